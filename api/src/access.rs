@@ -1,9 +1,9 @@
-//! Who may call: what a listener vouches for, the admin token, and which hosts a browser may name.
+//! Access control: the trust of a listener, the admin token, and the hosts that a browser may name.
 //!
-//! Calls that change the site or use its keys are *admin* calls. The local socket's file mode lets in its
-//! owner alone, so its callers are admins. Over TCP an admin call needs the bearer token. Over TCP a
-//! request must also name this machine in `Host` (and in `Origin`, where there is one): otherwise a web
-//! page could reach the site through its reader's browser by rebinding its own name to 127.0.0.1.
+//! Calls that change the site or use its keys are *admin* calls. The file mode of the local socket admits only its
+//! owner, so its callers are admins. Over TCP an admin call needs the bearer token. Over TCP a request must also name
+//! this machine in `Host` (and in `Origin`, if present): otherwise a web page could reach the site through a user's
+//! browser by DNS rebinding.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -21,28 +21,28 @@ use zeroize::Zeroizing;
 use crate::places::Caller;
 use crate::reply::ProblemReply;
 
-/// Fewest bytes in an admin token: 128 bits, were it random hex.
+/// Fewest bytes of an admin token: 128 bits, if it is random hex.
 pub const TOKEN_MIN_BYTES: usize = 32;
 
-/// The secret that admits admin calls over TCP. Never printed, wiped from memory when dropped.
+/// The secret for admin calls over TCP. Never printed; wiped from memory when dropped.
 #[derive(Clone)]
 pub struct AdminToken(Arc<Zeroizing<Vec<u8>>>);
 
-/// A token that is too short or cannot be sent in a header.
+/// A token that is too short, or that cannot be sent in a header.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "reading the admin token: found {found} bytes, expected at least {TOKEN_MIN_BYTES} printable ASCII ones"
+    "reading the admin token: expected at least {TOKEN_MIN_BYTES} printable ASCII characters, got {found} bytes"
 )]
 pub struct TokenError {
-    /// How many bytes there were.
+    /// Number of bytes.
     pub found: usize,
 }
 
 impl AdminToken {
-    /// Takes the secret, without the white space around it.
+    /// Stores the secret, without surrounding white space.
     ///
     /// # Errors
-    /// When it is shorter than [`TOKEN_MIN_BYTES`] or holds anything but printable ASCII.
+    /// If it is shorter than [`TOKEN_MIN_BYTES`] or contains anything but printable ASCII.
     pub fn new(secret: &str) -> Result<Self, TokenError> {
         let secret = secret.trim();
         if secret.len() < TOKEN_MIN_BYTES || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -51,7 +51,7 @@ impl AdminToken {
         Ok(Self(Arc::new(Zeroizing::new(secret.as_bytes().to_vec()))))
     }
 
-    /// Compares in a time that depends on the lengths alone.
+    /// Compares in a time that depends only on the lengths.
     fn admits(&self, given: &[u8]) -> bool {
         self.0.as_slice().ct_eq(given).into()
     }
@@ -63,24 +63,24 @@ impl std::fmt::Debug for AdminToken {
     }
 }
 
-/// What a listener vouches for.
+/// The trust of a listener.
 #[derive(Debug, Clone)]
 pub enum Access {
-    /// The operating system let the caller in: every call is allowed.
+    /// The operating system checked the caller: every call is allowed.
     LocalSocket,
-    /// Anyone who can reach the port: admin calls need the token; without one there are none.
+    /// Anyone who can reach the port: admin calls need the token, and are refused if there is none.
     Network {
-        /// Admits admin calls.
+        /// The token for admin calls.
         token: Option<AdminToken>,
-        /// Names, besides `localhost` and addresses, by which callers may call this machine.
+        /// Accepted host names of this machine, besides `localhost` and addresses.
         hosts: Vec<String>,
-        /// Whether only loopback addresses may be named, as befits a loopback listener.
+        /// True if only loopback addresses are accepted as host, for a loopback listener.
         loopback_only: bool,
     },
 }
 
 impl Access {
-    /// A loopback listener's access: loopback names only.
+    /// Creates the access of a loopback listener: only loopback names are accepted.
     pub fn loopback(token: Option<AdminToken>) -> Self {
         Self::Network {
             token,
@@ -89,7 +89,7 @@ impl Access {
         }
     }
 
-    /// Whence its calls come.
+    /// Returns the origin of its calls.
     pub(crate) fn caller(&self) -> Caller {
         match self {
             Self::LocalSocket => Caller::Local,
@@ -120,7 +120,7 @@ impl Access {
             Some(given) if token.admits(given) => Ok(()),
             _ => Err(Problem::new(
                 ErrorCode::TokenInvalid,
-                "making an admin call over TCP: the token is not this site's",
+                "making an admin call over TCP: the token differs from this site's token",
             )
             .hint("send `Authorization: Bearer TOKEN` with the token of this site's configuration")),
         }
@@ -146,7 +146,7 @@ impl Access {
         let host = match (named.next(), named.next()) {
             (Some(host), None) => host.to_str().unwrap_or_default().to_owned(),
             (None, None) => uri.authority().map(ToString::to_string).unwrap_or_default(),
-            _ => return refuse("Host", "two Host headers"),
+            _ => return refuse("Host", "found two Host headers, expected one"),
         };
         if !allowed(&host) {
             return refuse("Host", &host);
@@ -164,7 +164,7 @@ impl Access {
     }
 }
 
-/// The credentials of a `Bearer` header; the scheme's case does not matter (RFC 9110, 11.1).
+/// Returns the credentials of a `Bearer` header; the scheme's case does not matter (RFC 9110, 11.1).
 fn bearer(header: &[u8]) -> Option<&[u8]> {
     const SCHEME: &[u8] = b"bearer ";
     let (scheme, token) = header.split_at_checked(SCHEME.len())?;
@@ -184,13 +184,13 @@ fn names_this_machine(authority: &str, hosts: &[String], loopback_only: bool) ->
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host);
     if let Ok(address) = bare.parse::<IpAddr>() {
-        // An address cannot be rebound; only names can.
+        // DNS rebinding needs a name; an address is safe.
         return address.is_loopback() || !loopback_only;
     }
     host.eq_ignore_ascii_case("localhost") || hosts.iter().any(|name| host.eq_ignore_ascii_case(name))
 }
 
-/// Middleware: refuses requests that name another host.
+/// Refuses requests for another host (middleware).
 pub(crate) async fn require_host(
     State(access): State<Arc<Access>>,
     request: Request,
@@ -202,7 +202,7 @@ pub(crate) async fn require_host(
     }
 }
 
-/// Middleware: refuses admin calls that nobody vouches for.
+/// Refuses admin calls without admin rights (middleware).
 pub(crate) async fn require_admin(
     State(access): State<Arc<Access>>,
     request: Request,
@@ -227,14 +227,14 @@ mod tests {
     }
 
     #[test]
-    fn short_tokens_are_refused_and_none_is_ever_printed() {
+    fn short_tokens_are_refused_and_never_printed() {
         assert_eq!(AdminToken::new("secret").unwrap_err(), TokenError { found: 6 });
         assert!(AdminToken::new(&format!(" {SECRET}\n")).is_ok());
         assert!(!format!("{:?}", AdminToken::new(SECRET).unwrap()).contains("0123"));
     }
 
     #[test]
-    fn only_the_whole_token_admits() {
+    fn only_the_complete_token_is_accepted() {
         let access = Access::loopback(Some(AdminToken::new(SECRET).unwrap()));
         let check = |value: &str| {
             access
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loopback_listener_answers_to_loopback_names_only() {
+    fn loopback_listener_accepts_loopback_names_only() {
         let access = Access::loopback(None);
         let check = |host: &str| {
             access
@@ -303,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_another_origin_is_refused_even_when_it_names_the_host_right() {
+    fn foreign_origin_is_refused_even_with_the_right_host() {
         let access = Access::loopback(None);
         let mut headers = with(HOST, "127.0.0.1:8080");
         headers.insert(ORIGIN, "http://127.0.0.1:8080".parse().unwrap());

@@ -1,4 +1,4 @@
-//! Request bodies and parameters: bounded, timed, and refused as problems.
+//! Request bodies and parameters, with limits on size and time; errors become problems.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ use crate::limits::{JSON_BODY_MAX_BYTES, UPLOAD_GRACE, UPLOAD_IDLE_TIMEOUT, UPLO
 use crate::reply::ProblemReply;
 use crate::service::ByteStream;
 
-/// The query string as `T`; unknown and misspelt parameters are refused.
+/// Parses the query string as `T`; unknown and misspelt parameters are refused.
 pub(crate) struct Params<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
@@ -37,7 +37,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Params<T> {
     }
 }
 
-/// The path's one parameter as `T`.
+/// Parses the path's only parameter as `T`.
 pub(crate) struct PathParam<T>(pub(crate) T);
 
 impl<T, S> FromRequestParts<S> for PathParam<T>
@@ -64,7 +64,7 @@ fn bad_request(attempted: &str, error: &dyn Display) -> ProblemReply {
         .into()
 }
 
-/// A JSON body as `T`, at most [`JSON_BODY_MAX_BYTES`].
+/// Parses a JSON body as `T`, at most [`JSON_BODY_MAX_BYTES`].
 pub(crate) struct JsonBody<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
@@ -82,7 +82,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Refuses a body of another content type; parameters such as `charset` do not matter.
+/// Refuses a body with another content type; parameters such as `charset` are ignored.
 pub(crate) fn require_content_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
     let found = headers
         .get(CONTENT_TYPE)
@@ -95,15 +95,15 @@ pub(crate) fn require_content_type(headers: &HeaderMap, expected: &str) -> Resul
     let found: String = found.chars().take(100).collect();
     Err(Problem::new(
         ErrorCode::UnsupportedMediaType,
-        format!("reading the body: its content type is `{found}`"),
+        format!("reading the body: expected the content type `{expected}`, got `{found}`"),
     )
     .hint(format!("send `Content-Type: {expected}`")))
 }
 
-/// Most that is made room for on a body's own word, in bytes; what is longer grows as it comes.
+/// Largest buffer reserved for an announced size, in bytes; a longer body grows the buffer as it arrives.
 const MAX_RESERVED_BYTES: usize = 2 * 1024 * 1024;
 
-/// Reads a whole body into memory, at most `max_bytes`.
+/// Reads a complete body into memory, at most `max_bytes`.
 pub(crate) async fn read_all(
     headers: &HeaderMap,
     body: Body,
@@ -121,9 +121,9 @@ pub(crate) async fn read_all(
     Ok(all.freeze())
 }
 
-/// A body as a stream of at most `max_bytes` that never falls silent for long.
+/// Returns a body as a stream of at most `max_bytes` that fails if no data arrives for a while.
 ///
-/// A body that announces more is refused at once, one that turns out to hold more when it does.
+/// A body that announces more is refused at once; one that turns out to be larger is refused then.
 pub(crate) fn upload_stream(
     headers: &HeaderMap,
     body: Body,
@@ -143,7 +143,7 @@ pub(crate) fn upload_stream(
     if let Some(announced) = announced.filter(|announced| *announced > max_bytes) {
         return Err(too_large_problem(
             too_large,
-            &format!("it announces {announced} bytes"),
+            &format!("it has {announced} bytes"),
             max_bytes,
         ));
     }
@@ -156,9 +156,9 @@ pub(crate) fn upload_stream(
     )))
 }
 
-/// An upload and what it may still hold.
+/// An upload and its remaining limit.
 struct Upload {
-    /// `None` once it is at its end or cannot go on.
+    /// `None` if it is at its end or cannot continue.
     rest: Option<BodyDataStream>,
     left: u64,
     max_bytes: u64,
@@ -181,11 +181,11 @@ impl Upload {
                     };
                     problem
                 }
-                None => too_large_problem(self.too_large, "it goes on", self.max_bytes),
+                None => too_large_problem(self.too_large, "it has more bytes", self.max_bytes),
             },
             Ok(Some(Err(error))) => interrupted(&format!("reading the body: {error}")),
             Err(_) => interrupted(&format!(
-                "reading the body: nothing came for {} s",
+                "reading the body: no data arrived for {} s",
                 idle.as_secs()
             )),
         };
@@ -193,14 +193,14 @@ impl Upload {
         Some(Err(problem))
     }
 
-    /// Refuses an upload that comes at less than the least rate: a client that drips keeps a place from others.
+    /// Refuses an upload slower than the minimum rate: a slow client would block a place for others.
     fn too_slow(&self) -> Option<Problem> {
         let took = self.began.elapsed();
         let came = self.max_bytes - self.left;
         let least = took.as_secs().saturating_mul(UPLOAD_LEAST_RATE);
         (took > UPLOAD_GRACE && came < least).then(|| {
             interrupted(&format!(
-                "reading the body: {came} bytes came in {} s, and at least {UPLOAD_LEAST_RATE} a second have to",
+                "reading the body: {came} bytes arrived in {} s, expected at least {UPLOAD_LEAST_RATE} per second",
                 took.as_secs()
             ))
         })
@@ -214,7 +214,7 @@ fn interrupted(found: &str) -> Problem {
 pub(crate) fn too_large_problem(code: ErrorCode, found: &str, max_bytes: u64) -> Problem {
     let problem = Problem::new(
         code,
-        format!("reading the upload: {found}, and at most {max_bytes} bytes are allowed"),
+        format!("reading the upload: {found}, expected at most {max_bytes}"),
     );
     match code {
         ErrorCode::BundleTooLarge => problem.hint(

@@ -1,7 +1,7 @@
-//! The open connections of a listener: at most so many, and the one that says nothing for longest gives way.
+//! The open connections of a listener. Their number is limited; the one that has been silent longest is closed first.
 //!
-//! A client that connects and sends no call, or its headers byte by byte, would otherwise keep others out for as
-//! long as it may. One with a call at work, its answer's last byte included, is left alone.
+//! A client that connects without a call, or sends its headers byte by byte, would otherwise block others for as long
+//! as it likes. A connection with a call in progress is never closed, until its answer's last byte is sent.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -28,7 +28,7 @@ use crate::guard::held_by;
 pub(crate) struct Connections {
     most: usize,
     open: Arc<Mutex<Open>>,
-    /// Told when one closes or falls silent.
+    /// Notified if a connection closes or falls silent.
     changed: Arc<Notify>,
 }
 
@@ -41,17 +41,17 @@ struct Open {
 #[derive(Debug)]
 struct Connection {
     calls: usize,
-    /// Since when it has no call at work.
+    /// Start of its silence: it has had no call in progress since then.
     silent_since: Instant,
     closing: CancellationToken,
 }
 
-/// An open connection; dropping it takes it off the list.
+/// An open connection; dropping it removes it from the list.
 #[derive(Debug)]
 pub(crate) struct Opened {
     connections: Connections,
     number: u64,
-    /// Cancelled when the connection has to give way.
+    /// Cancelled if the connection must be closed.
     pub(crate) closing: CancellationToken,
 }
 
@@ -68,7 +68,7 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a new connection on the list once there is room, which the one that is silent for longest makes.
+    /// Adds a new connection to the list when there is room; closes the connection that has been silent longest.
     pub(crate) async fn enter(&self) -> Opened {
         loop {
             let changed = self.changed.notified();
@@ -85,7 +85,7 @@ impl Connections {
             let silent = open.all.iter().filter(|(_, connection)| connection.calls == 0);
             let longest = silent.min_by_key(|(_, connection)| connection.silent_since);
             let number = longest.map(|(number, _)| *number)?;
-            // Off the list at once; its task closes it.
+            // Removed at once; its task closes the connection.
             if let Some(silent) = open.all.remove(&number) {
                 silent.closing.cancel();
             }
@@ -128,7 +128,7 @@ impl Drop for Opened {
     }
 }
 
-/// A call at work on a connection, until the last byte of its answer.
+/// A call in progress on a connection, until the last byte of its answer.
 struct AtWork {
     connections: Connections,
     number: u64,
@@ -140,7 +140,7 @@ impl Drop for AtWork {
     }
 }
 
-/// The routes as one connection's calls reach them.
+/// The routes as seen by the calls of one connection.
 #[derive(Clone)]
 pub(crate) struct Calls {
     router: Router,
@@ -174,7 +174,7 @@ impl Service<Request<Incoming>> for Calls {
     }
 }
 
-/// A connection that fails when what is written is not taken for a while: a client that asks and does not read.
+/// A connection that fails if a write is blocked for a while: the client sends calls but does not read.
 pub(crate) struct Taken<S> {
     stream: S,
     patience: Duration,
@@ -190,7 +190,7 @@ impl<S> Taken<S> {
         }
     }
 
-    /// Ends a write that waits for too long.
+    /// Ends a write that is blocked for too long.
     fn bounded<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -262,14 +262,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn connection_that_is_silent_for_longest_gives_way() {
+    async fn longest_silent_connection_is_closed_first() {
         let connections = Connections::new(2);
         let (first, second) = (connections.enter().await, connections.enter().await);
         connections.count(first.number, true);
         let third = connections.enter().await;
         assert!(second.closing.is_cancelled() && !first.closing.is_cancelled());
         connections.count(third.number, true);
-        // All have a call at work: the next one waits.
+        // All have a call in progress: the next one waits.
         let waiting = connections.clone();
         let waiting = tokio::spawn(async move { waiting.enter().await.number });
         tokio::task::yield_now().await;
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn writing_to_whoever_does_not_read_ends() {
+    async fn write_to_a_client_that_does_not_read_ends() {
         let (ours, _theirs) = tokio::io::duplex(8);
         let mut ours = Taken::new(ours, Duration::from_secs(30));
         ours.write_all(b"12345678").await.unwrap();

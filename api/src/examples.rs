@@ -1,16 +1,16 @@
-//! Examples in the OpenAPI document: made from the schemas, so that none can show a field that does not exist.
+//! Examples in the OpenAPI document, built from the schemas, so that they only show existing fields.
 
 use serde_json::{Map, Value, json};
 use utoipa::openapi::{Content, OpenApi, RefOr};
 
 use starling_api_types::{ErrorCode, Problem};
 
-/// How deep values are shown inside of values: schemas may refer to themselves.
+/// Deepest nesting of an example: schemas may be recursive.
 const MAX_DEPTH: usize = 12;
 /// The content types whose bodies are JSON.
 const JSON_TYPES: [&str; 2] = ["application/json", Problem::CONTENT_TYPE];
 
-/// Adds an example to every JSON body of the document that has none.
+/// Adds an example to every JSON body of the document that lacks one.
 pub(crate) fn add(mut document: OpenApi) -> OpenApi {
     let schemas = document
         .components
@@ -57,7 +57,7 @@ fn fill(kind: &str, content: &mut RefOr<Content>, description: &str, schemas: &V
     };
 }
 
-/// A problem with the first code that the response's description names.
+/// Builds a problem with the first code in the response's description.
 fn problem(description: &str) -> Option<Value> {
     let named = description.split('`').nth(1)?;
     let code = ErrorCode::ALL.iter().find(|code| code.to_string() == named)?;
@@ -65,7 +65,7 @@ fn problem(description: &str) -> Option<Value> {
     serde_json::to_value(problem).ok()
 }
 
-/// A value that the schema allows; `None` for one that only a body in bytes has.
+/// Builds a value that matches the schema; `None` for a value that only a byte body can have.
 fn example_of(schema: &Value, schemas: &Value, name: &str, depth: usize) -> Option<Value> {
     if depth > MAX_DEPTH {
         return None;
@@ -143,7 +143,7 @@ fn object(schema: &Value, schemas: &Value, depth: usize) -> Value {
     Value::Object(whole)
 }
 
-/// A text as the type of this name, or the property, has it.
+/// Builds a text for the type of this name, or for the property.
 fn text(schema: &Value, name: &str) -> Option<Value> {
     let pattern = schema.get("pattern").and_then(Value::as_str).unwrap_or_default();
     if pattern.contains("blake3:[0-9a-f]{64}") {
@@ -187,7 +187,7 @@ mod tests {
                 for body in responses.chain(operation.get("requestBody")) {
                     for kind in JSON_TYPES {
                         let content = &body["content"][kind];
-                        // A document of somebody else's format has none that is ours.
+                        // Documents in foreign formats have no example here.
                         let bytes = content["schema"]["format"] == "binary";
                         if content.get("schema").is_some() && !bytes {
                             assert!(content.get("example").is_some(), "{operation:#}");
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn examples_are_what_the_types_read() {
+    fn examples_parse_as_their_types() {
         let document = serde_json::to_value(crate::document()).unwrap();
         let schemas = &document["components"]["schemas"];
         fn read<T: DeserializeOwned>(schemas: &Value, name: &str) {

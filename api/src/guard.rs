@@ -1,4 +1,4 @@
-//! Middleware that keeps one call from harming the others: panics, time, number.
+//! Middleware that protects calls from each other: panics, time limits, number of calls.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::reply::ProblemReply;
 
-/// Turns a panic in a call into an `internal` problem; the site goes on.
+/// Converts a panic in a call to an `internal` problem; the site continues.
 pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
     let call = format!("{} {}", request.method(), request.uri().path());
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
@@ -38,20 +38,23 @@ pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
     }
 }
 
-/// Ends a call that takes longer than `limit`.
+/// Ends a call that exceeds `limit`.
 pub(crate) async fn time_limit(State(limit): State<Duration>, request: Request, next: Next) -> Response {
     match tokio::time::timeout(limit, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ProblemReply(
-            Problem::new(ErrorCode::TimedOut, format!("answering the call within {} s", limit.as_secs()))
-                .hint("try again; if it stays so, `starling status` and the daemon's log say what the site is busy with"),
+            Problem::new(
+                ErrorCode::TimedOut,
+                format!("answering the call: not finished after {} s", limit.as_secs()),
+            )
+            .hint("try again; if it happens again, look at `starling status` and the daemon's log"),
         )
         .into_response(),
     }
 }
 
-/// Refuses a call while as many are in flight as the semaphore holds; a place is kept until the answer's
-/// last byte is sent.
+/// Refuses a call while all permits of the semaphore are in use; a permit is held until the answer's last byte is
+/// sent.
 pub(crate) async fn number_limit(
     State(places): State<Arc<Semaphore>>,
     request: Request,
@@ -63,21 +66,21 @@ pub(crate) async fn number_limit(
     }
 }
 
-/// A body that keeps something for as long as it is sent.
+/// Returns a body that holds a value until it is sent completely.
 pub(crate) fn held_by<T: Send + Unpin + 'static>(body: Body, kept: T) -> Body {
     Body::new(HeldBody { body, _kept: kept })
 }
 
-/// The problem of a call that found no place.
+/// Builds the problem of a call that got no permit.
 pub(crate) fn busy() -> Problem {
     Problem::new(
         ErrorCode::Busy,
-        "starting the call: as many are in flight as the site serves at once",
+        "starting the call: the site already serves its maximum number of calls",
     )
     .hint("try again in a second")
 }
 
-/// A body, and what is kept until it is sent.
+/// A body, and the value held until it is sent.
 struct HeldBody<T> {
     body: Body,
     _kept: T,

@@ -1,8 +1,8 @@
-//! axum routes over a service trait, and the OpenAPI document.
+//! Routes (axum) over a service trait, and the OpenAPI document.
 //!
-//! [`SiteService`] is the contract, [`Api`] serves an implementation of it, [`Access`] says what a listener
-//! vouches for. What the calls mean belongs to the implementation; this crate bounds, times, admits and
-//! renders them. It depends on neither the store nor the network between sites.
+//! [`SiteService`] is the contract, [`Api`] serves an implementation, [`Access`] is the trust of a listener. The
+//! implementation gives the calls their meaning; this crate limits, admits, times and renders them. It depends
+//! neither on the store nor on the network between sites.
 
 mod access;
 mod body;

@@ -30,7 +30,7 @@ impl PartialSchema for Binary {
 
 impl ToSchema for Binary {}
 
-/// What the handlers do not say: the document's head and the types that only errors and events use.
+/// The parts that are not in the handlers: the document's head, and the types of errors and events.
 #[derive(OpenApi)]
 #[openapi(
     info(
@@ -44,14 +44,14 @@ impl ToSchema for Binary {}
     )),
     tags(
         (name = "site", description = "The site itself."),
-        (name = "scan", description = "Judging SBOMs."),
+        (name = "scan", description = "Scanning SBOMs."),
         (name = "advisories", description = "Canonical advisories and the records behind them."),
         (name = "sites", description = "The allow-list."),
         (name = "conflicts", description = "Records about which authors disagree."),
-        (name = "mutes", description = "Findings to leave alone: a document that all sites write."),
+        (name = "mutes", description = "Muted findings: a document that all sites write."),
         (name = "federation", description = "Bundles and synchronisation."),
-        (name = "feeds", description = "Taking in advisories."),
-        (name = "events", description = "What happens, as it happens."),
+        (name = "feeds", description = "Importing advisories."),
+        (name = "events", description = "Events when they happen."),
     )
 )]
 pub(crate) struct Document;
@@ -59,7 +59,7 @@ pub(crate) struct Document;
 /// Name of the admin token in the document.
 const TOKEN_SCHEME: &str = "admin_token";
 
-/// Errors that any call can meet.
+/// Errors of every call.
 const ANY: &[ErrorCode] = &[
     E::HostNotAllowed,
     E::Busy,
@@ -67,28 +67,28 @@ const ANY: &[ErrorCode] = &[
     E::StoreDamaged,
     E::Internal,
 ];
-/// Errors of a call that the local socket or the token admits.
+/// Errors of a call that needs admin rights.
 const ADMIN: &[ErrorCode] = &[E::TokenRequired, E::TokenInvalid];
-/// Errors of a call that carries a bundle.
+/// Errors of a call with a bundle.
 const BUNDLE_UPLOAD: &[ErrorCode] = &[
     E::UnsupportedMediaType,
     E::BundleTooLarge,
     E::UploadInterrupted,
     E::DiskFull,
 ];
-/// Errors of asking for what was known before.
+/// Errors of a question about the past.
 const PAST: &[ErrorCode] = &[
     E::InvalidCursor,
     E::SiteNotFound,
     E::HistoryExpired,
     E::NotAccepted,
 ];
-/// Errors of a call that signs claims of this site.
+/// Errors of a call that signs claims.
 const SIGNING: &[ErrorCode] = &[E::SiteRestored, E::SiteSuperseded];
-/// Errors of looking up a listed site.
+/// Errors of a lookup of a listed site.
 const SITE: &[ErrorCode] = &[E::BadRequest, E::SiteNotFound, E::TimedOut];
 
-/// The errors that each operation can meet, besides [`ANY`]; `None` for an operation that is not listed.
+/// Returns the errors of each operation, besides [`ANY`]; `None` for an unlisted operation.
 fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
     Some(match operation {
         "health" | "status" | "sync_status" | "list_sites" | "openapi" => (false, vec![&[E::TimedOut]]),
@@ -271,7 +271,7 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
     })
 }
 
-/// Adds to every operation the errors that it can meet, and to admin operations the token.
+/// Adds its errors to every operation, and the token to admin operations.
 pub(crate) fn complete(mut document: utoipa::openapi::OpenApi) -> utoipa::openapi::OpenApi {
     for item in document.paths.paths.values_mut() {
         let operations = [
@@ -308,7 +308,7 @@ fn add_errors(operation: &mut Operation) {
     if admin {
         operation.security = Some(vec![SecurityRequirement::new(TOKEN_SCHEME, Vec::<String>::new())]);
     } else {
-        // Said outright: anybody who reaches the listener may ask.
+        // Stated explicitly: everyone who can reach the listener may call it.
         operation.security = Some(Vec::new());
     }
     let mut by_status = BTreeMap::<u16, Vec<ErrorCode>>::new();
@@ -340,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_says_which_errors_it_can_meet() {
+    fn every_operation_lists_its_errors() {
         let document = crate::router::document();
         let mut count = 0;
         for (path, item) in &document.paths.paths {

@@ -1,8 +1,8 @@
-//! Places for calls, uploads, scans and downloads: so many at once, some of them kept for the local socket.
+//! Limited places for calls, uploads, scans and downloads; some are reserved for the local socket.
 //!
-//! Each listener has its own places for calls. What is scarce for the whole site (threads that judge, policies that are
-//! costly, spool files, long downloads) is shared, but for a few places that only callers of the local socket
-//! get: the owner's own commands go on whatever comes over TCP.
+//! Each listener has its own places for calls. Resources that are limited for the whole site (evaluation threads,
+//! slow policies, spool files, long downloads) are shared, except for a few places that only the local socket gets:
+//! the owner's own commands work, no matter how many calls come over TCP.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::guard::{busy, held_by};
 
-/// Whence a call comes.
+/// The origin of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Caller {
     /// The local socket: the site's owner.
@@ -22,7 +22,7 @@ pub(crate) enum Caller {
     Remote,
 }
 
-/// So many at once, and a few more for the local socket.
+/// A number of places, and a few more for the local socket.
 #[derive(Debug, Clone)]
 pub(crate) struct Places {
     shared: Arc<Semaphore>,
@@ -30,7 +30,7 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Makes `shared` places for all, and `kept` more for the local socket.
+    /// Creates `shared` places for all callers, and `kept` more for the local socket.
     pub(crate) fn new(shared: usize, kept: usize) -> Self {
         Self {
             shared: Arc::new(Semaphore::new(shared)),
@@ -38,7 +38,7 @@ impl Places {
         }
     }
 
-    /// Takes a place; `busy` when there is none.
+    /// Takes a place; `busy` if none is free.
     pub(crate) fn try_enter(&self, caller: Caller) -> Result<OwnedSemaphorePermit, Problem> {
         let shared = Arc::clone(&self.shared).try_acquire_owned();
         let place = match (shared, caller) {
@@ -48,7 +48,7 @@ impl Places {
         place.map_err(|_| busy())
     }
 
-    /// Takes a place once there is one: first come, first served.
+    /// Waits for a place: first come, first served.
     pub(crate) async fn enter(&self, caller: Caller) -> Result<OwnedSemaphorePermit, Problem> {
         if let Ok(place) = self.try_enter(caller) {
             return Ok(place);
@@ -67,7 +67,7 @@ impl Places {
     }
 }
 
-/// Keeps a place until the answer's last byte is sent.
+/// Holds a place until the answer's last byte is sent.
 pub(crate) fn keep(place: OwnedSemaphorePermit, response: Response) -> Response {
     response.map(|body| held_by(body, place))
 }
@@ -77,14 +77,14 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn local_callers_get_in_where_remote_ones_took_all_places() {
+    async fn local_caller_gets_a_place_if_remote_ones_are_full() {
         let places = Places::new(2, 1);
         let first = places.enter(Caller::Remote).await.unwrap();
         let _second = places.enter(Caller::Remote).await.unwrap();
         assert!(places.try_enter(Caller::Remote).is_err());
         let _local = places.enter(Caller::Local).await.unwrap();
         assert!(places.try_enter(Caller::Local).is_err());
-        // Whichever is free first.
+        // Takes the first free place of either kind.
         let waiting = tokio::spawn({
             let places = places.clone();
             async move { places.enter(Caller::Local).await.map(drop) }

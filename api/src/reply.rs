@@ -19,7 +19,7 @@ impl IntoResponse for ProblemReply {
     fn into_response(self) -> Response {
         let problem = self.0;
         let status = StatusCode::from_u16(problem.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        // A caller that is told to come back is no fault of the site's.
+        // A call that is refused for the moment is not an error of the site.
         let is_busy = problem.code == ErrorCode::Busy;
         if (status.is_server_error() && !is_busy) || problem.private.is_some() {
             tracing::error!(code = %problem.code, private = problem.private, "{problem}");
@@ -46,7 +46,7 @@ pub(crate) async fn route_not_found(uri: axum::http::Uri) -> ProblemReply {
     let path: String = uri.path().chars().take(200).collect();
     Problem::new(
         ErrorCode::RouteNotFound,
-        format!("looking up `{path}`: there is no such path"),
+        format!("looking up `{path}`: the path does not exist"),
     )
     .hint("GET /api/v1/openapi.json lists every path")
     .into()
@@ -57,8 +57,8 @@ pub(crate) async fn method_not_allowed(method: axum::http::Method, uri: axum::ht
     let path: String = uri.path().chars().take(200).collect();
     Problem::new(
         ErrorCode::MethodNotAllowed,
-        format!("calling `{path}` with {method}: it takes other methods"),
+        format!("calling `{path}` with {method}: the path has other methods"),
     )
-    .hint(format!("the answer's `{ALLOW}` header names them"))
+    .hint(format!("the answer's `{ALLOW}` header lists them"))
     .into()
 }

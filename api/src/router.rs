@@ -1,4 +1,4 @@
-//! All routes under `/api/v1`, and which guards stand before which.
+//! All routes under `/api/v1`, and their guards.
 
 use std::sync::{Arc, LazyLock};
 
@@ -23,10 +23,10 @@ use crate::routes::{
 };
 use crate::state::Api;
 
-/// Where all routes live.
+/// The base path of all routes.
 pub const BASE_PATH: &str = "/api/v1";
 
-/// Reads and small changes that anyone who reaches the listener may ask for.
+/// Reads and small changes that everyone who can reach the listener may request.
 fn open_quick() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(status::health))
@@ -50,8 +50,8 @@ fn open_quick() -> OpenApiRouter<Api> {
         .routes(routes!(openapi))
 }
 
-/// Work that takes as long as it takes; uploads in it must not fall silent. A change of the allow-list is among
-/// it: what comes into scope, or leaves it, is folded before the answer.
+/// Work without a total time limit, in which uploads must not fall silent. It includes changes of the allow-list: the
+/// view is updated before the answer.
 fn admin_long() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(sites::add))
@@ -70,7 +70,7 @@ fn admin_long() -> OpenApiRouter<Api> {
         .routes(routes!(store::compact))
 }
 
-/// The OpenAPI document, the same at every site.
+/// Returns the OpenAPI document, the same at every site.
 pub fn document() -> utoipa::openapi::OpenApi {
     let all = open_quick()
         .merge(admin_long())
@@ -81,10 +81,10 @@ pub fn document() -> utoipa::openapi::OpenApi {
     crate::examples::add(complete(said))
 }
 
-/// The document as it is committed and served: indented, with a line end.
+/// Returns the document as committed and served: indented, with a line end.
 ///
 /// # Panics
-/// Never: the document's types all have a JSON form, as its test shows.
+/// Never: the document's types can all be written as JSON, as its test shows.
 pub fn document_json() -> &'static str {
     static TEXT: LazyLock<String> = LazyLock::new(|| {
         let mut text = serde_json::to_string_pretty(&document()).unwrap_or_default();
@@ -94,7 +94,7 @@ pub fn document_json() -> &'static str {
     &TEXT
 }
 
-/// This document.
+/// Returns this document.
 #[utoipa::path(get, path = "/openapi.json", operation_id = "openapi", tag = "site",
     responses((status = 200, description = "The OpenAPI document.", content_type = "application/json")))]
 async fn openapi(State(_api): State<Api>) -> impl IntoResponse {
@@ -102,7 +102,7 @@ async fn openapi(State(_api): State<Api>) -> impl IntoResponse {
 }
 
 impl Api {
-    /// The routes, for a listener that vouches for `access`.
+    /// Builds the routes for a listener with `access`.
     pub fn router(&self, access: Access) -> Router {
         let caller = access.caller();
         let access = Arc::new(access);

@@ -1,7 +1,8 @@
-//! What a scan is given: the SBOM alone as the body, or a form with the documents that go with it.
+//! The input of a scan: the SBOM alone as the body, or a form with further documents.
 //!
-//! The form is `multipart/form-data`, so a build without our client says
-//! `curl -F sbom=@sbom.json -F policy=@policy.yaml -F vex=@supplier.json`. Both sides of it are here, so that they cannot drift.
+//! The form is `multipart/form-data`, so a build without our client can use `curl -F sbom=@sbom.json -F
+//! policy=@policy.yaml -F vex=@supplier.json`. The writer and the reader are both in this file, so that they stay the
+//! same.
 
 use std::error::Error as _;
 
@@ -23,7 +24,7 @@ use crate::limits::{
 };
 use crate::openapi::Binary;
 
-/// Content type of a body that is the SBOM itself, whose kind is found by content.
+/// Content type of a body that is the SBOM itself; its kind is detected from its content.
 const PLAIN: &str = "application/octet-stream";
 const FORM: &str = "multipart/form-data";
 
@@ -32,32 +33,36 @@ const BASELINE: &str = "baseline";
 const POLICY: &str = "policy";
 const REGO: &str = "rego";
 const VEX: &str = "vex";
-/// Every part of the form, with the most bytes that each may have, and what it is.
+/// All parts of the form, each with its largest size in bytes and a description.
 const PARTS: &[(&str, u64, &str)] = &[
-    (SBOM, SBOM_MAX_BYTES, "The SBOM; its kind is found by content."),
+    (
+        SBOM,
+        SBOM_MAX_BYTES,
+        "The SBOM; its kind is detected from its content.",
+    ),
     (
         BASELINE,
         BASELINE_MAX_BYTES,
-        "A verdict of before: only what it does not have fails.",
+        "An earlier verdict: only findings that it does not contain can fail.",
     ),
     (
         POLICY,
         POLICY_MAX_BYTES,
-        "A policy in place of the site's own: YAML, or Rego, told apart by content.",
+        "A policy that replaces both of the site's policies: YAML or Rego (detected).",
     ),
     (
         REGO,
         REGO_MAX_BYTES,
-        "A policy in Rego to decide beside it, in place of the site's own.",
+        "A Rego policy, used together with `policy`. Replaces both of the site's policies.",
     ),
     (
         VEX,
         VEX_MAX_BYTES,
-        "VEX documents, besides those that are kept: one a part, in any number of parts up to a bound.",
+        "VEX documents, in addition to the stored ones: one per part, in several parts.",
     ),
 ];
 
-/// The form in the API's description; made of the same list by which it is read.
+/// The form in the API's description, built from the same list that the reader uses.
 pub(crate) struct ScanForm;
 
 impl PartialSchema for ScanForm {
@@ -89,15 +94,15 @@ impl ToSchema for ScanForm {}
 /// The documents of one scan.
 #[derive(Debug, Clone, Default)]
 pub struct ScanDocuments {
-    /// The SBOM; its kind is found by content.
+    /// The SBOM; its kind is detected from its content.
     pub sbom: Bytes,
-    /// A verdict of before, bare or in its envelope: only what it does not have fails.
+    /// An earlier verdict, with or without its envelope: only findings that it does not contain can fail.
     pub baseline: Option<Bytes>,
-    /// A policy, in place of the site's own files: as YAML, or in Rego, told apart by content.
+    /// A policy that replaces both of the site's policies: YAML or Rego, detected from its content.
     pub policy: Option<Bytes>,
-    /// A policy in Rego beside it; with either, neither of the site's own files counts.
+    /// A Rego policy, used together with `policy`. With either, neither of the site's own policies is used.
     pub rego: Option<Bytes>,
-    /// VEX documents, each of its own kind.
+    /// VEX documents of any kind.
     pub vex: Vec<Bytes>,
 }
 
@@ -111,7 +116,7 @@ impl From<Bytes> for ScanDocuments {
 }
 
 impl ScanDocuments {
-    /// The body of a call with these documents, and its content type.
+    /// Returns the body and content type of a call with these documents.
     pub fn into_body(self) -> (String, Bytes) {
         let mut parts = vec![(SBOM, self.sbom)];
         parts.extend(self.baseline.map(|baseline| (BASELINE, baseline)));
@@ -139,7 +144,7 @@ impl ScanDocuments {
         form_type(headers).is_some()
     }
 
-    /// The most bytes that the body of a call may have.
+    /// Returns the largest allowed size of the call's body, in bytes.
     pub(crate) fn most_bytes(headers: &HeaderMap) -> u64 {
         match form_type(headers) {
             Some(_) => SCAN_FORM_MAX_BYTES,
@@ -178,7 +183,7 @@ impl ScanDocuments {
                         return Err(Problem::new(
                             ErrorCode::BodyTooLarge,
                             format!(
-                                "reading the form of a scan: there are more than {VEX_MAX_DOCUMENTS} VEX \
+                                "reading the form of a scan: it has more than {VEX_MAX_DOCUMENTS} VEX \
                                 documents, or more than {VEX_TOTAL_MAX_BYTES} bytes of them"
                             ),
                         ));
@@ -186,10 +191,15 @@ impl ScanDocuments {
                     vex.push(bytes);
                     continue;
                 }
-                _ => return Err(bad_form(&format!("it has a part `{}`", shortened(&name)))),
+                _ => {
+                    return Err(bad_form(&format!(
+                        "it has an unknown part `{}`",
+                        shortened(&name)
+                    )));
+                }
             };
             if place.replace(bytes).is_some() {
-                return Err(bad_form(&format!("its part `{name}` comes twice")));
+                return Err(bad_form(&format!("it has the part `{name}` twice")));
             }
         }
         let sbom = sbom.ok_or_else(|| bad_form("it has no part `sbom`"))?;
@@ -203,14 +213,14 @@ impl ScanDocuments {
     }
 }
 
-/// The content type of a body that is a form.
+/// Returns the content type of a form body.
 fn form_type(headers: &HeaderMap) -> Option<&str> {
     let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case(FORM).then_some(content_type)
 }
 
-/// A boundary that stands in none of the parts, the same for the same parts.
+/// Returns a boundary that none of the parts contains; the same parts give the same boundary.
 fn boundary(parts: &[(&str, Bytes)]) -> String {
     let mut number = 0_u64;
     loop {
@@ -238,7 +248,7 @@ fn bad_form(found: &str) -> Problem {
         format!("reading the form of a scan: {found}"),
     )
     .hint(format!(
-        "a form has the part `sbom`, and may have these: {}",
+        "a form must have the part `sbom`, and may have these: {}",
         names.join(", ")
     ))
 }
@@ -253,7 +263,7 @@ fn refusal(error: multer::Error) -> Problem {
             )
         }
         multer::Error::UnknownField { field_name } => bad_form(&format!(
-            "it has a part `{}`",
+            "it has an unknown part `{}`",
             shortened(&field_name.unwrap_or_default())
         )),
         other => {
@@ -274,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_written_is_read_whatever_the_documents_hold() {
+    async fn form_round_trips_for_any_documents() {
         let hostile = b"\r\n--starling-scan-form-0--\r\n\x00\xff--starling-scan-form-1".as_slice();
         for baseline in [None, Some(Bytes::from_static(hostile)), Some(Bytes::new())] {
             let documents = ScanDocuments {
@@ -295,7 +305,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_form_that_is_not_a_scan_is_refused() {
+    async fn form_that_is_not_a_scan_is_refused() {
         let form = |parts: &[&str]| {
             let part = |name: &&str| {
                 format!("--x\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{{}}\r\n")
@@ -305,7 +315,7 @@ mod tests {
         for (body, said) in [
             (form(&[]), "no part `sbom`"),
             (form(&["baseline"]), "no part `sbom`"),
-            (form(&["sbom", "sbom"]), "comes twice"),
+            (form(&["sbom", "sbom"]), "` twice"),
             (form(&["sbom", "other"]), "a part `other`"),
             (form(&["sbom"]).replace("--x--", ""), "incomplete"),
         ] {
@@ -318,7 +328,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn there_are_only_so_many_vex_documents() {
+    async fn number_of_vex_documents_is_limited() {
         let documents = |count| ScanDocuments {
             vex: vec![Bytes::from_static(b"{}"); count],
             ..ScanDocuments::default()
@@ -336,7 +346,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_part_over_its_bound_is_too_large() {
+    async fn part_over_its_limit_is_too_large() {
         let documents = ScanDocuments {
             sbom: vec![b'x'; usize::try_from(SBOM_MAX_BYTES).unwrap() + 1].into(),
             baseline: Some(Bytes::new()),

@@ -1,9 +1,7 @@
-//! What the documents of scans take in memory: bounded for all scans together, while they are read and while they are
-//! judged.
+//! Limits the memory of scan documents: over all scans together, both while they are read and while they are evaluated.
 //!
-//! A body is read without a place among the scans, so one that comes byte by byte keeps nobody out. While there is room
-//! it is held in memory, beyond that in an unnamed spool file. It is judged once its size fits beside what is
-//! judged already.
+//! Reading a body does not take a scan place, so a slow sender blocks nobody. A body is held in memory while there is
+//! room, else in an unnamed spool file. It is evaluated when its size fits beside the running evaluations.
 
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::Path;
@@ -21,29 +19,29 @@ use crate::guard::busy;
 use crate::limits::{SCAN_JUDGED_BYTES, SCAN_READ_BYTES, SCAN_SPOOL_BYTES};
 use crate::upload::file_problem;
 
-/// What a permit stands for, in bytes.
+/// The number of bytes of one permit.
 const UNIT: usize = 4_096;
 
-/// The bytes that scans may hold.
+/// The memory limits of scans.
 #[derive(Debug, Clone)]
 pub(crate) struct ScanMemory {
     read: Arc<Semaphore>,
     spooled: Arc<Semaphore>,
     judged: Arc<Semaphore>,
-    /// For forms: what comes with an SBOM may make it wait for long.
+    /// For forms, whose further documents may make the SBOM wait long.
     forms: Arc<Semaphore>,
     /// For callers of the local socket.
     local: Arc<Semaphore>,
 }
 
-/// Which part of the memory a scan's documents take.
+/// The kind of memory that a scan's documents use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Share {
     /// SBOMs alone.
     Plain,
     /// Forms.
     Forms,
-    /// All that comes over the local socket.
+    /// Everything over the local socket.
     Local,
 }
 
@@ -57,11 +55,11 @@ fn units(bytes: usize) -> usize {
     bytes.div_ceil(UNIT)
 }
 
-/// A body that was read whole.
+/// A body that was read completely.
 #[derive(Debug)]
 pub(crate) struct ReadBody {
     held: BytesMut,
-    /// What came when there was no room.
+    /// The data that arrived when there was no room.
     spooled: Option<std::fs::File>,
     length: usize,
     places: Vec<OwnedSemaphorePermit>,
@@ -79,10 +77,10 @@ impl ScanMemory {
         }
     }
 
-    /// Reads a body of at most `max_bytes`; what there is no room for in memory goes to a file in `spool_dir`.
+    /// Reads a body of at most `max_bytes`; the part that does not fit into memory goes to a file in `spool_dir`.
     ///
     /// # Errors
-    /// `body_too_large`, `upload_interrupted`, or of the spool file.
+    /// `body_too_large`, `upload_interrupted`, or an error of the spool file.
     pub(crate) async fn read(
         &self,
         headers: &HeaderMap,
@@ -113,13 +111,14 @@ impl ScanMemory {
         Ok(read)
     }
 
-    /// Takes what `length` bytes need beyond the `room` that was taken already; false if there is none.
+    /// Reserves the memory for `length` bytes beyond the `room` that is already reserved; returns false if there is not
+    /// enough.
     fn make_room(&self, places: &mut Vec<OwnedSemaphorePermit>, room: &mut usize, length: usize) -> bool {
         let needed = length.saturating_sub(*room);
         if needed == 0 {
             return true;
         }
-        // As a buffer grows: at least as much again.
+        // Reserves like a growing buffer: at least doubles.
         let more = units(needed.max(*room));
         let Ok(count) = u32::try_from(more) else {
             return false;
@@ -134,17 +133,17 @@ impl ScanMemory {
         }
     }
 
-    /// Waits until documents of `bytes` bytes may be judged beside the others.
+    /// Waits until documents of `bytes` bytes may be evaluated beside the others.
     ///
     /// # Errors
-    /// `busy` once the site stops.
+    /// `busy` if the site stops.
     pub(crate) async fn judge(&self, bytes: usize, share: Share) -> Result<OwnedSemaphorePermit, Problem> {
         let (places, most) = match share {
             Share::Plain => (&self.judged, SCAN_JUDGED_BYTES),
             Share::Forms => (&self.forms, SCAN_JUDGED_BYTES / 2),
             Share::Local => (&self.local, SCAN_JUDGED_BYTES / 2),
         };
-        // One that is larger than all may be is judged alone.
+        // Documents larger than the limit are evaluated alone.
         let count = units(bytes).clamp(1, units(most));
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         Arc::clone(places)
@@ -172,15 +171,15 @@ async fn spool(mut read: ReadBody, chunk: Bytes, dir: &Path) -> Result<ReadBody,
 }
 
 impl ReadBody {
-    /// How many bytes it has.
+    /// Returns its size in bytes.
     pub(crate) fn length(&self) -> usize {
         self.length
     }
 
-    /// Gives all of it, in memory.
+    /// Returns the complete body, in memory.
     ///
     /// # Errors
-    /// Of the spool file.
+    /// An error of the spool file.
     pub(crate) async fn into_bytes(mut self) -> Result<Bytes, Problem> {
         let Some(mut file) = self.spooled.take() else {
             return Ok(self.held.freeze());
@@ -188,7 +187,7 @@ impl ReadBody {
         let reading = tokio::task::spawn_blocking(move || {
             let failed =
                 |error: &std::io::Error| file_problem("reading", Path::new("a scan's spool file"), error);
-            // Of its size from the start: what is large is not copied as it grows, and not held twice.
+            // Allocated with its final size, so that a large body is not copied or held twice.
             let mut whole = BytesMut::zeroed(self.length);
             let (held, rest) = whole.split_at_mut(self.held.len());
             held.copy_from_slice(&self.held);
@@ -216,7 +215,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_there_is_no_room_for_is_spooled_and_read_back() {
+    async fn body_beyond_memory_is_spooled_and_read_back() {
         static TEXT: [u8; 40_000] = {
             let mut text = [0; 40_000];
             let mut at = 0;
@@ -249,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_judged_at_once_is_bounded() {
+    async fn simultaneous_evaluation_is_limited() {
         let memory = ScanMemory::new(0, 0, 10 * UNIT);
         let first = memory.judge(6 * UNIT, Share::Plain).await.unwrap();
         let waiting = tokio::spawn({

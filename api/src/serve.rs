@@ -1,6 +1,6 @@
-//! The listeners: a local socket that only its owner can open, and TCP.
+//! The listeners: a local socket for its owner only, and TCP.
 //!
-//! Binding is apart from serving, so that a daemon says *ready* only once both can be reached.
+//! Binding is separate from serving, so that a daemon reports *ready* only when both are reachable.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,11 +21,11 @@ use crate::limits::{HEADER_READ_TIMEOUT, MAX_CONNECTIONS, STOP_GRACE, WRITE_TIME
 use crate::short_path::{SOCKET_PATH_MAX_BYTES, ShortPath};
 use crate::state::Api;
 
-/// Mode of the socket: its owner alone.
+/// Mode of the socket: owner only.
 const SOCKET_MODE: u32 = 0o600;
-/// How long a connection that has to give way may go on, for a call that began in that moment.
+/// How long a connection that must close may continue, for a call that started at that moment.
 const GIVE_WAY: Duration = Duration::from_secs(2);
-/// Pause after the kernel refuses a connection for want of file descriptors or memory.
+/// Pause after the kernel refused a connection because file descriptors or memory ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// A listener that cannot be opened.
@@ -39,7 +39,7 @@ pub enum ListenError {
     },
     /// The path is too long for the operating system.
     #[error(
-        "opening the local socket {}: the path has {found} bytes and the system allows {SOCKET_PATH_MAX_BYTES}; choose a shorter --home",
+        "opening the local socket {}: the path has {found} bytes, but the system allows only {SOCKET_PATH_MAX_BYTES}: choose a shorter --home",
         path.display()
     )]
     SocketPathTooLong {
@@ -48,8 +48,8 @@ pub enum ListenError {
         /// Its length in bytes.
         found: usize,
     },
-    /// A file that is not a socket stands in the way.
-    #[error("opening the local socket {}: a file that is no socket is there; move it away", path.display())]
+    /// A file that is not a socket has that name.
+    #[error("opening the local socket {}: a file that is not a socket has that name: move it away", path.display())]
     NotASocket {
         /// The path.
         path: PathBuf,
@@ -57,7 +57,7 @@ pub enum ListenError {
     /// The operating system refused.
     #[error("listening on {on}: {source}")]
     Io {
-        /// What was to be listened on.
+        /// The address or path.
         on: String,
         /// The cause.
         source: io::Error,
@@ -71,10 +71,10 @@ pub struct LocalSocket {
     path: PathBuf,
 }
 
-/// Opens the local socket at `path` with mode 0600, replacing one that nobody listens on.
+/// Opens the local socket at `path` with mode 0600; replaces an unused socket.
 ///
-/// The socket is made in a fresh private folder and moved into place, so that at no moment anyone else can
-/// connect to it.
+/// The socket is created in a new private folder and then moved to its place, so that nobody else can connect at any
+/// moment.
 ///
 /// # Errors
 /// See [`ListenError`].
@@ -128,7 +128,7 @@ async fn check_stale(path: &Path, short: &ShortPath) -> Result<(), ListenError> 
         Ok(_) => Err(ListenError::SocketInUse {
             path: path.to_owned(),
         }),
-        // Whoever listened there is gone; the rename replaces it.
+        // The earlier listener is gone; the rename replaces its socket.
         Err(_) => Ok(()),
     }
 }
@@ -148,12 +148,12 @@ pub async fn bind_tcp(address: SocketAddr) -> Result<TcpListener, ListenError> {
 
 /// Serves the local socket until the API stops, then removes it. Every call is allowed.
 ///
-/// Returns once calls in flight have ended, or [`STOP_GRACE`] later.
+/// Returns when calls in progress have ended, or after [`STOP_GRACE`].
 pub async fn serve_unix(api: Api, socket: LocalSocket) {
     let router = api.router(Access::LocalSocket);
     let accept = || async { socket.listener.accept().await.map(|(stream, _)| stream) };
     serve(&api, router, accept).await;
-    // While this process still listens nobody can have put another socket there.
+    // While this process listens, nobody else can have put another socket there.
     if let Err(error) = std::fs::remove_file(&socket.path) {
         tracing::debug!("removing {}: {error}", socket.path.display());
     }
@@ -161,12 +161,12 @@ pub async fn serve_unix(api: Api, socket: LocalSocket) {
 
 /// Serves a TCP port until the API stops.
 ///
-/// Returns once calls in flight have ended, or [`STOP_GRACE`] later.
+/// Returns when calls in progress have ended, or after [`STOP_GRACE`].
 pub async fn serve_tcp(api: Api, listener: TcpListener, access: Access) {
     let router = api.router(access);
     let accept = || async {
         let (stream, _) = listener.accept().await?;
-        // Answers are written whole; waiting for more to send would only delay them.
+        // Answers are written at once; waiting for more data would only delay them.
         stream.set_nodelay(true)?;
         Ok(stream)
     };
@@ -213,7 +213,7 @@ where
                     connection.await
                 }
                 () = opened.closing.cancelled() => {
-                    // A call may have begun in this very moment: it gets its answer.
+                    // A call may just have started: it gets its answer.
                     connection.as_mut().graceful_shutdown();
                     let ended = tokio::time::timeout(GIVE_WAY, connection).await;
                     ended.unwrap_or(Ok(()))

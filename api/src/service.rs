@@ -1,9 +1,8 @@
-//! The one trait behind every face of a site: one method per thing a site can do.
+//! The service trait of a site: one method per operation.
 //!
-//! Three kinds of thing implement it: the daemon's running site, a store opened without a daemon, and
-//! the command line's client of the local socket. The router serves it, every command is written against
-//! it, so none of them can do what the others cannot. Who may call what is decided by the router
-//! ([`crate::access`]), not here.
+//! It has three implementations: the daemon's running site, a store opened without a daemon, and the command line's
+//! client of the local socket. The router serves it, and every command uses it, so that all of them offer the same
+//! operations. The router decides who may call what ([`crate::access`]).
 
 use std::pin::Pin;
 
@@ -23,148 +22,148 @@ use starling_api_types::{
 use crate::scan_form::ScanDocuments;
 use crate::upload::Upload;
 
-/// Bytes that arrive over time; an error ends them and means that they are not whole.
+/// Bytes that arrive over time; an error ends the stream and means that it is incomplete.
 pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, Problem>> + Send>>;
 
-/// Events as they happen; does not end by itself until the site stops.
+/// Events when they happen; ends only when the site stops.
 pub type EventStream = Pin<Box<dyn Stream<Item = Result<EventRecord, Problem>> + Send>>;
 
-/// A bundle on its way out.
+/// A bundle to send.
 pub struct ExportedBundle {
-    /// What it holds.
+    /// Its summary.
     pub summary: ExportSummary,
     /// The file's bytes.
     pub bytes: ByteStream,
 }
 
-/// Answer of a service call: what it gives, or a problem fit for the caller's eyes.
+/// The result of a service call; a problem contains nothing that the caller may not see.
 pub type ServiceResult<T> = Result<T, Problem>;
 
-/// Everything one site can be asked to do.
+/// All operations of one site.
 ///
-/// Every method returns only when its effects are durable and visible to the next call. Methods may be
-/// called at the same time; a cancelled call (its future dropped) leaves either all or nothing of its effect.
+/// Every method returns only when its effects are durable and visible to the next call. Methods may be called at the
+/// same time. A cancelled call (its future dropped) has either all or none of its effects.
 ///
 /// # Errors
-/// Every method reports problems by [`starling_api_types::ErrorCode`]; `internal` for faults of its own.
+/// Every method reports problems by [`starling_api_types::ErrorCode`]; `internal` for internal errors.
 #[async_trait]
 pub trait SiteService: Send + Sync {
-    /// Whether the site answers, and which it is.
+    /// Returns the site's health.
     async fn health(&self) -> ServiceResult<Health>;
 
-    /// The records about which authors disagree and nobody has decided, and those that were decided.
+    /// Returns the records about which authors disagree: the undecided and the decided ones.
     async fn conflicts(&self) -> ServiceResult<ConflictList>;
 
-    /// What the authors of one record say of it.
+    /// Returns the statements of one record's authors.
     async fn conflict(&self, query: ConflictQuery) -> ServiceResult<RecordConflict>;
 
-    /// Decides which content of a record counts, or takes the decision back.
+    /// Decides which content of a record applies, or withdraws the decision.
     async fn resolve_conflict(&self, resolve: ConflictResolve) -> ServiceResult<RecordConflict>;
 
-    /// The site's identity, roots, peers, positions, feeds and store.
+    /// Returns the site's identity, roots, peers, positions, feeds and store.
     async fn status(&self) -> ServiceResult<Status>;
 
-    /// Returns true if a scan of these documents may take long, for what comes with it: it then waits apart from the
-    /// others.
+    /// Returns true if a scan of these documents may be slow because of its further documents: it then waits in a
+    /// separate queue.
     fn is_costly(&self, documents: &ScanDocuments) -> bool {
         documents.rego.is_some()
     }
 
-    /// Judges an SBOM, whose kind is found by content.
+    /// Scans an SBOM; its kind is detected from its content.
     ///
-    /// A scan against empty knowledge is an answer (`exit_code` 4), not an error.
-    /// Reports `sbom_unreadable`, `baseline_unreadable`, `policy_invalid`, `vex_unreadable`, `history_expired`.
+    /// A scan without knowledge is an answer (`exit_code` 4), not an error. Reports `sbom_unreadable`,
+    /// `baseline_unreadable`, `policy_invalid`, `vex_unreadable`, `history_expired`.
     async fn scan(&self, documents: ScanDocuments, params: ScanParams) -> ServiceResult<VerdictEnvelope>;
 
-    /// Why a package is, or is not, affected by a vulnerability: what a scan would decide, rule by rule.
+    /// Explains why a vulnerability does or does not affect a package: the result of a scan, rule by rule.
     ///
-    /// Reports `bad_request` for what is no package URL.
+    /// Reports `bad_request` if it is not a package URL.
     async fn explain(&self, query: ExplainQuery) -> ServiceResult<Explanation>;
 
-    /// The VEX documents that every scan of this site takes into account.
+    /// Returns the stored VEX documents, which every scan of this site uses.
     ///
-    /// Reports `vex_unreadable` where one is not what it was.
+    /// Reports `vex_unreadable` if one is damaged.
     async fn vex(&self) -> ServiceResult<VexList>;
 
-    /// Keeps a VEX document as it is.
+    /// Stores a VEX document unchanged.
     ///
-    /// Reports `vex_unreadable`, also where there would be too many.
+    /// Reports `vex_unreadable`, also if there would be too many.
     async fn add_vex(&self, document: Bytes) -> ServiceResult<VexEntry>;
 
-    /// A kept VEX document as it was given.
+    /// Returns a stored VEX document, byte for byte.
     ///
-    /// Reports `vex_not_found`, and `vex_unreadable` where it is not what it was.
+    /// Reports `vex_not_found`, and `vex_unreadable` if it is damaged.
     async fn vex_document(&self, hash: &VexHash) -> ServiceResult<ByteStream>;
 
-    /// Keeps a VEX document no longer, be it damaged or not.
+    /// Deletes a stored VEX document, even a damaged one.
     ///
     /// Reports `vex_not_found`.
     async fn remove_vex(&self, hash: &VexHash) -> ServiceResult<VexRemoved>;
 
-    /// Every canonical advisory that answers to `name`: an id, an alias, a package URL or a merge hash.
+    /// Returns every canonical advisory with the given `name`: an id, an alias, a package URL or a merge hash.
     ///
     /// Reports `advisory_not_found`, `history_expired`.
     async fn advisory(&self, name: &str, query: AdvisoryQuery) -> ServiceResult<AdvisoryLookup>;
 
-    /// One page of canonical advisories.
+    /// Returns one page of canonical advisories.
     async fn advisories(&self, query: AdvisoryListQuery) -> ServiceResult<AdvisoryPage>;
 
-    /// The live records as NDJSON: canonical bytes, sorted by source and id.
+    /// Returns the live records as NDJSON: canonical bytes, sorted by source and id.
     async fn dump(&self, query: DumpQuery) -> ServiceResult<ByteStream>;
 
-    /// The allow-list, sorted by name.
+    /// Returns the allow-list, sorted by name.
     async fn sites(&self) -> ServiceResult<SiteList>;
 
-    /// One entry of the allow-list. Reports `site_not_found`.
+    /// Returns one site of the allow-list. Reports `site_not_found`.
     async fn site(&self, site: &SiteSlug) -> ServiceResult<Site>;
 
-    /// Lists a site. Reports `site_exists`, `site_key_invalid`.
+    /// Adds a site. Reports `site_exists`, `site_key_invalid`.
     async fn add_site(&self, site: SiteAdd) -> ServiceResult<Site>;
 
-    /// Changes what is given of an entry, and accepts by it at once. Reports `site_not_found`.
+    /// Changes the given fields of an entry and updates acceptance at once. Reports `site_not_found`.
     async fn change_site(&self, site: &SiteSlug, change: SiteChange) -> ServiceResult<Site>;
 
-    /// Takes a site off the list; what it said stays held, no longer accepted. Reports `site_not_found`.
+    /// Removes a site; its data is kept, but no longer accepted. Reports `site_not_found`.
     async fn remove_site(&self, site: &SiteSlug) -> ServiceResult<Site>;
 
-    /// Its transfers, newest first. Reports `site_not_found`.
+    /// Returns a site's transfers, newest first. Reports `site_not_found`.
     async fn site_history(&self, site: &SiteSlug) -> ServiceResult<SiteHistory>;
 
-    /// Its positions and counts. Reports `site_not_found`.
+    /// Returns a site's positions and counts. Reports `site_not_found`.
     async fn site_status(&self, site: &SiteSlug) -> ServiceResult<SiteStatus>;
 
-    /// The mutes that count here, and the changes that do not.
+    /// Returns the mutes that apply here, and the changes that do not.
     async fn mutes(&self, query: MuteListQuery) -> ServiceResult<MuteList>;
 
-    /// One mute with its history. Reports `mute_not_found`.
+    /// Returns one mute with its history. Reports `mute_not_found`.
     async fn mute(&self, id: &str) -> ServiceResult<Mute>;
 
-    /// Mutes a vulnerability; scans see it at once. Reports `bad_request` for what no mute can say.
+    /// Mutes a vulnerability; scans use it at once. Reports `bad_request` if the mute is not valid.
     async fn add_mute(&self, mute: MuteAdd) -> ServiceResult<MuteAdded>;
 
-    /// Ends a mute, whoever made it. Reports `mute_not_found`.
+    /// Ends a mute, no matter who added it. Reports `mute_not_found`.
     async fn remove_mute(&self, id: &str, removal: MuteRemove) -> ServiceResult<Mute>;
 
-    /// How far each listed site's knowledge has come here.
+    /// Returns the progress of each listed site's data at this site.
     async fn sync_status(&self) -> ServiceResult<SyncStatus>;
 
-    /// Verifies, holds and accepts a bundle; indexes are fresh before it returns.
+    /// Verifies, holds and accepts a bundle; indexes are updated before it returns.
     ///
     /// Reports `bundle_*`, `signature_verification_failed`, `site_not_allowed`, `cursor_not_after_current`,
     /// `certificate_invalid`, `fork_detected`, `conflict_unresolved`.
     async fn import_bundle(&self, bundle: Upload, params: ImportParams) -> ServiceResult<ImportReport>;
 
-    /// Makes a bundle. What would make it fail (`body_missing`, `site_not_found`, `invalid_cursor`) is found
+    /// Exports a bundle. Errors that prevent it (`body_missing`, `site_not_found`, `invalid_cursor`) are reported
     /// before the first byte; later errors end the stream.
     async fn export_bundle(&self, request: ExportRequest) -> ServiceResult<ExportedBundle>;
 
-    /// Reads what a bundle says about itself, verifying nothing. Reports `bundle_malformed`.
+    /// Reads a bundle's own information without verifying it. Reports `bundle_malformed`.
     async fn inspect_bundle(&self, bundle: Upload) -> ServiceResult<BundleInfo>;
 
-    /// Runs every check of an import and changes nothing. A bundle that fails them is an answer, not an error.
+    /// Runs all checks of an import and changes nothing. Failed checks are an answer, not an error.
     async fn validate_bundle(&self, bundle: Upload) -> ServiceResult<BundleValidation>;
 
-    /// Takes in a feed: a file, folder or archive of records, its kind found by content.
+    /// Imports a feed: a file, folder or archive of records; its kind is detected from its content.
     ///
     /// Reports `feed_*`.
     async fn import_feed(
@@ -174,18 +173,18 @@ pub trait SiteService: Send + Sync {
         options: FeedImportOptions,
     ) -> ServiceResult<FeedImportReport>;
 
-    /// Makes what scans go by of all that is known now, where nobody does so in the background; however long that takes.
-    /// A daemon does, so there is nothing to be done. What keeps it from being made slows scans down and is no error.
+    /// Updates the match index with all knowledge of now, however long it takes. A daemon does this in the
+    /// background, so it does nothing here. A failure only makes scans slower and is not an error.
     async fn make_ready_to_scan(&self) {}
 
-    /// Events after `after`; only new ones when it is absent. Reports `events_expired`, also for an id of another
-    /// generation.
+    /// Returns the events after `after`, or only new ones without it. Reports `events_expired`, also for an id of
+    /// another generation.
     async fn events(&self, after: Option<EventId>) -> ServiceResult<EventStream>;
 
-    /// Checks every invariant of the store; repairs it, or rebuilds what is derived, where asked.
+    /// Checks every invariant of the store. If requested, repairs it or rebuilds derived data.
     async fn doctor(&self, request: DoctorRequest) -> ServiceResult<DoctorReport>;
 
-    /// Gives space back: drops what is older than the retention, rewrites packs that are mostly garbage, and
-    /// rebuilds the engine's files. Reports `disk_full`.
+    /// Compacts the store: drops data older than the retention, rewrites packs that are mostly garbage, and rebuilds
+    /// the engine's files. Reports `disk_full`.
     async fn compact_store(&self) -> ServiceResult<CompactReport>;
 }

@@ -1,7 +1,7 @@
-//! A short way to a socket whose own path is longer than the system allows.
+//! Finds a short path to a socket whose own path is longer than the system allows.
 //!
-//! A Unix socket's address holds 107 bytes. The folder that the socket lies in is opened, and the socket is named by way
-//! of the open folder, whose name in `/proc` is short however deep it lies.
+//! A Unix socket's address has at most 107 bytes. This opens the socket's folder and names the socket through the
+//! open folder, whose name in `/proc` is short however deep it is.
 
 use std::fs::File;
 use std::io;
@@ -10,22 +10,22 @@ use std::path::{Path, PathBuf};
 
 /// Longest path of a Unix socket, in bytes: `sun_path` on Linux, without its final zero.
 pub(crate) const SOCKET_PATH_MAX_BYTES: usize = 107;
-/// What a name made beside the socket may add to its path.
+/// Longest suffix that a temporary name beside the socket adds to its path.
 const MARGIN_BYTES: usize = 16;
 
-/// A way to a socket that is short enough, for as long as this is held.
+/// A path to a socket that is short enough, valid while this is held.
 #[derive(Debug)]
 pub struct ShortPath {
     path: PathBuf,
-    /// The folder that the path goes by.
+    /// The open folder of the path.
     _folder: Option<File>,
 }
 
 impl ShortPath {
-    /// Finds a short way to `path`: the path itself if it is short.
+    /// Returns a short path to `path`: the path itself if it is short enough.
     ///
     /// # Errors
-    /// When its folder cannot be opened.
+    /// If its folder cannot be opened.
     pub fn to(path: &Path) -> io::Result<Self> {
         if path.as_os_str().len() + MARGIN_BYTES <= SOCKET_PATH_MAX_BYTES {
             return Ok(Self {
@@ -45,7 +45,7 @@ impl ShortPath {
         })
     }
 
-    /// The path to bind or to connect to.
+    /// Returns the path to bind or to connect to.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path

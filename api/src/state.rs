@@ -1,4 +1,4 @@
-//! What every route shares: the service, the options, the bounds and the stop signal.
+//! State shared by every route: the service, the options, the limits and the stop signal.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,18 +14,18 @@ use crate::places::Places;
 use crate::scan_memory::ScanMemory;
 use crate::service::SiteService;
 
-/// What the site's configuration says about its API.
+/// The site's configuration of its API.
 #[derive(Debug, Clone)]
 pub struct ApiOptions {
     /// Largest bundle upload, in bytes (`import.max_bundle_size`).
     pub max_bundle_bytes: u64,
-    /// Folder for spool files; they have no names and vanish with their last handle.
+    /// Folder for spool files. They have no names and disappear with their last handle.
     pub spool_dir: PathBuf,
 }
 
 /// The API of one site: one service, shared by every listener.
 ///
-/// Cheap to clone; clones share the bounds on what is scarce.
+/// Cheap to clone; clones share the limits.
 #[derive(Clone)]
 pub struct Api {
     pub(crate) service: Arc<dyn SiteService>,
@@ -40,7 +40,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// Serves `service` until `stop` is cancelled.
+    /// Creates the API of `service`, which serves until `stop` is cancelled.
     pub fn new(service: Arc<dyn SiteService>, options: ApiOptions, stop: CancellationToken) -> Self {
         Self {
             service,

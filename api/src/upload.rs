@@ -1,7 +1,7 @@
-//! Bytes on their way in: a path, a file, or a stream, and the two ways to read any of them.
+//! Uploads: a path, a file, or a stream, and two ways to read them.
 //!
-//! An implementation that needs to seek (a zip, a bundle that is verified before it is applied) takes
-//! [`Upload::into_file`]; one that reads once takes [`Upload::into_read`] on a blocking thread.
+//! An implementation that needs to seek (a zip, a bundle that is verified before it is applied) uses
+//! [`Upload::into_file`]; one that reads once uses [`Upload::into_read`] on a blocking thread.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -18,7 +18,7 @@ use crate::service::ByteStream;
 
 /// Input of an import.
 pub enum Upload {
-    /// A file or folder that this process can read. Never made from what a caller of the API says.
+    /// A file or folder that this process can read. Never built from an API caller's input.
     Path(PathBuf),
     /// An open file, read from its start.
     File(File),
@@ -37,19 +37,19 @@ impl std::fmt::Debug for Upload {
 }
 
 impl Upload {
-    /// An upload of bytes that are in memory.
+    /// Creates an upload of bytes that are in memory.
     pub fn from_bytes(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         Self::Stream(Box::pin(futures::stream::once(async move { Ok(bytes) })))
     }
 
-    /// A file that can be read and sought in, and its size in bytes.
+    /// Returns a seekable file with the data, and its size in bytes.
     ///
-    /// A stream is spooled to an unnamed file in `spool_dir`, which the operating system removes with the
-    /// last handle, also after a crash.
+    /// A stream is spooled to an unnamed file in `spool_dir`, which the operating system removes with the last
+    /// handle, even after a crash.
     ///
     /// # Errors
-    /// `too_large` when there are more than `max_bytes`; `disk_full`; `file_access`; the stream's own error.
+    /// `too_large` if there are more than `max_bytes`; `disk_full`; `file_access`; the stream's own error.
     pub async fn into_file(
         self,
         spool_dir: &Path,
@@ -66,12 +66,12 @@ impl Upload {
         }
     }
 
-    /// A blocking reader over a file's or a stream's bytes; must be read on a thread that may block.
+    /// Returns a blocking reader of the bytes; use it only on a thread that may block.
     ///
-    /// A read after the stream's error gives an [`io::Error`] whose inner error is the [`Problem`].
+    /// A read after the stream's error returns an [`io::Error`] whose inner error is the [`Problem`].
     ///
     /// # Errors
-    /// `file_access` when the path cannot be opened.
+    /// `file_access` if the path cannot be opened.
     pub fn into_read(self) -> Result<Box<dyn Read + Send>, Problem> {
         match self {
             Self::Path(path) => match File::open(&path) {
@@ -80,7 +80,7 @@ impl Upload {
             },
             Self::File(file) => Ok(Box::new(file)),
             Self::Stream(stream) => Ok(Box::new(StreamReader {
-                // A reader may ask again after the end, which not every stream allows.
+                // A reader may ask again after the end, which not every stream supports.
                 stream: stream.fuse(),
                 chunk: Bytes::new(),
                 runtime: Handle::current(),
@@ -90,7 +90,7 @@ impl Upload {
     }
 }
 
-/// The problem of a file that cannot be `attempted`.
+/// Builds the problem of a file for which the `attempted` action failed.
 pub fn file_problem(attempted: &str, path: &Path, error: &io::Error) -> Problem {
     if error.kind() == io::ErrorKind::StorageFull {
         return Problem::new(
@@ -103,7 +103,7 @@ pub fn file_problem(attempted: &str, path: &Path, error: &io::Error) -> Problem 
         ErrorCode::FileAccess,
         format!("{attempted} {}: {error}", path.display()),
     )
-    .hint("check that the path exists and that this user may use it")
+    .hint("check that the path exists and that this user has access")
 }
 
 fn sized(mut file: File, max_bytes: u64, too_large: ErrorCode) -> Result<(File, u64), Problem> {
@@ -115,7 +115,7 @@ fn sized(mut file: File, max_bytes: u64, too_large: ErrorCode) -> Result<(File, 
     if size > max_bytes {
         return Err(too_large_problem(
             too_large,
-            &format!("it holds {size} bytes"),
+            &format!("it has {size} bytes"),
             max_bytes,
         ));
     }
@@ -129,14 +129,14 @@ async fn spool(
     too_large: ErrorCode,
 ) -> Result<(File, u64), Problem> {
     let file =
-        tempfile::tempfile_in(dir).map_err(|error| file_problem("making a spool file in", dir, &error))?;
+        tempfile::tempfile_in(dir).map_err(|error| file_problem("creating a spool file in", dir, &error))?;
     let mut file = tokio::fs::File::from_std(file);
     let mut size = 0_u64;
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;
         size = size.saturating_add(chunk.len() as u64);
         if size > max_bytes {
-            return Err(too_large_problem(too_large, "it holds more", max_bytes));
+            return Err(too_large_problem(too_large, "it has more bytes", max_bytes));
         }
         tokio::io::AsyncWriteExt::write_all(&mut file, &chunk)
             .await
@@ -152,12 +152,12 @@ async fn spool(
     Ok((file, size))
 }
 
-/// A stream read by a thread that blocks.
+/// A stream that a blocking thread reads.
 struct StreamReader {
     stream: Fuse<ByteStream>,
     chunk: Bytes,
     runtime: Handle,
-    /// The stream's error, given again on every later read: an upload that broke off never looks whole.
+    /// The stream's error, returned by every later read too: an interrupted upload never looks complete.
     failed: Option<Problem>,
 }
 
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_spools_whole_and_leaves_no_name_behind() {
+    async fn stream_is_spooled_to_a_file_without_name() {
         let dir = tempfile::tempdir().unwrap();
         let upload = stream(vec![Ok("ab"), Ok(""), Ok("cd")]);
         let (mut file, size) = upload
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_limit_holds_for_streams_files_and_paths() {
+    async fn limit_holds_for_streams_files_and_paths() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("bundle");
         std::fs::write(&path, "abcde").unwrap();
@@ -225,8 +225,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_end_of_a_stream_may_be_read_more_than_once() {
-        // `unfold` panics when it is polled after its end.
+    async fn end_of_stream_may_be_read_repeatedly() {
+        // `unfold` panics if it is polled after its end.
         let once = futures::stream::unfold(Some("ab"), async |text| Some((Ok(Bytes::from(text?)), None)));
         let mut reader = Upload::Stream(Box::pin(once)).into_read().unwrap();
         tokio::task::spawn_blocking(move || {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_broken_stream_is_an_error_and_stays_one() {
+    async fn broken_stream_stays_an_error() {
         let broken = || {
             stream(vec![
                 Ok("ab"),

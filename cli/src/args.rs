@@ -1,4 +1,4 @@
-//! The command line: what there is to say, not what it does.
+//! Defines the command line: arguments and help, no behaviour.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::commands::{
 };
 use crate::terminal::ColorWhen;
 
-/// Every site of an organisation knows the same vulnerabilities, online or air-gapped.
+/// Gives every site of an organisation the same vulnerability knowledge, online or air-gapped.
 #[derive(Debug, Parser)]
 #[command(name = "starling", version, propagate_version = true, after_help = OVERVIEW, max_term_width = 110, disable_help_subcommand = true)]
 pub(crate) struct Cli {
@@ -33,7 +33,7 @@ Exit codes of every command:
   0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
   5 coverage too low, 6 not reachable or locked, 10 internal error, 11 store damaged, 12 disk full";
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Debug, Args)]
 pub(crate) struct Global {
     /// The site's folder [default: $XDG_DATA_HOME/starling, else ~/.local/share/starling]
@@ -45,7 +45,7 @@ pub(crate) struct Global {
         hide_env_values = true
     )]
     pub(crate) home: Option<PathBuf>,
-    /// Print one JSON document instead of text; problems too, on standard error
+    /// Print one JSON document instead of text. Errors are JSON too, on standard error
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// When to use colours
@@ -58,7 +58,7 @@ pub(crate) struct Global {
         hide_default_value = true
     )]
     pub(crate) color: ColorWhen,
-    /// Cut nothing and leave no column out, however narrow the terminal is
+    /// Show all columns in full, even if the terminal is too narrow for them
     #[arg(long, global = true)]
     pub(crate) wide: bool,
 }

@@ -1,6 +1,6 @@
-//! Names that a shell completes: sites, sources and mutes that the site's daemon knows.
+//! Completes names in a shell: the sites, sources and mutes that the site's daemon knows.
 //!
-//! Asked of a running daemon only, within a moment: a shell that waits for a tab must not open a store.
+//! Asks a running daemon only, with a short timeout: a shell that completes a word must not open a store.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -17,12 +17,12 @@ use crate::client::Client;
 use crate::progress::Step;
 use crate::session::{Session, resolve_home};
 
-/// The variable by which a shell asks for completions.
+/// The variable that a shell sets to ask for completions.
 pub(crate) const VARIABLE: &str = "_STARLING_COMPLETE";
 /// How long a daemon may take to answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Answers a shell that asks for completions, and ends the process then.
+/// Answers a shell that asks for completions, then ends the process.
 pub(crate) fn answer_shell() {
     if std::env::var_os(VARIABLE).is_some() {
         CompleteEnv::with_factory(Cli::command)
@@ -32,7 +32,7 @@ pub(crate) fn answer_shell() {
     }
 }
 
-/// Names of listed sites.
+/// Returns the names of listed sites.
 pub(crate) fn sites() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         asked(async |site: Client| {
@@ -42,7 +42,7 @@ pub(crate) fn sites() -> ArgValueCandidates {
     })
 }
 
-/// Sources that the site holds records of.
+/// Returns the sources that the site holds records of.
 pub(crate) fn sources() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         asked(async |site: Client| {
@@ -52,7 +52,7 @@ pub(crate) fn sources() -> ArgValueCandidates {
     })
 }
 
-/// Mutes that are in force, by id.
+/// Returns the ids of the active mutes.
 pub(crate) fn mutes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
         asked(async |site: Client| {
@@ -62,7 +62,7 @@ pub(crate) fn mutes() -> ArgValueCandidates {
     })
 }
 
-/// What the daemon says; nothing where none runs or it takes too long.
+/// Returns the daemon's answer; empty if no daemon runs or it takes too long.
 fn asked(ask: impl AsyncFnOnce(Client) -> Result<Vec<String>, Problem>) -> Vec<CompletionCandidate> {
     let Ok(home) = resolve_home(home_of(std::env::args_os())) else {
         return Vec::new();
@@ -81,7 +81,7 @@ fn asked(ask: impl AsyncFnOnce(Client) -> Result<Vec<String>, Problem>) -> Vec<C
     }
 }
 
-/// The folder that the line to be completed names, else the environment.
+/// Returns the folder given by `--home` in the incomplete line, else in the environment.
 fn home_of(words: impl Iterator<Item = OsString>) -> Option<PathBuf> {
     let mut words = words.skip_while(|word| word != "--").skip(1);
     while let Some(word) = words.next() {

@@ -1,35 +1,35 @@
-//! What a site has that is run in earnest, beyond a store that is sound.
+//! Checks what a production site should have, besides a sound store.
 
 use serde::Serialize;
 use starling_api_types::{KeyList, KeyRole, PartState, SitePart, Status, Timestamp};
 
 use crate::render::{ago, moment};
 
-/// Age from which an import is no schedule any more, and an operating key is to be renewed.
+/// Age from which imports do not count as scheduled, and an operating key should be replaced.
 const OLD_IMPORT_DAYS: i64 = 8;
 const OLD_KEY_DAYS: i64 = 365;
 const DAY_MILLIS: i64 = 86_400_000;
 
-/// One thing that a healthy site has.
+/// One item that a healthy site has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct HealthPoint {
     pub(crate) name: &'static str,
-    /// Whether this site has it.
+    /// True if this site has it.
     pub(crate) ok: bool,
-    /// What was found, and what to do where it lacks.
+    /// The state found and, if the item is missing, what to do.
     pub(crate) found: String,
 }
 
-/// What is looked at besides the status.
+/// Input for the checks besides the status.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Demands {
-    /// A policy file, or a severity that scans fail from.
+    /// True if a policy file, or a severity to fail from, is configured.
     pub(crate) policy: bool,
-    /// Scans end with 4 where knowledge is stale.
+    /// True if scans exit with 4 when knowledge is stale.
     pub(crate) fresh: bool,
 }
 
-/// Holds a site against what a healthy one has.
+/// Compares a site with a healthy one.
 pub(crate) fn examine(
     status: &Status,
     keys: Option<&KeyList>,
@@ -37,7 +37,7 @@ pub(crate) fn examine(
     now: Timestamp,
 ) -> Vec<HealthPoint> {
     let mut points = vec![daemon(status), partner(status)];
-    points.extend(part(status, SitePart::Sync, "peers in reach"));
+    points.extend(part(status, SitePart::Sync, "reachable peers"));
     points.extend(part(status, SitePart::Feeds, "recent sources"));
     points.push(schedule(status, now));
     if let Some(keys) = keys {
@@ -48,14 +48,14 @@ pub(crate) fn examine(
         points.push(point(
             "policy",
             demands.policy,
-            "scans fail by the site's own policy",
-            "a scan fails on nothing unless its caller says so: set scan.policy_file or scan.fail_on",
+            "the site's own policy can fail a scan",
+            "no scan fails unless the caller asks for it: set scan.policy_file or scan.fail_on",
         ));
         points.push(point(
             "fresh knowledge",
             demands.fresh,
-            "a scan by stale knowledge ends with 4",
-            "a scan by stale knowledge only warns: set scan.require_fresh = true",
+            "a scan with stale knowledge exits with 4",
+            "a scan with stale knowledge only warns: set scan.require_fresh = true",
         ));
     }
     points
@@ -74,7 +74,7 @@ fn daemon(status: &Status) -> HealthPoint {
         "daemon",
         status.daemon,
         "runs",
-        "does not run: `starling up`, or a service (docs/operations.md)",
+        "does not run: start it with `starling up`, or as a service (docs/operations.md)",
     )
 }
 
@@ -84,7 +84,7 @@ fn partner(status: &Status) -> HealthPoint {
         "partner",
         number > 0,
         &format!("{number} sites are listed"),
-        "no site is listed, by network or by file: `starling sites add`; a copy elsewhere is also what a lost site is restored from",
+        "no site is listed: add one with `starling sites add`, by network or by file. Its copy can also restore a lost site",
     )
 }
 
@@ -111,7 +111,7 @@ fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
             name,
             ok: false,
             found: format!(
-                "the last import here was {} ago: let a timer run `starling feeds import --complete` (docs/operations/feeds.md)",
+                "the last import here was {} ago: run `starling feeds import --complete` from a timer (docs/operations/feeds.md)",
                 ago(at, now)
             ),
         },
@@ -119,7 +119,7 @@ fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
             name,
             others,
             "other sites import what this one knows",
-            "nothing was imported: let a timer run `starling feeds import --complete` (docs/operations/feeds.md)",
+            "nothing was imported: run `starling feeds import --complete` from a timer (docs/operations/feeds.md)",
         ),
     }
 }
@@ -133,7 +133,7 @@ fn root_key(keys: &KeyList) -> HealthPoint {
         "offline root key",
         !here,
         "the root key is not in this folder",
-        "keys/root.key is in this folder: move it to where no daemon runs, and keep a copy",
+        "keys/root.key is in this folder: move it to a place where no daemon runs, and keep a copy",
     )
 }
 
@@ -144,10 +144,10 @@ fn operating_key(keys: &KeyList, now: Timestamp) -> Option<HealthPoint> {
         name: "operating key",
         ok: days(made, now) <= OLD_KEY_DAYS,
         found: if days(made, now) <= OLD_KEY_DAYS {
-            format!("made at {}", moment(made))
+            format!("created at {}", moment(made))
         } else {
             format!(
-                "is {} old: `starling keys generate` makes a new one",
+                "is {} old: create a new one with `starling keys generate`",
                 ago(made, now)
             )
         },
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn new_site_is_told_what_it_lacks() {
+    fn new_site_reports_missing_items() {
         let now: Timestamp = "2026-01-15T00:00:00.000Z".parse().unwrap();
         let keys: KeyList = serde_json::from_value(json!({"keys": [
             {"role": "root", "public_key": format!("ed25519:{}", "0".repeat(64)), "epoch": null, "secret_present": true, "current": true, "file": null, "created_at": null},

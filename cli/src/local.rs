@@ -1,4 +1,4 @@
-//! What is done with a site's folder itself: the one place where the command line meets the daemon's crate.
+//! Works on a site's folder directly: the only place where the command line uses the daemon's crate.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,16 +13,16 @@ use starling_api_types::{
 use starling_daemon::config::Overrides;
 use starling_daemon::home::{Home, Reach};
 use starling_daemon::{
-    PolicyKind, RegoSummary, RestoreWish, RunError, home_problem, init_site_as, open_offline,
+    PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as, open_offline,
 };
-pub(crate) use starling_daemon::{generate_sbom, scan_cold, shown_explanation};
+pub(crate) use starling_daemon::{generate_sbom, scan_without_store, shown_explanation};
 use starling_policy::{RegoSource, RegoTest};
 use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;
 
 use crate::healthy::Demands;
 
-/// An engine that a site can be on.
+/// The engines that a store can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Engine {
     /// The default
@@ -32,7 +32,7 @@ pub(crate) enum Engine {
 }
 
 impl Engine {
-    /// The engine's name in the configuration.
+    /// Returns the engine's name in the configuration.
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Sled => "sled",
@@ -41,12 +41,12 @@ impl Engine {
     }
 }
 
-/// Lets damage in a store be told as an error alone, without the trace of the library that met it.
+/// Hides the panic traces of storage libraries, so that store damage is reported as an error only.
 pub(crate) fn quiet_engine_panics() {
     starling_daemon::quiet_contained_panics();
 }
 
-/// Makes a site.
+/// Creates a site.
 ///
 /// # Errors
 /// `already_initialised`, `file_access`, `disk_full`.
@@ -68,27 +68,27 @@ pub(crate) fn init(
     Ok(made.report(engine.as_str()))
 }
 
-/// Who the site is.
+/// Returns the site's identity.
 ///
 /// # Errors
-/// `not_initialised`, or damage.
+/// `not_initialised`, or a damage error.
 pub(crate) fn identity(home: &Path) -> Result<PublicIdentity, Problem> {
     Home::open(home)
         .map(|home| home.identity())
         .map_err(|error| home_problem(&error))
 }
 
-/// The keys in the folder.
+/// Returns the keys in the folder.
 ///
 /// # Errors
-/// `not_initialised`, or damage.
+/// `not_initialised`, or a damage error.
 pub(crate) fn list_keys(home: &Path) -> Result<KeyList, Problem> {
     Home::open(home)
         .map(|home| home.keys())
         .map_err(|error| home_problem(&error))
 }
 
-/// What the site's configuration demands of scans; `None` where it cannot be read, which `up` says.
+/// Returns the scan requirements of the site's configuration; `None` if it is unreadable, which `up` reports.
 pub(crate) fn demands(home: &Path) -> Option<Demands> {
     let config = Home::open(home).ok()?.config(&Overrides::default()).ok()?;
     let scan = config.scan;
@@ -98,23 +98,23 @@ pub(crate) fn demands(home: &Path) -> Option<Demands> {
     })
 }
 
-/// Begins a new epoch with a new operating key.
+/// Starts a new epoch with a new operating key.
 ///
 /// # Errors
 /// `not_initialised`, `store_locked` while a daemon runs, `file_access` without the root key.
 pub(crate) async fn generate_key(home: &Path) -> Result<KeyList, Problem> {
     let home = home.to_owned();
-    blocking("making a key", move || starling_daemon::rotate_key(&home)).await
+    blocking("creating a key", move || starling_daemon::rotate_key(&home)).await
 }
 
-/// Takes the site for restored, and lets it go on if it may.
+/// Marks the site as restored, and continues its log if that is allowed.
 ///
 /// # Errors
 /// `not_initialised`, `store_locked` while a daemon runs, `site_restored` without the root key.
-pub(crate) async fn restore(home: &Path, wish: RestoreWish) -> Result<RestoreReport, Problem> {
+pub(crate) async fn restore(home: &Path, mode: RestoreMode) -> Result<RestoreReport, Problem> {
     let home = home.to_owned();
     blocking("restoring the site", move || {
-        starling_daemon::restore_home(&home, wish)
+        starling_daemon::restore_home(&home, mode)
     })
     .await
 }
@@ -132,10 +132,10 @@ pub(crate) async fn open(home: &Path) -> Result<Arc<dyn SiteService>, Problem> {
     Ok(opened.service())
 }
 
-/// Opens the site's store without a daemon, past damage of its log, which is given up.
+/// Opens the site's store without a daemon, and skips damaged parts of its log.
 ///
 /// # Errors
-/// As [`open`], but for a damaged log.
+/// As [`open`], except for a damaged log.
 pub(crate) async fn open_to_repair(home: &Path) -> Result<Arc<dyn SiteService>, Problem> {
     let home = home.to_owned();
     let opened = blocking("opening the store", move || {
@@ -158,7 +158,7 @@ pub(crate) async fn up(home: &Path, settings: Vec<(String, String)>) -> Result<(
             RunError::Api(error) => {
                 let hint = match error {
                     ListenError::Io { .. } => {
-                        Some("is another process on that address? api.listen names another")
+                        Some("check if another process uses that address, or set api.listen to another one")
                     }
                     _ => None,
                 };
@@ -175,15 +175,15 @@ pub(crate) async fn up(home: &Path, settings: Vec<(String, String)>) -> Result<(
             error @ RunError::TaskEnded { .. } => Problem::new(ErrorCode::Internal, error.to_string()),
             RunError::Network(detail) => {
                 Problem::new(ErrorCode::Unreachable, format!("starting the network: {detail}"))
-                    .hint("is another process on that address? --listen names others")
+                    .hint("check if another process uses that address, or give others with --listen")
             }
         })
 }
 
-/// Moves the store to another engine, by a rebuild from the log.
+/// Moves the store to another engine by replaying the log.
 ///
 /// # Errors
-/// `store_locked`, `store_damaged`, `disk_full`, or it is on that engine already.
+/// `store_locked`, `store_damaged`, `disk_full`, or the store already has that engine.
 pub(crate) async fn convert_store(home: &Path, engine: Engine) -> Result<ConvertReport, Problem> {
     let home = home.to_owned();
     blocking("converting the store", move || {
@@ -192,7 +192,7 @@ pub(crate) async fn convert_store(home: &Path, engine: Engine) -> Result<Convert
     .await
 }
 
-/// The versions of the site's policy that were in use.
+/// Returns the versions of the site's policy that were in use.
 ///
 /// # Errors
 /// `not_initialised`, `config_invalid`, `policy_invalid`, `file_access`.
@@ -204,23 +204,23 @@ pub(crate) async fn policy_history(home: &Path, kind: PolicyKind) -> Result<Poli
     .await
 }
 
-/// Puts a version of the site's policy back.
+/// Restores a version of the site's policy.
 ///
 /// # Errors
-/// `bad_request` where there is no such version; else as [`policy_history`].
+/// `bad_request` if there is no such version; else as [`policy_history`].
 pub(crate) async fn rollback_policy(
     home: &Path,
     kind: PolicyKind,
     version: String,
 ) -> Result<PolicyHistory, Problem> {
     let home = home.to_owned();
-    blocking("putting a policy back", move || {
+    blocking("restoring a policy", move || {
         starling_daemon::rollback_policy(&home, kind, &version)
     })
     .await
 }
 
-/// What is wrong with a Rego policy, or what it holds.
+/// Checks a Rego policy and returns its summary.
 ///
 /// # Errors
 /// `policy_invalid`.
@@ -231,7 +231,7 @@ pub(crate) async fn check_rego(source: RegoSource, at: UnixMillis) -> Result<Reg
     .await
 }
 
-/// How the tests of a Rego policy end.
+/// Runs the tests of a Rego policy and returns their results.
 ///
 /// # Errors
 /// `policy_invalid`.
@@ -254,7 +254,7 @@ pub(crate) async fn validate_bundle(bundle: Upload) -> Result<BundleValidation, 
     .await
 }
 
-/// Shows what a bundle says of itself, without a site.
+/// Shows a bundle's own information, without a site.
 ///
 /// # Errors
 /// `bundle_malformed`, `file_access`, `disk_full`.
@@ -272,7 +272,7 @@ async fn spooled(bundle: Upload) -> Result<(std::fs::File, u64), Problem> {
         .await
 }
 
-/// The time by this machine's clock.
+/// Returns the time by this machine's clock.
 pub(crate) fn now() -> UnixMillis {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     UnixMillis::saturating(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
@@ -295,13 +295,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_socket_is_looked_for_where_the_daemon_puts_it() {
+    fn client_and_daemon_use_the_same_socket_path() {
         let home = Path::new("/a/home");
         assert_eq!(home::socket_path(home), home.join(crate::session::SOCKET_FILE));
     }
 
     #[test]
-    fn a_folder_without_a_site_and_one_with_a_site_are_told_apart() {
+    fn folders_with_and_without_site_are_distinguished() {
         let folder = tempfile::tempdir().unwrap();
         let name = SiteSlug::new("site-a").unwrap();
         assert_eq!(

@@ -1,7 +1,7 @@
-//! The `starling` binary: what the user typed, one command, how it ended.
+//! The `starling` binary: parses the command line, runs one command, reports its end.
 //!
-//! Every command is written once against [`starling_api::SiteService`]; [`session`] decides whether the
-//! daemon or the store answers it. What is done with a site's folder itself is in [`local`].
+//! Each command is written once, against [`starling_api::SiteService`]; [`session`] decides if the daemon or the store
+//! answers. Work on a site's folder itself is in [`local`].
 
 mod args;
 mod candidates;
@@ -30,7 +30,7 @@ use crate::args::Cli;
 use crate::session::{Session, labelled, note, resolve_home};
 use crate::terminal::Tone;
 
-/// A scan makes many small values on several threads at once, and the static binary's own allocator takes one lock.
+/// A scan makes many small allocations on several threads, and the static binary's default allocator has one lock.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
     }
     candidates::answer_shell();
     local::quiet_engine_panics();
-    // By way of the kernel, so that it is this very program even after an update replaced the file.
+    // Opened through the kernel, so that it is this program even after an update replaced the file.
     starling_daemon::evaluate_rego_by(PathBuf::from("/proc/self/exe"));
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
             if error.use_stderr() && wants_json() {
                 report(&usage_problem(&error), true);
             } else {
-                // Also how help and the version are shown.
+                // Help and version also arrive here.
                 let _ = error.print();
             }
             let status = if error.use_stderr() {
@@ -71,13 +71,13 @@ fn main() -> ExitCode {
     ExitCode::from(status.code())
 }
 
-/// Whether `--json` was typed, where the rest could not be read.
+/// Returns true if `--json` was given, even if the rest of the command line is not valid.
 fn wants_json() -> bool {
     let words = std::env::args_os().skip(1);
     words.take_while(|word| word != "--").any(|word| word == "--json")
 }
 
-/// What is wrong with the command line, as every other problem is told.
+/// Converts a command line error to a problem.
 fn usage_problem(error: &clap::Error) -> Problem {
     let text = error.render().to_string();
     let said = text.split("\n\n").next().unwrap_or_default();
@@ -93,12 +93,12 @@ fn run(cli: Cli) -> Result<ExitStatus, Problem> {
         .build()
         .map_err(|error| Problem::internal("starting", error))?;
     let outcome = runtime.block_on(commands::run(&session, cli.command));
-    // A thread that waits for standard input must not keep the command from ending.
+    // A thread that waits for standard input must not delay the end of the command.
     runtime.shutdown_background();
     outcome
 }
 
-/// Says on standard error what was attempted, what was found, and what to do.
+/// Prints a problem on standard error.
 fn report(problem: &Problem, json: bool) {
     if json {
         note(&serde_json::to_string(problem).unwrap_or_default());
@@ -106,7 +106,7 @@ fn report(problem: &Problem, json: bool) {
     }
     labelled("error", Tone::Worst, &problem.to_string());
     if let Some(private) = &problem.private {
-        // On this machine the operator is the caller.
+        // On this machine, the caller is the operator.
         labelled("cause", Tone::Dim, private);
     }
     if let Some(hint) = &problem.hint {

@@ -1,4 +1,4 @@
-//! Streams into a file or standard output: a file appears whole or not at all.
+//! Writes streams to a file or standard output. A file appears complete or not at all.
 
 use std::fs::Permissions;
 use std::io::{ErrorKind, Write};
@@ -9,19 +9,19 @@ use futures::StreamExt;
 use starling_api::{ByteStream, file_problem};
 use starling_api_types::{ErrorCode, Problem};
 
-/// The name that stands for standard input or output.
+/// The name of standard input and output.
 pub(crate) const STANDARD: &str = "-";
 
-/// Mode of a new file, before the user's mask.
+/// Mode of a new file, before the user's umask.
 const NEW_FILE_MODE: u32 = 0o666;
 
-/// Writes `bytes` to `target`, `-` being standard output; returns how many there were.
+/// Writes `bytes` to `target` (`-` is standard output) and returns their number.
 ///
-/// A file is written beside its place, synced, and moved there at the end, over one of that name. What is
-/// there and is no file (a pipe, a device) is written to as it is.
+/// A file is written under a temporary name in the same folder, synced, and then renamed. A target that is not a
+/// regular file (a pipe, a device) is written to directly.
 ///
 /// # Errors
-/// The stream's own problem, `disk_full` or `file_access`; the file's old content is then untouched.
+/// The stream's own problem, `disk_full` or `file_access`. The old content of the file then stays.
 pub(crate) async fn write_stream(target: &Path, bytes: ByteStream) -> Result<u64, Problem> {
     if target.as_os_str() == STANDARD {
         return to_stdout(bytes).await;
@@ -35,7 +35,7 @@ pub(crate) async fn write_stream(target: &Path, bytes: ByteStream) -> Result<u64
                 .map_err(failed)?;
             copy(bytes, |chunk| open.write_all(chunk), target).await
         }
-        // Through a link the file that it leads to is replaced, and the link stays.
+        // If the target is a link, its destination is replaced and the link stays.
         Ok(_) => replace(&target.canonicalize().map_err(failed)?, bytes).await,
         Err(_) => replace(target, bytes).await,
     }
@@ -62,7 +62,7 @@ async fn to_stdout(bytes: ByteStream) -> Result<u64, Problem> {
     let count = copy(
         bytes,
         |chunk| match std::io::stdout().lock().write_all(chunk) {
-            // A reader that has gone away has what it wanted.
+            // A reader that closed the pipe has all it wanted.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {
                 gone = true;
                 Ok(())
@@ -95,10 +95,10 @@ async fn copy(
     Ok(count)
 }
 
-/// An input named on the command line, `-` being standard input.
+/// Opens an input named on the command line; `-` is standard input.
 ///
 /// # Errors
-/// `file_access` when there is nothing of that name.
+/// `file_access` if it does not exist.
 pub(crate) fn open_input(source: &Path) -> Result<starling_api::Upload, Problem> {
     if source.as_os_str() == STANDARD {
         let stream = tokio_util::io::ReaderStream::new(tokio::io::stdin()).map(|chunk| {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stream_that_breaks_off_leaves_the_old_file_and_nothing_else() {
+    async fn interrupted_stream_leaves_only_the_old_file() {
         let folder = tempfile::tempdir().unwrap();
         let target = folder.path().join("out");
         assert_eq!(
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pipe_is_written_to_and_a_link_stays_a_link() {
+    async fn pipe_is_written_to_and_link_stays_a_link() {
         use std::os::unix::fs::FileTypeExt;
         let folder = tempfile::tempdir().unwrap();
         let (pipe, file, link) = (
@@ -175,12 +175,12 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "new");
         assert!(
             write_stream(folder.path(), stream(vec![])).await.is_err(),
-            "a folder is no file"
+            "a folder is not a file"
         );
     }
 
     #[tokio::test]
-    async fn a_new_file_can_be_read_by_those_whom_the_mask_lets() {
+    async fn new_file_mode_follows_the_umask() {
         let folder = tempfile::tempdir().unwrap();
         let (ours, usual) = (folder.path().join("ours"), folder.path().join("usual"));
         write_stream(&ours, stream(vec![Ok("x")])).await.unwrap();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_is_not_there_is_named() {
+    async fn missing_folder_is_named_in_the_error() {
         let problem = write_stream(Path::new("/nowhere/at/all/out"), stream(vec![]))
             .await
             .unwrap_err();

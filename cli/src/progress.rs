@@ -1,4 +1,4 @@
-//! Progress of long work: a line on a terminal, nothing in a pipe.
+//! Shows the progress of long work: a line on a terminal, nothing in a pipe.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How often the line moves while nothing is counted.
+/// Redraw interval while nothing is counted.
 const TICK: Duration = Duration::from_millis(100);
 
-/// One piece of long work; its line goes away when the last clone does.
+/// One piece of long work; its line disappears when the last clone is dropped.
 #[derive(Debug, Clone)]
 pub(crate) struct Step(Option<Arc<Line>>);
 
@@ -23,12 +23,12 @@ impl Drop for Line {
 }
 
 impl Step {
-    /// Work that shows nothing.
+    /// Returns a step without a progress line.
     pub(crate) const fn silent() -> Self {
         Self(None)
     }
 
-    /// Work that shows `what` while it lasts, if standard error is a terminal.
+    /// Starts a step that shows `what`, if standard error is a terminal.
     pub(crate) fn start(what: String) -> Self {
         if !std::io::stderr().is_terminal() {
             return Self::silent();
@@ -40,7 +40,7 @@ impl Step {
         Self(Some(Arc::new(Line(bar))))
     }
 
-    /// Says how many bytes will move, where that is known.
+    /// Sets how many bytes will move, if known.
     pub(crate) fn expect(&self, bytes: Option<u64>) {
         let Some(line) = &self.0 else { return };
         match bytes {

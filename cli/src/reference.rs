@@ -1,4 +1,4 @@
-//! The reference in `docs/cli.md`, made from the command line itself so that it cannot say otherwise.
+//! Generates the reference in `docs/cli.md` from the command line itself, so that both always agree.
 
 use std::fmt::Write as _;
 
@@ -6,17 +6,18 @@ use clap::{Arg, ArgAction, Command, CommandFactory};
 
 use crate::args::Cli;
 
-/// Where the reference is committed.
+/// Path of the committed reference.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/cli.md");
 
 const HEAD: &str = "\
 # The command line
 
-Made from the program's own help texts; a test keeps it current. `starling COMMAND --help` says the same.
+This page is generated from the program's help texts, and a test keeps it current. `starling COMMAND --help` shows the
+same text.
 
-Commands ask the site's daemon over its local socket when one runs, else they open the store directly; where
-neither works they say which of the two stopped them. `--home DIR` (or `STARLING_HOME`) chooses the site's folder
-and `--json` prints one JSON document, on every command.
+If the site's daemon runs, commands ask it over its local socket. Otherwise they open the store directly. If neither
+works, the error says why. Every command has `--home DIR` (or `STARLING_HOME`), the site's folder, and `--json`, which
+prints one JSON document.
 
 ";
 
@@ -29,7 +30,7 @@ fn reference() -> String {
 }
 
 fn section(text: &mut String, command: &Command, path: &str) {
-    // Below the program itself it is made by the parser.
+    // In subcommands, `help` comes from the parser.
     if command.get_name() == "help" && path != "starling help" {
         return;
     }
@@ -48,7 +49,7 @@ fn section(text: &mut String, command: &Command, path: &str) {
         let _ = write!(text, "{about}.{also}\n\n");
     }
     let own = |arg: &&Arg| !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version");
-    // Global options are repeated in every command's help; here once is enough.
+    // Global options are in the help of every command; listing them once is enough.
     let root = path == "starling";
     let args: Vec<_> = command
         .get_arguments()
@@ -171,7 +172,7 @@ fn every_example_can_be_typed() {
     examples(&Cli::command(), &mut found);
     assert!(found.len() >= 25, "only {} examples", found.len());
     for example in found {
-        // What a shell would do with these: cut redirections and pipes, take off quotes.
+        // Simulates the shell: removes redirections, pipes and quotes.
         let words = example
             .split([' '])
             .filter(|word| !word.is_empty())

@@ -1,7 +1,7 @@
-//! The process that evaluates one Rego policy: `starling rego-worker`, started by the command and the daemon.
+//! Evaluates one Rego policy in a separate process: `starling rego-worker`, started by the command and the daemon.
 //!
-//! It first bounds itself, then reads one request on standard input, and writes the answer. A policy that needs
-//! more than the bounds ends this process and nothing else.
+//! The process first limits its own resources, then reads one request from standard input and writes the answer. A
+//! policy that exceeds the limits ends this process only.
 
 use std::io::{Read, Write};
 use std::process::ExitCode;
@@ -10,20 +10,20 @@ use rustix::process::{Resource, Rlimit, setrlimit};
 use starling_daemon::REGO_STACK_BYTES;
 use starling_policy::{MAX_REGO_BYTES, MAX_REGO_INPUT_BYTES, RegoRequest};
 
-/// Most memory, in bytes, of all that the process maps.
+/// Largest address space of the process, in bytes.
 const MEMORY_BYTES: u64 = 1 << 30;
 /// Most processor time, in seconds.
 const PROCESSOR_SECONDS: u64 = 20;
-/// How much the process yields to others.
+/// Niceness of the process.
 const NICENESS: i32 = 10;
-/// Largest request, in bytes: policy and input as texts in JSON, where a character may take six.
+/// Largest request, in bytes: policy and input as JSON strings, in which a character may take six bytes.
 const REQUEST_BYTES: u64 = 6 * (MAX_REGO_BYTES + MAX_REGO_INPUT_BYTES) as u64;
 
 /// Runs the process.
 pub(crate) fn run() -> ExitCode {
     match answer() {
         Ok(()) => ExitCode::SUCCESS,
-        // Nobody reads what is said here: how it ended is the answer.
+        // Nobody reads this message: the exit status is the answer.
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -40,7 +40,7 @@ fn answer() -> Result<(), Box<dyn std::error::Error>> {
         };
         setrlimit(resource, limit)?;
     }
-    // Scans without such a policy, and the daemon's own work, go first. Not being let is no reason to stop.
+    // Other scans and the daemon's work have priority. If the niceness cannot be set, continue.
     let _ = rustix::process::nice(NICENESS);
     let mut bytes = Vec::new();
     std::io::stdin().take(REQUEST_BYTES).read_to_end(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! One run of the command: which site, how it is reached, where output goes.
+//! One run of the command: the site, the way to reach it, and the output.
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -15,12 +15,12 @@ use crate::local;
 use crate::progress::Step;
 use crate::terminal::Tone;
 
-/// The daemon's socket in the site's folder; `starling-daemon` puts it there.
+/// The daemon's socket in the site's folder, created by `starling-daemon`.
 pub(crate) const SOCKET_FILE: &str = "starling.sock";
-/// How long a store that another process holds is waited for: a daemon that starts or stops, or another
-/// command, lets go of it or begins to answer within that time.
+/// How long to wait for a store that another process uses. A daemon that starts or stops, or another command, releases
+/// the store or answers within that time.
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-/// Between two looks.
+/// Pause between two attempts.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// One run of the command.
@@ -31,38 +31,38 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A run on the site in `home`, which need not exist yet.
+    /// Creates a run for the site in `home`, which may not exist yet.
     pub(crate) const fn new(home: PathBuf, json: bool) -> Self {
         Self { home, json }
     }
 
-    /// The site's folder.
+    /// Returns the site's folder.
     pub(crate) fn home(&self) -> &Path {
         &self.home
     }
 
-    /// Whether output is to be JSON.
+    /// Returns true if the output is JSON.
     pub(crate) const fn json(&self) -> bool {
         self.json
     }
 
-    /// Begins a piece of long work.
+    /// Starts a step of long work.
     pub(crate) fn step(&self, what: impl Into<String>) -> Step {
         Step::start(what.into())
     }
 
-    /// The site: its daemon if one answers, else its store.
+    /// Returns the site: its daemon if one answers, else its store.
     ///
     /// # Errors
-    /// The daemon's refusal, or why the store cannot be opened; then the problem says both.
+    /// The daemon's refusal, or the reason why the store cannot be opened. The problem then explains both.
     pub(crate) async fn site(&self, step: &Step) -> Result<Arc<dyn SiteService>, Problem> {
         self.site_or(step, || local::open(&self.home)).await
     }
 
-    /// The site, if the folder holds one.
+    /// Returns the site, if the folder holds one.
     ///
     /// # Errors
-    /// As [`site`](Self::site), but for a folder without a site.
+    /// As [`site`](Self::site), except for a folder without a site.
     pub(crate) async fn site_if_any(&self, step: &Step) -> Result<Option<Arc<dyn SiteService>>, Problem> {
         match self.site(step).await {
             Err(problem) if problem.code == ErrorCode::NotInitialised => Ok(None),
@@ -70,10 +70,10 @@ impl Session {
         }
     }
 
-    /// The site's daemon, or its store opened past what is damaged.
+    /// Returns the site's daemon, or its store opened with damaged parts skipped.
     ///
     /// # Errors
-    /// As [`site`](Self::site), but for a damaged log.
+    /// As [`site`](Self::site), except for a damaged log.
     pub(crate) async fn site_to_repair(&self, step: &Step) -> Result<Arc<dyn SiteService>, Problem> {
         self.site_or(step, || local::open_to_repair(&self.home)).await
     }
@@ -107,16 +107,16 @@ impl Session {
         }
     }
 
-    /// Makes what scans go by, after a command that took in what they judge by. Its answer is given already. Returns how
-    /// many milliseconds that took: 0 where a daemon makes it by itself.
+    /// Updates the match index after a command that changed the site's knowledge; the command's answer is already
+    /// printed. Returns the duration in milliseconds, or 0 if a daemon builds the index.
     pub(crate) async fn make_ready_to_scan(&self, site: &dyn SiteService) -> u64 {
-        let _step = self.step("Making the match index");
+        let _step = self.step("Building the match index");
         let started = Instant::now();
         site.make_ready_to_scan().await;
         u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The site's daemon.
+    /// Returns the site's daemon.
     ///
     /// # Errors
     /// `daemon_not_running`, or why its socket cannot be used.
@@ -124,7 +124,8 @@ impl Session {
         Client::connect(self.socket(), step.clone()).await
     }
 
-    /// The site's daemon, once its store is open. One that takes longer is returned too: it says how far it is.
+    /// Returns the site's daemon when its store is open. If that takes too long, returns it anyway: it reports its
+    /// progress.
     ///
     /// # Errors
     /// As [`daemon`](Self::daemon), or `unreachable`.
@@ -137,15 +138,15 @@ impl Session {
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 Ok(_) => return Ok(client),
-                // Something else answers there.
+                // Another program answers there.
                 Err(problem) if problem.code == ErrorCode::Unreachable => return Err(problem),
-                // The call itself says what is wrong, in its own words.
+                // The call itself reports the problem better.
                 Err(_) => return Ok(client),
             }
         }
     }
 
-    /// Makes sure that no daemon runs, for work that needs the store to itself.
+    /// Checks that no daemon runs, for work that needs exclusive access to the store.
     ///
     /// # Errors
     /// `daemon_running`.
@@ -156,7 +157,7 @@ impl Session {
                 ErrorCode::DaemonRunning,
                 format!("{work}: a daemon answers on {}", self.socket().display()),
             )
-            .hint("stop the daemon, do this, and start it again")),
+            .hint("stop the daemon, run the command again, then start the daemon")),
         }
     }
 
@@ -164,18 +165,18 @@ impl Session {
         self.home.join(SOCKET_FILE)
     }
 
-    /// Prints what belongs to an answer's text; nothing where JSON was asked for.
+    /// Prints additional text; nothing with `--json`.
     ///
     /// # Errors
-    /// When standard output cannot be written to.
+    /// If standard output cannot be written to.
     pub(crate) fn print_text(&self, text: &str) -> Result<(), Problem> {
         if self.json { Ok(()) } else { print(text) }
     }
 
-    /// Prints an answer: as JSON, or as `text` renders it.
+    /// Prints an answer, as JSON or as text from `text`.
     ///
     /// # Errors
-    /// When standard output cannot be written to. A reader that has gone away is none.
+    /// If standard output cannot be written to. A closed pipe is not an error.
     pub(crate) fn print<T: Serialize>(
         &self,
         value: &T,
@@ -196,7 +197,7 @@ impl Session {
 /// Writes to standard output.
 ///
 /// # Errors
-/// When it cannot be written to. A reader that has gone away is none: it has what it wanted.
+/// If standard output cannot be written to. A closed pipe is not an error: the reader has all it wanted.
 pub(crate) fn print(text: &str) -> Result<(), Problem> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
@@ -207,22 +208,22 @@ pub(crate) fn print(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// Says something on standard error that is not the command's answer.
+/// Prints a message on standard error that is not the command's answer.
 pub(crate) fn note(text: &str) {
     let mut out = std::io::stderr().lock();
     for line in text.lines() {
-        // There is nobody to tell when standard error is gone.
+        // If standard error is closed, nobody can be told.
         let _ = writeln!(out, "{}", crate::render::plain(line));
     }
 }
 
-/// Says something on standard error after a coloured label: `error: …`, `warning: …`.
+/// Prints a message on standard error after a coloured label: `error: …`, `warning: …`.
 pub(crate) fn labelled(label: &str, tone: Tone, text: &str) {
     let mut out = std::io::stderr().lock();
     let mut label = Some(tone.paint_stderr(&format!("{label}:")));
     for line in text.lines() {
         let line = crate::render::plain(line);
-        // There is nobody to tell when standard error is gone.
+        // If standard error is closed, nobody can be told.
         let _ = match label.take() {
             Some(label) => writeln!(out, "{label} {line}"),
             None => writeln!(out, "{line}"),
@@ -230,15 +231,15 @@ pub(crate) fn labelled(label: &str, tone: Tone, text: &str) {
     }
 }
 
-/// Warns on standard error.
+/// Prints a warning on standard error.
 pub(crate) fn warn(text: &str) {
     labelled("warning", Tone::Warn, text);
 }
 
-/// The site's folder: as given, else where this user's data lives.
+/// Returns the site's folder: as given, else the default in the user's data folder.
 ///
 /// # Errors
-/// When neither it nor the user's home folder is known.
+/// If neither the option nor the user's home folder is known.
 pub(crate) fn resolve_home(given: Option<PathBuf>) -> Result<PathBuf, Problem> {
     if let Some(home) = given {
         return Ok(home);
@@ -256,6 +257,6 @@ pub(crate) fn resolve_home(given: Option<PathBuf>) -> Result<PathBuf, Problem> {
                 ErrorCode::ConfigInvalid,
                 "finding the site's folder: neither --home nor HOME is set",
             )
-            .hint("say where it is with --home DIR or STARLING_HOME")
+            .hint("set --home DIR or STARLING_HOME")
         })
 }

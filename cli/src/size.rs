@@ -1,12 +1,12 @@
-//! Sizes on the command line, such as `100MB`.
+//! Parses sizes on the command line, such as `100MB`.
 
-/// Reads a whole number of bytes with an optional unit: B, kB, MB, GB (powers of 1,000), KiB, MiB, GiB
-/// (powers of 1,024), in any case.
+/// Parses a whole number of bytes with an optional unit: B, kB, MB, GB (powers of 1,000), KiB, MiB, GiB (powers of
+/// 1,024). Upper and lower case are the same.
 ///
 /// # Errors
-/// Says what was expected.
+/// The expected form.
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
-    let refuse = || format!("`{text}` is not a size; write bytes or a unit, as in 100MB or 64MiB");
+    let refuse = || format!("`{text}` is not a size: expected bytes or a unit, as in 100MB or 64MiB");
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let factor: u64 = match unit.trim_start().to_ascii_lowercase().as_str() {
@@ -28,7 +28,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_of_both_kinds_are_read_and_nonsense_is_not() {
+    fn sizes_in_decimal_and_binary_units_are_parsed() {
         for (text, bytes) in [
             ("0", 0),
             ("100MB", 100_000_000),

@@ -1,7 +1,7 @@
-//! The terminal that text for people is made for: how wide it is, and if it shows colours.
+//! The terminal: its width, and if it shows colours.
 //!
-//! Set once by `main`, before anything is written. Nobody who reads from a pipe or a file is given colours or cut
-//! columns, unless the command line or the environment asks for them.
+//! `main` sets both once, before any output. In a pipe or a file nothing is coloured or cut, unless the command line
+//! or the environment asks for it.
 
 use std::cell::Cell;
 use std::io::IsTerminal;
@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use clap::ValueEnum;
 use console::{Style, Term};
 
-/// Narrowest terminal that is taken at its word; below it nothing readable fits.
+/// Narrowest accepted terminal width; below it, no text is readable.
 const MIN_WIDTH: usize = 20;
 
 /// When to use colours.
@@ -25,14 +25,14 @@ pub(crate) enum ColorWhen {
     Never,
 }
 
-/// Where text for people goes.
+/// The properties of the output for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Target {
     width: Option<usize>,
     color: bool,
 }
 
-/// A pipe or a file: as wide as the text is, without colours.
+/// A pipe or a file: unlimited width, no colours.
 const PLAIN: Target = Target {
     width: None,
     color: false,
@@ -44,7 +44,7 @@ thread_local! {
     static INSTEAD: Cell<Option<Target>> = const { Cell::new(None) };
 }
 
-/// Finds out what standard output and standard error can show.
+/// Detects what standard output and standard error can show.
 pub(crate) fn set(color: ColorWhen, wide: bool) {
     let stdout = std::io::stdout().is_terminal();
     let width = if wide {
@@ -57,7 +57,7 @@ pub(crate) fn set(color: ColorWhen, wide: bool) {
         width: width.map(|width| width.max(MIN_WIDTH)),
         color: wanted(color, stdout, no_color),
     };
-    // Set twice only by a test.
+    // Only tests set this twice.
     let _ = STDOUT.set(target);
     console::set_colors_enabled(target.color);
     console::set_colors_enabled_stderr(wanted(color, std::io::stderr().is_terminal(), no_color));
@@ -71,7 +71,7 @@ fn wanted(color: ColorWhen, terminal: bool, forbidden: bool) -> bool {
     }
 }
 
-/// `COLUMNS`, where somebody exported it.
+/// Returns `COLUMNS`, if it is exported.
 fn asked_width() -> Option<usize> {
     std::env::var("COLUMNS")
         .ok()?
@@ -85,7 +85,7 @@ fn environment_forbids_color() -> bool {
     is_set("NO_COLOR") || std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Renders text that goes into a file: nothing is cut and nothing is coloured.
+/// Renders text for a file: nothing is cut or coloured.
 pub(crate) fn into_file<T>(render: impl FnOnce() -> T) -> T {
     instead(PLAIN, render)
 }
@@ -111,25 +111,25 @@ fn target() -> Target {
     INSTEAD.get().or_else(|| STDOUT.get().copied()).unwrap_or(PLAIN)
 }
 
-/// Columns that a line may take; `None` for as many as it needs.
+/// Returns the largest line width; `None` if unlimited.
 pub(crate) fn width() -> Option<usize> {
     target().width
 }
 
-/// A colour or weight that a word is shown in.
+/// A colour or weight for a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     /// A heading.
     Heading,
-    /// What is wrong.
+    /// A problem.
     Bad,
-    /// What is very wrong.
+    /// A severe problem.
     Worst,
-    /// What needs a look.
+    /// Something to check.
     Warn,
-    /// What is well.
+    /// Something good.
     Good,
-    /// What matters least.
+    /// Something unimportant.
     Dim,
 }
 
@@ -145,7 +145,7 @@ impl Tone {
         }
     }
 
-    /// The text in this tone, where standard output shows colours.
+    /// Returns the text in this tone, if standard output shows colours.
     pub(crate) fn paint(self, text: &str) -> String {
         if text.is_empty() || !target().color {
             return text.to_owned();
@@ -153,12 +153,12 @@ impl Tone {
         self.style().force_styling(true).apply_to(text).to_string()
     }
 
-    /// The text in this tone, where standard error shows colours.
+    /// Returns the text in this tone, if standard error shows colours.
     pub(crate) fn paint_stderr(self, text: &str) -> String {
         self.style().for_stderr().apply_to(text).to_string()
     }
 
-    /// The tone of a severity's name.
+    /// Returns the tone of a severity's name.
     pub(crate) fn of_severity(level: &str) -> Option<Self> {
         match level {
             "critical" => Some(Self::Worst),
@@ -170,9 +170,9 @@ impl Tone {
     }
 }
 
-/// Words of `text` in lines that fit the terminal, each after `indent` spaces; the first line begins with `first`.
+/// Wraps `text` to lines that fit the terminal, indented by `indent` spaces; the first line begins with `first`.
 ///
-/// `text` holds no control characters. Without a width it is one line.
+/// `text` has no control characters. Without a width, the result is one line.
 pub(crate) fn wrapped(first: &str, indent: usize, text: &str) -> String {
     wrapped_at(width(), first, indent, text)
 }
@@ -220,7 +220,7 @@ mod tests {
         ] {
             assert_eq!(wanted(when, terminal, forbidden), expected, "{when:?}");
         }
-        // Nothing was set: as for a file.
+        // Not set: as for a file.
         assert_eq!(Tone::Bad.paint("x"), "x");
         assert_eq!(width(), None);
     }

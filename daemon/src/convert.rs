@@ -1,4 +1,4 @@
-//! Moving a store to another engine.
+//! Moves a store to another engine.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use crate::small_file;
 
 /// Rebuilds the engine of the site in `home` as engine `to`, from the log.
 ///
-/// The old engine is kept aside until the new one is whole.
+/// Keeps the old engine until the new one is complete.
 ///
 /// # Errors
 /// `daemon_running` or `store_locked`, a full disk, or damage.
@@ -29,19 +29,19 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
     if to == EngineKind::Memory {
         return Err(Problem::new(
             ErrorCode::BadRequest,
-            "converting a store: the memory engine keeps nothing; choose sled or redb",
+            "converting a store: the memory engine does not store anything: choose sled or redb",
         ));
     }
     let store = home.store_path();
     let from = match engine::detect(&store) {
         Some(found) => found,
-        // Gone, and built from the log when the site is opened.
+        // Removed; rebuilt from the log when the site is opened.
         None => config.store.engine.parse().map_err(bad)?,
     };
     if from == to {
         return Err(Problem::new(
             ErrorCode::BadRequest,
-            format!("converting a store: it is {to} already"),
+            format!("converting a store: the store already has the engine {to}"),
         ));
     }
     let size = |site: &Site| {
@@ -52,16 +52,16 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
         let site = Site::open(home.clone(), config.clone(), None)?;
         if site.0.store.is_read_only() {
             return Err(disk_full("the disk is full, and the site opens read-only").hint(
-                "free some space, some more than the engine takes in `starling status`, and try again; nothing was changed",
+                "free more space than the engine's size in `starling status`, and try again; nothing was changed",
             ));
         }
         let size = size(&site)?;
         stop(&site);
-        // The configuration is the switch: an engine of another kind is set aside and built from the log by the next
-        // start, whether this command comes to its end or not.
+        // The configuration decides: an engine of another kind is moved aside, and the next start builds the
+        // configured one from the log, even if this command is interrupted.
         set_engine(&home, to).map_err(|problem| match problem.code {
             ErrorCode::DiskFull => disk_full("the disk is full, and the configuration cannot be written").hint(
-                "free some space, some more than the engine takes in `starling status`, and try again; nothing was changed",
+                "free more space than the engine's size in `starling status`, and try again; nothing was changed",
             ),
             _ => problem,
         })?;
@@ -98,21 +98,22 @@ fn disk_full(what: &str) -> Problem {
     Problem::new(ErrorCode::DiskFull, format!("converting a store: {what}"))
 }
 
-/// Names the old engine in the configuration again, because the disk has no room for the new one. Gives what to tell.
+/// Writes the old engine into the configuration again, because the disk has no room for the new one. Returns the
+/// problem.
 fn go_back(home: &Home, from: EngineKind, to: EngineKind) -> Problem {
     let problem = disk_full(&format!("the disk has no room for a {to} engine"));
     problem.hint(match set_engine(home, from) {
         Ok(()) => format!(
-            "free some space, some more than the engine takes in `starling status`, and try again; the site stays on \
+            "free more space than the engine's size in `starling status`, and try again; the site stays on \
              {from}, which the next command with room rebuilds from the log"
         ),
         Err(_) => format!(
-            "free some space; the configuration names {to}, and the next command with room builds it from the log"
+            "free some space; the configuration says {to}, and the next command with enough space builds it from the log"
         ),
     })
 }
 
-/// Writes the engine into the configuration, leaving everything else in it as it is.
+/// Writes the engine into the configuration, without other changes.
 fn set_engine(home: &Home, engine: EngineKind) -> Result<(), Problem> {
     let path = home.config_path();
     let text = match small_file::read_text(&path, small_file::MAX_CONFIG_BYTES) {
@@ -150,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conversion_without_room_goes_back_and_says_so() {
+    fn conversion_without_space_keeps_the_old_engine() {
         let folder = tempfile::tempdir().unwrap();
         let home = crate::init_site(folder.path(), &"a".parse().unwrap(), "sled").unwrap();
         set_engine(&home, EngineKind::Redb).unwrap();
@@ -160,7 +161,7 @@ mod tests {
         assert!(problem.hint.clone().unwrap().contains("stays on sled"));
         let config = home.config(&Overrides::default()).unwrap();
         assert_eq!(config.store.engine, "sled");
-        // If not even that has room, the next start builds the new one.
+        // If there is no room for that either, the next start builds the new engine.
         std::fs::remove_file(home.config_path()).unwrap();
         std::fs::create_dir(home.config_path()).unwrap();
         let problem = go_back(&home, EngineKind::Sled, EngineKind::Redb);
@@ -169,7 +170,7 @@ mod tests {
                 .hint
                 .clone()
                 .unwrap()
-                .contains("the configuration names redb")
+                .contains("the configuration says redb")
         );
     }
 }

@@ -1,17 +1,17 @@
-//! Places for work that is dear: a few at once, a few more that wait for their turn, the rest are told to come back.
+//! Limits expensive work: a few calls run at once, a few more wait, the others are refused for the moment.
 //!
-//! A caller that goes away leaves its work running on its thread, so without a bound whoever calls and hangs up
-//! piles up work and threads without end.
+//! A disconnected caller leaves its work running on its thread. Without a limit, a caller that calls and disconnects
+//! could pile up work and threads without end.
 
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use starling_api_types::{ErrorCode, Problem};
 
-/// A gate; dropping a [`Place`] lets the next one in.
+/// A gate; dropping a [`Place`] admits the next caller.
 #[derive(Debug)]
 pub(crate) struct Gate {
-    /// What is done behind it, for whoever is not let in.
+    /// The work behind the gate, for the error text.
     what: &'static str,
     most: usize,
     most_waiting: usize,
@@ -31,7 +31,7 @@ struct Count {
 pub(crate) struct Place<'a>(&'a Gate);
 
 impl Gate {
-    /// A gate with `most` places; `most_waiting` more wait, each at most for `patience`.
+    /// Creates a gate with `most` places; `most_waiting` more callers wait, each at most for `patience`.
     pub(crate) const fn new(
         what: &'static str,
         most: usize,
@@ -54,14 +54,14 @@ impl Gate {
     /// Waits for a place, on a thread that may block.
     ///
     /// # Errors
-    /// `busy` where too many wait already, or none became free in time.
+    /// `busy` if too many callers wait already, or no place became free in time.
     pub(crate) fn enter(&self) -> Result<Place<'_>, Problem> {
         let deadline = Instant::now() + self.patience;
         let mut count = self.count();
         if count.inside >= self.most {
             if count.waiting >= self.most_waiting {
                 return Err(self.busy(&format!(
-                    "{} are under way and {} wait",
+                    "{} calls are running and {} are waiting",
                     count.inside, count.waiting
                 )));
             }
@@ -70,7 +70,11 @@ impl Gate {
                 let left = deadline.saturating_duration_since(Instant::now());
                 if left.is_zero() {
                     count.waiting -= 1;
-                    let waited = format!("none of {} ended within {} s", self.most, self.patience.as_secs());
+                    let waited = format!(
+                        "none of {} calls ended within {} s",
+                        self.most,
+                        self.patience.as_secs()
+                    );
                     return Err(self.busy(&waited));
                 }
                 let woken = self.left.wait_timeout(count, left);
@@ -82,7 +86,7 @@ impl Gate {
         Ok(Place(self))
     }
 
-    /// Two numbers, right after every change of them, also where a thread panicked.
+    /// The two numbers are correct after every change, even if a thread panicked.
     fn count(&self) -> MutexGuard<'_, Count> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_are_inside_a_few_wait_and_the_rest_are_told_at_once() {
+    fn calls_beyond_the_queue_are_refused_at_once() {
         let gate = Gate::new("looking back", 2, 1, Duration::from_secs(60));
         let (first, _second) = (gate.enter().unwrap(), gate.enter().unwrap());
         std::thread::scope(|scope| {
@@ -116,7 +120,10 @@ mod tests {
             }
             let problem = gate.enter().unwrap_err();
             assert_eq!(problem.code, ErrorCode::Busy);
-            assert_eq!(problem.detail, "looking back: 2 are under way and 1 wait");
+            assert_eq!(
+                problem.detail,
+                "looking back: 2 calls are running and 1 are waiting"
+            );
             drop(first);
             third.join().unwrap().unwrap();
         });
@@ -125,18 +132,18 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waits_too_long_is_told_and_waits_no_more() {
+    fn call_that_waits_too_long_is_refused() {
         let gate = Gate::new("looking back", 1, 1, Duration::from_millis(20));
         let _inside = gate.enter().unwrap();
         for _ in 0..2 {
             let problem = gate.enter().unwrap_err();
-            assert!(problem.detail.contains("none of 1 ended"), "{problem}");
+            assert!(problem.detail.contains("none of 1 calls ended"), "{problem}");
         }
         assert_eq!(gate.count().waiting, 0);
     }
 
     #[test]
-    fn there_are_never_more_inside_than_there_are_places() {
+    fn calls_never_exceed_the_places() {
         let gate = Gate::new("looking back", 3, 100, Duration::from_secs(60));
         let (inside, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
         std::thread::scope(|scope| {

@@ -3,14 +3,14 @@
 //! ```text
 //! starling.toml          configuration
 //! site.chain             the site's certificate chain (public)
-//! keys/root.key          root key: signs certificates only; may be kept elsewhere once the site runs
+//! keys/root.key          root key: signs certificates only; may be kept elsewhere
 //! keys/operating-N.key   operating key of epoch N
-//! log/                   what the site acknowledged, in order; `log/place` notes where the home is
+//! log/                   everything that the site acknowledged, in order; `log/place` notes where the home is
 //! packs/                 record bodies by hash
-//! store/                 the engine: rows that follow from log and packs, rebuilt if they are not there
-//! store.v2/              after a migration, the old store: until a daemon stops cleanly
-//! match.idx              the match index, rebuilt if it is not there
-//! vex/, policies/        VEX documents kept for every scan, versions of the policy files
+//! store/                 the engine: rows derived from log and packs, rebuilt if missing
+//! store.v2/              the old store after a migration, until a daemon stops cleanly
+//! match.idx              the match index, rebuilt if missing
+//! vex/, policies/        VEX documents stored for every scan, versions of the policy files
 //! LOCK                   the lock of the folder: one process at a time
 //! starling.sock          the API's Unix socket, while a daemon runs
 //! ```
@@ -28,25 +28,27 @@ use starling_protocol::{
 use crate::config::{CONFIG_FORMAT, Config, ConfigError, Overrides};
 use crate::small_file;
 
-/// How a public identity begins when it is written as one line.
+/// The prefix of a public identity in one line.
 const IDENTITY_PREFIX: &str = "starling-site-v1:";
 const KEY_PREFIX: &str = "starling-key-v1:";
-/// Longest public identity that is read, in bytes.
+/// Longest accepted public identity, in bytes.
 const MAX_IDENTITY_BYTES: usize = 8 << 20;
 
-/// Why a site's folder could not be used.
+/// The reason why a site's folder is not usable.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
-    /// There is no site in the folder.
+    /// The folder does not contain a site.
     #[error(
-        "opening the site in {path}: there is none; `starling init --site-id NAME` makes one, `--home DIR` names another folder"
+        "opening the site in {path}: the folder does not contain a site. Create one with `starling init --site-id NAME`, or give another folder with `--home DIR`"
     )]
     NoSite {
         /// The folder.
         path: PathBuf,
     },
-    /// There is one already.
-    #[error("making a site in {path}: there is one already ({slug}); choose another folder with --home")]
+    /// The folder already contains a site.
+    #[error(
+        "creating a site in {path}: the folder already contains the site {slug}. Choose another folder with --home"
+    )]
     SiteExists {
         /// The folder.
         path: PathBuf,
@@ -56,19 +58,19 @@ pub enum HomeError {
     /// A file could not be read or written.
     #[error("{attempted} {path}: {source}")]
     File {
-        /// What was attempted.
+        /// The attempted action.
         attempted: &'static str,
         /// The file.
         path: PathBuf,
         /// The cause.
         source: std::io::Error,
     },
-    /// A file does not hold what it should.
+    /// A file has wrong content.
     #[error("reading {path}: {problem}")]
     Content {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// The problem, and what to do.
         problem: String,
     },
     /// The certificates do not verify.
@@ -79,35 +81,35 @@ pub enum HomeError {
         /// The cause.
         source: CertificateError,
     },
-    /// The configuration is wrong.
+    /// The configuration has an error.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A public identity could not be read.
+    /// A public identity is not valid.
     #[error(
-        "reading a site's public identity: {problem}; `starling keys export --public` at that site prints it"
+        "reading a site's public identity: {problem}; get it with `starling keys export --public` at that site"
     )]
     Identity {
-        /// What is wrong.
+        /// The problem.
         problem: String,
     },
-    /// The system gave no randomness.
-    #[error("making a key: the system gave no randomness: {cause}")]
+    /// The system did not provide randomness.
+    #[error("creating a key: the system did not provide randomness: {cause}")]
     Randomness {
-        /// What it said.
+        /// The system's error.
         cause: String,
     },
 }
 
-/// How a new site exchanges knowledge with others.
+/// The way in which a new site exchanges knowledge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reach {
     /// It listens for peers and dials them; bundles work too.
     Network,
-    /// By bundles alone: it listens nowhere and dials nobody.
+    /// Only by bundles: it does not listen or dial.
     AirGapped,
 }
 
-/// A site's folder that holds a site.
+/// A folder that contains a site.
 #[derive(Debug, Clone)]
 pub struct Home {
     path: PathBuf,
@@ -115,8 +117,8 @@ pub struct Home {
 }
 
 impl Home {
-    /// Writes keys and a commented configuration for a new site. It is one only once [`finish`](Self::finish)
-    /// has written its certificates.
+    /// Writes keys and a commented configuration for a new site. The folder becomes a site when
+    /// [`finish`](Self::finish) has written its certificates.
     pub(crate) fn prepare_as(
         path: &Path,
         slug: &SiteSlug,
@@ -140,7 +142,7 @@ impl Home {
         let (root, operating) = (new_key()?, new_key()?);
         let chain = CertificateChain::genesis(slug.clone(), &root, &operating, now);
         let keys = path.join("keys");
-        fs::create_dir_all(&keys).map_err(file("making the folder", &keys))?;
+        fs::create_dir_all(&keys).map_err(file("creating the folder", &keys))?;
         restrict(path, 0o700)?;
         restrict(&keys, 0o700)?;
         write_secret(&keys.join("root.key"), &root)?;
@@ -155,7 +157,7 @@ impl Home {
         })
     }
 
-    /// As [`prepare_as`](Self::prepare_as), for a site with a network.
+    /// Same as [`prepare_as`](Self::prepare_as), for a site with a network.
     #[cfg(test)]
     pub(crate) fn prepare(
         path: &Path,
@@ -166,7 +168,7 @@ impl Home {
         Self::prepare_as(path, slug, engine, Reach::Network, now)
     }
 
-    /// Writes the certificates of a new site, last of all: a folder with certificates is a site, one without
+    /// Writes the certificates of a new site, as the last step: a folder without certificates is not a site yet and
     /// can be initialised again.
     pub(crate) fn finish(&self) -> Result<(), HomeError> {
         write_durably(&self.path.join("site.chain"), &self.chain.to_bytes(), 0o644)
@@ -175,7 +177,7 @@ impl Home {
     /// Opens a site's folder and verifies its certificates.
     ///
     /// # Errors
-    /// [`HomeError::NoSite`], or damage.
+    /// [`HomeError::NoSite`], or a damage error.
     pub fn open(path: &Path) -> Result<Self, HomeError> {
         let file_path = path.join("site.chain");
         let bytes = match small_file::read(&file_path, small_file::MAX_CHAIN_BYTES) {
@@ -197,37 +199,37 @@ impl Home {
         })
     }
 
-    /// The folder.
+    /// Returns the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The site's certificates.
+    /// Returns the site's certificates.
     #[must_use]
     pub fn chain(&self) -> &CertificateChain {
         &self.chain
     }
 
-    /// The folder of the store.
+    /// Returns the folder of the store.
     #[must_use]
     pub fn store_path(&self) -> PathBuf {
         self.path.join("store")
     }
 
-    /// The API's Unix socket.
+    /// Returns the API's Unix socket.
     #[must_use]
     pub fn socket_path(&self) -> PathBuf {
         socket_path(&self.path)
     }
 
-    /// The configuration file.
+    /// Returns the configuration file.
     #[must_use]
     pub fn config_path(&self) -> PathBuf {
         self.path.join("starling.toml")
     }
 
-    /// Reads the configuration with environment and flags over it.
+    /// Reads the configuration, with environment and flags applied.
     ///
     /// # Errors
     /// [`ConfigError`].
@@ -235,10 +237,10 @@ impl Home {
         Config::load(&self.config_path(), std::env::vars(), overrides)
     }
 
-    /// The operating key in use.
+    /// Returns the operating key in use.
     ///
     /// # Errors
-    /// When its file is missing, damaged, or holds another key.
+    /// If its file is missing or damaged, or contains another key.
     pub fn operating_key(&self) -> Result<SigningKey, HomeError> {
         let path = self.operating_key_path(self.chain.epoch());
         let key = read_secret(&path)?;
@@ -260,7 +262,7 @@ impl Home {
         Err(HomeError::Content {
             path: path.to_owned(),
             problem: format!(
-                "it holds the key {}, the certificates name {expected}",
+                "expected the key {expected} of the certificates, got {}",
                 key.public()
             ),
         })
@@ -274,8 +276,8 @@ impl Home {
         self.path.join("keys").join(format!("operating-{epoch}.key"))
     }
 
-    /// Reads every key that is here; each gives what is wrong with it, if anything is. The operating key in use must be
-    /// here, all others need not.
+    /// Reads every key in the folder; returns each key's problem, if any. Only the operating key in use must be in the
+    /// folder.
     pub(crate) fn examine_keys(&self) -> Vec<Option<String>> {
         let current = self.chain.epoch();
         let mut found = vec![self.operating_key().err().map(|error| error_chain(&error))];
@@ -298,12 +300,12 @@ impl Home {
         found
     }
 
-    /// Begins a new epoch with a new operating key, signed by the root key in this folder.
+    /// Starts a new epoch with a new operating key, signed by the root key in this folder.
     ///
-    /// `lanes` says from where the site's logs go on.
+    /// `lanes` contains the positions from which the site's logs continue.
     ///
     /// # Errors
-    /// When the root key is not here, or a file could not be written.
+    /// If the root key is not here, or a file could not be written.
     #[cfg(test)]
     pub(crate) fn rotate(&mut self, lanes: Vec<LaneResume>, now: UnixMillis) -> Result<(), HomeError> {
         let (chain, _) = self.next_epoch(&self.chain, lanes, Reason::Rotation, now)?;
@@ -311,8 +313,7 @@ impl Home {
         Ok(())
     }
 
-    /// Begins the epoch after `chain`, which may be longer than the one in this folder, and writes key and
-    /// certificates.
+    /// Starts the epoch after `chain`, which may be longer than the chain in this folder. Writes key and certificates.
     pub(crate) fn next_epoch(
         &self,
         chain: &CertificateChain,
@@ -334,8 +335,8 @@ impl Home {
         Ok((chain, operating))
     }
 
-    /// Takes a longer chain of the same site, if the operating key of its newest epoch is in this folder. Gives if it
-    /// did.
+    /// Adopts a longer chain of the same site, if the operating key of its newest epoch is in this folder. Returns
+    /// true if it did.
     pub(crate) fn adopt(&mut self, longer: &CertificateChain) -> Result<bool, HomeError> {
         if longer.epoch() <= self.chain.epoch() || !self.operating_key_path(longer.epoch()).exists() {
             return Ok(false);
@@ -350,12 +351,12 @@ impl Home {
         Ok(true)
     }
 
-    /// Returns true if a root key lies in this folder.
+    /// Returns true if the folder contains a root key.
     pub(crate) fn has_root_key(&self) -> bool {
         self.root_key_path().exists()
     }
 
-    /// Who the site is, and how others list it.
+    /// Returns the site's identity, and the text with which others list it.
     #[must_use]
     pub fn identity(&self) -> PublicIdentity {
         let body = self.chain.current().body();
@@ -372,7 +373,7 @@ impl Home {
         }
     }
 
-    /// The site's keys; never their secrets.
+    /// Returns the site's keys, without their secrets.
     #[must_use]
     pub fn keys(&self) -> KeyList {
         let current = self.chain.epoch();
@@ -413,7 +414,7 @@ impl Home {
         KeyList { keys }
     }
 
-    /// What `starling init` says.
+    /// Returns the report of `starling init`.
     #[must_use]
     pub fn report(&self, engine: &str) -> InitReport {
         InitReport {
@@ -425,13 +426,13 @@ impl Home {
     }
 }
 
-/// The API's Unix socket of the site in a folder.
+/// Returns the path of the API's Unix socket for the site in a folder.
 #[must_use]
 pub fn socket_path(home: &Path) -> PathBuf {
     home.join("starling.sock")
 }
 
-/// Reads what names another site: a site id, the line of `starling keys export --public`, or its JSON.
+/// Parses the identity of another site: a site id, the line of `starling keys export --public`, or its JSON.
 ///
 /// # Errors
 /// [`HomeError::Identity`].
@@ -439,16 +440,16 @@ pub fn read_identity(text: &str) -> Result<(SiteId, Option<CertificateChain>), H
     let refuse = |problem: String| HomeError::Identity { problem };
     let text = text.trim();
     if text.len() > MAX_IDENTITY_BYTES {
-        return Err(refuse(format!("it is longer than {MAX_IDENTITY_BYTES} bytes")));
+        return Err(refuse(format!("expected at most {MAX_IDENTITY_BYTES} bytes")));
     }
     if text.starts_with('{') {
-        let identity: PublicIdentity =
-            serde_json::from_str(text).map_err(|error| refuse(format!("it is no such JSON: {error}")))?;
+        let identity: PublicIdentity = serde_json::from_str(text)
+            .map_err(|error| refuse(format!("it is not JSON of the expected form: {error}")))?;
         return read_identity(&identity.certificates);
     }
     if let Some(digits) = text.strip_prefix(IDENTITY_PREFIX) {
-        let bytes =
-            hex::decode(digits.trim()).map_err(|error| refuse(format!("its digits do not read: {error}")))?;
+        let bytes = hex::decode(digits.trim())
+            .map_err(|error| refuse(format!("its digits are not valid hex: {error}")))?;
         let chain = CertificateChain::from_bytes(&bytes)
             .map_err(|error| refuse(format!("its certificates do not verify: {}", error_chain(&error))))?;
         return Ok((chain.site(), Some(chain)));
@@ -462,7 +463,7 @@ pub fn read_identity(text: &str) -> Result<(SiteId, Option<CertificateChain>), H
     Ok((site, None))
 }
 
-/// An error with all its causes on one line.
+/// Returns an error and all its causes on one line.
 #[must_use]
 pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -509,7 +510,7 @@ fn read_secret(path: &Path) -> Result<SigningKey, HomeError> {
     Ok(key)
 }
 
-/// Writes a file under a temporary name, syncs it, and renames it: it is there whole or not at all.
+/// Writes a file under a temporary name, syncs it, and renames it: it appears complete or not at all.
 pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HomeError> {
     use std::os::unix::fs::OpenOptionsExt;
     let temporary = path.with_extension("new");
@@ -530,13 +531,13 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), 
     };
     write()
         .inspect_err(|_| {
-            // A full disk would keep it, empty.
+            // On a full disk it would stay, empty.
             let _ = fs::remove_file(&temporary);
         })
         .map_err(file("writing", path))
 }
 
-/// Writes the configuration file whole or not at all.
+/// Writes the configuration file, completely or not at all.
 pub(crate) fn write_config(path: &Path, text: &str) -> Result<(), HomeError> {
     write_durably(path, text.as_bytes(), 0o600)
 }
@@ -555,7 +556,7 @@ fn file(attempted: &'static str, path: &Path) -> impl Fn(std::io::Error) -> Home
     }
 }
 
-/// A configuration with every key, its meaning and its default, the site's own name filled in.
+/// Builds a configuration with every key, its meaning and its default, and the site's own name.
 #[must_use]
 pub fn sample_config(slug: &SiteSlug, engine: Option<&str>, reach: Reach) -> String {
     let mut text = String::from(
@@ -574,7 +575,7 @@ pub fn sample_config(slug: &SiteSlug, engine: Option<&str>, reach: Reach) -> Str
         let set = match (key.name, engine) {
             ("federation.site_id", _) => Some(format!("\"{slug}\"")),
             ("store.engine", Some(engine)) => Some(format!("\"{engine}\"")),
-            // New sites fail closed; a configuration that does not say so stays as it was.
+            // New sites fail closed; existing configurations without these keys keep their behaviour.
             ("scan.min_coverage_percent", _) => Some("90".to_owned()),
             ("scan.require_fresh", _) => Some("true".to_owned()),
             ("federation.enabled", _) if reach == Reach::AirGapped => Some("false".to_owned()),
@@ -609,7 +610,7 @@ mod tests {
     }
 
     #[test]
-    fn air_gapped_site_listens_nowhere() {
+    fn air_gapped_site_does_not_listen() {
         let dir = tempfile::tempdir().unwrap();
         let slug = "site-a".parse().unwrap();
         let home = Home::prepare_as(dir.path(), &slug, None, Reach::AirGapped, UnixMillis::EPOCH).unwrap();
@@ -619,7 +620,7 @@ mod tests {
     }
 
     #[test]
-    fn a_site_is_made_once_and_opened_again() {
+    fn site_is_created_once_and_opened_again() {
         let dir = tempfile::tempdir().unwrap();
         let slug = "site-a".parse().unwrap();
         let home = init(dir.path(), &slug, Some("redb")).unwrap();
@@ -644,17 +645,17 @@ mod tests {
     }
 
     #[test]
-    fn file_that_cannot_be_written_leaves_nothing() {
+    fn failed_write_leaves_no_file() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("site.chain");
-        // A folder of its name is in the way.
+        // A folder with its name is in the way.
         fs::create_dir_all(path.join("full")).unwrap();
         write_durably(&path, b"chain", 0o600).unwrap_err();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn an_identity_is_read_in_every_form_it_is_shown_in() {
+    fn identity_is_read_in_every_printed_form() {
         let dir = tempfile::tempdir().unwrap();
         let home = init(dir.path(), &"a".parse().unwrap(), None).unwrap();
         let identity = home.identity();
@@ -673,7 +674,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rotated_key_takes_over_and_the_old_one_is_listed() {
+    fn rotated_key_is_used_and_the_old_one_listed() {
         let dir = tempfile::tempdir().unwrap();
         let mut home = init(dir.path(), &"a".parse().unwrap(), None).unwrap();
         let before = home.operating_key().unwrap().public();

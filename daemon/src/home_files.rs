@@ -1,4 +1,4 @@
-//! The small files of a home that nothing else reads again: keys, configuration, token, and who may read them.
+//! Checks the small files of a home: keys, configuration, token, and their file modes.
 
 use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
@@ -12,22 +12,22 @@ use crate::home::{Home, error_chain};
 /// The check's name in a report of `doctor`.
 pub(crate) const FILES_CHECK: &str = "keys and folders";
 
-/// Bits of a mode that let others than the owner do anything.
+/// Mode bits that give anyone but the owner any access.
 const OTHERS: u32 = 0o077;
-/// Bits of a mode that let others than the owner change something.
+/// Mode bits that give anyone but the owner write access.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// What was looked at, and what is wrong with it.
+/// The examined files, and their problems.
 #[derive(Debug, Default)]
 pub(crate) struct FilesExamined {
     examined: u64,
     wrong: Vec<String>,
-    /// Nothing has come of it yet, and it should be otherwise.
+    /// Problems that have no effect yet, but should be fixed.
     loose: Vec<String>,
 }
 
 impl FilesExamined {
-    /// Looks at keys, configuration, token and folders of a home. Secrets are compared, never told.
+    /// Examines keys, configuration, token and folders of a home. Secrets are compared, never printed.
     pub(crate) fn of(home: &Home, config: &Config) -> Self {
         let mut found = Self::default();
         let keys = home.path().join("keys");
@@ -45,7 +45,7 @@ impl FilesExamined {
             found.wrong.extend(problem_of(token, OTHERS, advice));
         }
         for file in secret_files(&keys) {
-            let advice = "chmod 600; whoever could read it may have copied it: make a new key with `starling keys generate`";
+            let advice = "chmod 600; anyone who could read it may have copied it: create a new key with `starling keys generate`";
             found.examined += 1;
             found.wrong.extend(problem_of(&file, OTHERS, advice));
         }
@@ -56,12 +56,12 @@ impl FilesExamined {
         found
     }
 
-    /// Returns what is wrong, each with what to do about it.
+    /// Returns the problems, each with what to do.
     pub(crate) fn told(&self) -> impl Iterator<Item = &String> {
         self.wrong.iter().chain(&self.loose)
     }
 
-    /// Returns this as a check of `doctor`.
+    /// Returns the result as a check of `doctor`.
     pub(crate) fn into_check(self) -> DoctorCheck {
         let found = match self.wrong.len() {
             0 if self.loose.is_empty() => format!("{} examined", self.examined),
@@ -78,11 +78,11 @@ impl FilesExamined {
     }
 }
 
-/// Returns what is wrong with the mode of a file or folder.
+/// Returns the problem of a file's or folder's mode, if any.
 fn problem_of(path: &Path, forbidden: u32, advice: &str) -> Option<String> {
     match std::fs::metadata(path).as_ref().map(Metadata::permissions) {
         Ok(permissions) if permissions.mode() & forbidden != 0 => Some(format!(
-            "{}: its mode {:03o} lets others than its owner at it; {advice}",
+            "{}: its mode {:03o} gives others than its owner access; {advice}",
             path.display(),
             permissions.mode() & 0o777
         )),
@@ -91,10 +91,10 @@ fn problem_of(path: &Path, forbidden: u32, advice: &str) -> Option<String> {
     }
 }
 
-/// The files with secrets in a folder of keys, sorted.
+/// Returns the files with secrets in a folder of keys, sorted.
 fn secret_files(keys: &Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(keys) else {
-        // The folder itself is named already.
+        // The folder itself is reported already.
         return Vec::new();
     };
     let files = entries.flatten().map(|entry| entry.path());
@@ -129,13 +129,13 @@ mod tests {
     }
 
     #[test]
-    fn new_home_has_nothing_wrong() {
+    fn new_home_has_no_problems() {
         let (_dir, home) = made();
         assert_eq!(wrong(&home), [""; 0]);
     }
 
     #[test]
-    fn what_others_may_read_is_named() {
+    fn files_readable_by_others_are_reported() {
         let (_dir, home) = made();
         let token = home.path().join("token");
         write(&token, "secret").unwrap();
@@ -156,7 +156,7 @@ mod tests {
         let names_root = |told: &String| told.contains("root.key: its mode 644");
         assert!(found.told().any(names_root), "{found:?}");
         assert!(!found.into_check().ok);
-        // Keys that nobody could read are safe, and nothing is damaged by a folder's mode.
+        // Keys that nobody could read are safe, and a folder's mode does not damage anything.
         for file in ["keys/root.key", "keys/operating-0.key", "token"] {
             set_permissions(home.path().join(file), Permissions::from_mode(0o600)).unwrap();
         }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_and_missing_keys_are_named() {
+    fn damaged_and_missing_keys_are_reported() {
         let (_dir, home) = made();
         let operating = home.path().join("keys/operating-0.key");
         let whole = std::fs::read_to_string(&operating).unwrap();
@@ -176,7 +176,7 @@ mod tests {
             };
             assert!(only.contains("operating-0.key"), "{only}");
         }
-        // The root key belongs somewhere safe: one that is not here is fine, one of another site is not.
+        // The root key belongs in a safe place: its absence is fine, but the root key of another site is not.
         write(&operating, &whole).unwrap();
         std::fs::copy(&operating, home.path().join("keys/root.key")).unwrap();
         assert_eq!(wrong(&home).len(), 1, "{:?}", wrong(&home));

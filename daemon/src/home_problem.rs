@@ -1,4 +1,4 @@
-//! What is wrong with a site's folder or configuration, as a problem for its operator.
+//! Converts errors of a site's folder or configuration to problems for the operator.
 
 use std::io::ErrorKind;
 
@@ -7,7 +7,7 @@ use starling_api_types::{ErrorCode, Problem};
 use crate::config::ConfigError;
 use crate::home::{HomeError, error_chain};
 
-/// A problem with the site's folder.
+/// Converts an error of the site's folder.
 #[must_use]
 pub fn home_problem(error: &HomeError) -> Problem {
     let problem = |code| Problem::new(code, error_chain(error));
@@ -18,19 +18,20 @@ pub fn home_problem(error: &HomeError) -> Problem {
             problem(ErrorCode::DiskFull).hint("free some space and try again")
         }
         HomeError::File { .. } => {
-            problem(ErrorCode::FileAccess).hint("check that the path exists and that this user may use it")
+            problem(ErrorCode::FileAccess).hint("check that the path exists and that this user has access")
         }
         HomeError::Config(error) => config_problem(error),
         HomeError::Identity { .. } => problem(ErrorCode::SiteKeyInvalid),
-        HomeError::Content { .. } => problem(ErrorCode::ConfigInvalid)
-            .hint("restore the file from the copy that you keep of keys and certificates"),
+        HomeError::Content { .. } => {
+            problem(ErrorCode::ConfigInvalid).hint("restore the file from your copy of keys and certificates")
+        }
         HomeError::Certificates { .. } => problem(ErrorCode::CertificateInvalid)
-            .hint("restore the file from the copy that you keep of keys and certificates"),
+            .hint("restore the file from your copy of keys and certificates"),
         HomeError::Randomness { .. } => problem(ErrorCode::Internal),
     }
 }
 
-/// A problem with the configuration.
+/// Converts an error of the configuration.
 pub(crate) fn config_problem(error: &ConfigError) -> Problem {
     let code = match error {
         ConfigError::Read { .. } => ErrorCode::FileAccess,

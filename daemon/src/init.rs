@@ -1,4 +1,4 @@
-//! Making a site: its folder, its keys, its empty store.
+//! Creates a site: its folder, its keys, its empty store.
 
 use std::path::Path;
 
@@ -13,27 +13,28 @@ use crate::home_problem::{config_problem, home_problem};
 use crate::opening::{OpenAs, opening_problem};
 use crate::service::{Site, stop};
 
-/// Makes a site in a folder: keys, configuration, an empty store on `engine` (`sled` or `redb`), and last the certificates that make it one.
+/// Creates a site in a folder: keys, configuration, an empty store with `engine` (`sled` or `redb`), and last the
+/// certificates.
 ///
-/// From then on the folder must hold its store: a site that lost it would begin its log anew.
+/// From then on the folder must have its store: a site that lost it would start its log again.
 ///
 /// # Errors
-/// `already_initialised`, `file_access`, `disk_full`, or a store of another site that lies there.
+/// `already_initialised`, `file_access`, `disk_full`, or an error because another site's store is in the folder.
 pub fn init_site(path: &Path, slug: &SiteSlug, engine: &str) -> Result<Home, Problem> {
     init_site_as(path, slug, engine, Reach::Network)
 }
 
-/// Makes a site with or without a network, as [`init_site`] does.
+/// Creates a site with or without a network, like [`init_site`].
 ///
 /// # Errors
-/// As [`init_site`].
+/// Same as [`init_site`].
 pub fn init_site_as(path: &Path, slug: &SiteSlug, engine: &str, reach: Reach) -> Result<Home, Problem> {
     let engine: EngineKind = engine
         .parse()
         .map_err(|error: UnknownEngine| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
     let home = Home::prepare_as(path, slug, Some(engine.name()), reach, now())
         .map_err(|error| home_problem(&error))?;
-    // Left by an `init` that was cut off: it holds nothing yet.
+    // Left by an interrupted `init`: it is still empty.
     starling_store::discard_unfinished(path).map_err(|error| opening_problem(&home, &error))?;
     let config = home
         .config(&Overrides::default())

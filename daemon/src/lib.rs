@@ -1,8 +1,7 @@
-//! One site's running parts: configuration, keys, the store's service, peers over QUIC, and the daemon that
-//! wires them. Owns sockets, the clock and tasks; everything it decides with is in the pure crates below it.
+//! One site's running parts: configuration, keys, the store's service, peers over QUIC, and the daemon that connects
+//! them. Owns sockets, the clock and tasks; all decisions are made in the pure crates below it.
 
 mod clock;
-mod cold;
 pub mod config;
 mod convert;
 mod gate;
@@ -27,9 +26,9 @@ mod small_file;
 mod sync_task;
 mod unfinished;
 mod upkeep;
-mod vex_kept;
+mod vex_store;
+mod without_store;
 
-pub use cold::scan_cold;
 pub use convert::convert_store;
 pub use generate::generate_sbom;
 pub use home_problem::home_problem;
@@ -37,8 +36,9 @@ pub use init::{init_site, init_site_as};
 pub use offline::{Offline, open_offline, open_offline_on, open_to_repair};
 pub use policy_commands::{PolicyKind, policy_history, rollback_policy};
 pub use rego::{REGO_STACK_BYTES, REGO_WORKER, RegoSummary, check_rego, evaluate_rego_by, test_rego};
-pub use restore::{RestoreWish, restore_home};
+pub use restore::{RestoreMode, restore_home};
 pub use rotate::rotate_key;
 pub use run::{RunError, run, run_on};
 pub use service::{inspect_bundle_alone, shown_explanation, validate_bundle_alone};
 pub use starling_store::engine::quiet_contained_panics;
+pub use without_store::scan_without_store;

@@ -1,7 +1,7 @@
 //! Logs to standard error, as text or JSON, with a level for each module.
 //!
-//! A thread of its own writes them, so that whoever logs never waits and never fails: not for a full disk, not for a
-//! pipe whose reader is gone or does not read. What could not be written is counted and told when it can be again.
+//! A separate thread writes them, so that logging never waits and never fails: not for a full disk, and not for a pipe
+//! whose reader is gone or does not read. Lines that could not be written are counted, and the count is logged later.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,28 +15,28 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::config::Log;
 
-/// Lines that wait to be written; more are lost, and counted.
+/// Most lines waiting to be written; more are lost, and counted.
 const WAITING_LINES: usize = 4_096;
-/// How long the last lines get at the end.
+/// Time to write the last lines at the end.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 static LINES: OnceLock<Lines> = OnceLock::new();
 
-/// What goes to the thread that writes.
+/// A message to the writing thread.
 enum Told {
     Line(Vec<u8>),
-    /// Answered once all lines before it are written.
+    /// Answered when all earlier lines are written.
     Written(SyncSender<()>),
 }
 
-/// Where lines go.
+/// The destination of lines.
 #[derive(Clone)]
 struct Lines {
     told: SyncSender<Told>,
     lost: Arc<AtomicU64>,
 }
 
-/// One line while it is put together; sent when it is dropped.
+/// One line under construction; sent when it is dropped.
 struct Line {
     lines: Lines,
     bytes: Vec<u8>,
@@ -73,7 +73,7 @@ impl<'a> MakeWriter<'a> for Lines {
     }
 }
 
-/// Writes lines for as long as there may be any.
+/// Writes lines until all senders are gone.
 fn write_all(told: &Receiver<Told>, lost: &AtomicU64, out: &mut dyn Write) {
     while let Ok(told) = told.recv() {
         let line = match told {
@@ -121,14 +121,14 @@ pub(crate) fn start(log: &Log) {
             .try_init(),
     };
     if started.is_ok() && LINES.set(lines).is_ok() {
-        // Without its thread nothing is logged; the site works all the same.
+        // Without its thread nothing is logged, but the site works.
         let _ = std::thread::Builder::new()
             .name("log".to_owned())
             .spawn(move || write_all(&receiver, &lost, &mut std::io::stderr()));
     }
 }
 
-/// Waits a moment for the lines that were logged to be written: before the process ends.
+/// Waits a moment until the logged lines are written, before the process ends.
 pub(crate) fn finish() {
     let Some(lines) = LINES.get() else { return };
     let (answer, written) = sync_channel(1);
@@ -137,8 +137,7 @@ pub(crate) fn finish() {
     }
 }
 
-/// Tells a person at a terminal what a command is doing, on standard error; a log that cannot be written harms
-/// nothing.
+/// Prints a command's progress for a person at a terminal, on standard error; ignores write errors.
 pub(crate) fn notice(text: &str) {
     let _ = writeln!(std::io::stderr(), "starling: {text}");
 }
@@ -147,7 +146,7 @@ pub(crate) fn notice(text: &str) {
 mod tests {
     use super::*;
 
-    /// Fails so many times before it writes.
+    /// Number of failures before it writes.
     struct Failing(usize, Vec<u8>);
 
     impl Write for Failing {
@@ -166,13 +165,13 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_cannot_be_written_are_counted_and_told_later() {
+    fn unwritten_lines_are_counted_and_reported_later() {
         let (told, receiver) = sync_channel(4);
         let lines = Lines {
             told,
             lost: Arc::default(),
         };
-        // Nobody writes yet: whoever logs does not wait.
+        // Nobody writes yet: logging does not wait.
         for number in 0..6 {
             let mut line = lines.make_writer();
             writeln!(line, "line {number}").unwrap();

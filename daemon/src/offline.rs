@@ -1,4 +1,4 @@
-//! A site without its daemon: the store opened for one command.
+//! Opens a site's store for one command, without a daemon.
 
 use std::sync::Arc;
 
@@ -14,36 +14,36 @@ use crate::match_index::{SiteIndex, stamp_of};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::service::{Site, store_problem};
 
-/// A site that is open for one command.
+/// A site opened for one command.
 pub struct Offline(Site);
 
 impl Offline {
-    /// The site, as every face of it is used.
+    /// Returns the site's service.
     #[must_use]
     pub fn service(&self) -> Arc<dyn SiteService> {
         Arc::new(self.0.clone())
     }
 
-    /// Makes the match index of what the site knows, however long that takes.
+    /// Builds the match index of the site's knowledge, however long that takes.
     ///
     /// # Errors
-    /// `internal` if it could not be made; the log says why.
+    /// `internal` if it could not be built; the log has the reason.
     pub(crate) fn make_index(&self) -> Result<Arc<SiteIndex>, Problem> {
         let site = &self.0.0;
         site.refresh_index();
         let stamp = site.store.view().map(|reader| stamp_of(&reader));
         let index = stamp.ok().and_then(|stamp| site.indexes.find(&stamp));
-        index.ok_or_else(|| Problem::internal("making the match index", "it could not be made"))
+        index.ok_or_else(|| Problem::internal("building the match index", "it could not be built"))
     }
 
-    /// Its store, for tools that look below the service.
+    /// Returns its store, for tools that work below the service.
     #[must_use]
     pub fn store(&self) -> &Arc<SiteStore> {
         &self.0.0.store
     }
 }
 
-/// Opens the site in a folder without a daemon. Waits for nothing: a running daemon holds the store.
+/// Opens the site in a folder without a daemon. Does not wait: a running daemon locks the store.
 ///
 /// # Errors
 /// `not_initialised`, `store_locked` by a daemon or another command, `store_damaged`, `config_invalid`.
@@ -53,11 +53,11 @@ pub fn open_offline(home: &std::path::Path, overrides: &Overrides) -> Result<Off
     Site::open(home, config, None).map(Offline)
 }
 
-/// As [`open_offline`], past damage of the site's log: what is damaged is given up, and fetched again from peers or
+/// Same as [`open_offline`], but skips damaged parts of the site's log; the dropped data comes back from peers or
 /// bundles.
 ///
 /// # Errors
-/// As [`open_offline`], but for a damaged log.
+/// Same as [`open_offline`], except for a damaged log.
 pub fn open_to_repair(home: &std::path::Path, overrides: &Overrides) -> Result<Offline, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home.config(overrides).map_err(|error| config_problem(&error))?;
@@ -74,10 +74,10 @@ pub fn open_to_repair(home: &std::path::Path, overrides: &Overrides) -> Result<O
     Site::open_as(home, config, None, OpenAs::Repair).map(Offline)
 }
 
-/// As [`open_offline`], over an engine of the caller's own: one that records, counts or fails.
+/// Same as [`open_offline`], with the caller's own engine, which may record, count or fail.
 ///
 /// # Errors
-/// As [`open_offline`].
+/// Same as [`open_offline`].
 pub fn open_offline_on(
     engine: Arc<dyn Engine>,
     home: &std::path::Path,

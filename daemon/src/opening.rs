@@ -1,4 +1,4 @@
-//! Opening a site's store from its home: what is said meanwhile, and what to do when it fails.
+//! Opens a site's store from its home; reports progress and errors.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,21 +12,21 @@ use crate::config::Config;
 use crate::home::Home;
 use crate::service::store_problem;
 
-/// Groups of the log between two lines about a replay.
+/// Number of log groups between two progress lines of a replay.
 const GROUPS_PER_LINE: u64 = 512;
 
-/// What a store is opened for.
+/// The purpose of opening a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OpenAs {
-    /// The site has one.
+    /// The site already exists.
     Existing,
-    /// The site is made now.
+    /// The site is being created.
     New,
-    /// What is damaged in its log is left out.
+    /// Damaged parts of its log are skipped.
     Repair,
 }
 
-/// What is under way while a store is opened, for whoever asks meanwhile.
+/// The progress of opening a store, readable by other threads.
 #[derive(Debug)]
 pub(crate) struct OpeningNews {
     is_daemon: bool,
@@ -34,7 +34,7 @@ pub(crate) struct OpeningNews {
 }
 
 impl OpeningNews {
-    /// Of a daemon, which logs it, or of a command, which prints it.
+    /// True for a daemon, which logs progress; a command prints it.
     pub(crate) const fn new(is_daemon: bool) -> Self {
         Self {
             is_daemon,
@@ -46,13 +46,13 @@ impl OpeningNews {
         }
     }
 
-    /// Notes a step that takes long.
+    /// Reports a slow step.
     pub(crate) fn step(&self, step: &OpeningStep) {
         let text = step_text(step);
         if self.is_daemon {
             tracing::warn!("{text}");
         } else {
-            // A command says on standard error what keeps it.
+            // A command prints the reason for its delay on standard error.
             crate::logging::notice(&text);
         }
         let work = match step {
@@ -67,7 +67,7 @@ impl OpeningNews {
         };
     }
 
-    /// Notes how far a replay is.
+    /// Reports the progress of a replay.
     pub(crate) fn progress(&self, progress: ReplayProgress) {
         if progress.groups.is_multiple_of(GROUPS_PER_LINE) {
             tracing::info!(groups = progress.groups, of = progress.of, "replaying the log");
@@ -77,12 +77,12 @@ impl OpeningNews {
         now.of_groups = progress.of;
     }
 
-    /// Returns what is under way, in the API's words.
+    /// Returns the current work, for the API.
     pub(crate) fn shown(&self) -> Opening {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns what is under way, in a sentence.
+    /// Returns the current work as a sentence.
     pub(crate) fn text(&self) -> String {
         let now = self.shown();
         let work = match now.work {
@@ -98,7 +98,7 @@ impl OpeningNews {
     }
 }
 
-/// A number with commas between thousands.
+/// Formats a number with commas between thousands.
 fn in_thousands(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -111,10 +111,10 @@ fn in_thousands(number: u64) -> String {
     text
 }
 
-/// Says how the store of a home is opened.
+/// Returns the way to open a home's store.
 ///
 /// # Errors
-/// `config_invalid` where the configuration names no engine.
+/// `config_invalid` if the configured engine is unknown.
 pub(crate) fn home_store<'a>(
     home: &'a Home,
     config: &Config,
@@ -139,10 +139,10 @@ pub(crate) fn home_store<'a>(
     })
 }
 
-/// The parts of a store over an engine of the caller's own, in a home that may be new.
+/// Returns the parts of a store with the caller's own engine, in a home that may be new.
 ///
 /// # Errors
-/// When the home cannot be read.
+/// If the home cannot be read.
 pub(crate) fn parts_over<'a>(
     home: &Home,
     engine: Arc<dyn Engine>,
@@ -164,10 +164,10 @@ pub(crate) fn parts_over<'a>(
     })
 }
 
-/// The parts of a store that is only read: its rows are derived in memory.
+/// Returns the parts of a read-only store: its rows are derived in memory.
 ///
 /// # Errors
-/// When the home cannot be read.
+/// If the home cannot be read.
 pub(crate) fn parts_read_only<'a>(home: &Home, progress: OnProgress<'a>) -> Result<StoreParts<'a>, Problem> {
     let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
     Ok(StoreParts {
@@ -176,7 +176,7 @@ pub(crate) fn parts_read_only<'a>(home: &Home, progress: OnProgress<'a>) -> Resu
     })
 }
 
-/// Sixteen bytes that no other file has. Without randomness, the time and the process make them unlikely to repeat.
+/// Returns sixteen bytes that no other file has. Without randomness, time and process id make a repetition unlikely.
 fn random_id() -> [u8; 16] {
     let mut id = [0; 16];
     if getrandom::fill(&mut id).is_err() {
@@ -189,7 +189,7 @@ fn random_id() -> [u8; 16] {
 fn step_text(step: &OpeningStep) -> String {
     match step {
         OpeningStep::Migrating => {
-            "migrating the store to schema 3: log and packs are written beside it, then take its place"
+            "migrating the store to schema 3: log and packs are written beside it and then replace it"
                 .to_owned()
         }
         OpeningStep::Rebuilding(reason) => format!("rebuilding the engine from the log: {reason}"),
@@ -201,18 +201,18 @@ fn step_text(step: &OpeningStep) -> String {
     }
 }
 
-/// The problem of a store that does not open.
+/// Builds the problem of a store that cannot be opened.
 pub(crate) fn opening_problem(home: &Home, error: &StoreError) -> Problem {
     match error {
         StoreError::LogMissing { .. } => Problem::new(
             ErrorCode::StoreMissing,
             format!(
-                "opening the store: {error}; {} had one",
+                "opening the store: {error}; {} had a store before",
                 home.chain().slug()
             ),
         )
         .hint(
-            "put the folder back as it was, or a backup of it: begun anew, the site would sign a second history. If all \
+            "restore the folder, or a backup of it: a new store would make the site sign a second history. If all \
              is lost but keys and configuration, `starling restore` makes an empty store that signs nothing: list the \
              peers with `starling sites add`, and they bring back what they hold",
         ),
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn news_name_the_work_and_how_far_it_is() {
+    fn progress_states_the_work_and_its_extent() {
         let news = OpeningNews::new(true);
         assert_eq!(news.text(), "the site's store is being opened");
         news.step(&OpeningStep::Rebuilding("it is missing".to_owned()));

@@ -1,8 +1,8 @@
-//! The site's policy files, in YAML and in Rego, and the versions of them that were in use.
+//! The site's policy files, YAML and Rego, and their versions.
 //!
-//! The owner edits a file (`scan.policy_file`, `scan.rego_file`). Each time a scan or a command meets bytes in it that it
-//! has not met last, they are kept under their hash in the site's folder, and a line in the history says
-//! since when. So what made a verdict of months ago can be read, and put back.
+//! The owner edits a file (`scan.policy_file`, `scan.rego_file`). If a scan or a command finds new bytes in it, they
+//! are stored under their hash in the site's folder, and a line in the history records the time. So the policy behind
+//! an old verdict can be read and restored.
 
 use std::fs;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -21,28 +21,28 @@ use crate::config::Config;
 use crate::home::{Home, error_chain, write_durably};
 use crate::home_problem::home_problem;
 
-/// The folder of kept versions, in the site's folder.
+/// The folder of stored versions, in the site's folder.
 const FOLDER: &str = "policies";
-/// Largest history that is read, in bytes: some 600,000 changes.
+/// Largest history file, in bytes: about 600,000 changes.
 const MAX_HISTORY_BYTES: u64 = 64 * 1024 * 1024;
-/// Mode of what is kept: it may name people.
+/// Mode of stored files: a policy may contain names of people.
 const MODE: u32 = 0o600;
 
-/// What a policy file is read as.
+/// The language of a policy file, and its properties.
 pub(crate) trait PolicyText: Sized {
-    /// The configuration's key that names the file.
+    /// The configuration key of the file.
     const KEY: &'static str;
-    /// Ending of the files in which versions are kept.
+    /// File name suffix of stored versions.
     const ENDING: &'static str;
-    /// The history of versions: a moment and a version a line, oldest first.
+    /// The history of versions: a time and a version per line, oldest first.
     const HISTORY: &'static str;
-    /// Most bytes of the file.
+    /// Largest size of the file, in bytes.
     const MAX_BYTES: u64;
 
-    /// The file that the configuration names.
+    /// Returns the file given in the configuration.
     fn configured(config: &Config) -> Option<&PathBuf>;
 
-    /// Reads the file's bytes.
+    /// Parses the file's bytes.
     fn of(bytes: &[u8]) -> Result<Self, DocumentError>;
 }
 
@@ -79,14 +79,14 @@ impl PolicyText for RegoSource {
 /// The policies of one site.
 #[derive(Debug)]
 pub(crate) struct Policies {
-    /// The one in YAML.
+    /// The YAML policy.
     pub(crate) yaml: PolicyFile<PolicyDocument>,
-    /// The one in Rego beside it.
+    /// The Rego policy.
     pub(crate) rego: PolicyFile<RegoSource>,
 }
 
 impl Policies {
-    /// The policies that the configuration names.
+    /// Creates the policies given in the configuration.
     pub(crate) fn of(home: &Home, config: &Config) -> Self {
         Self {
             yaml: PolicyFile::of(home, config),
@@ -98,15 +98,16 @@ impl Policies {
 /// One policy file of one site.
 #[derive(Debug)]
 pub(crate) struct PolicyFile<T> {
-    /// The file that the owner edits, if the configuration names one.
+    /// The file that the owner edits, if the configuration has one.
     file: Option<PathBuf>,
     folder: PathBuf,
-    /// What was read last, so that a scan need not parse it again; and so that versions are kept one at a time.
+    /// The last parsed content, so that a scan need not parse it again. Its lock also serialises the storing of
+    /// versions.
     last: Mutex<Option<(Vec<u8>, Arc<T>)>>,
 }
 
 impl<T: PolicyText> PolicyFile<T> {
-    /// The policy file that the configuration names; a relative path is one in the site's folder.
+    /// Creates the policy file given in the configuration; a relative path is inside the site's folder.
     pub(crate) fn of(home: &Home, config: &Config) -> Self {
         Self {
             file: T::configured(config).map(|file| home.path().join(file)),
@@ -115,10 +116,10 @@ impl<T: PolicyText> PolicyFile<T> {
         }
     }
 
-    /// The policy as the file says now; `None` where the configuration names no file.
+    /// Reads the policy as it is now; `None` if the configuration has no file.
     ///
     /// # Errors
-    /// `policy_invalid`, or `file_access`: a policy that cannot be read is not the same as none.
+    /// `policy_invalid`, or `file_access`: an unreadable policy does not count as missing.
     pub(crate) fn load(&self, now: UnixMillis) -> ServiceResult<Option<Arc<T>>> {
         let Some(file) = &self.file else {
             return Ok(None);
@@ -137,7 +138,7 @@ impl<T: PolicyText> PolicyFile<T> {
         Ok(Some(document))
     }
 
-    /// Keeps these bytes as the version in use from now on, unless they are it already.
+    /// Stores these bytes as the version in use from now on, unless they already are.
     fn keep(&self, bytes: &[u8], now: UnixMillis) -> ServiceResult<()> {
         let version = PolicyVersion::of(bytes).to_string();
         if self
@@ -160,7 +161,7 @@ impl<T: PolicyText> PolicyFile<T> {
                 .read(true)
                 .append(true)
                 .open(&history)?;
-            // A crash may have left half a line, which must not swallow this one.
+            // A crash may have left an incomplete line, which must not swallow the new one.
             let torn = file.metadata()?.len() > 0 && {
                 let mut last = [0];
                 file.seek(SeekFrom::End(-1))?;
@@ -173,13 +174,13 @@ impl<T: PolicyText> PolicyFile<T> {
         append().map_err(|error| access("writing", &history, &error))
     }
 
-    /// Where a version is kept.
+    /// Returns the path of a stored version.
     fn path_of(&self, version: &str) -> PathBuf {
         let name = version.strip_prefix("blake3:").unwrap_or(version);
         self.folder.join(format!("{name}.{}", T::ENDING))
     }
 
-    /// The lines of the history; those that cannot be read, as a crash may leave one, are passed over.
+    /// Reads the lines of the history; skips unreadable ones, which a crash may leave.
     fn read_history(&self) -> ServiceResult<Vec<(UnixMillis, String)>> {
         let path = self.folder.join(T::HISTORY);
         if !path.exists() {
@@ -194,16 +195,16 @@ impl<T: PolicyText> PolicyFile<T> {
             whole.then_some((time.parse().ok()?, version.to_owned()))
         };
         let mut lines: Vec<_> = text.lines().filter_map(line).collect();
-        // Two processes that met a version at once each wrote a line.
+        // Two processes that find a version at the same time each write a line.
         lines.dedup_by(|later, earlier| later.1 == earlier.1);
         Ok(lines)
     }
 
-    /// The versions that were in use, newest first; what the file says now is met first. One that cannot be used
-    /// keeps nobody from seeing which could.
+    /// Returns the versions that were in use, newest first; records the current one first. An unusable current file
+    /// does not prevent the list.
     ///
     /// # Errors
-    /// `file_access` where the history itself cannot be read.
+    /// `file_access` if the history itself cannot be read.
     pub(crate) fn history(&self, now: UnixMillis) -> ServiceResult<PolicyHistory> {
         let broken = self.load(now).err();
         let lines = self.read_history()?;
@@ -222,19 +223,19 @@ impl<T: PolicyText> PolicyFile<T> {
         })
     }
 
-    /// Puts a kept version back in the file; `name` is its hash or the unambiguous beginning of it.
+    /// Restores a stored version into the file; `name` is its hash or an unambiguous prefix.
     ///
     /// # Errors
-    /// `bad_request` where no version, or several, begin so; `file_access`.
+    /// `bad_request` if no version, or several, match; `file_access`.
     pub(crate) fn rollback(&self, name: &str, now: UnixMillis) -> ServiceResult<PolicyHistory> {
         let Some(file) = &self.file else {
             return Err(Problem::new(
                 ErrorCode::ConfigInvalid,
-                "putting a policy back: the configuration names no policy file",
+                "restoring a policy: the configuration has no policy file",
             )
             .hint(format!("set {}", T::KEY)));
         };
-        // What the file says now must not be lost; what it says may be what is wrong with it.
+        // The current content must not be lost, even if it is the reason for the rollback.
         if let Err(problem) = self.load(now)
             && file.exists()
         {
@@ -261,7 +262,7 @@ impl<T: PolicyText> PolicyFile<T> {
             several => {
                 let short: String = name.chars().take(80).collect();
                 let detail = format!(
-                    "putting a policy back: {} versions begin with `{short}`",
+                    "restoring a policy: {} versions begin with `{short}`",
                     several.len()
                 );
                 return Err(Problem::new(ErrorCode::BadRequest, detail)
@@ -273,7 +274,7 @@ impl<T: PolicyText> PolicyFile<T> {
             return Err(Problem::new(
                 ErrorCode::FileAccess,
                 format!(
-                    "putting a policy back: {} is not what was kept",
+                    "restoring a policy: {} is damaged",
                     self.path_of(version).display()
                 ),
             ));
@@ -282,8 +283,8 @@ impl<T: PolicyText> PolicyFile<T> {
         self.history(now)
     }
 
-    /// Keeps what the file says although it cannot be used: it was never in use, so no line of the history names it, but
-    /// it may be much work that one letter is wrong in. What is larger than a policy can be is not kept.
+    /// Stores the current content even if it is not usable. It was never in use, so the history does not list it, but
+    /// it may be much work with one wrong letter. Content larger than a policy's limit is not stored.
     fn keep_unusable(&self, file: &Path) -> ServiceResult<()> {
         let Ok(bytes) = read(file, T::MAX_BYTES) else {
             return Ok(());
@@ -294,8 +295,8 @@ impl<T: PolicyText> PolicyFile<T> {
     }
 }
 
-/// Replaces what the owner's file says, whole or not at all. It may be a link to where policies are kept under version
-/// control, others may read it, and what lies beside it is the owner's too: all that stays as it is.
+/// Replaces the owner's file, completely or not at all. Links (for example into a repository), file mode and other
+/// files in its folder stay as they are.
 fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let target = fs::canonicalize(file).unwrap_or_else(|_| file.to_owned());
     let folder = target.parent().unwrap_or(Path::new("/"));
@@ -311,7 +312,7 @@ fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-/// The problem with a policy's text.
+/// Builds the problem of an invalid policy text.
 pub(crate) fn invalid(file: &Path, error: &dyn std::error::Error) -> Problem {
     Problem::new(
         ErrorCode::PolicyInvalid,
@@ -329,7 +330,7 @@ fn read(path: &Path, max_bytes: u64) -> ServiceResult<Vec<u8>> {
     if bytes.len() as u64 > max_bytes {
         return Err(Problem::new(
             ErrorCode::PolicyInvalid,
-            format!("reading {}: it has more than {max_bytes} bytes", path.display()),
+            format!("reading {}: expected at most {max_bytes} bytes", path.display()),
         ));
     }
     Ok(bytes)
@@ -359,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn every_version_in_use_is_kept_and_can_be_put_back() {
+    fn used_versions_are_kept_and_can_be_restored() {
         let folder = tempfile::tempdir().unwrap();
         let policies = policy_file(folder.path());
         let file = folder.path().join("policy.yaml");
@@ -367,7 +368,7 @@ mod tests {
         policies.load(at(1)).unwrap();
         policies.load(at(2)).unwrap();
         fs::write(&file, TWO).unwrap();
-        // Another process meets it too.
+        // Another process finds it too.
         policy_file(folder.path()).load(at(3)).unwrap();
         policies.load(at(4)).unwrap();
         let versions = policies.history(at(5)).unwrap().versions;
@@ -389,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_policy_is_refused_and_can_be_undone() {
+    fn broken_policy_is_refused_and_can_be_rolled_back() {
         let folder = tempfile::tempdir().unwrap();
         let policies = policy_file(folder.path());
         let file = folder.path().join("policy.yaml");
@@ -400,7 +401,7 @@ mod tests {
         let problem = policies.load(at(2)).unwrap_err();
         assert_eq!(problem.code, ErrorCode::PolicyInvalid);
         assert!(problem.detail.contains("line 1, column "), "{problem}");
-        // What was in use is listed all the same, and what is wrong is told.
+        // The earlier versions are still listed, and the error is reported.
         let history = policies.history(at(2)).unwrap();
         assert_eq!(history.versions.len(), 1);
         assert_eq!(
@@ -410,14 +411,14 @@ mod tests {
         assert_eq!(history.broken, Some(problem));
         policies.rollback(&version, at(3)).unwrap();
         assert!(policies.load(at(4)).unwrap().is_some());
-        // What was wrong with it may be one letter of much work.
+        // The broken file may be much work with one wrong letter.
         let lost = policies.path_of(&PolicyVersion::of(b"format: other\n").to_string());
         assert_eq!(fs::read_to_string(lost).unwrap(), "format: other\n");
         assert_eq!(policies.history(at(5)).unwrap().versions.len(), 1);
     }
 
     #[test]
-    fn putting_a_version_back_changes_what_the_file_says_and_nothing_else() {
+    fn rollback_only_changes_the_files_content() {
         let folder = tempfile::tempdir().unwrap();
         let policies = policy_file(folder.path());
         let file = folder.path().join("policy.yaml");
@@ -438,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torn_history_and_an_altered_version_are_noticed() {
+    fn torn_history_and_altered_version_are_detected() {
         let folder = tempfile::tempdir().unwrap();
         let policies = policy_file(folder.path());
         fs::write(folder.path().join("policy.yaml"), ONE).unwrap();

@@ -1,4 +1,4 @@
-//! What the command line does with a site's policy files; the store is not needed for it.
+//! The commands on a site's policy files, which work without the store.
 
 use std::path::Path;
 
@@ -11,16 +11,16 @@ use crate::home::Home;
 use crate::home_problem::{config_problem, home_problem};
 use crate::policies::Policies;
 
-/// Which of a site's policy files is meant.
+/// Selects one of a site's policy files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyKind {
-    /// The one in YAML.
+    /// The YAML policy.
     Yaml,
-    /// The one in Rego.
+    /// The Rego policy.
     Rego,
 }
 
-/// The versions of the site's policy that were in use, newest first.
+/// Returns the versions of the site's policy that were in use, newest first.
 ///
 /// # Errors
 /// `not_initialised`, `config_invalid`, `policy_invalid`, `file_access`.
@@ -32,10 +32,10 @@ pub fn policy_history(home: &Path, kind: PolicyKind) -> ServiceResult<PolicyHist
     }
 }
 
-/// Puts a version that was in use back into the site's policy file.
+/// Restores an earlier version into the site's policy file.
 ///
 /// # Errors
-/// `bad_request` where no version, or several, begin with `version`; else as [`policy_history`].
+/// `bad_request` if no version, or several, begin with `version`; else as [`policy_history`].
 pub fn rollback_policy(home: &Path, kind: PolicyKind, version: &str) -> ServiceResult<PolicyHistory> {
     let policies = open(home)?;
     match kind {

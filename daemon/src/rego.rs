@@ -1,10 +1,10 @@
-//! Rego policies, each evaluated in a process of its own.
+//! Evaluates Rego policies, each in its own process.
 //!
-//! Of a policy in Rego only its steps can be counted from inside; what it takes of memory and stack ends the
-//! process that evaluates it, and that shall not be the daemon. The program that the binary names
-//! ([`evaluate_rego_by`]) is started for each evaluation, bounds itself, reads a [`RegoRequest`] as JSON on its
-//! standard input and writes a [`RegoAnswer`]. How long it takes and how much it answers is bounded from here, and so
-//! is how many there are at once. Where no program is named, as in tests, a thread does it.
+//! From inside, only the steps of a Rego policy can be counted; too much memory or stack ends the process that
+//! evaluates it, and that must not be the daemon. So each evaluation starts the program given to
+//! [`evaluate_rego_by`], which limits its own resources, reads a [`RegoRequest`] as JSON from standard input and
+//! writes a [`RegoAnswer`]. The time, the size of the answer and the number of processes are limited here. If no
+//! program was given, as in tests, a thread evaluates.
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -24,44 +24,44 @@ use starling_protocol::UnixMillis;
 use crate::gate::Gate;
 use crate::home::error_chain;
 
-/// The argument by which the program is told what it is started for.
+/// The argument that tells the program its purpose.
 pub const REGO_WORKER: &str = "rego-worker";
-/// Stack of the thread that evaluates, in bytes.
+/// Stack of the evaluating thread, in bytes.
 pub const REGO_STACK_BYTES: usize = 64 * 1024 * 1024;
 
-/// How long a process may take. It has 20 seconds of processor time; on a machine that is busy it waits besides.
+/// Time limit of a process. It has 20 seconds of processor time, and may also wait on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Most bytes of an answer: each decision's texts, and some for what stands around them.
+/// Largest answer, in bytes: each decision's texts, and space for their surroundings.
 const ANSWER_BYTES: u64 = (MAX_DECISION_BYTES + 128 * MAX_DECISIONS) as u64;
-/// Most processes at once, each of which may take a gibibyte.
+/// Most processes at the same time; each may use a gibibyte.
 const MOST_AT_ONCE: usize = 4;
-/// Most evaluations that wait for one of them.
+/// Most evaluations waiting for a process.
 const MOST_WAITING: usize = 16;
 
 static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
 static GATE: Gate = Gate::new("evaluating the Rego policy", MOST_AT_ONCE, MOST_WAITING, PATIENCE);
 
-/// Names the program that evaluates Rego policies; the first name given counts.
+/// Sets the program that evaluates Rego policies; only the first call has an effect.
 pub fn evaluate_rego_by(program: PathBuf) {
     let _ = PROGRAM.set(program);
 }
 
-/// What is known of a policy that can be used.
+/// Summary of a valid policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RegoSummary {
-    /// Number of rules that decide, 1 to 3.
+    /// Number of deciding rules, 1 to 3.
     pub rules: usize,
     /// Number of its tests.
     pub tests: usize,
 }
 
-/// Addresses that the allocator of a process that evaluates claims at once; more when it needs them.
+/// Address space that the allocator of an evaluating process reserves at once.
 const ALLOCATOR_CLAIM_KIB: &str = "65536";
 
-/// Evaluates a policy over no findings, which finds all that is wrong with it besides what it says of findings.
+/// Evaluates a policy over zero findings, which finds all errors except those that depend on findings.
 ///
 /// # Errors
-/// `policy_invalid`, with line and column where they are known.
+/// `policy_invalid`, with line and column if known.
 pub fn check_rego(source: &RegoSource, at: UnixMillis) -> ServiceResult<RegoSummary> {
     match ask(source, &RegoInput::empty(at), false)? {
         RegoAnswer::Decisions { rules, tests, .. } => Ok(RegoSummary { rules, tests }),
@@ -83,7 +83,7 @@ pub fn test_rego(source: &RegoSource, at: UnixMillis) -> ServiceResult<Vec<RegoT
 /// Evaluates a policy.
 ///
 /// # Errors
-/// `policy_invalid`, also where it comes to no end.
+/// `policy_invalid`, also if it does not end.
 pub(crate) fn evaluate(source: &RegoSource, input: &RegoInput) -> ServiceResult<RegoDecisions> {
     match ask(source, input, false)? {
         RegoAnswer::Decisions { decisions, .. } => Ok(RegoDecisions {
@@ -103,7 +103,7 @@ fn odd(answer: &RegoAnswer) -> Problem {
 
 fn invalid(text: impl Into<String>) -> Problem {
     Problem::new(ErrorCode::PolicyInvalid, text).hint(
-        "`starling policy validate FILE` checks it; docs/operations/policies.md says what it is given and may say",
+        "`starling policy validate FILE` checks it; docs/operations/policies.md describes its input and output",
     )
 }
 
@@ -141,7 +141,7 @@ fn by_process(program: &PathBuf, request: &RegoRequest, patience: Duration) -> S
     let child = command
         .arg(REGO_WORKER)
         .env_clear()
-        // Else the program's allocator claims as many addresses at its start as the process may have.
+        // Otherwise the program's allocator reserves all addresses that the process may have.
         .env("MIMALLOC_ARENA_RESERVE", ALLOCATOR_CLAIM_KIB)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -159,23 +159,22 @@ fn failed(what: &str, error: &dyn std::error::Error) -> Problem {
     )
 }
 
-/// A process that evaluates; it ends with this.
+/// An evaluating process; dropping this ends it.
 struct Worker(Child);
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // Both do nothing to one that has ended and was waited for.
+        // Both calls do nothing if the process has ended and was waited for.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl Worker {
-    /// Asks, and reads at most `most` bytes of answer for at most `patience`.
+    /// Sends the request, and reads at most `most` bytes of answer for at most `patience`.
     fn answer(mut self, question: Vec<u8>, patience: Duration, most: u64) -> ServiceResult<Vec<u8>> {
         let deadline = Instant::now() + patience;
-        // Threads, so that neither a pipe that is full nor one that stays silent keeps this one: killing the process
-        // ends them.
+        // Threads, so that neither a full nor a silent pipe blocks this thread: killing the process ends them.
         let stdin = self.0.stdin.take();
         let writer = std::thread::spawn(move || stdin.map(|mut pipe| pipe.write_all(&question)));
         let stdout = self.0.stdout.take();
@@ -183,7 +182,7 @@ impl Worker {
         std::thread::spawn(move || {
             let mut bytes = Vec::new();
             let read = stdout.map_or(Ok(0), |pipe| pipe.take(most + 1).read_to_end(&mut bytes));
-            // Nobody listens once the time is over.
+            // After the time limit nobody receives this.
             let _ = send.send(read.map(|_| bytes));
         });
         let left = deadline.saturating_duration_since(Instant::now());
@@ -194,24 +193,24 @@ impl Worker {
         };
         if bytes.len() as u64 > most {
             return Err(invalid(format!(
-                "evaluating the Rego policy: it answers with more than {most} bytes"
+                "evaluating the Rego policy: its answer has more than {most} bytes"
             )));
         }
         let status = self.end(deadline)?.ok_or_else(|| too_slow(patience))?;
         if !status.success() {
             return Err(invalid(format!(
-                "evaluating the Rego policy: it takes more memory, stack or processor time than a policy may \
+                "evaluating the Rego policy: it needs more memory, stack or processor time than a policy may \
                  ({status})"
             )));
         }
-        // It reads all before it answers. One that broke off is told of by how it ended.
+        // The process reads everything before it answers. If it stopped early, its exit status explains why.
         match writer.join() {
             Ok(Some(Err(error))) => Err(failed("asking the process", &error)),
             _ => Ok(bytes),
         }
     }
 
-    /// How it ended, if it did in time: its answer ends before it does.
+    /// Returns its exit status, if it ended in time: its answer ends before it does.
     fn end(&mut self, deadline: Instant) -> ServiceResult<Option<ExitStatus>> {
         loop {
             let ended = self.0.try_wait();
@@ -245,8 +244,8 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_does_not_end_is_killed_in_time_however_it_stalls() {
-        // One is silent, one does not read, one answers and stays.
+    fn stalled_process_is_killed_in_time() {
+        // One is silent, one does not read, one answers but does not end.
         for script in ["exec sleep 600", "exec sleep 600 <&-", "exec >&-; exec sleep 600"] {
             let began = Instant::now();
             let worker = worker(script);
@@ -266,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_end_is_cut_and_one_within_the_bound_is_whole() {
+    fn endless_answer_is_an_error() {
         let problem = worker("exec cat /dev/zero")
             .answer(Vec::new(), PATIENCE, 1_000)
             .unwrap_err();
@@ -280,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_that_broke_off_is_an_error_of_the_policy() {
+    fn crashed_process_is_an_error_of_the_policy() {
         let problem = worker("kill -9 $$")
             .answer(Vec::new(), PATIENCE, 1_000)
             .unwrap_err();

@@ -1,4 +1,4 @@
-//! Key rotation: a new operating key, from where the site's logs stand.
+//! Key rotation: a new operating key, starting at the current end of the site's logs.
 
 use std::path::Path;
 
@@ -13,20 +13,21 @@ use crate::service::{Site, store_problem};
 
 const ATTEMPTED: &str = "beginning a new epoch";
 
-/// Begins a new epoch of the site in `home` with a new operating key, signed by its root key.
+/// Starts a new epoch of the site in `home` with a new operating key, signed by its root key.
 ///
-/// Needs the store for itself: the certificate names the last claim of each log, and none may follow meanwhile.
+/// Needs exclusive access to the store: the certificate names the last claim of each log, and no claim may follow
+/// meanwhile.
 ///
 /// # Errors
-/// `not_initialised`, `store_locked` while a daemon runs, `file_access` when the root key is not here, `site_restored`
-/// when this home was put back and what others hold of the site is not here, `site_superseded`.
+/// `not_initialised`, `store_locked` while a daemon runs, `file_access` if the root key is not here, `site_restored`
+/// if this home was restored and lacks data that others hold of the site, `site_superseded`.
 pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
     let mut home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
     {
-        // Kept until the files are written: nobody else has the folder meanwhile.
+        // Held until the files are written, so that no other process uses the folder.
         let site = Site::open(home.clone(), config.clone(), None)?;
         let parts = &site.0;
         let own = parts.store.log(parts.own_log());
@@ -45,15 +46,15 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
             home.next_epoch(&parts.own_chain(), lanes, reason, now())
                 .map_err(|error| home_problem(&error))?;
         } else if is_frozen {
-            // The history that is held here is the one that counts, whatever others hold.
+            // The history in this home is the right one, whatever others hold.
             parts.go_on_alone(ATTEMPTED)?;
         } else {
-            // Begins the new epoch, unless something is missing.
+            // Starts the new epoch, unless something is missing.
             parts.prepare_to_sign(ATTEMPTED)?;
         }
     }
     home = Home::open(home.path()).map_err(|error| home_problem(&error))?;
-    // Opening teaches the store the new chain; signing shows peers that the new key speaks for the site.
+    // Opening records the new chain in the store; new heads show peers that the new key signs for the site.
     let site = Site::open(home.clone(), config, None)?;
     site.0
         .sign_heads()
@@ -61,7 +62,7 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
     Ok(home.keys())
 }
 
-/// Where each of the site's own logs stands: what the next epoch resumes from.
+/// Returns the end of each of the site's own logs, from which the next epoch resumes.
 pub(crate) fn resume_at(site: &Site) -> Result<Vec<LaneResume>, Problem> {
     let lanes = site.0.store.resume_points(false);
     lanes.map_err(|error| store_problem(ATTEMPTED, &error))

@@ -28,44 +28,44 @@ use crate::service::{MAKING_THE_INDEX, OpeningSite, Site, store_problem};
 use crate::small_file;
 use crate::sync_task::{Dials, Ended, SyncTask};
 
-/// How long the site knows the same before its match index is made again: changes come in bursts, and an index
-/// that is behind before it is done has only slowed them down.
+/// How long the knowledge must be stable before the match index is rebuilt: changes come in bursts, and an index that
+/// is outdated before it is ready has only slowed them down.
 const INDEX_CALM: Duration = Duration::from_secs(3);
-/// How long a site that learns without a pause waits for one.
+/// The longest time that a site with constant changes waits for a pause.
 const INDEX_PATIENCE: Duration = Duration::from_secs(60);
 
-/// How long tasks and calls get to end at a stop; with the time to leave the store in order, less than the 5 seconds
-/// after which a stop is one by force in many places.
+/// Time for tasks and calls to end at a stop. Together with the time to close the store, it is less than the 5
+/// seconds after which many systems kill a process.
 const GRACE_OF_TASKS: Duration = Duration::from_millis(2_500);
-/// How long leaving the store in order may take.
+/// Time to close the store.
 const GRACE_TO_LEAVE: Duration = Duration::from_millis(1_500);
-/// How long the API's last answers may take of a site that is not open.
+/// Time for the API's last answers of a site that is not open.
 const GRACE_BEFORE_OPEN: Duration = Duration::from_secs(3);
 
-/// Between two attempts to listen where a swarm before did.
+/// Pause between two attempts to listen on the address of an earlier swarm.
 const LISTEN_AGAIN: Duration = Duration::from_millis(100);
 
-/// Why the daemon could not run.
+/// The reason why the daemon could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The site could not be opened; the problem says what to do.
     #[error("{0}")]
     Site(Problem),
-    /// A listener of the API could not be opened.
+    /// An API listener could not be opened.
     #[error(transparent)]
     Api(#[from] ListenError),
     /// The network could not start.
     #[error("{0}")]
     Network(String),
-    /// A part of the daemon that runs until it is stopped ended by itself.
+    /// A task of the daemon ended although it should run until the stop.
     #[error(
-        "the daemon's task `{task}` ended ({how}), and without it the site would answer as if all were well: start it again; \
+        "the daemon's task `{task}` ended ({how}), and without it the site would look healthy although it is not: start the daemon again; \
          the log says what came before"
     )]
     TaskEnded {
-        /// Which part.
+        /// The task.
         task: &'static str,
-        /// By what.
+        /// How it ended.
         how: String,
     },
 }
@@ -78,8 +78,8 @@ impl From<Problem> for RunError {
 
 /// Runs the site in `home` until SIGTERM or SIGINT, or until `stop` is cancelled.
 ///
-/// The API answers before the store is open: scans by the match index, its health with progress, and `busy` to other
-/// calls. Ready means that the store is open and whole; the log says so, and health is `ok`.
+/// The API answers before the store is open: scans with the match index, its health with the progress, and `busy` to
+/// other calls. The site is ready when the store is open and complete: the log says so, and health is `ok`.
 ///
 /// # Errors
 /// [`RunError`] before it is ready; after that it runs until it is stopped.
@@ -87,10 +87,10 @@ pub async fn run(home: &Path, overrides: &Overrides, stop: CancellationToken) ->
     run_with(None, home, overrides, stop).await
 }
 
-/// As [`run`], over an engine of the caller's own: one that records, counts or fails.
+/// Same as [`run`], with the caller's own engine, which may record, count or fail.
 ///
 /// # Errors
-/// As [`run`].
+/// Same as [`run`].
 pub async fn run_on(
     engine: Arc<dyn Engine>,
     home: &Path,
@@ -112,16 +112,16 @@ async fn run_with(
     crate::logging::start(&config.log);
     let _last_lines = LastLines;
     for what in FilesExamined::of(&home, &config).told() {
-        tracing::warn!(%what, "the home's files are not as they should be");
+        tracing::warn!(%what, "a file of the home has a problem");
     }
     let chain = home.chain().clone();
     tracing::info!(site_id = %chain.slug(), site = %chain.site(), home = %home.path().display(), "starting");
 
-    // Taken before the socket, which a daemon that has the lock may be about to open.
+    // Taken before the socket, because a daemon with the lock may be about to open it.
     let seam = match engine {
         Some(engine) => Seam::Engine(engine),
         None => tokio::select! {
-            // Asked to stop meanwhile: nothing was begun.
+            // Stopped meanwhile: nothing was started yet.
             () = wait_for_stop(&stop) => return Ok(()),
             taken = lock::wait_for_lock(&home) => Seam::Home(taken?),
         },
@@ -141,11 +141,11 @@ async fn run_with(
     let ended = futures::future::join_all(tasks);
     let grace = match &ran {
         Ok(Some(_)) => GRACE_OF_TASKS,
-        // Nobody waits for an answer that takes long of a site that did not open.
+        // Nobody waits for a slow answer of a site that did not open.
         _ => GRACE_BEFORE_OPEN,
     };
     if tokio::time::timeout(grace, ended).await.is_err() {
-        tracing::warn!("work was still under way; it is cut, and what was acknowledged is in the log");
+        tracing::warn!("work was still running; it is stopped, and everything acknowledged is in the log");
     }
     if let Some(site) = ran? {
         let parts = site.0.clone();
@@ -153,7 +153,7 @@ async fn run_with(
             parts.keep_ready();
             parts.stop_cleanly();
         });
-        // An import may hold the store: the next start replays the end of the log then.
+        // An import may be using the store: the next start replays the end of the log then.
         if tokio::time::timeout(GRACE_TO_LEAVE, leave).await.is_err() {
             tracing::warn!(
                 "the store is busy: it is left as it is, and the next start replays the end of the log"
@@ -164,7 +164,7 @@ async fn run_with(
     Ok(())
 }
 
-/// Lets what was logged be written, however the daemon ends.
+/// Flushes the log, however the daemon ends.
 struct LastLines;
 
 impl Drop for LastLines {
@@ -173,7 +173,7 @@ impl Drop for LastLines {
     }
 }
 
-/// The tasks that run until the daemon stops. One that ends before, or panics, ends the daemon with a reason.
+/// The tasks that run until the daemon stops. A task that ends before that, or panics, ends the daemon with a reason.
 struct Watched {
     tell: mpsc::Sender<(&'static str, String)>,
     told: mpsc::Receiver<(&'static str, String)>,
@@ -181,7 +181,7 @@ struct Watched {
 
 impl Watched {
     fn new() -> Self {
-        // One place each is enough: the first that ends counts.
+        // Capacity one is enough: only the first end matters.
         let (tell, told) = mpsc::channel(8);
         Self { tell, told }
     }
@@ -190,19 +190,19 @@ impl Watched {
         let tell = self.tell.clone();
         tokio::spawn(async move {
             let how = match std::panic::AssertUnwindSafe(task).catch_unwind().await {
-                Ok(()) => "it came to its end".to_owned(),
+                Ok(()) => "it finished".to_owned(),
                 Err(panic) => format!("it panicked: {}", panic_text(panic.as_ref())),
             };
-            // At a stop nobody listens any more.
+            // At a stop nobody receives this.
             let _ = tell.try_send((name, how));
         })
     }
 
-    /// Waits for a task to end.
+    /// Waits until a task ends.
     async fn ended(&mut self) -> (&'static str, String) {
         match self.told.recv().await {
             Some(ended) => ended,
-            // Never: this holds a sender itself.
+            // Never happens: this value holds a sender itself.
             None => std::future::pending().await,
         }
     }
@@ -213,18 +213,18 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
         .downcast_ref::<&str>()
         .map(|text| (*text).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "it says nothing".to_owned())
+        .unwrap_or_else(|| "without a message".to_owned())
 }
 
-/// What a site is opened over.
+/// The engine of a site.
 enum Seam {
     /// The caller's engine.
     Engine(Arc<dyn Engine>),
-    /// The engine in the home that is locked.
+    /// The engine in the locked home.
     Home(HomeLock),
 }
 
-/// What a daemon runs with from its start.
+/// The values with which a daemon starts.
 struct Daemon {
     service: Arc<OpeningSite>,
     home: Home,
@@ -234,7 +234,7 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Runs until it is to stop; gives the site, if it was opened. `tasks` are those that end once `stop` is
+    /// Runs until the stop; returns the site, if it was opened. `tasks` are the tasks that end when `stop` is
     /// cancelled.
     async fn run(
         &self,
@@ -246,7 +246,7 @@ impl Daemon {
         self.start_api(tasks).await?;
         let opening = self.start_opening(seam, news)?;
         let site = tokio::select! {
-            // A thread that is at it ends with the process: what it did is in the log, or is done again.
+            // A busy thread ends with the process: its work is in the log, or is done again.
             () = &mut stopping => {
                 tracing::info!("stopping before the site is open");
                 return Ok(None);
@@ -260,7 +260,7 @@ impl Daemon {
             let sync = start_sync(&site, &self.config, Settings::default(), stopped)?;
             tasks.push(watched.start("sync", sync));
         } else {
-            tracing::info!("federation is off: peers are neither listened for nor dialled");
+            tracing::info!("federation is disabled: the site does not listen for peers or dial them");
         }
         let keeping = crate::upkeep::housekeeping(site.clone(), self.config.clone(), self.stop.clone());
         tasks.push(watched.start("housekeeping", keeping));
@@ -284,7 +284,7 @@ impl Daemon {
         match ended {
             None => Ok(Some(site)),
             Some((task, how)) => {
-                tracing::error!(task, how, "a task ended by itself: the daemon stops");
+                tracing::error!(task, how, "a task ended unexpectedly: the daemon stops");
                 self.stop.cancel();
                 Err(RunError::TaskEnded { task, how })
             }
@@ -318,7 +318,7 @@ impl Daemon {
         Ok(())
     }
 
-    /// Opens the site on a thread of its own, which keeps neither the runtime nor the process from ending.
+    /// Opens the site on its own thread, which blocks neither the runtime nor the end of the process.
     fn start_opening(
         &self,
         seam: Seam,
@@ -347,20 +347,20 @@ impl Daemon {
 fn sign_first_heads(site: &Site) -> Result<(), Problem> {
     match site.0.sign_heads() {
         Ok(()) => {}
-        // It can still serve, relay and scan; only its own log must not go on.
+        // The site can still serve, relay and scan; only its own log must not grow.
         Err(error @ (StoreError::Behind { .. } | StoreError::HeldBack | StoreError::Superseded { .. })) => {
-            tracing::error!(error = %error_chain(&error), "this site signs nothing");
+            tracing::error!(error = %error_chain(&error), "this site does not sign");
         }
-        // A full disk must not keep a site from answering: what was signed before stands until it expires.
+        // A full disk must not prevent a site from answering: earlier heads are valid until they expire.
         Err(error) if error.is_no_room() => {
-            tracing::error!(error = %error_chain(&error), "reads and scans go on, nothing is written: free some space");
+            tracing::error!(error = %error_chain(&error), "reads and scans work, but nothing is written: free some space");
         }
         Err(error) => return Err(store_problem("signing the site's heads", &error)),
     }
     Ok(())
 }
 
-/// Makes the match index of what the site knows, again whenever that changes. Scans read the view meanwhile.
+/// Builds the match index of the site's knowledge, and again after every change. Scans read the view meanwhile.
 async fn keep_index(site: Site, stop: CancellationToken) {
     let mut shown = site.0.shown.subscribe();
     loop {
@@ -391,9 +391,9 @@ async fn keep_index(site: Site, stop: CancellationToken) {
                 took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 "match index is current"
             ),
-            Ok(Ok(None)) => tracing::debug!("knowledge changed while its match index was made"),
-            Ok(Err(error)) => tracing::warn!(%error, "making the match index"),
-            Err(panic) => tracing::error!(%panic, "making the match index"),
+            Ok(Ok(None)) => tracing::debug!("knowledge changed while its match index was built"),
+            Ok(Err(error)) => tracing::warn!(%error, "building the match index"),
+            Err(panic) => tracing::error!(%panic, "building the match index"),
         }
         tokio::select! {
             () = stop.cancelled() => return,
@@ -401,7 +401,7 @@ async fn keep_index(site: Site, stop: CancellationToken) {
                 return;
             },
         }
-        // What takes long to make is made rarely: at most a third of one core goes into it.
+        // A slow build is done rarely: it uses at most a third of one core.
         let least = took.saturating_mul(2).max(INDEX_CALM);
         let calm = tokio::time::timeout(INDEX_PATIENCE.max(least), calm(&mut shown, least));
         tokio::select! {
@@ -411,12 +411,12 @@ async fn keep_index(site: Site, stop: CancellationToken) {
     }
 }
 
-/// Waits until nothing changed for `least`.
+/// Waits until nothing has changed for `least`.
 async fn calm(shown: &mut watch::Receiver<u64>, least: Duration) {
     while let Ok(Ok(())) = tokio::time::timeout(least, shown.changed()).await {}
 }
 
-/// Waits for a signal or for whoever holds the token.
+/// Waits for a signal, or until the token is cancelled.
 async fn wait_for_stop(stop: &CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) =
@@ -443,7 +443,7 @@ fn admin_token(config: &Config) -> Result<Option<AdminToken>, Problem> {
         .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, format!("{}: {error}", path.display())))
 }
 
-/// Starts the swarm; gives the task that drives the engine over it, whatever key the site has.
+/// Starts the swarm; returns the task that drives the engine over it, with any key of the site.
 fn start_sync(
     site: &Site,
     config: &Config,
@@ -451,7 +451,7 @@ fn start_sync(
     stopped: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = ()> + Send + 'static, RunError> {
     let listen = addresses(config.network.listen.iter());
-    // Within u32 by the bounds of the key.
+    // Within u32, because the configuration key is limited.
     let window = u32::try_from(config.network.receive_window.0).unwrap_or(u32::MAX);
     let task = sync_task(site, &listen, window, settings.clone())?;
     let listens_anywhere = config.network.listen.iter().any(|text| text.contains("/udp/0/"));
@@ -460,13 +460,13 @@ fn start_sync(
         let mut task = task;
         while task.run(stopped.clone()).await == Ended::OtherKey {
             tracing::info!("the site has another operating key: peers are greeted with it");
-            // Peers look for it where it was.
-            let reached = site.0.board.forget();
+            // Peers look for the site at its earlier address.
+            let reached = site.0.peer_status.forget();
             let listen = if listens_anywhere { &reached } else { &listen };
             task = loop {
                 match sync_task(&site, listen, window, settings.clone()) {
                     Ok(task) => break task,
-                    // The addresses are free once the swarm before has let go of them.
+                    // The addresses are free when the earlier swarm has released them.
                     Err(error) => tracing::debug!(%error, "listening again"),
                 }
                 if *stopped.borrow() {
@@ -482,7 +482,7 @@ fn addresses<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<libp2p::Multiad
     texts.filter_map(|text| text.parse().ok()).collect()
 }
 
-/// A swarm with the site's key of now, and what drives it.
+/// Returns a swarm with the site's current key, and its driver.
 fn sync_task(
     site: &Site,
     listen: &[libp2p::Multiaddr],
@@ -496,7 +496,7 @@ fn sync_task(
     let replica = SharedReplica::new(parts.store.clone())
         .map_err(|error| store_problem("opening the store for sync", &error))?;
     let mut seed = [0; 8];
-    // A fixed seed costs only jitter: peers that restart together may then retry together.
+    // A fixed seed only affects jitter: peers that restart together may then retry together.
     let _ = getrandom::fill(&mut seed);
     Ok(SyncTask {
         site: site.clone(),
@@ -505,7 +505,7 @@ fn sync_task(
         replica,
         engine: SyncEngine::new(settings, u64::from_le_bytes(seed)),
         net,
-        board: parts.board.clone(),
+        peer_status: parts.peer_status.clone(),
         local: parts.local.subscribe(),
         shown: parts.shown.clone(),
         addresses: BTreeMap::new(),
@@ -520,7 +520,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn task_that_ends_or_panics_is_told_by_name() {
+    async fn ended_task_is_reported_by_name() {
         let mut watched = Watched::new();
         let _task = watched.start("sync", async { panic!("the store is gone") });
         let (task, how) = watched.ended().await;

@@ -1,34 +1,34 @@
-//! Files that are small by what they are: read whole, and refused where they are not small.
+//! Reads small files completely, and refuses files that are not small.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
-/// Most bytes of a configuration.
+/// Largest configuration file, in bytes.
 pub(crate) const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
-/// Most bytes of a key or a token.
+/// Largest key or token file, in bytes.
 pub(crate) const MAX_SECRET_BYTES: u64 = 64 * 1024;
-/// Most bytes of a chain of certificates: 1,024 of at most 2 KiB, and what frames them.
+/// Largest certificate chain, in bytes: 1,024 certificates of at most 2 KiB, and their framing.
 pub(crate) const MAX_CHAIN_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Reads a whole file of at most `limit` bytes; a device or a pipe without an end is not read on.
+/// Reads a complete file of at most `limit` bytes; stops at the limit for an endless device or pipe.
 ///
 /// # Errors
-/// The file cannot be read, or goes beyond the limit.
+/// If the file cannot be read, or exceeds the limit.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        let problem = format!("it has more than {limit} bytes: is it the right file?");
+        let problem = format!("expected at most {limit} bytes: check that this is the right file");
         return Err(Error::new(ErrorKind::FileTooLarge, problem));
     }
     Ok(bytes)
 }
 
-/// Does the same for a text.
+/// Reads a complete UTF-8 text file of at most `limit` bytes.
 ///
 /// # Errors
-/// As [`read`], and what is no UTF-8.
+/// Same as [`read`], and if the text is not UTF-8.
 pub(crate) fn read_text(path: &Path, limit: u64) -> Result<String> {
     String::from_utf8(read(path, limit)?).map_err(|error| Error::new(ErrorKind::InvalidData, error))
 }
@@ -38,13 +38,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_no_end_is_refused_at_the_limit() {
+    fn endless_file_is_refused_at_the_limit() {
         let error = read(Path::new("/dev/zero"), 100).unwrap_err();
-        assert!(error.to_string().contains("more than 100 bytes"), "{error}");
+        assert!(error.to_string().contains("at most 100 bytes"), "{error}");
     }
 
     #[test]
-    fn the_limit_itself_is_allowed_and_texts_are_utf_8() {
+    fn file_of_exactly_the_limit_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         std::fs::write(&path, "abc").unwrap();

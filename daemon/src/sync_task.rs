@@ -1,10 +1,10 @@
-//! Drives the sync engine: the swarm's events and the clock in, the engine's effects out.
+//! Drives the sync engine: the swarm's events and the clock go in, the engine's effects come out.
 
-mod attention;
-mod board;
 mod compared;
 mod dials;
+mod peer_status;
 mod restored;
+mod stall_tracker;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,51 +16,51 @@ use starling_store::{LedgerEntry, ListedSite, Origin, SharedReplica, SiteStore};
 use starling_sync::{Effect, Event, GossipVerdict, Notice, RequestId, SyncEngine};
 use tokio::sync::watch;
 
-use self::attention::Attention;
-pub(crate) use self::board::{Difference, SyncBoard};
 pub(crate) use self::dials::Dials;
+pub(crate) use self::peer_status::{Difference, PeerStatusTable};
+use self::stall_tracker::StallTracker;
 use crate::clock::{SteadyClock, now};
 use crate::net::{Command, Event as NetEvent, Net, RequestNumber, peer_id, without_key};
 use crate::service::Site;
 
-/// How often listed sites that are not connected are looked at.
+/// Interval of the check for listed sites that are not connected.
 const DIAL_INTERVAL: Duration = Duration::from_millis(500);
-/// A session that ends sooner was refused: the site is dialled again at a growing pace, not at once.
+/// A session that ends earlier was refused: the site is dialled again with growing pauses, not at once.
 const SHORT_SESSION_MILLIS: u64 = 5_000;
 
-/// How the task ended.
+/// The way the task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
-    /// It was to stop.
+    /// It was stopped.
     Stopped,
     /// The site has another operating key, which needs another swarm.
     OtherKey,
 }
 
-/// Everything the task needs.
+/// The parts of the task.
 pub(crate) struct SyncTask {
     pub(crate) site: Site,
-    /// The key that the swarm runs with.
+    /// The swarm's key.
     pub(crate) key: PublicKey,
     pub(crate) store: Arc<SiteStore>,
     pub(crate) replica: SharedReplica,
     pub(crate) engine: SyncEngine,
     pub(crate) net: Net,
-    pub(crate) board: Arc<SyncBoard>,
-    /// Raised by the service when the store changed by other hands.
+    pub(crate) peer_status: Arc<PeerStatusTable>,
+    /// Signalled by the service when something else changed the store.
     pub(crate) local: watch::Receiver<u64>,
-    /// Raised here when the view changed.
+    /// Signalled here when the view changed.
     pub(crate) shown: Arc<watch::Sender<u64>>,
-    /// Where each connected peer was reached.
+    /// The address of each connected peer.
     pub(crate) addresses: BTreeMap<PublicKey, Multiaddr>,
-    /// The sessions that stand, and since when.
+    /// The open sessions, and their start times.
     pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
     pub(crate) dials: Dials,
-    /// For deadlines, pauses and lock-outs: a clock that is set must not stretch them.
+    /// For deadlines, pauses and lock-outs, which must not change if the clock is set.
     pub(crate) clock: SteadyClock,
 }
 
-/// What the task does next.
+/// The next step of the task.
 enum Next {
     Net(NetEvent),
     LocalChanged,
@@ -70,13 +70,13 @@ enum Next {
 }
 
 impl SyncTask {
-    /// Runs until `stop` is raised, the swarm is gone, or the site has another key.
+    /// Runs until `stop` is signalled, the swarm is gone, or the site has another key.
     pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Ended {
         let mut wake_at: Option<UnixMillis> = None;
         let mut dial = tokio::time::interval(DIAL_INTERVAL);
         dial.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         self.handle(Event::LocalChanged, None, &mut wake_at).await;
-        let mut attention = Attention::new(self.clock.now());
+        let mut stalls = StallTracker::new(self.clock.now());
         loop {
             let pause = wake_at.map_or(Duration::from_secs(3_600), |at| {
                 Duration::from_millis(at.as_millis().saturating_sub(self.clock.now().as_millis()))
@@ -89,7 +89,7 @@ impl SyncTask {
                 () = tokio::time::sleep(pause) => Next::Tick,
             };
             let began = self.clock.now();
-            self.engine.was_away(attention.looks(began, wake_at));
+            self.engine.was_away(stalls.looks(began, wake_at));
             match next {
                 Next::Net(event) => self.net_event(event, &mut wake_at).await,
                 Next::LocalChanged => self.handle(Event::LocalChanged, None, &mut wake_at).await,
@@ -110,7 +110,7 @@ impl SyncTask {
                     return Ended::Stopped;
                 }
             }
-            self.engine.was_away(attention.waits(began, self.clock.now()));
+            self.engine.was_away(stalls.waits(began, self.clock.now()));
         }
     }
 
@@ -131,7 +131,7 @@ impl SyncTask {
             }
             NetEvent::Listening { address } => {
                 tracing::info!(%address, "listening for peers");
-                self.board.listens_on(address);
+                self.peer_status.listens_on(address);
                 return;
             }
             NetEvent::DialFailed { addresses, reason } => {
@@ -208,7 +208,7 @@ impl SyncTask {
         self.handle(event, None, wake_at).await;
     }
 
-    /// One step of the engine. It works on the store and may wait for the disk, hence `block_in_place`.
+    /// Runs one step of the engine. It works on the store and may wait for the disk, hence `block_in_place`.
     async fn handle(
         &mut self,
         event: Event,
@@ -223,7 +223,7 @@ impl SyncTask {
         self.engine.wall_clock(wall);
         let at = self.clock.now();
         let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &mut self.replica));
-        // What a peer says of this site may be all that it says, before it hangs up.
+        // A peer's statement about this site may be its only one before it disconnects.
         self.hear_while_restored();
         for effect in effects {
             let command = match effect {
@@ -271,7 +271,7 @@ impl SyncTask {
         }
     }
 
-    /// Tells news to every authorised peer but the one it came from.
+    /// Sends news to every authorised peer except the one that sent it.
     async fn flood(&self, from: Option<PublicKey>, bytes: &[u8]) {
         let peers: Vec<PublicKey> = self
             .engine
@@ -292,10 +292,10 @@ impl SyncTask {
         }
     }
 
-    /// Counts a message to a peer. Before its first session a peer has no site to count for.
+    /// Counts a message to a peer. Before its first session, the peer's site is not known.
     fn sent(&self, peer: &PublicKey, bytes: &[u8]) {
         if let Some((site, _)) = self.sessions.get(peer) {
-            self.board
+            self.peer_status
                 .update(*site, |state| state.bytes_sent += bytes.len() as u64);
         }
     }
@@ -303,7 +303,7 @@ impl SyncTask {
     /// Counts a message from a peer.
     fn received(&self, peer: &PublicKey, bytes: &[u8]) {
         if let Some((site, _)) = self.sessions.get(peer) {
-            self.board
+            self.peer_status
                 .update(*site, |state| state.bytes_received += bytes.len() as u64);
         }
     }
@@ -320,9 +320,9 @@ impl SyncTask {
                 }
                 let at = now();
                 self.sessions.insert(peer, (site, self.clock.now()));
-                // What ended the last session stays to be read until this one has lasted. That the site was
-                // not where it is now does not.
-                self.board.update(site, |state| {
+                // The error of the last session stays visible until this session has lasted. An error about the site's
+                // address does not.
+                self.peer_status.update(site, |state| {
                     if dialled_for == Some(site) {
                         state.last_error = None;
                     }
@@ -333,7 +333,7 @@ impl SyncTask {
             }
             Notice::Unlisted { peer, site } => {
                 let address = self.addresses.get(&peer).map(ToString::to_string);
-                if self.board.stranger(site, address.clone(), now()) {
+                if self.peer_status.stranger(site, address.clone(), now()) {
                     tracing::warn!(%site, ?address, "a site that is not on the allow-list asks to sync");
                 }
             }
@@ -368,9 +368,9 @@ impl SyncTask {
                 if parts.is_outdated() && !parts.restore.is_held() {
                     tracing::error!(
                         epoch,
-                        "another copy of this home goes on under a new epoch: this one signs nothing"
+                        "another copy of this home continues with a new epoch: this one does not sign"
                     );
-                    let why = format!("another copy of this home began epoch {epoch}");
+                    let why = format!("another copy of this home started epoch {epoch}");
                     parts.tell_restored(starling_store::RestoreStep::Superseded, &why);
                 }
             }
@@ -380,7 +380,7 @@ impl SyncTask {
             }
             Notice::Silent { peer } => tracing::info!(%peer, "a peer did not answer in time"),
             Notice::Violation { peer, violation } => {
-                tracing::warn!(%peer, %violation, "a peer broke the protocol")
+                tracing::warn!(%peer, %violation, "a peer violated a rule")
             }
             Notice::Forked { site, lane } => {
                 tracing::error!(%site, %lane, "an author signed two histories; its log is frozen");
@@ -403,11 +403,11 @@ impl SyncTask {
             } => {
                 tracing::warn!(
                     %site, %held, %resumed_after,
-                    "the author went on from an earlier claim than was held here; it has to take its sources in again"
+                    "the author continued from an earlier claim than was held here; it must import its sources again"
                 );
             }
             Notice::AuthorRefused { site, lane, reason } => {
-                tracing::error!(%site, %lane, reason, "an author broke a rule; nothing further of its log is taken");
+                tracing::error!(%site, %lane, reason, "an author broke a rule; nothing more of its log is accepted");
             }
             Notice::StoreFailed { reason, retry_at } => {
                 tracing::error!(reason, %retry_at, "the store failed");
@@ -439,13 +439,13 @@ impl SyncTask {
         } else {
             self.dials.start_over(&site);
         }
-        // After its key changed, a site may be here by the new one already.
+        // After a key change, a site may already be connected with the new key.
         let still_here = self.sessions.values().any(|(other, _)| *other == site);
-        self.board.update(site, |state| {
-            // Where this site ended the session, it has said why.
+        self.peer_status.update(site, |state| {
+            // If this site ended the session, the reason is known.
             if state.connected && !still_here {
                 state.last_error = at_once.then(|| {
-                    "the peer ended the session at once: is this site on its allow-list?".to_owned()
+                    "the peer ended the session at once: check that this site is on its allow-list".to_owned()
                 });
             }
             state.connected = still_here;
@@ -463,22 +463,22 @@ impl SyncTask {
             self.not_the_site(site, peer, reason);
         }
         if let Some(site) = self.site_of(peer) {
-            self.board.update(site, |state| {
+            self.peer_status.update(site, |state| {
                 state.connected = false;
                 state.last_error = Some(reason.to_owned());
             });
         }
     }
 
-    /// Dials listed sites that are not connected, each at its own growing pace.
+    /// Dials listed sites that are not connected, each with its own growing pauses.
     async fn dial_due(&mut self) {
         let at = self.clock.now();
         let connected: std::collections::BTreeSet<SiteId> =
             self.engine.ready_peers().map(|(_, site)| site).collect();
-        self.board.seen(connected.iter().copied(), now());
+        self.peer_status.seen(connected.iter().copied(), now());
         let lasting = self.sessions.values();
         let lasting = lasting.filter(|(_, since)| at >= since.plus_millis(SHORT_SESSION_MILLIS));
-        self.board.lasted(lasting.map(|(site, _)| *site));
+        self.peer_status.lasted(lasting.map(|(site, _)| *site));
         let Ok(listed) = self.store.listed_sites() else {
             return;
         };
@@ -488,7 +488,7 @@ impl SyncTask {
         {
             let chain = self.store.chain(&site.site).ok().flatten();
             let key = chain.map(|chain| chain.current().body().operating_key);
-            // A connection whose session is under way needs no second one.
+            // A connection with a starting session needs no second one.
             if key.is_some_and(|key| self.addresses.contains_key(&key)) {
                 continue;
             }
@@ -498,7 +498,7 @@ impl SyncTask {
         }
     }
 
-    /// The listed sites that have any of some addresses.
+    /// Returns the listed sites that have any of these addresses.
     fn sites_at(&self, addresses: &[Multiaddr]) -> Vec<SiteId> {
         let listed = self.store.listed_sites().unwrap_or_default();
         let here = |site: &ListedSite| addresses_of(site).iter().any(|known| addresses.contains(known));
@@ -509,18 +509,18 @@ impl SyncTask {
     fn dial_failed(&self, addresses: &[Multiaddr], reason: &str) {
         for site in self.sites_at(addresses) {
             tracing::debug!(%site, reason, "dialling failed");
-            self.board.update(site, |state| {
+            self.peer_status.update(site, |state| {
                 state.last_error = Some(reason.to_owned());
                 state.address = addresses.first().map(ToString::to_string);
             });
         }
     }
 
-    /// A dial came through: if the key is not the site's as it is known, the site has yet to prove itself.
+    /// Handles a successful dial: if the key is unknown for the site, the site must still prove itself.
     fn dial_answered(&mut self, peer: PublicKey, address: &Multiaddr) {
         let known = self.site_of(&peer);
         let expected = self.sites_at(std::slice::from_ref(address));
-        // Sites may share an address by mistake; then who answers is one of them.
+        // Sites may share an address by mistake; then one of them answers.
         if known.is_some_and(|known| expected.contains(&known)) {
             return;
         }
@@ -529,13 +529,13 @@ impl SyncTask {
         }
     }
 
-    /// Who answered at an address of a site did not prove to be that site.
+    /// Handles an answer at a site's address that did not prove to be that site.
     fn not_the_site(&mut self, site: SiteId, peer: &PublicKey, reason: &str) {
         self.dials.refused(site);
         let address = self.addresses.get(peer).map(ToString::to_string);
         let shown = peer_id(peer).map_or_else(|| peer.to_string(), |id| id.to_string());
         tracing::warn!(%site, ?address, peer = shown, reason, "answered with another key");
-        self.board.update(site, |state| {
+        self.peer_status.update(site, |state| {
             state.last_error = Some(format!(
                 "the address answered with another key ({shown}), which is not shown to be the site's: {reason}"
             ));
@@ -544,7 +544,7 @@ impl SyncTask {
     }
 }
 
-/// Where a listed site may be reached.
+/// Returns the addresses of a listed site.
 fn addresses_of(site: &ListedSite) -> Vec<Multiaddr> {
     let addresses = site.addresses.iter().filter_map(|text| text.parse().ok());
     addresses.map(without_key).collect()

@@ -1,23 +1,23 @@
-//! What writes that were cut off left in a site's folder.
+//! Removes files that interrupted writes left in a site's folder.
 //!
-//! A file is written under another name and then renamed, so that it is there whole or not at all. A kill between the two
-//! leaves the other name.
+//! A file is written under another name and then renamed, so that it appears complete or not at all. A kill between
+//! the two steps leaves the other name.
 
 use std::fs;
 use std::path::Path;
 
 use crate::match_index::{UNFINISHED_PREFIX, UNFINISHED_SUFFIX};
 
-/// How the names end of files that are not finished.
+/// Suffixes of unfinished files.
 const UNFINISHED: &str = "new";
-/// Those of files that are written in the site's folder itself. Other names there are not ours.
+/// Unfinished files in the site's folder itself. Other names there are not Starling's.
 const IN_HOME: [&str; 3] = ["site.new", "starling.new", "scan.new"];
-/// Those of the marks in the engine's folder.
+/// Unfinished marker files in the engine's folder.
 const IN_STORE: [&str; 2] = ["clean.new", "running.new"];
-/// Folders in which all that ends so is ours, and written under the lock.
+/// Folders in which all files with these suffixes are Starling's, and are written under the lock.
 const FOLDERS: [&str; 2] = ["keys", "vex"];
 
-/// Removes what is not finished, as far as that is possible. The caller holds the home's lock, so nobody is writing it.
+/// Removes unfinished files, as far as possible. The caller holds the home's lock, so nobody is writing them.
 pub(crate) fn clear(home: &Path) {
     for name in IN_HOME {
         let _ = fs::remove_file(home.join(name));
@@ -37,7 +37,7 @@ pub(crate) fn clear(home: &Path) {
     }
 }
 
-/// Removes the files of a folder whose names are unfinished.
+/// Removes the unfinished files of a folder.
 fn remove_where(folder: &Path, is_unfinished: &dyn Fn(&str) -> bool) {
     let Ok(entries) = fs::read_dir(folder) else {
         return;

@@ -1,4 +1,4 @@
-//! What a daemon does by itself while it runs: heads are renewed, the engine is made durable, space is given back.
+//! The daemon's periodic work: renews heads, makes the engine durable, frees space.
 
 use std::time::{Duration, Instant};
 
@@ -9,24 +9,24 @@ use crate::config::Config;
 use crate::home::error_chain;
 use crate::service::{Site, SiteParts};
 
-/// How often heads are signed anew, as a share of their validity.
+/// How often heads are signed again, as a share of their validity.
 const RENEWALS_PER_VALIDITY: u32 = 4;
-/// How often what is too old or too much of the past is forgotten, with the bodies that nothing names any more.
+/// How often old history is dropped, with the bodies that no claim needs any more.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
-/// How often the daemon looks whether so much was added since that this should not wait, and how long the site must have
-/// learned nothing before.
+/// How often the daemon checks if the data has grown enough to free space early, and how long the site must have been
+/// quiet before that.
 const LOOK_INTERVAL: Duration = Duration::from_secs(300);
 const CALM: Duration = Duration::from_secs(60);
-/// How often the engine is made durable where something was committed since.
+/// How often the engine is made durable if something was committed.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
-/// How long after the start the first check of the files begins, at most: the start itself has enough to do.
+/// Longest time from the start to the first check of the files: the start itself is busy enough.
 const FIRST_CHECK: Duration = Duration::from_secs(600);
 
-/// Reads every frame of log and packs now and then, so that damage is known before somebody needs what is damaged.
+/// Reads every frame of log and packs periodically, so that damage is known before the data is needed.
 pub(crate) async fn check_files(site: Site, config: Config, stop: CancellationToken) {
     let Some(every) = config.store.check_interval() else {
-        // Whoever watches the tasks takes an end for a failure.
+        // The watcher of tasks treats an early end as a failure.
         stop.cancelled().await;
         return;
     };
@@ -45,7 +45,7 @@ pub(crate) async fn check_files(site: Site, config: Config, stop: CancellationTo
     }
 }
 
-/// Renews heads before they expire, makes the engine durable, and gives space back.
+/// Renews heads before they expire, makes the engine durable, and frees space.
 pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationToken) {
     let validity = Duration::from_secs(config.federation.head_validity_seconds);
     let mut renew = tokio::time::interval(validity / RENEWALS_PER_VALIDITY);
@@ -55,7 +55,7 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
     let mut calm = Calm::new(Instant::now(), site.0.store.position());
     let mut kept = site.0.store.size_on_disk().unwrap_or_default();
     let mut engine_size = 0;
-    // The first ticks come at once; heads were just signed, and collecting can wait.
+    // The first ticks come at once, but heads were just signed, and collecting can wait.
     renew.tick().await;
     collect.tick().await;
     look.tick().await;
@@ -65,7 +65,7 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
             _ = checkpoint.tick() => {
                 calm.look(Instant::now(), site.0.store.position());
                 let done = work(&site, "making the engine durable (a start after a crash replays more)", |parts| {
-                    // Heads, the ledger and what peers hold move the log's end and leave the index as it is.
+                    // Heads, the ledger and peers' positions move the log's end without changing the index.
                     parts.keep_ready();
                     parts.store.checkpoint_if_due().map_err(|error| error_chain(&error))
                 });
@@ -93,9 +93,9 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
                 kept = site.0.store.size_on_disk().unwrap_or(kept);
             }
             _ = look.tick() => {
-                // Nothing is looked for twice: what did not change takes what it took.
+                // Unchanged data is not checked twice.
                 if calm.is_due(Instant::now()) {
-                    let given = work(&site, "giving space back", move |parts| {
+                    let given = work(&site, "freeing space", move |parts| {
                         parts.give_back_if_grown(kept).map_err(|problem| problem.to_string())
                     });
                     let now = given.await.unwrap_or(kept);
@@ -109,7 +109,7 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
     }
 }
 
-/// Works on the store on a thread that may block; what keeps it from being done is logged.
+/// Runs work on the store on a thread that may block; logs a failure.
 async fn work<T: Send + 'static>(
     site: &Site,
     what: &'static str,
@@ -128,11 +128,11 @@ async fn work<T: Send + 'static>(
     done
 }
 
-/// Knows since when the log is as long as it is: a site that imports should not be disturbed.
+/// Tracks since when the log has its length: a site that imports should not be disturbed.
 struct Calm {
     position: LogPosition,
     since: Instant,
-    /// Nothing was given back since this change.
+    /// True if no space was freed since this change.
     is_new: bool,
 }
 
@@ -145,7 +145,7 @@ impl Calm {
         }
     }
 
-    /// Notes how long the log is now.
+    /// Records the log's current length.
     fn look(&mut self, now: Instant, position: LogPosition) {
         if self.position != position {
             *self = Self {
@@ -156,7 +156,7 @@ impl Calm {
         }
     }
 
-    /// Returns true once after each change, when nothing changed for a while after it.
+    /// Returns true once after each change, if nothing has changed for a while after it.
     fn is_due(&mut self, now: Instant) -> bool {
         let is_calm = now.saturating_duration_since(self.since) >= CALM;
         is_calm && std::mem::take(&mut self.is_new)
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn space_is_given_back_once_after_a_change_when_calm() {
+    fn space_is_freed_once_after_a_quiet_change() {
         let start = Instant::now();
         let at = |group| LogPosition {
             group,

@@ -1,15 +1,15 @@
-# What findings mean for this site, in Rego. `starling policy validate policy.rego` checks it, `starling policy
+# A site's policy in Rego. `starling policy validate policy.rego` checks it, `starling policy
 # test policy.rego` runs the rules whose names begin with `test_`.
 package starling
 
-# What is exploited has to go, whatever its score.
+# Exploited vulnerabilities fail, with any score.
 deny contains {"finding": f, "id": "exploited", "reason": reason} if {
 	some f in input.findings
 	f.kev
 	reason := sprintf("%s is exploited; %s", [f.vulnerability, advice(f)])
 }
 
-# So has what is grave and was known for more than thirty days with a fix.
+# Severe vulnerabilities with a fix, known for more than thirty days, fail too.
 deny contains {"finding": f, "id": "grave-and-fixable", "reason": advice(f)} if {
 	some f in input.findings
 	f.cvss >= 9
@@ -25,7 +25,7 @@ allow contains {"finding": f, "id": "test-tools", "reason": "used in tests alone
 	not f.kev
 }
 
-# About the scan as a whole: a text is enough.
+# For a decision about the scan as a whole, a string is enough.
 warn contains "fewer than half of the packages could be judged" if {
 	input.coverage.total > 0
 	input.coverage.matched * 2 < input.coverage.total
@@ -35,7 +35,7 @@ advice(f) := sprintf("update to %s", [f.fixed[0]]) if count(f.fixed) > 0
 
 advice(f) := "there is no fixed version yet" if count(f.fixed) == 0
 
-# Where it is not known since when, it is not known to be old.
+# If the publication date is unknown, the finding is not old.
 days_known(f) := (time.now_ns() - time.parse_rfc3339_ns(f.published)) / (24 * 60 * 60 * 1000000000)
 
 made_up := {

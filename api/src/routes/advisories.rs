@@ -17,7 +17,7 @@ use crate::places::{Caller, keep};
 use crate::reply::ProblemReply;
 use crate::state::Api;
 
-/// One page of canonical advisories.
+/// Returns one page of canonical advisories.
 #[utoipa::path(get, path = "/advisories", operation_id = "list_advisories", tag = "advisories",
     params(AdvisoryListQuery),
     responses((status = 200, description = "A page, sorted by merge hash.", body = AdvisoryPage)))]
@@ -31,21 +31,21 @@ pub(crate) async fn list(
     {
         let problem = Problem::new(
             ErrorCode::BadRequest,
-            "reading the query: `limit` is not between 1 and 1,000",
+            "reading the query: `limit` must be between 1 and 1,000",
         );
-        return Err(problem.hint("take more rows by going on with `after`").into());
+        return Err(problem.hint("to get more rows, continue with `after`").into());
     }
     Ok(Json(api.service.advisories(query).await?))
 }
 
-/// Every canonical advisory that answers to a name.
+/// Returns every canonical advisory with this name.
 ///
-/// The name is an id, an alias, a package URL or a merge hash, percent-encoded as one path segment. An id
-/// can name a vulnerability in several packages.
+/// The name is an id, an alias, a package URL or a merge hash, percent-encoded as one path segment. One id can name a
+/// vulnerability in several packages.
 #[utoipa::path(get, path = "/advisories/{name}", operation_id = "get_advisory", tag = "advisories",
     params(("name" = String, Path, description = "CVE-…, GHSA-…, pkg:…, blake3:…", example = "CVE-2021-44228"),
         AdvisoryQuery),
-    responses((status = 200, description = "What answers to the name; never empty.", body = AdvisoryLookup)))]
+    responses((status = 200, description = "The matching advisories; never empty.", body = AdvisoryLookup)))]
 pub(crate) async fn get(
     State(api): State<Api>,
     PathParam(name): PathParam<String>,
@@ -55,7 +55,7 @@ pub(crate) async fn get(
         let problem = Problem::new(
             ErrorCode::BadRequest,
             format!(
-                "reading the advisory's name: longer than {ADVISORY_NAME_MAX_BYTES} bytes, or not printable"
+                "reading the advisory's name: expected at most {ADVISORY_NAME_MAX_BYTES} printable characters"
             ),
         );
         return Err(problem.into());
@@ -63,10 +63,10 @@ pub(crate) async fn get(
     Ok(Json(api.service.advisory(&name, query).await?))
 }
 
-/// The live records as NDJSON: canonical bytes, sorted by source and id.
+/// Returns the live records as NDJSON: canonical bytes, sorted by source and id.
 #[utoipa::path(get, path = "/advisories/dump", operation_id = "dump_advisories", tag = "advisories",
     params(DumpQuery),
-    responses((status = 200, description = "One record a line; a stream cut short ends without its last chunk.",
+    responses((status = 200, description = "One record per line. An interrupted stream ends without its last chunk.",
         content_type = "application/x-ndjson", body = inline(Binary))))]
 pub(crate) async fn dump(
     State(api): State<Api>,

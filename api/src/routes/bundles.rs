@@ -1,4 +1,4 @@
-//! Bundles in, out, and looked at.
+//! Routes to import, export, inspect and validate bundles.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -28,18 +28,18 @@ const HASH_HEADER: &str = "starling-bundle-hash";
 const DELTAS_HEADER: &str = "starling-bundle-deltas";
 const CLAIMS_HEADER: &str = "starling-bundle-claims";
 const BODIES_HEADER: &str = "starling-bundle-bodies";
-/// One header for each warning.
+/// The header of one warning.
 const WARNING_HEADER: &str = "starling-bundle-warning";
 
 /// Imports a bundle.
 ///
-/// Verifies it, holds and relays what it brings, and accepts it into the view as policy allows. Indexes are
-/// fresh before the answer. Each log is taken whole or not at all, and the answer names what came of each: read
-/// `success` and `logs`.
+/// Verifies the bundle, holds and relays its data, and accepts it into the view as the policy allows. Indexes are
+/// updated before the answer. Each log is imported completely or not at all, and the answer lists the result for
+/// each: read `success` and `logs`.
 #[utoipa::path(post, path = "/federation/import", operation_id = "import_bundle", tag = "federation",
     params(ImportParams),
     request_body(content = inline(Binary), content_type = "application/zstd", description = "The bundle."),
-    responses((status = 200, description = "What it brought.", body = ImportReport)))]
+    responses((status = 200, description = "The report.", body = ImportReport)))]
 pub(crate) async fn import(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -51,10 +51,10 @@ pub(crate) async fn import(
     Ok(Json(api.service.import_bundle(bundle, params).await?))
 }
 
-/// What a bundle says about itself; nothing of it is verified.
+/// Returns a bundle's own information, without verifying it.
 #[utoipa::path(post, path = "/federation/bundles/inspect", operation_id = "inspect_bundle", tag = "federation",
     request_body(content = inline(Binary), content_type = "application/zstd", description = "The bundle."),
-    responses((status = 200, description = "Its manifest in short.", body = BundleInfo)))]
+    responses((status = 200, description = "A summary of its manifest.", body = BundleInfo)))]
 pub(crate) async fn inspect(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -65,12 +65,12 @@ pub(crate) async fn inspect(
     Ok(Json(api.service.inspect_bundle(bundle).await?))
 }
 
-/// Runs every check of an import and changes nothing.
+/// Runs all checks of an import and changes nothing.
 ///
-/// A bundle that fails them is an answer with status 200: read `valid` and `checks`.
+/// A failed check is reported with status 200: read `valid` and `checks`.
 #[utoipa::path(post, path = "/federation/bundles/validate", operation_id = "validate_bundle", tag = "federation",
     request_body(content = inline(Binary), content_type = "application/zstd", description = "The bundle."),
-    responses((status = 200, description = "Every check.", body = BundleValidation)))]
+    responses((status = 200, description = "All checks.", body = BundleValidation)))]
 pub(crate) async fn validate(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -81,7 +81,7 @@ pub(crate) async fn validate(
     Ok(Json(api.service.validate_bundle(bundle).await?))
 }
 
-/// The uploaded bundle as an unnamed file: it is read more than once, so it is whole before it is judged.
+/// Returns the complete upload as an unnamed file: a bundle is read more than once.
 async fn spool(api: &Api, request: Request) -> Result<Upload, Problem> {
     let (parts, body) = request.into_parts();
     require_content_type(&parts.headers, BUNDLE_CONTENT_TYPE)?;
@@ -98,17 +98,17 @@ async fn spool(api: &Api, request: Request) -> Result<Upload, Problem> {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ExportQuery {
-    /// Per author what the reader has, as `CURSOR` or `SITE=CURSOR`, with commas between; all when absent.
+    /// What the reader already has, per author, as `CURSOR` or `SITE=CURSOR`, separated by commas; default: nothing.
     cursors: Option<String>,
-    /// The allow-listed site that it is for.
+    /// The allow-listed site that the bundle is for.
     #[param(value_type = Option<String>)]
     to_site: Option<SiteSlug>,
 }
 
-/// Exports a bundle, asked for by query.
+/// Exports a bundle, with parameters in the query.
 #[utoipa::path(get, path = "/federation/export", operation_id = "export_bundle_get", tag = "federation",
     params(ExportQuery),
-    responses((status = 200, description = "The bundle; `starling-bundle-*` headers say what it holds.",
+    responses((status = 200, description = "The bundle; `starling-bundle-*` headers summarise it.",
         content_type = "application/zstd", body = inline(Binary))))]
 pub(crate) async fn export_get(
     State(api): State<Api>,
@@ -134,10 +134,10 @@ pub(crate) async fn export_get(
     .await
 }
 
-/// Exports a bundle, asked for by a body.
+/// Exports a bundle, with parameters in the body.
 #[utoipa::path(post, path = "/federation/export", operation_id = "export_bundle", tag = "federation",
     request_body = ExportRequest,
-    responses((status = 200, description = "The bundle; `starling-bundle-*` headers say what it holds.",
+    responses((status = 200, description = "The bundle; `starling-bundle-*` headers summarise it.",
         content_type = "application/zstd", body = inline(Binary))))]
 pub(crate) async fn export_post(
     State(api): State<Api>,
@@ -170,7 +170,7 @@ fn write_summary(summary: &ExportSummary, headers: &mut HeaderMap) {
         headers.insert(CONTENT_LENGTH, size.into());
     }
     for warning in &summary.warnings {
-        // A header holds visible ASCII.
+        // A header can only contain visible ASCII.
         let plain: String = warning
             .chars()
             .map(|c| if matches!(c, ' '..='~') { c } else { '?' })
@@ -181,7 +181,7 @@ fn write_summary(summary: &ExportSummary, headers: &mut HeaderMap) {
     }
 }
 
-/// The summary in an export's headers; `None` when they are not there or not readable.
+/// Reads the summary in an export's headers; `None` if they are missing or unreadable.
 pub fn read_summary(headers: &HeaderMap) -> Option<ExportSummary> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     Some(ExportSummary {
@@ -205,7 +205,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn summary_is_read_from_headers_as_written() {
+    fn summary_round_trips_through_headers() {
         let summary = ExportSummary {
             bundle_hash: BundleHash::from_bytes([5; 32]),
             deltas: 1,

@@ -19,9 +19,9 @@ use crate::reply::ProblemReply;
 use crate::service::EventStream;
 use crate::state::Api;
 
-/// The header by which a client says what it saw last.
+/// The header with the id of the last event that the client saw.
 pub const LAST_EVENT_ID: &str = "last-event-id";
-/// Name of the event that ends a stream early; its data is a problem.
+/// Name of the event that ends a stream with an error; its data is a problem.
 pub const PROBLEM_EVENT: &str = "problem";
 
 /// Query of the event stream.
@@ -29,19 +29,19 @@ pub const PROBLEM_EVENT: &str = "problem";
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct EventsQuery {
-    /// As `Last-Event-ID`, for clients that cannot set headers; the header wins.
+    /// Same as `Last-Event-ID`, for clients that cannot set headers; the header has priority.
     #[param(value_type = Option<EventId>, inline)]
     after: Option<EventId>,
 }
 
-/// Events as they happen.
+/// Streams events when they happen.
 ///
-/// Each is named `canonical-imported` or `mute-changed` and carries an id; pass over names that you do not know. With
-/// `Last-Event-ID` the stream starts after that event, else with the next one. An id from before the store was rebuilt,
-/// or of an event that is no longer kept, is answered with `events_expired`: read the advisories anew and follow
-/// without it. A `problem` event ends the stream.
+/// Each event has a name, such as `canonical-imported` or `mute-changed`, and an id; ignore unknown names. With
+/// `Last-Event-ID` the stream starts after that event, else with the next event. An id from before a rebuild of the
+/// store, or of an event that is no longer kept, gets the answer `events_expired`: read the advisories again, then
+/// follow without an id. A `problem` event ends the stream.
 #[utoipa::path(get, path = "/events", operation_id = "events", tag = "events",
-    params(EventsQuery, ("Last-Event-ID" = inline(Option<EventId>), Header, description = "Id of the last event seen, as it came.")),
+    params(EventsQuery, ("Last-Event-ID" = inline(Option<EventId>), Header, description = "Id of the last event seen.")),
     responses((status = 200, description = "A stream of events.", content_type = "text/event-stream",
         body = SiteEvent)))]
 pub(crate) async fn events(
@@ -54,7 +54,7 @@ pub(crate) async fn events(
         .map_err(|_| busy())?;
     let after = match headers.get(LAST_EVENT_ID) {
         None => query.after,
-        // A browser that has seen no event yet sends none, or an empty one.
+        // A browser that has not seen an event yet sends no header, or an empty one.
         Some(value) if value.is_empty() => query.after,
         Some(value) => {
             let text = value.to_str().unwrap_or("?");
@@ -78,9 +78,9 @@ pub(crate) async fn events(
         .into_response())
 }
 
-/// An open stream and its place among the streams.
+/// An open stream and its place.
 struct Events {
-    /// `None` once a problem was sent.
+    /// `None` after a problem was sent.
     source: Option<EventStream>,
     _place: OwnedSemaphorePermit,
 }

@@ -1,4 +1,4 @@
-//! Importing a feed by hand.
+//! The route that imports a feed.
 
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
@@ -12,12 +12,12 @@ use crate::places::Caller;
 use crate::state::Api;
 use crate::upload::Upload;
 
-/// Imports a feed: one file or archive of documents, its form found by content, whatever its content type.
+/// Imports a feed: one file or archive of documents. Its form is detected from its content, not from its content type.
 #[utoipa::path(post, path = "/feeds/{source}/import", operation_id = "import_feed", tag = "feeds",
     params(("source" = SourceName, Path, description = "The source, such as `ghsa`."), FeedImportOptions),
     request_body(content = inline(Binary), content_type = "application/octet-stream",
         description = "OSV JSON or YAML, NDJSON, a document of another known kind, zip, tar or tar.zst."),
-    responses((status = 200, description = "The account of every file.", body = FeedImportReport)))]
+    responses((status = 200, description = "A report on every file.", body = FeedImportReport)))]
 pub(crate) async fn import(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,

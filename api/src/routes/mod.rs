@@ -1,4 +1,4 @@
-//! The routes, one file per subject. A handler reads its input, calls the service once, and shapes the answer.
+//! The routes, one file per subject. A handler reads its input, calls the service once, and builds the answer.
 
 pub(crate) mod advisories;
 pub(crate) mod bundles;
@@ -17,5 +17,5 @@ use axum::Json;
 
 use crate::reply::ProblemReply;
 
-/// Answer of a handler that gives JSON.
+/// The result of a handler that returns JSON.
 pub(crate) type JsonReply<T> = Result<Json<T>, ProblemReply>;

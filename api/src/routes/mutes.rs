@@ -10,9 +10,9 @@ use crate::body::{JsonBody, Params, PathParam};
 use crate::reply::ProblemReply;
 use crate::state::Api;
 
-/// The mutes of all sites that count here, each with the claim that proves who said it.
+/// Returns the mutes of all sites that apply here, each with the claim that proves its author.
 #[utoipa::path(get, path = "/mutes", operation_id = "list_mutes", tag = "mutes", params(MuteListQuery),
-    responses((status = 200, description = "The mutes, newest first, and the changes that do not count.",
+    responses((status = 200, description = "The mutes, newest first, and the changes that do not apply.",
         body = MuteList)))]
 pub(crate) async fn list(
     State(api): State<Api>,
@@ -21,7 +21,7 @@ pub(crate) async fn list(
     Ok(Json(api.service.mutes(query).await?))
 }
 
-/// One mute with its history.
+/// Returns one mute with its history.
 #[utoipa::path(get, path = "/mutes/{id}", operation_id = "get_mute", tag = "mutes",
     params(("id" = String, Path, description = "The mute's id.")),
     responses((status = 200, description = "The mute.", body = Mute)))]
@@ -29,9 +29,9 @@ pub(crate) async fn get(State(api): State<Api>, PathParam(id): PathParam<String>
     Ok(Json(api.service.mute(&id).await?))
 }
 
-/// Mutes a vulnerability, at every site that accepts this one.
+/// Mutes a vulnerability, at every site that lets this site mute.
 ///
-/// Scans see it at once. A vulnerability that is not known here is muted all the same, with a warning.
+/// Scans use the mute at once. An unknown vulnerability is muted too, with a warning.
 #[utoipa::path(post, path = "/mutes", operation_id = "add_mute", tag = "mutes", request_body = MuteAdd,
     responses((status = 201, description = "The new mute.", body = MuteAdded)))]
 pub(crate) async fn add(
@@ -41,10 +41,10 @@ pub(crate) async fn add(
     Ok((StatusCode::CREATED, Json(api.service.add_mute(mute).await?)))
 }
 
-/// Ends a mute, whoever made it. It stays in the history.
+/// Ends a mute, no matter who added it. It stays in the history.
 #[utoipa::path(delete, path = "/mutes/{id}", operation_id = "remove_mute", tag = "mutes",
     params(("id" = String, Path, description = "The mute's id."), MuteRemove),
-    responses((status = 200, description = "The mute as it is now.", body = Mute)))]
+    responses((status = 200, description = "The mute after the call.", body = Mute)))]
 pub(crate) async fn remove(
     State(api): State<Api>,
     PathParam(id): PathParam<String>,

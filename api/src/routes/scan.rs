@@ -15,15 +15,15 @@ use crate::scan_form::{ScanDocuments, ScanForm};
 use crate::scan_memory::Share;
 use crate::state::Api;
 
-/// Judges an SBOM.
+/// Scans an SBOM.
 ///
-/// The body is the SBOM itself, its kind found by content whatever its content type; or a form
-/// (`multipart/form-data`) with the SBOM in the part `sbom` and what goes with it in others: with a policy in either
-/// language, neither of the site's own counts. VEX documents that the site keeps count besides. A verdict of *fail*, or
-/// one over empty knowledge, is an answer with status 200: read `exit_code`.
+/// The body is the SBOM itself, whose kind is detected from its content; or a form (`multipart/form-data`) with the
+/// SBOM in the part `sbom` and further documents in other parts. With a policy in either language, neither of the
+/// site's own policies is used. The site's stored VEX documents are used in addition. A verdict *fail*, or a verdict
+/// without knowledge, is returned with status 200: read `exit_code`.
 #[utoipa::path(post, path = "/scan", operation_id = "scan", tag = "scan", params(ScanParams),
     request_body(
-        description = "The SBOM, or a form with what goes with it.",
+        description = "The SBOM, or a form with the SBOM and further documents.",
         content((inline(Binary) = "application/octet-stream"), (inline(ScanForm) = "multipart/form-data"))),
     responses((status = 200, description = "The verdict in its envelope.", body = VerdictEnvelope)))]
 pub(crate) async fn scan(
@@ -43,14 +43,14 @@ pub(crate) async fn scan(
     };
     let memory = api.memory.judge(read.length(), share).await?;
     let documents = ScanDocuments::from_bytes(headers, read.into_bytes().await?).await?;
-    // Those that may take long wait for each other, not in the others' way.
+    // Slow scans wait for each other, and do not delay the others.
     let costly = if api.service.is_costly(&documents) {
         Some(api.costly_scans.enter(caller).await?)
     } else {
         None
     };
     let place = api.scans.enter(caller).await?;
-    // The work goes on when the client is gone, and keeps its places until it ends.
+    // The work continues if the client is gone, and holds its places until it ends.
     let service = Arc::clone(&api.service);
     let judged = tokio::spawn(async move {
         let _kept = (memory, costly, place);
@@ -58,16 +58,16 @@ pub(crate) async fn scan(
     });
     let verdict = judged
         .await
-        .unwrap_or_else(|panic| Err(Problem::internal("judging an SBOM", panic)))?;
+        .unwrap_or_else(|panic| Err(Problem::internal("scanning an SBOM", panic)))?;
     Ok(Json(verdict))
 }
 
-/// Why a package is, or is not, affected by a vulnerability.
+/// Explains why a vulnerability does or does not affect a package.
 ///
-/// The same lookup and the same rules as a scan's, each with what it says about the version. Knowing nothing
-/// about the package is an answer too.
+/// Uses the lookup and the rules of a scan, and returns each rule's result for the version. No knowledge about the
+/// package is also an answer.
 #[utoipa::path(get, path = "/explain", operation_id = "explain", tag = "scan", params(ExplainQuery),
-    responses((status = 200, description = "What a scan would decide, and every rule behind it.", body = Explanation)))]
+    responses((status = 200, description = "The result of a scan, and every rule behind it.", body = Explanation)))]
 pub(crate) async fn explain(
     State(api): State<Api>,
     Params(query): Params<ExplainQuery>,

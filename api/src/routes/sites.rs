@@ -10,14 +10,14 @@ use crate::body::{JsonBody, PathParam};
 use crate::reply::ProblemReply;
 use crate::state::Api;
 
-/// The allow-list.
+/// Returns the allow-list.
 #[utoipa::path(get, path = "/sites", operation_id = "list_sites", tag = "sites",
     responses((status = 200, description = "The list, sorted by name.", body = SiteList)))]
 pub(crate) async fn list(State(api): State<Api>) -> JsonReply<SiteList> {
     Ok(Json(api.service.sites().await?))
 }
 
-/// One entry of the allow-list.
+/// Returns one site of the allow-list.
 #[utoipa::path(get, path = "/sites/{site_id}", operation_id = "get_site", tag = "sites",
     params(("site_id" = SiteSlug, Path, description = "The site's name.")),
     responses((status = 200, description = "The entry.", body = Site)))]
@@ -25,7 +25,7 @@ pub(crate) async fn get(State(api): State<Api>, PathParam(site): PathParam<SiteS
     Ok(Json(api.service.site(&site).await?))
 }
 
-/// Lists a site.
+/// Adds a site to the allow-list.
 #[utoipa::path(post, path = "/sites", operation_id = "add_site", tag = "sites", request_body = SiteAdd,
     responses((status = 201, description = "The new entry.", body = Site)))]
 pub(crate) async fn add(
@@ -35,12 +35,12 @@ pub(crate) async fn add(
     Ok((StatusCode::CREATED, Json(api.service.add_site(site).await?)))
 }
 
-/// Changes an entry of the allow-list.
+/// Changes a site of the allow-list.
 ///
-/// What comes into scope is accepted at once as far as its record bodies are here; the rest is asked of peers.
+/// Newly allowed records are accepted at once if their bodies are here; the others are requested from peers.
 #[utoipa::path(patch, path = "/sites/{site_id}", operation_id = "change_site", tag = "sites",
     params(("site_id" = SiteSlug, Path, description = "The site's name.")), request_body = SiteChange,
-    responses((status = 200, description = "The entry as it is now.", body = Site)))]
+    responses((status = 200, description = "The entry after the call.", body = Site)))]
 pub(crate) async fn change(
     State(api): State<Api>,
     PathParam(site): PathParam<SiteSlug>,
@@ -49,17 +49,17 @@ pub(crate) async fn change(
     Ok(Json(api.service.change_site(&site, change).await?))
 }
 
-/// Takes a site off the list.
+/// Removes a site from the allow-list.
 ///
-/// What it said stays held and relayed; it is no longer accepted into the view.
+/// Its data is still held and relayed, but no longer accepted into the view.
 #[utoipa::path(delete, path = "/sites/{site_id}", operation_id = "remove_site", tag = "sites",
     params(("site_id" = SiteSlug, Path, description = "The site's name.")),
-    responses((status = 200, description = "The entry as it was.", body = Site)))]
+    responses((status = 200, description = "The removed entry.", body = Site)))]
 pub(crate) async fn remove(State(api): State<Api>, PathParam(site): PathParam<SiteSlug>) -> JsonReply<Site> {
     Ok(Json(api.service.remove_site(&site).await?))
 }
 
-/// A site's transfers, newest first.
+/// Returns a site's transfers, newest first.
 #[utoipa::path(get, path = "/sites/{site_id}/history", operation_id = "site_history", tag = "sites",
     params(("site_id" = SiteSlug, Path, description = "The site's name.")),
     responses((status = 200, description = "At most 1,000 transfers.", body = SiteHistory)))]
@@ -70,7 +70,7 @@ pub(crate) async fn history(
     Ok(Json(api.service.site_history(&site).await?))
 }
 
-/// A site's positions and counts.
+/// Returns a site's positions and counts.
 #[utoipa::path(get, path = "/sites/{site_id}/status", operation_id = "site_status", tag = "sites",
     params(("site_id" = SiteSlug, Path, description = "The site's name.")),
     responses((status = 200, description = "The site's status here.", body = SiteStatus)))]

@@ -1,4 +1,4 @@
-//! The VEX documents that the site keeps.
+//! The VEX documents that the site stores.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -15,21 +15,21 @@ use crate::places::Caller;
 use crate::reply::ProblemReply;
 use crate::state::Api;
 
-/// The VEX documents that are kept.
+/// Returns the stored VEX documents.
 ///
-/// Every scan of this site takes them into account, besides those that it is given; its verdict names each.
+/// Every scan of this site uses them in addition to its own documents; its verdict lists each one.
 #[utoipa::path(get, path = "/vex", operation_id = "list_vex", tag = "scan",
-    responses((status = 200, description = "The documents, in the order of their hashes.", body = VexList)))]
+    responses((status = 200, description = "The documents, sorted by hash.", body = VexList)))]
 pub(crate) async fn list(State(api): State<Api>) -> JsonReply<VexList> {
     Ok(Json(api.service.vex().await?))
 }
 
-/// Keeps a VEX document as it is.
+/// Stores a VEX document unchanged.
 ///
-/// OpenVEX, CSAF or CycloneDX as JSON, told apart by content. Keeping what is kept already changes nothing.
+/// OpenVEX, CSAF or CycloneDX as JSON, detected from the content. Storing a document again changes nothing.
 #[utoipa::path(post, path = "/vex", operation_id = "add_vex", tag = "scan",
     request_body(content = inline(Binary), content_type = "application/json", description = "The document."),
-    responses((status = 200, description = "What is kept.", body = VexEntry)))]
+    responses((status = 200, description = "The stored document.", body = VexEntry)))]
 pub(crate) async fn add(
     State(api): State<Api>,
     Extension(caller): Extension<Caller>,
@@ -41,7 +41,7 @@ pub(crate) async fn add(
     Ok(Json(api.service.add_vex(document).await?))
 }
 
-/// A VEX document as it was given.
+/// Returns a stored VEX document, byte for byte.
 #[utoipa::path(get, path = "/vex/{hash}", operation_id = "get_vex", tag = "scan",
     params(("hash" = VexHash, Path, description = "BLAKE3 of its bytes: `blake3:` and 64 hex digits")),
     responses((status = 200, description = "Its bytes.", content_type = "application/json", body = inline(Binary))))]
@@ -53,10 +53,10 @@ pub(crate) async fn get(
     Ok(([(CONTENT_TYPE, "application/json")], Body::from_stream(document)).into_response())
 }
 
-/// Keeps a VEX document no longer, be it damaged or not.
+/// Deletes a stored VEX document, even a damaged one.
 #[utoipa::path(delete, path = "/vex/{hash}", operation_id = "remove_vex", tag = "scan",
     params(("hash" = VexHash, Path, description = "BLAKE3 of its bytes: `blake3:` and 64 hex digits")),
-    responses((status = 200, description = "What was removed.", body = VexRemoved)))]
+    responses((status = 200, description = "The deleted document.", body = VexRemoved)))]
 pub(crate) async fn remove(
     State(api): State<Api>,
     PathParam(hash): PathParam<VexHash>,

@@ -1,4 +1,4 @@
-//! Who may call what over TCP.
+//! Access rules over TCP.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -66,7 +66,7 @@ async fn admin_calls_need_the_token_over_tcp() {
 }
 
 #[tokio::test]
-async fn without_a_configured_token_no_admin_call_works_over_tcp_and_all_work_locally() {
+async fn without_token_admin_calls_only_work_locally() {
     let world = World::new();
     let router = world.api.router(Access::loopback(None));
     for request in admin_calls() {
@@ -101,7 +101,7 @@ async fn open_calls_need_no_token_over_tcp() {
 }
 
 #[tokio::test]
-async fn a_rebound_name_is_refused_before_anything_else_even_on_unknown_paths() {
+async fn rebound_host_is_refused_even_on_unknown_paths() {
     let world = World::new();
     let router = world
         .api

@@ -1,4 +1,4 @@
-//! Whatever goes wrong, the answer is a problem with a stable code.
+//! Every error answer is a problem with a stable code.
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
@@ -7,7 +7,7 @@ use starling_api_types::{ErrorCode, Problem};
 use crate::fake::{World, get, post, send};
 
 #[tokio::test]
-async fn every_error_code_reaches_the_caller_with_its_status_title_and_hint() {
+async fn error_codes_are_sent_with_status_title_and_hint() {
     let world = World::new();
     for code in ErrorCode::ALL {
         let mut problem = Problem::new(*code, "testing").hint("do this");
@@ -46,7 +46,7 @@ async fn unknown_paths_and_methods_are_problems() {
 }
 
 #[tokio::test]
-async fn bad_parameters_are_named() {
+async fn bad_parameters_are_named_in_the_error() {
     let world = World::new();
     for (path, named) in [
         ("/advisories?limit=0", "limit"),
@@ -78,7 +78,7 @@ async fn bad_parameters_are_named() {
 }
 
 #[tokio::test]
-async fn bad_json_says_where_and_unknown_fields_are_refused() {
+async fn bad_json_error_states_its_place() {
     let world = World::new();
     for (body, named) in [
         ("", "EOF"),
@@ -107,7 +107,7 @@ async fn bad_json_says_where_and_unknown_fields_are_refused() {
 }
 
 #[tokio::test]
-async fn cursors_that_cannot_be_read_are_refused_by_name() {
+async fn unreadable_cursors_are_refused() {
     let world = World::new();
     let problem = send(world.local(), get("/federation/export?cursors=yesterday"))
         .await
@@ -117,7 +117,7 @@ async fn cursors_that_cannot_be_read_are_refused_by_name() {
 }
 
 #[tokio::test]
-async fn a_panic_is_an_internal_problem_and_the_next_call_works() {
+async fn panic_is_an_internal_problem_of_one_call() {
     let world = World::new();
     *world.site.panics.lock().unwrap() = true;
     let answer = send(world.local(), get("/health")).await;

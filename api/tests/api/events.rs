@@ -5,7 +5,7 @@ use starling_api_types::{CanonicalImported, ErrorCode, Problem, SiteEvent};
 
 use crate::fake::{World, event, event_id, get, send};
 
-/// The fields of each event in a stream, by name.
+/// Parses the fields of each event in a stream, by name.
 fn parse(body: &[u8]) -> Vec<Vec<(String, String)>> {
     let text = std::str::from_utf8(body).unwrap();
     text.split("\n\n")
@@ -27,7 +27,7 @@ fn field<'a>(event: &'a [(String, String)], name: &str) -> &'a str {
 }
 
 #[tokio::test]
-async fn a_stream_resumes_after_the_last_event_seen() {
+async fn stream_resumes_after_the_last_event_seen() {
     let world = World::new();
     *world.site.events.lock().unwrap() = (1..=5).map(event).collect();
     let mut request = get("/events");
@@ -47,7 +47,7 @@ async fn a_stream_resumes_after_the_last_event_seen() {
 }
 
 #[tokio::test]
-async fn ids_arrive_whole_by_query_and_plain_numbers_without_generation() {
+async fn event_ids_are_read_from_query_and_header() {
     let world = World::new();
     for (after, asked) in [
         (event_id(3).to_string(), event_id(3)),
@@ -60,7 +60,7 @@ async fn ids_arrive_whole_by_query_and_plain_numbers_without_generation() {
 }
 
 #[tokio::test]
-async fn event_data_has_the_promised_fields() {
+async fn event_data_has_the_documented_fields() {
     let world = World::new();
     *world.site.events.lock().unwrap() = vec![event(1)];
     let answer = send(world.local(), get("/events?after=0")).await;
@@ -83,7 +83,7 @@ async fn event_data_has_the_promised_fields() {
 }
 
 #[tokio::test]
-async fn a_problem_ends_the_stream_as_an_event() {
+async fn problem_ends_the_stream_as_an_event() {
     let world = World::new();
     let answer = send(world.local(), get("/events?after=0")).await;
     let events = parse(&answer.body);
@@ -94,7 +94,7 @@ async fn a_problem_ends_the_stream_as_an_event() {
 }
 
 #[tokio::test]
-async fn expired_and_unreadable_ids_are_refused_before_the_stream() {
+async fn expired_and_malformed_event_ids_are_refused() {
     let world = World::new();
     let mut request = get("/events");
     request
@@ -113,7 +113,7 @@ async fn expired_and_unreadable_ids_are_refused_before_the_stream() {
 }
 
 #[tokio::test]
-async fn an_open_stream_ends_when_the_site_stops() {
+async fn open_stream_ends_when_the_site_stops() {
     let world = World::new();
     *world.site.events_stay_open.lock().unwrap() = true;
     *world.site.events.lock().unwrap() = vec![event(1)];

@@ -38,7 +38,7 @@ impl World {
         Self { site, api, stop, dir }
     }
 
-    /// The router as the local socket serves it.
+    /// Returns the router of the local socket.
     pub(crate) fn local(&self) -> Router {
         self.api.router(Access::LocalSocket)
     }
@@ -48,7 +48,7 @@ impl World {
     }
 }
 
-/// An answer, read to its end.
+/// An answer, read completely.
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
@@ -60,7 +60,7 @@ impl Answer {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
-    /// The answer's problem, after checking that it is one in every respect.
+    /// Returns the answer's problem, and checks that it is a valid one.
     pub(crate) fn problem(&self) -> Problem {
         assert_eq!(
             self.header("content-type"),

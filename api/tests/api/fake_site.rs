@@ -1,4 +1,4 @@
-//! A site that answers from what a test sets. Also used by the tests of the command line, so it names no router.
+//! A site whose answers a test sets. The command line's tests use it too, so it does not name the router.
 
 use std::io::Read;
 use std::sync::{Arc, Mutex};
@@ -12,27 +12,27 @@ use starling_api::{
 use starling_api_types::*;
 use tokio::sync::Notify;
 
-/// Largest bundle that the fake site takes, in bytes.
+/// Largest bundle that the fake site accepts, in bytes.
 pub(crate) const BUNDLE_MAX_BYTES: u64 = 1_000;
 
-/// A site without knowledge: records what it was asked, fails with what it was told.
+/// A site without knowledge: records the calls, and fails as configured.
 #[derive(Default)]
 pub(crate) struct FakeSite {
-    /// Every call fails with this, once set.
+    /// If set, every call fails with this.
     pub(crate) problem: Mutex<Option<Problem>>,
-    /// Every call panics, once set.
+    /// If set, every call panics.
     pub(crate) panics: Mutex<bool>,
-    /// Every call waits for this, once set.
+    /// If set, every call waits for this.
     pub(crate) waits_for: Mutex<Option<Arc<Notify>>>,
-    /// Feeds are refused at their first byte, once set.
+    /// If set, feeds are refused at their first byte.
     pub(crate) refuses_feeds: Mutex<bool>,
     /// The exit code of every verdict.
     pub(crate) exit_code: Mutex<u8>,
-    /// What the last call was given, in `Debug`.
+    /// The arguments of the last call, in `Debug` form.
     pub(crate) asked: Mutex<String>,
-    /// What events there are; a stream ends after them.
+    /// The events; a stream ends after them.
     pub(crate) events: Mutex<Vec<EventRecord>>,
-    /// Whether a stream stays open after its events.
+    /// True if a stream stays open after its events.
     pub(crate) events_stay_open: Mutex<bool>,
 }
 
@@ -76,7 +76,7 @@ pub(crate) fn site() -> Site {
     }
 }
 
-/// The id of an event of the fake site.
+/// Returns an id of an event of the fake site.
 pub(crate) fn event_id(number: u64) -> EventId {
     EventId::new(number, *b"fakesite")
 }
@@ -138,7 +138,7 @@ pub(crate) fn a_mute() -> Mute {
     }
 }
 
-/// Reads an upload to its end the way an implementation does.
+/// Reads an upload completely, like an implementation.
 async fn contents(upload: Upload) -> ServiceResult<Vec<u8>> {
     let mut reader = upload.into_read()?;
     tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! Sizes, times and numbers.
+//! Limits of size, time and number.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::fake::{BUNDLE_MAX_BYTES, World, get, post, send};
 
 const ZSTD: &str = "application/zstd";
 
-/// A body whose length nobody announces.
+/// Returns a body of unknown length.
 fn chunks(count: usize, size: usize) -> Body {
     let chunk = Bytes::from(vec![0; size]);
     Body::from_stream(futures::stream::iter(
@@ -25,7 +25,7 @@ fn chunks(count: usize, size: usize) -> Body {
 }
 
 #[tokio::test]
-async fn a_bundle_that_announces_too_much_is_refused_before_it_is_read() {
+async fn bundle_with_too_large_length_is_refused_unread() {
     let world = World::new();
     let mut request = post("/federation/import", ZSTD, "short");
     request
@@ -40,7 +40,7 @@ async fn a_bundle_that_announces_too_much_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
-async fn a_bundle_that_turns_out_too_large_is_refused_and_leaves_no_file() {
+async fn too_large_bundle_is_refused_and_leaves_no_file() {
     let world = World::new();
     for path in [
         "/federation/import",
@@ -64,7 +64,7 @@ async fn a_bundle_that_turns_out_too_large_is_refused_and_leaves_no_file() {
 }
 
 #[tokio::test]
-async fn an_upload_that_breaks_off_is_an_error_to_the_service_and_the_caller() {
+async fn interrupted_upload_is_an_error_on_both_sides() {
     let world = World::new();
     let broken = || {
         let items = [
@@ -103,7 +103,7 @@ async fn large_json_and_large_sboms_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upload_that_falls_silent_is_given_up() {
+async fn silent_upload_is_ended() {
     let world = World::new();
     let body = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
     let problem = send(world.local(), post("/federation/import", ZSTD, body))
@@ -118,7 +118,7 @@ async fn an_upload_that_falls_silent_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_quick_call_that_hangs_times_out_and_an_import_does_not() {
+async fn hanging_call_times_out_but_an_import_does_not() {
     let world = World::new();
     *world.site.waits_for.lock().unwrap() = Some(std::sync::Arc::default());
     assert_eq!(
@@ -134,10 +134,10 @@ async fn a_quick_call_that_hangs_times_out_and_an_import_does_not() {
 }
 
 #[tokio::test]
-async fn calls_beyond_the_bound_are_told_to_come_back_and_places_are_given_back() {
+async fn calls_over_the_limit_are_busy_until_a_place_is_free() {
     let world = World::new();
     let router = world.local();
-    // An answer keeps its place until it is read or dropped.
+    // An answer holds its place until it is read or dropped.
     let mut held = Vec::new();
     for _ in 0..MAX_CONCURRENT_CALLS {
         held.push(router.clone().oneshot(get("/advisories/dump")).await.unwrap());
@@ -150,7 +150,7 @@ async fn calls_beyond_the_bound_are_told_to_come_back_and_places_are_given_back(
 }
 
 #[tokio::test]
-async fn a_crowd_of_scans_waits_for_its_turn_and_none_is_turned_away() {
+async fn many_scans_wait_and_none_is_refused() {
     let world = World::new();
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     *world.site.waits_for.lock().unwrap() = Some(std::sync::Arc::clone(&release));
@@ -160,7 +160,7 @@ async fn a_crowd_of_scans_waits_for_its_turn_and_none_is_turned_away() {
         let router = router.clone();
         crowd.spawn(async move { send(router, post("/scan", "application/json", "{}")).await.status });
     }
-    // As far as they come by themselves: nobody is answered.
+    // As many as can start: none is answered yet.
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
@@ -178,7 +178,7 @@ async fn a_crowd_of_scans_waits_for_its_turn_and_none_is_turned_away() {
 }
 
 #[tokio::test]
-async fn event_streams_are_bounded_apart_from_calls() {
+async fn event_streams_have_their_own_limit() {
     let world = World::new();
     *world.site.events_stay_open.lock().unwrap() = true;
     let router = world.local();

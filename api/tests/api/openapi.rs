@@ -1,14 +1,14 @@
-//! The committed OpenAPI document is the one that the code gives.
+//! The committed OpenAPI document equals the generated one.
 
 use axum::http::{Method, Request, StatusCode};
 
 use crate::fake::{World, get, send};
 
-/// Where the document is committed.
+/// Path of the committed document.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
 
 #[test]
-fn the_committed_document_is_current() {
+fn committed_document_is_current() {
     let current = starling_api::document_json();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(COMMITTED, current).unwrap();
@@ -21,7 +21,7 @@ fn the_committed_document_is_current() {
 }
 
 #[tokio::test]
-async fn the_served_document_is_the_committed_one() {
+async fn served_document_is_the_committed_one() {
     let world = World::new();
     let answer = send(world.local(), get("/openapi.json")).await;
     assert_eq!(

@@ -1,24 +1,25 @@
-//! The reference in `docs/api.md`, made from the OpenAPI document so that it cannot say otherwise.
+//! The reference in `docs/api.md`, generated from the OpenAPI document so that both always agree.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Where the reference is committed.
+/// Path of the committed reference.
 const COMMITTED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
 
 const HEAD: &str = "\
 # The HTTP API
 
-Made from [openapi.json](openapi.json); a test keeps it current. A running daemon serves the same document at
+This page is generated from [openapi.json](openapi.json), and a test keeps it current. A running daemon serves the same document at
 `/api/v1/openapi.json`.
 
-- **Where.** The Unix socket `starling.sock` in the site's folder, always; with `api.listen` (or `up --api`) loopback TCP too.
-- **Who.** On the socket every call is allowed: its file mode says who reaches it. On TCP, calls marked *admin* need
-  `Authorization: Bearer TOKEN` with the token of `api.token_file`; all others need nothing.
-- **Errors** are `application/problem+json` with a stable `code`; `retryable` says if the same call may succeed later. `503`
-  comes with `Retry-After`.
+- **Address.** The Unix socket `starling.sock` in the site's folder is always there. With `api.listen` (or `up --api`) the API is
+  also on loopback TCP.
+- **Access.** On the socket every call is allowed: its file mode limits who can use it. On TCP, calls marked *admin* need
+  `Authorization: Bearer TOKEN` with the token in `api.token_file`. Other calls need no token.
+- **Errors** are `application/problem+json` with a stable `code`. `retryable` is true if the same call may succeed later. A
+  `503` answer has a `Retry-After` header.
 
 ```sh
 curl --unix-socket \"$STARLING_HOME/starling.sock\" http://localhost/api/v1/health
@@ -27,7 +28,7 @@ curl http://127.0.0.1:7948/api/v1/health
 
 ";
 
-/// Longest example that is shown whole, in lines.
+/// Longest example shown completely, in lines.
 const EXAMPLE_LINES: usize = 60;
 
 fn reference() -> String {
@@ -132,13 +133,13 @@ fn example(text: &mut String, content: &Value) {
     }
 }
 
-/// Text for a cell of a table.
+/// Returns the text for a table cell.
 fn cell(text: &str) -> String {
     text.replace('\n', " ").replace('|', "\\|")
 }
 
 #[test]
-fn the_committed_reference_is_current() {
+fn committed_reference_is_current() {
     let current = reference();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(COMMITTED, &current).unwrap();

@@ -1,4 +1,4 @@
-//! Each call reaches the service with what it was given, and its answer comes back whole.
+//! Each call reaches the service with its parameters, and its answer arrives unchanged.
 
 use axum::http::StatusCode;
 use starling_api_types::{Site, VerdictEnvelope};
@@ -37,7 +37,7 @@ async fn reads_reach_the_service_with_their_parameters() {
 }
 
 #[tokio::test]
-async fn import_parameters_default_to_the_safe_side() {
+async fn import_parameters_have_safe_defaults() {
     let world = World::new();
     send(
         world.local(),
@@ -98,7 +98,7 @@ async fn dumps_stream_as_lines() {
 }
 
 #[tokio::test]
-async fn a_verdict_passes_through_byte_for_byte() {
+async fn verdict_is_passed_on_byte_for_byte() {
     let world = World::new();
     let answer = send(
         world.local(),
@@ -116,7 +116,7 @@ async fn a_verdict_passes_through_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_site_is_added_with_status_201_and_nothing_allowed_unless_said() {
+async fn added_site_allows_nothing_by_default() {
     let world = World::new();
     let body = r#"{"site_id":"site-b","key":"blake3:00"}"#;
     let answer = send(

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::fake::{Answer, BUNDLE_MAX_BYTES, World, get, post, read};
 
-/// Far longer than anything here takes; only a hang meets it.
+/// Far longer than any step here; only a hang reaches it.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 async fn call(path: &Path, mut request: Request<Body>) -> Answer {
@@ -39,7 +39,7 @@ fn socket_of(world: &World) -> PathBuf {
 }
 
 #[tokio::test]
-async fn the_socket_is_for_its_owner_alone_and_goes_away_at_the_end() {
+async fn socket_is_for_its_owner_and_removed_at_the_end() {
     let world = World::new();
     let path = socket_of(&world);
     let socket = bind_unix(&path).await.unwrap();
@@ -60,7 +60,7 @@ async fn the_socket_is_for_its_owner_alone_and_goes_away_at_the_end() {
 }
 
 #[tokio::test]
-async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
+async fn stale_socket_is_replaced_but_a_live_one_is_not() {
     let world = World::new();
     let path = socket_of(&world);
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
@@ -81,7 +81,7 @@ async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
 }
 
 #[tokio::test]
-async fn files_in_the_way_and_long_paths_are_said_plainly() {
+async fn files_in_the_way_and_long_paths_are_reported() {
     let world = World::new();
     let path = socket_of(&world);
     std::fs::write(&path, "precious").unwrap();
@@ -90,7 +90,7 @@ async fn files_in_the_way_and_long_paths_are_said_plainly() {
         Err(ListenError::NotASocket { .. })
     ));
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
-    // No way leads to a name that is too long by itself.
+    // No short path exists for a file name that is too long by itself.
     let long = world.dir.path().join("x".repeat(120));
     assert!(matches!(
         bind_unix(&long).await,
@@ -101,7 +101,7 @@ async fn files_in_the_way_and_long_paths_are_said_plainly() {
 }
 
 #[tokio::test]
-async fn socket_in_a_deep_folder_is_reached_by_a_short_way() {
+async fn socket_in_a_deep_folder_has_a_short_path() {
     let world = World::new();
     let deep = world.dir.path().join("a-reasonably-deep-folder/".repeat(7));
     std::fs::create_dir_all(&deep).unwrap();
@@ -116,7 +116,7 @@ async fn socket_in_a_deep_folder_is_reached_by_a_short_way() {
 }
 
 #[tokio::test]
-async fn a_sender_of_too_much_reads_the_refusal_and_not_a_broken_pipe() {
+async fn sender_of_too_much_reads_the_refusal() {
     let world = World::new();
     let path = socket_of(&world);
     let serving = tokio::spawn(serve_unix(world.api.clone(), bind_unix(&path).await.unwrap()));
@@ -145,7 +145,7 @@ async fn a_sender_of_too_much_reads_the_refusal_and_not_a_broken_pipe() {
 }
 
 #[tokio::test]
-async fn a_sender_whose_feed_is_refused_early_reads_the_refusal_too() {
+async fn sender_of_a_refused_feed_reads_the_refusal() {
     let world = World::new();
     *world.site.refuses_feeds.lock().unwrap() = true;
     let path = socket_of(&world);
@@ -166,7 +166,7 @@ async fn a_sender_whose_feed_is_refused_early_reads_the_refusal_too() {
 }
 
 #[tokio::test]
-async fn a_stop_lets_calls_in_flight_end_and_closes_event_streams() {
+async fn stop_finishes_calls_and_closes_event_streams() {
     let world = World::new();
     *world.site.events_stay_open.lock().unwrap() = true;
     let path = socket_of(&world);
@@ -196,7 +196,7 @@ async fn a_stop_lets_calls_in_flight_end_and_closes_event_streams() {
 }
 
 #[tokio::test]
-async fn garbage_on_a_port_harms_nobody_and_rebound_names_are_refused() {
+async fn garbage_on_a_port_does_no_harm() {
     let world = World::new();
     let listener = bind_tcp("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -1,4 +1,4 @@
-//! The troubleshooting page lists every error code, as the table of codes has it.
+//! The troubleshooting page lists every error code, with the same values as the table of codes.
 
 use starling_api_types::ErrorCode;
 
@@ -22,6 +22,6 @@ fn troubleshooting_page_lists_every_code() {
     assert_eq!(
         rows.count(),
         ErrorCode::ALL.len(),
-        "a code that is no more stands on the page"
+        "the page has a code that does not exist"
     );
 }

@@ -1,4 +1,4 @@
-//! Canonical advisories: the derived view of one vulnerability in one package, with where each value came from.
+//! Canonical advisories: the derived view of one vulnerability in one package, with the origin of each value.
 
 use std::collections::BTreeMap;
 
@@ -21,16 +21,16 @@ pub struct PackageRef {
     /// Normalised name.
     #[schema(example = "express")]
     pub name: String,
-    /// Package URL without a version, where the ecosystem has one.
+    /// Package URL without a version, if the ecosystem has package URLs.
     #[serde(default)]
     pub purl: Option<String>,
 }
 
-/// Whether the advisory stands.
+/// The state of a canonical advisory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum AdvisoryState {
-    /// It stands.
+    /// The advisory is in force.
     Present,
     /// Every source dropped it.
     Absent,
@@ -41,7 +41,7 @@ pub enum AdvisoryState {
 }
 
 impl AdvisoryState {
-    /// The state's name.
+    /// Returns the state's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Present => "present",
@@ -55,57 +55,57 @@ impl AdvisoryState {
 /// The record that a value came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub struct Provenance {
-    /// Source of the record.
+    /// The record's source.
     pub source: SourceName,
     /// The record's id in its source.
     #[schema(example = "GHSA-rv95-896h-c2vc")]
     pub record_id: String,
     /// Identity of the site that stated it.
     pub site: SiteId,
-    /// That site's name, where it is known here.
+    /// That site's name, if it is known here.
     #[serde(default)]
     pub site_id: Option<SiteSlug>,
 }
 
-/// A value that lost against the chosen one.
+/// A value that was not chosen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LosingValue {
     /// The value.
     pub value: RawJson,
-    /// Where it came from.
+    /// The value's origin.
     pub provenance: Provenance,
 }
 
-/// One field, resolved.
+/// One field and its chosen value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ResolvedField {
-    /// The chosen value; null where the chosen records have none.
+    /// The chosen value; null if the chosen records have none.
     pub value: RawJson,
-    /// Where it came from; without a value, where the first of the losers came from.
+    /// The value's origin; if there is no value, the origin of the first value that was not chosen.
     pub provenance: Provenance,
-    /// Other values, kept: of other records, and of other authors of the same record.
+    /// Values that were not chosen: of other records, and of other authors of the same record.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub losers: Vec<LosingValue>,
-    /// Whether policy left the field open until an operator decides.
+    /// True if the field has no value until an operator decides.
     #[serde(default)]
     pub unresolved: bool,
 }
 
-/// The tie from a canonical advisory to a claim that feeds it.
+/// The edge from a canonical advisory to a claim that contributes to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Edge {
-    /// Where the claim came from.
+    /// The claim's origin.
     #[serde(flatten)]
     pub provenance: Provenance,
-    /// Hash of the record's canonical bytes; null where the claim brings none.
+    /// Hash of the record's canonical bytes; null if the claim has no record.
     pub content_hash: Option<ContentHash>,
     /// Lane of the claim's log.
     pub lane: Lane,
-    /// When the author made the claim, by its clock.
+    /// Time of the claim, by its author's clock.
     pub claimed_at: Timestamp,
-    /// Whether the record is live, absent, withdrawn or deleted.
+    /// State of the record: live, absent, withdrawn or deleted.
     pub state: AdvisoryState,
-    /// Whether the claim was chosen among those of several authors about its record.
+    /// True if this claim was chosen from the claims of several authors about its record.
     #[serde(default)]
     pub chosen: bool,
 }
@@ -113,35 +113,35 @@ pub struct Edge {
 /// One canonical advisory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Advisory {
-    /// Its name: the hash of vulnerability and package identity.
+    /// Its name: the hash of the vulnerability's and the package's identity.
     pub merge_hash: MergeHash,
-    /// The vulnerability's id: a CVE where there is one.
+    /// The vulnerability's id: a CVE, if there is one.
     #[schema(example = "CVE-2024-29041")]
     pub vulnerability: String,
-    /// Every other id of it, sorted.
+    /// Its other ids, sorted.
     pub aliases: Vec<String>,
     /// The package.
     pub package: PackageRef,
-    /// Whether it stands.
+    /// Its state.
     pub state: AdvisoryState,
-    /// Fields by name (`summary`, `severity`, `affected`, …), each with where it came from.
+    /// Fields by name (`summary`, `severity`, `affected`, …), each with its origin.
     pub fields: BTreeMap<String, ResolvedField>,
-    /// The claims that feed it.
+    /// The contributing claims.
     pub edges: Vec<Edge>,
-    /// Earlier merge hashes that lead here.
+    /// Earlier merge hashes that redirect to this advisory.
     #[serde(default)]
     pub redirects: Vec<MergeHash>,
 }
 
-/// Answer of `GET /api/v1/advisories/{name}`: an id can name a vulnerability in several packages.
+/// The answer of `GET /api/v1/advisories/{name}`. One id can name a vulnerability in several packages.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AdvisoryLookup {
-    /// The name that was asked for.
+    /// The requested name.
     pub query: String,
-    /// The earlier merge hash that was asked for, where a redirect was followed.
+    /// The requested merge hash, if it was an earlier one that redirects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_from: Option<MergeHash>,
-    /// What answers to it, sorted by merge hash; never empty, and at most 10,000.
+    /// The matching advisories, sorted by merge hash; never empty, at most 10,000.
     pub advisories: Vec<Advisory>,
     /// How many more answer to it; a package URL finds those of one package.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -162,67 +162,67 @@ impl AdvisoryLookup {
 /// One row of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdvisorySummary {
-    /// Its name.
+    /// The advisory's merge hash.
     pub merge_hash: MergeHash,
     /// The vulnerability's id.
     pub vulnerability: String,
-    /// Every other id of it, sorted.
+    /// Its other ids, sorted.
     pub aliases: Vec<String>,
     /// The package.
     pub package: PackageRef,
-    /// Whether it stands.
+    /// Its state.
     pub state: AdvisoryState,
-    /// One line about it, where a record has one.
+    /// A one-line summary, if a record has one.
     pub summary: Option<String>,
-    /// Severity level, such as `high`, where a record states one.
+    /// Severity level, such as `high`, if a record states one.
     pub severity: Option<String>,
-    /// Sources that feed it, sorted.
+    /// Its sources, sorted.
     pub sources: Vec<SourceName>,
-    /// The newest `modified` of its records, as its source wrote it.
+    /// The newest `modified` time of its records, as written by the source.
     pub modified: Option<String>,
 }
 
-/// Query of `GET /api/v1/advisories`; every filter given must hold.
+/// Query of `GET /api/v1/advisories`. All given filters must match.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct AdvisoryListQuery {
-    /// A package URL. With a version, only advisories that affect that version, as a scan would judge it.
+    /// A package URL. With a version, only advisories that affect that version, by the rules of a scan.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(example = "pkg:npm/express")]
     pub purl: Option<String>,
-    /// OSV ecosystem and name, with a slash between.
+    /// OSV ecosystem and name, separated by a slash.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(example = "npm/express")]
     pub package: Option<String>,
-    /// Text that an id, a package name or a summary must contain, ignoring case.
+    /// Text in an id, a package name or a summary; upper and lower case are the same.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub q: Option<String>,
-    /// Rows to return, 1 to 1,000; 100 when absent.
+    /// Maximum number of rows, 1 to 1,000; default 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(minimum = 1, maximum = 1000)]
     pub limit: Option<u32>,
-    /// Where to go on: `next` of the page before.
+    /// Where to continue: `next` of the previous page.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(pattern = "^blake3:[0-9a-f]{64}$")]
     pub after: Option<String>,
 }
 
 impl AdvisoryListQuery {
-    /// Rows returned when no limit is given.
+    /// Default number of rows.
     pub const DEFAULT_LIMIT: u32 = 100;
-    /// Most rows returned in one page.
+    /// Largest number of rows in one page.
     pub const MAX_LIMIT: u32 = 1_000;
 }
 
-/// Answer of `GET /api/v1/advisories`, sorted by package, then vulnerability.
+/// The answer of `GET /api/v1/advisories`, sorted by package, then vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdvisoryPage {
     /// The rows.
     pub advisories: Vec<AdvisorySummary>,
-    /// Where the next page starts; null on the last.
+    /// Start of the next page; null on the last page.
     pub next: Option<String>,
-    /// The moment up to which indexes were read, where it is known.
+    /// The time up to which the indexes were read, if known.
     #[serde(default)]
     pub as_of: Option<Timestamp>,
 }
@@ -232,7 +232,7 @@ pub struct AdvisoryPage {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct AdvisoryQuery {
-    /// The moment whose knowledge to show: a time, a date (its end, in UTC) or a cursor; now when absent.
+    /// Show the knowledge of this time: a time, a date (end of day, UTC) or a cursor; default now.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])|([!-?A-~]{1,128}@)?[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.][0-9]{3}Z#[0-9]{1,18})$", example = "2025-01-15")]
     pub as_of: Option<AsOf>,

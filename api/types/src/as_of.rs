@@ -1,4 +1,4 @@
-//! A moment of the past, named by a time or by what was accepted then.
+//! An as-of time: a point in the past, given as a time or as a cursor.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,22 +11,22 @@ use utoipa::{PartialSchema, ToSchema};
 use crate::text::{Cursor, TextError};
 use crate::time::Timestamp;
 
-/// Longest name of a site before the `@`, in bytes: an identity has 71.
+/// Longest site name before the `@`, in bytes: an identity has 71.
 const SITE_MAX_BYTES: usize = 128;
-/// What is after a date for its last moment, in UTC.
+/// The end of a date's last millisecond, in UTC.
 const END_OF_DAY: &str = "T23:59:59.999Z";
-const EXPECTED: &str = "a time as in 2025-01-15T10:30:00.000Z, a date as in 2025-01-15, or a cursor as in 2025-01-15T10:30:00.000Z#0042, after SITE@ where that is not clear";
+const EXPECTED: &str = "a time as in 2025-01-15T10:30:00.000Z, a date as in 2025-01-15, or a cursor as in 2025-01-15T10:30:00.000Z#0042, with SITE@ before it if several sites have it";
 
-/// Which moment's knowledge is asked for.
+/// The point in the past whose knowledge is requested.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AsOf {
-    /// What the site knew at a time. A date alone is its last moment, in UTC.
+    /// The site's knowledge at a time. A date stands for its last millisecond, in UTC.
     Time(Timestamp),
-    /// What it knew when it had accepted a log up to a cursor.
+    /// The site's knowledge when it had accepted a log up to a cursor.
     Cursor {
-        /// The log's author, by name or identity, where it was given.
+        /// The log's author, by name or identity, if given.
         site: Option<String>,
-        /// The place in the log.
+        /// The position in the log.
         cursor: Cursor,
     },
 }
@@ -101,7 +101,7 @@ impl PartialSchema for AsOf {
             .pattern(Some(
                 "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])|([!-?A-~]{1,128}@)?[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.][0-9]{3}Z#[0-9]{1,18})$",
             ))
-            .description(Some(format!("A moment: {EXPECTED}.")))
+            .description(Some(format!("A point in the past: {EXPECTED}.")))
             .into()
     }
 }
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_dates_and_cursors_are_told_apart() {
+    fn times_dates_and_cursors_are_distinguished() {
         let shown = |text: &str| text.parse::<AsOf>().map(|as_of| as_of.to_string()).ok();
         assert_eq!(shown("2025-01-15").as_deref(), Some("2025-01-15T23:59:59.999Z"));
         assert_eq!(
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused_and_said() {
+    fn malformed_as_of_is_refused_with_its_text() {
         let long = format!("{}@2025-01-15T10:30:00.000Z#1", "x".repeat(200));
         for text in [
             "",

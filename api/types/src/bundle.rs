@@ -1,4 +1,4 @@
-//! Bundles: exporting, importing, and reading one without importing it.
+//! Bundles: export, import, and reading without import.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,18 +13,18 @@ use crate::raw_json::RawJson;
 use crate::status::Lane;
 use crate::text::{Cursor, SiteSlug, TextError};
 
-/// A cursor, with the name of the site whose log it is in where that is not the exporter's own.
+/// A cursor, with its site's name if it is not in the exporter's own log.
 ///
 /// In text and JSON: `CURSOR` or `SITE=CURSOR`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SiteCursor {
-    /// The author's name or identity; the exporting site itself when absent.
+    /// The author's name or identity; default: the exporting site.
     pub site: Option<String>,
-    /// Export what follows this.
+    /// The position after which the export starts.
     pub cursor: Cursor,
 }
 
-/// Longest name of a site before `=`, in bytes: an identity in text needs 71.
+/// Longest site name before `=`, in bytes: an identity in text needs 71.
 const SITE_REF_MAX_BYTES: usize = 80;
 
 impl FromStr for SiteCursor {
@@ -80,7 +80,7 @@ impl PartialSchema for SiteCursor {
         ObjectBuilder::new()
             .schema_type(SchemaType::Type(Type::String))
             .description(Some(
-                "`CURSOR`, in the log of the site that is asked, or `SITE=CURSOR`.",
+                "`CURSOR`, in the log of the exporting site, or `SITE=CURSOR`.",
             ))
             .examples([serde_json::json!("2025-01-15T10:30:00.000Z#0042")])
             .pattern(Some("^([a-z0-9][a-z0-9._:-]{0,79}=)?[0-9TZ:.+-]+Z#[0-9]+$"))
@@ -94,31 +94,33 @@ impl ToSchema for SiteCursor {}
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ExportRequest {
-    /// Per author what the reader already has, as `CURSOR` (this site's log) or `SITE=CURSOR`; all when empty.
+    /// What the reader already has, per author, as `CURSOR` (this site's log) or `SITE=CURSOR`. If empty, everything is
+    /// exported.
     pub cursors: Vec<SiteCursor>,
-    /// The allow-listed site that it is for: bounds its size, and starts where that site is known to be.
+    /// The allow-listed site that the bundle is for: limits the size, and sets the start to that site's known position.
     pub to_site: Option<SiteSlug>,
 }
 
-/// What an export holds, sent ahead of its bytes in `starling-bundle-*` headers.
+/// Summary of an export, sent before its bytes in `starling-bundle-*` headers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExportSummary {
     /// The bundle's name.
     pub bundle_hash: BundleHash,
-    /// Deltas in it.
+    /// Number of deltas.
     pub deltas: u64,
-    /// Claims in it.
+    /// Number of claims.
     pub claims: u64,
-    /// Record bodies in it.
+    /// Number of record bodies.
     pub bodies: u64,
-    /// Its size, where it is known ahead.
+    /// Size in bytes, if known in advance.
     pub size_bytes: Option<u64>,
-    /// What could not be done beside it, such as noting the export on a full disk. The bundle is whole.
+    /// Warnings about side effects that failed, such as recording the export on a full disk. The bundle itself is
+    /// complete.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }
 
-/// What settles it where two authors say different things of one record.
+/// The rule for a record about which two authors disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConflictStrategy {
@@ -127,16 +129,16 @@ pub enum ConflictStrategy {
     PreferRemote,
     /// This site's value is shown.
     PreferLocal,
-    /// The value that was stated last is shown.
+    /// The most recently stated value is shown.
     PreferNewest,
-    /// The value of the site that the configuration believes most is shown.
+    /// The value of the site that comes first in the configured order is shown.
     PreferSiteOrder,
-    /// The field stays open, and acceptance is held, until an operator decides.
+    /// The field has no value, and acceptance is held, until an operator decides.
     Fail,
 }
 
 impl ConflictStrategy {
-    /// The strategy's name.
+    /// Returns the strategy's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::PreferRemote => "prefer_remote",
@@ -147,7 +149,7 @@ impl ConflictStrategy {
         }
     }
 
-    /// Every strategy.
+    /// All strategies.
     pub const ALL: [Self; 5] = [
         Self::PreferRemote,
         Self::PreferLocal,
@@ -177,70 +179,71 @@ impl FromStr for ConflictStrategy {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct ImportParams {
-    /// Import into a copy: the report is that of the import, and nothing changes.
+    /// Import into a copy: the report is that of the import, but nothing changes.
     pub dry_run: bool,
-    /// Skip the seal's signature; only where the configuration trusts the exporter so far. Deltas are always verified.
+    /// Skip the check of the seal's signature, if the configuration allows it for the exporter. Deltas are always
+    /// verified.
     pub skip_signature: bool,
-    /// `fail` refuses a bundle that says other than another author says of the same record here. Any other is
-    /// checked against `view.conflict_strategy`, which alone settles what the view shows: a report says so where
-    /// they differ. As configured when absent.
+    /// `fail` rejects a bundle that conflicts with another author's statement about the same record. Any other value is
+    /// compared with `view.conflict_strategy`, which alone decides what the view shows; the report says if they differ.
+    /// Default: as configured.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]
     pub on_conflict: Option<ConflictStrategy>,
-    /// Import although nothing in it is new. Never lowers a position.
+    /// Import even if the bundle has nothing new. Never lowers a position.
     pub force: bool,
 }
 
-/// What an import did to the view.
+/// The changes of an import in the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct ImportCounts {
-    /// Canonical advisories that are new.
+    /// Number of new canonical advisories.
     pub canonical_created: u64,
-    /// Canonical advisories that changed.
+    /// Number of changed canonical advisories.
     pub canonical_updated: u64,
-    /// Canonical advisories that the import mentions and that stayed as they were.
+    /// Number of canonical advisories that the import mentions without changing them.
     pub canonical_skipped: u64,
-    /// Edges that are new.
+    /// Number of new edges.
     pub edges_added: u64,
-    /// Absences, withdrawals and deletions that took effect.
+    /// Number of absences, withdrawals and deletions that took effect.
     pub deletions_processed: u64,
 }
 
-/// A field of an advisory on which what is imported and what is known here differ, and what came of it.
+/// A field of an advisory whose imported and known values differ, and the result.
 ///
-/// Authors may differ on one record, and records of several sources on one advisory.
+/// The values can come from several authors of one record, or from records of several sources.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Conflict {
     /// The canonical advisory.
     pub merge_hash: crate::hash::MergeHash,
-    /// The field, such as `severity`; `state` where one says that the source dropped the record.
+    /// The field, such as `severity`; `state` if one side says that the source dropped the record.
     pub field: String,
-    /// What is said here, before the import; null where nothing is.
+    /// The value here before the import; null if there was none.
     pub local_value: RawJson,
-    /// The imported value; null where it has none.
+    /// The imported value; null if there is none.
     pub remote_value: RawJson,
-    /// Which of them the view shows, and by what rule: `remote`, `local`, `other` or `unresolved`, then the
-    /// conflict strategy, or `source order` where the records are of different sources.
+    /// The value shown in the view, and the rule: `remote`, `local`, `other` or `unresolved`, then the conflict
+    /// strategy, or `source order` if the records are from different sources.
     #[schema(example = "remote: prefer_newest")]
     pub resolution: String,
 }
 
-/// What came of one log of a bundle.
+/// The import result of one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum LogOutcome {
-    /// All of its range is held now, and accepted.
+    /// The whole range is now held and accepted.
     Taken,
-    /// It was here already.
+    /// The range was already here.
     Here,
-    /// All of its range is held now, and something keeps it from being accepted.
+    /// The whole range is now held, but not accepted yet.
     Held,
-    /// None of its range was taken.
+    /// Nothing of the range was imported.
     Refused,
 }
 
 impl LogOutcome {
-    /// The outcome's name.
+    /// Returns the outcome's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Taken => "taken",
@@ -251,23 +254,23 @@ impl LogOutcome {
     }
 }
 
-/// One log of a bundle, and what came of it. A range is taken whole or not at all.
+/// One log of a bundle and its result. A range is imported completely or not at all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ImportLog {
     /// The author's identity.
     pub site: SiteId,
-    /// The author's name, where the allow-list or its certificate says it.
+    /// The author's name, from the allow-list or its certificate.
     pub site_id: Option<SiteSlug>,
     /// The log's lane.
     pub lane: Lane,
-    /// What came of it.
+    /// The result.
     pub outcome: LogOutcome,
-    /// Where the log is held now (after a dry run: would be); null where nothing of it is.
+    /// The position up to which the log is held now (after a dry run: would be held); null if nothing is held.
     pub cursor: Option<Cursor>,
-    /// Why it was refused, as a stable code.
+    /// The reason for the refusal, as a stable code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<crate::ErrorCode>,
-    /// Why it was held or refused.
+    /// The reason why it was held or refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What to do about it.
@@ -278,34 +281,34 @@ pub struct ImportLog {
 /// Answer of `POST /api/v1/federation/import`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ImportReport {
-    /// Whether every log in the bundle is taken or was here (in a dry run: would be).
+    /// True if every log was imported or already here (for a dry run: would be).
     pub success: bool,
     /// The bundle's name.
     pub bundle_hash: BundleHash,
-    /// Newest cursor of the exporter's own log, or of the only log in the bundle; null where it holds none.
+    /// Newest cursor of the exporter's own log, or of the only log in the bundle; null if there is none.
     pub imported_cursor: Option<Cursor>,
-    /// What changed in the view.
+    /// The changes in the view.
     pub counts: ImportCounts,
-    /// Fields on which the imported and the known differ; at most 1,000, and a warning says if there are more.
+    /// Fields with different imported and known values; at most 1,000. A warning says if there are more.
     pub conflicts: Vec<Conflict>,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub duration_ms: u64,
-    /// Per log in the bundle what was reached, where anything is held.
+    /// The position reached for each log in the bundle, if anything of it is held.
     #[serde(default)]
     pub cursors: Vec<SiteCursor>,
-    /// Whether this was a dry run.
+    /// True if this was a dry run.
     #[serde(default)]
     pub dry_run: bool,
-    /// What came of each log.
+    /// The result for each log.
     #[serde(default)]
     pub logs: Vec<ImportLog>,
-    /// Certificates that were new.
+    /// Number of new certificates.
     #[serde(default)]
     pub certificates: u64,
-    /// Heads that were newer than those known.
+    /// Number of heads that were newer than the known ones.
     #[serde(default)]
     pub heads: u64,
-    /// What was odd but not refused, such as logs that are held and not accepted.
+    /// Warnings that did not stop the import, such as logs that are held but not accepted.
     #[serde(default)]
     pub warnings: Vec<String>,
 }
@@ -315,7 +318,7 @@ pub struct ImportReport {
 pub struct BundleLog {
     /// The author's identity.
     pub site: SiteId,
-    /// The author's name, where its certificate or the allow-list says it.
+    /// The author's name, from its certificate or the allow-list.
     pub site_id: Option<SiteSlug>,
     /// The log's lane.
     pub lane: Lane,
@@ -325,63 +328,63 @@ pub struct BundleLog {
     pub first: u64,
     /// Cursor at the end of the range.
     pub cursor: Cursor,
-    /// Deltas in the range, where they were counted.
+    /// Number of deltas in the range, if they were counted.
     pub deltas: Option<u64>,
-    /// Claims in the range.
+    /// Number of claims in the range.
     pub claims: u64,
 }
 
-/// What a bundle says about itself; nothing of it is verified.
+/// A bundle's own information, not verified.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BundleInfo {
-    /// The bundle's name, computed from its manifest.
+    /// The bundle's hash, computed from its manifest.
     pub bundle_hash: BundleHash,
     /// Version of the bundle format.
     pub format_version: u32,
-    /// Identity of the site that sealed it.
+    /// Identity of the site that sealed the bundle.
     pub exporter: SiteId,
     /// That site's name.
     pub exporter_site_id: Option<SiteSlug>,
-    /// Size of the whole file, in bytes.
+    /// Size of the complete file, in bytes.
     pub size_bytes: u64,
-    /// Frames in it.
+    /// Number of frames.
     pub frames: u64,
-    /// Certificates in it.
+    /// Number of certificates.
     pub certificates: u64,
-    /// Record bodies in it.
+    /// Number of record bodies.
     pub bodies: u64,
-    /// Size of the bodies once decompressed, in bytes.
+    /// Size of the decompressed bodies, in bytes.
     pub bodies_bytes: u64,
-    /// The logs in it.
+    /// The logs in the bundle.
     pub logs: Vec<BundleLog>,
-    /// Set and part, as `SET part 2 of 5`, where the export was split.
+    /// Set and part, as `SET part 2 of 5`, if the export was split.
     #[serde(default)]
     pub part: Option<String>,
 }
 
-/// One thing that was checked.
+/// One check and its result.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BundleCheck {
-    /// What was checked, such as `seal_signature`.
+    /// The check's name, such as `seal_signature`.
     pub name: String,
-    /// Whether it holds.
+    /// True if the check passed.
     pub ok: bool,
-    /// What was found.
+    /// The finding.
     pub found: String,
 }
 
-/// Answer of `POST /api/v1/federation/bundles/validate`: every check, also after the first that fails.
+/// The answer of `POST /api/v1/federation/bundles/validate`: all checks, even after a failed one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BundleValidation {
-    /// Whether every check holds.
+    /// True if every check passed.
     pub valid: bool,
-    /// The bundle's name, where its manifest could be read.
+    /// The bundle's hash, if its manifest is readable.
     pub bundle_hash: Option<BundleHash>,
-    /// What it says about itself, where that could be read.
+    /// The bundle's own information, if it is readable.
     pub info: Option<BundleInfo>,
     /// The checks, in order.
     pub checks: Vec<BundleCheck>,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub duration_ms: u64,
 }
 
@@ -390,7 +393,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn site_cursors_round_trip_and_refuse_a_path_for_a_site() {
+    fn site_cursors_round_trip_and_refuse_paths() {
         for text in [
             "2025-01-15T10:30:00.000Z#0042".to_owned(),
             "site-a=2025-01-15T10:30:00.000Z#0042".to_owned(),
@@ -407,7 +410,7 @@ mod tests {
     }
 
     #[test]
-    fn an_import_report_has_the_promised_shape() {
+    fn import_report_has_the_documented_fields() {
         let text = format!(
             r#"{{"success":true,"bundle_hash":"{}","imported_cursor":"2025-01-15T10:30:00.000Z#0042","counts":{{"canonical_created":100,"canonical_updated":25,"canonical_skipped":10,"edges_added":200,"deletions_processed":5}},"conflicts":[{{"merge_hash":"{}","field":"severity","local_value":"7.5","remote_value":{{"score":9}},"resolution":"prefer_remote"}}],"duration_ms":1234}}"#,
             BundleHash::from_bytes([1; 32]),

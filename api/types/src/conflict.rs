@@ -1,4 +1,4 @@
-//! Records about which authors disagree, and what operators decided.
+//! Records about which authors disagree, and operators' decisions.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -10,19 +10,19 @@ use crate::time::Timestamp;
 /// Answer of `GET /api/v1/conflicts`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictList {
-    /// The records that wait for a decision, and those that were decided, sorted by source and id.
+    /// The records that wait for a decision, and the decided ones, sorted by source and id.
     pub conflicts: Vec<RecordConflict>,
 }
 
-/// Whether a disagreement is settled.
+/// The state of a conflict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConflictState {
-    /// It waits for a decision: all that is said counts, and what is worse comes first.
+    /// The record waits for a decision: all statements apply, worst first.
     Open,
-    /// A decision holds.
+    /// A decision applies.
     Decided,
-    /// The conflict strategy settles it, or its authors agree by now.
+    /// The conflict strategy decides, or the authors agree now.
     Settled,
 }
 
@@ -37,7 +37,7 @@ impl ConflictState {
     }
 }
 
-/// One record and what its authors say of it.
+/// One record and its authors' statements.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RecordConflict {
     /// The record's source.
@@ -45,26 +45,26 @@ pub struct RecordConflict {
     /// Its id in the source.
     #[schema(min_length = 1, max_length = 256)]
     pub record: String,
-    /// Whether it is settled.
+    /// The state of the conflict.
     pub state: ConflictState,
-    /// What each author says.
+    /// Each author's statement.
     pub claims: Vec<ConflictClaim>,
-    /// The last decision about it, if there was one that was not taken back.
+    /// The latest decision, unless it was withdrawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<ConflictDecision>,
 }
 
-/// What one author says of a record.
+/// One author's statement about a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictClaim {
     /// The author.
     pub site: SiteId,
-    /// Its name here, if it is listed.
+    /// The author's name here, if it is listed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site_id: Option<SiteSlug>,
-    /// The content; none if it says that the source dropped the record.
+    /// The content's hash; null if the author says that the source dropped the record.
     pub content: Option<ContentHash>,
-    /// When it said so, by its clock.
+    /// Time of the statement, by the author's clock.
     pub claimed_at: Timestamp,
     /// The content's summary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,16 +74,16 @@ pub struct ConflictClaim {
     pub withdrawn: bool,
 }
 
-/// What an operator decided about a record.
+/// An operator's decision about a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConflictDecision {
-    /// The content that counts while an author states it.
+    /// The content that applies while an author states it.
     pub content: ContentHash,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Who decided.
+    /// The person who decided.
     pub by: String,
-    /// When.
+    /// The time of the decision.
     pub decided_at: Timestamp,
 }
 
@@ -108,18 +108,18 @@ pub struct ConflictResolve {
     /// Its id in the source.
     #[schema(min_length = 1, max_length = 256)]
     pub record: String,
-    /// What this site says counts: a listed site's name, or its identity.
+    /// Use this site's statement: a listed site's name, or its identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
-    /// This content counts.
+    /// Use this content.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<ContentHash>,
-    /// The decision of before is taken back.
+    /// Withdraw the earlier decision.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reopen: bool,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Who decides; the site's name when absent.
+    /// The person who decides; default: the site's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Checking the store, and rebuilding what is derived.
+//! Checks of the store, and rebuilding derived data.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -8,10 +8,11 @@ use utoipa::{IntoParams, ToSchema};
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct DoctorRequest {
-    /// Derive everything again from the site's log. Includes `repair`.
+    /// Rebuild all derived data from the site's log. Includes `repair`.
     pub rebuild: bool,
-    /// Drop damaged record bodies and rewrite damaged packs: peers or bundles bring the bodies again. A running
-    /// daemon only names damage of the log; stop it and run `starling doctor --repair` to open the site past that.
+    /// Drop damaged record bodies and rewrite damaged packs; peers or bundles bring the bodies back. A running daemon
+    /// only reports damage of the log: to open the site without the damaged part, stop it and run `starling doctor
+    /// --repair`.
     #[serde(default)]
     pub repair: bool,
 }
@@ -21,23 +22,23 @@ pub struct DoctorRequest {
 pub struct DoctorCheck {
     /// The invariant's name.
     pub name: String,
-    /// Whether it holds (after a repair, where there was one).
+    /// True if it holds (after a repair, if there was one).
     pub ok: bool,
-    /// What was found, such as `90,123 examined`, and what to do about it where the call itself cannot.
+    /// The finding, such as `90,123 examined`, and what to do about it if the call itself cannot fix it.
     pub found: String,
-    /// What is damaged, by name; the first 1,000.
+    /// Names of the damaged entries; the first 1,000.
     pub damaged: Vec<String>,
-    /// How many damaged entries were repaired.
+    /// Number of repaired entries.
     pub repaired: u64,
 }
 
 /// Answer of `POST /api/v1/doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DoctorReport {
-    /// Whether every check holds.
+    /// True if every check holds.
     pub ok: bool,
     /// The checks, in order.
     pub checks: Vec<DoctorCheck>,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub duration_ms: u64,
 }

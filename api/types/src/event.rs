@@ -1,4 +1,4 @@
-//! The event stream: what became of canonical advisories and mutes, as it happens.
+//! The event stream: changes of canonical advisories and mutes, when they happen.
 
 use std::fmt;
 use std::str::FromStr;
@@ -13,20 +13,20 @@ use crate::status::Lane;
 use crate::text::{SiteSlug, TextError};
 use crate::time::Timestamp;
 
-/// An event's place in this site's stream: `NUMBER-GENERATION`.
+/// An event's position in this site's stream: `NUMBER-GENERATION`.
 ///
-/// Numbers count up from 1. The generation, 16 hex digits, says which stream they count in: a store that is rebuilt
-/// begins another one. Earlier versions wrote the number alone, which is read as a place in no stream of today.
+/// Numbers count up from 1. The generation, 16 hex digits, identifies the stream: a rebuilt store starts another one.
+/// An id of an earlier version is the number alone, and belongs to no current stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct EventId {
     /// The event's number.
     pub number: u64,
-    /// The stream that it counts in; `None` for an id of an earlier version.
+    /// The stream of the number; `None` for an id of an earlier version.
     pub generation: Option<[u8; 8]>,
 }
 
 impl EventId {
-    /// Names an event of a stream.
+    /// Creates the id of an event in a stream.
     pub const fn new(number: u64, generation: [u8; 8]) -> Self {
         Self {
             number,
@@ -71,7 +71,7 @@ impl FromStr for EventId {
     }
 }
 
-/// Reads a generation as it is written: 16 hex digits in lower case.
+/// Parses a generation: 16 lower-case hex digits.
 fn generation_of(text: &str) -> Option<[u8; 8]> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     (text.len() == 16 && text.bytes().all(is_hex))
@@ -98,7 +98,7 @@ impl PartialSchema for EventId {
         ObjectBuilder::new()
             .schema_type(SchemaType::Type(Type::String))
             .description(Some(
-                "An event's place in this site's stream: its number, which counts up from 1, and the generation of the \
+                "An event's position in this site's stream: its number, which counts up from 1, and the generation of the \
                  stream. A store that is rebuilt begins another generation.",
             ))
             .pattern(Some("^[0-9]+(-[0-9a-f]{16})?$"))
@@ -109,45 +109,45 @@ impl PartialSchema for EventId {
 
 impl ToSchema for EventId {}
 
-/// What happened to a canonical advisory.
+/// A change of a canonical advisory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum EventAction {
-    /// It is new.
+    /// The advisory is new.
     Created,
-    /// A value, edge or state of it changed.
+    /// A value, edge or state changed.
     Updated,
-    /// Its identity changed: the old name now leads to this one.
+    /// Its identity changed: the old name now redirects to this one.
     Redirected,
-    /// Every record behind it is withdrawn.
+    /// All its records are withdrawn.
     Withdrawn,
-    /// It no longer stands: absent or deleted.
+    /// It is no longer in force: absent or deleted.
     Removed,
 }
 
 /// The event `canonical-imported`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CanonicalImported {
-    /// The canonical advisory's id in text: its merge hash.
+    /// The canonical advisory's merge hash, as text.
     pub canonical_id: MergeHash,
-    /// Its CVE, where it has one.
+    /// Its CVE, if it has one.
     pub cve: Option<String>,
-    /// The package URL that it affects, with a version where the record names exactly one.
+    /// The affected package URL, with a version if the record names exactly one.
     #[schema(example = "pkg:npm/express@4.0.0")]
     pub affects_key: String,
     /// Its merge hash.
     pub merge_hash: MergeHash,
-    /// What happened.
+    /// The change.
     pub action: EventAction,
-    /// The bundle that brought it; null when it came by network or feed.
+    /// The bundle that brought it; null if it came by network or feed.
     pub bundle_hash: Option<BundleHash>,
     /// The site whose claim brought it.
     pub site_id: SiteSlug,
-    /// When it was committed here.
+    /// The time of the commit at this site.
     pub imported_at: Timestamp,
-    /// The name that now leads to `merge_hash`, for `Redirected`.
+    /// The name to which `merge_hash` now redirects, for `Redirected`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirected_from: Option<MergeHash>,
-    /// All names that stand for `redirected_from` now, `merge_hash` the first of them, for `Redirected`.
+    /// All names that replace `redirected_from` now, starting with `merge_hash`, for `Redirected`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub redirected_to: Vec<MergeHash>,
 }
@@ -157,12 +157,12 @@ impl CanonicalImported {
     pub const EVENT_NAME: &'static str = "canonical-imported";
 }
 
-/// What happened to a mute.
+/// A change of a mute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum MuteAction {
-    /// It counts from now on.
+    /// The mute applies from now on.
     Added,
-    /// It no longer counts: it was removed, or its author left the allow-list.
+    /// The mute no longer applies: it was removed, or its author left the allow-list.
     Ended,
 }
 
@@ -171,15 +171,15 @@ pub enum MuteAction {
 pub struct MuteChanged {
     /// The mute.
     pub mute_id: String,
-    /// What it mutes, as it names it.
+    /// The muted vulnerability, as named in the mute.
     pub vulnerability: String,
-    /// What happened.
+    /// The change.
     pub mute_action: MuteAction,
-    /// The bundle that brought it; null when it came by network or was made here.
+    /// The bundle that brought it; null if it came by network or was added here.
     pub bundle_hash: Option<BundleHash>,
     /// The site whose claim brought it.
     pub site_id: SiteSlug,
-    /// When it was committed here.
+    /// The time of the commit at this site.
     pub imported_at: Timestamp,
 }
 
@@ -188,7 +188,7 @@ impl MuteChanged {
     pub const EVENT_NAME: &'static str = "mute-changed";
 }
 
-/// The event `author-frozen`: nothing further of an author's log is taken.
+/// The event `author-frozen`: nothing more of an author's log is accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AuthorFrozen {
     /// The author.
@@ -197,9 +197,9 @@ pub struct AuthorFrozen {
     pub site: SiteId,
     /// The log.
     pub lane: Lane,
-    /// What the author did.
+    /// The author's violation.
     pub reason: String,
-    /// When it was found here.
+    /// The time when it was found here.
     pub frozen_at: Timestamp,
 }
 
@@ -208,7 +208,7 @@ impl AuthorFrozen {
     pub const EVENT_NAME: &'static str = "author-frozen";
 }
 
-/// The event `sites-differ`: a peer holds something else of a log than this site, up to the same claim.
+/// The event `sites-differ`: up to the same claim, a peer's copy of a log differs from this site's copy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SitesDiffer {
     /// The log's author.
@@ -217,9 +217,9 @@ pub struct SitesDiffer {
     pub site: SiteId,
     /// The log.
     pub lane: Lane,
-    /// Who the peer is, and how it differs.
+    /// The peer, and the difference.
     pub difference: String,
-    /// When it was found here.
+    /// The time when it was found here.
     pub found_at: Timestamp,
 }
 
@@ -228,27 +228,27 @@ impl SitesDiffer {
     pub const EVENT_NAME: &'static str = "sites-differ";
 }
 
-/// What became of a home that was put back.
+/// The state of a restored home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 pub enum RestoreAction {
-    /// The site signs nothing before it heard its peers.
+    /// The site does not sign until it has heard from its peers.
     HeldBack,
-    /// It goes on, under a new epoch.
+    /// The site continues with a new epoch.
     WentOn,
-    /// Another copy of the home goes on instead.
+    /// Another copy of the home continues instead.
     Superseded,
 }
 
-/// The event `site-restored`: this site's home was put back from a backup, or copied.
+/// The event `site-restored`: this site's home was restored from a backup, or copied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SiteRestored {
     /// The site.
     pub site_id: SiteSlug,
-    /// What became of it.
+    /// The state.
     pub restore_action: RestoreAction,
-    /// What showed it.
+    /// How it was detected.
     pub reason: String,
-    /// When it was found here.
+    /// The time when it was found here.
     pub found_at: Timestamp,
 }
 
@@ -257,7 +257,7 @@ impl SiteRestored {
     pub const EVENT_NAME: &'static str = "site-restored";
 }
 
-/// Any event; they are told apart by their names in the stream, and by their fields.
+/// Any event. The name in the stream, and the fields, identify its kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 pub enum SiteEvent {
@@ -274,7 +274,7 @@ pub enum SiteEvent {
 }
 
 impl SiteEvent {
-    /// The event's name in the stream.
+    /// Returns the event's name in the stream.
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Canonical(_) => CanonicalImported::EVENT_NAME,
@@ -286,10 +286,10 @@ impl SiteEvent {
     }
 }
 
-/// An event with its place in the stream.
+/// An event with its position in the stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventRecord {
-    /// Its place.
+    /// Its position.
     pub id: EventId,
     /// The event.
     pub event: SiteEvent,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How a command ended; the numbers are stable.
+/// The exit status of a command; the numbers are stable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ExitStatus {
@@ -10,28 +10,28 @@ pub enum ExitStatus {
     Pass = 0,
     /// A scan failed by policy.
     FailedByPolicy = 1,
-    /// The command line, the configuration or the site's folder is not usable.
+    /// The command line, the configuration or the site's folder has an error.
     Usage = 2,
-    /// The input was read and refused; nothing of it was kept.
+    /// The input was rejected; nothing of it was kept.
     InputRefused = 3,
-    /// Knowledge is missing or stale: an unknown advisory, an empty store, a body that is not held.
+    /// Knowledge is missing or stale: an unknown advisory, an empty store, a missing body.
     KnowledgeMissing = 4,
-    /// A scan covered less of the SBOM than policy demands.
+    /// A scan checked fewer packages than the policy requires.
     CoverageTooLow = 5,
     /// The site is not reachable, busy, or locked by another process.
     NotReachable = 6,
-    /// Part of the input was taken; the answer says which part was held or refused, and why.
+    /// Part of the input was imported; the answer lists the rest with reasons.
     TakenInPart = 7,
-    /// A fault of Starling itself.
+    /// An internal error of Starling.
     Internal = 10,
-    /// The store is damaged; `starling doctor` names where.
+    /// The store is damaged; `starling doctor` lists the damage.
     StoreDamaged = 11,
-    /// There is no space left on the disk.
+    /// No space is left on the disk.
     DiskFull = 12,
 }
 
 impl ExitStatus {
-    /// Every status, in order of its code.
+    /// All statuses, in order of their codes.
     pub const ALL: [Self; 11] = [
         Self::Pass,
         Self::FailedByPolicy,
@@ -46,12 +46,12 @@ impl ExitStatus {
         Self::DiskFull,
     ];
 
-    /// The process exit code.
+    /// Returns the process exit code.
     pub const fn code(self) -> u8 {
         self as u8
     }
 
-    /// What the code means, as printed in help texts.
+    /// Returns the code's meaning, as printed in help texts.
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -61,14 +61,14 @@ impl ExitStatus {
             Self::KnowledgeMissing => "knowledge missing or stale",
             Self::CoverageTooLow => "coverage too low",
             Self::NotReachable => "not reachable or locked",
-            Self::TakenInPart => "taken in part",
+            Self::TakenInPart => "partly imported",
             Self::Internal => "internal error",
             Self::StoreDamaged => "store damaged",
             Self::DiskFull => "disk full",
         }
     }
 
-    /// The status with this code, if there is one.
+    /// Returns the status with this code, if there is one.
     pub fn from_code(code: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|status| status.code() == code)
     }

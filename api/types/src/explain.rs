@@ -1,4 +1,4 @@
-//! Why a package is, or is not, affected by a vulnerability.
+//! Explains why a vulnerability does or does not affect a package.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -16,34 +16,34 @@ pub struct ExplainQuery {
     /// The vulnerability, by any of its ids.
     #[param(example = "CVE-2022-24999")]
     pub id: String,
-    /// The distribution that the package was found on, as in a `distro` qualifier; the URL's own wins.
+    /// The distribution on which the package was found, as in a `distro` qualifier; used if the URL does not name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(example = "debian-12")]
     pub distro: Option<String>,
-    /// The moment whose knowledge to explain by: a time, a date (its end, in UTC) or a cursor; now when absent.
+    /// Explain with the knowledge of this time: a time, a date (end of day, UTC) or a cursor; default now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])|([!-?A-~]{1,128}@)?[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.][0-9]{3}Z#[0-9]{1,18})$", example = "2025-01-15")]
     pub as_of: Option<AsOf>,
 }
 
-/// The answer in a word.
+/// The conclusion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Conclusion {
-    /// A rule says so.
+    /// A rule says that the package is affected.
     Affected,
-    /// Every rule could be evaluated, and none says so.
+    /// All rules were evaluated, and none says so.
     NotAffected,
-    /// All advisories that would say so are withdrawn.
+    /// All advisories that say so are withdrawn.
     Withdrawn,
-    /// No advisory about this package carries the id.
+    /// No advisory about this package has the id.
     NotAbout,
-    /// A rule could not be evaluated, or the package or its version is not known.
+    /// A rule could not be evaluated, or the package or its version is unknown.
     CannotSay,
 }
 
 impl Conclusion {
-    /// The word for it.
+    /// Returns the conclusion's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Affected => "affected",
@@ -55,85 +55,85 @@ impl Conclusion {
     }
 }
 
-/// Answer of `GET /api/v1/explain`: what a scan would decide, and every rule behind it.
+/// The answer of `GET /api/v1/explain`: the result of a scan, and every rule behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
-    /// The package URL that was asked about, in canonical form.
+    /// The requested package URL, in canonical form.
     pub purl: String,
-    /// The id that was asked about.
+    /// The requested id.
     pub id: String,
-    /// The answer.
+    /// The conclusion.
     pub conclusion: Conclusion,
-    /// The answer's reason in one sentence.
+    /// The reason in one sentence.
     pub reason: String,
     /// The OSV ecosystem that was looked up, with its suffix.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecosystem: Option<String>,
-    /// The name that was looked up: normalised, and for distributions the source package's.
+    /// The name that was looked up: normalised, and for distributions the name of the source package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// The version that was compared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The order that versions were compared in.
+    /// The version order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comparator: Option<String>,
-    /// The advisories about the package that carry the id.
+    /// The advisories about the package that have the id.
     pub advisories: Vec<ExplainedAdvisory>,
-    /// How many advisories about the package do not carry it.
+    /// Number of advisories about the package without the id.
     pub other_advisories: u64,
 }
 
-/// What one advisory says.
+/// The statement of one advisory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainedAdvisory {
-    /// Its merge hash; none for a record outside of a site's view.
+    /// Its merge hash; null for a record outside of a site's view.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merge_hash: Option<String>,
     /// Its vulnerability's identity.
     pub vulnerability: String,
-    /// When it was withdrawn, if it was.
+    /// Time of its withdrawal, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<String>,
-    /// What each record says of the package; empty if all that feeds the advisory says the same.
+    /// Each record's statement about the package; empty if all records agree.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<ExplainedStatement>,
-    /// True if statements that count contradict each other.
+    /// True if applicable statements contradict each other.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub disputed: bool,
-    /// Its rules about the package, in its order.
+    /// Its rules about the package, in its own order.
     pub rules: Vec<ExplainedRule>,
     /// Versions that fix it, lowest first.
     pub fixed: Vec<String>,
 }
 
-/// What one record says of the package.
+/// One record's statement about the package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainedStatement {
     /// The record's source.
     pub source: String,
     /// The record's id in the source.
     pub record: String,
-    /// What it says: `affected`, `not_affected` or `undecided`.
+    /// The statement: `affected`, `not_affected` or `undecided`.
     pub says: String,
-    /// Why it is only shown: `outranked`, `mirrored` or `not_preferred`; none if it counts.
+    /// Why it does not apply: `outranked`, `mirrored` or `not_preferred`; null if it applies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_counted: Option<String>,
 }
 
-/// What one rule says.
+/// The statement of one rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainedRule {
     /// Index of the `affected` entry among those about the package.
     pub entry: u64,
-    /// The record that has the rule, as `source record`; none if all that feeds the advisory says the same.
+    /// The record with the rule, as `source record`; null if all records agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said_by: Option<String>,
     /// The rule: the list of versions, or a range and the bounds around the version.
     pub rule: String,
-    /// Whether it says "affected".
+    /// True if it says "affected".
     pub affected: bool,
-    /// Why not; none where it says "affected".
+    /// The reason; null if it says "affected".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! Importing a feed by hand, and the account of every file in it.
+//! Imports of feeds, with a report on every file.
 
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -10,39 +10,39 @@ use crate::text::{Cursor, SourceName};
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct FeedImportOptions {
-    /// The input is the whole source: records that are missing from it become absent.
+    /// The input is the complete source: missing records become absent.
     pub complete: bool,
-    /// Refuse the whole input when one file of it is rejected.
+    /// Reject the whole input if one file is rejected.
     pub strict: bool,
-    /// Let a complete import be truncated or empty.
+    /// Allow a complete import to be truncated or empty.
     pub allow_empty: bool,
     /// Accept an input that removes much of what the source stated before.
     pub approve: bool,
-    /// The kind of the documents, such as `osv`, `nvd` or `csaf`; without it, each document's shape tells.
+    /// The kind of the documents, such as `osv`, `nvd` or `csaf`; default: detected from each document.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
 }
 
-/// What became of one input file.
+/// The result of one input file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedOutcome {
     /// A new or changed record.
     Stored,
-    /// The record was there already, byte for byte.
+    /// The record was already there, byte for byte.
     Unchanged,
-    /// Another file of the input holds the same id.
+    /// Another file of the input has the same id.
     Duplicate,
-    /// Holds no record.
+    /// The file has no record.
     Ignored,
-    /// Looks like a record and cannot be one; an earlier record of it stays.
+    /// The file looks like a record but is not valid; an earlier version of the record stays.
     Rejected,
-    /// Was in the source before and is not in this complete input.
+    /// The record was in the source before and is missing in this complete input.
     Absent,
 }
 
 impl FeedOutcome {
-    /// The outcome's name.
+    /// Returns the outcome's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stored => "stored",
@@ -55,70 +55,68 @@ impl FeedOutcome {
     }
 }
 
-/// One file of the input that needs a word.
+/// One file of the input that is reported.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FeedFile {
     /// The file's name inside the input.
     pub name: String,
-    /// What became of it.
+    /// The result.
     pub outcome: FeedOutcome,
-    /// Why.
+    /// The reason.
     pub reason: String,
 }
 
-/// Records of an import that no scan can ever come across, for one reason.
+/// Records of an import that no scan can match, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OutOfReach {
-    /// Why.
-    #[schema(
-        example = "names commits of a repository and no package: which commits come after them needs the repository"
-    )]
+    /// The reason.
+    #[schema(example = "lists commits but no package: the order of commits needs the repository")]
     pub reason: String,
-    /// How many.
+    /// Number of records.
     pub records: u64,
-    /// The first of them.
+    /// Some of the records.
     pub example: String,
 }
 
-/// Answer of `POST /api/v1/feeds/{source}/import`: the six counts account for every input file.
+/// The answer of `POST /api/v1/feeds/{source}/import`. The six counts cover every input file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FeedImportReport {
     /// The source.
     pub source: SourceName,
-    /// Whether the input was taken as the whole source.
+    /// True if the input was imported as the complete source.
     pub complete: bool,
-    /// New or changed records.
+    /// Number of new or changed records.
     pub stored: u64,
-    /// Records that were there already.
+    /// Number of unchanged records.
     pub unchanged: u64,
-    /// Files that repeat an id of the input.
+    /// Number of files that repeat an id of the input.
     pub duplicate: u64,
-    /// Files that hold no record.
+    /// Number of files without a record.
     pub ignored: u64,
-    /// Files that were refused.
+    /// Number of rejected files.
     pub rejected: u64,
-    /// Records that the source dropped.
+    /// Number of records that the source dropped.
     pub absent: u64,
-    /// Every duplicate, ignored or rejected file by name; the first 10,000.
+    /// Every duplicate, ignored or rejected file; the first 10,000.
     pub files: Vec<FeedFile>,
-    /// Whether `files` was cut.
+    /// True if `files` is incomplete.
     #[serde(default)]
     pub files_truncated: bool,
-    /// Deltas that were signed.
+    /// Number of signed deltas.
     pub deltas: u64,
-    /// Newest cursor of this site's log afterwards; null while it is empty.
+    /// Newest cursor of this site's log after the import; null if the log is empty.
     pub cursor: Option<Cursor>,
-    /// Records of the input that no scan can ever come across, by reason; those that are withdrawn left out.
+    /// Records of the input that no scan can match, by reason; without withdrawn records.
     #[serde(default)]
     pub out_of_reach: Vec<OutOfReach>,
-    /// What was odd but kept, or could not be carried over, in words; the first 1,000.
+    /// Warnings about records that were kept, or about data that could not be converted; the first 1,000.
     pub warnings: Vec<String>,
-    /// How many warnings there were, those not named included.
+    /// Number of all warnings.
     #[serde(default)]
     pub warning_count: u64,
-    /// Canonical bytes of the records that were read.
+    /// Canonical size of the records that were read, in bytes.
     #[serde(default)]
     pub input_bytes: u64,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub duration_ms: u64,
 }

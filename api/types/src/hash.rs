@@ -1,4 +1,4 @@
-//! Hashes as text: `blake3:` and 64 lower-case hex digits, one type for each thing that is hashed.
+//! Hashes as text: `blake3:` and 64 lower-case hex digits, one type for each kind of hash.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,7 +17,7 @@ const HASH_BYTES: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reading `{found}` as a {what}: expected `blake3:` and 64 lower-case hex digits")]
 pub struct HashTextError {
-    /// What the text should have named.
+    /// The expected kind of hash.
     pub what: &'static str,
     /// The text, cut to 80 characters.
     pub found: String,
@@ -65,7 +65,7 @@ macro_rules! hash_type {
                 Self(bytes)
             }
 
-            /// The 32 bytes of the hash.
+            /// Returns the 32 bytes of the hash.
             pub const fn as_bytes(&self) -> &[u8; HASH_BYTES] {
                 &self.0
             }
@@ -135,12 +135,12 @@ hash_type!(
     "merge hash"
 );
 hash_type!(
-    /// The name of a bundle: the hash of its manifest, equal for any exporter of one range.
+    /// The name of a bundle: the hash of its manifest, equal for every exporter of the same range.
     BundleHash,
     "bundle hash"
 );
 hash_type!(
-    /// Hash of the accepted (or held) states of every log: equal roots are equal knowledge.
+    /// Hash of the accepted (or held) states of all logs: equal roots mean equal knowledge.
     KnowledgeRoot,
     "knowledge root"
 );
@@ -155,7 +155,7 @@ hash_type!(
     "content hash"
 );
 hash_type!(
-    /// Hash of a VEX document's bytes, as they were given.
+    /// Hash of a stored VEX document's bytes.
     VexHash,
     "VEX document's hash"
 );
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn upper_case_other_lengths_and_other_prefixes_are_refused() {
+    fn malformed_hashes_are_refused() {
         let good = SiteId::from_bytes([0xab; 32]).to_string();
         for bad in [
             good.to_uppercase(),

@@ -1,4 +1,4 @@
-//! What the commands on a site's folder answer. None of it goes over the API.
+//! Answers of the commands on a site's folder. They are not part of the API.
 
 use std::path::PathBuf;
 
@@ -8,18 +8,18 @@ use crate::hash::SiteId;
 use crate::text::{PublicKey, SiteSlug};
 use crate::time::Timestamp;
 
-/// What a key is for.
+/// The role of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyRole {
-    /// Signs epoch certificates only; can live offline.
+    /// Signs epoch certificates only; can be kept offline.
     Root,
     /// Signs deltas and heads, and is the peer key.
     Operating,
 }
 
 impl KeyRole {
-    /// The role's name.
+    /// Returns the role's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Root => "root",
@@ -28,22 +28,22 @@ impl KeyRole {
     }
 }
 
-/// One key of a site; never its secret.
+/// One key of a site, without its secret.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyInfo {
-    /// What it is for.
+    /// Its role.
     pub role: KeyRole,
     /// The public key.
     pub public_key: PublicKey,
     /// The epoch of an operating key.
     pub epoch: Option<u64>,
-    /// Whether the secret is in this folder.
+    /// True if the secret is in this folder.
     pub secret_present: bool,
-    /// Whether it is the key in use.
+    /// True if it is the key in use.
     pub current: bool,
-    /// File of the secret, where it is in this folder.
+    /// File of the secret, if it is in this folder.
     pub file: Option<PathBuf>,
-    /// When it was made, where that is known.
+    /// Time of creation, if known.
     pub created_at: Option<Timestamp>,
 }
 
@@ -54,14 +54,15 @@ pub struct KeyList {
     pub keys: Vec<KeyInfo>,
 }
 
-/// Answer of `starling keys show` and `keys export --public`: who the site is, and how others list it.
+/// The answer of `starling keys show` and `keys export --public`: the site's identity, and the text with which others
+/// list it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PublicIdentity {
     /// The site's name.
     pub site_id: SiteSlug,
     /// The site's identity.
     pub site: SiteId,
-    /// The epoch in force.
+    /// The current epoch.
     pub epoch: u64,
     /// Public half of the root key.
     pub root_key: PublicKey,
@@ -69,7 +70,7 @@ pub struct PublicIdentity {
     pub operating_key: PublicKey,
     /// The operating key as a libp2p peer id.
     pub peer_id: String,
-    /// The certificate chain as one line of text: what `starling sites add --key` takes.
+    /// The certificate chain as one line of text, for `starling sites add --key`.
     pub certificates: String,
 }
 
@@ -82,7 +83,7 @@ pub struct InitReport {
     pub config: PathBuf,
     /// The store's engine.
     pub engine: String,
-    /// Who the site is.
+    /// The site's identity.
     #[serde(flatten)]
     pub identity: PublicIdentity,
 }
@@ -94,12 +95,12 @@ pub struct ConvertReport {
     pub from: String,
     /// Engine now.
     pub to: String,
-    /// Frames of the log that the new engine was built from.
+    /// Number of log frames from which the new engine was built.
     pub entries: u64,
     /// Size on disk before, in bytes.
     pub size_before_bytes: u64,
     /// Size on disk now, in bytes.
     pub size_after_bytes: u64,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub duration_ms: u64,
 }

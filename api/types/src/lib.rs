@@ -1,8 +1,8 @@
-//! Bodies and error codes shared by server and client: plain data with its JSON shape, nothing else.
+//! Bodies and error codes shared by server and client: plain data with its JSON form.
 //!
-//! The shapes are a contract: fields may be added, never renamed, retyped or removed. Readers ignore
-//! response fields they do not know; request bodies refuse them, so that a misspelt option is heard of.
-//! What a cursor or a hash *means* belongs to `starling-protocol`; here only their text form is checked.
+//! The JSON form is a contract: fields may be added, but never renamed, retyped or removed. Readers ignore unknown
+//! response fields. Request bodies with unknown fields are refused, so that a misspelt option is noticed. The
+//! *meaning* of a cursor or a hash belongs to `starling-protocol`; this crate only checks their text form.
 
 mod advisory;
 mod as_of;

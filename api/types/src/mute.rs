@@ -1,4 +1,4 @@
-//! Mutes: findings that the sites have agreed to leave alone.
+//! Mutes: findings that the sites leave alone.
 
 use std::fmt;
 
@@ -14,28 +14,28 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MuteAdd {
-    /// An id or alias of the vulnerability; it need not be known yet.
+    /// An id or alias of the vulnerability; it may be unknown here.
     #[schema(example = "CVE-2021-44228")]
     pub vulnerability: String,
-    /// Only in this package: a package URL, or a pattern (`*`, `?`) over names and package URLs.
+    /// Only in this package: a package URL, or a pattern (`*`, `?`) for names and package URLs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "pkg:maven/org.apache.logging.log4j/log4j-core")]
     pub package: Option<String>,
     /// Only in ecosystems that match this pattern, with their suffix (`Debian:12`) or without.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecosystem: Option<String>,
-    /// Only in SBOMs that describe something that matches this pattern, or whose hash (`blake3:…`) does.
+    /// Only in SBOMs whose subject matches this pattern, or whose hash (`blake3:…`) does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sbom: Option<String>,
-    /// The last moment at which it counts. One of this and `forever` is needed.
+    /// Last time at which the mute applies. Either this or `forever` is required.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
-    /// Whether it counts without an end.
+    /// True if the mute never ends.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forever: bool,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Who mutes; the site's name when absent.
+    /// The person who mutes; default: the site's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -45,9 +45,9 @@ pub struct MuteAdd {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct MuteRemove {
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Who removes it; the site's name when absent.
+    /// The person who removes it; default: the site's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -57,28 +57,28 @@ pub struct MuteRemove {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct MuteListQuery {
-    /// Only mutes of this id or alias, to the letter.
+    /// Only mutes of exactly this id or alias.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vulnerability: Option<String>,
-    /// Removed mutes too.
+    /// Include removed mutes.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub removed: bool,
 }
 
-/// How a mute stands by itself.
+/// The state of a mute, without regard to this site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MuteState {
-    /// Nobody removed it and its end has not passed: it counts wherever its site may mute.
+    /// Not removed and not expired: it applies wherever its site may mute.
     Active,
-    /// Its end has passed.
+    /// It has expired.
     Expired,
-    /// Somebody removed it.
+    /// It was removed.
     Removed,
 }
 
 impl MuteState {
-    /// The state's name.
+    /// Returns the state's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Active => "active",
@@ -94,57 +94,57 @@ impl fmt::Display for MuteState {
     }
 }
 
-/// The signed claim that a change of the shared document came in: proof of who said it and when.
+/// The signed claim that contained a change of the shared document: proof of its author and time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangeProof {
     /// Identity of the author.
     pub site: SiteId,
-    /// The author's name here; null where it is not listed.
+    /// The author's name here; null if it is not listed.
     pub site_id: Option<SiteSlug>,
     /// The epoch whose key signed it.
     pub epoch: u32,
     /// The log.
     pub lane: Lane,
-    /// The claim's place in the log, with the time of its delta.
+    /// The claim's position in the log, with the time of its delta.
     pub cursor: Cursor,
     /// Hash of the signed delta's header.
     pub delta_hash: ContentHash,
-    /// Hash of the change: SHA-256, as Automerge names it.
+    /// Hash of the change: SHA-256, as in Automerge.
     #[schema(example = "0d5e5c0b6a3b…")]
     pub change_hash: String,
-    /// When the author claimed it, by its own clock.
+    /// Time of the claim, by the author's clock.
     pub claimed_at: Timestamp,
 }
 
 /// The removal of a mute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MuteRemoval {
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Who, by the author's word.
+    /// The person, as stated by the author.
     pub by: String,
-    /// When, by the author's clock.
+    /// The time, by the author's clock.
     pub removed_at: Timestamp,
-    /// Whose claim says so.
+    /// The claim of the removal.
     pub proof: ChangeProof,
 }
 
 /// A mute.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Mute {
-    /// Its name at every site.
+    /// Its id, the same at every site.
     #[schema(example = "9f2c41d07ab35e68-12")]
     pub id: String,
-    /// How it stands by itself.
+    /// Its state, without regard to this site.
     pub state: MuteState,
-    /// Whether it counts here, now.
+    /// True if it applies here and now.
     #[serde(default)]
     pub counts: bool,
-    /// Why it does not count here; or, if it does, on what doubtful ground.
+    /// Why it does not apply here; or, if it applies, a warning about its basis.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(example = "site-b may not mute here (`starling sites set site-b --may-mute`)")]
     pub remark: Option<String>,
-    /// The vulnerability, as the mute names it.
+    /// The vulnerability, as given in the mute.
     pub vulnerability: String,
     /// Only in this package.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -155,26 +155,26 @@ pub struct Mute {
     /// Only in SBOMs that match.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sbom: Option<String>,
-    /// The last moment at which it counts; null for ever.
+    /// Last time at which it applies; null if it never ends.
     pub until: Option<Timestamp>,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// Who, by the author's word.
+    /// The person, as stated by the author.
     pub by: String,
-    /// When, by the author's clock.
+    /// The time, by the author's clock.
     pub created_at: Timestamp,
-    /// Whose claim says so.
+    /// The claim of the mute.
     pub proof: ChangeProof,
-    /// Every removal, oldest first; usually none or one.
+    /// All removals, oldest first; usually none or one.
     pub removals: Vec<MuteRemoval>,
 }
 
-/// A change of the document that is kept and does not count.
+/// A change of the document that is kept but does not apply.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ChangeAside {
-    /// The claim that it came in.
+    /// Its claim.
     pub proof: ChangeProof,
-    /// Why it does not count.
+    /// Why it does not apply.
     pub why: String,
 }
 
@@ -183,9 +183,9 @@ pub struct ChangeAside {
 pub struct MuteList {
     /// The mutes, newest first.
     pub mutes: Vec<Mute>,
-    /// Changes that follow others which are not here.
+    /// Changes that wait for a missing change.
     pub waiting: Vec<ChangeAside>,
-    /// Changes that never count.
+    /// Changes that never apply.
     pub refused: Vec<ChangeAside>,
 }
 
@@ -194,6 +194,6 @@ pub struct MuteList {
 pub struct MuteAdded {
     /// The mute.
     pub mute: Mute,
-    /// What to look at, such as a vulnerability that this site does not know.
+    /// Warnings, such as a vulnerability that this site does not know.
     pub warnings: Vec<String>,
 }

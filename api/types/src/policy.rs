@@ -1,4 +1,4 @@
-//! What the commands on a site's policy answer. None of it goes over the API.
+//! Answers of the commands on a site's policy. They are not part of the API.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,9 +8,9 @@ use crate::time::Timestamp;
 /// Answer of `starling policy history` and `policy rollback`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyHistory {
-    /// The versions that were in use, newest first; one that was put back is there again.
+    /// The versions that were in use, newest first; a restored version is listed again.
     pub versions: Vec<PolicyVersionEntry>,
-    /// Why the file as it is now cannot be used; scans end with an error until it can. Absent where it can.
+    /// Why the current file is not usable; scans end with an error until it is. Missing if it is usable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken: Option<Problem>,
 }
@@ -18,12 +18,12 @@ pub struct PolicyHistory {
 /// A version of the policy file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyVersionEntry {
-    /// The hash of its bytes; verdicts name it as `policy_version`.
+    /// The hash of its bytes; verdicts show it as `policy_version`.
     pub version: String,
-    /// When it was first met.
+    /// The time of its first use.
     pub since: Timestamp,
-    /// Whether it is the one in use; none is while the file is broken.
+    /// True if it is in use now. No version is in use while the file has an error.
     pub current: bool,
-    /// Whether its bytes are still kept.
+    /// True if its bytes are still stored.
     pub kept: bool,
 }

@@ -1,4 +1,4 @@
-//! The one error body: `application/problem+json` (RFC 9457) with a stable code and a hint.
+//! The error body of every call: `application/problem+json` (RFC 9457) with a stable code and a hint.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use crate::error_code::ErrorCode;
 use crate::exit::ExitStatus;
 
-/// What was attempted, what was found, and what to do: the error of every call.
+/// The error of every call: what was attempted, what was found, and what to do.
 ///
 /// Boxed, so that a `Result` stays small; the fields are those of [`ProblemBody`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,11 +20,11 @@ pub struct Problem(Box<ProblemBody>);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[schema(as = Problem)]
 pub struct ProblemBody {
-    /// Names the kind of problem: `urn:starling:error:` and the code.
+    /// The kind of problem: `urn:starling:error:` and the code.
     #[serde(rename = "type")]
     #[schema(example = "urn:starling:error:site_not_allowed")]
     pub kind: String,
-    /// The code's stable public text.
+    /// The code's stable public title.
     #[schema(example = "Site not allowed")]
     pub title: String,
     /// The HTTP status.
@@ -32,15 +32,15 @@ pub struct ProblemBody {
     pub status: u16,
     /// The stable code.
     pub code: ErrorCode,
-    /// What was attempted and what was found, for this occurrence.
+    /// What was attempted and what was found, in this case.
     pub detail: String,
-    /// What to do about it.
+    /// What to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
-    /// Whether the same call may succeed later without any change by the caller.
+    /// True if the same call may succeed later without a change by the caller.
     #[serde(default)]
     pub retryable: bool,
-    /// What the operator's log should hold beside it; never sent.
+    /// Extra information for the operator's log; never sent.
     #[serde(skip)]
     pub private: Option<String>,
 }
@@ -51,7 +51,7 @@ impl Problem {
     /// The content type of a problem.
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
-    /// A problem of `code`; `detail` says what was attempted and what was found.
+    /// Creates a problem with `code`; `detail` says what was attempted and what was found.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self(Box::new(ProblemBody {
             kind: format!("{}{code}", Self::KIND_PREFIX),
@@ -65,21 +65,21 @@ impl Problem {
         }))
     }
 
-    /// An internal fault: `private` goes to the log, the caller reads what was attempted.
+    /// Creates an internal error: `private` goes to the log, the caller only sees what was attempted.
     pub fn internal(attempted: impl Into<String>, private: impl fmt::Display) -> Self {
         let mut problem = Self::new(ErrorCode::Internal, attempted);
         problem.private = Some(private.to_string());
-        problem.hint("the daemon's log says more; `starling doctor` checks the store")
+        problem.hint("see the daemon's log; `starling doctor` checks the store")
     }
 
-    /// Adds what to do about it.
+    /// Sets what to do.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// How a command that meets it ends.
+    /// Returns the exit status of a command with this problem.
     pub fn exit_status(&self) -> ExitStatus {
         self.code.exit_status()
     }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn private_text_stays_private_and_unknown_fields_are_ignored() {
+    fn private_text_is_not_sent_and_unknown_fields_ignored() {
         let problem = Problem::internal("reading the log", "page 7 at 0xdead");
         let text = serde_json::to_string(&problem).unwrap();
         assert!(!text.contains("0xdead"), "{text}");

@@ -1,4 +1,4 @@
-//! To and from the protocol's own types, which mean the same and have no JSON schema.
+//! Conversions to and from the protocol's own types, which have the same meaning but no JSON schema.
 
 use starling_protocol as protocol;
 
@@ -41,7 +41,7 @@ macro_rules! same_text {
     )*};
 }
 
-// Each of these has the shape that its counterpart here checks; the tests below hold them to it.
+// Each type has the same text form as its counterpart, as the tests below check.
 same_text!(SiteSlug => SiteSlug, Source => SourceName, Cursor => Cursor, PublicKey => PublicKey);
 
 macro_rules! read_back {

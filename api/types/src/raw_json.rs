@@ -1,4 +1,4 @@
-//! JSON that passes through byte for byte.
+//! JSON that is passed on byte for byte.
 
 use std::fmt;
 
@@ -8,36 +8,36 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType};
 use utoipa::{PartialSchema, ToSchema};
 
-/// One JSON value kept as the text it came in, because its bytes are hashed or belong to someone else.
+/// One JSON value, stored as its original text, because its bytes are hashed or belong to someone else.
 ///
-/// Two values are equal when their texts are.
+/// Two values are equal if their texts are equal.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RawJson(Box<RawValue>);
 
 impl RawJson {
-    /// Keeps `text`, which must be one JSON value.
+    /// Stores `text`, which must be one JSON value.
     ///
     /// # Errors
-    /// When `text` is not JSON.
+    /// If `text` is not JSON.
     pub fn new(text: String) -> Result<Self, serde_json::Error> {
         RawValue::from_string(text).map(Self)
     }
 
-    /// Renders `value` once and keeps the text.
+    /// Writes `value` as JSON once and stores the text.
     ///
     /// # Errors
-    /// When `value` has no JSON form, such as a map with keys that are not text.
+    /// If `value` cannot be written as JSON, such as a map with keys that are not text.
     pub fn of(value: &impl Serialize) -> Result<Self, serde_json::Error> {
         serde_json::value::to_raw_value(value).map(Self)
     }
 
-    /// `null`.
+    /// Returns `null`.
     pub fn null() -> Self {
         Self(RawValue::NULL.to_owned())
     }
 
-    /// The text.
+    /// Returns the text.
     pub fn as_str(&self) -> &str {
         self.0.get()
     }
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_survive_a_round_trip_inside_another_document() {
+    fn bytes_round_trip_inside_another_document() {
         let text = r#"{"b": 1.0, "a":9007199254740993 }"#;
         let outer = format!(r#"{{"verdict":{text}}}"#);
         #[derive(Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! Scanning an SBOM: what is asked, and the envelope around the verdict.
+//! Scans of an SBOM: the request, and the envelope of the verdict.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use crate::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FailOn {
-    /// Any finding, also one without a severity.
+    /// Any finding, even one without a severity.
     Any,
     /// Low and above.
     Low,
@@ -29,10 +29,10 @@ pub enum FailOn {
 }
 
 impl FailOn {
-    /// Every level, lowest first.
+    /// All levels, lowest first.
     pub const ALL: [Self; 5] = [Self::Any, Self::Low, Self::Medium, Self::High, Self::Critical];
 
-    /// The level's name.
+    /// Returns the level's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Any => "any",
@@ -65,56 +65,56 @@ impl FromStr for FailOn {
     }
 }
 
-/// Query of `POST /api/v1/scan`; the body is the SBOM itself, its kind found by content.
+/// Query of `POST /api/v1/scan`. The body is the SBOM; its kind is detected from its content.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, IntoParams)]
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct ScanParams {
-    /// Fail from this severity on; the site's policy alone when absent.
+    /// Fail on findings of this severity or higher; default: only the site's policy decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]
     pub fail_on: Option<FailOn>,
-    /// The moment to judge at; when absent that of `as_of`, else the site's clock. Part of the verdict.
+    /// Time at which to evaluate; default: the time of `as_of`, else the site's clock. Part of the verdict.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, format = DateTime)]
     pub at: Option<Timestamp>,
-    /// The moment whose knowledge to judge by: a time, a date (its end, in UTC) or a cursor; now when absent. With
-    /// equal `at`, policy, mutes and VEX documents, of which those of today count, the verdict has the bytes of the one
-    /// that was given then.
+    /// Evaluate with the knowledge of this time: a time, a date (end of day, UTC) or a cursor; default now. Policy
+    /// and VEX documents are today's. If `at`, policy, mutes and VEX documents are equal, the verdict has the same
+    /// bytes as the one given then.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])|([!-?A-~]{1,128}@)?[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.][0-9]{3}Z#[0-9]{1,18})$", example = "2025-01-15")]
     pub as_of: Option<AsOf>,
-    /// The least share of packages that must be judged, in hundredths of a percent; the site's policy when absent.
+    /// Minimum share of packages that must be checked, in hundredths of a percent; default: the site's policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(maximum = 10_000)]
     pub min_coverage_basis_points: Option<u16>,
-    /// The oldest a source's last check may be at the moment of judgement, in seconds; the site's policy when absent.
+    /// Maximum age of a source's last check at the time of the scan, in seconds; default: the site's policy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age_seconds: Option<u64>,
-    /// Whether a rule of the policy that decides nothing fails the scan.
+    /// True if an unused rule of the policy fails the scan.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub fail_on_unused: bool,
 }
 
-/// Answer of `POST /api/v1/scan`: the verdict and what holds for this site and moment only.
+/// The answer of `POST /api/v1/scan`: the verdict, and data about this site and this call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct VerdictEnvelope {
     /// The verdict's body. Equal inputs give equal bytes at every site.
     pub verdict: RawJson,
     /// Hash of the body's bytes.
     pub verdict_hash: VerdictHash,
-    /// Identity of the site that judged.
+    /// Identity of the site that made the verdict.
     pub site: SiteId,
-    /// Its name.
+    /// That site's name.
     pub site_id: SiteSlug,
-    /// When it judged.
+    /// The time of the call.
     pub time: Timestamp,
-    /// Since when the site had known just what it judged by, where the past was asked for.
+    /// The time since when the site had exactly this knowledge, if the question was about the past.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_since: Option<Timestamp>,
-    /// The exit code that `starling scan` ends with: 0 pass, 1 fail, 4 knowledge missing or stale, 5 coverage too low.
+    /// The exit code of `starling scan`: 0 pass, 1 fail, 4 knowledge missing or stale, 5 coverage too low.
     pub exit_code: u8,
-    /// Signature over the verdict hash, where the site signs verdicts.
+    /// Signature over the verdict hash, if the site signs verdicts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
 }

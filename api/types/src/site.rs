@@ -1,4 +1,4 @@
-//! The allow-list: sites this one exchanges knowledge with.
+//! The allow-list: the sites to exchange knowledge with.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,23 +16,23 @@ pub struct Site {
     pub site_id: SiteSlug,
     /// The site's identity: the hash of its genesis certificate.
     pub site: SiteId,
-    /// A name for people.
+    /// Display name.
     pub display_name: String,
-    /// Multiaddresses to reach it at; empty for a site that is reached by file only.
+    /// Multiaddresses of the site; empty if it is reached by file only.
     pub addresses: Vec<String>,
     /// Sources accepted from it. An empty list accepts nothing; `*` accepts every source.
     pub allowed_sources: Vec<SourcePattern>,
     /// Largest bundle accepted from it, in bytes.
     pub max_bundle_size: u64,
-    /// Whether anything is exchanged with it at all.
+    /// True if the site is enabled: data is exchanged with it.
     pub enabled: bool,
-    /// Whether its mutes count here. Absent of one that was listed before this had to be said: they count, and verdicts
-    /// that rest on them warn.
+    /// True if its mutes apply here. Missing for a site that was listed before this option existed: its mutes apply,
+    /// and verdicts that depend on them warn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_mute: Option<bool>,
-    /// When it was listed.
+    /// Time at which it was listed.
     pub added_at: Timestamp,
-    /// When knowledge last came from it, by whatever way.
+    /// Time at which data last came from it, by any route.
     pub last_sync_at: Option<Timestamp>,
     /// Its newest cursor held here.
     pub last_cursor: Option<Cursor>,
@@ -42,38 +42,38 @@ pub struct Site {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SiteAdd {
-    /// The name to list it under.
+    /// Name for the site in the list.
     pub site_id: SiteSlug,
     /// Its identity (`blake3:…`), or its public certificate chain as `starling keys export --public` prints it.
     pub key: String,
-    /// A name for people; the `site_id` when absent.
+    /// Display name; default: the `site_id`.
     #[serde(default)]
     pub display_name: Option<String>,
-    /// Multiaddresses to reach it at.
+    /// Multiaddresses of the site.
     #[serde(default)]
     pub addresses: Vec<String>,
-    /// Sources to accept from it; nothing is accepted while the list is empty.
+    /// Sources to accept from it. An empty list accepts nothing.
     #[serde(default)]
     pub allowed_sources: Vec<SourcePattern>,
-    /// Largest bundle to accept from it, in bytes; the site's own limit when absent.
+    /// Largest bundle to accept from it, in bytes; default: the site's own limit.
     #[serde(default)]
     pub max_bundle_size: Option<u64>,
-    /// Whether to exchange anything with it yet; true when absent.
+    /// True to exchange data with it from now on; default true.
     #[serde(default)]
     pub enabled: Option<bool>,
-    /// Whether its mutes count here; they do not when absent.
+    /// True if its mutes apply here; default false.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub may_mute: bool,
 }
 
-/// Body of `PATCH /api/v1/sites/{site_id}`: what is given changes, the rest stays.
+/// Body of `PATCH /api/v1/sites/{site_id}`. Fields that are not given keep their value.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SiteChange {
-    /// A name for people.
+    /// Display name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub display_name: Option<String>,
-    /// All multiaddresses to reach it at.
+    /// All multiaddresses of the site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<String>>,
     /// All sources to accept from it; an empty list accepts nothing.
@@ -82,10 +82,10 @@ pub struct SiteChange {
     /// Largest bundle to accept from it, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_bundle_size: Option<u64>,
-    /// Whether anything is exchanged with it at all.
+    /// True if data is exchanged with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Whether its mutes count here.
+    /// True if its mutes apply here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub may_mute: Option<bool>,
 }
@@ -97,7 +97,7 @@ pub struct SiteList {
     pub sites: Vec<Site>,
 }
 
-/// How knowledge came.
+/// The route of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TransferKind {
@@ -110,17 +110,17 @@ pub enum TransferKind {
 /// One transfer from a site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SiteHistoryEntry {
-    /// When it was committed.
+    /// Time of the commit.
     pub at: Timestamp,
-    /// By which way.
+    /// The route.
     pub kind: TransferKind,
-    /// The bundle, where it was one.
+    /// The bundle, if it came by bundle.
     pub bundle_hash: Option<BundleHash>,
-    /// The site's cursor afterwards.
+    /// The site's cursor after the transfer.
     pub cursor: Option<Cursor>,
-    /// Claims that were new here.
+    /// Number of claims that were new here.
     pub items: u64,
-    /// What it changed in the view.
+    /// The changes in the view.
     pub counts: ImportCounts,
 }
 
@@ -138,14 +138,14 @@ pub struct SiteHistory {
 pub struct SiteStatus {
     /// The entry on the allow-list.
     pub entry: Site,
-    /// Whether a verified session is open.
+    /// True if a verified session is open.
     pub connected: bool,
-    /// Its logs' positions here.
+    /// The positions of its logs here.
     pub positions: Vec<Position>,
-    /// Bundles of it imported here.
+    /// Number of its bundles imported here.
     pub bundles_imported: u64,
-    /// Claims of it imported here, by whatever way.
+    /// Number of its claims imported here, by any route.
     pub total_items_imported: u64,
-    /// Why the last session or import failed, where it did.
+    /// Why the last session or import failed, if it failed.
     pub last_error: Option<String>,
 }

@@ -7,39 +7,39 @@ use crate::hash::{KnowledgeRoot, SiteId};
 use crate::text::{Cursor, SiteSlug, SourceName};
 use crate::time::Timestamp;
 
-/// Answer of `GET /api/v1/health`: holds nothing that an unauthorised caller may not know.
+/// The answer of `GET /api/v1/health`. Contains nothing that an unauthorised caller may not know.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
-    /// `ok` once the site is open and answers every call, `opening` before.
+    /// `ok` if the site is open and answers every call, `opening` before that.
     #[schema(example = "ok")]
     pub status: String,
     /// The program's version.
     pub version: String,
     /// The site's name.
     pub site_id: SiteSlug,
-    /// Milliseconds since the daemon started; 0 when there is none.
+    /// Milliseconds since the daemon started; 0 without a daemon.
     pub uptime_ms: u64,
-    /// Progress of opening the site; absent once it is open.
+    /// Progress of opening the site; missing when it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<Opening>,
-    /// How each part of the site is; empty before it is open.
+    /// The health of each part of the site; empty until it is open.
     #[serde(default)]
     pub parts: Vec<HealthPart>,
 }
 
-/// How one part of a site is.
+/// The health of one part of a site.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct HealthPart {
     /// The part.
     pub part: SitePart,
-    /// How it is.
+    /// Its state.
     pub state: PartState,
-    /// What that means, for a person.
+    /// An explanation for people.
     #[schema(example = "2 of 2 sites are connected")]
     pub detail: String,
 }
 
-/// A part of a site that can be well or not by itself.
+/// A part of a site whose health is reported separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SitePart {
@@ -47,16 +47,16 @@ pub enum SitePart {
     Store,
     /// Exchange with the listed sites.
     Sync,
-    /// The sources and how old their last check is.
+    /// The sources, and the age of their last check.
     Feeds,
-    /// The match index, by which scans are fast.
+    /// The match index, which makes scans fast.
     Index,
-    /// What the daemon does by itself now and then: heads, checks, space.
+    /// The daemon's periodic work: heads, checks, space.
     Scheduler,
 }
 
 impl SitePart {
-    /// The part's name.
+    /// Returns the part's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Store => "store",
@@ -68,22 +68,22 @@ impl SitePart {
     }
 }
 
-/// How a part of a site is.
+/// The health state of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PartState {
     /// It is well.
     Ok,
-    /// It is at work and will be well by itself.
+    /// It is working on something and will be well by itself.
     Working,
-    /// It is not well, or nobody has used it yet: the detail says what is the matter.
+    /// It has a problem, or is not in use yet: the detail explains it.
     Attention,
-    /// It is switched off.
+    /// It is disabled.
     Off,
 }
 
 impl PartState {
-    /// The state's name.
+    /// Returns the state's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -94,26 +94,26 @@ impl PartState {
     }
 }
 
-/// Status of a site whose store is not open yet.
+/// Builds the health of a site whose store is not open yet.
 pub const HEALTH_OPENING: &str = "opening";
 
 /// Progress of opening a site's store. Scans are answered meanwhile if the match index is current; other calls are
 /// refused as `busy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Opening {
-    /// What is done.
+    /// The current phase.
     pub work: OpeningWork,
-    /// Groups of the log that are done.
+    /// Number of completed log groups.
     pub groups: u64,
-    /// Groups of the log in all; 0 while that is not known.
+    /// Number of all log groups; 0 while it is unknown.
     pub of_groups: u64,
 }
 
-/// What opening a site's store takes.
+/// The phases of opening a site's store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OpeningWork {
-    /// The engine is opened, and follows the end of the log.
+    /// The engine is opened and catches up with the log.
     Opening,
     /// A store of an older version is migrated.
     Migrating,
@@ -132,7 +132,7 @@ pub enum Lane {
 }
 
 impl Lane {
-    /// The lane's name.
+    /// Returns the lane's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Federation => "federation",
@@ -156,45 +156,45 @@ pub struct Status {
     pub site: SiteId,
     /// The program's version.
     pub version: String,
-    /// Whether a daemon answers; false when the command opened the store itself.
+    /// True if a daemon answers; false if the command opened the store itself.
     pub daemon: bool,
-    /// Newest cursor of the site's own federation log; absent while it is empty.
+    /// Newest cursor of the site's own federation log; missing if the log is empty.
     pub head: Option<Cursor>,
-    /// Hash of the accepted states: equal roots are equal knowledge.
+    /// Hash of the accepted states: equal roots mean equal knowledge.
     pub knowledge_root: KnowledgeRoot,
-    /// Hash of the held states: equal roots prove that replication converged.
+    /// Hash of the held states: equal roots mean that replication converged.
     pub held_root: KnowledgeRoot,
     /// Number of live records, over all sources.
     pub records: u64,
     /// Number of canonical advisories.
     pub advisories: u64,
-    /// Number of records about which authors disagree and nobody has decided, under the conflict strategy `fail`.
+    /// Number of records about which authors disagree and that wait for a decision, with the conflict strategy `fail`.
     #[serde(default)]
     pub unresolved: u64,
-    /// How each part of the site is; the parts that only a daemon has are missing without one.
+    /// The health of each part of the site. Without a daemon, the daemon's own parts are missing.
     #[serde(default)]
     pub parts: Vec<HealthPart>,
     /// Addresses the site listens on for peers.
     #[serde(default)]
     pub listen: Vec<String>,
-    /// Allow-listed sites and how each is connected.
+    /// Allow-listed sites and their connections.
     pub peers: Vec<PeerStatus>,
     /// Positions per author and lane.
     pub positions: Vec<Position>,
-    /// Sources and when each was last checked.
+    /// Sources and the time of each one's last check.
     pub feeds: Vec<FeedStatus>,
     /// The embedded store.
     pub store: StoreStatus,
-    /// Logs that a peer holds up to the same claim as this site, and not alike; only a daemon compares.
+    /// Logs whose copy at a peer differs from this site's copy, up to the same claim. Only a daemon compares.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differences: Vec<LogDifference>,
     /// Sites that are not on the allow-list and asked to sync since the daemon started, the newest first; at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub strangers: Vec<StrangerStatus>,
-    /// Why the site signs nothing; absent if it signs.
+    /// Why the site does not sign; missing if it signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreStatus>,
-    /// Records that a restore lost, as long as their sources were not taken in again; absent if there are none.
+    /// Records that a restore lost and whose sources were not imported again yet; missing if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_records: Option<LostRecords>,
 }
@@ -214,12 +214,12 @@ pub struct StrangerStatus {
     pub times: u64,
 }
 
-/// A log that a peer holds up to the same claim as this site, and not alike.
+/// A log whose copy at a peer differs from this site's copy, up to the same claim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LogDifference {
-    /// The peer, where it is on the allow-list.
+    /// The peer's name, if it is on the allow-list.
     pub peer: Option<SiteSlug>,
-    /// The log's author, where it is on the allow-list or is this site.
+    /// The log's author, if it is on the allow-list or is this site.
     pub author: Option<SiteSlug>,
     /// The author's identity.
     pub site: SiteId,
@@ -227,44 +227,44 @@ pub struct LogDifference {
     pub lane: Lane,
     /// The claim up to which both hold it.
     pub number: u64,
-    /// How they differ, and what to do.
+    /// The difference, and what to do.
     pub difference: String,
-    /// When it was found.
+    /// The time when it was found.
     pub found_at: Timestamp,
 }
 
-/// What a restored site said anew, because nobody had the bodies that its claims named.
+/// Statements that a restored site replaced, because no site had the bodies of its claims.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct LostRecords {
-    /// When it did.
+    /// The time of the replacement.
     pub since: Timestamp,
-    /// Records that are as the site had them before.
+    /// Number of records that were set back to an earlier version.
     pub went_back: u64,
-    /// Records that were retracted.
+    /// Number of records that were retracted.
     pub retracted: u64,
-    /// What was lost, in words, with some of the records.
+    /// A description of the loss, with some of the records.
     pub what: String,
-    /// Sources that were not taken in as a whole since.
+    /// Sources that were not imported completely since.
     pub sources: Vec<String>,
     /// What to do.
     pub advice: String,
 }
 
-/// How far a restored site is.
+/// The phase of a restore.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RestorePhase {
-    /// It waits to hear from peers, or by a bundle, what they hold of it.
+    /// Waiting to hear from peers, or by a bundle, what they hold of the site.
     Waiting,
-    /// It takes what others hold of its own log.
+    /// Fetching its own log from other sites.
     Recovering,
-    /// A head names claims of it, and no site that was heard has them.
+    /// A head names claims of the site that no site has.
     ClaimsMissing,
-    /// It has that, and needs the root key to begin a new epoch.
+    /// All data is here; the root key is needed to start a new epoch.
     RootKeyMissing,
-    /// Its own log is frozen: two histories of it were signed.
+    /// Its own log is frozen: two histories were signed.
     Frozen,
-    /// Another copy of the home goes on instead.
+    /// Another copy of the home continues instead.
     Superseded,
 }
 
@@ -273,27 +273,27 @@ pub enum RestorePhase {
 pub struct RestoreReport {
     /// The site's name.
     pub site_id: SiteSlug,
-    /// The epoch that began; none if the site waits, or if nothing held it back.
+    /// The new epoch; null if the site waits, or did not need one.
     pub new_epoch: Option<u64>,
-    /// Why the site signs nothing; none if it signs.
+    /// Why the site does not sign; null if it signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restore: Option<RestoreStatus>,
 }
 
-/// A site whose home was put back from a backup, or copied: it reads, scans and relays, and signs nothing.
+/// A site whose home was restored or copied: it reads, scans and relays, but does not sign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RestoreStatus {
-    /// How far it is.
+    /// The phase.
     pub phase: RestorePhase,
-    /// Since when, as far as that is known.
+    /// The start of this state, as far as known.
     pub since: Option<Timestamp>,
-    /// What showed it.
+    /// How it was detected.
     pub reason: String,
-    /// What it waits for.
+    /// What the site waits for.
     pub waits_for: String,
     /// What to do.
     pub advice: String,
-    /// The listed sites that were heard since.
+    /// The listed sites that were heard from since then.
     pub heard: Vec<SiteSlug>,
 }
 
@@ -304,26 +304,26 @@ pub struct PeerStatus {
     pub site_id: SiteSlug,
     /// The peer's identity.
     pub site: SiteId,
-    /// Whether a verified session is open.
+    /// True if a verified session is open.
     pub connected: bool,
-    /// Address of the open session, or the last that was tried.
+    /// Address of the open session, or the last one that was tried.
     pub address: Option<String>,
-    /// When the peer was last there; moves as long as it is connected.
+    /// Time at which the peer was last connected; updated while it is connected.
     pub last_seen_at: Option<Timestamp>,
-    /// Bytes of messages sent to the peer since the daemon started, without what QUIC adds.
+    /// Bytes of messages sent to the peer since the daemon started, without QUIC's overhead.
     #[serde(default)]
     pub bytes_sent: u64,
-    /// Bytes of messages received from the peer since the daemon started, without what QUIC adds.
+    /// Bytes of messages received from the peer since the daemon started, without QUIC's overhead.
     #[serde(default)]
     pub bytes_received: u64,
-    /// Why the last session ended, where it did not end well.
+    /// Why the last session failed, if it failed.
     pub last_error: Option<String>,
 }
 
-/// How far one author's log of one lane has come here.
+/// The positions of one author's log in one lane.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Position {
-    /// The author's name, where it is on the allow-list or is this site.
+    /// The author's name, if it is on the allow-list or is this site.
     pub site_id: Option<SiteSlug>,
     /// The author's identity.
     pub site: SiteId,
@@ -339,11 +339,11 @@ pub struct Position {
     pub accepted: Option<Cursor>,
     /// Every body in scope is present up to here.
     pub body_complete: Option<Cursor>,
-    /// Why *accepted* lags behind *held*, or the author's view holds more than this one: what is missing, what is
-    /// not allowed, and what to do.
+    /// Why *accepted* is behind *held*, or why the author's view has more than this one: missing data, sources that
+    /// are not allowed, and what to do.
     pub hold_reason: Option<String>,
-    /// Sources that the log speaks of, with live records, and that its author may not speak of here: two sites
-    /// with different lists show different knowledge roots.
+    /// Sources in the log that have live records and that its author is not allowed for here: two sites with
+    /// different lists have different knowledge roots.
     #[serde(default)]
     pub out_of_scope: Vec<SourceName>,
 }
@@ -355,12 +355,12 @@ pub struct FeedStatus {
     pub source: SourceName,
     /// Live records of it.
     pub records: u64,
-    /// When any site of the federation last checked it against its origin.
+    /// Time at which any site of the federation last checked it against its origin.
     pub last_checked: Option<Timestamp>,
-    /// What its author says, if that is after this site's clock.
+    /// The author's own time, if it is later than this site's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check_ahead: Option<Timestamp>,
-    /// When this site last imported it.
+    /// Time of this site's last import.
     pub last_imported_at: Option<Timestamp>,
 }
 
@@ -370,7 +370,7 @@ pub struct StoreStatus {
     /// The engine: `sled`, `redb` or `memory`.
     #[schema(example = "sled")]
     pub engine: String,
-    /// Size on disk in bytes: log, packs and engine together.
+    /// Size on disk, in bytes: log, packs and engine.
     pub size_bytes: u64,
     /// Size of the log in bytes: signed deltas and heads. It only grows.
     #[serde(default)]
@@ -378,31 +378,31 @@ pub struct StoreStatus {
     /// Size of the packs of record bodies in bytes.
     #[serde(default)]
     pub pack_bytes: u64,
-    /// Size of the engine's files in bytes: rows that follow from the log.
+    /// Size of the engine's files in bytes: rows derived from the log.
     #[serde(default)]
     pub engine_bytes: u64,
     /// Version of the stored schema.
     pub schema: u32,
-    /// The oldest moment whose knowledge `as_of` can ask for.
+    /// The oldest time for `as_of`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known_back_to: Option<Timestamp>,
-    /// The last check of every frame of log and packs since the daemon started; absent before the first one.
+    /// The last check of all frames of log and packs since the daemon started; missing before the first check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<StoreCheck>,
 }
 
-/// What a check of every frame of log and packs found.
+/// Result of a check of all frames of log and packs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreCheck {
-    /// When it ended.
+    /// End of the check.
     pub at: Timestamp,
-    /// Frames of the log and record bodies in the packs that were read.
+    /// Number of log frames and record bodies that were read.
     pub frames: u64,
-    /// How many places are damaged.
+    /// Number of damaged places.
     pub wrong: u64,
-    /// Which ones, by name: the first 20 of the log and of the packs.
+    /// Names of the damaged places: the first 20 of the log and of the packs.
     pub damaged: Vec<String>,
-    /// What to do about it; absent if nothing is damaged.
+    /// What to do; missing if nothing is damaged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }

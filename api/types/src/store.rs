@@ -1,9 +1,9 @@
-//! What the embedded store takes on disk, and giving space back.
+//! The store's size on disk, and compaction.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// What the parts of a store take on disk, in bytes.
+/// The size of each part of the store on disk, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct StoreSizes {
@@ -11,7 +11,7 @@ pub struct StoreSizes {
     pub log_bytes: u64,
     /// The packs of record bodies.
     pub pack_bytes: u64,
-    /// The engine: rows that follow from the log.
+    /// The engine: rows derived from the log.
     pub engine_bytes: u64,
 }
 
@@ -31,12 +31,12 @@ pub struct CompactReport {
     pub before: StoreSizes,
     /// Sizes after.
     pub after: StoreSizes,
-    /// How many packs were rewritten: those of which less than half was live.
+    /// Number of rewritten packs: those that were less than half live.
     pub packs_rewritten: u64,
-    /// How many record bodies were moved out of them.
+    /// Number of record bodies moved out of them.
     pub bodies_moved: u64,
-    /// Whether the engine's files were rebuilt; false if the engine keeps none, or was in use by a long read.
+    /// True if the engine's files were rebuilt; false if the engine has none, or was in use by a long read.
     pub engine_rebuilt: bool,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub duration_ms: u64,
 }

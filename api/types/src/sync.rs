@@ -1,4 +1,4 @@
-//! How far each site's knowledge has come here.
+//! The progress of each site's data at this site.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use crate::time::Timestamp;
 pub struct SyncStatus {
     /// The allow-listed sites, sorted by name.
     pub sites: Vec<SyncSite>,
-    /// Newest cursor of this site's own federation log; null while it is empty.
+    /// Newest cursor of this site's own federation log; null if the log is empty.
     pub local_cursor: Option<Cursor>,
 }
 
@@ -20,14 +20,14 @@ pub struct SyncStatus {
 pub struct SyncSite {
     /// The site's name here.
     pub site_id: SiteSlug,
-    /// Whether anything is exchanged with it.
+    /// True if data is exchanged with it.
     pub enabled: bool,
-    /// When knowledge last came from it; null if never.
+    /// Time at which data last came from it; null if never.
     pub last_sync_at: Option<Timestamp>,
     /// Its newest cursor held here; null if none.
     pub last_cursor: Option<Cursor>,
-    /// Bundles of it imported here.
+    /// Number of its bundles imported here.
     pub bundles_imported: u64,
-    /// Claims of it imported here, by whatever way.
+    /// Number of its claims imported here, by any route.
     pub total_items_imported: u64,
 }

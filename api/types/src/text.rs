@@ -1,4 +1,4 @@
-//! Names that travel as text, each checked for its shape wherever it enters.
+//! Names in text form. Each type checks its form on input.
 
 use std::fmt;
 use std::str::FromStr;
@@ -15,15 +15,15 @@ const CURSOR_MAX_BYTES: usize = 64;
 /// Longest public key in text, in bytes.
 const KEY_MAX_BYTES: usize = 128;
 
-/// A text that does not have the shape of what it should name.
+/// A text that does not have the expected form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reading `{found}` as a {what}: expected {expected}")]
 pub struct TextError {
-    /// What the text should have named.
+    /// The expected kind of name.
     pub what: &'static str,
     /// The text, cut to 80 characters.
     pub found: String,
-    /// The shape it should have had.
+    /// The expected form.
     pub expected: &'static str,
 }
 
@@ -65,10 +65,10 @@ macro_rules! text_type {
         pub struct $name(String);
 
         impl $name {
-            /// Checks the shape of `text` and keeps it.
+            /// Checks the form of `text` and stores it.
             ///
             /// # Errors
-            /// Says what shape was expected.
+            /// The expected form.
             pub fn new(text: impl Into<String>) -> Result<Self, TextError> {
                 let text = text.into();
                 if $check(&text) {
@@ -77,13 +77,13 @@ macro_rules! text_type {
                 Err(TextError { what: $what, found: text.chars().take(80).collect(), expected: $expected })
             }
 
-            /// Keeps text that the protocol has checked.
+            /// Stores text that the protocol has checked.
             pub(crate) fn from_checked(text: String) -> Self {
                 debug_assert!($check(&text), concat!("not a ", $what, ": {}"), text);
                 Self(text)
             }
 
-            /// The text as it was given.
+            /// Returns the text as it was given.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -124,7 +124,7 @@ macro_rules! text_type {
 }
 
 text_type!(
-    /// A site's name for people, such as `site-us-west-1`.
+    /// A site's readable name, such as `site-us-west-1`.
     SiteSlug,
     "site name",
     is_name,
@@ -173,7 +173,7 @@ impl From<SourceName> for SourcePattern {
 }
 
 impl SourcePattern {
-    /// Whether it covers `source`.
+    /// Returns true if the pattern matches `source`.
     pub fn covers(&self, source: &str) -> bool {
         self.0 == "*" || self.0 == source
     }
@@ -185,7 +185,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_take_slugs_and_refuse_paths_spaces_and_upper_case() {
+    fn names_accept_slugs_only() {
         for good in ["site-us-west-1", "a", "ghsa", "osv.dev", "0day"] {
             assert!(SiteSlug::new(good).is_ok(), "{good}");
         }
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_a_pattern_but_not_a_source() {
+    fn star_is_a_pattern_but_not_a_source() {
         assert!(SourcePattern::new("*").is_ok());
         assert!(SourceName::new("*").is_err());
         assert!(SourcePattern::new("gh*").is_err());

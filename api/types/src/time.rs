@@ -1,4 +1,4 @@
-//! Moments in time: milliseconds since 1970 in memory, RFC 3339 in UTC in text.
+//! Times: milliseconds since 1970 in memory, RFC 3339 in UTC in text.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,13 +8,13 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-/// A moment, to the millisecond, between the years -9999 and 9999.
+/// A time, to the millisecond, between the years -9999 and 9999.
 ///
 /// In text and JSON: `2025-01-15T10:30:00.000Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(jiff::Timestamp);
 
-/// A moment that cannot be held or read.
+/// A time outside of the supported range, or an unreadable one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reading `{found}` as a time: expected RFC 3339 as in 2025-01-15T10:30:00.000Z")]
 pub struct TimestampError {
@@ -23,10 +23,10 @@ pub struct TimestampError {
 }
 
 impl Timestamp {
-    /// The moment `millis` milliseconds after the start of 1970 in UTC.
+    /// Creates the time `millis` milliseconds after the start of 1970 in UTC.
     ///
     /// # Errors
-    /// When the moment lies outside the years -9999 to 9999.
+    /// If the time is outside the years -9999 to 9999.
     pub fn from_unix_millis(millis: i64) -> Result<Self, TimestampError> {
         jiff::Timestamp::from_millisecond(millis)
             .map(Self)
@@ -35,13 +35,13 @@ impl Timestamp {
             })
     }
 
-    /// As [`Self::from_unix_millis`], with the last moment of the calendar for all that come after it.
+    /// Same as [`Self::from_unix_millis`], but returns the last supported time for every later one.
     pub fn saturating(millis: u64) -> Self {
         let millis = i64::try_from(millis).unwrap_or(i64::MAX);
         Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX))
     }
 
-    /// Milliseconds since the start of 1970 in UTC.
+    /// Returns the milliseconds since the start of 1970 in UTC.
     pub fn unix_millis(self) -> i64 {
         self.0.as_millisecond()
     }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn moments_beyond_the_calendar_are_refused() {
+    fn times_outside_the_calendar_are_refused() {
         assert!(Timestamp::from_unix_millis(i64::MAX).is_err());
         assert!("yesterday".parse::<Timestamp>().is_err());
     }

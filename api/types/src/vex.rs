@@ -1,4 +1,4 @@
-//! The VEX documents that a site keeps.
+//! The VEX documents that a site stores.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,18 +9,18 @@ use crate::time::Timestamp;
 /// Answer of `GET /api/v1/vex`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct VexList {
-    /// The documents, in the order of their hashes.
+    /// The documents, sorted by hash.
     pub documents: Vec<VexEntry>,
 }
 
 /// Answer of `DELETE /api/v1/vex/{hash}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VexRemoved {
-    /// The document that is kept no longer.
+    /// The deleted document.
     pub hash: VexHash,
 }
 
-/// A VEX document that a site keeps.
+/// A VEX document that a site stores.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VexEntry {
     /// BLAKE3 of its bytes: its name here and in verdicts.
@@ -28,17 +28,17 @@ pub struct VexEntry {
     /// `OpenVEX`, `CSAF` or `CycloneDX`.
     #[schema(example = "OpenVEX")]
     pub format: String,
-    /// Who wrote it, if it says.
+    /// Its author, if given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// Statements that can be held against findings.
+    /// Number of statements that can be matched with findings.
     pub statements: u64,
-    /// Statements that name their products in a way that findings do not.
+    /// Number of statements whose products cannot be matched with findings.
     pub unusable: u64,
     /// Its size in bytes.
     pub size_bytes: u64,
-    /// When it came here.
+    /// The time at which it was stored.
     pub added_at: Timestamp,
-    /// Whether it was kept before the call.
+    /// True if it was already stored before the call.
     pub known: bool,
 }

@@ -1,4 +1,4 @@
-//! Reading a server-sent event stream (WHATWG HTML, 9.2.6), as far as this API writes one.
+//! Reads a server-sent event stream (WHATWG HTML, 9.2.6), in the form that this API writes.
 
 use futures::StreamExt;
 use starling_api::{ByteStream, EventStream, PROBLEM_EVENT};
@@ -10,7 +10,7 @@ use starling_api_types::{
 /// Longest line, in bytes; an event's data is one line.
 const LINE_MAX_BYTES: usize = 1024 * 1024;
 
-/// The events in `bytes`, as they arrive.
+/// Reads the events in `bytes`, as they arrive.
 pub(super) fn read_events(bytes: ByteStream) -> EventStream {
     let state = Reading {
         bytes,
@@ -48,7 +48,7 @@ impl Reading {
     }
 }
 
-/// What was read of the current event.
+/// The current event, as far as it was read.
 #[derive(Default)]
 struct Parser {
     line: Vec<u8>,
@@ -58,7 +58,7 @@ struct Parser {
 }
 
 impl Parser {
-    /// Takes in a chunk, which may end anywhere, and gives the events that it completes.
+    /// Adds a chunk, which may end anywhere, and returns the events that it completes.
     fn push(&mut self, chunk: &[u8]) -> Vec<Result<EventRecord, Problem>> {
         let mut events = Vec::new();
         for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
@@ -88,7 +88,7 @@ impl Parser {
             "id" => self.id = value.parse().ok(),
             "event" => value.clone_into(&mut self.name),
             "data" => self.data.push_str(value),
-            // A comment keeps the connection alive; other fields mean nothing to us.
+            // A comment keeps the connection alive. Other fields are not used here.
             _ => {}
         }
         None
@@ -113,7 +113,7 @@ impl Parser {
             PROBLEM_EVENT => Some(Err(
                 serde_json::from_str(&data).unwrap_or_else(|error| refuse(&error.to_string()))
             )),
-            // An event of a later version.
+            // An event kind of a later version.
             _ => None,
         }
     }
@@ -132,7 +132,7 @@ fn refuse(found: &str) -> Problem {
         ErrorCode::Unreachable,
         format!("reading the event stream: {found}"),
     )
-    .hint("are this command and the daemon of one version?")
+    .hint("use the same version of the command and the daemon")
 }
 
 #[cfg(test)]
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn events_are_found_wherever_chunks_end() {
+    fn events_are_read_across_chunk_borders() {
         let bytes = stream();
         for size in [1, 2, 3, 7, 64, bytes.len()] {
             let mut parser = Parser::default();
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_lines_and_bad_data_are_refused() {
+    fn endless_line_and_bad_data_are_refused() {
         let mut parser = Parser::default();
         let long = vec![b'x'; LINE_MAX_BYTES + 1];
         assert!(parser.push(&long).pop().unwrap().is_err());
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stated_problem_comes_out_as_itself() {
+    fn problem_event_is_returned_as_that_problem() {
         let problem = Problem::new(ErrorCode::ShuttingDown, "stopping");
         let text = format!(
             "event: problem\ndata: {}\n\n",

@@ -1,8 +1,8 @@
-//! A folder as a tar stream, so that the daemon takes in what the command sees, whatever the daemon may read.
+//! Sends a folder as a tar stream, so that the daemon needs no access to the folder's files.
 //!
-//! Names are relative to the folder, in sorted order, with neither owners nor times: equal folders give
-//! equal bytes. Hidden folders are named and not entered; links are followed where they stay inside.
-//! These are the rules by which the daemon reads a folder itself.
+//! Names are relative to the folder and sorted, without owners or times: equal folders give equal bytes. Hidden
+//! folders are listed but not entered. Links are followed if they stay inside the folder. The daemon uses the same
+//! rules when it reads a folder itself.
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ use starling_api_types::{ErrorCode, Problem};
 use tar::{Builder, EntryType, Header};
 use tokio::sync::mpsc;
 
-/// Chunks between the thread that reads files and the socket: enough that neither waits for the other.
+/// Number of chunks between the thread that reads files and the socket, enough to keep both busy.
 const QUEUE_CHUNKS: usize = 8;
 /// Size of a chunk, in bytes.
 const CHUNK_BYTES: usize = 256 * 1024;
-/// Deepest folder, as where the daemon reads one itself.
+/// Deepest folder level, the same as when the daemon reads a folder.
 const MAX_DEPTH: usize = 64;
 
 type Item = Result<Bytes, Problem>;
 
-/// The files of `folder` as a tar stream.
+/// Returns the files of `folder` as a tar stream.
 ///
 /// # Errors
-/// `file_access` when the folder cannot be opened; what goes wrong later ends the stream.
+/// `file_access` if the folder cannot be opened. A later error ends the stream.
 pub(super) fn as_tar(folder: &Path) -> Result<ByteStream, Problem> {
     let root = folder
         .canonicalize()
@@ -46,7 +46,7 @@ pub(super) fn as_tar(folder: &Path) -> Result<ByteStream, Problem> {
                 .map_err(|error| closed(&error))
         });
         if let Err(problem) = written {
-            // When the receiver is gone there is nobody left to tell.
+            // If the receiver is gone, nobody can be told.
             let _ = walk.tar.get_mut().sender.blocking_send(Err(problem));
         }
     });
@@ -69,7 +69,7 @@ impl Walk {
     fn folder(&mut self, folder: &Path, prefix: &str, depth: usize) -> Result<(), Problem> {
         if depth > MAX_DEPTH {
             let found = format!(
-                "reading {}: folders lie more than {MAX_DEPTH} deep",
+                "reading {}: folders may be at most {MAX_DEPTH} levels deep",
                 folder.display()
             );
             return Err(Problem::new(ErrorCode::FeedUnreadable, found));
@@ -114,14 +114,14 @@ impl Walk {
         };
         let (file, size) = open().map_err(|error| file_problem("reading", path, &error))?;
         let mut header = header(EntryType::Regular, size);
-        // The size is promised: a file that grows meanwhile is cut there, one that shrinks is an error.
+        // The size is in the header: a file that grows meanwhile is cut at it, one that shrinks is an error.
         let exact = Exact { file, left: size };
         self.tar
             .append_data(&mut header, name, exact)
             .map_err(|error| file_problem("sending", path, &error))
     }
 
-    /// An entry that is only named, for the account of what was there.
+    /// Writes an entry without content, so that the report can list it.
     fn special(&mut self, name: &str, kind: EntryType) -> Result<(), Problem> {
         let mut header = header(kind, 0);
         let written = match kind {
@@ -141,7 +141,7 @@ fn header(kind: EntryType, size: u64) -> Header {
     header
 }
 
-/// A file read to exactly the size that its header promised.
+/// A file of which exactly the size in its header is read.
 struct Exact {
     file: std::fs::File,
     left: u64,
@@ -157,7 +157,7 @@ impl io::Read for Exact {
         if count == 0 {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
-                "it became shorter while it was sent",
+                "the file became shorter while it was sent",
             ));
         }
         self.left -= count as u64;
@@ -165,7 +165,7 @@ impl io::Read for Exact {
     }
 }
 
-/// Collects writes into chunks and hands them on; blocks while the queue is full.
+/// Collects writes into chunks and sends them; blocks while the queue is full.
 struct Chunks {
     sender: mpsc::Sender<Item>,
     chunk: BytesMut,
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_becomes_a_sorted_tar_without_owners_or_times() {
+    async fn folder_becomes_a_sorted_tar_without_owners_or_times() {
         let one = tempfile::tempdir().unwrap();
         let two = tempfile::tempdir().unwrap();
         for (folder, order) in [(&one, ["b.json", "a/x.json"]), (&two, ["a/x.json", "b.json"])] {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn names_longer_than_a_tar_header_survive() {
+    async fn names_longer_than_a_tar_header_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let name = format!("{}.json", "n".repeat(200));
         std::fs::write(folder.path().join(&name), vec![b' '; 3 * CHUNK_BYTES]).unwrap();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_folder_that_is_not_there_is_said_at_once() {
+    async fn missing_folder_is_reported_at_once() {
         let problem = tar_of(Path::new("/nowhere/at/all")).await.unwrap_err();
         assert_eq!(problem.code, ErrorCode::FileAccess);
     }

@@ -1,4 +1,4 @@
-//! One HTTP call over a Unix socket.
+//! Makes one HTTP call over a Unix socket.
 
 use std::error::Error as _;
 use std::io;
@@ -22,18 +22,18 @@ use tokio::net::UnixStream;
 use super::upload::Sent;
 use crate::progress::Step;
 
-/// What is sent.
+/// The request's body.
 pub(super) type SentBody = UnsyncBoxBody<Bytes, Problem>;
 
-/// Largest JSON answer, in bytes: the verdict over an SBOM of the largest size fits.
+/// Largest JSON answer, in bytes. The verdict of the largest allowed SBOM fits.
 const ANSWER_MAX_BYTES: usize = 512 * 1024 * 1024;
-/// Largest problem, in bytes.
+/// Largest problem document, in bytes.
 const PROBLEM_MAX_BYTES: usize = 1024 * 1024;
 
-/// Opens the socket.
+/// Connects to the socket.
 ///
 /// # Errors
-/// `daemon_not_running` when nobody listens there, else `unreachable`.
+/// `daemon_not_running` if no daemon listens, else `unreachable`.
 pub(super) async fn connect(socket: &Path) -> Result<UnixStream, Problem> {
     let short = ShortPath::to(socket);
     let connected = match &short {
@@ -43,18 +43,18 @@ pub(super) async fn connect(socket: &Path) -> Result<UnixStream, Problem> {
     connected.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Problem::new(
             ErrorCode::DaemonNotRunning,
-            format!("asking the daemon: nobody listens on {}", socket.display()),
+            format!("asking the daemon: no daemon listens on {}", socket.display()),
         )
         .hint("start it with `starling up`"),
         _ => Problem::new(
             ErrorCode::Unreachable,
             format!("asking the daemon on {}: {error}", socket.display()),
         )
-        .hint("the socket is for the user that runs the daemon"),
+        .hint("only the user that runs the daemon may use the socket"),
     })
 }
 
-/// A call that is being put together.
+/// A request under construction.
 pub(super) struct Call<'a> {
     socket: &'a Path,
     method: Method,
@@ -64,7 +64,7 @@ pub(super) struct Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// A call without body; `path` is what follows the API's base, percent-encoded.
+    /// Creates a request without a body; `path` follows the API's base and is percent-encoded.
     pub(super) fn new(socket: &'a Path, method: Method, path: String) -> Self {
         let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
         Self {
@@ -79,7 +79,7 @@ impl<'a> Call<'a> {
     /// Adds a query.
     ///
     /// # Errors
-    /// When `query` is not a flat structure.
+    /// If `query` is not a flat structure.
     pub(super) fn query(mut self, query: &impl Serialize) -> Result<Self, Problem> {
         let text = serde_urlencoded::to_string(query)
             .map_err(|error| Problem::internal("writing a query", error))?;
@@ -98,7 +98,7 @@ impl<'a> Call<'a> {
     /// Adds a JSON body.
     ///
     /// # Errors
-    /// When `value` has no JSON form.
+    /// If `value` cannot be written as JSON.
     pub(super) fn json_body(self, value: &impl Serialize) -> Result<Self, Problem> {
         let bytes = serde_json::to_vec(value).map_err(|error| Problem::internal("writing a body", error))?;
         Ok(self.content("application/json", Sent::bytes(bytes.into())))
@@ -114,10 +114,10 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Makes the call and reads its JSON answer.
+    /// Makes the call and parses its JSON answer.
     ///
     /// # Errors
-    /// The problem that the daemon states, or `unreachable`.
+    /// The daemon's problem, or `unreachable`.
     pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
         let what = format!("{} {}", self.method, self.path);
         let response = self.send().await?;
@@ -135,31 +135,31 @@ impl<'a> Call<'a> {
                 ErrorCode::Unreachable,
                 format!("reading the daemon's answer to {what}: {error}"),
             )
-            .hint("are this command and the daemon of one version?")
+            .hint("use the same version of the command and the daemon")
         })
     }
 
-    /// Makes the call; an answer that is not a success becomes its problem.
+    /// Makes the call. An answer without success becomes its problem.
     ///
     /// # Errors
-    /// The problem that the daemon states, the one of the body sent, or `unreachable`.
+    /// The daemon's problem, the error of the sent body, or `unreachable`.
     pub(super) async fn send(self) -> Result<Response<Incoming>, Problem> {
         let broke = |error: &hyper::Error| {
-            // What the body's own stream failed with is the better story.
+            // The error of the sent body explains more than the broken connection.
             match error.source().and_then(|source| source.downcast_ref::<Problem>()) {
                 Some(problem) => problem.clone(),
                 None => Problem::new(
                     ErrorCode::Unreachable,
                     format!("talking to the daemon on {}: {error}", self.socket.display()),
                 )
-                .hint("did the daemon stop? its log says why"),
+                .hint("check if the daemon stopped: its log says why"),
             }
         };
         let stream = connect(self.socket).await?;
         let (mut sender, connection) = http1::handshake::<_, SentBody>(TokioIo::new(stream))
             .await
             .map_err(|error| broke(&error))?;
-        // Ends with the answer's body; its errors come out of the answer.
+        // This task ends with the answer's body, which also reports its errors.
         let mut connection = tokio::spawn(connection);
         let mut request = Request::builder()
             .method(&self.method)
@@ -175,7 +175,7 @@ impl<'a> Call<'a> {
         let answered = tokio::select! {
             biased;
             answered = &mut sending => Some(answered),
-            // A request that is handed over while the connection ends is never answered, nor given back.
+            // A request sent while the connection ends is never answered and never returned.
             _ = &mut connection => sending.now_or_never(),
         };
         let response = match answered {
@@ -185,7 +185,7 @@ impl<'a> Call<'a> {
                 let detail =
                     format!("talking to the daemon on {socket}: the connection ended without an answer");
                 return Err(Problem::new(ErrorCode::Unreachable, detail)
-                    .hint("did the daemon stop? its log says why"));
+                    .hint("check if the daemon stopped: its log says why"));
             }
         };
         if response.status().is_success() {
@@ -206,16 +206,16 @@ async fn stated_problem(response: Response<Incoming>) -> Problem {
             ErrorCode::Unreachable,
             format!("reading the daemon's refusal: status {status} without a reason"),
         )
-        .hint("is it Starling that listens on this socket?")
+        .hint("check that Starling listens on this socket")
     })
 }
 
-/// An answer's body as it arrives; one that breaks off ends with a problem, never as if it were whole.
+/// Returns an answer's body as it arrives. If it breaks off, it ends with a problem, never like a complete body.
 pub(super) fn read_stream(body: Incoming, step: Step) -> ByteStream {
     let frames = TryStreamExt::map_err(BodyStream::new(body), |error| {
         Problem::new(
             ErrorCode::Unreachable,
-            format!("reading the daemon's answer: it broke off: {error}"),
+            format!("reading the daemon's answer: it ended early: {error}"),
         )
         .hint("the daemon's log says why")
     });
@@ -225,7 +225,7 @@ pub(super) fn read_stream(body: Incoming, step: Step) -> ByteStream {
     Box::pin(bytes)
 }
 
-/// Percent-encodes everything but the characters that RFC 3986 leaves alone, so that it is one path segment.
+/// Percent-encodes everything except RFC 3986's unreserved characters, so that the text is one path segment.
 pub(super) fn encode_segment(text: &str) -> String {
     use std::fmt::Write as _;
     let mut encoded = String::with_capacity(text.len());
@@ -244,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_url_becomes_one_path_segment() {
+    fn package_url_becomes_one_path_segment() {
         assert_eq!(
             encode_segment("pkg:npm/@a/b@1?x=ü"),
             "pkg%3Anpm%2F%40a%2Fb%401%3Fx%3D%C3%BC"

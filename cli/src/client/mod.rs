@@ -1,7 +1,7 @@
-//! A running site, asked over its local socket: the service trait as HTTP calls.
+//! Client of a running site's local socket: implements the service trait with HTTP calls.
 //!
-//! One connection per call: a command makes few, and none can block another. What the daemon refuses
-//! comes back as the very problem that it stated.
+//! Each call uses its own connection: a command makes few calls, and no call blocks another. A refusal returns the
+//! problem that the daemon reported.
 
 mod events;
 mod folder;
@@ -30,7 +30,7 @@ use self::http::{Call, read_stream};
 use self::upload::Sent;
 use crate::progress::Step;
 
-/// Content type of an input whose kind is found by content.
+/// Content type for an input whose kind is detected from its content.
 const ANY_CONTENT_TYPE: &str = "application/octet-stream";
 
 /// The client of one site's local socket.
@@ -41,10 +41,10 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    /// Connects once, to see that a daemon answers; `step` shows what uploads and downloads move.
+    /// Connects once to check that a daemon answers; `step` shows the bytes of uploads and downloads.
     ///
     /// # Errors
-    /// `daemon_not_running` when nobody listens; `unreachable` when the socket may not be used.
+    /// `daemon_not_running` if no daemon listens; `unreachable` if the socket is not accessible.
     pub(crate) async fn connect(socket: PathBuf, step: Step) -> Result<Self, Problem> {
         http::connect(&socket).await?;
         Ok(Self { socket, step })
@@ -208,9 +208,9 @@ impl SiteService for Client {
         let summary = read_summary(response.headers()).ok_or_else(|| {
             Problem::new(
                 ErrorCode::Unreachable,
-                "reading an export's headers: the daemon did not say what it holds",
+                "reading an export's headers: the daemon did not send the export's summary",
             )
-            .hint("are this command and the daemon of one version?")
+            .hint("use the same version of the command and the daemon")
         })?;
         self.step.expect(summary.size_bytes);
         Ok(ExportedBundle {

@@ -1,4 +1,4 @@
-//! What a call sends: bytes, a file, a stream, or a folder as a tar.
+//! Request bodies: bytes, a file, a stream, or a folder as a tar.
 
 use std::path::{Path, PathBuf};
 
@@ -15,17 +15,17 @@ use super::folder;
 use super::http::SentBody;
 use crate::progress::Step;
 
-/// Bytes read from a file at a time.
+/// Number of file bytes per read.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// A body and its size, where that is known ahead: the daemon then refuses too large a one unread.
+/// A body and its size, if known in advance, so that the daemon can reject a too large body without reading it.
 pub(super) struct Sent {
     pub(super) body: SentBody,
     pub(super) size: Option<u64>,
 }
 
 impl Sent {
-    /// Bytes in memory.
+    /// Creates a body from bytes in memory.
     pub(super) fn bytes(bytes: Bytes) -> Self {
         let size = Some(bytes.len() as u64);
         Self {
@@ -34,7 +34,7 @@ impl Sent {
         }
     }
 
-    /// A file or stream.
+    /// Creates a body from a file or stream.
     ///
     /// # Errors
     /// `file_access`.
@@ -53,7 +53,7 @@ impl Sent {
         }
     }
 
-    /// A file or stream as it is, a folder as a tar of what is in it.
+    /// Creates a body from a file or stream as it is, or from a folder as a tar.
     ///
     /// # Errors
     /// `file_access`.
@@ -69,7 +69,7 @@ impl Sent {
             .metadata()
             .await
             .map_err(|error| file_problem("reading", &path, &error))?;
-        // A pipe or device has no size of its own.
+        // A pipe or device has no size.
         let size = metadata.is_file().then_some(metadata.len());
         let stream = ReaderStream::with_capacity(file, CHUNK_BYTES);
         Ok(Self::stream(

@@ -15,7 +15,7 @@ use crate::progress::Step;
 use crate::render;
 use crate::session::{Session, note};
 
-/// Canonical advisories, and the records behind them
+/// Look up canonical advisories and the records behind them
 #[derive(Debug, Subcommand)]
 pub(crate) enum Advisory {
     Get(Get),
@@ -23,7 +23,7 @@ pub(crate) enum Advisory {
     Dump(Dump),
 }
 
-/// Show every advisory that answers to a name, each field with where it came from
+/// Show the advisories for an id, package URL or merge hash, and where each field comes from
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -31,12 +31,12 @@ Example:
   starling canonical get pkg:npm/express
   starling advisory get CVE-2021-44228 --as-of 2025-01-15
 
-Exit codes: 0 shown, 4 not known here, or the moment no longer, 6 not reachable or locked")]
+Exit codes: 0 shown, 4 not known here, or --as-of goes back too far, 6 not reachable or locked")]
 pub(crate) struct Get {
     /// CVE-…, GHSA-… or any other id, a package URL, or a merge hash
     #[arg(value_name = "NAME")]
     name: String,
-    /// By what the site knew at this moment: a time, a date (its end, UTC) or a cursor
+    /// Show what the site knew at this time, date (end of day, UTC) or cursor
     #[arg(long, value_name = "MOMENT")]
     as_of: Option<AsOf>,
 }
@@ -48,21 +48,21 @@ Example:
   starling advisory list --purl pkg:npm/express
   starling advisory list --query log4j --limit 20
 
-Exit codes: 0 listed (also when none fits), 2 usage, 6 not reachable or locked")]
+Exit codes: 0 listed (also if none matches), 2 usage, 6 not reachable or locked")]
 pub(crate) struct List {
-    /// Of this package URL; with a version, only those that affect it
+    /// Only advisories for this package URL; with a version, only those that affect it
     #[arg(long)]
     purl: Option<String>,
-    /// Of this package, as ECOSYSTEM/NAME
+    /// Only advisories for this package, as ECOSYSTEM/NAME
     #[arg(long, value_name = "ECOSYSTEM/NAME")]
     package: Option<String>,
-    /// With this text in an id, a package name or the summary
+    /// Only advisories with this text in an id, a package name or the summary
     #[arg(long, short, value_name = "TEXT")]
     query: Option<String>,
-    /// Most rows to show; 0 for all
+    /// Maximum number of rows; 0 for all
     #[arg(long, value_name = "ROWS", default_value_t = AdvisoryListQuery::DEFAULT_LIMIT)]
     limit: u32,
-    /// Go on where an earlier list ended
+    /// Continue after an earlier list: the token that it printed
     #[arg(long, value_name = "TOKEN")]
     after: Option<String>,
 }
@@ -79,12 +79,12 @@ pub(crate) struct Dump {
     /// Only this source
     #[arg(long, value_name = "NAME", add = candidates::sources())]
     source: Option<SourceName>,
-    /// Where to; `-` is standard output
+    /// Output file; `-` is standard output
     #[arg(long, short, value_name = "FILE|-")]
     output: PathBuf,
 }
 
-/// Answer of `advisory dump` to a file.
+/// The answer of `advisory dump` to a file.
 #[derive(Debug, serde::Serialize)]
 struct Dumped {
     output: PathBuf,
@@ -129,7 +129,7 @@ impl Advisory {
 }
 
 impl List {
-    /// As many pages as the limit needs, as one.
+    /// Fetches as many pages as the limit needs and joins them.
     async fn pages(self, site: &dyn SiteService) -> Result<AdvisoryPage, Problem> {
         let mut left = if self.limit == 0 { u32::MAX } else { self.limit };
         let mut after = self.after;
@@ -149,7 +149,7 @@ impl List {
                 page.advisories = all;
                 if let Some(next) = &page.next {
                     note(&format!(
-                        "there are more: go on with --after {next}, or --limit 0 for all"
+                        "there are more rows: continue with --after {next}, or use --limit 0 for all"
                     ));
                 }
                 return Ok(page);

@@ -1,9 +1,9 @@
-//! What the small tools share: one question on the command line, or many on standard input.
+//! Shared parts of the small tools: one question on the command line, or many on standard input.
 //!
-//! A question on standard input is a line: fields between tabs, a JSON array of them, a JSON object by their
-//! names, or one JSON text. Each line is answered by one line, in order; what cannot be answered is an answer too
-//! (`error: …`, or `{"error":…}` with `--json`). Lines are answered as they come, so a program can ask, read
-//! the answer, and ask again.
+//! Each line of standard input is a question: fields between tabs, a JSON array of fields, a JSON object with named
+//! fields, or one JSON text. Each line gets one answer line, in order. If a question cannot be answered, the answer
+//! says so (`error: …`, or `{"error":…}` with `--json`). Answers are written at once, so a program can ask, read the
+//! answer, and ask again.
 
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
@@ -19,67 +19,68 @@ use super::Outcome;
 use crate::render::plain;
 use crate::session::Session;
 
-/// Longest question that is read, in bytes: a record given in full fits.
+/// Longest question that is read, in bytes. A complete record fits.
 const MAX_LINE_BYTES: usize = 16 * 1024 * 1024;
 
-/// How much is read at once, in bytes.
+/// Number of bytes per read.
 const READ_BYTES: usize = 64 * 1024;
 
-/// The name that stands for standard input, as in other commands.
+/// The name of standard input, as in other commands.
 const STANDARD: &str = "-";
 
-/// Where the questions come from.
+/// The source of the questions.
 #[derive(Debug, Args)]
 pub(crate) struct Batch {
-    /// Answer standard input line by line: tab-separated or JSON; also what happens without arguments
+    /// Answer standard input line by line: tab-separated or JSON. Default if no argument is given
     #[arg(long)]
     batch: bool,
 }
 
-/// One question's fields by their names.
+/// The fields of one question, by name.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Fields(Vec<(&'static str, Value)>);
 
-/// Answers a question in one line of text, or as JSON.
+/// An answer that can be written as one line of text or as JSON.
 pub(super) trait Answer: Serialize {
-    /// What stands on the answer's line, in its order.
+    /// Returns the columns of the answer's line, in order.
     fn columns(&self) -> Vec<Cow<'_, str>>;
 
-    /// The answer on one line: tabs between its columns, and no control character within one.
+    /// Returns the answer on one line: tabs between columns, no control characters inside a column.
     fn line(&self) -> String {
         let columns = self.columns();
         let columns: Vec<_> = columns.iter().map(|column| plain(column)).collect();
         columns.join("\t")
     }
 
-    /// The answer for a person who asked this alone.
+    /// Returns the answer to a single question, for people.
     fn text(&self) -> String {
         self.line()
     }
 }
 
 impl Fields {
-    /// A field's text.
+    /// Returns a field's text.
     ///
     /// # Errors
-    /// If it is missing or no text.
+    /// If the field is missing or not text.
     pub(super) fn text(&self, name: &str) -> Result<&str, String> {
-        self.find(name)?.ok_or_else(|| format!("there is no {name}"))
+        self.find(name)?
+            .ok_or_else(|| format!("the field {name} is missing"))
     }
 
-    /// A field's text, if it is there and not empty.
+    /// Returns a field's text, or `None` if it is missing or empty.
     ///
     /// # Errors
-    /// If it is anything but a text: an answer without it would be one to another question.
+    /// If the field is not text. Ignoring it would answer another question.
     pub(super) fn find(&self, name: &str) -> Result<Option<&str>, String> {
         match self.value(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-            Some(_) => Err(format!("{name} is no text")),
+            Some(_) => Err(format!("the field {name} is not text")),
         }
     }
 
-    /// A field's value.
+    /// Returns a field's value.
     pub(super) fn value(&self, name: &str) -> Option<&Value> {
         self.0
             .iter()
@@ -87,13 +88,13 @@ impl Fields {
             .map(|(_, value)| value)
     }
 
-    /// Fields as the command line gives them, in the order of `names`.
+    /// Builds the fields from command line values, in the order of `names`.
     pub(super) fn given<'a>(names: &[&'static str], values: impl IntoIterator<Item = &'a str>) -> Self {
         let values = values.into_iter().map(|value| Value::String(value.to_owned()));
         Self(names.iter().copied().zip(values).collect())
     }
 
-    /// Fields as a line of standard input gives them.
+    /// Reads the fields from a line of standard input.
     #[cfg(test)]
     pub(super) fn of_line(names: &[&'static str], line: &str) -> Result<Self, String> {
         Self::read(names, line)
@@ -103,11 +104,11 @@ impl Fields {
         if !line.starts_with(['{', '[', '"']) {
             let found = line.split('\t').count();
             if line.is_empty() {
-                return Err(format!("the line is empty; {} expected", names.join(", ")));
+                return Err(format!("the line is empty: expected {}", names.join(", ")));
             }
             if found > names.len() {
                 return Err(format!(
-                    "{found} fields, and at most {} expected: {}",
+                    "expected at most {} fields ({}), got {found}",
                     names.len(),
                     names.join(", ")
                 ));
@@ -115,7 +116,7 @@ impl Fields {
             return Ok(Self::given(names, line.split('\t')));
         }
         let value: Value =
-            serde_json::from_str(line).map_err(|error| format!("the line is no JSON: {error}"))?;
+            serde_json::from_str(line).map_err(|error| format!("the line is not JSON: {error}"))?;
         match value {
             Value::Object(mut object) => Ok(Self(
                 names
@@ -127,9 +128,9 @@ impl Fields {
                 Ok(Self(names.iter().copied().zip(list).collect()))
             }
             Value::Array(list) => Err(format!(
-                "{} fields, and at most {} expected",
-                list.len(),
-                names.len()
+                "expected at most {} fields, got {}",
+                names.len(),
+                list.len()
             )),
             one => Ok(Self(names.iter().copied().take(1).zip([one]).collect())),
         }
@@ -137,10 +138,10 @@ impl Fields {
 }
 
 impl Batch {
-    /// Answers the question in `arguments`, or those on standard input if there is none.
+    /// Answers the question in `arguments`, or those on standard input if there are no arguments.
     ///
     /// # Errors
-    /// `input_unreadable` for one question that has no answer, `bad_request` for half a question.
+    /// `input_unreadable` if one question has no answer, `bad_request` if the question is incomplete.
     pub(super) fn run<A: Answer>(
         &self,
         session: &Session,
@@ -153,7 +154,7 @@ impl Batch {
         if self.batch && !nothing {
             return Err(Problem::new(
                 ErrorCode::BadRequest,
-                "reading the arguments: with --batch the questions come on standard input",
+                "reading the arguments: with --batch, give the questions on standard input, not as arguments",
             ));
         }
         if self.batch || nothing {
@@ -171,7 +172,7 @@ impl Batch {
         if arguments.len() < required || arguments.len() > names.len() {
             return Err(Problem::new(
                 ErrorCode::BadRequest,
-                format!("reading the arguments: {} expected", names.join(", ")),
+                format!("reading the arguments: expected {}", names.join(", ")),
             ));
         }
         let fields = Fields::given(names, arguments.iter().map(String::as_str));
@@ -182,14 +183,14 @@ impl Batch {
 /// Prints one question's answer.
 ///
 /// # Errors
-/// `input_unreadable` if it has none.
+/// `input_unreadable` if there is no answer.
 pub(super) fn one<A: Answer>(session: &Session, answer: Result<A, String>) -> Outcome {
     let answer = answer.map_err(|reason| Problem::new(ErrorCode::InputUnreadable, reason))?;
     session.print(&answer, Answer::text)?;
     Ok(ExitStatus::Pass)
 }
 
-/// Answers every line of `input` on a line of `output`. A reader of the answers that has gone away ends it.
+/// Writes one answer line for every line of `input`. Stops without an error if the reader of the answers is gone.
 fn answer_lines<A: Answer>(
     mut input: BufReader<impl Read>,
     mut output: impl Write,
@@ -198,7 +199,7 @@ fn answer_lines<A: Answer>(
     mut answer: impl FnMut(&Fields) -> Result<A, String>,
 ) -> std::io::Result<()> {
     let mut line = Vec::new();
-    // Some editors put a mark before UTF-8.
+    // Some editors write a byte order mark before UTF-8.
     if input.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
         input.consume(3);
     }
@@ -229,7 +230,7 @@ fn answer_lines<A: Answer>(
         let mut text = shown(&found, json);
         text.push('\n');
         let written = output.write_all(text.as_bytes()).and_then(|()| {
-            // Whoever waits for the answer before asking on must see it.
+            // A program that waits for this answer before its next question must see it now.
             if input.buffer().is_empty() {
                 output.flush()
             } else {
@@ -257,7 +258,7 @@ fn shown<A: Answer>(found: &Result<A, String>, json: bool) -> String {
     }
 }
 
-/// Reads on to the line's end and keeps nothing of it.
+/// Skips to the end of the line.
 fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
     loop {
         let buffer = input.fill_buf()?;
@@ -306,22 +307,22 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_a_question_is_read() {
+    fn question_is_read_in_every_format() {
         let input = b"1\t2\r\n[\"1\",\"2\"]\n{\"b\":\"2\",\"a\":\"1\",\"more\":0}\n\"1\"\n1\t";
         assert_eq!(answers(input, false), ["1\t2", "1\t2", "1\t2", "1\t-", "1\t-"]);
         assert_eq!(answers(b"1\t2\r\n1\t2\r", false), ["1\t2", "1\t2"]);
     }
 
     #[test]
-    fn tabs_are_between_columns_and_no_control_character_is_within_one() {
+    fn columns_contain_no_control_characters() {
         let input = "[\"a\\tb\",\"\\u001b[2J\"]\n";
         assert_eq!(answers(input.as_bytes(), false), ["a\u{fffd}b\t\u{fffd}[2J"]);
-        // Alone, too, a terminal is not written to with what a package URL holds.
+        // A single answer, too, must not send control characters from a package URL to a terminal.
         assert_eq!(Joined("a\t+\u{1b}".to_owned()).text(), "a\u{fffd}\t\u{fffd}");
     }
 
     #[test]
-    fn what_cannot_be_answered_is_answered_on_its_own_line() {
+    fn failed_question_gets_its_own_answer_line() {
         let input = b"\n1\t2\t3\n{\"a\":\n\xff\n{}\n1\t2\n";
         let found = answers(input, false);
         assert_eq!(found.len(), 6);
@@ -333,16 +334,20 @@ mod tests {
         let odd = b"{\"a\":1}\n{\"a\":\"1\",\"b\":2}\n{\"a\":\"1\",\"b\":null}\n";
         assert_eq!(
             answers(odd, false),
-            ["error: a is no text", "error: b is no text", "1\t-"]
+            [
+                "error: the field a is not text",
+                "error: the field b is not text",
+                "1\t-"
+            ]
         );
         assert_eq!(
             answers(b"{}\n1\t2\n", true),
-            ["{\"error\":\"there is no a\"}", "\"1+2\""]
+            ["{\"error\":\"the field a is missing\"}", "\"1+2\""]
         );
     }
 
     #[test]
-    fn a_line_without_end_is_refused_and_the_next_one_answered() {
+    fn overlong_line_is_refused_and_next_is_answered() {
         let mut input = vec![b'x'; MAX_LINE_BYTES + 100_000];
         input.extend_from_slice(b"\n1\t2\n");
         let found = answers(&input, false);

@@ -15,7 +15,7 @@ use crate::output::{STANDARD, open_input, write_stream};
 use crate::render;
 use crate::session::{Session, note, warn};
 
-/// Files that carry knowledge where no network does
+/// Carry knowledge in files where there is no network
 #[derive(Debug, Subcommand)]
 pub(crate) enum Bundle {
     Export(Export),
@@ -24,7 +24,7 @@ pub(crate) enum Bundle {
     Inspect(Inspect),
 }
 
-/// Write a bundle of what another site lacks
+/// Write a bundle with what another site lacks
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The file is a zstd stream: `zstd -dc FILE | jq` shows every record in it.
@@ -35,46 +35,47 @@ Example:
 
 Exit codes: 0 written, 2 usage, 3 no such site, 4 a record body is not held, 6 not reachable or locked, 12 disk full")]
 pub(crate) struct Export {
-    /// What the reader already has: CURSOR in this site's log, or SITE=CURSOR; may be repeated; all when absent
+    /// What the reader already has: CURSOR in this site's log, or SITE=CURSOR; may be repeated. Without it, the bundle
+    /// has everything
     #[arg(long = "cursor", short, value_name = "[SITE=]CURSOR")]
     cursors: Vec<SiteCursor>,
-    /// The allow-listed site that it is for: starts where that site is known to be
+    /// The allow-listed site that the bundle is for; starts at that site's last known position
     #[arg(long, value_name = "SITE", add = candidates::sites())]
     to: Option<SiteSlug>,
-    /// Where to; `-` is standard output
+    /// Output file; `-` is standard output
     #[arg(long, short, value_name = "FILE|-")]
     output: PathBuf,
 }
 
-/// Verify a bundle and take in what it brings: each log of it whole or not at all
+/// Verify a bundle and import it. Each log in it is imported completely or not at all
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   starling bundle import delta.stl --dry-run
   starling bundle import delta.stl
 
-Exit codes: 0 everything is taken or was here, 3 refused (nothing of it was kept), 6 not reachable or locked, 7 taken in
-part (some logs were held or refused; the answer names them), 12 disk full")]
+Exit codes: 0 all of it was imported or already here, 3 rejected (nothing was imported), 6 not reachable or locked,
+  7 partly imported (some logs were held or rejected, and the answer lists them), 12 disk full")]
 pub(crate) struct Import {
     /// The bundle; `-` is standard input
     #[arg(value_name = "FILE|-")]
     path: PathBuf,
-    /// Import into a copy: tell what the import would do, change nothing
+    /// Import into a copy and report the result; change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Import although nothing in it is new; never lowers a position
+    /// Import even if the bundle has nothing new; never lowers a position
     #[arg(long)]
     force: bool,
-    /// `fail`: refuse a bundle that says other than another author says of the same record here; any other must
-    /// be what view.conflict_strategy says, which alone settles what the view shows
+    /// `fail`: reject a bundle that conflicts with another author's statement about the same record. Any other value
+    /// must equal view.conflict_strategy, which alone decides what the view shows
     #[arg(long, value_name = "STRATEGY", value_parser = strategy_parser())]
     on_conflict: Option<ConflictStrategy>,
-    /// Skip the seal's signature where the configuration trusts the exporter so far; deltas are always verified
+    /// Skip the seal's signature check if the configuration allows it for this exporter; deltas are always verified
     #[arg(long)]
     skip_signature: bool,
 }
 
-/// Run every check of an import and change nothing; without a site, every check of the file
+/// Check a bundle as an import would, and change nothing. Without a site, only the file itself is checked
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -87,7 +88,7 @@ pub(crate) struct Validate {
     path: PathBuf,
 }
 
-/// Show what a bundle says about itself; nothing of it is verified
+/// Show what a bundle says about itself, without verifying it
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -105,7 +106,7 @@ fn strategy_parser() -> impl TypedValueParser<Value = ConflictStrategy> {
         .try_map(|text| text.parse::<ConflictStrategy>())
 }
 
-/// Answer of `bundle export`.
+/// The answer of `bundle export`.
 #[derive(Debug, serde::Serialize)]
 struct Exported {
     output: PathBuf,

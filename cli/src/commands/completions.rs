@@ -12,8 +12,8 @@ use crate::session::print;
 /// Print a shell's completion script
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The script asks `starling` itself, so that commands, options and, where a daemon runs, the names of sites, sources and
-mutes are completed. Print it anew after an update.
+The script calls `starling` to complete commands and options and, if a daemon runs, the names of sites, sources and
+mutes. Print it again after an update.
 
 Example:
   starling completions bash > ~/.local/share/bash-completion/completions/starling

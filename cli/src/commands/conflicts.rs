@@ -10,7 +10,7 @@ use crate::progress::Step;
 use crate::render;
 use crate::session::Session;
 
-/// Records about which authors disagree, and decisions about them
+/// List and decide conflicts: records about which authors disagree
 #[derive(Debug, Subcommand)]
 pub(crate) enum Conflicts {
     List(List),
@@ -18,11 +18,11 @@ pub(crate) enum Conflicts {
     Resolve(Resolve),
 }
 
-/// List the records that wait for a decision, and those that were decided
+/// List the records that wait for a decision, and the decided ones
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Records wait for a decision where view.conflict_strategy is fail. Until then all that their authors say counts: any that
-says affected, and the worst severity.
+Records wait for a decision if view.conflict_strategy is `fail`. Until then all statements of their authors apply: the
+record is affected if any author says so, with the worst severity.
 
 Example:
   starling conflicts list
@@ -30,7 +30,7 @@ Example:
 Exit codes: 0 listed, 6 not reachable or locked")]
 pub(crate) struct List {}
 
-/// Show what the authors of one record say of it
+/// Show what each author states about one record
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -41,16 +41,16 @@ pub(crate) struct Show {
     /// The record's source
     #[arg(value_name = "SOURCE", add = candidates::sources())]
     source: SourceName,
-    /// Its id in the source
+    /// The record's id in the source
     #[arg(value_name = "RECORD")]
     record: String,
 }
 
-/// Decide which of the contents that authors state of a record counts here
+/// Decide which author's content of a record applies at this site
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The decision holds while an author states that content, and goes before every conflict strategy. The view is folded by it
-before the command ends.
+The decision holds while an author states that content, and overrides every conflict strategy. The command ends after
+the view has been updated.
 
 Example:
   starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --site site-b --reason theirs-is-right
@@ -62,22 +62,22 @@ pub(crate) struct Resolve {
     /// The record's source
     #[arg(value_name = "SOURCE", add = candidates::sources())]
     source: SourceName,
-    /// Its id in the source
+    /// The record's id in the source
     #[arg(value_name = "RECORD")]
     record: String,
-    /// What this site says counts: its name, or its identity
+    /// Use the content that this site states: its name or identity
     #[arg(long, value_name = "SITE", group = "choice")]
     site: Option<String>,
-    /// This content counts, as `conflicts show` names it
+    /// Use this content: its hash, as `conflicts show` prints it
     #[arg(long, value_name = "HASH", group = "choice")]
     content: Option<ContentHash>,
-    /// Take the decision back
+    /// Withdraw the decision
     #[arg(long, group = "choice")]
     reopen: bool,
-    /// Why
+    /// Reason for the decision
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Who decides [default: the site's name and the user's]
+    /// Person who decides [default: the site's name and the user's]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }

@@ -13,7 +13,7 @@ use crate::session::Session;
 /// Score a CVSS vector: 2.0, 3.0, 3.1 or 4.0
 #[derive(Debug, Args)]
 #[command(after_help = "\
-CVSS 2 and 3 give the base score, CVSS 4 its one score.
+CVSS 2 and 3 give the base score, CVSS 4 its single score.
 
 Example:
   starling cvss CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H
@@ -48,7 +48,7 @@ impl Cvss {
             let vector = fields.text("vector")?.trim();
             let shown: String = vector.chars().take(120).collect();
             let (score, level) = score_vector(vector).ok_or_else(|| {
-                format!("scoring {shown:?}: it is no CVSS vector with all its base metrics")
+                format!("scoring {shown:?}: expected a CVSS vector with all its base metrics")
             })?;
             Ok(Scored {
                 vector: vector.to_owned(),
@@ -60,7 +60,7 @@ impl Cvss {
     }
 }
 
-/// The vector's version; CVSS 2 has no prefix.
+/// Returns the vector's version; CVSS 2 has no prefix.
 fn version_of(vector: &str) -> &'static str {
     ["4.0", "3.1", "3.0"]
         .into_iter()

@@ -10,17 +10,17 @@ use crate::local;
 use crate::render;
 use crate::session::Session;
 
-/// Check every invariant of the store, name what is damaged, and say what a healthy site would have
+/// Check every invariant of the store, list the damage, and list what a healthy site would have
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Asks the daemon if one runs, else opens the store.
 
-With a running daemon, --repair drops damaged record bodies and rewrites damaged packs. Damage of the log
-is then only named: stop the daemon and run `starling doctor --repair` again, which opens the site past it.
-What is given up is fetched again from peers or bundles; --as-of cannot go back beyond a repair.
+With a running daemon, --repair drops damaged record bodies and rewrites damaged packs. Damage of the log is only
+reported. To repair it, stop the daemon and run `starling doctor --repair` again, which skips the damaged part.
+Dropped data is fetched again from peers or bundles; --as-of cannot go back beyond a repair.
 
-What a healthy site has besides (a daemon, a partner, recent sources, an offline root key, a policy) is told below the
-checks, and does not change the exit code.
+Below the checks is a list of what a healthy site also has: a daemon, a partner, recent sources, an offline root key, a
+policy. It does not change the exit code.
 
 Example:
   starling doctor
@@ -29,20 +29,20 @@ Example:
 
 Exit codes: 0 sound, 6 not reachable or locked, 11 damaged, 12 disk full")]
 pub(crate) struct Doctor {
-    /// Derive everything again from the site's log: claims, view, history, indexes; then repair
+    /// Rebuild all derived data from the site's log (claims, view, history, indexes), then repair
     #[arg(long)]
     rebuild: bool,
-    /// Drop damaged bodies and rewrite damaged packs; without a daemon, go past damage of the log too
+    /// Drop damaged bodies and rewrite damaged packs; without a daemon, skip damaged parts of the log too
     #[arg(long, conflicts_with = "rebuild")]
     repair: bool,
 }
 
-/// Answer of `doctor`.
+/// The answer of `doctor`.
 #[derive(Debug, Serialize)]
 struct Examined {
     #[serde(flatten)]
     report: DoctorReport,
-    /// What a healthy site has. None of it changes the exit code.
+    /// What a healthy site has. Does not change the exit code.
     healthy: Vec<HealthPoint>,
 }
 
@@ -58,7 +58,7 @@ impl Doctor {
         } else {
             session.site(&step).await?
         };
-        // Asked before: a repair changes what a status says of the store alone.
+        // Read before the repair, which changes the store's part of the status.
         let status = site.status().await?;
         let report = site
             .doctor(DoctorRequest {

@@ -10,7 +10,7 @@ use crate::progress::Step;
 use crate::render;
 use crate::session::{Session, print};
 
-/// Follow what happens to advisories, one line per event, until the daemon stops
+/// Follow changes of advisories, one line per event, until the daemon stops
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Needs a running daemon.
@@ -19,10 +19,10 @@ Example:
   starling events
   starling events --after 1200-00f1e2d3c4b5a697 --json
 
-Exit codes: 0 ended, 4 the events after that id are no longer kept
-  or the store was rebuilt since, 6 no daemon runs or it stopped")]
+Exit codes: 0 ended, 4 the events after that id are no longer kept, or the store was rebuilt since,
+  6 no daemon runs or it stopped")]
 pub(crate) struct Events {
-    /// Begin after this event, by its `id`; with the next one when absent
+    /// Start after the event with this `id`. Without it, start with the next event
     #[arg(long, value_name = "ID")]
     after: Option<EventId>,
 }
@@ -37,7 +37,7 @@ impl Events {
         while let Some(record) = events.next().await {
             let record = record?;
             let mut line = if session.json() {
-                // One line per event, so that a reader can take them as they come.
+                // One line per event, so that a program can read each event when it happens.
                 serde_json::to_string(&record).map_err(|error| Problem::internal("writing JSON", error))?
             } else {
                 render::event(&record)

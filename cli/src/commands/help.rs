@@ -1,4 +1,4 @@
-//! `starling help …`: commands, and what is true of several of them.
+//! `starling help …`: help for commands, and topics that concern several commands.
 
 use std::fmt::Write as _;
 
@@ -22,12 +22,12 @@ Example:
 
 Exit codes: 0 shown, 2 no such command or topic")]
 pub(crate) struct Help {
-    /// A command such as `bundle import`, or a topic; all commands when absent
+    /// A command such as `bundle import`, or a topic; without it, all commands
     #[arg(value_name = "COMMAND|TOPIC")]
     words: Vec<String>,
 }
 
-/// A topic: its name, what it is about, its text.
+/// A topic: its name, summary and text.
 struct Topic {
     name: &'static str,
     about: &'static str,
@@ -37,7 +37,7 @@ struct Topic {
 const TOPICS: [Topic; 5] = [
     Topic {
         name: "exit-codes",
-        about: "how a command can end",
+        about: "exit codes of all commands",
         text: exit_codes,
     },
     Topic {
@@ -47,26 +47,26 @@ const TOPICS: [Topic; 5] = [
     },
     Topic {
         name: "environment",
-        about: "variables that a command looks at",
+        about: "environment variables that commands read",
         text: environment,
     },
     Topic {
         name: "moments",
-        about: "how times, spans and cursors are written",
+        about: "how to write times, spans and cursors",
         text: || MOMENTS.to_owned(),
     },
     Topic {
         name: "policy-order",
-        about: "what decides about a finding, in which order",
+        about: "what decides about a finding, and in which order",
         text: || POLICY_ORDER.to_owned(),
     },
 ];
 
 const FORMATS: &str = "\
-A scan reads, and tells by the content:
+A scan reads (formats are detected from the content):
   SBOMs       CycloneDX (JSON, XML, protocol buffers), SPDX (JSON, YAML, tag-value, RDF/XML), Syft JSON
   lockfiles   such as Cargo.lock, package-lock.json, yarn.lock, poetry.lock, go.mod, Gemfile.lock, pom.xml
-  `starling sbom inspect FILE` shows what is read from a file.
+  `starling sbom inspect FILE` shows what a scan reads from a file.
 
 A scan writes, by --format:
   table       for people (the default)
@@ -76,35 +76,35 @@ A scan writes, by --format:
   cyclonedx   CycloneDX 1.6 with vulnerabilities, for SBOM platforms
   csv         for spreadsheets
   markdown    for job summaries
-  html        one page that needs nothing else
+  html        one page without external resources
   Several at once: --format sarif=scan.sarif --format html=scan.html
 
 A feed is OSV, as JSON or YAML: a file, folder, zip, tar, tar.zst or NDJSON.
-What a supplier says (--vex) is OpenVEX, CSAF or CycloneDX, as JSON. A policy is YAML or Rego.
+VEX documents (--vex) are OpenVEX, CSAF or CycloneDX, as JSON. A policy is YAML or Rego.
 ";
 
 const MOMENTS: &str = "\
 time      2025-01-15T10:30:00.000Z, with `Z` or an offset
-date      2025-01-15: its end, UTC
+date      2025-01-15: the end of that day, UTC
 span      90s, 30m, 36h, 7d or 8w
-cursor    2025-01-15T10:30:00.000Z#0042: a place in one site's log, its time and its number;
-          SITE@CURSOR where it is another site's (--as-of), SITE=CURSOR for `bundle export -c`
+cursor    2025-01-15T10:30:00.000Z#0042: a position in one site's log, as time and number;
+          SITE@CURSOR for another site's log (--as-of), SITE=CURSOR for `bundle export -c`
 size      512, 64KiB, 100MB
 
-Tables show minutes in UTC (2025-01-15 10:30); --json has every moment in full.
+Tables show times to the minute, in UTC (2025-01-15 10:30); --json has them in full.
 ";
 
 const POLICY_ORDER: &str = "\
-What decides about a finding, the first that applies:
+The first of these that applies decides about a finding:
   1. a rule of the policy, in the order of the file, unless it has expired
   2. a decision of the Rego policy
   3. a mute (`starling mute list`)
   4. a supplier's statement (--vex, `starling vex list`)
   5. the thresholds and conditions that fail, then those that warn
-What nothing decides is ignored. --fail-on takes the place of the policy's own threshold.
+If none applies, the finding is ignored. --fail-on replaces the policy's own threshold.
 
-Then, whatever was found: too few packages judged, knowledge that is missing or stale, each with its exit code
-(`starling help exit-codes`). A scan that fails by policy ends with 1, whatever else is the matter.
+After that, for any findings: too few packages checked, and missing or stale knowledge, each with its exit code
+(`starling help exit-codes`). A scan that fails by policy always ends with 1.
 ";
 
 fn exit_codes() -> String {
@@ -113,21 +113,21 @@ fn exit_codes() -> String {
         let _ = writeln!(text, "{:>3}  {}", status.code(), status.meaning());
     }
     text.push_str(
-        "\nThey are the same for every command and stable. 1, 4 and 5 are verdicts: `starling scan --exit-zero` ends with 0\n\
-         instead. Each command's --help says what its own mean; --json prints the problem with a code that programs can read.\n",
+        "\nThey are stable, and the same for every command. 1, 4 and 5 are verdicts: `starling scan --exit-zero` ends with 0\n\
+         instead. Each command's --help explains its own codes; with --json, an error has a code for programs.\n",
     );
     text
 }
 
 fn environment() -> String {
     let mut text = "\
-STARLING_HOME    the site's folder, in place of --home
-NO_COLOR         no colours, whatever its value (--color always overrules it)
-COLUMNS          how wide tables may be, in place of the terminal's width
-TMPDIR           where a bundle without a site is unpacked to be checked
-XDG_DATA_HOME    where the default folder lies
+STARLING_HOME    the site's folder, if --home is not given
+NO_COLOR         no colours, for any value (--color always overrides it)
+COLUMNS          width of tables, instead of the terminal's width
+TMPDIR           folder for unpacking a bundle that is checked without a site
+XDG_DATA_HOME    parent of the default folder
 
-Every key of starling.toml can be set too; a variable overrules the file, an option overrules both:
+Every key of starling.toml can be set too. A variable overrides the file, an option overrides both:
 "
     .to_owned();
     for key in KEYS {
@@ -167,7 +167,7 @@ impl Help {
     }
 }
 
-/// No command and no topic of that name; the nearest is named.
+/// Builds the problem for an unknown command or topic; suggests the nearest name.
 fn unknown(command: &Command, word: &str, top: bool) -> Problem {
     let topics = TOPICS.iter().filter(|_| top).map(|topic| topic.name);
     let names = command.get_subcommands().map(Command::get_name).chain(topics);
@@ -186,7 +186,7 @@ fn unknown(command: &Command, word: &str, top: bool) -> Problem {
     }
 }
 
-/// How many letters have to change to make one word of the other.
+/// Returns the number of letters to change to turn one word into the other.
 fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().take(64).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_and_commands_are_explained() {
+    fn help_explains_topics_and_commands() {
         assert!(help(&[]).unwrap().contains("exit-codes"));
         assert!(
             help(&["EXIT-CODES"])
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_words_name_the_nearest() {
+    fn unknown_word_suggests_the_nearest() {
         let hint = |words: &[&str]| help(words).unwrap_err().hint.clone().unwrap();
         assert_eq!(hint(&["scna"]), "did you mean `scan`?");
         assert_eq!(hint(&["exit-code"]), "did you mean `exit-codes`?");

@@ -8,24 +8,24 @@ use crate::local::{self, Engine};
 use crate::render;
 use crate::session::Session;
 
-/// Make a site in the folder: keys, genesis certificate, starling.toml, an empty store
+/// Create a site in the folder: keys, genesis certificate, starling.toml, an empty store
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Move the root key offline before you run in earnest: the daemon never needs it.
+Move the root key offline before production use: the daemon never needs it.
 
 Example:
   starling --home ./west init --site-id site-us-west-1
   starling --home ./vault init --site-id site-air-gapped --air-gapped
 
-Exit codes: 0 made, 2 the folder already holds a site or cannot be written")]
+Exit codes: 0 created, 2 the folder already holds a site or cannot be written")]
 pub(crate) struct Init {
-    /// The site's name, for people: a-z, 0-9, `-`, `_`, `.`
+    /// Name of the site: a-z, 0-9, `-`, `_`, `.`
     #[arg(long, value_name = "NAME")]
     site_id: SiteSlug,
-    /// The store's engine
+    /// Storage engine
     #[arg(long, value_enum, default_value = "sled")]
     engine: Engine,
-    /// A site without a network: it listens nowhere and dials nobody, and exchanges bundles by file
+    /// Create a site without a network: it does not listen or dial, and exchanges bundles as files
     #[arg(long)]
     air_gapped: bool,
 }

@@ -1,4 +1,4 @@
-//! Documents named on the command line, read whole within the bounds that the daemon sets too.
+//! Reads documents named on the command line, within the daemon's size limits.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,7 +11,7 @@ use starling_api_types::{ErrorCode, Problem};
 
 use crate::output::open_input;
 
-/// Reads a file, or standard input for `-`; `what` names it in problems.
+/// Reads a file, or standard input for `-`; problems call it `what`.
 ///
 /// # Errors
 /// `file_access`, or `body_too_large` over `max_bytes`.
@@ -30,18 +30,18 @@ pub(crate) async fn read(source: &Path, what: &str, max_bytes: u64) -> Result<By
         }
         Upload::File(_) => Err(Problem::internal(
             format!("reading {what}"),
-            "an open file is no input of the command line",
+            "the command line gives paths and streams, got an open file",
         )),
     }
 }
 
-/// Reads a file, a pipe or a device no further than shows that it is too large.
+/// Reads a file, a pipe or a device. Stops as soon as it is too large.
 ///
 /// # Errors
 /// As [`read`].
 pub(crate) fn read_file(path: &Path, what: &str, max_bytes: u64) -> Result<Vec<u8>, Problem> {
     let file = File::open(path).map_err(|error| file_problem("opening", path, &error))?;
-    // What is no file says no size, and a file may grow while it is read.
+    // Only regular files have a size, and a file may grow while it is read.
     let size = file.metadata().ok().filter(std::fs::Metadata::is_file);
     let size = size.map(|metadata| metadata.len());
     if size.is_some_and(|size| size > max_bytes) {
@@ -60,12 +60,12 @@ pub(crate) fn read_file(path: &Path, what: &str, max_bytes: u64) -> Result<Vec<u
 fn too_large(path: &Path, what: &str, size: Option<u64>, max_bytes: u64) -> Problem {
     let found = match size {
         Some(size) => format!("has {size} bytes"),
-        None => format!("goes on after {max_bytes} bytes"),
+        None => format!("has more than {max_bytes} bytes"),
     };
     Problem::new(
         ErrorCode::BodyTooLarge,
         format!(
-            "reading {what}: {} {found}, and at most {max_bytes} are allowed",
+            "reading {what}: {} {found}: expected at most {max_bytes}",
             path.display()
         ),
     )
@@ -76,10 +76,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_device_and_a_file_over_the_bound_are_refused_and_named_with_what_is_allowed() {
+    fn oversized_device_and_file_are_refused_with_the_limit() {
         let problem = read_file(Path::new("/dev/zero"), "the policy", 100).unwrap_err();
         assert_eq!(problem.code, ErrorCode::BodyTooLarge);
-        let told = "reading the policy: /dev/zero goes on after 100 bytes, and at most 100 are allowed";
+        let told = "reading the policy: /dev/zero has more than 100 bytes: expected at most 100";
         assert_eq!(problem.detail, told);
 
         let folder = tempfile::tempdir().unwrap();
@@ -87,7 +87,9 @@ mod tests {
         std::fs::write(&file, [b'x'; 101]).unwrap();
         let problem = read_file(&file, "the policy", 100).unwrap_err();
         assert!(
-            problem.detail.contains("file has 101 bytes, and at most 100"),
+            problem
+                .detail
+                .contains("file has 101 bytes: expected at most 100"),
             "{problem}"
         );
         std::fs::write(&file, [b'x'; 100]).unwrap();
@@ -95,7 +97,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_pipe_is_read_to_its_end() {
+    async fn pipe_is_read_to_its_end() {
         let folder = tempfile::tempdir().unwrap();
         let pipe = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();

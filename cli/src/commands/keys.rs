@@ -8,7 +8,7 @@ use crate::local;
 use crate::render;
 use crate::session::Session;
 
-/// Keys and identity of the site
+/// Manage the site's keys and identity
 #[derive(Debug, Subcommand)]
 pub(crate) enum Keys {
     Show(Show),
@@ -17,7 +17,7 @@ pub(crate) enum Keys {
     Export(Export),
 }
 
-/// Show who the site is: identity, epoch, public keys
+/// Show the site's identity, epoch and public keys
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -26,7 +26,7 @@ Example:
 Exit codes: 0 shown, 2 no site in the folder")]
 pub(crate) struct Show {}
 
-/// List the keys in the folder; never their secrets
+/// List the keys in the folder, without their secrets
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -35,20 +35,20 @@ Example:
 Exit codes: 0 listed, 2 no keys in the folder")]
 pub(crate) struct List {}
 
-/// Make a new operating key and begin a new epoch with it; the root key in the folder signs it
+/// Create a new operating key and start a new epoch with it, signed by the root key in the folder
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The daemon must not run meanwhile. Peers learn the new key from the site's certificates by themselves. A home that was
-put back from a backup takes back what peers hold first: `starling restore`.
+Stop the daemon first. Peers learn the new key from the site's certificates, without action from you. If the home was
+restored from a backup, run `starling restore` first, so that the site gets back what its peers hold of it.
 
 Example:
   starling keys generate
 
-Exit codes: 0 made, 2 no site or no root key in the folder, 3 this site was restored and
-  lacks what others hold of it, 6 a daemon holds the store")]
+Exit codes: 0 created, 2 no site or no root key in the folder, 3 this site was restored and
+  lacks data that others hold, 6 a daemon uses the store")]
 pub(crate) struct Generate {}
 
-/// Print the site's certificate chain: what `starling sites add --key` takes at another site
+/// Print the site's certificate chain, for `starling sites add --key` at another site
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -56,7 +56,7 @@ Example:
 
 Exit codes: 0 printed, 2 no site in the folder, or --public is missing")]
 pub(crate) struct Export {
-    /// The public half; secrets are never exported, copy their files instead
+    /// Export the public half. Secrets are never exported: copy their files instead
     #[arg(long, required = true)]
     public: bool,
 }

@@ -19,10 +19,10 @@ Example:
 
 Exit codes: 0 printed or written, 2 no such command or folder, 12 disk full")]
 pub(crate) struct Man {
-    /// The command, as in `bundle import`; the program itself when absent
+    /// A command such as `bundle import`; without it, the program itself
     #[arg(value_name = "COMMAND", conflicts_with = "dir")]
     words: Vec<String>,
-    /// Write the page of every command into this folder, which is made if it is missing
+    /// Write the pages of all commands into this folder; creates it if it is missing
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }

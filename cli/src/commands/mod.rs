@@ -1,4 +1,4 @@
-//! The commands, one file per group: arguments, what is asked of the site, how the answer is shown.
+//! The commands, one file per group: arguments, requests to the site, output.
 
 pub(crate) mod advisory;
 mod batch;
@@ -35,7 +35,7 @@ use starling_api_types::{ExitStatus, Problem};
 use crate::args::Command;
 use crate::session::Session;
 
-/// How a command ended, where it could do what it was asked.
+/// The exit status of a command that ran, or the problem that stopped it.
 pub(crate) type Outcome = Result<ExitStatus, Problem>;
 
 /// Runs a command.

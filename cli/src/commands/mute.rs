@@ -10,7 +10,7 @@ use crate::progress::Step;
 use crate::render;
 use crate::session::{Session, warn};
 
-/// Findings to leave alone: a list that all sites write and read
+/// Mute findings: a list that all sites write and read
 #[derive(Debug, Subcommand)]
 pub(crate) enum Mute {
     Add(Add),
@@ -19,21 +19,21 @@ pub(crate) enum Mute {
     Remove(Remove),
 }
 
-/// Mute a vulnerability, here and at every site that lists this one
+/// Mute a vulnerability, here and at every site that lets this site mute
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A muted finding stays in the verdict, with the mute's id, and does not fail or warn. A rule of the site's policy comes
-before a mute. The mute is signed into this site's log and goes wherever its deltas go, by network or by bundle.
+A muted finding stays in the verdict, with the mute's id, and does not fail or warn. The policy's rules come before
+mutes. The mute is signed into this site's log and travels with its deltas, by network or by bundle.
 
 Example:
   starling mute add CVE-2021-44228 --package pkg:maven/org.apache.logging.log4j/log4j-core \\
       --until 2026-12-31 --reason lookups-are-off
   starling mute add GHSA-29mw-wpgm-hmr9 --sbom 'shop*' --until 2026-06-30 --reason unreachable
 
-Exit codes: 0 muted, 2 usage, 3 this site was restored and signs nothing yet, 6 not reachable or locked")]
+Exit codes: 0 muted, 2 usage, 3 this site was restored and cannot sign yet, 6 not reachable or locked")]
 #[command(group = ArgGroup::new("end").required(true))]
 pub(crate) struct Add {
-    /// An id or alias of the vulnerability; one that this site does not know is muted with a warning
+    /// An id or alias of the vulnerability; an unknown id is muted with a warning
     #[arg(value_name = "ID")]
     vulnerability: String,
     /// Only in this package: a package URL, with or without a version, or a pattern such as 'lodash*' or 'pkg:npm/*'
@@ -42,28 +42,28 @@ pub(crate) struct Add {
     /// Only in ecosystems that match, such as npm, 'Debian:*' or 'Debian:12'
     #[arg(long, value_name = "PATTERN")]
     ecosystem: Option<String>,
-    /// Only in SBOMs that describe something that matches, or whose hash (blake3:…) does
+    /// Only in SBOMs with a matching subject or hash (blake3:…)
     #[arg(long, value_name = "PATTERN")]
     sbom: Option<String>,
-    /// The last day (UTC) or moment at which it counts, such as 2026-12-31 or 2026-12-31T12:00:00Z
+    /// Last day (UTC) or time at which the mute applies, as in 2026-12-31 or 2026-12-31T12:00:00Z
     #[arg(long, value_name = "DAY|TIME", value_parser = parse_end, group = "end")]
     until: Option<Timestamp>,
-    /// It counts without an end
+    /// The mute never ends
     #[arg(long, group = "end")]
     forever: bool,
-    /// Why
+    /// Reason for the mute
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Who mutes [default: the site's name and the user's]
+    /// Person who mutes [default: the site's name and the user's]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }
 
-/// List the mutes that this site knows, newest first, and changes that do not count
+/// List the mutes that this site knows, newest first, and ignored changes
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With --json each mute comes with the signed claim that proves who said it: the site, its epoch, the place in its log,
-and the hashes of the delta and the change.
+With --json each mute comes with the signed claim that proves its author: the site, its epoch, the position in its
+log, and the hashes of the delta and the change.
 
 Example:
   starling mute list
@@ -71,15 +71,15 @@ Example:
 
 Exit codes: 0 listed, 6 not reachable or locked")]
 pub(crate) struct List {
-    /// Only mutes of this id, to the letter
+    /// Only mutes of exactly this id
     #[arg(long, value_name = "ID")]
     vulnerability: Option<String>,
-    /// Removed mutes too
+    /// Include removed mutes
     #[arg(long)]
     removed: bool,
 }
 
-/// Show one mute: what it says, who said it, what became of it
+/// Show one mute: its content, author and history
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -87,28 +87,28 @@ Example:
 
 Exit codes: 0 shown, 3 no such mute, 6 not reachable or locked")]
 pub(crate) struct Show {
-    /// The mute's id, as `mute list` and verdicts name it
+    /// The mute's id, as shown by `mute list` and in verdicts
     #[arg(value_name = "MUTE", add = candidates::mutes())]
     id: String,
 }
 
-/// End a mute, whoever made it; it stays in the history
+/// Remove a mute, no matter who added it; it stays in the history
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A removal counts for good, also where it meets other changes of the list later. To mute again, add a new mute.
+A removal is final, even if it later meets other changes of the list. To mute again, add a new mute.
 
 Example:
   starling mute remove 9f2c41d07ab35e68-12 --reason 'reachable'
 
-Exit codes: 0 removed, 2 usage, 3 no such mute, or this site was restored and signs nothing yet, 6 not reachable or locked")]
+Exit codes: 0 removed, 2 usage, 3 no such mute, or this site was restored and cannot sign yet, 6 not reachable or locked")]
 pub(crate) struct Remove {
-    /// The mute's id, as `mute list` and verdicts name it
+    /// The mute's id, as shown by `mute list` and in verdicts
     #[arg(value_name = "MUTE", add = candidates::mutes())]
     id: String,
-    /// Why
+    /// Reason for the removal
     #[arg(long, value_name = "TEXT")]
     reason: String,
-    /// Who removes it [default: the site's name and the user's]
+    /// Person who removes it [default: the site's name and the user's]
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
 }
@@ -157,7 +157,7 @@ impl Mute {
     }
 }
 
-/// Who does it: as given, else the site's name and the user's name as the system says.
+/// Returns the person who acts: as given, else the site's name and the system's user name.
 pub(super) async fn who(given: Option<String>, site: &dyn SiteService) -> Result<String, Problem> {
     if let Some(given) = given {
         return Ok(given);
@@ -175,7 +175,7 @@ pub(super) async fn who(given: Option<String>, site: &dyn SiteService) -> Result
     })
 }
 
-/// A moment, or a day, which counts to its end.
+/// Parses a time, or a day, which stands for its end.
 fn parse_end(text: &str) -> Result<Timestamp, String> {
     let moment = if text.len() == "2026-03-01".len() {
         format!("{text}T23:59:59.999Z")
@@ -183,9 +183,9 @@ fn parse_end(text: &str) -> Result<Timestamp, String> {
         text.to_owned()
     };
     moment.parse().map_err(|_| {
-        let known = "write a day as in 2026-12-31, or a moment as in 2026-12-31T12:00:00Z";
+        let known = "expected a day as in 2026-12-31, or a time as in 2026-12-31T12:00:00Z";
         match text.starts_with("9999-12-31") {
-            true => format!("{known}, up to 9999-12-30; for a mute without an end leave --until away"),
+            true => format!("{known}, up to 9999-12-30; for a mute that never ends, use --forever"),
             false => known.to_owned(),
         }
     })
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_counts_to_its_end() {
+    fn mute_end_given_as_day_lasts_until_its_end() {
         assert_eq!(
             parse_end("2026-12-31").unwrap().to_string(),
             "2026-12-31T23:59:59.999Z"

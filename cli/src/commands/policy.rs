@@ -14,7 +14,7 @@ use crate::local;
 use crate::render;
 use crate::session::Session;
 
-/// The policy that scans are judged by
+/// Check, test and roll back the policy that decides scans
 #[derive(Debug, Subcommand)]
 pub(crate) enum Policy {
     Validate(Validate),
@@ -23,11 +23,11 @@ pub(crate) enum Policy {
     Rollback(Rollback),
 }
 
-/// Check a policy file: its keys, its rules, its examples' form
+/// Check a policy file: keys, rules and the form of its examples
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What is wrong is told with line and column. docs/schemas/policy.schema.json describes the YAML file. One that
-begins with `package` is Rego: it is evaluated over no findings, within the bounds that a scan has.
+Errors are reported with line and column. docs/schemas/policy.schema.json describes the YAML file. A file that begins
+with `package` is Rego: it is evaluated over zero findings, with the limits of a scan.
 
 Example:
   starling policy validate policy.yaml
@@ -40,23 +40,22 @@ pub(crate) struct Validate {
     file: PathBuf,
 }
 
-/// Run the examples that stand beside the rules of a policy file
+/// Run the examples in a policy file
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each example makes up a finding and says what the policy is to do about it, and by which rule. One that
-names no time is judged at --at. Of a policy in Rego, the rules whose names begin with `test_` are run; each
-has to be true.
+Each example describes a finding, and the expected decision and rule. An example without a time is evaluated at --at.
+For a Rego policy, the rules whose names begin with `test_` are run. Each must be true.
 
 Example:
   starling policy test policy.yaml --at 2026-06-01T00:00:00Z
   starling policy test policy.rego
 
-Exit codes: 0 all pass, 1 one does not, 2 not valid or not readable")]
+Exit codes: 0 all pass, 1 an example fails, 2 not valid or not readable")]
 pub(crate) struct Test {
     /// The policy; `-` is standard input
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
-    /// The moment to judge at; now when absent
+    /// Time at which to evaluate; default now
     #[arg(long, value_name = "TIME")]
     at: Option<starling_api_types::Timestamp>,
 }
@@ -64,9 +63,8 @@ pub(crate) struct Test {
 /// List the versions of the site's policy that were in use, newest first
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The site's policy is the file that `scan.policy_file` names, and with --rego the one that `scan.rego_file`
-names. A verdict says which versions made it. A file that cannot be used as it is now is told of, and keeps none of the
-versions before it from being listed.
+The site's policy is the file in `scan.policy_file`, or with --rego the file in `scan.rego_file`. A verdict lists the
+versions that made it. If the current file is not usable, this is reported, and the earlier versions are listed.
 
 Example:
   starling policy history
@@ -74,57 +72,57 @@ Example:
 
 Exit codes: 0 listed, 2 no site in the folder or its history cannot be read")]
 pub(crate) struct History {
-    /// The site's policy in Rego
+    /// Use the site's Rego policy
     #[arg(long)]
     rego: bool,
 }
 
-/// Put a version that was in use back into the site's policy file
+/// Restore an earlier version into the site's policy file
 #[derive(Debug, Args)]
 #[command(after_help = "\
-What the file says now stays in the history; where it cannot be used, it stays in `policies/` of the site's folder,
-named by its hash. A running daemon goes by the file from its next scan on.
+The current content of the file stays in the history. If it is not usable, it stays in the folder `policies/` of the
+site, named by its hash. A running daemon uses the restored file from its next scan on.
 
 Example:
   starling policy rollback blake3:0f5c
 
-Exit codes: 0 put back, 2 no such version, or no policy file is configured")]
+Exit codes: 0 restored, 2 no such version, or no policy file is configured")]
 pub(crate) struct Rollback {
-    /// The version's hash, or the beginning of it
-    // clap has a flag of the name `version` already.
+    /// Hash of the version, or the beginning of its hash
+    // clap already has a flag named `version`.
     #[arg(value_name = "VERSION")]
     wanted: String,
-    /// The site's policy in Rego
+    /// Use the site's Rego policy
     #[arg(long)]
     rego: bool,
 }
 
-/// Answer of `starling policy validate`.
+/// The answer of `starling policy validate`.
 #[derive(Debug, Serialize)]
 pub(crate) struct PolicySummary {
     /// The hash of the file's bytes; verdicts name it as `policy_version`.
     pub(crate) version: String,
-    /// What it is written in.
+    /// The language of the file.
     pub(crate) language: &'static str,
-    /// The hash of what it says, comments and order of keys aside; Rego is named by its bytes alone.
+    /// The hash of its meaning, without comments and order of keys; for Rego, the hash of its bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) policy_hash: Option<String>,
-    /// Number of rules; of Rego those that decide: `deny`, `warn` and `allow`.
+    /// Number of rules. For Rego: of `deny`, `warn` and `allow` rules.
     pub(crate) rules: usize,
     /// Number of examples, or tests.
     pub(crate) examples: usize,
 }
 
-/// Answer of `starling policy test`.
+/// The answer of `starling policy test`.
 #[derive(Debug, Serialize)]
 pub(crate) struct PolicyTest {
     /// Number of examples that pass.
     pub(crate) passed: usize,
-    /// Number of examples that do not.
+    /// Number of examples that fail.
     pub(crate) failed: usize,
     /// Each example, in the file's order.
     pub(crate) examples: Vec<ExampleOutcome>,
-    /// Each test of a policy in Rego, in the file's order.
+    /// Each test of a Rego policy, in the file's order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tests: Vec<RegoTest>,
 }
@@ -211,7 +209,7 @@ impl Policy {
     }
 }
 
-/// A policy in one of its languages.
+/// A policy in either language.
 enum Document {
     Yaml(Box<PolicyDocument>),
     Rego(RegoSource),
@@ -230,7 +228,7 @@ async fn read(file: &Path) -> Result<Document, Problem> {
         .map_err(|error| invalid(error).hint("docs/schemas/policy.schema.json describes the file"))
 }
 
-/// The problem, with the file in front.
+/// Puts the file's name before the problem's text.
 fn named(file: &Path, mut problem: Problem) -> Problem {
     problem.detail = format!("{}: {}", file.display(), problem.detail);
     problem

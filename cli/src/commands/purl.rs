@@ -14,7 +14,7 @@ use super::batch::{Answer, Batch, Fields, one};
 use crate::render::lines;
 use crate::session::Session;
 
-/// Package URLs
+/// Parse, build and match package URLs
 #[derive(Debug, Subcommand)]
 pub(crate) enum Purl {
     Parse(Parse),
@@ -22,10 +22,10 @@ pub(crate) enum Purl {
     Match(Match),
 }
 
-/// Read a package URL strictly: its canonical form, and its parts
+/// Parse a package URL strictly; prints its canonical form and its parts
 #[derive(Debug, Args)]
 #[command(after_help = "\
-In a batch the text answer is the canonical form; --json gives the parts too.
+In a batch, text answers hold the canonical form only. Use --json for the parts.
 
 Example:
   starling purl parse 'pkg:npm/%40babel/core@7.0.0'
@@ -36,14 +36,14 @@ pub(crate) struct Parse {
     /// The package URL
     #[arg(value_name = "PURL")]
     purl: Vec<String>,
-    /// Take what real SBOMs hold and the specification refuses
+    /// Accept the spec violations that real SBOMs contain
     #[arg(long)]
     lenient: bool,
     #[command(flatten)]
     batch: Batch,
 }
 
-/// Write a package URL from its parts
+/// Build a package URL from its parts
 #[derive(Debug, Args)]
 #[command(
     disable_version_flag = true,
@@ -60,7 +60,7 @@ pub(crate) struct Build {
     /// The type, as in npm
     #[arg(long = "type", value_name = "TYPE")]
     ty: Option<String>,
-    /// The namespace, its segments between slashes
+    /// Namespace, segments separated by slashes
     #[arg(long, value_name = "TEXT")]
     namespace: Option<String>,
     /// The name
@@ -72,18 +72,18 @@ pub(crate) struct Build {
     /// A qualifier; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     qualifier: Vec<String>,
-    /// The subpath
+    /// Subpath
     #[arg(long, value_name = "TEXT")]
     subpath: Option<String>,
     #[command(flatten)]
     batch: Batch,
 }
 
-/// Say which OSV package a URL is looked up as; with two, whether they are one package
+/// Show the OSV package for a URL; with two URLs, whether both are the same package
 #[derive(Debug, Args)]
 #[command(after_help = "\
-With one: ecosystem, name and version between tabs. With two: `same`, `same-package` (the versions differ) or
-`different`.
+With one URL, prints ecosystem, name and version, separated by tabs. With two URLs, prints `same`, `same-package` (only
+the versions differ) or `different`.
 
 Example:
   starling purl match 'pkg:deb/debian/libssl3@3.0.11-1?distro=debian-12&upstream=openssl'
@@ -91,14 +91,14 @@ Example:
 
 Exit codes: 0 answered (in a batch: every line), 2 usage, 3 not a package URL, or one that OSV has no name for")]
 pub(crate) struct Match {
-    /// The package URL, and another
+    /// The package URL, and optionally a second one
     #[arg(value_name = "PURL OTHER", num_args = 0..)]
     purls: Vec<String>,
     #[command(flatten)]
     batch: Batch,
 }
 
-/// A package URL with its parts, named as the specification's test cases name them.
+/// A package URL and its parts. The field names are those of the specification's test cases.
 #[derive(Debug, Serialize)]
 struct Parts {
     purl: String,
@@ -153,7 +153,7 @@ impl Answer for Parts {
     }
 }
 
-/// A URL that was built: the text answer is the URL alone.
+/// A package URL that was built. The text answer is the URL alone.
 #[derive(Debug, Serialize)]
 #[serde(transparent)]
 struct Built(Parts);
@@ -170,7 +170,7 @@ struct Matched {
     ecosystem: String,
     name: String,
     version: Option<String>,
-    /// False if advisories are per release and the URL does not say which.
+    /// False if advisories are per release and the URL does not name a release.
     release_known: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     other: Option<Box<Matched>>,
@@ -224,7 +224,7 @@ fn parse(text: &str, lenient: bool) -> Result<PackageUrl, String> {
 fn look_up(text: &str) -> Result<Matched, String> {
     let purl = parse(text, true)?;
     let package = package_of(&purl)
-        .ok_or_else(|| format!("looking up {purl}: no OSV ecosystem holds packages of its type"))?;
+        .ok_or_else(|| format!("looking up {purl}: no OSV ecosystem has packages of this type"))?;
     Ok(Matched {
         purl: purl.to_string(),
         version: version_of(&purl),
@@ -256,14 +256,14 @@ impl Build {
         one(session, self.built())
     }
 
-    /// The URL of the options.
+    /// Builds the URL from the options.
     fn built(&self) -> Result<Built, String> {
-        // Each is one: a value may hold what separates qualifiers within a text.
+        // One option is one qualifier: a value may contain the separators of a qualifier list.
         let qualifiers = self.qualifier.iter().map(|text| pair(text));
         built(&PurlParts {
-            ty: said(&self.ty).ok_or("there is no type")?,
+            ty: said(&self.ty).ok_or("the type is missing")?,
             namespace: said(&self.namespace),
-            name: said(&self.name).ok_or("there is no name")?,
+            name: said(&self.name).ok_or("the name is missing")?,
             version: said(&self.version),
             qualifiers: qualifiers.collect::<Result<_, _>>()?,
             subpath: said(&self.subpath),
@@ -277,7 +277,7 @@ fn build(fields: &Fields) -> Result<Built, String> {
             .iter()
             .map(|(key, value)| match value.as_str() {
                 Some(value) => Ok((key.as_str(), value)),
-                None => Err(format!("the qualifier {key:?} is no text")),
+                None => Err(format!("the qualifier {key:?} is not text")),
             })
             .collect::<Result<_, _>>()?,
         _ => fields
@@ -297,12 +297,12 @@ fn build(fields: &Fields) -> Result<Built, String> {
     })
 }
 
-/// What an option says; an empty text says nothing.
+/// Returns an option's text; empty text counts as missing.
 fn said(option: &Option<String>) -> Option<&str> {
     option.as_deref().filter(|text| !text.is_empty())
 }
 
-/// A qualifier's key and value.
+/// Splits a qualifier into key and value.
 fn pair(text: &str) -> Result<(&str, &str), String> {
     text.split_once('=')
         .ok_or_else(|| format!("the qualifier {text:?} has no '='"))
@@ -318,7 +318,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_make_the_url_that_parses_back_to_them() {
+    fn built_url_parses_back_to_its_parts() {
         let fields = Fields::given(
             PARTS,
             ["deb", "debian", "curl", "7", "distro=debian-12&arch=amd64", ""],
@@ -333,17 +333,20 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_text_makes_no_url_without_it() {
+    fn part_that_is_not_text_is_refused() {
         let object = |line: &str| build(&Fields::of_line(PARTS, line).unwrap());
         for (line, refused) in [
-            (r#"{"type":"npm","name":"x","version":1}"#, "version is no text"),
+            (
+                r#"{"type":"npm","name":"x","version":1}"#,
+                "the field version is not text",
+            ),
             (
                 r#"{"type":"npm","name":"x","qualifiers":["a=b"]}"#,
-                "qualifiers is no text",
+                "the field qualifiers is not text",
             ),
             (
                 r#"{"type":"npm","name":"x","qualifiers":{"a":1}}"#,
-                "the qualifier \"a\" is no text",
+                "the qualifier \"a\" is not text",
             ),
         ] {
             assert_eq!(object(line).err().unwrap(), refused, "{line}");
@@ -353,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn an_option_is_one_qualifier_whatever_its_value_holds() {
+    fn option_value_with_separators_is_one_qualifier() {
         use clap::Parser;
 
         #[derive(Parser)]
@@ -370,7 +373,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_is_matched_by_the_name_that_advisories_use() {
+    fn url_is_matched_by_its_advisory_name() {
         let source = look_up("pkg:deb/debian/libssl3@3.0-1?distro=debian-12&upstream=openssl").unwrap();
         assert_eq!(source.line(), "Debian:12\topenssl\t3.0-1");
         let [a, b, c] = ["pkg:pypi/Foo_Bar@1", "pkg:pypi/foo-bar@1", "pkg:pypi/foo-bar@2"]

@@ -8,20 +8,20 @@ use super::Outcome;
 use crate::quickstart::{self, Options};
 use crate::session::{Session, note};
 
-/// See it work: three sites on this machine, one of them without a network, one verdict
+/// Run a demo: three sites on this machine, one of them without a network, reach one verdict
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   starling quickstart
   starling quickstart --feed all.zip --keep ./demo
 
-Exit codes: 0 the three sites agree, 2 usage, 6 a site did not come up, 10 they do not agree;
-  where a step fails, the code of its command")]
+Exit codes: 0 the three sites agree, 2 usage, 6 a site did not start, 10 they do not agree;
+  if a step fails, the code of its command")]
 pub(crate) struct Quickstart {
-    /// Take in this OSV zip, tar.zst, folder or file instead of the built-in advisories
+    /// Import this OSV zip, tar.zst, folder or file instead of the built-in advisories
     #[arg(long, value_name = "PATH")]
     feed: Option<PathBuf>,
-    /// Leave the sites in this folder, which must be empty or absent
+    /// Keep the sites in this folder, which must be empty or missing
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
 }
@@ -35,7 +35,7 @@ impl Quickstart {
         };
         match quickstart::run(&options).await {
             Ok(status) => Ok(status),
-            // It has errors of its own: each is a step that a user could have taken.
+            // Quickstart has its own errors: each is a step that a user could have run.
             Err(error) => {
                 note(&format!("error: {error}"));
                 Ok(error.exit_status())

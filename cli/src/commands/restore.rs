@@ -2,32 +2,32 @@
 
 use clap::Args;
 use starling_api_types::ExitStatus;
-use starling_daemon::RestoreWish;
+use starling_daemon::RestoreMode;
 
 use super::Outcome;
 use crate::local;
 use crate::render;
 use crate::session::Session;
 
-/// Say that this home was put back from a backup, or copied: the site takes back what peers hold of it, then goes on
+/// Declare that this home was restored from a backup or copied: the site gets its newer data back from peers
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A home notices by itself that it was copied, unless a whole machine was: after a snapshot of a virtual machine was put
-back, say so with this command. Until the site heard a peer (`starling up`) or a bundle it reads, scans and relays, and
-signs nothing. The new epoch needs the root key in keys/root.key. The daemon must not run meanwhile. A home of which only
-keys, configuration and certificates came back gets an empty store; list its peers again.
+The site detects a copied home, but not a copied machine: after you restore a virtual machine's snapshot, run this
+command. Stop the daemon first. Until the site has heard from a peer (`starling up`) or a bundle, it reads, scans and
+relays, but does not sign. It then starts a new epoch, which needs the root key in keys/root.key. If only keys,
+configuration and certificates were restored, the site gets an empty store, and you must list its peers again.
 
-With --alone, what peers hold and this home lacks is given up, and whoever has a newer certificate of this site
-distrusts it from then on: use it only if nobody can have either.
+With --alone, the site gives up data that peers hold and this home lacks. A site that has a newer certificate of this
+site then distrusts it. Use --alone only if no other site can have such data or certificates.
 
 Example:
   starling restore
   starling restore --alone
 
-Exit codes: 0 noted, or it goes on; 2 no site in the folder, 3 no root key in the folder (--alone),
-  6 a daemon holds the store, 11 store damaged, 12 disk full")]
+Exit codes: 0 recorded, or the site continues; 2 no site in the folder, 3 no root key in the folder (--alone),
+  6 a daemon uses the store, 11 store damaged, 12 disk full")]
 pub(crate) struct Restore {
-    /// Go on from what this home holds, without hearing anybody
+    /// Continue from what this home holds, without waiting for any peer
     #[arg(long)]
     alone: bool,
 }
@@ -35,13 +35,13 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         session.ensure_no_daemon("restoring the site").await?;
-        let wish = if self.alone {
-            RestoreWish::Alone
+        let mode = if self.alone {
+            RestoreMode::Alone
         } else {
-            RestoreWish::Hear
+            RestoreMode::Hear
         };
         session.print(
-            &local::restore(session.home(), wish).await?,
+            &local::restore(session.home(), mode).await?,
             render::restore_report,
         )?;
         Ok(ExitStatus::Pass)

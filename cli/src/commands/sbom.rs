@@ -1,4 +1,4 @@
-//! `starling sbom …`: what a document holds, as a scan reads it.
+//! `starling sbom …`: shows a document as a scan reads it.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use starling_api::file_problem;
 use starling_api_types::ExitStatus;
-use starling_scanner::sbom::{self, ComponentKind, Inventory, MAX_SBOM_BYTES, Wish};
+use starling_scanner::sbom::{self, ComponentKind, GenerateOptions, Inventory, MAX_SBOM_BYTES};
 
 use super::batch::{Answer, Batch, one};
 use super::{Outcome, input};
@@ -19,54 +19,54 @@ use crate::output::{STANDARD, write_stream};
 use crate::render::{lines, plain};
 use crate::session::Session;
 
-/// SBOMs and lockfiles
+/// Inspect and generate SBOMs
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sbom {
     Inspect(Inspect),
     Generate(Generate),
 }
 
-/// Make an SBOM of packages that the site knows advisories about, for trials and benchmarks
+/// Generate an SBOM from packages that the site has advisories about, for trials and benchmarks
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A CycloneDX document in JSON. The same knowledge, options and seed make the same bytes, at every site.
-Packages are drawn evenly from all that the site's match index has; of --affected of a hundred the version is one
-that some advisory affects, of the others one that none does.
+Writes CycloneDX JSON. The same knowledge, options and seed give the same bytes at every site. Packages are drawn evenly
+from the site's match index. --affected is the percentage of components whose version some advisory affects; no
+advisory affects the others.
 
 Example:
   starling sbom generate --components 5000 -o large.json
   starling sbom generate --components 100 --affected 0 --ecosystem npm --ecosystem Debian | starling scan -
 
-Exit codes: 0 made, 2 usage or nothing that fits, 6 not reachable or locked, 12 disk full")]
+Exit codes: 0 generated, 2 usage or no matching packages, 6 not reachable or locked, 12 disk full")]
 pub(crate) struct Generate {
-    /// How many components
+    /// Number of components
     #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     components: u32,
-    /// How many in a hundred are affected by something
+    /// Percentage of components that are affected by an advisory
     #[arg(long, value_name = "PERCENT", default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=100))]
     affected: u8,
-    /// Another seed makes another document
+    /// Seed; another seed gives another document
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     seed: u64,
-    /// Take packages of this ecosystem, as in npm or Debian:12; can be given several times; all when absent
+    /// Use packages of this ecosystem only, as in npm or Debian:12; may be repeated. Default: all ecosystems
     #[arg(long = "ecosystem", value_name = "NAME")]
     ecosystems: Vec<String>,
-    /// Where to write it; `-` is standard output
+    /// Output file; `-` is standard output
     #[arg(short, long, value_name = "FILE|-", default_value = STANDARD)]
     output: PathBuf,
 }
 
-/// Show what a scan reads from a document: format, components, and what was passed over
+/// Show what a scan reads from a document: format, components, and skipped parts
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The format is told from the content. A document that breaks it is refused with the JSON pointer or the line.
---json lists every component.
+The format is detected from the content. A document that breaks its format is rejected, with the JSON pointer or the
+line. --json lists every component.
 
 Example:
   starling sbom inspect sbom.json
   ls boms/* | starling sbom inspect --batch
 
-Exit codes: 0 read (in a batch: every line answered), 2 usage, 3 refused")]
+Exit codes: 0 read (in a batch: every line answered), 2 usage, 3 rejected")]
 pub(crate) struct Inspect {
     /// The document; `-` is standard input
     #[arg(value_name = "FILE|-")]
@@ -212,15 +212,15 @@ impl Sbom {
 
 impl Generate {
     async fn run(&self, session: &Session) -> Outcome {
-        let wish = Wish {
+        let options = GenerateOptions {
             components: usize::try_from(self.components).unwrap_or(usize::MAX),
             affected_percent: self.affected,
             seed: self.seed,
             ecosystems: self.ecosystems.clone(),
         };
-        let _step = session.step("Making the SBOM");
+        let _step = session.step("Generating the SBOM");
         let home = session.home().to_owned();
-        let document = blocking("making an SBOM", move || generate_sbom(&home, &wish)).await?;
+        let document = blocking("generating an SBOM", move || generate_sbom(&home, &options)).await?;
         let document = futures::stream::once(async { Ok(Bytes::from(document)) });
         write_stream(&self.output, Box::pin(document)).await?;
         Ok(ExitStatus::Pass)
@@ -233,15 +233,17 @@ fn inspect(file: &str) -> Result<Shown, String> {
     Ok(Shown::from(inventory))
 }
 
-/// The document that a line of a batch names. The questions have standard input, which is locked while they are read.
+/// Inspects the document named in a batch line. Standard input holds the questions and is locked meanwhile.
 fn asked(file: &str) -> Result<Shown, String> {
     if file == STANDARD {
-        return Err("standard input holds the questions, and no document besides".to_owned());
+        return Err(
+            "standard input holds the questions and cannot also be a document: give a file".to_owned(),
+        );
     }
     inspect(file)
 }
 
-/// The whole document; one that is too large is read no further than shows it.
+/// Reads the whole document. Stops as soon as it is too large.
 fn read(file: &str) -> Result<Vec<u8>, String> {
     let path = Path::new(file);
     if file != STANDARD {
@@ -260,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_document_is_summed_up_and_a_broken_one_refused_with_its_place() {
+    fn broken_document_is_refused_with_its_place() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("bom");
         let path = file.to_str().unwrap();
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn standard_input_is_no_document_of_a_batch() {
+    fn batch_document_cannot_be_standard_input() {
         assert!(asked(STANDARD).unwrap_err().starts_with("standard input holds"));
     }
 }

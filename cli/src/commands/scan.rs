@@ -23,21 +23,21 @@ use self::baseline::Baseline;
 pub(crate) use self::report::{ScanOutcome, ScanReport, Scanned};
 use self::show::{Details, Shape, Wanted};
 use super::{Outcome, input};
-use crate::local::scan_cold;
+use crate::local::scan_without_store;
 use crate::output::STANDARD;
 use crate::progress::Step;
 use crate::session::{Session, note};
 
-/// Judge SBOMs or lockfiles
+/// Scan SBOMs or lockfiles and decide pass or fail
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Equal knowledge, policy and --at give the same verdict bytes at every site. With --as-of the knowledge is that of
-an earlier moment, mutes included, as far back as `starling status` says; policy and the VEX documents that are kept
-(`starling vex list`) are today's. With those of then the verdict has the bytes of the one given then.
+Equal knowledge, policy and --at give the same verdict bytes at every site. With --as-of, a scan uses the knowledge of
+an earlier time, including mutes, as far back as `starling status` shows. It still uses today's policy and stored VEX
+documents (`starling vex list`). With the policy and VEX documents of that time, the verdict has the same bytes as then.
 
-Of several SBOMs each is judged by itself; one that is refused does not keep the others from it. The
-command then ends with the first of 1, 2, 3, 4, 5 that any of them ends with. An SBOM has at most
-64 MiB, 1,000,000 components and 100,000 findings at 1,000,000 places: give more in parts.
+Each SBOM is scanned by itself. If one is rejected, the others are still scanned. The exit code is the first of
+1, 2, 3, 4, 5 that any SBOM ends with. An SBOM may have at most 64 MiB, 1,000,000 components, and 100,000 findings
+at 1,000,000 places. Split larger ones.
 
 Example:
   starling scan sbom.json --fail-on high
@@ -59,41 +59,41 @@ pub(crate) struct Scan {
     /// The SBOMs; `-` is standard input
     #[arg(value_name = "SBOM|-", required = true)]
     sboms: Vec<PathBuf>,
-    /// Fail from this severity on; the site's policy alone when absent
+    /// Fail on findings of this severity or higher; without it, only the site's policy decides
     #[arg(long, value_name = "LEVEL", value_parser = level_parser())]
     fail_on: Option<FailOn>,
-    /// End with 5 unless this share of the packages was judged, as in 95 or 99.5
+    /// Exit with 5 unless at least this percentage of packages was checked, as in 95 or 99.5
     #[arg(long, value_name = "PERCENT", value_parser = parse_percent)]
     min_coverage: Option<u16>,
-    /// End with 4 when a source was last checked longer ago, as in 48h or 7d, or never
+    /// Exit with 4 if a source was never checked, or last checked longer ago than this, as in 48h or 7d
     #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     max_age: Option<u64>,
-    /// The moment to judge at, as in 2025-01-15T10:30:00.000Z; that of --as-of, else now, when absent
+    /// Time at which to evaluate, as in 2025-01-15T10:30:00.000Z; default: the time of --as-of, else now
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
-    /// By what the site knew at this moment: a time, a date (its end, UTC) or a cursor, as CURSOR or SITE@CURSOR
+    /// Evaluate against what the site knew at this time, date (end of day, UTC) or cursor (CURSOR or SITE@CURSOR)
     #[arg(long, value_name = "MOMENT")]
     as_of: Option<AsOf>,
-    /// Fail only on findings that this verdict, or report of several, does not have
+    /// Fail only on findings that are not in this verdict, or in this report of several SBOMs
     #[arg(long, value_name = "VERDICT")]
     baseline: Option<PathBuf>,
-    /// The policy, in place of the site's own, in YAML and in Rego both; YAML, or Rego, whichever it is
+    /// Policy file, YAML or Rego (detected). Replaces both of the site's policies
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
-    /// A policy in Rego to decide beside that of --policy; without --policy it is the only one
+    /// Rego policy, used together with --policy. Without --policy, the only policy
     #[arg(long, value_name = "FILE")]
     rego: Option<PathBuf>,
-    /// What a supplier says, besides what is kept: OpenVEX, CSAF or CycloneDX as JSON; can be given several times
+    /// VEX document in OpenVEX, CSAF or CycloneDX JSON, used in addition to the stored ones; may be repeated
     #[arg(long, value_name = "FILE")]
     vex: Vec<PathBuf>,
-    /// Fail when a rule of the policy decides nothing in any of the SBOMs, or a mute that names one of them mutes nothing
+    /// Fail if a policy rule decides nothing in any SBOM, or a mute for one of the SBOMs mutes nothing
     #[arg(long)]
     fail_on_unused: bool,
-    /// What to write: table, json, sarif, junit, cyclonedx, csv, markdown or html, and with `=` to which file; can be
-    /// given several times. `--json` is short for json
+    /// Output format: table, json, sarif, junit, cyclonedx, csv, markdown or html; FORMAT=FILE writes it to a file.
+    /// May be repeated. `--json` is short for json
     #[arg(long, value_name = "FORMAT[=FILE]")]
     format: Vec<Wanted>,
-    /// Where to write what has no file of its own; `-` is standard output
+    /// Output file for the format without a FILE; `-` is standard output
     #[arg(
         short,
         long,
@@ -102,13 +102,13 @@ pub(crate) struct Scan {
         hide_default_value = true
     )]
     output: PathBuf,
-    /// Print nothing: the exit code is the answer, and files are written
+    /// Print nothing to standard output; files are still written
     #[arg(short, long)]
     quiet: bool,
-    /// End with 0 whatever the verdict is; what keeps a scan from its verdict still ends with its code
+    /// Exit with 0 for any verdict. Errors that prevent a verdict keep their exit code
     #[arg(long)]
     exit_zero: bool,
-    /// Say of each finding which rule matched, where it stands, and on whose word
+    /// For each finding, show the rule that matched, its place and its sources
     #[arg(long)]
     explain: bool,
     /// Show the other ids of each vulnerability
@@ -145,7 +145,7 @@ impl Scan {
                 Ok(bytes) => {
                     let step = session.step(format!("Scanning {}", sbom.display()));
                     match self.judge(session, &step, sbom, bytes, &extras).await {
-                        // The site was given the SBOM's bytes: a file that it cannot open is one of its own.
+                        // The site gets the SBOM's bytes, so a file that it cannot open is one of its own files.
                         Err(problem) if problem.code == ErrorCode::FileAccess => return Err(problem),
                         judged => judged,
                     }
@@ -176,12 +176,12 @@ impl Scan {
         Ok(self.ended(&report, status))
     }
 
-    /// How the command ends over verdicts that ended so.
+    /// Returns the command's exit status after verdicts that ended with `status`.
     fn ended(&self, report: &ScanReport, status: ExitStatus) -> ExitStatus {
         if !self.exit_zero {
             return status;
         }
-        // An SBOM without a verdict is not excused.
+        // An SBOM without a verdict still ends with its error.
         let refused = report.scans.iter().find_map(|scan| match &scan.outcome {
             ScanOutcome::Problem(problem) => Some(problem.exit_status()),
             ScanOutcome::Result(_) => None,
@@ -209,14 +209,14 @@ impl Scan {
         show::write(report, self.shape(session), details, &self.output).await
     }
 
-    /// What goes to `--output`.
+    /// Returns the format for `--output`.
     fn shape(&self, session: &Session) -> Shape {
         let default = if session.json() { Shape::Json } else { Shape::Table };
         let mut without_file = self.format.iter().filter(|wanted| wanted.file.is_none());
         without_file.next().map_or(default, |wanted| wanted.shape)
     }
 
-    /// Whether the report is read where it is printed.
+    /// Returns true if the report is printed to the terminal.
     fn is_for_the_terminal(&self, session: &Session) -> bool {
         !self.quiet && self.shape(session) == Shape::Table && self.output.as_os_str() == STANDARD
     }
@@ -234,19 +234,19 @@ impl Scan {
         {
             return Err(Problem::new(
                 ErrorCode::BadRequest,
-                "reading the SBOMs: `-` is named twice, and standard input can be read once",
+                "reading the SBOMs: `-` is given twice, but standard input can be read only once",
             ));
         }
         if self.format.iter().filter(|wanted| wanted.file.is_none()).count() > 1 {
             return Err(Problem::new(
                 ErrorCode::BadRequest,
-                "writing the report: several --format go to one output; give all but one a file, as in --format sarif=FILE",
+                "writing the report: only one --format can go to --output; give the others a file, as in --format sarif=FILE",
             ));
         }
         Ok(())
     }
 
-    /// The documents that go with every SBOM.
+    /// Reads the documents that apply to every SBOM.
     async fn extras(&self, baseline: Option<Baseline>) -> Result<Extras, Problem> {
         let policy = match &self.policy {
             Some(path) => Some(input::read(path, "the policy", POLICY_MAX_BYTES).await?),
@@ -258,7 +258,7 @@ impl Scan {
         };
         let too_much = |found: String| {
             let allowed = format!(
-                "{found}, and at most {VEX_MAX_DOCUMENTS} with {VEX_TOTAL_MAX_BYTES} bytes together are allowed"
+                "{found}: expected at most {VEX_MAX_DOCUMENTS} documents with {VEX_TOTAL_MAX_BYTES} bytes in total"
             );
             Problem::new(
                 ErrorCode::BodyTooLarge,
@@ -289,7 +289,7 @@ impl Scan {
         })
     }
 
-    /// Judges one SBOM: by the daemon, else by the match index alone, else by the store.
+    /// Scans one SBOM with the daemon, else with the match index alone, else with the store.
     async fn judge(
         &self,
         session: &Session,
@@ -314,19 +314,19 @@ impl Scan {
             as_of: self.as_of.clone(),
             min_coverage_basis_points: self.min_coverage,
             max_age_seconds: self.max_age,
-            // Of several, a rule may decide in one what it does not in another: that is seen at the end.
+            // A rule unused in one SBOM may be used in another, so this is checked at the end.
             fail_on_unused: self.fail_on_unused && self.sboms.len() == 1,
         };
         let judged = match session.daemon(step).await {
             Ok(daemon) => match daemon.scan(documents.clone(), params.clone()).await {
-                // Its store is being opened, and the index alone does not answer.
+                // The daemon is still opening its store, and the index alone cannot answer.
                 Err(problem) if problem.code == ErrorCode::Busy => {
                     session.open_daemon(step).await?.scan(documents, params).await
                 }
                 judged => judged,
             },
             Err(problem) if problem.code == ErrorCode::DaemonNotRunning => {
-                match scan_cold(session.home(), &documents, &params) {
+                match scan_without_store(session.home(), &documents, &params) {
                     Some(judged) => judged,
                     None => session.site(step).await?.scan(documents, params).await,
                 }
@@ -336,7 +336,7 @@ impl Scan {
         judged.map_err(|problem| self.about(sbom, problem))
     }
 
-    /// The problem with the SBOM's name in front, where it is that SBOM's or might be: the site knows its bytes alone.
+    /// Puts the SBOM's name before a problem that is, or may be, about that SBOM: the site only sees its bytes.
     fn about(&self, sbom: &Path, mut problem: Problem) -> Problem {
         let of_the_site = problem.code == ErrorCode::FileAccess;
         if !of_the_site && (is_of_the_sbom(problem.code) || self.sboms.len() > 1) {
@@ -346,7 +346,7 @@ impl Scan {
     }
 }
 
-/// What goes with every SBOM.
+/// Documents that apply to every SBOM.
 struct Extras {
     baseline: Option<Baseline>,
     policy: Option<Bytes>,
@@ -354,7 +354,7 @@ struct Extras {
     vex: Vec<Bytes>,
 }
 
-/// Whether a problem is one SBOM's own, so that the others can still be judged.
+/// Returns true if a problem concerns one SBOM only, so that the others can still be scanned.
 fn is_of_the_sbom(code: ErrorCode) -> bool {
     matches!(
         code,

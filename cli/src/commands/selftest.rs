@@ -13,17 +13,17 @@ use super::Outcome;
 use crate::render;
 use crate::session::Session;
 
-/// Most bytes that one suite may unpack to.
+/// Largest unpacked size of one suite, in bytes.
 const MAX_SUITE_BYTES: u64 = 512 * 1024 * 1024;
-/// Deepest folder that a suite's files are looked for in.
+/// Deepest folder level that is searched for a suite's files.
 const MAX_DEPTH: usize = 16;
 
 /// Check versions, package URLs, CVSS, matching, SBOM and VEX readers against conformance suites
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The program's own cases always run. A suite of others is a folder, or an archive NAME.tar.zst, of its name in
---suites; without it, $STARLING_CORPUS/suites is looked at. What is not there is not run, and says so; so does
-what is there and no suite that this program knows.
+The built-in cases always run. Each further suite is a folder with its name in --suites, or an archive NAME.tar.zst.
+Without --suites, $STARLING_CORPUS/suites is searched. Missing suites are skipped and reported. Unknown folders are
+reported too.
 
 Example:
   starling selftest
@@ -31,29 +31,29 @@ Example:
 
 Exit codes: 0 all passed, 2 the folder or a suite cannot be read, 10 a case failed")]
 pub(crate) struct Selftest {
-    /// Where the suites are
+    /// Folder with the suites
     #[arg(long, value_name = "DIR")]
     suites: Option<PathBuf>,
 }
 
-/// Answer of `selftest`.
+/// The answer of `selftest`.
 #[derive(Debug, Serialize)]
 pub(crate) struct SelftestReport {
     /// Cases that passed, over all suites.
     pub(crate) passed: u64,
     /// Cases that failed.
     pub(crate) failed: u64,
-    /// Cases of these suites that are not run; each suite says why.
+    /// Cases that these suites skip; each suite says why.
     pub(crate) skipped: u64,
     /// The suites that ran.
     pub(crate) suites: Vec<SuiteReport>,
-    /// Suites that this program can run and that are not there.
+    /// Known suites that are missing.
     pub(crate) missing: Vec<&'static str>,
-    /// Folders and archives beside them that are no suite that this program can run.
+    /// Folders and archives next to them that are not known suites.
     pub(crate) unknown: Vec<String>,
 }
 
-/// The suites of versions, URLs and documents, and those of VEX.
+/// Lists the known suites: versions, URLs and documents, then VEX.
 fn known() -> impl Iterator<Item = &'static Suite> {
     SUITES.iter().chain(starling_policy::selftest::SUITES)
 }
@@ -67,7 +67,7 @@ impl Selftest {
         if let Some(folder) = folder.as_deref().filter(|folder| given && !folder.is_dir()) {
             return Err(Problem::new(
                 ErrorCode::FileAccess,
-                format!("reading suites: {} is no folder", folder.display()),
+                format!("reading suites: {} is not a folder", folder.display()),
             ));
         }
         let report = run(folder.as_deref())?;
@@ -81,7 +81,7 @@ impl Selftest {
     }
 }
 
-/// Runs our own cases, and the suites that are in `folder`.
+/// Runs the built-in cases, and the suites in `folder`.
 fn run(folder: Option<&Path>) -> Result<SelftestReport, Problem> {
     let mut suites = builtin();
     let mut missing = Vec::new();
@@ -105,11 +105,11 @@ fn run(folder: Option<&Path>) -> Result<SelftestReport, Problem> {
     })
 }
 
-/// Names in `folder` that could be suites and are none that this program knows, in order.
+/// Lists names in `folder` that could be suites but are unknown, in order.
 fn unknown(folder: &Path) -> Result<Vec<String>, Problem> {
     let failed = |error| file_problem("reading suites", folder, &error);
     let mut names = Vec::new();
-    // A corpus that has no suites at all has none that are unknown.
+    // A corpus without any suites has no unknown ones.
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(names),
         entries => entries.map_err(failed)?,
@@ -131,7 +131,7 @@ fn unknown(folder: &Path) -> Result<Vec<String>, Problem> {
     Ok(names)
 }
 
-/// A suite's files, from its folder or its archive; none if neither is there.
+/// Returns a suite's files, from its folder or its archive; `None` if neither exists.
 fn files_of(suite: &Suite, folder: &Path) -> Result<Option<SuiteFiles>, Problem> {
     let unpacked = folder.join(suite.name);
     let archive = folder.join(format!("{}.tar.zst", suite.name));
@@ -152,7 +152,7 @@ fn files_of(suite: &Suite, folder: &Path) -> Result<Option<SuiteFiles>, Problem>
     Ok(Some(files.files.into_iter().collect()))
 }
 
-/// Files as they are gathered, within a bound.
+/// Files collected so far, within a limit.
 struct Files {
     left: u64,
     files: Vec<(String, Vec<u8>)>,
@@ -172,7 +172,7 @@ impl Files {
 
     fn take_archive(&mut self, path: &Path) -> std::io::Result<()> {
         let unpacked = zstd::Decoder::new(std::fs::File::open(path)?)?;
-        // Bounds what is skipped between files too.
+        // Also limits what is skipped between files.
         let mut archive = tar::Archive::new(unpacked.take(2 * MAX_SUITE_BYTES));
         for entry in archive.entries()? {
             let entry = entry?;
@@ -184,7 +184,7 @@ impl Files {
         Ok(())
     }
 
-    /// Follows no links: a suite is what lies in its folder.
+    /// Reads a folder's files. Does not follow links: only files inside the folder belong to the suite.
     fn take_folder(&mut self, folder: &Path, steps: &mut Vec<String>) -> std::io::Result<()> {
         if steps.len() > MAX_DEPTH {
             return Ok(());
@@ -211,14 +211,14 @@ mod tests {
     const TABLE: &[u8] = b"1.0\t1.0-1\t-1\n";
 
     #[test]
-    fn our_own_cases_run_without_any_suite() {
+    fn builtin_cases_run_without_any_suite() {
         let report = run(None).unwrap();
         assert_eq!((report.failed, report.missing.len()), (0, known().count()));
         assert!(report.passed > 50);
     }
 
     #[test]
-    fn a_suite_is_found_as_a_folder_and_as_an_archive() {
+    fn suite_is_found_as_folder_and_as_archive() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("dpkg-vercmp/deep")).unwrap();
         std::fs::write(folder.path().join("dpkg-vercmp/deep/Dpkg_Version.tsv"), TABLE).unwrap();
@@ -237,7 +237,7 @@ mod tests {
         let report = run(Some(folder.path())).unwrap();
         for name in ["dpkg-vercmp", "rpm-vercmp"] {
             let suite = report.suites.iter().find(|suite| suite.suite == name).unwrap();
-            // Both directions of the one case; and so few cases that the suite has lost some.
+            // Both directions of the one case. There are so few cases that the suite counts as incomplete.
             assert_eq!((suite.passed, suite.failed), (2, 1), "{name}");
             assert!(suite.failures[0].contains("2 cases ran"), "{:?}", suite.failures);
         }
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_archive_is_a_problem_and_not_a_pass() {
+    fn damaged_archive_is_a_problem() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("rpm-vercmp.tar.zst"), b"not an archive").unwrap();
         let problem = run(Some(folder.path())).unwrap_err();

@@ -14,7 +14,7 @@ use crate::render;
 use crate::session::{Session, warn};
 use crate::size::parse_size;
 
-/// The allow-list: sites that knowledge is exchanged with
+/// Manage the allow-list: the sites to exchange knowledge with
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sites {
     Add(Add),
@@ -26,10 +26,10 @@ pub(crate) enum Sites {
     Status(Status),
 }
 
-/// Put a site on the allow-list
+/// Add a site to the allow-list
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing is accepted from a site beyond its --allowed-sources; '*' allows every source.
+A site may only send its --allowed-sources; '*' allows every source.
 
 Example:
   starling sites add site-eu-north-1 --key @site-eu-north-1.key \\
@@ -37,28 +37,28 @@ Example:
 
 Exit codes: 0 added, 2 usage, 3 already listed or the key is not valid, 6 not reachable or locked")]
 pub(crate) struct Add {
-    /// The name to list it under
+    /// Name for the site in the list
     #[arg(value_name = "SITE")]
     site_id: SiteSlug,
-    /// What its `starling keys export --public` prints, its identity (blake3:…), or @FILE with either
+    /// The output of its `starling keys export --public`, its identity (blake3:…), or @FILE with either
     #[arg(long, value_name = "KEY|@FILE")]
     key: String,
-    /// A name for people
+    /// Display name
     #[arg(long, value_name = "TEXT")]
     display_name: Option<String>,
-    /// Multiaddress to reach it at; may be repeated; none for a site that is reached by file only
+    /// Multiaddress of the site; may be repeated; none if it is reached by file only
     #[arg(long = "address", value_name = "MULTIADDR")]
     addresses: Vec<String>,
-    /// Sources to accept from it, with commas between; '*' for all
+    /// Sources to accept from it, separated by commas; '*' for all
     #[arg(long, value_name = "SOURCE,…", value_delimiter = ',')]
     allowed_sources: Vec<SourcePattern>,
     /// Largest bundle to accept from it, such as 100MB
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     max_bundle_size: Option<u64>,
-    /// List it without exchanging anything yet
+    /// Add the site, but do not exchange anything with it yet
     #[arg(long)]
     disabled: bool,
-    /// Let its mutes excuse findings here
+    /// Apply this site's mutes to findings here
     #[arg(long)]
     may_mute: bool,
 }
@@ -72,7 +72,7 @@ Example:
 Exit codes: 0 listed, 2 no site in the folder, 6 not reachable or locked")]
 pub(crate) struct List {}
 
-/// Show one entry of the allow-list
+/// Show one site of the allow-list
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -85,11 +85,11 @@ pub(crate) struct Show {
     site_id: SiteSlug,
 }
 
-/// Change an entry of the allow-list: what is given changes, the rest stays
+/// Change a site of the allow-list; options that are not given keep their value
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A list that is given takes the place of the old one. What comes into scope is accepted at once as far as its
-record bodies are here; the daemon asks peers for the rest, and a bundle that has them can be imported again.
+A given list replaces the old list. Newly allowed records are accepted at once if their bodies are here. The daemon asks
+peers for missing bodies; a bundle that has them can be imported again.
 
 Example:
   starling sites set site-eu-north-1 --allowed-sources ghsa,rustsec,nvd
@@ -101,39 +101,39 @@ pub(crate) struct Set {
     /// The site's name
     #[arg(value_name = "SITE", add = candidates::sites())]
     site_id: SiteSlug,
-    /// Sources to accept from it, with commas between; '*' for all
+    /// Sources to accept from it, separated by commas; '*' for all
     #[arg(long, value_name = "SOURCE,…", value_delimiter = ',', group = "change")]
     allowed_sources: Option<Vec<SourcePattern>>,
-    /// Accept no source from it
+    /// Accept no sources from it
     #[arg(long, conflicts_with = "allowed_sources", group = "change")]
     no_sources: bool,
     /// Largest bundle to accept from it, such as 100MB
     #[arg(long, value_name = "SIZE", value_parser = parse_size, group = "change")]
     max_bundle_size: Option<u64>,
-    /// A name for people
+    /// Display name
     #[arg(long, value_name = "TEXT", group = "change")]
     display_name: Option<String>,
-    /// Multiaddress to reach it at; may be repeated
+    /// Multiaddress of the site; may be repeated
     #[arg(long = "address", value_name = "MULTIADDR", group = "change")]
     addresses: Option<Vec<String>>,
-    /// Reach it by file only
+    /// Reach the site by file only
     #[arg(long, conflicts_with = "addresses", group = "change")]
     no_address: bool,
-    /// Let its mutes excuse findings here
+    /// Apply this site's mutes to findings here
     #[arg(long, conflicts_with = "may_not_mute", group = "change")]
     may_mute: bool,
-    /// Let none of its mutes excuse a finding here
+    /// Apply none of this site's mutes here
     #[arg(long, group = "change")]
     may_not_mute: bool,
-    /// Exchange with it
+    /// Exchange knowledge with it
     #[arg(long, conflicts_with = "disable", group = "change")]
     enable: bool,
-    /// Exchange nothing with it and accept nothing of it, without taking it off the list
+    /// Exchange and accept nothing, but keep the site in the list
     #[arg(long, group = "change")]
     disable: bool,
 }
 
-/// Take a site off the allow-list; what it said stays held and is no longer accepted
+/// Remove a site from the allow-list. Its data is kept, but no longer accepted
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -146,7 +146,7 @@ pub(crate) struct Remove {
     site_id: SiteSlug,
 }
 
-/// Show what came from a site, newest first
+/// Show what was received from a site, newest first
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -159,7 +159,7 @@ pub(crate) struct History {
     site_id: SiteSlug,
 }
 
-/// Show how far a site's logs have come here, and why not further
+/// Show how much of a site's logs is here, and what blocks the rest
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -232,7 +232,7 @@ impl Set {
                 _ => None,
             },
         };
-        let step = session.step("Folding by the changed list");
+        let step = session.step("Updating the view for the changed list");
         let site = session.site(&step).await?;
         let entry = site.change_site(&self.site_id, change).await?;
         drop(step);
@@ -256,7 +256,7 @@ impl Add {
         let entry = site.add_site(added).await?;
         if entry.allowed_sources.is_empty() {
             warn(&format!(
-                "nothing is accepted from {} until it has --allowed-sources ('*' for all)",
+                "no source is accepted from {} yet: set --allowed-sources ('*' for all)",
                 entry.site_id
             ));
         }
@@ -264,12 +264,12 @@ impl Add {
     }
 }
 
-/// A key as it is, or from the file that it names.
+/// Returns the key as given, or reads it from the file that it names.
 fn read_key(given: String) -> Result<String, Problem> {
     let Some(path) = given.strip_prefix('@').map(Path::new) else {
         return Ok(given);
     };
     let bytes = input::read_file(path, "the key", JSON_BODY_MAX_BYTES)?;
-    // What is no text is no key either, and is refused as one.
+    // Bytes that are not text are not a key, and are refused as one.
     Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
 }

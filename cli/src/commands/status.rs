@@ -12,17 +12,17 @@ use crate::progress::Step;
 use crate::render;
 use crate::session::Session;
 
-/// Fewest digits that name a root: less could be any.
+/// Fewest digits of a root that identify it.
 const LEAST_ROOT_DIGITS: usize = 8;
-/// Between two looks at the root.
+/// Time between two checks of the root.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Show what needs attention first, then the site: head, knowledge root, peers, feeds, store
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Asks the daemon if one runs, else opens the store. The short form fits 24 lines, whatever the number of sites.
+Asks the daemon if one runs, else opens the store. The short form has at most 24 lines, for any number of sites.
 
-Equal knowledge roots are equal knowledge: --await-root waits until this site knows what another one does.
+Equal knowledge roots mean equal knowledge. --await-root waits until this site knows what another site knows.
 
 Example:
   starling status
@@ -30,26 +30,26 @@ Example:
   starling status --json | jq -r .knowledge_root
   starling status --await-root 6c31ab20d1f3e455 --timeout 60
 
-Exit codes: 0 shown, 2 no site in the folder, 4 the root did not come in time, 6 not reachable or locked, 11 store damaged")]
+Exit codes: 0 shown, 2 no site in the folder, 4 the root was not reached in time, 6 not reachable or locked, 11 store damaged")]
 pub(crate) struct Status {
-    /// Show every peer, position and feed, and every matter
+    /// Show all peers, positions, feeds and warnings
     #[arg(long)]
     all: bool,
-    /// Wait until the knowledge root is this one, or begins so
+    /// Wait until the knowledge root equals this one, or starts with it
     #[arg(long, value_name = "ROOT", value_parser = parse_root)]
     await_root: Option<String>,
-    /// How many seconds to wait for it
+    /// Seconds to wait for the root
     #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "await_root")]
     timeout: u64,
 }
 
-/// The digits of a root, or its first ones.
+/// Parses the digits of a root, or its first digits.
 fn parse_root(text: &str) -> Result<String, String> {
     let digits = text.strip_prefix("blake3:").unwrap_or(text);
     let hex = |c: char| matches!(c, '0'..='9' | 'a'..='f');
     if digits.len() < LEAST_ROOT_DIGITS || !digits.chars().all(hex) {
         return Err(format!(
-            "a knowledge root has at least {LEAST_ROOT_DIGITS} hexadecimal digits, got {text:?}"
+            "expected at least {LEAST_ROOT_DIGITS} hexadecimal digits of a knowledge root, got {text:?}"
         ));
     }
     Ok(digits.to_owned())
@@ -65,7 +65,7 @@ impl Status {
             session.print(&site.status().await?, |_| String::new())?;
             return Ok(ExitStatus::Pass);
         }
-        // What cannot be read besides is not the status: it says by itself what is wrong.
+        // Other unreadable files do not fail the status: each reports its own error.
         let conflicts = site.conflicts().await.ok();
         let keys = local::list_keys(session.home()).ok();
         session.print(&site.status().await?, |status| {
@@ -88,7 +88,7 @@ impl Status {
         let step = session.step("Waiting for the knowledge");
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         loop {
-            // Asked for anew each time: without a daemon, what was opened stays as it was.
+            // Open the site again each time: without a daemon, an open store does not change.
             let found = session
                 .site(&step)
                 .await?

@@ -8,23 +8,23 @@ use crate::local::{self, Engine};
 use crate::render;
 use crate::session::Session;
 
-/// The embedded store: its engine and its space
+/// Compact the store, or move it to another engine
 #[derive(Debug, Subcommand)]
 pub(crate) enum Store {
     Compact(Compact),
     Convert(Convert),
 }
 
-/// Give disk space back: drop old bodies, rewrite packs, rebuild the engine's files
+/// Free disk space: drop old bodies, rewrite packs, rebuild the engine's files
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Drops record bodies that were replaced longer ago than store.retention, rewrites packs of which less than
-half is live, and rebuilds the engine's files without what they no longer need. The log is left as it is: it
-only grows. Needs room for the live half of the packs and for a second copy of the engine.
+Drops record bodies that were replaced longer ago than store.retention, rewrites packs that are less than half live, and
+rebuilds the engine's files. The log is not changed: it only grows. Needs disk space for the live half of the packs
+and for a second copy of the engine.
 
-Asks the daemon if one runs, else opens the store. Scans and reads go on meanwhile; with redb they wait while
-its file is compacted. A daemon does the same every six hours, but rebuilds the engine only if its files take
-64 MiB or more, and three times what they took after the last time.
+Asks the daemon if one runs, else opens the store. Scans and reads continue meanwhile; with redb they wait while its file
+is compacted. A daemon does the same every six hours, but rebuilds the engine only if its files take at least 64 MiB,
+and at least three times their size after the last rebuild.
 
 Example:
   starling store compact
@@ -33,20 +33,19 @@ Example:
 Exit codes: 0 compacted, 2 no site in the folder, 6 not reachable or locked, 11 store damaged, 12 disk full")]
 pub(crate) struct Compact {}
 
-/// Move the store to another engine, by a rebuild from the log
+/// Move the store to another engine by replaying the log
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Fills an empty engine from the site's log and packs, which stay as they are, and removes the old engine when
-that is done. If it is cut off, the next start finishes it. The event stream begins anew.
-Needs the store to itself: stop the daemon first.
+Fills an empty engine from the site's log and packs, which do not change. Then removes the old engine. After a crash, the
+next start completes the conversion. The event stream starts again from the beginning. Stop the daemon first.
 
 Example:
   starling store convert --engine redb
 
-Exit codes: 0 converted, 2 it is of that engine already, 6 a daemon runs or the store is locked,
+Exit codes: 0 converted, 2 the store already has that engine, 6 a daemon runs or the store is locked,
   11 store damaged, 12 disk full")]
 pub(crate) struct Convert {
-    /// The engine to move to
+    /// Engine to move to
     #[arg(long, value_enum)]
     engine: Engine,
 }

@@ -5,23 +5,23 @@ use std::net::SocketAddr;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use starling_api_types::ExitStatus;
-use starling_daemon::RestoreWish;
+use starling_daemon::RestoreMode;
 
 use super::Outcome;
 use crate::local;
 use crate::session::Session;
 
-/// Run the site's daemon in the foreground; SIGTERM or Control-C ends it cleanly
+/// Run the site's daemon in the foreground; SIGTERM or Control-C stops it cleanly
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Options given here overrule the environment, which overrules starling.toml.
+Options override the environment, which overrides starling.toml.
 
 Example:
   starling up
   starling --home ./west up --listen /ip4/0.0.0.0/udp/7946/quic-v1 --api 127.0.0.1:7948
 
 Exit codes: 0 ended cleanly, 2 no site in the folder or its configuration is wrong, 3 --alone without the root key,
-  6 another process has the site, 11 store damaged, 12 disk full")]
+  6 another process uses the site, 11 store damaged, 12 disk full")]
 pub(crate) struct Up {
     /// Multiaddress to listen on for peers; may be repeated [network.listen]
     #[arg(long, value_name = "MULTIADDR")]
@@ -29,10 +29,10 @@ pub(crate) struct Up {
     /// Loopback address to serve the API on over TCP, for CI [api.listen]
     #[arg(long, value_name = "ADDR:PORT")]
     api: Option<SocketAddr>,
-    /// What to log [log.level]
+    /// Log level [log.level]
     #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"]).map(String::from))]
     log_level: Option<String>,
-    /// If this home was put back from a backup, or copied: go on from what it holds, without hearing anybody
+    /// Only for a restored or copied home: continue from what it holds, without waiting for any peer
     #[arg(long)]
     alone: bool,
     /// Any other key of starling.toml, its value as TOML or plain text; may be repeated
@@ -50,18 +50,18 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
 impl Up {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         if self.alone {
-            local::restore(session.home(), RestoreWish::AloneIfHeld).await?;
+            local::restore(session.home(), RestoreMode::AloneIfHeld).await?;
         }
         local::up(session.home(), self.into_settings()).await?;
         Ok(ExitStatus::Pass)
     }
 
-    /// The options as settings by key; those named outright come last and so overrule `--set`.
+    /// Converts the options to settings by key. Named options come last, so they override `--set`.
     fn into_settings(self) -> Vec<(String, String)> {
         let mut settings = self.settings;
         let mut set = |key: &str, value: String| settings.push((key.to_owned(), value));
         if !self.listen.is_empty() {
-            // A JSON array of plain texts is a TOML array too.
+            // A JSON array of plain strings is also a TOML array.
             set("network.listen", serde_json::Value::from(self.listen).to_string());
         }
         if let Some(api) = self.api {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn options_become_settings_after_those_given_by_key() {
+    fn named_options_override_set_options() {
         let up = Up {
             listen: vec!["/ip4/127.0.0.1/udp/0/quic-v1".to_owned()],
             api: Some("127.0.0.1:7948".parse().unwrap()),

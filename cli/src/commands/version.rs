@@ -1,4 +1,4 @@
-//! `starling version …`: versions held against each other and against a record.
+//! `starling version …`: compares versions, and checks them against a record.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -20,10 +20,10 @@ use crate::local::shown_explanation;
 use crate::render;
 use crate::session::Session;
 
-/// Largest record that is read from a file, in bytes.
+/// Largest record file, in bytes.
 const MAX_RECORD_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Versions, as each ecosystem orders them
+/// Compare versions by the rules of each ecosystem
 #[derive(Debug, Subcommand)]
 pub(crate) enum Version {
     Compare(Compare),
@@ -47,16 +47,16 @@ pub(crate) struct Compare {
     batch: Batch,
 }
 
-/// Say whether a package is affected by a record in a file, and why
+/// Show whether a record in a file affects a package, and why
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Nothing but the record is looked at. In a batch the record may also be given in full, as JSON under `osv`.
+Only the record is used, not the site's knowledge. In a batch, `osv` may also hold the complete record as JSON.
 
 Example:
   starling version affected GHSA-hrpp-h998-j3pp.json pkg:npm/qs@6.5.2
   printf 'a.json\\tpkg:npm/qs@6.5.2\\n' | starling version affected --batch
 
-Exit codes: 0 answered, whatever the answer (in a batch: every line), 2 usage, 3 not a record or package URL")]
+Exit codes: 0 answered, with any conclusion (in a batch: every line), 2 usage, 3 not a record or package URL")]
 pub(crate) struct Affected {
     /// An OSV record's file, and a package URL with its version
     #[arg(value_name = "OSV-FILE PURL", num_args = 0..)]
@@ -110,8 +110,9 @@ impl Version {
 
 fn compared(fields: &Fields) -> Result<Compared, String> {
     let (ecosystem, a, b) = (fields.text("ecosystem")?, fields.text("a")?, fields.text("b")?);
-    let scheme = Scheme::for_ecosystem(ecosystem)
-        .ok_or_else(|| format!("comparing versions: {ecosystem:?} is no OSV ecosystem with a known order"))?;
+    let scheme = Scheme::for_ecosystem(ecosystem).ok_or_else(|| {
+        format!("comparing versions: {ecosystem:?} is not an OSV ecosystem with a known version order")
+    })?;
     let order = match compare(scheme, a, b).map_err(|error| error.to_string())? {
         Ordering::Less => "<",
         Ordering::Equal => "=",
@@ -126,15 +127,15 @@ fn compared(fields: &Fields) -> Result<Compared, String> {
     })
 }
 
-/// What a file was read as.
+/// The parsed form of a file.
 struct Last {
     path: String,
     bytes: Vec<u8>,
     record: SingleRecord,
 }
 
-/// Answers one question. A batch often asks about one file many times, so what the `last` one was read as is kept, for as
-/// long as its bytes are the same: whoever asks may write another record to it between two questions.
+/// Answers one question. A batch often asks about the same file many times, so the `last` parsed record is kept while
+/// the file's bytes stay the same: the caller may replace the file between two questions.
 fn affected(fields: &Fields, last: &mut Option<Last>) -> Result<Explanation, String> {
     let purl = PackageUrl::parse_lenient(fields.text("purl")?).map_err(|error| error.to_string())?;
     let given;
@@ -188,7 +189,7 @@ mod tests {
         "ranges":[{"type":"SEMVER","events":[{"introduced":"6.0.0"},{"fixed":"6.5.3"}]}]}]}"#;
 
     #[test]
-    fn orders_are_one_sign() {
+    fn comparison_is_answered_with_one_sign() {
         for (ecosystem, a, b, order) in [
             ("npm", "1.2.0", "1.10.0", "<"),
             ("PyPI", "1.0", "1", "="),
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_is_read_from_its_file_or_from_the_question() {
+    fn record_is_read_from_file_or_question() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("record.json");
         std::fs::write(&file, RECORD).unwrap();
@@ -221,7 +222,7 @@ mod tests {
                 "{purl}"
             );
         }
-        // Whoever asks line by line may put the next record into the same file.
+        // A caller in batch mode may put the next record into the same file.
         std::fs::write(&file, RECORD.replace("6.5.3", "6.5.1")).unwrap();
         let again = Fields::given(&["osv", "purl"], [path, "pkg:npm/qs@6.5.2"]);
         assert_eq!(

@@ -14,7 +14,7 @@ use crate::progress::Step;
 use crate::render;
 use crate::session::Session;
 
-/// What suppliers say, kept for every scan of this site
+/// Manage suppliers' VEX documents that apply to every scan of this site
 #[derive(Debug, Subcommand)]
 pub(crate) enum Vex {
     Add(Add),
@@ -23,18 +23,18 @@ pub(crate) enum Vex {
     Remove(Remove),
 }
 
-/// Keep documents: from now on every scan of this site takes them into account
+/// Store VEX documents; every later scan of this site uses them
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A document is kept as it is, under the hash of its bytes, by which verdicts name it. It stays at this site: it is
-not shared with others. It counts in scans as what is given by `starling scan --vex` does, and in those with --as-of
-too, whenever it came here: what is kept is of today. Of several files, those before one that is refused are kept.
+A document is stored unchanged, named by the hash of its bytes, which verdicts list. It stays at this site and is not
+shared. It applies to scans like a document given with `starling scan --vex`. Scans with --as-of use today's documents
+too. If one of several files is rejected, the files before it are kept.
 
 Example:
   starling vex add supplier.openvex.json
   starling vex add advisories/*.csaf.json
 
-Exit codes: 0 kept, also when it was before, 2 usage, 3 not a VEX document, or one too many, 6 not reachable
+Exit codes: 0 stored, or already there, 2 usage, 3 not a VEX document, or too many documents, 6 not reachable
   or locked, 12 disk full")]
 pub(crate) struct Add {
     /// OpenVEX, CSAF or CycloneDX as JSON; `-` is standard input
@@ -42,28 +42,28 @@ pub(crate) struct Add {
     files: Vec<PathBuf>,
 }
 
-/// List the documents that are kept
+/// List the stored VEX documents
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   starling vex list
 
-Exit codes: 0 listed, 3 a document is not what it was, 6 not reachable or locked")]
+Exit codes: 0 listed, 3 a document is damaged, 6 not reachable or locked")]
 pub(crate) struct List {}
 
-/// Write a document as it was given
+/// Write a stored VEX document, byte for byte
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   starling vex show 5f0c2d8e -o supplier.json
 
-Exit codes: 0 written, 2 several documents begin so, or the file cannot be written, 3 no such document, or not what
-  it was, 6 not reachable or locked")]
+Exit codes: 0 written, 2 several hashes begin like this, or the file cannot be written, 3 no such document, or it is
+  damaged, 6 not reachable or locked")]
 pub(crate) struct Show {
-    /// Its hash, as `starling vex list` shows it, or enough of its beginning
+    /// The document's hash, as `starling vex list` shows it, or at least its first 4 digits
     #[arg(value_name = "HASH")]
     hash: HashStart,
-    /// Where to; `-` is standard output
+    /// Output file; `-` is standard output
     #[arg(
         long,
         short,
@@ -74,15 +74,15 @@ pub(crate) struct Show {
     output: PathBuf,
 }
 
-/// Keep a document no longer, be it damaged or not
+/// Delete a stored VEX document, even a damaged one
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   starling vex remove 5f0c2d8e
 
-Exit codes: 0 removed, 2 several documents begin so, 3 no such document, 6 not reachable or locked")]
+Exit codes: 0 removed, 2 several hashes begin like this, 3 no such document, 6 not reachable or locked")]
 pub(crate) struct Remove {
-    /// Its hash, as `starling vex list` shows it, or enough of its beginning
+    /// The document's hash, as `starling vex list` shows it, or at least its first 4 digits
     #[arg(value_name = "HASH")]
     hash: HashStart,
 }
@@ -123,15 +123,15 @@ impl Vex {
     }
 }
 
-/// A hash, or digits that it begins with.
+/// A hash, or the first digits of a hash.
 #[derive(Debug, Clone)]
 struct HashStart(String);
 
-/// What comes before a hash's digits; it may be left out.
+/// The optional prefix of a hash.
 const PREFIX: &str = "blake3:";
-/// Digits of a whole hash.
+/// Number of digits in a hash.
 const DIGITS: usize = 64;
-/// Fewest digits to find a document by.
+/// Fewest digits that identify a document.
 const LEAST_DIGITS: usize = 4;
 
 impl FromStr for HashStart {
@@ -153,7 +153,7 @@ impl FromStr for HashStart {
 }
 
 impl HashStart {
-    /// The hash. A whole one is not looked up, so that also a document that stops the list can be taken away.
+    /// Returns the full hash. A complete hash is not looked up, so that a document that breaks the list can be removed.
     async fn of(&self, site: &dyn SiteService) -> Result<VexHash, Problem> {
         let Self(start) = self;
         if let Ok(whole) = start.parse() {
@@ -167,17 +167,17 @@ impl HashStart {
             .collect();
         let refused = |code, found: &str| {
             Problem::new(code, format!("looking up the VEX document {start}: {found}"))
-                .hint("`starling vex list` shows what is kept")
+                .hint("`starling vex list` shows the stored documents")
         };
         match found.as_slice() {
             [hash] => Ok(*hash),
             [] => Err(refused(
                 ErrorCode::VexNotFound,
-                "this site keeps none whose hash begins so",
+                "no stored document has a hash that begins like this",
             )),
             several => Err(refused(
                 ErrorCode::BadRequest,
-                &format!("the hashes of {} begin so", several.len()),
+                &format!("the hashes of {} documents begin like this", several.len()),
             )),
         }
     }
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_beginning_of_a_hash_has_few_digits_or_all_of_them() {
+    fn hash_prefix_has_four_digits_or_more() {
         for (text, start) in [("5f0c", "blake3:5f0c"), ("blake3:5f0c", "blake3:5f0c")] {
             assert_eq!(text.parse::<HashStart>().unwrap().0, start);
         }

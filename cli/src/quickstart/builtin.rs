@@ -1,23 +1,22 @@
 //! The built-in advisories and the sample SBOM that `starling quickstart` works with.
 //!
-//! Fifty OSV-schema records of well-known, real vulnerabilities, written for this purpose from the
-//! public facts and grouped by the source that they stand for. They show what a feed shows: one flaw
-//! told by two sources (Log4Shell by `ghsa` and `nvd`), two sources that disagree (the score of
-//! CVE-2020-11023), one flaw in three ecosystems (Terrapin), malware without a CVE or a score. They
-//! are an example, not a feed: nobody keeps them up to date.
+//! Fifty OSV-schema records of well-known, real vulnerabilities, written for this purpose from public facts and grouped
+//! by the source that they imitate. They show typical cases of a feed: one flaw in two sources (Log4Shell in `ghsa` and
+//! `nvd`), two sources that disagree (the score of CVE-2020-11023), one flaw in three ecosystems (Terrapin), malware
+//! without a CVE or a score. They are an example, not a feed: nobody updates them.
 
 /// One embedded record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Advisory {
-    /// The source that it is imported under, e.g. `ghsa`; also the folder's name.
+    /// The source to import it under, such as `ghsa`; also the folder's name.
     pub(crate) source: &'static str,
     /// The OSV `id`; also the file's name without `.json`.
     pub(crate) id: &'static str,
-    /// The OSV document, as a person would write it: indented, not canonical.
+    /// The OSV document as a person writes it: indented, not canonical.
     pub(crate) json: &'static str,
 }
 
-/// All embedded records, sorted by source and id; both together are unique.
+/// Returns all embedded records, sorted by source and id; each pair of source and id is unique.
 pub(crate) const fn advisories() -> &'static [Advisory] {
     ADVISORIES
 }
@@ -102,7 +101,7 @@ mod tests {
             .iter()
             .map(|a| {
                 let value = serde_json::from_str(a.json)
-                    .unwrap_or_else(|e| panic!("{}/{} is no JSON: {e}", a.source, a.id));
+                    .unwrap_or_else(|e| panic!("{}/{} is not JSON: {e}", a.source, a.id));
                 (a.source, a.id, value)
             })
             .collect()
@@ -117,7 +116,7 @@ mod tests {
             .collect()
     }
 
-    /// RFC 3339 in UTC without fractions, which is all that these records use.
+    /// Returns true for RFC 3339 in UTC without fractions, the only form in these records.
     fn is_utc_time(text: &str) -> bool {
         text.len() == 20
             && text.bytes().enumerate().all(|(i, b)| match i {
@@ -130,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_lists_every_file_sorted_and_once() {
+    fn table_lists_every_file_once_and_sorted() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/quickstart/advisories");
         let mut files = Vec::new();
         for source in std::fs::read_dir(root).expect("the folder is in the repository") {
@@ -150,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn every_record_has_what_the_osv_schema_asks_for() {
+    fn every_record_matches_the_osv_schema() {
         for (source, id, record) in parsed() {
             let at = format!("{source}/{id}");
             assert_eq!(record["id"], id, "{at}");
@@ -186,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn every_affected_entry_names_a_package_and_says_which_versions() {
+    fn every_affected_entry_has_package_and_versions() {
         for (source, id, record) in parsed() {
             let at = format!("{source}/{id}");
             let affected = record["affected"].as_array().expect("list");
@@ -203,7 +202,7 @@ mod tests {
                 for range in ranges.into_iter().flatten() {
                     let kind = range["type"].as_str();
                     assert!(matches!(kind, Some("SEMVER" | "ECOSYSTEM")), "{at}: {kind:?}");
-                    // Introduced and fixed take turns: no interval is left open or empty.
+                    // Introduced and fixed alternate: no interval is open or empty.
                     let events = range["events"].as_array().expect("list");
                     assert_eq!(events.len() % 2, 0, "{at}");
                     for pair in events.chunks(2) {
@@ -218,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn the_set_spans_ecosystems_sources_and_shared_vulnerabilities() {
+    fn records_cover_ecosystems_sources_and_shared_flaws() {
         let records = parsed();
         let mut ecosystems = BTreeSet::new();
         let mut sources_of_cve: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
@@ -244,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sample_sbom_has_a_component_of_each_kind() {
+    fn sample_sbom_has_a_component_of_each_kind() {
         let bom: Value = serde_json::from_str(SAMPLE_SBOM).expect("JSON");
         assert_eq!(bom["bomFormat"], "CycloneDX");
         let components = bom["components"].as_array().expect("list");

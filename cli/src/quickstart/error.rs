@@ -1,58 +1,58 @@
-//! Why the quickstart stopped: which step was attempted, what was found, what to do.
+//! Errors of the quickstart: the attempted step, the cause, and what to do.
 
 use std::path::PathBuf;
 
 use starling_api_types::ExitStatus;
 
-/// A quickstart that did not come to its end. The text is whole: it holds the cause.
+/// The reason why a quickstart stopped. The text includes the cause.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum QuickstartError {
-    /// The folder named by `--keep` holds something already.
+    /// The folder given with `--keep` is not empty.
     #[error(
-        "keeping the sites in {}: the folder is not empty; name a new one, or empty it first",
+        "keeping the sites in {}: the folder is not empty; give a new one, or empty it first",
         path.display()
     )]
     FolderNotEmpty {
         /// The folder.
         path: PathBuf,
     },
-    /// The input named by `--feed` is not there.
+    /// The input given with `--feed` does not exist.
     #[error("reading the feed {}: no such file or folder", path.display())]
     FeedMissing {
         /// The input.
         path: PathBuf,
     },
-    /// A file or folder could not be made or read.
+    /// A file or folder could not be created or read.
     #[error("{attempted} {}: {cause}", path.display())]
     Folder {
-        /// What was attempted, such as `creating`.
+        /// The attempted action, such as `creating`.
         attempted: &'static str,
-        /// On what.
+        /// The file or folder.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         cause: std::io::Error,
     },
-    /// A child process could not be started at all.
+    /// A child process could not be started.
     #[error("starting `{command}`: {cause}")]
     Spawn {
         /// The command line.
         command: String,
-        /// Why not.
+        /// The cause.
         cause: std::io::Error,
     },
-    /// A command ended with a code that the step does not expect.
-    #[error("`{command}` ended with {code}; it said:\n{said}")]
+    /// A command ended with an unexpected code.
+    #[error("`{command}` ended with {code}; its error output:\n{said}")]
     Command {
-        /// The command line, as one would type it.
+        /// The command line, as a user would type it.
         command: String,
-        /// How it ended.
+        /// The exit code or signal.
         code: String,
-        /// How a command with that code ends, where it is one of Starling's codes.
+        /// The meaning of the exit code, if it is one of Starling's codes.
         status: ExitStatus,
-        /// The end of what it wrote to its error output.
+        /// The end of its error output.
         said: String,
     },
-    /// A command succeeded but its `--json` output is not the shape promised.
+    /// A command succeeded, but its `--json` output has an unexpected form.
     #[error("reading the output of `{command}`: {cause}; it begins {found:?}")]
     Output {
         /// The command line.
@@ -62,39 +62,39 @@ pub(crate) enum QuickstartError {
         /// What is wrong with it.
         cause: serde_json::Error,
     },
-    /// A daemon ended while it was needed.
-    #[error("the daemon of {site} ended by itself ({code}); the end of its log:\n{log}")]
+    /// A daemon ended while it was still needed.
+    #[error("the daemon of {site} ended unexpectedly ({code}); the end of its log:\n{log}")]
     DaemonEnded {
         /// The site.
         site: String,
-        /// How it ended.
+        /// The exit code or signal.
         code: String,
         /// The last lines of its log.
         log: String,
     },
-    /// Something that should come about did not.
+    /// An awaited state was not reached.
     #[error("waiting for {awaited}: nothing changed for {stalled_s} s; last seen: {seen}")]
     Stalled {
-        /// What was awaited.
+        /// The awaited state.
         awaited: String,
-        /// How long nothing had changed, in seconds.
+        /// Time without any change, in seconds.
         stalled_s: u64,
         /// The last state that was seen.
         seen: String,
     },
-    /// The clock shows a moment that cannot be written down.
-    #[error("reading the clock, to judge at this moment: {cause}; set the machine's clock")]
+    /// The system clock shows a time outside the supported range.
+    #[error("reading the clock, to set the scan's time: {cause}; set the machine's clock")]
     Clock {
-        /// Why not.
+        /// The cause.
         cause: starling_api_types::TimestampError,
     },
-    /// Control-C, or SIGTERM.
+    /// Control-C or SIGTERM.
     #[error("interrupted; the sites were stopped")]
     Interrupted,
 }
 
 impl QuickstartError {
-    /// How `starling quickstart` ends on this error.
+    /// Returns the exit status of `starling quickstart` for this error.
     pub(crate) const fn exit_status(&self) -> ExitStatus {
         match self {
             Self::FolderNotEmpty { .. } | Self::FeedMissing { .. } | Self::Clock { .. } => ExitStatus::Usage,

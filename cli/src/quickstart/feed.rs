@@ -1,4 +1,4 @@
-//! What the first site takes in: the built-in advisories, laid out as files, or the user's own feed.
+//! Prepares the first site's input: the built-in advisories, written to files, or the user's own feed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use starling_api_types::SourceName;
 use super::builtin::advisories;
 use super::error::QuickstartError;
 
-/// Name of the source for a feed whose file name gives none.
+/// Source name for a feed whose file name does not give one.
 const UNNAMED: &str = "feed";
 
 /// One input of `starling feeds import`.
@@ -18,10 +18,10 @@ pub(super) struct Feed {
     pub(super) path: PathBuf,
 }
 
-/// Writes the built-in advisories under `dir`, a folder per source, and names the folders.
+/// Writes the built-in advisories under `dir`, one folder per source, and returns the folders.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// If a file cannot be written.
 pub(super) fn write_builtin(dir: &Path) -> Result<Vec<Feed>, QuickstartError> {
     let failed = |path: &Path| {
         let path = path.to_owned();
@@ -49,7 +49,7 @@ pub(super) fn write_builtin(dir: &Path) -> Result<Vec<Feed>, QuickstartError> {
         .collect())
 }
 
-/// The user's own feed, under a source named for its file.
+/// Returns the user's own feed, with a source named after its file.
 pub(super) fn of_user(path: &Path) -> Feed {
     let file = path
         .file_name()
@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_is_named_for_the_file() {
+    fn source_is_named_after_the_file() {
         let source = |path: &str| of_user(Path::new(path)).source;
         assert_eq!(source("/data/rustsec-osv.tar.zst"), "rustsec-osv");
         assert_eq!(source("PyPI/all.zip"), "all");
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn every_built_in_record_is_laid_out_under_its_source() {
+    fn builtin_records_are_written_under_their_source() {
         let temp = tempfile::tempdir().unwrap();
         let feeds = write_builtin(temp.path()).unwrap();
         let files: usize = feeds

@@ -1,10 +1,9 @@
 //! `starling quickstart`: three sites on one machine, from nothing to three equal verdicts.
 //!
-//! Two sites run as daemons of their own on loopback and are linked by allow-list; the third has no
-//! network and gets a bundle. The first takes in advisories, the second catches up over QUIC, the
-//! third by file, and all three judge one sample SBOM. Nothing here reaches into a site: every step is
-//! a command that a user can type, run as a child process of this executable, so what works here works
-//! by hand. It ends only the processes that it started, also on an error, Control-C or SIGTERM.
+//! Two sites run as separate daemons on loopback and list each other; the third has no network and gets a bundle. The
+//! first imports advisories, the second gets them over QUIC, the third by file, and all three scan one sample SBOM.
+//! Every step is a command that a user can type, run as a child process of this executable, so that everything here
+//! also works by hand. Only processes started here are stopped, also after an error, Control-C or SIGTERM.
 
 mod builtin;
 mod error;
@@ -24,9 +23,9 @@ pub(crate) use self::error::QuickstartError;
 use self::process::Program;
 use self::story::Story;
 
-/// The site that takes in the advisories.
+/// The site that imports the advisories.
 const WEST: &str = "site-us-west-1";
-/// The site that follows over QUIC.
+/// The site that gets them over QUIC.
 const NORTH: &str = "site-eu-north-1";
 /// The site without a network.
 const AIR_GAPPED: &str = "site-air-gapped";
@@ -35,23 +34,23 @@ const SBOM_FILE: &str = "sample-sbom.json";
 /// Name of the bundle in the run's folder.
 const BUNDLE_FILE: &str = "for-site-air-gapped.stl";
 
-/// What the command line asked for.
+/// The options of the command line.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Options {
-    /// An OSV zip, tar, tar.zst, folder or file to take in, instead of the built-in advisories.
+    /// An OSV zip, tar, tar.zst, folder or file to import, instead of the built-in advisories.
     pub(crate) feed: Option<PathBuf>,
-    /// Where to leave the sites; absent or empty. A temporary folder, removed at the end, if `None`.
+    /// The folder to keep the sites in; empty or missing. If `None`, a temporary folder that is removed at the end.
     pub(crate) keep: Option<PathBuf>,
-    /// Print one JSON document instead of the story.
+    /// True to print one JSON document instead of the story.
     pub(crate) json: bool,
 }
 
-/// Runs the whole story and prints it; the status is [`ExitStatus::Pass`] when all three sites agree,
-/// [`ExitStatus::Internal`] when they do not.
+/// Runs all steps and prints them; the status is [`ExitStatus::Pass`] if all three sites agree,
+/// [`ExitStatus::Internal`] if they do not.
 ///
 /// # Errors
-/// When a step fails, a daemon ends by itself, something awaited does not come about, or the run is
-/// interrupted. Whatever was started is stopped by then.
+/// If a step fails, a daemon ends unexpectedly, an awaited state is not reached, or the run is interrupted. All started
+/// processes are stopped before this returns.
 pub(crate) async fn run(options: &Options) -> Result<ExitStatus, QuickstartError> {
     if let Some(feed) = options.feed.as_ref().filter(|feed| !feed.exists()) {
         return Err(QuickstartError::FeedMissing { path: feed.clone() });
@@ -63,7 +62,7 @@ pub(crate) async fn run(options: &Options) -> Result<ExitStatus, QuickstartError
         told = story.tell(options.feed.as_deref()) => told,
         error = interrupted() => Err(error),
     };
-    // Before anything else can fail or the folder goes: the daemons end.
+    // Stop the daemons before anything else can fail and before the folder is removed.
     let over_quic_bytes = story.stop().await;
     let mut report = told?;
     report.over_quic_bytes = over_quic_bytes;
@@ -94,14 +93,14 @@ pub(crate) async fn run(options: &Options) -> Result<ExitStatus, QuickstartError
     })
 }
 
-/// Prints a line. A reader that has gone, as in `starling quickstart | head`, is no reason to leave
-/// daemons behind: the run goes on and ends as it should.
+/// Prints a line. If the reader is gone, as in `starling quickstart | head`, the run still continues to its normal
+/// end, so that no daemon is left running.
 fn print(line: &str) {
     let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
 
-/// `path` as one would type it from the current folder.
+/// Returns `path` as a user would type it from the current folder.
 fn from_here(path: &Path) -> PathBuf {
     std::env::current_dir()
         .ok()
@@ -110,7 +109,7 @@ fn from_here(path: &Path) -> PathBuf {
         .to_owned()
 }
 
-/// Returns when the run is to end early.
+/// Waits for an interruption and returns it.
 async fn interrupted() -> QuickstartError {
     let (interrupt, terminate) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
     match (interrupt, terminate) {
@@ -127,11 +126,11 @@ async fn interrupted() -> QuickstartError {
     }
 }
 
-/// Where the sites live during the run.
+/// The folder of the sites during the run.
 enum Folder {
-    /// Stays.
+    /// Kept.
     Kept(PathBuf),
-    /// Goes when this is dropped.
+    /// Removed when this is dropped.
     Temporary(tempfile::TempDir),
 }
 
@@ -174,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_that_holds_something_is_refused() {
+    fn non_empty_folder_is_refused() {
         let temp = tempfile::tempdir().unwrap();
         std::fs::write(temp.path().join("mine"), "").unwrap();
         let refused = Folder::prepare(Some(temp.path()));
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_folder_is_made_and_a_temporary_one_goes_again() {
+    fn temporary_folder_is_removed_at_the_end() {
         let temp = tempfile::tempdir().unwrap();
         let kept = Folder::prepare(Some(&temp.path().join("a/b"))).unwrap();
         assert!(kept.path().is_dir() && kept.path().is_absolute());
@@ -193,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_feed_that_is_not_there_is_refused_before_anything_is_made() {
+    async fn missing_feed_is_refused_before_any_step() {
         let options = Options {
             feed: Some("no/such/feed.zip".into()),
             ..Options::default()

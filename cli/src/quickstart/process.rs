@@ -1,8 +1,7 @@
-//! Child processes: single commands that end by themselves, and daemons that are stopped.
+//! Runs child processes: single commands that end by themselves, and daemons that are stopped.
 //!
-//! Everything the quickstart does goes through its own executable, as a user would call it. A child
-//! is only ever ended through the handle that started it, and none outlives the run: dropping a
-//! handle kills what is left.
+//! The quickstart only calls its own executable, as a user would. A child is only stopped through the handle that
+//! started it, and no child survives the run: dropping a handle kills the child.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -19,21 +18,21 @@ use tokio::process::{Child, Command};
 
 use super::error::QuickstartError;
 
-/// How long a daemon has to end cleanly after SIGTERM before it is killed.
+/// Time that a daemon has after SIGTERM before it is killed.
 const STOP_DEADLINE: Duration = Duration::from_secs(15);
-/// How much of an error output or a log is shown, in bytes: its end.
+/// Number of bytes shown of an error output or log, from its end.
 const SHOWN_BYTES: usize = 4 * 1024;
 
-/// The program that runs, to be called again.
+/// The running program, used to start children.
 #[derive(Debug, Clone)]
 pub(super) struct Program {
     path: PathBuf,
-    /// How a user would name it.
+    /// Its name as a user would type it.
     shown: String,
 }
 
 impl Program {
-    /// This process's own executable.
+    /// Returns this process's own executable.
     pub(super) fn this() -> Result<Self, QuickstartError> {
         let path = std::env::current_exe().map_err(|cause| QuickstartError::Spawn {
             command: "starling".to_owned(),
@@ -43,12 +42,12 @@ impl Program {
         Ok(Self { path, shown })
     }
 
-    /// How a user would name the program from where they are.
+    /// Returns the program's name as a user would type it from the current folder.
     pub(super) fn shown(&self) -> &str {
         &self.shown
     }
 
-    /// One command on the site in `home`.
+    /// Builds a command for the site in `home`.
     pub(super) fn command(&self, home: &Path, args: impl IntoIterator<Item = impl Into<OsString>>) -> Call {
         let mut all = vec![OsString::from("--home"), home.as_os_str().to_owned()];
         all.extend(args.into_iter().map(Into::into));
@@ -59,7 +58,7 @@ impl Program {
     }
 }
 
-/// One command line, not yet run.
+/// A command line that is not started yet.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     program: Program,
@@ -67,7 +66,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// The command line as a user would type it.
+    /// Returns the command line as a user would type it.
     pub(super) fn shown(&self) -> String {
         let mut line = self.program.shown.clone();
         for arg in &self.args {
@@ -85,7 +84,7 @@ impl Call {
     fn prepare(&self) -> Command {
         let mut command = Command::new(&self.program.path);
         command.args(&self.args).stdin(Stdio::null()).kill_on_drop(true);
-        // The caller's own settings are for the caller's own site.
+        // The caller's own settings belong to the caller's own site.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("STARLING_") {
                 command.env_remove(name);
@@ -94,11 +93,10 @@ impl Call {
         command
     }
 
-    /// Runs the command to its end and reads its `--json` output.
+    /// Runs the command and parses its `--json` output.
     ///
     /// # Errors
-    /// When it cannot be started, when it ends with a code that is not in `accepted`, or when its
-    /// output is not a `T`.
+    /// If it cannot be started, if its exit code is not in `accepted`, or if its output is not a `T`.
     pub(super) async fn json<T: DeserializeOwned>(
         &self,
         accepted: &[ExitStatus],
@@ -124,10 +122,10 @@ impl Call {
         self.read(&output.stdout)
     }
 
-    /// Reads something that the command printed.
+    /// Parses the command's output.
     ///
     /// # Errors
-    /// When it is not a `T`.
+    /// If it is not a `T`.
     pub(super) fn read<T: DeserializeOwned>(&self, printed: &[u8]) -> Result<T, QuickstartError> {
         serde_json::from_slice(printed).map_err(|cause| QuickstartError::Output {
             command: self.shown(),
@@ -136,10 +134,10 @@ impl Call {
         })
     }
 
-    /// Starts the command as a daemon of `site` whose output goes to the file `log`.
+    /// Starts the command as a daemon of `site`, with its output in the file `log`.
     ///
     /// # Errors
-    /// When the log cannot be made or the command cannot be started.
+    /// If the log cannot be created or the command cannot be started.
     pub(super) fn daemon(&self, site: &str, log: PathBuf) -> Result<Daemon, QuickstartError> {
         let folder = |cause| QuickstartError::Folder {
             attempted: "creating the log",
@@ -169,7 +167,7 @@ impl Call {
     }
 }
 
-/// A daemon that this process started and will end.
+/// A daemon that this process started and will stop.
 #[derive(Debug)]
 pub(super) struct Daemon {
     child: Child,
@@ -178,7 +176,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    /// Fails with the end of the log when the daemon is gone.
+    /// Fails with the end of the log if the daemon has ended.
     ///
     /// # Errors
     /// [`QuickstartError::DaemonEnded`].
@@ -197,18 +195,18 @@ impl Daemon {
         }
     }
 
-    /// Asks the daemon to end, waits until it has, and kills it when it takes too long.
+    /// Asks the daemon to stop, waits for its end, and kills it if it takes too long.
     ///
-    /// Returns whether it ended by itself.
+    /// Returns true if it ended without being killed.
     pub(super) async fn stop(mut self) -> bool {
-        // `id` is empty once the child was reaped: the number can then be another process's.
+        // `id` is empty after the child was reaped: another process may then have the number.
         let pid = self
             .child
             .id()
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw);
         if let Some(pid) = pid {
-            // Fails when it has just ended by itself, which the wait below sees.
+            // Fails if the daemon has just ended, which the wait below notices.
             let _ = kill_process(pid, Signal::TERM);
         }
         if tokio::time::timeout(STOP_DEADLINE, self.child.wait())
@@ -267,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_shown_command_line_can_be_typed() {
+    fn shown_command_line_can_be_typed() {
         let call = program("starling").command(Path::new("/d/my site"), ["sites", "add", "it's", "*"]);
         assert_eq!(
             call.shown(),
@@ -276,8 +274,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_command_says_what_it_was_and_what_it_said() {
-        // `false` stands for a command that fails: it ignores its arguments and ends with 1.
+    async fn failed_command_reports_its_line_and_output() {
+        // `false` is a command that fails: it ignores its arguments and exits with 1.
         let call = program("false").command(Path::new("d"), ["status"]);
         let error = call
             .json::<serde_json::Value>(&[ExitStatus::Pass])
@@ -293,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn output_that_is_no_json_is_shown() {
+    async fn output_that_is_not_json_is_shown() {
         let call = program("echo").command(Path::new("d"), ["hello"]);
         let error = call
             .json::<serde_json::Value>(&[ExitStatus::Pass])
@@ -303,7 +301,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_daemon_that_ends_by_itself_is_noticed_with_its_log() {
+    async fn unexpected_daemon_end_is_reported_with_its_log() {
         let folder = tempfile::tempdir().unwrap();
         let call = program("echo").command(Path::new("d"), ["no such key: listne"]);
         let mut daemon = call.daemon("site-a", folder.path().join("daemon.log")).unwrap();
@@ -313,9 +311,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_running_daemon_is_stopped() {
+    async fn running_daemon_is_stopped() {
         let folder = tempfile::tempdir().unwrap();
-        // `tail -f` runs until it is told to end.
+        // `tail -f` runs until it is stopped.
         let mut call = program("tail").command(Path::new("d"), [] as [&str; 0]);
         call.args = ["-f", "/dev/null"].map(OsString::from).to_vec();
         let mut daemon = call.daemon("site-a", folder.path().join("daemon.log")).unwrap();

@@ -1,4 +1,4 @@
-//! What the quickstart found: the `--json` document, and the story for a person.
+//! Results of the quickstart: the `--json` document, and the text for people.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,17 +12,17 @@ use starling_api_types::{KnowledgeRoot, SiteId, SiteSlug, VerdictHash};
 pub(super) struct Report {
     /// The three sites, in the order of the story.
     pub(super) sites: Vec<SiteOutcome>,
-    /// What was done, in order.
+    /// The steps, in order.
     pub(super) steps: Vec<Step>,
-    /// Whether the three knowledge roots are equal and the three verdicts are the same bytes.
+    /// True if the three knowledge roots are equal and the three verdicts are the same bytes.
     pub(super) equal: bool,
     /// Bytes that the second site received over QUIC, from the first hello to the end.
     pub(super) over_quic_bytes: Option<u64>,
-    /// Where the sites are left; null when they were removed.
+    /// The folder with the sites; null if they were removed.
     pub(super) kept: Option<PathBuf>,
 }
 
-/// One site at the end.
+/// One site at the end of the run.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct SiteOutcome {
     pub(super) site_id: SiteSlug,
@@ -30,36 +30,36 @@ pub(super) struct SiteOutcome {
     pub(super) knowledge_root: KnowledgeRoot,
     /// Live records held.
     pub(super) records: u64,
-    /// Canonical advisories that they fold into.
+    /// Canonical advisories built from them.
     pub(super) advisories: u64,
-    /// What the verdict says: pass, warn or fail.
+    /// The verdict's outcome: pass, warn or fail.
     pub(super) outcome: String,
-    /// How many findings it lists.
+    /// Number of findings.
     pub(super) findings: u64,
     pub(super) verdict_hash: VerdictHash,
     /// Size of the verdict's body, in bytes.
     pub(super) verdict_bytes: u64,
-    /// The code that `starling scan` ended with.
+    /// The exit code of `starling scan`.
     pub(super) exit_code: u8,
 }
 
-/// One thing that was done.
+/// One step that was done.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Step {
     /// A short, stable name.
     pub(super) name: &'static str,
     /// What happened, in a sentence.
     pub(super) what: String,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub(super) duration_ms: u64,
-    /// How many bytes were read or moved, where that is known.
+    /// Number of bytes read or moved, if known.
     pub(super) bytes: Option<u64>,
-    /// The commands that did it, as one would type them.
+    /// The commands of this step, as a user would type them.
     pub(super) commands: Vec<String>,
 }
 
 impl Step {
-    /// The line for a person: what, time, bytes.
+    /// Returns the line for people: action, time, bytes.
     pub(super) fn line(&self, number: usize) -> String {
         let time = Time(Duration::from_millis(self.duration_ms)).to_string();
         let bytes = self.bytes.map(|b| Bytes(b).to_string()).unwrap_or_default();
@@ -68,7 +68,7 @@ impl Step {
     }
 }
 
-/// Whether all sites know the same and judge the same.
+/// Returns true if all sites have the same knowledge and the same verdict.
 pub(super) fn all_equal(sites: &[SiteOutcome], verdicts: &[String]) -> bool {
     let roots = sites
         .windows(2)
@@ -80,7 +80,7 @@ pub(super) fn all_equal(sites: &[SiteOutcome], verdicts: &[String]) -> bool {
     roots && hashes && bodies
 }
 
-/// The end of the story: the roots, the verdicts, whether they agree.
+/// Returns the summary: roots, verdicts, and if they agree.
 pub(super) fn comparison(sites: &[SiteOutcome], over_quic: Option<u64>, equal: bool) -> String {
     let width = sites
         .iter()
@@ -97,7 +97,7 @@ pub(super) fn comparison(sites: &[SiteOutcome], over_quic: Option<u64>, equal: b
             site.advisories
         );
     }
-    text += "\nWhat each site says of the sample SBOM (verdict)\n";
+    text += "\nEach site's verdict on the sample SBOM\n";
     for site in sites {
         text += &format!(
             "   {:width$}  {}  {}, {} findings, {} bytes\n",
@@ -119,23 +119,23 @@ pub(super) fn comparison(sites: &[SiteOutcome], over_quic: Option<u64>, equal: b
         "\nEqual roots: all three hold the same knowledge. Equal verdicts, byte for byte: a build that\n\
          fails at one site fails at all of them, with or without a network."
     } else {
-        "\nNOT EQUAL. This is a fault: please report it with the output of `--json`."
+        "\nNOT EQUAL. This is a bug: please report it with the output of `--json`."
     };
     text
 }
 
-/// What to try next, with commands that can be typed as they are.
+/// Returns suggestions for next steps, with commands that can be pasted.
 pub(super) fn go_on(program: &str, kept: Option<&Path>) -> String {
     let Some(dir) = kept else {
         return format!(
-            "\nThe sites were stopped and removed. To keep them and go on by hand:\n\
+            "\nThe sites were stopped and removed. To keep them and continue by hand:\n\
              \x20  {program} quickstart --keep starling-demo"
         );
     };
     let home = |site: &str| dir.join(site).display().to_string();
     let (west, air) = (home(super::WEST), home(super::AIR_GAPPED));
     format!(
-        "\nThe sites were stopped and are in {}. To go on by hand:\n\
+        "\nThe sites were stopped and are in {}. To continue by hand:\n\
          \x20  {program} --home {west} up &                              # the daemon\n\
          \x20  {program} --home {west} status\n\
          \x20  {program} --home {west} advisory get CVE-2021-44228       # told by two sources, merged\n\
@@ -147,7 +147,7 @@ pub(super) fn go_on(program: &str, kept: Option<&Path>) -> String {
     )
 }
 
-/// A duration for people.
+/// Formats a duration for people.
 struct Time(Duration);
 
 impl fmt::Display for Time {
@@ -161,7 +161,7 @@ impl fmt::Display for Time {
     }
 }
 
-/// A size for people, in powers of ten.
+/// Formats a size for people, in powers of ten.
 struct Bytes(u64);
 
 impl fmt::Display for Bytes {
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn sites_are_equal_only_when_roots_hashes_and_bytes_are() {
+    fn sites_are_equal_only_if_roots_and_verdict_bytes_are() {
         let same = ["{}".to_owned(), "{}".to_owned()];
         let other = ["{}".to_owned(), "{ }".to_owned()];
         assert!(all_equal(&[site("a", 1, 1), site("b", 1, 1)], &same));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_has_the_promised_fields() {
+    fn document_has_the_documented_fields() {
         let report = Report {
             sites: vec![site("site-a", 1, 2)],
             steps: vec![Step {

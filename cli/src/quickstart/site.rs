@@ -1,4 +1,4 @@
-//! One site, driven through the command line alone: each method is one command.
+//! Controls one site through the command line only: each method is one command.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use starling_api_types::{
 use super::error::QuickstartError;
 use super::process::{Call, Program};
 
-/// Ends of `starling scan` that come with a verdict.
+/// Exit codes of `starling scan` that come with a verdict.
 const JUDGED: &[ExitStatus] = &[
     ExitStatus::Pass,
     ExitStatus::FailedByPolicy,
@@ -29,7 +29,7 @@ pub(super) struct Site {
 }
 
 impl Site {
-    /// The site `name`, in a folder of its name under `dir`; nothing is made yet.
+    /// Creates the handle of site `name`, in a folder of that name under `dir`; does not create the folder yet.
     pub(super) fn new(program: &Program, dir: &Path, name: &'static str) -> Self {
         Self {
             name,
@@ -42,17 +42,17 @@ impl Site {
         self.program.command(&self.home, args)
     }
 
-    /// Makes the site's keys, configuration and store.
+    /// Builds the command that creates the site's keys, configuration and store.
     pub(super) fn init(&self) -> Call {
         self.call(["init", "--site-id", self.name, "--json"])
     }
 
-    /// The daemon, on a free port of the loopback interface.
+    /// Builds the command that runs the daemon on a free loopback port.
     pub(super) fn up(&self) -> Call {
         self.call(["up", "--listen", "/ip4/127.0.0.1/udp/0/quic-v1"])
     }
 
-    /// Puts `other` on the allow-list, with everything that it may say.
+    /// Builds the command that adds `other` to the allow-list, for all sources.
     pub(super) fn list(&self, other: &Self, key: &str, address: Option<&str>) -> Call {
         let mut args: Vec<OsString> = ["sites", "add", other.name, "--key", key, "--allowed-sources", "*"]
             .map(OsString::from)
@@ -64,7 +64,7 @@ impl Site {
         self.program.command(&self.home, args)
     }
 
-    /// Takes in the feed in `path`.
+    /// Builds the command that imports the feed in `path`.
     pub(super) fn import_feed(&self, path: &Path, source: &str) -> Call {
         let args: [OsString; 6] = [
             "feeds".into(),
@@ -77,7 +77,7 @@ impl Site {
         self.program.command(&self.home, args)
     }
 
-    /// Writes a bundle for `reader` into `file`.
+    /// Builds the command that writes a bundle for `reader` to `file`.
     pub(super) fn export_bundle(&self, reader: &Self, file: &Path) -> Call {
         let args: [OsString; 7] = [
             "bundle".into(),
@@ -91,13 +91,14 @@ impl Site {
         self.program.command(&self.home, args)
     }
 
-    /// Takes in the bundle in `file`.
+    /// Builds the command that imports the bundle in `file`.
     pub(super) fn import_bundle(&self, file: &Path) -> Call {
         let args: [OsString; 4] = ["bundle".into(), "import".into(), file.into(), "--json".into()];
         self.program.command(&self.home, args)
     }
 
-    /// Judges `sbom` at the moment `as_of`, which is an input: equal at all sites, so that the verdicts can be.
+    /// Builds the command that scans `sbom` at the time `as_of`. The time is equal at all sites, so that the verdicts
+    /// can be.
     pub(super) fn scan(&self, sbom: &Path, as_of: Timestamp) -> Call {
         let args: [OsString; 7] = [
             "scan".into(),
@@ -111,10 +112,10 @@ impl Site {
         self.program.command(&self.home, args)
     }
 
-    /// The public half of the site's keys: the line of text that another site lists it by.
+    /// Returns the public half of the site's keys: the text with which another site lists it.
     ///
     /// # Errors
-    /// When the command fails or prints something else.
+    /// If the command fails or prints something else.
     pub(super) async fn key(&self) -> Result<String, QuickstartError> {
         let identity: PublicIdentity = self
             .call(["keys", "export", "--public", "--json"])
@@ -123,19 +124,19 @@ impl Site {
         Ok(identity.certificates)
     }
 
-    /// What the site says of itself.
+    /// Returns the site's status.
     ///
     /// # Errors
-    /// When the command fails or prints something else.
+    /// If the command fails or prints something else.
     pub(super) async fn status(&self) -> Result<Status, QuickstartError> {
         self.call(["status", "--json"]).json(DONE).await
     }
 }
 
-/// Runs a command whose answer is not looked at; that it is JSON is checked all the same.
+/// Runs a command and ignores its answer, except that the answer must be JSON.
 ///
 /// # Errors
-/// When it fails.
+/// If the command fails.
 pub(super) async fn quiet(call: &Call) -> Result<(), QuickstartError> {
     call.json::<serde::de::IgnoredAny>(DONE).await.map(|_| ())
 }
@@ -143,7 +144,7 @@ pub(super) async fn quiet(call: &Call) -> Result<(), QuickstartError> {
 /// Runs [`Site::import_feed`].
 ///
 /// # Errors
-/// When it fails; rejected files alone are no failure.
+/// If the command fails. Rejected files alone are not a failure.
 pub(super) async fn import_feed(call: &Call) -> Result<FeedImportReport, QuickstartError> {
     call.json(DONE).await
 }
@@ -151,7 +152,7 @@ pub(super) async fn import_feed(call: &Call) -> Result<FeedImportReport, Quickst
 /// Runs [`Site::export_bundle`].
 ///
 /// # Errors
-/// When it fails.
+/// If the command fails.
 pub(super) async fn export_bundle(call: &Call) -> Result<ExportSummary, QuickstartError> {
     call.json(DONE).await
 }
@@ -159,7 +160,7 @@ pub(super) async fn export_bundle(call: &Call) -> Result<ExportSummary, Quicksta
 /// Runs [`Site::import_bundle`].
 ///
 /// # Errors
-/// When it fails.
+/// If the command fails.
 pub(super) async fn import_bundle(call: &Call) -> Result<ImportReport, QuickstartError> {
     call.json(DONE).await
 }
@@ -167,7 +168,7 @@ pub(super) async fn import_bundle(call: &Call) -> Result<ImportReport, Quickstar
 /// Runs [`Site::scan`].
 ///
 /// # Errors
-/// When it ends without a verdict.
+/// If the command ends without a verdict.
 pub(super) async fn scan(call: &Call) -> Result<VerdictEnvelope, QuickstartError> {
     call.json(JUDGED).await
 }

@@ -1,4 +1,4 @@
-//! The steps of the quickstart, in order, with what each took.
+//! The quickstart's steps, in order, with their duration.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -15,20 +15,19 @@ use super::site::{self, Site};
 use super::{AIR_GAPPED, BUNDLE_FILE, NORTH, SBOM_FILE, WEST};
 use crate::session::SOCKET_FILE;
 
-/// How long a state may stay as it is while another is awaited. Progress starts it anew, so a large
-/// feed may take its time.
+/// How long an awaited state may stay unchanged. Any progress restarts the time, so that a large feed may take longer.
 const STALL_DEADLINE: Duration = Duration::from_secs(60);
-/// Between two looks at a state. Each look is a process of its own, which takes some milliseconds too.
+/// Pause between two checks of a state. Each check starts a process, which also takes some milliseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 
-/// What is read of a verdict's body; the rest is compared as bytes.
+/// The fields that are read from a verdict's body; the rest is compared as bytes.
 #[derive(Debug, serde::Deserialize)]
 struct Judged {
     outcome: String,
     findings: Vec<serde::de::IgnoredAny>,
 }
 
-/// The run: its sites, the daemons it started, the steps done.
+/// The run: its sites, running daemons and completed steps.
 pub(super) struct Story {
     west: Site,
     north: Site,
@@ -40,7 +39,7 @@ pub(super) struct Story {
 }
 
 impl Story {
-    /// A run in `dir`, told on standard output when `aloud`.
+    /// Creates a run in `dir`, printed to standard output if `aloud`.
     pub(super) fn new(program: &Program, dir: &Path, aloud: bool) -> Self {
         Self {
             west: Site::new(program, dir, WEST),
@@ -53,10 +52,10 @@ impl Story {
         }
     }
 
-    /// Does every step.
+    /// Runs all steps.
     ///
     /// # Errors
-    /// At the first step that fails. Daemons may still run: [`Self::stop`] ends them.
+    /// The first step's failure. Daemons may still run: [`Self::stop`] stops them.
     pub(super) async fn tell(&mut self, feed: Option<&Path>) -> Result<Report, QuickstartError> {
         self.say("Two linked sites and one without a network, on this machine.\n");
         self.init().await?;
@@ -75,8 +74,7 @@ impl Story {
         })
     }
 
-    /// Ends the daemons that were started, and reads how many bytes came to North over QUIC, which its
-    /// daemon says at its end.
+    /// Stops the daemons, and reads from North's log how many bytes it received over QUIC.
     pub(super) async fn stop(&mut self) -> Option<u64> {
         for daemon in self.daemons.drain(..) {
             daemon.stop().await;
@@ -109,8 +107,8 @@ impl Story {
             self.daemons.push(call.daemon(name, log)?);
         }
         for site in [&self.west, &self.north] {
-            // A command that finds no daemon opens the store itself, and would have it just when the
-            // daemon wants it. So the socket is looked at first.
+            // A command that finds no daemon opens the store itself and would lock it just when the daemon starts. So
+            // wait for the socket first.
             Self::until_answered(&mut self.daemons, site).await?;
             let awaited = format!("{} to listen for peers", site.name);
             Self::until(&mut self.daemons, site, &awaited, |status| {
@@ -128,8 +126,8 @@ impl Story {
         Ok(())
     }
 
-    /// West and North list each other, so they connect; the third lists West, whose bundle it will get,
-    /// and West lists it, as the reader of that bundle.
+    /// Connects the sites: West and North list each other. The third site lists West, whose bundle it will get, and
+    /// West lists it as the bundle's reader.
     async fn link(&mut self) -> Result<(), QuickstartError> {
         let from = Instant::now();
         let (west_key, north_key, air_key) = (
@@ -159,7 +157,7 @@ impl Story {
         }
         self.done(
             "link",
-            "Each lists the other; nobody else is let in".to_owned(),
+            "Each lists the other; no other site is allowed".to_owned(),
             from,
             None,
             &calls,
@@ -187,12 +185,12 @@ impl Story {
         } else {
             format!("{} sources", feeds.len())
         };
-        let what = format!("{WEST} takes in {records} advisories of {sources}");
+        let what = format!("{WEST} imports {records} advisories from {sources}");
         self.done("feed", what, from, Some(bytes), &calls);
         Ok(())
     }
 
-    /// From the last commit at West to the moment when North knows the same.
+    /// Measures the time from West's last commit until North has the same knowledge.
     async fn follow(&mut self) -> Result<(), QuickstartError> {
         let from = Instant::now();
         let goal = self.west.status().await?.knowledge_root;
@@ -203,7 +201,7 @@ impl Story {
         .await?;
         self.done(
             "sync",
-            format!("{NORTH} knows all of it, over QUIC"),
+            format!("{NORTH} has the same knowledge, over QUIC"),
             from,
             None,
             &[],
@@ -267,7 +265,7 @@ impl Story {
         let size = SAMPLE_SBOM.len() as u64;
         self.done(
             "scan",
-            "The same SBOM, judged at all three".to_owned(),
+            "The same SBOM, scanned at all three sites".to_owned(),
             from,
             Some(size),
             &calls,
@@ -275,7 +273,7 @@ impl Story {
         Ok((outcomes, verdicts))
     }
 
-    /// Waits until the daemon of `site` takes connections on its socket.
+    /// Waits until the daemon of `site` accepts connections on its socket.
     async fn until_answered(daemons: &mut [Daemon], site: &Site) -> Result<(), QuickstartError> {
         let socket = site.home.join(SOCKET_FILE);
         let from = Instant::now();
@@ -293,9 +291,9 @@ impl Story {
         Ok(())
     }
 
-    /// Looks at the status of `site` until it is as `reached` says.
+    /// Polls the status of `site` until `reached` accepts it.
     ///
-    /// Fails when a daemon ends, or when the status stays the same for [`STALL_DEADLINE`].
+    /// Fails if a daemon ends, or if the status stays unchanged for [`STALL_DEADLINE`].
     async fn until(
         daemons: &mut [Daemon],
         site: &Site,
@@ -310,7 +308,7 @@ impl Story {
             if reached(&status) {
                 return Ok(status);
             }
-            // Times are left out: a peer that is merely heard of again is no progress.
+            // Ignore times: another sign of life from a peer is not progress.
             let connected: Vec<bool> = status.peers.iter().map(|peer| peer.connected).collect();
             let progress = (
                 status.records,
@@ -351,12 +349,12 @@ impl Story {
     }
 }
 
-/// Name of the file that the daemon of `site` logs to.
+/// Returns the name of the log file of `site`.
 fn log_file(site: &str) -> String {
     format!("{site}.log")
 }
 
-/// What the daemon's last line on its peers says that it received, in bytes.
+/// Returns the number of received bytes from the daemon's last log line about its peers.
 fn received_bytes(log: &str) -> Option<u64> {
     let line = log
         .lines()
@@ -366,12 +364,12 @@ fn received_bytes(log: &str) -> Option<u64> {
         .find_map(|word| word.strip_prefix("received=")?.parse().ok())
 }
 
-/// An address to reach the site at.
+/// Returns an address of the site.
 fn address(status: &Status) -> Option<&str> {
     status.listen.first().map(String::as_str)
 }
 
-/// The moment to judge at: one for all sites.
+/// Returns the time of the scans, the same for all sites.
 fn now() -> Result<Timestamp, QuickstartError> {
     let millis = SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -386,7 +384,7 @@ mod tests {
     use super::received_bytes;
 
     #[test]
-    fn the_bytes_received_are_read_from_the_end_of_the_log() {
+    fn received_bytes_are_read_from_the_end_of_the_log() {
         let log = "T INFO a: ready\nT INFO b: bytes exchanged with peers sent=1146 received=19278\nT INFO a: stopped\n";
         assert_eq!(received_bytes(log), Some(19_278));
         assert_eq!(received_bytes("T INFO a: ready\n"), None);

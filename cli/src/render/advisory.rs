@@ -1,4 +1,4 @@
-//! Canonical advisories and events.
+//! Renders canonical advisories and events.
 
 use std::fmt::Write as _;
 
@@ -11,12 +11,12 @@ use super::table::Table;
 use super::{Lines, count, cut, list, moment, or_dash, plain, section};
 use crate::terminal::Tone;
 
-/// Widest value of a field that is shown; `--json` shows all of it.
+/// Widest field value shown; `--json` shows it in full.
 const VALUE_WIDTH: usize = 100;
 /// Widest summary in a list.
 const SUMMARY_WIDTH: usize = 60;
 
-/// `starling advisory get`
+/// Renders `starling advisory get`.
 pub(crate) fn advisories(lookup: &AdvisoryLookup) -> String {
     let mut text = String::new();
     if let Some(from) = lookup.redirected_from {
@@ -81,7 +81,7 @@ fn field_rows(table: &mut Table, name: &str, field: &ResolvedField) {
     };
     table.row([name.to_owned(), origin(&field.provenance), value]);
     for loser in &field.losers {
-        // Another record tells itself by its name, another author of the same one only by its own.
+        // Another record is shown by its name, another author of the same record by the author.
         let same = (&loser.provenance.source, &loser.provenance.record_id)
             == (&field.provenance.source, &field.provenance.record_id);
         table.row([
@@ -104,10 +104,10 @@ fn author(provenance: &Provenance) -> String {
     super::author(provenance.site_id.as_ref(), &provenance.site)
 }
 
-/// `starling advisory list`
+/// Renders `starling advisory list`.
 pub(crate) fn advisory_page(page: &AdvisoryPage) -> String {
     if page.advisories.is_empty() {
-        return "no advisory fits".to_owned();
+        return "no advisory matches".to_owned();
     }
     let mut table = Table::new([
         "VULNERABILITY",
@@ -140,7 +140,7 @@ pub(crate) fn advisory_page(page: &AdvisoryPage) -> String {
     table.to_string()
 }
 
-/// One line of `starling events`
+/// Renders one line of `starling events`.
 pub(crate) fn event(record: &EventRecord) -> String {
     let event = match &record.event {
         SiteEvent::Canonical(event) => event,

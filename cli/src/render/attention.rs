@@ -1,4 +1,4 @@
-//! What a person must do first: read from a site's status, worst first.
+//! Lists what a person must do first, from a site's status, worst first.
 
 use starling_api_types::{
     ConflictList, ConflictState, KeyList, KeyRole, PartState, RestorePhase, Status, Timestamp,
@@ -10,26 +10,26 @@ use super::{ago, author, count, list, moment, plain};
 const OLD_KEY_DAYS: i64 = 365;
 const DAY_MILLIS: i64 = 86_400_000;
 
-/// A site's status with what else the command looked at.
+/// A site's status and the other data that the command read.
 #[derive(Debug)]
 pub(crate) struct StatusView<'a> {
     pub(crate) status: &'a Status,
-    /// Disagreements, where they could be read.
+    /// Conflicts, if they could be read.
     pub(crate) conflicts: Option<&'a ConflictList>,
-    /// The keys in the folder, where it could be read.
+    /// The keys in the folder, if they could be read.
     pub(crate) keys: Option<&'a KeyList>,
     pub(crate) now: Timestamp,
 }
 
-/// Sentences, worst first: what is the matter, and what to do.
+/// Returns the sentences, worst first: the problem and what to do.
 pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
     let status = view.status;
     let mut matters = Vec::new();
     if let Some(restore) = &status.restore {
         let what = match restore.phase {
-            RestorePhase::Superseded => "another copy of this home goes on: this one signs nothing",
-            RestorePhase::Frozen => "this site's own log is frozen: it signs nothing",
-            _ => "this home was put back from a backup or copied: it signs nothing yet",
+            RestorePhase::Superseded => "another copy of this home is in use: this one does not sign",
+            RestorePhase::Frozen => "this site's own log is frozen: it cannot sign",
+            _ => "this home was restored from a backup or copied: it cannot sign yet",
         };
         matters.push(format!("{what}. {}", plain(&restore.advice)));
     }
@@ -46,7 +46,7 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
             plain(advice)
         ));
     }
-    // The two above are what the store part says.
+    // The two sentences above already cover the store.
     let said = !matters.is_empty();
     for part in status
         .parts
@@ -74,7 +74,7 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
     matters
 }
 
-/// Logs that are not accepted as far as they are held.
+/// Describes the logs that are held but not fully accepted.
 fn held_back(status: &Status) -> Option<String> {
     let held: Vec<_> = status
         .positions

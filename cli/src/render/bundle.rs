@@ -1,4 +1,4 @@
-//! Bundles.
+//! Renders bundles.
 
 use std::fmt::Write as _;
 
@@ -8,10 +8,10 @@ use super::table::Table;
 use super::{Lines, author, count, cut, list, or_dash, plain, section, short, size};
 use crate::terminal::{self, Tone};
 
-/// Widest value of a conflict that is shown.
+/// Widest conflict value shown.
 const VALUE_WIDTH: usize = 40;
 
-/// `starling bundle export`
+/// Renders `starling bundle export`.
 pub(crate) fn export(summary: &ExportSummary) -> String {
     format!(
         "{}: {} deltas, {} claims, {} records, {}",
@@ -23,12 +23,12 @@ pub(crate) fn export(summary: &ExportSummary) -> String {
     )
 }
 
-/// `starling bundle import`
+/// Renders `starling bundle import`.
 pub(crate) fn import_report(report: &ImportReport) -> String {
     let counts = &report.counts;
     let mut text = String::new();
     if report.dry_run {
-        text.push_str("Dry run: nothing was changed. An import would give:\n\n");
+        text.push_str("Dry run: nothing was changed. An import would have this result:\n\n");
     }
     let mut logs = Table::new(["AUTHOR", "LANE", "OUTCOME", "CURSOR"]);
     for log in &report.logs {
@@ -82,7 +82,7 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
     text
 }
 
-/// `starling bundle inspect`
+/// Renders `starling bundle inspect`.
 pub(crate) fn bundle_info(info: &BundleInfo) -> String {
     let exporter = match &info.exporter_site_id {
         Some(name) => format!("{name} ({})", info.exporter),
@@ -118,11 +118,11 @@ pub(crate) fn bundle_info(info: &BundleInfo) -> String {
         ]);
     }
     section(&mut text, "Logs", &logs);
-    text.push_str("\nNothing of this was verified; see `starling bundle validate`.\n");
+    text.push_str("\nNone of this was verified: use `starling bundle validate`.\n");
     text
 }
 
-/// `starling bundle validate`
+/// Renders `starling bundle validate`.
 pub(crate) fn bundle_validation(validation: &BundleValidation) -> String {
     let mut checks = Table::new(["CHECK", "OK", "FOUND"]).shrinks("FOUND", 24);
     for check in &validation.checks {

@@ -1,14 +1,14 @@
-//! Records about which authors disagree.
+//! Renders records about which authors disagree.
 
 use starling_api_types::{ConflictList, RecordConflict};
 
 use super::table::Table;
 use super::{Lines, author, cut, moment, or_dash, section};
 
-/// Widest summary of a content.
+/// Widest content summary.
 const SUMMARY_WIDTH: usize = 60;
 
-/// `starling conflicts list`
+/// Renders `starling conflicts list`.
 pub(crate) fn conflicts(list: &ConflictList) -> String {
     if list.conflicts.is_empty() {
         return "no record waits for a decision, and none was decided".to_owned();
@@ -26,7 +26,7 @@ pub(crate) fn conflicts(list: &ConflictList) -> String {
     table.to_string()
 }
 
-/// `starling conflicts show` and `resolve`
+/// Renders `starling conflicts show` and `resolve`.
 pub(crate) fn conflict(conflict: &RecordConflict) -> String {
     let mut lines = Lines::default()
         .add("record", format!("{} {}", conflict.source, conflict.record))
@@ -38,7 +38,7 @@ pub(crate) fn conflict(conflict: &RecordConflict) -> String {
             .add("reason", &decision.reason);
     }
     let mut text = lines.to_string();
-    // The whole hash is what `conflicts resolve --content` takes.
+    // `conflicts resolve --content` needs the complete hash.
     let mut claims = Table::new(["SITE", "CLAIMED AT", "CONTENT", "SUMMARY"])
         .shrinks("SUMMARY", 16)
         .shrinks("CONTENT", 16);

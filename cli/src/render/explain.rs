@@ -1,4 +1,4 @@
-//! Explanations: the answer first, then every rule behind it.
+//! Renders explanations: the answer first, then every rule behind it.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use starling_api_types::{Explanation, VerdictEnvelope};
 use super::table::Table;
 use super::{Lines, list, plain, section};
 
-/// `starling explain`, `starling version affected`
+/// Renders `starling explain` and `starling version affected`.
 pub(crate) fn explanation(found: &Explanation) -> String {
     let mut text = format!(
         "{}: {}\n\n",
@@ -69,7 +69,7 @@ pub(crate) fn explanation(found: &Explanation) -> String {
     text
 }
 
-/// The parts of a verdict's findings that explain them; what is missing shows as empty.
+/// The parts of a verdict that explain its findings; missing parts show as empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -147,7 +147,7 @@ impl MatchedRule {
     }
 }
 
-/// `starling scan --explain`: of each finding the rules that matched, the places, and on whose word.
+/// Renders `starling scan --explain`: for each finding the matching rules, the places and the sources.
 pub(crate) fn reasons(envelope: &VerdictEnvelope) -> String {
     let body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
     let mut text = String::new();
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_finding_shows_its_rules_and_on_whose_word() {
+    fn finding_shows_its_rules_and_sources() {
         use starling_api_types::{RawJson, SiteId, SiteSlug, Timestamp, VerdictHash};
         let body = r#"{"findings":[{"vulnerability":"CVE-1","package":{"purl":"pkg:npm/a@1"},"places":["/components/3"],
             "rules":[{"kind":"SEMVER","introduced":"0","fixed":"2.0.0"},{"kind":"versions"},
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_miss_shows_its_rule_and_comparator() {
+    fn unaffected_package_shows_rule_and_comparator() {
         let found = Explanation {
             purl: "pkg:npm/a@2".to_owned(),
             id: "CVE-1".to_owned(),

@@ -1,7 +1,7 @@
-//! Answers as text for people.
+//! Renders answers as text for people.
 //!
-//! What comes from advisories, SBOMs and other sites is foreign text: it passes [`plain`], so that nobody
-//! can write to a reader's terminal with escape sequences.
+//! Text from advisories, SBOMs and other sites is foreign: it goes through [`plain`], so that it cannot send escape
+//! sequences to the reader's terminal.
 
 mod advisory;
 mod attention;
@@ -41,9 +41,9 @@ use table::Table;
 
 use crate::terminal::{self, Tone};
 
-/// Text without control characters, line ends included: each becomes U+FFFD.
+/// Replaces each control character, line ends included, with U+FFFD.
 pub(crate) fn plain(text: &str) -> Cow<'_, str> {
-    // Besides the controls: marks that turn the direction of writing, which can make a text read as another.
+    // Also replaces marks that change the direction of writing: they can make a text look like another one.
     let harmful = |c: char| {
         c.is_control()
             || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -55,7 +55,7 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Plain text on one line, cut to `width` characters.
+/// Returns plain text on one line, cut to `width` characters.
 fn cut(text: &str, width: usize) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let words = plain(&words);
@@ -67,7 +67,7 @@ fn cut(text: &str, width: usize) -> String {
     short
 }
 
-/// A size in bytes, in powers of ten.
+/// Formats a size in bytes, in powers of ten.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
     for (factor, unit) in UNITS {
@@ -78,7 +78,7 @@ pub(crate) fn size(bytes: u64) -> String {
     format!("{bytes} B")
 }
 
-/// A duration in milliseconds.
+/// Formats a duration in milliseconds.
 fn duration(millis: u64) -> String {
     match millis {
         0..1_000 => format!("{millis} ms"),
@@ -87,7 +87,7 @@ fn duration(millis: u64) -> String {
     }
 }
 
-/// A count with commas between its thousands.
+/// Formats a count with commas between thousands.
 fn count(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -100,20 +100,20 @@ fn count(number: u64) -> String {
     text
 }
 
-/// A moment as people write it, in UTC: `2025-01-15 10:30`.
+/// Formats a time for people, in UTC: `2025-01-15 10:30`.
 pub(crate) fn moment(at: Timestamp) -> String {
     let text = at.to_string();
-    // As far as the minutes, whatever the year.
+    // Cut after the minutes, for a year of any length.
     let minutes = text.rfind('.').and_then(|dot| text.get(..dot.saturating_sub(3)));
     minutes.unwrap_or(&text).replace('T', " ")
 }
 
-/// A moment, or what stands for none.
+/// Formats a time, or returns `none`.
 fn moment_or(at: Option<Timestamp>, none: &str) -> String {
     at.map_or_else(|| none.to_owned(), moment)
 }
 
-/// How long ago something was: `3 min`, `5 h`, `12 d`.
+/// Returns how long ago something was: `3 min`, `5 h`, `12 d`.
 pub(crate) fn ago(since: Timestamp, now: Timestamp) -> String {
     let seconds = now.unix_millis().saturating_sub(since.unix_millis()).max(0) / 1_000;
     match seconds {
@@ -124,16 +124,16 @@ pub(crate) fn ago(since: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Digits of a hash that are shown where a name is not known: enough to tell two apart.
+/// Number of hash digits shown if the name is unknown.
 const HASH_DIGITS: usize = 16;
 
-/// The beginning of a hash, after its algorithm: `blake3:6c31…` becomes `6c31…`.
+/// Returns the beginning of a hash, after its algorithm: `blake3:6c31…` becomes `6c31…`.
 fn short(hash: &str) -> String {
     let digits = hash.split_once(':').map_or(hash, |(_, digits)| digits);
     digits.chars().take(HASH_DIGITS).collect()
 }
 
-/// An author's name where it is known, else the beginning of its identity.
+/// Returns an author's name if known, else the beginning of its identity.
 fn author(name: Option<&SiteSlug>, site: &SiteId) -> String {
     name.map_or_else(
         || format!("unlisted {}", short(&site.to_string())),
@@ -141,12 +141,12 @@ fn author(name: Option<&SiteSlug>, site: &SiteId) -> String {
     )
 }
 
-/// A value, or a dash.
+/// Returns a value, or a dash.
 fn or_dash<T: Display>(value: Option<T>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| plain(&value.to_string()).into_owned())
 }
 
-/// Texts with commas between, or a dash.
+/// Joins texts with commas, or returns a dash.
 fn list<T: Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "-".to_owned();
@@ -155,7 +155,7 @@ fn list<T: Display>(items: &[T]) -> String {
     plain(&texts.join(", ")).into_owned()
 }
 
-/// `label  value` lines, labels padded to one width.
+/// `label  value` lines with labels padded to the same width.
 #[derive(Default)]
 struct Lines(Vec<(&'static str, String)>);
 
@@ -190,7 +190,7 @@ impl Display for Lines {
     }
 }
 
-/// `label  value` lines, labels padded to one width.
+/// Renders `label  value` lines with labels padded to the same width.
 pub(crate) fn lines(pairs: impl IntoIterator<Item = (&'static str, String)>) -> String {
     let lines = pairs
         .into_iter()
@@ -210,14 +210,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_text_cannot_reach_the_terminal_as_commands() {
+    fn foreign_text_cannot_control_the_terminal() {
         assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\n"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}");
         assert_eq!(cut("two\n  words\u{7}", 20), "two words\u{fffd}");
         assert_eq!(cut("abcdef", 4), "abc…");
     }
 
     #[test]
-    fn moments_and_ages_read_well() {
+    fn times_and_ages_are_readable() {
         let at: Timestamp = "2025-01-15T10:30:59.123Z".parse().unwrap();
         assert_eq!(moment(at), "2025-01-15 10:30");
         let later = |seconds: i64| Timestamp::from_unix_millis(at.unix_millis() + seconds * 1_000).unwrap();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_read_well() {
+    fn numbers_are_readable() {
         assert_eq!(
             (size(999), size(1_500), size(100_000_000)),
             ("999 B".into(), "1.5 kB".into(), "100.0 MB".into())

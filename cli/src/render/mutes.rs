@@ -1,4 +1,4 @@
-//! Mutes.
+//! Renders mutes.
 
 use starling_api_types::{ChangeProof, Mute, MuteList};
 
@@ -8,7 +8,7 @@ use super::{Lines, cut, or_dash, section};
 /// Widest reason in a list.
 const REASON_WIDTH: usize = 40;
 
-/// What a mute is about, beside the vulnerability.
+/// Returns a mute's scope, besides the vulnerability.
 fn scope(mute: &Mute) -> String {
     let parts = [
         ("", &mute.package),
@@ -30,7 +30,7 @@ fn site(proof: &ChangeProof) -> String {
     super::author(proof.site_id.as_ref(), &proof.site)
 }
 
-/// Whether it counts here.
+/// Describes if a mute applies here.
 fn counts(mute: &Mute) -> &'static str {
     match (mute.counts, &mute.remark) {
         (true, None) => "yes",
@@ -39,7 +39,7 @@ fn counts(mute: &Mute) -> &'static str {
     }
 }
 
-/// `starling mute list`
+/// Renders `starling mute list`.
 pub(crate) fn mutes(list: &MuteList) -> String {
     let mut text = if list.mutes.is_empty() {
         "nothing is muted; see `starling mute add --help`\n".to_owned()
@@ -105,7 +105,7 @@ pub(crate) fn mutes(list: &MuteList) -> String {
     text
 }
 
-/// `starling mute show`, `add` and `remove`
+/// Renders `starling mute show`, `add` and `remove`.
 pub(crate) fn mute(mute: &Mute) -> String {
     let lines = Lines::default()
         .add("mute", &mute.id)

@@ -1,4 +1,4 @@
-//! Policies: what a file holds, how its examples ended, which versions were in use.
+//! Renders policies: a file's summary, its examples' results, and the versions in use.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::table::Table;
 use super::{Lines, plain};
 use crate::commands::policy::{PolicySummary, PolicyTest};
 
-/// `starling policy validate`
+/// Renders `starling policy validate`.
 pub(crate) fn policy_summary(summary: &PolicySummary) -> String {
     let lines = Lines::default()
         .add("valid", "yes")
@@ -25,7 +25,7 @@ pub(crate) fn policy_summary(summary: &PolicySummary) -> String {
         .to_string()
 }
 
-/// `starling policy test`
+/// Renders `starling policy test`.
 pub(crate) fn policy_test(test: &PolicyTest) -> String {
     let mut text = String::new();
     for example in &test.examples {
@@ -61,18 +61,18 @@ const fn action(action: Action) -> &'static str {
     }
 }
 
-/// `starling policy history`
+/// Renders `starling policy history`.
 pub(crate) fn policy_history(history: &PolicyHistory) -> String {
     let broken = history.broken.as_ref().map(|problem| {
         let problem = problem.to_string();
         format!(
-            "The file as it is now cannot be used, and scans end with an error: {}\n",
+            "The current file is not usable, and scans end with an error: {}\n",
             plain(&problem)
         )
     });
     let broken = broken.unwrap_or_default();
     if history.versions.is_empty() {
-        let none = "No policy file was in use; scan.policy_file names one, scan.rego_file one in Rego.\n";
+        let none = "No policy file was in use. Set scan.policy_file (YAML) or scan.rego_file (Rego).\n";
         return if broken.is_empty() {
             none.to_owned()
         } else {

@@ -1,4 +1,4 @@
-//! What the conformance suites said.
+//! Renders the results of the conformance suites.
 
 use std::fmt::Write as _;
 
@@ -6,10 +6,10 @@ use super::table::Table;
 use super::{count, cut, list};
 use crate::commands::selftest::SelftestReport;
 
-/// Widest failed case.
+/// Widest failed case shown.
 const CASE_WIDTH: usize = 200;
 
-/// `starling selftest`
+/// Renders `starling selftest`.
 pub(crate) fn selftest(report: &SelftestReport) -> String {
     let mut table =
         Table::new(["SUITE", "PASSED", "FAILED", "NOT RUN"]).numbers(&["PASSED", "FAILED", "NOT RUN"]);
@@ -39,14 +39,10 @@ pub(crate) fn selftest(report: &SelftestReport) -> String {
         }
     }
     if !report.missing.is_empty() {
-        let _ = writeln!(text, "\nnot there, so not run: {}", list(&report.missing));
+        let _ = writeln!(text, "\nmissing, so not run: {}", list(&report.missing));
     }
     if !report.unknown.is_empty() {
-        let _ = writeln!(
-            text,
-            "\nthere, but no suite that this program can run: {}",
-            list(&report.unknown)
-        );
+        let _ = writeln!(text, "\nnot a known suite: {}", list(&report.unknown));
     }
     let _ = writeln!(
         text,

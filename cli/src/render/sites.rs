@@ -1,4 +1,4 @@
-//! The allow-list.
+//! Renders the allow-list.
 
 use starling_api_types::{Cursor, Site, SiteHistory, SiteList, SiteStatus, Status, Timestamp, TransferKind};
 
@@ -7,7 +7,7 @@ use super::table::Table;
 use super::{Lines, ago, count, list, moment, moment_or, or_dash, section, short, size};
 use crate::terminal::Tone;
 
-/// What an allow-list of sources lets in.
+/// Describes the sources that a site is allowed to send.
 fn allowed(site: &Site) -> String {
     if site.allowed_sources.is_empty() {
         "nothing".to_owned()
@@ -16,7 +16,7 @@ fn allowed(site: &Site) -> String {
     }
 }
 
-/// Whether its mutes count here.
+/// Describes if the site's mutes apply here.
 fn may_mute(site: &Site) -> &'static str {
     match site.may_mute {
         Some(true) => "yes",
@@ -25,7 +25,7 @@ fn may_mute(site: &Site) -> &'static str {
     }
 }
 
-/// The allow-list with what the site's status says of each entry.
+/// The allow-list, and each entry's part of the site's status.
 #[derive(Debug)]
 pub(crate) struct SitesView<'a> {
     pub(crate) list: &'a SiteList,
@@ -33,7 +33,7 @@ pub(crate) struct SitesView<'a> {
     pub(crate) now: Timestamp,
 }
 
-/// `starling sites list`
+/// Renders `starling sites list`.
 pub(crate) fn sites(view: &SitesView<'_>) -> String {
     if view.list.sites.is_empty() {
         return "no site is listed: nothing is exchanged with anyone; see `starling sites add --help`"
@@ -91,7 +91,7 @@ const fn enabled(site: &Site) -> &'static str {
     if site.enabled { "enabled" } else { "disabled" }
 }
 
-/// Claims of the site that are announced here and not accepted yet, over its lanes; a dash where none are announced.
+/// Returns the number of announced claims that are not accepted yet, over all lanes; a dash if none are announced.
 fn lag(status: &Status, site: &Site) -> String {
     let number = |cursor: &Cursor| {
         let text = cursor.to_string();
@@ -128,15 +128,15 @@ fn lines(site: &Site) -> Lines {
         .add("last cursor", or_dash(site.last_cursor.as_ref()))
 }
 
-/// `starling sites show`, `add` and `set`
+/// Renders `starling sites show`, `add` and `set`.
 pub(crate) fn site(site: &Site) -> String {
     lines(site).to_string()
 }
 
-/// `starling sites history`
+/// Renders `starling sites history`.
 pub(crate) fn site_history(history: &SiteHistory) -> String {
     if history.entries.is_empty() {
-        return format!("nothing has come from {} yet", history.site_id);
+        return format!("nothing was received from {} yet", history.site_id);
     }
     let mut table = Table::new([
         "AT", "BY", "ITEMS", "CREATED", "UPDATED", "DELETED", "CURSOR", "BUNDLE",
@@ -162,7 +162,7 @@ pub(crate) fn site_history(history: &SiteHistory) -> String {
     table.to_string()
 }
 
-/// `starling sites status`
+/// Renders `starling sites status`.
 pub(crate) fn site_status(status: &SiteStatus) -> String {
     let mut text = lines(&status.entry)
         .add("connected", if status.connected { "yes" } else { "no" })

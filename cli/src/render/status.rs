@@ -1,4 +1,4 @@
-//! The site itself: status, identity, keys.
+//! Renders the site itself: status, identity, keys.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,10 @@ use super::table::Table;
 use super::{Lines, author, count, cut, list, moment, moment_or, or_dash, plain, section, short, size};
 use crate::terminal::{self, Tone};
 
-/// Most matters that are named where `--all` is not given: each takes two rows at most.
+/// Most warnings shown without `--all`; each takes at most two rows.
 const MATTERS_SHOWN: usize = 3;
 
-/// `starling status --all`
+/// Renders `starling status --all`.
 pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
     let status = view.status;
     let store = &status.store;
@@ -69,7 +69,7 @@ pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
     text
 }
 
-/// `starling status`: what a person must do first, then the site in a few lines, however many sites it lists.
+/// Renders `starling status`: what a person must do first, then a few lines about the site, for any number of sites.
 pub(crate) fn status(view: &StatusView<'_>) -> String {
     let status = view.status;
     let mut text = head(&attention::of(view), status, MATTERS_SHOWN);
@@ -114,7 +114,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
     let _ = writeln!(text, "\n{}", facts.cut_to_fit());
     let parts = status.parts.iter().fold(Lines::default(), |lines, part| {
         let detail = match part.state {
-            // Its sentence stands above.
+            // The sentence above already says this.
             PartState::Attention => String::new(),
             _ => format!(": {}", part.detail),
         };
@@ -126,7 +126,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
     text
 }
 
-/// The answer in one line, and below it what needs somebody.
+/// Returns the answer in one line, and below it what needs attention.
 fn head(matters: &[String], status: &Status, shown: usize) -> String {
     if matters.is_empty() {
         return format!("{}: {}\n", status.site_id, Tone::Good.paint("all is well"));
@@ -136,7 +136,7 @@ fn head(matters: &[String], status: &Status, shown: usize) -> String {
         number => format!("{number} matters need attention"),
     };
     let mut text = format!("{}: {}\n", status.site_id, Tone::Warn.paint(&what));
-    // Room for the rest of the answer: a sentence takes two rows at most.
+    // Leaves room for the rest of the answer: a sentence takes at most two rows.
     let room = if shown == usize::MAX {
         usize::MAX
     } else {
@@ -226,7 +226,7 @@ fn feeds(status: &Status) -> Table {
     feeds
 }
 
-/// How many records wait for a decision, and where they are named.
+/// Returns how many records wait for a decision, and the command that lists them.
 fn unresolved(records: u64) -> String {
     if records == 0 {
         "0".to_owned()
@@ -238,7 +238,7 @@ fn unresolved(records: u64) -> String {
     }
 }
 
-/// What a restore lost.
+/// Describes what a restore lost.
 fn lost(lost: &LostRecords) -> String {
     Lines::default()
         .add("LOST", plain(&lost.what))
@@ -248,11 +248,11 @@ fn lost(lost: &LostRecords) -> String {
         .to_string()
 }
 
-/// Why the site signs nothing.
+/// Describes why the site does not sign.
 fn restored(restore: &RestoreStatus) -> String {
     let phase = match restore.phase {
         RestorePhase::Waiting => "SIGNS NOTHING: waiting to hear from peers",
-        RestorePhase::Recovering => "SIGNS NOTHING: taking back its own log",
+        RestorePhase::Recovering => "SIGNS NOTHING: getting its own log back",
         RestorePhase::ClaimsMissing => "SIGNS NOTHING: nobody who was heard has its newest claims",
         RestorePhase::RootKeyMissing => "SIGNS NOTHING: the root key is missing",
         RestorePhase::Frozen => "SIGNS NOTHING: its own log is frozen",
@@ -269,18 +269,18 @@ fn restored(restore: &RestoreStatus) -> String {
         .to_string()
 }
 
-/// `starling restore`
+/// Renders `starling restore`.
 pub(crate) fn restore_report(report: &RestoreReport) -> String {
     if let Some(epoch) = report.new_epoch {
         return format!("{} goes on under epoch {epoch}", report.site_id);
     }
     match &report.restore {
         Some(restore) => restored(restore),
-        None => format!("nothing holds {} back", report.site_id),
+        None => format!("{} is not held back", report.site_id),
     }
 }
 
-/// The last check of every frame of log and packs.
+/// Describes the last check of all frames of log and packs.
 fn checked(check: Option<&StoreCheck>) -> String {
     let Some(check) = check else {
         return "not since the start".to_owned();
@@ -292,7 +292,7 @@ fn checked(check: Option<&StoreCheck>) -> String {
     format!("{}, {} frames: {found}", moment(check.at), count(check.frames))
 }
 
-/// Positions per author and lane.
+/// Renders positions per author and lane.
 pub(super) fn positions(positions: &[Position]) -> Table {
     let mut table = Table::new([
         "AUTHOR",
@@ -322,7 +322,7 @@ pub(super) fn positions(positions: &[Position]) -> Table {
     table
 }
 
-/// `starling init`
+/// Renders `starling init`.
 pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
     let home = report.home.display();
     let made = Lines::default()
@@ -336,20 +336,20 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
     let mut text = format!("{made}\nNext:\n");
     let next = if air_gapped {
         [
-            (
-                "keys export --public > my.key",
-                "what the other sites list this one by",
-            ),
+            ("keys export --public > my.key", "the key that other sites add"),
             (
                 "sites add OTHER --key @other.key --allowed-sources '*'",
-                "whom to take bundles from",
+                "allow bundles from OTHER",
             ),
-            ("bundle import delta.stl", "what OTHER exported for this site"),
+            (
+                "bundle import delta.stl",
+                "import a bundle that OTHER exported for this site",
+            ),
         ]
     } else {
         [
-            ("feeds import PATH --source NAME --complete", "take advisories in"),
-            ("scan sbom.json --fail-on high", "judge an SBOM by them"),
+            ("feeds import PATH --source NAME --complete", "import advisories"),
+            ("scan sbom.json --fail-on high", "scan an SBOM"),
             (
                 "up",
                 "run the daemon: share with the sites that `sites add` lists",
@@ -367,14 +367,14 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
         "",
         0,
         &format!(
-            "Move {home}/keys/root.key offline before you run in earnest: the daemon never needs it. `starling doctor` says \
+            "Move {home}/keys/root.key offline before production use: the daemon never needs it. `starling doctor` says \
              what else a healthy site has."
         ),
     ));
     text
 }
 
-/// `starling keys show`
+/// Renders `starling keys show`.
 pub(crate) fn identity(identity: &PublicIdentity) -> String {
     Lines::default()
         .add("site", format!("{} ({})", identity.site_id, identity.site))
@@ -385,7 +385,7 @@ pub(crate) fn identity(identity: &PublicIdentity) -> String {
         .to_string()
 }
 
-/// `starling keys list`
+/// Renders `starling keys list`.
 pub(crate) fn keys(list: &KeyList) -> String {
     let mut table = Table::new(["ROLE", "EPOCH", "CURRENT", "PUBLIC KEY", "MADE", "SECRET"])
         .numbers(&["EPOCH"])
@@ -416,7 +416,7 @@ mod tests {
 
     use super::*;
 
-    /// A site with many peers, of which a third are held back, and nothing that is well.
+    /// Builds a site with many peers, a third of them held back, and all other warnings.
     fn troubled(peers: usize) -> Status {
         let hash = format!("blake3:{}", "0".repeat(64));
         let sentence =
@@ -470,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn status_fits_a_terminal_whatever_the_number_of_sites() {
+    fn status_fits_a_terminal_for_any_number_of_sites() {
         let troubled = troubled(1_000);
         for width in [80, 140] {
             let text = terminal::at_width(width, || status(&view(&troubled)));
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn undecided_conflicts_and_old_keys_are_matters() {
+    fn undecided_conflicts_and_old_keys_are_warned_about() {
         let mut well = troubled(0);
         well.parts.clear();
         assert!(status(&view(&well)).starts_with("site-a: all is well\n"));

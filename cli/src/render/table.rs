@@ -1,7 +1,7 @@
-//! Tables that fit the terminal: no row takes a second line.
+//! Renders tables that fit the terminal, with one line per row.
 //!
-//! Where a table is too wide, columns that may shrink are cut first (`…`), then columns that matter least are left out
-//! and named below the table. `--wide`, a pipe and a file show everything.
+//! If a table is too wide, it first cuts the columns that may shrink (`…`), then leaves out the least important
+//! columns and lists them below the table. With `--wide`, in a pipe and in a file it shows everything.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use console::measure_text_width;
 use super::plain;
 use crate::terminal::{self, Tone};
 
-/// Between two columns.
+/// Space between two columns.
 const GAP: usize = 2;
-/// What stands at the end of a text that was cut.
+/// Mark at the end of a cut text.
 const CUT: &str = "…";
-/// Narrowest that a column is cut to before columns are left out.
+/// Narrowest width of a column before columns are left out.
 const NARROW: usize = 8;
 
 /// Rows under a heading.
@@ -29,17 +29,17 @@ pub(super) struct Table {
 struct Column {
     heading: &'static str,
     number: bool,
-    /// What it may be cut to before other columns are left out.
+    /// Narrowest width before other columns are left out.
     least: Option<usize>,
-    /// When it is left out: the lowest goes first. None keeps it as long as there is room for it.
+    /// Rank for leaving the column out; the lowest goes first. `None` keeps it as long as possible.
     leaves: Option<usize>,
-    /// Nobody asked for it.
+    /// True if the column was not requested.
     hidden: bool,
-    /// Its end says more than its beginning.
+    /// True if the end of a value matters more than its beginning.
     end: bool,
 }
 
-/// Text with the tone that it is shown in.
+/// Text and its tone.
 #[derive(Debug, Default)]
 struct Cell {
     text: String,
@@ -70,19 +70,19 @@ impl Table {
         self
     }
 
-    /// Lets a column be cut, down to `least` characters, before others are left out.
+    /// Allows a column to be cut, down to `least` characters, before others are left out.
     pub(super) fn shrinks(mut self, heading: &str, least: usize) -> Self {
         self.column(heading, |column| column.least = Some(least));
         self
     }
 
-    /// Cuts a column at its beginning: of a cursor the number matters most.
+    /// Cuts a column at its beginning: a cursor's number matters most.
     pub(super) fn keeps_end(mut self, heading: &str) -> Self {
         self.column(heading, |column| column.end = true);
         self
     }
 
-    /// Names the columns that are left out where the terminal is too narrow, the first of them first.
+    /// Sets the columns to leave out on a narrow terminal, in this order.
     pub(super) fn leaves_out(mut self, headings: &[&str]) -> Self {
         for (order, heading) in headings.iter().enumerate() {
             self.column(heading, |column| column.leaves = Some(order));
@@ -90,7 +90,7 @@ impl Table {
         self
     }
 
-    /// Never shows a column, and does not name it as left out.
+    /// Hides a column, without listing it as left out.
     pub(super) fn without(mut self, heading: &str) -> Self {
         self.column(heading, |column| column.hidden = true);
         self
@@ -112,7 +112,7 @@ impl Table {
         self.rows.push(cells.into_iter().map(cell).collect());
     }
 
-    /// Gives a cell of the last row a tone.
+    /// Sets the tone of a cell in the last row.
     pub(super) fn tone(&mut self, heading: &str, tone: Option<Tone>) {
         let at = self.columns.iter().position(|column| column.heading == heading);
         debug_assert!(at.is_some(), "the table has no column {heading}");
@@ -124,12 +124,12 @@ impl Table {
         }
     }
 
-    /// Whether there is nothing under the heading.
+    /// Returns true if there are no rows.
     pub(super) fn is_empty(&self) -> bool {
         self.rows.is_empty()
     }
 
-    /// How wide each column is to be; `None` for one that is left out.
+    /// Returns the width of each column; `None` for a column that is left out.
     fn layout(&self, limit: Option<usize>) -> Vec<Option<usize>> {
         let natural = |index: usize, column: &Column| {
             let cells = self.rows.iter().filter_map(|row| row.get(index));
@@ -168,7 +168,7 @@ impl Table {
         }
         let text = |column: &Column| (!column.number).then_some(NARROW);
         while !self.fits_by_shrinking(&natural, &mut widths, limit, text) {
-            // The first column says what the row is about.
+            // The first column identifies the row.
             match widths.iter().skip(1).rposition(Option::is_some) {
                 Some(last) => {
                     if let Some(width) = widths.get_mut(last + 1) {
@@ -186,7 +186,8 @@ impl Table {
         widths
     }
 
-    /// Cuts the widest of the columns that may be cut until all fit; true if they do. Columns that are left out stay so.
+    /// Cuts the widest columns that may shrink until all columns fit; returns true if they do. Ignores left-out
+    /// columns.
     fn fits_by_shrinking(
         &self,
         natural: &[usize],
@@ -205,7 +206,7 @@ impl Table {
             let Some(over) = total.checked_sub(limit).filter(|over| *over > 0) else {
                 return true;
             };
-            // As much as the widest may give, but not below the next widest in one step.
+            // Takes as much as possible from the widest column, but not below the next widest in one step.
             let mut able: Vec<(usize, usize, usize)> = Vec::new();
             for (index, (column, width)) in self.columns.iter().zip(widths.iter()).enumerate() {
                 if let (Some(width), Some(least)) = (*width, least(column)) {
@@ -239,7 +240,7 @@ impl Table {
             .collect();
         for row in std::iter::once(&headings).chain(&self.rows) {
             let mut line = String::new();
-            // Spaces are owed until something follows them, so that no line trails.
+            // Spaces are only written before further text, so that no line ends with spaces.
             let mut owed = 0;
             for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
                 let Some(width) = *width else { continue };
@@ -279,7 +280,7 @@ impl Table {
     }
 }
 
-/// The end of a text that fits, after what stands for the rest.
+/// Returns the end of a text that fits, after the mark for the cut part.
 fn cut_beginning(text: &str, width: usize) -> String {
     if measure_text_width(text) <= width {
         return text.to_owned();
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_line_up_and_lines_do_not_trail() {
+    fn columns_line_up_without_trailing_spaces() {
         let mut table = Table::new(["NAME", "COUNT", "NOTE"]).numbers(&["COUNT"]);
         assert!(table.is_empty());
         table.row(["a-long-name".to_owned(), "7".to_owned(), "ü文".to_owned()]);

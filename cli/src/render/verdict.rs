@@ -1,4 +1,4 @@
-//! Verdicts: read leniently from their body, whose exact shape belongs to `starling-policy`.
+//! Renders verdicts. Reads the body leniently: `starling-policy` defines its exact form.
 
 mod body;
 
@@ -13,10 +13,10 @@ use super::{Lines, count, list, or_dash, plain, section};
 use crate::commands::scan::{ScanOutcome, ScanReport, Scanned};
 use crate::terminal::{self, Tone};
 
-/// Most upgrades that are named at the head.
+/// Most upgrades listed at the top.
 const UPGRADES_SHOWN: usize = 5;
 
-/// Rules to look at: those that decide nothing, or no longer will.
+/// Returns the rules to check: those that decide nothing, or soon will not.
 fn rules(body: &Body) -> Table {
     let mut table = Table::new(["RULE", "STATE", "DECIDED", "EXPIRES", "OWNER"]).numbers(&["DECIDED"]);
     for rule in body
@@ -35,7 +35,7 @@ fn rules(body: &Body) -> Table {
     table
 }
 
-/// Mutes to look at: those that mute nothing here, or no longer will.
+/// Returns the mutes to check: those that mute nothing here, or soon will not.
 fn mutes(body: &Body) -> Table {
     let mut table =
         Table::new(["MUTE", "VULNERABILITY", "STATE", "MUTES", "UNTIL", "BY"]).numbers(&["MUTES"]);
@@ -56,7 +56,7 @@ fn mutes(body: &Body) -> Table {
     table
 }
 
-/// The packages that were not judged, each with the reason.
+/// Returns the packages that were not checked, each with the reason.
 fn not_judged(body: &Body) -> Table {
     let mut table = Table::new(["PACKAGE", "VERSION", "WHY", "PLACE"])
         .shrinks("PACKAGE", 24)
@@ -94,7 +94,7 @@ fn vex(body: &Body) -> Table {
     table
 }
 
-/// The findings, the worst first; the ids that name the same vulnerability only where they are asked for.
+/// Returns the findings, worst first. With `aliases`, also the other ids of each vulnerability.
 fn findings(body: &Body, aliases: bool) -> Table {
     let mut table = Table::new([
         "SEVERITY",
@@ -154,7 +154,7 @@ fn tone_of(outcome: &str) -> Option<Tone> {
     }
 }
 
-/// Outcome, totals and coverage in one sentence, the reasons below it.
+/// Returns outcome, totals and coverage in one sentence, with the reasons below.
 fn head(body: &Body, exit_code: u8) -> String {
     let number = body.findings.len() as u64;
     let plural = if number == 1 { "" } else { "s" };
@@ -188,7 +188,7 @@ fn head(body: &Body, exit_code: u8) -> String {
     text
 }
 
-/// What to do first: the upgrades that end the worst findings.
+/// Adds what to do first: the upgrades that remove the worst findings.
 fn what_to_do(text: &mut String, body: &Body) {
     let open = body.findings.iter().filter(|finding| !finding.is_settled());
     let upgrades: Vec<Upgrade> = upgrades(open.map(Finding::fixable));
@@ -208,9 +208,9 @@ fn what_to_do(text: &mut String, body: &Body) {
     }
 }
 
-/// `starling scan`
+/// Renders `starling scan`.
 pub(crate) fn verdict(envelope: &VerdictEnvelope, aliases: bool) -> String {
-    // A body of another shape still has its hash and exit code shown.
+    // A body of another form still shows its hash and exit code.
     let mut body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
     body.sort();
     let mut text = head(&body, envelope.exit_code);
@@ -235,7 +235,7 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, aliases: bool) -> String {
     text
 }
 
-/// `starling scan` of several SBOMs
+/// Renders `starling scan` of several SBOMs.
 pub(crate) fn scan_report(report: &ScanReport, aliases: bool) -> String {
     let mut text = String::new();
     for Scanned { sbom, outcome } in &report.scans {
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_and_statements_that_decided_are_shown() {
+    fn deciding_rules_and_statements_are_shown() {
         let body = r#"{"outcome":"pass","policy_version":"blake3:77","findings":[
             {"action":"ignore","vulnerability":"A","decided_by":{"kind":"rule","id":"R1"}},
             {"action":"ignore","vulnerability":"B","decided_by":{"kind":"vex","id":"blake3:0","reason":"fixed"}},
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_not_judged_is_named_and_so_is_a_dispute() {
+    fn unchecked_packages_and_disputes_are_shown() {
         let body = r#"{"outcome":"unknown","coverage":{"matched":1,"total":1203},"not_judged":{"others":1201,"packages":[
             {"name":"x","version":"1","place":"/components/0","reason":"no_distro"}]},
             "findings":[{"action":"warn","disputed":true,"unresolved":true,"statements":[{"source":"ghsa","says":"affected"},
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn worst_findings_come_first_with_what_to_do_and_why() {
+    fn worst_findings_come_first_with_upgrade_and_reason() {
         let finding = |level: &str, id: &str, name: &str, fixed: &str| {
             format!(
                 r#"{{"action":"fail","vulnerability":"{id}","ids":["{id}","GHSA-{id}"],"severity":{{"level":"{level}"}},
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_of_another_shape_still_shows_hash_and_exit_code() {
+    fn unknown_body_still_shows_hash_and_exit_code() {
         let text = verdict(&envelope("[]", 4), false);
         assert!(
             text.contains("exit code 4 (knowledge missing or stale)"),

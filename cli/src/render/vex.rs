@@ -1,24 +1,24 @@
-//! The VEX documents that a site keeps.
+//! Renders the site's stored VEX documents.
 
 use starling_api_types::{VexEntry, VexList, VexRemoved};
 
 use super::table::Table;
 use super::{count, or_dash, size};
 
-/// `starling vex list`
+/// Renders `starling vex list`.
 pub(crate) fn vex_list(list: &VexList) -> String {
-    table(&list.documents, "no VEX documents are kept", |_| "")
+    table(&list.documents, "no VEX documents are stored", |_| "")
 }
 
-/// `starling vex remove`
+/// Renders `starling vex remove`.
 pub(crate) fn vex_removed(removed: &VexRemoved) -> String {
-    format!("{} is kept no longer\n", removed.hash)
+    format!("{} was deleted\n", removed.hash)
 }
 
-/// `starling vex add`
+/// Renders `starling vex add`.
 pub(crate) fn vex_added(list: &VexList) -> String {
     table(&list.documents, "", |entry| {
-        if entry.known { "kept before" } else { "kept now" }
+        if entry.known { "already stored" } else { "stored" }
     })
 }
 

@@ -1,4 +1,4 @@
-//! Reports of work done: feeds, doctor, conversion, compaction.
+//! Renders reports of work: feeds, doctor, conversion, compaction.
 
 use std::fmt::Write as _;
 
@@ -9,15 +9,15 @@ use super::{Lines, count, duration, or_dash, plain, size};
 use crate::healthy::HealthPoint;
 use crate::terminal::{self, Tone};
 
-/// Most files named in the text; `--json` names all.
+/// Most files listed in the text; `--json` lists all.
 const FILES_SHOWN: usize = 20;
-/// Most damaged entries named per check.
+/// Most damaged entries listed per check.
 const DAMAGED_SHOWN: usize = 10;
 
-/// `starling feeds import`: what was odd first, grouped; the result last.
+/// Renders `starling feeds import`: warnings first, grouped; the result last.
 pub(crate) fn feed_report(report: &FeedImportReport) -> String {
     let mut text = String::new();
-    // Files without a record are many and of no interest; the counts have them.
+    // Files without a record are many and unimportant; the counts include them.
     let told: Vec<_> = report
         .files
         .iter()
@@ -72,14 +72,14 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
     text
 }
 
-/// What a command took in all, where it made the match index at its end.
+/// Renders the duration of a command that updated the match index at its end.
 pub(crate) fn took(label_width: usize, work_ms: u64, index_ms: u64, bytes: Option<u64>) -> String {
     let of = bytes.map_or_else(String::new, |bytes| format!(" for {}", size(bytes)));
     if index_ms == 0 {
         return format!("{:label_width$}  {}{of}\n", "took", duration(work_ms));
     }
     format!(
-        "{:label_width$}  {}{of}: {} to take in, {} to make the match index\n",
+        "{:label_width$}  {}{of}: {} to import, {} to build the match index\n",
         "took",
         duration(work_ms.saturating_add(index_ms)),
         duration(work_ms),
@@ -87,7 +87,7 @@ pub(crate) fn took(label_width: usize, work_ms: u64, index_ms: u64, bytes: Optio
     )
 }
 
-/// Warnings that differ in names and numbers only are one line with their count and the first of them.
+/// Groups warnings that differ only in names and numbers: one line with a count and the first of them.
 fn grouped_warnings(warnings: &[String]) -> String {
     let mut groups: Vec<(String, &str, u64)> = Vec::new();
     for warning in warnings {
@@ -118,7 +118,7 @@ fn grouped_warnings(warnings: &[String]) -> String {
     text
 }
 
-/// A warning without what is particular to one record: words with a digit, a dot or a slash in them, and quoted ones.
+/// Returns a warning without the parts that differ per record: quoted words, and words with a digit, a dot or a slash.
 fn kind_of(warning: &str) -> String {
     let particular =
         |word: &&str| word.contains(|c: char| c.is_ascii_digit() || matches!(c, '/' | '"' | '`' | '.'));
@@ -126,7 +126,7 @@ fn kind_of(warning: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// `starling doctor`
+/// Renders `starling doctor`.
 pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
     let mut checks = Table::new(["CHECK", "OK", "REPAIRED", "FOUND"])
         .numbers(&["REPAIRED"])
@@ -155,7 +155,7 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
             );
         }
     }
-    // A cut sentence must not hide what to do.
+    // A cut sentence must not hide the advice.
     for check in report.checks.iter().filter(|check| !check.ok) {
         text.push_str(&terminal::wrapped(
             "\n",
@@ -180,7 +180,7 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
     text
 }
 
-/// `starling store convert`
+/// Renders `starling store convert`.
 pub(crate) fn converted(report: &ConvertReport) -> String {
     Lines::default()
         .add("engine", format!("{}, was {}", report.to, report.from))
@@ -197,7 +197,7 @@ pub(crate) fn converted(report: &ConvertReport) -> String {
         .to_string()
 }
 
-/// `starling store compact`
+/// Renders `starling store compact`.
 pub(crate) fn compacted(report: &CompactReport) -> String {
     let changed = |after, before| format!("{}, was {}", size(after), size(before));
     let (before, after) = (&report.before, &report.after);
@@ -251,7 +251,7 @@ mod tests {
     fn time_of_the_index_is_said() {
         assert_eq!(
             took(9, 2_900, 5_200, Some(1_500)),
-            "took       8.1 s for 1.5 kB: 2.9 s to take in, 5.2 s to make the match index\n"
+            "took       8.1 s for 1.5 kB: 2.9 s to import, 5.2 s to build the match index\n"
         );
         assert_eq!(took(9, 2_900, 0, None), "took       2.9 s\n");
     }

@@ -1,9 +1,9 @@
-//! What works, and what is said, without a daemon.
+//! Commands without a daemon.
 
 use crate::world::World;
 
 #[test]
-fn without_daemon_and_site_both_are_said() {
+fn missing_daemon_and_site_are_both_reported() {
     let world = World::empty();
     for line in [
         "status",
@@ -29,7 +29,7 @@ fn without_daemon_and_site_both_are_said() {
 }
 
 #[test]
-fn a_command_that_needs_a_daemon_says_so() {
+fn command_that_needs_a_daemon_says_so() {
     let run = World::empty().run("events").ends(6);
     assert!(
         run.stderr.starts_with("error: Daemon not running: "),
@@ -44,14 +44,20 @@ fn a_command_that_needs_a_daemon_says_so() {
 }
 
 #[test]
-fn a_stale_socket_is_no_daemon() {
+fn stale_socket_is_not_a_daemon() {
     let world = World::empty();
     drop(std::os::unix::net::UnixListener::bind(world.path("starling.sock")).unwrap());
-    assert!(world.run("events").ends(6).stderr.contains("nobody listens on"));
+    assert!(
+        world
+            .run("events")
+            .ends(6)
+            .stderr
+            .contains("no daemon listens on")
+    );
 }
 
 #[test]
-fn a_site_is_made_and_says_who_it_is() {
+fn new_site_shows_its_identity() {
     let world = World::empty();
     let made = world
         .run("--home @F/west init --site-id site-us-west-1 --json")
@@ -71,7 +77,7 @@ fn a_site_is_made_and_says_who_it_is() {
 }
 
 #[test]
-fn wrong_words_end_as_usage_with_help_on_standard_error() {
+fn usage_errors_print_help_on_standard_error() {
     let world = World::empty();
     for line in [
         "",
@@ -98,7 +104,7 @@ fn wrong_words_end_as_usage_with_help_on_standard_error() {
     ] {
         let run = world.run(line).ends(2);
         assert!(run.stdout.is_empty() && !run.stderr.is_empty(), "`{line}`");
-        // As every other problem where JSON is asked for.
+        // JSON is used, as for every other problem.
         let run = world.run(&format!("{line} --json")).ends(2);
         let problem: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
         assert_eq!(problem["code"], "bad_request", "`{line}`: {problem}");
@@ -127,11 +133,11 @@ fn version_help_and_completions_need_nothing() {
 }
 
 #[test]
-fn a_policy_in_rego_is_evaluated_within_what_its_process_gives_itself() {
+fn rego_policy_is_evaluated_within_process_limits() {
     let world = World::empty();
     world.file("fits.rego", b"package starling\ndeny contains \"x\"\n");
     world.run("policy validate @F/fits.rego").ends(0);
-    // A list that doubles at every line takes all memory that there is.
+    // A list that doubles with every line uses all available memory.
     let mut text = "package starling\nx0 := [1]\n".to_owned();
     for line in 1..40 {
         text.push_str(&format!("x{line} := array.concat(x{0}, x{0})\n", line - 1));
@@ -172,7 +178,7 @@ fn small_tools_need_no_site() {
 }
 
 #[test]
-fn air_gapped_site_says_what_to_do_next() {
+fn init_of_air_gapped_site_shows_next_steps() {
     let world = World::empty();
     let text = world
         .run("--home @F/vault init --site-id vault --air-gapped")
@@ -191,7 +197,7 @@ fn air_gapped_site_says_what_to_do_next() {
 }
 
 #[test]
-fn colours_are_for_those_who_ask() {
+fn colours_are_printed_only_on_request() {
     let world = World::empty();
     let plain = world.run("status").ends(2);
     assert!(!plain.stderr.contains('\u{1b}'));

@@ -1,8 +1,8 @@
-//! Each command asks the daemon for what was typed, and shows the answer as text and as JSON.
+//! Each command sends the daemon the request that was typed, and shows the answer as text and as JSON.
 
 use crate::world::World;
 
-/// What is typed, and what the site is asked for.
+/// A command line, and the request that the site gets.
 const CALLS: &[(&str, &str)] = &[
     ("status", "status"),
     ("sites list", "sites"),
@@ -113,7 +113,7 @@ const CALLS: &[(&str, &str)] = &[
 ];
 
 #[test]
-fn every_command_asks_for_what_was_typed_and_answers_as_text_and_as_json() {
+fn every_command_sends_its_request_and_shows_the_answer() {
     let world = World::with_daemon();
     world.file("b.stl", "bundle");
     for (line, asked) in CALLS {
@@ -136,7 +136,7 @@ fn every_command_asks_for_what_was_typed_and_answers_as_text_and_as_json() {
 }
 
 #[test]
-fn a_mute_is_added_with_all_that_was_said_of_it() {
+fn mute_add_sends_all_options() {
     let world = World::with_daemon();
     let line = "mute add CVE-2024-29041 --package pkg:npm/express --ecosystem npm --sbom shop* --until 2999-12-31 --reason r";
     let run = world.run(line).ends(0);
@@ -156,7 +156,7 @@ fn a_mute_is_added_with_all_that_was_said_of_it() {
 }
 
 #[test]
-fn a_site_is_added_with_all_that_was_said_of_it() {
+fn sites_add_sends_all_options() {
     let world = World::with_daemon();
     world.file("b.key", "starling-site-v1:00\n");
     let line = "sites add site-b --key @@F/b.key --display-name B --address /ip4/192.0.2.7/udp/1/quic-v1 \
@@ -176,7 +176,7 @@ fn a_site_is_added_with_all_that_was_said_of_it() {
 }
 
 #[test]
-fn the_verdict_decides_the_exit_code_and_keeps_its_bytes() {
+fn verdict_decides_the_exit_code_and_keeps_its_bytes() {
     let world = World::with_daemon();
     for code in [0_u8, 1, 4, 5] {
         *world.site.exit_code.lock().unwrap() = code;
@@ -190,7 +190,7 @@ fn the_verdict_decides_the_exit_code_and_keeps_its_bytes() {
 }
 
 #[test]
-fn several_sboms_are_one_report_and_end_with_the_gravest_code() {
+fn several_sboms_end_with_the_most_severe_code() {
     let world = World::with_daemon();
     world.file("b.stl", "bundle");
     for code in [0_u8, 1, 4, 5] {
@@ -203,7 +203,7 @@ fn several_sboms_are_one_report_and_end_with_the_gravest_code() {
         assert_eq!(report["scans"][1]["sbom"], "-");
         assert_eq!(report["scans"][1]["result"]["exit_code"], code);
     }
-    // What cannot be read is told of beside the others, and is graver than what passes.
+    // An unreadable SBOM is reported beside the others, and is more severe than a pass.
     *world.site.exit_code.lock().unwrap() = 0;
     let run = world.run("scan @F/none @F/b.stl --json").ends(2);
     assert_eq!(run.json()["scans"][0]["problem"]["code"], "file_access");
@@ -214,7 +214,7 @@ fn several_sboms_are_one_report_and_end_with_the_gravest_code() {
         text.contains("REFUSED: ") && text.ends_with("2 SBOMs, exit code 1 (fail by policy)\n"),
         "{text}"
     );
-    // A report is a baseline for the SBOMs that it names.
+    // A report is a baseline for the SBOMs that it lists.
     *world.site.exit_code.lock().unwrap() = 0;
     let report = world.run("scan @F/b.stl @F/b.stl --json").ends(0).stdout;
     world.file("report.json", report);
@@ -225,7 +225,7 @@ fn several_sboms_are_one_report_and_end_with_the_gravest_code() {
 }
 
 #[test]
-fn every_format_is_written_to_standard_output_and_to_a_file() {
+fn every_format_is_written_to_stdout_and_file() {
     let world = World::with_daemon();
     world.file("b.stl", "bundle");
     for (format, holds) in [
@@ -257,7 +257,7 @@ fn every_format_is_written_to_standard_output_and_to_a_file() {
             .ends(2);
         assert!(several.text().contains(holds), "{format}");
     }
-    // A report is written whatever the verdict is.
+    // A report is written for every verdict.
     *world.site.exit_code.lock().unwrap() = 1;
     world.run("scan @F/b.stl --format sarif -o @F/failed").ends(1);
     assert!(world.path("failed").exists());
@@ -265,7 +265,7 @@ fn every_format_is_written_to_standard_output_and_to_a_file() {
 }
 
 #[test]
-fn several_formats_are_written_at_once_and_quiet_prints_nothing() {
+fn several_formats_are_written_and_quiet_prints_nothing() {
     let world = World::with_daemon();
     world.file("b.stl", "bundle");
     *world.site.exit_code.lock().unwrap() = 1;
@@ -282,7 +282,7 @@ fn several_formats_are_written_at_once_and_quiet_prints_nothing() {
     assert!(run.stdout.is_empty() && run.stderr.is_empty() && world.path("a.csv").exists());
     let run = world.run("scan @F/b.stl --format sarif --format csv").ends(2);
     assert!(run.stderr.contains("--format sarif=FILE"), "{}", run.stderr);
-    // A verdict is excused where it is asked for, an SBOM without one never.
+    // `--exit-zero` excuses a verdict, but never an SBOM without one.
     for code in [1, 4, 5] {
         *world.site.exit_code.lock().unwrap() = code;
         world.run("scan @F/b.stl --exit-zero").ends(0);
@@ -292,7 +292,7 @@ fn several_formats_are_written_at_once_and_quiet_prints_nothing() {
 }
 
 #[test]
-fn tables_fit_the_width_that_is_asked_for() {
+fn tables_fit_the_requested_width() {
     let world = World::with_daemon();
     for line in [
         "status",
@@ -313,7 +313,7 @@ fn tables_fit_the_width_that_is_asked_for() {
 }
 
 #[test]
-fn shells_complete_commands_and_the_names_of_sites() {
+fn shells_complete_commands_and_site_names() {
     let world = World::with_daemon();
     let commands = world.complete("starling qui", 1).ends(0).text();
     assert!(commands.contains("quickstart"), "{commands}");
@@ -325,7 +325,7 @@ fn shells_complete_commands_and_the_names_of_sites() {
 }
 
 #[test]
-fn events_come_one_a_line_until_the_daemon_stops() {
+fn events_are_printed_one_per_line_until_the_end() {
     let world = World::with_daemon();
     *world.site.events.lock().unwrap() = (1..=3).map(crate::fake_site::event).collect();
     let run = world.run("events --after 1 --json").ends(6);
@@ -356,7 +356,7 @@ fn events_come_one_a_line_until_the_daemon_stops() {
 }
 
 #[test]
-fn a_bundle_that_is_not_valid_ends_as_refused_with_its_checks_shown() {
+fn invalid_bundle_is_refused_and_shows_its_checks() {
     let world = World::with_daemon();
     world.file("b.stl", "bundle");
     let run = world.run("bundle validate @F/b.stl").ends(3);

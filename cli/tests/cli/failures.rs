@@ -1,11 +1,11 @@
-//! What goes wrong: the exit code, and what is said about it.
+//! Failures: the exit code and the message.
 
 use starling_api_types::{ErrorCode, Problem};
 
 use crate::world::World;
 
 #[test]
-fn every_problem_of_the_daemon_ends_the_command_with_its_code_and_words() {
+fn daemon_problem_ends_the_command_with_its_code() {
     let world = World::with_daemon();
     for code in ErrorCode::ALL {
         let problem = Problem::new(*code, "doing something").hint("do another thing");
@@ -24,7 +24,7 @@ fn every_problem_of_the_daemon_ends_the_command_with_its_code_and_words() {
 }
 
 #[test]
-fn problems_are_json_where_json_was_asked_for() {
+fn problems_are_json_with_the_json_option() {
     let world = World::with_daemon();
     *world.site.problem.lock().unwrap() = Some(Problem::new(ErrorCode::SiteNotAllowed, "importing"));
     let run = world.run("status --json").ends(3);
@@ -33,7 +33,7 @@ fn problems_are_json_where_json_was_asked_for() {
 }
 
 #[test]
-fn a_bundle_over_the_daemons_limit_is_refused_in_its_words() {
+fn too_large_bundle_shows_the_daemons_message() {
     let world = World::with_daemon();
     world.file("big.stl", vec![0; 5_000_000]);
     for line in [
@@ -54,12 +54,12 @@ fn a_bundle_over_the_daemons_limit_is_refused_in_its_words() {
         "{}",
         run.stderr
     );
-    // Its health, to learn that it is open, and nothing about the bundle.
+    // The client only asks for the daemon's health, to learn that it is open.
     assert_eq!(world.asked(), "health");
 }
 
 #[test]
-fn a_file_that_does_not_end_is_refused_by_name_before_anyone_is_asked() {
+fn endless_file_is_refused_before_any_call() {
     let world = World::with_daemon();
     world.file("sbom.json", b"{}");
     for line in [
@@ -70,13 +70,13 @@ fn a_file_that_does_not_end_is_refused_by_name_before_anyone_is_asked() {
         "version affected /dev/zero pkg:npm/a@1",
     ] {
         let run = world.run(line).ends(3);
-        let named = run.stderr.contains(": /dev/zero goes on after ");
+        let named = run.stderr.contains(": /dev/zero has more than ");
         assert!(named && run.stderr.contains("at most "), "{line}: {}", run.stderr);
     }
     let many = format!("scan @F/sbom.json{}", " --vex @F/sbom.json".repeat(65));
     let run = world.run(&many).ends(3);
     assert!(
-        run.stderr.contains("there are 65, and at most 64"),
+        run.stderr.contains("there are 65: expected at most 64"),
         "{}",
         run.stderr
     );
@@ -84,7 +84,7 @@ fn a_file_that_does_not_end_is_refused_by_name_before_anyone_is_asked() {
 }
 
 #[test]
-fn an_sbom_that_the_site_refuses_is_named() {
+fn refused_sbom_is_named() {
     let world = World::with_daemon();
     world.file("a.json", b"{}");
     world.file("b.json", b"{}");
@@ -97,7 +97,7 @@ fn an_sbom_that_the_site_refuses_is_named() {
     let run = world.run("scan @F/a.json @F/b.json").ends(3);
     let stdout = String::from_utf8_lossy(&run.stdout);
     assert!(stdout.contains("a.json: reading the SBOM"), "{stdout}");
-    // In a report that goes elsewhere nobody sees it.
+    // In a report to another output, the terminal does not show it.
     refuse();
     let run = world.run("scan @F/a.json @F/b.json --format csv").ends(3);
     assert!(
@@ -108,7 +108,7 @@ fn an_sbom_that_the_site_refuses_is_named() {
 }
 
 #[test]
-fn a_file_that_the_site_cannot_open_is_no_fault_of_an_sbom() {
+fn unreadable_file_of_the_site_is_not_an_sbom_error() {
     let world = World::with_daemon();
     world.file("a.json", b"{}");
     world.file("b.json", b"{}");
@@ -127,7 +127,7 @@ fn a_file_that_the_site_cannot_open_is_no_fault_of_an_sbom() {
 }
 
 #[test]
-fn a_full_disk_under_standard_output_is_told_as_one() {
+fn full_disk_under_standard_output_is_reported() {
     let world = World::empty();
     let questions = world.file("questions", "npm\t1\t2\n");
     for line in ["version compare npm 1 2", "version compare --batch"] {
@@ -137,7 +137,7 @@ fn a_full_disk_under_standard_output_is_told_as_one() {
 }
 
 #[test]
-fn a_batch_of_documents_does_not_wait_for_itself() {
+fn batch_of_documents_does_not_block_on_stdin() {
     let world = World::empty();
     let run = world
         .run_with("sbom inspect --batch", b"-\n/does/not/exist\n")
@@ -152,7 +152,7 @@ fn a_batch_of_documents_does_not_wait_for_itself() {
 }
 
 #[test]
-fn files_that_are_not_there_are_named_before_anyone_is_asked() {
+fn missing_files_are_reported_before_any_call() {
     let world = World::with_daemon();
     for line in [
         "scan nope.json",
@@ -168,7 +168,7 @@ fn files_that_are_not_there_are_named_before_anyone_is_asked() {
 }
 
 #[test]
-fn work_that_needs_the_store_to_itself_says_that_a_daemon_runs() {
+fn exclusive_commands_report_a_running_daemon() {
     let world = World::with_daemon();
     for line in ["store convert --engine redb", "keys generate"] {
         let run = world.run(line).ends(6);
@@ -182,7 +182,7 @@ fn work_that_needs_the_store_to_itself_says_that_a_daemon_runs() {
 }
 
 #[test]
-fn a_panic_in_the_daemon_is_an_internal_error_of_one_command() {
+fn daemon_panic_is_an_internal_error_of_one_command() {
     let world = World::with_daemon();
     *world.site.panics.lock().unwrap() = true;
     world.run("status").ends(10);
@@ -191,11 +191,11 @@ fn a_panic_in_the_daemon_is_an_internal_error_of_one_command() {
 }
 
 #[test]
-fn a_socket_on_which_something_else_answers_is_said_to_be_unreachable() {
+fn socket_of_another_program_is_unreachable() {
     let world = World::empty();
     let listener = std::os::unix::net::UnixListener::bind(world.path("starling.sock")).unwrap();
     let other = std::thread::spawn(move || {
-        // The first connection only looks whether someone is there; the second brings the call.
+        // The first connection only checks that something listens; the second one carries the call.
         let mut connections = listener.incoming();
         drop(connections.next().unwrap());
         std::io::Write::write_all(&mut connections.next().unwrap().unwrap(), b"220 mail ready\r\n").unwrap();

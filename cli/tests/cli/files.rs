@@ -3,7 +3,7 @@
 use crate::world::World;
 
 #[test]
-fn an_export_goes_to_its_file_whole_and_says_what_it_holds() {
+fn export_is_written_complete_with_a_summary() {
     let world = World::with_daemon();
     let line = "bundle export -c 2025-01-15T10:30:00.000Z#0042 -c site-c=2025-01-15T10:30:00.000Z#0007 --to site-b -o @F/out.stl";
     let report = world.run(&format!("{line} --json")).ends(0).json();
@@ -18,7 +18,7 @@ fn an_export_goes_to_its_file_whole_and_says_what_it_holds() {
 }
 
 #[test]
-fn an_export_to_standard_output_holds_nothing_but_the_bundle() {
+fn export_to_stdout_contains_only_the_bundle() {
     let world = World::with_daemon();
     let run = world.run("bundle export -o -").ends(0);
     assert_eq!(run.stdout, b"zstd");
@@ -30,7 +30,7 @@ fn an_export_to_standard_output_holds_nothing_but_the_bundle() {
 }
 
 #[test]
-fn a_dump_goes_to_a_file_or_to_standard_output() {
+fn dump_is_written_to_file_or_stdout() {
     let world = World::with_daemon();
     let lines = "{\"id\":\"A\"}\n{\"id\":\"B\"}\n";
     assert_eq!(
@@ -43,12 +43,12 @@ fn a_dump_goes_to_a_file_or_to_standard_output() {
 }
 
 #[test]
-fn a_folder_is_sent_as_a_tar() {
+fn folder_is_sent_as_a_tar() {
     let world = World::with_daemon();
     world.file("feed/a/one.json", "{}");
     world.file("feed/two.json", "{}");
     world.run("feeds import @F/feed --source ghsa").ends(0);
-    // Two files and the folder: a header each, a block for each content, and the end of the archive.
+    // Two files and the folder: one header each, one block per content, and the end of the archive.
     assert!(
         world.asked().starts_with("import_feed ghsa 3584 "),
         "{}",

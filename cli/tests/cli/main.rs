@@ -1,4 +1,4 @@
-//! The program as a user runs it, against a daemon that serves a fake site on a real socket.
+//! Runs the program as a user would, against a daemon that serves a fake site on a real socket.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,4 +1,4 @@
-//! A folder with a daemon's socket in it, and the program run on that folder with nothing of the tester's own.
+//! A folder with a daemon's socket, and the program run on that folder with a clean environment.
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
@@ -12,17 +12,17 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fake_site::{BUNDLE_MAX_BYTES, FakeSite};
 
-/// A fake site that is served while this lives.
+/// A fake site, served while this value exists.
 pub(crate) struct World {
     pub(crate) site: Arc<FakeSite>,
     folder: tempfile::TempDir,
     stop: CancellationToken,
-    // Dropped last: it runs the daemon.
+    // Dropped last, because it runs the daemon.
     _runtime: Option<Runtime>,
 }
 
 impl World {
-    /// A folder in which a daemon answers.
+    /// Creates a folder in which a daemon answers.
     pub(crate) fn with_daemon() -> Self {
         let mut world = Self::empty();
         let runtime = Runtime::new().unwrap();
@@ -41,7 +41,7 @@ impl World {
         world
     }
 
-    /// A folder without a site.
+    /// Creates a folder without a site.
     pub(crate) fn empty() -> Self {
         Self {
             site: Arc::default(),
@@ -63,12 +63,12 @@ impl World {
         path
     }
 
-    /// What the daemon was asked last.
+    /// Returns the daemon's last request.
     pub(crate) fn asked(&self) -> String {
         self.site.asked.lock().unwrap().clone()
     }
 
-    /// The program on this folder; words are split at spaces, `@F` in a word stands for the folder.
+    /// Builds the command on this folder; words are split at spaces, `@F` in a word stands for the folder.
     fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_starling"));
         let folder = self.folder.path().to_str().unwrap();
@@ -89,14 +89,14 @@ impl World {
         Run::of(line, self.command(line).stdin(Stdio::null()).output().unwrap())
     }
 
-    /// Runs the program where somebody says how wide the terminal is.
+    /// Runs the program with a given terminal width.
     pub(crate) fn run_at(&self, line: &str, columns: &str) -> Run {
         let mut command = self.command(line);
         command.env("COLUMNS", columns).stdin(Stdio::null());
         Run::of(line, command.output().unwrap())
     }
 
-    /// What bash is given for the word of this number in `line`.
+    /// Returns bash's completions for the word with this number in `line`.
     pub(crate) fn complete(&self, line: &str, word: usize) -> Run {
         let mut command = self.command(&format!("-- {line}"));
         command
@@ -131,7 +131,7 @@ impl World {
             .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         match child.stdin.take().unwrap().write_all(input) {
-            // It may have its answer, and be gone, before it has read everything.
+            // The program may finish before it has read everything.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
             other => other.unwrap(),
         }
@@ -145,7 +145,7 @@ impl Drop for World {
     }
 }
 
-/// How a run ended.
+/// The end of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     line: String,
@@ -164,7 +164,7 @@ impl Run {
         }
     }
 
-    /// The run, which must have ended with `code`.
+    /// Returns the run after checking that it ended with `code`.
     pub(crate) fn ends(self, code: i32) -> Self {
         let Self {
             line,

@@ -1,14 +1,14 @@
-//! How fast foreign bytes become records, on the corpus found by `STARLING_CORPUS`.
+//! Measures how fast foreign bytes become records, with the corpus in `STARLING_CORPUS`.
 //!
 //! `cargo bench -p starling-feeds --bench ingest [NAME…]` prints a row per source:
-//! * **read**: one thread, documents in memory: parse, canonicalise, hash, look for faults;
-//! * **again**: the same over the canonical bytes, as when a site re-reads its own;
-//! * **json**: only parse, canonicalise and hash, without the look at the record;
-//! * **check**: only whether canonical bytes are canonical;
-//! * **archive**: the whole pipeline from the `.tar.zst`, with as many workers as cores.
+//! * **read**: one thread, documents in memory: parse, canonicalise, hash, check;
+//! * **again**: the same with the canonical bytes, as if a site re-reads its own;
+//! * **json**: only parse, canonicalise and hash, without the check of the record;
+//! * **check**: only the check that canonical bytes are canonical;
+//! * **archive**: the complete pipeline from the `.tar.zst`, with as many workers as cores.
 //!
-//! MB/s are of unpacked input bytes (10^6), the best of five runs: of CPU time for one thread (so
-//! Linux only), of the wall clock for the archive.
+//! MB/s are of unpacked input bytes (10^6), the best of five runs: of CPU time for one thread (so Linux only), of
+//! elapsed time for the archive.
 #![expect(
     clippy::disallowed_methods,
     reason = "a benchmark reads the clock and its environment"
@@ -26,8 +26,7 @@ use starling_feeds::osv::{self, Outcome};
 use starling_feeds::pipeline;
 use starling_protocol::{ContentHash, json};
 
-/// The sources that are OSV, JSON first; of YAML, the columns `json` and `check` are of the JSON
-/// that it becomes.
+/// The OSV sources, JSON first; for YAML, the columns `json` and `check` are about the resulting JSON.
 const SOURCES: [&str; 14] = [
     "almalinux",
     "bitnami",
@@ -47,7 +46,7 @@ const SOURCES: [&str; 14] = [
 
 const RUNS: usize = 5;
 
-/// Small sources are read again and again until a run has this many bytes: the clock is coarse.
+/// Small sources are read repeatedly until a run has this many bytes, because the clock is coarse.
 const RUN_BYTES: usize = 32 << 20;
 
 fn main() {
@@ -136,7 +135,7 @@ fn measure(archive: &Path) -> Row {
     let bytes = documents.iter().map(Vec::len).sum();
     let read = |bytes: &Vec<u8>| drop(black_box(osv::read(bytes)));
     let json_seconds = best_cpu(bytes, || as_json.iter().for_each(|bytes| to_canonical(bytes)));
-    // So that the column is MB/s of what was read, also where that is shorter than the source.
+    // The column is in MB/s of bytes read, even if they are shorter than the source.
     let json_scale = bytes as f64 / as_json.iter().map(Vec::len).sum::<usize>() as f64;
     let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     Row {
@@ -166,13 +165,13 @@ fn canonical_of(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Best CPU time of this thread for one `run` over `bytes`: other load on the machine does not count.
+/// Returns this thread's best CPU time for one `run` over `bytes`, independent of other load.
 fn best_cpu(bytes: usize, mut run: impl FnMut()) -> f64 {
     let times = RUN_BYTES.div_ceil(bytes.max(1));
     best_by(cpu_seconds, &mut || (0..times).for_each(|_| run())) / times as f64
 }
 
-/// Best time by the wall clock, for work of several threads.
+/// Returns the best elapsed time, for work of several threads.
 fn best(mut run: impl FnMut()) -> f64 {
     let start = Instant::now();
     best_by(|| start.elapsed().as_secs_f64(), &mut run)
@@ -187,7 +186,7 @@ fn best_by(clock: impl Fn() -> f64, run: &mut dyn FnMut()) -> f64 {
     seconds.fold(f64::INFINITY, f64::min)
 }
 
-/// CPU time of this thread, as Linux accounts it in nanoseconds.
+/// Returns this thread's CPU time, in nanoseconds, as counted by Linux.
 fn cpu_seconds() -> f64 {
     let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     let nanoseconds: f64 = schedstat

@@ -1,12 +1,12 @@
 //! Source connectors: foreign bytes to records plus warnings.
 //!
-//! Reading is separate from meaning. [`input`] walks folders, archives and streams, within bounds,
-//! and hands on named byte strings; [`osv`] says which records, warnings or refusals those bytes
-//! are, purely, and [`connectors`] read documents of other kinds into such records; [`pipeline`] runs
-//! the one into the other on several threads, in order.
+//! Reading and interpreting are separate. [`input`] reads folders, archives and streams, with limits, and passes on
+//! named byte strings; [`osv`] converts those bytes to records, warnings or rejections, without side effects, and
+//! [`connectors`] convert documents of other kinds to such records; [`pipeline`] connects them on several threads, in
+//! order.
 //!
-//! Left to others: who authors the records, what an earlier record of the same name means, and the
-//! store. Nothing here knows the source's name.
+//! Not part of this crate: the author of the records, earlier records with the same name, and the store. Nothing here
+//! knows the source's name.
 
 pub mod connectors;
 pub mod input;

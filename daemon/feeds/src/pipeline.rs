@@ -1,9 +1,9 @@
-//! Runs an input through the parser: one thread reads, several parse, the caller takes the results
-//! in the input's order.
+//! Parses an input with several threads: one thread reads, several parse, and the caller gets the results in the
+//! input's order.
 //!
-//! Batches go to the workers in turn and are fetched from them in the same turn. So the order is
-//! kept without a buffer for early comers, every queue is bounded, and the results do not depend on
-//! the number of workers. The caller judges duplicates: names and ids are not compared here.
+//! Batches go to the workers in turn, and their results are fetched in the same turn. So the order is kept without a
+//! buffer for early results, every queue is limited, and the results do not depend on the number of workers. The
+//! caller detects duplicates: names and ids are not compared here.
 
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -17,16 +17,16 @@ use crate::input::{
 };
 use crate::osv::{FeedRecord, NoRecord, Outcome, Rejected};
 
-/// Documents in one batch, at most: enough that handing it over costs little beside parsing it.
+/// Most documents in one batch: enough that passing it on is cheap compared with parsing.
 const BATCH_DOCUMENTS: usize = 64;
 
-/// Bytes at which a batch is closed.
+/// Number of bytes at which a batch is closed.
 const BATCH_BYTES: usize = 256 << 10;
 
-/// Batches that wait before and behind each worker: one being filled while one is worked on.
+/// Batches that wait before and after each worker: one is filled while one is processed.
 const QUEUED_BATCHES: usize = 2;
 
-/// Items that a worker hands over at once, at most: a document of another kind may hold very many.
+/// Most items that a worker passes on at once: a document of another kind may contain very many.
 const CHUNK_ITEMS: usize = 256;
 
 /// Items of one batch; several chunks make up a batch.
@@ -35,29 +35,29 @@ struct Chunk {
     is_last: bool,
 }
 
-/// What became of one file or record of the input.
+/// The result of one file or record of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     /// The name in the input: path, then `:LINE` for NDJSON, `#POINTER` inside a document.
     pub name: String,
-    /// What became of it.
+    /// The result.
     pub result: ItemResult,
 }
 
-/// What can become of a file or record.
+/// The possible results of a file or record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ItemResult {
     /// A record, perhaps with warnings.
     Accepted(FeedRecord),
-    /// It holds no record.
+    /// It has no record.
     Ignored(IgnoredBecause),
-    /// It is meant as a record and cannot be one.
+    /// It is meant to be a record but is not valid.
     Rejected(RejectedBecause),
-    /// Not an item by itself: what is odd about the file as a whole, or lost of it.
+    /// Not an item: unusual or lost data of the file as a whole.
     Noted(String),
 }
 
-/// Why a file is known to hold no record.
+/// The reason why a file has no record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IgnoredBecause {
     /// By its name or kind.
@@ -66,12 +66,12 @@ pub enum IgnoredBecause {
     /// By its content.
     #[error(transparent)]
     Content(#[from] NoRecord),
-    /// It begins like JSON, but is not called so and is no record.
-    #[error("not called JSON, and no record ({0})")]
+    /// It begins like JSON, but does not have such a name and is not a record.
+    #[error("not named as JSON, and not a record ({0})")]
     Guess(Rejected),
 }
 
-/// Why a file or record was refused.
+/// The reason why a file or record was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RejectedBecause {
     /// It could not be read from the input.
@@ -82,16 +82,16 @@ pub enum RejectedBecause {
     Content(#[from] Rejected),
 }
 
-/// How many items there were, by what became of them.
+/// Numbers of items, by result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// Records handed on.
+    /// Records passed on.
     pub accepted: u64,
     /// Of these, records with warnings.
     pub warned: u64,
     /// Files without a record.
     pub ignored: u64,
-    /// Files and records refused.
+    /// Rejected files and records.
     pub rejected: u64,
 }
 
@@ -124,30 +124,30 @@ impl Counts {
     }
 }
 
-/// The account of one run.
+/// The report on one run.
 #[derive(Debug)]
 pub struct Report {
-    /// What was delivered.
+    /// The delivered items.
     pub counts: Counts,
-    /// How the input ended. With an error, what is missing from the delivered items says nothing
-    /// about the source: the input is not known to be complete.
+    /// The way in which the input ended. After an error, an item that was not delivered may still be in the source:
+    /// the input may be incomplete.
     pub ending: Result<Ending, InputError>,
 }
 
 impl Report {
-    /// Tells whether the input was read to its very end, so that what is not in it is absent.
+    /// Returns true if the input was read completely, so that a record that is not in it is absent.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         matches!(self.ending, Ok(Ending::Complete))
     }
 }
 
-/// Reads `source` and hands every file and record in it to `sink`, in the input's order. Of which kind a document is
-/// shows its shape.
+/// Reads `source` and passes every file and record in it to `sink`, in the input's order. The kind of each document
+/// is detected from its form.
 ///
-/// `workers` threads parse, one more reads; `sink` runs on the caller's thread and may end the run
-/// with [`ControlFlow::Break`]. Memory is bounded by the workers' queues:
-/// [`Limits::max_record_bytes`] for each of a few batches per worker at the very worst.
+/// `workers` threads parse, one more reads; `sink` runs on the caller's thread and may end the run with
+/// [`ControlFlow::Break`]. Memory is limited by the workers' queues: at most [`Limits::max_record_bytes`] for each of
+/// a few batches per worker.
 pub fn run(
     source: Source,
     limits: &Limits,
@@ -157,7 +157,7 @@ pub fn run(
     run_as(None, source, limits, workers, sink)
 }
 
-/// Does as [`run`] for documents that are all of one kind.
+/// Same as [`run`], for documents that all have one kind.
 pub fn run_as(
     kind: Option<Kind>,
     source: Source,
@@ -177,7 +177,7 @@ pub fn run_as(
         }
         let reader = scope.spawn(move || feed(kind, source, limits, &to_workers));
         let (counts, stopped) = collect(&from_workers, sink);
-        // Whoever still sends is told by this that no one listens.
+        // Tells senders that nobody receives any more.
         drop(from_workers);
         let ending = match reader.join() {
             Ok(_) if stopped => Ok(Ending::Stopped),
@@ -188,7 +188,7 @@ pub fn run_as(
     })
 }
 
-/// Reads the input and deals batches out to the workers in turn.
+/// Reads the input and gives batches to the workers in turn.
 fn feed(
     kind: Option<Kind>,
     source: Source,
@@ -214,14 +214,14 @@ fn feed(
         batch_bytes = 0;
         deal(&mut batch)
     });
-    // Also after a fault: what was read before it is delivered.
+    // Even after an error: the data before it is delivered.
     if !batch.is_empty() && deal(&mut batch).is_break() {
         return ending.and(Ok(Ending::Stopped));
     }
     ending
 }
 
-/// Parses batches until there are no more, or no one takes the results.
+/// Parses batches until there are no more, or nobody receives the results.
 fn work(batches: &Receiver<Vec<Found>>, results: &SyncSender<Chunk>) {
     for batch in batches {
         let mut items = Vec::new();
@@ -250,12 +250,12 @@ fn work(batches: &Receiver<Vec<Found>>, results: &SyncSender<Chunk>) {
     }
 }
 
-/// Fetches the results in the turn in which the batches were dealt.
+/// Fetches the results in the turn of the batches.
 fn collect(workers: &[Receiver<Chunk>], sink: &mut dyn FnMut(Item) -> ControlFlow<()>) -> (Counts, bool) {
     let mut counts = Counts::default();
     for worker in workers.iter().cycle() {
         loop {
-            // The first worker without a result marks the end: batches were dealt without gaps.
+            // The first worker without a result marks the end: batches were given out without gaps.
             let Ok(chunk) = worker.recv() else {
                 return (counts, false);
             };
@@ -273,7 +273,7 @@ fn collect(workers: &[Receiver<Chunk>], sink: &mut dyn FnMut(Item) -> ControlFlo
     (counts, false)
 }
 
-/// Parses one thing of the input into its items.
+/// Parses one part of the input into its items.
 fn parse(found: Found, each: &mut dyn FnMut(Item)) {
     match found {
         Found::Ignored { name, reason } => {
@@ -306,7 +306,7 @@ fn parse(found: Found, each: &mut dyn FnMut(Item)) {
     }
 }
 
-/// Names a part of a document, which may itself be an item of a list.
+/// Returns the name of a document's part; the document may itself be an item of a list.
 fn name_of(document: &str, pointer: &str) -> String {
     if pointer.is_empty() {
         document.to_owned()
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_is_delivered_once_in_order_whatever_the_number_of_workers() {
+    fn items_are_delivered_in_order_for_any_worker_count() {
         let text = lines(5_000);
         let (expected, report) = run_all(&text, 1);
         assert!(report.is_complete());
@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn every_item_is_accounted_for_with_its_reason() {
+    fn every_item_is_reported_with_its_reason() {
         let text = "{\"id\":\"A\"}\n{\"id\":7}\n{\"name\":\"no advisory\"}\n[{\"id\":\"B\"},{\"id\":\"\"}]\nnot JSON\n";
         let (items, report) = run_all(text, 2);
         let shown: Vec<_> = items
@@ -383,11 +383,11 @@ mod tests {
             shown,
             [
                 "feed:1: A",
-                "feed:2: rejected, the record's id is a number; it must be a string",
+                "feed:2: rejected, the record's id must be a string, found a number",
                 "feed:3: ignored, an object without any field of an advisory",
                 "feed:4#/0: B",
                 "feed:4#/1: rejected, reading a record id: \"\" is refused; expected 1 to 256 bytes of text without control characters",
-                "feed:5: rejected, a record is an object, found a string",
+                "feed:5: rejected, expected a JSON object, found a string",
             ]
         );
         assert_eq!(
@@ -402,7 +402,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_read_before_a_cut_is_delivered_and_the_report_says_so() {
+    fn items_before_a_truncation_are_delivered() {
         let text = lines(1_000);
         let (items, report) = run_all(&text[..text.len() - 10], 3);
         assert_eq!(items.len(), 999);

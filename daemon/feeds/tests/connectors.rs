@@ -1,7 +1,7 @@
-//! Every sample of the corpus's feeds through its connector: what is taken and refused, and a table of ids, packages,
-//! ranges and severities that were decided by each source's own rules.
+//! Reads every sample of the corpus's feeds with its connector: accepted and rejected items, and a table of ids,
+//! packages, ranges and severities that were determined by each source's own rules.
 //!
-//! Needs the corpus, found by `STARLING_CORPUS`; without it the test says that it is skipped.
+//! Needs the corpus in `STARLING_CORPUS`; without it the test prints that it is skipped.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -20,22 +20,22 @@ use starling_feeds::pipeline::{ItemResult, run};
 
 mod table;
 
-/// What became of an archive's samples.
+/// The results of an archive's samples.
 #[derive(Default)]
 struct Taken {
     accepted: usize,
     /// Canonical bytes of all of them.
     bytes: usize,
-    /// Records by id; of several of one id, all.
+    /// Records by id; if several have the same id, all.
     records: BTreeMap<String, Vec<Json>>,
-    /// Why each refused item was refused.
+    /// The reason of each rejected item.
     refused: Vec<String>,
 }
 
 fn read(archive: &Path) -> Taken {
     let mut taken = Taken::default();
     take(&mut taken, Source::path(archive), "/raw/");
-    // Archives inside of it are inputs by themselves.
+    // Nested archives are separate inputs.
     let file = std::fs::File::open(archive).expect("the archive");
     let decoder = zstd::Decoder::new(file).expect("zstd");
     for entry in tar::Archive::new(decoder).entries().expect("a tar") {
@@ -53,7 +53,7 @@ fn read(archive: &Path) -> Taken {
     taken
 }
 
-/// Takes in what an input holds, of items whose names have `part` in them.
+/// Adds the results of an input, for items with `part` in their names.
 fn take(taken: &mut Taken, source: Source, part: &str) {
     let workers = NonZeroUsize::new(2).expect("two");
     let report = run(source, &Limits::default(), workers, &mut |item| {
@@ -82,8 +82,8 @@ fn take(taken: &mut Taken, source: Source, part: &str) {
     }
 }
 
-/// What a record says, a line each: `ecosystem name introduced=… fixed=…`, `severity …`, `alias …`, `upstream …`,
-/// `withdrawn`, `state ecosystem name word`.
+/// Returns a record's facts, one per line: `ecosystem name introduced=… fixed=…`, `severity …`, `alias …`, `upstream
+/// …`, `withdrawn`, `state ecosystem name word`.
 fn said(record: &Json) -> BTreeSet<String> {
     let mut said = BTreeSet::new();
     let texts = |value: &Json| -> Vec<String> {
@@ -138,7 +138,7 @@ fn said(record: &Json) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_sample_of_a_feed_goes_through_its_connector() {
+fn samples_are_read_by_their_connectors() {
     let Ok(corpus) = std::env::var("STARLING_CORPUS") else {
         eprintln!("skipped: STARLING_CORPUS does not name the corpus");
         return;
@@ -165,7 +165,7 @@ fn every_sample_of_a_feed_goes_through_its_connector() {
             wrong.push(format!("{name}: no record {id}"));
             continue;
         };
-        // A sample may stand in several files; each fact must be in one of them.
+        // A sample may be in several files; each fact must be in one of them.
         let all: BTreeSet<String> = records.iter().flat_map(said).collect();
         for fact in *facts {
             let is_there = match fact.strip_prefix("not ") {

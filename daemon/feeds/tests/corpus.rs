@@ -1,8 +1,7 @@
-//! Every OSV archive of the corpus, file by file: nothing vanishes, nothing changes its meaning.
+//! Reads every OSV archive of the corpus, file by file: nothing is lost and no meaning changes.
 //!
-//! Needs the corpus, found by `STARLING_CORPUS`; without it the test says that it is skipped. What
-//! is expected comes from other readers: the list of files from the tar itself, the meaning of JSON
-//! from `serde_json`.
+//! Needs the corpus in `STARLING_CORPUS`; without it the test prints that it is skipped. The expected values come
+//! from other readers: the list of files from the tar itself, the meaning of JSON from `serde_json`.
 #![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
@@ -46,7 +45,7 @@ fn corpus() -> Option<PathBuf> {
     corpus
 }
 
-/// The regular files of a `.tar.zst`, read without the code under test.
+/// Returns the regular files of a `.tar.zst`, read without the code under test.
 fn files_of(archive: &Path) -> BTreeMap<String, Vec<u8>> {
     let decoder = zstd::Decoder::new(File::open(archive).expect("the archive")).expect("zstd");
     let mut files = BTreeMap::new();
@@ -62,7 +61,7 @@ fn files_of(archive: &Path) -> BTreeMap<String, Vec<u8>> {
     files
 }
 
-/// Equal meaning: integers exactly, fractions as doubles, `1.0` the same as `1`.
+/// Returns true if the meaning is equal: integers exactly, fractions as doubles, `1.0` like `1`.
 fn same_meaning(a: &Json, b: &Json) -> bool {
     match (a, b) {
         (Json::Number(a), Json::Number(b)) if a.is_f64() || b.is_f64() => a.as_f64() == b.as_f64(),
@@ -79,7 +78,7 @@ fn same_meaning(a: &Json, b: &Json) -> bool {
 }
 
 #[test]
-fn every_file_of_the_osv_archives_is_accounted_for_and_keeps_its_meaning() {
+fn every_file_of_the_osv_archives_keeps_its_meaning() {
     let Some(corpus) = corpus() else { return };
     for name in ARCHIVES {
         let archive = corpus.join("advisories").join(format!("{name}.tar.zst"));
@@ -119,7 +118,7 @@ fn every_file_of_the_osv_archives_is_accounted_for_and_keeps_its_meaning() {
 }
 
 #[test]
-fn an_archive_cut_off_in_the_middle_is_reported_with_what_came_before() {
+fn truncated_archive_is_reported_with_its_progress() {
     let Some(corpus) = corpus() else { return };
     let whole = std::fs::read(corpus.join("advisories/rustsec-osv.tar.zst")).expect("the archive");
     let half = std::io::Cursor::new(whole[..whole.len() / 2].to_vec());

@@ -1,12 +1,12 @@
-//! How fast a document becomes a verdict, by stage, and how fast versions of each scheme are matched.
+//! Measures how fast a document becomes a verdict, per stage, and how fast versions of each scheme are matched.
 //!
 //! ```text
 //! cargo bench -p starling-policy --bench verdict                       made advisories, every scheme
 //! cargo bench -p starling-policy --bench verdict -- RECORDS [SBOM…]    those of `starling advisory dump`
 //! ```
 //!
-//! Stages: **read** the document, **scan** it by an index in memory, **decide**, write the **bytes**. Microseconds of
-//! processor time per component, the best of several runs (so Linux only).
+//! Stages: **read** the document, **scan** it with an index in memory, **decide**, write the **bytes**. Microseconds of
+//! processor time per component, the best of several runs (Linux only).
 #![expect(
     clippy::disallowed_methods,
     reason = "a benchmark reads the clock and its arguments"
@@ -32,15 +32,15 @@ use starling_scanner::sbom;
 use starling_scanner::scan::{ScanOptions, scan};
 use starling_scanner::severity::StatedSeverity;
 
-/// Components of a made document.
+/// Number of components of a generated document.
 const COMPONENTS: usize = 5_000;
-/// Packages per ecosystem of made advisories, and advisories of each.
+/// Number of packages per ecosystem in generated advisories, and of advisories per package.
 const PACKAGES: usize = 2_000;
 const ADVISORIES: usize = 4;
-/// One in so many components is affected.
+/// One in this many components is affected.
 const AFFECTED_EVERY: usize = 50;
 
-/// An ecosystem of each scheme, with how its versions look: `N` is a number.
+/// An ecosystem of each scheme, with the form of its versions: `N` is a number.
 const SCHEMES: [(&str, &str); 14] = [
     ("npm", "N.4.2"),
     ("Pub", "N.4.2+3"),
@@ -95,7 +95,7 @@ fn main() {
     }
 }
 
-/// Advisories about packages of one ecosystem, each over a part of the versions.
+/// Generates advisories about packages of one ecosystem, each for a part of the versions.
 fn made((ecosystem, pattern): (&str, &str)) -> Packages {
     let at = |number: usize| pattern.replace('N', &number.to_string());
     let mut packages = Packages::new();
@@ -169,7 +169,7 @@ fn advisory(record: &Record, source: &str) -> Advisory {
     }
 }
 
-/// The records of a dump, by package.
+/// Reads the records of a dump, by package.
 fn read_records(path: &str) -> Packages {
     let mut packages = Packages::new();
     let text = std::fs::read(path).expect("the records can be read");
@@ -254,7 +254,7 @@ fn measure(name: &str, document: &[u8], index: &MatchIndex<Vec<u8>>) {
     println!("{:>9.2}", each(stages.iter().sum()));
 }
 
-/// The least processor time of a run, over some rounds; a round is long against the clock's steps.
+/// Returns the shortest processor time of a run over some rounds; a round is long compared with the clock's steps.
 fn best<T>(mut run: impl FnMut() -> T) -> f64 {
     let mut best = f64::INFINITY;
     for _ in 0..5 {
@@ -270,7 +270,7 @@ fn best<T>(mut run: impl FnMut() -> T) -> f64 {
     best
 }
 
-/// Processor time that this thread has used.
+/// Returns the processor time that this thread has used.
 fn cpu_seconds() -> f64 {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux tells it");
     let nanoseconds = stat.split(' ').next().and_then(|text| text.parse::<f64>().ok());

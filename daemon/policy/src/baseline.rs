@@ -1,8 +1,8 @@
-//! A verdict of before, against which only what is new fails.
+//! A baseline: an earlier verdict; only findings that it does not contain can fail.
 //!
-//! A finding is known when the baseline has the same vulnerability in the same package. The version does
-//! not count: an update that leaves the vulnerability in place brings nothing new. Neither does what the
-//! policy of then said about it.
+//! A finding is known if the baseline has the same vulnerability in the same package. The version does not matter: an
+//! update that does not remove the vulnerability adds nothing new. The earlier policy's decision does not matter
+//! either.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,14 +13,14 @@ use starling_scanner::scan::Finding;
 
 use crate::verdict::{Verdict, VerdictHash};
 
-/// Largest baseline, in bytes: the verdict over an SBOM of the largest size is smaller.
+/// Largest baseline, in bytes: the verdict of the largest allowed SBOM is smaller.
 pub const MAX_BASELINE_BYTES: usize = 64 * 1024 * 1024;
 
 /// A verdict whose findings are known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Baseline {
     hash: VerdictHash,
-    /// By ecosystem and name of the package.
+    /// Findings by ecosystem and name of the package.
     findings: BTreeMap<(String, String), Vec<Known>>,
 }
 
@@ -30,31 +30,31 @@ struct Known {
     ids: BTreeSet<String>,
 }
 
-/// Bytes that are no baseline.
+/// The reason why bytes are not a baseline.
 #[derive(Debug, thiserror::Error)]
 pub enum BaselineError {
     /// Larger than any verdict.
     #[error("cannot read the baseline: it has {found} bytes, more than the limit of {MAX_BASELINE_BYTES}")]
     TooLarge {
-        /// How many bytes there are.
+        /// Number of bytes.
         found: usize,
     },
     /// Not JSON.
     #[error("cannot read the baseline as JSON; give the output of `starling scan --json`")]
     Json(#[source] serde_json::Error),
-    /// JSON that is no verdict.
+    /// JSON, but not a verdict.
     #[error(
         "cannot read the baseline: its format is {found:?}, not one of {:?}; give the output of `starling scan --json`",
         Verdict::READABLE
     )]
     Format {
-        /// What it says of itself, shortened; empty if nothing.
+        /// Its own format field, shortened; empty if missing.
         found: String,
     },
-    /// A verdict that lacks what it must hold.
+    /// A verdict without a required field.
     #[error("cannot read the findings of the baseline")]
     Findings(#[source] serde_json::Error),
-    /// A verdict that has no canonical form.
+    /// A verdict that cannot be written in canonical form.
     #[error("cannot read the baseline as canonical JSON")]
     Canonical(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -78,7 +78,7 @@ struct BodyPackage {
 }
 
 impl Baseline {
-    /// Reads a verdict's body, bare or in its envelope.
+    /// Reads a verdict's body, with or without its envelope.
     ///
     /// # Errors
     /// If the bytes are neither, or too many.
@@ -119,7 +119,7 @@ impl Baseline {
         self.hash
     }
 
-    /// Returns true if the baseline has this finding.
+    /// Returns true if the baseline contains this finding.
     pub fn knows(&self, finding: &Finding) -> bool {
         let package = (finding.package.ecosystem.clone(), finding.package.name.clone());
         self.findings
@@ -129,8 +129,8 @@ impl Baseline {
 }
 
 impl Known {
-    /// The same vulnerability, or one that has since got another name. Two CVEs are never one, even where
-    /// they share an alias.
+    /// Returns true if both are the same vulnerability, even if it has got another name since. Two CVEs are never the
+    /// same, even if they share an alias.
     fn is(&self, finding: &Finding) -> bool {
         let (then, now) = (&self.vulnerability, &finding.vulnerability);
         if then == now {
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_finding_is_known_by_vulnerability_and_package_whatever_the_version() {
+    fn known_finding_matches_in_any_version() {
         let baseline = body("CVE-2024-1", r#""CVE-2024-1""#);
         assert!(knows(&baseline, "CVE-2024-1", &["CVE-2024-1"]));
         assert!(!knows(&baseline, "CVE-2024-2", &["CVE-2024-2"]));
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vulnerability_that_got_its_cve_later_is_known_and_a_second_cve_under_one_alias_is_not() {
+    fn finding_is_known_after_it_got_a_cve() {
         let before = body("GHSA-a", r#""GHSA-a""#);
         assert!(knows(&before, "CVE-2024-1", &["CVE-2024-1", "GHSA-a"]));
         let shared = body("CVE-2024-1", r#""CVE-2024-1","GHSA-a","CVE-2024-2""#);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_and_other_spacing_change_nothing() {
+    fn envelope_and_spacing_do_not_matter() {
         let bare = body("CVE-2024-1", r#""CVE-2024-1""#);
         let wrapped = format!(r#"{{"site_id":"a","verdict": {bare} }}"#);
         assert_eq!(
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_verdict_is_refused() {
+    fn non_verdict_is_refused() {
         for bytes in [
             "",
             "[]",

@@ -1,4 +1,4 @@
-//! Which findings a threshold or a rule is about.
+//! Conditions: select the findings that a threshold or a rule is about.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use starling_protocol::UnixMillis;
@@ -10,54 +10,54 @@ use crate::glob::Glob;
 use crate::policy::FailOn;
 use crate::units::{fixed_point, parse_span, show_span};
 
-/// What must hold of a finding, all of it. What is not said does not matter; what is not known of a
-/// finding never holds, neither *at least* nor *below*: ignorance excuses nothing.
+/// A condition on a finding. All given keys must hold. A key whose value is unknown for a finding never holds, neither
+/// *at least* nor *below*: missing knowledge excuses nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Condition {
-    /// One of its ids or aliases is one of these.
+    /// One of its ids or aliases is in this list.
     #[serde(
         skip_serializing_if = "Vec::is_empty",
         deserialize_with = "crate::ids::deserialize"
     )]
     pub ids: Vec<String>,
-    /// Its severity is this or above.
+    /// Its severity is at least this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity: Option<FailOn>,
     /// Its severity is known and below this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub severity_below: Option<FailOn>,
-    /// Its CVSS score is this or above.
+    /// Its CVSS score is at least this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cvss: Option<CvssBound>,
     /// Its CVSS score is below this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cvss_below: Option<CvssBound>,
-    /// Its EPSS probability is this or above.
+    /// Its EPSS probability is at least this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epss: Option<EpssBound>,
     /// Its EPSS probability is below this.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epss_below: Option<EpssBound>,
-    /// A catalogue of exploited vulnerabilities lists it, or one is held and does not.
+    /// A catalogue of exploited vulnerabilities lists it; for `false`, a catalogue is here and does not list it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kev: Option<bool>,
-    /// Its advisory is about no vulnerability, or is of one of these classes.
+    /// Its advisory is not about a vulnerability, or has one of these classes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub informational: Option<Informational>,
-    /// Statements that count contradict each other about it, or do not.
+    /// Applicable statements contradict each other about it; for `false`, they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disputed: Option<bool>,
-    /// Whether a fixed version is known.
+    /// The state of its fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,
-    /// It was published this long before the time judged at, or longer.
+    /// It was published at least this long before the scan's time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age: Option<Span>,
-    /// It was published later than this before the time judged at.
+    /// It was published less than this long before the scan's time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub age_below: Option<Span>,
-    /// Its ecosystem matches one of these, with its suffix (`Debian:12`) or without.
+    /// Its ecosystem matches one of these, with or without its suffix (`Debian:12`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ecosystem: Vec<Glob>,
     /// Its package's name, or package URL, matches one of these.
@@ -69,18 +69,18 @@ pub struct Condition {
     /// All its places in the SBOM match one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub path: Vec<Glob>,
-    /// What the SBOM describes matches one of these.
+    /// The subject of the SBOM matches one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subject: Vec<Glob>,
 }
 
-/// What a condition asks of advisories that are about no vulnerability: a crate is unmaintained, say, or unsound.
+/// A condition on advisories that are not about a vulnerability, such as an unmaintained crate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Informational {
-    /// Whether the advisory is one.
+    /// True if the advisory is one.
     Is(bool),
-    /// Of which class it is: one of these matches.
+    /// Its class matches one of these.
     Of(Vec<Glob>),
 }
 
@@ -93,21 +93,21 @@ impl Informational {
     }
 }
 
-/// Whether a fixed version is known, or is to come.
+/// The state of a finding's fix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fix {
-    /// At least one is known.
+    /// A fixed version is known.
     Available,
-    /// None is known.
+    /// No fixed version is known.
     None,
-    /// None is known, and the supplier says in a VEX document that none will come.
+    /// No fixed version is known, and a VEX document says that there will be none.
     WontFix,
 }
 
 impl Fix {
-    /// Whether a finding's own state is the one that a condition asks for: `none` asks for no known version, whatever
-    /// is to come.
+    /// Returns true if a finding's fix has the requested state: `none` means no known version, even if no fix is
+    /// planned.
     fn is_asked_for(self, state: Self) -> bool {
         match self {
             Self::Available | Self::WontFix => self == state,
@@ -116,26 +116,26 @@ impl Fix {
     }
 }
 
-/// What a condition is held against.
+/// The input of a condition.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'a> {
-    /// What the SBOM describes, if it says.
+    /// The subject of the SBOM, if it has one.
     pub subject: Option<&'a str>,
-    /// The time judged at.
+    /// The scan's time.
     pub as_of: UnixMillis,
-    /// Whether a fix of the finding is known or to come.
+    /// The state of the finding's fix.
     pub fix: Fix,
-    /// Whether what is decided excuses the finding: then it is only of what is said of all of it.
+    /// True if the decision excuses the finding: then all of its packages and places must match.
     pub excuses: bool,
 }
 
 impl Condition {
-    /// Returns true if nothing is said, so that it holds of every finding.
+    /// Returns true if no key is given, so that it holds for every finding.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Returns true if all that is said holds.
+    /// Returns true if all given keys hold.
     pub fn holds(&self, finding: &Finding, circumstances: &Circumstances<'_>) -> bool {
         self.identity_holds(finding, circumstances.excuses)
             && self.rating_holds(finding)
@@ -207,7 +207,7 @@ impl Condition {
     }
 
     fn place_holds(&self, finding: &Finding, subject: Option<&str>) -> bool {
-        // A package that stands elsewhere too is not excused by the one place that is named.
+        // A package with several places is only excused if all of them match.
         let everywhere =
             !finding.places.is_empty() && finding.places.iter().all(|place| any(&self.path, place));
         (self.path.is_empty() || everywhere)
@@ -215,12 +215,12 @@ impl Condition {
     }
 }
 
-/// Whether one of the patterns matches, or there are none.
+/// Returns true if one of the patterns matches, or if there are none.
 fn any(patterns: &[Glob], name: &str) -> bool {
     patterns.is_empty() || patterns.iter().any(|pattern| pattern.matches(name))
 }
 
-/// A CVSS score as a bound, 0.0 to 10.0 with one decimal.
+/// A CVSS score, 0.0 to 10.0 with one decimal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CvssBound(Score);
 
@@ -241,7 +241,7 @@ impl<'de> Deserialize<'de> for CvssBound {
     }
 }
 
-/// An EPSS probability as a bound, 0 to 1.
+/// An EPSS probability, 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EpssBound(Probability);
 
@@ -258,7 +258,7 @@ impl<'de> Deserialize<'de> for EpssBound {
     }
 }
 
-/// A span of time in seconds, written as in `36h` or `30d`.
+/// A time span, as in `36h` or `30d`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span(pub u64);
 
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_leads_to_a_finding_never_excuses_it() {
+    fn related_id_never_excuses_a_finding() {
         let mut several = finding(Level::High);
         several.related = vec!["CVE-2024-7".into()];
         several.package.other_purls = ["pkg:npm/express-types@4.0.0".into()].into();
@@ -337,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fix_that_will_not_come_is_none_and_more() {
+    fn wont_fix_also_counts_as_none() {
         let unfixed = finding(Level::High);
         let asked = ["fix: available", "fix: none", "fix: wont_fix"];
         for (state, held) in [
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn every_criterion_holds_or_not() {
+    fn every_key_is_evaluated() {
         let mut known = finding(Level::High);
         known.ids = vec!["CVE-2024-1".into(), "GHSA-x".into()];
         known.severity.score = Some(Score::from_tenths(75));
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_holds_neither_way() {
+    fn unknown_value_never_holds() {
         let unknown = finding(Level::Unknown);
         for yaml in [
             "severity: low",
@@ -435,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_that_cannot_be_are_refused() {
+    fn impossible_bounds_are_refused() {
         for yaml in [
             "cvss: 10.1",
             "cvss: 7.55",
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn dispute_is_asked_for() {
+    fn disputed_condition_selects_disputed_findings() {
         let mut found = finding(Level::High);
         for disputed in [false, true] {
             found.disputed = disputed;
@@ -461,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn class_of_an_advisory_is_asked_for() {
+    fn informational_condition_selects_classes() {
         let mut found = finding(Level::None);
         assert!(!holds("informational: true", &found));
         assert!(holds("informational: false", &found));

@@ -1,4 +1,4 @@
-//! The decision: a scan's result, a policy and the state of the knowledge in, a verdict out.
+//! The decision: a scan's result, a policy and the state of the knowledge go in, a verdict comes out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -23,34 +23,34 @@ use crate::verdict::{
 use crate::vex::product::Scanned;
 use crate::vex::{VexDocument, VexIndex, names_boms};
 
-/// The state of a site's knowledge when it judged; equal at every site with an equal root.
+/// The state of a site's knowledge at the scan; equal at every site with an equal root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnowledgeState {
     /// The knowledge root.
     pub root: KnowledgeRoot,
     /// Number of live canonical advisories.
     pub advisories: u64,
-    /// The newest check of each source; any order.
+    /// The newest check of each source, in any order.
     pub sources: Vec<SourceCheck>,
-    /// Sources that have records and were never checked as a whole.
+    /// Sources with records that were never checked completely.
     pub unchecked: Vec<UncheckedSource>,
-    /// Until when the newest heads of other sites prove that these are current; any order.
+    /// The end of validity of other sites' newest heads, in any order.
     pub heads: Vec<HeadExpiry>,
-    /// Sources of which claims are held and nothing is accepted, because record bodies are missing.
+    /// Sources with held claims but nothing accepted, because record bodies are missing.
     pub held_back: Vec<String>,
-    /// Authors that signed two histories, by the names in their certificates: nothing further of them is taken.
+    /// Authors that signed two histories, by the names in their certificates: nothing more is accepted from them.
     pub frozen: Vec<String>,
-    /// Sources whose newest check is dated after the site's clock.
+    /// Sources whose newest check is later than the site's clock.
     pub ahead: Vec<String>,
-    /// Hash of the view policy that it was folded by, as `blake3:<hex>`.
+    /// Hash of the view policy of the fold, as `blake3:<hex>`.
     pub view_policy_hash: String,
-    /// The mutes that count, which the knowledge root covers as well.
+    /// The applicable mutes; the knowledge root covers them too.
     pub mutes: Arc<Mutes>,
-    /// Identities of sites whose mutes count although nobody said that they may, each with its name here.
+    /// Identities of sites whose mutes apply although no entry allows it explicitly, each with its name here.
     pub unconfirmed: BTreeMap<String, String>,
 }
 
-/// When a source was last checked, by any site.
+/// The last check of a source by any site.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct SourceCheck {
     /// The source.
@@ -60,35 +60,35 @@ pub struct SourceCheck {
     pub last_checked: UnixMillis,
 }
 
-/// What is judged.
+/// The input of a decision.
 #[derive(Debug, Clone, Copy)]
 pub struct Judged<'a> {
-    /// The document's bytes; only their hash enters the verdict.
+    /// The document's bytes; only their hash is in the verdict.
     pub document: &'a [u8],
-    /// What was read from them.
+    /// The inventory read from them.
     pub inventory: &'a Inventory,
-    /// What the scan found.
+    /// The scan's result.
     pub result: &'a ScanResult,
-    /// A verdict of before: findings that it has do not fail.
+    /// An earlier verdict: its findings do not fail.
     pub baseline: Option<&'a Baseline>,
-    /// What suppliers say; any number of documents.
+    /// Suppliers' VEX documents, in any number.
     pub vex: &'a [VexDocument],
-    /// What a Rego policy said about the findings, by their places in `result`.
+    /// The Rego policy's decisions about the findings, by their index in `result`.
     pub rego: Option<&'a RegoDecisions>,
 }
 
-/// Decides. The outcome is the first that applies of:
+/// Makes the decision. The outcome is the first that applies:
 ///
-/// 1. `fail`: a rule or threshold fails a finding, or unused rules are not accepted, whatever else is missing;
-/// 2. `unknown`: the knowledge is empty, stale, or holds nothing about the inventory's ecosystems, or
-///    fewer packages were judged than demanded;
-/// 3. `warn`: a finding warns, a rule that matters expires, or packages could not be judged;
+/// 1. `fail`: a rule or threshold fails a finding, or unused rules are not accepted, no matter what else is missing;
+/// 2. `unknown`: the knowledge is empty, stale, or has nothing about the inventory's ecosystems, or fewer packages were
+///    checked than required;
+/// 3. `warn`: a finding warns, a used rule expires, or packages could not be checked;
 /// 4. `pass`.
 ///
-/// About a finding the first of these decides: a rule of the policy, the Rego policy, a mute, a VEX statement, the
-/// failing thresholds, the warning ones.
+/// The first of these that applies decides about a finding: a rule of the policy, the Rego policy, a mute, a VEX
+/// statement, the failing thresholds, the warning thresholds.
 ///
-/// `as_of` is the time to judge at; checks after it count as made at it.
+/// `as_of` is the scan's time; a later check counts as made at that time.
 pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, as_of: UnixMillis) -> Verdict {
     let Judged {
         document,
@@ -201,7 +201,7 @@ pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, a
     }
 }
 
-/// `finding is` or `findings are`, by their number.
+/// Returns `finding is` or `findings are`, depending on the number.
 fn are(count: usize) -> &'static str {
     if count == 1 { "finding is" } else { "findings are" }
 }
@@ -235,7 +235,7 @@ fn outcome_of(policy: &Policy, code: ReasonCode) -> Outcome {
     }
 }
 
-/// The gravest outcome ranks lowest.
+/// Returns the rank of an outcome; the most severe is lowest.
 fn rank(outcome: Outcome) -> u8 {
     match outcome {
         Outcome::Fail => 0,
@@ -245,13 +245,13 @@ fn rank(outcome: Outcome) -> u8 {
     }
 }
 
-/// One reason for each thing that decided that findings fail or warn.
+/// Returns one reason for each cause of failing or warning findings.
 fn finding_reasons(findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
     let mut counts: BTreeMap<(ReasonCode, String), usize> = BTreeMap::new();
     for finding in findings {
         let code = match finding.action {
             Action::Fail => ReasonCode::FindingsFail,
-            // What the baseline excuses is told of by itself.
+            // Findings excused by the baseline have their own reason.
             Action::Warn if !finding.known => ReasonCode::FindingsWarn,
             _ => continue,
         };
@@ -278,7 +278,7 @@ fn finding_reasons(findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
     }
 }
 
-/// What the Rego policy says about the scan as a whole.
+/// Returns the Rego policy's decisions about the scan as a whole.
 fn rego_reasons(rego: Option<&RegoDecisions>, reasons: &mut Vec<Reason>) {
     for decision in rego.map(RegoDecisions::about_the_scan).unwrap_or_default() {
         let (code, word) = match decision.action {
@@ -295,7 +295,7 @@ fn rego_reasons(rego: Option<&RegoDecisions>, reasons: &mut Vec<Reason>) {
     }
 }
 
-/// Rules that no longer decide, soon no longer will, or decided nothing where that is not accepted.
+/// Returns the rules that have expired, expire soon, or are unused although that is not accepted.
 fn rule_reasons(policy: &Policy, rules: &[RuleReport], reasons: &mut Vec<Reason>) {
     for rule in rules {
         let end = rule.expires.map(|end| end.0.to_string()).unwrap_or_default();
@@ -327,8 +327,8 @@ fn rule_reasons(policy: &Policy, rules: &[RuleReport], reasons: &mut Vec<Reason>
     }
 }
 
-/// Mutes that no longer count, soon no longer will, or are about this SBOM for nothing; and how much is muted, so
-/// that it is never silent.
+/// Returns the mutes that have expired, expire soon, or mute nothing in this SBOM, and the number of muted findings,
+/// so that muting is never silent.
 fn mute_reasons(policy: &Policy, mutes: &[MuteReport], reasons: &mut Vec<Reason>) {
     let mut muted = 0;
     for mute in mutes {
@@ -363,7 +363,7 @@ fn mute_reasons(policy: &Policy, mutes: &[MuteReport], reasons: &mut Vec<Reason>
     }
 }
 
-/// Sites whose mutes excuse findings although nobody said that they may.
+/// Returns the sites whose mutes apply although no entry allows it explicitly.
 fn unconfirmed_reasons(knowledge: &KnowledgeState, mutes: &[MuteReport], reasons: &mut Vec<Reason>) {
     let mut muted: BTreeMap<&str, u64> = BTreeMap::new();
     for mute in mutes
@@ -438,7 +438,7 @@ fn coverage_reasons(
             text,
         });
     }
-    // Judged nothing because nothing is known: that is empty knowledge, seen from this document.
+    // Nothing was checked because nothing is known: for this document, the knowledge is empty.
     if matched == 0 && coverage.no_knowledge > 0 && knowledge.advisories > 0 {
         let text = "this site holds no advisories about the ecosystems in the document".to_owned();
         reasons.push(Reason {
@@ -449,7 +449,7 @@ fn coverage_reasons(
     let found = coverage.basis_points().unwrap_or(0);
     let shown = |share: u64| format!("{}.{:02} %", share / 100, share % 100);
     let text = match policy.min_coverage_basis_points {
-        // Nobody said that nothing need be judged.
+        // Without an explicit minimum, at least one package must be checked.
         None if matched == 0 && total > 0 => "no package of the document could be judged".to_owned(),
         None if matched == 0 => {
             "no package is there to judge, and a document without any is not clean".to_owned()

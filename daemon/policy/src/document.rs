@@ -1,7 +1,7 @@
-//! A policy as its owner writes it: one YAML file, checked as a whole, errors with line and column.
+//! A policy file: one YAML file, checked completely; errors have line and column.
 //!
-//! The file is described by `docs/schemas/policy.schema.json`. Its version is the hash of its bytes, so a
-//! verdict names exactly the text that made it, comments included.
+//! `docs/schemas/policy.schema.json` describes the file. Its version is the hash of its bytes, so a verdict
+//! identifies the exact text that made it, including comments.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,17 +20,17 @@ use crate::verdict::Action;
 pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
 /// Most rules, and most conditions of a threshold.
 const MAX_RULES: usize = 10_000;
-/// Longest id of a rule, in characters.
+/// Longest rule id, in characters.
 const MAX_ID_CHARS: usize = 100;
-/// How long before its end a rule is called expiring, where the policy does not say.
+/// Default time before its end from which a rule counts as expiring.
 pub(crate) const DEFAULT_EXPIRY_NOTICE_SECONDS: u64 = 14 * 86_400;
 
-/// Names a policy file: the BLAKE3 of its bytes, shown as `blake3:<hex>`.
+/// The version of a policy file: the BLAKE3 of its bytes, shown as `blake3:<hex>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyVersion([u8; 32]);
 
 impl PolicyVersion {
-    /// Names these bytes.
+    /// Computes the version of these bytes.
     pub fn of(bytes: &[u8]) -> Self {
         Self(*blake3::hash(bytes).as_bytes())
     }
@@ -48,21 +48,21 @@ impl Serialize for PolicyVersion {
     }
 }
 
-/// A policy file that was read and checked.
+/// A valid policy file.
 #[derive(Debug, Clone)]
 pub struct PolicyDocument {
     /// The policy.
     pub policy: Policy,
-    /// The examples beside its rules.
+    /// The examples in the file.
     pub examples: Vec<Example>,
 }
 
-/// A policy that cannot be used, and where it stops making sense.
+/// An error of a policy file, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DocumentError {
-    /// Line and column, counted from 1; absent where the file as a whole is meant.
+    /// Line and column, counted from 1; missing if the file as a whole is meant.
     pub place: Option<(u64, u64)>,
-    /// What was found there, and what is expected.
+    /// The text found there, and the expected one.
     pub text: String,
 }
 
@@ -82,7 +82,7 @@ impl std::error::Error for DocumentError {}
 #[serde(deny_unknown_fields)]
 struct Raw {
     format: Spanned<String>,
-    /// For people.
+    /// A name for people.
     #[serde(default, rename = "name")]
     _name: Option<String>,
     #[serde(default)]
@@ -139,13 +139,13 @@ fn at(location: &Location, text: impl Into<String>) -> DocumentError {
 }
 
 impl PolicyDocument {
-    /// The `format` of the files that are read.
+    /// The supported `format` value.
     pub const FORMAT: &'static str = "starling-policy/1";
 
     /// Reads and checks a policy file.
     ///
     /// # Errors
-    /// Says where the file stops making sense, and why.
+    /// The place of the first error, and its reason.
     pub fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
         let whole = |text: String| DocumentError { place: None, text };
         if bytes.len() > MAX_POLICY_BYTES {
@@ -158,7 +158,7 @@ impl PolicyDocument {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let raw: Raw = serde_saphyr::from_str(text).map_err(|error| {
             let error = error.without_snippet();
-            // The place is told by itself; one line says the rest.
+            // The place is reported separately; the rest fits one line.
             let said = error.to_string();
             let said = said.split("\n").next().unwrap_or_default();
             let said: String = said.chars().take(300).collect();
@@ -196,7 +196,7 @@ impl PolicyDocument {
         let policy = Policy {
             version: Some(PolicyVersion::of(bytes)),
             fail_on: None,
-            // A policy that says when to warn says it all.
+            // A policy with `warn` decides all warnings itself.
             warn_on: if raw.warn.is_some() {
                 None
             } else {
@@ -259,7 +259,10 @@ fn examples(raw: Vec<RawExample>, rules: &[Rule]) -> Result<Vec<Example>, Docume
             if let Some(rule) = &example.rule
                 && !rules.iter().any(|known| known.id == rule.value)
             {
-                return Err(at(&rule.referenced, format!("there is no rule {:?}", rule.value)));
+                return Err(at(
+                    &rule.referenced,
+                    format!("the rule {:?} does not exist", rule.value),
+                ));
             }
             let moment = example.at.map(|moment| {
                 moment.value.parse().map_err(|_| {
@@ -291,7 +294,7 @@ mod tests {
     pub(crate) const FULL: &str = include_str!("../../../docs/examples/policy.yaml");
 
     #[test]
-    fn the_documented_example_reads_and_passes_its_own_examples() {
+    fn documented_policy_passes_its_own_examples() {
         let document = PolicyDocument::read(FULL.as_bytes()).unwrap();
         assert!(document.policy.rules.len() >= 2 && document.examples.len() >= 3);
         assert_eq!(document.policy.version, Some(PolicyVersion::of(FULL.as_bytes())));
@@ -303,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn an_example_may_say_what_only_a_supplier_could() {
+    fn example_may_set_wont_fix() {
         let document = PolicyDocument::read(
             b"format: starling-policy/1
 rules:
@@ -322,7 +325,7 @@ examples:
     }
 
     #[test]
-    fn a_policy_without_warn_warns_of_everything_and_one_with_it_only_of_what_it_says() {
+    fn policy_without_warn_warns_about_every_finding() {
         let read = |rest: &str| {
             PolicyDocument::read(format!("format: starling-policy/1\n{rest}").as_bytes())
                 .unwrap()
@@ -335,7 +338,7 @@ examples:
     }
 
     #[test]
-    fn what_makes_no_sense_is_refused_with_line_and_column() {
+    fn invalid_policy_is_refused_with_line_and_column() {
         let rule =
             |rest: &str| format!("format: starling-policy/1\nrules:\n  - id: a\n    action: ignore\n{rest}");
         for (text, line, said) in [
@@ -367,7 +370,7 @@ examples:
     }
 
     #[test]
-    fn deep_and_multiplying_documents_are_refused() {
+    fn deep_and_expanding_documents_are_refused() {
         let deep = format!("format: starling-policy/1\nrules: {}", "[".repeat(100_000));
         PolicyDocument::read(deep.as_bytes()).unwrap_err();
         let mut bomb = String::from("a0: &a0 [x]\n");
@@ -378,7 +381,7 @@ examples:
     }
 
     #[test]
-    fn a_day_counts_to_its_end_and_notice_is_given_before() {
+    fn rule_applies_until_the_end_of_its_day() {
         let text = "format: starling-policy/1\nexpiry_notice: 2d\nrules:\n  - {id: a, action: ignore, reason: x, expires: 2026-03-01, when: {kev: false}}\n";
         let policy = PolicyDocument::read(text.as_bytes()).unwrap().policy;
         for (moment, state) in [

@@ -1,4 +1,4 @@
-//! Examples beside the rules: findings made up, and what the policy is to do about them.
+//! Examples in a policy: constructed findings and their expected decisions.
 
 use serde::{Deserialize, Serialize};
 use starling_documents::mutes::Mutes;
@@ -17,37 +17,37 @@ use crate::verdict::Action;
 use crate::vex::VexIndex;
 use crate::vex::product::Scanned;
 
-/// A finding made up, and what the policy is to do about it.
+/// A constructed finding and its expected decision.
 #[derive(Debug, Clone)]
 pub struct Example {
-    /// Says what it shows.
+    /// A description.
     pub name: String,
-    /// The time to judge at, where it matters.
+    /// The time of evaluation, if it matters.
     pub at: Option<UnixMillis>,
-    /// What the SBOM describes.
+    /// The subject of the SBOM.
     pub subject: Option<String>,
     /// The finding.
     pub finding: Finding,
-    /// What a supplier says of its fix; `None` goes by whether the finding has one.
+    /// The supplier's statement about its fix; default: derived from the finding's fixed versions.
     pub fix: Option<Fix>,
-    /// What is to be done about it.
+    /// The expected action.
     pub expect: Action,
-    /// The rule that is to decide; `None` leaves it open.
+    /// The rule that must decide; `None` accepts any.
     pub rule: Option<String>,
 }
 
-/// How an example ended.
+/// The result of an example.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ExampleOutcome {
     /// The example.
     pub name: String,
-    /// Whether the policy did what was expected.
+    /// True if the policy decided as expected.
     pub passed: bool,
-    /// What was expected.
+    /// The expected action.
     pub expected: Action,
-    /// What was done.
+    /// The actual action.
     pub found: Action,
-    /// The rule that was expected to decide, if one was.
+    /// The expected rule, if one was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_rule: Option<String>,
     /// The rule that decided, if one did.
@@ -56,13 +56,13 @@ pub struct ExampleOutcome {
 }
 
 impl Example {
-    /// Holds the policy against it; `now` is the time to judge at where the example names none.
+    /// Evaluates the policy on the example; `now` is the time of evaluation if the example has none.
     pub fn run(&self, policy: &Policy, now: UnixMillis) -> ExampleOutcome {
         let sbom = Names {
             subject: self.subject.as_deref(),
             hash: "",
         };
-        // A policy is tried by itself: neither Rego, mutes nor suppliers speak.
+        // Only the policy is tested: without Rego, mutes and VEX.
         let mutes = Mutes::default();
         let vex = VexIndex::of(&[], &Scanned::default(), &[]);
         let mut judge = Judge::new(policy, &mutes, vex, None, sbom, self.at.unwrap_or(now));
@@ -82,7 +82,7 @@ impl Example {
     }
 }
 
-/// A finding as an example writes it; what it does not say is unknown or empty.
+/// A finding as written in an example; missing values are unknown or empty.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ExampleFinding {
@@ -104,7 +104,7 @@ pub(crate) struct ExampleFinding {
     published: Option<String>,
     #[serde(default)]
     fixed: Vec<String>,
-    /// What suppliers say by VEX elsewhere; as `fixed` has it when absent.
+    /// What suppliers usually state in VEX; default: derived from `fixed`.
     #[serde(default)]
     pub(crate) fix: Option<Fix>,
     #[serde(default)]

@@ -1,9 +1,9 @@
-//! The exit code that a verdict ends a command with.
+//! The exit code of a verdict.
 
 use crate::verdict::{Outcome, ReasonCode, Verdict};
 
-/// Returns 0 for pass and warn, 1 for fail, 4 where knowledge is missing or stale, 5 where coverage is
-/// too low. Of several, the first of 1, 4, 5 wins.
+/// Returns 0 for pass and warn, 1 for fail, 4 if knowledge is missing or stale, 5 if coverage is too low. If several
+/// apply, the first of 1, 4, 5.
 pub fn exit_code(verdict: &Verdict) -> u8 {
     match verdict.outcome {
         Outcome::Pass | Outcome::Warn => 0,

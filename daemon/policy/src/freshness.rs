@@ -1,4 +1,4 @@
-//! How fresh knowledge has to be: which sources a document's packages depend on, and how long each may be silent.
+//! Freshness of knowledge: the sources that a document's packages depend on, and how long each may be silent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,18 +11,18 @@ use crate::policy::Policy;
 use crate::units::show_span;
 use crate::verdict::{Reason, ReasonCode, as_text};
 
-/// How long a source may be silent, unless it is told otherwise, in seconds.
+/// Default rhythm: how long a source may be silent, in seconds.
 pub const DEFAULT_RHYTHM_SECONDS: u64 = 7 * 86_400;
 
-/// How long sources may be silent.
+/// The allowed silence of sources.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Freshness {
-    /// Any source, in seconds.
+    /// For all sources, in seconds.
     pub rhythm_seconds: u64,
-    /// Single sources that have a rhythm of their own, in seconds.
+    /// For single sources, in seconds.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rhythms: BTreeMap<String, u64>,
-    /// Whether silence, and the expired head of a site, leave the outcome unknown; else they warn.
+    /// True if silence, or an expired head of a site, makes the outcome unknown; otherwise they warn.
     pub required: bool,
 }
 
@@ -37,34 +37,34 @@ impl Default for Freshness {
 }
 
 impl Freshness {
-    /// How long a source may be silent, in seconds.
+    /// Returns how long a source may be silent, in seconds.
     #[must_use]
     pub fn rhythm_of(&self, source: &str) -> u64 {
         self.rhythms.get(source).copied().unwrap_or(self.rhythm_seconds)
     }
 }
 
-/// A source that has records and was never checked as a whole.
+/// A source that has records but was never checked completely.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UncheckedSource {
     /// The source.
     pub source: String,
-    /// When anything of it was last heard; none if nobody knows.
+    /// The last time when it was heard of; `None` if unknown.
     pub last_heard: Option<UnixMillis>,
 }
 
-/// Until when the newest head of another site proves that it is current.
+/// The end of validity of another site's newest head.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct HeadExpiry {
     /// The site, by the name in its certificate.
     pub site: String,
-    /// The last moment at which the head proves anything.
+    /// Last time at which the head is valid.
     pub expires: UnixMillis,
-    /// The sources of which it says something that is accepted here, sorted.
+    /// The sources for which its statements are accepted here, sorted.
     pub sources: Vec<String>,
 }
 
-/// The sources that speak of an ecosystem of the document.
+/// The sources with statements about an ecosystem of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerdictEcosystem {
     /// The ecosystem, without suffix.
@@ -73,12 +73,12 @@ pub struct VerdictEcosystem {
     pub sources: Vec<SpeakingSource>,
 }
 
-/// A source that speaks of an ecosystem.
+/// A source with statements about an ecosystem.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SpeakingSource {
     /// The source.
     pub source: String,
-    /// Its newest check; absent if it was never checked as a whole.
+    /// Its newest check; missing if it was never checked completely.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional")]
     pub last_checked: Option<UnixMillis>,
 }
@@ -90,7 +90,7 @@ fn optional<S: serde::Serializer>(time: &Option<UnixMillis>, serializer: S) -> R
     }
 }
 
-/// Lists the document's ecosystems with those that speak of them.
+/// Lists the document's ecosystems with their sources.
 pub(crate) fn ecosystems_of(result: &ScanResult, knowledge: &KnowledgeState) -> Vec<VerdictEcosystem> {
     let checks: BTreeMap<&str, UnixMillis> = knowledge
         .sources
@@ -110,7 +110,7 @@ pub(crate) fn ecosystems_of(result: &ScanResult, knowledge: &KnowledgeState) -> 
         .collect()
 }
 
-/// The sources that the document depends on; none if that cannot be told, so that all count.
+/// Returns the sources that the document depends on; `None` if this is unknown, so that all sources apply.
 fn speakers(result: &ScanResult) -> Option<BTreeSet<&str>> {
     let mut speakers = BTreeSet::new();
     for sources in result.ecosystems.values() {
@@ -119,7 +119,7 @@ fn speakers(result: &ScanResult) -> Option<BTreeSet<&str>> {
     (!result.ecosystems.is_empty()).then_some(speakers)
 }
 
-/// What is too old to rest on.
+/// Returns the reasons why knowledge is too old.
 pub(crate) fn freshness_reasons(
     policy: &Policy,
     result: &ScanResult,
@@ -225,11 +225,11 @@ mod tests {
     }
 
     #[test]
-    fn sources_of_other_ecosystems_make_nothing_stale() {
+    fn sources_of_other_ecosystems_do_not_matter() {
         let policy = Policy::default();
         assert!(reasons_at(20, &policy, "npm").is_empty());
         assert_eq!(reasons_at(20, &policy, "Debian").len(), 1);
-        // Of a document that tells no ecosystem every source counts.
+        // For a document without a known ecosystem, every source applies.
         assert_eq!(reasons_at(20, &policy, "none").len(), 1);
         let strict = Policy {
             max_age_seconds: Some(86_400),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_is_measured_by_the_rhythm_of_the_source() {
+    fn silence_is_compared_with_the_sources_rhythm() {
         let mut policy = Policy::default();
         policy.freshness.rhythms.insert("ghsa".into(), 30 * 86_400);
         let named = reasons_at(28, &policy, "npm");

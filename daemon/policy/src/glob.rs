@@ -1,22 +1,22 @@
-//! Patterns over names: `*` stands for any characters, `?` for one.
+//! Patterns for names: `*` stands for any characters, `?` for one.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Longest pattern, in bytes: matching takes at most pattern times name steps.
+/// Longest pattern, in bytes: matching takes at most length of pattern times length of name steps.
 const MAX_BYTES: usize = 512;
 
-/// A pattern over a whole name: `*` stands for any characters, slashes too; `?` for exactly one.
+/// A pattern for a complete name: `*` stands for any characters, including slashes; `?` for exactly one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Glob(String);
 
-/// A pattern that cannot be used.
+/// The reason why a pattern is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
-    /// Nothing matches it.
+    /// It is empty.
     #[error("a pattern is empty; write `*` for any name")]
     Empty,
-    /// Too long.
+    /// It is too long.
     #[error("a pattern has {0} bytes, more than the limit of {MAX_BYTES}")]
     TooLong(usize),
 }
@@ -34,12 +34,12 @@ impl Glob {
         }
     }
 
-    /// Returns true if it matches the whole of `name`.
+    /// Returns true if it matches the complete `name`.
     pub fn matches(&self, name: &str) -> bool {
         let pattern: Vec<char> = self.0.chars().collect();
         let name: Vec<char> = name.chars().collect();
         let (mut at, mut place) = (0, 0);
-        // Where to go on from when what follows the last star does not fit: only that one can be wrong.
+        // Restart point if the text after the last star does not match: only that star can be wrong.
         let mut star: Option<(usize, usize)> = None;
         while let Some(found) = name.get(place) {
             match pattern.get(at) {
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stars_and_question_marks_match_as_said() {
+    fn stars_and_question_marks_match() {
         for (pattern, name, matches) in [
             ("*", "", true),
             ("lodash", "lodash", true),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn many_stars_end_in_time() {
+    fn many_stars_match_in_bounded_time() {
         let pattern = Glob::new(&"*a".repeat(200)).unwrap();
         assert!(!pattern.matches(&"a".repeat(20_000).replace("aaaa", "aaab").replace('a', "b")));
         assert!(pattern.matches(&"a".repeat(20_000)));

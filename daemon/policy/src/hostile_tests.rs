@@ -1,4 +1,4 @@
-//! Documents from outside, damaged in every way: they are read or refused, and nothing panics.
+//! Foreign documents, damaged in every way, are read or refused without a panic.
 
 use proptest::prelude::*;
 
@@ -17,7 +17,7 @@ const CYCLONEDX: &str = r#"{"bomFormat":"CycloneDX","components":[{"bom-ref":"a 
 const BASELINE: &str = r#"{"verdict":{"format":"starling-verdict/1","findings":[{"vulnerability":"CVE-1","ids":["CVE-1"],
 "package":{"ecosystem":"npm","name":"a"}}]}}"#;
 
-/// A text with some of its bytes cut out, replaced or doubled.
+/// Returns a text with some bytes removed, replaced or doubled.
 fn damaged(text: &'static str) -> impl Strategy<Value = Vec<u8>> {
     let change = (0..text.len(), 0_u8..4, any::<u8>(), 1_usize..20);
     prop::collection::vec(change, 1..6).prop_map(move |changes| {
@@ -63,7 +63,7 @@ proptest! {
 }
 
 #[test]
-fn what_is_damaged_above_is_whole_here() {
+fn undamaged_documents_are_accepted() {
     PolicyDocument::read(POLICY.as_bytes()).unwrap();
     for text in [OPENVEX, CSAF, CYCLONEDX] {
         assert_eq!(VexDocument::read(text.as_bytes()).unwrap().len(), 1);

@@ -1,9 +1,10 @@
-//! The one spelling in which ids of vulnerabilities are compared.
+//! The spelling in which ids of vulnerabilities are compared.
 
 use serde::{Deserialize, Deserializer};
 
-/// An id as findings spell it: without white space around it, what begins with `CVE-` in upper case, what begins with
-/// `GHSA-` in lower case after that. All others are compared to the letter. People and suppliers write them as they like.
+/// Returns an id in the spelling of findings: without surrounding white space; an id with the prefix `CVE-` in upper
+/// case; after the prefix `GHSA-` in lower case. Other ids are compared exactly. People and suppliers use any
+/// spelling.
 pub(crate) fn spelled(id: &str) -> String {
     let id = id.trim();
     let begins = |prefix: &str| {
@@ -31,7 +32,7 @@ mod tests {
     use super::spelled;
 
     #[test]
-    fn ids_are_spelled_as_findings_spell_them() {
+    fn ids_are_normalised_like_findings() {
         for (written, compared) in [
             ("cve-2024-1", "CVE-2024-1"),
             (" CVE-2024-1\n", "CVE-2024-1"),

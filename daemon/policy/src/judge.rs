@@ -1,5 +1,5 @@
-//! What policy does about one finding: the site's rules first, then its Rego policy, then the mutes, then what
-//! suppliers say, then its thresholds.
+//! Decides about single findings: the site's rules first, then its Rego policy, then the mutes, then VEX statements,
+//! then the thresholds.
 
 use std::collections::BTreeMap;
 
@@ -17,23 +17,23 @@ use crate::rule::{Expiry, RuleReport, RuleState};
 use crate::verdict::Action;
 use crate::vex::{VexIndex, VexReport};
 
-/// What decided about a finding.
+/// The cause of a decision about a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cause {
-    /// What sort of thing it is.
+    /// Its kind.
     pub kind: CauseKind,
-    /// Which one: the rule's id, the threshold's level, the condition's place.
+    /// Its id: of a rule, the threshold's level, the condition's place.
     pub id: String,
-    /// Why, as its owner wrote it.
+    /// The reason, as written by its owner.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Who muted it, by the word of the site that did.
+    /// The person who muted it, as stated by the mute's site.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
     /// Identity of the site that muted it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub site: Option<String>,
-    /// The last moment at which the mute counts; absent of one that counts for ever.
+    /// Last time at which the mute applies; missing if it never ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Expiry>,
 }
@@ -51,7 +51,7 @@ impl Cause {
     }
 }
 
-/// What sort of thing decided.
+/// The kind of a decision's cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CauseKind {
@@ -61,7 +61,7 @@ pub enum CauseKind {
     Condition,
     /// A rule.
     Rule,
-    /// A decision of the Rego policy; its id is the one that the policy gives.
+    /// A decision of the Rego policy, with the policy's own id.
     Rego,
     /// A mute, by its id.
     Mute,
@@ -69,7 +69,7 @@ pub enum CauseKind {
     Vex,
 }
 
-/// Judges the findings of one scan, and counts what each rule did.
+/// Decides about the findings of one scan, and counts each rule's decisions.
 #[derive(Debug)]
 pub(crate) struct Judge<'a> {
     policy: &'a Policy,
@@ -81,7 +81,7 @@ pub(crate) struct Judge<'a> {
     decisions: BTreeMap<usize, &'a RegoDecision>,
 }
 
-/// What became of everything that can decide besides thresholds, each in the order given.
+/// The results of everything that can decide, except thresholds, each in its given order.
 #[derive(Debug)]
 pub(crate) struct Reports {
     pub(crate) rules: Vec<RuleReport>,
@@ -123,7 +123,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Whether a fix of the finding is known or to come.
+    /// Returns the state of the finding's fix.
     pub(crate) fn fix_of(&self, finding: &Finding) -> Fix {
         if !finding.fixed.is_empty() {
             Fix::Available
@@ -134,7 +134,7 @@ impl<'a> Judge<'a> {
         }
     }
 
-    /// Decides about the finding of this index in the scan's result.
+    /// Decides about the finding with this index in the scan's result.
     pub(crate) fn judge_at(&mut self, index: usize, finding: &Finding, fix: Fix) -> (Action, Option<Cause>) {
         let circumstances = Circumstances {
             fix,
@@ -142,7 +142,7 @@ impl<'a> Judge<'a> {
         };
         for (rule, report) in self.policy.rules.iter().zip(&mut self.rules) {
             let circumstances = Circumstances {
-                // A rule may let a finding pass that would fail.
+                // A rule may ignore a finding that would fail otherwise.
                 excuses: rule.action != Action::Fail,
                 ..circumstances
             };
@@ -187,7 +187,7 @@ impl<'a> Judge<'a> {
             (Action::Warn, policy.warn_on, &policy.warn, "warn"),
         ];
         for (action, threshold, conditions, name) in lists {
-            // `any` is any vulnerability: that a crate is unmaintained warns, and fails by a condition only.
+            // `any` means any vulnerability: an unmaintained crate warns, and only a condition can make it fail.
             let no_vulnerability = action == Action::Fail
                 && finding.informational.is_some()
                 && finding.severity.level <= Level::None;
@@ -206,7 +206,7 @@ impl<'a> Judge<'a> {
         (Action::Ignore, None)
     }
 
-    /// What came of each rule, the Rego policy, each mute and VEX document.
+    /// Returns the results of each rule, the Rego policy, each mute and each VEX document.
     pub(crate) fn into_reports(self) -> Reports {
         Reports {
             rules: self.rules,

@@ -1,10 +1,10 @@
 //! Findings and policy in, verdict out; pure.
 //!
-//! [`Policy`] says what a site's owner accepts, [`decide`] applies it to a scan's result, and the
-//! [`Verdict`] that comes out has one body: canonical JSON that holds nothing of site or clock, so that
-//! equal inputs give equal bytes everywhere. A [`PolicyDocument`] is the file that a policy is written in, a
-//! [`VexDocument`] what a supplier says about its products, a mute what sites have agreed to leave alone, a [`Baseline`] a verdict of before. Scanning is done in `starling-scanner`; who signs the
-//! verdict, and when, goes into the envelope that the daemon puts around it.
+//! [`Policy`] is what a site's owner accepts, [`decide`] applies it to a scan's result, and the resulting [`Verdict`]
+//! has one body: canonical JSON without anything of site or clock, so that equal inputs give equal bytes everywhere.
+//! A [`PolicyDocument`] is a policy file, a [`VexDocument`] a supplier's statements about its products, a mute a
+//! finding that sites agreed to leave alone, a [`Baseline`] an earlier verdict. `starling-scanner` scans; the
+//! verdict's signer and time are in the envelope that the daemon adds.
 
 mod baseline;
 mod condition;

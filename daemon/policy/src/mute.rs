@@ -1,4 +1,4 @@
-//! Mutes: what the sites of the federation have agreed to leave alone, held against the findings of one scan.
+//! Applies the federation's mutes to the findings of one scan.
 
 use std::collections::BTreeMap;
 
@@ -12,46 +12,46 @@ use crate::glob::Glob;
 use crate::rule::{Expiry, RuleState, state_at};
 use crate::vex::is_about;
 
-/// What came of one mute in one scan.
+/// The result of one mute in one scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MuteReport {
     /// The mute.
     pub id: String,
-    /// What it mutes, as it names it.
+    /// The muted vulnerability, as given in the mute.
     pub vulnerability: String,
-    /// Whether it still counts.
+    /// True if it has not expired.
     pub state: RuleState,
-    /// Number of findings that it muted; for an expired one, that it would have.
+    /// Number of findings that it muted; for an expired mute, the number that it would have muted.
     pub matched: u64,
-    /// Identity of the site that said it.
+    /// Identity of the site that signed it.
     pub site: String,
-    /// Who, by that site's word.
+    /// The person, as stated by that site.
     pub by: String,
-    /// Why.
+    /// The reason.
     pub reason: String,
-    /// When, by that site's clock.
+    /// The time, by that site's clock.
     #[serde(serialize_with = "crate::verdict::as_text")]
     pub created: UnixMillis,
-    /// The last moment at which it counts.
+    /// Last time at which it applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub until: Option<Expiry>,
 }
 
-/// What the mutes say about one SBOM at one moment.
+/// The mutes for one SBOM at one time.
 #[derive(Debug)]
 pub(crate) struct MuteIndex<'a> {
     mutes: &'a Mutes,
     sbom: Names<'a>,
     as_of: UnixMillis,
     notice_seconds: u64,
-    /// By place in the list: how many findings each decided, or would have.
+    /// By index in the list: the number of findings that each one muted, or would have muted.
     matched: BTreeMap<&'a str, (&'a Mute, u64)>,
 }
 
-/// By what an SBOM is called in a mute.
+/// The names of an SBOM in a mute.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Names<'a> {
-    /// What it describes, if it says.
+    /// Its subject, if it has one.
     pub(crate) subject: Option<&'a str>,
     /// BLAKE3 of its bytes, as `blake3:<hex>`.
     pub(crate) hash: &'a str,
@@ -68,7 +68,8 @@ impl<'a> MuteIndex<'a> {
         }
     }
 
-    /// The mute that takes a finding out: of those that fit and count, the one created first, then of the least id.
+    /// Returns the mute of a finding: the oldest one that matches and has not expired; if several are equally old,
+    /// the one with the lowest id.
     pub(crate) fn settle(&mut self, finding: &Finding) -> Option<&'a Mute> {
         let mutes = self.mutes;
         if mutes.all().is_empty() {
@@ -83,7 +84,7 @@ impl<'a> MuteIndex<'a> {
         fitting.sort_by(|a, b| (a.text.created, &a.id).cmp(&(b.text.created, &b.id)));
         let counts = |mute: &&&Mute| self.state(mute) != RuleState::Expired;
         let decides = fitting.iter().find(counts).copied();
-        // Nothing that counts fits: what has expired would have.
+        // No active mute matches: count the expired ones that would have applied.
         let noted = decides.or(fitting.first().copied())?;
         self.matched.entry(noted.id.as_str()).or_insert((noted, 0)).1 += 1;
         decides
@@ -109,7 +110,7 @@ impl<'a> MuteIndex<'a> {
         matches(pattern, self.sbom.hash) || self.sbom.subject.is_some_and(|subject| matches(pattern, subject))
     }
 
-    /// What came of the mutes that matched, and of those that name this very SBOM and matched nothing; by id.
+    /// Returns the results of the mutes that matched, and of those for this SBOM that matched nothing; by id.
     pub(crate) fn into_reports(self) -> Vec<MuteReport> {
         let mut reports: Vec<MuteReport> = self
             .matched
@@ -144,15 +145,15 @@ impl<'a> MuteIndex<'a> {
     }
 }
 
-/// Whether a mute's package is the finding's: a package URL means that package (and version, where it has one), all
-/// else is a pattern over the name and the whole package URL.
+/// Returns true if a mute's package is the finding's package. A package URL means exactly that package (and version, if
+/// given); any other text is a pattern for the name and the complete package URL.
 fn is_of(said: &str, finding: &Finding) -> bool {
     let package = &finding.package;
     if said.starts_with("pkg:")
         && !said.contains('*')
         && let Ok(said) = PackageUrl::parse_lenient(said)
     {
-        // Of several that were built from one source all have to be meant.
+        // If several packages were built from one source, all of them must match.
         let is_meant =
             |found: &str| PackageUrl::parse_lenient(found).is_ok_and(|found| is_about(&said, &found));
         return package.purls().all(is_meant);
@@ -160,7 +161,7 @@ fn is_of(said: &str, finding: &Finding) -> bool {
     matches(said, &package.name) || package.purls().all(|purl| matches(said, purl))
 }
 
-/// A pattern that cannot be one matches nothing.
+/// Returns the pattern; an invalid pattern matches nothing.
 fn matches(pattern: &str, name: &str) -> bool {
     Glob::new(pattern).is_ok_and(|pattern| pattern.matches(name))
 }

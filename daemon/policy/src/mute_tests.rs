@@ -1,4 +1,4 @@
-//! Behaviours of mutes in the decision.
+//! Mutes in the decision.
 
 use std::sync::Arc;
 
@@ -57,7 +57,7 @@ fn judge_with(mutes: Vec<Mute>, findings: Vec<Finding>, policy: &Policy) -> Verd
     };
     let knowledge = KnowledgeState {
         mutes: Arc::new(Mutes::new(mutes)),
-        // How fresh they are is not the question here.
+        // Freshness is not tested here.
         sources: Vec::new(),
         ..knowledge()
     };
@@ -77,7 +77,7 @@ fn codes(verdict: &Verdict) -> Vec<ReasonCode> {
 }
 
 #[test]
-fn a_muted_finding_stays_in_the_verdict_and_does_not_fail() {
+fn muted_finding_stays_in_the_verdict_and_does_not_fail() {
     let forever = judge_with(vec![mute(1, |_| {})], vec![finding(Level::Critical)], &strict());
     assert_eq!((forever.outcome, exit_code(&forever)), (Outcome::Pass, 0));
     assert_eq!(codes(&forever), [ReasonCode::FindingsMuted], "never silent");
@@ -93,7 +93,7 @@ fn a_muted_finding_stays_in_the_verdict_and_does_not_fail() {
 }
 
 #[test]
-fn a_mute_counts_to_its_end_and_is_told_of_before_and_after() {
+fn mute_applies_to_its_end_and_its_expiry_is_reported() {
     for (until, outcome, code) in [
         ("2026-12-31", Outcome::Pass, ReasonCode::FindingsMuted),
         ("2026-03-01", Outcome::Warn, ReasonCode::MutesExpiring),
@@ -107,7 +107,7 @@ fn a_mute_counts_to_its_end_and_is_told_of_before_and_after() {
 }
 
 #[test]
-fn of_two_that_fit_the_older_is_named_and_an_expired_one_never_decides() {
+fn oldest_active_mute_decides() {
     let mutes = || {
         vec![
             mute(1, |text| text.created = UnixMillis::saturating(9)),
@@ -124,7 +124,7 @@ fn of_two_that_fit_the_older_is_named_and_an_expired_one_never_decides() {
         "0000000000000002-1"
     );
     assert_eq!(verdict.mutes.len(), 1);
-    // Whatever order they are given in.
+    // Their order does not matter.
     let mut turned = mutes();
     turned.reverse();
     let turned = judge_with(turned, vec![finding(Level::High)], &strict());
@@ -132,7 +132,7 @@ fn of_two_that_fit_the_older_is_named_and_an_expired_one_never_decides() {
 }
 
 #[test]
-fn every_part_of_a_mute_narrows_it() {
+fn every_part_of_a_mute_narrows_its_scope() {
     let mut subject_less = finding(Level::High);
     subject_less.ids = vec!["CVE-2024-1".into(), "GHSA-x".into()];
     let hash = format!("blake3:{}", blake3::hash(DOCUMENT).to_hex());
@@ -178,7 +178,7 @@ fn every_part_of_a_mute_narrows_it() {
 }
 
 #[test]
-fn a_rule_of_the_site_comes_before_the_mutes_of_the_federation() {
+fn policy_rule_comes_before_mutes() {
     let text = "format: starling-policy/1\nrules:\n  - {id: never, action: fail, reason: x, when: {ids: [CVE-2024-1]}}\n";
     let policy = PolicyDocument::read(text.as_bytes()).unwrap().policy;
     let verdict = judge_with(vec![mute(1, |_| {})], vec![finding(Level::Low)], &policy);
@@ -187,14 +187,14 @@ fn a_rule_of_the_site_comes_before_the_mutes_of_the_federation() {
 }
 
 #[test]
-fn a_mute_of_this_sbom_that_mutes_nothing_is_told_of_and_fails_where_that_is_not_accepted() {
+fn unused_mute_for_the_sbom_is_reported_or_fails() {
     let mutes = || {
         vec![
             mute(1, |text| {
                 text.vulnerability = "CVE-1999-1".to_owned();
                 text.sbom = Some("blake3:*".to_owned());
             }),
-            // About another SBOM, or about any: no matter of this scan.
+            // A mute for another SBOM, or for any, is not reported.
             mute(2, |text| text.sbom = Some("worker".to_owned())),
             mute(3, |text| text.vulnerability = "CVE-1999-1".to_owned()),
         ]

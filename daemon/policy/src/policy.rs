@@ -1,4 +1,4 @@
-//! What a site's owner accepts, and the hash that names it in a verdict.
+//! The policy of a site, and the hash that identifies it in a verdict.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,7 +16,7 @@ use crate::rule::Rule;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailOn {
-    /// Any finding, also one that nobody rated.
+    /// Any finding, even without a rating.
     Any,
     /// Low and above.
     Low,
@@ -29,7 +29,7 @@ pub enum FailOn {
 }
 
 impl FailOn {
-    /// Every threshold, lowest first.
+    /// All thresholds, lowest first.
     pub const ALL: [Self; 5] = [Self::Any, Self::Low, Self::Medium, Self::High, Self::Critical];
 
     /// Returns the threshold's name.
@@ -43,7 +43,7 @@ impl FailOn {
         }
     }
 
-    /// Returns true if a finding of this level reaches the threshold.
+    /// Returns true if a finding with this level reaches the threshold.
     pub fn is_reached_by(self, level: Level) -> bool {
         match self {
             Self::Any => true,
@@ -74,58 +74,58 @@ impl FromStr for FailOn {
     }
 }
 
-/// A policy that makes no sense.
+/// The reason why a policy is not valid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// A word that names no threshold.
+    /// An unknown threshold name.
     #[error("cannot read {found:?} as a severity threshold; use any, low, medium, high or critical")]
     UnknownThreshold {
-        /// The word, shortened.
+        /// The name, shortened.
         found: String,
     },
-    /// A share above the whole.
+    /// A share above 100 %.
     #[error("cannot demand a coverage of {found} hundredths of a percent; the whole is 10000")]
     CoverageAboveWhole {
-        /// What was asked.
+        /// The given share.
         found: u16,
     },
 }
 
 /// What a site's owner accepts.
 ///
-/// The default fails nothing by itself: findings warn. What no policy can turn off is that empty
-/// knowledge is never clean.
+/// By default nothing fails: findings warn. No policy can change that empty knowledge is never clean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Policy {
-    /// The file that it came from, if it came from one. It does not make the policy another: comments do not.
+    /// The version of the policy file, if there is one. It is not part of the policy's hash, because comments do not
+    /// matter.
     #[serde(skip)]
     pub version: Option<PolicyVersion>,
     /// The lowest severity that fails; `None` fails on no finding.
     pub fail_on: Option<FailOn>,
     /// The lowest severity that warns; `None` warns on no finding.
     pub warn_on: Option<FailOn>,
-    /// The least share of packages that must be judged, in hundredths of a percent (0 to 10,000). If nobody says, at least
-    /// one package must be.
+    /// The minimum share of packages that must be checked, in hundredths of a percent (0 to 10,000). If it is not
+    /// set, at least one package must be checked.
     pub min_coverage_basis_points: Option<u16>,
-    /// The oldest a source's last check may be at the time of judgement, in seconds; one that was never checked is
+    /// The maximum age of a source's last check at the time of the scan, in seconds; a source that was never checked is
     /// older.
     pub max_age_seconds: Option<u64>,
-    /// How long a source may be silent where no greatest age is demanded.
+    /// The allowed silence of sources, if no maximum age is set.
     pub freshness: Freshness,
     /// Sources whose severities are preferred, best first.
     pub severity_sources: Vec<String>,
-    /// A finding of which one of these holds fails.
+    /// A finding fails if one of these conditions holds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fail: Vec<Condition>,
-    /// A finding of which one of these holds warns.
+    /// A finding warns if one of these conditions holds.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warn: Vec<Condition>,
-    /// Decisions about certain findings; they come before the thresholds, the first that holds first.
+    /// Decisions about certain findings, before the thresholds; the first whose condition holds applies.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<Rule>,
-    /// How long before its end a rule is called expiring, in seconds.
+    /// How long before its end a rule counts as expiring, in seconds.
     pub expiry_notice_seconds: u64,
-    /// Whether a rule that decides nothing fails the scan.
+    /// True if an unused rule fails the scan.
     pub fail_on_unused: bool,
 }
 
@@ -149,10 +149,10 @@ impl Default for Policy {
 }
 
 impl Policy {
-    /// Checks what the types cannot.
+    /// Checks what the types cannot check.
     ///
     /// # Errors
-    /// If the coverage demanded is more than the whole.
+    /// If the required coverage is above 100 %.
     pub fn validate(&self) -> Result<(), PolicyError> {
         match self.min_coverage_basis_points {
             Some(found) if found > 10_000 => Err(PolicyError::CoverageAboveWhole { found }),
@@ -165,7 +165,7 @@ impl Policy {
         self.hash_with(None)
     }
 
-    /// Returns the hash of all that decides: the compiled policy, and the Rego policy beside it if there is one.
+    /// Returns the hash of everything that decides: the compiled policy, and the Rego policy if there is one.
     pub fn hash_with(&self, rego: Option<PolicyVersion>) -> PolicyHash {
         #[derive(Serialize)]
         struct Whole<'a> {
@@ -176,13 +176,13 @@ impl Policy {
         }
         let mut hasher = blake3::Hasher::new_derive_key("starling policy 1");
         let whole = Whole { policy: self, rego };
-        // Plain fields of texts and small integers always serialise, and always canonicalise.
+        // Fields of text and small integers can always be serialised and canonicalised.
         hasher.update(&json::to_canonical(&whole).unwrap_or_default());
         PolicyHash(*hasher.finalize().as_bytes())
     }
 }
 
-/// Names a compiled policy.
+/// The hash of a compiled policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PolicyHash([u8; 32]);
 

@@ -1,13 +1,13 @@
-//! Rego policies: findings and their circumstances in, decisions out.
+//! Rego policies: findings and their context go in, decisions come out.
 //!
-//! A Rego policy is one module in the package `starling`, written in Rego v1. Its rules `deny`, `warn` and `allow`
-//! are sets of decisions ([`RegoDecision`]); rules whose name begins with `test_` are its tests. What it is given
-//! as `input` is described by `docs/schemas/rego-input.schema.json`, and made by [`RegoInput`].
+//! A Rego policy is one module in the package `starling`, in Rego v1. Its rules `deny`, `warn` and `allow` are sets of
+//! decisions ([`RegoDecision`]); rules whose name begins with `test_` are its tests. Its `input` is described by
+//! `docs/schemas/rego-input.schema.json` and built by [`RegoInput`].
 //!
-//! It reads nothing but its input: no network, no environment, no randomness, and as the time the one judged at.
-//! Its work is counted in steps of the interpreter, never in time, so that it ends alike on every machine. What
-//! it may take of memory and stack cannot be bounded here, not even while it is read: who runs policies of
-//! strangers does so in a process of its own, with limits set from outside ([`RegoRequest`]).
+//! A policy can only read its input: no network, no environment, no randomness; its time is the scan's time. Its work
+//! is counted in interpreter steps, never in time, so that it ends in the same way on every machine. Memory and stack
+//! cannot be limited here, not even while the policy is parsed: run policies of strangers in a separate process with
+//! limits set from outside ([`RegoRequest`]).
 
 mod apart;
 mod decisions;
@@ -29,7 +29,7 @@ pub use input::{MAX_REGO_INPUT_BYTES, RegoInput, RegoInputError};
 /// Largest Rego policy, in bytes.
 pub const MAX_REGO_BYTES: usize = 256 * 1024;
 
-/// A Rego policy that was read and whose package and rules are as they should be.
+/// A parsed Rego policy with a valid package and valid rules.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RegoPolicy {
     text: String,
@@ -46,42 +46,42 @@ impl fmt::Debug for RegoPolicy {
     }
 }
 
-/// A policy that came to no end, or to one that is no decision.
+/// The reason why a policy did not end with decisions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum RegoError {
-    /// Evaluating failed.
+    /// The evaluation failed.
     #[error("cannot evaluate the Rego policy{}: {text}", at(*.place))]
     Evaluation {
-        /// Line and column, counted from 1, where the interpreter names them.
+        /// Line and column, counted from 1, if the interpreter gives them.
         place: Option<(u64, u64)>,
-        /// What it says.
+        /// The interpreter's message.
         text: String,
     },
-    /// More steps than a policy may take.
+    /// The policy needed too many steps.
     #[error(
         "cannot evaluate the Rego policy: it takes more than {MAX_REGO_STEPS} steps; look for a rule that goes \
          through all findings for each finding"
     )]
     Steps,
-    /// Rules or functions that call each other without end, or nearly.
+    /// Rules or functions call each other endlessly, or almost.
     #[error(
         "cannot evaluate the Rego policy: its rules and functions call each other too deeply; look for a \
          function that calls itself"
     )]
     Depth,
     /// The interpreter itself failed.
-    #[error("cannot evaluate the Rego policy: the interpreter broke down over it: {text}")]
+    #[error("cannot evaluate the Rego policy: the interpreter crashed: {text}")]
     Interpreter {
-        /// What is known of it.
+        /// A description.
         text: String,
     },
-    /// What came out is no decision.
-    #[error("cannot read what the rule `{rule}` of the Rego policy says: {text}")]
+    /// The result is not a decision.
+    #[error("cannot read the result of the rule `{rule}` of the Rego policy: {text}")]
     Decision {
         /// The rule.
         rule: String,
-        /// What was found, and what is expected.
+        /// The value found, and what was expected.
         text: String,
     },
 }
@@ -92,17 +92,17 @@ fn at(place: Option<(u64, u64)>) -> String {
     })
 }
 
-/// How one of a policy's own tests ended.
+/// The result of one of a policy's own tests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RegoTest {
     /// The rule's name.
     pub name: String,
-    /// Whether it is true.
+    /// True if the test is true.
     pub passed: bool,
 }
 
 impl RegoPolicy {
-    /// Whether these bytes are meant as Rego: after comments, they begin with `package`.
+    /// Returns true if these bytes are Rego: after comments, they begin with `package`.
     pub fn is_meant(bytes: &[u8]) -> bool {
         let mut rest = bytes
             .strip_prefix(b"\xef\xbb\xbf")
@@ -116,11 +116,10 @@ impl RegoPolicy {
             .is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_whitespace))
     }
 
-    /// Reads a policy, without evaluating anything of it: a name that means nothing is found by
-    /// [`Self::evaluate`].
+    /// Parses a policy without evaluating it: [`Self::evaluate`] finds unknown names.
     ///
     /// # Errors
-    /// Says where the policy stops making sense, and why.
+    /// The place of the first error, and its reason.
     pub fn read(bytes: &[u8]) -> Result<Self, DocumentError> {
         let whole = |text: String| DocumentError { place: None, text };
         if bytes.len() > MAX_REGO_BYTES {
@@ -142,22 +141,22 @@ impl RegoPolicy {
         })
     }
 
-    /// The hash of its bytes, by which verdicts name it.
+    /// Returns the hash of its bytes, as used in verdicts.
     pub fn version(&self) -> PolicyVersion {
         self.version
     }
 
-    /// Its text.
+    /// Returns its text.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// Number of its rules that decide: `deny`, `warn` and `allow`, 1 to 3.
+    /// Returns the number of its deciding rules: `deny`, `warn` and `allow`, 1 to 3.
     pub fn rules(&self) -> usize {
         self.rules
     }
 
-    /// Names of its tests, in its order.
+    /// Returns the names of its tests, in order.
     pub fn tests(&self) -> &[String] {
         &self.tests
     }
@@ -165,7 +164,8 @@ impl RegoPolicy {
     /// Evaluates it.
     ///
     /// # Errors
-    /// If it fails, takes more than [`MAX_REGO_STEPS`] steps, or says what is no decision about this input.
+    /// If it fails, needs more than [`MAX_REGO_STEPS`] steps, or returns something that is not a decision about this
+    /// input.
     pub fn evaluate(&self, input: &RegoInput) -> Result<RegoDecisions, RegoError> {
         let decisions = engine::evaluate(&self.text, input)?;
         Ok(RegoDecisions {
@@ -174,16 +174,16 @@ impl RegoPolicy {
         })
     }
 
-    /// Runs its tests; each is given an input without findings, judged at the time of `input`.
+    /// Runs its tests; each gets an input without findings, with the time of `input`.
     ///
     /// # Errors
-    /// If one fails in a way that is neither true nor false.
+    /// If a test ends neither true nor false.
     pub fn run_tests(&self, input: &RegoInput) -> Result<Vec<RegoTest>, RegoError> {
         engine::run_tests(&self.text, &self.tests, input)
     }
 }
 
-/// Rules whose name begins with `test_`, by the lines that begin with one, each once.
+/// Returns the rules whose name begins with `test_`, each once, in the order of their lines.
 fn tests_in(text: &str) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for line in text.lines().filter(|line| line.starts_with("test_")) {

@@ -1,4 +1,4 @@
-//! Rules: what an owner has decided about certain findings, why, and until when.
+//! Rules: an owner's decisions about certain findings, with reason and end.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use starling_protocol::UnixMillis;
@@ -6,26 +6,26 @@ use starling_protocol::UnixMillis;
 use crate::condition::Condition;
 use crate::verdict::{Action, as_text};
 
-/// A decision about certain findings. The first rule that is not expired and whose condition holds decides.
+/// A decision about certain findings. The first rule that has not expired and whose condition holds decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule {
-    /// Names it in verdicts; unique within the policy.
+    /// Its id in verdicts; unique within the policy.
     pub id: String,
-    /// What it does.
+    /// Its action.
     pub action: Action,
-    /// Why, for whoever reads the verdict.
+    /// The reason, for readers of the verdict.
     pub reason: String,
-    /// Who answers for it.
+    /// The person responsible for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// The last moment at which it decides.
+    /// Last time at which it applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Expiry>,
-    /// What it is about.
+    /// The findings that it is about.
     pub when: Condition,
 }
 
-/// The last moment at which a rule decides; written as a moment, or as a day, which counts to its end (UTC).
+/// Last time at which a rule applies; a time, or a day, which means its end (UTC).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry(pub UnixMillis);
 
@@ -52,43 +52,43 @@ impl<'de> Deserialize<'de> for Expiry {
     }
 }
 
-/// Whether a rule still decides.
+/// The state of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleState {
-    /// It does, and will for a while.
+    /// It applies, and does not end soon.
     Active,
-    /// It does, and soon no longer will.
+    /// It applies, but ends soon.
     Expiring,
-    /// It no longer does.
+    /// It has expired.
     Expired,
 }
 
-/// What came of one rule in one scan.
+/// The result of one rule in one scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RuleReport {
     /// The rule.
     pub id: String,
-    /// Whether it still decides.
+    /// Its state.
     pub state: RuleState,
-    /// Number of findings that it decided; for an expired one, that it would have.
+    /// Number of findings that it decided; for an expired rule, the number that it would have decided.
     pub matched: u64,
-    /// Who answers for it.
+    /// The person responsible for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// The last moment at which it decides.
+    /// Last time at which it applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<Expiry>,
 }
 
 impl Rule {
-    /// Returns whether it still decides at `as_of`; `notice_seconds` before its end it is expiring.
+    /// Returns the state at `as_of`; from `notice_seconds` before its end, it is expiring.
     pub fn state(&self, as_of: UnixMillis, notice_seconds: u64) -> RuleState {
         state_at(self.expires, as_of, notice_seconds)
     }
 }
 
-/// Whether what ends then still counts at `as_of`.
+/// Returns true if this end is not before `as_of`.
 pub(crate) fn state_at(end: Option<Expiry>, as_of: UnixMillis, notice_seconds: u64) -> RuleState {
     match end {
         Some(Expiry(end)) if end < as_of => RuleState::Expired,

@@ -1,7 +1,7 @@
-//! The published schemas against what is read and written: a key in one must be in the other.
+//! Compares the published schemas with the program's input and output: every key must be in both.
 //!
-//! Checked are types, required and known keys, enumerations, constants, items and references; patterns and
-//! bounds are for people and their editors.
+//! Checks types, required and known keys, enumerations, constants, items and references. Patterns and limits are only
+//! for people and their editors.
 
 use serde_json::{Value, json};
 use starling_documents::mutes::{Mute, MuteId, MuteText, Mutes};
@@ -19,7 +19,7 @@ const REGO_INPUT_SCHEMA: &str = include_str!("../../../docs/schemas/rego-input.s
 const REGO: &str = include_str!("../../../docs/examples/policy.rego");
 const POLICY: &str = include_str!("../../../docs/examples/policy.yaml");
 
-/// Says where `value` breaks `schema`; `strict` refuses keys that the schema does not name.
+/// Returns where `value` violates `schema`; `strict` refuses keys that the schema does not have.
 fn breaches(root: &Value, schema: &Value, value: &Value, place: &str, strict: bool, found: &mut Vec<String>) {
     let mut say = |what: String| found.push(format!("{place}: {what}"));
     if let Some(types) = schema.get("type") {
@@ -86,7 +86,7 @@ fn check(schema: &str, value: &Value, strict: bool) -> Vec<String> {
     found
 }
 
-/// A verdict with everything in it that a verdict can have.
+/// Returns a verdict with every possible field.
 fn full_verdict() -> Value {
     let mut policy = PolicyDocument::read(POLICY.as_bytes()).unwrap().policy;
     policy.max_age_seconds = Some(1);
@@ -181,10 +181,10 @@ fn full_verdict() -> Value {
 }
 
 #[test]
-fn a_verdict_with_everything_is_as_its_schema_says() {
+fn verdict_with_all_fields_matches_its_schema() {
     let verdict = full_verdict();
     assert_eq!(check(VERDICT_SCHEMA, &verdict, true), Vec::<String>::new());
-    // What is optional is all there, so that the check above has seen it.
+    // All optional fields are present, so that the check above covers them.
     for place in [
         "/rules/0/owner",
         "/rules/0/expires",
@@ -216,7 +216,7 @@ fn a_verdict_with_everything_is_as_its_schema_says() {
 }
 
 #[test]
-fn what_a_rego_policy_is_given_is_as_its_schema_says() {
+fn rego_input_matches_its_schema() {
     let mut rated = finding(Level::High);
     rated.severity.score = Some(Score::from_tenths(75));
     rated.threat.epss = "0.5".parse().ok();
@@ -240,7 +240,7 @@ fn what_a_rego_policy_is_given_is_as_its_schema_says() {
 }
 
 #[test]
-fn the_checker_sees_what_breaks_a_schema() {
+fn checker_detects_schema_violations() {
     let mut verdict = full_verdict();
     verdict["outcome"] = json!("perhaps");
     verdict["findings"][0]["extra"] = json!(1);
@@ -250,13 +250,13 @@ fn the_checker_sees_what_breaks_a_schema() {
 }
 
 #[test]
-fn the_documented_policy_is_as_its_schema_says() {
+fn documented_policy_matches_its_schema() {
     let value: Value = serde_saphyr::from_str(POLICY).unwrap();
     assert_eq!(check(POLICY_SCHEMA, &value, true), Vec::<String>::new());
 }
 
 #[test]
-fn the_schema_names_every_key_of_a_condition_and_no_other() {
+fn schema_has_exactly_the_condition_keys() {
     let schema: Value = serde_json::from_str(POLICY_SCHEMA).unwrap();
     let named = schema
         .pointer("/$defs/condition/properties")

@@ -1,4 +1,4 @@
-//! VEX documents that others wrote for their own tests, as suites of the self-test.
+//! VEX documents of other projects' own tests, as suites of the self-test.
 
 use serde_json::Value;
 use starling_protocol::{KnowledgeRoot, UnixMillis};
@@ -10,7 +10,7 @@ use starling_scanner::threat::Threat;
 
 use crate::{Action, Judged, KnowledgeState, Policy, VexDocument, VexFormat, decide};
 
-/// The suites of VEX, by name.
+/// The VEX suites, by name.
 pub static SUITES: &[Suite] = &[
     suite("claircore-csaf", "VEX in CSAF, by Clair", 10, readable),
     suite("csaf-oasis", "VEX in CSAF, by OASIS", 900, readable),
@@ -18,7 +18,7 @@ pub static SUITES: &[Suite] = &[
     suite("openvex", "VEX, by the OpenVEX project", 15, readable),
 ];
 
-/// What says that it is VEX must be read; schemas, advisories of other formats and broken examples lie beside it.
+/// Documents that claim to be VEX must be readable; schemas, other advisories and broken examples are next to them.
 fn readable(suite: &SuiteFiles, tally: &mut Tally) {
     for (path, bytes) in suite.files() {
         let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
@@ -40,7 +40,7 @@ fn readable(suite: &SuiteFiles, tally: &mut Tally) {
 const LIBCRYPTO: &str =
     "pkg:apk/alpine/libcrypto3@3.0.8-r3?arch=x86_64&upstream=openssl&distro=alpine-3.17.3";
 
-/// What Grype's documents say of a finding of CVE-2023-1255 in a package.
+/// The expected result of Grype's documents for a finding of CVE-2023-1255 in a package.
 const GRYPE: &[(&str, VexFormat, &str, Action)] = &[
     (
         "openvex-demo1.json",
@@ -67,7 +67,7 @@ const GRYPE: &[(&str, VexFormat, &str, Action)] = &[
         "pkg:apk/alpine/libcrypto3@3.0.8-r3",
         Action::Warn,
     ),
-    // About an image: a finding is about a package.
+    // A statement about an image; the finding is about a package.
     (
         "openvex-image-no-subcomponents.json",
         VexFormat::OpenVex,
@@ -90,7 +90,7 @@ fn grype(suite: &SuiteFiles, tally: &mut Tally) {
     }
 }
 
-/// What becomes of one finding of medium severity under the policy that stands where none is given.
+/// Returns the decision about one finding of medium severity with the default policy.
 fn judge(purl: &str, document: VexDocument) -> Option<Action> {
     let bom = br#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[]}"#;
     let inventory = sbom::read(bom).ok()?;
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn suites_are_sorted_and_without_their_files_they_fail() {
+    fn suites_are_sorted_and_fail_without_files() {
         assert!(SUITES.windows(2).all(|two| two[0].name < two[1].name));
         for suite in SUITES {
             assert!(suite.run(&SuiteFiles::default()).failed > 0, "{}", suite.name);
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_document_does_not_name_is_not_settled_by_it() {
+    fn unnamed_package_is_not_settled() {
         let document =
             br#"{"@context":"https://openvex.dev/ns/v0.2.0","@id":"urn:x","author":"a","timestamp":
             "2024-01-01T00:00:00Z","version":1,"statements":[{"vulnerability":{"name":"CVE-2023-1255"},
@@ -179,7 +179,8 @@ mod tests {
             .into_iter()
             .collect();
         let report = SUITES[2].run(&files);
-        // Read; settled; another version and another package are not; three other documents are missing.
+        // One document is read and settles; another version and package are not settled; three other documents are
+        // missing.
         assert_eq!((report.suite, report.passed), ("grype-vex", 4));
     }
 }

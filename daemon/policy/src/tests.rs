@@ -1,4 +1,4 @@
-//! Behaviours of the decision and of the verdict's bytes.
+//! The decision, and the verdict's bytes.
 
 use std::sync::Arc;
 
@@ -114,7 +114,7 @@ fn codes(verdict: &Verdict) -> Vec<ReasonCode> {
 }
 
 #[test]
-fn the_default_policy_warns_and_never_fails() {
+fn default_policy_warns_and_never_fails() {
     let verdict = judge(
         &result(&[Level::Critical], all_matched()),
         &Policy::default(),
@@ -127,7 +127,7 @@ fn the_default_policy_warns_and_never_fails() {
 }
 
 #[test]
-fn the_threshold_fails_at_and_above_its_level() {
+fn threshold_fails_at_and_above_its_level() {
     let policy = Policy {
         fail_on: Some(FailOn::High),
         ..Policy::default()
@@ -168,7 +168,7 @@ fn empty_knowledge_is_never_clean() {
 }
 
 #[test]
-fn knowledge_about_other_ecosystems_is_not_clean_either() {
+fn knowledge_of_other_ecosystems_is_not_clean() {
     let coverage = Coverage {
         no_knowledge: 3,
         ..Coverage::default()
@@ -218,7 +218,7 @@ fn stale_sources_are_named() {
 }
 
 #[test]
-fn source_held_back_for_missing_bodies_is_never_clean() {
+fn source_with_missing_bodies_is_never_clean() {
     let state = KnowledgeState {
         held_back: vec!["ghsa".into()],
         ..knowledge()
@@ -234,7 +234,7 @@ fn source_held_back_for_missing_bodies_is_never_clean() {
 }
 
 #[test]
-fn a_source_that_was_never_checked_is_stale_beside_ones_that_were() {
+fn never_checked_source_is_stale() {
     let policy = Policy {
         max_age_seconds: Some(1_000_000),
         ..Policy::default()
@@ -262,13 +262,13 @@ fn a_source_that_was_never_checked_is_stale_beside_ones_that_were() {
             "source mine was never checked: no site has taken it in as a whole",
         ]
     );
-    // Who demands nothing of the age is told of silence only.
+    // Without a maximum age, only silence is reported.
     let verdict = judge(&result(&[], all_matched()), &Policy::default(), &state);
     assert_eq!(verdict.outcome, Outcome::Pass);
 }
 
 #[test]
-fn coverage_below_the_demand_is_its_own_exit_code() {
+fn coverage_below_the_minimum_has_its_own_exit_code() {
     let coverage = Coverage {
         matched: 9,
         unversioned: 1,
@@ -293,7 +293,7 @@ fn coverage_below_the_demand_is_its_own_exit_code() {
 }
 
 #[test]
-fn document_of_which_nothing_is_judged_is_not_clean() {
+fn document_without_checked_packages_is_not_clean() {
     let coverage = Coverage {
         undecided: 3,
         ..Coverage::default()
@@ -307,7 +307,7 @@ fn document_of_which_nothing_is_judged_is_not_clean() {
 }
 
 #[test]
-fn silence_and_expired_heads_decide_the_exit_code_if_required() {
+fn silence_and_expired_heads_can_set_the_exit_code() {
     let late = UnixMillis::saturating(AS_OF + 8 * 86_400_000);
     let state = KnowledgeState {
         heads: vec![HeadExpiry {
@@ -343,7 +343,7 @@ fn silence_and_expired_heads_decide_the_exit_code_if_required() {
 }
 
 #[test]
-fn a_failing_finding_wins_over_what_is_missing() {
+fn failing_finding_outranks_missing_knowledge() {
     let policy = Policy {
         fail_on: Some(FailOn::Low),
         max_age_seconds: Some(1),
@@ -361,7 +361,7 @@ fn a_failing_finding_wins_over_what_is_missing() {
 }
 
 #[test]
-fn an_inventory_without_packages_warns() {
+fn inventory_without_packages_warns() {
     let verdict = judge(
         &result(&[], Coverage::default()),
         &Policy::default(),
@@ -389,7 +389,7 @@ fn an_inventory_without_packages_warns() {
 }
 
 #[test]
-fn the_body_is_canonical_json_of_inputs_alone() {
+fn verdict_body_is_canonical_json_of_inputs() {
     let verdict = judge(
         &result(&[Level::High], all_matched()),
         &Policy::default(),
@@ -429,7 +429,7 @@ fn the_body_is_canonical_json_of_inputs_alone() {
 }
 
 #[test]
-fn the_order_in_which_sources_are_given_changes_nothing() {
+fn order_of_sources_does_not_matter() {
     let mut reversed = knowledge();
     reversed.sources.reverse();
     let scan = result(&[Level::High], all_matched());
@@ -438,7 +438,7 @@ fn the_order_in_which_sources_are_given_changes_nothing() {
 }
 
 #[test]
-fn the_policy_hash_names_the_whole_policy() {
+fn policy_hash_covers_the_whole_policy() {
     let base = Policy::default();
     let variants = [
         Policy {
@@ -484,7 +484,7 @@ fn the_policy_hash_names_the_whole_policy() {
 }
 
 #[test]
-fn against_a_baseline_only_what_is_new_fails() {
+fn only_new_findings_fail_with_a_baseline() {
     let policy = Policy {
         fail_on: Some(FailOn::High),
         ..Policy::default()
@@ -522,7 +522,7 @@ fn against_a_baseline_only_what_is_new_fails() {
 }
 
 #[test]
-fn a_baseline_excuses_findings_and_nothing_else() {
+fn baseline_excuses_findings_only() {
     let policy = Policy {
         fail_on: Some(FailOn::High),
         max_age_seconds: Some(1),
@@ -552,7 +552,7 @@ proptest! {
         let verdict = judge(&scan, &policy, &state);
         prop_assert_eq!(verdict.to_bytes().unwrap(), judge(&scan, &policy, &state).to_bytes().unwrap());
         prop_assert!([0, 1, 4, 5].contains(&exit_code(&verdict)));
-        // Empty knowledge is never clean, whatever the policy.
+        // Empty knowledge is never clean, with any policy.
         if advisories == 0 {
             prop_assert_ne!(exit_code(&verdict), 0);
         }
@@ -560,11 +560,11 @@ proptest! {
 }
 
 #[test]
-fn rules_decide_before_thresholds_and_say_so() {
+fn rules_decide_before_thresholds() {
     let text = "format: starling-policy/1\nfail: [{severity: high}]\nwarn: []\nrules:\n\
         \x20 - {id: off, action: ignore, reason: not used, when: {package: [express], severity_below: critical}}\n\
         \x20 - {id: late, action: ignore, reason: was fine, expires: 1969-12-31, when: {severity: critical}}\n";
-    // The epoch of these tests is 1970.
+    // Time 0 in these tests is in 1970.
     let text = text.replace("1969-12-31", "1970-01-01T00:00:01Z");
     let policy = PolicyDocument::read(text.as_bytes()).unwrap().policy;
     let scan = result(&[Level::High, Level::Critical], all_matched());
@@ -592,7 +592,7 @@ fn rules_decide_before_thresholds_and_say_so() {
 }
 
 #[test]
-fn unused_rules_fail_only_where_that_is_asked() {
+fn unused_rules_fail_only_if_requested() {
     let text =
         "format: starling-policy/1\nrules:\n  - {id: a, action: ignore, reason: x, when: {package: [koa]}}\n";
     let mut policy = PolicyDocument::read(text.as_bytes()).unwrap().policy;

@@ -1,12 +1,12 @@
-//! Spans of time and shares of a whole, as people write them in policies and on command lines.
+//! Time spans and percentages, as written in policies and on command lines.
 
-/// The whole, in hundredths of a percent.
+/// 100 %, in hundredths of a percent.
 pub const WHOLE_BASIS_POINTS: u16 = 10_000;
 
-/// Text that is no span of time or share.
+/// A text that is not a time span or a share.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnitError {
-    /// Not a span.
+    /// Not a time span.
     #[error(
         "cannot read {found:?} as a span of time; write a whole number and a unit, as in 90m, 36h, 7d or 2w"
     )]
@@ -28,10 +28,10 @@ fn shortened(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// Reads a span of time, in seconds: a whole number and `s`, `m`, `h`, `d` (24 hours) or `w`.
+/// Parses a time span, in seconds: a whole number and `s`, `m`, `h`, `d` (24 hours) or `w`.
 ///
 /// # Errors
-/// If it is anything else, or longer than 64 bits of seconds can say.
+/// If the form differs, or the span exceeds 64 bits of seconds.
 pub fn parse_span(text: &str) -> Result<u64, UnitError> {
     let refuse = || UnitError::Span {
         found: shortened(text),
@@ -50,7 +50,7 @@ pub fn parse_span(text: &str) -> Result<u64, UnitError> {
     number.checked_mul(factor).ok_or_else(refuse)
 }
 
-/// Writes a span as [`parse_span`] reads it, in the largest unit that divides it.
+/// Formats a span in the form of [`parse_span`], in the largest unit that divides it.
 pub fn show_span(seconds: u64) -> String {
     for (factor, unit) in [(604_800, "w"), (86_400, "d"), (3_600, "h"), (60, "m")] {
         if seconds > 0 && seconds.is_multiple_of(factor) {
@@ -60,10 +60,10 @@ pub fn show_span(seconds: u64) -> String {
     format!("{seconds}s")
 }
 
-/// Reads a share in percent, with or without the sign, in hundredths of a percent.
+/// Parses a percentage, with or without the sign, in hundredths of a percent.
 ///
 /// # Errors
-/// If it is anything else, more than the whole, or has more than two decimals.
+/// If the form differs, it exceeds 100 %, or it has more than two decimals.
 pub fn parse_percent(text: &str) -> Result<u16, UnitError> {
     let refuse = || UnitError::Percent {
         found: shortened(text),
@@ -76,15 +76,15 @@ pub fn parse_percent(text: &str) -> Result<u16, UnitError> {
         .ok_or_else(refuse)
 }
 
-/// Reads a plain decimal number with at most `decimals` decimals as a whole number of its last place:
-/// no float comes near what is compared or hashed. `None` if it is no such number.
+/// Parses a plain decimal number with at most `decimals` decimals as a whole number of its last decimal place: floats
+/// are never used for compared or hashed values. `None` if the form differs.
 pub fn fixed_point(text: &str, decimals: u32) -> Option<u64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let plain = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     if !plain(whole) || !plain(fraction) {
         return None;
     }
-    // Zeros at the end say nothing.
+    // Trailing zeros do not matter.
     let fraction = fraction.trim_end_matches('0');
     let places = u32::try_from(fraction.len()).ok()?;
     let missing = decimals.checked_sub(places)?;
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn spans_are_read_and_written_alike() {
+    fn spans_round_trip() {
         for (text, seconds) in [
             ("90s", 90),
             ("45m", 2_700),

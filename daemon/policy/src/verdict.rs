@@ -1,4 +1,4 @@
-//! The verdict: one body of canonical JSON, and the hash that names it.
+//! The verdict: one body of canonical JSON, and its hash.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,17 +18,17 @@ use crate::rego::RegoReport;
 use crate::rule::RuleReport;
 use crate::vex::VexReport;
 
-/// What was decided.
+/// The outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Nothing stands against it.
+    /// Accepted.
     Pass,
-    /// It passes, with something to look at.
+    /// Accepted, with something to check.
     Warn,
-    /// Policy rejects it.
+    /// Rejected by policy.
     Fail,
-    /// There is not enough knowledge or coverage to say.
+    /// Not enough knowledge or coverage for an answer.
     Unknown,
 }
 
@@ -50,15 +50,15 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// What policy does about one finding.
+/// The policy's action for one finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
     /// It fails the scan.
     Fail,
-    /// It is shown.
+    /// It is shown as a warning.
     Warn,
-    /// It is listed and nothing more.
+    /// It is only listed.
     Ignore,
 }
 
@@ -70,51 +70,51 @@ pub enum ReasonCode {
     FindingsFail,
     /// The Rego policy denies the scan as a whole.
     RegoDenies,
-    /// A rule decided nothing, and that is not accepted.
+    /// A rule is unused, and that is not accepted.
     RulesUnused,
-    /// A mute that names this SBOM muted nothing, and that is not accepted.
+    /// A mute for this SBOM is unused, and that is not accepted.
     MutesUnused,
-    /// The site's knowledge holds no advisory.
+    /// The site's knowledge has no advisory.
     KnowledgeEmpty,
     /// A source was last checked too long ago, or never.
     KnowledgeStale,
     /// A source was silent for longer than its rhythm.
     SourceSilent,
-    /// The newest head of a site whose records count has expired.
+    /// The newest head of a site with relevant records has expired.
     HeadExpired,
-    /// The knowledge holds nothing about any of the inventory's ecosystems.
+    /// The knowledge has nothing about any of the inventory's ecosystems.
     KnowledgeMissing,
-    /// Fewer packages were judged than policy demands.
+    /// Fewer packages were checked than the policy requires.
     CoverageTooLow,
     /// Findings reach the warning threshold.
     FindingsWarn,
     /// Findings that would fail are in the baseline.
     FindingsKnown,
-    /// The Rego policy warns of the scan as a whole.
+    /// The Rego policy warns about the scan as a whole.
     RegoWarns,
-    /// A rule that would decide has expired.
+    /// A rule that would apply has expired.
     RulesExpired,
-    /// A rule that decides expires soon.
+    /// An applied rule expires soon.
     RulesExpiring,
-    /// A mute that would mute findings has expired.
+    /// A mute that would apply has expired.
     MutesExpired,
-    /// A mute of findings expires soon.
+    /// An applied mute expires soon.
     MutesExpiring,
-    /// A site mutes findings of which nobody said that it may.
+    /// A site mutes findings although no entry allows it explicitly.
     MutesUnconfirmed,
-    /// An author signed two histories: what it says since is not taken.
+    /// An author signed two histories: its later statements are not accepted.
     AuthorFrozen,
-    /// A source's check is dated after the site's clock.
+    /// A source's check is later than the site's clock.
     CheckAhead,
-    /// Packages could not be judged.
+    /// Packages could not be checked.
     CoverageGaps,
-    /// The inventory holds no packages.
+    /// The inventory has no packages.
     NothingToJudge,
     /// Findings are muted.
     FindingsMuted,
 }
 
-/// Why the outcome is what it is.
+/// A reason for the outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// The stable code.
@@ -123,33 +123,33 @@ pub struct Reason {
     pub text: String,
 }
 
-/// What was scanned.
+/// The scanned document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerdictInventory {
     /// BLAKE3 of the document's bytes, as `blake3:<hex>`.
     pub hash: String,
     /// The document's format, such as `CycloneDX JSON`.
     pub format: String,
-    /// The format's version as the document writes it.
+    /// The format's version, as written in the document.
     pub spec_version: String,
-    /// What the document describes, if it says.
+    /// The document's subject, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subject: Option<String>,
     /// Number of components, packages or not.
     pub components: u64,
-    /// Number of things that the reader passed over.
+    /// Number of parts that the reader skipped.
     pub notes: u64,
 }
 
-/// How much of the inventory was judged.
+/// The share of the inventory that was checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerdictCoverage {
-    /// Counts by what became of the components.
+    /// Numbers of components, by result.
     #[serde(flatten)]
     pub counts: Coverage,
     /// Number of packages.
     pub total: u64,
-    /// Share of packages that were judged, in hundredths of a percent; absent without packages.
+    /// Share of packages that were checked, in hundredths of a percent; missing without packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub basis_points: Option<u64>,
 }
@@ -164,16 +164,16 @@ impl VerdictCoverage {
     }
 }
 
-/// The packages that were not judged.
+/// The packages that were not checked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NotJudged {
     /// The first of them, at most [`MAX_GAPS`](starling_scanner::scan::MAX_GAPS), in document order.
     pub packages: Vec<NotJudgedPackage>,
-    /// How many more there are.
+    /// Number of further ones.
     pub others: u64,
 }
 
-/// A package that was not judged.
+/// A package that was not checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct NotJudgedPackage {
     /// Its name.
@@ -184,9 +184,9 @@ pub struct NotJudgedPackage {
     /// Its package URL, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purl: Option<String>,
-    /// Where it stands in the document.
+    /// Its place in the document.
     pub place: String,
-    /// Why.
+    /// The reason.
     pub reason: Standing,
 }
 
@@ -209,90 +209,90 @@ impl NotJudged {
     }
 }
 
-/// A finding and what policy does about it.
+/// A finding and the policy's decision about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JudgedFinding {
-    /// What policy does.
+    /// The action.
     pub action: Action,
-    /// Whether the baseline has it: then it does not fail.
+    /// True if the baseline contains it: then it does not fail.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub known: bool,
-    /// What decided; absent where nothing did, so that it is ignored.
+    /// The cause of the decision; missing if nothing decided, so that it is ignored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Cause>,
-    /// Whether a fix is known, or is said not to come.
+    /// The state of the fix.
     pub fix: Fix,
     /// The finding.
     #[serde(flatten)]
     pub finding: Arc<Finding>,
 }
 
-/// The verdict that findings were held against.
+/// The verdict that was used as a baseline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerdictBaseline {
     /// Its hash.
     pub hash: VerdictHash,
-    /// Number of findings that it has too.
+    /// Number of its findings that this verdict has too.
     pub known: u64,
 }
 
-/// The body of a verdict. Its fields are inputs or follow from inputs: nothing here tells which site
-/// judged, or when.
+/// The body of a verdict. Its fields are inputs or derived from inputs: nothing identifies the site or the time of the
+/// call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// Version of the body's shape.
+    /// Version of the body's form.
     pub format: &'static str,
-    /// The program that judged, with its version: equal inputs give equal bytes where it is equal.
+    /// The program that made the verdict, with its version: equal inputs give equal bytes with equal versions.
     pub program: &'static str,
-    /// The decision.
+    /// The outcome.
     pub outcome: Outcome,
-    /// Why, in the order of [`ReasonCode`].
+    /// The reasons, in the order of [`ReasonCode`].
     pub reasons: Vec<Reason>,
-    /// What was scanned.
+    /// The scanned document.
     pub inventory: VerdictInventory,
-    /// How much of it was judged.
+    /// The share that was checked.
     pub coverage: VerdictCoverage,
-    /// What was not judged, and why.
+    /// The packages that were not checked, with reasons.
     pub not_judged: NotJudged,
-    /// The document's ecosystems, each with the sources that speak of it: these have to be fresh.
+    /// The document's ecosystems, each with its sources: these sources must be fresh.
     pub ecosystems: Vec<VerdictEcosystem>,
-    /// Whether a silent source or an expired head leaves the outcome unknown.
+    /// True if a silent source or an expired head makes the outcome unknown.
     pub freshness_required: bool,
     /// Findings, sorted by package, version and vulnerability.
     pub findings: Vec<JudgedFinding>,
-    /// The knowledge it rests on.
+    /// The root of the knowledge used.
     pub knowledge_root: KnowledgeRoot,
     /// Newest check per source, sorted by source.
     pub sources: Vec<SourceCheck>,
-    /// The policy that decided.
+    /// The hash of the policy that decided.
     pub policy_hash: PolicyHash,
-    /// The rules by which statements that disagree were folded into the knowledge, as `blake3:<hex>`: with an
-    /// equal knowledge root, what was known was folded alike only if these are equal.
+    /// The hash of the rules by which conflicting statements were folded, as `blake3:<hex>`. Two sites with equal
+    /// knowledge roots folded their knowledge in the same way only if this hash is equal too.
     pub view_policy_hash: String,
-    /// The policy file that it came from, if it came from one.
+    /// The version of the policy file, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub policy_version: Option<PolicyVersion>,
-    /// What came of each of its rules, in its order.
+    /// The result of each rule, in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<RuleReport>,
-    /// What came of each mute that matched a finding, or that names this SBOM and matched none; by id.
+    /// The results of each mute that matched a finding, and of the mutes for this SBOM that matched none; by id.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mutes: Vec<MuteReport>,
-    /// What came of each VEX document, in the order given.
+    /// The result of each VEX document, in the given order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub vex: Vec<VexReport>,
-    /// What came of the Rego policy, if there is one.
+    /// The result of the Rego policy, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rego: Option<RegoReport>,
-    /// The verdict that findings were held against, if one was given.
+    /// The verdict that was used as a baseline, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline: Option<VerdictBaseline>,
-    /// The time judged at: an input.
+    /// The scan's time: an input.
     #[serde(serialize_with = "as_text")]
     pub as_of: UnixMillis,
 }
 
-/// Times stand in the body as RFC 3339 texts.
+/// Times in the body are RFC 3339 texts.
 pub(crate) fn as_text<S: serde::Serializer>(time: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(time)
 }
@@ -305,7 +305,7 @@ pub struct VerdictError(#[source] Box<dyn std::error::Error + Send + Sync>);
 impl Verdict {
     /// The value of [`Verdict::format`].
     pub const FORMAT: &'static str = "starling-verdict/2";
-    /// The formats of verdicts that can be a baseline.
+    /// The verdict formats that can be used as a baseline.
     pub const READABLE: [&'static str; 2] = ["starling-verdict/1", Self::FORMAT];
     /// The value of [`Verdict::program`].
     pub const PROGRAM: &'static str = concat!("starling ", env!("CARGO_PKG_VERSION"));
@@ -313,13 +313,13 @@ impl Verdict {
     /// Returns the body's bytes: canonical JSON (RFC 8785), without a line end.
     ///
     /// # Errors
-    /// If the body cannot be serialised; its types leave no known way for that.
+    /// If the body cannot be serialised; with its types, no case is known.
     pub fn to_bytes(&self) -> Result<Vec<u8>, VerdictError> {
         json::to_canonical(self).map_err(|e| VerdictError(Box::new(e)))
     }
 }
 
-/// Names a verdict: the plain BLAKE3 of its body's bytes, shown as `blake3:<hex>`.
+/// The hash of a verdict: the plain BLAKE3 of its body's bytes, shown as `blake3:<hex>`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VerdictHash([u8; 32]);
 

@@ -1,17 +1,18 @@
-//! VEX: what a supplier says about whether a vulnerability matters in a product.
+//! VEX: suppliers' statements about the effect of a vulnerability on a product.
 //!
-//! OpenVEX, CSAF 2.0 and 2.1, and CycloneDX JSON are read, told apart by content. Of a document only its
-//! statements about package URLs, and about components of the SBOM by BOM-Link, count: a statement that names its
-//! products in another way (an image's name, a CPE, a hash) cannot be held against a finding, and is counted as such.
-//! A statement about a package within a product (OpenVEX's subcomponents, CSAF's relationships, components of a
-//! CycloneDX document that describes something) is one about the package in SBOMs of that product ([`product`]).
-//! One about the very thing that the SBOM describes, such as an
-//! image by its `pkg:oci` URL, is about every package in it; where an SBOM describes several things, it is not.
+//! Reads OpenVEX, CSAF 2.0 and 2.1, and CycloneDX JSON, detected from the content. Only statements about package
+//! URLs, and about components of the SBOM by BOM-Link, are used. A statement that names its products in another way
+//! (an image's name, a CPE, a hash) cannot be matched with a finding, and is counted as unusable. A statement about a
+//! package within a product (OpenVEX's subcomponents, CSAF's relationships, components of a CycloneDX document that
+//! describes something) is about the package in SBOMs of that product ([`product`]). A statement about the subject of
+//! the SBOM, such as an image by its `pkg:oci` URL, is about every package in it, unless the SBOM describes several
+//! things.
 //!
-//! *Not affected* and *fixed* take a finding out; *affected* and *under investigation* leave it to the policy.
-//! Of several statements about one finding the newest counts. Of equally old ones in one document the last does, those
-//! about the package itself coming after those about the whole; of equally old ones in several documents one that
-//! leaves the finding to the policy, and of those one that does not say that no fix will come. Documents are a set: which came first, or from where, changes nothing.
+//! *Not affected* and *fixed* remove a finding; *affected* and *under investigation* leave it to the policy. If several
+//! statements match one finding, the newest applies. If they are equally new in one document, the last one applies,
+//! and those about the package itself come after those about the whole. If they are equally new in several documents,
+//! one that leaves the finding to the policy applies, preferably one that does not exclude a fix. Documents form a
+//! set: their order and origin do not matter.
 
 mod csaf;
 mod cyclonedx;
@@ -33,24 +34,24 @@ use self::product::Within;
 
 /// Largest document, in bytes.
 pub const MAX_VEX_BYTES: usize = 16 * 1024 * 1024;
-/// Most names of vulnerabilities, once for each product, that the documents of one scan may state something of: few
-/// words can name many, and much about each.
+/// Most vulnerability names, counted once per product, in the documents of one scan: a short document can list many
+/// names with long texts for each.
 const MAX_STATEMENTS: usize = 500_000;
-/// Longest justification, and longest name of an author, that is kept, in characters: a justification may stand for every
-/// product of a document, and an author in every verdict.
+/// Longest stored justification and author name, in characters: a justification may be repeated for every product of
+/// a document, and an author in every verdict.
 const MAX_TEXT_CHARS: usize = 300;
 
-/// What a supplier says.
+/// The status in a supplier's statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VexStatus {
-    /// The product has the vulnerable code, and it does no harm there.
+    /// The product has the vulnerable code, but is not affected.
     NotAffected,
-    /// It does harm.
+    /// The product is affected.
     Affected,
-    /// This version has the fix.
+    /// This version contains the fix.
     Fixed,
-    /// Nobody knows yet.
+    /// Not known yet.
     UnderInvestigation,
 }
 
@@ -65,7 +66,7 @@ impl VexStatus {
         }
     }
 
-    /// Returns true if a finding with this status needs no further look.
+    /// Returns true if a finding with this status needs no further action.
     pub const fn is_settled(self) -> bool {
         matches!(self, Self::NotAffected | Self::Fixed)
     }
@@ -95,33 +96,33 @@ impl fmt::Display for VexFormat {
     }
 }
 
-/// Bytes that are no VEX document.
+/// The reason why bytes are not a VEX document.
 #[derive(Debug, thiserror::Error)]
 pub enum VexError {
     /// Too large.
     #[error("cannot read the VEX document: it has {found} {what}, more than the limit of {limit}")]
     TooLarge {
-        /// `bytes` or `statements`.
+        /// The unit: `bytes` or `statements`.
         what: &'static str,
-        /// How many there are.
+        /// The number found.
         found: usize,
-        /// How many are allowed.
+        /// The allowed number.
         limit: usize,
     },
     /// Not JSON.
     #[error("cannot read the VEX document as JSON")]
     Json(#[source] serde_json::Error),
     /// JSON of another kind.
-    #[error("cannot tell what kind of VEX document it is; expected OpenVEX, CSAF or CycloneDX as JSON")]
+    #[error("unknown kind of VEX document: expected OpenVEX, CSAF or CycloneDX as JSON")]
     UnknownFormat,
-    /// The kind is known, and the document breaks it.
+    /// A document that violates its own kind.
     #[error("cannot read the {format} document: {reason} (at {place})")]
     Invalid {
         /// The kind.
         format: VexFormat,
-        /// The JSON pointer of what breaks it.
+        /// The JSON pointer of the violation.
         place: String,
-        /// What is wrong there.
+        /// A description.
         reason: &'static str,
     },
 }
@@ -138,61 +139,61 @@ pub struct VexDocument {
     kept: bool,
 }
 
-/// What a statement is about.
+/// The subject of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Product {
     /// A package, by its URL.
     Package(Arc<PackageUrl>),
-    /// A component of the SBOM that is scanned, by its reference there.
+    /// A component of the scanned SBOM, by its reference there.
     Reference(Arc<str>),
 }
 
-/// One thing said about one vulnerability in one package.
+/// One statement about one vulnerability in one package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Statement {
-    /// Its names: an id and aliases.
+    /// Its vulnerability's names: an id and aliases.
     pub(crate) ids: Arc<[String]>,
     pub(crate) product: Product,
-    /// The products that it is about a part of.
+    /// The products of which the package is a part.
     pub(crate) within: Within,
     pub(crate) status: VexStatus,
-    /// The justification's name, or a sentence.
+    /// The name of the justification, or a sentence.
     pub(crate) why: Option<Arc<str>>,
-    /// The supplier says that no fix will come.
+    /// True if the supplier says that there will be no fix.
     pub(crate) will_not_fix: bool,
     pub(crate) time: UnixMillis,
 }
 
-/// What a verdict says of a document.
+/// A verdict's entry about a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VexReport {
     /// BLAKE3 of the document's bytes, as `blake3:<hex>`.
     pub hash: String,
     /// Its kind.
     pub format: VexFormat,
-    /// Who wrote it, if it says.
+    /// Its author, if given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
     /// Number of statements about package URLs.
     pub statements: u64,
-    /// Number of statements that name their products in a way that findings do not.
+    /// Number of statements whose products cannot be matched with findings.
     pub unusable: u64,
     /// Number of findings that it settled.
     pub settled: u64,
 }
 
-/// The one of several documents that cannot be read.
+/// The first of several documents that cannot be read.
 #[derive(Debug, thiserror::Error)]
-#[error("of the VEX documents given, number {number}")]
+#[error("cannot read number {number} of the given VEX documents")]
 pub struct RefusedVex {
-    /// Its place among those given; the first is 1.
+    /// Its position among the given documents, from 1.
     pub number: usize,
-    /// Why.
+    /// The reason.
     #[source]
     pub source: VexError,
 }
 
-/// True if any of the documents speaks of SBOMs by their serial numbers, or of their components by reference.
+/// True if any document refers to SBOMs by serial number, or to their components by reference.
 pub(crate) fn names_boms(documents: &[VexDocument]) -> bool {
     let statements = documents.iter().flat_map(|document| document.statements.iter());
     statements.into_iter().any(|statement| {
@@ -205,26 +206,25 @@ impl VexDocument {
     /// Reads a document.
     ///
     /// # Errors
-    /// If no known kind is found, the document breaks its kind, or a limit is exceeded.
+    /// If the kind is unknown, the document violates its kind, or a limit is exceeded.
     pub fn read(bytes: &[u8]) -> Result<Self, VexError> {
         Self::read_within(bytes, MAX_STATEMENTS)
     }
 
-    /// Makes a set of documents: in the order of their hashes, each once. A verdict is of a set, so that it does not tell
-    /// in which order documents were given, or which of them are kept.
+    /// Converts documents to a set: sorted by hash, each once. A verdict is about a set, so that it does not depend
+    /// on the order of documents, or on which of them are stored.
     #[must_use]
     pub fn set_of(mut documents: Vec<Self>) -> Vec<Self> {
-        // One that is kept and given as well is given.
+        // A document that is both stored and given counts as given.
         documents.sort_by_key(|document| (document.hash, document.kept));
         documents.dedup_by_key(|document| document.hash);
         documents
     }
 
-    /// Reads the documents that one scan is given besides those that are kept; the limit on statements is one for all
-    /// of them.
+    /// Reads the documents given for one scan, in addition to the stored ones; they share one limit on statements.
     ///
     /// # Errors
-    /// As [`Self::read`], for the first that cannot be read.
+    /// Same as [`Self::read`], for the first document that cannot be read.
     pub fn read_beside<'a>(
         kept: &[Self],
         documents: impl IntoIterator<Item = &'a [u8]>,
@@ -244,7 +244,7 @@ impl VexDocument {
         Ok(read)
     }
 
-    /// Returns the document as one that is kept for all scans, so that nobody gives it for one SBOM in particular.
+    /// Marks the document as stored for all scans, so that it was not given for one SBOM in particular.
     #[must_use]
     pub fn for_all_scans(self) -> Self {
         Self { kept: true, ..self }
@@ -288,17 +288,17 @@ impl VexDocument {
         })
     }
 
-    /// Returns BLAKE3 of the document's bytes, as they were given.
+    /// Returns the BLAKE3 of the document's original bytes.
     pub const fn hash(&self) -> &[u8; 32] {
         &self.hash
     }
 
-    /// Returns who wrote it, if it says.
+    /// Returns its author, if given.
     pub fn author(&self) -> Option<&str> {
         self.author.as_deref()
     }
 
-    /// Returns the number of statements that cannot be held against findings.
+    /// Returns the number of statements that cannot be matched with findings.
     pub const fn unusable(&self) -> u64 {
         self.unusable
     }
@@ -308,36 +308,35 @@ impl VexDocument {
         self.format
     }
 
-    /// Returns the number of statements that can be held against findings.
+    /// Returns the number of statements that can be matched with findings.
     pub fn len(&self) -> usize {
         self.statements.len()
     }
 
-    /// Returns what it counts against the limit on statements: one for each name that a statement gives its
-    /// vulnerability.
+    /// Returns its count against the limit on statements: one for each vulnerability name of each statement.
     pub const fn weight(&self) -> usize {
         self.weight
     }
 
-    /// Returns true if nothing in it can be held against a finding.
+    /// Returns true if none of its statements can be matched with a finding.
     pub fn is_empty(&self) -> bool {
         self.statements.is_empty()
     }
 }
 
-/// Collects what a document says.
+/// Collects the statements of a document.
 #[derive(Debug, Default)]
 struct Reader {
     author: Option<String>,
     statements: Vec<Statement>,
     unusable: u64,
-    /// How many more statements may be taken in.
+    /// Number of further statements allowed.
     left: usize,
-    /// What statements are about, by their texts; nothing for what cannot be told.
+    /// Subjects of statements, by their text; `None` for an unknown one.
     parsed: BTreeMap<String, Option<Product>>,
 }
 
-/// What a document says of some products.
+/// A document's statement about some products.
 #[derive(Debug)]
 struct Saying<'a> {
     ids: &'a Arc<[String]>,
@@ -348,15 +347,15 @@ struct Saying<'a> {
 }
 
 impl Reader {
-    /// Takes in one statement about some products, each as a part of others or by itself; those that are neither package
-    /// URLs nor references are counted.
+    /// Adds one statement about some products, each as a part of others or by itself; counts products that are
+    /// neither package URLs nor references.
     fn say<'a>(
         &mut self,
         saying: &Saying<'_>,
         products: impl IntoIterator<Item = (&'a str, Within)>,
     ) -> Result<(), VexError> {
         for (product, within) in products {
-            // A document names few products many times.
+            // A document uses a few products many times.
             let parsed = self.parsed.entry(product.to_owned());
             let Some(product) = parsed.or_insert_with(|| product_of(product)).clone() else {
                 self.unusable += 1;
@@ -384,10 +383,10 @@ impl Reader {
     }
 }
 
-/// What marks a reference into the SBOM in a product's text; no package URL begins so.
+/// The prefix of a reference into the SBOM in a product's text; no package URL begins with it.
 const REFERENCE: &str = "\0ref:";
 
-/// What a text names: a package or an image by its URL, or a component of the SBOM.
+/// Returns the subject of a text: a package or an image by its URL, or a component of the SBOM.
 fn product_of(text: &str) -> Option<Product> {
     if let Some(reference) = text.strip_prefix(REFERENCE) {
         return Some(Product::Reference(reference.into()));
@@ -398,12 +397,12 @@ fn product_of(text: &str) -> Option<Product> {
     Some(Product::Package(Arc::new(purl)))
 }
 
-/// A text, cut to what is kept of it.
+/// Returns a text, cut to its limit.
 fn cut(text: &str) -> String {
     text.chars().take(MAX_TEXT_CHARS).collect()
 }
 
-/// A justification, cut to what is kept of it.
+/// Returns a justification, cut to its limit.
 fn why_of(text: &str) -> Arc<str> {
     cut(text).into()
 }
@@ -416,13 +415,13 @@ fn invalid(format: VexFormat, place: impl Into<String>, reason: &'static str) ->
     }
 }
 
-/// The time in a field; one that cannot be read is as old as can be.
+/// Returns the time in a field; an unreadable one counts as the oldest possible.
 fn time_of(value: Option<&Value>) -> Option<UnixMillis> {
     value?.as_str()?.parse().ok()
 }
 
-/// Whether a statement about `said` is one about `found`: the same package, the same version if one is
-/// said, and every qualifier and the subpath that are said.
+/// Returns true if a statement about `said` applies to `found`: the same package; the same version, qualifiers and
+/// subpath, if the statement has them.
 pub(crate) fn is_about(said: &PackageUrl, found: &PackageUrl) -> bool {
     said.ty() == found.ty()
         && said.namespace() == found.namespace()

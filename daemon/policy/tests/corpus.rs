@@ -1,5 +1,5 @@
-//! VEX documents that others wrote, read from the corpus that `STARLING_CORPUS` names. Without it every
-//! test here says that it is skipped, and passes.
+//! VEX documents of other projects, from the corpus in `STARLING_CORPUS`. Without it every test here prints that it
+//! is skipped, and passes.
 
 // The corpus is outside of the crate, so these tests read the environment and the disk.
 #![allow(
@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use starling_policy::selftest::SUITES;
 use starling_scanner::selftest::SuiteFiles;
 
-/// The files of one suite by their path inside it; `None`, said aloud, without a corpus.
+/// Returns the files of one suite by their path inside it; prints a message and returns `None` without a corpus.
 fn suite(name: &str) -> Option<SuiteFiles> {
     let Some(root) = std::env::var_os("STARLING_CORPUS").map(PathBuf::from) else {
         println!("skipped: STARLING_CORPUS is not set, so {name} is not read");
@@ -38,7 +38,7 @@ fn suite(name: &str) -> Option<SuiteFiles> {
 }
 
 #[test]
-fn suites_of_others_pass_completely() {
+fn external_suites_pass_completely() {
     for one in SUITES {
         let Some(files) = suite(one.name) else {
             return;

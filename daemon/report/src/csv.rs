@@ -1,7 +1,7 @@
-//! CSV (RFC 4180): one line per finding, one per SBOM that was refused.
+//! CSV (RFC 4180): one line per finding, one per rejected SBOM.
 //!
-//! Spreadsheets run what begins with `=`, `+`, `-` or `@` as a formula, so such cells get an apostrophe in
-//! front, which spreadsheets take for "this is text".
+//! Spreadsheets run cells that begin with `=`, `+`, `-` or `@` as formulas, so such cells get an apostrophe in front,
+//! which spreadsheets treat as a text mark.
 
 use crate::model::Report;
 use crate::text::clean;
@@ -75,7 +75,7 @@ fn line(out: &mut String, cells: [&str; HEAD.len()]) {
 
 fn cell(text: &str) -> String {
     let text = clean(text);
-    // Spreadsheets skip blanks before they look, and some take the wide forms of the signs too.
+    // Spreadsheets skip leading spaces, and some also accept the full-width forms of the signs.
     let is_formula = text
         .trim_start()
         .starts_with(['=', '+', '-', '@', '|', '%', '＝', '＋', '－', '＠']);
@@ -88,7 +88,7 @@ mod tests {
     use super::cell;
 
     #[test]
-    fn cells_are_quoted_and_no_formula_gets_through() {
+    fn cells_are_quoted_and_formulas_disabled() {
         assert_eq!(cell("a \"b\", c"), r#""a ""b"", c""#);
         for formula in ["=1+1", "+1", "-1", "@SUM(A1)", "  =cmd|' /C calc'!A0", "＝1"] {
             assert!(cell(formula).starts_with("\"'"), "{formula}");

@@ -1,7 +1,6 @@
-//! CycloneDX 1.6 with vulnerabilities: the packages that have findings, and the findings as its `vulnerabilities`.
+//! CycloneDX 1.6 with vulnerabilities: the packages with findings, and the findings as its `vulnerabilities`.
 //!
-//! It says what is known of the packages with findings and nothing of the others: it goes beside the SBOM,
-//! whose hash it names, not in its place.
+//! It only covers the packages with findings: use it beside the SBOM, whose hash it contains, not instead of it.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +51,7 @@ fn property(name: &str, value: &str) -> Value {
     json!({"name": format!("starling:{name}"), "value": clean(value)})
 }
 
-/// What was scanned and how it ended; several SBOMs are told apart by number.
+/// Returns the scanned documents and their results; several SBOMs are distinguished by number.
 fn describe(scan: &Scan, index: usize, properties: &mut Vec<Value>) {
     let mut say = |name: &str, value: &str| properties.push(property(&format!("scan:{index}:{name}"), value));
     say("sbom", &scan.name);
@@ -76,8 +75,8 @@ fn describe(scan: &Scan, index: usize, properties: &mut Vec<Value>) {
     }
 }
 
-/// Names a package within the document. A purl alone would do but for those of one package that differ in
-/// what was compared.
+/// Returns the reference of a package within the document. A purl alone is not enough for packages that differ in the
+/// compared values.
 fn reference(package: &Package) -> String {
     let Package {
         ecosystem,
@@ -102,7 +101,7 @@ fn component(package: &Package, reference: &str) -> Value {
 
 fn vulnerability(finding: &Finding, reference: &str, sbom: &str) -> Value {
     let mut out = Map::new();
-    // As CycloneDX says what a supplier's VEX says.
+    // The CycloneDX form of a VEX statement's status.
     let settled = match finding.settled_as() {
         Some("not_affected") => Some("not_affected"),
         Some("fixed") => Some("resolved"),
@@ -140,7 +139,7 @@ fn vulnerability(finding: &Finding, reference: &str, sbom: &str) -> Value {
             json!({"state": state, "detail": clean(&detail)}),
         );
     } else if finding.is_muted() {
-        // Left alone by a decision; whether it does harm there, a mute does not say.
+        // Left alone by a decision; a mute does not say if the package is affected.
         let detail = finding.excuse().unwrap_or_default();
         out.insert(
             "analysis".into(),

@@ -1,4 +1,4 @@
-//! The formats, and the one way into each.
+//! The formats, and the function that writes each.
 
 use std::fmt;
 use std::str::FromStr;
@@ -19,13 +19,13 @@ pub enum Format {
     Csv,
     /// Markdown, for job summaries and merge requests.
     Markdown,
-    /// One HTML page that needs nothing else.
+    /// One HTML page without external resources.
     Html,
 }
 
-/// A word that names no format.
+/// An unknown format name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot write {0:?}; sarif, junit, cyclonedx, csv, markdown and html are possible")]
+#[error("{0:?} is not a report format: expected sarif, junit, cyclonedx, csv, markdown or html")]
 pub struct FormatError(String);
 
 /// A report that could not be written.
@@ -38,7 +38,7 @@ pub struct RenderError {
 }
 
 impl Format {
-    /// Every format.
+    /// All formats.
     pub const ALL: [Self; 6] = [
         Self::Sarif,
         Self::JUnit,
@@ -60,10 +60,10 @@ impl Format {
         }
     }
 
-    /// Writes a report; it ends with a line end.
+    /// Writes a report, which ends with a line end.
     ///
     /// # Errors
-    /// If the format's writer fails; foreign text leaves no known way for that.
+    /// If the format's writer fails; no foreign text is known to cause that.
     pub fn render(self, report: &Report) -> Result<String, RenderError> {
         match self {
             Self::Sarif => sarif::render(report),

@@ -1,5 +1,5 @@
-//! One HTML page that needs nothing else: no font, no picture and no script from elsewhere, and a policy that would
-//! refuse them. Its own few lines of script sort and filter; without them everything is there all the same.
+//! One HTML page without external resources: no font, picture or script from elsewhere, and a content policy that
+//! refuses them. Its own short script sorts and filters; without it all content is still visible.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -10,9 +10,9 @@ use crate::upgrade::{count_levels, severity_rank, upgrades, version_to_go_to};
 
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
-/// SHA-256 of the script, in base64: the page's policy lets nothing else run.
+/// SHA-256 of the script, in base64: the page's policy allows nothing else to run.
 const SCRIPT_HASH: &str = "SYXg2uY9sLRcEgRPzoTMd8mWTmdJErpHGn5XHN5ktGo=";
-/// Most upgrades that are named at the head.
+/// Most upgrades listed at the top.
 const UPGRADES_SHOWN: usize = 10;
 
 pub(crate) fn render(report: &Report) -> String {
@@ -36,7 +36,7 @@ pub(crate) fn render(report: &Report) -> String {
     out
 }
 
-/// One line per SBOM, where there are several.
+/// Writes one line per SBOM, if there are several.
 fn contents(out: &mut String, report: &Report) {
     out.push_str("<ul class=\"gaps\">\n");
     for (index, scan) in report.scans.iter().enumerate() {
@@ -98,7 +98,7 @@ fn verdict(out: &mut String, Judged { hash, body }: &Judged, exit_code: u8) {
     foot(out, hash, body);
 }
 
-/// Findings by severity, each in an element of this name.
+/// Writes the findings by severity, each in an element with this name.
 fn totals(body: &Body, element: &str) -> String {
     let levels = body
         .findings
@@ -133,7 +133,7 @@ fn what_to_do(out: &mut String, body: &Body) {
     }
 }
 
-/// Shown by the script, which is what they work by.
+/// Shown by the script, because they need it.
 const TOOLS: &str = "\
 <form class=\"tools\" hidden>
 <label>Search <input type=\"search\"></label>
@@ -144,13 +144,13 @@ const TOOLS: &str = "\
 </form>
 ";
 
-/// The findings, by version of a package: the worst first.
+/// Writes the findings, by version of a package: worst first.
 fn packages(out: &mut String, body: &Body) {
     let mut packages: BTreeMap<(u8, String), Vec<&Finding>> = BTreeMap::new();
     let mut worst: BTreeMap<String, u8> = BTreeMap::new();
     let findings = body.by_severity();
     for finding in &findings {
-        // The first of a package is its worst.
+        // The first finding of a package is its worst.
         let line = finding.package_line();
         let rank = severity_rank(&finding.severity.level);
         let rank = *worst.entry(line.clone()).or_insert(rank);
@@ -173,7 +173,7 @@ fn packages(out: &mut String, body: &Body) {
     out.push_str("</div>\n");
 }
 
-/// The version that ends the findings of one version of a package, in a sentence.
+/// Returns the version that fixes the findings of one version of a package, in a sentence.
 fn way_out(findings: &[&Finding]) -> String {
     let open = findings.iter().filter(|finding| !finding.is_settled());
     let Some(upgrade) = upgrades(open.map(|finding| finding.fixable())).pop() else {
@@ -224,7 +224,7 @@ fn row(out: &mut String, finding: &Finding) {
     out.push_str("</li>\n");
 }
 
-/// The other ids of the vulnerability.
+/// Returns the other ids of the vulnerability.
 fn others(finding: &Finding) -> String {
     let others = finding.ids.iter().filter(|id| **id != finding.vulnerability);
     let links: Vec<String> = others.map(|other| id(other)).collect();
@@ -234,7 +234,7 @@ fn others(finding: &Finding) -> String {
     format!("<small>{}</small>", links.join(" "))
 }
 
-/// An id, as a link to where it is published if its form says so.
+/// Returns an id, as a link to its publisher if its form is known.
 fn id(text: &str) -> String {
     match published(text) {
         None => format!("<b>{}</b>", esc(text)),
@@ -246,7 +246,7 @@ fn id(text: &str) -> String {
     }
 }
 
-/// What was not judged, and why.
+/// Writes the packages that were not checked, with reasons.
 fn not_judged(out: &mut String, body: &Body) {
     let NotJudged { packages, others } = &body.not_judged;
     if packages.is_empty() && *others == 0 {
@@ -292,7 +292,7 @@ fn outcome_tag(word: &str) -> String {
     )
 }
 
-/// Only our own words become classes.
+/// Only the program's own words become CSS classes.
 fn class(word: &str) -> &'static str {
     match word {
         "fail" => "fail",

@@ -1,4 +1,5 @@
-//! JUnit XML: one suite per SBOM, one test case per finding; what warns or is muted is skipped, so that it shows.
+//! JUnit XML: one suite per SBOM, one test case per finding. Warnings and muted findings are skipped cases, so that
+//! they show.
 
 use quick_junit::{NonSuccessKind, Property, Report as JUnitReport, TestCase, TestCaseStatus, TestSuite};
 
@@ -40,7 +41,7 @@ fn suite(scan: &Scan) -> TestSuite {
     suite
 }
 
-/// The verdict is a case of its own: a scan without findings can still fail, for want of knowledge.
+/// Writes the verdict as its own case: a scan without findings can still fail, if knowledge is missing.
 fn verdict(exit_code: u8, outcome: &str, reasons: &[crate::model::Reason]) -> TestCase {
     let texts: Vec<_> = reasons
         .iter()

@@ -1,9 +1,9 @@
 //! Verdicts in the formats that other tools read; pure.
 //!
-//! A [`Report`] is made of verdicts as the site wrote them; [`Format`] says what comes out. Only what a
-//! verdict's body says is written, so equal verdicts give equal bytes: no clock, no host, no random ids.
-//! Names and summaries come from SBOMs and advisories, so they are foreign text: [`text::clean`] takes the
-//! control characters out of all of it, and each format escapes the rest by its own rules.
+//! A [`Report`] is built from verdicts as the site wrote them; [`Format`] is the output format. Only a verdict's body
+//! is used, so equal verdicts give equal bytes: no clock, no host, no random ids. Names and summaries come from SBOMs
+//! and advisories, so they are foreign text: [`text::clean`] removes all control characters, and each format escapes
+//! the rest by its own rules.
 
 mod csv;
 mod cyclonedx;

@@ -1,11 +1,11 @@
-//! A Markdown summary, for job summaries and merge requests: a line per SBOM, then what fails and warns.
+//! A Markdown summary, for job summaries and merge requests: one line per SBOM, then the failing and warning findings.
 
 use std::fmt::Write as _;
 
 use crate::model::{Body, Finding, Judged, NotJudged, Report, Scan};
 use crate::text::markdown as cell;
 
-/// Most findings listed per SBOM: forges cut long summaries, and cut ones mislead.
+/// Most findings listed per SBOM: code hosts cut long summaries, which is misleading.
 const MAX_LISTED: usize = 200;
 
 pub(crate) fn render(report: &Report) -> String {
@@ -57,7 +57,7 @@ fn details(out: &mut String, scan: &Scan) {
     for action in ["fail", "warn"] {
         shown.extend(body.findings.iter().filter(|finding| finding.action == action));
     }
-    // What is muted is told of too; what is ignored for its severity alone is not.
+    // Muted findings are listed too; findings ignored only because of their severity are not.
     shown.extend(body.findings.iter().filter(|finding| finding.is_muted()));
     if !shown.is_empty() {
         out.push_str("\n| action | severity | vulnerability | package | fixed in | why | summary |\n|---|---|---|---|---|---|---|\n");
@@ -92,7 +92,7 @@ fn details(out: &mut String, scan: &Scan) {
     );
 }
 
-/// What was not judged, and why.
+/// Writes the packages that were not checked, with reasons.
 fn not_judged(out: &mut String, body: &Body) {
     let NotJudged { packages, others } = &body.not_judged;
     if packages.is_empty() && *others == 0 {

@@ -1,7 +1,7 @@
-//! What a report is made of: verdicts, read back from the bodies that sites write.
+//! The content of a report: verdicts, read from the bodies that sites write.
 //!
-//! The reader is lenient: what a body lacks is empty, what it has more is passed over, so that a report of
-//! a newer site's verdict still says what it can. The exact shape is that of `starling-policy`.
+//! The reader is lenient: missing fields are empty and unknown ones ignored, so that a newer site's verdict can still
+//! be reported. `starling-policy` defines the exact form.
 
 use serde::Deserialize;
 
@@ -10,16 +10,16 @@ use crate::upgrade::{Fixable, Upgrade, severity_rank, upgrades};
 /// The scans of one command.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
-    /// One entry per SBOM, in the order asked.
+    /// One entry per SBOM, in the order of the request.
     pub scans: Vec<Scan>,
 }
 
-/// One SBOM and what came of it.
+/// One SBOM and its result.
 #[derive(Debug, Clone)]
 pub struct Scan {
-    /// The SBOM, as the user named it.
+    /// The SBOM, as given by the user.
     pub(crate) name: String,
-    /// The code that a command with this scan alone would end with.
+    /// The exit code of a command with only this scan.
     pub(crate) exit_code: u8,
     pub(crate) outcome: Result<Judged, String>,
 }
@@ -32,7 +32,7 @@ pub(crate) struct Judged {
     pub(crate) body: Body,
 }
 
-/// A verdict that cannot be reported on.
+/// A verdict that cannot be reported.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the verdict over {name:?} to report on it")]
 pub struct ReportError {
@@ -42,10 +42,10 @@ pub struct ReportError {
 }
 
 impl Scan {
-    /// A scan that ended with a verdict; `body` is the verdict's JSON and `hash` its name.
+    /// Creates a scan with a verdict; `body` is the verdict's JSON and `hash` its hash.
     ///
     /// # Errors
-    /// If the body is no JSON object, or a field has another type than verdicts have.
+    /// If the body is not a JSON object, or a field has another type than in verdicts.
     pub fn judged(
         name: impl Into<String>,
         hash: impl Into<String>,
@@ -66,7 +66,7 @@ impl Scan {
         }
     }
 
-    /// A scan that found no verdict; `why` is for people.
+    /// Creates a scan without a verdict; `why` is for people.
     pub fn refused(name: impl Into<String>, why: impl Into<String>, exit_code: u8) -> Self {
         Self {
             name: name.into(),
@@ -115,12 +115,12 @@ pub(crate) struct Coverage {
 }
 
 impl Coverage {
-    /// How many packages were not judged.
+    /// Returns the number of packages that were not checked.
     pub(crate) fn gaps(&self) -> u64 {
         self.total.saturating_sub(self.matched)
     }
 
-    /// `3 of 4 packages judged, 1 not judged`
+    /// Returns `3 of 4 packages judged, 1 not judged`.
     pub(crate) fn line(&self) -> String {
         let (matched, total, gaps) = (self.matched, self.total, self.gaps());
         format!("{matched} of {total} packages judged, {gaps} not judged")
@@ -145,12 +145,12 @@ pub(crate) struct NotJudgedPackage {
 }
 
 impl NotJudgedPackage {
-    /// `no_distro` in words.
+    /// Returns the words for a code such as `no_distro`.
     pub(crate) fn why(&self) -> String {
         self.reason.replace('_', " ")
     }
 
-    /// The package URL, else name and version.
+    /// Returns the package URL, else name and version.
     pub(crate) fn package_line(&self) -> String {
         match (&self.purl, &self.version) {
             (Some(purl), _) => purl.clone(),
@@ -171,7 +171,7 @@ pub(crate) struct Finding {
     pub(crate) package: Package,
     pub(crate) summary: String,
     pub(crate) severity: Severity,
-    /// `available`, `none` or `wont_fix`.
+    /// The state of the fix: `available`, `none` or `wont_fix`.
     pub(crate) fix: String,
     pub(crate) fixed: Vec<String>,
     pub(crate) places: Vec<String>,
@@ -181,7 +181,7 @@ pub(crate) struct Finding {
     pub(crate) statements: Vec<Opinion>,
 }
 
-/// What decided about a finding.
+/// The cause of a decision about a finding.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Cause {
@@ -189,9 +189,9 @@ pub(crate) struct Cause {
     pub(crate) kind: String,
     pub(crate) id: Option<String>,
     pub(crate) reason: Option<String>,
-    /// Who muted it.
+    /// The person who muted it.
     pub(crate) by: Option<String>,
-    /// Up to when it is muted.
+    /// The end of the mute.
     pub(crate) until: Option<String>,
 }
 
@@ -228,7 +228,7 @@ pub(crate) struct Provenance {
     pub(crate) record: String,
 }
 
-/// What one record says of the version.
+/// One record's statement about the version.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Opinion {
@@ -238,7 +238,7 @@ pub(crate) struct Opinion {
 }
 
 impl Body {
-    /// The findings, the worst first, then by package and vulnerability.
+    /// Returns the findings, worst first, then by package and vulnerability.
     pub(crate) fn by_severity(&self) -> Vec<&Finding> {
         let mut findings: Vec<&Finding> = self.findings.iter().collect();
         findings.sort_by_key(|finding| {
@@ -254,18 +254,18 @@ impl Body {
         findings
     }
 
-    /// What to upgrade, the most urgent first.
+    /// Returns the upgrades, most urgent first.
     pub(crate) fn upgrades(&self) -> Vec<Upgrade> {
         let open = self.findings.iter().filter(|finding| !finding.is_settled());
         upgrades(open.map(Finding::fixable))
     }
 }
 
-/// What is said of a finding behind which a record is unresolved.
+/// The note for a finding with an unresolved record.
 const UNRESOLVED: &str = "unresolved: the authors of a record disagree, and nobody has decided";
 
 impl Finding {
-    /// The finding, as far as it matters for an upgrade.
+    /// Returns the parts of the finding that concern an upgrade.
     pub(crate) fn fixable(&self) -> Fixable<'_> {
         Fixable {
             ecosystem: &self.package.ecosystem,
@@ -276,13 +276,13 @@ impl Finding {
         }
     }
 
-    /// Returns true if somebody decided that it is to be left alone.
+    /// Returns true if somebody decided to leave the finding alone.
     pub(crate) fn is_settled(&self) -> bool {
         self.action == "ignore" && self.decided_by.is_some()
     }
 
-    /// `disputed: ghsa GHSA-… says affected, acme ACME-1 says not affected`, if statements contradict each other; and that
-    /// nobody has decided between authors, if they do.
+    /// Returns `disputed: ghsa GHSA-… says affected, acme ACME-1 says not affected` if statements contradict each
+    /// other, and a note if a conflict of authors is undecided.
     pub(crate) fn dispute(&self) -> Option<String> {
         let says = |one: &Opinion| {
             format!(
@@ -299,19 +299,19 @@ impl Finding {
         (!both.is_empty()).then(|| both.join("; "))
     }
 
-    /// Whether a mute has taken it out.
+    /// Returns true if a mute removed it.
     pub(crate) fn is_muted(&self) -> bool {
         self.decided_by.as_ref().is_some_and(|cause| cause.kind == "mute")
     }
 
-    /// The status that a VEX document settled it by: `not_affected` or `fixed`.
+    /// Returns the status with which a VEX document settled it: `not_affected` or `fixed`.
     pub(crate) fn settled_as(&self) -> Option<&str> {
         let cause = self.decided_by.as_ref().filter(|cause| cause.kind == "vex")?;
         let reason = cause.reason.as_deref()?;
         Some(reason.split_once(':').map_or(reason, |(status, _)| status))
     }
 
-    /// `npm lodash 4.17.20`
+    /// Returns the package, as in `npm lodash 4.17.20`.
     pub(crate) fn package_line(&self) -> String {
         let Package {
             ecosystem,
@@ -322,7 +322,7 @@ impl Finding {
         format!("{ecosystem} {name} {version}")
     }
 
-    /// `high 7.5`, or the level alone.
+    /// Returns the severity, as in `high 7.5`, or the level alone.
     pub(crate) fn severity_line(&self) -> String {
         match &self.severity.score {
             Some(score) => format!("{} {score}", self.severity.level),
@@ -330,7 +330,7 @@ impl Finding {
         }
     }
 
-    /// What to do, in one sentence.
+    /// Returns what to do, in one sentence.
     pub(crate) fn advice(&self) -> String {
         if self.fix == "wont_fix" {
             "No fixed version is known, and the supplier says that none will come.".to_owned()
@@ -341,9 +341,9 @@ impl Finding {
         }
     }
 
-    /// Why it does not fail or warn by itself, where something says so.
+    /// Returns why it does not fail or warn, if there is a reason.
     pub(crate) fn excuse(&self) -> Option<String> {
-        // Thresholds decide what nothing else has decided: they are no excuse.
+        // Thresholds decide about the rest: they are not an excuse.
         let cause = self
             .decided_by
             .as_ref()

@@ -1,6 +1,6 @@
 //! SARIF 2.1.0: one run per SBOM, one rule per vulnerability, one result per finding.
 //!
-//! The types are those of the published schema (`serde-sarif`), so what the schema requires cannot be left out.
+//! The types are those of the published schema (`serde-sarif`), so that no required field can be missing.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ fn run(scan: &Scan) -> Run {
 
 fn rule(finding: &Finding) -> ReportingDescriptor {
     let mut more = BTreeMap::new();
-    // What code scanning sorts by: a score from 0.0 to 10.0, as text.
+    // Code scanning sorts by this: a score from 0.0 to 10.0, as text.
     if let Some(score) = security_severity(finding) {
         more.insert("security-severity".to_owned(), json!(score));
     }
@@ -119,7 +119,7 @@ fn full_description(finding: &Finding, summary: &str) -> String {
     format!("{summary} Also known as {}.", others.join(", "))
 }
 
-/// What code scanning shows beside a finding: what it is, in which package, and what to do.
+/// Returns the text that code scanning shows beside a finding: the vulnerability, the package, and what to do.
 fn help(finding: &Finding, summary: &str) -> MultiformatMessageString {
     let package = finding.package_line();
     let (severity, advice) = (finding.severity_line(), finding.advice());
@@ -148,7 +148,7 @@ fn help(finding: &Finding, summary: &str) -> MultiformatMessageString {
     for (name, value) in rows {
         table.push_str(&format!("| {name} | {} |\n", markdown(&value)));
     }
-    // Line ends are the only controls that a help may have.
+    // Line ends are the only control characters that a help text may contain.
     let lines: Vec<_> = text.lines().map(clean).collect();
     MultiformatMessageString::builder()
         .text(lines.join("\n"))
@@ -156,7 +156,7 @@ fn help(finding: &Finding, summary: &str) -> MultiformatMessageString {
         .build()
 }
 
-/// The score, or the least one of the level where there is none.
+/// Returns the score, or the lowest one of the level if there is none.
 fn security_severity(finding: &Finding) -> Option<String> {
     if let Some(score) = &finding.severity.score {
         return Some(clean(score).into_owned());
@@ -203,7 +203,7 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
             .build()
     }));
     let artifact = ArtifactLocation::builder().uri(uri_path(sbom)).build();
-    // An SBOM is about the whole project: code scanning shows no alert without a line.
+    // An SBOM is about the whole project, but code scanning shows no alert without a line.
     let physical = PhysicalLocation::builder()
         .artifact_location(artifact)
         .region(Region::builder().start_line(1).build())
@@ -244,7 +244,7 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
     }
 }
 
-/// Ours, and under the only name that code scanning tells alerts apart by.
+/// Our own value, in the only key by which code scanning distinguishes alerts.
 fn fingerprints(finding: &Finding) -> BTreeMap<String, String> {
     let own = fingerprint(finding);
     let short: String = own.chars().take(32).collect();
@@ -254,7 +254,7 @@ fn fingerprints(finding: &Finding) -> BTreeMap<String, String> {
     ])
 }
 
-/// Equal for one vulnerability in one version of a package, wherever it stands.
+/// Returns a value that is equal for one vulnerability in one version of a package, at any place.
 fn fingerprint(finding: &Finding) -> String {
     let mut hasher = blake3::Hasher::new_derive_key("starling finding fingerprint 1");
     let package = &finding.package;
@@ -270,7 +270,7 @@ fn fingerprint(finding: &Finding) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-/// What a scan without findings says too: how it ended and why.
+/// Returns the data that a scan without findings has too: its outcome and reasons.
 fn invocation(scan: &Scan) -> Invocation {
     let (notes, more) = match &scan.outcome {
         Err(why) => (vec![notification("refused", why)], BTreeMap::new()),
@@ -300,7 +300,7 @@ fn invocation(scan: &Scan) -> Invocation {
         .build()
 }
 
-/// A notification for each package that was not judged, and one for the rest.
+/// Returns a notification for each package that was not checked, and one for the rest.
 fn not_judged(body: &Body) -> impl Iterator<Item = Notification> {
     let named = body.not_judged.packages.iter().map(|package| {
         let text = format!(
@@ -317,8 +317,8 @@ fn not_judged(body: &Body) -> impl Iterator<Item = Notification> {
     named.chain(rest)
 }
 
-/// A message whose text is taken as it stands: in one of SARIF, `[text](address)` is a link (SARIF 2.1.0 §3.11.6), and what
-/// others wrote must not become one.
+/// Returns a message with literal text: in a SARIF message, `[text](address)` is a link (SARIF 2.1.0 §3.11.6), and
+/// foreign text must not become one.
 fn message(text: &str) -> Message {
     let mut plain = String::with_capacity(text.len());
     for c in clean(text).chars() {

@@ -1,11 +1,11 @@
-//! Every format over one report with hostile names in it.
+//! Every format, for one report with hostile names.
 
 use serde_json::{Value, json};
 use serde_sarif::sarif::Sarif;
 
 use super::*;
 
-/// Breaks out of whatever does not escape it.
+/// Text that breaks out of any format that does not escape it.
 const HOSTILE: &str =
     "</script><script>alert(1)</script>\"'`|]]>&\u{1b}[2J\u{202e}\u{9b}\r\n=cmd|' /C calc'!A0";
 
@@ -34,7 +34,7 @@ fn body() -> Value {
     })
 }
 
-/// What is muted shows as such in every format, with who and until when.
+/// Muted findings are shown as muted in every format, with person and end.
 #[test]
 fn muted_findings_are_shown_as_muted() {
     let mut body = body();
@@ -46,7 +46,7 @@ fn muted_findings_are_shown_as_muted() {
     let expected = "mute: 0a-1: unreachable (by ada, until 2026-12-31T23:59:59.999Z)";
     for format in Format::ALL {
         let text = format.render(&report).unwrap();
-        // Markdown escapes the colons; its table says it in a word.
+        // Markdown escapes the colons; its table has a word for it.
         let expected = if format == Format::Markdown {
             "| muted |"
         } else {
@@ -71,7 +71,7 @@ fn muted_findings_are_shown_as_muted() {
 }
 
 #[test]
-fn what_a_supplier_settled_is_said_as_cyclonedx_says_it() {
+fn vex_status_is_written_in_cyclonedx_terms() {
     let mut body = body();
     for (reason, state) in [
         ("not_affected: the code is not there", "not_affected"),
@@ -95,7 +95,7 @@ fn what_a_supplier_settled_is_said_as_cyclonedx_says_it() {
 }
 
 #[test]
-fn a_summary_makes_no_link_in_sarif() {
+fn summary_does_not_become_a_link_in_sarif() {
     let mut body = body();
     body["findings"][0]["summary"] = json!("see [the fix](https://evil.example) \\ here");
     let report = Report {
@@ -119,7 +119,7 @@ fn report() -> Report {
 }
 
 #[test]
-fn no_control_character_gets_into_any_format_and_equal_reports_are_equal_bytes() {
+fn reports_have_no_control_characters() {
     for format in Format::ALL {
         let text = format.render(&report()).unwrap();
         let harmful = text
@@ -136,7 +136,7 @@ fn no_control_character_gets_into_any_format_and_equal_reports_are_equal_bytes()
 }
 
 #[test]
-fn an_empty_report_and_an_unknown_body_are_written_too() {
+fn empty_report_and_unknown_body_are_written() {
     let odd = Scan::judged("x", "", r#"{"format":"later/9","extra":1}"#, 4).unwrap();
     for format in Format::ALL {
         format.render(&Report::default()).unwrap();
@@ -151,9 +151,9 @@ fn an_empty_report_and_an_unknown_body_are_written_too() {
 }
 
 #[test]
-fn sarif_has_what_the_schema_requires() {
+fn sarif_has_the_required_fields() {
     let text = Format::Sarif.render(&report()).unwrap();
-    // The types are made from the schema: this fails for a missing or mistyped part.
+    // The types are generated from the schema: this fails for a missing or mistyped field.
     let log: Sarif = serde_json::from_str(&text).unwrap();
     assert_eq!(log.runs.len(), 3);
     let value: Value = serde_json::from_str(&text).unwrap();
@@ -214,7 +214,7 @@ fn sarif_has_what_the_schema_requires() {
 }
 
 #[test]
-fn sarif_says_what_is_new_where_there_is_a_baseline() {
+fn sarif_marks_new_findings_with_a_baseline() {
     let mut body = body();
     body["baseline"] = json!({"hash": "blake3:55", "known": 1});
     body["findings"][0]["known"] = json!(true);
@@ -235,11 +235,11 @@ fn sarif_says_what_is_new_where_there_is_a_baseline() {
 }
 
 #[test]
-fn junit_counts_what_fails_warns_and_could_not_be_judged() {
+fn junit_counts_failures_warnings_and_rejections() {
     let text = Format::JUnit.render(&report()).unwrap();
     let read = quick_junit::Report::deserialize_from_str(&text).unwrap();
     assert_eq!(read.test_suites.len(), 3);
-    // Two failing findings, two verdicts; one refused.
+    // Two failing findings, two verdicts; one rejected SBOM.
     assert_eq!((read.failures, read.errors), (4, 1));
     let cases = &read.test_suites[0].test_cases;
     assert_eq!(cases.len(), 4);
@@ -247,7 +247,7 @@ fn junit_counts_what_fails_warns_and_could_not_be_judged() {
 }
 
 #[test]
-fn cyclonedx_refers_only_to_components_that_are_there() {
+fn cyclonedx_references_exist() {
     let text = Format::CycloneDx.render(&report()).unwrap();
     let value: Value = serde_json::from_str(&text).unwrap();
     let references: Vec<&str> = value["components"]
@@ -270,7 +270,7 @@ fn cyclonedx_refers_only_to_components_that_are_there() {
 }
 
 #[test]
-fn csv_has_one_line_per_finding_and_as_many_cells_in_each() {
+fn csv_has_one_line_per_finding_with_equal_cells() {
     let text = Format::Csv.render(&report()).unwrap();
     let lines: Vec<&str> = text.split_terminator("\r\n").collect();
     assert_eq!(lines.len(), 1 + 3 + 1 + 3);
@@ -283,7 +283,7 @@ fn csv_has_one_line_per_finding_and_as_many_cells_in_each() {
     }
 }
 
-/// Reads a line as RFC 4180 says.
+/// Parses a line by RFC 4180.
 fn cells(line: &str) -> Vec<String> {
     let (mut cells, mut cell, mut quoted) = (Vec::new(), String::new(), false);
     let mut rest = line.chars().peekable();
@@ -303,9 +303,9 @@ fn cells(line: &str) -> Vec<String> {
 }
 
 #[test]
-fn html_holds_no_markup_of_others_and_asks_nothing_of_the_network() {
+fn html_has_no_foreign_markup_and_no_network_access() {
     let text = Format::Html.render(&report()).unwrap();
-    // Its own script and no other.
+    // Only its own script is there.
     assert_eq!(text.matches("<script").count(), 1, "{text}");
     assert_eq!(text.matches("</script").count(), 1);
     assert!(text.contains("&lt;script&gt;"));
@@ -313,7 +313,7 @@ fn html_holds_no_markup_of_others_and_asks_nothing_of_the_network() {
         assert!(!text.contains(word), "{word}");
     }
     assert!(text.contains("default-src 'none'"));
-    // Links lead to where ids are published, or into the page.
+    // Links lead to publishers of ids, or into the page.
     for link in text.split("href=\"").skip(1) {
         let target = link.split('"').next().unwrap();
         let published = [
@@ -348,7 +348,7 @@ fn html_policy_allows_its_own_script() {
 }
 
 #[test]
-fn html_groups_findings_by_package_with_the_version_to_go_to() {
+fn html_groups_findings_by_package_with_upgrade() {
     let mut body = body();
     let mut worse = body["findings"][0].clone();
     worse["vulnerability"] = json!("CVE-2024-2");
@@ -374,7 +374,7 @@ fn html_groups_findings_by_package_with_the_version_to_go_to() {
 }
 
 #[test]
-fn markdown_keeps_its_tables_and_makes_no_link() {
+fn markdown_keeps_its_tables_without_foreign_links() {
     let text = Format::Markdown.render(&report()).unwrap();
     assert!(!text.contains("<script"), "{text}");
     for line in text

@@ -1,9 +1,9 @@
-//! Foreign text made harmless, whatever format it goes into.
+//! Makes foreign text harmless for every format.
 
 use std::borrow::Cow;
 
-/// Text without control characters, line ends included, and without marks that turn the direction of
-/// writing: each becomes U+FFFD. What stands in a file is sooner or later shown on a terminal.
+/// Replaces control characters, line ends included, and marks that change the direction of writing with U+FFFD. Text
+/// in a file is sooner or later shown on a terminal.
 pub fn clean(text: &str) -> Cow<'_, str> {
     if text.contains(is_harmful) {
         Cow::Owned(text.replace(is_harmful, "\u{fffd}"))
@@ -15,11 +15,11 @@ pub fn clean(text: &str) -> Cow<'_, str> {
 fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-            // Not allowed in XML at all.
+            // Not allowed in XML.
             | '\u{fffe}' | '\u{ffff}')
 }
 
-/// Text for HTML, between tags and in quoted attributes.
+/// Escapes text for HTML, between tags and in quoted attributes.
 pub(crate) fn html(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
@@ -35,8 +35,7 @@ pub(crate) fn html(text: &str) -> String {
     out
 }
 
-/// Text for a cell of a Markdown table: every character that means something there is escaped, so that
-/// it makes no link, image, tag, column or mention.
+/// Escapes text for a cell of a Markdown table, so that it cannot become a link, image, tag, column or mention.
 pub(crate) fn markdown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in clean(text).chars() {
@@ -44,7 +43,7 @@ pub(crate) fn markdown(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // A mention, or the link that a bare address becomes, ends at an entity.
+            // An entity ends a mention, or the link that a bare address becomes.
             '@' => out.push_str("&#64;"),
             ':' => out.push_str("&#58;"),
             c if c.is_ascii_punctuation() && !matches!(c, '.' | ',' | '-' | '/') => {
@@ -57,12 +56,12 @@ pub(crate) fn markdown(text: &str) -> String {
     out
 }
 
-/// Text as one segment or path of a URI reference: everything but unreserved characters and `/` is
+/// Encodes text as one segment or path of a URI reference: everything except unreserved characters and `/` is
 /// percent-encoded, so that no name can become a scheme, a host or a query.
 pub(crate) fn uri_path(text: &str) -> String {
     use std::fmt::Write as _;
     let mut out = String::with_capacity(text.len());
-    // What begins with two slashes would name a host.
+    // A path that begins with two slashes would name a host.
     let text = if text.starts_with("//") {
         text.trim_start_matches('/')
     } else {
@@ -78,9 +77,9 @@ pub(crate) fn uri_path(text: &str) -> String {
     out
 }
 
-/// Where a vulnerability of this id is published, if the id has the form of one.
+/// Returns the address where a vulnerability is published, if the form of its id is known.
 pub(crate) fn published(id: &str) -> Option<String> {
-    /// Longest id that anybody gives out, and some room.
+    /// Longest known id, plus some reserve.
     const MAX_ID_BYTES: usize = 100;
     let is_of_an_id = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
     if id.len() > MAX_ID_BYTES || !id.contains('-') || !id.chars().all(is_of_an_id) {
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn control_characters_do_not_get_through() {
+    fn control_characters_are_replaced() {
         assert_eq!(
             clean("a\u{1b}[2Jb\u{9b}c\u{202e}d\r\n\0"),
             "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d\u{fffd}\u{fffd}\u{fffd}"
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn each_format_escapes_what_means_something_in_it() {
+    fn each_format_escapes_its_special_characters() {
         assert_eq!(html("<a href='x'>&\""), "&lt;a href=&#39;x&#39;&gt;&amp;&quot;");
         assert_eq!(
             markdown("a|b [x](y) `z` <i> @me https://e.org"),

@@ -1,22 +1,22 @@
-//! What to do first: which package to bring to which version, and how many findings that ends.
+//! Upgrade suggestions: which package to bring to which version, and how many findings that fixes.
 //!
-//! The findings of one version of a package are ended together by the highest of the versions that fix them. A finding
-//! whose statements name several fixed versions counts as ended by the highest alone: below it, one of them may still
-//! say *affected*.
+//! The highest of the fixing versions fixes all findings of one version of a package. A finding whose statements name
+//! several fixed versions counts as fixed by the highest one only: below it, one of the statements may still say
+//! *affected*.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BTreeMap;
 
 use starling_scanner::version::{Scheme, compare};
 
-/// A finding, as far as it matters for an upgrade.
+/// The parts of a finding that concern an upgrade.
 #[derive(Debug, Clone, Copy)]
 pub struct Fixable<'a> {
     /// The package's ecosystem, as OSV writes it.
     pub ecosystem: &'a str,
     /// The package.
     pub package: &'a str,
-    /// The version that was found.
+    /// The installed version.
     pub version: &'a str,
     /// The finding's severity: `critical` to `none`.
     pub level: &'a str,
@@ -31,24 +31,24 @@ pub struct Upgrade {
     pub ecosystem: String,
     /// The package.
     pub package: String,
-    /// The version that was found.
+    /// The installed version.
     pub from: String,
-    /// The version to go to.
+    /// The version to upgrade to.
     pub to: String,
-    /// Findings that end, by severity, the worst first.
+    /// Numbers of fixed findings, by severity, worst first.
     pub ends: Vec<(String, u64)>,
-    /// Findings of this version of the package that no known version ends.
+    /// Number of findings of this version that no known version fixes.
     pub left: u64,
 }
 
 impl Upgrade {
-    /// Returns how many findings end.
+    /// Returns the number of fixed findings.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.ends.iter().map(|(_, number)| number).sum()
     }
 
-    /// Says what to do: `upgrade npm lodash 4.17.20 to 4.17.21: ends 3 findings (1 critical, 2 high)`.
+    /// Returns the suggestion: `upgrade npm lodash 4.17.20 to 4.17.21: ends 3 findings (1 critical, 2 high)`.
     #[must_use]
     pub fn sentence(&self) -> String {
         let Self {
@@ -72,7 +72,7 @@ impl Upgrade {
     }
 }
 
-/// Writes counts by severity: `2 critical, 5 high`.
+/// Formats counts by severity: `2 critical, 5 high`.
 #[must_use]
 pub fn by_level(counts: &[(String, u64)]) -> String {
     let texts: Vec<String> = counts
@@ -82,7 +82,7 @@ pub fn by_level(counts: &[(String, u64)]) -> String {
     texts.join(", ")
 }
 
-/// Returns the place of a severity among all: the worst is 0. A word that is no severity comes after those that are.
+/// Returns the rank of a severity: the worst is 0. An unknown word comes after all severities.
 #[must_use]
 pub fn severity_rank(level: &str) -> u8 {
     match level {
@@ -96,7 +96,7 @@ pub fn severity_rank(level: &str) -> u8 {
     }
 }
 
-/// Counts findings by severity, the worst first.
+/// Counts findings by severity, worst first.
 #[must_use]
 pub fn count_levels<'a>(levels: impl IntoIterator<Item = &'a str>) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<(u8, &str), u64> = BTreeMap::new();
@@ -110,13 +110,13 @@ pub fn count_levels<'a>(levels: impl IntoIterator<Item = &'a str>) -> Vec<(Strin
         .collect()
 }
 
-/// Returns the version that surely ends one finding: the highest of those that fix it.
+/// Returns the version that certainly fixes one finding: the highest of its fixed versions.
 #[must_use]
 pub fn version_to_go_to(fixed: &[String]) -> Option<&str> {
     fixed.last().map(String::as_str)
 }
 
-/// Plans the upgrades, the one that ends the worst findings first.
+/// Plans the upgrades; the one that fixes the worst findings comes first.
 #[must_use]
 pub fn upgrades<'a>(findings: impl IntoIterator<Item = Fixable<'a>>) -> Vec<Upgrade> {
     let mut packages: BTreeMap<(&str, &str, &str), Vec<Fixable<'a>>> = BTreeMap::new();
@@ -128,7 +128,7 @@ pub fn upgrades<'a>(findings: impl IntoIterator<Item = Fixable<'a>>) -> Vec<Upgr
         .into_iter()
         .filter_map(|(package, findings)| upgrade(package, &findings))
         .collect();
-    // Stable: equal ones stay in the order of their packages.
+    // A stable sort: equal ones stay in the order of their packages.
     upgrades.sort_by_key(|upgrade| {
         let number = |rank: u8| {
             let counts = upgrade.ends.iter();
@@ -156,7 +156,7 @@ fn upgrade((ecosystem, package, from): (&str, &str, &str), findings: &[Fixable<'
         .copied()
         .reduce(|highest, next| if is_above(next, highest) { next } else { highest })?;
     let ended = |finding: &&Fixable<'_>| {
-        // What cannot be compared with the target is not said to end by it.
+        // A finding whose fix cannot be compared with the target does not count as fixed by it.
         version_to_go_to(finding.fixed).is_some_and(|fixed| fixed == to || is_above(to, fixed))
     };
     let ends = count_levels(findings.iter().filter(ended).map(|finding| finding.level));
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn upgrade_goes_to_the_version_that_ends_all() {
+    fn upgrade_targets_the_version_that_fixes_all() {
         let plan = plan(&[
             ("npm", "lemur", "1.2.0", "high", &["1.10.0"]),
             ("npm", "lemur", "1.2.0", "low", &["1.9.2"]),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_without_an_order_are_not_said_to_end_each_other() {
+    fn unordered_versions_do_not_fix_each_other() {
         let plan = plan(&[
             ("Nowhere", "x", "1", "high", &["2"]),
             ("Nowhere", "x", "1", "low", &["3"]),
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn levels_count_from_the_worst() {
+    fn severity_counts_start_with_the_worst() {
         assert_eq!(
             by_level(&count_levels(["low", "critical", "low", "", "odd"])),
             "1 critical, 2 low, 1 unknown, 1 odd"

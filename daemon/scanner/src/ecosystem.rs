@@ -1,17 +1,17 @@
-//! The ecosystems of the OSV schema, and what of them has no version order or no package URL, and why.
+//! The ecosystems of the OSV schema, and the reasons why some have no version order or no package URL.
 //!
-//! Orders are given by [`Scheme::for_ecosystem`](crate::version::Scheme::for_ecosystem), package URLs by
-//! [`crate::purl::osv`]; what neither has is here, so that nothing is missing by oversight.
-//! `docs/ecosystems.md` shows the whole as a table.
+//! [`Scheme::for_ecosystem`](crate::version::Scheme::for_ecosystem) defines the orders, [`crate::purl::osv`] the
+//! package URLs. Ecosystems without one of them are listed here, so that none is missing by mistake.
+//! `docs/ecosystems.md` shows all of them in a table.
 
 use crate::name::ecosystem_base;
 
-/// One ecosystem that the OSV schema names.
+/// One ecosystem of the OSV schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ecosystem {
     /// Its name, without suffix.
     pub name: &'static str,
-    /// As an advisory may write it, with a suffix where it has one.
+    /// An example from advisories, with a suffix if the ecosystem has one.
     pub example: &'static str,
     /// Why its versions have no order, so that only enumerated versions can match.
     pub unordered: Option<&'static str>,
@@ -42,10 +42,10 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     whole("Alpine", "Alpine:v3.18"),
     Ecosystem {
         unordered: Some(
-            "its bounds are a release and a security patch level of it (`16:2026-06-01`), a property of a device \
-             and not of a package; no source says how releases and vendors' levels stand to each other",
+            "its bounds are a release and its security patch level (`16:2026-06-01`). These are properties of a \
+             device, not of a package, and no source defines an order between releases and vendors' levels",
         ),
-        without_url: Some("its names are repositories of the platform's sources; no URL type has them"),
+        without_url: Some("its names are repositories of the platform's sources; no URL type covers them"),
         ..whole("Android", "Android")
     },
     whole("Azure Linux", "Azure Linux:3"),
@@ -64,7 +64,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     without_url(
         "GHC",
         "GHC",
-        "its names are components of the compiler, which is no package",
+        "its names are components of the compiler, which is not a package",
     ),
     whole("GitHub Actions", "GitHub Actions"),
     whole("Go", "Go"),
@@ -75,7 +75,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     without_url(
         "Linux",
         "Linux",
-        "its one name is the kernel of kernel.org; a distribution's kernel is its own package",
+        "its only name is the kernel of kernel.org; a distribution's kernel is a separate package",
     ),
     whole("Mageia", "Mageia:9"),
     whole("Maven", "Maven"),
@@ -86,7 +86,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     whole("openEuler", "openEuler:22.03-LTS-SP1"),
     whole("openSUSE", "openSUSE:Leap 15.5"),
     Ecosystem {
-        unordered: Some("its versions are commits and tags, each project's in a form of its own"),
+        unordered: Some("its versions are commits and tags, in a different form for each project"),
         ..whole("OSS-Fuzz", "OSS-Fuzz")
     },
     whole("Packagist", "Packagist:https://packages.drupal.org/8"),
@@ -98,7 +98,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     without_url(
         "Root",
         "Root:Debian:12",
-        "its packages carry the URLs of the ecosystem that they are rebuilt from",
+        "their packages have the URLs of the ecosystem from which they are rebuilt",
     ),
     whole("RubyGems", "RubyGems"),
     whole("SUSE", "SUSE:Linux Enterprise Server 15 SP3"),
@@ -106,7 +106,7 @@ pub const ECOSYSTEMS: [Ecosystem; 48] = [
     without_url(
         "TuxCare",
         "TuxCare:Alpine:v3.16",
-        "its packages carry the URLs of the ecosystem that they are rebuilt from",
+        "their packages have the URLs of the ecosystem from which they are rebuilt",
     ),
     whole("Ubuntu", "Ubuntu:22.04:LTS"),
     whole("VSCode", "VSCode:https://open-vsx.org"),
@@ -127,7 +127,7 @@ mod tests {
     use crate::purl::osv::{package_of, purl_of};
     use crate::version::Scheme;
 
-    /// A name that every ecosystem could have.
+    /// A name that is valid in every ecosystem.
     const NAME: &str = "owner/name";
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_ecosystem_has_a_url_and_comes_back_from_it_or_has_a_reason() {
+    fn every_ecosystem_has_a_url_or_a_reason() {
         for known in &ECOSYSTEMS {
             let url = purl_of(known.example, NAME);
             assert_eq!(url.is_none(), known.without_url.is_some(), "{}", known.name);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_list_is_sorted_and_the_documentation_has_each_of_them() {
+    fn list_is_sorted_and_documented() {
         let names = ECOSYSTEMS.map(|known| known.name.to_ascii_lowercase());
         assert!(names.is_sorted());
         let page = include_str!("../../../docs/ecosystems.md");

@@ -1,8 +1,7 @@
-//! Why a package is, or is not, affected by one vulnerability: the scan's own evaluation, kept whole.
+//! Explains why a vulnerability does or does not affect a package, with all steps of a scan's evaluation.
 //!
-//! The answer names every step: which OSV package the URL means, which advisories about it carry the
-//! id, and what each rule of theirs says about the version. Nothing is decided here that a scan would
-//! decide otherwise: both call the same functions.
+//! The answer contains every step: the OSV package of the URL, the advisories about it that have the id, and the
+//! result of each of their rules for the version. It uses the same functions as a scan, so both always agree.
 
 use std::fmt;
 
@@ -18,69 +17,69 @@ use crate::version::Scheme;
 /// The answer to "is this package affected by that vulnerability, and why?".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explanation {
-    /// The answer in a word.
+    /// The conclusion.
     pub conclusion: Conclusion,
     /// The OSV package that was looked up, if the URL names one.
     pub package: Option<OsvPackage>,
     /// The version that was compared.
     pub version: Option<String>,
-    /// The order that it was compared in, if the ecosystem has one.
+    /// The version order, if the ecosystem has one.
     pub scheme: Option<Scheme>,
-    /// The advisories about the package that carry the id.
+    /// The advisories about the package that have the id.
     pub advisories: Vec<AdvisoryExplanation>,
-    /// How many advisories about the package do not carry it.
+    /// Number of advisories about the package without the id.
     pub other_advisories: usize,
 }
 
-/// The answer in a word.
+/// The conclusion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conclusion {
-    /// A rule says so.
+    /// A rule says that the package is affected.
     Affected,
-    /// Every rule could be evaluated, and none says so.
+    /// All rules were evaluated, and none says so.
     NotAffected,
-    /// All advisories that would say so are withdrawn.
+    /// All advisories that say so are withdrawn.
     Withdrawn,
-    /// No advisory about this package carries the id.
+    /// No advisory about this package has the id.
     NotAbout,
-    /// A rule could not be evaluated, or the package or its version is not known.
+    /// A rule could not be evaluated, or the package or its version is unknown.
     CannotSay,
 }
 
-/// What one advisory says.
+/// The result of one advisory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AdvisoryExplanation {
     /// Its merge hash.
     pub merge_hash: String,
     /// Its vulnerability's identity.
     pub vulnerability: String,
-    /// When it was withdrawn, if it was.
+    /// The time of its withdrawal, if any.
     pub withdrawn: Option<String>,
-    /// What each of its statements says, best first.
+    /// The result of each of its statements, best first.
     pub statements: Vec<StatementExplanation>,
 }
 
-/// What one statement says, rule by rule.
+/// The result of one statement, rule by rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementExplanation {
-    /// The records that say it; empty if all that feeds the advisory does.
+    /// The records that make it; empty if all records of the advisory do.
     pub by: Vec<Sayer>,
-    /// Why it is only shown: `outranked`, `mirrored` or `not_preferred`; none if it counts.
+    /// Why it does not apply: `outranked`, `mirrored` or `not_preferred`; `None` if it applies.
     pub not_counted: Option<&'static str>,
-    /// What it says in a word.
+    /// The statement: affected, not affected or undecided.
     pub says: Says,
     /// The evaluation of each of its entries about the package.
     pub entries: Vec<Evaluation>,
 }
 
 impl AdvisoryExplanation {
-    /// Returns the evaluations that count.
+    /// Returns the evaluations of applicable statements.
     fn counting(&self) -> impl Iterator<Item = &Evaluation> {
         let counting = self.statements.iter().filter(|said| said.not_counted.is_none());
         counting.flat_map(|said| &said.entries)
     }
 
-    /// Returns true if statements that count contradict each other.
+    /// Returns true if applicable statements contradict each other.
     pub fn is_disputed(&self) -> bool {
         let says = |word| {
             let mut counting = self.statements.iter().filter(|said| said.not_counted.is_none());
@@ -90,8 +89,8 @@ impl AdvisoryExplanation {
     }
 }
 
-/// Explains one package URL against one id (any alias), as a scan would judge it on `distro` (`debian-12`;
-/// the URL's own qualifier wins).
+/// Explains one package URL and one id (any alias), like a scan on `distro` (`debian-12`, used if the URL has no
+/// qualifier of its own).
 ///
 /// # Errors
 /// If the knowledge cannot be read.
@@ -327,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn a_match_and_a_miss_name_their_rule() {
+    fn match_and_miss_contain_their_rule() {
         let hit = ask("pkg:npm/express@1.5.0", "GHSA-1", &knowledge(RANGE));
         assert_eq!(hit.conclusion, Conclusion::Affected);
         let rule = &hit.advisories[0].statements[0].entries[0].matched[0];
@@ -355,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_said_is_not_called_unaffected() {
+    fn undecided_version_is_not_called_unaffected() {
         let git = r#"{"ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]}"#;
         assert_eq!(
             ask("pkg:npm/express@1.0.0", "CVE-1", &knowledge(git)).conclusion,
@@ -372,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn each_way_of_not_knowing_has_its_reason() {
+    fn each_kind_of_doubt_has_its_reason() {
         let git = r#"{"ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]}"#;
         for (purl, affected, reason) in [
             (
@@ -405,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_distribution_from_outside_settles_the_release() {
+    fn given_distribution_decides_the_release() {
         let purl = PackageUrl::parse("pkg:deb/debian/express@1.5.0").unwrap();
         let found = explain(&purl, "CVE-1", Some("debian-12"), &knowledge(RANGE)).unwrap();
         assert_eq!(found.package.unwrap().ecosystem, "Debian:12");
@@ -413,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn other_ids_and_withdrawn_advisories_are_told_apart() {
+    fn other_ids_and_withdrawals_are_distinguished() {
         let other = ask("pkg:npm/express@1.5.0", "CVE-2", &knowledge(RANGE));
         assert_eq!(
             other.reason(),

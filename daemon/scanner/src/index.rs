@@ -1,11 +1,11 @@
-//! The match index: what a site knows, laid out so that a scan reads only what may matter.
+//! The match index: a site's knowledge in a layout of which a scan reads only the relevant parts.
 //!
-//! A package's advisories lie together under its ecosystem and name. Each has a *screen*, from which most are
-//! ruled out by comparing bytes, and a *detail*, the whole advisory, read only for those that are not. The
-//! screen never decides: what it cannot rule out is evaluated as without an index ([`crate::matching`]), so
-//! a scan over the index finds exactly what a scan over its advisories would.
+//! A package's advisories are stored together, by ecosystem and name. Each advisory has a *screen*, which rules out
+//! most versions by comparing bytes, and a *detail*, the complete advisory, read only for the remaining versions. The
+//! screen never makes the decision: what it cannot rule out is evaluated as without an index ([`crate::matching`]),
+//! so a scan with the index has exactly the findings of a scan with its advisories.
 //!
-//! An index is written once and never changed. Its bytes, from the beginning:
+//! An index is written once and never changed. Its bytes, from the start:
 //!
 //! ```text
 //! details      of each package together, each: blake3 of the rest, 8 bytes ‖ postcard of the advisory
@@ -19,9 +19,9 @@
 //!              ‖ directory length:u64 ‖ ecosystems length:u64 ‖ screens offset:u64 ‖ version:u32 ‖ magic, 8
 //! ```
 //!
-//! Numbers are little-endian. The stamp says which knowledge the index was made from; what it means is its
-//! writer's business. Damage is found before it is believed: the footer's hash is checked when the index is
-//! opened, each part's when it is read.
+//! Numbers are little-endian. The stamp identifies the knowledge from which the index was built; its meaning is
+//! defined by the writer. Damage is detected before data is used: the footer's hash is checked when the index is
+//! opened, each part's hash when it is read.
 
 mod cursor;
 mod package;
@@ -36,28 +36,28 @@ mod write;
 pub use read::{IndexBytes, IndexError, MatchIndex};
 pub use write::IndexWriter;
 
-/// First bytes of the hash that stands before each part.
+/// Length of the hash before each part, in bytes.
 const CHECK_BYTES: usize = 8;
-/// A package in the directory.
+/// Length of a package's entry in the directory.
 const ROW_BYTES: usize = 32;
-/// The bytes at the end.
+/// Length of the footer.
 const FOOTER_BYTES: usize = 32 + 32 + 4 * 8 + 4 + 8;
 const MAGIC: [u8; 8] = *b"STARLIDX";
-/// Raised when the layout changes, what a screen means, or what an advisory carries: an older index is then
-/// made anew. 2: advisories say since when they are known, whether exploited, how likely. 3: screens are spans, read where
-/// they lie, and a package's details lie together. 4: versions of Maven, RubyGems and apk are ordered otherwise, those of
-/// Homebrew at all, and what affects every version is always read. 5: entries are divided among the records that state them, and the
-/// sources of each ecosystem are listed. 6: versions of Amazon Linux, Fedora and Oracle Linux are ordered,
-/// and entries say of which module's stream they are.
+/// Increased if the layout changes, the meaning of a screen, or the content of an advisory; an older index is then
+/// rebuilt. 2: advisories have publication time, known exploitation and its probability. 3: screens are spans that
+/// are read in place, and a package's details are adjacent. 4: versions of Maven, RubyGems and apk have another
+/// order, those of Homebrew have one, and advisories that affect every version are always read. 5: entries are
+/// divided among their records, and the sources of each ecosystem are listed. 6: versions of Amazon Linux, Fedora and
+/// Oracle Linux have an order, and entries have their module's stream.
 const VERSION: u32 = 6;
 
-/// What the knowledge was that an index was made from.
+/// Identifies the knowledge from which an index was built.
 pub type IndexStamp = [u8; 32];
 
-/// Longest package whose name is hashed without a copy of it, in bytes.
+/// Longest package whose name is hashed without copying it, in bytes.
 const SHORT_KEY_BYTES: usize = 192;
 
-/// Where a package lies in the directory.
+/// Returns the hash of a package, which gives its place in the directory.
 fn key_hash(ecosystem: &str, name: &str) -> u64 {
     let mut short = [0; SHORT_KEY_BYTES];
     let parts = [ecosystem.as_bytes(), b"\0", name.as_bytes()];
@@ -78,7 +78,7 @@ fn key_hash(ecosystem: &str, name: &str) -> u64 {
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
 
-/// What stands before a part.
+/// Returns the hash before a part.
 fn check_of(part: &[u8]) -> [u8; CHECK_BYTES] {
     let [a, b, c, d, e, f, g, h, ..] = *blake3::hash(part).as_bytes();
     [a, b, c, d, e, f, g, h]

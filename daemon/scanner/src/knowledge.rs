@@ -1,7 +1,7 @@
-//! The seam between the scanner and whoever holds advisories.
+//! The interface between the scanner and the owner of the advisories.
 //!
-//! The scanner asks for one package at a time and gets the canonical advisories that name it. It
-//! trusts their contents to be the site's accepted view; it does not trust them to match.
+//! The scanner asks for one package at a time and gets the canonical advisories that name it. It trusts that they are
+//! from the site's accepted view, but checks itself if they match.
 
 mod memo;
 mod single;
@@ -20,23 +20,22 @@ use crate::osv::Affected;
 use crate::severity::StatedSeverity;
 use crate::threat::Threat;
 
-/// Where the advisories are. Parts of one inventory may ask at the same time.
+/// A source of advisories. Several threads of one scan may use it at the same time.
 pub trait Knowledge: Sync {
-    /// Returns the canonical advisories of a package, in an order that depends on nothing but the
-    /// knowledge. `ecosystem` carries its suffix (`Debian:12`), `name` is normalised
-    /// ([`crate::name::normalise_name`]).
+    /// Returns the canonical advisories of a package, in an order that depends only on the knowledge. `ecosystem`
+    /// includes its suffix (`Debian:12`), `name` is normalised ([`crate::name::normalise_name`]).
     ///
     /// # Errors
     /// If the knowledge cannot be read; a package without advisories is an empty list.
     fn advisories(&self, ecosystem: &str, name: &str) -> Result<Vec<Advisory>, KnowledgeError>;
 
-    /// Returns the advisories of a package that may say something about a version: at least those that
-    /// affect it or whose word on it cannot be had, in the order of [`Knowledge::advisories`]. `None` if
-    /// this knowledge cannot tell them apart without evaluating them. What such an advisory enumerates may lack
-    /// versions other than this one: evaluated for it, it says what the whole one does.
+    /// Returns the advisories of a package that may concern a version: at least those that affect it or are undecided
+    /// about it, in the order of [`Knowledge::advisories`]. `None` if this knowledge cannot select without
+    /// evaluating. The enumerated versions of such an advisory may be incomplete except for this version, for which
+    /// the evaluation gives the same result.
     ///
     /// # Errors
-    /// As [`Knowledge::advisories`].
+    /// Same as [`Knowledge::advisories`].
     fn candidates(
         &self,
         ecosystem: &str,
@@ -47,7 +46,7 @@ pub trait Knowledge: Sync {
         Ok(None)
     }
 
-    /// Returns true if any live advisory names the ecosystem, so that "no finding" means something.
+    /// Returns true if any live advisory names the ecosystem, so that "no finding" has a meaning.
     ///
     /// # Errors
     /// If the knowledge cannot be read.
@@ -61,7 +60,7 @@ pub trait Knowledge: Sync {
         Ok(!self.advisories(ecosystem, name)?.is_empty())
     }
 
-    /// Returns the known ecosystems that are `base` and the address of a repository (`Packagist:https://…`), sorted.
+    /// Returns the known ecosystems that consist of `base` and a repository's address (`Packagist:https://…`), sorted.
     ///
     /// # Errors
     /// If the knowledge cannot be read.
@@ -70,7 +69,8 @@ pub trait Knowledge: Sync {
         Ok(Vec::new())
     }
 
-    /// Returns the sources that speak of an ecosystem, `base`, in any of its releases; none if this knowledge cannot tell.
+    /// Returns the sources with statements about an ecosystem, `base`, in any release; `None` if this knowledge cannot
+    /// tell.
     ///
     /// # Errors
     /// If the knowledge cannot be read.
@@ -79,8 +79,8 @@ pub trait Knowledge: Sync {
         Ok(None)
     }
 
-    /// Returns where to remember what nothing was found for. Only knowledge that never changes may have one, which
-    /// must be its own; a scan gives the same with it and without.
+    /// Returns a memo of package versions without findings. Only knowledge that never changes may have one, and must
+    /// not share it; a scan has the same result with and without it.
     fn memo(&self) -> Option<&Memo> {
         None
     }
@@ -90,44 +90,44 @@ pub trait Knowledge: Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the advisories of {ecosystem} {name}")]
 pub struct KnowledgeError {
-    /// The ecosystem that was asked for.
+    /// The requested ecosystem.
     pub ecosystem: String,
-    /// The package that was asked for; empty if the question was about the ecosystem.
+    /// The requested package; empty if the question was about the ecosystem.
     pub name: String,
-    /// What the store says.
+    /// The store's error.
     #[source]
     pub source: Box<dyn std::error::Error + Send + Sync>,
 }
 
-/// A canonical advisory as matching needs it: one vulnerability in one package.
+/// A canonical advisory in the form for matching: one vulnerability in one package.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Advisory {
     /// Its merge hash, as text.
     pub merge_hash: String,
-    /// The vulnerability's identity: a CVE, or the least id of its alias group.
+    /// The vulnerability's identity: a CVE, or the lowest id of its alias group.
     pub vulnerability: String,
     /// All ids and aliases, the identity included, in any order.
     pub ids: Vec<String>,
-    /// Ids that lead to it and are not its names: CVEs that a record is made from where they are several, aliases that
-    /// only some authors of an unresolved record give. They find it, and excuse nothing.
+    /// Ids that lead to it but are not its own: several CVEs of one record, and aliases that only some authors of an
+    /// unresolved record give. They find it, but cannot excuse it.
     pub related: Vec<String>,
-    /// One line for people.
+    /// A one-line summary.
     pub summary: String,
-    /// When it was withdrawn, as the source wrote it; withdrawn advisories never match.
+    /// Time of its withdrawal, as written by the source; withdrawn advisories never match.
     pub withdrawn: Option<String>,
-    /// Severities with who states them, in the view's source order.
+    /// Severities with their sources, in the view's source order.
     pub severities: Vec<StatedSeverity>,
-    /// What is known of it besides.
+    /// Further data about the vulnerability.
     pub threat: Threat,
-    /// The entries about this package, of all records that say something of it.
+    /// The entries about this package, from all records with a statement about it.
     pub affected: Vec<Affected>,
-    /// How the entries are divided among the records; empty if all that feeds it says all of them.
+    /// The division of the entries among the records; empty if all records make all of them.
     pub statements: Vec<Statement>,
-    /// True if authors disagree about a record that feeds it and nobody has decided: what is worse counts meanwhile.
+    /// True if authors disagree about one of its records without a decision: until then the worse value applies.
     pub unresolved: bool,
-    /// The claims that feed it.
+    /// Its contributing claims.
     pub provenance: Vec<Provenance>,
-    /// Fields on which sources disagree, and what was chosen.
+    /// Fields on which sources disagree, and the chosen value.
     pub conflicts: Vec<Conflict>,
 }
 
@@ -138,7 +138,7 @@ pub struct Provenance {
     pub source: String,
     /// The record's id in the source.
     pub record: String,
-    /// The sites that say so.
+    /// The sites that state it.
     pub sites: Vec<String>,
 }
 
@@ -149,6 +149,6 @@ pub struct Conflict {
     pub field: String,
     /// The source whose value was chosen.
     pub chosen: String,
-    /// The sources whose values lost.
+    /// The sources whose values were not chosen.
     pub lost: Vec<String>,
 }

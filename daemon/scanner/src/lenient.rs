@@ -1,4 +1,4 @@
-//! Reading JSON that says `null` where a list belongs, or a number where a text does.
+//! Reads JSON leniently: `null` for a list, or a number for a text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 
-/// A text that some sources write as a number or leave `null`.
+/// A text that some sources write as a number or as `null`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Text(pub String);
 
@@ -40,7 +40,7 @@ impl<'de> Deserialize<'de> for Text {
     }
 }
 
-/// [`Text`] that borrows from the document where it can.
+/// Like [`Text`], but borrows from the document if possible.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct TextRef<'a>(pub(crate) Cow<'a, str>);
 
@@ -76,7 +76,7 @@ impl<'de> Deserialize<'de> for TextRef<'de> {
     }
 }
 
-/// A text, or a number as one; anything else that stands in its place is empty.
+/// Reads a text, or a number as text; anything else is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AnyText<'a>(pub(crate) Cow<'a, str>);
 
@@ -123,7 +123,7 @@ impl<'de> Deserialize<'de> for AnyText<'de> {
     }
 }
 
-/// Passes over what stands where something else is read.
+/// Skips a value of an unexpected type.
 macro_rules! pass_over {
     ($value:expr; $($kind:ident)*) => {$(pass_over!(@ $kind, $value);)*};
     (@ unit, $value:expr) => {
@@ -169,7 +169,7 @@ macro_rules! pass_over {
 
 pub(crate) use pass_over;
 
-/// Visits a list's entries; what is no list has none.
+/// Visits a list's entries; any other value has none.
 pub(crate) struct Entries<T, F>(pub(crate) F, pub(crate) PhantomData<T>);
 
 impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Entries<T, F> {
@@ -189,7 +189,7 @@ impl<'de, T: Deserialize<'de>, F: FnMut(T)> Visitor<'de> for Entries<T, F> {
     pass_over!((); unit scalars text object);
 }
 
-/// Visits an object's fields as texts; what is no object has none.
+/// Visits an object's fields as texts; any other value has none.
 pub(crate) struct Fields<F>(pub(crate) F);
 
 impl<'de, F: FnMut(&str, AnyText<'de>)> Visitor<'de> for Fields<F> {

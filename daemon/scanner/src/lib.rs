@@ -1,9 +1,8 @@
 //! SBOMs, package URLs, version schemes and matching; pure.
 //!
-//! Bytes of an SBOM go in at [`sbom`], knowledge comes through the trait
-//! [`knowledge::Knowledge`], and
-//! findings with coverage come out of [`scan`]. What a finding means for a build is decided in
-//! `starling-policy`; where the bytes and the knowledge live is the caller's business.
+//! The bytes of an SBOM go in at [`sbom`], knowledge comes through the trait [`knowledge::Knowledge`], and findings
+//! with coverage come out of [`scan`]. `starling-policy` decides what a finding means for a build; the caller owns
+//! the bytes and the knowledge.
 
 pub mod ecosystem;
 pub mod explain;

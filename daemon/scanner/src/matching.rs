@@ -1,22 +1,24 @@
-//! Whether one version is affected by one OSV `affected` entry, and which rule said so.
+//! Decides if one version is affected by one OSV `affected` entry, and by which rule.
 //!
-//! The evaluation is the OSV schema's (section "Evaluation"): a version is affected if it is
-//! enumerated, or lies in any range. Events may stand in any order and repeat. Beyond the schema:
+//! The evaluation is that of the OSV schema (section "Evaluation"): a version is affected if it is enumerated, or in
+//! any range. Events may be in any order and may repeat. Beyond the schema:
 //!
-//! - `introduced` and `fixed` at one version cancel each other: the state before goes on. That reads
-//!   both `[0,1) [1,2)` written as one list, and the empty `[1,1)`, as they are meant.
-//! - An event that the scheme cannot read is left out and reported, so that the readable ones decide.
-//! - A range that begins with all versions and never ends needs no order, and no version. One that names no beginning
-//!   leaves undecided what lies before its end, an entry without any rule everything.
-//! - What is no version of the ecosystem and has a place in its order all the same (`latest`, words that PEP 440 does
-//!   not know) is not called "not affected" by that place.
-//! - What a rebuild adds to a version (a local label of PEP 440, Debian's `+b1`) does not tell it from the release that
-//!   `last_affected` or a list names.
-//! - `GIT` ranges need a commit graph. Without it a commit is judged that stands in an event itself; other commits are
-//!   undecided. For what has a version they never hide the other rules, and leave an entry undecided only if it has
+//! - `introduced` and `fixed` at one version cancel each other: the earlier state continues. So `[0,1) [1,2)` in one
+//! list
+//!   and the empty `[1,1)` have their intended meaning.
+//! - An event that the scheme cannot parse is left out and reported, so that the other events decide.
+//! - A range that begins with all versions and never ends needs no order and no version. A range without a beginning
+//! leaves
+//!   versions before its end undecided; an entry without any rule leaves everything undecided.
+//! - A text that is not a version of the ecosystem, but has a place in its order (`latest`, words that PEP 440 does not
+//!   define), is not called "not affected" because of that place.
+//! - The suffix of a rebuild (a local label of PEP 440, Debian's `+b1`) is ignored for `last_affected` and for lists.
+//! - `GIT` ranges need a commit graph. Without one, a commit can only be decided if an event names it; other commits
+//! are
+//!   undecided. For packages with a version they never hide other rules, and leave an entry undecided only if it has
 //!   nothing else.
 //!
-//! Which entries belong to the package in question is the caller's business.
+//! The caller selects the entries of the package.
 
 mod doubt;
 mod git;
@@ -36,31 +38,31 @@ use crate::osv::{Affected, Event, Range, RangeKind};
 use crate::purl::PackageUrl;
 use crate::version::{Scheme, Version};
 
-/// A component's version, parsed once for all advisories it is held against.
+/// A component's version, parsed once for all advisories.
 #[derive(Debug, Clone)]
 pub struct Subject {
     text: String,
     scheme: Option<Scheme>,
     own: Option<Version>,
-    /// The version without what a rebuild added, if one did.
+    /// The version without a rebuild's suffix, if it has one.
     released: Option<Version>,
-    /// What makes its place in the order say less than that of a version.
+    /// The reason why its place in the order is less reliable than that of a version.
     doubt: Doubt,
-    /// Read when a SEMVER range is met, unless the own order is one of SemVer's.
+    /// Parsed when a SEMVER range is met, unless the ecosystem's own order is a SemVer order.
     semver: OnceCell<Option<Version>>,
-    /// The module stream that it was built in, if its URL tells.
+    /// The module stream of its build, if its URL has it.
     stream: Option<Stream>,
-    /// The commit or the tag that it was built from, if its URL tells.
+    /// The commit or tag of its build, if its URL has it.
     revision: Option<Box<Revision>>,
 }
 
 impl Subject {
-    /// Prepares a version for an ecosystem. A text that its scheme cannot read can still be enumerated.
+    /// Prepares a version for an ecosystem. A text that its scheme cannot parse can still be enumerated.
     pub fn new(ecosystem: &str, version: &str) -> Self {
         let scheme = Scheme::for_ecosystem(ecosystem);
         let text = version.trim();
         let parse = |text: &str| scheme.and_then(|scheme| Version::parse(scheme, text).ok());
-        // A commit has no place in any order, whatever its digits look like, and several versions have many.
+        // A commit has no place in any order, whatever its digits are, and a text for several versions has many places.
         let own = if git::is_hash(text) || doubt::is_requirement(text) {
             None
         } else {
@@ -81,8 +83,8 @@ impl Subject {
         }
     }
 
-    /// As [`Subject::new`], for the package of a URL, which may tell its module's stream, as may what a document says
-    /// of it beside the URL. Without a version only what is said of every version is said of it.
+    /// Same as [`Subject::new`] for the package of a URL. The URL, or the document, may give its module stream.
+    /// Without a version, only statements about all versions apply.
     pub fn of(purl: &PackageUrl, origin: Option<&Origin>, ecosystem: &str, version: Option<&str>) -> Self {
         let label = origin.and_then(|origin| origin.module.as_deref());
         Self {
@@ -92,7 +94,8 @@ impl Subject {
         }
     }
 
-    /// A SEMVER range means SemVer whatever the ecosystem; its own dialect is preferred if it is one.
+    /// Returns the version for a SEMVER range, which means SemVer in every ecosystem; a SemVer dialect of the ecosystem
+    /// is preferred.
     fn semver(&self) -> Option<&Version> {
         if self.scheme.is_some_and(is_semver) {
             return self.own.as_ref();
@@ -108,12 +111,12 @@ impl Subject {
         &self.text
     }
 
-    /// Returns true if nothing is known of its version: neither the version, nor a commit or a tag.
+    /// Returns true if its version is unknown: it has no version, commit or tag.
     pub fn is_unknown(&self) -> bool {
         self.text.is_empty() && self.revision.is_none()
     }
 
-    /// Returns the module stream that it was built in, if its URL tells.
+    /// Returns the module stream of its build, if its URL has it.
     pub(crate) fn stream(&self) -> Option<&Stream> {
         self.stream.as_ref()
     }
@@ -123,29 +126,29 @@ impl Subject {
         self.own.is_some() || self.semver().is_some()
     }
 
-    /// Returns the version without what a rebuild added, if one did.
+    /// Returns the version without a rebuild's suffix, if it has one.
     pub(crate) fn released(&self) -> Option<&Version> {
         self.released.as_ref()
     }
 
-    /// Returns the version whose key rules advisories out: none where that would rule out too much.
+    /// Returns the version whose key may rule out advisories; `None` if that could rule out too much.
     pub(crate) fn screened(&self) -> Option<&Version> {
-        // A commit or a tag may be named where a version is not.
+        // An advisory may list a commit or a tag instead of a version.
         let is_plain = self.revision.is_none() && self.doubt == Doubt::None;
         self.own.as_ref().filter(|_| is_plain)
     }
 
-    /// Returns the tag that it was built from, if its URL tells.
+    /// Returns the tag of its build, if its URL has it.
     pub(crate) fn tag(&self) -> Option<&str> {
         self.revision.as_ref()?.tag.as_deref()
     }
 
-    /// Returns the commit that it was built from, if its URL tells.
+    /// Returns the commit of its build, if its URL has it.
     pub(crate) fn commit(&self) -> Option<&str> {
         self.revision.as_ref()?.commit.as_deref()
     }
 
-    /// True if a commit is all that is known of its version.
+    /// Returns true if only a commit is known of its version.
     fn is_commit(&self) -> bool {
         self.commit()
             .is_some_and(|commit| self.text.is_empty() || self.text.eq_ignore_ascii_case(commit))
@@ -160,30 +163,30 @@ impl Subject {
     }
 }
 
-/// True if an entry has a rule besides ranges of commits.
+/// Returns true if an entry has a rule besides ranges of commits.
 pub(crate) fn decides_without_git(affected: &Affected) -> bool {
     !affected.versions.is_empty() || affected.ranges.iter().any(|range| range.kind != RangeKind::Git)
 }
 
-/// True if an entry has a rule at all.
+/// Returns true if an entry has any rule.
 pub(crate) fn has_rules(affected: &Affected) -> bool {
     !affected.versions.is_empty() || !affected.ranges.is_empty()
 }
 
-/// True if SEMVER ranges are in the scheme's own order.
+/// Returns true if SEMVER ranges use the scheme's own order.
 pub(crate) fn is_semver(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::SemVer | Scheme::SemVerBuild | Scheme::Bitnami)
 }
 
-/// The answer of one `affected` entry for one version.
+/// The result of one `affected` entry for one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evaluation {
     /// The rules that say "affected", in the entry's order; empty if none does.
     pub matched: Vec<Rule>,
-    /// The rules that do not, each with its reason.
+    /// The other rules, each with its reason.
     pub unmatched: Vec<(Rule, WhyNot)>,
-    /// Fixed versions above the subject in the ranges that matched (in all ranges if only an
-    /// enumeration matched), lowest first in the ecosystem's order.
+    /// Fixed versions above the subject in the matching ranges (in all ranges if only an enumeration matched), lowest
+    /// first in the ecosystem's order.
     pub fixed: Vec<String>,
 }
 
@@ -193,8 +196,8 @@ impl Evaluation {
         !self.matched.is_empty()
     }
 
-    /// Returns true if nothing says "affected" and a rule could not be evaluated. A range of commits counts
-    /// only where the entry has no other rule: it says in commits what the others say in versions.
+    /// Returns true if no rule says "affected" and one could not be evaluated. A range of commits only matters if the
+    /// entry has no other rule: it states in commits what the others state in versions.
     pub fn is_undecided(&self) -> bool {
         let is_git = |why: &WhyNot| *why == WhyNot::NeedsCommitGraph;
         let only_git = self.unmatched.iter().all(|(_, why)| is_git(why));
@@ -208,7 +211,7 @@ impl Evaluation {
 pub enum Rule {
     /// The list `versions`.
     Enumerated,
-    /// The range at this index of `ranges`, and where the subject lies in it.
+    /// The range with this index in `ranges`, and the subject's place in it.
     Range {
         /// Index in `ranges`.
         index: usize,
@@ -221,42 +224,42 @@ pub enum Rule {
     },
 }
 
-/// Why a rule does not say "affected".
+/// The reason why a rule does not say "affected".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WhyNot {
     /// The version is not enumerated.
     NotListed,
-    /// The version is in no affected interval; the nearest events below and above tell why.
+    /// The version is in no affected interval; the nearest events below and above show why.
     Outside {
         /// The event at or below the subject that closed the last interval; `None` before the first.
         closed_by: Option<Event>,
         /// The version above at which it becomes affected.
         next_introduced: Option<String>,
     },
-    /// A range of commits; no commit graph is at hand.
+    /// A range of commits, without a commit graph.
     NeedsCommitGraph,
-    /// The package is a commit, and no event of the range names it: whether it comes after one needs the repository.
+    /// The package is a commit that no event of the range names: its order needs the repository.
     CommitNotPlaced,
-    /// The ecosystem has no known order, or this build does not know the range type.
+    /// The ecosystem has no known order, or this program does not know the range type.
     NoOrder,
     /// The subject's version has no place in the order.
     VersionUnreadable,
-    /// No event of the range can be read.
+    /// No event of the range can be parsed.
     EventsUnreadable,
-    /// The range names no version from which on anything is affected, or the entry says nothing of versions.
+    /// The range has no version from which anything is affected, or the entry has no versions.
     NoBeginning,
-    /// The advisory is about another module stream than the package's.
+    /// The advisory is about another module stream than the package.
     OtherModule,
 }
 
 impl WhyNot {
-    /// Returns true if the rule could not be evaluated, rather than said "not affected".
+    /// Returns true if the rule could not be evaluated.
     pub fn is_undecided(&self) -> bool {
         !matches!(self, Self::Outside { .. } | Self::NotListed | Self::OtherModule)
     }
 }
 
-/// Evaluates one `affected` entry of an advisory with this summary, which may name a module's stream.
+/// Evaluates one `affected` entry of an advisory with this summary, which may name a module stream.
 pub fn evaluate_about(summary: &str, affected: &Affected, subject: &Subject) -> Evaluation {
     let is_rpm = subject.scheme == Some(Scheme::Rpm);
     if is_rpm && is_of_another(summary, affected, &subject.text, subject.stream.as_ref()) {
@@ -289,7 +292,7 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
         if is_enumerated(affected, subject) {
             result.matched.push(Rule::Enumerated);
         } else {
-            // What its ecosystem cannot read may be another spelling of one that is listed.
+            // A text that its ecosystem cannot parse may be another spelling of a listed one.
             let unreadable =
                 subject.scheme.is_some() && (subject.own.is_none() || subject.doubt.is_of_lists());
             let why = if unreadable {
@@ -301,7 +304,7 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
         }
     }
     if !has_rules(affected) {
-        // Nothing is said of versions, which may mean all of them.
+        // The entry lists no versions, which may mean all of them.
         result.unmatched.push((Rule::Enumerated, WhyNot::NoBeginning));
     }
     for (index, range) in affected.ranges.iter().enumerate() {
@@ -339,7 +342,7 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
 }
 
 fn is_enumerated(affected: &Affected, subject: &Subject) -> bool {
-    // Most often it is listed as it is written; reading all of a long list costs more than looking at it twice.
+    // It is usually listed in this exact form; parsing a long list is slower than searching it twice.
     let tag = subject.tag();
     let spelt = |listed: &str| listed == subject.text || tag.is_some_and(|tag| is_same_tag(listed, tag));
     let listed = || affected.versions.iter().map(|version| version.0.trim());
@@ -365,7 +368,7 @@ fn is_enumerated(affected: &Affected, subject: &Subject) -> bool {
     })
 }
 
-/// True if two texts are one tag, with or without the `v` before a number.
+/// Returns true if two texts are the same tag, with or without a `v` before a number.
 fn is_same_tag(a: &str, b: &str) -> bool {
     let bare = |tag: &str| match tag.strip_prefix('v') {
         Some(rest) if rest.starts_with(|c: char| c.is_ascii_digit()) => tag.len() - rest.len(),
@@ -374,9 +377,9 @@ fn is_same_tag(a: &str, b: &str) -> bool {
     a.get(bare(a)..) == b.get(bare(b)..)
 }
 
-/// False only if no order holds two version texts for equal: those that begin with different numbers. A text with
-/// an epoch, which may be left out, or that begins otherwise may be equal to anything; so may one that has nothing but
-/// zeros before its first word, which the order of old Python versions drops (`0v1-` is `v1-`).
+/// Returns false only if no order calls two version texts equal: those that begin with different numbers. A text with
+/// an optional epoch, or with another beginning, may be equal to anything; so may a text with only zeros before its
+/// first word, which old Python's order drops (`0v1-` is `v1-`).
 pub(crate) fn may_be_equal(a: &str, b: &str) -> bool {
     fn first_number(text: &str) -> Option<&str> {
         if text.contains([':', '!']) {

@@ -1,15 +1,14 @@
-//! Module streams of RPM distributions: one package name, several lines of versions at once.
+//! Module streams of RPM distributions: one package name with several version lines at the same time.
 //!
 //! Red Hat Enterprise Linux 8 and its rebuilds publish some packages in modules (`nodejs:18`), of which a system
-//! enables one stream. An advisory about a stream says nothing about packages of other streams, or about those of
-//! the same name outside of every module, though their versions compare. The stream stands in an advisory's entry or
-//! summary, and that a version is a module's in its release (`1.module_el8.7.0+…`); a package's own stream in the
-//! qualifier `rpmmod` of its URL.
+//! enables one stream. An advisory about a stream does not apply to packages of other streams, or of no module,
+//! although their versions can be compared. The stream of an advisory is in its entry or summary; a module's version
+//! has a mark in its release (`1.module_el8.7.0+…`); a package's own stream is in the qualifier `rpmmod` of its URL.
 
 use crate::osv::{Affected, Event};
 use crate::purl::PackageUrl;
 
-/// Qualifiers in which generators write the stream, as `name:stream` and what follows.
+/// Qualifiers in which generators write the stream, as `name:stream` plus further parts.
 const QUALIFIERS: [&str; 2] = ["rpmmod", "modularitylabel"];
 
 /// A module and its stream.
@@ -20,7 +19,7 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// The stream that a package was built in, if its URL tells, or the label that a document gives it.
+    /// Returns the stream of a package's build, from its URL, or from the label in a document.
     pub(crate) fn of(purl: &PackageUrl, label: Option<&str>) -> Option<Self> {
         let label = QUALIFIERS.iter().find_map(|key| purl.qualifier(key)).or(label)?;
         let mut parts = label.split(':');
@@ -32,12 +31,12 @@ impl Stream {
     }
 }
 
-/// Whether a version is that of a module's package.
+/// Returns true if a version belongs to a module's package.
 fn is_modular(version: &str) -> bool {
     version.contains(".module_") || version.contains(".module+")
 }
 
-/// The streams that an advisory's summary names, such as `nodejs:18` in `Important: nodejs:18 security update`.
+/// Returns the streams that an advisory's summary names, such as `nodejs:18` in `Important: nodejs:18 security update`.
 fn named_in(summary: &str) -> impl Iterator<Item = (&str, &str)> {
     let is_word = |text: &str| {
         !text.is_empty()
@@ -51,16 +50,16 @@ fn named_in(summary: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// Whether an entry of an advisory with this summary is about another stream than the package's, or about a
-/// module where the package is of none. What cannot be told is no reason to leave it out.
+/// Returns true if an entry of an advisory with this summary is about another stream than the package's, or about a
+/// module although the package has none. An unknown stream is not a reason to leave it out.
 pub(crate) fn is_of_another(
     summary: &str,
     affected: &Affected,
     version: &str,
     stream: Option<&Stream>,
 ) -> bool {
-    // An entry that states its stream needs no summary for it. What follows the stream is of one build: a version, a
-    // context, an architecture. A name without a stream says of which module it is, and not more.
+    // An entry with its own stream does not need the summary. The parts after the stream identify a build: version,
+    // context, architecture. A name without a stream only identifies the module.
     if let Some(stated) = &affected.module {
         let mut parts = stated.split(':');
         let (name, of) = (parts.next().unwrap_or_default(), parts.next());
@@ -94,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn an_advisory_about_a_stream_is_about_that_stream() {
+    fn advisory_applies_to_its_stream_only() {
         let modular = "1:18.14.2-2.module_el8.7.0+3447+b2d4ba77";
         let summary = "Important: nodejs:18 security update";
         let label = |text: &str| {
@@ -126,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_states_its_stream_is_about_that_stream() {
+    fn entry_applies_to_its_stream_only() {
         let of = |module: &str| -> Affected {
             let json = serde_json::json!({
                 "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}]}],
@@ -156,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn words_with_a_colon_are_streams_only_where_both_sides_are_names() {
+    fn word_with_a_colon_is_a_stream_only_between_names() {
         let found: Vec<_> = named_in(
             "Red Hat Security Advisory: python39:3.9, container-tools:rhel8 and https://x.example a::b",
         )

@@ -1,30 +1,27 @@
-//! The one spelling of a package name per ecosystem, so that an advisory and an SBOM that mean the
-//! same package meet under the same key.
+//! Normalises package names per ecosystem, so that an advisory and an SBOM with the same package have the same key.
 //!
-//! Only foldings that the ecosystem's own registry makes are made here: names that the registry keeps
-//! apart stay apart. Two foldings go further because package URLs do (Go, npm): their canonical form
-//! has lost the case, so the advisory's side must lose it too, or the two would never meet.
-//! Folding is ASCII only. Unicode look-alikes are different names, and stay so: a look-alike is what
-//! a name-confusion attack consists of.
+//! Only the ecosystem's own registry rules are used: names that the registry distinguishes stay different. Go and npm
+//! are normalised further, because the canonical form of their package URLs loses the case, so the advisory's name
+//! must lose it too. Folding is ASCII only. Names with Unicode look-alikes stay different: such look-alikes are used
+//! for name-confusion attacks.
 //!
-//! This module stands alone: it knows nothing of package URLs, versions or matching.
+//! This module does not depend on package URLs, versions or matching.
 
 use std::borrow::Cow;
 
 /// Returns the ecosystem without its suffix: `Debian` for `Debian:12`.
 ///
-/// The suffix names a release or a repository (`Packagist:https://packages.drupal.org/8`); rules
-/// for names and versions never depend on it.
+/// The suffix is a release or a repository (`Packagist:https://packages.drupal.org/8`); rules for names and versions
+/// never depend on it.
 pub fn ecosystem_base(ecosystem: &str) -> &str {
     let trimmed = ecosystem.trim();
     trimmed.split_once(':').map_or(trimmed, |(base, _)| base)
 }
 
-/// Returns the spelling of `name` under which `ecosystem` (an OSV ecosystem, with or without
-/// suffix) knows the package.
+/// Returns the normalised form of `name` in `ecosystem` (an OSV ecosystem, with or without suffix).
 ///
-/// Surrounding white space is dropped in every ecosystem. An ecosystem that is not known keeps the
-/// name as it is. The function is idempotent and its result is never longer than its input.
+/// Surrounding white space is removed in every ecosystem. The name of an unknown ecosystem is not changed. The
+/// function is idempotent, and its result is never longer than its input.
 ///
 /// ```
 /// use starling_scanner::name::normalise_name;
@@ -35,20 +32,19 @@ pub fn normalise_name(ecosystem: &str, name: &str) -> String {
     spelling(ecosystem, name).into_owned()
 }
 
-/// Does what [`normalise_name`] does without copying a name that is spelt so already.
+/// Same as [`normalise_name`], without copying a name that is already normalised.
 pub(crate) fn spelling<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
     let name = name.trim();
     match ecosystem_base(ecosystem) {
         "PyPI" if is_pep503(name) => Cow::Borrowed(name),
         "PyPI" => Cow::Owned(pep503(name)),
-        // The registries compare without case: nuget.org, packagist.org, hex.pm, pub.dev, the
-        // marketplaces, and GitHub for actions. Conan, opam and Bitnami demand lower case.
+        // The registries ignore case: nuget.org, packagist.org, hex.pm, pub.dev, the marketplaces, and GitHub for
+        // actions. Conan, opam and Bitnami require lower case.
         "NuGet" | "Packagist" | "Hex" | "Pub" | "GitHub Actions" | "VSCode" | "ConanCenter" | "Bitnami" => {
             lower(name)
         }
-        // Distributions demand lower case for source and binary packages (Debian policy 5.6.1 and
-        // the tools that borrowed dpkg's format; abuild refuses upper case for apk). RPM names
-        // are case-sensitive and not folded.
+        // Distributions require lower case for source and binary packages (Debian policy 5.6.1 and the tools with
+        // dpkg's format; abuild refuses upper case for apk). RPM names are case-sensitive and not folded.
         "Debian"
         | "Ubuntu"
         | "Echo"
@@ -61,8 +57,8 @@ pub(crate) fn spelling<'a>(ecosystem: &str, name: &'a str) -> Cow<'a, str> {
         | "CleanStart"
         | "Docker Hardened Images"
         | "DHI" => lower(name),
-        // Module paths and npm names have case, but package URLs lower it (purl-spec, types
-        // golang and npm). No two live modules differ by case alone.
+        // Module paths and npm names have case, but package URLs lower it (purl-spec, types golang and npm). No two
+        // live modules differ only in case.
         "Go" => lower(name),
         "npm" => lower(name),
         "SwiftURL" => Cow::Owned(swift_url(name)),
@@ -79,7 +75,7 @@ fn lower(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// True if [`pep503`] would change nothing.
+/// Returns true if [`pep503`] would not change the name.
 fn is_pep503(name: &str) -> bool {
     let changes = |byte: u8| byte.is_ascii_uppercase() || matches!(byte, b'_' | b'.');
     !name.bytes().any(changes) && !name.contains("--")
@@ -103,15 +99,15 @@ fn pep503(name: &str) -> String {
     out
 }
 
-/// Swift packages are named by their repository; host and path are compared without case, scheme
-/// and `.git`, as SwiftPM does (`CanonicalPackageLocation`).
+/// Swift packages are named by their repository; host and path are compared without case, scheme and `.git`, as in
+/// SwiftPM (`CanonicalPackageLocation`).
 fn swift_url(name: &str) -> String {
     let lower = name.to_ascii_lowercase();
     let mut rest = lower
         .rsplit_once("://")
         .map_or(lower.as_str(), |(_, rest)| rest)
         .trim();
-    // Both endings are dropped until none is left, so that the result is a fixed point.
+    // Both suffixes are removed until none is left, so that the function is idempotent.
     loop {
         let shorter = rest.trim_end_matches('/').trim_end();
         let shorter = shorter.strip_suffix(".git").unwrap_or(shorter).trim_end();
@@ -122,8 +118,8 @@ fn swift_url(name: &str) -> String {
     }
 }
 
-/// OSV writes `group:artifact`; some feeds and tools write `group/artifact`. Neither part can hold
-/// the other's separator, so the first slash stands for the colon when no colon is there.
+/// OSV writes `group:artifact`; some feeds and tools write `group/artifact`. Neither part can contain the other's
+/// separator, so without a colon the first slash is the separator.
 fn maven(name: &str) -> Cow<'_, str> {
     if name.contains(':') || !name.contains('/') {
         Cow::Borrowed(name)
@@ -152,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn case_is_folded_only_where_the_registry_or_the_purl_folds_it() {
+    fn case_is_folded_only_as_in_registry_or_purl() {
         assert_eq!(normalise_name("NuGet", "Newtonsoft.Json"), "newtonsoft.json");
         assert_eq!(
             normalise_name("Packagist:https://packages.drupal.org/8", "Drupal/Core"),
@@ -213,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_suffix_is_not_part_of_the_base() {
+    fn suffix_is_not_part_of_the_base() {
         assert_eq!(ecosystem_base("Debian:12"), "Debian");
         assert_eq!(ecosystem_base("Red Hat:enterprise_linux:8::baseos"), "Red Hat");
         assert_eq!(ecosystem_base("npm"), "npm");

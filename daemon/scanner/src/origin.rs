@@ -1,9 +1,8 @@
-//! What documents say of a distribution's package beside its URL: the source package that it was built from, and the
-//! module that it was built in.
+//! Data in documents about a distribution's package besides its URL: the source package, and the module of its build.
 //!
-//! Advisories of many distributions are about source packages. Generators name the source in the URL (`upstream`,
-//! `source`), in properties of their own (Trivy, Syft), in SPDX's `sourceInfo`, or, where it has the package's own
-//! name, nowhere.
+//! Advisories of many distributions name source packages. Generators write the source into the URL (`upstream`,
+//! `source`), into their own properties (Trivy, Syft), into SPDX's `sourceInfo`, or leave it out if it equals the
+//! package's name.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,7 +13,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::lenient::{AnyText, Entries, Fields, pass_over};
 
-/// What a document says of a package's making.
+/// A document's data about the build of a package.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origin {
     /// The name of its source package.
@@ -27,13 +26,13 @@ pub struct Origin {
     pub epoch: Option<String>,
 }
 
-/// What Trivy and Syft begin their properties with.
+/// The prefixes of Trivy's and Syft's properties.
 const PREFIXES: [&str; 2] = ["aquasecurity:trivy:", "syft:metadata:"];
 
-/// What SPDX's `sourceInfo` begins with where Trivy names the source.
+/// The prefix of SPDX's `sourceInfo` with which Trivy names the source.
 const BUILT_FROM: &str = "built package from:";
 
-/// Gathers an [`Origin`] from fields that say a part of it each.
+/// Collects an [`Origin`] from several fields.
 #[derive(Debug, Default)]
 pub(crate) struct OriginParts {
     source: String,
@@ -45,7 +44,7 @@ pub(crate) struct OriginParts {
 }
 
 impl OriginParts {
-    /// Takes a property if it says something of the origin.
+    /// Adds a property if it is about the origin.
     pub(crate) fn take_property(this: &mut Option<Box<Self>>, name: &str, value: &str) {
         let key = PREFIXES
             .iter()
@@ -55,14 +54,14 @@ impl OriginParts {
         }
     }
 
-    /// Takes a line such as `SrcName: openssl`, as Trivy's remarks have them.
+    /// Adds a line such as `SrcName: openssl` from Trivy's comments.
     pub(crate) fn take_line(this: &mut Option<Box<Self>>, line: &str) {
         if let Some((key, value)) = line.split_once(':') {
             Self::take(this, key.trim(), value);
         }
     }
 
-    /// Takes a text that says what the package was built from: `built package from: openssl 3.0.2-1`.
+    /// Adds a text that names the source: `built package from: openssl 3.0.2-1`.
     pub(crate) fn take_source_info(this: &mut Option<Box<Self>>, text: &str) {
         let Some(built_from) = text.trim().strip_prefix(BUILT_FROM) else {
             return;
@@ -75,7 +74,7 @@ impl OriginParts {
         }
     }
 
-    /// Takes a field by the name that Trivy or Syft gives it.
+    /// Adds a field by its name in Trivy or Syft.
     pub(crate) fn take(this: &mut Option<Box<Self>>, key: &str, value: &str) {
         let value = value.trim();
         if value.is_empty() || value == "(none)" || value.contains("://") {
@@ -89,7 +88,7 @@ impl OriginParts {
         };
         match key {
             "SrcName" | "originPackage" => take(|parts| &mut parts.source, value),
-            // dpkg writes `name (version)` where the two differ in it.
+            // dpkg writes `name (version)` if the versions differ.
             "source" => match value.split_once(" (") {
                 Some((name, version)) => {
                     take(|parts| &mut parts.source, name.trim());
@@ -109,7 +108,7 @@ impl OriginParts {
         }
     }
 
-    /// Returns what several parts of a document gathered: of each field the first that says it.
+    /// Combines the data of several parts of a document: for each field the first value.
     pub(crate) fn finish_first<'a>(
         parts: impl IntoIterator<Item = &'a Option<Box<Self>>>,
     ) -> Option<Box<Origin>> {
@@ -127,7 +126,7 @@ impl OriginParts {
         Some(first)
     }
 
-    /// Returns what was gathered, if anything was.
+    /// Returns the collected data, if any.
     pub(crate) fn finish(parts: Option<&Self>) -> Option<Box<Origin>> {
         let parts = parts?;
         let some = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -151,7 +150,7 @@ impl OriginParts {
     }
 }
 
-/// `openssl`, of `openssl-3.0.7-1.el9.src.rpm`; a text of another form is the name itself.
+/// Returns `openssl` for `openssl-3.0.7-1.el9.src.rpm`; a text of another form is the name itself.
 pub(crate) fn name_of_source_rpm(text: &str) -> &str {
     let stem = [".src.rpm", ".nosrc.rpm"]
         .iter()
@@ -159,8 +158,8 @@ pub(crate) fn name_of_source_rpm(text: &str) -> &str {
     stem.and_then(|nvr| nvr.rsplitn(3, '-').nth(2)).unwrap_or(text)
 }
 
-/// A list of properties (`name`, `value`), of which only those that tell of the origin are kept. Properties of any
-/// shape are read: they are anybody's.
+/// A list of properties (`name`, `value`), of which only those about the origin are kept. Properties of any form are
+/// accepted: anybody may define them.
 #[derive(Debug, Default)]
 pub(crate) struct Properties(pub(crate) Option<Box<OriginParts>>);
 
@@ -175,7 +174,7 @@ impl<'de> Deserialize<'de> for Properties {
     }
 }
 
-/// One property; one of another shape is empty.
+/// One property; empty if its form is unknown.
 #[derive(Default)]
 struct Property<'a> {
     name: AnyText<'a>,
@@ -194,7 +193,7 @@ impl<'de> Deserialize<'de> for Property<'de> {
     }
 }
 
-/// Syft's own account of a package, as its metadata has it.
+/// Syft's own metadata of a package.
 #[derive(Debug, Default)]
 pub(crate) struct SyftMetadata(pub(crate) Option<Box<OriginParts>>);
 
@@ -208,7 +207,7 @@ impl<'de> Deserialize<'de> for SyftMetadata {
     }
 }
 
-/// SPDX's `sourceInfo`, of which only what names a source is kept.
+/// SPDX's `sourceInfo`; kept only if it names a source.
 #[derive(Debug, Default)]
 pub(crate) struct SourceInfo(pub(crate) Option<Box<OriginParts>>);
 
@@ -221,7 +220,7 @@ impl<'de> Deserialize<'de> for SourceInfo {
     }
 }
 
-/// Lines like `SrcName: openssl`, as texts of a list or as the comments of its annotations.
+/// Lines such as `SrcName: openssl`, as texts of a list or as comments of its annotations.
 #[derive(Debug, Default)]
 pub(crate) struct Remarks(pub(crate) Option<Box<OriginParts>>);
 
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_of_any_shape_are_read() {
+    fn properties_of_any_form_are_accepted() {
         for shape in [
             "null",
             "{}",
@@ -338,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn source_info_names_the_source_in_one_form_only() {
+    fn source_info_is_read_in_one_form_only() {
         let info = |text: &str| {
             let mut parts = None;
             OriginParts::take_source_info(&mut parts, text);

@@ -1,8 +1,8 @@
-//! The parts of an OSV record that matching reads, taken leniently from its JSON.
+//! The parts of an OSV record that matching needs, read leniently from its JSON.
 //!
-//! Real records hold `null` where lists belong, numbers where texts do and range types that nobody
-//! listed; none of that may cost the rest of the record. Unknown fields are ignored here and survive
-//! in the record's own bytes, which this module never writes.
+//! Real records contain `null` for lists, numbers for texts and unlisted range types; none of that may discard the
+//! rest of the record. Unknown fields are ignored here and stay in the record's own bytes, which this module never
+//! writes.
 
 use serde::{Deserialize, Deserializer};
 
@@ -10,7 +10,7 @@ pub use crate::lenient::Text;
 use crate::lenient::{AnyText, Fields, or_default};
 use crate::severity::{Level, score_loosely, score_vector};
 
-/// An OSV record, as far as matching needs it.
+/// The parts of an OSV record that matching needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Record {
     /// The record's id in its source, such as `GHSA-…`.
@@ -21,22 +21,22 @@ pub struct Record {
     /// Ids of the vulnerabilities that this one was derived from (distributions name the CVE here).
     #[serde(default, deserialize_with = "or_default")]
     pub upstream: Vec<String>,
-    /// The time of withdrawal as the source wrote it; `None` if the record stands.
+    /// Time of withdrawal, as written by the source; `None` if the record is in force.
     #[serde(default, deserialize_with = "or_default")]
     pub withdrawn: Option<String>,
-    /// One line for people.
+    /// A one-line summary.
     #[serde(default, deserialize_with = "or_default")]
     pub summary: String,
-    /// Text of any length for people.
+    /// A longer description.
     #[serde(default, deserialize_with = "or_default")]
     pub details: Text,
     /// Severities of the whole record.
     #[serde(default, deserialize_with = "or_default")]
     pub severity: Vec<Severity>,
-    /// What the database says besides; a severity may be there in a word.
+    /// The database's own data; it may contain a severity as a word.
     #[serde(default, rename = "database_specific")]
     pub(crate) words: Words,
-    /// What is affected.
+    /// The affected packages.
     #[serde(default, deserialize_with = "or_default")]
     pub affected: Vec<Affected>,
 }
@@ -45,18 +45,18 @@ pub struct Record {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "RawAffected")]
 pub struct Affected {
-    /// The package; `None` where only a repository is named.
+    /// The package; `None` if only a repository is named.
     pub package: Option<Package>,
-    /// Severities of this package; they win over the record's. A word that stands outside of the list counts where
-    /// the list is empty.
+    /// Severities of this package, which have priority over the record's. A severity as a word is used if the list is
+    /// empty.
     pub severity: Vec<Severity>,
     /// Affected ranges.
     pub ranges: Vec<Range>,
     /// Affected versions, one by one.
     pub versions: Vec<Text>,
-    /// What the entry is, if not about a vulnerability: `unmaintained`, `unsound`, `notice`.
+    /// The class, if the entry is not about a vulnerability: `unmaintained`, `unsound`, `notice`.
     pub informational: Option<String>,
-    /// The module's stream that the entry is about, as `name:stream`, where the database states it.
+    /// The module stream of the entry, as `name:stream`, if the database states it.
     pub module: Option<String>,
 }
 
@@ -94,19 +94,19 @@ struct RawAffected {
     database_specific: Words,
 }
 
-/// What databases say in words of their own, in fields that OSV leaves to them.
+/// Data in database-specific fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Words {
-    /// The severity, by the name of its field.
+    /// The severity, with the name of its field.
     pub(crate) severity: Option<Severity>,
-    /// What an advisory is that is not about a vulnerability.
+    /// The class of an advisory that is not about a vulnerability.
     pub(crate) informational: Option<String>,
     /// The stream of a module.
     pub(crate) module: Option<String>,
 }
 
-/// Fields that hold a severity in a word: GitHub's and others', Debian's, Ubuntu's, Red Hat's, and what else distributions
-/// call it; RustSec's holds a vector.
+/// Fields with a severity as a word: GitHub's and others', Debian's, Ubuntu's, Red Hat's, and other names of
+/// distributions; RustSec's field contains a vector.
 const SEVERITY_FIELDS: [&str; 8] = [
     "severity",
     "urgency",
@@ -143,10 +143,10 @@ impl<'de> Deserialize<'de> for Words {
     }
 }
 
-/// Longest summary that is made of a longer text, in characters.
+/// Longest summary taken from a description, in characters.
 const MAX_SENTENCE_CHARS: usize = 200;
 
-/// Returns the first sentence of a text, for a record that has no summary. Headings are passed over.
+/// Returns the first sentence of a text, for a record without a summary; skips headings.
 pub fn first_sentence(details: &str) -> String {
     let mut lines = details
         .lines()
@@ -200,7 +200,7 @@ pub struct Range {
     /// How the events are ordered.
     #[serde(default, rename = "type", deserialize_with = "or_default")]
     pub kind: RangeKind,
-    /// Where versions become affected and cease to be, in any order.
+    /// The points where versions become affected or unaffected, in any order.
     #[serde(default, deserialize_with = "events")]
     pub events: Vec<Event>,
 }
@@ -216,7 +216,7 @@ pub enum RangeKind {
     Ecosystem,
     /// By the commit graph of a repository.
     Git,
-    /// A type that this build does not know.
+    /// A type that this program does not know.
     Other(String),
 }
 
@@ -243,7 +243,7 @@ impl From<Text> for RangeKind {
     }
 }
 
-/// A point where a range's state changes. `0` as the version of `Introduced` is before all versions.
+/// A point where a range's state changes. The version `0` of `Introduced` is before all versions.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Event {
     /// This version and later ones are affected.
@@ -252,26 +252,26 @@ pub enum Event {
     Fixed(String),
     /// Versions after this one are not.
     LastAffected(String),
-    /// Versions from here on are outside of what the range speaks about; `*` is no limit.
+    /// The range makes no statement about versions from here on; `*` is no limit.
     Limit(String),
 }
 
-/// A record that is no OSV document.
+/// The reason why a record is not an OSV document.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot read the advisory as an OSV record")]
 pub struct OsvError(#[source] serde_json::Error);
 
 impl Record {
-    /// Reads a record from its JSON. Nesting is bounded by the JSON reader (128 levels).
+    /// Parses a record from JSON. The JSON reader limits the nesting (128 levels).
     ///
     /// # Errors
-    /// If the bytes are no JSON object with an `id`, or a part that matching needs has a wrong shape.
+    /// If the bytes are not a JSON object with an `id`, or a part that matching needs has a wrong form.
     pub fn from_json(bytes: &[u8]) -> Result<Self, OsvError> {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         serde_json::from_slice(bytes).map_err(OsvError)
     }
 
-    /// Returns the summary, or where there is none the first sentence of the details.
+    /// Returns the summary, or else the first sentence of the details.
     pub fn summary_or_details(&self) -> String {
         match self.summary.trim() {
             "" => first_sentence(&self.details.0),
@@ -279,13 +279,13 @@ impl Record {
         }
     }
 
-    /// Returns the severities: those of the list, and the word that the database has for it.
+    /// Returns the severities: those of the list, and the database's word.
     pub fn severities(&self) -> impl Iterator<Item = &Severity> {
         self.severity.iter().chain(&self.words.severity)
     }
 }
 
-/// Reads events; one object with several keys is as many events.
+/// Parses events; an object with several keys is several events.
 fn events<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Event>, D::Error> {
     #[derive(Deserialize)]
     struct Raw {
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn severity_in_words_is_read_where_no_list_says_it() {
+    fn severity_word_is_used_if_the_list_is_empty() {
         let of = |json: &str| {
             let affected: Affected = serde_json::from_str(json).unwrap();
             affected
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_is_refused() {
+    fn non_record_is_refused() {
         for bytes in [
             &b"[]"[..],
             b"{}",

@@ -1,9 +1,8 @@
-//! Package URLs (purl-spec, ECMA-427): reading, canonical writing and the rules of each type.
+//! Package URLs (purl-spec, ECMA-427): parsing, canonical writing, and the rules of each type.
 //!
-//! [`PackageUrl::parse`] is strict and refuses what the specification refuses;
-//! [`PackageUrl::parse_lenient`] reads what real SBOMs hold (a Julia package without its `uuid`, an
-//! upper-case qualifier, blanks around the text) and yields the same canonical value wherever both
-//! succeed. Which OSV package a URL names is decided in [`osv`].
+//! [`PackageUrl::parse`] is strict and refuses what the specification refuses; [`PackageUrl::parse_lenient`] accepts
+//! what real SBOMs contain (a Julia package without its `uuid`, an upper-case qualifier, surrounding spaces). If both
+//! succeed, they give the same canonical value. [`osv`] finds the OSV package of a URL.
 
 mod encoding;
 pub mod osv;
@@ -16,10 +15,10 @@ use std::fmt;
 use encoding::{decode, encode};
 use rules::Namespace;
 
-/// Longest package URL that is read, in bytes. Longer ones are refused, not truncated.
+/// Longest package URL, in bytes. Longer ones are refused, not truncated.
 pub const MAX_PURL_BYTES: usize = 8 * 1024;
 
-/// A package URL in canonical form: lower case where its type demands it, nothing percent-encoded.
+/// A package URL in canonical form: lower case if its type requires it, without percent-encoding.
 ///
 /// `Display` writes the canonical text; parsing that text gives an equal value.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,17 +31,17 @@ pub struct PackageUrl {
     subpath: Option<String>,
 }
 
-/// Why a text is not a package URL.
+/// The reason why a text is not a package URL.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read {text:?} as a package URL: {reason}")]
 pub struct PurlError {
     /// The text, shortened to 120 characters.
     pub text: String,
-    /// What is wrong with it.
+    /// The problem.
     pub reason: &'static str,
 }
 
-/// The parts of a package URL before they are checked and brought into canonical form.
+/// The parts of a package URL before validation and normalisation.
 #[derive(Debug, Clone, Default)]
 pub struct PurlParts<'a> {
     /// The type, such as `npm`.
@@ -66,19 +65,18 @@ enum Mode {
 }
 
 impl PackageUrl {
-    /// Reads a package URL as the specification demands.
+    /// Parses a package URL by the specification.
     ///
     /// # Errors
-    /// If the text is no package URL, breaks a rule of its type, or exceeds [`MAX_PURL_BYTES`].
+    /// If the text is not a package URL, breaks a rule of its type, or exceeds [`MAX_PURL_BYTES`].
     pub fn parse(text: &str) -> Result<Self, PurlError> {
         read(text, Mode::Strict).map_err(|reason| PurlError::new(text, reason))
     }
 
-    /// Reads a package URL without holding it to its type's rules.
+    /// Parses a package URL without checking its type's rules.
     ///
     /// # Errors
-    /// If there is no scheme, type or name, an escape does not decode to UTF-8, or the text exceeds
-    /// [`MAX_PURL_BYTES`].
+    /// If scheme, type or name is missing, an escape does not decode to UTF-8, or the text exceeds [`MAX_PURL_BYTES`].
     pub fn parse_lenient(text: &str) -> Result<Self, PurlError> {
         read(text.trim(), Mode::Lenient).map_err(|reason| PurlError::new(text, reason))
     }
@@ -134,13 +132,13 @@ impl PackageUrl {
         self
     }
 
-    /// Returns the same URL with a qualifier set, whose key is one in lower case.
+    /// Returns the same URL with a qualifier set; the key must be valid and in lower case.
     pub(crate) fn with_qualifier(mut self, key: &str, value: &str) -> Self {
         self.qualifiers.insert(key.to_owned(), value.to_owned());
         self
     }
 
-    /// Returns the same URL without version, qualifiers and subpath: the name of the package.
+    /// Returns the same URL without version, qualifiers and subpath.
     pub fn package_only(&self) -> Self {
         Self {
             ty: self.ty.clone(),
@@ -198,7 +196,7 @@ impl fmt::Display for PackageUrl {
 
 type Reason = &'static str;
 
-/// The parse of purl-spec "How to parse a purl string in its components", from both ends inwards.
+/// Parses by purl-spec, "How to parse a purl string in its components", from both ends inwards.
 fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
     if text.len() > MAX_PURL_BYTES {
         return Err("it is longer than 8 KiB");
@@ -215,7 +213,7 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
     let rest = rest.trim_start_matches('/');
     // A slash at the end leaves no name: `pkg:swift/github.com/x/@1`.
     let (namespace, name) = match (rsplit(rest, b'/'), rules::name_has_segments(ty)) {
-        // For these types the first segment is the host and all others are the name.
+        // For these types the first segment is the host and the rest is the name.
         (Some(_), true) => rest.split_once('/').unwrap_or(("", rest)),
         (Some((namespace, name)), false) => (namespace, name),
         (None, _) => ("", rest),
@@ -244,7 +242,7 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
             }
             return Err("a qualifier has no '='");
         };
-        // The specification's cases refuse `Arch` and `Platform`, and take `repositorY_url`.
+        // The specification's test cases refuse `Arch` and `Platform`, but accept `repositorY_url`.
         if mode == Mode::Strict && key.starts_with(|c: char| c.is_ascii_uppercase()) {
             return Err("a qualifier key starts with a capital");
         }
@@ -253,7 +251,7 @@ fn read(text: &str, mode: Mode) -> Result<PackageUrl, Reason> {
     checked(purl, mode)
 }
 
-/// Without the slashes at its ends that were written as escapes.
+/// Removes slashes at both ends that were written as escapes.
 fn trimmed(path: String) -> String {
     match path.trim_matches('/') {
         trimmed if trimmed.len() == path.len() => path,
@@ -261,7 +259,7 @@ fn trimmed(path: String) -> String {
     }
 }
 
-/// What stands before and after the last of an ASCII character. It is looked for in every URL of a document.
+/// Returns the parts before and after the last occurrence of an ASCII character. Called for every URL of a document.
 fn rsplit(text: &str, separator: u8) -> Option<(&str, &str)> {
     let at = memchr::memrchr(separator, text.as_bytes())?;
     Some((text.get(..at)?, text.get(at + 1..)?))
@@ -274,8 +272,8 @@ fn split_last(text: &str, separator: u8) -> (&str, Option<&str>) {
     }
 }
 
-/// The last `@` starts the version, unless it starts a segment that others follow: the scope in
-/// `npm/@scope/name`.
+/// Returns the parts around the last `@`, which starts the version, unless it starts a segment that others follow: the
+/// scope in `npm/@scope/name`.
 fn split_version(text: &str) -> (&str, Option<&str>) {
     match rsplit(text, b'@') {
         Some((head, version)) => {
@@ -327,7 +325,7 @@ fn build(parts: &PurlParts<'_>, mode: Mode) -> Result<PackageUrl, Reason> {
     checked(purl, mode)
 }
 
-/// Types that most documents are made of: of these no copy is kept with each URL.
+/// Types of most documents, which are not copied for each URL.
 const COMMON_TYPES: [&str; 14] = [
     "npm", "pypi", "golang", "maven", "cargo", "gem", "nuget", "composer", "deb", "rpm", "apk", "generic",
     "github", "hex",
@@ -347,7 +345,7 @@ fn read_type(text: &str) -> Result<Cow<'static, str>, Reason> {
     Ok(Cow::Owned(text.to_ascii_lowercase()))
 }
 
-/// Takes a qualifier; empty values are dropped, and leniently also keys that are none.
+/// Adds a qualifier; drops empty values and, in lenient mode, invalid keys.
 fn take_qualifier(
     qualifiers: &mut BTreeMap<String, String>,
     key: &str,
@@ -368,7 +366,7 @@ fn take_qualifier(
     Ok(())
 }
 
-/// Brings decoded parts into canonical form and holds them to the rules.
+/// Normalises decoded parts and checks the rules.
 fn checked(mut purl: PackageUrl, mode: Mode) -> Result<PackageUrl, Reason> {
     if purl.name.is_empty() {
         return Err("the name is missing");
@@ -437,7 +435,7 @@ mod tests {
     }
 
     #[test]
-    fn an_escape_that_is_none_is_refused_in_every_part_and_read_leniently_as_it_stands() {
+    fn invalid_escape_is_refused_or_kept_if_lenient() {
         for text in [
             "pkg:npm/%zz/x@1",
             "pkg:npm/x%zz@1",

@@ -1,4 +1,4 @@
-//! Records that no scan can ever come across, whatever an SBOM lists: nobody may take them for knowledge about packages.
+//! Records that no scan can match, whatever an SBOM contains: they must not look like knowledge about packages.
 
 use std::fmt;
 
@@ -7,27 +7,29 @@ use crate::name::ecosystem_base;
 use crate::purl::PackageUrl;
 use crate::purl::osv::{address_of, package_of, purl_of};
 
-/// Why no scan can come across a record.
+/// The reason why no scan can match a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum OutOfReach {
-    /// It names neither a package nor a repository.
+    /// It names no package and no repository.
     NoPackage,
-    /// It names commits of repositories and no package.
+    /// It names only commits of repositories, and no package.
     Commits,
-    /// No package URL is of this ecosystem, which is the first of those that it names.
+    /// This ecosystem, the first of its ecosystems, has no package URL.
     NoUrl(String),
 }
 
 impl fmt::Display for OutOfReach {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoPackage => f.write_str("names no package: what it says of a vulnerability counts, and finds none"),
-            Self::Commits => f.write_str(
-                "names commits of a repository and no package: which commits come after them needs the repository",
+            Self::NoPackage => f.write_str(
+                "names no package: its data about the vulnerability applies, but no scan finds it",
             ),
+            Self::Commits => {
+                f.write_str("lists commits but no package: the order of commits needs the repository")
+            }
             Self::NoUrl(ecosystem) => {
                 let shown: String = ecosystem.chars().take(80).collect();
-                write!(f, "no package URL is of the ecosystem {shown:?}")?;
+                write!(f, "the ecosystem {shown:?} has no package URL")?;
                 match Ecosystem::of(ecosystem).and_then(|known| known.without_url) {
                     Some(why) => write!(f, ": {why}"),
                     None => Ok(()),
@@ -37,8 +39,8 @@ impl fmt::Display for OutOfReach {
     }
 }
 
-/// Returns why no scan can come across a record that is about packages of these ecosystems and, if `names_commits`,
-/// about commits; none if one can.
+/// Returns why no scan can match a record about packages of these ecosystems and, if `names_commits`, about commits;
+/// `None` if a scan can.
 pub fn out_of_reach<'a>(
     ecosystems: impl IntoIterator<Item = &'a str>,
     names_commits: bool,
@@ -58,7 +60,7 @@ pub fn out_of_reach<'a>(
     })
 }
 
-/// What a distribution may be called in a qualifier, for any of its products.
+/// Returns the names of a distribution in a qualifier, for any of its products.
 const PRODUCTS: [&str; 7] = [
     "",
     "sles-",
@@ -69,10 +71,10 @@ const PRODUCTS: [&str; 7] = [
     "sl-micro-",
 ];
 
-/// True if some package URL is held against advisories of an ecosystem, given with its suffix.
+/// Returns true if some package URL is matched against advisories of an ecosystem, given with its suffix.
 pub fn is_met(ecosystem: &str) -> bool {
     let ecosystem = ecosystem.trim();
-    // Names of several parts are taken by every type.
+    // Every type accepts names of several parts.
     let Some(url) = purl_of(ecosystem, "owner/name") else {
         return false;
     };
@@ -94,7 +96,7 @@ fn meets(url: &PackageUrl, ecosystem: &str) -> bool {
     package_of(url).is_some_and(|package| package.ecosystems().any(|own| own == ecosystem))
 }
 
-/// How generators may write the release that an ecosystem's suffix names.
+/// Returns the forms in which generators may write the release of an ecosystem's suffix.
 fn releases(ecosystem: &str) -> Vec<String> {
     let Some((_, suffix)) = ecosystem.split_once(':') else {
         return Vec::new();
@@ -128,7 +130,7 @@ mod tests {
     use crate::ecosystem::ECOSYSTEMS;
 
     #[test]
-    fn every_ecosystem_that_has_a_url_is_met() {
+    fn every_ecosystem_with_a_url_can_match() {
         for known in &ECOSYSTEMS {
             assert_eq!(
                 is_met(known.example),
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn one_package_that_is_met_is_enough() {
+    fn one_matchable_package_is_enough() {
         let why = |ecosystems: &[&str], names_commits| {
             out_of_reach(ecosystems.iter().copied(), names_commits, is_met)
         };

@@ -1,10 +1,10 @@
-//! SBOMs in: bytes of a document to an [`Inventory`] of components.
+//! Reads SBOMs: the bytes of a document become an [`Inventory`] of components.
 //!
-//! The format is told from the content, never from a file name. Reading is lenient (a component
-//! without version is still a component) and reporting is exact: everything that was passed over is a
-//! [`Note`] with its place, everything that makes a document unusable an [`SbomError`] with its place.
-//! Memory is bounded by the document's size, which is bounded by [`MAX_SBOM_BYTES`]; nesting by the
-//! JSON reader's 128 levels. Texts are UTF-8, or UTF-16 with a byte order mark.
+//! The format is detected from the content, never from a file name. Reading is lenient (a component without a version
+//! is still a component) and reporting is exact: everything that was skipped is a [`Note`] with its place, everything
+//! that makes a document unusable an [`SbomError`] with its place. Memory is limited by the document's size, which is
+//! limited by [`MAX_SBOM_BYTES`]; nesting by the JSON reader's 128 levels. Texts are UTF-8, or UTF-16 with a byte
+//! order mark.
 
 mod collect;
 mod cyclonedx;
@@ -28,17 +28,17 @@ mod yaml;
 use std::fmt;
 
 pub use detect::detect;
-pub use generate::{GenerateError, MAX_MADE_COMPONENTS, Wish, generate};
+pub use generate::{GenerateError, GenerateOptions, MAX_MADE_COMPONENTS, generate};
 pub use place::Place;
 pub use references::{BomReferences, references};
 
 use crate::origin::Origin;
 use crate::purl::PackageUrl;
 
-/// Largest document that is read, in bytes.
+/// Largest document, in bytes.
 pub const MAX_SBOM_BYTES: usize = 256 * 1024 * 1024;
 
-/// Most components that one document may hold.
+/// Most components of one document.
 pub const MAX_COMPONENTS: usize = 1_000_000;
 
 /// A document format.
@@ -68,7 +68,7 @@ pub enum Format {
     Lockfile(Lockfile),
 }
 
-/// A lockfile's kind.
+/// The kind of a lockfile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lockfile {
     /// `Cargo.lock`.
@@ -159,23 +159,23 @@ impl fmt::Display for Format {
     }
 }
 
-/// What a document says is there.
+/// The contents of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inventory {
     /// The document's format.
     pub format: Format,
-    /// The version of the format, as the document writes it.
+    /// The version of the format, as written in the document.
     pub spec_version: String,
-    /// The name of what the document describes, if it says.
+    /// The name of the document's subject, if it has one.
     pub subject: Option<String>,
-    /// The operating system that the components were found on, as in a `distro` qualifier
-    /// (`debian-12`); packages whose own URL does not say are read against it.
+    /// The operating system on which the components were found, as in a `distro` qualifier (`debian-12`); used for
+    /// packages whose own URL does not name one.
     pub distro: Option<String>,
-    /// True if it says that it describes several things, none of which all that it lists need be part of.
+    /// True if it describes several things; its components need not be part of any of them.
     pub describes_several: bool,
     /// All components, in document order.
     pub components: Vec<Component>,
-    /// What was passed over.
+    /// The skipped parts.
     pub notes: Vec<Note>,
 }
 
@@ -184,65 +184,65 @@ pub struct Inventory {
 pub struct Component {
     /// Its name; never empty.
     pub name: String,
-    /// Its version; never empty. That of the package URL wins over the document's own field.
+    /// Its version; never empty. The package URL's version has priority over the document's own field.
     pub version: Option<String>,
-    /// Its package URL, if it has one that can be read.
+    /// Its package URL, if it has a readable one.
     pub purl: Option<PackageUrl>,
-    /// What the document says of its making beside its package URL.
+    /// The document's data about its build, besides its package URL.
     pub origin: Option<Box<Origin>>,
-    /// What sort of thing it is.
+    /// Its kind.
     pub kind: ComponentKind,
-    /// Where it stands in the document.
+    /// Its place in the document.
     pub place: Place,
 }
 
-/// What sort of thing a component is: only packages are expected to have a package URL.
+/// The kind of a component: only packages should have a package URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ComponentKind {
     /// Software that a registry or distribution publishes.
     Package,
-    /// What the document describes.
+    /// The document's subject.
     Subject,
-    /// Files, containers, operating systems, data and other things that advisories do not name.
+    /// Files, containers, operating systems, data and other things without advisories.
     Other,
 }
 
-/// Something that was passed over.
+/// A part that was skipped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
-    /// Where it stands.
+    /// Its place.
     pub place: Place,
-    /// What it is, and what was done.
+    /// A description, and what was done.
     pub text: String,
 }
 
-/// Why a document cannot be read.
+/// The reason why a document cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SbomError {
     /// No known format.
-    #[error("cannot tell the SBOM's format: {reason}; expected CycloneDX, SPDX, Syft's JSON, or a lockfile")]
+    #[error("unknown SBOM format: {reason}; expected CycloneDX, SPDX, Syft's JSON, or a lockfile")]
     UnknownFormat {
-        /// What was seen instead.
+        /// What was found instead.
         reason: String,
     },
-    /// The format is known and the document is not one of its.
+    /// The format is known, but the document violates it.
     #[error("cannot read the {format} document: {reason} (at {place})")]
     Invalid {
-        /// The format it was read as.
+        /// The assumed format.
         format: Format,
-        /// Where it breaks.
+        /// The place of the violation.
         place: Place,
-        /// What is wrong there.
+        /// The problem there.
         reason: String,
     },
     /// The document is too large.
     #[error("cannot read the SBOM: it has {found} {what}, more than the limit of {limit}")]
     TooLarge {
-        /// `bytes`, `components`, or what was passed over.
+        /// The exceeded limit: `bytes`, `components`, or skipped parts.
         what: &'static str,
-        /// How many there are.
+        /// The number found.
         found: usize,
-        /// How many are allowed.
+        /// The allowed number.
         limit: usize,
     },
 }
@@ -250,16 +250,16 @@ pub enum SbomError {
 /// Reads a document.
 ///
 /// # Errors
-/// If no known format is found, the document breaks its format, or a limit is exceeded.
+/// If no known format is found, the document violates its format, or a limit is exceeded.
 pub fn read(bytes: &[u8]) -> Result<Inventory, SbomError> {
     read_by(bytes, 1)
 }
 
-/// Does what [`read`] does, a large document's components by so many threads where its format allows that. The result
-/// is the same whatever their number.
+/// Same as [`read`], with up to `threads` threads for a large document if its format allows that. The result is the
+/// same for any number.
 ///
 /// # Errors
-/// As [`read`].
+/// Same as [`read`].
 pub fn read_by(bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
     if bytes.len() > MAX_SBOM_BYTES {
         return Err(SbomError::TooLarge {
@@ -273,10 +273,10 @@ pub fn read_by(bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
     read_unwrapped(bytes, workers, MAX_LAYERS)
 }
 
-/// Most layers that are taken off a document before its SBOM shows.
+/// Most envelopes around an SBOM.
 const MAX_LAYERS: usize = 6;
 
-/// Reads a document, or the SBOM that stands in it, behind so many layers at most.
+/// Reads a document, or the SBOM inside it, through at most this many envelopes.
 fn read_unwrapped(bytes: &[u8], workers: usize, layers: usize) -> Result<Inventory, SbomError> {
     let bytes = without_mark(bytes);
     let error = match detect(bytes) {
@@ -297,7 +297,7 @@ fn read_unwrapped(bytes: &[u8], workers: usize, layers: usize) -> Result<Invento
     Ok(inventory)
 }
 
-/// Drops the byte order mark that some editors put before UTF-8.
+/// Removes the byte order mark that some editors write before UTF-8.
 fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
@@ -318,7 +318,7 @@ fn read_as(format: Format, bytes: &[u8], workers: usize) -> Result<Inventory, Sb
     }
 }
 
-/// Reads the document as UTF-8; where it is not, the line is named.
+/// Reads the document as UTF-8; an error names the line.
 fn text_of(bytes: &[u8], format: Format) -> Result<&str, SbomError> {
     std::str::from_utf8(bytes).map_err(|error| {
         let before = bytes.get(..error.valid_up_to()).unwrap_or(bytes);

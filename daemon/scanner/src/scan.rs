@@ -1,9 +1,8 @@
-//! An inventory held against knowledge: findings and coverage out.
+//! Matches an inventory against the knowledge; returns findings and coverage.
 //!
-//! There is one finding per package version and vulnerability, however many places of the document
-//! hold the package and however many names it was looked up by. Two CVEs are never one finding, even
-//! where a source files them together: that is the view's identity rule. Everything is sorted, so
-//! equal inputs give equal results.
+//! There is one finding per package version and vulnerability, however many places of the document contain the
+//! package and however many names it was looked up by. Two CVEs are never one finding, even if a source files them
+//! together: that is the view's identity rule. Everything is sorted, so equal inputs give equal results.
 
 mod coverage;
 mod finding;
@@ -28,17 +27,17 @@ use sources::SourcesNamed;
 use crate::knowledge::{Knowledge, KnowledgeError};
 use crate::sbom::{Component, ComponentKind, Inventory};
 
-/// Choices that a scan is made with.
+/// The options of a scan.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScanOptions {
     /// Sources whose severities are preferred, best first.
     pub severity_sources: Vec<String>,
-    /// How many parts of a large inventory are held against the knowledge at the same time; 0 is 1. The result is the
-    /// same whatever it is.
+    /// Number of parts of a large inventory that are matched at the same time; 0 means 1. The result does not depend on
+    /// it.
     pub workers: usize,
 }
 
-/// Components from which on a part is worth a thread of its own.
+/// Number of components from which a part is worth its own thread.
 const COMPONENTS_PER_WORKER: usize = 500;
 
 /// The result of a scan.
@@ -46,18 +45,18 @@ const COMPONENTS_PER_WORKER: usize = 500;
 pub struct ScanResult {
     /// Findings, sorted by package, version and vulnerability.
     pub findings: Vec<Arc<Finding>>,
-    /// How much of the inventory could be judged.
+    /// The share of the inventory that was checked.
     pub coverage: Coverage,
-    /// The first [`MAX_GAPS`] components that could not be judged, in document order, each with the reason.
+    /// The first [`MAX_GAPS`] components that could not be checked, in document order, each with the reason.
     pub gaps: Vec<Gap>,
-    /// The ecosystems that packages were looked up in, each with the sources that speak of it.
+    /// The ecosystems in which packages were looked up, each with its sources.
     pub ecosystems: BTreeMap<String, Speakers>,
 }
 
-/// The sources that speak of an ecosystem; none if the knowledge cannot tell.
+/// The sources with statements about an ecosystem; `None` if the knowledge cannot tell.
 pub type Speakers = Option<BTreeSet<String>>;
 
-/// A component that could not be judged.
+/// A component that could not be checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Gap {
     /// Its name.
@@ -66,17 +65,17 @@ pub struct Gap {
     pub version: Option<String>,
     /// Its package URL, if it has one.
     pub purl: Option<String>,
-    /// Where it stands in the document.
+    /// Its place in the document.
     pub place: String,
-    /// Why.
+    /// The reason.
     pub standing: Standing,
 }
 
 /// Scans an inventory.
 ///
 /// # Errors
-/// If the knowledge cannot be read, or more is found than [`MAX_FINDINGS`] or [`MAX_PLACES`] allow. No partial result is
-/// given: half a scan looks like a clean one.
+/// If the knowledge cannot be read, or there are more findings than [`MAX_FINDINGS`] or [`MAX_PLACES`] allow. No
+/// partial result is returned: half a scan looks like a clean one.
 pub fn scan(
     inventory: &Inventory,
     knowledge: &dyn Knowledge,
@@ -122,7 +121,7 @@ fn scan_within(
                 .collect();
             whole = judge(first)?;
             for (part, thread) in parts {
-                // One that could not be started, or did not end well, is done here.
+                // A thread that could not start or failed: its part is done here.
                 let judged = thread.ok().and_then(|thread| thread.join().ok());
                 whole.append(judged.unwrap_or_else(|| judge(part))?);
             }
@@ -138,7 +137,7 @@ fn scan_within(
     })
 }
 
-/// The sources of each ecosystem.
+/// Returns the sources of each ecosystem.
 fn speakers(
     ecosystems: &BTreeSet<String>,
     knowledge: &dyn Knowledge,
@@ -150,7 +149,7 @@ fn speakers(
     Ok(speakers)
 }
 
-/// What came of a part of the components, in document order.
+/// The results of a part of the components, in document order.
 #[derive(Debug, Default)]
 struct Part {
     findings: Vec<Finding>,
@@ -173,10 +172,10 @@ impl Part {
         for component in components {
             let before = part.findings.len();
             let standing = match scanner.judge_or_recall(component, &mut part.findings)? {
-                // What is no package, and names none, is nothing that could be missed.
+                // A component that is not a package, and has no package URL, cannot be missed.
                 Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
-                // What the document describes is told of where something is found in it, and else not counted: a document
-                // that lists nothing else lists nothing.
+                // The document's subject is reported if it has findings, else not counted: a document that lists
+                // nothing else lists nothing.
                 _ if component.kind == ComponentKind::Subject && part.findings.len() == before => {
                     Standing::NotAPackage
                 }
@@ -198,7 +197,7 @@ impl Part {
         Ok(part)
     }
 
-    /// Takes in the part that follows.
+    /// Adds the results of the following part.
     fn append(&mut self, next: Self) {
         self.findings.extend(next.findings);
         self.tally.append(next.tally);
@@ -208,9 +207,9 @@ impl Part {
     }
 }
 
-/// One finding per package version and vulnerability, sorted; what was found first comes first in it.
+/// Returns one finding per package version and vulnerability, sorted; the first result comes first in it.
 fn merged(mut findings: Vec<Finding>) -> Vec<Arc<Finding>> {
-    // Stable: within one finding the order of the document stays.
+    // A stable sort: within one finding the document's order stays.
     findings.sort_by(|a, b| a.key().cmp(&b.key()));
     let mut merged: Vec<Arc<Finding>> = Vec::with_capacity(findings.len());
     let mut findings = findings.into_iter().peekable();

@@ -1,9 +1,8 @@
-//! Conformance suites: cases that others wrote, and a few of our own, run against this build.
+//! Conformance suites: test cases of other projects, and a few of our own.
 //!
-//! A suite is a set of named files and a count of the cases that must be in them; where the files come
-//! from is the caller's business. A file that is missing or has another shape fails the suite, it does
-//! not panic, and a suite that shrank is no pass. What is left out of a suite is left out by name beside
-//! the reason, in the suite's own file.
+//! A suite is a set of named files and the number of cases that must be in them; the caller provides the files. A
+//! missing file, or a file of another form, fails the suite without a panic, and a suite with fewer cases is not a
+//! pass. Excluded cases are listed with their reason in the suite's own file.
 
 mod builtin;
 mod cvss;
@@ -22,52 +21,52 @@ use crate::version::{Scheme, compare};
 
 pub use builtin::builtin;
 
-/// Most failed cases that a report spells out.
+/// Most failed cases listed in a report.
 pub const MAX_SHOWN_FAILURES: usize = 40;
 
 /// The files of one suite by their path inside it.
 #[derive(Debug, Clone, Default)]
 pub struct SuiteFiles(BTreeMap<String, Vec<u8>>);
 
-/// A conformance suite that this build can run.
+/// A conformance suite that this program can run.
 #[derive(Debug, Clone, Copy)]
 pub struct Suite {
-    /// Its name, that of its archive or folder.
+    /// Its name: that of its archive or folder.
     pub name: &'static str,
-    /// What it tests.
+    /// A description.
     pub about: &'static str,
-    /// How many cases it has at least.
+    /// Its minimum number of cases.
     pub least: u64,
     run: fn(&SuiteFiles, &mut Tally),
 }
 
-/// What a suite said.
+/// The result of a suite.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SuiteReport {
     /// The suite's name.
     pub suite: &'static str,
-    /// Cases that came out as the suite expects.
+    /// Number of passed cases.
     pub passed: u64,
-    /// Cases that did not.
+    /// Number of failed cases.
     pub failed: u64,
-    /// The first [`MAX_SHOWN_FAILURES`] of them.
+    /// The first [`MAX_SHOWN_FAILURES`] failed cases.
     pub failures: Vec<String>,
-    /// Cases of the suite that were not run.
+    /// Number of cases that were not run.
     pub skipped: u64,
-    /// Why they were not, each reason once.
+    /// The reasons, each once.
     pub skips: Vec<Skip>,
 }
 
-/// Cases that are not run, for one reason.
+/// Cases that were not run, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skip {
-    /// Why not.
+    /// The reason.
     pub reason: String,
-    /// How many there are.
+    /// Their number.
     pub cases: u64,
 }
 
-/// Every suite of others that this build can run, by name.
+/// All external suites that this program can run, by name.
 pub static SUITES: &[Suite] = &[
     suite("apk-tools", "versions of apk-tools", 1_300, distributions::apk),
     suite("claircore-cvss", "CVSS vectors, by Clair", 100, cvss::clair),
@@ -129,7 +128,7 @@ pub static SUITES: &[Suite] = &[
     ),
 ];
 
-/// A suite of another crate of this build, say of its policy.
+/// Returns a suite of another crate of this program, such as its policy.
 pub const fn suite(
     name: &'static str,
     about: &'static str,
@@ -185,7 +184,7 @@ impl SuiteFiles {
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }
 
-    /// The first file whose path ends so; one that is not there has no cases, which the count tells.
+    /// Returns the first file whose path ends like this; a missing file has no cases, which the minimum number detects.
     fn bytes(&self, ending: &str) -> &[u8] {
         self.files()
             .find(|(name, _)| name.ends_with(ending))
@@ -201,18 +200,18 @@ impl SuiteFiles {
     }
 }
 
-/// Counts a suite's cases and remembers those that fail.
+/// Counts a suite's cases and remembers failed ones.
 #[derive(Debug, Default)]
 pub struct Tally {
     passed: u64,
     failed: u64,
     failures: Vec<String>,
-    /// Cases that are not run, by the reason.
+    /// Cases that are not run, by reason.
     skips: BTreeMap<String, u64>,
 }
 
 impl Tally {
-    /// Counts cases that are not run, and why.
+    /// Counts cases that are not run, with the reason.
     pub fn skip(&mut self, reason: &str, cases: usize) {
         if cases > 0 {
             let count = self.skips.entry(reason.to_owned()).or_default();
@@ -220,7 +219,7 @@ impl Tally {
         }
     }
 
-    /// Counts one case; `case` says what was expected and found.
+    /// Counts one case; `case` describes the expected and the actual result.
     pub fn check(&mut self, passed: bool, case: impl FnOnce() -> String) {
         if passed {
             self.passed += 1;
@@ -248,7 +247,7 @@ impl Tally {
         }
     }
 
-    /// Checks that each of a list is before all that follow.
+    /// Checks that each entry of a list is before all later ones.
     fn ascending(&mut self, scheme: Scheme, list: &[&str]) {
         for (i, a) in list.iter().enumerate() {
             for b in list.iter().skip(i + 1) {
@@ -267,12 +266,12 @@ fn ordering(text: &str) -> Option<Ordering> {
     }
 }
 
-/// A list's values; anything else has none.
+/// Returns a list's values; any other value has none.
 fn rows(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
-/// The text at a key or an index; an empty one where there is none.
+/// Returns the text at a key or an index; empty if there is none.
 fn text<I: serde_json::value::Index>(value: &Value, key: I) -> &str {
     value.get(key).and_then(Value::as_str).unwrap_or("")
 }
@@ -286,13 +285,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn suites_are_sorted_and_have_names_of_their_own() {
+    fn suites_are_sorted_with_unique_names() {
         let names: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
         assert!(names.is_sorted() && names.windows(2).all(|two| two[0] != two[1]));
     }
 
     #[test]
-    fn a_suite_without_its_files_fails_and_does_not_panic() {
+    fn suite_without_files_fails() {
         for suite in SUITES {
             let report = suite.run(&SuiteFiles::default());
             assert!(report.failed > 0, "{}", suite.name);
@@ -300,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn files_of_another_shape_fail_and_do_not_panic() {
+    fn malformed_suite_files_fail() {
         let names = [
             "x/tests/a.json",
             "comparable_version.json",
@@ -336,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_case_is_reported_with_what_was_found() {
+    fn failed_case_is_reported_with_its_result() {
         let table = br#"[{"kind":"pair","a":"1","b":"2","op":">"}]"#.to_vec();
         let files: SuiteFiles = [("x/comparable_version.json".to_owned(), table)]
             .into_iter()
@@ -353,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn cases_that_are_not_run_are_counted_with_the_reason() {
+    fn skipped_cases_are_counted_with_their_reason() {
         let table = br#"{"tests":[{"test_type":"equality","input":{"input_scheme":"gentoo","versions":["1","2"]}},
             {"test_type":"equality","input":{"input_scheme":"apk","versions":["1","1"]},"expected_output":true}]}"#;
         let ranges = br#"{"tests":[{},{},{}]}"#;
@@ -380,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn our_own_cases_pass() {
+    fn builtin_cases_pass() {
         for report in builtin() {
             assert_eq!(
                 (report.failed, &report.failures),

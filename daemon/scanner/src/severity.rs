@@ -1,8 +1,8 @@
-//! How bad a vulnerability is: CVSS vectors scored, and one rating chosen among several sources'.
+//! Severities: scores CVSS vectors, and chooses one rating among several sources'.
 //!
-//! The choice is stated, not hidden: sources in the configured order come first, then the order in
-//! which the advisory lists them; within one source CVSS 4 wins over 3, 3 over 2, and any vector over
-//! a bare word. A vector that does not parse is passed over.
+//! The choice is documented in the result: sources in the configured order come first, then the order in the
+//! advisory; within one source CVSS 4 has priority over 3, 3 over 2, and any vector over a word. An unreadable vector
+//! is skipped.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +11,7 @@ use std::str::FromStr;
 use cvss::Cvss;
 use serde::{Deserialize, Serialize};
 
-/// A severity level, lowest first. `Unknown` is below all: nothing was rated.
+/// A severity level, lowest first. `Unknown` is below all others: no rating exists.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
@@ -50,17 +50,17 @@ impl fmt::Display for Level {
     }
 }
 
-/// A word that names no severity level.
+/// The reason why a word is not a severity level.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("cannot read {0:?} as a severity; use unknown, none, low, medium, high or critical")]
+#[error("cannot read {0:?} as a severity: expected unknown, none, low, medium, high or critical")]
 pub struct LevelError(String);
 
 impl FromStr for Level {
     type Err = LevelError;
 
-    /// Reads the levels' names in any case, and the words that distributions use for them.
+    /// Parses the levels' names in any case, and distributions' words for them.
     fn from_str(word: &str) -> Result<Self, Self::Err> {
-        // Debian marks with stars what it took over from elsewhere.
+        // Debian marks ratings from other sources with stars.
         match word.trim().trim_end_matches('*').to_ascii_lowercase().as_str() {
             "unknown" => Ok(Self::Unknown),
             "none" => Ok(Self::None),
@@ -96,24 +96,24 @@ impl fmt::Display for Score {
 }
 
 impl Serialize for Score {
-    /// As text (`"9.8"`): a float's bytes would depend on who writes them.
+    /// Written as text (`"9.8"`): the bytes of a float would depend on the writer.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
 }
 
-/// A severity as one source states it. Fields are in the order of canonical JSON, in which they are written often.
+/// A severity as stated by one source. The fields are in the order of canonical JSON, because they are written often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StatedSeverity {
     /// OSV's severity type: `CVSS_V3`, or a scale of words.
     pub kind: String,
-    /// Who says it, such as `ghsa`.
+    /// The source, such as `ghsa`.
     pub source: String,
     /// The vector or the word.
     pub value: String,
 }
 
-/// The severity chosen for a finding, and on whose word.
+/// The severity chosen for a finding, and its source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Rating {
     /// The level.
@@ -121,15 +121,15 @@ pub struct Rating {
     /// The CVSS score, if a vector decided.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<Score>,
-    /// What was rated by, if anything was: the stated severity that decided.
+    /// The stated severity that decided, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stated: Option<StatedSeverity>,
 }
 
 /// Scores a CVSS vector (2.0 with or without brackets, 3.0, 3.1, 4.0).
 ///
-/// For CVSS 2 and 3 this is the base score, which is what sources quote whatever else the vector holds;
-/// CVSS 4 has one score over all metrics. Returns `None` if the text is no vector or lacks a base metric.
+/// For CVSS 2 and 3 this is the base score, which sources quote in any case; CVSS 4 has one score over all metrics.
+/// Returns `None` if the text is not a vector or lacks a base metric.
 pub fn score_vector(vector: &str) -> Option<(Score, Level)> {
     let trimmed = vector.trim().trim_matches(['(', ')']);
     let parsed: Cvss = trimmed.parse().ok()?;
@@ -148,15 +148,15 @@ pub fn score_vector(vector: &str) -> Option<(Score, Level)> {
     if !(0.0..=100.0).contains(&tenths) {
         return None;
     }
-    // In range, and whole by the rounding above.
+    // In range, and an integer by the rounding above.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
     let score = Score::from_tenths(tenths as u8);
     let is_v2 = matches!(parsed, Cvss::CvssV20(_));
     Some((score, level_of(score, is_v2)))
 }
 
-/// Scores what sources write where a vector belongs: one of version 3 or 4 in small letters, one of version 3 without its
-/// name, or the score alone.
+/// Scores texts that sources write instead of a vector: version 3 or 4 in small letters, version 3 without its
+/// prefix, or the score alone.
 pub(crate) fn score_loosely(kind: &str, text: &str) -> Option<(Score, Level)> {
     let upper = text.trim().trim_end_matches('/').to_ascii_uppercase();
     let is_bare = upper.contains("/PR:") && !upper.starts_with("CVSS:");
@@ -169,7 +169,7 @@ pub(crate) fn score_loosely(kind: &str, text: &str) -> Option<(Score, Level)> {
     of_vector.or_else(|| bare_score(kind, text))
 }
 
-/// Reads a score that stands where a vector belongs: `9.8`.
+/// Parses a score in place of a vector: `9.8`.
 fn bare_score(kind: &str, text: &str) -> Option<(Score, Level)> {
     let is_cvss = kind
         .get(..4)
@@ -184,7 +184,7 @@ fn bare_score(kind: &str, text: &str) -> Option<(Score, Level)> {
     Some((score, level_of(score, kind == "CVSS_V2")))
 }
 
-/// The published scale; CVSS 2 (NVD's scale) has neither "none" nor "critical".
+/// Returns the level on the published scale; CVSS 2 (NVD's scale) has neither "none" nor "critical".
 fn level_of(score: Score, is_v2: bool) -> Level {
     match score.tenths() {
         0 if is_v2 => Level::Low,
@@ -197,7 +197,7 @@ fn level_of(score: Score, is_v2: bool) -> Level {
     }
 }
 
-/// Returns the severity that a record states in a word outside of its list, with the name of the field.
+/// Returns the severity that a record states as a word outside of its list, with the name of the field.
 pub fn in_words(record: &[u8]) -> Option<(String, String)> {
     #[derive(Deserialize)]
     struct Probe {
@@ -209,7 +209,7 @@ pub fn in_words(record: &[u8]) -> Option<(String, String)> {
     Some((severity.kind, severity.score.0))
 }
 
-/// Returns the severity that a distribution's summary begins with: `Important: widget security update`.
+/// Returns the severity at the start of a distribution's summary: `Important: widget security update`.
 pub(crate) fn of_summary(summary: &str) -> Option<&str> {
     let (word, _) = summary.split_once(':')?;
     let is_word = ["Critical", "Important", "Moderate", "Low"].contains(&word.trim());
@@ -221,12 +221,12 @@ pub fn choose(stated: &[StatedSeverity], source_order: &[String]) -> Rating {
     Scores::default().choose(stated, source_order)
 }
 
-/// What severities score, kept: a few hundred vectors are all that thousands of advisories state.
+/// A cache of scored vectors: thousands of advisories share a few hundred.
 #[derive(Debug, Default)]
 pub(crate) struct Scores(BTreeMap<String, Option<(Score, Level)>>);
 
 impl Scores {
-    /// Does what [`choose`] does.
+    /// Same as [`choose`], with the cache.
     pub(crate) fn choose(&mut self, stated: &[StatedSeverity], source_order: &[String]) -> Rating {
         let source_rank = |s: &StatedSeverity| {
             source_order
@@ -235,7 +235,7 @@ impl Scores {
                 .unwrap_or(source_order.len())
         };
         let first_of = |s: &StatedSeverity| stated.iter().position(|other| other.source == s.source);
-        // A source that is not preferred keeps its place among its like, whatever the vector's version.
+        // A source outside of the order keeps its place among such sources, for any version of the vector.
         let rated = stated.iter().enumerate().filter_map(|(index, s)| {
             let (rank, level, score) = self.rate(s)?;
             Some(((source_rank(s), first_of(s), rank, index), s, level, score))
@@ -269,7 +269,7 @@ impl Scores {
             return Some((rank, level, Some(score)));
         }
         let level = Level::from_str(&stated.value).ok()?;
-        // Who says that nobody knows does not rate.
+        // A source that says "unknown" makes no rating.
         (level != Level::Unknown).then_some((4, level, None))
     }
 }
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn the_configured_source_wins_over_the_listed_order() {
+    fn configured_source_has_priority() {
         let list = [
             stated("ghsa", "CVSS_V3", V31_MEDIUM),
             stated("nvd", "CVSS_V3", V31_CRITICAL),
@@ -349,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn within_a_source_newer_vectors_win_and_words_come_last() {
+    fn newer_vectors_have_priority_within_a_source() {
         let list = [
             stated("x", "severity", "low"),
             stated("x", "CVSS_V2", V2_HIGH),

@@ -1,26 +1,26 @@
-//! What is known of a vulnerability besides its severity: since when, whether it is exploited, how likely.
+//! Data about a vulnerability besides its severity: publication time, known exploitation, its probability.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
-/// What is known of a vulnerability besides its severity. What is absent is unknown, which is never "no".
+/// Data about a vulnerability besides its severity. A missing value is unknown, never "no".
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Threat {
-    /// When it was published, as the source wrote it.
+    /// Its publication time, as written by the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub published: Option<String>,
-    /// Whether a catalogue of exploited vulnerabilities lists it; absent where none is held.
+    /// True if a catalogue of exploited vulnerabilities lists it; missing if no catalogue is here.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kev: Option<bool>,
-    /// How likely its exploitation is in the next 30 days (EPSS).
+    /// The probability of its exploitation in the next 30 days (EPSS).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub epss: Option<Probability>,
 }
 
 impl Threat {
-    /// Takes what is missing here from `other`.
+    /// Fills missing values from `other`.
     pub(crate) fn fill_from(&mut self, other: &Self) {
         if self.published.is_none() {
             self.published.clone_from(&other.published);
@@ -37,7 +37,7 @@ impl Threat {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Probability(u32);
 
-/// Text that is no probability.
+/// The reason why a text is not a probability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read {0:?} as a probability; write a number from 0 to 1, as in 0.5")]
 pub struct ProbabilityError(String);
@@ -47,12 +47,12 @@ impl Probability {
     const ONE: u32 = 100_000;
     const DECIMALS: usize = 5;
 
-    /// The probability in hundred-thousandths.
+    /// Returns the probability in hundred-thousandths.
     pub(crate) const fn hundred_thousandths(self) -> u32 {
         self.0
     }
 
-    /// The probability of so many hundred-thousandths; more than the whole is the whole.
+    /// Creates a probability from hundred-thousandths; larger values count as certainty.
     pub(crate) const fn of_hundred_thousandths(count: u32) -> Self {
         Self(if count < Self::ONE { count } else { Self::ONE })
     }
@@ -61,7 +61,7 @@ impl Probability {
 impl FromStr for Probability {
     type Err = ProbabilityError;
 
-    /// Reads a plain decimal number; what lies below the fifth decimal is cut off.
+    /// Parses a plain decimal number; digits after the fifth decimal are cut off.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let refuse = || ProbabilityError(text.chars().take(40).collect());
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -92,7 +92,7 @@ impl fmt::Display for Probability {
 }
 
 impl Serialize for Probability {
-    /// As text (`"0.97425"`): a float's bytes would depend on who writes them.
+    /// Written as text (`"0.97425"`): the bytes of a float would depend on the writer.
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
     }
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_source_knows_fills_what_another_does_not() {
+    fn missing_values_are_filled_from_another_source() {
         let mut threat = Threat {
             kev: Some(false),
             ..Threat::default()

@@ -1,13 +1,12 @@
 //! Version orders: one total order per packaging ecosystem.
 //!
-//! A version text is parsed once into a [`Version`]. For all schemes but Maven that is a key whose
-//! byte order is the scheme's order, so an index can store keys and search them without knowing the
-//! scheme (see [`Version::key`]). Maven's published order is not transitive in its corners, so no key
-//! can exist for it; it keeps its parsed form.
+//! A version text is parsed once into a [`Version`]. For all schemes except Maven it is a key whose byte order is the
+//! scheme's order, so that an index can store and search keys without knowing the scheme (see [`Version::key`]).
+//! Maven's published order is not transitive in special cases, so it cannot have a key; it keeps its parsed form.
 //!
-//! Parsing is lenient where the ecosystem's own tool is (a `v` in front, missing components) and
-//! refuses what that tool could not order. Texts are bounded by [`MAX_VERSION_BYTES`]; nothing here
-//! panics, and work is linear in the text.
+//! Parsing is as lenient as the ecosystem's own tool (a leading `v`, missing components) and refuses texts that the
+//! tool could not order. Texts are limited by [`MAX_VERSION_BYTES`]; nothing here panics, and the work is linear in
+//! the text.
 
 mod apk;
 mod conan;
@@ -28,21 +27,21 @@ use std::cmp::Ordering;
 
 use crate::name::ecosystem_base;
 
-/// Longest version text that is looked at, in bytes. The longest in public advisories is under 200.
+/// Longest version text, in bytes. The longest one in public advisories is under 200.
 pub const MAX_VERSION_BYTES: usize = 1024;
 
-/// How versions of an ecosystem are ordered.
+/// The version order of an ecosystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scheme {
     /// SemVer 2.0.0, read leniently; build metadata does not count.
     SemVer,
-    /// SemVer whose build metadata counts, after all else (pub.dev, Julia).
+    /// SemVer whose build metadata is compared last (pub.dev, Julia).
     SemVerBuild,
     /// SemVer with a packager's revision after the version: `1.2.3-4` is newer than `1.2.3`.
     Bitnami,
     /// NuGet: up to four numbers, labels without case.
     NuGet,
-    /// PEP 440, with setuptools' older order for texts it does not cover.
+    /// PEP 440, with setuptools' older order for other texts.
     Pep440,
     /// Maven's `ComparableVersion`.
     Maven,
@@ -64,13 +63,13 @@ pub enum Scheme {
     FreeBsd,
     /// Homebrew: a formula's version by its numbers and words, then its revision.
     Homebrew,
-    /// Numbers between dots or hyphens; the longer of two that start alike is newer (R, Haskell).
+    /// Numbers separated by dots or hyphens; if two start alike, the longer one is newer (R, Haskell).
     Dotted,
 }
 
 impl Scheme {
-    /// Returns the order that an OSV ecosystem (with or without suffix) uses, or `None` where the
-    /// ecosystem has no order and only enumerated versions can match (see [`crate::ecosystem`] for why).
+    /// Returns the order of an OSV ecosystem (with or without suffix), or `None` if the ecosystem has no order and
+    /// only enumerated versions can match (see [`crate::ecosystem`] for the reasons).
     pub fn for_ecosystem(ecosystem: &str) -> Option<Self> {
         Some(match ecosystem_base(ecosystem) {
             "crates.io" | "Go" | "npm" | "Hex" | "SwiftURL" | "GitHub Actions" | "VSCode" | "Kubernetes"
@@ -107,7 +106,7 @@ impl Scheme {
         })
     }
 
-    /// Returns the text without what says for which platform a package was built, which is no part of its version.
+    /// Returns the text without the platform of the build, which is not part of the version.
     pub(crate) fn bare(self, text: &str) -> &str {
         match self {
             Self::RubyGems => gem::without_platform(text),
@@ -115,8 +114,8 @@ impl Scheme {
         }
     }
 
-    /// Returns the text without what a rebuild of a release adds to its version, if one did: a local label of
-    /// PEP 440, or the number of a rebuild in a Debian binary's version.
+    /// Returns the text without the suffix of a rebuild, if it has one: a local label of PEP 440, or the rebuild number
+    /// of a Debian binary.
     pub(crate) fn released(self, text: &str) -> Option<&str> {
         match self {
             Self::Pep440 => text.split_once('+').map(|(release, _)| release),
@@ -128,7 +127,7 @@ impl Scheme {
         }
     }
 
-    /// The inner ecosystem of `Root:…`; a second rebuilder inside is no ecosystem, so this cannot loop.
+    /// Returns the inner ecosystem of `Root:…`; a second rebuilder inside is not an ecosystem, so this cannot loop.
     fn for_rebuilt(inner: &str) -> Option<Self> {
         if is_rebuilder(ecosystem_base(inner)) {
             None
@@ -160,7 +159,7 @@ impl Scheme {
     }
 }
 
-/// True for who rebuilds others' packages and names in the suffix whose they are.
+/// Returns true for a rebuilder whose suffix names the origin of its packages.
 fn is_rebuilder(base: &str) -> bool {
     matches!(base, "Root" | "TuxCare" | "Docker Hardened Images" | "DHI")
 }
@@ -171,29 +170,29 @@ impl std::fmt::Display for Scheme {
     }
 }
 
-/// A text that a scheme cannot order.
+/// The reason why a scheme cannot order a text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("cannot read {version:?} as a {scheme} version: {reason}")]
 pub struct VersionError {
-    /// The scheme that was asked.
+    /// The scheme.
     pub scheme: Scheme,
     /// The text, shortened to 80 characters.
     pub version: String,
-    /// What is wrong with it.
+    /// The problem.
     pub reason: &'static str,
 }
 
-/// Why a scheme refuses a text.
+/// The problem of a text in a scheme.
 type Reason = &'static str;
 
-/// How a scheme takes a text that it orders.
+/// The way in which a scheme orders a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     /// As one of its versions.
     Proper,
-    /// As something that it would not publish, but has an order for.
+    /// As a text that it would not publish, but can order.
     Tolerated,
-    /// As far as it understands it: another that is equal so far has no order to it.
+    /// As far as it understands it: a text that is equal up to there has no order relative to it.
     Broken,
 }
 
@@ -214,11 +213,11 @@ pub struct Version {
 }
 
 impl Version {
-    /// Parses `text` under `scheme`. White space around it is ignored.
+    /// Parses `text` with `scheme`. Ignores surrounding white space.
     ///
     /// # Errors
-    /// If the text is empty, longer than [`MAX_VERSION_BYTES`], holds control characters, or has no
-    /// place in the scheme's order.
+    /// If the text is empty, longer than [`MAX_VERSION_BYTES`], contains control characters, or has no place in the
+    /// scheme's order.
     pub fn parse(scheme: Scheme, text: &str) -> Result<Self, VersionError> {
         let refuse = |reason| VersionError {
             scheme,
@@ -274,7 +273,7 @@ impl Version {
         })
     }
 
-    /// Returns the scheme that the version was parsed under.
+    /// Returns the scheme with which the version was parsed.
     pub fn scheme(&self) -> Scheme {
         self.scheme
     }
@@ -284,7 +283,8 @@ impl Version {
         self.form == Form::Proper
     }
 
-    /// Returns bytes whose order is the scheme's order, or `None` for Maven and for what a scheme reads in part only.
+    /// Returns bytes whose order is the scheme's order, or `None` for Maven and for texts that a scheme understands
+    /// only in part.
     pub fn key(&self) -> Option<&[u8]> {
         match &self.repr {
             Repr::Key(key) if self.form != Form::Broken => Some(key),
@@ -292,9 +292,8 @@ impl Version {
         }
     }
 
-    /// Returns bytes that never order two versions otherwise than the scheme does, though they may hold different
-    /// ones for equal: the key, or for Maven, which has none, the numbers at the beginning. `text` is what the
-    /// version was parsed from.
+    /// Returns bytes that never contradict the scheme's order, although different versions may have equal bytes: the
+    /// key, or for Maven, which has none, the numbers at the beginning. `text` is the parsed text.
     pub(crate) fn coarse_key(&self, text: &str) -> std::borrow::Cow<'_, [u8]> {
         match &self.repr {
             Repr::Key(key) => key.into(),
@@ -318,10 +317,10 @@ impl Version {
     }
 }
 
-/// Orders two version texts under a scheme.
+/// Compares two version texts with a scheme.
 ///
 /// # Errors
-/// If either text is none of the scheme's versions; the error names which.
+/// If either text is not a version of the scheme; the error says which.
 ///
 /// ```
 /// use starling_scanner::version::{Scheme, compare};

@@ -1,4 +1,4 @@
-//! Making an index from the view.
+//! Builds an index from the view.
 
 use std::collections::BTreeSet;
 use std::io::{BufWriter, Write};
@@ -16,14 +16,14 @@ use starling_view::PackageId;
 use super::{Hold, SiteIndex, UNFINISHED_PREFIX, UNFINISHED_SUFFIX, how_of, stamp_of};
 use crate::service::{KEV_SOURCE, ViewKnowledge};
 
-/// How much is written at once, in bytes.
+/// Number of bytes per write.
 const WRITE_BYTES: usize = 1024 * 1024;
-/// Packages that a thread folds at a time.
+/// Number of packages that a thread folds at a time.
 const BLOCK: usize = 64;
-/// Blocks that a thread may be ahead of the writer.
+/// Number of blocks that a thread may be ahead of the writer.
 const BLOCKS_AHEAD: usize = 2;
 
-/// Why an index could not be made.
+/// The reason why an index could not be built.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BuildError {
     /// The view could not be read.
@@ -35,7 +35,7 @@ pub(crate) enum BuildError {
     /// A package could not be folded.
     #[error("cannot fold a package for the match index")]
     Knowledge(#[from] starling_scanner::knowledge::KnowledgeError),
-    /// The earlier index could not be read, or is damaged.
+    /// The earlier index is damaged or unreadable.
     #[error("cannot copy from the earlier match index")]
     Index(#[from] starling_scanner::index::IndexError),
     /// The site's settings could not be read.
@@ -46,28 +46,28 @@ pub(crate) enum BuildError {
     Io(#[from] std::io::Error),
 }
 
-/// Writes the index of what the view shows now to `path`, folded by so many threads, and gives its stamp; none if it was given up, and nothing is
-/// written. The view may have changed when it is there.
+/// Writes the index of the current view to `path`, folded by `threads` threads, and returns its stamp; `None` if the
+/// work was stopped, and then nothing is written. The view may have changed in the meantime.
 ///
-/// Where there is an index of an earlier view, and the store has noted what changed since, only that is folded anew;
-/// the rest is copied.
+/// If an index of an earlier view exists, and the store has recorded the changes since then, only those are folded
+/// again; the rest is copied.
 ///
 /// # Errors
-/// When the view or the file fails.
+/// If the view or the file fails.
 pub(crate) fn build(
     store: &SiteStore,
     path: &Path,
     threads: NonZeroUsize,
     given_up: &AtomicBool,
 ) -> Result<Option<IndexStamp>, BuildError> {
-    // Sees to it that changes are noted. What is folded anew is read from the view itself: a change between the two
-    // would be in the view and not among what was noted before.
+    // Start recording changes first. The view is read afterwards: a change between the two steps would be in the
+    // view, but not in the recorded changes.
     store.unindexed()?;
-    // One view for all of it: what changes meanwhile is noted, and scans read that from the view.
+    // One view for everything: later changes are recorded, and scans read those from the view.
     let reader = store.view()?;
     let stamp = &stamp_of(&reader);
     let how = how_of(&reader);
-    // More changed meanwhile than is noted: the index is made of everything, and the next one again.
+    // More has changed than is recorded: this index, and the next one, are built from all packages.
     let unindexed = reader.unindexed()?.unwrap_or_default();
     let before = earlier(path, &unindexed, &how);
     let packages = match &before {
@@ -82,14 +82,14 @@ pub(crate) fn build(
     let mut writer = IndexWriter::new(BufWriter::with_capacity(WRITE_BYTES, file));
     if let Some(before) = &before {
         let changed = |ecosystem: &str, name: &str| {
-            // Looked up as it is kept; an index has tens of thousands, changes are few.
+            // Looked up in stored form: an index has tens of thousands of entries, but there are few changes.
             unindexed
                 .packages
                 .contains(&(ecosystem.to_owned(), name.to_owned()))
         };
         let copied = writer.copy(before, |ecosystem, name| !changed(ecosystem, name));
         if let Err(error) = copied {
-            // It is derived: with it out of the way the next one is made of everything.
+            // The index is derived data: without it, the next one is built from all packages.
             let _ = std::fs::remove_file(path);
             return Err(error.into());
         }
@@ -102,16 +102,16 @@ pub(crate) fn build(
         .into_inner()
         .map_err(std::io::IntoInnerError::into_error)?;
     file.flush()?;
-    // Not synced: what a crash leaves of it has not the hashes that it should, and is made again.
+    // Not synced: after a crash its hashes do not match, and it is rebuilt.
     file.persist(path).map_err(|error| error.error)?;
     store.set_index_base(&[stamp.as_slice(), &how].concat(), unindexed.mark)?;
     Ok(Some(*stamp))
 }
 
-/// What a package's advisories came to, or why they could not be folded.
+/// The folded advisories of a package, or the error.
 type Folded = Result<Vec<Advisory>, KnowledgeError>;
 
-/// Folds packages in several threads and writes them in their order. Returns false if it was given up.
+/// Folds packages in several threads and writes them in order. Returns false if the work was stopped.
 fn fold<W: Write>(
     reader: &ViewReader<'_>,
     packages: &[(String, String)],
@@ -121,7 +121,7 @@ fn fold<W: Write>(
 ) -> Result<bool, BuildError> {
     let blocks: Vec<&[(String, String)]> = packages.chunks(BLOCK).collect();
     let threads = threads.get().min(blocks.len().max(1));
-    // Each has its own memory of what it folded, so that none waits for another.
+    // Each thread has its own cache of folded records, so that none waits for another.
     let knowledge = (0..threads).map(|_| ViewKnowledge::new(reader));
     let knowledge = knowledge.collect::<Result<Vec<_>, _>>()?;
     std::thread::scope(|scope| {
@@ -137,7 +137,7 @@ fn fold<W: Write>(
                 })?;
         }
         for (block, receiver) in blocks.iter().zip(folded.iter().cycle()) {
-            // A thread that ends early was given up, or panicked, which the scope passes on.
+            // A thread ended early because the work was stopped or it panicked; the scope passes a panic on.
             let Ok(advisories) = receiver.recv() else {
                 return Ok(false);
             };
@@ -152,7 +152,7 @@ fn fold<W: Write>(
     })
 }
 
-/// Folds blocks of packages one after another until nobody wants them any more.
+/// Folds blocks of packages, one after another, until nobody receives them.
 fn fold_blocks<'a>(
     knowledge: &ViewKnowledge<'_>,
     blocks: impl Iterator<Item = &'a [(String, String)]>,
@@ -170,10 +170,10 @@ fn fold_blocks<'a>(
     }
 }
 
-/// The index at `path` if it is the one that the store's notes follow on, made as one is made now.
+/// Returns the index at `path` if the store's recorded changes continue from it, and it was built in the current way.
 fn earlier(path: &Path, unindexed: &Unindexed, how: &[u8; 32]) -> Option<SiteIndex> {
     let (stamp, made_how) = unindexed.base.split_first_chunk::<32>()?;
-    // A catalogue of exploited vulnerabilities says something about every advisory.
+    // A catalogue of exploited vulnerabilities affects every advisory.
     let catalogue = unindexed
         .sources
         .iter()
@@ -185,7 +185,7 @@ fn earlier(path: &Path, unindexed: &Unindexed, how: &[u8; 32]) -> Option<SiteInd
     (index.stamp() == stamp).then_some(index)
 }
 
-/// Every package that has an advisory, in the view's order.
+/// Returns all packages that have an advisory, in the view's order.
 fn packages(reader: &ViewReader<'_>) -> Result<Vec<(String, String)>, BuildError> {
     let mut found: BTreeSet<(String, String)> = BTreeSet::new();
     starling_view::for_each_advisory(reader, |advisory| {

@@ -1,4 +1,4 @@
-//! An index's bytes in its file: read where they are asked, the screens held in memory where that pays.
+//! An index's bytes in its file, read on demand. Its screens are held in memory if that is worth it.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -11,20 +11,20 @@ use starling_scanner::index::{IndexBytes, IndexError, MatchIndex};
 
 use super::Hold;
 
-/// Most bytes of screens that are held in memory; of a larger index they are read from the file.
+/// Most bytes of screens held in memory; of a larger index they are read from the file.
 const MAX_HELD_BYTES: u64 = 256 * 1024 * 1024;
 
-/// How many package versions are remembered that nothing was found for: 3 MB.
+/// Number of package versions without findings that are remembered: 3 MB.
 const REMEMBERED: usize = 1 << 16;
 
-/// The bytes of an open file, which stay what they are: a new index is another file.
+/// The bytes of an open file. They do not change, because a new index is a new file.
 #[derive(Debug)]
 pub(crate) struct FileBytes {
     file: File,
     length: u64,
     held: Range<u64>,
     bytes: Vec<u8>,
-    /// Whether what is held was found sound.
+    /// True if the bytes in memory passed their check.
     checked: bool,
 }
 
@@ -57,7 +57,7 @@ impl IndexBytes for FileBytes {
 /// Opens an index's file.
 ///
 /// # Errors
-/// If it cannot be read, or is no index of this version, or damaged.
+/// If it cannot be read, is damaged, or is not an index of this version.
 pub(super) fn open(path: &Path, hold: Hold) -> Result<MatchIndex<FileBytes>, IndexError> {
     let file = File::open(path)?;
     let length = file.metadata()?.len();

@@ -1,11 +1,11 @@
-//! The match index of a site: made from the view, kept in a file, found again cold.
+//! A site's match index: built from the view, stored in a file, and usable without the store.
 //!
-//! Two files. `match.idx` in the site's folder is the index ([`starling_scanner::index`]); its stamp says which
-//! knowledge it was made from, so one that is behind is seen to be, and one that is missing or damaged is made
-//! anew. `scan.ready` beside it ([`ready`]) lets a scan use the index without opening the store: it names the
-//! position in the log up to which the index is complete, and applies only if the log ends there.
+//! There are two files. `match.idx` in the site's folder is the index ([`starling_scanner::index`]). Its stamp names
+//! the knowledge from which it was built, so that an outdated index is detected; a missing or damaged one is rebuilt.
+//! `scan.ready` beside it ([`ready`]) lets a scan use the index without the store: it contains the position in the
+//! log up to which the index is complete, and applies only if the log ends there.
 //!
-//! The view stays the truth: what an index lacks of it, scans read from the view ([`patched`]).
+//! The view stays the truth: scans read from the view what the index does not have ([`patched`]).
 
 mod build;
 mod file;
@@ -32,30 +32,30 @@ pub(crate) type SiteIndex = MatchIndex<FileBytes>;
 /// The index's file in the site's folder.
 const INDEX_FILE: &str = "match.idx";
 
-/// How the name of an index begins and ends that is being written, in the site's folder.
+/// Prefix and suffix of the name of an unfinished index in the site's folder.
 pub(crate) const UNFINISHED_PREFIX: &str = ".match.";
 pub(crate) const UNFINISHED_SUFFIX: &str = ".new";
 
 /// How much of an index is held in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hold {
-    /// Its directory only: for one scan.
+    /// Only its directory: for a single scan.
     Directory,
-    /// The screens too: for many.
+    /// Its screens too: for many scans.
     Screens,
 }
 
-/// The indexes of one site over time: the newest, and where the next one goes.
+/// The indexes of one site: the newest one, and the place of the next one.
 #[derive(Debug)]
 pub(crate) struct Indexes {
-    /// None where nothing is kept.
+    /// `None` if no index is stored.
     path: Option<PathBuf>,
     ready: Ready,
     hold: Hold,
     newest: Mutex<Newest>,
-    /// One is being made.
+    /// True while one is being built.
     building: AtomicBool,
-    /// No more are to be made: the site is stopping.
+    /// True if no more are built, because the site is stopping.
     given_up: AtomicBool,
 }
 
@@ -63,11 +63,11 @@ pub(crate) struct Indexes {
 #[derive(Debug, Default)]
 struct Newest {
     index: Option<Arc<SiteIndex>>,
-    /// The file that was looked at last, of whatever knowledge it is.
+    /// The last examined file, whatever knowledge it has.
     seen: Option<FileId>,
 }
 
-/// What tells a file from the one that comes in its place.
+/// The properties that distinguish a file from its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct FileId {
     inode: u64,
@@ -87,7 +87,7 @@ impl FileId {
 }
 
 impl Indexes {
-    /// Those of the site in `home`.
+    /// Creates the indexes of the site in `home`.
     pub(crate) fn new(home: &Path, hold: Hold) -> Self {
         Self {
             path: Some(home.join(INDEX_FILE)),
@@ -99,7 +99,7 @@ impl Indexes {
         }
     }
 
-    /// None, of a site that is only tried out: nothing is found, made or marked.
+    /// Creates indexes for a trial site: nothing is read, built or marked.
     pub(crate) fn nowhere() -> Self {
         Self {
             path: None,
@@ -111,12 +111,12 @@ impl Indexes {
         }
     }
 
-    /// The mark of where in the log the index is complete.
+    /// Returns the marker of the position in the log up to which the index is complete.
     pub(crate) fn ready(&self) -> &Ready {
         &self.ready
     }
 
-    /// The index made from what `stamp` says, if there is one.
+    /// Returns the index with this `stamp`, if there is one.
     pub(crate) fn find(&self, stamp: &IndexStamp) -> Option<Arc<SiteIndex>> {
         let path = self.path.as_deref()?;
         let there = FileId::of(path);
@@ -128,8 +128,7 @@ impl Indexes {
                 return found;
             }
         }
-        // Read and checked while nobody waits. One that cannot be used is as good as none: it is derived, and
-        // will be made again.
+        // Read and checked while nobody waits. An unusable index counts as missing: it is derived and will be rebuilt.
         let opened = file::open(path, self.hold).ok().map(Arc::new);
         let mut newest = self.newest();
         newest.seen = there;
@@ -141,17 +140,17 @@ impl Indexes {
         self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The index that is there, of whatever knowledge.
+    /// Opens the existing index, whatever knowledge it has.
     pub(crate) fn open_newest(&self) -> Option<SiteIndex> {
         file::open(self.path.as_deref()?, self.hold).ok()
     }
 
-    /// Ends the making of an index soon, and makes no other.
+    /// Stops building soon, and builds no further index.
     pub(crate) fn give_up(&self) {
         self.given_up.store(true, Ordering::SeqCst);
     }
 
-    /// Forgets and removes an index that proved damaged.
+    /// Forgets and removes a damaged index.
     pub(crate) fn discard(&self) {
         *self.newest() = Newest::default();
         if let Some(path) = &self.path {
@@ -159,11 +158,11 @@ impl Indexes {
         }
     }
 
-    /// Makes the index of what `view` gives to read, unless it is there or another thread is at it. Gives the
-    /// stamp of the index that is there now.
+    /// Builds the index of `view`, unless it exists or another thread is building it. Returns the stamp of the index
+    /// that exists afterwards.
     ///
     /// # Errors
-    /// When the view or the file fails. What was there stays.
+    /// If the view or the file fails. The existing index then stays.
     pub(crate) fn refresh(
         &self,
         site: &crate::service::SiteParts,
@@ -189,8 +188,8 @@ impl Indexes {
         build(&site.store, path, self.threads(), &self.given_up)
     }
 
-    /// How many threads make an index: all processors where nothing else is done, half of them in a daemon, whose
-    /// scans go on meanwhile.
+    /// Returns the number of threads for building: all processors for a command, half of them for a daemon, whose scans
+    /// continue meanwhile.
     fn threads(&self) -> NonZeroUsize {
         let all = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         match self.hold {
@@ -200,7 +199,7 @@ impl Indexes {
     }
 }
 
-/// Says that an index is being made for as long as it lives, through a panic too.
+/// Marks that an index is being built while this value exists, even through a panic.
 struct Building<'a>(&'a AtomicBool);
 
 impl Drop for Building<'_> {
@@ -209,20 +208,19 @@ impl Drop for Building<'_> {
     }
 }
 
-/// What an index of this view is stamped with: the knowledge, and how it is made of it.
+/// Returns the stamp for an index of this view: the knowledge, and the way of building.
 pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> IndexStamp {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 match index");
-    // Shared documents are no part of it: a new mute leaves the index as it is.
+    // Shared documents are not included: a new mute does not change the index.
     hasher.update(reader.records_root().as_bytes());
     hasher.update(&how_of(reader));
     *hasher.finalize().as_bytes()
 }
 
-/// How an index is made, whatever the knowledge: how advisories fold, and the program that folds them.
+/// Returns a hash of the way of building, without the knowledge: how advisories fold, and the program.
 fn how_of(reader: &ViewReader<'_>) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v2 making of a match index");
-    // A rebuilt engine may have been rebuilt because it was damaged: what was made from the one before is not
-    // carried on.
+    // An engine may have been rebuilt because it was damaged: nothing that was built from the earlier one is used.
     hasher.update(&reader.generation());
     hasher.update(&reader.settings().mark());
     hasher.update(reader.settings().rules_hash().as_bytes());
@@ -235,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nowhere_there_is_nothing_to_find_and_nothing_to_mark() {
+    fn trial_site_has_no_index_and_no_marker() {
         let indexes = Indexes::nowhere();
         assert!(indexes.find(&[0; 32]).is_none());
         indexes.discard();
@@ -243,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_index_is_as_good_as_none_and_can_be_discarded() {
+    fn invalid_index_counts_as_missing() {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join(INDEX_FILE), b"not an index").unwrap();
         let indexes = Indexes::new(home.path(), Hold::Screens);

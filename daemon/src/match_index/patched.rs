@@ -1,7 +1,7 @@
-//! An index of an earlier view, with what changed since: such packages are asked of the view.
+//! Combines an index of an earlier view with the changes since then: changed packages are read from the view.
 //!
-//! The store notes, in the change itself, which packages it concerned ([`starling_store::Unindexed`]). So a scan need
-//! not wait for the next index, and still sees all that its view shows.
+//! The store records with each change which packages it affects ([`starling_store::Unindexed`]). So a scan does not
+//! have to wait for the next index, and still sees everything in its view.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use starling_store::ViewReader;
 use super::{Indexes, SiteIndex, how_of};
 use crate::service::{KEV_SOURCE, ViewKnowledge};
 
-/// The knowledge of a view by an index that lacks the last of it.
+/// A view's knowledge, read through an index that lacks the latest changes.
 pub(crate) struct Patched<'a> {
     index: &'a SiteIndex,
     reader: &'a ViewReader<'a>,
@@ -20,7 +20,7 @@ pub(crate) struct Patched<'a> {
 }
 
 impl<'a> Patched<'a> {
-    /// The knowledge of `reader`'s view. `index` is the one that [`base`] found for it.
+    /// Creates the knowledge of `reader`'s view; [`base`] finds the `index` for it.
     pub(crate) fn new(index: &'a SiteIndex, reader: &'a ViewReader<'a>, view: ViewKnowledge<'a>) -> Self {
         Self { index, reader, view }
     }
@@ -67,8 +67,8 @@ impl Knowledge for Patched<'_> {
     }
 
     fn repositories(&self, base: &str) -> Result<Vec<String>, KnowledgeError> {
-        // The view would have to be read from end to end: the index knows those of before, the notes those since. One
-        // that is gone since has no advisories any more, which each package is told.
+        // The view would have to be read completely: the index has the earlier ecosystems, and the recorded changes
+        // have the later ones. A removed ecosystem has no advisories left, which each package reports.
         let since = self.reader.unindexed_with_suffix(base);
         let mut found = since.map_err(|error| KnowledgeError {
             ecosystem: base.to_owned(),
@@ -86,7 +86,7 @@ impl Knowledge for Patched<'_> {
             source,
         };
         let mut known = self.index.sources_of(base)?.unwrap_or_default();
-        // Only a source that changed since can have begun to speak of the ecosystem, in a package that changed.
+        // Only a changed source, in a changed package, can have made a first statement about the ecosystem.
         let mut missing = BTreeSet::new();
         for source in self
             .reader
@@ -119,16 +119,16 @@ impl Knowledge for Patched<'_> {
     }
 
     fn knows_ecosystem(&self, ecosystem: &str) -> Result<bool, KnowledgeError> {
-        // What is named by the index alone may be gone since.
+        // A source that only the index names may have been removed since.
         self.view.knows_ecosystem(ecosystem)
     }
 }
 
-/// Finds the index that a view's notes of changes follow on; none if there is none, or if more is different than
-/// what they note.
+/// Finds the index from which a view's recorded changes continue; `None` if there is none, or if more has changed
+/// than is recorded.
 ///
 /// # Errors
-/// When the view's rows cannot be read.
+/// If the view's rows cannot be read.
 pub(crate) fn base(
     indexes: &Indexes,
     reader: &ViewReader<'_>,
@@ -139,7 +139,7 @@ pub(crate) fn base(
     let Some((stamp, made_how)) = base.split_first_chunk::<32>() else {
         return Ok(None);
     };
-    // A catalogue of exploited vulnerabilities says something about every advisory.
+    // A catalogue of exploited vulnerabilities affects every advisory.
     let catalogue = KEV_SOURCE.parse().ok();
     if made_how != how_of(reader) {
         return Ok(None);

@@ -1,16 +1,17 @@
-//! The mark that a scan may go by the index without opening the store.
+//! The marker file that lets a scan use the index without opening the store.
 //!
-//! It holds what a verdict needs besides the index, and the position in the log up to which that is so. A position's
-//! hash covers every group before it, so a reader that finds the log's end elsewhere knows that the mark is behind,
-//! also after a backup was put back: no commit has to remove it.
+//! It contains the data that a verdict needs besides the index, and the position in the log for which the data is
+//! correct. A position's hash covers every group before it. So a reader whose log ends elsewhere knows that the
+//! marker is outdated, even after a backup was restored, and no commit has to remove it.
 //!
-//! Every group moves the end, also one that changes no record: a head, a row of the ledger, what a peer holds. A reader
-//! does not look past such a group, since telling what it changes takes the rules of the store (a head renews the times
-//! at which sources were checked, which verdicts show). Instead a daemon marks again whenever the log went on and the
-//! index did not have to. That is safe at any moment: position and knowledge are taken from one published view, whose
-//! rows follow from the log up to there, and a group that comes meanwhile leaves the mark behind, not wrong.
+//! Every group moves the end, even one that changes no record: a head, a row of the ledger, a peer's position. A
+//! reader does not look past such a group, because only the store's rules can tell what it changes (a head renews the
+//! times at which sources were checked, which verdicts contain). Instead a daemon writes the marker again when the
+//! log has grown but the index did not have to change. That is safe at any moment: position and knowledge are from
+//! one published view, whose rows are derived from the log up to there, and a group that arrives meanwhile makes the
+//! marker outdated, not wrong.
 //!
-//! It lies in the site's folder and not in the engine's, so that scans use it while the engine is rebuilt.
+//! It is in the site's folder and not in the engine's, so that scans can use it while the engine is rebuilt.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,26 +23,26 @@ use starling_policy::{HeadExpiry, KnowledgeState, SourceCheck, UncheckedSource};
 use starling_protocol::{KnowledgeRoot, UnixMillis};
 use starling_store::log::LogPosition;
 
-/// The mark's file in the site's folder.
+/// The marker file in the site's folder.
 const READY_FILE: &str = "scan.ready";
-/// Largest mark, in bytes: a few hundred sources and some ten thousand mutes. Where there is more there is no mark.
+/// Largest marker, in bytes: a few hundred sources and about ten thousand mutes. A site with more has no marker.
 const MAX_READY_BYTES: u64 = 8 * 1024 * 1024;
 
-/// What a verdict says of the site's knowledge, and which index holds it.
+/// A verdict's data about the site's knowledge, and the index that holds the knowledge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ReadyState {
-    /// Up to where in the log it is so.
+    /// The position in the log for which this is correct.
     pub(crate) position: LogPosition,
     /// The index's stamp.
     pub(crate) stamp: [u8; 32],
-    /// How the configuration and the program that wrote it fold ([`crate::service::folding_of`]): by others, the
-    /// store has to be opened.
+    /// How the configuration and the program of the writer fold ([`crate::service::folding_of`]). A reader with
+    /// another value must open the store.
     pub(crate) folding: [u8; 32],
     /// The knowledge.
     pub(crate) knowledge: KnowledgeState,
 }
 
-/// The same in its file, behind a hash of it.
+/// The same data in the file, after its hash.
 #[derive(Debug, Serialize, Deserialize)]
 struct Stored {
     position: Vec<u8>,
@@ -49,9 +50,9 @@ struct Stored {
     folding: [u8; 32],
     root: [u8; 32],
     advisories: u64,
-    /// Source and time in milliseconds since 1970.
+    /// Source, and time of its check in milliseconds since 1970.
     checks: Vec<(String, u64)>,
-    /// Source, and when it was last heard in milliseconds since 1970.
+    /// Source, and time when it was last heard of, in milliseconds since 1970.
     unchecked: Vec<(String, Option<u64>)>,
     /// Site, end in milliseconds since 1970, sources.
     heads: Vec<(String, u64, Vec<String>)>,
@@ -60,26 +61,26 @@ struct Stored {
     ahead: Vec<String>,
     view_policy_hash: String,
     mutes: Mutes,
-    /// Identity and name of sites whose mutes count although nobody said so.
+    /// Identity and name of sites whose mutes apply although no entry allows it explicitly.
     unconfirmed: Vec<(String, String)>,
 }
 
-/// The hash before what is stored; its context changes with the layout.
+/// Returns the hash that precedes the stored data; its context changes with the layout.
 fn hash_of(content: &[u8]) -> [u8; 32] {
     blake3::derive_key("starling 2026-11 v5 scan.ready", content)
 }
 
-/// The mark of one site.
+/// The marker of one site.
 #[derive(Debug)]
 pub(crate) struct Ready {
-    /// None for a site that keeps nothing.
+    /// `None` for a site that stores nothing.
     path: Option<PathBuf>,
-    /// What was to be marked last since this was made.
+    /// The last marker that this value tried to write.
     marked: Mutex<Option<(LogPosition, [u8; 32])>>,
 }
 
 impl Ready {
-    /// The mark of the site in `home`.
+    /// Creates the marker of the site in `home`.
     pub(crate) fn in_home(home: &Path) -> Self {
         Self {
             path: Some(home.join(READY_FILE)),
@@ -87,7 +88,7 @@ impl Ready {
         }
     }
 
-    /// The mark of a site that keeps nothing.
+    /// Creates the marker of a site that stores nothing.
     pub(crate) const fn nowhere() -> Self {
         Self {
             path: None,
@@ -95,7 +96,7 @@ impl Ready {
         }
     }
 
-    /// Returns true if the last mark that this wrote, or tried to, is of an index and of a position.
+    /// Returns true if the last marker that was written, or tried, has this index and position.
     pub(crate) fn is_of(&self, position: &LogPosition, stamp: &[u8; 32]) -> bool {
         self.marked()
             .is_some_and(|(at, of)| at == *position && of == *stamp)
@@ -105,7 +106,7 @@ impl Ready {
         self.marked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads the mark; none if there is none, or it is not whole.
+    /// Reads the marker; `None` if it is missing or incomplete.
     pub(crate) fn read(&self) -> Option<ReadyState> {
         let path = self.path.as_deref()?;
         if std::fs::metadata(path).ok()?.len() > MAX_READY_BYTES {
@@ -159,10 +160,10 @@ impl Ready {
         })
     }
 
-    /// Writes the mark. The caller makes sure that the store is as `state` says until this returns.
+    /// Writes the marker. The caller ensures that `state` is correct until this returns.
     ///
     /// # Errors
-    /// If the file cannot be written; then there is no mark, which is always right.
+    /// If the file cannot be written. Then there is no marker, which is always safe.
     pub(crate) fn write(&self, state: &ReadyState) -> io::Result<()> {
         let Some(path) = &self.path else {
             return Ok(());
@@ -204,9 +205,9 @@ impl Ready {
         let content = postcard::to_stdvec(&stored).map_err(io::Error::other)?;
         let mut bytes = hash_of(&content).to_vec();
         bytes.extend_from_slice(&content);
-        // One at a time: the file under the other name is one.
+        // One writer at a time: they share the temporary name.
         let mut marked = self.marked();
-        // What cannot be written now is not tried again before something changes.
+        // A failed write is not tried again before something changes.
         *marked = Some((state.position, state.stamp));
         if bytes.len() as u64 > MAX_READY_BYTES {
             return Ok(());
@@ -219,7 +220,7 @@ impl Ready {
             })
     }
 
-    /// Removes the mark, if that is possible.
+    /// Removes the marker, if possible.
     pub(crate) fn remove(&self) {
         if let Some(path) = &self.path {
             *self.marked() = None;
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn mark_is_read_as_written_until_it_is_removed() {
+    fn marker_round_trips_until_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
         let ready = Ready::in_home(folder.path());
         assert_eq!(ready.read(), None);
@@ -278,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn site_that_keeps_nothing_has_no_mark() {
+    fn site_that_stores_nothing_has_no_marker() {
         let ready = Ready::nowhere();
         ready.write(&state()).unwrap();
         assert_eq!(ready.read(), None);
@@ -286,16 +287,16 @@ mod tests {
     }
 
     #[test]
-    fn mark_that_cannot_be_written_leaves_nothing() {
+    fn failed_marker_write_leaves_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        // A folder of its name is in the way.
+        // A folder with its name is in the way.
         std::fs::create_dir_all(folder.path().join(READY_FILE).join("full")).unwrap();
         Ready::in_home(folder.path()).write(&state()).unwrap_err();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
-    fn a_mark_that_is_not_whole_is_none() {
+    fn incomplete_marker_counts_as_missing() {
         let folder = tempfile::tempdir().unwrap();
         let ready = Ready::in_home(folder.path());
         ready.write(&state()).unwrap();

@@ -1,4 +1,4 @@
-//! Messages on a stream: a kind, a length, the bytes. Every length is checked before it is allocated.
+//! Messages on a stream: a kind, a length, the bytes. Every length is checked before memory is allocated.
 
 use std::io;
 
@@ -8,7 +8,7 @@ use libp2p::request_response;
 
 /// Protocol name, with the version of this framing.
 pub(super) const PROTOCOL: StreamProtocol = StreamProtocol::new("/starling/sync/1");
-/// Longest message from who asks or tells, in bytes.
+/// Longest request or one-way message, in bytes.
 pub(super) const MAX_QUESTION_BYTES: usize = starling_sync::limits::MAX_REQUEST_BYTES;
 /// Longest answer, in bytes.
 pub(super) const MAX_ANSWER_BYTES: usize = starling_sync::limits::MAX_RESPONSE_BYTES;
@@ -16,12 +16,12 @@ pub(super) const MAX_ANSWER_BYTES: usize = starling_sync::limits::MAX_RESPONSE_B
 const KIND_REQUEST: u8 = 1;
 const KIND_TELLING: u8 = 2;
 
-/// What opens a stream.
+/// The kind of a message that opens a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Question {
-    /// Wants an answer.
+    /// It expects an answer.
     Request(Vec<u8>),
-    /// Wants none.
+    /// It expects no answer.
     Telling(Vec<u8>),
 }
 
@@ -93,10 +93,10 @@ async fn read_bounded<T: AsyncRead + Unpin + Send>(stream: &mut T, limit: usize)
     stream.read_exact(&mut length).await?;
     let length = u32::from_be_bytes(length) as usize;
     if length > limit {
-        let problem = format!("a message of {length} bytes is announced; {limit} are allowed");
+        let problem = format!("a message may have at most {limit} bytes, got {length}");
         return Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     }
-    // Grows with what really arrives: an announced length costs nothing.
+    // Grows with the data that arrives: an announced length costs nothing.
     let mut bytes = Vec::new();
     stream.take(length as u64).read_to_end(&mut bytes).await?;
     if bytes.len() < length {
@@ -118,7 +118,7 @@ async fn write_bounded<T: AsyncWrite + Unpin + Send>(
         }
         _ => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("{} bytes are over {limit}", bytes.len()),
+            format!("a message may have at most {limit} bytes, got {}", bytes.len()),
         )),
     }
 }

@@ -1,8 +1,8 @@
 //! Peers over QUIC: a libp2p swarm behind two bounded channels.
 //!
-//! The swarm moves bytes and knows keys; who is believed is decided by the sync engine, which sees every
-//! peer by its operating key. Heads are flooded over authorised sessions rather than by gossipsub, which
-//! would pass them to anyone who holds a connection. See `docs/adr/0007-flooded-heads.md`.
+//! The swarm moves bytes and knows keys. The sync engine decides whom to trust; it sees every peer by its operating
+//! key. Heads are flooded over authorised sessions instead of gossipsub, which would pass them to anyone with a
+//! connection. See `docs/adr/0007-flooded-heads.md`.
 
 mod codec;
 mod dial_error;
@@ -19,38 +19,38 @@ use starling_protocol::{PublicKey, SigningKey};
 use starling_sync::FailureReason;
 use tokio::sync::mpsc;
 
-/// Commands that wait for the swarm at most: the engine's own windows keep it far below.
+/// Most commands waiting for the swarm. The engine's own windows keep the number far lower.
 const COMMAND_QUEUE: usize = 1_024;
-/// Events that wait for the engine at most; then the swarm reads no more from its sockets.
+/// Most events waiting for the engine; then the swarm stops reading from its sockets.
 const EVENT_QUEUE: usize = 256;
 
-/// Why the network could not start.
+/// The reason why the network could not start.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum NetError {
-    /// The key is not one that libp2p takes.
-    #[error("starting the network: the operating key does not make a peer key: {cause}")]
+    /// libp2p does not accept the key.
+    #[error("starting the network: the operating key is not a valid peer key: {cause}")]
     Key {
-        /// What libp2p said.
+        /// libp2p's error.
         cause: String,
     },
-    /// An address cannot be listened on.
-    #[error("listening on {address}: {cause}; choose another with network.listen")]
+    /// The system refused to listen on an address.
+    #[error("listening on {address}: {cause}. Set another address with network.listen")]
     Listen {
         /// The address.
         address: Multiaddr,
-        /// What libp2p said.
+        /// libp2p's error.
         cause: String,
     },
 }
 
-/// Names one request: ours towards a peer, or a peer's towards us.
+/// Identifies one request: ours to a peer, or a peer's to us.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct RequestNumber(pub(crate) u64);
 
-/// What the swarm is told.
+/// Commands to the swarm.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Command {
-    /// Connect to a peer at one of its addresses; the key may not be known yet.
+    /// Connect to a peer at one of its addresses; its key may still be unknown.
     Dial {
         peer: Option<PublicKey>,
         addresses: Vec<Multiaddr>,
@@ -63,33 +63,33 @@ pub(crate) enum Command {
     },
     /// Answer a request.
     Respond { number: RequestNumber, bytes: Vec<u8> },
-    /// Send something that wants no answer.
+    /// Send a message that needs no answer.
     Tell { peer: PublicKey, bytes: Vec<u8> },
     /// Close every connection to a peer.
     Disconnect { peer: PublicKey },
 }
 
-/// What the swarm tells.
+/// Events of the swarm.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// An address is listened on.
+    /// The swarm listens on an address.
     Listening { address: Multiaddr },
-    /// The first connection to a peer is there. Connected is not authorised.
+    /// The first connection to a peer exists. Connected does not mean authorised.
     Connected {
         peer: PublicKey,
-        /// The peer's, without its key.
+        /// The peer's address, without its key.
         address: Multiaddr,
-        /// Whether this site dialled.
+        /// True if this site dialled.
         dialled: bool,
     },
-    /// The last connection to a peer is gone.
+    /// The last connection to a peer is closed.
     Disconnected { peer: PublicKey },
-    /// A peer that was connected came anew: its connections before are dead, and its session with them.
+    /// A connected peer connected again: its earlier connections are dead, and its session has ended.
     Reconnected {
         peer: PublicKey,
-        /// The peer's, without its key.
+        /// The peer's address, without its key.
         address: Multiaddr,
-        /// Whether this site dialled.
+        /// True if this site dialled.
         dialled: bool,
     },
     /// A dial failed. The addresses are without keys.
@@ -97,15 +97,15 @@ pub(crate) enum Event {
         addresses: Vec<Multiaddr>,
         reason: String,
     },
-    /// Where a certain key was dialled, another one answered; that connection is closed.
+    /// A dial for a certain key was answered by another key; that connection is closed.
     OtherKey { address: Multiaddr },
-    /// A peer asks.
+    /// A peer sent a request.
     Request {
         peer: PublicKey,
         number: RequestNumber,
         bytes: Vec<u8>,
     },
-    /// A peer answers.
+    /// A peer sent an answer.
     Response {
         peer: PublicKey,
         number: RequestNumber,
@@ -116,14 +116,14 @@ pub(crate) enum Event {
         peer: PublicKey,
         number: RequestNumber,
         reason: FailureReason,
-        /// What the transport says of it, for the log.
+        /// The transport's description, for the log.
         said: String,
     },
-    /// A peer tells something.
+    /// A peer sent a one-way message.
     Told { peer: PublicKey, bytes: Vec<u8> },
 }
 
-/// Bytes of messages that went through, without QUIC's own.
+/// Bytes of messages transferred, without QUIC's overhead.
 #[derive(Debug, Default)]
 pub(crate) struct Traffic {
     sent: AtomicU64,
@@ -131,7 +131,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Sent and received so far.
+    /// Returns the numbers of bytes sent and received.
     pub(crate) fn totals(&self) -> (u64, u64) {
         (
             self.sent.load(Ordering::Relaxed),
@@ -155,7 +155,7 @@ pub(crate) struct Net {
     pub(crate) traffic: Arc<Traffic>,
 }
 
-/// Starts a swarm that listens on `listen`; a peer may have `receive_window` bytes on the way to this site.
+/// Starts a swarm that listens on `listen`; a peer may have `receive_window` unread bytes on the way to this site.
 ///
 /// # Errors
 /// [`NetError`].
@@ -164,7 +164,7 @@ pub(crate) fn start(key: &SigningKey, listen: &[Multiaddr], receive_window: u32)
     let (event_queue, events) = mpsc::channel(EVENT_QUEUE);
     let traffic = Arc::new(Traffic::default());
     let swarm = swarm::build(key, listen, receive_window)?;
-    // Ends with the channels: when the last sender of commands is dropped.
+    // Ends with its channels, when the last sender of commands is dropped.
     tokio::spawn(swarm::drive(swarm, command_queue, event_queue, traffic.clone()));
     Ok(Net {
         commands,
@@ -173,13 +173,13 @@ pub(crate) fn start(key: &SigningKey, listen: &[Multiaddr], receive_window: u32)
     })
 }
 
-/// The libp2p peer id of an operating key.
+/// Returns the libp2p peer id of an operating key.
 pub(crate) fn peer_id(key: &PublicKey) -> Option<PeerId> {
     let key = libp2p::identity::ed25519::PublicKey::try_from_bytes(key.as_bytes()).ok()?;
     Some(libp2p::identity::PublicKey::from(key).to_peer_id())
 }
 
-/// An address without the key at its end: the key of a site is what its certificates say.
+/// Returns an address without the key at its end: a site's key comes from its certificates.
 pub(crate) fn without_key(mut address: Multiaddr) -> Multiaddr {
     match address.pop() {
         None | Some(Protocol::P2p(_)) => address,
@@ -187,9 +187,9 @@ pub(crate) fn without_key(mut address: Multiaddr) -> Multiaddr {
     }
 }
 
-/// The operating key in a libp2p peer id, which embeds it.
+/// Returns the operating key in a libp2p peer id, which embeds it.
 pub(crate) fn key_of(peer: &PeerId) -> Option<PublicKey> {
-    // An Ed25519 peer id is an identity multihash over the protobuf of its public key.
+    // An Ed25519 peer id is an identity multihash of the protobuf of its public key.
     let multihash = libp2p::multihash::Multihash::<64>::from(*peer);
     if multihash.code() != 0 {
         return None;
@@ -205,7 +205,7 @@ mod tests {
     const WINDOW: u32 = 128 << 10;
 
     #[tokio::test]
-    async fn an_address_that_is_taken_is_told_with_its_cause() {
+    async fn used_address_is_reported_with_its_cause() {
         let taken = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let port = taken.local_addr().unwrap().port();
         let address: Multiaddr = format!("/ip4/127.0.0.1/udp/{port}/quic-v1").parse().unwrap();
@@ -216,13 +216,13 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_id_embeds_its_key() {
+    fn peer_id_embeds_its_key() {
         let key = SigningKey::from_seed(&[5; 32]).public();
         assert_eq!(key_of(&peer_id(&key).unwrap()), Some(key));
     }
 
     #[test]
-    fn the_key_at_the_end_of_an_address_is_left_out() {
+    fn key_at_the_end_of_an_address_is_removed() {
         let peer = peer_id(&SigningKey::from_seed(&[5; 32]).public()).unwrap();
         let address: Multiaddr = "/ip4/192.0.2.1/udp/7/quic-v1".parse().unwrap();
         assert_eq!(without_key(address.clone().with_p2p(peer).unwrap()), address);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn two_swarms_exchange_requests_and_tellings() {
+    async fn two_swarms_exchange_requests_and_messages() {
         let listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
         let (key_a, key_b) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
         let mut a = start(&key_a, &listen, WINDOW).unwrap();

@@ -1,4 +1,5 @@
-//! Which peers are connected, as told: each comes once and goes once, however many connections it has.
+//! Tracks which peers are connected: each peer is reported once as connected and once as gone, for any number of
+//! connections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -6,33 +7,33 @@ use std::time::{Duration, Instant};
 use libp2p::PeerId;
 use libp2p::swarm::ConnectionId;
 
-/// What a new connection means.
+/// The meaning of a new connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Opened<Connection = ConnectionId> {
-    /// The peer was not connected.
+    /// The peer was not connected before.
     First,
-    /// It was, by another connection: each side may have dialled.
+    /// The peer was connected already: both sides may have dialled.
     Further,
-    /// It was, by connections that it does not know of any more: nobody dials whom it is connected to. It was started
-    /// anew, or the link was cut. These are to be closed, and its session begins anew.
+    /// The peer was connected, but does not know those connections any more, because nobody dials a connected peer.
+    /// It was restarted, or the link was cut. The old connections must be closed, and its session starts again.
     Instead(Vec<Connection>),
-    /// It is being disconnected: this one must go with the others. Left alone it would stand for ever and
-    /// carry nothing: nobody would be told of a first connection, nor of a last one that closed.
+    /// The peer is being disconnected: close this connection with the others. Otherwise it would stay without use:
+    /// neither its start nor its end would be reported.
     Unwanted,
 }
 
-/// How long after a connection another may still be of a dial that was under way: dials that cross end a round trip
-/// apart.
+/// How long after a connection another one may come from a dial that was already running: crossing dials end one
+/// round trip apart.
 const BOTH_DIALLED: Duration = Duration::from_secs(1);
-/// As [`BOTH_DIALLED`], if the same side dialled both: it does so only where its addresses lead to one peer.
+/// Same as [`BOTH_DIALLED`] if one side dialled twice, which only happens if its addresses lead to the same peer.
 const DIALLED_TWICE: Duration = Duration::from_millis(500);
 
-/// A connection that stands.
+/// An open connection.
 #[derive(Debug)]
 struct Open<Connection> {
     connection: Connection,
     since: Instant,
-    /// Whether this site dialled.
+    /// True if this site dialled.
     dialled: bool,
 }
 
@@ -53,12 +54,12 @@ impl<Peer, Connection> Default for Presence<Peer, Connection> {
 }
 
 impl<Peer: Ord + Clone, Connection: PartialEq> Presence<Peer, Connection> {
-    /// All connections of a peer were told to close; at least one stands.
+    /// True if all connections of the peer were told to close and at least one is still open.
     pub(super) fn closing(&mut self, peer: Peer) {
         self.closing.insert(peer);
     }
 
-    /// A connection to a peer stands; `dialled` says if this site dialled.
+    /// Records an open connection to a peer; `dialled` is true if this site dialled.
     pub(super) fn opened(
         &mut self,
         peer: &Peer,
@@ -92,14 +93,14 @@ impl<Peer: Ord + Clone, Connection: PartialEq> Presence<Peer, Connection> {
         meaning
     }
 
-    /// A connection closed. Gives whether the peer is gone.
+    /// Records a closed connection. Returns true if the peer is gone.
     pub(super) fn closed(&mut self, peer: &Peer, connection: &Connection) -> bool {
         let Some(open) = self.open.get_mut(peer) else {
             return false;
         };
         let before = open.len();
         open.retain(|one| one.connection != *connection);
-        // One that another came instead of was not counted any more.
+        // A connection that was replaced by another one is not counted.
         let gone = open.is_empty() && before > 0;
         if gone {
             self.open.remove(peer);
@@ -114,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_comes_up_while_its_peer_is_disconnected_goes_too() {
+    fn connection_during_a_disconnect_is_closed_too() {
         let mut presence = Presence::<u8, u8>::default();
         let now = Instant::now();
         assert_eq!(presence.opened(&1, 1, false, now), Opened::First);
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn peer_that_dials_again_takes_the_place_of_its_dead_connections() {
+    fn new_dial_replaces_the_peers_dead_connections() {
         let mut presence = Presence::<u8, u8>::default();
         let now = Instant::now();
         assert_eq!(presence.opened(&1, 1, false, now), Opened::First);
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn peer_that_dials_twice_was_started_anew() {
+    fn peer_that_dials_twice_was_restarted() {
         let mut presence = Presence::<u8, u8>::default();
         let now = Instant::now();
         assert_eq!(presence.opened(&1, 1, false, now), Opened::First);

@@ -1,4 +1,4 @@
-//! The swarm's loop: commands in, events out.
+//! The swarm's loop: takes commands, sends events.
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -20,19 +20,19 @@ use super::presence::{Opened, Presence};
 use super::unread::Unread;
 use super::{Command, Event, NetError, RequestNumber, Traffic, key_of, peer_id, without_key};
 
-/// How long one question may take on the wire. The engine's own deadlines are shorter, those of the largest
-/// answer over the slowest link included: it alone decides who is late.
+/// Time limit of a request on the wire. The engine's own deadlines are shorter, even for the largest answer over the
+/// slowest link: the engine alone decides which peer is late.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
-/// Streams of questions that one connection may have open.
+/// Most request streams open on one connection.
 const STREAMS_PER_CONNECTION: usize = 64;
-/// Connections that one peer may have: each side may have dialled.
+/// Most connections of one peer: each side may have dialled.
 const CONNECTIONS_PER_PEER: u32 = 4;
-/// Connections in all, and those whose handshake is not done: what strangers can make this site hold.
+/// Most connections, and most unfinished handshakes: the limit of what strangers can make this site hold.
 const CONNECTIONS: u32 = 1_024;
 const PENDING_CONNECTIONS: u32 = 128;
-/// Questions of peers that wait for an answer at most; more are refused.
+/// Most requests of peers that wait for an answer; more are refused.
 const WAITING_ANSWERS: usize = 4_096;
-/// A connection without streams is kept this long; sessions keep theirs by what they exchange.
+/// How long a connection without streams is kept; sessions keep theirs open by their messages.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[derive(NetworkBehaviour)]
@@ -68,7 +68,7 @@ pub(super) fn build(
     let mut swarm = libp2p::SwarmBuilder::with_existing_identity(keypair)
         .with_tokio()
         .with_quic_config(|mut config| {
-            // A dead peer is noticed within seconds, not minutes.
+            // A dead peer is detected within seconds, not minutes.
             config.max_idle_timeout = 15_000;
             config.keep_alive_interval = Duration::from_secs(4);
             config.max_connection_data = receive_window;
@@ -90,7 +90,7 @@ pub(super) fn build(
     Ok(swarm)
 }
 
-/// Runs until the other ends of both channels are gone.
+/// Runs until the other ends of both channels are dropped.
 pub(super) async fn drive(
     mut swarm: Swarm<Behaviour>,
     mut commands: mpsc::Receiver<Command>,
@@ -105,8 +105,8 @@ pub(super) async fn drive(
         presence: Presence::default(),
         next: 0,
     };
-    // While an event waits for its place, the sockets are not read but commands still are: were neither, two
-    // full queues would wait for each other for ever.
+    // While an event waits for space in its queue, read commands but not the sockets: if neither was read, two full
+    // queues would wait for each other forever.
     let mut waiting: Option<Event> = None;
     loop {
         tokio::select! {
@@ -129,16 +129,16 @@ pub(super) async fn drive(
 
 struct Driver {
     traffic: Arc<Traffic>,
-    /// Questions of this site that are under way; tellings have no number.
+    /// This site's running requests. One-way messages have no number.
     ours: BTreeMap<OutboundRequestId, Option<RequestNumber>>,
-    /// Questions of peers that wait for an answer.
+    /// Requests of peers that wait for an answer.
     theirs: BTreeMap<RequestNumber, Waiting>,
     unread: Unread,
     presence: Presence,
     next: u64,
 }
 
-/// A question of a peer that waits for an answer.
+/// A request of a peer that waits for an answer.
 struct Waiting {
     peer: PeerId,
     id: InboundRequestId,
@@ -163,12 +163,12 @@ impl Driver {
             Command::Respond { number, bytes } => {
                 if let Some(Waiting { peer, id, channel }) = self.theirs.remove(&number) {
                     if !self.unread.admit(peer, id, bytes.len()) {
-                        tracing::debug!(%peer, "a peer asks on without reading what it asked for");
-                        // Without its channel the stream ends, and the peer knows.
+                        tracing::debug!(%peer, "a peer sends requests without reading the answers");
+                        // Dropping the channel ends the stream, which the peer notices.
                         return;
                     }
                     self.traffic.add_sent(bytes.len());
-                    // An error means that the connection is gone: its owner is told by an event of its own.
+                    // An error means that the connection is closed, which another event reports.
                     let _ = swarm.behaviour_mut().questions.send_response(channel, bytes);
                 }
             }
@@ -206,7 +206,7 @@ impl Driver {
                 ..
             } => {
                 let Some(peer) = key_of(&peer_id) else {
-                    // Not an Ed25519 key: no site of ours can have it.
+                    // Not an Ed25519 key, so it is not a Starling site.
                     let _ = swarm.disconnect_peer_id(peer_id);
                     return None;
                 };
@@ -328,13 +328,13 @@ impl Driver {
         match question {
             Question::Telling(bytes) => {
                 self.traffic.add_received(bytes.len());
-                // Dropping the channel ends the stream without an answer, which is what a telling wants.
+                // Dropping the channel ends the stream without an answer, as a one-way message expects.
                 drop(channel);
                 Some(Event::Told { peer, bytes })
             }
             Question::Request(bytes) => {
                 self.traffic.add_received(bytes.len());
-                // Channels whose connection is gone are of no use to anyone.
+                // The connection of these channels is closed.
                 self.theirs.retain(|_, waiting| waiting.channel.is_open());
                 if self.theirs.len() >= WAITING_ANSWERS {
                     return None;
@@ -353,7 +353,7 @@ impl Driver {
     }
 }
 
-/// One dial with all addresses where the peer is known, else one for each address.
+/// Dials once with all addresses if the peer's key is known, else once per address.
 fn dials(peer: Option<PeerId>, addresses: Vec<Multiaddr>) -> Vec<DialOpts> {
     match peer {
         Some(peer) => vec![DialOpts::peer_id(peer).addresses(addresses).build()],
@@ -384,7 +384,7 @@ fn dial_failed(error: &DialError) -> Event {
     }
 }
 
-/// What libp2p says of a failure. Some of its errors show nothing but in the cause below them.
+/// Returns libp2p's description of a failure. Some of its errors only have text in their cause.
 fn cause_of(error: &dyn std::error::Error) -> String {
     let said = crate::home::error_chain(error);
     let said = said.trim_matches([':', ' ']);
@@ -395,7 +395,7 @@ fn cause_of(error: &dyn std::error::Error) -> String {
     }
 }
 
-/// Why a request got no answer, by type and never by text.
+/// Returns the reason why a request got no answer, from the error's type, never from its text.
 fn failure(error: &OutboundFailure) -> FailureReason {
     match error {
         OutboundFailure::Timeout => FailureReason::TimedOut,

@@ -1,4 +1,4 @@
-//! Answers that peers asked for and have not read yet: memory that is theirs to free, so that it is bounded.
+//! Limits the memory of answers that peers requested but have not read yet.
 
 use std::collections::BTreeMap;
 
@@ -6,11 +6,11 @@ use libp2p::PeerId;
 use libp2p::request_response::InboundRequestId;
 use starling_sync::limits::MAX_RESPONSE_BYTES;
 
-/// Most bytes of answers that one peer may leave unread: a few of the longest. A site that keeps to its
-/// window of requests stays below; to one that asks on without reading no more is written.
+/// Most bytes of unread answers of one peer: a few of the longest. A peer that follows its request window stays
+/// below; a peer that sends requests without reading gets no more answers.
 const MAX_UNREAD_BYTES: usize = 4 * MAX_RESPONSE_BYTES;
 
-/// What each peer has not read yet.
+/// The unread bytes of each peer.
 #[derive(Debug)]
 pub(super) struct Unread<Peer = PeerId, Request = InboundRequestId> {
     peers: BTreeMap<Peer, BTreeMap<Request, usize>>,
@@ -25,7 +25,7 @@ impl<Peer, Request> Default for Unread<Peer, Request> {
 }
 
 impl<Peer: Ord, Request: Ord> Unread<Peer, Request> {
-    /// Counts an answer of so many bytes, if there is room for it.
+    /// Counts an answer of `bytes` bytes; returns false if there is no room for it.
     pub(super) fn admit(&mut self, peer: Peer, request: Request, bytes: usize) -> bool {
         let unread = self.peers.entry(peer).or_default();
         let before: usize = unread.values().sum();
@@ -36,14 +36,14 @@ impl<Peer: Ord, Request: Ord> Unread<Peer, Request> {
         fits
     }
 
-    /// An answer was read, or never will be.
+    /// Records that an answer was read, or never will be.
     pub(super) fn settled(&mut self, peer: &Peer, request: &Request) {
         if let Some(unread) = self.peers.get_mut(peer) {
             unread.remove(request);
         }
     }
 
-    /// A peer is gone.
+    /// Removes a peer that is gone.
     pub(super) fn forget(&mut self, peer: &Peer) {
         self.peers.remove(peer);
     }
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_that_reads_nothing_is_written_a_few_answers_and_no_more() {
+    fn peer_that_does_not_read_gets_few_answers() {
         let mut unread = Unread::<u8, u32>::default();
         let taken = (0..100).filter(|request| unread.admit(1, *request, MAX_RESPONSE_BYTES));
         assert_eq!(taken.count(), 4);

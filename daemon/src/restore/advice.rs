@@ -1,4 +1,4 @@
-//! What a held-back site says of itself, and what to do.
+//! The messages of a site that does not sign: the reason, and what to do.
 
 use starling_api_types as types;
 use starling_protocol::{SiteId, UnixMillis};
@@ -7,26 +7,26 @@ use super::{GoesOn, Waits};
 use crate::clock::now;
 use crate::service::SiteParts;
 
-/// What to do with a copy of a home when another one goes on.
-pub(super) const SUPERSEDED: &str = "stop this copy for good, or, if it is the one that is to go on, run `starling restore` on it with the \
+/// What to do with a copy of a home when another copy continues.
+pub(super) const SUPERSEDED: &str = "stop this copy for good. If it is the copy to keep, run `starling restore` on it with the \
      root key in keys/root.key: it takes what the other one signed, and begins an epoch of its own";
 
 const ALONE: &str =
-    "if nobody holds anything of this site, `starling restore --alone` goes on from what is here";
+    "if no other site holds data of this site, `starling restore --alone` continues from what is here";
 
 impl SiteParts {
-    /// Says why a site does not go on, and what to do; none if it does.
+    /// Returns why a site does not continue, and what to do; `None` if it can continue.
     pub(crate) fn advice_on(&self, ended: &GoesOn) -> Option<(String, String)> {
         let (why, advice) = match ended {
             GoesOn::Already | GoesOn::Now { .. } => return None,
             GoesOn::Waits(Waits::NobodyListed) => (
-                "no site is listed whom it could hear".to_owned(),
-                format!("list one with `starling sites add`, or import a bundle of one; {ALONE}"),
+                "no site is listed from which it could hear".to_owned(),
+                format!("list a site with `starling sites add`, or import a bundle of one; {ALONE}"),
             ),
             GoesOn::Waits(Waits::Unheard) => (
-                "it has not heard from any peer what it holds of this site".to_owned(),
+                "no peer has told it yet what it holds of this site".to_owned(),
                 format!(
-                    "let `starling up` reach a listed site, or import a bundle that one of them exports now; {ALONE}"
+                    "let `starling up` reach a listed site, or import a new bundle of one; {ALONE}"
                 ),
             ),
             GoesOn::Waits(Waits::Patience { unheard, until }) => (
@@ -34,7 +34,7 @@ impl SiteParts {
                     "it waits until {until} for {}, which may hold more of this site",
                     self.names_of(unheard)
                 ),
-                "it goes on by itself when they are heard, or then; a bundle of theirs counts as well".to_owned(),
+                "it continues by itself when it has heard from them, or at that time; a bundle of theirs works too".to_owned(),
             ),
             GoesOn::Waits(Waits::Missing {
                 held,
@@ -44,27 +44,27 @@ impl SiteParts {
             }) => self.advice_on_missing(*held, *of, asked, unheard),
             GoesOn::Waits(Waits::Bodies { lacks, until }) => self.advice_on_bodies(*lacks, *until),
             GoesOn::Rejoins { epoch } => (
-                format!("it began epoch {epoch} to be let in by its peers again, and takes its log back"),
+                format!("it started epoch {epoch} so that its peers accept it again, and is getting its log back"),
                 "let `starling up` reach a listed site".to_owned(),
             ),
             GoesOn::RootKeyMissing => (
-                "it heard what others hold of this site, and needs the root key to begin a new epoch".to_owned(),
+                "it knows what others hold of this site, and needs the root key to start a new epoch".to_owned(),
                 format!(
-                    "put the root key into {}: a running daemon goes on by itself, else run `starling restore`; \
+                    "put the root key into {}: a running daemon continues by itself, else run `starling restore`; \
                      remove it again afterwards",
                     self.home.root_key_path().display()
                 ),
             ),
             GoesOn::Frozen => (
                 "its own log is frozen, because two histories of it were signed".to_owned(),
-                "stop the daemon; `starling keys generate` names the history that this home holds as the one that counts"
+                "stop the daemon, and run `starling keys generate` at the copy whose history is the right one"
                     .to_owned(),
             ),
         };
         Some((why, advice))
     }
 
-    /// Says which claims nobody gave, who was asked for them, and what to do.
+    /// Returns which claims are missing, which sites were asked for them, and what to do.
     fn advice_on_missing(
         &self,
         held: u64,
@@ -82,7 +82,7 @@ impl SiteParts {
         {
             return (
                 format!(
-                    "{missing} of this site are still to come: {} holds them",
+                    "{missing} of this site are still missing: {} holds them",
                     self.names_of(&[*site])
                 ),
                 "let `starling up` reach it, or import a bundle of it, exported without --to and -c; to give them up, \
@@ -101,14 +101,14 @@ impl SiteParts {
             })
             .collect();
         let who = if who.is_empty() {
-            "nobody was heard yet".to_owned()
+            "it has heard from no site yet".to_owned()
         } else {
             who.join(", ")
         };
         let others = if unheard.is_empty() {
-            "every listed site was heard".to_owned()
+            "it has heard from every listed site".to_owned()
         } else {
-            format!("not heard: {}", self.names_of(unheard))
+            format!("not heard from: {}", self.names_of(unheard))
         };
         let bring = if unheard.is_empty() {
             "if a site that is not listed here, or an older bundle, may have them, import that; else they"
@@ -121,26 +121,26 @@ impl SiteParts {
         };
         (
             format!(
-                "{missing} of this site were signed, as a head shows, and nobody who was heard has them: {who}; {others}"
+                "a head shows that {missing} of this site were signed, but no known site has them: {who}; {others}"
             ),
             format!(
-                "{bring} were lost with the home: `starling restore --alone` goes on from claim {held} and gives them up; \
+                "{bring} were lost with the home: `starling restore --alone` continues from claim {held} and gives them up; \
                  then take the sources in again"
             ),
         )
     }
 
-    /// Says which records of its own the site lacks, and what becomes of them.
+    /// Returns which of its own records the site lacks, and what will happen to them.
     fn advice_on_bodies(&self, lacks: u64, until: Option<UnixMillis>) -> (String, String) {
         let named = self.named_lacks();
-        let anew = "the site says anew what it said of these records before, or retracts it";
+        let anew = "the site restates its earlier claims about these records, or retracts them";
         match until {
             Some(until) => (
-                format!("nobody who holds its claims has {lacks} record bodies that they name{named}"),
-                format!("a bundle of a site that has them brings them; if none comes until {until}, {anew}"),
+                format!("no site with its claims has {lacks} record bodies of them{named}"),
+                format!("import a bundle of a site that has them; if none arrives until {until}, {anew}"),
             ),
             None => (
-                format!("{lacks} record bodies that its own claims name did not come yet{named}"),
+                format!("{lacks} record bodies of its own claims have not arrived yet{named}"),
                 format!(
                     "let `starling up` reach the sites that hold its claims, or import a bundle of one that has them; if \
                      nobody has them, `starling restore --alone`: {anew}"
@@ -149,7 +149,7 @@ impl SiteParts {
         }
     }
 
-    /// Names some of the records whose bodies are not here.
+    /// Returns some of the records whose bodies are missing.
     fn named_lacks(&self) -> String {
         let lacked = self.store.lacked_own_bodies().unwrap_or_default();
         if lacked.named.is_empty() {
@@ -171,7 +171,7 @@ impl SiteParts {
         names.join(", ")
     }
 
-    /// The state of a site that signs nothing; none if it signs.
+    /// Returns the state of a site that does not sign; `None` if it signs.
     pub(crate) fn restore_status(&self) -> Option<types::RestoreStatus> {
         if let Some(hold) = self.restore.held() {
             let ended = self.looks_on(&hold, now());
@@ -212,14 +212,14 @@ impl SiteParts {
         Some(types::RestoreStatus {
             phase: types::RestorePhase::Superseded,
             since: Some(chain.current().body().issued_at.into()),
-            reason: format!("another copy of this home began epoch {}", chain.epoch()),
-            waits_for: "this copy's key counts no more".to_owned(),
+            reason: format!("another copy of this home started epoch {}", chain.epoch()),
+            waits_for: "this copy's key is no longer valid".to_owned(),
             advice: SUPERSEDED.to_owned(),
             heard: Vec::new(),
         })
     }
 
-    /// What an attempt to go on would come to, without going on.
+    /// Returns the result of an attempt to continue, without changing anything.
     fn looks_on(&self, hold: &super::Hold, at: UnixMillis) -> GoesOn {
         let log = self.store.log(self.own_log()).ok().flatten();
         if log.is_some_and(|log| log.frozen) {
@@ -237,7 +237,7 @@ impl SiteParts {
         match waits {
             Ok(Some(waits)) => GoesOn::Waits(waits),
             _ if !self.home.has_root_key() => GoesOn::RootKeyMissing,
-            // It is about to.
+            // It is about to continue.
             _ => GoesOn::Now { epoch: 0 },
         }
     }

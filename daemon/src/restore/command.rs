@@ -1,4 +1,4 @@
-//! `starling restore`: an operator says that a home was put back, or that it is to go on alone.
+//! `starling restore`: an operator declares that a home was restored, or that it continues alone.
 
 use std::path::Path;
 
@@ -16,29 +16,29 @@ use crate::service::{Site, SiteParts, stop};
 const ATTEMPTED: &str = "going on alone";
 const TOLD: &str = "its operator says so";
 
-/// What an operator says of a home.
+/// An operator's declaration about a home.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RestoreWish {
-    /// It was put back from a backup, or copied: it is to hear its peers first.
+pub enum RestoreMode {
+    /// It was restored from a backup, or copied: it must hear from its peers first.
     Hear,
-    /// It was, and is to go on from what it holds.
+    /// It was restored, and continues from what it holds.
     Alone,
-    /// As [`Alone`](Self::Alone), if the site is held back; else nothing.
+    /// Same as [`Alone`](Self::Alone) if the site is held back; else nothing.
     AloneIfHeld,
 }
 
-/// Takes the site in `home` for restored, and lets it go on if it may.
+/// Marks the site in `home` as restored, and lets it continue if it may.
 ///
 /// # Errors
-/// `not_initialised`, `store_locked` while a daemon runs, `site_restored` if it is to go on alone and the root key is
-/// not here.
-pub fn restore_home(home: &Path, wish: RestoreWish) -> Result<RestoreReport, Problem> {
+/// `not_initialised`, `store_locked` while a daemon runs, `site_restored` if it should continue alone without the root
+/// key.
+pub fn restore_home(home: &Path, mode: RestoreMode) -> Result<RestoreReport, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
     let site = match Site::open(home.clone(), config.clone(), None) {
-        Err(problem) if problem.code == ErrorCode::StoreMissing && wish == RestoreWish::Hear => {
+        Err(problem) if problem.code == ErrorCode::StoreMissing && mode == RestoreMode::Hear => {
             make_empty_store(home, config)?
         }
         opened => opened?,
@@ -46,16 +46,16 @@ pub fn restore_home(home: &Path, wish: RestoreWish) -> Result<RestoreReport, Pro
     let parts = &site.0;
     let epoch = {
         let _one_at_a_time = parts.one_import();
-        match wish {
-            RestoreWish::Hear => {
+        match mode {
+            RestoreMode::Hear => {
                 parts.take_for_restored(TOLD)?;
                 parts.go_on(false)?.epoch()
             }
-            RestoreWish::Alone => {
+            RestoreMode::Alone => {
                 parts.take_for_restored(TOLD)?;
                 parts.go_on_alone(ATTEMPTED)?
             }
-            RestoreWish::AloneIfHeld => parts.go_on_alone(ATTEMPTED)?,
+            RestoreMode::AloneIfHeld => parts.go_on_alone(ATTEMPTED)?,
         }
     };
     let report = RestoreReport {
@@ -67,15 +67,15 @@ pub fn restore_home(home: &Path, wish: RestoreWish) -> Result<RestoreReport, Pro
     Ok(report)
 }
 
-/// Makes an empty store for a home of which only the keys came back: its peers have the rest.
+/// Creates an empty store for a home of which only the keys were restored: its peers have the rest.
 fn make_empty_store(home: Home, config: Config) -> Result<Site, Problem> {
-    // Noted before there is a log: an empty one that is not held back would give numbers out again.
+    // Recorded before there is a log: an empty log without a hold would assign the same numbers again.
     Restore::hold_before_store(&home, &config, "its store is gone", now())?;
     Site::open_as(home, config, None, OpenAs::New)
 }
 
 impl SiteParts {
-    /// Holds the site back as if its home had shown that it was put back.
+    /// Holds the site back as if its home had been detected as restored.
     pub(crate) fn take_for_restored(&self, why: &str) -> Result<(), Problem> {
         let log = self.store.log(self.own_log());
         let log = log.map_err(|error| crate::service::store_problem("reading the site's own log", &error))?;

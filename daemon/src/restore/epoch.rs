@@ -1,4 +1,4 @@
-//! Going on: the epoch that a restored site begins when it has what others hold of its log.
+//! Continuing: the epoch that a restored site starts when it has all data that others hold of its log.
 
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{CertificateChain, ClaimNumber, Lane, LaneResume, Reason, SiteId, UnixMillis};
@@ -9,31 +9,31 @@ use crate::clock::now;
 use crate::home_problem::home_problem;
 use crate::service::{SiteParts, store_problem};
 
-/// What came of an attempt to go on.
+/// The result of an attempt to continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GoesOn {
-    /// Nothing held the site back.
+    /// The site was not held back.
     Already,
-    /// It goes on, under a new epoch.
+    /// It continues, with a new epoch.
     Now {
         /// The epoch.
         epoch: u32,
     },
-    /// It began an epoch to be let in by its peers, and takes its log back under it.
+    /// It started an epoch so that its peers accept it, and is getting its log back with it.
     Rejoins {
         /// The epoch.
         epoch: u32,
     },
     /// It waits.
     Waits(Waits),
-    /// It has what it needs to know, and not the key that signs the epoch.
+    /// It has all data, but not the key that signs the epoch.
     RootKeyMissing,
-    /// Its own log is frozen: somebody must choose the branch that counts.
+    /// Its own log is frozen: an operator must choose the right branch.
     Frozen,
 }
 
 impl GoesOn {
-    /// The epoch that began.
+    /// Returns the epoch that was started.
     pub(super) const fn epoch(&self) -> Option<u32> {
         match self {
             Self::Now { epoch } => Some(*epoch),
@@ -43,11 +43,11 @@ impl GoesOn {
 }
 
 impl SiteParts {
-    /// Goes on if this site is held back and has heard enough; `alone` goes on without anybody. The caller has the turn
-    /// to import.
+    /// Continues if this site is held back and has heard enough; with `alone`, it continues without hearing from
+    /// anyone. The caller holds the import lock.
     ///
-    /// The new epoch is signed and on disk before it is used. A kill in between leaves a site that is still held
-    /// back, or one that goes on under that epoch: never two certificates for one epoch.
+    /// The new epoch is signed and on disk before it is used. After a kill in between, the site is still held back,
+    /// or continues with that epoch: there are never two certificates for one epoch.
     ///
     /// # Errors
     /// `file_access`, `disk_full`, `store_damaged`.
@@ -72,7 +72,7 @@ impl SiteParts {
                 return Ok(GoesOn::Waits(waits));
             }
         }
-        // It was begun to be let in, or before a kill: one epoch is enough.
+        // It was started for acceptance by peers, or before a kill: one epoch is enough.
         let has_begun = [hold.rejoined.filter(|_| !alone), hold.begins].contains(&Some(chain.epoch()));
         if has_begun && chain.is_current_key(&self.key().public()) {
             return self.end_hold(chain.epoch());
@@ -80,7 +80,7 @@ impl SiteParts {
         if !self.home.has_root_key() {
             return Ok(GoesOn::RootKeyMissing);
         }
-        // What is missing was looked for above.
+        // The missing data was checked above.
         let lanes = self.store.resume_points(true).map_err(|error| failed(&error))?;
         let begins = chain.epoch().saturating_add(1);
         let noted = |hold: &mut Option<Hold>| {
@@ -94,8 +94,8 @@ impl SiteParts {
         self.end_hold(begins)
     }
 
-    /// Begins an epoch only to be let in by peers again: they know certificates of this site that are newer than its
-    /// key. It resumes at the newest head that they showed, so that it gives up nothing.
+    /// Starts an epoch only so that peers accept the site again: they know certificates of this site that are newer
+    /// than its key. It resumes at the newest head that they showed, so that nothing is given up.
     fn rejoin(&self, hold: &Hold, chain: &CertificateChain) -> Result<GoesOn, Problem> {
         if let Some(waits) = self.waits_for_word(hold, now())? {
             return Ok(GoesOn::Waits(waits));
@@ -134,7 +134,7 @@ impl SiteParts {
         self.begin_epoch(chain, lanes)?;
         tracing::info!(
             epoch = begins,
-            "the restored site began an epoch to be let in by its peers"
+            "the restored site started an epoch so that its peers accept it"
         );
         self.changed();
         Ok(GoesOn::Rejoins { epoch: begins })
@@ -150,19 +150,20 @@ impl SiteParts {
         Ok(())
     }
 
-    /// Ends the hold. What nobody has the bodies of is said anew before that, so that a kill in between leaves a site
-    /// that is still held back.
+    /// Ends the hold. First restates the claims whose bodies nobody has, so that after a kill in between the site is
+    /// still held back.
     fn end_hold(&self, epoch: u32) -> Result<GoesOn, Problem> {
         self.store.hold_back(false);
         let ended = self.plan_lost().and_then(|lost| {
-            // Noted before it is said: after a kill in between nothing lacks any more, and the note alone tells.
+            // Recorded before it is restated: after a kill in between, nothing is missing any more, and only the note
+            // knows it.
             self.restore.note_lost(self.home.path(), lost.clone())?;
             self.restate()?;
             self.restore.end(self.home.path())?;
             Ok(lost)
         });
         let lost = ended.inspect_err(|_| self.store.hold_back(true))?;
-        // A full disk keeps heads from being signed now; they are later.
+        // A full disk prevents signing heads now; they are signed later.
         if let Err(error) = self.sign_heads() {
             tracing::warn!(error = %crate::home::error_chain(&error), "signing heads of the new epoch");
         }
@@ -171,16 +172,16 @@ impl SiteParts {
             let lost = lost.text();
             tracing::warn!(
                 lost,
-                "claims of this site were said anew; take their sources in again"
+                "claims of this site were restated; import their sources again"
             );
             told = format!("{told}; {lost}");
         }
         self.tell_restored(RestoreStep::WentOn, &told);
-        tracing::info!(epoch, "the restored site goes on under a new epoch");
+        tracing::info!(epoch, "the restored site continues with a new epoch");
         Ok(GoesOn::Now { epoch })
     }
 
-    /// Says anew what nobody has the bodies of: nobody could accept it, nor what follows of its sources.
+    /// Restates the claims whose bodies nobody has: no site could accept them, or anything later from their sources.
     fn restate(&self) -> Result<(), Problem> {
         let at = now();
         let origin = Origin { bundle: None, at };
@@ -188,13 +189,14 @@ impl SiteParts {
         restated.map(|_| ()).map_err(|error| failed(&error))
     }
 
-    /// Tells what is going to be said anew.
+    /// Records what will be restated.
     fn plan_lost(&self) -> Result<Option<Lost>, Problem> {
         let planned = self.store.plan_restatement().map_err(|error| failed(&error))?;
         Ok(Lost::of(&planned, now()))
     }
 
-    /// Tells if bodies of the own log are waited for: until every holder of the claims was asked in vain for a while.
+    /// Returns true while bodies of the own log are awaited: until every holder of the claims was asked in vain for a
+    /// while.
     pub(super) fn waits_for_bodies(&self, at: UnixMillis) -> Result<Option<Waits>, Problem> {
         let lacked = self.store.lacked_own_bodies().map_err(|error| failed(&error))?;
         if lacked.count == 0 {
@@ -213,39 +215,39 @@ impl SiteParts {
         }))
     }
 
-    /// How long it waits for who was not heard, or what did not come.
+    /// Returns how long it waits for unheard sites, or for missing bodies.
     pub(super) const fn patience_millis(&self) -> u64 {
         self.config.restore.patience_seconds.saturating_mul(1_000)
     }
 
-    /// Returns true if this site's key is not that of its newest certificate.
+    /// Returns true if this site's key does not belong to its newest certificate.
     pub(crate) fn is_outdated(&self) -> bool {
         let key = self.key().public();
         self.known_chain().is_ok_and(|chain| !chain.is_current_key(&key))
     }
 
-    /// Tells subscribers what became of this home; what keeps it from being told is in the log.
+    /// Sends subscribers the state of this home; logs a failure.
     pub(crate) fn tell_restored(&self, step: RestoreStep, why: &str) {
         if self.store.is_read_only() {
             return;
         }
         if let Err(error) = self.store.tell_restored(step, why) {
-            tracing::warn!(error = %crate::home::error_chain(&error), "telling that the home was put back");
+            tracing::warn!(error = %crate::home::error_chain(&error), "reporting that the home was restored");
         }
         self.changed();
     }
 
-    /// The newest certificates that are known of this site, whoever has their key.
+    /// Returns the newest known certificates of this site, whoever has their key.
     pub(super) fn known_chain(&self) -> Result<CertificateChain, Problem> {
         let chain = self.store.chain(&self.own_log().site);
         let chain = chain.map_err(|error| failed(&error))?;
         Ok(chain.unwrap_or_else(|| self.home.chain().clone()))
     }
 
-    /// Goes on from what is here, whatever others hold. Gives the epoch; none if nothing held the site back.
+    /// Continues from what is here, whatever others hold. Returns the epoch; `None` if the site was not held back.
     ///
     /// # Errors
-    /// `site_restored` without the root key; as [`go_on`](Self::go_on).
+    /// `site_restored` without the root key; else as [`go_on`](Self::go_on).
     pub(crate) fn go_on_alone(&self, attempted: &str) -> Result<Option<u32>, Problem> {
         let ended = self.go_on(true)?;
         match (&ended, self.advice_on(&ended)) {
@@ -255,12 +257,12 @@ impl SiteParts {
         }
     }
 
-    /// Goes on in the background if it may; what keeps it from it is in the log.
+    /// Continues in the background if it may; logs a failure.
     pub(crate) fn go_on_as_far_as_known(&self) {
         if !self.restore.is_held() || self.store.is_read_only() {
             return;
         }
-        // An import may take long, and ends with an attempt of its own.
+        // An import may take long, and ends with its own attempt.
         let Some(_one_at_a_time) = self.import_if_free() else {
             return;
         };
@@ -269,13 +271,13 @@ impl SiteParts {
         }
     }
 
-    /// Tells what keeps this site from going on.
+    /// Returns the reason why this site does not continue.
     pub(super) fn waits(&self, hold: &Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
         let log = self.store.log(self.own_log()).map_err(|error| failed(&error))?;
         let held = log
             .as_ref()
             .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
-        // A repaired log may have gone further than anybody knows: only heads count, and what others say.
+        // A repaired log may have been longer than anyone knows: only heads and the statements of others help.
         let head = log.and_then(|log| log.head).map(|head| head.head().number);
         if let Some(of) = head.filter(|head| *head > held) {
             return Ok(Some(hold.misses(&self.sites_to_hear()?, held.0, of.0)));
@@ -283,7 +285,7 @@ impl SiteParts {
         self.waits_with(hold, held.0, at)
     }
 
-    /// Tells whose word this site waits for, whatever it holds.
+    /// Returns the sites from which this site waits to hear, whatever it holds.
     pub(super) fn waits_for_word(&self, hold: &Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
         self.waits_with(hold, u64::MAX, at)
     }
@@ -292,21 +294,21 @@ impl SiteParts {
         Ok(hold.waits(&self.sites_to_hear()?, held, self.patience_millis(), at))
     }
 
-    /// The listed and enabled sites: those that a restored site waits for.
+    /// Returns the listed and enabled sites, for which a restored site waits.
     fn sites_to_hear(&self) -> Result<Vec<SiteId>, Problem> {
         let listed = self.store.listed_sites().map_err(|error| failed(&error))?;
         let enabled = listed.iter().filter(|site| site.enabled);
         Ok(enabled.map(|site| site.site).collect())
     }
 
-    /// Refuses to sign while this home is held back, or when another copy of it goes on; else notes that something is
-    /// about to be signed.
+    /// Refuses to sign while this home is held back, or if another copy of it continues. Otherwise records that
+    /// something will be signed.
     ///
     /// # Errors
     /// `site_restored`, `site_superseded`; `file_access`, `disk_full`.
     pub(crate) fn prepare_to_sign(&self, attempted: &str) -> Result<(), Problem> {
         if self.restore.is_held() {
-            // Patience may be over, and the root key may have come.
+            // The patience may be over, and the root key may have arrived.
             let ended = self.go_on(false)?;
             if let Some(advice) = self.advice_on(&ended) {
                 return Err(restored_problem(attempted, advice));
@@ -318,7 +320,7 @@ impl SiteParts {
         if let Some(chain) = chain.filter(|chain| !chain.is_current_key(&self.key().public())) {
             let issued = chain.current().body().issued_at;
             let detail = format!(
-                "{attempted}: another copy of this home began epoch {} at {issued}, and this copy's key counts no more",
+                "{attempted}: another copy of this home started epoch {} at {issued}, and this copy's key is no longer valid",
                 chain.epoch()
             );
             return Err(Problem::new(ErrorCode::SiteSuperseded, detail).hint(super::advice::SUPERSEDED));
@@ -337,7 +339,7 @@ impl SiteParts {
 
 fn restored_problem(attempted: &str, (why, advice): (String, String)) -> Problem {
     let detail = format!(
-        "{attempted}: this home was put back from a backup, or copied, and the site signs nothing yet: {why}"
+        "{attempted}: this home was restored from a backup, or copied, and the site cannot sign yet: {why}"
     );
     Problem::new(ErrorCode::SiteRestored, detail).hint(advice)
 }

@@ -1,90 +1,90 @@
-//! Why a site signs nothing for now, whom it heard since, and when it may go on.
+//! The hold of a restored site: why it does not sign, from which sites it has heard, and when it may continue.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{SiteId, UnixMillis};
 
-/// The hold of a home that was put back from a backup, or copied; kept in its note until the site goes on.
+/// The hold of a restored or copied home; stored in its note until the site continues.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Hold {
-    /// When the home was put back, as far as that is known, in milliseconds.
+    /// The time of the restore, as far as known, in milliseconds.
     since: u64,
-    /// What showed it.
+    /// How it was detected.
     pub(crate) why: String,
-    /// Up to where the site's own log was held then; none before the store was open.
+    /// The position up to which the site's own log was held then; `None` before the store was open.
     #[serde(default)]
     pub(crate) held: Option<u64>,
     /// The newest epoch of the site's certificates then.
     pub(crate) epoch: u32,
-    /// Who was heard since, by site.
+    /// The sites that were heard from since, by identity.
     #[serde(default)]
     heard: BTreeMap<String, Heard>,
-    /// The epoch that is being begun: once the site's certificates have it, the hold is over.
+    /// The epoch that is being started: when the site's certificates have it, the hold is over.
     #[serde(default)]
     pub(crate) begins: Option<u32>,
-    /// The epoch that was begun only to be let in by peers: under it the site goes on.
+    /// The epoch that was started only for acceptance by peers; the site continues with it.
     #[serde(default)]
     pub(crate) rejoined: Option<u32>,
 }
 
-/// What one site said since.
+/// One site's statement since then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Heard {
-    /// When it said so first, in milliseconds.
+    /// The time of its first statement, in milliseconds.
     at: u64,
-    /// Up to where it has the site's own log; none if it has nothing of it.
+    /// The position up to which it has the site's own log; `None` if it has nothing.
     reaches: Option<u64>,
-    /// Up to where it holds the claims themselves, not only a head that names them; none if it did not say.
+    /// The position up to which it has the claims themselves, not only a head; `None` if it did not say.
     #[serde(default)]
     holds: Option<u64>,
 }
 
-/// What a site says of this site's own log.
+/// A site's statement about this site's own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct OwnLogWord {
-    /// Up to where it holds the log, or knows a head of it; none if it has nothing of it.
+    /// The position up to which it holds the log, or knows a head; `None` if it has nothing.
     pub(crate) reaches: Option<u64>,
-    /// Up to where it holds the claims themselves.
+    /// The position up to which it holds the claims themselves.
     pub(crate) holds: Option<u64>,
 }
 
-/// What keeps a site from going on.
+/// The reason why a site does not continue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Waits {
-    /// Nobody is listed who could be heard.
+    /// No site is listed from which it could hear.
     NobodyListed,
-    /// Nobody was heard who has something of the site's own log.
+    /// It has heard from no site that has data of its own log.
     Unheard,
-    /// Some were heard; the others have until then.
+    /// It has heard from some sites, and waits for the others until a time.
     Patience {
-        /// Those that were not heard.
+        /// The sites from which it has not heard.
         unheard: Vec<SiteId>,
-        /// Until when they are waited for.
+        /// The end of the wait.
         until: UnixMillis,
     },
-    /// Claims that a peer or bundle told of are still to come.
+    /// Claims that a peer or bundle reported are still missing.
     Missing {
-        /// Up to where the log is held.
+        /// The position up to which the log is held.
         held: u64,
-        /// Up to where it goes.
+        /// The position up to which the log is known to go.
         of: u64,
-        /// Up to where each site that was heard holds them; none if it did not say.
+        /// The position up to which each heard site holds it; `None` if it did not say.
         asked: Vec<(SiteId, Option<u64>)>,
-        /// Listed sites that were not heard.
+        /// Listed sites from which it has not heard.
         unheard: Vec<SiteId>,
     },
-    /// All claims are here that others hold, and not all bodies that they name.
+    /// All claims of other sites are here, but not all of their bodies.
     Bodies {
-        /// How many are not here.
+        /// Number of missing bodies.
         lacks: u64,
-        /// Until when they are waited for, if every holder of the claims was asked in vain; none before that.
+        /// The end of the wait, if every holder of the claims was asked in vain; `None` before that.
         until: Option<UnixMillis>,
     },
 }
 
 impl Hold {
-    /// A hold since a home was put back.
+    /// Creates a hold for a restored home.
     pub(crate) fn new(since: UnixMillis, why: &str, epoch: u32) -> Self {
         Self {
             since: since.as_millis(),
@@ -97,18 +97,18 @@ impl Hold {
         }
     }
 
-    /// The same, of a home that holds its own log up to there.
+    /// Returns the same hold, for a home that holds its own log up to this position.
     pub(crate) const fn holding(mut self, held: u64) -> Self {
         self.held = Some(held);
         self
     }
 
-    /// When the home was put back, as far as that is known.
+    /// Returns the time of the restore, as far as known.
     pub(crate) fn since(&self) -> UnixMillis {
         UnixMillis::saturating(self.since)
     }
 
-    /// Notes what a site said of the own log; gives if that changes anything.
+    /// Records a site's statement about the own log; returns true if that changes anything.
     pub(crate) fn hear(&mut self, site: &SiteId, word: OwnLogWord, at: UnixMillis) -> bool {
         let heard = self.heard.entry(site.to_string()).or_insert(Heard {
             at: 0,
@@ -119,19 +119,19 @@ impl Hold {
         let reaches = word.reaches;
         heard.reaches = reaches.or(heard.reaches);
         heard.holds = word.holds.or(heard.holds);
-        // The first word is what patience counts from.
+        // The patience starts with the first statement.
         if heard.at == 0 || (before.reaches.is_none() && reaches.is_some()) {
             heard.at = at.as_millis().max(1);
         }
         *heard != before
     }
 
-    /// Returns true if a site was heard since.
+    /// Returns true if the site has been heard from since.
     pub(crate) fn has_heard(&self, site: &SiteId) -> bool {
         self.heard.contains_key(&site.to_string())
     }
 
-    /// Tells what keeps the site from going on, where it holds its own log up to `held`; none if nothing does.
+    /// Returns why the site does not continue, if it holds its own log up to `held`; `None` if it may continue.
     pub(crate) fn waits(
         &self,
         listed: &[SiteId],
@@ -163,7 +163,7 @@ impl Hold {
         (until > now && !listed.is_empty()).then_some(Waits::Patience { unheard, until })
     }
 
-    /// Claims up to `of` are known of and not held: tells who was asked for them.
+    /// Describes the claims up to `of` that are known but not held: which sites were asked for them.
     pub(crate) fn misses(&self, listed: &[SiteId], held: u64, of: u64) -> Waits {
         let heard = self.heard.iter();
         let asked = heard.filter_map(|(site, heard)| Some((site.parse().ok()?, heard.holds)));
@@ -176,7 +176,7 @@ impl Hold {
         }
     }
 
-    /// The sites that were heard and hold something of the own log.
+    /// Returns the heard sites that hold something of the own log.
     pub(crate) fn holders(&self) -> impl Iterator<Item = SiteId> + '_ {
         let holding = self
             .heard
@@ -206,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn site_waits_for_everyone_listed_or_for_its_patience() {
+    fn site_waits_for_all_listed_sites_or_its_patience() {
         let mut hold = Hold::new(at(1_000), "a test", 0);
         let listed = [site(1), site(2)];
         let waits = |hold: &Hold, held, now| hold.waits(&listed, held, 500, at(now));
         assert_eq!(waits(&hold, 1, 9_000), Some(Waits::Unheard));
         assert_eq!(hold.waits(&[], 1, 500, at(9_000)), Some(Waits::NobodyListed));
-        // Who holds nothing of the log was heard, and proves nothing.
+        // A site without anything of the log was heard, but proves nothing.
         assert!(hold.hear(&site(1), OwnLogWord::default(), at(2_000)));
         assert_eq!(waits(&hold, 1, 9_000), Some(Waits::Unheard));
         assert!(hold.hear(&site(1), word(3, 2), at(3_000)));
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn hold_reads_back_as_written() {
+    fn hold_round_trips() {
         let mut hold = Hold::new(at(7), "another inode", 2);
         hold.hear(&site(9), word(4, 4), at(8));
         let text = serde_json::to_string(&hold).unwrap();

@@ -1,4 +1,4 @@
-//! What was lost with a home: claims that reached a peer without their bodies, and that the site said anew.
+//! Losses of a restore: claims that reached a peer without their bodies, and that the site restated.
 
 use std::collections::BTreeSet;
 
@@ -9,15 +9,15 @@ use starling_store::Restated;
 
 use crate::service::SiteParts;
 
-/// Records that are named.
+/// Most records listed.
 const NAMED: usize = 8;
 
-/// What a site said anew after a restore, because nobody had the bodies that its claims named; kept in its note.
+/// Claims restated after a restore, because no site had their bodies; stored in the site's note.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lost {
-    /// When it did, in milliseconds.
+    /// The time of the restatement, in milliseconds.
     at: u64,
-    /// Records that are as the site had them before.
+    /// Records set back to an earlier version.
     went_back: u64,
     /// Records that were retracted.
     retracted: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Lost {
 }
 
 impl Lost {
-    /// What a restatement lost; none if that is nothing.
+    /// Returns the losses of a restatement; `None` if there are none.
     pub(crate) fn of(restated: &Restated, at: UnixMillis) -> Option<Self> {
         if restated.is_empty() {
             return None;
@@ -40,7 +40,7 @@ impl Lost {
         })
     }
 
-    /// Both losses as one.
+    /// Combines two losses.
     pub(crate) fn and(mut self, mut later: Self) -> Self {
         later.went_back = later.went_back.saturating_add(self.went_back);
         later.retracted = later.retracted.saturating_add(self.retracted);
@@ -50,7 +50,7 @@ impl Lost {
         later
     }
 
-    /// Says what was lost, in one sentence.
+    /// Describes the losses in one sentence.
     pub(crate) fn text(&self) -> String {
         let records = self.went_back.saturating_add(self.retracted);
         let more = if records > self.named.len() as u64 {
@@ -59,7 +59,7 @@ impl Lost {
             ""
         };
         format!(
-            "nobody had the bodies of {records} claims: {} records are as this site had them before, and {} were \
+            "no site had the bodies of {records} claims: {} records were set back to their earlier version, and {} were \
              retracted ({}{more})",
             self.went_back,
             self.retracted,
@@ -69,7 +69,7 @@ impl Lost {
 }
 
 impl SiteParts {
-    /// Records that a restore lost and no full import brought back since; none if there are none.
+    /// Returns the records that a restore lost and no complete import has brought back; `None` if there are none.
     pub(crate) fn lost_records(&self) -> Option<types::LostRecords> {
         let lost = self.restore.lost()?;
         let is_back = |name: &String| {
@@ -86,7 +86,7 @@ impl SiteParts {
             .collect();
         let first = sources.first()?;
         let advice = format!(
-            "take the sources in as a whole again, such as by `starling feeds import PATH --source {first} --complete`"
+            "import the sources completely again, for example with `starling feeds import PATH --source {first} --complete`"
         );
         Some(types::LostRecords {
             since: UnixMillis::saturating(lost.at).into(),

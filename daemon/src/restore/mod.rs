@@ -1,8 +1,8 @@
-//! Homes that were put back from a backup, or copied.
+//! Homes that were restored from a backup, or copied.
 //!
-//! A home notes where it is ([`place`]). One that is somewhere else may lack what the site signed since, so that it
-//! signs nothing ([`hold`]) before it heard its peers or a bundle, and has what they hold of its log; then it goes
-//! on under a new epoch ([`epoch`]). See `docs/adr/0016-restored-homes.md`.
+//! A home stores a note of its place ([`place`]). A home in another place may lack data that the site signed later.
+//! So it does not sign ([`hold`]) until it has heard from its peers or a bundle and has all data that they hold of
+//! its log; then it continues with a new epoch ([`epoch`]). See `docs/adr/0016-restored-homes.md`.
 
 mod advice;
 mod command;
@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{SiteId, UnixMillis};
 
-pub use self::command::{RestoreWish, restore_home};
+pub use self::command::{RestoreMode, restore_home};
 pub(crate) use self::epoch::GoesOn;
 pub(crate) use self::hold::{Hold, OwnLogWord, Waits};
 pub(crate) use self::lost::Lost;
@@ -25,54 +25,54 @@ use self::place::PlaceNote;
 use crate::config::Config;
 use crate::home::Home;
 
-/// How the search for bodies of the own log goes.
+/// The state of the search for bodies of the own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Search {
-    /// Every holder of the claims was asked, and none has so many of them.
+    /// Every holder of the claims was asked, and this many bodies were not found.
     InVain(usize),
-    /// Some are asked, or come.
+    /// Some sites are being asked, or bodies are arriving.
     GoesOn,
     /// A holder of the claims is away.
     CutOff,
 }
 
-/// How a site's own log is when its home is opened.
+/// The state of a site's own log when its home is opened.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnLogAtOpening {
-    /// Up to where it is held.
+    /// The position up to which it is held.
     pub(crate) held: u64,
-    /// Bodies that its claims name are not here.
+    /// Number of missing bodies of its claims.
     pub(crate) lacks_bodies: bool,
 }
 
-/// A search for bodies of the own claims that found nobody who has them.
+/// A search for bodies of the own claims that found nothing.
 #[derive(Debug, Clone, Copy)]
 struct Vain {
-    /// How many bodies were lacking.
+    /// Number of missing bodies.
     lacks: usize,
     since: UnixMillis,
-    /// Somebody is asked again.
+    /// True if sites are being asked again.
     is_searching: bool,
 }
 
-/// Where a home is, and if it signs.
+/// The place of a home, and the hold on its signing.
 #[derive(Debug)]
 pub(crate) struct Restore {
     note: PlaceNote,
-    /// The home cannot be written: what is noted stays in memory.
+    /// True if the home is read-only: the note stays in memory.
     is_read_only: bool,
     hold: Mutex<Option<Hold>>,
-    /// Claims that were said anew, because nobody had their bodies.
+    /// Claims that were restated, because no site had their bodies.
     lost: Mutex<Option<Lost>>,
-    /// What every holder of the own claims was asked for in vain.
+    /// The bodies for which every holder of the own claims was asked in vain.
     vain: Mutex<Option<Vain>>,
-    /// What showed at this opening that the home was put back.
+    /// The reason, found at this opening, why the home counts as restored.
     found: Option<String>,
 }
 
 impl Restore {
-    /// Looks if the home is where it was, and notes where it is. The caller has the home's lock; `own` tells how
-    /// its own log is.
+    /// Checks if the home is in its old place, and records its place. The caller has the home's lock; `own` returns
+    /// the state of its own log.
     ///
     /// # Errors
     /// `file_access`, `disk_full`.
@@ -91,18 +91,18 @@ impl Restore {
         let mut hold = found
             .hold
             .clone()
-            // Its epoch began, and nothing is left to say under it.
+            // Its epoch has started, and nothing is left to restate.
             .filter(|hold| own.lacks_bodies || hold.begins.is_none_or(|begins| begins > epoch));
         let moved = found.moved.filter(|_| config.restore.detect);
         if let Some(why) = &moved {
             tracing::warn!(
                 why,
-                "this home was put back from a backup, or copied: the site signs nothing before it heard its peers"
+                "this home was restored from a backup, or copied: the site does not sign until it has heard from its peers"
             );
-            // Whoever was heard may have been heard by the other copy.
+            // The sites that were heard may have been heard by the other copy.
             hold = Some(Hold::new(found.since.unwrap_or(now), why, epoch).holding(own.held));
         }
-        // An opening without news writes nothing.
+        // An opening without changes writes nothing.
         let is_noted = found.is_current && hold == found.hold;
         let restore = Self {
             note,
@@ -120,7 +120,7 @@ impl Restore {
         Ok(restore)
     }
 
-    /// Notes a hold in a home that has no store yet.
+    /// Records a hold in a home that has no store yet.
     ///
     /// # Errors
     /// `file_access`, `disk_full`.
@@ -132,7 +132,7 @@ impl Restore {
         note.renew(Some(&hold), None).map_err(failed)
     }
 
-    /// One that holds nothing back and notes nothing: for trials on a copy of the store.
+    /// Creates a state without hold and note, for trials on a copy of the store.
     pub(crate) fn of_trial(&self) -> Self {
         Self {
             note: self.note.clone(),
@@ -144,7 +144,7 @@ impl Restore {
         }
     }
 
-    /// What showed at this opening that the home was put back.
+    /// Returns the reason, found at this opening, why the home counts as restored.
     pub(crate) fn found_now(&self) -> Option<String> {
         self.found.clone()
     }
@@ -153,7 +153,7 @@ impl Restore {
         self.hold.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why the site signs nothing, if that is so.
+    /// Returns the hold, if the site does not sign.
     pub(crate) fn held(&self) -> Option<Hold> {
         self.hold().clone()
     }
@@ -162,7 +162,7 @@ impl Restore {
         self.hold().is_some()
     }
 
-    /// Makes the note anew before something is signed: a copy from before that is then known by its note.
+    /// Writes a new note before something is signed, so that an earlier copy has an outdated note.
     pub(crate) fn renew(&self, home: &Path) -> Result<(), Problem> {
         if self.is_read_only {
             return Ok(());
@@ -171,7 +171,7 @@ impl Restore {
             .map_err(|error| note_problem("noting where the home is", home, &error))
     }
 
-    /// Changes the hold, and notes it if that changed anything.
+    /// Changes the hold, and stores it if anything changed.
     pub(crate) fn change(
         &self,
         home: &Path,
@@ -184,7 +184,7 @@ impl Restore {
         Ok(changed)
     }
 
-    /// Notes what a site said of this site's own log.
+    /// Records a site's statement about this site's own log.
     pub(crate) fn hear(
         &self,
         home: &Path,
@@ -197,13 +197,13 @@ impl Restore {
         })
     }
 
-    /// Notes how a search for bodies of the own log goes: over, in vain, for so many of them; going on; or cut off, as a
-    /// holder of the claims is away.
+    /// Records the state of the search for bodies of the own log: ended in vain for this many bodies, still running,
+    /// or interrupted because a holder of the claims is away.
     pub(crate) fn note_search(&self, search: Search, now: UnixMillis) {
         let mut vain = self.vain.lock().unwrap_or_else(PoisonError::into_inner);
         match search {
             Search::CutOff => *vain = None,
-            // Somebody may have them after all.
+            // Another site may still have them.
             Search::GoesOn => {
                 if let Some(vain) = vain.as_mut() {
                     vain.is_searching = true;
@@ -220,20 +220,20 @@ impl Restore {
         }
     }
 
-    /// Since when every holder of the own claims was asked in vain for as many bodies as are lacking now; `None` while
-    /// somebody is asked.
+    /// Returns since when every holder of the own claims was asked in vain for the bodies that are missing now;
+    /// `None` while a site is being asked.
     pub(crate) fn vain_since(&self, lacks: usize) -> Option<UnixMillis> {
         let vain = self.vain.lock().unwrap_or_else(PoisonError::into_inner);
         vain.filter(|vain| vain.lacks == lacks && !vain.is_searching)
             .map(|vain| vain.since)
     }
 
-    /// Returns what was said anew, because nobody had the bodies of this site's claims.
+    /// Returns the claims that were restated because no site had their bodies.
     pub(crate) fn lost(&self) -> Option<Lost> {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Notes what was lost with the home, while the hold stands.
+    /// Records the losses of the home, while the hold exists.
     pub(crate) fn note_lost(&self, home: &Path, lost: Option<Lost>) -> Result<(), Problem> {
         let Some(lost) = lost else { return Ok(()) };
         {
@@ -246,7 +246,7 @@ impl Restore {
         self.renew(home)
     }
 
-    /// Ends the hold; it stands again if that cannot be noted.
+    /// Ends the hold; restores it if the change cannot be stored.
     pub(crate) fn end(&self, home: &Path) -> Result<bool, Problem> {
         let Some(ended) = self.hold().take() else {
             return Ok(false);
@@ -266,5 +266,5 @@ fn note_problem(attempted: &str, home: &Path, error: &std::io::Error) -> Problem
         _ => ErrorCode::FileAccess,
     };
     let detail = format!("{attempted} ({}/log/place): {error}", home.display());
-    Problem::new(code, detail).hint("check the disk, and that this user may write there")
+    Problem::new(code, detail).hint("check the disk, and that this user has write access")
 }

@@ -1,8 +1,8 @@
-//! The note of where a home is, which a restored or copied home contradicts.
+//! The note of a home's place. In a restored or copied home, it does not match.
 //!
-//! `log/place` names the machine, the device, the inode of the log's folder, and the inode and the birth of the note
-//! itself. No tool that copies files can copy the last two: a file that is written again is another file. The note
-//! is made anew before this site signs anything, so that a copy whose note still fits lacks nothing that was signed.
+//! `log/place` contains the machine, the device, the inode of the log's folder, and the inode and creation time of
+//! the note itself. No tool that copies files can copy the last two: a rewritten file is another file. A new note is
+//! written before this site signs anything, so that a copy whose note still matches lacks nothing that was signed.
 
 use std::fs;
 use std::io::Write;
@@ -17,20 +17,20 @@ use super::hold::Hold;
 use super::lost::Lost;
 use crate::small_file;
 
-/// The note, beside the log's segments: whoever copies the log takes it along.
+/// The note, beside the log's segments, so that every copy of the log includes it.
 const NOTE: &str = "log/place";
 const UNFINISHED: &str = "log/place.new";
-/// Most bytes of a note that are read: it names some hundred sites at most.
+/// Largest accepted note, in bytes: it lists at most some hundred sites.
 const MAX_NOTE_BYTES: u64 = 256 * 1024;
 const VERSION: u32 = 1;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 const MACHINE_CONTEXT: &str = "starling 2026-11 v1 machine of a home";
 
-/// Where a home is, as far as the system tells.
+/// A home's place, as far as the system tells.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Place {
-    /// A hash of the machine's id: the id itself is not to leave the machine.
+    /// A hash of the machine's id: the id itself must not leave the machine.
     machine: Option<String>,
     /// A hash of the id of the machine's boot.
     boot: Option<String>,
@@ -40,7 +40,7 @@ pub(crate) struct Place {
     folder: u64,
 }
 
-/// What the file holds.
+/// The content of the file.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Note {
     version: u32,
@@ -48,28 +48,28 @@ struct Note {
     place: Place,
     /// The inode of the note itself.
     inode: u64,
-    /// When the note itself was made, in nanoseconds, where the file system tells.
+    /// Creation time of the note itself, in nanoseconds, if the file system has it.
     born: Option<u64>,
-    /// Why the site signs nothing for now.
+    /// The hold on the site's signing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     hold: Option<Hold>,
-    /// What was said anew, because nobody had the bodies.
+    /// The claims that were restated because no site had their bodies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost: Option<Lost>,
 }
 
-/// What a look at the note says.
+/// The result of reading the note.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// Why the home is not where it was, in words; none if it is, or if there was no note yet.
+    /// The reason why the place does not match, in words; `None` if it matches, or if there was no note yet.
     pub(crate) moved: Option<String>,
-    /// When the files that are here were written: the restore, as far as the file system tells.
+    /// The time at which the present files were written: the restore, as far as the file system tells.
     pub(crate) since: Option<UnixMillis>,
-    /// What the note said.
+    /// The hold in the note.
     pub(crate) hold: Option<Hold>,
-    /// What it said was lost with the home.
+    /// The losses in the note.
     pub(crate) lost: Option<Lost>,
-    /// The note says all that there is to say of where the home is.
+    /// True if the note has all available data about the home's place.
     pub(crate) is_current: bool,
 }
 
@@ -81,7 +81,7 @@ pub(crate) struct PlaceNote {
 }
 
 impl PlaceNote {
-    /// The note in `home`; `machine_id` names the file that tells machines apart.
+    /// Creates the note in `home`; `machine_id` is the file that identifies the machine.
     pub(crate) fn new(home: &Path, machine_id: &Path) -> Self {
         Self {
             home: home.to_owned(),
@@ -89,15 +89,15 @@ impl PlaceNote {
         }
     }
 
-    /// Compares the note with where the home is.
+    /// Compares the note with the home's place.
     ///
     /// # Errors
-    /// The folder cannot be examined, or the note cannot be read. One that is damaged is an answer.
+    /// If the folder or the note cannot be read. A damaged note is not an error.
     pub(crate) fn look(&self) -> std::io::Result<Found> {
         let path = self.home.join(NOTE);
         let metadata = match fs::metadata(&path) {
             Ok(metadata) => metadata,
-            // Written by a version that made none, or not made yet.
+            // Written by a version without notes, or not written yet.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(Found {
                     moved: None,
@@ -117,7 +117,7 @@ impl PlaceNote {
             .filter(|note| note.version == VERSION)
         else {
             return Ok(Found {
-                moved: Some("its note of where it was does not read".to_owned()),
+                moved: Some("the note of its place is damaged".to_owned()),
                 since,
                 hold: None,
                 lost: None,
@@ -135,10 +135,10 @@ impl PlaceNote {
         })
     }
 
-    /// Makes the note anew, as another file.
+    /// Writes the note as a new file.
     ///
     /// # Errors
-    /// The note cannot be written; the old one is as it was.
+    /// If the note cannot be written; the old one stays.
     pub(crate) fn renew(&self, hold: Option<&Hold>, lost: Option<&Lost>) -> std::io::Result<()> {
         let (path, unfinished) = (self.home.join(NOTE), self.home.join(UNFINISHED));
         let write = || -> std::io::Result<()> {
@@ -165,7 +165,7 @@ impl PlaceNote {
             fs::File::open(self.home.join("log"))?.sync_all()
         };
         write().inspect_err(|_| {
-            // A full disk would keep it, empty.
+            // On a full disk it would stay, empty.
             let _ = fs::remove_file(&unfinished);
         })
     }
@@ -182,7 +182,7 @@ impl PlaceNote {
 }
 
 impl Note {
-    /// Names what shows that the home was copied. What either side does not know shows nothing.
+    /// Describes how the place shows a copy. A value that is unknown on either side shows nothing.
     fn differences(&self, here: &Place, inode: u64, born: Option<u64>) -> Vec<String> {
         let mut differences = Vec::new();
         if differ(self.place.machine.as_ref(), here.machine.as_ref()) {
@@ -199,7 +199,7 @@ impl Note {
         } else if differ(self.born.as_ref(), born.as_ref()) {
             differences.push("its note was written again".to_owned());
         }
-        // A boot may number devices in another order, and some file systems get a number at each mount.
+        // A boot may number devices in another order, and some file systems get a new number at each mount.
         let is_same_boot = self.place.boot.is_some() && self.place.boot == here.boot;
         let are_lasting = [self.place.device, here.device].into_iter().all(is_lasting);
         if self.place.device != here.device && is_same_boot && are_lasting {
@@ -217,7 +217,7 @@ fn differ<T: PartialEq>(before: Option<&T>, now: Option<&T>) -> bool {
     matches!((before, now), (Some(before), Some(now)) if before != now)
 }
 
-/// Returns true if a device's number is of a real device: major number 0 is given out at each mount.
+/// Returns true if a device number belongs to a real device: major number 0 is assigned at each mount.
 fn is_lasting(device: u64) -> bool {
     major(device) != 0
 }
@@ -236,11 +236,11 @@ fn born(metadata: &fs::Metadata) -> Option<u64> {
     u64::try_from(born.as_nanos()).ok()
 }
 
-/// The hash of what a small file says; none if it says nothing.
+/// Returns the hash of a small file's content; `None` if it is empty.
 fn hash_of(path: &Path) -> Option<String> {
     let text = small_file::read_text(path, 4_096).ok()?;
     let text = text.trim();
-    // What an image has that is not yet a machine's own.
+    // The content of an image that is not configured for a machine yet.
     if text.is_empty() || text == "uninitialized" {
         return None;
     }
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn home_that_stays_is_where_it_was() {
+    fn unchanged_home_matches_its_note() {
         let folder = tempfile::tempdir().unwrap();
         let note = home(folder.path());
         assert!(note.look().unwrap().moved.is_none(), "there is no note yet");
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn renamed_home_is_where_it_was() {
+    fn renamed_home_matches_its_note() {
         let bench = tempfile::tempdir().unwrap();
         let (before, after) = (bench.path().join("before"), bench.path().join("after"));
         home(&before).renew(None, None).unwrap();
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn copied_home_is_not_where_it_was() {
+    fn copied_home_does_not_match_its_note() {
         let bench = tempfile::tempdir().unwrap();
         let (original, copied) = (bench.path().join("original"), bench.path().join("copied"));
         home(&original).renew(None, None).unwrap();
@@ -301,12 +301,12 @@ mod tests {
     }
 
     #[test]
-    fn note_written_back_in_place_shows() {
+    fn rewritten_note_is_detected() {
         let folder = tempfile::tempdir().unwrap();
         let note = home(folder.path());
         note.renew(None, None).unwrap();
         let backup = fs::read(folder.path().join(NOTE)).unwrap();
-        // The file system may give the first note's inode to the third.
+        // The file system may reuse the first note's inode for the third.
         for _ in 0..3 {
             note.renew(None, None).unwrap();
             fs::write(folder.path().join(NOTE), &backup).unwrap();
@@ -315,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn other_machine_shows_and_unknown_one_does_not() {
+    fn other_machine_is_detected_but_unknown_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let note = home(folder.path());
         note.renew(None, None).unwrap();
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_note_is_an_answer() {
+    fn damaged_note_does_not_match() {
         let folder = tempfile::tempdir().unwrap();
         let note = home(folder.path());
         for bytes in [&b""[..], b"{}", b"\xff\xff", b"{\"version\":9}"] {
@@ -344,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn device_counts_within_one_boot_and_only_real_ones() {
+    fn device_is_compared_within_one_boot_only() {
         let place = Place {
             device: 0x801,
             boot: Some("boot".to_owned()),

@@ -1,5 +1,5 @@
-//! Peers that misbehave, listed and not, over real QUIC, against the parts that a daemon runs. What each
-//! offence leads to is tested where it is decided, in `starling-sync`; here, that a site stays what it was.
+//! Misbehaving peers, listed and not, over real QUIC, against the parts of a daemon. `starling-sync` tests the
+//! consequence of each violation; these tests show that the site itself stays unharmed.
 
 use starling_api::SiteService;
 use starling_protocol::{ClaimNumber, Lane, UnixMillis};
@@ -16,7 +16,7 @@ use crate::net::{self, Command, Event, Net, RequestNumber};
 
 const RECORD: &str = r#"{"id":"EX-1","modified":"2025-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"x"}}]}"#;
 
-/// A home that nobody lists yet.
+/// Returns a home that no site lists yet.
 fn home_of(name: &str) -> (TempDir, Home) {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::prepare(folder.path(), &name.parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
@@ -24,7 +24,7 @@ fn home_of(name: &str) -> (TempDir, Home) {
     (folder, home)
 }
 
-/// A key in the hands of somebody who asks and tells what they like, in messages that are well framed.
+/// A client with a key that sends any requests and messages, correctly framed.
 struct Rogue {
     net: Net,
     victim: starling_protocol::PublicKey,
@@ -81,7 +81,7 @@ impl Rogue {
         event.unwrap().unwrap()
     }
 
-    /// Waits until each request was answered, failed, or the connection went; gives the answers.
+    /// Waits until each request was answered, failed, or lost its connection; returns the answers.
     async fn settle(&mut self) -> Vec<Response> {
         let mut answers = Vec::new();
         while self.open > 0 {
@@ -99,7 +99,7 @@ impl Rogue {
     }
 }
 
-/// A site that keeps to the rules gets all that the victim knows, whoever else is connected.
+/// Checks that an honest site gets all of the victim's knowledge, whoever else is connected.
 async fn an_honest_site_is_served(victim: &Running, address: String) {
     let honest = Running::start("honest");
     let honest_address = honest.address().await;
@@ -158,12 +158,12 @@ async fn lies_about_sizes_stalls_and_broken_answers_leave_the_site_what_it_was()
         let task = tokio::spawn(rogue::run(home.clone(), address.parse().unwrap(), lie, told));
         rogues.push((lie, name, home, lies, task, folder));
     }
-    // All of them at work at once, and the rules still hold for who keeps to them.
+    // All violations run at the same time, and honest peers are still served.
     an_honest_site_is_served(&victim, address).await;
     for (lie, name, home, lies, task, _folder) in &mut rogues {
         let told = tokio::time::timeout(DEADLINE, lies.wait_for(|told| *told > 0)).await;
         assert!(told.is_ok_and(|told| told.is_ok()), "{lie:?} was never asked");
-        // Either it is parted with, or it is given a rest and asked again: never waited for.
+        // The rogue is either disconnected, or gets a pause and is asked again: nobody waits for it.
         let lies = lies.clone();
         victim
             .until(&format!("the end of {lie:?}"), |status| {
@@ -232,7 +232,7 @@ async fn a_stranger_is_refused_whatever_it_asks_and_learns_nothing() {
         news: News::default(),
     });
     stranger.request(hello.encode()).await;
-    // The connection may be gone before the refusal is read.
+    // The connection may be closed before the refusal is read.
     let answers = stranger.settle().await;
     let refused = |answer: &Response| matches!(answer, Response::Refusal(refusal) if refusal.code == RefusalCode::NotListed);
     assert!(answers.iter().all(refused), "{answers:?}");

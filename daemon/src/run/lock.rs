@@ -1,4 +1,4 @@
-//! The lock of a site's folder: a daemon waits for a command that is about to let go of it.
+//! The lock of a site's folder: a daemon waits for a command that is about to release it.
 
 use std::time::Duration;
 
@@ -11,15 +11,15 @@ use tokio::time::Instant;
 use crate::home::Home;
 use crate::service::take_lock;
 
-/// How long another process may keep the site: a command that imports a whole corpus needs about a minute.
+/// How long another process may hold the lock: a command that imports a complete corpus needs about a minute.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// Between two attempts.
+/// Pause between two attempts.
 const AGAIN: Duration = Duration::from_millis(50);
 
-/// Takes the lock of the site's folder. Waits for a command that holds it; refuses at once if a daemon does.
+/// Takes the lock of the site's folder. Waits for a command that holds it; refuses at once if a daemon holds it.
 ///
 /// # Errors
-/// `store_locked` when a daemon has the site, or another process does not let go of it.
+/// `store_locked` if a daemon uses the site, or another process does not release it.
 pub(super) async fn wait_for_lock(home: &Home) -> Result<HomeLock, Problem> {
     wait_at_most(home, PATIENCE).await
 }
@@ -34,7 +34,7 @@ async fn wait_at_most(home: &Home, patience: Duration) -> Result<HomeLock, Probl
                     return Err(problem);
                 }
                 if !told {
-                    tracing::info!(found = %problem.detail, "waiting for another process to let go of the site");
+                    tracing::info!(found = %problem.detail, "waiting for another process to release the site");
                     told = true;
                 }
                 tokio::time::sleep(AGAIN).await;
@@ -44,7 +44,7 @@ async fn wait_at_most(home: &Home, patience: Duration) -> Result<HomeLock, Probl
     }
 }
 
-/// Returns true if somebody listens on the site's socket: only a daemon does, and it keeps the site.
+/// Returns true if a process listens on the site's socket: only a daemon does, and it keeps the lock.
 async fn a_daemon_answers(home: &Home) -> bool {
     let socket = home.socket_path();
     let Ok(short) = ShortPath::to(&socket) else {
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lock_is_taken_when_a_command_lets_go() {
+    async fn lock_is_taken_when_a_command_releases_it() {
         let folder = tempfile::tempdir().unwrap();
         let home = home(folder.path());
         let held = take_lock(&home).unwrap();
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lock_that_is_not_let_go_is_refused_in_the_end() {
+    async fn lock_that_is_not_released_is_refused_in_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let home = home(folder.path());
         let _held = take_lock(&home).unwrap();

@@ -1,5 +1,5 @@
-//! A listed peer that writes what it likes on its streams, for tests: pieces of messages, lies about their
-//! lengths, silence. Below the codec of the daemon, which would refuse to send such things.
+//! A listed peer that writes arbitrary bytes to its streams, for tests: parts of messages, false lengths, silence. It
+//! works below the daemon's codec, which would refuse to send them.
 
 use std::io;
 use std::sync::Arc;
@@ -15,29 +15,29 @@ use tokio::sync::{Notify, watch};
 
 use crate::home::Home;
 
-/// Times that a rogue comes back after it was parted with.
+/// How often a rogue reconnects after it was disconnected.
 const RETURNS: u32 = 3;
-/// What it says that its log holds, and does not.
+/// The log position that it claims to hold, falsely.
 const CLAIMED: ClaimNumber = ClaimNumber(1_000);
 
-/// What a rogue answers when it is asked for the deltas that it said it has.
+/// A rogue's answer to a request for the deltas that it claims to have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lie {
     /// It announces an answer of 4 GiB.
     HugeLength,
     /// It announces more than it sends, and ends the stream.
     EndsEarly,
-    /// It sends half of its answer, and no more.
+    /// It sends half of its answer, then nothing.
     Stalls,
     /// It sends half of its answer and breaks the connection.
     HangsUp,
     /// It sends nothing at all.
     Silent,
-    /// It sends bytes without meaning.
+    /// It sends random bytes.
     Junk,
-    /// It sends a page that is well formed and holds no deltas but junk.
+    /// It sends a well-formed page that contains junk instead of deltas.
     JunkDeltas,
-    /// It answers another question.
+    /// It answers another request.
     OtherKind,
 }
 
@@ -73,7 +73,7 @@ impl Lie {
     }
 }
 
-/// Bytes without meaning, the same in every run.
+/// Returns random bytes, the same in every run.
 pub(super) fn junk(seed: u8, length: usize) -> Vec<u8> {
     let blocks = (0_u32..).flat_map(move |block| {
         let mut input = vec![seed];
@@ -83,7 +83,7 @@ pub(super) fn junk(seed: u8, length: usize) -> Vec<u8> {
     blocks.take(length).collect()
 }
 
-/// Runs a rogue with the listed key in `home` against the site at `address`; counts the lies it told.
+/// Runs a rogue with the listed key in `home` against the site at `address`; counts its lies.
 pub(super) async fn run(home: Home, address: Multiaddr, lie: Lie, told: watch::Sender<u32>) {
     let hang_up = Arc::new(Notify::new());
     let key = home.operating_key().unwrap();
@@ -141,7 +141,7 @@ pub(super) async fn run(home: Home, address: Multiaddr, lie: Lie, told: watch::S
     }
 }
 
-/// What it says of itself: true, but for the log.
+/// Returns its own state: true, except for the log.
 fn hello(home: &Home) -> Hello {
     let note = LogNote {
         site: home.chain().site(),
@@ -182,7 +182,7 @@ fn swarm(key: &SigningKey, codec: Raw) -> Swarm<request_response::Behaviour<Raw>
         .build()
 }
 
-/// Bytes for a stream as they are, and what becomes of the stream.
+/// Bytes for a stream, sent unchanged, and the end of the stream.
 #[derive(Debug, Clone)]
 struct Say(Vec<u8>, Then);
 
@@ -199,7 +199,7 @@ impl Say {
     }
 }
 
-/// Reads as the daemon does, and writes what it is given.
+/// A codec that reads like the daemon's, but writes any bytes.
 #[derive(Debug, Clone)]
 struct Raw {
     hang_up: Arc<Notify>,
@@ -220,7 +220,7 @@ impl Raw {
     }
 }
 
-/// The message behind `skip` bytes of framing.
+/// Returns the message after `skip` bytes of framing.
 async fn message(stream: &mut (impl AsyncRead + Unpin), skip: usize) -> io::Result<Say> {
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await?;

@@ -1,4 +1,4 @@
-//! A site whose key changes while its peers are away, over real QUIC: they dial it as ever and find it again.
+//! A site whose key changes while its peers are away, over real QUIC: they dial it as before and find it again.
 
 use super::test_site::Running;
 
@@ -8,7 +8,7 @@ fn record(number: u32) -> String {
     )
 }
 
-/// A site that must be dialled, and one that dials it; both know the same.
+/// Returns a site that must be dialled, and one that dials it; both have the same knowledge.
 async fn pair() -> (Running, String, Running) {
     let a = Running::start("site-a");
     let b = Running::start("site-b");
@@ -46,14 +46,14 @@ async fn a_site_that_is_dialled_is_found_again_after_its_key_changed() {
 async fn a_peer_is_seen_as_long_as_it_is_connected_and_its_bytes_are_counted() {
     let (a, _, b) = pair().await;
     let first = b.status().await.peers[0].clone();
-    // Nothing more is said between them.
+    // No further messages are sent between them.
     b.until("the peer to be seen later", |status| {
         status.peers[0].last_seen_at > first.last_seen_at
     })
     .await;
     let (at_a, at_b) = (a.status().await.peers.remove(0), b.status().await.peers.remove(0));
     assert!(at_b.connected && at_b.last_error.is_none());
-    // At least a delta and a body went from a to b, and what b asked for went back.
+    // At least a delta and a body went from a to b, and b's requests went to a.
     assert!(at_b.bytes_received > 250 && at_b.bytes_sent > 50, "{at_b:?}");
     assert!(at_a.bytes_sent > 250 && at_a.bytes_received > 50, "{at_a:?}");
 }

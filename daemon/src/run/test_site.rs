@@ -16,7 +16,7 @@ use crate::config::Overrides;
 use crate::home::Home;
 use crate::service::Site;
 
-/// How long any state is waited for.
+/// Longest wait for any state.
 pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// A site whose sync runs until this is dropped.
@@ -37,7 +37,7 @@ impl Running {
         Self::open(folder, engine, "/ip4/127.0.0.1/udp/0/quic-v1").unwrap()
     }
 
-    /// Opens a site on what is in `folder` and `engine`; fails when the address is taken.
+    /// Opens a site with the data in `folder` and `engine`; fails if the address is in use.
     fn open(
         folder: TempDir,
         engine: Arc<dyn Engine>,
@@ -51,7 +51,7 @@ impl Running {
         let site = Site::open_on(engine.clone(), home, config.clone(), started, &news).unwrap();
         site.0.sign_heads().unwrap();
         let (stop, stopped) = watch::channel(false);
-        // As a daemon's, but it loses patience sooner.
+        // Like a daemon's, but with shorter patience.
         let settings = Settings {
             request_timeout: Duration::from_secs(1),
             slowest_bytes_per_second: 64 * 1024 * 1024,
@@ -69,7 +69,7 @@ impl Running {
         }
     }
 
-    /// Stops its sync; what it knows is kept.
+    /// Stops its sync; its data is kept.
     pub(super) async fn stop(self) -> Stopped {
         self.stop.send(true).unwrap();
         self.sync.await.unwrap();
@@ -129,7 +129,7 @@ impl Running {
     }
 }
 
-/// A site that was stopped.
+/// A stopped site.
 pub(super) struct Stopped {
     site: Site,
     engine: Arc<dyn Engine>,
@@ -137,14 +137,14 @@ pub(super) struct Stopped {
 }
 
 impl Stopped {
-    /// Gives it a new operating key, as `keys generate` does.
+    /// Gives it a new operating key, like `keys generate`.
     pub(super) fn rotate(&self) {
         let mut home = Home::open(self.folder.path()).unwrap();
         let lanes = crate::rotate::resume_at(&self.site).unwrap();
         home.rotate(lanes, crate::clock::now()).unwrap();
     }
 
-    /// Starts it again where it was reached before, once that address is free.
+    /// Starts it again at its earlier address, when that address is free.
     pub(super) async fn start(self, address: &str) -> Running {
         let Self { site, engine, folder } = self;
         drop(site);

@@ -22,7 +22,7 @@ use super::advisory_shown::summary_of;
 use super::problem::store_problem;
 use super::{Site, SiteParts};
 
-/// Records read from the store in one go while dumping.
+/// Number of records per read while dumping.
 const DUMP_PAGE: usize = 512;
 
 impl SiteParts {
@@ -59,10 +59,10 @@ impl SiteParts {
             let shown: String = name.chars().take(80).collect();
             return Err(Problem::new(
                 ErrorCode::AdvisoryNotFound,
-                format!("looking up {shown:?}: nothing here answers to it"),
+                format!("looking up {shown:?}: no advisory has this name"),
             )
             .hint(
-                "an id or alias (CVE-…, GHSA-…), a package URL or a merge hash is looked up as it is written",
+                "expected an id or alias (CVE-…, GHSA-…), a package URL or a merge hash, exactly as written",
             ));
         }
         let mut advisories = Vec::new();
@@ -80,11 +80,11 @@ impl SiteParts {
         }
         if let (true, Some(version)) = (advisories.is_empty(), version) {
             let detail = format!(
-                "looking up {name:?}: {} advisories are about the package, none affects version {version}",
+                "looking up {name:?}: {} advisories are about the package, but none affects version {version}",
                 found.len()
             );
             return Err(Problem::new(ErrorCode::AdvisoryNotFound, detail)
-                .hint("without a version, all that is known of the package is shown"));
+                .hint("without a version, all advisories about the package are shown"));
         }
         Ok(types::AdvisoryLookup {
             query: name.to_owned(),
@@ -94,7 +94,7 @@ impl SiteParts {
         })
     }
 
-    /// Why a record that is known by this name shows nothing, if there is one: who says so, and since when.
+    /// Returns why a record with this name has no advisory, if there is one: the author and the time.
     fn silence(&self, reader: &ViewReader<'_>, name: &str) -> ServiceResult<Option<Problem>> {
         let silent = starling_view::silent_records(reader, name).map_err(|error| view_problem(&error))?;
         let Some((record, state)) = silent.into_iter().next() else {
@@ -102,7 +102,7 @@ impl SiteParts {
         };
         let words = reader
             .last_words(&record.source, &record.id)
-            .map_err(|error| store_problem("reading who said what", &error))?;
+            .map_err(|error| store_problem("reading the statements", &error))?;
         let said: Vec<String> = words
             .iter()
             .map(|(log, cursor, kind)| {
@@ -113,16 +113,16 @@ impl SiteParts {
             .collect();
         let (what, hint) = match state {
             EdgeState::Unresolved => (
-                "authors say different things of it, and view.conflict_strategy keeps it back until one is chosen",
-                "another conflict strategy chooses by itself",
+                "its authors disagree, and view.conflict_strategy holds it back until one is chosen",
+                "another conflict strategy decides automatically",
             ),
             EdgeState::BodyMissing | EdgeState::BodyUnreadable => (
-                "its body is not at hand or cannot be read",
-                "`starling doctor` names what is missing or damaged",
+                "its body is missing or cannot be read",
+                "`starling doctor` lists missing and damaged data",
             ),
             _ => (
                 "the source has dropped it",
-                "what the source said before is no longer a part of what is known",
+                "the source's earlier statement is no longer part of the knowledge",
             ),
         };
         let detail = format!(
@@ -147,7 +147,7 @@ impl SiteParts {
         let after = match &query.after {
             Some(text) => Some(text.parse::<MergeHash>().map_err(|error| {
                 Problem::new(ErrorCode::InvalidCursor, format!("reading `after`: {error}"))
-                    .hint("give the `next` of the page before")
+                    .hint("use the `next` of the previous page")
             })?),
             None => None,
         };
@@ -187,8 +187,8 @@ impl SiteParts {
         })
     }
 
-    /// The advisories that a query is about, before its words are looked at, and the version that they must
-    /// affect, where it names one.
+    /// Returns the advisories that match a query, except for its text, and the version that they must affect, if the
+    /// query has one.
     fn candidates(
         &self,
         reader: &ViewReader<'_>,
@@ -241,7 +241,7 @@ impl SiteParts {
         .map_err(|error| view_problem(&error))
     }
 
-    /// Canonical bodies of live records after a place in (source, id) order, each with a line end.
+    /// Returns canonical bodies of live records after a position in (source, id) order, each with a line end.
     fn dump_page(&self, records: &[starling_protocol::ContentHash]) -> ServiceResult<Bytes> {
         let mut out = Vec::new();
         for hash in records {
@@ -292,7 +292,7 @@ fn still_asked(gone: &CancellationToken) -> ServiceResult<()> {
     Ok(())
 }
 
-/// The live records as a stream: the list is of one moment, the bodies are content-addressed.
+/// Returns the live records as a stream. The list is from one point in time; the bodies are content-addressed.
 pub(super) async fn dump(site: Site, query: types::DumpQuery) -> ServiceResult<ByteStream> {
     let records = site.blocking(move |parts| parts.dump_list(&query)).await?;
     let start = (site, records, 0_usize);
@@ -311,7 +311,7 @@ pub(super) async fn dump(site: Site, query: types::DumpQuery) -> ServiceResult<B
     )))
 }
 
-/// What a package URL asks for.
+/// The query of a package URL.
 struct WantedPackage {
     package: osv::OsvPackage,
     version: Option<String>,
@@ -332,19 +332,19 @@ impl WantedPackage {
         Ok(Self { package, version })
     }
 
-    /// What is known of the package, in any version.
+    /// Returns all advisories about the package, in any version.
     fn advisories(&self, reader: &ViewReader<'_>) -> ServiceResult<Vec<AdvisoryRef>> {
         by_package(reader, &self.package.ecosystem, &self.package.name)
     }
 }
 
-/// Whether a version is affected, judged as a scan judges it: what is withdrawn affects nothing. Without a
-/// version everything counts.
+/// Returns true if the version is affected, by the rules of a scan: a withdrawn advisory affects nothing. Without a
+/// version every advisory matches.
 fn is_affected(folded: &CanonicalAdvisory, version: Option<&str>) -> bool {
     let Some(version) = version else {
         return true;
     };
-    // A package URL without its release stands for every release, each with its own order of versions.
+    // A package URL without a release stands for all releases, each with its own version order.
     let PackageId::Package { ecosystem, .. } = &folded.package else {
         return false;
     };
@@ -366,10 +366,10 @@ fn by_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> ServiceRe
 
 pub(super) fn view_problem(error: &ViewError) -> Problem {
     Problem::new(ErrorCode::StoreDamaged, crate::home::error_chain(error))
-        .hint("`starling doctor --rebuild` folds the view anew")
+        .hint("`starling doctor --rebuild` rebuilds the view")
 }
 
-/// Whether every word stands in an id, the package's name or the summary, in whatever case.
+/// Returns true if every word is in an id, the package's name or the summary; upper and lower case are the same.
 fn matches(shown: &types::AdvisorySummary, words: &str) -> bool {
     let mut text = format!("{} {}", shown.vulnerability, shown.package.name);
     for more in shown.aliases.iter().chain(&shown.summary) {

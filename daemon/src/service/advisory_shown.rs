@@ -1,4 +1,4 @@
-//! Canonical advisories in the API's words.
+//! Converts canonical advisories to the API's form.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,7 +27,7 @@ impl SiteParts {
             ("cwes", &folded.fields.cwes),
             ("references", &folded.fields.references),
         ] {
-            // A union has no single winner: its values stand together, named for the first record that has one.
+            // A union has no single chosen value: its values are shown together, named after the first record with one.
             let values: Vec<&str> = members.iter().map(|member| member.value.as_str()).collect();
             let first = members.first().and_then(|member| member.provenance.first());
             if let (Some(first), Ok(value)) = (first, types::RawJson::new(format!("[{}]", values.join(","))))
@@ -73,8 +73,8 @@ impl SiteParts {
         }
     }
 
-    /// A field with everything that lost: what other records say, and what other authors say of one that was
-    /// chosen between.
+    /// Returns a field with all values that were not chosen: of other records, and of other authors of a record that
+    /// was chosen from several.
     fn shown_field(
         &self,
         view: &ViewReader<'_>,
@@ -99,7 +99,7 @@ impl SiteParts {
                 if field.is_some_and(|field| field.value == *value) {
                     continue;
                 }
-                // Where no value stands, the only reason to keep the field open is that nobody was chosen.
+                // If there is no value, the field can only be open because no author was chosen.
                 unresolved |= field.is_none() && is_unresolved(folded, conflict);
                 losers.extend(raw(value).map(|value| types::LosingValue {
                     value,
@@ -116,7 +116,7 @@ impl SiteParts {
             Some(field) => Some(types::ResolvedField {
                 value: raw(&field.value)?,
                 provenance: self.shown_provenance(view, &field.provenance),
-                // Where nobody has decided, the first value stands for now, and another author's says otherwise.
+                // Without a decision, the first value is shown for now, and another author's statement differs.
                 unresolved: !losers.is_empty() && is_open(folded, field),
                 losers,
             }),
@@ -148,7 +148,7 @@ impl SiteParts {
     }
 }
 
-/// Returns true if a field's value is of a record about which nobody has decided.
+/// Returns true if a field's value comes from a record without a decision.
 fn is_open(folded: &CanonicalAdvisory, field: &Field) -> bool {
     let record = (&field.provenance.source, &field.provenance.id);
     folded
@@ -157,7 +157,7 @@ fn is_open(folded: &CanonicalAdvisory, field: &Field) -> bool {
         .any(|open| (&open.source, &open.id) == record)
 }
 
-/// Whether a disagreement of authors waits for an operator's decision.
+/// Returns true if a conflict of authors waits for an operator's decision.
 fn is_unresolved(folded: &CanonicalAdvisory, conflict: &Conflict) -> bool {
     folded.edges.iter().any(|edge| {
         edge.state == EdgeState::Unresolved && (&edge.source, &edge.id) == (&conflict.source, &conflict.id)
@@ -212,7 +212,7 @@ pub(super) fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
     }
 }
 
-/// The severity level that a scan would choose, where any record states one.
+/// Returns the severity level that a scan would choose, if any record states one.
 fn level_of(field: &Field) -> Option<String> {
     let stated = super::view_knowledge::stated_severities(field);
     let rating = starling_scanner::severity::choose(&stated, &[]);

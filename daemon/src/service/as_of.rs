@@ -1,4 +1,4 @@
-//! Answers by what the site knew at an earlier moment.
+//! Answers with the site's knowledge of an earlier time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -17,19 +17,19 @@ use super::problem::store_problem;
 use crate::clock::now;
 use crate::gate::Gate;
 
-/// Most claims between a moment and now whose inverse is kept in memory; that of more goes to a file.
+/// Most claims since that time whose inverse is held in memory; more than that go to a file.
 const IN_MEMORY_CLAIMS: u64 = 20_000;
-/// Folder, within the site's own, for that file; one such answer is made at a time.
+/// Folder for that file, within the site's own; only one such answer is computed at a time.
 const FOLDER: &str = "as-of";
 
-/// Most answers by the past that are made at once: each may hold as much as changed since then in memory.
+/// Most answers about the past computed at the same time: each may hold all changes since then in memory.
 const MOST_AT_ONCE: usize = 2;
 /// Most calls that wait for their turn, each on a thread.
 const MOST_WAITING: usize = 32;
-/// How long they wait: a little less than a call may take.
+/// How long they wait: a little less than the time limit of a call.
 const PATIENCE: Duration = Duration::from_secs(25);
 
-/// The gate before answers by the past.
+/// Returns the gate of answers about the past.
 pub(super) const fn past_places() -> Gate {
     Gate::new(
         "answering by what was known",
@@ -39,24 +39,24 @@ pub(super) const fn past_places() -> Gate {
     )
 }
 
-/// A moment of the past as it was asked for.
+/// A point in the past, as requested.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Past {
-    /// The site as it was then.
+    /// The site's state at that time.
     number: MomentNumber,
-    /// Since when it had known just that.
+    /// Since when the site had exactly that knowledge.
     pub(super) since: UnixMillis,
-    /// The time to judge at where none is given: the one asked for, or that at which the cursor was accepted.
+    /// The time of evaluation if none is given: the requested time, or the time at which the cursor was accepted.
     pub(super) at: UnixMillis,
 }
 
 impl SiteParts {
-    /// The moment that is asked for.
+    /// Returns the requested point in the past.
     pub(super) fn past(&self, as_of: &types::AsOf) -> ServiceResult<Past> {
         match as_of {
             types::AsOf::Time(time) => {
                 let asked = u64::try_from(time.unix_millis()).unwrap_or(0);
-                // Of a time to come there is nothing but what is known now.
+                // The future is only known as far as now.
                 let at = UnixMillis::saturating(asked).min(now());
                 let moment = self
                     .store
@@ -71,7 +71,7 @@ impl SiteParts {
         }
     }
 
-    /// What was known at a moment, with the decisions made up to `at`.
+    /// Returns the knowledge of a point in the past, with the decisions made up to `at`.
     fn past_of(&self, moment: KnownMoment, at: UnixMillis) -> ServiceResult<Past> {
         let decided = self.store.decided_last(at);
         let decided = decided.map_err(|error| store_problem("asking for the past", &error))?;
@@ -93,10 +93,7 @@ impl SiteParts {
         let log = match logs.as_slice() {
             [log] => *log,
             [] => {
-                let problem = refuse(
-                    ErrorCode::InvalidCursor,
-                    "no log that this site holds has it".to_owned(),
-                );
+                let problem = refuse(ErrorCode::InvalidCursor, "no log of this site has it".to_owned());
                 return Err(problem.hint("`starling status --json` shows where each log stands"));
             }
             [first, rest @ ..] if rest.iter().all(|log| log.site == first.site) => *first,
@@ -106,14 +103,16 @@ impl SiteParts {
                     .map(|log| format!("{}@{text}", self.name_of(log)))
                     .collect();
                 let what = format!("the logs of several sites have it: {}", names.join(", "));
-                return Err(refuse(ErrorCode::InvalidCursor, what).hint("name one of them"));
+                return Err(
+                    refuse(ErrorCode::InvalidCursor, what).hint("put the site's name before the cursor")
+                );
             }
         };
         match self.store.moment_of(log, cursor.number).map_err(failed)? {
             CursorAt::Moment(moment) => Ok(moment),
             CursorAt::BeforeHistory => {
                 let oldest = self.store.history().map_err(failed)?.since;
-                let what = format!("it was accepted before {oldest}, the oldest moment that can be answered");
+                let what = format!("it was accepted before {oldest}, the oldest possible time");
                 Err(refuse(ErrorCode::HistoryExpired, what).hint(RETENTION_HINT))
             }
             CursorAt::NotAccepted => {
@@ -145,7 +144,7 @@ impl SiteParts {
         })
     }
 
-    /// Runs `work` on the site as it was at a moment; nothing that it does stays.
+    /// Runs `work` on the site as it was at that time; its effects are not kept.
     pub(super) fn as_of<T>(
         &self,
         past: Past,
@@ -161,7 +160,7 @@ impl SiteParts {
                 .as_of(past.number, past.at, layer, |store| work(&self.on(store)));
             return outcome.map_err(failed)?;
         }
-        // A panic in an earlier answer left nothing behind this lock but a folder, which is made anew.
+        // After a panic in an earlier answer, only a folder is left behind this lock, which is created again.
         let _one = self.pasts.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = self.home.path().join(FOLDER);
         let outcome = self.store.as_of(
@@ -170,17 +169,17 @@ impl SiteParts {
             || open_file(&folder),
             |store| work(&self.on(store)),
         );
-        // What cannot be removed now is removed by the next one.
+        // If this fails, the next answer removes it.
         let _ = std::fs::remove_dir_all(&folder);
         outcome.map_err(failed)?
     }
 }
 
-/// What to do about a past that is gone.
-pub(crate) const RETENTION_HINT: &str = "store.retention and store.retention_bytes say how much of the past is kept; `starling status` says since when";
+/// What to do if the history is gone.
+pub(crate) const RETENTION_HINT: &str = "store.retention and store.retention_bytes set how much history is kept; `starling status` shows the oldest time";
 
 fn open_file(folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {
-    // Left by one that was cut off, or by an attempt before this one.
+    // Left by an interrupted answer, or by an earlier attempt.
     let _ = std::fs::remove_dir_all(folder);
     engine::open(EngineKind::Redb, folder, &EngineOptions::default())
 }

@@ -1,8 +1,8 @@
-//! Where a bundle and what is known here say different things, field by field.
+//! Differences between a bundle and the site's knowledge, field by field.
 //!
-//! Two kinds: another author says something else of the same record, which the view settles by
-//! `view.conflict_strategy`; and another record of the same advisory says something else, which it settles by the
-//! order of sources. `on_conflict=fail` is about the first kind: sources differ every day.
+//! There are two kinds. If another author states something else about the same record, `view.conflict_strategy`
+//! decides. If another record of the same advisory differs, the order of sources decides. `on_conflict=fail` is only
+//! about the first kind: sources differ every day.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +16,15 @@ use super::advisories::view_problem;
 use super::bundle_plan::Plan;
 use super::problem::store_problem;
 
-/// Conflicts listed in a report.
+/// Most conflicts listed in a report.
 const LISTED_CONFLICTS: usize = 1_000;
-/// Records that contradict another author and are remembered while a bundle is read.
+/// Most contradicted records remembered while a bundle is read.
 const KEPT_CONTRADICTIONS: usize = 10_000;
-/// Records whose advisories are looked at for other records that say something else: folding one takes a
-/// fraction of a millisecond, and a first import brings hundreds of thousands.
+/// Number of records whose advisories are compared with other records: one fold takes a fraction of a millisecond,
+/// and a first import has hundreds of thousands of records.
 pub(super) const COMPARED_RECORDS: usize = 2_000;
 
-/// Fields in which records of several sources are compared: dates are each record's own.
+/// Fields compared between records of several sources; dates differ for each record.
 const COMPARED_FIELDS: [FieldName; 5] = [
     FieldName::Affected,
     FieldName::Details,
@@ -33,21 +33,21 @@ const COMPARED_FIELDS: [FieldName; 5] = [
     FieldName::Withdrawn,
 ];
 
-/// A record of which a bundle and another author say different things.
+/// A record about which a bundle and another author disagree.
 pub(super) struct Contradiction {
-    /// What is said here: what the view shows, where that is contradicted. None: the source dropped it.
+    /// The statement here: the shown one, if it is contradicted. `None`: the source dropped the record.
     pub(super) local: Option<ContentHash>,
-    /// What the bundle says.
+    /// The statement in the bundle.
     pub(super) remote: Option<ContentHash>,
-    /// The advisories that the record fed before.
+    /// The advisories to which the record contributed before.
     pub(super) advisories: Vec<AdvisoryRef>,
 }
 
-/// The contradictions of a bundle, the last word of each author about each record.
+/// The contradictions of a bundle: each author's last statement about each record.
 #[derive(Default)]
 pub(super) struct Contradictions {
     kept: BTreeMap<(RecordKey, SiteId), Contradiction>,
-    /// Records on which contents differ, also beyond those kept.
+    /// Number of records with different contents, including those not remembered.
     pub(super) count: u64,
 }
 
@@ -61,7 +61,7 @@ impl Contradictions {
         }
     }
 
-    /// A later claim of the bundle says what others say, or nothing.
+    /// A later claim of the bundle agrees with the others, or drops the record.
     pub(super) fn withdraw(&mut self, record: &RecordKey, author: SiteId) {
         self.forget(&(record.clone(), author));
     }
@@ -72,7 +72,7 @@ impl Contradictions {
         }
     }
 
-    /// An author's claims are refused: what they contradict does not matter.
+    /// Ignores an author whose claims are refused.
     pub(super) fn leave_out(&mut self, author: &SiteId) {
         let keys: Vec<_> = self
             .kept
@@ -85,7 +85,7 @@ impl Contradictions {
         }
     }
 
-    /// The first record on which contents differ.
+    /// Returns the first record with different contents.
     pub(super) fn first(&self) -> Option<&RecordKey> {
         let mut kept = self.kept.iter();
         kept.find(|(_, found)| found.is_of_contents())
@@ -94,17 +94,17 @@ impl Contradictions {
 }
 
 impl Contradiction {
-    /// Whether both say what the record holds. One that its source dropped, by another's word, is no such thing.
+    /// Returns true if both are statements about the record's content; a record that its source dropped is not.
     const fn is_of_contents(&self) -> bool {
         self.local.is_some() && self.remote.is_some()
     }
 }
 
-/// The conflicts of a report as they are gathered.
+/// The conflicts of a report under construction.
 #[derive(Default)]
 struct Listed {
     conflicts: Vec<types::Conflict>,
-    /// Advisory and field: said once, however many records disagree on it.
+    /// Advisory and field: listed once, however many records differ.
     seen: BTreeSet<(MergeHash, &'static str)>,
     more: u64,
 }
@@ -137,7 +137,7 @@ impl Listed {
 }
 
 impl SiteParts {
-    /// Lists the fields on which the imported statements differ from others, with what the view shows now.
+    /// Lists the fields whose imported values differ from others, with the value that the view shows now.
     pub(super) fn tell_conflicts(
         &self,
         plan: &Plan,
@@ -174,7 +174,7 @@ impl SiteParts {
             && plan.contradictions.count > 0
         {
             report.warnings.push(format!(
-                "conflicts are settled by view.conflict_strategy = {configured:?}, at this and every import alike; \
+                "conflicts are decided by view.conflict_strategy = {configured:?}, for this and every import; \
                  on_conflict={} settles nothing by itself",
                 asked.as_str()
             ));
@@ -183,7 +183,7 @@ impl SiteParts {
         Ok(())
     }
 
-    /// Whether anything is accepted here from others than these authors.
+    /// Returns true if anything is accepted here from other authors than these.
     fn others_are_accepted(&self, authors: &BTreeSet<SiteId>) -> ServiceResult<bool> {
         let logs = self
             .store
@@ -194,7 +194,7 @@ impl SiteParts {
             .any(|log| log.accepted.0 > 0 && !authors.contains(&log.id.site)))
     }
 
-    /// One record, of which two authors say different things.
+    /// One record about which two authors disagree.
     fn compare_authors(
         &self,
         record: &RecordKey,
@@ -210,11 +210,11 @@ impl SiteParts {
             (ConflictStrategy::Fail, None) => "unresolved",
             _ if shown == found.remote => "remote",
             _ if shown == found.local => "local",
-            // A third author's word stands.
+            // A third author's statement applies.
             _ => "other",
         };
         let resolution = format!("{kept}: {strategy}");
-        // Where the imported statement won, the record may feed other advisories than before.
+        // If the imported statement was chosen, the record may contribute to other advisories than before.
         let mut advisories: BTreeMap<MergeHash, &AdvisoryRef> = BTreeMap::new();
         for advisory in now.iter().chain(&found.advisories) {
             advisories.entry(advisory.merge_hash).or_insert(advisory);
@@ -260,7 +260,7 @@ impl SiteParts {
         Ok(())
     }
 
-    /// One imported record, beside the other records of its advisories that somebody else states.
+    /// One imported record, compared with other authors' records of its advisories.
     fn compare_sources(
         &self,
         record: &RecordKey,

@@ -1,4 +1,4 @@
-//! Making bundles.
+//! Exports bundles.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -19,12 +19,12 @@ use super::sites::protocol_slug;
 use crate::clock::now;
 use crate::home::error_chain;
 
-/// Bytes of deltas read from the store in one go.
+/// Number of bytes of deltas per read.
 const PAGE_BYTES: usize = 4 << 20;
-/// Bytes of one chunk of a streamed file.
+/// Size of one chunk of a streamed file, in bytes.
 const CHUNK_BYTES: usize = 256 << 10;
 
-/// A bundle in a file that stands at its beginning.
+/// A bundle in a file, positioned at its start.
 struct MadeBundle {
     written: BundleSummary,
     deltas: u64,
@@ -45,16 +45,16 @@ impl SiteParts {
         let mut warnings = Vec::new();
         match self.sign_heads() {
             Ok(()) | Err(StoreError::Behind { .. }) => {}
-            // A bundle can be taken to another disk, and its deltas are signed. Heads only say how new it is.
+            // The bundle may go to another disk, and its deltas are already signed. Heads only show how new it is.
             Err(error) if error.is_no_room() => warnings.push(format!(
-                "the bundle holds the heads that were signed before: no new ones could be signed ({})",
+                "the bundle has earlier heads, because no new ones could be signed ({})",
                 error_chain(&error)
             )),
             Err(error) => return Err(failed(error)),
         }
         let logs = self.ranges(request, destination)?;
         let made = match self.write_bundle(self.home.path(), &logs, destination) {
-            // Where the site lies is full; the system's folder for temporary files may be elsewhere.
+            // The site's disk is full; the system's temporary folder may be on another one.
             Err(problem) if problem.code == ErrorCode::DiskFull => self
                 .write_bundle(&std::env::temp_dir(), &logs, destination)
                 .map_err(|_| problem)?,
@@ -75,7 +75,7 @@ impl SiteParts {
         match self.store.record(&entry) {
             Ok(_) => {}
             Err(error) if error.is_no_room() => warnings.push(format!(
-                "the export is missing in the site's history: it could not be noted ({})",
+                "the export is missing in the site's history, because it could not be recorded ({})",
                 error_chain(&error)
             )),
             Err(error) => return Err(failed(error)),
@@ -97,7 +97,7 @@ impl SiteParts {
         Ok((summary, made.file))
     }
 
-    /// Writes a bundle of these logs to an unnamed file in `folder`, by way of another one there.
+    /// Writes a bundle of these logs to an unnamed file in `folder`, through another one there.
     fn write_bundle(
         &self,
         folder: &Path,
@@ -159,7 +159,7 @@ impl SiteParts {
         })
     }
 
-    /// The logs to export and the position after which each begins, in bundle order.
+    /// Returns the logs to export and the position after which each starts, in bundle order.
     fn ranges(
         &self,
         request: &types::ExportRequest,
@@ -172,9 +172,9 @@ impl SiteParts {
             Some(site) => self.store.holdings(&site).map_err(failed)?,
             None => BTreeMap::new(),
         };
-        // Logs that no cursor names go in whole.
+        // Logs without a cursor are exported completely.
         for id in &exportable {
-            // A direct log goes to those whom it is meant for, named one at a time.
+            // A direct log only goes to its intended sites, which are named one at a time.
             let direct = id.lane == starling_protocol::Lane::Direct && destination.is_none();
             if Some(id.site) != destination && !direct {
                 after.insert(*id, holdings.get(id).copied().unwrap_or(ClaimNumber::NONE));
@@ -212,8 +212,8 @@ impl SiteParts {
                 continue;
             };
             ends.push(log.tip.cursor.to_string());
-            // An author whose bodies are missing must not keep all others from being exported; asked for by
-            // name, its log is refused with the body that is missing.
+            // An author with missing bodies must not prevent the export of all others. If it was requested by name,
+            // its log is refused with the missing body.
             if log.wanted > 0 && !named.contains(&id) {
                 tracing::warn!(site = %id.site, lane = %id.lane, missing = log.wanted, "left out of a bundle: record bodies are missing");
                 continue;
@@ -224,20 +224,20 @@ impl SiteParts {
         }
         if logs.is_empty() {
             let detail = if ends.is_empty() {
-                "exporting a bundle: this site holds no log that could be exported".to_owned()
+                "exporting a bundle: this site has no log to export".to_owned()
             } else {
                 format!(
-                    "exporting a bundle: nothing follows; the logs end at {}",
+                    "exporting a bundle: there is nothing new; the logs end at {}",
                     ends.join(", ")
                 )
             };
             return Err(Problem::new(ErrorCode::InvalidCursor, detail)
-                .hint("import a feed first, or name an earlier cursor"));
+                .hint("import a feed first, or give an earlier cursor"));
         }
         Ok(logs)
     }
 
-    /// The site that a cursor is about: by its name here, by its identity, or this one.
+    /// Returns the site of a cursor: by its name here, by its identity, or this site.
     fn site_named(&self, name: Option<&str>) -> ServiceResult<SiteId> {
         let Some(name) = name else {
             return Ok(self.home.chain().site());
@@ -278,19 +278,19 @@ impl SiteParts {
     }
 }
 
-/// The bodies that go with the deltas of a bundle: those that live claims at the end of each range name.
+/// The bodies for the deltas of a bundle: those of live claims at the end of each range.
 #[derive(Default)]
 struct Bodies {
-    /// Of the log that is being read: by key, what its last claim names.
+    /// For the current log: by key, the content of its last claim.
     live: BTreeMap<ClaimKey, ContentHash>,
-    /// Of the logs before.
+    /// The same for the earlier logs.
     hashes: BTreeMap<ContentHash, Source>,
-    /// Sources of which this site lacks records, because their author may not speak of them here.
+    /// Sources with missing records, because their author is not allowed for them here.
     lacking: BTreeSet<Source>,
 }
 
 impl Bodies {
-    /// Takes the next delta of a log.
+    /// Adds the next delta of a log.
     fn note(&mut self, delta: &[u8]) -> ServiceResult<()> {
         let claims = Delta::decode(delta).and_then(|delta| delta.reopen());
         let claims = claims.map_err(|error| {
@@ -310,7 +310,7 @@ impl Bodies {
         Ok(())
     }
 
-    /// Ends a log; `foreign` are sources that its author may not speak of here. Gives those that it speaks of.
+    /// Ends a log; `foreign` are sources that its author is not allowed for here. Returns the log's sources.
     fn end_log(&mut self, foreign: &[Source]) -> BTreeSet<Source> {
         let mut left_out = BTreeSet::new();
         for (key, hash) in std::mem::take(&mut self.live) {
@@ -325,7 +325,7 @@ impl Bodies {
         left_out
     }
 
-    /// The bodies, and the sources that they are of: all, if none is lacking.
+    /// Returns the bodies and their sources: all of them, if none is missing.
     fn finish(self) -> (BTreeSet<ContentHash>, Option<Vec<Source>>) {
         if self.lacking.is_empty() {
             return (self.hashes.into_keys().collect(), None);
@@ -337,7 +337,7 @@ impl Bodies {
     }
 }
 
-/// A file's bytes as a stream of chunks.
+/// Returns a file's bytes as a stream of chunks.
 pub(super) fn stream_file(file: File) -> ByteStream {
     Box::pin(futures::stream::unfold(Some(file), |file| async move {
         let mut file = file?;

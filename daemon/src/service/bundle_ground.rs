@@ -1,4 +1,4 @@
-//! What the rules of a bundle ask about this site, and how a log's fault is told to callers.
+//! Provides the bundle rules with this site's data, and converts a log's fault to a message for callers.
 
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::bundle::{BundleError, HeldLog, Knowledge, LogFault};
@@ -7,11 +7,11 @@ use starling_store::{LogId, SiteStore, StoreError};
 
 use super::problem::{bundle_problem, store_problem};
 
-/// What fails while a bundle is judged.
+/// The error of a bundle check.
 pub(super) enum JudgeError {
-    /// The file.
+    /// An error of the file.
     Bundle(Box<BundleError>),
-    /// Something here.
+    /// An error of this site.
     Problem(Problem),
 }
 
@@ -28,7 +28,7 @@ impl From<Problem> for JudgeError {
 }
 
 impl JudgeError {
-    /// The problem of reading a bundle.
+    /// Converts an error of reading a bundle to a problem.
     pub(super) fn into_problem(self, attempted: &str) -> Problem {
         match self {
             Self::Bundle(error) => bundle_problem(attempted, &error),
@@ -37,10 +37,10 @@ impl JudgeError {
     }
 }
 
-/// A site's store as the ground that a bundle stands on.
+/// A site's store as the base for a bundle.
 pub(super) struct Ground<'a> {
     pub(super) store: &'a SiteStore,
-    /// Returns true if the site may hold an author's logs: nothing of others is a gap.
+    /// True if the site may hold logs of other authors: no missing data of them counts as a gap.
     pub(super) may_hold: &'a dyn Fn(&SiteId) -> bool,
 }
 
@@ -83,18 +83,18 @@ impl Knowledge for Ground<'_> {
     }
 }
 
-/// What to do where an author signed two histories.
-pub(super) const FROZEN_HINT: &str = "it ends with an epoch certificate of the author that names the true branch: its \
+/// What to do if an author signed two histories.
+pub(super) const FROZEN_HINT: &str = "it ends with an epoch certificate of the author that names the right branch: its \
     operator makes one, and a bundle or a peer brings it";
 
-/// What to do where a root key signed twice.
+/// What to do if a root key signed twice.
 pub(super) const CONFLICT_HINT: &str = "its root key may be stolen: ask its operators. It cannot be trusted again; they \
     make a new site, and `starling sites remove` and `sites add` list that one instead";
 
-/// Tells a fault of one log: its code, what was found, and what to do.
+/// Converts the fault of one log: its code, a description, and what to do.
 pub(super) fn fault_problem(log: &str, fault: &LogFault) -> Problem {
     let again = "have the bundle exported again; if that does not help, tell the author's operators";
-    let liar = "the author broke the rule, and no other copy helps: tell its operators";
+    let liar = "the author broke the rule, so another copy does not help: tell its operators";
     let (code, hint) = match fault {
         LogFault::Delta { source, .. } => match source {
             DeltaError::OutsideEpoch { .. } => (
@@ -117,7 +117,7 @@ pub(super) fn fault_problem(log: &str, fault: &LogFault) -> Problem {
         LogFault::StateRoot { .. } => (ErrorCode::StateRootFalse, liar),
         LogFault::Head { .. } => (
             ErrorCode::HeadContradicts,
-            "the author may have signed two histories; ask its operators which one counts",
+            "the author may have signed two histories; ask its operators which one is right",
         ),
         LogFault::Gap { .. } => (
             ErrorCode::BundleGap,

@@ -1,4 +1,4 @@
-//! Taking bundles in: read whole and checked first, applied after, through the same door as everything else.
+//! Imports bundles: reads and checks the complete file first, then applies it through the same path as all other data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -20,10 +20,10 @@ use super::problem::{bundle_problem, store_problem};
 use crate::clock::now;
 
 impl SiteParts {
-    /// Imports a bundle, or tells what its import would do.
+    /// Imports a bundle, or reports what its import would do.
     ///
-    /// The first reading is a rehearsal: on a copy of the store it learns what the seal brings, then finds gaps,
-    /// forks and contradictions. Only if all is sound does anything change here; a dry run goes on with the copy.
+    /// The first reading is a dry run: on a copy of the store it learns the seal's data, then finds gaps, forks and
+    /// contradictions. Only if everything is sound is the site changed; a requested dry run continues with the copy.
     pub(super) fn import_bundle(
         &self,
         mut file: File,
@@ -33,7 +33,7 @@ impl SiteParts {
         let started = Instant::now();
         let _one_at_a_time = self.one_import();
         let mut report = if params.dry_run {
-            self.rehearse(size, |trial| {
+            self.dry_run(size, |trial| {
                 let plan = trial.plan_import(&mut file, size, params)?;
                 match plan.refusal_at(trial, params) {
                     Some(problem) => Err(problem),
@@ -41,8 +41,8 @@ impl SiteParts {
                 }
             })?
         } else {
-            // What a seal brings is small, however large the bundle.
-            let plan = self.rehearse(0, |trial| trial.plan_import(&mut file, size, params))?;
+            // A seal's data is small, even for a large bundle.
+            let plan = self.dry_run(0, |trial| trial.plan_import(&mut file, size, params))?;
             self.keep_evidence(&plan)?;
             if let Some(problem) = plan.refusal_at(self, params) {
                 return Err(problem);
@@ -60,7 +60,7 @@ impl SiteParts {
         Ok(report)
     }
 
-    /// Applies on a copy what was planned for it.
+    /// Applies the plan to a copy.
     pub(super) fn try_out(
         &self,
         plan: &Plan,
@@ -74,7 +74,7 @@ impl SiteParts {
         self.carry_out(plan, file, size, params)
     }
 
-    /// Applies what was planned and tells what came of it.
+    /// Applies the plan and reports the results.
     fn carry_out(
         &self,
         plan: &Plan,
@@ -114,7 +114,7 @@ impl SiteParts {
         };
         let failed = |error: StoreError| store_problem("noting the import", &error);
         self.store.record(&entry).map_err(failed)?;
-        // What the exporter holds is its own word: an unsigned seal is nobody's.
+        // The exporter's position is its own statement: an unsigned seal proves nothing.
         if let Some(exporter) = plan
             .exporter
             .as_ref()
@@ -129,7 +129,7 @@ impl SiteParts {
         Ok(report)
     }
 
-    /// Names the sources that the bundle speaks of and that their authors may not speak of here.
+    /// Lists the sources in the bundle for which their authors are not allowed here.
     fn tell_out_of_scope(&self, plan: &Plan, report: &mut types::ImportReport) {
         for (author, sources) in &plan.out_of_scope {
             let name = self
@@ -140,7 +140,7 @@ impl SiteParts {
             let mut wider: Vec<String> = plan.allowed_sources(author);
             wider.extend(named.iter().map(|name| (*name).to_owned()));
             report.warnings.push(format!(
-                "{claims} claims of {name} about {} are held and not accepted, for its --allowed-sources lack them; \
+                "{claims} claims of {name} about {} are held but not accepted, because its --allowed-sources do not include them; \
                  to accept them: `starling sites set {name} --allowed-sources {}`, then import this bundle again \
                  for its record bodies, unless a peer brings them",
                 named.join(", "),
@@ -170,7 +170,7 @@ impl SiteParts {
             .map_err(|error| bundle_problem("importing a bundle", &error))
     }
 
-    /// Applies what was read and found sound.
+    /// Applies a bundle that was read and checked.
     fn apply(
         &self,
         reader: &mut BundleReader<BufReader<&mut File>>,
@@ -195,7 +195,7 @@ impl SiteParts {
                         applied.deltas += outcome.appended as u64;
                         applied.claims += self.held_claims(id).map_err(failed)?.saturating_sub(before);
                         if let Some(problem) = outcome.problem {
-                            // It was judged sound: what it stands on changed meanwhile.
+                            // It passed the checks, so the site's data has changed meanwhile.
                             wanted.remove(&id);
                             applied.problems.insert(id, append_problem(&problem));
                         }
@@ -217,7 +217,7 @@ impl SiteParts {
         Ok(applied)
     }
 
-    /// Tells what came of each log; gives the cursor that an operator follows.
+    /// Reports the result for each log; returns the cursor that interests an operator.
     fn tell_logs(
         &self,
         plan: &Plan,
@@ -251,7 +251,7 @@ impl SiteParts {
                     site: Some(site),
                     cursor: reached.into(),
                 });
-                // The exporter's own log is what an operator follows; else the newest.
+                // An operator follows the exporter's own log; else the newest one.
                 let is_own = plan.exporter.as_ref().is_some_and(|site| site.site == id.site);
                 newest = newest.max(Some((is_own, reached.time, reached.number)));
             }
@@ -280,20 +280,19 @@ impl SiteParts {
     }
 }
 
-/// What to do about a log that is held and not accepted.
-const HELD_HINT: &str =
-    "`starling status` names what is missing; a peer or a later bundle that has it lets the claims in";
+/// What to do about a log that is held but not accepted.
+const HELD_HINT: &str = "`starling status` lists the missing data; the claims are accepted when a peer or a later bundle brings it";
 
 #[derive(Default)]
 struct Applied {
     deltas: u64,
     claims: u64,
     view: ViewCounts,
-    /// What kept a log from being taken after all.
+    /// The reason why a log was not imported after all.
     problems: BTreeMap<LogId, Problem>,
 }
 
-/// Deltas in runs of one log each, in order.
+/// Groups deltas into runs of one log each, in order.
 fn runs_of<'a>(deltas: impl Iterator<Item = &'a [u8]>) -> Vec<(LogId, Vec<u8>)> {
     let mut runs: Vec<(LogId, Vec<u8>)> = Vec::new();
     for bytes in deltas {
@@ -310,7 +309,7 @@ fn runs_of<'a>(deltas: impl Iterator<Item = &'a [u8]>) -> Vec<(LogId, Vec<u8>)> 
     runs
 }
 
-/// The log that a range is of.
+/// Returns the log of a range.
 pub(super) const fn log_of(range: &LogRange) -> LogId {
     LogId {
         site: range.site,
@@ -328,7 +327,7 @@ pub(super) fn counts_of(view: &ViewCounts) -> types::ImportCounts {
     }
 }
 
-/// Deltas were judged before; what is left is what changed meanwhile.
+/// The deltas were checked before: only changes of the site since then can cause an error.
 fn append_problem(problem: &AppendProblem) -> Problem {
     let text = problem_text(problem);
     match problem {
@@ -336,7 +335,7 @@ fn append_problem(problem: &AppendProblem) -> Problem {
         AppendProblem::UnknownSite { .. } => Problem::new(ErrorCode::SiteNotAllowed, text),
         AppendProblem::UnknownEpoch { .. } => Problem::new(ErrorCode::CertificateInvalid, text),
         AppendProblem::Closed { .. } => Problem::new(ErrorCode::EpochClosed, text)
-            .hint("the bundle is from before an epoch of its author; ask for a newer one"),
+            .hint("the bundle is older than an epoch of its author: ask for a newer one"),
         AppendProblem::Gap { .. } => Problem::new(ErrorCode::BundleGap, text),
         AppendProblem::Fork { .. } | AppendProblem::Diverges { .. } => {
             Problem::new(ErrorCode::ForkDetected, text).hint(FROZEN_HINT)
@@ -360,7 +359,7 @@ fn problem_text(problem: &AppendProblem) -> String {
         }
         AppendProblem::Closed { site, lane, epoch } => {
             format!(
-                "the {lane} log of {site} goes on past the end of epoch {epoch}, which a certificate known here closed"
+                "the {lane} log of {site} continues after the end of epoch {epoch}, which a known certificate closed"
             )
         }
         AppendProblem::Gap {
@@ -370,11 +369,11 @@ fn problem_text(problem: &AppendProblem) -> String {
             found,
         } => {
             format!(
-                "the {lane} log of {site} lacks claims from {missing_from} on; the bundle goes on at {found}"
+                "the {lane} log of {site} lacks claims from {missing_from} on; the bundle continues at {found}"
             )
         }
         AppendProblem::Diverges { site, lane } => {
-            format!("the {lane} log of {site} goes on from another history than the one held here")
+            format!("the {lane} log of {site} continues another history than the one held here")
         }
         AppendProblem::Fork { proof } => format!(
             "{} signed two histories of its {} log; the proof is kept and the log frozen",

@@ -1,4 +1,4 @@
-//! Reading bundles without importing them.
+//! Reads bundles without importing them.
 
 use std::fs::File;
 use std::io::BufReader;
@@ -22,7 +22,7 @@ impl SiteParts {
         Ok(bundle_info(&found, |site| self.slug_of(site)))
     }
 
-    /// Every check of an import: those of the file, and those that only this site can make.
+    /// Returns all checks of an import: those of the file, and those that only this site can make.
     pub(super) fn validate_bundle(
         &self,
         mut file: File,
@@ -33,8 +33,8 @@ impl SiteParts {
         if answer.info.is_some() {
             let _one_at_a_time = self.one_import();
             let params = types::ImportParams::default();
-            // Carried out on a copy, as a dry run: what is held in the end shows only then.
-            let tried = self.rehearse(size, |trial| {
+            // Runs on a copy, as a dry run: what is held shows only at the end.
+            let tried = self.dry_run(size, |trial| {
                 let plan = trial.plan_import(&mut file, size, params)?;
                 let done = match plan.refusal(params) {
                     Some(_) => None,
@@ -52,7 +52,7 @@ impl SiteParts {
         Ok(answer)
     }
 
-    /// What this site says of each log, and whether anything would be kept.
+    /// Adds this site's result for each log, and a check if anything would be imported.
     fn check_plan(
         &self,
         plan: &Plan,
@@ -67,10 +67,10 @@ impl SiteParts {
         checks.push(check(
             "exporter",
             true,
-            format!("{exporter}, whose bundles are taken here"),
+            format!("{exporter}, whose bundles are accepted here"),
         ));
         for (index, log) in plan.logs.iter().enumerate() {
-            // The report names the logs in the same order.
+            // The report lists the logs in the same order.
             let held = done.and_then(|done| done.logs.get(index));
             let held = held.filter(|log| log.outcome == types::LogOutcome::Held);
             let held = held.and_then(|log| log.reason.as_ref()).or(log.held.as_ref());
@@ -92,7 +92,7 @@ impl SiteParts {
         match refusal.filter(|_| !is_said) {
             Some(problem) => checks.push(failed_check("news", &problem)),
             None if is_said => {}
-            None => checks.push(check("news", true, "an import would keep something".to_owned())),
+            None => checks.push(check("news", true, "an import would bring new data".to_owned())),
         }
     }
 }
@@ -113,10 +113,10 @@ fn failed_check(name: &str, problem: &types::Problem) -> types::BundleCheck {
     check(name, false, found)
 }
 
-/// A name for an author, where one is known.
+/// Returns an author's name, if known.
 type NameOf<'a> = &'a dyn Fn(&starling_protocol::SiteId) -> Option<types::SiteSlug>;
 
-/// What a bundle says of itself.
+/// Returns a bundle's own information.
 pub(crate) fn bundle_info(
     found: &BundleInspection,
     name_of: impl Fn(&starling_protocol::SiteId) -> Option<types::SiteSlug>,
@@ -171,25 +171,25 @@ pub(crate) fn bundle_info(
     }
 }
 
-/// Checks a bundle without a site: everything that needs no store. One that fails is an answer, not an error.
+/// Checks a bundle without a site: all checks that need no store. A failed check is an answer, not an error.
 ///
 /// # Errors
-/// When the file cannot be read.
+/// If the file cannot be read.
 pub fn validate_bundle_alone(mut file: File) -> ServiceResult<types::BundleValidation> {
     Ok(validate_file(&mut file, Bodies::InTheFile, |_| None))
 }
 
-/// Shows what a bundle says of itself, without a site.
+/// Returns a bundle's own information, without a site.
 ///
 /// # Errors
-/// When seal or manifest do not read.
+/// If seal or manifest cannot be parsed.
 pub fn inspect_bundle_alone(file: File) -> ServiceResult<types::BundleInfo> {
     let found = inspect(BufReader::new(file), u64::MAX)
         .map_err(|error| bundle_problem("inspecting a bundle", &error))?;
     Ok(bundle_info(&found, |_| None))
 }
 
-/// Every check that needs no store. A bundle that fails is an answer, not an error.
+/// Returns all checks that need no store. A failed check is an answer, not an error.
 fn validate_file(
     file: &mut File,
     bodies: Bodies,
@@ -223,16 +223,16 @@ fn validate_file(
     answer
 }
 
-/// Where the records of a bundle have to be.
+/// The place where a bundle's records must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Bodies {
     /// In the file: nothing else is known.
     InTheFile,
-    /// There, or at this site, which says for each log what it lacks.
+    /// In the file or at this site, which reports missing records for each log.
     HereToo,
 }
 
-/// What a full check found, in words.
+/// Converts the result of a complete check to text.
 fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
     let manifest = &report.inspection.manifest;
     let totals = manifest.totals();
@@ -245,7 +245,7 @@ fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
         ),
     ];
     if manifest.ranges.is_empty() {
-        checks.push(check("deltas", true, "it holds none".to_owned()));
+        checks.push(check("deltas", true, "it has none".to_owned()));
     }
     for range in &report.ranges {
         let site = range.range.site;
@@ -263,7 +263,7 @@ fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
     }
     if report.surplus_bodies > 0 {
         let found = format!(
-            "{} records that no live claim names, which no reader keeps",
+            "{} records without a live claim, which are not kept",
             report.surplus_bodies
         );
         checks.push(check("surplus", true, found));
@@ -274,7 +274,7 @@ fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
         None => check(
             "bodies",
             true,
-            format!("{} records hash to their names; none is missing", totals.bodies),
+            format!("{} records match their hashes; none is missing", totals.bodies),
         ),
         Some(first) => check(
             "bodies",

@@ -1,5 +1,5 @@
-//! The first reading of a bundle: is it sound, is it allowed, what of it goes on from what is held, and what does
-//! it contradict.
+//! The first reading of a bundle: checks if it is sound and allowed, which of its data continues the held data, and
+//! what it contradicts.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -25,45 +25,45 @@ use super::problem::{bundle_problem, store_problem};
 
 pub(super) const ATTEMPTED: &str = "importing a bundle";
 
-/// What the first reading of a bundle found.
+/// The result of the first reading of a bundle.
 #[derive(Default)]
 pub(super) struct Plan {
-    /// Logs that are taken, with their range.
+    /// Logs to import, with their range.
     pub(super) taken: Vec<LogRange>,
-    /// Every log of the bundle, in its order.
+    /// All logs of the bundle, in order.
     pub(super) logs: Vec<JudgedLog>,
-    /// Which sources each author may speak of here.
+    /// The sources that each author is allowed for here.
     pub(super) scopes: BTreeMap<SiteId, AllowedSources>,
     pub(super) exporter: Option<ListedSite>,
     pub(super) warnings: Vec<String>,
-    /// Records of which other authors say something else here.
+    /// Records about which other authors state something else here.
     pub(super) contradictions: Contradictions,
-    /// What is newly stated: at most [`COMPARED_RECORDS`].
+    /// New statements: at most [`COMPARED_RECORDS`].
     pub(super) stated: Vec<(RecordKey, ContentHash)>,
-    /// How much is newly stated in all.
+    /// Number of all new statements.
     pub(super) stated_count: u64,
-    /// Claims per author and source that it may not speak of.
+    /// Number of claims per author and source for which the author is not allowed.
     pub(super) out_of_scope: BTreeMap<SiteId, BTreeMap<Source, u64>>,
-    /// What the bundle tells of this site's own log.
+    /// The bundle's data about this site's own log.
     pub(super) own: OwnLogTold,
-    /// What the seal brings that is new.
+    /// New data in the seal.
     pub(super) news: TrustNews,
-    /// What proves that an author or its root key signed twice: kept whatever becomes of the bundle.
+    /// Proof that an author or its root key signed twice: kept even if the bundle is refused.
     pub(super) evidence: Evidence,
 }
 
-/// One log of a bundle as it was judged.
+/// One log of a bundle and its check.
 pub(super) struct JudgedLog {
     pub(super) range: LogRange,
     pub(super) outcome: LogOutcome,
-    /// Why it is refused.
+    /// The reason for its refusal.
     pub(super) problem: Option<Problem>,
-    /// What will keep it from being accepted.
+    /// The reason why it will not be accepted.
     pub(super) held: Option<String>,
 }
 
 impl Plan {
-    /// The sources that an author may speak of here, as the allow-list writes them.
+    /// Returns the sources that an author is allowed for here, as written in the allow-list.
     pub(super) fn allowed_sources(&self, author: &SiteId) -> Vec<String> {
         self.scopes.get(author).cloned().map_or_else(Vec::new, Into::into)
     }
@@ -72,19 +72,19 @@ impl Plan {
         self.scopes.get(author).is_some_and(|scope| scope.allows(source))
     }
 
-    /// Returns true if something of a site is refused and nothing is taken: then nothing of it is kept.
+    /// Returns true if part of a site's data is refused and none is imported: then none of it is kept.
     pub(super) fn is_refused(&self, site: &SiteId) -> bool {
         let mut logs = self.logs.iter().filter(|log| log.range.site == *site).peekable();
         logs.peek().is_some() && logs.all(|log| log.outcome == LogOutcome::Refused)
     }
 
-    /// Returns true if a log's own problem says the same.
+    /// Returns true if a log's own problem already reports this.
     fn is_told(&self, what: &str) -> bool {
         let problems = self.logs.iter().filter_map(|log| log.problem.as_ref());
         problems.into_iter().any(|problem| problem.detail == what)
     }
 
-    /// Why nothing of the bundle is kept, if that is so.
+    /// Returns the reason why nothing of the bundle is kept, if so.
     pub(super) fn refusal(&self, params: types::ImportParams) -> Option<Problem> {
         let brings_trust = self.news.certificates + self.news.heads > 0;
         if !self.taken.is_empty() || brings_trust {
@@ -101,10 +101,10 @@ impl Plan {
         }
         if self.logs.is_empty() {
             let detail =
-                format!("{ATTEMPTED}: it holds no deltas, and no certificate or head that is new here");
+                format!("{ATTEMPTED}: it has no deltas, and no certificate or head that is new here");
             return Some(
                 Problem::new(ErrorCode::BundleEmpty, detail)
-                    .hint("nothing was changed; have it exported again if it was to hold something"),
+                    .hint("nothing was changed; export it again if it should have data"),
             );
         }
         let mut refused = self.logs.iter().filter_map(|log| log.problem.as_ref());
@@ -121,7 +121,7 @@ impl Plan {
                 None => problem,
             });
         }
-        // A preview of nothing is no refusal.
+        // A preview without data is not a refusal.
         if params.force || params.dry_run {
             return None;
         }
@@ -136,25 +136,25 @@ impl Plan {
         );
         Some(
             Problem::new(ErrorCode::CursorNotAfterCurrent, detail)
-                .hint("nothing was changed; --force reads it again all the same"),
+                .hint("nothing was changed; use --force to read it again"),
         )
     }
 }
 
 impl SiteParts {
-    /// Whether a seal that does not verify may be passed over: where none is required, or where the caller asks
-    /// for it and the configuration trusts listed exporters so far. Asking alone is not enough.
+    /// Returns true if an unverified seal may be skipped: if none is required, or if the caller requests it and the
+    /// configuration allows it for listed exporters. The request alone is not enough.
     pub(super) fn may_skip_seal(&self, params: types::ImportParams) -> bool {
         let federation = &self.config.federation;
         let trusted = federation.import.skip_signature_on_trusted_sites;
         !federation.require_signature || (params.skip_signature && trusted)
     }
 
-    /// Reads the whole bundle, judges each of its logs, and learns what its seal brings: meant for a rehearsal,
-    /// so that nothing of it stays unless it is kept on purpose.
+    /// Reads the complete bundle, checks each of its logs, and learns the seal's data. Runs in a dry run, so that
+    /// nothing stays unless it is kept on purpose.
     ///
     /// # Errors
-    /// What refuses the file itself, or its exporter. What refuses a log is in the plan.
+    /// Reasons to refuse the file or its exporter. The refusal of a log is in the plan.
     pub(super) fn plan_import(
         &self,
         file: &mut File,
@@ -190,7 +190,7 @@ impl SiteParts {
             .map_err(|error| error.into_problem(ATTEMPTED))?;
         if found.surplus > 0 {
             plan.warnings.push(format!(
-                "{} records in it are named by no live claim in it, and are not kept",
+                "{} records in it have no live claim in it, and are not kept",
                 found.surplus
             ));
         }
@@ -216,7 +216,7 @@ impl SiteParts {
         Ok(plan)
     }
 
-    /// How a log is named to people.
+    /// Returns a log's name for people.
     pub(super) fn log_name(&self, seal: &BundleSeal, site: SiteId, lane: starling_protocol::Lane) -> String {
         let name = self.slug_of(&site).map(|slug| slug.to_string());
         let name = name.or_else(|| {
@@ -226,7 +226,7 @@ impl SiteParts {
         format!("the {lane} log of {}", name.unwrap_or_else(|| site.to_string()))
     }
 
-    /// What becomes of one log.
+    /// Returns the result for one log.
     fn judge(
         &self,
         report: RangeReport,
@@ -253,7 +253,7 @@ impl SiteParts {
         if let Some(problem) = self.distrust(&range.site)? {
             return refused(problem);
         }
-        // This site keeps no rival of its own chain, and is told all the same.
+        // This site does not store a rival of its own chain, but is told about it.
         if plan
             .evidence
             .chains
@@ -276,20 +276,20 @@ impl SiteParts {
         let sealed = seal.heads().iter().map(VerifiedHead::head);
         let sealed = sealed.filter(|head| (head.site, head.lane) == (range.site, range.lane));
         let known = sealed.map(|head| head.number).max().unwrap_or(known).max(known);
-        // Only this site can have signed it: its home was put back since, and takes it back.
+        // Only this site can have signed it: its home was restored since, and gets the data back.
         let is_taken_back = self.takes_back_claims();
         if range.site == self.home.chain().site() && range.last > known && !is_taken_back {
             let detail =
-                format!("{name}: it goes on past what this site wrote, and only this site writes it");
+                format!("{name}: it is longer than this site's own copy, although only this site writes it");
             return refused(Problem::new(ErrorCode::OwnLogAhead, detail).hint(
-                "was this home copied, or restored from a backup? `starling restore` says so: then the site takes it back",
+                "if this home was copied or restored from a backup, run `starling restore`: the site then gets the data back",
             ));
         }
         let lacking = report.lacking.iter();
         let mut lacking = lacking.filter(|(source, _)| plan.may_speak_of(&range.site, source));
         let held = match (report.critical, lacking.next()) {
             (Some(number), _) => Some(format!(
-                "claim {number} is of a kind that must be understood and is not"
+                "claim {number} has an unknown kind that is marked as critical"
             )),
             (None, Some((source, count))) => Some(format!(
                 "{count} records of {source} are neither in the bundle nor here"
@@ -310,7 +310,7 @@ impl SiteParts {
         })
     }
 
-    /// Whether bundles of this exporter are taken here.
+    /// Returns true if bundles of this exporter are accepted here.
     fn check_exporter(
         &self,
         seal: &BundleSeal,
@@ -326,7 +326,7 @@ impl SiteParts {
                     return Err(refused());
                 }
                 warnings.push(format!("the seal does not verify and was skipped: {error}"));
-                // Whom it names must be listed all the same, and its limits hold.
+                // The named site must still be listed, and its limits apply.
                 named_exporter(error).ok_or_else(refused)?
             }
         };
@@ -344,7 +344,7 @@ impl SiteParts {
                 return Err(Problem::new(ErrorCode::KeyRevoked, detail)
                     .hint("nothing was imported; have it exported again, with the exporter's current key"));
             }
-            warnings.push("the bundle is sealed with a key that its exporter has replaced since".to_owned());
+            warnings.push("the bundle is sealed with a key that its exporter has replaced".to_owned());
         }
         let listed = self.store.listed_sites().map_err(failed)?;
         let Some(site) = listed.iter().find(|site| site.site == exporter && site.enabled) else {
@@ -355,26 +355,26 @@ impl SiteParts {
         let mut allowed = import.allowed_sites.iter();
         if !allowed.any(|allowed| allowed == "*" || allowed == site.slug.as_str()) {
             let detail = format!(
-                "{ATTEMPTED}: it was exported by {}, whose bundles are not taken here",
+                "{ATTEMPTED}: it was exported by {}, whose bundles are not accepted here",
                 site.slug
             );
             return Err(Problem::new(ErrorCode::SiteNotAllowed, detail)
-                .hint("federation.import.allowed_sites names the sites whose bundles are taken"));
+                .hint("federation.import.allowed_sites lists the sites whose bundles are accepted"));
         }
         if let Some(limit) = site.max_bundle_size.filter(|limit| size > *limit) {
             let detail = format!(
-                "{ATTEMPTED} of {}: it has {size} bytes, {limit} are allowed from it",
+                "{ATTEMPTED} of {}: expected at most {limit} bytes, got {size}",
                 site.slug
             );
             return Err(Problem::new(ErrorCode::BundleTooLarge, detail).hint(format!(
-                "have less exported at a time (-c), or raise the limit: `starling sites set {} --max-bundle-size`",
+                "export less at a time (-c), or raise the limit: `starling sites set {} --max-bundle-size`",
                 site.slug
             )));
         }
         Ok(Some(site.clone()))
     }
 
-    /// Notes what a delta that is new here would change and contradict.
+    /// Records what a new delta would change and contradict.
     fn look_at(&self, delta: &VerifiedDelta, plan: &mut Plan) -> ServiceResult<()> {
         let site = delta.header().site;
         if !plan.scopes.contains_key(&site) {
@@ -391,7 +391,7 @@ impl SiteParts {
         Ok(())
     }
 
-    /// Notes what a claim that is new here contradicts, or speaks of without being allowed to.
+    /// Records what a new claim contradicts, or a source that its author is not allowed for.
     fn note_claim(
         &self,
         plan: &mut Plan,
@@ -426,7 +426,7 @@ impl SiteParts {
         if others.is_empty() {
             plan.contradictions.withdraw(&record, author);
         } else {
-            // What the view shows now, if it is among what is contradicted.
+            // The value that the view shows now, if it is contradicted.
             let shown =
                 starling_view::chosen_content(reader, &record).map_err(|error| view_problem(&error))?;
             let local = others.iter().copied().find(|other| *other == shown);
@@ -448,7 +448,7 @@ impl SiteParts {
     }
 }
 
-/// The exporter that a seal names, where its signature does not hold.
+/// Returns the exporter named in a seal whose signature is not valid.
 fn named_exporter(error: &BundleError) -> Option<SiteId> {
     match error {
         BundleError::Signature { exporter, .. } | BundleError::SealEpoch { exporter, .. } => Some(*exporter),
@@ -456,32 +456,32 @@ fn named_exporter(error: &BundleError) -> Option<SiteId> {
     }
 }
 
-/// The problem of a site that may not speak here.
+/// Returns the problem of a site that is not allowed here.
 fn not_listed(name: &str, site: &SiteId, listed: &[ListedSite]) -> Problem {
     match listed.iter().find(|listed| listed.site == *site) {
         Some(listed) => Problem::new(
             ErrorCode::SiteDisabled,
-            format!("{name}: {} is on the allow-list and disabled", listed.slug),
+            format!("{name}: {} is on the allow-list, but disabled", listed.slug),
         )
         .hint(format!(
-            "`starling sites set {} --enable` takes it in again",
+            "enable it with `starling sites set {} --enable`",
             listed.slug
         )),
         None => Problem::new(
             ErrorCode::SiteNotAllowed,
             format!("{name}: {site} is not on the allow-list"),
         )
-        .hint("`starling sites add` lists a site; an empty list allows nothing"),
+        .hint("add it with `starling sites add`; an empty list allows nothing"),
     }
 }
 
-/// The problem of a log that is frozen.
+/// Returns the problem of a frozen log.
 fn frozen_problem(name: &str, by: FrozenBy) -> Problem {
     let why = by.why();
     Problem::new(ErrorCode::AuthorFrozen, format!("{name} is frozen: {why}")).hint(FROZEN_HINT)
 }
 
-/// Refuses what contradicts other authors, where the caller asked for that.
+/// Refuses contradictions of other authors, if the caller requested it.
 fn refuse_contradictions(plan: &Plan, params: types::ImportParams) -> ServiceResult<()> {
     let contradictions = plan.contradictions.count;
     if params.on_conflict != Some(types::ConflictStrategy::Fail) || contradictions == 0 {

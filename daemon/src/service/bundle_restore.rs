@@ -1,4 +1,4 @@
-//! What a bundle tells a restored site of its own log.
+//! A bundle's data for a restored site: the state of its own log.
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
@@ -12,15 +12,15 @@ use super::problem::store_problem;
 use crate::clock::now;
 use crate::restore::{GoesOn, Hold, OwnLogWord};
 
-/// What a bundle tells of this site's own log.
+/// A bundle's statement about this site's own log.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct OwnLogTold {
-    /// Up to where its exporter has it; none if it tells nothing of it.
+    /// The position up to which its exporter has it; `None` if the bundle does not say.
     reaches: Option<u64>,
-    /// Up to where its exporter holds the claims: those of before the range, and the range.
+    /// The position up to which its exporter holds the claims: those before the range, and the range.
     holds: Option<u64>,
     sealed_at: UnixMillis,
-    /// The exporter's signature over the seal is good.
+    /// True if the exporter's signature over the seal is valid.
     is_signed: bool,
 }
 
@@ -43,14 +43,14 @@ impl OwnLogTold {
         }
     }
 
-    /// Returns true if it tells what its exporter had after the home was put back: it was sealed since, or has more.
+    /// Returns true if it shows the exporter's state after the restore: it was sealed later, or has more data.
     fn is_news_to(&self, hold: &Hold) -> bool {
         self.sealed_at >= hold.since() || self.reaches > hold.held
     }
 }
 
 impl Plan {
-    /// As [`refusal`](Self::refusal); a restored site hears even a bundle that brings nothing new.
+    /// Same as [`refusal`](Self::refusal); for a restored site even a bundle without new data is useful.
     pub(super) fn refusal_at(&self, site: &SiteParts, params: types::ImportParams) -> Option<Problem> {
         let brings_nothing = |problem: &Problem| {
             matches!(
@@ -65,13 +65,13 @@ impl Plan {
 }
 
 impl SiteParts {
-    /// Returns true if this site may take claims of its own from others that it does not know.
+    /// Returns true if this site may accept unknown claims of its own from others.
     pub(super) fn takes_back_claims(&self) -> bool {
         let is_repaired = self.store.was_repaired().unwrap_or(true);
         self.restore.is_held() || !(is_repaired || self.is_outdated())
     }
 
-    /// Holds the site back if a bundle tells of claims of it that it does not know.
+    /// Holds the site back if a bundle has claims of it that it does not know.
     pub(super) fn hold_if_behind(&self, plan: &Plan) -> ServiceResult<()> {
         if self.restore.is_held() || !self.takes_back_claims() {
             return Ok(());
@@ -83,15 +83,15 @@ impl SiteParts {
             Some(reaches) if reaches > held => {
                 let why =
                     format!("a bundle has claims of this site up to {reaches}, which this home did not know");
-                tracing::warn!(why, "this home was put back from a backup, or copied");
+                tracing::warn!(why, "this home was restored from a backup, or copied");
                 self.take_for_restored(&why)
             }
             _ => Ok(()),
         }
     }
 
-    /// Notes what a bundle told a restored site of its own log, and goes on if that was all it waited for. The caller
-    /// has the turn to import.
+    /// Records a bundle's statement about a restored site's own log, and continues if the site waited only for that.
+    /// The caller holds the import lock.
     pub(super) fn hear_bundle(&self, plan: &Plan, report: &mut types::ImportReport) -> ServiceResult<()> {
         let Some(hold) = self.restore.held() else {
             return Ok(());
@@ -107,7 +107,7 @@ impl SiteParts {
                     .hear(self.home.path(), &exporter.site, word, now())?;
             }
             (Some(_), Some(_)) => report.warnings.push(format!(
-                "it was sealed at {}, before this home was put back, and tells nothing that was not here: have one \
+                "it was sealed at {}, before this home was restored, and has nothing that was not here: have one \
                  exported now",
                 plan.own.sealed_at
             )),

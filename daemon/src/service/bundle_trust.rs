@@ -1,4 +1,4 @@
-//! What a bundle's seal brings besides its deltas: chains and heads, and proofs that somebody signed twice.
+//! A seal's data besides deltas: chains, heads, and proof that somebody signed twice.
 
 use std::collections::BTreeMap;
 
@@ -14,14 +14,14 @@ use super::bundle_plan::{ATTEMPTED, Plan};
 use super::problem::store_problem;
 use super::scan::latest_check;
 
-/// What a seal brings that is new here.
+/// New data in a seal.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct TrustNews {
     pub(super) certificates: u64,
     pub(super) heads: u64,
 }
 
-/// Proofs and halves of proofs.
+/// Proofs, and halves of proofs.
 #[derive(Default)]
 pub(super) struct Evidence {
     pub(super) forks: Vec<ForkProof>,
@@ -38,7 +38,7 @@ impl Evidence {
 }
 
 impl SiteParts {
-    /// Keeps what proves that somebody signed twice, whatever becomes of the bundle.
+    /// Stores proof that somebody signed twice, even if the bundle is refused.
     pub(super) fn keep_evidence(&self, plan: &Plan) -> ServiceResult<()> {
         let failed = |error: StoreError| store_problem("keeping proofs of a bundle", &error);
         let evidence = &plan.evidence;
@@ -61,8 +61,8 @@ impl SiteParts {
         Ok(())
     }
 
-    /// Learns chains and heads of the seal of sites of which nothing is refused: they prove themselves, and the
-    /// high-water mark may always rise. Returns a warning for each log of which a certificate gives up claims.
+    /// Learns the seal's chains and heads for sites without refused data: they prove themselves, and the high-water
+    /// mark may always rise. Returns a warning for each log in which a certificate gives up claims.
     pub(super) fn learn_trust(&self, seal: &BundleSeal, plan: &Plan) -> ServiceResult<Vec<String>> {
         let failed = |error: StoreError| store_problem("learning what a bundle's seal brings", &error);
         let before = self.store.logs().map_err(failed)?;
@@ -100,7 +100,7 @@ impl SiteParts {
         Ok(warnings)
     }
 
-    /// Learns the chains of the seal on a copy; one that contradicts a known one is evidence.
+    /// Learns the seal's chains on a copy; a contradiction with a known chain is evidence.
     pub(super) fn try_chains(&self, seal: &BundleSeal, plan: &mut Plan) -> ServiceResult<()> {
         for chain in seal.chains() {
             match self.store.learn_chain(chain) {
@@ -116,7 +116,7 @@ impl SiteParts {
         Ok(())
     }
 
-    /// Learns the heads of the seal on a copy, those of refused logs left out.
+    /// Learns the seal's heads on a copy, except those of refused logs.
     pub(super) fn try_heads(&self, seal: &BundleSeal, plan: &mut Plan) -> ServiceResult<()> {
         let failed = |error: StoreError| store_problem("learning heads of a bundle", &error);
         let latest = latest_check();
@@ -132,7 +132,7 @@ impl SiteParts {
                 .filter(|check| check.checked_at > latest);
             for check in ahead {
                 plan.warnings.push(format!(
-                    "{} says that {} was checked at {}, which is after this site's clock: it counts as checked now",
+                    "{} says that {} was checked at {}, which is later than this site's clock: it counts as checked now",
                     self.log_name(seal, site, lane),
                     check.source,
                     check.checked_at
@@ -163,7 +163,7 @@ impl SiteParts {
         Ok(())
     }
 
-    /// How many certificates are known of the sites in a seal.
+    /// Returns the number of known certificates of the sites in a seal.
     pub(super) fn chain_lengths(&self, seal: &BundleSeal) -> ServiceResult<BTreeMap<SiteId, usize>> {
         let mut lengths = BTreeMap::new();
         for chain in seal.chains() {
@@ -192,7 +192,7 @@ impl SiteParts {
         Ok(())
     }
 
-    /// Why nothing new of a site is trusted, if that is so.
+    /// Returns the reason why nothing new of a site is trusted, if so.
     pub(super) fn distrust(&self, site: &SiteId) -> ServiceResult<Option<Problem>> {
         let since = self.store.distrusted_since(site);
         let since = since.map_err(|error| store_problem(ATTEMPTED, &error))?;

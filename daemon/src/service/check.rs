@@ -1,4 +1,4 @@
-//! The check of the store that a daemon makes by itself: every frame is read, slowly, and damage is told.
+//! The daemon's own check of the store: reads every frame, slowly, and reports damage.
 
 use std::ops::ControlFlow;
 use std::sync::PoisonError;
@@ -12,14 +12,14 @@ use super::SiteParts;
 use super::doctor::log_advice;
 use crate::clock::now;
 
-/// A wait shorter than this is saved up for the next one.
+/// A wait shorter than this is added to the next one.
 const SHORT: Duration = Duration::from_millis(20);
-/// A longer wait is cut into pieces of this, so that a stop need not wait for it.
+/// A longer wait is split into pieces of this length, so that a stop need not wait for it.
 const PIECE: Duration = Duration::from_millis(200);
 
 impl SiteParts {
-    /// Reads every frame of log and packs at the configured rate, and notes what is damaged. Ends soon, and notes
-    /// nothing, when `stop` is cancelled.
+    /// Reads every frame of log and packs at the configured rate, and records the damage. Ends soon, and records
+    /// nothing, if `stop` is cancelled.
     ///
     /// # Errors
     /// [`StoreError`] if the files cannot be read. Damage is not an error here.
@@ -42,7 +42,7 @@ impl SiteParts {
         Ok(())
     }
 
-    /// Notes what is damaged in log and packs, for the log and the status. Other checks are left out.
+    /// Records damage of log and packs for the log and the status. Other checks are ignored.
     pub(super) fn note_check(&self, checks: &[Check]) {
         let mut noted = types::StoreCheck {
             at: now().into(),
@@ -66,13 +66,13 @@ impl SiteParts {
             }
             noted.wrong += check.wrong;
             noted.damaged.extend_from_slice(&check.damaged);
-            // The log comes first: what repairs it repairs the packs as well.
+            // The log comes first: its repair also repairs the packs.
             noted.advice.get_or_insert_with(|| advice.to_owned());
         }
         *self.last_check.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
     }
 
-    /// Returns what the last check found.
+    /// Returns the result of the last check.
     pub(super) fn last_check(&self) -> Option<types::StoreCheck> {
         let last = self.last_check.lock();
         last.unwrap_or_else(PoisonError::into_inner).clone()
@@ -80,17 +80,17 @@ impl SiteParts {
 }
 
 /// What to do about damage of the packs.
-const PACKS_ADVICE: &str = "run `starling doctor --repair`: it drops what is damaged, and peers, bundles or the next import bring it again";
+const PACKS_ADVICE: &str = "run `starling doctor --repair`: it drops the damaged data, and peers, bundles or the next import bring it back";
 
-/// Keeps reading to a rate.
+/// Limits reading to a rate.
 struct Pace {
     bytes_per_second: u64,
-    /// When what was read so far may have been read.
+    /// The time at which the bytes read so far are within the rate.
     due: Instant,
 }
 
 impl Pace {
-    /// Waits until `bytes` more may have been read; breaks if `stop` is cancelled.
+    /// Waits until `bytes` more may be read; breaks if `stop` is cancelled.
     fn keep(&mut self, bytes: u64, stop: &CancellationToken) -> ControlFlow<()> {
         let mut now = Instant::now();
         self.read(bytes, now);
@@ -107,7 +107,7 @@ impl Pace {
         }
     }
 
-    /// Counts `bytes` that were read by `now`. Time in which nothing was read is not made up for.
+    /// Counts `bytes` read by `now`. Idle time is not made up for.
     fn read(&mut self, bytes: u64, now: Instant) {
         let nanos = u128::from(bytes) * 1_000_000_000 / u128::from(self.bytes_per_second);
         let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pace_lets_through_its_rate_and_saves_nothing_up() {
+    fn pace_allows_its_rate_and_ignores_idle_time() {
         let start = Instant::now();
         let mut pace = Pace {
             bytes_per_second: 1_000,
@@ -130,7 +130,7 @@ mod tests {
             pace.read(500, start);
         }
         assert_eq!(pace.due, start + Duration::from_secs(2));
-        // After a pause, a second is a second's worth.
+        // After a pause, one second allows one second's bytes.
         let later = start + Duration::from_secs(3_600);
         pace.read(1_000, later);
         assert_eq!(pace.due, later + Duration::from_secs(1));

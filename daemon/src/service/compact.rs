@@ -1,4 +1,4 @@
-//! Giving space back: packs of which little is live, and an engine that outgrew its contents.
+//! Frees space: rewrites packs with little live data, and rebuilds an engine that outgrew its contents.
 
 use std::sync::TryLockError;
 use std::time::Instant;
@@ -11,21 +11,20 @@ use starling_store::{Collected, CompactedBodies, StoreError, StoreSize};
 use super::SiteParts;
 use super::problem::store_problem;
 
-/// An engine is rebuilt beside itself if its files are larger than this, in bytes, and by this factor larger than they
-/// were after the last time.
+/// An engine is rebuilt in a second folder if its files exceed this size, in bytes, and this multiple of their size
+/// after the last rebuild.
 const LEAST_ENGINE_BYTES: u64 = 64 << 20;
 const ENGINE_GROWTH: u64 = 3;
-/// Old bodies are dropped, and their packs rewritten, before their time if the packs grew by so many bytes, and by so
-/// much, in percent.
+/// Old bodies are dropped and their packs rewritten early if the packs grew by this many bytes, and by this percentage.
 const PACK_GROWTH_BYTES: u64 = 32 << 20;
 const PACK_GROWTH_PERCENT: u64 = 25;
 
 impl SiteParts {
-    /// Forgets what is too old, rewrites packs that are mostly garbage, and rebuilds the engine's files. Reads and
-    /// scans go on, but for redb's compaction; changes wait for the last moment of it.
+    /// Drops old data, rewrites packs that are mostly garbage, and rebuilds the engine's files. Reads and scans
+    /// continue, except during redb's compaction; changes wait for its last step.
     pub(super) fn compact(&self) -> ServiceResult<types::CompactReport> {
         let started = Instant::now();
-        let failed = |error| store_problem("giving space back", &error);
+        let failed = |error| store_problem("freeing space", &error);
         let before = self.store.size_on_disk().map_err(failed)?;
         let (_, bodies) = self.collect().map_err(failed)?;
         let engine = self.store.compact_engine().map_err(failed)?;
@@ -40,21 +39,21 @@ impl SiteParts {
         })
     }
 
-    /// Forgets what is too old, and rewrites packs that are mostly garbage.
+    /// Drops old data, and rewrites packs that are mostly garbage.
     ///
     /// # Errors
     /// [`StoreError`] of the log, the packs or the engine.
     pub(crate) fn collect(&self) -> Result<(Collected, CompactedBodies), StoreError> {
-        // An import writes bodies before the claims that name them: never collect beside one.
+        // An import writes bodies before their claims, so bodies are never collected during an import.
         let _no_import = self.one_import();
         let collected = self.store.drop_superseded(&self.config.store.retention())?;
         Ok((collected, self.store.compact_bodies()?))
     }
 
-    /// Gives space back before its time if packs or engine grew much since `last`, and nobody imports. Gives what they
-    /// take from now on, or `last`.
+    /// Frees space early if packs or engine grew much since `last`, and no import runs. Returns the new sizes, or
+    /// `last`.
     pub(crate) fn give_back_if_grown(&self, last: StoreSize) -> ServiceResult<StoreSize> {
-        let failed = |error| store_problem("giving space back", &error);
+        let failed = |error| store_problem("freeing space", &error);
         let mut kept = last;
         let is_importing = matches!(self.imports.try_lock(), Err(TryLockError::WouldBlock));
         if self.store.is_read_only() || is_importing {
@@ -75,9 +74,9 @@ impl SiteParts {
         Ok(kept)
     }
 
-    /// Rebuilds the engine beside itself if it outgrew what it was after the last time. Gives its size now.
+    /// Rebuilds the engine in a second folder if it outgrew its size after the last rebuild. Returns its size now.
     pub(crate) fn compact_engine_if_grown(&self, last: u64) -> ServiceResult<u64> {
-        let failed = |error| store_problem("giving space back", &error);
+        let failed = |error| store_problem("freeing space", &error);
         let size = self.store.size_on_disk().map_err(failed)?.engine.0;
         if !engine_outgrew(size, last) {
             return Ok(if last == 0 { size } else { last });
@@ -87,12 +86,12 @@ impl SiteParts {
     }
 }
 
-/// Returns true if an engine's files are so much larger than they were last that they are worth rebuilding.
+/// Returns true if an engine's files have grown enough to be worth a rebuild.
 const fn engine_outgrew(size: u64, last: u64) -> bool {
     size >= LEAST_ENGINE_BYTES && size >= last.saturating_mul(ENGINE_GROWTH)
 }
 
-/// Returns true if so much was added to the packs that it is worth looking for what it replaced.
+/// Returns true if the packs have grown enough to be worth a search for replaced bodies.
 const fn packs_grew(size: u64, last: u64) -> bool {
     let grown = size.saturating_sub(last);
     grown >= PACK_GROWTH_BYTES && grown.saturating_mul(100) >= last.saturating_mul(PACK_GROWTH_PERCENT)
@@ -126,7 +125,7 @@ mod tests {
         assert!(packs_grew(32 * MIB, 0));
         assert!(!packs_grew(1_040 * MIB, 1_000 * MIB));
         assert!(packs_grew(1_250 * MIB, 1_000 * MIB));
-        // After a compaction by other hands.
+        // After a compaction by another process.
         assert!(!packs_grew(10 * MIB, 100 * MIB));
     }
 }

@@ -1,4 +1,4 @@
-//! Records about which authors disagree, and what operators decide.
+//! Records about which authors disagree, and operators' decisions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,10 +14,10 @@ use super::advisories::view_problem;
 use super::problem::store_problem;
 use crate::clock::now;
 
-/// Longest reason, and longest name of who decides, in characters.
+/// Longest reason, and longest name of the person who decides, in characters.
 const MAX_TEXT_CHARS: usize = 1_000;
 
-/// Records that wait, and decisions.
+/// Most waiting records, and most decisions.
 struct KnownOfAll {
     held: BTreeSet<RecordKey>,
     decided: BTreeMap<RecordKey, LedgerEntry>,
@@ -59,11 +59,11 @@ impl SiteParts {
         let by = resolve.by.as_deref().map(str::trim).filter(|by| !by.is_empty());
         let by = by.map_or_else(|| self.home.chain().slug().to_string(), str::to_owned);
         if reason.is_empty() {
-            return Err(refuse("no reason is given").hint("say why, for whoever asks one day"));
+            return Err(refuse("the reason is missing").hint("give a reason for later readers"));
         }
         if reason.chars().count() > MAX_TEXT_CHARS || by.chars().count() > MAX_TEXT_CHARS {
             return Err(refuse(
-                "the reason, or the name of who decides, has more than 1,000 characters",
+                "the reason, and the name of the person who decides, may have at most 1,000 characters",
             ));
         }
         let entry = LedgerEntry::Decided {
@@ -86,7 +86,7 @@ impl SiteParts {
         self.shown_conflict(&reader, key, &self.known_of(&reader)?)
     }
 
-    /// What is the same for every record.
+    /// Returns the data that all records share.
     fn known_of(&self, reader: &ViewReader<'_>) -> ServiceResult<KnownOfAll> {
         let held = held_records(reader).map_err(|error| view_problem(&error))?;
         let decided = self.store.decided();
@@ -96,7 +96,7 @@ impl SiteParts {
         })
     }
 
-    /// The content that is decided for; none if a decision is taken back.
+    /// Returns the chosen content; `None` if a decision is withdrawn.
     fn decided_content(
         &self,
         key: &RecordKey,
@@ -118,7 +118,7 @@ impl SiteParts {
                 let content = ContentHash::from_bytes(*content.as_bytes());
                 if !stated(content) {
                     return Err(refuse(format!("no author states the content {content}"))
-                        .hint("`starling conflicts show` lists what is stated"));
+                        .hint("`starling conflicts show` lists the contents"));
                 }
                 Ok(Some(content))
             }
@@ -128,13 +128,11 @@ impl SiteParts {
                 let newest = of_author.max_by_key(|statement| statement.time);
                 match newest.map(|statement| statement.kind) {
                     Some(StatementKind::Set(content)) => Ok(Some(content)),
-                    _ => Err(refuse(format!("{name} states no content of it"))
-                        .hint("`starling conflicts show` lists who states what")),
+                    _ => Err(refuse(format!("{name} states no content for it"))
+                        .hint("`starling conflicts show` lists each author's content")),
                 }
             }
-            _ => Err(refuse(
-                "one of a site, a content and reopening is needed".to_owned(),
-            )),
+            _ => Err(refuse("expected a site, a content, or reopening".to_owned())),
         }
     }
 
@@ -240,7 +238,7 @@ impl SiteParts {
 fn statements_of(reader: &ViewReader<'_>, key: &RecordKey) -> ServiceResult<Vec<Statement>> {
     reader
         .statements(&key.source, &key.id)
-        .map_err(|error| store_problem("reading who said what", &error))
+        .map_err(|error| store_problem("reading the statements", &error))
 }
 
 fn record_key(source: &types::SourceName, record: &str) -> ServiceResult<RecordKey> {
@@ -253,7 +251,7 @@ fn record_key(source: &types::SourceName, record: &str) -> ServiceResult<RecordK
 fn not_found(key: &RecordKey) -> Problem {
     Problem::new(
         ErrorCode::AdvisoryNotFound,
-        format!("looking up {key}: no author in scope says anything of it"),
+        format!("looking up {key}: no author in scope states anything about it"),
     )
-    .hint("`starling conflicts list` names the records that authors disagree on")
+    .hint("`starling conflicts list` shows the records about which authors disagree")
 }

@@ -1,4 +1,4 @@
-//! Peers that hold a log up to the same claim as this site, and not alike.
+//! Peers whose copy of a log differs from this site's copy, up to the same claim.
 
 use starling_api_types as types;
 use starling_sync::{LogKey, TipDifference};
@@ -7,9 +7,9 @@ use super::SiteParts;
 use crate::sync_task::Difference;
 
 impl SiteParts {
-    /// The logs that peers hold otherwise, as last compared; only a daemon compares.
+    /// Returns the logs whose copies at peers differ, as last compared. Only a daemon compares.
     pub(crate) fn differences(&self) -> Vec<types::LogDifference> {
-        let found = self.board.differences();
+        let found = self.peer_status.differences();
         let shown = found.iter().map(|((peer, log), found)| types::LogDifference {
             peer: self.slug_of(peer),
             author: self.slug_of(&log.0),
@@ -22,7 +22,7 @@ impl SiteParts {
         shown.collect()
     }
 
-    /// Says how a peer's log and this site's differ, and what to do.
+    /// Describes how a peer's log and this site's differ, and what to do.
     pub(crate) fn difference_text(
         &self,
         peer: &starling_protocol::SiteId,

@@ -1,4 +1,4 @@
-//! The doctor, in the API's words.
+//! Converts the doctor's results to the API's form.
 
 use std::time::Instant;
 
@@ -41,10 +41,10 @@ impl SiteParts {
 }
 
 impl SiteParts {
-    /// Tells which peers hold a log up to the same claim as this site, and not alike.
+    /// Reports which peers have a different copy of a log, up to the same claim.
     fn peers_check(&self) -> types::DoctorCheck {
-        // What a peer holds otherwise is no damage here, unless this site's rows are at fault.
-        let differences = self.board.differences();
+        // A difference at a peer is not damage here, unless this site's rows are wrong.
+        let differences = self.peer_status.differences();
         let texts = |is_here: bool| {
             let found = differences
                 .iter()
@@ -67,11 +67,11 @@ impl SiteParts {
         }
     }
 
-    /// Tells if the site signs. A home that was put back is not damaged.
+    /// Reports if the site signs. A restored home is not damaged.
     fn home_check(&self) -> types::DoctorCheck {
         let found = match self.restore_status() {
             None => match self.lost_records() {
-                None => "where it was".to_owned(),
+                None => "in its own place".to_owned(),
                 Some(lost) => format!(
                     "since the restore at {}: {}; {}",
                     lost.since, lost.what, lost.advice
@@ -114,13 +114,13 @@ fn shown(check: &Check, is_daemon: bool) -> types::DoctorCheck {
     }
 }
 
-/// Says what to do about damage of the log, which no site gives up that is open already.
+/// Returns what to do about damage of the log. A site that is already open cannot skip it.
 pub(super) fn log_advice(is_daemon: bool) -> &'static str {
     if is_daemon {
-        "put the files back as they were, or stop the daemon and run `starling doctor --repair` to go on without what \
+        "restore the files, or stop the daemon and run `starling doctor --repair` to continue without what \
          is damaged"
     } else {
-        "put the files back as they were, or run `starling doctor --repair` to go on without what is damaged"
+        "restore the files, or run `starling doctor --repair` to continue without what is damaged"
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn log_damage_carries_advice_that_fits_the_caller() {
+    fn log_damage_advice_fits_the_caller() {
         let found = |name, wrong, is_daemon| shown(&check(name, wrong), is_daemon).found;
         assert_eq!(found(LOG_CHECK, 0, true), "7 examined");
         assert!(found(LOG_CHECK, 1, true).contains("stop the daemon and run `starling doctor --repair`"));

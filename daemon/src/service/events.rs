@@ -1,4 +1,4 @@
-//! The event stream: what is kept, then what comes.
+//! The event stream: stored events first, then new ones.
 
 use futures::stream;
 use starling_api::{EventStream, ServiceResult};
@@ -12,7 +12,7 @@ use starling_view::{Action, PackageId};
 use super::problem::store_problem;
 use super::{Site, SiteParts};
 
-/// Events read from the store in one go.
+/// Number of events per read.
 const PAGE: usize = 256;
 
 struct Follower {
@@ -66,7 +66,7 @@ pub(super) async fn stream(site: Site, after: Option<types::EventId>) -> Service
     })))
 }
 
-/// Which events a store has.
+/// The events of a store.
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     generation: Generation,
@@ -83,26 +83,26 @@ impl Kept {
         })
     }
 
-    /// Returns the number after which a subscriber goes on, or tells it to begin anew.
+    /// Returns the number after which a subscriber continues, or an error that tells it to start again.
     fn resume(&self, after: Option<types::EventId>) -> ServiceResult<EventNumber> {
         let Some(after) = after else {
             return Ok(self.last);
         };
         if after.generation != Some(self.generation.0) {
             return Err(expired(format!(
-                "resuming after event {after}: the stream began anew since, as generation {}",
+                "resuming after event {after}: the stream has started again since, as generation {}",
                 self.generation
             )));
         }
         if after.number > self.last.0 {
             return Err(expired(format!(
-                "resuming after event {after}: the newest is {}",
+                "resuming after event {after}: the newest event is {}",
                 self.last.0
             )));
         }
         if after.number.saturating_add(1) < self.first.0 {
             return Err(expired(format!(
-                "resuming after event {after}: the oldest that is kept is {}",
+                "resuming after event {after}: the oldest stored event is {}",
                 self.first.0
             )));
         }
@@ -112,7 +112,7 @@ impl Kept {
 
 fn expired(detail: String) -> Problem {
     Problem::new(ErrorCode::EventsExpired, detail)
-        .hint("read the advisories anew and follow without Last-Event-ID")
+        .hint("read the advisories again, then follow without Last-Event-ID")
 }
 
 impl SiteParts {
@@ -125,7 +125,7 @@ impl SiteParts {
         let now = self.store.event_generation().map_err(failed)?;
         if now != generation {
             return Err(expired(format!(
-                "following events of generation {generation}: the stream began anew, as generation {now}"
+                "following events of generation {generation}: the stream has started again, as generation {now}"
             )));
         }
         let events = self.store.events_after(after, PAGE).map_err(failed)?;
@@ -221,7 +221,8 @@ impl SiteParts {
     }
 }
 
-/// The name of an advisory after a change; of one that was redirected, its old name and all that stands for it too.
+/// Returns the name of an advisory after a change. For a redirected one, returns its old name and all names that
+/// replace it.
 fn names_of(
     own: starling_protocol::MergeHash,
     action: &Action,
@@ -236,7 +237,7 @@ fn names_of(
     }
 }
 
-/// The package as a package URL where it has one, else as it is named.
+/// Returns the package as a package URL if it has one, else by its name.
 fn affects_key(package: &PackageId) -> String {
     match package {
         PackageId::Package { ecosystem, name } => starling_scanner::purl::osv::purl_of(ecosystem, name)
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_this_generation_resume_where_they_stand() {
+    fn event_ids_of_this_generation_resume() {
         assert_eq!(resumed(None), Ok(9));
         for number in [4, 7, 9] {
             assert_eq!(resumed(Some(types::EventId::new(number, NOW.0))), Ok(number));
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn redirect_names_the_old_hash_and_the_new_one() {
+    fn redirect_contains_the_old_and_the_new_hash() {
         let hash = |byte| starling_protocol::MergeHash::from_bytes([byte; 32]);
         let shown = |byte: u8| types::MergeHash::from(hash(byte));
         let to = vec![hash(2), hash(3)];
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_no_kept_event_are_reset() {
+    fn event_ids_of_dropped_events_are_refused() {
         for number in [0, 3, 10, u64::MAX] {
             let (code, _) = resumed(Some(types::EventId::new(number, NOW.0))).unwrap_err();
             assert_eq!(code, ErrorCode::EventsExpired, "{number}");
@@ -293,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_another_generation_are_reset() {
+    fn event_ids_of_another_generation_are_refused() {
         for text in ["7-6f746865726c6966", "7"] {
             let (code, detail) = resumed(text.parse().ok()).unwrap_err();
             assert_eq!(code, ErrorCode::EventsExpired, "{text}");

@@ -1,4 +1,4 @@
-//! Whose mutes excuse findings here, and why one does not.
+//! Decides whose mutes apply here, and why others do not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,15 +7,15 @@ use starling_documents::mutes::{Mute, Mutes};
 use starling_protocol::SiteId;
 use starling_store::ListedSite;
 
-/// What the allow-list says of a site's mutes.
+/// The allow-list's entry about a site's mutes.
 #[derive(Debug)]
 struct Entry {
     name: String,
-    /// None for a site that was listed before this had to be said.
+    /// `None` for a site that was listed before this option existed.
     may_mute: Option<bool>,
 }
 
-/// Whose mutes excuse findings here: this site's own, and those of listed sites that may.
+/// The sites whose mutes apply here: this site, and listed sites that may mute.
 #[derive(Debug)]
 pub(super) struct Excuses {
     own: SiteId,
@@ -42,7 +42,7 @@ impl Excuses {
                 .is_some_and(|entry| entry.may_mute != Some(false))
     }
 
-    /// The mutes that count.
+    /// Returns the applicable mutes.
     pub(super) fn counting(&self, mutes: &Arc<Mutes>) -> Arc<Mutes> {
         let may = |mute: &&Mute| self.may_mute(&mute.site);
         if mutes.all().iter().all(|mute| may(&mute)) {
@@ -51,7 +51,8 @@ impl Excuses {
         Arc::new(Mutes::new(mutes.all().iter().filter(may).cloned().collect()))
     }
 
-    /// Whether the mutes of a site count, and why not; or why they do where nobody said so.
+    /// Returns true if a site's mutes apply, with the reason if not, or with a warning if no entry allows it
+    /// explicitly.
     pub(super) fn standing_of(&self, site: &SiteId) -> (bool, Option<String>) {
         let remark = match self.listed.get(site) {
             _ if *site == self.own => None,
@@ -61,7 +62,7 @@ impl Excuses {
                     "{name} may not mute here (`starling sites set {name} --may-mute`)"
                 )),
                 None => Some(format!(
-                    "{name} was listed before that had to be said: its mutes count until `starling sites set {name} \
+                    "{name} was listed before this option existed: its mutes apply until `starling sites set {name} \
                      --may-mute` or `--may-not-mute` says whether they should"
                 )),
             },
@@ -70,7 +71,7 @@ impl Excuses {
         (self.may_mute(site), remark)
     }
 
-    /// Identities of the sites whose mutes count though nobody said so, each with its name here.
+    /// Returns the identities and names of sites whose mutes apply although no entry allows it explicitly.
     pub(super) fn into_unconfirmed(self) -> BTreeMap<String, String> {
         let unsaid = self
             .listed

@@ -1,4 +1,4 @@
-//! Why a package is, or is not, affected: the scanner's explanation over the view, in the API's words.
+//! Explains why a package is or is not affected: the scanner's explanation of the view, in the API's form.
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
@@ -21,11 +21,11 @@ impl SiteParts {
             .view()
             .map_err(|error| store_problem("reading the view", &error))?;
         let knowledge = ViewKnowledge::new(&reader)?;
-        // Advisories are known by their ids in one spelling, which people need not keep to.
+        // Advisories have their ids in one spelling; people may use another.
         let id = VulnerabilityId::of(&query.id).ok_or_else(|| {
             Problem::new(
                 ErrorCode::BadRequest,
-                format!("explaining: {:?} is no id", query.id),
+                format!("explaining: {:?} is not an id", query.id),
             )
         })?;
         let found = explain(&purl, id.as_str(), query.distro.as_deref(), &knowledge)
@@ -34,7 +34,7 @@ impl SiteParts {
     }
 }
 
-/// An explanation in the words of the API.
+/// Converts an explanation to the API's form.
 pub fn shown_explanation(purl: &PackageUrl, id: &str, found: &Explanation) -> types::Explanation {
     types::Explanation {
         purl: purl.to_string(),

@@ -1,4 +1,4 @@
-//! How each part of a site is: what `/health` and `status` tell of store, sync, feeds, index and scheduler apart.
+//! The health of each part of a site: `/health` and `status` report store, sync, feeds, index and scheduler separately.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -11,14 +11,14 @@ use super::SiteParts;
 use super::scan::{freshness_of, latest_check};
 use crate::clock::now;
 
-/// How many sites or sources a detail names.
+/// Most sites or sources listed in a detail.
 const NAMED: usize = 3;
 
-/// How the recurring work of a daemon went last, by its name.
+/// The last results of the daemon's recurring work, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Duties(Mutex<BTreeMap<&'static str, Duty>>);
 
-/// How one work went last.
+/// The last result of one kind of work.
 #[derive(Debug)]
 struct Duty {
     at: UnixMillis,
@@ -26,13 +26,13 @@ struct Duty {
 }
 
 impl Duties {
-    /// Notes how a work went: why it failed, if it did.
+    /// Records a result: the reason, if it failed.
     pub(crate) fn note(&self, what: &'static str, at: UnixMillis, failed: Option<String>) {
         let mut duties = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         duties.insert(what, Duty { at, failed });
     }
 
-    /// Returns what failed when it was done last.
+    /// Returns the work that failed the last time.
     fn failed(&self) -> Vec<String> {
         let duties = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let failed = duties.iter().filter_map(|(what, duty)| {
@@ -42,18 +42,18 @@ impl Duties {
         failed.collect()
     }
 
-    /// Returns why a work failed when it was done last.
+    /// Returns why a kind of work failed the last time.
     fn failed_at(&self, what: &str) -> Option<String> {
         let duties = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         duties.get(what)?.failed.clone()
     }
 }
 
-/// What making the match index is called.
-pub(crate) const MAKING_THE_INDEX: &str = "making the match index";
+/// The name of building the match index.
+pub(crate) const MAKING_THE_INDEX: &str = "building the match index";
 
 impl SiteParts {
-    /// Returns how each part is, from what is published: nothing here waits for a writer.
+    /// Returns the health of each part, from published data: nothing here waits for a writer.
     pub(super) fn parts(&self) -> Vec<HealthPart> {
         let is_daemon = self.started.is_some();
         let mut parts = vec![part(SitePart::Store, self.store_part())];
@@ -70,29 +70,32 @@ impl SiteParts {
 
     fn store_part(&self) -> (PartState, String) {
         if self.store.is_read_only() {
-            let detail = "read only: the disk was full at the start; make room and start again";
+            let detail = "read only: the disk was full at the start; free some space and start again";
             return (PartState::Attention, detail.to_owned());
         }
         if let Some(restore) = self.restore_status() {
-            let detail = format!("signs nothing: {}; {}", restore.reason, restore.waits_for);
+            let detail = format!("does not sign: {}; {}", restore.reason, restore.waits_for);
             return (PartState::Attention, detail);
         }
         match self.last_check() {
             Some(check) if check.wrong > 0 => {
-                let detail = format!("{} places are damaged; `starling doctor` names them", check.wrong);
+                let detail = format!("{} places are damaged; `starling doctor` lists them", check.wrong);
                 (PartState::Attention, detail)
             }
             Some(check) => (
                 PartState::Ok,
-                format!("sound when it was read whole at {}", check.at),
+                format!("sound at the last complete check at {}", check.at),
             ),
-            None => (PartState::Ok, "open; not read whole since the start".to_owned()),
+            None => (
+                PartState::Ok,
+                "open; not checked completely since the start".to_owned(),
+            ),
         }
     }
 
     fn sync_part(&self) -> (PartState, String) {
         if !self.config.federation.enabled {
-            return (PartState::Off, "federation is off".to_owned());
+            return (PartState::Off, "federation is disabled".to_owned());
         }
         let listed = match self.store.listed_sites() {
             Ok(listed) => listed,
@@ -105,12 +108,12 @@ impl SiteParts {
             .collect();
         let connected = listed
             .iter()
-            .filter(|site| self.board.peer(&site.site).connected)
+            .filter(|site| self.peer_status.peer(&site.site).connected)
             .count();
         let away: Vec<String> = expected
             .iter()
             .filter_map(|site| {
-                let peer = self.board.peer(&site.site);
+                let peer = self.peer_status.peer(&site.site);
                 let last = peer.last_seen_at.map_or_else(
                     || "not seen since the start".to_owned(),
                     |at| format!("last seen {at}"),
@@ -139,7 +142,7 @@ impl SiteParts {
     }
 
     fn feeds_part(&self) -> (PartState, String) {
-        // As a verdict has it: of a source that was never checked as a whole, what was heard last counts.
+        // As in a verdict: for a source that was never checked completely, the last import applies.
         let known = self.store.view().and_then(|view| {
             let sources = view.sources()?.into_iter();
             let heard = sources.map(|(source, overview)| {
@@ -156,18 +159,18 @@ impl SiteParts {
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
         };
         if sources.is_empty() {
-            let detail = "the site knows no advisories; `starling feeds import` takes some in";
+            let detail = "the site has no advisories: import some with `starling feeds import`";
             return (PartState::Attention, detail.to_owned());
         }
         let (now, latest) = (now(), latest_check());
         let freshness = freshness_of(&self.config.scan);
         let old = sources.iter().filter_map(|(source, last)| {
             let Some(last) = *last else {
-                return Some(format!("{source} was never heard of as a whole"));
+                return Some(format!("{source} was never imported completely"));
             };
             if last > latest {
                 return Some(format!(
-                    "{source} says that it was checked at {last}, after this clock"
+                    "{source} was checked at {last}, which is later than this site's clock"
                 ));
             }
             let rhythm = freshness.rhythm_of(source.as_str()).saturating_mul(1_000);
@@ -198,7 +201,7 @@ impl SiteParts {
                     format!("{error}; scans read the view, which is slower"),
                 ),
                 None => {
-                    let detail = "being made; scans read from the view what it lacks";
+                    let detail = "being built; scans read the missing part from the view";
                     (PartState::Working, detail.to_owned())
                 }
             },
@@ -209,7 +212,7 @@ impl SiteParts {
     fn scheduler_part(&self) -> (PartState, String) {
         let failed = self.duties.failed();
         if failed.is_empty() {
-            return (PartState::Ok, "nothing failed when it was done last".to_owned());
+            return (PartState::Ok, "nothing failed the last time".to_owned());
         }
         (PartState::Attention, failed.join("; "))
     }
@@ -219,7 +222,7 @@ fn part(part: SitePart, (state, detail): (PartState, String)) -> HealthPart {
     HealthPart { part, state, detail }
 }
 
-/// Names the first of many.
+/// Lists the first of many.
 fn named(all: &[String]) -> String {
     let first = all.iter().take(NAMED).cloned().collect::<Vec<_>>().join("; ");
     match all.len().saturating_sub(NAMED) {
@@ -233,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_that_failed_is_told_until_it_is_done() {
+    fn failed_work_is_reported_until_it_succeeds() {
         let duties = Duties::default();
         duties.note("signing", UnixMillis::EPOCH, None);
         assert_eq!(duties.failed(), [""; 0]);
@@ -251,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn first_few_of_many_are_named() {
+    fn first_few_of_many_are_listed() {
         let all: Vec<String> = ["a", "b", "c", "d"].map(str::to_owned).to_vec();
         assert_eq!(named(&all[..3]), "a; b; c");
         assert_eq!(named(&all), "a; b; c; and 1 more");

@@ -1,4 +1,4 @@
-//! What verdicts say of the knowledge, kept from one scan to the next for as long as nothing is published.
+//! Caches a verdict's data about the knowledge between scans, until something new is published.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,22 +6,22 @@ use starling_api::ServiceResult;
 use starling_policy::KnowledgeState;
 use starling_scanner::index::IndexStamp;
 
-/// The state of the knowledge, and the stamp of the index that is of it.
+/// The state of the knowledge, and the stamp of its index.
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) state: KnowledgeState,
     pub(crate) stamp: IndexStamp,
 }
 
-/// The newest of them, with the number of the view that it was read from.
+/// The newest state, with the number of its view.
 #[derive(Debug, Default)]
 pub(crate) struct KnownState(Mutex<Option<(u64, Arc<Known>)>>);
 
 impl KnownState {
-    /// Gives what is known by the view with this number, read anew if it was last read from another one.
+    /// Returns the state for the view with this number; reads it again if the cached one is from another view.
     ///
     /// # Errors
-    /// Those of `read`.
+    /// The errors of `read`.
     pub(crate) fn get(
         &self,
         number: u64,
@@ -33,7 +33,7 @@ impl KnownState {
         {
             return Ok(Arc::clone(known));
         }
-        // Read while nobody waits: two that read it at once read the same.
+        // Read without blocking others: two simultaneous readers read the same.
         let known = Arc::new(read()?);
         let mut kept = kept();
         if kept.as_ref().is_none_or(|(at, _)| *at < number) {
@@ -69,13 +69,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_is_read_once_for_each_view() {
+    fn knowledge_is_read_once_per_view() {
         let kept = KnownState::default();
         let advisories = |view, number| kept.get(view, || Ok(known(number))).unwrap().state.advisories;
         assert_eq!(advisories(7, 1), 1);
         assert_eq!(advisories(7, 2), 1);
         assert_eq!(advisories(8, 3), 3);
-        // Whoever still reads an earlier view is told of that one, and takes nothing from the others.
+        // A reader of an earlier view gets that view's state, and does not replace the newer one.
         assert_eq!(advisories(7, 4), 4);
         assert_eq!(advisories(8, 5), 3);
     }

@@ -1,7 +1,7 @@
-//! The site as a service: every capability once, for the API, for the offline commands, for tests.
+//! The site as a service: every operation once, for the API, for offline commands, for tests.
 //!
-//! Work on the store may wait for the disk, so every method runs on a thread that may block; dropping the
-//! caller's future never stops it midway.
+//! Work on the store may wait for the disk, so every method runs on a thread that may block. Dropping the caller's
+//! future never stops it midway.
 
 mod advisories;
 mod advisory_shown;
@@ -19,6 +19,7 @@ mod compact;
 mod conflicts;
 mod differences;
 mod doctor;
+mod dry_run;
 mod events;
 mod excuses;
 mod explain;
@@ -30,7 +31,6 @@ mod mutes;
 mod opening;
 mod problem;
 mod reach;
-mod rehearsal;
 mod scan;
 mod sites;
 mod status;
@@ -60,8 +60,8 @@ use crate::match_index::{Hold, Indexes, ReadyState};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::policies::Policies;
 use crate::restore::{OwnLogAtOpening, Restore};
-use crate::sync_task::SyncBoard;
-use crate::vex_kept::KeptVex;
+use crate::sync_task::PeerStatusTable;
+use crate::vex_store::VexStore;
 use health::Duties;
 use known::KnownState;
 
@@ -73,51 +73,51 @@ pub(crate) use self::problem::store_problem;
 pub(crate) use self::scan::Judge;
 pub(crate) use self::view_knowledge::{KEV_SOURCE, ViewKnowledge};
 
-/// By how much what is kept of the past may be older than configured where no daemon runs, in milliseconds.
+/// How much older than configured the history may be if no daemon runs, in milliseconds.
 const A_DAY_MILLIS: u64 = 86_400_000;
 
-/// A site that is open: in a daemon, or for one command.
+/// An open site: in a daemon, or for one command.
 #[derive(Clone)]
 pub(crate) struct Site(pub(crate) Arc<SiteParts>);
 
-/// What a site works with.
+/// The parts of a site.
 pub(crate) struct SiteParts {
     pub(crate) home: Home,
     pub(crate) config: Config,
     pub(crate) store: Arc<SiteStore>,
-    /// The operating key; another one once a restored site goes on.
+    /// The operating key; replaced when a restored site continues.
     key: RwLock<Arc<SigningKey>>,
-    /// Where the home is, and if it was put back from a backup.
+    /// The home's place, and the hold of a restored home.
     pub(crate) restore: Restore,
-    /// When the daemon started; none without one.
+    /// Start time of the daemon; `None` without one.
     pub(crate) started: Option<Instant>,
-    /// Raised when the store changed by other hands than the sync task's.
+    /// Signalled when something other than the sync task changed the store.
     pub(crate) local: watch::Sender<u64>,
-    /// Raised when the view changed, by whatever hands.
+    /// Signalled when anything changed the view.
     pub(crate) shown: Arc<watch::Sender<u64>>,
-    pub(crate) board: Arc<SyncBoard>,
-    /// The match index, and the next one.
+    pub(crate) peer_status: Arc<PeerStatusTable>,
+    /// The match index, and its successor.
     pub(crate) indexes: Arc<Indexes>,
-    /// What verdicts say of the knowledge, until it changes.
+    /// A verdict's data about the knowledge, until it changes.
     pub(crate) known: KnownState,
     /// The site's policy files.
     pub(crate) policies: Arc<Policies>,
-    /// The VEX documents that every scan takes into account.
-    pub(crate) kept_vex: Arc<KeptVex>,
-    /// Imports run one at a time: each compares with what the one before it wrote.
+    /// The VEX documents that every scan uses.
+    pub(crate) kept_vex: Arc<VexStore>,
+    /// The import lock: each import compares with the result of the previous one.
     pub(crate) imports: Mutex<()>,
-    /// The places for answers by the past.
+    /// The places for answers about the past.
     pub(crate) past_places: Arc<Gate>,
-    /// Answers by the past that take a file are made one at a time.
+    /// Lock for answers about the past that need a file.
     pub(crate) pasts: Mutex<()>,
-    /// What the last check of every frame found.
+    /// Result of the last check of all frames.
     pub(crate) last_check: Mutex<Option<types::StoreCheck>>,
-    /// How the recurring work of the daemon went last.
+    /// Last results of the daemon's recurring work.
     pub(crate) duties: Duties,
 }
 
 impl Site {
-    /// Opens a site's store with its configuration. The store must be there: `init` made it.
+    /// Opens a site's store with its configuration. The store must exist: `init` created it.
     ///
     /// # Errors
     /// A [`Problem`] for the operator.
@@ -125,7 +125,7 @@ impl Site {
         Self::open_as(home, config, started, OpenAs::Existing)
     }
 
-    /// Opens a site's store, or makes it, or goes on past its damage.
+    /// Opens a site's store, creates it, or skips its damage.
     ///
     /// # Errors
     /// A [`Problem`] for the operator.
@@ -140,7 +140,7 @@ impl Site {
         Self::open_holding(lock, home, config, started, how, &news)
     }
 
-    /// As [`open_as`](Self::open_as), under the home's lock; `news` hears what it takes.
+    /// Same as [`open_as`](Self::open_as), under the home's lock; `news` gets the progress.
     ///
     /// # Errors
     /// A [`Problem`] for the operator.
@@ -164,7 +164,7 @@ impl Site {
         })
     }
 
-    /// Opens a site over an engine that is open; to read only, over an engine of its own, if there is no room.
+    /// Opens a site with an open engine; if there is no space, read-only with an engine in memory.
     ///
     /// # Errors
     /// A [`Problem`] for the operator.
@@ -189,7 +189,7 @@ impl Site {
         })
     }
 
-    /// Puts a site together around the store that `open` gives.
+    /// Creates a site around the store that `open` returns.
     fn assemble(
         home: Home,
         config: Config,
@@ -215,7 +215,7 @@ impl Site {
         store.hold_back(restore.is_held());
         let parts = SiteParts {
             policies: Arc::new(Policies::of(&home, &config)),
-            kept_vex: Arc::new(KeptVex::in_home(home.path())),
+            kept_vex: Arc::new(VexStore::in_home(home.path())),
             home,
             config,
             store: Arc::new(store),
@@ -224,7 +224,7 @@ impl Site {
             started,
             local: watch::Sender::new(0),
             shown: Arc::new(watch::Sender::new(0)),
-            board: Arc::default(),
+            peer_status: Arc::default(),
             indexes,
             known: KnownState::default(),
             imports: Mutex::new(()),
@@ -263,8 +263,8 @@ impl Site {
     }
 }
 
-/// Brings a home in line with its store: its certificates, if peers knew longer ones whose key is here, and the note
-/// of where it is. Gives the operating key that counts.
+/// Updates a home from its store: its certificates, if peers knew a longer chain whose key is here, and the note of
+/// its place. Returns the valid operating key.
 fn settle_home(
     home: &mut Home,
     config: &Config,
@@ -298,7 +298,7 @@ fn settle_home(
 /// Takes a home's lock.
 ///
 /// # Errors
-/// `store_locked` if another process has it.
+/// `store_locked` if another process holds it.
 pub(crate) fn take_lock(home: &Home) -> Result<HomeLock, Problem> {
     HomeLock::take(home.path())
         .map_err(|error| crate::opening::opening_problem(home, &StoreError::from(error)))
@@ -309,7 +309,7 @@ pub(crate) fn stop(site: &Site) {
     site.0.stop_cleanly();
 }
 
-/// How the view of this site folds.
+/// Returns the way in which this site's view folds.
 fn settings_of(
     chain: &CertificateChain,
     config: &Config,
@@ -338,15 +338,15 @@ fn settings_of(
     }
 }
 
-/// A hash that differs where the view may fold otherwise than it did, as far as can be told without the store: by the
-/// configuration, and by the program. What the store holds of it changes with the store.
+/// Returns a hash that changes if the view may fold differently, as far as this is known without the store: from the
+/// configuration and the program. The store's own part changes with the store.
 pub(crate) fn folding_of(chain: &CertificateChain, config: &Config) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 folding by configuration");
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     let settings = settings_of(chain, config, &[]);
     hasher.update(&settings.mark());
     hasher.update(settings.rules_hash().as_bytes());
-    // Without the store nobody knows who they are.
+    // Without the store their identities are unknown.
     for slug in &config.view.site_order {
         hasher.update(slug.as_str().as_bytes());
         hasher.update(&[0]);
@@ -355,13 +355,13 @@ pub(crate) fn folding_of(chain: &CertificateChain, config: &Config) -> [u8; 32] 
 }
 
 impl SiteParts {
-    /// Waits for its turn to import. A panic in an earlier import left nothing behind this lock: what it wrote
-    /// was committed whole, so those after it need not fail as well.
+    /// Waits for the import lock. A panic in an earlier import left nothing incomplete: it committed everything or
+    /// nothing, so later imports need not fail as well.
     pub(crate) fn one_import(&self) -> MutexGuard<'_, ()> {
         self.imports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The turn to import, if nobody has it.
+    /// Returns the import lock, if it is free.
     pub(crate) fn import_if_free(&self) -> Option<MutexGuard<'_, ()>> {
         match self.imports.try_lock() {
             Ok(turn) => Some(turn),
@@ -370,17 +370,17 @@ impl SiteParts {
         }
     }
 
-    /// The operating key in use.
+    /// Returns the operating key in use.
     pub(crate) fn key(&self) -> Arc<SigningKey> {
         Arc::clone(&self.key.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Signs with another operating key from now on.
+    /// Uses another operating key for signing from now on.
     pub(crate) fn use_key(&self, key: SigningKey) {
         *self.key.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(key);
     }
 
-    /// The certificates that the operating key in use is of.
+    /// Returns the certificates of the operating key in use.
     pub(crate) fn own_chain(&self) -> CertificateChain {
         let known = self.store.chain(&self.home.chain().site()).ok().flatten();
         let key = self.key().public();
@@ -416,7 +416,7 @@ impl SiteParts {
         Ok(())
     }
 
-    /// Folds by the configured policy again: its order of sites is written in names of the allow-list.
+    /// Folds the view again with the configured policy, whose order of sites uses names of the allow-list.
     fn apply_policy(&self) -> Result<(), starling_store::StoreError> {
         if self.config.view.site_order.is_empty() {
             return Ok(());
@@ -426,8 +426,8 @@ impl SiteParts {
             .set_settings(settings_of(self.home.chain(), &self.config, &listed))
     }
 
-    /// Without a daemon nobody forgets the past in time: a command that imported does, once a day is too much. The
-    /// caller holds the lock of imports.
+    /// Drops old history. Without a daemon nothing else does it in time: a command that imports does it, at most once
+    /// a day. The caller holds the import lock.
     fn forget_if_due(&self) {
         if self.started.is_some() {
             return;
@@ -444,20 +444,20 @@ impl SiteParts {
             Ok(())
         });
         if let Err(error) = outcome {
-            tracing::warn!(error = %crate::home::error_chain(&error), "forgetting what is too old");
+            tracing::warn!(error = %crate::home::error_chain(&error), "dropping old history");
         }
     }
 
-    /// Tells the sync task and the subscribers that the store changed.
+    /// Notifies the sync task and the subscribers of a change of the store.
     pub(crate) fn changed(&self) {
         self.local.send_modify(|count| *count += 1);
         self.shown.send_modify(|count| *count += 1);
     }
 
-    /// Makes the match index of what the site knows now, if there is none yet, and marks it as ready. What keeps
-    /// it from being made is logged: scans then read the view.
+    /// Builds the match index of the current knowledge, if it is missing, and writes its marker. Logs a failure:
+    /// scans then read the view.
     ///
-    /// Folds every advisory in every package, which for a whole corpus takes many times longer than a scan.
+    /// Folds every advisory of every package, which takes many times longer than a scan for a complete corpus.
     pub(crate) fn refresh_index(&self) {
         let refreshed = self
             .indexes
@@ -468,12 +468,13 @@ impl SiteParts {
             None => Ok(()),
         });
         if let Err(error) = marked {
-            tracing::warn!(%error, "making the match index");
+            tracing::warn!(%error, "building the match index");
         }
     }
 
-    /// Marks the index as ready if there is one of what the site knows now, unless it is marked so: whenever the log
-    /// may have gone on, so that a kill at any moment finds a mark that is current, and as a daemon's last act.
+    /// Writes the marker if there is an index of the current knowledge and the marker is outdated. Called whenever
+    /// the log may have grown, so that after a kill at any moment the marker is current, and as the last action of a
+    /// daemon.
     pub(crate) fn keep_ready(&self) {
         let Ok(reader) = self.store.view() else {
             return;
@@ -490,8 +491,8 @@ impl SiteParts {
         }
     }
 
-    /// Removes a mark whose index was made from other rows than those that are open: the engine was rebuilt since,
-    /// perhaps because they were damaged.
+    /// Removes a marker whose index was built from other rows than those that are open: the engine was rebuilt since,
+    /// perhaps because of damage.
     fn drop_mark_of_other_rows(&self) {
         if self.store.is_read_only() {
             return;
@@ -509,21 +510,21 @@ impl SiteParts {
         }
     }
 
-    /// Leaves a store that the next start opens without replaying anything.
+    /// Leaves a store that the next start can open without a replay.
     pub(crate) fn stop_cleanly(&self) {
         if let Err(error) = self.store.stop_cleanly() {
             tracing::warn!(error = %crate::home::error_chain(&error), "stopping: the next start replays the end of the log");
         }
     }
 
-    /// Marks the index of `stamp` as ready, unless it is already behind.
+    /// Writes the marker for the index of `stamp`, unless it is already outdated.
     fn mark_ready(&self, stamp: starling_scanner::index::IndexStamp) -> ServiceResult<()> {
         let failed = |error| store_problem("reading the view", &error);
         let reader = self.store.view().map_err(failed)?;
         if crate::match_index::stamp_of(&reader) != stamp {
             return Ok(());
         }
-        // Changes go on meanwhile: a mark that is written after one names a position before it, and does not count.
+        // Changes continue meanwhile: a marker written after a change has an earlier position, and does not apply.
         let state = ReadyState {
             position: reader.position(),
             stamp,
@@ -536,8 +537,8 @@ impl SiteParts {
             .map_err(|error| Problem::internal("marking the match index as ready", error))
     }
 
-    /// Returns the name of a site on the allow-list, or this site's own. Whoever holds the view asks
-    /// [`slug_in`](Self::slug_in): a thread must not take the store's lock twice.
+    /// Returns the name of a site on the allow-list, or this site's own name. A thread that holds the view must call
+    /// [`slug_in`](Self::slug_in) instead, because it must not take the store's lock twice.
     pub(crate) fn slug_of(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
         self.own_slug(site).or_else(|| {
             let listed = self.store.listed_sites().ok()?;
@@ -548,7 +549,7 @@ impl SiteParts {
         })
     }
 
-    /// Returns the name of a site on the allow-list as the view shows it, or this site's own.
+    /// Returns the name of a site on the allow-list of the view, or this site's own name.
     fn slug_in(&self, view: &ViewReader<'_>, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
         self.own_slug(site).or_else(|| view.slug_of(site).map(Into::into))
     }
@@ -760,7 +761,7 @@ impl SiteService for Site {
                 site.refresh_index();
                 Ok(())
             });
-            // It tells the log what kept it, and nobody else has to know.
+            // The failure is logged, and nobody else needs to know.
             let _ = made.await;
         }
     }

@@ -1,5 +1,5 @@
-//! What is wrong with a mute before it is signed: one that can never match is refused, one that matches nothing of
-//! what the site knows now is made with a warning.
+//! Checks a mute before it is signed: refuses one that can never match, and warns about one that matches nothing in the
+//! site's current knowledge.
 
 use starling_api::ServiceResult;
 use starling_api_types::{ErrorCode, Problem};
@@ -16,34 +16,34 @@ use super::SiteParts;
 use super::problem::store_problem;
 use crate::home::error_chain;
 
-/// Changes left to a site below which it is told of the bound.
+/// Number of remaining changes below which a site is warned about the limit.
 const FEW_CHANGES: usize = 1_000;
-/// How a mute names an SBOM by its hash.
+/// The prefix with which a mute names an SBOM by its hash.
 const HASH: &str = "blake3:";
-/// Packages of an advisory that a warning names.
+/// Most packages of an advisory listed in a warning.
 const NAMED: usize = 5;
 
 fn refuse(detail: &str) -> Problem {
     Problem::new(ErrorCode::BadRequest, format!("muting: {detail}"))
 }
 
-/// The one spelling of a vulnerability's id, by which findings go.
+/// Returns the canonical spelling of a vulnerability's id, which findings use.
 ///
 /// # Errors
-/// `bad_request` for what is no id.
+/// `bad_request` if it is not an id.
 pub(super) fn vulnerability(text: &str) -> ServiceResult<String> {
     let text = text.trim();
-    // Neither stands in an id of any source; a pattern would be taken for a name that nothing has.
+    // No id of any source contains these characters; a pattern would be taken for an id that does not exist.
     let odd = text.contains(|c: char| c.is_whitespace() || matches!(c, '*' | '?'));
     let id = VulnerabilityId::of(text).filter(|_| !odd);
     id.map(|id| id.as_str().to_owned()).ok_or_else(|| {
         let short: String = text.chars().take(80).collect();
-        refuse(&format!("{short:?} is no id of a vulnerability"))
+        refuse(&format!("{short:?} is not the id of a vulnerability"))
             .hint("give one id, such as CVE-2021-44228; patterns are for packages, ecosystems and SBOMs")
     })
 }
 
-/// Refuses patterns that nothing can match.
+/// Refuses patterns that cannot match anything.
 ///
 /// # Errors
 /// `bad_request`.
@@ -65,30 +65,29 @@ pub(super) fn patterns(text: &MuteText) -> ServiceResult<()> {
         let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'*' | b'?');
         let whole = hash.len() == 64 || hash.contains('*');
         if !whole || !hash.bytes().all(hex) {
-            return Err(refuse(&format!("{HASH}{hash:.80} is no hash of an SBOM"))
-                .hint("verdicts name it as `sbom_hash`: blake3: and 64 digits in lower case"));
+            return Err(refuse(&format!("{HASH}{hash:.80} is not the hash of an SBOM"))
+                .hint("expected `sbom_hash` from a verdict: blake3: and 64 lower-case digits"));
         }
     }
     Ok(())
 }
 
-/// A package that is named by its URL, and not by a pattern over it.
+/// Returns the package of a package URL; `None` for a pattern.
 fn as_purl(package: &str) -> Option<&str> {
     (package.starts_with("pkg:") && !package.contains('*')).then_some(package)
 }
 
-/// Refuses a change that no site would read, its author having made as many as are read.
+/// Refuses a change that no site would read, because its author has reached the limit of changes.
 ///
 /// # Errors
 /// `bad_request`.
 pub(super) fn room(doing: &str, own: usize) -> ServiceResult<Option<String>> {
     let Some(left) = MAX_CHANGES_PER_AUTHOR.checked_sub(own).filter(|left| *left > 0) else {
         let detail = format!(
-            "{doing}: this site has made {own} changes of the list of mutes, and of one site {MAX_CHANGES_PER_AUTHOR} are \
+            "{doing}: this site has made {own} changes of the list of mutes, and of each site {MAX_CHANGES_PER_AUTHOR} are \
              read"
         );
-        let hint =
-            "make this change at another site of the federation: a mute counts, and ends, at all of them";
+        let hint = "make this change at another site of the federation: a mute, and its removal, apply at all of them";
         return Err(Problem::new(ErrorCode::BadRequest, detail).hint(hint));
     };
     Ok((left <= FEW_CHANGES).then(|| {
@@ -100,7 +99,7 @@ pub(super) fn room(doing: &str, own: usize) -> ServiceResult<Option<String>> {
 }
 
 impl SiteParts {
-    /// How many changes of the list this site has made, under all of its keys.
+    /// Returns the number of changes that this site has made, with all of its keys.
     pub(super) fn own_changes(&self, book: &MuteBook) -> usize {
         let own = self.home.chain().site();
         book.changes
@@ -109,7 +108,7 @@ impl SiteParts {
             .count()
     }
 
-    /// What of a mute matches nothing that the site knows now.
+    /// Returns the parts of a mute that match nothing in the site's current knowledge.
     pub(super) fn matches_nothing(&self, text: &MuteText) -> ServiceResult<Option<String>> {
         let view = self.store.view();
         let view = view.map_err(|error| store_problem("reading the view", &error))?;
@@ -117,7 +116,7 @@ impl SiteParts {
             .map_err(|error| Problem::internal("looking a vulnerability up", error_chain(&error)))?;
         if known.is_empty() {
             return Ok(Some(format!(
-                "this site knows no {}; the mute counts once an advisory by that name comes",
+                "this site does not know {}: the mute applies when an advisory with that id arrives",
                 text.vulnerability
             )));
         }
@@ -138,14 +137,14 @@ impl SiteParts {
     }
 }
 
-/// Whether a mute may match findings in a package; true where that shows in the SBOM alone.
+/// Returns true if a mute may match findings in a package, or if only the SBOM can tell.
 fn may_concern(text: &MuteText, package: &PackageId) -> bool {
     let PackageId::Package { ecosystem, name } = package else {
         return true;
     };
     let matches = |pattern: &str, name: &str| Glob::new(pattern).is_ok_and(|glob| glob.matches(name));
     let bare = ecosystem_base(ecosystem);
-    // An ecosystem with a release is a finding's, whatever the advisory's is.
+    // A finding's ecosystem has a release, whatever the advisory's ecosystem is.
     let fits = |pattern: &str| {
         matches(pattern, ecosystem) || matches(pattern, bare) || matches(ecosystem_base(pattern), bare)
     };
@@ -163,7 +162,7 @@ fn may_concern(text: &MuteText, package: &PackageId) -> bool {
     let Ok(purl) = PackageUrl::parse_lenient(purl) else {
         return false;
     };
-    // What a distribution builds is known by the name of its source, which the SBOM says.
+    // A distribution's package is known by its source's name, which is in the SBOM.
     if matches!(purl.ty(), "deb" | "rpm" | "apk" | "alpm") {
         return true;
     }
@@ -178,7 +177,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_brought_into_the_spelling_of_findings_and_what_is_none_is_refused() {
+    fn mute_id_is_normalised_or_refused() {
         for (given, kept) in [
             (" cve-2021-44228 ", "CVE-2021-44228"),
             ("ghsa-JFH8-C2JP-5V3Q", "GHSA-jfh8-c2jp-5v3q"),
@@ -188,18 +187,21 @@ mod tests {
         }
         for none in ["", " ", "CVE-2021-*", "CVE-2021-1 CVE-2021-2", "CVE-2021-?"] {
             let problem = vulnerability(none).unwrap_err();
-            assert!(problem.detail.contains("is no id"), "{none}: {problem}");
+            assert!(problem.detail.contains("is not the id"), "{none}: {problem}");
         }
     }
 
     #[test]
-    fn a_site_that_made_as_many_changes_as_are_read_is_refused_before_it_signs_another() {
+    fn site_at_the_limit_of_changes_is_refused() {
         assert_eq!(room("muting", 0).unwrap(), None);
         let warning = room("muting", MAX_CHANGES_PER_AUTHOR - 1).unwrap().unwrap();
         assert!(warning.contains("0 are left"), "{warning}");
         for own in [MAX_CHANGES_PER_AUTHOR, MAX_CHANGES_PER_AUTHOR + 1] {
             let problem = room("muting", own).unwrap_err();
-            assert!(problem.detail.contains("of one site 20000 are read"), "{problem}");
+            assert!(
+                problem.detail.contains("of each site 20000 are read"),
+                "{problem}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Mutes: the shared document read and written, in the API's words.
+//! Mutes: reads and writes the shared document, in the API's form.
 
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ impl SiteParts {
         let at = now();
         let text = self.mute_text(add, at)?;
         let mut warnings = Vec::from_iter(self.matches_nothing(&text)?);
-        // One at a time: each change follows the one before it.
+        // One at a time: each change depends on the previous one.
         let _one_at_a_time = self.one_import();
         self.prepare_to_sign("muting")?;
         let book = self.mute_book()?;
@@ -85,9 +85,9 @@ impl SiteParts {
         if known.state == MuteState::Removed {
             return Err(Problem::new(
                 ErrorCode::BadRequest,
-                format!("removing the mute {id}: it is removed already"),
+                format!("removing the mute {id}: it is already removed"),
             )
-            .hint("`starling mute show` says by whom"));
+            .hint("`starling mute show` shows who removed it"));
         }
         mute_check::room("removing a mute", self.own_changes(&book))?;
         let text = RemovalText {
@@ -102,7 +102,7 @@ impl SiteParts {
         self.mute(id)
     }
 
-    /// Whose mutes count here.
+    /// Returns the sites whose mutes apply here.
     fn excuses(&self) -> ServiceResult<Excuses> {
         let listed = self.store.listed_sites();
         let listed = listed.map_err(|error| store_problem("reading the allow-list", &error))?;
@@ -115,7 +115,7 @@ impl SiteParts {
             .map_err(|error| store_problem("reading the mutes", &error))
     }
 
-    /// Under which actor this site writes now.
+    /// Returns the actor with which this site writes now.
     fn document_actor(&self) -> Actor {
         let chain = self.own_chain();
         Actor::of(&chain.site(), chain.epoch(), DOCUMENT)
@@ -126,7 +126,7 @@ impl SiteParts {
         by.unwrap_or_else(|| self.home.chain().slug().to_string())
     }
 
-    /// What is to be muted, with what can be wrong about it found before anything is written.
+    /// Returns the checked mute, before anything is written.
     fn mute_text(&self, add: types::MuteAdd, at: UnixMillis) -> ServiceResult<MuteText> {
         let refuse = |detail: String| Problem::new(ErrorCode::BadRequest, format!("muting: {detail}"));
         let until = match (add.until, add.forever) {
@@ -134,14 +134,14 @@ impl SiteParts {
                 let until = UnixMillis::saturating(u64::try_from(until.unix_millis()).unwrap_or(0));
                 if until < at {
                     let problem = refuse(format!("its end, {until}, has passed"));
-                    return Err(problem.hint("give a day or moment that is to come"));
+                    return Err(problem.hint("give a day or time in the future"));
                 }
                 Some(until)
             }
             (None, true) => None,
             _ => {
-                return Err(refuse("it has neither an end nor `forever`, or both".to_owned())
-                    .hint("say until when it counts; what nobody looks at again is worse than a finding"));
+                return Err(refuse("expected either an end or `forever`".to_owned())
+                    .hint("give an end: a forgotten mute is worse than a finding"));
             }
         };
         let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned());
@@ -160,7 +160,7 @@ impl SiteParts {
         Ok(text)
     }
 
-    /// Signs a change into the site's log; every site that accepts this one has it next.
+    /// Signs a change into the site's log; every site that accepts this one gets it next.
     fn claim_change(
         &self,
         doing: &str,
@@ -181,7 +181,7 @@ impl SiteParts {
         self.sign_heads().map_err(failed)?;
         self.changed();
         if self.started.is_none() {
-            // The index knows nothing of mutes, so it still holds.
+            // The index does not contain mutes, so it is still current.
             self.keep_ready();
         }
         Ok(written.id)
@@ -262,7 +262,7 @@ fn mute_not_found(id: &str) -> Problem {
     let id: String = id.chars().take(60).collect();
     Problem::new(
         ErrorCode::MuteNotFound,
-        format!("looking up the mute {id:?}: there is none"),
+        format!("looking up the mute {id:?}: not found"),
     )
-    .hint("`starling mute list` names them")
+    .hint("`starling mute list` shows the ids")
 }

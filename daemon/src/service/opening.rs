@@ -1,5 +1,4 @@
-//! The site as a service while its store is being opened: scans use the match index, other calls are told what is
-//! under way.
+//! The service of a site whose store is being opened: scans use the match index, other calls get the progress.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
@@ -12,10 +11,10 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 
 use super::Site;
-use crate::cold::scan_by_index;
 use crate::config::Config;
 use crate::home::Home;
 use crate::opening::OpeningNews;
+use crate::without_store::scan_by_index;
 
 /// A site whose store may not be open yet.
 pub(crate) struct OpeningSite {
@@ -27,7 +26,7 @@ pub(crate) struct OpeningSite {
 }
 
 impl OpeningSite {
-    /// A site in `home` that `news` reports on until it is open.
+    /// Creates a site in `home` whose progress `news` reports until it is open.
     pub(crate) fn new(home: Home, config: Config, started: Instant, news: Arc<OpeningNews>) -> Self {
         Self {
             opened: OnceLock::new(),
@@ -38,9 +37,9 @@ impl OpeningSite {
         }
     }
 
-    /// Hands every call to the site from now on.
+    /// Passes every call to the open site from now on.
     pub(crate) fn open(&self, site: Site) {
-        // It is opened once.
+        // Opened only once.
         let _ = self.opened.set(site);
     }
 
@@ -74,7 +73,7 @@ impl OpeningSite {
     }
 }
 
-/// Implements the service by handing the listed methods to the open site.
+/// Implements the service by passing the listed methods to the open site.
 macro_rules! once_open {
     ($($method:ident($($name:ident: $type:ty),*) -> $answer:ty;)*) => {
         #[async_trait]

@@ -1,4 +1,4 @@
-//! The store's and the bundle's errors as problems for callers.
+//! Converts errors of the store and of bundles to problems for callers.
 
 use std::io::ErrorKind;
 
@@ -10,7 +10,7 @@ use starling_store::engine::{Attempt, EngineError};
 
 use crate::home::error_chain;
 
-/// A problem of the store, met while `attempted`.
+/// Converts a store error that happened while `attempted`.
 pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
     if is_version_gone(error) {
         return engine_problem(attempted, &EngineError::VersionGone);
@@ -47,7 +47,7 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
                 ErrorCode::DiskFull,
                 format!("{attempted}: {}", error_chain(error)),
             )
-            .hint("free some space and start starling again; what is stored appears then");
+            .hint("free some space and start starling again; the stored data appears then");
         }
         StoreError::ReadOnly | StoreError::Log(_) | StoreError::Pack(_) | StoreError::Measure(_)
             if error.is_no_room() =>
@@ -79,44 +79,44 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
     }
 }
 
-/// What to do about damage.
+/// Returns what to do about damage.
 fn damage_hint(error: &StoreError) -> Option<&'static str> {
     Some(match error {
         StoreError::Behind { .. } | StoreError::HeldBack => {
-            "`starling restore`, then `starling up` or bundles of listed sites bring what they hold; a new epoch follows"
+            "run `starling restore`; then `starling up` or bundles of listed sites bring the data, and a new epoch starts"
         }
         StoreError::Superseded { .. } => {
-            "stop this copy of the site, or run `starling restore` on it if it is the one that is to go on"
+            "stop this copy of the site, or run `starling restore` on it if it is the copy to keep"
         }
         StoreError::DamagedBody { .. } => {
-            "`starling doctor --repair` drops what is damaged; peers, bundles or the next import of the feed bring it again"
+            "`starling doctor --repair` drops the damaged data; peers, bundles or the next import of the feed bring it back"
         }
         StoreError::LogLoss { .. } | StoreError::Log(_) | StoreError::Entry(_) => {
-            "put the files back as they were, or, if they are a backup that was put back over a home, remove `store/`, \
-             which is newer; or, with the daemon stopped, `starling doctor --repair` goes on without what is lost, and \
+            "restore the files; or, if they are a backup that was restored over a home, remove `store/`, \
+             which is newer; or, with the daemon stopped, `starling doctor --repair` continues without the lost data, and \
              peers or bundles bring it again"
         }
         StoreError::View(error) => return damage_hint(cause_in(error)?),
         StoreError::DamagedRow { .. }
         | StoreError::HistoryDamaged { .. }
         | StoreError::EngineDoubt { .. } => {
-            "`starling doctor --rebuild` derives everything again from the site's log"
+            "`starling doctor --rebuild` rebuilds all derived data from the site's log"
         }
-        StoreError::Pack(_) => "check the disk; `starling doctor` names what is damaged",
+        StoreError::Pack(_) => "check the disk; `starling doctor` lists the damage",
         StoreError::MigrationDiffers { .. } => {
-            "nothing was changed: keep the folder, and go on with the release that wrote it"
+            "nothing was changed: keep the folder, and use the release that wrote it"
         }
         _ => return None,
     })
 }
 
-/// Returns true if what was read changed by too much meanwhile: nothing is wrong, and the next attempt reads anew.
+/// Returns true if too much changed during the read: nothing is wrong, and the next attempt reads again.
 fn is_version_gone(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     causes.any(|cause| matches!(cause.downcast_ref(), Some(EngineError::VersionGone)))
 }
 
-/// The store's error among the causes of another.
+/// Returns the store's error among the causes of another error.
 fn cause_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a StoreError> {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -128,7 +128,7 @@ fn cause_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Stor
     None
 }
 
-/// A problem of reading what the site knows, met while `attempted`.
+/// Converts an error of reading the knowledge that happened while `attempted`.
 pub(crate) fn knowledge_problem(attempted: &str, error: &(dyn std::error::Error + 'static)) -> Problem {
     if is_version_gone(error) {
         return engine_problem(attempted, &EngineError::VersionGone);
@@ -147,10 +147,10 @@ pub(crate) fn knowledge_problem(attempted: &str, error: &(dyn std::error::Error 
         ErrorCode::StoreDamaged,
         format!("{attempted}: {}", error_chain(error)),
     )
-    .hint("`starling doctor --rebuild` derives everything again from the site's log")
+    .hint("`starling doctor --rebuild` rebuilds all derived data from the site's log")
 }
 
-/// A problem of the engine, met while `attempted`.
+/// Converts an engine error that happened while `attempted`.
 pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
     let detail = format!("{attempted}: {}", error_chain(error));
     match error {
@@ -163,11 +163,11 @@ pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
             ..
         } => Problem::new(ErrorCode::StoreDamaged, detail).hint(
             "keep the folder aside. If this very store can be had again, such as from a snapshot of the disk as it is \
-             now, put it back; an older copy must not go on. Else make a new site in another folder and list it at \
+             now, restore it; do not continue with an older copy. Else create a new site in another folder and list it at \
              its peers, which fill it",
         ),
         EngineError::Corrupt { .. } => Problem::new(ErrorCode::StoreDamaged, detail)
-            .hint("`starling doctor --rebuild` derives anew what can be derived"),
+            .hint("`starling doctor --rebuild` rebuilds all derived data"),
         EngineError::Io {
             attempted: Attempt::Open,
             source,
@@ -191,7 +191,7 @@ pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
     }
 }
 
-/// A problem of a bundle, met while `attempted`.
+/// Converts a bundle error that happened while `attempted`.
 pub(crate) fn bundle_problem(attempted: &str, error: &BundleError) -> Problem {
     let head = match error {
         BundleError::Head { source } => Some(source),
@@ -233,7 +233,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_that_cannot_be_written_says_what_can_be_done() {
+    fn read_only_store_error_states_what_to_do() {
         let problem = |kind: ErrorKind, attempted| {
             let path = "/srv/site/store".into();
             let source = kind.into();

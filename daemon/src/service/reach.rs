@@ -1,4 +1,4 @@
-//! Records that no scan can ever come across: counted by reason, of an import and of all that the site knows.
+//! Counts the records that no scan can match, by reason: of an import, and of all knowledge.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -11,10 +11,10 @@ use starling_view::PackageId;
 use super::SiteParts;
 use super::advisories::view_problem;
 
-/// Reasons that are told one by one; the records of more are told together.
+/// Most reasons listed separately; the records of further reasons are counted together.
 const MOST_REASONS: usize = 50;
 
-/// How many records there are of each reason, with the first of them.
+/// The number of records for each reason, with the first of them.
 #[derive(Debug, Default)]
 pub(super) struct Reasons {
     told: BTreeMap<OutOfReach, (u64, String)>,
@@ -51,7 +51,7 @@ impl Reasons {
 }
 
 impl SiteParts {
-    /// Tells which of the records that count no scan can come across. It is no damage, and damage is told by others.
+    /// Reports which live records no scan can match. This is not damage, which other checks report.
     pub(super) fn reach_check(&self) -> types::DoctorCheck {
         let found = self.reach_told();
         types::DoctorCheck {

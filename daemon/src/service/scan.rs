@@ -1,4 +1,4 @@
-//! Scanning: the knowledge, the policy, and the verdict in its envelope.
+//! Scans: combines knowledge and policy to a verdict in its envelope.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -26,16 +26,16 @@ use crate::config::Config;
 use crate::home::Home;
 use crate::match_index::{Patched, stamp_of};
 use crate::policies::Policies;
-use crate::vex_kept::{KeptVex, vex_unreadable};
+use crate::vex_store::{VexStore, vex_unreadable};
 
-/// Most advisories of which a command makes the match index, for the commands after it. A daemon makes it beside
-/// its work, however many there are; a command would keep its caller waiting.
+/// Most advisories for which a command builds the match index, for later commands. A daemon builds it in the
+/// background for any number; a command would keep its caller waiting.
 const INDEXED_BY_A_COMMAND: u64 = 2_000;
 
-/// Most threads that reading and scanning a large document is spread over.
+/// Most threads that read and scan a large document.
 const MAX_WORKERS: usize = 4;
 
-/// Threads of one scan: as many as there are cores. The system is asked once, which reads files.
+/// Returns the threads of one scan: one per core. The system is asked only once, because that reads files.
 fn workers() -> usize {
     static WORKERS: OnceLock<usize> = OnceLock::new();
     *WORKERS.get_or_init(|| {
@@ -46,7 +46,7 @@ fn workers() -> usize {
 }
 
 impl SiteParts {
-    /// Judges by what is known now, or at the moment that is asked for.
+    /// Scans with the current knowledge, or with that of the requested time.
     pub(super) fn scan_as_asked(
         &self,
         documents: &ScanDocuments,
@@ -83,12 +83,12 @@ impl SiteParts {
             .map_err(|error| store_problem("reading the view", &error))?;
         let mut known = self.known(&reader)?;
         let mut reader = reader;
-        // One that is there only has to be marked, for the commands after this one.
+        // An existing index only needs its marker, for later commands.
         let is_there = || self.indexes.find(&known.stamp).is_some();
         if self.started.is_none() && (known.state.advisories <= INDEXED_BY_A_COMMAND || is_there()) {
             drop(reader);
             self.refresh_index();
-            // The view was let go of: what is known is what it shows now.
+            // The view was released: use what it shows now.
             reader = self
                 .store
                 .view()
@@ -114,7 +114,7 @@ impl SiteParts {
         judge.scan(documents, params, &view()?, state)?
     }
 
-    /// What a verdict says of what the site knows, and which index is of it.
+    /// Returns a verdict's data about the site's knowledge, and the stamp of its index.
     fn known(&self, reader: &ViewReader<'_>) -> ServiceResult<Arc<Known>> {
         self.known.get(reader.number(), || {
             Ok(Known {
@@ -124,7 +124,7 @@ impl SiteParts {
         })
     }
 
-    /// What a verdict says of what the site knows.
+    /// Returns a verdict's data about the site's knowledge.
     pub(crate) fn knowledge_state(&self, reader: &ViewReader<'_>) -> ServiceResult<KnowledgeState> {
         let failed = |error| store_problem("reading the view", &error);
         let (mut checks, mut unchecked, mut ahead) = (Vec::new(), Vec::new(), Vec::new());
@@ -169,7 +169,7 @@ impl SiteParts {
     }
 }
 
-/// Until when the heads of other sites prove that these are current, as far as this site's clock can believe them.
+/// Returns the end of validity of other sites' heads, as far as this site's clock can accept it.
 fn heads_of(reader: &ViewReader<'_>) -> Vec<HeadExpiry> {
     let heads = reader.head_expiries().into_iter().map(|head| HeadExpiry {
         site: head.site,
@@ -179,30 +179,30 @@ fn heads_of(reader: &ViewReader<'_>) -> Vec<HeadExpiry> {
     heads.collect()
 }
 
-/// Returns true if a scan evaluates a Rego policy that its caller wrote: that may take as long as it is let.
+/// Returns true if a scan uses its caller's own Rego policy, which may take up to the time limit.
 pub(crate) fn is_costly(documents: &ScanDocuments) -> bool {
     let policy = documents.policy.as_deref();
     documents.rego.is_some() || policy.is_some_and(RegoPolicy::is_meant)
 }
 
-/// A clock that is ahead by less than this is no lie.
+/// A clock difference that is accepted.
 const CLOCK_TOLERANCE_MILLIS: u64 = 5 * 60 * 1_000;
 
-/// The latest moment at which a source can have been checked, by this site's clock.
+/// Returns the latest plausible time of a source's check, by this site's clock.
 pub(super) fn latest_check() -> starling_protocol::UnixMillis {
     crate::clock::now().plus_millis(CLOCK_TOLERANCE_MILLIS)
 }
 
-/// What judges an SBOM besides the knowledge: the site that does, its configuration and its policy files.
+/// The inputs of a scan besides the knowledge: the site, its configuration and its policy files.
 pub(crate) struct Judge<'a> {
     pub(crate) home: &'a Home,
     pub(crate) config: &'a Config,
     pub(crate) policies: &'a Policies,
-    pub(crate) kept_vex: &'a KeptVex,
+    pub(crate) kept_vex: &'a VexStore,
 }
 
 impl Judge<'_> {
-    /// Judges an SBOM by what `knowledge` holds; none if it could not be read, which is told in the log.
+    /// Scans an SBOM with `knowledge`; `None` if the knowledge could not be read, which is logged.
     pub(crate) fn scan(
         &self,
         documents: &ScanDocuments,
@@ -224,7 +224,7 @@ impl Judge<'_> {
         let baseline = documents.baseline.as_deref().map(Baseline::read).transpose();
         let baseline = baseline.map_err(|error| {
             Problem::new(ErrorCode::BaselineUnreadable, crate::home::error_chain(&error))
-                .hint("`starling scan --json` writes what can be given as a baseline")
+                .hint("use the output of `starling scan --json` as a baseline")
         })?;
         let mut vex = self.kept_vex.documents()?;
         let given = VexDocument::read_beside(&vex, documents.vex.iter().map(AsRef::as_ref));
@@ -289,7 +289,7 @@ impl Judge<'_> {
         }))
     }
 
-    /// The Rego policy that decides beside it: the one given, or the site's own where no policy is given at all.
+    /// Returns the Rego policy to use: the given one, or the site's own if no policy is given at all.
     fn rego(&self, given: &Given<'_>) -> ServiceResult<Option<Arc<RegoSource>>> {
         match given.rego {
             Some(bytes) => RegoSource::of(bytes)
@@ -300,8 +300,8 @@ impl Judge<'_> {
         }
     }
 
-    /// The policy that decides: the file given, or the site's own where no policy is given at all, and over and
-    /// under it the flags and the configuration.
+    /// Returns the policy to use: the given file, or the site's own if no policy is given at all, combined with the
+    /// flags and the configuration.
     fn policy(&self, given: &Given<'_>, params: &types::ScanParams) -> ServiceResult<Policy> {
         let configured = self.config.scan.fail_on.as_deref();
         let name = params.fail_on.map(types::FailOn::as_str).or(configured);
@@ -314,9 +314,9 @@ impl Judge<'_> {
                     .ok_or_else(|| {
                         Problem::new(
                             ErrorCode::ConfigInvalid,
-                            format!("scan.fail_on: {name:?} is no severity"),
+                            format!("scan.fail_on: {name:?} is not a severity"),
                         )
-                        .hint("any, low, medium, high and critical are possible")
+                        .hint("expected any, low, medium, high or critical")
                     })?,
             ),
         };
@@ -353,7 +353,7 @@ impl Judge<'_> {
     }
 }
 
-/// How long sources may be silent, as it is configured.
+/// Returns the configured rhythms of sources.
 pub(super) fn freshness_of(scan: &crate::config::Scan) -> Freshness {
     // Checked when they were read.
     let seconds = |text: &str| starling_policy::units::parse_span(text).unwrap_or(u64::MAX);
@@ -367,8 +367,8 @@ pub(super) fn freshness_of(scan: &crate::config::Scan) -> Freshness {
     }
 }
 
-/// The policies that come with a scan, told apart by what they begin with. With one given, neither of the site's own
-/// counts: what decides is then all in the call, and the same at every site.
+/// The policies given with a scan, by language. If one is given, neither of the site's own policies is used: the call
+/// then states the whole decision, equal at every site.
 #[derive(Default)]
 struct Given<'a> {
     yaml: Option<&'a [u8]>,
@@ -386,7 +386,7 @@ impl<'a> Given<'a> {
                 if given.rego.replace(bytes).is_some() {
                     return Err(Problem::new(
                         ErrorCode::BadRequest,
-                        "reading the policies of a scan: two of them are in Rego, and one at most can be",
+                        "reading the policies of a scan: expected at most one Rego policy, got two",
                     ));
                 }
             }

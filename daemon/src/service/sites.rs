@@ -1,4 +1,4 @@
-//! The allow-list, and what came from whom.
+//! The allow-list, and the transfers from its sites.
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
@@ -106,7 +106,7 @@ impl SiteParts {
 
     pub(super) fn site_status(&self, slug: &types::SiteSlug) -> ServiceResult<types::SiteStatus> {
         let listed = self.listed(slug)?;
-        let peer = self.board.peer(&listed.site);
+        let peer = self.peer_status.peer(&listed.site);
         let logs = self
             .store
             .logs()
@@ -166,7 +166,7 @@ impl SiteParts {
             .record(&entry)
             .map_err(|error| store_problem("writing to the ledger", &error))?;
         self.apply_policy()
-            .map_err(|error| store_problem("folding by the order of sites", &error))?;
+            .map_err(|error| store_problem("updating the view for the order of sites", &error))?;
         self.changed();
         Ok(())
     }
@@ -268,7 +268,7 @@ fn history_entry(entry: &LedgerEntry) -> types::SiteHistoryEntry {
 fn check_addresses(site: &types::SiteSlug, addresses: &[String]) -> ServiceResult<()> {
     for address in addresses {
         if let Err(error) = address.parse::<libp2p::Multiaddr>() {
-            let detail = format!("listing site {site}: {address:?} is no multiaddress: {error}");
+            let detail = format!("listing site {site}: {address:?} is not a multiaddress: {error}");
             return Err(Problem::new(ErrorCode::BadRequest, detail)
                 .hint("an address looks like /ip4/192.0.2.7/udp/7946/quic-v1"));
         }

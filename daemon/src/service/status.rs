@@ -10,7 +10,7 @@ use super::advisories::view_problem;
 use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT};
 use super::problem::store_problem;
 use super::scan::latest_check;
-use crate::sync_task::SyncBoard;
+use crate::sync_task::PeerStatusTable;
 
 impl SiteParts {
     pub(super) fn health(&self) -> types::Health {
@@ -38,7 +38,7 @@ impl SiteParts {
         let peers = listed
             .iter()
             .map(|site| {
-                let peer = self.board.peer(&site.site);
+                let peer = self.peer_status.peer(&site.site);
                 types::PeerStatus {
                     site_id: (&site.slug).into(),
                     site: site.site.into(),
@@ -63,7 +63,7 @@ impl SiteParts {
                     .get(&source)
                     .and_then(|row| row.imported_at)
                     .map(Into::into),
-                // A check after the clock counts as now, and is told beside it.
+                // A check later than this clock counts as now, and its own time is shown beside it.
                 last_checked: overview.checked_at.map(|checked| checked.min(latest).into()),
                 check_ahead: overview
                     .checked_at
@@ -92,7 +92,7 @@ impl SiteParts {
             advisories,
             unresolved: unresolved.len() as u64,
             parts: self.parts(),
-            listen: self.board.listening(),
+            listen: self.peer_status.listening(),
             peers,
             positions: logs.iter().map(|log| self.position(log)).collect(),
             feeds,
@@ -107,7 +107,7 @@ impl SiteParts {
                 check: self.last_check(),
             },
             differences: self.differences(),
-            strangers: strangers(&self.board, &listed),
+            strangers: strangers(&self.peer_status, &listed),
             restore: self.restore_status(),
             lost_records: self.lost_records(),
         })
@@ -138,7 +138,7 @@ impl SiteParts {
         }
     }
 
-    /// Everything that keeps a log's claims out of the view, and what to do about it.
+    /// Returns every reason why a log's claims are not in the view, and what to do.
     fn hold_reason(&self, log: &LogOverview) -> Option<String> {
         let mut reasons = Vec::new();
         if let Some(by) = log.frozen_by {
@@ -165,7 +165,7 @@ impl SiteParts {
     }
 }
 
-/// Says why nothing further of a log is taken, and how that ends.
+/// Returns why nothing more of a log is accepted, and how that ends.
 fn frozen_reason(by: FrozenBy) -> String {
     let (what, end) = match by {
         FrozenBy::Fork { .. } | FrozenBy::Head { .. } => ("its log is frozen", FROZEN_HINT),
@@ -175,7 +175,7 @@ fn frozen_reason(by: FrozenBy) -> String {
 }
 
 /// The sites that asked to sync and still are not on the allow-list, the newest first.
-fn strangers(board: &SyncBoard, listed: &[ListedSite]) -> Vec<types::StrangerStatus> {
+fn strangers(board: &PeerStatusTable, listed: &[ListedSite]) -> Vec<types::StrangerStatus> {
     let is_listed = |site: &SiteId| listed.iter().any(|listed| listed.site == *site);
     let mut found: Vec<types::StrangerStatus> = board
         .strangers()

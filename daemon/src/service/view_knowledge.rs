@@ -22,13 +22,13 @@ use super::problem::store_problem;
 
 /// The source whose records are a catalogue of exploited vulnerabilities.
 pub(crate) const KEV_SOURCE: &str = "kev";
-/// The type under which a record's severities carry the probability of exploitation.
+/// The severity type that contains the probability of exploitation.
 const EPSS_KIND: &str = "EPSS";
-/// Vulnerabilities, and records, that are remembered from one package to the next: packages of one project share
-/// theirs, and lie side by side.
+/// Vulnerabilities and records that are cached between packages: packages of one project share theirs, and are next
+/// to each other.
 const REMEMBERED: usize = 4_096;
 
-/// The view, as the scanner asks it.
+/// The view, for the scanner.
 pub(crate) struct ViewKnowledge<'a> {
     reader: &'a ViewReader<'a>,
     settings: &'a starling_view::Settings,
@@ -36,19 +36,18 @@ pub(crate) struct ViewKnowledge<'a> {
     known: Mutex<BTreeMap<String, bool>>,
     about: Mutex<BTreeMap<VulnerabilityId, Arc<[ContributingRecord]>>>,
     stated: Mutex<BTreeMap<ContentHash, Arc<[StatedSeverity]>>>,
-    /// The source of exploited vulnerabilities where its catalogue is held, so that not being in it says
-    /// something.
+    /// The source of exploited vulnerabilities, if its catalogue is here, so that absence from it is known.
     kev: Option<Source>,
 }
 
 impl<'a> ViewKnowledge<'a> {
-    /// The view as `reader` sees it.
+    /// Returns the knowledge of `reader`'s view.
     ///
     /// # Errors
     /// A problem of the store.
     pub(crate) fn new(reader: &'a ViewReader<'a>) -> ServiceResult<Self> {
         let failed = |error| store_problem("reading the view", &error);
-        // A check alone is no catalogue: of what it read, nothing may have been accepted here.
+        // A check alone is not a catalogue: none of its data may have been accepted here.
         let mut sources = reader.sources().map_err(failed)?.into_iter();
         let held = sources.find(|(source, overview)| source.as_str() == KEV_SOURCE && overview.records > 0);
         Ok(Self {
@@ -69,7 +68,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Gives what is remembered, else what is made and remembered from then on.
+/// Returns the cached value, or computes and caches it.
 fn remembered<K: Ord + Clone, T: ?Sized>(
     memory: &Mutex<BTreeMap<K, Arc<T>>>,
     key: &K,
@@ -88,16 +87,16 @@ fn remembered<K: Ord + Clone, T: ?Sized>(
 }
 
 impl ViewKnowledge<'_> {
-    /// The records about a vulnerability, in fold order.
+    /// Returns the records about a vulnerability, in fold order.
     fn about(&self, vulnerability: &VulnerabilityId) -> Result<Arc<[ContributingRecord]>, Failure> {
         remembered(&self.about, vulnerability, || {
             Ok(starling_view::records_about(self.reader, &self.settings.policy, vulnerability)?.into())
         })
     }
 
-    /// What a record says of the severity.
+    /// Returns a record's statement about the severity.
     fn stated_by(&self, record: &ContributingRecord) -> Result<Arc<[StatedSeverity]>, Failure> {
-        // By content alone: who looks it up names the source.
+        // Looked up by content only; the caller knows the source.
         remembered(&self.stated, &record.content, || {
             let body = starling_view::Bodies::body(self.reader, &record.content)?;
             let source = &record.record.source;
@@ -134,7 +133,7 @@ impl ViewKnowledge<'_> {
             .map(|edge| RecordKey::new(edge.source.clone(), edge.id.clone()))
             .collect();
         for record in about.iter() {
-            // What feeds it was asked already, but for what it says in words outside of its list.
+            // Its contributing records were already asked, except for severities stated as words outside their list.
             let source = record.record.source.as_str();
             if record.is_unresolved {
                 let stated = self.stated_by(record)?;
@@ -159,7 +158,7 @@ impl ViewKnowledge<'_> {
         if advisory.unresolved {
             worst_first(&mut advisory.severities, folded);
         }
-        // What no order names lowers nothing that a better source says, be it about the package itself.
+        // Sources that are not in the order lower no rating of a better source, even for the package itself.
         let is_unnamed = |one: &StatedSeverity| {
             let source = one.source.parse::<Source>();
             source.is_ok_and(|source| !self.settings.policy.names_source(&source))
@@ -178,8 +177,8 @@ impl ViewKnowledge<'_> {
 }
 
 impl ViewKnowledge<'_> {
-    /// Takes in what is said of the vulnerabilities that lead to an advisory without naming it: that one is exploited,
-    /// how probable that is, and how bad they are. Of several the worst counts, source by source.
+    /// Adds the ratings of vulnerabilities that lead to an advisory without naming it: known exploitation, its
+    /// probability, and the severity. Of several ratings of a source, the worst applies.
     fn hear_of_related(&self, folded: &CanonicalAdvisory, advisory: &mut Advisory) -> Result<(), Failure> {
         let mut of_source: BTreeMap<String, Vec<StatedSeverity>> = BTreeMap::new();
         let mut order: Vec<String> = Vec::new();
@@ -208,7 +207,7 @@ impl ViewKnowledge<'_> {
                 let rating = choose(std::slice::from_ref(one), &[]);
                 Reverse((epss_of(one), rating.level, rating.score))
             });
-            // The first that rates is the worst; a milder one of a newer kind would win over it.
+            // The first rating is the worst; a milder one of a newer kind would replace it.
             let mut has_rated = false;
             stated.retain(|one| !rates(one) || !std::mem::replace(&mut has_rated, true));
             add_from_elsewhere(advisory, &source, &stated);
@@ -217,25 +216,25 @@ impl ViewKnowledge<'_> {
     }
 }
 
-/// The probability of exploitation, if that is what is stated.
+/// Returns the probability of exploitation, if this is one.
 fn epss_of(stated: &StatedSeverity) -> Option<Probability> {
     (stated.kind == EPSS_KIND)
         .then(|| stated.value.parse().ok())
         .flatten()
 }
 
-/// True if a statement says how bad the vulnerability is.
+/// True if a statement rates the severity of the vulnerability.
 fn rates(one: &StatedSeverity) -> bool {
     choose(std::slice::from_ref(one), &[]).stated.is_some()
 }
 
-/// True if the source says how bad the vulnerability is.
+/// True if the source rates the severity of the vulnerability.
 fn has_rated(advisory: &Advisory, source: &str) -> bool {
     let mut own = advisory.severities.iter().filter(|own| own.source == source);
     own.any(rates)
 }
 
-/// Puts what is worst first of what one source says, where nobody has decided between the authors of its record.
+/// Moves a source's worst rating to the front, if no decision exists about the authors of its record.
 fn worst_first(severities: &mut [StatedSeverity], folded: &CanonicalAdvisory) {
     let sources: BTreeSet<&str> = folded
         .unresolved
@@ -254,7 +253,7 @@ fn worst_first(severities: &mut [StatedSeverity], folded: &CanonicalAdvisory) {
             let rating = choose(std::slice::from_ref(one), &[]);
             Reverse((epss_of(one), rating.level, rating.score))
         });
-        // One rating of the source is kept: within a source a newer kind of vector would win, however low.
+        // One rating per source is kept: within a source a newer kind of vector would be chosen, even if it is lower.
         let mut has_rated = false;
         for (index, mut one) in places.into_iter().zip(own) {
             if rates(&one) && std::mem::replace(&mut has_rated, true) {
@@ -267,8 +266,8 @@ fn worst_first(severities: &mut [StatedSeverity], folded: &CanonicalAdvisory) {
     }
 }
 
-/// Takes in what a record that does not name the package says of the vulnerability. A source's word on the package
-/// itself stands: of each source the first record that rates counts, and of all one probability.
+/// Adds the ratings of a record that does not name the package. A source's statement about the package itself has
+/// priority: of each source the first rating record applies, and of all sources one probability.
 fn add_from_elsewhere(advisory: &mut Advisory, source: &str, stated: &[StatedSeverity]) {
     let has_rated = has_rated(advisory, source);
     let has_epss = advisory.severities.iter().any(|own| epss_of(own).is_some());
@@ -348,7 +347,7 @@ impl Knowledge for ViewKnowledge<'_> {
     }
 }
 
-/// Names what could not be read of an ecosystem.
+/// Returns the unreadable parts of an ecosystem.
 fn about(base: &str, error: impl std::error::Error + Send + Sync + 'static) -> KnowledgeError {
     KnowledgeError {
         ecosystem: base.to_owned(),
@@ -357,7 +356,7 @@ fn about(base: &str, error: impl std::error::Error + Send + Sync + 'static) -> K
     }
 }
 
-/// A folded advisory in the form that matching needs, with what the records that feed it say.
+/// Converts a folded advisory to the form for matching, with the statements of its records.
 pub(super) fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
     let mut ids = vec![folded.vulnerability.to_string()];
     ids.extend(folded.aliases.iter().map(ToString::to_string));
@@ -400,7 +399,7 @@ pub(super) fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
     }
 }
 
-/// Severities of the winner, then of the losers, each with its source.
+/// Returns the severities of the chosen value, then of the others, each with its source.
 pub(super) fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
     let winner = (&field.provenance, &field.value);
     let losers = field.losers.iter().map(|loser| (&loser.provenance, &loser.value));
@@ -410,7 +409,7 @@ pub(super) fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
         .collect()
 }
 
-/// The severities of one list, on the word of this source; none of a list that does not read.
+/// Returns the severities of one list of this source; none if the list is not valid.
 fn listed(source: &Source, list: &JsonText) -> Vec<StatedSeverity> {
     let listed: Vec<starling_scanner::osv::Severity> =
         serde_json::from_str(list.as_str()).unwrap_or_default();
@@ -422,7 +421,7 @@ fn listed(source: &Source, list: &JsonText) -> Vec<StatedSeverity> {
     stated.collect()
 }
 
-/// What the records that feed an advisory say of the package: the entries, and how they are divided among them.
+/// Returns the package statements of an advisory's records: the entries, and which record each belongs to.
 fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
     if folded.statements.is_empty() {
         let affected = folded.fields.affected.as_ref();
@@ -454,14 +453,14 @@ fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
         });
         affected.extend(entries);
     }
-    // All say the same, and it counts: nobody needs to be told apart.
+    // All records agree and apply, so they need not be distinguished.
     let alone = statements.len() == 1 && statements.iter().all(|statement| statement.weight.counts());
     (affected, if alone { Vec::new() } else { statements })
 }
 
-/// The entries of a list of `affected`.
+/// Returns the entries of a list of `affected`.
 fn affected_entries(list: &JsonText) -> Vec<Affected> {
-    // One entry that does not read must not hide the others.
+    // One invalid entry must not hide the others.
     let entries: Vec<serde_json::Value> = serde_json::from_str(list.as_str()).unwrap_or_default();
     entries
         .into_iter()

@@ -1,9 +1,9 @@
-//! Whom to dial, where, when, and who is expected to answer.
+//! Decides which sites to dial, where, when, and which key to expect.
 //!
-//! A site is dialled for its current operating key. Where an address answers with another key, the site may
-//! have a new one that is not known here yet: from then on that address is dialled for any key, and whoever
-//! answers must show certificates that make the key the site's, as in every session. Another key than that
-//! comes no further than its hello, and is said.
+//! A site is dialled for its current operating key. If an address answers with another key, the site may have a new
+//! key that is not known here yet. From then on that address is dialled for any key, and the peer must show
+//! certificates that make the key the site's, as in every session. A peer with another key gets no further than its
+//! hello, and is reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,11 +12,11 @@ use starling_protocol::{PublicKey, SiteId, UnixMillis};
 
 use crate::net::Command;
 
-/// First pause between two dials of one site, and the longest of one that is gone for long.
+/// First pause between two dials of a site, and the longest pause for a site that has been gone for long.
 const FIRST_REDIAL_MILLIS: u64 = 1_000;
 const LONGEST_REDIAL_MILLIS: u64 = 60_000;
-/// The longest pause of a site that was there a short while ago, and how long that is: a restart and a link that was
-/// cut are over within minutes, and nobody should wait for news then.
+/// The longest pause for a site that was connected recently, and the limit of "recently": a restart or a cut link is
+/// over within minutes, and should not delay news.
 const SOON_REDIAL_MILLIS: u64 = 2_000;
 const SOON_FOR_MILLIS: u64 = 15 * 60_000;
 
@@ -27,27 +27,27 @@ const BRIEF_SESSIONS: u32 = 5;
 #[derive(Debug, Default)]
 pub(crate) struct Dials {
     sites: BTreeMap<SiteId, Redial>,
-    /// Connected keys that nobody is known to have, and the site that was dialled for.
+    /// Connected keys of unknown owners, and the site that was dialled.
     unproved: BTreeMap<PublicKey, SiteId>,
 }
 
-/// When and how one site is dialled again.
+/// The time and way of the next dial of one site.
 #[derive(Debug, Default)]
 struct Redial {
     next_at: UnixMillis,
     pause_millis: u64,
-    /// When it was dialled first since it was gone; none before.
+    /// Time of the first dial since it was gone; `None` before that.
     since: Option<UnixMillis>,
-    /// It was reached and would not talk: what it says will not change within seconds.
+    /// True if it was reached and would not talk: that will not change within seconds.
     is_refused: bool,
     /// Sessions in a row that ended at once.
     brief: u32,
-    /// Addresses that answered with another key than the one known.
+    /// Addresses that answered with another key than the known one.
     open: BTreeSet<Multiaddr>,
 }
 
 impl Dials {
-    /// The dials of a site that is not connected, if it is time for any. `key` is its key as known here.
+    /// Returns the dials for an unconnected site, if any are due. `key` is its key as known here.
     pub(super) fn due(
         &mut self,
         now: UnixMillis,
@@ -76,7 +76,7 @@ impl Dials {
                 addresses: closed.into_iter().cloned().collect(),
             });
         }
-        // Who answered there and has not proved itself yet needs no second connection.
+        // A peer that answered there and has not proved itself yet needs no second connection.
         if !open.is_empty() && !self.unproved.values().any(|dialled| *dialled == site) {
             commands.push(Command::Dial {
                 peer: None,
@@ -86,26 +86,26 @@ impl Dials {
         commands
     }
 
-    /// An address of a site answered with another key than the one known: it is dialled for any key, soon.
+    /// Records that an address of a site answered with another key: it is dialled soon, for any key.
     pub(super) fn other_key(&mut self, site: SiteId, address: Multiaddr) {
         let redial = self.sites.entry(site).or_default();
-        // At once the first time only: an address that changes its mind is dialled at the usual pace.
+        // At once only the first time: an address that changes its key repeatedly is dialled with the usual pauses.
         if redial.open.insert(address) {
             redial.next_at = UnixMillis::EPOCH;
         }
     }
 
-    /// A dial for a site was answered by a key that nobody is known to have.
+    /// Records that a dial for a site was answered by a key of an unknown owner.
     pub(super) fn answered_by(&mut self, key: PublicKey, site: SiteId) {
         self.unproved.insert(key, site);
     }
 
-    /// A connection is gone, or its key is proved. Gives the site that was dialled for when it answered.
+    /// Records that a connection is closed, or that its key is proved. Returns the site that was dialled.
     pub(super) fn forget_key(&mut self, key: &PublicKey) -> Option<SiteId> {
         self.unproved.remove(key)
     }
 
-    /// A site was reached and would not talk, or another one was there: it is dialled less and less often.
+    /// Records that a site was reached and refused, or that another site answered: the pauses grow.
     pub(super) fn refused(&mut self, site: SiteId) {
         self.sites.entry(site).or_default().is_refused = true;
     }
@@ -123,7 +123,7 @@ impl Dials {
         }
     }
 
-    /// A session with a site lasted: the next one is dialled at once, and for the key that is known then.
+    /// Records that a session with a site lasted: the next dial is at once, for the key known then.
     pub(super) fn start_over(&mut self, site: &SiteId) {
         self.sites.remove(site);
     }
@@ -147,7 +147,7 @@ mod tests {
         SigningKey::from_seed(&[seed; 32]).public()
     }
 
-    /// The addresses dialled for the known key, and those dialled for any.
+    /// Returns the addresses to dial for the known key, and those to dial for any key.
     fn split(commands: Vec<Command>) -> (Vec<Multiaddr>, Vec<Multiaddr>) {
         let (mut closed, mut open) = (Vec::new(), Vec::new());
         for command in commands {
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_answers_with_another_key_is_dialled_openly_and_the_others_for_the_known_key() {
+    fn address_with_another_key_is_dialled_for_any_key() {
         let mut dials = Dials::default();
         let at = UnixMillis::saturating(1_000_000);
         let addresses = [address(1), address(2)];
@@ -177,10 +177,10 @@ mod tests {
         dials.other_key(site(), address(1));
         let again = dials.due(at, site(), Some(key(1)), &addresses);
         assert_eq!(split(again), (vec![address(2)], vec![address(1)]));
-        // Told a second time it is no reason to hurry.
+        // A second report does not speed up the dial.
         dials.other_key(site(), address(1));
         assert_eq!(dials.due(at, site(), Some(key(1)), &addresses), Vec::new());
-        // While somebody is there who has not proved itself, it is not dialled again.
+        // While an unproved peer is connected there, the address is not dialled again.
         dials.answered_by(key(2), site());
         let later = at.plus_millis(LONGEST_REDIAL_MILLIS);
         let meanwhile = dials.due(later, site(), Some(key(1)), &addresses);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn site_that_was_here_a_short_while_ago_is_dialled_every_two_seconds() {
+    fn recently_seen_site_is_dialled_every_two_seconds() {
         let mut dials = Dials::default();
         let start = UnixMillis::saturating(1_000_000);
         let mut dialled = Vec::new();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn site_that_refuses_is_dialled_openly_at_a_growing_pace() {
+    fn refusing_site_is_dialled_with_growing_pauses() {
         let mut dials = Dials::default();
         dials.refused(site());
         let mut at = UnixMillis::saturating(1_000_000);

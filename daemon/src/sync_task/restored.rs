@@ -1,4 +1,4 @@
-//! A site whose home was put back: peers are heard, and it goes on once nothing is missing.
+//! A restored site: it listens to its peers, and continues when nothing is missing.
 
 use starling_protocol::{ClaimNumber, SiteId};
 use starling_sync::{Notice, OwnLogNews};
@@ -7,12 +7,12 @@ use super::SyncTask;
 use crate::clock::now;
 use crate::restore::{OwnLogWord, Search};
 
-/// How long after its first word a peer that does not speak of this site's log counts as having nothing of it. What it
-/// knows comes with the first words, or right after them.
+/// How long after its first message a peer that does not mention this site's log counts as having none of it. Its
+/// knowledge arrives with the first messages, or right after them.
 const SILENCE_MILLIS: u64 = 3_000;
 
 impl SyncTask {
-    /// Goes on if nothing is missing any more.
+    /// Continues if nothing is missing any more.
     pub(super) fn look_at_restore(&mut self) {
         if !self.site.0.restore.is_held() {
             return;
@@ -24,8 +24,8 @@ impl SyncTask {
         });
     }
 
-    /// Holds the site back if others have claims of it that it does not know: a snapshot of a whole machine that was put
-    /// back shows nothing else.
+    /// Holds the site back if others have unknown claims of it: nothing else shows that a snapshot of a whole machine
+    /// was restored.
     pub(super) fn look_for_lost_claims(&self, notice: &Notice) {
         let parts = &self.site.0;
         let id = parts.own_log();
@@ -43,27 +43,27 @@ impl SyncTask {
         }
         let held = parts.store.log(id).ok().flatten();
         let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
-        // A log that was repaired gets back what it lost, and nobody else can have written it.
+        // A repaired log gets back what it lost, which nobody else can have written.
         let is_known = number <= held && !came;
         if is_known || parts.store.was_repaired().unwrap_or(true) {
             return;
         }
         let why = format!("a peer has claims of this site up to {number}, which this home did not know");
-        tracing::warn!(why, "this home was put back from a backup, or copied");
+        tracing::warn!(why, "this home was restored from a backup, or copied");
         if let Err(problem) = parts.take_for_restored(&why) {
             tracing::warn!(%problem, "holding the site back");
         }
     }
 
-    /// Notes what peers hold of this site's own log, while that matters.
+    /// Records what peers hold of this site's own log, while that matters.
     pub(super) fn hear_while_restored(&mut self) {
         if self.site.0.restore.is_held() {
             tokio::task::block_in_place(|| self.hear_peers());
         }
     }
 
-    /// Notes how the search for bodies of this site's own claims goes. Only when everybody who was heard and holds the
-    /// claims is here and has none of them, nobody has.
+    /// Records the state of the search for bodies of this site's own claims. It ends in vain only if all heard
+    /// holders of the claims are connected and none of them has the bodies.
     fn note_search(&self, news: &OwnLogNews) {
         let restore = &self.site.0.restore;
         let Some(hold) = restore.held() else { return };
@@ -80,8 +80,8 @@ impl SyncTask {
         restore.note_search(search, now());
     }
 
-    /// Notes what connected peers hold of this site's own log; gives if all of it is here, or none of it can be
-    /// asked for.
+    /// Records what connected peers hold of this site's own log; returns true if all of it is here, or none of it can
+    /// be requested.
     fn hear_peers(&mut self) -> bool {
         let parts = &self.site.0;
         let news = self.engine.own_log_news(&self.replica);
@@ -95,7 +95,7 @@ impl SyncTask {
                 .max();
             let is_silent = since.is_some_and(|since| since.plus_millis(SILENCE_MILLIS) <= at);
             if peer.reaches.is_none() && !is_silent {
-                // It may be about to speak.
+                // It may be about to send its statement.
                 continue;
             }
             let word = OwnLogWord {
@@ -104,10 +104,10 @@ impl SyncTask {
             };
             match parts.restore.hear(parts.home.path(), &peer.site, word, now()) {
                 Ok(true) => {
-                    tracing::info!(site = %peer.site, ?word, "a peer told what it holds of this site");
+                    tracing::info!(site = %peer.site, ?word, "a peer reported what it holds of this site");
                 }
                 Ok(false) => {}
-                Err(problem) => tracing::warn!(%problem, "noting what a peer holds of this site"),
+                Err(problem) => tracing::warn!(%problem, "recording what a peer holds of this site"),
             }
         }
         self.note_search(&news);

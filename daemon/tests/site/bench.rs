@@ -1,4 +1,4 @@
-//! Sites in folders of a test, asked through the service that every face of them uses.
+//! Sites in test folders, used through the service interface.
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -16,7 +16,7 @@ use starling_daemon::home::Home;
 use starling_daemon::{init_site, open_offline};
 use tokio::runtime::Runtime;
 
-/// A folder for sites. Each is opened for as long as the test holds it, as a command would.
+/// A folder for sites. Each site is open while the test holds it, as with a command.
 pub(crate) struct Bench {
     dir: tempfile::TempDir,
     runtime: Runtime,
@@ -30,12 +30,12 @@ impl Bench {
         }
     }
 
-    /// Makes a site that believes files of every listed exporter.
+    /// Creates a site that trusts bundles of every listed exporter.
     pub(crate) fn site(&self, name: &str) -> Site<'_> {
         self.site_with(name, "")
     }
 
-    /// Makes a site with more in its configuration.
+    /// Creates a site with further configuration.
     pub(crate) fn site_with(&self, name: &str, config: &str) -> Site<'_> {
         let home = self.dir.path().join(name);
         let made = init_site(&home, &name.parse().unwrap(), "redb").unwrap();
@@ -84,12 +84,12 @@ impl Site<'_> {
         self.home.chain().slug().into()
     }
 
-    /// Takes records in as files of a source.
+    /// Imports records as files of a source.
     pub(crate) fn feed(&self, source: &str, records: &[Value]) {
         self.feed_with(source, records, FeedImportOptions::default());
     }
 
-    /// Takes records in as the whole of a source.
+    /// Imports records as the complete source.
     pub(crate) fn feed_whole(&self, source: &str, records: &[Value]) {
         let options = FeedImportOptions {
             complete: true,
@@ -109,7 +109,7 @@ impl Site<'_> {
         assert_eq!(report.unwrap().rejected, 0);
     }
 
-    /// Takes in one document as its source publishes it.
+    /// Imports one document in its source's own format.
     pub(crate) fn take_in(
         &self,
         source: &str,
@@ -140,7 +140,7 @@ impl Site<'_> {
         self.wait(self.service.add_site(add)).unwrap();
     }
 
-    /// A bundle of everything, or of what is asked for.
+    /// Returns a bundle of everything, or of the requested part.
     pub(crate) fn export(&self, request: ExportRequest) -> Vec<u8> {
         self.try_export(request).unwrap()
     }
@@ -158,7 +158,7 @@ impl Site<'_> {
 
     pub(crate) fn status(&self) -> Status {
         let mut status = self.wait(self.service.status()).unwrap();
-        // Rows of another kind may come and go.
+        // Rows of another kind may change.
         let store = &mut status.store;
         for size in [
             &mut store.size_bytes,
@@ -171,7 +171,7 @@ impl Site<'_> {
         status
     }
 
-    /// A record as it is shown, by its id.
+    /// Returns a record as shown by the service, by its id.
     pub(crate) fn get(&self, name: &str) -> Result<AdvisoryLookup, Problem> {
         self.wait(self.service.advisory(name, AdvisoryQuery::default()))
     }
@@ -184,7 +184,7 @@ impl Site<'_> {
     }
 }
 
-/// An import that only tells.
+/// Returns the options of a dry run.
 pub(crate) fn dry_run() -> ImportParams {
     ImportParams {
         dry_run: true,
@@ -192,7 +192,7 @@ pub(crate) fn dry_run() -> ImportParams {
     }
 }
 
-/// The code of a problem.
+/// Returns the code of a problem.
 pub(crate) fn code<T>(result: Result<T, Problem>) -> ErrorCode {
     match result {
         Err(problem) => problem.code,
@@ -200,7 +200,7 @@ pub(crate) fn code<T>(result: Result<T, Problem>) -> ErrorCode {
     }
 }
 
-/// An advisory for every version of an npm package before `fixed`.
+/// Returns an advisory for all versions of an npm package before `fixed`.
 pub(crate) fn advisory(id: &str, package: &str, fixed: &str) -> Value {
     json!({
         "schema_version": "1.6.0",

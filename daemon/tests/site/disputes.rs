@@ -1,4 +1,4 @@
-//! Who is believed: sources that contradict each other, authors that do, and sites that mute.
+//! Contradictions between sources and between authors, and other sites' mutes.
 
 use serde_json::{Value, json};
 use starling_api_types::{
@@ -10,7 +10,7 @@ use crate::bench::{Bench, Site, advisory};
 use crate::past;
 use crate::scans::{decisions, scan};
 
-/// Express 4.17.0, which the scans of these tests are about, is affected, or not.
+/// Returns a record by which Express 4.17.0, the package of these tests, is affected or not.
 const AFFECTED: &str = "9.0.0";
 const FIXED: &str = "1.0.0";
 
@@ -29,7 +29,7 @@ fn resolve(site: &Site<'_>, choose: impl FnOnce(&mut ConflictResolve)) -> Record
 }
 
 #[test]
-fn finding_names_who_says_affected_and_who_does_not() {
+fn finding_lists_contradicting_statements() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     site.feed("ghsa", &[advisory("EX-1", "express", FIXED)]);
@@ -62,7 +62,7 @@ fn finding_names_who_says_affected_and_who_does_not() {
 }
 
 #[test]
-fn unresolved_record_counts_until_somebody_decides() {
+fn unresolved_record_applies_until_a_decision() {
     let bench = Bench::new();
     let a = bench.site_with("site-a", "[view]\nconflict_strategy = \"fail\"\n");
     let b = bench.site("site-b");
@@ -105,7 +105,7 @@ fn unresolved_record_counts_until_somebody_decides() {
 }
 
 #[test]
-fn past_is_judged_by_the_decisions_of_then() {
+fn as_of_scan_uses_the_decisions_of_that_time() {
     let bench = Bench::new();
     let a = bench.site_with("site-a", "[view]\nconflict_strategy = \"fail\"\n");
     let b = bench.site("site-b");
@@ -121,7 +121,7 @@ fn past_is_judged_by_the_decisions_of_then() {
     }
     resolve(&a, |resolve| resolve.reopen = true);
     verdicts.push(past::judged(&a));
-    // Once more with claims between then and now.
+    // Again, with claims between then and now.
     for _ in 0..2 {
         for (place, (time, verdict)) in verdicts.iter().enumerate() {
             let then = past::scan(&a, Some(AsOf::Time(*time)));
@@ -133,7 +133,7 @@ fn past_is_judged_by_the_decisions_of_then() {
 }
 
 #[test]
-fn mutes_of_a_site_count_only_if_its_entry_lets_them() {
+fn mutes_of_a_site_apply_only_if_its_entry_allows_it() {
     let bench = Bench::new();
     let (a, b) = (bench.site("site-a"), bench.site("site-b"));
     a.list(&b, &["*"]);

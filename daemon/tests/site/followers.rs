@@ -1,11 +1,11 @@
-//! Subscribers that come back with the id of the last event that they saw.
+//! Subscribers that resume with the id of their last event.
 
 use futures::StreamExt;
 use starling_api_types::{ErrorCode, EventId};
 
 use crate::bench::{Bench, Site, advisory};
 
-/// Takes a record in and gives the id of the event that tells of it.
+/// Imports a record and returns the id of its event.
 fn event_of(site: &Site<'_>, id: &str) -> EventId {
     site.wait(async {
         let mut events = site.service.events(None).await.unwrap();
@@ -21,7 +21,7 @@ fn event_of(site: &Site<'_>, id: &str) -> EventId {
     })
 }
 
-/// The id of the first event after another.
+/// Returns the id of the first event after another.
 fn next_after(site: &Site<'_>, after: EventId) -> Result<EventId, ErrorCode> {
     site.wait(async {
         let events = site.service.events(Some(after)).await;
@@ -32,14 +32,14 @@ fn next_after(site: &Site<'_>, after: EventId) -> Result<EventId, ErrorCode> {
 }
 
 #[test]
-fn event_id_from_before_a_rebuild_is_reset() {
+fn event_id_from_before_a_rebuild_is_refused() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     let first = event_of(&site, "EX-1");
     let second = event_of(&site, "EX-2");
     assert_eq!(next_after(&site, first), Ok(second));
     drop(site);
-    // An ordinary start goes on.
+    // A normal start continues the stream.
     let site = bench.open("site-a");
     assert_eq!(next_after(&site, first), Ok(second));
     drop(site);

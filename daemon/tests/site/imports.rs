@@ -1,4 +1,4 @@
-//! Importing bundles: what the report says, and that a refusal and a dry run change nothing.
+//! Imports of bundles: their reports, and that a refusal and a dry run change nothing.
 
 use serde_json::{Value, json};
 use starling_api_types::{
@@ -12,7 +12,7 @@ fn with(mut record: Value, field: &str, value: Value) -> Value {
     record
 }
 
-/// Field, local and remote value, and what came of it.
+/// Returns field, local and remote value, and the result.
 fn told(conflict: &Conflict) -> [String; 4] {
     [
         conflict.field.clone(),
@@ -22,7 +22,7 @@ fn told(conflict: &Conflict) -> [String; 4] {
     ]
 }
 
-/// A report without what is of the moment.
+/// Returns a report without values of the current time.
 fn lasting(mut report: ImportReport) -> ImportReport {
     report.duration_ms = 0;
     report.dry_run = false;
@@ -30,7 +30,7 @@ fn lasting(mut report: ImportReport) -> ImportReport {
 }
 
 #[test]
-fn a_dry_run_reports_what_the_import_then_does_and_changes_nothing() {
+fn dry_run_reports_like_the_import_and_changes_nothing() {
     let bench = Bench::new();
     let (a, b) = (bench.site("site-a"), bench.site("site-b"));
     b.list(&a, &["*"]);
@@ -40,7 +40,7 @@ fn a_dry_run_reports_what_the_import_then_does_and_changes_nothing() {
         advisory("EX-3", "lodash", "4.17.21"),
     ];
     a.feed_whole("mine", &first);
-    // One record of two packages: records and advisories are counted apart.
+    // One record of two packages: records and advisories are counted separately.
     let mut two = advisory("EX-4", "left-pad", "1.0.0");
     let other = advisory("EX-4", "right-pad", "1.0.0")["affected"][0].clone();
     two["affected"].as_array_mut().unwrap().push(other);
@@ -71,7 +71,7 @@ fn a_dry_run_reports_what_the_import_then_does_and_changes_nothing() {
 }
 
 #[test]
-fn authors_that_say_different_things_of_a_record_are_told_field_by_field() {
+fn conflicts_of_authors_are_reported_per_field() {
     let bench = Bench::new();
     let strategy = "[view]\nconflict_strategy = \"prefer_local\"";
     let (a, b) = (bench.site("site-a"), bench.site_with("site-b", strategy));
@@ -116,7 +116,7 @@ fn authors_that_say_different_things_of_a_record_are_told_field_by_field() {
         );
         assert!(report.warnings.is_empty(), "{:?}", report.warnings);
     }
-    // What lost is kept, with whose word it is.
+    // The other value is kept, with its author.
     let found = b.get("EX-1").unwrap();
     let summary = &found.advisories[0].fields["summary"];
     assert_eq!(summary.value.as_str(), "\"ours\"");
@@ -132,7 +132,7 @@ fn authors_that_say_different_things_of_a_record_are_told_field_by_field() {
 }
 
 #[test]
-fn records_of_two_sources_are_compared_and_settled_by_the_order_of_sources() {
+fn conflicts_of_sources_are_decided_by_their_order() {
     let bench = Bench::new();
     let (a, b) = (bench.site("site-a"), bench.site("site-b"));
     b.list(&a, &["*"]);
@@ -157,7 +157,7 @@ fn records_of_two_sources_are_compared_and_settled_by_the_order_of_sources() {
 }
 
 #[test]
-fn a_refused_import_changes_nothing() {
+fn refused_import_changes_nothing() {
     let bench = Bench::new();
     let (a, b) = (bench.site("site-a"), bench.site("site-b"));
     b.list(&a, &["*"]);
@@ -178,7 +178,7 @@ fn a_refused_import_changes_nothing() {
     };
     assert_eq!(code(b.import(&first, fail)), ErrorCode::ConflictUnresolved);
     assert_eq!(b.status(), before);
-    // A later one leaves a gap: not even that its author went on is learnt.
+    // A later bundle leaves a gap: even its author's progress is not learned.
     let head = a.status().head.unwrap();
     a.feed("shared", &[advisory("EX-2", "express", "4.18.0")]);
     let request = ExportRequest {
@@ -196,7 +196,7 @@ fn a_refused_import_changes_nothing() {
 }
 
 #[test]
-fn what_an_author_may_not_speak_of_is_named_and_comes_when_it_may() {
+fn claims_outside_of_allowed_sources_are_held() {
     let bench = Bench::new();
     let (a, b) = (bench.site("site-a"), bench.site("site-b"));
     b.list(&a, &["ghsa"]);
@@ -214,14 +214,14 @@ fn what_an_author_may_not_speak_of_is_named_and_comes_when_it_may() {
         panic!("{:?}", report.warnings);
     };
     assert!(
-        warning.starts_with("2 claims of site-a about nvd are held and not accepted"),
+        warning.starts_with("2 claims of site-a about nvd are held but not accepted"),
         "{warning}"
     );
     assert!(
         warning.contains("`starling sites set site-a --allowed-sources ghsa,nvd`"),
         "{warning}"
     );
-    // Status says why the two roots differ.
+    // The status explains why the two roots differ.
     let position = || {
         let mut positions = b.status().positions.into_iter();
         positions

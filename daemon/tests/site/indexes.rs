@@ -1,4 +1,4 @@
-//! The match index that is made of the one before says what one made of everything says.
+//! An index built from the previous one equals an index built from everything.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::bench::{Bench, advisory};
 
 const NAME: &str = "site-a";
 
-/// What an index holds, by package.
+/// Returns the content of an index, by package.
 fn content(path: &Path) -> BTreeMap<(String, String), Vec<Advisory>> {
     let index = MatchIndex::open(std::fs::read(path).unwrap()).unwrap();
     let mut names = Vec::new();
@@ -27,7 +27,7 @@ fn content(path: &Path) -> BTreeMap<(String, String), Vec<Advisory>> {
         .collect()
 }
 
-/// Has the index made, as the first scan does, and holds it against one made of everything. Gives the packages.
+/// Builds the index like the first scan, and compares it with one built from everything. Returns the packages.
 fn index(bench: &Bench) -> Vec<String> {
     let sbom = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": []});
     let scan = || {
@@ -43,7 +43,7 @@ fn index(bench: &Bench) -> Vec<String> {
     std::fs::remove_file(&path).unwrap();
     scan();
     assert_eq!(made, content(&path));
-    // The next one is again made of the one that was.
+    // The next one is built from this one.
     std::fs::write(&path, kept).unwrap();
     made.into_keys()
         .map(|(ecosystem, name)| format!("{ecosystem} {name}"))
@@ -56,7 +56,7 @@ fn with(mut record: Value, field: &str, value: Value) -> Value {
 }
 
 #[test]
-fn an_index_made_of_the_one_before_says_what_one_made_of_everything_says() {
+fn incremental_index_equals_a_full_one() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     let first = [
@@ -67,7 +67,7 @@ fn an_index_made_of_the_one_before_says_what_one_made_of_everything_says() {
     drop(site);
     assert_eq!(index(&bench), ["npm express", "npm lodash"]);
 
-    // Another package, another range of one that is there.
+    // Another package, and another range of an existing one.
     let site = bench.open(NAME);
     site.feed(
         "mine",
@@ -83,7 +83,7 @@ fn an_index_made_of_the_one_before_says_what_one_made_of_everything_says() {
     drop(site);
     assert_eq!(index(&bench), ["npm express", "npm left-pad", "npm lodash"]);
 
-    // An alias that arrives late ties two of them, a withdrawal, and a package that a record no longer names.
+    // A late alias that links two vulnerabilities, a withdrawal, and a package that a record no longer names.
     let site = bench.open(NAME);
     let moved = with(
         advisory("EX-3", "right-pad", "1.3.0"),
@@ -105,7 +105,7 @@ fn an_index_made_of_the_one_before_says_what_one_made_of_everything_says() {
     drop(site);
     assert_eq!(index(&bench), ["npm express", "npm lodash", "npm right-pad"]);
 
-    // Another site that says the same is told of in provenance; it says otherwise of one.
+    // Another site with the same statement is listed in provenance; for one record it differs.
     let site = bench.open(NAME);
     let other = bench.site("site-b");
     other.feed(
@@ -125,7 +125,7 @@ fn an_index_made_of_the_one_before_says_what_one_made_of_everything_says() {
     drop((site, other));
     index(&bench);
 
-    // A source that drops all but one, and a catalogue of exploited vulnerabilities.
+    // A source that drops all records except one, and a catalogue of exploited vulnerabilities.
     let site = bench.open(NAME);
     site.feed_whole("mine", &first[..1]);
     drop(site);
@@ -137,7 +137,7 @@ fn an_index_made_of_the_one_before_says_what_one_made_of_everything_says() {
     index(&bench);
 }
 
-/// The ids under which a package's advisories are known.
+/// Returns the ids of a package's advisories.
 fn ids(bench: &Bench, package: &str) -> Vec<String> {
     let advisories = content(&bench.home(NAME).join("match.idx"));
     let found = &advisories[&("npm".to_owned(), package.to_owned())];
@@ -145,7 +145,7 @@ fn ids(bench: &Bench, package: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_record_that_ties_an_id_to_a_vulnerability_changes_the_rows_of_packages_that_it_does_not_name() {
+fn late_alias_changes_rows_of_other_packages() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     let cve = |record| with(record, "aliases", json!(["CVE-2025-1"]));
@@ -157,7 +157,7 @@ fn a_record_that_ties_an_id_to_a_vulnerability_changes_the_rows_of_packages_that
     index(&bench);
     assert_eq!(ids(&bench, "express"), ["CVE-2025-1", "GHSA-2222-2222-2222"]);
 
-    // By the CVE alone, which ties no records together.
+    // Only by the CVE, which does not link records.
     let site = bench.open(NAME);
     site.feed("acme", &[cve(advisory("ACME-1", "left-pad", "1.3.0"))]);
     drop(site);
@@ -167,7 +167,7 @@ fn a_record_that_ties_an_id_to_a_vulnerability_changes_the_rows_of_packages_that
         ["ACME-1", "CVE-2025-1", "GHSA-2222-2222-2222"]
     );
 
-    // And it takes its id along when it goes.
+    // Its id disappears with it.
     let site = bench.open(NAME);
     site.feed_whole("acme", &[advisory("ACME-2", "left-pad", "1.3.0")]);
     drop(site);
@@ -176,7 +176,7 @@ fn a_record_that_ties_an_id_to_a_vulnerability_changes_the_rows_of_packages_that
 }
 
 #[test]
-fn a_catalogue_that_names_packages_says_something_about_every_advisory() {
+fn catalogue_affects_every_advisory() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     site.feed(

@@ -1,4 +1,4 @@
-//! Looking advisories up.
+//! Lookups of advisories.
 
 use serde_json::json;
 use starling_api_types::{
@@ -18,7 +18,7 @@ fn of_purl(site: &Site<'_>, purl: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_package_url_with_a_version_gives_what_affects_that_version_alone() {
+fn versioned_package_url_gives_affecting_advisories() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     let mut withdrawn = advisory("EX-4", "express", "9.0.0");
@@ -46,7 +46,7 @@ fn a_package_url_with_a_version_gives_what_affects_that_version_alone() {
     assert!(
         problem
             .detail
-            .contains("3 advisories are about the package, none affects version 5.0.0"),
+            .contains("3 advisories are about the package, but none affects version 5.0.0"),
         "{problem}"
     );
     assert_eq!(code(get("pkg:npm/unheard-of@1.0.0")), ErrorCode::AdvisoryNotFound);
@@ -76,7 +76,7 @@ fn record_of_many_packages_is_read_once_and_what_is_left_out_is_counted() {
 }
 
 #[test]
-fn an_explanation_finds_an_id_in_whatever_spelling_it_is_asked_for() {
+fn explanation_finds_an_id_in_any_spelling() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     let mut record = advisory("GHSA-aaaa-bbbb-cccc", "express", "4.18.0");
@@ -98,7 +98,7 @@ fn an_explanation_finds_an_id_in_whatever_spelling_it_is_asked_for() {
 }
 
 #[test]
-fn a_record_that_its_source_dropped_counts_no_more_and_is_told_with_who_dropped_it() {
+fn dropped_record_is_reported_with_its_author() {
     let bench = Bench::new();
     let (a, b) = (bench.site("site-a"), bench.site("site-b"));
     b.list(&a, &["*"]);
@@ -128,7 +128,7 @@ fn a_record_that_its_source_dropped_counts_no_more_and_is_told_with_who_dropped_
 }
 
 #[test]
-fn a_verdict_names_the_rules_that_knowledge_was_folded_by() {
+fn verdict_contains_the_view_policy_hash() {
     let bench = Bench::new();
     let local = bench.site_with("site-a", "[view]\nconflict_strategy = \"prefer_local\"");
     let other = bench.site("site-b");
@@ -146,10 +146,10 @@ fn a_verdict_names_the_rules_that_knowledge_was_folded_by() {
     assert_eq!(named(&other), named(&bench.site("site-c")));
 }
 
-// Names were looked up in the store while its view was held: with a writer between the two, both waited for
-// ever. The store now panics on that in builds with debug assertions, such as this one.
+// Names were once looked up in the store while its view was held: with a writer between the two, both waited forever.
+// The store now panics on that in builds with debug assertions, such as this one.
 #[test]
-fn advisory_of_a_listed_site_names_it_while_feeds_come_in() {
+fn advisory_names_its_site_during_imports() {
     let bench = Bench::new();
     let (a, b) = (bench.site("site-a"), bench.site("site-b"));
     b.list(&a, &["*"]);

@@ -1,4 +1,4 @@
-//! A site's service without its daemon: what a call changes, what it answers, what it refuses.
+//! A site's service without its daemon: effects, answers and refusals of calls.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 

@@ -1,10 +1,10 @@
-//! What is said about a mute before it is signed.
+//! Checks of a mute before it is signed.
 
 use starling_api_types::{ErrorCode, MuteAdd, MuteAdded, Problem};
 
 use crate::bench::{Bench, Site, advisory};
 
-/// What is said in a mute besides its vulnerability.
+/// The other fields of a mute, besides its vulnerability.
 type Change = Box<dyn Fn(&mut MuteAdd)>;
 
 fn add(
@@ -33,12 +33,12 @@ fn site(bench: &Bench) -> Site<'_> {
 }
 
 #[test]
-fn what_can_never_match_is_refused_and_nothing_is_signed() {
+fn mute_that_can_never_match_is_refused() {
     let bench = Bench::new();
     let site = site(&bench);
     let before = site.status().knowledge_root;
     let refused: [(&str, Change, &str); 6] = [
-        ("CVE-2024-*", Box::new(|_| {}), "is no id of a vulnerability"),
+        ("CVE-2024-*", Box::new(|_| {}), "is not the id of a vulnerability"),
         (
             "CVE-2024-1",
             Box::new(|add| add.package = Some("pkg:npm".to_owned())),
@@ -52,12 +52,12 @@ fn what_can_never_match_is_refused_and_nothing_is_signed() {
         (
             "CVE-2024-1",
             Box::new(|add| add.sbom = Some("blake3:00".to_owned())),
-            "is no hash of an SBOM",
+            "is not the hash of an SBOM",
         ),
         (
             "CVE-2024-1",
             Box::new(|add| add.sbom = Some(format!("blake3:{}", "AB".repeat(32)))),
-            "is no hash of an SBOM",
+            "is not the hash of an SBOM",
         ),
         (
             "CVE-2024-1",
@@ -77,7 +77,7 @@ fn what_can_never_match_is_refused_and_nothing_is_signed() {
 }
 
 #[test]
-fn a_mute_goes_by_the_spelling_that_findings_have() {
+fn mute_uses_the_spelling_of_findings() {
     let bench = Bench::new();
     let site = site(&bench);
     let added = add(&site, "cve-2024-1", |_| {}).unwrap();
@@ -86,12 +86,12 @@ fn a_mute_goes_by_the_spelling_that_findings_have() {
 }
 
 #[test]
-fn what_matches_nothing_now_is_muted_with_a_warning() {
+fn mute_without_current_match_warns() {
     let bench = Bench::new();
     let site = site(&bench);
     let warned = |id: &str, change: &dyn Fn(&mut MuteAdd)| add(&site, id, change).unwrap().warnings;
     let unknown = warned("CVE-2024-9", &|_| {});
-    assert!(unknown[0].contains("knows no CVE-2024-9"), "{unknown:?}");
+    assert!(unknown[0].contains("does not know CVE-2024-9"), "{unknown:?}");
     for package in [
         "pkg:npm/express",
         "pkg:npm/express@4.17.0",

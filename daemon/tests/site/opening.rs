@@ -1,4 +1,4 @@
-//! A daemon whose store is still being opened: who is answered, and how it ends.
+//! A daemon whose store is still being opened: its answers, and its end.
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use starling_api::ScanDocuments;
 use starling_api_types::ScanParams;
 use starling_daemon::config::Overrides;
-use starling_daemon::{RunError, run_on, scan_cold};
+use starling_daemon::{RunError, run_on, scan_without_store};
 use starling_store::engine::{Engine, FaultPlan, MemoryEngine, NoticeEngine};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,7 @@ use crate::bench::{Bench, advisory};
 const NAME: &str = "site-a";
 const SCAN: &str = "/scan?at=2025-06-01T00:00:00.000Z";
 
-/// Asks a daemon; gives status and JSON body, or zero if nobody listens.
+/// Calls a daemon; returns status and JSON body, or zero if it does not listen.
 pub(crate) fn ask(socket: &Path, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
     let Ok(mut stream) = UnixStream::connect(socket) else {
         return (0, Value::Null);
@@ -47,7 +47,7 @@ pub(crate) fn ask(socket: &Path, method: &str, path: &str, body: &[u8]) -> (u16,
     )
 }
 
-/// Holds an engine's commits back until it is opened.
+/// Blocks an engine's commits until it is opened.
 #[derive(Default)]
 struct Gate {
     is_open: Mutex<bool>,
@@ -73,7 +73,7 @@ fn sbom() -> Vec<u8> {
     sbom.to_string().into_bytes()
 }
 
-/// Makes a site with an index and removes its engine; gives the verdict on [`sbom`].
+/// Creates a site with an index and removes its engine; returns the verdict on [`sbom`].
 fn site_without_engine(bench: &Bench) -> Value {
     let site = bench.site(NAME);
     site.feed("mine", &[advisory("EX-1", "express", "9.0.0")]);
@@ -92,11 +92,11 @@ fn site_without_engine(bench: &Bench) -> Value {
         at: Some("2025-06-01T00:00:00.000Z".parse().unwrap()),
         ..ScanParams::default()
     };
-    let verdict = scan_cold(&home, &documents, &params).unwrap().unwrap();
+    let verdict = scan_without_store(&home, &documents, &params).unwrap().unwrap();
     serde_json::from_str(verdict.verdict.as_str()).unwrap()
 }
 
-/// Starts a daemon whose rebuild waits at the gate, and waits until its API answers.
+/// Starts a daemon whose rebuild is blocked, and waits until its API answers.
 async fn start(
     bench: &Bench,
     gate: &Arc<Gate>,
@@ -188,7 +188,7 @@ fn daemon_ends_when_it_is_stopped_while_opening() {
 }
 
 #[test]
-fn mark_from_before_a_commit_is_not_used() {
+fn outdated_marker_is_not_used() {
     let bench = Bench::new();
     site_without_engine(&bench);
     let home = bench.home(NAME);
@@ -201,19 +201,19 @@ fn mark_from_before_a_commit_is_not_used() {
         rego: None,
         vex: Vec::new(),
     };
-    let cold = || scan_cold(&home, &documents, &ScanParams::default());
+    let cold = || scan_without_store(&home, &documents, &ScanParams::default());
     assert!(cold().is_some());
     let site = bench.open(NAME);
     site.feed("mine", &[advisory("EX-2", "express", "9.0.0")]);
     drop(site);
-    // As if nothing had touched either.
+    // As if nothing had changed either file.
     std::fs::write(home.join("scan.ready"), mark).unwrap();
     std::fs::write(home.join("match.idx"), index).unwrap();
-    assert!(cold().is_none(), "the log goes on behind the mark");
+    assert!(cold().is_none(), "the log has grown after the marker");
 }
 
 #[test]
-fn mark_follows_the_log_while_a_daemon_runs() {
+fn marker_follows_the_log_while_a_daemon_runs() {
     let bench = Bench::new();
     let before = site_without_engine(&bench);
     let home = bench.home(NAME);
@@ -230,8 +230,8 @@ fn mark_follows_the_log_while_a_daemon_runs() {
         at: Some("2025-06-01T00:00:00.000Z".parse().unwrap()),
         ..ScanParams::default()
     };
-    // As a scan finds it after a kill at this moment.
-    let cold = || scan_cold(&home, &documents, &params);
+    // The state that a scan finds after a kill at this moment.
+    let cold = || scan_without_store(&home, &documents, &params);
     let (gate, stop) = (Arc::new(Gate::default()), CancellationToken::new());
     gate.open();
     bench.wait(async {
@@ -242,13 +242,13 @@ fn mark_follows_the_log_while_a_daemon_runs() {
                 tokio::task::yield_now().await;
             }
         };
-        // The start rebuilds the rows and signs heads: the mark of before holds no more.
+        // The start rebuilds the rows and signs heads: the old marker is outdated.
         until(&|| ask(&socket, "GET", "/health", b"").1["status"] == "ok").await;
         until(&|| cold().is_some()).await;
         let verdict = cold().unwrap().unwrap();
         let verdict: Value = serde_json::from_str(verdict.verdict.as_str()).unwrap();
         assert_eq!(verdict["findings"], before["findings"]);
-        // An export signs heads and is noted in the ledger: the index stays as it is.
+        // An export signs heads and writes to the ledger: the index does not change.
         let (index, marked) = (std::fs::read(home.join("match.idx")).unwrap(), mark());
         assert_eq!(ask(&socket, "GET", "/federation/export", b"").0, 200);
         until(&|| mark() != marked && cold().is_some()).await;

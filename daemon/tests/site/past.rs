@@ -1,4 +1,4 @@
-//! What a site knew before: the verdict of then, with the bytes of then.
+//! A site's earlier knowledge: the earlier verdict, with the same bytes.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use starling_api_types::{
     AdvisoryQuery, AsOf, Conclusion, ErrorCode, ExplainQuery, ExportRequest, ImportParams, ScanParams,
     Timestamp, VerdictEnvelope,
 };
-use starling_daemon::{convert_store, scan_cold};
+use starling_daemon::{convert_store, scan_without_store};
 
 use crate::bench::{Bench, Site, advisory, code};
 
@@ -35,7 +35,7 @@ pub(crate) fn scan(site: &Site<'_>, as_of: Option<AsOf>) -> VerdictEnvelope {
     site.wait(site.service.scan(sbom(), params(as_of))).unwrap()
 }
 
-/// Judges now, in a millisecond of its own, and gives the verdict with the moment.
+/// Scans now, in a millisecond of its own, and returns the verdict and the time.
 pub(crate) fn judged(site: &Site<'_>) -> (Timestamp, String) {
     sleep(Duration::from_millis(3));
     let envelope = scan(site, None);
@@ -52,7 +52,7 @@ fn assert_told_again(site: &Site<'_>, verdicts: &[(Timestamp, String)], when: &s
     }
 }
 
-/// A site whose knowledge changed in every way there is, with the verdict after each change.
+/// Returns a site whose knowledge changed in every possible way, with the verdict after each change.
 fn lived<'b>(bench: &'b Bench) -> (Site<'b>, Vec<(Timestamp, String)>) {
     let (site, other) = (bench.site(NAME), bench.site("site-b"));
     let mut verdicts = vec![judged(&site)];
@@ -81,7 +81,7 @@ fn lived<'b>(bench: &'b Bench) -> (Site<'b>, Vec<(Timestamp, String)>) {
 }
 
 #[test]
-fn every_verdict_is_told_again_byte_for_byte_also_after_a_restart_and_in_another_engine() {
+fn as_of_verdicts_have_the_earlier_bytes() {
     let bench = Bench::new();
     let (site, verdicts) = lived(&bench);
     assert_told_again(&site, &verdicts, "at once");
@@ -94,14 +94,14 @@ fn every_verdict_is_told_again_byte_for_byte_also_after_a_restart_and_in_another
         "the present is as it was"
     );
     let at = params(Some(AsOf::Time(verdicts[1].0)));
-    assert!(scan_cold(&bench.home(NAME), &sbom(), &at).is_none());
+    assert!(scan_without_store(&bench.home(NAME), &sbom(), &at).is_none());
     drop(site);
     convert_store(&bench.home(NAME), "sled").unwrap();
     assert_told_again(&bench.open(NAME), &verdicts, "in another engine");
 }
 
 #[test]
-fn a_cursor_stands_for_the_moment_at_which_it_was_accepted() {
+fn cursor_stands_for_the_time_of_its_acceptance() {
     let bench = Bench::new();
     let (site, other) = (bench.site(NAME), bench.site("site-b"));
     site.list(&other, &["*"]);
@@ -123,7 +123,7 @@ fn a_cursor_stands_for_the_moment_at_which_it_was_accepted() {
         ask(format!("{identity}@{first}")).unwrap().verdict.as_str(),
         then.1
     );
-    // Without a time to judge at, it is that moment's.
+    // Without a given time, the scan's time is that one.
     let params = ScanParams {
         as_of: Some(first.to_string().parse().unwrap()),
         ..ScanParams::default()
@@ -141,7 +141,7 @@ fn a_cursor_stands_for_the_moment_at_which_it_was_accepted() {
 }
 
 #[test]
-fn explanations_and_advisories_are_of_the_moment_too() {
+fn explanations_and_advisories_support_as_of() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     site.feed("mine", &[advisory("EX-1", "express", "9.0.0")]);
@@ -167,7 +167,7 @@ fn explanations_and_advisories_are_of_the_moment_too() {
 }
 
 #[test]
-fn what_was_before_the_history_is_not_answered_and_the_oldest_moment_is_named() {
+fn time_before_the_history_is_refused() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     let since = site.status().store.known_back_to.unwrap();
@@ -179,13 +179,13 @@ fn what_was_before_the_history_is_not_answered_and_the_oldest_moment_is_named() 
     assert_eq!(problem.code, ErrorCode::HistoryExpired);
     assert_eq!(problem.exit_status().code(), 4);
     assert!(problem.detail.contains(&since.to_string()), "{problem}");
-    // A day that is not over yet is known up to now.
+    // A day that is not over is known up to now.
     let today = since.to_string()[..10].to_owned();
     assert_eq!(ask(&today).unwrap().verdict, scan(&site, None).verdict);
 }
 
 #[test]
-fn an_import_without_a_daemon_keeps_what_is_not_too_old() {
+fn import_without_a_daemon_keeps_recent_history() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     site.feed("mine", &[advisory("EX-1", "express", "9.0.0")]);

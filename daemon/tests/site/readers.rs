@@ -1,4 +1,4 @@
-//! Every call of the service beside a writer: nobody waits for ever, and no answer is of two moments.
+//! Every call of the service during writes: no call waits forever, and no answer mixes two states.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -43,14 +43,14 @@ fn sbom() -> ScanDocuments {
     }
 }
 
-/// The rounds that a text speaks of, by the versions that they fixed.
+/// Returns the rounds in a text, from the fixed versions.
 fn rounds(text: &str) -> BTreeSet<usize> {
     let ends = text.match_indices(".0\"").map(|(at, _)| &text[..at]);
     let versions = ends.filter_map(|before| before.rsplit_once("\"2."));
     versions.filter_map(|(_, round)| round.parse().ok()).collect()
 }
 
-/// A call that is refused because too much changed at once may be made again; anything else is an error.
+/// Repeats a call that was refused because too much changed at once; any other refusal is an error.
 fn answered<T>(result: Result<T, Problem>) -> Option<T> {
     match result {
         Ok(answer) => Some(answer),
@@ -66,7 +66,7 @@ async fn scans(site: &dyn SiteService) -> Option<usize> {
     found.first().copied()
 }
 
-/// Every call that only reads, once.
+/// Makes every reading call once.
 async fn reads(site: &dyn SiteService) {
     answered(site.health().await);
     answered(site.status().await);
@@ -103,7 +103,7 @@ async fn reads(site: &dyn SiteService) {
 }
 
 #[test]
-fn every_call_is_answered_beside_a_writer_and_is_of_one_moment() {
+fn calls_during_writes_show_one_state() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     site.feed("mine", &records(0));
@@ -123,7 +123,7 @@ fn every_call_is_answered_beside_a_writer_and_is_of_one_moment() {
                         }
                         scans(service.as_ref()).await
                     };
-                    // Far more than a turn takes: a call that waits for ever fails here, by name.
+                    // Far longer than a turn: a call that waits forever fails here, with its name.
                     let turn = runtime
                         .block_on(async { tokio::time::timeout(Duration::from_secs(120), turn).await });
                     let round = turn.unwrap_or_else(|_| panic!("{what} is never answered"));
@@ -138,7 +138,7 @@ fn every_call_is_answered_beside_a_writer_and_is_of_one_moment() {
         let readers = [reader("a scan", false), reader("a call that reads", true)];
         for round in 1..=ROUNDS {
             site.feed("mine", &records(round));
-            // One that begins after the import was answered sees it.
+            // A call after the import's answer sees its result.
             let seen = site.wait(scans(service.as_ref()));
             assert!(seen.is_none_or(|seen| seen == round), "{seen:?} after {round}");
         }

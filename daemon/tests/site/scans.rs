@@ -1,9 +1,9 @@
-//! One verdict, whichever way a site comes to it: the index of an open store, the index alone, the view.
+//! One verdict, from every way of scanning: the index of an open store, the index alone, the view.
 
 use serde_json::{Value, json};
 use starling_api::ScanDocuments;
 use starling_api_types::{ErrorCode, MuteAdd, ScanParams};
-use starling_daemon::scan_cold;
+use starling_daemon::scan_without_store;
 
 use crate::bench::{Bench, Site, advisory, code};
 
@@ -16,7 +16,7 @@ rules:
   - {id: unexploited, action: ignore, reason: nobody does, when: {kev: false, epss_below: 0.5, age: 30d}}
 ";
 
-/// An SBOM, and a supplier who vouches for one finding in it.
+/// Returns an SBOM, and a supplier's VEX document that excuses one of its findings.
 fn documents(policy: Option<&str>) -> ScanDocuments {
     let component = |name: &str, version: &str| json!({"type": "library", "name": name, "version": version, "purl": format!("pkg:npm/{name}@{version}")});
     let sbom = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": [
@@ -41,7 +41,7 @@ fn params() -> ScanParams {
     }
 }
 
-/// Scans the site in every way there is, and gives the one body.
+/// Scans in every way, and returns the one verdict body.
 pub(crate) fn scan(bench: &Bench, policy: Option<&str>) -> Value {
     let documents = documents(policy);
     let open = || {
@@ -50,26 +50,26 @@ pub(crate) fn scan(bench: &Bench, policy: Option<&str>) -> Value {
     };
     let by_index = open();
     let home = bench.home(NAME);
-    let cold = || scan_cold(&home, &documents, &params());
+    let cold = || scan_without_store(&home, &documents, &params());
     assert_eq!(cold().unwrap().unwrap().verdict, by_index.verdict, "cold");
-    // Where the index should be no file can be, so that the view alone is left.
+    // A folder in place of the index leaves only the view.
     let index = home.join("match.idx");
     std::fs::remove_file(&index).unwrap();
     std::fs::create_dir(&index).unwrap();
     assert!(cold().is_none(), "without an index the store has to be opened");
     assert_eq!(open().verdict, by_index.verdict, "by the view");
     std::fs::remove_dir(&index).unwrap();
-    assert_eq!(open().verdict, by_index.verdict, "the index is made anew");
+    assert_eq!(open().verdict, by_index.verdict, "the index is rebuilt");
     serde_json::from_str(by_index.verdict.as_str()).unwrap()
 }
 
-/// What was decided about each finding, by what, and whether it is exploited.
+/// Returns the decision about each finding, its cause, and if it is exploited.
 pub(crate) fn decisions(body: &Value) -> Vec<String> {
     let findings = body["findings"].as_array().unwrap().iter();
     let told = findings.map(|finding| {
         let of = |field: &Value| field.as_str().unwrap_or("-").to_owned();
         let (name, action) = (of(&finding["vulnerability"]), of(&finding["action"]));
-        // A statement goes by its document's hash.
+        // A statement is identified by its document's hash.
         let by = &finding["decided_by"];
         let by = of(&by[if by["kind"] == "vex" { "kind" } else { "id" }]);
         format!("{name} {action} {by} {}", finding["kev"])
@@ -77,7 +77,7 @@ pub(crate) fn decisions(body: &Value) -> Vec<String> {
     told.collect()
 }
 
-/// Advisories of which one is likely to be exploited, and one says nothing of that.
+/// Advisories, one with a high exploitation probability and one without any.
 fn feed(site: &Site<'_>) {
     let scored = |id: &str, package: &str, epss: &str| {
         let mut record = advisory(id, package, "9.0.0");
@@ -94,13 +94,13 @@ fn feed(site: &Site<'_>) {
     site.feed("mine", &records);
 }
 
-/// What a catalogue says: no package, no range, only that it happens.
+/// Returns a catalogue's record: no package, no range, only the exploitation.
 fn listed(id: &str, alias: &str) -> Value {
     json!({"schema_version": "1.6.0", "id": id, "modified": "2025-02-01T00:00:00Z", "aliases": [alias]})
 }
 
 #[test]
-fn what_is_exploited_and_how_likely_decides_alike_by_index_and_by_view() {
+fn exploitation_data_is_equal_in_index_and_view() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     feed(&site);
@@ -133,7 +133,7 @@ fn what_is_exploited_and_how_likely_decides_alike_by_index_and_by_view() {
     assert_eq!(after["findings"][1]["epss"], "0.97425");
     assert_ne!(after["knowledge_root"], before["knowledge_root"]);
 
-    // A listing that is taken back is none.
+    // A withdrawn listing does not apply.
     let site = bench.open(NAME);
     let mut withdrawn = listed("KEV-3", "EX-3");
     withdrawn["withdrawn"] = json!("2025-03-01T00:00:00Z");
@@ -169,7 +169,7 @@ fn native_catalogue_and_scores_reach_findings() {
     assert!(unknown.detail.contains("expected one of"), "{}", unknown.detail);
     let foreign = site.take_in("x", "<strange/>", None).unwrap_err();
     assert!(
-        foreign.detail.contains("not of a kind that is known"),
+        foreign.detail.contains("unknown kind of XML document"),
         "{}",
         foreign.detail
     );
@@ -197,7 +197,7 @@ fn native_catalogue_and_scores_reach_findings() {
 }
 
 #[test]
-fn what_is_said_of_the_vulnerabilities_that_a_record_is_made_from_counts_for_it() {
+fn data_of_upstream_vulnerabilities_applies() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     let made_from = |id: &str, package: &str, cves: &[&str]| {
@@ -228,7 +228,7 @@ fn what_is_said_of_the_vulnerabilities_that_a_record_is_made_from_counts_for_it(
         rows(&scan(&bench, None)),
         ["DEB-1 unknown null null", "DEB-2 unknown null null"]
     );
-    // None of these names the packages; the index takes in what they say of them all the same.
+    // None of these names the packages; the index includes their data anyway.
     let site = bench.open(NAME);
     let severe = "C:H/I:H/A:H";
     site.feed(
@@ -249,7 +249,7 @@ fn what_is_said_of_the_vulnerabilities_that_a_record_is_made_from_counts_for_it(
         rows(&body),
         ["DEB-1 critical 0.90000 false", "DEB-2 critical 0.30000 true"]
     );
-    // One CVE names it; of several none does, and each leads to it.
+    // A single CVE is its name; several are not, but each leads to it.
     assert_eq!(body["findings"][0]["ids"], json!(["CVE-2024-1", "DEB-1"]));
     assert_eq!(body["findings"][1]["ids"], json!(["DEB-2"]));
     assert_eq!(
@@ -259,7 +259,7 @@ fn what_is_said_of_the_vulnerabilities_that_a_record_is_made_from_counts_for_it(
 }
 
 #[test]
-fn a_mute_counts_at_once_in_every_way_of_scanning_and_leaves_the_index_as_it_is() {
+fn mute_applies_at_once_without_a_new_index() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     feed(&site);
@@ -278,8 +278,8 @@ fn a_mute_counts_at_once_in_every_way_of_scanning_and_leaves_the_index_as_it_is(
     let added = site.wait(site.service.add_mute(add)).unwrap();
     assert_eq!((added.warnings.len(), added.mute.by.as_str()), (0, NAME));
     drop(site);
-    // The index still holds, and the mark beside it knows the mute: no store has to be opened.
-    let cold = scan_cold(&bench.home(NAME), &documents(None), &params());
+    // The index is still current, and its marker contains the mute: no store has to be opened.
+    let cold = scan_without_store(&bench.home(NAME), &documents(None), &params());
     let cold = cold.expect("the mark is there").unwrap();
     let cold: Value = serde_json::from_str(cold.verdict.as_str()).unwrap();
     assert_eq!(decisions(&cold)[0], format!("EX-1 ignore {} null", added.mute.id));
@@ -290,7 +290,7 @@ fn a_mute_counts_at_once_in_every_way_of_scanning_and_leaves_the_index_as_it_is(
 }
 
 #[test]
-fn the_sites_policy_file_is_read_by_every_way_of_scanning() {
+fn policy_file_is_used_in_every_way_of_scanning() {
     let bench = Bench::new();
     let site = bench.site_with(NAME, "[scan]\npolicy_file = \"policy.yaml\"\n");
     feed(&site);
@@ -300,15 +300,15 @@ fn the_sites_policy_file_is_read_by_every_way_of_scanning() {
     let own = scan(&bench, None);
     assert_eq!(own, scan(&bench, Some(POLICY)), "given or the site's own");
     std::fs::write(&file, "format: starling-policy/1\nfial: []\n").unwrap();
-    let problem = scan_cold(&bench.home(NAME), &documents(None), &params());
+    let problem = scan_without_store(&bench.home(NAME), &documents(None), &params());
     assert_eq!(code(problem.unwrap()), ErrorCode::PolicyInvalid);
 }
 
 #[test]
-fn a_scan_without_the_store_steps_aside_where_the_configuration_folds_otherwise() {
+fn changed_configuration_needs_the_store() {
     let bench = Bench::new();
     let site = bench.site(NAME);
-    // One of the two sources says that nothing of what is installed is affected.
+    // One of the two sources says that no installed package is affected.
     site.feed("acme", &[advisory("EX-1", "express", "9.0.0")]);
     site.feed("mine", &[advisory("EX-1", "express", "1.0.0")]);
     drop(site);
@@ -316,7 +316,7 @@ fn a_scan_without_the_store_steps_aside_where_the_configuration_folds_otherwise(
 
     let path = bench.home(NAME).join("starling.toml");
     let before = std::fs::read_to_string(&path).unwrap();
-    let cold = || scan_cold(&bench.home(NAME), &documents(None), &params());
+    let cold = || scan_without_store(&bench.home(NAME), &documents(None), &params());
     for (view, found) in [
         ("ranges = \"preferred\"\nsource_order = [\"mine\"]", 0),
         ("ranges = \"preferred\"\nsource_order = [\"acme\"]", 1),
@@ -333,7 +333,7 @@ fn a_scan_without_the_store_steps_aside_where_the_configuration_folds_otherwise(
 }
 
 #[test]
-fn a_source_that_was_never_taken_in_as_a_whole_is_stale_in_every_way_of_scanning() {
+fn incomplete_source_is_stale_in_every_way_of_scanning() {
     let bench = Bench::new();
     let site = bench.site_with(NAME, "[scan]\nmax_age_hours = 48\n");
     site.feed_whole("mine", &[advisory("EX-1", "left-pad", "9.0.0")]);
@@ -355,19 +355,19 @@ fn a_source_that_was_never_taken_in_as_a_whole_is_stale_in_every_way_of_scanning
 }
 
 #[test]
-fn an_sbom_is_made_of_what_the_site_knows_now() {
+fn sbom_is_generated_from_current_knowledge() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     site.feed("mine", &[advisory("EX-1", "express", "9.0.0")]);
     drop(site);
-    let wish = starling_scanner::sbom::Wish {
+    let options = starling_scanner::sbom::GenerateOptions {
         components: 1,
         affected_percent: 0,
         seed: 1,
         ecosystems: Vec::new(),
     };
     let made = || {
-        let document = starling_daemon::generate_sbom(&bench.home(NAME), &wish).unwrap();
+        let document = starling_daemon::generate_sbom(&bench.home(NAME), &options).unwrap();
         let document: Value = serde_json::from_slice(&document).unwrap();
         document["components"][0]["name"].as_str().unwrap().to_owned()
     };
@@ -376,7 +376,7 @@ fn an_sbom_is_made_of_what_the_site_knows_now() {
     site.feed_whole("mine", &[advisory("EX-2", "lodash", "9.0.0")]);
     drop(site);
     assert_eq!(made(), "lodash");
-    // While another has the store, of the index that is there.
+    // While another process uses the store, the existing index is used.
     let site = bench.open(NAME);
     assert_eq!(made(), "lodash");
     site.feed_whole("mine", &[advisory("EX-1", "express", "9.0.0")]);
@@ -389,7 +389,7 @@ const HIGH: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N";
 const CRITICAL: &str = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
 
 #[test]
-fn what_is_said_of_a_vulnerability_counts_in_every_package_of_it() {
+fn vulnerability_data_applies_to_all_its_packages() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     let about = |mut record: Value, kind: &str, score: &str| {
@@ -432,7 +432,7 @@ fn what_is_said_of_a_vulnerability_counts_in_every_package_of_it() {
     let preferred = "format: starling-policy/1\nseverity_sources: [nvd]\n";
     assert_eq!(shown(&scan(&bench, Some(preferred))), "critical nvd 0.97425");
 
-    // A source's word on the package itself stands before what it says elsewhere.
+    // A source's statement about the package has priority over its statements elsewhere.
     let site = bench.open(NAME);
     let own = about(advisory("OTHER-2", "express", "9.0.0"), "severity", "low");
     site.feed("ghsa", &[own]);
@@ -440,14 +440,14 @@ fn what_is_said_of_a_vulnerability_counts_in_every_package_of_it() {
     assert_eq!(shown(&scan(&bench, None)), "low ghsa 0.97425");
     assert_eq!(shown(&scan(&bench, Some(preferred))), "critical nvd 0.97425");
 
-    // A source that no order names lowers nothing, also on the package itself.
+    // A source outside of the order lowers no rating, even for the package itself.
     let site = bench.open(NAME);
     let lower = about(advisory("EVIL-1", "express", "9.0.0"), "severity", "none");
     site.feed("evil", &[lower]);
     drop(site);
     assert_eq!(shown(&scan(&bench, None)), "low ghsa 0.97425");
 
-    // What is withdrawn says nothing.
+    // A withdrawn record does not apply.
     let site = bench.open(NAME);
     let mut gone = about(listed("CVE-2025-1", "EX-9"), "CVSS_V3", CRITICAL);
     gone["withdrawn"] = json!("2025-03-01T00:00:00Z");
@@ -458,7 +458,7 @@ fn what_is_said_of_a_vulnerability_counts_in_every_package_of_it() {
 }
 
 #[test]
-fn a_policy_that_is_given_takes_the_place_of_both_of_the_sites_own() {
+fn given_policy_replaces_both_site_policies() {
     let bench = Bench::new();
     let site = bench.site_with(
         NAME,
@@ -487,7 +487,7 @@ fn a_policy_that_is_given_takes_the_place_of_both_of_the_sites_own() {
     };
     let (own_yaml, own_rego) = judged(None, None);
     assert!(own_yaml.is_string() && own_rego.is_string());
-    // In one language: the site's own in the other does not count either.
+    // With one language given, the site's own policy in the other language is not used either.
     let (yaml, none) = judged(Some(POLICY.to_owned()), None);
     assert!(
         yaml.is_string() && yaml != own_yaml && none.is_null(),
@@ -505,7 +505,7 @@ fn a_policy_that_is_given_takes_the_place_of_both_of_the_sites_own() {
 }
 
 #[test]
-fn a_kept_document_counts_in_every_way_of_scanning_as_one_that_is_given_does() {
+fn stored_vex_document_applies_like_a_given_one() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     feed(&site);
@@ -525,7 +525,7 @@ fn a_kept_document_counts_in_every_way_of_scanning_as_one_that_is_given_does() {
     );
     drop(site);
     let home = bench.home(NAME);
-    let cold = || scan_cold(&home, &bare, &params()).unwrap();
+    let cold = || scan_without_store(&home, &bare, &params()).unwrap();
     assert_eq!(cold().unwrap().verdict, open.verdict);
     let site = bench.open(NAME);
     let twice = site.wait(site.service.scan(given.clone(), params())).unwrap();
@@ -540,12 +540,12 @@ fn a_kept_document_counts_in_every_way_of_scanning_as_one_that_is_given_does() {
     assert_ne!(
         cold().unwrap().verdict,
         open.verdict,
-        "what is kept no longer counts no longer"
+        "a deleted document no longer applies"
     );
 }
 
 #[test]
-fn it_changes_nothing_which_documents_are_kept_and_which_are_given_in_what_order() {
+fn storing_and_order_of_vex_do_not_matter() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     feed(&site);

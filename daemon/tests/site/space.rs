@@ -1,11 +1,11 @@
-//! What the store takes on disk, and giving it back.
+//! The store's size on disk, and compaction.
 
 use serde_json::{Value, json};
 use starling_api_types::{CompactReport, DoctorRequest, StoreStatus};
 
 use crate::bench::{Bench, Site, advisory};
 
-/// A record with a text that no compression makes much smaller than half.
+/// Returns a record with a text that compression cannot make much smaller than half.
 fn large(number: u32) -> Value {
     let mut noise = blake3::Hasher::new();
     noise.update(&number.to_le_bytes());
@@ -66,7 +66,7 @@ fn compaction_drops_replaced_bodies_and_keeps_the_rest() {
     assert_eq!(site.get("EX-7").unwrap().advisories.len(), 1);
     let doctor = site.wait(site.service.doctor(DoctorRequest::default())).unwrap();
     assert!(doctor.ok, "{doctor:?}");
-    // Nothing is left to be done, and what was moved is found at the next start too.
+    // Nothing is left to compact, and moved bodies are found after the next start too.
     assert_eq!(compact(&site).packs_rewritten, 0);
     drop(site);
     assert_eq!(bench.open("site-a").get("EX-7").unwrap().advisories.len(), 1);

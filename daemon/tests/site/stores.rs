@@ -1,4 +1,4 @@
-//! Stores that are gone, damaged or full.
+//! Missing, damaged and full stores.
 
 use std::fs;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::bench::{Bench, advisory};
 use crate::opening::ask;
 
 #[test]
-fn site_without_its_log_does_not_begin_a_second_one() {
+fn site_without_its_log_does_not_start_a_second_one() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
@@ -30,7 +30,7 @@ fn site_without_its_log_does_not_begin_a_second_one() {
         assert_eq!(problem.code, ErrorCode::StoreMissing, "{what}: {problem}");
         let said = format!("{problem:?}");
         assert!(
-            said.contains("put the folder back") && said.contains("second history"),
+            said.contains("restore the folder") && said.contains("second history"),
             "{what}: {said}"
         );
     };
@@ -40,7 +40,7 @@ fn site_without_its_log_does_not_begin_a_second_one() {
     refused("an empty folder");
     fs::write(log.join("0000000001.log"), b"").unwrap();
     refused("an empty file");
-    // Without engine and packs it is no less the site that had a log.
+    // Without engine and packs it is still the site that had a log.
     fs::rename(home.join("store"), bench.home("store-aside")).unwrap();
     fs::rename(home.join("packs"), bench.home("packs-aside")).unwrap();
     refused("nothing at all");
@@ -52,7 +52,7 @@ fn site_without_its_log_does_not_begin_a_second_one() {
 }
 
 #[test]
-fn engine_that_cannot_be_used_is_rebuilt_from_the_log() {
+fn unusable_engine_is_rebuilt_from_the_log() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
@@ -81,7 +81,7 @@ fn engine_that_cannot_be_used_is_rebuilt_from_the_log() {
 }
 
 #[test]
-fn damaged_log_is_refused_with_what_to_do() {
+fn damaged_log_is_refused_with_advice() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
@@ -99,19 +99,19 @@ fn damaged_log_is_refused_with_what_to_do() {
         ("half", &sound[..sound.len() / 2]),
     ] {
         fs::write(&file, bytes).unwrap();
-        // Without the engine all of the log is read.
+        // Without the engine, the whole log is read.
         fs::remove_dir_all(bench.home("site-a").join("store")).ok();
         let problem = bench.try_open("site-a").err().unwrap();
         assert_eq!(problem.code, ErrorCode::StoreDamaged, "{what}: {problem:?}");
         let said = format!("{problem:?}");
-        assert!(said.contains("put the files back as they were"), "{what}: {said}");
+        assert!(said.contains("restore the files"), "{what}: {said}");
     }
     fs::write(&file, &sound).unwrap();
     assert_eq!(bench.open("site-a").status().advisories, 1);
 }
 
 #[test]
-fn a_site_on_a_full_disk_starts_and_answers_and_refuses_what_it_cannot_write() {
+fn site_on_a_full_disk_answers_and_refuses_writes() {
     let bench = Bench::new();
     drop(bench.site("site-a"));
     let home = bench.home("site-a");
@@ -140,7 +140,7 @@ fn a_site_on_a_full_disk_starts_and_answers_and_refuses_what_it_cannot_write() {
         daemon.await.unwrap()
     });
     ran.unwrap();
-    // The same site without its daemon: reading goes on, writing says why not.
+    // The same site without its daemon: reads work, writes report the reason.
     let offline = open_offline_on(engine, &home, &Overrides::default()).unwrap();
     let service = offline.service();
     assert_eq!(bench.wait(service.status()).unwrap().advisories, 0);
@@ -189,7 +189,7 @@ fn bundle_is_exported_from_a_full_disk_with_warnings() {
     });
     let (warnings, bytes) = export();
     assert!(
-        matches!(&warnings[..], [head, note] if head.contains("heads") && note.contains("noted")),
+        matches!(&warnings[..], [head, note] if head.contains("heads") && note.contains("recorded")),
         "{warnings:?}"
     );
     let identity = Home::open(&home).unwrap().identity();

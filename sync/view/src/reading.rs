@@ -118,7 +118,7 @@ pub(crate) fn record_row<R: Rows>(rows: &R, record: &RecordKey) -> Result<Option
         .transpose()
 }
 
-/// Visits the records that go by an id, of every source.
+/// Visits the records with an id, of every source.
 pub(crate) fn records_with_id<R: Rows>(
     rows: &R,
     id: &VulnerabilityId,

@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use starling_daemon::generate_sbom;
-use starling_scanner::sbom::Wish;
+use starling_scanner::sbom::GenerateOptions;
 
 use crate::Options;
 use crate::corpus::Corpus;
@@ -54,7 +54,7 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     let started = Instant::now();
     // The first scan builds the match index.
     let documents = DOCUMENTS.map(|(components, affected)| {
-        let wish = Wish {
+        let wish = GenerateOptions {
             components,
             affected_percent: affected,
             seed: 1,

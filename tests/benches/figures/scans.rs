@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use starling_api::ScanDocuments;
 use starling_api_types::{ScanParams, VerdictEnvelope};
-use starling_daemon::{open_offline, scan_cold};
+use starling_daemon::{open_offline, scan_without_store};
 use starling_tests::http::Request;
 
 use crate::site::{BenchSite, Daemon, overrides};
@@ -98,13 +98,14 @@ pub(crate) fn run_offline(args: &[String]) {
     };
     let documents = ScanDocuments::from(Bytes::from(std::fs::read(path).unwrap()));
     // As the command does: with the match index alone if it is current, else with the store.
-    let judged = scan_cold(Path::new(home), &documents, &ScanParams::default()).unwrap_or_else(|| {
-        let offline =
-            open_offline(Path::new(home), &overrides(None)).unwrap_or_else(|problem| panic!("{problem}"));
-        let runtime = tokio::runtime::Runtime::new().unwrap();
-        let service = offline.service();
-        runtime.block_on(service.scan(documents, ScanParams::default()))
-    });
+    let judged =
+        scan_without_store(Path::new(home), &documents, &ScanParams::default()).unwrap_or_else(|| {
+            let offline =
+                open_offline(Path::new(home), &overrides(None)).unwrap_or_else(|problem| panic!("{problem}"));
+            let runtime = tokio::runtime::Runtime::new().unwrap();
+            let service = offline.service();
+            runtime.block_on(service.scan(documents, ScanParams::default()))
+        });
     judged.unwrap_or_else(|problem| panic!("{problem}"));
 }
 

@@ -267,7 +267,7 @@ fn strict_import_is_all_or_nothing() {
     let bench = bench();
     let site = Site::init(bench.path(), "strict");
     let mut feed = starling_tests::feed::many("STRICT", 5, 10);
-    feed.put_bytes("bad.json", b"{ this is no JSON".to_vec());
+    feed.put_bytes("bad.json", b"{ this is not JSON".to_vec());
     let path = site.file("feed");
     feed.write(&path);
     let root = site.root();

@@ -211,7 +211,7 @@ fn site_policy_file_decides_and_can_be_rolled_back() {
     assert_eq!(site.scan(&sbom, &[]).exit_code, 1);
     write(&file, "format: starling-policy/1\nname: lax\n");
     let lax = site.scan(&sbom, &[]);
-    assert_eq!(lax.exit_code, 0, "the daemon goes by the file as it is");
+    assert_eq!(lax.exit_code, 0, "the daemon uses the current file");
     let history: PolicyHistory = site.json(["policy", "history"]);
     let [newest, first] = history.versions.as_slice() else {
         panic!("{history:?}");

@@ -137,7 +137,7 @@ fn scan_without_store_equals_scan_with_store() {
     assert!(mark(&site).is_file(), "the next scan is cold again");
     std::fs::remove_file(index(&site)).unwrap();
     assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
-    assert!(index(&site).is_file(), "it is made anew");
+    assert!(index(&site).is_file(), "it is rebuilt");
     site.up();
     assert_eq!(scan(&site, &sbom).verdict, cold.verdict);
     site.stop();

@@ -1,4 +1,4 @@
-//! A verdict of before, as `starling scan --json` wrote it.
+//! Reads an earlier verdict, as `starling scan --json` wrote it.
 
 use bytes::Bytes;
 use serde_json::Value;
@@ -6,17 +6,17 @@ use starling_api_types::{ErrorCode, Problem};
 
 use super::report::ScanReport;
 
-/// A baseline: one verdict for whatever is scanned, or a report with a verdict by SBOM.
+/// A baseline: one verdict for every SBOM, or a report with one verdict per SBOM.
 #[derive(Debug)]
 pub(super) enum Baseline {
-    /// One verdict, bare or in its envelope.
+    /// One verdict, with or without its envelope.
     One(Bytes),
-    /// The report of a scan of several.
+    /// The report of a scan of several SBOMs.
     Many(Vec<(String, Bytes)>),
 }
 
 impl Baseline {
-    /// Reads what `starling scan --json` has written; what is no report is left for the site to judge.
+    /// Reads the output of `starling scan --json`. Anything but a report is passed on for the site to check.
     ///
     /// # Errors
     /// `baseline_unreadable` for a report whose scans cannot be read.
@@ -30,7 +30,7 @@ impl Baseline {
         let unreadable = |found: &str| {
             Problem::new(
                 ErrorCode::BaselineUnreadable,
-                format!("reading the baseline: a scan of its report {found}"),
+                format!("reading the baseline: one of its scans {found}"),
             )
         };
         let mut verdicts = Vec::new();
@@ -38,7 +38,7 @@ impl Baseline {
             let Some(sbom) = scan.get("sbom").and_then(Value::as_str).map(ToOwned::to_owned) else {
                 return Err(unreadable("names no SBOM"));
             };
-            // What could not be scanned then has no findings now known.
+            // An SBOM that had no verdict then has no findings known now.
             let Some(envelope) = scan.get_mut("result") else {
                 continue;
             };
@@ -48,8 +48,8 @@ impl Baseline {
         Ok(Self::Many(verdicts))
     }
 
-    /// The verdict to hold the scan of `sbom` against; `None` where a report has none of that name, so
-    /// that all its findings are new.
+    /// Returns the baseline verdict for `sbom`; `None` if a report has no SBOM of that name, so that all its
+    /// findings are new.
     pub(super) fn of_sbom(&self, sbom: &str) -> Option<Bytes> {
         match self {
             Self::One(bytes) => Some(bytes.clone()),
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_report_is_a_baseline_for_each_sbom_by_name() {
+    fn report_is_a_baseline_per_sbom_name() {
         let report = br#"{"scans":[{"sbom":"a.json","result":{"verdict":{}}},{"sbom":"b.json","problem":{}}],"exit_code":3}"#;
         let baseline = Baseline::of(Bytes::from_static(report)).unwrap();
         assert_eq!(
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn one_verdict_is_a_baseline_for_every_sbom() {
+    fn single_verdict_is_a_baseline_for_every_sbom() {
         for bytes in [br#"{"format":"x"}"#.as_slice(), b"junk"] {
             let baseline = Baseline::of(Bytes::from_static(bytes)).unwrap();
             assert_eq!(baseline.of_sbom("any").unwrap(), bytes);

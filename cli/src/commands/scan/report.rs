@@ -1,11 +1,11 @@
-//! What came of the scans of one command.
+//! Results of the scans of one command.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use starling_api_types::{ExitStatus, Problem, VerdictEnvelope};
 
-/// The scans of several SBOMs, in the order in which they were named.
+/// The scans of several SBOMs, in the order of the command line.
 #[derive(Debug, Serialize)]
 pub(crate) struct ScanReport {
     /// One entry per SBOM.
@@ -14,33 +14,33 @@ pub(crate) struct ScanReport {
     pub(crate) exit_code: u8,
 }
 
-/// One SBOM and what came of it.
+/// One SBOM and its result.
 #[derive(Debug, Serialize)]
 pub(crate) struct Scanned {
-    /// The SBOM, as it was named on the command line.
+    /// The SBOM, as given on the command line.
     pub(crate) sbom: String,
     #[serde(flatten)]
     pub(crate) outcome: ScanOutcome,
 }
 
-/// A verdict, or why there is none.
+/// A verdict, or the problem that prevented it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ScanOutcome {
     /// The verdict in its envelope.
     Result(Box<VerdictEnvelope>),
-    /// The SBOM was refused.
+    /// The SBOM was rejected.
     Problem(Problem),
 }
 
 impl ScanReport {
-    /// The key under which the scans stand in JSON.
+    /// The JSON key of the list of scans.
     pub(super) const LIST: &'static str = "scans";
 
-    /// The report over these scans.
+    /// Builds the report over these scans.
     ///
     /// # Errors
-    /// `internal` for a verdict with an exit code that does not exist.
+    /// `internal` if a verdict has an unknown exit code.
     pub(super) fn of(scans: Vec<Scanned>) -> Result<(Self, ExitStatus), Problem> {
         let mut gravest = ExitStatus::Pass;
         for scan in &scans {
@@ -55,7 +55,7 @@ impl ScanReport {
 }
 
 impl ScanReport {
-    /// What decided nothing in any of the verdicts, in words: rules, and mutes that name one of the SBOMs.
+    /// Describes the rules, and the mutes for one of the SBOMs, that decided nothing in any verdict.
     pub(super) fn unused(&self) -> Vec<String> {
         let mut rules: BTreeMap<String, bool> = BTreeMap::new();
         let mut mutes: BTreeMap<String, bool> = BTreeMap::new();
@@ -74,12 +74,12 @@ impl ScanReport {
             |used: BTreeMap<String, bool>| used.into_iter().filter(|(_, used)| !used).map(|(id, _)| id);
         let rules = unused(rules).map(|id| format!("the rule \"{id}\" decides nothing in any of the SBOMs"));
         let mutes = unused(mutes)
-            .map(|id| format!("the mute {id} is about some of the SBOMs and mutes nothing in any"));
+            .map(|id| format!("the mute {id} is for some of the SBOMs and mutes nothing in any of them"));
         rules.chain(mutes).collect()
     }
 }
 
-/// The part of a verdict's body that says what rules and mutes did.
+/// The part of a verdict's body that lists what rules and mutes did.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
@@ -107,7 +107,7 @@ impl ScanOutcome {
     }
 }
 
-/// The gravest ranks lowest. What failed has failed, whatever else could not be looked at.
+/// Returns the rank of a status; the most severe is lowest. A failed policy outranks every other problem.
 fn rank(status: ExitStatus) -> u8 {
     match status {
         ExitStatus::FailedByPolicy => 0,
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn unused_is_what_decides_nothing_in_any_of_them() {
+    fn rule_is_unused_if_no_sbom_uses_it() {
         let said = |id: &str, matched: u64| json!({"id": id, "matched": matched});
         let one =
             scan(&json!({"rules": [said("r", 0), said("s", 1)], "mutes": [said("m-1", 0), said("m-2", 0)]}));
@@ -148,7 +148,7 @@ mod tests {
             report.unused(),
             [
                 "the rule \"r\" decides nothing in any of the SBOMs",
-                "the mute m-1 is about some of the SBOMs and mutes nothing in any",
+                "the mute m-1 is for some of the SBOMs and mutes nothing in any of them",
             ]
         );
     }

@@ -1,4 +1,4 @@
-//! What is written of the scans, and where.
+//! Writes the scans' results to their outputs.
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use super::report::{ScanOutcome, ScanReport, Scanned};
 use crate::output::{STANDARD, write_stream};
 use crate::{render, terminal};
 
-/// What can be written.
+/// The formats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Shape {
     /// Text for people
@@ -32,11 +32,11 @@ pub(super) enum Shape {
     Html,
 }
 
-/// A format, and the file that it is written to.
+/// A format and its output file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
     pub(super) shape: Shape,
-    /// Absent for the one that goes to `--output`.
+    /// `None` for the format that goes to `--output`.
     pub(super) file: Option<PathBuf>,
 }
 
@@ -49,7 +49,7 @@ impl FromStr for Wanted {
             None => (text, None),
         };
         if file.is_some_and(str::is_empty) {
-            return Err(format!("{text:?} names no file after `=`"));
+            return Err(format!("{text:?} has no file after `=`"));
         }
         let shape = Shape::from_str(name, false).map_err(|_| {
             let names = Shape::value_variants()
@@ -65,7 +65,7 @@ impl FromStr for Wanted {
     }
 }
 
-/// What people are shown besides the findings.
+/// Details that the table shows besides the findings.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Details {
     /// The rules behind each finding.
@@ -74,8 +74,8 @@ pub(super) struct Details {
     pub(super) aliases: bool,
 }
 
-/// Writes the report to `target`, `-` being standard output. `details` are for what people read: the other formats carry
-/// them anyway, as far as they have a place for them.
+/// Writes the report to `target`; `-` is standard output. `details` only concern formats for people: the others always
+/// include what they can hold.
 ///
 /// # Errors
 /// `file_access`, `disk_full`.
@@ -112,7 +112,7 @@ fn people(report: &ScanReport, details: Details) -> String {
     text
 }
 
-/// One SBOM is shown by itself, several as a list.
+/// Renders one SBOM alone, several as a list.
 fn table(report: &ScanReport, aliases: bool) -> String {
     match report.scans.as_slice() {
         [
@@ -125,7 +125,7 @@ fn table(report: &ScanReport, aliases: bool) -> String {
     }
 }
 
-/// The rules behind the findings of each SBOM, under its name where there are several.
+/// Renders the rules behind each SBOM's findings; with several SBOMs, each under its name.
 fn reasons(report: &ScanReport) -> String {
     let mut text = String::new();
     for Scanned { sbom, outcome } in &report.scans {
@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_are_read_with_their_files() {
+    fn format_option_is_parsed_with_its_file() {
         let wanted = |shape, file: Option<&str>| Wanted {
             shape,
             file: file.map(PathBuf::from),

@@ -1,9 +1,9 @@
-//! The parts of a verdict's body that are shown: read leniently, what is missing is empty.
+//! The parts of a verdict's body that are shown. Missing parts show as empty.
 
 use serde::Deserialize;
 use starling_report::upgrade::{Fixable, severity_rank, version_to_go_to};
 
-/// The parts of a verdict's body that are shown; what is missing shows as empty.
+/// The parts of a verdict's body that are shown. Missing parts show as empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Body {
@@ -149,7 +149,7 @@ impl Severity {
 }
 
 impl Body {
-    /// Puts the worst first, then by package and vulnerability.
+    /// Sorts the findings: worst first, then by package and vulnerability.
     pub(super) fn sort(&mut self) {
         self.findings.sort_by(|a, b| {
             let key = |finding: &Finding| severity_rank(&finding.severity.level);
@@ -165,7 +165,7 @@ impl Body {
 }
 
 impl Finding {
-    /// The finding, as far as it matters for an upgrade.
+    /// Returns the parts of the finding that concern an upgrade.
     pub(super) fn fixable(&self) -> Fixable<'_> {
         Fixable {
             ecosystem: &self.package.ecosystem,
@@ -176,12 +176,12 @@ impl Finding {
         }
     }
 
-    /// Returns true if somebody decided that it is to be left alone.
+    /// Returns true if somebody decided to leave the finding alone.
     pub(super) fn is_settled(&self) -> bool {
         self.action == "ignore" && self.decided_by.is_some()
     }
 
-    /// The version to go to, with the others that are said to fix it.
+    /// Returns the version to upgrade to, and the other versions that fix it.
     pub(super) fn way_out(&self) -> String {
         match (version_to_go_to(&self.fixed), self.fix.as_str()) {
             (None, "wont_fix") => "won't fix".to_owned(),
@@ -202,7 +202,7 @@ impl Finding {
         }
     }
 
-    /// Who says that the version is not affected, if anyone whose word counts does.
+    /// Returns the sources that say "not affected", if any of them applies.
     fn dispute(&self) -> Option<String> {
         let denying = self.statements.iter().filter(|one| one.says == "not_affected");
         let mut sources: Vec<&str> = denying.map(|one| one.source.as_str()).collect();
@@ -215,10 +215,10 @@ impl Finding {
         (!both.is_empty()).then(|| both.join("; "))
     }
 
-    /// Why the policy does what it does: never empty.
+    /// Returns the reason for the policy's action; never empty.
     pub(super) fn why(&self) -> String {
         let known = self.known.then(|| "known from the baseline".to_owned());
-        // Without the baseline its severity would decide: that is not why it is judged so.
+        // The severity would decide without the baseline, so it is not the reason for this decision.
         let by_severity = self
             .decided_by
             .as_ref()

@@ -1,20 +1,20 @@
-//! Rows of comma-separated values as RFC 4180 has them: quoted fields may hold commas, doubled quotes and line ends.
+//! Parses comma-separated values by RFC 4180: quoted fields may contain commas, doubled quotes and line ends.
 
-/// Reads rows from a text; each with the number of the line on which it begins.
+/// Parses rows from a text, each with the number of its first line.
 pub(crate) struct Rows<'a> {
     rest: &'a str,
     line: usize,
 }
 
-/// A row that could not be read: its quoted field does not end.
+/// The error of an unreadable row: its quoted field does not end.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a quoted field does not end")]
 pub(crate) struct Unended;
 
-/// One row: the line on which it begins, and its fields.
+/// One row: its first line number, and its fields.
 pub(crate) type Row = (usize, Result<Vec<String>, Unended>);
 
-/// Returns the rows of a text, without those that are empty.
+/// Returns the non-empty rows of a text.
 pub(crate) fn rows(text: &str) -> Rows<'_> {
     Rows { rest: text, line: 1 }
 }
@@ -62,7 +62,7 @@ impl Rows<'_> {
         }
     }
 
-    /// Reads a quoted field up to behind its closing quote.
+    /// Parses a quoted field up to its closing quote.
     fn quoted(&mut self, field: &mut String) -> Result<(), Unended> {
         loop {
             let Some(end) = self.rest.find('"') else {

@@ -1,4 +1,4 @@
-//! A record while a connector puts it together, and its way to the canonical bytes.
+//! A record under construction in a connector, and its conversion to canonical bytes.
 
 use std::borrow::Cow;
 
@@ -9,10 +9,10 @@ use super::severity::Severity;
 use super::value;
 use crate::osv::{self, FeedRecord, Rejected, Warning, WarningKind};
 
-/// Most warnings of its own that a connector leaves on one record.
+/// Most warnings that a connector adds to one record.
 const MAX_WARNINGS: usize = 32;
 
-/// The parts of an OSV record, as a connector found them.
+/// The parts of an OSV record, as found by a connector.
 #[derive(Debug, Default)]
 pub(crate) struct Draft<'a> {
     pub(crate) id: String,
@@ -29,9 +29,9 @@ pub(crate) struct Draft<'a> {
     pub(crate) affected: Vec<Affected<'a>>,
     /// Members of `database_specific` beside `native`.
     pub(crate) specific: Vec<(&'static str, Value<'a>)>,
-    /// What the native document says and OSV has no place for.
+    /// Data of the native document without a place in OSV.
     pub(crate) native: Vec<(Cow<'a, str>, Value<'a>)>,
-    /// True for sources that do not say when a record was modified, of which no record is warned.
+    /// True for sources without modification times; their records get no warning about it.
     pub(crate) is_without_time: bool,
     warnings: Vec<String>,
     more_warnings: usize,
@@ -78,7 +78,7 @@ impl Range {
         Self::from("0").and("fixed", fixed)
     }
 
-    /// Returns a range that says nothing of any version, which a scan leaves undecided.
+    /// Returns a range without events, which a scan leaves undecided.
     pub(crate) fn undecided() -> Self {
         Self {
             kind: "ECOSYSTEM",
@@ -154,7 +154,7 @@ fn severities(list: Vec<Severity>) -> Value<'static> {
 }
 
 impl<'a> Draft<'a> {
-    /// Returns a record with nothing but its id.
+    /// Creates a record with only its id.
     pub(crate) fn of(id: impl Into<String>) -> Self {
         Self {
             id: id.into(),
@@ -162,7 +162,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Notes what is lost or odd about the record.
+    /// Adds a warning about lost or unusual data.
     pub(crate) fn warn(&mut self, what: impl Into<String>) {
         if self.warnings.len() < MAX_WARNINGS {
             self.warnings.push(what.into());
@@ -171,14 +171,14 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds a severity if it is not there.
+    /// Adds a severity, unless it is already there.
     pub(crate) fn rate(&mut self, severity: Severity) {
         if !self.severity.contains(&severity) {
             self.severity.push(severity);
         }
     }
 
-    /// Adds a link if its address is not there.
+    /// Adds a link, unless its address is already there.
     pub(crate) fn link(&mut self, kind: &'static str, url: &str) {
         let url = url.trim();
         if !url.is_empty() && !self.references.iter().any(|(_, own)| own == url) {
@@ -186,18 +186,18 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds an alias if it is another id than the record's own and not there.
+    /// Adds an alias, unless it is the record's own id or already there.
     pub(crate) fn alias(&mut self, id: &str) {
         add(&mut self.aliases, &self.id, id);
     }
 
-    /// Adds an id of a vulnerability that the record is derived from.
+    /// Adds the id of a vulnerability from which the record is derived.
     pub(crate) fn derive(&mut self, id: &str) {
         add(&mut self.upstream, &self.id, id);
     }
 
-    /// Adds the names that a database has for a vulnerability beside its own. One CVE record is the same vulnerability;
-    /// several are what the entry is about, so that none of them becomes another's name.
+    /// Adds other names of a vulnerability in a database. A single CVE record is the same vulnerability; several are
+    /// the subject of the entry, so that none of them becomes another's alias.
     pub(crate) fn named(&mut self, ids: &[&str]) {
         let is_of_several = ids.iter().filter(|id| super::text::is_cve(id)).count() > 1;
         for id in ids {
@@ -214,19 +214,19 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Adds an id that is only linked.
+    /// Adds an id as a link only.
     pub(crate) fn relate(&mut self, id: &str) {
         add(&mut self.related, &self.id, id);
     }
 
-    /// Takes a member of the native document that OSV has no place for, unless it says nothing.
+    /// Adds a member of the native document that has no place in OSV, unless it is empty.
     pub(crate) fn keep(&mut self, key: impl Into<Cow<'a, str>>, value: Value<'a>) {
         if !value::is_empty(&value) {
             self.native.push((key.into(), value));
         }
     }
 
-    /// Reads a time of the source; what is none is kept and reported.
+    /// Parses a time of the source; an unreadable one is kept and reported.
     pub(crate) fn time(&mut self, key: &'static str, text: Option<&str>) -> Option<String> {
         let text = text.map(str::trim).filter(|text| !text.is_empty())?;
         let time = super::text::time(text);
@@ -237,10 +237,10 @@ impl<'a> Draft<'a> {
         time
     }
 
-    /// Returns the record in canonical bytes.
+    /// Returns the record's canonical bytes.
     ///
     /// # Errors
-    /// If its id cannot be one, or it is longer than a record may be even without what OSV has no place for.
+    /// If its id is not valid, or it is too long even without the data that has no place in OSV.
     pub(crate) fn finish(mut self) -> Result<FeedRecord, Rejected> {
         if let Some(why) = bad_id(&self.id) {
             return Err(Rejected::Native(why));
@@ -344,7 +344,7 @@ fn add(list: &mut Vec<String>, own: &str, id: &str) {
     }
 }
 
-/// Says why an id cannot be one: ids become the names of files and parts of addresses.
+/// Returns why an id is not valid: ids become file names and parts of addresses.
 fn bad_id(id: &str) -> Option<String> {
     let shown = super::text::quote(id);
     if id.trim().is_empty() {
@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn record_that_is_too_long_loses_first_what_has_no_place() {
+    fn too_long_record_first_drops_native_data() {
         let mut draft = Draft::of("X-1");
         draft.specific.push(("severity", value::text("HIGH")));
         draft.keep("long", value::text("x".repeat(MAX_RECORD_BYTES)));

@@ -1,11 +1,10 @@
-//! Connectors: documents of sources that do not write the OSV schema, read into it.
+//! Connectors: convert documents of other formats to the OSV schema.
 //!
-//! A connector is a pure parser of one kind of document. It gets a whole document and hands on, in the document's
-//! order, a record or a refusal for each entry, with a warning for whatever it could not carry over. Facts that the
-//! schema has no place for are kept in `database_specific.native`, so that nothing is lost on the way to a site that
-//! never sees the document.
+//! A connector is a pure parser of one kind of document. It gets a complete document and returns, in order, a record
+//! or a refusal for each entry, with a warning for all data that it could not convert. Data without a place in the
+//! schema is kept in `database_specific.native`, so that nothing is lost for a site that never sees the document.
 //!
-//! One folder holds one kind. `docs/sources` has a page for each, with the table of its fields.
+//! Each folder contains one kind. `docs/sources` has a page for each, with a table of its fields.
 
 pub(crate) mod csv;
 pub(crate) mod draft;
@@ -63,13 +62,13 @@ pub const MAX_DOCUMENT_BYTES: usize = 256 << 20;
 
 /// A parser of one kind of document.
 pub(crate) trait Connector: Sync {
-    /// The kind's name, as `--kind` takes it.
+    /// Returns the kind's name, as `--kind` takes it.
     fn name(&self) -> &'static str;
 
-    /// Returns true if a document of this shape is of this kind and of no other.
+    /// Returns true if a document of this form has only this kind.
     fn knows(&self, shape: &Shape<'_>) -> bool;
 
-    /// Reads a document: every entry of it becomes a part of `out`.
+    /// Reads a document: every entry becomes a part of `out`.
     fn read(&self, bytes: &[u8], name: &str, out: &mut Output<'_>);
 }
 
@@ -103,7 +102,7 @@ const CONNECTORS: [&dyn Connector; 26] = [
     &wolfi::Wolfi,
 ];
 
-/// A kind of document that a feed may consist of.
+/// A kind of document in a feed.
 #[derive(Clone, Copy)]
 pub struct Kind(Which);
 
@@ -113,7 +112,7 @@ enum Which {
     Native(&'static dyn Connector),
 }
 
-/// A name that is not that of a kind.
+/// The error of an unknown kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unknown kind of document {found:?}: expected one of {}", Kind::names().join(", "))]
 pub struct UnknownKind {
@@ -121,7 +120,7 @@ pub struct UnknownKind {
 }
 
 impl Kind {
-    /// The records of the OSV schema themselves.
+    /// Records of the OSV schema.
     pub const OSV: Self = Self(Which::Osv);
 
     /// Returns the kind's name.
@@ -142,8 +141,8 @@ impl Kind {
         names
     }
 
-    /// Finds out from the beginning of a document of which kind it is, other than OSV. None if no connector knows
-    /// it, or several do.
+    /// Detects the kind of a document, other than OSV, from its beginning. `None` if no connector knows it, or several
+    /// do.
     #[must_use]
     pub fn detect(head: &[u8]) -> Option<Self> {
         let shape = Shape::of(head);
@@ -152,7 +151,7 @@ impl Kind {
         known.next().is_none().then_some(Self(Which::Native(*found)))
     }
 
-    /// Returns true if a document that begins so is of this kind.
+    /// Returns true if a document with this beginning has this kind.
     #[must_use]
     pub fn knows(self, head: &[u8]) -> bool {
         match self.0 {
@@ -161,7 +160,7 @@ impl Kind {
         }
     }
 
-    /// Reads a document of this kind, and hands on each part of it.
+    /// Reads a document of this kind, and passes on each part.
     pub fn read(self, bytes: &[u8], name: &str, each: &mut dyn FnMut(Part)) {
         match self.0 {
             Which::Osv => crate::osv::read(bytes).into_iter().for_each(each),

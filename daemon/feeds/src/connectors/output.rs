@@ -1,4 +1,4 @@
-//! Where a connector puts what it reads.
+//! The output of a connector.
 
 use starling_protocol::json::{self, Value};
 
@@ -7,20 +7,20 @@ use super::shallow;
 use super::xml::{self, Dialect, Element};
 use crate::osv::{NoRecord, Outcome, Part, Rejected};
 
-/// Takes each record element: its place, the element, and what was odd about its reading.
+/// Takes each record element: its place, the element, and unusual details of its reading.
 pub(crate) type EachElement<'e> = &'e mut dyn FnMut(&mut Output<'_>, String, Element, Vec<String>);
 
-/// Most bytes of a JSON value that is one record: it becomes a tree, many times as large.
+/// Largest JSON value of one record, in bytes: it becomes a tree, many times as large.
 const MAX_VALUE_BYTES: usize = 64 << 20;
 
-/// Takes the parts of one document, in its order.
+/// Collects the parts of one document, in order.
 pub(crate) struct Output<'o> {
     each: &'o mut dyn FnMut(Part),
     parts: usize,
 }
 
 impl<'o> Output<'o> {
-    /// Hands parts on to `each`.
+    /// Creates an output that passes parts to `each`.
     pub(crate) fn new(each: &'o mut dyn FnMut(Part)) -> Self {
         Self { each, parts: 0 }
     }
@@ -33,7 +33,7 @@ impl<'o> Output<'o> {
         });
     }
 
-    /// Hands on a record, or why its draft cannot be one.
+    /// Adds a record, or the reason why its draft is not valid.
     pub(crate) fn record(&mut self, pointer: impl Into<String>, draft: Draft<'_>) {
         let outcome = match draft.finish() {
             Ok(record) => Outcome::Record(record),
@@ -42,7 +42,7 @@ impl<'o> Output<'o> {
         self.part(pointer, outcome);
     }
 
-    /// Hands on an entry that is a record of the OSV schema already.
+    /// Adds an entry that is already a record of the OSV schema.
     pub(crate) fn osv(&mut self, pointer: impl Into<String>, record: &Value<'_>) {
         let outcome = match crate::osv::record_of_value(record) {
             Ok(record) => Outcome::Record(record),
@@ -51,24 +51,24 @@ impl<'o> Output<'o> {
         self.part(pointer, outcome);
     }
 
-    /// Hands on a document that is in the OSV schema already.
+    /// Adds a document that is already in the OSV schema.
     pub(crate) fn osv_document(&mut self, bytes: &[u8]) {
         for part in crate::osv::read(bytes) {
             self.part(part.pointer, part.outcome);
         }
     }
 
-    /// Refuses an entry of the document, or (without a pointer) the document.
+    /// Rejects an entry of the document or, without a pointer, the document.
     pub(crate) fn reject(&mut self, pointer: impl Into<String>, why: impl Into<String>) {
         self.part(pointer, Outcome::Rejected(Rejected::Native(why.into())));
     }
 
-    /// Passes over an entry that is known to hold no record.
+    /// Skips an entry that certainly has no record.
     pub(crate) fn ignore(&mut self, pointer: impl Into<String>, why: impl Into<String>) {
         self.part(pointer, Outcome::NoRecord(NoRecord::Native(why.into())));
     }
 
-    /// Reports what is odd about the document as a whole, or lost of it.
+    /// Reports unusual or lost data of the document as a whole.
     pub(crate) fn note(&mut self, what: impl Into<String>) {
         (self.each)(Part {
             pointer: String::new(),
@@ -76,14 +76,14 @@ impl<'o> Output<'o> {
         });
     }
 
-    /// Ends the document: one in which nothing at all was found says so.
+    /// Ends the document; reports it if nothing was found in it.
     pub(crate) fn end(&mut self, kind: &str) {
         if self.parts == 0 {
             self.ignore("", format!("a document of the kind {kind} without any entry"));
         }
     }
 
-    /// Reads each item of a JSON list, from its bytes. A broken item is refused, and the rest goes on.
+    /// Reads each item of a JSON list from its bytes. A broken item is rejected, and the rest is read.
     pub(crate) fn json_items(
         &mut self,
         pointer: &str,
@@ -113,15 +113,15 @@ impl<'o> Output<'o> {
         }
     }
 
-    /// Refuses what stands behind the last bracket of an object or list that was walked to its end.
+    /// Rejects data after the last bracket of an object or list that was read completely.
     pub(crate) fn refuse_rest(&mut self, pointer: &str, walk: &shallow::Walk<'_>) {
         if !walk.rest().trim_ascii().is_empty() {
             self.reject(pointer, "more follows the end of the document");
         }
     }
 
-    /// Reads the items of the lists under `keys` in a document's outermost object, or the items of the document if it is
-    /// a list itself. Returns the object's other members. Of a document that breaks off, what is whole is read.
+    /// Reads the items of the lists under `keys` in a document's outermost object, or the items of a document that is
+    /// a list. Returns the object's other members. Of a truncated document, the complete items are read.
     pub(crate) fn json_lists<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -156,7 +156,7 @@ impl<'o> Output<'o> {
         rest
     }
 
-    /// Reads each member of a JSON object, from its bytes. A broken value is refused, and the rest goes on.
+    /// Reads each member of a JSON object from its bytes. A broken value is rejected, and the rest is read.
     pub(crate) fn json_members(
         &mut self,
         pointer: &str,
@@ -186,7 +186,7 @@ impl<'o> Output<'o> {
         }
     }
 
-    /// Reads a whole JSON document as one value; none if it is not valid or too long, which is reported.
+    /// Reads a complete JSON document as one value; `None` if it is invalid or too long, which is reported.
     pub(crate) fn json<'a>(&mut self, bytes: &'a [u8]) -> Option<Value<'a>> {
         self.value("", crate::osv::strip_byte_order_mark(bytes))
     }
@@ -212,7 +212,7 @@ impl<'o> Output<'o> {
         }
     }
 
-    /// Reads each record element of an XML document. A broken element is refused, and the rest goes on.
+    /// Reads each record element of an XML document. A broken element is rejected, and the rest is read.
     pub(crate) fn xml_records(
         &mut self,
         bytes: &[u8],
@@ -261,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_the_last_bracket_is_refused() {
+    fn data_after_the_last_bracket_is_refused() {
         const MORE: &str = "more follows the end of the document";
         let items = |text: &str| reasons(|out| out.json_items("", text.as_bytes(), &mut |_, _, _| {}));
         let lists = |text: &str| {

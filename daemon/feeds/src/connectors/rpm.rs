@@ -1,18 +1,18 @@
-//! Names of RPM packages, taken apart.
+//! Parses names of RPM packages.
 
 /// The parts of `name-[epoch:]version-release[.arch][.rpm]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Nevra {
     pub(crate) name: String,
-    /// Empty where it is not stated.
+    /// Empty if it is missing.
     pub(crate) epoch: String,
     pub(crate) version: String,
     pub(crate) release: String,
-    /// Empty where it is not stated.
+    /// Empty if it is missing.
     pub(crate) arch: String,
 }
 
-/// The architectures that package names end with.
+/// The architecture suffixes of package names.
 const ARCHS: [&str; 20] = [
     "noarch",
     "x86_64",
@@ -37,7 +37,7 @@ const ARCHS: [&str; 20] = [
 ];
 
 impl Nevra {
-    /// Takes a name apart; also `epoch:name-version-release`. None if it has no version and release.
+    /// Parses a name; also `epoch:name-version-release`. `None` if it has no version and release.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_suffix(".rpm").unwrap_or(text);
@@ -59,7 +59,7 @@ impl Nevra {
         let is_sound = |part: &str| {
             !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "/\\:".contains(c))
         };
-        // A name may have dashes and digits, too: what stands for a version and a release begins with a number.
+        // A name may contain dashes and digits: version and release begin with a number.
         let begins_with_digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
         let is_release =
             begins_with_digit(release) || release.starts_with("lp1") || release.starts_with("bp1");
@@ -73,13 +73,13 @@ impl Nevra {
         })
     }
 
-    /// Returns the version as advisories write it: with its epoch unless that is 0.
+    /// Returns the version in the form of advisories: with its epoch, unless that is 0.
     pub(crate) fn evr(&self) -> String {
         with_epoch(&format!("{}-{}", self.version, self.release), &self.epoch)
     }
 }
 
-/// Puts the epoch before a version, unless it is 0 or there already.
+/// Adds the epoch to a version, unless it is 0 or already there.
 pub(crate) fn with_epoch(version: &str, epoch: &str) -> String {
     let epoch = epoch.trim();
     let version = version.strip_prefix("0:").unwrap_or(version);
@@ -94,7 +94,7 @@ fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Decodes `%2B` and its like; what is not such stays.
+/// Decodes `%2B` and similar escapes; invalid ones stay.
 pub(crate) fn percent_decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_taken_apart() {
+    fn rpm_names_are_parsed() {
         let parts = |text| {
             Nevra::parse(text).map(|n| {
                 let evr = n.evr();

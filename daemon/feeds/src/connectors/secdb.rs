@@ -1,7 +1,7 @@
-//! Databases of apk distributions (`secdb`): packages, the versions that fixed something, and what.
+//! Databases of apk distributions (`secdb`): packages, and the versions that fixed vulnerabilities.
 //!
-//! A version says what it fixed in one branch; it says nothing of other branches, and what is not fixed is not there.
-//! Version `0` is a package that was never affected.
+//! A version lists its fixes in one branch, without information about other branches; unfixed vulnerabilities are not
+//! listed. Version `0` means that the package was never affected.
 
 use std::collections::BTreeMap;
 
@@ -14,20 +14,20 @@ use super::shape::Shape;
 use super::text::quote;
 use super::value::{self, str_of};
 
-/// Whose database it is.
+/// The owner of a database.
 pub(crate) struct Owner {
-    /// What stands before a vulnerability's id in the record's.
+    /// The prefix of a vulnerability's id in the record's id.
     pub(crate) prefix: &'static str,
     /// The ecosystem without its branch.
     pub(crate) ecosystem: &'static str,
-    /// Whether the ecosystem has branches.
+    /// True if the ecosystem has branches.
     pub(crate) has_branches: bool,
     /// Parts of the address of its packages.
     pub(crate) hosts: &'static [&'static str],
 }
 
 impl Owner {
-    /// True for the database of this owner.
+    /// Returns true for the database of this owner.
     pub(crate) fn knows(&self, shape: &Shape<'_>) -> bool {
         if !shape.is_object_with(&["packages", "urlprefix"]) {
             return false;
@@ -99,7 +99,7 @@ impl Owner {
     }
 }
 
-/// Takes what one package fixed, by vulnerability.
+/// Adds the fixes of one package, by vulnerability.
 fn package(
     out: &mut Output<'_>,
     pointer: &str,
@@ -143,7 +143,7 @@ fn package(
     }
 }
 
-/// One text may hold several ids, and words behind them.
+/// One text may contain several ids, with words after them.
 fn one_text(
     out: &mut Output<'_>,
     pointer: &str,
@@ -178,7 +178,7 @@ fn one_text(
     }
 }
 
-/// `CVE-2030-1`, `GHSA-…`, `XSA-108`, `ZBX-11023`, `GO-2024-1`, `CGA-…`.
+/// Returns true for ids such as `CVE-2030-1`, `GHSA-…`, `XSA-108`, `ZBX-11023`, `GO-2024-1`, `CGA-…`.
 fn is_id(word: &str) -> bool {
     let Some((prefix, rest)) = word.split_once('-') else {
         return false;

@@ -1,15 +1,15 @@
-//! CVSS vectors in the forms that sources write them, as OSV's severities.
+//! Converts CVSS vectors of sources to OSV's severities.
 
 /// One entry of OSV's `severity`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Severity {
-    /// `CVSS_V2`, `CVSS_V3`, `CVSS_V4`, or a scale of the source's own.
+    /// `CVSS_V2`, `CVSS_V3`, `CVSS_V4`, or the source's own scale.
     pub(crate) kind: &'static str,
     /// The vector or word.
     pub(crate) score: String,
 }
 
-/// Reads a CVSS vector that may lack its version, which is then `version` (`2.0`, `3.1`).
+/// Parses a CVSS vector; if its version is missing, `version` applies (`2.0`, `3.1`).
 pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
     let text = text
         .trim()

@@ -1,18 +1,18 @@
-//! Walks JSON one level at a time, over bytes, so that a long document is never a tree and a bad item does not spoil
-//! its neighbours.
+//! Reads JSON one level at a time, from bytes, so that a long document never becomes a tree and a bad item does not
+//! affect its neighbours.
 //!
-//! Only the structure is followed: brackets, strings, commas. A value is handed on as its bytes; whether it is valid is
-//! the business of [`starling_protocol::json`].
+//! Only the structure is followed: brackets, strings, commas. A value is passed on as its bytes;
+//! [`starling_protocol::json`] checks if it is valid.
 
 use std::borrow::Cow;
 
 use starling_protocol::json::{self, Value};
 
-/// Where and how the structure of a JSON text breaks off.
+/// The place and kind of an error in the structure of a JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at byte {offset}")]
 pub(crate) struct Fault {
-    /// Byte of the text that was walked.
+    /// Position in the text, in bytes.
     pub(crate) offset: usize,
     /// What is wrong there.
     pub(crate) what: &'static str,
@@ -23,7 +23,7 @@ pub(crate) type Member<'a> = (Cow<'a, str>, &'a [u8]);
 
 const CUT: &str = "the text is cut off";
 
-/// Walks the members of an object, or the items of a list.
+/// Iterates over the members of an object, or the items of a list.
 #[derive(Debug, Clone)]
 pub(crate) struct Walk<'a> {
     text: &'a [u8],
@@ -31,16 +31,16 @@ pub(crate) struct Walk<'a> {
     is_object: bool,
     is_first: bool,
     is_done: bool,
-    /// The key and the start of the value in which the text breaks off.
+    /// The key and the start of the value in which the text ends early.
     broken: Option<(Cow<'a, str>, usize)>,
 }
 
-/// Returns a walk over the items of a list; none if the text does not begin as one.
+/// Returns an iterator over the items of a list; `None` if the text is not a list.
 pub(crate) fn items(text: &[u8]) -> Option<Walk<'_>> {
     Walk::begin(text, b'[')
 }
 
-/// Returns a walk over the members of an object; none if the text does not begin as one.
+/// Returns an iterator over the members of an object; `None` if the text is not an object.
 pub(crate) fn members(text: &[u8]) -> Option<Walk<'_>> {
     Walk::begin(text, b'{')
 }
@@ -63,12 +63,12 @@ impl<'a> Walk<'a> {
         Some(Err(Fault { offset, what }))
     }
 
-    /// Returns what follows the object or list, once the walk has come to its end.
+    /// Returns the text after the object or list, when the iterator has ended.
     pub(crate) fn rest(&self) -> &'a [u8] {
         self.text.get(self.at..).unwrap_or_default()
     }
 
-    /// Returns the member whose value the text breaks off in, with what there is of it.
+    /// Returns the truncated member at the end of the text, with its existing part.
     pub(crate) fn broken(&self) -> Option<(&str, &'a [u8])> {
         let (key, at) = self.broken.as_ref()?;
         Some((key, self.text.get(*at..)?))
@@ -82,7 +82,7 @@ impl<'a> Walk<'a> {
         let close = if self.is_object { b'}' } else { b']' };
         if !self.is_first {
             match self.text.get(at) {
-                // A comma before the bracket is published, too.
+                // Some sources publish a comma before the bracket.
                 Some(b',') => at = skip_white(self.text, at + 1),
                 Some(byte) if *byte == close => {}
                 Some(_) => return self.fail(at, "a comma or bracket is missing"),
@@ -134,7 +134,7 @@ impl<'a> Iterator for Walk<'a> {
     }
 }
 
-/// Returns the bytes of the member `key`, as far as the text reaches; none where it is not found.
+/// Returns the bytes of the member `key`, up to the end of the text; `None` if it is not found.
 pub(crate) fn member<'a>(text: &'a [u8], key: &str) -> Option<&'a [u8]> {
     members(text)?
         .map_while(Result::ok)
@@ -153,7 +153,7 @@ pub(crate) fn string(text: &[u8]) -> Option<String> {
 fn key_of(quoted: &[u8]) -> Cow<'_, str> {
     match json::parse(quoted) {
         Ok(Value::String(text)) => text,
-        // Not a valid string: the record that it stands in is refused by the parser; here it equals no key.
+        // An invalid string: the parser rejects its record; here it equals no key.
         _ => Cow::Borrowed("\u{FFFD}"),
     }
 }
@@ -163,7 +163,7 @@ fn skip_white(text: &[u8], at: usize) -> usize {
     at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
 }
 
-/// Returns the offset behind the string that begins at `at`.
+/// Returns the offset after the string that begins at `at`.
 fn skip_string(text: &[u8], at: usize) -> Result<usize, Fault> {
     if text.get(at) != Some(&b'"') {
         let what = if at < text.len() {
@@ -189,7 +189,7 @@ fn skip_string(text: &[u8], at: usize) -> Result<usize, Fault> {
     }
 }
 
-/// Returns the offset behind the value that begins at `at`. Depth costs no stack.
+/// Returns the offset after the value that begins at `at`. The depth does not need stack.
 fn skip_value(text: &[u8], at: usize) -> Result<usize, Fault> {
     let mut open = 0_usize;
     let mut at = at;
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn members_and_items_are_handed_on_as_their_bytes() {
+    fn members_and_items_are_returned_as_bytes() {
         assert_eq!(
             walked(r#" {"a" : [1, {"b":"}"}], "c\u0041":"x\"", "d": -1.5e3 ,} tail"#),
             [
@@ -289,7 +289,7 @@ mod tests {
     }
 
     #[test]
-    fn walk_of_a_broken_text_gives_what_is_whole_then_the_fault() {
+    fn broken_text_gives_complete_items_then_an_error() {
         assert_eq!(walked(r#"[{"a":1},{"b":"#), [pair("", r#"{"a":1}"#), Err(CUT)]);
         assert_eq!(
             walked(r#"{"a":1 "b":2}"#),

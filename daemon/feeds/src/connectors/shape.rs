@@ -1,12 +1,12 @@
-//! What a document looks like from its beginning: enough to tell whose it is.
+//! The form of a document's beginning, from which its source can be detected.
 
 use std::borrow::Cow;
 
 use super::shallow;
 
-/// Most members of the outermost object that are looked at.
+/// Most members of the outermost object that are examined.
 const MAX_MEMBERS: usize = 32;
-/// A member by which a record of the OSV schema is known, so that nothing more is looked at.
+/// A member that identifies a record of the OSV schema and ends the examination.
 const OSV_ONLY: &str = "affected";
 
 /// The beginning of a document, as far as it was read.
@@ -14,27 +14,27 @@ const OSV_ONLY: &str = "affected";
 pub(crate) enum Shape<'a> {
     /// A JSON object, or a list of them by its first item.
     Json {
-        /// Keys and values; the last value may be missing where the beginning ends.
+        /// Keys and values; the last value may be missing if the beginning ends there.
         members: Vec<(Cow<'a, str>, &'a [u8])>,
-        /// Whether it is a list.
+        /// True if it is a list.
         is_list: bool,
     },
     /// XML.
     Xml {
         /// The outermost element, without its prefix.
         root: &'a str,
-        /// What was read of the document.
+        /// The text that was read.
         head: &'a [u8],
     },
     /// Another text.
     Text {
-        /// What was read of it.
+        /// The text that was read.
         head: &'a [u8],
     },
 }
 
 impl<'a> Shape<'a> {
-    /// Looks at the beginning of a document.
+    /// Examines the beginning of a document.
     pub(crate) fn of(head: &'a [u8]) -> Self {
         let body = crate::osv::strip_byte_order_mark(head).trim_ascii_start();
         match body.first() {
@@ -62,7 +62,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Returns true if the outermost JSON object has a member of this name.
+    /// Returns true if the outermost JSON object has this member.
     pub(crate) fn has(&self, key: &str) -> bool {
         self.value(key).is_some()
     }
@@ -83,7 +83,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Returns true if it is a JSON list, or one object, and its members are all among these.
+    /// Returns true for a JSON list or object whose members are all among these.
     pub(crate) fn has_only(&self, of_list: bool, keys: &[&str]) -> bool {
         match self {
             Self::Json { members, is_list } => {
@@ -110,7 +110,7 @@ impl<'a> Shape<'a> {
         matches!(self, Self::Xml { root, .. } if *root == name)
     }
 
-    /// Returns true if it is XML and holds these bytes in what was read of it.
+    /// Returns true for XML that contains these bytes in the part that was read.
     pub(crate) fn xml_holds(&self, text: &str) -> bool {
         match self {
             Self::Xml { head, .. } => {
@@ -147,7 +147,7 @@ fn members(body: &[u8]) -> Vec<(Cow<'_, str>, &[u8])> {
                     break;
                 }
             }
-            // The value goes on behind what was read: its beginning tells enough.
+            // The value continues after the part that was read: its beginning is enough.
             Some(Err(_)) => {
                 found.extend(begun(rest));
                 break;
@@ -158,7 +158,7 @@ fn members(body: &[u8]) -> Vec<(Cow<'_, str>, &[u8])> {
     found
 }
 
-/// The member that a text breaks off in.
+/// Returns the truncated member at the end of a text.
 fn begun(rest: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     let rest = rest.trim_ascii_start();
     let rest = rest
@@ -172,7 +172,7 @@ fn begun(rest: &[u8]) -> Option<(Cow<'_, str>, &[u8])> {
     Some((Cow::Borrowed(key), value.trim_ascii_start()))
 }
 
-/// The name of the outermost element, without its prefix.
+/// Returns the name of the outermost element, without its prefix.
 fn root(body: &[u8]) -> Option<&str> {
     let mut rest = body;
     loop {
@@ -194,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn shapes_are_told_from_the_beginning() {
+    fn forms_are_detected_from_the_beginning() {
         let shape = Shape::of(b"\xEF\xBB\xBF {\"a\":1,\"b\":[{\"x");
         assert!(shape.is_object_with(&["a", "b"]));
         assert_eq!(shape.value("b"), Some(&b"[{\"x"[..]));

@@ -1,4 +1,4 @@
-//! What the tests of all connectors share, and what holds for each of them.
+//! Common parts of the connectors' tests, and tests for all connectors.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ fn parts_of(kind: Kind, bytes: &[u8]) -> Vec<Part> {
     parts
 }
 
-/// The records of a document.
+/// Reads the records of a document.
 pub(super) fn read(name: &str, bytes: &[u8]) -> Vec<FeedRecord> {
     let records = parts_of(kind(name), bytes)
         .into_iter()
@@ -34,19 +34,19 @@ pub(super) fn read(name: &str, bytes: &[u8]) -> Vec<FeedRecord> {
     records.collect()
 }
 
-/// The records of a document as text.
+/// Returns the records of a document as text.
 pub(super) fn only_records(name: &str, bytes: &[u8]) -> Vec<String> {
     let text = |record: FeedRecord| String::from_utf8(record.canonical).unwrap();
     read(name, bytes).into_iter().map(text).collect()
 }
 
-/// The records of a document as JSON.
+/// Returns the records of a document as JSON.
 pub(super) fn json_records(name: &str, bytes: &[u8]) -> Vec<serde_json::Value> {
     let json = |record: FeedRecord| serde_json::from_slice(&record.canonical).unwrap();
     read(name, bytes).into_iter().map(json).collect()
 }
 
-/// What is refused of a document: place and reason.
+/// Returns the rejected parts of a document: place and reason.
 pub(super) fn rejected(name: &str, bytes: &[u8]) -> Vec<String> {
     let refused = parts_of(kind(name), bytes)
         .into_iter()
@@ -57,7 +57,7 @@ pub(super) fn rejected(name: &str, bytes: &[u8]) -> Vec<String> {
     refused.collect()
 }
 
-/// What is passed over of a document: place and reason.
+/// Returns the skipped parts of a document: place and reason.
 pub(super) fn ignored(name: &str, bytes: &[u8]) -> Vec<String> {
     let passed = parts_of(kind(name), bytes)
         .into_iter()
@@ -68,7 +68,7 @@ pub(super) fn ignored(name: &str, bytes: &[u8]) -> Vec<String> {
     passed.collect()
 }
 
-/// What is noted of a document as a whole.
+/// Returns the notes about a document as a whole.
 pub(super) fn noted(name: &str, bytes: &[u8]) -> Vec<String> {
     let notes = parts_of(kind(name), bytes)
         .into_iter()
@@ -79,7 +79,7 @@ pub(super) fn noted(name: &str, bytes: &[u8]) -> Vec<String> {
     notes.collect()
 }
 
-/// The warnings of all records of a document.
+/// Returns the warnings of all records of a document.
 pub(super) fn warnings(name: &str, bytes: &[u8]) -> Vec<String> {
     let records = read(name, bytes).into_iter();
     records
@@ -88,7 +88,7 @@ pub(super) fn warnings(name: &str, bytes: &[u8]) -> Vec<String> {
         .collect()
 }
 
-/// Ecosystem, name and events of all ranges of a record, one line each.
+/// Returns ecosystem, name and events of all ranges of a record, one line each.
 pub(super) fn ranges(record: &serde_json::Value) -> Vec<String> {
     let mut lines = Vec::new();
     let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
@@ -138,7 +138,7 @@ fn names_of_kinds_are_sorted_distinct_and_documented() {
 }
 
 #[test]
-fn beginning_of_no_connector_is_detected_as_none() {
+fn unknown_beginning_matches_no_connector() {
     for text in [
         "",
         "{}",
@@ -186,19 +186,19 @@ proptest! {
     }
 }
 
-/// Pieces of the XML that connectors read, in any order.
+/// Fragments of the XML that connectors read, in any order.
 const XML: &str = "(<updates>|<update>|</update>|<id>|ALAS-2030-1|ALSA-2030:1|</id>|<pkglist>|<collection short=\"f\">|</collection>|\
     <package name=\"p\" version=\"1\" release=\"2.el9\"/>|</pkglist>|<definition version=\"1\">|</definition>|<metadata>|</metadata>|\
     <title>|</title>|ELSA-2030:1|<criteria>|</criteria>|<criterion comment=\"p is earlier than 1:2-3\"/>|<entry>|</entry>|<vuln-id>|\
     </vuln-id>|CNNVD-2030-1|<vul>|</vul>|<identifier>|</identifier>|BDU:2030-1|<vulnerability>|</vulnerability>|<number>|</number>|\
     CNVD-2030-1|<Vulinfo>|</Vulinfo>|<VulinfoID>|</VulinfoID>|JVNDB-2030-1|<item>|</item>|&a;|&|<|x|漏){0,40}";
 
-/// Pieces of the texts that connectors read, in any order.
+/// Fragments of the texts that connectors read, in any order.
 const LINES: &str = "(cve,epss\n|#model_version:v1,|CVE-2030-0001|,0\\.5|\n|\"|cveID,vendorProject\n|\\[19 Jul 2030\\] DSA-1-1 p\n|\t\\{CVE-2030-0001\\}\n|\
     \t\\[bookworm\\] - p 1\n|\t- p <unfixed>\n|```toml\n|\\[advisory\\]\n|id = \"RUSTSEC-2030-1\"\n|package = \"p\"\n|```\n|\
     \\[versions\\]\n|patched = \\[\">= 1, < 2\"\\]\n|é){0,30}";
 
-/// JSON made of the keys that connectors look for, with values of every type in each place.
+/// JSON with the keys that connectors use, and values of every type at each place.
 fn json_value(depth: u32) -> impl Strategy<Value = serde_json::Value> {
     let key = prop::sample::select(vec![
         "vulnerabilities",

@@ -1,17 +1,17 @@
-//! Bytes to text, and the times that sources write in forms of their own.
+//! Converts bytes to text, and sources' own forms of times.
 
 use std::borrow::Cow;
 
 use encoding_rs::Encoding;
 
-/// Text, and what was odd about its bytes.
+/// A text, and unusual details of its bytes.
 pub(crate) struct Decoded<'a> {
     pub(crate) text: Cow<'a, str>,
     pub(crate) warning: Option<String>,
 }
 
-/// Decodes a part of a document: as UTF-8 if it is, else by what the document declares, else by what its source is
-/// known to use. What is not text even then is replaced, and reported.
+/// Decodes a part of a document: as UTF-8 if valid, else by its declared encoding, else by the usual encoding of its
+/// source. Bytes that are still not valid are replaced and reported.
 pub(crate) fn decode<'a>(
     bytes: &'a [u8],
     declared: Option<&'static Encoding>,
@@ -40,7 +40,7 @@ pub(crate) fn decode<'a>(
     Decoded { text, warning }
 }
 
-/// Returns the encoding that a byte order mark or an XML declaration names.
+/// Returns the encoding in a byte order mark or an XML declaration.
 pub(crate) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     if let Some((encoding, _)) = Encoding::for_bom(bytes) {
         return Some(encoding);
@@ -58,13 +58,13 @@ pub(crate) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     Encoding::for_label(value.get(1..)?.split(quote).next()?.as_bytes())
 }
 
-/// Writes a time as RFC 3339 in UTC. Takes what sources write: with and without a zone (then UTC is meant), a date
-/// alone, `dd.mm.yyyy`, `dd/mm/yy`, `Apr 8, 2025, 8:18:05 AM`, seconds since 1970.
+/// Converts a time to RFC 3339 in UTC. Accepts the forms of sources: with or without a zone (then UTC), a date alone,
+/// `dd.mm.yyyy`, `dd/mm/yy`, `Apr 8, 2025, 8:18:05 AM`, seconds since 1970.
 pub(crate) fn time(text: &str) -> Option<String> {
     time_at(text, "Z")
 }
 
-/// Does as [`time`] for a source whose times without a zone are of `zone`, such as `+09:00`.
+/// Same as [`time`], for a source whose times without a zone are in `zone`, such as `+09:00`.
 pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
     let text = text.trim().replace(['\u{202F}', '\u{A0}'], " ");
     if text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
@@ -103,7 +103,7 @@ pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
     american(text, zone)
 }
 
-/// Reads a date alone and writes it as `yyyy-mm-dd`.
+/// Parses a date alone and returns it as `yyyy-mm-dd`.
 fn date(text: &str) -> Option<String> {
     let parts = |separator| {
         let parts: Vec<&str> = text.split(separator).collect();
@@ -124,12 +124,12 @@ fn date(text: &str) -> Option<String> {
     Some(format!("{century}{year}-{month:0>2}-{day:0>2}"))
 }
 
-/// The months by the beginning of their English names.
+/// The months by the prefix of their English names.
 const MONTHS: [&str; 12] = [
     "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
 ];
 
-/// Returns the number of a month by its English name or its beginning.
+/// Returns the number of a month by its English name or a prefix.
 pub(crate) fn month(name: &str) -> Option<usize> {
     let name = name.get(..3)?.to_ascii_lowercase();
     MONTHS.iter().position(|own| *own == name).map(|index| index + 1)
@@ -154,7 +154,7 @@ fn american(text: &str, zone: &str) -> Option<String> {
     Some(text.parse::<jiff::Timestamp>().ok()?.to_string())
 }
 
-/// Returns true for the id of a CVE record, nothing before or behind it.
+/// Returns true for exactly the id of a CVE record.
 pub(crate) fn is_cve(text: &str) -> bool {
     let Some((year, number)) = text.strip_prefix("CVE-").and_then(|rest| rest.split_once('-')) else {
         return false;
@@ -163,7 +163,7 @@ pub(crate) fn is_cve(text: &str) -> bool {
     year.len() == 4 && (4..=19).contains(&number.len()) && digits(year) && digits(number)
 }
 
-/// Returns the ids of CVE records that stand in a text, each once, in their order.
+/// Returns the ids of CVE records in a text, each once, in order.
 pub(crate) fn cves_in(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for (at, _) in text.match_indices("CVE-") {
@@ -179,7 +179,7 @@ pub(crate) fn cves_in(text: &str) -> Vec<String> {
     found
 }
 
-/// Cuts foreign text to a length fit for a message.
+/// Cuts foreign text to a length for a message.
 pub(crate) fn quote(text: &str) -> String {
     let mut characters = text.chars();
     let mut quoted: String = characters.by_ref().take(80).filter(|c| !c.is_control()).collect();
@@ -224,7 +224,7 @@ mod tests {
             "2024-13-01",
             "99.99.9999",
             "yesterday at noon, so",
-            // Its fourth character from the end is long.
+            // Its fourth character from the end has several bytes.
             "ninety-nine balloons +W𑨽&*",
         ] {
             assert_eq!(time(text), None, "{text}");
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_decoded_by_what_they_are_then_by_what_is_declared() {
+    fn bytes_are_decoded_as_utf_8_or_as_declared() {
         let cyrillic = encoding_rs::WINDOWS_1251.encode("Уязвимость").0.into_owned();
         let read = decode(&cyrillic, None, encoding_rs::WINDOWS_1251);
         assert_eq!(read.text, "Уязвимость");
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_of_cve_records_are_told_from_what_is_like_them() {
+    fn cve_ids_are_distinguished_from_similar_texts() {
         assert!(is_cve("CVE-2024-1234567"));
         for text in [
             "CVE-2024-123",

@@ -1,4 +1,4 @@
-//! Update notices of RPM repositories (`updateinfo.xml`), and what all notices of RPM distributions have in common.
+//! Update notices of RPM repositories (`updateinfo.xml`), and common parts of all notices of RPM distributions.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::text::{self, quote};
 use super::value;
 use super::xml::{Dialect, Element};
 
-/// How elements of these files are read.
+/// Options for reading elements of these files.
 const DIALECT: Dialect = Dialect {
     fallback: encoding_rs::WINDOWS_1252,
     known: &[],
@@ -19,20 +19,20 @@ const DIALECT: Dialect = Dialect {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Package {
     pub(crate) name: String,
-    /// Version and release with the epoch.
+    /// Version and release, with the epoch.
     pub(crate) evr: String,
     pub(crate) arch: String,
-    /// The module that it is in, as `name:stream`.
+    /// Its module, as `name:stream`.
     pub(crate) module: Option<String>,
-    /// The list that it stands in, by its short name and its name.
+    /// Its list, by short name and name.
     pub(crate) collection: String,
 }
 
 /// Ecosystem, package, first and fixed version, and module.
 type Key = (String, String, String, String, Option<String>);
 
-/// Adds the packages of a notice: those of one name and version in one ecosystem as one entry. `introduced` is where
-/// the line of versions begins that a package belongs to.
+/// Adds the packages of a notice: packages with the same name and version in one ecosystem become one entry.
+/// `introduced` is the beginning of the package's version line.
 pub(crate) fn add_packages(
     draft: &mut Draft<'_>,
     packages: &[Package],
@@ -43,7 +43,7 @@ pub(crate) fn add_packages(
     let mut others = 0_usize;
     let has_binary = packages.iter().any(|package| package.arch != "src");
     for package in packages {
-        // The source package is not installed; those that are built from it stand beside it.
+        // The source package is not installed; the packages built from it are listed too.
         if package.arch == "src" && has_binary {
             continue;
         }
@@ -82,7 +82,7 @@ pub(crate) fn add_packages(
     }
 }
 
-/// Sets the severity word unless it says nothing.
+/// Sets the severity word, unless it is empty.
 pub(crate) fn word(draft: &mut Draft<'_>, word: Option<&str>) {
     let word = word.map(str::trim).unwrap_or_default();
     if !word.is_empty() && !["none", "unspecified", "n/a"].contains(&word.to_ascii_lowercase().as_str()) {
@@ -90,13 +90,13 @@ pub(crate) fn word(draft: &mut Draft<'_>, word: Option<&str>) {
     }
 }
 
-/// What one distribution's notices need besides.
+/// The differences of one distribution's notices.
 pub(crate) struct Owner {
-    /// What the ids of its notices begin with.
+    /// The prefix of its notices' ids.
     pub(crate) prefixes: &'static [&'static str],
-    /// The ecosystem that a package of a notice belongs to.
+    /// The ecosystem of a notice's package.
     pub(crate) ecosystem: fn(&Package, &Element) -> Option<String>,
-    /// Where the line of versions begins that a package belongs to.
+    /// The beginning of a package's version line.
     pub(crate) introduced: fn(&Package) -> String,
 }
 
@@ -142,7 +142,7 @@ impl Owner {
             let cves = || [id, title].into_iter().flatten().flat_map(text::cves_in);
             match reference.attribute("type") {
                 Some("cve") => cves().for_each(|cve| draft.derive(&cve)),
-                // The titles of bugs are words of people: they link, and name nothing.
+                // The titles of bugs are free text: their ids become links only.
                 Some("bugzilla") => cves().for_each(|cve| draft.relate(&cve)),
                 _ => {
                     if let Some(id) = id.filter(|id| id.contains('-') && !id.contains(char::is_whitespace)) {
@@ -213,7 +213,7 @@ fn packages(draft: &mut Draft<'_>, update: &Element) -> Vec<Package> {
     packages
 }
 
-/// The major release that a release of a package or a list is of: of `2.el9_4` and `almalinux-9-for-x86_64` the 9.
+/// Returns the major release in a package's release or a list's name: 9 for `2.el9_4` and `almalinux-9-for-x86_64`.
 pub(crate) fn major_of(text: &str, mark: &str) -> Option<String> {
     text.match_indices(mark).find_map(|(at, _)| {
         let rest = text.get(at + mark.len()..)?;
@@ -222,7 +222,7 @@ pub(crate) fn major_of(text: &str, mark: &str) -> Option<String> {
     })
 }
 
-/// An entry that begins with the first version.
+/// Returns an entry that begins with the first version.
 pub(crate) fn from_the_beginning(_: &Package) -> String {
     "0".to_owned()
 }

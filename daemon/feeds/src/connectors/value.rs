@@ -1,4 +1,4 @@
-//! Making JSON values, and reading those of a document without a word for each step.
+//! Builds JSON values, and reads those of a document.
 
 use std::borrow::Cow;
 
@@ -14,7 +14,7 @@ pub(crate) fn texts<'a, T: Into<Cow<'a, str>>>(list: impl IntoIterator<Item = T>
     Value::Array(list.into_iter().map(text).collect())
 }
 
-/// Returns an object; of a key that stands twice, the first counts.
+/// Returns an object; of repeated keys, the first is used.
 pub(crate) fn object<'a, K: Into<Cow<'a, str>>>(
     members: impl IntoIterator<Item = (K, Value<'a>)>,
 ) -> Value<'a> {
@@ -41,7 +41,7 @@ pub(crate) fn without<'a>(value: Value<'a>, keys: &[&str]) -> Value<'a> {
     }
 }
 
-/// Returns true for what says nothing: null, an empty text, list or object.
+/// Returns true for empty values: null, an empty text, list or object.
 pub(crate) fn is_empty(value: &Value<'_>) -> bool {
     match value {
         Value::Null => true,
@@ -52,7 +52,7 @@ pub(crate) fn is_empty(value: &Value<'_>) -> bool {
     }
 }
 
-/// Returns the trimmed text under a key; none where there is none or it is blank.
+/// Returns the trimmed text under a key; `None` if it is missing or blank.
 pub(crate) fn str_of<'v>(value: &'v Value<'_>, key: &str) -> Option<&'v str> {
     value
         .get(key)?
@@ -61,12 +61,12 @@ pub(crate) fn str_of<'v>(value: &'v Value<'_>, key: &str) -> Option<&'v str> {
         .filter(|text| !text.is_empty())
 }
 
-/// Returns the items of the list under a key; none of anything else.
+/// Returns the items of the list under a key; none for any other value.
 pub(crate) fn list_of<'v, 'a>(value: &'v Value<'a>, key: &str) -> &'v [Value<'a>] {
     value.get(key).and_then(Value::as_array).unwrap_or_default()
 }
 
-/// Returns the texts of the list under a key, trimmed, without blank ones.
+/// Returns the trimmed, non-blank texts of the list under a key.
 pub(crate) fn strs_of<'v>(value: &'v Value<'_>, key: &str) -> impl Iterator<Item = &'v str> {
     let texts = list_of(value, key).iter().filter_map(Value::as_str);
     texts.map(str::trim).filter(|text| !text.is_empty())
@@ -81,7 +81,7 @@ pub(crate) fn plain(value: &Value<'_>) -> Option<String> {
     }
 }
 
-/// Returns how many lists and objects stand inside each other.
+/// Returns the nesting depth of lists and objects.
 pub(crate) fn depth(value: &Value<'_>) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),

@@ -1,4 +1,4 @@
-//! Archives: the members of a tar or zip, in their order.
+//! Archives: the members of a tar or zip, in order.
 
 use std::borrow::Cow;
 use std::cell::Cell;
@@ -13,11 +13,11 @@ use super::meter::Unpacked;
 use super::walk::{Step, Walk};
 use super::{Found, InputErrorKind, Unreadable};
 
-/// How far from its end a zip's end record can begin: the record and the longest comment, in bytes.
+/// Largest distance of a zip's end record from its end: the record and the longest comment, in bytes.
 const ZIP_END_BYTES: u64 = 22 + 65_535;
 
 impl Walk<'_> {
-    /// Reads a tar. `end_seen` tells whether `reader` has come to its end.
+    /// Reads a tar. `end_seen` becomes true when `reader` has reached its end.
     pub(super) fn tar(&mut self, reader: &mut impl Read, name: &str, end_seen: &Cell<bool>) -> Step {
         let mut archive = tar::Archive::new(reader);
         let mut entries = archive.entries().map_err(|error| self.fail_read(name, error))?;
@@ -26,7 +26,7 @@ impl Walk<'_> {
             let entry = entries.next();
             self.meter.expect_headers(false);
             let mut entry = match entry {
-                // A whole archive ends with an empty block, so its reader is not asked any further.
+                // A complete archive ends with an empty block, after which its reader is not used.
                 None if end_seen.get() => return Err(self.fail(name, InputErrorKind::Truncated)),
                 None => return Ok(()),
                 Some(Ok(entry)) => entry,
@@ -61,7 +61,7 @@ impl Walk<'_> {
                 &head,
                 Cursor::new(head.clone()).chain(&mut content),
             )?;
-            // Read to the member's end here, where the limits for content hold.
+            // Read to the member's end here, under the limits for content.
             io::copy(&mut content, &mut io::sink()).map_err(|error| self.fail_read(&member, error))?;
         }
     }
@@ -79,7 +79,7 @@ impl Walk<'_> {
         let mut archive =
             zip::ZipArchive::new(BufReader::new(file)).map_err(|error| self.fail_zip(name, error))?;
         if archive.has_duplicate_names() {
-            // Readers differ in which of the two they show.
+            // Programs differ in which of the two they show.
             let what = "two members have one name".to_owned();
             return Err(self.fail(name, InputErrorKind::Damaged { what }));
         }
@@ -122,7 +122,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Shows one file of a folder or archive, whose first bytes are `head` (and still in `reader`).
+    /// Passes on one file of a folder or archive, whose first bytes are `head` (and still in `reader`).
     pub(super) fn member(&mut self, name: String, head: &[u8], mut reader: impl Read) -> Step {
         match classify(&name, head) {
             Ok(expectation) => self.split(&name, &mut reader, expectation),
@@ -132,8 +132,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Shows a document that is packed by itself inside a folder or archive, as several sources publish theirs. What is
-    /// an archive by itself stays one.
+    /// Passes on a document that is compressed separately inside a folder or archive, as several sources do. A nested
+    /// archive stays one.
     fn packed_member(&mut self, name: String, head: &[u8], reader: impl Read) -> Step {
         let (extension, decoder): (_, Box<dyn Read + '_>) = match packing(head) {
             Some(Packing::Gzip) => (".gz", Box::new(flate2::read::MultiGzDecoder::new(reader))),
@@ -147,7 +147,7 @@ impl Walk<'_> {
             inner: decoder,
             meter: Rc::clone(&self.meter),
         };
-        // Read to its end before it is shown: only there its checksum tells whether it is whole.
+        // Read to its end before it is passed on: its checksum is only known there.
         let mut bytes = Vec::new();
         let limit = self.limits.max_document_bytes;
         if let Err(error) = (&mut decoder).take(limit as u64 + 1).read_to_end(&mut bytes) {
@@ -187,14 +187,14 @@ fn read_head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Tells whether the record that every zip ends with is there.
+/// Returns true if the end record of a zip is there.
 fn has_zip_end(file: &mut File, length: u64) -> io::Result<bool> {
     let tail_bytes = length.min(ZIP_END_BYTES);
     file.seek(SeekFrom::Start(length - tail_bytes))?;
     let mut tail = Vec::new();
     Read::by_ref(file).take(tail_bytes).read_to_end(&mut tail)?;
     file.seek(SeekFrom::Start(0))?;
-    // The mark, 16 bytes, then the length of the comment that ends the file.
+    // The mark, 16 bytes, then the length of the final comment.
     Ok((0..tail.len()).rev().any(|at| match &tail[at..] {
         [b'P', b'K', 5, 6, rest @ ..] if rest.len() >= 18 => {
             usize::from(u16::from_le_bytes([rest[16], rest[17]])) <= rest.len() - 18
@@ -203,7 +203,7 @@ fn has_zip_end(file: &mut File, length: u64) -> io::Result<bool> {
     }))
 }
 
-/// A member's content, which must be as long as its header promises.
+/// A member's content, which must have the length in its header.
 struct Whole<R> {
     inner: R,
     missing_bytes: u64,

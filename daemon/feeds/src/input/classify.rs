@@ -1,51 +1,50 @@
-//! Which files of an input are meant as records.
+//! Decides which files of an input are meant to be records.
 //!
-//! The rules are deliberately few and all here, because "ignored" must never hide a record: what is
-//! called JSON or YAML is a record until [`osv`](crate::osv) says otherwise, and what is called
-//! something else is still looked into when it begins as JSON does.
+//! All rules are here, and there are few, because "ignored" must never hide a record: a file named as JSON or YAML is
+//! a record until [`osv`](crate::osv) says otherwise, and any other file is still examined if it begins like JSON.
 
-/// How sure it is that a document is meant as a record.
+/// How certain it is that a document is meant to be a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expectation {
-    /// The user or the file's name says so: if it cannot be one, that is a rejection.
+    /// The user or the file's name says so: if it is not valid, it is rejected.
     Stated,
-    /// It only begins like JSON: if it cannot be a record, it was none.
+    /// It only begins like JSON: if it is not a valid record, it is ignored.
     Guessed,
 }
 
-/// Why a file is known to hold no record.
+/// The reason why a file has no record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotARecord {
-    /// A file or folder whose name begins with a dot, such as `.git` and what is in it.
+    /// A file or folder whose name begins with a dot, such as `.git` and its contents.
     #[error("hidden")]
     Hidden,
-    /// Neither called JSON or YAML nor beginning as JSON does.
+    /// Not named as JSON or YAML, and not beginning like JSON.
     #[error("neither JSON nor YAML, nor a document of another known kind")]
     OtherKind,
-    /// Packed in a way that is not read.
+    /// Compressed in an unsupported way.
     #[error("packed as {0}, which is not supported; unpack it first")]
     OtherPacking(&'static str),
     /// A link, device or socket.
     #[error("not a regular file")]
     Special,
-    /// A symbolic link that leads out of the input, or to a folder.
+    /// A symbolic link that leads outside of the input, or to a folder.
     #[error("a symbolic link that is not followed")]
     Link,
-    /// An archive or compressed file inside an input that is a folder or archive itself.
+    /// An archive or compressed file inside an input that is already a folder or archive.
     #[error("an archive inside the input; import it by itself")]
     NestedArchive,
-    /// Another kind of document than the one that was asked for.
+    /// A document of another kind than the requested one.
     #[error("not a document of the kind {0}")]
     NotOfKind(&'static str),
 }
 
-/// Says from a file's path inside the input and its first bytes whether it is meant as a record.
+/// Classifies a file from its path in the input and its first bytes.
 ///
 /// `head` may be as short as the first character that is not white space.
 ///
 /// # Errors
-/// The reason why it is none.
+/// The reason why it is not a record.
 pub fn classify(name: &str, head: &[u8]) -> Result<Expectation, NotARecord> {
     if name.split('/').any(is_hidden) {
         return Err(NotARecord::Hidden);
@@ -71,12 +70,12 @@ pub fn classify(name: &str, head: &[u8]) -> Result<Expectation, NotARecord> {
     }
 }
 
-/// Tells whether one segment of a path is hidden by custom.
+/// Returns true if a path segment is hidden by convention.
 pub(super) fn is_hidden(segment: &str) -> bool {
     segment.starts_with('.') && segment != "." && segment != ".."
 }
 
-/// The forms that wrap documents.
+/// The container formats of documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Packing {
     Zip,
@@ -85,15 +84,15 @@ pub(super) enum Packing {
     Tar,
 }
 
-/// Bytes that [`packing`] wants to see: the header of a tar member.
+/// Number of bytes that [`packing`] needs: the header of a tar member.
 pub(super) const HEAD_BYTES: usize = 512;
 
-/// Knows a packed form by its first bytes.
+/// Detects a container format from its first bytes.
 pub(super) fn packing(head: &[u8]) -> Option<Packing> {
     match head {
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Packing::Zip),
         [0x28, 0xB5, 0x2F, 0xFD, ..] => Some(Packing::Zstd),
-        // A skippable frame, as a bundle begins with.
+        // A skippable frame, with which a bundle begins.
         [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Packing::Zstd),
         [0x1F, 0x8B, ..] => Some(Packing::Gzip),
         _ if is_tar(head) => Some(Packing::Tar),
@@ -101,7 +100,7 @@ pub(super) fn packing(head: &[u8]) -> Option<Packing> {
     }
 }
 
-/// Names a packed form that is known and not read.
+/// Returns the name of a known but unsupported container format.
 pub(super) fn other_packing(head: &[u8]) -> Option<&'static str> {
     match head {
         [b'B', b'Z', b'h', b'1'..=b'9', 0x31, 0x41, 0x59, 0x26, ..] => Some("bzip2"),
@@ -110,7 +109,7 @@ pub(super) fn other_packing(head: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// A tar member's header: the `ustar` mark, or (in the oldest form) only a sum that fits.
+/// Returns true for a tar member's header: with the `ustar` mark or, in the oldest form, only a matching checksum.
 fn is_tar(head: &[u8]) -> bool {
     let Some(header) = head.get(..HEAD_BYTES) else {
         return false;

@@ -1,52 +1,52 @@
-//! Why an input as a whole was refused, and how far it was read.
+//! The reason why an input as a whole was refused, and how far it was read.
 
 use std::fmt;
 use std::io;
 
-/// An input that cannot be trusted to be complete.
+/// The error of an input that may be incomplete.
 #[derive(Debug, thiserror::Error)]
 #[error("reading {name}: {kind} (until there: {progress})")]
 pub struct InputError {
     /// The file, member or stream that was being read.
     pub name: String,
-    /// What is wrong with it.
+    /// The problem.
     #[source]
     pub kind: InputErrorKind,
-    /// What had been read before.
+    /// The progress before the error.
     pub progress: Progress,
 }
 
 impl InputError {
-    /// Tells whether the input ends too early, so that the same input may be whole when fetched again.
+    /// Returns true if the input ends too early, so that another download may be complete.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
         matches!(self.kind, InputErrorKind::Truncated)
     }
 }
 
-/// The kinds of fault that end a walk.
+/// The kinds of error that end a walk.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum InputErrorKind {
     /// The path cannot be opened.
     #[error("it cannot be opened")]
     Open(#[source] io::Error),
-    /// The system failed to read.
+    /// The system could not read.
     #[error("the read failed")]
     Read(#[source] io::Error),
-    /// The input ends in the middle.
-    #[error("it is cut off: the end is missing; fetch it again")]
+    /// The input ends too early.
+    #[error("it is truncated: the end is missing. Fetch it again")]
     Truncated,
-    /// The bytes contradict their format or checksum.
-    #[error("it is damaged ({what}); fetch it again")]
+    /// The bytes violate their format or checksum.
+    #[error("it is damaged ({what}). Fetch it again")]
     Damaged {
-        /// What contradicts.
+        /// The violation.
         what: String,
     },
-    /// A form that is not supported.
+    /// An unsupported format.
     #[error("it is {what}, which is not supported; unpack it first")]
     Unsupported {
-        /// The form.
+        /// The format.
         what: &'static str,
     },
     /// More bytes than [`Limits::max_total_bytes`](super::Limits::max_total_bytes).
@@ -56,7 +56,7 @@ pub enum InputErrorKind {
         limit: u64,
     },
     /// More files and records than [`Limits::max_items`](super::Limits::max_items).
-    #[error("it holds more than {limit} files and records; raise the limit if you trust it")]
+    #[error("it has more than {limit} files and records; raise the limit if you trust it")]
     TooMany {
         /// The limit.
         limit: u64,
@@ -67,7 +67,7 @@ pub enum InputErrorKind {
         /// The limit.
         ratio: u64,
     },
-    /// The list of members or their names is longer than any real archive's.
+    /// The list of members, or their names, are longer than in any real archive.
     #[error("the archive's headers are longer than {limit} bytes between two members")]
     Headers {
         /// The limit.
@@ -75,12 +75,12 @@ pub enum InputErrorKind {
     },
 }
 
-/// How far a walk came.
+/// The progress of a walk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Files, members and records shown.
+    /// Number of files, members and records passed on.
     pub items: u64,
-    /// Unpacked bytes read.
+    /// Number of unpacked bytes read.
     pub bytes: u64,
 }
 

@@ -1,4 +1,4 @@
-//! Folders: every file in the order of names, never out of the folder.
+//! Folders: every file in the order of names, never outside of the folder.
 
 use std::fs;
 use std::io::{Cursor, Read};
@@ -10,11 +10,11 @@ use super::meter::{Packed, Unpacked};
 use super::walk::{Halt, Step, Walk, open};
 use super::{Found, InputErrorKind, Unreadable};
 
-/// Deepest folder below the input. Deeper trees are made by mistake (a loop of mounts) or malice.
+/// Deepest folder below the input. Deeper trees are mistakes (a mount loop) or attacks.
 const MAX_FOLDER_DEPTH: usize = 64;
 
 impl Walk<'_> {
-    /// Reads a folder that the user named.
+    /// Reads a folder given by the user.
     pub(super) fn folder(&mut self, root: &Path) -> Step {
         let root_name = root.to_string_lossy();
         let root = root
@@ -26,7 +26,7 @@ impl Walk<'_> {
     fn subfolder(&mut self, root: &Path, folder: &Path, prefix: &str, depth: usize) -> Step {
         for (name, path) in self.list(folder, prefix)? {
             let file_name = name.rsplit('/').next().unwrap_or(&name);
-            // Not followed: the metadata of a link is the link's own.
+            // Not followed: a link has its own metadata.
             let metadata = match path.symlink_metadata() {
                 Ok(metadata) => metadata,
                 Err(error) => {
@@ -50,7 +50,7 @@ impl Walk<'_> {
             } else if kind.is_file() {
                 self.folder_file(name, &path)?;
             } else if kind.is_symlink() {
-                // A link to a file of the same tree is how some systems mount single files.
+                // Some systems mount single files as links to files of the same tree.
                 match path.canonicalize() {
                     Ok(target) if target.starts_with(root) && target.is_file() => {
                         self.folder_file(name, &target)?;
@@ -64,7 +64,7 @@ impl Walk<'_> {
         Ok(())
     }
 
-    /// Lists a folder by name, each with its path from the root of the walk.
+    /// Lists a folder by name, with each path relative to the root of the walk.
     fn list(&self, folder: &Path, prefix: &str) -> Result<Vec<(String, PathBuf)>, Halt> {
         let fail = |error| self.fail(&folder.to_string_lossy(), InputErrorKind::Read(error));
         let mut entries = Vec::new();
@@ -100,7 +100,7 @@ impl Walk<'_> {
         self.member(name, &head.clone(), Cursor::new(head).chain(reader))
     }
 
-    /// Shows a file that cannot be read.
+    /// Reports a file that cannot be read.
     pub(super) fn unreadable(&mut self, name: String, error: &std::io::Error) -> Step {
         self.show(Found::Rejected {
             name,

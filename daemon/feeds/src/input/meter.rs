@@ -1,8 +1,7 @@
-//! Counts what passes, and stops what grows beyond its limits before it is held.
+//! Counts the bytes that are read, and stops data beyond its limits before it is held in memory.
 //!
-//! One [`Meter`] is shared by the readers of one walk, which all run on one thread. A limit is
-//! reported through the `io::Error` that decoders pass on, and kept here, because decoders wrap
-//! errors in their own.
+//! One [`Meter`] is shared by the readers of one walk, which all run on one thread. An exceeded limit is reported
+//! through the `io::Error` that decoders pass on, and also stored here, because decoders wrap errors in their own.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -18,7 +17,7 @@ pub(super) struct Meter {
     limits: Limits,
     packed: Cell<u64>,
     unpacked: Cell<u64>,
-    /// Unpacked bytes that may still pass before the next member, while headers are read.
+    /// Unpacked bytes that may still be read before the next member, while headers are read.
     header_bytes_left: Cell<Option<u64>>,
     hit: Cell<Option<Hit>>,
 }
@@ -41,12 +40,12 @@ impl Meter {
         })
     }
 
-    /// Unpacked bytes so far.
+    /// Returns the number of unpacked bytes so far.
     pub(super) fn unpacked(&self) -> u64 {
         self.unpacked.get()
     }
 
-    /// Says how long the packed form is, where it is not read from end to end: a zip.
+    /// Sets the size of the packed form, if it is not read from start to end: a zip.
     pub(super) fn set_packed(&self, bytes: u64) {
         self.packed.set(bytes);
     }
@@ -56,7 +55,7 @@ impl Meter {
         self.header_bytes_left.set(expect.then_some(MAX_HEADER_BYTES));
     }
 
-    /// Takes the limit that stopped a read, if one did.
+    /// Returns the limit that stopped a read, if any.
     pub(super) fn take_hit(&self) -> Option<InputErrorKind> {
         self.hit.take().map(|hit| match hit {
             Hit::Total => InputErrorKind::TooLarge {
@@ -96,7 +95,7 @@ impl Meter {
     }
 }
 
-/// A reader whose bytes count as packed.
+/// A reader that counts packed bytes.
 pub(super) struct Packed<R> {
     pub(super) inner: R,
     pub(super) meter: Rc<Meter>,
@@ -111,7 +110,7 @@ impl<R: Read> Read for Packed<R> {
     }
 }
 
-/// A reader whose bytes count as unpacked.
+/// A reader that counts unpacked bytes.
 pub(super) struct Unpacked<R> {
     pub(super) inner: R,
     pub(super) meter: Rc<Meter>,
@@ -125,7 +124,7 @@ impl<R: Read> Read for Unpacked<R> {
     }
 }
 
-/// A reader that remembers that its end was reached.
+/// A reader that records that its end was reached.
 pub(super) struct EndSeen<R> {
     pub(super) inner: R,
     pub(super) seen: Rc<Cell<bool>>,

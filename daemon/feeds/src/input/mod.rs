@@ -1,15 +1,15 @@
-//! Walks an input of any supported form and hands on, one by one, what may be records.
+//! Reads an input of any supported form and passes on, one by one, its possible records.
 //!
-//! The form is told by content, not by name: a folder, a zip, a tar (plain, gzip or zstd), a
-//! compressed or plain document, from a path or from a stream such as standard input. A document
-//! that holds many records (NDJSON, a JSON list, an OSV API answer) is split while it is read.
+//! The form is detected from the content, not from the name: a folder, a zip, a tar (plain, gzip or zstd), a
+//! compressed or plain document, from a path or from a stream such as standard input. A document with many records
+//! (NDJSON, a JSON list, an OSV API answer) is split while it is read.
 //!
-//! Everything is streamed. Memory is bounded by a few records of [`Limits::max_record_bytes`] (and,
-//! for a zip, by its own list of members); nothing is unpacked to disk. A zip that comes through a
-//! stream is kept in an unnamed temporary file, because its list of members is at its end.
+//! Everything is streamed. Memory is limited to a few records of [`Limits::max_record_bytes`] (and, for a zip, its
+//! list of members); nothing is unpacked to disk. A zip from a stream is stored in an unnamed temporary file, because
+//! its list of members is at its end.
 //!
-//! The order is that of the input, and of names in a folder, so a walk of equal bytes gives equal
-//! results. What the bytes mean is left to [`osv`](crate::osv).
+//! The order is that of the input, and of names in a folder, so equal bytes give equal results. [`osv`](crate::osv)
+//! interprets the bytes.
 
 mod archive;
 mod classify;
@@ -36,13 +36,13 @@ pub use error::{InputError, InputErrorKind, Progress};
 
 use walk::Walk;
 
-/// Where the bytes come from.
+/// The origin of the bytes.
 pub enum Source {
     /// A file or folder. A file with one record may have any name.
     Path(PathBuf),
     /// A stream, such as standard input.
     Stream {
-        /// What to call it in messages and names, such as `-`.
+        /// Its name in messages and results, such as `-`.
         name: String,
         /// The bytes.
         reader: Box<dyn Read + Send>,
@@ -50,13 +50,13 @@ pub enum Source {
 }
 
 impl Source {
-    /// Names a file or folder as the source.
+    /// Creates a source from a file or folder.
     #[must_use]
     pub fn path(path: impl AsRef<Path>) -> Self {
         Source::Path(path.as_ref().to_owned())
     }
 
-    /// Takes a stream as the source, called `name`.
+    /// Creates a source from a stream, with this `name`.
     #[must_use]
     pub fn stream(name: impl Into<String>, reader: impl Read + Send + 'static) -> Self {
         Source::Stream {
@@ -66,27 +66,27 @@ impl Source {
     }
 }
 
-/// How much an input may hold. All counts are of unpacked bytes.
+/// Limits of an input. All counts are of unpacked bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest document or record, in bytes; a longer one is rejected and the walk goes on.
+    /// Longest document or record, in bytes; a longer one is rejected and the walk continues.
     pub max_record_bytes: usize,
-    /// Longest document of a kind other than OSV, which may hold many records and is read whole; a longer one is
-    /// rejected and the walk goes on.
+    /// Longest document of a kind other than OSV, which may contain many records and is read completely; a longer one
+    /// is rejected and the walk continues.
     pub max_document_bytes: usize,
-    /// Most bytes in all; an input with more is refused.
+    /// Most bytes in total; a larger input is refused.
     pub max_total_bytes: u64,
-    /// Most files, members and records in all; an input with more is refused.
+    /// Most files, members and records in total; a larger input is refused.
     pub max_items: u64,
-    /// Most unpacked bytes for each packed byte; an input with more is refused as a bomb.
+    /// Most unpacked bytes per packed byte; an input with more is refused as a decompression bomb.
     pub max_ratio: u64,
-    /// Unpacked bytes up to which the ratio is not looked at.
+    /// Unpacked bytes up to which the ratio is ignored.
     pub ratio_free_bytes: u64,
 }
 
 impl Default for Limits {
-    /// Fits every public OSV export (the largest are a few GB and 30 times smaller when packed),
-    /// and stops a bomb after 64 MiB.
+    /// Allows every public OSV export (the largest have a few GB and are 30 times smaller when packed), and stops a
+    /// bomb after 64 MiB.
     fn default() -> Self {
         Limits {
             max_record_bytes: MAX_RECORD_BYTES,
@@ -104,18 +104,18 @@ impl Default for Limits {
 pub enum Found {
     /// Bytes that may be a record.
     Document(Document),
-    /// A file that holds no record.
+    /// A file without a record.
     Ignored {
         /// Its name.
         name: String,
-        /// How that is known.
+        /// The reason.
         reason: NotARecord,
     },
-    /// A file or record that cannot be handed on.
+    /// A file or record that cannot be passed on.
     Rejected {
         /// Its name.
         name: String,
-        /// Why, and how long it is at least.
+        /// The reason and, for a length, its minimum.
         reason: Unreadable,
     },
 }
@@ -128,40 +128,40 @@ pub struct Document {
     /// The bytes, at most [`Limits::max_record_bytes`] or, of another kind than OSV,
     /// [`Limits::max_document_bytes`].
     pub bytes: Vec<u8>,
-    /// Whether it must be a record, or only looks like JSON.
+    /// True if it must be a record; false if it only looks like JSON.
     pub expectation: Expectation,
-    /// Of which kind it is.
+    /// Its kind.
     pub kind: Kind,
 }
 
-/// Why something in an otherwise good input could not be handed on.
+/// The reason why part of an otherwise good input could not be passed on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unreadable {
     /// Longer than a record may be.
-    #[error("longer than the {limit} bytes that a document may have")]
+    #[error("longer than the limit of {limit} bytes for a document")]
     TooLarge {
         /// The limit, in bytes.
         limit: usize,
     },
-    /// The member of an archive is encrypted, or packed in a way that is not supported.
+    /// The member of an archive is encrypted, or compressed in an unsupported way.
     #[error("its packing is not supported ({what})")]
     Packing {
-        /// What is not supported.
+        /// The unsupported feature.
         what: String,
     },
     /// XML that no connector knows, or several do.
-    #[error("it is XML, and not of a kind that is known by its shape; state the kind if you know it")]
+    #[error("unknown kind of XML document: if you know its kind, state it with --kind")]
     UnknownKind,
     /// The file of a folder cannot be read.
     #[error("it cannot be read ({what})")]
     File {
-        /// The system's words.
+        /// The system's message.
         what: String,
     },
 }
 
-/// How a walk came to its end.
+/// The way in which a walk ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
     /// Everything was read.
@@ -170,13 +170,13 @@ pub enum Ending {
     Stopped,
 }
 
-/// Walks `source` and shows everything in it to `visit`, in the input's order. Of which kind a document is shows its
-/// shape.
+/// Reads `source` and passes everything in it to `visit`, in the input's order. The kind of each document is detected
+/// from its form.
 ///
 /// # Errors
-/// When the input as a whole cannot be trusted to be complete: it cannot be opened or read, is cut
-/// off or damaged, or exceeds `limits`. What was shown before that stands; the error says how far
-/// the walk came. One bad file among others is no error: it is shown as [`Found::Rejected`].
+/// If the input as a whole may be incomplete: it cannot be opened or read, is truncated or damaged, or exceeds
+/// `limits`. Everything that was passed on before stays valid; the error contains the progress. A bad file among
+/// others is not an error: it is passed on as [`Found::Rejected`].
 pub fn read(
     source: Source,
     limits: &Limits,
@@ -185,10 +185,10 @@ pub fn read(
     read_as(None, source, limits, visit)
 }
 
-/// Does as [`read`] for documents that are all of one kind.
+/// Same as [`read`], for documents that all have one kind.
 ///
 /// # Errors
-/// As [`read`].
+/// Same as [`read`].
 pub fn read_as(
     kind: Option<Kind>,
     source: Source,

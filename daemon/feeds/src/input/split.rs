@@ -1,8 +1,8 @@
-//! A document of one record or many: NDJSON lines, the items of a JSON list, or the `vulns` of an
-//! OSV API answer are shown one by one as they are read, so their number is not bounded by memory.
+//! Splits a document with many records: NDJSON lines, the items of a JSON list, or the `vulns` of an OSV API answer
+//! are passed on one by one while they are read, so that memory does not limit their number.
 //!
-//! Only the structure is followed here: brackets, strings and commas. Whether an item is valid JSON
-//! is the parser's business, and a bad item does not spoil its neighbours.
+//! Only the structure is followed here: brackets, strings and commas. The parser checks if an item is valid JSON, and
+//! a bad item does not affect its neighbours.
 
 use std::io::{self, BufRead, BufReader, Cursor, Read};
 
@@ -14,10 +14,10 @@ use crate::connectors::Kind;
 /// Buffer for documents that are longer than one record, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
 
-/// What is read of a file to tell whether it is a document of another kind.
+/// Number of bytes that are read of a file to detect a document of another kind.
 const FOREIGN_HEAD_BYTES: u64 = 64 << 10;
 
-/// How a document holds records. Offsets are behind the list's bracket.
+/// The way in which a document contains records. Offsets are after the list's bracket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Single,
@@ -27,7 +27,7 @@ enum Shape {
 }
 
 impl Walk<'_> {
-    /// Shows the records of one document.
+    /// Passes on the records of one document.
     pub(super) fn split(&mut self, name: &str, reader: &mut dyn Read, expectation: Expectation) -> Step {
         let limit = self.limits.max_record_bytes;
         let mut head = Vec::new();
@@ -48,7 +48,7 @@ impl Walk<'_> {
             return self.show(Found::Rejected { name, reason });
         }
         match shape(&head) {
-            // A text that only happens to begin with a bracket is not worth a stream.
+            // A text that begins with a bracket by chance needs no stream.
             Shape::List(_) if expectation == Expectation::Guessed && head.len() <= limit => {
                 self.document(name.to_owned(), head, expectation)
             }
@@ -63,8 +63,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Shows a file of a folder or archive that is neither called JSON or YAML nor begins as JSON does, if it is a
-    /// document of another kind.
+    /// Passes on a file of a folder or archive that is not named as JSON or YAML and does not begin like JSON, if it
+    /// is a document of another kind.
     pub(super) fn foreign(&mut self, name: &str, reader: &mut dyn Read) -> Step {
         let mut head = Vec::new();
         let read = (&mut *reader).take(FOREIGN_HEAD_BYTES).read_to_end(&mut head);
@@ -76,7 +76,7 @@ impl Walk<'_> {
         }
     }
 
-    /// The kind of a document other than OSV. One that was asked for is believed if the document must be a record.
+    /// Returns the kind of a document other than OSV. A requested kind is trusted if the document must be a record.
     fn kind_of(&self, head: &[u8], is_stated: bool) -> Option<Kind> {
         match self.kind {
             Some(kind) if kind == Kind::OSV => None,
@@ -85,7 +85,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Shows a document of another kind than OSV, of which `head` was read.
+    /// Passes on a document of another kind than OSV, of which `head` was read.
     fn whole(&mut self, name: &str, mut head: Vec<u8>, reader: &mut dyn Read, kind: Kind) -> Step {
         let limit = self.limits.max_document_bytes;
         let more = (limit as u64 + 1).saturating_sub(head.len() as u64);
@@ -159,7 +159,7 @@ impl Walk<'_> {
                 .as_ref()
                 .is_some_and(|item| item.iter().all(u8::is_ascii_whitespace));
             match item {
-                // An empty list is shown as the document that it is.
+                // An empty list is passed on as a document.
                 Some(_) if is_blank && index == 0 && end == ItemEnd::List => {
                     self.document(name.to_owned(), b"[]".to_vec(), Expectation::Stated)?;
                 }
@@ -174,7 +174,7 @@ impl Walk<'_> {
         self.after_list(name, &mut reader, list == "#")
     }
 
-    /// Reads one item; `None` when it is longer than a record may be.
+    /// Reads one item; `None` if it is longer than a record may be.
     fn item(
         &mut self,
         name: &str,
@@ -205,7 +205,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Checks what follows the list: nothing, or the rest of the object that it stands in.
+    /// Checks the text after the list: nothing, or the rest of the object around it.
     fn after_list(&mut self, name: &str, reader: &mut impl BufRead, alone: bool) -> Step {
         let mut scan = Scan {
             open: u64::from(!alone),
@@ -232,7 +232,7 @@ impl Walk<'_> {
     }
 }
 
-/// Tells from its beginning how a document holds records.
+/// Detects from the beginning of a document how it contains records.
 fn shape(head: &[u8]) -> Shape {
     let white = |bytes: &[u8]| bytes.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
     let body = crate::osv::strip_byte_order_mark(head).trim_ascii_start();
@@ -254,7 +254,7 @@ fn shape(head: &[u8]) -> Shape {
     if at > 0 {
         return Shape::Vulns(start + at);
     }
-    // Only in NDJSON does a line that opens and closes an object stand before another object.
+    // Only in NDJSON, a line with a complete object is followed by another object.
     let Some(line_end) = body.iter().position(|&byte| byte == b'\n') else {
         return Shape::Single;
     };
@@ -270,13 +270,13 @@ fn shape(head: &[u8]) -> Shape {
 enum ItemEnd {
     /// A comma: another item follows.
     Item,
-    /// The list's bracket.
+    /// The list's closing bracket.
     List,
     /// A bracket that closes nothing.
     Broken,
 }
 
-/// Follows the structure of JSON text: how many brackets are open, and whether in a string.
+/// Tracks the structure of JSON text: the number of open brackets, and strings.
 #[derive(Default)]
 struct Scan {
     open: u64,
@@ -285,7 +285,7 @@ struct Scan {
 }
 
 impl Scan {
-    /// Finds where the item that the scan is in ends.
+    /// Finds the end of the current item.
     fn item_end(&mut self, chunk: &[u8]) -> Option<(usize, ItemEnd)> {
         for (at, &byte) in chunk.iter().enumerate() {
             if self.in_string {
@@ -310,7 +310,7 @@ impl Scan {
         None
     }
 
-    /// Tells whether nothing is left open at the end of `text`.
+    /// Returns true if nothing is open at the end of `text`.
     fn is_whole(&mut self, text: &[u8]) -> bool {
         self.item_end(text);
         self.is_closed()

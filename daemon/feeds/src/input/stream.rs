@@ -1,4 +1,4 @@
-//! A file or stream of unknown form: looks at its first bytes, unwraps it, hands it on.
+//! A file or stream of unknown form: detects it from its first bytes, unwraps it, passes it on.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -14,12 +14,12 @@ use super::walk::{Halt, Step, Walk};
 const BUFFER_BYTES: usize = 256 << 10;
 
 impl Walk<'_> {
-    /// Reads a file that the user named.
+    /// Reads a file given by the user.
     pub(super) fn file(&mut self, name: &str, mut file: File) -> Step {
         let head = self.head(name, &mut file)?;
         file.seek(SeekFrom::Start(0))
             .or_else(|error| match error.kind() {
-                // A pipe given by name (`<(…)`) cannot seek; what was read of it is put back below.
+                // A pipe given by name (`<(…)`) cannot seek; the bytes that were read are put back below.
                 io::ErrorKind::NotSeekable => Ok(0),
                 _ => Err(self.fail_read(name, error)),
             })?;
@@ -61,7 +61,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Reads a stream that is not compressed (any more): a tar, or one document.
+    /// Reads a stream that is not, or no longer, compressed: a tar, or one document.
     fn unpacked(&mut self, name: &str, reader: impl Read) -> Step {
         let end_seen = Rc::new(Cell::new(false));
         let reader = Unpacked {
@@ -85,12 +85,12 @@ impl Walk<'_> {
             }
             None => self.split(name, &mut reader, Expectation::Stated)?,
         }
-        // What follows a tar's end mark is padding, but a decoder checks its sums only at its end.
+        // The data after a tar's end mark is padding, but a decoder checks its checksums only at its end.
         io::copy(&mut reader, &mut io::sink()).map_err(|error| self.fail_read(name, error))?;
         Ok(())
     }
 
-    /// Looks at the first bytes of a stream; returns the stream with them still in it.
+    /// Reads the first bytes of a stream; returns the stream with them still in it.
     fn look<R: Read>(
         &self,
         name: &str,

@@ -12,20 +12,20 @@ use super::classify::{Expectation, NotARecord};
 use super::meter::Meter;
 use super::{Document, Ending, Found, InputError, InputErrorKind, Limits, Progress, Source, Unreadable};
 
-/// Why a walk does not go on.
+/// The reason why a walk stops.
 pub(super) enum Halt {
-    /// The visitor asked for it.
+    /// The visitor requested it.
     Stopped,
-    /// The input is at fault.
+    /// The input has an error.
     Failed(InputError),
 }
 
-/// What every step of a walk returns.
+/// The result of every step of a walk.
 pub(super) type Step = Result<(), Halt>;
 
 /// One walk over one input.
 pub(super) struct Walk<'v> {
-    /// The kind that all documents are of; none to tell each by its shape.
+    /// The kind of all documents; `None` to detect each one.
     pub(super) kind: Option<Kind>,
     pub(super) limits: Limits,
     pub(super) meter: Rc<Meter>,
@@ -74,7 +74,7 @@ impl<'v> Walk<'v> {
         self.file(&name, file)
     }
 
-    /// Shows a document.
+    /// Passes on a document.
     pub(super) fn document(&mut self, name: String, bytes: Vec<u8>, expectation: Expectation) -> Step {
         self.show(Found::Document(Document {
             name,
@@ -84,7 +84,7 @@ impl<'v> Walk<'v> {
         }))
     }
 
-    /// Shows a file that holds no record.
+    /// Reports a file without a record.
     pub(super) fn ignored(&mut self, name: impl Into<String>, reason: NotARecord) -> Step {
         self.show(Found::Ignored {
             name: name.into(),
@@ -92,7 +92,7 @@ impl<'v> Walk<'v> {
         })
     }
 
-    /// Shows a file or record that is longer than one may be.
+    /// Reports a file or record that is too long.
     pub(super) fn too_large(&mut self, name: impl Into<String>) -> Step {
         let reason = Unreadable::TooLarge {
             limit: self.limits.max_record_bytes,
@@ -124,18 +124,18 @@ impl<'v> Walk<'v> {
         }
     }
 
-    /// Ends the walk with a fault of the input.
+    /// Ends the walk with an error of the input.
     pub(super) fn fail(&self, name: &str, kind: InputErrorKind) -> Halt {
         Halt::Failed(self.error(name, kind))
     }
 
-    /// Ends the walk with what a reader said: a limit, a missing end, bad packing, or the system.
+    /// Ends the walk with a reader's error: a limit, a missing end, bad compression, or the system.
     pub(super) fn fail_read(&self, name: &str, error: io::Error) -> Halt {
         let kind = match self.meter.take_hit() {
             Some(limit) => limit,
             None => match error.kind() {
                 io::ErrorKind::UnexpectedEof => InputErrorKind::Truncated,
-                // Decoders report bad bytes so; the system reports its own kinds.
+                // Decoders report bad bytes with this kind; the system uses its own kinds.
                 io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput | io::ErrorKind::Other => {
                     InputErrorKind::Damaged {
                         what: error.to_string(),
@@ -160,7 +160,7 @@ impl<'v> Walk<'v> {
     }
 }
 
-/// Opens a file for reading: the one place of this crate that does.
+/// Opens a file for reading: the only place of this crate that does.
 #[expect(
     clippy::disallowed_methods,
     reason = "walking files is what this module is for"

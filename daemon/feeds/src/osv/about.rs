@@ -1,25 +1,25 @@
-//! What a record speaks of, as far as it tells whether a scan can come across it.
+//! The subjects of a record, as far as they decide if a scan can match it.
 
 use std::collections::BTreeSet;
 
 use starling_protocol::json::{self, Object, Value};
 
-/// Most ecosystems that are told of one record.
+/// Most ecosystems listed for one record.
 const MAX_ECOSYSTEMS: usize = 64;
 
-/// What a record speaks of.
+/// The subjects of a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct About {
-    /// Whether it is withdrawn: then no scan has to come across it.
+    /// True if it is withdrawn: then no scan has to match it.
     pub is_withdrawn: bool,
-    /// The ecosystems of the packages that it names, as they are written; the first 64.
+    /// The ecosystems of its packages, as written; the first 64.
     pub ecosystems: BTreeSet<String>,
-    /// Whether it names commits of a repository.
+    /// True if it lists commits of a repository.
     pub names_commits: bool,
 }
 
 impl About {
-    /// Reads it off a record's canonical bytes; of what is none it says nothing.
+    /// Reads the subjects from a record's canonical bytes; empty for other bytes.
     #[must_use]
     pub fn of_body(body: &[u8]) -> Self {
         match json::parse(body) {
@@ -62,7 +62,7 @@ mod tests {
     use super::About;
 
     #[test]
-    fn packages_and_commits_are_told_apart() {
+    fn packages_and_commits_are_distinguished() {
         let about = About::of_body(
             br#"{"id":"X-1","affected":[{"package":{"ecosystem":" npm ","name":"a"}},{"package":{"ecosystem":"Go","name":""}},
             {"ranges":[{"type":"GIT","repo":"https://example.org/x","events":[]}]},null]}"#,

@@ -1,13 +1,13 @@
-//! One OSV document's bytes to records: the canonical bytes that are hashed, signed and stored.
+//! Converts one OSV document to records: the canonical bytes that are hashed, signed and stored.
 //!
-//! A record is a JSON object with an `id`; nothing else is required of it. Fields that the OSV
-//! schema does not know survive. Fields that it knows and that are wrong are kept as they are and
-//! reported as [`Warning`]s: real feeds hold them, and a record that vanishes helps no one.
-//! `modified` in particular is only passed on: real sources move it back, or leave it at year 1.
+//! A record is a JSON object with an `id`; nothing else is required. Fields outside of the OSV schema are kept.
+//! Invalid fields of the schema are kept unchanged and reported as [`Warning`]s: real feeds contain them, and a
+//! missing record helps no one. `modified` in particular is only passed on: real sources set it back, or leave it at
+//! year 1.
 //!
-//! The text may be JSON or YAML, told apart by its first character. It may hold one record, a list
-//! of them, an object with a list under `vulns` (the answer form of the OSV API), or, in YAML,
-//! several documents. Streams of many records (NDJSON) are split by [`input`](crate::input) before.
+//! The text may be JSON or YAML, detected from its first character. It may contain one record, a list of records, an
+//! object with a list under `vulns` (the answer form of the OSV API), or, in YAML, several documents. Streams of many
+//! records (NDJSON) are split before by [`input`](crate::input).
 
 mod about;
 mod numbers;
@@ -26,8 +26,8 @@ pub use warnings::{Warning, WarningKind};
 
 use crate::yaml::{self, YamlError};
 
-/// Fields that mark an object as an advisory, even a broken one. Without any of them a JSON or
-/// YAML file is something else that lies among the records: a manifest, a configuration.
+/// Fields that identify an object as an advisory, even a broken one. Without any of them, a JSON or YAML file among
+/// the records is something else: a manifest, a configuration.
 const TELLING_FIELDS: [&str; 9] = [
     "id",
     "schema_version",
@@ -40,55 +40,55 @@ const TELLING_FIELDS: [&str; 9] = [
     "severity",
 ];
 
-/// One source's advisory, ready to be claimed.
+/// One source's advisory, ready for a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FeedRecord {
     /// The record's OSV id.
     pub id: RecordId,
-    /// The `modified` field's text when it has one. A hint for people; it orders nothing.
+    /// The text of the `modified` field, if it has one. For information only; it is not used for ordering.
     pub modified: Option<String>,
     /// The canonical JSON, at most [`MAX_RECORD_BYTES`].
     pub canonical: Vec<u8>,
     /// The plain BLAKE3 of `canonical`.
     pub hash: ContentHash,
-    /// What it speaks of.
+    /// Its subjects.
     pub about: About,
-    /// What is wrong with the record and was kept, in document order.
+    /// Problems of the record that were accepted, in document order.
     pub warnings: Vec<Warning>,
 }
 
-/// What one value in a document turned out to be.
+/// The result of one value in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// A record.
     Record(FeedRecord),
-    /// Something that is meant as a record and cannot be one.
+    /// A value that is meant to be a record but is not valid.
     Rejected(Rejected),
-    /// Nothing that is meant as a record.
+    /// A value that is not meant to be a record.
     NoRecord(NoRecord),
-    /// What is odd about the document as a whole, or lost of it.
+    /// Unusual or lost data of the document as a whole.
     Noted(String),
 }
 
 /// One value of a document, with its place in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// JSON pointer to the value; empty for the whole document. In a YAML stream of several
-    /// documents the first segment is the document's number, from 0.
+    /// JSON pointer to the value; empty for the whole document. In a YAML stream of several documents the first
+    /// segment is the document's number, from 0.
     pub pointer: String,
-    /// What stands there.
+    /// The result.
     pub outcome: Outcome,
 }
 
-/// Why something that is meant as a record was refused.
+/// The reason why a value that is meant to be a record was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Rejected {
-    /// The document has no bytes but white space.
+    /// The document only contains white space.
     #[error("the document is empty")]
     Empty,
-    /// The document or its canonical form is longer than a record may be.
-    #[error("the record has {bytes} bytes; at most {MAX_RECORD_BYTES} are taken")]
+    /// The document, or its canonical form, is longer than a record may be.
+    #[error("a record may have at most {MAX_RECORD_BYTES} bytes, got {bytes}")]
     TooLarge {
         /// Its length.
         bytes: usize,
@@ -96,7 +96,7 @@ pub enum Rejected {
     /// The bytes are not text.
     #[error("the document is not UTF-8 text at byte {offset}")]
     NotUtf8 {
-        /// The first byte that is not.
+        /// Position of the first invalid byte.
         offset: usize,
     },
     /// JSON that cannot be a record.
@@ -106,46 +106,46 @@ pub enum Rejected {
     #[error("reading YAML: {0}")]
     Yaml(YamlError),
     /// The value is not an object.
-    #[error("a record is an object, found {found}")]
+    #[error("expected a JSON object, found {found}")]
     NotAnObject {
-        /// What it is instead.
+        /// The type found.
         found: &'static str,
     },
     /// The object has no `id`.
     #[error("the record has no id")]
     NoId,
     /// The `id` is not text.
-    #[error("the record's id is {found}; it must be a string")]
+    #[error("the record's id must be a string, found {found}")]
     IdNotText {
-        /// What it is instead.
+        /// The type found.
         found: &'static str,
     },
-    /// The `id` is text that cannot name a record.
+    /// The `id` is not valid as a record's name.
     #[error(transparent)]
     BadId(NameError),
-    /// A connector's word on a document of another kind.
+    /// A connector's reason for a document of another kind.
     #[error("{0}")]
     Native(String),
 }
 
-/// Why a document holds no record, and need not.
+/// The reason why a document has no record and need not have one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NoRecord {
     /// A list without items.
     #[error("an empty list")]
     EmptyList,
-    /// An object that has none of the fields by which an advisory is known.
+    /// An object without any field of an advisory.
     #[error("an object without any field of an advisory")]
     OtherObject,
-    /// A connector's word on a document of another kind.
+    /// A connector's reason for a document of another kind.
     #[error("{0}")]
     Native(String),
 }
 
-/// Reads one document: JSON when its first character is `{` or `[`, else YAML.
+/// Reads one document: JSON if its first character is `{` or `[`, else YAML.
 ///
-/// Returns at least one part. Never fails as a whole: each part says what became of it.
+/// Returns at least one part. Never fails as a whole: each part has its own result.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Vec<Part> {
     let whole = |outcome| {
@@ -180,7 +180,7 @@ pub fn read(bytes: &[u8]) -> Vec<Part> {
     }
 }
 
-/// Drops the byte order mark that some editors put before UTF-8.
+/// Removes the byte order mark that some editors write before UTF-8.
 pub(crate) fn strip_byte_order_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
 }
@@ -227,7 +227,7 @@ fn read_value(value: &Value<'_>, pointer: String) -> Vec<Part> {
         .collect()
 }
 
-/// The list of an OSV API answer: under `vulns`, in an object that is no record itself.
+/// Returns the list of an OSV API answer: under `vulns`, in an object that is not a record itself.
 fn vulns<'v, 'a>(object: &'v Object<'a>) -> Option<&'v [Value<'a>]> {
     if object.get("id").is_some() {
         None
@@ -251,7 +251,7 @@ fn read_record(value: &Value<'_>) -> Outcome {
     }
 }
 
-/// Makes a record of a value that a connector put together.
+/// Converts a connector's value to a record.
 pub(crate) fn record_of_value(value: &Value<'_>) -> Result<FeedRecord, Rejected> {
     match value {
         Value::Object(object) => record_of(value, object),

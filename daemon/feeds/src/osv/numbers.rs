@@ -1,29 +1,29 @@
-//! Numbers that stand where a version belongs, as some databases write them in JSON: `"fixed": 2.10`.
+//! Numbers in place of versions, as some databases write them in JSON: `"fixed": 2.10`.
 //!
-//! As a number it is 2.1, which is another version. So decimals in the places of versions are made texts before the
-//! document is read; whole numbers say the same either way and stay what they are.
+//! As a number it would be 2.1, which is another version. So decimals in place of versions are converted to texts
+//! before the document is parsed; whole numbers have the same meaning either way and stay unchanged.
 
 use std::borrow::Cow;
 
-/// Fields that hold a version.
+/// Fields that contain a version.
 const KEYS: [&[u8]; 4] = [b"introduced", b"fixed", b"last_affected", b"limit"];
 /// The list of versions.
 const LIST: &[u8] = b"versions";
 
-/// What a value stands in.
+/// The container of a value.
 #[derive(Clone, Copy)]
 enum Around {
     /// An object.
     Object,
-    /// A list of versions, or another.
+    /// A list; true for a list of versions.
     List { of_versions: bool },
 }
 
-/// Returns the document with decimals in the places of versions as texts; as it is if it has none. What is not JSON
-/// stays what it is, too.
+/// Returns the document with decimals in place of versions as texts; unchanged if it has none. Text that is not JSON
+/// stays unchanged too.
 pub(super) fn versions_as_texts(bytes: &[u8]) -> Cow<'_, [u8]> {
     let mut out: Vec<u8> = Vec::new();
-    // Up to where `out` has taken the document.
+    // Position up to which `out` contains the document.
     let mut taken = 0;
     let mut around: Vec<Around> = Vec::new();
     let mut key: &[u8] = b"";
@@ -83,7 +83,7 @@ pub(super) fn versions_as_texts(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// What follows the string that goes on at `at`.
+/// Returns the position after the string that continues at `at`.
 fn string_end(bytes: &[u8], mut at: usize) -> usize {
     loop {
         match bytes.get(at) {
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn decimals_in_the_places_of_versions_are_texts() {
+    fn decimal_versions_become_texts() {
         assert_eq!(
             texts(
                 r#"{"ranges":[{"events":[{"introduced":0},{"fixed": 2.10 },{"limit":1e3}]}],"versions":[1.10,"1.20",2],"n":1.10}"#

@@ -1,9 +1,9 @@
-//! One id in several files of a source: their `affected` join, and the record keeps which file gave which part.
+//! One id in several files of a source: their `affected` entries are joined, and the record keeps each file's part.
 //!
 //! A joined record has the fields of its newest part that is not withdrawn, the aliases of all such parts, and their
-//! entries of `affected` one after the other, parts in the order of their files' names. Under
-//! `database_specific.starling.parts` it keeps of each part the file, how many entries are its own, and the rest of its
-//! fields. So a later import of one file replaces its part only, and the outcome never depends on the order of files.
+//! entries of `affected` in sequence, with the parts in the order of their files' names.
+//! `database_specific.starling.parts` keeps for each part the file, the number of its entries, and its other fields.
+//! So a later import of one file only replaces its part, and the result never depends on the order of files.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,24 +12,24 @@ use starling_protocol::ContentHash;
 use starling_protocol::json::{self, Number, Object, Value};
 use starling_protocol::limits::MAX_RECORD_BYTES;
 
-/// Most parts of one record: files beyond these are not joined.
+/// Most parts of one record: further files are not joined.
 pub const MAX_PARTS: usize = 1_000;
-/// Most bytes of all parts together, those that another says anew included: each is compared with each.
+/// Most bytes of all parts, including replaced ones: each part is compared with all others.
 const MAX_PARTS_BYTES: usize = 2 * MAX_RECORD_BYTES;
 
-/// What one file says of a record.
+/// One file's version of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilePart {
-    /// The file, by its name in the input.
+    /// The file's name in the input.
     pub file: String,
-    /// The record as the file has it, in canonical bytes.
+    /// The record in the file, in canonical bytes.
     pub body: Vec<u8>,
 }
 
-/// Joins the parts of one record into its canonical bytes. The order in which they are given changes nothing.
+/// Joins the parts of one record to its canonical bytes. The order of the parts does not matter.
 ///
-/// None if they cannot be joined: a part is not an object or keeps something else where the parts are noted, there are
-/// more than [`MAX_PARTS`] or too many bytes of them, or the record would be too large.
+/// `None` if they cannot be joined: a part is not an object, or uses the place of the note for other data; there are
+/// more than [`MAX_PARTS`] parts, or too many bytes; or the record would be too large.
 #[must_use]
 pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
     parts.sort_by(|a, b| (&a.file, &a.body).cmp(&(&b.file, &b.body)));
@@ -63,7 +63,7 @@ pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
                 }
             }
         }
-        // What does not count is not among the record's entries, and kept with its part.
+        // A withdrawn part is not among the record's entries, but kept as a part.
         let rest = record
             .iter()
             .filter(|(key, _)| own == 0 || *key != "affected")
@@ -109,7 +109,7 @@ pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
     (body.len() <= MAX_RECORD_BYTES).then_some(body)
 }
 
-/// Leaves away parts that another says anew: one that was modified later and names all of their packages.
+/// Removes replaced parts: a part is replaced by a later modified one that names all of its packages.
 fn newest_of(parts: &[FilePart]) -> Vec<FilePart> {
     let said: Vec<_> = parts
         .iter()
@@ -132,8 +132,8 @@ fn newest_of(parts: &[FilePart]) -> Vec<FilePart> {
     kept.map(|(_, part)| part.clone()).collect()
 }
 
-/// Returns a record as it is without the note of its parts; none if it has no such note. A file that brings one could
-/// speak for files that nobody imported, and go on speaking when it is mended.
+/// Returns a record without the note of its parts; `None` if it has no note. A file with its own note could replace
+/// parts of files that nobody imported, and keep doing so after it is corrected.
 pub(super) fn without_note<'a>(record: &Object<'a>) -> Option<Value<'a>> {
     let specific = record.get("database_specific")?.as_object()?;
     specific.get("starling")?;
@@ -146,10 +146,10 @@ pub(super) fn without_note<'a>(record: &Object<'a>) -> Option<Value<'a>> {
     Object::from_entries(members).ok().map(Value::Object)
 }
 
-/// Takes a record apart that was joined; none of one that was not.
+/// Splits a joined record into its parts; `None` for one that was not joined.
 #[must_use]
 pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {
-    // Most records are of one file: they are not parsed to learn that.
+    // Most records are from one file: they are not parsed for this.
     let mark = b"\"starling\":{\"parts\":[";
     if !body.windows(mark.len()).any(|window| window == mark) {
         return None;
@@ -173,10 +173,10 @@ pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {
     (parts.len() > 1).then_some(parts)
 }
 
-/// Puts what files say now in place of what they said when a record was joined. `full_name` is a file's name with all
-/// that is known of where it lies: one file may be named from its folder once and from elsewhere the next time.
+/// Replaces parts of a joined record by their new versions. `full_name` is a file's name with its known path: one
+/// file may be named relative to its folder once and with another path the next time.
 ///
-/// A file that matches no part, or could be several, is a part of its own.
+/// A file that matches no part, or several, becomes a new part.
 #[must_use]
 pub fn replace(before: Vec<FilePart>, now: &[FilePart], full_name: impl Fn(&str) -> String) -> Vec<FilePart> {
     let mut kept = before;
@@ -208,13 +208,13 @@ pub fn replace(before: Vec<FilePart>, now: &[FilePart], full_name: impl Fn(&str)
     kept
 }
 
-/// Returns true if a record names every package that another does: the later of the two then says all of it anew.
+/// Returns true if a record names all packages of another one: the later of the two then replaces the other.
 #[must_use]
 pub fn names_all_of(record: &[u8], other: &[u8]) -> bool {
     packages_of(other).is_subset(&packages_of(record))
 }
 
-/// Returns a file's name without the line or the place in it that holds the record.
+/// Returns a file's name without the line or the place of the record in it.
 #[must_use]
 pub fn file_of(name: &str) -> &str {
     let name = name.split_once('#').map_or(name, |(file, _)| file);
@@ -229,7 +229,7 @@ fn alone<T>(mut found: impl Iterator<Item = T>) -> Option<T> {
     first.filter(|_| found.next().is_none())
 }
 
-/// True if a path is another, or ends with all of its segments.
+/// Returns true if a path is equal to another, or ends with all of its segments.
 fn ends_with_path(path: &str, end: &str) -> bool {
     let rest = path.strip_suffix(end);
     rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
@@ -262,7 +262,7 @@ fn modified_of(record: &Object<'_>) -> Option<jiff::Timestamp> {
     record.get("modified").and_then(Value::as_str)?.parse().ok()
 }
 
-/// The packages that a record names: ecosystem and name.
+/// Returns the packages of a record: ecosystem and name.
 fn packages_of(body: &[u8]) -> BTreeSet<(String, String)> {
     let Some(record) = object_of(body) else {
         return BTreeSet::new();
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_join_in_any_order_and_come_apart_again() {
+    fn parts_join_in_any_order_and_split_again() {
         let left = part(
             "left/X-1.json",
             "a",
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn part_that_another_says_anew_is_left_away() {
+    fn replaced_part_is_removed() {
         let old = part("a.json", "a", "1", r#","modified":"2024-01-01T00:00:00Z""#);
         let new = part("b.json", "a", "2", r#","modified":"2024-02-01T00:00:00Z""#);
         let other = part("c.json", "b", "3", "");
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn withdrawn_part_takes_its_own_entries_only() {
+    fn withdrawn_part_only_removes_its_own_entries() {
         let gone = part("a.json", "a", "1", r#","withdrawn":"2024-01-01T00:00:00Z""#);
         let live = part("b.json", "b", "2", "");
         let joined = join(vec![gone.clone(), live.clone()]).unwrap();
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn file_replaces_its_own_part_wherever_it_is_named_from() {
+    fn file_replaces_its_part_with_any_path() {
         let before = || {
             vec![
                 part("left/X-1.json", "a", "1", ""),
@@ -372,13 +372,13 @@ mod tests {
                 "{text}"
             );
         }
-        // One that nobody knows is a part of its own.
+        // An unknown file is a new part.
         let parts = replace(before(), &[part("new.json", "c", "3", "")], str::to_owned);
         assert_eq!(parts.len(), 3);
     }
 
     #[test]
-    fn record_says_anew_what_it_names_all_of() {
+    fn record_replaces_one_whose_packages_it_all_names() {
         let both = format!(
             r#"{{"affected":[{},{}],"id":"X-1"}}"#,
             r#"{"package":{"ecosystem":"npm","name":"a"}}"#, r#"{"package":{"ecosystem":"npm","name":"b"}}"#
@@ -401,9 +401,9 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_joined_is_refused() {
+    fn impossible_join_is_refused() {
         let odd = part("a.json", "a", "1", r#","database_specific":[1]"#);
-        // Only the newest part's own field has to have room for the note.
+        // Only the newest part's own field needs space for the note.
         let newer = part("b.json", "b", "2", r#","modified":"0001-01-01T00:00:00Z""#);
         assert!(join(vec![odd, newer]).is_some());
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What is taken, what is refused, what is warned of.
+//! Accepted and rejected values, and warnings.
 
 use proptest::prelude::*;
 use starling_protocol::limits::{MAX_RECORD_BYTES, MAX_RECORD_ID_BYTES};
@@ -35,7 +35,7 @@ fn text_of(record: &FeedRecord) -> &str {
 }
 
 #[test]
-fn note_of_parts_from_outside_is_left_away_and_told() {
+fn foreign_note_of_parts_is_removed_and_reported() {
     let forged = record(
         r#"{"id":"X-1","modified":"2024-01-02T03:04:05Z","database_specific":{"starling":{"parts":[]},"own":1}}"#,
     );
@@ -98,7 +98,7 @@ fn lists_yield_each_record_with_its_place() {
 }
 
 #[test]
-fn what_is_no_record_is_told_from_what_is_a_bad_one() {
+fn non_record_is_distinguished_from_a_bad_record() {
     assert_eq!(only("[]"), Outcome::NoRecord(NoRecord::EmptyList));
     assert_eq!(
         only(r#"{"vulns":[]}"#).clone(),
@@ -134,7 +134,7 @@ fn what_is_no_record_is_told_from_what_is_a_bad_one() {
 }
 
 #[test]
-fn a_record_longer_than_the_limit_is_refused_before_and_after_rewriting() {
+fn too_long_record_is_refused_before_and_after_rewriting() {
     let long = |filler: usize| format!(r#"{{"id":"X","details":"{}"}}"#, "x".repeat(filler));
     let room = MAX_RECORD_BYTES - long(0).len();
     record(&long(room));
@@ -144,13 +144,13 @@ fn a_record_longer_than_the_limit_is_refused_before_and_after_rewriting() {
             bytes: MAX_RECORD_BYTES + 1
         }
     );
-    // YAML's escapes can be shorter than JSON's: one byte of text, six of JSON.
+    // YAML's escapes can be shorter than JSON's: one byte of text, six bytes of JSON.
     let grows = format!("id: X\ndetails: \"{}\"\n", "\\e".repeat(MAX_RECORD_BYTES / 4));
     assert!(matches!(rejected(&grows), Rejected::TooLarge { .. }));
 }
 
 #[test]
-fn decimal_in_the_place_of_a_version_is_its_text() {
+fn decimal_version_becomes_its_text() {
     let read =
         record(r#"{"id":"X","affected":[{"versions":[1.10],"ranges":[{"events":[{"fixed":2.10}]}]}]}"#);
     assert_eq!(
@@ -160,14 +160,14 @@ fn decimal_in_the_place_of_a_version_is_its_text() {
 }
 
 #[test]
-fn faults_of_real_sources_are_kept_and_named() {
+fn problems_of_real_sources_are_kept_and_reported() {
     assert_eq!(
         warnings(
             r#"{"id":"X","modified":"0001-01-01T00:00:00Z","aliases":["CVE-2024-1 ",null],"related":null}"#
         ),
         [
             r#"/modified: "0001-01-01T00:00:00Z" is not a plausible time"#,
-            r#"/aliases/0: "CVE-2024-1 " is empty or has white space in it"#,
+            r#"/aliases/0: "CVE-2024-1 " is empty or contains white space"#,
             "/aliases/1: expected a string, found null",
             "/related: expected an array, found null",
         ]
@@ -180,16 +180,13 @@ fn faults_of_real_sources_are_kept_and_named() {
         [
             "/modified: \"yesterday\" is not a time",
             "/affected/0/package/name: \"r\u{435}quests\" is not ASCII, which PyPI names are",
-            "/affected/0/ranges/0/events: the event fixed 2 stands more than once in this range",
+            "/affected/0/ranges/0/events: the event fixed 2 is repeated in this range",
             "/affected/0/versions/0: expected a string, found a number",
             "/affected/1/ranges: expected an array, found null",
         ]
     );
-    assert_eq!(
-        warnings(r#"{"id":"X"}"#),
-        ["the record does not say when it was modified"]
-    );
-    // Names of other ecosystems may be anything.
+    assert_eq!(warnings(r#"{"id":"X"}"#), ["the record has no modification time"]);
+    // Names of other ecosystems may contain anything.
     assert_eq!(
         warnings(
             "{\"id\":\"X\",\"modified\":\"2024-01-01T00:00:00Z\",\"affected\":[{\"package\":{\"ecosystem\":\"New\",\"name\":\"é\"}}]}"
@@ -199,7 +196,7 @@ fn faults_of_real_sources_are_kept_and_named() {
 }
 
 #[test]
-fn warnings_of_one_record_are_bounded() {
+fn number_of_warnings_per_record_is_limited() {
     let text = format!(
         r#"{{"id":"X","modified":"2024-01-01T00:00:00Z","aliases":[{}1]}}"#,
         "1,".repeat(10_000)

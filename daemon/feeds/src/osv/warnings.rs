@@ -1,24 +1,22 @@
-//! What is wrong with a record and was kept: the types of the OSV schema, and the faults that
-//! real sources are known for.
+//! Accepted problems of a record: wrong types of the OSV schema, and typical errors of real sources.
 //!
-//! Only what changes what a scan or a merge makes of a record is looked for. This is not a
-//! validator of the schema.
+//! Only problems that change the result of a scan or a merge are detected. This is not a validator of the schema.
 
 use std::fmt;
 
 use starling_protocol::json::{Object, Value};
 
-/// Most warnings that one record carries; a record that is wrong all over says so once.
+/// Most warnings of one record; a completely wrong record has a single further one.
 const MAX_WARNINGS: usize = 32;
 
 /// Longest foreign text quoted in a warning, in characters.
 const MAX_QUOTED_CHARS: usize = 60;
 
-/// The years in which an advisory can have been written. Sources mark "unknown" with year 1.
+/// The years in which an advisory can have been written. Sources use year 1 for "unknown".
 const PLAUSIBLE_YEARS: std::ops::RangeInclusive<i16> = 1980..=2999;
 
-/// Ecosystems whose registries allow only ASCII in package names, so that another character is a
-/// slip or a look-alike and the name matches nothing. A suffix after `:` does not matter.
+/// Ecosystems whose registries only allow ASCII in package names, so that another character is a mistake or a
+/// look-alike and the name matches nothing. A suffix after `:` does not matter.
 const ASCII_ECOSYSTEMS: [&str; 24] = [
     "AlmaLinux",
     "Alpaquita",
@@ -46,12 +44,12 @@ const ASCII_ECOSYSTEMS: [&str; 24] = [
     "npm",
 ];
 
-/// One thing that is wrong with a record that was taken.
+/// One problem of an accepted record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Warning {
     /// JSON pointer to the place in the record.
     pub pointer: String,
-    /// What is wrong there.
+    /// The problem.
     pub kind: WarningKind,
 }
 
@@ -65,23 +63,23 @@ impl fmt::Display for Warning {
     }
 }
 
-/// The kinds of fault that a record may have and still be taken.
+/// The kinds of problem that a record may have and still be accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WarningKind {
-    /// A field of the schema holds another type; readers see it as not there.
+    /// A field of the schema has another type; readers treat it as missing.
     #[error("expected {expected}, found {found}")]
     WrongType {
-        /// What the schema asks for.
+        /// The type in the schema.
         expected: &'static str,
-        /// What stands there.
+        /// The type found.
         found: &'static str,
     },
-    /// The record tells of which files a site joined it, which is for this site alone to note.
-    #[error("what a site noted of the files of a record is left away")]
+    /// The record has a note of joined files, which only a site may write.
+    #[error("the record has a note of joined files, which only a site may write: the note was removed")]
     NoteOfParts,
     /// The record has no `modified`.
-    #[error("the record does not say when it was modified")]
+    #[error("the record has no modification time")]
     NoModified,
     /// A time is not in the form of RFC 3339.
     #[error("{found:?} is not a time")]
@@ -89,19 +87,19 @@ pub enum WarningKind {
         /// The text.
         found: String,
     },
-    /// A time is far outside the years in which advisories were written.
+    /// A time is far outside of the years in which advisories were written.
     #[error("{found:?} is not a plausible time")]
     ImplausibleTime {
         /// The text.
         found: String,
     },
-    /// A name is empty, or has white space in it, so it equals no other name.
-    #[error("{found:?} is empty or has white space in it")]
+    /// A name is empty, or contains white space, so it equals no other name.
+    #[error("{found:?} is empty or contains white space")]
     WhiteSpace {
         /// The text.
         found: String,
     },
-    /// A package name holds characters that its registry does not allow.
+    /// A package name contains characters that its registry does not allow.
     #[error("{name:?} is not ASCII, which {ecosystem} names are")]
     NonAsciiName {
         /// The ecosystem as written.
@@ -109,24 +107,24 @@ pub enum WarningKind {
         /// The name.
         name: String,
     },
-    /// One range says the same event twice.
-    #[error("the event {event} stands more than once in this range")]
+    /// One range contains the same event twice.
+    #[error("the event {event} is repeated in this range")]
     RepeatedEvent {
         /// Kind and version: `fixed 1.2.3`.
         event: String,
     },
-    /// What a connector could not carry over, or found odd.
+    /// Data that a connector could not convert, or found unusual.
     #[error("{0}")]
     Native(String),
     /// There were more warnings than are kept.
     #[error("and {more} more")]
     Truncated {
-        /// How many are not shown.
+        /// Number of dropped warnings.
         more: usize,
     },
 }
 
-/// Checks a record; returns what is wrong in the order in which fields are looked at.
+/// Checks a record; returns its problems in the order of the checks.
 pub(super) fn check(record: &Object<'_>) -> Vec<Warning> {
     let mut checker = Checker::default();
     checker.record(record);
@@ -142,7 +140,7 @@ pub(super) fn check(record: &Object<'_>) -> Vec<Warning> {
     checker.warnings
 }
 
-/// Collects warnings, and knows the place that is being looked at.
+/// Collects warnings and tracks the current place.
 #[derive(Default)]
 struct Checker {
     warnings: Vec<Warning>,
@@ -179,7 +177,7 @@ impl Checker {
         self.place.pop();
     }
 
-    /// Looks at the member `key` if it is there and `pick` takes it; else warns of its type.
+    /// Checks the member `key` if it exists and `pick` accepts it; otherwise warns about its type.
     fn member<'v, 'a, T>(
         &mut self,
         object: &'v Object<'a>,
@@ -198,7 +196,7 @@ impl Checker {
         });
     }
 
-    /// Looks at each item of the list `key` that `pick` takes; warns of the type of others.
+    /// Checks each item of the list `key` that `pick` accepts; warns about the type of others.
     fn items<'v, 'a, T>(
         &mut self,
         object: &'v Object<'a>,
@@ -313,7 +311,7 @@ impl Checker {
         );
     }
 
-    /// An identifier that is compared whole.
+    /// Checks an identifier, which is compared as a whole.
     fn name(&mut self, name: &str) {
         if name.is_empty() || name.contains(char::is_whitespace) {
             self.warn(WarningKind::WhiteSpace { found: quote(name) });
@@ -333,7 +331,7 @@ impl Checker {
     }
 }
 
-/// Cuts foreign text to a length fit for a message.
+/// Cuts foreign text to a length for a message.
 fn quote(text: &str) -> String {
     let mut characters = text.chars();
     let mut quoted: String = characters.by_ref().take(MAX_QUOTED_CHARS).collect();

@@ -1,4 +1,4 @@
-//! Parser events to values: a stack of open collections, and the anchors seen so far.
+//! Builds values from parser events: a stack of open collections, and the anchors so far.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -9,16 +9,16 @@ use starling_protocol::json::{MAX_DEPTH, Object, Value};
 use super::scalar::{check_collection_tag, resolve};
 use super::{MAX_COPIED_BYTES, YamlErrorKind};
 
-/// What a node costs when it is copied, beside its text, in bytes.
+/// The cost of copying a node, besides its text, in bytes.
 const NODE_COST_BYTES: usize = 16;
 
-/// The list of versions that are affected.
+/// The list of affected versions.
 const VERSIONS: &str = "versions";
 
-/// Fields of a record that hold a version, and the name of a package, which may look like a number.
+/// Fields of a record that contain a version, and the name of a package, which may look like a number.
 const VERSION_KEYS: [&str; 5] = ["introduced", "fixed", "last_affected", "limit", "name"];
 
-/// The parser numbers anchors from 1; 0 says that a node has none.
+/// The parser numbers anchors from 1; 0 means that a node has none.
 const NO_ANCHOR: usize = 0;
 
 /// Builds the documents of one stream.
@@ -43,7 +43,7 @@ enum Collection<'a> {
 }
 
 impl Collection<'_> {
-    /// The key whose value comes next, or is being read.
+    /// Returns the key of the value that comes next, or is being read.
     fn open_key(&self) -> Option<&str> {
         match self {
             Self::Mapping { key, .. } => key.as_deref(),
@@ -64,7 +64,7 @@ struct Size {
 }
 
 impl<'a> Builder<'a> {
-    /// Takes the next event; returns a document when the event ends one.
+    /// Processes the next event; returns a document if the event ends one.
     pub(super) fn handle(&mut self, event: Event<'a>) -> Result<Option<Value<'a>>, YamlErrorKind> {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
@@ -72,7 +72,7 @@ impl<'a> Builder<'a> {
                     if style == ScalarStyle::Plain && text == "<<" {
                         return Err(YamlErrorKind::MergeKey);
                     }
-                    // A key is its text, `1` and `true` too; only what stands for nothing is not.
+                    // A key is its text, even `1` and `true`; only null is not a key.
                     let value = match resolve(Cow::Borrowed(text.as_ref()), style, tag.as_deref())? {
                         Value::Null => return Err(YamlErrorKind::Key { found: "null" }),
                         _ => Value::String(text),
@@ -137,7 +137,7 @@ impl<'a> Builder<'a> {
         Ok(None)
     }
 
-    /// True where a version or a name stands next: `2.10` is one, and the number of this text is 2.1.
+    /// Returns true if a version or a name comes next: `2.10` is one, although the number of this text is 2.1.
     fn expects_version(&self) -> bool {
         match self.open.as_slice() {
             [.., outer, Collection::Sequence { .. }] => outer.open_key() == Some(VERSIONS),
@@ -169,7 +169,7 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// Puts a complete value where it belongs: key, member, item or document.
+    /// Adds a complete value at its place: key, member, item or document.
     fn place(&mut self, value: Value<'a>, anchor: usize) -> Result<(), YamlErrorKind> {
         if anchor != NO_ANCHOR {
             let size = measure(&value);
@@ -199,7 +199,7 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Counts a copy against the bound of the stream.
+/// Counts a copy against the stream's limit.
 fn charge(copied_bytes: &mut usize, size: Size) -> Result<(), YamlErrorKind> {
     *copied_bytes += size.bytes;
     if *copied_bytes > MAX_COPIED_BYTES {

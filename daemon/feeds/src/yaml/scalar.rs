@@ -1,4 +1,4 @@
-//! What a scalar means: the core schema of YAML 1.2, §10.3.2.
+//! The meaning of scalars: the core schema of YAML 1.2, §10.3.2.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use starling_protocol::json::{Number, Value};
 
 use super::YamlErrorKind;
 
-/// Gives a scalar its meaning. Only a plain one without a tag can be other than text.
+/// Converts a scalar to a value. Only a plain one without a tag can be something else than text.
 pub(super) fn resolve<'a>(
     text: Cow<'a, str>,
     style: ScalarStyle,
@@ -51,7 +51,7 @@ pub(super) fn check_collection_tag(tag: Option<&Tag>, kind: &str) -> Result<(), 
     }
 }
 
-/// The tag `!` says "not plain": text, sequence or mapping by the node's kind.
+/// Returns true for the tag `!`, which means "not plain": text, sequence or mapping by the node's kind.
 fn is_non_specific(tag: &Tag) -> bool {
     tag.suffix == "!" && tag.handle.is_empty()
 }
@@ -67,7 +67,7 @@ fn resolve_plain(text: Cow<'_, str>) -> Result<Value<'_>, YamlErrorKind> {
         Some(b'-') => ("-", &text[1..]),
         Some(b'+') => ("", &text[1..]),
         Some(b'0'..=b'9' | b'.') => ("", text.as_ref()),
-        // Most text ends here.
+        // Most texts end here.
         _ => return Ok(Value::String(text)),
     };
     if matches!(digits, ".inf" | ".Inf" | ".INF") || matches!(text.as_ref(), ".nan" | ".NaN" | ".NAN") {
@@ -82,12 +82,12 @@ fn resolve_plain(text: Cow<'_, str>) -> Result<Value<'_>, YamlErrorKind> {
     }
 }
 
-/// Rewrites a core-schema number as a JSON literal of the same value; `None` if it is not one.
+/// Converts a core-schema number to a JSON literal of the same value; `None` if it is not one.
 fn number_literal(sign: &str, digits: &str, text: &str) -> Option<String> {
     // §10.3.2: octal and hexadecimal take no sign.
     for (prefix, radix) in [("0o", 8), ("0x", 16)] {
         if let Some(digits) = text.strip_prefix(prefix) {
-            // Beyond 128 bits it stays text: no advisory holds such a number.
+            // Beyond 128 bits it stays text: no advisory contains such a number.
             let plain = digits.bytes().all(|byte| byte.is_ascii_alphanumeric());
             return u128::from_str_radix(digits, radix)
                 .ok()
@@ -123,7 +123,7 @@ fn number_literal(sign: &str, digits: &str, text: &str) -> Option<String> {
         literal.push('.');
         literal.push_str(fraction);
     } else if fraction.is_some() {
-        // `1.` is a fraction in YAML; JSON wants a digit after the point.
+        // `1.` is a fraction in YAML; JSON needs a digit after the point.
         literal.push_str(".0");
     }
     if let Some(exponent) = exponent {

@@ -1,4 +1,4 @@
-//! The core schema case by case, the bounds, and totality.
+//! The core schema case by case, the limits, and arbitrary input.
 
 use proptest::prelude::*;
 
@@ -43,14 +43,14 @@ fn plain_scalars_follow_the_core_schema() {
 }
 
 #[test]
-fn versions_and_names_are_their_texts() {
+fn versions_and_names_stay_texts() {
     assert_eq!(
         json(
             "affected:\n- package: {name: 2048}\n  versions: [1.10, 2, ~]\n  ranges:\n  - events:\n    - introduced: 0\n    - fixed: 2.10\n    - {last_affected: 1e3, limit: 0x10}\n"
         ),
         r#"{"affected":[{"package":{"name":"2048"},"ranges":[{"events":[{"introduced":"0"},{"fixed":"2.10"},{"last_affected":"1e3","limit":"0x10"}]}],"versions":["1.10","2",null]}]}"#
     );
-    // More digits than a number can keep, and fields that hold numbers.
+    // More digits than a number can keep, and fields that contain numbers.
     assert_eq!(
         json("fixed: 1.10000000000000000000000001"),
         r#"{"fixed":"1.10000000000000000000000001"}"#
@@ -62,7 +62,7 @@ fn versions_and_names_are_their_texts() {
 }
 
 #[test]
-fn what_the_core_schema_does_not_name_is_text() {
+fn other_scalars_are_text() {
     for scalar in [
         "yes",
         "no",
@@ -110,7 +110,7 @@ fn quoted_and_block_scalars_are_text() {
 }
 
 #[test]
-fn tags_of_the_core_schema_are_obeyed_and_others_refused() {
+fn core_schema_tags_are_used_and_others_refused() {
     assert_eq!(
         json("[!!str 1.0, ! 2, !!int 3, !!float 4.5, !!bool true, !!null ~]"),
         r#"["1.0","2",3,4.5,true,null]"#
@@ -132,7 +132,7 @@ fn tags_of_the_core_schema_are_obeyed_and_others_refused() {
 }
 
 #[test]
-fn keys_are_text_and_stand_once() {
+fn keys_are_unique_texts() {
     assert_eq!(
         json("{1: a, true: b, 2021-01-01: c}"),
         r#"{"1":"a","2021-01-01":"c","true":"b"}"#
@@ -148,7 +148,7 @@ fn keys_are_text_and_stand_once() {
 }
 
 #[test]
-fn numbers_that_json_cannot_say_are_refused() {
+fn numbers_without_a_json_form_are_refused() {
     assert!(matches!(refused("a: .inf"), YamlErrorKind::NotFinite(_)));
     assert!(matches!(refused("a: -.INF"), YamlErrorKind::NotFinite(_)));
     assert!(matches!(refused("a: .nan"), YamlErrorKind::NotFinite(_)));
@@ -176,7 +176,7 @@ fn aliases_are_expanded() {
 }
 
 #[test]
-fn a_billion_laughs_are_refused() {
+fn billion_laughs_are_refused() {
     let mut text = String::from("l0: &l0 [lol, lol, lol, lol, lol, lol, lol, lol, lol, lol]\n");
     for level in 1..12 {
         let aliases = vec![format!("*l{}", level - 1); 10].join(", ");
@@ -186,7 +186,7 @@ fn a_billion_laughs_are_refused() {
 }
 
 #[test]
-fn nesting_is_bounded_in_every_style() {
+fn nesting_is_limited_in_every_style() {
     let levels = starling_protocol::json::MAX_DEPTH;
     let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     assert_eq!(json(&nested(levels)), nested(levels));
@@ -205,7 +205,7 @@ fn a_stream_holds_documents() {
 }
 
 #[test]
-fn faults_name_their_line() {
+fn errors_contain_their_line() {
     let error = parse("a: 1\nb: .inf\n").expect_err("infinite");
     assert_eq!((error.line, error.column), (2, 4));
 }

@@ -1,6 +1,6 @@
-//! What is expected of the samples: decided by each source's own rules, not by what other projects make of them.
+//! Expected results of the samples, from each source's own rules, not from other projects' interpretation.
 
-/// Archives, with how many records are taken of their samples and how many entries refused.
+/// Archives, with the numbers of accepted records and rejected entries of their samples.
 pub(crate) const COUNTS: &[(&str, usize, usize)] = &[
     ("kev", 100, 0),
     ("epss", 42, 1),
@@ -44,7 +44,7 @@ pub(crate) const COUNTS: &[(&str, usize, usize)] = &[
     ("bdu-fstec", 1, 0),
 ];
 
-/// Facts about records: the archive, the id, and lines of what the record says. A line after `not` begins none of them.
+/// Facts about records: the archive, the id, and the record's lines. A line after `not` must not occur.
 pub(crate) const FACTS: &[(&str, &str, &[&str])] = &[
     ("kev", "CVE-2025-48384", &["nothing affected", "not severity"]),
     (

@@ -1,8 +1,8 @@
-//! Rego in a process of its own: what that process is asked, and what it answers, as JSON.
+//! Rego in a separate process: the request and the answer, as JSON.
 //!
-//! A hostile policy can end the process that reads it: by a stack that its parser or evaluation exhausts, by
-//! memory that a list or number takes that doubles at every line. So a daemon never reads one itself. It keeps
-//! the bytes ([`RegoSource`]) and asks another process, which answers by [`RegoRequest::answer`].
+//! A hostile policy can crash the process that reads it: its parser or evaluation may exhaust the stack, or a value
+//! that doubles with every line may exhaust the memory. So a daemon never parses one itself. It keeps the bytes
+//! ([`RegoSource`]) and asks another process, which answers with [`RegoRequest::answer`].
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{MAX_REGO_BYTES, RegoDecision, RegoError, RegoInput, RegoPolicy, RegoTest, engine};
 use crate::document::{DocumentError, PolicyVersion};
 
-/// The text of a Rego policy, not read yet.
+/// The text of a Rego policy, not parsed yet.
 #[derive(Clone, PartialEq, Eq)]
 pub struct RegoSource {
     text: String,
@@ -27,10 +27,10 @@ impl fmt::Debug for RegoSource {
 }
 
 impl RegoSource {
-    /// Takes the bytes of a policy.
+    /// Stores the bytes of a policy.
     ///
     /// # Errors
-    /// If they are too many, or no text.
+    /// If they are too many, or not text.
     pub fn of(bytes: &[u8]) -> Result<Self, DocumentError> {
         let whole = |text: String| DocumentError { place: None, text };
         if bytes.len() > MAX_REGO_BYTES {
@@ -46,54 +46,54 @@ impl RegoSource {
         })
     }
 
-    /// The hash of its bytes, by which verdicts name it.
+    /// Returns the hash of its bytes, as used in verdicts.
     pub fn version(&self) -> PolicyVersion {
         self.version
     }
 
-    /// Its text.
+    /// Returns its text.
     pub fn text(&self) -> &str {
         &self.text
     }
 }
 
-/// What a process that runs Rego is asked.
+/// A request to a process that evaluates Rego.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub struct RegoRequest {
     /// The policy's text.
     pub policy: String,
-    /// Its input, as [`RegoInput::as_json`] writes it.
+    /// Its input, as written by [`RegoInput::as_json`].
     pub input: String,
-    /// Whether to run the policy's tests in place of its decisions.
+    /// True to run the policy's tests instead of its decisions.
     #[serde(default)]
     pub test: bool,
 }
 
-/// What it answers.
+/// The answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RegoAnswer {
-    /// The decisions of the policy, and how many of its rules decide.
+    /// The policy's decisions, and the number of its deciding rules.
     Decisions {
         /// Its decisions.
         decisions: Vec<RegoDecision>,
-        /// Number of rules that decide.
+        /// Number of deciding rules.
         rules: usize,
-        /// Number of tests beside them.
+        /// Number of its tests.
         tests: usize,
     },
-    /// How its tests ended.
+    /// The results of its tests.
     Tests(Vec<RegoTest>),
-    /// Why it cannot be read or evaluated.
+    /// The reason why it cannot be parsed or evaluated.
     Refused(RegoError),
-    /// Why the request makes no sense.
+    /// The reason why the request is not valid.
     Unasked(String),
 }
 
 impl RegoRequest {
-    /// Does what is asked, on a thread of its own with this many bytes of stack. It may take more memory and
-    /// stack than there is: call it where that ends nothing else.
+    /// Answers the request, on a new thread with this many bytes of stack. It may exhaust memory and stack: call it
+    /// only where a crash ends nothing else.
     pub fn answer(self, stack_bytes: usize) -> RegoAnswer {
         engine::set_stack(stack_bytes);
         let input = match RegoInput::from_json(self.input) {
@@ -125,7 +125,7 @@ mod tests {
 
     use super::*;
 
-    /// Test threads have two mebibytes.
+    /// Test threads have two mebibytes of stack.
     const STACK: usize = 1024 * 1024;
 
     fn ask(policy: &str, test: bool) -> RegoAnswer {
@@ -134,14 +134,14 @@ mod tests {
             input: RegoInput::empty(UnixMillis::EPOCH).as_json().to_owned(),
             test,
         };
-        // As it travels.
+        // Serialised, as between processes.
         let request: RegoRequest = serde_json::from_str(&serde_json::to_string(&request).unwrap()).unwrap();
         let answer = serde_json::to_string(&request.answer(STACK)).unwrap();
         serde_json::from_str(&answer).unwrap()
     }
 
     #[test]
-    fn questions_and_answers_travel() {
+    fn requests_and_answers_round_trip() {
         let policy = "package starling\ndeny contains \"x\" if true\ntest_a if count(deny) == 1\n";
         let RegoAnswer::Decisions {
             decisions,

@@ -1,4 +1,4 @@
-//! What a Rego policy says, as data.
+//! The decisions of a Rego policy, as data.
 
 use std::collections::BTreeMap;
 
@@ -16,10 +16,10 @@ const MAX_ID_CHARS: usize = 100;
 /// Longest reason of a decision, in characters.
 const MAX_REASON_CHARS: usize = 2_000;
 
-/// Most bytes of all ids and reasons of one policy about one scan, as JSON writes them: they stand in the verdict.
+/// Largest total size of ids and reasons for one scan, in bytes of JSON: they are part of the verdict.
 pub const MAX_DECISION_BYTES: usize = 8 * 1024 * 1024;
 
-/// The rules that decide, and what each does to a finding.
+/// The deciding rules, and their effect on a finding.
 pub(super) const RULES: [(&str, Action); 3] = [
     ("deny", Action::Fail),
     ("warn", Action::Warn),
@@ -29,20 +29,20 @@ pub(super) const RULES: [(&str, Action); 3] = [
 /// One decision: about a finding, or about the scan as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RegoDecision {
-    /// The finding's index; absent where it is about the scan as a whole.
+    /// The finding's index; missing if it is about the scan as a whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finding: Option<usize>,
-    /// What is to be done.
+    /// The action.
     pub action: Action,
-    /// Names the decision; the rule's name where the policy gives none.
+    /// The decision's id; default: the rule's name.
     pub id: String,
-    /// Why, as the policy says it.
+    /// The policy's reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
 impl RegoDecision {
-    /// How many bytes its texts take as JSON.
+    /// Returns the size of its texts as JSON, in bytes.
     fn size(&self) -> usize {
         let texts = [Some(self.id.as_str()), self.reason.as_deref()];
         let characters = texts.into_iter().flatten().flat_map(str::chars);
@@ -56,21 +56,21 @@ impl RegoDecision {
     }
 }
 
-/// What a Rego policy decided about one scan.
+/// A Rego policy's decisions about one scan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegoDecisions {
-    /// The policy, by the hash of its bytes.
+    /// The policy's hash.
     pub version: PolicyVersion,
-    /// Its decisions; any order.
+    /// Its decisions, in any order.
     pub decisions: Vec<RegoDecision>,
 }
 
-/// What came of a Rego policy in one scan.
+/// The result of a Rego policy in one scan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RegoReport {
-    /// The policy, by the hash of its bytes.
+    /// The policy's hash.
     pub version: PolicyVersion,
-    /// Number of its decisions, about findings or the scan as a whole, also those that others outweighed.
+    /// Number of its decisions about findings or the scan as a whole, including overruled ones.
     pub decisions: u64,
     /// Number of findings that it decided.
     pub matched: u64,
@@ -87,7 +87,8 @@ impl RegoReport {
 }
 
 impl RegoDecisions {
-    /// For each finding the decision that counts: the gravest, of equal ones that of the least id.
+    /// Returns the applicable decision for each finding: the most severe; if several are equal, the one with the lowest
+    /// id.
     pub(crate) fn by_finding(&self) -> BTreeMap<usize, &RegoDecision> {
         let mut found: BTreeMap<usize, &RegoDecision> = BTreeMap::new();
         for decision in &self.decisions {
@@ -102,7 +103,7 @@ impl RegoDecisions {
         found
     }
 
-    /// Decisions about the scan as a whole, sorted.
+    /// Returns the decisions about the scan as a whole, sorted.
     pub(crate) fn about_the_scan(&self) -> Vec<&RegoDecision> {
         let mut found: Vec<_> = self
             .decisions
@@ -115,7 +116,7 @@ impl RegoDecisions {
     }
 }
 
-/// Reads the value of one of [`RULES`] and adds what it says.
+/// Parses the value of one of [`RULES`] and adds its decisions.
 pub(super) fn read(
     rule: &'static str,
     action: Action,
@@ -153,7 +154,7 @@ pub(super) fn read(
     Ok(())
 }
 
-/// A text is a reason about the scan as a whole; an object says the rest.
+/// Returns the decision in a value: a text is a reason about the scan as a whole; an object has all fields.
 fn one(rule: &str, action: Action, value: &Value, findings: usize) -> Result<RegoDecision, String> {
     let mut decision = RegoDecision {
         finding: None,
@@ -168,7 +169,7 @@ fn one(rule: &str, action: Action, value: &Value, findings: usize) -> Result<Reg
                 let key = key.as_string().map_or("", |key| key.as_ref());
                 match key {
                     "id" => decision.id = bounded("id", text("id", value)?, MAX_ID_CHARS)?,
-                    // `msg` is what policies written for other tools call it.
+                    // Policies written for other tools use the key `msg`.
                     "reason" | "msg" => {
                         decision.reason = Some(bounded("reason", text("reason", value)?, MAX_REASON_CHARS)?);
                     }
@@ -217,7 +218,7 @@ fn bounded(key: &str, text: &str, most: usize) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// The index of a finding, given as its `index` or as the finding itself.
+/// Returns the index of a finding, given as its `index` or as the finding itself.
 fn index(value: &Value, findings: usize) -> Result<usize, String> {
     let inner = match value {
         Value::Object(fields) => fields.get(&Value::from("index")).unwrap_or(value),

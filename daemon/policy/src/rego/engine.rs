@@ -1,4 +1,4 @@
-//! The interpreter behind its boundary: counted steps, no world, panics caught, errors with their place.
+//! The interpreter's sandbox: steps are counted, panics caught, errors reported with their place.
 
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -13,34 +13,33 @@ use super::decisions::{RULES, RegoDecision, read};
 use super::{RegoError, RegoInput, RegoTest};
 use crate::document::DocumentError;
 
-/// Most steps of the interpreter for one rule: a second or two of work.
+/// Most interpreter steps for one rule: one or two seconds of work.
 pub const MAX_REGO_STEPS: u64 = 10_000_000;
-/// Steps between two looks at the count and at the stack.
+/// Steps between two checks of the count and the stack.
 const STRIDE: u32 = 8;
-/// Most bytes of stack below the caller's, where the caller does not say how many there are. The interpreter calls
-/// itself for each rule and function that a rule needs and does not notice a function that calls itself, which
-/// would end the whole process.
+/// Most bytes of stack below the caller's, if the caller does not set a limit. The interpreter calls itself for each
+/// rule and function and does not detect a recursive function, which would crash the whole process.
 const MAX_STACK_BYTES: usize = 768 * 1024;
-/// Most members of a list that one call makes.
+/// Most members of a list that one call creates.
 const MAX_RANGE: i64 = 1_000_000;
-/// The name that a policy has in the interpreter's messages, before line and column.
+/// The policy's file name in the interpreter's messages, before line and column.
 const NAME: &str = "policy.rego";
-/// The package that a policy is in.
+/// The package of a policy.
 const PACKAGE: &str = "data.starling";
 
 thread_local! {
-    /// Steps that this thread took so far, of all evaluations; only differences count.
+    /// Steps of this thread so far, over all evaluations; only differences matter.
     static STEPS: Cell<u64> = const { Cell::new(0) };
-    /// Where this thread's stack stood when the evaluation began.
+    /// This thread's stack position at the start of the evaluation.
     static STACK: Cell<usize> = const { Cell::new(0) };
-    /// How many bytes of it an evaluation may take.
+    /// Number of stack bytes that an evaluation may use.
     static MAX_STACK: Cell<usize> = const { Cell::new(MAX_STACK_BYTES) };
-    /// Whether the evaluation was ended because of its stack.
+    /// True if the evaluation was ended because of its stack.
     static TOO_DEEP: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The interpreter's only clock: a nanosecond is a step. It asks once for every [`STRIDE`] steps, and is told the
-/// end of time when its stack has grown too far.
+/// The interpreter's only clock: a nanosecond is a step. It is asked once per [`STRIDE`] steps, and returns the end
+/// of time if the stack has grown too far.
 #[derive(Debug)]
 struct StepClock;
 
@@ -56,12 +55,12 @@ impl TimeSource for StepClock {
     }
 }
 
-/// Says how many bytes of stack this thread has left; three quarters of them are used.
+/// Sets the number of stack bytes that this thread has left; three quarters of them are used.
 pub(super) fn set_stack(bytes: usize) {
     MAX_STACK.set(bytes / 4 * 3);
 }
 
-/// Roughly where the stack stands: only distances are used.
+/// Returns the approximate stack position: only distances are used.
 #[inline(never)]
 fn stack_here() -> usize {
     let here = 0_u8;
@@ -70,7 +69,7 @@ fn stack_here() -> usize {
 
 static STEP_CLOCK: StepClock = StepClock;
 
-/// Reads a policy without evaluating anything of it. Returns how many rules decide.
+/// Parses a policy without evaluating it. Returns the number of deciding rules.
 pub(super) fn check(text: &str) -> Result<usize, DocumentError> {
     let read = || {
         let engine = engine_of(text, &RegoInput::empty(UnixMillis::EPOCH))?;
@@ -85,12 +84,12 @@ pub(super) fn check(text: &str) -> Result<usize, DocumentError> {
     })
 }
 
-/// Evaluates the rules that decide.
+/// Evaluates the deciding rules.
 pub(super) fn evaluate(text: &str, input: &RegoInput) -> Result<Vec<RegoDecision>, RegoError> {
     evaluate_within(text, input, MAX_REGO_STEPS)
 }
 
-/// As [`evaluate`], with at most this many steps for each rule.
+/// Same as [`evaluate`], with at most this many steps for each rule.
 pub(super) fn evaluate_within(
     text: &str,
     input: &RegoInput,
@@ -112,7 +111,7 @@ pub(super) fn evaluate_within(
     })
 }
 
-/// Evaluates the rules of these names.
+/// Evaluates the rules with these names.
 pub(super) fn run_tests(text: &str, names: &[String], input: &RegoInput) -> Result<Vec<RegoTest>, RegoError> {
     guarded(|| {
         let mut engine = engine_of(text, input)?;
@@ -131,11 +130,11 @@ pub(super) fn run_tests(text: &str, names: &[String], input: &RegoInput) -> Resu
     })
 }
 
-/// Runs `work` so that a panic of the interpreter is an error of the policy.
+/// Runs `work` and converts a panic of the interpreter to an error of the policy.
 fn guarded<T>(work: impl FnOnce() -> Result<T, RegoError>) -> Result<T, RegoError> {
     STACK.set(stack_here());
     TOO_DEEP.set(false);
-    // What `work` makes is dropped with it, so nothing half-done is seen afterwards.
+    // The result of `work` is dropped with it, so nothing incomplete is visible afterwards.
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let text = panic
             .downcast_ref::<&str>()
@@ -155,13 +154,13 @@ fn limit(steps: u64) -> ExecutionTimerConfig {
     }
 }
 
-/// An interpreter that holds the policy and its input, and can reach nothing else.
+/// Returns an interpreter with the policy and its input, without access to anything else.
 fn engine_of(text: &str, input: &RegoInput) -> Result<Engine, RegoError> {
-    // The first call of the process sets it; that later ones find it set is as it should be.
+    // The first call in the process sets it; later calls find it set, which is fine.
     let _ = set_time_source(&STEP_CLOCK);
     let mut engine = Engine::new();
     engine.set_execution_timer_config(limit(MAX_REGO_STEPS));
-    // As OPA does: what a builtin cannot do is undefined, so that one odd finding does not end the policy.
+    // As in OPA: a failing builtin is undefined, so that one odd finding does not end the policy.
     engine.set_strict_builtin_errors(false);
     builtins(&mut engine, input.as_of()).map_err(|error| told(&error))?;
     let package = engine
@@ -183,7 +182,7 @@ fn engine_of(text: &str, input: &RegoInput) -> Result<Engine, RegoError> {
     Ok(engine)
 }
 
-/// The rules that decide and that the policy has.
+/// Returns the deciding rules that the policy has.
 fn declared(engine: &Engine) -> Result<Vec<(&'static str, crate::Action)>, RegoError> {
     let mut found = Vec::new();
     for (rule, action) in RULES {
@@ -203,7 +202,7 @@ fn declared(engine: &Engine) -> Result<Vec<(&'static str, crate::Action)>, RegoE
     Ok(found)
 }
 
-/// The builtins that would read the world, bounded or pinned; they come before those of the interpreter.
+/// Returns replacements for builtins that would read the outside world; they have priority over the interpreter's own.
 fn builtins(engine: &mut Engine, as_of: UnixMillis) -> anyhow::Result<()> {
     let nanos = as_of.as_millis().saturating_mul(1_000_000);
     engine.add_extension(
@@ -257,8 +256,8 @@ fn builtins(engine: &mut Engine, as_of: UnixMillis) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The numbers from the first to the second argument, up or down; the interpreter's own takes memory for as many
-/// as it is asked for before it looks.
+/// Returns the numbers from the first to the second argument, up or down; the interpreter's own builtin allocates all
+/// of them before it checks any limit.
 fn range(arguments: &[Value], step: i64) -> anyhow::Result<Value> {
     let number = |at: usize| arguments.get(at).and_then(|value| value.as_i64().ok());
     let (Some(from), Some(to)) = (number(0), number(1)) else {
@@ -278,9 +277,10 @@ fn range(arguments: &[Value], step: i64) -> anyhow::Result<Value> {
     Ok(Value::from(numbers))
 }
 
-/// What the interpreter says, in one line, with its place apart.
+/// Returns the interpreter's message in one line, with its place separated.
 ///
-/// Its messages are `\n--> FILE:LINE:COLUMN`, the line itself, and `error: WHAT`; or a line alone.
+/// Its messages have the form `
+/// --> FILE:LINE:COLUMN`, the line itself, and `error: WHAT`; or are a single line.
 fn told(error: &anyhow::Error) -> RegoError {
     let steps = error.chain().any(|cause| {
         matches!(

@@ -1,4 +1,4 @@
-//! What a Rego policy is given: `input`, as `docs/schemas/rego-input.schema.json` describes it.
+//! The `input` of a Rego policy, as described in `docs/schemas/rego-input.schema.json`.
 
 use serde::Serialize;
 use starling_protocol::UnixMillis;
@@ -7,7 +7,7 @@ use starling_scanner::scan::{Finding, ScanResult};
 use crate::decide::{KnowledgeState, SourceCheck};
 use crate::verdict::VerdictCoverage;
 
-/// Largest input, in bytes of JSON: the verdict over an SBOM of the largest size is smaller.
+/// Largest input, in bytes of JSON: the verdict of the largest allowed SBOM is smaller.
 pub const MAX_REGO_INPUT_BYTES: usize = 64 * 1024 * 1024;
 
 /// The input of one evaluation, as JSON.
@@ -18,22 +18,22 @@ pub struct RegoInput {
     findings: usize,
 }
 
-/// The findings cannot be given to a policy.
+/// The reason why the findings cannot be passed to a policy.
 #[derive(Debug, thiserror::Error)]
 pub enum RegoInputError {
-    /// More than the bound.
+    /// They exceed the limit.
     #[error(
         "cannot give the findings to the Rego policy: they are {found} bytes of JSON, more than the limit of \
          {MAX_REGO_INPUT_BYTES}"
     )]
     TooLarge {
-        /// How many bytes there are.
+        /// Number of bytes.
         found: usize,
     },
     /// They could not be written.
     #[error("cannot write the findings as JSON")]
     Json(#[source] serde_json::Error),
-    /// What was written is no input.
+    /// The written input is not valid.
     #[error("cannot read the input of a Rego policy: {0}")]
     Shape(&'static str),
 }
@@ -58,7 +58,7 @@ struct Knowledge<'a> {
     sources: &'a [SourceCheck],
 }
 
-/// A finding as the verdict writes it, with its place in the list and numbers where the verdict has texts.
+/// A finding in the form of the verdict, with its index, and with numbers where the verdict has texts.
 #[derive(Serialize)]
 struct InputFinding<'a> {
     index: usize,
@@ -71,10 +71,10 @@ struct InputFinding<'a> {
 }
 
 impl RegoInput {
-    /// The `format` of the input.
+    /// The input's `format` value.
     pub const FORMAT: &'static str = "starling-rego-input/1";
 
-    /// The input for what a scan found.
+    /// Creates the input for a scan's findings.
     ///
     /// # Errors
     /// If it is larger than [`MAX_REGO_INPUT_BYTES`].
@@ -86,7 +86,7 @@ impl RegoInput {
     ) -> Result<Self, RegoInputError> {
         let mut sources = knowledge.sources.clone();
         sources.sort();
-        // Decimal texts of ours are JSON numbers, and a number that has no double is none of them.
+        // Our decimal texts are valid JSON numbers, and a number without a double is never one of them.
         let number = |text: String| serde_json::from_str(&text).ok();
         let findings = result
             .findings
@@ -115,7 +115,7 @@ impl RegoInput {
         Self::bounded(json, as_of, result.findings.len())
     }
 
-    /// An input without findings, for checks and tests of a policy.
+    /// Creates an input without findings, for checks and tests of a policy.
     pub fn empty(as_of: UnixMillis) -> Self {
         let json = format!(
             r#"{{"format":"{}","as_of":"{as_of}","as_of_ns":{},"findings":[]}}"#,
@@ -129,10 +129,10 @@ impl RegoInput {
         }
     }
 
-    /// Reads what [`Self::as_json`] wrote, in another process.
+    /// Reads the output of [`Self::as_json`] in another process.
     ///
     /// # Errors
-    /// If it is too large or is no input.
+    /// If it is too large, or not an input.
     pub fn from_json(json: String) -> Result<Self, RegoInputError> {
         #[derive(serde::Deserialize)]
         struct Told {
@@ -163,17 +163,17 @@ impl RegoInput {
         })
     }
 
-    /// The input as JSON.
+    /// Returns the input as JSON.
     pub fn as_json(&self) -> &str {
         &self.json
     }
 
-    /// The time judged at.
+    /// Returns the scan's time.
     pub fn as_of(&self) -> UnixMillis {
         self.as_of
     }
 
-    /// Number of findings.
+    /// Returns the number of findings.
     pub fn findings(&self) -> usize {
         self.findings
     }

@@ -1,11 +1,11 @@
-//! How deeply brackets may nest: the interpreter's own bound does not hold everywhere in its parser.
+//! Limits the nesting of brackets: the interpreter's own limit does not cover all of its parser.
 
 use crate::document::DocumentError;
 
 /// Deepest nesting of brackets.
 const MAX_NESTING: usize = 32;
 
-/// Refuses a text whose brackets, outside of strings and comments, nest more deeply than [`MAX_NESTING`].
+/// Refuses a text whose brackets, outside of strings and comments, nest deeper than [`MAX_NESTING`].
 pub(super) fn check(text: &str) -> Result<(), DocumentError> {
     let (mut line, mut column, mut depth) = (1_u64, 0_u64, 0_usize);
     let mut within = Within::Code;
@@ -13,7 +13,7 @@ pub(super) fn check(text: &str) -> Result<(), DocumentError> {
         if c == '\n' {
             line += 1;
             column = 0;
-            // A string ends with its line where it is closed or not; a raw one goes on.
+            // A string ends with its line, closed or not; a raw string continues.
             if within != Within::Raw {
                 within = Within::Code;
             }
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn brackets_count_outside_of_strings_and_comments() {
+    fn brackets_in_strings_and_comments_are_ignored() {
         let open = "[".repeat(MAX_NESTING + 1);
         for text in [
             "[".repeat(MAX_NESTING),

@@ -1,4 +1,4 @@
-//! Behaviours of the boundary to the interpreter, and what hostile policies come to.
+//! The interpreter's sandbox, and its behaviour with hostile policies.
 
 use starling_protocol::UnixMillis;
 use starling_scanner::scan::{Coverage, ScanResult};
@@ -45,7 +45,7 @@ fn error(rest: &str) -> String {
 }
 
 #[test]
-fn findings_are_denied_warned_of_and_allowed_with_reasons() {
+fn findings_are_denied_warned_and_allowed() {
     let found = decisions(
         "deny contains {\"finding\": f, \"id\": \"kev\", \"reason\": sprintf(\"%s is exploited\", [f.vulnerability])} if {
             some f in input.findings
@@ -78,7 +78,7 @@ fn findings_are_denied_warned_of_and_allowed_with_reasons() {
 }
 
 #[test]
-fn time_is_the_time_judged_at() {
+fn policy_time_is_the_scan_time() {
     let found = decisions(
         "deny contains {\"id\": \"now\", \"reason\": sprintf(\"%d\", [time.now_ns()])} if time.now_ns() == input.as_of_ns
         deny contains {\"id\": \"parsed\"} if time.parse_rfc3339_ns(input.as_of) == time.now_ns()",
@@ -89,7 +89,7 @@ fn time_is_the_time_judged_at() {
 }
 
 #[test]
-fn what_would_read_the_world_is_not_there() {
+fn builtins_that_read_the_outside_are_refused() {
     for call in [
         "rand.intn(\"a\", 6) == 1",
         "http.send({\"method\": \"get\", \"url\": \"x\"})",
@@ -103,7 +103,7 @@ fn what_would_read_the_world_is_not_there() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused_with_line_and_column() {
+fn invalid_rego_is_refused_with_line_and_column() {
     for (text, line, said) in [
         ("deny contains \"x\" if {\n  input.findings[\n}\n", 4, ""),
         ("deny contains \"x\" if {\n  y > 1\n}\n", 3, "unsafe"),
@@ -142,7 +142,7 @@ fn what_makes_no_sense_is_refused_with_line_and_column() {
 }
 
 #[test]
-fn what_is_no_decision_is_refused_by_the_rule_that_says_it() {
+fn invalid_decision_is_refused_with_its_rule() {
     for (text, said) in [
         ("deny := true", "a boolean"),
         ("deny contains 7", "a number"),
@@ -163,7 +163,7 @@ fn what_is_no_decision_is_refused_by_the_rule_that_says_it() {
 }
 
 #[test]
-fn rego_is_told_from_yaml_by_what_it_begins_with() {
+fn rego_is_distinguished_from_yaml() {
     for (text, is) in [
         ("package starling\n", true),
         ("# a\n\n#b\npackage starling", true),
@@ -179,7 +179,7 @@ fn rego_is_told_from_yaml_by_what_it_begins_with() {
 }
 
 #[test]
-fn tests_are_true_or_not() {
+fn rego_tests_are_true_or_false() {
     let policy = policy(
         "deny contains {\"finding\": f} if { some f in input.findings; f.kev }
 test_denies if count(deny) == 1 with input as {\"findings\": [{\"index\": 0, \"kev\": true}]}
@@ -203,7 +203,7 @@ test_wrong if false
 }
 
 #[test]
-fn an_input_survives_the_way_to_another_process() {
+fn input_round_trips_between_processes() {
     let input = input(3);
     assert_eq!(RegoInput::from_json(input.as_json().to_owned()).unwrap(), input);
     let empty = RegoInput::empty(AS_OF.parse().unwrap());
@@ -219,8 +219,8 @@ fn an_input_survives_the_way_to_another_process() {
 }
 
 #[test]
-fn work_is_bounded_by_steps_alike_every_time() {
-    // Four loops over a thousand numbers each would be 10^12 steps.
+fn steps_are_counted_the_same_every_time() {
+    // Four loops over a thousand numbers each would take 10^12 steps.
     let slow = "deny contains \"x\" if {
             some a in numbers.range(1, 1000); some b in numbers.range(1, 1000)
             some f in input.findings; f.index + a + b == 0
@@ -232,7 +232,7 @@ fn work_is_bounded_by_steps_alike_every_time() {
             Err(RegoError::Steps)
         );
     }
-    // The least limit that is enough is the same whatever ran before, and grows with the findings.
+    // The lowest sufficient limit is independent of earlier runs, and grows with the findings.
     let quick = policy("deny contains \"x\" if { some f in input.findings; f.cvss == f.index }");
     let least = |findings| {
         let input = input(findings);
@@ -252,7 +252,7 @@ fn work_is_bounded_by_steps_alike_every_time() {
 }
 
 #[test]
-fn ranges_are_bounded_and_go_both_ways() {
+fn ranges_are_limited_and_go_both_ways() {
     for range in [
         "numbers.range(0, 1000000)",
         "numbers.range(-9223372036854775808, 9223372036854775807)",
@@ -284,8 +284,8 @@ fn nesting_and_chains_end_in_an_error_or_an_answer() {
 }
 
 #[test]
-fn a_policy_that_calls_itself_is_refused() {
-    // The interpreter does not notice a function that calls itself: it ends by the bound on the stack.
+fn recursive_policy_is_refused() {
+    // The interpreter does not detect a recursive function: the stack limit ends it.
     for text in [
         "f(x) := f(x)\ndeny contains \"x\" if f(1) == 1",
         "f(x) := g(x)\ng(x) := f(x + 1)\ndeny contains \"x\" if f(1) == 1",
@@ -304,7 +304,7 @@ fn a_policy_that_calls_itself_is_refused() {
 }
 
 #[test]
-fn a_hundred_findings_by_forty_rules_are_within_the_steps() {
+fn hundred_findings_by_forty_rules_fit_the_steps() {
     let mut text = String::new();
     for rule in 0..40 {
         text.push_str(&format!(
@@ -315,8 +315,8 @@ fn a_hundred_findings_by_forty_rules_are_within_the_steps() {
 }
 
 #[test]
-fn the_texts_of_all_decisions_together_are_bounded() {
-    // Each is within its own bounds, and there are far fewer than there may be.
+fn total_size_of_decision_texts_is_limited() {
+    // Each is within its own limits, and their number is far below the limit.
     let many = |count: usize, of: &str| {
         format!(
             "long := concat(\"\", [\"{of}\" | some x in numbers.range(1, 1900)])
@@ -329,6 +329,6 @@ fn the_texts_of_all_decisions_together_are_bounded() {
         told.contains("the ids and reasons of all decisions have more than 8388608 bytes"),
         "{told}"
     );
-    // As many as they take in the verdict, where a quote is two characters.
+    // Their size is the size in the verdict, where a quote takes two characters.
     assert!(error(&many(2_500, "\\\"")).contains("have more than"));
 }

@@ -1,4 +1,4 @@
-//! CSAF 2.0 and 2.1: products are named once in a tree, statuses refer to them.
+//! CSAF 2.0 and 2.1: products are defined once in a tree; statuses refer to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use crate::ids::spelled;
 
 /// Deepest tree of products; JSON itself is read no deeper.
 const MAX_DEPTH: usize = 64;
-/// Most package URLs that one product may stand for through relationships.
+/// Most package URLs of one product through relationships.
 const MAX_PURLS_PER_PRODUCT: usize = 16;
 /// Longest chain of products that are parts of products.
 const MAX_CHAIN: usize = 8;
 
-/// What the tree says of each product.
+/// The tree's data about each product.
 type Products<'a> = BTreeMap<&'a str, Product<'a>>;
 
 /// A product.
@@ -26,15 +26,15 @@ type Products<'a> = BTreeMap<&'a str, Product<'a>>;
 struct Product<'a> {
     /// Its own package URLs.
     purls: Vec<&'a str>,
-    /// Whether it is a range of versions, which its URLs do not tell.
+    /// True if it is a range of versions, which its URLs do not show.
     is_range: bool,
-    /// What else it is called.
+    /// Its other names.
     names: Vec<&'a str>,
-    /// The products that it is, each as a part of another.
+    /// The products that it consists of, each as a part of another one.
     parts: Vec<(&'a str, Option<&'a str>)>,
 }
 
-/// The packages that products stand for, each found once.
+/// The packages of products, each computed once.
 #[derive(Default)]
 struct Packages<'a> {
     found: BTreeMap<&'a str, Vec<(&'a str, Within)>>,
@@ -42,7 +42,7 @@ struct Packages<'a> {
 }
 
 impl<'a> Packages<'a> {
-    /// Whether a product, or what it is made of, is a range of versions.
+    /// Returns true if a product, or a part of it, is a range of versions.
     fn is_range(id: &str, products: &Products<'_>, depth: usize) -> bool {
         let product = products.get(id).filter(|_| depth < MAX_CHAIN);
         product.is_some_and(|product| {
@@ -51,7 +51,7 @@ impl<'a> Packages<'a> {
         })
     }
 
-    /// The packages of a product, with the products that it is a part of; empty while it is looked at already.
+    /// Returns the packages of a product, with the products of which it is a part; empty during a recursive lookup.
     fn of(&mut self, id: &'a str, products: &Products<'a>, depth: usize) -> Vec<(&'a str, Within)> {
         if let Some(found) = self.found.get(id) {
             return found.clone();
@@ -59,7 +59,7 @@ impl<'a> Packages<'a> {
         let Some(product) = products.get(id).filter(|_| depth < MAX_CHAIN) else {
             return Vec::new();
         };
-        // Chains may lead back to where they began.
+        // Chains may be circular.
         self.found.insert(id, Vec::new());
         let wholes: Vec<Arc<Whole>> = product
             .parts
@@ -143,7 +143,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             ("fixed", VexStatus::Fixed),
             ("first_fixed", VexStatus::Fixed),
             ("under_investigation", VexStatus::UnderInvestigation),
-            // Last, so that of contradictions the worse one counts.
+            // Last, so that the worse of two contradicting statuses applies.
             ("known_affected", VexStatus::Affected),
             ("first_affected", VexStatus::Affected),
             ("last_affected", VexStatus::Affected),
@@ -153,7 +153,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 .and_then(|status| status.get(key));
             for product in list(named).iter().filter_map(Value::as_str) {
                 let mut purls = packages.of(product, &products, 0);
-                // Which versions are in a range is not read, so that nothing is settled for those that have none.
+                // The versions of a range are not evaluated, so statements about them settle nothing.
                 if status.is_settled() && Packages::is_range(product, &products, 0) {
                     let has_version = |purl: &str| {
                         PackageUrl::parse_lenient(purl).is_ok_and(|purl| purl.version().is_some())
@@ -189,11 +189,11 @@ fn list(value: Option<&Value>) -> &[Value] {
         .unwrap_or_default()
 }
 
-/// Why products are not affected: their flags, else their impact statements.
+/// Returns why products are not affected: their flags, else their impact statements.
 #[derive(Default)]
 struct Impacts<'a> {
     by_product: BTreeMap<&'a str, Arc<str>>,
-    /// What names no product at all is about every one.
+    /// An entry without products is about all of them.
     of_all: Option<Arc<str>>,
 }
 
@@ -211,7 +211,7 @@ impl<'a> Impacts<'a> {
         impacts
     }
 
-    /// The first that is said of a product counts.
+    /// The first entry of a product applies.
     fn take(&mut self, item: &'a Value, text: Option<&'a Value>) {
         let Some(text) = text.and_then(Value::as_str).map(why_of) else {
             return;
@@ -231,7 +231,7 @@ impl<'a> Impacts<'a> {
     }
 }
 
-/// The products that no fix is planned for, named themselves or as a group.
+/// Returns the products for which no fix is planned, listed themselves or as a group.
 fn unfixed<'a>(vulnerability: &'a Value, document: &'a Value) -> BTreeSet<&'a str> {
     let remediations = list(vulnerability.get("remediations"));
     let unplanned = remediations
@@ -266,7 +266,7 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
         if depth >= MAX_DEPTH {
             return Err(bad("/product_tree/branches", "the tree is nested too deeply"));
         }
-        // What lies below a range, such as an architecture, is of the range.
+        // Everything below a range, such as an architecture, belongs to the range.
         let category = branch.get("category").and_then(Value::as_str);
         let is_range = is_within_range || category == Some("product_version_range");
         if let Some(product) = branch.get("product") {
@@ -285,8 +285,8 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
                 .map(|branch| (branch, depth + 1, is_range)),
         );
     }
-    // A product as part of another has a name of its own; its package is that of the part. Relationships may refer to
-    // such names again, in any order.
+    // A product that is part of another has its own id; its package is that of the part. Relationships may refer to
+    // such ids again, in any order.
     for relationship in list(tree.get("relationships")) {
         let text = |key: &str| relationship.get(key).and_then(Value::as_str);
         let whole = relationship.get("full_product_name");
@@ -310,7 +310,7 @@ fn take<'a>(product: &'a Value, products: &mut Products<'a>) {
         return;
     };
     let helper = product.get("product_identification_helper");
-    // 2.0 has one, 2.1 a list.
+    // 2.0 has one, 2.1 has a list.
     let one = helper.and_then(|helper| helper.get("purl"));
     let many = list(helper.and_then(|helper| helper.get("purls")));
     let known = products.entry(id).or_default();

@@ -1,5 +1,5 @@
-//! CycloneDX JSON: vulnerabilities with an analysis, which refer to components of the same document, or of
-//! another by a BOM-Link whose fragment names the component.
+//! CycloneDX JSON: vulnerabilities with an analysis. They refer to components of the same document, or of another one
+//! by a BOM-Link whose fragment is the component's reference.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             invalid(
                 VexFormat::CycloneDx,
                 "/vulnerabilities",
-                "there is no list of vulnerabilities",
+                "the list of vulnerabilities is missing",
             )
         })?;
     let authors = [
@@ -93,7 +93,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             let products = narrowed(product, affected.get("versions"), status);
             named.extend(products.into_iter().map(|product| (product, Arc::clone(&within))));
         }
-        // What names no vulnerability can be held against nothing, however many components it is about.
+        // An entry without a vulnerability cannot be matched with anything, for any number of components.
         if ids.is_empty() || named.is_empty() {
             reader.unusable += 1;
             continue;
@@ -120,9 +120,9 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
 struct Own<'a> {
     serial: Option<&'a str>,
     components: BTreeMap<&'a str, &'a str>,
-    /// The reference of what it describes.
+    /// The reference of its subject.
     described: Option<&'a str>,
-    /// What it describes.
+    /// Its subject.
     within: Within,
 }
 
@@ -156,7 +156,7 @@ impl<'a> Own<'a> {
         }
     }
 
-    /// What a reference names, as the text of a product, and what that is a part of.
+    /// Returns the product of a reference, as text, and the products of which it is a part.
     fn product_of(&self, reference: &str) -> (String, Within) {
         let link = reference
             .strip_prefix("urn:cdx:")
@@ -172,7 +172,7 @@ impl<'a> Own<'a> {
         let is_purl = fragment.starts_with("pkg:");
         let known = purl.or_else(|| is_purl.then(|| fragment.clone()));
         let Some(bom) = bom else {
-            // Of anything but what it describes it speaks as of a part of that.
+            // Everything except the subject is a part of the subject.
             let is_described = |named: &PackageUrl| {
                 let mut purls = self.within.iter().flat_map(|whole| &whole.purls);
                 purls.any(|purl| purl == named)
@@ -184,7 +184,7 @@ impl<'a> Own<'a> {
             } else {
                 Arc::clone(&self.within)
             };
-            // Another document's references mean nothing without its serial number.
+            // References of another document have no meaning without its serial number.
             return (known.unwrap_or(fragment), within);
         };
         let (serial, version) = bom.split_once('/').unwrap_or((bom, ""));
@@ -206,15 +206,16 @@ impl<'a> Own<'a> {
     }
 }
 
-/// What of a package is meant where its versions are listed: those alone, and of a statement that settles something none
-/// that the list calls affected or unknown. Ranges are not read, so that what they are about is not settled.
+/// Returns the packages of an entry that lists versions: only those versions and, for a statement that settles
+/// something, none that the list calls affected or unknown. Ranges are not evaluated, so statements about them settle
+/// nothing.
 fn narrowed(purl: String, versions: Option<&Value>, status: VexStatus) -> Vec<String> {
     let versions = match versions.and_then(Value::as_array) {
         Some(versions) if !versions.is_empty() => versions,
         _ => return vec![purl],
     };
     let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).map(str::to_owned);
-    // What settles nothing may be about more than it says, never about less.
+    // A statement that does not settle anything may be about more than it says, never about less.
     if !status.is_settled() && versions.iter().any(|entry| text(entry, "range").is_some()) {
         return vec![purl];
     }
@@ -240,7 +241,7 @@ fn narrowed(purl: String, versions: Option<&Value>, status: VexStatus) -> Vec<St
         .collect()
 }
 
-/// Whether the supplier's response is that no fix will come.
+/// Returns true if the supplier's response is that there will be no fix.
 fn will_not_fix(analysis: &Value) -> bool {
     let responses = analysis.get("response").and_then(Value::as_array);
     responses
@@ -277,7 +278,7 @@ fn components(value: &Value) -> BTreeMap<&str, &str> {
     found
 }
 
-/// Undoes percent-encoding; what is no such encoding stays as it is.
+/// Decodes percent-encoding; leaves invalid encodings unchanged.
 fn decode(text: &str) -> String {
     let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
     let bytes = text.as_bytes();

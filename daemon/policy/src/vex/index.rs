@@ -1,4 +1,4 @@
-//! The statements of all documents of one scan, and which of them counts for a finding.
+//! The statements of all documents of one scan, and the choice of the applicable one for a finding.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,29 +9,29 @@ use starling_scanner::scan::Finding;
 use super::product::{Scanned, is_product};
 use super::{Product, Statement, VexDocument, VexReport, is_about};
 
-/// A statement as it is about the SBOM that is scanned.
+/// A statement in its application to the scanned SBOM.
 #[derive(Debug, Clone)]
 struct Said<'a> {
     /// The index of its document.
     document: usize,
     statement: &'a Statement,
-    /// The package that it is about.
+    /// Its package.
     product: Arc<PackageUrl>,
 }
 
-/// The statements of all documents of a scan, found by the names of vulnerabilities.
+/// The statements of all documents of a scan, by vulnerability name.
 #[derive(Debug)]
 pub(crate) struct VexIndex<'a> {
-    /// By vulnerability and package, whatever its version.
+    /// By vulnerability and package, for any version.
     by_name: BTreeMap<(&'a str, PackageUrl), Vec<Said<'a>>>,
-    /// By vulnerability, those about the very thing that the SBOM describes: they are about all in it.
+    /// By vulnerability: statements about the subject of the SBOM, which apply to everything in it.
     of_subject: BTreeMap<&'a str, Vec<(usize, &'a Statement)>>,
     reports: Vec<VexReport>,
 }
 
 impl<'a> VexIndex<'a> {
-    /// Those of `documents` that may be about some findings in an SBOM. What is kept may say far more than one scan
-    /// finds.
+    /// Builds the index of the statements in `documents` that may be about findings of an SBOM. Stored documents may
+    /// contain far more than one scan finds.
     pub(crate) fn of<'f>(
         documents: &'a [VexDocument],
         scanned: &Scanned<'_>,
@@ -44,7 +44,7 @@ impl<'a> VexIndex<'a> {
             reports: Vec::with_capacity(documents.len()),
         };
         for (number, document) in documents.iter().enumerate() {
-            // Statements about one vulnerability follow each other, and have its names in common.
+            // Statements about one vulnerability are adjacent and share its names.
             let mut names: (Option<&Arc<[String]>>, Vec<&str>) = Default::default();
             for statement in document.statements.iter() {
                 if names.0.is_none_or(|ids| !Arc::ptr_eq(ids, &statement.ids)) {
@@ -70,7 +70,7 @@ impl<'a> VexIndex<'a> {
         index
     }
 
-    /// Takes in a statement that is about the SBOM, under some names of its vulnerability.
+    /// Adds a statement about the SBOM, under some names of its vulnerability.
     fn take(&mut self, document: usize, statement: &'a Statement, names: &[&'a str], scanned: &Scanned<'_>) {
         let (product, about_all) = match &statement.product {
             Product::Package(purl) => {
@@ -101,7 +101,7 @@ impl<'a> VexIndex<'a> {
         }
     }
 
-    /// The statement that counts for a finding, if it settles it, with its document's hash.
+    /// Returns the applicable statement for a finding with its document's hash, if it settles the finding.
     pub(crate) fn settle(&mut self, finding: &Finding) -> Option<(&'a Statement, String)> {
         let (document, statement) = self
             .said_of(finding)
@@ -111,18 +111,18 @@ impl<'a> VexIndex<'a> {
         Some((statement, report.hash.clone()))
     }
 
-    /// Whether the statement that counts for a finding says that no fix will come.
+    /// Returns true if the applicable statement for a finding says that there will be no fix.
     pub(crate) fn will_not_fix(&self, finding: &Finding) -> bool {
         self.said_of(finding)
             .is_some_and(|(_, said)| said.will_not_fix && !said.status.is_settled())
     }
 
-    /// The statement that counts for a finding, and the index of its document.
+    /// Returns the applicable statement for a finding, and the index of its document.
     fn said_of(&self, finding: &Finding) -> Option<(usize, &'a Statement)> {
         if self.by_name.is_empty() && self.of_subject.is_empty() {
             return None;
         }
-        // Of several packages that were built from one source each needs a word, and the one that excuses least counts.
+        // Each of several packages built from one source needs a statement, and the one that excuses least applies.
         let said = finding
             .package
             .purls()
@@ -131,7 +131,7 @@ impl<'a> VexIndex<'a> {
         said.into_iter().min_by_key(|(_, said)| said.status.is_settled())
     }
 
-    /// The statement that counts for one of a finding's packages.
+    /// Returns the applicable statement for one of a finding's packages.
     fn said_of_package(&self, finding: &Finding, purl: &str) -> Option<(usize, &'a Statement)> {
         let purl = PackageUrl::parse_lenient(purl).ok()?;
         let package = purl.package_only();
@@ -153,7 +153,7 @@ impl<'a> VexIndex<'a> {
                 *best = statement;
             }
         }
-        // Where two suppliers, or one twice, say otherwise at the same moment, the word that excuses nothing counts.
+        // If two equally new statements differ, the one that excuses less applies.
         of_each.into_iter().max_by_key(|(document, said)| {
             let excuses_nothing = (!said.status.is_settled(), !said.will_not_fix);
             (said.time, excuses_nothing, *document)
@@ -165,7 +165,7 @@ impl<'a> VexIndex<'a> {
     }
 }
 
-/// What a finding's vulnerability is called, each name once.
+/// Returns the names of a finding's vulnerability, each once.
 fn names_of(finding: &Finding) -> impl Iterator<Item = &str> + Clone {
     let names = finding.ids.iter().filter(|id| **id != finding.vulnerability);
     names.chain([&finding.vulnerability]).map(String::as_str)

@@ -1,4 +1,4 @@
-//! OpenVEX: 0.0.1, where products and vulnerabilities are texts, and 0.2.0, where they are objects.
+//! OpenVEX: 0.0.1, whose products and vulnerabilities are strings, and 0.2.0, in which they are objects.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::product::{Whole, Within, image_of};
 use super::{Reader, Saying, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
 use crate::ids::spelled;
 
-/// Whether this is the context of an OpenVEX document.
+/// Returns true if this is the context of an OpenVEX document.
 pub(super) fn is(value: &Value) -> bool {
     let context = match value.get("@context") {
         Some(Value::Array(several)) => several.first(),
@@ -28,7 +28,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     let statements = value
         .get("statements")
         .and_then(Value::as_array)
-        .ok_or_else(|| bad("/statements".into(), "there is no list of statements"))?;
+        .ok_or_else(|| bad("/statements".into(), "the list of statements is missing"))?;
     for (index, statement) in statements.iter().enumerate() {
         let place = format!("/statements/{index}");
         let status = match statement.get("status").and_then(Value::as_str) {
@@ -55,7 +55,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             .or_else(|| time_of(statement.get("timestamp")))
             .or(written)
             .unwrap_or(UnixMillis::EPOCH);
-        // A document about one thing may name it once, above its statements.
+        // A document about one product may name it once, above its statements.
         let products = statement.get("products").or_else(|| value.get("product"));
         let mut names: Vec<(&str, Within)> = Vec::new();
         let itself = Within::default();
@@ -94,7 +94,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     Ok(())
 }
 
-/// What a product is called, for statements about its parts.
+/// Returns the name of a product, for statements about its parts.
 fn whole_of(product: &Value) -> Whole {
     let mut whole = Whole::default();
     let identifiers = product.get("identifiers").and_then(Value::as_object);
@@ -120,7 +120,7 @@ fn one_or_many(value: &Value) -> Vec<&Value> {
     }
 }
 
-/// The id, name and aliases of a vulnerability; addresses are no names.
+/// Returns the id, name and aliases of a vulnerability, without addresses.
 fn ids(value: Option<&Value>) -> Arc<[String]> {
     let mut ids: Vec<String> = match value {
         Some(Value::String(id)) => vec![spelled(id)],
@@ -145,7 +145,7 @@ fn ids(value: Option<&Value>) -> Arc<[String]> {
     ids.into()
 }
 
-/// Each name of a product once: its package URLs if it has any, else its id.
+/// Returns each name of a product once: its package URLs if it has any, else its id.
 fn names_of(product: &Value) -> Vec<&str> {
     if let Some(id) = product.as_str() {
         return vec![id];

@@ -1,9 +1,9 @@
-//! Which product a statement is about, and whether an SBOM is that product's.
+//! The product of a statement, and the check if an SBOM is of that product.
 //!
-//! A statement about a library in product A says nothing of the library in product B. What an SBOM describes has a
-//! package URL, a name and a version, or nothing of these; what a statement names its product by varies as much. Where
-//! the two can be compared, the answer counts. Where an SBOM does not say what it describes, a document that was given
-//! for it is taken to be about it, and one that is kept for all scans is not.
+//! A statement about a library in product A is not about the library in product B. The subject of an SBOM has a
+//! package URL, a name and a version, or none of these, and statements name their products in as many ways. If the
+//! two can be compared, the result decides. If an SBOM does not say what it describes, a document that was given for
+//! it applies, and a document that is stored for all scans does not.
 
 use std::sync::Arc;
 
@@ -12,35 +12,35 @@ use starling_scanner::sbom::{BomReferences, Component, ComponentKind, Inventory}
 
 use super::is_about;
 
-/// A product that a statement names a part of.
+/// A product of which a statement names a part.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Whole {
     /// Its package URLs.
     pub(crate) purls: Vec<PackageUrl>,
-    /// What else it is called: names, with versions or without, CPEs, references to images.
+    /// Its other names: with or without versions, CPEs, references to images.
     pub(crate) names: Vec<String>,
-    /// The serial number of the SBOM that describes it, and that SBOM's version.
+    /// The serial number and version of the SBOM that describes it.
     pub(crate) bom: Option<(String, Option<String>)>,
 }
 
-/// The products of which a statement names a part: any of them will do. None if it names the package itself.
+/// The products of a statement's package: any of them is enough. Empty if the statement is about the package itself.
 pub(crate) type Within = Arc<[Arc<Whole>]>;
 
-/// An SBOM, as far as statements name it.
+/// The properties of an SBOM to which statements can refer.
 #[derive(Debug, Default)]
 pub(crate) struct Scanned<'a> {
-    /// What it describes, if that is one thing alone.
+    /// Its subject, if it is a single thing.
     pub(crate) subject: Option<&'a Component>,
-    /// It describes several things.
+    /// True if it describes several things.
     pub(crate) several: bool,
-    /// The operating system that its packages were found on.
+    /// The operating system on which its packages were found.
     pub(crate) distro: Option<&'a str>,
-    /// Its serial number, and its components by their references. Read where a statement needs them.
+    /// Its serial number, and its components by reference. Read only if statements need them.
     pub(crate) references: Option<BomReferences>,
 }
 
 impl<'a> Scanned<'a> {
-    /// What the inventory of an SBOM says.
+    /// Returns the properties of an inventory.
     pub(crate) fn of(inventory: &'a Inventory) -> Self {
         let mut described = inventory
             .components
@@ -56,13 +56,13 @@ impl<'a> Scanned<'a> {
         }
     }
 
-    /// The package URL of what it describes.
+    /// Returns the package URL of its subject.
     pub(crate) fn purl(&self) -> Option<&PackageUrl> {
         self.subject?.purl.as_ref()
     }
 
-    /// True if statements about parts of one of these products are about this SBOM. `kept` says that the document was
-    /// not given for this SBOM in particular.
+    /// Returns true if statements about parts of one of these products apply to this SBOM. `kept` is true if the
+    /// document was not given for this SBOM in particular.
     pub(crate) fn is_of_any(&self, within: &Within, kept: bool) -> bool {
         within.is_empty()
             || within
@@ -70,7 +70,7 @@ impl<'a> Scanned<'a> {
                 .any(|whole| self.is_of(whole).unwrap_or(!kept && !self.several))
     }
 
-    /// Whether it describes a product; nothing if the two have no names that can be compared.
+    /// Returns true if it describes a product; `None` if the two have no comparable names.
     fn is_of(&self, whole: &Whole) -> Option<bool> {
         let serial = self.references.as_ref().and_then(|bom| bom.serial.as_deref());
         if let (Some((named, version)), Some(serial)) = (&whole.bom, serial) {
@@ -94,7 +94,7 @@ impl<'a> Scanned<'a> {
         }
         let names = whole.purls.iter().map(|purl| (purl.name(), purl.version()));
         let by_purl = names.into_iter().any(|(name, version)| {
-            // Where both have package URLs, those were compared.
+            // If both have package URLs, those were already compared.
             subject.purl.is_none() && is_called(subject, name, version)
         });
         let by_name = whole.names.iter().any(|name| is_named(subject, name));
@@ -105,7 +105,7 @@ impl<'a> Scanned<'a> {
         (compared || nameable).then_some(false)
     }
 
-    /// True if a CPE names the operating system that the SBOM's packages were found on.
+    /// Returns true if a CPE names the operating system on which the SBOM's packages were found.
     fn runs_on(&self, cpe: &str) -> bool {
         let Some(distro) = self.distro else { return false };
         let bare = cpe.strip_prefix("cpe:/").or_else(|| cpe.strip_prefix("cpe:2.3:"));
@@ -142,13 +142,13 @@ impl<'a> Scanned<'a> {
     }
 }
 
-/// True if two serial numbers are one UUID, whatever stands before it.
+/// Returns true if two serial numbers are the same UUID, with any prefix.
 pub(crate) fn same_serial(a: &str, b: &str) -> bool {
     let bare = |serial: &str| serial.trim().trim_start_matches("urn:uuid:").to_ascii_lowercase();
     bare(a) == bare(b)
 }
 
-/// True if a name is a component's, alone or with its version behind it.
+/// Returns true if a name is a component's, with or without its version.
 fn is_named(component: &Component, name: &str) -> bool {
     let name = name.trim();
     if component.name.eq_ignore_ascii_case(name) {
@@ -169,14 +169,14 @@ fn is_named(component: &Component, name: &str) -> bool {
     version.is_some_and(|version| !version.is_empty() && own == Some(version))
 }
 
-/// True if a component has this name, and this version where both have one.
+/// Returns true if a component has this name, and this version if both have one.
 fn is_called(component: &Component, name: &str, version: Option<&str>) -> bool {
     let own = component.version.as_deref();
     component.name.eq_ignore_ascii_case(name) && version.zip(own).is_none_or(|(version, own)| version == own)
 }
 
-/// True if what is said of a product is said of what an SBOM describes: as of packages, but for images, which are
-/// the same by their digest, or by their repository where the statement names no digest.
+/// Returns true if a statement's product is the subject of an SBOM. Packages are compared as usual; images are equal
+/// by digest, or by repository if the statement has no digest.
 pub(crate) fn is_product(said: &PackageUrl, described: &PackageUrl) -> bool {
     if said.ty() != "oci" || described.ty() != "oci" {
         return is_about(said, described);
@@ -206,7 +206,7 @@ fn is_digest(text: &str) -> bool {
         .is_some_and(|(algorithm, _)| algorithm.starts_with("sha"))
 }
 
-/// A repository's address as it is compared: without the names that one registry has for its doors.
+/// Returns a repository's address for comparison: without the alternative host names of one registry.
 fn bare_repository(address: &str) -> String {
     let address = address.trim().trim_end_matches('/');
     let address = address.split_once("://").map_or(address, |(_, rest)| rest);
@@ -217,7 +217,7 @@ fn bare_repository(address: &str) -> String {
     door.map_or(lower.clone(), str::to_owned)
 }
 
-/// The package URL of an image that a text names with its digest: `registry.example/shop@sha256:…`.
+/// Returns the package URL of an image given with its digest: `registry.example/shop@sha256:…`.
 pub(crate) fn image_of(text: &str) -> Option<PackageUrl> {
     let (repository, digest) = text.trim().split_once('@')?;
     let well_formed = is_digest(digest)
@@ -227,7 +227,7 @@ pub(crate) fn image_of(text: &str) -> Option<PackageUrl> {
     if !well_formed {
         return None;
     }
-    // A tag stands behind the last slash.
+    // A tag follows the last slash.
     let (path, name) = repository
         .rsplit_once('/')
         .map_or(("", repository), |(path, name)| (path, name));

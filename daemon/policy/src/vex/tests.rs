@@ -1,4 +1,4 @@
-//! Each kind of document, what settles a finding and what does not.
+//! Each kind of document, and which findings it settles.
 
 use serde_json::json;
 use starling_scanner::sbom::{BomReferences, Component, ComponentKind, Place};
@@ -12,12 +12,12 @@ fn read(value: &Value) -> VexDocument {
     VexDocument::read(value.to_string().as_bytes()).unwrap()
 }
 
-/// An SBOM that does not say what it describes.
+/// Returns an SBOM that does not say what it describes.
 fn undescribed() -> Scanned<'static> {
     Scanned::default()
 }
 
-/// What an SBOM describes.
+/// Returns an SBOM with a subject.
 fn described(name: &str, version: &str, purl: Option<&str>) -> Component {
     Component {
         name: name.into(),
@@ -29,7 +29,7 @@ fn described(name: &str, version: &str, purl: Option<&str>) -> Component {
     }
 }
 
-/// The status and reason that settle the usual finding (CVE-2024-1 in express 4.0.0).
+/// Returns the status and reason that settle the standard finding (CVE-2024-1 in express 4.0.0).
 fn settled(documents: &[VexDocument]) -> Option<(VexStatus, Option<String>)> {
     let mut index = VexIndex::of(documents, &undescribed(), &[finding(Level::High)]);
     let found = index.settle(&finding(Level::High));
@@ -47,7 +47,7 @@ fn openvex(product: &Value, status: &str) -> VexDocument {
 }
 
 #[test]
-fn openvex_of_both_versions_settles_by_package_url() {
+fn openvex_settles_by_package_url_in_both_versions() {
     let express = json!({"@id": "pkg:npm/express@4.0.0"});
     let why = Some("vulnerable_code_not_present".to_owned());
     assert_eq!(
@@ -69,7 +69,7 @@ fn openvex_of_both_versions_settles_by_package_url() {
 }
 
 #[test]
-fn a_statement_is_about_what_it_names_and_nothing_else() {
+fn statement_applies_only_to_its_own_package() {
     for (product, applies) in [
         (json!({"@id": "pkg:npm/express"}), true),
         (json!({"@id": "pkg:npm/express@4.0.1"}), false),
@@ -98,7 +98,7 @@ fn a_statement_is_about_what_it_names_and_nothing_else() {
 }
 
 #[test]
-fn the_newest_statement_counts_whichever_document_it_is_in() {
+fn newest_statement_applies_from_any_document() {
     let statement = |time: &str, status: &str| {
         read(&json!({
             "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
@@ -138,7 +138,7 @@ fn csaf(status: &str) -> Value {
 }
 
 #[test]
-fn csaf_settles_through_the_tree_and_its_relationships() {
+fn csaf_settles_through_tree_and_relationships() {
     let why = Some("component_not_present".to_owned());
     assert_eq!(
         settled(&[read(&csaf("known_not_affected"))]),
@@ -155,7 +155,7 @@ fn csaf_settles_through_the_tree_and_its_relationships() {
 }
 
 #[test]
-fn a_supplier_may_say_that_no_fix_will_come() {
+fn supplier_may_exclude_a_fix() {
     let will_not_fix = |document: &Value| {
         let documents = [read(document)];
         VexIndex::of(&documents, &undescribed(), &[finding(Level::High)]).will_not_fix(&finding(Level::High))
@@ -180,7 +180,7 @@ fn a_supplier_may_say_that_no_fix_will_come() {
 }
 
 #[test]
-fn relationships_in_a_circle_end() {
+fn circular_relationships_end() {
     let mut circle = csaf("fixed");
     circle["product_tree"]["relationships"] = json!([
         {"product_reference": "A", "full_product_name": {"product_id": "B"}},
@@ -192,7 +192,7 @@ fn relationships_in_a_circle_end() {
 }
 
 #[test]
-fn cyclonedx_settles_by_reference_link_and_package_url() {
+fn cyclonedx_settles_by_reference_link_and_url() {
     for reference in [
         "e",
         "pkg:npm/express@4.0.0",
@@ -216,7 +216,7 @@ fn cyclonedx_settles_by_reference_link_and_package_url() {
 }
 
 #[test]
-fn what_is_no_vex_document_is_refused() {
+fn non_vex_document_is_refused() {
     for bytes in [
         "",
         "[]",
@@ -240,7 +240,7 @@ fn what_is_no_vex_document_is_refused() {
 }
 
 #[test]
-fn few_words_cannot_make_endless_statements_or_texts() {
+fn expanding_document_is_refused() {
     let mut many = csaf("known_not_affected");
     let products: Vec<String> = vec!["E".to_owned(); 300_000];
     many["vulnerabilities"][0]["product_status"]["known_not_affected"] = json!(products);
@@ -258,11 +258,11 @@ fn few_words_cannot_make_endless_statements_or_texts() {
         matches!(two.source, VexError::TooLarge { .. }),
         "the limit is one for all"
     );
-    assert_eq!(two.to_string(), "of the VEX documents given, number 2");
+    assert_eq!(two.to_string(), "cannot read number 2 of the given VEX documents");
 }
 
 #[test]
-fn what_names_no_vulnerability_is_counted_as_unusable_and_not_kept() {
+fn statement_without_vulnerability_is_unusable() {
     let affects: Vec<Value> = vec![json!({"ref": "pkg:npm/express"}); 1_000];
     for id in [json!(null), json!(""), json!(5)] {
         let document = read(&json!({"bomFormat": "CycloneDX", "vulnerabilities": [
@@ -277,7 +277,7 @@ fn what_names_no_vulnerability_is_counted_as_unusable_and_not_kept() {
 }
 
 #[test]
-fn a_statement_about_what_the_sbom_describes_is_about_all_in_it() {
+fn statement_about_the_subject_covers_all_packages() {
     let said = |product: &str| {
         read(&json!({
             "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
@@ -314,7 +314,7 @@ fn a_statement_about_what_the_sbom_describes_is_about_all_in_it() {
 }
 
 #[test]
-fn of_equally_old_words_those_about_the_package_itself_count() {
+fn tie_prefers_package_level_statement() {
     let image = described("shop", "", Some("pkg:oci/shop@sha256%3Aabcd"));
     let of_image = Scanned {
         subject: Some(&image),
@@ -333,7 +333,7 @@ fn of_equally_old_words_those_about_the_package_itself_count() {
 }
 
 #[test]
-fn what_an_sbom_describes_is_all_that_it_lists_only_if_it_is_one_thing() {
+fn subject_statement_needs_a_single_subject() {
     let package = |id: &str, purl: &str| {
         json!({"SPDXID": id, "name": id, "externalRefs": [
             {"referenceCategory": "PACKAGE-MANAGER", "referenceType": "purl", "referenceLocator": purl}]})
@@ -353,7 +353,7 @@ fn what_an_sbom_describes_is_all_that_it_lists_only_if_it_is_one_thing() {
 }
 
 #[test]
-fn of_equally_old_words_in_several_documents_the_one_that_excuses_nothing_counts_in_any_order() {
+fn tie_between_documents_prefers_no_excuse() {
     let said = |author: &str, status: &str| {
         read(&json!({
             "@context": "https://openvex.dev/ns/v0.2.0", "author": author, "timestamp": "2020-01-01T00:00:00Z",
@@ -369,7 +369,7 @@ fn of_equally_old_words_in_several_documents_the_one_that_excuses_nothing_counts
 }
 
 #[test]
-fn of_equally_old_words_the_one_that_promises_a_fix_counts_whatever_the_documents_hashes_are() {
+fn tie_between_documents_prefers_a_possible_fix() {
     let said = |author: &str, response: &str| {
         read(&json!({
             "bomFormat": "CycloneDX", "metadata": {"timestamp": "2020-01-01T00:00:00Z", "authors": [{"name": author}]},
@@ -391,7 +391,7 @@ fn of_equally_old_words_the_one_that_promises_a_fix_counts_whatever_the_document
 }
 
 #[test]
-fn ids_count_in_whatever_spelling_a_supplier_writes_them() {
+fn ids_match_in_any_spelling() {
     let mut found = finding(Level::High);
     found.ids = vec!["CVE-2024-1".into(), "GHSA-aaaa-bbbb-cccc".into()];
     let mut nameless = csaf("known_not_affected");
@@ -415,7 +415,7 @@ fn ids_count_in_whatever_spelling_a_supplier_writes_them() {
 }
 
 #[test]
-fn of_a_package_whose_versions_are_listed_no_other_version_is_excused() {
+fn version_list_excuses_only_its_versions() {
     let found = finding(Level::High);
     let version = found.package.version.clone();
     let settles = |reference: &str, versions: Value| {
@@ -452,7 +452,7 @@ fn of_a_package_whose_versions_are_listed_no_other_version_is_excused() {
 }
 
 #[test]
-fn documents_are_a_set() {
+fn order_of_documents_does_not_matter() {
     let said = |author: &str| {
         read(&json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": author, "statements": []}))
     };
@@ -472,7 +472,7 @@ fn documents_are_a_set() {
 }
 
 #[test]
-fn many_names_of_one_vulnerability_in_many_products_are_as_many_statements() {
+fn every_name_and_product_counts_as_a_statement() {
     let statement = |names: usize, products: usize| {
         json!({"status": "fixed",
             "vulnerability": {"name": "CVE-1", "aliases": (1..names).map(|name| format!("A-{name}")).collect::<Vec<_>>()},
@@ -496,7 +496,7 @@ fn many_names_of_one_vulnerability_in_many_products_are_as_many_statements() {
     assert!(VexDocument::read_beside(&[most], [document(1, 1).as_bytes()]).is_err());
 }
 
-/// Whether the documents settle the usual finding in an SBOM.
+/// Returns true if the documents settle the standard finding in an SBOM.
 fn settles(documents: &[VexDocument], scanned: &Scanned<'_>) -> bool {
     let found = finding(Level::High);
     VexIndex::of(documents, scanned, [&found])
@@ -505,7 +505,7 @@ fn settles(documents: &[VexDocument], scanned: &Scanned<'_>) -> bool {
 }
 
 #[test]
-fn statement_about_a_part_of_one_product_excuses_nothing_in_another() {
+fn statement_about_one_product_does_not_excuse_another() {
     let in_argo = |whole: Value| {
         read(&json!({
             "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
@@ -545,7 +545,7 @@ fn statement_about_a_part_of_one_product_excuses_nothing_in_another() {
                 "{subject:?}"
             );
         }
-        // Who gives a document for an SBOM that says nothing of itself says that it is about that.
+        // A document given for an SBOM without a subject is taken to be about that SBOM.
         assert!(settles(std::slice::from_ref(&document), &undescribed()));
         assert!(!settles(&[document.clone().for_all_scans()], &undescribed()));
         let several = Scanned {
@@ -553,7 +553,7 @@ fn statement_about_a_part_of_one_product_excuses_nothing_in_another() {
             ..Scanned::default()
         };
         assert!(!settles(std::slice::from_ref(&document), &several));
-        // Given for this scan, the word counts that is kept as well.
+        // Given for this scan, the document also applies if it is stored too.
         let both = VexDocument::set_of(vec![document.clone().for_all_scans(), document]);
         assert!(both.len() == 1 && settles(&both, &undescribed()));
     }
@@ -572,7 +572,7 @@ fn statement_about_a_part_of_one_product_excuses_nothing_in_another() {
 }
 
 #[test]
-fn cpe_of_an_operating_system_names_images_that_run_on_it() {
+fn cpe_of_an_os_matches_images_based_on_it() {
     let mut on_rhel = csaf("known_not_affected");
     on_rhel["product_tree"]["full_product_names"][0]["product_identification_helper"] =
         json!({"cpe": "cpe:/o:redhat:enterprise_linux:9"});
@@ -635,7 +635,7 @@ fn image_is_named_by_digest_or_repository() {
 }
 
 #[test]
-fn bom_link_names_a_component_of_the_bom_with_its_serial_number() {
+fn bom_link_matches_by_serial_number_and_reference() {
     let vex = |reference: &str| {
         read(&json!({
             "bomFormat": "CycloneDX", "specVersion": "1.5", "vulnerabilities": [{"id": "CVE-2024-1",
@@ -681,14 +681,14 @@ fn bom_link_names_a_component_of_the_bom_with_its_serial_number() {
             "{reference}"
         );
     }
-    // Without a serial number nobody can tell, so that only a document given for it counts.
+    // Without a serial number it is unknown, so only a document given for the SBOM applies.
     let linked = vex(&format!("{link}/1#pkg:npm/express@4.0.0"));
     assert!(settles(std::slice::from_ref(&linked), &undescribed()));
     assert!(!settles(&[linked.for_all_scans()], &undescribed()));
 }
 
 #[test]
-fn components_of_a_document_are_parts_of_what_it_describes() {
+fn components_are_parts_of_the_documents_subject() {
     let document = |reference: &str| {
         read(&json!({
             "bomFormat": "CycloneDX", "specVersion": "1.5",
@@ -714,7 +714,7 @@ fn components_of_a_document_are_parts_of_what_it_describes() {
 }
 
 #[test]
-fn of_packages_built_from_one_source_each_needs_a_word() {
+fn every_package_of_one_source_needs_a_statement() {
     let mut both = finding(Level::High);
     both.package.other_purls = ["pkg:npm/express-extra@4.0.0".into()].into();
     let settles = |documents: &[VexDocument]| {
@@ -729,7 +729,7 @@ fn of_packages_built_from_one_source_each_needs_a_word() {
 }
 
 #[test]
-fn range_of_versions_that_is_not_read_settles_nothing() {
+fn version_range_settles_nothing() {
     let of = |category: &str, purl: &str, status: &str| {
         read(&json!({
             "document": {"csaf_version": "2.0", "tracking": {"current_release_date": "2025-01-01T00:00:00Z"}},

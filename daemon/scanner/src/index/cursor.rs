@@ -1,8 +1,8 @@
-//! The smallest reader of bytes that say how long they are; none where they are cut.
+//! A minimal reader of length-prefixed bytes; returns `None` if they are truncated.
 
 use std::io::{Error, ErrorKind};
 
-/// Bytes that are read front to back.
+/// Bytes that are read from front to back.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cursor<'a>(pub(super) &'a [u8]);
 
@@ -25,12 +25,12 @@ impl<'a> Cursor<'a> {
         Some(*taken)
     }
 
-    /// A number of four bytes.
+    /// Returns a number of four bytes.
     pub(super) fn length(&mut self) -> Option<usize> {
         usize::try_from(u32::from_le_bytes(self.array()?)).ok()
     }
 
-    /// Bytes after their length.
+    /// Reads a length, then that many bytes.
     pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
         let length = self.length()?;
         self.take(length)
@@ -43,14 +43,14 @@ pub(super) fn put_length(out: &mut Vec<u8>, length: usize) -> Result<(), Error> 
     Ok(())
 }
 
-/// Writes bytes after their length.
+/// Writes a length, then the bytes.
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Error> {
     put_length(out, bytes.len())?;
     out.extend_from_slice(bytes);
     Ok(())
 }
 
-/// A length that four bytes can hold.
+/// Returns a length as four bytes, if it fits.
 pub(super) fn length_of(length: usize) -> Result<u32, Error> {
     u32::try_from(length)
         .map_err(|_| Error::new(ErrorKind::InvalidData, "a part of the match index exceeds 4 GiB"))

@@ -1,11 +1,11 @@
-//! One package in the index: its name, and for each advisory a screen and where its detail lies.
+//! One package in the index: its name, and for each advisory a screen and the place of its detail.
 
 use std::io::Error;
 
 use super::cursor::{Cursor, length_of, put_bytes, put_length};
 use super::screen::{Screen, ScreenRef};
 
-/// Where a detail lies, from where the package's details begin.
+/// The place of a detail, relative to the package's details.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DetailAt {
     pub(super) offset: u32,
@@ -19,7 +19,7 @@ pub(super) struct PackageWriter {
 }
 
 impl PackageWriter {
-    /// Begins a package of so many advisories.
+    /// Starts a package with `count` advisories.
     pub(super) fn new(ecosystem: &str, name: &str, advisories: usize) -> Result<Self, Error> {
         let mut bytes = Vec::with_capacity(64 + advisories * 48);
         put_bytes(&mut bytes, ecosystem.as_bytes())?;
@@ -41,7 +41,7 @@ impl PackageWriter {
     }
 }
 
-/// A package as it lies in the index.
+/// A package as stored in the index.
 #[derive(Debug)]
 pub(super) struct Package<'a> {
     pub(super) ecosystem: &'a str,
@@ -51,7 +51,7 @@ pub(super) struct Package<'a> {
 }
 
 impl<'a> Package<'a> {
-    /// Reads a package's screens; none if they are something else.
+    /// Parses a package's screens; `None` if the bytes are not valid.
     pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = Cursor(bytes);
         Some(Self {
@@ -62,7 +62,7 @@ impl<'a> Package<'a> {
         })
     }
 
-    /// Visits the screens in order; none if they are cut or something else.
+    /// Visits the screens in order; returns `None` if they are truncated or not valid.
     pub(super) fn for_each(mut self, mut visit: impl FnMut(ScreenRef<'a>, DetailAt)) -> Option<()> {
         for _ in 0..self.count {
             let offset = u32::from_le_bytes(self.rest.array()?);

@@ -1,4 +1,4 @@
-//! Reading an index: opening checks what tells where things are, each part is checked when it is read.
+//! Reads an index: opening checks the directory, each part is checked when it is read.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,27 +14,27 @@ use crate::matching::Subject;
 use crate::name::ecosystem_base;
 use crate::purl::osv::address_of;
 
-/// Largest directory, and largest part, that is read, in bytes.
+/// Largest directory, and largest part, in bytes.
 const MAX_PART_BYTES: u64 = 1 << 30;
 
-/// Where an index's bytes are: in memory, or in a file that is read where it is asked.
+/// The storage of an index's bytes: memory, or a file that is read on demand.
 pub trait IndexBytes: Sync {
-    /// How many bytes there are.
+    /// Returns the number of bytes.
     fn len(&self) -> u64;
 
-    /// True if there are none.
+    /// Returns true if there are no bytes.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Returns `length` bytes from `offset` on; both lie within [`IndexBytes::len`].
+    /// Returns `length` bytes from `offset` on; both are within [`IndexBytes::len`].
     ///
     /// # Errors
     /// If they cannot be read.
     fn read(&self, offset: u64, length: usize) -> std::io::Result<Cow<'_, [u8]>>;
 
-    /// True if these bytes are in memory and were found to be what was written ([`MatchIndex::check_screens`]), so
-    /// that they need not be checked at each reading.
+    /// Returns true if these bytes are in memory and were checked ([`MatchIndex::check_screens`]), so that they need
+    /// not be checked at each read.
     fn is_checked(&self, offset: u64, length: u64) -> bool {
         let _ = (offset, length);
         false
@@ -54,26 +54,26 @@ impl IndexBytes for Vec<u8> {
     }
 }
 
-/// Why an index cannot be used. Whoever meets it makes the index anew.
+/// The reason why an index is not usable. The caller then rebuilds it.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// The bytes could not be read.
     #[error("cannot read the match index")]
     Io(#[from] std::io::Error),
-    /// They are no index, or another version's.
+    /// They are not an index of this version.
     #[error("cannot use the match index: {0}")]
     Unusable(&'static str),
-    /// They are not what was written.
-    #[error("the match index is damaged: its {part} at byte {offset} do not have the hash that they should")]
+    /// They are damaged.
+    #[error("the match index is damaged: its {part} at byte {offset} do not match their hash")]
     Damaged {
         /// Which part.
         part: &'static str,
-        /// Where it lies.
+        /// Its place.
         offset: u64,
     },
 }
 
-/// A match index that is open.
+/// An open match index.
 #[derive(Debug)]
 pub struct MatchIndex<B> {
     bytes: B,
@@ -85,10 +85,10 @@ pub struct MatchIndex<B> {
 }
 
 impl<B: IndexBytes> MatchIndex<B> {
-    /// Opens an index: reads its end, and checks it.
+    /// Opens an index: reads its footer and checks it.
     ///
     /// # Errors
-    /// If the bytes are no index of this version, or are damaged.
+    /// If the bytes are damaged or not an index of this version.
     pub fn open(bytes: B) -> Result<Self, IndexError> {
         let total = bytes.len();
         let footer_at = total
@@ -146,17 +146,17 @@ impl<B: IndexBytes> MatchIndex<B> {
         })
     }
 
-    /// Returns what the index was made from.
+    /// Returns the stamp of its knowledge.
     pub fn stamp(&self) -> &IndexStamp {
         &self.stamp
     }
 
-    /// Returns the bytes, and where the screens lie in them: what is worth holding in memory.
+    /// Returns the bytes, and the place of the screens, which are worth holding in memory.
     pub fn screens(&self) -> (&B, std::ops::Range<u64>) {
         (&self.bytes, self.screens.0..self.screens.1)
     }
 
-    /// Returns the same index over its bytes held otherwise.
+    /// Returns the same index with its bytes in another storage.
     pub fn map_bytes<C: IndexBytes>(self, hold: impl FnOnce(B) -> C) -> MatchIndex<C> {
         MatchIndex {
             bytes: hold(self.bytes),
@@ -168,7 +168,7 @@ impl<B: IndexBytes> MatchIndex<B> {
         }
     }
 
-    /// Returns the same index that remembers what it was asked, in so many places: for many scans ([`Memo`]).
+    /// Returns the same index with a memo of `places` entries, for many scans ([`Memo`]).
     #[must_use]
     pub fn remembering(self, slots: usize) -> Self {
         Self {
@@ -185,13 +185,13 @@ impl<B: IndexBytes> MatchIndex<B> {
         self.rows().try_for_each(|row| self.screens_of(&row).map(drop))
     }
 
-    /// How many packages it has.
+    /// Returns the number of its packages.
     pub fn packages(&self) -> usize {
         self.directory.len() / ROW_BYTES
     }
 
-    /// Visits every package by ecosystem and name, in the order of the directory, which is as good as random
-    /// and the same for equal knowledge.
+    /// Visits every package by ecosystem and name, in the order of the directory, which is practically random but the
+    /// same for equal knowledge.
     ///
     /// # Errors
     /// If the index cannot be read or is damaged.
@@ -204,7 +204,7 @@ impl<B: IndexBytes> MatchIndex<B> {
         Ok(())
     }
 
-    /// The sources that speak of one ecosystem, given with its suffix.
+    /// Returns the sources with statements about one ecosystem, given with its suffix.
     pub(super) fn sources_in(&self, ecosystem: &str) -> impl Iterator<Item = &str> {
         self.ecosystems
             .get(ecosystem)
@@ -213,7 +213,7 @@ impl<B: IndexBytes> MatchIndex<B> {
             .map(String::as_str)
     }
 
-    /// The rows of the directory, in its order.
+    /// Returns the directory's rows, in order.
     pub(super) fn rows(&self) -> impl Iterator<Item = Row> + '_ {
         self.directory_rows().iter().filter_map(Row::read)
     }
@@ -222,17 +222,17 @@ impl<B: IndexBytes> MatchIndex<B> {
         self.directory.as_chunks().0
     }
 
-    /// A package's screens, without the check before them.
+    /// Returns a package's screens, without the hash before them.
     pub(super) fn screens_of(&self, row: &Row) -> Result<Cow<'_, [u8]>, IndexError> {
         self.part("screens", row.screens, u64::from(row.screens_length))
     }
 
-    /// All of a package's details, each with its check, which is not looked at.
+    /// Returns all of a package's details with their hashes, which are not checked.
     pub(super) fn details_of(&self, row: &Row) -> Result<Cow<'_, [u8]>, IndexError> {
         self.raw("details", row.details, u64::from(row.details_length))
     }
 
-    /// What a row's screens say.
+    /// Parses the screens of a row.
     pub(super) fn package_in<'a>(&self, row: &Row, screens: &'a [u8]) -> Result<Package<'a>, IndexError> {
         Package::read(screens).ok_or(IndexError::Damaged {
             part: "screens",
@@ -252,7 +252,7 @@ impl<B: IndexBytes> MatchIndex<B> {
         let rows = self.directory_rows();
         let first = super::row::first_at_least(rows, hash);
         let same = rows.iter().skip(first).map_while(Row::read);
-        // Names that share a hash lie side by side.
+        // Names with the same hash are adjacent.
         for row in same.take_while(|row| row.hash == hash) {
             let screens = self.screens_of(&row)?;
             let package = self.package_in(&row, &screens)?;
@@ -281,7 +281,7 @@ impl<B: IndexBytes> MatchIndex<B> {
         Ok(Vec::new())
     }
 
-    /// True if the directory has the package.
+    /// Returns true if the directory has the package.
     fn has_package(&self, ecosystem: &str, name: &str) -> Result<bool, IndexError> {
         let hash = key_hash(ecosystem, name);
         let rows = self.directory_rows();
@@ -308,7 +308,7 @@ impl<B: IndexBytes> MatchIndex<B> {
             })
     }
 
-    /// Reads a part, checks it and takes the check off.
+    /// Reads a part, checks it and removes its hash.
     fn part(&self, part: &'static str, offset: u64, length: u64) -> Result<Cow<'_, [u8]>, IndexError> {
         let damaged = || IndexError::Damaged { part, offset };
         let bytes = self.raw(part, offset, length)?;
@@ -349,7 +349,7 @@ impl<B: IndexBytes> Knowledge for MatchIndex<B> {
         subject: &Subject,
     ) -> Result<Option<Vec<Advisory>>, KnowledgeError> {
         let screened = Screened::new(subject);
-        // A tag may be listed as no version of the ecosystem would be.
+        // A tag may be listed in a form that no version of the ecosystem has.
         let version = (subject.tag().is_none() && !subject.text().is_empty()).then(|| subject.text());
         self.advisories_where(ecosystem, name, version, |screen| !screen.rules_out(&screened))
             .map(Some)
@@ -407,7 +407,7 @@ fn whole(length: u64) -> Result<usize, IndexError> {
     usize::try_from(length).map_err(|_| IndexError::Unusable("a part is larger than memory"))
 }
 
-/// Fixed-size fields, front to back.
+/// Reads fixed-size fields from front to back.
 struct Fields<'a>(&'a [u8]);
 
 impl Fields<'_> {

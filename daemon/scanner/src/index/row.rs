@@ -3,7 +3,7 @@
 use super::ROW_BYTES;
 use super::cursor::Cursor;
 
-/// Where one package lies.
+/// The place of one package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Row {
     pub(super) hash: u64,
@@ -37,10 +37,10 @@ impl Row {
     }
 }
 
-/// The first of the rows, which rise, whose hash is not less than this one.
+/// Returns the first of the sorted rows whose hash is not less than this one.
 ///
-/// Hashes are spread evenly, so a row lies near where its hash does among all that there are: the search begins there
-/// and its steps double until they have passed the place. Rows that are not spread evenly cost steps, nothing else.
+/// Hashes are evenly distributed, so a row is near its hash's relative place. The search starts there and doubles its
+/// steps until it has passed the place. If the distribution is uneven, only more steps are needed.
 pub(super) fn first_at_least(rows: &[[u8; ROW_BYTES]], hash: u64) -> usize {
     let is_less = |row: &[u8; ROW_BYTES]| {
         row.first_chunk()

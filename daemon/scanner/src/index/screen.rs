@@ -1,8 +1,8 @@
-//! Screens: ruling an advisory out for a version by comparing bytes.
+//! Screens: rule out an advisory for a version by comparing bytes.
 //!
-//! A screen is the spans of an advisory's ranges, and hashes of the versions that it enumerates. A version outside
-//! of the spans and of the list is not affected, and every rule about it could be evaluated; of any other version
-//! nothing is said. What spans cannot express (a range that no version can be compared with) is never ruled out.
+//! A screen has the spans of an advisory's ranges, and hashes of its enumerated versions. A version outside of the
+//! spans and the list is not affected, and every rule about it could be evaluated. For any other version the screen
+//! gives no answer. A range that spans cannot express (no version can be compared with it) is never ruled out.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -13,21 +13,21 @@ use crate::matching::{Subject, decides_without_git, has_rules, is_of_all_version
 use crate::osv::{Event, RangeKind};
 use crate::version::{Scheme, Version};
 
-/// What can be said about an advisory without reading it.
+/// The part of an advisory that can be decided without reading it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Screen {
     /// No version is affected.
     Never,
-    /// It has to be read.
+    /// The advisory must be read.
     Always,
-    /// Versions in no span and not listed are not affected.
+    /// Versions outside all spans and not listed are not affected.
     Spans(Spans),
 }
 
-/// Where the affected versions lie.
+/// The affected versions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Spans {
-    /// At least all that the ranges affect: from, which is in it, and to.
+    /// At least all versions that the ranges affect: start (included) and end.
     spans: Vec<(Edge, Edge)>,
     /// Hashes of the enumerated versions, sorted.
     listed: Vec<u32>,
@@ -36,23 +36,23 @@ pub(super) struct Spans {
 /// An end of a span, by its version's coarse key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Edge {
-    /// Without end.
+    /// No end.
     Open,
-    /// At a version, which is in the span.
+    /// At a version, which is included.
     At(Vec<u8>),
-    /// Before a version, which is not.
+    /// Before a version, which is excluded.
     Before(Vec<u8>),
 }
 
-/// A screen where it lies in the index.
+/// A screen in its stored form.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum ScreenRef<'a> {
     Never,
     Always,
     Spans {
-        /// As [`Spans`] are written.
+        /// As written by [`Spans`].
         spans: &'a [u8],
-        /// Numbers of four bytes, little-endian, rising.
+        /// Four-byte numbers, little-endian, ascending.
         listed: &'a [[u8; 4]],
     },
 }
@@ -67,9 +67,9 @@ const BEFORE: u8 = 3;
 /// A version prepared for many screens.
 #[derive(Debug)]
 pub(super) struct Screened<'a> {
-    /// The version's coarse key; none if it has no place in the order: then nothing is ruled out.
+    /// The version's coarse key; `None` if it has no place in the order: then nothing is ruled out.
     key: Option<Cow<'a, [u8]>>,
-    /// That of the version without what a rebuild added.
+    /// The key of the version without a rebuild's suffix.
     released: Option<&'a Version>,
     text: u32,
     token: Option<u32>,
@@ -88,7 +88,7 @@ impl<'a> Screened<'a> {
 }
 
 impl Screen {
-    /// Makes the screen of an advisory about a package of `ecosystem`.
+    /// Builds the screen of an advisory about a package of `ecosystem`.
     pub(super) fn of(ecosystem: &str, advisory: &Advisory) -> Self {
         if advisory.withdrawn.is_some() {
             return Self::Never;
@@ -98,7 +98,7 @@ impl Screen {
         };
         let mut spans = Vec::new();
         let mut listed = Vec::new();
-        // What is only shown beside the others decides nothing.
+        // Statements that do not apply decide nothing.
         let counting = || advisory.said().filter(Said::counts).flat_map(|said| said.entries);
         for affected in counting() {
             if !has_rules(affected) {
@@ -112,7 +112,7 @@ impl Screen {
                     RangeKind::Git if decides_without_git(affected) => continue,
                     RangeKind::SemVer if is_semver(scheme) => {}
                     RangeKind::Ecosystem => {}
-                    // May leave a version undecided.
+                    // The range may leave a version undecided.
                     RangeKind::SemVer | RangeKind::Git | RangeKind::Other(_) => return Self::Always,
                 }
                 match spans_of(&range.events, scheme) {
@@ -129,7 +129,7 @@ impl Screen {
         }
         listed.sort_unstable();
         listed.dedup();
-        // Without an entry that counts there is nothing to be in doubt about.
+        // Without an applicable entry there is no doubt.
         if counting().next().is_some() {
             Self::Spans(Spans { spans, listed })
         } else {
@@ -137,10 +137,10 @@ impl Screen {
         }
     }
 
-    /// Writes the screen: its kind, and of spans their ends and the listed hashes.
+    /// Writes the screen: its kind and, for spans, their ends and the listed hashes.
     ///
     /// # Errors
-    /// If a part is longer than its length can say.
+    /// If a part is too long for its length field.
     pub(super) fn write(&self, out: &mut Vec<u8>) -> Result<(), std::io::Error> {
         match self {
             Self::Never => out.push(NEVER),
@@ -164,7 +164,7 @@ impl Screen {
 }
 
 impl<'a> ScreenRef<'a> {
-    /// Reads what [`Screen::write`] wrote; none if it is something else.
+    /// Parses the output of [`Screen::write`]; `None` if the bytes are not valid.
     pub(super) fn read(cursor: &mut Cursor<'a>) -> Option<Self> {
         Some(match cursor.byte()? {
             NEVER => Self::Never,
@@ -180,7 +180,7 @@ impl<'a> ScreenRef<'a> {
         })
     }
 
-    /// Returns true if the version is not affected and nothing about that is in doubt.
+    /// Returns true if the version is certainly not affected.
     pub(super) fn rules_out(&self, subject: &Screened<'_>) -> bool {
         let (spans, listed) = match self {
             Self::Never => return true,
@@ -198,7 +198,7 @@ impl<'a> ScreenRef<'a> {
         if lists(subject.text) || subject.token.is_some_and(lists) || !is_outside(spans, key) {
             return false;
         }
-        // Of rebuilds only schemes with keys know.
+        // Only schemes with keys have rebuild suffixes.
         subject
             .released
             .and_then(Version::key)
@@ -206,11 +206,11 @@ impl<'a> ScreenRef<'a> {
     }
 }
 
-/// True if a version is in none of the spans.
+/// Returns true if a version is in none of the spans.
 fn is_outside(spans: &[u8], key: &[u8]) -> bool {
     let mut ends = Cursor(spans);
     while !ends.0.is_empty() {
-        // What cannot be read rules nothing out.
+        // Unreadable spans rule nothing out.
         match (
             reaches(&mut ends, key, Ordering::Greater),
             reaches(&mut ends, key, Ordering::Less),
@@ -222,7 +222,7 @@ fn is_outside(spans: &[u8], key: &[u8]) -> bool {
     true
 }
 
-/// Reads an end of a span, and returns whether a version is on its inner side: that side, or at it if it is in.
+/// Reads an end of a span; returns true if a version is on its inner side, or equal to an included end.
 fn reaches(ends: &mut Cursor<'_>, key: &[u8], inner: Ordering) -> Option<bool> {
     Some(match ends.byte()? {
         OPEN => true,
@@ -252,7 +252,7 @@ impl Edge {
     }
 }
 
-/// What happens at a version.
+/// The change of state at a version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Introduced,
@@ -260,8 +260,8 @@ enum Turn {
     LastAffected,
 }
 
-/// The spans of a range: exactly what it affects where its events and the scheme's order tell, else their hull.
-/// None if the range may leave a version undecided.
+/// Returns the spans of a range: exactly the affected versions if its events and the scheme's order allow that, else
+/// their hull. `None` if the range may leave a version undecided.
 fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
     // Without a key: before all versions.
     let mut points: Vec<(Option<Vec<u8>>, Turn)> = Vec::new();
@@ -275,19 +275,19 @@ fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
             Event::Introduced(text) => (text, Turn::Introduced),
             Event::Fixed(text) => (text, Turn::Fixed),
             Event::LastAffected(text) => (text, Turn::LastAffected),
-            // A limit only takes away, so what is without it is no less.
+            // A limit only removes versions, so the spans without it are a superset.
             Event::Limit(_) => continue,
         };
         if let Ok(version) = Version::parse(scheme, text) {
             exact &= version.key().is_some();
             points.push((Some(version.coarse_key(text).into_owned()), turn));
         } else if turn == Turn::Introduced {
-            // From where on it affects versions cannot be told.
+            // The start of the affected versions is unknown.
             return None;
         }
     }
     if !points.iter().any(|(_, turn)| *turn == Turn::Introduced) {
-        // None of it can be read, or nothing begins: undecided.
+        // No event is readable, or none begins: undecided.
         return None;
     }
     points.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -301,7 +301,7 @@ fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
     Some(hull(&points).into_iter().collect())
 }
 
-/// The spans of points whose versions rise.
+/// Returns the spans of points in ascending order.
 fn walk(points: Vec<(Option<Vec<u8>>, Turn)>) -> Vec<(Edge, Edge)> {
     let mut spans = Vec::new();
     let mut open = None;
@@ -321,7 +321,8 @@ fn walk(points: Vec<(Option<Vec<u8>>, Turn)>) -> Vec<(Edge, Edge)> {
     spans
 }
 
-/// From the first point that opens to the last one; none if nothing opens. Points at one version count together.
+/// Returns the hull from the first opening point to the last point; `None` if no point opens. Points at one version
+/// count together.
 fn hull(points: &[(Option<Vec<u8>>, Turn)]) -> Option<(Edge, Edge)> {
     let opens = |(_, turn): &&(Option<Vec<u8>>, Turn)| *turn == Turn::Introduced;
     let (low, _) = points.iter().find(opens)?;
@@ -335,8 +336,8 @@ fn hull(points: &[(Option<Vec<u8>>, Turn)]) -> Option<(Edge, Edge)> {
     Some((at(low), if open_at_last { Edge::Open } else { at(last) }))
 }
 
-/// Bytes that are equal wherever two versions are: the key, or for Maven, which has none, the leading number
-/// (versions that Maven calls equal may differ in what follows it).
+/// Returns bytes that are equal if two versions are: the key, or for Maven, which has none, the leading number
+/// (versions that Maven calls equal may differ after it).
 fn token(version: &Version, text: &str) -> Vec<u8> {
     match version.key() {
         Some(key) => key.to_vec(),
@@ -347,7 +348,7 @@ fn token(version: &Version, text: &str) -> Vec<u8> {
     }
 }
 
-/// FNV-1a, folded to 32 bits: a hash that is met by chance costs a reading, nothing else.
+/// FNV-1a, folded to 32 bits: a collision only costs one read.
 fn hash(bytes: &[u8]) -> u32 {
     let wide = bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)

@@ -1,5 +1,5 @@
-//! An advisory as the index keeps it. Postcard needs shapes that say what they hold, which the lenient types
-//! that read foreign JSON do not; so these stand between, one for one. Texts are borrowed both ways.
+//! The stored form of an advisory. Postcard needs types with fixed shapes, unlike the lenient types that read foreign
+//! JSON, so each of those has a counterpart here. Texts are borrowed in both directions.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,12 +22,12 @@ pub(super) struct StoredAdvisory<'a> {
     severities: Vec<(&'a str, &'a str, &'a str)>,
     threat: StoredThreat<'a>,
     affected: Vec<StoredAffected<'a>>,
-    /// Number of entries, weight, whether it is unresolved, and who says it: places in `provenance`.
+    /// Number of entries, weight, unresolved or not, and the records, as indices into `provenance`.
     statements: Vec<(u32, StoredWeight, bool, Vec<u32>)>,
     unresolved: bool,
     /// Source, record, sites.
     provenance: Vec<(&'a str, &'a str, Vec<&'a str>)>,
-    /// Field, chosen, lost.
+    /// Field, chosen source, other sources.
     conflicts: Vec<(&'a str, &'a str, Vec<&'a str>)>,
 }
 
@@ -133,8 +133,8 @@ impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
 }
 
 impl StoredAdvisory<'_> {
-    /// Returns the advisory. Given the text of a version, enumerated versions that cannot be equal to it are left
-    /// out, all but the first, so that a list stays a list.
+    /// Returns the advisory. With a version's text, enumerated versions that cannot be equal to it are left out,
+    /// except the first, so that a list stays a list.
     pub(super) fn read(&self, version: Option<&str>) -> Advisory {
         Advisory {
             merge_hash: self.merge_hash.to_owned(),
@@ -205,7 +205,7 @@ impl StoredAdvisory<'_> {
     }
 }
 
-/// Who says it is told by places: a record that speaks is among those that the advisory comes from.
+/// Returns the records as indices: each one is in the advisory's provenance.
 fn stored_statement(statement: &Statement, provenance: &[Provenance]) -> (u32, StoredWeight, bool, Vec<u32>) {
     let place = |sayer: &Sayer| {
         let is_it = |from: &Provenance| from.source == sayer.source && from.record == sayer.record;

@@ -1,4 +1,4 @@
-//! The index says what its advisories say, and nothing else: about every kind of rule, and when damaged.
+//! The index returns exactly its advisories' statements, for every kind of rule, and reports damage.
 
 use proptest::prelude::*;
 
@@ -53,7 +53,7 @@ fn sample() -> Vec<(&'static str, &'static str, Vec<Advisory>)> {
 }
 
 #[test]
-fn what_is_written_is_read_again_to_the_last_field() {
+fn advisories_round_trip_with_all_fields() {
     let packages = sample();
     let index = MatchIndex::open(written(&packages)).unwrap();
     assert_eq!((index.stamp(), index.packages()), (&STAMP, 3));
@@ -83,13 +83,13 @@ fn only_advisories_that_may_matter_are_read() {
     assert_eq!(left("npm", "3.0.0"), ["CVE-2"]);
     assert!(left("npm", "2.0.0").is_empty());
     assert!(left("npm", "0.9.0").is_empty());
-    // Nothing can be said of a kind of range that nobody knows, nor of a version without a place.
+    // An unknown kind of range, or a version without a place, rules nothing out.
     assert_eq!(left("PyPI", "1"), ["CVE-3"]);
     assert_eq!(left("npm", "not a version"), ["CVE-1", "CVE-2"]);
 }
 
 #[test]
-fn a_damaged_index_is_refused_or_reports_its_damage_wherever_it_is() {
+fn damage_anywhere_in_an_index_is_reported() {
     let packages = sample();
     let sound = written(&packages);
     for at in 0..sound.len() {
@@ -117,7 +117,7 @@ fn a_damaged_index_is_refused_or_reports_its_damage_wherever_it_is() {
 }
 
 #[test]
-fn equal_knowledge_makes_equal_bytes_in_any_order() {
+fn equal_knowledge_gives_equal_bytes_in_any_order() {
     let forwards = sample();
     let packages = |bytes: Vec<u8>| MatchIndex::open(bytes).unwrap().packages();
     assert_eq!(written(&forwards), written(&sample()));
@@ -125,7 +125,7 @@ fn equal_knowledge_makes_equal_bytes_in_any_order() {
     assert_eq!(packages(written(&forwards)), packages(written(&backwards)));
 }
 
-/// What the screens leave must hold all that is affected or in doubt.
+/// The advisories left by the screens must include all affected and doubtful ones.
 fn check(ecosystem: &str, affected: Vec<Affected>, version: &str) {
     let advisory = Advisory {
         vulnerability: "CVE-1".to_owned(),
@@ -141,7 +141,7 @@ fn check(ecosystem: &str, affected: Vec<Affected>, version: &str) {
     let index = MatchIndex::open(written(&[(ecosystem, "a", vec![advisory.clone()])])).unwrap();
     let left = index.candidates(ecosystem, "a", &subject).unwrap().unwrap();
     assert!(!matters || left.len() == 1, "{ecosystem} {version}: {advisory:?}");
-    // What was left out of the lists says nothing about this version.
+    // The versions left out of the lists do not matter for this version.
     for left in left {
         let says = |advisory: &Advisory| -> Vec<_> {
             let entries = advisory.affected.iter();
@@ -153,7 +153,7 @@ fn check(ecosystem: &str, affected: Vec<Affected>, version: &str) {
 
 /// Maven's order is not transitive: 0 is below 0.0a1, which is below 0.0, which is 0.
 #[test]
-fn a_hull_holds_where_the_order_is_not_transitive() {
+fn hull_covers_ranges_of_a_non_transitive_order() {
     let events = r#"[{"introduced":"0.0a1"},{"introduced":"0.0"}]"#;
     let json = format!(r#"[{{"ranges":[{{"type":"ECOSYSTEM","events":{events}}}]}}]"#);
     check("Maven", serde_json::from_str(&json).unwrap(), "0");
@@ -256,7 +256,7 @@ proptest! {
 }
 
 #[test]
-fn repositories_and_packages_are_found_in_the_directory() {
+fn repositories_and_packages_are_in_the_directory() {
     let advisory = || vec![advisory("CVE-1", r#"[{"versions":["1"]}]"#)];
     let bytes = written(&[
         ("Packagist", "a/b", advisory()),

@@ -1,4 +1,4 @@
-//! Writing an index, a package at a time.
+//! Writes an index, one package at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Error, ErrorKind, Write};
@@ -14,21 +14,21 @@ use super::stored::StoredAdvisory;
 use super::{FOOTER_BYTES, IndexStamp, MAGIC, ROW_BYTES, VERSION, check_of, key_hash};
 use crate::knowledge::Advisory;
 
-/// Writes an index to a file. Details go out as they come; screens are held until the end: some 10 MB for
-/// 80,000 records.
+/// Writes an index to a file. Details are written at once; screens are held until the end: about 10 MB for 80,000
+/// records.
 #[derive(Debug)]
 pub struct IndexWriter<W> {
     out: W,
     written: u64,
     screens: Vec<u8>,
-    /// Where the screens lie is counted from their beginning until all details are written.
+    /// Offsets of screens are relative to the first screen until all details are written.
     directory: Vec<Row>,
-    /// Each with the sources that speak of it.
+    /// Each with its sources.
     ecosystems: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl<W: Write> IndexWriter<W> {
-    /// Begins an index.
+    /// Starts an index.
     pub fn new(out: W) -> Self {
         Self {
             out,
@@ -39,8 +39,8 @@ impl<W: Write> IndexWriter<W> {
         }
     }
 
-    /// Adds a package with all its advisories, in the order in which a scan is to see them. Each package is
-    /// added once; `name` is in its ecosystem's spelling.
+    /// Adds a package with all its advisories, in the order in which a scan must see them. Each package is added
+    /// once; `name` is normalised for its ecosystem.
     ///
     /// # Errors
     /// If it cannot be written, or one part exceeds 4 GiB.
@@ -67,7 +67,7 @@ impl<W: Write> IndexWriter<W> {
         Ok(())
     }
 
-    /// Notes who speaks of an ecosystem.
+    /// Records the sources of an ecosystem.
     fn add_sources<'s>(&mut self, ecosystem: &str, sources: impl Iterator<Item = &'s str>) {
         if !self.ecosystems.contains_key(ecosystem) {
             self.ecosystems.insert(ecosystem.to_owned(), BTreeSet::new());
@@ -81,8 +81,8 @@ impl<W: Write> IndexWriter<W> {
         }
     }
 
-    /// Adds those packages of another index that `wanted` says, as they are: bytes are copied, not read, and
-    /// what was damaged stays damaged.
+    /// Copies the packages of another index that `wanted` selects: bytes are copied without reading them, and damage
+    /// is copied too.
     ///
     /// # Errors
     /// If the other index cannot be read or the name of one of its packages is damaged, or it cannot be written.
@@ -92,7 +92,7 @@ impl<W: Write> IndexWriter<W> {
         mut wanted: impl FnMut(&str, &str) -> bool,
     ) -> Result<(), IndexError> {
         let mut rows: Vec<Row> = from.rows().collect();
-        // As they lie in the file, which is then read front to back.
+        // In file order, so that the file is read from front to back.
         rows.sort_unstable_by_key(|row| row.details);
         for row in rows {
             let screens = from.screens_of(&row)?;
@@ -102,7 +102,8 @@ impl<W: Write> IndexWriter<W> {
                 let mut part = check_of(&screens).to_vec();
                 part.extend_from_slice(&screens);
                 self.put_package(package.ecosystem, package.name, &part, &details)?;
-                // Who of them speaks of this package the screens do not tell: one too many does no harm.
+                // The screens do not show which sources have statements about this package; one source too many does no
+                // harm.
                 if !self.ecosystems.contains_key(package.ecosystem) {
                     let sources = from.sources_in(package.ecosystem);
                     self.add_sources(package.ecosystem, sources);
@@ -131,7 +132,7 @@ impl<W: Write> IndexWriter<W> {
         Ok(())
     }
 
-    /// Ends the index and gives the file back.
+    /// Completes the index and returns the file.
     ///
     /// # Errors
     /// If it cannot be written.

@@ -1,8 +1,8 @@
-//! What was judged before under the same knowledge, so that the next scan does not judge it again.
+//! Remembers package versions without findings, so that the next scan with the same knowledge skips them.
 //!
-//! Builds of one organisation share most of what they are made of, and nearly all of it is affected by nothing. A
-//! package version that no advisory was found for is remembered with how it stood; what was found is never
-//! remembered, it is made anew each time. A memo belongs to knowledge that does not change and goes with it.
+//! Builds of one organisation share most of their components, and nearly all of these are unaffected. A package
+//! version without findings is remembered with its standing; findings are never remembered, but computed again each
+//! time. A memo belongs to knowledge that does not change, and is dropped with it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,13 +10,13 @@ use crate::purl::PackageUrl;
 use crate::sbom::Component;
 use crate::scan::Standing;
 
-/// A component as its judgement depends on it: a hash that nobody can make two components share.
+/// Identifies everything on which a component's result depends: a hash without practical collisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoKey([u8; 32]);
 
 impl MemoKey {
-    /// The key of a package version on a distribution, in a document that names the sources of the distribution's
-    /// packages or does not. `space` is written over; it saves making one each time.
+    /// Creates the key of a package version on a distribution, in a document that does or does not name the sources
+    /// of the distribution's packages. `space` is a reusable buffer.
     pub(crate) fn of(
         component: &Component,
         purl: &PackageUrl,
@@ -27,7 +27,7 @@ impl MemoKey {
         let origin = component.origin.as_deref();
         space.clear();
         let mut put = |text: Option<&str>| {
-            // None is told from empty, and where one ends from where the next begins.
+            // Missing and empty values differ, and so do values split at another place.
             let length = text.map_or(u64::MAX, |text| text.len() as u64);
             space.extend_from_slice(&length.to_le_bytes());
             space.extend_from_slice(text.unwrap_or_default().as_bytes());
@@ -53,7 +53,7 @@ impl MemoKey {
         Self(*blake3::hash(space).as_bytes())
     }
 
-    /// Where it belongs among so many places.
+    /// Returns its slot in a memo of this size.
     fn slot(&self, slots: usize) -> usize {
         let [a, b, c, d, ..] = self.0;
         let number = usize::try_from(u32::from_le_bytes([a, b, c, d])).unwrap_or_default();
@@ -61,30 +61,30 @@ impl MemoKey {
     }
 }
 
-/// Remembers how components stood that nothing was found for.
+/// Remembers the standing of components without findings.
 ///
-/// Each key has one place, which the last to come takes: memory stays what it was at the beginning, about 64 bytes a
-/// place. Scans may ask and tell at the same time.
+/// Each key has one slot, which the last writer takes: memory stays constant, about 64 bytes per slot. Several scans
+/// may use it at the same time.
 #[derive(Debug)]
 pub struct Memo {
     slots: Box<[Mutex<Slot>]>,
 }
 
-/// What came last to a place.
+/// The last entry of a slot.
 type Slot = Option<(MemoKey, Remembered)>;
 
-/// How a component stood, and the ecosystem that it was looked up in.
+/// A component's standing, and the ecosystem in which it was looked up.
 pub(crate) type Remembered = (Standing, Option<&'static str>);
 
 impl Memo {
-    /// A memo of so many places.
+    /// Creates a memo of so many places.
     pub fn with_slots(slots: usize) -> Self {
         Self {
             slots: std::iter::repeat_with(Mutex::default).take(slots).collect(),
         }
     }
 
-    /// How the component stood.
+    /// Returns the component's standing, if remembered.
     pub(crate) fn get(&self, key: &MemoKey) -> Option<Remembered> {
         let slot = self.slots.get(key.slot(self.slots.len()))?;
         let slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,7 +92,7 @@ impl Memo {
             .map(|(_, remembered)| remembered)
     }
 
-    /// Remembers how a component stood that nothing was found for.
+    /// Remembers the standing of a component without findings.
     pub(crate) fn put(&self, key: MemoKey, remembered: Remembered) {
         if let Some(slot) = self.slots.get(key.slot(self.slots.len())) {
             *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some((key, remembered));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_a_judgement_depends_on_makes_another_key() {
+    fn key_covers_everything_the_result_depends_on() {
         let keys = [
             key("pkg:npm/a@1", Some("1"), None),
             key("pkg:npm/a@1", Some("2"), None),
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn one_place_holds_what_came_last_and_answers_nothing_else() {
+    fn slot_holds_the_last_entry_only() {
         let memo = Memo::with_slots(1);
         let (one, two) = (
             key("pkg:npm/a@1", Some("1"), None),

@@ -1,4 +1,4 @@
-//! One record as knowledge: what a scan would say if nothing else were known.
+//! A single record as knowledge: a scan's result if nothing else was known.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::purl::osv::address_of;
 use crate::severity::StatedSeverity;
 use crate::threat::Threat;
 
-/// An OSV record that stands alone, outside of any site's view.
+/// An OSV record outside of any site's view.
 #[derive(Debug, Clone)]
 pub struct SingleRecord {
     record: Record,
@@ -17,7 +17,7 @@ pub struct SingleRecord {
 }
 
 impl SingleRecord {
-    /// Takes a record as `source` (a feed's or a file's name) states it.
+    /// Creates knowledge from a record of `source` (the name of a feed or file).
     pub fn new(record: Record, source: impl Into<String>) -> Self {
         Self {
             record,
@@ -61,7 +61,7 @@ impl Knowledge for SingleRecord {
             summary: record.summary_or_details(),
             withdrawn: record.withdrawn.clone(),
             severities: severities.collect(),
-            // What besides is known of the vulnerability changes nothing about who is affected.
+            // Further data about the vulnerability does not change which packages are affected.
             threat: Threat::default(),
             affected,
             statements: Vec::new(),
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn only_entries_of_the_package_in_its_one_spelling_are_given() {
+    fn entries_are_selected_by_normalised_name() {
         let single = record(
             r#"{"id":"X-1","aliases":["CVE-1"],"affected":[
                 {"package":{"ecosystem":"PyPI","name":"Foo_Bar"},"versions":["1"]},

@@ -1,24 +1,24 @@
-//! Who says what of a package: an advisory's entries, divided among the records that state them.
+//! Statements about a package: an advisory's entries, divided among its records.
 
 use serde::Serialize;
 
 use super::Advisory;
 use crate::osv::Affected;
 
-/// What some records say of the package: so many of the advisory's entries, after those of the statements before.
+/// The statement of some records about the package: the next `entries` entries of the advisory.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statement {
-    /// The records that say just this, best first.
+    /// The records that make exactly this statement, best first.
     pub by: Vec<Sayer>,
-    /// How many entries it has.
+    /// Number of its entries.
     pub entries: usize,
-    /// How much it counts.
+    /// Its weight.
     pub weight: Weight,
-    /// Whether it is one of several things that authors say of its record, between which nobody has decided.
+    /// True if it is one of several conflicting statements about its record, without a decision.
     pub unresolved: bool,
 }
 
-/// A record that speaks.
+/// A record that makes a statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Sayer {
     /// Its id in the source.
@@ -27,29 +27,29 @@ pub struct Sayer {
     pub source: String,
 }
 
-/// How much a statement counts.
+/// The weight of a statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
-    /// It counts by itself.
+    /// It applies.
     #[default]
     Counts,
-    /// It counts, and its severities come after those of all others: no order names its source.
+    /// It applies, but its severities come after all others, because its source is not in the order.
     CountsLast,
-    /// Shown only: a source with authority over the ecosystem speaks, and it is not from one.
+    /// It is only shown: a source with authority over the ecosystem makes a statement, and this is not one.
     Outranked,
-    /// Shown only: it is a copy of a record whose own source is held.
+    /// It is only shown: it is a copy of a record whose own source is here.
     Mirrored,
-    /// Shown only: another is preferred, and the site lets one count alone.
+    /// It is only shown: another one is preferred, and the site uses only the preferred one.
     NotPreferred,
 }
 
 impl Weight {
-    /// Returns true if it takes part in the judgement.
+    /// Returns true if it applies.
     pub const fn counts(self) -> bool {
         matches!(self, Self::Counts | Self::CountsLast)
     }
 
-    /// Returns why it is shown only; none if it counts.
+    /// Returns why it does not apply; `None` if it applies.
     pub const fn why_not(self) -> Option<&'static str> {
         match self {
             Self::Counts | Self::CountsLast => None,
@@ -60,22 +60,22 @@ impl Weight {
     }
 }
 
-/// The entries of one statement, and where the first of them stands among the advisory's.
+/// The entries of one statement, and the index of the first one in the advisory.
 #[derive(Debug, Clone, Copy)]
 pub struct Said<'a> {
-    /// Who says it and how much it counts; none if all that feeds the advisory says it.
+    /// Its records and weight; `None` if all records make it.
     pub statement: Option<&'a Statement>,
-    /// What it says.
+    /// Its entries.
     pub entries: &'a [Affected],
 }
 
 impl Said<'_> {
-    /// Returns true if it takes part in the judgement.
+    /// Returns true if it applies.
     pub fn counts(&self) -> bool {
         self.weight().counts()
     }
 
-    /// Returns how much it counts.
+    /// Returns its weight.
     pub fn weight(&self) -> Weight {
         self.statement
             .map_or(Weight::Counts, |statement| statement.weight)
@@ -83,7 +83,7 @@ impl Said<'_> {
 }
 
 impl Advisory {
-    /// Returns the statements, best first: as one if nobody divides the entries.
+    /// Returns the statements, best first; a single one if the entries are not divided.
     pub fn said(&self) -> impl Iterator<Item = Said<'_>> {
         let whole = self.statements.is_empty().then_some(Said {
             statement: None,

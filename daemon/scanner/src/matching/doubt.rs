@@ -1,19 +1,19 @@
-//! Texts that stand where a version belongs and are none, or say less than one: their place in the order does not tell
+//! Texts in place of a version that are not versions, or only part of one: their place in the order does not show
 //! that a package is not affected.
 
 use crate::name::ecosystem_base;
 use crate::version::{Scheme, Version};
 
-/// What makes the place of a text in the order say less than that of a version.
+/// The reason why a text's place in the order is less reliable than that of a version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Doubt {
-    /// Nothing: it is a version.
+    /// None: it is a version.
     None,
-    /// It is no version of the ecosystem, which orders it somewhere all the same.
+    /// It is not a version of the ecosystem, although the order has a place for it.
     NoVersion,
-    /// It stands for the newest of the releases that begin with these numbers: `v4`, of an action.
+    /// It stands for the newest release that begins with these numbers: `v4`, of an action.
     Newest(String),
-    /// Its epoch, which whoever wrote an advisory may not have written.
+    /// Its epoch, which an advisory's author may have left out.
     Epoch(Box<Version>),
 }
 
@@ -23,7 +23,7 @@ impl Doubt {
         let has_digit = || text.bytes().any(|byte| byte.is_ascii_digit());
         let is_version = match own.scheme() {
             Scheme::Pep440 => own.is_well_formed(),
-            // dpkg takes others with a warning; letters come after all numbers.
+            // dpkg accepts others with a warning; letters come after all numbers.
             Scheme::Debian => {
                 let upstream = text.split_once(':').map_or(text, |(_, rest)| rest);
                 upstream.starts_with(|c: char| c.is_ascii_digit())
@@ -46,13 +46,13 @@ impl Doubt {
         }
     }
 
-    /// True if what a list of versions does not name may be in it all the same.
+    /// Returns true if a list of versions may contain it although it does not list it.
     pub(super) fn is_of_lists(&self) -> bool {
         matches!(self, Self::NoVersion | Self::Newest(_))
     }
 }
 
-/// Tags of actions that have fewer than three numbers are moved to each release that begins with them.
+/// Tags of actions with fewer than three numbers are moved to each release that begins with them.
 fn newest(text: &str) -> Doubt {
     let numbers = text.strip_prefix('v').unwrap_or(text);
     let is_short = numbers.split('.').count() < 3;
@@ -73,15 +73,15 @@ fn without_epoch(text: &str) -> Doubt {
     bare.map_or(Doubt::None, |bare| Doubt::Epoch(Box::new(bare)))
 }
 
-/// True if an event of a range is about a release that begins with these numbers.
+/// Returns true if an event of a range is about a release that begins with these numbers.
 pub(super) fn begins_with(event: &str, numbers: &str) -> bool {
     let event = event.trim();
     let rest = event.strip_prefix('v').unwrap_or(event).strip_prefix(numbers);
     rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit()))
 }
 
-/// True for a text that stands for several versions (`1.x`, `45.*`, `1.+`, `^1.2`, `[1,2)`) or that was to be replaced
-/// by one (`${revision}`).
+/// Returns true for a text that stands for several versions (`1.x`, `45.*`, `1.+`, `^1.2`, `[1,2)`), or for an
+/// unreplaced placeholder (`${revision}`).
 pub(super) fn is_requirement(text: &str) -> bool {
     let is_open = |part: &str| matches!(part, "x" | "X" | "*" | "+");
     text.starts_with(['^', '~', '<', '>', '!', '[', '(', '{', '$', '%', '@'])
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_several_versions_are_told_from_versions() {
+    fn texts_for_several_versions_are_detected() {
         for text in [
             "1.x",
             "45.*.*",
@@ -130,13 +130,13 @@ mod tests {
             "v1",
             "1_2,1",
         ] {
-            // A pre-release of SemVer may have an `x` among its words, and nobody writes it.
+            // A SemVer pre-release may contain an `x` among its words, although nobody uses that.
             assert_eq!(is_requirement(text), text.contains(".x."), "{text}");
         }
     }
 
     #[test]
-    fn what_is_no_version_is_not_called_unaffected_by_its_place() {
+    fn non_version_is_not_unaffected_by_its_place() {
         let late = entry("ECOSYSTEM", r#"{"introduced":"1.0"},{"fixed":"2.0"}"#);
         for (ecosystem, text) in [
             ("PyPI", "main"),
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn tag_of_an_action_stands_for_the_newest_release_that_begins_with_it() {
+    fn short_action_tag_stands_for_its_newest_release() {
         let entry = entry("SEMVER", r#"{"introduced":"4.1.0"},{"fixed":"4.1.2"}"#);
         let says = |tag: &str| {
             let result = evaluate(&entry, &Subject::new("GitHub Actions", tag));
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn epoch_that_an_advisory_does_not_write_leaves_a_version_in_doubt() {
+    fn epoch_missing_in_an_advisory_is_undecided() {
         let says = |fixed: &str, version: &str| {
             let entry = entry(
                 "ECOSYSTEM",

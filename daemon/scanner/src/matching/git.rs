@@ -1,14 +1,14 @@
-//! Ranges of commits, as far as they can be judged without the repository: a commit that stands in an event itself.
+//! Ranges of commits, as far as they can be evaluated without the repository: for a commit that an event names.
 
 use super::WhyNot;
 use super::range::{Inside, Outside};
 use crate::osv::{Event, Range};
 use crate::purl::PackageUrl;
 
-/// Fewest hexadecimal digits that name a commit.
+/// Fewest hexadecimal digits of a commit.
 const LEAST_DIGITS: usize = 7;
 
-/// Which state of a repository a package was built from.
+/// The state of a repository from which a package was built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Revision {
     /// The commit's digits, in lower case.
@@ -17,7 +17,7 @@ pub(super) struct Revision {
     pub(super) tag: Option<String>,
 }
 
-/// True for a text that can be nothing but a commit's whole hash.
+/// Returns true for a text that can only be a commit's complete hash.
 pub(super) fn is_hash(text: &str) -> bool {
     matches!(text.len(), 40 | 64)
         && is_hexadecimal(text)
@@ -29,7 +29,7 @@ fn is_hexadecimal(text: &str) -> bool {
 }
 
 impl Revision {
-    /// The revision of a package's URL: its version where that is a commit, else what its `vcs_url` ends with
+    /// Returns the revision of a package's URL: its version if that is a commit, else the end of its `vcs_url`
     /// (`git+https://host/repository@v1.2.3`).
     pub(super) fn of(purl: &PackageUrl, version: Option<&str>) -> Option<Box<Self>> {
         let is_repository = matches!(purl.ty(), "github" | "gitlab" | "bitbucket" | "git");
@@ -44,7 +44,7 @@ impl Revision {
         }
         let address = purl.qualifier("vcs_url")?;
         let address = address.split_once('#').map_or(address, |(address, _)| address);
-        // An `@` before the path's end is a user's.
+        // An `@` before the end of the path belongs to a user.
         let (path, reference) = address.rsplit_once('@')?;
         let path = path.split_once("://").map_or(path, |(_, path)| path);
         if reference.is_empty() || !path.contains('/') {
@@ -68,8 +68,8 @@ impl Revision {
     }
 }
 
-/// Evaluates a range of commits for a commit. `alone` says that the package has no version besides, so that what the
-/// range says of it is said nowhere else.
+/// Evaluates a range of commits for a commit. `alone` is true if the package has no version, so that no other rule
+/// covers it.
 pub(super) fn evaluate(range: &Range, commit: Option<&str>, alone: bool) -> Result<Inside, Outside> {
     let Some(commit) = commit else {
         return Err((WhyNot::NeedsCommitGraph, Vec::new()));
@@ -116,7 +116,7 @@ pub(super) fn evaluate(range: &Range, commit: Option<&str>, alone: bool) -> Resu
     }
 }
 
-/// True if an event names the commit, either of them perhaps by its first digits.
+/// Returns true if an event names the commit; either may be shortened to its first digits.
 fn is_same(event: &str, commit: &str) -> bool {
     let event = event.trim();
     let (short, long) = if event.len() < commit.len() {

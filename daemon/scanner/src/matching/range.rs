@@ -1,4 +1,4 @@
-//! One range of an entry: where its events lie in the order, and on which side of them the subject.
+//! One range of an entry: the places of its events in the order, and the subject's place between them.
 
 use std::cmp::Ordering;
 
@@ -7,7 +7,7 @@ use super::{Subject, WhyNot, git};
 use crate::osv::{Event, Range, RangeKind};
 use crate::version::Version;
 
-/// What a range says of a subject that is in it.
+/// A range's statement about a subject in it.
 pub(super) struct Inside {
     pub(super) introduced: Option<String>,
     pub(super) until: Option<Event>,
@@ -104,7 +104,7 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
         .as_ref()
         .filter(|_| range.kind == RangeKind::Ecosystem);
     let state = walk(&points, version, released);
-    // Without an end more is affected, without a beginning less: then nobody can say that it is not.
+    // Without an end more versions are affected, without a beginning fewer: then "not affected" is uncertain.
     if unread_introduced && before_limits && state.opened_by.is_none() {
         return Err((WhyNot::EventsUnreadable, fixed_above));
     }
@@ -142,7 +142,7 @@ fn begins(event: &Event) -> bool {
     matches!(event, Event::Introduced(_))
 }
 
-/// True if nothing ends at a version above: whatever began before has ended.
+/// Returns true if nothing ends at a higher version: everything that began before has ended.
 fn is_behind_all_ends(points: &[Point<'_>], version: &Version, released: Option<&Version>) -> bool {
     let ends = points.iter().filter(|point| !begins(point.event));
     let mut sides = ends.filter_map(|point| {
@@ -159,7 +159,7 @@ fn is_behind_all_ends(points: &[Point<'_>], version: &Version, released: Option<
     sides.all(|is_behind| is_behind)
 }
 
-/// True if the place of a version that is in no interval does not say that it is not affected.
+/// Returns true if a version outside all intervals may still be affected.
 fn is_in_doubt(range: &Range, subject: &Subject, points: &[Point<'_>]) -> bool {
     let texts = || {
         range.events.iter().map(|event| match event {
@@ -180,8 +180,8 @@ fn is_in_doubt(range: &Range, subject: &Subject, points: &[Point<'_>]) -> bool {
     }
 }
 
-/// True if a range affects every version there is: then it is known without knowing the version. A range of commits says
-/// so of commits; of versions its entry has other rules, or none.
+/// Returns true if a range affects every version, so that the version need not be known. A range of commits does so
+/// for commits only; its entry has other rules for versions, or none.
 pub(crate) fn is_of_all_versions(range: &Range) -> bool {
     range.kind != RangeKind::Git && is_without_end(range)
 }
@@ -212,8 +212,8 @@ struct State<'a> {
     next_introduced: Option<String>,
 }
 
-/// Applies the points at or below `version` in order, then looks for the next ones above. What is the last affected
-/// version once a rebuild's addition is left away (`released`) is affected.
+/// Applies the points at or below `version` in order, then finds the next ones above. A version that equals
+/// `last_affected` without a rebuild's suffix (`released`) is affected.
 fn walk<'a>(points: &'a [Point<'a>], version: &Version, released: Option<&Version>) -> State<'a> {
     let mut state = State::default();
     let mut rest = points;
@@ -257,7 +257,7 @@ fn walk<'a>(points: &'a [Point<'a>], version: &Version, released: Option<&Versio
                     state.closed_by = Some(point.event);
                 }
             }
-            // Both at one version: the state goes on.
+            // Both at one version: the state continues.
             _ => {}
         }
         rest = after;

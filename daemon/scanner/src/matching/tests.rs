@@ -1,4 +1,4 @@
-//! Behaviours of OSV ranges, one test each.
+//! OSV ranges, one test for each behaviour.
 
 use proptest::prelude::*;
 
@@ -50,7 +50,7 @@ fn last_affected_is_inside() {
 }
 
 #[test]
-fn unordered_and_repeated_events_say_the_same() {
+fn order_and_repetition_of_events_do_not_matter() {
     let sorted = range(
         "SEMVER",
         r#"{"introduced":"0"},{"fixed":"1.2.0"},{"introduced":"2.0.0"},{"fixed":"2.3.0"}"#,
@@ -95,7 +95,7 @@ fn a_limit_bounds_the_range() {
 }
 
 #[test]
-fn a_git_range_hides_neither_ranges_nor_versions() {
+fn git_range_does_not_hide_other_rules() {
     let entry = affected(
         r#"{"ranges":[{"type":"GIT","events":[{"introduced":"0"},{"fixed":"abc"}]},
             {"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"2"}]}],"versions":["7"]}"#,
@@ -105,7 +105,7 @@ fn a_git_range_hides_neither_ranges_nor_versions() {
     let result = evaluate(&git_only, &Subject::new("PyPI", "1"));
     assert!(!result.is_affected() && result.is_undecided());
     assert_eq!(result.unmatched[0].1, WhyNot::NeedsCommitGraph);
-    // Beside a rule in versions it leaves nothing in doubt.
+    // Beside a rule for versions it causes no doubt.
     let both = evaluate(&entry, &Subject::new("PyPI", "3"));
     assert!(!both.is_affected() && !both.is_undecided());
 }
@@ -117,7 +117,7 @@ fn enumerated_versions_match_by_the_schemes_equality() {
         hits(&entry, "PyPI", &["1.0.0", "1.1", "weird build"]),
         ["1.0.0", "weird build"]
     );
-    // Without an order, only the text counts.
+    // Without an order, only the exact text matches.
     assert_eq!(hits(&entry, "Android", &["1.0", "1.0.0"]), ["1.0"]);
 }
 
@@ -132,7 +132,7 @@ fn fixed_versions_are_those_that_end_the_matching_interval() {
 }
 
 #[test]
-fn a_rule_says_where_the_version_lies_or_why_not() {
+fn rule_states_the_interval_or_the_reason() {
     let entry = range(
         "SEMVER",
         r#"{"introduced":"1.0.0"},{"fixed":"2.0.0"},{"introduced":"3.0.0"}"#,
@@ -166,7 +166,7 @@ fn a_rule_says_where_the_version_lies_or_why_not() {
 }
 
 #[test]
-fn what_cannot_be_ordered_is_undecided_not_clean() {
+fn unordered_version_is_undecided() {
     let entry = range("ECOSYSTEM", r#"{"introduced":"0"},{"fixed":"9"}"#);
     for (ecosystem, version, why) in [
         ("npm", "not a version", WhyNot::VersionUnreadable),
@@ -184,14 +184,14 @@ fn what_cannot_be_ordered_is_undecided_not_clean() {
 }
 
 proptest! {
-    /// The walk against the schema's own words, on small numbers where `introduced` and `fixed` differ.
+    /// Compares the evaluation with the schema's own algorithm, on small numbers where `introduced` and `fixed` differ.
     #[test]
     fn the_walk_agrees_with_the_schemas_evaluation(
         raw in prop::collection::vec((0_u8..3, 1_u8..9), 1..7),
         subject in 0_u8..10,
     ) {
         let kinds = ["introduced", "fixed", "last_affected"];
-        // The schema leaves open what introduced and fixed at one version mean: keep one kind a version.
+        // The schema does not define introduced and fixed at one version: use one kind per version.
         let mut seen = std::collections::BTreeMap::new();
         let events: Vec<(u8, u8)> =
             raw.into_iter().filter(|(kind, at)| *seen.entry(*at).or_insert(*kind) == *kind).collect();
@@ -248,7 +248,7 @@ mod equality {
     }
 
     #[test]
-    fn zeros_that_the_old_order_of_python_drops_tell_nothing_apart() {
+    fn zeros_dropped_by_old_python_order_do_not_matter() {
         for (a, b) in [("v1-", "0v1-"), ("a1-", "0.0-a1-"), ("0v1-", "00v1-")] {
             assert_eq!(
                 compare(Scheme::Pep440, a, b),
@@ -280,7 +280,7 @@ mod equality {
 }
 
 #[test]
-fn rebuild_is_the_release_for_last_affected_and_lists() {
+fn rebuild_counts_as_its_release() {
     let last = range("ECOSYSTEM", r#"{"introduced":"0"},{"last_affected":"2.0.1"}"#);
     assert_eq!(
         hits(
@@ -318,7 +318,7 @@ fn rebuild_is_the_release_for_last_affected_and_lists() {
 }
 
 #[test]
-fn gem_for_a_platform_is_its_release() {
+fn gem_for_a_platform_counts_as_its_release() {
     let entry = range("ECOSYSTEM", r#"{"introduced":"0"},{"fixed":"1.19.3"}"#);
     assert_eq!(
         hits(
@@ -373,7 +373,7 @@ fn of_url(purl: &str, ecosystem: &str) -> Subject {
 }
 
 #[test]
-fn commit_in_an_event_is_judged_and_another_undecided() {
+fn commit_is_decided_only_if_an_event_names_it() {
     let sha = |digit: &str| format!("a{}", digit.repeat(39));
     let entry = range(
         "GIT",
@@ -409,7 +409,7 @@ fn commit_in_an_event_is_judged_and_another_undecided() {
             );
         }
     }
-    // A list of versions does not decide for a commit, and the commit not for a version.
+    // A list of versions does not decide about a commit, nor the commit about a version.
     let both = affected(&format!(
         r#"{{"versions":["v1.0"],"ranges":[{{"type":"GIT","events":[{{"introduced":"0"}},{{"fixed":"{}"}}]}}]}}"#,
         sha("2")
@@ -458,7 +458,7 @@ fn unreadable_beginning_of_a_range_is_undecided() {
     let undecided = |version: &str| evaluate(&entry, &Subject::new("npm", version)).is_undecided();
     assert!(undecided("1.0.0") && undecided("2.5.0") && !undecided("3.0.0"));
     assert_eq!(hits(&entry, "npm", &["1.0.0", "2.5.0", "3.0.0"]), ["3.0.0"]);
-    // An end that cannot be read leaves more affected, and nothing in doubt.
+    // An unreadable end leaves more versions affected, and no doubt.
     let entry = range("SEMVER", r#"{"introduced":"1.0.0"},{"fixed":"???"}"#);
     assert_eq!(hits(&entry, "npm", &["0.9.0", "9.0.0"]), ["9.0.0"]);
 }

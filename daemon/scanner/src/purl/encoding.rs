@@ -1,11 +1,11 @@
-//! Percent-encoding as purl-spec has it: letters, digits, `.-_~` and `:` stand for themselves.
+//! Percent-encoding of purl-spec: letters, digits, `.-_~` and `:` are not encoded.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use super::Mode;
 
-/// Decodes `%XX` escapes; a `%` without two hexadecimal digits is refused, and leniently stands for itself.
+/// Decodes `%XX` escapes; a `%` without two hexadecimal digits is refused or, in lenient mode, kept.
 pub(super) fn decode(text: &str, mode: Mode) -> Result<Cow<'_, str>, &'static str> {
     if !text.contains('%') {
         return Ok(Cow::Borrowed(text));
@@ -54,7 +54,7 @@ impl fmt::Display for Encoded<'_> {
         let mut rest = self.0;
         while !rest.is_empty() {
             let end = rest.bytes().position(|byte| !plain(byte)).unwrap_or(rest.len());
-            // What is plain is ASCII, so the text can be split there.
+            // Unreserved characters are ASCII, so the text can be split there.
             let (head, tail) = rest.split_at(end);
             f.write_str(head)?;
             let escaped = tail.chars().next().map_or(0, char::len_utf8);

@@ -1,8 +1,8 @@
-//! Which OSV package a package URL names, and back.
+//! Maps package URLs to OSV packages, and back.
 //!
-//! Distribution packages get a suffix from their `distro` qualifier (`Debian:12`); advisories of
-//! distributions are about source packages, so a `source` or `upstream` qualifier wins over the name.
-//! Without a known distribution the package is still returned, without suffix: the caller counts it.
+//! Distribution packages get a suffix from their `distro` qualifier (`Debian:12`). Advisories of distributions name
+//! source packages, so a `source` or `upstream` qualifier has priority over the name. Without a known distribution
+//! the package is returned without suffix, and the caller counts it.
 
 mod release;
 mod table;
@@ -15,36 +15,36 @@ use super::{PackageUrl, PurlParts};
 use crate::name::{ecosystem_base, spelling};
 use crate::origin::{Origin, name_of_source_rpm};
 
-/// A package as OSV names it.
+/// A package in OSV's terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OsvPackage {
-    /// The ecosystem with its suffix if it is known: `npm`, `Debian:12`.
+    /// The ecosystem with its suffix, if known: `npm`, `Debian:12`.
     pub ecosystem: Cow<'static, str>,
     /// The ecosystem without any suffix.
     pub system: &'static str,
-    /// The name in the ecosystem's one spelling (see [`crate::name::normalise_name`]).
+    /// The normalised name in the ecosystem (see [`crate::name::normalise_name`]).
     pub name: String,
-    /// False if the ecosystem is split by release and the URL does not tell which one.
+    /// False if the ecosystem is split by release and the URL does not contain the release.
     pub release_known: bool,
-    /// False if advisories may know the package by another name: they are about source packages and no source is
-    /// named, or the URL's type is used for other things as well. Where the site knows the name, it is the right one.
+    /// False if advisories may use another name: they name source packages and no source is given, or the URL's type
+    /// is also used for other things. If the site knows the name, it is the right one.
     pub name_known: bool,
-    /// Further ecosystems whose advisories are about the package: products that the release is made of, paid
-    /// extensions of it, or the distribution where a source does not tell releases apart.
+    /// Further ecosystems whose advisories apply to the package: products that are part of the release, paid
+    /// extensions, or the distribution without release if a source does not distinguish releases.
     pub also: Vec<String>,
-    /// The address of the repository that it comes from, if the URL tells and the ecosystem is a registry's.
+    /// The address of its repository, if the URL has it and the ecosystem is a registry's.
     pub repository: Option<String>,
 }
 
 impl OsvPackage {
-    /// The ecosystems whose advisories are about the package, its own first.
+    /// Returns the ecosystems whose advisories apply to the package, its own first.
     pub fn ecosystems(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.ecosystem.as_ref()).chain(self.also.iter().map(String::as_str))
     }
 
-    /// Whether to hold advisories of one of its ecosystems is to know something of its release: those of its own, of the
-    /// products that its release is made of, and of its release in another spelling. One record that names no
-    /// release, or an extension's, does not make every release known.
+    /// Returns true if advisories of one of its ecosystems show knowledge of its release: its own ecosystem, the
+    /// products of its release, and other spellings of its release. A record without a release, or of an extension,
+    /// is not enough.
     pub fn is_known_by(&self, ecosystem: &str) -> bool {
         let own = self.ecosystem.as_ref();
         let beyond = ecosystem.strip_prefix(own);
@@ -52,20 +52,20 @@ impl OsvPackage {
             || is_same_release(own, ecosystem)
             || (own.starts_with("Red Hat:") && beyond.is_some_and(|rest| rest.starts_with("::")))
             || ecosystem.starts_with("SUSE:Linux Enterprise Module ")
-            // Products that are a Server and more.
+            // Products that include a Server.
             || (own.starts_with("SUSE:Linux Enterprise ") && ecosystem.starts_with("SUSE:Linux Enterprise Server "))
             || (own.starts_with("Docker Hardened Images:Debian:")
                 && ["Docker Hardened Images:Debian:", "DHI:Debian:"]
                     .iter()
                     .any(|start| ecosystem.starts_with(start)))
-            // Their sources need not tell releases apart.
+            // Their sources need not distinguish releases.
             || ["FreeBSD:ports", "Alpaquita", "BellSoft Hardened Containers"]
                 .iter()
                 .any(|whole| ecosystem == *whole && beyond_of(own, whole))
     }
 
-    /// Returns true if advisories of `ecosystem`, which names a repository's address (`Packagist:https://…`), are about
-    /// the package: those of its own repository, or of every one where nothing tells which it is.
+    /// Returns true if advisories of `ecosystem`, whose suffix is a repository's address (`Packagist:https://…`),
+    /// apply to the package: those of its own repository, or all if its repository is unknown.
     pub fn is_from(&self, ecosystem: &str) -> bool {
         let Some(address) = address_of(ecosystem) else {
             return false;
@@ -75,26 +75,26 @@ impl OsvPackage {
     }
 }
 
-/// True if an ecosystem is another one and a release of it.
+/// Returns true if an ecosystem is a release of another one.
 fn beyond_of(own: &str, whole: &str) -> bool {
     own.strip_prefix(whole).is_some_and(|rest| rest.starts_with(':'))
 }
 
-/// The address of the repository that an ecosystem's suffix names, if it names one.
+/// Returns the repository's address in an ecosystem's suffix, if it has one.
 pub fn address_of(ecosystem: &str) -> Option<&str> {
     let (_, suffix) = ecosystem.trim().split_once(':')?;
     let scheme = suffix.get(..8).unwrap_or(suffix).to_ascii_lowercase();
     (scheme.starts_with("https://") || scheme.starts_with("http://")).then_some(suffix)
 }
 
-/// An address without its scheme and without slashes at its end.
+/// Returns an address without its scheme and trailing slashes.
 fn bare_address(address: &str) -> &str {
     let address = address.trim();
     let bare = address.split_once("://").map_or(address, |(_, bare)| bare);
     bare.trim_end_matches('/')
 }
 
-/// Returns the OSV package that a URL names, or `None` if OSV has no ecosystem for it.
+/// Returns the OSV package of a URL, or `None` if OSV has no ecosystem for it.
 ///
 /// ```
 /// use starling_scanner::purl::{PackageUrl, osv::package_of};
@@ -106,13 +106,13 @@ pub fn package_of(purl: &PackageUrl) -> Option<OsvPackage> {
     package_in(purl, None)
 }
 
-/// Does what [`package_of`] does for a package found on a known distribution, written as in the
-/// `distro` qualifier (`debian-12`); the URL's own qualifier wins.
+/// Same as [`package_of`], for a package found on a known distribution in the form of the `distro` qualifier
+/// (`debian-12`); used if the URL has no qualifier of its own.
 pub fn package_in(purl: &PackageUrl, distro: Option<&str>) -> Option<OsvPackage> {
     package_from(purl, None, distro)
 }
 
-/// Does what [`package_in`] does for a package of which a document says more than its URL.
+/// Same as [`package_in`], for a package with more data in the document than in its URL.
 pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&str>) -> Option<OsvPackage> {
     let own = stated_distro(purl);
     let row = row_of(purl, own.or(distro))?;
@@ -126,7 +126,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         (true, Source::Named(name)) => Cow::Borrowed(*name),
         (true, _) => Cow::Borrowed(purl.name()),
         (false, _) => match purl.namespace() {
-            // A scope is one with its sign or without.
+            // A scope may be written with or without its sign.
             Some(scope) if row.ecosystem == "npm" && !scope.starts_with('@') => {
                 Cow::Owned(format!("@{scope}/{}", purl.name()))
             }
@@ -135,11 +135,11 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         },
     };
     let name = match (row.ecosystem, purl.subpath()) {
-        // A major version is a part of a Go module's path, but some tools write it as a subpath.
+        // A major version is part of a Go module's path, but some tools write it as a subpath.
         ("Go", Some(subpath)) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
-        // cyclonedx-gomod names the standard library so.
+        // cyclonedx-gomod uses this name for the standard library.
         ("Go", _) if name == "std" => Cow::Borrowed("stdlib"),
-        // What follows is a path within the action's repository.
+        // The rest is a path within the action's repository.
         ("GitHub Actions", _) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
         _ => name,
     };
@@ -152,7 +152,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         None => Cow::Borrowed(row.ecosystem),
     };
     let name = match spelling(&ecosystem, &name) {
-        // Spelt so already: what was joined is kept.
+        // Already normalised: the joined text is used.
         Cow::Borrowed(spelt) if spelt.len() == name.len() => name.into_owned(),
         spelt => spelt.into_owned(),
     };
@@ -175,15 +175,15 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         ecosystem,
         system: ecosystem_base(row.ecosystem),
         release_known,
-        // Any repository may be named by the one type, and any part of a cluster by the other.
+        // One type may name any repository, the other any part of a cluster.
         name_known: source != Source::Unknown && !matches!(purl.ty(), "github" | "k8s") && is_of_registry,
         also,
         repository,
     })
 }
 
-/// True if a name has as many parts as the names of its registry: with others it is a user's, an organisation's or
-/// nobody's, and advisories do not know it.
+/// Returns true if a name has as many parts as the names of its registry. Other names are private or invalid, and
+/// advisories do not know them.
 fn is_of_registry(purl: &PackageUrl, row: &Row, name: &str) -> bool {
     match purl.ty() {
         "maven" | "gradle" | "composer" | "swift" | "vscode-extension" | "githubactions" => {
@@ -195,12 +195,12 @@ fn is_of_registry(purl: &PackageUrl, row: &Row, name: &str) -> bool {
     }
 }
 
-/// What the URL itself says of the distribution, under the names that generators give it.
+/// Returns the URL's own distribution, from the qualifiers that generators use.
 fn stated_distro(purl: &PackageUrl) -> Option<&str> {
     match purl.ty() {
-        // FreeBSD's architecture names the release: `FreeBSD:14:amd64`.
+        // FreeBSD's architecture contains the release: `FreeBSD:14:amd64`.
         "freebsd" => purl.qualifier("arch"),
-        // The number before the name: a release's name may be that of one to come.
+        // The number has priority over the name: a release's name may belong to a future release.
         "deb" | "rpm" | "apk" | "alpine" => ["distro", "os_version", "os_distro", "distro_name"]
             .into_iter()
             .find_map(|key| purl.qualifier(key)),
@@ -208,10 +208,11 @@ fn stated_distro(purl: &PackageUrl) -> Option<&str> {
     }
 }
 
-/// The row of a URL: by its type and, for distributions, its namespace, or the distribution where it has none.
+/// Returns the row of a URL: by its type and, for distributions, its namespace, or its distribution if it has no
+/// namespace.
 fn row_of(purl: &PackageUrl, distro: Option<&str>) -> Option<&'static Row> {
     let (ty, namespace) = match (purl.ty(), purl.namespace()) {
-        // Syft before 0.85 made the distribution's package manager the type.
+        // Syft before 0.85 used the distribution's package manager as the type.
         ("alpine", None) => ("apk", None),
         (ty, namespace) => (ty, namespace),
     };
@@ -233,7 +234,7 @@ fn row_of(purl: &PackageUrl, distro: Option<&str>) -> Option<&'static Row> {
     of_distro.or_else(alpine)
 }
 
-/// The owner and the name of a repository, of a path that goes on.
+/// Returns owner and name of a repository from a longer path.
 fn first_two_segments(path: &str) -> String {
     let mut segments = path.split('/');
     let (owner, name) = (
@@ -252,7 +253,7 @@ pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
         _ => ecosystem.trim().to_owned(),
     };
     let is_of = |row: &&Row| match spelt.strip_prefix(row.ecosystem) {
-        // `FreeBSD:kernel` has no URL, `FreeBSD:ports` and `FreeBSD:ports:14` have.
+        // `FreeBSD:kernel` has no URL; `FreeBSD:ports` and `FreeBSD:ports:14` have one.
         Some(rest) => rest.is_empty() || rest.starts_with(':'),
         None => false,
     };
@@ -283,16 +284,16 @@ pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
     super::build(&parts, super::Mode::Lenient).ok()
 }
 
-/// Returns the version to compare with an advisory's, or `None` if the URL has none.
+/// Returns the version for comparison with advisories, or `None` if the URL has none.
 ///
-/// RPM's epoch stands in a qualifier; a source package's version, where a generator wrote it, stands
-/// for the binary package's own, because advisories of dpkg and apk distributions mean the source.
+/// RPM's epoch is in a qualifier. A source package's version, if a generator wrote it, replaces the binary package's
+/// own, because advisories of dpkg and apk distributions name the source.
 pub fn version_of(purl: &PackageUrl) -> Option<String> {
     version_from(purl, None, None)
 }
 
-/// Does what [`version_of`] does for a package of which a document says more than its URL: `stated` is its own field
-/// for the version.
+/// Same as [`version_of`], for a package with more data in the document than in its URL: `stated` is the document's own
+/// version field.
 pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&str>) -> Option<String> {
     let by_source = matches!(purl.ty(), "deb" | "apk" | "alpine") && purl.namespace() != Some(DOCKER);
     let upstream = purl.qualifier("upstream").filter(|_| by_source);
@@ -300,7 +301,7 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
         .and_then(|upstream| upstream.split_once('@'))
         .map(|(_, version)| version)
         .filter(|version| !version.is_empty());
-    // A source's version beside the URL is that of the source beside it, and has its own epoch.
+    // A source's version beside the URL belongs to the source beside it, and has its own epoch.
     if of_source.is_none()
         && let Some(version) = origin.and_then(|origin| origin.source_version.as_deref())
         && upstream.is_none_or(|name| origin.is_some_and(|origin| origin.source.as_deref() == Some(name)))
@@ -324,7 +325,7 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
     })
 }
 
-/// True if `stated` is `version` with an epoch in front, and perhaps the release behind it.
+/// Returns true if `stated` is `version` with an epoch before it, and perhaps a release after it.
 fn says_epoch_of(stated: &str, version: &str) -> bool {
     let Some((epoch, rest)) = stated.split_once(':') else {
         return false;
@@ -334,15 +335,15 @@ fn says_epoch_of(stated: &str, version: &str) -> bool {
     is_epoch && !version.contains(':') && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
 }
 
-/// True for Go's standard library and toolchain, whose versions are those of Go's releases.
+/// Returns true for Go's standard library and toolchain, whose versions are Go's releases.
 fn is_go_toolchain(purl: &PackageUrl) -> bool {
     purl.ty() == "golang"
         && purl.namespace().is_none()
         && matches!(purl.name(), "std" | "stdlib" | "toolchain")
 }
 
-/// A release of Go as the vulnerability database writes it: without `go` in front and without what a build adds
-/// (`go1.26.6-X:boringcrypto`, `1.22.5-vendor`), and `1.21rc2` as `1.21.0-rc.2`.
+/// Returns a release of Go in the form of the vulnerability database: without the prefix `go` and without a build's
+/// suffix (`go1.26.6-X:boringcrypto`, `1.22.5-vendor`), and `1.21rc2` as `1.21.0-rc.2`.
 fn go_release(version: &str) -> Cow<'_, str> {
     let version = version.trim();
     let version = version.strip_prefix("go").unwrap_or(version);
@@ -362,26 +363,26 @@ fn go_release(version: &str) -> Cow<'_, str> {
         let zeros = ".0".repeat(2_usize.saturating_sub(numbers.matches('.').count()));
         return Cow::Owned(format!("{numbers}{zeros}-{phase}.{number}"));
     }
-    // The database writes `-0` for what comes before every pre-release.
+    // The database writes `-0` for the place before every pre-release.
     if numbers.is_empty() || rest == "-0" {
         return Cow::Borrowed(version);
     }
     Cow::Borrowed(numbers)
 }
 
-/// Which package advisories know a distribution's package as.
+/// The name of a distribution's package in advisories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source<'a> {
-    /// Advisories are about the package itself.
+    /// Advisories name the package itself.
     Own,
     /// The package was built from this source.
     Named(&'a str),
-    /// Advisories are about sources, and nothing names the package's.
+    /// Advisories name sources, and the package's source is unknown.
     Unknown,
 }
 
-/// The name that the distribution's advisories use. Generators write the source package into
-/// `upstream` (`openssl`, `openssl@3.1`, `openssl-3.0.7-1.el9.src.rpm`) or `source`, or beside the URL.
+/// Returns the name in the distribution's advisories. Generators write the source package into `upstream` (`openssl`,
+/// `openssl@3.1`, `openssl-3.0.7-1.el9.src.rpm`) or `source`, or beside the URL.
 fn source_of<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a Origin>) -> Source<'a> {
     if !row.is_about_sources() {
         return Source::Own;
@@ -402,14 +403,14 @@ fn source_of<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a Origin>) ->
     }
 }
 
-/// True if a document names the source package of a distribution's package, or its URL does.
+/// Returns true if a document, or the URL, names the source package of a distribution's package.
 pub(crate) fn names_source(purl: &PackageUrl, origin: Option<&Origin>) -> bool {
     origin.is_some_and(|origin| origin.source.is_some())
         || purl.qualifier("upstream").is_some()
         || purl.qualifier("source").is_some()
 }
 
-/// True if advisories of the URL's distribution are about source packages.
+/// Returns true if advisories of the URL's distribution name source packages.
 fn is_about_sources(purl: &PackageUrl) -> bool {
     row_of(purl, stated_distro(purl)).is_some_and(Row::is_about_sources)
 }
@@ -420,10 +421,10 @@ fn is_go_major(subpath: &str) -> bool {
         .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// True if a distribution, by its id in os-release and its release (`rhel-9.3`), is the ecosystem's.
+/// Returns true if a distribution, as id and release from os-release (`rhel-9.3`), belongs to the ecosystem.
 fn is_of(ecosystem: &str, distro: &str) -> bool {
     let lower = distro.to_ascii_lowercase();
-    // Ids may hold hyphens themselves: `sle-micro-5.3`, `opensuse-leap-15.5`.
+    // Ids may contain hyphens: `sle-micro-5.3`, `opensuse-leap-15.5`.
     let id = lower
         .find(|c: char| c.is_ascii_digit())
         .and_then(|at| lower.get(..at))

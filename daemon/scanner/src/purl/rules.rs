@@ -1,9 +1,8 @@
-//! The rules of single package URL types, from purl-spec's type definitions. Types that are not
-//! listed have none.
+//! The rules of single package URL types, from purl-spec's type definitions. Types that are not listed have no rules.
 
 use super::PackageUrl;
 
-/// Whether a type has namespaces.
+/// Returns true if a type has namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Namespace {
     Optional,
@@ -22,12 +21,12 @@ pub(super) fn namespace(ty: &str) -> Namespace {
     }
 }
 
-/// True for types, in any case, whose name may hold slashes: the host is the namespace, its path the name.
+/// Returns true for types, in any case, whose name may contain slashes: the host is the namespace, its path the name.
 pub(super) fn name_has_segments(ty: &str) -> bool {
     ty.eq_ignore_ascii_case("git")
 }
 
-/// Folds what the type compares without case, and the separators that its registry folds.
+/// Folds the parts whose case the type ignores, and the separators that its registry folds.
 pub(super) fn canonicalise(purl: &mut PackageUrl) {
     let (fold_namespace, fold_name) = match purl.ty.as_ref() {
         "bitbucket" | "brew" | "composer" | "deb" | "git" | "github" | "hex" => (true, true),
@@ -55,7 +54,7 @@ pub(super) fn canonicalise(purl: &mut PackageUrl) {
     }
 }
 
-/// Lower case; a text that is so already is not copied.
+/// Returns the text in lower case; copies it only if needed.
 fn lower(mut text: String) -> String {
     if text.is_ascii() {
         text.make_ascii_lowercase();
@@ -65,7 +64,7 @@ fn lower(mut text: String) -> String {
     }
 }
 
-/// Checks what a type demands of its parts beyond the namespace.
+/// Checks the type's rules for its parts, except the namespace.
 pub(super) fn validate(purl: &PackageUrl) -> Result<(), &'static str> {
     match purl.ty.as_ref() {
         "chrome-extension" => {

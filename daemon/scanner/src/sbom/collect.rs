@@ -1,4 +1,4 @@
-//! What all readers do with a component once they have found it.
+//! The common part of all readers: collects the components they find.
 
 use std::collections::BTreeSet;
 
@@ -6,26 +6,26 @@ use super::{Component, ComponentKind, Format, Inventory, MAX_COMPONENTS, Note, P
 use crate::origin::Origin;
 use crate::purl::{PackageUrl, PurlParts, osv::version_from};
 
-/// Most components that room is made for before they are read: 4 MB.
+/// Most components for which memory is reserved in advance: 4 MB.
 const MAX_RESERVED: usize = 16 * 1024;
 
-/// Most notes that are held of one document: more components than that it may not have.
+/// Most notes of one document: as many as it may have components.
 const MAX_NOTES: usize = MAX_COMPONENTS;
 
-/// Gathers components and notes in document order.
+/// Collects components and notes in document order.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     components: Vec<Component>,
     notes: Vec<Note>,
     distro: Option<String>,
-    /// Several operating systems are named: none of them is that of a package that does not say which is its own.
+    /// True if several operating systems are named: then none of them applies to packages without their own.
     has_several_distros: bool,
     pub(super) describes_several: bool,
     overflow: usize,
     unnoted: usize,
 }
 
-/// A component as a reader found it; texts may be empty.
+/// A component as found by a reader; texts may be empty.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
     pub(super) name: &'a str,
@@ -36,7 +36,7 @@ pub(super) struct Found<'a> {
 }
 
 impl Collector {
-    /// Makes room for so many more components at once, within what a document that only seems to have them may cost.
+    /// Reserves memory for further components, limited for documents that only pretend to have them.
     pub(super) fn reserve(&mut self, components: usize) {
         self.components.reserve(components.min(MAX_RESERVED));
     }
@@ -52,7 +52,7 @@ impl Collector {
         });
     }
 
-    /// Reads a package URL; an empty one is none, one that cannot be read is noted.
+    /// Parses a package URL; an empty one counts as missing, an unreadable one is noted.
     pub(super) fn purl(&mut self, text: &str, place: &Place) -> Option<PackageUrl> {
         let text = text.trim();
         if text.is_empty() {
@@ -67,13 +67,13 @@ impl Collector {
         }
     }
 
-    /// Takes a component. One with several package URLs is as many components: each names something
-    /// that can be judged; one that is stated again is none. One with neither name nor URL is noted.
+    /// Adds a component. One with several package URLs becomes several components, because each URL can be checked;
+    /// repeated URLs are ignored. One without name and URL is noted.
     pub(super) fn add(&mut self, found: Found<'_>) {
         self.add_with(found, None);
     }
 
-    /// Takes a component, with what the document says of its making.
+    /// Adds a component, with the document's data about its build.
     pub(super) fn add_with(&mut self, found: Found<'_>, mut origin: Option<Box<Origin>>) {
         let (name, stated) = (found.name.trim(), present_version(found.version));
         if found.purls.is_empty() && name.is_empty() {
@@ -115,7 +115,7 @@ impl Collector {
         }
     }
 
-    /// Takes a package that a lockfile names, by its URL's parts.
+    /// Adds a lockfile's package, by the parts of its URL.
     pub(super) fn add_package(&mut self, ty: &str, name: &str, version: &str, place: &Place) {
         let (namespace, short) = match (ty, name.rsplit_once(if ty == "maven" { ':' } else { '/' })) {
             (_, Some((namespace, short))) => (Some(namespace), short),
@@ -144,8 +144,8 @@ impl Collector {
         });
     }
 
-    /// Takes a package that comes from a path, a folder or the project itself: no registry's advisory can mean it,
-    /// whatever it is called.
+    /// Adds a package from a path, a folder or the project itself: no registry's advisory can be about it, whatever its
+    /// name is.
     pub(super) fn add_local(&mut self, name: &str, version: &str, place: &Place) {
         self.add(Found {
             name,
@@ -156,8 +156,8 @@ impl Collector {
         });
     }
 
-    /// Takes a package of somebody else's that comes from a repository, an archive or a document that was not read: no
-    /// release of a registry, so nothing can be said of it.
+    /// Adds a foreign package from a repository, an archive or an unread document: it is not a registry's release, so
+    /// nothing is known about it.
     pub(super) fn add_foreign(&mut self, name: &str, version: &str, place: &Place) {
         self.add(Found {
             name,
@@ -168,7 +168,7 @@ impl Collector {
         });
     }
 
-    /// Takes the operating system that the components were found on; of several none counts. Names are
+    /// Sets the operating system on which the components were found; if there are several, none applies. Names are
     /// os-release ids (`rhel`) or their long forms (`Red Hat Enterprise Linux`).
     pub(super) fn operating_system(&mut self, name: &str, version: &str) {
         let lower = name.trim().to_ascii_lowercase();
@@ -191,7 +191,7 @@ impl Collector {
         }
     }
 
-    /// Takes a distribution. One that is named again, with more or less of its version, is the same.
+    /// Sets a distribution. One that is repeated with more or less of its version is the same.
     fn take_distro(&mut self, distro: String) {
         match &self.distro {
             None => self.distro = Some(distro),
@@ -206,7 +206,7 @@ impl Collector {
         }
     }
 
-    /// Takes in what was gathered from the part of the document that follows.
+    /// Adds the collected data of the following part of the document.
     pub(super) fn append(&mut self, next: Self) {
         let room = MAX_COMPONENTS.saturating_sub(self.components.len());
         self.overflow += next.overflow + next.components.len().saturating_sub(room);
@@ -253,7 +253,7 @@ impl Collector {
     }
 }
 
-/// Each package URL once, where it comes first.
+/// Returns each package URL once, at its first place.
 fn distinct(purls: Vec<PackageUrl>) -> Vec<PackageUrl> {
     if purls.len() < 2 {
         return purls;
@@ -266,7 +266,7 @@ fn distinct(purls: Vec<PackageUrl>) -> Vec<PackageUrl> {
         .collect()
 }
 
-/// True if a text names a path of the file system and no address of a registry: `file:../x`, `./x`, `C:\\x`.
+/// Returns true if a text is a file system path and not a registry's address: `file:../x`, `./x`, `C:\\\\x`.
 pub(super) fn is_path(text: &str) -> bool {
     let text = text.trim();
     let lower = text.get(..12).unwrap_or(text).to_ascii_lowercase();
@@ -301,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_told_from_addresses() {
+    fn paths_are_distinguished_from_addresses() {
         for path in [
             "file:../x",
             "file:///x",
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn of_several_operating_systems_none_counts() {
+    fn several_operating_systems_set_no_distribution() {
         let of = |systems: &[(&str, &str)]| {
             let mut collector = Collector::default();
             for (name, version) in systems {
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_are_bounded_whoever_took_them() {
+    fn number_of_notes_is_limited() {
         let with = |count: usize| {
             let mut collector = Collector::default();
             let place = Place::line(1);

@@ -1,8 +1,8 @@
-//! CycloneDX 1.0 to 1.7: components at any depth, and the operating system they were found on.
+//! CycloneDX 1.0 to 1.7: components at any depth, and the operating system on which they were found.
 //!
-//! Read here is what an inventory needs. Services, dependencies, compositions, formulation, pedigrees
-//! and embedded vulnerabilities are not looked at. Bom-refs may be missing, repeated or dangling: places
-//! in the document name components, refs do not.
+//! Only the data for an inventory is read. Services, dependencies, compositions, formulation, pedigrees and embedded
+//! vulnerabilities are ignored. Bom-refs may be missing, repeated or dangling: components are identified by their
+//! place in the document, not by refs.
 
 mod protobuf;
 mod protobuf_json;
@@ -28,10 +28,10 @@ pub(super) use xml::read_xml;
 use split::{Part, Split};
 use strict::{Dependency, Each, Hash, Licenses, Pedigree, Reference, Scope, Service, Swid, Timestamp};
 
-/// Newest minor version of CycloneDX 1 that this reader was written for.
+/// Newest minor version of CycloneDX 1 for which this reader was written.
 const NEWEST_MINOR: u32 = 7;
 
-/// A component that says two things about its version.
+/// A component with two conflicting version statements.
 const BOTH_VERSIONS: &str = "the component has a version and a range of versions, and only one may be given";
 
 #[derive(Deserialize)]
@@ -96,8 +96,9 @@ struct RawComponent<'a> {
     _pedigree: Option<Pedigree>,
 }
 
-/// A list of components up to the first that is not as it should be: that one is told, so those after it are read and
-/// not kept. A document of what costs it three bytes each would fill the memory before the first is looked at.
+/// A list of components up to the first invalid one. That one is reported; later ones are parsed but not kept.
+/// Otherwise a document with many invalid entries of three bytes each would fill the memory before the first one is
+/// examined.
 #[derive(Default)]
 struct Entries<'a> {
     list: Vec<Option<Box<RawComponent<'a>>>>,
@@ -132,12 +133,12 @@ impl<'de> Deserialize<'de> for Entries<'de> {
     }
 }
 
-/// Components from which on a part of the list is worth a thread of its own.
+/// Number of components from which a part of the list is worth its own thread.
 const COMPONENTS_PER_WORKER: usize = 500;
 
-/// Reads a document, a long one in so many parts at the same time; the result is the same whatever their number.
+/// Reads a document, a long one in several parts at the same time; the result is the same for any number.
 pub(super) fn read_json(bytes: &[u8], workers: usize) -> Result<Inventory, SbomError> {
-    // Of a document that is not as it should be, reading it as a whole tells the first fault.
+    // For an invalid document, reading it as a whole gives the first error.
     let split = std::str::from_utf8(bytes)
         .ok()
         .and_then(|text| split::split(text, workers, COMPONENTS_PER_WORKER));
@@ -168,7 +169,7 @@ fn invalid((place, reason): Fault) -> SbomError {
     }
 }
 
-/// Reads a document in parts; none if any of it is not as it should be.
+/// Reads a document in parts; `None` if any part is not valid.
 fn read_parts(document: &Split<'_>) -> Option<Result<Inventory, SbomError>> {
     let entry = Place::root().child("components").entries();
     let entry: &(dyn Fn(usize) -> Place + Sync) = &entry;
@@ -181,7 +182,7 @@ fn read_parts(document: &Split<'_>) -> Option<Result<Inventory, SbomError>> {
         };
         taker.collector.reserve(part.count);
         taker.take(&text).ok()?;
-        // A comma too many would end as fewer.
+        // An extra comma would be a missing component.
         (taker.next == part.first + part.count).then_some(taker.collector)
     };
     std::thread::scope(|threads| {
@@ -195,14 +196,15 @@ fn read_parts(document: &Split<'_>) -> Option<Result<Inventory, SbomError>> {
         collector.reserve(document.parts.iter().map(|part| part.count).sum());
         let subject = take_head(&bom, &mut collector).ok()?;
         for thread in started {
-            // One that could not be started, or did not end well, leaves the whole to be read at once.
+            // A thread that could not start or failed leaves the whole document to the single reader.
             collector.append(thread.ok()?.join().ok()??);
         }
         Some(collector.finish(Format::CycloneDxJson, &bom.spec_version.0, &subject))
     })
 }
 
-/// Takes components as they are read: a list of all that a document says of them is many times what is kept.
+/// Adds components while they are parsed: a complete list of all their fields needs many times the memory of the
+/// result.
 struct PartTaker<'e> {
     next: usize,
     entry: &'e (dyn Fn(usize) -> Place + Sync),
@@ -226,7 +228,7 @@ impl<'de> Visitor<'de> for &mut PartTaker<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
         while let Some(component) = list.next_element::<Option<RawComponent<'de>>>()? {
-            // What is wrong, and where, is told by reading the whole.
+            // The reader of the whole document reports the error and its place.
             take_entry(component.as_ref(), &(self.entry)(self.next), &mut self.collector)
                 .map_err(|(_, reason)| A::Error::custom(reason))?;
             self.next += 1;
@@ -235,7 +237,7 @@ impl<'de> Visitor<'de> for &mut PartTaker<'_> {
     }
 }
 
-/// Checks and takes what stands beside the components; gives the name of what the document describes.
+/// Checks and adds the data beside the components; returns the name of the document's subject.
 fn take_head(bom: &Bom<'_>, collector: &mut Collector) -> Result<String, Fault> {
     if bom.bom_format.0 != "CycloneDX" {
         let reason = format!("bomFormat is {:?}, not \"CycloneDX\"", bom.bom_format.0);
@@ -263,7 +265,7 @@ fn take_head(bom: &Bom<'_>, collector: &mut Collector) -> Result<String, Fault> 
     Ok(component.name.0.clone().into_owned())
 }
 
-/// Notes what is wrong with a list of licences.
+/// Notes the problem of a list of licences.
 fn note_licenses(licenses: &Licenses, of: &Place, collector: &mut Collector) {
     if let Some(fault) = licenses.fault {
         collector.note(
@@ -273,12 +275,12 @@ fn note_licenses(licenses: &Licenses, of: &Place, collector: &mut Collector) {
     }
 }
 
-/// Accepts every minor version of CycloneDX 1; one newer than this reader is noted.
+/// Accepts every minor version of CycloneDX 1; notes one that is newer than this reader.
 fn check_version(text: &str, place: &Place, collector: &mut Collector) -> Result<(), String> {
     let minor: u32 = text
         .strip_prefix("1.")
         .and_then(|minor| minor.parse().ok())
-        .ok_or_else(|| format!("{text:?} is no version of CycloneDX 1"))?;
+        .ok_or_else(|| format!("{text:?} is not a version of CycloneDX 1"))?;
     if minor > NEWEST_MINOR {
         let note = "the document is newer than this reader (CycloneDX 1.7); unknown parts are ignored";
         collector.note(place, note);
@@ -294,7 +296,7 @@ fn take_list(entries: &Entries<'_>, place: &Place, collector: &mut Collector) ->
     Ok(())
 }
 
-/// Takes an entry of a list.
+/// Adds an entry of a list.
 fn take_entry(
     component: Option<&RawComponent<'_>>,
     place: &Place,
@@ -309,7 +311,7 @@ fn take_entry(
     }
 }
 
-/// Where a component breaks the format, and how.
+/// The place and kind of a component's violation of the format.
 type Fault = (Place, String);
 
 /// A component's own fields, in either syntax; texts may be empty.
@@ -322,12 +324,12 @@ struct Parts<'a> {
     origin: Option<&'a OriginParts>,
 }
 
-/// What is wrong with a component's own fields: the field, and how.
+/// Returns the invalid field of a component and its problem, if any.
 fn fault_of(raw: &RawComponent<'_>, is_subject: bool) -> Option<(&'static str, String)> {
     if let Err(reason) = strict::component_type(&raw.kind.0) {
         return Some(("type", reason));
     }
-    // What the document describes may go without a name: tools write it from a project that has none.
+    // The document's subject may lack a name: tools write it for a project without one.
     if !is_subject && raw.name.0.is_empty() && raw.purl.0.is_empty() {
         return Some(("name", "the component has no name".to_owned()));
     }
@@ -343,7 +345,7 @@ fn fault_of(raw: &RawComponent<'_>, is_subject: bool) -> Option<(&'static str, S
     Some(("versionRange", reason.to_owned()))
 }
 
-/// Takes a component and those inside it. Depth is bounded by the JSON reader.
+/// Adds a component and its nested components. The JSON reader limits the depth.
 fn take(
     raw: &RawComponent<'_>,
     place: &Place,
@@ -409,7 +411,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_faulty_components_one_is_kept() {
+    fn only_the_first_faulty_component_is_kept() {
         let kept = |list: &str| {
             let entries: Entries<'_> = serde_json::from_str(list).unwrap();
             (entries.list.len(), entries.is_faulty)

@@ -1,4 +1,4 @@
-//! Telling a document's format from its content.
+//! Detects a document's format from its content.
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
@@ -8,15 +8,15 @@ use super::lockfile::{is_location, toml_is_python, without_comment, without_trai
 use super::place::of_json_error;
 use super::{Format, Lockfile, SbomError};
 
-/// How much of a text is looked at for its format's marks, in bytes.
+/// How much of a text is searched for its format's marks, in bytes.
 const LOOK: usize = 64 * 1024;
 
-/// The keys that tell JSON formats apart; their values are looked at by the readers.
+/// The keys that distinguish JSON formats; the readers check their values.
 #[derive(Deserialize)]
 struct Probe {
     #[serde(rename = "bomFormat")]
     bom_format: Option<IgnoredAny>,
-    /// In the JSON mapping of protocol buffers, the schema's own name is as good.
+    /// In the JSON mapping of protocol buffers, the schema's own name is also allowed.
     #[serde(rename = "specVersion", alias = "spec_version")]
     spec_version: Option<IgnoredAny>,
     components: Option<IgnoredAny>,
@@ -46,13 +46,13 @@ struct Probe {
     object: Option<IgnoredAny>,
 }
 
-/// Tells the format of a document from its content.
+/// Detects the format of a document from its content.
 ///
 /// # Errors
-/// If the content is none of the known formats; the reason says what was seen.
+/// If the content has no known format; the reason says what was found.
 pub fn detect(bytes: &[u8]) -> Result<Format, SbomError> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    // It begins with a line end, which the others would pass over.
+    // It begins with a line end, which the other checks would skip.
     if is_protobuf(bytes) {
         return Ok(Format::CycloneDxProtobuf);
     }
@@ -78,7 +78,7 @@ fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
     let read: Result<Probe, _> = serde_path_to_error::deserialize(&mut reader);
     let probe = match read {
         Ok(probe) => probe,
-        // Bun writes what is not quite JSON; its reader tells what else is wrong.
+        // Bun's files are not valid JSON; its reader reports other errors.
         Err(_) if is_bun(bytes) => return Ok(Format::Lockfile(Lockfile::Bun)),
         Err(error) => {
             let (place, reason) = of_json_error(&error);
@@ -117,7 +117,7 @@ fn detect_json(bytes: &[u8]) -> Result<Format, SbomError> {
     }
 }
 
-/// True if `bomFormat` stands among the keys before any that could be long: then the rest need not be read to tell.
+/// Returns true if `bomFormat` comes before any long value, so that the rest need not be read for the detection.
 fn begins_as_cyclonedx(bytes: &[u8]) -> bool {
     struct Keys<'a>(&'a mut bool);
 
@@ -146,12 +146,12 @@ fn begins_as_cyclonedx(bytes: &[u8]) -> bool {
     }
 
     let mut found = false;
-    // Always an error, since the object is not read to its end.
+    // Always an error, because the object is not read to its end.
     let _ = serde_json::Deserializer::from_slice(bytes).deserialize_map(Keys(&mut found));
     found
 }
 
-/// Whether the text becomes Bun's lockfile once its trailing commas are gone.
+/// Returns true if the text becomes Bun's lockfile without its trailing commas.
 fn is_bun(bytes: &[u8]) -> bool {
     let head = bytes.get(..LOOK).unwrap_or(bytes);
     let has = |key: &[u8]| head.windows(key.len()).any(|window| window == key);
@@ -176,7 +176,7 @@ fn detect_xml(bytes: &[u8]) -> Result<Format, SbomError> {
     }
 }
 
-/// Marks are looked for at the beginnings of lines, the most telling first.
+/// Marks at the beginnings of lines, most specific first.
 fn detect_text(bytes: &[u8]) -> Result<Format, SbomError> {
     let head = bytes.get(..LOOK).unwrap_or(bytes);
     let head = String::from_utf8_lossy(head);
@@ -230,9 +230,9 @@ fn is_go_sum(line: &str) -> bool {
     matches!(fields[..], [_, version, hash] if version.starts_with('v') && hash.starts_with("h1:"))
 }
 
-/// Every line is a requirement or an option, and at least one is pinned.
+/// Returns true if every line is a requirement or an option, and at least one is pinned.
 fn is_requirements(head: &str) -> bool {
-    // The last line may be cut off.
+    // The last line may be incomplete.
     let whole = head.len() < LOOK;
     let mut lines: Vec<&str> = head.lines().collect();
     if !whole {

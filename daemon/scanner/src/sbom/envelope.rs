@@ -1,7 +1,7 @@
-//! SBOMs that stand in another document: as the payload of a signed envelope (DSSE, also in a Sigstore bundle), as the
-//! predicate of an in-toto statement, or one level down in an object, as GitHub's dependency graph gives them.
+//! SBOMs inside another document: the payload of a signed envelope (DSSE, also in a Sigstore bundle), the predicate
+//! of an in-toto statement, or one level down in an object, as in GitHub's dependency graph.
 //!
-//! Only what surrounds the SBOM is taken off. Signatures are not verified: who trusts an envelope verifies it before.
+//! Only the envelope is removed. Signatures are not verified: verify an envelope before you scan it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,17 +11,17 @@ use serde_json::value::RawValue;
 
 use super::{Format, MAX_SBOM_BYTES, Place, detect};
 
-/// Most members of an object that are looked at.
+/// Most members of an object that are examined.
 const MAX_MEMBERS: usize = 64;
 
-/// What stands in a document, and where.
+/// A document's content, and its place.
 #[derive(Debug)]
 pub(super) struct Inner<'a> {
     pub(super) bytes: Cow<'a, [u8]>,
     pub(super) place: Place,
 }
 
-/// Takes one layer off a document that is no SBOM itself; none if nothing in it may be one.
+/// Removes one envelope from a document that is not an SBOM itself; `None` if it contains no candidate.
 pub(super) fn open(bytes: &[u8]) -> Option<Inner<'_>> {
     let text = std::str::from_utf8(bytes).ok()?.trim_start();
     if !text.starts_with('{') {
@@ -47,7 +47,7 @@ pub(super) fn open(bytes: &[u8]) -> Option<Inner<'_>> {
             place: place("payload"),
         });
     }
-    // A statement's predicate may be a text: SPDX as tag-value, or JSON once more.
+    // A statement's predicate may be a text: SPDX tag-value, or JSON again.
     for name in ["predicate", "Data"] {
         let Some(value) = member(name) else { continue };
         if let Ok(text) = serde_json::from_str::<String>(value.get()) {
@@ -66,7 +66,7 @@ pub(super) fn open(bytes: &[u8]) -> Option<Inner<'_>> {
             place: place("dsseEnvelope"),
         });
     }
-    // One level down, if one member alone is an SBOM.
+    // One level down, if exactly one member is an SBOM.
     let mut sboms = members
         .iter()
         .filter(|(_, value)| is_sbom(value.get().as_bytes()));
@@ -90,7 +90,7 @@ fn is_sbom(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'{') && detect(bytes).is_ok_and(|format| formats.contains(&format))
 }
 
-/// Gathers the members of an object.
+/// Collects the members of an object.
 struct Members<'m, 'de>(&'m mut Vec<(Cow<'de, str>, &'de RawValue)>);
 
 impl<'de> Visitor<'de> for Members<'_, 'de> {
@@ -112,7 +112,7 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
     }
 }
 
-/// Decodes base64 in either alphabet, with padding or without; none for what is neither.
+/// Decodes base64 in either alphabet, with or without padding; `None` if it is not valid.
 fn of_base64(text: &str) -> Option<Vec<u8>> {
     if text.len() / 4 * 3 > MAX_SBOM_BYTES {
         return None;
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_holds_no_sbom_is_refused() {
+    fn envelope_without_sbom_is_refused() {
         for document in [
             "{}".to_owned(),
             r#"{"a":{}}"#.to_owned(),

@@ -1,5 +1,5 @@
-//! SBOMs made from what a site knows: of any size, the same from the same knowledge and seed. For benchmarks and
-//! trials, which want documents whose packages the knowledge has something to say about.
+//! Generates SBOMs from a site's knowledge: of any size, the same from the same knowledge and seed. For benchmarks
+//! and trials, which need documents whose packages have advisories.
 
 use serde_json::{Value, json};
 
@@ -9,59 +9,59 @@ use crate::osv::Event;
 use crate::purl::osv::{package_of, purl_of};
 use crate::purl::{PackageUrl, PurlParts};
 
-/// Most components that are made.
+/// Most components of a document.
 pub const MAX_MADE_COMPONENTS: usize = super::MAX_COMPONENTS;
-/// Versions of a package that are tried before another is taken.
+/// Versions of a package that are tried before another package is used.
 const TRIES: usize = 16;
-/// A version above all that any package has had.
+/// A version above all real versions.
 const NEVER_YET: &str = "99999.0.0";
 
-/// What is to be made.
+/// Options of a generated document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wish {
+pub struct GenerateOptions {
     /// Number of components.
     pub components: usize,
-    /// Of these, how many in a hundred are affected by something.
+    /// The percentage of affected components.
     pub affected_percent: u8,
-    /// Another seed makes another document.
+    /// The seed; another seed gives another document.
     pub seed: u64,
-    /// Ecosystems to take packages from, with or without a release; empty takes all.
+    /// Ecosystems to use, with or without a release; empty means all.
     pub ecosystems: Vec<String>,
 }
 
-/// Why no document was made.
+/// The reason why no document was generated.
 #[derive(Debug, thiserror::Error)]
 pub enum GenerateError {
     /// The knowledge could not be read.
     #[error(transparent)]
     Knowledge(#[from] KnowledgeError),
-    /// Nothing known fits.
+    /// No known package matches.
     #[error(
         "cannot make an SBOM: of {packages} packages that are known, none can be named in one and has a version that is {wanted}"
     )]
     NothingFits {
-        /// How many packages the knowledge has, in the ecosystems asked for.
+        /// Number of known packages in the requested ecosystems.
         packages: usize,
         /// `affected` or `not affected`.
         wanted: &'static str,
     },
 }
 
-/// Makes a CycloneDX 1.6 document. `packages` are ecosystem and name of what the knowledge has, in any order.
+/// Generates a CycloneDX 1.6 document. `packages` are ecosystem and name of known packages, in any order.
 ///
 /// # Errors
-/// If the knowledge cannot be read, or has no package that fits.
+/// If the knowledge cannot be read, or has no matching package.
 pub fn generate(
     packages: &[(String, String)],
     knowledge: &dyn Knowledge,
-    wish: &Wish,
+    options: &GenerateOptions,
 ) -> Result<Vec<u8>, GenerateError> {
     let wanted = |ecosystem: &str| {
         let is = |name: &String| {
             let rest = ecosystem.strip_prefix(name.as_str());
             rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
         };
-        wish.ecosystems.is_empty() || wish.ecosystems.iter().any(is)
+        options.ecosystems.is_empty() || options.ecosystems.iter().any(is)
     };
     let mut packages: Vec<&(String, String)> = packages
         .iter()
@@ -69,11 +69,11 @@ pub fn generate(
         .collect();
     packages.sort_unstable();
     packages.dedup();
-    let mut chance = Chance::new(wish.seed);
-    let count = wish.components.min(MAX_MADE_COMPONENTS);
+    let mut chance = Chance::new(options.seed);
+    let count = options.components.min(MAX_MADE_COMPONENTS);
     let mut components = Vec::with_capacity(count);
     for index in 0..count {
-        let affected = chance.below(100) < usize::from(wish.affected_percent);
+        let affected = chance.below(100) < usize::from(options.affected_percent);
         let made = one(&packages, knowledge, affected, &mut chance)?;
         let purl = made.ok_or(GenerateError::NothingFits {
             packages: packages.len(),
@@ -87,8 +87,8 @@ pub fn generate(
         "metadata": {
             "component": { "type": "application", "name": "made by starling sbom generate" },
             "properties": [
-                { "name": "starling:seed", "value": wish.seed.to_string() },
-                { "name": "starling:affected-percent", "value": wish.affected_percent.to_string() },
+                { "name": "starling:seed", "value": options.seed.to_string() },
+                { "name": "starling:affected-percent", "value": options.affected_percent.to_string() },
             ],
         },
         "components": components,
@@ -109,7 +109,7 @@ fn component(index: usize, purl: &PackageUrl) -> Value {
     component
 }
 
-/// The first package from a random one on that fits, in a version that does.
+/// Returns the first matching package from a random one on, with a matching version.
 fn one(
     packages: &[&(String, String)],
     knowledge: &dyn Knowledge,
@@ -130,7 +130,7 @@ fn one(
     Ok(None)
 }
 
-/// The URL by which a scan finds a package; none if no URL can say which it is.
+/// Returns the URL by which a scan finds a package; `None` if no URL identifies it.
 fn named(ecosystem: &str, name: &str) -> Option<PackageUrl> {
     let found = |purl: &PackageUrl| {
         package_of(purl).is_some_and(|package| {
@@ -141,7 +141,7 @@ fn named(ecosystem: &str, name: &str) -> Option<PackageUrl> {
     if found(&plain) {
         return Some(plain);
     }
-    // A distribution's release, as its `distro` qualifier is written.
+    // A distribution's release in the form of its `distro` qualifier.
     let (base, release) = ecosystem.split_once(':')?;
     let number = release.trim_start_matches('v').split(':').next()?;
     let id = plain.namespace().unwrap_or(base).to_ascii_lowercase();
@@ -156,7 +156,7 @@ fn named(ecosystem: &str, name: &str) -> Option<PackageUrl> {
     PackageUrl::build(&parts).ok().filter(found)
 }
 
-/// A version that is affected by some advisory, or by none.
+/// Returns a version that some advisory affects, or that none affects.
 fn version(ecosystem: &str, advisories: &[Advisory], affected: bool, chance: &mut Chance) -> Option<String> {
     let live = || advisories.iter().filter(|advisory| advisory.withdrawn.is_none());
     let entries = || {
@@ -187,7 +187,7 @@ fn version(ecosystem: &str, advisories: &[Advisory], affected: bool, chance: &mu
     })
 }
 
-/// Numbers that look random and follow from a seed.
+/// Generates numbers that look random and are determined by a seed.
 struct Chance(blake3::OutputReader);
 
 impl Chance {
@@ -197,7 +197,7 @@ impl Chance {
         Self(hasher.finalize_xof())
     }
 
-    /// A number below `end`; 0 if there is none.
+    /// Returns a number below `end`; 0 if there is none.
     fn below(&mut self, end: usize) -> usize {
         let mut bytes = [0; 8];
         self.0.fill(&mut bytes);
@@ -215,7 +215,7 @@ mod tests {
     use crate::sbom;
     use crate::scan::{ScanOptions, scan};
 
-    /// Knowledge of some packages, the same rule in all.
+    /// Knowledge of some packages, with the same rule for all.
     struct Same(Vec<(String, String)>);
 
     impl Knowledge for Same {
@@ -253,8 +253,8 @@ mod tests {
         Same(owned.to_vec())
     }
 
-    fn wish(components: usize, affected_percent: u8) -> Wish {
-        Wish {
+    fn options(components: usize, affected_percent: u8) -> GenerateOptions {
+        GenerateOptions {
             components,
             affected_percent,
             seed: 7,
@@ -263,10 +263,10 @@ mod tests {
     }
 
     #[test]
-    fn as_many_are_affected_as_were_wished_for_and_all_can_be_judged() {
+    fn requested_share_is_affected_and_all_can_be_checked() {
         let knowledge = knowledge();
         for (percent, least, most) in [(0, 0, 0), (30, 200, 400), (100, 1_000, 1_000)] {
-            let document = generate(&knowledge.0, &knowledge, &wish(1_000, percent)).unwrap();
+            let document = generate(&knowledge.0, &knowledge, &options(1_000, percent)).unwrap();
             let inventory = sbom::read(&document).unwrap();
             let result = scan(&inventory, &knowledge, &ScanOptions::default()).unwrap();
             assert_eq!(result.coverage.matched, 1_000);
@@ -276,31 +276,31 @@ mod tests {
     }
 
     #[test]
-    fn equal_wishes_make_equal_bytes_and_another_seed_others() {
+    fn equal_options_give_equal_bytes() {
         let knowledge = knowledge();
-        let made = |wish: &Wish| generate(&knowledge.0, &knowledge, wish).unwrap();
-        let first = made(&wish(50, 10));
-        assert_eq!(first, made(&wish(50, 10)));
-        let other = Wish {
+        let made = |options: &GenerateOptions| generate(&knowledge.0, &knowledge, options).unwrap();
+        let first = made(&options(50, 10));
+        assert_eq!(first, made(&options(50, 10)));
+        let other = GenerateOptions {
             seed: 8,
-            ..wish(50, 10)
+            ..options(50, 10)
         };
         assert_ne!(first, made(&other));
         assert_eq!(
-            sbom::read(&made(&wish(0, 10))).unwrap().components.len(),
+            sbom::read(&made(&options(0, 10))).unwrap().components.len(),
             1,
             "itself"
         );
     }
 
     #[test]
-    fn what_cannot_be_made_is_said() {
+    fn impossible_options_are_refused() {
         let knowledge = knowledge();
-        let only = |ecosystem: &str| Wish {
+        let only = |ecosystem: &str| GenerateOptions {
             ecosystems: vec![ecosystem.to_owned()],
-            ..wish(3, 50)
+            ..options(3, 50)
         };
-        let made = |wish: &Wish| generate(&knowledge.0, &knowledge, wish);
+        let made = |options: &GenerateOptions| generate(&knowledge.0, &knowledge, options);
         assert!(made(&only("Debian")).is_ok());
         assert!(matches!(
             made(&only("Deb")),

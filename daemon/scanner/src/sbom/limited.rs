@@ -1,4 +1,4 @@
-//! Lists of a document that are read no further than a scan takes them.
+//! Lists of a document that are read only up to the limit of a scan.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -8,8 +8,8 @@ use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 
 use super::MAX_COMPONENTS;
 
-/// A list of at most [`MAX_COMPONENTS`] entries. An empty entry costs a document three bytes and the memory a hundred times
-/// that, so a list that goes on is refused where the limit is and not when all of it has been read.
+/// A list of at most [`MAX_COMPONENTS`] entries. An empty entry takes three bytes in a document and a hundred times
+/// that in memory, so a longer list is refused at the limit and not after it was read completely.
 #[derive(Debug)]
 pub(super) struct Limited<T>(Vec<T>);
 
@@ -68,7 +68,7 @@ mod tests {
     use super::super::{MAX_COMPONENTS, read};
 
     #[test]
-    fn lists_are_refused_where_the_limit_is() {
+    fn lists_are_refused_at_the_limit() {
         let many = "{},".repeat(MAX_COMPONENTS);
         for (head, tail) in [
             (r#"{"spdxVersion":"SPDX-2.3","packages":["#, "{}]}"),

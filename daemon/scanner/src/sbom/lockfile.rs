@@ -1,7 +1,7 @@
-//! Lockfiles as inventories: what a project resolved to, without an SBOM generator between.
+//! Lockfiles as inventories: a project's resolved packages, without an SBOM generator.
 //!
-//! A lockfile is its tool's own format, so each reader takes only the shape that the tool writes. What
-//! has no registry (local paths, workspace members) is kept as a component without package URL.
+//! A lockfile has its tool's own format, so each reader only accepts the form that the tool writes. Packages without
+//! a registry (local paths, workspace members) become components without package URL.
 
 mod json;
 mod lines;

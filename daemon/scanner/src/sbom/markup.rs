@@ -1,13 +1,13 @@
-//! What the readers of XML share: places from offsets, attributes, and the only entities that are resolved.
+//! Common parts of the XML readers: places from offsets, attributes, and the only resolved entities.
 //!
-//! A document type's own entities are never expanded, so a small document cannot grow into a large one.
+//! Entities of a document type are never expanded, so a small document cannot grow into a large one.
 
 use quick_xml::events::BytesStart;
 use quick_xml::name::ResolveResult;
 
 use super::Place;
 
-/// The namespace of an element or attribute; empty where it has none.
+/// Returns the namespace of an element or attribute; empty if it has none.
 pub(super) fn bound(namespace: &ResolveResult<'_>) -> String {
     match namespace {
         ResolveResult::Bound(namespace) => namespace.as_ref().to_owned(),
@@ -15,7 +15,7 @@ pub(super) fn bound(namespace: &ResolveResult<'_>) -> String {
     }
 }
 
-/// The value of an attribute by its local name, whatever its prefix.
+/// Returns the value of an attribute by its local name, with any prefix.
 pub(super) fn find_attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
     for attribute in start.attributes() {
         let attribute = attribute.map_err(|e| e.to_string())?;
@@ -26,7 +26,7 @@ pub(super) fn find_attribute(start: &BytesStart<'_>, name: &str) -> Result<Optio
     Ok(None)
 }
 
-/// The five entities of XML and character references; documents cannot define others here.
+/// Resolves the five entities of XML and character references; documents cannot define others here.
 pub(super) fn resolve(name: &str) -> Result<String, String> {
     let code = match name {
         "amp" => return Ok("&".to_owned()),
@@ -48,7 +48,7 @@ pub(super) fn resolve(name: &str) -> Result<String, String> {
     Ok(character.to_string())
 }
 
-/// Turns offsets into lines and columns, going forward only.
+/// Converts offsets to lines and columns, in ascending order only.
 pub(super) struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,

@@ -6,20 +6,20 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_path_to_error::Segment;
 
-/// Where something stands in a document.
+/// A position in a document.
 #[derive(Debug, Clone, Eq)]
 pub enum Place {
     /// A JSON pointer (RFC 6901).
     Pointer(String),
-    /// An entry of a list: the pointer to the list, and the entry's index. Written as the pointer that it is; large
-    /// documents have one for each component, so the list's pointer is not copied for each.
+    /// An entry of a list: the pointer to the list, and the entry's index. Written as the complete pointer; a large
+    /// document has one for each component, so the list's pointer is not copied.
     Entry {
         /// The list.
         list: Arc<str>,
         /// The entry.
         index: usize,
     },
-    /// A line and a column, from 1.
+    /// A line and a column, counted from 1.
     Line {
         /// The line.
         line: usize,
@@ -29,17 +29,17 @@ pub enum Place {
 }
 
 impl Place {
-    /// The whole document.
+    /// Returns the whole document.
     pub(super) fn root() -> Self {
         Self::Pointer(String::new())
     }
 
-    /// The beginning of a line.
+    /// Returns the beginning of a line.
     pub(super) fn line(line: usize) -> Self {
         Self::Line { line, column: 1 }
     }
 
-    /// Returns the pointer one step deeper; a line stays as it is.
+    /// Returns the pointer one level deeper; a line is not changed.
     pub(super) fn child(&self, step: impl fmt::Display) -> Self {
         match self {
             Self::Pointer(pointer) => Self::Pointer(format!(
@@ -51,7 +51,7 @@ impl Place {
         }
     }
 
-    /// Returns the places of a list's entries, whatever its length, given the place of the list.
+    /// Returns the places of a list's entries, for any length, from the place of the list.
     pub(super) fn entries(&self) -> impl Fn(usize) -> Self + Sync + use<> {
         let list: Result<Arc<str>, Self> = match self {
             Self::Pointer(pointer) => Ok(pointer.as_str().into()),
@@ -68,7 +68,7 @@ impl Place {
     }
 }
 
-/// Places are equal if they are written alike.
+/// Places are equal if their text forms are equal.
 impl PartialEq for Place {
     fn eq(&self, other: &Self) -> bool {
         self.to_string() == other.to_string()
@@ -86,9 +86,9 @@ impl fmt::Display for Place {
     }
 }
 
-/// Reads one JSON value and nothing after it; an error comes with its place.
+/// Reads one JSON value and nothing after it; an error has its place.
 pub(super) fn read_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, (Place, String)> {
-    // Whether it is UTF-8 is seen faster of all of it than of each string.
+    // Checking UTF-8 at once is faster than for each string.
     let read = match std::str::from_utf8(bytes) {
         Ok(text) => serde_json::from_str(text),
         Err(_) => serde_json::from_slice(bytes),
@@ -96,7 +96,7 @@ pub(super) fn read_json<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, (P
     if let Ok(value) = read {
         return Ok(value);
     }
-    // A second reading keeps track of the path, which costs too much to do for every document.
+    // A second parse tracks the path, which is too expensive for every document.
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| of_json_error(&error))?;
     reader
@@ -112,7 +112,7 @@ fn of_line(error: &serde_json::Error) -> Place {
     }
 }
 
-/// The reader appends "at line L column C", which the place already says.
+/// Removes the reader's suffix "at line L column C", which the place already contains.
 fn reason_of(error: &serde_json::Error) -> String {
     let text = error.to_string();
     text.rsplit_once(" at line ")
@@ -120,8 +120,8 @@ fn reason_of(error: &serde_json::Error) -> String {
         .to_owned()
 }
 
-/// Turns an error of the JSON reader into a place: where the syntax breaks, the line says it; where
-/// a value has the wrong shape, the path to it does.
+/// Converts an error of the JSON reader to a place: for a syntax error the line; for a value of a wrong type the path
+/// to it.
 pub(super) fn of_json_error(error: &serde_path_to_error::Error<serde_json::Error>) -> (Place, String) {
     let inner = error.inner();
     if !inner.is_data() {

@@ -1,8 +1,8 @@
-//! Maven's `pom.xml`: the dependencies that a project states itself.
+//! Maven's `pom.xml`: a project's direct dependencies.
 //!
-//! A POM is no lockfile: what parents, imported lists and transitive dependencies add is decided by Maven. So
-//! a dependency whose version stands nowhere in the document (also not behind a `${property}` or in
-//! `dependencyManagement`) is a component without version, and coverage tells.
+//! A POM is not a lockfile: Maven adds parents, imported lists and transitive dependencies. So a dependency without a
+//! version in the document (even through a `${property}` or `dependencyManagement`) becomes a component without
+//! version, and coverage shows it.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use crate::purl::{PackageUrl, PurlParts};
 
 /// Deepest nesting of elements that is followed.
 const MAX_DEPTH: usize = 64;
-/// Most properties that one value is resolved through: a property may name another.
+/// Most properties through which one value is resolved: a property may refer to another one.
 const MAX_STEPS: usize = 16;
-/// Longest text of a coordinate, in bytes, that properties may grow it to.
+/// Longest coordinate after property expansion, in bytes.
 const MAX_TEXT: usize = 1024;
 
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ struct Dependency {
     line: usize,
 }
 
-/// What a document states, before properties are resolved.
+/// A document's data, before properties are resolved.
 #[derive(Debug, Default)]
 struct Pom {
     properties: BTreeMap<String, String>,
@@ -60,7 +60,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             let key = (group.clone(), artifact.clone());
             version = managed.get(&key).cloned().unwrap_or_default();
         }
-        // A property that stands elsewhere, or a range: Maven would choose, we do not guess.
+        // A property from elsewhere, or a range: Maven would choose, this reader does not guess.
         if version.contains("${") || version.starts_with(['[', '(']) {
             collector.note(
                 &place,
@@ -88,7 +88,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
 }
 
 impl Pom {
-    /// Puts properties in the place of `${name}`; those that are not here stay as they are.
+    /// Replaces `${name}` by its property; unknown ones stay unchanged.
     fn resolve(&self, text: &str) -> String {
         let mut text = text.trim().to_owned();
         for _ in 0..MAX_STEPS {
@@ -116,7 +116,7 @@ fn parse(text: &str) -> Result<Pom, (usize, String)> {
     let mut pom = Pom::default();
     let mut path: Vec<String> = Vec::new();
     let mut content = String::new();
-    // Where a line was asked for last, and which it was: every line of a long document is counted once.
+    // The last requested line and its offset: every line of a long document is counted once.
     let mut before = (0, 1);
     let mut line_at = |at: u64| {
         let end = usize::try_from(at).unwrap_or(usize::MAX).min(text.len());
@@ -178,7 +178,7 @@ fn parse(text: &str) -> Result<Pom, (usize, String)> {
 }
 
 impl Pom {
-    /// Takes an element's text when the element ends.
+    /// Adds an element's text at the end of the element.
     fn take(&mut self, path: &[String], text: &str) {
         let steps: Vec<&str> = path.iter().map(String::as_str).collect();
         let target = match steps[..] {
@@ -187,7 +187,7 @@ impl Pom {
                 return;
             }
             ["project", "parent", field @ ("version" | "groupId")] => {
-                // The project's own come later in the document, or not at all.
+                // The project's own fields come later in the document, or not at all.
                 for prefix in ["project.parent", "project"] {
                     self.properties
                         .insert(format!("{prefix}.{field}"), text.to_owned());
@@ -246,7 +246,7 @@ mod tests {
 </project>"#;
 
     #[test]
-    fn stated_dependencies_are_found_with_the_versions_that_stand_here() {
+    fn dependencies_have_the_versions_of_the_document() {
         let inventory = read_sbom(POM.as_bytes()).unwrap();
         assert_eq!(
             (inventory.format, inventory.subject.as_deref()),
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn properties_that_name_each_other_end_and_broken_documents_are_refused() {
+    fn circular_properties_end() {
         let pom = |properties: &str| {
             format!(
                 "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><properties>{properties}</properties><dependencies><dependency><groupId>g</groupId><artifactId>a</artifactId><version>${{a}}</version></dependency></dependencies></project>"

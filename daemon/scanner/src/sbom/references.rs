@@ -1,7 +1,7 @@
-//! What a CycloneDX document calls its parts: its serial number, and the references of its components.
+//! Identifiers in a CycloneDX document: its serial number, and the references of its components.
 //!
-//! An inventory does without them, as places name components. Statements of suppliers may name a component by the
-//! document's serial number and the component's reference (BOM-Link), so they are read where one does.
+//! An inventory does not need them, because places identify components. Suppliers' statements may name a component by
+//! the document's serial number and the component's reference (BOM-Link), so they are read for those.
 
 use std::collections::BTreeMap;
 
@@ -14,16 +14,16 @@ use super::markup::{find_attribute, resolve};
 use super::{Format, MAX_COMPONENTS, MAX_LAYERS, detect, envelope, utf16, without_mark};
 use crate::lenient::{AnyText, or_default};
 
-/// What a document calls its parts.
+/// The identifiers of a document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BomReferences {
-    /// Its serial number, as it writes it.
+    /// Its serial number, as written.
     pub serial: Option<String>,
     /// Its version.
     pub version: Option<String>,
-    /// The reference of what it describes.
+    /// The reference of its subject.
     pub subject: Option<String>,
-    /// The package URLs of its components, by their references. One that several components have names none of them.
+    /// The package URLs of its components by reference. A reference of several components identifies none of them.
     pub purls: BTreeMap<String, String>,
 }
 
@@ -62,7 +62,7 @@ struct Entry<'a> {
     components: Limited<Option<Entry<'a>>>,
 }
 
-/// Reads what a document calls its parts; none if it is not CycloneDX in JSON or XML.
+/// Reads the identifiers of a document; `None` if it is not CycloneDX in JSON or XML.
 pub fn references(bytes: &[u8]) -> Option<BomReferences> {
     let decoded = utf16::decode(bytes).ok()?;
     let bytes = decoded.as_deref().map_or(bytes, str::as_bytes);
@@ -81,7 +81,7 @@ fn of_unwrapped(bytes: &[u8], layers: usize) -> Option<BomReferences> {
     }
 }
 
-/// Gathers references; one that comes again names nothing.
+/// Collects references; a repeated one identifies nothing.
 #[derive(Default)]
 struct Gathered {
     found: BomReferences,
@@ -132,7 +132,7 @@ fn of_xml(text: &str) -> Option<BomReferences> {
     let mut gathered = Gathered::default();
     let mut reader = Reader::from_str(text);
     reader.config_mut().expand_empty_elements = true;
-    // The references of the components that are open, and the elements.
+    // The references of the open components, and the elements.
     let mut components: Vec<(String, String)> = Vec::new();
     let mut path: Vec<String> = Vec::new();
     loop {
@@ -172,7 +172,7 @@ fn of_xml(text: &str) -> Option<BomReferences> {
     }
 }
 
-/// Takes a text where a component's package URL stands.
+/// Adds the text of a component's package URL.
 fn put(path: &[String], components: &mut [(String, String)], text: &str) {
     if let ([.., component, field], Some((_, purl))) = (path, components.last_mut())
         && component == "component"

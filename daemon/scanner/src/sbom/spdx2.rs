@@ -1,5 +1,5 @@
-//! SPDX 2.0 to 2.3 as JSON and as YAML, which has the same fields: packages with their package URLs. Files, snippets and relationships are
-//! not looked at.
+//! SPDX 2.0 to 2.3 as JSON and as YAML, which has the same fields: packages with their package URLs. Files, snippets
+//! and most relationships are ignored.
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
@@ -26,7 +26,7 @@ struct Document {
     packages: Limited<Option<RawPackage>>,
     #[serde(default, deserialize_with = "or_default")]
     relationships: Describes,
-    /// Not looked at, but a document whose head has another shape is none of SPDX.
+    /// Ignored, but a document with another form of these fields is not SPDX.
     #[serde(default, rename = "creationInfo")]
     _creation_info: Option<CreationInfo>,
 }
@@ -65,11 +65,11 @@ struct ExternalRef {
     locator: Text,
 }
 
-/// What the document itself describes, of all its relationships.
+/// The elements that the document itself describes, from all its relationships.
 #[derive(Default)]
 struct Describes(Vec<String>);
 
-/// Most things that a document may be taken to describe: beyond one it does not matter which.
+/// Most subjects of a document; more than one makes no further difference.
 const MAX_DESCRIBED: usize = 16;
 
 impl<'de> Deserialize<'de> for Describes {
@@ -83,7 +83,7 @@ impl<'de> Deserialize<'de> for Describes {
     }
 }
 
-/// A relationship of two elements; one of another shape is none.
+/// A relationship of two elements; `None` for another form.
 #[derive(Default)]
 struct Relationship<'a> {
     element: AnyText<'a>,
@@ -105,16 +105,16 @@ impl<'de> Deserialize<'de> for Relationship<'de> {
 }
 
 impl Relationship<'_> {
-    /// The element that the document describes by it.
+    /// Returns the element that the document describes with this field.
     fn described(&self) -> Option<String> {
         described_by(&self.element.0, &self.kind.0, &self.related.0).map(str::to_owned)
     }
 }
 
-/// The identifier that SPDX 2 gives every document.
+/// The identifier of every SPDX 2 document.
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 
-/// The element that the document describes by a relationship, in either direction.
+/// Returns the element that the document describes with a relationship, in either direction.
 pub(super) fn described_by<'a>(element: &'a str, kind: &str, related: &'a str) -> Option<&'a str> {
     let (element, related) = (element.trim(), related.trim());
     let kind = bare(kind).replace('_', "");
@@ -149,7 +149,7 @@ fn take_document(
     let document = document.map_err(|(place, reason)| invalid(place, reason))?;
     let version = document.spdx_version.0.trim();
     if !is_version(version) {
-        let reason = format!("{version:?} is no version of SPDX 2");
+        let reason = format!("{version:?} is not a version of SPDX 2");
         return Err(invalid(Place::root().child("spdxVersion"), reason));
     }
     let mut collector = Collector::default();
@@ -157,7 +157,7 @@ fn take_document(
     let listed = document.describes.iter().map(|id| id.0.trim());
     let related = document.relationships.0.iter().map(String::as_str);
     let described: BTreeSet<&str> = listed.chain(related).filter(|id| !id.is_empty()).collect();
-    // Of what several things are, none is what all the others are part of: they are packages.
+    // If there are several subjects, none contains all the others: they are packages.
     collector.describes_several = described.len() > 1;
     for (i, package) in document.packages.iter().enumerate() {
         let place = packages.child(i);
@@ -171,7 +171,7 @@ fn take_document(
     collector.finish(format, version, &document.name.0)
 }
 
-/// The word of an enumeration, which may be written as an address: `http://spdx.org/rdf/references/purl`.
+/// Returns the word of an enumeration, which may be written as an address: `http://spdx.org/rdf/references/purl`.
 pub(super) fn bare(word: &str) -> &str {
     let word = word.trim();
     if word.contains("://") {
@@ -181,7 +181,7 @@ pub(super) fn bare(word: &str) -> &str {
     }
 }
 
-/// True for `SPDX-2.N`.
+/// Returns true for `SPDX-2.N`.
 pub(super) fn is_version(text: &str) -> bool {
     text.strip_prefix("SPDX-2.")
         .is_some_and(|minor| minor.parse::<u32>().is_ok())
@@ -218,7 +218,7 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
 
 const OPERATING_SYSTEM: &str = "OPERATING-SYSTEM";
 
-/// True if a purpose, in any spelling, is that of an operating system.
+/// Returns true if a purpose, in any spelling, is an operating system.
 pub(super) fn is_operating_system(purpose: &str) -> bool {
     let purpose = purpose.strip_prefix("purpose_").unwrap_or(purpose);
     purpose
@@ -226,7 +226,7 @@ pub(super) fn is_operating_system(purpose: &str) -> bool {
         .eq_ignore_ascii_case("OPERATINGSYSTEM")
 }
 
-/// What a package is for. Before 2.3 there was no way to say so, and Trivy says it by the identifiers that it gives.
+/// Returns the purpose of a package. Before 2.3 there was no field for it, and Trivy encodes it in its identifiers.
 pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
     let by_id = [
         ("SPDXRef-OperatingSystem-", OPERATING_SYSTEM),
@@ -241,8 +241,8 @@ pub(super) fn purpose<'a>(stated: &'a str, id: &str) -> &'a str {
     }
 }
 
-/// By the package's primary purpose, in the spelling of SPDX 2 or 3. What is of a version is software that somebody
-/// released, be it as its source.
+/// Returns the kind for a package's primary purpose, in the spelling of SPDX 2 or 3. A package with a version is
+/// released software, even if its purpose is source code.
 pub(super) fn kind_of(purpose: &str, version: &str) -> ComponentKind {
     let purpose = purpose.trim();
     // `http://spdx.org/rdf/terms#purpose_operatingSystem`

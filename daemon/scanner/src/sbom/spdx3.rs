@@ -1,8 +1,7 @@
 //! SPDX 3.0 as JSON-LD: the packages of `@graph`.
 //!
-//! Only the serialisation that the specification prescribes is read (its own context, compact names),
-//! not any JSON-LD that means the same. Relationships are not followed: every package that the graph
-//! describes counts.
+//! Only the serialisation in the specification is read (its own context, compact names), not any equivalent JSON-LD.
+//! Relationships are not followed: every package in the graph is included.
 
 use std::collections::BTreeSet;
 use std::marker::PhantomData;
@@ -70,12 +69,12 @@ struct Element {
     source_info: SourceInfo,
 }
 
-/// A text, a number, or something else that is passed over: extensions put objects anywhere.
+/// A text, a number, or a skipped value: extensions may put objects anywhere.
 #[derive(Deserialize, Default)]
 #[serde(untagged)]
 enum Scalar {
     Text(Text),
-    /// JSON-LD lets one value stand in a list.
+    /// JSON-LD allows a list for a single value.
     List(Vec<Text>),
     #[default]
     None,
@@ -100,7 +99,7 @@ struct Identifier {
     identifier: Scalar,
 }
 
-/// What a document or an SBOM is about, of which more than one need not be kept.
+/// The subjects of a document or SBOM; more than two need not be kept.
 #[derive(Default)]
 struct Roots(Vec<String>);
 
@@ -128,7 +127,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     let (mut version, mut subject) = (String::new(), String::new());
     let graph = Place::root().child("@graph");
     let of_kind = |kind: &'static str| document.graph.iter().filter(move |e| e.kind.as_str() == kind);
-    // The document's root may be the SBOM, whose root is what it describes.
+    // The document's root may be the SBOM, whose root is its subject.
     let roots = |kind| -> BTreeSet<&str> {
         of_kind(kind)
             .flat_map(|e| &e.roots.0)
@@ -155,7 +154,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
         }
     }
     if !version.is_empty() && !version.starts_with("3.") {
-        let reason = format!("{version:?} is no version of SPDX 3");
+        let reason = format!("{version:?} is not a version of SPDX 3");
         return Err(SbomError::Invalid {
             format,
             place: graph,

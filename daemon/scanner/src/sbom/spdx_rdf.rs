@@ -1,10 +1,10 @@
-//! SPDX 2.0 to 2.3 as RDF/XML: packages and their package URLs, out of the graph that the document draws.
+//! SPDX 2.0 to 2.3 as RDF/XML: packages and their package URLs, from the document's graph.
 //!
-//! RDF/XML writes one graph in many ways: a thing stands where it is named first, or by itself with an address;
-//! a text is an element or an attribute. Read here is the part of the grammar (W3C, "RDF 1.1 XML Syntax") that
-//! tools write: nodes and properties in turn, `rdf:about`, `rdf:ID`, `rdf:nodeID`, `rdf:resource`, property
-//! attributes and `parseType`. Base addresses are not resolved: an address is compared as it is written. Of the
-//! graph only documents, packages and external references are kept, so memory is bounded by the document.
+//! RDF/XML can write one graph in many ways: a node is written at its first use, or separately with an address; a
+//! text is an element or an attribute. This reader supports the part of the grammar (W3C, "RDF 1.1 XML Syntax") that
+//! tools use: alternating nodes and properties, `rdf:about`, `rdf:ID`, `rdf:nodeID`, `rdf:resource`, property
+//! attributes and `parseType`. Base addresses are not resolved: addresses are compared as written. Only documents,
+//! packages and external references are kept, so memory is limited by the document.
 
 use std::collections::BTreeMap;
 
@@ -17,18 +17,18 @@ use super::spdx2::{is_version, kind_of};
 use super::{Format, Inventory, Place, SbomError};
 use crate::origin::OriginParts;
 
-/// Deepest nesting of elements that is followed; tools nest a package in the relationship that names it first.
+/// Deepest nesting of elements; tools nest a package in its first relationship.
 const MAX_DEPTH: usize = 2_048;
 const SPDX: &str = "http://spdx.org/rdf/terms#";
 const RDF: &str = "http://www.w3.org/1999/02/22-rdf-syntax-ns#";
 
-/// What a node is.
+/// The kind of a node.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Kind {
     Document,
     Package,
     ExternalRef,
-    /// Not known yet, or nothing that is looked at.
+    /// Not known yet, or irrelevant.
     #[default]
     Other,
 }
@@ -42,7 +42,7 @@ fn kind_named(local: &str) -> Kind {
     }
 }
 
-/// A node of the graph, as far as it matters.
+/// A node of the graph, as far as it is relevant.
 #[derive(Debug, Default)]
 struct Node {
     kind: Kind,
@@ -86,7 +86,7 @@ fn property_named(namespace: &str, local: &str) -> Property {
     }
 }
 
-/// An open element: nodes and properties take turns.
+/// An open element: nodes and properties alternate.
 enum Frame {
     /// `rdf:RDF`.
     Root,
@@ -98,7 +98,7 @@ enum Frame {
         property: Property,
         text: String,
     },
-    /// XML that is itself a value, and what is below it.
+    /// An XML literal, and the levels below it.
     Literal,
 }
 
@@ -170,7 +170,7 @@ fn attributes_of(start: &BytesStart<'_>, reader: &NsReader<&[u8]>) -> Result<Vec
     Ok(found)
 }
 
-/// An attribute's value with its entities resolved, as in text.
+/// Returns an attribute's value with its entities resolved, as in text.
 fn unescaped(value: &str) -> Result<String, String> {
     let mut text = String::with_capacity(value.len());
     let mut rest = value;
@@ -190,7 +190,7 @@ fn unescaped(value: &str) -> Result<String, String> {
 struct Graph {
     frames: Vec<Frame>,
     nodes: Vec<Node>,
-    /// Nodes by what they are called: an address, or a name within the document.
+    /// Nodes by name: an address, or a name within the document.
     called: BTreeMap<String, usize>,
 }
 
@@ -238,7 +238,7 @@ impl Graph {
                     }
                 }
                 match of_rdf("parseType") {
-                    // The element is a property, and its content that of a node without a name.
+                    // The element is a property, and its content that of an unnamed node.
                     Some("Resource") => {
                         let node = self.nodes.len();
                         self.nodes.push(Node {
@@ -261,7 +261,7 @@ impl Graph {
         Ok(())
     }
 
-    /// The node that an element stands for; one that was named before is the same.
+    /// Returns the node of an element; a name that was used before is the same node.
     fn node(&mut self, namespace: &str, local: &str, attributes: &[Attribute], place: &Place) -> usize {
         let of_rdf = |name: &str| {
             let mut found = attributes
@@ -318,7 +318,7 @@ impl Graph {
         }
     }
 
-    /// A node has a property with this value, a text or an address.
+    /// Adds a property with a value, text or address, to a node.
     fn say(&mut self, of: usize, property: Property, value: &str) {
         let Some(node) = self.nodes.get_mut(of) else {
             return;
@@ -375,7 +375,7 @@ impl Graph {
             return Err(SbomError::Invalid {
                 format,
                 place: document.place.clone().unwrap_or_else(whole),
-                reason: format!("{:?} is no version of SPDX 2", document.spec_version),
+                reason: format!("{:?} is not a version of SPDX 2", document.spec_version),
             });
         }
         let mut collector = Collector::default();
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn one_graph_is_read_however_it_is_written() {
+    fn one_graph_is_read_in_every_form() {
         let nested = "<s:SpdxDocument rdf:about=\"urn:d\"><s:specVersion>SPDX-2.3</s:specVersion>
             <s:relationship><s:Relationship><s:relatedSpdxElement><s:Package rdf:about=\"urn:p\">
             <s:name>a &amp; b</s:name><s:versionInfo>1.0</s:versionInfo>
@@ -475,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_licences_and_creators_are_not_the_packages() {
+    fn names_of_licences_and_creators_are_ignored() {
         let body = "<s:Package rdf:about=\"urn:p\"><s:licenseDeclared><s:License><s:name>MIT</s:name></s:License></s:licenseDeclared>
             <s:name>p</s:name><s:versionInfo>2</s:versionInfo>
             <s:primaryPackagePurpose rdf:resource=\"http://spdx.org/rdf/terms#purpose_operatingSystem\"/></s:Package>";
@@ -487,12 +487,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_document_is_refused_at_its_line() {
+    fn invalid_rdf_is_refused_with_its_line() {
         for (body, said) in [
             ("<s:Package/>", "no SpdxDocument"),
             (
                 "<s:SpdxDocument><s:specVersion>SPDX-9</s:specVersion></s:SpdxDocument>",
-                "no version of SPDX 2",
+                "not a version of SPDX 2",
             ),
             ("<s:SpdxDocument>", "line"),
             (

@@ -46,7 +46,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
         };
         let value = value.trim();
         if value.starts_with("<text>") && !value.contains("</text>") {
-            // Of free text only the first line may say what an inventory needs.
+            // Only the first line of free text may be relevant for an inventory.
             let closed = lines.by_ref().any(|(_, line)| line.contains("</text>"));
             if !closed {
                 return Err(invalid(number, format!("the <text> of {tag:?} is never closed")));
@@ -59,7 +59,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
         match tag.trim() {
             "SPDXVersion" => {
                 if !is_version(value) {
-                    return Err(invalid(number, format!("{value:?} is no version of SPDX 2")));
+                    return Err(invalid(number, format!("{value:?} is not a version of SPDX 2")));
                 }
                 value.clone_into(&mut version);
             }
@@ -153,7 +153,7 @@ fn close(package: Package, is_subject: bool, collector: &mut Collector) {
 }
 
 impl Package {
-    /// Takes what a tag that has no field of its own says of the package's making.
+    /// Adds the origin data of a tag without its own field.
     fn remark(&mut self, tag: &str, value: &str) {
         let value = value.strip_prefix("<text>").unwrap_or(value);
         let value = value.strip_suffix("</text>").unwrap_or(value);

@@ -1,4 +1,4 @@
-//! Syft's own JSON: `artifacts` with package URLs, and the distribution they were found on.
+//! Syft's own JSON: `artifacts` with package URLs, and the distribution on which they were found.
 
 use serde::Deserialize;
 
@@ -65,7 +65,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
         reason,
     })?;
     let mut collector = Collector::default();
-    // Schema 1 wrote name and version, later ones os-release's id and VERSION_ID.
+    // Schema 1 has name and version, later ones os-release's id and VERSION_ID.
     let first = |a: &Text, b: &Text| if a.0.is_empty() { b.0.clone() } else { a.0.clone() };
     let distro = &document.distro;
     collector.operating_system(

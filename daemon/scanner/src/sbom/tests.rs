@@ -1,4 +1,4 @@
-//! Behaviours of detection and of the readers.
+//! Detection of formats, and the readers.
 
 use proptest::prelude::*;
 
@@ -37,7 +37,7 @@ fn nested_cyclonedx_components_are_found_with_their_places() {
 }
 
 #[test]
-fn the_operating_system_component_gives_the_distro() {
+fn operating_system_component_sets_the_distro() {
     let bom = br#"{"bomFormat":"CycloneDX","specVersion":"1.4","components":[
         {"type":"operating-system","name":"debian","version":"12"},
         {"type":"library","name":"curl","purl":"pkg:deb/debian/curl@7.88.1-10"}]}"#;
@@ -66,7 +66,7 @@ fn spdx_packages_are_read_once_per_package_url() {
 }
 
 #[test]
-fn cyclonedx_xml_gives_the_same_inventory_as_json() {
+fn cyclonedx_xml_and_json_give_equal_inventories() {
     let xml = br#"<?xml version="1.0"?>
 <bom xmlns="http://cyclonedx.org/schema/bom/1.4" xmlns:x="urn:x">
   <metadata><tools><tool><name>t</name></tool></tools><component type="application"><name>app</name></component></metadata>
@@ -93,7 +93,7 @@ fn cyclonedx_xml_gives_the_same_inventory_as_json() {
 }
 
 #[test]
-fn xml_that_breaks_or_expands_is_refused() {
+fn broken_and_expanding_xml_is_refused() {
     for xml in [
         &b"<bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"><components></bom>"[..],
         b"<bom xmlns=\"http://cyclonedx.org/schema/bom/1.4\"><components>",
@@ -111,7 +111,7 @@ fn xml_that_breaks_or_expands_is_refused() {
 }
 
 #[test]
-fn trivy_names_the_operating_system_of_spdx_by_its_identifier() {
+fn os_of_trivys_spdx_is_found_by_identifier() {
     let json = br#"{"spdxVersion":"SPDX-2.2","SPDXID":"SPDXRef-DOCUMENT","name":"doc","packages":[
         {"SPDXID":"SPDXRef-OperatingSystem-bd17bf9010aa612c","name":"alpine","versionInfo":"3.16.0"}]}"#;
     let text = b"SPDXVersion: SPDX-2.2\nDocumentName: doc\nPackageName: alpine\n\
@@ -121,7 +121,7 @@ fn trivy_names_the_operating_system_of_spdx_by_its_identifier() {
         assert_eq!(inventory.distro.as_deref(), Some("alpine-3.16.0"));
         assert_eq!(inventory.components[0].kind, ComponentKind::Other);
     }
-    // Whoever states a purpose means it.
+    // An explicit purpose has priority.
     let stated =
         br#"{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"doc","packages":[{"name":"alpine",
         "SPDXID":"SPDXRef-OperatingSystem-1","versionInfo":"3","primaryPackagePurpose":"LIBRARY"}]}"#;
@@ -184,7 +184,7 @@ fn syft_artifacts_come_with_their_distribution() {
 }
 
 #[test]
-fn what_breaks_its_format_is_refused_with_its_place() {
+fn format_violation_is_refused_with_its_place() {
     for (document, place) in [
         (&br#"{"bomFormat":"SPDX","specVersion":"1.5"}"#[..], "/bomFormat"),
         (
@@ -206,7 +206,7 @@ fn what_breaks_its_format_is_refused_with_its_place() {
 }
 
 #[test]
-fn what_cyclonedx_does_not_allow_is_refused_at_its_place_in_both_syntaxes() {
+fn invalid_cyclonedx_is_refused_in_both_syntaxes() {
     let json = |component: &str| {
         format!(r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{component}]}}"#)
     };
@@ -265,7 +265,7 @@ fn what_cyclonedx_does_not_allow_is_refused_at_its_place_in_both_syntaxes() {
 }
 
 #[test]
-fn what_is_no_sbom_is_told_apart() {
+fn non_sboms_are_described() {
     for document in [
         &b""[..],
         b" \n",
@@ -283,7 +283,7 @@ fn what_is_no_sbom_is_told_apart() {
 }
 
 #[test]
-fn a_document_that_is_cut_is_told_by_what_it_began_as() {
+fn truncated_document_is_reported_with_its_format() {
     match read(b"{\"bomFormat\":\"CycloneDX\",\n\"components\":[") {
         Err(SbomError::Invalid { format, place, .. }) => {
             assert_eq!(format, Format::CycloneDxJson);
@@ -294,7 +294,7 @@ fn a_document_that_is_cut_is_told_by_what_it_began_as() {
 }
 
 #[test]
-fn what_follows_the_document_is_not_ignored() {
+fn data_after_the_document_is_refused() {
     let document = b"{\"bomFormat\":\"CycloneDX\",\n\"specVersion\":\"1.5\"}\n  {}";
     match read(document) {
         Err(SbomError::Invalid { place, .. }) => assert_eq!(place, Place::Line { line: 3, column: 3 }),
@@ -345,7 +345,7 @@ proptest! {
 }
 
 #[test]
-fn a_document_reads_the_same_however_many_read_it() {
+fn number_of_threads_does_not_change_the_result() {
     let component = |index: usize| match index % 7 {
         0 => "null".to_owned(),
         1 => format!(r#"{{"type":"operating-system","name":"debian","version":"{index}"}}"#),
@@ -373,7 +373,7 @@ fn a_document_reads_the_same_however_many_read_it() {
             "{workers}"
         );
     }
-    // The first fault is the one that is told.
+    // The first error is reported.
     for at in [2_500, 1_400] {
         components[at] = r#"{"type":"no such type","name":"x"}"#.to_owned();
         let broken = document(&components);
@@ -385,7 +385,7 @@ fn a_document_reads_the_same_however_many_read_it() {
         );
         assert_eq!(read_by(broken.as_bytes(), 2), alone);
     }
-    // Nor does it matter what is wrong.
+    // The kind of error does not matter.
     let wrong = [
         whole.replacen("null", "null,", 1),
         whole.replacen("[null", "[,null", 1),
@@ -414,9 +414,9 @@ fn a_document_reads_the_same_however_many_read_it() {
     }
 }
 
-/// Twice as long a document takes twice as long: one that is compared with itself would keep this test for minutes.
+/// A document of twice the length takes twice the time: a quadratic comparison would run for minutes here.
 #[test]
-fn what_a_long_document_states_is_not_compared_with_all_else_of_it() {
+fn reading_time_grows_linearly() {
     const COUNT: usize = 30_000;
     let each =
         |text: &dyn Fn(usize) -> String, joint: &str| (0..COUNT).map(text).collect::<Vec<_>>().join(joint);
@@ -497,7 +497,7 @@ fn what_a_long_document_states_is_not_compared_with_all_else_of_it() {
 }
 
 #[test]
-fn after_the_first_faulty_component_of_a_list_only_broken_json_is_told() {
+fn first_faulty_component_is_reported() {
     let told = |components: &str| {
         let document =
             format!(r#"{{"components":{components},"bomFormat":"CycloneDX","specVersion":"1.5"}}"#);
@@ -578,7 +578,7 @@ fn source_package_is_read_from_every_format() {
 }
 
 #[test]
-fn what_spdx_describes_is_told_by_its_relationships() {
+fn spdx_subject_is_read_from_relationships() {
     let json = |relationships: &str| {
         format!(
             r#"{{"spdxVersion":"SPDX-2.3","SPDXID":"SPDXRef-DOCUMENT","name":"d","relationships":[{relationships}],
@@ -610,7 +610,7 @@ fn what_spdx_describes_is_told_by_its_relationships() {
         );
         assert!(!inventory.describes_several);
     }
-    // Of several, each is a package that is judged.
+    // If there are several, each is a package to check.
     let both = [describes("SPDXRef-a"), describes("SPDXRef-b")].join(",");
     let inventory = read(json(&both).as_bytes()).unwrap();
     assert!(inventory.describes_several);

@@ -1,11 +1,11 @@
-//! UTF-16 in: what some shells write when output is sent to a file.
+//! UTF-16 input, as written by some shells when output is redirected to a file.
 
 use super::SbomError;
 
-/// Decodes a document that begins with a byte order mark of UTF-16; `None` for any other.
+/// Decodes a document with a UTF-16 byte order mark; `None` for any other.
 ///
 /// # Errors
-/// If what follows the mark is not UTF-16.
+/// If the text after the mark is not UTF-16.
 pub(super) fn decode(bytes: &[u8]) -> Result<Option<String>, SbomError> {
     let (rest, number): (_, fn([u8; 2]) -> u16) = match bytes {
         [0xff, 0xfe, rest @ ..] => (rest, u16::from_le_bytes),
@@ -31,7 +31,7 @@ mod tests {
     use super::super::{Format, Lockfile, read};
 
     #[test]
-    fn utf_16_is_read_in_both_orders_and_refused_where_it_breaks() {
+    fn utf_16_is_read_in_both_byte_orders() {
         let text = "idna==3.7\r\n# \u{1f600}\r\n";
         let little: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();

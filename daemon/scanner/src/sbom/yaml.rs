@@ -1,6 +1,6 @@
-//! YAML to JSON values, for SPDX documents in YAML. The grammar is `saphyr-parser`'s; plain scalars stay the texts
-//! that they are, because every field that is read here is one. Aliases are refused: no tool writes them into an
-//! SBOM, and a small document could grow into a large one by them.
+//! Converts YAML to JSON values, for SPDX documents in YAML, with `saphyr-parser`. Plain scalars stay texts, because
+//! every field of this reader is a text. Aliases are refused: no tool writes them into an SBOM, and they could expand
+//! a small document into a large one.
 
 use saphyr_parser::{Event, Parser};
 use serde_json::{Map, Value};
@@ -13,11 +13,11 @@ const MAX_DEPTH: usize = 128;
 /// A collection while it is read.
 enum Open {
     List(Vec<Value>),
-    /// With the key whose value comes next.
+    /// With the key of the next value.
     Object(Map<String, Value>, Option<String>),
 }
 
-/// Reads the one document of a YAML stream.
+/// Reads the only document of a YAML stream.
 pub(super) fn read(text: &str) -> Result<Value, (Place, String)> {
     let mut open: Vec<Open> = Vec::new();
     let mut whole = None;
@@ -76,11 +76,11 @@ pub(super) fn read(text: &str) -> Result<Value, (Place, String)> {
                     }
                 }
                 (None, Value::String(text)) => *key = Some(text),
-                (None, _) => return refuse("a key is no text"),
+                (None, _) => return refuse("a key is not text"),
             },
         }
     }
-    whole.ok_or_else(|| (Place::line(1), "there is no document".to_owned()))
+    whole.ok_or_else(|| (Place::line(1), "the document is missing".to_owned()))
 }
 
 #[cfg(test)]
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_grow_or_say_two_things_is_refused_at_its_line() {
+    fn aliases_and_duplicate_keys_are_refused() {
         for (text, line) in [
             ("a: &x [1]\nb: *x\n", 2),
             ("a: 1\na: 2\n", 2),

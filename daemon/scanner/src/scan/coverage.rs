@@ -1,39 +1,39 @@
-//! How much of an inventory could be judged, so that "no findings" cannot hide "not looked at".
+//! Coverage: the share of an inventory that was checked, so that "no findings" cannot hide "not checked".
 
 use serde::Serialize;
 
-/// What became of one component.
+/// The standing of one component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Standing {
-    /// Judged: its package was looked up and its version has a place in the order.
+    /// Checked: its package was looked up and its version has a place in the order.
     Matched,
     /// It has no version, or one that its ecosystem cannot order.
     Unversioned,
     /// No advisories exist for its ecosystem, or the ecosystem has no order.
     UnsupportedEcosystem,
-    /// A distribution's package without a word on the release.
+    /// A distribution's package without a release.
     NoDistro,
-    /// The ecosystem is fine, but this site's knowledge holds nothing about it.
+    /// The ecosystem is supported, but this site has no advisories about it.
     NoKnowledge,
-    /// An advisory names the package and could not be evaluated (a range of commits, say); or what is known reaches it
-    /// in part only: nothing names the source package that advisories are about, or something was found for it
-    /// without any knowledge of its release.
+    /// An advisory names the package and could not be evaluated (a range of commits, for example); or the knowledge
+    /// covers it only partly: its source package is unknown, although advisories name sources, or it has a finding
+    /// although the site has no knowledge of its release.
     Undecided,
-    /// It has no package URL that can be read.
+    /// It has no readable package URL.
     Unknown,
-    /// A file, container or other thing that advisories do not name, or the document's own subject.
+    /// A file, container or other thing without advisories, or the document's own subject.
     NotAPackage,
 }
 
 impl Standing {
-    /// Returns true if a vulnerability could hide behind it.
+    /// Returns true if it may have an undetected vulnerability.
     pub fn is_gap(self) -> bool {
         !matches!(self, Self::Matched | Self::NotAPackage)
     }
 }
 
-/// Components by what became of them.
+/// Numbers of components by standing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Coverage {
     /// See [`Standing::Matched`].
@@ -102,8 +102,8 @@ impl Coverage {
             + self.unknown
     }
 
-    /// Returns the share of packages that were judged, in hundredths of a percent (0 to 10,000);
-    /// `None` if there are no packages.
+    /// Returns the share of packages that were checked, in hundredths of a percent (0 to 10,000); `None` without
+    /// packages.
     pub fn basis_points(&self) -> Option<u64> {
         (self.matched * 10_000).checked_div(self.total())
     }

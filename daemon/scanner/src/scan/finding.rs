@@ -1,4 +1,4 @@
-//! One vulnerability in one package version, with all that explains it.
+//! One vulnerability in one package version, with everything that explains it.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,26 +15,26 @@ use crate::threat::Threat;
 /// A vulnerability in a package version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The vulnerability's identity: a CVE, or the least id of its alias group.
+    /// The vulnerability's identity: a CVE, or the lowest id of its alias group.
     pub vulnerability: String,
     /// All its ids and aliases, sorted.
     pub ids: Vec<String>,
-    /// Ids that lead to it and are not its names, sorted: of several vulnerabilities that a record is about, or given by
-    /// some authors of an unresolved record only. A rule may ask for them; they excuse nothing.
+    /// Ids that lead to it but are not its own, sorted: of several vulnerabilities in one record, or aliases given by
+    /// only some authors of an unresolved record. Rules may use them, but they cannot excuse it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub related: Vec<String>,
-    /// Merge hashes of the canonical advisories behind it, sorted.
+    /// Merge hashes of its canonical advisories, sorted.
     pub merge_hashes: Vec<String>,
-    /// The package that was found.
+    /// The affected package.
     pub package: FoundPackage,
-    /// One line for people.
+    /// A one-line summary.
     pub summary: String,
-    /// How bad it is, and on whose word.
+    /// Its severity, and the source of the rating.
     pub severity: Rating,
-    /// What the advisory is, if not about a vulnerability: `unmaintained`, `unsound`, `notice`.
+    /// The advisory's class, if it is not about a vulnerability: `unmaintained`, `unsound`, `notice`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub informational: Option<String>,
-    /// What is known of the vulnerability besides.
+    /// Further data about the vulnerability.
     #[serde(flatten)]
     pub threat: Threat,
     /// The rules that matched, in the advisory's order.
@@ -43,17 +43,17 @@ pub struct Finding {
     pub fixed: Vec<String>,
     /// Places in the document, sorted.
     pub places: Vec<String>,
-    /// The claims behind it, sorted.
+    /// Its contributing claims, sorted.
     pub provenance: Vec<Provenance>,
     /// Fields on which sources disagree, sorted.
     pub conflicts: Vec<Conflict>,
-    /// True if statements that count contradict each other: one says that the version is not affected.
+    /// True if applicable statements contradict each other: one says that the version is not affected.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub disputed: bool,
-    /// True if authors disagree about a record behind it and nobody has decided: what is worse counts meanwhile.
+    /// True if authors disagree about one of its records without a decision: until then the worse value applies.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unresolved: bool,
-    /// What each record says of the version, sorted; empty if all that is known says "affected".
+    /// Each record's statement about the version, sorted; empty if all say "affected".
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub statements: Vec<Opinion>,
 }
@@ -63,11 +63,11 @@ pub struct Finding {
 pub struct FoundPackage {
     /// The OSV ecosystem with suffix.
     pub ecosystem: String,
-    /// The normalised name; for distributions the source package.
+    /// The normalised name; for distributions the name of the source package.
     pub name: String,
     /// The component's package URL.
     pub purl: String,
-    /// Package URLs of other components that are found as the same package: others that were built from one source.
+    /// Package URLs of other components that were looked up as the same package: built from the same source.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub other_purls: BTreeSet<Arc<str>>,
     /// The version that was compared.
@@ -75,7 +75,7 @@ pub struct FoundPackage {
 }
 
 impl FoundPackage {
-    /// Takes in the URL of a further component that is this package.
+    /// Adds the URL of a further component that is this package.
     pub(super) fn take_purl(&mut self, purl: &Arc<str>) {
         if **purl != *self.purl && !self.other_purls.contains(purl) {
             self.other_purls.insert(Arc::clone(purl));
@@ -91,9 +91,9 @@ impl FoundPackage {
 /// A rule that said "affected".
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MatchedRule {
-    /// Index in the advisory's `affected`, the entries of all its records one after the other.
+    /// Index in the advisory's `affected`: the entries of all its records in sequence.
     pub affected: usize,
-    /// The record that says so; absent where all records behind the finding do.
+    /// The record with the rule; missing if all records of the finding have it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub record: Option<String>,
     /// The source of that record.
@@ -104,13 +104,13 @@ pub struct MatchedRule {
     /// Index in `ranges`, for a range.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub range: Option<usize>,
-    /// The version from which on it is affected; `0` is the beginning.
+    /// The first affected version; `0` is the beginning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub introduced: Option<String>,
     /// The first version that is no longer affected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fixed: Option<String>,
-    /// The last version that is affected.
+    /// The last affected version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_affected: Option<String>,
 }
@@ -180,7 +180,7 @@ impl Finding {
         }
     }
 
-    /// What makes two matches one finding.
+    /// Returns the key that makes two matches one finding.
     pub(super) fn key(&self) -> (&str, &str, &str, &str) {
         let package = &self.package;
         (
@@ -191,9 +191,9 @@ impl Finding {
         )
     }
 
-    /// Takes in the same finding at another place of the package, or by another advisory of the vulnerability.
+    /// Adds the same finding at another place of the package, or from another advisory of the vulnerability.
     pub(super) fn absorb(&mut self, other: Self) {
-        // What one calls a vulnerability is one.
+        // A class from either advisory is kept only if both have one.
         if self.informational.is_some() && other.informational.is_none() {
             self.informational = None;
             self.severity = other.severity;
@@ -220,7 +220,7 @@ impl Finding {
         }
     }
 
-    /// Sorts what has no order of its own.
+    /// Sorts the lists that have no order of their own.
     pub(super) fn settled(mut self) -> Self {
         fn settle<T: Ord>(list: &mut Vec<T>) {
             list.sort();

@@ -1,4 +1,4 @@
-//! What the statements of one advisory say of one version: each is judged by itself, and any that counts makes the package
+//! Evaluates the statements of one advisory about one version: each by itself; any applicable one makes the package
 //! affected.
 
 use std::fmt;
@@ -11,34 +11,34 @@ use crate::matching::{Evaluation, Subject, evaluate, evaluate_about};
 use crate::osv::Affected;
 use crate::severity::StatedSeverity;
 
-/// What a record says of a package's version.
+/// One record's statement about a package's version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Opinion {
     /// The record's source.
     pub source: String,
     /// The record's id in the source.
     pub record: String,
-    /// What it says.
+    /// The statement.
     pub says: Says,
-    /// Why it is only shown: `outranked`, `mirrored` or `not_preferred`; absent if it counts.
+    /// Why it does not apply: `outranked`, `mirrored` or `not_preferred`; missing if it applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_counted: Option<&'static str>,
 }
 
-/// What a statement says in a word.
+/// The result of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Says {
     /// The version is affected.
     Affected,
-    /// It is not.
+    /// The version is not affected.
     NotAffected,
-    /// A rule could not be evaluated, and no other says that it is.
+    /// A rule could not be evaluated, and no other rule says "affected".
     Undecided,
 }
 
 impl Says {
-    /// Returns what evaluations of a statement's entries come to.
+    /// Combines the evaluations of a statement's entries.
     pub(crate) fn of<'e>(evaluations: impl Iterator<Item = &'e Evaluation>) -> Self {
         let mut says = Self::NotAffected;
         for evaluation in evaluations {
@@ -63,34 +63,34 @@ impl fmt::Display for Says {
     }
 }
 
-/// What was heard about one version.
+/// The statements about one version.
 #[derive(Debug, Default)]
 pub(super) struct Heard {
-    /// The rules that say "affected", best statement first; none: the version is not affected, or nobody can tell.
+    /// The rules that say "affected", best statement first; empty if the version is not affected or undecided.
     pub(super) rules: Vec<MatchedRule>,
     pub(super) fixed: Vec<String>,
-    /// What entries that match say of the severity, best first.
+    /// Severities of the matching entries, best first.
     pub(super) severities: Vec<StatedSeverity>,
-    /// The same of sources that no order names.
+    /// The same for sources that are not in the order.
     pub(super) last_severities: Vec<StatedSeverity>,
     pub(super) informational: Option<String>,
     pub(super) undecided: bool,
-    /// True if statements that count contradict each other.
+    /// True if applicable statements contradict each other.
     pub(super) disputed: bool,
-    /// What each record says, unless all say the same.
+    /// Each record's statement, unless all agree.
     pub(super) opinions: Vec<Opinion>,
 }
 
 impl Heard {
-    /// Holds a version against the statements of an advisory.
+    /// Evaluates the statements of an advisory for a version.
     pub(super) fn of(advisory: &Advisory, subject: &Subject, ecosystem: &str) -> Self {
         let mut heard = Self::default();
         let mut fixes: Vec<(Said<'_>, Vec<String>)> = Vec::new();
-        // None before the first entry that matches.
+        // None before the first matching entry.
         let mut informational: Option<Option<&str>> = None;
         let mut first = 0;
         for said in advisory.said() {
-            // What is only shown is asked for when there is something to show it beside.
+            // Inapplicable statements are only evaluated if there is something to show beside them.
             if said.counts()
                 && let Some(fixed) = heard.take(advisory, said, first, subject, &mut informational)
             {
@@ -111,7 +111,7 @@ impl Heard {
         heard
     }
 
-    /// Takes in what a statement that counts says, and returns the fixes that it names if it says "affected".
+    /// Adds the result of an applicable statement; returns its fixes if it says "affected".
     fn take<'a>(
         &mut self,
         advisory: &Advisory,
@@ -157,7 +157,7 @@ impl Heard {
         found
     }
 
-    /// Tells what each record says, those that are only shown included, unless all count and say the same.
+    /// Lists each record's statement, including inapplicable ones, unless all apply and agree.
     fn tell(&mut self, advisory: &Advisory, subject: &Subject) {
         let mut opinions = Vec::new();
         let mut agreed = true;
@@ -180,7 +180,7 @@ impl Heard {
     }
 }
 
-/// Returns what one statement says.
+/// Returns the result of one statement.
 fn says_of(advisory: &Advisory, said: Said<'_>, subject: &Subject) -> Says {
     let evaluations: Vec<Evaluation> = said
         .entries
@@ -190,7 +190,7 @@ fn says_of(advisory: &Advisory, said: Said<'_>, subject: &Subject) -> Says {
     Says::of(evaluations.iter())
 }
 
-/// Of a record between whose authors nobody has decided, a fix is known only if all name one that call it affected.
+/// For a record with undecided authors, a fix is known only if all authors that call it affected name one.
 fn drop_half_known(fixes: &mut [(Said<'_>, Vec<String>)]) {
     let unresolved = |said: &Said<'_>| said.statement.is_some_and(|statement| statement.unresolved);
     let open: Vec<&Sayer> = fixes
@@ -212,8 +212,8 @@ fn drop_half_known(fixes: &mut [(Said<'_>, Vec<String>)]) {
     }
 }
 
-/// The fixes that statements name, best first. Where they differ, those that one of the others calls affected are left
-/// away, unless nothing would be left.
+/// Returns the fixes of the statements, best first. If they differ, a fix that another statement calls affected is
+/// left out, unless none would remain.
 fn joint_fixes(mut fixes: Vec<(&[Affected], Vec<String>)>, ecosystem: &str) -> Vec<String> {
     if fixes.len() == 1 {
         return fixes.pop().map(|(_, fixed)| fixed).unwrap_or_default();

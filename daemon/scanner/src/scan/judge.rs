@@ -1,4 +1,4 @@
-//! Judging the components of one part of a document, one after the other.
+//! Evaluates the components of one part of a document, one after the other.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +19,7 @@ use crate::sbom::Component;
 use crate::severity::Scores;
 use crate::version::Scheme;
 
-/// The advisories of one component: its own, or those that all of its package share.
+/// The advisories of one component: its own, or those shared by all of its package.
 enum Advisories {
     Own(Vec<Advisory>),
     Shared(Rc<[Advisory]>),
@@ -33,7 +33,7 @@ impl Advisories {
         }
     }
 
-    /// Gives one away. Of those that are the component's own nothing stays in its place: it is not asked again.
+    /// Returns one advisory. An advisory of the component's own is moved out: it is not needed again.
     fn take(&mut self, index: usize) -> Advisory {
         match self {
             Self::Own(list) => list.get_mut(index).map(std::mem::take).unwrap_or_default(),
@@ -42,14 +42,14 @@ impl Advisories {
     }
 }
 
-/// What of a document counts for each of its components.
+/// The document's data for each of its components.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Document<'a> {
     pub(super) distro: Option<&'a str>,
     pub(super) sources_named: &'a SourcesNamed,
 }
 
-/// Judges components.
+/// Evaluates components.
 pub(super) struct Scanner<'a> {
     knowledge: &'a dyn Knowledge,
     options: &'a ScanOptions,
@@ -57,20 +57,20 @@ pub(super) struct Scanner<'a> {
     /// Each package is looked up once per scan.
     packages: BTreeMap<(String, String), Rc<[Advisory]>>,
     ecosystems: BTreeMap<String, bool>,
-    /// The ecosystems that are one and a repository's address, by that one.
+    /// The ecosystems that consist of one and a repository's address, by that one.
     repositories: BTreeMap<String, Rc<[String]>>,
-    /// Package versions that came more than once.
+    /// Repeated package versions.
     repeats: Repeats,
-    /// Vectors that were scored, which repeat from finding to finding.
+    /// Scored vectors, which repeat between findings.
     scores: Scores,
     memo_space: Vec<u8>,
     tally: Tally,
-    /// The ecosystems that components were looked up in, without suffix; there are few.
+    /// The ecosystems in which components were looked up, without suffix; there are few.
     systems: Vec<&'static str>,
 }
 
 impl<'a> Scanner<'a> {
-    /// Begins a part of so many components.
+    /// Starts a part with this many components.
     pub(super) fn new(
         knowledge: &'a dyn Knowledge,
         options: &'a ScanOptions,
@@ -92,12 +92,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// What was found so far, counted.
+    /// Returns the count of findings so far.
     pub(super) fn tally(&self) -> &Tally {
         &self.tally
     }
 
-    /// What was found, counted, and the ecosystems that were asked.
+    /// Returns the findings, counted, and the ecosystems used.
     pub(super) fn into_account(self) -> (Tally, BTreeSet<String>) {
         let systems = self.systems.iter().map(|system| (*system).to_owned());
         (self.tally, systems.collect())
@@ -111,7 +111,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// As [`judge`](Self::judge), unless it is remembered that nothing was found for the same before.
+    /// Same as [`judge`](Self::judge), unless the memo has the same component without findings.
     pub(super) fn judge_or_recall(
         &mut self,
         component: &Component,
@@ -137,8 +137,8 @@ impl<'a> Scanner<'a> {
         Ok(judged.standing)
     }
 
-    /// Judges one component; what it finds goes into `findings`, unless the same was found at another place: then only
-    /// this place does.
+    /// Evaluates one component; its findings are added to `findings`. If the same was found at another place, only
+    /// this place is added.
     fn judge(
         &mut self,
         component: &Component,
@@ -188,7 +188,7 @@ impl<'a> Scanner<'a> {
         Ok(judged)
     }
 
-    /// Judges a package's version by all that is known of it.
+    /// Evaluates a package's version with all applicable ecosystems.
     fn judge_package(
         &mut self,
         package: &OsvPackage,
@@ -198,7 +198,7 @@ impl<'a> Scanner<'a> {
     ) -> Result<Standing, KnowledgeError> {
         let (mut is_known, mut undecided) = (false, false);
         let first = findings.len();
-        // Where the name may not be the one that advisories use, it has to be known.
+        // If advisories may use another name, the name must be known.
         let mut name_known = package.name_known
             || component
                 .purl
@@ -219,12 +219,12 @@ impl<'a> Scanner<'a> {
         }
         let has_order = Scheme::for_ecosystem(&package.ecosystem).is_some();
         Ok(match has_order {
-            // What is known reaches it in part.
+            // The knowledge covers it only partly.
             _ if !is_known && findings.len() > first => Standing::Undecided,
             _ if !is_known => Standing::NoKnowledge,
             _ if subject.is_unknown() => Standing::Unversioned,
             _ if undecided || !name_known => Standing::Undecided,
-            // An ecosystem without order, or a version outside it, matches by enumeration alone.
+            // Without an order, or with a version outside of it, only enumerations can match.
             false if findings.len() > first => Standing::Undecided,
             false => Standing::UnsupportedEcosystem,
             true if !subject.is_ordered() => Standing::Unversioned,
@@ -232,12 +232,12 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// The known ecosystems that are this one and the address of a repository.
+    /// Returns the known ecosystems that consist of this one and a repository's address.
     fn repositories(&mut self, ecosystem: &str) -> Result<Rc<[String]>, KnowledgeError> {
         if let Some(known) = self.repositories.get(ecosystem) {
             return Ok(Rc::clone(known));
         }
-        // Of an ecosystem that has a suffix the address would be another.
+        // An ecosystem with a suffix has no address.
         let known: Rc<[String]> = if ecosystem.contains(':') {
             Rc::default()
         } else {
@@ -247,7 +247,7 @@ impl<'a> Scanner<'a> {
         Ok(known)
     }
 
-    /// Holds a component against the advisories of one of its package's ecosystems. Returns true if one of them
+    /// Matches a component against the advisories of one of its package's ecosystems. Returns true if one of them
     /// could not be evaluated.
     fn judge_in(
         &mut self,

@@ -1,4 +1,4 @@
-//! How much one scan may find: what is found takes far more room than the document that names the packages.
+//! Limits of one scan's results: findings take far more memory than the document that lists the packages.
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -10,23 +10,23 @@ use crate::knowledge::KnowledgeError;
 pub const MAX_FINDINGS: usize = 100_000;
 /// Most places of all its findings together.
 pub const MAX_PLACES: usize = 1_000_000;
-/// Most components that a result names as not judged; the others are counted.
+/// Most components listed as not checked; the others are counted.
 pub const MAX_GAPS: usize = 1_000;
 
-/// Why there is no result. Part of one is not given: half a scan looks like a clean one.
+/// The reason why there is no result. A partial result is not returned: half a scan looks like a clean one.
 #[derive(Debug, thiserror::Error)]
 pub enum ScanError {
     /// The knowledge could not be read.
     #[error(transparent)]
     Knowledge(#[from] KnowledgeError),
-    /// More was found than a scan holds.
+    /// More findings than a scan may have.
     #[error(
         "scanning: the document has more than {limit} {what}; give it in parts, each a document of its own"
     )]
     TooMany {
         /// `findings` or `places of findings`.
         what: &'static str,
-        /// How many are allowed.
+        /// The allowed number.
         limit: usize,
     },
 }
@@ -47,8 +47,8 @@ impl Default for Limits {
     }
 }
 
-/// What was found so far, counted so that it is the same however many work on it, and whatever they remember: findings
-/// by what makes them one, and a place for each time that an advisory was about a component.
+/// Counts the results so far, independently of the number of threads and of the memo: findings by their key, and one
+/// place for each time that an advisory concerned a component.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     findings: BTreeSet<u64>,
@@ -56,7 +56,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Counts what was found about a component.
+    /// Counts the results of a component.
     pub(super) fn add(&mut self, findings: &[Finding]) {
         self.places += findings.len();
         self.findings.extend(findings.iter().map(|finding| {
@@ -66,12 +66,12 @@ impl Tally {
         }));
     }
 
-    /// Counts a component for which as much was found before.
+    /// Counts a component with the same results as an earlier one.
     pub(super) fn recall(&mut self, findings: usize) {
         self.places += findings;
     }
 
-    /// Takes in what was found in another part.
+    /// Adds the results of another part.
     pub(super) fn append(&mut self, next: Self) {
         self.places += next.places;
         self.findings.extend(next.findings);

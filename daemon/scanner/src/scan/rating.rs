@@ -1,12 +1,12 @@
-//! How bad one finding is: what its statements say, else what the advisory is.
+//! The severity of one finding: from its statements, else from the advisory's kind.
 
 use super::ScanOptions;
 use super::heard::Heard;
 use crate::knowledge::Advisory;
 use crate::severity::{Level, Rating, Scores, StatedSeverity, of_summary};
 
-/// Rates a finding. A package's own severities come before the advisory's, and those of sources that no order names last:
-/// what such a source says lowers nothing that a better one says.
+/// Rates a finding. A package's own severities come before the advisory's; those of sources that are not in the order
+/// come last and never lower another rating.
 pub(super) fn rate(
     advisory: &Advisory,
     heard: &mut Heard,
@@ -14,7 +14,7 @@ pub(super) fn rate(
     options: &ScanOptions,
 ) -> Rating {
     let order = &options.severity_sources;
-    // Between authors nobody has decided: what one of their entries rates worse counts meanwhile.
+    // Without a decision between authors, the worse rating of their entries applies.
     let worst = if advisory.unresolved {
         let own = heard.severities.iter().chain(&heard.last_severities);
         let rated = own.map(|one| scores.choose(std::slice::from_ref(one), order));
@@ -45,7 +45,7 @@ pub(super) fn rate(
         })
     };
     let source = advisory.provenance.first().map_or("", |p| p.source.as_str());
-    // Reports of malicious packages carry no severity: having one installed is the incident.
+    // Reports of malicious packages have no severity: an installed one is an incident.
     let mut ids = advisory.ids.iter().chain([&advisory.vulnerability]);
     if let Some(id) = ids.find(|id| id.starts_with("MAL-")) {
         return Rating {
@@ -61,7 +61,7 @@ pub(super) fn rate(
             stated: stated(source, "summary", word),
         };
     }
-    // No vulnerability, so that nothing is left to rate.
+    // Not a vulnerability, so there is nothing to rate.
     match heard.informational.as_deref() {
         Some(kind) => Rating {
             level: Level::None,

@@ -1,7 +1,7 @@
-//! Package versions that come again in one document: judged anew they would find the same, in memory as well.
+//! Repeated package versions in one document: a second evaluation would give the same result and need more memory.
 //!
-//! Most documents hold each once, so what is kept of one that came once is a bit in a filter. What the filter has
-//! seen is judged a second time, as it may be mistaken, and kept by name from then on.
+//! Most documents contain each version once, so a first occurrence is only one bit in a filter. A version that the
+//! filter has seen is evaluated a second time, because the filter may be wrong, and is stored by name from then on.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -12,32 +12,32 @@ use crate::matching::Subject;
 use crate::module::Stream;
 use crate::purl::osv::OsvPackage;
 
-/// Bits of the filter for each component: about one in so many is taken for a repeat and is none.
+/// Bits of the filter per component: about one in this many is wrongly taken for a repeat.
 const BITS: usize = 16;
 
-/// What one judgement depends on.
+/// Everything on which one evaluation depends.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     ecosystem: String,
     name: String,
     version: String,
     stream: Option<Stream>,
-    /// Of which repository or commit it is, as far as that matters.
+    /// Its repository or commit, as far as relevant.
     built_from: Option<[Option<String>; 3]>,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
     pub(super) standing: Standing,
-    /// The ecosystem that it was looked up in, without suffix.
+    /// The ecosystem in which it was looked up, without suffix.
     pub(super) system: Option<&'static str>,
-    /// Which of the findings are its own.
+    /// Its own range of the findings.
     pub(super) findings: Range<usize>,
 }
 
 impl Judged {
-    /// One for which nothing is looked up.
+    /// For a component without lookup.
     pub(super) fn without(standing: Standing) -> Self {
         Self {
             standing,
@@ -61,7 +61,7 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// For so many components.
+    /// Creates a filter for this many components.
     pub(super) fn among(components: usize) -> Self {
         let words = components.saturating_mul(BITS).div_ceil(64).next_power_of_two();
         Self {
@@ -70,7 +70,7 @@ impl Repeats {
         }
     }
 
-    /// The name of a package version that may have come before; none of one that comes for the first time.
+    /// Returns the name of a package version that may be a repeat; `None` for a first occurrence.
     pub(super) fn key(&mut self, package: &OsvPackage, subject: &Subject) -> Option<Key> {
         let mut hasher = DefaultHasher::new();
         (package.ecosystem.as_ref(), package.name.as_str(), subject.text()).hash(&mut hasher);
@@ -91,12 +91,12 @@ impl Repeats {
         })
     }
 
-    /// What came of it, if it was kept.
+    /// Returns the stored result, if there is one.
     pub(super) fn judged(&self, key: &Key) -> Option<&Judged> {
         self.judged.get(key)
     }
 
-    /// Keeps what came of it.
+    /// Stores a result.
     pub(super) fn keep(&mut self, key: Key, judged: Judged) {
         self.judged.insert(key, judged);
     }

@@ -1,7 +1,7 @@
-//! Of which distributions a document names the source packages.
+//! The distributions whose source packages a document names.
 //!
-//! Generators leave the source out where it has the package's own name. So where one package of a distribution names
-//! its source, those that do not are their own; where none does, nobody can tell.
+//! Generators leave the source out if it equals the package's name. So if one package of a distribution names its
+//! source, the packages without one are their own source; if none does, their sources are unknown.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::sbom::Component;
 pub(super) struct SourcesNamed(BTreeSet<(String, String)>);
 
 impl SourcesNamed {
-    /// Looks through a document's components.
+    /// Examines a document's components.
     pub(super) fn by(components: &[Component]) -> Self {
         let mut named = Self::default();
         for component in components {
@@ -29,10 +29,10 @@ impl SourcesNamed {
         named
     }
 
-    /// True if a package of the URL's distribution names its source.
+    /// Returns true if a package of the URL's distribution names its source.
     pub(super) fn of(&self, purl: &PackageUrl) -> bool {
         let (ty, namespace) = (purl.ty(), purl.namespace().unwrap_or_default());
-        // There are few, and no key is made to look for one.
+        // There are few, and the search needs no key.
         is_of_distribution(purl) && self.0.iter().any(|(t, n)| t == ty && n == namespace)
     }
 }

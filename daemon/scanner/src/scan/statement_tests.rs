@@ -1,4 +1,4 @@
-//! What several sources say of one package: each is judged by itself.
+//! Statements of several sources about one package: each is evaluated by itself.
 
 use super::{Finding, Opinion, Says, ScanOptions, Standing, scan};
 use crate::explain::{Conclusion, explain};
@@ -9,7 +9,7 @@ use crate::purl::PackageUrl;
 use crate::sbom;
 use crate::severity::{Level, StatedSeverity};
 
-/// The entries that end with this fix; `?` cannot be evaluated, and what begins with `!` rates itself `low`.
+/// Returns entries with this fix; `?` cannot be evaluated, and a leading `!` sets the rating `low`.
 fn entries(fixed: &str) -> Vec<Affected> {
     let (bare, severity) = match fixed.strip_prefix('!') {
         Some(bare) => (bare, r#","severity":[{"type":"X","score":"low"}]"#),
@@ -23,7 +23,7 @@ fn entries(fixed: &str) -> Vec<Affected> {
     serde_json::from_str(&format!(r#"[{{"ranges":[{ranges}]{severity}}}]"#)).unwrap()
 }
 
-/// An advisory about npm's `widget`, from sources that each name their fix.
+/// Returns an advisory about npm's `widget`, from several sources, each with its own fix.
 fn advisory(said: &[(&str, &str, Weight)]) -> Advisory {
     let record = |source: &str| format!("{}-1", source.to_uppercase());
     Advisory {
@@ -71,7 +71,7 @@ fn index_of(advisory: &Advisory) -> MatchIndex<Vec<u8>> {
     MatchIndex::open(writer.finish(&[0; 32]).unwrap()).unwrap()
 }
 
-/// What is found of version 1.5.0, and how it stands.
+/// Returns the finding of version 1.5.0, and its standing.
 fn judged(said: &[(&str, &str, Weight)]) -> (Option<Finding>, Standing) {
     judged_by(&advisory(said))
 }
@@ -88,7 +88,7 @@ fn judged_by(advisory: &Advisory) -> (Option<Finding>, Standing) {
 use Weight::{Counts, CountsLast, Mirrored, NotPreferred, Outranked};
 
 #[test]
-fn any_statement_that_counts_makes_a_package_affected() {
+fn any_applicable_statement_makes_a_package_affected() {
     for (said, found, standing) in [
         (
             [("a", "1.0.0", Counts), ("b", "2.0.0", Counts)],
@@ -137,7 +137,7 @@ fn any_statement_that_counts_makes_a_package_affected() {
 }
 
 #[test]
-fn finding_names_who_says_affected_and_who_does_not() {
+fn finding_lists_contradicting_statements() {
     let (finding, _) = judged(&[
         ("a", "1.0.0", Counts),
         ("b", "2.0.0", Counts),
@@ -160,7 +160,7 @@ fn finding_names_who_says_affected_and_who_does_not() {
         ]
     );
     assert_eq!(finding.rules[0].source.as_deref(), Some("b"));
-    // Who is only shown disputes nothing, and agreement is not worth a list.
+    // An inapplicable statement disputes nothing, and agreement needs no list.
     let (finding, _) = judged(&[("b", "2.0.0", Counts), ("c", "1.1.0", Mirrored)]);
     assert!(!finding.unwrap().disputed);
     let (finding, _) = judged(&[("a", "3.0.0", Counts), ("b", "2.0.0", Counts)]);
@@ -169,7 +169,7 @@ fn finding_names_who_says_affected_and_who_does_not() {
 }
 
 #[test]
-fn fixes_that_another_calls_affected_are_left_away() {
+fn fix_that_another_source_calls_affected_is_dropped() {
     let fixed = |said: &[(&str, &str, Weight)]| judged(said).0.unwrap().fixed;
     assert_eq!(
         fixed(&[("a", "2.0.0", Counts), ("b", "3.0.0", Counts)]),
@@ -179,7 +179,7 @@ fn fixes_that_another_calls_affected_are_left_away() {
         fixed(&[("a", "2.0.0", Counts), ("b", "2.0.0", Counts)]),
         ["2.0.0"]
     );
-    // One that is known stays known where others know none.
+    // A known fix stays known if other sources have none.
     assert_eq!(fixed(&[("a", "2.0.0", Counts), ("b", "", Counts)]), ["2.0.0"]);
 }
 
@@ -208,7 +208,7 @@ fn unresolved_record_has_a_fix_only_if_all_name_one() {
         ["3.0.0"]
     );
     assert!(fixed(&[("a", "2.0.0", Counts), ("b", "", Counts)]).is_empty());
-    // Who says that it is not affected need not name one.
+    // An author that says "not affected" need not name one.
     assert_eq!(
         fixed(&[("a", "2.0.0", Counts), ("b", "1.0.0", Counts)]),
         ["2.0.0"]
@@ -216,7 +216,7 @@ fn unresolved_record_has_a_fix_only_if_all_name_one() {
 }
 
 #[test]
-fn severity_of_an_unnamed_source_lowers_nothing() {
+fn source_outside_the_order_lowers_no_severity() {
     let level = |weight| {
         judged(&[("a", "2.0.0", Counts), ("evil", "!2.0.0", weight)])
             .0
@@ -228,7 +228,7 @@ fn severity_of_an_unnamed_source_lowers_nothing() {
 }
 
 #[test]
-fn explanation_shows_every_statement_of_a_package_without_finding() {
+fn explanation_shows_all_statements_without_finding() {
     let purl = PackageUrl::parse("pkg:npm/widget@1.5.0").unwrap();
     let knowledge = index(&[("a", "1.0.0", Counts), ("b", "2.0.0", Outranked)]);
     let found = explain(&purl, "CVE-2024-1", None, &knowledge).unwrap();
@@ -245,7 +245,7 @@ fn explanation_shows_every_statement_of_a_package_without_finding() {
 }
 
 #[test]
-fn index_tells_the_sources_of_an_ecosystem() {
+fn index_lists_the_sources_of_an_ecosystem() {
     let knowledge = index(&[("a", "1.0.0", Counts), ("b", "2.0.0", Outranked)]);
     let sources = knowledge.sources_of("npm").unwrap().unwrap();
     assert_eq!(sources.into_iter().collect::<Vec<_>>(), ["a", "b"]);

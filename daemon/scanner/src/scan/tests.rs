@@ -1,4 +1,4 @@
-//! Behaviours of a scan over knowledge held in memory.
+//! Scans over knowledge in memory.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -9,7 +9,7 @@ use crate::osv::Record;
 use crate::sbom;
 use crate::severity::{Level, StatedSeverity};
 
-/// Knowledge from OSV records, as one source would give it.
+/// Knowledge from OSV records of one source.
 #[derive(Default)]
 struct Memory {
     rows: BTreeMap<(String, String), Vec<Advisory>>,
@@ -198,7 +198,7 @@ fn every_component_is_counted_once() {
 }
 
 #[test]
-fn a_range_that_cannot_be_evaluated_is_a_gap() {
+fn range_that_cannot_be_evaluated_is_a_gap() {
     let git = r#"{"id":"CVE-1","affected":[{"package":{"ecosystem":"npm","name":"g"},
         "ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]}]}"#;
     let result = run(&purls(&["pkg:npm/g@1.0.0"]), &Memory::with(&[git]));
@@ -226,7 +226,7 @@ fn malicious_packages_are_critical() {
 }
 
 #[test]
-fn the_order_of_components_changes_nothing_but_places() {
+fn order_of_components_only_changes_places() {
     let memory = Memory::with(&[EXPRESS]);
     let a = run(
         &purls(&["pkg:npm/express@4.0.0", "pkg:npm/express@3.0.0"]),
@@ -246,13 +246,13 @@ fn the_order_of_components_changes_nothing_but_places() {
 }
 
 #[test]
-fn knowledge_that_cannot_be_read_is_an_error_not_a_clean_scan() {
+fn unreadable_knowledge_is_an_error() {
     let error = scan(&purls(&["pkg:npm/x@1"]), &Broken, &ScanOptions::default()).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the advisories of npm x");
 }
 
 #[test]
-fn the_result_is_the_same_however_many_work_on_it() {
+fn number_of_threads_does_not_change_the_result() {
     let list: Vec<String> = (0..2_500)
         .map(|index| match index % 5 {
             0 => "pkg:npm/express@4.0.0".to_owned(),
@@ -284,8 +284,8 @@ fn the_result_is_the_same_however_many_work_on_it() {
 }
 
 #[test]
-fn what_is_found_is_bounded_and_the_bound_does_not_depend_on_who_works() {
-    // 600 versions, each at three places, two advisories about each; and as many that nothing is known of.
+fn limit_of_findings_is_independent_of_threads() {
+    // 600 versions, each at three places, with two advisories each; and as many unknown ones.
     let list: Vec<String> = (0..3_600)
         .map(|index| match index % 2 {
             0 => format!("pkg:npm/express@4.0.{}", index / 2 % 600),
@@ -320,7 +320,7 @@ fn what_is_found_is_bounded_and_the_bound_does_not_depend_on_who_works() {
 }
 
 #[test]
-fn a_record_without_release_makes_no_release_known_and_is_matched() {
+fn record_without_release_matches_but_leaves_a_gap() {
     let bare = r#"{"id":"CVE-3","affected":[{"package":{"ecosystem":"Debian","name":"openssl"},
         "ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]}]}"#;
     let twelve = r#"{"id":"CVE-4","affected":[{"package":{"ecosystem":"Debian:12","name":"curl"},
@@ -331,7 +331,7 @@ fn a_record_without_release_makes_no_release_known_and_is_matched() {
     ]);
     let result = run(&document, &Memory::with(&[bare]));
     assert_eq!(result.findings.len(), 1);
-    // What was found says that something is known, and not of the release.
+    // The finding shows some knowledge, but not of the release.
     let counts = |result: &ScanResult| {
         let Coverage {
             no_knowledge,
@@ -344,11 +344,11 @@ fn a_record_without_release_makes_no_release_known_and_is_matched() {
     assert_eq!(counts(&result), (1, 1, 0));
     let result = run(&document, &Memory::with(&[bare, twelve]));
     assert_eq!(result.findings.len(), 1);
-    // Nothing names the source of the other package.
+    // The other package's source is unknown.
     assert_eq!(counts(&result), (0, 1, 1));
 }
 
-/// Knowledge that counts how often it is asked, and may remember.
+/// Knowledge that counts its calls, optionally with a memo.
 struct Counting {
     memory: Memory,
     asked: AtomicUsize,
@@ -390,7 +390,7 @@ impl Knowledge for Counting {
 }
 
 #[test]
-fn a_package_version_that_comes_again_adds_only_places() {
+fn repeated_package_version_adds_only_places() {
     let list: Vec<&str> = [
         "pkg:npm/express@4.0.0",
         "pkg:npm/express@4.1.5",
@@ -412,13 +412,13 @@ fn a_package_version_that_comes_again_adds_only_places() {
         assert_eq!(places(&result), [1_000, 1_000]);
         assert_eq!(result.findings[0].merge_hashes.len(), 2);
         assert_eq!(result.coverage.matched, 3_000);
-        // A repeat that only adds its place is nothing that nothing was found for.
+        // A repeat that only adds its place still has a finding.
         assert_eq!(run(&purls(&list), &knowledge), result);
     }
 }
 
 #[test]
-fn the_same_version_of_another_module_stream_is_another_package_version() {
+fn module_stream_is_part_of_a_package_version() {
     let advisory = |stream: &str| {
         format!(
             r#"{{"id":"ALSA-{stream}","summary":"Important: nodejs:{stream} security update","affected":[{{
@@ -463,20 +463,20 @@ fn trivy(purl: &str, source: &str) -> String {
 }
 
 #[test]
-fn package_whose_source_nobody_names_is_undecided() {
+fn package_with_unknown_source_is_undecided() {
     let memory = Memory::with(&[FOO]);
     let lib = "pkg:deb/debian/libfoo2@1.2.3-1?distro=debian-12";
     let alone = run(&purls(&[lib]), &memory);
     assert_eq!((alone.findings.len(), alone.coverage.undecided), (0, 1));
     assert_eq!(alone.gaps[0].standing, Standing::Undecided);
-    // By its source it is found.
+    // It is found by its source.
     let named = run(&inventory(&trivy(lib, "foo")), &memory);
     assert_eq!((named.findings.len(), named.coverage.matched), (1, 1));
     assert_eq!(named.findings[0].package.name, "foo");
     // A source that the site knows is its own.
     let source = run(&purls(&["pkg:deb/debian/foo@1.2.4-1?distro=debian-12"]), &memory);
     assert_eq!((source.findings.len(), source.coverage.matched), (0, 1));
-    // Where others name theirs, one that does not is its own; those of another distribution say nothing of it.
+    // If others name their source, a package without one is its own; packages of other distributions do not matter.
     let other = trivy("pkg:deb/debian/libbar@1?distro=debian-12", "bar");
     let plain = format!(r#"{{"type":"library","name":"c","purl":"{lib}"}}"#);
     let both = run(&inventory(&[other, plain.clone()].join(",")), &memory);
@@ -498,7 +498,7 @@ fn malicious_package_without_a_version_is_found() {
 }
 
 #[test]
-fn what_is_described_is_no_gap() {
+fn subject_of_the_document_is_not_a_gap() {
     let bom = r#"{"bomFormat":"CycloneDX","specVersion":"1.5",
         "metadata":{"component":{"type":"application","name":"app","purl":"PURL"}},"components":[]}"#;
     for (purl, matched, findings) in [

@@ -1,4 +1,4 @@
-//! Cases of our own, built into the program: what a site without any suite can still check itself by.
+//! Built-in cases, with which a site without any suite can still check itself.
 
 use super::cvss::tenths;
 use super::{SuiteReport, Tally, ordering};
@@ -21,10 +21,10 @@ const MATCHING: &str = include_str!("fixtures/matching.tsv");
 /// Columns: number of components or `!`, a document with `\n` for its line ends.
 const SBOMS: &str = include_str!("fixtures/sboms.tsv");
 
-/// A part's name, its table, and what checks one line of it.
+/// A part's name, its table, and the function that checks one line.
 type Part = (&'static str, &'static str, fn(&[&str], &mut Tally));
 
-/// Runs our own cases, one report for each part.
+/// Runs the built-in cases, with one report per part.
 pub fn builtin() -> Vec<SuiteReport> {
     let parts: [Part; 5] = [
         ("builtin-versions", VERSIONS, version),
@@ -56,7 +56,7 @@ pub fn builtin() -> Vec<SuiteReport> {
 }
 
 fn unreadable(fields: &[&str], tally: &mut Tally) {
-    tally.check(false, || format!("the line {fields:?} is no case"));
+    tally.check(false, || format!("the line {fields:?} is not a case"));
 }
 
 fn version(fields: &[&str], tally: &mut Tally) {

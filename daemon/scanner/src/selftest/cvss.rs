@@ -1,9 +1,9 @@
-//! CVSS scores against other implementations' vectors.
+//! CVSS scores, compared with other implementations' vectors.
 
 use super::{SuiteFiles, Tally};
 use crate::severity::score_vector;
 
-/// `9.8` as tenths.
+/// Returns `9.8` as tenths.
 pub(super) fn tenths(text: &str) -> Option<u8> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let whole: u8 = whole.parse().ok()?;
@@ -41,7 +41,7 @@ pub(super) fn clair(suite: &SuiteFiles, tally: &mut Tally) {
             let Some((vector, score)) = line.split_once(char::is_whitespace) else {
                 continue;
             };
-            // These rows are temporal and environmental scores; we take the base score.
+            // These rows are temporal and environmental scores; this program uses the base score.
             let base_metrics = if vector.starts_with("CVSS:3") { 8 } else { 6 };
             let metrics = vector.trim_start_matches("CVSS:").matches(':').count();
             if !vector.starts_with("CVSS:4") && metrics > base_metrics {
@@ -54,8 +54,8 @@ pub(super) fn clair(suite: &SuiteFiles, tally: &mut Tally) {
             });
         }
     }
-    // Clair demands the published order, whole metric groups and one version per reader; real vectors
-    // break all three and still say what they mean.
+    // Clair requires the published order, complete metric groups and one version per reader; real vectors break all
+    // three rules and are still clear.
     const TOLERATED: [&str; 5] = [
         "AV:A/AC:L/Au:N/C:C/I:C/A:C/CDP:H/TD:H/CR:H",
         "AV:A/AC:L/Au:N/C:C/I:C/A:C/E:F",

@@ -1,4 +1,4 @@
-//! The orders of versions against the distributions' tools, and vers-spec's cases over several tools.
+//! Version orders, compared with the distributions' tools, and vers-spec's cases for several tools.
 
 use std::cmp::Ordering;
 
@@ -36,7 +36,7 @@ pub(super) fn rpm_by_clair(suite: &SuiteFiles, tally: &mut Tally) {
                 tally.check(false, || format!("{file}: {line}"));
                 continue;
             };
-            // Names and architectures are no part of a version: the purl carries them elsewhere.
+            // Names and architectures are not part of a version: they are elsewhere in the purl.
             let is_version = |v: &str| {
                 v.split(['-', '.', ':'])
                     .next()
@@ -49,7 +49,7 @@ pub(super) fn rpm_by_clair(suite: &SuiteFiles, tally: &mut Tally) {
                     || v.matches('-').count() > 1
             };
             if file.ends_with("compare") && [a, b].iter().any(|v| !is_version(v) || has_arch(v)) {
-                tally.skip("names and architectures, which are no part of a version here", 1);
+                tally.skip("names and architectures, which are not part of a version here", 1);
                 continue;
             }
             tally.pair(Scheme::Rpm, a, b, ordering(op));
@@ -63,7 +63,7 @@ pub(super) fn apk(suite: &SuiteFiles, tally: &mut Tally) {
         let line = line.split('#').next().unwrap_or("").trim();
         let fields: Vec<&str> = line.split_whitespace().collect();
         match fields[..] {
-            // `~` asks whether one version is a prefix of the other, which advisories never do.
+            // `~` asks if one version is a prefix of the other, which advisories never do.
             [_, "~" | "!~" | "<~" | ">~", _] => {
                 tally.skip("asks whether a version is a prefix, which advisories never do", 1);
             }
@@ -101,7 +101,7 @@ pub(super) fn vers(suite: &SuiteFiles, tally: &mut Tally) {
                 "conan" => Scheme::Conan,
                 "maven" => Scheme::Maven,
                 "nuget" => Scheme::NuGet,
-                // No OSV ecosystem is ordered by these.
+                // No OSV ecosystem uses these orders.
                 scheme @ ("alpm" | "datetime" | "gentoo" | "openssl") => {
                     tally.skip(&format!("{scheme}: no OSV ecosystem is ordered so"), 1);
                     continue;

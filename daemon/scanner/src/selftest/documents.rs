@@ -1,11 +1,11 @@
-//! SBOMs that others wrote for their own tests: what they call valid is read, what they call invalid is refused, each
-//! exception by name.
+//! SBOMs of other projects' own tests: their valid documents are read, their invalid ones refused, with listed
+//! exceptions.
 
 use super::{SuiteFiles, Tally};
 use crate::sbom;
 
-/// Invalid documents that are read, by the beginning of their names, and why. None of it says anything about
-/// which components there are.
+/// Invalid documents that are accepted, by the beginning of their names, with the reason. None of the problems
+/// concerns the list of components.
 const READ_ALL_THE_SAME: &[(&str, &str)] = &[
     (
         "invalid-license-",
@@ -38,7 +38,7 @@ const READ_ALL_THE_SAME: &[(&str, &str)] = &[
     ("invalid-component-ref-1.4", "as 1.1"),
 ];
 
-/// The specification says of each document, by its name, whether it is valid.
+/// Runs the specification's documents, whose names say if they are valid.
 pub(super) fn cyclonedx(suite: &SuiteFiles, tally: &mut Tally) {
     for (path, bytes) in suite.files() {
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -54,8 +54,9 @@ pub(super) fn cyclonedx(suite: &SuiteFiles, tally: &mut Tally) {
     }
 }
 
-/// Documents that are refused, by the end of their paths, and why (not `SPDXJSONExample-wrongversion`, which has fields of
-/// 2.3 under the name of 2.2: both are read alike).
+/// Documents that are refused, by the end of their paths, with the reason (not `SPDXJSONExample-wrongversion`, which
+/// has fields of
+/// 2.3 under the name of 2.2: both are read in the same way).
 const REFUSED: &[(&str, &str)] = &[
     ("BadJSON.spdx.json", "its creators are a text, not a list"),
     ("SPDXWrongVersion.spdx.json", "no version of SPDX"),
@@ -70,11 +71,11 @@ const REFUSED: &[(&str, &str)] = &[
 
 const DOCUMENT_ENDINGS: [&str; 5] = [".json", ".xml", ".yaml", ".spdx", ".rdf"];
 
-/// Every document is to be read but those of [`REFUSED`].
+/// Every document must be readable, except those in [`REFUSED`].
 pub(super) fn readable(suite: &SuiteFiles, tally: &mut Tally) {
     for (path, bytes) in suite.files() {
         let is_document = DOCUMENT_ENDINGS.iter().any(|end| path.ends_with(end));
-        // Advisories of other sources, policies and reports lie beside Dependency-Track's BOMs.
+        // Advisories, policies and reports are next to Dependency-Track's BOMs.
         let is_other =
             path.contains("vuln-data-source") || path.contains("/policy/") || path.contains("/sarif/");
         if is_document && is_other {
@@ -87,7 +88,7 @@ pub(super) fn readable(suite: &SuiteFiles, tally: &mut Tally) {
     }
 }
 
-/// Trivy's own SBOMs, which lie among much else.
+/// Trivy's own SBOMs, among many other files.
 pub(super) fn trivy(suite: &SuiteFiles, tally: &mut Tally) {
     let sboms = suite.files().filter(|(path, _)| path.contains("/sbom/"));
     readable(

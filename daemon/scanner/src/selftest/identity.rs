@@ -1,4 +1,4 @@
-//! Package URLs against the specification's own cases, and their mapping to OSV packages against osv.dev's.
+//! Package URLs, compared with the specification's own cases, and their mapping to OSV packages with osv.dev's.
 
 use serde_json::Value;
 
@@ -45,14 +45,14 @@ pub(super) fn purl_spec(suite: &SuiteFiles, tally: &mut Tally) {
             let (input, expected) = (&case["input"], &case["expected_output"]);
             let given = input.as_str().unwrap_or("");
             let is_expected_text = |purl: &PackageUrl| Some(purl.to_string().as_str()) == expected.as_str();
-            // None if it is refused, else whether it came out as the case says.
+            // `None` if it is refused, else true if the result is that of the case.
             let found = match text(case, "test_type") {
                 "parse" => PackageUrl::parse(given).ok().map(|purl| same(&purl, expected)),
                 "build" => PackageUrl::build(&parts(input))
                     .ok()
                     .as_ref()
                     .map(is_expected_text),
-                // "validate" reads and writes again; the recommended cases read what is not canonical.
+                // "validate" parses and writes again; the recommended cases read non-canonical texts.
                 "validate" => PackageUrl::parse_lenient(given)
                     .ok()
                     .as_ref()
@@ -85,7 +85,7 @@ pub(super) fn osv_purl_map(suite: &SuiteFiles, tally: &mut Tally) {
             continue;
         };
         let found = package_of(&purl);
-        // Theirs has no release suffix and keeps the spelling; ours adds the one and folds the other.
+        // Theirs has no release suffix and keeps the spelling; ours adds the suffix and folds the spelling.
         let passed = match (&found, expected.is_null()) {
             (None, absent) => absent,
             (Some(_), true) => false,

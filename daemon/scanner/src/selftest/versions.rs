@@ -1,4 +1,4 @@
-//! The orders of versions against each language's own tests.
+//! Version orders, compared with each language's own tests.
 
 use std::cmp::Ordering;
 
@@ -42,7 +42,7 @@ pub(super) fn npm(suite: &SuiteFiles, tally: &mut Tally) {
         }
     }
     for row in rows(&suite.json("/valid-versions.json")) {
-        // A number among the rows is refused by npm for its type, and is no text to us either.
+        // npm refuses a number among the rows because of its type; it is not text here either.
         let Some(version) = row[0].as_str() else {
             tally.skip("a number where a text belongs", 1);
             continue;
@@ -76,7 +76,7 @@ pub(super) fn composer(suite: &SuiteFiles, tally: &mut Tally) {
     let comparator = suite.json("ComparatorTest.json");
     for row in rows(&comparator["compareProvider"]) {
         let [a, op, b] = [0, 1, 2].map(|i| text(row, i));
-        // A branch has no place in the order, so only `!=` can hold of it; we refuse it instead.
+        // A branch has no place in the order, so only `!=` can be true for it; this program refuses it instead.
         if [a, b].iter().any(|v| v.starts_with("dev-")) {
             tally.check(refused(a) || refused(b), || row.to_string());
             continue;
@@ -115,7 +115,7 @@ pub(super) fn composer(suite: &SuiteFiles, tally: &mut Tally) {
 }
 
 pub(super) fn go(suite: &SuiteFiles, tally: &mut Tally) {
-    // Rows without a canonical form are no versions for Go; the rest ascend, and rows with one canonical
+    // Rows without a canonical form are not versions in Go; the rest are ascending, and rows with the same canonical
     // form are equal.
     let table = suite.text("sorted_canonical.tsv");
     let (versions, others): (Vec<_>, Vec<_>) = table
@@ -150,7 +150,7 @@ pub(super) fn nuget(suite: &SuiteFiles, tally: &mut Tally) {
     const COMPARER: &str = "VersionComparerTests.json";
     const NUGET: &str = "NuGetVersionTest.json";
     const SPEC: &str = "SemVer201SpecTests.json";
-    /// What a method's rows say.
+    /// The rows of a method.
     #[derive(Clone, Copy)]
     enum Says {
         Order(Ordering),
@@ -204,7 +204,7 @@ pub(super) fn nuget(suite: &SuiteFiles, tally: &mut Tally) {
             let (a, b) = (text(row, 0), text(row, 1));
             match says {
                 Order(expected) => tally.pair(Scheme::NuGet, a, b, *expected),
-                // The suite's own equalities say that metadata does not count; NuGet's comparer agrees.
+                // The suite's own equalities ignore metadata, like NuGet's comparer.
                 Unequal if (a, b) == ("1.0.0-BETA+AA", "1.0.0-beta") => {
                     tally.skip("unequal by metadata, which other cases say does not count", 1);
                 }

@@ -1,18 +1,18 @@
 //! apk-tools' order: `digits(.digits)*[letter](_suffix[number])*[~hash][-rN]`.
 //!
-//! Where two versions go on with different kinds of part, the order of kinds decides: a pre-release
-//! suffix is below the end, and above it come `-r`, hash, suffix number, suffix, letter, number.
-//! A number after the first that has a leading zero is compared as text, like a fraction.
+//! If two versions continue with different kinds of part, the order of kinds decides: a pre-release suffix is below
+//! the end, and above it come `-r`, hash, suffix number, suffix, letter, number. A number after the first one with a
+//! leading zero is compared as text, like a fraction.
 //!
-//! apk-tools 2, which Alpine used up to 3.22, also reads a number after the letter and goes on behind it
-//! (`7.3.1p1-r9`); apk-tools 3 stops there. Such versions are ordered as apk-tools 2 does. Where neither understands
-//! what follows, two versions that are equal so far have no order.
+//! apk-tools 2, which Alpine used up to 3.22, also reads a number after the letter and continues after it
+//! (`7.3.1p1-r9`); apk-tools 3 stops there. Such versions are ordered as in apk-tools 2. If neither understands the
+//! rest, two versions that are equal up to there have no order.
 
 use super::key::{KeyWriter, split_digits, split_while};
 use super::{Form, Reason};
 
 const PRE_SUFFIX: u8 = 0x01;
-/// Where apk stops understanding: just below the end.
+/// The point where apk stops understanding: just below the end.
 const BROKEN: u8 = 0x02;
 const END: u8 = 0x03;
 const REVISION: u8 = 0x04;
@@ -34,7 +34,7 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<Form, Reason> {
         return Err("it does not start with a digit");
     }
     key.number(first);
-    // apk compares part by part, so what it understands of a malformed version still counts.
+    // apk compares part by part, so the understood part of a malformed version still matters.
     let (form, end) = match write_rest(rest, key) {
         Some(form) => (form, END),
         None => (Form::Broken, BROKEN),
@@ -43,7 +43,7 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<Form, Reason> {
     Ok(form)
 }
 
-/// Writes the parts after the first number; `None` where something is no part.
+/// Writes the parts after the first number; `None` if something is not a valid part.
 fn write_rest(text: &str, key: &mut KeyWriter) -> Option<Form> {
     let mut rest = text;
     let mut form = Form::Proper;
@@ -54,7 +54,7 @@ fn write_rest(text: &str, key: &mut KeyWriter) -> Option<Form> {
             if digits.is_empty() {
                 break;
             }
-            // From here on apk-tools 2 alone reads it.
+            // From here on only apk-tools 2 reads the text.
             form = Form::Tolerated;
             after_letter = false;
             key.mark(LETTER_NUMBER);

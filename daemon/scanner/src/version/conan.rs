@@ -1,8 +1,8 @@
-//! Conan: parts between dots, then a pre-release after `-` and a build after `+`, both made of parts
-//! as well. Trailing zeros do not count.
+//! Conan: parts separated by dots, then a pre-release after `-` and a build after `+`, both made of parts. Trailing
+//! zeros do not matter.
 //!
-//! Conan compares a number with a mixed part (`3` with `22a`) as texts, which is not transitive. Here
-//! a part is its leading number and then its text, which agrees wherever Conan's own cases look.
+//! Conan compares a number with a mixed part (`3` with `22a`) as texts, which is not transitive. Here a part is its
+//! leading number and then its text, which agrees with all of Conan's own test cases.
 
 use super::Reason;
 use super::key::{KeyWriter, split_digits};

@@ -1,5 +1,5 @@
-//! dpkg's order (Debian policy 5.6.12): epoch, upstream version and revision, each of the latter two
-//! as alternating non-digits and numbers, where `~` sorts before the end, letters before the rest.
+//! dpkg's order (Debian policy 5.6.12): epoch, upstream version and revision, each of the latter two as alternating
+//! non-digits and numbers, where `~` sorts before the end, letters before the rest.
 
 use super::Reason;
 use super::key::{KeyWriter, is_number, split_digits, split_while};
@@ -19,7 +19,7 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
     write_part(revision, key)
 }
 
-/// opam borrows the comparison, but has neither epoch nor revision.
+/// opam uses the comparison, but has neither epoch nor revision.
 pub(super) fn write_opam(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
     write_part(text, key)
 }
@@ -47,7 +47,7 @@ fn weight(byte: u8) -> Result<u8, Reason> {
     match byte {
         b'~' => Ok(TILDE),
         b'A'..=b'Z' | b'a'..=b'z' => Ok(byte),
-        // After all letters, among themselves by ASCII.
+        // After all letters, in ASCII order.
         0x21..=0x7e => Ok(byte | 0x80),
         _ => Err("it holds a character that is not printable ASCII"),
     }

@@ -1,5 +1,5 @@
-//! Plain number lists: R's `package_version` (dots or hyphens) and Haskell's `Data.Version`.
-//! The lists compare element by element, and of two that start alike the longer is newer.
+//! Plain number lists: R's `package_version` (dots or hyphens) and Haskell's `Data.Version`. The lists are compared
+//! element by element; if two start alike, the longer one is newer.
 
 use super::Reason;
 use super::key::{KeyWriter, is_number};

@@ -1,19 +1,19 @@
-//! FreeBSD's pkg: `VERSION[_REVISION][,EPOCH]`; the epoch counts first, the revision last.
+//! FreeBSD's pkg: `VERSION[_REVISION][,EPOCH]`; the epoch is compared first, the revision last.
 //!
-//! A version is blocks between `+`, a block is components. A component is a number, a letter and a patch level;
-//! any other character ends it. Missing components are zero, so `10` is `10.0`; a component that begins with a
-//! letter is below zero, so `10.a` is older than `10`, and `*` is below all of them. Of a word its first letter
-//! counts, but the words in [`STAGES`] begin a component of their own: `2alpha3` is `2.a3`.
+//! A version consists of blocks separated by `+`, a block of components. A component is a number, a letter and a
+//! patch level; any other character ends it. Missing components are zero, so `10` is `10.0`; a component that begins
+//! with a letter is below zero, so `10.a` is older than `10`, and `*` is below all of them. Only the first letter of
+//! a word matters, but the words in [`STAGES`] begin a new component: `2alpha3` is `2.a3`.
 //!
-//! pkg's `pkg_version_cmp` reads numbers into machine words; here they have any length.
+//! pkg's `pkg_version_cmp` reads numbers into machine words; here they may have any length.
 
 use super::Reason;
 use super::key::{KeyWriter, split_digits, split_while};
 
-/// Words that begin a component of their own, with the place of the letter that they stand for; `pl` is before all.
+/// Words that begin a new component, with the place of their letter; `pl` is before all.
 const STAGES: [(&str, u8); 5] = [("pl", 0), ("alpha", 1), ("beta", 2), ("pre", 16), ("rc", 18)];
 
-/// What follows is below zero, zero for ever, or above.
+/// The rest is below zero, zero to the end, or above.
 const BELOW: u8 = 1;
 const NOTHING: u8 = 2;
 const ABOVE: u8 = 3;
@@ -31,7 +31,7 @@ struct Component<'a> {
     number: Number<'a>,
     /// 0 for none, 1 for `a`.
     letter: u8,
-    /// `None` where a letter stands without one, which is before zero.
+    /// `None` for a letter without a number, which is before zero.
     patch: Option<&'a str>,
 }
 
@@ -43,11 +43,11 @@ impl<'a> Component<'a> {
             && self.patch.is_some_and(zero)
     }
 
-    /// Reads one from the beginning of a text that is not empty, and what separates it from the next.
+    /// Reads a component from the beginning of a non-empty text, and its separator from the next one.
     fn read(text: &'a str) -> (Self, &'a str) {
         let (digits, rest) = split_digits(text);
         let (number, rest) = match (digits, text.strip_prefix('*')) {
-            // Nothing of the block counts behind it.
+            // Nothing after it in the block matters.
             (_, Some(_)) => (Number::Least, ""),
             ("", None) => (Number::Missing, rest),
             (digits, None) => (Number::Digits(digits), rest),
@@ -99,7 +99,7 @@ impl<'a> Component<'a> {
     }
 }
 
-/// Version, revision and epoch. As in pkg, an epoch before the revision is part of the version.
+/// Splits version, revision and epoch. As in pkg, an epoch before the revision is part of the version.
 fn split(text: &str) -> (&str, &str, &str) {
     let (version, revision, epoch) = match text.rsplit_once('_') {
         Some((version, rest)) => {
@@ -123,7 +123,7 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
         return Err("it holds no number and no letter");
     }
     key.number(epoch);
-    // What is zero is only counted: whether it matters depends on what comes behind it.
+    // Zeros are only counted: their effect depends on what follows.
     let (mut blocks, mut zeros) = (0_u16, 0_u16);
     for (at, block) in version.split('+').enumerate() {
         if at > 0 {
@@ -138,7 +138,7 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
                 zeros = zeros.saturating_add(1);
                 continue;
             }
-            // Of two versions the one that leaves zero earlier is the lower one if it goes below, else the higher.
+            // Of two versions, the one that leaves zero first is lower if it goes below zero, else higher.
             let is_below = !matches!(component.number, Number::Digits(_));
             key.mark(if is_below { BELOW } else { ABOVE });
             for count in [blocks, zeros] {
@@ -203,13 +203,13 @@ mod tests {
     }
 
     #[test]
-    fn what_names_a_port_or_nothing_is_refused() {
+    fn port_names_and_empty_versions_are_refused() {
         for text in ["curl-8.9.1", "14.3-RELEASE", "_1", ",1", "..."] {
             Version::parse(Scheme::FreeBsd, text).unwrap_err();
         }
     }
 
-    /// The comparison as pkg makes it: component by component, what is missing being zero.
+    /// Returns pkg's comparison: component by component, missing ones being zero.
     fn ref_compare(a: &str, b: &str) -> Ordering {
         type Plain = (i64, u8, i64);
         let plain = |component: Component<'_>| -> Plain {

@@ -1,8 +1,8 @@
 //! RubyGems' `Gem::Version`: segments of digits or letters; a letter segment makes a pre-release.
 //!
-//! Trailing zeros are dropped from the numbers in front of the first letters and from the rest, each
-//! on its own; then letters sort below the end of a version, and the end below numbers. The shorter of two versions
-//! goes on with zeros, so a zero is above letters and equal to the end: a run of zeros is written with what follows it.
+//! Trailing zeros are dropped from the numbers before the first letters and from the rest, separately; then letters
+//! sort below the end of a version, and the end below numbers. The shorter of two versions continues with zeros, so a
+//! zero is above letters and equal to the end: a run of zeros is written together with the part after it.
 
 use super::Reason;
 use super::key::{KeyWriter, split_digits, split_while};
@@ -13,7 +13,7 @@ const END: u8 = 0x02;
 /// A number that is not zero after a number of zeros: the more zeros, the nearer to the end.
 const NUMBER: u8 = 0x03;
 
-/// What platforms' names have in them, as `Gem::Platform` reads them.
+/// Parts of platform names, as read by `Gem::Platform`.
 const SYSTEMS: [&str; 19] = [
     "java",
     "jruby",
@@ -55,7 +55,7 @@ const PROCESSORS: [&str; 17] = [
     "s390x",
 ];
 
-/// Returns a gem's version without the platform that tools write behind it: `1.19.3` of `1.19.3-x86_64-linux-gnu`.
+/// Returns a gem's version without the platform suffix of tools: `1.19.3` of `1.19.3-x86_64-linux-gnu`.
 pub(super) fn without_platform(text: &str) -> &str {
     let is_system = |word: &str| SYSTEMS.iter().any(|system| word.starts_with(system));
     let mut from = 0;
@@ -72,7 +72,7 @@ pub(super) fn without_platform(text: &str) -> &str {
 }
 
 pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
-    // Gem::Version::VERSION_PATTERN, then `-` reads as `.pre.`.
+    // Gem::Version::VERSION_PATTERN, then `-` is read as `.pre.`.
     let (head, tail) = match text.split_once('-') {
         Some((head, tail)) => (head, Some(tail)),
         None => (text, None),

@@ -1,7 +1,7 @@
-//! Homebrew's order: a formula's version by its numbers and words, then the revision behind `_`.
+//! Homebrew's order: a formula's version by its numbers and words, then the revision after `_`.
 //!
-//! As `Version` and `PkgVersion` compare: words that announce a release come before its end, all others after it,
-//! numbers after those; a zero is nothing where no number stands against it.
+//! As in `Version` and `PkgVersion`: words for pre-releases come before the end, all others after it, numbers after
+//! those; a zero counts as missing if it is not compared with a number.
 
 use super::Reason;
 use super::key::{KeyWriter, is_number, split_digits, split_while};
@@ -91,7 +91,7 @@ mod tests {
     use crate::version::{Scheme, compare};
 
     #[test]
-    fn formula_versions_ascend_as_homebrew_orders_them() {
+    fn formula_versions_have_homebrews_order() {
         let ascending = [
             "1.0alpha1",
             "1.0-beta2",

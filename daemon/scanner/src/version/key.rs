@@ -1,8 +1,9 @@
 //! Building blocks for keys whose byte order is a version order.
 //!
-//! A key is a sequence of marks (single bytes that say what comes next, chosen by each scheme so that
-//! their order is the scheme's order of *kinds*), numbers and texts. Numbers and texts are written so
-//! that no value is a prefix of another; with a mark before each, whole keys compare as their parts do.
+//! A key is a sequence of marks (single bytes for the kind of the next part, chosen by each scheme in the order of its
+//! *kinds*), numbers and
+//! texts. Numbers and texts are encoded so that no value is a prefix of another; with a mark before each, complete
+//! keys compare like their parts.
 
 /// Collects one key.
 #[derive(Debug)]
@@ -17,7 +18,7 @@ impl KeyWriter {
         }
     }
 
-    /// Writes a byte that orders the kinds of part possible here.
+    /// Writes a byte that orders the possible kinds of part.
     pub(super) fn mark(&mut self, mark: u8) {
         self.bytes.push(mark);
     }
@@ -38,7 +39,7 @@ impl KeyWriter {
         self.bytes.extend_from_slice(significant.as_bytes());
     }
 
-    /// Writes a text that holds no NUL (the parser's entry refuses control characters).
+    /// Writes a text without NUL (the parser refuses control characters).
     pub(super) fn text(&mut self, text: &str) {
         self.bytes.extend_from_slice(text.as_bytes());
         self.bytes.push(0);
@@ -55,12 +56,12 @@ impl KeyWriter {
     }
 }
 
-/// True for a text of one or more ASCII digits.
+/// Returns true for a text of one or more ASCII digits.
 pub(super) fn is_number(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
 }
 
-/// Splits the leading ASCII digits off.
+/// Splits off the leading ASCII digits.
 pub(super) fn split_digits(text: &str) -> (&str, &str) {
     let end = text
         .bytes()
@@ -69,7 +70,7 @@ pub(super) fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(end)
 }
 
-/// Splits off leading characters as long as `keep` holds.
+/// Splits off leading characters while `keep` is true.
 pub(super) fn split_while(text: &str, keep: impl Fn(char) -> bool) -> (&str, &str) {
     let end = text.find(|c| !keep(c)).unwrap_or(text.len());
     text.split_at(end)

@@ -1,12 +1,12 @@
 //! Maven's `ComparableVersion`, of Maven 4: numbers, qualifiers and nested lists.
 //!
-//! Words that name a release (`ga`, `final`, `release`) are equal to nothing, and yet stand in their place: Maven 3
-//! dropped them, and read `6.4.2.Final-vendor-3` as `6.4.2-vendor-3`.
+//! Words for a release (`ga`, `final`, `release`) equal nothing, but keep their place: Maven 3 dropped them, and read
+//! `6.4.2.Final-vendor-3` as `6.4.2-vendor-3`.
 //!
-//! The parse follows the class step by step (numbered below), since its corners (a `-` that opens a
-//! list, zeros that fall away before qualifiers, `X-1` read as `X1`) are the order. It is not
-//! transitive everywhere, which is why there is no key. Numbers are digits of any length. Nesting
-//! is bounded by the text's length, which the caller bounds.
+//! The parser follows the class step by step (numbered below), because its special cases (a `-` that opens a list,
+//! zeros dropped before qualifiers, `X-1` read as `X1`) define the order. The order is not transitive everywhere,
+//! which is why there is no key. Numbers are digits of any length. The nesting is limited by the text's length, which
+//! the caller limits.
 
 use std::cmp::Ordering;
 
@@ -25,7 +25,7 @@ enum Item {
     /// Digits without leading zeros; empty is zero.
     Number(String),
     Qualifier(String),
-    /// A qualifier with its number, as `rc1`.
+    /// A qualifier with its number, such as `rc1`.
     Combination(String, String),
     List(Vec<Item>),
 }
@@ -40,7 +40,7 @@ impl MavenVersion {
     }
 }
 
-/// The lists that are open; each is the last item of the one before it once it is closed.
+/// The open lists; each one becomes the last item of the previous one when it is closed.
 #[derive(Debug)]
 struct Parser {
     open: Vec<Vec<Item>>,
@@ -107,13 +107,13 @@ impl Parser {
             }
         }
         if bytes.len() > start {
-            // 5. A qualifier at the end reads as if a hyphen were before it.
+            // 5. A qualifier at the end is read as if a hyphen was before it.
             if !is_digit {
                 self.open_list_if_filled();
             }
             self.push(item(is_combination, is_digit, slice(start, bytes.len())));
         }
-        // 6. Innermost first, so that an outer list sees its inner ones without padding.
+        // 6. Innermost first, so that an outer list sees its inner lists without padding.
         let mut inner: Option<Vec<Item>> = None;
         while let Some(mut list) = self.open.pop() {
             list.extend(inner.take().map(Item::List));
@@ -166,7 +166,7 @@ fn expand_shorthand(qualifier: &str, before_digit: bool) -> String {
     .to_owned()
 }
 
-/// Drops items that equal nothing where nothing, or a qualifier, follows.
+/// Drops items that equal nothing, if nothing or a qualifier follows.
 fn normalise(list: &mut Vec<Item>) {
     for i in (0..list.len()).rev() {
         let droppable = list.get(i).is_some_and(Item::is_null)
@@ -183,7 +183,7 @@ fn normalise(list: &mut Vec<Item>) {
     }
 }
 
-/// Position of a qualifier in the published order; unknown ones follow all, by text.
+/// Returns the position of a qualifier in the published order; unknown ones come after all, by text.
 fn qualifier_rank(qualifier: &str) -> (usize, &str) {
     const ORDER: [&str; 7] = ["alpha", "beta", "milestone", "rc", "snapshot", "", "sp"];
     let ranked = match qualifier {
@@ -265,9 +265,9 @@ fn compare_lists(a: &[Item], b: &[Item]) -> Ordering {
     }
     Ordering::Equal
 }
-/// The numbers that a version begins with, as bytes that compare as they do, zeros at the end left out. Where these
-/// differ, they decide: a number is above whatever else can stand in its place. So they order versions, if more
-/// coarsely, where `ComparableVersion` itself is not transitive.
+/// Returns the numbers at the beginning of a version, as bytes in the same order, without trailing zeros. If these
+/// differ, they decide, because a number is above anything else in its place. So they give a coarser order of
+/// versions, which is transitive even if `ComparableVersion` is not.
 pub(super) fn leading_numbers(text: &str) -> Vec<u8> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')

@@ -1,5 +1,5 @@
-//! NuGet: SemVer 2.0 with up to four numbers, short forms, and labels compared without case.
-//! As in NuGet.Versioning, numbers are 32-bit and metadata after `+` does not count.
+//! NuGet: SemVer 2.0 with up to four numbers, short forms, and labels compared without case. As in NuGet.Versioning,
+//! numbers are 32-bit and metadata after `+` is ignored.
 
 use super::Reason;
 use super::key::{KeyWriter, is_number};
@@ -23,7 +23,7 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) -> Result<(), Reason> {
     }
     let mut numbers = Vec::with_capacity(4);
     for part in core.split('.') {
-        // NuGet reads parts with .NET's integer parser, which skips white space around them.
+        // NuGet uses .NET's integer parser, which skips surrounding white space.
         let part = part.trim();
         if !is_number(part) {
             return Err("a part before '-' is not a number");

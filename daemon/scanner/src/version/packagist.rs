@@ -1,10 +1,10 @@
-//! Composer: texts are brought into its normal form (four numbers, one stability), which PHP's
-//! `version_compare` then orders. Branches (`dev-main`) have no order and are refused.
+//! Composer: texts are converted to its normal form (four numbers, one stability), which PHP's `version_compare` then
+//! orders. Branches (`dev-main`) have no order and are refused.
 
 use super::Reason;
 use super::key::{KeyWriter, is_number, split_digits};
 
-/// What `1.x-dev` puts where a number is open: above all real ones.
+/// The replacement for an open number in `1.x-dev`: above all real numbers.
 const BRANCH_NUMBER: &str = "9999999";
 
 // version_compare's order of forms. Those below END make a version older.
@@ -76,7 +76,7 @@ fn classical(text: &str) -> Option<Normal<'_>> {
     let mut numbers = Vec::with_capacity(4);
     loop {
         let (digits, after) = split_digits(rest);
-        // Composer takes a first number of six digits or more for a date.
+        // Composer takes a first number of six or more digits for a date.
         if digits.is_empty() || (numbers.is_empty() && digits.len() > 5) {
             return None;
         }
@@ -96,8 +96,8 @@ fn classical(text: &str) -> Option<Normal<'_>> {
     })
 }
 
-/// `v?YYYY`, one to six two-digit parts, up to two parts of one to three digits, and modifiers;
-/// `.`, `:` and `-` may stand before each part, as in `2010-01-02.3` and `20100102-20.31.51`.
+/// `v?YYYY`, one to six two-digit parts, up to two parts of one to three digits, and modifiers; `.`, `:` and `-` may
+/// come before each part, as in `2010-01-02.3` and `20100102-20.31.51`.
 fn dated(text: &str) -> Option<Normal<'_>> {
     const SEPARATORS: [char; 3] = ['.', ':', '-'];
     let text = text.strip_prefix('v').unwrap_or(text);
@@ -115,7 +115,7 @@ fn dated(text: &str) -> Option<Normal<'_>> {
             None => break,
         }
     }
-    // Composer's expression takes as many as it can and gives back one at a time.
+    // Composer's expression takes as many as possible and gives back one at a time.
     for at in reach.iter().skip(1).rev().copied() {
         for first in [3, 2, 1, 0] {
             for second in [3, 2, 1, 0] {
@@ -130,7 +130,7 @@ fn dated(text: &str) -> Option<Normal<'_>> {
                     continue;
                 };
                 if let Some((stability, dev)) = modifiers(rest) {
-                    // Composer writes every separator as a dot; what was joined stays joined.
+                    // Composer writes every separator as a dot; joined parts stay joined.
                     let numbers = body.split(SEPARATORS).filter(|n| !n.is_empty()).collect();
                     return Some(Normal {
                         numbers,
@@ -144,7 +144,7 @@ fn dated(text: &str) -> Option<Normal<'_>> {
     None
 }
 
-/// `1.x-dev`, `2.0.*-dev`, `1-dev`: a branch named by numbers, above all releases it will hold.
+/// `1.x-dev`, `2.0.*-dev`, `1-dev`: a branch named by numbers, above all its future releases.
 fn numeric_branch(text: &str) -> Option<Normal<'_>> {
     let text = text.strip_suffix("dev")?;
     let text = text.strip_suffix(['.', '-']).unwrap_or(text);

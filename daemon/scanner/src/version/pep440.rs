@@ -1,5 +1,5 @@
-//! PEP 440, and for texts outside it the order that setuptools used before: all of them sort below
-//! every PEP 440 version, so that an old `2004b` in a range still has a place.
+//! PEP 440 and, for other texts, the order that setuptools used before: all of them sort below every PEP 440 version,
+//! so that an old `2004b` in a range still has a place.
 
 use super::key::{KeyWriter, is_number, split_digits, split_while};
 use super::{Form, Reason};
@@ -100,7 +100,7 @@ impl Standard<'_> {
     }
 }
 
-/// Appendix B of PEP 440, by hand; `text` is in lower case.
+/// Parses Appendix B of PEP 440 by hand; `text` is in lower case.
 fn parse(text: &str) -> Option<Standard<'_>> {
     let text = text.strip_prefix('v').unwrap_or(text);
     let (text, local) = match text.split_once('+') {
@@ -127,7 +127,7 @@ fn parse(text: &str) -> Option<Standard<'_>> {
         }
         release.push(digits);
         rest = after;
-        // A '.' that no digit follows belongs to a suffix such as `.post1`.
+        // A '.' without a following digit belongs to a suffix such as `.post1`.
         match after.strip_prefix('.') {
             Some(next) if next.starts_with(|c: char| c.is_ascii_digit()) => rest = next,
             _ => break,
@@ -165,7 +165,7 @@ fn parse(text: &str) -> Option<Standard<'_>> {
     })
 }
 
-/// Longer names before those that they start with.
+/// Longer names before their own prefixes.
 const PRE_NAMES: [(&str, u8); 8] = [
     ("alpha", 1),
     ("a", 1),
@@ -187,7 +187,7 @@ fn suffix<'a>(text: &'a str, names: &[(&str, u8)]) -> Option<(u8, &'a str, &'a s
         .find_map(|(name, rank)| Some((*rank, body.strip_prefix(name)?)))?;
     let spaced = after.strip_prefix(['.', '-', '_']).unwrap_or(after);
     let (digits, rest) = split_digits(spaced);
-    // A separator that no number follows belongs to the next suffix.
+    // A separator without a following number belongs to the next suffix.
     if digits.is_empty() {
         Some((rank, "", after))
     } else {
@@ -195,8 +195,8 @@ fn suffix<'a>(text: &'a str, names: &[(&str, u8)]) -> Option<(u8, &'a str, &'a s
     }
 }
 
-/// setuptools' `_parse_version_parts` and `_legacy_cmpkey`: digits padded to eight, words behind `*`,
-/// and words below `final` swallow the dashes and zeros before them.
+/// setuptools' `_parse_version_parts` and `_legacy_cmpkey`: digits padded to eight, words after `*`; words below
+/// `final` remove the dashes and zeros before them.
 fn write_legacy(text: &str, key: &mut KeyWriter) {
     let mut parts: Vec<String> = Vec::new();
     let mut push = |part: String| {
@@ -221,7 +221,7 @@ fn write_legacy(text: &str, key: &mut KeyWriter) {
         } else if matches!(first, '.' | '-') {
             rest.split_at(1)
         } else {
-            // The tool splits at the known tokens; what lies between them is one part.
+            // The tool splits at the known tokens; the text between them is one part.
             split_while(rest, |c| {
                 !c.is_ascii_digit() && !c.is_ascii_lowercase() && c != '.' && c != '-'
             })

@@ -1,5 +1,5 @@
-//! RPM's order: epoch, then version and release by `rpmvercmp`: runs of digits or letters, all else
-//! only separates; `~` sorts before the end, `^` right after it, letters below digits.
+//! RPM's order: epoch, then version and release by `rpmvercmp`: runs of digits or letters, separated by everything
+//! else; `~` sorts before the end, `^` right after it, letters below digits.
 
 use super::key::{KeyWriter, is_number, split_digits, split_while};
 
@@ -14,7 +14,7 @@ pub(super) fn write(text: &str, key: &mut KeyWriter) {
         Some((epoch, rest)) if is_number(epoch) => (epoch, rest),
         // rpm prints a missing epoch as "(none)".
         Some(("(none)" | "", rest)) => ("", rest),
-        // What is no number is no epoch: it belongs to the version, as rpm reads it.
+        // A text that is not a number is not an epoch: it belongs to the version, as in rpm.
         Some(_) | None => ("", text),
     };
     let (version, release) = rest.split_once('-').unwrap_or((rest, ""));

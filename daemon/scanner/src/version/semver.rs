@@ -1,12 +1,12 @@
-//! SemVer 2.0.0 precedence, read as leniently as npm's "loose" mode and Go's short forms.
+//! SemVer 2.0.0 precedence, as lenient as npm's "loose" mode and Go's short forms.
 //!
-//! Accepted beyond the standard: `v` or `=` in front, fewer or more than three numbers (missing ones
-//! are zero), leading zeros, and a pre-release without its hyphen (`1.2.3beta1`).
+//! Accepted beyond the standard: a leading `v` or `=`, fewer or more than three numbers (missing ones are zero),
+//! leading zeros, and a pre-release without its hyphen (`1.2.3beta1`).
 
 use super::Reason;
 use super::key::{KeyWriter, is_number, split_digits};
 
-/// Whether build metadata takes part in the order.
+/// True if build metadata is part of the order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Build {
     Ignored,
@@ -82,7 +82,7 @@ fn split(text: &str) -> Result<Parts<'_>, Reason> {
         }
         core.push(digits);
         match after.strip_prefix('.') {
-            // `1.2.beta` is loose for `1.2-beta`.
+            // `1.2.beta` is the loose form of `1.2-beta`.
             Some(next) if next.starts_with(|c: char| c.is_ascii_alphabetic()) => {
                 rest = next;
                 break;
@@ -103,8 +103,8 @@ fn split(text: &str) -> Result<Parts<'_>, Reason> {
     Ok(Parts { core, pre, build })
 }
 
-/// A release of Go as its toolchain names itself: without `go` in front, and without the experiments or the packager
-/// that a build names behind (`go1.26.6-X:boringcrypto`, `go1.22.5 (Red Hat 1.22.5-1.el9)`).
+/// Returns a release of Go from its toolchain's version: without the prefix `go`, and without the experiments or the
+/// packager of the build (`go1.26.6-X:boringcrypto`, `go1.22.5 (Red Hat 1.22.5-1.el9)`).
 fn without_go_build(text: &str) -> &str {
     let text = match text.strip_prefix("go") {
         Some(version) if version.starts_with(|c: char| c.is_ascii_digit()) => version,

@@ -1,4 +1,4 @@
-//! Behaviours of the orders, in our own words; the published suites run as an integration test.
+//! The version orders; the published suites run as an integration test.
 
 use std::cmp::Ordering;
 
@@ -79,7 +79,7 @@ fn numbers_beyond_64_bits_keep_their_order() {
 }
 
 #[test]
-fn build_metadata_counts_for_pub_and_julia_only() {
+fn build_metadata_is_compared_for_pub_and_julia_only() {
     ascending(
         Scheme::SemVerBuild,
         &["3.0.14", "3.0.15", "3.0.15+0", "3.0.15+1", "3.0.15+10", "3.0.16"],
@@ -129,7 +129,7 @@ fn python_orders_dev_pre_post_and_local() {
 }
 
 #[test]
-fn legacy_python_texts_sort_below_all_others_in_setuptools_order() {
+fn legacy_python_texts_sort_first() {
     ascending(Scheme::Pep440, &["2004b-fix", "2004d", "2005d", "0.dev0"]);
 }
 
@@ -244,7 +244,7 @@ fn apk_suffixes_and_revisions_have_their_places() {
         ],
     );
     ascending(Scheme::Apk, &["1.01", "1.011", "1.02", "1.1", "1.2", "1.10"]);
-    // apk orders what it would not publish, up to where it stops understanding.
+    // apk orders texts that it would not publish, up to where it stops understanding.
     ascending(Scheme::Apk, &["1.0", "1.0bc", "1.1"]);
     assert!(!Version::parse(Scheme::Apk, "1.0bc").unwrap().is_well_formed());
     assert!(Version::parse(Scheme::Apk, "1.0b").unwrap().is_well_formed());
@@ -252,7 +252,7 @@ fn apk_suffixes_and_revisions_have_their_places() {
 }
 
 #[test]
-fn of_two_number_lists_that_start_alike_the_longer_is_newer() {
+fn longer_number_list_is_newer() {
     ascending(Scheme::Dotted, &["1.2", "1.2.0", "1.2-1", "1.10"]);
 }
 
@@ -267,7 +267,7 @@ fn ecosystem_suffixes_do_not_change_the_scheme() {
         Scheme::for_ecosystem("Docker Hardened Images:Debian:trixie"),
         Some(Scheme::Debian)
     );
-    // Whose packages they are is not said.
+    // The origin of the packages is not stated.
     assert_eq!(Scheme::for_ecosystem("Docker Hardened Images"), None);
     assert_eq!(Scheme::for_ecosystem("FreeBSD:base:14.3"), Some(Scheme::FreeBsd));
     assert_eq!(Scheme::for_ecosystem("Android"), None);
@@ -314,7 +314,7 @@ proptest! {
 }
 
 #[test]
-fn gem_zeros_count_within_a_pre_release() {
+fn gem_zeros_matter_within_a_pre_release() {
     ascending(
         Scheme::RubyGems,
         &[
@@ -337,7 +337,7 @@ fn gem_zeros_count_within_a_pre_release() {
 }
 
 #[test]
-fn gem_platform_is_no_part_of_the_version() {
+fn gem_platform_is_not_part_of_the_version() {
     for (text, bare) in [
         ("1.19.3-x86_64-linux-gnu", "1.19.3"),
         ("1.19.3-java", "1.19.3"),
@@ -374,10 +374,10 @@ fn apk_letter_number_is_ordered_as_apk_2_does() {
 }
 
 #[test]
-fn what_no_tool_reads_has_no_order() {
+fn unreadable_rest_has_no_order() {
     assert!(compare(Scheme::Apk, "1.0-foo", "1.0-bar").is_err());
     assert_eq!(compare(Scheme::Apk, "1.0-foo", "1.0-foo"), Ok(Ordering::Equal));
-    // What was understood before decides.
+    // The understood part before it decides.
     assert_eq!(compare(Scheme::Apk, "1.0-foo", "1.1-bar"), Ok(Ordering::Less));
 }
 
@@ -387,7 +387,7 @@ fn rpm_text_before_a_colon_is_part_of_the_version() {
 }
 
 #[test]
-fn go_releases_are_read_with_their_builds() {
+fn go_releases_are_read_without_build_suffixes() {
     equal(
         Scheme::SemVer,
         &[

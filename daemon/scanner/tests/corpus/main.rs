@@ -1,7 +1,7 @@
-//! Conformance suites and documents that others wrote, read from the corpus that `STARLING_CORPUS`
-//! names. Without it every test here says that it is skipped, and passes.
+//! Conformance suites and documents of other projects, from the corpus in `STARLING_CORPUS`. Without it every test
+//! here prints that it is skipped, and passes.
 //!
-//! A suite's case is left out only by name, beside the reason.
+//! A suite's case is only excluded by name, with the reason.
 
 // The corpus is outside of the crate, so these tests read the environment and the disk.
 #![allow(

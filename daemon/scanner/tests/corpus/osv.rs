@@ -1,4 +1,4 @@
-//! Every advisory of the corpus is read, and the versions it enumerates match it.
+//! Every advisory of the corpus is readable, and its enumerated versions match it.
 
 use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::osv::Record;
@@ -18,7 +18,7 @@ const ARCHIVES: [&str; 9] = [
 ];
 
 #[test]
-fn every_record_is_read_and_its_enumerated_versions_are_affected() {
+fn enumerated_versions_of_every_record_are_affected() {
     let mut tally = Tally::default();
     for name in ARCHIVES {
         let Some(files) = archive(&format!("advisories/{name}")) else {
@@ -35,7 +35,7 @@ fn every_record_is_read_and_its_enumerated_versions_are_affected() {
             for affected in &record.affected {
                 let ecosystem = affected.package.as_ref().map_or("", |p| p.ecosystem.as_str());
                 let hit = |version: &str| evaluate(affected, &Subject::new(ecosystem, version)).is_affected();
-                // The first and the last stand for all: some records list thousands.
+                // The first and the last are enough: some records list thousands.
                 let listed = [affected.versions.first(), affected.versions.last()];
                 let missed = listed.into_iter().flatten().find(|version| !hit(&version.0));
                 tally.check(missed.is_none(), || format!("{path}: {missed:?}"));

@@ -1,4 +1,4 @@
-//! The corpus's SBOMs: what is valid is read with all its package URLs, and nothing panics.
+//! The corpus's SBOMs: valid ones are read with all their package URLs, and nothing panics.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::support::{Archive, Tally, archive};
 struct Row<'a> {
     path: &'a str,
     format: &'a str,
-    /// Package URLs in the document by type, as the corpus counted them.
+    /// Number of package URLs in the document by type, from the corpus.
     purls: Value,
     label: &'a str,
     bytes: &'a [u8],
@@ -25,7 +25,7 @@ fn rows(archive: &Archive) -> Vec<Row<'_>> {
     let mut found = Vec::new();
     for line in manifest.lines().skip(1) {
         let fields: Vec<&str> = line.split('\t').collect();
-        // Compressed documents are the caller's to unpack, and the archive does not hold them.
+        // The caller must unpack compressed documents; the archive has none.
         if fields[path].ends_with(".xz") {
             continue;
         }
@@ -45,14 +45,14 @@ fn rows(archive: &Archive) -> Vec<Row<'_>> {
     found
 }
 
-/// Package URLs that were read, and those that could not be and are noted.
+/// Numbers of readable and of noted package URLs.
 fn accounted(inventory: &Inventory) -> u64 {
     let read = inventory.components.iter().filter(|c| c.purl.is_some()).count();
     (read + inventory.notes.len()).try_into().unwrap()
 }
 
-/// Counts package URLs where the formats put them, in the plain JSON tree: a second, simpler reading.
-/// The manifest's own counts include references and evidence, so they only tell whether there are any.
+/// Counts package URLs at their places in the plain JSON tree, as a second, simpler reading. The manifest's own
+/// counts include references and evidence, so they only show if there are any.
 fn purls_in(document: &Value) -> u64 {
     fn components(list: &Value) -> u64 {
         let own = |c: &Value| u64::from(c["purl"].as_str().is_some_and(|purl| !purl.trim().is_empty()));
@@ -83,16 +83,15 @@ fn purls_in(document: &Value) -> u64 {
 }
 
 #[test]
-fn real_documents_are_read_with_all_their_package_urls() {
+fn real_documents_are_read_with_all_package_urls() {
     let mut tally = Tally::default();
     for name in ["real", "real-images-4tools", "syft-json"] {
         let Some(files) = archive(&format!("sboms/{name}")) else {
             return;
         };
         for row in rows(&files) {
-            // Schemas and a syntax error are no SBOMs, and the VEX document names its packages in
-            // vulnerabilities only.
-            // These have a hash with letters beyond `f`: invalid, and refused.
+            // Schemas and a syntax error are not SBOMs, and the VEX document names its packages only in
+            // vulnerabilities. These have a hash with letters beyond `f`: invalid, and refused.
             if row.path.contains("exampledata/small-legal-cyclonedx") {
                 tally.check(sbom::read(row.bytes).is_err(), || format!("{} is read", row.path));
                 continue;
@@ -118,7 +117,7 @@ fn real_documents_are_read_with_all_their_package_urls() {
 }
 
 #[test]
-fn documents_that_the_specification_calls_valid_are_read() {
+fn valid_documents_of_the_specification_are_read() {
     let mut tally = Tally::default();
     let Some(files) = archive("sboms/spec-valid-invalid") else {
         return;

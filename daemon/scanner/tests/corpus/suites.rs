@@ -1,11 +1,11 @@
-//! Every suite that this build can run, over the corpus's files.
+//! All suites that this program can run, with the corpus's files.
 
 use starling_scanner::selftest::{SUITES, SuiteFiles};
 
 use crate::support::archive;
 
 #[test]
-fn suites_of_others_pass_completely() {
+fn external_suites_pass_completely() {
     let mut failed = Vec::new();
     for suite in SUITES {
         let Some(files) = archive(&format!("suites/{}", suite.name)) else {

@@ -1,4 +1,4 @@
-//! Finding the corpus, unpacking its archives in memory, and counting what a suite says.
+//! Finds the corpus, unpacks its archives in memory, and counts a suite's results.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 /// The files of one archive by their path inside it.
 pub(crate) struct Archive(BTreeMap<String, Vec<u8>>);
 
-/// Unpacks `STARLING_CORPUS/<path>.tar.zst`, or says that the test is skipped.
+/// Unpacks `STARLING_CORPUS/<path>.tar.zst`, or prints that the test is skipped.
 pub(crate) fn archive(path: &str) -> Option<Archive> {
     let Some(root) = std::env::var_os("STARLING_CORPUS").map(PathBuf::from) else {
         println!("skipped: STARLING_CORPUS is not set, so {path} is not read");
@@ -36,7 +36,7 @@ impl Archive {
             .map(|(name, bytes)| (name.as_str(), bytes.as_slice()))
     }
 
-    /// The one file whose path ends so.
+    /// Returns the one file whose path ends like this.
     pub(crate) fn bytes(&self, ending: &str) -> &[u8] {
         let mut found = self.files().filter(|(name, _)| name.ends_with(ending));
         let (_, bytes) = found
@@ -50,7 +50,7 @@ impl Archive {
     }
 }
 
-/// Counts a suite's cases and remembers those that fail.
+/// Counts a suite's cases and remembers failed ones.
 #[derive(Default)]
 pub(crate) struct Tally {
     passed: usize,
@@ -66,7 +66,7 @@ impl Tally {
         }
     }
 
-    /// Asserts that nothing failed and that at least `least` cases ran: a suite that shrinks is no pass.
+    /// Checks that nothing failed and that at least `least` cases ran: a smaller suite is not a pass.
     pub(crate) fn finish(self, suite: &str, least: usize) {
         let total = self.passed + self.failed.len();
         println!("{suite}: {} of {total} passed", self.passed);

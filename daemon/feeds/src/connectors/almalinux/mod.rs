@@ -62,7 +62,7 @@ impl Connector for Almalinux {
     }
 }
 
-/// The release of a package: of its list, else of its own release.
+/// Returns the release of a package: from its list, else from its own release.
 fn ecosystem(package: &Package) -> Option<String> {
     let major = major_of(&package.collection, "almalinux-")
         .or_else(|| major_of(&package.collection, "rhel-"))
@@ -72,7 +72,7 @@ fn ecosystem(package: &Package) -> Option<String> {
     Some(format!("AlmaLinux:{major}"))
 }
 
-/// A time as a number of seconds, as text, or wrapped as `{"$date": milliseconds}`.
+/// Returns the time as text: from a number of seconds, or from `{"$date": milliseconds}`.
 fn time(value: Option<&Value<'_>>) -> Option<String> {
     let value = value?;
     if let Some(wrapped) = value.get("$date") {

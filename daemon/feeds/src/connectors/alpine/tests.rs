@@ -45,7 +45,7 @@ fn fixes_by_package_become_records_by_vulnerability() {
 }
 
 #[test]
-fn what_is_not_a_fix_is_named() {
+fn entry_without_fix_is_reported() {
     assert_eq!(
         rejected("alpine", DATABASE.as_bytes()),
         [

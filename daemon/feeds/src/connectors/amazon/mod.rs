@@ -1,8 +1,8 @@
 //! Amazon Linux: the notices of its repositories, of every release and topic.
 //!
-//! Topics of release 2 (`kernel-5.15`, `nginx1`) bring packages under the names that the core repository uses, too. The
-//! kernel's topics name the line of versions that they are about, so their ranges begin there; those of others begin
-//! with the first version.
+//! Topics of release 2 (`kernel-5.15`, `nginx1`) have packages with the same names as the core repository. The
+//! kernel's topics name their version line, so their ranges begin there; the ranges of other topics begin with the
+//! first version.
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +36,7 @@ impl Connector for Amazon {
     }
 }
 
-/// The release: of the id where it tells, else of the list.
+/// Returns the release: from the id if it contains one, else from the list.
 fn ecosystem(package: &Package, update: &Element) -> Option<String> {
     let id = update.text_of("id").unwrap_or_default();
     let digits: String = id
@@ -51,14 +51,14 @@ fn ecosystem(package: &Package, update: &Element) -> Option<String> {
         _ if collection.contains("2022") => "2022",
         _ if collection.contains("ami") => "1",
         _ if collection.contains("amazon linux 2") || collection.contains("amazon-linux-2") => "2",
-        // The first release numbered its notices without a release.
+        // The ids of the first release have no release number.
         "" => "1",
         _ => return None,
     };
     Some(format!("Amazon Linux:{release}"))
 }
 
-/// The line of versions of a kernel's topic.
+/// Returns the version line of a kernel's topic.
 fn introduced(package: &Package) -> String {
     let collection = package.collection.to_ascii_lowercase();
     let line = collection.split("kernel-").nth(1).map(|rest| {

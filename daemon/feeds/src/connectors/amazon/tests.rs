@@ -1,7 +1,7 @@
 use super::super::Kind;
 use super::super::tests::{json_records, ranges, rejected};
 
-/// A notice with this id and list.
+/// Returns a notice with this id and list.
 fn notice(id: &str, collection: &str, package: &str) -> String {
     format!(
         "<update type=\"security\"><id>{id}</id><title>Amazon Linux - {id}: important priority package update</title>\
@@ -12,7 +12,7 @@ fn notice(id: &str, collection: &str, package: &str) -> String {
 }
 
 #[test]
-fn release_and_topic_tell_the_ecosystem_and_the_line_of_versions() {
+fn release_and_topic_give_ecosystem_and_version_line() {
     let rocket =
         "<package name=\"rocket\" version=\"8.2\" release=\"3.amzn2023.0.2\" epoch=\"0\" arch=\"x86_64\"/>";
     let kernel =

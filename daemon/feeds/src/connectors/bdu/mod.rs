@@ -15,7 +15,7 @@ use super::xml::{Dialect, Element};
 /// Reads the export of BDU.
 pub(crate) struct Bdu;
 
-/// The export is not always well-formed, and handed on in windows-1251, too.
+/// The export is not always well-formed, and is also distributed in windows-1251.
 const DIALECT: Dialect = Dialect {
     fallback: encoding_rs::WINDOWS_1251,
     known: &[
@@ -71,7 +71,7 @@ impl Connector for Bdu {
     }
 }
 
-/// The level of a sentence such as "Критический уровень опасности (…)"; the highest of several lines.
+/// Returns the level of a sentence such as "Критический уровень опасности (…)"; the highest of several lines.
 fn word(sentence: &str) -> Option<&'static str> {
     let sentence = sentence.to_lowercase();
     let words = [
@@ -116,7 +116,7 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
         None if sentence.is_empty() => {}
         None => draft.warn(format!("unknown severity \"{}\"", quote(sentence))),
     }
-    // The vectors are without their version, which the sentence names.
+    // The vectors lack their version, which is in the sentence.
     let third = if sentence.contains("CVSS 3.1") {
         "3.1"
     } else {

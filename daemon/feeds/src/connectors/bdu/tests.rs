@@ -40,7 +40,7 @@ fn entry_of_the_export_becomes_a_record() {
 }
 
 #[test]
-fn export_in_another_encoding_is_read_and_told() {
+fn export_in_another_encoding_is_read_and_reported() {
     let bytes = encoding_rs::WINDOWS_1251.encode(DOCUMENT).0.into_owned();
     let record = &json_records("bdu", &bytes)[0];
     assert_eq!(record["summary"], "Уязвимость Rocket");

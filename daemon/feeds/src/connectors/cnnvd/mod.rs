@@ -17,7 +17,7 @@ use super::xml::{Dialect, Element};
 /// Reads documents of CNNVD.
 pub(crate) struct Cnnvd;
 
-/// Files are handed on in GB18030 without saying so, and with brackets that are not escaped.
+/// Files are distributed in GB18030 without a declaration, and with unescaped brackets.
 const DIALECT: Dialect = Dialect {
     fallback: encoding_rs::GB18030,
     known: &[
@@ -49,7 +49,7 @@ const DIALECT: Dialect = Dialect {
     ],
 };
 
-/// What the text of a number begins with that was handed out and not filled yet.
+/// Prefixes of the text for a number that was assigned but not published yet.
 const RESERVED: &str = "此编号已经被分配";
 
 impl Connector for Cnnvd {
@@ -87,7 +87,7 @@ impl Connector for Cnnvd {
     }
 }
 
-/// The word for a severity that readers know.
+/// Returns the English word for a severity.
 fn word(stated: &str) -> Option<&'static str> {
     match stated.trim() {
         "超危" | "1" => Some("CRITICAL"),
@@ -106,7 +106,7 @@ fn rate(draft: &mut Draft<'_>, stated: &str) {
     }
 }
 
-/// Takes the ids of CVE records that one text may hold several of.
+/// Adds the ids of CVE records; one text may contain several.
 fn name(draft: &mut Draft<'_>, texts: &[&str]) {
     let mut found: Vec<String> = Vec::new();
     for text in texts.iter().filter(|text| !text.trim().is_empty()) {

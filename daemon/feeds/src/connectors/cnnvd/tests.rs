@@ -10,7 +10,7 @@ const DOCUMENT: &str = r#"<cnnvd xmlns="http://www.cnnvd.org.cn/vuln/1.0" cnnvd_
 <entry><name>x</name><vuln-id>CNNVD/../1</vuln-id></entry></cnnvd>"#;
 
 #[test]
-fn entry_has_its_severity_in_a_word_that_is_known() {
+fn entry_has_its_severity_as_an_english_word() {
     assert_eq!(Kind::detect(DOCUMENT.as_bytes()).map(Kind::name), Some("cnnvd"));
     let record = &json_records("cnnvd", DOCUMENT.as_bytes())[0];
     assert_eq!(record["id"], "CNNVD-203001-225");

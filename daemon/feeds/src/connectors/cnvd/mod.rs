@@ -57,7 +57,7 @@ impl Connector for Cnvd {
     }
 }
 
-/// Reads the id of a CVE record as it is typed: with blanks, other dashes, without its prefix.
+/// Parses the typed id of a CVE record: with spaces, other dashes, or without its prefix.
 fn cve_of(text: &str) -> Option<String> {
     let text: String = text
         .trim()
@@ -141,7 +141,7 @@ mod cve_tests {
     use super::cve_of;
 
     #[test]
-    fn ids_are_read_as_they_are_typed() {
+    fn typed_ids_are_normalised() {
         for text in [
             "CVE-2030-12345",
             "\n\tCVE-2030-12345\u{A0}",

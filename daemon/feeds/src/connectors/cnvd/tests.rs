@@ -28,7 +28,7 @@ fn entry_of_a_weekly_file_becomes_a_record() {
         warnings("cnvd", DOCUMENT.as_bytes()),
         [
             "\"CVE 2030 0001\" is read as CVE-2030-0001",
-            "the record does not say when it was modified",
+            "the record has no modification time",
             "brackets that are not escaped were taken for text",
             "unknown severity \"极高\"",
         ]

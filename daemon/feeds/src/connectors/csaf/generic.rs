@@ -1,4 +1,4 @@
-//! Products of any provider that carry the URL of a registry's package.
+//! Products of any provider that have the URL of a registry's package.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::connectors::value;
 /// A package of a registry: its ecosystem and name.
 type Package = (&'static str, String);
 
-/// What is said about one package of one vulnerability.
+/// The statements about one package and one vulnerability.
 #[derive(Default)]
 struct Said {
     fixed: Vec<String>,
@@ -20,13 +20,13 @@ struct Said {
     ranges: Vec<Range>,
     /// Affected from these versions on.
     starts: Vec<String>,
-    /// Affected, and no version is named.
+    /// Affected, without a version.
     is_open: bool,
-    /// Fixed, and no version is named.
+    /// Fixed, without a version.
     is_fixed_somewhere: bool,
 }
 
-/// What is said about one package of all vulnerabilities.
+/// The statements about one package and all vulnerabilities.
 #[derive(Default)]
 struct Sum {
     versions: BTreeSet<String>,
@@ -34,7 +34,7 @@ struct Sum {
     plan: Option<&'static str>,
 }
 
-/// Makes entries of the products that are packages of a registry.
+/// Creates entries for the products that are packages of a registry.
 pub(super) fn affected<'v>(
     draft: &mut Draft<'v>,
     tree: &Tree<'v>,
@@ -71,7 +71,7 @@ pub(super) fn affected<'v>(
     entries.collect()
 }
 
-/// Counts the products whose URL names no package of a registry.
+/// Counts the products whose URL is not a registry's package.
 fn warn_of_others(draft: &mut Draft<'_>, tree: &Tree<'_>, statements: &Statements<'_>) {
     let mut ids: BTreeSet<&str> = BTreeSet::new();
     for stated in [&statements.fixed, &statements.affected, &statements.investigated] {
@@ -161,7 +161,7 @@ impl Said {
     }
 }
 
-/// What the tree says of a product, or of its component.
+/// Returns the tree's data about a product, or about its component.
 fn product<'t, 'v>(tree: &'t Tree<'v>, id: &str) -> Option<&'t Product<'v>> {
     let component = tree.parts(id).map_or(id, |(component, _)| component);
     tree.get(component)
@@ -172,7 +172,7 @@ fn package<'t, 'v>(tree: &'t Tree<'v>, id: &str) -> Option<(Package, &'t Product
     Some((package_of_url(product.purl?)?, product))
 }
 
-/// The version in a product's URL, else the name of its branch.
+/// Returns the version in a product's URL, else the name of its version branch.
 fn version_of(product: &Product<'_>) -> Option<String> {
     let purl = product.purl.unwrap_or_default();
     let path = purl.split(['?', '#']).next().unwrap_or_default();
@@ -185,7 +185,7 @@ fn version_of(product: &Product<'_>) -> Option<String> {
     (!version.contains(char::is_whitespace)).then(|| version.replace("%2B", "+").replace("%2b", "+"))
 }
 
-/// Reads `vers:npm/>=1.0|<1.2`, `<1.2`, `>=1.0|<1.2`. None if a part is not understood.
+/// Parses `vers:npm/>=1.0|<1.2`, `<1.2`, `>=1.0|<1.2`. `None` if a part is unknown.
 fn range_of(text: &str) -> Option<Vec<Range>> {
     let text = text
         .strip_prefix("vers:")
@@ -226,7 +226,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_of_versions_are_read_or_told_not_to_be() {
+    fn version_ranges_are_parsed_or_refused() {
         let events = |text: &str| {
             range_of(text).map(|ranges| ranges.into_iter().map(|range| range.events).collect::<Vec<_>>())
         };

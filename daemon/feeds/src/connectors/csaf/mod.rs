@@ -1,9 +1,9 @@
 //! CSAF 2.0 and 2.1: advisories and VEX documents of any provider.
 //!
-//! One document is one record, named by its tracking id. Products that carry the URL of a registry's package become
-//! entries of `affected`; the product tree and every statement on it are kept under `database_specific.native`. What a
-//! provider's distribution needs besides is in the connectors [`redhat`](super::redhat) and [`suse`](super::suse),
-//! which read with [`document`], too.
+//! One document is one record, named by its tracking id. Products with the URL of a registry's package become entries
+//! of `affected`; the product tree and every statement about it are kept in `database_specific.native`. The
+//! connectors [`redhat`](super::redhat) and [`suse`](super::suse) add the needs of these distributions; they also use
+//! [`document`].
 
 mod generic;
 pub(crate) mod status;
@@ -27,7 +27,7 @@ use tree::Tree;
 /// Reads CSAF documents of any provider.
 pub(crate) struct Csaf;
 
-/// Makes entries of `affected` of what a document says about its products.
+/// Creates entries of `affected` from a document's statements about its products.
 pub(crate) type Mapping = for<'v> fn(&mut Draft<'v>, &Tree<'v>, &Statements<'v>) -> Vec<Affected<'v>>;
 
 impl Connector for Csaf {
@@ -44,7 +44,7 @@ impl Connector for Csaf {
     }
 }
 
-/// Returns the publisher's namespace of what begins as a CSAF document; empty if it has none.
+/// Returns the publisher's namespace if the beginning is that of a CSAF document; empty if it has none.
 pub(crate) fn publisher(shape: &Shape<'_>) -> Option<String> {
     let document = shape.value("document")?;
     shallow::member(document, "csaf_version")?;
@@ -53,12 +53,12 @@ pub(crate) fn publisher(shape: &Shape<'_>) -> Option<String> {
     Some(namespace.and_then(shallow::string).unwrap_or_default())
 }
 
-/// True for documents of Red Hat.
+/// Returns true for documents of Red Hat.
 pub(crate) fn is_redhat(namespace: &str) -> bool {
     host(namespace).ends_with("redhat.com")
 }
 
-/// True for documents of SUSE.
+/// Returns true for documents of SUSE.
 pub(crate) fn is_suse(namespace: &str) -> bool {
     let host = host(namespace);
     host.ends_with("suse.com") || host.ends_with("opensuse.org")
@@ -69,7 +69,7 @@ fn host(namespace: &str) -> &str {
     rest.split('/').next().unwrap_or_default()
 }
 
-/// Reads a CSAF document into a record, its products by `mapping`.
+/// Converts a CSAF document to a record, its products with `mapping`.
 pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     let Some(whole) = out.json(bytes) else { return };
     let Some(about) = whole.get("document") else {
@@ -131,7 +131,7 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     out.record("", draft);
 }
 
-/// The text of the first note of the first of these categories that there is.
+/// Returns the text of the first note in the first existing one of these categories.
 fn note(notes: &[Value<'_>], categories: &[&str]) -> Option<String> {
     categories.iter().find_map(|category| {
         let found = notes
@@ -153,7 +153,7 @@ fn links(draft: &mut Draft<'_>, references: &[Value<'_>]) {
     }
 }
 
-/// Takes the vectors of all vulnerabilities, the worst first.
+/// Adds the vectors of all vulnerabilities, worst first.
 fn rate(draft: &mut Draft<'_>, vulnerabilities: &[Value<'_>]) {
     let mut rated: Vec<(i64, severity::Severity)> = Vec::new();
     for vulnerability in vulnerabilities {
@@ -195,14 +195,14 @@ const WORDS: [&[&str]; 4] = [
     &["critical", "kritisch"],
 ];
 
-/// The document's own word for its severity, else the worst word for an impact.
+/// Returns the document's own word for its severity, else the worst word for an impact.
 fn word(about: &Value<'_>, vulnerabilities: &[Value<'_>]) -> Option<String> {
     let stated = about
         .pointer("/aggregate_severity/text")
         .and_then(Value::as_str)
         .map(str::trim);
     if let Some(stated) = stated.filter(|stated| !stated.is_empty() && *stated != "None") {
-        // Readers know the English words.
+        // Consumers know the English words.
         let rank = rank(stated).filter(|_| stated.chars().any(char::is_lowercase) && !is_english(stated));
         return Some(
             rank.and_then(|rank| ENGLISH.get(rank))

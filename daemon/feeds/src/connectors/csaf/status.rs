@@ -1,4 +1,4 @@
-//! What a CSAF document says about each product, and what becomes of it.
+//! A CSAF document's statements about each product.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,33 +9,33 @@ use super::super::text::quote;
 use super::super::value::{list_of, str_of};
 use super::tree::Tree;
 
-/// Products by what is said about them of one vulnerability.
+/// Products by status, for one vulnerability.
 #[derive(Debug, Default)]
 pub(crate) struct Stated<'v> {
-    /// This version has the fix.
+    /// This version contains the fix.
     pub(crate) fixed: BTreeSet<&'v str>,
-    /// Affected, also as the first or the last version.
+    /// Affected; also as first or last version.
     pub(crate) affected: BTreeSet<&'v str>,
     /// Affected from this version on.
     pub(crate) first: BTreeSet<&'v str>,
     /// Affected up to this version.
     pub(crate) last: BTreeSet<&'v str>,
-    /// Not decided yet.
+    /// Not known yet.
     pub(crate) investigated: BTreeSet<&'v str>,
 }
 
-/// Products by what is said about them, over all vulnerabilities of a document.
+/// Products by status, over all vulnerabilities of a document.
 #[derive(Debug, Default)]
 pub(crate) struct Statements<'v> {
-    /// By vulnerability: a fix of one says nothing of another.
+    /// By vulnerability: a fix of one is not a fix of another.
     pub(crate) each: Vec<Stated<'v>>,
-    /// This version has the fix.
+    /// This version contains the fix.
     pub(crate) fixed: BTreeSet<&'v str>,
     /// Affected.
     pub(crate) affected: BTreeSet<&'v str>,
-    /// Not decided yet.
+    /// Not known yet.
     pub(crate) investigated: BTreeSet<&'v str>,
-    /// What the vendor says of a fix, by product.
+    /// The vendor's statement about a fix, by product.
     plans: BTreeMap<&'v str, &'static str>,
     /// The word for the impact on a product.
     impacts: BTreeMap<&'v str, &'v str>,
@@ -59,9 +59,9 @@ impl<'v> Statements<'v> {
                     .filter_map(Value::as_str);
                 let ids: Vec<&str> = ids.collect();
                 unknown.extend(ids.iter().filter(|id| !tree.has(id)));
-                // Some write blanks for the underscores.
+                // Some documents contain spaces instead of underscores.
                 match state.replace(' ', "_").as_str() {
-                    // What is recommended has the fix; SUSE names its fixed builds there.
+                    // A recommended product contains the fix; SUSE lists its fixed builds there.
                     "fixed" | "first_fixed" | "recommended" => stated.fixed.extend(ids),
                     "known_affected" => stated.affected.extend(ids),
                     "first_affected" => stated.first.extend(ids),
@@ -105,7 +105,7 @@ impl<'v> Statements<'v> {
         self.each.push(stated);
     }
 
-    /// Returns what the vendor says of a fix for a product.
+    /// Returns the vendor's statement about a fix for a product.
     pub(crate) fn plan(&self, id: &str) -> Option<&'static str> {
         self.plans.get(id).copied()
     }
@@ -123,7 +123,7 @@ fn products<'v>(tree: &Tree<'v>, about: &'v Value<'v>) -> Vec<&'v str> {
         .collect()
 }
 
-/// What a remediation says of a fix, in one word for all sources.
+/// Returns a remediation's statement about a fix, as one word for all sources.
 fn plan(remediation: &Value<'_>) -> Option<&'static str> {
     let details = str_of(remediation, "details")
         .unwrap_or_default()

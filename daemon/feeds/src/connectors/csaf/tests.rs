@@ -1,7 +1,7 @@
 use super::super::Kind;
 use super::super::tests::{json_records, ranges, rejected, warnings};
 
-/// A document with `%P` for the publisher's address.
+/// A document in which `%P` stands for the publisher's address.
 const DOCUMENT: &str = r#"{"document":{"category":"csaf_security_advisory","csaf_version":"2.0","title":"Rocket: two flaws",
  "aggregate_severity":{"text":"hoch"},"publisher":{"category":"vendor","name":"Acme","namespace":"%P"},
  "notes":[{"category":"legal_disclaimer","text":"law"},{"category":"summary","text":"What it is."}],
@@ -68,7 +68,7 @@ fn document_becomes_a_record_about_its_packages() {
 }
 
 #[test]
-fn publisher_tells_of_which_kind_a_document_is() {
+fn publisher_decides_the_kind_of_a_document() {
     for (publisher, kind) in [
         ("https://example.org", "csaf"),
         ("https://www.redhat.com", "redhat"),
@@ -101,7 +101,7 @@ fn deleted_document_is_withdrawn_and_a_foreign_one_refused() {
     }
 }
 
-/// The ranges of a document about a package without a version and its versions 1 and 2, and about an image.
+/// Returns the ranges of a document about a package without a version and with versions 1 and 2, and about an image.
 fn ranges_of(vulnerabilities: &str) -> (Vec<String>, Vec<String>) {
     let product = |id: &str, purl: &str| {
         format!(
@@ -130,7 +130,7 @@ fn vulnerability(number: u8, status: &str) -> String {
 }
 
 #[test]
-fn fix_of_one_vulnerability_is_none_of_another() {
+fn fix_of_one_vulnerability_is_not_a_fix_of_another() {
     let (open, fixed) = (r#""known_affected":["P"]"#, r#""fixed":["P2"]"#);
     let both = format!("{open},{fixed}");
     for (first, second, expected) in [
@@ -171,7 +171,7 @@ fn first_and_last_affected_versions_are_ends_of_ranges() {
 }
 
 #[test]
-fn products_of_no_known_registry_are_counted() {
+fn products_without_a_registry_are_counted() {
     let (ranges, warnings) = ranges_of(&vulnerability(1, r#""known_affected":["I"],"fixed":["P2"]"#));
     assert_eq!(ranges, ["npm p introduced=0 fixed=2"]);
     assert_eq!(

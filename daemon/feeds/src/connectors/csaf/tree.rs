@@ -1,4 +1,4 @@
-//! The products of a CSAF document: what each is called, and which is a component of which.
+//! The products of a CSAF document: their names, and their components.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use starling_protocol::json::Value;
 
 use super::super::value::{list_of, str_of};
 
-/// What the tree says about one product.
+/// The tree's data about one product.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Product<'v> {
-    /// Its name for people.
+    /// Its display name.
     pub(crate) name: &'v str,
     /// Its package URL.
     pub(crate) purl: Option<&'v str>,
@@ -25,13 +25,13 @@ pub(crate) struct Product<'v> {
 #[derive(Debug, Default)]
 pub(crate) struct Tree<'v> {
     products: BTreeMap<&'v str, Product<'v>>,
-    /// Of a product that is made of two: the component, and what it is a component of.
+    /// For a product made of two: the component, and the platform.
     relations: BTreeMap<&'v str, (&'v str, &'v str)>,
     groups: BTreeMap<&'v str, Vec<&'v str>>,
 }
 
 impl<'v> Tree<'v> {
-    /// Reads a product tree; an empty one of what is none. The parser bounds its depth.
+    /// Parses a product tree; an invalid one is empty. The parser limits the depth.
     pub(crate) fn read(tree: Option<&'v Value<'v>>) -> Self {
         let mut read = Self::default();
         let Some(tree) = tree else { return read };
@@ -98,12 +98,12 @@ impl<'v> Tree<'v> {
         self.products.get(id)
     }
 
-    /// Returns the component and the platform of a product that is made of two: by the relationship that says so.
+    /// Returns component and platform of a product made of two, from its relationship.
     pub(crate) fn parts(&self, id: &str) -> Option<(&'v str, &'v str)> {
         self.relations.get(id).copied()
     }
 
-    /// Returns true if the tree has a product of this id.
+    /// Returns true if the tree has a product with this id.
     pub(crate) fn has(&self, id: &str) -> bool {
         self.products.contains_key(id) || self.relations.contains_key(id)
     }

@@ -1,4 +1,4 @@
-//! Products of a CNA's container that are packages of a registry, or commits of a repository.
+//! Converts products of a CNA's container that are packages of a registry, or commits of a repository.
 
 use starling_protocol::json::Value;
 
@@ -36,7 +36,7 @@ const TYPES: [(&str, &str); 10] = [
     ("golang", "Go"),
 ];
 
-/// Adds the entries of `affected` that a container names as packages or commits.
+/// Adds the entries of `affected` for a container's packages and commits.
 pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
     for product in list_of(cna, "affected") {
         let (commits, versions): (Vec<&Value<'_>>, Vec<&Value<'_>>) = list_of(product, "versions")
@@ -71,7 +71,7 @@ pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
             let mut entry = Affected::of(ecosystem, name);
             versions::of_package(draft, &mut entry, &versions, default);
             if says_of_commits && entry.ranges.is_empty() && entry.versions.is_empty() {
-                // Which versions of the package these commits are is not told.
+                // The package versions of these commits are unknown.
                 draft.warn(format!("{}: no version is named but commits", entry.name));
                 entry.ranges.push(Range::undecided());
             }
@@ -89,7 +89,7 @@ fn is_commit(version: &Value<'_>) -> bool {
     )
 }
 
-/// The package that a product is: by its package URL, else by its registry and name.
+/// Returns the package of a product: by its package URL, else by its registry and name.
 pub(crate) fn package(product: &Value<'_>) -> Option<(&'static str, String)> {
     if let Some(purl) = str_of(product, "packageURL") {
         return package_of_url(purl);
@@ -103,12 +103,12 @@ pub(crate) fn package(product: &Value<'_>) -> Option<(&'static str, String)> {
     Some((ecosystem, name.to_owned()))
 }
 
-/// The package that a package URL of a registry names.
+/// Returns the registry's package of a package URL.
 pub(crate) fn package_of_url(purl: &str) -> Option<(&'static str, String)> {
     let rest = purl.strip_prefix("pkg:")?.trim_start_matches('/');
     let rest = rest.split(['?', '#']).next()?;
     let (ty, path) = rest.split_once('/')?;
-    // The version stands behind the last `@`; a scope begins with one.
+    // The version follows the last `@`; a scope begins with one.
     let path = match path.rfind('@') {
         Some(at) if at > 0 && !path.get(..at)?.ends_with('/') => path.get(..at)?,
         _ => path,

@@ -1,8 +1,8 @@
-//! Records of the CVE list in format 5, and of others that publish in it.
+//! Records of the CVE list in format 5, and of other publishers with that format.
 //!
-//! The containers of the CNA and of each ADP stay apart under `database_specific.native`, because they contradict
-//! each other. Of what the CNA calls affected, only products that a package registry or a repository names become
-//! entries of `affected`; the rest waits there with its CPE names.
+//! The containers of the CNA and of each ADP stay separate in `database_specific.native`, because they contradict
+//! each other. Of the CNA's affected products, only packages of a registry and repositories become entries of
+//! `affected`; the others stay there with their CPE names.
 
 pub(crate) mod affected;
 #[cfg(test)]
@@ -87,7 +87,7 @@ fn entry(out: &mut Output<'_>, pointer: String, record: &Value<'_>) {
     if cna.is_null() {
         draft.warn("the record has no container of a CNA");
     }
-    // Records that never were in the list have no times of it.
+    // Records that were never in the list have no times of their own.
     if draft.published.is_none() {
         draft.published = draft.time("datePublic", str_of(&cna, "datePublic"));
     }

@@ -23,7 +23,7 @@ const RECORD: &str = r#"{"dataType":"CVE_RECORD","dataVersion":"5.1","cveMetadat
    "references":[{"url":"https://example.org/x","tags":["exploit"]}]}]}}"#;
 
 #[test]
-fn record_keeps_its_containers_apart() {
+fn record_keeps_its_containers_separate() {
     let record = &json_records("cve", RECORD.as_bytes())[0];
     assert_eq!(record["id"], "CVE-2030-0001");
     assert_eq!(
@@ -71,7 +71,7 @@ fn packages_and_commits_become_ranges_and_words_are_reported() {
     );
 }
 
-/// A record about one product with these members.
+/// Returns a record about one product with these members.
 fn about(product: &str) -> String {
     format!(
         r#"{{"dataType":"CVE_RECORD","cveMetadata":{{"cveId":"CVE-2030-0001","state":"PUBLISHED","dateUpdated":"2030-01-01T00:00:00Z"}},
@@ -80,7 +80,7 @@ fn about(product: &str) -> String {
 }
 
 #[test]
-fn what_is_not_understood_never_makes_a_package_clean() {
+fn unknown_version_never_makes_a_package_clean() {
     for (default, versions, expected) in [
         (
             "unaffected",
@@ -154,7 +154,7 @@ fn what_is_not_understood_never_makes_a_package_clean() {
 }
 
 #[test]
-fn commits_that_are_not_carried_over_are_reported() {
+fn dropped_commits_are_reported() {
     let versions = r#""versions":[{"status":"unaffected","version":"1da177e4c3f4","versionType":"git"},
         {"status":"affected","version":"2da177e4c3f4","versionType":"git"},{"status":"affected","version":"3da177e4c3f4","lessThanOrEqual":"*","versionType":"git"}]"#;
     let text = about(&format!(
@@ -180,7 +180,7 @@ fn commits_that_are_not_carried_over_are_reported() {
 }
 
 #[test]
-fn exceptions_end_the_range_only_where_they_have_no_end() {
+fn open_exception_ends_the_range() {
     for (versions, expected) in [
         (
             r#"{"status":"unaffected","version":"2","lessThan":"*"}"#,
@@ -238,7 +238,7 @@ fn rejected_record_is_withdrawn() {
 }
 
 #[test]
-fn lists_of_changes_and_broken_ids_are_told_apart() {
+fn delta_lists_and_broken_ids_are_distinguished() {
     assert!(
         ignored("cve", br#"{"fetchTime":"x","numberOfChanges":1,"new":[]}"#)[0].contains("list of changes")
     );

@@ -1,5 +1,5 @@
-//! What a CNA says of versions and commits, as ranges. What is not understood is a range without events, which a scan
-//! leaves undecided: it never makes a package clean.
+//! Converts a CNA's statements about versions and commits to ranges. An unknown statement becomes a range without
+//! events, which a scan leaves undecided: it never makes a package clean.
 
 use starling_protocol::json::Value;
 
@@ -7,7 +7,7 @@ use super::super::draft::{Affected, Draft, Range};
 use super::super::text::quote;
 use super::super::value::{list_of, str_of};
 
-/// A version that stands for the beginning of a range with an end.
+/// Returns the version for the beginning of a range with an end.
 fn is_beginning(version: &str) -> bool {
     matches!(
         version,
@@ -15,13 +15,13 @@ fn is_beginning(version: &str) -> bool {
     )
 }
 
-/// True for text that is no version: words, comparisons and patterns.
+/// Returns true for text that is not a version: words, comparisons and patterns.
 fn is_prose(version: &str) -> bool {
     version.contains(|c: char| c.is_whitespace() || "<>=,|*".contains(c))
         || !version.contains(|c: char| c.is_ascii_digit())
 }
 
-/// Adds what is said of the versions of a package.
+/// Adds the statements about the versions of a package.
 pub(super) fn of_package(
     draft: &mut Draft<'_>,
     entry: &mut Affected<'_>,
@@ -51,7 +51,7 @@ pub(super) fn of_package(
         let version = str_of(one, "version").unwrap_or_default();
         if bound_of(one).is_none() && list_of(one, "changes").is_empty() && !matches!(version, "0" | "*") {
             if is_beginning(version) {
-                // A product all of whose versions are meant says so in words only.
+                // A product of which all versions are affected says so only in words.
                 draft.warn(format!("{}: no version is named", entry.name));
                 doubts += 1;
             } else if is_prose(version) {
@@ -89,7 +89,7 @@ pub(super) fn of_package(
             entry.name
         ));
     }
-    // One of them says as much as several.
+    // One of them is enough.
     if doubts > 0 || is_unknown {
         entry.ranges.push(Range::undecided());
     }
@@ -103,7 +103,7 @@ fn bound_of<'v>(one: &'v Value<'_>) -> Option<&'v str> {
     str_of(one, "lessThan").or_else(|| str_of(one, "lessThanOrEqual"))
 }
 
-/// An item as a warning shows it: its version and its end.
+/// Returns an item for a warning: its version and its end.
 fn shown(one: &Value<'_>) -> String {
     let version = str_of(one, "version").unwrap_or_default();
     match bound_of(one) {
@@ -112,8 +112,8 @@ fn shown(one: &Value<'_>) -> String {
     }
 }
 
-/// The range of an item, and whether all its changes are understood; none if its beginning or end is not. A change that
-/// is not understood ends nothing.
+/// Returns the range of an item, and true if all its changes are understood; `None` if its beginning or end is not.
+/// An unknown change ends nothing.
 fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)> {
     let version = str_of(one, "version").unwrap_or_default();
     let start = if is_beginning(version) { "0" } else { version };
@@ -139,8 +139,8 @@ fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)
     Some((range, is_understood))
 }
 
-/// The range of a product that is affected unless said otherwise: what is unaffected from a version on ends it, and any
-/// other exception is left out, so that nothing is called clean in doubt.
+/// Returns the range of a product that is affected by default: an open unaffected item ends it, and any other
+/// exception is ignored, so that nothing doubtful is called clean.
 fn but_for_exceptions(draft: &mut Draft<'_>, entry: &Affected<'_>, versions: &[&Value<'_>]) -> Range {
     let mut range = Range::from("0");
     for one in versions
@@ -166,7 +166,7 @@ fn is_hash(text: &str) -> bool {
     (7..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Returns what is said of the commits of a repository.
+/// Returns the statements about the commits of a repository.
 pub(super) fn of_commits(
     draft: &mut Draft<'_>,
     repo: &str,

@@ -1,7 +1,7 @@
 //! The lists of the tracker: `CVE/list`, and the advisories `DSA/list`, `DLA/list`, `DTSA/list`.
 //!
-//! A line without a release is about unstable. It holds for the supported releases that no other line names, unless it
-//! names a fix and an advisory is noted beside it: then the advisory's own record says which releases it fixed.
+//! A line without a release is about unstable. It applies to the supported releases without their own line, unless it
+//! has a fix and an advisory is listed with it: then the advisory's own record states the fixed releases.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use super::super::value;
 use super::notes::{Note, State, note};
 use super::{SUPPORTED, ecosystem_of, record_id};
 
-/// True for text that begins as one of the lists.
+/// Returns true for text with the beginning of one of the lists.
 pub(super) fn is_list(text: &str) -> bool {
     let Some(line) = text.lines().find(|line| !line.trim().is_empty()) else {
         return false;
@@ -22,7 +22,7 @@ pub(super) fn is_list(text: &str) -> bool {
     }
     let is_head =
         line.starts_with("CVE-") && !line.contains(',') && line.split_whitespace().next().is_some_and(is_id);
-    // An entry of its own says little: its lines must be those of the list.
+    // A single entry is too short to identify the list: its lines must have the list's form.
     is_head
         && text.lines().skip(1).any(|line| {
             let body = line.trim_start();
@@ -46,7 +46,7 @@ fn is_id(word: &str) -> bool {
     text::is_cve(word) || word.ends_with("-XXXX")
 }
 
-/// One entry: the line that it begins with, its number, and the indented lines below.
+/// One entry: its first line, the line's number, and the indented lines below.
 struct Entry<'a> {
     line: usize,
     head: &'a str,
@@ -81,7 +81,7 @@ pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
         out.note(warning);
     }
     let entries = entries(&decoded.text);
-    // A later edition of an advisory leaves out what it is about.
+    // Later editions of an advisory do not repeat their subject.
     let mut first_editions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in &entries {
         if let Ok(head) = advisory_head(entry.head)

@@ -1,4 +1,4 @@
-//! Debian's security tracker: its JSON export, and the lists that it is made of.
+//! Debian's security tracker: its JSON export, and the lists behind it.
 
 mod lists;
 mod notes;
@@ -62,10 +62,10 @@ const RELEASES: [(&str, &str); 14] = [
     ("trixie", "13"),
 ];
 
-/// The releases that a statement about unstable speaks for where it says nothing else.
+/// The releases to which a statement about unstable applies by default.
 const SUPPORTED: [&str; 3] = ["11", "12", "13"];
 
-/// The ecosystem of a release by its name; none of unstable and of names that are not known.
+/// Returns the ecosystem of a release by its name; `None` for unstable and unknown names.
 fn ecosystem_of(release: &str) -> Option<String> {
     if let "forky" = release {
         return Some("Debian:14".to_owned());
@@ -74,7 +74,7 @@ fn ecosystem_of(release: &str) -> Option<String> {
     Some(format!("Debian:{number}"))
 }
 
-/// The record's id for a vulnerability.
+/// Returns the record's id for a vulnerability.
 fn record_id(id: &str) -> String {
     if id.starts_with("CVE-") {
         format!("DEBIAN-{id}")

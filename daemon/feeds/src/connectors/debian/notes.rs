@@ -2,12 +2,12 @@
 
 use super::super::text::quote;
 
-/// What a line says about a package.
+/// The statement of a line about a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
     /// Fixed in this version.
     Fixed(String),
-    /// Affected, without a fix; what is said of one.
+    /// Affected, without a fix; with the vendor's word about a fix.
     Open(&'static str),
     /// Not known yet.
     Undetermined,
@@ -18,21 +18,21 @@ pub(super) enum State {
 /// One line about a package.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Note {
-    /// The release by its name; none of unstable.
+    /// The release's name; `None` for unstable.
     pub(super) release: Option<String>,
     pub(super) package: String,
     pub(super) state: State,
-    /// Severity in a word, as the list writes it in brackets.
+    /// The severity word in the line's brackets.
     pub(super) urgency: Option<String>,
 }
 
 /// The words for a severity.
 const URGENCIES: [&str; 5] = ["unimportant", "low", "medium", "high", "end-of-life"];
 
-/// Reads `[bookworm] - package 1.2-3 (low; bug #1)` and its like.
+/// Parses `[bookworm] - package 1.2-3 (low; bug #1)` and similar lines.
 ///
 /// # Errors
-/// In words, if the line is not of this form.
+/// A description, if the line has another form.
 pub(super) fn note(line: &str) -> Result<Note, String> {
     let refuse = || format!("the line \"{}\" is not understood", quote(line));
     let (release, rest) = match line.strip_prefix('[') {
@@ -55,7 +55,7 @@ pub(super) fn note(line: &str) -> Result<Note, String> {
             if release.is_none() =>
         {
             match rest.split_whitespace().nth(1) {
-                // Gone from unstable; releases that still have it say so themselves.
+                // Removed from unstable; releases that still have it have their own lines.
                 Some("<removed>" | "<unknown>") => State::Open("none"),
                 _ => State::NotAffected,
             }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_tell_release_package_and_state() {
+    fn lines_give_release_package_and_state() {
         let read = |line: &str| note(line).map(|n| (n.release, n.package, n.state, n.urgency));
         let some = |text: &str| Some(text.to_owned());
         let fixed = |version: &str| State::Fixed(version.to_owned());

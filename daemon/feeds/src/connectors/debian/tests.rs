@@ -67,7 +67,7 @@ fn export_by_package_becomes_records_by_vulnerability() {
 }
 
 #[test]
-fn export_that_breaks_off_gives_what_is_whole() {
+fn truncated_export_gives_its_complete_entries() {
     let cut = &TRACKER.as_bytes()[..TRACKER.find("\"sled\"").unwrap() + 20];
     assert_eq!(json_records("debian", cut).len(), 1);
     assert!(rejected("debian", cut)[0].contains("breaks off"));
@@ -114,7 +114,7 @@ fn list_of_vulnerabilities_becomes_records_about_releases() {
 }
 
 #[test]
-fn advisory_beside_a_line_without_a_fix_excuses_nothing() {
+fn advisory_does_not_excuse_a_line_without_fix() {
     for state in ["<unfixed>", "<undetermined>", "<removed>"] {
         let text =
             format!("CVE-2030-0002 (x)\n\t{{DSA-9001-1}}\n\t- rocket {state}\n\t[bookworm] - rocket 1\n");
@@ -132,7 +132,7 @@ fn advisory_beside_a_line_without_a_fix_excuses_nothing() {
 }
 
 #[test]
-fn entry_of_which_no_line_is_understood_is_refused() {
+fn entry_without_readable_lines_is_refused() {
     for text in [
         "CVE-2030-0002 (x)\n\t- rocket <strange>\n\t- sled <odd>\n",
         "[19 Jul 2030] DSA-9001-1 rocket - security update\n\t[bookworm] - rocket <strange>\n\t- sled 1\n",
@@ -151,7 +151,7 @@ const ADVISORIES: &str = "[19 Jul 2030] DSA-9001-2 rocket - regression update\n\
 [19 Jul 2030] MALFORMED HEADER\n\t{CVE-2030-0009}\n[18 Apr 2030] DSA-9000-1 jessie end-of-life\n\tNOTE: end\n";
 
 #[test]
-fn later_edition_of_an_advisory_is_about_the_same_vulnerabilities() {
+fn later_edition_keeps_the_vulnerabilities() {
     assert_eq!(
         Kind::detect(ADVISORIES.as_bytes()).map(Kind::name),
         Some("debian")

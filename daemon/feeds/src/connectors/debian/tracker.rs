@@ -11,7 +11,7 @@ use super::super::text::{self, quote};
 use super::super::value::{self, str_of};
 use super::{ecosystem_of, record_id};
 
-/// Reads the export. It is by package; the records are by vulnerability.
+/// Reads the export. It is sorted by package; the records are by vulnerability.
 pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
     let mut found: BTreeMap<String, Vec<(String, &[u8])>> = BTreeMap::new();
     let Some(mut packages) = shallow::members(body) else {
@@ -124,7 +124,7 @@ fn releases<'v>(draft: &mut Draft<'v>, package: &str, about: &Value<'v>) {
                 .push(("urgency", value::text(urgency.to_owned())));
         }
         match (str_of(state, "status"), str_of(state, "fixed_version")) {
-            // The release never had it.
+            // The release never contained it.
             (Some("resolved"), Some("0")) => continue,
             (Some("resolved"), Some(fixed)) => entry.ranges.push(Range::before(fixed)),
             (Some("open"), _) => {
@@ -149,7 +149,7 @@ fn releases<'v>(draft: &mut Draft<'v>, package: &str, about: &Value<'v>) {
     }
 }
 
-/// What Debian says of a fix that is not there.
+/// Returns Debian's statement about a missing fix.
 fn open_state(state: &Value<'_>, urgency: &str) -> &'static str {
     match state.get("nodsa_reason").and_then(Value::as_str).map(str::trim) {
         _ if urgency == "end-of-life" => "end_of_life",

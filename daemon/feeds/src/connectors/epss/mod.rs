@@ -1,8 +1,8 @@
 //! The daily table of exploitation probabilities (EPSS).
 //!
-//! A score is a record's one severity, of the type `EPSS`, which is what findings and policies read. The day of the
-//! table and the percentiles are not kept: both change with nearly every row of every day, so that a day on which few
-//! scores move would replace every record. The loss is counted in a note.
+//! A score is a record's only severity, of the type `EPSS`, which findings and policies read. The table's date and
+//! the percentiles are not kept: both change in nearly every row every day, so that a day with few changed scores
+//! would replace every record. A note counts the loss.
 
 #[cfg(test)]
 mod tests;

@@ -86,7 +86,7 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
             None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
         }
     }
-    // A percentage, and of the day of the answer: EPSS itself is a source of its own.
+    // A percentage of the day of the answer; EPSS itself is a separate source.
     let told = [
         "id",
         "description",

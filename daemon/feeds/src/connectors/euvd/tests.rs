@@ -8,7 +8,7 @@ const PAGE: &str = r#"{"items":[{"id":"EUVD-2030-1","enisaUuid":"u","description
   "aliases":"CVE-2030-0002\nCVE-2030-0003\na/../b\n","references":""},{"id":"X"}],"total":2}"#;
 
 #[test]
-fn entry_has_its_names_from_lines() {
+fn entry_names_are_read_from_lines() {
     assert_eq!(Kind::detect(PAGE.as_bytes()).map(Kind::name), Some("euvd"));
     let records = json_records("euvd", PAGE.as_bytes());
     let record = &records[0];

@@ -1,6 +1,6 @@
 //! Fedora and EPEL: the notices of their repositories, and the pages of Bodhi.
 //!
-//! Bodhi names source packages by their builds; its vulnerabilities stand in the titles of bugs and in notes only.
+//! Bodhi names source packages by their builds; its vulnerabilities are only in titles of bugs and in notes.
 
 #[cfg(test)]
 mod tests;
@@ -55,7 +55,7 @@ impl Connector for Fedora {
     }
 }
 
-/// The ecosystem of a release by its name for people: `Fedora 40`, `Fedora EPEL 9`.
+/// Returns the ecosystem of a release by its display name: `Fedora 40`, `Fedora EPEL 9`.
 fn release(name: &str) -> Option<String> {
     let number: String = name
         .chars()
@@ -101,7 +101,7 @@ fn update(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
             .iter()
             .filter_map(|bug| str_of(bug, "title")),
     );
-    // Titles and notes are words of people: they link, and a single one does not name the record.
+    // Titles and notes are free text: their ids become links, and even a single one does not name the record.
     for cve in texts.into_iter().flat_map(text::cves_in) {
         draft.relate(&cve);
     }

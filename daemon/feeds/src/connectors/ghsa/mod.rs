@@ -1,5 +1,4 @@
-//! GitHub's advisories as its REST interface gives them. Those of its repository are OSV records, which need no
-//! connector.
+//! GitHub's advisories from its REST interface. Those of its repository are OSV records, which need no connector.
 
 #[cfg(test)]
 mod tests;
@@ -78,7 +77,7 @@ fn advisory(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         let stated = severities
             .and_then(|all| all.get(key))
             .or_else(|| item.get("cvss").filter(|_| key == "cvss_v3"));
-        // A score of 0.0 beside no vector is none.
+        // A score of 0.0 without a vector is not a rating.
         let Some(vector) = stated.and_then(|stated| str_of(stated, "vector_string")) else {
             continue;
         };
@@ -158,7 +157,7 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
             let fixed = fixed.and_then(|fixed| fixed.as_str().or_else(|| str_of(fixed, "identifier")));
             match fixed.map(str::trim).filter(|fixed| !fixed.is_empty()) {
                 Some(fixed) if range.events.len() == 1 => range = range.and("fixed", fixed),
-                // Between the last affected version and the fixed one there is none, as a rule.
+                // Usually there is no version between the last affected and the fixed one.
                 Some(fixed) if range.events.iter().any(|(kind, _)| *kind == "last_affected") => {
                     entry
                         .specific
@@ -185,7 +184,7 @@ enum Said {
     Version(String),
 }
 
-/// Reads `>= 1.0, < 1.2.3`, `= 2.0.0`, `<= 3`, `> 1.0`; an empty text is all versions.
+/// Parses `>= 1.0, < 1.2.3`, `= 2.0.0`, `<= 3`, `> 1.0`; an empty text means all versions.
 fn range(text: &str) -> Option<Said> {
     let mut start = "0".to_owned();
     let mut end = None;
@@ -198,7 +197,7 @@ fn range(text: &str) -> Option<Said> {
         }
         match operator {
             ">=" => start = version.to_owned(),
-            // The version itself is not affected, which no event says; to call it affected is the safe side.
+            // The version itself is not affected, which no event can state; calling it affected is the safe choice.
             ">" => start = version.to_owned(),
             "<" => end = Some(("fixed", version.to_owned())),
             "<=" => end = Some(("last_affected", version.to_owned())),
@@ -216,7 +215,7 @@ mod range_tests {
     use super::*;
 
     #[test]
-    fn ranges_are_read_or_told_not_to_be() {
+    fn ranges_are_parsed_or_refused() {
         let events = |text: &str| match range(text) {
             Some(Said::Range(range)) => range
                 .events

@@ -1,7 +1,7 @@
-//! The Go vulnerability database: OSV records, and beside them indexes that look like records and are none.
+//! The Go vulnerability database: OSV records, and indexes that look like records but are not.
 //!
-//! An index names each record with its time of change. Taken for records, its entries would stand beside the records
-//! and say nothing.
+//! An index lists each record with its time of change. As records, its entries would be empty duplicates of the
+//! records.
 
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,7 @@ use super::super::Kind;
 use super::super::tests::{ignored, json_records};
 
 #[test]
-fn indexes_are_told_from_records() {
+fn indexes_are_distinguished_from_records() {
     for index in [
         r#"{"modified":"2030-01-01T00:00:00Z"}"#,
         r#"[{"id":"GO-2030-0001","modified":"2030-01-01T00:00:00Z","aliases":["CVE-2030-0001"]},{"id":"GO-2030-0002","modified":"2030-01-01T00:00:00Z"}]"#,

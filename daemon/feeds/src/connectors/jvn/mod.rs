@@ -1,6 +1,6 @@
 //! JVN iPedia, Japan's database: its details (VULDEF), and its overviews (RSS).
 //!
-//! What is affected stands in CPE names and in sentences, so it stays under `database_specific.native`.
+//! Affected products are given as CPE names and sentences, so they stay in `database_specific.native`.
 
 #[cfg(test)]
 mod tests;
@@ -43,7 +43,7 @@ impl Connector for Jvn {
                 match element.name.as_str() {
                     "Vulinfo" => detail(out, pointer, &element, warnings),
                     "item" => overview(out, pointer, &element, warnings),
-                    // The interface reports its errors in an answer that is otherwise like any other.
+                    // The interface reports errors in an otherwise normal answer.
                     _ => {
                         let code = element.attribute("retCd").unwrap_or("0");
                         if code != "0" {
@@ -77,7 +77,7 @@ fn begin(id: Option<&str>, warnings: Vec<String>) -> Result<Draft<'static>, Stri
     Ok(draft)
 }
 
-/// Takes a vector and the word beside it. The vector tells its version: vectors of 3.1 stand under 3.0, too.
+/// Adds a vector and its word. The vector contains its version: vectors of 3.1 are also listed under 3.0.
 fn rate(draft: &mut Draft<'_>, vector: Option<&str>, version: &str) {
     let Some(vector) = vector.map(str::trim).filter(|vector| !vector.is_empty()) else {
         return;

@@ -22,7 +22,7 @@ const OVERVIEWS: &str = r#"<rdf:RDF xmlns:sec="http://jvn.jp/rss/mod_sec/"><chan
 <dc:date>2030-12-14T15:02:12+09:00</dc:date><dcterms:issued>2030-12-13T15:02:12+09:00</dcterms:issued></item></rdf:RDF>"#;
 
 #[test]
-fn details_name_the_one_vulnerability_that_they_are_about() {
+fn details_contain_a_single_vulnerability() {
     assert_eq!(Kind::detect(DETAILS.as_bytes()).map(Kind::name), Some("jvn"));
     let record = &json_records("jvn", DETAILS.as_bytes())[0];
     assert_eq!(record["id"], "JVNDB-2030-000001");
@@ -47,7 +47,7 @@ fn details_name_the_one_vulnerability_that_they_are_about() {
 }
 
 #[test]
-fn overviews_are_about_several_vulnerabilities_at_once() {
+fn overviews_contain_several_vulnerabilities() {
     assert_eq!(Kind::detect(OVERVIEWS.as_bytes()).map(Kind::name), Some("jvn"));
     let record = &json_records("jvn", OVERVIEWS.as_bytes())[0];
     assert_eq!(

@@ -106,7 +106,7 @@ fn table(bytes: &[u8], out: &mut Output<'_>) {
     }
 }
 
-/// What ENISA writes where nothing is known.
+/// Returns true for ENISA's mark of an unknown value.
 fn is_blank(value: &Value<'_>) -> bool {
     value
         .as_str()

@@ -54,7 +54,7 @@ fn bad_entry_is_refused_and_the_rest_goes_in() {
 }
 
 #[test]
-fn date_that_is_none_is_kept_and_reported() {
+fn invalid_date_is_kept_and_reported() {
     let text = JSON.replacen("2030-01-02\",\n", "soon\",\n", 1);
     let warned = warnings("kev", text.as_bytes());
     assert!(

@@ -5,7 +5,7 @@ const DATABASE: &str = r#"{"apkurl":"x","archs":["x86_64"],"reponame":"os","urlp
 {"pkg":{"name":"rocket","secfixes":{"0":["CVE-2030-0001"],"1.2-r0":["CVE-2030-0002"]}}}]}"#;
 
 #[test]
-fn fixes_are_of_an_ecosystem_without_branches() {
+fn ecosystem_has_no_branches() {
     assert_eq!(Kind::detect(DATABASE.as_bytes()).map(Kind::name), Some("minimos"));
     let records = json_records("minimos", DATABASE.as_bytes());
     assert_eq!(records[1]["id"], "MINI-CVE-2030-0002");

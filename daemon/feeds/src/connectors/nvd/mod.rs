@@ -1,6 +1,6 @@
-//! The National Vulnerability Database: pages of its API 2.0 and its yearly feeds, which are of one form.
+//! The National Vulnerability Database: pages of its API 2.0 and its yearly feeds, which have the same form.
 //!
-//! What is affected stands in configurations of CPE names, not in packages: it is kept as it is under
+//! Affected products are given as configurations of CPE names, not packages: they are kept unchanged in
 //! `database_specific.native.configurations`, and the record has no `affected`.
 
 #[cfg(test)]
@@ -20,7 +20,7 @@ use super::value::{self, list_of, str_of, strs_of};
 /// Reads documents of the NVD.
 pub(crate) struct Nvd;
 
-/// The lists of metrics, by the version of CVSS that each holds, newest first.
+/// The lists of metrics, by CVSS version, newest first.
 const METRICS: [(&str, &str); 4] = [
     ("cvssMetricV40", "4.0"),
     ("cvssMetricV31", "3.1"),
@@ -65,7 +65,7 @@ impl Connector for Nvd {
             let (_, value) = rest.iter().find(|(key, _)| key == name)?;
             std::str::from_utf8(value).ok()?.parse::<usize>().ok()
         };
-        // A page before the last one is full; a shorter one lacks what it does not say.
+        // Every page except the last one is full; a shorter one is incomplete.
         if let (Some(page), Some(start), Some(total)) = (
             number("resultsPerPage"),
             number("startIndex"),
@@ -129,7 +129,7 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     out.record(pointer, draft);
 }
 
-/// The English description, else the first.
+/// Returns the English description, else the first.
 pub(crate) fn description(cve: &Value<'_>) -> Option<String> {
     let all = list_of(cve, "descriptions");
     let is_english = |one: &&Value<'_>| {
@@ -139,7 +139,7 @@ pub(crate) fn description(cve: &Value<'_>) -> Option<String> {
     str_of(chosen, "value").map(str::to_owned)
 }
 
-/// Takes the vectors: those of the database itself before those of others, newer versions of CVSS before older.
+/// Adds the vectors: the database's own before others, newer versions of CVSS before older ones.
 fn rate(draft: &mut Draft<'_>, cve: &Value<'_>) {
     let Some(metrics) = cve.get("metrics") else { return };
     for is_primary in [true, false] {
@@ -175,7 +175,7 @@ fn cwes(cve: &Value<'_>) -> Vec<String> {
     found
 }
 
-/// The type of a link by the words that the database or a CNA puts beside it.
+/// Returns the type of a link from the words of the database or a CNA.
 pub(crate) fn link_kind(tags: &[&str]) -> &'static str {
     let has = |names: &[&str]| {
         tags.iter()

@@ -79,7 +79,7 @@ fn single_entry_is_read_with_and_without_its_wrapping() {
 }
 
 #[test]
-fn short_cut_and_foreign_pages_are_reported() {
+fn short_truncated_and_foreign_pages_are_reported() {
     let short = PAGE
         .replace("\"resultsPerPage\":2", "\"resultsPerPage\":2000")
         .replace("\"totalResults\":2", "\"totalResults\":9000");

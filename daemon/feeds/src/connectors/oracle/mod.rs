@@ -1,8 +1,8 @@
 //! Oracle Linux: its OVAL definitions.
 //!
-//! Of several definitions with one id the one of the highest version counts, as a number. Live patches (`ksplice`) and
-//! certified builds (`fips`) carry epochs of their own under the names of the plain packages, so a range of theirs
-//! would take in every plain build: they have no entry, and are counted.
+//! Of several definitions with one id, the one with the highest version number applies. Live patches (`ksplice`) and
+//! certified builds (`fips`) have their own epochs but the names of the plain packages, so their ranges would include
+//! every plain build: they get no entry, and are counted.
 
 #[cfg(test)]
 mod tests;
@@ -71,7 +71,7 @@ impl Connector for Oracle {
     }
 }
 
-/// The advisory's id: of its reference, else of its title.
+/// Returns the advisory's id: from its reference, else from its title.
 fn id_of(definition: &Element) -> Option<String> {
     let metadata = definition.child("metadata")?;
     let stated = metadata.all("reference").find(|one| {
@@ -85,7 +85,7 @@ fn id_of(definition: &Element) -> Option<String> {
             .split_whitespace()
             .next()?
             .trim_end_matches(':');
-        // `ELSA-2007:0057` is written, too.
+        // `ELSA-2007:0057` is also used.
         word.starts_with("EL").then(|| word.replacen(':', "-", 1))
     };
     stated
@@ -110,7 +110,7 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
         .child("issued")
         .and_then(|issued| issued.attribute("date"));
     draft.published = draft.time("issued", issued);
-    // The source does not say when a definition was changed.
+    // The source does not state when a definition was changed.
     draft.modified.clone_from(&draft.published);
     updateinfo::word(&mut draft, advisory.text_of("severity"));
     for reference in metadata.all("reference") {
@@ -129,7 +129,7 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
             draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
         }
         for (attribute, version) in [("cvss3", "3.1"), ("cvss2", "2.0")] {
-            // The score stands before the vector.
+            // The score is before the vector.
             let Some((_, vector)) = cve.attribute(attribute).and_then(|stated| stated.split_once('/')) else {
                 continue;
             };
@@ -173,7 +173,7 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
     draft
 }
 
-/// What criteria further out say.
+/// The values of outer criteria.
 #[derive(Debug, Clone, Default)]
 struct Around {
     release: String,
@@ -184,7 +184,7 @@ struct Around {
 #[derive(Default)]
 struct Found {
     packages: Vec<Package>,
-    /// Builds that have no entry.
+    /// Builds without an entry.
     others: usize,
     unknown: Vec<String>,
 }

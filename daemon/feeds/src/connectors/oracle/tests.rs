@@ -1,7 +1,7 @@
 use super::super::Kind;
 use super::super::tests::{json_records, noted, ranges, rejected, warnings};
 
-/// A definition of this version whose package was fixed in this one.
+/// Returns a definition with this version, whose package was fixed in this one.
 fn definition(version: u32, title: &str, reference: &str, evr: &str) -> String {
     format!(
         r#"<definition id="oval:com.oracle.elsa:def:2030" version="{version}" class="patch"><metadata><title>
@@ -16,7 +16,7 @@ fn definition(version: u32, title: &str, reference: &str, evr: &str) -> String {
 }
 
 #[test]
-fn highest_version_of_a_definition_counts_as_a_number() {
+fn highest_version_number_of_a_definition_applies() {
     let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
     let document = format!(
         "<oval_definitions><definitions>{}{}{}<definition/></definitions></oval_definitions>",

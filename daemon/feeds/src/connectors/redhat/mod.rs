@@ -1,8 +1,8 @@
 //! Red Hat's CSAF documents: VEX by CVE, and advisories.
 //!
 //! A package is named in the repository of a product stream, which is the CPE name of the platform: `Red
-//! Hat:enterprise_linux:9::appstream`. Streams are no ranges of versions, so each has its own entries. A fixed product
-//! is a build with its version; an affected one is a component, all versions of which are meant.
+//! Hat:enterprise_linux:9::appstream`. Streams are not ranges of versions, so each has its own entries. A fixed
+//! product is a build with its version; an affected one is a component, with all its versions.
 
 #[cfg(test)]
 mod tests;
@@ -46,7 +46,7 @@ struct Component<'v> {
     arch: Option<&'v str>,
 }
 
-/// What tells entries apart; the order is that in which they are written.
+/// The key that distinguishes entries, in the order in which they are written.
 type Key = (
     String,
     String,
@@ -56,7 +56,7 @@ type Key = (
 );
 
 fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<'v>) -> Vec<Affected<'v>> {
-    // By stream, package, fixed version, module and plan: with the architectures, and the word for the impact.
+    // By stream, package, fixed version, module and plan: the architectures, and the word for the impact.
     let mut entries: BTreeMap<Key, (Vec<&'v str>, Option<&'v str>)> = BTreeMap::new();
     let mut add = |component: Component<'v>, version: Option<String>, plan, impact: Option<&'v str>| {
         let key = (
@@ -123,7 +123,7 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
     entries.collect()
 }
 
-/// The component that a product is, in its platform; none of a product that is not an RPM package of a stream.
+/// Returns the component of a product on its platform; `None` if the product is not an RPM package of a stream.
 fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Component<'v>> {
     let (component_id, platform_id) = tree.parts(id)?;
     let cpe = tree.get(platform_id)?.cpe?;

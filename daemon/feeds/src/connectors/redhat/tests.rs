@@ -58,7 +58,7 @@ fn streams_have_their_own_fixes_and_states() {
 }
 
 #[test]
-fn what_is_not_a_package_of_a_stream_is_counted() {
+fn products_outside_of_streams_are_counted() {
     assert_eq!(
         warnings("redhat", DOCUMENT.as_bytes()),
         [

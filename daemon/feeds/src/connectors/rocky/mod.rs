@@ -1,6 +1,6 @@
 //! Rocky Linux: the notices of its repositories, and the pages of its errata service.
 //!
-//! The service also gives OSV records in a list under `advisories`; those are handed on as they are.
+//! The service also returns OSV records in a list under `advisories`; those are passed on unchanged.
 
 #[cfg(test)]
 mod tests;
@@ -71,7 +71,7 @@ impl Connector for Rocky {
     }
 }
 
-/// The release of a package: of its own release first, because that of the list cannot be trusted.
+/// Returns the release of a package: first from its own release, because the list is not reliable.
 fn ecosystem(package: &Package) -> Option<String> {
     let major = major_of(&package.evr, ".el")
         .or_else(|| major_of(&package.evr, "+el"))

@@ -13,7 +13,7 @@ const PAGE: &str = r#"{"advisories":[{"name":"RLSA-2030:0003","synopsis":"Import
  {"id":"RLSA-2030:0004","modified":"2030-01-01T00:00:00Z","affected":[]},{"name":"X"}],"links":{"next":null}}"#;
 
 #[test]
-fn release_is_that_of_the_package_not_of_the_list() {
+fn release_is_read_from_the_package() {
     assert_eq!(Kind::detect(NOTICES.as_bytes()).map(Kind::name), Some("rocky"));
     let records = json_records("rocky", NOTICES.as_bytes());
     assert_eq!(

@@ -58,7 +58,7 @@ impl Connector for Rustsec {
     }
 }
 
-/// The block of TOML, and what follows it.
+/// Returns the TOML block, and the text after it.
 fn parts(text: &str) -> Option<(&str, &str)> {
     let rest = text.trim_start().strip_prefix("```toml")?;
     let (front, body) = rest.split_once("\n```")?;
@@ -120,7 +120,7 @@ fn record(table: &toml::Table, body: &str) -> Result<Draft<'static>, String> {
     }
     let package = str_in(advisory, "package").ok_or("the advisory names no package")?;
     let is_of_another = str_in(advisory, "collection").is_some_and(|collection| collection != "crates");
-    // Advisories about the tools of the language are not about crates.
+    // Advisories about the language's tools are not about crates.
     let ecosystem = if is_of_another { "" } else { "crates.io" };
     let versions = table.get("versions");
     let (patched, unaffected) = (list_in(versions, "patched"), list_in(versions, "unaffected"));
@@ -146,7 +146,7 @@ fn record(table: &toml::Table, body: &str) -> Result<Draft<'static>, String> {
     Ok(draft)
 }
 
-/// The range of what is neither patched nor unaffected.
+/// Returns the ranges of versions that are neither patched nor unaffected.
 fn range(draft: &mut Draft<'_>, patched: &[&str], unaffected: &[&str]) -> Range {
     let mut safe: Vec<(String, Option<String>)> = Vec::new();
     for requirement in patched.iter().chain(unaffected) {
@@ -164,7 +164,7 @@ fn range(draft: &mut Draft<'_>, patched: &[&str], unaffected: &[&str]) -> Range 
         repo: None,
         events: Vec::new(),
     };
-    // Where affected versions begin; none behind the last safe interval.
+    // Start of the next affected versions; `None` after the last safe interval.
     let mut at: Option<String> = Some("0.0.0-0".to_owned());
     for (start, end) in safe {
         let Some(begin) = at.clone() else { break };
@@ -185,7 +185,7 @@ fn range(draft: &mut Draft<'_>, patched: &[&str], unaffected: &[&str]) -> Range 
     }
 }
 
-/// A value of TOML as JSON.
+/// Converts a TOML value to JSON.
 fn to_value(toml: &Toml) -> Value<'static> {
     match toml {
         Toml::String(text) => value::text(text.clone()),

@@ -1,7 +1,7 @@
 use super::super::Kind;
 use super::super::tests::{json_records, ranges, rejected, warnings};
 
-/// An advisory with these lists of versions.
+/// Returns an advisory with these lists of versions.
 fn advisory(versions: &str) -> String {
     format!(
         "```toml\n[advisory]\nid = \"RUSTSEC-2030-0001\"\npackage = \"rocket\"\naliases = [\"CVE-2030-0001\"]\ndate = \"2030-03-01\"\n\
@@ -28,7 +28,7 @@ fn advisory_becomes_a_record_of_a_crate() {
 }
 
 #[test]
-fn what_is_neither_patched_nor_unaffected_is_affected() {
+fn versions_neither_patched_nor_unaffected_are_affected() {
     for (versions, expected) in [
         ("patched = [\">= 0.6.1\"]", "introduced=0.0.0-0 fixed=0.6.1"),
         ("patched = []", "introduced=0.0.0-0"),

@@ -1,6 +1,6 @@
-//! Requirements of versions as Cargo reads them, and the order of versions.
+//! Version requirements of Cargo, and the order of versions.
 
-/// Where a version stands in the order: its numbers, whether it is a release, and the words of its pre-release.
+/// A version's place in the order: its numbers, release or not, and the words of its pre-release.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Order {
     numbers: Vec<u64>,
@@ -15,7 +15,7 @@ enum Word {
     Text(String),
 }
 
-/// Returns a version's place in the order of semantic versions; numbers that are none count as 0.
+/// Returns a version's place in the order of semantic versions; invalid numbers count as 0.
 pub(super) fn order(version: &str) -> Order {
     let (numbers, words) = parts(version);
     let mut numbers: Vec<u64> = numbers.split('.').map(|part| part.parse().unwrap_or(0)).collect();
@@ -35,13 +35,14 @@ pub(super) fn order(version: &str) -> Order {
     }
 }
 
-/// The numbers and the pre-release of a version.
+/// Returns the numbers and the pre-release of a version.
 fn parts(version: &str) -> (&str, &str) {
     let version = version.split('+').next().unwrap_or_default();
     version.split_once('-').unwrap_or((version, ""))
 }
 
-/// Returns the versions that one requirement allows, as the first and the first behind it; none if it is not understood.
+/// Returns the versions that one requirement allows, as the first one and the first one after; `None` if it is not
+/// understood.
 pub(super) fn interval(requirement: &str) -> Option<(String, Option<String>)> {
     let (mut start, mut end) = ("0.0.0-0".to_owned(), None);
     let mut is_told = false;
@@ -68,7 +69,8 @@ pub(super) fn interval(requirement: &str) -> Option<(String, Option<String>)> {
             numbers.iter_mut().skip(index + 1).for_each(|number| *number = 0);
             numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
         };
-        // Behind a release comes the next of the last number that is given; behind a pre-release, it with one word more.
+        // After a release comes the next value of the last given number; after a pre-release, the same with one more
+        // word.
         let behind = || match words {
             "" => next(given.saturating_sub(1)),
             _ => format!("{}.0", full.split('+').next().unwrap_or_default()),
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn pre_releases_stand_in_the_order_of_semantic_versions() {
+    fn pre_releases_are_ordered_like_semantic_versions() {
         let sorted = [
             "0.0.0-0",
             "1.0.0-alpha",

@@ -1,7 +1,8 @@
 //! SUSE's CSAF documents: advisories, and VEX by CVE.
 //!
-//! A product id is the product's name and a binary package with its version; that is how its entries are named. The
-//! ecosystems are those of SUSE's own OSV records: `SUSE:Linux Enterprise Server 15 SP3`, `openSUSE:Leap 15.5`.
+//! A product id consists of the product's name and a binary package with its version, which gives the name of its
+//! entries. The ecosystems are those of SUSE's own OSV records: `SUSE:Linux Enterprise Server 15 SP3`, `openSUSE:Leap
+//! 15.5`.
 
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ impl Connector for Suse {
     }
 }
 
-/// The ecosystem of a product by its name.
+/// Returns the ecosystem of a product by its name.
 pub(crate) fn ecosystem_of(product: &str) -> String {
     let product = product.trim();
     match product.strip_prefix("openSUSE ") {
@@ -44,7 +45,7 @@ pub(crate) fn ecosystem_of(product: &str) -> String {
     }
 }
 
-/// Ecosystem, package, fixed version, and what is said of a fix where there is none.
+/// Ecosystem, package, fixed version and, without a fix, the vendor's word about it.
 type Key = (String, String, Option<String>, Option<&'static str>);
 
 fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<'v>) -> Vec<Affected<'v>> {
@@ -69,7 +70,7 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
             .or(is_investigated.then_some("under_investigation"))
             .unwrap_or("none");
         match tree.parts(id) {
-            // Affected components are named alone; one with a version is one of its builds.
+            // Affected components are listed without a version; one with a version is a build.
             Some((package, product)) => {
                 let name = Nevra::parse(package).map_or_else(|| package.to_owned(), |nevra| nevra.name);
                 entries.insert((ecosystem_of(product), name, None, Some(plan)));

@@ -1,6 +1,6 @@
-//! Ubuntu's security notices: the notices' database, and the pages of its web service.
+//! Ubuntu's security notices: the database of notices, and the pages of its web service.
 //!
-//! Ubuntu's vulnerabilities by themselves are published as OSV records, which need no connector.
+//! Ubuntu's vulnerabilities are also published as OSV records, which need no connector.
 
 #[cfg(test)]
 mod tests;
@@ -51,7 +51,7 @@ impl Connector for Ubuntu {
     }
 }
 
-/// `763-1`, as the database numbers its notices.
+/// Returns true for `763-1`, the database's form of notice numbers.
 fn is_number(text: &str) -> bool {
     text.split_once('-').is_some_and(|(number, edition)| {
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -107,7 +107,7 @@ const RELEASES: [(&str, &str); 44] = [
     ("resolute", "26.04:LTS"),
 ];
 
-/// The ecosystem of a release; that of its subscribers for a pocket of extended support.
+/// Returns the ecosystem of a release; for a pocket of extended support, the subscribers' ecosystem.
 fn ecosystem_of(release: &str, pocket: &str) -> Option<String> {
     let (_, number) = RELEASES.iter().find(|(name, _)| *name == release)?;
     let is_extended = pocket.starts_with("esm") || pocket.starts_with("fips") || pocket.starts_with("ros");
@@ -136,7 +136,7 @@ fn notice(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     draft.published = draft.time("published", str_of(&item, "published").or(stamp.as_deref()));
     draft.modified.clone_from(&draft.published);
     if item.get("is_hidden").and_then(Value::as_bool) == Some(true) {
-        // A notice that is taken back is hidden.
+        // A withdrawn notice is hidden.
         draft.withdrawn.clone_from(&draft.modified);
     }
     draft.summary = str_of(&item, "title")
@@ -166,7 +166,7 @@ fn notice(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     let is_database = is_number(stated);
     if let Value::Object(object) = value::without(item, &["id", "title", "description", "published"]) {
         for (key, value) in object.into_entries() {
-            // Addresses and checksums of files make up most of the database.
+            // Most of the database is addresses and checksums of files.
             if key == "releases" && is_database {
                 draft.keep(key, without_files(value));
             } else {

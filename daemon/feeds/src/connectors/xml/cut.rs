@@ -1,21 +1,21 @@
-//! Cutting record elements out of a document, over bytes.
+//! Cuts record elements out of a document, as bytes.
 
 /// One record element as its bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Slice<'a> {
     /// The element's name without prefix.
     pub(crate) name: &'a str,
-    /// From its first bracket to its last.
+    /// Its bytes, from the first bracket to the last.
     pub(crate) bytes: &'a [u8],
 }
 
-/// Why a record element could not be cut out.
+/// The reason why a record element could not be cut out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
-    /// The document ends in it.
+    /// The document ends inside of it.
     #[error("the document is cut off in this element")]
     Cut,
-    /// Another record begins before it ends.
+    /// Another record begins before its end.
     #[error("the element is not closed")]
     NotClosed,
     /// Its first tag does not end.
@@ -23,7 +23,7 @@ pub(crate) enum Fault {
     LongTag,
 }
 
-/// Cuts the elements of these names out of a document, wherever they stand but inside each other.
+/// Cuts the elements with these names out of a document, at any depth, but not inside each other.
 pub(crate) fn records<'a>(bytes: &'a [u8], names: &'a [&'a str]) -> Records<'a> {
     Records {
         bytes,
@@ -41,7 +41,7 @@ pub(crate) struct Records<'a> {
     names: &'a [&'a str],
     /// The element around the records, until it is closed.
     root: Option<&'a str>,
-    /// The document ends where it should not, and that is not reported yet.
+    /// The document ends too early, which is not reported yet.
     is_cut: bool,
 }
 
@@ -68,7 +68,7 @@ impl<'a> Iterator for Records<'a> {
                     }
                     break (start, name, end);
                 }
-                // The first tag of all is of the element around the records.
+                // The first tag is the element around the records.
                 Tag::Open {
                     start,
                     name,
@@ -128,7 +128,7 @@ enum Tag<'a> {
         name: &'a str,
         end: usize,
     },
-    /// An opening tag whose closing bracket is not within the bound, nor another tag's opening one.
+    /// Returns true for a start tag whose closing bracket is not within the limit or before the next tag.
     Endless {
         start: usize,
         name: &'a str,
@@ -136,7 +136,7 @@ enum Tag<'a> {
 }
 
 impl<'a> Records<'a> {
-    /// True if nothing but declarations and comments stands before `start`.
+    /// Returns true if only declarations and comments are before `start`.
     fn is_first(&self, start: usize) -> bool {
         let before = self.bytes.get(..start).unwrap_or_default();
         let mut rest = before;
@@ -150,7 +150,7 @@ impl<'a> Records<'a> {
         true
     }
 
-    /// Goes to behind the next tag, past comments, sections of text and declarations.
+    /// Moves after the next tag; skips comments, text sections and declarations.
     fn next_tag(&mut self) -> Option<Tag<'a>> {
         loop {
             let rest = self.bytes.get(self.at..)?;
@@ -221,7 +221,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// The name that a tag begins with, without its prefix.
+/// Returns the name at the start of a tag, without its prefix.
 pub(super) fn name_at(text: &[u8]) -> Option<&str> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.:".contains(byte);
     let end = text.iter().position(|byte| !is_name(byte)).unwrap_or(text.len());
@@ -234,17 +234,17 @@ pub(super) fn name_at(text: &[u8]) -> Option<&str> {
 /// Longest tag with its attributes, in bytes.
 const MAX_TAG_BYTES: usize = 16 << 10;
 
-/// Where a tag ends.
+/// The end of a tag.
 enum TagEnd {
-    /// The offset behind its closing bracket.
+    /// The offset after its closing bracket.
     At(usize),
-    /// Another tag begins in it: its bracket is of text that was not escaped.
+    /// Another tag begins inside: the bracket belongs to unescaped text.
     NoTag,
-    /// Not within the bound, or the document.
+    /// Not within the limit, or the document.
     Beyond,
 }
 
-/// Looks for a tag's closing bracket, which may not be one in an attribute.
+/// Finds a tag's closing bracket, ignoring brackets in attributes.
 fn tag_end(tag: &[u8]) -> TagEnd {
     let tag = tag.get(..tag.len().min(MAX_TAG_BYTES)).unwrap_or_default();
     let mut quoted = None;
@@ -260,7 +260,7 @@ fn tag_end(tag: &[u8]) -> TagEnd {
     TagEnd::Beyond
 }
 
-/// The offset behind a document type, with its internal subset.
+/// Returns the offset after a document type with its internal subset.
 fn doctype_end(text: &[u8]) -> Option<usize> {
     let mut depth = 0_usize;
     for (at, byte) in text.iter().enumerate() {
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn record_whose_first_tag_does_not_end_is_a_fault() {
+    fn unterminated_record_tag_is_an_error() {
         let long = format!("<r a=\"{}\">x</r>", "a".repeat(MAX_TAG_BYTES));
         assert_eq!(
             cut(&format!("<all><r>1</r>{long}<r>2</r></all>")),
@@ -304,7 +304,7 @@ mod tests {
         assert_eq!(
             cut(&long.replace("<r ", "<other ")),
             [],
-            "an element that is no record"
+            "an element that is not a record"
         );
     }
 }

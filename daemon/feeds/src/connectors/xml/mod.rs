@@ -1,8 +1,8 @@
-//! XML documents as a row of record elements, each read by itself.
+//! XML documents as a sequence of record elements, each parsed separately.
 //!
-//! The records are found by their element's name, over bytes, so a document of any size is never a tree, and an
-//! element that is broken or cut off costs only itself. A document type is passed over: no entity but XML's own five
-//! is expanded, so nothing can grow.
+//! The records are found by their element's name, in the bytes. So a document of any size never becomes a tree, and a
+//! broken or truncated element only affects itself. A document type is skipped: only XML's own five entities are
+//! expanded, so nothing can grow.
 
 mod cut;
 
@@ -19,38 +19,38 @@ use super::value;
 use cut::name_at;
 pub(crate) use cut::{Slice, records};
 
-/// Deepest nesting of elements in one record: each is two levels of JSON, of which a record may have 64.
+/// Deepest nesting of elements in one record: each is two levels of JSON, and a record may have 64.
 const MAX_DEPTH: usize = 24;
 /// Most elements in one record.
 const MAX_ELEMENTS: usize = 200_000;
 
-/// An element with all that it holds. Names are without their prefix.
+/// An element and its content. Names are without their prefix.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Element {
     pub(crate) name: String,
     pub(crate) attributes: Vec<(String, String)>,
     pub(crate) children: Vec<Element>,
-    /// The text that stands directly in it.
+    /// Its direct text.
     pub(crate) text: String,
 }
 
 impl Element {
-    /// Returns the first child of this name.
+    /// Returns the first child with this name.
     pub(crate) fn child(&self, name: &str) -> Option<&Self> {
         self.children.iter().find(|child| child.name == name)
     }
 
-    /// Returns the children of this name.
+    /// Returns the children with this name.
     pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.children.iter().filter(move |child| child.name == name)
     }
 
-    /// Returns the children of this name in all children called `list`.
+    /// Returns the children with this name in all children named `list`.
     pub(crate) fn items<'a>(&'a self, list: &'a str, name: &'a str) -> impl Iterator<Item = &'a Self> {
         self.all(list).flat_map(move |list| list.all(name))
     }
 
-    /// Returns the trimmed text of the child of this name; none where it is not there or blank.
+    /// Returns the trimmed text of the child with this name; `None` if it is missing or blank.
     pub(crate) fn text_of(&self, name: &str) -> Option<&str> {
         self.child(name)
             .map(|child| child.text.trim())
@@ -86,25 +86,24 @@ impl Element {
     }
 }
 
-/// One record element, read; and what was odd about it and taken nevertheless.
+/// A parsed record element, and unusual details that were accepted.
 pub(crate) struct Read {
     pub(crate) element: Element,
     pub(crate) warnings: Vec<String>,
 }
 
-/// How the elements of a source are read.
+/// Options for a source's elements.
 pub(crate) struct Dialect {
-    /// Encoding of what is neither UTF-8 nor declared.
+    /// Encoding of bytes that are neither UTF-8 nor declared.
     pub(crate) fallback: &'static Encoding,
-    /// The names of all elements that a record can hold, if brackets in texts are known to be left unescaped; then
-    /// what is none of them is text.
+    /// The names of all elements in a record, for sources with unescaped brackets in texts; anything else is then text.
     pub(crate) known: &'static [&'static str],
 }
 
 /// Reads one record element.
 ///
 /// # Errors
-/// In words, if it is not well-formed or exceeds a bound.
+/// A description, if it is not well-formed or exceeds a limit.
 pub(crate) fn read(
     slice: &Slice<'_>,
     declared: Option<&'static Encoding>,
@@ -128,7 +127,7 @@ pub(crate) fn read(
     Ok(Read { element, warnings })
 }
 
-/// Escapes each bracket that no known element, comment or section begins with.
+/// Escapes each bracket that does not begin a known element, comment or section.
 fn repair(text: &str, known: &[&str]) -> String {
     let mut out = String::with_capacity(text.len() + 64);
     let mut rest = text;
@@ -258,7 +257,7 @@ fn unescape(text: &str, unknown: &mut Vec<String>) -> String {
     out
 }
 
-/// XML's own five entities and references to characters; a document cannot define others here.
+/// Resolves XML's own five entities and character references; a document cannot define others here.
 fn resolved(name: &str) -> Option<String> {
     let code = match name {
         "amp" => return Some("&".to_owned()),
@@ -302,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn record_elements_are_cut_out_past_comments_sections_and_types() {
+    fn record_elements_are_cut_out_of_a_document() {
         let document = "<?xml version=\"1.0\"?><!DOCTYPE l [<!ENTITY a \"<r>\">]><l><!-- <r> --><n:r a=\"<r>\">1</n:r>\
              <x><![CDATA[<r>]]></x><r/><rs></rs></l>";
         assert_eq!(
@@ -312,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn broken_record_element_costs_only_itself() {
+    fn broken_record_element_only_affects_itself() {
         assert_eq!(
             cut("<l><r>1<r>2</r><r>3"),
             [Err(Fault::NotClosed), Ok("<r>2</r>".to_owned()), Err(Fault::Cut)]
@@ -357,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn unescaped_brackets_are_text_where_the_source_is_known_for_them() {
+    fn unescaped_brackets_are_text_for_known_sources() {
         let dialect = Dialect {
             known: &["r", "p"],
             ..DIALECT

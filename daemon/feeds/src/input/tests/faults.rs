@@ -1,9 +1,9 @@
-//! Every cut, bomb and lie is an error that says so, and nothing past it is shown.
+//! Every truncation, bomb and false length is an error that says so, and nothing after it is passed on.
 
 use super::*;
 
 #[test]
-fn an_archive_cut_anywhere_is_truncated_and_what_was_whole_is_shown() {
+fn truncated_archive_gives_its_complete_files() {
     let tar = tar_of(&FILES);
     // The end mark is two empty blocks; one is enough to know that nothing is missing.
     let content_bytes = tar
@@ -17,7 +17,7 @@ fn an_archive_cut_anywhere_is_truncated_and_what_was_whole_is_shown() {
         ("tar.gz", gzip_of(&tar), gzip_of(&tar).len()),
         ("zip", zip_of(&FILES), zip_of(&FILES).len()),
     ] {
-        // Shorter pieces are not known as an archive, and become a document that is refused.
+        // Shorter pieces are not detected as an archive, and become a document that is rejected.
         for length in 512.min(whole - 1)..whole {
             if form != "tar" && length < 20 {
                 continue;
@@ -35,13 +35,13 @@ fn an_archive_cut_anywhere_is_truncated_and_what_was_whole_is_shown() {
 }
 
 #[test]
-fn lists_and_lines_cut_anywhere_are_truncated() {
+fn truncated_lists_and_lines_are_errors() {
     for text in [
         r#"[{"id":"A"},{"id":"B"}]"#,
         r#"{"vulns":[{"id":"A"},{"id":"B"}],"n":{}}"#,
     ] {
         for length in 12..text.len() {
-            // Cut behind the answer's list, the brackets of the rest may still be in balance.
+            // If it is cut after the answer's list, the remaining brackets may still be balanced.
             let kind = fault(bytes("d", &text[..length]));
             assert!(
                 matches!(kind, InputErrorKind::Truncated),
@@ -60,7 +60,7 @@ fn lists_and_lines_cut_anywhere_are_truncated() {
 }
 
 #[test]
-fn damage_is_named() {
+fn damage_is_reported() {
     let tar = tar_of(&FILES);
     let mut packed = zstd_of(&tar);
     let middle = packed.len() / 2;
@@ -113,7 +113,7 @@ fn a_zip_member_whose_checksum_is_wrong_is_damage() {
 }
 
 #[test]
-fn bombs_are_refused_before_they_are_held() {
+fn bombs_are_refused_before_they_fill_memory() {
     let limits = Limits {
         ratio_free_bytes: 256 << 10,
         ..Limits::default()
@@ -143,7 +143,7 @@ fn bombs_are_refused_before_they_are_held() {
 
 #[test]
 fn endless_names_in_a_tar_are_refused() {
-    // The member before the real one carries its long name: here, 8 MiB of it.
+    // The member before the real one contains its long name: here, 8 MiB of it.
     let mut builder = tar::Builder::new(Vec::new());
     let name = vec![b'n'; 8 << 20];
     let mut header = tar::Header::new_gnu();
@@ -160,7 +160,7 @@ fn endless_names_in_a_tar_are_refused() {
 }
 
 #[test]
-fn totals_are_bounded() {
+fn totals_are_limited() {
     let limits = Limits {
         max_total_bytes: 2_000,
         ..Limits::default()
@@ -205,13 +205,13 @@ fn the_visitor_can_stop_a_walk() {
 }
 
 #[test]
-fn an_error_says_where_and_how_far() {
+fn error_contains_place_and_progress() {
     let tar = tar_of(&FILES);
     let (_, ending) = walk_limited(bytes("feed.tar", &tar[..512 * 5 + 3]), &Limits::default());
     let text = ending.expect_err("cut").to_string();
     assert_eq!(
         text,
-        "reading advisories/a.json: it is cut off: the end is missing; fetch it again (until there: 2 items, 2563 bytes)"
+        "reading advisories/a.json: it is truncated: the end is missing. Fetch it again (until there: 2 items, 2563 bytes)"
     );
 }
 
@@ -246,7 +246,7 @@ proptest! {
         let is_same_frame = packed.starts_with(&frame_header);
         let (found, ending) = walk_limited(bytes("x", packed), &Limits::default());
         if form == 1 && is_same_frame && ending.is_ok() {
-            // zstd's checksum covers every content byte.
+            // zstd's checksum covers all content bytes.
             prop_assert_eq!(found, sample());
         }
     }

@@ -1,4 +1,4 @@
-//! Documents of other kinds than OSV: found among the files of an input, packed by themselves, longer than a record.
+//! Documents of other kinds than OSV: among the files of an input, compressed separately, longer than a record.
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,7 @@ const TABLE: &str = "cve,epss\nCVE-2030-0001,0.5\n";
 const CATALOGUE: &str = r#"{"catalogVersion":"1","vulnerabilities":[]}"#;
 const NOTICES: &str = "<updates><update><id>ALSA-2030:1</id></update></updates>";
 
-/// What became of each file: its kind, or why it was passed over or refused.
+/// Returns the result of each file: its kind, or why it was ignored or rejected.
 fn shown(kind: Option<&str>, source: Source, limits: &Limits) -> Vec<String> {
     let kind = kind.map(|name| name.parse::<Kind>().expect("a kind"));
     let mut lines = Vec::new();
@@ -58,7 +58,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 #[test]
-fn each_document_of_a_folder_is_of_its_own_kind() {
+fn kind_of_each_document_in_a_folder_is_detected() {
     let folder = folder();
     assert_eq!(
         shown(None, Source::path(folder.path()), &Limits::default()),
@@ -77,7 +77,7 @@ fn each_document_of_a_folder_is_of_its_own_kind() {
 }
 
 #[test]
-fn stated_kind_holds_for_what_is_called_so_and_passes_over_the_rest() {
+fn requested_kind_ignores_other_documents() {
     let folder = folder();
     let lines = shown(Some("kev"), Source::path(folder.path()), &Limits::default());
     assert_eq!(lines[0], "catalogue.json: kev");
@@ -91,12 +91,12 @@ fn stated_kind_holds_for_what_is_called_so_and_passes_over_the_rest() {
 }
 
 #[test]
-fn document_that_the_user_named_is_told_to_be_of_no_kind() {
+fn given_document_of_unknown_kind_is_reported() {
     for (name, content, line) in [
         (
             "x",
             "<other/>",
-            "x! it is XML, and not of a kind that is known by its shape; state the kind if you know it",
+            "x! unknown kind of XML document: if you know its kind, state it with --kind",
         ),
         ("x", TABLE, "x: epss"),
         ("x.json", CATALOGUE, "x.json: kev"),
@@ -110,7 +110,7 @@ fn document_that_the_user_named_is_told_to_be_of_no_kind() {
 }
 
 #[test]
-fn document_of_another_kind_may_be_longer_than_a_record_up_to_its_own_limit() {
+fn other_kinds_have_their_own_length_limit() {
     let limits = Limits {
         max_record_bytes: 16,
         max_document_bytes: CATALOGUE.len(),

@@ -1,4 +1,4 @@
-//! Every form of input gives the same documents. Sample inputs for both files of tests are here.
+//! Every form of an input gives the same documents. Contains the sample inputs of both test files.
 
 mod faults;
 mod kinds;
@@ -49,7 +49,7 @@ fn fault(source: Source) -> InputErrorKind {
         .kind
 }
 
-/// The sample tree as a walk shows it.
+/// Returns the expected result of a walk over the sample tree.
 fn sample() -> Vec<Found> {
     let document = |name: &str, text: &str| {
         let bytes = text.as_bytes().to_vec();
@@ -135,7 +135,7 @@ fn names(found: &[Found]) -> Vec<&str> {
 fn every_form_of_one_tree_gives_the_same_documents() {
     let tar = tar_of(&FILES);
     let zip = zip_of(&FILES);
-    // By content, whatever the name says.
+    // Detected from the content, for any name.
     for (form, packed) in [
         ("tar", tar.clone()),
         ("tar.zst", zstd_of(&tar)),
@@ -185,7 +185,7 @@ fn a_single_document_may_have_any_name_and_packing() {
 }
 
 #[test]
-fn what_is_called_otherwise_is_looked_into_and_what_is_hidden_is_not() {
+fn other_names_are_examined_but_hidden_files_are_not() {
     let found = walk(bytes(
         "t",
         tar_of(&[
@@ -259,7 +259,7 @@ fn links_are_not_followed_out_of_a_folder() {
 }
 
 #[test]
-fn many_records_in_one_document_are_shown_one_by_one() {
+fn records_of_one_document_are_passed_on_one_by_one() {
     let shown = |text: &str| -> Vec<(String, String)> {
         walk(bytes("d", text))
             .into_iter()
@@ -298,7 +298,7 @@ fn many_records_in_one_document_are_shown_one_by_one() {
     );
     let pretty = "{\n  \"id\": \"A\"\n}";
     assert_eq!(shown(pretty), [pair("d", pretty)]);
-    // A bad line does not spoil the next.
+    // A bad line does not affect the next one.
     assert_eq!(
         shown("{\"id\":\"A\"}\n{\"id\":\n{}\n"),
         [
@@ -310,7 +310,7 @@ fn many_records_in_one_document_are_shown_one_by_one() {
 }
 
 #[test]
-fn documents_longer_than_a_record_are_split_or_rejected_and_the_walk_goes_on() {
+fn too_long_documents_are_split_or_rejected() {
     let limits = Limits {
         max_record_bytes: 64,
         ..Limits::default()

@@ -1,6 +1,6 @@
-//! Releases of distributions: which one a package is of, as OSV names it, and what else it is made of.
+//! Releases of distributions: a package's release in OSV's terms, and the products that are part of it.
 
-/// True for ecosystems whose advisories always name a release.
+/// Returns true for ecosystems whose advisories always name a release.
 pub(super) fn has_releases(ecosystem: &str) -> bool {
     matches!(
         ecosystem,
@@ -24,7 +24,7 @@ pub(super) fn has_releases(ecosystem: &str) -> bool {
     )
 }
 
-/// The suffix, from `distro=debian-12`, `distro=alpine-3.18.4`, `distro=3.18.4`, `distro=bookworm`.
+/// Returns the suffix, from `distro=debian-12`, `distro=alpine-3.18.4`, `distro=3.18.4`, `distro=bookworm`.
 pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
     let distro = distro.to_ascii_lowercase();
     let digits = distro
@@ -47,14 +47,14 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         "Alpine" => parts(2).map(|release| format!("v{release}")),
         "FreeBSD:ports" => parts(1),
         "Docker Hardened Images:Alpine" => parts(2),
-        // Named by the release's codename.
+        // A release's codename.
         "Docker Hardened Images:Debian" => match parts(1) {
             Some(number) => Some(codename_of(&number).map_or(number, str::to_owned)),
             None => codename(&distro).and_then(|_| named(&distro).map(str::to_owned)),
         },
         // `VERSION_ID=3.0`, and `Azure Linux:3`.
         "AlmaLinux" | "Azure Linux" | "Fedora" | "Oracle Linux" | "Rocky Linux" | "Mageia" => parts(1),
-        // The first release called itself by the year and month of its images, up to `2018.03`.
+        // The first release used the year and month of its images, up to `2018.03`.
         "Amazon Linux" => parts(1).map(|release| match release.parse::<u32>() {
             Ok(2_010..=2_018) => "1".to_owned(),
             _ => release,
@@ -71,8 +71,8 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         }
         "Photon OS" => number.filter(|n| !n.is_empty()),
         "openEuler" => {
-            // `openEuler:22.03-LTS-SP1`, as the distribution calls itself; its `VERSION_ID` is the number alone, and
-            // the releases of March in even years are the long-term ones.
+            // `openEuler:22.03-LTS-SP1` is the distribution's own name; its `VERSION_ID` is only the number, and the
+            // March releases of even years are the long-term ones.
             let digits = digits?.to_ascii_uppercase();
             let release = digits.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
             let long_term = matches!(release, "20.03" | "22.03" | "24.03" | "26.03");
@@ -90,16 +90,16 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
     }
 }
 
-/// The first `n` of a dotted number's components; `None` if there are fewer.
+/// Returns the first `n` of a dotted number's components; `None` if there are fewer.
 fn leading_numbers(text: &str, n: usize) -> Option<String> {
     let parts: Vec<&str> = text.split('.').take(n).collect();
     (parts.len() == n && parts.iter().all(|p| !p.is_empty())).then(|| parts.join("."))
 }
 
-/// `sles-15.3` is `Linux Enterprise Server 15 SP3`; without a service pack the first release is meant.
+/// Returns `Linux Enterprise Server 15 SP3` for `sles-15.3`; without a service pack the first release is meant.
 fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<String> {
     if distro.contains("micro") || distro.starts_with("slem") {
-        // Since 6.0 the product is called otherwise.
+        // Since 6.0 the product has another name.
         let product = if major.parse::<u32>().is_ok_and(|major| major >= 6) {
             "Linux Micro"
         } else {
@@ -116,7 +116,7 @@ fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<Stri
     } else {
         "Server"
     };
-    // `sles-15.3`, or as the distribution names itself: `sles-15-SP3`.
+    // `sles-15.3`, or the distribution's own form: `sles-15-SP3`.
     let named = distro.split_once("sp").map(|(_, rest)| {
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         rest.get(..end).unwrap_or_default()
@@ -146,7 +146,7 @@ const CODENAMES: [(&str, &str); 11] = [
     ("15", "duke"),
 ];
 
-/// Ubuntu's releases since the first that advisories are about.
+/// Ubuntu's releases, from the first with advisories.
 const UBUNTU_CODENAMES: [(&str, &str); 27] = [
     ("14.04", "trusty"),
     ("14.10", "utopic"),
@@ -177,7 +177,7 @@ const UBUNTU_CODENAMES: [(&str, &str); 27] = [
     ("10.04", "lucid"),
 ];
 
-/// The distribution that has a release of this name.
+/// Returns the distribution that has a release of this name.
 pub(super) fn system_of_codename(distro: &str) -> Option<&'static str> {
     let distro = distro.to_ascii_lowercase();
     let name = named(&distro)?;
@@ -188,12 +188,12 @@ pub(super) fn system_of_codename(distro: &str) -> Option<&'static str> {
     }
 }
 
-/// The number of a Debian release in its name, which may follow the distribution's: `debian-bookworm`.
+/// Returns the number of a Debian release in its name, which may follow the distribution's: `debian-bookworm`.
 fn codename(distro: &str) -> Option<String> {
     number_of(named(distro)?).map(str::to_owned)
 }
 
-/// The release's name: `jammy` of `ubuntu-jammy`, `trixie` of `debian-trixie/sid`.
+/// Returns the release's name: `jammy` of `ubuntu-jammy`, `trixie` of `debian-trixie/sid`.
 fn named(distro: &str) -> Option<&str> {
     distro.rsplit(['-', ' ']).next()?.split('/').next()
 }
@@ -216,7 +216,7 @@ fn codename_of(number: &str) -> Option<&'static str> {
         .map(|(_, name)| *name)
 }
 
-/// Long-term releases are named `22.04:LTS` in OSV: those of April in even years.
+/// Long-term releases are `22.04:LTS` in OSV: the April releases of even years.
 fn ubuntu_release(release: &str) -> Option<String> {
     let (year, month) = release.split_once('.')?;
     let even = year.bytes().last()?.is_multiple_of(2);
@@ -227,7 +227,7 @@ fn ubuntu_release(release: &str) -> Option<String> {
     })
 }
 
-/// Repositories of Red Hat Enterprise Linux, as advisories name them behind the release, by major release.
+/// Repositories of Red Hat Enterprise Linux, as advisories write them after the release, by major release.
 const RED_HAT_OLD: [&str; 4] = ["client", "computenode", "server", "workstation"];
 const RED_HAT: [&str; 10] = [
     "appstream",
@@ -241,7 +241,7 @@ const RED_HAT: [&str; 10] = [
     "sap_hana",
     "supplementary",
 ];
-/// Modules that a SUSE Linux Enterprise Server or Desktop of release 15 takes its packages from.
+/// Modules from which a SUSE Linux Enterprise Server or Desktop of release 15 gets its packages.
 const SUSE_MODULES: [&str; 14] = [
     "Basesystem",
     "Certifications",
@@ -258,7 +258,7 @@ const SUSE_MODULES: [&str; 14] = [
     "Transactional Server",
     "Web and Scripting",
 ];
-/// Modules of release 12, which carry no service pack.
+/// Modules of release 12, which have no service pack.
 const SUSE_MODULES_12: [&str; 6] = [
     "Advanced Systems Management",
     "Containers",
@@ -267,7 +267,7 @@ const SUSE_MODULES_12: [&str; 6] = [
     "Toolchain",
     "Web and Scripting",
 ];
-/// Other products of the same release whose packages a Server or Desktop may have installed.
+/// Other products of the same release whose packages may be installed on a Server or Desktop.
 const SUSE_EXTENSIONS: [&str; 6] = [
     "Linux Enterprise High Availability Extension",
     "Linux Enterprise Live Patching",
@@ -276,19 +276,19 @@ const SUSE_EXTENSIONS: [&str; 6] = [
     "Linux Enterprise Workstation Extension",
     "Package Hub",
 ];
-/// A release whose support has ended has the vulnerabilities that only subscribers get fixes for.
+/// A release without general support has vulnerabilities for which only subscribers get fixes.
 const SUSE_LONG_TERM: [&str; 4] = ["-LTSS", "-ESPOS", "-BCL", "-TERADATA"];
 
-/// The ecosystems beside a release's own whose advisories are about its packages.
+/// Returns the ecosystems besides a release's own whose advisories apply to its packages.
 pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
-    // A source that does not tell releases apart means them all.
+    // A source that does not distinguish releases means all of them.
     let mut also = vec![ecosystem.to_owned()];
     also.extend(spelt_otherwise(ecosystem, release));
     match ecosystem {
-        // A system without the subscription has the vulnerabilities that only subscribers get fixes for.
+        // A system without the subscription has vulnerabilities for which only subscribers get fixes.
         "Ubuntu" => also.push(format!("Ubuntu:Pro:{release}")),
-        // A package does not tell its repository, so all of the release's are asked, without those of extended
-        // support, whose fixes carry versions of their own.
+        // A package does not name its repository, so all repositories of the release are used, except those of
+        // extended support, whose fixes have other versions.
         "Red Hat" => {
             let major = release
                 .strip_prefix("enterprise_linux:")
@@ -315,7 +315,7 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             also.extend(shortened(&also, ecosystem, release));
         }
         "SUSE" => {
-            // These are a Server and more.
+            // These include a Server.
             let larger = ["Server for SAP Applications ", "High Performance Computing "];
             let of_larger = |product| release.strip_prefix("Linux Enterprise ")?.strip_prefix(product);
             let of_larger = larger.into_iter().find_map(of_larger);
@@ -342,10 +342,10 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
     also
 }
 
-/// What Docker's Hardened Images are called as an ecosystem.
+/// The ecosystem name of Docker's Hardened Images.
 pub(super) const DOCKER_NAMES: [&str; 2] = ["Docker Hardened Images", "DHI"];
 
-/// The ecosystems of Docker's images by their short name.
+/// Returns the ecosystems of Docker's images by their short name.
 fn shortened(also: &[String], ecosystem: &str, release: &str) -> Vec<String> {
     let [long, short] = DOCKER_NAMES;
     let own = format!("{ecosystem}:{release}");
@@ -354,8 +354,8 @@ fn shortened(also: &[String], ecosystem: &str, release: &str) -> Vec<String> {
         .collect()
 }
 
-/// Other spellings of a release's ecosystem that sources write: with the release's name, or without what OSV puts
-/// around its number.
+/// Other spellings of a release's ecosystem in sources: with the release's name, or without OSV's additions to its
+/// number.
 fn spelt_otherwise(ecosystem: &str, release: &str) -> Option<String> {
     let otherwise = match ecosystem {
         "Debian" => codename_of(release)?.to_owned(),
@@ -369,7 +369,7 @@ fn spelt_otherwise(ecosystem: &str, release: &str) -> Option<String> {
     Some(format!("{ecosystem}:{otherwise}"))
 }
 
-/// True if two ecosystems are one release of one distribution.
+/// Returns true if two ecosystems are the same release of the same distribution.
 pub(super) fn is_same_release(own: &str, other: &str) -> bool {
     let [long, short] = DOCKER_NAMES;
     if let (Some(own), Some(other)) = (own.strip_prefix(long), other.strip_prefix(short)) {

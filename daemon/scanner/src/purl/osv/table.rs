@@ -1,19 +1,19 @@
-//! Which URL types and namespaces are packages of which ecosystem.
+//! The ecosystem of each URL type and namespace.
 
-/// One URL type (and namespace, for distributions) and its ecosystem, with the part of the suffix that the two tell.
+/// One URL type (and namespace, for distributions) and its ecosystem, with the suffix part that follows from the two.
 pub(super) struct Row {
     pub(super) ty: &'static str,
     pub(super) namespace: &'static str,
     pub(super) ecosystem: &'static str,
-    /// What stands between namespace and name in OSV's name.
+    /// The separator of namespace and name in OSV's name.
     pub(super) joiner: &'static str,
 }
 
 impl Row {
-    /// True if the ecosystem's advisories are about source packages, which packages that are installed were built from.
+    /// True if the ecosystem's advisories name source packages, from which installed packages are built.
     pub(super) fn is_about_sources(&self) -> bool {
         match self.ty {
-            // Docker's are about the packages that are installed.
+            // Docker's advisories name installed packages.
             "deb" | "apk" => self.namespace != DOCKER,
             "rpm" => matches!(
                 self.ecosystem,
@@ -42,10 +42,10 @@ const fn distro(ty: &'static str, namespace: &'static str, ecosystem: &'static s
     }
 }
 
-/// Namespace of Docker's Hardened Images, whose packages keep the format of Alpine's or Debian's.
+/// Namespace of Docker's Hardened Images, whose packages have Alpine's or Debian's format.
 pub(super) const DOCKER: &str = "dhi";
 
-/// Where several rows name one ecosystem, the first is written when going back.
+/// If several rows have the same ecosystem, the first is used for the way back.
 pub(super) const ROWS: &[Row] = &[
     plain("bitnami", "Bitnami"),
     plain("cargo", "crates.io"),
@@ -78,9 +78,9 @@ pub(super) const ROWS: &[Row] = &[
     plain("pypi", "PyPI"),
     plain("swift", "SwiftURL"),
     plain("githubactions", "GitHub Actions"),
-    // Syft's name for the same; others write it for any repository.
+    // Syft's name for the same; other tools use it for any repository.
     plain("github", "GitHub Actions"),
-    // Trivy's, for the components of a cluster.
+    // Trivy's type for the components of a cluster.
     plain("k8s", "Kubernetes"),
     plain("vscode-extension", "VSCode"),
     plain("bioconductor", "Bioconductor"),
@@ -101,10 +101,10 @@ pub(super) const ROWS: &[Row] = &[
     distro("deb", "dhi", "Docker Hardened Images:Debian"),
     distro("deb", "echo", "Echo"),
     distro("deb", "ubuntu", "Ubuntu"),
-    // Beside the names of the type's specification: those of os-release, which Syft writes, and Trivy's own.
+    // Besides the names in the type's specification: those of os-release, which Syft writes, and Trivy's own.
     distro("rpm", "almalinux", "AlmaLinux"),
     distro("rpm", "alma", "AlmaLinux"),
-    // Not in the schema: named by the sources' connectors.
+    // Not in the schema: defined by the sources' connectors.
     distro("rpm", "amazon", "Amazon Linux"),
     distro("rpm", "amzn", "Amazon Linux"),
     distro("rpm", "fedora", "Fedora"),
@@ -127,7 +127,7 @@ pub(super) const ROWS: &[Row] = &[
     distro("rpm", "photon", "Photon OS"),
     distro("rpm", "redhat", "Red Hat"),
     distro("rpm", "rhel", "Red Hat"),
-    // Rebuilds of Red Hat's packages under their versions, without advisories of its own.
+    // Rebuilds of Red Hat's packages with the same versions, without their own advisories.
     distro("rpm", "centos", "Red Hat"),
     distro("rpm", "rocky-linux", "Rocky Linux"),
     distro("rpm", "rocky", "Rocky Linux"),

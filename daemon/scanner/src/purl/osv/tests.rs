@@ -26,7 +26,7 @@ fn language_packages_map_to_their_registry() {
 }
 
 #[test]
-fn rpm_distributions_go_by_every_name_that_tools_give_them() {
+fn rpm_distributions_are_known_by_all_tool_names() {
     for (purl, ecosystem, name) in [
         ("pkg:rpm/alma/acl@2-4.el9?distro=alma-9.6", "AlmaLinux:9", "acl"),
         (
@@ -95,7 +95,7 @@ fn rpm_distributions_go_by_every_name_that_tools_give_them() {
 }
 
 #[test]
-fn the_distro_qualifier_becomes_the_suffix() {
+fn distro_qualifier_becomes_the_suffix() {
     assert_eq!(
         package("pkg:deb/debian/curl@1?distro=debian-12"),
         some("Debian:12", "curl", true)
@@ -127,7 +127,7 @@ fn the_distro_qualifier_becomes_the_suffix() {
 }
 
 #[test]
-fn products_and_extensions_of_a_release_are_asked_too() {
+fn products_and_extensions_of_a_release_apply_too() {
     let also = |purl: &str| package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
     let red_hat = also("pkg:rpm/redhat/curl@1?distro=rhel-9.3");
     assert_eq!(red_hat.ecosystem, "Red Hat:enterprise_linux:9");
@@ -154,7 +154,7 @@ fn products_and_extensions_of_a_release_are_asked_too() {
         suse.also
             .contains(&"SUSE:Linux Enterprise Module for Basesystem 15 SP5".to_owned())
     );
-    // Fixes for subscribers only, and packages of other products, are a Server's as well.
+    // Fixes for subscribers only, and packages of other products, also apply to a Server.
     for name in [
         "Linux Enterprise Server 15 SP5-LTSS",
         "Package Hub 15 SP5",
@@ -179,7 +179,7 @@ fn products_and_extensions_of_a_release_are_asked_too() {
 }
 
 #[test]
-fn a_release_is_known_by_its_own_ecosystems_and_not_by_one_without_release() {
+fn release_is_known_only_by_its_own_ecosystems() {
     for (purl, known_by) in [
         ("pkg:npm/curl@1", "npm"),
         (
@@ -233,7 +233,7 @@ fn a_release_is_known_by_its_own_ecosystems_and_not_by_one_without_release() {
 }
 
 #[test]
-fn releases_of_rpm_distributions_are_named_as_osv_names_them() {
+fn rpm_releases_map_to_osv_names() {
     for (purl, ecosystem) in [
         (
             "pkg:rpm/openeuler/curl@1?distro=openEuler-22.03-LTS-SP1",
@@ -263,7 +263,7 @@ fn releases_of_rpm_distributions_are_named_as_osv_names_them() {
 }
 
 #[test]
-fn the_documents_distribution_counts_where_the_url_names_none_and_it_is_the_same_one() {
+fn documents_distribution_applies_if_the_url_has_none() {
     let on = |purl: &str, distro: &str| {
         let purl = PackageUrl::parse_lenient(purl).unwrap();
         let found = package_in(&purl, Some(distro)).unwrap();
@@ -299,7 +299,7 @@ fn the_documents_distribution_counts_where_the_url_names_none_and_it_is_the_same
 }
 
 #[test]
-fn packages_of_hardened_images_and_ports_are_asked_in_each_spelling_of_their_release() {
+fn hardened_images_and_ports_use_every_release_spelling() {
     let found = |purl: &str| {
         let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
         let ecosystems = package.ecosystems().map(str::to_owned).collect::<Vec<_>>();
@@ -352,7 +352,7 @@ fn packages_of_hardened_images_and_ports_are_asked_in_each_spelling_of_their_rel
 }
 
 #[test]
-fn a_missing_distro_is_said() {
+fn missing_distro_is_reported() {
     assert_eq!(package("pkg:deb/debian/curl@1"), some("Debian", "curl", false));
     assert_eq!(package("pkg:apk/wolfi/curl@1"), some("Wolfi", "curl", true));
 }
@@ -392,7 +392,7 @@ fn epochs_and_source_versions_are_found() {
 }
 
 #[test]
-fn a_package_goes_back_to_its_url() {
+fn package_maps_back_to_its_url() {
     let text = |ecosystem, name| purl_of(ecosystem, name).map(|purl| purl.to_string());
     assert_eq!(text("npm", "@hapi/hoek").as_deref(), Some("pkg:npm/%40hapi/hoek"));
     assert_eq!(text("Maven", "a.b:c").as_deref(), Some("pkg:maven/a.b/c"));
@@ -428,7 +428,7 @@ fn source_beside_the_url_is_the_name_and_version() {
             "{purl}"
         );
     }
-    // Advisories of these are about what is installed, and the URL's own word is the first.
+    // Their advisories name installed packages, and the URL has priority.
     assert_eq!(
         with_origin("pkg:rpm/redhat/foo-libs@9-9?distro=rhel-9", &origin, None),
         ("foo-libs".into(), true, Some("9-9".into()))
@@ -471,7 +471,7 @@ fn package_without_a_source_may_have_another_name() {
 }
 
 #[test]
-fn epoch_counts_wherever_the_document_says_it() {
+fn epoch_is_read_from_every_place() {
     let version = |purl: &str, stated: &str| {
         let purl = PackageUrl::parse_lenient(purl).unwrap();
         version_from(&purl, None, Some(stated)).unwrap()
@@ -482,7 +482,7 @@ fn epoch_counts_wherever_the_document_says_it() {
         ("pkg:rpm/redhat/a@2.3-4", "1:2.3-4", "1:2.3-4"),
         ("pkg:rpm/redhat/a@2.3", "1:2.3-4", "1:2.3-4"),
         ("pkg:deb/debian/a@2.3-4", "1:2.3-4", "1:2.3-4"),
-        // Another version, no epoch, and a type that has none.
+        // Another version, no epoch, and a type without epochs.
         ("pkg:rpm/redhat/a@2.3-4", "1:2.4-4", "2.3-4"),
         ("pkg:rpm/redhat/a@2.3-4", "x:2.3-4", "2.3-4"),
         ("pkg:npm/a@2.3.4", "1:2.3.4", "2.3.4"),
@@ -621,7 +621,7 @@ fn old_and_foreign_urls_name_their_ecosystem() {
 }
 
 #[test]
-fn repositories_are_told_apart_where_the_url_tells() {
+fn repositories_are_distinguished_by_the_url() {
     let from = |purl: &str, ecosystem: &str| {
         let purl = PackageUrl::parse_lenient(purl).unwrap();
         package_of(&purl).unwrap().is_from(ecosystem)
@@ -649,7 +649,7 @@ fn repositories_are_told_apart_where_the_url_tells() {
 }
 
 #[test]
-fn name_that_no_registry_gives_is_not_known() {
+fn name_outside_the_registrys_form_is_unknown() {
     let of = |purl: &str| package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
     for purl in [
         "pkg:pypi/org/foo@1",
@@ -674,7 +674,7 @@ fn name_that_no_registry_gives_is_not_known() {
 }
 
 #[test]
-fn hardened_images_answer_to_both_of_their_names() {
+fn hardened_images_have_two_names() {
     let of = |purl: &str| package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
     let alpine = of("pkg:apk/dhi/curl@1?distro=dhi-3.24");
     let debian = of("pkg:deb/dhi/curl@1?distro=dhi-13");

@@ -1,8 +1,8 @@
 //! CycloneDX in its protocol buffers encoding (`bom-1.3.proto` to `bom-1.7.proto`).
 //!
-//! The wire format is a list of numbered fields; read are those that an inventory needs, the others are stepped
-//! over, as the encoding intends. There is no library behind it: that is less code than generated types would be,
-//! and every length is checked against what is left before it is used.
+//! The wire format is a list of numbered fields. Fields for an inventory are read, the others skipped, as the
+//! encoding intends. No library is used: this is less code than generated types, and every length is checked against
+//! the remaining bytes before it is used.
 
 use super::super::collect::Collector;
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
@@ -12,16 +12,16 @@ use crate::origin::OriginParts;
 /// Deepest nesting of components, as in JSON.
 const MAX_DEPTH: usize = 60;
 
-/// Numbers of `Bom`'s fields.
+/// Field numbers of `Bom`.
 mod bom {
     pub(super) const SPEC_VERSION: u64 = 1;
     pub(super) const METADATA: u64 = 4;
     pub(super) const COMPONENTS: u64 = 5;
-    /// Of `Metadata`.
+    /// Field numbers of `Metadata`.
     pub(super) const METADATA_COMPONENT: u64 = 4;
 }
 
-/// Numbers of `Component`'s fields.
+/// Field numbers of `Component`.
 mod component {
     pub(super) const TYPE: u64 = 1;
     pub(super) const GROUP: u64 = 7;
@@ -30,7 +30,7 @@ mod component {
     pub(super) const PURL: u64 = 16;
     pub(super) const COMPONENTS: u64 = 21;
     pub(super) const PROPERTIES: u64 = 22;
-    /// Of `Property`.
+    /// Field numbers of `Property`.
     pub(super) const PROPERTY_NAME: u64 = 1;
     pub(super) const PROPERTY_VALUE: u64 = 2;
 }
@@ -53,7 +53,7 @@ pub(super) const TYPES: [&str; 14] = [
     "cryptographic-asset",
 ];
 
-/// Whether these bytes begin as a `Bom` does: with its first field, the text `1.` and a digit.
+/// Returns true if these bytes begin like a `Bom`: with its first field, the text `1.` and a digit.
 pub(in super::super) fn is_meant(bytes: &[u8]) -> bool {
     matches!(bytes, [0x0a, 3 | 4, b'1', b'.', digit, ..] if digit.is_ascii_digit())
 }
@@ -64,7 +64,7 @@ enum Value<'a> {
     Passed,
 }
 
-/// Takes the next field off the bytes; `None` at their end.
+/// Reads the next field from the bytes; `None` at their end.
 fn next<'a>(bytes: &mut &'a [u8]) -> Result<Option<(u64, Value<'a>)>, String> {
     if bytes.is_empty() {
         return Ok(None);
@@ -125,7 +125,7 @@ fn text(value: &Value<'_>) -> Result<String, String> {
     }
 }
 
-/// Reads a document in the binary encoding or, where it is none, in the JSON mapping of it.
+/// Reads a document in the binary encoding, else in its JSON mapping.
 pub(in super::super) fn read_protobuf(bytes: &[u8]) -> Result<Inventory, SbomError> {
     if !is_meant(bytes) {
         return super::protobuf_json::read(bytes);
@@ -178,7 +178,7 @@ pub(in super::super) fn read_protobuf(bytes: &[u8]) -> Result<Inventory, SbomErr
     collector.finish(format, &spec_version, &subject)
 }
 
-/// Takes a component and those inside it; returns its name. `subject` is given for what the document describes.
+/// Adds a component and its nested components; returns its name. `subject` is true for the document's subject.
 fn component(
     bytes: &[u8],
     place: &Place,
@@ -187,7 +187,7 @@ fn component(
 ) -> Result<String, Fault> {
     let mut depth_first: Vec<(&[u8], Place, usize)> = vec![(bytes, place.clone(), 0)];
     let mut first = None;
-    // Outer ones come before inner ones, and those in their order.
+    // Outer components come before inner ones, and those in their own order.
     while let Some((bytes, place, depth)) = depth_first.pop() {
         let (mut kind, mut group, mut name, mut version, mut purl) = (
             String::new(),
@@ -204,7 +204,7 @@ fn component(
             match (field, &value) {
                 (component::TYPE, Value::Number(number)) => {
                     let known = usize::try_from(*number).ok().and_then(|number| TYPES.get(number));
-                    (*known.ok_or_else(|| fault(format!("there is no component type {number}")))?)
+                    (*known.ok_or_else(|| fault(format!("the component type {number} does not exist")))?)
                         .clone_into(&mut kind);
                 }
                 (component::GROUP, _) => group = text(&value).map_err(fault)?,
@@ -247,7 +247,7 @@ fn component(
     Ok(first.unwrap_or_default())
 }
 
-/// Takes a property, if it says something of the component's origin.
+/// Adds a property, if it is about the component's origin.
 fn property(bytes: &[u8], origin: &mut Option<Box<OriginParts>>) -> Result<(), String> {
     let (mut name, mut value) = (String::new(), String::new());
     let mut rest = bytes;
@@ -285,7 +285,7 @@ mod tests {
 
     fn component_bytes(kind: u8, name: &str, purl: &str, inner: &[Vec<u8>]) -> Vec<u8> {
         let mut out = vec![0x08, kind];
-        // A field that is not looked at, of each wire type.
+        // An ignored field of each wire type.
         out.extend_from_slice(&[0x90, 0x01, 1]);
         out.extend_from_slice(&[0xf9, 0x07, 1, 2, 3, 4, 5, 6, 7, 8, 0xfd, 0x07, 1, 2, 3, 4]);
         out.extend(field(8, name.as_bytes()));
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn components_are_read_at_every_depth_in_their_order() {
+    fn nested_components_are_read_in_order() {
         let inner = [
             component_bytes(3, "b", "pkg:npm/b@1.0", &[]),
             component_bytes(6, "file", "", &[]),
@@ -351,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_encoding_is_refused_with_its_place() {
+    fn encoding_error_is_refused_with_its_place() {
         let mut nested = component_bytes(3, "deep", "", &[]);
         for _ in 0..=MAX_DEPTH {
             nested = component_bytes(3, "deep", "", &[nested]);

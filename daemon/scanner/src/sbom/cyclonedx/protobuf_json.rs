@@ -1,8 +1,8 @@
-//! CycloneDX in the JSON mapping of its protocol buffers: what libraries for protocol buffers write when they are
-//! asked for JSON. It has no `bomFormat`, its fields are named in lowerCamelCase (readers accept the schema's own
-//! names too), and its enumerations are the schema's names (`CLASSIFICATION_LIBRARY`) or numbers.
+//! CycloneDX in the JSON mapping of its protocol buffers, as written by protocol buffer libraries. It has no
+//! `bomFormat`, its fields are in lowerCamelCase (readers also accept the schema's own names), and its enumerations
+//! are the schema's names (`CLASSIFICATION_LIBRARY`) or numbers.
 //!
-//! Read here is what an inventory needs, as in the binary encoding.
+//! Only the data for an inventory is read, as in the binary encoding.
 
 use std::borrow::Cow;
 
@@ -17,7 +17,7 @@ use super::{Fault, Parts, add, check_version, kind_of};
 use crate::lenient::{TextRef, or_default};
 use crate::origin::Properties;
 
-/// What the names of component types begin with.
+/// The prefix of component types.
 const PREFIX: &str = "CLASSIFICATION_";
 
 #[derive(Deserialize)]
@@ -60,7 +60,8 @@ struct Component<'a> {
     properties: Properties,
 }
 
-/// Whether a JSON document that has a `specVersion` and no `bomFormat` is meant so: it names a type as the schema does.
+/// Returns true if a JSON document with a `specVersion` and without `bomFormat` is in this mapping: it has a type in
+/// the schema's form.
 pub(in super::super) fn is_meant(bytes: &[u8]) -> bool {
     let mark = ["\"", PREFIX].concat();
     bytes.windows(mark.len()).any(|window| window == mark.as_bytes())
@@ -99,7 +100,7 @@ fn take_list(list: &[Option<Component<'_>>], place: &Place, collector: &mut Coll
     Ok(())
 }
 
-/// Takes a component and those inside it. Depth is bounded by the JSON reader.
+/// Adds a component and its nested components. The JSON reader limits the depth.
 fn take(
     raw: &Component<'_>,
     place: &Place,
@@ -127,7 +128,7 @@ fn take(
     take_list(&raw.components, &place.child("components"), collector)
 }
 
-/// The type's name in the other encodings, from the schema's name or number. One that is missing is the first.
+/// Returns the type's name in the other encodings, from the schema's name or number. A missing one is the first.
 fn component_type(found: &str) -> Result<&'static str, String> {
     let known = match (found, found.parse::<usize>()) {
         ("" | "CLASSIFICATION_NULL", _) => Some(&""),
@@ -140,7 +141,7 @@ fn component_type(found: &str) -> Result<&'static str, String> {
     };
     known.copied().ok_or_else(|| {
         let shown: String = found.chars().take(60).collect();
-        format!("{shown:?} is no component type; expected one like CLASSIFICATION_LIBRARY, or its number")
+        format!("{shown:?} is not a component type: expected one like CLASSIFICATION_LIBRARY, or its number")
     })
 }
 
@@ -161,7 +162,7 @@ mod tests {
         ]}"#;
 
     #[test]
-    fn the_mapping_is_told_by_its_names_and_read_at_every_depth() {
+    fn json_mapping_is_detected_and_read_at_every_depth() {
         for document in [
             DOCUMENT.to_owned(),
             DOCUMENT.replace("specVersion", "spec_version"),
@@ -197,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_it_is_refused_with_its_place() {
+    fn mapping_error_is_refused_with_its_place() {
         for (from, to, said) in [
             (
                 "CLASSIFICATION_FILE",
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn json_without_a_format_is_no_mapping_unless_it_names_types_so() {
+    fn json_without_type_names_is_not_the_mapping() {
         let document = br#"{"specVersion": "1.6", "components": [{"type": "library", "name": "a"}]}"#;
         let error = read(document).unwrap_err().to_string();
         assert!(error.contains("bomFormat"), "{error}");

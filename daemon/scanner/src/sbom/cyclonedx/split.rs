@@ -1,46 +1,46 @@
-//! Cutting a long document between its components, so that its parts are read at the same time.
+//! Cuts a long document between its components, so that its parts are read at the same time.
 //!
-//! Nothing is decided here. The cuts are right for every document that is JSON; whether it is shows when the parts and
-//! what is around them are read, and one that is not is read again as a whole, which says what is wrong and where.
+//! The cuts are correct for every valid JSON document. If the parts or their surroundings turn out to be invalid, the
+//! document is read again as a whole, which reports the error and its place.
 
 use std::ops::Range;
 
 use crate::sbom::MAX_COMPONENTS;
 
-/// Documents below are read at once before they would be cut, in bytes.
+/// Smaller documents are read faster than they are cut, in bytes.
 const LEAST_BYTES: usize = 128 * 1024;
 
-/// Deepest nesting that is cut: the reader's own limit counts from a part's beginning, so parts must stay clear of it.
+/// Deepest nesting that is cut: the reader's own limit starts at a part's beginning, so parts must stay below it.
 const MAX_DEPTH: usize = 64;
 
 /// A document in parts.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Split<'a> {
-    /// The document with no components.
+    /// The document without its components.
     pub(super) around: String,
     /// Its components.
     pub(super) parts: Vec<Part<'a>>,
 }
 
-/// Components that stand one after another.
+/// Adjacent components.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Part<'a> {
     /// Their text, with the commas between them.
     text: &'a str,
-    /// The index of the first in the document.
+    /// The index of the first one in the document.
     pub(super) first: usize,
-    /// How many there are.
+    /// Their number.
     pub(super) count: usize,
 }
 
 impl Part<'_> {
-    /// The list of them.
+    /// Returns them as a list.
     pub(super) fn list(&self) -> String {
         ["[", self.text, "]"].concat()
     }
 }
 
-/// Cuts a document into so many parts, if it is long enough for each to have `least` components.
+/// Cuts a document into this many parts, if each part has at least `least` components.
 pub(super) fn split(text: &str, parts: usize, least: usize) -> Option<Split<'_>> {
     if parts < 2 || text.len() < LEAST_BYTES {
         return None;
@@ -75,7 +75,7 @@ pub(super) fn split(text: &str, parts: usize, least: usize) -> Option<Split<'_>>
     })
 }
 
-/// Where the first list of components is, without its brackets, and where the commas between them are.
+/// Returns the place of the first list of components, without its brackets, and the places of its commas.
 fn components(bytes: &[u8]) -> Option<(Range<usize>, Vec<usize>)> {
     let (mut at, mut depth) = (0, 0_usize);
     let (mut start, mut commas) = (None, Vec::new());
@@ -98,7 +98,7 @@ fn components(bytes: &[u8]) -> Option<(Range<usize>, Vec<usize>)> {
             }
             b'{' | b'[' => depth += 1,
             b'}' | b']' => depth = depth.checked_sub(1)?,
-            // More components than are taken: their places are not worth the memory.
+            // More components than allowed: their places are not worth the memory.
             b',' if depth == 2 && start.is_some() && commas.len() >= MAX_COMPONENTS => return None,
             b',' if depth == 2 && start.is_some() => commas.push(at),
             _ => {}
@@ -111,19 +111,19 @@ fn components(bytes: &[u8]) -> Option<(Range<usize>, Vec<usize>)> {
     }
 }
 
-/// What follows the string that goes on at `at`.
+/// Returns the position after the string that continues at `at`.
 fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
         if bytes.get(at) == Some(&b'"') {
             return Some(at + 1);
         }
-        // What is escaped ends no string.
+        // An escaped character does not end a string.
         at += 2;
     }
 }
 
-/// What follows the white space at `at`.
+/// Returns the position after the white space at `at`.
 fn space_end(bytes: &[u8], at: usize) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
     at + rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count()
@@ -161,11 +161,11 @@ mod tests {
             r#"{"a":["components",{"components":[1,2]}],"components":[],"z":[3,4]}"#
         );
         assert_eq!(cut("1,2,3").unwrap().0, ["[1,2]", "[3]"]);
-        // One cannot be cut, and what is too deep, open or no list is left to the reader.
+        // A single component cannot be cut; too deep, unclosed or invalid input is left to the reader.
         assert_eq!(cut("1"), None);
         assert_eq!(cut(&format!("1,{}{}", "[".repeat(80), "]".repeat(80))), None);
         assert_eq!(cut("1,\"2"), None);
-        // Nor are the places of more than are taken kept.
+        // The places of more components than allowed are not kept.
         assert!(cut(&",".repeat(MAX_COMPONENTS)).is_some());
         assert_eq!(cut(&",".repeat(MAX_COMPONENTS + 1)), None);
         for document in [

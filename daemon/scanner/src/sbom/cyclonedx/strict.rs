@@ -1,9 +1,9 @@
-//! What CycloneDX demands of the parts of a document that describe components: the values a field may have.
+//! CycloneDX's requirements for the parts of a document that describe components: the allowed values of fields.
 //!
-//! A scan does not need them all. But a document that breaks them was written by a tool that does not know the
-//! format, or by a hand that slipped, and what else it means by its fields is a guess. Each check says what was
-//! found; the reader adds the place. Values are those of the newest version: which one added a value is not
-//! worth refusing a document for.
+//! A scan does not need all of these fields. But a document that violates them was written by a tool that does not
+//! know the format, or was edited by mistake, and the meaning of its other fields is uncertain. Each check reports
+//! the value found; the reader adds the place. Values are those of the newest version: a value that is too new for
+//! the document's version is not worth a refusal.
 
 use std::fmt;
 
@@ -62,52 +62,54 @@ fn one_of(what: &str, allowed: &[&str], found: &str) -> Checked {
     ))
 }
 
-/// A component's type.
+/// Returns a component's type.
 pub(super) fn component_type(found: &str) -> Checked {
     one_of("component type", COMPONENT_TYPES, found)
 }
 
-/// A component's scope.
+/// Returns a component's scope.
 pub(super) fn scope(found: &str) -> Checked {
     one_of("scope", SCOPES, found)
 }
 
-/// A hash's algorithm.
+/// Returns a hash's algorithm.
 pub(super) fn hash_algorithm(found: &str) -> Checked {
     one_of("hash algorithm", HASH_ALGORITHMS, found)
 }
 
-/// A hash's digits: 128 to 512 bits.
+/// Returns a hash's digits: 128 to 512 bits.
 pub(super) fn hash_content(found: &str) -> Checked {
     let digits = found.bytes().all(|byte| byte.is_ascii_hexdigit());
     if digits && matches!(found.len(), 32 | 40 | 64 | 96 | 128) {
         return Ok(());
     }
     let shown: String = found.chars().take(60).collect();
-    Err(format!("{shown:?} is no hash of 128 to 512 bits in hexadecimal"))
+    Err(format!(
+        "{shown:?} is not a hash of 128 to 512 bits in hexadecimal"
+    ))
 }
 
-/// A patch's type.
+/// Returns a patch's type.
 pub(super) fn patch_type(found: &str) -> Checked {
     one_of("patch type", PATCH_TYPES, found)
 }
 
-/// The type of an issue that a patch resolves.
+/// Returns the type of an issue that a patch resolves.
 pub(super) fn issue_type(found: &str) -> Checked {
     one_of("issue type", ISSUE_TYPES, found)
 }
 
-/// The encoding of a text.
+/// Returns the encoding of a text.
 pub(super) fn encoding(found: &str) -> Checked {
     one_of("encoding", ENCODINGS, found)
 }
 
-/// Where a service's data flows.
+/// Returns where a service's data flows.
 pub(super) fn flow(found: &str) -> Checked {
     one_of("data flow", FLOWS, found)
 }
 
-/// A reference from one part of the document to another, or the name that it refers to.
+/// Returns a reference from one part of the document to another, or the name that it refers to.
 pub(super) fn reference(found: &str) -> Checked {
     if found.is_empty() {
         Err("the reference is empty".to_owned())
@@ -116,12 +118,12 @@ pub(super) fn reference(found: &str) -> Checked {
     }
 }
 
-/// A name.
+/// Returns a name.
 pub(super) fn name(_: &str) -> Checked {
     Ok(())
 }
 
-/// `urn:uuid:` and a UUID.
+/// Returns `urn:uuid:` and a UUID.
 pub(super) fn serial_number(found: &str) -> Checked {
     let uuid = found.strip_prefix("urn:uuid:").unwrap_or("");
     let groups: Vec<&str> = uuid.split('-').collect();
@@ -133,10 +135,10 @@ pub(super) fn serial_number(found: &str) -> Checked {
         return Ok(());
     }
     let shown: String = found.chars().take(60).collect();
-    Err(format!("{shown:?} is no serial number (urn:uuid: and a UUID)"))
+    Err(format!("{shown:?} is not a serial number (urn:uuid: and a UUID)"))
 }
 
-/// Date and time, as RFC 3339 writes them; XML allows the zone to be missing.
+/// Returns date and time in RFC 3339 form; XML allows the zone to be missing.
 pub(super) fn timestamp(found: &str) -> Checked {
     let bytes = found.as_bytes();
     let digits = |range: std::ops::Range<usize>| {
@@ -160,11 +162,11 @@ pub(super) fn timestamp(found: &str) -> Checked {
     }
     let shown: String = found.chars().take(60).collect();
     Err(format!(
-        "{shown:?} is no date and time as in 2025-01-15T10:30:00Z"
+        "{shown:?} is not a date and time as in 2025-01-15T10:30:00Z"
     ))
 }
 
-/// Makes types that read a text, check it, and keep nothing.
+/// Defines types that parse a text, check it, and drop it.
 macro_rules! checked {
     ($($type:ident: $check:path;)*) => {$(
         #[derive(Debug)]
@@ -202,7 +204,7 @@ checked! {
     Timestamp: timestamp;
 }
 
-/// A list of which every entry is read and none is kept; `null` is an empty one.
+/// A list whose entries are checked but not kept; `null` is an empty list.
 #[derive(Debug)]
 pub(super) struct Each<T>(std::marker::PhantomData<T>);
 
@@ -291,8 +293,8 @@ struct ServiceData {
     _flow: Flow,
 }
 
-/// A list of licences, of which only what is wrong with it is kept: a scan needs none of it, so it is no reason to
-/// refuse the document.
+/// A list of licences; only its problem is kept. A scan does not need licences, so a problem is not a reason to refuse
+/// the document.
 #[derive(Debug, Default)]
 pub(super) struct Licenses {
     pub(super) fault: Option<&'static str>,
@@ -326,11 +328,11 @@ impl<'de> Deserialize<'de> for Licenses {
     }
 }
 
-/// What is wrong with an entry of a list of licences: a licence by its id or its name, or an expression.
+/// The problem of an entry in a list of licences: a licence by id or name, or an expression.
 #[derive(Debug)]
 struct LicenseChoice(Option<&'static str>);
 
-/// The parts of a licence that may not stand together.
+/// The parts of a licence that exclude each other.
 #[derive(Debug, Default)]
 struct License {
     id: bool,
@@ -419,7 +421,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_of_the_specification_pass_and_others_do_not() {
+    fn only_values_of_the_specification_pass() {
         for check in [
             component_type("library"),
             scope("excluded"),

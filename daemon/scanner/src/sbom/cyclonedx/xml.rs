@@ -1,4 +1,4 @@
-//! CycloneDX as XML. The document is read as a stream; nesting is held in a bounded stack.
+//! CycloneDX as XML. The document is read as a stream, with a limited stack for nesting.
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::NsReader;
@@ -14,31 +14,31 @@ const MIXED_LICENSES_SINCE: &[&str] = &["1.7"];
 /// Deepest nesting of elements that is followed.
 const MAX_DEPTH: usize = 128;
 
-/// CycloneDX's namespaces are this and the version.
+/// The prefix of CycloneDX's namespaces, before the version.
 const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
 
-/// An open element, as far as it matters.
+/// An open element, as far as it is relevant.
 enum Frame {
     Bom,
     Metadata,
     Components,
-    /// A component; it is taken when it closes, but stands where it opened.
+    /// A component; it is added when it closes, at the place where it opened.
     Component {
         raw: Box<Fields>,
         kind: ComponentKind,
         place: Place,
         slot: usize,
     },
-    /// A field of the component below it.
+    /// A field of the component on the stack.
     Field(Field),
-    /// The properties of the component below it.
+    /// The properties of the component on the stack.
     Properties,
-    /// One of them, by its name.
+    /// One property, by its name.
     Property {
         name: String,
         value: String,
     },
-    /// A text that is checked when it ends, and where it began.
+    /// A text that is checked at its end, and its start position.
     Checked {
         check: Check,
         text: String,
@@ -50,13 +50,13 @@ enum Frame {
         expressions: usize,
         place: Place,
     },
-    /// A licence, by its id or its name.
+    /// A licence, by id or name.
     License {
         ids: usize,
         names: usize,
         place: Place,
     },
-    /// Anything else, with all that it holds.
+    /// Any other element, with its content.
     Other,
 }
 
@@ -148,7 +148,7 @@ struct Walker {
     frames: Vec<Frame>,
     spec_version: String,
     subject: String,
-    /// One slot per component in the order they open, so that outer ones come before inner ones.
+    /// One slot per component in the order of opening, so that outer ones come before inner ones.
     components: Vec<Option<Taken>>,
     collector: Collector,
 }
@@ -161,7 +161,7 @@ impl Walker {
         let local = start.local_name();
         let name = local.as_ref();
         if !self.frames.is_empty() && !namespace.starts_with(NAMESPACE) {
-            // An extension's element, whatever it is called.
+            // An extension's element, with any name.
             self.frames.push(Frame::Other);
             return Ok(());
         }
@@ -257,7 +257,7 @@ impl Walker {
         Ok(())
     }
 
-    /// Checks what the format demands of an element's attributes, as [`strict`] does in JSON.
+    /// Checks the format's requirements for an element's attributes, like [`strict`] for JSON.
     fn check(&mut self, start: &BytesStart<'_>, name: &str, place: &Place) -> Result<(), String> {
         let demanded: &[(&str, Check, bool)] = match name {
             "component" => &[
@@ -280,7 +280,7 @@ impl Walker {
                 self.collector.note(place, reason + "; it was passed over");
             }
         }
-        // Texts of licences are nothing that a scan needs.
+        // A scan does not need the texts of licences.
         let in_license = self
             .frames
             .iter()
@@ -300,7 +300,7 @@ impl Walker {
         Ok(())
     }
 
-    /// Counts one more in the innermost element.
+    /// Counts one more child of the innermost element.
     fn count(&mut self, counter: impl Fn(&mut Frame) -> Option<&mut usize>) {
         if let Some(counter) = self.frames.last_mut().and_then(counter) {
             *counter += 1;
@@ -393,7 +393,7 @@ impl Frame {
     }
 }
 
-/// What an attribute's value is held against.
+/// The check of an attribute's value.
 type Check = fn(&str) -> Result<(), String>;
 
 fn attribute(start: &BytesStart<'_>, name: &str) -> Result<String, String> {

@@ -33,7 +33,7 @@ struct NpmPackage {
     version: Text,
     #[serde(default, deserialize_with = "or_default")]
     link: bool,
-    /// Where it was taken from.
+    /// The origin of the package.
     #[serde(default, deserialize_with = "or_default")]
     resolved: Loose,
 }
@@ -50,7 +50,7 @@ struct NpmDependency {
 
 pub(super) fn read_npm(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     let lock: NpmLock = read_json(text.as_bytes())?;
-    // Version 2 writes both; `packages` is the newer and says more.
+    // Version 2 has both; `packages` is newer and has more data.
     if lock.packages.is_empty() {
         npm_tree(
             &lock.dependencies,
@@ -60,7 +60,7 @@ pub(super) fn read_npm(text: &str, collector: &mut Collector) -> Result<String, 
     }
     for (path, package) in &lock.packages {
         let place = Place::root().child("packages").child(path);
-        // Only what lies in node_modules was installed; the rest is the project's own.
+        // Only packages in node_modules were installed; the rest is the project's own.
         let Some((_, installed)) = path.rsplit_once("node_modules/") else {
             continue;
         };
@@ -81,7 +81,7 @@ pub(super) fn read_npm(text: &str, collector: &mut Collector) -> Result<String, 
     Ok(lock.version.0)
 }
 
-/// A field that is a text, or something else in a few tools' files.
+/// A field that is a text; some tools write other types.
 #[derive(Default)]
 struct Loose(String);
 
@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Loose {
     }
 }
 
-/// Depth is bounded by the JSON reader.
+/// The JSON reader limits the depth.
 fn npm_tree(list: &BTreeMap<String, NpmDependency>, place: &Place, collector: &mut Collector) {
     for (name, dependency) in list {
         let place = place.child(name);
@@ -120,7 +120,7 @@ fn npm_tree(list: &BTreeMap<String, NpmDependency>, place: &Place, collector: &m
     }
 }
 
-/// Sections are called as the project likes, beside `default` and `develop`.
+/// Sections have any name, besides `default` and `develop`.
 #[derive(Deserialize)]
 struct PipfileLock {
     #[serde(rename = "_meta", default)]
@@ -136,7 +136,7 @@ struct Pinned {
     /// A folder of the project.
     #[serde(default, deserialize_with = "or_default")]
     path: Loose,
-    /// A package's file, or its address.
+    /// A package's file or address.
     #[serde(default, deserialize_with = "or_default")]
     file: Loose,
 }
@@ -178,7 +178,7 @@ struct ComposerPackage {
     source: ComposerOrigin,
 }
 
-/// Where Composer takes a package from: an archive, a repository, or a path.
+/// The origin of a Composer package: an archive, a repository, or a path.
 #[derive(Deserialize, Default)]
 struct ComposerOrigin {
     #[serde(rename = "type", default, deserialize_with = "or_default")]
@@ -234,15 +234,15 @@ pub(super) fn read_nuget(text: &str, collector: &mut Collector) -> Result<String
 struct BunLock {
     #[serde(rename = "lockfileVersion", default, deserialize_with = "or_default")]
     version: Text,
-    /// What each name resolved to: `name@version`, then what depends on its kind.
+    /// The resolution of each name: `name@version`, then data that depends on its kind.
     #[serde(default, deserialize_with = "or_default")]
     packages: BTreeMap<String, Vec<Value>>,
 }
 
-/// Bun writes JSON with commas before closing brackets, which are made spaces here: places stay true.
+/// Bun writes commas before closing brackets; they are replaced by spaces, so that places stay correct.
 pub(in super::super) fn without_trailing_commas(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    // Where the comma stands that nothing but white space follows so far.
+    // Position of the last comma if only white space follows so far.
     let mut comma: Option<usize> = None;
     let (mut in_text, mut escaped) = (false, false);
     for c in text.chars() {
@@ -354,7 +354,7 @@ struct SwiftResolved {
     version: Text,
     #[serde(default, deserialize_with = "or_default")]
     pins: Vec<SwiftPin>,
-    /// Version 1 puts the pins in it.
+    /// Version 1 has the pins inside this object.
     #[serde(default, deserialize_with = "or_default")]
     object: SwiftObject,
 }
@@ -414,7 +414,7 @@ pub(super) fn read_swift(text: &str, collector: &mut Collector) -> Result<String
                 // A pin on a branch or a commit has no version.
                 collector.add_package("swift", &location, &pin.state.version.0, &place);
             } else {
-                // From a registry, which names it `scope.name`.
+                // From a registry, whose form is `scope.name`.
                 collector.add(Found {
                     name: &pin.identity.0,
                     version: &pin.state.version.0,

@@ -9,7 +9,7 @@ use crate::version::{Scheme, Version};
 
 type Failure = (Place, String);
 
-/// Lines with their numbers, without what a comment sign starts.
+/// Returns lines with their numbers, without comments.
 fn lines<'a>(text: &'a str, comment: &'a str) -> impl Iterator<Item = (usize, &'a str)> {
     text.lines().enumerate().map(move |(index, line)| {
         let line = line.split_once(comment).map_or(line, |(head, _)| head);
@@ -21,7 +21,7 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
     for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line)) {
         let line = without_comment(line);
         let place = Place::line(number);
-        // A short option may have its value right behind it.
+        // A short option may be followed directly by its value.
         let long = ["--requirement", "--constraint"]
             .iter()
             .find_map(|option| line.strip_prefix(option)?.strip_prefix([' ', '\t', '=']));
@@ -35,7 +35,7 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
             }
             continue;
         }
-        // Markers, hashes and continuations follow the requirement itself; a URL may hold their signs.
+        // Markers, hashes and continuations follow the requirement; a URL may contain the same characters.
         let line = line.split(" ;").next().unwrap_or("");
         let line = line.split([';', '\\']).next().unwrap_or("");
         let line = line.split(" --").next().unwrap_or("").trim();
@@ -60,7 +60,7 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
             .find(|c: char| !(c.is_ascii_alphanumeric() || "-_.".contains(c)))
             .unwrap_or(line.len());
         let (name, rest) = line.split_at(end);
-        // Extras stand in brackets behind the name.
+        // Extras are in brackets after the name.
         let rest = rest.trim_start();
         let rest = rest
             .strip_prefix('[')
@@ -72,11 +72,11 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
             continue;
         }
         if rest.starts_with('@') {
-            // Known by name, and of no release that is known.
+            // The name is known, but the release is not.
             collector.add_package("pypi", name, "", &place);
             continue;
         }
-        // Of several clauses one may pin.
+        // One of several clauses may pin the version.
         let clauses = rest
             .trim_start_matches('(')
             .trim_end_matches(')')
@@ -93,7 +93,7 @@ pub(super) fn read_requirements(text: &str, collector: &mut Collector) -> Result
     Ok(String::new())
 }
 
-/// The line without its comment: pip takes `#` for one at the beginning and after white space, not within a URL.
+/// Returns the line without its comment: pip only accepts `#` at the beginning and after white space, not within a URL.
 pub(in super::super) fn without_comment(line: &str) -> &str {
     let line = line.trim();
     if line.starts_with('#') {
@@ -103,7 +103,7 @@ pub(in super::super) fn without_comment(line: &str) -> &str {
     line.get(..end).unwrap_or(line).trim_end()
 }
 
-/// Whether a requirement is a URL or a path, without a name in front.
+/// Returns true if a requirement is a URL or a path, without a name before it.
 pub(in super::super) fn is_location(line: &str) -> bool {
     let scheme = line.split_once("://").map(|(scheme, _)| scheme);
     scheme.is_some_and(|scheme| {
@@ -156,7 +156,7 @@ pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<Strin
                 let of = Some((*of).to_owned());
                 replaced.push(((*old).to_owned(), of, (*folder).to_owned(), String::new()));
             }
-            // The toolchain's version is that of the standard library it links.
+            // The toolchain's version is also the version of the linked standard library.
             ("toolchain", [toolchain]) => {
                 if let Some(version) = toolchain.strip_prefix("go") {
                     collector.add_package("golang", "stdlib", version, &Place::line(number));
@@ -166,7 +166,7 @@ pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<Strin
             _ => {}
         }
     }
-    // The first that is about every version of a module, or about one of them.
+    // The first replacement for all versions of a module, or for one version.
     let mut first: BTreeMap<(&str, Option<&str>), usize> = BTreeMap::new();
     for (index, (old, of, ..)) in replaced.iter().enumerate() {
         first.entry((old, of.as_deref())).or_insert(index);
@@ -189,15 +189,15 @@ pub(super) fn read_go_mod(text: &str, collector: &mut Collector) -> Result<Strin
     Ok(go_version)
 }
 
-/// Of each module the newest version: a build takes the newest that anything asks for, and sums of older ones
-/// stay in the file until somebody tidies it.
+/// Keeps the newest version of each module: a build uses the newest requested version, and sums of older ones stay in
+/// the file until it is tidied.
 pub(super) fn read_go_sum(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     let mut newest: BTreeMap<&str, (Version, &str, usize)> = BTreeMap::new();
     for (number, line) in text.lines().enumerate().map(|(i, line)| (i + 1, line)) {
         let fields: Vec<&str> = line.split_whitespace().collect();
         match fields[..] {
             [] => {}
-            // Only the go.mod file of such a module was read; the module itself was not.
+            // Only the module's go.mod file was read, not the module itself.
             [_, version, _] if version.ends_with("/go.mod") => {}
             [module, text, _] => {
                 let Ok(version) = Version::parse(Scheme::SemVer, text) else {
@@ -241,7 +241,7 @@ pub(super) fn read_bundler(text: &str, collector: &mut Collector) -> Result<Stri
             section = line.trim();
             continue;
         }
-        // PATH gems are the project's own. Six spaces and more are requirements of the gem above.
+        // PATH gems are the project's own. Six or more spaces are requirements of the gem above.
         let spec = line.strip_prefix("    ").filter(|rest| !rest.starts_with(' '));
         let (Some(spec), "GEM" | "GIT" | "PLUGIN SOURCE") = (spec, section) else {
             continue;
@@ -261,7 +261,7 @@ pub(super) fn read_bundler(text: &str, collector: &mut Collector) -> Result<Stri
 
 pub(super) fn read_gradle(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     for (number, line) in lines(text, "#") {
-        // Files of single configurations, which older releases write, have the coordinates alone.
+        // Files of single configurations, from older releases, only have the coordinates.
         let coordinates = line.split('=').next().unwrap_or_default().trim();
         if coordinates.is_empty() {
             continue;
@@ -322,7 +322,7 @@ pub(super) fn read_pub(text: &str, collector: &mut Collector) -> Result<String, 
             let place = Place::line(line);
             match source.as_str() {
                 "hosted" => collector.add_package("pub", &name, version, &place),
-                // A part of the kit that builds the project.
+                // A part of the SDK that builds the project.
                 "path" | "sdk" => collector.add_local(&name, version, &place),
                 _ => collector.add_foreign(&name, version, &place),
             }
@@ -338,7 +338,7 @@ pub(super) fn read_pub(text: &str, collector: &mut Collector) -> Result<String, 
                     .strip_suffix(':')
                     .map(|name| (name.to_owned(), index + 1, String::new()));
             }
-            // Keys are sorted, so the source stands before the version.
+            // Keys are sorted, so the source comes before the version.
             (4, field) => {
                 if let (Some(source), Some(package)) = (field.strip_prefix("source: "), &mut open) {
                     source.clone_into(&mut package.2);
@@ -352,7 +352,7 @@ pub(super) fn read_pub(text: &str, collector: &mut Collector) -> Result<String, 
     Ok(String::new())
 }
 
-/// Pods that lie in the project, as the section of external sources tells.
+/// Pods inside the project, as listed in the section of external sources.
 fn local_pods(text: &str) -> BTreeSet<&str> {
     let mut local = BTreeSet::new();
     let (mut in_sources, mut pod) = (false, "");
@@ -383,7 +383,7 @@ pub(super) fn read_pods(text: &str, collector: &mut Collector) -> Result<String,
             }
             continue;
         }
-        // Two spaces and a dash; four are what the pod above asks for.
+        // Two spaces and a dash; four spaces are requirements of the pod above.
         let (Some(pod), "PODS") = (line.strip_prefix("  - "), section) else {
             continue;
         };
@@ -397,7 +397,7 @@ pub(super) fn read_pods(text: &str, collector: &mut Collector) -> Result<String,
                 "a pod is not written as name and version".to_owned(),
             ));
         };
-        // Parts of one pod stand as `Pod/Part`, with its version.
+        // Parts of one pod are written as `Pod/Part`, with its version.
         let name = name.split('/').next().unwrap_or(name);
         let is_new = seen.insert(name, version) != Some(version);
         if is_new && local.contains(name) {

@@ -1,12 +1,12 @@
-//! Yarn's and pnpm's lockfiles. Both are read line by line in the one shape that the tools write:
-//! keys at fixed indentation, one scalar a line.
+//! Yarn's and pnpm's lockfiles. Both are read line by line in the form that the tools write: keys at fixed
+//! indentation, one scalar per line.
 
 use super::super::Place;
 use super::super::collect::{Collector, is_path};
 
 type Failure = (Place, String);
 
-/// `name@range` or `@scope/name@range`; the first `@` of a scope is part of the name.
+/// Splits `name@range` or `@scope/name@range`; the first `@` of a scope is part of the name.
 fn split_spec(spec: &str) -> Option<(&str, &str)> {
     let at = spec.get(1..)?.find('@')? + 1;
     Some((spec.get(..at)?, spec.get(at + 1..)?))
@@ -20,7 +20,7 @@ struct Entry {
     is_local: bool,
 }
 
-/// Takes an entry once all of it was read.
+/// Adds an entry after all of it was read.
 fn close(entry: Option<Entry>, collector: &mut Collector) {
     let Some(entry) = entry.filter(|entry| !entry.version.is_empty()) else {
         return;
@@ -53,12 +53,12 @@ pub(super) fn read_yarn(text: &str, collector: &mut Collector) -> Result<String,
             let Some((name, range)) = split_spec(first) else {
                 continue;
             };
-            // An alias: the package that is really there stands behind `npm:`.
+            // An alias: the real package follows `npm:`.
             let aliased = range
                 .strip_prefix("npm:")
                 .and_then(split_spec)
                 .map(|(real, _)| real);
-            // One of several ranges may say that it is the project's own.
+            // One of several ranges may show that it is the project's own.
             let ranges = header
                 .split(',')
                 .filter_map(|spec| split_spec(spec.trim().trim_matches('"')));
@@ -83,7 +83,7 @@ pub(super) fn read_yarn(text: &str, collector: &mut Collector) -> Result<String,
         if let Some(version) = value_of("version") {
             version.clone_into(&mut entry.version);
         } else if let Some(resolved) = value_of("resolved").or_else(|| value_of("resolution")) {
-            // Classic writes where it was taken from, berry `name@range`.
+            // Classic writes its origin, berry `name@range`.
             let range = split_spec(resolved).map_or(resolved, |(_, range)| range);
             entry.is_local |= is_path(resolved) || is_path(range);
         }
@@ -99,7 +99,7 @@ fn is_name(name: &str) -> bool {
         })
 }
 
-/// True for `name@file:…` and its like, as version 9 writes them.
+/// Returns true for `name@file:…` and similar forms of version 9.
 fn found_in_project(path: &str) -> bool {
     split_spec(path).is_some_and(|(_, range)| is_path(range))
 }
@@ -121,10 +121,10 @@ pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String,
         let key = line
             .strip_prefix("  ")
             .filter(|rest| in_packages && !rest.starts_with(' '));
-        // An entry that says nothing more stands in one line: `name@1.0.0: {}`.
+        // An entry without further data is one line: `name@1.0.0: {}`.
         let key = key.and_then(|key| {
             let key = key.trim_end();
-            // A long key is written so, and its colon stands on the next line.
+            // A long key is written like this, with its colon on the next line.
             if let Some(key) = key.strip_prefix("? ") {
                 return Some(key);
             }
@@ -140,7 +140,7 @@ pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String,
         let found = if is_path(path) {
             None
         } else if lock_version.starts_with('5') {
-            // `/name/1.0.0_peer@2`; a name may hold a `_` too.
+            // `/name/1.0.0_peer@2`; a name may also contain a `_`.
             path.rsplit_once('/')
                 .map(|(name, version)| (name, version.split('_').next().unwrap_or(version)))
         } else {
@@ -148,7 +148,7 @@ pub(super) fn read_pnpm(text: &str, collector: &mut Collector) -> Result<String,
             split_spec(path)
         };
         match found {
-            // A name has a scope or none; what has more before it is an address.
+            // A name has a scope or none; a longer path is an address.
             Some((name, version)) if !version.contains(['/', ':']) && is_name(name) => {
                 collector.add_package("npm", name, version, &place);
             }

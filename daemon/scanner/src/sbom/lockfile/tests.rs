@@ -1,8 +1,8 @@
-//! One small lockfile per tool: detected from content, read to package URLs.
+//! One small lockfile per tool: its format is detected and its package URLs are read.
 
 use super::super::{ComponentKind, Format, Lockfile, Place, SbomError, read};
 
-/// Reads a document and returns its package URLs, having checked the format.
+/// Reads a document, checks its format and returns its package URLs.
 fn purls(kind: Lockfile, text: &str) -> Vec<String> {
     let inventory = read(text.as_bytes()).unwrap_or_else(|e| panic!("{kind:?}: {e}"));
     assert_eq!(inventory.format, Format::Lockfile(kind));
@@ -14,7 +14,7 @@ fn purls(kind: Lockfile, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn cargo_packages_come_from_registries_and_members_do_not() {
+fn cargo_workspace_members_have_no_package_url() {
     let text = "# generated\nversion = 4\n\n[[package]]\nname = \"mine\"\nversion = \"0.1.0\"\n\n\
         [[package]]\nname = \"serde\"\nversion = \"1.0.200\"\nsource = \"registry+https://github.com/rust-lang/crates.io-index\"\n";
     assert_eq!(purls(Lockfile::Cargo, text), ["pkg:cargo/serde@1.0.200"]);
@@ -27,7 +27,7 @@ fn cargo_packages_come_from_registries_and_members_do_not() {
 }
 
 #[test]
-fn a_toml_lockfile_that_breaks_names_its_line() {
+fn broken_toml_lockfile_error_has_its_line() {
     match read(b"version = 4\n[[package]]\nname = \"a\"\nversion = 1\n") {
         Err(SbomError::Invalid {
             place: Place::Line { line, .. },
@@ -101,7 +101,7 @@ fn pnpm_reads_the_keys_of_versions_five_to_nine() {
     );
 }
 
-/// What of a document is a package of which nothing can be said, by name.
+/// Returns the names of packages about which nothing is known.
 fn foreign(text: &str) -> Vec<String> {
     let inventory = read(text.as_bytes()).unwrap_or_else(|e| panic!("{e}"));
     let components = inventory.components.iter();
@@ -110,7 +110,7 @@ fn foreign(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn what_comes_from_no_registry_is_no_release_and_still_told() {
+fn package_without_registry_is_listed_without_release() {
     let npm = r#"{"lockfileVersion":1,"dependencies":{"a":{"version":"1.0.0"},"d":{"version":"git+ssh://git@example.org/d.git#abc"},
         "e":{"version":"https://example.org/e.tgz"},"f":{"version":"github:a/f#abc"},"g":{"version":"file:../g"}}}"#;
     assert_eq!(foreign(npm), ["d", "e", "f"]);
@@ -159,7 +159,7 @@ fn pip_requirements_are_read_with_or_without_a_pin() {
 }
 
 #[test]
-fn pipenv_composer_and_nuget_are_told_apart() {
+fn pipenv_composer_and_nuget_are_distinguished() {
     let pipfile = r#"{"_meta":{},"default":{"idna":{"version":"==3.7"}},"develop":{"local":{"path":"."}}}"#;
     assert_eq!(
         purls(Lockfile::Pipfile, pipfile),
@@ -214,7 +214,7 @@ fn bundler_gradle_mix_and_pub_are_read() {
 }
 
 #[test]
-fn go_sums_of_older_versions_are_passed_over() {
+fn go_sums_of_older_versions_are_skipped() {
     let sum = "a.example/x v1.2.0 h1:abc=\na.example/x v1.10.0 h1:abc=\na.example/x v1.10.0/go.mod h1:def=\n\
         a.example/y v0.0.0-20200101000000-abcdefabcdef h1:abc=\na.example/x v1.9.0 h1:abc=\n";
     assert_eq!(
@@ -340,7 +340,7 @@ fn real_looking_files_of_every_version_are_read() {
     assert_eq!(purls(Lockfile::PythonToml, pdm), ["pkg:pypi/idna@3.7"]);
 }
 
-/// What each format's hostile document comes to: an error, or an inventory no larger than the document.
+/// Each format's hostile document gives an error, or an inventory that is not larger than the document.
 #[test]
 fn hostile_documents_are_refused_or_stay_small() {
     let deep_json = format!(
@@ -376,7 +376,7 @@ fn hostile_documents_are_refused_or_stay_small() {
 }
 
 #[test]
-fn of_two_replacements_of_a_go_module_the_first_counts() {
+fn first_replacement_of_a_go_module_applies() {
     let read_with = |replaced: [&str; 2]| {
         let text = format!(
             "module a\n\ngo 1.22\n\nrequire x.org/m v1.0.0\n\nreplace (\n\t{}\n\t{}\n)\n",
@@ -396,7 +396,7 @@ fn of_two_replacements_of_a_go_module_the_first_counts() {
 }
 
 #[test]
-fn local_packages_are_no_registrys_in_any_lockfile() {
+fn local_packages_have_no_registry_in_any_lockfile() {
     let documents: &[(Lockfile, &str)] = &[
         (
             Lockfile::Npm,

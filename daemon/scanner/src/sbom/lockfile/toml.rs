@@ -17,7 +17,7 @@ fn parse<T: DeserializeOwned>(text: &str) -> Result<T, Failure> {
     })
 }
 
-/// True if the text looks like one of Python's lockfiles rather than Cargo's.
+/// Returns true if the text looks like one of Python's lockfiles and not Cargo's.
 pub(in super::super) fn is_python(text: &str) -> bool {
     const KEYS: [&str; 5] = [
         "requires-python",
@@ -41,7 +41,7 @@ struct CargoLock {
 struct CargoPackage {
     name: String,
     version: String,
-    /// Where it comes from; workspace members and path dependencies come from nowhere.
+    /// Its origin; missing for workspace members and path dependencies.
     source: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn read_cargo(text: &str, collector: &mut Collector) -> Result<String
             collector.add_local(&package.name, &package.version, &place);
         }
     }
-    // Versions 1 and 2 do not name themselves.
+    // Versions 1 and 2 do not state their version.
     Ok(lock
         .version
         .map_or_else(String::new, |version| version.to_string()))
@@ -79,16 +79,16 @@ struct PythonMetadata {
 #[derive(Deserialize)]
 struct PythonPackage {
     name: String,
-    /// uv leaves it out where the project computes it.
+    /// Missing in uv if the project computes it.
     #[serde(default)]
     version: String,
     #[serde(default)]
     source: PythonSource,
-    /// pdm's, of a package that lies in the project.
+    /// pdm's field for a package inside the project.
     path: Option<IgnoredAny>,
 }
 
-/// uv writes the project itself and its local parts as packages, by one of these keys; Poetry names the type.
+/// uv lists the project itself and its local parts as packages, with one of these keys; Poetry states the type.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct PythonSource {
@@ -141,7 +141,7 @@ struct PyLock {
 #[derive(Deserialize)]
 struct PyLockPackage {
     name: String,
-    /// Left out where the source computes it.
+    /// Missing if the source computes it.
     #[serde(default)]
     version: String,
     directory: Option<IgnoredAny>,
@@ -151,7 +151,7 @@ struct PyLockPackage {
     vcs: PyLockOrigin,
 }
 
-/// Where an archive or a repository is: at an address, or in the file system.
+/// The place of an archive or a repository: an address, or a path.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct PyLockOrigin {
@@ -165,7 +165,7 @@ impl PyLockOrigin {
     }
 }
 
-/// `pylock.toml` (PEP 751), which every installer can read.
+/// `pylock.toml` (PEP 751), a format for every installer.
 pub(super) fn read_pylock(text: &str, collector: &mut Collector) -> Result<String, Failure> {
     let lock: PyLock = parse(text)?;
     let root = Place::root().child("packages");

@@ -1,4 +1,4 @@
-//! Trying something on a copy of the site, to tell what it would do.
+//! Dry runs: works on a copy of the site, to report what a change would do.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,17 +13,16 @@ use super::SiteParts;
 use super::problem::store_problem;
 use crate::match_index::Indexes;
 
-/// Largest input whose effects are kept in memory while it is tried; those of a larger one go to a file.
+/// Largest input whose dry run is held in memory; the effects of a larger one go to a file.
 const IN_MEMORY_BYTES: u64 = 16 << 20;
-/// Folder, within the site's own, for the effects of a large input; one import runs at a time.
+/// Folder for the effects of a large input, within the site's own; one import runs at a time.
 const FOLDER: &str = "rehearsal";
 
 impl SiteParts {
-    /// Runs `work` on a site that holds what this one holds; nothing that it does stays. An input of `size` bytes
-    /// is tried.
+    /// Runs `work` on a copy of this site; its effects are not kept. `size` is the input's size in bytes.
     ///
-    /// The caller holds the lock of imports.
-    pub(super) fn rehearse<T>(
+    /// The caller holds the import lock.
+    pub(super) fn dry_run<T>(
         &self,
         size: u64,
         work: impl FnOnce(&Self) -> ServiceResult<T>,
@@ -32,14 +31,14 @@ impl SiteParts {
         let outcome = self
             .store
             .dry_run(|| open_layer(&folder, size), |store| work(&self.on(store)));
-        // What cannot be removed now is removed by the next one.
+        // If this fails, the next dry run removes it.
         let _ = std::fs::remove_dir_all(&folder);
         outcome
-            .map_err(|error: StoreError| store_problem("trying an input on a copy of the store", &error))
+            .map_err(|error: StoreError| store_problem("importing into a copy of the store", &error))
             .and_then(|outcome: Result<T, Problem>| outcome)
     }
 
-    /// This site on another store, with nobody listening.
+    /// Creates this site on another store, without listeners.
     pub(super) fn on(&self, store: SiteStore) -> Self {
         Self {
             home: self.home.clone(),
@@ -50,10 +49,10 @@ impl SiteParts {
             started: self.started,
             local: watch::Sender::new(0),
             shown: Arc::new(watch::Sender::new(0)),
-            board: Arc::default(),
+            peer_status: Arc::default(),
             policies: self.policies.clone(),
             kept_vex: self.kept_vex.clone(),
-            // What is only tried must not become what scans go by.
+            // Scans must not use the index of a trial.
             indexes: Arc::new(Indexes::nowhere()),
             known: Default::default(),
             imports: Default::default(),
@@ -70,7 +69,7 @@ fn open_layer(folder: &Path, size: u64) -> Result<Arc<dyn Engine>, EngineError> 
     if size <= IN_MEMORY_BYTES {
         return engine::open(EngineKind::Memory, Path::new(""), &options);
     }
-    // Left by one that was cut off, or by an attempt before this one.
+    // Left by an interrupted run, or by an earlier attempt.
     let _ = std::fs::remove_dir_all(folder);
     engine::open(EngineKind::Redb, folder, &options)
 }

@@ -1,8 +1,7 @@
-//! The VEX documents that a site keeps: every scan of it takes them into account.
+//! The VEX documents that a site stores: every scan uses them.
 //!
-//! They lie as they were given in the site's folder, each named by its hash, so that a scan needs no store to find
-//! them, and two of the same content are one. What a document says is read once a process, and again when its file
-//! is not the one that was read.
+//! They are stored unchanged in the site's folder, each named by its hash, so that a scan needs no store to find
+//! them, and two equal documents are one. A document is parsed once per process, and again if its file changes.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -20,36 +19,37 @@ use starling_protocol::UnixMillis;
 use crate::home::{error_chain, write_durably};
 use crate::home_problem::home_problem;
 
-/// Folder of the documents in the site's own.
+/// Folder of the documents, within the site's own.
 const FOLDER: &str = "vex";
-/// What follows the hash in a document's name.
+/// The suffix of a document's file name, after the hash.
 const SUFFIX: &str = ".json";
-/// Mode of what is kept: it may tell what is vulnerable where.
+/// Mode of stored documents: they may describe vulnerabilities of the site.
 const MODE: u32 = 0o600;
-/// Most documents that a site keeps.
+/// Most documents that a site stores.
 const MAX_DOCUMENTS: usize = 1_000;
-/// Most bytes of all of them: a scan without a daemon reads them each time.
+/// Largest total size, in bytes: a scan without a daemon reads them each time.
 const MAX_BYTES: u64 = 64 << 20;
-/// Most statements of all of them, each counted by the names of its vulnerability: half of what a scan takes, so that there is room for what it is given.
+/// Most statements of all documents, each counted by the names of its vulnerability: half of a scan's limit, so that
+/// there is room for given documents.
 const MAX_STATEMENTS: usize = 250_000;
 
-/// How often the folder is looked at anew where another process takes documents away while they are read.
+/// How often the folder is read again if another process removes documents meanwhile.
 const LOOKS: usize = 100;
 
-/// What was read, and from which file; what is not there any more is forgotten.
+/// The parsed documents and their files; removed documents are forgotten.
 type Cache = BTreeMap<VexHash, (Found, VexDocument)>;
 
-/// The documents that one site keeps.
+/// The documents that one site stores.
 #[derive(Debug)]
-pub(crate) struct KeptVex {
+pub(crate) struct VexStore {
     folder: PathBuf,
-    /// One at a time looks at the folder or changes it, so that the bounds hold, and that one document put in the place
-    /// of another is never seen as neither of them.
+    /// Serialises reads and changes of the folder, so that the limits hold, and a document that replaces another is
+    /// never seen as neither of them.
     cache: Mutex<Cache>,
 }
 
-impl KeptVex {
-    /// Those of the site in a folder.
+impl VexStore {
+    /// Creates the documents of the site in a folder.
     pub(crate) fn in_home(home: &Path) -> Self {
         Self {
             folder: home.join(FOLDER),
@@ -58,21 +58,21 @@ impl KeptVex {
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {
-        // What is in it is true of the file that it names, whoever broke off.
+        // The content is correct for its file, even after a panic.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// All of them, in the order of their hashes.
+    /// Returns all documents, sorted by hash.
     ///
     /// # Errors
-    /// When one cannot be read, is not what it was, or there are more than may be kept: to scan without it would give
-    /// another verdict without a word.
+    /// If one cannot be read or is damaged, or there are too many: a scan without it would silently give another
+    /// verdict.
     pub(crate) fn documents(&self) -> ServiceResult<Vec<VexDocument>> {
         let read = self.read(&mut self.lock())?;
         Ok(read.into_iter().map(|(_, document)| document).collect())
     }
 
-    /// What is kept, in the order of the hashes.
+    /// Returns the list of stored documents, sorted by hash.
     ///
     /// # Errors
     /// As [`documents`](Self::documents).
@@ -84,10 +84,10 @@ impl KeptVex {
             .collect())
     }
 
-    /// Keeps a document.
+    /// Stores a document.
     ///
     /// # Errors
-    /// `vex_unreadable` if it is none, or one too many.
+    /// `vex_unreadable` if it is not a VEX document, or one too many.
     pub(crate) fn add(&self, bytes: &[u8], now: UnixMillis) -> ServiceResult<VexEntry> {
         let document = VexDocument::read(bytes).map_err(|error| vex_unreadable(&error))?;
         let hash = hash_of(&document);
@@ -115,15 +115,15 @@ impl KeptVex {
         Ok(entry(&document, found, false))
     }
 
-    /// A document as it was given.
+    /// Returns a stored document, byte for byte.
     ///
     /// # Errors
-    /// `vex_not_found`, or when it is not what it was.
+    /// `vex_not_found`, or an error if it is damaged.
     pub(crate) fn show(&self, hash: &VexHash) -> ServiceResult<Vec<u8>> {
         self.bytes(hash)?.ok_or_else(|| missing(hash))
     }
 
-    /// Keeps a document no longer, be it damaged or not.
+    /// Deletes a stored document, even a damaged one.
     ///
     /// # Errors
     /// `vex_not_found`.
@@ -139,12 +139,12 @@ impl KeptVex {
         Ok(VexRemoved { hash: *hash })
     }
 
-    /// Makes the folder, so that it outlives a crash.
+    /// Creates the folder so that it survives a crash.
     fn make_folder(&self) -> ServiceResult<()> {
         match fs::create_dir(&self.folder) {
             Ok(()) => self.folder.parent().map_or(Ok(()), sync_folder),
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            Err(error) => Err(file_problem("making the folder", &self.folder, &error)),
+            Err(error) => Err(file_problem("creating the folder", &self.folder, &error)),
         }
     }
 
@@ -153,7 +153,7 @@ impl KeptVex {
             .join(format!("{}{SUFFIX}", hex::encode(hash.as_bytes())))
     }
 
-    /// All documents with what the file system says of them, in the order of their hashes.
+    /// Reads all documents and their file metadata, sorted by hash.
     fn read(&self, cache: &mut Cache) -> ServiceResult<Vec<(Found, VexDocument)>> {
         for _ in 0..LOOKS {
             if let Some(read) = self.look(cache)? {
@@ -163,12 +163,12 @@ impl KeptVex {
         Err(file_problem(
             "reading",
             &self.folder,
-            &std::io::Error::other("what is in it goes on changing"),
+            &std::io::Error::other("its content keeps changing"),
         ))
     }
 
-    /// All documents; none if the folder changed meanwhile. Without what was taken away, and without what came for it, the
-    /// verdict would be one of a moment that never was.
+    /// Returns all documents; `None` if the folder changed meanwhile. With a removed document missing and its
+    /// replacement not yet there, the verdict would match no real state.
     fn look(&self, cache: &mut Cache) -> ServiceResult<Option<Vec<(Found, VexDocument)>>> {
         let Some(files) = self.files()? else {
             return Ok(None);
@@ -204,11 +204,11 @@ impl KeptVex {
         Ok(Some(documents))
     }
 
-    /// The bytes of a document, if it is there.
+    /// Returns the bytes of a document, if it exists.
     fn bytes(&self, hash: &VexHash) -> ServiceResult<Option<Vec<u8>>> {
         let path = self.path(hash);
         let failed = |error| file_problem("reading", &path, &error);
-        // Opening what is no file could wait without end.
+        // Opening something else than a file could block forever.
         match fs::symlink_metadata(&path) {
             Ok(found) if found.is_file() => {}
             Ok(_) => {
@@ -234,7 +234,7 @@ impl KeptVex {
         }
     }
 
-    /// What the file system says of the folder: it is another after a document came or went.
+    /// Returns the folder's metadata, which changes when a document is added or removed.
     fn stamp(&self) -> ServiceResult<Option<Found>> {
         match fs::metadata(&self.folder) {
             Ok(metadata) => Ok(Some(Found::of(&metadata))),
@@ -243,8 +243,8 @@ impl KeptVex {
         }
     }
 
-    /// The documents that lie there; none if the folder changed meanwhile. Files that do not end as a document does are
-    /// not ours.
+    /// Returns the documents in the folder; `None` if it changed meanwhile. Files without the suffix of a document
+    /// are not Starling's.
     fn files(&self) -> ServiceResult<Option<BTreeMap<VexHash, Found>>> {
         let failed = |error| file_problem("reading", &self.folder, &error);
         let mut files = BTreeMap::new();
@@ -274,13 +274,13 @@ impl KeptVex {
     }
 }
 
-/// What the file system says of a document: another file of its name differs in it.
+/// A document's metadata: another file of the same name differs in it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Found {
     bytes: u64,
     added_at: UnixMillis,
     inode: u64,
-    /// When its bytes or its name were changed last, in seconds and nanoseconds.
+    /// Time of the last change of its bytes or name, in seconds and nanoseconds.
     changed: (i64, i64),
 }
 
@@ -300,7 +300,7 @@ impl Found {
     }
 }
 
-/// The bound that so many documents, bytes and statements break, if they break one.
+/// Returns the limit that this many documents, bytes and statements exceed, if any.
 fn over(documents: usize, bytes: u64, statements: usize) -> Option<String> {
     if documents > MAX_DOCUMENTS {
         Some(format!("more than {MAX_DOCUMENTS} documents"))
@@ -313,7 +313,7 @@ fn over(documents: usize, bytes: u64, statements: usize) -> Option<String> {
     }
 }
 
-/// The hash that a document's name tells. One name a hash: in other letters it is none.
+/// Returns the hash in a document's file name. Each hash has only one valid name, in lower case.
 fn hash_in_name(stem: &[u8]) -> Option<VexHash> {
     let mut hash = [0; 32];
     hex::decode_to_slice(stem, &mut hash).ok()?;
@@ -343,7 +343,7 @@ fn sync_folder(folder: &Path) -> ServiceResult<()> {
         .map_err(|error| file_problem("syncing", folder, &error))
 }
 
-/// The problem of bytes that are no VEX document.
+/// Returns the problem of bytes that are not a VEX document.
 pub(crate) fn vex_unreadable(error: &dyn std::error::Error) -> Problem {
     Problem::new(ErrorCode::VexUnreadable, error_chain(error))
 }
@@ -351,10 +351,10 @@ pub(crate) fn vex_unreadable(error: &dyn std::error::Error) -> Problem {
 fn damaged(hash: &VexHash, what: &str) -> Problem {
     Problem::new(
         ErrorCode::VexUnreadable,
-        format!("reading the kept VEX document {hash}: {what}"),
+        format!("reading the stored VEX document {hash}: {what}"),
     )
     .hint(format!(
-        "`starling vex remove {hash}` takes it away; then add it again as it was"
+        "delete it with `starling vex remove {hash}`, then add the original again"
     ))
 }
 
@@ -362,24 +362,24 @@ fn foreign(path: &Path) -> Problem {
     Problem::new(
         ErrorCode::VexUnreadable,
         format!(
-            "reading the kept VEX documents: {} is not named by its hash",
+            "reading the stored VEX documents: the name of {} is not its hash",
             path.display()
         ),
     )
-    .hint("move it elsewhere; `starling vex add` keeps a document")
+    .hint("move it to another folder, and add it with `starling vex add`")
 }
 
 fn too_much(detail: String) -> Problem {
     Problem::new(ErrorCode::VexUnreadable, detail)
-        .hint("`starling vex list` shows what is kept, `starling vex remove` takes one away")
+        .hint("`starling vex list` shows the stored documents, `starling vex remove` deletes one")
 }
 
 fn missing(hash: &VexHash) -> Problem {
     Problem::new(
         ErrorCode::VexNotFound,
-        format!("looking up the VEX document {hash}: this site keeps none of that hash"),
+        format!("looking up the VEX document {hash}: no stored document has this hash"),
     )
-    .hint("`starling vex list` shows what is kept")
+    .hint("`starling vex list` shows the stored documents")
 }
 
 #[cfg(test)]

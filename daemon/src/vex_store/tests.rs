@@ -14,9 +14,9 @@ fn hash_of_text(text: &str) -> VexHash {
 }
 
 #[test]
-fn a_document_is_kept_as_it_was_given_and_once() {
+fn document_is_stored_unchanged_and_once() {
     let home = tempfile::tempdir().unwrap();
-    let kept = KeptVex::in_home(home.path());
+    let kept = VexStore::in_home(home.path());
     assert!(kept.documents().unwrap().is_empty() && kept.list().unwrap().is_empty());
     let text = format!("\u{feff}{}\n", document("CVE-1"));
     let added = kept.add(text.as_bytes(), UnixMillis::EPOCH).unwrap();
@@ -25,9 +25,9 @@ fn a_document_is_kept_as_it_was_given_and_once() {
     assert_eq!(kept.show(&added.hash).unwrap(), text.as_bytes());
     assert_eq!(added.hash, hash_of_text(&text));
     kept.add(document("CVE-2").as_bytes(), UnixMillis::EPOCH).unwrap();
-    // Another process sees the same, in the same order.
-    let other = KeptVex::in_home(home.path());
-    let hashes = |kept: &KeptVex| {
+    // Another process sees the same documents in the same order.
+    let other = VexStore::in_home(home.path());
+    let hashes = |kept: &VexStore| {
         kept.list()
             .unwrap()
             .iter()
@@ -53,9 +53,9 @@ fn a_document_is_kept_as_it_was_given_and_once() {
 }
 
 #[test]
-fn what_is_no_document_is_refused_and_nothing_is_made_for_it() {
+fn non_document_is_refused_without_side_effects() {
     let home = tempfile::tempdir().unwrap();
-    let kept = KeptVex::in_home(home.path());
+    let kept = VexStore::in_home(home.path());
     for bytes in [&b""[..], b"{}", b"\xff", br#"{"bomFormat":"CycloneDX"}"#] {
         let refused = kept.add(bytes, UnixMillis::EPOCH).unwrap_err();
         assert_eq!(refused.code, ErrorCode::VexUnreadable);
@@ -64,9 +64,9 @@ fn what_is_no_document_is_refused_and_nothing_is_made_for_it() {
 }
 
 #[test]
-fn a_document_that_is_not_what_it_was_stops_those_who_ask_even_where_it_was_read_before() {
+fn damaged_document_is_an_error_even_if_cached() {
     let home = tempfile::tempdir().unwrap();
-    let kept = KeptVex::in_home(home.path());
+    let kept = VexStore::in_home(home.path());
     let text = document("CVE-1");
     let other = kept.add(document("CVE-9").as_bytes(), UnixMillis::EPOCH).unwrap();
     let hash = kept.add(text.as_bytes(), UnixMillis::EPOCH).unwrap().hash;
@@ -89,7 +89,7 @@ fn a_document_that_is_not_what_it_was_stops_those_who_ask_even_where_it_was_read
     ];
     for (how, damage) in damages {
         damage(&path);
-        for kept in [&kept, &KeptVex::in_home(home.path())] {
+        for kept in [&kept, &VexStore::in_home(home.path())] {
             for problem in [
                 kept.documents().map(|_| ()).unwrap_err(),
                 kept.list().map(|_| ()).unwrap_err(),
@@ -112,15 +112,15 @@ fn a_document_that_is_not_what_it_was_stops_those_who_ask_even_where_it_was_read
 }
 
 #[test]
-fn what_looks_like_a_document_and_has_no_hash_for_a_name_is_told() {
+fn document_with_a_wrong_name_is_reported() {
     let home = tempfile::tempdir().unwrap();
-    let kept = KeptVex::in_home(home.path());
+    let kept = VexStore::in_home(home.path());
     let hash = kept
         .add(document("CVE-1").as_bytes(), UnixMillis::EPOCH)
         .unwrap()
         .hash;
     let folder = home.path().join(FOLDER);
-    // The rest of a write that a crash ended, and what an owner noted.
+    // The rest of an interrupted write, and a note of the owner.
     fs::write(kept.path(&hash).with_extension("new"), b"{").unwrap();
     fs::write(folder.join("notes.txt"), b"not ours").unwrap();
     assert_eq!(kept.list().unwrap().len(), 1);
@@ -135,9 +135,9 @@ fn what_looks_like_a_document_and_has_no_hash_for_a_name_is_told() {
 }
 
 #[test]
-fn there_is_a_bound_on_how_many_are_kept_whoever_puts_them_there() {
+fn number_of_stored_documents_is_limited() {
     let home = tempfile::tempdir().unwrap();
-    let kept = KeptVex::in_home(home.path());
+    let kept = VexStore::in_home(home.path());
     fs::create_dir(home.path().join(FOLDER)).unwrap();
     let put = |text: &str| fs::write(kept.path(&hash_of_text(text)), text).unwrap();
     for number in 0..MAX_DOCUMENTS {
@@ -154,9 +154,9 @@ fn there_is_a_bound_on_how_many_are_kept_whoever_puts_them_there() {
 }
 
 #[test]
-fn there_is_a_bound_on_bytes_and_statements() {
+fn bytes_and_statements_of_documents_are_limited() {
     let home = tempfile::tempdir().unwrap();
-    let kept = KeptVex::in_home(home.path());
+    let kept = VexStore::in_home(home.path());
     let padded = |id: &str| {
         let text = document(id);
         format!("{text}{}", " ".repeat(MAX_VEX_BYTES - text.len()))
@@ -175,9 +175,9 @@ fn there_is_a_bound_on_bytes_and_statements() {
 }
 
 #[test]
-fn one_document_put_in_the_place_of_another_by_another_process_is_never_seen_as_neither() {
+fn replaced_document_is_never_seen_as_missing() {
     let home = tempfile::tempdir().unwrap();
-    let (reader, writer) = (KeptVex::in_home(home.path()), KeptVex::in_home(home.path()));
+    let (reader, writer) = (VexStore::in_home(home.path()), VexStore::in_home(home.path()));
     let mut kept = writer
         .add(document("CVE-0").as_bytes(), UnixMillis::EPOCH)
         .unwrap()

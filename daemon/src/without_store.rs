@@ -1,8 +1,8 @@
-//! A scan without opening the store: the index and the mark beside it are enough.
+//! Scans without opening the store, using only the match index and its marker file.
 //!
-//! Opening a large store takes longer than scanning does, and a command scans once; a daemon scans so while it opens
-//! its store. If the log ends where the mark says ([`crate::match_index`]), and the configuration and the program fold
-//! as those that wrote it did, the verdict is byte for byte the one that the open store would give.
+//! Opening a large store takes longer than a scan, and a command scans only once; a daemon uses this while it opens
+//! its store. If the log ends where the marker says ([`crate::match_index`]), and configuration and program fold in
+//! the same way as when it was written, the verdict has the same bytes as one from the open store.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,12 +15,12 @@ use crate::home::Home;
 use crate::match_index::{Hold, Indexes, ReadyState, SiteIndex};
 use crate::policies::Policies;
 use crate::service::{Judge, folding_of};
-use crate::vex_kept::KeptVex;
+use crate::vex_store::VexStore;
 
-/// Scans with the index alone; none if it is missing, behind or damaged, or the folder is not as it should be:
-/// then the store has to be opened, which says what is wrong or makes the index anew.
+/// Scans with the index only; `None` if it is missing, outdated or damaged, or the folder has a problem. Then the
+/// store must be opened, which reports the problem or rebuilds the index.
 #[must_use]
-pub fn scan_cold(
+pub fn scan_without_store(
     home: &Path,
     documents: &ScanDocuments,
     params: &types::ScanParams,
@@ -30,7 +30,7 @@ pub fn scan_cold(
     scan_by_index(&home, &config, documents, params)
 }
 
-/// As [`scan_cold`], of a home that is open by a configuration that was read.
+/// Same as [`scan_without_store`], for an open home with its configuration.
 pub(crate) fn scan_by_index(
     home: &Home,
     config: &Config,
@@ -38,7 +38,7 @@ pub(crate) fn scan_by_index(
     params: &types::ScanParams,
 ) -> Option<ServiceResult<types::VerdictEnvelope>> {
     if params.as_of.is_some() {
-        // The index knows the present only.
+        // The index only knows the present.
         return None;
     }
     let (state, index) = ready_index(home, config)?;
@@ -46,10 +46,10 @@ pub(crate) fn scan_by_index(
         home,
         config,
         policies: &Policies::of(home, config),
-        kept_vex: &KeptVex::in_home(home.path()),
+        kept_vex: &VexStore::in_home(home.path()),
     };
     let judged = judge.scan(documents, params, &*index, &state.knowledge);
-    // Damage inside of the index: the store's way finds and mends it.
+    // The index is damaged: the store's own path finds and repairs it.
     match judged {
         Ok(Err(_unreadable)) => None,
         Ok(Ok(envelope)) => Some(Ok(envelope)),
@@ -57,15 +57,15 @@ pub(crate) fn scan_by_index(
     }
 }
 
-/// The index of what the site knows, with what else is known of it; none where only the open store can tell.
+/// Returns the index of the site's knowledge, and its other data; `None` if only the open store can tell.
 pub(crate) fn ready_index(home: &Home, config: &Config) -> Option<(ReadyState, Arc<SiteIndex>)> {
     let indexes = Indexes::new(home.path(), Hold::Directory);
     let state = indexes.ready().read()?;
     if state.folding != folding_of(home.chain(), config) {
-        // The view has to be folded anew first.
+        // The view must be folded again first.
         return None;
     }
-    // Stamped with the place in the log: an index of before does not pass for one of now.
+    // The stamp contains the position in the log, so that an old index does not look current.
     if !starling_store::log_ends_at(home.path(), &state.position).ok()? {
         return None;
     }

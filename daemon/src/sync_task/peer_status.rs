@@ -1,4 +1,4 @@
-//! What the sync task shows to the rest of the site.
+//! The sync task's state for the rest of the site.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -7,19 +7,19 @@ use libp2p::Multiaddr;
 use starling_protocol::{ClaimNumber, SiteId, UnixMillis};
 use starling_sync::{LogKey, TipDifference};
 
-/// What is known of a listed site as a peer.
+/// The state of a listed site as a peer.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct PeerState {
     pub(crate) connected: bool,
     pub(crate) address: Option<String>,
     pub(crate) last_seen_at: Option<UnixMillis>,
-    /// Bytes of messages to and from it since the start, without those of QUIC around them.
+    /// Bytes of messages to and from it since the start, without QUIC's overhead.
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
     pub(crate) last_error: Option<String>,
 }
 
-/// How a peer's log and this site's differ, that both hold up to the same claim.
+/// The difference between a peer's copy of a log and this site's copy, up to the same claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Difference {
     pub(crate) number: ClaimNumber,
@@ -39,19 +39,19 @@ pub(crate) struct Stranger {
     pub(crate) times: u64,
 }
 
-/// The peers and the addresses, as last told.
+/// The latest peers and addresses.
 #[derive(Debug, Default)]
-pub(crate) struct SyncBoard {
-    /// By peer and log, as last compared.
+pub(crate) struct PeerStatusTable {
+    /// The last comparisons, by peer and log.
     differences: Mutex<BTreeMap<(SiteId, LogKey), Difference>>,
-    /// The claim up to which each of them was told last.
+    /// The claim up to which each difference was last reported.
     told: Mutex<BTreeMap<(SiteId, LogKey), ClaimNumber>>,
     peers: Mutex<BTreeMap<SiteId, PeerState>>,
     strangers: Mutex<BTreeMap<SiteId, Stranger>>,
     listening: Mutex<Vec<Multiaddr>>,
 }
 
-impl SyncBoard {
+impl PeerStatusTable {
     pub(crate) fn peer(&self, site: &SiteId) -> PeerState {
         self.peers
             .lock()
@@ -59,7 +59,7 @@ impl SyncBoard {
             .unwrap_or_default()
     }
 
-    /// The logs that a peer holds otherwise than this site, by peer.
+    /// Returns the logs whose copies at peers differ from this site's, by peer.
     pub(crate) fn differences(&self) -> BTreeMap<(SiteId, LogKey), Difference> {
         let differences = self.differences.lock();
         differences
@@ -67,8 +67,8 @@ impl SyncBoard {
             .unwrap_or_default()
     }
 
-    /// Notes how a log was compared. Returns true if a difference is to be told: once for each claim, as a peer may
-    /// say now this and now that.
+    /// Records a comparison of a log. Returns true if a difference must be reported: once per claim, because a peer's
+    /// statement may change back and forth.
     pub(super) fn compared(&self, peer: SiteId, log: LogKey, difference: Option<Difference>) -> bool {
         let Ok(mut differences) = self.differences.lock() else {
             return false;
@@ -138,7 +138,7 @@ impl SyncBoard {
         }
     }
 
-    /// Forgets sessions and addresses, as the swarm ends; gives the addresses.
+    /// Clears sessions and addresses when the swarm ends; returns the addresses.
     pub(crate) fn forget(&self) -> Vec<Multiaddr> {
         if let Ok(mut peers) = self.peers.lock() {
             for peer in peers.values_mut() {
@@ -151,7 +151,7 @@ impl SyncBoard {
             .unwrap_or_default()
     }
 
-    /// Sites are connected now: were they gone, the transport would have noticed within seconds.
+    /// Updates the times of connected sites: if they were gone, the transport would have noticed within seconds.
     pub(super) fn seen(&self, sites: impl Iterator<Item = SiteId>, at: UnixMillis) {
         if let Ok(mut peers) = self.peers.lock() {
             for site in sites {
@@ -160,7 +160,7 @@ impl SyncBoard {
         }
     }
 
-    /// Sessions with sites have lasted: what ended the ones before is over.
+    /// Clears the errors of earlier sessions for sites whose new session has lasted.
     pub(super) fn lasted(&self, sites: impl Iterator<Item = SiteId>) {
         if let Ok(mut peers) = self.peers.lock() {
             for site in sites {
@@ -183,30 +183,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn error_of_an_earlier_session_ends_with_one_that_lasts() {
-        let board = SyncBoard::default();
+    fn lasting_session_clears_the_earlier_error() {
+        let table = PeerStatusTable::default();
         let (here, away) = (SiteId::from_bytes([1; 32]), SiteId::from_bytes([2; 32]));
         for (site, connected) in [(here, true), (away, false)] {
-            board.update(site, |peer| {
+            table.update(site, |peer| {
                 peer.connected = connected;
                 peer.last_error = Some("the link broke".to_owned());
             });
         }
-        board.lasted([here, away].into_iter());
-        assert_eq!(board.peer(&here).last_error, None);
-        assert!(board.peer(&away).last_error.is_some(), "it is not over");
+        table.lasted([here, away].into_iter());
+        assert_eq!(table.peer(&here).last_error, None);
+        assert!(table.peer(&away).last_error.is_some(), "it is not over");
     }
 
     #[test]
     fn strangers_are_counted_and_bounded() {
-        let board = SyncBoard::default();
+        let table = PeerStatusTable::default();
         let site = |number: u8| SiteId::from_bytes([number; 32]);
         let at = |number: u8| UnixMillis::EPOCH.plus_millis(u64::from(number));
         for number in 0..20 {
-            assert!(board.stranger(site(number), Some(format!("/ip4/{number}")), at(number)));
+            assert!(table.stranger(site(number), Some(format!("/ip4/{number}")), at(number)));
         }
-        assert!(!board.stranger(site(19), None, at(30)), "it was here before");
-        let strangers = board.strangers();
+        assert!(!table.stranger(site(19), None, at(30)), "it was here before");
+        let strangers = table.strangers();
         assert_eq!(strangers.len(), MAX_STRANGERS);
         assert!(
             !strangers.contains_key(&site(3)),
@@ -220,8 +220,8 @@ mod tests {
     }
 
     #[test]
-    fn difference_that_a_peer_takes_back_is_told_once_a_claim() {
-        let board = SyncBoard::default();
+    fn alternating_difference_is_reported_once_per_claim() {
+        let table = PeerStatusTable::default();
         let peer = SiteId::from_bytes([1; 32]);
         let log = (SiteId::from_bytes([2; 32]), starling_protocol::Lane::Federation);
         let at = |number, what| Difference {
@@ -230,13 +230,13 @@ mod tests {
             found_at: UnixMillis::EPOCH,
         };
         let (history, rows) = (TipDifference::History, TipDifference::RowsThere);
-        assert!(board.compared(peer, log, Some(at(5, history))));
+        assert!(table.compared(peer, log, Some(at(5, history))));
         for _ in 0..3 {
-            assert!(!board.compared(peer, log, None));
-            assert!(board.differences().is_empty());
-            assert!(!board.compared(peer, log, Some(at(5, rows))));
-            assert_eq!(board.differences().len(), 1);
+            assert!(!table.compared(peer, log, None));
+            assert!(table.differences().is_empty());
+            assert!(!table.compared(peer, log, Some(at(5, rows))));
+            assert_eq!(table.differences().len(), 1);
         }
-        assert!(board.compared(peer, log, Some(at(6, history))));
+        assert!(table.compared(peer, log, Some(at(6, history))));
     }
 }
