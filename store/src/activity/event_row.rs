@@ -10,7 +10,8 @@
 //! A text is a varint length and UTF-8. The merge hash follows from vulnerability and package. Of a mute (actions 5
 //! and 6), two texts follow the bundle: what is muted, and the mute's id. Of a frozen log (action 7), its lane (u8) and
 //! one text: why. Of this site's own restore (action 8), how far it is (u8) and one text: why. Of a log that a peer holds
-//! otherwise (action 9), its lane (u8) and one text: how.
+//! otherwise (action 9), its lane (u8) and one text: how. Of a run of one of this site's feeds (action 10), how it ended (u8)
+//! and two texts: the feed's name, and what came of it.
 
 use starling_documents::mutes::MuteId;
 use starling_protocol::{BundleHash, Lane, MergeHash, UnixMillis};
@@ -28,6 +29,7 @@ const MUTE_ENDED: u8 = 6;
 const FROZEN: u8 = 7;
 const RESTORED: u8 = 8;
 const DIFFERS: u8 = 9;
+const FEED_RUN: u8 = 10;
 
 const PACKAGE: u8 = 0;
 const REPOSITORY: u8 = 1;
@@ -63,6 +65,42 @@ pub(crate) enum Subject {
     Differs { lane: Lane, how: String },
     /// This site's home was put back, or another copy of it goes on.
     Restored { step: RestoreStep, why: String },
+    /// A feed of this site was run.
+    FeedRun {
+        feed: String,
+        ending: FeedEnding,
+        detail: String,
+    },
+}
+
+/// How a run of a feed ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedEnding {
+    /// Something was taken in.
+    Imported,
+    /// The source has nothing new.
+    Unchanged,
+    /// The input waits for approval.
+    Suspect,
+    /// It failed.
+    Failed,
+}
+
+impl FeedEnding {
+    const ALL: [Self; 4] = [Self::Imported, Self::Unchanged, Self::Suspect, Self::Failed];
+
+    const fn number(self) -> u8 {
+        match self {
+            Self::Imported => 0,
+            Self::Unchanged => 1,
+            Self::Suspect => 2,
+            Self::Failed => 3,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| ending.number() == number)
+    }
 }
 
 /// What became of a home that was put back.
@@ -107,6 +145,7 @@ impl EventRow {
             Subject::Frozen { .. } => FROZEN,
             Subject::Restored { .. } => RESTORED,
             Subject::Differs { .. } => DIFFERS,
+            Subject::FeedRun { .. } => FEED_RUN,
         });
         put_varint(&mut out, self.at.as_millis());
         out.extend_from_slice(&self.author.0.to_be_bytes());
@@ -133,6 +172,12 @@ impl EventRow {
             Subject::Restored { step, why } => {
                 out.push(step.number());
                 put_text(&mut out, why);
+                return out;
+            }
+            Subject::FeedRun { feed, ending, detail } => {
+                out.push(ending.number());
+                put_text(&mut out, feed);
+                put_text(&mut out, detail);
                 return out;
             }
         };
@@ -194,6 +239,19 @@ impl EventRow {
             let subject = Subject::Restored {
                 step: RestoreStep::from_number(take_byte(bytes)?)?,
                 why: take_text(bytes)?.to_owned(),
+            };
+            return Some(Self {
+                author,
+                at,
+                bundle,
+                subject,
+            });
+        }
+        if action == FEED_RUN {
+            let subject = Subject::FeedRun {
+                ending: FeedEnding::from_number(take_byte(bytes)?)?,
+                feed: take_text(bytes)?.to_owned(),
+                detail: take_text(bytes)?.to_owned(),
             };
             return Some(Self {
                 author,
@@ -338,11 +396,16 @@ mod tests {
             step: RestoreStep::from_number(step).unwrap(),
             why,
         });
+        let run = (0_u8..4, "[a-z]{1,9}", ".{0,30}").prop_map(|(ending, feed, detail)| Subject::FeedRun {
+            feed,
+            ending: FeedEnding::from_number(ending).unwrap(),
+            detail,
+        });
         let parts = (
             any::<u16>(),
             0_u64..1 << 40,
             bundle,
-            prop_oneof![3 => advisory, 1 => mute, 1 => frozen, 1 => differs, 1 => restored],
+            prop_oneof![3 => advisory, 1 => mute, 1 => frozen, 1 => differs, 1 => restored, 1 => run],
         );
         parts.prop_map(|(author, at, bundle, subject)| EventRow {
             author: AuthorNumber(author),
