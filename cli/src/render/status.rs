@@ -60,7 +60,12 @@ pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
     section(&mut text, "Parts", &parts(status));
     section(&mut text, "Peers", &peers(status));
     section(&mut text, "Positions", &positions(&status.positions));
-    section(&mut text, "Feeds", &feeds(status));
+    section(&mut text, "Sources", &feeds(status));
+    section(
+        &mut text,
+        "Feeds",
+        &super::feeds::feeds(&status.fetched_feeds, view.now),
+    );
     text
 }
 

@@ -42,6 +42,7 @@ impl SiteParts {
     /// This site on another store, with nobody listening.
     pub(super) fn on(&self, store: SiteStore) -> Self {
         Self {
+            feeds: super::feed_runs::Feeds::none(self.home.path()),
             home: self.home.clone(),
             config: self.config.clone(),
             store: Arc::new(store),

@@ -95,6 +95,7 @@ impl SiteParts {
             peers,
             positions: logs.iter().map(|log| self.position(log)).collect(),
             feeds,
+            fetched_feeds: self.feeds_shown(),
             store: types::StoreStatus {
                 engine: self.store.engine().name().to_owned(),
                 size_bytes: size.total().0,
