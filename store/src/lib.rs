@@ -34,8 +34,8 @@ mod trust;
 mod view;
 
 pub use self::activity::{
-    EVENTS_KEPT, Event, EventNumber, FeedEnding, Happening, LedgerEntry, LedgerNumber, Origin,
-    RestoreStep, TRANSFERS_KEPT, Transfers,
+    EVENTS_KEPT, Event, EventNumber, FeedEnding, Happening, LedgerEntry, LedgerNumber, Origin, RestoreStep,
+    TRANSFERS_KEPT, Transfers,
 };
 pub use self::deltas::{Authored, DeltaRun, FrozenBy, LackedBodies, LogOverview, Restated};
 pub use self::doctor::compact::CompactedBodies;

@@ -21,10 +21,10 @@ use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
     CompactReport, ConflictList, ConflictQuery, ConflictResolve, DoctorReport, DoctorRequest, DumpQuery,
     ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest, Feed, FeedAdd, FeedApprove, FeedChange,
-    FeedImportOptions, FeedImportReport, FeedList, FeedName, FeedRun,
-    Health, ImportParams, ImportReport, Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove,
-    Problem, RecordConflict, ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug,
-    SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash, VexList, VexRemoved,
+    FeedImportOptions, FeedImportReport, FeedList, FeedName, FeedRun, Health, ImportParams, ImportReport,
+    Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, RecordConflict, ScanParams, Site,
+    SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus,
+    VerdictEnvelope, VexEntry, VexHash, VexList, VexRemoved,
 };
 
 use self::http::{Call, read_stream};

@@ -593,9 +593,10 @@ fn environment_settings(
             return Err(ConfigError::Setting {
                 key: "feeds".to_owned(),
                 origin: format!("the environment variable {variable}"),
-                problem: "a list of feeds cannot be given by a variable: write [[feeds]] in starling.toml, or use \
+                problem:
+                    "a list of feeds cannot be given by a variable: write [[feeds]] in starling.toml, or use \
                           `starling feeds add`"
-                    .to_owned(),
+                        .to_owned(),
             });
         }
         if let Some(meant) = place::misspelt(&variable) {
