@@ -25,7 +25,7 @@ A folder or file is read as an address is: an air-gapped site points a feed at t
 Example:
   starling feeds presets
   starling feeds add nvd --api-key-file /etc/starling/nvd.key
-  starling feeds add osv --ecosystem npm
+  starling feeds add osv --ecosystem npm --ecosystem PyPI
   starling feeds add nvd --address https://mirror.example.org/nvd/ --ca-file /etc/ssl/own-ca.pem
   starling feeds add /media/usb/osv --kind osv --schedule 1d
   starling feeds add https://example.org/advisories.zip --source vendor --proxy none
@@ -50,9 +50,9 @@ pub(crate) struct Add {
     /// How often to fetch, such as 2h or 1d (default: the preset's, else 1d)
     #[arg(long, value_name = "SPAN")]
     schedule: Option<String>,
-    /// What of the preset to fetch, such as an ecosystem of osv
-    #[arg(long, visible_alias = "ecosystem", value_name = "TEXT")]
-    parameter: Option<String>,
+    /// What of the preset to fetch, such as an ecosystem of osv; may be given several times
+    #[arg(long, visible_alias = "ecosystem", value_name = "TEXT", value_delimiter = ',')]
+    parameter: Vec<String>,
     /// File with the key for the source's interface
     #[arg(long, value_name = "FILE")]
     api_key_file: Option<PathBuf>,
@@ -156,7 +156,7 @@ impl Add {
             source,
             kind: self.kind,
             schedule: self.schedule,
-            parameter: self.parameter,
+            parameter: (!self.parameter.is_empty()).then(|| self.parameter.join(",")),
             api_key_file: self.api_key_file.as_deref().map(absolute).transpose()?,
             proxy: self.proxy,
             ca_file: self.ca_file.as_deref().map(absolute).transpose()?,
@@ -250,14 +250,14 @@ mod tests {
 
     #[test]
     fn presets_addresses_and_paths_are_told_apart() {
-        let preset = body("add osv --ecosystem npm --address https://mirror.example.org/");
+        let preset = body("add osv --ecosystem npm --ecosystem PyPI --address https://mirror.example.org/");
         assert_eq!(
             (
                 preset.preset.as_deref(),
                 preset.address.as_deref(),
                 preset.parameter.as_deref()
             ),
-            (Some("osv"), Some("https://mirror.example.org/"), Some("npm"))
+            (Some("osv"), Some("https://mirror.example.org/"), Some("npm,PyPI"))
         );
         let address = body("add https://example.org/a.zip --source vendor");
         assert_eq!(

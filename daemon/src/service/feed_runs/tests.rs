@@ -67,7 +67,8 @@ impl Fetching for FakeSource {
 fn fetched(job: FetchJob<'_>, records: &[Value], whole: bool) -> Brought {
     for record in records {
         let name = format!("{}.json", record["id"].as_str().unwrap());
-        fs::write(job.into.join(name), record.to_string()).unwrap();
+        let page = record["page"].as_str().map(str::to_owned);
+        fs::write(job.into.join(name), page.unwrap_or_else(|| record.to_string())).unwrap();
     }
     Brought {
         input: job.into.to_owned(),
@@ -419,7 +420,9 @@ async fn input_of_nothing_known_changes_nothing() {
     let world = World::with_feed().await;
     world.run(Answer::Whole(records(0..3))).await;
     let run = world
-        .run(Answer::Whole(vec![json!({"id": "page", "error": "log in"})]))
+        .run(Answer::Whole(vec![
+            json!({"id": "login", "page": "<html>log in</html>"}),
+        ]))
         .await;
     assert_eq!(
         (run.outcome, run.code),
