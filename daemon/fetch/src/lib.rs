@@ -11,14 +11,21 @@
 //!
 //! Left to others: when a feed runs, who authors its records, and what the documents mean (`starling-feeds`).
 
+mod address;
+mod archive;
 mod clock;
 mod error;
 mod fetched;
 mod fetcher;
+mod http;
+mod list;
+mod names;
 mod plan;
 mod position;
 mod preset;
+mod run;
 mod settings;
+mod verify;
 
 pub use clock::{Clock, SystemClock, Wait};
 pub use error::{FetchError, PlanError};
