@@ -23,6 +23,7 @@ mod names;
 mod plan;
 mod position;
 mod preset;
+pub mod raw;
 mod run;
 mod settings;
 mod verify;
