@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::names::check_name;
 use crate::verify::Fault;
 
@@ -25,14 +27,21 @@ pub(crate) struct Written {
 /// removes it.
 ///
 /// # Errors
-/// If the archive is damaged, or unpacks to more than `max_bytes`.
-pub(crate) fn without(archive: &Path, files: &BTreeSet<String>, max_bytes: u64) -> Result<Written, Fault> {
+/// If the archive is damaged, or unpacks to more than `max_bytes`, or the work is stopped.
+pub(crate) fn without(
+    archive: &Path,
+    files: &BTreeSet<String>,
+    max_bytes: u64,
+    stop: &CancellationToken,
+) -> Result<Written, Fault> {
     let mut head = [0; 4];
     let read = File::open(archive)?.read(&mut head)?;
     let target = target_of(archive);
     let encoder = zstd::Encoder::new(BufWriter::new(File::create(&target)?), ZSTD_LEVEL)?;
     let mut copy = Copy {
         files,
+        stop,
+        odd: 0,
         left_bytes: max_bytes,
         left_out: 0,
         to: tar::Builder::new(encoder),
@@ -67,6 +76,9 @@ fn target_of(archive: &Path) -> PathBuf {
 
 struct Copy<'a, W: Write> {
     files: &'a BTreeSet<String>,
+    stop: &'a CancellationToken,
+    /// Members whose name no tar can carry.
+    odd: u64,
     left_bytes: u64,
     left_out: u64,
     to: tar::Builder<W>,
@@ -117,7 +129,17 @@ impl<W: Write> Copy<'_, W> {
             // An import passes hidden files over as well.
             return Ok(());
         }
-        check_name(name).map_err(Fault::Damaged)?;
+        if self.stop.is_cancelled() {
+            return Err(Fault::Stopped);
+        }
+        // Nobody unpacks by these names; they are only shown.
+        let name = match check_name(name) {
+            Ok(name) => name.to_owned(),
+            Err(_) => {
+                self.odd += 1;
+                format!("unnamed-{}{}", self.odd, ending(name))
+            }
+        };
         self.left_bytes = self
             .left_bytes
             .checked_sub(bytes)
@@ -130,7 +152,7 @@ impl<W: Write> Copy<'_, W> {
             inner: (&mut content).take(bytes),
             bytes: 0,
         };
-        self.to.append_data(&mut header, name, &mut counted)?;
+        self.to.append_data(&mut header, &name, &mut counted)?;
         if counted.bytes != bytes {
             return Err(Fault::Truncated(format!(
                 "{name} has {} of {bytes} bytes",
@@ -145,6 +167,19 @@ impl<W: Write> Copy<'_, W> {
     }
 }
 
+/// The ending of a name, such as `.json`.
+fn ending(name: &str) -> &str {
+    const LONGEST: usize = 8;
+    match name.rsplit_once('.') {
+        Some((stem, ending))
+            if ending.len() <= LONGEST && ending.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
+        {
+            &name[stem.len()..]
+        }
+        _ => "",
+    }
+}
+
 struct Counted<R> {
     inner: R,
     bytes: u64,
@@ -155,5 +190,76 @@ impl<R: Read> Read for Counted<R> {
         let read = self.inner.read(buffer)?;
         self.bytes += read as u64;
         Ok(read)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zip_of(names: &[&str]) -> Vec<u8> {
+        let mut writer = ::zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+        for name in names {
+            writer
+                .start_file(*name, ::zip::write::SimpleFileOptions::default())
+                .expect("in memory");
+            writer.write_all(name.as_bytes()).expect("in memory");
+        }
+        writer.finish().expect("in memory").into_inner()
+    }
+
+    fn members(path: &Path) -> Vec<(String, String)> {
+        let file = zstd::Decoder::new(File::open(path).expect("a file")).expect("zstd");
+        let mut archive = tar::Archive::new(file);
+        let entries = archive.entries().expect("a tar");
+        entries
+            .map(|entry| {
+                let mut entry = entry.expect("an entry");
+                let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+                let mut content = String::new();
+                entry.read_to_string(&mut content).expect("a text");
+                (name, content)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn members_are_left_out_by_their_file_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("all.zip");
+        std::fs::write(
+            &path,
+            zip_of(&["a/X.json", "Y.json", "b/Z.json", ".github/X.yml"]),
+        )
+        .expect("written");
+        let files = BTreeSet::from(["X.json".to_owned()]);
+        let written = without(&path, &files, 1 << 20, &CancellationToken::new()).expect("written");
+        assert_eq!(written.left_out, 1);
+        assert!(!path.exists());
+        let names: Vec<String> = members(&written.path).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["Y.json", "b/Z.json"]);
+    }
+
+    #[test]
+    fn member_with_a_name_that_leaves_its_folder_is_kept_under_another() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("all.zip");
+        std::fs::write(&path, zip_of(&["../../up.json", "/root.json", "b\\c.json"])).expect("written");
+        let written = without(&path, &BTreeSet::new(), 1 << 20, &CancellationToken::new()).expect("written");
+        let names: Vec<String> = members(&written.path).into_iter().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), 3);
+        assert!(names.iter().all(|name| check_name(name).is_ok()), "{names:?}");
+    }
+
+    #[test]
+    fn archive_that_unpacks_to_too_much_or_is_torn_is_refused() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("all.zip");
+        let zip = zip_of(&["a-long-name.json"]);
+        std::fs::write(&path, &zip).expect("written");
+        let fault = without(&path, &BTreeSet::new(), 3, &CancellationToken::new()).expect_err("too much");
+        assert!(matches!(fault, Fault::Limit(_)), "{fault:?}");
+        std::fs::write(&path, &zip[..zip.len() - 5]).expect("written");
+        assert!(without(&path, &BTreeSet::new(), 1 << 20, &CancellationToken::new()).is_err());
     }
 }

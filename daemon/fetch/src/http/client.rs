@@ -243,6 +243,7 @@ impl Resolve for PublicNames {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Address;
 
     #[test]
     fn key_is_never_shown() {
@@ -295,5 +296,33 @@ mod tests {
         let guard = Guard::new(Vec::new(), &[]);
         let error = trust.client(&of, &guard).expect_err("a bad proxy");
         assert!(!error.to_string().contains("s3cret"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn name_that_leads_to_this_machine_is_not_followed() {
+        let resolve = |own: &str| {
+            let names = PublicNames {
+                guard: Guard::new(vec![Address::parse(own).expect("an address")], &[]),
+                proxies: Vec::new(),
+            };
+            names.resolve("localhost".parse().expect("a name"))
+        };
+        let refused = resolve("https://feed.example/").await.err().expect("refused");
+        assert!(
+            refused.to_string().contains("an address of this machine"),
+            "{refused}"
+        );
+        assert!(
+            resolve("http://localhost:8080/").await.is_ok(),
+            "the operator named it"
+        );
+    }
+
+    #[test]
+    fn host_of_a_proxy_may_be_in_a_private_network() {
+        let of = |text: &str| proxy_hosts(&ProxySettings::Address(text.to_owned()));
+        assert_eq!(of("http://me:s3cret@proxy.internal:3128"), ["proxy.internal"]);
+        assert_eq!(of("proxy.internal:3128"), ["proxy.internal"]);
+        assert!(proxy_hosts(&ProxySettings::None).is_empty());
     }
 }

@@ -130,6 +130,7 @@ impl Session<'_> {
             encoding: headers.content_encoding.clone(),
             content_type: headers.content_type.clone(),
             max_unpacked_bytes: self.limits.max_unpacked_bytes,
+            stop: self.run.stop.clone(),
         };
         let checked = blocking(move || verify::check(&job)).await;
         let checked = checked.map_err(|fault| fault.of(&request.address))?;

@@ -4,6 +4,8 @@ use std::io::{self, Read, Write};
 use std::path::Path;
 use std::time::UNIX_EPOCH;
 
+use tokio_util::sync::CancellationToken;
+
 /// What is known of a local file before it is read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileState {
@@ -45,11 +47,20 @@ pub(crate) fn look(path: &Path) -> io::Result<Option<FileState>> {
     }))
 }
 
-/// Copies at most `limit` bytes and one more; returns how many.
-pub(crate) fn copy(from: &Path, to: &Path, limit: u64) -> io::Result<u64> {
-    let source = std::fs::File::open(from)?;
+/// Copies at most `limit` bytes and one more, unless it is stopped; returns how many.
+pub(crate) fn copy(from: &Path, to: &Path, limit: u64, stop: &CancellationToken) -> io::Result<u64> {
+    const BUFFER_BYTES: usize = 1 << 20;
+    let mut source = std::fs::File::open(from)?.take(limit.saturating_add(1));
     let mut target = std::fs::File::create(to)?;
-    let bytes = io::copy(&mut source.take(limit.saturating_add(1)), &mut target)?;
-    target.flush()?;
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut bytes = 0;
+    while !stop.is_cancelled() {
+        let read = source.read(&mut buffer)?;
+        if read == 0 {
+            break;
+        }
+        target.write_all(&buffer[..read])?;
+        bytes += read as u64;
+    }
     Ok(bytes)
 }

@@ -189,11 +189,14 @@ impl<'a> Session<'a> {
             return Err(self.too_long(&request.address, limit));
         }
         let part = self.next_part();
-        let (from, to) = (path.to_owned(), part.clone());
-        let bytes = blocking(move || file::copy(&from, &to, limit))
+        let (from, to, stop) = (path.to_owned(), part.clone(), self.run.stop.clone());
+        let bytes = blocking(move || file::copy(&from, &to, limit, &stop))
             .await
             .map_err(failed)?;
         self.bytes += bytes;
+        if self.run.stop.is_cancelled() {
+            return Err(FetchError::Stopped);
+        }
         if bytes != state.bytes {
             return Err(FetchError::Truncated {
                 address: request.address.to_string(),

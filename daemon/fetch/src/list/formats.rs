@@ -172,7 +172,6 @@ pub(super) fn cve_delta_log(
             }
         }
     }
-    newest_of_each(rows);
     Ok(())
 }
 
@@ -185,13 +184,6 @@ fn cve_path(id: &str) -> Option<String> {
     }
     let thousands = &serial[..serial.len() - 3];
     Some(format!("{year}/{thousands}xxx/{id}"))
-}
-
-/// Keeps the newest row of each name, in the order of names.
-fn newest_of_each(rows: &mut Rows) {
-    rows.rows
-        .sort_by(|one, other| one.name.cmp(&other.name).then(other.time_ms.cmp(&one.time_ms)));
-    rows.rows.dedup_by(|later, first| later.name == first.name);
 }
 
 /// The addresses of the list name a server; only their paths are used, so that a mirror serves its own copies.

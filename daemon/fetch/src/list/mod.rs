@@ -93,6 +93,20 @@ impl Rows {
         }
     }
 
+    /// Keeps the newest row of each document, in the order of names.
+    fn newest_of_each(&mut self) {
+        let key = |row: &Row| {
+            (
+                row.name.clone(),
+                row.address.clone(),
+                std::cmp::Reverse(row.time_ms),
+            )
+        };
+        self.rows.sort_by_cached_key(key);
+        self.rows
+            .dedup_by(|later, first| later.name == first.name && later.address == first.address);
+    }
+
     /// Takes a row whose name is one.
     fn take(&mut self, row: Row, naming: Naming<'_>) -> Result<(), ListFault> {
         if self.rows.len() >= MAX_ROWS {
@@ -134,6 +148,7 @@ pub(crate) fn read(
         ListFormat::Rolie => csaf::rolie(reader, naming, &mut rows)?,
         ListFormat::HtmlFolders => formats::html_folders(reader, naming, &mut rows)?,
     }
+    rows.newest_of_each();
     Ok(rows)
 }
 

@@ -174,7 +174,8 @@ impl Executor<'_> {
     ) -> Result<(), FetchError> {
         let path = body.path.clone();
         let limit = self.session.limits.max_unpacked_bytes;
-        let found = blocking(move || verify::sha256_of(&path, unpack, limit)).await;
+        let stop = self.session.run.stop.clone();
+        let found = blocking(move || verify::sha256_of(&path, unpack, limit, &stop)).await;
         let found = found.map_err(|fault| fault.of(address))?;
         match found.eq_ignore_ascii_case(expected) {
             true => Ok(()),

@@ -83,8 +83,10 @@ impl Executor<'_> {
     ) -> Result<Listed, FetchError> {
         let key = step.address.to_string();
         let known = self.old.documents.get(&key).cloned();
-        // A page of folders says nothing of the documents in them.
-        let conditional = conditional && !matches!(step.format, ListFormat::HtmlFolders | ListFormat::Paths);
+        // A page of folders says nothing of the documents in them; and what was missing is asked for again.
+        let asks_each = matches!(step.format, ListFormat::HtmlFolders | ListFormat::Paths);
+        let had_missing = self.old.rows.contains_key(&missing_key(step));
+        let conditional = conditional && !asks_each && !had_missing;
         let request = Request {
             address: step.address.clone(),
             form: match step.format {
@@ -182,7 +184,12 @@ impl Executor<'_> {
                 what: format!("it lists {} documents, more than {limit}", rows.len()),
             });
         }
-        self.listed += rows.len() as u64;
+        // A document that was missing before is asked for again, and says nothing new of the server if it still is.
+        let key = missing_key(step);
+        let known_missing = self.old.rows.get(&key).cloned().unwrap_or_default();
+        let is_known_missing = |row: &Row| known_missing.get(&row.name) == Some(&row.fingerprint);
+        let mut still_missing = BTreeMap::new();
+        self.listed += rows.iter().filter(|row| !is_known_missing(row)).count() as u64;
         let expected = self.session.progress.documents + rows.len() as u64;
         self.session.progress.expected = Some(expected);
         let mut missing = BTreeSet::new();
@@ -191,7 +198,7 @@ impl Executor<'_> {
             let address = self.address_of(step, &row)?;
             let document = DocumentStep {
                 address,
-                name: format!("{}{}", step.prefix, row.name),
+                name: self.free_name(&format!("{}{}", step.prefix, row.name)),
                 form: step.form,
                 validators: Validators::Both,
                 beside: None,
@@ -211,11 +218,17 @@ impl Executor<'_> {
                 Outcome::Unchanged => self.unsent.push(document),
                 Outcome::Missing if document.may_be_missing => {}
                 Outcome::Missing => {
-                    self.count_missing(&step.address.to_string(), &row.name)?;
+                    let is_counted = !is_known_missing(&row);
+                    self.count_missing(&step.address.to_string(), &row.name, is_counted)?;
+                    still_missing.insert(row.name.clone(), row.fingerprint);
                     missing.insert(row.name);
                 }
             }
         }
+        match still_missing.is_empty() {
+            true => self.new.rows.remove(&key),
+            false => self.new.rows.insert(key, still_missing),
+        };
         Ok(missing)
     }
 
@@ -326,6 +339,11 @@ impl Executor<'_> {
         self.new.until_ms.insert(step.id.clone(), until_ms);
         self.new.rows.insert(step.id.clone(), recent);
     }
+}
+
+/// Where a position keeps the documents of a list that were missing.
+fn missing_key(step: &ListStep) -> String {
+    format!("missing:{}", step.id)
 }
 
 /// What asking for a list brought.

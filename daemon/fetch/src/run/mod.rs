@@ -189,13 +189,17 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Counts a listed document that is missing, and ends the run if there are too many: that is an outage.
-    fn count_missing(&mut self, list: &str, name: &str) -> Result<(), FetchError> {
+    /// Names a listed document that is missing and counts it, unless it was missing before. Ends the run if there are
+    /// too many: that is an outage.
+    fn count_missing(&mut self, list: &str, name: &str, is_counted: bool) -> Result<(), FetchError> {
         const FEW: u64 = 10;
-        self.missing += 1;
         self.is_complete = false;
         self.session
             .note(format!("{} is listed and missing (404)", shorten(name)));
+        if !is_counted {
+            return Ok(());
+        }
+        self.missing += 1;
         let is_over = self.missing * 100 > self.listed * self.session.limits.max_missing_percent;
         let is_most = self.listed > 1 && self.missing * 2 > self.listed;
         if (is_over && self.missing >= FEW) || is_most {

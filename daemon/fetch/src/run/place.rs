@@ -61,6 +61,14 @@ impl Executor<'_> {
         Ok(name)
     }
 
+    /// A name that no document of this run has yet: documents of different addresses may be called alike.
+    pub(super) fn free_name(&self, name: &str) -> String {
+        match self.names.contains(name) {
+            true => format!("{}/{name}", self.names.len() + 1),
+            false => name.to_owned(),
+        }
+    }
+
     fn check_count(&self, address: &Address) -> Result<(), FetchError> {
         let limit = self.session.limits.max_documents;
         if self.got.len() as u64 > limit {

@@ -88,7 +88,6 @@ impl Executor<'_> {
                 chosen.len()
             );
             self.session.note(text);
-            self.more = true;
             self.is_complete = false;
             return Ok(());
         }
@@ -198,8 +197,8 @@ impl Executor<'_> {
             .map(|name| name.rsplit('/').next().unwrap_or(name).to_owned())
             .collect();
         let limit = self.session.limits.max_unpacked_bytes;
-        let from = path.clone();
-        let written = blocking(move || archive::without(&from, &files, limit)).await;
+        let stop = self.session.run.stop.clone();
+        let written = blocking(move || archive::without(&path, &files, limit, &stop)).await;
         let written = written.map_err(|fault| fault.of(&self.plan.base))?;
         let name = written
             .path

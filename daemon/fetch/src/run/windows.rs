@@ -43,6 +43,13 @@ impl Executor<'_> {
             match self.pages(&step.pages, &query, &prefix).await {
                 Ok(_) => {}
                 Err(FetchError::Stopped) => return Err(FetchError::Stopped),
+                // What a run may hold is reached: the next one goes on behind this window.
+                Err(error @ FetchError::Limit { .. }) if done > 0 => {
+                    self.session.note(error.to_string());
+                    self.is_complete = false;
+                    self.more = true;
+                    return Ok(());
+                }
                 Err(error) if done > 0 => {
                     self.unfinished = Some(error);
                     return Ok(());

@@ -18,6 +18,8 @@ pub(crate) enum Fault {
     Unexpected { expected: &'static str, found: String },
     /// It is larger than allowed.
     Limit(String),
+    /// The run was stopped.
+    Stopped,
     /// The disk failed.
     Disk {
         path: PathBuf,
@@ -59,6 +61,7 @@ impl Fault {
                 expected,
                 found,
             },
+            Self::Stopped => FetchError::Stopped,
             Self::Limit(what) => FetchError::Limit { address, what },
             Self::Disk { path, action, source } => FetchError::Disk { path, action, source },
         }

@@ -13,6 +13,8 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::http::Renamed;
 use crate::plan::Form;
 
@@ -30,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) encoding: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) max_unpacked_bytes: u64,
+    /// Ends the work early.
+    pub(crate) stop: CancellationToken,
 }
 
 /// A document that is whole.
@@ -133,8 +137,13 @@ pub(crate) fn hash_of(path: &Path) -> Result<(String, u64), Fault> {
 /// SHA-256 of a file as hexadecimal digits; of a gzip file if `unpack` is set, of what is in it.
 ///
 /// # Errors
-/// If it cannot be read, or unpacks to more than `max_bytes`.
-pub(crate) fn sha256_of(path: &Path, unpack: bool, max_bytes: u64) -> Result<String, Fault> {
+/// If it cannot be read, unpacks to more than `max_bytes`, or the work is stopped.
+pub(crate) fn sha256_of(
+    path: &Path,
+    unpack: bool,
+    max_bytes: u64,
+    stop: &CancellationToken,
+) -> Result<String, Fault> {
     use sha2::{Digest, Sha256};
     let mut hasher = Sha256::new();
     let file = io::BufReader::with_capacity(256 << 10, open(path)?);
@@ -142,7 +151,7 @@ pub(crate) fn sha256_of(path: &Path, unpack: bool, max_bytes: u64) -> Result<Str
         true => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
         false => Box::new(file),
     };
-    packed::pass(&mut reader, max_bytes, &mut |chunk| {
+    packed::pass(&mut reader, max_bytes, stop, &mut |chunk| {
         hasher.update(chunk);
         Ok(())
     })?;

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use tokio_util::sync::CancellationToken;
+
 use super::{Fault, Found, Job, open, text};
 use crate::http::Renamed;
 use crate::plan::Form;
@@ -53,10 +55,11 @@ fn decoder<'r>(packing: Packing, file: BufReader<File>) -> io::Result<Box<dyn Re
     })
 }
 
-/// Reads to the end, shows each part, and stops at `limit` bytes.
+/// Reads to the end, shows each part, and stops at `limit` bytes or when it is told to.
 pub(super) fn pass(
     reader: &mut dyn Read,
     limit: u64,
+    stop: &CancellationToken,
     each: &mut dyn FnMut(&[u8]) -> io::Result<()>,
 ) -> Result<u64, Fault> {
     let mut buffer = vec![0; BUFFER_BYTES];
@@ -69,6 +72,9 @@ pub(super) fn pass(
             Err(error) => return Err(Fault::from(error)),
         };
         bytes += read as u64;
+        if stop.is_cancelled() {
+            return Err(Fault::Stopped);
+        }
         if bytes > limit {
             return Err(Fault::Limit(format!("it unpacks to more than {limit} bytes")));
         }
@@ -98,14 +104,19 @@ pub(super) fn decode(job: &Job) -> Result<PathBuf, Fault> {
     let limit = unpacked_limit(length(&job.path)?, job.max_unpacked_bytes);
     let target = beside(&job.path, "-decoded");
     let mut reader = decoder(Packing::Gzip, BufReader::new(open(&job.path)?))?;
-    write_to(&target, &mut *reader, limit)?;
+    write_to(&target, &mut *reader, limit, &job.stop)?;
     remove(&job.path)?;
     Ok(target)
 }
 
-fn write_to(target: &Path, reader: &mut dyn Read, limit: u64) -> Result<u64, Fault> {
+fn write_to(
+    target: &Path,
+    reader: &mut dyn Read,
+    limit: u64,
+    stop: &CancellationToken,
+) -> Result<u64, Fault> {
     let mut file = File::create(target)?;
-    let bytes = pass(reader, limit, &mut |chunk| file.write_all(chunk))?;
+    let bytes = pass(reader, limit, stop, &mut |chunk| file.write_all(chunk))?;
     file.flush()?;
     Ok(bytes)
 }
@@ -139,21 +150,21 @@ pub(super) fn packed(job: &Job, path: PathBuf, head: &[u8]) -> Result<Found, Fau
         let target = beside(&path, "-unpacked");
         let renamed = if is_tar {
             let mut file = zstd::Encoder::new(File::create(&target)?, ZSTD_LEVEL)?;
-            pass(&mut *reader, limit, &mut |chunk| {
+            pass(&mut *reader, limit, &job.stop, &mut |chunk| {
                 end.see(chunk);
                 file.write_all(chunk)
             })?;
             file.finish()?.flush()?;
             Renamed::Zstd
         } else {
-            write_to(&target, &mut *reader, limit)?;
+            write_to(&target, &mut *reader, limit, &job.stop)?;
             Renamed::Unpacked
         };
         end.check(is_tar)?;
         remove(&path)?;
         return Ok((target, Some(renamed), None));
     }
-    pass(&mut *reader, limit, &mut |chunk| {
+    pass(&mut *reader, limit, &job.stop, &mut |chunk| {
         end.see(chunk);
         Ok(())
     })?;

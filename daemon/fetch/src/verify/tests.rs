@@ -10,6 +10,7 @@ fn checked(form: Form, content: &[u8]) -> Result<Checked, Fault> {
         encoding: None,
         content_type: None,
         max_unpacked_bytes: 1 << 20,
+        stop: CancellationToken::new(),
     })
 }
 
@@ -75,4 +76,22 @@ fn hash_is_that_of_the_file() {
     let whole = checked(Form::Json, b"{}").expect("a document");
     assert_eq!(whole.hash, blake3::hash(b"{}").to_hex().to_string());
     assert_eq!(whole.bytes, 2);
+}
+
+#[test]
+fn stopped_work_ends_early() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("document");
+    std::fs::write(&path, zstd::encode_all(&b"text"[..], 1).expect("in memory")).expect("written");
+    let stop = CancellationToken::new();
+    stop.cancel();
+    let fault = check(&Job {
+        path,
+        form: Form::Any,
+        encoding: None,
+        content_type: None,
+        max_unpacked_bytes: 1 << 20,
+        stop,
+    });
+    assert!(matches!(fault, Err(Fault::Stopped)), "{fault:?}");
 }

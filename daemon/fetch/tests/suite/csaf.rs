@@ -144,3 +144,68 @@ async fn feed_without_a_document_is_an_error() {
     let error = World::new().fails(&plan).await;
     assert!(error.to_string().contains("no document at all"), "{error}");
 }
+
+/// A provider of 30 documents, of which some are missing.
+fn with_gaps(
+    missing: &'static [&'static str],
+) -> impl Fn(&crate::server::Asked) -> Reply + Send + Sync + use<> {
+    move |asked| {
+        let host = asked.header("host").expect("a host");
+        match asked.path.as_str() {
+            "/provider-metadata.json" => Reply::ok(format!(
+                r#"{{"distributions":[{{"directory_url":"http://{host}/white"}}]}}"#
+            )),
+            "/white/changes.csv" => {
+                // The last row is of each day anew.
+                let day = if asked.before == 0 { 1 } else { 2 };
+                let rows = (1..=30).map(|n| format!("\"2026/a-{n}.json\",\"2026-05-01T00:00:00Z\"\n"));
+                Reply::ok(format!(
+                    "{}\"2026/b.json\",\"2026-05-0{day}T00:00:00Z\"\n",
+                    rows.collect::<String>()
+                ))
+            }
+            path if missing.contains(&path) => Reply::missing(),
+            path => Reply::ok(format!(r#"{{"document":"{path}"}}"#)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn document_that_stays_missing_is_asked_for_again_and_is_no_outage() {
+    let server = Server::start(with_gaps(&["/white/2026/a-7.json"])).await;
+    let plan = plan_at("csaf", &format!("{}/provider-metadata.json", server.base), None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(!brought.fetched.whole && brought.fetched.documents.len() == 30);
+    server.forget();
+    let brought = world.import(&plan).await;
+    assert!(
+        brought.notes("a-7.json is listed and missing"),
+        "{:?}",
+        brought.fetched.notes
+    );
+    assert!(server.paths().contains(&"/white/2026/a-7.json".to_owned()));
+    assert!(brought.fetched.unchanged || brought.names() == ["2026/b.json"]);
+}
+
+#[tokio::test]
+async fn same_name_in_two_folders_is_two_documents() {
+    let server = Server::start(|asked| {
+        let host = asked.header("host").expect("a host");
+        match asked.path.as_str() {
+            "/provider-metadata.json" => Reply::ok(metadata(host)),
+            "/white.json" => {
+                let entries = [
+                    entry(&format!("http://{host}/one/a.json"), "2026-05-01T00:00:00Z"),
+                    entry(&format!("http://{host}/two/a.json"), "2026-05-02T00:00:00Z"),
+                ];
+                Reply::ok(format!(r#"{{"feed":{{"entry":[{}]}}}}"#, entries.join(",")))
+            }
+            path => Reply::ok(format!(r#"{{"document":"{path}"}}"#)),
+        }
+    })
+    .await;
+    let plan = plan_at("csaf", &format!("{}/provider-metadata.json", server.base), None);
+    let brought = World::new().run(&plan).await.expect("a good run");
+    assert_eq!(brought.names(), ["2/a.json", "a.json"]);
+}

@@ -4,6 +4,7 @@
 
 mod checks;
 mod csaf;
+mod kinds;
 mod limits;
 mod lists;
 mod local;
@@ -11,4 +12,5 @@ mod manners;
 mod pages;
 mod server;
 mod snapshots;
+mod tls;
 mod world;

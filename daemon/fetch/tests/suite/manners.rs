@@ -140,6 +140,17 @@ async fn silent_server_is_left() {
 }
 
 #[tokio::test]
+async fn server_that_drips_is_left() {
+    let server = Server::start(|_| Reply::ok(CATALOGUE)).await;
+    let mut world = World::new();
+    world.settings.limits.max_attempts = 1;
+    world.clock.tick(200_000);
+    let error = world.fails(&plan_at("wolfi", &server.base, None)).await;
+    assert!(matches!(error, FetchError::Stalled { .. }), "{error}");
+    assert!(error.to_string().contains("less than 64 a second"), "{error}");
+}
+
+#[tokio::test]
 async fn stopped_run_ends_in_the_middle_of_a_document() {
     let server = Server::start(|_| Reply::ok(CATALOGUE).stall()).await;
     let world = World::new();

@@ -411,3 +411,27 @@ async fn pages_by_number_end_at_the_last() {
     let error = World::new().fails(&plan_at("fedora", &server.base, None)).await;
     assert!(error.to_string().contains("holds 7 of 100"), "{error}");
 }
+
+#[tokio::test]
+async fn run_that_reaches_its_bound_goes_on_in_the_next() {
+    let server = Server::start(|asked| nvd_total(asked, 1)).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    world.settings.limits.max_run_bytes = 1_000;
+    let mut runs = 0;
+    loop {
+        let brought = world.import(&plan).await;
+        assert!(brought.fetched.unfinished.is_none() && !brought.fetched.whole);
+        runs += 1;
+        if !brought.fetched.more {
+            break;
+        }
+        assert!(
+            brought.notes("more than 1000 bytes"),
+            "{:?}",
+            brought.fetched.notes
+        );
+        assert!(runs < 40, "each run gets further");
+    }
+    assert!(runs > 2, "{runs}");
+}

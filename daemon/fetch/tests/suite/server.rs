@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -134,20 +135,42 @@ impl Drop for Server {
 
 impl Server {
     pub(crate) async fn start(handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        Self::start_with(handler, None).await
+    }
+
+    /// Serves encrypted connections.
+    pub(crate) async fn start_tls(
+        handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+        config: rustls::ServerConfig,
+    ) -> Self {
+        Self::start_with(handler, Some(TlsAcceptor::from(Arc::new(config)))).await
+    }
+
+    async fn start_with(
+        handler: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+        tls: Option<TlsAcceptor>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let base = format!("http://{}", listener.local_addr().expect("an address"));
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let base = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (silent, is_silent) = watch::channel(false);
         let handler: Arc<Handler> = Arc::new(handler);
         let log = Arc::clone(&asked);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(
-                    stream,
-                    Arc::clone(&handler),
-                    Arc::clone(&log),
-                    silent.clone(),
-                ));
+                let (handler, log, silent) = (Arc::clone(&handler), Arc::clone(&log), silent.clone());
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    match tls {
+                        None => serve(stream, handler, log, silent).await,
+                        Some(tls) => {
+                            if let Ok(stream) = tls.accept(stream).await {
+                                serve(stream, handler, log, silent).await;
+                            }
+                        }
+                    }
+                });
             }
         });
         Self {
@@ -193,7 +216,7 @@ pub(crate) fn file(files: &BTreeMap<String, Vec<u8>>, asked: &Asked) -> Reply {
 }
 
 async fn serve(
-    mut stream: TcpStream,
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
     handler: Arc<Handler>,
     log: Arc<Mutex<Vec<Asked>>>,
     silent: watch::Sender<bool>,
@@ -240,7 +263,7 @@ async fn serve(
     }
 }
 
-async fn read_request(stream: &mut TcpStream, held: &mut Vec<u8>) -> Option<Asked> {
+async fn read_request(stream: &mut (impl AsyncRead + Unpin), held: &mut Vec<u8>) -> Option<Asked> {
     let end = loop {
         if let Some(at) = held.windows(4).position(|window| window == b"\r\n\r\n") {
             break at + 4;

@@ -24,6 +24,8 @@ pub(crate) struct TestClock {
     now_ms: AtomicU64,
     steady_ms: AtomicU64,
     waits: Mutex<Vec<(Duration, Wait)>>,
+    /// What passes each time that the steady time is asked for.
+    tick_ms: AtomicU64,
     /// Silence is noticed when the server says that it is silent.
     is_silent: Option<watch::Receiver<bool>>,
 }
@@ -31,6 +33,11 @@ pub(crate) struct TestClock {
 impl TestClock {
     pub(crate) fn set(&self, now_ms: u64) {
         self.now_ms.store(now_ms, Ordering::SeqCst);
+    }
+
+    /// Lets time pass whenever it is looked at.
+    pub(crate) fn tick(&self, tick_ms: u64) {
+        self.tick_ms.store(tick_ms, Ordering::SeqCst);
     }
 
     /// The waits of one sort, so far.
@@ -50,7 +57,8 @@ impl Clock for TestClock {
     }
 
     fn steady_ms(&self) -> u64 {
-        self.steady_ms.load(Ordering::SeqCst)
+        let tick_ms = self.tick_ms.load(Ordering::SeqCst);
+        self.steady_ms.fetch_add(tick_ms, Ordering::SeqCst)
     }
 
     fn wait(&self, span: Duration, why: Wait) -> BoxFuture<'_, ()> {
@@ -88,6 +96,7 @@ impl World {
             clock: TestClock {
                 now_ms: AtomicU64::new(NOW_MS),
                 steady_ms: AtomicU64::new(0),
+                tick_ms: AtomicU64::new(0),
                 waits: Mutex::new(Vec::new()),
                 is_silent: None,
             },
