@@ -1,5 +1,7 @@
 //! One document or archive at a fixed address.
 
+use std::io;
+
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -94,9 +96,7 @@ impl Executor<'_> {
             let checksum = match &step.beside {
                 Some(beside) => match self.checksum(beside).await {
                     Ok(digits) => Some(digits),
-                    Err(FetchError::Status { status: 404, .. }) if step.may_be_missing => {
-                        return Ok(Outcome::Missing);
-                    }
+                    Err(error) if step.may_be_missing && is_missing(&error) => return Ok(Outcome::Missing),
                     Err(error) => return Err(error),
                 },
                 None => None,
@@ -226,9 +226,25 @@ fn usable(seen: Seen, validators: Validators) -> Option<Seen> {
 
 /// The error for a document that has to be there.
 pub(super) fn missing(address: &Address) -> FetchError {
-    FetchError::Status {
-        address: address.to_string(),
-        status: 404,
-        retry_after: None,
+    match address {
+        Address::Http(_) => FetchError::Status {
+            address: address.to_string(),
+            status: 404,
+            retry_after: None,
+        },
+        Address::File(path) => FetchError::Disk {
+            path: path.clone(),
+            action: "found",
+            source: io::Error::new(io::ErrorKind::NotFound, "nothing to fetch is there"),
+        },
+    }
+}
+
+/// True if a document is not there.
+fn is_missing(error: &FetchError) -> bool {
+    match error {
+        FetchError::Status { status, .. } => *status == 404,
+        FetchError::Disk { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        _ => false,
     }
 }

@@ -71,7 +71,7 @@ pub(crate) fn check(job: &Job) -> Result<Checked, Fault> {
         text::refuse_html(&head, job.content_type.as_deref(), job.form)?;
     }
     let (path, renamed, note) = by_form(job, path, &head)?;
-    let (hash, bytes) = hash_of(&path)?;
+    let (hash, bytes) = hash_of(&path, &job.stop)?;
     Ok(Checked {
         path,
         renamed,
@@ -128,9 +128,12 @@ fn open(path: &Path) -> Result<File, Fault> {
 }
 
 /// BLAKE3 of a file as hexadecimal digits, and its length.
-pub(crate) fn hash_of(path: &Path) -> Result<(String, u64), Fault> {
+fn hash_of(path: &Path, stop: &CancellationToken) -> Result<(String, u64), Fault> {
     let mut hasher = blake3::Hasher::new();
-    let bytes = io::copy(&mut open(path)?, &mut hasher)?;
+    let bytes = packed::pass(&mut open(path)?, u64::MAX, stop, &mut |chunk| {
+        hasher.update(chunk);
+        Ok(())
+    })?;
     Ok((hasher.finalize().to_hex().to_string(), bytes))
 }
 

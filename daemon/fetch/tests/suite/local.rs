@@ -86,7 +86,8 @@ async fn preset_reads_a_folder_that_is_laid_out_as_the_source() {
 async fn folder_that_is_missing_or_empty_is_an_error() {
     let medium = tempfile::tempdir().expect("a folder");
     let error = World::new().fails(&plan_of(medium.path())).await;
-    assert!(matches!(error, FetchError::Status { status: 404, .. }), "{error}");
+    assert!(matches!(error, FetchError::Disk { .. }), "{error}");
+    assert!(error.to_string().contains("cannot be found"), "{error}");
     let error = World::new().fails(&plan_of(&medium.path().join("gone"))).await;
     assert!(matches!(error, FetchError::Disk { .. }), "{error}");
 }
