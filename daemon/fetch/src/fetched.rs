@@ -22,8 +22,7 @@ pub struct Fetched {
     pub gone: Vec<Gone>,
     /// From where the next run goes on. Store it after the import was committed, not before.
     pub position: Position,
-    /// True if the source has more that this run did not take: run again soon. A first run takes an archive, and the
-    /// next one what changed since it was made.
+    /// True if the source has more and a limit ended this run: run again soon, after the import.
     pub more: bool,
     /// Why the run ended early. What it brought is good and its position is true, but the source was not read to its
     /// end: report it as a failure, after the import.

@@ -11,14 +11,22 @@
 //!
 //! Left to others: when a feed runs, who authors its records, and what the documents mean (`starling-feeds`).
 
+mod address;
+mod archive;
 mod clock;
 mod error;
 mod fetched;
 mod fetcher;
+mod http;
+mod list;
+mod names;
 mod plan;
 mod position;
 mod preset;
+pub mod raw;
+mod run;
 mod settings;
+mod verify;
 
 pub use clock::{Clock, SystemClock, Wait};
 pub use error::{FetchError, PlanError};

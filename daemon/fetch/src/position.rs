@@ -97,3 +97,28 @@ impl Position {
         *self == Self::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_position_is_read_again() {
+        let mut position = Position::default();
+        assert!(position.is_empty());
+        position.plan = "p".to_owned();
+        position.until_ms.insert("list".to_owned(), 7);
+        let stored = serde_json::to_vec(&position).expect("written");
+        assert_eq!(Position::from_json(&stored).expect("read"), position);
+    }
+
+    #[test]
+    fn position_of_another_version_or_a_broken_one_is_named() {
+        let newer = Position::from_json(br#"{"version":2,"new":true}"#).expect_err("newer");
+        assert!(matches!(newer, PositionError::Version { found: 2 }), "{newer}");
+        for broken in [&b""[..], b"{}", b"[]", br#"{"version":1,"unknown":1}"#] {
+            let error = Position::from_json(broken).expect_err("broken");
+            assert!(error.to_string().contains("fetches everything"), "{error}");
+        }
+    }
+}

@@ -32,8 +32,8 @@ pub enum NotARecord {
     /// A symbolic link that leads out of the input, or to a folder.
     #[error("a symbolic link that is not followed")]
     Link,
-    /// An archive or compressed file inside an input that is a folder or archive itself.
-    #[error("an archive inside the input; import it by itself")]
+    /// An archive inside an archive.
+    #[error("an archive inside an archive; import it by itself")]
     NestedArchive,
     /// Another kind of document than the one that was asked for.
     #[error("not a document of the kind {0}")]

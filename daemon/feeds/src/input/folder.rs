@@ -1,11 +1,12 @@
-//! Folders: every file in the order of names, never out of the folder.
+//! Folders: every file in the order of names, never out of the folder. An archive in a folder is read like the input
+//! by itself; what is in it is named below the archive's name.
 
-use std::fs;
-use std::io::{Cursor, Read};
+use std::fs::{self, File};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::classify::{HEAD_BYTES, NotARecord, is_hidden};
+use super::classify::{HEAD_BYTES, NotARecord, Packing, is_hidden, packing};
 use super::meter::{Packed, Unpacked};
 use super::walk::{Halt, Step, Walk, open};
 use super::{Found, InputErrorKind, Unreadable};
@@ -78,10 +79,19 @@ impl Walk<'_> {
     }
 
     fn folder_file(&mut self, name: String, path: &Path) -> Step {
-        let file = match open(path) {
+        let mut file = match open(path) {
             Ok(file) => file,
             Err(error) => return self.unreadable(name, &error),
         };
+        if let Some(form) = archive_form(&mut file, path) {
+            self.prefix = format!("{name}/");
+            let done = match form {
+                Packing::Zip => self.zip(&name, file),
+                Packing::Tar | Packing::Gzip | Packing::Zstd => self.stream(&name, file),
+            };
+            self.prefix.clear();
+            return done;
+        }
         let reader = Packed {
             inner: file,
             meter: Rc::clone(&self.meter),
@@ -109,4 +119,24 @@ impl Walk<'_> {
             },
         })
     }
+}
+
+/// Tells from the beginning of a file if it is an archive, and how it is packed. What cannot be read here is looked at
+/// as a document, which names the fault.
+fn archive_form(file: &mut File, path: &Path) -> Option<Packing> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    Read::by_ref(file)
+        .take(HEAD_BYTES as u64)
+        .read_to_end(&mut head)
+        .ok()?;
+    file.seek(SeekFrom::Start(0)).ok()?;
+    let form = packing(&head)?;
+    let mut inner = Vec::with_capacity(HEAD_BYTES);
+    let reader: Box<dyn Read> = match form {
+        Packing::Zip | Packing::Tar => return Some(form),
+        Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(open(path).ok()?)),
+        Packing::Zstd => Box::new(zstd::Decoder::new(open(path).ok()?).ok()?),
+    };
+    reader.take(HEAD_BYTES as u64).read_to_end(&mut inner).ok()?;
+    (packing(&inner) == Some(Packing::Tar)).then_some(form)
 }

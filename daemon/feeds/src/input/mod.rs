@@ -1,7 +1,8 @@
 //! Walks an input of any supported form and hands on, one by one, what may be records.
 //!
 //! The form is told by content, not by name: a folder, a zip, a tar (plain, gzip or zstd), a
-//! compressed or plain document, from a path or from a stream such as standard input. A document
+//! compressed or plain document, from a path or from a stream such as standard input. A folder may hold
+//! archives; an archive inside an archive is not read. A document
 //! that holds many records (NDJSON, a JSON list, an OSV API answer) is split while it is read.
 //!
 //! Everything is streamed. Memory is bounded by a few records of [`Limits::max_record_bytes`] (and,
@@ -123,7 +124,8 @@ pub enum Found {
 /// The bytes of a document, with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// The path inside the input, with `/`; then `:LINE` for NDJSON, `#/INDEX` for a list.
+    /// The path inside the input, with `/`, through an archive in a folder; then `:LINE` for NDJSON, `#/INDEX` for a
+    /// list.
     pub name: String,
     /// The bytes, at most [`Limits::max_record_bytes`] or, of another kind than OSV,
     /// [`Limits::max_document_bytes`].

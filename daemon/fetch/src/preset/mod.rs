@@ -1,10 +1,19 @@
 //! Presets: the sources whose plans are known.
 
+mod distributions;
+mod general;
+mod make;
+mod table;
+#[cfg(test)]
+mod tests;
+
 use crate::error::PlanError;
 use crate::plan::Plan;
 
+use make::Ask;
+
 /// A source whose plan is known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Preset {
     /// Its name, as `feeds add` takes it.
@@ -27,6 +36,7 @@ pub struct Preset {
     pub licence: &'static str,
     /// What to know before use: limits, keys, what is not verified.
     pub notes: &'static str,
+    make: fn(&Ask<'_>) -> Result<Plan, PlanError>,
 }
 
 /// How a preset's source can be reached.
@@ -48,7 +58,7 @@ pub enum Access {
 /// Returns every preset, sorted by name.
 #[must_use]
 pub fn presets() -> &'static [Preset] {
-    &[]
+    &table::PRESETS
 }
 
 /// Finds a preset by its name.
@@ -60,19 +70,18 @@ pub fn preset(name: &str) -> Option<&'static Preset> {
 impl Preset {
     /// Makes the plan of the preset.
     ///
-    /// `address` replaces the default base address, for a mirror or a local folder that is laid out as the source is.
+    /// `address` replaces the default base address, for a mirror or a local folder that is laid out as the source is
+    /// (`docs/sources` says how). A local folder in any other layout is read by [`Plan::of_address`].
     /// `parameter` chooses a part of the source, such as an ecosystem.
     ///
     /// # Errors
     /// If the address cannot be fetched, or is missing where one is needed, or the parameter is not taken.
     pub fn plan(&self, address: Option<&str>, parameter: Option<&str>) -> Result<Plan, PlanError> {
-        if let Some(parameter) = parameter {
-            return Err(PlanError::Parameter {
-                preset: self.name,
-                parameter: parameter.to_owned(),
-                why: "it takes none".to_owned(),
-            });
+        let parameter = parameter.map(str::trim).filter(|parameter| !parameter.is_empty());
+        let ask = Ask::new(self, address, parameter)?;
+        if parameter.is_some() && self.parameter.is_none() {
+            return Err(ask.wrong("it takes none"));
         }
-        Plan::of_address(Some(self.kind), address.unwrap_or(self.address))
+        (self.make)(&ask)
     }
 }
