@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use starling_api_types::{Feed, FeedList, FeedPreset, FeedRun, FeedRunOutcome, FeedState, Timestamp};
 
 use super::table::Table;
-use super::{Lines, ago, count, cut, duration, list, moment, moment_or, or_dash, plain, size};
+use super::{Lines, ago, count, cut, duration, moment, moment_or, or_dash, plain, size};
 use crate::terminal::{self, Tone};
 
 /// How much of a run's words stands in a table, in characters.
@@ -256,7 +256,7 @@ pub(crate) fn feed_presets(presets: &[FeedPreset]) -> String {
             preset.title.clone(),
             preset.source.clone(),
             preset.schedule.clone(),
-            list(&preset.notes),
+            preset.notes.join("; "),
         ]);
     }
     table.to_string()

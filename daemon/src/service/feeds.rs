@@ -92,12 +92,12 @@ impl SiteParts {
             is_checked: options.complete,
             ..ImportOptions::default()
         };
-        self.import_input(source, input, &options)
+        self.import_input(&source, input, &options)
     }
 
     pub(super) fn import_input(
         &self,
-        source: Source,
+        source: &Source,
         input: input::Source,
         how: &ImportOptions,
     ) -> ServiceResult<types::FeedImportReport> {

@@ -164,6 +164,9 @@ impl SiteParts {
                 return (PartState::Working, detail.to_owned());
             }
             let detail = match &matters[..] {
+                [] if fetched.iter().any(|feed| feed.enabled) => {
+                    "the site knows no advisories yet; the daemon fetches them, or `starling feeds run`".to_owned()
+                }
                 [] => "the site knows no advisories; `starling feeds add` fetches some, `starling feeds import` takes some in"
                     .to_owned(),
                 matters => format!("the site knows no advisories; {}", named(matters)),

@@ -115,9 +115,7 @@ impl Site {
         let folder = self.0.feeds.folder(spec.name());
         if trigger == FeedTrigger::Approval {
             lock(progress).phase = FeedPhase::Importing;
-            told = self
-                .on_disk(spec, told, |parts, spec, told| parts.take_suspect(spec, told))
-                .await;
+            told = self.on_disk(spec, told, SiteParts::take_suspect).await;
         } else if let Some(fetched) = self.fetch(spec, progress, &folder, &mut told).await {
             lock(progress).phase = FeedPhase::Importing;
             let (fetched, read_to) = fetched;
@@ -291,7 +289,7 @@ impl SiteParts {
             root: Some(format!("feeds/{}", spec.name())),
         };
         let read = input::Source::path(input.path);
-        match self.import_input(spec.source.clone(), read, &options) {
+        match self.import_input(&spec.source, read, &options) {
             Ok(report) => {
                 counted(&report, told);
                 told.run.outcome = FeedRunOutcome::Imported;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use futures::StreamExt;
 use serde_json::{Value, json};
 use starling_api::SiteService;
 use starling_api_types::{
@@ -429,6 +430,26 @@ async fn input_of_nothing_known_changes_nothing() {
         (FeedRunOutcome::Failed, Some(ErrorCode::FeedEmpty))
     );
     assert_eq!(world.count().await, 3);
+}
+
+#[tokio::test]
+async fn subscribers_hear_of_runs() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..2))).await;
+    let mut events = world.site.events(None).await.unwrap();
+    world.run(Answer::Unchanged).await;
+    world.run(Answer::Fails(unreachable())).await;
+    for (outcome, word) in [
+        (FeedRunOutcome::Unchanged, "nothing new"),
+        (FeedRunOutcome::Failed, "nobody answers"),
+    ] {
+        let event = events.next().await.unwrap().unwrap().event;
+        let starling_api_types::SiteEvent::FeedRun(ran) = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!((ran.feed.as_str(), ran.outcome), ("mine", outcome));
+        assert!(ran.detail.contains(word), "{ran:?}");
+    }
 }
 
 #[tokio::test]
