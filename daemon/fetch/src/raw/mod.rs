@@ -19,6 +19,8 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use starling_feeds::input::archive_stem;
+
 pub use entry::{NewDocument, NotARawHash, RawEntry, RawHash};
 pub use error::RawError;
 
@@ -132,16 +134,12 @@ impl RawStore {
         self.newest(|entry| entry.address == address)
     }
 
-    /// Returns the versions of a document by its name in an import, newest first. A name such as
-    /// `npm/all.zip/GHSA-1.json`, of a member of an archive, finds the archive.
+    /// Returns the versions of a document by its name in an import, newest first. A name such as `npm/all/GHSA-1.json`,
+    /// of a member of the archive `npm/all.zip`, finds the archive; so does that of an item of a list, such as
+    /// `page.json#/3`.
     #[must_use]
     pub fn by_name(&self, feed: &str, name: &str) -> Vec<&RawEntry> {
-        self.newest(|entry| {
-            entry.feed == feed
-                && name
-                    .strip_prefix(entry.name.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':', '#']))
-        })
+        self.newest(|entry| entry.feed == feed && is_part_of(&entry.name, name))
     }
 
     /// Returns every entry, in the order in which they came.
@@ -274,6 +272,15 @@ impl RawStore {
         }
         Ok(())
     }
+}
+
+/// True if an import gives a document, or a part of it, this name.
+fn is_part_of(document: &str, name: &str) -> bool {
+    let part = |stem: &str, marks: &[char]| {
+        name.strip_prefix(stem)
+            .is_some_and(|rest| rest.starts_with(marks))
+    };
+    document == name || part(document, &[':', '#']) || part(archive_stem(document), &['/'])
 }
 
 fn folders(root: &Path) -> Result<Vec<PathBuf>, RawError> {

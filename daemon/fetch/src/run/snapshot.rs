@@ -129,9 +129,9 @@ impl Executor<'_> {
         };
         check_part(name).map_err(unexpected)?;
         let address = step.whole.address.join(name).map_err(unexpected)?;
+        // The archive keeps its name in the folder: the names of what is in it stay from one to the next.
         Ok(DocumentStep {
             address,
-            name: name.to_owned(),
             ..step.whole.clone()
         })
     }
@@ -149,7 +149,7 @@ impl Executor<'_> {
                     .join(&row.name)
                     .map(|address| address.to_string())
                     .unwrap_or_default(),
-                name: row.name,
+                name: format!("{}{}", step.changes.prefix, row.name),
                 reason: format!("{} lists it", list.address),
             });
         }

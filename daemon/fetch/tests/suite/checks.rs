@@ -181,7 +181,7 @@ async fn archive_in_bzip2_becomes_one_that_an_import_reads() {
         .await
         .expect("a good run");
     assert_eq!(brought.names(), ["csaf.tar.zst"]);
-    assert_eq!(brought.imported(), ["csaf.tar.zst/2026/a.json"]);
+    assert_eq!(brought.imported(), ["csaf/2026/a.json"]);
     assert!(brought.fetched.whole);
 }
 

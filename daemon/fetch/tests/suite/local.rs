@@ -30,7 +30,7 @@ async fn folder_is_fetched_like_a_server() {
     let mut world = World::new();
     let brought = world.import(&plan).await;
     assert_eq!(brought.names(), ["a/A.json", "all.zip"]);
-    assert_eq!(brought.imported(), ["a/A.json", "all.zip/B.json"]);
+    assert_eq!(brought.imported(), ["a/A.json", "all/B.json"]);
     assert!(brought.fetched.whole);
 
     let again = world.import(&plan).await;
@@ -78,7 +78,7 @@ async fn preset_reads_a_folder_that_is_laid_out_as_the_source() {
     let mut world = World::new();
     let brought = world.import(&plan).await;
     assert!(brought.fetched.whole);
-    assert_eq!(brought.imported(), ["npm/all.zip/B.json"]);
+    assert_eq!(brought.imported(), ["npm/all/B.json"]);
     assert!(world.import(&plan).await.fetched.unchanged);
 }
 
