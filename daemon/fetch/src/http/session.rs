@@ -21,6 +21,7 @@ use crate::fetcher::Run;
 use crate::names::shorten;
 use crate::plan::{Form, Plan};
 use crate::position::Seen;
+use crate::redact::Redaction;
 use crate::settings::Limits;
 
 /// Most notes of a run; more are only counted.
@@ -43,6 +44,7 @@ pub(crate) struct Session<'a> {
     pub(crate) guard: Guard,
     client: reqwest::Client,
     key: Option<&'a Secret>,
+    redaction: Redaction,
     /// By host: before this steady time no request goes there.
     next_ms: BTreeMap<String, u64>,
     pub(crate) notes: Vec<String>,
@@ -69,6 +71,7 @@ impl<'a> Session<'a> {
             guard,
             client,
             key,
+            redaction: Redaction::of(&plan.base),
             next_ms: BTreeMap::new(),
             notes: Vec::new(),
             unnamed_notes: 0,
@@ -155,6 +158,7 @@ impl<'a> Session<'a> {
     pub(crate) fn report(&mut self, address: &Address) {
         self.progress.bytes = self.bytes;
         self.progress.address = address.to_string();
+        self.redaction.text(&mut self.progress.address);
         (self.run.progress)(self.progress.clone());
     }
 

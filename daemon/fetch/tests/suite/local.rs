@@ -130,3 +130,31 @@ async fn links_out_of_the_folder_are_not_followed() {
         brought.fetched.notes
     );
 }
+
+#[tokio::test]
+async fn archive_without_its_list_is_read_alone() {
+    let medium = tempfile::tempdir().expect("a folder");
+    write(
+        medium.path(),
+        "npm/all.zip",
+        zip_of(&[("B.json", &record("B", "2026-01-01T00:00:00Z"))]),
+    );
+    let plan = plan_at("osv", &medium.path().display().to_string(), Some("npm"));
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(
+        brought.fetched.whole && brought.notes("the archive alone is read"),
+        "{:?}",
+        brought.fetched.notes
+    );
+    assert_eq!(brought.imported(), ["npm/all/B.json"]);
+    assert!(world.import(&plan).await.fetched.unchanged);
+    write(
+        medium.path(),
+        "npm/all.zip",
+        zip_of(&[("C.json", &record("C", "2026-01-01T00:00:00.5Z"))]),
+    );
+    let brought = world.import(&plan).await;
+    assert!(brought.fetched.whole);
+    assert_eq!(brought.imported(), ["npm/all/C.json"]);
+}
