@@ -158,3 +158,22 @@ async fn archive_without_its_list_is_read_alone() {
     assert!(brought.fetched.whole);
     assert_eq!(brought.imported(), ["npm/all/C.json"]);
 }
+
+#[tokio::test]
+async fn raw_document_of_a_record_is_found_by_the_name_of_its_import() {
+    use starling_fetch::raw::RawStore;
+    let medium = tempfile::tempdir().expect("a folder");
+    let text = record("B", "2026-01-01T00:00:00Z");
+    write(medium.path(), "npm/all.zip", zip_of(&[("B.json", &text)]));
+    let plan = plan_at("osv", &medium.path().display().to_string(), Some("npm"));
+    let brought = World::new().run(&plan).await.expect("a good run");
+    let home = tempfile::tempdir().expect("a folder");
+    let mut store = RawStore::open(home.path(), 1 << 20).expect("a store");
+    store.keep_run("osv-npm", &brought.fetched).expect("kept");
+    store.commit().expect("committed");
+    let name = &brought.imported()[0];
+    let entry = store.by_name("osv-npm", name)[0];
+    assert_eq!(entry.name, "npm/all.zip");
+    let part = store.read_part(&entry.hash, name, 1 << 20).expect("a part");
+    assert_eq!(part, text.as_bytes());
+}
