@@ -12,7 +12,7 @@ use crate::names;
 const MAX_ADDRESS_BYTES: usize = 4096;
 
 /// Where bytes come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Address {
     /// A server, over HTTP.
     Http(Url),
@@ -164,6 +164,19 @@ impl Address {
         }
     }
 
+    /// The address without what follows a `?`.
+    #[must_use]
+    pub(crate) fn without_query(&self) -> String {
+        match self {
+            Self::Http(url) => {
+                let mut url = url.clone();
+                url.set_query(None);
+                url.to_string()
+            }
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
     /// The host, without the port.
     #[must_use]
     pub(crate) fn host(&self) -> Option<&str> {
@@ -171,6 +184,13 @@ impl Address {
             Self::Http(url) => url.host_str(),
             Self::File(_) => None,
         }
+    }
+}
+
+impl fmt::Debug for Address {
+    /// Without what follows a `?`, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.without_query())
     }
 }
 

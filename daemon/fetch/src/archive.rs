@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use starling_feeds::input::archive_stem;
 use tokio_util::sync::CancellationToken;
 
 use crate::names::check_name;
@@ -37,7 +38,8 @@ pub(crate) fn without(
     let mut head = [0; 4];
     let read = File::open(archive)?.read(&mut head)?;
     let target = target_of(archive);
-    let encoder = zstd::Encoder::new(BufWriter::new(File::create(&target)?), ZSTD_LEVEL)?;
+    let partial = archive.with_file_name(".rest");
+    let encoder = zstd::Encoder::new(BufWriter::new(File::create(&partial)?), ZSTD_LEVEL)?;
     let mut copy = Copy {
         files,
         stop,
@@ -56,6 +58,7 @@ pub(crate) fn without(
     let left_out = copy.left_out;
     copy.to.into_inner()?.finish()?.flush()?;
     std::fs::remove_file(archive)?;
+    std::fs::rename(&partial, &target)?;
     let bytes = File::open(&target)?.metadata()?.len();
     Ok(Written {
         path: target,
@@ -64,14 +67,10 @@ pub(crate) fn without(
     })
 }
 
-/// `all.zip` becomes `all.rest.tar.zst`.
+/// `all.zip` becomes `all.tar.zst`: an import names the members of both alike.
 fn target_of(archive: &Path) -> PathBuf {
     let name = archive.file_name().unwrap_or_default().to_string_lossy();
-    let stem = [".zip", ".tar.gz", ".tgz", ".tar.zst", ".tar"]
-        .iter()
-        .find_map(|ending| name.strip_suffix(ending))
-        .unwrap_or(&name);
-    archive.with_file_name(format!("{stem}.rest.tar.zst"))
+    archive.with_file_name(format!("{}.tar.zst", archive_stem(&name)))
 }
 
 struct Copy<'a, W: Write> {

@@ -10,6 +10,7 @@ use crate::fetched::{Fetched, Progress};
 use crate::http::{Guard, Secret, Session, Trust, blocking};
 use crate::plan::Plan;
 use crate::position::Position;
+use crate::redact::Redaction;
 use crate::run;
 use crate::settings::Settings;
 
@@ -96,7 +97,11 @@ impl Fetcher {
                     .to_owned(),
             );
         }
-        run::run(session, position).await
+        let redaction = Redaction::of(&plan.base);
+        match run::run(session, position).await {
+            Ok(fetched) => Ok(redaction.fetched(fetched)),
+            Err(error) => Err(redaction.error(error)),
+        }
     }
 }
 

@@ -24,6 +24,7 @@ mod plan;
 mod position;
 mod preset;
 pub mod raw;
+mod redact;
 mod run;
 mod settings;
 mod verify;

@@ -86,11 +86,11 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Fits every preset. The largest archives are some GB.
+    /// Fits every preset. The largest archives are some GB; an import takes what unpacks to 32 GiB.
     fn default() -> Self {
         Self {
             max_document_bytes: 8 << 30,
-            max_unpacked_bytes: 64 << 30,
+            max_unpacked_bytes: 32 << 30,
             max_run_bytes: 16 << 30,
             max_pages: 20_000,
             max_documents: 500_000,

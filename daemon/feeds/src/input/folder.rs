@@ -1,5 +1,6 @@
 //! Folders: every file in the order of names, never out of the folder. An archive in a folder is read like the input
-//! by itself; what is in it is named below the archive's name.
+//! by itself; what is in it is named below the archive's name without its ending, so that the names stay if the archive
+//! is packed in another way.
 
 use std::fs::{self, File};
 use std::io::{Cursor, Read, Seek, SeekFrom};
@@ -84,7 +85,7 @@ impl Walk<'_> {
             Err(error) => return self.unreadable(name, &error),
         };
         if let Some(form) = archive_form(&mut file, path) {
-            self.prefix = format!("{name}/");
+            self.prefix = format!("{}/", archive_stem(&name));
             let done = match form {
                 Packing::Zip => self.zip(&name, file),
                 Packing::Tar | Packing::Gzip | Packing::Zstd => self.stream(&name, file),
@@ -119,6 +120,15 @@ impl Walk<'_> {
             },
         })
     }
+}
+
+/// The name of an archive in a folder without its ending: what the names of its members begin with.
+#[must_use]
+pub fn archive_stem(name: &str) -> &str {
+    const ENDINGS: [&str; 5] = [".zip", ".tar.gz", ".tgz", ".tar.zst", ".tar"];
+    let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+    stem.filter(|stem| !stem.is_empty() && !stem.ends_with('/'))
+        .unwrap_or(name)
 }
 
 /// Tells from the beginning of a file if it is an archive, and how it is packed. What cannot be read here is looked at

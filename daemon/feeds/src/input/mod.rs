@@ -34,6 +34,7 @@ use crate::connectors::Kind;
 
 pub use classify::{Expectation, NotARecord, classify};
 pub use error::{InputError, InputErrorKind, Progress};
+pub use folder::archive_stem;
 
 use walk::Walk;
 

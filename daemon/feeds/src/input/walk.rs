@@ -29,7 +29,7 @@ pub(super) struct Walk<'v> {
     pub(super) kind: Option<Kind>,
     pub(super) limits: Limits,
     pub(super) meter: Rc<Meter>,
-    /// Put before the names of an archive's members: the archive's own name in a folder, with a slash.
+    /// Put before the names of an archive's members: the archive's stem in a folder, with a slash.
     pub(super) prefix: String,
     items: u64,
     visit: &'v mut dyn FnMut(Found) -> ControlFlow<()>,

@@ -21,6 +21,8 @@ pub(crate) struct Headers {
     pub(crate) rate_remaining: Option<String>,
     pub(crate) rate_reset: Option<String>,
     pub(crate) link: Option<String>,
+    /// The server's clock, in milliseconds since 1970.
+    pub(crate) date_ms: Option<u64>,
 }
 
 impl Headers {
@@ -43,6 +45,7 @@ impl Headers {
             rate_remaining: text("x-ratelimit-remaining"),
             rate_reset: text("x-ratelimit-reset"),
             link: text("link"),
+            date_ms: text("date").as_deref().and_then(http_time_ms),
         }
     }
 

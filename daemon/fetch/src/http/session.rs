@@ -21,6 +21,7 @@ use crate::fetcher::Run;
 use crate::names::shorten;
 use crate::plan::{Form, Plan};
 use crate::position::Seen;
+use crate::redact::Redaction;
 use crate::settings::Limits;
 
 /// Most notes of a run; more are only counted.
@@ -43,6 +44,7 @@ pub(crate) struct Session<'a> {
     pub(crate) guard: Guard,
     client: reqwest::Client,
     key: Option<&'a Secret>,
+    redaction: Redaction,
     /// By host: before this steady time no request goes there.
     next_ms: BTreeMap<String, u64>,
     pub(crate) notes: Vec<String>,
@@ -51,6 +53,8 @@ pub(crate) struct Session<'a> {
     pub(crate) bytes: u64,
     pub(crate) progress: Progress,
     pub(super) parts: u64,
+    /// The server's clock at its first answer, in milliseconds since 1970.
+    server_ms: Option<u64>,
 }
 
 impl<'a> Session<'a> {
@@ -69,6 +73,7 @@ impl<'a> Session<'a> {
             guard,
             client,
             key,
+            redaction: Redaction::of(&plan.base),
             next_ms: BTreeMap::new(),
             notes: Vec::new(),
             unnamed_notes: 0,
@@ -76,6 +81,7 @@ impl<'a> Session<'a> {
             bytes: 0,
             progress: Progress::default(),
             parts: 0,
+            server_ms: None,
         }
     }
 
@@ -87,6 +93,28 @@ impl<'a> Session<'a> {
         match self.notes.len() < MAX_NOTES {
             true => self.notes.push(text),
             false => self.unnamed_notes += 1,
+        }
+    }
+
+    /// Up to which time the source was read by a run that began at `began_ms`: by the server's clock, if that is behind
+    /// ours. Else what the server changes until it comes to our time would be missed. A clock that is days off is not
+    /// believed.
+    pub(crate) fn read_until_ms(&mut self, began_ms: u64) -> u64 {
+        const MINUTE_MS: u64 = 60_000;
+        const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+        let Some(server_ms) = self.server_ms else {
+            return began_ms;
+        };
+        let apart_ms = began_ms.abs_diff(server_ms);
+        if apart_ms > 5 * MINUTE_MS {
+            self.note(format!(
+                "the clocks of this site and the server are {} s apart",
+                apart_ms / 1000
+            ));
+        }
+        match apart_ms > 2 * DAY_MS {
+            true => began_ms,
+            false => began_ms.min(server_ms),
         }
     }
 
@@ -155,6 +183,7 @@ impl<'a> Session<'a> {
     pub(crate) fn report(&mut self, address: &Address) {
         self.progress.bytes = self.bytes;
         self.progress.address = address.to_string();
+        self.redaction.text(&mut self.progress.address);
         (self.run.progress)(self.progress.clone());
     }
 
@@ -221,6 +250,7 @@ impl<'a> Session<'a> {
         loop {
             let response = self.send(&at, request).await?;
             let headers = Headers::of(response.headers());
+            self.server_ms = self.server_ms.or(headers.date_ms);
             let status = response.status().as_u16();
             match status {
                 200 | 203 => return self.download(response, &headers, request).await.map(Answer::Body),

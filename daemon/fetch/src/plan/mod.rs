@@ -87,7 +87,7 @@ impl Plan {
             }),
             Address::File(path) => Step::Folder(FolderStep { path: path.clone() }),
         };
-        Self::new(address, kind, base, vec![step])
+        Self::new(&base.without_query(), kind, base.clone(), vec![step])
     }
 
     pub(crate) fn new(
@@ -125,10 +125,10 @@ impl Plan {
         &self.title
     }
 
-    /// Returns the base address of the plan. It holds no key.
+    /// Returns the base address of the plan, without what follows a `?`: that may be a secret.
     #[must_use]
     pub fn address(&self) -> String {
-        self.base.to_string()
+        self.base.without_query()
     }
 
     /// Names the plan by its kind, addresses and questions: a position of another plan is not used.

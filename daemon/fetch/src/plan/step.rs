@@ -140,6 +140,7 @@ pub(crate) struct SnapshotStep {
     pub(crate) pointer: Pointer,
     /// The archive; with a pointer, its address is the folder.
     pub(crate) whole: DocumentStep,
+    /// Its prefix is the archive's stem and the folder in it: a document has one name, whichever way it came.
     pub(crate) changes: ListStep,
     /// A list of documents that were deleted.
     pub(crate) deletions: Option<ListStep>,

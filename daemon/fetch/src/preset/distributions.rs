@@ -78,6 +78,7 @@ pub(super) fn redhat(ask: &Ask<'_>) -> Result<Plan, PlanError> {
         ListFormat::PathThenTime,
     );
     changes.only = ".json".to_owned();
+    changes.prefix = "archive/".to_owned();
     changes.overlap = hours(2);
     let mut deletions = list(
         &format!("deletions:{part}"),

@@ -42,7 +42,7 @@ fn osv_snapshot(base: &Address, folder: &str, id: &str) -> Result<Step, PlanErro
         ListFormat::TimeThenId,
     );
     changes.suffix = ".json".to_owned();
-    changes.prefix = folder.to_owned();
+    changes.prefix = format!("{folder}all/");
     Ok(Step::Snapshot(Box::new(SnapshotStep {
         pointer: Pointer::Fixed,
         whole: document(
@@ -185,6 +185,7 @@ pub(super) fn cve(ask: &Ask<'_>) -> Result<Plan, PlanError> {
         below(&base, "cves/")?,
         ListFormat::CveDeltaLog,
     );
+    changes.prefix = "main/cvelistV5-main/cves/".to_owned();
     changes.suffix = ".json".to_owned();
     let whole = document(
         ask.at(
@@ -259,6 +260,7 @@ pub(super) fn govulndb(ask: &Ask<'_>) -> Result<Plan, PlanError> {
         below(&base, "ID/")?,
         ListFormat::IdAndModified,
     );
+    changes.prefix = "vulndb/ID/".to_owned();
     changes.suffix = ".json".to_owned();
     changes.by_time = false;
     let snapshot = SnapshotStep {

@@ -19,6 +19,10 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
+use starling_feeds::input::archive_stem;
+
+use crate::fetched::Fetched;
+
 pub use entry::{NewDocument, NotARawHash, RawEntry, RawHash};
 pub use error::RawError;
 
@@ -99,6 +103,28 @@ impl RawStore {
         Ok(Some(hash))
     }
 
+    /// Keeps every document of a run, before its folder is removed. It is findable after [`Self::commit`].
+    ///
+    /// # Errors
+    /// As [`Self::keep`].
+    pub fn keep_run(&mut self, feed: &str, fetched: &Fetched) -> Result<(), RawError> {
+        for document in &fetched.documents {
+            let name = document
+                .path
+                .strip_prefix(&fetched.input)
+                .unwrap_or(&document.path);
+            let name = NewDocument {
+                feed: feed.to_owned(),
+                name: name.to_string_lossy().into_owned(),
+                address: document.address.clone(),
+                at_ms: document.at_ms,
+                validator: document.validator.clone(),
+            };
+            self.keep(&document.path, name)?;
+        }
+        Ok(())
+    }
+
     /// Makes what was kept durable, after the oldest versions were dropped to stay within the budget.
     ///
     /// # Errors
@@ -132,16 +158,12 @@ impl RawStore {
         self.newest(|entry| entry.address == address)
     }
 
-    /// Returns the versions of a document by its name in an import, newest first. A name such as
-    /// `npm/all.zip/GHSA-1.json`, of a member of an archive, finds the archive.
+    /// Returns the versions of a document by its name in an import, newest first. A name such as `npm/all/GHSA-1.json`,
+    /// of a member of the archive `npm/all.zip`, finds the archive; so does that of an item of a list, such as
+    /// `page.json#/3`.
     #[must_use]
     pub fn by_name(&self, feed: &str, name: &str) -> Vec<&RawEntry> {
-        self.newest(|entry| {
-            entry.feed == feed
-                && name
-                    .strip_prefix(entry.name.as_str())
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', ':', '#']))
-        })
+        self.newest(|entry| entry.feed == feed && is_part_of(&entry.name, name))
     }
 
     /// Returns every entry, in the order in which they came.
@@ -274,6 +296,15 @@ impl RawStore {
         }
         Ok(())
     }
+}
+
+/// True if an import gives a document, or a part of it, this name.
+fn is_part_of(document: &str, name: &str) -> bool {
+    let part = |stem: &str, marks: &[char]| {
+        name.strip_prefix(stem)
+            .is_some_and(|rest| rest.starts_with(marks))
+    };
+    document == name || part(document, &[':', '#']) || part(archive_stem(document), &['/'])
 }
 
 fn folders(root: &Path) -> Result<Vec<PathBuf>, RawError> {

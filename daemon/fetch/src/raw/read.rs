@@ -36,8 +36,7 @@ impl RawStore {
     /// As [`Self::read`], and if there is no such part.
     pub fn read_part(&self, hash: &RawHash, name: &str, max_bytes: u64) -> Result<Vec<u8>, RawError> {
         let entry = self.entry(hash)?;
-        let part = name.strip_prefix(entry.name.as_str()).unwrap_or(name);
-        if part.is_empty() {
+        if name == entry.name {
             return self.read(hash, max_bytes);
         }
         // A folder of its own: an import then gives the parts the names that it gave them.

@@ -63,19 +63,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Gets a list. None: it did not change.
-    pub(super) async fn rows_of(
-        &mut self,
-        step: &ListStep,
-        conditional: bool,
-    ) -> Result<Option<Rows>, FetchError> {
-        match self.rows_or_missing(step, conditional).await? {
-            Listed::Rows(rows) => Ok(Some(rows)),
-            Listed::Unchanged => Ok(None),
-            Listed::Missing => Err(missing(&step.address)),
-        }
-    }
-
+    /// Gets a list, unless it did not change.
     pub(super) async fn rows_or_missing(
         &mut self,
         step: &ListStep,

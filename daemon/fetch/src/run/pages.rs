@@ -67,7 +67,7 @@ impl Executor<'_> {
             ..Seen::default()
         };
         self.new.documents.insert(key, seen);
-        let until_ms = self.began_ms.max(mark.unwrap_or(0).min(self.began_ms));
+        let until_ms = self.session.read_until_ms(self.began_ms);
         self.new.until_ms.insert(step.id.clone(), until_ms);
         if read.items == 0 && query.is_empty() {
             return Err(FetchError::Inconsistent {

@@ -25,9 +25,13 @@ impl Executor<'_> {
         if self.whole_due || !self.knows(&step.changes) {
             return self.archive(step).await;
         }
-        let Some(rows) = self.rows_of(&step.changes, true).await? else {
-            self.is_complete = false;
-            return self.deletions(step).await;
+        let rows = match self.rows_or_missing(&step.changes, true).await? {
+            Listed::Rows(rows) => rows,
+            Listed::Unchanged => {
+                self.is_complete = false;
+                return self.deletions(step).await;
+            }
+            Listed::Missing => return self.archive_alone(step).await,
         };
         if !step.changes.by_time {
             refuse_empty(&step.changes, &rows)?;
@@ -79,7 +83,10 @@ impl Executor<'_> {
         self.new.rows.remove(&step.changes.id);
         let rows = match self.rows_or_missing(&step.changes, false).await? {
             Listed::Rows(rows) => rows,
-            Listed::Unchanged | Listed::Missing => return Err(missing(&step.changes.address)),
+            Listed::Unchanged | Listed::Missing => {
+                self.note_without_list(step);
+                return Ok(());
+            }
         };
         let chosen = self.newer_than_archive(&step.changes, &rows);
         if chosen.len() > step.max_changes {
@@ -101,6 +108,23 @@ impl Executor<'_> {
         self.remember(&step.changes, &rows, &absent);
         replaced.extend(self.deleted_rows(step).await?.into_iter().map(|row| row.name));
         self.leave_out(archive, replaced).await
+    }
+
+    /// Takes an archive that has no list of changes beside it, as many mirrors and media do.
+    async fn archive_alone(&mut self, step: &SnapshotStep) -> Result<(), FetchError> {
+        self.note_without_list(step);
+        let whole = self.pointed(step).await?;
+        match self.document(&whole, true).await? {
+            Outcome::Taken { .. } => {}
+            Outcome::Unchanged => self.unsent.push(whole),
+            Outcome::Missing => return Err(missing(&whole.address)),
+        }
+        Ok(())
+    }
+
+    fn note_without_list(&mut self, step: &SnapshotStep) {
+        let text = format!("{} is missing: the archive alone is read", step.changes.address);
+        self.session.note(text);
     }
 
     fn newer_than_archive(&self, step: &ListStep, rows: &Rows) -> Vec<Row> {
@@ -129,9 +153,9 @@ impl Executor<'_> {
         };
         check_part(name).map_err(unexpected)?;
         let address = step.whole.address.join(name).map_err(unexpected)?;
+        // The archive keeps its name in the folder: the names of what is in it stay from one to the next.
         Ok(DocumentStep {
             address,
-            name: name.to_owned(),
             ..step.whole.clone()
         })
     }
@@ -149,7 +173,7 @@ impl Executor<'_> {
                     .join(&row.name)
                     .map(|address| address.to_string())
                     .unwrap_or_default(),
-                name: row.name,
+                name: format!("{}{}", step.changes.prefix, row.name),
                 reason: format!("{} lists it", list.address),
             });
         }

@@ -57,7 +57,8 @@ impl Executor<'_> {
                 Err(error) => return Err(error),
             }
             done += 1;
-            self.new.until_ms.insert(id.clone(), until_ms);
+            let read_ms = until_ms.min(self.session.read_until_ms(end_ms));
+            self.new.until_ms.insert(id.clone(), read_ms);
             from_ms = until_ms;
         }
         Ok(())

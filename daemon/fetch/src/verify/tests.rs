@@ -95,3 +95,47 @@ fn stopped_work_ends_early() {
     });
     assert!(matches!(fault, Err(Fault::Stopped)), "{fault:?}");
 }
+
+fn tar_of(name: &str, content: &[u8]) -> Vec<u8> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_size(content.len() as u64);
+    header.set_mode(0o644);
+    builder
+        .append_data(&mut header, name, content)
+        .expect("in memory");
+    builder.into_inner().expect("in memory")
+}
+
+#[test]
+fn archive_cut_anywhere_is_not_taken() {
+    use std::io::Write;
+    let tar = tar_of("a.json", br#"{"id":"A"}"#);
+    let mut zip = ::zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    zip.start_file("a.json", ::zip::write::SimpleFileOptions::default())
+        .expect("in memory");
+    zip.write_all(br#"{"id":"A"}"#).expect("in memory");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(&tar).expect("in memory");
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::best());
+    bzip2.write_all(&tar).expect("in memory");
+    for (form, whole) in [
+        (Form::Zip, zip.finish().expect("in memory").into_inner()),
+        (Form::Tar, gzip.finish().expect("in memory")),
+        (Form::Tar, zstd::encode_all(&tar[..], 1).expect("in memory")),
+        (Form::Tar, bzip2.finish().expect("in memory")),
+    ] {
+        assert!(checked(form, &whole).is_ok(), "{form:?}");
+        for cut in 0..whole.len() {
+            let fault = checked(form, &whole[..cut]).err();
+            assert!(
+                matches!(
+                    fault,
+                    Some(Fault::Truncated(_) | Fault::Damaged(_) | Fault::Unexpected { .. })
+                ),
+                "{form:?} cut at {cut} of {}: {fault:?}",
+                whole.len()
+            );
+        }
+    }
+}

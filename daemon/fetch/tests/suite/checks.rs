@@ -181,7 +181,7 @@ async fn archive_in_bzip2_becomes_one_that_an_import_reads() {
         .await
         .expect("a good run");
     assert_eq!(brought.names(), ["csaf.tar.zst"]);
-    assert_eq!(brought.imported(), ["csaf.tar.zst/2026/a.json"]);
+    assert_eq!(brought.imported(), ["csaf/2026/a.json"]);
     assert!(brought.fetched.whole);
 }
 
@@ -230,4 +230,34 @@ async fn years_whose_checksum_is_known_are_not_fetched_again() {
         "{:?}",
         server.paths()
     );
+}
+
+#[tokio::test]
+async fn chunked_document_without_its_last_chunk_is_truncated() {
+    let chunk = format!("{:x}\r\n{CATALOGUE}\r\n", CATALOGUE.len());
+    let server = Server::start(move |_| {
+        Reply::ok(chunk.clone())
+            .header("transfer-encoding", "chunked")
+            .unbounded()
+    })
+    .await;
+    let error = World::new().fails(&plan_at("kev", &server.base, None)).await;
+    assert!(matches!(error, FetchError::Truncated { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn archive_that_unpacks_beyond_the_bound_is_refused() {
+    let text = " ".repeat(3 << 20);
+    let mut world = World::new();
+    world.settings.limits.max_unpacked_bytes = 1 << 20;
+    for (name, content) in [
+        ("a.zip", zip_of(&[("a.json", &text)])),
+        ("a.tar.gz", gzip_of(&tar_of(&[("a.json", &text)]))),
+        ("a.tar.zst", zstd_of(&tar_of(&[("a.json", &text)]))),
+        ("a.tar.bz2", bzip2_of(&tar_of(&[("a.json", &text)]))),
+    ] {
+        let server = Server::start(move |_| Reply::ok(content.clone())).await;
+        let error = world.fails(&plan_of(&server, name)).await;
+        assert!(matches!(error, FetchError::Limit { .. }), "{name}: {error}");
+    }
 }

@@ -30,7 +30,7 @@ async fn folder_is_fetched_like_a_server() {
     let mut world = World::new();
     let brought = world.import(&plan).await;
     assert_eq!(brought.names(), ["a/A.json", "all.zip"]);
-    assert_eq!(brought.imported(), ["a/A.json", "all.zip/B.json"]);
+    assert_eq!(brought.imported(), ["a/A.json", "all/B.json"]);
     assert!(brought.fetched.whole);
 
     let again = world.import(&plan).await;
@@ -78,7 +78,7 @@ async fn preset_reads_a_folder_that_is_laid_out_as_the_source() {
     let mut world = World::new();
     let brought = world.import(&plan).await;
     assert!(brought.fetched.whole);
-    assert_eq!(brought.imported(), ["npm/all.zip/B.json"]);
+    assert_eq!(brought.imported(), ["npm/all/B.json"]);
     assert!(world.import(&plan).await.fetched.unchanged);
 }
 
@@ -129,4 +129,51 @@ async fn links_out_of_the_folder_are_not_followed() {
         "{:?}",
         brought.fetched.notes
     );
+}
+
+#[tokio::test]
+async fn archive_without_its_list_is_read_alone() {
+    let medium = tempfile::tempdir().expect("a folder");
+    write(
+        medium.path(),
+        "npm/all.zip",
+        zip_of(&[("B.json", &record("B", "2026-01-01T00:00:00Z"))]),
+    );
+    let plan = plan_at("osv", &medium.path().display().to_string(), Some("npm"));
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(
+        brought.fetched.whole && brought.notes("the archive alone is read"),
+        "{:?}",
+        brought.fetched.notes
+    );
+    assert_eq!(brought.imported(), ["npm/all/B.json"]);
+    assert!(world.import(&plan).await.fetched.unchanged);
+    write(
+        medium.path(),
+        "npm/all.zip",
+        zip_of(&[("C.json", &record("C", "2026-01-01T00:00:00.5Z"))]),
+    );
+    let brought = world.import(&plan).await;
+    assert!(brought.fetched.whole);
+    assert_eq!(brought.imported(), ["npm/all/C.json"]);
+}
+
+#[tokio::test]
+async fn raw_document_of_a_record_is_found_by_the_name_of_its_import() {
+    use starling_fetch::raw::RawStore;
+    let medium = tempfile::tempdir().expect("a folder");
+    let text = record("B", "2026-01-01T00:00:00Z");
+    write(medium.path(), "npm/all.zip", zip_of(&[("B.json", &text)]));
+    let plan = plan_at("osv", &medium.path().display().to_string(), Some("npm"));
+    let brought = World::new().run(&plan).await.expect("a good run");
+    let home = tempfile::tempdir().expect("a folder");
+    let mut store = RawStore::open(home.path(), 1 << 20).expect("a store");
+    store.keep_run("osv-npm", &brought.fetched).expect("kept");
+    store.commit().expect("committed");
+    let name = &brought.imported()[0];
+    let entry = store.by_name("osv-npm", name)[0];
+    assert_eq!(entry.name, "npm/all.zip");
+    let part = store.read_part(&entry.hash, name, 1 << 20).expect("a part");
+    assert_eq!(part, text.as_bytes());
 }

@@ -283,3 +283,24 @@ async fn progress_counts_documents_and_bytes() {
     assert_eq!(brought.fetched.requests, 1);
     assert_eq!(brought.fetched.documents[0].at_ms, NOW_MS);
 }
+
+#[tokio::test]
+async fn secret_in_an_address_is_in_nothing_that_a_run_returns() {
+    let server = Server::start(|asked| match asked.parameter("token") {
+        Some("s3cret") if asked.before < 1 => Reply::ok(r#"{"a":[1,]}"#),
+        _ => Reply::new(401, ""),
+    })
+    .await;
+    let plan = Plan::of_address(None, &format!("{}/feed.json?token=s3cret", server.base)).expect("a plan");
+    assert!(!format!("{plan:?} {} {}", plan.title(), plan.address()).contains("s3cret"));
+    let world = World::new();
+    let brought = world.run(&plan).await.expect("a good run");
+    assert_eq!(brought.names(), ["feed.json"]);
+    assert!(brought.notes("not valid JSON"));
+    let fetched = &brought.fetched;
+    let shown = format!("{:?} {:?} {:?}", fetched.documents, fetched.notes, fetched.gone);
+    assert!(!shown.contains("s3cret"), "{shown}");
+    let error = world.fails(&plan).await;
+    assert!(matches!(error, FetchError::Status { status: 401, .. }), "{error}");
+    assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+}

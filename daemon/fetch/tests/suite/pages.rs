@@ -435,3 +435,33 @@ async fn run_that_reaches_its_bound_goes_on_in_the_next() {
     }
     assert!(runs > 2, "{runs}");
 }
+
+#[tokio::test]
+async fn clock_ahead_of_the_servers_misses_nothing() {
+    // The server's clock is five hours behind.
+    let server =
+        Server::start(|asked| nvd_total(asked, 1).header("date", "Sun, 31 May 2026 19:00:00 GMT")).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(brought.notes("are 18000 s apart"), "{:?}", brought.fetched.notes);
+    server.forget();
+    world.clock.set(NOW_MS + HOUR_MS);
+    world.import(&plan).await;
+    let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
+    assert_eq!(from.as_deref(), Some("2026-05-31T17:00:00.000%2B00:00"));
+}
+
+#[tokio::test]
+async fn server_whose_clock_is_days_off_is_not_believed() {
+    let server =
+        Server::start(|asked| nvd_total(asked, 1).header("date", "Thu, 01 Jan 1970 00:00:00 GMT")).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    world.import(&plan).await;
+    server.forget();
+    world.clock.set(NOW_MS + HOUR_MS);
+    world.import(&plan).await;
+    let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
+    assert_eq!(from.as_deref(), Some("2026-05-31T22:00:00.000%2B00:00"));
+}

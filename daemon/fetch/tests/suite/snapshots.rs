@@ -55,15 +55,15 @@ async fn archive_comes_with_the_changes_that_it_lacks() {
     );
     assert_eq!(
         brought.names(),
-        ["npm/GHSA-2.json", "npm/GHSA-3.json", "npm/all.rest.tar.zst"]
+        ["npm/all.tar.zst", "npm/all/GHSA-2.json", "npm/all/GHSA-3.json"]
     );
     // No record comes twice.
     assert_eq!(
         brought.imported(),
         [
-            "npm/GHSA-2.json",
-            "npm/GHSA-3.json",
-            "npm/all.rest.tar.zst/GHSA-1.json"
+            "npm/all/GHSA-2.json",
+            "npm/all/GHSA-3.json",
+            "npm/all/GHSA-1.json"
         ]
     );
     server.forget();
@@ -91,7 +91,7 @@ async fn archive_without_later_changes_stays_as_it_is() {
         .await
         .expect("a good run");
     assert_eq!(brought.names(), ["vulndb.zip"]);
-    assert_eq!(brought.imported(), ["vulndb.zip/GO-1.json"]);
+    assert_eq!(brought.imported(), ["vulndb/GO-1.json"]);
 }
 
 /// A database of some records, of which the later ones are only in the list.
@@ -168,6 +168,7 @@ async fn many_missing_documents_are_an_outage() {
 #[tokio::test]
 async fn list_that_does_not_reach_back_brings_the_archive() {
     const RECORD: &str = r#"{"dataType":"CVE_RECORD"}"#;
+    const NAME: &str = "main/cvelistV5-main/cves/2026/1xxx/CVE-2026-1001.json";
     fn run(time: &str) -> String {
         format!(
             r#"{{"fetchTime":"{time}","numberOfChanges":1,"new":[],"updated":[{{"cveId":"CVE-2026-1001"}}],"error":[]}}"#
@@ -191,16 +192,13 @@ async fn list_that_does_not_reach_back_brings_the_archive() {
     let plan = plan_at("cve", &server.base, None);
     let mut world = World::new();
     let brought = world.import(&plan).await;
-    assert_eq!(
-        brought.names(),
-        ["2026/1xxx/CVE-2026-1001.json", "main.rest.tar.zst"]
-    );
+    assert_eq!(brought.names(), ["main.tar.zst", NAME]);
     // A day later the log has one run more: only its record is fetched.
     server.forget();
     *log.lock().expect("not poisoned") = [run("2026-06-01T23:00:00Z"), run("2026-05-01T00:00:00Z")];
     world.clock.set(NOW_MS + DAY_MS);
     let brought = world.import(&plan).await;
-    assert_eq!(brought.names(), ["2026/1xxx/CVE-2026-1001.json"]);
+    assert_eq!(brought.names(), [NAME]);
     assert!(!brought.fetched.whole);
     // Ten days later it begins after the last run.
     *log.lock().expect("not poisoned") = [run("2026-06-10T00:00:00Z"), run("2026-06-06T00:00:00Z")];
@@ -249,10 +247,7 @@ async fn deletions_are_named_and_left_out_of_the_archive() {
     );
     assert_eq!(
         brought.imported(),
-        [
-            "2025/cve-2025-2.json",
-            "csaf_vex_2026-05-31.rest.tar.zst/2025/cve-2025-1.json"
-        ]
+        ["archive/2025/cve-2025-2.json", "archive/2025/cve-2025-1.json"]
     );
     assert!(brought.fetched.gone.is_empty(), "the archive comes without it");
 }
@@ -267,4 +262,45 @@ async fn pointer_that_leaves_its_folder_is_refused() {
             "{name:?}: {error}"
         );
     }
+}
+
+#[tokio::test]
+async fn deletion_names_the_document_as_the_archive_did() {
+    let archive = zstd_of(&tar_of(&[
+        ("2025/cve-2025-1.json", r#"{"document":1}"#),
+        ("2025/cve-2025-3.json", r#"{"document":3}"#),
+    ]));
+    let deleted = Arc::new(Mutex::new(String::new()));
+    let served = Arc::clone(&deleted);
+    let server = Server::start(move |asked| match asked.path.as_str() {
+        "/archive_latest.txt" => Reply::ok("csaf_vex_2026-05-31.tar.zst\n"),
+        "/csaf_vex_2026-05-31.tar.zst" => Reply::ok(archive.clone()).header("last-modified", MADE),
+        "/changes.csv" => Reply::ok("\"2025/cve-2025-1.json\",\"2025-01-01T00:00:00+00:00\"\n"),
+        "/deletions.csv" => Reply::ok(served.lock().expect("not poisoned").clone()),
+        _ => Reply::missing(),
+    })
+    .await;
+    let plan = plan_at("redhat", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert_eq!(brought.names(), ["archive.tar.zst"]);
+    assert_eq!(
+        brought.imported(),
+        ["archive/2025/cve-2025-1.json", "archive/2025/cve-2025-3.json"]
+    );
+    "\"2025/cve-2025-3.json\",\"2026-06-01T01:00:00+00:00\"\n"
+        .clone_into(&mut deleted.lock().expect("not poisoned"));
+    world.clock.set(NOW_MS + 2 * HOUR_MS);
+    let brought = world.import(&plan).await;
+    let gone: Vec<&str> = brought
+        .fetched
+        .gone
+        .iter()
+        .map(|gone| gone.name.as_str())
+        .collect();
+    assert_eq!(gone, ["archive/2025/cve-2025-3.json"]);
+    assert!(!brought.fetched.unchanged && brought.fetched.documents.is_empty());
+    // It is named once.
+    world.clock.set(NOW_MS + 3 * HOUR_MS);
+    assert!(world.import(&plan).await.fetched.unchanged);
 }

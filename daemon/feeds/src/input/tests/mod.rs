@@ -156,14 +156,14 @@ fn archives_in_a_folder_are_read_below_their_names() {
         })
         .collect();
     let expected = [
-        "1.zip/a.json",
-        "1.zip/sub/b.json",
-        "2.tar/a.json",
-        "2.tar/sub/b.json",
-        "3.tar.gz/a.json",
-        "3.tar.gz/sub/b.json",
-        "4.tar.zst/a.json",
-        "4.tar.zst/sub/b.json",
+        "1/a.json",
+        "1/sub/b.json",
+        "2/a.json",
+        "2/sub/b.json",
+        "3/a.json",
+        "3/sub/b.json",
+        "4/a.json",
+        "4/sub/b.json",
         "5.json",
         "6.json",
     ];
