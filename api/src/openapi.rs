@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use starling_api_types::{
-    AuthorFrozen, CanonicalImported, ErrorCode, EventAction, EventId, EventRecord, MuteAction, MuteChanged,
-    Problem, ProblemBody, RestoreAction, SiteRestored, SitesDiffer,
+    AuthorFrozen, CanonicalImported, ErrorCode, EventAction, EventId, EventRecord, FeedRan, MuteAction,
+    MuteChanged, Problem, ProblemBody, RestoreAction, SiteRestored, SitesDiffer,
 };
 use utoipa::openapi::content::ContentBuilder;
 use utoipa::openapi::path::Operation;
@@ -40,7 +40,7 @@ impl ToSchema for Binary {}
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(
-        ProblemBody, ErrorCode, CanonicalImported, MuteChanged, AuthorFrozen, SitesDiffer, SiteRestored, RestoreAction, MuteAction, EventAction, EventRecord, EventId
+        ProblemBody, ErrorCode, CanonicalImported, MuteChanged, AuthorFrozen, SitesDiffer, SiteRestored, FeedRan, RestoreAction, MuteAction, EventAction, EventRecord, EventId
     )),
     tags(
         (name = "site", description = "The site itself."),
@@ -50,7 +50,7 @@ impl ToSchema for Binary {}
         (name = "conflicts", description = "Records about which authors disagree."),
         (name = "mutes", description = "Muted findings: a document that all sites write."),
         (name = "federation", description = "Bundles and synchronisation."),
-        (name = "feeds", description = "Importing advisories."),
+        (name = "feeds", description = "Importing advisories, and feeds that the site fetches by itself."),
         (name = "events", description = "Events when they happen."),
     )
 )]
@@ -85,6 +85,16 @@ const PAST: &[ErrorCode] = &[
 ];
 /// Errors of a call that signs claims.
 const SIGNING: &[ErrorCode] = &[E::SiteRestored, E::SiteSuperseded];
+/// Errors of a call that changes the feeds of the configuration.
+const FEED_EDIT: &[ErrorCode] = &[
+    E::BadJson,
+    E::UnsupportedMediaType,
+    E::BodyTooLarge,
+    E::FeedInvalid,
+    E::ConfigInvalid,
+    E::FileAccess,
+    E::DiskFull,
+];
 /// Errors of a lookup of a listed site.
 const SITE: &[ErrorCode] = &[E::BadRequest, E::SiteNotFound, E::TimedOut];
 
@@ -263,6 +273,32 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 ],
                 SIGNING,
             ],
+        ),
+        "list_feeds" => (false, vec![&[E::TimedOut]]),
+        "get_feed" => (false, vec![&[E::BadRequest, E::FeedNotFound, E::TimedOut]]),
+        "add_feed" => (true, vec![FEED_EDIT, &[E::FeedExists]]),
+        "change_feed" => (true, vec![FEED_EDIT, &[E::BadRequest, E::FeedNotFound]]),
+        "remove_feed" => (
+            true,
+            vec![&[
+                E::BadRequest,
+                E::FeedNotFound,
+                E::ConfigInvalid,
+                E::FileAccess,
+                E::DiskFull,
+            ]],
+        ),
+        "run_feed" => (true, vec![&[E::BadRequest, E::FeedNotFound]]),
+        "approve_feed" => (
+            true,
+            vec![&[
+                E::BadRequest,
+                E::BadJson,
+                E::UnsupportedMediaType,
+                E::BodyTooLarge,
+                E::FeedNotFound,
+                E::FeedNotSuspect,
+            ]],
         ),
         "events" => (false, vec![&[E::BadRequest, E::EventsExpired, E::TimedOut]]),
         "doctor" => (true, vec![&[E::BadRequest, E::DiskFull]]),

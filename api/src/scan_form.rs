@@ -316,7 +316,7 @@ mod tests {
             (form(&[]), "no part `sbom`"),
             (form(&["baseline"]), "no part `sbom`"),
             (form(&["sbom", "sbom"]), "` twice"),
-            (form(&["sbom", "other"]), "a part `other`"),
+            (form(&["sbom", "other"]), "part `other`"),
             (form(&["sbom"]).replace("--x--", ""), "incomplete"),
         ] {
             let problem = read("multipart/form-data; boundary=x", body).await.unwrap_err();

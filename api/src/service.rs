@@ -12,11 +12,11 @@ use futures::Stream;
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
     CompactReport, ConflictList, ConflictQuery, ConflictResolve, DoctorReport, DoctorRequest, DumpQuery,
-    EventId, EventRecord, ExplainQuery, Explanation, ExportRequest, ExportSummary, FeedImportOptions,
-    FeedImportReport, Health, ImportParams, ImportReport, Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery,
-    MuteRemove, Problem, RecordConflict, ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList,
-    SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash, VexList,
-    VexRemoved,
+    EventId, EventRecord, ExplainQuery, Explanation, ExportRequest, ExportSummary, Feed, FeedAdd,
+    FeedApprove, FeedChange, FeedImportOptions, FeedImportReport, FeedList, FeedName, FeedRun, Health,
+    ImportParams, ImportReport, Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem,
+    RecordConflict, ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus,
+    SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash, VexList, VexRemoved,
 };
 
 use crate::scan_form::ScanDocuments;
@@ -172,6 +172,31 @@ pub trait SiteService: Send + Sync {
         input: Upload,
         options: FeedImportOptions,
     ) -> ServiceResult<FeedImportReport>;
+
+    /// The feeds that the site fetches by itself, without their history.
+    async fn feeds(&self) -> ServiceResult<FeedList>;
+
+    /// One feed, with its last runs. Reports `feed_not_found`.
+    async fn feed(&self, name: &FeedName) -> ServiceResult<Feed>;
+
+    /// Adds a feed to the configuration; a daemon runs it at once.
+    ///
+    /// Reports `feed_exists`, `feed_invalid`, and `file_access` where the configuration cannot be written.
+    async fn add_feed(&self, feed: FeedAdd) -> ServiceResult<Feed>;
+
+    /// Changes what is given of a feed. Reports `feed_not_found`, `feed_invalid`, `file_access`.
+    async fn change_feed(&self, name: &FeedName, change: FeedChange) -> ServiceResult<Feed>;
+
+    /// Takes a feed out of the configuration; its records stay. Reports `feed_not_found`, `busy`, `file_access`.
+    async fn remove_feed(&self, name: &FeedName) -> ServiceResult<Feed>;
+
+    /// Runs a feed and waits for its end, or for that of the run that is under way. A run that failed is an answer.
+    ///
+    /// Reports `feed_not_found`.
+    async fn run_feed(&self, name: &FeedName) -> ServiceResult<FeedRun>;
+
+    /// Takes in the input of a feed that waits for approval. Reports `feed_not_found`, `feed_not_suspect`, `busy`.
+    async fn approve_feed(&self, name: &FeedName, approve: FeedApprove) -> ServiceResult<FeedRun>;
 
     /// Updates the match index with all knowledge of now, however long it takes. A daemon does this in the
     /// background, so it does nothing here. A failure only makes scans slower and is not an error.

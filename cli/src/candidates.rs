@@ -52,6 +52,27 @@ pub(crate) fn sources() -> ArgValueCandidates {
     })
 }
 
+/// Feeds that the site fetches.
+pub(crate) fn feeds() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        asked(async |site: Client| {
+            let list = site.feeds().await?;
+            Ok(list.feeds.iter().map(|feed| feed.name.to_string()).collect())
+        })
+    })
+}
+
+/// Sources that this version knows how to fetch.
+pub(crate) fn presets() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let presets = crate::local::feed_presets();
+        presets
+            .into_iter()
+            .map(|preset| CompletionCandidate::new(preset.name))
+            .collect()
+    })
+}
+
 /// Returns the ids of the active mutes.
 pub(crate) fn mutes() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {

@@ -1,7 +1,7 @@
 //! Checks what a production site should have, besides a sound store.
 
 use serde::Serialize;
-use starling_api_types::{KeyList, KeyRole, PartState, SitePart, Status, Timestamp};
+use starling_api_types::{Feed, KeyList, KeyRole, PartState, SitePart, Status, Timestamp};
 
 use crate::render::{ago, moment};
 
@@ -98,6 +98,17 @@ fn part(status: &Status, wanted: SitePart, name: &'static str) -> Option<HealthP
 }
 
 fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
+    let fetched: Vec<&Feed> = status.fetched_feeds.iter().filter(|feed| feed.enabled).collect();
+    if !fetched.is_empty() {
+        let bad = fetched.iter().find_map(|feed| feed.attention.clone());
+        return point(
+            "import schedule",
+            bad.is_none() && status.daemon,
+            &format!("{} feeds are fetched by the daemon", fetched.len()),
+            bad.as_deref()
+                .unwrap_or("feeds are configured and no daemon fetches them: `starling up`"),
+        );
+    }
     let last = status.feeds.iter().filter_map(|feed| feed.last_imported_at).max();
     let others = status.feeds.iter().any(|feed| feed.last_imported_at.is_none());
     let name = "import schedule";
@@ -111,7 +122,7 @@ fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
             name,
             ok: false,
             found: format!(
-                "the last import here was {} ago: run `starling feeds import --complete` from a timer (docs/operations/feeds.md)",
+                "the last import here was {} ago: `starling feeds add` lets the daemon fetch it (docs/operations/feeds.md)",
                 ago(at, now)
             ),
         },
@@ -119,7 +130,7 @@ fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
             name,
             others,
             "other sites import what this one knows",
-            "nothing was imported: run `starling feeds import --complete` from a timer (docs/operations/feeds.md)",
+            "nothing was imported: `starling feeds add` lets the daemon fetch it (docs/operations/feeds.md)",
         ),
     }
 }

@@ -15,7 +15,7 @@ use starling_daemon::home::{Home, Reach};
 use starling_daemon::{
     PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as, open_offline,
 };
-pub(crate) use starling_daemon::{generate_sbom, scan_without_store, shown_explanation};
+pub(crate) use starling_daemon::{feed_presets, generate_sbom, scan_without_store, shown_explanation};
 use starling_policy::{RegoSource, RegoTest};
 use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;

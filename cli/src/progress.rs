@@ -40,6 +40,18 @@ impl Step {
         Self(Some(Arc::new(Line(bar))))
     }
 
+    /// Returns true if there is a line to be seen.
+    pub(crate) const fn is_shown(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Shows other words from now on.
+    pub(crate) fn say(&self, what: String) {
+        if let Some(line) = &self.0 {
+            line.0.set_message(what);
+        }
+    }
+
     /// Sets how many bytes will move, if known.
     pub(crate) fn expect(&self, bytes: Option<u64>) {
         let Some(line) = &self.0 else { return };

@@ -11,6 +11,7 @@
 //! store.v2/              the old store after a migration, until a daemon stops cleanly
 //! match.idx              the match index, rebuilt if missing
 //! vex/, policies/        VEX documents stored for every scan, versions of the policy files
+//! feeds/NAME/            how the runs of a feed went, and where its source was read to
 //! LOCK                   the lock of the folder: one process at a time
 //! starling.sock          the API's Unix socket, while a daemon runs
 //! ```

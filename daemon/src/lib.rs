@@ -4,6 +4,7 @@
 mod clock;
 pub mod config;
 mod convert;
+mod feed_presets;
 mod gate;
 mod generate;
 pub mod home;
@@ -21,6 +22,7 @@ mod rego;
 mod restore;
 mod rotate;
 mod run;
+mod schedule;
 mod service;
 mod small_file;
 mod sync_task;
@@ -30,6 +32,7 @@ mod vex_store;
 mod without_store;
 
 pub use convert::convert_store;
+pub use feed_presets::feed_presets;
 pub use generate::generate_sbom;
 pub use home_problem::home_problem;
 pub use init::{init_site, init_site_as};

@@ -266,6 +266,8 @@ impl Daemon {
         tasks.push(watched.start("housekeeping", keeping));
         let checking = crate::upkeep::check_files(site.clone(), self.config.clone(), self.stop.clone());
         tasks.push(watched.start("check", checking));
+        let fetching = crate::schedule::run_feeds(site.clone(), self.stop.clone());
+        tasks.push(watched.start("feeds", fetching));
         tasks.push(watched.start("index", keep_index(site.clone(), self.stop.clone())));
         tracing::info!(
             socket = %self.home.socket_path().display(),

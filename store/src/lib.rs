@@ -67,7 +67,7 @@ mod trust;
 mod view;
 
 pub use self::activity::{
-    EVENTS_KEPT, Event, EventKind, EventNumber, LedgerEntry, LedgerNumber, Origin, RestoreStep,
+    EVENTS_KEPT, Event, EventKind, EventNumber, FeedEnding, LedgerEntry, LedgerNumber, Origin, RestoreStep,
     TRANSFERS_KEPT, Transfers,
 };
 pub use self::deltas::{Authored, DeltaRun, FrozenBy, LackedBodies, LogOverview, Restated};

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`program`] | finds the `starling` executable, building it when it is older than its sources |
 //! | [`process`] | one command to its end; one daemon until it is stopped, killed or dropped |
+//! | [`server`] | a source's server, which behaves and misbehaves as it is told |
 //! | [`site`] | a site driven through the command line and its socket alone |
 //! | [`http`] | the smallest HTTP client that reads answers and event streams |
 //! | [`feed`] | advisories and folders of them, written by hand |
@@ -29,6 +30,7 @@ pub mod http;
 pub mod options;
 pub mod process;
 pub mod program;
+pub mod server;
 pub mod site;
 pub mod stream;
 pub mod tally;

@@ -26,6 +26,8 @@ pub(crate) struct FakeSite {
     pub(crate) waits_for: Mutex<Option<Arc<Notify>>>,
     /// If set, feeds are refused at their first byte.
     pub(crate) refuses_feeds: Mutex<bool>,
+    /// How every run of a feed ends; well if it is not set.
+    pub(crate) feed_outcome: Mutex<Option<FeedRunOutcome>>,
     /// The exit code of every verdict.
     pub(crate) exit_code: Mutex<u8>,
     /// The arguments of the last call, in `Debug` form.
@@ -138,6 +140,56 @@ pub(crate) fn a_mute() -> Mute {
     }
 }
 
+pub(crate) fn a_feed() -> Feed {
+    Feed {
+        name: FeedName::new("nvd").unwrap(),
+        source: "nvd".parse().unwrap(),
+        preset: Some("nvd".to_owned()),
+        address: None,
+        kind: Some("nvd".to_owned()),
+        parameter: None,
+        schedule: "2h".to_owned(),
+        enabled: true,
+        complete: true,
+        state: FeedState::Ok,
+        attention: None,
+        progress: None,
+        last_success_at: Some(now()),
+        next_run_at: Some(now()),
+        failures: 0,
+        counts: FeedCounts::default(),
+        last_run: Some(a_feed_run(None)),
+        suspect: None,
+        history: vec![a_feed_run(None)],
+    }
+}
+
+/// A run that ended so, or well.
+pub(crate) fn a_feed_run(outcome: Option<FeedRunOutcome>) -> FeedRun {
+    let outcome = outcome.unwrap_or(FeedRunOutcome::Imported);
+    let failed = !outcome.is_success();
+    FeedRun {
+        feed: FeedName::new("nvd").unwrap(),
+        source: "nvd".parse().unwrap(),
+        trigger: FeedTrigger::Request,
+        started_at: now(),
+        duration_ms: 1,
+        outcome,
+        whole: true,
+        checked: !failed,
+        requests: 2,
+        documents: 3,
+        bytes: 4_000,
+        stored: 5,
+        unchanged: 6,
+        absent: 0,
+        rejected: 0,
+        code: failed.then_some(ErrorCode::FeedUnreachable),
+        error: failed.then(|| "nobody answers".to_owned()),
+        notes: Vec::new(),
+    }
+}
+
 /// Reads an upload completely, like an implementation.
 async fn contents(upload: Upload) -> ServiceResult<Vec<u8>> {
     let mut reader = upload.into_read()?;
@@ -194,6 +246,7 @@ impl SiteService for FakeSite {
             peers: Vec::new(),
             positions: Vec::new(),
             feeds: Vec::new(),
+            fetched_feeds: Vec::new(),
             store: StoreStatus {
                 engine: "memory".to_owned(),
                 size_bytes: sizes(1).total(),
@@ -501,6 +554,43 @@ impl SiteService for FakeSite {
             input_bytes: bytes.len() as u64,
             duration_ms: 1,
         })
+    }
+
+    async fn feeds(&self) -> ServiceResult<FeedList> {
+        self.note("feeds".to_owned()).await?;
+        Ok(FeedList {
+            feeds: vec![a_feed()],
+        })
+    }
+
+    async fn feed(&self, name: &FeedName) -> ServiceResult<Feed> {
+        self.note(format!("feed {name}")).await?;
+        Ok(a_feed())
+    }
+
+    async fn add_feed(&self, feed: FeedAdd) -> ServiceResult<Feed> {
+        self.note(format!("add_feed {feed:?}")).await?;
+        Ok(a_feed())
+    }
+
+    async fn change_feed(&self, name: &FeedName, change: FeedChange) -> ServiceResult<Feed> {
+        self.note(format!("change_feed {name} {change:?}")).await?;
+        Ok(a_feed())
+    }
+
+    async fn remove_feed(&self, name: &FeedName) -> ServiceResult<Feed> {
+        self.note(format!("remove_feed {name}")).await?;
+        Ok(a_feed())
+    }
+
+    async fn run_feed(&self, name: &FeedName) -> ServiceResult<FeedRun> {
+        self.note(format!("run_feed {name}")).await?;
+        Ok(a_feed_run(*self.feed_outcome.lock().unwrap()))
+    }
+
+    async fn approve_feed(&self, name: &FeedName, approve: FeedApprove) -> ServiceResult<FeedRun> {
+        self.note(format!("approve_feed {name} {approve:?}")).await?;
+        Ok(a_feed_run(None))
     }
 
     async fn events(&self, after: Option<EventId>) -> ServiceResult<EventStream> {

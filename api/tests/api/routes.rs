@@ -29,9 +29,42 @@ async fn reads_reach_the_service_with_their_parameters() {
         ("/sites/site-b", "site site-b"),
         ("/sites/site-b/history", "site_history site-b"),
         ("/sites/site-b/status", "site_status site-b"),
+        ("/feeds", "feeds"),
+        ("/feeds/nvd", "feed nvd"),
     ] {
         let answer = send(world.local(), get(path)).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}: {:?}", answer.body);
+        assert!(world.asked().contains(asked), "{path}: {}", world.asked());
+    }
+}
+
+#[tokio::test]
+async fn feeds_are_changed_and_run_by_their_name() {
+    let world = World::new();
+    let json = "application/json";
+    for (path, body, status, asked) in [
+        (
+            "/feeds",
+            r#"{"preset":"nvd","schedule":"3h"}"#,
+            StatusCode::CREATED,
+            "add_feed FeedAdd { name: None, preset: Some(\"nvd\")",
+        ),
+        ("/feeds/nvd/run", "", StatusCode::OK, "run_feed nvd"),
+        (
+            "/feeds/nvd/approve",
+            "{}",
+            StatusCode::OK,
+            "approve_feed nvd FeedApprove { input: None }",
+        ),
+        (
+            "/feeds",
+            r#"{"preset":"nvd","shedule":"3h"}"#,
+            StatusCode::BAD_REQUEST,
+            "",
+        ),
+    ] {
+        let answer = send(world.local(), post(path, json, body)).await;
+        assert_eq!(answer.status, status, "{path}: {:?}", answer.body);
         assert!(world.asked().contains(asked), "{path}: {}", world.asked());
     }
 }

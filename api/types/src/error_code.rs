@@ -157,6 +157,19 @@ error_codes! {
     /// The feed input cannot be opened, or its kind is unknown.
     FeedUnreadable => ("feed_unreadable", 422, "Feed input not readable", NO, InputRefused);
 
+    /// No feed of this name is configured.
+    FeedNotFound => ("feed_not_found", 404, "Feed not found", NO, InputRefused);
+    /// A feed of this name is configured already.
+    FeedExists => ("feed_exists", 409, "Feed already configured", NO, InputRefused);
+    /// What was said of a feed makes no sense, or its preset is not known.
+    FeedInvalid => ("feed_invalid", 422, "Feed not valid", NO, Usage);
+    /// No input of the feed waits for approval, or it is another one.
+    FeedNotSuspect => ("feed_not_suspect", 409, "No such input waits for approval", NO, InputRefused);
+    /// The feed's address did not answer, or said to come back later.
+    FeedUnreachable => ("feed_unreachable", 503, "Feed not reachable", YES, NotReachable);
+    /// The feed's address answered otherwise than it should.
+    FeedFetchFailed => ("feed_fetch_failed", 502, "Feed could not be fetched", NO, InputRefused);
+
     // Scans.
     /// The input of a small tool (a version, a vector, a record, …) cannot be parsed.
     InputUnreadable => ("input_unreadable", 422, "Input not readable", NO, InputRefused);

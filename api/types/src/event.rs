@@ -8,6 +8,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::feed_run::FeedRan;
 use crate::hash::{BundleHash, MergeHash, SiteId};
 use crate::status::Lane;
 use crate::text::{SiteSlug, TextError};
@@ -271,6 +272,8 @@ pub enum SiteEvent {
     Differ(SitesDiffer),
     /// `site-restored`.
     Restored(SiteRestored),
+    /// `feed-run`.
+    FeedRun(FeedRan),
 }
 
 impl SiteEvent {
@@ -282,6 +285,7 @@ impl SiteEvent {
             Self::Frozen(_) => AuthorFrozen::EVENT_NAME,
             Self::Differ(_) => SitesDiffer::EVENT_NAME,
             Self::Restored(_) => SiteRestored::EVENT_NAME,
+            Self::FeedRun(_) => FeedRan::EVENT_NAME,
         }
     }
 }

@@ -14,6 +14,8 @@ mod event;
 mod exit;
 mod explain;
 mod feed;
+mod feed_list;
+mod feed_run;
 mod hash;
 mod home;
 mod mute;
@@ -54,6 +56,8 @@ pub use explain::{
     Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, ExplainedStatement, Explanation,
 };
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome, OutOfReach};
+pub use feed_list::{Feed, FeedAdd, FeedApprove, FeedChange, FeedList, FeedPreset, FeedState, SuspectInput};
+pub use feed_run::{FeedCounts, FeedPhase, FeedProgress, FeedRan, FeedRun, FeedRunOutcome, FeedTrigger};
 pub use hash::{
     BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash, VexHash,
 };
@@ -76,6 +80,6 @@ pub use status::{
 };
 pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};
-pub use text::{Cursor, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};
+pub use text::{Cursor, FeedName, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};
 pub use time::{Timestamp, TimestampError};
 pub use vex::{VexEntry, VexList, VexRemoved};

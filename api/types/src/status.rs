@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::feed_list::Feed;
 use crate::hash::{KnowledgeRoot, SiteId};
 use crate::text::{Cursor, SiteSlug, SourceName};
 use crate::time::Timestamp;
@@ -183,6 +184,9 @@ pub struct Status {
     pub positions: Vec<Position>,
     /// Sources and the time of each one's last check.
     pub feeds: Vec<FeedStatus>,
+    /// Feeds that the site fetches by itself, without their history; empty if none is configured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fetched_feeds: Vec<Feed>,
     /// The embedded store.
     pub store: StoreStatus,
     /// Logs whose copy at a peer differs from this site's copy, up to the same claim. Only a daemon compares.

@@ -78,6 +78,7 @@ macro_rules! text_type {
             }
 
             /// Stores text that the protocol has checked.
+            #[allow(dead_code, reason = "not every name is one of the protocol")]
             pub(crate) fn from_checked(text: String) -> Self {
                 debug_assert!($check(&text), concat!("not a ", $what, ": {}"), text);
                 Self(text)
@@ -135,6 +136,14 @@ text_type!(
     /// The name of a source of advisories, such as `ghsa`.
     SourceName,
     "source name",
+    is_name,
+    "1 to 64 of a-z, 0-9, `-`, `_`, `.`, beginning with a letter or digit",
+    "^[a-z0-9][a-z0-9._-]{0,63}$"
+);
+text_type!(
+    /// The name of a feed that a site fetches, such as `nvd`.
+    FeedName,
+    "feed name",
     is_name,
     "1 to 64 of a-z, 0-9, `-`, `_`, `.`, beginning with a letter or digit",
     "^[a-z0-9][a-z0-9._-]{0,63}$"

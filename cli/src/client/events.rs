@@ -3,8 +3,8 @@
 use futures::StreamExt;
 use starling_api::{ByteStream, EventStream, PROBLEM_EVENT};
 use starling_api_types::{
-    AuthorFrozen, CanonicalImported, ErrorCode, EventId, EventRecord, MuteChanged, Problem, SiteEvent,
-    SiteRestored, SitesDiffer,
+    AuthorFrozen, CanonicalImported, ErrorCode, EventId, EventRecord, FeedRan, MuteChanged, Problem,
+    SiteEvent, SiteRestored, SitesDiffer,
 };
 
 /// Longest line, in bytes; an event's data is one line.
@@ -109,6 +109,7 @@ impl Parser {
                 Some(record(id, serde_json::from_str(&data).map(SiteEvent::Restored)))
             }
             SitesDiffer::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::Differ))),
+            FeedRan::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::FeedRun))),
             MuteChanged::EVENT_NAME => Some(record(id, serde_json::from_str(&data).map(SiteEvent::Mute))),
             PROBLEM_EVENT => Some(Err(
                 serde_json::from_str(&data).unwrap_or_else(|error| refuse(&error.to_string()))

@@ -20,10 +20,11 @@ use starling_api::{
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
     CompactReport, ConflictList, ConflictQuery, ConflictResolve, DoctorReport, DoctorRequest, DumpQuery,
-    ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest, FeedImportOptions, FeedImportReport,
-    Health, ImportParams, ImportReport, Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove,
-    Problem, RecordConflict, ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug,
-    SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash, VexList, VexRemoved,
+    ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest, Feed, FeedAdd, FeedApprove, FeedChange,
+    FeedImportOptions, FeedImportReport, FeedList, FeedName, FeedRun, Health, ImportParams, ImportReport,
+    Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, RecordConflict, ScanParams, Site,
+    SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus,
+    VerdictEnvelope, VexEntry, VexHash, VexList, VexRemoved,
 };
 
 use self::http::{Call, read_stream};
@@ -242,6 +243,36 @@ impl SiteService for Client {
         let sent = Sent::file_or_folder(input, &self.step).await?;
         let call = self.post(format!("/feeds/{source}/import")).query(&options)?;
         call.content(ANY_CONTENT_TYPE, sent).json().await
+    }
+
+    async fn feeds(&self) -> ServiceResult<FeedList> {
+        self.get("/feeds").json().await
+    }
+
+    async fn feed(&self, name: &FeedName) -> ServiceResult<Feed> {
+        self.get(format!("/feeds/{name}")).json().await
+    }
+
+    async fn add_feed(&self, feed: FeedAdd) -> ServiceResult<Feed> {
+        self.post("/feeds").json_body(&feed)?.json().await
+    }
+
+    async fn change_feed(&self, name: &FeedName, change: FeedChange) -> ServiceResult<Feed> {
+        let call = self.call(Method::PATCH, format!("/feeds/{name}"));
+        call.json_body(&change)?.json().await
+    }
+
+    async fn remove_feed(&self, name: &FeedName) -> ServiceResult<Feed> {
+        self.call(Method::DELETE, format!("/feeds/{name}")).json().await
+    }
+
+    async fn run_feed(&self, name: &FeedName) -> ServiceResult<FeedRun> {
+        self.post(format!("/feeds/{name}/run")).json().await
+    }
+
+    async fn approve_feed(&self, name: &FeedName, approve: FeedApprove) -> ServiceResult<FeedRun> {
+        let call = self.post(format!("/feeds/{name}/approve"));
+        call.json_body(&approve)?.json().await
     }
 
     async fn events(&self, after: Option<EventId>) -> ServiceResult<EventStream> {

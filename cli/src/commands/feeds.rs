@@ -1,5 +1,10 @@
 //! `starling feeds …`
 
+mod add;
+mod history;
+mod run;
+mod show;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -11,9 +16,19 @@ use crate::output::open_input;
 use crate::render;
 use crate::session::{Session, warn};
 
-/// Take in advisories
+/// Take in advisories: by hand, and by feeds that the site fetches itself
 #[derive(Debug, Subcommand)]
 pub(crate) enum Feeds {
+    Add(add::Add),
+    Presets(add::Presets),
+    List(show::List),
+    Status(show::Status),
+    Run(run::Run),
+    History(history::History),
+    Approve(run::Approve),
+    Enable(add::Enable),
+    Disable(add::Disable),
+    Remove(add::Remove),
     Import(Import),
 }
 
@@ -60,18 +75,35 @@ pub(crate) struct Import {
 
 impl Feeds {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
-        let Self::Import(args) = self;
+        match self {
+            Self::Add(args) => args.run(session).await,
+            Self::Presets(args) => args.run(session),
+            Self::List(args) => args.run(session).await,
+            Self::Status(args) => args.run(session).await,
+            Self::Run(args) => args.run(session).await,
+            Self::History(args) => args.run(session).await,
+            Self::Approve(args) => args.run(session).await,
+            Self::Enable(args) => args.run(session).await,
+            Self::Disable(args) => args.run(session).await,
+            Self::Remove(args) => args.run(session).await,
+            Self::Import(args) => args.run(session).await,
+        }
+    }
+}
+
+impl Import {
+    async fn run(self, session: &Session) -> Outcome {
         let options = FeedImportOptions {
-            complete: args.complete,
-            strict: args.strict,
-            allow_empty: args.allow_empty,
-            approve: args.approve,
-            kind: args.kind,
+            complete: self.complete,
+            strict: self.strict,
+            allow_empty: self.allow_empty,
+            approve: self.approve,
+            kind: self.kind,
         };
-        let input = open_input(&args.path)?;
-        let step = session.step(format!("Importing {} from {}", args.source, args.path.display()));
+        let input = open_input(&self.path)?;
+        let step = session.step(format!("Importing {} from {}", self.source, self.path.display()));
         let site = session.site(&step).await?;
-        let report = site.import_feed(args.source, input, options).await?;
+        let report = site.import_feed(self.source, input, options).await?;
         drop(step);
         if report.rejected > 0 {
             warn(&format!(

@@ -170,6 +170,17 @@ pub(crate) fn event(record: &EventRecord) -> String {
             );
             return plain(&line).into_owned();
         }
+        SiteEvent::FeedRun(event) => {
+            let line = format!(
+                "{} {} feed-run {} {}: {}",
+                record.id,
+                event.ended_at,
+                event.feed,
+                event.outcome.as_str(),
+                event.detail
+            );
+            return plain(&line).into_owned();
+        }
         SiteEvent::Mute(event) => {
             let action = match event.mute_action {
                 MuteAction::Added => "muted",

@@ -8,6 +8,7 @@ mod attention;
 mod bundle;
 mod conflicts;
 mod explain;
+mod feeds;
 mod mutes;
 mod policy;
 mod selftest;
@@ -28,6 +29,10 @@ pub(crate) use attention::StatusView;
 pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
 pub(crate) use conflicts::{conflict, conflicts};
 pub(crate) use explain::{explanation, reasons};
+pub(crate) use feeds::{
+    feed, feed_added, feed_changed, feed_history, feed_list, feed_presets, feed_removed, feed_runs,
+    feed_status,
+};
 pub(crate) use mutes::{mute, mutes};
 pub(crate) use policy::{policy_history, policy_summary, policy_test};
 pub(crate) use selftest::selftest;

@@ -65,7 +65,12 @@ pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
         &strangers(status),
     );
     section(&mut text, "Positions", &positions(&status.positions));
-    section(&mut text, "Feeds", &feeds(status));
+    section(&mut text, "Sources", &feeds(status));
+    section(
+        &mut text,
+        "Feeds",
+        &super::feeds::feeds(&status.fetched_feeds, view.now),
+    );
     text
 }
 

@@ -1,5 +1,7 @@
 //! Each command sends the daemon the request that was typed, and shows the answer as text and as JSON.
 
+use starling_api_types::FeedRunOutcome;
+
 use crate::world::World;
 
 /// A command line, and the request that the site gets.
@@ -76,6 +78,36 @@ const CALLS: &[(&str, &str)] = &[
         "import_feed ghsa 6 FeedImportOptions { complete: true, strict: true, allow_empty: true, approve: false, kind: Some(\"nvd\") }",
     ),
     (
+        "feeds add nvd --api-key-file /etc/key --schedule 3h",
+        "add_feed FeedAdd { name: None, preset: Some(\"nvd\"), address: None, source: None, kind: None, schedule: Some(\"3h\"), \
+         parameter: None, api_key_file: Some(\"/etc/key\"), proxy: None, ca_file: None, complete: None, enabled: None }",
+    ),
+    (
+        "feeds add https://example.org/a.zip --name mine --source vendor --proxy none --partial --disabled",
+        "add_feed FeedAdd { name: Some(FeedName(\"mine\")), preset: None, address: Some(\"https://example.org/a.zip\"), \
+         source: Some(SourceName(\"vendor\")), kind: None, schedule: None, parameter: None, api_key_file: None, \
+         proxy: Some(\"none\"), ca_file: None, complete: Some(false), enabled: Some(false) }",
+    ),
+    ("feeds list", "feeds"),
+    ("feeds status", "feeds"),
+    ("feeds status nvd", "feed nvd"),
+    ("feeds history nvd", "feed nvd"),
+    ("feeds run nvd", "run_feed nvd"),
+    ("feeds run", "run_feed nvd"),
+    (
+        "feeds approve nvd",
+        "approve_feed nvd FeedApprove { input: None }",
+    ),
+    (
+        "feeds enable nvd",
+        "change_feed nvd FeedChange { enabled: Some(true)",
+    ),
+    (
+        "feeds disable nvd",
+        "change_feed nvd FeedChange { enabled: Some(false)",
+    ),
+    ("feeds remove nvd", "remove_feed nvd"),
+    (
         "scan @F/b.stl",
         "scan 6 ScanParams { fail_on: None, at: None, as_of: None, min_coverage_basis_points: None, max_age_seconds: None, fail_on_unused: false }",
     ),
@@ -133,6 +165,27 @@ fn every_command_sends_its_request_and_shows_the_answer() {
             "`{line}`"
         );
     }
+}
+
+#[test]
+fn run_of_a_feed_ends_as_its_outcome_says() {
+    let world = World::with_daemon();
+    for (outcome, code) in [
+        (FeedRunOutcome::Unchanged, 0),
+        (FeedRunOutcome::Suspect, 3),
+        (FeedRunOutcome::Failed, 6),
+    ] {
+        *world.site.feed_outcome.lock().unwrap() = Some(outcome);
+        let run = world.run("feeds run nvd").ends(code);
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(said.contains(outcome.as_str()), "{said}");
+    }
+}
+
+#[test]
+fn presets_are_listed_without_a_site() {
+    let presets = World::empty().run("feeds presets --json").ends(0).json();
+    assert!(presets["presets"].is_array());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! `starling.toml`: every key with its default, environment and flags over it, wrong keys refused.
 
+pub(crate) mod feed_edit;
+pub(crate) mod feeds;
 mod keys;
 mod place;
 mod size;
@@ -13,6 +15,7 @@ use starling_view::{ConflictStrategy, Ranges};
 
 use crate::small_file;
 
+pub use self::feeds::FeedEntry;
 pub use self::keys::{KEYS, Key};
 pub use self::size::ByteSize;
 
@@ -73,6 +76,9 @@ pub struct Config {
     pub restore: Restore,
     /// Logs.
     pub log: Log,
+    /// Feeds that the site fetches by itself.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub feeds: Vec<FeedEntry>,
 }
 
 /// The end of a configuration.
@@ -398,26 +404,10 @@ impl Config {
             let line = place::line_of(&text, key).map_or_else(String::new, |line| format!("line {line}: "));
             file_error(format!("{line}{key}: {problem}"))
         })?;
+        feeds::check(&read.feeds).map_err(|fault| file_error(feed_problem(&text, &read.feeds, &fault)))?;
         let mut table: toml::Table = toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
         check_whole(&table).map_err(&file_error)?;
-        let mut settings = Vec::new();
-        let known: BTreeMap<String, &Key> = KEYS.iter().map(|key| (key.variable(), key)).collect();
-        for (variable, value) in environment {
-            if let Some(meant) = place::misspelt(&variable) {
-                return Err(ConfigError::Setting {
-                    key: meant.name.to_owned(),
-                    origin: format!("the environment variable {variable}"),
-                    problem: format!("there is no such variable; {} is one", meant.variable()),
-                });
-            }
-            if let Some(key) = known.get(&variable) {
-                settings.push((
-                    key.name.to_owned(),
-                    value,
-                    format!("the environment variable {variable}"),
-                ));
-            }
-        }
+        let mut settings = environment_settings(environment)?;
         let flags = overrides.settings.iter();
         settings
             .extend(flags.map(|(key, value)| (key.clone(), value.clone(), "the command line".to_owned())));
@@ -573,6 +563,58 @@ impl Config {
         }
         Ok(())
     }
+}
+
+/// The variable that somebody may try to set feeds by.
+const FEEDS_VARIABLE: &str = "STARLING_FEEDS";
+
+/// Says which feed of a file is wrong, with its line.
+fn feed_problem(text: &str, feeds: &[FeedEntry], fault: &feeds::FeedFault) -> String {
+    let line = feed_edit::line_of(text, fault.index, fault.key)
+        .map_or_else(String::new, |line| format!("line {line}: "));
+    let name = feeds
+        .get(fault.index)
+        .map_or_else(String::new, |feed| format!("{}: ", feed.name));
+    let key = fault.key.map_or_else(String::new, |key| format!("{key}: "));
+    format!("{line}feeds: {name}{key}{}", fault.problem)
+}
+
+/// A key with its value, and where that was said.
+type Setting = (String, String, String);
+
+/// Finds the keys that variables set.
+fn environment_settings(
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<Vec<Setting>, ConfigError> {
+    let mut settings = Vec::new();
+    let known: BTreeMap<String, &Key> = KEYS.iter().map(|key| (key.variable(), key)).collect();
+    for (variable, value) in environment {
+        if variable == FEEDS_VARIABLE {
+            return Err(ConfigError::Setting {
+                key: "feeds".to_owned(),
+                origin: format!("the environment variable {variable}"),
+                problem:
+                    "a list of feeds cannot be given by a variable: write [[feeds]] in starling.toml, or use \
+                          `starling feeds add`"
+                        .to_owned(),
+            });
+        }
+        if let Some(meant) = place::misspelt(&variable) {
+            return Err(ConfigError::Setting {
+                key: meant.name.to_owned(),
+                origin: format!("the environment variable {variable}"),
+                problem: format!("there is no such variable; {} is one", meant.variable()),
+            });
+        }
+        if let Some(key) = known.get(&variable) {
+            settings.push((
+                key.name.to_owned(),
+                value,
+                format!("the environment variable {variable}"),
+            ));
+        }
+    }
+    Ok(settings)
 }
 
 /// What to do about a file that is gone.
@@ -735,6 +777,23 @@ mod tests {
             let key = text.lines().nth(1).unwrap().split(' ').next().unwrap();
             assert!(said.contains("line 2") && said.contains(key), "{text}: {said}");
         }
+    }
+
+    #[test]
+    fn wrong_feed_is_refused_with_its_line() {
+        let entry = "[[feeds]]\nname = \"a\"\nsource = \"x\"\naddress = \"https://example.org/a\"\n";
+        assert_eq!(load(entry, &[], &[]).unwrap().feeds.len(), 1);
+        for (more, named) in [
+            ("shedule = \"2h\"\n", ["line 5", "shedule"]),
+            ("schedule = \"now\"\n", ["line 5", "schedule"]),
+            (entry, ["line 6", "another feed is named a"]),
+            ("complete = \"yes\"\n", ["line 5", "complete"]),
+        ] {
+            let error = load(&format!("{entry}{more}"), &[], &[]).unwrap_err().to_string();
+            assert!(named.iter().all(|word| error.contains(word)), "{error}");
+        }
+        let error = load("[log]\n", &[("STARLING_FEEDS", "nvd")], &[]).unwrap_err();
+        assert!(error.to_string().contains("starling feeds add"), "{error}");
     }
 
     #[test]

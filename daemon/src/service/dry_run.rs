@@ -41,6 +41,7 @@ impl SiteParts {
     /// Creates this site on another store, without listeners.
     pub(super) fn on(&self, store: SiteStore) -> Self {
         Self {
+            feeds: super::feed_runs::Feeds::none(self.home.path()),
             home: self.home.clone(),
             config: self.config.clone(),
             store: Arc::new(store),

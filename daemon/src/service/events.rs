@@ -6,7 +6,7 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, EventAction, Problem};
 use starling_documents::mutes::MuteId;
 use starling_store::engine::Generation;
-use starling_store::{Event, EventKind, EventNumber, RestoreStep, SiteStore, StoreError};
+use starling_store::{Event, EventKind, EventNumber, FeedEnding, RestoreStep, SiteStore, StoreError};
 use starling_view::{Action, PackageId};
 
 use super::problem::store_problem;
@@ -180,6 +180,21 @@ impl SiteParts {
                     lane: lane.into(),
                     difference: how,
                     found_at: event.at.into(),
+                }));
+            }
+            EventKind::FeedRun { feed, ending, detail } => {
+                let feed = types::FeedName::new(feed).ok()?;
+                return record(types::SiteEvent::FeedRun(types::FeedRan {
+                    site_id: site_id.clone(),
+                    feed,
+                    outcome: match ending {
+                        FeedEnding::Imported => types::FeedRunOutcome::Imported,
+                        FeedEnding::Unchanged => types::FeedRunOutcome::Unchanged,
+                        FeedEnding::Suspect => types::FeedRunOutcome::Suspect,
+                        FeedEnding::Failed => types::FeedRunOutcome::Failed,
+                    },
+                    detail,
+                    ended_at: event.at.into(),
                 }));
             }
             EventKind::Restored { step, why } => {

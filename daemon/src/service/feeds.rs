@@ -1,7 +1,9 @@
 //! Taking in a feed: every file of it accounted for, bodies first, then signed claims.
 
+mod gone;
 mod guard;
 mod joined;
+mod options;
 mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,8 @@ use starling_protocol::{ContentHash, Lane, RecordId, Source};
 use starling_scanner::reach::OutOfReach;
 use starling_store::{FoundRecord, Origin};
 
+use self::options::Commit;
+pub(super) use self::options::ImportOptions;
 use self::reach::Met;
 use super::SiteParts;
 use super::problem::store_problem;
@@ -81,14 +85,29 @@ impl SiteParts {
         input: input::Source,
         options: &types::FeedImportOptions,
     ) -> ServiceResult<types::FeedImportReport> {
+        let source: Source = Source::try_from(source)
+            .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
+        let options = ImportOptions {
+            asked: options.clone(),
+            is_checked: options.complete,
+            ..ImportOptions::default()
+        };
+        self.import_input(&source, input, &options)
+    }
+
+    pub(super) fn import_input(
+        &self,
+        source: &Source,
+        input: input::Source,
+        how: &ImportOptions,
+    ) -> ServiceResult<types::FeedImportReport> {
         let started = Instant::now();
+        let options = &how.asked;
         let kind = options.kind.as_deref().map(kind_of).transpose()?;
         let _one_at_a_time = self.one_import();
         self.prepare_to_sign(&format!("importing {source}"))?;
-        let source: Source = Source::try_from(source)
-            .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         let mut account = Account::new(self, source.clone(), options.complete);
-        account.root = joined::root_of(&input);
+        account.root = how.root.clone().unwrap_or_else(|| joined::root_of(&input));
         let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let read = pipeline::run_as(kind, input, &Limits::default(), workers, &mut |item| {
             account.take(item)
@@ -139,8 +158,14 @@ impl SiteParts {
                 account.rejected_problem("nothing was changed; without --strict the rest is taken in")
             );
         }
-        let approved = options.approve || (options.allow_empty && account.seen.is_empty());
-        account.commit(options.complete && whole, approved)?;
+        let is_emptied = options.allow_empty && options.complete && account.seen.is_empty();
+        let commit = Commit {
+            complete: options.complete && whole,
+            is_checked: how.is_checked && whole,
+            gone: &how.gone,
+            approved: options.approve || is_emptied,
+        };
+        account.commit(&commit)?;
         self.forget_if_due();
         let mut report = account.report;
         report.input_bytes = account.input_bytes;
@@ -322,7 +347,7 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    fn commit(&mut self, complete: bool, approved: bool) -> ServiceResult<()> {
+    fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<()> {
         let failed = |error| store_problem("writing the site's log", &error);
         let at = now();
         let found = self
@@ -330,20 +355,22 @@ impl<'a> Account<'a> {
             .iter()
             .map(|(id, seen)| (id.clone(), seen.record))
             .collect();
-        let complete = match (&self.untold, complete) {
+        let is_untold = match (&self.untold, commit.complete) {
             (Some(name), true) => {
                 self.warn(format!(
                     "{name} was rejected, and nothing tells which record it held: none is called absent this time"
                 ));
-                false
+                true
             }
-            _ => complete,
+            _ => false,
         };
+        let complete = commit.complete && !is_untold;
         let store = &self.site.store;
-        let plan = store
+        let mut plan = store
             .plan_feed(&self.source, Lane::Federation, &found, complete, &self.keep, at)
             .map_err(failed)?;
-        if !approved {
+        self.drop_gone(commit.gone, &mut plan, at)?;
+        if !commit.approved {
             guard::check(&self.source, &plan, &mut |hash| {
                 let body = store.body(hash);
                 body.map_err(|error| store_problem("reading a record", &error))
@@ -375,7 +402,7 @@ impl<'a> Account<'a> {
             self.report.cursor = Some(authored.cursor.into());
         }
         store
-            .note_feed(&self.source, &self.names, complete, at)
+            .note_feed(&self.source, &self.names, commit.is_checked && !is_untold, at)
             .map_err(failed)?;
         self.site.sign_heads().map_err(failed)?;
         self.site.changed();

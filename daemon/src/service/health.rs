@@ -158,9 +158,23 @@ impl SiteParts {
             Ok(known) => known,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
         };
+        let fetched = self.feeds_shown();
+        let matters = super::feed_runs::matters(&fetched);
         if sources.is_empty() {
-            let detail = "the site has no advisories: import some with `starling feeds import`";
-            return (PartState::Attention, detail.to_owned());
+            let running = fetched.iter().any(|feed| feed.progress.is_some());
+            if running && matters.is_empty() {
+                let detail = "the first feeds are being fetched; until then the site knows no advisories";
+                return (PartState::Working, detail.to_owned());
+            }
+            let detail = match &matters[..] {
+                [] if fetched.iter().any(|feed| feed.enabled) => {
+                    "the site knows no advisories yet; the daemon fetches them, or `starling feeds run`".to_owned()
+                }
+                [] => "the site knows no advisories; `starling feeds add` fetches some, `starling feeds import` takes some in"
+                    .to_owned(),
+                matters => format!("the site knows no advisories; {}", named(matters)),
+            };
+            return (PartState::Attention, detail);
         }
         let (now, latest) = (now(), latest_check());
         let freshness = freshness_of(&self.config.scan);
@@ -178,17 +192,23 @@ impl SiteParts {
             is_old.then(|| format!("{source} was last heard of at {last}"))
         });
         let old: Vec<String> = old.collect();
-        if old.is_empty() {
+        let mut told = Vec::new();
+        if !matters.is_empty() {
+            told.push(named(&matters));
+        }
+        if !old.is_empty() {
+            told.push(format!(
+                "{} of {} sources are silent for longer than their rhythm: {}",
+                old.len(),
+                sources.len(),
+                named(&old)
+            ));
+        }
+        if told.is_empty() {
             let detail = format!("{} sources, each heard of within its rhythm", sources.len());
             return (PartState::Ok, detail);
         }
-        let detail = format!(
-            "{} of {} sources are silent for longer than their rhythm: {}",
-            old.len(),
-            sources.len(),
-            named(&old)
-        );
-        (PartState::Attention, detail)
+        (PartState::Attention, told.join("; "))
     }
 
     fn index_part(&self) -> (PartState, String) {

@@ -23,6 +23,7 @@ mod dry_run;
 mod events;
 mod excuses;
 mod explain;
+mod feed_runs;
 mod feeds;
 mod health;
 mod known;
@@ -62,6 +63,7 @@ use crate::policies::Policies;
 use crate::restore::{OwnLogAtOpening, Restore};
 use crate::sync_task::PeerStatusTable;
 use crate::vex_store::VexStore;
+use feed_runs::Feeds;
 use health::Duties;
 use known::KnownState;
 
@@ -114,6 +116,8 @@ pub(crate) struct SiteParts {
     pub(crate) last_check: Mutex<Option<types::StoreCheck>>,
     /// Last results of the daemon's recurring work.
     pub(crate) duties: Duties,
+    /// What the site fetches by itself.
+    pub(crate) feeds: Feeds,
 }
 
 impl Site {
@@ -214,6 +218,7 @@ impl Site {
         let (key, restore) = settle_home(&mut home, &config, &store, key)?;
         store.hold_back(restore.is_held());
         let parts = SiteParts {
+            feeds: Feeds::of(home.path(), &config),
             policies: Arc::new(Policies::of(&home, &config)),
             kept_vex: Arc::new(VexStore::in_home(home.path())),
             home,
@@ -753,6 +758,45 @@ impl SiteService for Site {
         let input = feeds::input_of(input)?;
         self.blocking(move |site| site.import_feed(&source, input, &options))
             .await
+    }
+
+    async fn feeds(&self) -> ServiceResult<types::FeedList> {
+        self.blocking(|site| Ok(site.feed_list())).await
+    }
+
+    async fn feed(&self, name: &types::FeedName) -> ServiceResult<types::Feed> {
+        let name = name.clone();
+        self.blocking(move |site| site.feed_shown(&name, true)).await
+    }
+
+    async fn add_feed(&self, feed: types::FeedAdd) -> ServiceResult<types::Feed> {
+        self.blocking(move |site| site.add_feed(feed)).await
+    }
+
+    async fn change_feed(
+        &self,
+        name: &types::FeedName,
+        change: types::FeedChange,
+    ) -> ServiceResult<types::Feed> {
+        let name = name.clone();
+        self.blocking(move |site| site.change_feed(&name, &change)).await
+    }
+
+    async fn remove_feed(&self, name: &types::FeedName) -> ServiceResult<types::Feed> {
+        let name = name.clone();
+        self.blocking(move |site| site.remove_feed(&name)).await
+    }
+
+    async fn run_feed(&self, name: &types::FeedName) -> ServiceResult<types::FeedRun> {
+        self.run_feed_now(name, types::FeedTrigger::Request).await
+    }
+
+    async fn approve_feed(
+        &self,
+        name: &types::FeedName,
+        approve: types::FeedApprove,
+    ) -> ServiceResult<types::FeedRun> {
+        self.approve_input(name, approve).await
     }
 
     async fn make_ready_to_scan(&self) {

@@ -150,6 +150,13 @@ once_open! {
     inspect_bundle(bundle: Upload) -> types::BundleInfo;
     validate_bundle(bundle: Upload) -> types::BundleValidation;
     import_feed(source: types::SourceName, input: Upload, options: types::FeedImportOptions) -> types::FeedImportReport;
+    feeds() -> types::FeedList;
+    feed(name: &types::FeedName) -> types::Feed;
+    add_feed(feed: types::FeedAdd) -> types::Feed;
+    change_feed(name: &types::FeedName, change: types::FeedChange) -> types::Feed;
+    remove_feed(name: &types::FeedName) -> types::Feed;
+    run_feed(name: &types::FeedName) -> types::FeedRun;
+    approve_feed(name: &types::FeedName, approve: types::FeedApprove) -> types::FeedRun;
     events(after: Option<types::EventId>) -> EventStream;
     doctor(request: types::DoctorRequest) -> types::DoctorReport;
     compact_store() -> types::CompactReport;

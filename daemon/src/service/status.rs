@@ -96,6 +96,7 @@ impl SiteParts {
             peers,
             positions: logs.iter().map(|log| self.position(log)).collect(),
             feeds,
+            fetched_feeds: self.feeds_shown(),
             store: types::StoreStatus {
                 engine: self.store.engine().name().to_owned(),
                 size_bytes: size.total().0,
@@ -175,9 +176,9 @@ fn frozen_reason(by: FrozenBy) -> String {
 }
 
 /// The sites that asked to sync and still are not on the allow-list, the newest first.
-fn strangers(board: &PeerStatusTable, listed: &[ListedSite]) -> Vec<types::StrangerStatus> {
+fn strangers(peers: &PeerStatusTable, listed: &[ListedSite]) -> Vec<types::StrangerStatus> {
     let is_listed = |site: &SiteId| listed.iter().any(|listed| listed.site == *site);
-    let mut found: Vec<types::StrangerStatus> = board
+    let mut found: Vec<types::StrangerStatus> = peers
         .strangers()
         .into_iter()
         .filter(|(site, _)| !is_listed(site))

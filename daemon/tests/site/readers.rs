@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use starling_api::{ScanDocuments, SiteService};
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryQuery, DoctorRequest, DumpQuery, ErrorCode, ExplainQuery, ExportRequest,
-    MuteListQuery, Problem, ScanParams,
+    FeedApprove, FeedChange, FeedName, FeedRunOutcome, MuteListQuery, Problem, ScanParams,
 };
 
 use crate::bench::{Bench, advisory};
@@ -94,12 +94,32 @@ async fn reads(site: &dyn SiteService) {
     answered(site.sites().await);
     answered(site.mutes(MuteListQuery::default()).await);
     answered(site.doctor(DoctorRequest::default()).await);
+    feeds(site).await;
     if let Some(mut bundle) = answered(site.export_bundle(ExportRequest::default()).await) {
         while let Some(chunk) = bundle.bytes.next().await {
             chunk.unwrap();
         }
     }
     drop(answered(site.events(None).await));
+}
+
+/// Every call about feeds, once; nothing is where the feed is fetched from.
+async fn feeds(site: &dyn SiteService) {
+    let name = FeedName::new("nowhere").unwrap();
+    let add = json!({"name": "nowhere", "source": "nowhere", "address": "/nowhere/at/all", "enabled": false});
+    site.add_feed(serde_json::from_value(add).unwrap()).await.unwrap();
+    let on = FeedChange {
+        enabled: Some(true),
+        ..FeedChange::default()
+    };
+    assert!(site.change_feed(&name, on).await.unwrap().enabled);
+    let run = site.run_feed(&name).await.unwrap();
+    assert_eq!(run.outcome, FeedRunOutcome::Failed);
+    let approved = site.approve_feed(&name, FeedApprove::default()).await;
+    assert_eq!(approved.unwrap_err().code, ErrorCode::FeedNotSuspect);
+    assert_eq!(site.feed(&name).await.unwrap().failures, 1);
+    assert_eq!(site.feeds().await.unwrap().feeds.len(), 1);
+    site.remove_feed(&name).await.unwrap();
 }
 
 #[test]

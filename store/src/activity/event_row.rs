@@ -13,7 +13,8 @@
 //! - mutes (actions 5 and 6): two texts, the muted vulnerability and the mute's id;
 //! - a frozen log (action 7): its lane (u8) and one text, the reason;
 //! - this site's own restore (action 8): its step (u8) and one text, the reason;
-//! - a log that differs at a peer (action 9): its lane (u8) and one text, the difference.
+//! - a log that differs at a peer (action 9): its lane (u8) and one text, the difference;
+//! - a run of one of this site's feeds (action 10): its ending (u8) and two texts, the feed's name and the result.
 
 use starling_documents::mutes::MuteId;
 use starling_protocol::{BundleHash, Lane, MergeHash, UnixMillis};
@@ -31,6 +32,7 @@ const MUTE_ENDED: u8 = 6;
 const FROZEN: u8 = 7;
 const RESTORED: u8 = 8;
 const DIFFERS: u8 = 9;
+const FEED_RUN: u8 = 10;
 
 const PACKAGE: u8 = 0;
 const REPOSITORY: u8 = 1;
@@ -66,6 +68,42 @@ pub(crate) enum Subject {
     Differs { lane: Lane, how: String },
     /// This site's home was restored, or another copy of it is running.
     Restored { step: RestoreStep, why: String },
+    /// A feed of this site was run.
+    FeedRun {
+        feed: String,
+        ending: FeedEnding,
+        detail: String,
+    },
+}
+
+/// How a run of a feed ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FeedEnding {
+    /// Something was taken in.
+    Imported,
+    /// The source has nothing new.
+    Unchanged,
+    /// The input waits for approval.
+    Suspect,
+    /// It failed.
+    Failed,
+}
+
+impl FeedEnding {
+    const ALL: [Self; 4] = [Self::Imported, Self::Unchanged, Self::Suspect, Self::Failed];
+
+    const fn number(self) -> u8 {
+        match self {
+            Self::Imported => 0,
+            Self::Unchanged => 1,
+            Self::Suspect => 2,
+            Self::Failed => 3,
+        }
+    }
+
+    fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| ending.number() == number)
+    }
 }
 
 /// The outcome for a restored home.
@@ -110,6 +148,7 @@ impl EventRow {
             Subject::Frozen { .. } => FROZEN,
             Subject::Restored { .. } => RESTORED,
             Subject::Differs { .. } => DIFFERS,
+            Subject::FeedRun { .. } => FEED_RUN,
         });
         put_varint(&mut out, self.at.as_millis());
         out.extend_from_slice(&self.author.0.to_be_bytes());
@@ -136,6 +175,12 @@ impl EventRow {
             Subject::Restored { step, why } => {
                 out.push(step.number());
                 put_text(&mut out, why);
+                return out;
+            }
+            Subject::FeedRun { feed, ending, detail } => {
+                out.push(ending.number());
+                put_text(&mut out, feed);
+                put_text(&mut out, detail);
                 return out;
             }
         };
@@ -197,6 +242,19 @@ impl EventRow {
             let subject = Subject::Restored {
                 step: RestoreStep::from_number(take_byte(bytes)?)?,
                 why: take_text(bytes)?.to_owned(),
+            };
+            return Some(Self {
+                author,
+                at,
+                bundle,
+                subject,
+            });
+        }
+        if action == FEED_RUN {
+            let subject = Subject::FeedRun {
+                ending: FeedEnding::from_number(take_byte(bytes)?)?,
+                feed: take_text(bytes)?.to_owned(),
+                detail: take_text(bytes)?.to_owned(),
             };
             return Some(Self {
                 author,
@@ -341,11 +399,16 @@ mod tests {
             step: RestoreStep::from_number(step).unwrap(),
             why,
         });
+        let run = (0_u8..4, "[a-z]{1,9}", ".{0,30}").prop_map(|(ending, feed, detail)| Subject::FeedRun {
+            feed,
+            ending: FeedEnding::from_number(ending).unwrap(),
+            detail,
+        });
         let parts = (
             any::<u16>(),
             0_u64..1 << 40,
             bundle,
-            prop_oneof![3 => advisory, 1 => mute, 1 => frozen, 1 => differs, 1 => restored],
+            prop_oneof![3 => advisory, 1 => mute, 1 => frozen, 1 => differs, 1 => restored, 1 => run],
         );
         parts.prop_map(|(author, at, bundle, subject)| EventRow {
             author: AuthorNumber(author),

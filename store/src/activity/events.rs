@@ -8,7 +8,7 @@ use starling_protocol::{BundleHash, Lane, SiteId, UnixMillis};
 use starling_view::{Change, Changes};
 
 use crate::SiteStore;
-use crate::activity::event_row::{EventRow, RestoreStep, Subject};
+use crate::activity::event_row::{EventRow, FeedEnding, RestoreStep, Subject};
 use crate::deltas::FrozenBy;
 use crate::engine::{Direction, Engine, Generation, Tree};
 use crate::error::StoreError;
@@ -68,6 +68,15 @@ pub enum EventKind {
         step: RestoreStep,
         /// The evidence.
         why: String,
+    },
+    /// A feed of this site was run.
+    FeedRun {
+        /// Its name.
+        feed: String,
+        /// How the run ended.
+        ending: FeedEnding,
+        /// What came of it, or what went wrong.
+        detail: String,
     },
     /// A mute is no longer in force: it was removed, or its author left the allow-list.
     MuteEnded {
@@ -190,6 +199,31 @@ impl SiteStore {
                 subject: Subject::Differs {
                     lane: log.lane,
                     how: how.to_owned(),
+                },
+            };
+            let mut txn = self.txn();
+            self.append_events(&mut txn, std::iter::once(row))?;
+            txn.commit()
+        })
+    }
+
+    /// Tells how a run of one of this site's feeds ended. A site that never wrote or heard anything has nobody to tell.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn tell_feed_run(&self, feed: &str, ending: FeedEnding, detail: &str) -> Result<(), StoreError> {
+        self.change(|state| {
+            let Some(author) = state.authors.get(&state.site) else {
+                return Ok(());
+            };
+            let row = EventRow {
+                author: *author,
+                at: (self.clock)(),
+                bundle: None,
+                subject: Subject::FeedRun {
+                    feed: feed.to_owned(),
+                    ending,
+                    detail: detail.to_owned(),
                 },
             };
             let mut txn = self.txn();
@@ -334,6 +368,7 @@ fn event_of(state: &State, row: EventRow) -> Option<Event> {
         Subject::Frozen { lane, why } => EventKind::Frozen { lane, why },
         Subject::Differs { lane, how } => EventKind::Differs { lane, how },
         Subject::Restored { step, why } => EventKind::Restored { step, why },
+        Subject::FeedRun { feed, ending, detail } => EventKind::FeedRun { feed, ending, detail },
     };
     Some(Event {
         what,

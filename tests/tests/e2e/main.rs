@@ -18,6 +18,7 @@ mod craft;
 mod crafted;
 mod daily;
 mod federation;
+mod feeds;
 mod http_api;
 mod lost_homes;
 mod mutes;

@@ -41,7 +41,7 @@ impl Walk<'_> {
                 }
             };
             let member = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            let member = member.strip_prefix("./").unwrap_or(&member).to_owned();
+            let member = format!("{}{}", self.prefix, member.strip_prefix("./").unwrap_or(&member));
             let kind = entry.header().entry_type();
             if kind.is_dir() {
                 continue;
@@ -71,7 +71,11 @@ impl Walk<'_> {
         let length = file
             .seek(SeekFrom::End(0))
             .map_err(|error| self.fail_read(name, error))?;
-        self.meter.set_packed(length);
+        match self.prefix.is_empty() {
+            true => self.meter.set_packed(length),
+            // One of several files.
+            false => self.meter.add_packed(length),
+        }
         let has_end = has_zip_end(&mut file, length).map_err(|error| self.fail_read(name, error))?;
         if !has_end {
             return Err(self.fail(name, InputErrorKind::Truncated));
@@ -86,6 +90,7 @@ impl Walk<'_> {
         for index in 0..archive.len() {
             let listed = archive.name_for_index(index).transpose().ok().flatten();
             let member = listed.map_or_else(|| format!("member {index}"), Cow::into_owned);
+            let member = format!("{}{member}", self.prefix);
             let file = match archive.by_index(index) {
                 Ok(file) => file,
                 Err(ZipError::UnsupportedArchive(what)) => {

@@ -31,8 +31,8 @@ pub enum NotARecord {
     /// A symbolic link that leads outside of the input, or to a folder.
     #[error("a symbolic link that is not followed")]
     Link,
-    /// An archive or compressed file inside an input that is already a folder or archive.
-    #[error("an archive inside the input; import it by itself")]
+    /// An archive inside an archive.
+    #[error("an archive inside an archive; import it by itself")]
     NestedArchive,
     /// A document of another kind than the requested one.
     #[error("not a document of the kind {0}")]

@@ -1,11 +1,13 @@
-//! Folders: every file in the order of names, never outside of the folder.
+//! Folders: every file in the order of names, never outside of the folder. An archive in a folder is read like the input
+//! itself. Its members are named below the archive's name without its ending, so that the names stay if the archive is
+//! packed in another way.
 
-use std::fs;
-use std::io::{Cursor, Read};
+use std::fs::{self, File};
+use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::classify::{HEAD_BYTES, NotARecord, is_hidden};
+use super::classify::{HEAD_BYTES, NotARecord, Packing, is_hidden, packing};
 use super::meter::{Packed, Unpacked};
 use super::walk::{Halt, Step, Walk, open};
 use super::{Found, InputErrorKind, Unreadable};
@@ -78,10 +80,19 @@ impl Walk<'_> {
     }
 
     fn folder_file(&mut self, name: String, path: &Path) -> Step {
-        let file = match open(path) {
+        let mut file = match open(path) {
             Ok(file) => file,
             Err(error) => return self.unreadable(name, &error),
         };
+        if let Some(form) = archive_form(&mut file, path) {
+            self.prefix = format!("{}/", archive_stem(&name));
+            let done = match form {
+                Packing::Zip => self.zip(&name, file),
+                Packing::Tar | Packing::Gzip | Packing::Zstd => self.stream(&name, file),
+            };
+            self.prefix.clear();
+            return done;
+        }
         let reader = Packed {
             inner: file,
             meter: Rc::clone(&self.meter),
@@ -109,4 +120,33 @@ impl Walk<'_> {
             },
         })
     }
+}
+
+/// The name of an archive in a folder without its ending: what the names of its members begin with.
+#[must_use]
+pub fn archive_stem(name: &str) -> &str {
+    const ENDINGS: [&str; 5] = [".zip", ".tar.gz", ".tgz", ".tar.zst", ".tar"];
+    let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
+    stem.filter(|stem| !stem.is_empty() && !stem.ends_with('/'))
+        .unwrap_or(name)
+}
+
+/// Tells from the beginning of a file if it is an archive, and how it is packed. What cannot be read here is looked at
+/// as a document, which names the fault.
+fn archive_form(file: &mut File, path: &Path) -> Option<Packing> {
+    let mut head = Vec::with_capacity(HEAD_BYTES);
+    Read::by_ref(file)
+        .take(HEAD_BYTES as u64)
+        .read_to_end(&mut head)
+        .ok()?;
+    file.seek(SeekFrom::Start(0)).ok()?;
+    let form = packing(&head)?;
+    let mut inner = Vec::with_capacity(HEAD_BYTES);
+    let reader: Box<dyn Read> = match form {
+        Packing::Zip | Packing::Tar => return Some(form),
+        Packing::Gzip => Box::new(flate2::read::MultiGzDecoder::new(open(path).ok()?)),
+        Packing::Zstd => Box::new(zstd::Decoder::new(open(path).ok()?).ok()?),
+    };
+    reader.take(HEAD_BYTES as u64).read_to_end(&mut inner).ok()?;
+    (packing(&inner) == Some(Packing::Tar)).then_some(form)
 }

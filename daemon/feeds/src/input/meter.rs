@@ -50,6 +50,11 @@ impl Meter {
         self.packed.set(bytes);
     }
 
+    /// Adds a packed form that is not read from end to end: a zip among other files.
+    pub(super) fn add_packed(&self, bytes: u64) {
+        self.packed.set(self.packed.get().saturating_add(bytes));
+    }
+
     /// Allows only headers until the next call.
     pub(super) fn expect_headers(&self, expect: bool) {
         self.header_bytes_left.set(expect.then_some(MAX_HEADER_BYTES));

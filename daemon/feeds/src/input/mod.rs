@@ -1,7 +1,8 @@
 //! Reads an input of any supported form and passes on, one by one, its possible records.
 //!
 //! The form is detected from the content, not from the name: a folder, a zip, a tar (plain, gzip or zstd), a
-//! compressed or plain document, from a path or from a stream such as standard input. A document with many records
+//! compressed or plain document, from a path or from a stream such as standard input. A folder may hold archives; an
+//! archive inside an archive is not read. A document with many records
 //! (NDJSON, a JSON list, an OSV API answer) is split while it is read.
 //!
 //! Everything is streamed. Memory is limited to a few records of [`Limits::max_record_bytes`] (and, for a zip, its
@@ -33,6 +34,7 @@ use crate::connectors::Kind;
 
 pub use classify::{Expectation, NotARecord, classify};
 pub use error::{InputError, InputErrorKind, Progress};
+pub use folder::archive_stem;
 
 use walk::Walk;
 
@@ -123,7 +125,8 @@ pub enum Found {
 /// The bytes of a document, with its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
-    /// The path inside the input, with `/`; then `:LINE` for NDJSON, `#/INDEX` for a list.
+    /// The path inside the input, with `/`, through an archive in a folder; then `:LINE` for NDJSON, `#/INDEX` for a
+    /// list.
     pub name: String,
     /// The bytes, at most [`Limits::max_record_bytes`] or, of another kind than OSV,
     /// [`Limits::max_document_bytes`].

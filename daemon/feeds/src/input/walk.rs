@@ -29,6 +29,8 @@ pub(super) struct Walk<'v> {
     pub(super) kind: Option<Kind>,
     pub(super) limits: Limits,
     pub(super) meter: Rc<Meter>,
+    /// Put before the names of an archive's members: the archive's stem in a folder, with a slash.
+    pub(super) prefix: String,
     items: u64,
     visit: &'v mut dyn FnMut(Found) -> ControlFlow<()>,
 }
@@ -43,6 +45,7 @@ impl<'v> Walk<'v> {
             kind,
             limits: limits.clone(),
             meter: Meter::new(limits),
+            prefix: String::new(),
             items: 0,
             visit,
         }

@@ -97,7 +97,7 @@ fn tell(records: &[RecordId], before: u64, what: &str) -> String {
 }
 
 /// The records that a plan calls absent.
-fn absent_of(plan: &FeedPlan) -> Vec<RecordId> {
+pub(super) fn absent_of(plan: &FeedPlan) -> Vec<RecordId> {
     let absent = plan
         .claims
         .iter()

@@ -111,13 +111,16 @@ fn gzip_of(bytes: &[u8]) -> Vec<u8> {
 
 fn write_tree(root: &Path, files: &[(&str, &str)]) {
     for (name, text) in files {
-        let path = root.join(name);
-        std::fs::create_dir_all(path.parent().expect("inside the root")).expect("a temporary folder");
-        std::fs::File::create(path)
-            .expect("a temporary folder")
-            .write_all(text.as_bytes())
-            .expect("a temporary folder");
+        write_file(&root.join(name), text.as_bytes());
     }
+}
+
+fn write_file(path: &Path, content: &[u8]) {
+    std::fs::create_dir_all(path.parent().expect("inside the root")).expect("a temporary folder");
+    std::fs::File::create(path)
+        .expect("a temporary folder")
+        .write_all(content)
+        .expect("a temporary folder");
 }
 
 fn names(found: &[Found]) -> Vec<&str> {
@@ -129,6 +132,52 @@ fn names(found: &[Found]) -> Vec<&str> {
             | Found::Rejected { name, .. } => name.as_str(),
         })
         .collect()
+}
+
+#[test]
+fn archives_in_a_folder_are_read_below_their_names() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let one = [("a.json", r#"{"id":"A"}"#), ("sub/b.json", r#"{"id":"B"}"#)];
+    for (name, content) in [
+        ("1.zip", zip_of(&one)),
+        ("2.tar", tar_of(&one)),
+        ("3.tar.gz", gzip_of(&tar_of(&one))),
+        ("4.tar.zst", zstd_of(&tar_of(&one))),
+        ("5.json.gz", gzip_of(br#"{"id":"C"}"#)),
+        ("6.json", br#"{"id":"D"}"#.to_vec()),
+    ] {
+        write_file(&folder.path().join(name), &content);
+    }
+    let names: Vec<String> = walk(Source::path(folder.path()))
+        .into_iter()
+        .map(|found| match found {
+            Found::Document(document) => document.name,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected = [
+        "1/a.json",
+        "1/sub/b.json",
+        "2/a.json",
+        "2/sub/b.json",
+        "3/a.json",
+        "3/sub/b.json",
+        "4/a.json",
+        "4/sub/b.json",
+        "5.json",
+        "6.json",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn torn_archive_in_a_folder_ends_the_walk() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut torn = zip_of(&FILES);
+    torn.truncate(torn.len() - 10);
+    write_file(&folder.path().join("1.zip"), &torn);
+    let kind = fault(Source::path(folder.path()));
+    assert!(matches!(kind, InputErrorKind::Truncated), "{kind:?}");
 }
 
 #[test]

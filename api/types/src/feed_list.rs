@@ -1,0 +1,237 @@
+//! The feeds that a site fetches by itself: what an operator says of each, and how it goes.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::feed_run::{FeedCounts, FeedProgress, FeedRun};
+use crate::hash::ContentHash;
+use crate::text::{FeedName, SourceName};
+use crate::time::Timestamp;
+
+/// Body of `POST /api/v1/feeds`: a preset by its name, or an address.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeedAdd {
+    /// Name of the feed here; the preset's name if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<FeedName>,
+    /// The preset to follow, as `starling feeds presets` lists them.
+    #[schema(example = "nvd")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// An address: of a mirror of the preset, or of a document, archive or folder of its own.
+    #[schema(example = "https://mirror.example.org/nvd/")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The source that the records are of; the preset's source if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceName>,
+    /// The kind of the documents, as `feeds import --kind` takes it.
+    #[schema(example = "nvd")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// How often to fetch: a span such as `2h`.
+    #[schema(example = "2h")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// What of the source to fetch, such as an ecosystem of `osv`.
+    #[schema(example = "npm")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// File with the key for the source's interface, absolute or in the site's folder.
+    #[schema(value_type = Option<String>, example = "keys/nvd.key")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// Address of the proxy; `none` for no proxy, whatever the environment says.
+    #[schema(example = "http://proxy.example.org:3128")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// File with certificates to trust besides the public ones, absolute or in the site's folder.
+    #[schema(value_type = Option<String>, example = "/etc/ssl/own-ca.pem")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Whether a fetch of the whole source makes absent what is missing from it; true if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
+    /// Whether the daemon fetches it; true if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+}
+
+/// Body of `PATCH /api/v1/feeds/{name}`: what is given is changed, the rest stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeedChange {
+    /// Whether the daemon fetches it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// How often to fetch: a span such as `2h`.
+    #[schema(example = "2h")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// The address to fetch from.
+    #[schema(example = "https://mirror.example.org/nvd/")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// What of the source to fetch.
+    #[schema(example = "npm")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// File with the key for the source's interface.
+    #[schema(value_type = Option<String>, example = "keys/nvd.key")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// Address of the proxy; `none` for no proxy.
+    #[schema(example = "none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// File with certificates to trust besides the public ones.
+    #[schema(value_type = Option<String>, example = "/etc/ssl/own-ca.pem")]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Whether a fetch of the whole source makes absent what is missing from it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complete: Option<bool>,
+}
+
+/// Body of `POST /api/v1/feeds/{name}/approve`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeedApprove {
+    /// Hash of the input that was looked at; the call is refused if another one is kept by now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<ContentHash>,
+}
+
+/// How a feed is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedState {
+    /// It was never run.
+    New,
+    /// Its last run ended well.
+    Ok,
+    /// It is being fetched or imported.
+    Running,
+    /// No run ended well for more than twice its schedule.
+    Late,
+    /// Its last run failed. The records are those of the last run that ended well.
+    Failing,
+    /// Its last input would take away much of the source: it is kept, and waits for approval.
+    Suspect,
+    /// It is switched off.
+    Disabled,
+}
+
+impl FeedState {
+    /// The state's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Ok => "ok",
+            Self::Running => "running",
+            Self::Late => "late",
+            Self::Failing => "failing",
+            Self::Suspect => "suspect",
+            Self::Disabled => "disabled",
+        }
+    }
+
+    /// Returns true if a person should look at the feed.
+    pub const fn needs_attention(self) -> bool {
+        matches!(self, Self::Late | Self::Failing | Self::Suspect)
+    }
+}
+
+/// An input that is kept until somebody approves it or a later one takes its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SuspectInput {
+    /// Hash of all its documents and their names.
+    pub input: ContentHash,
+    /// When it was fetched.
+    pub fetched_at: Timestamp,
+    /// What it would take away.
+    pub reason: String,
+    /// How many documents it has.
+    pub documents: u64,
+    /// How many bytes they have.
+    pub bytes: u64,
+}
+
+/// A feed: what it fetches, and how its runs went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Feed {
+    /// Its name here.
+    pub name: FeedName,
+    /// The source that its records are of.
+    pub source: SourceName,
+    /// The preset that it follows.
+    #[schema(example = "nvd")]
+    pub preset: Option<String>,
+    /// The address that it fetches from, if it is not the preset's own; what follows a `?` is not shown.
+    #[schema(example = "https://mirror.example.org/nvd/")]
+    pub address: Option<String>,
+    /// The kind of its documents; detected from each document's shape if absent.
+    #[schema(example = "nvd")]
+    pub kind: Option<String>,
+    /// What of the source is fetched.
+    #[schema(example = "npm")]
+    pub parameter: Option<String>,
+    /// How often it is fetched.
+    #[schema(example = "2h")]
+    pub schedule: String,
+    /// Whether the daemon fetches it.
+    pub enabled: bool,
+    /// Whether a fetch of the whole source makes absent what is missing from it.
+    pub complete: bool,
+    /// How it is.
+    pub state: FeedState,
+    /// What is the matter and what to do; absent if nothing is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attention: Option<String>,
+    /// How far the run that is under way is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<FeedProgress>,
+    /// When a run last ended well: the source was read, whether or not it had anything new.
+    pub last_success_at: Option<Timestamp>,
+    /// When the daemon runs it next; absent if it is switched off.
+    pub next_run_at: Option<Timestamp>,
+    /// How many runs failed since one ended well.
+    pub failures: u32,
+    /// How its runs ended, counted since it was added.
+    pub counts: FeedCounts,
+    /// The last run.
+    pub last_run: Option<FeedRun>,
+    /// The input that waits for approval.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspect: Option<SuspectInput>,
+    /// Its last 100 runs, newest first; in the answer about one feed only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<FeedRun>,
+}
+
+/// Answer of `GET /api/v1/feeds`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FeedList {
+    /// The feeds, sorted by name.
+    pub feeds: Vec<Feed>,
+}
+
+/// A source that this version knows how to fetch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedPreset {
+    /// Its name, as `starling feeds add` takes it.
+    pub name: String,
+    /// What it is.
+    pub title: String,
+    /// The source that its records are of.
+    pub source: String,
+    /// The kind of its documents.
+    pub kind: String,
+    /// How often it is fetched if nothing else is said.
+    pub schedule: String,
+    /// What to know before adding it: its licence, a key that it needs.
+    pub notes: Vec<String>,
+}

@@ -1,0 +1,292 @@
+//! Feeds that the site fetches by itself, and their runs.
+
+use std::fmt::Write as _;
+
+use starling_api_types::{Feed, FeedList, FeedPreset, FeedRun, FeedRunOutcome, FeedState, Timestamp};
+
+use super::table::Table;
+use super::{Lines, ago, count, cut, duration, moment, moment_or, or_dash, plain, size};
+use crate::terminal::{self, Tone};
+
+/// How much of a run's words stands in a table, in characters.
+const CELL: usize = 200;
+
+/// `starling feeds list`
+pub(crate) fn feed_list(list: &FeedList) -> String {
+    if list.feeds.is_empty() {
+        return "no feed is configured: `starling feeds add` adds one, `starling feeds presets` lists what it can be\n"
+            .to_owned();
+    }
+    let mut table = Table::new(["FEED", "SOURCE", "FROM", "SCHEDULE", "ENABLED", "STATE"])
+        .shrinks("FROM", 20)
+        .leaves_out(&["FROM"]);
+    for feed in &list.feeds {
+        table.row([
+            feed.name.to_string(),
+            feed.source.to_string(),
+            from(feed),
+            feed.schedule.clone(),
+            if feed.enabled { "yes" } else { "no" }.to_owned(),
+            feed.state.as_str().to_owned(),
+        ]);
+        table.tone("STATE", tone(feed.state));
+    }
+    table.to_string()
+}
+
+/// `starling feeds status`
+pub(crate) fn feed_status(list: &FeedList, now: Timestamp) -> String {
+    if list.feeds.is_empty() {
+        return feed_list(list);
+    }
+    let mut text = String::new();
+    for matter in list.feeds.iter().filter_map(|feed| feed.attention.as_deref()) {
+        text.push_str(&terminal::wrapped("  ! ", 4, &plain(matter)));
+    }
+    let _ = write!(text, "{}", feeds(&list.feeds, now));
+    text
+}
+
+/// Feeds as a table: how each is.
+pub(super) fn feeds(feeds: &[Feed], now: Timestamp) -> Table {
+    let mut table = Table::new(["FEED", "STATE", "LAST SUCCESS", "AGO", "NEXT RUN", "LAST RUN"])
+        .shrinks("LAST RUN", 20)
+        .leaves_out(&["AGO", "NEXT RUN"]);
+    for feed in feeds {
+        let last = feed.last_run.as_ref();
+        let words = match feed.progress {
+            Some(progress) => format!(
+                "{}, {} documents, {}",
+                progress.phase.as_str(),
+                count(progress.documents),
+                size(progress.bytes)
+            ),
+            None => last.map_or_else(|| "-".to_owned(), came_of),
+        };
+        table.row([
+            feed.name.to_string(),
+            feed.state.as_str().to_owned(),
+            moment_or(feed.last_success_at, "never"),
+            feed.last_success_at
+                .map_or_else(|| "-".to_owned(), |at| ago(at, now)),
+            moment_or(feed.next_run_at, "-"),
+            cut(&words, CELL),
+        ]);
+        table.tone("STATE", tone(feed.state));
+    }
+    table
+}
+
+/// `starling feeds status NAME`
+pub(crate) fn feed(feed: &Feed, now: Timestamp) -> String {
+    let mut text = String::new();
+    if let Some(matter) = &feed.attention {
+        text.push_str(&terminal::wrapped("  ! ", 4, &plain(matter)));
+    }
+    let counts = feed.counts;
+    let last_success = feed.last_success_at.map_or_else(
+        || "never".to_owned(),
+        |at| format!("{} ({})", moment(at), ago(at, now)),
+    );
+    let mut lines = Lines::default()
+        .add("feed", &feed.name)
+        .add("state", feed.state.as_str())
+        .add("source", &feed.source)
+        .add("from", from(feed))
+        .add("kind", or_dash(feed.kind.as_ref()))
+        .add("schedule", &feed.schedule)
+        .add(
+            "complete",
+            if feed.complete {
+                "yes: what the whole source lacks becomes absent"
+            } else {
+                "no: a part of its source, which is never checked as a whole"
+            },
+        )
+        .add("last success", last_success)
+        .add("next run", moment_or(feed.next_run_at, "-"))
+        .add(
+            "runs",
+            format!(
+                "{} imported, {} unchanged, {} suspect, {} failed",
+                count(counts.imported),
+                count(counts.unchanged),
+                count(counts.suspect),
+                count(counts.failed)
+            ),
+        );
+    if let Some(suspect) = &feed.suspect {
+        lines = lines
+            .add("suspect input", suspect.input)
+            .add("fetched", moment(suspect.fetched_at))
+            .add(
+                "holds",
+                format!("{} documents, {}", count(suspect.documents), size(suspect.bytes)),
+            );
+    }
+    let _ = write!(text, "{lines}");
+    if let Some(run) = &feed.last_run {
+        let _ = write!(text, "\n{}", run_lines(run));
+    }
+    text
+}
+
+/// `starling feeds run` and `approve`
+pub(crate) fn feed_runs(runs: &[FeedRun]) -> String {
+    let lines: Vec<String> = runs.iter().map(run_lines).collect();
+    lines.join("\n")
+}
+
+fn run_lines(run: &FeedRun) -> String {
+    let checked = match (run.checked, run.outcome.is_success()) {
+        (true, _) => "the source counts as checked",
+        (false, true) => "the source does not count as checked: not all of it was read",
+        (false, false) => "nothing was changed",
+    };
+    let mut lines = Lines::default()
+        .add("run of", &run.feed)
+        .add("began", moment(run.started_at))
+        .add("outcome", run.outcome.as_str())
+        .add(
+            "fetched",
+            format!(
+                "{} documents, {}, {} requests",
+                count(run.documents),
+                size(run.bytes),
+                count(run.requests)
+            ),
+        );
+    if run.outcome == FeedRunOutcome::Imported {
+        lines = lines.add(
+            "records",
+            format!(
+                "{} new or changed, {} unchanged, {} absent, {} rejected",
+                count(run.stored),
+                count(run.unchanged),
+                count(run.absent),
+                count(run.rejected)
+            ),
+        );
+    }
+    lines = lines.add("so", checked).add("took", duration(run.duration_ms));
+    let mut text = lines.to_string();
+    if let Some(error) = &run.error {
+        text.push_str(&terminal::wrapped("  ! ", 4, &plain(error)));
+    }
+    for note in &run.notes {
+        text.push_str(&terminal::wrapped("  note: ", 8, &plain(note)));
+    }
+    text
+}
+
+/// `starling feeds history`
+pub(crate) fn feed_history(history: &[FeedRun]) -> String {
+    if history.is_empty() {
+        return "the feed was not run yet\n".to_owned();
+    }
+    let mut table = Table::new(["BEGAN", "OUTCOME", "DOCUMENTS", "SIZE", "TOOK", "WHAT CAME OF IT"])
+        .numbers(&["DOCUMENTS", "SIZE", "TOOK"])
+        .shrinks("WHAT CAME OF IT", 24)
+        .leaves_out(&["SIZE", "TOOK", "DOCUMENTS"]);
+    for run in history {
+        table.row([
+            moment(run.started_at),
+            run.outcome.as_str().to_owned(),
+            count(run.documents),
+            size(run.bytes),
+            duration(run.duration_ms),
+            cut(&came_of(run), CELL),
+        ]);
+        let tone = match run.outcome {
+            FeedRunOutcome::Imported | FeedRunOutcome::Unchanged => Tone::Good,
+            FeedRunOutcome::Suspect | FeedRunOutcome::Stopped => Tone::Warn,
+            FeedRunOutcome::Failed => Tone::Worst,
+        };
+        table.tone("OUTCOME", Some(tone));
+    }
+    table.to_string()
+}
+
+/// `starling feeds add`
+pub(crate) fn feed_added(feed: &Feed, has_daemon: bool) -> String {
+    let next = match (feed.enabled, has_daemon) {
+        (false, _) => format!("it is switched off: `starling feeds enable {}`", feed.name),
+        (true, true) => format!("the daemon fetches it now: `starling feeds status {}`", feed.name),
+        (true, false) => format!(
+            "`starling feeds run {}` fetches it, or a daemon does: `starling up`",
+            feed.name
+        ),
+    };
+    let lines = Lines::default()
+        .add("added", &feed.name)
+        .add("source", &feed.source)
+        .add("from", from(feed))
+        .add("schedule", &feed.schedule)
+        .add("next", next);
+    lines.to_string()
+}
+
+/// `starling feeds enable` and `disable`
+pub(crate) fn feed_changed(feed: &Feed) -> String {
+    let is = if feed.enabled {
+        "switched on"
+    } else {
+        "switched off; its records stay"
+    };
+    format!("{} is {is}\n", feed.name)
+}
+
+/// `starling feeds remove`
+pub(crate) fn feed_removed(feed: &Feed) -> String {
+    format!(
+        "{} is removed; the records of {} stay, and nothing here keeps them current any more\n",
+        feed.name, feed.source
+    )
+}
+
+/// `starling feeds presets`
+pub(crate) fn feed_presets(presets: &[FeedPreset]) -> String {
+    let mut table = Table::new(["PRESET", "WHAT", "SOURCE", "SCHEDULE", "NOTES"])
+        .shrinks("NOTES", 24)
+        .shrinks("WHAT", 16)
+        .leaves_out(&["SOURCE"]);
+    for preset in presets {
+        table.row([
+            preset.name.clone(),
+            preset.title.clone(),
+            preset.source.clone(),
+            preset.schedule.clone(),
+            preset.notes.join("; "),
+        ]);
+    }
+    table.to_string()
+}
+
+fn from(feed: &Feed) -> String {
+    let preset = feed.preset.as_deref().map(|preset| format!("preset {preset}"));
+    let parameter = feed.parameter.as_deref().map(str::to_owned);
+    let parts = [preset, parameter, feed.address.clone()];
+    parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn came_of(run: &FeedRun) -> String {
+    match (&run.error, run.outcome) {
+        (Some(error), _) => error.clone(),
+        (None, FeedRunOutcome::Unchanged) => "nothing new".to_owned(),
+        (None, _) => format!(
+            "{} new or changed, {} absent, {} rejected",
+            count(run.stored),
+            count(run.absent),
+            count(run.rejected)
+        ),
+    }
+}
+
+fn tone(state: FeedState) -> Option<Tone> {
+    match state {
+        FeedState::Ok => Some(Tone::Good),
+        FeedState::Late | FeedState::Suspect => Some(Tone::Warn),
+        FeedState::Failing => Some(Tone::Worst),
+        FeedState::New | FeedState::Running | FeedState::Disabled => None,
+    }
+}

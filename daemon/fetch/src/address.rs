@@ -1,0 +1,279 @@
+//! Addresses: of servers and of local files, joined without ever leaving their folder.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use crate::error::PlanError;
+use crate::names;
+
+/// Longest address that is taken, in bytes.
+const MAX_ADDRESS_BYTES: usize = 4096;
+
+/// Where bytes come from.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// A server, over HTTP.
+    Http(Url),
+    /// A file or folder of this machine.
+    File(PathBuf),
+}
+
+impl Address {
+    /// Reads what an operator typed or a preset says.
+    pub(crate) fn parse(text: &str) -> Result<Self, PlanError> {
+        let wrong = |why: &str| PlanError::Address {
+            address: names::shorten(text),
+            why: why.to_owned(),
+        };
+        if text.len() > MAX_ADDRESS_BYTES {
+            return Err(wrong("it is too long"));
+        }
+        if Path::new(text).is_absolute() {
+            return Ok(Self::File(PathBuf::from(text)));
+        }
+        let url = Url::parse(text).map_err(|error| match text.contains("://") {
+            true => wrong(&error.to_string()),
+            false => wrong("it is a relative path"),
+        })?;
+        match url.scheme() {
+            "file" => url
+                .to_file_path()
+                .map(Self::File)
+                .map_err(|()| wrong("it names another machine, or no absolute path")),
+            "https" | "http" => {
+                if !url.username().is_empty() || url.password().is_some() {
+                    let mut shown = url;
+                    // Not repeated: the message may be logged.
+                    let _ = (shown.set_username(""), shown.set_password(None));
+                    return Err(PlanError::Address {
+                        address: names::shorten(shown.as_str()),
+                        why: "it holds a user name or password; put a key into api_key_file".to_owned(),
+                    });
+                }
+                Self::of_url(url).map_err(|why| wrong(&why))
+            }
+            scheme => Err(wrong(&format!("the scheme {scheme} is not known"))),
+        }
+    }
+
+    /// Takes an address that is not a local one.
+    pub(crate) fn of_url(mut url: Url) -> Result<Self, String> {
+        if !matches!(url.scheme(), "https" | "http") {
+            return Err(format!("the scheme {} is not followed", url.scheme()));
+        }
+        if url.host_str().is_none_or(str::is_empty) {
+            return Err("it names no host".to_owned());
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("it holds a user name or password".to_owned());
+        }
+        url.set_fragment(None);
+        Ok(Self::Http(url))
+    }
+
+    /// Appends a path such as `8/errata.full.json` to this folder. Each part is taken as a name, never as a way out.
+    pub(crate) fn join(&self, path: &str) -> Result<Self, String> {
+        if path.is_empty() {
+            return Ok(self.clone());
+        }
+        let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+        for part in &parts {
+            names::check_part(part)?;
+        }
+        match self {
+            Self::File(folder) => {
+                let mut file = folder.clone();
+                file.extend(parts);
+                Ok(Self::File(file))
+            }
+            Self::Http(url) => {
+                let mut url = url.clone();
+                {
+                    let mut segments = url
+                        .path_segments_mut()
+                        .map_err(|()| "it has no path".to_owned())?;
+                    segments.pop_if_empty().extend(parts);
+                    if path.ends_with('/') {
+                        segments.push("");
+                    }
+                }
+                url.set_query(None);
+                Ok(Self::Http(url))
+            }
+        }
+    }
+
+    /// Sets the query. Colons and commas stay as they are: some servers refuse them escaped.
+    #[must_use]
+    pub(crate) fn with_query(&self, pairs: &[(String, String)]) -> Self {
+        match self {
+            Self::Http(url) if !pairs.is_empty() => {
+                let mut url = url.clone();
+                let query: Vec<String> = pairs
+                    .iter()
+                    .map(|(key, value)| format!("{}={}", escape(key), escape(value)))
+                    .collect();
+                url.set_query(Some(&query.join("&")));
+                Self::Http(url)
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// The folder that this document is in.
+    #[must_use]
+    pub(crate) fn parent(&self) -> Self {
+        match self {
+            Self::File(file) => Self::File(file.parent().unwrap_or(file).to_owned()),
+            Self::Http(url) => {
+                let mut url = url.clone();
+                url.set_query(None);
+                if let Ok(mut segments) = url.path_segments_mut() {
+                    segments.pop().push("");
+                }
+                Self::Http(url)
+            }
+        }
+    }
+
+    /// The last part of the path, as a name of a file; `fallback` if it is not fit for one.
+    #[must_use]
+    pub(crate) fn file_name(&self, fallback: &str) -> String {
+        let last = match self {
+            Self::File(file) => file.file_name().map(|name| name.to_string_lossy().into_owned()),
+            Self::Http(url) => url
+                .path_segments()
+                .and_then(|mut segments| segments.next_back())
+                .map(str::to_owned),
+        };
+        match last {
+            Some(name) if names::check_part(&name).is_ok() && !name.starts_with('.') => name,
+            _ => fallback.to_owned(),
+        }
+    }
+
+    /// True if both are of one server and port, or both local.
+    #[must_use]
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Http(one), Self::Http(other)) => one.origin() == other.origin(),
+            (Self::File(_), Self::File(_)) => true,
+            _ => false,
+        }
+    }
+
+    /// The address without what follows a `?`.
+    #[must_use]
+    pub(crate) fn without_query(&self) -> String {
+        match self {
+            Self::Http(url) => {
+                let mut url = url.clone();
+                url.set_query(None);
+                url.to_string()
+            }
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+
+    /// The host, without the port.
+    #[must_use]
+    pub(crate) fn host(&self) -> Option<&str> {
+        match self {
+            Self::Http(url) => url.host_str(),
+            Self::File(_) => None,
+        }
+    }
+}
+
+impl fmt::Debug for Address {
+    /// Without what follows a `?`, which may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.without_query())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(url) => f.write_str(url.as_str()),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' | b',' | b'/' => {
+                escaped.push(char::from(byte));
+            }
+            _ => escaped.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(base: &str, path: &str) -> Result<String, String> {
+        Address::parse(base)
+            .expect("an address")
+            .join(path)
+            .map(|address| address.to_string())
+    }
+
+    #[test]
+    fn paths_are_appended_below_the_base() {
+        assert_eq!(
+            joined("https://feed.example/data", "8/a b.json").as_deref(),
+            Ok("https://feed.example/data/8/a%20b.json")
+        );
+        assert_eq!(
+            joined("https://feed.example/data/", "Red Hat/all.zip").as_deref(),
+            Ok("https://feed.example/data/Red%20Hat/all.zip")
+        );
+        assert_eq!(
+            joined("file:///media/usb", "osv/all.zip").as_deref(),
+            Ok("/media/usb/osv/all.zip")
+        );
+    }
+
+    #[test]
+    fn path_that_leaves_its_folder_is_refused() {
+        for path in ["../x", "a/../../x", "a/\0b", ".."] {
+            assert!(joined("https://feed.example/data", path).is_err(), "{path:?}");
+            assert!(joined("/media/usb", path).is_err(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn colons_of_a_query_stay_and_a_plus_is_escaped() {
+        let address = Address::parse("https://feed.example/cves/2.0").expect("an address");
+        let pairs = [(
+            "lastModStartDate".to_owned(),
+            "2026-01-01T00:00:00.000+00:00".to_owned(),
+        )];
+        let text = address.with_query(&pairs).to_string();
+        assert_eq!(
+            text,
+            "https://feed.example/cves/2.0?lastModStartDate=2026-01-01T00:00:00.000%2B00:00"
+        );
+    }
+
+    #[test]
+    fn password_in_an_address_is_refused_and_not_repeated() {
+        let error = Address::parse("https://me:secret@feed.example/").expect_err("a password");
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn relative_path_and_unknown_scheme_are_refused() {
+        assert!(Address::parse("feeds/osv").is_err());
+        assert!(Address::parse("ftp://feed.example/x").is_err());
+    }
+}

@@ -1,0 +1,78 @@
+//! What a run brings.
+
+use std::path::PathBuf;
+
+use crate::error::FetchError;
+use crate::position::Position;
+
+/// The outcome of a run that did not fail as a whole.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// What to import: the folder of the run, or the one archive in it. An import of this path, with the plan's kind,
+    /// reads exactly [`Self::documents`].
+    pub input: PathBuf,
+    /// The documents and archives that are new or changed, in the order in which they were fetched.
+    pub documents: Vec<Document>,
+    /// True if this is the complete source. Only then may records that are missing from it be called absent.
+    pub whole: bool,
+    /// True if the source was read to its end and has nothing new. Nothing is to be imported.
+    pub unchanged: bool,
+    /// Documents that the source had and has dropped.
+    pub gone: Vec<Gone>,
+    /// From where the next run goes on. Store it after the import was committed, not before.
+    pub position: Position,
+    /// True if the source has more and a limit ended this run: run again soon, after the import.
+    pub more: bool,
+    /// Why the run ended early. What it brought is good and its position is true, but the source was not read to its
+    /// end: report it as a failure, after the import.
+    pub unfinished: Option<FetchError>,
+    /// Everything odd, in words: missing documents, dropped rows, a clock set back.
+    pub notes: Vec<String>,
+    /// Requests sent, repeated ones included.
+    pub requests: u64,
+    /// Bytes received.
+    pub bytes: u64,
+}
+
+/// A file that a run fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Document {
+    /// Where it is, below the folder of the run.
+    pub path: PathBuf,
+    /// From where it came, without any key.
+    pub address: String,
+    /// When it was received, in milliseconds since 1970 (UTC).
+    pub at_ms: u64,
+    /// What the server calls this version: its `ETag`, else its `Last-Modified`.
+    pub validator: Option<String>,
+    /// Its length on the disk.
+    pub bytes: u64,
+}
+
+/// A document that a source has dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gone {
+    /// Its path below the folder of the run in which it once came, with `/`.
+    pub name: String,
+    /// Its address.
+    pub address: String,
+    /// How that is known.
+    pub reason: String,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Progress {
+    /// What is being fetched, without any key.
+    pub address: String,
+    /// Documents that are complete.
+    pub documents: u64,
+    /// Documents that are expected, if that is known.
+    pub expected: Option<u64>,
+    /// Bytes received.
+    pub bytes: u64,
+}

@@ -1,0 +1,39 @@
+//! Fetches what sources publish, so that `feeds import` can read it from the site's own disk.
+//!
+//! A [`Plan`] is data: the addresses of a source and the order in which they are read. One executor,
+//! [`Fetcher::run`], runs every plan. It puts documents into an empty folder and returns what they are
+//! ([`Fetched`]), with the [`Position`] from which the next run goes on. It imports nothing and keeps nothing: the
+//! caller stores the position after the import was committed, so a run that is killed anywhere is repeated and loses
+//! nothing.
+//!
+//! What comes from a server is not trusted. Every size is bounded, names never leave the folder, and an answer that
+//! is shorter than promised is an error, never a smaller source.
+//!
+//! Left to others: when a feed runs, who authors its records, and what the documents mean (`starling-feeds`).
+
+mod address;
+mod archive;
+mod clock;
+mod error;
+mod fetched;
+mod fetcher;
+mod http;
+mod list;
+mod names;
+mod plan;
+mod position;
+mod preset;
+pub mod raw;
+mod redact;
+mod run;
+mod settings;
+mod verify;
+
+pub use clock::{Clock, SystemClock, Wait};
+pub use error::{FetchError, PlanError};
+pub use fetched::{Document, Fetched, Gone, Progress};
+pub use fetcher::{Fetcher, Run};
+pub use plan::Plan;
+pub use position::{Position, PositionError};
+pub use preset::{Access, Preset, preset, presets};
+pub use settings::{Limits, ProxySettings, Settings};

@@ -1,0 +1,269 @@
+//! The formats of lists.
+
+use std::io::{BufRead, Read};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::{ListFault, MAX_LINE_BYTES, MAX_LIST_BYTES, Naming, Row, Rows, quoted, time_ms};
+
+/// Shows each line without its end; a line that is too long or not UTF-8 is odd.
+fn lines(
+    reader: &mut dyn BufRead,
+    rows: &mut Rows,
+    each: &mut dyn FnMut(&str, &mut Rows) -> Result<(), ListFault>,
+) -> Result<(), ListFault> {
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let read = Read::take(&mut *reader, MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+        if read == 0 {
+            return Ok(());
+        }
+        if read as u64 == MAX_LINE_BYTES && !line.ends_with(b"\n") {
+            return Err(ListFault::Broken(format!(
+                "a line is longer than {MAX_LINE_BYTES} bytes"
+            )));
+        }
+        match std::str::from_utf8(&line) {
+            Ok(text) => {
+                let text = text.trim_start_matches('\u{FEFF}').trim();
+                if !text.is_empty() {
+                    each(text, rows)?;
+                }
+            }
+            Err(_) => rows.odd(format!("{}: not UTF-8", quoted(&String::from_utf8_lossy(&line)))),
+        }
+    }
+}
+
+fn row(name: &str, time: Option<&str>) -> Row {
+    Row {
+        name: name.to_owned(),
+        address: None,
+        time_ms: time.and_then(time_ms),
+        fingerprint: time.unwrap_or_default().to_owned(),
+        sha256: None,
+    }
+}
+
+fn unquote(field: &str) -> &str {
+    let field = field.trim();
+    field
+        .strip_prefix('"')
+        .and_then(|field| field.strip_suffix('"'))
+        .unwrap_or(field)
+}
+
+fn timed(name: &str, time: &str, line: &str, naming: Naming<'_>, rows: &mut Rows) -> Result<(), ListFault> {
+    let row = row(name, Some(time));
+    if row.time_ms.is_none() {
+        rows.odd(format!("{}: {time:?} is not a time with a zone", quoted(line)));
+        return Ok(());
+    }
+    rows.take(row, naming)
+}
+
+pub(super) fn time_then_id(
+    reader: &mut dyn BufRead,
+    naming: Naming<'_>,
+    rows: &mut Rows,
+) -> Result<(), ListFault> {
+    lines(reader, rows, &mut |line, rows| match line.split_once(',') {
+        Some((time, id)) => timed(unquote(id), unquote(time), line, naming, rows),
+        None => {
+            rows.odd(format!("{}: expected TIME,ID", quoted(line)));
+            Ok(())
+        }
+    })
+}
+
+pub(super) fn path_then_time(
+    reader: &mut dyn BufRead,
+    naming: Naming<'_>,
+    rows: &mut Rows,
+) -> Result<(), ListFault> {
+    lines(reader, rows, &mut |line, rows| match line.rsplit_once(',') {
+        Some((path, time)) => timed(unquote(path), unquote(time), line, naming, rows),
+        None => {
+            rows.odd(format!("{}: expected \"PATH\",\"TIME\"", quoted(line)));
+            Ok(())
+        }
+    })
+}
+
+pub(super) fn paths(reader: &mut dyn BufRead, naming: Naming<'_>, rows: &mut Rows) -> Result<(), ListFault> {
+    lines(reader, rows, &mut |line, rows| {
+        rows.take(row(unquote(line), None), naming)
+    })
+}
+
+/// Reads a list that is one JSON text.
+pub(super) fn json<T: DeserializeOwned>(reader: &mut dyn BufRead) -> Result<T, ListFault> {
+    let mut bytes = Vec::new();
+    Read::take(reader, MAX_LIST_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_LIST_BYTES {
+        return Err(ListFault::TooLong);
+    }
+    let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
+    serde_json::from_slice(text).map_err(|error| ListFault::Broken(error.to_string()))
+}
+
+pub(super) fn id_and_modified(
+    reader: &mut dyn BufRead,
+    naming: Naming<'_>,
+    rows: &mut Rows,
+) -> Result<(), ListFault> {
+    #[derive(Deserialize)]
+    struct Entry {
+        id: String,
+        modified: String,
+    }
+    for entry in json::<Vec<serde_json::Value>>(reader)? {
+        match Entry::deserialize(&entry) {
+            Ok(Entry { id, modified }) => timed(&id, &modified, &id, naming, rows)?,
+            Err(_) => rows.odd(format!(
+                "{}: expected id and modified",
+                quoted(&entry.to_string())
+            )),
+        }
+    }
+    Ok(())
+}
+
+/// Each run of the CVE list names what it changed; one record stands in many runs.
+pub(super) fn cve_delta_log(
+    reader: &mut dyn BufRead,
+    naming: Naming<'_>,
+    rows: &mut Rows,
+) -> Result<(), ListFault> {
+    #[derive(Deserialize)]
+    struct Run {
+        #[serde(rename = "fetchTime")]
+        fetch_time: String,
+        #[serde(default)]
+        new: Vec<Change>,
+        #[serde(default)]
+        updated: Vec<Change>,
+    }
+    #[derive(Deserialize)]
+    struct Change {
+        #[serde(rename = "cveId")]
+        cve_id: String,
+    }
+    for entry in json::<Vec<serde_json::Value>>(reader)? {
+        let Ok(run) = Run::deserialize(&entry) else {
+            rows.odd(format!(
+                "{}: expected fetchTime, new and updated",
+                quoted(&entry.to_string())
+            ));
+            continue;
+        };
+        let Some(run_ms) = time_ms(&run.fetch_time) else {
+            rows.odd(format!("{:?} is not a time with a zone", run.fetch_time));
+            continue;
+        };
+        // An empty run is one as well: the log reaches back to it.
+        rows.oldest_ms = Some(rows.oldest_ms.map_or(run_ms, |oldest| oldest.min(run_ms)));
+        for change in run.new.iter().chain(&run.updated) {
+            match cve_path(&change.cve_id) {
+                Some(path) => timed(&path, &run.fetch_time, &change.cve_id, naming, rows)?,
+                None => rows.odd(format!("{} is not a CVE id", quoted(&change.cve_id))),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Where the CVE list keeps a record: `2024/1xxx/CVE-2024-1234`.
+fn cve_path(id: &str) -> Option<String> {
+    let (year, serial) = id.strip_prefix("CVE-")?.split_once('-')?;
+    let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if year.len() != 4 || !(4..=19).contains(&serial.len()) || !is_number(year) || !is_number(serial) {
+        return None;
+    }
+    let thousands = &serial[..serial.len() - 3];
+    Some(format!("{year}/{thousands}xxx/{id}"))
+}
+
+/// The addresses of the list name a server; only their paths are used, so that a mirror serves its own copies.
+pub(super) fn jvn_checksums(
+    reader: &mut dyn BufRead,
+    naming: Naming<'_>,
+    rows: &mut Rows,
+) -> Result<(), ListFault> {
+    #[derive(Deserialize)]
+    struct Entry {
+        url: String,
+        sha256: String,
+    }
+    for entry in json::<Vec<serde_json::Value>>(reader)? {
+        let Ok(entry) = Entry::deserialize(&entry) else {
+            rows.odd(format!("{}: expected url and sha256", quoted(&entry.to_string())));
+            continue;
+        };
+        let sha256 = entry.sha256.to_ascii_lowercase();
+        if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            rows.odd(format!("{}: {:?} is not a SHA-256", quoted(&entry.url), sha256));
+            continue;
+        }
+        let path = entry.url.split_once("://").map_or("", |(_, rest)| rest);
+        let Some((_, path)) = path.split_once('/') else {
+            rows.odd(format!("{} is not an address", quoted(&entry.url)));
+            continue;
+        };
+        rows.take(
+            Row {
+                name: path.to_owned(),
+                address: None,
+                time_ms: None,
+                fingerprint: sha256.clone(),
+                sha256: Some(sha256),
+            },
+            naming,
+        )?;
+    }
+    Ok(())
+}
+
+/// Links of a page that lead to a folder below it, such as `v3.20/`; each has the documents that the step names.
+pub(super) fn html_folders(
+    reader: &mut dyn BufRead,
+    naming: Naming<'_>,
+    rows: &mut Rows,
+) -> Result<(), ListFault> {
+    const MAX_PAGE_BYTES: u64 = 4 << 20;
+    let mut page = String::new();
+    let mut bytes = Vec::new();
+    Read::take(reader, MAX_PAGE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_PAGE_BYTES {
+        return Err(ListFault::TooLong);
+    }
+    page.push_str(&String::from_utf8_lossy(&bytes));
+    let mut folders: Vec<&str> = page
+        .split("href=")
+        .skip(1)
+        .filter_map(|rest| {
+            let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+            let (link, _) = rest[1..].split_once(quote)?;
+            let folder = link.strip_prefix("./").unwrap_or(link).strip_suffix('/')?;
+            let is_plain = !folder.is_empty()
+                && !folder.starts_with('.')
+                && folder
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+            is_plain.then_some(folder)
+        })
+        .collect();
+    folders.sort_unstable();
+    folders.dedup();
+    if folders.is_empty() {
+        return Err(ListFault::Broken("the page links to no folder".to_owned()));
+    }
+    for folder in folders {
+        for file in naming.files {
+            rows.take(row(&format!("{folder}/{file}"), None), naming)?;
+        }
+    }
+    Ok(())
+}

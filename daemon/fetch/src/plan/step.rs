@@ -1,0 +1,279 @@
+//! The steps that a plan is made of.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::address::Address;
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// One document or archive at a fixed address.
+    Document(DocumentStep),
+    /// A document for each year until now.
+    Years(YearsStep),
+    /// Documents that a list names.
+    List(ListStep),
+    /// An archive of everything, and a list of what changed since.
+    Snapshot(Box<SnapshotStep>),
+    /// Pages of an interface.
+    Pages(PagesStep),
+    /// Pages of an interface that is asked for spans of time.
+    Windows(WindowsStep),
+    /// A provider of CSAF documents.
+    Csaf(CsafStep),
+    /// The notices of a package repository.
+    Repository(RepositoryStep),
+    /// Files of a local folder.
+    Folder(FolderStep),
+}
+
+/// What a document is expected to be. One that is not of its form is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    Json,
+    Xml,
+    /// CSV or another text without a form of its own.
+    Text,
+    /// The only form in which a page of HTML is wanted.
+    Html,
+    /// A document packed with gzip.
+    Gzip,
+    /// A document packed with bzip2. It is unpacked, because an import does not read it.
+    Bzip2,
+    Zip,
+    /// A tar, as it is or packed with gzip, zstd or bzip2. The latter is packed anew with zstd.
+    Tar,
+    /// Any of the above except HTML, told by its first bytes.
+    Any,
+}
+
+/// Which validators of a server are believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Validators {
+    Both,
+    /// The server gives an `ETag` and ignores it.
+    LastModifiedOnly,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DocumentStep {
+    pub(crate) address: Address,
+    /// Its name in the folder of the run.
+    pub(crate) name: String,
+    pub(crate) form: Form,
+    pub(crate) validators: Validators,
+    /// A file beside it with a line `sha256:` for what is in the document.
+    pub(crate) beside: Option<Address>,
+    /// True if a missing document is normal, such as that of a branch without one.
+    pub(crate) may_be_missing: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct YearsStep {
+    pub(crate) folder: Address,
+    /// The name of a document, with `{year}` in it.
+    pub(crate) name: String,
+    /// The name of the checksum file beside it, with `{year}` in it.
+    pub(crate) checksum: String,
+    pub(crate) form: Form,
+    pub(crate) from_year: u16,
+}
+
+/// How a list is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ListFormat {
+    /// Lines `TIME,ID`, newest first.
+    TimeThenId,
+    /// Lines `"PATH","TIME"`, in any order.
+    PathThenTime,
+    /// A path a line.
+    Paths,
+    /// A JSON array of objects with `id` and `modified`.
+    IdAndModified,
+    /// The log of changes of the CVE list.
+    CveDeltaLog,
+    /// The checksums of JVN iPedia: an array of `url`, `sha256`, `size`, `lastModified`.
+    JvnChecksums,
+    /// A ROLIE feed.
+    Rolie,
+    /// The links of a page of HTML that lead to folders below it, each with the documents named in the step.
+    HtmlFolders,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ListStep {
+    /// Names the step in a position.
+    pub(crate) id: String,
+    pub(crate) address: Address,
+    pub(crate) format: ListFormat,
+    /// The folder that the rows' paths are below.
+    pub(crate) documents: Address,
+    /// What to append to a row, such as `.json`.
+    pub(crate) suffix: String,
+    /// Rows with another ending are passed over; empty takes all.
+    pub(crate) only: String,
+    /// Rows with another beginning are passed over; empty takes all.
+    pub(crate) below: String,
+    /// The documents of each folder, for [`ListFormat::HtmlFolders`].
+    pub(crate) files: Vec<String>,
+    /// Put before the name of a document in the folder of the run.
+    pub(crate) prefix: String,
+    pub(crate) form: Form,
+    /// True if rows carry times that order them; else each row's fingerprint is compared.
+    pub(crate) by_time: bool,
+    /// How far back rows are looked at again, because lists are not written in the order of their times.
+    pub(crate) overlap: Duration,
+}
+
+/// How the name of an archive is found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Pointer {
+    /// It is fixed.
+    Fixed,
+    /// It stands in a text file beside it.
+    TextFile(Address),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SnapshotStep {
+    pub(crate) pointer: Pointer,
+    /// The archive; with a pointer, its address is the folder.
+    pub(crate) whole: DocumentStep,
+    /// Its prefix is the archive's stem and the folder in it: a document has one name, whichever way it came.
+    pub(crate) changes: ListStep,
+    /// A list of documents that were deleted.
+    pub(crate) deletions: Option<ListStep>,
+    /// With more changes than this, the archive is fetched instead.
+    pub(crate) max_changes: usize,
+}
+
+/// How an interface is paged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Paging {
+    /// By the number of entries to pass over.
+    Offset {
+        start: &'static str,
+        size: &'static str,
+        total: &'static str,
+    },
+    /// By the page's number, until a page is empty.
+    UntilEmpty {
+        page: &'static str,
+        size: &'static str,
+        first: u64,
+    },
+    /// By the page's number; the answer says how many there are.
+    PageOf {
+        page: &'static str,
+        size: &'static str,
+        pages: &'static str,
+    },
+    /// The answer says where the next page is, at this path of members.
+    NextIn(&'static [&'static str]),
+    /// A `Link` header says where the next page is.
+    LinkHeader,
+}
+
+/// How a time is written in a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TimeText {
+    /// `2026-01-31`
+    Date,
+    /// `2026-01-31T00:00:00.000+00:00`
+    Millis,
+    /// `2026-01-31..`, as ranges of GitHub are written.
+    OpenRange,
+}
+
+/// The parameter by which an interface gives only what changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Since {
+    pub(crate) parameter: &'static str,
+    pub(crate) text: TimeText,
+    pub(crate) overlap: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PagesStep {
+    pub(crate) id: String,
+    pub(crate) address: Address,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) paging: Paging,
+    /// The member that holds the entries; empty if the answer is an array.
+    pub(crate) items: &'static str,
+    /// Entries of a page.
+    pub(crate) size: u64,
+    pub(crate) since: Option<Since>,
+    /// Put before the number of a page in its name.
+    pub(crate) prefix: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WindowsStep {
+    pub(crate) pages: PagesStep,
+    pub(crate) from_parameter: &'static str,
+    pub(crate) until_parameter: &'static str,
+    pub(crate) text: TimeText,
+    /// Where the first window begins, in milliseconds since 1970.
+    pub(crate) begin_ms: u64,
+    /// Longest window that the interface takes.
+    pub(crate) longest: Duration,
+    pub(crate) overlap: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CsafStep {
+    pub(crate) id: String,
+    /// Of the `provider-metadata.json`.
+    pub(crate) address: Address,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RepositoryStep {
+    pub(crate) id: String,
+    /// A list of mirrors, or the repository itself if its address ends with a slash.
+    pub(crate) address: Address,
+    /// True if the address is that of a list of mirrors.
+    pub(crate) is_mirror_list: bool,
+    /// Put before the name of the file in the folder of the run.
+    pub(crate) prefix: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FolderStep {
+    pub(crate) path: PathBuf,
+}
+
+impl Step {
+    /// The addresses that the step itself names: their servers are the operator's or the preset's choice.
+    pub(crate) fn addresses(&self) -> Vec<Address> {
+        match self {
+            Self::Document(step) => vec![step.address.clone()],
+            Self::Years(step) => vec![step.folder.clone()],
+            Self::List(step) => vec![step.address.clone(), step.documents.clone()],
+            Self::Snapshot(step) => vec![
+                step.whole.address.clone(),
+                step.changes.address.clone(),
+                step.changes.documents.clone(),
+            ],
+            Self::Pages(step) => vec![step.address.clone()],
+            Self::Windows(step) => vec![step.pages.address.clone()],
+            Self::Csaf(step) => vec![step.address.clone()],
+            Self::Repository(step) => vec![step.address.clone()],
+            Self::Folder(step) => vec![Address::File(step.path.clone())],
+        }
+    }
+
+    /// What the step asks for beside its addresses.
+    pub(crate) fn question(&self) -> String {
+        match self {
+            Self::List(step) => format!("{} {:?}", step.id, step.files),
+            Self::Snapshot(step) => step.changes.id.clone(),
+            Self::Pages(step) => format!("{} {:?}", step.id, step.query),
+            Self::Windows(step) => format!("{} {:?}", step.pages.id, step.pages.query),
+            Self::Repository(step) => step.id.clone(),
+            Self::Document(_) | Self::Years(_) | Self::Csaf(_) | Self::Folder(_) => String::new(),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Where a feed stands: what the next run need not fetch again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The format that this version writes.
+const VERSION: u32 = 1;
+
+/// From where the next run of one plan goes on. Losing it costs a full fetch and nothing else.
+///
+/// A position belongs to one plan. A run of another plan, such as one with another address, ignores it and says so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Position {
+    version: u32,
+    /// Fingerprint of the plan that it belongs to. Empty: of none yet.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) plan: String,
+    /// When the complete source was last fetched, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) whole_at_ms: Option<u64>,
+    /// What is known of single addresses.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) documents: BTreeMap<String, Seen>,
+    /// Up to which time a list or window was read, in milliseconds since 1970, by step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) until_ms: BTreeMap<String, u64>,
+    /// Rows of lists, by step and document, with a fingerprint of what the row said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) rows: BTreeMap<String, BTreeMap<String, String>>,
+}
+
+/// What is known of an address.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Seen {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) etag: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last_modified: Option<String>,
+    /// BLAKE3 of the bytes, as hexadecimal digits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hash: Option<String>,
+}
+
+/// A stored position that cannot be read. Begin with the default one: it costs a full fetch.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PositionError {
+    /// Not a position.
+    #[error("the position of the feed cannot be read; the next run fetches everything")]
+    Broken(#[from] serde_json::Error),
+    /// Of another version of this program.
+    #[error(
+        "the position of the feed has version {found}, expected {VERSION}; the next run fetches everything"
+    )]
+    Version {
+        /// Its version.
+        found: u32,
+    },
+}
+
+impl Default for Position {
+    fn default() -> Self {
+        Self {
+            version: VERSION,
+            plan: String::new(),
+            whole_at_ms: None,
+            documents: BTreeMap::new(),
+            until_ms: BTreeMap::new(),
+            rows: BTreeMap::new(),
+        }
+    }
+}
+
+impl Position {
+    /// Reads a position that was stored as JSON.
+    ///
+    /// # Errors
+    /// If it is not a position of this version.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, PositionError> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let Versioned { version } = serde_json::from_slice(bytes)?;
+        if version != VERSION {
+            return Err(PositionError::Version { found: version });
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
+
+    /// Returns true if nothing was fetched yet.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_position_is_read_again() {
+        let mut position = Position::default();
+        assert!(position.is_empty());
+        position.plan = "p".to_owned();
+        position.until_ms.insert("list".to_owned(), 7);
+        let stored = serde_json::to_vec(&position).expect("written");
+        assert_eq!(Position::from_json(&stored).expect("read"), position);
+    }
+
+    #[test]
+    fn position_of_another_version_or_a_broken_one_is_named() {
+        let newer = Position::from_json(br#"{"version":2,"new":true}"#).expect_err("newer");
+        assert!(matches!(newer, PositionError::Version { found: 2 }), "{newer}");
+        for broken in [&b""[..], b"{}", b"[]", br#"{"version":1,"unknown":1}"#] {
+            let error = Position::from_json(broken).expect_err("broken");
+            assert!(error.to_string().contains("fetches everything"), "{error}");
+        }
+    }
+}

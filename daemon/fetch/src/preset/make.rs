@@ -1,0 +1,132 @@
+//! What presets make their plans of.
+
+use std::time::Duration;
+
+use super::Preset;
+use crate::address::Address;
+use crate::error::PlanError;
+use crate::names::{check_part, shorten};
+use crate::plan::{DocumentStep, Form, ListFormat, ListStep, Plan, Step, Validators};
+
+/// What an operator asks of a preset.
+pub(super) struct Ask<'a> {
+    pub(super) preset: &'static str,
+    kind: &'static str,
+    title: &'static str,
+    /// The address in place of the default one.
+    pub(super) mirror: Option<Address>,
+    pub(super) parameter: Option<&'a str>,
+}
+
+impl<'a> Ask<'a> {
+    pub(super) fn new(
+        of: &Preset,
+        address: Option<&str>,
+        parameter: Option<&'a str>,
+    ) -> Result<Self, PlanError> {
+        Ok(Self {
+            preset: of.name,
+            kind: of.kind,
+            title: of.title,
+            mirror: address.map(Address::parse).transpose()?,
+            parameter,
+        })
+    }
+
+    /// The error for a parameter that is not understood.
+    pub(super) fn wrong(&self, why: &str) -> PlanError {
+        PlanError::Parameter {
+            preset: self.preset,
+            parameter: shorten(self.parameter.unwrap_or_default()),
+            why: why.to_owned(),
+        }
+    }
+
+    /// The base address.
+    pub(super) fn base(&self, default: &str) -> Result<Address, PlanError> {
+        match &self.mirror {
+            Some(mirror) => Ok(mirror.clone()),
+            None => Address::parse(default),
+        }
+    }
+
+    /// An address: `default` at the source, `path` below a mirror. A mirror may also be the file itself.
+    pub(super) fn at(&self, default: &str, path: &str) -> Result<Address, PlanError> {
+        match &self.mirror {
+            Some(mirror) if mirror.file_name("") == path => Ok(mirror.clone()),
+            Some(mirror) => below(mirror, path),
+            None => Address::parse(default),
+        }
+    }
+
+    /// The parts of a parameter that is a list with commas, each fit for a name.
+    pub(super) fn parts(&self) -> Result<Vec<&'a str>, PlanError> {
+        let parts: Vec<&str> = self
+            .parameter
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .collect();
+        for part in &parts {
+            check_part(part).map_err(|why| self.wrong(&why))?;
+        }
+        Ok(parts)
+    }
+
+    pub(super) fn plan(&self, base: Address, steps: Vec<Step>) -> Result<Plan, PlanError> {
+        Plan::new(self.title, Some(self.kind), base, steps)
+    }
+
+    /// A plan of one document: `default` at the source; the mirror's address with `path`.
+    pub(super) fn single(&self, default: &str, path: &str, form: Form) -> Result<Plan, PlanError> {
+        let address = self.at(default, path)?;
+        let base = self.base(default)?;
+        self.plan(base, vec![Step::Document(document(address, path, form))])
+    }
+}
+
+/// Appends a path that a preset names.
+pub(super) fn below(base: &Address, path: &str) -> Result<Address, PlanError> {
+    base.join(path).map_err(|why| PlanError::Address {
+        address: shorten(&base.to_string()),
+        why,
+    })
+}
+
+pub(super) fn document(address: Address, name: &str, form: Form) -> DocumentStep {
+    DocumentStep {
+        address,
+        name: name.to_owned(),
+        form,
+        validators: Validators::Both,
+        beside: None,
+        may_be_missing: false,
+    }
+}
+
+/// A list whose documents are JSON.
+pub(super) fn list(id: &str, address: Address, documents: Address, format: ListFormat) -> ListStep {
+    ListStep {
+        id: id.to_owned(),
+        address,
+        format,
+        documents,
+        suffix: String::new(),
+        only: String::new(),
+        below: String::new(),
+        files: Vec::new(),
+        prefix: String::new(),
+        form: Form::Json,
+        by_time: true,
+        overlap: hours(1),
+    }
+}
+
+pub(super) const fn hours(hours: u64) -> Duration {
+    Duration::from_secs(hours * 3600)
+}
+
+pub(super) const fn days(days: u64) -> Duration {
+    hours(days * 24)
+}

@@ -1,0 +1,250 @@
+//! One document or archive at a fixed address.
+
+use std::io;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Executor;
+use crate::address::Address;
+use crate::clock::Wait;
+use crate::error::FetchError;
+use crate::http::{Answer, Body, Request, blocking};
+use crate::plan::{DocumentStep, Form, Validators, YearsStep};
+use crate::position::Seen;
+use crate::verify;
+
+/// Longest checksum file, in bytes.
+const MAX_BESIDE_BYTES: u64 = 64 << 10;
+
+/// What became of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is in the folder.
+    Taken {
+        /// `Last-Modified`, in milliseconds since 1970.
+        last_modified_ms: Option<u64>,
+    },
+    /// It did not change and was not sent.
+    Unchanged,
+    /// Nothing is there.
+    Missing,
+}
+
+impl Executor<'_> {
+    pub(super) async fn document_step(&mut self, step: &DocumentStep) -> Result<(), FetchError> {
+        match self.document(step, true).await? {
+            Outcome::Taken { .. } => Ok(()),
+            Outcome::Unchanged => {
+                self.unsent.push(step.clone());
+                Ok(())
+            }
+            Outcome::Missing if step.may_be_missing => Ok(()),
+            Outcome::Missing => Err(missing(&step.address)),
+        }
+    }
+
+    pub(super) async fn years_step(&mut self, step: &YearsStep) -> Result<(), FetchError> {
+        let now = Timestamp::from_millisecond(i64::try_from(self.began_ms).unwrap_or(i64::MAX));
+        let now = now.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC);
+        let this_year = u16::try_from(now.year()).unwrap_or(step.from_year);
+        for year in step.from_year..=this_year.max(step.from_year) {
+            let fill = |template: &str| template.replace("{year}", &year.to_string());
+            let join = |name: String| {
+                step.folder.join(&name).map_err(|why| FetchError::Forbidden {
+                    address: step.folder.to_string(),
+                    why,
+                })
+            };
+            let document = DocumentStep {
+                address: join(fill(&step.name))?,
+                name: fill(&step.name),
+                form: step.form,
+                validators: Validators::Both,
+                beside: Some(join(fill(&step.checksum))?),
+                // In its first days a year may be without a file.
+                may_be_missing: year == this_year,
+            };
+            self.document_step(&document).await?;
+        }
+        Ok(())
+    }
+
+    /// Gets a document that was left out as unchanged, because the others changed.
+    pub(super) async fn fetch_again(&mut self, step: &DocumentStep) -> Result<(), FetchError> {
+        match self.document(step, false).await? {
+            Outcome::Taken { .. } => Ok(()),
+            Outcome::Unchanged | Outcome::Missing => {
+                self.session
+                    .note(format!("{} was there and is missing now (404)", step.address));
+                self.is_complete = false;
+                Ok(())
+            }
+        }
+    }
+
+    /// Gets a document. With `conditional`, one that the position knows is not sent again.
+    pub(super) async fn document(
+        &mut self,
+        step: &DocumentStep,
+        conditional: bool,
+    ) -> Result<Outcome, FetchError> {
+        let key = step.address.to_string();
+        let known = self.old.documents.get(&key).cloned();
+        let mut failed = 0;
+        loop {
+            let checksum = match &step.beside {
+                Some(beside) => match self.checksum(beside).await {
+                    Ok(digits) => Some(digits),
+                    Err(error) if step.may_be_missing && is_missing(&error) => return Ok(Outcome::Missing),
+                    Err(error) => return Err(error),
+                },
+                None => None,
+            };
+            let mark = checksum.as_ref().map(|digits| format!("sha256:{digits}"));
+            if conditional && mark.is_some() && known.as_ref().and_then(|seen| seen.etag.clone()) == mark {
+                return Ok(Outcome::Unchanged);
+            }
+            let request = Request {
+                address: step.address.clone(),
+                form: step.form,
+                seen: known
+                    .clone()
+                    .filter(|_| conditional && mark.is_none())
+                    .and_then(|seen| usable(seen, step.validators)),
+            };
+            let body = match self.session.get(&request).await? {
+                Answer::NotModified => return Ok(Outcome::Unchanged),
+                Answer::Missing => return Ok(Outcome::Missing),
+                Answer::Body(body) => body,
+            };
+            if let Some(expected) = &checksum {
+                let unpack = step.form == Form::Gzip;
+                if let Err(error) = self.check_sha256(&step.address, &body, expected, unpack).await {
+                    // The document and its checksum are replaced one after the other: look again.
+                    failed += 1;
+                    if failed >= self.session.limits.max_attempts {
+                        return Err(error);
+                    }
+                    self.remove(vec![body.path]).await?;
+                    self.session.pause(self.plan.pace.retry, Wait::Retry).await?;
+                    continue;
+                }
+            }
+            let mut seen = body.seen.clone();
+            if mark.is_some() {
+                seen.etag = mark;
+            }
+            let is_same = known.is_some_and(|known| known.hash == seen.hash);
+            let last_modified_ms = body.last_modified_ms;
+            self.place(&step.address, &step.name, body, is_same).await?;
+            self.new.documents.insert(key, seen);
+            return Ok(Outcome::Taken { last_modified_ms });
+        }
+    }
+
+    /// Reads the SHA-256 that is published beside a document.
+    async fn checksum(&mut self, beside: &Address) -> Result<String, FetchError> {
+        let text = self.small_text(beside, MAX_BESIDE_BYTES).await?;
+        let digits = text.lines().find_map(|line| {
+            let (key, value) = line.split_once(':')?;
+            key.trim()
+                .eq_ignore_ascii_case("sha256")
+                .then(|| value.trim().to_ascii_lowercase())
+        });
+        match digits {
+            Some(digits) if digits.len() == 64 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+                Ok(digits)
+            }
+            _ => Err(FetchError::Unexpected {
+                address: beside.to_string(),
+                expected: "a checksum file with a line sha256:",
+                found: format!("{:?}", crate::names::shorten(&text)),
+            }),
+        }
+    }
+
+    /// Compares a fetched document with a published SHA-256.
+    pub(super) async fn check_sha256(
+        &self,
+        address: &Address,
+        body: &Body,
+        expected: &str,
+        unpack: bool,
+    ) -> Result<(), FetchError> {
+        let path = body.path.clone();
+        let limit = self.session.limits.max_unpacked_bytes;
+        let stop = self.session.run.stop.clone();
+        let found = blocking(move || verify::sha256_of(&path, unpack, limit, &stop)).await;
+        let found = found.map_err(|fault| fault.of(address))?;
+        match found.eq_ignore_ascii_case(expected) {
+            true => Ok(()),
+            false => Err(FetchError::Damaged {
+                address: address.to_string(),
+                what: format!("its SHA-256 is {found}, and {expected} is published"),
+            }),
+        }
+    }
+
+    /// Gets a short text, such as the name of the newest archive.
+    pub(super) async fn small_text(&mut self, address: &Address, limit: u64) -> Result<String, FetchError> {
+        let request = Request {
+            address: address.clone(),
+            form: Form::Text,
+            seen: None,
+        };
+        let Answer::Body(body) = self.session.get(&request).await? else {
+            return Err(missing(address));
+        };
+        if body.bytes > limit {
+            return Err(FetchError::Limit {
+                address: address.to_string(),
+                what: format!("it is longer than {limit} bytes"),
+            });
+        }
+        let path = body.path.clone();
+        let text = blocking(move || std::fs::read(&path))
+            .await
+            .map_err(|source| FetchError::Disk {
+                path: body.path.clone(),
+                action: "read",
+                source,
+            })?;
+        self.remove(vec![body.path]).await?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+/// The validators of a document that its server is to be believed.
+fn usable(seen: Seen, validators: Validators) -> Option<Seen> {
+    let seen = match validators {
+        Validators::Both => seen,
+        Validators::LastModifiedOnly => Seen { etag: None, ..seen },
+    };
+    (seen.etag.is_some() || seen.last_modified.is_some()).then_some(seen)
+}
+
+/// The error for a document that has to be there.
+pub(super) fn missing(address: &Address) -> FetchError {
+    match address {
+        Address::Http(_) => FetchError::Status {
+            address: address.to_string(),
+            status: 404,
+            retry_after: None,
+        },
+        Address::File(path) => FetchError::Disk {
+            path: path.clone(),
+            action: "found",
+            source: io::Error::new(io::ErrorKind::NotFound, "nothing to fetch is there"),
+        },
+    }
+}
+
+/// True if a document is not there.
+fn is_missing(error: &FetchError) -> bool {
+    match error {
+        FetchError::Status { status, .. } => *status == 404,
+        FetchError::Disk { source, .. } => source.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    }
+}

@@ -1,0 +1,374 @@
+//! Documents that a list names: those whose row changed since the position.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::BufReader;
+use std::time::Duration;
+
+use super::document::{Outcome, missing};
+use super::{Executor, millis};
+use crate::address::Address;
+use crate::error::FetchError;
+use crate::fetched::Gone;
+use crate::http::{Answer, Body, Request, blocking};
+use crate::list::{self, ListFault, Naming, Row, Rows};
+use crate::names::shorten;
+use crate::plan::{DocumentStep, Form, ListFormat, ListStep, Validators};
+
+/// Most documents whose validators are remembered one by one.
+const MAX_REMEMBERED: usize = 50_000;
+/// A list that lost more rows than this share is not believed, in percent.
+const MAX_LOST_PERCENT: usize = 20;
+/// Lost rows up to which the share is not looked at.
+const FEW_LOST: usize = 10;
+
+impl Executor<'_> {
+    pub(super) async fn list_step(&mut self, step: &ListStep) -> Result<(), FetchError> {
+        match self.try_list(step).await? {
+            true => Ok(()),
+            false => Err(missing(&step.address)),
+        }
+    }
+
+    /// Does as [`Self::list_step`], and returns false if there is no such list.
+    pub(super) async fn try_list(&mut self, step: &ListStep) -> Result<bool, FetchError> {
+        let is_first = self.whole_due || !self.knows(step);
+        let rows = match self.rows_or_missing(step, !is_first).await? {
+            Listed::Rows(rows) => rows,
+            Listed::Unchanged => {
+                // The list did not change, so nothing on it did.
+                self.is_complete = false;
+                return Ok(true);
+            }
+            Listed::Missing => return Ok(false),
+        };
+        refuse_empty(step, &rows)?;
+        let chosen = self.choose(step, &rows, is_first);
+        // A list that says nothing of versions has every document asked for.
+        let asks_each = matches!(step.format, ListFormat::HtmlFolders | ListFormat::Paths);
+        if !is_first && !asks_each {
+            self.is_complete = false;
+        }
+        let missing = self.listed_documents(step, chosen, is_first).await?;
+        let lost = self.compare_rows(step, &rows);
+        self.remember(step, &rows, &missing);
+        self.new.rows.entry(step.id.clone()).or_default().extend(lost);
+        Ok(true)
+    }
+
+    /// True if the position knows a list.
+    pub(super) fn knows(&self, step: &ListStep) -> bool {
+        match step.by_time {
+            true => self.old.until_ms.contains_key(&step.id),
+            false => self.old.rows.contains_key(&step.id),
+        }
+    }
+
+    /// Gets a list, unless it did not change.
+    pub(super) async fn rows_or_missing(
+        &mut self,
+        step: &ListStep,
+        conditional: bool,
+    ) -> Result<Listed, FetchError> {
+        let key = step.address.to_string();
+        let known = self.old.documents.get(&key).cloned();
+        // A page of folders says nothing of the documents in them; and what was missing is asked for again.
+        let asks_each = matches!(step.format, ListFormat::HtmlFolders | ListFormat::Paths);
+        let had_missing = self.old.rows.contains_key(&missing_key(step));
+        let conditional = conditional && !asks_each && !had_missing;
+        let request = Request {
+            address: step.address.clone(),
+            form: match step.format {
+                ListFormat::TimeThenId | ListFormat::PathThenTime | ListFormat::Paths => Form::Text,
+                ListFormat::HtmlFolders => Form::Html,
+                _ => Form::Json,
+            },
+            seen: known
+                .clone()
+                .filter(|seen| conditional && (seen.etag.is_some() || seen.last_modified.is_some())),
+        };
+        let body = match self.session.get(&request).await? {
+            Answer::NotModified => return Ok(Listed::Unchanged),
+            Answer::Missing => return Ok(Listed::Missing),
+            Answer::Body(body) => body,
+        };
+        self.new.documents.insert(key, body.seen.clone());
+        if conditional && known.is_some_and(|known| known.hash == body.seen.hash) {
+            self.remove(vec![body.path]).await?;
+            return Ok(Listed::Unchanged);
+        }
+        self.read_rows(step, body).await.map(Listed::Rows)
+    }
+
+    async fn read_rows(&mut self, step: &ListStep, body: Body) -> Result<Rows, FetchError> {
+        let (path, of) = (body.path.clone(), step.clone());
+        let read = blocking(move || {
+            let naming = Naming {
+                suffix: &of.suffix,
+                only: &of.only,
+                below: &of.below,
+                files: &of.files,
+            };
+            list::read(
+                of.format,
+                &mut BufReader::new(std::fs::File::open(&path)?),
+                naming,
+            )
+        });
+        let rows = read.await.map_err(|fault| list_error(fault, &step.address))?;
+        self.remove(vec![body.path]).await?;
+        for what in &rows.odd {
+            self.session
+                .note(format!("{}: a row is passed over: {what}", step.address));
+        }
+        if rows.odd_count > 0 {
+            self.is_complete = false;
+            self.session.note(format!(
+                "{}: {} rows are not understood",
+                step.address, rows.odd_count
+            ));
+        }
+        if rows.rows.is_empty() && rows.odd_count > 0 {
+            return Err(FetchError::Inconsistent {
+                address: step.address.to_string(),
+                what: format!("none of its {} rows is understood", rows.odd_count),
+            });
+        }
+        Ok(rows)
+    }
+
+    /// Chooses the rows whose documents are new.
+    pub(super) fn choose(&self, step: &ListStep, rows: &Rows, is_first: bool) -> Vec<Row> {
+        if is_first {
+            return rows.rows.clone();
+        }
+        let empty = BTreeMap::new();
+        let known = self.old.rows.get(&step.id).unwrap_or(&empty);
+        let since_ms = self.since_ms(step);
+        let is_new = |row: &&Row| {
+            let is_known = known.get(&row.name) == Some(&row.fingerprint) && !row.fingerprint.is_empty();
+            let is_old = step.by_time && row.time_ms.is_none_or(|time_ms| time_ms < since_ms);
+            !is_known && !is_old
+        };
+        rows.rows.iter().filter(is_new).cloned().collect()
+    }
+
+    /// From when on rows are looked at again.
+    pub(super) fn since_ms(&self, step: &ListStep) -> u64 {
+        let mark = self.old.until_ms.get(&step.id).copied().unwrap_or(0);
+        mark.saturating_sub(millis(step.overlap))
+    }
+
+    /// Gets the documents of rows. Returns the names of those that are missing.
+    pub(super) async fn listed_documents(
+        &mut self,
+        step: &ListStep,
+        rows: Vec<Row>,
+        is_first: bool,
+    ) -> Result<BTreeSet<String>, FetchError> {
+        let limit = self.session.limits.max_documents;
+        if rows.len() as u64 > limit {
+            return Err(FetchError::Limit {
+                address: step.address.to_string(),
+                what: format!("it lists {} documents, more than {limit}", rows.len()),
+            });
+        }
+        // A document that was missing before is asked for again, and says nothing new of the server if it still is.
+        let key = missing_key(step);
+        let known_missing = self.old.rows.get(&key).cloned().unwrap_or_default();
+        let is_known_missing = |row: &Row| known_missing.get(&row.name) == Some(&row.fingerprint);
+        let mut still_missing = BTreeMap::new();
+        self.listed += rows.iter().filter(|row| !is_known_missing(row)).count() as u64;
+        let expected = self.session.progress.documents + rows.len() as u64;
+        self.session.progress.expected = Some(expected);
+        let mut missing = BTreeSet::new();
+        let remembers = rows.len() <= MAX_REMEMBERED;
+        for row in rows {
+            let address = self.address_of(step, &row)?;
+            let document = DocumentStep {
+                address,
+                name: self.free_name(&format!("{}{}", step.prefix, row.name)),
+                form: step.form,
+                validators: Validators::Both,
+                beside: None,
+                may_be_missing: !step.files.is_empty(),
+            };
+            // Only where the list says nothing of a document's version is the document asked for it.
+            let is_asked = row.fingerprint.is_empty() && (!is_first || self.plan.together);
+            let outcome = match &row.sha256 {
+                Some(expected) => self.checked_document(&document, expected).await?,
+                None => self.document(&document, is_asked).await?,
+            };
+            if !(remembers && row.fingerprint.is_empty()) {
+                self.new.documents.remove(&document.address.to_string());
+            }
+            match outcome {
+                Outcome::Taken { .. } => {}
+                Outcome::Unchanged => self.unsent.push(document),
+                Outcome::Missing if document.may_be_missing => {}
+                Outcome::Missing => {
+                    let is_counted = !is_known_missing(&row);
+                    self.count_missing(&step.address.to_string(), &row.name, is_counted)?;
+                    still_missing.insert(row.name.clone(), row.fingerprint);
+                    missing.insert(row.name);
+                }
+            }
+        }
+        match still_missing.is_empty() {
+            true => self.new.rows.remove(&key),
+            false => self.new.rows.insert(key, still_missing),
+        };
+        Ok(missing)
+    }
+
+    async fn checked_document(&mut self, step: &DocumentStep, expected: &str) -> Result<Outcome, FetchError> {
+        let request = Request {
+            address: step.address.clone(),
+            form: step.form,
+            seen: None,
+        };
+        let body = match self.session.get(&request).await? {
+            Answer::Body(body) => body,
+            Answer::Missing | Answer::NotModified => return Ok(Outcome::Missing),
+        };
+        self.check_sha256(&step.address, &body, expected, false).await?;
+        let last_modified_ms = body.last_modified_ms;
+        self.place(&step.address, &step.name, body, false).await?;
+        Ok(Outcome::Taken { last_modified_ms })
+    }
+
+    /// The address of a row, checked.
+    pub(super) fn address_of(&self, step: &ListStep, row: &Row) -> Result<Address, FetchError> {
+        let forbidden = |why: String| FetchError::Forbidden {
+            address: shorten(row.address.as_deref().unwrap_or(&row.name)),
+            why: format!("a row of {}: {why}", step.address),
+        };
+        let address = match &row.address {
+            Some(text) => self.absolute(step, text, row).map_err(forbidden)?,
+            None => step.documents.join(&row.name).map_err(forbidden)?,
+        };
+        self.session.guard.check_listed(&address)?;
+        Ok(address)
+    }
+
+    fn absolute(&self, step: &ListStep, text: &str, row: &Row) -> Result<Address, String> {
+        let Address::Http(list) = &step.address else {
+            return step.documents.join(&row.name);
+        };
+        let url = list.join(text).map_err(|error| error.to_string())?;
+        Address::of_url(url)
+    }
+
+    /// Finds what a list lost, and names it as gone. Of one that lost much nothing is believed: its rows are returned,
+    /// to be remembered.
+    fn compare_rows(&mut self, step: &ListStep, rows: &Rows) -> Vec<(String, String)> {
+        let Some(known) = self.old.rows.get(&step.id).filter(|_| !step.by_time) else {
+            return Vec::new();
+        };
+        let now: BTreeSet<&str> = rows.rows.iter().map(|row| row.name.as_str()).collect();
+        let lost: Vec<(String, String)> = known
+            .iter()
+            .filter(|(name, _)| !now.contains(name.as_str()))
+            .map(|(name, fingerprint)| (name.clone(), fingerprint.clone()))
+            .collect();
+        if lost.len() > FEW_LOST && lost.len() * 100 > known.len() * MAX_LOST_PERCENT {
+            let text = format!(
+                "{} lost {} of {} rows: not believed until the complete source is fetched again",
+                step.address,
+                lost.len(),
+                known.len()
+            );
+            self.is_complete = false;
+            self.session.note(text);
+            return if self.whole_due { Vec::new() } else { lost };
+        }
+        for (name, _) in lost {
+            self.gone.push(Gone {
+                address: step
+                    .documents
+                    .join(&name)
+                    .map(|address| address.to_string())
+                    .unwrap_or_default(),
+                name: format!("{}{name}", step.prefix),
+                reason: format!("{} does not list it any more", step.address),
+            });
+        }
+        Vec::new()
+    }
+
+    /// Remembers what a list said, without the documents that are missing: they are asked for again.
+    pub(super) fn remember(&mut self, step: &ListStep, rows: &Rows, missing: &BTreeSet<String>) {
+        let known = rows.rows.iter().filter(|row| !missing.contains(&row.name));
+        if !step.by_time {
+            let known = known
+                .map(|row| (row.name.clone(), row.fingerprint.clone()))
+                .collect();
+            self.new.rows.insert(step.id.clone(), known);
+            return;
+        }
+        let newest_ms = rows.rows.iter().filter_map(|row| row.time_ms).max().unwrap_or(0);
+        if newest_ms
+            > self
+                .began_ms
+                .saturating_add(millis(Duration::from_secs(24 * 3600)))
+        {
+            let text = format!(
+                "{} holds times in the future: they do not move the position",
+                step.address
+            );
+            self.session.note(text);
+        }
+        let before_ms = self.old.until_ms.get(&step.id).copied().unwrap_or(0);
+        let until_ms = newest_ms.min(self.began_ms).max(before_ms.min(self.began_ms));
+        let since_ms = until_ms.saturating_sub(millis(step.overlap));
+        let recent = known
+            .filter(|row| row.time_ms.is_some_and(|time_ms| time_ms >= since_ms))
+            .map(|row| (row.name.clone(), row.fingerprint.clone()))
+            .collect();
+        self.new.until_ms.insert(step.id.clone(), until_ms);
+        self.new.rows.insert(step.id.clone(), recent);
+    }
+}
+
+/// Where a position keeps the documents of a list that were missing.
+fn missing_key(step: &ListStep) -> String {
+    format!("missing:{}", step.id)
+}
+
+/// What asking for a list brought.
+pub(super) enum Listed {
+    Rows(Rows),
+    Unchanged,
+    Missing,
+}
+
+/// Refuses a list without a row: it says nothing, least of all that everything is gone.
+pub(super) fn refuse_empty(step: &ListStep, rows: &Rows) -> Result<(), FetchError> {
+    match rows.rows.is_empty() {
+        true => Err(FetchError::Inconsistent {
+            address: step.address.to_string(),
+            what: "it lists no document at all".to_owned(),
+        }),
+        false => Ok(()),
+    }
+}
+
+/// The error for a list that cannot be read.
+pub(super) fn list_error(fault: ListFault, address: &Address) -> FetchError {
+    let address = address.to_string();
+    match fault {
+        ListFault::TooLong => FetchError::Limit {
+            address,
+            what: format!(
+                "the list has more than {} rows or {} bytes",
+                list::MAX_ROWS,
+                list::MAX_LIST_BYTES
+            ),
+        },
+        ListFault::Broken(what) => FetchError::Inconsistent { address, what },
+        ListFault::Io(source) => FetchError::Disk {
+            path: "a fetched list".into(),
+            action: "read",
+            source,
+        },
+    }
+}

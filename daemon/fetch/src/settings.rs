@@ -1,0 +1,105 @@
+//! What an operator may set for a feed.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a fetcher reaches servers, and how much it takes from them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The `User-Agent` of every request. Some sources refuse an empty one, or that of a library.
+    pub user_agent: String,
+    /// Through which proxy.
+    pub proxy: ProxySettings,
+    /// A PEM file of certificate authorities to trust beside those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// A file with the API key of the source, on its first line. It is sent only to the hosts that the plan names, and is
+    /// never shown.
+    pub api_key_file: Option<PathBuf>,
+    /// Bounds of a run.
+    pub limits: Limits,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            user_agent: concat!(
+                "starling/",
+                env!("CARGO_PKG_VERSION"),
+                " (vulnerability feed reader)"
+            )
+            .to_owned(),
+            proxy: ProxySettings::Environment,
+            ca_file: None,
+            api_key_file: None,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Through which proxy requests go.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub enum ProxySettings {
+    /// As the environment says: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    #[default]
+    Environment,
+    /// Through no proxy, whatever the environment says.
+    None,
+    /// Through this one, such as `http://proxy.example:3128`. It may hold a user name and a password, which are never shown.
+    Address(String),
+}
+
+impl std::fmt::Debug for ProxySettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Environment => "Environment",
+            Self::None => "None",
+            Self::Address(_) => "Address(hidden)",
+        })
+    }
+}
+
+/// Bounds of one run. All bytes are as received; unpacked sizes have bounds of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Longest document or archive, in bytes.
+    pub max_document_bytes: u64,
+    /// Most bytes that a packed document or an archive may unpack to.
+    pub max_unpacked_bytes: u64,
+    /// Most bytes of a run.
+    pub max_run_bytes: u64,
+    /// Most pages of one list or window.
+    pub max_pages: u64,
+    /// Most documents of a run.
+    pub max_documents: u64,
+    /// Most redirects of one request.
+    pub max_redirects: u32,
+    /// Attempts for one request, the first one included.
+    pub max_attempts: u32,
+    /// Longest time without a byte.
+    pub silence: Duration,
+    /// Least bytes a second, on average over [`Self::silence`] and longer.
+    pub min_bytes_per_second: u64,
+    /// Longest time that a server may ask to wait (`Retry-After`) before the run gives up and reports it.
+    pub max_retry_after: Duration,
+    /// Largest share of listed documents that may be missing (404), in percent. More is an outage.
+    pub max_missing_percent: u64,
+}
+
+impl Default for Limits {
+    /// Fits every preset. The largest archives are some GB; an import takes what unpacks to 32 GiB.
+    fn default() -> Self {
+        Self {
+            max_document_bytes: 8 << 30,
+            max_unpacked_bytes: 32 << 30,
+            max_run_bytes: 16 << 30,
+            max_pages: 20_000,
+            max_documents: 500_000,
+            max_redirects: 5,
+            max_attempts: 5,
+            silence: Duration::from_secs(60),
+            min_bytes_per_second: 64,
+            max_retry_after: Duration::from_secs(15 * 60),
+            max_missing_percent: 5,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Bounds of a run.
+
+use starling_fetch::{FetchError, Plan};
+
+use crate::server::{Reply, Server};
+use crate::world::*;
+
+fn is_limit(error: &FetchError, words: &str) {
+    assert!(matches!(error, FetchError::Limit { .. }), "{error}");
+    assert!(error.to_string().contains(words), "{error}");
+    assert!(!error.is_temporary());
+}
+
+#[tokio::test]
+async fn document_longer_than_the_bound_is_not_read() {
+    let mut world = World::new();
+    world.settings.limits.max_document_bytes = 10;
+    let with_length = Server::start(|_| Reply::ok("{\"a\":\"0123456789\"}")).await;
+    is_limit(
+        &world.fails(&plan_at("kev", &with_length.base, None)).await,
+        "longer than 10 bytes",
+    );
+    let without = Server::start(|_| Reply::ok("{\"a\":\"0123456789\"}").unbounded()).await;
+    is_limit(
+        &world.fails(&plan_at("kev", &without.base, None)).await,
+        "longer than 10 bytes",
+    );
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), "{\"a\":\"0123456789\"}").expect("written");
+    let plan = Plan::of_address(None, &file.path().display().to_string()).expect("a plan");
+    is_limit(&world.fails(&plan).await, "longer than 10 bytes");
+}
+
+#[tokio::test]
+async fn run_stops_at_its_bound_of_bytes() {
+    let server = Server::files(&[
+        ("/8/errata.full.json", b"{\"data\":[]}".to_vec()),
+        ("/9/errata.full.json", b"{\"data\":[ ]}".to_vec()),
+    ])
+    .await;
+    let mut world = World::new();
+    world.settings.limits.max_run_bytes = 15;
+    let error = world
+        .fails(&plan_at("almalinux", &server.base, Some("8,9")))
+        .await;
+    is_limit(&error, "the run brings more than 15 bytes");
+}
+
+#[tokio::test]
+async fn pages_stop_at_their_bound() {
+    let server = Server::start(|asked| {
+        let page = asked.parameter("page").expect("a page");
+        let items: Vec<String> = (0..100).map(|n| format!(r#"{{"id":"{page}-{n}"}}"#)).collect();
+        Reply::ok(format!(r#"{{"items":[{}],"total":1}}"#, items.join(",")))
+    })
+    .await;
+    let mut world = World::new();
+    world.settings.limits.max_pages = 5;
+    is_limit(
+        &world.fails(&plan_at("euvd", &server.base, None)).await,
+        "more than 5 pages",
+    );
+    assert_eq!(server.paths().len(), 5);
+}
+
+#[tokio::test]
+async fn list_longer_than_the_bound_is_refused() {
+    let medium = tempfile::tempdir().expect("a folder");
+    for name in ["a.json", "b.json", "c.json"] {
+        std::fs::write(medium.path().join(name), "{}").expect("written");
+    }
+    let mut world = World::new();
+    world.settings.limits.max_documents = 2;
+    let plan = Plan::of_address(None, &medium.path().display().to_string()).expect("a plan");
+    is_limit(&world.fails(&plan).await, "more than 2 files");
+}

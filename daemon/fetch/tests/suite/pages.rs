@@ -1,0 +1,467 @@
+//! Pages and windows.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use starling_fetch::{FetchError, Wait};
+
+use crate::server::{Asked, Reply, Server};
+use crate::world::*;
+
+/// A page of the National Vulnerability Database.
+fn nvd_page(total: usize, from: usize, count: usize) -> String {
+    let items: Vec<String> = (from..from + count)
+        .map(|n| format!(r#"{{"cve":{{"id":"CVE-2030-{n:04}"}}}}"#))
+        .collect();
+    format!(
+        r#"{{"startIndex":{from},"totalResults":{total},"vulnerabilities":[{}]}}"#,
+        items.join(",")
+    )
+}
+
+fn start_index(asked: &Asked) -> usize {
+    asked
+        .parameter("startIndex")
+        .and_then(|text| text.parse().ok())
+        .expect("an index")
+}
+
+/// True for the last window, the only one with entries.
+fn is_last_window(asked: &Asked) -> bool {
+    asked
+        .parameter("lastModEndDate")
+        .is_some_and(|until| until.starts_with("2026-06-01"))
+}
+
+fn nvd_total(asked: &Asked, total: usize) -> Reply {
+    if !is_last_window(asked) {
+        return Reply::ok(nvd_page(0, 0, 0));
+    }
+    let from = start_index(asked);
+    Reply::ok(nvd_page(total, from, total.saturating_sub(from).min(2000)))
+}
+
+#[tokio::test]
+async fn windows_cover_all_time_and_pages_all_entries() {
+    let server = Server::start(|asked| nvd_total(asked, 4001)).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(brought.fetched.whole && brought.fetched.unfinished.is_none());
+    assert_eq!(brought.names().len(), 3);
+    let log = server.log();
+    let first = &log[0];
+    assert_eq!(
+        first.parameter("lastModStartDate"),
+        Some("1998-01-01T00:00:00.000%2B00:00")
+    );
+    assert_eq!(first.parameter("resultsPerPage"), Some("2000"));
+    let windows: Vec<(&str, &str)> = log
+        .iter()
+        .filter(|asked| start_index(asked) == 0)
+        .map(|asked| {
+            (
+                asked.parameter("lastModStartDate").expect("a time"),
+                asked.parameter("lastModEndDate").expect("a time"),
+            )
+        })
+        .collect();
+    for pair in windows.windows(2) {
+        assert_eq!(pair[0].1, pair[1].0, "no gap between two windows");
+    }
+    assert_eq!(
+        windows.last().map(|window| window.1),
+        Some("2026-06-01T00:00:00.000%2B00:00")
+    );
+}
+
+#[tokio::test]
+async fn next_window_overlaps_what_was_read() {
+    let server = Server::start(|asked| nvd_total(asked, 1)).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    world.import(&plan).await;
+    server.forget();
+    world.clock.set(NOW_MS + HOUR_MS);
+    let brought = world.import(&plan).await;
+    assert!(!brought.fetched.whole);
+    let log = server.log();
+    assert_eq!(log.len(), 1);
+    assert_eq!(
+        log[0].parameter("lastModStartDate"),
+        Some("2026-05-31T22:00:00.000%2B00:00")
+    );
+}
+
+#[tokio::test]
+async fn window_without_a_change_is_unchanged_and_moves_the_position() {
+    let is_quiet = Arc::new(AtomicBool::new(false));
+    let quiet = Arc::clone(&is_quiet);
+    let server =
+        Server::start(move |asked| nvd_total(asked, usize::from(!quiet.load(Ordering::SeqCst)))).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    world.import(&plan).await;
+    let before = world.position.clone();
+    is_quiet.store(true, Ordering::SeqCst);
+    world.clock.set(NOW_MS + HOUR_MS / 2);
+    let brought = world.import(&plan).await;
+    assert!(brought.fetched.unchanged && brought.names().is_empty());
+    assert_ne!(world.position, before);
+}
+
+#[tokio::test]
+async fn clock_set_back_misses_nothing() {
+    let server = Server::start(|asked| nvd_total(asked, 1)).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    world.import(&plan).await;
+    server.forget();
+    world.clock.set(NOW_MS - 10 * DAY_MS);
+    let brought = world.import(&plan).await;
+    assert!(
+        brought.notes("behind the position"),
+        "{:?}",
+        brought.fetched.notes
+    );
+    let log = server.log();
+    assert_eq!(
+        log[0].parameter("lastModStartDate"),
+        Some("2026-05-21T22:00:00.000%2B00:00")
+    );
+    // And when it is right again, what lies between is asked for.
+    server.forget();
+    world.clock.set(NOW_MS + HOUR_MS);
+    world.import(&plan).await;
+    let from = server.log()[0]
+        .parameter("lastModStartDate")
+        .expect("a time")
+        .to_owned();
+    assert!(from.as_str() <= "2026-05-22", "{from}");
+}
+
+#[tokio::test]
+async fn short_page_is_asked_for_again_and_then_an_error() {
+    let server = Server::start(|asked| match is_last_window(asked) && start_index(asked) == 0 {
+        // 1999 of the 2000 that the page has to hold.
+        true => Reply::ok(nvd_page(2001, 0, 1999)),
+        false => nvd_total(asked, 2001),
+    })
+    .await;
+    let world = World::new();
+    let brought = world
+        .run(&plan_at("nvd", &server.base, None))
+        .await
+        .expect("earlier windows are good");
+    let error = brought
+        .fetched
+        .unfinished
+        .as_ref()
+        .expect("the last window failed");
+    assert!(matches!(error, FetchError::Inconsistent { .. }), "{error}");
+    assert!(error.to_string().contains("1999 of 2000"), "{error}");
+    assert!(!brought.fetched.whole && !brought.fetched.unchanged);
+    assert!(brought.names().is_empty(), "nothing of the window is handed on");
+    assert_eq!(world.clock.waits(Wait::Retry).len(), 2);
+}
+
+#[tokio::test]
+async fn short_page_that_is_whole_at_the_second_attempt_is_taken() {
+    let server = Server::start(|asked| match is_last_window(asked) && asked.before == 0 {
+        true => Reply::ok(nvd_page(3, 0, 2)),
+        false => nvd_total(asked, 3),
+    })
+    .await;
+    let brought = World::new()
+        .run(&plan_at("nvd", &server.base, None))
+        .await
+        .expect("a good run");
+    assert!(brought.fetched.whole);
+    assert_eq!(brought.names().len(), 1);
+}
+
+#[tokio::test]
+async fn total_that_changes_between_pages_is_read_again() {
+    let server = Server::start(|asked| {
+        let is_second_page_first = is_last_window(asked) && start_index(asked) == 2000 && asked.before == 0;
+        nvd_total(asked, if is_second_page_first { 4002 } else { 4001 })
+    })
+    .await;
+    let brought = World::new()
+        .run(&plan_at("nvd", &server.base, None))
+        .await
+        .expect("a good run");
+    assert!(
+        brought.notes("changed from 4001 to 4002"),
+        "{:?}",
+        brought.fetched.notes
+    );
+    assert_eq!(brought.names().len(), 3);
+    let again = server
+        .log()
+        .into_iter()
+        .filter(|asked| is_last_window(asked) && start_index(asked) == 0)
+        .count();
+    assert_eq!(again, 2);
+}
+
+#[tokio::test]
+async fn total_that_never_settles_is_an_error() {
+    let server = Server::start(|asked| match is_last_window(asked) {
+        true => Reply::ok(nvd_page(
+            4001 + asked.before + start_index(asked),
+            start_index(asked),
+            2000,
+        )),
+        false => nvd_total(asked, 0),
+    })
+    .await;
+    let brought = World::new()
+        .run(&plan_at("nvd", &server.base, None))
+        .await
+        .expect("earlier windows are good");
+    let error = brought.fetched.unfinished.expect("the last window failed");
+    assert!(matches!(error, FetchError::Inconsistent { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn run_that_breaks_off_goes_on_where_it_was() {
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    let server =
+        Server::start(
+            move |asked| match asked.parameter("lastModStartDate").expect("a time") >= "2020" {
+                true if down.load(Ordering::SeqCst) => Reply::new(503, ""),
+                _ => nvd_total(asked, 1),
+            },
+        )
+        .await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(
+        brought
+            .fetched
+            .unfinished
+            .as_ref()
+            .is_some_and(FetchError::is_temporary)
+    );
+    assert!(!brought.fetched.whole && !brought.fetched.unchanged);
+    server.forget();
+    is_down.store(false, Ordering::SeqCst);
+    let brought = world.import(&plan).await;
+    assert!(brought.fetched.unfinished.is_none());
+    assert_eq!(brought.names().len(), 1);
+    assert!(!brought.fetched.whole, "the first run brought the rest");
+    let first = server.log()[0]
+        .parameter("lastModStartDate")
+        .expect("a time")
+        .to_owned();
+    assert!(
+        first.as_str() > "2019-12-01",
+        "it goes on near the window that failed: {first}"
+    );
+}
+
+#[tokio::test]
+async fn first_window_that_fails_fails_the_run() {
+    let server = Server::start(|_| Reply::ok("{}")).await;
+    let error = World::new().fails(&plan_at("nvd", &server.base, None)).await;
+    assert!(
+        error.to_string().contains("no list \"vulnerabilities\""),
+        "{error}"
+    );
+}
+
+fn items(count: usize, from: usize) -> String {
+    let items: Vec<String> = (from..from + count)
+        .map(|n| format!(r#"{{"id":"EUVD-2030-{n}"}}"#))
+        .collect();
+    format!(r#"{{"items":[{}],"total":250}}"#, items.join(","))
+}
+
+fn euvd(asked: &Asked) -> Reply {
+    let page: usize = asked
+        .parameter("page")
+        .and_then(|text| text.parse().ok())
+        .expect("a page");
+    Reply::ok(items(250_usize.saturating_sub(page * 100).min(100), page * 100))
+}
+
+#[tokio::test]
+async fn pages_end_at_the_empty_one() {
+    let server = Server::start(euvd).await;
+    let plan = plan_at("euvd", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(brought.fetched.whole);
+    assert_eq!(
+        brought.names(),
+        ["search-000001.json", "search-000002.json", "search-000003.json"]
+    );
+    assert_eq!(server.paths().len(), 4);
+    // Later runs ask for what was changed, and some days more.
+    server.forget();
+    world.clock.set(NOW_MS + DAY_MS);
+    let later = world.import(&plan).await;
+    assert!(!later.fetched.whole);
+    assert_eq!(server.log()[0].parameter("fromUpdatedDate"), Some("2026-05-30"));
+}
+
+#[tokio::test]
+async fn short_page_in_the_middle_is_an_error() {
+    let server = Server::start(|asked| match asked.parameter("page") {
+        Some("1") => Reply::ok(items(99, 100)),
+        _ => euvd(asked),
+    })
+    .await;
+    let error = World::new().fails(&plan_at("euvd", &server.base, None)).await;
+    assert!(matches!(error, FetchError::Inconsistent { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn page_that_comes_twice_is_an_error() {
+    let server = Server::start(|_| Reply::ok(items(100, 0))).await;
+    let error = World::new().fails(&plan_at("euvd", &server.base, None)).await;
+    assert!(error.to_string().contains("same page"), "{error}");
+}
+
+#[tokio::test]
+async fn list_without_any_entry_is_an_error() {
+    let server = Server::start(|_| Reply::ok(items(0, 0))).await;
+    let error = World::new().fails(&plan_at("euvd", &server.base, None)).await;
+    assert!(error.to_string().contains("no entry at all"), "{error}");
+}
+
+#[tokio::test]
+async fn links_to_the_next_page_are_followed_on_the_same_server() {
+    let page = |next: &str, name: &str| {
+        format!(r#"{{"advisories":[{{"name":"{name}"}}],"links":{{"next":{next}}}}}"#)
+    };
+    let server = Server::start(move |asked| match asked.parameter("page") {
+        Some("1") => Reply::ok(page(r#""/api/v3/advisories/?page=2&size=100""#, "RLSA-1")),
+        _ => Reply::ok(page("null", "RLSA-2")),
+    })
+    .await;
+    let plan = plan_at("rocky", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(brought.fetched.whole);
+    assert_eq!(brought.names().len(), 2);
+    // The same pages again are nothing new.
+    let again = world.import(&plan).await;
+    assert!(again.fetched.unchanged && again.names().is_empty());
+
+    let server = Server::start(move |_| Reply::ok(page(r#""http://169.254.169.254/""#, "RLSA-1"))).await;
+    let error = World::new().fails(&plan_at("rocky", &server.base, None)).await;
+    assert!(matches!(error, FetchError::Forbidden { .. }), "{error}");
+    let server = Server::start(move |asked| {
+        let next = format!("\"{}\"", asked.path);
+        Reply::ok(page(&next, "RLSA-1"))
+    })
+    .await;
+    let error = World::new().fails(&plan_at("rocky", &server.base, None)).await;
+    assert!(
+        error.to_string().contains("its next page is one that was read"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn link_header_leads_through_the_pages() {
+    let server = Server::start(|asked| match asked.parameter("after") {
+        None => Reply::ok(r#"[{"ghsa_id":"GHSA-1"}]"#).header("link", "</advisories?after=2>; rel=\"next\""),
+        Some(_) => Reply::ok(r#"[{"ghsa_id":"GHSA-2"}]"#),
+    })
+    .await;
+    let plan = plan_at("ghsa-api", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert_eq!(brought.names(), ["reviewed-000001.json", "reviewed-000002.json"]);
+    assert_eq!(server.log()[0].parameter("type"), Some("reviewed"));
+    server.forget();
+    world.clock.set(NOW_MS + DAY_MS);
+    world.import(&plan).await;
+    assert_eq!(server.log()[0].parameter("modified"), Some("2026-05-31.."));
+}
+
+#[tokio::test]
+async fn pages_by_number_end_at_the_last() {
+    let page = |count: usize, pages: usize| {
+        let updates: Vec<String> = (0..count)
+            .map(|n| format!(r#"{{"alias":"FEDORA-{n}-{count}"}}"#))
+            .collect();
+        format!(
+            r#"{{"updates":[{}],"pages":{pages},"rows_per_page":100}}"#,
+            updates.join(",")
+        )
+    };
+    let server = Server::start(move |asked| match asked.parameter("page") {
+        Some("1") => Reply::ok(page(100, 2)),
+        _ => Reply::ok(page(7, 2)),
+    })
+    .await;
+    let brought = World::new()
+        .run(&plan_at("fedora", &server.base, Some("F43,F42")))
+        .await
+        .expect("a good run");
+    assert_eq!(brought.names().len(), 2);
+    assert_eq!(server.log()[0].parameter("releases"), Some("F43,F42"));
+    let server = Server::start(move |_| Reply::ok(page(7, 2))).await;
+    let error = World::new().fails(&plan_at("fedora", &server.base, None)).await;
+    assert!(error.to_string().contains("holds 7 of 100"), "{error}");
+}
+
+#[tokio::test]
+async fn run_that_reaches_its_bound_goes_on_in_the_next() {
+    let server = Server::start(|asked| nvd_total(asked, 1)).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    world.settings.limits.max_run_bytes = 1_000;
+    let mut runs = 0;
+    loop {
+        let brought = world.import(&plan).await;
+        assert!(brought.fetched.unfinished.is_none() && !brought.fetched.whole);
+        runs += 1;
+        if !brought.fetched.more {
+            break;
+        }
+        assert!(
+            brought.notes("more than 1000 bytes"),
+            "{:?}",
+            brought.fetched.notes
+        );
+        assert!(runs < 40, "each run gets further");
+    }
+    assert!(runs > 2, "{runs}");
+}
+
+#[tokio::test]
+async fn clock_ahead_of_the_servers_misses_nothing() {
+    // The server's clock is five hours behind.
+    let server =
+        Server::start(|asked| nvd_total(asked, 1).header("date", "Sun, 31 May 2026 19:00:00 GMT")).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(brought.notes("are 18000 s apart"), "{:?}", brought.fetched.notes);
+    server.forget();
+    world.clock.set(NOW_MS + HOUR_MS);
+    world.import(&plan).await;
+    let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
+    assert_eq!(from.as_deref(), Some("2026-05-31T17:00:00.000%2B00:00"));
+}
+
+#[tokio::test]
+async fn server_whose_clock_is_days_off_is_not_believed() {
+    let server =
+        Server::start(|asked| nvd_total(asked, 1).header("date", "Thu, 01 Jan 1970 00:00:00 GMT")).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    world.import(&plan).await;
+    server.forget();
+    world.clock.set(NOW_MS + HOUR_MS);
+    world.import(&plan).await;
+    let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
+    assert_eq!(from.as_deref(), Some("2026-05-31T22:00:00.000%2B00:00"));
+}

@@ -1,0 +1,384 @@
+//! `[[feeds]]`: what the site fetches by itself, as the file has it, checked.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use starling_api_types::FeedName;
+use starling_feeds::connectors::Kind;
+use starling_fetch::{Plan, Preset, ProxySettings, Settings};
+use starling_protocol::Source;
+
+/// Shortest schedule: what is asked for more often is taken for an attack by most sources.
+const MIN_SCHEDULE: Duration = Duration::from_secs(60);
+/// Schedule of a feed that is no preset's.
+const DEFAULT_SCHEDULE: &str = "1d";
+/// Most feeds of a site.
+const MAX_FEEDS: usize = 1_000;
+/// What `proxy` says for no proxy.
+const NO_PROXY: &str = "none";
+
+/// One feed as the configuration has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedEntry {
+    /// Its name, unlike that of every other feed.
+    pub name: FeedName,
+    /// The preset that it follows; without one, `address` and `source` are needed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preset: Option<String>,
+    /// Where it is fetched from: an address or a path. With a preset, a mirror or a folder in place of its own address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The source that its records are of; by default the preset's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
+    /// The kind of its documents; by default the preset's, else each document's shape shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// How often it is fetched: a span such as `2h`; by default the preset's, else a day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// What of the source is fetched, such as an ecosystem of `osv`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parameter: Option<String>,
+    /// File with the key of the source's interface, absolute or in the site's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_file: Option<PathBuf>,
+    /// Address of the proxy, or `none`; by default as the environment says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy: Option<String>,
+    /// File with certificates to trust besides the system's, absolute or in the site's folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+    /// Whether a fetch of the whole source makes absent what is missing from it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub complete: bool,
+    /// Whether the daemon fetches it.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub enabled: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+// Serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+/// A feed that was checked: everything that running it takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FeedSpec {
+    pub(crate) entry: FeedEntry,
+    pub(crate) source: Source,
+    pub(crate) kind: Option<String>,
+    pub(crate) every: Duration,
+    pub(crate) schedule: String,
+    pub(crate) plan: Plan,
+}
+
+/// A wrong value of a feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FeedFault {
+    /// Which feed of the file, from 0.
+    pub(crate) index: usize,
+    /// The key, or none for the feed as a whole.
+    pub(crate) key: Option<&'static str>,
+    /// What is wrong, and what was expected.
+    pub(crate) problem: String,
+}
+
+impl FeedEntry {
+    /// Checks the feed by itself.
+    ///
+    /// # Errors
+    /// The key that is wrong, and why.
+    pub(crate) fn spec(&self) -> Result<FeedSpec, (Option<&'static str>, String)> {
+        let preset = self.preset()?;
+        let source = match (&self.source, preset) {
+            (Some(source), _) => source.clone(),
+            (None, Some(preset)) => preset
+                .source
+                .parse::<Source>()
+                .map_err(|error| (Some("preset"), format!("its source cannot be used: {error}")))?,
+            (None, None) => {
+                let problem = "without a preset, `source` must name the source that the records are of";
+                return Err((None, problem.to_owned()));
+            }
+        };
+        if let Some(kind) = &self.kind
+            && let Err(error) = kind.parse::<Kind>()
+        {
+            return Err((Some("kind"), error.to_string()));
+        }
+        let schedule = self.schedule.clone().unwrap_or_else(|| {
+            preset
+                .map_or(DEFAULT_SCHEDULE, |preset| preset.schedule)
+                .to_owned()
+        });
+        let every = starling_policy::units::parse_span(&schedule)
+            .map_err(|error| (Some("schedule"), error.to_string()))?;
+        let every = Duration::from_secs(every);
+        if every < MIN_SCHEDULE {
+            let problem = format!("must be at least {}s, got {schedule:?}", MIN_SCHEDULE.as_secs());
+            return Err((Some("schedule"), problem));
+        }
+        if let Some(address) = &self.address
+            && has_user(address)
+        {
+            let problem = "it holds a user name or a password, which would be shown: put the key into a file that `api_key_file` names";
+            return Err((Some("address"), problem.to_owned()));
+        }
+        let plan = self.plan(preset)?;
+        Ok(FeedSpec {
+            kind: self.kind.clone().or_else(|| plan.kind().map(str::to_owned)),
+            entry: self.clone(),
+            source,
+            every,
+            schedule,
+            plan,
+        })
+    }
+
+    fn preset(&self) -> Result<Option<&'static Preset>, (Option<&'static str>, String)> {
+        let Some(name) = &self.preset else {
+            return Ok(None);
+        };
+        match starling_fetch::preset(name) {
+            Some(preset) => Ok(Some(preset)),
+            None => {
+                let problem = format!("there is no preset {name:?}; `starling feeds presets` lists them all");
+                Err((Some("preset"), problem))
+            }
+        }
+    }
+
+    fn plan(&self, preset: Option<&'static Preset>) -> Result<Plan, (Option<&'static str>, String)> {
+        let address = self.address.as_deref();
+        let planned = match (preset, address) {
+            (Some(preset), address) => preset.plan(address, self.parameter.as_deref()),
+            (None, Some(address)) => {
+                if self.parameter.is_some() {
+                    let problem = "only presets take a parameter";
+                    return Err((Some("parameter"), problem.to_owned()));
+                }
+                Plan::of_address(self.kind.as_deref(), address)
+            }
+            (None, None) => {
+                let problem = "`preset` or `address` must say what to fetch";
+                return Err((None, problem.to_owned()));
+            }
+        };
+        planned.map_err(|error| {
+            let key = match &error {
+                starling_fetch::PlanError::Parameter { .. } => Some("parameter"),
+                starling_fetch::PlanError::Kind(_) => Some("kind"),
+                _ if self.address.is_some() => Some("address"),
+                _ => None,
+            };
+            (key, error.to_string())
+        })
+    }
+}
+
+impl FeedSpec {
+    /// Returns the name.
+    pub(crate) const fn name(&self) -> &FeedName {
+        &self.entry.name
+    }
+
+    /// Returns what the fetcher is set up with; relative files lie in the site's folder.
+    pub(crate) fn settings(&self, home: &Path) -> Settings {
+        let settings = Settings::default();
+        let entry = &self.entry;
+        Settings {
+            proxy: match entry.proxy.as_deref() {
+                None => ProxySettings::Environment,
+                Some(NO_PROXY) => ProxySettings::None,
+                Some(address) => ProxySettings::Address(address.to_owned()),
+            },
+            // Joined with an absolute path, it is that path.
+            ca_file: entry.ca_file.as_ref().map(|file| home.join(file)),
+            api_key_file: entry.api_key_file.as_ref().map(|file| home.join(file)),
+            ..settings
+        }
+    }
+
+    /// Returns a text that differs where another position is needed: what was fetched is of another place.
+    pub(crate) fn place(&self) -> String {
+        let entry = &self.entry;
+        let part = |part: &Option<String>| part.clone().unwrap_or_default();
+        format!(
+            "{}\n{}\n{}\n{}\n{}",
+            part(&entry.preset),
+            part(&entry.address),
+            part(&entry.parameter),
+            part(&self.kind),
+            self.source
+        )
+    }
+
+    /// Returns the address as it may be shown: what follows a `?` may be a secret.
+    pub(crate) fn shown_address(&self) -> Option<String> {
+        let address = self.entry.address.as_deref()?;
+        Some(match address.split_once('?') {
+            Some((before, _)) => format!("{before}?…"),
+            None => address.to_owned(),
+        })
+    }
+}
+
+/// Checks all feeds of a configuration.
+///
+/// # Errors
+/// The first that is wrong.
+pub(crate) fn check(feeds: &[FeedEntry]) -> Result<Vec<FeedSpec>, FeedFault> {
+    if feeds.len() > MAX_FEEDS {
+        return Err(FeedFault {
+            index: MAX_FEEDS,
+            key: None,
+            problem: format!("a site has at most {MAX_FEEDS} feeds, found {}", feeds.len()),
+        });
+    }
+    let mut specs: Vec<FeedSpec> = Vec::with_capacity(feeds.len());
+    let mut sources: BTreeMap<Source, usize> = BTreeMap::new();
+    for (index, entry) in feeds.iter().enumerate() {
+        let fault = |key, problem| FeedFault { index, key, problem };
+        if specs.iter().any(|spec| spec.name() == &entry.name) {
+            let problem = format!("another feed is named {} already", entry.name);
+            return Err(fault(Some("name"), problem));
+        }
+        let spec = entry.spec().map_err(|(key, problem)| fault(key, problem))?;
+        if let Some(other) = sources.insert(spec.source.clone(), index)
+            && let Some(other) = specs.get(other)
+            && (spec.entry.complete || other.entry.complete)
+        {
+            let problem = format!(
+                "its records are of the source {}, as are those of {}, and a complete fetch of one would take away those of \
+                 the other: give each a `source` of its own, or set `complete = false` for both",
+                spec.source,
+                other.name()
+            );
+            return Err(fault(None, problem));
+        }
+        specs.push(spec);
+    }
+    Ok(specs)
+}
+
+/// Returns true if an address has a user name in it.
+fn has_user(address: &str) -> bool {
+    let Some((_, rest)) = address.split_once("://") else {
+        return false;
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.contains('@')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn feeds(text: &str) -> Vec<FeedEntry> {
+        #[derive(Deserialize)]
+        struct File {
+            feeds: Vec<FeedEntry>,
+        }
+        toml::from_str::<File>(text).unwrap().feeds
+    }
+
+    fn feed(name: &str, more: &str) -> String {
+        format!("[[feeds]]\nname = {name:?}\naddress = \"https://example.org/{name}.zip\"\n{more}\n")
+    }
+
+    #[test]
+    fn defaults_fill_what_is_not_said() {
+        let specs = check(&feeds(&feed("a", "source = \"mine\""))).unwrap();
+        let [spec] = &specs[..] else { panic!("{specs:?}") };
+        assert_eq!(
+            (spec.source.as_str(), spec.every, spec.schedule.as_str()),
+            ("mine", Duration::from_secs(86_400), "1d")
+        );
+        assert!(spec.entry.complete && spec.entry.enabled);
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_their_key() {
+        for (text, key, word) in [
+            (feed("a", ""), None, "source"),
+            (
+                feed("a", "source = \"x\"\nschedule = \"often\""),
+                Some("schedule"),
+                "often",
+            ),
+            (
+                feed("a", "source = \"x\"\nschedule = \"1s\""),
+                Some("schedule"),
+                "at least 60s",
+            ),
+            (feed("a", "source = \"x\"\nkind = \"nope\""), Some("kind"), "nope"),
+            (
+                feed("a", "source = \"x\"\nparameter = \"npm\""),
+                Some("parameter"),
+                "only presets",
+            ),
+            (
+                "[[feeds]]\nname = \"a\"\npreset = \"nope\"\n".to_owned(),
+                Some("preset"),
+                "feeds presets",
+            ),
+            (
+                "[[feeds]]\nname = \"a\"\nsource = \"x\"\naddress = \"https://me:secret@example.org/\"\n"
+                    .to_owned(),
+                Some("address"),
+                "api_key_file",
+            ),
+        ] {
+            let fault = check(&feeds(&text)).unwrap_err();
+            assert_eq!(fault.key, key, "{text}");
+            assert!(fault.problem.contains(word), "{text}: {}", fault.problem);
+        }
+    }
+
+    #[test]
+    fn names_and_complete_sources_are_not_shared() {
+        let twice = feed("a", "source = \"x\"") + &feed("a", "source = \"y\"");
+        assert_eq!(check(&feeds(&twice)).unwrap_err().key, Some("name"));
+        let shared = feed("a", "source = \"x\"") + &feed("b", "source = \"x\"\ncomplete = false");
+        let fault = check(&feeds(&shared)).unwrap_err();
+        assert!(
+            fault.index == 1 && fault.problem.contains("take away"),
+            "{fault:?}"
+        );
+        let parts =
+            feed("a", "source = \"x\"\ncomplete = false") + &feed("b", "source = \"x\"\ncomplete = false");
+        assert_eq!(check(&feeds(&parts)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn proxies_and_files_become_settings() {
+        let text = feed(
+            "a",
+            "source = \"x\"\nproxy = \"none\"\nca_file = \"own.pem\"\napi_key_file = \"/etc/key\"",
+        );
+        let specs = check(&feeds(&text)).unwrap();
+        let settings = specs[0].settings(Path::new("/a/home"));
+        assert_eq!(settings.proxy, ProxySettings::None);
+        assert_eq!(settings.ca_file.as_deref(), Some(Path::new("/a/home/own.pem")));
+        assert_eq!(settings.api_key_file.as_deref(), Some(Path::new("/etc/key")));
+    }
+
+    #[test]
+    fn secrets_in_an_address_are_not_shown() {
+        let text = "[[feeds]]\nname = \"a\"\nsource = \"x\"\naddress = \"https://example.org/x?key=1\"\n";
+        let specs = check(&feeds(text)).unwrap();
+        assert_eq!(
+            specs[0].shown_address().as_deref(),
+            Some("https://example.org/x?…")
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! The task of a daemon that starts runs when they are due.
+
+use std::time::Duration;
+
+use starling_api_types::FeedTrigger;
+use tokio_util::sync::CancellationToken;
+
+use super::timetable::{Moment, Timetable};
+use crate::clock::{SteadyClock, now};
+use crate::service::Site;
+
+/// Longest time between two looks at the clocks: so soon after a sleep of the machine it is noticed.
+const LOOK_EVERY: Duration = Duration::from_secs(20);
+
+/// Runs the feeds of a site when they are due, until `stop` is cancelled. Then it ends fetches, and waits for them.
+pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
+    let clock = SteadyClock::new();
+    let mut changed = site.0.feeds.subscribe();
+    let mut timetable = Timetable::default();
+    loop {
+        changed.borrow_and_update();
+        let moment = Moment {
+            wall: now().as_millis(),
+            steady: clock.now().as_millis(),
+        };
+        let due = timetable.look(&site.0.feeds.wanted(), moment, &mut random);
+        for name in &due.now {
+            // It was taken off the list this very moment, or somebody just started it.
+            if let Err(problem) = site.start_feed(name, FeedTrigger::Schedule) {
+                tracing::debug!(feed = %name, %problem, "a feed that was due was not started");
+            }
+        }
+        let wait = due.wait_ms.map_or(LOOK_EVERY, Duration::from_millis);
+        tokio::select! {
+            () = stop.cancelled() => break,
+            _ = changed.changed() => {}
+            () = tokio::time::sleep(wait.min(LOOK_EVERY)) => {}
+        }
+    }
+    site.0.feeds.stop_fetching().await;
+}
+
+/// Returns a random number; a fixed one costs only that sites may fetch at the same time.
+pub(crate) fn random() -> u64 {
+    let mut bytes = [0; 8];
+    let _ = getrandom::fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}

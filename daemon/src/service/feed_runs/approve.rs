@@ -1,0 +1,93 @@
+//! Approval of an input that was suspect: the very input that was kept, by its hash, and no other.
+
+use starling_api::ServiceResult;
+use starling_api_types::{ErrorCode, FeedApprove, FeedName, FeedRun, FeedTrigger, Problem};
+
+use super::run::{Input, Told};
+use super::state::{KeptInput, hash_of};
+use crate::clock::now;
+use crate::config::feeds::FeedSpec;
+use crate::service::{Site, SiteParts};
+
+impl Site {
+    /// Takes in the input of a feed that waits for approval.
+    ///
+    /// # Errors
+    /// `feed_not_found`, `feed_not_suspect`, `busy` while the feed runs.
+    pub(in crate::service) async fn approve_input(
+        &self,
+        name: &FeedName,
+        approve: FeedApprove,
+    ) -> ServiceResult<FeedRun> {
+        self.0.feeds.spec(name)?;
+        let kept = self.0.feeds.memory(name).suspect;
+        let Some(kept) = kept else {
+            let detail = format!("approving the input of {name}: none waits for approval");
+            return Err(Problem::new(ErrorCode::FeedNotSuspect, detail)
+                .hint("`starling feeds status` shows which feeds wait"));
+        };
+        if let Some(looked_at) = approve.input.filter(|input| *input != kept.shown.input) {
+            let detail = format!(
+                "approving the input {looked_at} of {name}: another one is kept by now, {}",
+                kept.shown.input
+            );
+            return Err(Problem::new(ErrorCode::FeedNotSuspect, detail)
+                .hint("`starling feeds status` says what that one would take away"));
+        }
+        self.run_feed_now(name, FeedTrigger::Approval).await
+    }
+}
+
+impl SiteParts {
+    /// Takes in the input that waits.
+    pub(super) fn take_suspect(&self, spec: &FeedSpec, told: &mut Told) {
+        let memory = self.feeds.memory(spec.name());
+        let taken = match memory.suspect {
+            Some(kept) => self.take_kept(spec, &kept, told),
+            None => Err(gone(spec, "none waits")),
+        };
+        if let Err(problem) = taken {
+            told.fail_by(&problem);
+        }
+    }
+
+    fn take_kept(&self, spec: &FeedSpec, kept: &KeptInput, told: &mut Told) -> ServiceResult<()> {
+        if kept.place != spec.place() {
+            return Err(gone(spec, "the feed fetches from another place since"));
+        }
+        let folder = self.feeds.folder(spec.name());
+        let path = folder.suspect().join(&kept.input);
+        let found = hash_of(&path).map_err(|error| starling_api::file_problem("reading", &path, &error))?;
+        if found != kept.shown.input {
+            return Err(gone(spec, "the files that were kept are not what they were"));
+        }
+        let after = folder.suspect_read_to();
+        let mut after = after
+            .ok()
+            .flatten()
+            .ok_or_else(|| gone(spec, "its position cannot be read"))?;
+        if kept.whole {
+            after.whole_at = Some(now().into());
+        }
+        told.run.whole = kept.whole;
+        told.run.documents = kept.shown.documents;
+        told.run.bytes = kept.shown.bytes;
+        let input = Input {
+            path: &path,
+            whole: kept.whole,
+            more: kept.more,
+            is_cut: false,
+            documents: usize::try_from(kept.shown.documents).unwrap_or(usize::MAX),
+            gone: kept.gone.clone(),
+            approved: true,
+        };
+        self.take_input(spec, &input, &after, told);
+        Ok(())
+    }
+}
+
+fn gone(spec: &FeedSpec, why: &str) -> Problem {
+    let detail = format!("approving the input of {}: {why}", spec.name());
+    Problem::new(ErrorCode::FeedNotSuspect, detail)
+        .hint("`starling feeds run` fetches it again, and says again what it would take away")
+}

@@ -1,0 +1,332 @@
+//! Feeds that are added, changed and removed: in the configuration, which is the one place where they are listed.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+use starling_api::{ServiceResult, file_problem};
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, FeedName, Problem};
+use starling_protocol::Source;
+
+use super::{Feeds, lock};
+use crate::config::feeds::{self, FeedEntry, FeedFault, FeedSpec};
+use crate::config::{Config, feed_edit};
+use crate::home::{error_chain, write_durably};
+use crate::home_problem::home_problem;
+use crate::service::SiteParts;
+use crate::small_file;
+
+/// What is to become of a configuration: its text, and the feeds that it then lists.
+type Edited = (String, Vec<FeedEntry>);
+
+impl SiteParts {
+    /// Adds a feed.
+    ///
+    /// # Errors
+    /// `feed_exists`, `feed_invalid`, `file_access` where the configuration cannot be written.
+    pub(in crate::service) fn add_feed(&self, add: types::FeedAdd) -> ServiceResult<types::Feed> {
+        let entry = entry_of(add)?;
+        let name = entry.name.clone();
+        self.edit(&format!("adding the feed {name}"), |text, listed| {
+            if listed.iter().any(|other| other.name == name) {
+                let detail = format!("adding the feed {name}: it is configured already");
+                return Err(Problem::new(ErrorCode::FeedExists, detail)
+                    .hint("`--name` gives it another name; `starling feeds remove` takes the other away"));
+            }
+            let text = feed_edit::add(text, &entry).map_err(|error| unedited(&error))?;
+            let feeds = listed.iter().cloned().chain([entry.clone()]);
+            Ok((text, feeds.collect()))
+        })?;
+        self.feed_shown(&name, false)
+    }
+
+    /// Changes what is given of a feed.
+    ///
+    /// # Errors
+    /// `feed_not_found`, `feed_invalid`, `file_access` where the configuration cannot be written.
+    pub(in crate::service) fn change_feed(
+        &self,
+        name: &FeedName,
+        change: &types::FeedChange,
+    ) -> ServiceResult<types::Feed> {
+        self.feeds.spec(name)?;
+        self.edit(&format!("changing the feed {name}"), |text, listed| {
+            let (index, mut entry) = find(listed, name)?;
+            let keys = apply(change, &mut entry)?;
+            let text = feed_edit::set(text, index, &entry, &keys).map_err(|error| unedited(&error))?;
+            let mut feeds = listed.to_vec();
+            if let Some(place) = feeds.get_mut(index) {
+                *place = entry;
+            }
+            Ok((text, feeds))
+        })?;
+        self.feed_shown(name, false)
+    }
+
+    /// Removes a feed and what is kept of its runs. Its records stay.
+    ///
+    /// # Errors
+    /// `feed_not_found`, `busy` while it runs, `file_access` where the configuration cannot be written.
+    pub(in crate::service) fn remove_feed(&self, name: &FeedName) -> ServiceResult<types::Feed> {
+        let shown = self.feed_shown(name, false)?;
+        if shown.progress.is_some() {
+            let detail = format!("removing the feed {name}: it is being run");
+            return Err(Problem::new(ErrorCode::Busy, detail).hint("try again when it has ended"));
+        }
+        self.edit(&format!("removing the feed {name}"), |text, listed| {
+            let (index, _) = find(listed, name)?;
+            let text = feed_edit::remove(text, index).map_err(|error| unedited(&error))?;
+            let feeds = listed.iter().filter(|other| other.name != *name);
+            Ok((text, feeds.cloned().collect()))
+        })?;
+        lock(&self.feeds.memories).remove(name);
+        if let Err(error) = self.feeds.folder(name).remove() {
+            tracing::warn!(feed = %name, %error, "what was kept of a removed feed is still there");
+        }
+        Ok(shown)
+    }
+
+    /// Edits the configuration: the text must then say exactly what was meant, and is written whole or not at all.
+    fn edit(
+        &self,
+        attempted: &str,
+        change: impl FnOnce(&str, &[FeedEntry]) -> ServiceResult<Edited>,
+    ) -> ServiceResult<()> {
+        let Feeds { edits, .. } = &self.feeds;
+        let _one_at_a_time = lock(edits);
+        let path = self.home.config_path();
+        // Through a link, the file that it leads to is replaced.
+        let path: PathBuf = path.canonicalize().unwrap_or(path);
+        let text = small_file::read_text(&path, small_file::MAX_CONFIG_BYTES)
+            .map_err(|error| file_problem("reading the configuration", &path, &error))?;
+        let unread = |why: String| {
+            Problem::new(
+                ErrorCode::ConfigInvalid,
+                format!(
+                    "{attempted}: the configuration {} cannot be read: {why}",
+                    path.display()
+                ),
+            )
+            .hint("nothing was changed; `detail` names the line")
+        };
+        let before: Config = toml::from_str(&text).map_err(|error| unread(error.to_string()))?;
+        let (edited, wanted) = change(&text, &before.feeds)?;
+        let specs = feeds::check(&wanted).map_err(|fault| invalid(attempted, &wanted, &fault))?;
+        let after: Config = toml::from_str(&edited).map_err(|error| unread(error.to_string()))?;
+        let meant = Config {
+            feeds: wanted,
+            ..before
+        };
+        if after != meant {
+            let why = "it is written in a way that cannot be edited safely; edit its `[[feeds]]` by hand";
+            return Err(unread(why.to_owned()));
+        }
+        let mode = std::fs::metadata(&path).map_or(0o600, |found| found.permissions().mode() & 0o777);
+        write_durably(&path, edited.as_bytes(), mode).map_err(|error| {
+            let mut problem = home_problem(&error);
+            problem.detail = format!("{attempted}: {}", error_chain(&error));
+            problem.hint(
+                "nothing was changed; where the configuration is read only, add [[feeds]] where it is managed, and start \
+                 the daemon again",
+            )
+        })?;
+        self.feeds.set(specs);
+        Ok(())
+    }
+}
+
+fn find(listed: &[FeedEntry], name: &FeedName) -> ServiceResult<(usize, FeedEntry)> {
+    let found = listed.iter().enumerate().find(|(_, entry)| entry.name == *name);
+    found.map(|(index, entry)| (index, entry.clone())).ok_or_else(|| {
+        let detail = format!("looking for the feed {name} in the configuration: it is not there any more");
+        Problem::new(ErrorCode::FeedNotFound, detail).hint("`starling feeds list` shows the feeds")
+    })
+}
+
+fn unedited(error: &feed_edit::EditError) -> Problem {
+    Problem::new(
+        ErrorCode::ConfigInvalid,
+        format!("editing the configuration: {error}"),
+    )
+    .hint("nothing was changed")
+}
+
+fn invalid(attempted: &str, feeds: &[FeedEntry], fault: &FeedFault) -> Problem {
+    let name = feeds
+        .get(fault.index)
+        .map_or_else(String::new, |feed| format!("{}: ", feed.name));
+    let key = fault.key.map_or_else(String::new, |key| format!("{key}: "));
+    Problem::new(
+        ErrorCode::FeedInvalid,
+        format!("{attempted}: {name}{key}{}", fault.problem),
+    )
+    .hint("nothing was changed; docs/operations/feeds.md says what a feed takes")
+}
+
+/// Returns the entry for what a caller adds.
+fn entry_of(add: types::FeedAdd) -> ServiceResult<FeedEntry> {
+    let refuse = |why: String| Problem::new(ErrorCode::FeedInvalid, format!("adding a feed: {why}"));
+    let source = match &add.source {
+        Some(source) => Some(Source::try_from(source).map_err(|error| refuse(format!("source: {error}")))?),
+        None => None,
+    };
+    let name = match (&add.name, &add.preset, &add.source) {
+        (Some(name), ..) => name.clone(),
+        (None, Some(preset), _) => named(preset, add.parameter.as_deref()).ok_or_else(|| {
+            refuse(format!(
+                "{preset:?} is not the name of a preset; `name` names the feed"
+            ))
+        })?,
+        (None, None, Some(source)) => {
+            named(source.as_str(), None).ok_or_else(|| refuse("`name` must name the feed".to_owned()))?
+        }
+        (None, None, None) => {
+            let why = "`preset` or `address` must say what to fetch, and with an address `source` of which source it is";
+            return Err(refuse(why.to_owned()));
+        }
+    };
+    let entry = FeedEntry {
+        name,
+        preset: add.preset,
+        address: add.address,
+        source,
+        kind: add.kind,
+        schedule: add.schedule,
+        parameter: add.parameter,
+        api_key_file: add.api_key_file,
+        proxy: add.proxy,
+        ca_file: add.ca_file,
+        complete: add.complete.unwrap_or(true),
+        enabled: add.enabled.unwrap_or(true),
+    };
+    // Checked by itself first: its own faults matter more than those with others.
+    let spec: Result<FeedSpec, _> = entry.spec();
+    match spec {
+        Ok(_) => Ok(entry),
+        Err((key, problem)) => {
+            let fault = FeedFault {
+                index: 0,
+                key,
+                problem,
+            };
+            let feeds = std::slice::from_ref(&entry);
+            Err(invalid("adding a feed", feeds, &fault))
+        }
+    }
+}
+
+/// Returns a name made of a preset and what of it is fetched: `osv` and `npm` become `osv-npm`.
+fn named(base: &str, parameter: Option<&str>) -> Option<FeedName> {
+    let whole = match parameter {
+        Some(parameter) => format!("{base}-{parameter}"),
+        None => base.to_owned(),
+    };
+    let mut name = String::new();
+    for c in whole.to_ascii_lowercase().chars() {
+        let c = if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') {
+            c
+        } else {
+            '-'
+        };
+        if !(c == '-' && name.ends_with('-')) {
+            name.push(c);
+        }
+    }
+    FeedName::new(name.trim_matches('-')).ok()
+}
+
+/// Applies a change; gives the keys that it touches.
+fn apply(change: &types::FeedChange, entry: &mut FeedEntry) -> ServiceResult<Vec<&'static str>> {
+    let mut keys = BTreeSet::new();
+    let mut text = |key: &'static str, new: &Option<String>, old: &mut Option<String>| {
+        if let Some(new) = new {
+            *old = Some(new.clone());
+            keys.insert(key);
+        }
+    };
+    text("schedule", &change.schedule, &mut entry.schedule);
+    text("address", &change.address, &mut entry.address);
+    text("parameter", &change.parameter, &mut entry.parameter);
+    text("proxy", &change.proxy, &mut entry.proxy);
+    for (key, new, old) in [
+        ("api_key_file", &change.api_key_file, &mut entry.api_key_file),
+        ("ca_file", &change.ca_file, &mut entry.ca_file),
+    ] {
+        if let Some(new) = new {
+            *old = Some(new.clone());
+            keys.insert(key);
+        }
+    }
+    for (key, new, old) in [
+        ("enabled", change.enabled, &mut entry.enabled),
+        ("complete", change.complete, &mut entry.complete),
+    ] {
+        if let Some(new) = new {
+            *old = new;
+            keys.insert(key);
+        }
+    }
+    if keys.is_empty() {
+        let detail = format!("changing the feed {}: nothing to change is given", entry.name);
+        return Err(Problem::new(ErrorCode::FeedInvalid, detail));
+    }
+    Ok(keys.into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_is_made_of_preset_and_parameter() {
+        let name = |base, parameter| named(base, parameter).map(|name| name.to_string());
+        assert_eq!(name("osv", Some("PyPI")).as_deref(), Some("osv-pypi"));
+        assert_eq!(
+            name("osv", Some("Rocky Linux:9")).as_deref(),
+            Some("osv-rocky-linux-9")
+        );
+        assert_eq!(name("nvd", None).as_deref(), Some("nvd"));
+        assert_eq!(name("???", None), None);
+    }
+
+    #[test]
+    fn change_touches_only_what_is_given() {
+        let mut entry: FeedEntry =
+            toml::from_str("name = \"a\"\naddress = \"https://example.org/a\"\nsource = \"mine\"\n").unwrap();
+        let change = types::FeedChange {
+            enabled: Some(false),
+            schedule: Some("3h".to_owned()),
+            ..types::FeedChange::default()
+        };
+        assert_eq!(apply(&change, &mut entry).unwrap(), ["enabled", "schedule"]);
+        assert!(!entry.enabled && entry.schedule.as_deref() == Some("3h"));
+        let nothing = apply(&types::FeedChange::default(), &mut entry).unwrap_err();
+        assert_eq!(nothing.code, ErrorCode::FeedInvalid);
+    }
+
+    #[test]
+    fn feed_without_anything_is_refused() {
+        for (add, word) in [
+            (types::FeedAdd::default(), "preset"),
+            (
+                types::FeedAdd {
+                    preset: Some("no such preset".to_owned()),
+                    ..types::FeedAdd::default()
+                },
+                "feeds presets",
+            ),
+            (
+                types::FeedAdd {
+                    source: "mine".parse().ok(),
+                    ..types::FeedAdd::default()
+                },
+                "address",
+            ),
+        ] {
+            let problem = entry_of(add).unwrap_err();
+            assert_eq!(problem.code, ErrorCode::FeedInvalid);
+            assert!(problem.detail.contains(word), "{problem}");
+        }
+    }
+}

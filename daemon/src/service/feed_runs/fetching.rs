@@ -1,0 +1,127 @@
+//! How documents are fetched: by the fetcher, or by what a test puts in its place.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use starling_api_types::{ErrorCode, FeedProgress, Problem};
+use starling_fetch::{FetchError, Fetched, Fetcher, Position, Progress, Run, SystemClock};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::feeds::FeedSpec;
+use crate::home::error_chain;
+
+/// What a fetch is given.
+#[derive(Clone, Copy)]
+pub(crate) struct FetchJob<'a> {
+    /// The feed.
+    pub(crate) spec: &'a FeedSpec,
+    /// The site's folder.
+    pub(crate) home: &'a Path,
+    /// Where the run before ended.
+    pub(crate) position: &'a Position,
+    /// An empty folder for the documents.
+    pub(crate) into: &'a Path,
+    /// Is told how far it is.
+    pub(crate) progress: &'a (dyn Fn(Progress) + Sync),
+    /// Ends it early.
+    pub(crate) stop: &'a CancellationToken,
+}
+
+/// What a fetch brought, as [`Fetched`] says it.
+#[derive(Debug, Default)]
+pub(crate) struct Brought {
+    /// What to take in.
+    pub(crate) input: PathBuf,
+    /// How many documents there are.
+    pub(crate) count: usize,
+    /// It is the complete source.
+    pub(crate) whole: bool,
+    /// The source has nothing new.
+    pub(crate) unchanged: bool,
+    /// Names of files that the source dropped.
+    pub(crate) gone: Vec<String>,
+    /// From where the next fetch goes on.
+    pub(crate) position: Position,
+    /// The source has more.
+    pub(crate) more: bool,
+    /// Why the source was not read to its end.
+    pub(crate) unfinished: Option<FetchError>,
+    /// What was odd.
+    pub(crate) notes: Vec<String>,
+    pub(crate) requests: u64,
+    pub(crate) bytes: u64,
+}
+
+impl From<Fetched> for Brought {
+    fn from(fetched: Fetched) -> Self {
+        Self {
+            input: fetched.input,
+            count: fetched.documents.len(),
+            whole: fetched.whole,
+            unchanged: fetched.unchanged,
+            gone: fetched.gone.into_iter().map(|gone| gone.name).collect(),
+            position: fetched.position,
+            more: fetched.more,
+            unfinished: fetched.unfinished,
+            notes: fetched.notes,
+            requests: fetched.requests,
+            bytes: fetched.bytes,
+        }
+    }
+}
+
+/// Fetches what is new of a feed.
+#[async_trait]
+pub(crate) trait Fetching: Send + Sync {
+    /// Fetches into the job's folder.
+    ///
+    /// # Errors
+    /// As [`Fetcher::run`].
+    async fn fetch(&self, job: FetchJob<'_>) -> Result<Brought, FetchError>;
+}
+
+/// The fetcher, set up anew for each run: keys and certificates are read when they are used.
+#[derive(Debug, Default)]
+pub(crate) struct RealFetching;
+
+#[async_trait]
+impl Fetching for RealFetching {
+    async fn fetch(&self, job: FetchJob<'_>) -> Result<Brought, FetchError> {
+        let fetcher = Fetcher::new(job.spec.settings(job.home))?;
+        let clock = SystemClock::new();
+        let run = Run {
+            into: job.into,
+            clock: &clock,
+            random: &crate::schedule::random,
+            progress: job.progress,
+            stop: job.stop,
+        };
+        fetcher
+            .run(&job.spec.plan, job.position, run)
+            .await
+            .map(Into::into)
+    }
+}
+
+/// Returns what a caller is shown of a fetcher's progress.
+pub(super) fn shown(progress: &Progress, shown: &mut FeedProgress) {
+    shown.documents = progress.documents;
+    shown.bytes = progress.bytes;
+}
+
+/// Returns why a fetch failed, as a problem.
+pub(super) fn problem_of(spec: &FeedSpec, error: &FetchError) -> Problem {
+    let detail = format!("fetching {}: {}", spec.name(), error_chain(error));
+    let code = match error {
+        FetchError::Disk { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+            ErrorCode::DiskFull
+        }
+        FetchError::Disk { .. } => ErrorCode::FileAccess,
+        FetchError::Settings { .. } => ErrorCode::FeedInvalid,
+        FetchError::Stopped => ErrorCode::ShuttingDown,
+        FetchError::Unreachable { .. } | FetchError::Stalled { .. } => ErrorCode::FeedUnreachable,
+        FetchError::Status { .. } if error.is_temporary() => ErrorCode::FeedUnreachable,
+        _ => ErrorCode::FeedFetchFailed,
+    };
+    Problem::new(code, detail)
+}

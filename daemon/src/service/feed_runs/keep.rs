@@ -1,0 +1,138 @@
+//! What is kept of a run: how it went, an input that is suspect; and who is told.
+
+use std::path::Path;
+
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, FeedRun, FeedRunOutcome, Problem};
+use starling_store::FeedEnding;
+
+use super::run::{ERROR_CHARS, Input, Told, cut};
+use super::state::{KeptInput, ReadTo, hash_of};
+use crate::clock::now;
+use crate::config::feeds::FeedSpec;
+use crate::home::error_chain;
+use crate::home_problem::home_problem;
+use crate::schedule::{Ending, next_run_ms, random};
+use crate::service::SiteParts;
+
+impl SiteParts {
+    /// Keeps an input that would take away much, until somebody approves it.
+    pub(super) fn keep_suspect(
+        &self,
+        spec: &FeedSpec,
+        input: &Input<'_>,
+        after: &ReadTo,
+        problem: &Problem,
+        told: &mut Told,
+    ) {
+        told.run.outcome = FeedRunOutcome::Suspect;
+        told.run.code = Some(ErrorCode::FeedSuspect);
+        told.run.error = Some(cut(&problem.detail, ERROR_CHARS));
+        let folder = self.feeds.folder(spec.name());
+        let spool = folder.spool();
+        let relative = input.path.strip_prefix(&spool).unwrap_or(Path::new(""));
+        let kept = hash_of(input.path)
+            .map_err(|error| starling_api::file_problem("reading", input.path, &error))
+            .and_then(|hash| {
+                folder.keep_suspect(after).map_err(|error| home_problem(&error))?;
+                Ok(hash)
+            });
+        match kept {
+            Ok(hash) => {
+                told.suspect = Some(KeptInput {
+                    shown: types::SuspectInput {
+                        input: hash,
+                        fetched_at: told.run.started_at,
+                        reason: cut(&problem.detail, ERROR_CHARS),
+                        documents: told.run.documents,
+                        bytes: told.run.bytes,
+                    },
+                    input: Path::new("input").join(relative),
+                    whole: input.whole,
+                    more: input.more,
+                    gone: input.gone.clone(),
+                    place: spec.place(),
+                });
+            }
+            Err(problem) => told.note(&format!("the input could not be kept for approval: {problem}")),
+        }
+    }
+
+    /// Keeps how a run went, and tells subscribers.
+    pub(super) fn keep_run(&self, spec: &FeedSpec, told: &mut Told, began_ms: u64) {
+        let ended = now().as_millis();
+        let every = u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX);
+        let run = told.run.clone();
+        let folder = self.feeds.folder(spec.name());
+        let (suspect, ending) = (told.suspect.take(), told.ending);
+        self.feeds.remember(spec.name(), |memory| {
+            let ending = match ending {
+                Ending::Failed {
+                    is_temporary,
+                    retry_after_ms,
+                    ..
+                } => {
+                    memory.failures = memory.failures.saturating_add(1);
+                    Ending::Failed {
+                        failures: memory.failures,
+                        is_temporary,
+                        retry_after_ms,
+                    }
+                }
+                other => other,
+            };
+            if run.outcome.is_success() {
+                memory.failures = 0;
+                memory.last_success_at = Some(types::Timestamp::saturating(ended));
+                memory.suspect = None;
+                folder.drop_suspect();
+            } else if run.outcome == FeedRunOutcome::Suspect {
+                memory.failures = 0;
+                memory.suspect = suspect;
+            }
+            let next = next_run_ms(every, began_ms, ended, ending, random());
+            memory.next_run_at = Some(types::Timestamp::saturating(next));
+            memory.add(run.clone());
+        });
+        let detail = detail_of(&run);
+        match run.outcome {
+            FeedRunOutcome::Failed => tracing::warn!(feed = %run.feed, error = %detail, "a feed failed"),
+            FeedRunOutcome::Suspect => {
+                tracing::warn!(feed = %run.feed, %detail, "a feed is suspect: nothing was changed");
+            }
+            _ => tracing::info!(feed = %run.feed, outcome = run.outcome.as_str(), %detail, "a feed was run"),
+        }
+        self.tell_feed_run(&run, &detail);
+    }
+
+    fn tell_feed_run(&self, run: &FeedRun, detail: &str) {
+        let ending = match run.outcome {
+            FeedRunOutcome::Imported => FeedEnding::Imported,
+            FeedRunOutcome::Unchanged => FeedEnding::Unchanged,
+            FeedRunOutcome::Suspect => FeedEnding::Suspect,
+            FeedRunOutcome::Failed => FeedEnding::Failed,
+            // Nobody listens any more.
+            FeedRunOutcome::Stopped => return,
+        };
+        match self.store.tell_feed_run(run.feed.as_str(), ending, detail) {
+            Ok(()) => self.shown.send_modify(|count| *count += 1),
+            Err(error) => {
+                tracing::warn!(error = %error_chain(&error), "telling subscribers of a feed's run");
+            }
+        }
+    }
+}
+
+/// Says what came of a run in a sentence.
+fn detail_of(run: &FeedRun) -> String {
+    if let Some(error) = &run.error {
+        return error.clone();
+    }
+    match run.outcome {
+        FeedRunOutcome::Unchanged => "the source has nothing new".to_owned(),
+        _ => format!(
+            "{} records new or changed, {} as they were, {} absent, {} rejected",
+            run.stored, run.unchanged, run.absent, run.rejected
+        ),
+    }
+}

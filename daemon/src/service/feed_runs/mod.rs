@@ -1,0 +1,259 @@
+//! The feeds that a site fetches by itself: which there are, which run, and how their runs went.
+//!
+//! A run fetches into a folder of the feed, takes that in as `feeds import` does, and keeps where the source was read
+//! to after the import was committed: a kill anywhere repeats work and loses nothing. A feed is never run twice at
+//! once; whoever asks while it runs waits for that run.
+
+mod approve;
+mod edit;
+mod fetching;
+mod keep;
+mod run;
+mod shown;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use starling_api::ServiceResult;
+use starling_api_types::{ErrorCode, FeedName, FeedProgress, FeedRun, FeedTrigger, Problem};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+
+pub(super) use self::shown::matters;
+
+use self::fetching::{Fetching, RealFetching};
+use self::state::{FeedFolder, FeedMemory};
+use super::Site;
+use crate::config::Config;
+use crate::config::feeds::{self, FeedSpec};
+use crate::schedule::Wanted;
+
+/// Most feeds that are fetched at the same time.
+const AT_ONCE: usize = 2;
+
+/// The answer of a run, once it has ended.
+type Ended = watch::Receiver<Option<FeedRun>>;
+
+/// The feeds of a site.
+pub(crate) struct Feeds {
+    home: PathBuf,
+    specs: RwLock<BTreeMap<FeedName, Arc<FeedSpec>>>,
+    memories: Mutex<BTreeMap<FeedName, FeedMemory>>,
+    running: Mutex<BTreeMap<FeedName, Running>>,
+    fetching: RwLock<Arc<dyn Fetching>>,
+    places: Arc<Semaphore>,
+    stop: CancellationToken,
+    changed: watch::Sender<u64>,
+    /// One change of the configuration at a time.
+    edits: Mutex<()>,
+}
+
+/// A run that is under way.
+#[derive(Clone)]
+struct Running {
+    progress: Arc<Mutex<FeedProgress>>,
+    ended: Ended,
+}
+
+/// Takes a run off the list, however it ends.
+struct Under<'a> {
+    feeds: &'a Feeds,
+    name: FeedName,
+}
+
+impl Drop for Under<'_> {
+    fn drop(&mut self) {
+        lock(&self.feeds.running).remove(&self.name);
+        self.feeds.tell();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Feeds {
+    /// The feeds of a configuration, which was checked when it was read.
+    pub(crate) fn of(home: &Path, config: &Config) -> Self {
+        let feeds = Self::none(home);
+        feeds.set(feeds::check(&config.feeds).unwrap_or_default());
+        feeds
+    }
+
+    /// No feeds, for a site that is looked at alone.
+    pub(crate) fn none(home: &Path) -> Self {
+        Self {
+            home: home.to_owned(),
+            specs: RwLock::default(),
+            memories: Mutex::default(),
+            running: Mutex::default(),
+            fetching: RwLock::new(Arc::new(RealFetching)),
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            stop: CancellationToken::new(),
+            changed: watch::Sender::new(0),
+            edits: Mutex::new(()),
+        }
+    }
+
+    /// Takes these feeds in the place of those before.
+    fn set(&self, specs: Vec<FeedSpec>) {
+        let specs = specs
+            .into_iter()
+            .map(|spec| (spec.name().clone(), Arc::new(spec)));
+        *self.specs.write().unwrap_or_else(PoisonError::into_inner) = specs.collect();
+        self.tell();
+    }
+
+    fn specs(&self) -> BTreeMap<FeedName, Arc<FeedSpec>> {
+        self.specs.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn spec(&self, name: &FeedName) -> ServiceResult<Arc<FeedSpec>> {
+        let specs = self.specs.read().unwrap_or_else(PoisonError::into_inner);
+        specs.get(name).cloned().ok_or_else(|| {
+            Problem::new(
+                ErrorCode::FeedNotFound,
+                format!("looking for the feed {name}: none of this name is configured"),
+            )
+            .hint("`starling feeds list` shows the feeds, `starling feeds add` adds one")
+        })
+    }
+
+    /// Follows changes: a feed was added, changed or removed, or a run began or ended.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    fn tell(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Returns when each feed that is switched on is to be run.
+    pub(crate) fn wanted(&self) -> BTreeMap<FeedName, Wanted> {
+        let running = lock(&self.running).clone();
+        let specs = self.specs();
+        let enabled = specs.into_iter().filter(|(_, spec)| spec.entry.enabled);
+        let wanted = enabled.map(|(name, spec)| {
+            let next = self.memory(&name).next_run_at;
+            let wanted = Wanted {
+                every_ms: u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX),
+                next_ms: next.map(|at| u64::try_from(at.unix_millis()).unwrap_or(0)),
+                is_running: running.contains_key(&name),
+            };
+            (name, wanted)
+        });
+        wanted.collect()
+    }
+
+    /// Returns how the runs of a feed went.
+    fn memory(&self, name: &FeedName) -> FeedMemory {
+        if let Some(memory) = lock(&self.memories).get(name) {
+            return memory.clone();
+        }
+        let (memory, why) = self.folder(name).memory();
+        if let Some(why) = why {
+            tracing::warn!(feed = %name, %why, "what was kept of the feed's runs is given up");
+        }
+        lock(&self.memories).entry(name.clone()).or_insert(memory).clone()
+    }
+
+    /// Changes what is kept of a feed, in memory and on the disk.
+    fn remember(&self, name: &FeedName, change: impl FnOnce(&mut FeedMemory)) {
+        let mut memory = self.memory(name);
+        change(&mut memory);
+        if let Err(error) = self.folder(name).write_memory(&memory) {
+            let error = crate::home::error_chain(&error);
+            tracing::error!(feed = %name, %error, "how the feed's run went could not be written: a start forgets it");
+        }
+        lock(&self.memories).insert(name.clone(), memory);
+    }
+
+    fn folder(&self, name: &FeedName) -> FeedFolder {
+        FeedFolder::of(&self.home, name)
+    }
+
+    fn fetching(&self) -> Arc<dyn Fetching> {
+        Arc::clone(&self.fetching.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Ends all fetches and waits until they have ended. An import that is under way goes on.
+    pub(crate) async fn stop_fetching(&self) {
+        self.stop.cancel();
+        // Each holds a place while it fetches.
+        let all = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
+        drop(self.places.acquire_many(all).await);
+    }
+
+    /// Returns how far the run of a feed is, if it runs.
+    fn progress(&self, name: &FeedName) -> Option<FeedProgress> {
+        let running = lock(&self.running);
+        running.get(name).map(|running| *lock(&running.progress))
+    }
+}
+
+impl Site {
+    /// Starts a run of a feed, or joins the one that is under way.
+    ///
+    /// # Errors
+    /// `feed_not_found`; `busy` for an approval while it runs; `shutting_down`.
+    pub(crate) fn start_feed(&self, name: &FeedName, trigger: FeedTrigger) -> ServiceResult<Ended> {
+        let feeds = &self.0.feeds;
+        let spec = feeds.spec(name)?;
+        if feeds.stop.is_cancelled() {
+            let detail = format!("running the feed {name}: the site is stopping");
+            return Err(Problem::new(ErrorCode::ShuttingDown, detail));
+        }
+        let progress = Arc::new(Mutex::new(FeedProgress::default()));
+        let (tell, ended) = watch::channel(None);
+        {
+            let mut running = lock(&feeds.running);
+            if let Some(under_way) = running.get(name) {
+                if trigger != FeedTrigger::Approval {
+                    return Ok(under_way.ended.clone());
+                }
+                let detail = format!("approving the input of {name}: the feed is being run");
+                return Err(Problem::new(ErrorCode::Busy, detail)
+                    .hint("wait until it has ended, and look at its input again"));
+            }
+            let run = Running {
+                progress: Arc::clone(&progress),
+                ended: ended.clone(),
+            };
+            running.insert(name.clone(), run);
+        }
+        feeds.tell();
+        let site = self.clone();
+        tokio::spawn(async move {
+            let under = Under {
+                feeds: &site.0.feeds,
+                name: spec.name().clone(),
+            };
+            let run = site.run_once(&spec, trigger, &progress).await;
+            drop(under);
+            // Whoever asked may have gone away.
+            let _ = tell.send(Some(run));
+        });
+        Ok(ended)
+    }
+
+    /// Runs a feed to its end.
+    ///
+    /// # Errors
+    /// As [`start_feed`](Self::start_feed). A run that failed is an answer.
+    pub(super) async fn run_feed_now(&self, name: &FeedName, trigger: FeedTrigger) -> ServiceResult<FeedRun> {
+        let mut ended = self.start_feed(name, trigger)?;
+        let run = ended.wait_for(Option::is_some).await;
+        match run.map(|run| run.clone()) {
+            Ok(Some(run)) => Ok(run),
+            _ => Err(Problem::internal(
+                format!("running the feed {name}"),
+                "its task ended without an answer",
+            )),
+        }
+    }
+}

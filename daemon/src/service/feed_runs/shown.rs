@@ -1,0 +1,200 @@
+//! Feeds as callers see them: how each is, and what to do about it.
+
+use starling_api::ServiceResult;
+use starling_api_types as types;
+use starling_api_types::{Feed, FeedName, FeedState, Timestamp};
+
+use super::state::FeedMemory;
+use crate::clock::now;
+use crate::config::feeds::FeedSpec;
+use crate::service::SiteParts;
+
+/// How many times its schedule a feed may be without success before it is late, and how much more at least, in
+/// milliseconds.
+const LATE_TIMES: u64 = 2;
+const LATE_MS: u64 = 10 * 60_000;
+
+impl SiteParts {
+    /// Returns all feeds, without their history, sorted by name.
+    pub(in crate::service) fn feeds_shown(&self) -> Vec<Feed> {
+        let specs = self.feeds.specs();
+        specs.values().map(|spec| self.shown(spec, false)).collect()
+    }
+
+    /// Returns one feed.
+    ///
+    /// # Errors
+    /// `feed_not_found`.
+    pub(in crate::service) fn feed_shown(&self, name: &FeedName, with_history: bool) -> ServiceResult<Feed> {
+        let spec = self.feeds.spec(name)?;
+        Ok(self.shown(&spec, with_history))
+    }
+
+    fn shown(&self, spec: &FeedSpec, with_history: bool) -> Feed {
+        let memory = self.feeds.memory(spec.name());
+        let progress = self.feeds.progress(spec.name());
+        let now: Timestamp = now().into();
+        let state = state_of(spec, &memory, progress.is_some(), now);
+        let entry = &spec.entry;
+        Feed {
+            name: spec.name().clone(),
+            source: spec.source.clone().into(),
+            preset: entry.preset.clone(),
+            address: spec.shown_address(),
+            kind: spec.kind.clone(),
+            parameter: entry.parameter.clone(),
+            schedule: spec.schedule.clone(),
+            enabled: entry.enabled,
+            complete: entry.complete,
+            state,
+            attention: attention(spec, &memory, state, self.started.is_some()),
+            progress,
+            last_success_at: memory.last_success_at,
+            next_run_at: memory.next_run_at.filter(|_| entry.enabled),
+            failures: memory.failures,
+            counts: memory.counts,
+            last_run: memory.history.front().cloned(),
+            suspect: memory.suspect.map(|kept| kept.shown),
+            history: if with_history {
+                memory.history.into_iter().collect()
+            } else {
+                Vec::new()
+            },
+        }
+    }
+}
+
+/// Returns how a feed is.
+fn state_of(spec: &FeedSpec, memory: &FeedMemory, is_running: bool, now: Timestamp) -> FeedState {
+    if is_running {
+        return FeedState::Running;
+    }
+    if memory.suspect.is_some() {
+        return FeedState::Suspect;
+    }
+    if !spec.entry.enabled {
+        return FeedState::Disabled;
+    }
+    if memory.failures > 0 {
+        return FeedState::Failing;
+    }
+    match memory.last_success_at {
+        None => FeedState::New,
+        Some(at) if is_late(spec, at, now) => FeedState::Late,
+        Some(_) => FeedState::Ok,
+    }
+}
+
+fn is_late(spec: &FeedSpec, last: Timestamp, now: Timestamp) -> bool {
+    let every = u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX);
+    let patience = every.saturating_mul(LATE_TIMES).saturating_add(LATE_MS);
+    let since = now.unix_millis().saturating_sub(last.unix_millis());
+    u64::try_from(since).unwrap_or(0) > patience
+}
+
+/// Says what is the matter with a feed and what to do.
+fn attention(spec: &FeedSpec, memory: &FeedMemory, state: FeedState, is_daemon: bool) -> Option<String> {
+    let name = spec.name();
+    let last = memory
+        .last_success_at
+        .map_or_else(|| "never".to_owned(), |at| at.to_string());
+    Some(match state {
+        FeedState::Suspect => {
+            let reason = memory
+                .suspect
+                .as_ref()
+                .map_or("", |kept| kept.shown.reason.as_str());
+            format!(
+                "feed {name} is suspect, nothing of it was taken in: {reason}; if the change is real, `starling feeds \
+                 approve {name}`"
+            )
+        }
+        FeedState::Failing => {
+            let run = memory.history.iter().find(|run| run.error.is_some());
+            let error = run.and_then(|run| run.error.as_deref()).unwrap_or("");
+            let next = match memory.next_run_at {
+                Some(at) if is_daemon => format!("it is tried again at {at}"),
+                _ => format!("`starling feeds run {name}` tries again"),
+            };
+            format!(
+                "feed {name} failed {} times, its last success was {last}: {error}; {next}",
+                memory.failures
+            )
+        }
+        FeedState::Late => {
+            let what = if is_daemon {
+                format!("`starling feeds history {name}` shows its runs")
+            } else {
+                "no daemon fetches it: `starling up`".to_owned()
+            };
+            format!(
+                "feed {name} is late, its last success was {last} and it is to be fetched every {}; {what}",
+                spec.schedule
+            )
+        }
+        _ => return None,
+    })
+}
+
+/// Returns the sentences of all feeds that need somebody.
+pub(in crate::service) fn matters(feeds: &[Feed]) -> Vec<String> {
+    let matters = feeds.iter().filter_map(|feed| feed.attention.clone());
+    matters.collect()
+}
+
+impl SiteParts {
+    /// Returns the feeds as a list.
+    pub(in crate::service) fn feed_list(&self) -> types::FeedList {
+        types::FeedList {
+            feeds: self.feeds_shown(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::feeds::FeedEntry;
+
+    fn spec(more: &str) -> FeedSpec {
+        let text = format!(
+            "name = \"a\"\naddress = \"https://example.org/a\"\nsource = \"mine\"\nschedule = \"2h\"\n{more}"
+        );
+        toml::from_str::<FeedEntry>(&text).unwrap().spec().unwrap()
+    }
+
+    fn at(hours: u64) -> Timestamp {
+        Timestamp::saturating(hours * 3_600_000)
+    }
+
+    #[test]
+    fn state_follows_from_what_is_kept() {
+        let mut memory = FeedMemory::default();
+        let state = |memory: &FeedMemory, hour| state_of(&spec(""), memory, false, at(hour));
+        assert_eq!(state(&memory, 1), FeedState::New);
+        memory.last_success_at = Some(at(10));
+        assert_eq!(state(&memory, 12), FeedState::Ok);
+        assert_eq!(state(&memory, 15), FeedState::Late);
+        memory.failures = 2;
+        assert_eq!(state(&memory, 12), FeedState::Failing);
+        assert_eq!(
+            state_of(&spec("enabled = false"), &memory, false, at(12)),
+            FeedState::Disabled
+        );
+        assert_eq!(state_of(&spec(""), &memory, true, at(12)), FeedState::Running);
+    }
+
+    #[test]
+    fn attention_says_what_to_do() {
+        let mut memory = FeedMemory::default();
+        assert_eq!(attention(&spec(""), &memory, FeedState::Ok, true), None);
+        memory.failures = 3;
+        let told = attention(&spec(""), &memory, FeedState::Failing, false).unwrap();
+        assert!(
+            told.contains("failed 3 times") && told.contains("starling feeds run a"),
+            "{told}"
+        );
+        let told = attention(&spec(""), &memory, FeedState::Late, false).unwrap();
+        assert!(told.contains("starling up"), "{told}");
+    }
+}

@@ -1,0 +1,420 @@
+//! What is kept of a feed between runs: how its runs went, where the source was read to, an input that is suspect.
+//!
+//! ```text
+//! feeds/NAME/state.json     how the runs went
+//! feeds/NAME/position.json  where the source was read to; losing it costs a full fetch
+//! feeds/NAME/spool/         what the run that is under way has fetched
+//! feeds/NAME/suspect/       an input that waits for approval, as it was fetched
+//! ```
+//!
+//! None of it is the truth of anything: records are in the site's log. A file that is damaged is named and replaced.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use starling_api_types::{ContentHash, FeedCounts, FeedName, FeedRun, SuspectInput, Timestamp};
+use starling_fetch::Position;
+
+use crate::home::{HomeError, write_durably};
+use crate::small_file;
+
+/// Runs that are kept of a feed.
+const HISTORY: usize = 100;
+/// Format of the files that this version writes.
+const FORMAT: u32 = 1;
+/// Most bytes of a state: a hundred runs, each with bounded texts.
+const MAX_STATE_BYTES: u64 = 8 << 20;
+/// Most bytes of a position: some hundred thousand documents of one source.
+const MAX_POSITION_BYTES: u64 = 256 << 20;
+/// Mode of the files: addresses may hold what others need not know.
+const MODE: u32 = 0o600;
+/// Most files that are hashed of an input.
+const MAX_DEPTH: usize = 32;
+
+/// How the runs of a feed went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FeedMemory {
+    format: u32,
+    pub(crate) last_success_at: Option<Timestamp>,
+    pub(crate) next_run_at: Option<Timestamp>,
+    #[serde(default)]
+    pub(crate) failures: u32,
+    #[serde(default)]
+    pub(crate) counts: FeedCounts,
+    #[serde(default)]
+    pub(crate) suspect: Option<KeptInput>,
+    /// Newest first.
+    #[serde(default)]
+    pub(crate) history: VecDeque<FeedRun>,
+}
+
+impl Default for FeedMemory {
+    fn default() -> Self {
+        Self {
+            format: FORMAT,
+            last_success_at: None,
+            next_run_at: None,
+            failures: 0,
+            counts: FeedCounts::default(),
+            suspect: None,
+            history: VecDeque::new(),
+        }
+    }
+}
+
+impl FeedMemory {
+    /// Adds a run; the oldest is forgotten.
+    pub(crate) fn add(&mut self, run: FeedRun) {
+        self.counts.count(run.outcome);
+        self.history.push_front(run);
+        self.history.truncate(HISTORY);
+    }
+}
+
+/// An input that is kept in `suspect/`, with what importing it takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptInput {
+    pub(crate) shown: SuspectInput,
+    /// Its path below `suspect/`.
+    pub(crate) input: PathBuf,
+    pub(crate) whole: bool,
+    pub(crate) more: bool,
+    pub(crate) gone: Vec<String>,
+    /// Of which place it is: another one's input is not approved.
+    pub(crate) place: String,
+}
+
+/// Where a source was read to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub(crate) struct ReadTo {
+    format: u32,
+    /// Of which place; another place begins anew.
+    pub(crate) place: String,
+    /// When the whole source was last taken in. What changed since was taken in by later runs.
+    pub(crate) whole_at: Option<Timestamp>,
+    pub(crate) position: Position,
+}
+
+impl ReadTo {
+    /// Begins at the start of a place.
+    pub(crate) fn start(place: String) -> Self {
+        Self {
+            format: FORMAT,
+            place,
+            ..Self::default()
+        }
+    }
+}
+
+/// The folder of one feed.
+#[derive(Debug, Clone)]
+pub(crate) struct FeedFolder(PathBuf);
+
+impl FeedFolder {
+    /// The folder of a feed in the site's own. Names of feeds are no paths.
+    pub(crate) fn of(home: &Path, name: &FeedName) -> Self {
+        Self(home.join("feeds").join(name.as_str()))
+    }
+
+    /// Returns where documents are fetched to.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
+    /// Returns where a suspect input is kept.
+    pub(crate) fn suspect(&self) -> PathBuf {
+        self.0.join("suspect")
+    }
+
+    /// Makes an empty spool.
+    ///
+    /// # Errors
+    /// Why the folder cannot be made.
+    pub(crate) fn empty_spool(&self) -> io::Result<PathBuf> {
+        let spool = self.spool();
+        remove(&spool)?;
+        fs::create_dir_all(&spool)?;
+        Ok(spool)
+    }
+
+    /// Removes what was fetched; what cannot be removed is in the way of the next run, which says so.
+    pub(crate) fn drop_spool(&self) {
+        let _ = remove(&self.spool());
+    }
+
+    /// Reads how the runs went. A file that is damaged is named, and its content given up.
+    pub(crate) fn memory(&self) -> (FeedMemory, Option<String>) {
+        match read_json::<FeedMemory>(&self.0.join("state.json"), MAX_STATE_BYTES) {
+            Ok(Some(memory)) if memory.format == FORMAT => (memory, None),
+            Ok(None) => (FeedMemory::default(), None),
+            Ok(Some(memory)) => (
+                FeedMemory::default(),
+                Some(format!(
+                    "its state has the format {}, expected {FORMAT}",
+                    memory.format
+                )),
+            ),
+            Err(error) => (
+                FeedMemory::default(),
+                Some(format!("its state cannot be read: {error}")),
+            ),
+        }
+    }
+
+    /// Writes how the runs went.
+    ///
+    /// # Errors
+    /// Why the file cannot be written.
+    pub(crate) fn write_memory(&self, memory: &FeedMemory) -> Result<(), HomeError> {
+        self.write("state.json", memory)
+    }
+
+    /// Reads where the source was read to. Without a file that is of this place, it begins at the start; the text says
+    /// why.
+    pub(crate) fn read_to(&self, place: &str) -> (ReadTo, Option<String>) {
+        let start = || ReadTo::start(place.to_owned());
+        match read_json::<ReadTo>(&self.0.join("position.json"), MAX_POSITION_BYTES) {
+            Ok(None) => (start(), None),
+            Ok(Some(found)) if found.format != FORMAT => (
+                start(),
+                Some(format!(
+                    "the position has the format {}, expected {FORMAT}: everything is fetched",
+                    found.format
+                )),
+            ),
+            Ok(Some(found)) if found.place != place => (
+                start(),
+                Some("the feed fetches from another place than before: everything is fetched".to_owned()),
+            ),
+            Ok(Some(found)) => (found, None),
+            Err(error) => (
+                start(),
+                Some(format!(
+                    "the position cannot be read ({error}): everything is fetched"
+                )),
+            ),
+        }
+    }
+
+    /// Writes where the source was read to. The import that it stands for was committed before.
+    ///
+    /// # Errors
+    /// Why the file cannot be written.
+    pub(crate) fn write_read_to(&self, read_to: &ReadTo) -> Result<(), HomeError> {
+        self.write("position.json", read_to)
+    }
+
+    /// Keeps what is in the spool as the suspect input.
+    ///
+    /// # Errors
+    /// Why it cannot be moved.
+    pub(crate) fn keep_suspect(&self, read_to: &ReadTo) -> Result<(), HomeError> {
+        let failed = |source| HomeError::File {
+            attempted: "keeping the input in",
+            path: self.suspect(),
+            source,
+        };
+        remove(&self.suspect()).map_err(failed)?;
+        fs::create_dir_all(self.suspect()).map_err(failed)?;
+        fs::rename(self.spool(), self.suspect().join("input")).map_err(failed)?;
+        self.write("suspect/position.json", read_to)
+    }
+
+    /// Reads where the source is read to once the suspect input is taken in.
+    pub(crate) fn suspect_read_to(&self) -> io::Result<Option<ReadTo>> {
+        read_json(&self.suspect().join("position.json"), MAX_POSITION_BYTES)
+    }
+
+    /// Drops the suspect input.
+    pub(crate) fn drop_suspect(&self) {
+        let _ = remove(&self.suspect());
+    }
+
+    /// Removes all that is kept of the feed.
+    ///
+    /// # Errors
+    /// Why it cannot be removed.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove(&self.0)
+    }
+
+    fn write(&self, name: &str, content: &impl Serialize) -> Result<(), HomeError> {
+        let path = self.0.join(name);
+        let bytes = serde_json::to_vec(content).map_err(|error| HomeError::Content {
+            path: path.clone(),
+            problem: format!("it has no JSON form: {error}"),
+        })?;
+        fs::create_dir_all(&self.0).map_err(|source| HomeError::File {
+            attempted: "making",
+            path: self.0.clone(),
+            source,
+        })?;
+        write_durably(&path, &bytes, MODE)
+    }
+}
+
+/// Hashes all files of an input with their names: equal hashes are equal inputs.
+///
+/// # Errors
+/// A file cannot be read, or folders lie too deep.
+pub(crate) fn hash_of(input: &Path) -> io::Result<ContentHash> {
+    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 input of a feed");
+    add_hash(&mut hasher, input, "", 0)?;
+    Ok(ContentHash::from_bytes(*hasher.finalize().as_bytes()))
+}
+
+fn add_hash(hasher: &mut blake3::Hasher, path: &Path, name: &str, depth: usize) -> io::Result<()> {
+    let kind = fs::symlink_metadata(path)?.file_type();
+    if kind.is_dir() {
+        if depth > MAX_DEPTH {
+            return Err(io::Error::new(
+                ErrorKind::InvalidData,
+                format!("folders lie more than {MAX_DEPTH} deep"),
+            ));
+        }
+        let listed = fs::read_dir(path)?.collect::<io::Result<Vec<_>>>()?;
+        let mut entries: Vec<_> = listed.iter().map(fs::DirEntry::path).collect();
+        entries.sort();
+        for entry in entries {
+            let own = entry
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned();
+            add_hash(hasher, &entry, &format!("{name}/{own}"), depth + 1)?;
+        }
+        return Ok(());
+    }
+    if !kind.is_file() {
+        return Ok(());
+    }
+    let mut content = blake3::Hasher::new();
+    let mut file = fs::File::open(path)?;
+    let mut chunk = vec![0; 64 << 10];
+    loop {
+        let count = file.read(&mut chunk)?;
+        if count == 0 {
+            break;
+        }
+        content.update(chunk.get(..count).unwrap_or_default());
+    }
+    hasher.update(&(name.len() as u64).to_le_bytes());
+    hasher.update(name.as_bytes());
+    hasher.update(content.finalize().as_bytes());
+    Ok(())
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(path: &Path, limit: u64) -> io::Result<Option<T>> {
+    match small_file::read(path, limit) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| io::Error::new(ErrorKind::InvalidData, error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn remove(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(home: &Path) -> FeedFolder {
+        FeedFolder::of(home, &FeedName::new("nvd").unwrap())
+    }
+
+    #[test]
+    fn memory_is_read_back_and_damage_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = folder(home.path());
+        assert_eq!(folder.memory(), (FeedMemory::default(), None));
+        let memory = FeedMemory {
+            failures: 3,
+            ..FeedMemory::default()
+        };
+        folder.write_memory(&memory).unwrap();
+        assert_eq!(folder.memory(), (memory, None));
+        for damage in [
+            "",
+            "{",
+            "[]",
+            r#"{"format":9,"last_success_at":null,"next_run_at":null}"#,
+        ] {
+            fs::write(home.path().join("feeds/nvd/state.json"), damage).unwrap();
+            let (read, why) = folder.memory();
+            assert_eq!(read, FeedMemory::default());
+            assert!(why.is_some(), "{damage}");
+        }
+    }
+
+    #[test]
+    fn position_of_another_place_begins_anew() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = folder(home.path());
+        let mut read_to = ReadTo::start("here".to_owned());
+        read_to.whole_at = Some(Timestamp::saturating(7));
+        folder.write_read_to(&read_to).unwrap();
+        assert_eq!(folder.read_to("here"), (read_to, None));
+        let (anew, why) = folder.read_to("there");
+        assert_eq!(anew, ReadTo::start("there".to_owned()));
+        assert!(why.unwrap().contains("another place"));
+        fs::write(home.path().join("feeds/nvd/position.json"), "x").unwrap();
+        assert!(
+            folder
+                .read_to("here")
+                .1
+                .unwrap()
+                .contains("everything is fetched")
+        );
+    }
+
+    #[test]
+    fn suspect_input_is_moved_with_its_position() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = folder(home.path());
+        let spool = folder.empty_spool().unwrap();
+        fs::write(spool.join("a.json"), "1").unwrap();
+        let hash = hash_of(&spool).unwrap();
+        let read_to = ReadTo::start("here".to_owned());
+        folder.keep_suspect(&read_to).unwrap();
+        assert!(!spool.exists());
+        let kept = folder.suspect().join("input");
+        assert_eq!(hash_of(&kept).unwrap(), hash);
+        assert_eq!(folder.suspect_read_to().unwrap(), Some(read_to));
+        fs::write(kept.join("a.json"), "2").unwrap();
+        assert_ne!(hash_of(&kept).unwrap(), hash);
+        folder.drop_suspect();
+        assert!(!folder.suspect().exists());
+        folder.remove().unwrap();
+        folder.remove().unwrap();
+    }
+
+    #[test]
+    fn only_the_last_runs_are_kept() {
+        let mut memory = FeedMemory::default();
+        let run: FeedRun = serde_json::from_value(serde_json::json!({
+            "feed": "nvd", "source": "nvd", "trigger": "schedule", "started_at": "2026-01-01T00:00:00.000Z",
+            "duration_ms": 1, "outcome": "unchanged", "whole": false, "checked": true, "requests": 1, "documents": 0,
+            "bytes": 0, "stored": 0, "unchanged": 0, "absent": 0, "rejected": 0,
+        }))
+        .unwrap();
+        for number in 0..HISTORY as u64 + 5 {
+            memory.add(FeedRun {
+                duration_ms: number,
+                ..run.clone()
+            });
+        }
+        assert_eq!(memory.history.len(), HISTORY);
+        assert_eq!(memory.history[0].duration_ms, HISTORY as u64 + 4);
+        assert_eq!(memory.counts.unchanged, HISTORY as u64 + 5);
+    }
+}

@@ -1,0 +1,482 @@
+//! Runs of feeds over a fetcher that a test sets: what is taken in, kept, counted and told.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use serde_json::{Value, json};
+use starling_api::SiteService;
+use starling_api_types::{
+    ErrorCode, Feed, FeedAdd, FeedApprove, FeedChange, FeedName, FeedRun, FeedRunOutcome, FeedState,
+};
+use starling_fetch::FetchError;
+use starling_protocol::UnixMillis;
+use starling_store::engine::{FaultPlan, MemoryEngine};
+use tempfile::TempDir;
+use tokio::sync::Notify;
+
+use super::fetching::{Brought, FetchJob, Fetching};
+use super::lock;
+use crate::config::Overrides;
+use crate::home::Home;
+use crate::opening::OpeningNews;
+use crate::service::Site;
+
+/// What a fake source answers to one fetch.
+enum Answer {
+    /// All records of the source.
+    Whole(Vec<Value>),
+    /// Records that changed, and names of files that are gone.
+    Part(Vec<Value>),
+    Unchanged,
+    Fails(FetchError),
+    /// Waits until it is stopped.
+    Hangs(Arc<Notify>),
+    /// Panics.
+    Breaks,
+}
+
+/// A source that answers what it is told, in order.
+#[derive(Default)]
+struct FakeSource(Mutex<VecDeque<Answer>>);
+
+#[async_trait]
+impl Fetching for FakeSource {
+    async fn fetch(&self, job: FetchJob<'_>) -> Result<Brought, FetchError> {
+        let answer = lock(&self.0).pop_front().expect("the source is asked no more");
+        match answer {
+            Answer::Whole(records) => Ok(fetched(job, &records, true)),
+            Answer::Part(records) => Ok(fetched(job, &records, false)),
+            Answer::Unchanged => Ok(Brought {
+                unchanged: true,
+                ..fetched(job, &[], false)
+            }),
+            Answer::Fails(error) => Err(error),
+            Answer::Hangs(begun) => {
+                begun.notify_one();
+                job.stop.cancelled().await;
+                Err(FetchError::Stopped)
+            }
+            Answer::Breaks => panic!("the source breaks the fetcher"),
+        }
+    }
+}
+
+fn fetched(job: FetchJob<'_>, records: &[Value], whole: bool) -> Brought {
+    for record in records {
+        let name = format!("{}.json", record["id"].as_str().unwrap());
+        let page = record["page"].as_str().map(str::to_owned);
+        fs::write(job.into.join(name), page.unwrap_or_else(|| record.to_string())).unwrap();
+    }
+    Brought {
+        input: job.into.to_owned(),
+        count: records.len(),
+        whole,
+        requests: 1,
+        ..Brought::default()
+    }
+}
+
+struct World {
+    site: Site,
+    source: Arc<FakeSource>,
+    folder: TempDir,
+}
+
+fn name() -> FeedName {
+    FeedName::new("mine").unwrap()
+}
+
+fn record(number: usize) -> Value {
+    json!({
+        "schema_version": "1.6.0", "id": format!("EX-{number}"), "modified": "2025-02-01T00:00:00Z",
+        "affected": [{
+            "package": { "ecosystem": "npm", "name": format!("package-{number}") },
+            "ranges": [{ "type": "SEMVER", "events": [{ "introduced": "0" }, { "fixed": "1.0.0" }] }],
+        }],
+    })
+}
+
+fn records(numbers: std::ops::Range<usize>) -> Vec<Value> {
+    numbers.map(record).collect()
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::prepare(folder.path(), &"site-a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        home.finish().unwrap();
+        let config = home.config(&Overrides::default()).unwrap();
+        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+        let news = OpeningNews::new(false);
+        let site = Site::open_on(engine, home, config, None, &news).unwrap();
+        let source = Arc::new(FakeSource::default());
+        *site
+            .0
+            .feeds
+            .fetching
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = source.clone();
+        Self { site, source, folder }
+    }
+
+    /// A site with one feed.
+    async fn with_feed() -> Self {
+        let world = Self::new();
+        world.site.add_feed(add("mine")).await.unwrap();
+        world
+    }
+
+    async fn run(&self, answer: Answer) -> FeedRun {
+        lock(&self.source.0).push_back(answer);
+        self.site.run_feed(&name()).await.unwrap()
+    }
+
+    async fn feed(&self) -> Feed {
+        self.site.feed(&name()).await.unwrap()
+    }
+
+    async fn count(&self) -> u64 {
+        self.site.status().await.unwrap().records
+    }
+
+    async fn checked_at(&self) -> Option<starling_api_types::Timestamp> {
+        let status = self.site.status().await.unwrap();
+        status.feeds.first().and_then(|feed| feed.last_checked)
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+fn add(name: &str) -> FeedAdd {
+    serde_json::from_value(json!({
+        "name": name, "source": "mine", "address": "https://example.org/mine.zip", "schedule": "2h",
+    }))
+    .unwrap()
+}
+
+fn unreachable() -> FetchError {
+    FetchError::Unreachable {
+        address: "https://example.org/mine.zip".to_owned(),
+        what: "nobody answers".to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn whole_source_is_taken_in_and_then_what_changed() {
+    let world = World::with_feed().await;
+    let first = world.run(Answer::Whole(records(0..5))).await;
+    assert_eq!(
+        (first.outcome, first.stored, first.checked, first.whole),
+        (FeedRunOutcome::Imported, 5, true, true)
+    );
+    assert_eq!(world.count().await, 5);
+    // A part takes nothing away, and the source is checked with it.
+    let before = world.checked_at().await.unwrap();
+    let part = world.run(Answer::Part(vec![record(9)])).await;
+    assert_eq!((part.stored, part.absent, part.checked), (1, 0, true));
+    assert_eq!(world.count().await, 6);
+    assert!(world.checked_at().await.unwrap() >= before);
+    // What the whole lacks becomes absent.
+    let again = world.run(Answer::Whole(records(0..4))).await;
+    assert_eq!((again.unchanged, again.absent), (4, 2));
+    let feed = world.feed().await;
+    assert_eq!(
+        (
+            feed.state,
+            feed.history.len(),
+            feed.counts.imported,
+            feed.failures
+        ),
+        (FeedState::Ok, 3, 3, 0)
+    );
+    assert!(feed.next_run_at > feed.last_success_at);
+    assert!(!world.path("feeds/mine/spool").exists());
+}
+
+#[tokio::test]
+async fn part_without_a_whole_before_it_is_no_check() {
+    let world = World::with_feed().await;
+    let part = world.run(Answer::Part(records(0..3))).await;
+    assert_eq!((part.outcome, part.checked), (FeedRunOutcome::Imported, false));
+    assert_eq!(world.checked_at().await, None);
+    let nothing = world.run(Answer::Unchanged).await;
+    assert!(!nothing.checked);
+}
+
+#[tokio::test]
+async fn unchanged_source_is_checked_without_a_claim() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..3))).await;
+    let before = world.site.status().await.unwrap();
+    let run = world.run(Answer::Unchanged).await;
+    assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Unchanged, true));
+    let after = world.site.status().await.unwrap();
+    assert_eq!(
+        (after.head, after.knowledge_root),
+        (before.head, before.knowledge_root)
+    );
+    assert!(after.feeds[0].last_checked >= before.feeds[0].last_checked);
+    assert!(after.feeds[0].last_imported_at >= before.feeds[0].last_imported_at);
+}
+
+#[tokio::test]
+async fn failure_keeps_the_last_good_state_and_says_so() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..3))).await;
+    let before = world.site.status().await.unwrap();
+    for failures in 1..=2 {
+        let run = world.run(Answer::Fails(unreachable())).await;
+        assert_eq!(
+            (run.outcome, run.code),
+            (FeedRunOutcome::Failed, Some(ErrorCode::FeedUnreachable))
+        );
+        let feed = world.feed().await;
+        assert_eq!((feed.state, feed.failures), (FeedState::Failing, failures));
+        let matter = feed.attention.unwrap();
+        assert!(
+            matter.contains("nobody answers") && matter.contains("feeds run mine"),
+            "{matter}"
+        );
+    }
+    let after = world.site.status().await.unwrap();
+    assert_eq!(after.knowledge_root, before.knowledge_root);
+    let told = after
+        .parts
+        .iter()
+        .find(|part| part.part.as_str() == "feeds")
+        .unwrap();
+    assert!(told.detail.contains("feed mine failed 2 times"), "{told:?}");
+    world.run(Answer::Unchanged).await;
+    let feed = world.feed().await;
+    assert_eq!(
+        (feed.state, feed.failures, feed.counts.failed),
+        (FeedState::Ok, 0, 2)
+    );
+}
+
+#[tokio::test]
+async fn fetcher_that_panics_is_a_failure_of_this_run_alone() {
+    let world = World::with_feed().await;
+    lock(&world.source.0).push_back(Answer::Breaks);
+    let problem = world.site.run_feed(&name()).await.unwrap_err();
+    assert_eq!(problem.code, ErrorCode::Internal);
+    let run = world.run(Answer::Whole(records(0..2))).await;
+    assert_eq!(run.outcome, FeedRunOutcome::Imported);
+}
+
+#[tokio::test]
+async fn suspect_input_is_kept_and_the_very_same_is_approved() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..50))).await;
+    let run = world.run(Answer::Whole(records(0..10))).await;
+    assert_eq!(
+        (run.outcome, run.code),
+        (FeedRunOutcome::Suspect, Some(ErrorCode::FeedSuspect))
+    );
+    assert_eq!(world.count().await, 50);
+    let feed = world.feed().await;
+    assert_eq!(feed.state, FeedState::Suspect);
+    let first = feed.suspect.unwrap();
+    // Another suspect input takes its place: the one that was looked at is refused.
+    world.run(Answer::Whole(records(0..9))).await;
+    let approve = FeedApprove {
+        input: Some(first.input),
+    };
+    let refused = world.site.approve_feed(&name(), approve).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::FeedNotSuspect);
+    let approved = world
+        .site
+        .approve_feed(&name(), FeedApprove::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (approved.outcome, approved.absent, approved.checked),
+        (FeedRunOutcome::Imported, 41, true)
+    );
+    assert_eq!(world.count().await, 9);
+    let feed = world.feed().await;
+    assert_eq!((feed.state, feed.suspect), (FeedState::Ok, None));
+    let again = world.site.approve_feed(&name(), FeedApprove::default()).await;
+    assert_eq!(again.unwrap_err().code, ErrorCode::FeedNotSuspect);
+    assert!(!world.path("feeds/mine/suspect").exists());
+}
+
+#[tokio::test]
+async fn suspect_input_that_was_altered_is_not_approved() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..50))).await;
+    world.run(Answer::Whole(records(0..10))).await;
+    fs::write(world.path("feeds/mine/suspect/input/EX-0.json"), "{}").unwrap();
+    let run = world
+        .site
+        .approve_feed(&name(), FeedApprove::default())
+        .await
+        .unwrap();
+    assert_eq!(
+        (run.outcome, run.code),
+        (FeedRunOutcome::Failed, Some(ErrorCode::FeedNotSuspect))
+    );
+    assert_eq!(world.count().await, 50);
+    // The source is as it was again: nothing waits any more.
+    world.run(Answer::Whole(records(0..50))).await;
+    assert_eq!(world.feed().await.state, FeedState::Ok);
+}
+
+#[tokio::test]
+async fn feed_that_runs_is_joined_and_a_stop_ends_its_fetch() {
+    let world = World::with_feed().await;
+    let begun = Arc::new(Notify::new());
+    lock(&world.source.0).push_back(Answer::Hangs(begun.clone()));
+    let name = name();
+    let (first, second) = (world.site.run_feed(&name), async {
+        begun.notified().await;
+        assert_eq!(world.feed().await.state, FeedState::Running);
+        let wanted = world.site.0.feeds.wanted();
+        assert!(wanted[&name].is_running);
+        let removed = world.site.remove_feed(&name).await.unwrap_err();
+        assert_eq!(removed.code, ErrorCode::Busy);
+        let joined = world.site.run_feed(&name);
+        let stopped = world.site.0.feeds.stop_fetching();
+        tokio::join!(joined, stopped).0
+    });
+    let (first, second) = tokio::join!(first, second);
+    let (first, second) = (first.unwrap(), second.unwrap());
+    assert_eq!(first, second);
+    assert_eq!(first.outcome, FeedRunOutcome::Stopped);
+    let refused = world.site.run_feed(&name).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::ShuttingDown);
+}
+
+#[tokio::test]
+async fn feeds_are_listed_in_the_configuration() {
+    let world = World::with_feed().await;
+    let config = world.path("starling.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    assert!(
+        text.contains("[[feeds]]\nname = \"mine\"\n") && text.ends_with("[end]\n"),
+        "{text}"
+    );
+    let twice = world.site.add_feed(add("mine")).await.unwrap_err();
+    assert_eq!(twice.code, ErrorCode::FeedExists);
+    // The same source in full, from two places.
+    let shared = world.site.add_feed(add("other")).await.unwrap_err();
+    assert_eq!(shared.code, ErrorCode::FeedInvalid);
+    let change = FeedChange {
+        enabled: Some(false),
+        ..FeedChange::default()
+    };
+    let off = world.site.change_feed(&name(), change).await.unwrap();
+    assert_eq!((off.state, off.next_run_at), (FeedState::Disabled, None));
+    assert!(world.site.0.feeds.wanted().is_empty());
+    let home = Home::open(world.folder.path()).unwrap();
+    assert!(!home.config(&Overrides::default()).unwrap().feeds[0].enabled);
+    // A run that is asked for is not the daemon's schedule.
+    world.run(Answer::Whole(records(0..2))).await;
+    world.site.remove_feed(&name()).await.unwrap();
+    assert_eq!(world.site.feeds().await.unwrap().feeds, []);
+    assert!(!world.path("feeds/mine").exists());
+    assert_eq!(world.count().await, 2, "its records stay");
+    let gone = world.site.run_feed(&name()).await.unwrap_err();
+    assert_eq!(gone.code, ErrorCode::FeedNotFound);
+    let before = fs::read_to_string(&config).unwrap();
+    assert!(!before.contains("[[feeds]]"), "{before}");
+}
+
+#[tokio::test]
+async fn position_of_another_place_is_given_up() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..2))).await;
+    let change = FeedChange {
+        address: Some("https://mirror.example.org/mine.zip".to_owned()),
+        ..FeedChange::default()
+    };
+    world.site.change_feed(&name(), change).await.unwrap();
+    let run = world.run(Answer::Part(vec![record(7)])).await;
+    assert!(!run.checked, "what came before was of another place");
+    assert!(run.notes[0].contains("another place"), "{:?}", run.notes);
+}
+
+#[tokio::test]
+async fn damaged_state_costs_a_full_fetch_and_no_records() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..2))).await;
+    for file in ["state.json", "position.json"] {
+        fs::write(world.path("feeds/mine").join(file), "{").unwrap();
+    }
+    lock(&world.site.0.feeds.memories).clear();
+    assert_eq!(world.feed().await.state, FeedState::New);
+    let run = world.run(Answer::Whole(records(0..2))).await;
+    assert_eq!((run.outcome, run.unchanged), (FeedRunOutcome::Imported, 2));
+    assert!(run.notes[0].contains("everything is fetched"), "{:?}", run.notes);
+}
+
+#[tokio::test]
+async fn input_of_nothing_known_changes_nothing() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..3))).await;
+    let run = world
+        .run(Answer::Whole(vec![
+            json!({"id": "login", "page": "<html>log in</html>"}),
+        ]))
+        .await;
+    assert_eq!(
+        (run.outcome, run.code),
+        (FeedRunOutcome::Failed, Some(ErrorCode::FeedEmpty))
+    );
+    assert_eq!(world.count().await, 3);
+}
+
+#[tokio::test]
+async fn subscribers_hear_of_runs() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..2))).await;
+    let mut events = world.site.events(None).await.unwrap();
+    world.run(Answer::Unchanged).await;
+    world.run(Answer::Fails(unreachable())).await;
+    for (outcome, word) in [
+        (FeedRunOutcome::Unchanged, "nothing new"),
+        (FeedRunOutcome::Failed, "nobody answers"),
+    ] {
+        let event = events.next().await.unwrap().unwrap().event;
+        let starling_api_types::SiteEvent::FeedRun(ran) = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!((ran.feed.as_str(), ran.outcome), ("mine", outcome));
+        assert!(ran.detail.contains(word), "{ran:?}");
+    }
+}
+
+#[tokio::test]
+async fn read_only_configuration_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::new();
+    let managed = tempfile::tempdir().unwrap();
+    let config = world.path("starling.toml");
+    fs::copy(&config, managed.path().join("starling.toml")).unwrap();
+    fs::remove_file(&config).unwrap();
+    std::os::unix::fs::symlink(managed.path().join("starling.toml"), &config).unwrap();
+    fs::set_permissions(managed.path(), fs::Permissions::from_mode(0o500)).unwrap();
+    let added = world.site.add_feed(add("mine")).await;
+    fs::set_permissions(managed.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    // The owner of the machine may write everywhere.
+    if let Err(problem) = added {
+        assert_eq!(problem.code, ErrorCode::FileAccess);
+        assert!(
+            problem.hint.as_ref().unwrap().contains("where it is managed"),
+            "{problem:?}"
+        );
+        assert_eq!(world.site.feeds().await.unwrap().feeds, []);
+    } else {
+        assert!(is_link(&config), "the link stays");
+    }
+}
+
+fn is_link(path: &Path) -> bool {
+    fs::symlink_metadata(path).unwrap().file_type().is_symlink()
+}

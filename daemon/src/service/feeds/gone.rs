@@ -1,0 +1,52 @@
+//! Records of files that a source has dropped.
+
+use std::collections::BTreeSet;
+
+use starling_api::ServiceResult;
+use starling_protocol::{Claim, Lane, RecordId, UnixMillis};
+use starling_store::FeedPlan;
+
+use super::{Account, id_of_file, is_part};
+use crate::service::problem::store_problem;
+
+impl Account<'_> {
+    /// Adds to a plan that the records of dropped files are absent. A record that the input holds in another file stays.
+    pub(super) fn drop_gone(
+        &mut self,
+        gone: &[String],
+        plan: &mut FeedPlan,
+        at: UnixMillis,
+    ) -> ServiceResult<()> {
+        let failed = |error| store_problem("reading a feed's file names", &error);
+        let already: BTreeSet<RecordId> = super::guard::absent_of(plan).into_iter().collect();
+        let mut dropped = BTreeSet::new();
+        for name in gone {
+            let store = &self.site.store;
+            let held = store.record_of_file(&self.source, name).map_err(failed)?;
+            let named = if is_part(name) { None } else { id_of_file(name) };
+            let mut is_known = false;
+            for id in held.into_iter().chain(named) {
+                let own = store
+                    .own_content(&self.source, &id, Lane::Federation)
+                    .map_err(failed)?;
+                if own.is_none() {
+                    continue;
+                }
+                is_known = true;
+                if !self.seen.contains_key(&id) && !self.keep.contains(&id) && !already.contains(&id) {
+                    dropped.insert(id);
+                }
+            }
+            if !is_known {
+                self.warn(format!(
+                    "the source dropped {name}, and no record is known that only this file held"
+                ));
+            }
+        }
+        for id in dropped {
+            plan.absent += 1;
+            plan.claims.push(Claim::absent(&self.source, &id, at));
+        }
+        Ok(())
+    }
+}
