@@ -52,10 +52,10 @@ pub struct FeedAdd {
     #[schema(value_type = Option<String>, example = "/etc/ssl/own-ca.pem")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// Whether a fetch of the whole source makes absent what is missing from it; true if absent.
+    /// True if a fetch of the whole source makes absent what is missing from it; the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
-    /// Whether the daemon fetches it; true if absent.
+    /// True if the daemon fetches it; the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 }
@@ -64,7 +64,7 @@ pub struct FeedAdd {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeedChange {
-    /// Whether the daemon fetches it.
+    /// True if the daemon fetches it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// How often to fetch: a span such as `2h`.
@@ -91,7 +91,7 @@ pub struct FeedChange {
     #[schema(value_type = Option<String>, example = "/etc/ssl/own-ca.pem")]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// Whether a fetch of the whole source makes absent what is missing from it.
+    /// True if a fetch of the whole source makes absent what is missing from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
 }
@@ -182,9 +182,9 @@ pub struct Feed {
     /// How often it is fetched.
     #[schema(example = "2h")]
     pub schedule: String,
-    /// Whether the daemon fetches it.
+    /// True if the daemon fetches it.
     pub enabled: bool,
-    /// Whether a fetch of the whole source makes absent what is missing from it.
+    /// True if a fetch of the whole source makes absent what is missing from it.
     pub complete: bool,
     /// How it is.
     pub state: FeedState,

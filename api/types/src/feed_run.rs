@@ -69,9 +69,9 @@ pub struct FeedRun {
     pub duration_ms: u64,
     /// How it ended.
     pub outcome: FeedRunOutcome,
-    /// Whether the whole source was fetched, and not only what changed.
+    /// True if the whole source was fetched, and not only the changes.
     pub whole: bool,
-    /// Whether the source counts as checked at this moment.
+    /// True if the source counts as checked at this time.
     pub checked: bool,
     /// Requests that were made.
     pub requests: u64,

@@ -79,7 +79,7 @@ impl Executor<'_> {
                 self.session
                     .note(format!("{} vanished while the folder was read", document.address));
             }
-            // One file that is no document does not spoil the others.
+            // One file that is not a document does not spoil the others.
             Err(error @ FetchError::Unexpected { .. }) => {
                 self.is_complete = false;
                 self.session.note(error.to_string());
