@@ -68,7 +68,7 @@ refused() { # file, code, pattern …: refused by all of them, and nothing is ke
 }
 
 refused body-sizes-lie body_size_false 'its claim says'
-refused empty bundle_empty 'holds no deltas'
+refused empty bundle_empty 'has no deltas'
 refused epoch-closed-by-second-next epoch_closed 'closed'
 refused head-forks head_contradicts 'fork'
 refused no-author-chain certificate_invalid 'chain'

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use starling_api_types::{Feed, FeedList, FeedPreset, FeedRun, FeedRunOutcome, FeedState, Timestamp};
 
 use super::table::Table;
-use super::{Lines, ago, count, cut, duration, moment, moment_or, or_dash, plain, size};
+use super::{Lines, ago, count, counted, cut, duration, moment, moment_or, or_dash, plain, size};
 use crate::terminal::{self, Tone};
 
 /// How much of a run's words stands in a table, in characters.
@@ -56,9 +56,9 @@ pub(super) fn feeds(feeds: &[Feed], now: Timestamp) -> Table {
         let last = feed.last_run.as_ref();
         let words = match feed.progress {
             Some(progress) => format!(
-                "{}, {} documents, {}",
+                "{}, {}, {}",
                 progress.phase.as_str(),
-                count(progress.documents),
+                documents(progress.documents),
                 size(progress.bytes)
             ),
             None => last.map_or_else(|| "-".to_owned(), came_of),
@@ -121,7 +121,7 @@ pub(crate) fn feed(feed: &Feed, now: Timestamp) -> String {
             .add("fetched", moment(suspect.fetched_at))
             .add(
                 "holds",
-                format!("{} documents, {}", count(suspect.documents), size(suspect.bytes)),
+                format!("{}, {}", documents(suspect.documents), size(suspect.bytes)),
             );
     }
     let _ = write!(text, "{lines}");
@@ -137,6 +137,10 @@ pub(crate) fn feed_runs(runs: &[FeedRun]) -> String {
     lines.join("\n")
 }
 
+fn documents(number: u64) -> String {
+    counted(number, "document", "documents")
+}
+
 fn run_lines(run: &FeedRun) -> String {
     let checked = match (run.checked, run.outcome.is_success()) {
         (true, _) => "the source counts as checked",
@@ -150,10 +154,10 @@ fn run_lines(run: &FeedRun) -> String {
         .add(
             "fetched",
             format!(
-                "{} documents, {}, {} requests",
-                count(run.documents),
+                "{}, {}, {}",
+                documents(run.documents),
                 size(run.bytes),
-                count(run.requests)
+                counted(run.requests, "request", "requests")
             ),
         );
     if run.outcome == FeedRunOutcome::Imported {

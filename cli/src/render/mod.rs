@@ -105,6 +105,11 @@ fn count(number: u64) -> String {
     text
 }
 
+/// Formats a count with what is counted: `1 source`, `2,000 sources`.
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", count(number), if number == 1 { one } else { many })
+}
+
 /// Formats a time for people, in UTC: `2025-01-15 10:30`.
 pub(crate) fn moment(at: Timestamp) -> String {
     let text = at.to_string();

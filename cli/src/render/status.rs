@@ -9,7 +9,9 @@ use starling_api_types::{
 
 use super::attention::{self, StatusView};
 use super::table::Table;
-use super::{Lines, author, count, cut, list, moment, moment_or, or_dash, plain, section, short, size};
+use super::{
+    Lines, author, count, counted, cut, list, moment, moment_or, or_dash, plain, section, short, size,
+};
 use crate::terminal::{self, Tone};
 
 /// Most warnings shown without `--all`; each takes at most two rows.
@@ -81,17 +83,13 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
     let connected = status.peers.iter().filter(|peer| peer.connected).count();
     let newest = status.feeds.iter().filter_map(|feed| feed.last_checked).max();
     let oldest = status.feeds.iter().filter_map(|feed| feed.last_checked).min();
+    let sources = counted(status.feeds.len() as u64, "source", "sources");
     let sources = match (oldest, newest) {
         (Some(oldest), Some(newest)) if oldest != newest => {
-            format!(
-                "{} sources, checked {} to {}",
-                status.feeds.len(),
-                moment(oldest),
-                moment(newest)
-            )
+            format!("{sources}, checked {} to {}", moment(oldest), moment(newest))
         }
-        (Some(at), _) => format!("{} sources, checked {}", status.feeds.len(), moment(at)),
-        (None, _) => format!("{} sources, none checked as a whole yet", status.feeds.len()),
+        (Some(at), _) => format!("{sources}, checked {}", moment(at)),
+        (None, _) => format!("{sources}, none checked as a whole yet"),
     };
     let facts = Lines::default()
         .add(
@@ -353,7 +351,10 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
         ]
     } else {
         [
-            ("feeds import PATH --source NAME --complete", "import advisories"),
+            (
+                "feeds add PRESET",
+                "fetch a source (`starling feeds presets` lists them); `feeds import PATH --source NAME` imports a file",
+            ),
             ("scan sbom.json --fail-on high", "scan an SBOM"),
             (
                 "up",

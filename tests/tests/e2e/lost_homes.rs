@@ -113,7 +113,7 @@ fn author_replaces_claims_with_lost_bodies() {
     both.files.extend(feed("TWO").files);
     let _ = a.import("mine", &both, &["--complete"]);
     assert_eq!(a.status().lost_records, None);
-    assert_eq!(home_check(a), "where it was");
+    assert_eq!(home_check(a), "in its own place");
     let _ = b.import_bundle(&a.export("fourth.zst", &[]));
     assert_eq!((a.root(), b.status().records), (b.root(), 6));
     for site in [a, b] {
@@ -207,7 +207,7 @@ fn head_without_claims_says_what_to_do() {
     assert!(told.contains("claims 4 to 6"), "{told}");
     let restore = a.status().restore.expect("it is held back");
     assert_eq!(restore.phase, RestorePhase::ClaimsMissing);
-    for said in ["claims 4 to 6", "site-b has it up to 3", "not heard: relay"] {
+    for said in ["claims 4 to 6", "site-b has it up to 3", "not heard from: relay"] {
         assert!(restore.waits_for.contains(said), "{said}: {restore:?}");
     }
     for said in [

@@ -603,7 +603,7 @@ fn restore_is_shown_by_doctor_and_events() {
     assert!(body.reason.contains("epoch 1"), "{body:?}");
     let report: DoctorReport = a.json(["doctor"]);
     let home = report.checks.iter().find(|check| check.name == "home").unwrap();
-    assert_eq!(home.found, "where it was");
+    assert_eq!(home.found, "in its own place");
 }
 
 #[test]

@@ -420,7 +420,10 @@ fn check_in_the_future_is_reported_and_counts_as_now() {
     let file = Pack::of(&a, 0).write(&b, bench.path(), "ahead.stl");
     let said = judge(&mut reader, &file);
     assert_eq!(said.exit, 0, "{said:#?}");
-    assert!(said.warnings.contains("after this site's clock"), "{said:#?}");
+    assert!(
+        said.warnings.contains("later than this site's clock"),
+        "{said:#?}"
+    );
     let feed = reader.status().feeds.remove(0);
     assert!(feed.check_ahead.is_some(), "{feed:?}");
 }
