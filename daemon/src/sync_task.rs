@@ -380,7 +380,7 @@ impl SyncTask {
             }
             Notice::Silent { peer } => tracing::info!(%peer, "a peer did not answer in time"),
             Notice::Violation { peer, violation } => {
-                tracing::warn!(%peer, %violation, "a peer violated a rule")
+                tracing::warn!(%peer, %violation, "a peer violated a rule");
             }
             Notice::Forked { site, lane } => {
                 tracing::error!(%site, %lane, "an author signed two histories; its log is frozen");

@@ -4,18 +4,15 @@
 //! any range. Events may be in any order and may repeat. Beyond the schema:
 //!
 //! - `introduced` and `fixed` at one version cancel each other: the earlier state continues. So `[0,1) [1,2)` in one
-//! list
-//!   and the empty `[1,1)` have their intended meaning.
+//!   list and the empty `[1,1)` have their intended meaning.
 //! - An event that the scheme cannot parse is left out and reported, so that the other events decide.
 //! - A range that begins with all versions and never ends needs no order and no version. A range without a beginning
-//! leaves
-//!   versions before its end undecided; an entry without any rule leaves everything undecided.
+//!   leaves versions before its end undecided; an entry without any rule leaves everything undecided.
 //! - A text that is not a version of the ecosystem, but has a place in its order (`latest`, words that PEP 440 does not
 //!   define), is not called "not affected" because of that place.
 //! - The suffix of a rebuild (a local label of PEP 440, Debian's `+b1`) is ignored for `last_affected` and for lists.
 //! - `GIT` ranges need a commit graph. Without one, a commit can only be decided if an event names it; other commits
-//! are
-//!   undecided. For packages with a version they never hide other rules, and leave an entry undecided only if it has
+//!   are undecided. For packages with a version they never hide other rules, and leave an entry undecided only if it has
 //!   nothing else.
 //!
 //! The caller selects the entries of the package.
