@@ -26,11 +26,12 @@ mod upload;
 
 pub use access::{Access, AdminToken, TOKEN_MIN_BYTES, TokenError};
 pub use router::{BASE_PATH, document, document_json};
+pub use routes::advisories::read_raw_header;
 pub use routes::bundles::{BUNDLE_CONTENT_TYPE, read_summary};
 pub use routes::events::{LAST_EVENT_ID, PROBLEM_EVENT};
 pub use scan_form::ScanDocuments;
 pub use serve::{ListenError, LocalSocket, bind_tcp, bind_unix, serve_tcp, serve_unix};
-pub use service::{ByteStream, EventStream, ExportedBundle, ServiceResult, SiteService};
+pub use service::{ByteStream, EventStream, ExportedBundle, RawAnswer, ServiceResult, SiteService};
 pub use short_path::ShortPath;
 pub use state::{Api, ApiOptions};
 pub use upload::{Upload, file_problem};

@@ -125,6 +125,16 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
             false,
             vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut], PAST],
         ),
+        "get_advisory_raw" => (
+            true,
+            vec![&[
+                E::BadRequest,
+                E::AdvisoryNotFound,
+                E::RawNotKept,
+                E::FileAccess,
+                E::DiskFull,
+            ]],
+        ),
         "list_vex" => (false, vec![&[E::VexUnreadable, E::FileAccess, E::TimedOut]]),
         "get_vex" => (
             false,

@@ -53,9 +53,10 @@ fn open_quick() -> OpenApiRouter<Api> {
 }
 
 /// Work without a total time limit, in which uploads must not fall silent. It includes changes of the allow-list: the
-/// view is updated before the answer.
+/// view is updated before the answer. To find a raw document, many may have to be read.
 fn admin_long() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
+        .routes(routes!(advisories::raw))
         .routes(routes!(sites::add))
         .routes(routes!(sites::change, sites::remove))
         .routes(routes!(conflicts::resolve))

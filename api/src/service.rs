@@ -15,8 +15,9 @@ use starling_api_types::{
     EventId, EventRecord, ExplainQuery, Explanation, ExportRequest, ExportSummary, Feed, FeedAdd,
     FeedApprove, FeedChange, FeedImportOptions, FeedImportReport, FeedList, FeedName, FeedRun, Health,
     ImportParams, ImportReport, Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem,
-    RecordConflict, ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus,
-    SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash, VexList, VexRemoved,
+    RawDocument, RawQuery, RecordConflict, ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList,
+    SiteSlug, SiteStatus, SourceName, Status, SyncStatus, VerdictEnvelope, VexEntry, VexHash, VexList,
+    VexRemoved,
 };
 
 use crate::scan_form::ScanDocuments;
@@ -33,6 +34,14 @@ pub struct ExportedBundle {
     /// Its summary.
     pub summary: ExportSummary,
     /// The file's bytes.
+    pub bytes: ByteStream,
+}
+
+/// A document as it was fetched.
+pub struct RawAnswer {
+    /// What is known of it.
+    pub document: RawDocument,
+    /// Its bytes.
     pub bytes: ByteStream,
 }
 
@@ -104,6 +113,11 @@ pub trait SiteService: Send + Sync {
     ///
     /// Reports `advisory_not_found`, `history_expired`.
     async fn advisory(&self, name: &str, query: AdvisoryQuery) -> ServiceResult<AdvisoryLookup>;
+
+    /// Returns the document that a record came from, as it was fetched; `name` is an id or an alias.
+    ///
+    /// Reports `advisory_not_found`, `raw_not_kept`; `bad_request` if several records have the name.
+    async fn advisory_raw(&self, name: &str, query: RawQuery) -> ServiceResult<RawAnswer>;
 
     /// Returns one page of canonical advisories.
     async fn advisories(&self, query: AdvisoryListQuery) -> ServiceResult<AdvisoryPage>;

@@ -3,10 +3,12 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, DumpQuery, ErrorCode, Problem,
+    RawDocument, RawQuery,
 };
 
 use super::JsonReply;
@@ -51,16 +53,54 @@ pub(crate) async fn get(
     PathParam(name): PathParam<String>,
     Params(query): Params<AdvisoryQuery>,
 ) -> JsonReply<AdvisoryLookup> {
+    check_name(&name)?;
+    Ok(Json(api.service.advisory(&name, query).await?))
+}
+
+fn check_name(name: &str) -> Result<(), Problem> {
     if name.len() > ADVISORY_NAME_MAX_BYTES || name.chars().any(char::is_control) {
-        let problem = Problem::new(
+        return Err(Problem::new(
             ErrorCode::BadRequest,
             format!(
                 "reading the advisory's name: expected at most {ADVISORY_NAME_MAX_BYTES} printable characters"
             ),
-        );
-        return Err(problem.into());
+        ));
     }
-    Ok(Json(api.service.advisory(&name, query).await?))
+    Ok(())
+}
+
+/// The header that says what is known of a raw document, as JSON.
+const RAW_HEADER: &str = "starling-raw-document";
+
+/// Returns the document that a record came from, as the feed fetched it.
+///
+/// The name is a record's id or an alias, percent-encoded as one path segment. Of an archive, the document in it that
+/// holds the record is returned. The header `starling-raw-document` is JSON with the document's address, time and
+/// validator, as `RawDocument` describes it.
+#[utoipa::path(get, path = "/advisories/{name}/raw", operation_id = "get_advisory_raw", tag = "advisories",
+    params(("name" = String, Path, description = "CVE-…, GHSA-…", example = "CVE-2021-44228"), RawQuery),
+    responses((status = 200, description = "Its bytes; `starling-raw-document` describes them.",
+        content_type = "application/octet-stream", body = inline(Binary))))]
+pub(crate) async fn raw(
+    State(api): State<Api>,
+    PathParam(name): PathParam<String>,
+    Params(query): Params<RawQuery>,
+) -> Result<Response, ProblemReply> {
+    check_name(&name)?;
+    let answer = api.service.advisory_raw(&name, query).await?;
+    let unfit = |error: &dyn std::fmt::Display| Problem::internal("describing a raw document", error);
+    let text = serde_json::to_vec(&answer.document).map_err(|error| unfit(&error))?;
+    let header = HeaderValue::from_bytes(&text).map_err(|error| unfit(&error))?;
+    let mut response = Response::new(Body::from_stream(answer.bytes));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(RAW_HEADER, header);
+    Ok(response)
+}
+
+/// Reads what the headers of a raw document say of it; `None` if they are missing or unreadable.
+pub fn read_raw_header(headers: &HeaderMap) -> Option<RawDocument> {
+    serde_json::from_slice(headers.get(RAW_HEADER)?.as_bytes()).ok()
 }
 
 /// Returns the live records as NDJSON: canonical bytes, sorted by source and id.

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use starling_api::{
-    ByteStream, EventStream, ExportedBundle, ScanDocuments, ServiceResult, SiteService, Upload,
+    ByteStream, EventStream, ExportedBundle, RawAnswer, ScanDocuments, ServiceResult, SiteService, Upload,
 };
 use starling_api_types::*;
 use tokio::sync::Notify;
@@ -337,6 +337,28 @@ impl SiteService for FakeSite {
             redirected_from: None,
             advisories: Vec::new(),
             left_out: 0,
+        })
+    }
+
+    async fn advisory_raw(&self, name: &str, query: RawQuery) -> ServiceResult<RawAnswer> {
+        let source = query.source.map(|source| format!(" of {source}"));
+        self.note(format!("advisory_raw {name}{}", source.unwrap_or_default()))
+            .await?;
+        let document = RawDocument {
+            source: "ghsa".parse().unwrap(),
+            record_id: name.to_owned(),
+            feed: FeedName::new("ghsa").unwrap(),
+            name: "all/one.json".to_owned(),
+            address: "https://example.org/all.zip".to_owned(),
+            fetched_at: Timestamp::saturating(0),
+            validator: Some("\"v1\"".to_owned()),
+            size_bytes: 2,
+            is_stated: true,
+        };
+        let bytes = [Ok(Bytes::from_static(b"{}"))];
+        Ok(RawAnswer {
+            document,
+            bytes: Box::pin(futures::stream::iter(bytes)),
         })
     }
 

@@ -25,6 +25,10 @@ async fn reads_reach_the_service_with_their_parameters() {
             "/advisories/dump?source=ghsa",
             "dump DumpQuery { source: Some(SourceName(\"ghsa\")) }",
         ),
+        (
+            "/advisories/CVE-2021-44228/raw?source=nvd",
+            "advisory_raw CVE-2021-44228 of nvd",
+        ),
         ("/sites", "sites"),
         ("/sites/site-b", "site site-b"),
         ("/sites/site-b/history", "site_history site-b"),
@@ -36,6 +40,18 @@ async fn reads_reach_the_service_with_their_parameters() {
         assert_eq!(answer.status, StatusCode::OK, "{path}: {:?}", answer.body);
         assert!(world.asked().contains(asked), "{path}: {}", world.asked());
     }
+}
+
+#[tokio::test]
+async fn raw_document_is_described_in_a_header() {
+    let world = World::new();
+    let answer = send(world.local(), get("/advisories/GHSA-1/raw")).await;
+    assert_eq!(answer.body.as_ref(), b"{}");
+    let document = starling_api::read_raw_header(&answer.headers).unwrap();
+    assert_eq!(
+        (document.record_id.as_str(), document.name.as_str()),
+        ("GHSA-1", "all/one.json")
+    );
 }
 
 #[tokio::test]

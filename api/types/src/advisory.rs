@@ -9,7 +9,7 @@ use crate::as_of::AsOf;
 use crate::hash::{ContentHash, MergeHash, SiteId};
 use crate::raw_json::RawJson;
 use crate::status::Lane;
-use crate::text::{SiteSlug, SourceName};
+use crate::text::{FeedName, SiteSlug, SourceName};
 use crate::time::Timestamp;
 
 /// The package of a canonical advisory.
@@ -236,6 +236,41 @@ pub struct AdvisoryQuery {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>, pattern = "^([0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])|[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[T ]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])|([!-?A-~]{1,128}@)?[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9][.][0-9]{3}Z#[0-9]{1,18})$", example = "2025-01-15")]
     pub as_of: Option<AsOf>,
+}
+
+/// Query of `GET /api/v1/advisories/{name}/raw`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema, IntoParams)]
+#[serde(deny_unknown_fields, default)]
+#[into_params(parameter_in = Query)]
+pub struct RawQuery {
+    /// The record of this source; needed if records of several have the name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, pattern = "^[a-z0-9][a-z0-9._-]{0,63}$")]
+    pub source: Option<SourceName>,
+}
+
+/// What is known of a document that was kept as it was fetched.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RawDocument {
+    /// The source of the record.
+    pub source: SourceName,
+    /// The record.
+    pub record_id: String,
+    /// The feed that fetched it.
+    pub feed: FeedName,
+    /// Its name in the input, through the archive that holds it.
+    pub name: String,
+    /// The address that it, or the archive that holds it, came from.
+    pub address: String,
+    /// When it was received.
+    pub fetched_at: Timestamp,
+    /// What the server calls this version: an `ETag` or a time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validator: Option<String>,
+    /// Its length.
+    pub size_bytes: u64,
+    /// True if this document alone gives the record as this site states it.
+    pub is_stated: bool,
 }
 
 /// Query of `GET /api/v1/advisories/dump`.

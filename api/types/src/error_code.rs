@@ -83,6 +83,8 @@ error_codes! {
     // Advisories and sites.
     /// No canonical advisory has this name.
     AdvisoryNotFound => ("advisory_not_found", 404, "Advisory not found", NO, KnowledgeMissing);
+    /// The document that a record came from is not kept at this site.
+    RawNotKept => ("raw_not_kept", 404, "Document not kept", NO, KnowledgeMissing);
     /// No site of this name is on the allow-list.
     SiteNotFound => ("site_not_found", 404, "Site not found", NO, InputRefused);
     /// A site of this name or identity is already on the allow-list.

@@ -14,17 +14,17 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use hyper::Method;
 use starling_api::{
-    BUNDLE_CONTENT_TYPE, ByteStream, EventStream, ExportedBundle, LAST_EVENT_ID, ScanDocuments,
-    ServiceResult, SiteService, Upload, read_summary,
+    BUNDLE_CONTENT_TYPE, ByteStream, EventStream, ExportedBundle, LAST_EVENT_ID, RawAnswer, ScanDocuments,
+    ServiceResult, SiteService, Upload, read_raw_header, read_summary,
 };
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, BundleInfo, BundleValidation,
     CompactReport, ConflictList, ConflictQuery, ConflictResolve, DoctorReport, DoctorRequest, DumpQuery,
     ErrorCode, EventId, ExplainQuery, Explanation, ExportRequest, Feed, FeedAdd, FeedApprove, FeedChange,
     FeedImportOptions, FeedImportReport, FeedList, FeedName, FeedRun, Health, ImportParams, ImportReport,
-    Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, RecordConflict, ScanParams, Site,
-    SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status, SyncStatus,
-    VerdictEnvelope, VexEntry, VexHash, VexList, VexRemoved,
+    Mute, MuteAdd, MuteAdded, MuteList, MuteListQuery, MuteRemove, Problem, RawQuery, RecordConflict,
+    ScanParams, Site, SiteAdd, SiteChange, SiteHistory, SiteList, SiteSlug, SiteStatus, SourceName, Status,
+    SyncStatus, VerdictEnvelope, VexEntry, VexHash, VexList, VexRemoved,
 };
 
 use self::http::{Call, read_stream};
@@ -117,6 +117,25 @@ impl SiteService for Client {
             .query(&query)?
             .json()
             .await
+    }
+
+    async fn advisory_raw(&self, name: &str, query: RawQuery) -> ServiceResult<RawAnswer> {
+        let response = self
+            .get(format!("/advisories/{}/raw", http::encode_segment(name)))
+            .query(&query)?
+            .send()
+            .await?;
+        let document = read_raw_header(response.headers()).ok_or_else(|| {
+            Problem::new(
+                ErrorCode::Unreachable,
+                "reading a raw document's headers: the daemon did not say what it is",
+            )
+            .hint("use the same version of the command and the daemon")
+        })?;
+        Ok(RawAnswer {
+            document,
+            bytes: read_stream(response.into_body(), self.step.clone()),
+        })
     }
 
     async fn advisories(&self, query: AdvisoryListQuery) -> ServiceResult<AdvisoryPage> {

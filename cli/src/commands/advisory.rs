@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use starling_api::SiteService;
 use starling_api_types::{
-    AdvisoryListQuery, AdvisoryPage, AdvisoryQuery, AsOf, DumpQuery, ExitStatus, Problem, SourceName,
+    AdvisoryListQuery, AdvisoryPage, AdvisoryQuery, AsOf, DumpQuery, ErrorCode, ExitStatus, Problem,
+    RawDocument, RawQuery, SourceName,
 };
 
 use super::Outcome;
@@ -19,6 +20,7 @@ use crate::session::{Session, note};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Advisory {
     Get(Get),
+    Raw(Raw),
     List(List),
     Dump(Dump),
 }
@@ -39,6 +41,36 @@ pub(crate) struct Get {
     /// Show what the site knew at this time, date (end of day, UTC) or cursor
     #[arg(long, value_name = "MOMENT")]
     as_of: Option<AsOf>,
+}
+
+/// Write the document that a record came from, as it was fetched
+///
+/// Address, time and version are written to standard error; with --json to standard output, and --output is needed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  starling advisory raw CVE-2021-44228 --source nvd
+  starling advisory raw GHSA-jfh8-c2jp-5v3q --output record.json
+
+Exit codes: 0 written, 2 usage, 4 not known here, or its document is not kept, 6 not reachable or locked")]
+pub(crate) struct Raw {
+    /// The record's id, or an alias
+    #[arg(value_name = "ID")]
+    id: String,
+    /// The source of the record, if several have one of this name
+    #[arg(long, value_name = "NAME", add = candidates::sources())]
+    source: Option<SourceName>,
+    /// Output file; `-` is standard output
+    #[arg(long, short, value_name = "FILE|-", default_value = STANDARD)]
+    output: PathBuf,
+}
+
+/// The answer of `advisory raw` to a file.
+#[derive(Debug, serde::Serialize)]
+struct RawWritten {
+    output: PathBuf,
+    #[serde(flatten)]
+    document: RawDocument,
 }
 
 /// List advisories
@@ -99,6 +131,7 @@ impl Advisory {
                 let query = AdvisoryQuery { as_of: args.as_of };
                 session.print(&site.advisory(&args.name, query).await?, render::advisories)?;
             }
+            Self::Raw(args) => args.run(session).await?,
             Self::List(args) => {
                 let site = session.site(&Step::silent()).await?;
                 session.print(&args.pages(&*site).await?, render::advisory_page)?;
@@ -126,6 +159,54 @@ impl Advisory {
         }
         Ok(ExitStatus::Pass)
     }
+}
+
+impl Raw {
+    async fn run(self, session: &Session) -> Result<(), Problem> {
+        let is_file = self.output.as_os_str() != STANDARD;
+        if session.json() && !is_file {
+            let detail = "writing a document: --json and the document cannot both go to standard output";
+            return Err(Problem::new(ErrorCode::BadRequest, detail).hint("add --output FILE"));
+        }
+        let step = session.step("Looking for the document");
+        let site = session.site(&step).await?;
+        let query = RawQuery { source: self.source };
+        let answer = site.advisory_raw(&self.id, query).await?;
+        drop(step);
+        write_stream(&self.output, answer.bytes).await?;
+        if session.json() {
+            let written = RawWritten {
+                output: self.output,
+                document: answer.document,
+            };
+            return session.print(&written, |_| String::new());
+        }
+        note(&raw_words(&answer.document));
+        Ok(())
+    }
+}
+
+/// Says in lines what a raw document is.
+fn raw_words(document: &RawDocument) -> String {
+    let mut lines = vec![
+        format!(
+            "{} {} of feed {}",
+            document.source, document.record_id, document.feed
+        ),
+        format!("address   {}", document.address),
+        format!("document  {}", document.name),
+        format!("fetched   {}", document.fetched_at),
+    ];
+    lines.extend(
+        document
+            .validator
+            .iter()
+            .map(|version| format!("version   {version}")),
+    );
+    if !document.is_stated {
+        lines.push("this document alone does not give the record as this site states it".to_owned());
+    }
+    lines.join("\n")
 }
 
 impl List {

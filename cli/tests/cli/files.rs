@@ -43,6 +43,24 @@ fn dump_is_written_to_file_or_stdout() {
 }
 
 #[test]
+fn raw_document_is_written_and_described_beside() {
+    let world = World::with_daemon();
+    let run = world.run("advisory raw GHSA-1 --source ghsa").ends(0);
+    assert!(
+        run.stderr.contains("https://example.org/all.zip"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(run.text(), "{}");
+    assert_eq!(world.asked(), "advisory_raw GHSA-1 of ghsa");
+    let run = world.run("advisory raw GHSA-1 -o @F/raw.json --json").ends(0);
+    assert_eq!(run.json()["record_id"], "GHSA-1");
+    assert_eq!(std::fs::read_to_string(world.path("raw.json")).unwrap(), "{}");
+    // Both cannot go to one place.
+    world.run("advisory raw GHSA-1 --json").ends(2);
+}
+
+#[test]
 fn folder_is_sent_as_a_tar() {
     let world = World::with_daemon();
     world.file("feed/a/one.json", "{}");

@@ -130,6 +130,11 @@ pub const KEYS: &[Key] = &[
         "Most bytes that it reads for that in a second, 16KiB or more.",
     ),
     key(
+        "store.raw_bytes",
+        "\"256MiB\"",
+        "Most bytes that the documents of feeds may take as they were fetched, packed; older versions go first; 0 keeps none.",
+    ),
+    key(
         "view.conflict_strategy",
         "\"prefer_newest\"",
         "What settles a disagreement between authors: prefer_remote, prefer_local, prefer_newest, prefer_site_order or fail.",

@@ -197,6 +197,8 @@ pub struct Store {
     pub check_interval: String,
     /// How many bytes of them it reads in a second, at most.
     pub check_rate: ByteSize,
+    /// Most bytes, packed, that documents of feeds may take as they were fetched; `0` keeps none.
+    pub raw_bytes: ByteSize,
 }
 
 /// Least rate of a check: even a store of a gigabyte is read in less than a day.
@@ -211,6 +213,7 @@ impl Default for Store {
             retention_bytes: ByteSize(512 << 20),
             check_interval: "1d".to_owned(),
             check_rate: ByteSize(8 << 20),
+            raw_bytes: ByteSize(256 << 20),
         }
     }
 }

@@ -282,7 +282,7 @@ impl SiteParts {
 }
 
 /// Ends work whose caller is gone.
-fn still_asked(gone: &CancellationToken) -> ServiceResult<()> {
+pub(super) fn still_asked(gone: &CancellationToken) -> ServiceResult<()> {
     if gone.is_cancelled() {
         return Err(Problem::new(
             ErrorCode::TimedOut,

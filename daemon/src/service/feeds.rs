@@ -459,7 +459,7 @@ impl<'a> Account<'a> {
 }
 
 /// Finds the kind of documents that was asked for.
-fn kind_of(name: &str) -> ServiceResult<Kind> {
+pub(super) fn kind_of(name: &str) -> ServiceResult<Kind> {
     name.parse()
         .map_err(|error: starling_feeds::connectors::UnknownKind| {
             Problem::new(ErrorCode::BadRequest, error.to_string())
@@ -480,7 +480,7 @@ fn is_part(name: &str) -> bool {
 }
 
 /// The record id that a file's name stands for: its stem. OSV feeds name their files so.
-fn id_of_file(name: &str) -> Option<RecordId> {
+pub(super) fn id_of_file(name: &str) -> Option<RecordId> {
     let file = name.rsplit('/').next()?;
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
     stem.parse().ok()

@@ -42,7 +42,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use starling_api::{
-    ByteStream, EventStream, ExportedBundle, ScanDocuments, ServiceResult, SiteService, Upload,
+    ByteStream, EventStream, ExportedBundle, RawAnswer, ScanDocuments, ServiceResult, SiteService, Upload,
 };
 use starling_api_types as types;
 use starling_api_types::Problem;
@@ -629,6 +629,15 @@ impl SiteService for Site {
             Some(as_of) => site.as_of(site.past(as_of)?, |then| then.advisory(&name, gone)),
         })
         .await
+    }
+
+    async fn advisory_raw(&self, name: &str, query: types::RawQuery) -> ServiceResult<RawAnswer> {
+        let name = name.to_owned();
+        let (document, bytes) = self
+            .blocking_while_asked(move |site, gone| site.advisory_raw(&name, query.source.as_ref(), gone))
+            .await?;
+        let bytes = Box::pin(futures::stream::iter([Ok(bytes.into())]));
+        Ok(RawAnswer { document, bytes })
     }
 
     async fn advisories(&self, query: types::AdvisoryListQuery) -> ServiceResult<types::AdvisoryPage> {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use starling_api::{
-    ByteStream, EventStream, ExportedBundle, ScanDocuments, ServiceResult, SiteService, Upload,
+    ByteStream, EventStream, ExportedBundle, RawAnswer, ScanDocuments, ServiceResult, SiteService, Upload,
 };
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
@@ -128,6 +128,7 @@ once_open! {
     vex_document(hash: &types::VexHash) -> ByteStream;
     remove_vex(hash: &types::VexHash) -> types::VexRemoved;
     advisory(name: &str, query: types::AdvisoryQuery) -> types::AdvisoryLookup;
+    advisory_raw(name: &str, query: types::RawQuery) -> RawAnswer;
     advisories(query: types::AdvisoryListQuery) -> types::AdvisoryPage;
     dump(query: types::DumpQuery) -> ByteStream;
     sites() -> types::SiteList;

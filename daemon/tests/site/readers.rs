@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use starling_api::{ScanDocuments, SiteService};
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryQuery, DoctorRequest, DumpQuery, ErrorCode, ExplainQuery, ExportRequest,
-    FeedApprove, FeedChange, FeedName, FeedRunOutcome, MuteListQuery, Problem, ScanParams,
+    FeedApprove, FeedChange, FeedName, FeedRunOutcome, MuteListQuery, Problem, RawQuery, ScanParams,
 };
 
 use crate::bench::{Bench, advisory};
@@ -76,6 +76,8 @@ async fn reads(site: &dyn SiteService) {
         let found = rounds(&serde_json::to_string(&one).unwrap());
         assert_eq!(found.len(), 1, "an advisory is of one round: {found:?}");
     }
+    let raw = site.advisory_raw("R-7", RawQuery::default()).await;
+    assert_eq!(raw.err().map(|problem| problem.code), Some(ErrorCode::RawNotKept));
     let page = answered(site.advisories(AdvisoryListQuery::default()).await);
     if let Some(page) = page {
         assert_eq!(page.advisories.len(), PACKAGES);

@@ -104,6 +104,65 @@ fn added_feed_is_run_scanned_by_and_checked_when_unchanged() {
 }
 
 #[test]
+fn document_of_a_record_is_given_as_it_was_fetched() {
+    let bench = bench();
+    let mut site = Site::init(bench.path(), "site-a");
+    let folder = sample_feed();
+    let server = Server::of(folder.tar_zst());
+    add(&site, &server, &[]);
+    run(&site, 0);
+    let very = &folder.files["EX-2025-0002.json"];
+    // Without a daemon and with one.
+    for has_daemon in [false, true] {
+        if has_daemon {
+            site.up();
+        }
+        let raw = site.cli(["advisory", "raw", "EX-2025-0002"]);
+        raw.expect(0);
+        assert_eq!(&raw.stdout, very);
+        assert!(raw.stderr.contains(&server.url("mine.tar.zst")), "{}", raw.stderr);
+    }
+    let target = site.file("raw.json");
+    let written: Value = site.json([
+        "advisory",
+        "raw",
+        "CVE-2025-10001",
+        "--source",
+        "mine",
+        "--output",
+        target.to_str().unwrap(),
+    ]);
+    assert_eq!(
+        (&written["record_id"], &written["is_stated"]),
+        (&json!("EX-2025-0001"), &json!(true))
+    );
+    assert_eq!(std::fs::read(&target).unwrap(), folder.files["EX-2025-0001.json"]);
+    let refused = site.refused([
+        "advisory",
+        "raw",
+        "EX-1999-0001",
+        "--output",
+        target.to_str().unwrap(),
+    ]);
+    assert_eq!(refused.code, ErrorCode::AdvisoryNotFound);
+    let by_hand = many("HAND", 1, 0);
+    let path = site.file("by-hand");
+    by_hand.write(&path);
+    site.json_call(["feeds", "import", path.to_str().unwrap(), "--source", "hand"])
+        .expect(0);
+    let refused = site.refused([
+        "advisory",
+        "raw",
+        "HAND-000000",
+        "--output",
+        target.to_str().unwrap(),
+    ]);
+    assert_eq!(refused.code, ErrorCode::RawNotKept);
+    assert!(refused.detail.contains("feeds import"), "{refused:?}");
+    site.stop();
+}
+
+#[test]
 fn server_that_is_down_is_named_and_the_last_good_state_stays() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");

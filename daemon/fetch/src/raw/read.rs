@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use starling_feeds::input::{self, Found, Limits, Source};
 
@@ -77,6 +78,22 @@ impl RawStore {
             (Some(bytes), _) => Ok(bytes),
             (None, _) => Err(no_part()),
         }
+    }
+
+    /// Writes a document to a file as it was fetched; the file's folders are made.
+    ///
+    /// # Errors
+    /// If it is not kept here or is damaged on this disk, or the file cannot be written.
+    pub fn unpack(&self, hash: &RawHash, path: &Path) -> Result<(), RawError> {
+        let entry = self.entry(hash)?;
+        let make = || -> io::Result<File> {
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            File::create(path)
+        };
+        let mut file = make().map_err(|error| disk(path, "written", error))?;
+        self.copy(entry, &mut file)
     }
 
     fn entry(&self, hash: &RawHash) -> Result<&RawEntry, RawError> {

@@ -82,6 +82,9 @@ impl SiteParts {
             approved: true,
         };
         self.take_input(spec, &input, &after, told);
+        if told.run.outcome.is_success() && self.keeps_raw() {
+            told.note("the documents of an approved input are not kept as they were fetched");
+        }
         Ok(())
     }
 }

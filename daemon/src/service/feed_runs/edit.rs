@@ -84,6 +84,7 @@ impl SiteParts {
         if let Err(error) = self.feeds.folder(name).remove() {
             tracing::warn!(feed = %name, %error, "what was kept of a removed feed is still there");
         }
+        self.forget_raw(name);
         Ok(shown)
     }
 

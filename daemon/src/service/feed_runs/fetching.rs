@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use starling_api_types::{ErrorCode, FeedProgress, Problem};
-use starling_fetch::{FetchError, Fetched, Fetcher, Position, Progress, Run, SystemClock};
+use starling_fetch::{Document, FetchError, Fetched, Fetcher, Position, Progress, Run, SystemClock};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::feeds::FeedSpec;
@@ -34,6 +34,8 @@ pub(crate) struct Brought {
     pub(crate) input: PathBuf,
     /// How many documents there are.
     pub(crate) count: usize,
+    /// The documents and archives, where they are and from where they came.
+    pub(crate) documents: Vec<BroughtDocument>,
     /// It is the complete source.
     pub(crate) whole: bool,
     /// The source has nothing new.
@@ -52,11 +54,32 @@ pub(crate) struct Brought {
     pub(crate) bytes: u64,
 }
 
+/// A document that a fetch brought.
+#[derive(Debug, Clone)]
+pub(crate) struct BroughtDocument {
+    pub(crate) path: PathBuf,
+    pub(crate) address: String,
+    pub(crate) at_ms: u64,
+    pub(crate) validator: Option<String>,
+}
+
+impl From<Document> for BroughtDocument {
+    fn from(document: Document) -> Self {
+        Self {
+            path: document.path,
+            address: document.address,
+            at_ms: document.at_ms,
+            validator: document.validator,
+        }
+    }
+}
+
 impl From<Fetched> for Brought {
     fn from(fetched: Fetched) -> Self {
         Self {
             input: fetched.input,
             count: fetched.documents.len(),
+            documents: fetched.documents.into_iter().map(Into::into).collect(),
             whole: fetched.whole,
             unchanged: fetched.unchanged,
             gone: fetched.gone.into_iter().map(|gone| gone.name).collect(),

@@ -8,6 +8,8 @@ mod approve;
 mod edit;
 mod fetching;
 mod keep;
+mod raw;
+mod raw_lookup;
 mod run;
 mod shown;
 mod state;
@@ -51,6 +53,8 @@ pub(crate) struct Feeds {
     changed: watch::Sender<u64>,
     /// One change of the configuration at a time.
     edits: Mutex<()>,
+    /// Held while the raw documents are read or written.
+    raw: Mutex<()>,
 }
 
 /// A run that is under way.
@@ -97,6 +101,7 @@ impl Feeds {
             stop: CancellationToken::new(),
             changed: watch::Sender::new(0),
             edits: Mutex::new(()),
+            raw: Mutex::new(()),
         }
     }
 

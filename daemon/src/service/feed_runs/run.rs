@@ -249,6 +249,9 @@ impl SiteParts {
                 after.whole_at = Some(now().into());
             }
             self.take_input(spec, &input, &after, told);
+            if told.run.outcome == FeedRunOutcome::Imported {
+                self.keep_raw(spec, &fetched.input, &fetched.documents, told);
+            }
         }
         if let Some(error) = &fetched.unfinished
             && told.run.outcome.is_success()

@@ -1,5 +1,7 @@
 //! Runs of feeds over a fetcher that a test sets: what is taken in, kept, counted and told.
 
+mod raw;
+
 use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
@@ -10,7 +12,8 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use starling_api::SiteService;
 use starling_api_types::{
-    ErrorCode, Feed, FeedAdd, FeedApprove, FeedChange, FeedName, FeedRun, FeedRunOutcome, FeedState,
+    ErrorCode, Feed, FeedAdd, FeedApprove, FeedChange, FeedName, FeedRun, FeedRunOutcome, FeedState, Problem,
+    RawDocument, RawQuery,
 };
 use starling_fetch::FetchError;
 use starling_protocol::UnixMillis;
@@ -18,7 +21,7 @@ use starling_store::engine::{FaultPlan, MemoryEngine};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use super::fetching::{Brought, FetchJob, Fetching};
+use super::fetching::{Brought, BroughtDocument, FetchJob, Fetching};
 use super::lock;
 use crate::config::Overrides;
 use crate::home::Home;
@@ -66,14 +69,23 @@ impl Fetching for FakeSource {
 }
 
 fn fetched(job: FetchJob<'_>, records: &[Value], whole: bool) -> Brought {
+    let mut documents = Vec::new();
     for record in records {
         let name = format!("{}.json", record["id"].as_str().unwrap());
         let page = record["page"].as_str().map(str::to_owned);
-        fs::write(job.into.join(name), page.unwrap_or_else(|| record.to_string())).unwrap();
+        let path = job.into.join(&name);
+        documents.push(BroughtDocument {
+            path: path.clone(),
+            address: format!("https://example.org/{name}"),
+            at_ms: 1_735_689_600_000,
+            validator: Some("\"v1\"".to_owned()),
+        });
+        fs::write(path, page.unwrap_or_else(|| record.to_string())).unwrap();
     }
     Brought {
         input: job.into.to_owned(),
         count: records.len(),
+        documents,
         whole,
         requests: 1,
         ..Brought::default()
@@ -106,10 +118,14 @@ fn records(numbers: std::ops::Range<usize>) -> Vec<Value> {
 
 impl World {
     fn new() -> Self {
+        Self::of(&Overrides::default())
+    }
+
+    fn of(overrides: &Overrides) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::prepare(folder.path(), &"site-a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
         home.finish().unwrap();
-        let config = home.config(&Overrides::default()).unwrap();
+        let config = home.config(overrides).unwrap();
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
         let news = OpeningNews::new(false);
         let site = Site::open_on(engine, home, config, None, &news).unwrap();
@@ -133,6 +149,16 @@ impl World {
     async fn run(&self, answer: Answer) -> FeedRun {
         lock(&self.source.0).push_back(answer);
         self.site.run_feed(&name()).await.unwrap()
+    }
+
+    /// Returns the document that a record came from.
+    async fn raw(&self, id: &str) -> Result<(RawDocument, Vec<u8>), Problem> {
+        let mut answer = self.site.advisory_raw(id, RawQuery::default()).await?;
+        let mut bytes = Vec::new();
+        while let Some(chunk) = answer.bytes.next().await {
+            bytes.extend(chunk?);
+        }
+        Ok((answer.document, bytes))
     }
 
     async fn feed(&self) -> Feed {
