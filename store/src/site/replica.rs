@@ -350,7 +350,8 @@ impl SiteStore {
             let Some(log) = state.logs.get_mut(&id) else {
                 continue;
             };
-            let Some(want) = log.wanted.get(&number) else {
+            // After a cut, the number may be of another claim.
+            let Some(want) = log.wanted.get(&number).filter(|want| want.hash == *hash) else {
                 continue;
             };
             let reason = if !is_canonical {

@@ -414,15 +414,13 @@ impl State {
         }
     }
 
-    /// Forgets all missing bodies of a log.
-    pub(crate) fn unwant_all(&mut self, id: LogId) {
-        let numbers: Vec<_> = self
-            .logs
-            .get(&id)
-            .map(|log| log.wanted.iter().map(|(number, _)| *number).collect())
-            .unwrap_or_default();
-        for number in numbers {
-            self.unwant(id, number);
+    /// Forgets all missing bodies, also those of logs that were read again from their rows meanwhile.
+    pub(crate) fn unwant_everything(&mut self) {
+        self.wanted_by = SharedMap::default();
+        for log in self.logs.values_mut() {
+            log.wanted = SharedMap::default();
+            log.wanted_of.clear();
+            log.refused.clear();
         }
     }
 
@@ -456,6 +454,10 @@ impl State {
             let Some(log) = self.logs.get_mut(&id) else {
                 continue;
             };
+            // After a cut, the number may be of another claim.
+            if log.wanted.get(&number).is_none_or(|want| want.hash != *hash) {
+                continue;
+            }
             if log.refused.contains_key(&number) {
                 lying.insert((id, number));
             } else {
@@ -508,5 +510,47 @@ pub(crate) fn head_of(id: LogId, log: &Log) -> Head {
         issued_at: starling_protocol::UnixMillis::EPOCH,
         expires_at: starling_protocol::UnixMillis::EPOCH,
         checks: Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{FaultPlan, MemoryEngine};
+
+    fn wanted(body: &[u8]) -> Wanted {
+        Wanted {
+            hash: ContentHash::of(body),
+            size: 3,
+            key: ClaimKey::record(&"ghsa".parse().unwrap(), &"X-1".parse().unwrap()),
+        }
+    }
+
+    #[test]
+    fn body_of_a_cut_claim_does_not_answer_for_its_number() {
+        let site = SiteId::from_bytes([1; 32]);
+        let id = LogId {
+            site,
+            lane: starling_protocol::Lane::Federation,
+        };
+        let number = LogNumber {
+            author: AuthorNumber(1),
+            lane: id.lane,
+        };
+        let mut state = State::load(&MemoryEngine::new(FaultPlan::default()), site).unwrap();
+        for body in [b"old", b"new"] {
+            // A cut replaces the log, and a later claim takes the number.
+            state.logs.insert(id, Log::new(number));
+            state.want(id, ClaimNumber(1), wanted(body));
+        }
+        let old = ContentHash::of(b"old");
+        state.body_came(&old);
+        assert_eq!(
+            state.logs[&id].wanted.len(),
+            1,
+            "the new claim's body did not come"
+        );
+        state.unwant_everything();
+        assert!(!state.wants(&old) && state.logs[&id].wanted.is_empty());
     }
 }

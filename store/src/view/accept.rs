@@ -442,9 +442,9 @@ impl SiteStore {
     pub(crate) fn find_wanted(&self, state: &mut State) -> Result<(), StoreError> {
         // A failed change may have stored bodies without making them durable.
         self.bodies.make_durable()?;
+        state.unwant_everything();
         let ids: Vec<LogId> = state.logs.keys().copied().collect();
         for id in ids {
-            state.unwant_all(id);
             for (number, wanted) in self.wanted_of(state, id)? {
                 state.want(id, number, wanted);
             }
