@@ -366,9 +366,9 @@ mod tests {
             "source = \"x\"\nproxy = \"none\"\nca_file = \"own.pem\"\napi_key_file = \"/etc/key\"",
         );
         let specs = check(&feeds(&text)).unwrap();
-        let settings = specs[0].settings(Path::new("/a/home"));
+        let settings = specs[0].settings(Path::new("site"));
         assert_eq!(settings.proxy, ProxySettings::None);
-        assert_eq!(settings.ca_file.as_deref(), Some(Path::new("/a/home/own.pem")));
+        assert_eq!(settings.ca_file.as_deref(), Some(Path::new("site/own.pem")));
         assert_eq!(settings.api_key_file.as_deref(), Some(Path::new("/etc/key")));
     }
 
