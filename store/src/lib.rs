@@ -75,7 +75,7 @@ pub use self::doctor::compact::CompactedBodies;
 pub use self::doctor::{Check, Diagnosis, FilesCheck, LOG_CHECK, PACKS_CHECK};
 pub use self::documents::{DocumentChange, KeptMutes, MuteBook};
 pub use self::error::StoreError;
-pub use self::feed::{FeedPlan, FeedRow, FoundRecord, Replaced};
+pub use self::feed::{FeedCommit, FeedPlan, FeedRow, FoundRecord, Replaced};
 pub use self::history::{Collected, CursorAt, HistorySpan, KnownMoment, MomentNumber, Retention};
 pub use self::journal::EntryError;
 pub use self::journal::replay::{OnProgress, ReplayProgress};
@@ -83,5 +83,5 @@ pub use self::site::{
     Clock, EngineWitness, HeadExpiry, HomeStore, LogId, OpeningStep, Salvaged, SharedReplica, SiteOptions,
     SiteStore, SourceOverview, StoreParts, StoreSize, discard_unfinished, log_ends_at,
 };
-pub use self::trust::{AllowedSources, ListedSite};
+pub use self::trust::{AllowedSources, HeadSigning, ListedSite};
 pub use self::view::{Accepted, IndexMark, Unindexed, ViewCounts, ViewReader};

@@ -21,7 +21,7 @@ use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, Lane, RecordId, Source};
 use starling_scanner::reach::OutOfReach;
-use starling_store::{FoundRecord, Origin};
+use starling_store::{FeedCommit, FoundRecord, Origin};
 
 use self::options::Commit;
 pub(super) use self::options::ImportOptions;
@@ -394,17 +394,21 @@ impl<'a> Account<'a> {
             );
         }
         let origin = Origin { bundle: None, at };
+        let feed = FeedCommit {
+            source: &self.source,
+            lane: Lane::Federation,
+            claims: plan.claims,
+            names: &self.names,
+            is_checked: commit.is_checked && !is_untold,
+        };
+        let key = self.site.key();
         let authored = store
-            .author(Lane::Federation, plan.claims, &self.site.key(), at, &origin)
+            .commit_feed(feed, &self.site.head_signing(&key, at), &origin)
             .map_err(failed)?;
         self.report.deltas = authored.deltas as u64;
         if authored.cursor.number.0 > 0 {
             self.report.cursor = Some(authored.cursor.into());
         }
-        store
-            .note_feed(&self.source, &self.names, commit.is_checked && !is_untold, at)
-            .map_err(failed)?;
-        self.site.sign_heads().map_err(failed)?;
         self.site.changed();
         Ok(())
     }

@@ -46,9 +46,9 @@ use starling_api::{
 };
 use starling_api_types as types;
 use starling_api_types::Problem;
-use starling_protocol::{CertificateChain, Lane, SigningKey, SourceCheck};
+use starling_protocol::{CertificateChain, Lane, SigningKey, UnixMillis};
 use starling_store::engine::{Engine, HomeLock};
-use starling_store::{OpeningStep, ReplayProgress, SiteStore, StoreError, ViewReader};
+use starling_store::{HeadSigning, OpeningStep, ReplayProgress, SiteStore, StoreError, ViewReader};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -396,29 +396,16 @@ impl SiteParts {
 
     /// Signs new heads of the site's own logs: after every change, and before the last ones expire.
     pub(crate) fn sign_heads(&self) -> Result<(), starling_store::StoreError> {
-        let valid = self.config.federation.head_validity_seconds.saturating_mul(1_000);
-        for lane in Lane::ALL {
-            let id = starling_store::LogId {
-                lane,
-                ..self.own_log()
-            };
-            let held = self.store.log(id)?;
-            if lane == Lane::Direct && held.is_none_or(|log| log.tip.cursor.number.0 == 0) {
-                continue;
-            }
-            let checks = self.store.feeds()?.into_iter();
-            let checks = checks
-                .filter_map(|(source, row)| {
-                    Some(SourceCheck {
-                        source,
-                        checked_at: row.checked_at?,
-                    })
-                })
-                .take(starling_protocol::limits::MAX_HEAD_SOURCES)
-                .collect();
-            self.store.sign_head(lane, &self.key(), now(), valid, checks)?;
+        self.store.sign_heads(&self.head_signing(&self.key(), now()))
+    }
+
+    /// Returns how heads are signed: as the configuration says, from `now` on.
+    fn head_signing<'a>(&self, key: &'a SigningKey, now: UnixMillis) -> HeadSigning<'a> {
+        HeadSigning {
+            key,
+            now,
+            valid_millis: self.config.federation.head_validity_seconds.saturating_mul(1_000),
         }
-        Ok(())
     }
 
     /// Folds the view again with the configured policy, whose order of sites uses names of the allow-list.

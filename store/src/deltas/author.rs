@@ -1,6 +1,8 @@
 //! Writes the site's own log.
 
-use starling_protocol::{Claim, Cursor, DeltaBuilder, DeltaPlace, Lane, SigningKey, UnixMillis, next_time};
+use starling_protocol::{
+    Claim, Cursor, DeltaBuilder, DeltaPlace, Lane, SigningKey, UnixMillis, VerifiedHead, next_time,
+};
 
 use crate::SiteStore;
 use crate::activity::events::Origin;
@@ -10,6 +12,7 @@ use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, claim_key, damaged};
 use crate::site::state::{LogId, State};
+use crate::trust::keep_heads;
 
 /// Rows after which own deltas are committed: engines prefer large commits, but bounded ones.
 const ROWS_PER_COMMIT: usize = 8_192;
@@ -24,6 +27,19 @@ pub struct Authored {
     /// The new end of the log.
     pub cursor: Cursor,
 }
+
+/// How this site writes its own log.
+pub(crate) struct Authoring<'a> {
+    pub(crate) lane: Lane,
+    pub(crate) key: &'a SigningKey,
+    pub(crate) now: UnixMillis,
+    /// The origin that events name.
+    pub(crate) origin: &'a Origin,
+}
+
+/// Adds what the last commit carries besides the claims, and returns the heads that it signed.
+pub(crate) type Closing<'a> =
+    dyn FnMut(&mut Txn<'_>, &mut State) -> Result<Vec<(LogId, VerifiedHead)>, StoreError> + 'a;
 
 impl SiteStore {
     /// Signs claims into the site's own log of a lane and brings the view up to date.
@@ -41,73 +57,85 @@ impl SiteStore {
         now: UnixMillis,
         origin: &Origin,
     ) -> Result<Authored, StoreError> {
-        self.change(|state| {
-            let id = LogId {
-                site: state.site,
-                lane,
-            };
-            let mut authored = Authored::default();
-            let mut txn = self.txn();
-            let mut builder = DeltaBuilder::default();
-            for claim in claims {
-                let full = builder.claims().len() >= self.max_delta_claims;
-                let refused = if full { Err(claim) } else { builder.push(claim) };
-                if let Err(claim) = refused {
-                    self.sign(
-                        &mut txn,
-                        state,
-                        id,
-                        std::mem::take(&mut builder),
-                        key,
-                        now,
-                        &mut authored,
-                    )?;
-                    // A claim that does not fit an empty delta is refused when the delta is signed.
-                    let _ = builder.push(claim);
-                    if txn.len() >= ROWS_PER_COMMIT {
-                        self.bodies.sync(&mut txn)?;
-                        std::mem::replace(&mut txn, self.txn()).commit()?;
-                        // Show each delta at once, so that readers are never far behind and never see a part.
-                        self.show(state, origin)?;
-                        if state.view_is_fresh() {
-                            self.publish(state);
-                        }
+        let how = Authoring {
+            lane,
+            key,
+            now,
+            origin,
+        };
+        self.change(|state| self.author_in(state, claims, &how, &mut |_, _| Ok(Vec::new())))
+    }
+
+    /// Signs claims within a change, in bounded commits. `close` adds what the last of them carries besides: it
+    /// returns the heads that it signed.
+    pub(crate) fn author_in(
+        &self,
+        state: &mut State,
+        claims: impl IntoIterator<Item = Claim>,
+        how: &Authoring<'_>,
+        close: &mut Closing<'_>,
+    ) -> Result<Authored, StoreError> {
+        let id = LogId {
+            site: state.site,
+            lane: how.lane,
+        };
+        let mut authored = Authored::default();
+        let mut txn = self.txn();
+        let mut builder = DeltaBuilder::default();
+        for claim in claims {
+            let full = builder.claims().len() >= self.max_delta_claims;
+            let refused = if full { Err(claim) } else { builder.push(claim) };
+            if let Err(claim) = refused {
+                let full = std::mem::take(&mut builder);
+                self.sign(&mut txn, state, how, full, &mut authored)?;
+                // A claim that does not fit an empty delta is refused when the delta is signed.
+                let _ = builder.push(claim);
+                if txn.len() >= ROWS_PER_COMMIT {
+                    self.bodies.sync(&mut txn)?;
+                    std::mem::replace(&mut txn, self.txn()).commit()?;
+                    // Show each delta at once, so that readers are never far behind and never see a part.
+                    self.show(state, how.origin)?;
+                    if state.view_is_fresh() {
+                        self.publish(state);
                     }
                 }
             }
-            if !builder.is_empty() {
-                self.sign(&mut txn, state, id, builder, key, now, &mut authored)?;
-            }
-            if !txn.is_empty() {
-                // No other site has these bodies: they must be durable before a claim states that they exist.
-                self.bodies.sync(&mut txn)?;
-                txn.commit()?;
-                self.accept_whole(state)?;
-                self.show(state, origin)?;
-            }
-            if let Some(log) = state.logs.get(&id) {
-                authored.cursor = log.tip.cursor;
-            }
-            Ok(authored)
-        })
+        }
+        if !builder.is_empty() {
+            self.sign(&mut txn, state, how, builder, &mut authored)?;
+        }
+        let heads = close(&mut txn, state)?;
+        if !txn.is_empty() {
+            // No other site has these bodies: they must be durable before a claim states that they exist.
+            self.bodies.sync(&mut txn)?;
+            txn.commit()?;
+            keep_heads(state, heads);
+            self.accept_whole(state)?;
+            self.show(state, how.origin)?;
+        }
+        if let Some(log) = state.logs.get(&id) {
+            authored.cursor = log.tip.cursor;
+        }
+        Ok(authored)
     }
 
-    #[allow(clippy::too_many_arguments)] // One call site; a struct would only rename them.
     fn sign(
         &self,
         txn: &mut Txn<'_>,
         state: &mut State,
-        id: LogId,
+        how: &Authoring<'_>,
         builder: DeltaBuilder,
-        key: &SigningKey,
-        now: UnixMillis,
         authored: &mut Authored,
     ) -> Result<(), StoreError> {
+        let id = LogId {
+            site: state.site,
+            lane: how.lane,
+        };
         let number = self.ensure_log(txn, state, id)?;
         let Some(log) = state.logs.get(&id) else {
             return Ok(());
         };
-        self.check_may_sign(state, &key.public())?;
+        self.check_may_sign(state, &how.key.public())?;
         crate::trust::check_not_behind(state, id)?;
         if log.is_frozen() {
             return Err(StoreError::Frozen {
@@ -147,10 +175,10 @@ impl SiteStore {
             lane: id.lane,
             first: log.tip.next(),
             previous: log.tip.header,
-            time: next_time(now, log.tip.cursor.time),
+            time: next_time(how.now, log.tip.cursor.time),
         };
         let delta = builder
-            .finish(place, after.live(), after.root(), self.compression_level, key)
+            .finish(place, after.live(), after.root(), self.compression_level, how.key)
             .map_err(StoreError::Author)?;
         authored.deltas += 1;
         authored.bytes += delta.as_bytes().len() as u64;

@@ -8,5 +8,6 @@ pub(crate) mod logs;
 pub(crate) mod restate;
 
 pub use self::author::Authored;
+pub(crate) use self::author::Authoring;
 pub use self::logs::{DeltaRun, FrozenBy, LogOverview};
 pub use self::restate::{LackedBodies, Restated};

@@ -1,4 +1,6 @@
-//! Feeds: computes the changes that an input of one source makes in the site's own log.
+//! Feeds: computes the changes that an input of one source makes in the site's own log, and writes them.
+
+mod commit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
@@ -12,9 +14,10 @@ use crate::SiteStore;
 use crate::activity::Origin;
 use crate::engine::{Direction, Engine, KeyValue, Tree};
 use crate::error::StoreError;
-use crate::journal::Entry;
 use crate::rows::{ClaimRow, damaged, split_claim_key};
 use crate::site::state::LogId;
+
+pub use self::commit::FeedCommit;
 
 /// A record in an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,45 +211,6 @@ impl SiteStore {
         })
     }
 
-    /// Records that a feed was read; `complete` means in full. `names` lists the record of each file whose name
-    /// does not identify it: if the file is rejected later, its earlier record stays.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the log or the engine.
-    pub fn note_feed(
-        &self,
-        source: &Source,
-        names: &[(String, RecordId)],
-        complete: bool,
-        now: UnixMillis,
-    ) -> Result<(), StoreError> {
-        let mut changed = Vec::new();
-        for (name, id) in names {
-            let key = file_key(source, name);
-            // Known entries are not written again.
-            if self.engine.get(Tree::Feeds, &key)?.as_deref() != Some(id.as_str().as_bytes()) {
-                changed.push((key, id.clone()));
-            }
-        }
-        self.change(|_| {
-            let mut row = self.feed(source)?.unwrap_or_default();
-            row.imported_at = Some(now);
-            if complete {
-                row.checked_at = Some(now);
-            }
-            let mut txn = self.txn();
-            for (key, value) in feed_rows(source, &row, &changed)? {
-                txn.put(Tree::Feeds, &key, value);
-            }
-            txn.log(Entry::Feed {
-                source: source.clone(),
-                row,
-                names: changed,
-            });
-            txn.commit()
-        })
-    }
-
     /// Returns the record that a file of a feed held when it was last read.
     ///
     /// # Errors
@@ -277,12 +241,11 @@ impl SiteStore {
             Bound::Unbounded,
             Direction::Forward,
             &mut |key, row| {
-                if key.contains(&0) {
+                let Some(source) = source_of_row(key) else {
                     return ControlFlow::Continue(());
-                }
-                let source = std::str::from_utf8(key).ok().and_then(|name| name.parse().ok());
+                };
                 match (source, serde_json::from_slice(row)) {
-                    (Some(source), Ok(row)) => {
+                    (Ok(source), Ok(row)) => {
                         feeds.insert(source, row);
                     }
                     _ => bad = Some(damaged(Tree::Feeds, key, "a feed")),
@@ -296,13 +259,14 @@ impl SiteStore {
 
 /// Returns the state of a source's feed from an engine's rows.
 pub(crate) fn feed_row(engine: &dyn Engine, source: &Source) -> Result<Option<FeedRow>, StoreError> {
-    let key = source.as_str().as_bytes();
-    let Some(row) = engine.get(Tree::Feeds, key)? else {
-        return Ok(None);
-    };
-    serde_json::from_slice(&row)
-        .map(Some)
-        .map_err(|_| damaged(Tree::Feeds, key, "a feed"))
+    let row = engine.get(Tree::Feeds, source.as_str().as_bytes())?;
+    row.map(|row| read_feed_row(source, &row)).transpose()
+}
+
+/// Reads the row of a source's feed.
+pub(crate) fn read_feed_row(source: &Source, row: &[u8]) -> Result<FeedRow, StoreError> {
+    let bad = |_| damaged(Tree::Feeds, source.as_str().as_bytes(), "a feed");
+    serde_json::from_slice(row).map_err(bad)
 }
 
 /// Returns the rows of a feed that was read.
@@ -319,6 +283,15 @@ pub(crate) fn feed_rows(
             .map(|(key, id)| (key.clone(), id.as_str().as_bytes().to_vec())),
     );
     Ok(rows)
+}
+
+/// Returns the source of a feed's row, an error if its key is none; `None` for a row of a file's name.
+pub(crate) fn source_of_row(key: &[u8]) -> Option<Result<Source, StoreError>> {
+    if key.contains(&0) {
+        return None;
+    }
+    let source = std::str::from_utf8(key).ok().and_then(|name| name.parse().ok());
+    Some(source.ok_or_else(|| damaged(Tree::Feeds, key, "the name of a source")))
 }
 
 /// Returns the key of a file's row: source, 0, hash of the name (names may be longer than a key).

@@ -3,6 +3,7 @@
 mod damage;
 mod epochs;
 mod event_numbers;
+mod imports;
 mod ledger;
 mod mutes;
 mod positions;

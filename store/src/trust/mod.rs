@@ -1,8 +1,11 @@
 //! Trust: the allow-list, certificate chains, heads and fork proofs.
 
+mod heads;
 pub(crate) mod listing;
 mod rivals;
 
+pub use self::heads::HeadSigning;
+pub(crate) use self::heads::keep_heads;
 pub use self::listing::{AllowedSources, ListedSite};
 pub(crate) use self::rivals::rival_epoch;
 
@@ -10,8 +13,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use starling_protocol::{
-    CertificateChain, CertificateError, ClaimNumber, ForkProof, Head, Lane, LogTip, SigningKey, SiteId,
-    SiteSlug, SourceCheck, UnixMillis, VerifiedHead,
+    CertificateChain, CertificateError, ClaimNumber, ForkProof, Lane, LogTip, SiteId, SiteSlug, VerifiedHead,
 };
 use starling_sync::Learned;
 
@@ -24,7 +26,7 @@ use crate::journal::Entry;
 use crate::journal::apply::{ask_for_rebuild, end_fork, end_head, end_rival_head, write_chain};
 use crate::rows::txn::Txn;
 use crate::rows::{DeltaRow, damaged, sites, split_claim_key};
-use crate::site::state::{Log, LogId, State, checks_of, head_of};
+use crate::site::state::{Log, LogId, State, checks_of};
 
 impl SiteStore {
     /// Returns the allow-list, by name.
@@ -539,53 +541,6 @@ impl SiteStore {
                 log.head = Some(head.clone());
             }
             Ok(true)
-        })
-    }
-
-    /// Signs the newest head of an own log and keeps it.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the engine.
-    pub fn sign_head(
-        &self,
-        lane: Lane,
-        key: &SigningKey,
-        now: UnixMillis,
-        valid_for_millis: u64,
-        checks: Vec<SourceCheck>,
-    ) -> Result<VerifiedHead, StoreError> {
-        self.change(|state| {
-            let id = LogId {
-                site: state.site,
-                lane,
-            };
-            let mut txn = self.txn();
-            let number = self.ensure_log(&mut txn, state, id)?;
-            self.check_may_sign(state, &key.public())?;
-            check_not_behind(state, id)?;
-            let epoch = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
-            let State { logs, history, .. } = &mut *state;
-            let Some(log) = logs.get_mut(&id) else {
-                return Err(StoreError::SiteNotListed {
-                    site: id.site.to_string(),
-                });
-            };
-            let head = Head {
-                epoch,
-                issued_at: now,
-                expires_at: now.plus_millis(valid_for_millis),
-                checks,
-                ..head_of(id, log)
-            };
-            let head = head.sign(key);
-            let bytes = head.as_bytes().to_vec();
-            txn.put(Tree::Sites, &sites::by_log(sites::HEAD, number), bytes.clone());
-            txn.log(Entry::Head { log: id, bytes });
-            history.note_checks(number, &log.checks(), &checks_of(Some(&head)));
-            history.write(&mut txn);
-            txn.commit()?;
-            log.head = Some(head.clone());
-            Ok(head)
         })
     }
 

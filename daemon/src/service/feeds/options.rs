@@ -2,7 +2,8 @@
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_protocol::Source;
+use starling_protocol::{Lane, Source};
+use starling_store::{FeedCommit, Origin};
 
 use crate::clock::now;
 use crate::service::SiteParts;
@@ -34,10 +35,19 @@ impl SiteParts {
         let _one_at_a_time = self.one_import();
         self.prepare_to_sign(&format!("noting that {source} was read"))?;
         let failed = |error| store_problem("writing the site's log", &error);
+        let feed = FeedCommit {
+            source,
+            lane: Lane::Federation,
+            claims: Vec::new(),
+            names: &[],
+            is_checked,
+        };
+        let at = now();
+        let origin = Origin { bundle: None, at };
+        let key = self.key();
         self.store
-            .note_feed(source, &[], is_checked, now())
+            .commit_feed(feed, &self.head_signing(&key, at), &origin)
             .map_err(failed)?;
-        self.sign_heads().map_err(failed)?;
         self.changed();
         Ok(())
     }
