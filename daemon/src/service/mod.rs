@@ -73,7 +73,7 @@ pub(crate) use self::health::MAKING_THE_INDEX;
 pub(crate) use self::opening::OpeningSite;
 pub(crate) use self::problem::store_problem;
 pub(crate) use self::scan::Judge;
-pub(crate) use self::view_knowledge::{KEV_SOURCE, ViewKnowledge};
+pub(crate) use self::view_knowledge::{KEV_SOURCE, ViewKnowledge, view_knowledge};
 
 /// How much older than configured the history may be if no daemon runs, in milliseconds.
 const A_DAY_MILLIS: u64 = 86_400_000;
