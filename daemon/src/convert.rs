@@ -7,8 +7,7 @@ use starling_api_types::{ConvertReport, ErrorCode, Problem};
 use starling_store::engine::{self, EngineKind};
 
 use crate::config::Overrides;
-use crate::home::Home;
-use crate::home_problem::{config_problem, home_problem};
+use crate::home::{Home, config_problem, home_problem};
 use crate::service::{Site, stop, store_problem};
 use crate::small_file;
 

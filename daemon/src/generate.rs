@@ -6,8 +6,7 @@ use starling_api_types::{ErrorCode, Problem};
 use starling_scanner::sbom::{GenerateError, GenerateOptions, generate};
 
 use crate::config::Overrides;
-use crate::home::{Home, error_chain};
-use crate::home_problem::{config_problem, home_problem};
+use crate::home::{Home, config_problem, error_chain, home_problem};
 use crate::match_index::{Hold, Indexes, SiteIndex};
 use crate::offline::open_offline;
 use crate::without_store::ready_index;

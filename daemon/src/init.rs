@@ -8,8 +8,7 @@ use starling_store::engine::{EngineKind, UnknownEngine};
 
 use crate::clock::now;
 use crate::config::Overrides;
-use crate::home::{Home, Reach};
-use crate::home_problem::{config_problem, home_problem};
+use crate::home::{Home, Reach, config_problem, home_problem};
 use crate::opening::{OpenAs, opening_problem};
 use crate::service::{Site, stop};
 

@@ -8,8 +8,7 @@ use starling_store::SiteStore;
 use starling_store::engine::Engine;
 
 use crate::config::Overrides;
-use crate::home::Home;
-use crate::home_problem::{config_problem, home_problem};
+use crate::home::{Home, config_problem, home_problem};
 use crate::match_index::{SiteIndex, stamp_of};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::service::{Site, store_problem};

@@ -18,8 +18,7 @@ use starling_policy::{
 use starling_protocol::UnixMillis;
 
 use crate::config::Config;
-use crate::home::{Home, error_chain, write_durably};
-use crate::home_problem::home_problem;
+use crate::home::{Home, error_chain, home_problem, write_durably};
 
 /// The folder of stored versions, in the site's folder.
 const FOLDER: &str = "policies";

@@ -7,8 +7,7 @@ use starling_api_types::{PolicyHistory, Problem};
 
 use crate::clock::now;
 use crate::config::Overrides;
-use crate::home::Home;
-use crate::home_problem::{config_problem, home_problem};
+use crate::home::{Home, config_problem, home_problem};
 use crate::policies::Policies;
 
 /// Selects one of a site's policy files.

@@ -7,8 +7,7 @@ use starling_protocol::{LaneResume, Reason};
 
 use crate::clock::now;
 use crate::config::Overrides;
-use crate::home::Home;
-use crate::home_problem::{config_problem, home_problem};
+use crate::home::{Home, config_problem, home_problem};
 use crate::service::{Site, store_problem};
 
 const ATTEMPTED: &str = "beginning a new epoch";

@@ -19,9 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::SteadyClock;
 use crate::config::{Config, Overrides};
-use crate::home::{Home, error_chain};
-use crate::home_files::FilesExamined;
-use crate::home_problem::{config_problem, home_problem};
+use crate::home::{FilesExamined, Home, config_problem, error_chain, home_problem};
 use crate::net::{self, NetError};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::service::{MAKING_THE_INDEX, OpeningSite, Site, store_problem};

@@ -16,8 +16,7 @@ use starling_api_types::{ErrorCode, Problem, VexEntry, VexHash, VexRemoved};
 use starling_policy::{MAX_VEX_BYTES, VexDocument};
 use starling_protocol::UnixMillis;
 
-use crate::home::{error_chain, write_durably};
-use crate::home_problem::home_problem;
+use crate::home::{error_chain, home_problem, write_durably};
 
 /// Folder of the documents, within the site's own.
 const FOLDER: &str = "vex";

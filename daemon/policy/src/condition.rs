@@ -7,7 +7,7 @@ use starling_scanner::severity::Score;
 use starling_scanner::threat::Probability;
 
 use crate::glob::Glob;
-use crate::policy::FailOn;
+use crate::terms::{FailOn, Fix};
 use crate::units::{fixed_point, parse_span, show_span};
 
 /// A condition on a finding. All given keys must hold. A key whose value is unknown for a finding never holds, neither
@@ -89,29 +89,6 @@ impl Informational {
         match self {
             Self::Is(informational) => class.is_some() == *informational,
             Self::Of(classes) => class.is_some_and(|class| any(classes, class)),
-        }
-    }
-}
-
-/// The state of a finding's fix.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Fix {
-    /// A fixed version is known.
-    Available,
-    /// No fixed version is known.
-    None,
-    /// No fixed version is known, and a VEX document says that there will be none.
-    WontFix,
-}
-
-impl Fix {
-    /// Returns true if a finding's fix has the requested state: `none` means no known version, even if no fix is
-    /// planned.
-    fn is_asked_for(self, state: Self) -> bool {
-        match self {
-            Self::Available | Self::WontFix => self == state,
-            Self::None => state != Self::Available,
         }
     }
 }

@@ -3,62 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
-use starling_documents::mutes::Mutes;
-use starling_protocol::{KnowledgeRoot, UnixMillis};
+use starling_protocol::UnixMillis;
 use starling_scanner::sbom::{Inventory, references};
 use starling_scanner::scan::ScanResult;
 
 use crate::baseline::Baseline;
-use crate::freshness::{HeadExpiry, UncheckedSource, ecosystems_of, freshness_reasons};
-use crate::judge::{CauseKind, Judge, Reports};
+use crate::freshness::{ecosystems_of, freshness_reasons};
+use crate::judge::{Judge, Reports};
+use crate::knowledge::KnowledgeState;
 use crate::mute::{MuteReport, Names};
 use crate::policy::Policy;
 use crate::rego::RegoDecisions;
 use crate::rule::{RuleReport, RuleState};
-use crate::verdict::{
-    Action, JudgedFinding, NotJudged, Outcome, Reason, ReasonCode, Verdict, VerdictBaseline, VerdictCoverage,
-    VerdictInventory, as_text,
-};
+use crate::terms::{Action, CauseKind, Reason, ReasonCode, VerdictCoverage};
+use crate::verdict::{JudgedFinding, NotJudged, Outcome, Verdict, VerdictBaseline, VerdictInventory};
 use crate::vex::product::Scanned;
 use crate::vex::{VexDocument, VexIndex, names_boms};
-
-/// The state of a site's knowledge at the scan; equal at every site with an equal root.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct KnowledgeState {
-    /// The knowledge root.
-    pub root: KnowledgeRoot,
-    /// Number of live canonical advisories.
-    pub advisories: u64,
-    /// The newest check of each source, in any order.
-    pub sources: Vec<SourceCheck>,
-    /// Sources with records that were never checked completely.
-    pub unchecked: Vec<UncheckedSource>,
-    /// The end of validity of other sites' newest heads, in any order.
-    pub heads: Vec<HeadExpiry>,
-    /// Sources with held claims but nothing accepted, because record bodies are missing.
-    pub held_back: Vec<String>,
-    /// Authors that signed two histories, by the names in their certificates: nothing more is accepted from them.
-    pub frozen: Vec<String>,
-    /// Sources whose newest check is later than the site's clock.
-    pub ahead: Vec<String>,
-    /// Hash of the view policy of the fold, as `blake3:<hex>`.
-    pub view_policy_hash: String,
-    /// The applicable mutes; the knowledge root covers them too.
-    pub mutes: Arc<Mutes>,
-    /// Identities of sites whose mutes apply although no entry allows it explicitly, each with its name here.
-    pub unconfirmed: BTreeMap<String, String>,
-}
-
-/// The last check of a source by any site.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct SourceCheck {
-    /// The source.
-    pub source: String,
-    /// The newest check.
-    #[serde(serialize_with = "as_text")]
-    pub last_checked: UnixMillis,
-}
 
 /// The input of a decision.
 #[derive(Debug, Clone, Copy)]

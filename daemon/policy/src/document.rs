@@ -4,17 +4,16 @@
 //! identifies the exact text that made it, including comments.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use crate::condition::{Condition, Span};
 use crate::example::Example;
-use crate::policy::Policy;
-use crate::rule::{Expiry, Rule};
+use crate::policy::{DEFAULT_EXPIRY_NOTICE_SECONDS, Policy};
+use crate::rule::Rule;
+use crate::terms::{Action, DocumentError, Expiry, PolicyVersion};
 use crate::units::parse_percent;
-use crate::verdict::Action;
 
 /// Largest policy, in bytes.
 pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
@@ -22,31 +21,6 @@ pub const MAX_POLICY_BYTES: usize = 1024 * 1024;
 const MAX_RULES: usize = 10_000;
 /// Longest rule id, in characters.
 const MAX_ID_CHARS: usize = 100;
-/// Default time before its end from which a rule counts as expiring.
-pub(crate) const DEFAULT_EXPIRY_NOTICE_SECONDS: u64 = 14 * 86_400;
-
-/// The version of a policy file: the BLAKE3 of its bytes, shown as `blake3:<hex>`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PolicyVersion([u8; 32]);
-
-impl PolicyVersion {
-    /// Computes the version of these bytes.
-    pub fn of(bytes: &[u8]) -> Self {
-        Self(*blake3::hash(bytes).as_bytes())
-    }
-}
-
-impl fmt::Display for PolicyVersion {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "blake3:{}", blake3::Hash::from_bytes(self.0).to_hex())
-    }
-}
-
-impl Serialize for PolicyVersion {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
 
 /// A valid policy file.
 #[derive(Debug, Clone)]
@@ -56,27 +30,6 @@ pub struct PolicyDocument {
     /// The examples in the file.
     pub examples: Vec<Example>,
 }
-
-/// An error of a policy file, with its place.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DocumentError {
-    /// Line and column, counted from 1; missing if the file as a whole is meant.
-    pub place: Option<(u64, u64)>,
-    /// The text found there, and the expected one.
-    pub text: String,
-}
-
-impl fmt::Display for DocumentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cannot read the policy")?;
-        if let Some((line, column)) = self.place {
-            write!(f, " at line {line}, column {column}")?;
-        }
-        write!(f, ": {}", self.text)
-    }
-}
-
-impl std::error::Error for DocumentError {}
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -288,8 +241,8 @@ fn examples(raw: Vec<RawExample>, rules: &[Rule]) -> Result<Vec<Example>, Docume
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::FailOn;
     use crate::rule::RuleState;
+    use crate::terms::FailOn;
 
     pub(crate) const FULL: &str = include_str!("../../../docs/examples/policy.yaml");
 

@@ -7,13 +7,12 @@ use starling_scanner::scan::{Finding, FoundPackage};
 use starling_scanner::severity::{Level, Rating, Score};
 use starling_scanner::threat::{Probability, Threat};
 
-use crate::condition::Fix;
 use crate::ids::spelled;
-use crate::judge::{CauseKind, Judge};
+use crate::judge::Judge;
 use crate::mute::Names;
 use crate::policy::Policy;
+use crate::terms::{Action, CauseKind, Fix};
 use crate::units::fixed_point;
-use crate::verdict::Action;
 use crate::vex::VexIndex;
 use crate::vex::product::Scanned;
 

@@ -1,6 +1,7 @@
 //! The exit code of a verdict.
 
-use crate::verdict::{Outcome, ReasonCode, Verdict};
+use crate::terms::ReasonCode;
+use crate::verdict::{Outcome, Verdict};
 
 /// Returns 0 for pass and warn, 1 for fail, 4 if knowledge is missing or stale, 5 if coverage is too low. If several
 /// apply, the first of 1, 4, 5.

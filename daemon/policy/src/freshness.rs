@@ -6,63 +6,10 @@ use serde::Serialize;
 use starling_protocol::UnixMillis;
 use starling_scanner::scan::ScanResult;
 
-use crate::decide::KnowledgeState;
+use crate::knowledge::{KnowledgeState, UncheckedSource};
 use crate::policy::Policy;
+use crate::terms::{Reason, ReasonCode, as_text};
 use crate::units::show_span;
-use crate::verdict::{Reason, ReasonCode, as_text};
-
-/// Default rhythm: how long a source may be silent, in seconds.
-pub const DEFAULT_RHYTHM_SECONDS: u64 = 7 * 86_400;
-
-/// The allowed silence of sources.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Freshness {
-    /// For all sources, in seconds.
-    pub rhythm_seconds: u64,
-    /// For single sources, in seconds.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub rhythms: BTreeMap<String, u64>,
-    /// True if silence, or an expired head of a site, makes the outcome unknown; otherwise they warn.
-    pub required: bool,
-}
-
-impl Default for Freshness {
-    fn default() -> Self {
-        Self {
-            rhythm_seconds: DEFAULT_RHYTHM_SECONDS,
-            rhythms: BTreeMap::new(),
-            required: false,
-        }
-    }
-}
-
-impl Freshness {
-    /// Returns how long a source may be silent, in seconds.
-    #[must_use]
-    pub fn rhythm_of(&self, source: &str) -> u64 {
-        self.rhythms.get(source).copied().unwrap_or(self.rhythm_seconds)
-    }
-}
-
-/// A source that has records but was never checked completely.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct UncheckedSource {
-    /// The source.
-    pub source: String,
-    /// The last time when it was heard of; `None` if unknown.
-    pub last_heard: Option<UnixMillis>,
-}
-
-/// The end of validity of another site's newest head.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HeadExpiry {
-    /// The site, by the name in its certificate.
-    pub site: String,
-    /// Last time at which the head is valid.
-    pub expires: UnixMillis,
-    /// The sources for which its statements are accepted here, sorted.
-    pub sources: Vec<String>,
-}
 
 /// The sources with statements about an ecosystem of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -183,7 +130,7 @@ pub(crate) fn freshness_reasons(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::SourceCheck;
+    use crate::knowledge::{HeadExpiry, SourceCheck};
     use crate::tests::knowledge;
 
     fn reasons_at(days: u64, policy: &Policy, ecosystem: &str) -> Vec<String> {

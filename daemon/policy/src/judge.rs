@@ -3,71 +3,18 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
 use starling_documents::mutes::Mutes;
 use starling_protocol::UnixMillis;
 use starling_scanner::scan::Finding;
 use starling_scanner::severity::Level;
 
-use crate::condition::{Circumstances, Fix};
+use crate::condition::Circumstances;
 use crate::mute::{MuteIndex, MuteReport, Names};
-use crate::policy::{FailOn, Policy};
+use crate::policy::Policy;
 use crate::rego::{RegoDecision, RegoDecisions, RegoReport};
-use crate::rule::{Expiry, RuleReport, RuleState};
-use crate::verdict::Action;
+use crate::rule::{RuleReport, RuleState};
+use crate::terms::{Action, Cause, CauseKind, Expiry, FailOn, Fix};
 use crate::vex::{VexIndex, VexReport};
-
-/// The cause of a decision about a finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Cause {
-    /// Its kind.
-    pub kind: CauseKind,
-    /// Its id: of a rule, the threshold's level, the condition's place.
-    pub id: String,
-    /// The reason, as written by its owner.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
-    /// The person who muted it, as stated by the mute's site.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub by: Option<String>,
-    /// Identity of the site that muted it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub site: Option<String>,
-    /// Last time at which the mute applies; missing if it never ends.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub until: Option<Expiry>,
-}
-
-impl Cause {
-    fn new(kind: CauseKind, id: String, reason: Option<String>) -> Self {
-        Self {
-            kind,
-            id,
-            reason,
-            by: None,
-            site: None,
-            until: None,
-        }
-    }
-}
-
-/// The kind of a decision's cause.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CauseKind {
-    /// A severity threshold, by flag or configuration.
-    Severity,
-    /// A condition in the policy's `fail` or `warn`.
-    Condition,
-    /// A rule.
-    Rule,
-    /// A decision of the Rego policy, with the policy's own id.
-    Rego,
-    /// A mute, by its id.
-    Mute,
-    /// A VEX statement; its id is the document's hash.
-    Vex,
-}
 
 /// Decides about the findings of one scan, and counts each rule's decisions.
 #[derive(Debug)]

@@ -16,37 +16,41 @@ mod freshness;
 mod glob;
 mod ids;
 mod judge;
+mod knowledge;
 mod mute;
 mod policy;
 mod rego;
 mod rule;
 pub mod selftest;
+mod terms;
 pub mod units;
 mod verdict;
 mod vex;
 
 pub use baseline::{Baseline, BaselineError, MAX_BASELINE_BYTES};
-pub use condition::{Condition, CvssBound, EpssBound, Fix, Span};
-pub use decide::{Judged, KnowledgeState, SourceCheck, decide};
-pub use document::{DocumentError, MAX_POLICY_BYTES, PolicyDocument, PolicyVersion};
+pub use condition::{Condition, CvssBound, EpssBound, Span};
+pub use decide::{Judged, decide};
+pub use document::{MAX_POLICY_BYTES, PolicyDocument};
 pub use example::{Example, ExampleOutcome};
 pub use exit::exit_code;
-pub use freshness::{
-    DEFAULT_RHYTHM_SECONDS, Freshness, HeadExpiry, SpeakingSource, UncheckedSource, VerdictEcosystem,
-};
+pub use freshness::{SpeakingSource, VerdictEcosystem};
 pub use glob::{Glob, GlobError};
-pub use judge::{Cause, CauseKind};
+pub use knowledge::{HeadExpiry, KnowledgeState, SourceCheck, UncheckedSource};
 pub use mute::MuteReport;
-pub use policy::{FailOn, Policy, PolicyError, PolicyHash};
+pub use policy::{DEFAULT_RHYTHM_SECONDS, Freshness, Policy};
 pub use rego::{
     MAX_DECISION_BYTES, MAX_DECISIONS, MAX_REGO_BYTES, MAX_REGO_INPUT_BYTES, MAX_REGO_STEPS, RegoAnswer,
     RegoDecision, RegoDecisions, RegoError, RegoInput, RegoInputError, RegoPolicy, RegoReport, RegoRequest,
     RegoSource, RegoTest,
 };
-pub use rule::{Expiry, Rule, RuleReport, RuleState};
+pub use rule::{Rule, RuleReport, RuleState};
+pub use terms::{
+    Action, Cause, CauseKind, DocumentError, Expiry, FailOn, Fix, PolicyError, PolicyHash, PolicyVersion,
+    Reason, ReasonCode, VerdictCoverage,
+};
 pub use verdict::{
-    Action, JudgedFinding, NotJudged, NotJudgedPackage, Outcome, Reason, ReasonCode, Verdict,
-    VerdictBaseline, VerdictCoverage, VerdictError, VerdictHash, VerdictInventory,
+    JudgedFinding, NotJudged, NotJudgedPackage, Outcome, Verdict, VerdictBaseline, VerdictError, VerdictHash,
+    VerdictInventory,
 };
 pub use vex::{MAX_VEX_BYTES, RefusedVex, VexDocument, VexError, VexFormat, VexReport, VexStatus};
 

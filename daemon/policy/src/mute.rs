@@ -9,7 +9,8 @@ use starling_scanner::purl::PackageUrl;
 use starling_scanner::scan::Finding;
 
 use crate::glob::Glob;
-use crate::rule::{Expiry, RuleState, state_at};
+use crate::rule::{RuleState, state_at};
+use crate::terms::Expiry;
 use crate::vex::is_about;
 
 /// The result of one mute in one scan.
@@ -30,7 +31,7 @@ pub struct MuteReport {
     /// The reason.
     pub reason: String,
     /// The time, by that site's clock.
-    #[serde(serialize_with = "crate::verdict::as_text")]
+    #[serde(serialize_with = "crate::terms::as_text")]
     pub created: UnixMillis,
     /// Last time at which it applies.
     #[serde(skip_serializing_if = "Option::is_none")]

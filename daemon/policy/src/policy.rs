@@ -1,95 +1,18 @@
-//! The policy of a site, and the hash that identifies it in a verdict.
+//! The policy of a site: what its owner accepts, as compiled data.
 
-use std::fmt;
-use std::str::FromStr;
+use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use starling_protocol::json;
-use starling_scanner::severity::Level;
 
 use crate::condition::Condition;
-use crate::document::{DEFAULT_EXPIRY_NOTICE_SECONDS, PolicyVersion};
-use crate::freshness::Freshness;
 use crate::rule::Rule;
+use crate::terms::{FailOn, PolicyError, PolicyHash, PolicyVersion};
 
-/// The lowest severity that triggers a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FailOn {
-    /// Any finding, even without a rating.
-    Any,
-    /// Low and above.
-    Low,
-    /// Medium and above.
-    Medium,
-    /// High and above.
-    High,
-    /// Critical only.
-    Critical,
-}
-
-impl FailOn {
-    /// All thresholds, lowest first.
-    pub const ALL: [Self; 5] = [Self::Any, Self::Low, Self::Medium, Self::High, Self::Critical];
-
-    /// Returns the threshold's name.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Any => "any",
-            Self::Low => "low",
-            Self::Medium => "medium",
-            Self::High => "high",
-            Self::Critical => "critical",
-        }
-    }
-
-    /// Returns true if a finding with this level reaches the threshold.
-    pub fn is_reached_by(self, level: Level) -> bool {
-        match self {
-            Self::Any => true,
-            Self::Low => level >= Level::Low,
-            Self::Medium => level >= Level::Medium,
-            Self::High => level >= Level::High,
-            Self::Critical => level >= Level::Critical,
-        }
-    }
-}
-
-impl fmt::Display for FailOn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl FromStr for FailOn {
-    type Err = PolicyError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|threshold| threshold.as_str() == text)
-            .ok_or_else(|| PolicyError::UnknownThreshold {
-                found: text.chars().take(40).collect(),
-            })
-    }
-}
-
-/// The reason why a policy is not valid.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    /// An unknown threshold name.
-    #[error("cannot read {found:?} as a severity threshold; use any, low, medium, high or critical")]
-    UnknownThreshold {
-        /// The name, shortened.
-        found: String,
-    },
-    /// A share above 100 %.
-    #[error("cannot demand a coverage of {found} hundredths of a percent; the whole is 10000")]
-    CoverageAboveWhole {
-        /// The given share.
-        found: u16,
-    },
-}
+/// Default rhythm: how long a source may be silent, in seconds.
+pub const DEFAULT_RHYTHM_SECONDS: u64 = 7 * 86_400;
+/// Default time before its end from which a rule counts as expiring.
+pub(crate) const DEFAULT_EXPIRY_NOTICE_SECONDS: u64 = 14 * 86_400;
 
 /// What a site's owner accepts.
 ///
@@ -182,25 +105,32 @@ impl Policy {
     }
 }
 
-/// The hash of a compiled policy.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct PolicyHash([u8; 32]);
+/// The allowed silence of sources.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Freshness {
+    /// For all sources, in seconds.
+    pub rhythm_seconds: u64,
+    /// For single sources, in seconds.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub rhythms: BTreeMap<String, u64>,
+    /// True if silence, or an expired head of a site, makes the outcome unknown; otherwise they warn.
+    pub required: bool,
+}
 
-impl PolicyHash {
-    /// Returns the raw bytes.
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
+impl Default for Freshness {
+    fn default() -> Self {
+        Self {
+            rhythm_seconds: DEFAULT_RHYTHM_SECONDS,
+            rhythms: BTreeMap::new(),
+            required: false,
+        }
     }
 }
 
-impl fmt::Display for PolicyHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "blake3:{}", blake3::Hash::from_bytes(self.0).to_hex())
-    }
-}
-
-impl Serialize for PolicyHash {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+impl Freshness {
+    /// Returns how long a source may be silent, in seconds.
+    #[must_use]
+    pub fn rhythm_of(&self, source: &str) -> u64 {
+        self.rhythms.get(source).copied().unwrap_or(self.rhythm_seconds)
     }
 }

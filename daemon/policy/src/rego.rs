@@ -19,7 +19,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::document::{DocumentError, PolicyVersion};
+use crate::terms::{DocumentError, PolicyVersion};
 
 pub use apart::{RegoAnswer, RegoRequest, RegoSource};
 pub use decisions::{MAX_DECISION_BYTES, MAX_DECISIONS, RegoDecision, RegoDecisions, RegoReport};

@@ -1,10 +1,10 @@
 //! Rules: an owner's decisions about certain findings, with reason and end.
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::Serialize;
 use starling_protocol::UnixMillis;
 
 use crate::condition::Condition;
-use crate::verdict::{Action, as_text};
+use crate::terms::{Action, Expiry};
 
 /// A decision about certain findings. The first rule that has not expired and whose condition holds decides.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,33 +23,6 @@ pub struct Rule {
     pub expires: Option<Expiry>,
     /// The findings that it is about.
     pub when: Condition,
-}
-
-/// Last time at which a rule applies; a time, or a day, which means its end (UTC).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Expiry(pub UnixMillis);
-
-impl Serialize for Expiry {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        as_text(&self.0, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for Expiry {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let moment = if text.len() == "2026-03-01".len() {
-            format!("{text}T23:59:59.999Z").parse()
-        } else {
-            text.parse()
-        };
-        moment.map(Self).map_err(|_| {
-            let found: String = text.chars().take(40).collect();
-            serde::de::Error::custom(format!(
-                "cannot read {found:?} as a day or moment; write it as in 2026-03-01 or 2026-03-01T12:00:00Z"
-            ))
-        })
-    }
 }
 
 /// The state of a rule.

@@ -3,19 +3,16 @@
 use std::fmt;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use starling_protocol::{KnowledgeRoot, UnixMillis, json};
-use starling_scanner::scan::{Coverage, Finding, ScanResult, Standing};
+use starling_scanner::scan::{Finding, ScanResult, Standing};
 
-use crate::condition::Fix;
-use crate::decide::SourceCheck;
-use crate::document::PolicyVersion;
 use crate::freshness::VerdictEcosystem;
-use crate::judge::Cause;
+use crate::knowledge::SourceCheck;
 use crate::mute::MuteReport;
-use crate::policy::PolicyHash;
 use crate::rego::RegoReport;
 use crate::rule::RuleReport;
+use crate::terms::{Action, Cause, Fix, PolicyHash, PolicyVersion, Reason, VerdictCoverage, as_text};
 use crate::vex::VexReport;
 
 /// The outcome.
@@ -50,79 +47,6 @@ impl fmt::Display for Outcome {
     }
 }
 
-/// The policy's action for one finding.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// It fails the scan.
-    Fail,
-    /// It is shown as a warning.
-    Warn,
-    /// It is only listed.
-    Ignore,
-}
-
-/// Stable codes of reasons.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ReasonCode {
-    /// Findings reach the failing threshold.
-    FindingsFail,
-    /// The Rego policy denies the scan as a whole.
-    RegoDenies,
-    /// A rule is unused, and that is not accepted.
-    RulesUnused,
-    /// A mute for this SBOM is unused, and that is not accepted.
-    MutesUnused,
-    /// The site's knowledge has no advisory.
-    KnowledgeEmpty,
-    /// A source was last checked too long ago, or never.
-    KnowledgeStale,
-    /// A source was silent for longer than its rhythm.
-    SourceSilent,
-    /// The newest head of a site with relevant records has expired.
-    HeadExpired,
-    /// The knowledge has nothing about any of the inventory's ecosystems.
-    KnowledgeMissing,
-    /// Fewer packages were checked than the policy requires.
-    CoverageTooLow,
-    /// Findings reach the warning threshold.
-    FindingsWarn,
-    /// Findings that would fail are in the baseline.
-    FindingsKnown,
-    /// The Rego policy warns about the scan as a whole.
-    RegoWarns,
-    /// A rule that would apply has expired.
-    RulesExpired,
-    /// An applied rule expires soon.
-    RulesExpiring,
-    /// A mute that would apply has expired.
-    MutesExpired,
-    /// An applied mute expires soon.
-    MutesExpiring,
-    /// A site mutes findings although no entry allows it explicitly.
-    MutesUnconfirmed,
-    /// An author signed two histories: its later statements are not accepted.
-    AuthorFrozen,
-    /// A source's check is later than the site's clock.
-    CheckAhead,
-    /// Packages could not be checked.
-    CoverageGaps,
-    /// The inventory has no packages.
-    NothingToJudge,
-    /// Findings are muted.
-    FindingsMuted,
-}
-
-/// A reason for the outcome.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Reason {
-    /// The stable code.
-    pub code: ReasonCode,
-    /// One sentence for people.
-    pub text: String,
-}
-
 /// The scanned document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct VerdictInventory {
@@ -139,29 +63,6 @@ pub struct VerdictInventory {
     pub components: u64,
     /// Number of parts that the reader skipped.
     pub notes: u64,
-}
-
-/// The share of the inventory that was checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VerdictCoverage {
-    /// Numbers of components, by result.
-    #[serde(flatten)]
-    pub counts: Coverage,
-    /// Number of packages.
-    pub total: u64,
-    /// Share of packages that were checked, in hundredths of a percent; missing without packages.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub basis_points: Option<u64>,
-}
-
-impl VerdictCoverage {
-    pub(crate) fn of(counts: Coverage) -> Self {
-        Self {
-            counts,
-            total: counts.total(),
-            basis_points: counts.basis_points(),
-        }
-    }
 }
 
 /// The packages that were not checked.
@@ -290,11 +191,6 @@ pub struct Verdict {
     /// The scan's time: an input.
     #[serde(serialize_with = "as_text")]
     pub as_of: UnixMillis,
-}
-
-/// Times in the body are RFC 3339 texts.
-pub(crate) fn as_text<S: serde::Serializer>(time: &UnixMillis, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(time)
 }
 
 /// The body could not be written.

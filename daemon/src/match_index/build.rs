@@ -14,7 +14,7 @@ use starling_store::{SiteStore, Unindexed, ViewReader};
 use starling_view::PackageId;
 
 use super::{Hold, SiteIndex, UNFINISHED_PREFIX, UNFINISHED_SUFFIX, how_of, stamp_of};
-use crate::service::{KEV_SOURCE, ViewKnowledge};
+use crate::service::{KEV_SOURCE, ViewKnowledge, view_knowledge};
 
 /// Number of bytes per write.
 const WRITE_BYTES: usize = 1024 * 1024;
@@ -122,7 +122,7 @@ fn fold<W: Write>(
     let blocks: Vec<&[(String, String)]> = packages.chunks(BLOCK).collect();
     let threads = threads.get().min(blocks.len().max(1));
     // Each thread has its own cache of folded records, so that none waits for another.
-    let knowledge = (0..threads).map(|_| ViewKnowledge::new(reader));
+    let knowledge = (0..threads).map(|_| view_knowledge(reader));
     let knowledge = knowledge.collect::<Result<Vec<_>, _>>()?;
     std::thread::scope(|scope| {
         let mut folded: Vec<Receiver<Vec<Folded>>> = Vec::with_capacity(threads);

@@ -8,8 +8,7 @@ use starling_store::RestoreStep;
 use super::{Hold, Restore};
 use crate::clock::now;
 use crate::config::{Config, Overrides};
-use crate::home::Home;
-use crate::home_problem::{config_problem, home_problem};
+use crate::home::{Home, config_problem, home_problem};
 use crate::opening::OpenAs;
 use crate::service::{Site, SiteParts, stop};
 

@@ -6,7 +6,7 @@ use starling_store::{Origin, RestoreStep, StoreError};
 
 use super::{Hold, Lost, Waits};
 use crate::clock::now;
-use crate::home_problem::home_problem;
+use crate::home::home_problem;
 use crate::service::{SiteParts, store_problem};
 
 /// The result of an attempt to continue.

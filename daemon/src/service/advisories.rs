@@ -349,7 +349,7 @@ fn is_affected(folded: &CanonicalAdvisory, version: Option<&str>) -> bool {
         return false;
     };
     let subject = Subject::new(ecosystem, version);
-    let advisory = super::view_knowledge::advisory_for_scan(folded);
+    let advisory = starling_knowledge::advisory_for_scan(folded);
     let mut counting = advisory.said().filter(Said::counts).flat_map(|said| said.entries);
     folded.state == AdvisoryState::Live && counting.any(|entry| evaluate(entry, &subject).is_affected())
 }

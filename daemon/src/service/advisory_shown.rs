@@ -214,7 +214,7 @@ pub(super) fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
 
 /// Returns the severity level that a scan would choose, if any record states one.
 fn level_of(field: &Field) -> Option<String> {
-    let stated = super::view_knowledge::stated_severities(field);
+    let stated = starling_knowledge::stated_severities(field);
     let rating = starling_scanner::severity::choose(&stated, &[]);
     rating.stated.map(|_| rating.level.as_str().to_owned())
 }

@@ -9,7 +9,7 @@ use starling_sync::TipDifference;
 
 use super::SiteParts;
 use super::problem::store_problem;
-use crate::home_files::FilesExamined;
+use crate::home::FilesExamined;
 
 impl SiteParts {
     pub(super) fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {

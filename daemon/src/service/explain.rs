@@ -10,7 +10,7 @@ use starling_view::VulnerabilityId;
 
 use super::SiteParts;
 use super::problem::store_problem;
-use super::view_knowledge::ViewKnowledge;
+use super::view_knowledge::view_knowledge;
 
 impl SiteParts {
     pub(super) fn explain(&self, query: &types::ExplainQuery) -> ServiceResult<types::Explanation> {
@@ -20,7 +20,7 @@ impl SiteParts {
             .store
             .view()
             .map_err(|error| store_problem("reading the view", &error))?;
-        let knowledge = ViewKnowledge::new(&reader)?;
+        let knowledge = view_knowledge(&reader)?;
         // Advisories have their ids in one spelling; people may use another.
         let id = VulnerabilityId::of(&query.id).ok_or_else(|| {
             Problem::new(

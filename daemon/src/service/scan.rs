@@ -20,7 +20,7 @@ use super::SiteParts;
 use super::excuses::Excuses;
 use super::known::Known;
 use super::problem::{knowledge_problem, store_problem};
-use super::view_knowledge::ViewKnowledge;
+use super::view_knowledge::view_knowledge;
 use crate::clock::now;
 use crate::config::Config;
 use crate::home::Home;
@@ -102,7 +102,7 @@ impl SiteParts {
             }
             self.indexes.discard();
         }
-        let view = || ViewKnowledge::new(&reader);
+        let view = || view_knowledge(&reader);
         let base = crate::match_index::base(&self.indexes, &reader)
             .map_err(|error| store_problem("reading the view", &error))?;
         if let Some(index) = base {

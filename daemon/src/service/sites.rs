@@ -9,7 +9,7 @@ use starling_store::{AllowedSources, LedgerEntry, ListedSite, LogId, TRANSFERS_K
 use super::SiteParts;
 use super::problem::store_problem;
 use crate::clock::now;
-use crate::home_problem::home_problem;
+use crate::home::home_problem;
 
 impl SiteParts {
     pub(super) fn sites(&self) -> ServiceResult<types::SiteList> {

@@ -5,7 +5,9 @@
 //! certificates follow one another. A forger can write all of that, but checking ends at the first signature he
 //! cannot make. Certificates that are already known, byte for byte, are not checked again.
 
-use super::{CertificateChain, CertificateError, Parsed, VerifiedCertificate, check_link};
+use super::chain::check_link;
+use super::epoch::Parsed;
+use super::{CertificateChain, CertificateError, VerifiedCertificate};
 use crate::hash::SiteId;
 use crate::keys::PublicKey;
 use crate::limits::{MAX_CERTIFICATE_BYTES, MAX_CHAIN_CERTIFICATES};

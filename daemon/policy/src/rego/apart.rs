@@ -9,7 +9,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::{MAX_REGO_BYTES, RegoDecision, RegoError, RegoInput, RegoPolicy, RegoTest, engine};
-use crate::document::{DocumentError, PolicyVersion};
+use crate::terms::{DocumentError, PolicyVersion};
 
 /// The text of a Rego policy, not parsed yet.
 #[derive(Clone, PartialEq, Eq)]

@@ -6,8 +6,7 @@ use regorus::Value;
 use serde::{Deserialize, Serialize};
 
 use super::RegoError;
-use crate::document::PolicyVersion;
-use crate::verdict::Action;
+use crate::terms::{Action, PolicyVersion};
 
 /// Most decisions of one policy about one scan.
 pub const MAX_DECISIONS: usize = 200_000;

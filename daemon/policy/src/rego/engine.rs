@@ -11,7 +11,7 @@ use starling_protocol::UnixMillis;
 
 use super::decisions::{RULES, RegoDecision, read};
 use super::{RegoError, RegoInput, RegoTest};
-use crate::document::DocumentError;
+use crate::terms::{Action, DocumentError};
 
 /// Most interpreter steps for one rule: one or two seconds of work.
 pub const MAX_REGO_STEPS: u64 = 10_000_000;
@@ -183,7 +183,7 @@ fn engine_of(text: &str, input: &RegoInput) -> Result<Engine, RegoError> {
 }
 
 /// Returns the deciding rules that the policy has.
-fn declared(engine: &Engine) -> Result<Vec<(&'static str, crate::Action)>, RegoError> {
+fn declared(engine: &Engine) -> Result<Vec<(&'static str, Action)>, RegoError> {
     let mut found = Vec::new();
     for (rule, action) in RULES {
         let is_there = engine

@@ -4,8 +4,8 @@ use serde::Serialize;
 use starling_protocol::UnixMillis;
 use starling_scanner::scan::{Finding, ScanResult};
 
-use crate::decide::{KnowledgeState, SourceCheck};
-use crate::verdict::VerdictCoverage;
+use crate::knowledge::{KnowledgeState, SourceCheck};
+use crate::terms::VerdictCoverage;
 
 /// Largest input, in bytes of JSON: the verdict of the largest allowed SBOM is smaller.
 pub const MAX_REGO_INPUT_BYTES: usize = 64 * 1024 * 1024;
@@ -41,7 +41,7 @@ pub enum RegoInputError {
 #[derive(Serialize)]
 struct Document<'a> {
     format: &'static str,
-    #[serde(serialize_with = "crate::verdict::as_text")]
+    #[serde(serialize_with = "crate::terms::as_text")]
     as_of: UnixMillis,
     as_of_ns: u64,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,6 +1,6 @@
 //! Limits the nesting of brackets: the interpreter's own limit does not cover all of its parser.
 
-use crate::document::DocumentError;
+use crate::terms::DocumentError;
 
 /// Deepest nesting of brackets.
 const MAX_NESTING: usize = 32;

@@ -4,8 +4,8 @@ use std::io::ErrorKind;
 
 use starling_api_types::{ErrorCode, Problem};
 
+use super::{HomeError, error_chain};
 use crate::config::ConfigError;
-use crate::home::{HomeError, error_chain};
 
 /// Converts an error of the site's folder.
 #[must_use]

@@ -6,11 +6,11 @@ use std::path::Path;
 
 use starling_api_types::DoctorCheck;
 
+use super::{Home, error_chain};
 use crate::config::Config;
-use crate::home::{Home, error_chain};
 
 /// The check's name in a report of `doctor`.
-pub(crate) const FILES_CHECK: &str = "keys and folders";
+const FILES_CHECK: &str = "keys and folders";
 
 /// Mode bits that give anyone but the owner any access.
 const OTHERS: u32 = 0o077;

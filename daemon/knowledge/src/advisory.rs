@@ -1,0 +1,155 @@
+//! Converts a folded advisory to the form that the scanner matches with.
+
+use std::collections::BTreeMap;
+
+use starling_scanner::knowledge::{Advisory, Conflict, Provenance, Sayer, Statement, Weight};
+use starling_scanner::osv::{Affected, first_sentence};
+use starling_scanner::threat::Threat;
+use starling_view::{AdvisoryState, CanonicalAdvisory, EdgeState, Field, JsonText};
+
+use crate::ratings::stated_severities;
+
+/// Converts a folded advisory to the form for matching, with the statements of its records.
+pub fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
+    let mut ids = vec![folded.vulnerability.to_string()];
+    ids.extend(folded.aliases.iter().map(ToString::to_string));
+    ids.extend(folded.upstream.iter().map(ToString::to_string));
+    ids.extend(folded.edges.iter().map(|edge| edge.id.to_string()));
+    ids.sort();
+    ids.dedup();
+    let related = folded.related.iter().map(ToString::to_string);
+    let related = related.filter(|id| !ids.contains(id)).collect();
+    let fields = &folded.fields;
+    let text = |field: &Option<Field>| {
+        field
+            .as_ref()
+            .and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
+    };
+    let withdrawn = (folded.state == AdvisoryState::Withdrawn)
+        .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()));
+    let threat = Threat {
+        published: text(&fields.published),
+        ..Threat::default()
+    };
+    let (affected, statements) = statements(folded);
+    Advisory {
+        merge_hash: folded.merge_hash.to_string(),
+        vulnerability: folded.vulnerability.to_string(),
+        ids,
+        related,
+        summary: text(&fields.summary)
+            .filter(|summary| !summary.trim().is_empty())
+            .or_else(|| Some(first_sentence(&text(&fields.details)?)))
+            .unwrap_or_default(),
+        withdrawn,
+        severities: fields.severity.iter().flat_map(stated_severities).collect(),
+        threat,
+        affected,
+        statements,
+        unresolved: !folded.unresolved.is_empty(),
+        provenance: provenance(folded),
+        conflicts: conflicts(folded),
+    }
+}
+
+/// Returns the package statements of an advisory's records: the entries, and which record each belongs to.
+fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
+    if folded.statements.is_empty() {
+        let affected = folded.fields.affected.as_ref();
+        return (
+            affected
+                .map(|field| affected_entries(&field.value))
+                .unwrap_or_default(),
+            Vec::new(),
+        );
+    }
+    let (mut affected, mut statements) = (Vec::new(), Vec::new());
+    for stated in &folded.statements {
+        let entries = affected_entries(&stated.affected);
+        let by = stated.by.iter().map(|record| Sayer {
+            record: record.id.to_string(),
+            source: record.source.to_string(),
+        });
+        statements.push(Statement {
+            by: by.collect(),
+            entries: entries.len(),
+            unresolved: stated.is_unresolved,
+            weight: match stated.weight {
+                starling_view::Weight::Counts => Weight::Counts,
+                starling_view::Weight::CountsLast => Weight::CountsLast,
+                starling_view::Weight::Outranked => Weight::Outranked,
+                starling_view::Weight::Mirrored => Weight::Mirrored,
+                starling_view::Weight::NotPreferred => Weight::NotPreferred,
+            },
+        });
+        affected.extend(entries);
+    }
+    // All records agree and apply, so they need not be distinguished.
+    let alone = statements.len() == 1 && statements.iter().all(|statement| statement.weight.counts());
+    (affected, if alone { Vec::new() } else { statements })
+}
+
+/// Returns the entries of a list of `affected`.
+fn affected_entries(list: &JsonText) -> Vec<Affected> {
+    // One invalid entry must not hide the others.
+    let entries: Vec<serde_json::Value> = serde_json::from_str(list.as_str()).unwrap_or_default();
+    entries
+        .into_iter()
+        .filter_map(|entry| serde_json::from_value(entry).ok())
+        .collect()
+}
+
+fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {
+    let mut records: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for edge in &folded.edges {
+        if matches!(
+            edge.state,
+            EdgeState::Live | EdgeState::Withdrawn | EdgeState::Unresolved
+        ) {
+            let sites = records
+                .entry((edge.source.to_string(), edge.id.to_string()))
+                .or_default();
+            sites.push(edge.author.to_string());
+        }
+    }
+    records
+        .into_iter()
+        .map(|((source, record), mut sites)| {
+            sites.sort();
+            sites.dedup();
+            Provenance {
+                source,
+                record,
+                sites,
+            }
+        })
+        .collect()
+}
+
+fn conflicts(folded: &CanonicalAdvisory) -> Vec<Conflict> {
+    let fields = &folded.fields;
+    let named = [
+        ("affected", &fields.affected),
+        ("severity", &fields.severity),
+        ("withdrawn", &fields.withdrawn),
+    ];
+    let mut conflicts = Vec::new();
+    for (name, field) in named {
+        if let Some(field) = field.as_ref().filter(|field| !field.losers.is_empty()) {
+            let mut lost: Vec<String> = field
+                .losers
+                .iter()
+                .map(|loser| loser.provenance.source.to_string())
+                .collect();
+            lost.sort();
+            lost.dedup();
+            let chosen = field.provenance.source.to_string();
+            conflicts.push(Conflict {
+                field: name.to_owned(),
+                chosen,
+                lost,
+            });
+        }
+    }
+    conflicts
+}

@@ -1,0 +1,145 @@
+//! An open site: its parts, its locks, and the small things that every operation needs of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
+
+use starling_api_types as types;
+use starling_protocol::SigningKey;
+use starling_store::{SiteStore, ViewReader};
+use tokio::sync::watch;
+
+use super::feed_runs::Feeds;
+use super::health::Duties;
+use super::known::KnownState;
+use crate::clock::now;
+use crate::config::Config;
+use crate::gate::Gate;
+use crate::home::Home;
+use crate::match_index::Indexes;
+use crate::policies::Policies;
+use crate::restore::Restore;
+use crate::sync_task::PeerStatusTable;
+use crate::vex_store::VexStore;
+
+/// How much older than configured the history may be if no daemon runs, in milliseconds.
+const A_DAY_MILLIS: u64 = 86_400_000;
+
+/// An open site: in a daemon, or for one command.
+#[derive(Clone)]
+pub(crate) struct Site(pub(crate) Arc<SiteParts>);
+
+/// The parts of a site.
+pub(crate) struct SiteParts {
+    pub(crate) home: Home,
+    pub(crate) config: Config,
+    pub(crate) store: Arc<SiteStore>,
+    /// The operating key; replaced when a restored site continues.
+    pub(super) key: RwLock<Arc<SigningKey>>,
+    /// The home's place, and the hold of a restored home.
+    pub(crate) restore: Restore,
+    /// Start time of the daemon; `None` without one.
+    pub(crate) started: Option<Instant>,
+    /// Signalled when something other than the sync task changed the store.
+    pub(crate) local: watch::Sender<u64>,
+    /// Signalled when anything changed the view.
+    pub(crate) shown: Arc<watch::Sender<u64>>,
+    pub(crate) peer_status: Arc<PeerStatusTable>,
+    /// The match index, and its successor.
+    pub(crate) indexes: Arc<Indexes>,
+    /// A verdict's data about the knowledge, until it changes.
+    pub(crate) known: KnownState,
+    /// The site's policy files.
+    pub(crate) policies: Arc<Policies>,
+    /// The VEX documents that every scan uses.
+    pub(crate) kept_vex: Arc<VexStore>,
+    /// The import lock: each import compares with the result of the previous one.
+    pub(crate) imports: Mutex<()>,
+    /// The places for answers about the past.
+    pub(crate) past_places: Arc<Gate>,
+    /// Lock for answers about the past that need a file.
+    pub(crate) pasts: Mutex<()>,
+    /// Result of the last check of all frames.
+    pub(crate) last_check: Mutex<Option<types::StoreCheck>>,
+    /// Last results of the daemon's recurring work.
+    pub(crate) duties: Duties,
+    /// What the site fetches by itself.
+    pub(crate) feeds: Feeds,
+}
+
+impl SiteParts {
+    /// Waits for the import lock. A panic in an earlier import left nothing incomplete: it committed everything or
+    /// nothing, so later imports need not fail as well.
+    pub(crate) fn one_import(&self) -> MutexGuard<'_, ()> {
+        self.imports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the import lock, if it is free.
+    pub(crate) fn import_if_free(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.imports.try_lock() {
+            Ok(turn) => Some(turn),
+            Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(std::sync::TryLockError::WouldBlock) => None,
+        }
+    }
+
+    /// Drops old history. Without a daemon nothing else does it in time: a command that imports does it, at most once
+    /// a day. The caller holds the import lock.
+    pub(super) fn forget_if_due(&self) {
+        if self.started.is_some() {
+            return;
+        }
+        let retention = self.config.store.retention();
+        let outcome = self.store.history().and_then(|history| {
+            let due = history
+                .since
+                .plus_millis(retention.millis)
+                .plus_millis(A_DAY_MILLIS);
+            if due < now() {
+                self.store.drop_superseded(&retention)?;
+            }
+            Ok(())
+        });
+        if let Err(error) = outcome {
+            tracing::warn!(error = %crate::home::error_chain(&error), "dropping old history");
+        }
+    }
+
+    /// Notifies the sync task and the subscribers of a change of the store.
+    pub(crate) fn changed(&self) {
+        self.local.send_modify(|count| *count += 1);
+        self.shown.send_modify(|count| *count += 1);
+    }
+
+    /// Leaves a store that the next start can open without a replay.
+    pub(crate) fn stop_cleanly(&self) {
+        if let Err(error) = self.store.stop_cleanly() {
+            tracing::warn!(error = %crate::home::error_chain(&error), "stopping: the next start replays the end of the log");
+        }
+    }
+
+    /// Returns the name of a site on the allow-list, or this site's own name. A thread that holds the view must call
+    /// [`slug_in`](Self::slug_in) instead, because it must not take the store's lock twice.
+    pub(crate) fn slug_of(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
+        self.own_slug(site).or_else(|| {
+            let listed = self.store.listed_sites().ok()?;
+            listed
+                .iter()
+                .find(|listed| listed.site == *site)
+                .map(|listed| (&listed.slug).into())
+        })
+    }
+
+    /// Returns the name of a site on the allow-list of the view, or this site's own name.
+    pub(super) fn slug_in(
+        &self,
+        view: &ViewReader<'_>,
+        site: &starling_protocol::SiteId,
+    ) -> Option<types::SiteSlug> {
+        self.own_slug(site).or_else(|| view.slug_of(site).map(Into::into))
+    }
+
+    fn own_slug(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
+        let chain = self.home.chain();
+        (*site == chain.site()).then(|| chain.slug().into())
+    }
+}
