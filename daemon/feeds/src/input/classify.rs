@@ -34,6 +34,9 @@ pub enum NotARecord {
     /// An archive inside an archive.
     #[error("an archive inside an archive; import it by itself")]
     NestedArchive,
+    /// A bundle of Starling: its records are statements of other sites.
+    #[error("a Starling bundle, which `starling bundle import` takes in")]
+    Bundle,
     /// A document of another kind than the requested one.
     #[error("not a document of the kind {0}")]
     NotOfKind(&'static str),
@@ -48,6 +51,9 @@ pub enum NotARecord {
 pub fn classify(name: &str, head: &[u8]) -> Result<Expectation, NotARecord> {
     if name.split('/').any(is_hidden) {
         return Err(NotARecord::Hidden);
+    }
+    if is_bundle(head) {
+        return Err(NotARecord::Bundle);
     }
     if packing(head).is_some() {
         return Err(NotARecord::NestedArchive);
@@ -92,12 +98,34 @@ pub(super) fn packing(head: &[u8]) -> Option<Packing> {
     match head {
         [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Packing::Zip),
         [0x28, 0xB5, 0x2F, 0xFD, ..] => Some(Packing::Zstd),
-        // A skippable frame, with which a bundle begins.
+        // A skippable frame.
         [0x50..=0x5F, 0x2A, 0x4D, 0x18, ..] => Some(Packing::Zstd),
         [0x1F, 0x8B, ..] => Some(Packing::Gzip),
         _ if is_tar(head) => Some(Packing::Tar),
         _ => None,
     }
+}
+
+/// Returns true for a bundle, which begins with a skippable frame that holds its seal.
+pub(super) fn is_bundle(head: &[u8]) -> bool {
+    matches!(
+        head,
+        [
+            0x50..=0x5F,
+            0x2A,
+            0x4D,
+            0x18,
+            _,
+            _,
+            _,
+            _,
+            b'S',
+            b'T',
+            b'S',
+            b'L',
+            ..
+        ]
+    )
 }
 
 /// Returns the name of a known but unsupported container format.

@@ -49,6 +49,11 @@ pub enum InputErrorKind {
         /// The format.
         what: &'static str,
     },
+    /// A bundle of Starling: read as a feed, its records would lose their authors.
+    #[error(
+        "it is a Starling bundle, whose records belong to their authors; take it in with `starling bundle import`"
+    )]
+    Bundle,
     /// More bytes than [`Limits::max_total_bytes`](super::Limits::max_total_bytes).
     #[error("it unpacks to more than {limit} bytes; raise the limit if you trust it")]
     TooLarge {

@@ -6,7 +6,7 @@ use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::rc::Rc;
 
 use super::InputErrorKind;
-use super::classify::{Expectation, HEAD_BYTES, Packing, other_packing, packing};
+use super::classify::{Expectation, HEAD_BYTES, Packing, is_bundle, other_packing, packing};
 use super::meter::{EndSeen, Packed, Unpacked};
 use super::walk::{Halt, Step, Walk};
 
@@ -97,6 +97,9 @@ impl Walk<'_> {
         mut reader: R,
     ) -> Result<(Option<Packing>, impl Read + use<R>), Halt> {
         let head = self.head(name, &mut reader)?;
+        if is_bundle(&head) {
+            return Err(self.fail(name, InputErrorKind::Bundle));
+        }
         if let Some(what) = other_packing(&head) {
             return Err(self.fail(name, InputErrorKind::Unsupported { what }));
         }

@@ -110,6 +110,20 @@ fn given_document_of_unknown_kind_is_reported() {
 }
 
 #[test]
+fn bundle_is_refused_as_a_feed() {
+    // A skippable frame with the seal, then a frame whose lines would read as records.
+    let mut bundle = vec![0x51, 0x2A, 0x4D, 0x18, 4, 0, 0, 0];
+    bundle.extend_from_slice(b"STSL");
+    bundle.extend(zstd_of(b"{\"id\":\"A-1\"}"));
+    let told = shown(None, bytes("delta.stl", bundle), &Limits::default());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("take it in with `starling bundle import`"),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn other_kinds_have_their_own_length_limit() {
     let limits = Limits {
         max_record_bytes: 16,
