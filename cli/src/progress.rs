@@ -1,7 +1,6 @@
 //! Shows the progress of long work: a line on a terminal, nothing in a pipe.
 
 use std::io::IsTerminal;
-use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -9,23 +8,38 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Redraw interval while nothing is counted.
 const TICK: Duration = Duration::from_millis(100);
 
-/// One piece of long work; its line disappears when the last clone is dropped.
-#[derive(Debug, Clone)]
-pub(crate) struct Step(Option<Arc<Line>>);
-
+/// One piece of long work; its line disappears when the step is dropped. Clones count what moves on the same line, and
+/// may live longer.
 #[derive(Debug)]
-struct Line(ProgressBar);
+pub(crate) struct Step {
+    bar: Option<ProgressBar>,
+    is_clone: bool,
+}
 
-impl Drop for Line {
+impl Clone for Step {
+    fn clone(&self) -> Self {
+        Self {
+            bar: self.bar.clone(),
+            is_clone: true,
+        }
+    }
+}
+
+impl Drop for Step {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        if let Some(bar) = self.bar.as_ref().filter(|_| !self.is_clone) {
+            bar.finish_and_clear();
+        }
     }
 }
 
 impl Step {
     /// Returns a step without a progress line.
     pub(crate) const fn silent() -> Self {
-        Self(None)
+        Self {
+            bar: None,
+            is_clone: false,
+        }
     }
 
     /// Starts a step that shows `what`, if standard error is a terminal.
@@ -37,41 +51,42 @@ impl Step {
         bar.set_style(style("{spinner} {msg}  {elapsed}"));
         bar.set_message(what);
         bar.enable_steady_tick(TICK);
-        Self(Some(Arc::new(Line(bar))))
+        Self {
+            bar: Some(bar),
+            is_clone: false,
+        }
     }
 
     /// Returns true if there is a line to be seen.
     pub(crate) const fn is_shown(&self) -> bool {
-        self.0.is_some()
+        self.bar.is_some()
     }
 
     /// Shows other words from now on.
     pub(crate) fn say(&self, what: String) {
-        if let Some(line) = &self.0 {
-            line.0.set_message(what);
+        if let Some(bar) = &self.bar {
+            bar.set_message(what);
         }
     }
 
     /// Sets how many bytes will move, if known.
     pub(crate) fn expect(&self, bytes: Option<u64>) {
-        let Some(line) = &self.0 else { return };
+        let Some(bar) = &self.bar else { return };
         match bytes {
             Some(bytes) => {
-                line.0.set_length(bytes);
-                line.0.set_style(style(
+                bar.set_length(bytes);
+                bar.set_style(style(
                     "{spinner} {msg}  {bar:20} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
                 ));
             }
-            None => line
-                .0
-                .set_style(style("{spinner} {msg}  {bytes}, {bytes_per_sec}, {elapsed}")),
+            None => bar.set_style(style("{spinner} {msg}  {bytes}, {bytes_per_sec}, {elapsed}")),
         }
     }
 
     /// Counts bytes that moved.
     pub(crate) fn add(&self, bytes: u64) {
-        if let Some(line) = &self.0 {
-            line.0.inc(bytes);
+        if let Some(bar) = &self.bar {
+            bar.inc(bytes);
         }
     }
 }
