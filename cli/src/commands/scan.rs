@@ -4,6 +4,7 @@ mod baseline;
 mod report;
 mod show;
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -201,6 +202,9 @@ impl Scan {
         for wanted in &self.format {
             if let Some(file) = &wanted.file {
                 show::write(report, wanted.shape, details, file).await?;
+                if !self.quiet && !session.json() && std::io::stderr().is_terminal() {
+                    note(&format!("wrote {}", file.display()));
+                }
             }
         }
         if self.quiet && self.output.as_os_str() == STANDARD {

@@ -1,20 +1,24 @@
 //! Renders verdicts. Reads the body leniently: `starling-policy` defines its exact form.
 
 mod body;
+mod unjudged;
 
 use std::fmt::Write as _;
 
 use starling_api_types::{ExitStatus, VerdictEnvelope};
+use starling_report::unjudged::Group;
 use starling_report::upgrade::{Upgrade, by_level, count_levels, upgrades};
 
 use self::body::{Body, Finding};
 use super::table::Table;
-use super::{Lines, count, list, or_dash, plain, section};
+use super::{Lines, count, counted, list, or_dash, plain, section, short};
 use crate::commands::scan::{ScanOutcome, ScanReport, Scanned};
 use crate::terminal::{self, Tone};
 
 /// Most upgrades listed at the top.
 const UPGRADES_SHOWN: usize = 5;
+/// Most groups of packages at the top that could be judged with some help.
+const REMEDIES_SHOWN: usize = 3;
 
 /// Returns the rules to check: those that decide nothing, or soon will not.
 fn rules(body: &Body) -> Table {
@@ -56,26 +60,6 @@ fn mutes(body: &Body) -> Table {
     table
 }
 
-/// Returns the packages that were not checked, each with the reason.
-fn not_judged(body: &Body) -> Table {
-    let mut table = Table::new(["PACKAGE", "VERSION", "WHY", "PLACE"])
-        .shrinks("PACKAGE", 24)
-        .leaves_out(&["PLACE"]);
-    for package in &body.not_judged.packages {
-        table.row([
-            package.purl.clone().unwrap_or_else(|| package.name.clone()),
-            or_dash(package.version.as_ref()),
-            package.reason.replace('_', " "),
-            package.place.clone(),
-        ]);
-    }
-    if body.not_judged.others > 0 {
-        let more = format!("and {} more", count(body.not_judged.others));
-        table.row([more, String::new(), String::new(), String::new()]);
-    }
-    table
-}
-
 fn vex(body: &Body) -> Table {
     let mut table = Table::new(["VEX", "AUTHOR", "STATEMENTS", "NOT USABLE", "SETTLED"]).numbers(&[
         "STATEMENTS",
@@ -99,6 +83,7 @@ fn findings(body: &Body, aliases: bool) -> Table {
     let mut table = Table::new([
         "SEVERITY",
         "VULNERABILITY",
+        "KEV",
         "PACKAGE",
         "VERSION",
         "FIX",
@@ -117,6 +102,9 @@ fn findings(body: &Body, aliases: bool) -> Table {
     if !aliases {
         table = table.without("ALIASES");
     }
+    if body.findings.iter().all(|finding| finding.kev != Some(true)) {
+        table = table.without("KEV");
+    }
     for finding in &body.findings {
         let others: Vec<&String> = finding
             .ids
@@ -126,6 +114,12 @@ fn findings(body: &Body, aliases: bool) -> Table {
         table.row([
             finding.severity.shown(),
             finding.vulnerability.clone(),
+            if finding.kev == Some(true) {
+                "exploited"
+            } else {
+                ""
+            }
+            .to_owned(),
             format!("{} {}", finding.package.ecosystem, finding.package.name),
             finding.package.version.clone(),
             finding.way_out(),
@@ -135,6 +129,7 @@ fn findings(body: &Body, aliases: bool) -> Table {
             one_line(&finding.summary),
         ]);
         table.tone("SEVERITY", Tone::of_severity(&finding.severity.level));
+        table.tone("KEV", Some(Tone::Bad));
         table.tone("ACTION", tone_of(&finding.action));
     }
     table
@@ -154,10 +149,9 @@ fn tone_of(outcome: &str) -> Option<Tone> {
     }
 }
 
-/// Returns outcome, totals and coverage in one sentence, with the reasons below.
-fn head(body: &Body, exit_code: u8) -> String {
+/// Returns outcome, totals and coverage in one sentence.
+fn outcome(body: &Body, exit_code: u8) -> String {
     let number = body.findings.len() as u64;
-    let plural = if number == 1 { "" } else { "s" };
     let levels = count_levels(
         body.findings
             .iter()
@@ -169,30 +163,68 @@ fn head(body: &Body, exit_code: u8) -> String {
         format!(" ({})", by_level(&levels))
     };
     let sentence = format!(
-        "{} finding{plural}{levels}, {} of {} packages judged, {} not judged, exit code {}",
-        count(number),
+        "{}{levels}, {} of {} packages judged, {} not judged, exit code {}",
+        counted(number, "finding", "findings"),
         count(body.coverage.matched),
         count(body.coverage.total),
         count(body.coverage.total.saturating_sub(body.coverage.matched)),
         or_dash(ExitStatus::from_code(exit_code)),
     );
-    let outcome = plain(&body.outcome).to_uppercase();
-    let outcome = match tone_of(&body.outcome) {
-        Some(tone) => tone.paint(&outcome),
-        None => outcome,
-    };
-    let mut text = terminal::wrapped(&format!("{outcome}: "), 2, &plain(&sentence));
+    terminal::wrapped(&format!("{}: ", outcome_word(body)), 2, &plain(&sentence))
+}
+
+fn outcome_word(body: &Body) -> String {
+    let word = plain(&body.outcome).to_uppercase();
+    match tone_of(&body.outcome) {
+        Some(tone) => tone.paint(&word),
+        None => word,
+    }
+}
+
+/// Returns what the policy does with the findings, as in `11 fail, 6 warn, 2 are ignored`; empty without findings.
+fn actions(body: &Body) -> String {
+    let exploited = body.findings.iter().filter(|finding| finding.kev == Some(true));
+    let exploited = exploited.filter(|finding| !finding.is_settled()).count() as u64;
+    let parts = [
+        (body.number("fail"), "fails", "fail"),
+        (body.number("warn"), "warns", "warn"),
+        (body.number("ignore"), "is ignored", "are ignored"),
+        (exploited, "is known to be exploited", "are known to be exploited"),
+    ];
+    let parts: Vec<String> = parts
+        .into_iter()
+        .filter(|(number, ..)| *number > 0)
+        .map(|(number, one, many)| counted(number, one, many))
+        .collect();
+    parts.join(", ")
+}
+
+/// Returns the outcome with the reasons, and what it rests on where that is less than whole.
+fn head(body: &Body, exit_code: u8) -> String {
+    let mut text = outcome(body, exit_code);
     for reason in &body.reasons {
         text.push_str(&terminal::wrapped("  because ", 4, &plain(&reason.text)));
+    }
+    let actions = actions(body);
+    if !actions.is_empty() {
+        text.push_str(&terminal::wrapped("  of the findings ", 4, &actions));
+    }
+    for (ecosystem, sources) in body.known_in_part() {
+        let note = format!(
+            "{ecosystem} is known in part: none of its sources ({}) was ever taken in as a whole, so what they lack is not found",
+            sources.join(", ")
+        );
+        text.push_str(&terminal::wrapped("  note ", 4, &plain(&note)));
     }
     text
 }
 
-/// Adds what to do first: the upgrades that remove the worst findings.
-fn what_to_do(text: &mut String, body: &Body) {
+/// Adds what to do first: the upgrades that remove the worst findings, then what lets more packages be judged.
+fn what_to_do(text: &mut String, body: &Body, unjudged: &[Group]) {
     let open = body.findings.iter().filter(|finding| !finding.is_settled());
     let upgrades: Vec<Upgrade> = upgrades(open.map(Finding::fixable));
-    if upgrades.is_empty() {
+    let remedies: Vec<&Group> = unjudged.iter().filter(|group| !group.remedy.is_empty()).collect();
+    if upgrades.is_empty() && remedies.is_empty() {
         return;
     }
     let _ = writeln!(text, "\n{}", Tone::Heading.paint("What to do first"));
@@ -206,6 +238,11 @@ fn what_to_do(text: &mut String, body: &Body) {
     {
         let _ = writeln!(text, "  … and {more} more packages with a version to go to");
     }
+    for group in remedies.iter().take(REMEDIES_SHOWN) {
+        let packages = counted(group.packages, "package is", "packages are");
+        let sentence = format!("{packages} not judged, of {}: {}", group.kind, group.remedy);
+        text.push_str(&terminal::wrapped("  ", 4, &plain(&sentence)));
+    }
 }
 
 /// Renders `starling scan`.
@@ -213,16 +250,26 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, aliases: bool) -> String {
     // A body of another form still shows its hash and exit code.
     let mut body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
     body.sort();
+    let unjudged = unjudged::groups_of(&body);
     let mut text = head(&body, envelope.exit_code);
-    what_to_do(&mut text, &body);
+    what_to_do(&mut text, &body, &unjudged);
+    let headed = text.len();
     section(&mut text, "Findings", &findings(&body, aliases));
-    section(&mut text, "Not judged", &not_judged(&body));
+    unjudged::section_of(&mut text, &body, &unjudged);
     section(&mut text, "Rules to look at", &rules(&body));
     section(&mut text, "Mutes to look at", &mutes(&body));
     section(&mut text, "Suppliers' statements", &vex(&body));
+    let has_sections = text.len() > headed;
+    let hash = |hash: &str| {
+        if terminal::width().is_some() {
+            short(hash)
+        } else {
+            hash.to_owned()
+        }
+    };
     let mut lines = Lines::default()
-        .add("verdict", envelope.verdict_hash)
-        .add("knowledge", &body.knowledge_root)
+        .add("verdict", hash(&envelope.verdict_hash.to_string()))
+        .add("knowledge", hash(&body.knowledge_root))
         .add("judged at", format!("{} by {}", body.as_of, envelope.site_id));
     if let Some(version) = &body.policy_version {
         lines = lines.add("policy", version);
@@ -232,7 +279,36 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, aliases: bool) -> String {
         lines = lines.add("rego", decided);
     }
     let _ = write!(text, "\n{}", lines.cut_to_fit());
+    if has_sections {
+        // The result again, where the reader's eyes are.
+        let _ = write!(text, "\n{}", outcome(&body, envelope.exit_code));
+    }
     text
+}
+
+/// Returns one row per SBOM.
+fn summary(report: &ScanReport) -> Table {
+    let mut table = Table::new(["OUTCOME", "FAIL", "WARN", "IGNORED", "NOT JUDGED", "SBOM"])
+        .numbers(&["FAIL", "WARN", "IGNORED", "NOT JUDGED"])
+        .shrinks("SBOM", 24)
+        .keeps_end("SBOM");
+    for Scanned { sbom, outcome } in &report.scans {
+        let cells = match outcome {
+            ScanOutcome::Result(envelope) => {
+                let body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
+                let gaps = body.coverage.total.saturating_sub(body.coverage.matched);
+                let [fail, warn, ignored] =
+                    ["fail", "warn", "ignore"].map(|action| count(body.number(action)));
+                [body.outcome, fail, warn, ignored, count(gaps)]
+            }
+            ScanOutcome::Problem(_) => ["refused", "-", "-", "-", "-"].map(str::to_owned),
+        };
+        let [word, fail, warn, ignored, gaps] = cells;
+        let tone = tone_of(&word).or((word == "refused").then_some(Tone::Bad));
+        table.row([word, fail, warn, ignored, gaps, sbom.clone()]);
+        table.tone("OUTCOME", tone);
+    }
+    table
 }
 
 /// Renders `starling scan` of several SBOMs.
@@ -249,6 +325,7 @@ pub(crate) fn scan_report(report: &ScanReport, aliases: bool) -> String {
         text.push('\n');
     }
     let exit = ExitStatus::from_code(report.exit_code);
+    let _ = write!(text, "{}", summary(report));
     let _ = writeln!(
         text,
         "{} SBOMs, exit code {}",
@@ -344,7 +421,7 @@ mod tests {
             "{first}"
         );
         for shown in [
-            "no distro",
+            "no release of the distribution",
             "/components/0",
             "and 1,201 more",
             "disputed by acme; unresolved",
@@ -397,5 +474,74 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("blake3:0101"), "{text}");
+    }
+
+    #[test]
+    fn what_fails_comes_first_and_the_worst_of_it_at_the_top() {
+        let finding = |action: &str, id: &str, score: &str, kev: bool| {
+            format!(
+                r#"{{"action":"{action}","vulnerability":"{id}","severity":{{"level":"critical","score":"{score}"}},"kev":{kev},
+                "decided_by":{{"kind":"mute","id":"1","by":"ada"}},"package":{{"ecosystem":"npm","name":"a","version":"1"}}}}"#
+            )
+        };
+        let found = [
+            finding("ignore", "MUTED", "10.0", true),
+            finding("fail", "NINE", "9.3", false),
+            finding("fail", "TEN", "10.0", true),
+        ];
+        let body = format!(r#"{{"outcome":"fail","findings":[{}]}}"#, found.join(","));
+        let text = verdict(&envelope(&body, 1), false);
+        let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
+        assert!(
+            at(" TEN ") < at(" NINE ") && at(" NINE ") < at(" MUTED "),
+            "{text}"
+        );
+        assert!(
+            text.contains("of the findings 2 fail, 1 is ignored, 1 is known to be exploited\n"),
+            "{text}"
+        );
+        assert!(text.contains("exploited  npm a"), "{text}");
+        // The result stands at the end again.
+        assert!(
+            text.trim_end().ends_with("exit code 1 (fail by policy)"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn ecosystem_without_a_whole_source_is_named() {
+        let body = r#"{"outcome":"pass","coverage":{"matched":1,"total":1},"ecosystems":[
+            {"ecosystem":"npm","sources":[{"source":"ghsa"}]},
+            {"ecosystem":"PyPI","sources":[{"source":"pypa","last_checked":"2025-01-15T10:30:00.000Z"},{"source":"ghsa"}]}]}"#;
+        let text = verdict(&envelope(body, 0), false);
+        assert!(
+            text.contains(
+                "note npm is known in part: none of its sources (ghsa) was ever taken in as a whole"
+            ),
+            "{text}"
+        );
+        assert!(!text.contains("PyPI is known in part"), "{text}");
+    }
+
+    #[test]
+    fn many_packages_that_were_not_judged_are_grouped_on_a_terminal() {
+        let package = |number: usize| {
+            format!(
+                r#"{{"name":"p{number}","purl":"pkg:npm/p{number}@1","place":"/c/{number}","reason":"no_knowledge"}}"#
+            )
+        };
+        let packages: Vec<_> = (0..30).map(package).collect();
+        let body = format!(
+            r#"{{"outcome":"unknown","coverage":{{"matched":0,"total":30}},"not_judged":{{"packages":[{}]}}}}"#,
+            packages.join(",")
+        );
+        let text = terminal::at_width(80, || verdict(&envelope(&body, 4), false));
+        assert!(
+            text.contains("      30  npm  no source for it at this site  p0, p1, p2\n"),
+            "{text}"
+        );
+        assert!(text.contains("take in a source about npm"), "{text}");
+        let piped = verdict(&envelope(&body, 4), false);
+        assert!(piped.contains("/c/29"), "{piped}");
     }
 }

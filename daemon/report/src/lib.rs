@@ -14,6 +14,7 @@ mod markdown;
 mod model;
 mod sarif;
 pub mod text;
+pub mod unjudged;
 pub mod upgrade;
 
 pub use format::{Format, FormatError, RenderError};

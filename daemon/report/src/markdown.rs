@@ -2,11 +2,14 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Body, Finding, Judged, NotJudged, Report, Scan};
+use crate::model::{Body, Finding, Judged, NotJudged, NotJudgedPackage, Report, Scan};
 use crate::text::markdown as cell;
+use crate::unjudged::{Unjudged, groups};
 
 /// Most findings listed per SBOM: code hosts cut long summaries, which is misleading.
 const MAX_LISTED: usize = 200;
+/// Most packages that were not judged and are listed one by one.
+const MAX_ONE_BY_ONE: usize = 20;
 
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::from(
@@ -98,8 +101,11 @@ fn not_judged(out: &mut String, body: &Body) {
     if packages.is_empty() && *others == 0 {
         return;
     }
+    if packages.len() > MAX_ONE_BY_ONE {
+        return in_groups(out, packages, *others);
+    }
     out.push_str("\n| not judged | why | place |\n|---|---|---|\n");
-    for package in packages.iter().take(MAX_LISTED) {
+    for package in packages {
         let _ = writeln!(
             out,
             "| {} | {} | {} |",
@@ -108,8 +114,31 @@ fn not_judged(out: &mut String, body: &Body) {
             cell(&package.place)
         );
     }
-    let more = others.saturating_add(packages.len().saturating_sub(MAX_LISTED) as u64);
-    if more > 0 {
-        let _ = writeln!(out, "\n… and {more} more.");
+    if *others > 0 {
+        let _ = writeln!(out, "\n… and {others} more.");
+    }
+}
+
+/// Writes how many packages of each kind were not checked, why, and what helps.
+fn in_groups(out: &mut String, packages: &[NotJudgedPackage], others: u64) {
+    out.push_str("\n| not judged | of | why | such as | what helps |\n|---:|---|---|---|---|\n");
+    let unjudged = packages.iter().map(|package| Unjudged {
+        purl: package.purl.as_deref(),
+        name: &package.name,
+        reason: &package.reason,
+    });
+    for group in groups(unjudged) {
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {} |",
+            group.packages,
+            cell(&group.kind),
+            cell(&group.why),
+            cell(&group.such_as.join(", ")),
+            cell(&group.remedy)
+        );
+    }
+    if others > 0 {
+        let _ = writeln!(out, "\n… and {others} more, which the verdict does not name.");
     }
 }

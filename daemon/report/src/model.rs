@@ -3,9 +3,11 @@
 //! The reader is lenient: missing fields are empty and unknown ones ignored, so that a newer site's verdict can still
 //! be reported. `starling-policy` defines the exact form.
 
+use std::cmp::Reverse;
+
 use serde::Deserialize;
 
-use crate::upgrade::{Fixable, Upgrade, severity_rank, upgrades};
+use crate::upgrade::{Fixable, Upgrade, severity_rank, tenths, upgrades};
 
 /// The scans of one command.
 #[derive(Debug, Clone, Default)]
@@ -145,9 +147,9 @@ pub(crate) struct NotJudgedPackage {
 }
 
 impl NotJudgedPackage {
-    /// Returns the words for a code such as `no_distro`.
+    /// Returns the words for the reason.
     pub(crate) fn why(&self) -> String {
-        self.reason.replace('_', " ")
+        crate::unjudged::why(&self.reason)
     }
 
     /// Returns the package URL, else name and version.
@@ -237,6 +239,13 @@ pub(crate) struct Opinion {
     pub(crate) says: String,
 }
 
+impl Severity {
+    /// Returns the score in tenths; 0 without one.
+    fn tenths(&self) -> u64 {
+        tenths(self.score.as_deref())
+    }
+}
+
 impl Body {
     /// Returns the findings, worst first, then by package and vulnerability.
     pub(crate) fn by_severity(&self) -> Vec<&Finding> {
@@ -249,7 +258,8 @@ impl Body {
                 ..
             } = &finding.package;
             let rank = severity_rank(&finding.severity.level);
-            (rank, name, ecosystem, version, &finding.vulnerability)
+            let score = Reverse(finding.severity.tenths());
+            (rank, score, name, ecosystem, version, &finding.vulnerability)
         });
         findings
     }

@@ -96,6 +96,17 @@ pub fn severity_rank(level: &str) -> u8 {
     }
 }
 
+/// Returns a CVSS score, as text, in tenths; 0 without one, or for text that is none.
+#[must_use]
+pub fn tenths(score: Option<&str>) -> u64 {
+    let (whole, part) = score.map_or(("", ""), |score| score.split_once('.').unwrap_or((score, "0")));
+    let digit = |text: &str| text.parse::<u64>().ok().filter(|number| *number <= 10);
+    match (digit(whole), digit(part.get(..1).unwrap_or("0"))) {
+        (Some(whole), Some(part)) => whole * 10 + part,
+        _ => 0,
+    }
+}
+
 /// Counts findings by severity, worst first.
 #[must_use]
 pub fn count_levels<'a>(levels: impl IntoIterator<Item = &'a str>) -> Vec<(String, u64)> {

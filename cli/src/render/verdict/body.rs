@@ -1,7 +1,9 @@
 //! The parts of a verdict's body that are shown. Missing parts show as empty.
 
+use std::cmp::Reverse;
+
 use serde::Deserialize;
-use starling_report::upgrade::{Fixable, severity_rank, version_to_go_to};
+use starling_report::upgrade::{Fixable, severity_rank, tenths, version_to_go_to};
 
 /// The parts of a verdict's body that are shown. Missing parts show as empty.
 #[derive(Debug, Default, Deserialize)]
@@ -11,6 +13,7 @@ pub(super) struct Body {
     pub(super) reasons: Vec<Reason>,
     pub(super) coverage: Coverage,
     pub(super) not_judged: NotJudged,
+    pub(super) ecosystems: Vec<Ecosystem>,
     pub(super) findings: Vec<Finding>,
     pub(super) knowledge_root: String,
     pub(super) policy_version: Option<String>,
@@ -19,6 +22,21 @@ pub(super) struct Body {
     pub(super) mutes: Vec<Mute>,
     pub(super) vex: Vec<Vex>,
     pub(super) as_of: String,
+}
+
+/// An ecosystem of the document, with the sources that speak about it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Ecosystem {
+    pub(super) ecosystem: String,
+    pub(super) sources: Vec<SpeakingSource>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct SpeakingSource {
+    pub(super) source: String,
+    pub(super) last_checked: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -118,6 +136,8 @@ pub(super) struct Finding {
     pub(super) ids: Vec<String>,
     pub(super) package: Package,
     pub(super) severity: Severity,
+    /// True if a catalogue of exploited vulnerabilities lists it.
+    pub(super) kev: Option<bool>,
     pub(super) fix: String,
     pub(super) fixed: Vec<String>,
     pub(super) summary: String,
@@ -140,19 +160,43 @@ pub(super) struct Severity {
 
 impl Severity {
     pub(super) fn shown(&self) -> String {
-        match &self.score {
-            Some(serde_json::Value::String(score)) => format!("{} {score}", self.level),
+        match self.score_text() {
             Some(score) => format!("{} {score}", self.level),
             None => self.level.clone(),
         }
     }
+
+    fn score_text(&self) -> Option<String> {
+        self.score.as_ref().map(|score| match score {
+            serde_json::Value::String(score) => score.clone(),
+            score => score.to_string(),
+        })
+    }
+
+    /// Returns the score in tenths; 0 without one.
+    fn tenths(&self) -> u64 {
+        tenths(self.score_text().as_deref())
+    }
 }
 
 impl Body {
-    /// Sorts the findings: worst first, then by package and vulnerability.
+    /// Sorts the findings: those that fail first, the worst of them at the top; then by package and vulnerability.
     pub(super) fn sort(&mut self) {
+        let action = |finding: &Finding| match finding.action.as_str() {
+            "fail" => 0_u8,
+            "warn" => 1,
+            "ignore" => 3,
+            _ => 2,
+        };
         self.findings.sort_by(|a, b| {
-            let key = |finding: &Finding| severity_rank(&finding.severity.level);
+            let key = |finding: &Finding| {
+                let severity = &finding.severity;
+                (
+                    action(finding),
+                    severity_rank(&severity.level),
+                    Reverse(severity.tenths()),
+                )
+            };
             let (x, y) = (&a.package, &b.package);
             key(a)
                 .cmp(&key(b))
@@ -161,6 +205,31 @@ impl Body {
                 .then_with(|| x.version.cmp(&y.version))
                 .then_with(|| a.vulnerability.cmp(&b.vulnerability))
         });
+    }
+
+    /// Returns the number of findings with an action.
+    pub(super) fn number(&self, action: &str) -> u64 {
+        let with = self.findings.iter().filter(|finding| finding.action == action);
+        u64::try_from(with.count()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns the ecosystems that this site knows in part only, each with its sources: none of them was ever taken in
+    /// as a whole, so a package without a finding may have one.
+    pub(super) fn known_in_part(&self) -> Vec<(&str, Vec<&str>)> {
+        let part = |ecosystem: &&Ecosystem| {
+            !ecosystem.sources.is_empty()
+                && ecosystem
+                    .sources
+                    .iter()
+                    .all(|source| source.last_checked.is_none())
+        };
+        let ecosystems = self.ecosystems.iter().filter(part);
+        ecosystems
+            .map(|ecosystem| {
+                let sources = ecosystem.sources.iter().map(|source| source.source.as_str());
+                (ecosystem.ecosystem.as_str(), sources.collect())
+            })
+            .collect()
     }
 }
 

@@ -1,0 +1,133 @@
+//! Groups of packages that were not judged: of one kind, for one reason, each with what helps.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Most packages that a group names.
+const NAMED: usize = 3;
+
+/// A package that was not judged.
+#[derive(Debug, Clone, Copy)]
+pub struct Unjudged<'a> {
+    /// Its package URL, if it has one.
+    pub purl: Option<&'a str>,
+    /// Its name.
+    pub name: &'a str,
+    /// The reason, as verdicts write it: `no_knowledge`.
+    pub reason: &'a str,
+}
+
+/// Packages of one kind that were not judged for one reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// How many there are.
+    pub packages: u64,
+    /// What they are: `npm`, `deb ubuntu`; `without a package URL`.
+    pub kind: String,
+    /// The reason, in words.
+    pub why: String,
+    /// The first of them by name.
+    pub such_as: Vec<String>,
+    /// What helps, in one sentence; empty if nothing does here.
+    pub remedy: String,
+}
+
+/// Groups packages by kind and reason, most packages first.
+#[must_use]
+pub fn groups<'a>(packages: impl IntoIterator<Item = Unjudged<'a>>) -> Vec<Group> {
+    let mut found: BTreeMap<(String, &str), Vec<&str>> = BTreeMap::new();
+    for package in packages {
+        let key = (kind_of(package.purl), package.reason);
+        found.entry(key).or_default().push(package.name);
+    }
+    let mut groups: Vec<Group> = found
+        .into_iter()
+        .map(|((kind, reason), names)| Group {
+            packages: u64::try_from(names.len()).unwrap_or(u64::MAX),
+            why: why(reason),
+            such_as: names.iter().take(NAMED).map(|name| (*name).to_owned()).collect(),
+            remedy: remedy(reason, &kind),
+            kind,
+        })
+        .collect();
+    // A stable sort: groups of one size stay in the order of their kinds.
+    groups.sort_by_key(|group| Reverse(group.packages));
+    groups
+}
+
+/// Returns the type of a package URL, with the distribution where that decides which sources speak about it.
+fn kind_of(purl: Option<&str>) -> String {
+    let Some(path) = purl.and_then(|purl| purl.strip_prefix("pkg:")) else {
+        return "without a package URL".to_owned();
+    };
+    let mut parts = path.split(['/', '@', '?', '#']);
+    let kind = parts.next().unwrap_or_default();
+    let distribution = parts
+        .next()
+        .filter(|_| matches!(kind, "deb" | "rpm" | "apk" | "alpm"));
+    match distribution {
+        Some(distribution) => format!("{kind} {distribution}"),
+        None => kind.to_owned(),
+    }
+}
+
+/// Returns the words for a reason.
+#[must_use]
+pub fn why(reason: &str) -> String {
+    let words = match reason {
+        "unversioned" => "no version that can be ordered",
+        "unsupported_ecosystem" => "no advisories exist for this kind",
+        "no_distro" => "no release of the distribution",
+        "no_knowledge" => "no source for it at this site",
+        "undecided" => "an advisory could not be evaluated",
+        "unknown" => "no readable package URL",
+        // A newer site's code.
+        other => return other.replace('_', " "),
+    };
+    words.to_owned()
+}
+
+fn remedy(reason: &str, kind: &str) -> String {
+    match reason {
+        "no_knowledge" => {
+            format!("take in a source about {kind}: `starling feeds presets` lists those that can be fetched")
+        }
+        "no_distro" => "let the SBOM name the distribution's release, as in `?distro=debian-12`".to_owned(),
+        "unversioned" => "let the SBOM state the exact version".to_owned(),
+        "unknown" => "let the SBOM state package URLs".to_owned(),
+        "undecided" => "`starling explain PURL` says what could not be evaluated".to_owned(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_grouped_by_kind_and_reason() {
+        let package = |purl, name, reason| Unjudged { purl, name, reason };
+        let found = groups([
+            package(Some("pkg:npm/%40a/b@1"), "@a/b", "no_knowledge"),
+            package(Some("pkg:deb/ubuntu/bash@5"), "bash", "no_knowledge"),
+            package(Some("pkg:deb/ubuntu/zlib@1"), "zlib", "no_knowledge"),
+            package(Some("pkg:deb/ubuntu/curl"), "curl", "unversioned"),
+            package(None, "thing", "unknown"),
+        ]);
+        let shown: Vec<_> = found
+            .iter()
+            .map(|group| (group.packages, group.kind.as_str(), group.why.as_str()))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (2, "deb ubuntu", "no source for it at this site"),
+                (1, "deb ubuntu", "no version that can be ordered"),
+                (1, "npm", "no source for it at this site"),
+                (1, "without a package URL", "no readable package URL"),
+            ]
+        );
+        assert_eq!(found[0].such_as, ["bash", "zlib"]);
+        assert!(found[0].remedy.contains("take in a source about deb ubuntu"));
+    }
+}
