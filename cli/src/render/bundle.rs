@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use starling_api_types::{BundleInfo, BundleValidation, ExportSummary, ImportReport};
 
 use super::table::Table;
-use super::{Lines, author, count, cut, list, or_dash, plain, section, short, size};
+use super::{Lines, author, count, counted, cut, or_dash, plain, section, short, size};
 use crate::terminal::{self, Tone};
 
 /// Widest conflict value shown.
@@ -14,11 +14,11 @@ const VALUE_WIDTH: usize = 40;
 /// Renders `starling bundle export`.
 pub(crate) fn export(summary: &ExportSummary) -> String {
     format!(
-        "{}: {} deltas, {} claims, {} records, {}",
+        "{}: {}, {}, {}, {}",
         summary.bundle_hash,
-        count(summary.deltas),
-        count(summary.claims),
-        count(summary.bodies),
+        counted(summary.deltas, "delta", "deltas"),
+        counted(summary.claims, "claim", "claims"),
+        counted(summary.bodies, "record", "records"),
         or_dash(summary.size_bytes.map(size))
     )
 }
@@ -122,30 +122,83 @@ pub(crate) fn bundle_info(info: &BundleInfo) -> String {
     text
 }
 
+/// The check that fails if everything in the bundle is here already.
+const NEWS: &str = "news";
+
 /// Renders `starling bundle validate`.
 pub(crate) fn bundle_validation(validation: &BundleValidation) -> String {
-    let mut checks = Table::new(["CHECK", "OK", "FOUND"]).shrinks("FOUND", 24);
+    let mut text = String::new();
+    let label_width = validation.checks.iter().map(|check| check.name.len()).max();
+    let label_width = label_width.unwrap_or_default();
     for check in &validation.checks {
-        checks.row([
-            check.name.clone(),
-            if check.ok { "yes" } else { "NO" }.to_owned(),
-            check.found.clone(),
-        ]);
+        let (tone, ok) = if check.ok {
+            (Tone::Good, "yes")
+        } else {
+            (Tone::Bad, "NO ")
+        };
+        let first = format!("{:label_width$}  {}  ", check.name, tone.paint(ok));
+        text.push_str(&terminal::wrapped(&first, label_width + 7, &plain(&check.found)));
     }
-    let verdict = if validation.valid { "valid" } else { "NOT valid" };
     let hash = validation
         .bundle_hash
-        .map_or_else(String::new, |hash| format!(" {hash}"));
-    let failed: Vec<_> = validation
-        .checks
-        .iter()
-        .filter(|check| !check.ok)
-        .map(|check| check.name.as_str())
-        .collect();
-    let failed = if failed.is_empty() {
-        String::new()
-    } else {
-        format!(": {}", list(&failed))
+        .map_or_else(String::new, |hash| format!(" {}", short(&hash.to_string())));
+    let failed: Vec<_> = validation.checks.iter().filter(|check| !check.ok).collect();
+    let verdict = match failed.as_slice() {
+        _ if validation.valid => "is valid".to_owned(),
+        [only] if only.name == NEWS => {
+            format!("is sound, and an import here would take nothing: {}", only.found)
+        }
+        failed => {
+            let found = failed
+                .iter()
+                .map(|check| format!("{}: {}", check.name, check.found));
+            format!("is NOT valid: {}", found.collect::<Vec<_>>().join("; "))
+        }
     };
-    format!("{checks}\nbundle{hash} is {verdict}{failed}")
+    text.push('\n');
+    text.push_str(&terminal::wrapped(&format!("bundle{hash} "), 2, &plain(&verdict)));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn validation(checks: &[(&str, bool, &str)]) -> String {
+        let checks: Vec<_> = checks
+            .iter()
+            .map(|(name, ok, found)| json!({"name": name, "ok": ok, "found": found}))
+            .collect();
+        let valid = checks.iter().all(|check| check["ok"] == true);
+        let found = json!({"valid": valid, "checks": checks, "duration_ms": 1,
+            "bundle_hash": format!("blake3:{}", "a".repeat(64))});
+        let found: BundleValidation = serde_json::from_value(found).unwrap();
+        terminal::at_width(80, || bundle_validation(&found))
+    }
+
+    #[test]
+    fn bundle_without_news_is_sound() {
+        let text = validation(&[
+            ("seal", true, "good"),
+            ("news", false, "everything in it is here"),
+        ]);
+        assert!(
+            text.contains("is sound, and an import here would take nothing"),
+            "{text}"
+        );
+        assert!(!text.contains("NOT valid"), "{text}");
+    }
+
+    #[test]
+    fn reason_of_a_refusal_is_never_cut() {
+        let why = "the delta that begins at claim 7 does not follow the one that is held here, which ends at claim 5";
+        let text = validation(&[("seal", true, "good"), ("logs", false, why)]);
+        let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(&format!("is NOT valid: logs: {why}")), "{text}");
+        for line in text.lines() {
+            assert!(console::measure_text_width(line) <= 80, "{line}");
+        }
+    }
 }

@@ -23,7 +23,7 @@ fn export_to_stdout_contains_only_the_bundle() {
     let run = world.run("bundle export -o -").ends(0);
     assert_eq!(run.stdout, b"zstd");
     assert!(
-        run.stderr.contains("1 deltas, 2 claims, 3 records"),
+        run.stderr.contains("1 delta, 2 claims, 3 records"),
         "{}",
         run.stderr
     );
