@@ -31,7 +31,11 @@ A site by hand:
 
 Exit codes of every command:
   0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
-  5 coverage too low, 6 not reachable or locked, 10 internal error, 11 store damaged, 12 disk full";
+  5 coverage too low, 6 not reachable or locked, 7 taken in part, 10 internal error,
+  11 store damaged, 12 disk full";
+
+/// The heading of the options that every command has, below its own.
+const EVERYWHERE: &str = "Options of every command";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -42,11 +46,12 @@ pub(crate) struct Global {
         global = true,
         env = "STARLING_HOME",
         value_name = "DIR",
-        hide_env_values = true
+        hide_env_values = true,
+        help_heading = EVERYWHERE
     )]
     pub(crate) home: Option<PathBuf>,
     /// Print one JSON document instead of text. Errors are JSON too, on standard error
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) json: bool,
     /// When to use colours
     #[arg(
@@ -55,11 +60,12 @@ pub(crate) struct Global {
         value_enum,
         value_name = "WHEN",
         default_value = "auto",
-        hide_default_value = true
+        hide_default_value = true,
+        help_heading = EVERYWHERE
     )]
     pub(crate) color: ColorWhen,
     /// Show all columns in full, even if the terminal is too narrow for them
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = EVERYWHERE)]
     pub(crate) wide: bool,
 }
 

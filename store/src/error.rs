@@ -120,13 +120,17 @@ pub enum StoreError {
         cause: String,
     },
     /// The site is not on the allow-list.
-    #[error("looking up site {site}: it is not on this site's allow-list; add it with `starling sites add`")]
+    #[error(
+        "site {site} is not on this site's allow-list: `starling sites list` shows it, `starling sites add` adds to it"
+    )]
     SiteNotListed {
         /// The name or id asked for.
         site: String,
     },
     /// The name is taken.
-    #[error("adding site {slug}: that name is on the allow-list already, for {found}; remove it first")]
+    #[error(
+        "adding site {slug}: that name is on the allow-list already, for {found}; `starling sites set` changes its entry"
+    )]
     SiteExists {
         /// The name.
         slug: SiteSlug,

@@ -68,11 +68,13 @@ impl Status {
         // Other unreadable files do not fail the status: each reports its own error.
         let conflicts = site.conflicts().await.ok();
         let keys = local::list_keys(session.home()).ok();
+        let sites = site.sites().await.ok();
         session.print(&site.status().await?, |status| {
             let view = render::StatusView {
                 status,
                 conflicts: conflicts.as_ref(),
                 keys: keys.as_ref(),
+                sites: sites.as_ref(),
                 now: local::now().into(),
             };
             if self.all {

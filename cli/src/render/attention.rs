@@ -1,14 +1,16 @@
 //! Lists what a person must do first, from a site's status, worst first.
 
 use starling_api_types::{
-    ConflictList, ConflictState, KeyList, KeyRole, PartState, RestorePhase, Status, Timestamp,
+    ConflictList, ConflictState, KeyList, KeyRole, PartState, RestorePhase, SiteList, Status, Timestamp,
 };
 
-use super::{ago, author, count, list, moment, plain};
+use super::{ago, author, count, counted, list, moment, plain};
 
 /// Age of an operating key from which rotating it is advised.
 const OLD_KEY_DAYS: i64 = 365;
 const DAY_MILLIS: i64 = 86_400_000;
+/// Most names in a sentence.
+const NAMED: usize = 3;
 
 /// A site's status and the other data that the command read.
 #[derive(Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct StatusView<'a> {
     pub(crate) conflicts: Option<&'a ConflictList>,
     /// The keys in the folder, if they could be read.
     pub(crate) keys: Option<&'a KeyList>,
+    /// The allow-list, if it could be read.
+    pub(crate) sites: Option<&'a SiteList>,
     pub(crate) now: Timestamp,
 }
 
@@ -67,6 +71,8 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
             .iter()
             .map(|differs| plain(&differs.difference).into_owned()),
     );
+    matters.extend(stopped(view));
+    matters.extend(away(status));
     matters.extend(held_back(status));
     matters.extend(at_the_door(status));
     matters.extend(undecided(view.conflicts));
@@ -74,13 +80,52 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
     matters
 }
 
+/// A site that knows where its peers are needs a daemon to exchange anything with them.
+fn stopped(view: &StatusView<'_>) -> Option<String> {
+    if view.status.daemon {
+        return None;
+    }
+    let sites = view.sites?.sites.iter();
+    let names: Vec<_> = sites
+        .filter(|site| site.enabled && !site.addresses.is_empty())
+        .map(|site| &site.site_id)
+        .collect();
+    let named = list(names.get(..NAMED).unwrap_or(&names));
+    let more = match names.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        Some(more) => format!(" and {more} more"),
+        None => String::new(),
+    };
+    (!names.is_empty()).then(|| {
+        format!(
+            "the daemon is not running, so nothing is exchanged with {named}{more}: `starling up` starts it"
+        )
+    })
+}
+
+/// Names the peers whose last session failed and that are not connected.
+fn away(status: &Status) -> Option<String> {
+    let away = status.peers.iter().filter(|peer| !peer.connected);
+    let mut failed = away.filter_map(|peer| Some((peer, peer.last_error.as_ref()?)));
+    let (first, why) = failed.next()?;
+    let more = match failed.count() {
+        0 => String::new(),
+        more => format!(" (and {more} more: `starling status --all`)"),
+    };
+    status
+        .daemon
+        .then(|| format!("{} is not connected: {}{more}", first.site_id, plain(why)))
+}
+
 /// Describes the logs that are held but not fully accepted.
 fn held_back(status: &Status) -> Option<String> {
-    let held: Vec<_> = status
+    let mut held: Vec<_> = status
         .positions
         .iter()
         .filter_map(|position| Some((position, position.hold_reason.as_ref()?)))
         .collect();
+    // What a connected peer may be sending at the moment is no matter for a person.
+    let is_receiving = status.daemon && status.peers.iter().any(|peer| peer.connected);
+    held.retain(|(position, _)| !(is_receiving && position.missing_bodies > 0));
     let (first, reason) = held.first()?;
     let name = author(first.site_id.as_ref(), &first.site);
     let more = match held.len() {
@@ -113,11 +158,11 @@ fn undecided(conflicts: Option<&ConflictList>) -> Option<String> {
         .filter(|conflict| conflict.state == ConflictState::Open)
         .map(|conflict| format!("{} {}", conflict.source, conflict.record))
         .collect();
-    let named = list(open.get(..3).unwrap_or(&open));
+    let named = list(open.get(..NAMED).unwrap_or(&open));
     (!open.is_empty()).then(|| {
         format!(
-            "{} records wait for a decision ({named}): `starling conflicts list`",
-            count(open.len() as u64)
+            "{} for a decision ({named}): `starling conflicts list`",
+            counted(open.len() as u64, "record waits", "records wait")
         )
     })
 }

@@ -53,9 +53,9 @@ pub(crate) fn sites(view: &SitesView<'_>) -> String {
     ])
     .numbers(&["AGE", "LAG"])
     .shrinks("ALLOWED SOURCES", 15)
-    .shrinks("CURSOR", 20)
+    .shrinks("CURSOR", 12)
     .keeps_end("CURSOR")
-    .leaves_out(&["NAME", "MAY MUTE", "ALLOWED SOURCES", "CONNECTED", "AGE"]);
+    .leaves_out(&["NAME", "MAY MUTE", "ALLOWED SOURCES", "AGE", "CURSOR"]);
     for site in &view.list.sites {
         let peer = view.status.peers.iter().find(|peer| peer.site == site.site);
         let name = if site.display_name == site.site_id.to_string() {

@@ -81,16 +81,6 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
     let status = view.status;
     let mut text = head(&attention::of(view), status, MATTERS_SHOWN);
     let connected = status.peers.iter().filter(|peer| peer.connected).count();
-    let newest = status.feeds.iter().filter_map(|feed| feed.last_checked).max();
-    let oldest = status.feeds.iter().filter_map(|feed| feed.last_checked).min();
-    let sources = counted(status.feeds.len() as u64, "source", "sources");
-    let sources = match (oldest, newest) {
-        (Some(oldest), Some(newest)) if oldest != newest => {
-            format!("{sources}, checked {} to {}", moment(oldest), moment(newest))
-        }
-        (Some(at), _) => format!("{sources}, checked {}", moment(at)),
-        (None, _) => format!("{sources}, none checked as a whole yet"),
-    };
     let facts = Lines::default()
         .add(
             "site",
@@ -109,11 +99,15 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
                 status.store.engine
             ),
         )
-        .add("feeds", sources)
+        .add("sources", sources(status))
         .add(
             "peers",
             format!("{} listed, {connected} connected", status.peers.len()),
         );
+    let facts = match receiving(status) {
+        Some(what) => facts.add("receiving", what),
+        None => facts,
+    };
     let _ = writeln!(text, "\n{}", facts.cut_to_fit());
     let parts = status.parts.iter().fold(Lines::default(), |lines, part| {
         let detail = match part.state {
@@ -124,9 +118,43 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
         lines.add(part.part.as_str(), format!("{}{detail}", part.state.as_str()))
     });
     let _ = write!(text, "{}", parts.cut_to_fit());
-    let note = "(--all shows peers, positions and feeds too; --json everything)";
+    let note = "(--all shows peers, positions, sources and feeds too; --json everything)";
     text.push_str(&terminal::wrapped("", 0, note));
     text
+}
+
+/// Returns what a connected peer is still to send.
+fn receiving(status: &Status) -> Option<String> {
+    let missing: u64 = status
+        .positions
+        .iter()
+        .map(|position| position.missing_bodies)
+        .sum();
+    let is_connected = status.daemon && status.peers.iter().any(|peer| peer.connected);
+    (is_connected && missing > 0).then(|| {
+        let records = counted(missing, "record is", "records are");
+        format!("{records} still to come; shown once all of a source are here")
+    })
+}
+
+/// Returns how many sources have records here, and when they were last checked as a whole.
+fn sources(status: &Status) -> String {
+    let all = counted(status.feeds.len() as u64, "source", "sources");
+    let checks: Vec<_> = status.feeds.iter().filter_map(|feed| feed.last_checked).collect();
+    let never = status.feeds.len() - checks.len();
+    let (Some(oldest), Some(newest)) = (checks.iter().min(), checks.iter().max()) else {
+        return format!("{all}, none checked as a whole yet");
+    };
+    let (oldest, newest) = (moment(*oldest), moment(*newest));
+    let when = if oldest == newest {
+        format!("checked {oldest}")
+    } else {
+        format!("checked {oldest} to {newest}")
+    };
+    match never {
+        0 => format!("{all}, {when}"),
+        never => format!("{all}, {} of them {when}, {never} never as a whole", checks.len()),
+    }
 }
 
 /// Returns the answer in one line, and below it what needs attention.
@@ -418,7 +446,7 @@ pub(crate) fn keys(list: &KeyList) -> String {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use starling_api_types::{ConflictList, Timestamp};
+    use starling_api_types::{ConflictList, SiteList, Timestamp};
 
     use super::*;
 
@@ -453,6 +481,7 @@ mod tests {
             status,
             conflicts: None,
             keys: None,
+            sites: None,
             now: "2026-01-15T00:00:00.000Z".parse::<Timestamp>().unwrap(),
         }
     }
@@ -485,15 +514,59 @@ mod tests {
                 assert!(console::measure_text_width(line) <= width, "{width}: {line}");
             }
             assert!(
-                text.starts_with("site-a: 6 matters need attention\n  ! store: something"),
+                text.starts_with("site-a: 7 matters need attention\n  ! store: something"),
                 "{text}"
             );
-            assert!(text.contains("… and 3 more; --all shows them"), "{text}");
+            assert!(text.contains("… and 4 more; --all shows them"), "{text}");
             assert!(!text.contains(&"0".repeat(64)), "{text}");
         }
         let all = terminal::at_width(80, || status_in_full(&view(&troubled)));
         assert!(all.contains("unlisted 0000000000000000 is held back"), "{all}");
         assert!(all.contains("site-999") && !all.contains("and 3 more"));
+    }
+
+    #[test]
+    fn all_is_not_well_while_a_peer_is_away_or_the_daemon_stopped() {
+        let mut status = troubled(2);
+        status.parts.clear();
+        status.positions.clear();
+        status.peers[0].connected = true;
+        status.peers[1].connected = false;
+        status.peers[1].last_error = Some("no answer: the peer's daemon is down".to_owned());
+        let text = super::status(&view(&status));
+        assert!(
+            text.contains("site-1 is not connected: no answer: the peer's daemon is down"),
+            "{text}"
+        );
+        assert!(!text.contains("site-0 is not"), "{text}");
+        status.daemon = false;
+        let sites: SiteList = serde_json::from_value(json!({"sites": [{
+            "site_id": "north", "site": format!("blake3:{}", "1".repeat(64)), "display_name": "north",
+            "addresses": ["/ip4/192.0.2.7/udp/7946/quic-v1"], "allowed_sources": ["*"], "enabled": true, "max_bundle_size": 1,
+            "added_at": "2025-01-15T10:30:00.000Z"}]}))
+        .unwrap();
+        let stopped = StatusView {
+            sites: Some(&sites),
+            ..view(&status)
+        };
+        let text = super::status(&stopped);
+        assert!(
+            text.contains("the daemon is not running, so nothing is exchanged with north"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn sources_that_were_never_checked_are_counted() {
+        let mut status = troubled(0);
+        let mut checked = status.feeds[0].clone();
+        checked.last_checked = Some("2025-01-15T10:30:00.000Z".parse().unwrap());
+        status.feeds.push(checked);
+        let text = super::status(&view(&status));
+        assert!(
+            text.contains("2 sources, 1 of them checked 2025-01-15 10:30, 1 never as a whole"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -517,7 +590,7 @@ mod tests {
         let text = status(&view);
         for said in [
             "2 matters need attention",
-            "1 records wait for a decision (ghsa GHSA-1)",
+            "1 record waits for a decision (ghsa GHSA-1)",
             "the operating key is 745 d old",
         ] {
             assert!(text.contains(said), "{said}: {text}");

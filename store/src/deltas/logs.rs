@@ -80,6 +80,8 @@ pub struct LogOverview {
     pub body_complete: ClaimNumber,
     /// The number of missing bodies.
     pub wanted: usize,
+    /// The number of those that may still come: 0 if something else holds the log up.
+    pub awaited: usize,
     /// Live entries held.
     pub live: u64,
     /// Sources with live entries that are outside the author's scope here.
@@ -333,6 +335,11 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
         accepted,
         body_complete,
         wanted: log.wanted.len(),
+        awaited: if log.hold.is_some() || refused.is_some() {
+            0
+        } else {
+            log.wanted.len()
+        },
         live: log.sources.values().map(|row| row.held.live).sum(),
         out_of_scope: log
             .sources

@@ -79,7 +79,7 @@ impl std::fmt::Display for Limited {
 #[non_exhaustive]
 pub enum EngineError {
     /// Another process, or another part of this one, has the store open.
-    #[error("the store in {} is in use by {}; stop it, or ask it over its local socket", path.display(), holder_text(*holder))]
+    #[error("the store in {} is in use by {}; a daemon answers commands while it runs, any other program must end first", path.display(), holder_text(*holder))]
     Locked {
         /// The store's folder.
         path: PathBuf,
@@ -141,7 +141,7 @@ pub enum EngineError {
         path: PathBuf,
     },
     /// The folder holds a store of another engine.
-    #[error("the store in {} is of engine {found}, not {asked}; set the engine to {found}, or run `starling store convert`", path.display())]
+    #[error("the store in {} is of engine {found}, and the configuration says {asked}", path.display())]
     OtherEngine {
         /// The store's folder.
         path: PathBuf,
