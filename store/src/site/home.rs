@@ -83,7 +83,7 @@ impl HomeStore<'_> {
     ) -> Result<SiteStore, StoreError> {
         match self.open_locked(chain, options) {
             Err(error) if error.is_no_room() && !self.is_new && SiteStore::is_made(self.disk().as_ref())? => {
-                (self.on_step)(&OpeningStep::ReadOnly(crate::error::chain(&error)));
+                (self.on_step)(&OpeningStep::ReadOnly(starling_protocol::error_chain(&error)));
                 self.open_read_only(chain, options)
                     .map(|store| store.keep(lock, None))
             }
