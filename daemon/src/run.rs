@@ -12,7 +12,7 @@ use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError};
 use starling_api_types::{ErrorCode, Problem};
 use starling_store::engine::{Engine, HomeLock};
 use starling_store::{SharedReplica, StoreError};
-use starling_sync::{Settings, SyncEngine};
+use starling_sync::{Dials, Settings, SyncEngine};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,7 +24,7 @@ use crate::net::{self, NetError};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::service::{MAKING_THE_INDEX, OpeningSite, Site, store_problem};
 use crate::small_file;
-use crate::sync_task::{Dials, Ended, SyncTask};
+use crate::sync_task::{Ended, SyncTask};
 
 /// How long the knowledge must be stable before the match index is rebuilt: changes come in bursts, and an index that
 /// is outdated before it is ready has only slowed them down.

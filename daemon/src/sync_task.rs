@@ -1,7 +1,6 @@
 //! Drives the sync engine: the swarm's events and the clock go in, the engine's effects come out.
 
 mod compared;
-mod dials;
 mod peer_status;
 mod restored;
 mod stall_tracker;
@@ -13,10 +12,11 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use starling_protocol::{PublicKey, SiteId, UnixMillis};
 use starling_store::{LedgerEntry, ListedSite, Origin, SharedReplica, SiteStore};
-use starling_sync::{Effect, Event, GossipVerdict, Notice, RequestId, SyncEngine};
+use starling_sync::{
+    Dials, Effect, Event, GossipVerdict, Notice, RequestId, SHORT_SESSION_MILLIS, SyncEngine,
+};
 use tokio::sync::watch;
 
-pub(crate) use self::dials::Dials;
 pub(crate) use self::peer_status::{Difference, PeerStatusTable};
 use self::stall_tracker::StallTracker;
 use crate::clock::{SteadyClock, now};
@@ -25,8 +25,6 @@ use crate::service::Site;
 
 /// Interval of the check for listed sites that are not connected.
 const DIAL_INTERVAL: Duration = Duration::from_millis(500);
-/// A session that ends earlier was refused: the site is dialled again with growing pauses, not at once.
-const SHORT_SESSION_MILLIS: u64 = 5_000;
 
 /// The way the task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +53,7 @@ pub(crate) struct SyncTask {
     pub(crate) addresses: BTreeMap<PublicKey, Multiaddr>,
     /// The open sessions, and their start times.
     pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
-    pub(crate) dials: Dials,
+    pub(crate) dials: Dials<Multiaddr>,
     /// For deadlines, pauses and lock-outs, which must not change if the clock is set.
     pub(crate) clock: SteadyClock,
 }
@@ -273,12 +271,7 @@ impl SyncTask {
 
     /// Sends news to every authorised peer except the one that sent it.
     async fn flood(&self, from: Option<PublicKey>, bytes: &[u8]) {
-        let peers: Vec<PublicKey> = self
-            .engine
-            .ready_peers()
-            .map(|(peer, _)| peer)
-            .filter(|peer| Some(*peer) != from)
-            .collect();
+        let peers: Vec<PublicKey> = self.engine.gossip_to(from).collect();
         for peer in peers {
             self.sent(&peer, bytes);
             let _ = self
@@ -433,12 +426,7 @@ impl SyncTask {
 
     fn session_ended(&mut self, site: SiteId, since: UnixMillis) {
         let at = now();
-        let at_once = self.clock.now() < since.plus_millis(SHORT_SESSION_MILLIS);
-        if at_once {
-            self.dials.ended_at_once(site);
-        } else {
-            self.dials.start_over(&site);
-        }
+        let at_once = self.dials.session_ended(site, since, self.clock.now());
         // After a key change, a site may already be connected with the new key.
         let still_here = self.sessions.values().any(|(other, _)| *other == site);
         self.peer_status.update(site, |state| {
@@ -493,6 +481,10 @@ impl SyncTask {
                 continue;
             }
             for dial in self.dials.due(at, site.site, key, &addresses_of(site)) {
+                let dial = Command::Dial {
+                    peer: dial.peer,
+                    addresses: dial.addresses,
+                };
                 let _ = self.net.commands.send(dial).await;
             }
         }
@@ -520,13 +512,7 @@ impl SyncTask {
     fn dial_answered(&mut self, peer: PublicKey, address: &Multiaddr) {
         let known = self.site_of(&peer);
         let expected = self.sites_at(std::slice::from_ref(address));
-        // Sites may share an address by mistake; then one of them answers.
-        if known.is_some_and(|known| expected.contains(&known)) {
-            return;
-        }
-        if let Some(site) = expected.first() {
-            self.dials.answered_by(peer, *site);
-        }
+        self.dials.answered(peer, known, &expected);
     }
 
     /// Handles an answer at a site's address that did not prove to be that site.
