@@ -14,6 +14,7 @@ mod run;
 mod scenario;
 mod site;
 mod stores;
+mod traffic;
 mod workload;
 mod world;
 
