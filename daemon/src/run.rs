@@ -1,36 +1,31 @@
 //! The daemon: opens the site, starts everything, stops it cleanly.
 
+mod index;
 mod lock;
+mod peers;
+mod watched;
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures::FutureExt;
 use starling_api::{Access, AdminToken, Api, ApiOptions, ListenError};
 use starling_api_types::{ErrorCode, Problem};
+use starling_store::StoreError;
 use starling_store::engine::{Engine, HomeLock};
-use starling_store::{SharedReplica, StoreError};
-use starling_sync::{Settings, SyncEngine};
-use tokio::sync::{mpsc, oneshot, watch};
+use starling_sync::Settings;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::SteadyClock;
+use self::index::keep_index;
+use self::peers::start_sync;
+use self::watched::Watched;
 use crate::config::{Config, Overrides};
 use crate::home::{FilesExamined, Home, config_problem, error_chain, home_problem};
-use crate::net::{self, NetError};
 use crate::opening::{OpenAs, OpeningNews};
-use crate::service::{MAKING_THE_INDEX, OpeningSite, Site, store_problem};
+use crate::service::{OpeningSite, Site, store_problem};
 use crate::small_file;
-use crate::sync_task::{Dials, Ended, SyncTask};
-
-/// How long the knowledge must be stable before the match index is rebuilt: changes come in bursts, and an index that
-/// is outdated before it is ready has only slowed them down.
-const INDEX_CALM: Duration = Duration::from_secs(3);
-/// The longest time that a site with constant changes waits for a pause.
-const INDEX_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Time for tasks and calls to end at a stop. Together with the time to close the store, it is less than the 5
 /// seconds after which many systems kill a process.
@@ -39,9 +34,6 @@ const GRACE_OF_TASKS: Duration = Duration::from_millis(2_500);
 const GRACE_TO_LEAVE: Duration = Duration::from_millis(1_500);
 /// Time for the API's last answers of a site that is not open.
 const GRACE_BEFORE_OPEN: Duration = Duration::from_secs(3);
-
-/// Pause between two attempts to listen on the address of an earlier swarm.
-const LISTEN_AGAIN: Duration = Duration::from_millis(100);
 
 /// The reason why the daemon could not run.
 #[derive(Debug, thiserror::Error)]
@@ -169,49 +161,6 @@ impl Drop for LastLines {
     fn drop(&mut self) {
         crate::logging::finish();
     }
-}
-
-/// The tasks that run until the daemon stops. A task that ends before that, or panics, ends the daemon with a reason.
-struct Watched {
-    tell: mpsc::Sender<(&'static str, String)>,
-    told: mpsc::Receiver<(&'static str, String)>,
-}
-
-impl Watched {
-    fn new() -> Self {
-        // Capacity one is enough: only the first end matters.
-        let (tell, told) = mpsc::channel(8);
-        Self { tell, told }
-    }
-
-    fn start(&self, name: &'static str, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
-        let tell = self.tell.clone();
-        tokio::spawn(async move {
-            let how = match std::panic::AssertUnwindSafe(task).catch_unwind().await {
-                Ok(()) => "it finished".to_owned(),
-                Err(panic) => format!("it panicked: {}", panic_text(panic.as_ref())),
-            };
-            // At a stop nobody receives this.
-            let _ = tell.try_send((name, how));
-        })
-    }
-
-    /// Waits until a task ends.
-    async fn ended(&mut self) -> (&'static str, String) {
-        match self.told.recv().await {
-            Some(ended) => ended,
-            // Never happens: this value holds a sender itself.
-            None => std::future::pending().await,
-        }
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "without a message".to_owned())
 }
 
 /// The engine of a site.
@@ -360,62 +309,6 @@ fn sign_first_heads(site: &Site) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Builds the match index of the site's knowledge, and again after every change. Scans read the view meanwhile.
-async fn keep_index(site: Site, stop: CancellationToken) {
-    let mut shown = site.0.shown.subscribe();
-    loop {
-        shown.borrow_and_update();
-        let parts = site.0.clone();
-        let started = Instant::now();
-        let mut making = tokio::task::spawn_blocking(move || {
-            let refreshed = parts.indexes.refresh(&parts).map_err(|error| error_chain(&error));
-            parts.keep_ready();
-            refreshed
-        });
-        let refreshed = tokio::select! {
-            refreshed = &mut making => refreshed,
-            () = stop.cancelled() => {
-                site.0.indexes.give_up();
-                making.await
-            }
-        };
-        let took = started.elapsed();
-        let failed = match &refreshed {
-            Ok(Ok(_)) => None,
-            Ok(Err(error)) => Some(error.clone()),
-            Err(panic) => Some(panic.to_string()),
-        };
-        site.0.duties.note(MAKING_THE_INDEX, crate::clock::now(), failed);
-        match refreshed {
-            Ok(Ok(Some(_))) => tracing::debug!(
-                took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
-                "match index is current"
-            ),
-            Ok(Ok(None)) => tracing::debug!("knowledge changed while its match index was built"),
-            Ok(Err(error)) => tracing::warn!(%error, "building the match index"),
-            Err(panic) => tracing::error!(%panic, "building the match index"),
-        }
-        tokio::select! {
-            () = stop.cancelled() => return,
-            changed = shown.changed() => if changed.is_err() {
-                return;
-            },
-        }
-        // A slow build is done rarely: it uses at most a third of one core.
-        let least = took.saturating_mul(2).max(INDEX_CALM);
-        let calm = tokio::time::timeout(INDEX_PATIENCE.max(least), calm(&mut shown, least));
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = calm => {}
-        }
-    }
-}
-
-/// Waits until nothing has changed for `least`.
-async fn calm(shown: &mut watch::Receiver<u64>, least: Duration) {
-    while let Ok(Ok(())) = tokio::time::timeout(least, shown.changed()).await {}
-}
-
 /// Waits for a signal, or until the token is cancelled.
 async fn wait_for_stop(stop: &CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
@@ -441,93 +334,6 @@ fn admin_token(config: &Config) -> Result<Option<AdminToken>, Problem> {
     AdminToken::new(text.trim())
         .map(Some)
         .map_err(|error| Problem::new(ErrorCode::ConfigInvalid, format!("{}: {error}", path.display())))
-}
-
-/// Starts the swarm; returns the task that drives the engine over it, with any key of the site.
-fn start_sync(
-    site: &Site,
-    config: &Config,
-    settings: Settings,
-    stopped: watch::Receiver<bool>,
-) -> Result<impl Future<Output = ()> + Send + 'static, RunError> {
-    let listen = addresses(config.network.listen.iter());
-    // Within u32, because the configuration key is limited.
-    let window = u32::try_from(config.network.receive_window.0).unwrap_or(u32::MAX);
-    let task = sync_task(site, &listen, window, settings.clone())?;
-    let listens_anywhere = config.network.listen.iter().any(|text| text.contains("/udp/0/"));
-    let site = site.clone();
-    Ok(async move {
-        let mut task = task;
-        while task.run(stopped.clone()).await == Ended::OtherKey {
-            tracing::info!("the site has another operating key: peers are greeted with it");
-            // Peers look for the site at its earlier address.
-            let reached = site.0.peer_status.forget();
-            let listen = if listens_anywhere { &reached } else { &listen };
-            task = loop {
-                match sync_task(&site, listen, window, settings.clone()) {
-                    Ok(task) => break task,
-                    // The addresses are free when the earlier swarm has released them.
-                    Err(error) => tracing::debug!(%error, "listening again"),
-                }
-                if *stopped.borrow() {
-                    return;
-                }
-                tokio::time::sleep(LISTEN_AGAIN).await;
-            };
-        }
-    })
-}
-
-fn addresses<'a>(texts: impl Iterator<Item = &'a String>) -> Vec<libp2p::Multiaddr> {
-    texts.filter_map(|text| text.parse().ok()).collect()
-}
-
-/// Returns a swarm with the site's current key, and its driver.
-fn sync_task(
-    site: &Site,
-    listen: &[libp2p::Multiaddr],
-    window: u32,
-    settings: Settings,
-) -> Result<SyncTask, RunError> {
-    let parts = &site.0;
-    let key = parts.key();
-    let net =
-        net::start(&key, listen, window).map_err(|error: NetError| RunError::Network(error_chain(&error)))?;
-    let replica = SharedReplica::new(parts.store.clone())
-        .map_err(|error| store_problem("opening the store for sync", &error))?;
-    let mut seed = [0; 8];
-    // A fixed seed only affects jitter: peers that restart together may then retry together.
-    let _ = getrandom::fill(&mut seed);
-    Ok(SyncTask {
-        site: site.clone(),
-        key: key.public(),
-        store: parts.store.clone(),
-        replica,
-        engine: SyncEngine::new(settings, u64::from_le_bytes(seed)),
-        net,
-        peer_status: parts.peer_status.clone(),
-        local: parts.local.subscribe(),
-        shown: parts.shown.clone(),
-        addresses: BTreeMap::new(),
-        sessions: BTreeMap::new(),
-        dials: Dials::default(),
-        clock: SteadyClock::new(),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn ended_task_is_reported_by_name() {
-        let mut watched = Watched::new();
-        let _task = watched.start("sync", async { panic!("the store is gone") });
-        let (task, how) = watched.ended().await;
-        assert_eq!((task, how.as_str()), ("sync", "it panicked: the store is gone"));
-        let _task = watched.start("index", async {});
-        assert_eq!(watched.ended().await.0, "index");
-    }
 }
 
 #[cfg(test)]

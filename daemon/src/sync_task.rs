@@ -1,7 +1,9 @@
 //! Drives the sync engine: the swarm's events and the clock go in, the engine's effects come out.
 
 mod compared;
-mod dials;
+mod dialling;
+mod net_events;
+mod notices;
 mod peer_status;
 mod restored;
 mod stall_tracker;
@@ -12,21 +14,18 @@ use std::time::Duration;
 
 use libp2p::Multiaddr;
 use starling_protocol::{PublicKey, SiteId, UnixMillis};
-use starling_store::{LedgerEntry, ListedSite, Origin, SharedReplica, SiteStore};
-use starling_sync::{Effect, Event, GossipVerdict, Notice, RequestId, SyncEngine};
+use starling_store::{Origin, SharedReplica, SiteStore};
+use starling_sync::{Dials, Effect, Event, GossipVerdict, SyncEngine};
 use tokio::sync::watch;
 
-pub(crate) use self::dials::Dials;
 pub(crate) use self::peer_status::{Difference, PeerStatusTable};
 use self::stall_tracker::StallTracker;
 use crate::clock::{SteadyClock, now};
-use crate::net::{Command, Event as NetEvent, Net, RequestNumber, peer_id, without_key};
+use crate::net::{Command, Event as NetEvent, Net, RequestNumber};
 use crate::service::Site;
 
 /// Interval of the check for listed sites that are not connected.
 const DIAL_INTERVAL: Duration = Duration::from_millis(500);
-/// A session that ends earlier was refused: the site is dialled again with growing pauses, not at once.
-const SHORT_SESSION_MILLIS: u64 = 5_000;
 
 /// The way the task ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +54,7 @@ pub(crate) struct SyncTask {
     pub(crate) addresses: BTreeMap<PublicKey, Multiaddr>,
     /// The open sessions, and their start times.
     pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
-    pub(crate) dials: Dials,
+    pub(crate) dials: Dials<Multiaddr>,
     /// For deadlines, pauses and lock-outs, which must not change if the clock is set.
     pub(crate) clock: SteadyClock,
 }
@@ -112,100 +111,6 @@ impl SyncTask {
             }
             self.engine.was_away(stalls.waits(began, self.clock.now()));
         }
-    }
-
-    async fn net_event(&mut self, event: NetEvent, wake_at: &mut Option<UnixMillis>) {
-        let event = match event {
-            NetEvent::Reconnected {
-                peer,
-                address,
-                dialled,
-            } => {
-                self.addresses.remove(&peer);
-                self.handle(Event::Disconnected { peer }, None, wake_at).await;
-                if dialled {
-                    self.dial_answered(peer, &address);
-                }
-                self.addresses.insert(peer, address);
-                Event::Connected { peer }
-            }
-            NetEvent::Listening { address } => {
-                tracing::info!(%address, "listening for peers");
-                self.peer_status.listens_on(address);
-                return;
-            }
-            NetEvent::DialFailed { addresses, reason } => {
-                self.dial_failed(&addresses, &reason);
-                return;
-            }
-            NetEvent::OtherKey { address } => {
-                for site in self.sites_at(std::slice::from_ref(&address)) {
-                    self.dials.other_key(site, address.clone());
-                }
-                return;
-            }
-            NetEvent::Connected {
-                peer,
-                address,
-                dialled,
-            } => {
-                if dialled {
-                    self.dial_answered(peer, &address);
-                }
-                self.addresses.insert(peer, address);
-                Event::Connected { peer }
-            }
-            NetEvent::Disconnected { peer } => {
-                if let Some(site) = self.dials.forget_key(&peer) {
-                    self.not_the_site(site, &peer, "it hung up");
-                }
-                self.addresses.remove(&peer);
-                Event::Disconnected { peer }
-            }
-            NetEvent::Request { peer, number, bytes } => {
-                self.received(&peer, &bytes);
-                Event::Request {
-                    peer,
-                    id: RequestId(number.0),
-                    bytes,
-                }
-            }
-            NetEvent::Response { peer, number, bytes } => {
-                self.received(&peer, &bytes);
-                Event::Response {
-                    peer,
-                    id: RequestId(number.0),
-                    bytes,
-                }
-            }
-            NetEvent::RequestFailed {
-                peer,
-                number,
-                reason,
-                said,
-            } => {
-                tracing::debug!(%peer, ?reason, said, "a request failed");
-                Event::RequestFailed {
-                    peer,
-                    id: RequestId(number.0),
-                    reason,
-                }
-            }
-            NetEvent::Told { peer, bytes } => {
-                self.received(&peer, &bytes);
-                self.handle(
-                    Event::Gossip {
-                        peer,
-                        bytes: bytes.clone(),
-                    },
-                    Some((peer, bytes)),
-                    wake_at,
-                )
-                .await;
-                return;
-            }
-        };
-        self.handle(event, None, wake_at).await;
     }
 
     /// Runs one step of the engine. It works on the store and may wait for the disk, hence `block_in_place`.
@@ -273,12 +178,7 @@ impl SyncTask {
 
     /// Sends news to every authorised peer except the one that sent it.
     async fn flood(&self, from: Option<PublicKey>, bytes: &[u8]) {
-        let peers: Vec<PublicKey> = self
-            .engine
-            .ready_peers()
-            .map(|(peer, _)| peer)
-            .filter(|peer| Some(*peer) != from)
-            .collect();
+        let peers: Vec<PublicKey> = self.engine.gossip_to(from).collect();
         for peer in peers {
             self.sent(&peer, bytes);
             let _ = self
@@ -299,253 +199,4 @@ impl SyncTask {
                 .update(*site, |state| state.bytes_sent += bytes.len() as u64);
         }
     }
-
-    /// Counts a message from a peer.
-    fn received(&self, peer: &PublicKey, bytes: &[u8]) {
-        if let Some((site, _)) = self.sessions.get(peer) {
-            self.peer_status
-                .update(*site, |state| state.bytes_received += bytes.len() as u64);
-        }
-    }
-
-    fn notice(&mut self, notice: Notice) {
-        self.look_for_lost_claims(&notice);
-        match notice {
-            Notice::PeerReady { peer, site } => {
-                let address = self.addresses.get(&peer).map(ToString::to_string);
-                tracing::info!(%site, ?address, "connected to a listed site");
-                let dialled_for = self.dials.forget_key(&peer);
-                if let Some(other) = dialled_for.filter(|other| *other != site) {
-                    self.not_the_site(other, &peer, "it is another listed site");
-                }
-                let at = now();
-                self.sessions.insert(peer, (site, self.clock.now()));
-                // The error of the last session stays visible until this session has lasted. An error about the site's
-                // address does not.
-                self.peer_status.update(site, |state| {
-                    if dialled_for == Some(site) {
-                        state.last_error = None;
-                    }
-                    state.connected = true;
-                    state.address = address;
-                    state.last_seen_at = Some(at);
-                });
-            }
-            Notice::Unlisted { peer, site } => {
-                let address = self.addresses.get(&peer).map(ToString::to_string);
-                if self.peer_status.stranger(site, address.clone(), now()) {
-                    tracing::warn!(%site, ?address, "a site that is not on the allow-list asks to sync");
-                }
-            }
-            Notice::PeerLeft { peer } => {
-                if let Some((site, since)) = self.sessions.remove(&peer) {
-                    tracing::info!(%site, "disconnected");
-                    self.session_ended(site, since);
-                }
-            }
-            Notice::Held {
-                site,
-                lane,
-                number,
-                deltas,
-                claims,
-            } => {
-                tracing::debug!(%site, %lane, %number, deltas, "holding deltas");
-                let id = starling_store::LogId { site, lane };
-                let cursor = self.store.log(id).ok().flatten().map(|log| log.tip.cursor);
-                let entry = LedgerEntry::Synced {
-                    at: now(),
-                    peer: site,
-                    items: claims,
-                    cursor,
-                };
-                if let Err(error) = self.store.record(&entry) {
-                    tracing::warn!(error = %crate::home::error_chain(&error), "writing to the ledger");
-                }
-            }
-            Notice::ChainLearned { site, epoch } if site == self.site.0.own_log().site => {
-                let parts = &self.site.0;
-                if parts.is_outdated() && !parts.restore.is_held() {
-                    tracing::error!(
-                        epoch,
-                        "another copy of this home continues with a new epoch: this one does not sign"
-                    );
-                    let why = format!("another copy of this home started epoch {epoch}");
-                    parts.tell_restored(starling_store::RestoreStep::Superseded, &why);
-                }
-            }
-            Notice::SyncedTo { site, lane, number } => {
-                tracing::info!(%site, %lane, %number, "accepted");
-                self.shown.send_modify(|count| *count += 1);
-            }
-            Notice::Silent { peer } => tracing::info!(%peer, "a peer did not answer in time"),
-            Notice::Violation { peer, violation } => {
-                tracing::warn!(%peer, %violation, "a peer violated a rule");
-            }
-            Notice::Forked { site, lane } => {
-                tracing::error!(%site, %lane, "an author signed two histories; its log is frozen");
-            }
-            Notice::Diverges { site, lane, number } => {
-                tracing::error!(%site, %lane, %number, "an author's head names another history than the one held");
-            }
-            Notice::TipCompared {
-                peer,
-                site,
-                lane,
-                number,
-                difference,
-            } => self.tip_compared(&peer, (site, lane), number, difference),
-            Notice::GivenUp {
-                site,
-                held,
-                resumed_after,
-                ..
-            } => {
-                tracing::warn!(
-                    %site, %held, %resumed_after,
-                    "the author continued from an earlier claim than was held here; it must import its sources again"
-                );
-            }
-            Notice::AuthorRefused { site, lane, reason } => {
-                tracing::error!(%site, %lane, reason, "an author broke a rule; nothing more of its log is accepted");
-            }
-            Notice::StoreFailed { reason, retry_at } => {
-                tracing::error!(reason, %retry_at, "the store failed");
-            }
-            Notice::BodyUnavailable {
-                site,
-                lane,
-                number,
-                hash,
-            } => {
-                tracing::warn!(%site, %lane, %number, %hash, "no connected peer has a body that is needed");
-            }
-            Notice::Stale {
-                site,
-                lane,
-                expired_at,
-            } => {
-                tracing::warn!(%site, %lane, %expired_at, "the newest head has expired: knowledge may be old");
-            }
-            other => tracing::debug!(notice = ?other, "sync"),
-        }
-    }
-
-    fn session_ended(&mut self, site: SiteId, since: UnixMillis) {
-        let at = now();
-        let at_once = self.clock.now() < since.plus_millis(SHORT_SESSION_MILLIS);
-        if at_once {
-            self.dials.ended_at_once(site);
-        } else {
-            self.dials.start_over(&site);
-        }
-        // After a key change, a site may already be connected with the new key.
-        let still_here = self.sessions.values().any(|(other, _)| *other == site);
-        self.peer_status.update(site, |state| {
-            // If this site ended the session, the reason is known.
-            if state.connected && !still_here {
-                state.last_error = at_once.then(|| {
-                    "the peer ended the session at once: check that this site is on its allow-list".to_owned()
-                });
-            }
-            state.connected = still_here;
-            state.last_seen_at = Some(at);
-        });
-    }
-
-    fn site_of(&self, peer: &PublicKey) -> Option<SiteId> {
-        starling_sync::Replica::authorised(&self.replica, peer)
-    }
-
-    fn disconnecting(&mut self, peer: &PublicKey, reason: &str) {
-        tracing::warn!(%peer, reason, "disconnecting a peer");
-        if let Some(site) = self.dials.forget_key(peer) {
-            self.not_the_site(site, peer, reason);
-        }
-        if let Some(site) = self.site_of(peer) {
-            self.peer_status.update(site, |state| {
-                state.connected = false;
-                state.last_error = Some(reason.to_owned());
-            });
-        }
-    }
-
-    /// Dials listed sites that are not connected, each with its own growing pauses.
-    async fn dial_due(&mut self) {
-        let at = self.clock.now();
-        let connected: std::collections::BTreeSet<SiteId> =
-            self.engine.ready_peers().map(|(_, site)| site).collect();
-        self.peer_status.seen(connected.iter().copied(), now());
-        let lasting = self.sessions.values();
-        let lasting = lasting.filter(|(_, since)| at >= since.plus_millis(SHORT_SESSION_MILLIS));
-        self.peer_status.lasted(lasting.map(|(site, _)| *site));
-        let Ok(listed) = self.store.listed_sites() else {
-            return;
-        };
-        for site in listed
-            .iter()
-            .filter(|site| site.enabled && !connected.contains(&site.site))
-        {
-            let chain = self.store.chain(&site.site).ok().flatten();
-            let key = chain.map(|chain| chain.current().body().operating_key);
-            // A connection with a starting session needs no second one.
-            if key.is_some_and(|key| self.addresses.contains_key(&key)) {
-                continue;
-            }
-            for dial in self.dials.due(at, site.site, key, &addresses_of(site)) {
-                let _ = self.net.commands.send(dial).await;
-            }
-        }
-    }
-
-    /// Returns the listed sites that have any of these addresses.
-    fn sites_at(&self, addresses: &[Multiaddr]) -> Vec<SiteId> {
-        let listed = self.store.listed_sites().unwrap_or_default();
-        let here = |site: &ListedSite| addresses_of(site).iter().any(|known| addresses.contains(known));
-        let sites = listed.iter().filter(|site| here(site));
-        sites.map(|site| site.site).collect()
-    }
-
-    fn dial_failed(&self, addresses: &[Multiaddr], reason: &str) {
-        for site in self.sites_at(addresses) {
-            tracing::debug!(%site, reason, "dialling failed");
-            self.peer_status.update(site, |state| {
-                state.last_error = Some(reason.to_owned());
-                state.address = addresses.first().map(ToString::to_string);
-            });
-        }
-    }
-
-    /// Handles a successful dial: if the key is unknown for the site, the site must still prove itself.
-    fn dial_answered(&mut self, peer: PublicKey, address: &Multiaddr) {
-        let known = self.site_of(&peer);
-        let expected = self.sites_at(std::slice::from_ref(address));
-        // Sites may share an address by mistake; then one of them answers.
-        if known.is_some_and(|known| expected.contains(&known)) {
-            return;
-        }
-        if let Some(site) = expected.first() {
-            self.dials.answered_by(peer, *site);
-        }
-    }
-
-    /// Handles an answer at a site's address that did not prove to be that site.
-    fn not_the_site(&mut self, site: SiteId, peer: &PublicKey, reason: &str) {
-        self.dials.refused(site);
-        let address = self.addresses.get(peer).map(ToString::to_string);
-        let shown = peer_id(peer).map_or_else(|| peer.to_string(), |id| id.to_string());
-        tracing::warn!(%site, ?address, peer = shown, reason, "answered with another key");
-        self.peer_status.update(site, |state| {
-            state.last_error = Some(format!(
-                "the address answered with another key ({shown}), which is not shown to be the site's: {reason}"
-            ));
-            state.address = address;
-        });
-    }
-}
-
-/// Returns the addresses of a listed site.
-fn addresses_of(site: &ListedSite) -> Vec<Multiaddr> {
-    let addresses = site.addresses.iter().filter_map(|text| text.parse().ok());
-    addresses.map(without_key).collect()
 }

@@ -12,7 +12,8 @@ use crate::limits::{
 };
 use crate::names::{RecordId, Source};
 use crate::time::UnixMillis;
-use crate::wire::{Reader, WireError, put_varint};
+use crate::varint;
+use crate::wire::{Reader, WireError};
 
 const FLAG_CRITICAL: u8 = 1;
 const FLAG_CONTENT: u8 = 2;
@@ -317,19 +318,19 @@ impl Claim {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.key.0.len() + self.payload.len() + 48);
-        put_varint(&mut out, u64::from(self.kind.0));
+        varint::put(&mut out, u64::from(self.kind.0));
         let mut flags = 0;
         flags |= if self.critical { FLAG_CRITICAL } else { 0 };
         flags |= if self.content.is_some() { FLAG_CONTENT } else { 0 };
         flags |= if self.tombstone { FLAG_TOMBSTONE } else { 0 };
         out.push(flags);
-        put_varint(&mut out, self.key.0.len() as u64);
+        varint::put(&mut out, self.key.0.len() as u64);
         out.extend_from_slice(&self.key.0);
         if let Some((hash, size)) = self.content {
             out.extend_from_slice(hash.as_bytes());
-            put_varint(&mut out, u64::from(size));
+            varint::put(&mut out, u64::from(size));
         }
-        put_varint(&mut out, self.time.as_millis());
+        varint::put(&mut out, self.time.as_millis());
         out.extend_from_slice(&self.payload);
         out
     }

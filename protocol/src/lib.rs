@@ -9,6 +9,7 @@ mod certificate;
 mod claim;
 mod cursor;
 mod delta;
+mod error_chain;
 mod fork;
 mod hash;
 mod head;
@@ -20,6 +21,7 @@ mod log;
 mod lthash;
 mod names;
 mod time;
+pub mod varint;
 mod window;
 mod wire;
 
@@ -33,6 +35,7 @@ pub use cursor::{ClaimNumber, Cursor, CursorError};
 pub use delta::{
     Delta, DeltaBuilder, DeltaError, DeltaHash, DeltaHeader, DeltaPlace, VerifiedDelta, VerifiedHeader,
 };
+pub use error_chain::error_chain;
 pub use fork::{ForkError, ForkProof};
 pub use hash::{ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, StateRoot};
 pub use head::{Head, HeadError, SourceCheck, VerifiedHead};

@@ -6,6 +6,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::varint::{self, VarintError};
+
 /// The reason why bytes could not be decoded; the caller adds the object's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
@@ -133,24 +135,14 @@ impl<'a> Reader<'a> {
         Ok(length)
     }
 
-    /// Reads a LEB128 varint of at most ten bytes. Refuses any form but the shortest.
+    /// Reads a varint. Refuses any form but the shortest.
     pub(crate) fn varint(&mut self, field: &'static str) -> Result<u64, WireError> {
-        let mut value = 0_u64;
-        for shift in (0..70).step_by(7) {
-            let byte = self.u8(field)?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return Err(WireError::NotCanonical { field });
-            }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                if byte == 0 && shift > 0 {
-                    return Err(WireError::NotCanonical { field });
-                }
-                return Ok(value);
-            }
+        match varint::take(&mut self.bytes) {
+            Ok(value) => Ok(value),
+            Err(VarintError::NotShortest) => Err(WireError::NotCanonical { field }),
+            // Nothing is left, so this reports what the number lacks.
+            Err(VarintError::Cut) => self.u8(field).map(u64::from),
         }
-        Err(WireError::NotCanonical { field })
     }
 
     pub(crate) fn varint_length(&mut self, limit: usize, field: &'static str) -> Result<usize, WireError> {
@@ -198,19 +190,6 @@ impl<'a> Reader<'a> {
             });
         }
         Ok(())
-    }
-}
-
-/// Appends a LEB128 varint in its shortest form.
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    loop {
-        let bits = u8::try_from(value & 0x7f).unwrap_or(0);
-        value >>= 7;
-        if value == 0 {
-            out.push(bits);
-            return;
-        }
-        out.push(bits | 0x80);
     }
 }
 
@@ -269,7 +248,7 @@ mod tests {
         #[test]
         fn varints_have_one_form(value: u64) {
             let mut bytes = Vec::new();
-            put_varint(&mut bytes, value);
+            varint::put(&mut bytes, value);
             let mut reader = Reader::new(&bytes);
             prop_assert_eq!(reader.varint("v").unwrap(), value);
             prop_assert!(reader.is_empty());
@@ -281,7 +260,7 @@ mod tests {
             if let Ok(value) = reader.varint("v") {
                 let read = bytes.len() - reader.remaining();
                 let mut again = Vec::new();
-                put_varint(&mut again, value);
+                varint::put(&mut again, value);
                 prop_assert_eq!(&again[..], &bytes[..read]);
             }
         }

@@ -35,7 +35,6 @@ impl World {
                 if let Some(state) = self.network.links.get_mut(&link) {
                     state.cut = false;
                 }
-                self.plan(0, PlannedEvent::Connect(link));
             }
             PlannedEvent::Doom => {
                 let site = self.rng.usize(0..self.sites.len());
@@ -98,7 +97,7 @@ impl World {
             }
             &PlannedEvent::Fork(site) => self.fork(site),
             &PlannedEvent::ForkOn(site) => self.fork_on(site),
-            PlannedEvent::Deliver { .. } | PlannedEvent::Wake(_) | PlannedEvent::Connect(_) => {}
+            PlannedEvent::Deliver { .. } | PlannedEvent::Wake(_) | PlannedEvent::Dial(..) => {}
         }
     }
 
@@ -130,7 +129,7 @@ impl World {
         let Some(link) = (!links.is_empty()).then(|| links[self.rng.usize(0..links.len())]) else {
             return;
         };
-        self.disconnect(link, false);
+        self.disconnect(link);
         if let Some(state) = self.network.links.get_mut(&link) {
             state.cut = true;
         }
@@ -144,7 +143,7 @@ impl World {
         }
         self.sites[site].engine = None;
         for other in self.network.neighbours(site).to_vec() {
-            self.disconnect(crate::network::pair(site, other), true);
+            self.disconnect(crate::network::pair(site, other));
         }
         let Some(store) = self.sites[site].store.take() else {
             return;
@@ -172,7 +171,7 @@ impl World {
             Ok(Some(chain)) => {
                 self.sites[site].engine = None;
                 for other in self.network.neighbours(site).to_vec() {
-                    self.disconnect(crate::network::pair(site, other), true);
+                    self.disconnect(crate::network::pair(site, other));
                 }
                 self.rename(site, chain);
                 self.start_engine(site);
@@ -230,7 +229,7 @@ impl World {
     fn begin_anew(&mut self, site: usize) {
         self.sites[site].engine = None;
         for other in self.network.neighbours(site).to_vec() {
-            self.disconnect(crate::network::pair(site, other), true);
+            self.disconnect(crate::network::pair(site, other));
         }
         self.start_engine(site);
     }
@@ -248,7 +247,7 @@ impl World {
         };
         self.sites[site].engine = None;
         for other in self.network.neighbours(site).to_vec() {
-            self.disconnect(crate::network::pair(site, other), true);
+            self.disconnect(crate::network::pair(site, other));
         }
         self.sites[site].store = Some(backup);
         self.sites[site].positions.clear();

@@ -4,6 +4,7 @@
 //! crashes and misbehaviour that a [`Scenario`] describes. The invariants are checked after events; at the end
 //! the honest sites must agree. One scenario and one seed always give the same run, byte for byte.
 
+mod dialling;
 mod faults;
 mod invariants;
 mod mischief;
@@ -13,6 +14,7 @@ mod run;
 mod scenario;
 mod site;
 mod stores;
+mod traffic;
 mod workload;
 mod world;
 

@@ -20,10 +20,6 @@ pub(crate) struct Link {
     pub(crate) cut: bool,
     /// The number of the connection: a message belongs to the connection on which it was sent.
     pub(crate) generation: u64,
-    /// The time since which it is up, or was last up, in simulated milliseconds.
-    pub(crate) since_millis: u64,
-    /// Consecutive connections that did not last: each doubles the time until the next.
-    pub(crate) brief: u32,
 }
 
 /// All links that the topology has.

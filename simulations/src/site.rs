@@ -1,9 +1,9 @@
 //! One simulated site: an engine, a store, and its state.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use starling_protocol::{CertificateChain, PublicKey, SiteId, UnixMillis};
-use starling_sync::{LogKey, LogPosition, SyncEngine};
+use starling_sync::{Dials, LogKey, LogPosition, SyncEngine};
 
 use crate::scenario::Byzantine;
 use crate::stores::SimStore;
@@ -27,8 +27,14 @@ pub(crate) struct SimSite {
     pub(crate) byzantine: Option<Byzantine>,
     /// A message that went out before, for replays.
     pub(crate) earlier: Vec<u8>,
-    /// Seen gossip, by hash: each message is handled once.
-    pub(crate) gossip_seen: BTreeSet<[u8; 32]>,
+    /// The sites on its allow-list.
+    pub(crate) lists: Vec<usize>,
+    /// The dialler of a daemon; a site's number is its address.
+    pub(crate) dials: Dials<usize>,
+    /// The open sessions, and their start times.
+    pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
+    /// The number of its starts: a planned look at the dials is for one of them.
+    pub(crate) starts: u64,
     /// The last checked positions, by the author's epoch: a later epoch may name an earlier position.
     pub(crate) positions: BTreeMap<(LogKey, u32), LogPosition>,
 }

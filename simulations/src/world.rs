@@ -4,26 +4,14 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use starling_protocol::{CertificateChain, PublicKey, UnixMillis};
-use starling_sync::{
-    CompressionLevels, Effect, Event, FailureReason, GossipVerdict, Notice, RequestId, Settings, SyncEngine,
-};
+use starling_sync::{CompressionLevels, Dials, Effect, Event, GossipVerdict, Notice, Settings, SyncEngine};
 
-use crate::mischief::Tampered;
+use crate::dialling::DIAL_MILLIS;
 use crate::network::{Network, Pair, pair};
 use crate::report::BrokenInvariant;
 use crate::scenario::{Listing, Scenario};
 use crate::site::SimSite;
 use crate::stores::new_site;
-
-/// Gossip messages that a site remembers to have seen.
-const GOSSIP_MEMORY: usize = 4_096;
-/// Least and most time until two disconnected sites connect again, in milliseconds.
-const RECONNECT_MILLIS: std::ops::RangeInclusive<u64> = 1_000..=5_000;
-
-/// A connection that stood so long counts as one that works, in milliseconds.
-const LASTING_MILLIS: u64 = 30_000;
-/// Most doublings of the time until the next attempt.
-const MOST_DOUBLINGS: u32 = 4;
 
 /// A planned event.
 #[derive(Debug)]
@@ -36,7 +24,8 @@ pub(crate) enum PlannedEvent {
         event: Event,
     },
     Wake(usize),
-    Connect(Pair),
+    /// A site looks for listed sites that are not connected; holds the number of its start.
+    Dial(usize, u64),
     Publish(usize),
     Cut,
     Heal(Pair),
@@ -141,7 +130,10 @@ impl World {
                     .find(|byzantine| byzantine.site == index)
                     .cloned(),
                 earlier: Vec::new(),
-                gossip_seen: std::collections::BTreeSet::new(),
+                lists: Vec::new(),
+                dials: Dials::default(),
+                sessions: BTreeMap::new(),
+                starts: 0,
                 positions: BTreeMap::new(),
             });
         }
@@ -158,6 +150,7 @@ impl World {
                 let lists = other != index && useful && (outside || !scenario.unlisted.contains(&other));
                 if let Some(store) = site.store.as_mut().filter(|_| lists) {
                     store.list(chain, start)?;
+                    site.lists.push(other);
                 }
             }
         }
@@ -183,15 +176,10 @@ impl World {
         Ok(world)
     }
 
-    /// Starts every engine, opens every link, and plans the first event of each kind.
+    /// Starts every engine, and plans the first event of each kind.
     fn begin(&mut self) {
         for site in 0..self.sites.len() {
             self.start_engine(site);
-        }
-        let links: Vec<Pair> = self.network.links.keys().copied().collect();
-        for link in links {
-            let delay = self.rng.u64(0..1_000);
-            self.plan(delay, PlannedEvent::Connect(link));
         }
         for author in 0..self.scenario.traffic.authors {
             let delay = self.rng.u64(0..2_000);
@@ -254,139 +242,9 @@ impl World {
                     self.feed(site, Event::Tick);
                 }
             }
-            PlannedEvent::Connect(link) => self.connect(link),
+            PlannedEvent::Dial(site, start) => self.dial_due(site, start),
             other => self.befall(&other),
         }
-    }
-
-    fn deliver(&mut self, from: usize, to: usize, generation: u64, event: Event) {
-        if self.network.generation(from, to) != Some(generation) {
-            return;
-        }
-        if self.sites[to].stalled_until > self.now {
-            let delay = self.sites[to].stalled_until.as_millis() - self.now.as_millis();
-            return self.plan(
-                delay,
-                PlannedEvent::Deliver {
-                    from,
-                    to,
-                    generation,
-                    event,
-                },
-            );
-        }
-        self.counts.messages += 1;
-        match &event {
-            Event::Gossip { bytes, .. } => {
-                self.counts.bytes += bytes.len() as u64;
-                self.deliver_gossip(from, to, event);
-            }
-            Event::Request { bytes, .. } | Event::Response { bytes, .. } => {
-                self.counts.bytes += bytes.len() as u64;
-                self.feed(to, event);
-            }
-            _ => {
-                self.feed(to, event);
-            }
-        }
-    }
-
-    /// Floods gossip: a site that finds a message worth it forwards it, once.
-    fn deliver_gossip(&mut self, from: usize, to: usize, event: Event) {
-        let Event::Gossip { bytes, .. } = &event else {
-            return;
-        };
-        let seen = &mut self.sites[to].gossip_seen;
-        if seen.len() >= GOSSIP_MEMORY {
-            seen.clear();
-        }
-        if !seen.insert(*blake3::hash(bytes).as_bytes()) {
-            return;
-        }
-        let bytes = bytes.clone();
-        if self.feed(to, event) == Some(GossipVerdict::Accept) {
-            self.gossip(to, Some(from), &bytes);
-        }
-    }
-
-    fn gossip(&mut self, from: usize, except: Option<usize>, bytes: &[u8]) {
-        for to in self.network.neighbours(from).to_vec() {
-            if Some(to) == except {
-                continue;
-            }
-            let peer = self.sites[from].key;
-            self.send(
-                from,
-                to,
-                bytes.to_vec(),
-                |bytes| Event::Gossip { peer, bytes },
-                None,
-            );
-        }
-    }
-
-    /// Sends a message, unless it is lost or its sender is malicious. The loss of a request or response is
-    /// reported to the requester, as a transport does.
-    fn send(
-        &mut self,
-        from: usize,
-        to: usize,
-        bytes: Vec<u8>,
-        wrap: impl Fn(Vec<u8>) -> Event,
-        asker: Option<(usize, usize, RequestId)>,
-    ) {
-        let Some(generation) = self.network.generation(from, to) else {
-            return;
-        };
-        let (bytes, times) = match self.tamper(from, bytes) {
-            Tampered::Send(bytes, times) => (bytes, times),
-            Tampered::Drop => return,
-        };
-        if self.rng.u32(0..1_000) < self.scenario.faults.loss_per_mille && !self.is_calm() {
-            if let Some((asker, asked, id)) = asker {
-                let event = Event::RequestFailed {
-                    peer: self.sites[asked].key,
-                    id,
-                    reason: FailureReason::Transport,
-                };
-                let delay = self.scenario.latency_millis.draw(&mut self.rng);
-                self.plan(
-                    delay,
-                    PlannedEvent::Deliver {
-                        from: asked,
-                        to: asker,
-                        generation,
-                        event,
-                    },
-                );
-            }
-            return;
-        }
-        for _ in 0..times {
-            let delay = self.scenario.latency_millis.draw(&mut self.rng);
-            let event = wrap(bytes.clone());
-            self.plan(
-                delay,
-                PlannedEvent::Deliver {
-                    from,
-                    to,
-                    generation,
-                    event,
-                },
-            );
-        }
-    }
-
-    fn tamper(&mut self, from: usize, bytes: Vec<u8>) -> Tampered {
-        let site = &mut self.sites[from];
-        let Some(byzantine) = &site.byzantine else {
-            return Tampered::Send(bytes, 1);
-        };
-        if self.rng.u32(0..100) >= byzantine.percent {
-            site.earlier.clone_from(&bytes);
-            return Tampered::Send(bytes, 1);
-        }
-        byzantine.mischief.tamper(bytes, &site.earlier, &mut self.rng)
     }
 
     /// Passes an event to a site's engine and carries out its effects.
@@ -438,14 +296,12 @@ impl World {
                 self.send(site, to, bytes, wrap, Some((to, site, id)));
             }
             Effect::Gossip { bytes } => {
-                self.sites[site]
-                    .gossip_seen
-                    .insert(*blake3::hash(&bytes).as_bytes());
                 self.gossip(site, None, &bytes);
             }
             Effect::Disconnect { peer, .. } => {
+                self.give_up_unproved(site, &peer);
                 let other = self.keys[&peer];
-                self.disconnect(pair(site, other), true);
+                self.disconnect(pair(site, other));
             }
             Effect::WakeAt(time) => {
                 self.sites[site].wake = Some(time);
@@ -453,6 +309,7 @@ impl World {
                 self.plan(delay, PlannedEvent::Wake(site));
             }
             Effect::Notice(notice) => {
+                self.note_session(site, &notice);
                 if let Notice::Violation { peer, violation } = &notice {
                     self.check_strike(site, *peer, violation);
                 }
@@ -505,56 +362,15 @@ impl World {
             compression,
             ..Settings::default()
         };
-        self.sites[site].engine = Some(SyncEngine::new(settings, seed));
-        self.sites[site].wake = None;
+        let at = &mut self.sites[site];
+        at.engine = Some(SyncEngine::new(settings, seed));
+        at.wake = None;
+        at.dials = Dials::default();
+        at.sessions.clear();
+        at.starts += 1;
+        let start = at.starts;
+        let delay = self.rng.u64(0..DIAL_MILLIS);
+        self.plan(delay, PlannedEvent::Dial(site, start));
         self.feed(site, Event::LocalChanged);
-    }
-
-    fn connect(&mut self, link: Pair) {
-        let millis = self.millis();
-        let both_up = self.sites[link.0].is_up() && self.sites[link.1].is_up();
-        let Some(state) = self
-            .network
-            .links
-            .get_mut(&link)
-            .filter(|state| !state.up && !state.cut)
-        else {
-            return;
-        };
-        if !both_up {
-            return self.reconnect_later(link);
-        }
-        state.up = true;
-        state.generation += 1;
-        state.since_millis = millis;
-        let (one, other) = (self.sites[link.0].key, self.sites[link.1].key);
-        self.feed(link.0, Event::Connected { peer: other });
-        // The first site may have disconnected at once.
-        if self.network.generation(link.0, link.1).is_some() {
-            self.feed(link.1, Event::Connected { peer: one });
-        }
-    }
-
-    /// Takes a link down; both ends are told, and dial again unless it is cut.
-    pub(crate) fn disconnect(&mut self, link: Pair, again: bool) {
-        let millis = self.millis();
-        let Some(state) = self.network.links.get_mut(&link).filter(|state| state.up) else {
-            return;
-        };
-        state.up = false;
-        let brief = millis.saturating_sub(state.since_millis) < LASTING_MILLIS;
-        state.brief = if brief { state.brief.saturating_add(1) } else { 0 };
-        let (one, other) = (self.sites[link.0].key, self.sites[link.1].key);
-        self.feed(link.0, Event::Disconnected { peer: other });
-        self.feed(link.1, Event::Disconnected { peer: one });
-        if again {
-            self.reconnect_later(link);
-        }
-    }
-
-    pub(crate) fn reconnect_later(&mut self, link: Pair) {
-        let brief = self.network.links.get(&link).map_or(0, |state| state.brief);
-        let delay = self.rng.u64(RECONNECT_MILLIS) << brief.min(MOST_DOUBLINGS);
-        self.plan(delay, PlannedEvent::Connect(link));
     }
 }

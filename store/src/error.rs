@@ -2,6 +2,7 @@
 
 use starling_protocol::{
     CertificateError, ClaimNumber, ContentHash, DeltaError, HeadError, Lane, SiteId, SiteSlug, UnixMillis,
+    error_chain,
 };
 
 use crate::engine::{EngineError, Tree};
@@ -263,12 +264,12 @@ impl StoreError {
             | Self::NotShown {
                 source: EngineError::Corrupt { .. } | EngineError::Stopped { .. },
             }
-            | Self::DamagedRow { .. } => Some(chain(self)),
+            | Self::DamagedRow { .. } => Some(error_chain(self)),
             Self::View(
                 starling_view::ViewError::ReadRows { .. }
                 | starling_view::ViewError::WriteRows { .. }
                 | starling_view::ViewError::DamagedRow { .. },
-            ) => Some(chain(self)),
+            ) => Some(error_chain(self)),
             _ => None,
         }
     }
@@ -277,19 +278,4 @@ impl StoreError {
 fn is_full(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
-}
-
-/// Returns an error with its causes on one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }

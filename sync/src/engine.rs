@@ -156,6 +156,13 @@ impl SyncEngine {
             .filter_map(|(key, peer)| Some((*key, peer.site()?)))
     }
 
+    /// Returns the peers to send gossip to: every authorised peer, except the one that sent it.
+    pub fn gossip_to(&self, from: Option<PublicKey>) -> impl Iterator<Item = PublicKey> + '_ {
+        self.ready_peers()
+            .map(|(peer, _)| peer)
+            .filter(move |peer| Some(*peer) != from)
+    }
+
     /// Returns true if there is no open request, no log behind a peer's, and no body to fetch.
     #[must_use]
     pub fn is_idle(&self) -> bool {

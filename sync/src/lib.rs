@@ -32,7 +32,8 @@
 //!    State: only in the replica.
 //!
 //! Beside these steps, `tips` compares what two sites hold at equal positions, `own_log` collects what peers state
-//! about this site's own log for a restored home, and `peer_score` counts violations and limits message rates.
+//! about this site's own log for a restored home, and `peer_score` counts violations and limits message rates. [`Dials`]
+//! decides when a driver dials which site; it is beside the engine, because the engine knows no addresses.
 //!
 //! # What to read first
 //!
@@ -47,6 +48,7 @@
 mod bodies;
 mod body_sources;
 mod clock;
+mod dials;
 mod engine;
 mod event;
 mod gossip;
@@ -68,6 +70,7 @@ mod telling;
 mod tips;
 pub mod wire;
 
+pub use dials::{Dial, Dials, SHORT_SESSION_MILLIS};
 pub use engine::SyncEngine;
 pub use event::{Effect, Event, FailureReason, GossipVerdict, RequestId};
 pub use notice::{DisconnectReason, Notice, TipDifference, Violation};

@@ -72,22 +72,6 @@ pub enum HomeError {
     },
 }
 
-/// Returns an error and all its causes on one line.
-#[must_use]
-pub fn error_chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 pub(super) fn file(attempted: &'static str, path: &Path) -> impl Fn(std::io::Error) -> HomeError + use<> {
     let path = path.to_owned();
     move |source| HomeError::File {

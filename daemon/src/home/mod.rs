@@ -27,11 +27,13 @@ mod sample;
 mod tests;
 mod write;
 
-pub use self::error::{HomeError, error_chain};
+pub use self::error::HomeError;
 pub(crate) use self::files::FilesExamined;
 pub use self::folder::{Home, socket_path};
 pub use self::identity::read_identity;
 pub(crate) use self::problem::config_problem;
 pub use self::problem::home_problem;
 pub use self::sample::{Reach, sample_config};
-pub(crate) use self::write::{write_config, write_durably};
+pub(crate) use self::write::{write_config, write_durably, write_durably_with};
+
+pub use starling_protocol::error_chain;

@@ -9,6 +9,15 @@ use super::error::file;
 
 /// Writes a file under a temporary name, syncs it, and renames it: it appears complete or not at all.
 pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), HomeError> {
+    write_durably_with(path, mode, |out| out.write_all(bytes)).map_err(file("writing", path))
+}
+
+/// As [`write_durably`], for content that depends on the file that gets it. After an error, the old file is still there.
+pub(crate) fn write_durably_with(
+    path: &Path,
+    mode: u32,
+    content: impl FnOnce(&mut fs::File) -> std::io::Result<()>,
+) -> std::io::Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let temporary = path.with_extension("new");
     let write = || -> std::io::Result<()> {
@@ -18,7 +27,7 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), 
             .create_new(true)
             .mode(mode)
             .open(&temporary)?;
-        out.write_all(bytes)?;
+        content(&mut out)?;
         out.sync_all()?;
         fs::rename(&temporary, path)?;
         match path.parent() {
@@ -26,12 +35,10 @@ pub(crate) fn write_durably(path: &Path, bytes: &[u8], mode: u32) -> Result<(), 
             None => Ok(()),
         }
     };
-    write()
-        .inspect_err(|_| {
-            // On a full disk it would stay, empty.
-            let _ = fs::remove_file(&temporary);
-        })
-        .map_err(file("writing", path))
+    write().inspect_err(|_| {
+        // On a full disk it would stay, empty.
+        let _ = fs::remove_file(&temporary);
+    })
 }
 
 /// Writes the configuration file, completely or not at all.

@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -15,11 +15,11 @@ use starling_protocol::UnixMillis;
 
 use super::hold::Hold;
 use super::lost::Lost;
+use crate::home::write_durably_with;
 use crate::small_file;
 
 /// The note, beside the log's segments, so that every copy of the log includes it.
 const NOTE: &str = "log/place";
-const UNFINISHED: &str = "log/place.new";
 /// Largest accepted note, in bytes: it lists at most some hundred sites.
 const MAX_NOTE_BYTES: u64 = 256 * 1024;
 const VERSION: u32 = 1;
@@ -140,14 +140,7 @@ impl PlaceNote {
     /// # Errors
     /// If the note cannot be written; the old one stays.
     pub(crate) fn renew(&self, hold: Option<&Hold>, lost: Option<&Lost>) -> std::io::Result<()> {
-        let (path, unfinished) = (self.home.join(NOTE), self.home.join(UNFINISHED));
-        let write = || -> std::io::Result<()> {
-            let _ = fs::remove_file(&unfinished);
-            let mut file = fs::OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&unfinished)?;
+        write_durably_with(&self.home.join(NOTE), 0o600, |file| {
             let metadata = file.metadata()?;
             let note = Note {
                 version: VERSION,
@@ -159,14 +152,7 @@ impl PlaceNote {
             };
             let mut bytes = serde_json::to_vec_pretty(&note)?;
             bytes.push(b'\n');
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            fs::rename(&unfinished, &path)?;
-            fs::File::open(self.home.join("log"))?.sync_all()
-        };
-        write().inspect_err(|_| {
-            // On a full disk it would stay, empty.
-            let _ = fs::remove_file(&unfinished);
+            file.write_all(&bytes)
         })
     }
 

@@ -13,7 +13,8 @@ use crate::limits::{
 };
 use crate::names::Lane;
 use crate::time::UnixMillis;
-use crate::wire::{encode_struct, put_length, put_varint};
+use crate::varint;
+use crate::wire::{encode_struct, put_length};
 
 /// Collects claims until a delta is full.
 #[derive(Debug, Default)]
@@ -56,7 +57,7 @@ impl DeltaBuilder {
         {
             return Err(claim);
         }
-        put_varint(&mut self.block, frame.len() as u64);
+        varint::put(&mut self.block, frame.len() as u64);
         self.block.extend_from_slice(&frame);
         self.bodies_size += size;
         self.claims.push(claim);

@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::rows::damaged;
 use crate::rows::txn::Txn;
-use crate::view::accept::ViewCounts;
+use crate::view::counts::ViewCounts;
 
 /// Number of an entry; the first is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -110,7 +110,7 @@ fn named(name: &'static str, outcome: Result<Check, StoreError>) -> Result<Check
             error @ (StoreError::DamagedBody { .. } | StoreError::DamagedRow { .. } | StoreError::View(_)),
         ) => {
             let mut check = Check::new(name);
-            check.fail(crate::error::chain(&error));
+            check.fail(starling_protocol::error_chain(&error));
             Ok(check)
         }
         outcome => outcome,

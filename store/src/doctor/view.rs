@@ -12,7 +12,7 @@ use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::rows::{meta, split_claim_key};
 use crate::site::state::State;
-use crate::view::accept::decode_count;
+use crate::view::counts::decode_count;
 use crate::view::rows::{Ports, tree_of};
 
 impl SiteStore {

@@ -25,7 +25,9 @@ use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, LogNumber, SourceRow, claim_key, damaged, sites, source_text};
 use crate::site::state::{LogId, State};
 use crate::trust::listing::ListedSite;
-use crate::view::accept::{RECORDS_PER_STEP, ViewCounts, claims_of};
+use crate::view::accept::claims_of;
+use crate::view::counts::ViewCounts;
+use crate::view::show::RECORDS_PER_STEP;
 use crate::view::unindexed::forget_base;
 
 /// The state to restore, over all snapshots that are undone.

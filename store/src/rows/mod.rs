@@ -7,11 +7,14 @@ pub(crate) mod txn;
 
 use starling_protocol::{
     Claim, ClaimKey, ClaimKind, ClaimNumber, ContentHash, Lane, SiteId, Source, SourceState, UnixMillis,
+    varint,
 };
 
 use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::log::FramePlace;
+
+pub(crate) use starling_protocol::varint::put as put_varint;
 
 /// A local, dense number for an author.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -394,25 +397,9 @@ pub(crate) fn source_text(source: Option<&Source>) -> &str {
     source.map_or("", Source::as_str)
 }
 
-pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(u8::try_from(value & 0x7f).unwrap_or(0) | 0x80);
-        value >>= 7;
-    }
-    out.push(u8::try_from(value).unwrap_or(0));
-}
-
+/// Takes a varint in its shortest form.
 pub(crate) fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
-    let mut value = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first()?;
-        *bytes = rest;
-        value |= u64::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
+    varint::take(bytes).ok()
 }
 
 pub(crate) fn take_u64(bytes: &mut &[u8]) -> Option<u64> {

@@ -14,7 +14,7 @@ use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::rows::{ClaimRow, LogNumber, SourceRow, damaged, delta_key, meta, split_claim_key};
 use crate::site::state::{Log, LogId};
-use crate::view::accept::decode_count;
+use crate::view::counts::decode_count;
 use crate::view::rows::ViewReader;
 
 /// This site's knowledge of one source.

@@ -1,164 +1,144 @@
-//! Signs this site's own heads.
+//! Heads learned from others, and what peers say that they hold.
 
-use std::ops::ControlFlow;
+use std::collections::BTreeMap;
 
-use starling_protocol::limits::MAX_HEAD_SOURCES;
-use starling_protocol::{CertificateChain, Head, Lane, SigningKey, SourceCheck, UnixMillis, VerifiedHead};
+use starling_protocol::{ClaimNumber, Lane, SiteId, VerifiedHead};
 
 use crate::SiteStore;
 use crate::engine::Tree;
 use crate::error::StoreError;
-use crate::feed::{FeedRow, source_of_row};
 use crate::journal::Entry;
-use crate::rows::txn::Txn;
 use crate::rows::{damaged, sites};
-use crate::site::state::{LogId, State, checks_of, head_of};
-use crate::trust::check_not_behind;
-
-/// How this site signs its heads.
-#[derive(Debug, Clone, Copy)]
-pub struct HeadSigning<'a> {
-    /// The key of the site's newest certificate.
-    pub key: &'a SigningKey,
-    /// The time at which the heads are issued.
-    pub now: UnixMillis,
-    /// Milliseconds until they expire.
-    pub valid_millis: u64,
-}
+use crate::site::state::{Log, LogId, State, checks_of};
 
 impl SiteStore {
-    /// Signs the newest head of each own log, with the times at which this site last checked its sources.
-    ///
-    /// The log of the direct lane gets one only once it holds a claim.
-    ///
-    /// # Errors
-    /// [`StoreError`] of the engine, or if this site may not sign.
-    pub fn sign_heads(&self, signing: &HeadSigning<'_>) -> Result<(), StoreError> {
-        self.change(|state| {
-            let mut txn = self.txn();
-            let heads = self.sign_heads_in(&mut txn, state, signing)?;
-            txn.commit()?;
-            keep_heads(state, heads);
-            Ok(())
-        })
-    }
-
-    /// Signs the newest head of one own log, with the checks that it is to state, and keeps it.
+    /// Returns the positions up to which a site is known to hold logs, from the bundles that it exported
+    /// itself.
     ///
     /// # Errors
-    /// [`StoreError`] of the engine, or if this site may not sign.
-    pub fn sign_head(
-        &self,
-        lane: Lane,
-        key: &SigningKey,
-        now: UnixMillis,
-        valid_millis: u64,
-        checks: Vec<SourceCheck>,
-    ) -> Result<VerifiedHead, StoreError> {
-        let signing = HeadSigning {
-            key,
-            now,
-            valid_millis,
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn holdings(&self, site: &SiteId) -> Result<BTreeMap<LogId, ClaimNumber>, StoreError> {
+        let key = sites::by_site(sites::HOLDINGS, site);
+        let Some(row) = self.engine.get(Tree::Sites, &key)? else {
+            return Ok(BTreeMap::new());
         };
-        self.change(|state| {
+        holdings_of(&key, &row)
+    }
+
+    /// Notes the positions up to which a site holds logs; never lowers them.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine.
+    pub fn note_holdings(&self, site: &SiteId, held: Vec<(LogId, ClaimNumber)>) -> Result<(), StoreError> {
+        self.change(|_| {
+            let mut holdings = self.holdings(site)?;
+            for (id, number) in held {
+                let known = holdings.entry(id).or_insert(number);
+                *known = number.max(*known);
+            }
+            let held: Vec<_> = holdings.into_iter().collect();
             let mut txn = self.txn();
-            let (id, head) = self.sign_one(&mut txn, state, lane, &signing, checks)?;
-            state.history.write(&mut txn);
-            txn.commit()?;
-            keep_heads(state, vec![(id, head.clone())]);
-            Ok(head)
+            let key = sites::by_site(sites::HOLDINGS, site);
+            txn.put(Tree::Sites, &key, holdings_row(held.clone()));
+            txn.log(Entry::Holdings { site: *site, held });
+            txn.commit()
         })
     }
 
-    /// Signs the heads within a change. The caller commits, and then keeps them with [`keep_heads`].
-    pub(crate) fn sign_heads_in(
-        &self,
-        txn: &mut Txn<'_>,
-        state: &mut State,
-        signing: &HeadSigning<'_>,
-    ) -> Result<Vec<(LogId, VerifiedHead)>, StoreError> {
-        let checks = checks_in(txn)?;
-        let mut heads = Vec::new();
-        for lane in Lane::ALL {
-            let id = LogId {
-                site: state.site,
-                lane,
-            };
-            let holds_claims = state.logs.get(&id).is_some_and(|log| log.tip.cursor.number.0 > 0);
-            if lane != Lane::Direct || holds_claims {
-                heads.push(self.sign_one(txn, state, lane, signing, checks.clone())?);
+    /// Keeps a head if it is newer than the kept one. Returns true if it was.
+    ///
+    /// # Errors
+    /// [`StoreError::SiteNotListed`], or of the engine.
+    pub fn learn_head(&self, head: &VerifiedHead) -> Result<bool, StoreError> {
+        let id = LogId {
+            site: head.head().site,
+            lane: head.head().lane,
+        };
+        {
+            let state = self.read()?;
+            if !state.may_hold(&id.site) {
+                return Err(StoreError::SiteNotListed {
+                    site: id.site.to_string(),
+                });
+            }
+            if state.rival_chains.contains_key(&id.site) {
+                return Ok(false);
             }
         }
-        state.history.write(txn);
-        Ok(heads)
-    }
-
-    fn sign_one(
-        &self,
-        txn: &mut Txn<'_>,
-        state: &mut State,
-        lane: Lane,
-        signing: &HeadSigning<'_>,
-        checks: Vec<SourceCheck>,
-    ) -> Result<(LogId, VerifiedHead), StoreError> {
-        let id = LogId {
-            site: state.site,
-            lane,
+        if self.head_contradicts(head.head())? {
+            self.keep_rival_head(head)?;
+            return Ok(false);
+        }
+        let is_news = |state: &State| {
+            let known = state.logs.get(&id).and_then(|log| log.head.as_ref());
+            known.is_none_or(|known| head.is_newer_than(known))
         };
-        let number = self.ensure_log(txn, state, id)?;
-        self.check_may_sign(state, &signing.key.public())?;
-        check_not_behind(state, id)?;
-        let epoch = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
-        let State { logs, history, .. } = &mut *state;
-        let Some(log) = logs.get(&id) else {
-            return Err(StoreError::SiteNotListed {
-                site: id.site.to_string(),
-            });
-        };
-        let head = Head {
-            epoch,
-            issued_at: signing.now,
-            expires_at: signing.now.plus_millis(signing.valid_millis),
-            checks,
-            ..head_of(id, log)
-        };
-        let head = head.sign(signing.key);
-        let bytes = head.as_bytes().to_vec();
-        txn.put(Tree::Sites, &sites::by_log(sites::HEAD, number), bytes.clone());
-        txn.log(Entry::Head { log: id, bytes });
-        history.note_checks(number, &log.checks(), &checks_of(Some(&head)));
-        Ok((id, head))
+        if !is_news(&*self.read()?) {
+            return Ok(false);
+        }
+        self.change(|state| {
+            let mut txn = self.txn();
+            let number = self.ensure_log(&mut txn, state, id)?;
+            let bytes = head.as_bytes().to_vec();
+            txn.put(Tree::Sites, &sites::by_log(sites::HEAD, number), bytes.clone());
+            txn.log(Entry::Head { log: id, bytes });
+            let before = state.logs.get(&id).map(Log::checks).unwrap_or_default();
+            state.history.note_checks(number, &before, &checks_of(Some(head)));
+            state.history.write(&mut txn);
+            txn.commit()?;
+            if let Some(log) = state.logs.get_mut(&id) {
+                log.head = Some(head.clone());
+            }
+            Ok(true)
+        })
     }
 }
 
-/// Keeps heads whose rows were committed.
-pub(crate) fn keep_heads(state: &mut State, heads: Vec<(LogId, VerifiedHead)>) {
-    for (id, head) in heads {
-        if let Some(log) = state.logs.get_mut(&id) {
-            log.head = Some(head);
-        }
+/// Decodes the row with the positions up to which a site holds logs.
+pub(crate) fn holdings_of(key: &[u8], row: &[u8]) -> Result<BTreeMap<LogId, ClaimNumber>, StoreError> {
+    let mut holdings = BTreeMap::new();
+    for entry in row.chunks(41) {
+        let parts = entry.split_first_chunk::<32>().and_then(|(site, rest)| {
+            let (&lane, number) = rest.split_first()?;
+            let number = u64::from_le_bytes(number.try_into().ok()?);
+            Some((
+                LogId {
+                    site: SiteId::from_bytes(*site),
+                    lane: Lane::from_number(lane)?,
+                },
+                ClaimNumber(number),
+            ))
+        });
+        let (id, number) = parts.ok_or_else(|| damaged(Tree::Sites, key, "a site's holdings"))?;
+        holdings.insert(id, number);
     }
+    Ok(holdings)
 }
 
-/// Returns when this site last checked each source, by source; as many as a head may state.
-fn checks_in(txn: &Txn<'_>) -> Result<Vec<SourceCheck>, StoreError> {
-    let mut checks = Vec::new();
-    let mut bad = None;
-    txn.scan_prefix(Tree::Feeds, &[], &mut |key, row| {
-        let Some(source) = source_of_row(key) else {
-            return ControlFlow::Continue(());
-        };
-        match (source, serde_json::from_slice::<FeedRow>(row)) {
-            (Ok(source), Ok(row)) => checks.extend(
-                row.checked_at
-                    .map(|checked_at| SourceCheck { source, checked_at }),
-            ),
-            _ => bad = Some(damaged(Tree::Feeds, key, "a feed")),
-        }
-        if checks.len() == MAX_HEAD_SOURCES {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
-    })?;
-    bad.map_or(Ok(checks), Err)
+/// Returns the row with the positions up to which a site holds logs.
+pub(crate) fn holdings_row(held: Vec<(LogId, ClaimNumber)>) -> Vec<u8> {
+    let mut row = Vec::with_capacity(held.len() * 41);
+    for (id, number) in held {
+        row.extend_from_slice(id.site.as_bytes());
+        row.push(id.lane.number());
+        row.extend_from_slice(&number.0.to_le_bytes());
+    }
+    row
+}
+
+/// Refuses to sign in a log that is known to continue beyond its held part: the site was restored from a backup
+/// or copied, and would sign a second history.
+pub(crate) fn check_not_behind(state: &State, id: LogId) -> Result<(), StoreError> {
+    let Some(log) = state.logs.get(&id) else {
+        return Ok(());
+    };
+    let (held, high_water) = (log.tip.cursor.number, log.high_water());
+    if high_water > held {
+        return Err(StoreError::Behind {
+            lane: id.lane,
+            held,
+            high_water,
+        });
+    }
+    Ok(())
 }

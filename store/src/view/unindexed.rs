@@ -334,7 +334,7 @@ fn count(number: u64) -> Vec<u8> {
 fn number(row: Option<Vec<u8>>) -> Result<u64, StoreError> {
     match row {
         None => Ok(0),
-        Some(row) => crate::view::accept::decode_count(&row),
+        Some(row) => crate::view::counts::decode_count(&row),
     }
 }
 

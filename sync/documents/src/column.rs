@@ -5,6 +5,8 @@
 //! a change by the hash of the form that it writes itself. So every other form is refused; otherwise a document
 //! would hold changes under names that nobody finds again.
 
+use starling_protocol::varint::{self, VarintError};
+
 use crate::change::ChangeError;
 
 /// Bytes that are read from the front.
@@ -22,25 +24,12 @@ impl<'a> Input<'a> {
         Ok(taken)
     }
 
-    /// Returns an unsigned LEB128 number in its shortest form.
+    /// Returns an unsigned varint in its shortest form.
     pub(crate) fn number(&mut self, what: &'static str) -> Result<u64, ChangeError> {
-        let mut value = 0_u64;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.0.split_first().ok_or(ChangeError::Cut { what })?;
-            self.0 = rest;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                break;
-            }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                if bits == 0 && shift > 0 {
-                    break;
-                }
-                return Ok(value);
-            }
-        }
-        Err(ChangeError::Number { what })
+        varint::take(&mut self.0).map_err(|error| match error {
+            VarintError::Cut => ChangeError::Cut { what },
+            VarintError::NotShortest => ChangeError::Number { what },
+        })
     }
 
     /// Returns a signed LEB128 number in its shortest form.

@@ -5,6 +5,7 @@
 
 mod author;
 mod log;
+mod port;
 mod replica;
 
 pub use author::ModelKeys;

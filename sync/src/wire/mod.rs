@@ -5,6 +5,7 @@
 //! their users verify them. Layout: `docs/formats/wire.md`.
 
 mod codec;
+mod encoding;
 mod message;
 mod page;
 #[cfg(test)]

@@ -2,7 +2,9 @@
 //!
 //! A pattern is used only if it gives the text back byte for byte; other ids are raw.
 
-use super::{Reader, write_number};
+use starling_protocol::varint;
+
+use super::Reader;
 
 /// The code of raw text: a length byte (one less than the length) and the text.
 const RAW: u8 = 0;
@@ -48,7 +50,7 @@ pub(super) fn write_id(out: &mut Vec<u8>, id: &str) {
     } else if let Some((code, year, number)) = dated_parts(id) {
         out.push(code);
         out.push(year);
-        write_number(out, number);
+        varint::put(out, number);
     } else {
         debug_assert!((1..=256).contains(&id.len()));
         out.push(RAW);

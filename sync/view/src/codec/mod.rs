@@ -9,6 +9,8 @@ mod package;
 mod record;
 mod source;
 
+use starling_protocol::varint;
+
 pub(crate) use keys::{
     EdgeKey, alias_key, alias_prefix, edge_key, edge_prefix, hash_key, hash_prefix, held_key, read_alias_key,
     read_edge_key, read_hash_key, read_held_key, read_record_key, record_key, record_prefix,
@@ -56,22 +58,9 @@ impl<'a> Reader<'a> {
         Some(text)
     }
 
-    /// Reads a LEB128 number in its shortest form.
+    /// Reads a varint in its shortest form.
     fn number(&mut self) -> Option<u64> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u64::from(byte & 0x7f);
-            if shift == 63 && bits > 1 {
-                return None;
-            }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                // A last group of zero would be a longer encoding of the same number.
-                return (shift == 0 || byte != 0).then_some(value);
-            }
-        }
-        None
+        varint::take(&mut self.rest).ok()
     }
 
     /// Reads a count of items that take at least one byte each. A count above the number of remaining bytes is
@@ -79,19 +68,6 @@ impl<'a> Reader<'a> {
     fn count(&mut self) -> Option<usize> {
         let count = usize::try_from(self.number()?).ok()?;
         (count <= self.rest.len()).then_some(count)
-    }
-}
-
-/// Writes a number as LEB128.
-fn write_number(out: &mut Vec<u8>, mut value: u64) {
-    loop {
-        let [low, ..] = value.to_le_bytes();
-        value >>= 7;
-        if value == 0 {
-            out.push(low & 0x7f);
-            return;
-        }
-        out.push(low | 0x80);
     }
 }
 
@@ -111,7 +87,7 @@ mod tests {
         #[test]
         fn numbers_read_back(value: u64) {
             let mut bytes = Vec::new();
-            write_number(&mut bytes, value);
+            varint::put(&mut bytes, value);
             let mut reader = Reader::new(&bytes);
             prop_assert_eq!(reader.number(), Some(value));
             prop_assert!(reader.is_at_end());
@@ -122,7 +98,7 @@ mod tests {
             let mut reader = Reader::new(&bytes);
             if let Some(value) = reader.number() {
                 let mut again = Vec::new();
-                write_number(&mut again, value);
+                varint::put(&mut again, value);
                 prop_assert_eq!(&again[..], &bytes[..bytes.len() - reader.rest.len()]);
             }
         }

@@ -1,10 +1,10 @@
 //! The row of one record: everything about it that identity needs, so that no body is read twice.
 
-use starling_protocol::ContentHash;
+use starling_protocol::{ContentHash, varint};
 
+use super::Reader;
 use super::id::{read_id, write_id};
 use super::package::{read_package, write_package};
-use super::{Reader, write_number};
 use crate::package::PackageId;
 use crate::vulnerability::VulnerabilityId;
 
@@ -111,13 +111,13 @@ impl RecordRow {
             out.extend_from_slice(content.as_bytes());
         }
         if self.is_disagreed {
-            write_number(&mut out, self.others.len() as u64);
+            varint::put(&mut out, self.others.len() as u64);
             out.extend(self.others.iter().flat_map(ContentHash::as_bytes));
         }
         if !self.state.contributes() {
             return out;
         }
-        write_number(&mut out, self.aliases.len() as u64);
+        varint::put(&mut out, self.aliases.len() as u64);
         for alias in &self.aliases {
             write_id(&mut out, alias.as_str());
         }
@@ -125,18 +125,18 @@ impl RecordRow {
             write_id(&mut out, upstream.as_str());
         }
         if !self.related.is_empty() {
-            write_number(&mut out, self.related.len() as u64);
+            varint::put(&mut out, self.related.len() as u64);
             self.related.iter().for_each(|id| write_id(&mut out, id.as_str()));
         }
-        write_number(&mut out, self.packages.len() as u64);
+        varint::put(&mut out, self.packages.len() as u64);
         // Neighbouring names are similar: each states how much of the previous one it repeats.
         let mut before = Vec::new();
         for package in &self.packages {
             let mut bytes = Vec::new();
             write_package(&mut bytes, package);
             let shared = before.iter().zip(&bytes).take_while(|(a, b)| a == b).count();
-            write_number(&mut out, shared as u64);
-            write_number(&mut out, (bytes.len() - shared) as u64);
+            varint::put(&mut out, shared as u64);
+            varint::put(&mut out, (bytes.len() - shared) as u64);
             out.extend_from_slice(&bytes[shared..]);
             before = bytes;
         }

@@ -1,4 +1,4 @@
-//! Decides which sites to dial, where, when, and which key to expect.
+//! Decides which sites to dial, where, when, and which key to expect. The driver dials, and reports what came of it.
 //!
 //! A site is dialled for its current operating key. If an address answers with another key, the site may have a new
 //! key that is not known here yet. From then on that address is dialled for any key, and the peer must show
@@ -7,10 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use libp2p::Multiaddr;
 use starling_protocol::{PublicKey, SiteId, UnixMillis};
-
-use crate::net::Command;
 
 /// First pause between two dials of a site, and the longest pause for a site that has been gone for long.
 const FIRST_REDIAL_MILLIS: u64 = 1_000;
@@ -20,20 +17,32 @@ const LONGEST_REDIAL_MILLIS: u64 = 60_000;
 const SOON_REDIAL_MILLIS: u64 = 2_000;
 const SOON_FOR_MILLIS: u64 = 15 * 60_000;
 
+/// A session that ends earlier was refused: the site is dialled again with growing pauses, not at once.
+pub const SHORT_SESSION_MILLIS: u64 = 5_000;
+
 /// Sessions in a row that ended at once, from which on the peer is taken to refuse this site. One or two are a restart.
 const BRIEF_SESSIONS: u32 = 5;
 
-/// The dials of all listed sites.
-#[derive(Debug, Default)]
-pub(crate) struct Dials {
-    sites: BTreeMap<SiteId, Redial>,
+/// One dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dial<A> {
+    /// The key that must answer; `None` for any key.
+    pub peer: Option<PublicKey>,
+    /// Where to dial.
+    pub addresses: Vec<A>,
+}
+
+/// The dials of all listed sites. `A` is an address.
+#[derive(Debug)]
+pub struct Dials<A> {
+    sites: BTreeMap<SiteId, Redial<A>>,
     /// Connected keys of unknown owners, and the site that was dialled.
     unproved: BTreeMap<PublicKey, SiteId>,
 }
 
 /// The time and way of the next dial of one site.
-#[derive(Debug, Default)]
-struct Redial {
+#[derive(Debug)]
+struct Redial<A> {
     next_at: UnixMillis,
     pause_millis: u64,
     /// Time of the first dial since it was gone; `None` before that.
@@ -43,18 +52,40 @@ struct Redial {
     /// Sessions in a row that ended at once.
     brief: u32,
     /// Addresses that answered with another key than the known one.
-    open: BTreeSet<Multiaddr>,
+    open: BTreeSet<A>,
 }
 
-impl Dials {
+impl<A> Default for Dials<A> {
+    fn default() -> Self {
+        Self {
+            sites: BTreeMap::new(),
+            unproved: BTreeMap::new(),
+        }
+    }
+}
+
+impl<A> Default for Redial<A> {
+    fn default() -> Self {
+        Self {
+            next_at: UnixMillis::default(),
+            pause_millis: 0,
+            since: None,
+            is_refused: false,
+            brief: 0,
+            open: BTreeSet::new(),
+        }
+    }
+}
+
+impl<A: Clone + Ord> Dials<A> {
     /// Returns the dials for an unconnected site, if any are due. `key` is its key as known here.
-    pub(super) fn due(
+    pub fn due(
         &mut self,
         now: UnixMillis,
         site: SiteId,
         key: Option<PublicKey>,
-        addresses: &[Multiaddr],
-    ) -> Vec<Command> {
+        addresses: &[A],
+    ) -> Vec<Dial<A>> {
         let redial = self.sites.entry(site).or_default();
         if addresses.is_empty() || now < redial.next_at {
             return Vec::new();
@@ -67,27 +98,27 @@ impl Dials {
         };
         redial.pause_millis = (redial.pause_millis * 2).clamp(FIRST_REDIAL_MILLIS, longest);
         redial.next_at = now.plus_millis(redial.pause_millis);
-        let is_open = |address: &&Multiaddr| key.is_none() || redial.open.contains(*address);
-        let (open, closed): (Vec<&Multiaddr>, Vec<&Multiaddr>) = addresses.iter().partition(is_open);
-        let mut commands = Vec::new();
+        let is_open = |address: &&A| key.is_none() || redial.open.contains(*address);
+        let (open, closed): (Vec<&A>, Vec<&A>) = addresses.iter().partition(is_open);
+        let mut dials = Vec::new();
         if !closed.is_empty() {
-            commands.push(Command::Dial {
+            dials.push(Dial {
                 peer: key,
                 addresses: closed.into_iter().cloned().collect(),
             });
         }
         // A peer that answered there and has not proved itself yet needs no second connection.
         if !open.is_empty() && !self.unproved.values().any(|dialled| *dialled == site) {
-            commands.push(Command::Dial {
+            dials.push(Dial {
                 peer: None,
                 addresses: open.into_iter().cloned().collect(),
             });
         }
-        commands
+        dials
     }
 
     /// Records that an address of a site answered with another key: it is dialled soon, for any key.
-    pub(super) fn other_key(&mut self, site: SiteId, address: Multiaddr) {
+    pub fn other_key(&mut self, site: SiteId, address: A) {
         let redial = self.sites.entry(site).or_default();
         // At once only the first time: an address that changes its key repeatedly is dialled with the usual pauses.
         if redial.open.insert(address) {
@@ -95,24 +126,47 @@ impl Dials {
         }
     }
 
+    /// Records that a dial was answered by a key. `expected` are the sites at that address, and `known` is the site whose
+    /// key it is, as far as is known here. If that is another site, the one that was dialled must still prove itself.
+    pub fn answered(&mut self, key: PublicKey, known: Option<SiteId>, expected: &[SiteId]) {
+        // Sites may share an address by mistake; then one of them answers.
+        if known.is_some_and(|known| expected.contains(&known)) {
+            return;
+        }
+        if let Some(site) = expected.first() {
+            self.answered_by(key, *site);
+        }
+    }
+
     /// Records that a dial for a site was answered by a key of an unknown owner.
-    pub(super) fn answered_by(&mut self, key: PublicKey, site: SiteId) {
+    fn answered_by(&mut self, key: PublicKey, site: SiteId) {
         self.unproved.insert(key, site);
     }
 
     /// Records that a connection is closed, or that its key is proved. Returns the site that was dialled.
-    pub(super) fn forget_key(&mut self, key: &PublicKey) -> Option<SiteId> {
+    pub fn forget_key(&mut self, key: &PublicKey) -> Option<SiteId> {
         self.unproved.remove(key)
     }
 
     /// Records that a site was reached and refused, or that another site answered: the pauses grow.
-    pub(super) fn refused(&mut self, site: SiteId) {
+    pub fn refused(&mut self, site: SiteId) {
         self.sites.entry(site).or_default().is_refused = true;
+    }
+
+    /// Records that a session with a site ended, which began at `since`. Returns true if it ended at once.
+    pub fn session_ended(&mut self, site: SiteId, since: UnixMillis, now: UnixMillis) -> bool {
+        let at_once = now < since.plus_millis(SHORT_SESSION_MILLIS);
+        if at_once {
+            self.ended_at_once(site);
+        } else {
+            self.start_over(&site);
+        }
+        at_once
     }
 
     /// A session with a site ended at once. The site was there a moment ago, so it is dialled soon again, but not for
     /// ever: one that ends every session refuses this site.
-    pub(super) fn ended_at_once(&mut self, site: SiteId) {
+    fn ended_at_once(&mut self, site: SiteId) {
         let redial = self.sites.entry(site).or_default();
         redial.brief = redial.brief.saturating_add(1);
         redial.since = None;
@@ -124,7 +178,7 @@ impl Dials {
     }
 
     /// Records that a session with a site lasted: the next dial is at once, for the key known then.
-    pub(super) fn start_over(&mut self, site: &SiteId) {
+    fn start_over(&mut self, site: &SiteId) {
         self.sites.remove(site);
     }
 }
@@ -139,8 +193,8 @@ mod tests {
         SiteId::from_bytes([7; 32])
     }
 
-    fn address(port: u16) -> Multiaddr {
-        format!("/ip4/192.0.2.1/udp/{port}/quic-v1").parse().unwrap()
+    fn address(port: u16) -> String {
+        format!("/ip4/192.0.2.1/udp/{port}/quic-v1")
     }
 
     fn key(seed: u8) -> PublicKey {
@@ -148,19 +202,12 @@ mod tests {
     }
 
     /// Returns the addresses to dial for the known key, and those to dial for any key.
-    fn split(commands: Vec<Command>) -> (Vec<Multiaddr>, Vec<Multiaddr>) {
+    fn split(dials: Vec<Dial<String>>) -> (Vec<String>, Vec<String>) {
         let (mut closed, mut open) = (Vec::new(), Vec::new());
-        for command in commands {
-            match command {
-                Command::Dial {
-                    peer: Some(_),
-                    addresses,
-                } => closed.extend(addresses),
-                Command::Dial {
-                    peer: None,
-                    addresses,
-                } => open.extend(addresses),
-                other => panic!("{other:?}"),
+        for dial in dials {
+            match dial.peer {
+                Some(_) => closed.extend(dial.addresses),
+                None => open.extend(dial.addresses),
             }
         }
         (closed, open)

@@ -1,0 +1,111 @@
+//! The swarm's events, as events of the engine.
+
+use starling_protocol::{PublicKey, UnixMillis};
+use starling_sync::{Event, RequestId};
+
+use super::SyncTask;
+use crate::net::Event as NetEvent;
+
+impl SyncTask {
+    pub(super) async fn net_event(&mut self, event: NetEvent, wake_at: &mut Option<UnixMillis>) {
+        let event = match event {
+            NetEvent::Reconnected {
+                peer,
+                address,
+                dialled,
+            } => {
+                self.addresses.remove(&peer);
+                self.handle(Event::Disconnected { peer }, None, wake_at).await;
+                if dialled {
+                    self.dial_answered(peer, &address);
+                }
+                self.addresses.insert(peer, address);
+                Event::Connected { peer }
+            }
+            NetEvent::Listening { address } => {
+                tracing::info!(%address, "listening for peers");
+                self.peer_status.listens_on(address);
+                return;
+            }
+            NetEvent::DialFailed { addresses, reason } => {
+                self.dial_failed(&addresses, &reason);
+                return;
+            }
+            NetEvent::OtherKey { address } => {
+                for site in self.sites_at(std::slice::from_ref(&address)) {
+                    self.dials.other_key(site, address.clone());
+                }
+                return;
+            }
+            NetEvent::Connected {
+                peer,
+                address,
+                dialled,
+            } => {
+                if dialled {
+                    self.dial_answered(peer, &address);
+                }
+                self.addresses.insert(peer, address);
+                Event::Connected { peer }
+            }
+            NetEvent::Disconnected { peer } => {
+                if let Some(site) = self.dials.forget_key(&peer) {
+                    self.not_the_site(site, &peer, "it hung up");
+                }
+                self.addresses.remove(&peer);
+                Event::Disconnected { peer }
+            }
+            NetEvent::Request { peer, number, bytes } => {
+                self.received(&peer, &bytes);
+                Event::Request {
+                    peer,
+                    id: RequestId(number.0),
+                    bytes,
+                }
+            }
+            NetEvent::Response { peer, number, bytes } => {
+                self.received(&peer, &bytes);
+                Event::Response {
+                    peer,
+                    id: RequestId(number.0),
+                    bytes,
+                }
+            }
+            NetEvent::RequestFailed {
+                peer,
+                number,
+                reason,
+                said,
+            } => {
+                tracing::debug!(%peer, ?reason, said, "a request failed");
+                Event::RequestFailed {
+                    peer,
+                    id: RequestId(number.0),
+                    reason,
+                }
+            }
+            NetEvent::Told { peer, bytes } => {
+                self.received(&peer, &bytes);
+                self.handle(
+                    Event::Gossip {
+                        peer,
+                        bytes: bytes.clone(),
+                    },
+                    Some((peer, bytes)),
+                    wake_at,
+                )
+                .await;
+                return;
+            }
+        };
+        self.handle(event, None, wake_at).await;
+    }
+
+    /// Counts a message from a peer.
+    pub(super) fn received(&self, peer: &PublicKey, bytes: &[u8]) {
+        if let Some((site, _)) = self.sessions.get(peer) {
+            self.peer_status
+                .update(*site, |state| state.bytes_received += bytes.len() as u64);
+        }
+    }
+}

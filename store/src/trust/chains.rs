@@ -1,0 +1,307 @@
+//! Certificate chains: learned, kept, and followed. A new epoch may end the earlier one before claims that are held.
+
+use std::ops::ControlFlow;
+
+use starling_protocol::{CertificateChain, CertificateError, ClaimNumber, Lane, LogTip, SiteId};
+use starling_sync::Learned;
+
+use super::rival_epoch;
+use crate::SiteStore;
+use crate::deltas::extend::{Entering, PlacedDelta};
+use crate::engine::Tree;
+use crate::error::StoreError;
+use crate::journal::Entry;
+use crate::journal::apply::{ask_for_rebuild, end_fork, end_head, end_rival_head, write_chain};
+use crate::rows::txn::Txn;
+use crate::rows::{DeltaRow, damaged, sites, split_claim_key};
+use crate::site::state::{Log, LogId, State};
+
+impl SiteStore {
+    /// Keeps a chain, this site's own or a listed site's, if it is longer than the known one.
+    ///
+    /// # Errors
+    /// [`StoreError::SiteNotListed`], or a chain that contradicts the known one.
+    pub fn learn_chain(&self, chain: &CertificateChain) -> Result<Learned, StoreError> {
+        let site = chain.site();
+        {
+            // Refused before anything changes: a refusal must cost its sender more than this site.
+            let state = self.read()?;
+            if site != state.site && state.listed_by_site(&site).is_none() {
+                return Err(StoreError::SiteNotListed {
+                    site: format!("{} ({site})", chain.slug()),
+                });
+            }
+            let known = state.chains.get(&site);
+            let merged = known.map(|known| known.merge(chain));
+            match merged {
+                Some(Err(error @ CertificateError::Conflict { .. })) if site != state.site => {
+                    let is_news = !state.rival_chains.contains_key(&site);
+                    drop(state);
+                    if is_news {
+                        self.keep_rival_chain(chain)?;
+                    }
+                    return Err(error.into());
+                }
+                Some(Err(error)) => return Err(error.into()),
+                Some(Ok(merged)) if known.is_some_and(|known| known.epoch() == merged.epoch()) => {
+                    return Ok(Learned::Same);
+                }
+                _ => {}
+            }
+            if let Some(epoch) = rival_epoch(&state, &site) {
+                return Err(CertificateError::Conflict { site, epoch }.into());
+            }
+        }
+        self.change(|state| self.keep_chain(state, chain))
+    }
+
+    /// Returns a known chain.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn chain(&self, site: &SiteId) -> Result<Option<CertificateChain>, StoreError> {
+        Ok(self.read()?.chains.get(site).cloned())
+    }
+
+    pub(crate) fn keep_chain(
+        &self,
+        state: &mut State,
+        chain: &CertificateChain,
+    ) -> Result<Learned, StoreError> {
+        let site = chain.site();
+        let (kept, learned) = match state.chains.get(&site) {
+            None => (chain.clone(), Learned::New),
+            Some(known) => {
+                let merged = known.merge(chain)?;
+                let longer = merged.epoch() > known.epoch();
+                (merged, if longer { Learned::Longer } else { Learned::Same })
+            }
+        };
+        if learned == Learned::Same {
+            // A crash may have come between a chain and its consequences.
+            for lane in Lane::ALL {
+                self.follow_chain(state, LogId { site, lane })?;
+            }
+            return Ok(learned);
+        }
+        let mut txn = self.txn();
+        write_chain(&mut txn, state, &kept)?;
+        let bytes = kept.to_bytes();
+        txn.log(Entry::Chain { site, bytes });
+        txn.commit()?;
+        for lane in Lane::ALL {
+            self.follow_chain(state, LogId { site, lane })?;
+        }
+        Ok(learned)
+    }
+
+    /// Makes a log agree with its author's newest chain: a branch that an epoch closed is given up.
+    pub(crate) fn follow_chain(&self, state: &mut State, id: LogId) -> Result<(), StoreError> {
+        let (Some(log), Some(chain)) = (state.logs.get(&id), state.chains.get(&id.site)) else {
+            return Ok(());
+        };
+        let newest = chain.epoch();
+        let Some(start) = chain.epoch_start(newest, id.lane) else {
+            return Ok(());
+        };
+        let chain = chain.clone();
+        // The least position that any later certificate names, not only the newest one's: that may be beyond
+        // what an earlier one closed.
+        let is_closed = |epoch: u32, number: ClaimNumber| {
+            let end = chain.epoch_end(epoch, id.lane);
+            end.is_some_and(|end| number > end.number)
+        };
+        if log
+            .rival
+            .as_ref()
+            .is_some_and(|rival| rival.head().epoch < newest)
+        {
+            let mut txn = self.txn();
+            end_rival_head(&mut txn, state, id);
+            txn.log(Entry::RivalHeadEnded(id));
+            txn.commit()?;
+            return self.follow_chain(state, id);
+        }
+        let forked = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
+        let past_end = is_closed(log.tip.epoch, log.tip.cursor.number);
+        let stale_head = log
+            .head
+            .as_ref()
+            .is_some_and(|head| is_closed(head.head().epoch, head.head().number));
+        // A new epoch states from where the log continues: knowledge about the former one is history.
+        if log.witnessed > start.number && newest > log.tip.epoch {
+            let mut txn = self.txn();
+            self.apply_witness(&mut txn, state, id, ClaimNumber::NONE)?;
+            txn.log(Entry::Witnessed {
+                log: id,
+                number: ClaimNumber::NONE,
+            });
+            txn.commit()?;
+            return self.follow_chain(state, id);
+        }
+        if stale_head || (forked && log.tip.epoch >= newest) {
+            // The log continued in the new epoch: proof and head of the closed one are history. If the held
+            // branch may be the one that lost, the proof is still needed.
+            let settled = log.tip.epoch >= newest && log.fork.is_some();
+            let mut txn = self.txn();
+            if stale_head {
+                end_head(&mut txn, state, id);
+                txn.log(Entry::HeadEnded(id));
+                state.history.write(&mut txn);
+            }
+            if settled {
+                end_fork(&mut txn, state, id);
+                txn.log(Entry::ForkEnded(id));
+            }
+            txn.commit()?;
+        }
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(());
+        };
+        let resolved = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
+        if !resolved && !past_end {
+            return Ok(());
+        }
+        // Keep up to the position that the certificate names, if it is held; else up to one that earlier
+        // certificates name.
+        let mut keep = ClaimNumber::NONE;
+        for epoch in (0..=newest).rev() {
+            let Some(start) = chain.epoch_start(epoch, id.lane) else {
+                continue;
+            };
+            match self.position_in(state, id, start.number)? {
+                Some(tip) if tip.header == start.header => {
+                    keep = start.number;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        self.truncate(state, id, keep)
+    }
+
+    fn position_in(
+        &self,
+        state: &State,
+        id: LogId,
+        number: ClaimNumber,
+    ) -> Result<Option<LogTip>, StoreError> {
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(None);
+        };
+        if number == ClaimNumber::NONE {
+            return Ok(Some(LogTip::default()));
+        }
+        let mut found = None;
+        self.scan_deltas(log.number, ClaimNumber(number.0 - 1), number, &mut |_, delta| {
+            found = crate::deltas::logs::header_of(delta).filter(|header| header.last() == number);
+            ControlFlow::Break(())
+        })?;
+        Ok(found.map(|header| LogTip {
+            cursor: header.cursor(),
+            header: header.hash(),
+            epoch: header.epoch,
+        }))
+    }
+
+    /// Gives up the claims of a log after `keep`, and derives the rest again from its deltas.
+    pub(crate) fn truncate(&self, state: &mut State, id: LogId, keep: ClaimNumber) -> Result<(), StoreError> {
+        // One transaction: the log is either unchanged or as the certificate says.
+        let mut txn = self.txn();
+        self.cut(&mut txn, state, id, keep)?;
+        txn.log(Entry::Cut { log: id, keep });
+        txn.commit()?;
+        self.find_wanted(state)?;
+        self.accept_whole(state)?;
+        self.show(state, &crate::activity::events::Origin::default())?;
+        Ok(())
+    }
+
+    /// Writes the rows of a log that ends at `keep`; the history starts again with it.
+    pub(crate) fn cut(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        keep: ClaimNumber,
+    ) -> Result<(), StoreError> {
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(());
+        };
+        let (number, head, witnessed) = (log.number, log.head.clone(), log.witnessed);
+        let mut kept = Vec::new();
+        let mut dropped = Vec::new();
+        txn.scan_prefix(Tree::Logs, &number.to_bytes(), &mut |key, row| {
+            let first = key
+                .last_chunk::<8>()
+                .map(|first| ClaimNumber(u64::from_be_bytes(*first)));
+            match first {
+                Some(first) if first <= keep => kept.push((key.to_vec(), row.to_vec())),
+                _ => dropped.push(key.to_vec()),
+            }
+            ControlFlow::Continue(())
+        })?;
+        for key in dropped {
+            txn.delete(Tree::Logs, &key);
+        }
+        let mut gone = Vec::new();
+        txn.scan_prefix(Tree::Claims, &[], &mut |key, _| {
+            if split_claim_key(key).is_some_and(|(_, log)| log == number) {
+                gone.push(key.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        for key in gone {
+            txn.delete(Tree::Claims, &key);
+        }
+        let mut rows = Vec::new();
+        let sources = sites::by_log(sites::SOURCE, number);
+        txn.scan_prefix(Tree::Sites, &sources, &mut |key, _| {
+            rows.push(key.to_vec());
+            ControlFlow::Continue(())
+        })?;
+        for key in rows {
+            txn.delete(Tree::Sites, &key);
+        }
+        txn.delete(Tree::Sites, &sites::by_log(sites::LOG, number));
+        txn.delete(Tree::Sites, &sites::by_log(sites::FORK, number));
+        txn.delete(Tree::Sites, &sites::by_log(sites::RIVAL_HEAD, number));
+        ask_for_rebuild(txn, state);
+        let mut fresh = Log::new(number);
+        (fresh.head, fresh.witnessed) = (head, witnessed);
+        state.logs.insert(id, fresh);
+        let entering = if id.site == state.site {
+            Entering::Own
+        } else {
+            Entering::Foreign
+        };
+        for (key, row) in kept {
+            self.place_again(txn, state, id, (&key, &row), entering)?;
+        }
+        // Numbers after `keep` will belong to other claims: earlier states cannot be restored.
+        for key in self.superseded_after(txn, number, keep)? {
+            txn.delete(Tree::History, &key);
+        }
+        state.history.begin_anew(txn);
+        Ok(())
+    }
+
+    /// Derives the rows of a held delta again, without judging it again.
+    fn place_again(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &mut State,
+        id: LogId,
+        (key, row): (&[u8], &[u8]),
+        entering: Entering,
+    ) -> Result<(), StoreError> {
+        let bad = |_| damaged(Tree::Logs, key, "a delta");
+        let bytes = self.delta_of(key, row)?;
+        let delta = starling_protocol::Delta::decode(&bytes).map_err(bad)?;
+        let claims = delta.reopen().map_err(bad)?;
+        let placed = PlacedDelta::replayed(&delta, &claims);
+        let row = DeltaRow::decode(row).ok_or_else(|| damaged(Tree::Logs, key, "the place of a delta"))?;
+        self.extend(txn, state, id, &placed, entering, Some(&row))
+            .map(|_| ())
+    }
+}
