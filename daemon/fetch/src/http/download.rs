@@ -147,7 +147,8 @@ impl Session<'_> {
                 last_modified: headers.last_modified.clone(),
                 hash: Some(checked.hash),
             },
-            next: headers.next_page(),
+            links: headers.links.clone(),
+            is_bounded: headers.is_bounded,
             last_modified_ms: headers.last_modified.as_deref().and_then(http_time_ms),
         })
     }

@@ -27,6 +27,9 @@ use crate::settings::Limits;
 /// Most notes of a run; more are only counted.
 const MAX_NOTES: usize = 1_000;
 
+/// Times of a server before this one are those of a clock that was never set: 2024-01-01.
+const EARLIEST_MS: u64 = 1_704_067_200_000;
+
 /// What is asked for.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
@@ -97,11 +100,9 @@ impl<'a> Session<'a> {
     }
 
     /// Up to which time the source was read by a run that began at `began_ms`: by the server's clock, if that is behind
-    /// ours. Else what the server changes until it comes to our time would be missed. A clock that is days off is not
-    /// believed.
+    /// ours. Else what the server changes until it comes to our time would be missed. A clock before all feeds is none.
     pub(crate) fn read_until_ms(&mut self, began_ms: u64) -> u64 {
         const MINUTE_MS: u64 = 60_000;
-        const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
         let Some(server_ms) = self.server_ms else {
             return began_ms;
         };
@@ -112,10 +113,15 @@ impl<'a> Session<'a> {
                 apart_ms / 1000
             ));
         }
-        match apart_ms > 2 * DAY_MS {
-            true => began_ms,
-            false => began_ms.min(server_ms),
+        match self.has_server_clock() {
+            true => began_ms.min(server_ms),
+            false => began_ms,
         }
+    }
+
+    /// True if the server told a time that can be one.
+    pub(crate) fn has_server_clock(&self) -> bool {
+        self.server_ms.is_some_and(|server_ms| server_ms >= EARLIEST_MS)
     }
 
     /// Takes the notes of the run.
@@ -237,6 +243,7 @@ impl<'a> Session<'a> {
         }
         let headers = Headers {
             etag: Some(state.validator),
+            is_bounded: true,
             ..Headers::default()
         };
         let mut body = self.verified(part, request, &headers).await?;
@@ -321,8 +328,12 @@ impl<'a> Session<'a> {
             }
         }
         // What is packed already gains nothing, and some servers then unpack it on the way.
-        let is_text = matches!(request.form, Form::Json | Form::Xml | Form::Text | Form::Html);
-        builder = builder.header(ACCEPT_ENCODING, if is_text { "gzip" } else { "identity" });
+        let encoding = if request.form.is_text() {
+            "gzip"
+        } else {
+            "identity"
+        };
+        builder = builder.header(ACCEPT_ENCODING, encoding);
         builder = builder.header(
             ACCEPT,
             if request.form == Form::Json {

@@ -35,6 +35,8 @@ pub(crate) enum Form {
     Xml,
     /// CSV or another text without a form of its own.
     Text,
+    /// A text that may be empty, such as a list of what was deleted.
+    TextOrEmpty,
     /// The only form in which a page of HTML is wanted.
     Html,
     /// A document packed with gzip.
@@ -46,6 +48,16 @@ pub(crate) enum Form {
     Tar,
     /// Any of the above except HTML, told by its first bytes.
     Any,
+}
+
+impl Form {
+    /// True for forms that a server may pack for the way.
+    pub(crate) fn is_text(self) -> bool {
+        matches!(
+            self,
+            Self::Json | Self::Xml | Self::Text | Self::TextOrEmpty | Self::Html
+        )
+    }
 }
 
 /// Which validators of a server are believed.
@@ -120,6 +132,8 @@ pub(crate) struct ListStep {
     /// Put before the name of a document in the folder of the run.
     pub(crate) prefix: String,
     pub(crate) form: Form,
+    /// True if a list without a row is normal.
+    pub(crate) may_be_empty: bool,
     /// True if rows carry times that order them; else each row's fingerprint is compared.
     pub(crate) by_time: bool,
     /// How far back rows are looked at again, because lists are not written in the order of their times.

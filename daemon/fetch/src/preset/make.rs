@@ -118,6 +118,7 @@ pub(super) fn list(id: &str, address: Address, documents: Address, format: ListF
         files: Vec::new(),
         prefix: String::new(),
         form: Form::Json,
+        may_be_empty: false,
         by_time: true,
         overlap: hours(1),
     }

@@ -13,11 +13,14 @@ use crate::http::{Answer, Body, Request, blocking};
 use crate::list::{self, ListFault, Naming, Row, Rows};
 use crate::names::shorten;
 use crate::plan::{DocumentStep, Form, ListFormat, ListStep, Validators};
+use crate::position::Seen;
 
 /// Most documents whose validators are remembered one by one.
 const MAX_REMEMBERED: usize = 50_000;
 /// A list that lost more rows than this share is not believed, in percent.
 const MAX_LOST_PERCENT: usize = 20;
+/// How far in the future times of a list may be before that is called odd.
+const FUTURE_SLACK: Duration = Duration::from_secs(24 * 3600);
 /// Lost rows up to which the share is not looked at.
 const FEW_LOST: usize = 10;
 
@@ -50,7 +53,8 @@ impl Executor<'_> {
         }
         let missing = self.listed_documents(step, chosen, is_first).await?;
         let lost = self.compare_rows(step, &rows);
-        self.remember(step, &rows, &missing);
+        self.compare_count(step, &rows);
+        self.remember(step, &rows, &missing, None);
         self.new.rows.entry(step.id.clone()).or_default().extend(lost);
         Ok(true)
     }
@@ -71,6 +75,7 @@ impl Executor<'_> {
     ) -> Result<Listed, FetchError> {
         let key = step.address.to_string();
         let known = self.old.documents.get(&key).cloned();
+        self.lists.push(key.clone());
         // A page of folders says nothing of the documents in them; and what was missing is asked for again.
         let asks_each = matches!(step.format, ListFormat::HtmlFolders | ListFormat::Paths);
         let had_missing = self.old.rows.contains_key(&missing_key(step));
@@ -78,6 +83,7 @@ impl Executor<'_> {
         let request = Request {
             address: step.address.clone(),
             form: match step.format {
+                _ if step.may_be_empty => Form::TextOrEmpty,
                 ListFormat::TimeThenId | ListFormat::PathThenTime | ListFormat::Paths => Form::Text,
                 ListFormat::HtmlFolders => Form::Html,
                 _ => Form::Json,
@@ -99,7 +105,52 @@ impl Executor<'_> {
         self.read_rows(step, body).await.map(Listed::Rows)
     }
 
+    /// Reads the rows of a list, of all its pages.
     async fn read_rows(&mut self, step: &ListStep, body: Body) -> Result<Rows, FetchError> {
+        let mut rows = Rows::default();
+        let mut asked = BTreeSet::from([step.address.to_string()]);
+        let mut next = Some((step.address.clone(), body));
+        while let Some((address, body)) = next.take() {
+            let page = self.page_of_rows(step, &address, body).await?;
+            let link = page.next.clone();
+            rows.add(page).map_err(|fault| list_error(fault, &address))?;
+            let Some(link) = link else { break };
+            let wrong = |what: String| FetchError::Inconsistent {
+                address: address.to_string(),
+                what: format!("the next page is {:?}: {what}", shorten(&link)),
+            };
+            let to = match &address {
+                Address::Http(url) => url
+                    .join(&link)
+                    .map_err(|error| error.to_string())
+                    .and_then(Address::of_url),
+                Address::File(_) => address.parent().join(&link),
+            };
+            let to = to.map_err(wrong)?;
+            self.session.guard.check_listed(&to)?;
+            if !asked.insert(to.to_string()) || asked.len() as u64 > self.session.limits.max_pages {
+                return Err(wrong("it was read already, or there are too many".to_owned()));
+            }
+            // That the first page did not change says nothing of the others.
+            self.new
+                .documents
+                .insert(step.address.to_string(), Seen::default());
+            let request = Request {
+                address: to.clone(),
+                form: Form::Json,
+                seen: None,
+            };
+            let Answer::Body(body) = self.session.get(&request).await? else {
+                return Err(missing(&to));
+            };
+            next = Some((to, body));
+        }
+        rows.newest_of_each();
+        self.check_rows(step, &rows)?;
+        Ok(rows)
+    }
+
+    async fn page_of_rows(&self, step: &ListStep, address: &Address, body: Body) -> Result<Rows, FetchError> {
         let (path, of) = (body.path.clone(), step.clone());
         let read = blocking(move || {
             let naming = Naming {
@@ -114,18 +165,26 @@ impl Executor<'_> {
                 naming,
             )
         });
-        let rows = read.await.map_err(|fault| list_error(fault, &step.address))?;
+        let mut rows = read.await.map_err(|fault| list_error(fault, address))?;
+        rows.is_open &= !body.is_bounded;
         self.remove(vec![body.path]).await?;
+        Ok(rows)
+    }
+
+    /// Names what is not understood of a list.
+    fn check_rows(&mut self, step: &ListStep, rows: &Rows) -> Result<(), FetchError> {
+        self.unread.rows += rows.rows.len() as u64 + rows.odd_count;
         for what in &rows.odd {
             self.session
                 .note(format!("{}: a row is passed over: {what}", step.address));
         }
         if rows.odd_count > 0 {
-            self.is_complete = false;
-            self.session.note(format!(
-                "{}: {} rows are not understood",
-                step.address, rows.odd_count
-            ));
+            let named = blake3::hash(rows.odd.join("\n").as_bytes()).to_hex();
+            self.not_read_unless_lasting(
+                &format!("odd:{}:{}:{named}", step.id, rows.odd_count),
+                rows.odd_count,
+                format!("{}: {} rows are not understood", step.address, rows.odd_count),
+            );
         }
         if rows.rows.is_empty() && rows.odd_count > 0 {
             return Err(FetchError::Inconsistent {
@@ -133,7 +192,17 @@ impl Executor<'_> {
                 what: format!("none of its {} rows is understood", rows.odd_count),
             });
         }
-        Ok(rows)
+        if rows.is_open {
+            self.not_read_unless_lasting(
+                &format!("open:{}", step.id),
+                1,
+                format!(
+                    "{} came without a length, and its last line does not end: it may be cut off",
+                    step.address
+                ),
+            );
+        }
+        Ok(())
     }
 
     /// Chooses the rows whose documents are new.
@@ -143,8 +212,12 @@ impl Executor<'_> {
         }
         let empty = BTreeMap::new();
         let known = self.old.rows.get(&step.id).unwrap_or(&empty);
+        let missing = self.old.rows.get(&missing_key(step)).unwrap_or(&empty);
         let since_ms = self.since_ms(step);
         let is_new = |row: &&Row| {
+            if missing.contains_key(&row.name) {
+                return true;
+            }
             let is_known = known.get(&row.name) == Some(&row.fingerprint) && !row.fingerprint.is_empty();
             let is_old = step.by_time && row.time_ms.is_none_or(|time_ms| time_ms < since_ms);
             !is_known && !is_old
@@ -182,6 +255,7 @@ impl Executor<'_> {
         self.session.progress.expected = Some(expected);
         let mut missing = BTreeSet::new();
         let remembers = rows.len() <= MAX_REMEMBERED;
+        let mut folders: BTreeMap<String, bool> = BTreeMap::new();
         for row in rows {
             let address = self.address_of(step, &row)?;
             let document = DocumentStep {
@@ -201,10 +275,14 @@ impl Executor<'_> {
             if !(remembers && row.fingerprint.is_empty()) {
                 self.new.documents.remove(&document.address.to_string());
             }
+            if document.may_be_missing {
+                let folder = row.name.split('/').next().unwrap_or_default().to_owned();
+                *folders.entry(folder).or_default() |= outcome != Outcome::Missing;
+            }
             match outcome {
                 Outcome::Taken { .. } => {}
                 Outcome::Unchanged => self.unsent.push(document),
-                Outcome::Missing if document.may_be_missing => {}
+                Outcome::Missing if document.may_be_missing => self.may_be_missing(&document),
                 Outcome::Missing => {
                     let is_counted = !is_known_missing(&row);
                     self.count_missing(&step.address.to_string(), &row.name, is_counted)?;
@@ -212,6 +290,16 @@ impl Executor<'_> {
                     missing.insert(row.name);
                 }
             }
+        }
+        for (folder, _) in folders.iter().filter(|(_, has_document)| !**has_document) {
+            self.not_read_unless_lasting(
+                &format!("folder:{}:{folder}", step.id),
+                1,
+                format!(
+                    "{}: the folder {folder} has none of its documents (404)",
+                    step.address
+                ),
+            );
         }
         match still_missing.is_empty() {
             true => self.new.rows.remove(&key),
@@ -258,30 +346,56 @@ impl Executor<'_> {
         Address::of_url(url)
     }
 
-    /// Finds what a list lost, and names it as gone. Of one that lost much nothing is believed: its rows are returned,
-    /// to be remembered.
+    /// Finds what a list lost, and names it as gone once a second run finds the same. Of a list that lost much nothing is
+    /// believed until that lasts. Returns the rows that are remembered, because their loss is not believed yet.
     fn compare_rows(&mut self, step: &ListStep, rows: &Rows) -> Vec<(String, String)> {
+        let key = lost_key(step);
+        let before = self.new.rows.remove(&key).unwrap_or_default();
         let Some(known) = self.old.rows.get(&step.id).filter(|_| !step.by_time) else {
             return Vec::new();
         };
         let now: BTreeSet<&str> = rows.rows.iter().map(|row| row.name.as_str()).collect();
-        let lost: Vec<(String, String)> = known
+        let lost: BTreeMap<String, String> = known
             .iter()
             .filter(|(name, _)| !now.contains(name.as_str()))
             .map(|(name, fingerprint)| (name.clone(), fingerprint.clone()))
             .collect();
-        if lost.len() > FEW_LOST && lost.len() * 100 > known.len() * MAX_LOST_PERCENT {
-            let text = format!(
-                "{} lost {} of {} rows: not believed until the complete source is fetched again",
-                step.address,
-                lost.len(),
-                known.len()
-            );
-            self.is_complete = false;
-            self.session.note(text);
-            return if self.whole_due { Vec::new() } else { lost };
+        if lost.is_empty() {
+            return Vec::new();
         }
-        for (name, _) in lost {
+        let is_much = is_much(lost.len(), known.len());
+        let all = known.len();
+        if is_much && !self.is_lasting(&format!("lost:{}", step.id)) {
+            self.not_read(format!(
+                "{} lost {} of {all} rows: not believed unless it stays so for a week",
+                step.address,
+                lost.len()
+            ));
+            return lost.into_iter().collect();
+        }
+        if rows.odd_count > 0 || rows.is_open {
+            let text = format!(
+                "{} lost {} of {all} rows, and is not understood to its end: not believed",
+                step.address,
+                lost.len()
+            );
+            self.not_read(text);
+            return lost.into_iter().collect();
+        }
+        let (certain, open): (BTreeMap<_, _>, BTreeMap<_, _>) = lost
+            .into_iter()
+            .partition(|(name, _)| is_much || before.contains_key(name));
+        if !open.is_empty() {
+            self.session.note(format!(
+                "{} lost {} of {all} rows: the next run looks whether they are gone",
+                step.address,
+                open.len()
+            ));
+            self.is_complete = false;
+            self.more = true;
+            self.new.rows.insert(key, open.clone());
+        }
+        for name in certain.into_keys() {
             self.gone.push(Gone {
                 address: step
                     .documents
@@ -292,11 +406,39 @@ impl Executor<'_> {
                 reason: format!("{} does not list it any more", step.address),
             });
         }
-        Vec::new()
+        open.into_iter().collect()
     }
 
-    /// Remembers what a list said, without the documents that are missing: they are asked for again.
-    pub(super) fn remember(&mut self, step: &ListStep, rows: &Rows, missing: &BTreeSet<String>) {
+    /// Compares the length of a list whose rows are not remembered one by one with the longest that was seen.
+    pub(super) fn compare_count(&mut self, step: &ListStep, rows: &Rows) {
+        // The log of the CVE list holds the last weeks alone.
+        if !step.by_time || step.format == ListFormat::CveDeltaLog {
+            return;
+        }
+        let count = rows.rows.len() as u64;
+        let before = self.old.counts.get(&step.id).copied().unwrap_or(0);
+        let lost = usize::try_from(before.saturating_sub(count)).unwrap_or(usize::MAX);
+        let is_short = is_much(lost, usize::try_from(before).unwrap_or(usize::MAX));
+        if is_short && !self.is_lasting(&format!("short:{}", step.id)) {
+            self.not_read(format!(
+                "{} lists {count} documents, and listed {before} before: not believed unless it stays so for a week",
+                step.address
+            ));
+            return;
+        }
+        let longest = if is_short { count } else { count.max(before) };
+        self.new.counts.insert(step.id.clone(), longest);
+    }
+
+    /// Remembers what a list said, without the documents that are missing: they are asked for again. With `most_ms`, rows
+    /// after that time were not taken yet.
+    pub(super) fn remember(
+        &mut self,
+        step: &ListStep,
+        rows: &Rows,
+        missing: &BTreeSet<String>,
+        most_ms: Option<u64>,
+    ) {
         let known = rows.rows.iter().filter(|row| !missing.contains(&row.name));
         if !step.by_time {
             let known = known
@@ -305,12 +447,8 @@ impl Executor<'_> {
             self.new.rows.insert(step.id.clone(), known);
             return;
         }
-        let newest_ms = rows.rows.iter().filter_map(|row| row.time_ms).max().unwrap_or(0);
-        if newest_ms
-            > self
-                .began_ms
-                .saturating_add(millis(Duration::from_secs(24 * 3600)))
-        {
+        let times = || rows.rows.iter().filter_map(|row| row.time_ms);
+        if times().any(|time_ms| time_ms > self.began_ms.saturating_add(millis(FUTURE_SLACK))) {
             let text = format!(
                 "{} holds times in the future: they do not move the position",
                 step.address
@@ -318,7 +456,9 @@ impl Executor<'_> {
             self.session.note(text);
         }
         let before_ms = self.old.until_ms.get(&step.id).copied().unwrap_or(0);
-        let until_ms = newest_ms.min(self.began_ms).max(before_ms.min(self.began_ms));
+        let most_ms = most_ms.unwrap_or(u64::MAX).min(self.began_ms);
+        let newest_ms = times().filter(|time_ms| *time_ms <= most_ms).max().unwrap_or(0);
+        let until_ms = newest_ms.max(before_ms.min(self.began_ms)).min(most_ms);
         let since_ms = until_ms.saturating_sub(millis(step.overlap));
         let recent = known
             .filter(|row| row.time_ms.is_some_and(|time_ms| time_ms >= since_ms))
@@ -327,6 +467,16 @@ impl Executor<'_> {
         self.new.until_ms.insert(step.id.clone(), until_ms);
         self.new.rows.insert(step.id.clone(), recent);
     }
+}
+
+/// Where a position keeps the rows of a list that are lost, until a second run finds the same.
+fn lost_key(step: &ListStep) -> String {
+    format!("lost:{}", step.id)
+}
+
+/// Returns true if so many rows were lost that the list is not believed.
+fn is_much(lost: usize, known: usize) -> bool {
+    lost > FEW_LOST && lost.saturating_mul(100) > known.saturating_mul(MAX_LOST_PERCENT)
 }
 
 /// Where a position keeps the documents of a list that were missing.
@@ -343,7 +493,8 @@ pub(super) enum Listed {
 
 /// Refuses a list without a row: it says nothing, least of all that everything is gone.
 pub(super) fn refuse_empty(step: &ListStep, rows: &Rows) -> Result<(), FetchError> {
-    match rows.rows.is_empty() {
+    // A log of runs that changed nothing says so.
+    match rows.rows.is_empty() && (rows.oldest_ms.is_none() || step.format != ListFormat::CveDeltaLog) {
         true => Err(FetchError::Inconsistent {
             address: step.address.to_string(),
             what: "it lists no document at all".to_owned(),

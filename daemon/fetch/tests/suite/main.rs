@@ -13,4 +13,5 @@ mod pages;
 mod server;
 mod snapshots;
 mod tls;
+mod to_the_end;
 mod world;

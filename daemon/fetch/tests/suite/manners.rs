@@ -207,7 +207,7 @@ async fn requests_keep_their_distance_with_and_without_a_key() {
     let page = |asked: &crate::server::Asked| {
         let agent = asked.header("user-agent").expect("an agent");
         assert!(agent.starts_with("starling/"), "{agent}");
-        Reply::ok(r#"{"totalResults":0,"vulnerabilities":[]}"#)
+        Reply::ok(r#"{"totalResults":1,"vulnerabilities":[{}]}"#)
     };
     let server = Server::start(page).await;
     let plan = plan_at("nvd", &server.base, None);

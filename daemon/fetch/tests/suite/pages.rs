@@ -110,34 +110,73 @@ async fn window_without_a_change_is_unchanged_and_moves_the_position() {
     assert_ne!(world.position, before);
 }
 
+/// Where the first window of a run begins.
+fn first_from(server: &Server) -> String {
+    let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
+    from.expect("a time")
+}
+
 #[tokio::test]
 async fn clock_set_back_misses_nothing() {
-    let server = Server::start(|asked| nvd_total(asked, 1)).await;
+    let server = Server::start(|_| Reply::ok(nvd_page(1, 0, 1))).await;
     let plan = plan_at("nvd", &server.base, None);
     let mut world = World::new();
     world.import(&plan).await;
     server.forget();
+    // Which of the two clocks was wrong is not known, and nothing confirms a time.
     world.clock.set(NOW_MS - 10 * DAY_MS);
     let brought = world.import(&plan).await;
     assert!(
-        brought.notes("behind the position"),
+        brought.notes("everything is asked for again"),
         "{:?}",
         brought.fetched.notes
     );
-    let log = server.log();
-    assert_eq!(
-        log[0].parameter("lastModStartDate"),
-        Some("2026-05-21T22:00:00.000%2B00:00")
-    );
+    assert_eq!(first_from(&server), "1998-01-01T00:00:00.000%2B00:00");
     // And when it is right again, what lies between is asked for.
     server.forget();
     world.clock.set(NOW_MS + HOUR_MS);
     world.import(&plan).await;
-    let from = server.log()[0]
-        .parameter("lastModStartDate")
-        .expect("a time")
-        .to_owned();
-    assert!(from.as_str() <= "2026-05-22", "{from}");
+    assert!(first_from(&server).as_str() <= "2026-05-22");
+}
+
+#[tokio::test]
+async fn clock_days_ahead_loses_no_window() {
+    let server =
+        Server::start(|_| Reply::ok(nvd_page(1, 0, 1)).header("date", "Mon, 01 Jun 2026 00:00:00 GMT")).await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    world.clock.set(NOW_MS + 30 * DAY_MS);
+    world.import(&plan).await;
+    server.forget();
+    world.clock.set(NOW_MS + HOUR_MS);
+    world.import(&plan).await;
+    assert_eq!(first_from(&server), "2026-05-31T22:00:00.000%2B00:00");
+}
+
+#[tokio::test]
+async fn mark_ahead_of_the_clock_goes_back_to_the_last_confirmed_one() {
+    let has_date = Arc::new(AtomicBool::new(true));
+    let dated = Arc::clone(&has_date);
+    let server = Server::start(move |_| {
+        let page = Reply::ok(nvd_page(1, 0, 1));
+        match dated.load(Ordering::SeqCst) {
+            true => page.header("date", "Mon, 01 Jun 2026 00:00:00 GMT"),
+            false => page,
+        }
+    })
+    .await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    world.import(&plan).await;
+    // A clock that is a month ahead, and a server that tells no time.
+    has_date.store(false, Ordering::SeqCst);
+    world.clock.set(NOW_MS + 30 * DAY_MS);
+    world.import(&plan).await;
+    server.forget();
+    world.clock.set(NOW_MS + HOUR_MS);
+    let brought = world.import(&plan).await;
+    assert!(brought.notes("since 2026-06-01"), "{:?}", brought.fetched.notes);
+    assert_eq!(first_from(&server), "2026-05-31T22:00:00.000%2B00:00");
 }
 
 #[tokio::test]
@@ -329,6 +368,9 @@ async fn page_that_comes_twice_is_an_error() {
 #[tokio::test]
 async fn list_without_any_entry_is_an_error() {
     let server = Server::start(|_| Reply::ok(items(0, 0))).await;
+    let error = World::new().fails(&plan_at("euvd", &server.base, None)).await;
+    assert!(error.to_string().contains("hold 0 of 250 entries"), "{error}");
+    let server = Server::start(|_| Reply::ok(r#"{"items":[]}"#)).await;
     let error = World::new().fails(&plan_at("euvd", &server.base, None)).await;
     assert!(error.to_string().contains("no entry at all"), "{error}");
 }
