@@ -222,6 +222,12 @@ impl FeedSpec {
         )
     }
 
+    /// Returns true if something secret is sent to the source.
+    pub(crate) fn has_secret(&self) -> bool {
+        let address = self.entry.address.as_deref().unwrap_or_default();
+        self.entry.api_key_file.is_some() || address.contains('?')
+    }
+
     /// Returns the address as it may be shown: what follows a `?` may be a secret.
     pub(crate) fn shown_address(&self) -> Option<String> {
         let address = self.entry.address.as_deref()?;

@@ -16,15 +16,15 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
 use starling_feeds::connectors::Kind;
 use starling_feeds::input::{self, Limits};
-use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
+use starling_feeds::osv::{FeedRecord, NoRecord};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, Lane, RecordId, Source};
 use starling_scanner::reach::OutOfReach;
 use starling_store::{FoundRecord, Origin};
 
 use self::options::Commit;
-pub(super) use self::options::ImportOptions;
+pub(super) use self::options::{ImportOptions, Imported, Judged, Rejections};
 use self::reach::Met;
 use super::SiteParts;
 use super::problem::store_problem;
@@ -74,6 +74,9 @@ struct Account<'a> {
     bodies: Vec<(ContentHash, Vec<u8>)>,
     body_bytes: usize,
     input_bytes: u64,
+    /// Documents of a known kind that hold no record, and documents whose content is of no known kind.
+    understood: u64,
+    not_understood: u64,
     report: types::FeedImportReport,
     failed: Option<Problem>,
 }
@@ -87,12 +90,14 @@ impl SiteParts {
     ) -> ServiceResult<types::FeedImportReport> {
         let source: Source = Source::try_from(source)
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
+        // Its feeds read the source from its beginning after this: what they know it had may be taken away.
+        self.feeds.imported_by_hand(&source)?;
         let options = ImportOptions {
             asked: options.clone(),
             is_checked: options.complete,
             ..ImportOptions::default()
         };
-        self.import_input(&source, input, &options)
+        Ok(self.import_input(&source, input, &options)?.report)
     }
 
     pub(super) fn import_input(
@@ -100,7 +105,7 @@ impl SiteParts {
         source: &Source,
         input: input::Source,
         how: &ImportOptions,
-    ) -> ServiceResult<types::FeedImportReport> {
+    ) -> ServiceResult<Imported> {
         let started = Instant::now();
         let options = &how.asked;
         let kind = options.kind.as_deref().map(kind_of).transpose()?;
@@ -150,7 +155,8 @@ impl SiteParts {
         if account.seen.is_empty() && account.report.rejected > 0 && !options.allow_empty {
             return Err(account.rejected_problem("nothing was changed; mend the files, or leave them out"));
         }
-        if account.seen.is_empty() && account.report.ignored > 0 && !options.allow_empty {
+        let is_understood = how.may_hold_none && account.understood > 0 && account.not_understood == 0;
+        if account.seen.is_empty() && account.report.ignored > 0 && !options.allow_empty && !is_understood {
             return Err(account.nothing_read_problem());
         }
         if options.strict && account.report.rejected > 0 {
@@ -164,13 +170,14 @@ impl SiteParts {
             is_checked: how.is_checked && whole,
             gone: &how.gone,
             approved: options.approve || is_emptied,
+            how,
         };
-        account.commit(&commit)?;
+        let judged = account.commit(&commit)?;
         self.forget_if_due();
         let mut report = account.report;
         report.input_bytes = account.input_bytes;
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(report)
+        Ok(Imported { report, judged })
     }
 }
 
@@ -208,6 +215,8 @@ impl<'a> Account<'a> {
             bodies: Vec::new(),
             body_bytes: 0,
             input_bytes: 0,
+            understood: 0,
+            not_understood: 0,
             report,
             failed: None,
         }
@@ -218,6 +227,7 @@ impl<'a> Account<'a> {
             ItemResult::Accepted(record) => self.accept(item.name, record),
             ItemResult::Ignored(reason) => {
                 self.report.ignored += 1;
+                self.count_understood(&reason);
                 // A file that no longer holds the record it is named for says nothing about that record.
                 let by_content = !matches!(reason, pipeline::IgnoredBecause::File(_));
                 let kept = if by_content && !is_part(&item.name) {
@@ -245,6 +255,16 @@ impl<'a> Account<'a> {
                 self.failed = Some(problem);
                 ControlFlow::Break(())
             }
+        }
+    }
+
+    fn count_understood(&mut self, reason: &pipeline::IgnoredBecause) {
+        match reason {
+            pipeline::IgnoredBecause::Content(NoRecord::Native(_)) => self.understood += 1,
+            pipeline::IgnoredBecause::Content(_) | pipeline::IgnoredBecause::Guess(_) => {
+                self.not_understood += 1
+            }
+            pipeline::IgnoredBecause::File(_) => {}
         }
     }
 
@@ -347,7 +367,7 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<()> {
+    fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<Judged> {
         let failed = |error| store_problem("writing the site's log", &error);
         let at = now();
         let found = self
@@ -376,6 +396,10 @@ impl<'a> Account<'a> {
                 body.map_err(|error| store_problem("reading a record", &error))
             })?;
         }
+        let records = plan.before.max(self.seen.len() as u64);
+        let judged = commit
+            .how
+            .judged(&self.report, commit.is_checked && !is_untold, records);
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
         self.report.absent = plan.absent;
@@ -402,11 +426,11 @@ impl<'a> Account<'a> {
             self.report.cursor = Some(authored.cursor.into());
         }
         store
-            .note_feed(&self.source, &self.names, commit.is_checked && !is_untold, at)
+            .note_feed(&self.source, &self.names, judged.is_checked, at)
             .map_err(failed)?;
         self.site.sign_heads().map_err(failed)?;
         self.site.changed();
-        Ok(())
+        Ok(judged)
     }
 
     fn file(&mut self, name: String, outcome: FeedOutcome, reason: String) {

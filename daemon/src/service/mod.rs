@@ -64,6 +64,7 @@ use crate::restore::{OwnLogAtOpening, Restore};
 use crate::sync_task::PeerStatusTable;
 use crate::vex_store::VexStore;
 use feed_runs::Feeds;
+pub(crate) use feed_runs::Trigger;
 use health::Duties;
 use known::KnownState;
 
@@ -797,7 +798,7 @@ impl SiteService for Site {
     }
 
     async fn run_feed(&self, name: &types::FeedName) -> ServiceResult<types::FeedRun> {
-        self.run_feed_now(name, types::FeedTrigger::Request).await
+        self.run_feed_now(name, Trigger::Request).await
     }
 
     async fn approve_feed(

@@ -50,11 +50,18 @@ impl SiteParts {
                     input: Path::new("input").join(relative),
                     whole: input.whole,
                     more: input.more,
+                    read_to_end: input.read_to_end,
                     gone: input.gone.clone(),
                     place: spec.place(),
                 });
             }
-            Err(problem) => told.note(&format!("the input could not be kept for approval: {problem}")),
+            Err(problem) => {
+                let error = told.run.error.take().unwrap_or_default();
+                told.fail_by(&problem);
+                let why = told.run.error.take().unwrap_or_default();
+                let text = format!("{error}; the input could not be kept for approval: {why}");
+                told.run.error = Some(cut(&text, ERROR_CHARS));
+            }
         }
     }
 
@@ -65,7 +72,13 @@ impl SiteParts {
         let run = told.run.clone();
         let folder = self.feeds.folder(spec.name());
         let (suspect, ending) = (told.suspect.take(), told.ending);
+        let rejected = told.rejected.take();
         self.feeds.remember(spec.name(), |memory| {
+            memory.began_at = None;
+            if let Some(rejected) = &rejected {
+                memory.rejected = rejected.count();
+                memory.rejected_shown = cut(&rejected.shown(), ERROR_CHARS);
+            }
             let ending = match ending {
                 Ending::Failed {
                     is_temporary,
@@ -83,6 +96,7 @@ impl SiteParts {
             };
             if run.outcome.is_success() {
                 memory.failures = 0;
+                memory.given_up = None;
                 memory.last_success_at = Some(types::Timestamp::saturating(ended));
                 memory.suspect = None;
                 folder.drop_suspect();

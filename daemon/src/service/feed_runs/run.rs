@@ -1,6 +1,6 @@
 //! One run of a feed: fetch, take in, keep where the source was read to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -9,15 +9,18 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedPhase, FeedProgress, FeedRun, FeedRunOutcome, FeedTrigger, Problem};
 use starling_feeds::input;
 use starling_fetch::FetchError;
+use tokio_util::sync::CancellationToken;
 
 use super::fetching::{self, Brought, FetchJob};
-use super::lock;
-use super::state::{FeedFolder, KeptInput, ReadTo};
+use super::rejected::Rejected;
+use super::state::{FeedMemory, KeptInput, LogMark, ReadTo};
+use super::{PLACE_FOR, Trigger, lock};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::home_problem::home_problem;
-use crate::schedule::Ending;
-use crate::service::feeds::ImportOptions;
+use crate::schedule::{Ending, next_run_ms, random};
+use crate::service::feeds::{ImportOptions, Rejections};
+use crate::service::problem::store_problem;
 use crate::service::{Site, SiteParts};
 
 /// Notes that are kept of a run, and how long each may be, in characters.
@@ -25,8 +28,6 @@ const NOTES: usize = 10;
 const NOTE_CHARS: usize = 400;
 /// How long the words about a failure may be, in characters.
 pub(super) const ERROR_CHARS: usize = 2_000;
-/// Documents of a part of a source, up to which all may hold no record: a few are often of another kind.
-const FEW_DOCUMENTS: usize = 20;
 
 /// What is to be taken in.
 pub(super) struct Input<'a> {
@@ -34,7 +35,10 @@ pub(super) struct Input<'a> {
     pub(super) whole: bool,
     pub(super) more: bool,
     pub(super) is_cut: bool,
-    pub(super) documents: usize,
+    /// Everything that the source has was read.
+    pub(super) read_to_end: bool,
+    /// Names of the documents, below the path.
+    pub(super) documents: Vec<String>,
     pub(super) gone: Vec<String>,
     pub(super) approved: bool,
 }
@@ -45,6 +49,12 @@ pub(super) struct Told {
     pub(super) ending: Ending,
     /// The input that is suspect from now on.
     pub(super) suspect: Option<KeptInput>,
+    /// What of the source is rejected from now on.
+    pub(super) rejected: Option<Rejected>,
+    /// Notes that are not listed.
+    /// Why rejected documents keep the source from being checked.
+    refusal: Option<String>,
+    more_notes: u64,
 }
 
 impl Told {
@@ -53,6 +63,9 @@ impl Told {
             run,
             ending: Ending::Done { more: false },
             suspect: None,
+            rejected: None,
+            refusal: None,
+            more_notes: 0,
         }
     }
 
@@ -85,7 +98,8 @@ impl Told {
         if matches!(error, FetchError::Stopped) {
             self.run.outcome = FeedRunOutcome::Stopped;
             self.run.code = Some(ErrorCode::ShuttingDown);
-            self.run.error = Some("the site stopped before it was fetched; nothing was changed".to_owned());
+            let text = "the site stopped, or the feed was switched off or removed, before it was fetched; nothing was changed";
+            self.run.error = Some(text.to_owned());
             self.ending = Ending::Stopped;
             return;
         }
@@ -97,7 +111,30 @@ impl Told {
     pub(super) fn note(&mut self, note: &str) {
         if self.run.notes.len() < NOTES {
             self.run.notes.push(cut(note, NOTE_CHARS));
+        } else {
+            self.more_notes += 1;
         }
+    }
+
+    /// Says how many notes are not listed.
+    fn close_notes(&mut self) {
+        if self.more_notes > 0 {
+            self.run
+                .notes
+                .push(format!("{} more notes are not listed", self.more_notes));
+            self.more_notes = 0;
+        }
+    }
+
+    /// Notes that a run, which took in what it read, did not read the source to its end, or could not read all of it.
+    fn fail_unread(&mut self, spec: &FeedSpec, why: &str) {
+        let detail = format!("{}: the source does not count as checked: {why}", spec.name());
+        let hint = "what was read of it is taken in; the rest is read again at each run";
+        self.fail(
+            &Problem::new(ErrorCode::FeedFetchFailed, detail).hint(hint),
+            false,
+            None,
+        );
     }
 }
 
@@ -106,17 +143,29 @@ impl Site {
     pub(super) async fn run_once(
         &self,
         spec: &FeedSpec,
-        trigger: FeedTrigger,
+        why: Trigger,
         progress: &Mutex<FeedProgress>,
+        stop: &CancellationToken,
     ) -> FeedRun {
         let (began, since) = (now(), Instant::now());
-        tracing::info!(feed = %spec.name(), ?trigger, "running a feed");
-        let mut told = Told::of(new_run(spec, trigger, began.into()));
-        let folder = self.0.feeds.folder(spec.name());
-        if trigger == FeedTrigger::Approval {
+        tracing::info!(feed = %spec.name(), ?why, "running a feed");
+        let mut told = Told::of(new_run(spec, why.into(), began.into()));
+        told = self
+            .on_disk(spec, told, move |parts, spec, _| {
+                let began_at = Some(began.into());
+                parts
+                    .feeds
+                    .remember(spec.name(), |memory| memory.began_at = began_at);
+            })
+            .await;
+        if let Trigger::Approval(input) = why {
             lock(progress).phase = FeedPhase::Importing;
-            told = self.on_disk(spec, told, SiteParts::take_suspect).await;
-        } else if let Some(fetched) = self.fetch(spec, progress, &folder, &mut told).await {
+            told = self
+                .on_disk(spec, told, move |parts, spec, told| {
+                    parts.take_suspect(spec, &input, told)
+                })
+                .await;
+        } else if let Some(fetched) = self.fetch(spec, progress, stop, &mut told).await {
             lock(progress).phase = FeedPhase::Importing;
             let (fetched, read_to) = fetched;
             told = self
@@ -125,6 +174,7 @@ impl Site {
                 })
                 .await;
         }
+        told.close_notes();
         told.run.duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let run = told.run.clone();
         self.on_disk(spec, told, move |parts, spec, told| {
@@ -140,31 +190,24 @@ impl Site {
         &self,
         spec: &FeedSpec,
         progress: &Mutex<FeedProgress>,
-        folder: &FeedFolder,
+        stop: &CancellationToken,
         told: &mut Told,
     ) -> Option<(Brought, ReadTo)> {
         let feeds = &self.0.feeds;
         let place = tokio::select! {
-            place = feeds.places.acquire() => place,
-            () = feeds.stop.cancelled() => {
+            biased;
+            () = stop.cancelled() => {
                 told.fail_fetch(spec, &FetchError::Stopped);
                 return None;
             }
+            place = feeds.places.acquire() => place,
         };
-        // Closed it is never.
-        let Ok(_place) = place else { return None };
-        let (at, of_place) = (folder.clone(), spec.place());
-        let name = spec.name().clone();
-        let prepared = self
-            .blocking(move |parts| {
-                parts.prepare_to_sign(&format!("running the feed {name}"))?;
-                let spool = at.empty_spool().map_err(|error| {
-                    starling_api::file_problem("emptying the folder", &at.spool(), &error)
-                })?;
-                Ok((spool, at.read_to(&of_place)))
-            })
-            .await;
-        let (spool, (read_to, why)) = match prepared {
+        // Closed they never are.
+        let (Ok(place), Ok(_fetch)) = (place, feeds.fetches.acquire().await) else {
+            return None;
+        };
+        let prepared = self.prepare(spec).await;
+        let (spool, read_to, why) = match prepared {
             Ok(prepared) => prepared,
             Err(problem) => {
                 told.fail_by(&problem);
@@ -182,9 +225,21 @@ impl Site {
             position: &read_to.position,
             into: &spool,
             progress: &show,
-            stop: &feeds.stop,
+            stop,
         };
-        match feeds.fetching().fetch(job).await {
+        let fetching = feeds.fetching();
+        let fetched = {
+            let mut fetch = fetching.fetch(job);
+            tokio::select! {
+                fetched = &mut fetch => fetched,
+                () = tokio::time::sleep(PLACE_FOR) => {
+                    // A slow source does not stop the others.
+                    drop(place);
+                    fetch.await
+                }
+            }
+        };
+        match fetched {
             Ok(fetched) => Some((fetched, read_to)),
             Err(error) => {
                 told.fail_fetch(spec, &error);
@@ -193,6 +248,21 @@ impl Site {
                 None
             }
         }
+    }
+
+    /// Empties the spool and reads from where the fetch goes on, with the reason if that is the start.
+    async fn prepare(&self, spec: &FeedSpec) -> ServiceResult<(PathBuf, ReadTo, Option<String>)> {
+        let spec = spec.clone();
+        self.blocking(move |parts| {
+            parts.prepare_to_sign(&format!("running the feed {}", spec.name()))?;
+            let folder = parts.feeds.folder(spec.name());
+            let spool = folder.empty_spool().map_err(|error| {
+                starling_api::file_problem("emptying the folder", &folder.spool(), &error)
+            })?;
+            let (read_to, why) = parts.read_to(&spec)?;
+            Ok((spool, read_to, why))
+        })
+        .await
     }
 
     /// Does a part of a run on a thread that may block.
@@ -227,6 +297,7 @@ impl SiteParts {
         run.requests = fetched.requests;
         run.bytes = fetched.bytes;
         run.documents = fetched.count as u64;
+        run.passed_over = fetched.passed_over;
         for note in &fetched.notes {
             told.note(note);
         }
@@ -235,69 +306,97 @@ impl SiteParts {
             whole: fetched.whole,
             more: fetched.more,
             is_cut: fetched.unfinished.is_some(),
-            documents: fetched.count,
-            gone: fetched.gone,
+            read_to_end: fetched.read_to_end,
+            documents: names_of(&fetched),
+            // A part of a source says nothing of what the source dropped.
+            gone: if spec.entry.complete {
+                fetched.gone
+            } else {
+                Vec::new()
+            },
             approved: false,
         };
         let mut after = before;
         after.position = fetched.position;
+        if fetched.read_to_end && (fetched.whole || fetched.from_start) {
+            after.whole_at = Some(now().into());
+        }
         let is_nothing = fetched.unchanged || (fetched.count == 0 && input.gone.is_empty());
         if is_nothing {
             self.note_unchanged(spec, &input, &after, told);
         } else {
-            if fetched.whole && !input.is_cut {
-                after.whole_at = Some(now().into());
-            }
-            self.take_input(spec, &input, &after, told);
+            self.take_input(spec, &input, &mut after, told);
             if told.run.outcome == FeedRunOutcome::Imported {
                 self.keep_raw(spec, &fetched.input, &fetched.documents, told);
             }
         }
-        if let Some(error) = &fetched.unfinished
-            && told.run.outcome.is_success()
-        {
-            // What it brought is kept; that the source was not read to its end is a failure.
+        if !told.run.outcome.is_success() {
+            return;
+        }
+        // What it brought is kept; that the source was not read to its end is a failure.
+        if let Some(error) = &fetched.unfinished {
             told.fail_fetch(spec, error);
+        } else if let Some(why) = &fetched.unread {
+            told.fail_unread(spec, why);
+        } else if let Some(why) = told.refusal.take() {
+            told.fail_unread(spec, &why);
         }
     }
 
     /// Notes that the source was read and has nothing new.
     fn note_unchanged(&self, spec: &FeedSpec, input: &Input<'_>, after: &ReadTo, told: &mut Told) {
-        let is_checked = is_checked(spec, input, after);
+        // What is rejected and known stays so; how much that is of the source was judged when it came.
+        let is_checked = is_checked(spec, input, after) && !after.is_refused;
         let noted = self
             .note_read(&spec.source, is_checked)
             .and_then(|()| self.keep_position(spec, after));
         told.run.outcome = FeedRunOutcome::Unchanged;
         told.run.checked = is_checked;
         told.ending = Ending::Done { more: input.more };
+        if after.is_refused {
+            let rejected = &after.rejected;
+            told.refusal = Some(format!(
+                "{} documents of the source are rejected, which are many: {}",
+                rejected.count(),
+                rejected.shown()
+            ));
+        }
         if let Err(problem) = noted {
             told.fail_by(&problem);
         }
     }
 
     /// Imports an input and keeps where the source is read to from then on.
-    pub(super) fn take_input(&self, spec: &FeedSpec, input: &Input<'_>, after: &ReadTo, told: &mut Told) {
-        let is_checked = is_checked(spec, input, after);
-        let is_few = !input.whole && input.documents < FEW_DOCUMENTS;
+    pub(super) fn take_input(&self, spec: &FeedSpec, input: &Input<'_>, after: &mut ReadTo, told: &mut Told) {
         let options = ImportOptions {
             asked: types::FeedImportOptions {
                 complete: spec.entry.complete && input.whole && !input.is_cut,
                 strict: false,
-                allow_empty: is_few,
+                allow_empty: false,
                 approve: input.approved,
                 kind: spec.kind.clone(),
             },
-            is_checked,
+            is_checked: is_checked(spec, input, after),
             gone: input.gone.clone(),
             root: Some(format!("feeds/{}", spec.name())),
+            may_hold_none: !input.whole,
+            rejections: Some(Rejections {
+                before: after.rejected.clone(),
+                is_whole: input.whole,
+                documents: input.documents.clone(),
+            }),
         };
         let read = input::Source::path(input.path);
         match self.import_input(&spec.source, read, &options) {
-            Ok(report) => {
-                counted(&report, told);
+            Ok(imported) => {
+                counted(&imported.report, told);
                 told.run.outcome = FeedRunOutcome::Imported;
-                told.run.checked = is_checked;
+                told.run.checked = imported.judged.is_checked;
                 told.ending = Ending::Done { more: input.more };
+                after.is_refused = imported.judged.is_many;
+                after.rejected = imported.judged.rejected;
+                told.refusal = imported.judged.refusal;
+                told.rejected = Some(after.rejected.clone());
                 if let Err(problem) = self.keep_position(spec, after) {
                     told.fail_by(&problem);
                 }
@@ -309,17 +408,97 @@ impl SiteParts {
         }
     }
 
+    /// Reads where the source was read to, unless the site's log does not hold what was taken in until then.
+    fn read_to(&self, spec: &FeedSpec) -> ServiceResult<(ReadTo, Option<String>)> {
+        let (mut found, why) = self.feeds.folder(spec.name()).read_to(&spec.place());
+        let log = self.log_mark()?;
+        if !found.position.is_empty() {
+            let is_within = found.log.is_some_and(|mark| mark.is_within(log));
+            let again = if !is_within {
+                Some("the site's log was restored, or replaced, since the last run")
+            } else if found.rejected.is_of_another_program() {
+                Some("another version of this program rejected documents of the source")
+            } else {
+                None
+            };
+            if let Some(again) = again {
+                let rejected = std::mem::take(&mut found.rejected);
+                found = found.again(again);
+                // Rejected again, they are not new.
+                found.rejected = rejected;
+                let why = found.anew.take();
+                found.imports = self.feeds.imports_of(&spec.source);
+                return Ok((found, why));
+            }
+        }
+        found.imports = self.feeds.imports_of(&spec.source);
+        Ok((found, why))
+    }
+
+    /// Returns where the site's own log stands.
+    fn log_mark(&self) -> ServiceResult<LogMark> {
+        let log = self.store.log(self.own_log());
+        let log = log.map_err(|error| store_problem("reading the site's own log", &error))?;
+        Ok(LogMark {
+            epoch: self.home.chain().epoch(),
+            number: log.map_or(0, |log| log.tip.cursor.number.0),
+        })
+    }
+
     fn keep_position(&self, spec: &FeedSpec, after: &ReadTo) -> ServiceResult<()> {
+        let mut after = after.clone();
+        after.log = Some(self.log_mark()?);
+        if after.imports != self.feeds.imports_of(&spec.source) {
+            after = after.again("the source was imported by hand during the last run");
+        }
         let folder = self.feeds.folder(spec.name());
-        folder.write_read_to(after).map_err(|error| home_problem(&error))
+        folder.write_read_to(&after).map_err(|error| home_problem(&error))
     }
 }
 
-/// Returns true if the source counts as checked after this input: it is the whole source, or it is all that changed
-/// since the whole was taken in.
+/// Counts a run that was killed as a failure, so that an input which ends the program is not read again at once. Returns
+/// true if there was one.
+pub(super) fn count_killed(spec: &FeedSpec, memory: &mut FeedMemory) -> bool {
+    let Some(began) = memory.began_at.take() else {
+        return false;
+    };
+    let mut run = new_run(spec, FeedTrigger::Schedule, began);
+    run.code = Some(ErrorCode::Internal);
+    run.error = Some("the program ended during this run, by a kill or a crash".to_owned());
+    memory.failures = memory.failures.saturating_add(1);
+    let ended = now().as_millis();
+    let every = u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX);
+    let began_ms = u64::try_from(began.unix_millis()).unwrap_or(0);
+    let ending = Ending::Failed {
+        failures: memory.failures,
+        is_temporary: true,
+        retry_after_ms: None,
+    };
+    let next = next_run_ms(every, began_ms, ended, ending, random());
+    memory.next_run_at = Some(types::Timestamp::saturating(next));
+    memory.add(run);
+    true
+}
+
+/// Returns the names of the documents below the input.
+fn names_of(fetched: &Brought) -> Vec<String> {
+    let documents = fetched.documents.iter();
+    documents
+        .map(|document| {
+            let path = document.path.strip_prefix(&fetched.input);
+            path.unwrap_or(&document.path).to_string_lossy().into_owned()
+        })
+        .collect()
+}
+
+/// Returns true if the source counts as checked after this input: it was read to its end, as a whole or as all that
+/// changed since the whole was taken in.
 fn is_checked(spec: &FeedSpec, input: &Input<'_>, after: &ReadTo) -> bool {
-    let is_to_its_end = !input.is_cut && (input.whole || !input.more);
-    spec.entry.complete && is_to_its_end && (input.whole || after.whole_at.is_some())
+    spec.entry.complete
+        && input.read_to_end
+        && !input.is_cut
+        && !input.more
+        && (input.whole || after.whole_at.is_some())
 }
 
 /// Copies the counts and the oddities of a report.
@@ -359,6 +538,7 @@ fn new_run(spec: &FeedSpec, trigger: FeedTrigger, started_at: types::Timestamp) 
         unchanged: 0,
         absent: 0,
         rejected: 0,
+        passed_over: 0,
         code: None,
         error: None,
         notes: Vec::new(),

@@ -6,6 +6,7 @@ use starling_protocol::Source;
 
 use crate::clock::now;
 use crate::service::SiteParts;
+use crate::service::feed_runs::Rejected;
 use crate::service::problem::store_problem;
 
 /// How an input is taken in.
@@ -18,6 +19,61 @@ pub(in crate::service) struct ImportOptions {
     pub(in crate::service) gone: Vec<String>,
     /// What the input's path is called, where it lies at another place each time.
     pub(in crate::service) root: Option<String>,
+    /// The input may hold no record at all, if each of its documents is of a known kind and says so.
+    pub(in crate::service) may_hold_none: bool,
+    /// How rejected documents are judged; none asks nothing of them.
+    pub(in crate::service) rejections: Option<Rejections>,
+}
+
+/// The rejected documents that a feed knows, and the input that may reject others.
+#[derive(Debug, Clone)]
+pub(in crate::service) struct Rejections {
+    pub(in crate::service) before: Rejected,
+    pub(in crate::service) is_whole: bool,
+    /// Names of the documents of the input.
+    pub(in crate::service) documents: Vec<String>,
+}
+
+/// An input that was taken in.
+#[derive(Debug)]
+pub(in crate::service) struct Imported {
+    pub(in crate::service) report: types::FeedImportReport,
+    pub(in crate::service) judged: Judged,
+}
+
+/// Whether the source counts as checked, and what of it is rejected.
+#[derive(Debug)]
+pub(in crate::service) struct Judged {
+    pub(in crate::service) is_checked: bool,
+    pub(in crate::service) rejected: Rejected,
+    /// They are so many that the source is not checked at later runs either.
+    pub(in crate::service) is_many: bool,
+    /// Why rejected documents keep the source from being checked.
+    pub(in crate::service) refusal: Option<String>,
+}
+
+impl ImportOptions {
+    /// Judges what was rejected of a source of so many records.
+    pub(super) fn judged(&self, report: &types::FeedImportReport, is_checked: bool, records: u64) -> Judged {
+        let Some(rejections) = &self.rejections else {
+            return Judged {
+                is_checked,
+                rejected: Rejected::default(),
+                is_many: false,
+                refusal: None,
+            };
+        };
+        let now = Rejected::of(report);
+        let before = &rejections.before;
+        let rejected = before.after(&now, rejections.is_whole, &rejections.documents);
+        let refusal = rejected.refusal(before, records);
+        Judged {
+            is_checked: is_checked && refusal.is_none(),
+            is_many: rejected.is_many(records),
+            rejected,
+            refusal,
+        }
+    }
 }
 
 /// What is written at the end of an import.
@@ -26,6 +82,7 @@ pub(super) struct Commit<'a> {
     pub(super) is_checked: bool,
     pub(super) gone: &'a [String],
     pub(super) approved: bool,
+    pub(super) how: &'a ImportOptions,
 }
 
 impl SiteParts {
