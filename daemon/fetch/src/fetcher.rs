@@ -97,7 +97,7 @@ impl Fetcher {
                     .to_owned(),
             );
         }
-        let redaction = Redaction::of(&plan.base);
+        let redaction = Redaction::of(plan);
         match run::run(session, position).await {
             Ok(fetched) => Ok(redaction.fetched(fetched)),
             Err(error) => Err(redaction.error(error)),

@@ -223,6 +223,23 @@ pub(crate) struct PagesStep {
     pub(crate) prefix: String,
 }
 
+impl PagesStep {
+    fn parameters(&self) -> Vec<String> {
+        let own = match self.paging {
+            Paging::Offset { start, size, .. } => vec![start, size],
+            Paging::UntilEmpty { page, size, .. } | Paging::PageOf { page, size, .. } => vec![page, size],
+            Paging::NextIn(_) | Paging::LinkHeader => Vec::new(),
+        };
+        let since = self.since.as_ref().map(|since| since.parameter);
+        let query = self.query.iter().map(|(name, _)| name.clone());
+        own.into_iter()
+            .chain(since)
+            .map(str::to_owned)
+            .chain(query)
+            .collect()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WindowsStep {
     pub(crate) pages: PagesStep,
@@ -276,6 +293,19 @@ impl Step {
             Self::Csaf(step) => vec![step.address.clone()],
             Self::Repository(step) => vec![step.address.clone()],
             Self::Folder(step) => vec![Address::File(step.path.clone())],
+        }
+    }
+
+    /// The parameters that the step asks with.
+    pub(crate) fn parameters(&self) -> Vec<String> {
+        match self {
+            Self::Pages(step) => step.parameters(),
+            Self::Windows(step) => {
+                let mut parameters = step.pages.parameters();
+                parameters.extend([step.from_parameter, step.until_parameter].map(str::to_owned));
+                parameters
+            }
+            _ => Vec::new(),
         }
     }
 

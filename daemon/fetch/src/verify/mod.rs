@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) encoding: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) max_unpacked_bytes: u64,
+    /// Most bytes that may be written while it is unpacked.
+    pub(crate) max_written_bytes: u64,
     /// Ends the work early.
     pub(crate) stop: CancellationToken,
 }
