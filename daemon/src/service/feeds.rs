@@ -391,15 +391,16 @@ impl<'a> Account<'a> {
             .map_err(failed)?;
         self.drop_gone(commit.gone, &mut plan, at)?;
         if !commit.approved {
-            guard::check(&self.source, &plan, &mut |hash| {
+            guard::check(&self.source, &plan, commit.how.most_records, &mut |hash| {
                 let body = store.body(hash);
                 body.map_err(|error| store_problem("reading a record", &error))
             })?;
         }
         let records = plan.before.max(self.seen.len() as u64);
-        let judged = commit
+        let mut judged = commit
             .how
             .judged(&self.report, commit.is_checked && !is_untold, records);
+        judged.records = guard::records_after(&plan);
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
         self.report.absent = plan.absent;

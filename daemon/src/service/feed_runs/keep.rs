@@ -73,8 +73,12 @@ impl SiteParts {
         let folder = self.feeds.folder(spec.name());
         let (suspect, ending) = (told.suspect.take(), told.ending);
         let rejected = told.rejected.take();
+        let (records, is_approved) = (told.records, told.is_approved);
         self.feeds.remember(spec.name(), |memory| {
             memory.began_at = None;
+            if let Some(records) = records {
+                memory.sizes.add(ended, records, is_approved);
+            }
             if let Some(rejected) = &rejected {
                 memory.rejected = rejected.count();
                 memory.rejected_shown = cut(&rejected.shown(), ERROR_CHARS);

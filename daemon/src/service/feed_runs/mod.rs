@@ -13,6 +13,7 @@ mod raw_lookup;
 mod rejected;
 mod run;
 mod shown;
+mod sizes;
 mod state;
 
 #[cfg(test)]

@@ -52,6 +52,9 @@ pub(super) struct Told {
     /// What of the source is rejected from now on.
     pub(super) rejected: Option<Rejected>,
     /// Notes that are not listed.
+    /// How many records the source has from now on, and whether somebody approved that.
+    pub(super) records: Option<u64>,
+    pub(super) is_approved: bool,
     /// Why rejected documents keep the source from being checked.
     refusal: Option<String>,
     more_notes: u64,
@@ -64,6 +67,8 @@ impl Told {
             ending: Ending::Done { more: false },
             suspect: None,
             rejected: None,
+            records: None,
+            is_approved: false,
             refusal: None,
             more_notes: 0,
         }
@@ -380,6 +385,7 @@ impl SiteParts {
             gone: input.gone.clone(),
             root: Some(format!("feeds/{}", spec.name())),
             may_hold_none: !input.whole,
+            most_records: self.feeds.memory(spec.name()).sizes.most(now().as_millis()),
             rejections: Some(Rejections {
                 before: after.rejected.clone(),
                 is_whole: input.whole,
@@ -397,6 +403,8 @@ impl SiteParts {
                 after.rejected = imported.judged.rejected;
                 told.refusal = imported.judged.refusal;
                 told.rejected = Some(after.rejected.clone());
+                told.records = Some(imported.judged.records);
+                told.is_approved = input.approved;
                 if let Err(problem) = self.keep_position(spec, after) {
                     told.fail_by(&problem);
                 }

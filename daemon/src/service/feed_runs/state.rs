@@ -19,6 +19,7 @@ use starling_api_types::{ContentHash, FeedCounts, FeedName, FeedRun, SuspectInpu
 use starling_fetch::Position;
 
 use super::rejected::Rejected;
+use super::sizes::Sizes;
 use crate::home::{HomeError, write_durably};
 use crate::small_file;
 
@@ -55,6 +56,9 @@ pub(crate) struct FeedMemory {
     /// Why an earlier state was given up, until a run ends well.
     #[serde(default)]
     pub(crate) given_up: Option<String>,
+    /// How many records the source had.
+    #[serde(default)]
+    pub(crate) sizes: Sizes,
     /// Documents of the source that are rejected, and the first of them in words.
     #[serde(default)]
     pub(crate) rejected: u64,
@@ -76,6 +80,7 @@ impl Default for FeedMemory {
             suspect: None,
             began_at: None,
             given_up: None,
+            sizes: Sizes::default(),
             rejected: 0,
             rejected_shown: String::new(),
             history: VecDeque::new(),

@@ -21,6 +21,8 @@ pub(in crate::service) struct ImportOptions {
     pub(in crate::service) root: Option<String>,
     /// The input may hold no record at all, if each of its documents is of a known kind and says so.
     pub(in crate::service) may_hold_none: bool,
+    /// The most records that the source had within the last weeks.
+    pub(in crate::service) most_records: u64,
     /// How rejected documents are judged; none asks nothing of them.
     pub(in crate::service) rejections: Option<Rejections>,
 }
@@ -45,6 +47,8 @@ pub(in crate::service) struct Imported {
 #[derive(Debug)]
 pub(in crate::service) struct Judged {
     pub(in crate::service) is_checked: bool,
+    /// Records that the source has now.
+    pub(in crate::service) records: u64,
     pub(in crate::service) rejected: Rejected,
     /// They are so many that the source is not checked at later runs either.
     pub(in crate::service) is_many: bool,
@@ -58,6 +62,7 @@ impl ImportOptions {
         let Some(rejections) = &self.rejections else {
             return Judged {
                 is_checked,
+                records,
                 rejected: Rejected::default(),
                 is_many: false,
                 refusal: None,
@@ -69,6 +74,7 @@ impl ImportOptions {
         let refusal = rejected.refusal(before, records);
         Judged {
             is_checked: is_checked && refusal.is_none(),
+            records,
             is_many: rejected.is_many(records),
             rejected,
             refusal,

@@ -288,3 +288,35 @@ async fn input_that_came_after_the_approved_one_is_not_taken_in() {
     );
     assert_eq!(world.count().await, 50);
 }
+
+#[tokio::test]
+async fn source_that_is_drained_little_by_little_becomes_suspect() {
+    let world = World::with_feed().await;
+    let mut outcomes = Vec::new();
+    for left in [100, 90, 81, 79, 72] {
+        outcomes.push(world.run(Answer::Whole(records(0..left))).await.outcome);
+    }
+    assert_eq!(
+        outcomes,
+        [
+            FeedRunOutcome::Imported,
+            FeedRunOutcome::Imported,
+            FeedRunOutcome::Imported,
+            FeedRunOutcome::Suspect,
+            FeedRunOutcome::Suspect,
+        ]
+    );
+    assert_eq!(world.count().await, 81);
+    let approved = world
+        .site
+        .approve_feed(&name(), FeedApprove::default())
+        .await
+        .unwrap();
+    assert_eq!(approved.absent, 9);
+    let run = world.run(Answer::Whole(records(0..65))).await;
+    assert_eq!(
+        run.outcome,
+        FeedRunOutcome::Imported,
+        "what was approved is the measure"
+    );
+}
