@@ -1,4 +1,4 @@
-//! Secrets in addresses: what follows a `?` is in nothing that a run returns, be it in an operator's address or in one
+//! Secrets in addresses: what follows a `?` is in nothing that a run returns: neither that of an operator's address nor of one
 //! that a server gave. Only the plan's own questions are shown.
 
 use std::collections::BTreeSet;

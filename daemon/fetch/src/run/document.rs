@@ -17,6 +17,9 @@ use crate::verify;
 /// Longest checksum file, in bytes.
 const MAX_BESIDE_BYTES: u64 = 64 << 10;
 
+/// A clock before this year was never set.
+const EARLIEST_YEAR: u16 = 2024;
+
 /// What became of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -71,6 +74,12 @@ impl Executor<'_> {
         let now = now.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC);
         let this_year = u16::try_from(now.year()).unwrap_or(step.from_year);
         let is_year_new = now.month() == 1;
+        if this_year < EARLIEST_YEAR {
+            return Err(FetchError::Inconsistent {
+                address: step.folder.to_string(),
+                what: format!("this machine's clock says {this_year}, so which years there are is not known"),
+            });
+        }
         for year in step.from_year..=this_year.max(step.from_year) {
             let fill = |template: &str| template.replace("{year}", &year.to_string());
             let join = |name: String| {

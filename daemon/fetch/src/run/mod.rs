@@ -4,6 +4,7 @@ mod csaf;
 mod document;
 mod folder;
 mod list;
+mod lost;
 mod pages;
 mod place;
 mod repository;

@@ -267,6 +267,11 @@ impl Walk {
             Paging::Offset { total, .. } => {
                 let total = page.number(total).unwrap_or(0);
                 self.check_total(total)?;
+                if items > total.saturating_sub(self.at) {
+                    return Err(Broken::Moved(format!(
+                        "the page holds {items} entries, and there are {total} in all"
+                    )));
+                }
                 self.at += items.max(1);
                 if self.at < total {
                     self.next = Some(self.address(step));

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod checks;
+mod clocks;
 mod csaf;
 mod kinds;
 mod limits;
