@@ -159,12 +159,16 @@ fn run_lines(run: &FeedRun) -> String {
         .add("outcome", run.outcome.as_str())
         .add(
             "fetched",
-            format!(
-                "{}, {}, {}",
-                documents(run.documents),
-                size(run.bytes),
-                counted(run.requests, "request", "requests")
-            ),
+            match run.requests {
+                // A run that failed does not tell them.
+                0 => format!("{}, {}", documents(run.documents), size(run.bytes)),
+                requests => format!(
+                    "{}, {}, {}",
+                    documents(run.documents),
+                    size(run.bytes),
+                    counted(requests, "request", "requests")
+                ),
+            },
         );
     if run.outcome == FeedRunOutcome::Imported || run.stored + run.unchanged + run.absent + run.rejected > 0 {
         lines = lines.add(

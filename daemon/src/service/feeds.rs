@@ -401,6 +401,9 @@ impl<'a> Account<'a> {
             .how
             .judged(&self.report, commit.is_checked && !is_untold, records);
         judged.records = guard::records_after(&plan);
+        if commit.how.rejections.is_some() {
+            judged.count_unknown(self.not_understood, self.seen.len() as u64);
+        }
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
         self.report.absent = plan.absent;

@@ -83,7 +83,15 @@ impl From<Document> for BroughtDocument {
 }
 
 impl From<Fetched> for Brought {
-    fn from(fetched: Fetched) -> Self {
+    fn from(mut fetched: Fetched) -> Self {
+        if let Some(first) = fetched.gone.first() {
+            let count = fetched.gone.len();
+            let note = format!(
+                "the source dropped {count} documents; the first is {}: {}",
+                first.name, first.reason
+            );
+            fetched.notes.insert(0, note);
+        }
         Self {
             input: fetched.input,
             count: fetched.documents.len(),

@@ -351,21 +351,14 @@ impl SiteParts {
     /// Notes that the source was read and has nothing new.
     fn note_unchanged(&self, spec: &FeedSpec, input: &Input<'_>, after: &ReadTo, told: &mut Told) {
         // What is rejected and known stays so; how much that is of the source was judged when it came.
-        let is_checked = is_checked(spec, input, after) && !after.is_refused;
+        let is_checked = is_checked(spec, input, after) && after.refusal.is_none();
         let noted = self
             .note_read(&spec.source, is_checked)
             .and_then(|()| self.keep_position(spec, after));
         told.run.outcome = FeedRunOutcome::Unchanged;
         told.run.checked = is_checked;
         told.ending = Ending::Done { more: input.more };
-        if after.is_refused {
-            let rejected = &after.rejected;
-            told.refusal = Some(format!(
-                "{} documents of the source are rejected, which are many: {}",
-                rejected.count(),
-                rejected.shown()
-            ));
-        }
+        told.refusal.clone_from(&after.refusal);
         if let Err(problem) = noted {
             told.fail_by(&problem);
         }
@@ -399,7 +392,11 @@ impl SiteParts {
                 told.run.outcome = FeedRunOutcome::Imported;
                 told.run.checked = imported.judged.is_checked;
                 told.ending = Ending::Done { more: input.more };
-                after.is_refused = imported.judged.is_many;
+                after.refusal = imported
+                    .judged
+                    .refusal
+                    .clone()
+                    .filter(|_| imported.judged.is_lasting);
                 after.rejected = imported.judged.rejected;
                 told.refusal = imported.judged.refusal;
                 told.rejected = Some(after.rejected.clone());
@@ -423,7 +420,7 @@ impl SiteParts {
         if !found.position.is_empty() {
             let is_within = found.log.is_some_and(|mark| mark.is_within(log));
             let again = if !is_within {
-                Some("the site's log was restored, or replaced, since the last run")
+                Some("the site's log was restored or replaced, or lacks records, since the last run")
             } else if found.rejected.is_of_another_program() {
                 Some("another version of this program rejected documents of the source")
             } else {
@@ -449,7 +446,8 @@ impl SiteParts {
         let log = log.map_err(|error| store_problem("reading the site's own log", &error))?;
         Ok(LogMark {
             epoch: self.home.chain().epoch(),
-            number: log.map_or(0, |log| log.tip.cursor.number.0),
+            number: log.as_ref().map_or(0, |log| log.tip.cursor.number.0),
+            wanted: log.map_or(0, |log| log.wanted as u64),
         })
     }
 

@@ -50,7 +50,7 @@ impl SiteParts {
             has_secret: spec.has_secret(),
             rejected: memory.rejected,
             state,
-            attention: attention(spec, &memory, state, self.started.is_some()),
+            attention: with_given_up(attention(spec, &memory, state, self.started.is_some()), &memory),
             progress,
             last_success_at: memory.last_success_at,
             next_run_at: memory.next_run_at.filter(|_| entry.enabled),
@@ -92,6 +92,14 @@ fn is_late(spec: &FeedSpec, last: Timestamp, now: Timestamp) -> bool {
     let patience = every.saturating_mul(LATE_TIMES).saturating_add(LATE_MS);
     let since = now.unix_millis().saturating_sub(last.unix_millis());
     u64::try_from(since).unwrap_or(0) > patience
+}
+
+/// Adds that an earlier state was given up, which no other matter hides.
+fn with_given_up(matter: Option<String>, memory: &FeedMemory) -> Option<String> {
+    match (matter, &memory.given_up) {
+        (Some(matter), Some(why)) if !matter.contains(why.as_str()) => Some(format!("{matter}; {why}")),
+        (matter, _) => matter,
+    }
 }
 
 /// Says what is the matter with a feed and what to do.

@@ -127,9 +127,9 @@ pub(crate) struct ReadTo {
     /// Documents that were rejected, and would not come again by themselves.
     #[serde(default)]
     pub(crate) rejected: Rejected,
-    /// They are so many that the source does not count as checked.
+    /// Why the source does not count as checked, even if nothing new comes.
     #[serde(default)]
-    pub(crate) is_refused: bool,
+    pub(crate) refusal: Option<String>,
     /// Why it begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) anew: Option<String>,
@@ -143,12 +143,15 @@ pub(crate) struct ReadTo {
 pub(crate) struct LogMark {
     pub(crate) epoch: u32,
     pub(crate) number: u64,
+    /// Records of it whose bodies are missing.
+    #[serde(default)]
+    pub(crate) wanted: u64,
 }
 
 impl LogMark {
     /// Returns true if a log that stands here holds all that this position was written after.
     pub(crate) const fn is_within(self, log: Self) -> bool {
-        self.epoch == log.epoch && self.number <= log.number
+        self.epoch == log.epoch && self.number <= log.number && self.wanted >= log.wanted
     }
 }
 
@@ -454,7 +457,17 @@ mod tests {
 
     #[test]
     fn position_of_another_log_is_noticed() {
-        let mark = |epoch, number| LogMark { epoch, number };
+        let mark = |epoch, number| LogMark {
+            epoch,
+            number,
+            wanted: 0,
+        };
+        let lacking = LogMark {
+            wanted: 1,
+            ..mark(1, 7)
+        };
+        assert!(!mark(1, 7).is_within(lacking), "a record of it was lost");
+        assert!(lacking.is_within(lacking) && lacking.is_within(mark(1, 7)));
         assert!(mark(1, 7).is_within(mark(1, 7)) && mark(1, 7).is_within(mark(1, 9)));
         assert!(!mark(1, 7).is_within(mark(1, 6)), "the log was put back");
         assert!(!mark(1, 7).is_within(mark(2, 9)), "the site was restored");

@@ -50,9 +50,9 @@ pub(in crate::service) struct Judged {
     /// Records that the source has now.
     pub(in crate::service) records: u64,
     pub(in crate::service) rejected: Rejected,
-    /// They are so many that the source is not checked at later runs either.
-    pub(in crate::service) is_many: bool,
-    /// Why rejected documents keep the source from being checked.
+    /// The refusal holds for later runs that bring nothing new, too.
+    pub(in crate::service) is_lasting: bool,
+    /// Why rejected documents, or too many of no known kind, keep the source from being checked.
     pub(in crate::service) refusal: Option<String>,
 }
 
@@ -64,7 +64,7 @@ impl ImportOptions {
                 is_checked,
                 records,
                 rejected: Rejected::default(),
-                is_many: false,
+                is_lasting: false,
                 refusal: None,
             };
         };
@@ -75,7 +75,7 @@ impl ImportOptions {
         Judged {
             is_checked: is_checked && refusal.is_none(),
             records,
-            is_many: rejected.is_many(records),
+            is_lasting: rejected.is_many(records),
             rejected,
             refusal,
         }
@@ -89,6 +89,20 @@ pub(super) struct Commit<'a> {
     pub(super) gone: &'a [String],
     pub(super) approved: bool,
     pub(super) how: &'a ImportOptions,
+}
+
+impl Judged {
+    /// Notes how many documents are of no known kind: more than there are records is not what the source is.
+    pub(super) fn count_unknown(&mut self, unknown: u64, records: u64) {
+        const FEW: u64 = 10;
+        if unknown > records.saturating_add(FEW) {
+            self.is_checked = false;
+            self.is_lasting = true;
+            self.refusal.get_or_insert_with(|| {
+                format!("{unknown} documents are of no known kind, and {records} hold a record")
+            });
+        }
+    }
 }
 
 impl SiteParts {

@@ -61,7 +61,7 @@ async fn position_of_a_log_that_was_put_back_is_given_up() {
         let run = world.run(Answer::Part(vec![record(7)])).await;
         assert!(!run.checked);
         assert!(
-            run.notes[0].contains("log was restored, or replaced"),
+            run.notes[0].contains("log was restored or replaced"),
             "{:?}",
             run.notes
         );
@@ -319,4 +319,18 @@ async fn source_that_is_drained_little_by_little_becomes_suspect() {
         FeedRunOutcome::Imported,
         "what was approved is the measure"
     );
+}
+
+#[tokio::test]
+async fn source_of_mostly_unknown_documents_is_not_checked() {
+    let world = World::with_feed().await;
+    let mut input = records(0..2);
+    input.extend((0..30).map(|n| json!({ "id": format!("A-{n}"), "page": "{\"error\":\"maintenance\"}" })));
+    let run = world.run(Answer::Whole(input)).await;
+    assert_eq!(
+        (run.outcome, run.checked, run.stored),
+        (FeedRunOutcome::Failed, false, 2)
+    );
+    assert!(run.error.unwrap().contains("30 documents are of no known kind"));
+    assert!(!world.run(Answer::Unchanged).await.checked);
 }
