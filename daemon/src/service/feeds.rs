@@ -5,6 +5,7 @@ mod guard;
 mod joined;
 mod options;
 mod reach;
+mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -16,8 +17,8 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
 use starling_feeds::connectors::Kind;
 use starling_feeds::input::{self, Limits};
+use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
-use starling_feeds::osv::{FeedRecord, NoRecord};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, Lane, RecordId, Source};
 use starling_scanner::reach::OutOfReach;
@@ -258,16 +259,6 @@ impl<'a> Account<'a> {
         }
     }
 
-    fn count_understood(&mut self, reason: &pipeline::IgnoredBecause) {
-        match reason {
-            pipeline::IgnoredBecause::Content(NoRecord::Native(_)) => self.understood += 1,
-            pipeline::IgnoredBecause::Content(_) | pipeline::IgnoredBecause::Guess(_) => {
-                self.not_understood += 1
-            }
-            pipeline::IgnoredBecause::File(_) => {}
-        }
-    }
-
     /// A rejected file keeps its earlier record: the one it is named for, and the one it held last.
     fn keep_earlier(&mut self, name: &str) -> ServiceResult<()> {
         if is_part(name) {
@@ -454,35 +445,6 @@ impl<'a> Account<'a> {
         if self.report.warnings.len() < NAMED_WARNINGS {
             self.report.warnings.push(warning);
         }
-    }
-
-    /// Of an input that holds files and not one record: it was meant to say something, and nothing was understood.
-    fn nothing_read_problem(&self) -> Problem {
-        let named = self.first_unread();
-        let detail = format!(
-            "importing {}: nothing was read, as none of its {} files holds a record in the OSV schema or in a shape of another kind that is known{named}",
-            self.source, self.report.ignored
-        );
-        Problem::new(ErrorCode::FeedEmpty, detail)
-            .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
-    }
-
-    /// Names the first file of which nothing was read, with the reason; a rejected one before one that is ignored.
-    fn first_unread(&self) -> String {
-        let of = |outcome| self.report.files.iter().find(move |file| file.outcome == outcome);
-        of(FeedOutcome::Rejected)
-            .or_else(|| of(FeedOutcome::Ignored))
-            .map(|file| format!("; the first is {}: {}", file.name, file.reason))
-            .unwrap_or_default()
-    }
-
-    fn rejected_problem(&self, hint: &str) -> Problem {
-        let named = self.first_unread();
-        let detail = format!(
-            "importing {}: {} files were rejected{named}",
-            self.source, self.report.rejected
-        );
-        Problem::new(ErrorCode::FeedRejected, detail).hint(hint)
     }
 }
 

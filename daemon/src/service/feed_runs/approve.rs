@@ -4,8 +4,9 @@ use starling_api::ServiceResult;
 use starling_api_types::{ContentHash, ErrorCode, FeedApprove, FeedName, FeedRun, Problem};
 
 use super::Trigger;
-use super::run::{Input, Told};
+use super::run::Input;
 use super::state::{KeptInput, hash_of};
+use super::told::Told;
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::home_problem::home_problem;

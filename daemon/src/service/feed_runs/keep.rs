@@ -6,8 +6,10 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedRun, FeedRunOutcome, Problem};
 use starling_store::FeedEnding;
 
-use super::run::{ERROR_CHARS, Input, Told, cut};
-use super::state::{KeptInput, ReadTo, hash_of};
+use super::read_to::ReadTo;
+use super::run::Input;
+use super::state::{KeptInput, hash_of};
+use super::told::{ERROR_CHARS, Told, cut};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::home::error_chain;

@@ -10,11 +10,13 @@ mod fetching;
 mod keep;
 mod raw;
 mod raw_lookup;
+mod read_to;
 mod rejected;
 mod run;
 mod shown;
 mod sizes;
 mod state;
+mod told;
 
 #[cfg(test)]
 mod tests;

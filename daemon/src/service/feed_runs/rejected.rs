@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use starling_api_types as types;
 
-use super::run::cut;
+use super::told::cut;
 
 /// Rejected documents that are kept by name; more are counted.
 const NAMED: usize = 1_000;

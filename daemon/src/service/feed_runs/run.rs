@@ -12,22 +12,15 @@ use starling_fetch::FetchError;
 use tokio_util::sync::CancellationToken;
 
 use super::fetching::{self, Brought, FetchJob};
-use super::rejected::Rejected;
-use super::state::{FeedMemory, KeptInput, LogMark, ReadTo};
+use super::read_to::ReadTo;
+use super::state::FeedMemory;
+use super::told::{Told, counted};
 use super::{PLACE_FOR, Trigger, lock};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
-use crate::home_problem::home_problem;
 use crate::schedule::{Ending, next_run_ms, random};
 use crate::service::feeds::{ImportOptions, Rejections};
-use crate::service::problem::store_problem;
 use crate::service::{Site, SiteParts};
-
-/// Notes that are kept of a run, and how long each may be, in characters.
-const NOTES: usize = 10;
-const NOTE_CHARS: usize = 400;
-/// How long the words about a failure may be, in characters.
-pub(super) const ERROR_CHARS: usize = 2_000;
 
 /// What is to be taken in.
 pub(super) struct Input<'a> {
@@ -41,106 +34,6 @@ pub(super) struct Input<'a> {
     pub(super) documents: Vec<String>,
     pub(super) gone: Vec<String>,
     pub(super) approved: bool,
-}
-
-/// How a run ended, with what the next one depends on.
-pub(super) struct Told {
-    pub(super) run: FeedRun,
-    pub(super) ending: Ending,
-    /// The input that is suspect from now on.
-    pub(super) suspect: Option<KeptInput>,
-    /// What of the source is rejected from now on.
-    pub(super) rejected: Option<Rejected>,
-    /// Notes that are not listed.
-    /// How many records the source has from now on, and whether somebody approved that.
-    pub(super) records: Option<u64>,
-    pub(super) is_approved: bool,
-    /// Why rejected documents keep the source from being checked.
-    refusal: Option<String>,
-    more_notes: u64,
-}
-
-impl Told {
-    pub(super) fn of(run: FeedRun) -> Self {
-        Self {
-            run,
-            ending: Ending::Done { more: false },
-            suspect: None,
-            rejected: None,
-            records: None,
-            is_approved: false,
-            refusal: None,
-            more_notes: 0,
-        }
-    }
-
-    /// Notes that the run failed.
-    fn fail(&mut self, problem: &Problem, is_temporary: bool, retry_after_ms: Option<u64>) {
-        let mut text = problem.detail.clone();
-        if let Some(hint) = &problem.hint {
-            text = format!("{text}; {hint}");
-        }
-        if let Some(private) = &problem.private {
-            tracing::error!(feed = %self.run.feed, %private, "running a feed");
-        }
-        self.run.outcome = FeedRunOutcome::Failed;
-        self.run.code = Some(problem.code);
-        self.run.error = Some(cut(&text, ERROR_CHARS));
-        self.ending = Ending::Failed {
-            failures: 1,
-            is_temporary,
-            retry_after_ms,
-        };
-    }
-
-    /// Notes that the run failed by a problem of this site.
-    pub(super) fn fail_by(&mut self, problem: &Problem) {
-        self.fail(problem, problem.retryable, None);
-    }
-
-    /// Notes that a fetch failed.
-    fn fail_fetch(&mut self, spec: &FeedSpec, error: &FetchError) {
-        if matches!(error, FetchError::Stopped) {
-            self.run.outcome = FeedRunOutcome::Stopped;
-            self.run.code = Some(ErrorCode::ShuttingDown);
-            let text = "the site stopped, or the feed was switched off or removed, before it was fetched; nothing was changed";
-            self.run.error = Some(text.to_owned());
-            self.ending = Ending::Stopped;
-            return;
-        }
-        let after = error.retry_after();
-        let after = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-        self.fail(&fetching::problem_of(spec, error), error.is_temporary(), after);
-    }
-
-    pub(super) fn note(&mut self, note: &str) {
-        if self.run.notes.len() < NOTES {
-            self.run.notes.push(cut(note, NOTE_CHARS));
-        } else {
-            self.more_notes += 1;
-        }
-    }
-
-    /// Says how many notes are not listed.
-    fn close_notes(&mut self) {
-        if self.more_notes > 0 {
-            self.run
-                .notes
-                .push(format!("{} more notes are not listed", self.more_notes));
-            self.more_notes = 0;
-        }
-    }
-
-    /// Notes that a run, which took in what it read, did not read the source to its end, or could not read all of it.
-    fn fail_unread(&mut self, spec: &FeedSpec, why: &str) {
-        let detail = format!("{}: the source does not count as checked: {why}", spec.name());
-        let hint = "what was read of it is taken in; the rest is read again at each run";
-        self.fail(
-            &Problem::new(ErrorCode::FeedFetchFailed, detail).hint(hint),
-            false,
-            None,
-        );
-    }
 }
 
 impl Site {
@@ -167,7 +60,7 @@ impl Site {
             lock(progress).phase = FeedPhase::Importing;
             told = self
                 .on_disk(spec, told, move |parts, spec, told| {
-                    parts.take_suspect(spec, &input, told)
+                    parts.take_suspect(spec, &input, told);
                 })
                 .await;
         } else if let Some(fetched) = self.fetch(spec, progress, stop, &mut told).await {
@@ -412,54 +305,6 @@ impl SiteParts {
             Err(problem) => told.fail_by(&problem),
         }
     }
-
-    /// Reads where the source was read to, unless the site's log does not hold what was taken in until then.
-    fn read_to(&self, spec: &FeedSpec) -> ServiceResult<(ReadTo, Option<String>)> {
-        let (mut found, why) = self.feeds.folder(spec.name()).read_to(&spec.place());
-        let log = self.log_mark()?;
-        if !found.position.is_empty() {
-            let is_within = found.log.is_some_and(|mark| mark.is_within(log));
-            let again = if !is_within {
-                Some("the site's log was restored or replaced, or lacks records, since the last run")
-            } else if found.rejected.is_of_another_program() {
-                Some("another version of this program rejected documents of the source")
-            } else {
-                None
-            };
-            if let Some(again) = again {
-                let rejected = std::mem::take(&mut found.rejected);
-                found = found.again(again);
-                // Rejected again, they are not new.
-                found.rejected = rejected;
-                let why = found.anew.take();
-                found.imports = self.feeds.imports_of(&spec.source);
-                return Ok((found, why));
-            }
-        }
-        found.imports = self.feeds.imports_of(&spec.source);
-        Ok((found, why))
-    }
-
-    /// Returns where the site's own log stands.
-    fn log_mark(&self) -> ServiceResult<LogMark> {
-        let log = self.store.log(self.own_log());
-        let log = log.map_err(|error| store_problem("reading the site's own log", &error))?;
-        Ok(LogMark {
-            epoch: self.home.chain().epoch(),
-            number: log.as_ref().map_or(0, |log| log.tip.cursor.number.0),
-            wanted: log.map_or(0, |log| log.wanted as u64),
-        })
-    }
-
-    fn keep_position(&self, spec: &FeedSpec, after: &ReadTo) -> ServiceResult<()> {
-        let mut after = after.clone();
-        after.log = Some(self.log_mark()?);
-        if after.imports != self.feeds.imports_of(&spec.source) {
-            after = after.again("the source was imported by hand during the last run");
-        }
-        let folder = self.feeds.folder(spec.name());
-        folder.write_read_to(&after).map_err(|error| home_problem(&error))
-    }
 }
 
 /// Counts a run that was killed as a failure, so that an input which ends the program is not read again at once. Returns
@@ -507,26 +352,6 @@ fn is_checked(spec: &FeedSpec, input: &Input<'_>, after: &ReadTo) -> bool {
         && (input.whole || after.whole_at.is_some())
 }
 
-/// Copies the counts and the oddities of a report.
-fn counted(report: &types::FeedImportReport, told: &mut Told) {
-    let run = &mut told.run;
-    run.stored = report.stored;
-    run.unchanged = report.unchanged;
-    run.absent = report.absent;
-    run.rejected = report.rejected;
-    let rejected = report
-        .files
-        .iter()
-        .filter(|file| file.outcome == types::FeedOutcome::Rejected);
-    for file in rejected.take(NOTES / 2) {
-        told.note(&format!("{} was rejected: {}", file.name, file.reason));
-    }
-    if report.warning_count > 0 {
-        let first = report.warnings.first().map_or("", String::as_str);
-        told.note(&format!("{} warnings; the first: {first}", report.warning_count));
-    }
-}
-
 fn new_run(spec: &FeedSpec, trigger: FeedTrigger, started_at: types::Timestamp) -> FeedRun {
     FeedRun {
         feed: spec.name().clone(),
@@ -549,15 +374,4 @@ fn new_run(spec: &FeedSpec, trigger: FeedTrigger, started_at: types::Timestamp) 
         error: None,
         notes: Vec::new(),
     }
-}
-
-/// Cuts a text, on one line.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if words.chars().count() <= most {
-        return words;
-    }
-    let mut short: String = words.chars().take(most.saturating_sub(1)).collect();
-    short.push('…');
-    short
 }

@@ -16,9 +16,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use starling_api_types::{ContentHash, FeedCounts, FeedName, FeedRun, SuspectInput, Timestamp};
-use starling_fetch::Position;
 
-use super::rejected::Rejected;
+use super::read_to::{POSITION_FORMAT, ReadTo};
 use super::sizes::Sizes;
 use crate::home::{HomeError, write_durably};
 use crate::small_file;
@@ -27,8 +26,6 @@ use crate::small_file;
 const HISTORY: usize = 100;
 /// Format of the states that this version writes.
 const FORMAT: u32 = 1;
-/// Format of the positions that this version writes. Those of the format before did not say what was left unread.
-const POSITION_FORMAT: u32 = 2;
 /// Most bytes of a state: a hundred runs, each with bounded texts.
 const MAX_STATE_BYTES: u64 = 8 << 20;
 /// Most bytes of a position: some hundred thousand documents of one source.
@@ -110,68 +107,6 @@ pub(crate) struct KeptInput {
     pub(crate) gone: Vec<String>,
     /// Of which place it is: another one's input is not approved.
     pub(crate) place: String,
-}
-
-/// Where a source was read to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub(crate) struct ReadTo {
-    format: u32,
-    /// Of which place; another place begins anew.
-    pub(crate) place: String,
-    /// When the whole source was last taken in. What changed since was taken in by later runs.
-    pub(crate) whole_at: Option<Timestamp>,
-    pub(crate) position: Position,
-    /// Where the site's own log stood: another log does not hold what was taken in.
-    #[serde(default)]
-    pub(crate) log: Option<LogMark>,
-    /// Documents that were rejected, and would not come again by themselves.
-    #[serde(default)]
-    pub(crate) rejected: Rejected,
-    /// Why the source does not count as checked, even if nothing new comes.
-    #[serde(default)]
-    pub(crate) refusal: Option<String>,
-    /// Why it begins anew.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) anew: Option<String>,
-    /// How many imports by hand of the source there were when a run began.
-    #[serde(skip)]
-    pub(crate) imports: u64,
-}
-
-/// A position in the site's own log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LogMark {
-    pub(crate) epoch: u32,
-    pub(crate) number: u64,
-    /// Records of it whose bodies are missing.
-    #[serde(default)]
-    pub(crate) wanted: u64,
-}
-
-impl LogMark {
-    /// Returns true if a log that stands here holds all that this position was written after.
-    pub(crate) const fn is_within(self, log: Self) -> bool {
-        self.epoch == log.epoch && self.number <= log.number && self.wanted >= log.wanted
-    }
-}
-
-impl ReadTo {
-    /// Begins at the start of a place.
-    pub(crate) fn start(place: String) -> Self {
-        Self {
-            format: POSITION_FORMAT,
-            place,
-            ..Self::default()
-        }
-    }
-
-    /// Begins at the start again, and says why.
-    pub(crate) fn again(self, why: &str) -> Self {
-        Self {
-            anew: Some(format!("{why}: everything is fetched")),
-            ..Self::start(self.place)
-        }
-    }
 }
 
 /// The folder of one feed.
@@ -453,24 +388,6 @@ mod tests {
                 .unwrap()
                 .contains("everything is fetched")
         );
-    }
-
-    #[test]
-    fn position_of_another_log_is_noticed() {
-        let mark = |epoch, number| LogMark {
-            epoch,
-            number,
-            wanted: 0,
-        };
-        let lacking = LogMark {
-            wanted: 1,
-            ..mark(1, 7)
-        };
-        assert!(!mark(1, 7).is_within(lacking), "a record of it was lost");
-        assert!(lacking.is_within(lacking) && lacking.is_within(mark(1, 7)));
-        assert!(mark(1, 7).is_within(mark(1, 7)) && mark(1, 7).is_within(mark(1, 9)));
-        assert!(!mark(1, 7).is_within(mark(1, 6)), "the log was put back");
-        assert!(!mark(1, 7).is_within(mark(2, 9)), "the site was restored");
     }
 
     #[test]
