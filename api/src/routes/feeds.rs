@@ -97,7 +97,7 @@ pub(crate) async fn change(
         change.api_key_file.is_some() || change.ca_file.is_some(),
     )?;
     if caller == Caller::Remote && (change.address.is_some() || change.proxy.is_some()) {
-        refuse_detour(&api.service.feed(&name).await?)?;
+        refuse_detour(&name, api.service.feed(&name).await?.has_secret)?;
     }
     Ok(Json(api.service.change_feed(&name, change).await?))
 }
@@ -152,13 +152,12 @@ fn refuse_files(caller: Caller, address: Option<&str>, names_files: bool) -> Res
 }
 
 /// Refuses callers over TCP who would have the key of a feed sent elsewhere.
-fn refuse_detour(feed: &Feed) -> Result<(), Problem> {
-    if !feed.has_secret {
+fn refuse_detour(name: &FeedName, has_secret: bool) -> Result<(), Problem> {
+    if !has_secret {
         return Ok(());
     }
     let detail = format!(
-        "changing the feed {} over TCP: its key would be sent to the new address or through the new proxy",
-        feed.name
+        "changing the feed {name} over TCP: its key would be sent to the new address or through the new proxy"
     );
     Err(Problem::new(ErrorCode::FeedInvalid, detail)
         .hint("use the `starling` command on that machine, or edit its starling.toml"))
@@ -167,6 +166,15 @@ fn refuse_detour(feed: &Feed) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn key_of_a_feed_is_not_sent_elsewhere() {
+        let name = FeedName::new("nvd").unwrap();
+        assert_eq!(refuse_detour(&name, false), Ok(()));
+        let refused = refuse_detour(&name, true).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::FeedInvalid);
+        assert!(refused.detail.contains("key would be sent"), "{refused}");
+    }
 
     #[test]
     fn callers_over_tcp_can_name_no_files() {

@@ -341,6 +341,84 @@ async fn links_to_the_next_page_are_followed_on_the_same_server() {
 }
 
 #[tokio::test]
+async fn pages_that_do_not_say_that_they_end_are_not_believed() {
+    let items = |count: usize| {
+        let items: Vec<String> = (0..count).map(|n| format!(r#"{{"name":"RLSA-{n}"}}"#)).collect();
+        items.join(",")
+    };
+    // One name of a member is enough to lose all pages but the first.
+    let cases = [
+        (
+            100,
+            r#""total":3000,"links":{"nextPage":"/x"}"#,
+            "says no links.next",
+        ),
+        (
+            100,
+            r#""total":3000,"links":{"next":null}"#,
+            "hold 100 of 3000 entries",
+        ),
+        (
+            7,
+            r#""total":3000,"links":{"next":null}"#,
+            "hold 7 of 3000 entries",
+        ),
+        (100, r#""links":{"next":null}"#, "the page is full"),
+        (100, r#""links":{"next":""}"#, "the page is full"),
+        (7, r#""links":{"next":7}"#, "links.next is not an address"),
+        (7, r#""links":null"#, "says no links.next"),
+    ];
+    for (count, rest, words) in cases {
+        let page = format!(r#"{{"advisories":[{}],{rest}}}"#, items(count));
+        let server = Server::start(move |_| Reply::ok(page.clone())).await;
+        let error = World::new().fails(&plan_at("rocky", &server.base, None)).await;
+        assert!(matches!(error, FetchError::Inconsistent { .. }), "{error}");
+        assert!(error.to_string().contains(words), "{rest}: {error}");
+    }
+    // What stands behind very many other members is an error, never an end.
+    let many: String = (0..80).map(|n| format!(r#""m{n}":{n},"#)).collect();
+    let page = format!(r#"{{{many}"advisories":[{{}}],"links":{{"next":null}}}}"#);
+    let server = Server::start(move |_| Reply::ok(page.clone())).await;
+    assert!(
+        World::new()
+            .fails(&plan_at("rocky", &server.base, None))
+            .await
+            .to_string()
+            .contains("advisories")
+    );
+}
+
+#[tokio::test]
+async fn full_page_without_a_link_header_is_not_the_last() {
+    let page = |at: usize| {
+        let items: Vec<String> = (0..100)
+            .map(|n| format!(r#"{{"ghsa_id":"GHSA-{at}-{n}"}}"#))
+            .collect();
+        format!("[{}]", items.join(","))
+    };
+    let server = Server::start(move |asked| match asked.parameter("page") {
+        None => Reply::ok(page(1))
+            .header("link", "<https://cdn.example/>; rel=preconnect")
+            .header("link", "</advisories?page=2>; rel='next'"),
+        Some("2") => Reply::ok(page(2)).header("link", "</advisories?page=1>; rel=prev"),
+        Some(_) => Reply::missing(),
+    })
+    .await;
+    let plan = plan_at("ghsa-api", &server.base, None);
+    let brought = World::new()
+        .run(&plan)
+        .await
+        .expect("its last page names the one before");
+    assert_eq!(brought.names().len(), 2);
+    let server = Server::start(move |_| Reply::ok(page(1))).await;
+    let error = World::new().fails(&plan_at("ghsa-api", &server.base, None)).await;
+    assert!(
+        error.to_string().contains("no Link header names another"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn link_header_leads_through_the_pages() {
     let server = Server::start(|asked| match asked.parameter("after") {
         None => Reply::ok(r#"[{"ghsa_id":"GHSA-1"}]"#).header("link", "</advisories?after=2>; rel=\"next\""),

@@ -235,9 +235,15 @@ impl SiteParts {
         if let Some(error) = &fetched.unfinished {
             told.fail_fetch(spec, error);
         } else if let Some(why) = &fetched.unread {
-            told.fail_unread(spec, why);
+            told.fail_unread(
+                spec,
+                why,
+                "what was read of it is taken in; the rest is read again at each run",
+            );
         } else if let Some(why) = told.refusal.take() {
-            told.fail_unread(spec, &why);
+            let hint =
+                "what was read of it is taken in; the next version of this program reads the rest again";
+            told.fail_unread(spec, &why, hint);
         }
     }
 

@@ -105,9 +105,8 @@ impl Told {
     }
 
     /// Notes that a run, which took in what it read, did not read the source to its end, or could not read all of it.
-    pub(super) fn fail_unread(&mut self, spec: &FeedSpec, why: &str) {
+    pub(super) fn fail_unread(&mut self, spec: &FeedSpec, why: &str, hint: &str) {
         let detail = format!("{}: the source does not count as checked: {why}", spec.name());
-        let hint = "what was read of it is taken in; the rest is read again at each run";
         self.fail(
             &Problem::new(ErrorCode::FeedFetchFailed, detail).hint(hint),
             false,
