@@ -188,6 +188,23 @@ pub(in crate::service) fn matters(feeds: &[Feed]) -> Vec<String> {
 }
 
 impl SiteParts {
+    /// Reports what of the feeds' sources is not known, if there are feeds. That is not damage.
+    pub(in crate::service) fn feeds_check(&self) -> Option<types::DoctorCheck> {
+        let feeds = self.feeds_shown();
+        let matters = matters(&feeds);
+        let found = match &matters[..] {
+            [] => format!("{} feeds, none needs attention", feeds.len()),
+            matters => matters.join("; "),
+        };
+        (!feeds.is_empty()).then(|| types::DoctorCheck {
+            name: "feeds".to_owned(),
+            ok: true,
+            found,
+            damaged: Vec::new(),
+            repaired: 0,
+        })
+    }
+
     /// Returns the feeds as a list.
     pub(in crate::service) fn feed_list(&self) -> types::FeedList {
         types::FeedList {

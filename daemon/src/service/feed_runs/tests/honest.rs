@@ -151,6 +151,14 @@ async fn rejected_document_fails_once_and_is_named_from_then_on() {
         matter.contains("BAD-1.json") && matter.contains("not known here"),
         "{matter}"
     );
+    let checks = world
+        .site
+        .0
+        .doctor(starling_api_types::DoctorRequest::default())
+        .unwrap()
+        .checks;
+    let told = checks.iter().find(|check| check.name == "feeds").unwrap();
+    assert!(told.ok && told.found.contains("BAD-1.json"), "{told:?}");
     // Another one is new; and of one that is mended nothing is left.
     let run = world.run(Answer::Part(vec![bad("BAD-2"), record(31)])).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
