@@ -80,7 +80,8 @@ pub(crate) async fn add(
 
 /// Changes a feed; what is not given stays.
 ///
-/// Over TCP, a feed can name no file or folder of the site's machine.
+/// Over TCP, a feed can name no file or folder of the site's machine, and one that sends a key keeps its address and
+/// proxy.
 #[utoipa::path(patch, path = "/feeds/{name}", operation_id = "change_feed", tag = "feeds",
     params(("name" = FeedName, Path, description = "The feed.")), request_body = FeedChange,
     responses((status = 200, description = "The feed as it is now.", body = Feed)))]
@@ -95,6 +96,9 @@ pub(crate) async fn change(
         change.address.as_deref(),
         change.api_key_file.is_some() || change.ca_file.is_some(),
     )?;
+    if caller == Caller::Remote && (change.address.is_some() || change.proxy.is_some()) {
+        refuse_detour(&name, api.service.feed(&name).await?.has_secret)?;
+    }
     Ok(Json(api.service.change_feed(&name, change).await?))
 }
 
@@ -147,9 +151,30 @@ fn refuse_files(caller: Caller, address: Option<&str>, names_files: bool) -> Res
     Ok(())
 }
 
+/// Refuses callers over TCP who would have the key of a feed sent elsewhere.
+fn refuse_detour(name: &FeedName, has_secret: bool) -> Result<(), Problem> {
+    if !has_secret {
+        return Ok(());
+    }
+    let detail = format!(
+        "changing the feed {name} over TCP: its key would be sent to the new address or through the new proxy"
+    );
+    Err(Problem::new(ErrorCode::FeedInvalid, detail)
+        .hint("use the `starling` command on that machine, or edit its starling.toml"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn key_of_a_feed_is_not_sent_elsewhere() {
+        let name = FeedName::new("nvd").unwrap();
+        assert_eq!(refuse_detour(&name, false), Ok(()));
+        let refused = refuse_detour(&name, true).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::FeedInvalid);
+        assert!(refused.detail.contains("key would be sent"), "{refused}");
+    }
 
     #[test]
     fn callers_over_tcp_can_name_no_files() {

@@ -186,6 +186,12 @@ pub struct Feed {
     pub enabled: bool,
     /// True if a fetch of the whole source makes absent what is missing from it.
     pub complete: bool,
+    /// True if a key, or what follows a `?` in its address, is sent to the source.
+    #[serde(default)]
+    pub has_secret: bool,
+    /// Documents of the source that are rejected: what they say is not known here.
+    #[serde(default)]
+    pub rejected: u64,
     /// How it is.
     pub state: FeedState,
     /// What is the matter and what to do; absent if nothing is.

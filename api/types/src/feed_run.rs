@@ -30,9 +30,10 @@ pub enum FeedRunOutcome {
     Unchanged,
     /// What was fetched would take away much of the source: it is kept, and nothing was changed.
     Suspect,
-    /// It could not be fetched or taken in; nothing was changed.
+    /// It could not be fetched or taken in, or the source was not read to its end. What was read of it is taken in:
+    /// `stored` and `absent` say what was changed.
     Failed,
-    /// The site stopped meanwhile; it is run again.
+    /// The site stopped, or the feed was switched off, before it was fetched.
     Stopped,
 }
 
@@ -87,13 +88,17 @@ pub struct FeedRun {
     pub absent: u64,
     /// Documents or records that were refused; earlier records of them stay.
     pub rejected: u64,
+    /// Rows and documents of the source that could not be read for over a week, and no longer keep it from being
+    /// checked.
+    #[serde(default)]
+    pub passed_over: u64,
     /// Code of what went wrong.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ErrorCode>,
     /// What went wrong, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What was odd, by name; the first 10.
+    /// What was odd, by name; the first 10, and how many more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
@@ -217,6 +222,7 @@ mod tests {
             unchanged: 0,
             absent: 0,
             rejected: 0,
+            passed_over: 0,
             code,
             error: None,
             notes: Vec::new(),

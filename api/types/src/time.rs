@@ -37,7 +37,9 @@ impl Timestamp {
 
     /// Same as [`Self::from_unix_millis`], but returns the last supported time for every later one.
     pub fn saturating(millis: u64) -> Self {
-        let millis = i64::try_from(millis).unwrap_or(i64::MAX);
+        // The last whole second: its text is read back.
+        let last = jiff::Timestamp::MAX.as_second().saturating_mul(1_000);
+        let millis = i64::try_from(millis).unwrap_or(i64::MAX).min(last);
         Self(jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX))
     }
 
@@ -101,6 +103,15 @@ mod tests {
         assert_eq!("2025-01-15T11:30:00+01:00".parse::<Timestamp>().unwrap(), moment);
         assert_eq!("2025-01-15T10:30:00.0009Z".parse::<Timestamp>().unwrap(), moment);
         assert_eq!(moment.unix_millis(), 1_736_937_000_000);
+    }
+
+    #[test]
+    fn last_time_is_read_back() {
+        for millis in [u64::MAX, 1_000 * 999_999_999_999] {
+            let last = Timestamp::saturating(millis);
+            assert_eq!(last.to_string().parse::<Timestamp>().unwrap(), last);
+            assert_eq!(Timestamp::from_unix_millis(last.unix_millis()).unwrap(), last);
+        }
     }
 
     #[test]

@@ -115,6 +115,9 @@ pub(crate) fn feed(feed: &Feed, now: Timestamp) -> String {
                 count(counts.failed)
             ),
         );
+    if feed.rejected > 0 {
+        lines = lines.add("rejected", documents(feed.rejected));
+    }
     if let Some(suspect) = &feed.suspect {
         lines = lines
             .add("suspect input", suspect.input)
@@ -145,6 +148,9 @@ fn run_lines(run: &FeedRun) -> String {
     let checked = match (run.checked, run.outcome.is_success()) {
         (true, _) => "the source counts as checked",
         (false, true) => "the source does not count as checked: not all of it was read",
+        (false, false) if run.stored + run.absent > 0 => {
+            "the source does not count as checked; what was read of it is taken in"
+        }
         (false, false) => "nothing was changed",
     };
     let mut lines = Lines::default()
@@ -153,14 +159,18 @@ fn run_lines(run: &FeedRun) -> String {
         .add("outcome", run.outcome.as_str())
         .add(
             "fetched",
-            format!(
-                "{}, {}, {}",
-                documents(run.documents),
-                size(run.bytes),
-                counted(run.requests, "request", "requests")
-            ),
+            match run.requests {
+                // A run that failed does not tell them.
+                0 => format!("{}, {}", documents(run.documents), size(run.bytes)),
+                requests => format!(
+                    "{}, {}, {}",
+                    documents(run.documents),
+                    size(run.bytes),
+                    counted(requests, "request", "requests")
+                ),
+            },
         );
-    if run.outcome == FeedRunOutcome::Imported {
+    if run.outcome == FeedRunOutcome::Imported || run.stored + run.unchanged + run.absent + run.rejected > 0 {
         lines = lines.add(
             "records",
             format!(
@@ -170,6 +180,12 @@ fn run_lines(run: &FeedRun) -> String {
                 count(run.absent),
                 count(run.rejected)
             ),
+        );
+    }
+    if run.passed_over > 0 {
+        lines = lines.add(
+            "passed over",
+            format!("{} rows or documents, for over a week", count(run.passed_over)),
         );
     }
     lines = lines.add("so", checked).add("took", duration(run.duration_ms));

@@ -164,6 +164,12 @@ impl Address {
         }
     }
 
+    /// True if something follows a `?`.
+    #[must_use]
+    pub(crate) fn has_query(&self) -> bool {
+        matches!(self, Self::Http(url) if url.query().is_some())
+    }
+
     /// The address without what follows a `?`.
     #[must_use]
     pub(crate) fn without_query(&self) -> String {

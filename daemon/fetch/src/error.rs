@@ -133,7 +133,7 @@ pub enum FetchError {
         what: String,
     },
     /// More than a limit allows.
-    #[error("{address} exceeds a limit: {what}; raise it if you trust the source")]
+    #[error("{address} exceeds a limit: {what}; nothing beyond it is taken, and no setting raises it")]
     Limit {
         /// What was asked for.
         address: String,

@@ -16,8 +16,20 @@ pub struct Fetched {
     pub documents: Vec<Document>,
     /// True if this is the complete source. Only then may records that are missing from it be called absent.
     pub whole: bool,
-    /// True if the source was read to its end and has nothing new. Nothing is to be imported.
+    /// True if nothing new was found. Nothing is to be imported; only with [`Self::read_to_end`] is it known that there
+    /// is nothing new.
     pub unchanged: bool,
+    /// True if everything that the source has was read, by this run or by earlier ones whose part did not change since.
+    /// Without it the source is not checked, whatever came.
+    pub read_to_end: bool,
+    /// What of the source was not read, in words, if that is a fault: report it as a failure, after the import. None
+    /// with [`Self::more`] alone, which the next run brings.
+    pub unread: Option<String>,
+    /// True if this run and those before it, together, read everything that the source has since its beginning.
+    pub from_start: bool,
+    /// Rows and documents that are odd for so long that they no longer keep the source from being read to its end. The
+    /// notes name them.
+    pub passed_over: u64,
     /// Documents that the source had and has dropped.
     pub gone: Vec<Gone>,
     /// From where the next run goes on. Store it after the import was committed, not before.

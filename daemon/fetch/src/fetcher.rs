@@ -91,13 +91,24 @@ impl Fetcher {
         if self.key.is_some() && plan.key.is_none() {
             session.note("api_key_file is set, and this source takes no key: it is not sent".to_owned());
         }
+        if let Some(path) = self
+            .settings
+            .api_key_file
+            .as_deref()
+            .filter(|path| is_read_by_others(path))
+        {
+            session.note(format!(
+                "api_key_file {} can be read by other users: chmod 600",
+                path.display()
+            ));
+        }
         if self.trust.built_in && plan.uses_https() {
             session.note(
                 "this machine has no certificate authorities: those that this program was built with are trusted"
                     .to_owned(),
             );
         }
-        let redaction = Redaction::of(&plan.base);
+        let redaction = Redaction::of(plan);
         match run::run(session, position).await {
             Ok(fetched) => Ok(redaction.fetched(fetched)),
             Err(error) => Err(redaction.error(error)),
@@ -107,4 +118,17 @@ impl Fetcher {
 
 fn is_empty(folder: &Path) -> std::io::Result<bool> {
     Ok(std::fs::read_dir(folder)?.next().is_none())
+}
+
+/// True if a file's mode lets others than its owner read it.
+#[cfg(unix)]
+fn is_read_by_others(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata()
+        .is_ok_and(|found| found.permissions().mode() & 0o044 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_read_by_others(_path: &Path) -> bool {
+    false
 }

@@ -29,6 +29,15 @@ pub struct Position {
     /// Rows of lists, by step and document, with a fingerprint of what the row said.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) rows: BTreeMap<String, BTreeMap<String, String>>,
+    /// The last of the times in `until_ms` that the server's own clock confirmed, by step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) confirmed_ms: BTreeMap<String, u64>,
+    /// How many rows a list had, or how many entries windows brought since the beginning, by step.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) counts: BTreeMap<String, u64>,
+    /// Since when something is odd in the same way, in milliseconds since 1970, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) odd_since_ms: BTreeMap<String, u64>,
 }
 
 /// What is known of an address.
@@ -70,6 +79,9 @@ impl Default for Position {
             documents: BTreeMap::new(),
             until_ms: BTreeMap::new(),
             rows: BTreeMap::new(),
+            confirmed_ms: BTreeMap::new(),
+            counts: BTreeMap::new(),
+            odd_since_ms: BTreeMap::new(),
         }
     }
 }

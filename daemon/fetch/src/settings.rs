@@ -67,6 +67,8 @@ pub struct Limits {
     pub max_unpacked_bytes: u64,
     /// Most bytes of a run.
     pub max_run_bytes: u64,
+    /// Most bytes that the documents of a run may have on the disk, unpacked ones included.
+    pub max_written_bytes: u64,
     /// Most pages of one list or window.
     pub max_pages: u64,
     /// Most documents of a run.
@@ -79,6 +81,10 @@ pub struct Limits {
     pub silence: Duration,
     /// Least bytes a second, on average over [`Self::silence`] and longer.
     pub min_bytes_per_second: u64,
+    /// Longest time for one document.
+    pub max_document_time: Duration,
+    /// Longest time for a run. What windows brought until then is kept.
+    pub max_run_time: Duration,
     /// Longest time that a server may ask to wait (`Retry-After`) before the run gives up and reports it.
     pub max_retry_after: Duration,
     /// Largest share of listed documents that may be missing (404), in percent. More is an outage.
@@ -92,12 +98,15 @@ impl Default for Limits {
             max_document_bytes: 8 << 30,
             max_unpacked_bytes: 32 << 30,
             max_run_bytes: 16 << 30,
+            max_written_bytes: 32 << 30,
             max_pages: 20_000,
             max_documents: 500_000,
             max_redirects: 5,
             max_attempts: 5,
             silence: Duration::from_secs(60),
             min_bytes_per_second: 64,
+            max_document_time: Duration::from_secs(6 * 3600),
+            max_run_time: Duration::from_secs(24 * 3600),
             max_retry_after: Duration::from_secs(15 * 60),
             max_missing_percent: 5,
         }

@@ -88,6 +88,12 @@ pub(crate) fn set(text: &str, index: usize, feed: &FeedEntry, keys: &[&str]) -> 
         let line = wanted.get(*key).map(|value| format!("{key} = {value}"));
         match (stands, line) {
             (Some(range), Some(line)) => text.replace_range(range, &line),
+            // A comment behind it stays.
+            (Some(range), None) if has_comment(&text, range.end) => {
+                let rest = text.get(range.end..).unwrap_or_default();
+                let spaces = rest.len() - rest.trim_start_matches([' ', '\t']).len();
+                text.replace_range(range.start..range.end + spaces, "");
+            }
             (Some(range), None) => {
                 let lines = line_start(&text, range.start)..line_end(&text, range.end);
                 text.replace_range(lines, "");
@@ -105,6 +111,12 @@ pub(crate) fn set(text: &str, index: usize, feed: &FeedEntry, keys: &[&str]) -> 
         }
     }
     Ok(text)
+}
+
+/// Returns true if the rest of a line is a comment.
+fn has_comment(text: &str, at: usize) -> bool {
+    text.get(at..)
+        .is_some_and(|rest| rest.trim_start_matches([' ', '\t']).starts_with('#'))
 }
 
 /// Returns the line, counted from 1, where a feed or one of its keys stands.
@@ -207,6 +219,15 @@ source = \"mine\"
 ";
 
     #[test]
+    fn comment_behind_a_key_that_goes_stays() {
+        let text = format!("{ENTRY}enabled = false # until the mirror is up\n");
+        let mut entry = feed("a");
+        entry.enabled = true;
+        let edited = set(&text, 0, &entry, &["enabled"]).unwrap();
+        assert_eq!(edited, format!("{ENTRY}# until the mirror is up\n"));
+    }
+
+    #[test]
     fn added_feed_stands_before_the_end_and_comments_stay() {
         let added = add(FILE, &feed("a")).unwrap();
         let expected = FILE.replace("[end]", &format!("{ENTRY}\n[end]"));
@@ -228,7 +249,7 @@ source = \"mine\"
 
     #[test]
     fn keys_are_set_in_place_and_taken_away() {
-        let text = format!("{ENTRY}enabled = false # for now\n\n[log]\n");
+        let text = format!("{ENTRY}enabled = false\n\n[log]\n");
         let on = feed("a");
         let text_on = set(&text, 0, &on, &["enabled"]).unwrap();
         assert_eq!(text_on, format!("{ENTRY}\n[log]\n"));

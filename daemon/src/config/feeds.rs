@@ -133,6 +133,13 @@ impl FeedEntry {
             let problem = "it holds a user name or a password, which would be shown: put the key into a file that `api_key_file` names";
             return Err((Some("address"), problem.to_owned()));
         }
+        if let Some(proxy) = self.proxy.as_deref().filter(|proxy| *proxy != NO_PROXY)
+            && !is_proxy(proxy)
+        {
+            let problem =
+                format!("must be http://HOST:PORT, socks5://HOST:PORT or {NO_PROXY:?}, which it is not");
+            return Err((Some("proxy"), problem));
+        }
         let plan = self.plan(preset)?;
         Ok(FeedSpec {
             kind: self.kind.clone().or_else(|| plan.kind().map(str::to_owned)),
@@ -185,6 +192,15 @@ impl FeedEntry {
     }
 }
 
+/// Returns true if a fetcher can use a proxy's address. It is not repeated: it may hold a password.
+fn is_proxy(address: &str) -> bool {
+    let settings = Settings {
+        proxy: ProxySettings::Address(address.to_owned()),
+        ..Settings::default()
+    };
+    starling_fetch::Fetcher::new(settings).is_ok()
+}
+
 impl FeedSpec {
     /// Returns the name.
     pub(crate) const fn name(&self) -> &FeedName {
@@ -220,6 +236,12 @@ impl FeedSpec {
             part(&self.kind),
             self.source
         )
+    }
+
+    /// Returns true if something secret is sent to the source.
+    pub(crate) fn has_secret(&self) -> bool {
+        let address = self.entry.address.as_deref().unwrap_or_default();
+        self.entry.api_key_file.is_some() || address.contains('?')
     }
 
     /// Returns the address as it may be shown: what follows a `?` may be a secret.
@@ -321,6 +343,11 @@ mod tests {
                 "at least 60s",
             ),
             (feed("a", "source = \"x\"\nkind = \"nope\""), Some("kind"), "nope"),
+            (
+                feed("a", "source = \"x\"\nproxy = \"::bad\""),
+                Some("proxy"),
+                "http://HOST:PORT",
+            ),
             (
                 feed("a", "source = \"x\"\nparameter = \"npm\""),
                 Some("parameter"),

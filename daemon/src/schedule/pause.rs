@@ -3,6 +3,8 @@
 /// First wait after a failure that may end by itself, and after one that somebody has to end.
 const RETRY_MS: u64 = 60_000;
 const RETRY_LASTING_MS: u64 = 15 * 60_000;
+/// Longest wait that a source may ask for, if its schedule is not longer.
+const LONGEST_ASKED_MS: u64 = 24 * 3_600_000;
 /// Wait where the source has more than one run takes.
 const MORE_MS: u64 = 60_000;
 /// Least share of its wait that a feed rests after a run that took long, in percent.
@@ -54,7 +56,9 @@ pub(crate) fn next_run_ms(every_ms: u64, began_ms: u64, ended_ms: u64, ending: E
             let first = if is_temporary { RETRY_MS } else { RETRY_LASTING_MS };
             let doubled = first.saturating_mul(1 << failures.saturating_sub(1).min(20));
             let wait = jittered(doubled.min(every_ms), RETRY_JITTER, random);
-            let wait = wait.min(every_ms).max(retry_after_ms.unwrap_or(0));
+            // A source that asks for years would never be asked again.
+            let asked = retry_after_ms.unwrap_or(0).min(every_ms.max(LONGEST_ASKED_MS));
+            let wait = wait.min(every_ms).max(asked);
             ended_ms.saturating_add(wait)
         }
         Ending::Stopped => ended_ms,
@@ -135,6 +139,16 @@ mod tests {
             retry_after_ms: Some(HOUR),
         };
         assert_eq!(next_run_ms(2 * HOUR, 0, 5, asked, RETRY_MIDDLE), HOUR + 5);
+        let for_ever = Ending::Failed {
+            failures: 1,
+            is_temporary: true,
+            retry_after_ms: Some(u64::MAX),
+        };
+        assert_eq!(next_run_ms(2 * HOUR, 0, 5, for_ever, RETRY_MIDDLE), 24 * HOUR + 5);
+        assert_eq!(
+            next_run_ms(48 * HOUR, 0, 5, for_ever, RETRY_MIDDLE),
+            48 * HOUR + 5
+        );
     }
 
     #[test]

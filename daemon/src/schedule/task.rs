@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use starling_api_types::FeedTrigger;
 use tokio_util::sync::CancellationToken;
 
 use super::timetable::{Moment, Timetable};
 use crate::clock::{SteadyClock, now};
-use crate::service::Site;
+use crate::service::{Site, Trigger};
 
 /// Longest time between two looks at the clocks: so soon after a sleep of the machine it is noticed.
 const LOOK_EVERY: Duration = Duration::from_secs(20);
@@ -26,7 +25,7 @@ pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
         let due = timetable.look(&site.0.feeds.wanted(), moment, &mut random);
         for name in &due.now {
             // It was taken off the list this very moment, or somebody just started it.
-            if let Err(problem) = site.start_feed(name, FeedTrigger::Schedule) {
+            if let Err(problem) = site.start_feed(name, Trigger::Schedule) {
                 tracing::debug!(feed = %name, %problem, "a feed that was due was not started");
             }
         }

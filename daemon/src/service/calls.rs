@@ -8,7 +8,7 @@ use starling_api_types as types;
 use starling_api_types::Problem;
 use tokio_util::sync::CancellationToken;
 
-use super::{Site, SiteParts, advisories, bundle_export, events, feeds, scan};
+use super::{Site, SiteParts, Trigger, advisories, bundle_export, events, feeds, scan};
 use crate::clock::now;
 
 impl Site {
@@ -267,7 +267,7 @@ impl SiteService for Site {
     }
 
     async fn run_feed(&self, name: &types::FeedName) -> ServiceResult<types::FeedRun> {
-        self.run_feed_now(name, types::FeedTrigger::Request).await
+        self.run_feed_now(name, Trigger::Request).await
     }
 
     async fn approve_feed(

@@ -32,6 +32,7 @@ impl SiteParts {
         checks.push(FilesExamined::of(&self.home, &self.config).into_check());
         checks.push(self.reach_check());
         checks.push(self.home_check());
+        checks.extend(self.feeds_check());
         Ok(types::DoctorReport {
             ok: checks.iter().all(|check| check.ok),
             checks,

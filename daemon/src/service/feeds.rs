@@ -5,6 +5,7 @@ mod guard;
 mod joined;
 mod options;
 mod reach;
+mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
@@ -24,7 +25,7 @@ use starling_scanner::reach::OutOfReach;
 use starling_store::{FeedCommit, FoundRecord, Origin};
 
 use self::options::Commit;
-pub(super) use self::options::ImportOptions;
+pub(super) use self::options::{ImportOptions, Imported, Judged, Rejections};
 use self::reach::Met;
 use super::SiteParts;
 use super::problem::store_problem;
@@ -74,6 +75,9 @@ struct Account<'a> {
     bodies: Vec<(ContentHash, Vec<u8>)>,
     body_bytes: usize,
     input_bytes: u64,
+    /// Documents of a known kind that hold no record, and documents whose content is of no known kind.
+    understood: u64,
+    not_understood: u64,
     report: types::FeedImportReport,
     failed: Option<Problem>,
 }
@@ -87,12 +91,14 @@ impl SiteParts {
     ) -> ServiceResult<types::FeedImportReport> {
         let source: Source = Source::try_from(source)
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
+        // Its feeds read the source from its beginning after this: what they know it had may be taken away.
+        self.feeds.imported_by_hand(&source)?;
         let options = ImportOptions {
             asked: options.clone(),
             is_checked: options.complete,
             ..ImportOptions::default()
         };
-        self.import_input(&source, input, &options)
+        Ok(self.import_input(&source, input, &options)?.report)
     }
 
     pub(super) fn import_input(
@@ -100,7 +106,7 @@ impl SiteParts {
         source: &Source,
         input: input::Source,
         how: &ImportOptions,
-    ) -> ServiceResult<types::FeedImportReport> {
+    ) -> ServiceResult<Imported> {
         let started = Instant::now();
         let options = &how.asked;
         let kind = options.kind.as_deref().map(kind_of).transpose()?;
@@ -150,7 +156,8 @@ impl SiteParts {
         if account.seen.is_empty() && account.report.rejected > 0 && !options.allow_empty {
             return Err(account.rejected_problem("nothing was changed; mend the files, or leave them out"));
         }
-        if account.seen.is_empty() && account.report.ignored > 0 && !options.allow_empty {
+        let is_understood = how.may_hold_none && account.understood > 0 && account.not_understood == 0;
+        if account.seen.is_empty() && account.report.ignored > 0 && !options.allow_empty && !is_understood {
             return Err(account.nothing_read_problem());
         }
         if options.strict && account.report.rejected > 0 {
@@ -164,13 +171,14 @@ impl SiteParts {
             is_checked: how.is_checked && whole,
             gone: &how.gone,
             approved: options.approve || is_emptied,
+            how,
         };
-        account.commit(&commit)?;
+        let judged = account.commit(&commit)?;
         self.forget_if_due();
         let mut report = account.report;
         report.input_bytes = account.input_bytes;
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(report)
+        Ok(Imported { report, judged })
     }
 }
 
@@ -208,6 +216,8 @@ impl<'a> Account<'a> {
             bodies: Vec::new(),
             body_bytes: 0,
             input_bytes: 0,
+            understood: 0,
+            not_understood: 0,
             report,
             failed: None,
         }
@@ -218,6 +228,7 @@ impl<'a> Account<'a> {
             ItemResult::Accepted(record) => self.accept(item.name, record),
             ItemResult::Ignored(reason) => {
                 self.report.ignored += 1;
+                self.count_understood(&reason);
                 // A file that no longer holds the record it is named for says nothing about that record.
                 let by_content = !matches!(reason, pipeline::IgnoredBecause::File(_));
                 let kept = if by_content && !is_part(&item.name) {
@@ -347,7 +358,7 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<()> {
+    fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<Judged> {
         let failed = |error| store_problem("writing the site's log", &error);
         let at = now();
         let found = self
@@ -371,10 +382,18 @@ impl<'a> Account<'a> {
             .map_err(failed)?;
         self.drop_gone(commit.gone, &mut plan, at)?;
         if !commit.approved {
-            guard::check(&self.source, &plan, &mut |hash| {
+            guard::check(&self.source, &plan, commit.how.most_records, &mut |hash| {
                 let body = store.body(hash);
                 body.map_err(|error| store_problem("reading a record", &error))
             })?;
+        }
+        let records = plan.before.max(self.seen.len() as u64);
+        let mut judged = commit
+            .how
+            .judged(&self.report, commit.is_checked && !is_untold, records);
+        judged.records = guard::records_after(&plan);
+        if commit.how.rejections.is_some() {
+            judged.count_unknown(self.not_understood, self.seen.len() as u64);
         }
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
@@ -399,7 +418,7 @@ impl<'a> Account<'a> {
             lane: Lane::Federation,
             claims: plan.claims,
             names: &self.names,
-            is_checked: commit.is_checked && !is_untold,
+            is_checked: judged.is_checked,
         };
         let key = self.site.key();
         let authored = store
@@ -410,7 +429,7 @@ impl<'a> Account<'a> {
             self.report.cursor = Some(authored.cursor.into());
         }
         self.site.changed();
-        Ok(())
+        Ok(judged)
     }
 
     fn file(&mut self, name: String, outcome: FeedOutcome, reason: String) {
@@ -430,35 +449,6 @@ impl<'a> Account<'a> {
         if self.report.warnings.len() < NAMED_WARNINGS {
             self.report.warnings.push(warning);
         }
-    }
-
-    /// Of an input that holds files and not one record: it was meant to say something, and nothing was understood.
-    fn nothing_read_problem(&self) -> Problem {
-        let named = self.first_unread();
-        let detail = format!(
-            "importing {}: nothing was read, as none of its {} files holds a record in the OSV schema or in a shape of another kind that is known{named}",
-            self.source, self.report.ignored
-        );
-        Problem::new(ErrorCode::FeedEmpty, detail)
-            .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
-    }
-
-    /// Names the first file of which nothing was read, with the reason; a rejected one before one that is ignored.
-    fn first_unread(&self) -> String {
-        let of = |outcome| self.report.files.iter().find(move |file| file.outcome == outcome);
-        of(FeedOutcome::Rejected)
-            .or_else(|| of(FeedOutcome::Ignored))
-            .map(|file| format!("; the first is {}: {}", file.name, file.reason))
-            .unwrap_or_default()
-    }
-
-    fn rejected_problem(&self, hint: &str) -> Problem {
-        let named = self.first_unread();
-        let detail = format!(
-            "importing {}: {} files were rejected{named}",
-            self.source, self.report.rejected
-        );
-        Problem::new(ErrorCode::FeedRejected, detail).hint(hint)
     }
 }
 

@@ -47,6 +47,7 @@ mod view_knowledge;
 pub(crate) use self::assemble::{stop, take_lock};
 pub use self::bundle_info::{inspect_bundle_alone, validate_bundle_alone};
 pub use self::explain::shown_explanation;
+pub(crate) use self::feed_runs::Trigger;
 pub(crate) use self::folding::folding_of;
 pub(crate) use self::health::MAKING_THE_INDEX;
 pub(crate) use self::opening::OpeningSite;

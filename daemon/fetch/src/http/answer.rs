@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::headers::Links;
 use crate::position::Seen;
 
 /// The answer to a request, after redirects.
@@ -28,8 +29,10 @@ pub(crate) struct Body {
     pub(crate) at_ms: u64,
     /// What to remember of it.
     pub(crate) seen: Seen,
-    /// Where the next page is, by the `Link` header.
-    pub(crate) next: Option<String>,
+    /// What the `Link` headers say of other pages.
+    pub(crate) links: Links,
+    /// True if a body that is cut off would have been noticed, whatever its form.
+    pub(crate) is_bounded: bool,
     /// `Last-Modified` in milliseconds since 1970.
     pub(crate) last_modified_ms: Option<u64>,
 }

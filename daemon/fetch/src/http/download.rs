@@ -38,6 +38,15 @@ impl Session<'_> {
         of_run.min(self.limits.max_document_bytes)
     }
 
+    /// How many bytes the documents of this run may still have on the disk. What little was sent may not unpack to much.
+    fn written_left(&self) -> u64 {
+        const FREE_BYTES: u64 = 1 << 30;
+        const MOST_RATIO: u64 = 100;
+        let most = self.bytes.saturating_mul(MOST_RATIO).max(FREE_BYTES);
+        most.min(self.limits.max_written_bytes)
+            .saturating_sub(self.written)
+    }
+
     pub(super) fn too_long(&self, address: &Address, limit: u64) -> FetchError {
         let what = match limit == self.limits.max_document_bytes {
             true => format!("the document is longer than {limit} bytes"),
@@ -101,7 +110,19 @@ impl Session<'_> {
     }
 
     fn check_rate(&self, address: &Address, began_ms: u64, received: u64) -> Result<(), FetchError> {
-        let spent_ms = self.run.clock.steady_ms().saturating_sub(began_ms);
+        let now_ms = self.run.clock.steady_ms();
+        self.check_time(address, now_ms)?;
+        let spent_ms = now_ms.saturating_sub(began_ms);
+        let most_ms = u64::try_from(self.limits.max_document_time.as_millis()).unwrap_or(u64::MAX);
+        if spent_ms > most_ms {
+            return Err(FetchError::Stalled {
+                address: address.to_string(),
+                what: format!(
+                    "{received} bytes came in {} s, and not the whole",
+                    spent_ms / 1000
+                ),
+            });
+        }
         let least_ms = u64::try_from(self.limits.silence.as_millis()).unwrap_or(u64::MAX);
         let least = u128::from(self.limits.min_bytes_per_second) * u128::from(spent_ms) / 1000;
         if spent_ms < least_ms || u128::from(received) >= least {
@@ -130,10 +151,18 @@ impl Session<'_> {
             encoding: headers.content_encoding.clone(),
             content_type: headers.content_type.clone(),
             max_unpacked_bytes: self.limits.max_unpacked_bytes,
+            max_written_bytes: self.written_left(),
             stop: self.run.stop.clone(),
         };
         let checked = blocking(move || verify::check(&job)).await;
         let checked = checked.map_err(|fault| fault.of(&request.address))?;
+        if checked.bytes > self.written_left() {
+            return Err(FetchError::Limit {
+                address: request.address.to_string(),
+                what: "the documents of the run have more bytes on the disk than a run may".to_owned(),
+            });
+        }
+        self.written = self.written.saturating_add(checked.bytes);
         if let Some(note) = checked.note {
             self.note(format!("{}: {note}", request.address));
         }
@@ -147,7 +176,8 @@ impl Session<'_> {
                 last_modified: headers.last_modified.clone(),
                 hash: Some(checked.hash),
             },
-            next: headers.next_page(),
+            links: headers.links.clone(),
+            is_bounded: headers.is_bounded,
             last_modified_ms: headers.last_modified.as_deref().and_then(http_time_ms),
         })
     }

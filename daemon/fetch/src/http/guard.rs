@@ -73,7 +73,11 @@ impl Guard {
             Some(Host::Ipv4(ip)) => is_special(IpAddr::V4(ip)),
             Some(Host::Ipv6(ip)) => is_special(IpAddr::V6(ip)),
             Some(Host::Domain(name)) => {
-                name.eq_ignore_ascii_case("localhost") || name.ends_with(".localhost")
+                // The operator's own host may be in a private network, of which only its own port was meant. A move from
+                // http to https is the same server.
+                let is_secured = url.scheme() == "https" && url.port().is_none() && self.is_plain(name);
+                let is_other_port = self.is_own_host(name) && !is_secured;
+                is_other_port || name.eq_ignore_ascii_case("localhost") || name.ends_with(".localhost")
             }
             None => true,
         };
@@ -84,6 +88,16 @@ impl Guard {
             )),
             false => Ok(()),
         }
+    }
+
+    /// True if the operator gave this host with http and its usual port.
+    fn is_plain(&self, host: &str) -> bool {
+        self.own.iter().any(|own| match own {
+            Address::Http(url) => {
+                url.scheme() == "http" && url.port().is_none() && url.host_str() == Some(host)
+            }
+            Address::File(_) => false,
+        })
     }
 
     /// True if the resolved addresses of this host are not to be looked at: the operator chose it.
@@ -214,6 +228,32 @@ mod tests {
                 .is_err()
         );
         assert!(guard.check_redirect(&from, &address("/etc/passwd")).is_err());
+    }
+
+    #[test]
+    fn another_port_of_the_own_host_is_another_server() {
+        let guard = guard("http://feeds.internal:8080/", &["feeds.internal"]);
+        let from = address("http://feeds.internal:8080/a");
+        for (to, is_followed) in [
+            ("http://feeds.internal:8080/b", true),
+            ("https://feeds.internal/b", false),
+            ("http://feeds.internal:9090/b", false),
+            ("https://feeds.internal:9090/b", false),
+        ] {
+            assert_eq!(
+                guard.check_redirect(&from, &address(to)).is_ok(),
+                is_followed,
+                "{to}"
+            );
+            assert_eq!(guard.check_listed(&address(to)).is_ok(), is_followed, "{to}");
+        }
+        let plain = Guard::new(vec![address("http://feeds.internal/")], &[]);
+        let from = address("http://feeds.internal/a");
+        assert!(
+            plain
+                .check_redirect(&from, &address("https://feeds.internal/a"))
+                .is_ok()
+        );
     }
 
     #[test]

@@ -20,7 +20,9 @@ pub(crate) struct Headers {
     pub(crate) retry_after: Option<String>,
     pub(crate) rate_remaining: Option<String>,
     pub(crate) rate_reset: Option<String>,
-    pub(crate) link: Option<String>,
+    pub(crate) links: Links,
+    /// True if the end of the body is told: by a length, by its last chunk, or by its packing.
+    pub(crate) is_bounded: bool,
     /// The server's clock, in milliseconds since 1970.
     pub(crate) date_ms: Option<u64>,
 }
@@ -32,6 +34,10 @@ impl Headers {
                 .and_then(|value| value.to_str().ok())
                 .map(|value| value.trim().to_owned())
         };
+        let mut links = Links::default();
+        for header in map.get_all("link") {
+            links.add(&String::from_utf8_lossy(header.as_bytes()));
+        }
         let validator =
             |name: &str| text(name).filter(|value| !value.is_empty() && value.len() <= MAX_VALIDATOR_BYTES);
         Self {
@@ -40,11 +46,17 @@ impl Headers {
             content_type: text("content-type"),
             content_encoding: text("content-encoding"),
             content_length: text("content-length").and_then(|value| value.parse().ok()),
-            location: text("location"),
+            location: map
+                .get("location")
+                .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned()),
             retry_after: text("retry-after"),
             rate_remaining: text("x-ratelimit-remaining"),
             rate_reset: text("x-ratelimit-reset"),
-            link: text("link"),
+            links,
+            is_bounded: text("content-length").is_some()
+                || text("transfer-encoding")
+                    .is_some_and(|value| value.to_ascii_lowercase().contains("chunked"))
+                || text("content-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("gzip")),
             date_ms: text("date").as_deref().and_then(http_time_ms),
         }
     }
@@ -65,18 +77,68 @@ impl Headers {
         };
         stated.filter(|wait| !wait.is_zero()).or_else(reset)
     }
+}
 
+/// What the `Link` headers of an answer say of other pages.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Links {
     /// The address of the next page.
-    pub(crate) fn next_page(&self) -> Option<String> {
-        self.link.as_deref()?.split(',').find_map(|link| {
-            let (address, rest) = link.trim().strip_prefix('<')?.split_once('>')?;
-            let is_next = rest.split(';').any(|parameter| {
-                let parameter = parameter.trim();
-                parameter == "rel=\"next\"" || parameter == "rel=next"
-            });
-            is_next.then(|| address.to_owned())
-        })
+    pub(crate) next: Option<String>,
+    /// True if a page before this one is named: a server that names it would name the next one, too.
+    pub(crate) has_previous: bool,
+    /// True if a header is not understood to its end.
+    pub(crate) is_odd: bool,
+}
+
+impl Links {
+    fn add(&mut self, header: &str) {
+        let mut rest = header.trim();
+        while !rest.is_empty() {
+            let Some((address, parameters)) = rest.strip_prefix('<').and_then(|rest| rest.split_once('>'))
+            else {
+                self.is_odd = true;
+                return;
+            };
+            let (parameters, after) = split_outside_quotes(parameters);
+            let relations = relations_of(parameters);
+            let is = |name: &str| {
+                relations
+                    .iter()
+                    .any(|relation| relation.eq_ignore_ascii_case(name))
+            };
+            if is("next") && self.next.is_none() {
+                self.next = Some(address.to_owned());
+            }
+            self.has_previous |= is("prev") || is("previous") || is("first");
+            rest = after.trim_start_matches([',', ' ', '\t']);
+        }
     }
+}
+
+/// Splits at the first comma outside of quotes: there the next link begins.
+fn split_outside_quotes(text: &str) -> (&str, &str) {
+    let mut quote = None;
+    for (at, letter) in text.char_indices() {
+        match (quote, letter) {
+            (Some(open), letter) if letter == open => quote = None,
+            (None, '"' | '\'') => quote = Some(letter),
+            (None, ',') => return (&text[..at], &text[at..]),
+            _ => {}
+        }
+    }
+    (text, "")
+}
+
+/// The relations that the parameters of a link name: `rel="prev next"`, `rel='next'` or `rel=next`.
+fn relations_of(parameters: &str) -> Vec<&str> {
+    let rel = parameters.split(';').find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("rel").then(|| value.trim())
+    });
+    rel.unwrap_or_default()
+        .trim_matches(['"', '\''])
+        .split_whitespace()
+        .collect()
 }
 
 fn until(at_ms: u64, now_ms: u64) -> Option<Duration> {
@@ -142,20 +204,42 @@ mod tests {
         assert_eq!(headers.wait(NOW_MS), None);
     }
 
+    fn links(headers: &[&[u8]]) -> Links {
+        let mut map = reqwest::header::HeaderMap::new();
+        for header in headers {
+            let value = reqwest::header::HeaderValue::from_bytes(header).expect("a header");
+            map.append("link", value);
+        }
+        Headers::of(&map).links
+    }
+
     #[test]
-    fn next_page_is_read_from_the_link_header() {
-        let headers = Headers {
-            link: Some(
-                "<https://a.example/x?before=1>; rel=\"prev\", <https://a.example/x?after=2>; rel=\"next\""
-                    .to_owned(),
-            ),
-            ..Headers::default()
-        };
+    fn next_page_is_read_from_any_form_of_link_header() {
+        let forms: [&[&[u8]]; 8] = [
+            &[b"<https://a.example/x?before=1>; rel=\"prev\", </n>; rel=\"next\""],
+            &[b"</p>; rel=\"prev\"", b"</n>; rel=\"next\""],
+            &[b"</n>; rel='next'"],
+            &[b"</n>;rel=next"],
+            &[b"</n>; REL=\"last NEXT\""],
+            &[b"</n>; title=\"a, b\"; rel=next"],
+            &[b"</p,q>; rel=prev, </n>; rel=next"],
+            &[b"</p>; title=\"\xC3\xA9\"; rel=prev,</n>; rel=next"],
+        ];
+        for form in forms {
+            assert_eq!(links(form).next.as_deref(), Some("/n"), "{form:?}");
+        }
         assert_eq!(
-            headers.next_page().as_deref(),
-            Some("https://a.example/x?after=2")
+            links(&[b"</a,b?c=1,2>; rel=next"]).next.as_deref(),
+            Some("/a,b?c=1,2")
         );
-        assert_eq!(Headers::default().next_page(), None);
+        assert_eq!(links(&[]), Links::default());
+    }
+
+    #[test]
+    fn link_header_that_is_not_understood_is_odd() {
+        assert!(links(&[b"https://a.example/n; rel=next"]).is_odd);
+        let last = links(&[b"</p>; rel=prev"]);
+        assert!(last.has_previous && !last.is_odd && last.next.is_none());
     }
 
     #[test]

@@ -13,4 +13,5 @@ mod session;
 pub(crate) use answer::{Answer, Body, Renamed};
 pub(crate) use client::{Secret, Trust};
 pub(crate) use guard::Guard;
+pub(crate) use headers::Links;
 pub(crate) use session::{Request, Session, blocking};

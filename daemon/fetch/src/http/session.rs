@@ -21,11 +21,14 @@ use crate::fetcher::Run;
 use crate::names::shorten;
 use crate::plan::{Form, Plan};
 use crate::position::Seen;
-use crate::redact::Redaction;
+use crate::redact::{Redaction, shown};
 use crate::settings::Limits;
 
 /// Most notes of a run; more are only counted.
 const MAX_NOTES: usize = 1_000;
+
+/// Times of a server before this one are those of a clock that was never set: 2024-01-01.
+const EARLIEST_MS: u64 = 1_704_067_200_000;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -53,6 +56,10 @@ pub(crate) struct Session<'a> {
     pub(crate) bytes: u64,
     pub(crate) progress: Progress,
     pub(super) parts: u64,
+    /// Bytes of the documents on the disk.
+    pub(super) written: u64,
+    /// When the run began, by the steady clock.
+    began_ms: u64,
     /// The server's clock at its first answer, in milliseconds since 1970.
     server_ms: Option<u64>,
 }
@@ -73,7 +80,7 @@ impl<'a> Session<'a> {
             guard,
             client,
             key,
-            redaction: Redaction::of(&plan.base),
+            redaction: Redaction::of(plan),
             next_ms: BTreeMap::new(),
             notes: Vec::new(),
             unnamed_notes: 0,
@@ -81,6 +88,8 @@ impl<'a> Session<'a> {
             bytes: 0,
             progress: Progress::default(),
             parts: 0,
+            written: 0,
+            began_ms: run.clock.steady_ms(),
             server_ms: None,
         }
     }
@@ -97,11 +106,9 @@ impl<'a> Session<'a> {
     }
 
     /// Up to which time the source was read by a run that began at `began_ms`: by the server's clock, if that is behind
-    /// ours. Else what the server changes until it comes to our time would be missed. A clock that is days off is not
-    /// believed.
+    /// ours. Else what the server changes until it comes to our time would be missed. A clock before all feeds is none.
     pub(crate) fn read_until_ms(&mut self, began_ms: u64) -> u64 {
         const MINUTE_MS: u64 = 60_000;
-        const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
         let Some(server_ms) = self.server_ms else {
             return began_ms;
         };
@@ -112,10 +119,15 @@ impl<'a> Session<'a> {
                 apart_ms / 1000
             ));
         }
-        match apart_ms > 2 * DAY_MS {
-            true => began_ms,
-            false => began_ms.min(server_ms),
+        match self.has_server_clock() {
+            true => began_ms.min(server_ms),
+            false => began_ms,
         }
+    }
+
+    /// True if the server told a time that can be one.
+    pub(crate) fn has_server_clock(&self) -> bool {
+        self.server_ms.is_some_and(|server_ms| server_ms >= EARLIEST_MS)
     }
 
     /// Takes the notes of the run.
@@ -155,6 +167,9 @@ impl<'a> Session<'a> {
     }
 
     fn may_repeat(&self, error: &FetchError) -> bool {
+        if self.run.clock.steady_ms() >= self.ends_ms() {
+            return false;
+        }
         match error {
             FetchError::Unreachable { .. }
             | FetchError::Stalled { .. }
@@ -167,6 +182,25 @@ impl<'a> Session<'a> {
             } => self.plan.pace.throttles_by_403 || retry_after.is_some(),
             FetchError::Status { status, .. } => is_temporary_status(*status),
             _ => false,
+        }
+    }
+
+    fn ends_ms(&self) -> u64 {
+        let longest_ms = u64::try_from(self.limits.max_run_time.as_millis()).unwrap_or(u64::MAX);
+        self.began_ms.saturating_add(longest_ms)
+    }
+
+    /// Ends a run that takes too long, so that its place is free for others.
+    pub(super) fn check_time(&self, address: &Address, now_ms: u64) -> Result<(), FetchError> {
+        match now_ms >= self.ends_ms() {
+            true => Err(FetchError::Stalled {
+                address: address.to_string(),
+                what: format!(
+                    "the run takes longer than {} s",
+                    self.limits.max_run_time.as_secs()
+                ),
+            }),
+            false => Ok(()),
         }
     }
 
@@ -191,6 +225,7 @@ impl<'a> Session<'a> {
         if self.run.stop.is_cancelled() {
             return Err(FetchError::Stopped);
         }
+        self.check_time(&request.address, self.run.clock.steady_ms())?;
         self.report(&request.address);
         match &request.address {
             Address::File(path) => self.attempt_file(path, request).await,
@@ -237,6 +272,7 @@ impl<'a> Session<'a> {
         }
         let headers = Headers {
             etag: Some(state.validator),
+            is_bounded: true,
             ..Headers::default()
         };
         let mut body = self.verified(part, request, &headers).await?;
@@ -269,7 +305,7 @@ impl<'a> Session<'a> {
                         self.note(format!(
                             "{} has moved to {}",
                             request.address,
-                            shorten(next.as_str())
+                            shorten(&shown(next.as_str()))
                         ));
                     }
                     at = next;
@@ -287,15 +323,18 @@ impl<'a> Session<'a> {
 
     fn redirected(&self, from: &Url, headers: &Headers) -> Result<Url, FetchError> {
         let refuse = |why: String| FetchError::Forbidden {
-            address: from.to_string(),
+            address: shown(from.as_str()),
             why,
         };
         let location = headers.location.as_deref().unwrap_or_default();
-        let next = from
-            .join(location)
-            .map_err(|error| refuse(format!("it redirects to {:?}: {error}", shorten(location))))?;
+        let next = from.join(location).map_err(|error| {
+            refuse(format!(
+                "it redirects to {:?}: {error}",
+                shorten(&shown(location))
+            ))
+        })?;
         let to = Address::of_url(next)
-            .map_err(|why| refuse(format!("it redirects to {:?}: {why}", shorten(location))))?;
+            .map_err(|why| refuse(format!("it redirects to {:?}: {why}", shorten(&shown(location)))))?;
         self.guard.check_redirect(&Address::Http(from.clone()), &to)?;
         match to {
             Address::Http(url) => Ok(url),
@@ -321,8 +360,12 @@ impl<'a> Session<'a> {
             }
         }
         // What is packed already gains nothing, and some servers then unpack it on the way.
-        let is_text = matches!(request.form, Form::Json | Form::Xml | Form::Text | Form::Html);
-        builder = builder.header(ACCEPT_ENCODING, if is_text { "gzip" } else { "identity" });
+        let encoding = if request.form.is_text() {
+            "gzip"
+        } else {
+            "identity"
+        };
+        builder = builder.header(ACCEPT_ENCODING, encoding);
         builder = builder.header(
             ACCEPT,
             if request.form == Form::Json {

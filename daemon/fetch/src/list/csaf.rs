@@ -1,11 +1,13 @@
 //! Providers of CSAF documents: where they say their documents are, and ROLIE feeds.
 
+use std::fmt;
 use std::io::BufRead;
 
 use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 
-use super::formats::json;
-use super::{ListFault, Naming, Row, Rows, quoted, time_ms};
+use super::formats::{Walk, json, skip_mark};
+use super::{ListFault, MAX_LIST_BYTES, Naming, Row, Rows, quoted, time_ms};
 
 /// What a `provider-metadata.json` says.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,18 +78,8 @@ pub(crate) fn read_provider(reader: &mut dyn BufRead) -> Result<Provider, ListFa
 }
 
 #[derive(Deserialize)]
-struct Rolie {
-    feed: Feed,
-}
-
-#[derive(Deserialize)]
-struct Feed {
-    #[serde(default)]
-    entry: Vec<serde_json::Value>,
-}
-
-#[derive(Deserialize)]
 struct Entry {
+    id: Option<String>,
     updated: String,
     content: Option<Content>,
     #[serde(default)]
@@ -105,54 +97,128 @@ struct Link {
     href: String,
 }
 
-/// Reads a ROLIE feed. A document is named by the end of its address: the year's folder and the file.
+/// Reads a ROLIE feed, or a page of one. A document is named by the end of its address: the year's folder and the file.
 pub(super) fn rolie(reader: &mut dyn BufRead, naming: Naming<'_>, rows: &mut Rows) -> Result<(), ListFault> {
-    let Rolie { feed } = json(reader)?;
-    for value in feed.entry {
-        let Ok(entry) = Entry::deserialize(&value) else {
-            rows.odd(format!(
-                "{}: expected updated and content",
-                quoted(&value.to_string())
-            ));
-            continue;
-        };
-        let own = || {
-            entry
-                .link
-                .iter()
-                .find(|link| link.rel == "self")
-                .map(|link| link.href.clone())
-        };
-        let Some(address) = entry
-            .content
-            .as_ref()
-            .map(|content| content.src.clone())
-            .or_else(own)
-        else {
-            rows.odd(format!("{}: it says no address", quoted(&value.to_string())));
-            continue;
-        };
-        let time = time_ms(&entry.updated);
-        if time.is_none() {
-            rows.odd(format!(
-                "{}: {:?} is not a time with a zone",
-                quoted(&address),
-                entry.updated
-            ));
-            continue;
-        }
-        rows.take(
-            Row {
-                name: name_of(&address),
-                address: Some(address),
-                time_ms: time,
-                fingerprint: entry.updated,
-                sha256: None,
-            },
-            naming,
-        )?;
+    let mut bounded = std::io::Read::take(reader, MAX_LIST_BYTES + 1);
+    skip_mark(&mut bounded)?;
+    let mut each = |entry: Entry, rows: &mut Rows| take(entry, naming, rows);
+    let mut feed = Feed {
+        walk: Walk {
+            rows,
+            expected: "updated and content",
+            each: &mut each,
+            fault: None,
+        },
+        next: None,
+    };
+    let mut text = serde_json::Deserializer::from_reader(&mut bounded);
+    let read = Member("feed", &mut feed)
+        .deserialize(&mut text)
+        .and_then(|()| text.end());
+    let (fault, next) = (feed.walk.fault.take(), feed.next.take());
+    drop(text);
+    if let Some(fault) = fault {
+        return Err(fault);
     }
-    Ok(())
+    rows.next = next;
+    match read {
+        Ok(()) => Ok(()),
+        Err(_) if bounded.limit() == 0 => Err(ListFault::TooLong),
+        Err(error) => Err(ListFault::Broken(error.to_string())),
+    }
+}
+
+/// The inside of a ROLIE feed as it is read.
+struct Feed<'w> {
+    walk: Walk<'w, Entry>,
+    next: Option<String>,
+}
+
+/// The member of an object that is read; the others are passed over. It has to be there.
+struct Member<'a, 'w>(&'static str, &'a mut Feed<'w>);
+
+impl<'de> DeserializeSeed<'de> for Member<'_, '_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Member<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an object with {}", self.0)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let mut is_found = false;
+        while let Some(name) = members.next_key::<String>()? {
+            match (self.0, name.as_str()) {
+                ("feed", "feed") => members.next_value_seed(Member("entry", self.1))?,
+                ("entry", "entry") => members.next_value_seed(&mut self.1.walk)?,
+                ("entry", "link") => {
+                    let links = members.next_value::<Vec<Link>>()?;
+                    let next = links
+                        .into_iter()
+                        .find(|link| link.rel.eq_ignore_ascii_case("next"));
+                    self.1.next = next.map(|link| link.href);
+                    continue;
+                }
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            }
+            is_found = true;
+        }
+        // A feed without an entry has no document, which the caller refuses.
+        match is_found || self.0 == "entry" {
+            true => Ok(()),
+            false => Err(serde::de::Error::missing_field("feed")),
+        }
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Walk<'_, Entry> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(self)
+    }
+}
+
+fn take(entry: Entry, naming: Naming<'_>, rows: &mut Rows) -> Result<(), ListFault> {
+    let own = || entry.link.iter().find(|link| link.rel == "self");
+    let address = match (&entry.content, own()) {
+        (Some(content), _) => content.src.clone(),
+        (None, Some(own)) => own.href.clone(),
+        (None, None) => {
+            let id = entry.id.as_deref().unwrap_or("an entry");
+            rows.odd(format!("{}: it says no address", quoted(id)));
+            return Ok(());
+        }
+    };
+    let time = time_ms(&entry.updated);
+    if time.is_none() {
+        rows.odd(format!(
+            "{}: {} is not a time with a zone",
+            quoted(&address),
+            quoted(&entry.updated)
+        ));
+        return Ok(());
+    }
+    rows.take(
+        Row {
+            name: name_of(&address),
+            address: Some(address),
+            time_ms: time,
+            fingerprint: entry.updated,
+            sha256: None,
+        },
+        naming,
+    )
 }
 
 fn name_of(address: &str) -> String {

@@ -1,9 +1,13 @@
 //! The formats of lists.
 
+use std::fmt;
 use std::io::{BufRead, Read};
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::names::shorten;
 
 use super::{ListFault, MAX_LINE_BYTES, MAX_LIST_BYTES, Naming, Row, Rows, quoted, time_ms};
 
@@ -20,6 +24,7 @@ fn lines(
         if read == 0 {
             return Ok(());
         }
+        rows.is_open = !line.ends_with(b"\n");
         if read as u64 == MAX_LINE_BYTES && !line.ends_with(b"\n") {
             return Err(ListFault::Broken(format!(
                 "a line is longer than {MAX_LINE_BYTES} bytes"
@@ -98,15 +103,88 @@ pub(super) fn paths(reader: &mut dyn BufRead, naming: Naming<'_>, rows: &mut Row
     })
 }
 
-/// Reads a list that is one JSON text.
+/// Reads a short document that is one JSON text.
 pub(super) fn json<T: DeserializeOwned>(reader: &mut dyn BufRead) -> Result<T, ListFault> {
+    const MAX_BYTES: u64 = 16 << 20;
     let mut bytes = Vec::new();
-    Read::take(reader, MAX_LIST_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_LIST_BYTES {
+    Read::take(reader, MAX_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(ListFault::TooLong);
     }
     let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&bytes);
     serde_json::from_slice(text).map_err(|error| ListFault::Broken(error.to_string()))
+}
+
+/// Shows each entry of a list that is one JSON array, without holding the others. Entries that are not of this shape are
+/// odd; `expected` says what they lack.
+pub(super) fn entries<T: DeserializeOwned>(
+    reader: &mut dyn BufRead,
+    rows: &mut Rows,
+    expected: &str,
+    each: &mut dyn FnMut(T, &mut Rows) -> Result<(), ListFault>,
+) -> Result<(), ListFault> {
+    let mut bounded = Read::take(reader, MAX_LIST_BYTES + 1);
+    skip_mark(&mut bounded)?;
+    let mut walk = Walk {
+        rows,
+        expected,
+        each,
+        fault: None,
+    };
+    let mut text = serde_json::Deserializer::from_reader(&mut bounded);
+    let read = serde::Deserializer::deserialize_seq(&mut text, &mut walk).and_then(|()| text.end());
+    if let Some(fault) = walk.fault {
+        return Err(fault);
+    }
+    drop(text);
+    match read {
+        Ok(()) => Ok(()),
+        Err(_) if bounded.limit() == 0 => Err(ListFault::TooLong),
+        Err(error) => Err(ListFault::Broken(error.to_string())),
+    }
+}
+
+/// Passes over a byte order mark.
+pub(super) fn skip_mark(reader: &mut impl BufRead) -> Result<(), ListFault> {
+    if reader.fill_buf()?.starts_with(b"\xEF\xBB\xBF") {
+        reader.consume(3);
+    }
+    Ok(())
+}
+
+/// Reads the entries of an array one by one.
+pub(super) struct Walk<'w, T> {
+    pub(super) rows: &'w mut Rows,
+    pub(super) expected: &'w str,
+    pub(super) each: &'w mut dyn FnMut(T, &mut Rows) -> Result<(), ListFault>,
+    /// Why the walk ended early.
+    pub(super) fault: Option<ListFault>,
+}
+
+impl<'de, T: DeserializeOwned> Visitor<'de> for &mut Walk<'_, T> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of entries")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while let Some(raw) = items.next_element::<Box<RawValue>>()? {
+            let taken = match serde_json::from_str::<T>(raw.get()) {
+                Ok(entry) => (self.each)(entry, self.rows),
+                Err(_) => {
+                    self.rows
+                        .odd(format!("{}: expected {}", quoted(raw.get()), self.expected));
+                    Ok(())
+                }
+            };
+            if let Err(fault) = taken {
+                self.fault = Some(fault);
+                return Err(serde::de::Error::custom("the list is not read to its end"));
+            }
+        }
+        Ok(())
+    }
 }
 
 pub(super) fn id_and_modified(
@@ -119,16 +197,9 @@ pub(super) fn id_and_modified(
         id: String,
         modified: String,
     }
-    for entry in json::<Vec<serde_json::Value>>(reader)? {
-        match Entry::deserialize(&entry) {
-            Ok(Entry { id, modified }) => timed(&id, &modified, &id, naming, rows)?,
-            Err(_) => rows.odd(format!(
-                "{}: expected id and modified",
-                quoted(&entry.to_string())
-            )),
-        }
-    }
-    Ok(())
+    entries::<Entry>(reader, rows, "id and modified", &mut |entry, rows| {
+        timed(&entry.id, &entry.modified, &entry.id, naming, rows)
+    })
 }
 
 /// Each run of the CVE list names what it changed; one record stands in many runs.
@@ -151,17 +222,13 @@ pub(super) fn cve_delta_log(
         #[serde(rename = "cveId")]
         cve_id: String,
     }
-    for entry in json::<Vec<serde_json::Value>>(reader)? {
-        let Ok(run) = Run::deserialize(&entry) else {
-            rows.odd(format!(
-                "{}: expected fetchTime, new and updated",
-                quoted(&entry.to_string())
-            ));
-            continue;
-        };
+    entries::<Run>(reader, rows, "fetchTime, new and updated", &mut |run, rows| {
         let Some(run_ms) = time_ms(&run.fetch_time) else {
-            rows.odd(format!("{:?} is not a time with a zone", run.fetch_time));
-            continue;
+            rows.odd(format!(
+                "{:?} is not a time with a zone",
+                shorten(&run.fetch_time)
+            ));
+            return Ok(());
         };
         // An empty run is one as well: the log reaches back to it.
         rows.oldest_ms = Some(rows.oldest_ms.map_or(run_ms, |oldest| oldest.min(run_ms)));
@@ -171,8 +238,8 @@ pub(super) fn cve_delta_log(
                 None => rows.odd(format!("{} is not a CVE id", quoted(&change.cve_id))),
             }
         }
-    }
-    Ok(())
+        Ok(())
+    })
 }
 
 /// Where the CVE list keeps a record: `2024/1xxx/CVE-2024-1234`.
@@ -197,20 +264,20 @@ pub(super) fn jvn_checksums(
         url: String,
         sha256: String,
     }
-    for entry in json::<Vec<serde_json::Value>>(reader)? {
-        let Ok(entry) = Entry::deserialize(&entry) else {
-            rows.odd(format!("{}: expected url and sha256", quoted(&entry.to_string())));
-            continue;
-        };
+    entries::<Entry>(reader, rows, "url and sha256", &mut |entry, rows| {
         let sha256 = entry.sha256.to_ascii_lowercase();
         if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            rows.odd(format!("{}: {:?} is not a SHA-256", quoted(&entry.url), sha256));
-            continue;
+            rows.odd(format!(
+                "{}: {:?} is not a SHA-256",
+                quoted(&entry.url),
+                shorten(&sha256)
+            ));
+            return Ok(());
         }
         let path = entry.url.split_once("://").map_or("", |(_, rest)| rest);
         let Some((_, path)) = path.split_once('/') else {
             rows.odd(format!("{} is not an address", quoted(&entry.url)));
-            continue;
+            return Ok(());
         };
         rows.take(
             Row {
@@ -221,9 +288,8 @@ pub(super) fn jvn_checksums(
                 sha256: Some(sha256),
             },
             naming,
-        )?;
-    }
-    Ok(())
+        )
+    })
 }
 
 /// Links of a page that lead to a folder below it, such as `v3.20/`; each has the documents that the step names.

@@ -20,7 +20,7 @@ pub(crate) use page::{Page, read_page};
 pub(crate) use repomd::{Updateinfo, first_mirror, read_repomd};
 
 /// Most rows of a list.
-pub(crate) const MAX_ROWS: usize = 2_000_000;
+pub(crate) const MAX_ROWS: usize = 1_000_000;
 /// Longest line of a list, in bytes.
 pub(crate) const MAX_LINE_BYTES: u64 = 8 << 10;
 /// Longest list that is read as a whole, in bytes.
@@ -53,6 +53,10 @@ pub(crate) struct Rows {
     pub(crate) odd_count: u64,
     /// The oldest time of the list: it says nothing of changes before.
     pub(crate) oldest_ms: Option<u64>,
+    /// Where the list goes on.
+    pub(crate) next: Option<String>,
+    /// True if the last line of a text does not end.
+    pub(crate) is_open: bool,
 }
 
 /// A list that cannot be read.
@@ -93,16 +97,29 @@ impl Rows {
         }
     }
 
+    /// Adds the rows of the next page.
+    pub(crate) fn add(&mut self, page: Self) -> Result<(), ListFault> {
+        if self.rows.len() + page.rows.len() > MAX_ROWS {
+            return Err(ListFault::TooLong);
+        }
+        self.rows.extend(page.rows);
+        self.odd.extend(page.odd);
+        self.odd.truncate(NAMED_ROWS);
+        self.odd_count += page.odd_count;
+        self.oldest_ms = self.oldest_ms.into_iter().chain(page.oldest_ms).min();
+        self.is_open |= page.is_open;
+        Ok(())
+    }
+
     /// Keeps the newest row of each document, in the order of names.
-    fn newest_of_each(&mut self) {
-        let key = |row: &Row| {
-            (
-                row.name.clone(),
-                row.address.clone(),
-                std::cmp::Reverse(row.time_ms),
-            )
-        };
-        self.rows.sort_by_cached_key(key);
+    pub(crate) fn newest_of_each(&mut self) {
+        self.rows.sort_by(|a, b| {
+            (&a.name, &a.address, std::cmp::Reverse(a.time_ms)).cmp(&(
+                &b.name,
+                &b.address,
+                std::cmp::Reverse(b.time_ms),
+            ))
+        });
         self.rows
             .dedup_by(|later, first| later.name == first.name && later.address == first.address);
     }

@@ -22,6 +22,7 @@ pub(crate) enum Page {
     Items(u64),
     Number(u64),
     Text(String),
+    Null,
     Other,
 }
 
@@ -49,13 +50,6 @@ impl Page {
     pub(crate) fn number(&self, member: &str) -> Option<u64> {
         match self.member(&[member])? {
             Page::Number(number) => Some(*number),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn text(&self, path: &[&str]) -> Option<&str> {
-        match self.member(path)? {
-            Page::Text(text) => Some(text),
             _ => None,
         }
     }
@@ -122,7 +116,7 @@ impl<'de> Visitor<'de> for Shape {
     }
 
     fn visit_unit<E>(self) -> Result<Page, E> {
-        Ok(Page::Other)
+        Ok(Page::Null)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Page, A::Error> {

@@ -64,8 +64,12 @@ fn page_keeps_counts_numbers_and_links_only() {
     assert_eq!(page.number("totalResults"), Some(3));
     assert_eq!(page.items("vulnerabilities"), Some(3));
     assert_eq!(page.items("links"), None);
-    assert_eq!(page.text(&["links", "next"]), Some("/x"));
-    assert_eq!(page.text(&["links", "prev"]), None);
+    assert_eq!(
+        page.member(&["links", "next"]),
+        Some(&Page::Text("/x".to_owned()))
+    );
+    assert_eq!(page.member(&["links", "prev"]), None);
+    assert_eq!(page.member(&["n"]), Some(&Page::Null));
     assert!(matches!(read_page(&mut &b"[1,2]"[..]), Ok(Page::Items(2))));
     assert!(read_page(&mut &b"{} x"[..]).is_err());
 }

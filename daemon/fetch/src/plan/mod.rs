@@ -144,6 +144,11 @@ impl Plan {
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
     }
 
+    /// The parameters of the plan's own questions, which are no secrets.
+    pub(crate) fn parameters(&self) -> Vec<String> {
+        self.steps.iter().flat_map(Step::parameters).collect()
+    }
+
     /// The addresses that the operator or the preset gave.
     pub(crate) fn own_addresses(&self) -> Vec<Address> {
         let steps = self.steps.iter().flat_map(Step::addresses);

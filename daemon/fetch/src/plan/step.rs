@@ -35,6 +35,8 @@ pub(crate) enum Form {
     Xml,
     /// CSV or another text without a form of its own.
     Text,
+    /// A text that may be empty, such as a list of what was deleted.
+    TextOrEmpty,
     /// The only form in which a page of HTML is wanted.
     Html,
     /// A document packed with gzip.
@@ -46,6 +48,16 @@ pub(crate) enum Form {
     Tar,
     /// Any of the above except HTML, told by its first bytes.
     Any,
+}
+
+impl Form {
+    /// True for forms that a server may pack for the way.
+    pub(crate) fn is_text(self) -> bool {
+        matches!(
+            self,
+            Self::Json | Self::Xml | Self::Text | Self::TextOrEmpty | Self::Html
+        )
+    }
 }
 
 /// Which validators of a server are believed.
@@ -120,6 +132,8 @@ pub(crate) struct ListStep {
     /// Put before the name of a document in the folder of the run.
     pub(crate) prefix: String,
     pub(crate) form: Form,
+    /// True if a list without a row is normal.
+    pub(crate) may_be_empty: bool,
     /// True if rows carry times that order them; else each row's fingerprint is compared.
     pub(crate) by_time: bool,
     /// How far back rows are looked at again, because lists are not written in the order of their times.
@@ -209,6 +223,23 @@ pub(crate) struct PagesStep {
     pub(crate) prefix: String,
 }
 
+impl PagesStep {
+    fn parameters(&self) -> Vec<String> {
+        let own = match self.paging {
+            Paging::Offset { start, size, .. } => vec![start, size],
+            Paging::UntilEmpty { page, size, .. } | Paging::PageOf { page, size, .. } => vec![page, size],
+            Paging::NextIn(_) | Paging::LinkHeader => Vec::new(),
+        };
+        let since = self.since.as_ref().map(|since| since.parameter);
+        let query = self.query.iter().map(|(name, _)| name.clone());
+        own.into_iter()
+            .chain(since)
+            .map(str::to_owned)
+            .chain(query)
+            .collect()
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct WindowsStep {
     pub(crate) pages: PagesStep,
@@ -262,6 +293,19 @@ impl Step {
             Self::Csaf(step) => vec![step.address.clone()],
             Self::Repository(step) => vec![step.address.clone()],
             Self::Folder(step) => vec![Address::File(step.path.clone())],
+        }
+    }
+
+    /// The parameters that the step asks with.
+    pub(crate) fn parameters(&self) -> Vec<String> {
+        match self {
+            Self::Pages(step) => step.parameters(),
+            Self::Windows(step) => {
+                let mut parameters = step.pages.parameters();
+                parameters.extend([step.from_parameter, step.until_parameter].map(str::to_owned));
+                parameters
+            }
+            _ => Vec::new(),
         }
     }
 

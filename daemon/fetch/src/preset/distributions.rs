@@ -87,6 +87,7 @@ pub(super) fn redhat(ask: &Ask<'_>) -> Result<Plan, PlanError> {
         ListFormat::PathThenTime,
     );
     deletions.only = ".json".to_owned();
+    deletions.may_be_empty = true;
     deletions.overlap = hours(2);
     let snapshot = SnapshotStep {
         pointer: Pointer::TextFile(below(&base, "archive_latest.txt")?),

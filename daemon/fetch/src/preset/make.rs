@@ -88,6 +88,14 @@ impl<'a> Ask<'a> {
 
 /// Appends a path that a preset names.
 pub(super) fn below(base: &Address, path: &str) -> Result<Address, PlanError> {
+    if base.has_query() {
+        return Err(PlanError::Address {
+            address: shorten(&base.without_query()),
+            why:
+                "what follows the ? would not be sent for the documents below it: give the address without it"
+                    .to_owned(),
+        });
+    }
     base.join(path).map_err(|why| PlanError::Address {
         address: shorten(&base.to_string()),
         why,
@@ -118,6 +126,7 @@ pub(super) fn list(id: &str, address: Address, documents: Address, format: ListF
         files: Vec::new(),
         prefix: String::new(),
         form: Form::Json,
+        may_be_empty: false,
         by_time: true,
         overlap: hours(1),
     }

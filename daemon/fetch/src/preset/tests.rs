@@ -114,3 +114,21 @@ fn documentation_lists_every_preset() {
         assert!(page.contains(&row), "docs/sources/README.md lacks {row}");
     }
 }
+
+#[test]
+fn mirror_whose_question_would_be_dropped_is_refused() {
+    for name in ["osv", "alpine", "nvd", "kev", "redhat"] {
+        let preset = preset(name).expect("a preset");
+        let error = preset
+            .plan(Some("https://mirror.example/x?token=s3cret"), None)
+            .expect_err("refused");
+        let text = error.to_string();
+        assert!(
+            text.contains("would not be sent") && !text.contains("s3cret"),
+            "{text}"
+        );
+    }
+    let kev = preset("kev").expect("a preset");
+    let whole = "https://mirror.example/known_exploited_vulnerabilities.json?token=1";
+    assert!(kev.plan(Some(whole), None).is_ok(), "the file itself");
+}

@@ -1,5 +1,6 @@
 //! A provider of CSAF documents: its metadata say where the documents are.
 
+use std::collections::BTreeSet;
 use std::io::BufReader;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ impl Executor<'_> {
             let text = format!("{} is not for everybody and is not read: {label}", step.address);
             self.session.note(text);
         }
+        self.compare_distributions(step, &provider);
         let several = provider.distributions.len() > 1;
         for (index, distribution) in provider.distributions.iter().enumerate() {
             let prefix = match several {
@@ -35,6 +37,43 @@ impl Executor<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Names the lists that the provider named before and does not any more. They are forgotten when that lasts.
+    fn compare_distributions(&mut self, step: &CsafStep, provider: &Provider) {
+        let mut now = BTreeSet::new();
+        for distribution in &provider.distributions {
+            match distribution {
+                Distribution::Rolie(text) => {
+                    let address = self.distribution(step, text);
+                    now.extend(address.map(|address| address.to_string()));
+                }
+                Distribution::Directory(text) => {
+                    let folder = self.distribution(step, text).ok();
+                    let files = ["changes.csv", "index.txt"].map(|name| folder.as_ref()?.join(name).ok());
+                    now.extend(files.into_iter().flatten().map(|address| address.to_string()));
+                }
+            }
+        }
+        let begin = format!("{}:", step.id);
+        let known = self.old.rows.keys();
+        let lost: Vec<String> = known
+            .filter_map(|key| key.strip_prefix(&begin))
+            .filter(|address| !now.contains(*address))
+            .map(str::to_owned)
+            .collect();
+        for address in lost {
+            if self.is_lasting(&format!("distribution:{address}")) {
+                self.new.rows.remove(&format!("{begin}{address}"));
+                self.session
+                    .note(format!("{} does not name {address} any more", step.address));
+            } else {
+                self.not_read(format!(
+                    "{} does not name {address} any more: not believed unless it stays so for a week",
+                    step.address
+                ));
+            }
+        }
     }
 
     /// Reads `changes.csv`, which says when each document changed; without it `index.txt`.
@@ -129,6 +168,7 @@ fn list_of(
         files: Vec::new(),
         prefix: prefix.to_owned(),
         form: Form::Json,
+        may_be_empty: false,
         by_time: false,
         overlap: Duration::ZERO,
     }

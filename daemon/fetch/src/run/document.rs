@@ -17,6 +17,9 @@ use crate::verify;
 /// Longest checksum file, in bytes.
 const MAX_BESIDE_BYTES: u64 = 64 << 10;
 
+/// A clock before this year was never set.
+const EARLIEST_YEAR: u16 = 2024;
+
 /// What became of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
@@ -33,14 +36,36 @@ pub(super) enum Outcome {
 
 impl Executor<'_> {
     pub(super) async fn document_step(&mut self, step: &DocumentStep) -> Result<(), FetchError> {
-        match self.document(step, true).await? {
+        let outcome = self.document(step, true).await?;
+        self.settle(step, outcome)
+    }
+
+    fn settle(&mut self, step: &DocumentStep, outcome: Outcome) -> Result<(), FetchError> {
+        match outcome {
             Outcome::Taken { .. } => Ok(()),
             Outcome::Unchanged => {
                 self.unsent.push(step.clone());
                 Ok(())
             }
-            Outcome::Missing if step.may_be_missing => Ok(()),
+            Outcome::Missing if step.may_be_missing => {
+                self.may_be_missing(step);
+                Ok(())
+            }
             Outcome::Missing => Err(missing(&step.address)),
+        }
+    }
+
+    /// Names a document that is missing and may be, unless the position knows it: then it was there and is lost.
+    pub(super) fn may_be_missing(&mut self, step: &DocumentStep) {
+        let address = step.address.to_string();
+        if self.old.documents.contains_key(&address) {
+            self.not_read_unless_lasting(
+                &format!("missing:{address}"),
+                1,
+                format!("{address} was there and is missing now (404)"),
+            );
+        } else {
+            self.session.note(format!("{address} is not there (404)"));
         }
     }
 
@@ -48,6 +73,13 @@ impl Executor<'_> {
         let now = Timestamp::from_millisecond(i64::try_from(self.began_ms).unwrap_or(i64::MAX));
         let now = now.unwrap_or(Timestamp::UNIX_EPOCH).to_zoned(TimeZone::UTC);
         let this_year = u16::try_from(now.year()).unwrap_or(step.from_year);
+        let is_year_new = now.month() == 1;
+        if this_year < EARLIEST_YEAR {
+            return Err(FetchError::Inconsistent {
+                address: step.folder.to_string(),
+                what: format!("this machine's clock says {this_year}, so which years there are is not known"),
+            });
+        }
         for year in step.from_year..=this_year.max(step.from_year) {
             let fill = |template: &str| template.replace("{year}", &year.to_string());
             let join = |name: String| {
@@ -65,7 +97,16 @@ impl Executor<'_> {
                 // In its first days a year may be without a file.
                 may_be_missing: year == this_year,
             };
-            self.document_step(&document).await?;
+            let outcome = self.document(&document, true).await?;
+            if outcome == Outcome::Missing && year == this_year && !is_year_new {
+                self.not_read_unless_lasting(
+                    &format!("missing:{}", document.address),
+                    1,
+                    format!("{} is missing (404)", document.address),
+                );
+            } else {
+                self.settle(&document, outcome)?;
+            }
         }
         Ok(())
     }
@@ -75,9 +116,7 @@ impl Executor<'_> {
         match self.document(step, false).await? {
             Outcome::Taken { .. } => Ok(()),
             Outcome::Unchanged | Outcome::Missing => {
-                self.session
-                    .note(format!("{} was there and is missing now (404)", step.address));
-                self.is_complete = false;
+                self.not_read(format!("{} was there and is missing now (404)", step.address));
                 Ok(())
             }
         }

@@ -29,7 +29,7 @@ impl Executor<'_> {
             source,
         })?;
         for note in listed.notes {
-            self.session.note(note);
+            self.not_read(note);
         }
         if listed.is_over {
             return Err(FetchError::Limit {
@@ -75,15 +75,10 @@ impl Executor<'_> {
             Ok(Outcome::Taken { .. }) => {}
             Ok(Outcome::Unchanged) => self.unsent.push(document),
             Ok(Outcome::Missing) => {
-                self.is_complete = false;
-                self.session
-                    .note(format!("{} vanished while the folder was read", document.address));
+                self.not_read(format!("{} vanished while the folder was read", document.address));
             }
             // One file that is not a document does not spoil the others.
-            Err(error @ FetchError::Unexpected { .. }) => {
-                self.is_complete = false;
-                self.session.note(error.to_string());
-            }
+            Err(error @ FetchError::Unexpected { .. }) => self.not_read(error.to_string()),
             Err(error) => return Err(error),
         }
         Ok(())

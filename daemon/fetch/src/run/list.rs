@@ -8,18 +8,16 @@ use super::document::{Outcome, missing};
 use super::{Executor, millis};
 use crate::address::Address;
 use crate::error::FetchError;
-use crate::fetched::Gone;
 use crate::http::{Answer, Body, Request, blocking};
 use crate::list::{self, ListFault, Naming, Row, Rows};
 use crate::names::shorten;
 use crate::plan::{DocumentStep, Form, ListFormat, ListStep, Validators};
+use crate::position::Seen;
 
 /// Most documents whose validators are remembered one by one.
 const MAX_REMEMBERED: usize = 50_000;
-/// A list that lost more rows than this share is not believed, in percent.
-const MAX_LOST_PERCENT: usize = 20;
-/// Lost rows up to which the share is not looked at.
-const FEW_LOST: usize = 10;
+/// How far in the future times of a list may be before that is called odd.
+const FUTURE_SLACK: Duration = Duration::from_secs(24 * 3600);
 
 impl Executor<'_> {
     pub(super) async fn list_step(&mut self, step: &ListStep) -> Result<(), FetchError> {
@@ -50,7 +48,8 @@ impl Executor<'_> {
         }
         let missing = self.listed_documents(step, chosen, is_first).await?;
         let lost = self.compare_rows(step, &rows);
-        self.remember(step, &rows, &missing);
+        self.compare_count(step, &rows);
+        self.remember(step, &rows, &missing, None);
         self.new.rows.entry(step.id.clone()).or_default().extend(lost);
         Ok(true)
     }
@@ -71,6 +70,7 @@ impl Executor<'_> {
     ) -> Result<Listed, FetchError> {
         let key = step.address.to_string();
         let known = self.old.documents.get(&key).cloned();
+        self.lists.push(key.clone());
         // A page of folders says nothing of the documents in them; and what was missing is asked for again.
         let asks_each = matches!(step.format, ListFormat::HtmlFolders | ListFormat::Paths);
         let had_missing = self.old.rows.contains_key(&missing_key(step));
@@ -78,6 +78,7 @@ impl Executor<'_> {
         let request = Request {
             address: step.address.clone(),
             form: match step.format {
+                _ if step.may_be_empty => Form::TextOrEmpty,
                 ListFormat::TimeThenId | ListFormat::PathThenTime | ListFormat::Paths => Form::Text,
                 ListFormat::HtmlFolders => Form::Html,
                 _ => Form::Json,
@@ -99,7 +100,52 @@ impl Executor<'_> {
         self.read_rows(step, body).await.map(Listed::Rows)
     }
 
+    /// Reads the rows of a list, of all its pages.
     async fn read_rows(&mut self, step: &ListStep, body: Body) -> Result<Rows, FetchError> {
+        let mut rows = Rows::default();
+        let mut asked = BTreeSet::from([step.address.to_string()]);
+        let mut next = Some((step.address.clone(), body));
+        while let Some((address, body)) = next.take() {
+            let page = self.page_of_rows(step, &address, body).await?;
+            let link = page.next.clone();
+            rows.add(page).map_err(|fault| list_error(fault, &address))?;
+            let Some(link) = link else { break };
+            let wrong = |what: String| FetchError::Inconsistent {
+                address: address.to_string(),
+                what: format!("the next page is {:?}: {what}", shorten(&link)),
+            };
+            let to = match &address {
+                Address::Http(url) => url
+                    .join(&link)
+                    .map_err(|error| error.to_string())
+                    .and_then(Address::of_url),
+                Address::File(_) => address.parent().join(&link),
+            };
+            let to = to.map_err(wrong)?;
+            self.session.guard.check_listed(&to)?;
+            if !asked.insert(to.to_string()) || asked.len() as u64 > self.session.limits.max_pages {
+                return Err(wrong("it was read already, or there are too many".to_owned()));
+            }
+            // That the first page did not change says nothing of the others.
+            self.new
+                .documents
+                .insert(step.address.to_string(), Seen::default());
+            let request = Request {
+                address: to.clone(),
+                form: Form::Json,
+                seen: None,
+            };
+            let Answer::Body(body) = self.session.get(&request).await? else {
+                return Err(missing(&to));
+            };
+            next = Some((to, body));
+        }
+        rows.newest_of_each();
+        self.check_rows(step, &rows)?;
+        Ok(rows)
+    }
+
+    async fn page_of_rows(&self, step: &ListStep, address: &Address, body: Body) -> Result<Rows, FetchError> {
         let (path, of) = (body.path.clone(), step.clone());
         let read = blocking(move || {
             let naming = Naming {
@@ -114,18 +160,26 @@ impl Executor<'_> {
                 naming,
             )
         });
-        let rows = read.await.map_err(|fault| list_error(fault, &step.address))?;
+        let mut rows = read.await.map_err(|fault| list_error(fault, address))?;
+        rows.is_open &= !body.is_bounded;
         self.remove(vec![body.path]).await?;
+        Ok(rows)
+    }
+
+    /// Names what is not understood of a list.
+    fn check_rows(&mut self, step: &ListStep, rows: &Rows) -> Result<(), FetchError> {
+        self.unread.rows += rows.rows.len() as u64 + rows.odd_count;
         for what in &rows.odd {
             self.session
                 .note(format!("{}: a row is passed over: {what}", step.address));
         }
         if rows.odd_count > 0 {
-            self.is_complete = false;
-            self.session.note(format!(
-                "{}: {} rows are not understood",
-                step.address, rows.odd_count
-            ));
+            let named = blake3::hash(rows.odd.join("\n").as_bytes()).to_hex();
+            self.not_read_unless_lasting(
+                &format!("odd:{}:{}:{named}", step.id, rows.odd_count),
+                rows.odd_count,
+                format!("{}: {} rows are not understood", step.address, rows.odd_count),
+            );
         }
         if rows.rows.is_empty() && rows.odd_count > 0 {
             return Err(FetchError::Inconsistent {
@@ -133,7 +187,17 @@ impl Executor<'_> {
                 what: format!("none of its {} rows is understood", rows.odd_count),
             });
         }
-        Ok(rows)
+        if rows.is_open {
+            self.not_read_unless_lasting(
+                &format!("open:{}", step.id),
+                1,
+                format!(
+                    "{} came without a length, and its last line does not end: it may be cut off",
+                    step.address
+                ),
+            );
+        }
+        Ok(())
     }
 
     /// Chooses the rows whose documents are new.
@@ -143,8 +207,12 @@ impl Executor<'_> {
         }
         let empty = BTreeMap::new();
         let known = self.old.rows.get(&step.id).unwrap_or(&empty);
+        let missing = self.old.rows.get(&missing_key(step)).unwrap_or(&empty);
         let since_ms = self.since_ms(step);
         let is_new = |row: &&Row| {
+            if missing.contains_key(&row.name) {
+                return true;
+            }
             let is_known = known.get(&row.name) == Some(&row.fingerprint) && !row.fingerprint.is_empty();
             let is_old = step.by_time && row.time_ms.is_none_or(|time_ms| time_ms < since_ms);
             !is_known && !is_old
@@ -182,6 +250,7 @@ impl Executor<'_> {
         self.session.progress.expected = Some(expected);
         let mut missing = BTreeSet::new();
         let remembers = rows.len() <= MAX_REMEMBERED;
+        let mut folders: BTreeMap<String, bool> = BTreeMap::new();
         for row in rows {
             let address = self.address_of(step, &row)?;
             let document = DocumentStep {
@@ -201,10 +270,14 @@ impl Executor<'_> {
             if !(remembers && row.fingerprint.is_empty()) {
                 self.new.documents.remove(&document.address.to_string());
             }
+            if document.may_be_missing {
+                let folder = row.name.split('/').next().unwrap_or_default().to_owned();
+                *folders.entry(folder).or_default() |= outcome != Outcome::Missing;
+            }
             match outcome {
                 Outcome::Taken { .. } => {}
                 Outcome::Unchanged => self.unsent.push(document),
-                Outcome::Missing if document.may_be_missing => {}
+                Outcome::Missing if document.may_be_missing => self.may_be_missing(&document),
                 Outcome::Missing => {
                     let is_counted = !is_known_missing(&row);
                     self.count_missing(&step.address.to_string(), &row.name, is_counted)?;
@@ -212,6 +285,16 @@ impl Executor<'_> {
                     missing.insert(row.name);
                 }
             }
+        }
+        for (folder, _) in folders.iter().filter(|(_, has_document)| !**has_document) {
+            self.not_read_unless_lasting(
+                &format!("folder:{}:{folder}", step.id),
+                1,
+                format!(
+                    "{}: the folder {folder} has none of its documents (404)",
+                    step.address
+                ),
+            );
         }
         match still_missing.is_empty() {
             true => self.new.rows.remove(&key),
@@ -258,45 +341,15 @@ impl Executor<'_> {
         Address::of_url(url)
     }
 
-    /// Finds what a list lost, and names it as gone. Of one that lost much nothing is believed: its rows are returned,
-    /// to be remembered.
-    fn compare_rows(&mut self, step: &ListStep, rows: &Rows) -> Vec<(String, String)> {
-        let Some(known) = self.old.rows.get(&step.id).filter(|_| !step.by_time) else {
-            return Vec::new();
-        };
-        let now: BTreeSet<&str> = rows.rows.iter().map(|row| row.name.as_str()).collect();
-        let lost: Vec<(String, String)> = known
-            .iter()
-            .filter(|(name, _)| !now.contains(name.as_str()))
-            .map(|(name, fingerprint)| (name.clone(), fingerprint.clone()))
-            .collect();
-        if lost.len() > FEW_LOST && lost.len() * 100 > known.len() * MAX_LOST_PERCENT {
-            let text = format!(
-                "{} lost {} of {} rows: not believed until the complete source is fetched again",
-                step.address,
-                lost.len(),
-                known.len()
-            );
-            self.is_complete = false;
-            self.session.note(text);
-            return if self.whole_due { Vec::new() } else { lost };
-        }
-        for (name, _) in lost {
-            self.gone.push(Gone {
-                address: step
-                    .documents
-                    .join(&name)
-                    .map(|address| address.to_string())
-                    .unwrap_or_default(),
-                name: format!("{}{name}", step.prefix),
-                reason: format!("{} does not list it any more", step.address),
-            });
-        }
-        Vec::new()
-    }
-
-    /// Remembers what a list said, without the documents that are missing: they are asked for again.
-    pub(super) fn remember(&mut self, step: &ListStep, rows: &Rows, missing: &BTreeSet<String>) {
+    /// Remembers what a list said, without the documents that are missing: they are asked for again. With `most_ms`, rows
+    /// after that time were not taken yet.
+    pub(super) fn remember(
+        &mut self,
+        step: &ListStep,
+        rows: &Rows,
+        missing: &BTreeSet<String>,
+        most_ms: Option<u64>,
+    ) {
         let known = rows.rows.iter().filter(|row| !missing.contains(&row.name));
         if !step.by_time {
             let known = known
@@ -305,12 +358,8 @@ impl Executor<'_> {
             self.new.rows.insert(step.id.clone(), known);
             return;
         }
-        let newest_ms = rows.rows.iter().filter_map(|row| row.time_ms).max().unwrap_or(0);
-        if newest_ms
-            > self
-                .began_ms
-                .saturating_add(millis(Duration::from_secs(24 * 3600)))
-        {
+        let times = || rows.rows.iter().filter_map(|row| row.time_ms);
+        if times().any(|time_ms| time_ms > self.began_ms.saturating_add(millis(FUTURE_SLACK))) {
             let text = format!(
                 "{} holds times in the future: they do not move the position",
                 step.address
@@ -318,7 +367,9 @@ impl Executor<'_> {
             self.session.note(text);
         }
         let before_ms = self.old.until_ms.get(&step.id).copied().unwrap_or(0);
-        let until_ms = newest_ms.min(self.began_ms).max(before_ms.min(self.began_ms));
+        let most_ms = most_ms.unwrap_or(u64::MAX).min(self.began_ms);
+        let newest_ms = times().filter(|time_ms| *time_ms <= most_ms).max().unwrap_or(0);
+        let until_ms = newest_ms.max(before_ms.min(self.began_ms)).min(most_ms);
         let since_ms = until_ms.saturating_sub(millis(step.overlap));
         let recent = known
             .filter(|row| row.time_ms.is_some_and(|time_ms| time_ms >= since_ms))
@@ -343,7 +394,8 @@ pub(super) enum Listed {
 
 /// Refuses a list without a row: it says nothing, least of all that everything is gone.
 pub(super) fn refuse_empty(step: &ListStep, rows: &Rows) -> Result<(), FetchError> {
-    match rows.rows.is_empty() {
+    // A log of runs that changed nothing says so.
+    match rows.rows.is_empty() && (rows.oldest_ms.is_none() || step.format != ListFormat::CveDeltaLog) {
         true => Err(FetchError::Inconsistent {
             address: step.address.to_string(),
             what: "it lists no document at all".to_owned(),

@@ -4,10 +4,12 @@ mod csaf;
 mod document;
 mod folder;
 mod list;
+mod lost;
 mod pages;
 mod place;
 mod repository;
 mod snapshot;
+mod unread;
 mod windows;
 
 use std::collections::BTreeSet;
@@ -16,12 +18,15 @@ use std::time::Duration;
 use crate::error::FetchError;
 use crate::fetched::{Document, Fetched, Gone};
 use crate::http::Session;
-use crate::names::shorten;
 use crate::plan::{DocumentStep, Plan, Step};
 use crate::position::Position;
 
-/// How far the clock may be behind the position before that is called odd.
+use self::unread::Unread;
+
+/// How far the clock may be behind the last whole fetch before that is called odd.
 const CLOCK_SLACK: Duration = Duration::from_secs(24 * 3600);
+/// The same for the time up to which a list was read: less than what is read again.
+const MARK_SLACK: Duration = Duration::from_secs(5 * 60);
 
 /// A document of this run.
 struct Got {
@@ -48,6 +53,9 @@ pub(crate) struct Executor<'a> {
     whole_due: bool,
     more: bool,
     unfinished: Option<FetchError>,
+    unread: Unread,
+    /// Addresses of the lists that were read.
+    lists: Vec<String>,
     /// When the run began, by the machine's clock.
     began_ms: u64,
     listed: u64,
@@ -83,10 +91,13 @@ impl<'a> Executor<'a> {
         }
         let mut new = old.clone();
         new.plan = fingerprint;
+        new.odd_since_ms.clear();
         let slack_ms = millis(CLOCK_SLACK);
+        let mark_ms = began_ms.saturating_add(millis(MARK_SLACK));
         let is_behind = old
             .whole_at_ms
-            .is_some_and(|at| at > began_ms.saturating_add(slack_ms));
+            .is_some_and(|at| at > began_ms.saturating_add(slack_ms))
+            || old.until_ms.values().any(|at| *at > mark_ms);
         if is_behind {
             session.note(
                 "the clock was set back since the last run: what it may have missed is fetched again"
@@ -111,6 +122,8 @@ impl<'a> Executor<'a> {
             whole_due,
             more: false,
             unfinished: None,
+            unread: Unread::default(),
+            lists: Vec::new(),
             began_ms,
             listed: 0,
             missing: 0,
@@ -139,6 +152,7 @@ impl<'a> Executor<'a> {
                 self.fetch_again(&step).await?;
             }
         }
+        self.close_unread();
         let is_whole = self.is_complete && self.unsent.is_empty() && !self.got.is_empty();
         let is_changed = is_changed(&self);
         if !(is_whole && is_changed) {
@@ -148,7 +162,6 @@ impl<'a> Executor<'a> {
         if is_whole || (self.whole_due && self.unfinished.is_none()) {
             self.new.whole_at_ms = Some(self.began_ms);
         }
-        self.note_missing();
         let unchanged = !is_changed && self.unfinished.is_none();
         if self.unfinished.is_some() && self.got.is_empty() && self.gone.is_empty() {
             // Nothing to import: the failure is that of the whole run, unless the position moved on.
@@ -158,11 +171,16 @@ impl<'a> Executor<'a> {
                 return Err(error);
             }
         }
+        let read_to_end = self.unread.is_empty() && !self.more && self.unfinished.is_none();
         Ok(Fetched {
             input: self.session.run.into.to_owned(),
             documents: self.got.into_iter().map(|got| got.document).collect(),
             whole: is_whole && is_changed,
             unchanged,
+            read_to_end,
+            unread: self.unread.words(),
+            from_start: read_to_end && self.new.whole_at_ms.is_some(),
+            passed_over: self.unread.passed_over,
             gone: self.gone,
             position: self.new,
             more: self.more,
@@ -177,41 +195,6 @@ impl<'a> Executor<'a> {
         let mut old = self.old.clone();
         old.plan.clone_from(&self.new.plan);
         old
-    }
-
-    fn note_missing(&mut self) {
-        if self.missing > 0 {
-            let text = format!(
-                "{} of {} listed documents are missing (404)",
-                self.missing, self.listed
-            );
-            self.session.note(text);
-        }
-    }
-
-    /// Names a listed document that is missing and counts it, unless it was missing before. Ends the run if there are
-    /// too many: that is an outage.
-    fn count_missing(&mut self, list: &str, name: &str, is_counted: bool) -> Result<(), FetchError> {
-        const FEW: u64 = 10;
-        self.is_complete = false;
-        self.session
-            .note(format!("{} is listed and missing (404)", shorten(name)));
-        if !is_counted {
-            return Ok(());
-        }
-        self.missing += 1;
-        let is_over = self.missing * 100 > self.listed * self.session.limits.max_missing_percent;
-        let is_most = self.listed > 1 && self.missing * 2 > self.listed;
-        if (is_over && self.missing >= FEW) || is_most {
-            return Err(FetchError::Inconsistent {
-                address: list.to_owned(),
-                what: format!(
-                    "{} of {} listed documents are missing (404), more than {} %: an outage or a move, not a deletion",
-                    self.missing, self.listed, self.session.limits.max_missing_percent
-                ),
-            });
-        }
-        Ok(())
     }
 }
 

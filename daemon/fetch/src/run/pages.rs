@@ -11,7 +11,7 @@ use super::{Executor, millis};
 use crate::address::Address;
 use crate::clock::Wait;
 use crate::error::FetchError;
-use crate::http::{Answer, Body, Request, blocking};
+use crate::http::{Answer, Body, Links, Request, blocking};
 use crate::list::{self, Page};
 use crate::names::{page_name, shorten};
 use crate::plan::{Form, PagesStep, Paging, TimeText};
@@ -19,6 +19,9 @@ use crate::position::Seen;
 
 /// How often a list of pages is read again from its first page because it changed meanwhile.
 const MAX_RESTARTS: u32 = 3;
+
+/// The member by which many interfaces tell how many entries there are.
+const TOTAL: &str = "total";
 
 /// Pages that were read to their end.
 pub(super) struct Read {
@@ -119,7 +122,7 @@ impl Executor<'_> {
         let mut walk = Walk::new(step, query);
         let mut hasher = blake3::Hasher::new();
         let mut number = 0;
-        while let Some(address) = walk.next(step) {
+        while let Some(address) = walk.next.take() {
             if number >= self.session.limits.max_pages {
                 return Err(Broken::Failed(FetchError::Limit {
                     address: step.address.to_string(),
@@ -128,7 +131,7 @@ impl Executor<'_> {
             }
             number += 1;
             let (body, page) = self.page(step, &walk, &address).await?;
-            let items = walk.take(step, &page, body.next.as_deref(), &address, &self.session.guard)?;
+            let items = walk.take(step, &page, &body.links, &address, &self.session.guard)?;
             let hash = body.seen.hash.clone().unwrap_or_default();
             if walk.is_repeated(&hash) && items > 0 {
                 return Err(Broken::Failed(FetchError::Inconsistent {
@@ -234,10 +237,6 @@ impl Walk {
         step.address.with_query(&query)
     }
 
-    fn next(&mut self, _step: &PagesStep) -> Option<Address> {
-        self.next.take()
-    }
-
     /// Says why a page is too short to be believed.
     fn short(&self, step: &PagesStep, page: &Page) -> Option<String> {
         let Some(items) = page.items(step.items) else {
@@ -258,7 +257,7 @@ impl Walk {
         &mut self,
         step: &PagesStep,
         page: &Page,
-        link: Option<&str>,
+        links: &Links,
         address: &Address,
         guard: &crate::http::Guard,
     ) -> Result<u64, Broken> {
@@ -268,6 +267,11 @@ impl Walk {
             Paging::Offset { total, .. } => {
                 let total = page.number(total).unwrap_or(0);
                 self.check_total(total)?;
+                if items > total.saturating_sub(self.at) {
+                    return Err(Broken::Moved(format!(
+                        "the page holds {items} entries, and there are {total} in all"
+                    )));
+                }
                 self.at += items.max(1);
                 if self.at < total {
                     self.next = Some(self.address(step));
@@ -303,10 +307,34 @@ impl Walk {
                     self.next = Some(self.address(step));
                 }
             }
-            Paging::NextIn(path) => self.follow(page.text(path), address, guard)?,
-            Paging::LinkHeader => self.follow(link, address, guard)?,
+            Paging::NextIn(path) => {
+                let is_full = items >= step.size && page.number(TOTAL).is_none();
+                let next = next_in(page, path, is_full).map_err(|what| inconsistent(address, what))?;
+                self.follow(next, address, guard)?;
+            }
+            Paging::LinkHeader => {
+                let is_full = items >= step.size;
+                let next = next_link(links, is_full).map_err(|what| inconsistent(address, what))?;
+                self.follow(next, address, guard)?;
+            }
+        }
+        if self.next.is_none() {
+            self.check_sum(step, page)?;
         }
         Ok(items)
+    }
+
+    /// Compares what all pages hold with the total that the last one tells, if it tells one.
+    fn check_sum(&self, step: &PagesStep, page: &Page) -> Result<(), Broken> {
+        // By offset, each page was compared.
+        let is_compared = matches!(step.paging, Paging::Offset { .. });
+        match page.number(TOTAL).filter(|_| !is_compared) {
+            Some(total) if self.items < total => Err(Broken::Moved(format!(
+                "the pages hold {} of {total} entries",
+                self.items
+            ))),
+            _ => Ok(()),
+        }
     }
 
     fn check_total(&mut self, total: u64) -> Result<(), Broken> {
@@ -354,6 +382,32 @@ impl Walk {
         self.last_hash = hash.to_owned();
         is_repeated
     }
+}
+
+/// The address of the next page in an answer. That there is none has to be said.
+fn next_in<'p>(page: &'p Page, path: &[&str], is_full: bool) -> Result<Option<&'p str>, String> {
+    let name = path.join(".");
+    match page.member(path) {
+        None => Err(format!("it says no {name}, not even that there is none")),
+        Some(Page::Null) if is_full => Err(format!("the page is full, and {name} says that it is the last")),
+        Some(Page::Null) => Ok(None),
+        Some(Page::Text(text)) if text.is_empty() && is_full => {
+            Err(format!("the page is full, and {name} is empty"))
+        }
+        Some(Page::Text(text)) => Ok(Some(text)),
+        Some(_) => Err(format!("{name} is not an address")),
+    }
+}
+
+/// The address of the next page in a header. A full page without any is not believed to be the last.
+fn next_link(links: &Links, is_full: bool) -> Result<Option<&str>, String> {
+    if links.next.is_none() && links.is_odd {
+        return Err("its Link header is not understood".to_owned());
+    }
+    if links.next.is_none() && is_full && !links.has_previous {
+        return Err("the page is full, and no Link header names another".to_owned());
+    }
+    Ok(links.next.as_deref())
 }
 
 fn inconsistent(address: &Address, what: String) -> FetchError {

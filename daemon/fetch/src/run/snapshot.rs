@@ -15,10 +15,24 @@ use crate::fetched::Gone;
 use crate::http::blocking;
 use crate::list::{Row, Rows};
 use crate::names::check_part;
-use crate::plan::{DocumentStep, ListStep, Pointer, SnapshotStep};
+use crate::plan::{DocumentStep, ListFormat, ListStep, Pointer, SnapshotStep};
 
 /// Longest text that names the newest archive, in bytes.
 const MAX_POINTER_BYTES: u64 = 4 << 10;
+
+/// The changes that one run takes.
+struct Part {
+    taken: Vec<Row>,
+    /// Names of those that are left to the next runs.
+    left: BTreeSet<String>,
+    /// Up to which time all were taken, if some are left.
+    until_ms: Option<u64>,
+}
+
+/// Where a position keeps how many changes are left to the next runs.
+fn left_key(step: &SnapshotStep) -> String {
+    format!("left:{}", step.changes.id)
+}
 
 impl Executor<'_> {
     pub(super) async fn snapshot_step(&mut self, step: &SnapshotStep) -> Result<(), FetchError> {
@@ -31,16 +45,12 @@ impl Executor<'_> {
                 self.is_complete = false;
                 return self.deletions(step).await;
             }
+            Listed::Missing if self.is_list_lost(step) => return Ok(()),
             Listed::Missing => return self.archive_alone(step).await,
         };
-        if !step.changes.by_time {
-            refuse_empty(&step.changes, &rows)?;
-        }
+        refuse_empty(&step.changes, &rows)?;
         let since_ms = self.since_ms(&step.changes);
-        if rows.oldest_ms.is_some_and(|oldest_ms| oldest_ms > since_ms)
-            && step.changes.by_time
-            && !rows.rows.is_empty()
-        {
+        if step.changes.by_time && rows.oldest_ms.is_some_and(|oldest_ms| oldest_ms > since_ms) {
             let text = format!(
                 "{} does not reach back to the last run: the archive is fetched",
                 step.changes.address
@@ -49,7 +59,9 @@ impl Executor<'_> {
             return self.archive(step).await;
         }
         let chosen = self.choose(&step.changes, &rows, false);
-        if chosen.len() > step.max_changes {
+        // Of what an archive did not bring, each run takes a part.
+        let is_continued = self.old.counts.contains_key(&left_key(step));
+        if chosen.len() > step.max_changes && !is_continued {
             let text = format!(
                 "{} documents changed: the archive is fetched instead",
                 chosen.len()
@@ -58,68 +70,203 @@ impl Executor<'_> {
             return self.archive(step).await;
         }
         self.is_complete = false;
-        let missing = self.listed_documents(&step.changes, chosen, false).await?;
-        self.remember(&step.changes, &rows, &missing);
+        self.compare_count(&step.changes, &rows);
+        let part = self.first_changes(step, chosen);
+        let mut left = self.listed_documents(&step.changes, part.taken, false).await?;
+        left.extend(part.left);
+        self.remember(&step.changes, &rows, &left, part.until_ms);
         self.deletions(step).await
     }
 
-    /// Takes the archive, and what changed after it was made.
+    /// Takes the archive, and what changed after it was made. If its list is not understood, the archive would put older
+    /// documents in the place of newer ones: then nothing of it is taken.
     async fn archive(&mut self, step: &SnapshotStep) -> Result<(), FetchError> {
+        let (old, new, first) = (self.old.clone(), self.new.clone(), self.got.len());
+        if self.archive_with_list(step).await? {
+            return Ok(());
+        }
+        self.drop_after(first).await?;
+        let odd_since_ms = std::mem::take(&mut self.new.odd_since_ms);
+        (self.old, self.new) = (old, new);
+        self.new.odd_since_ms = odd_since_ms;
+        self.is_complete = false;
+        Ok(())
+    }
+
+    /// Returns false if the archive is not to be taken.
+    async fn archive_with_list(&mut self, step: &SnapshotStep) -> Result<bool, FetchError> {
+        // What an earlier run brought may be newer than the archive.
+        let is_first = !self.knows(&step.changes);
+        let was_listed = self.is_listed(step);
         let whole = self.pointed(step).await?;
         let last_modified_ms = match self.document(&whole, false).await? {
             Outcome::Taken { last_modified_ms } => last_modified_ms,
             Outcome::Unchanged | Outcome::Missing => return Err(missing(&whole.address)),
         };
-        // Without a time the archive may be as old as a day.
+        let made_ms = self.made_ms(last_modified_ms);
+        let is_older = self.is_older(step, made_ms);
+        self.begin_at(step, made_ms);
+        let not_read = self.unread.count();
+        let rows = match self.rows_or_missing(&step.changes, false).await? {
+            Listed::Rows(rows) => rows,
+            Listed::Unchanged | Listed::Missing => {
+                if was_listed && self.is_lost(step) {
+                    return Ok(false);
+                }
+                self.note_without_list(step);
+                return Ok(!is_older || self.is_older_taken(step, &whole));
+            }
+        };
+        refuse_empty(&step.changes, &rows)?;
+        self.compare_count(&step.changes, &rows);
+        let is_log = step.changes.format == ListFormat::CveDeltaLog;
+        if is_log && rows.oldest_ms.is_some_and(|oldest_ms| oldest_ms > made_ms) {
+            self.not_read(format!(
+                "{} does not reach back to when the archive was made",
+                step.changes.address
+            ));
+            return Ok(is_first);
+        }
+        if !is_first && self.unread.count() > not_read {
+            return Ok(false);
+        }
+        self.take_changes(step, &rows, is_first).await?;
+        Ok(true)
+    }
+
+    /// Takes what changed after the archive was made, which is the last document that came.
+    async fn take_changes(
+        &mut self,
+        step: &SnapshotStep,
+        rows: &Rows,
+        is_first: bool,
+    ) -> Result<(), FetchError> {
+        let archive = self.got.len() - 1;
+        let chosen = self.newer_than_archive(&step.changes, rows);
+        let part = self.first_changes(step, chosen);
+        let was_complete = self.is_complete;
+        let mut replaced: BTreeSet<String> = part.taken.iter().map(|row| row.name.clone()).collect();
+        let mut absent = self.listed_documents(&step.changes, part.taken, true).await?;
+        if is_first {
+            // A change without its document leaves what the archive has.
+            self.is_complete = was_complete;
+            replaced.retain(|name| !absent.contains(name));
+        } else {
+            // What is there may be newer than what the archive has.
+            replaced.extend(part.left.iter().cloned());
+        }
+        self.is_complete &= part.left.is_empty();
+        absent.extend(part.left);
+        self.remember(&step.changes, rows, &absent, part.until_ms);
+        replaced.extend(self.deleted_rows(step).await?.into_iter().map(|row| row.name));
+        self.leave_out(archive, replaced).await
+    }
+
+    /// Takes as many changes as a run may, the oldest first. The next runs take the rest.
+    fn first_changes(&mut self, step: &SnapshotStep, mut chosen: Vec<Row>) -> Part {
+        let key = left_key(step);
+        if chosen.len() <= step.max_changes {
+            self.new.counts.remove(&key);
+            return Part {
+                taken: chosen,
+                left: BTreeSet::new(),
+                until_ms: None,
+            };
+        }
+        chosen.sort_by(|a, b| (a.time_ms, &a.name).cmp(&(b.time_ms, &b.name)));
+        let rest = chosen.split_off(step.max_changes);
+        self.new.counts.insert(key, rest.len() as u64);
+        self.more = true;
+        self.session.note(format!(
+            "{} of {} changed documents are taken: the next run takes more",
+            chosen.len(),
+            chosen.len() + rest.len()
+        ));
+        Part {
+            until_ms: chosen.last().and_then(|row| row.time_ms),
+            taken: chosen,
+            left: rest.into_iter().map(|row| row.name).collect(),
+        }
+    }
+
+    /// When an archive was made. Without a time it may be as old as a day.
+    fn made_ms(&self, last_modified_ms: Option<u64>) -> u64 {
         const DAY_MS: u64 = 24 * 3600 * 1000;
-        let made_ms = last_modified_ms
+        last_modified_ms
             .unwrap_or(self.began_ms.saturating_sub(DAY_MS))
-            .min(self.began_ms);
-        // From now on rows are compared with the archive, whatever was taken before.
+            .min(self.began_ms)
+    }
+
+    /// From now on rows are compared with an archive, whatever was taken before.
+    fn begin_at(&mut self, step: &SnapshotStep, made_ms: u64) {
         self.old.until_ms.insert(step.changes.id.clone(), made_ms);
         self.old.rows.remove(&step.changes.id);
         self.old.documents.remove(&step.changes.address.to_string());
         self.new.until_ms.insert(step.changes.id.clone(), made_ms);
         self.new.rows.remove(&step.changes.id);
-        let rows = match self.rows_or_missing(&step.changes, false).await? {
-            Listed::Rows(rows) => rows,
-            Listed::Unchanged | Listed::Missing => {
-                self.note_without_list(step);
-                return Ok(());
-            }
-        };
-        let chosen = self.newer_than_archive(&step.changes, &rows);
-        if chosen.len() > step.max_changes {
-            let text = format!(
-                "{} documents changed after the archive was made: the next run takes them",
-                chosen.len()
-            );
-            self.session.note(text);
-            self.is_complete = false;
-            return Ok(());
-        }
-        let was_complete = self.is_complete;
-        let mut replaced: BTreeSet<String> = chosen.iter().map(|row| row.name.clone()).collect();
-        let archive = self.got.len() - 1;
-        let absent = self.listed_documents(&step.changes, chosen, true).await?;
-        // A change without its document leaves what the archive has.
-        self.is_complete = was_complete;
-        replaced.retain(|name| !absent.contains(name));
-        self.remember(&step.changes, &rows, &absent);
-        replaced.extend(self.deleted_rows(step).await?.into_iter().map(|row| row.name));
-        self.leave_out(archive, replaced).await
     }
 
     /// Takes an archive that has no list of changes beside it, as many mirrors and media do.
     async fn archive_alone(&mut self, step: &SnapshotStep) -> Result<(), FetchError> {
         self.note_without_list(step);
+        let first = self.got.len();
         let whole = self.pointed(step).await?;
+        let seen = self.new.documents.get(&whole.address.to_string()).cloned();
         match self.document(&whole, true).await? {
-            Outcome::Taken { .. } => {}
+            Outcome::Taken { last_modified_ms } => {
+                let made_ms = self.made_ms(last_modified_ms);
+                if self.is_older(step, made_ms) && !self.is_older_taken(step, &whole) {
+                    self.drop_after(first).await?;
+                    let key = whole.address.to_string();
+                    self.new.documents.insert(key, seen.unwrap_or_default());
+                    return Ok(());
+                }
+                self.begin_at(step, made_ms);
+            }
             Outcome::Unchanged => self.unsent.push(whole),
             Outcome::Missing => return Err(missing(&whole.address)),
         }
         Ok(())
+    }
+
+    /// True if an archive was made before the time up to which the source was read.
+    fn is_older(&self, step: &SnapshotStep, made_ms: u64) -> bool {
+        let mark_ms = self.old.until_ms.get(&step.changes.id).copied();
+        mark_ms.is_some_and(|mark_ms| made_ms < mark_ms.min(self.began_ms))
+    }
+
+    /// Names an archive that is older than what was read. Returns true if it lasts, so that the archive is taken.
+    fn is_older_taken(&mut self, step: &SnapshotStep, whole: &DocumentStep) -> bool {
+        let text = format!("{} is older than what was read before", whole.address);
+        let is_lasting = self.is_lasting(&format!("older:{}", step.changes.id));
+        match is_lasting {
+            true => self.session.note(text),
+            false => self.not_read(text),
+        }
+        is_lasting
+    }
+
+    /// True if the list of changes was there before.
+    fn is_listed(&self, step: &SnapshotStep) -> bool {
+        self.old.documents.contains_key(&step.changes.address.to_string())
+    }
+
+    fn is_list_lost(&mut self, step: &SnapshotStep) -> bool {
+        self.is_listed(step) && self.is_lost(step)
+    }
+
+    /// Names a list of changes that was there. Returns false if it is missing for so long that the archive is read
+    /// without it.
+    fn is_lost(&mut self, step: &SnapshotStep) -> bool {
+        let address = step.changes.address.to_string();
+        if self.is_lasting(&format!("list:{}", step.changes.id)) {
+            self.new.documents.remove(&address);
+            return false;
+        }
+        self.not_read(format!(
+            "{address} was there and is missing now (404): what changed is not known"
+        ));
+        true
     }
 
     fn note_without_list(&mut self, step: &SnapshotStep) {
@@ -189,10 +336,14 @@ impl Executor<'_> {
             Listed::Rows(rows) => rows,
             Listed::Unchanged => return Ok(Vec::new()),
             Listed::Missing => {
-                self.session.note(format!(
+                let text = format!(
                     "{} is missing: deletions are found with the next archive",
                     list.address
-                ));
+                );
+                match is_first {
+                    true => self.session.note(text),
+                    false => self.not_read_unless_lasting(&format!("list:{}", list.id), 1, text),
+                }
                 return Ok(Vec::new());
             }
         };
@@ -202,7 +353,7 @@ impl Executor<'_> {
             self.old.until_ms.insert(list.id.clone(), made_ms);
         }
         let chosen = self.choose(list, &rows, false);
-        self.remember(list, &rows, &BTreeSet::new());
+        self.remember(list, &rows, &BTreeSet::new(), None);
         Ok(chosen)
     }
 

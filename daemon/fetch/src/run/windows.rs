@@ -3,55 +3,55 @@
 //! Each window that was read to its end moves the position, so a run that breaks off keeps what it has. Windows overlap
 //! what was read before, because servers write changes late.
 
+use std::time::Duration;
+
 use super::pages::time_text;
 use super::{Executor, millis};
 use crate::error::FetchError;
 use crate::plan::WindowsStep;
 
+/// How long a source may be without a change before that is called odd.
+const QUIET: Duration = Duration::from_secs(7 * 24 * 3600);
+
 impl Executor<'_> {
     pub(super) async fn windows_step(&mut self, step: &WindowsStep) -> Result<(), FetchError> {
         let id = &step.pages.id;
-        let mark = self.old.until_ms.get(id).copied();
         let end_ms = self.began_ms;
-        if mark.is_some_and(|mark_ms| mark_ms > end_ms) {
-            self.session
-                .note("the clock is behind the position: the window begins at the clock".to_owned());
-        }
-        if mark.is_some() {
-            self.is_complete = false;
-        }
+        let mark = self.window_mark(id);
         let mut from_ms = match mark {
-            Some(mark_ms) => mark_ms
-                .min(end_ms)
-                .saturating_sub(millis(step.overlap))
-                .max(step.begin_ms),
-            None => step.begin_ms,
+            Some(mark_ms) => {
+                self.is_complete = false;
+                mark_ms.saturating_sub(millis(step.overlap)).max(step.begin_ms)
+            }
+            None => {
+                self.new.counts.remove(id);
+                step.begin_ms
+            }
         };
-        let mut done = 0_u64;
+        let first_ms = from_ms;
+        let (mut done, mut items) = (0_u64, 0_u64);
         while from_ms < end_ms {
             let until_ms = from_ms.saturating_add(millis(step.longest)).min(end_ms);
             let query = [
                 (step.from_parameter.to_owned(), time_text(from_ms, step.text)),
                 (step.until_parameter.to_owned(), time_text(until_ms, step.text)),
             ];
-            let prefix = format!(
-                "{}-{}",
-                step.pages.prefix,
-                time_text(from_ms, crate::plan::TimeText::Date)
-            );
-            let prefix = format!("{prefix}-{done:04}");
+            let date = time_text(from_ms, crate::plan::TimeText::Date);
+            let prefix = format!("{}-{date}-{done:04}", step.pages.prefix);
             match self.pages(&step.pages, &query, &prefix).await {
-                Ok(_) => {}
+                Ok(read) => items += read.items,
                 Err(FetchError::Stopped) => return Err(FetchError::Stopped),
                 // What a run may hold is reached: the next one goes on behind this window.
                 Err(error @ FetchError::Limit { .. }) if done > 0 => {
                     self.session.note(error.to_string());
                     self.is_complete = false;
                     self.more = true;
+                    self.count_entries(id, items);
                     return Ok(());
                 }
                 Err(error) if done > 0 => {
                     self.unfinished = Some(error);
+                    self.count_entries(id, items);
                     return Ok(());
                 }
                 Err(error) => return Err(error),
@@ -59,8 +59,64 @@ impl Executor<'_> {
             done += 1;
             let read_ms = until_ms.min(self.session.read_until_ms(end_ms));
             self.new.until_ms.insert(id.clone(), read_ms);
+            if self.session.has_server_clock() {
+                self.new.confirmed_ms.insert(id.clone(), read_ms);
+            }
             from_ms = until_ms;
         }
+        if items == 0 && mark.is_some() && end_ms.saturating_sub(first_ms) > millis(QUIET) {
+            let text = format!("{} told of no change for over a week", step.pages.address);
+            self.not_read_unless_lasting(&format!("quiet:{id}"), 1, text);
+            if !self.unread.is_empty() {
+                self.new
+                    .until_ms
+                    .extend(mark.map(|mark_ms| (id.clone(), mark_ms)));
+            }
+        }
+        self.count_entries(id, items);
+        self.refuse_empty_history(step, mark)
+    }
+
+    /// From where windows go on. A time ahead of the clock was set by a clock that was wrong, by that one or by this one:
+    /// then they go on from the last time that the server confirmed, or begin anew.
+    fn window_mark(&mut self, id: &str) -> Option<u64> {
+        let mark_ms = self.old.until_ms.get(id).copied()?;
+        if mark_ms <= self.began_ms {
+            return Some(mark_ms);
+        }
+        let confirmed_ms = self.old.confirmed_ms.get(id).copied();
+        let confirmed_ms = confirmed_ms.filter(|confirmed_ms| *confirmed_ms <= self.began_ms);
+        self.session.note(match confirmed_ms {
+            Some(at_ms) => format!(
+                "the clock is behind the position: what changed since {} is asked for",
+                time_text(at_ms, crate::plan::TimeText::Date)
+            ),
+            None => "the clock is behind the position: everything is asked for again".to_owned(),
+        });
+        confirmed_ms
+    }
+
+    fn count_entries(&mut self, id: &str, items: u64) {
+        *self.new.counts.entry(id.to_owned()).or_default() += items;
+    }
+
+    /// Refuses a source that has no entry at all since its beginning: the next run begins there again.
+    fn refuse_empty_history(&mut self, step: &WindowsStep, mark: Option<u64>) -> Result<(), FetchError> {
+        let id = &step.pages.id;
+        if self.new.counts.get(id).copied().unwrap_or(0) > 0 {
+            return Ok(());
+        }
+        let error = FetchError::Inconsistent {
+            address: step.pages.address.to_string(),
+            what: "it has no entry at all, in no window since the beginning".to_owned(),
+        };
+        if mark.is_none() {
+            return Err(error);
+        }
+        self.new.until_ms.remove(id);
+        self.new.confirmed_ms.remove(id);
+        self.new.counts.remove(id);
+        self.unfinished = Some(error);
         Ok(())
     }
 }

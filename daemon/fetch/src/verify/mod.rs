@@ -32,6 +32,8 @@ pub(crate) struct Job {
     pub(crate) encoding: Option<String>,
     pub(crate) content_type: Option<String>,
     pub(crate) max_unpacked_bytes: u64,
+    /// Most bytes that may be written while it is unpacked.
+    pub(crate) max_written_bytes: u64,
     /// Ends the work early.
     pub(crate) stop: CancellationToken,
 }
@@ -53,7 +55,7 @@ pub(crate) struct Checked {
 /// # Errors
 /// If it is cut off, damaged, too large, or of another form.
 pub(crate) fn check(job: &Job) -> Result<Checked, Fault> {
-    let is_text = matches!(job.form, Form::Json | Form::Xml | Form::Text | Form::Html);
+    let is_text = job.form.is_text();
     let path = match job.encoding.as_deref().map(str::to_ascii_lowercase).as_deref() {
         None | Some("" | "identity") => job.path.clone(),
         // A packed document that is called so because it is packed.
@@ -87,7 +89,10 @@ fn by_form(job: &Job, path: PathBuf, head: &[u8]) -> Result<Found, Fault> {
     match job.form {
         Form::Json => text::json(&path, head).map(|note| (path, None, note)),
         Form::Xml => text::xml(&path, head).map(|()| (path, None, None)),
-        Form::Text | Form::Html => Ok((path, None, None)),
+        Form::Text if text::first_byte(head).is_none() && head.len() < HEAD_BYTES => {
+            Err(Fault::Truncated("it is empty".to_owned()))
+        }
+        Form::Text | Form::TextOrEmpty | Form::Html => Ok((path, None, None)),
         Form::Zip => packed::zip(&path, head, job.max_unpacked_bytes).map(|()| (path, None, None)),
         Form::Gzip | Form::Bzip2 | Form::Tar => packed::packed(job, path, head),
         Form::Any => any(job, path, head),

@@ -101,7 +101,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
 
 /// Undoes the encoding of an answer into another file.
 pub(super) fn decode(job: &Job) -> Result<PathBuf, Fault> {
-    let limit = unpacked_limit(length(&job.path)?, job.max_unpacked_bytes);
+    let limit = unpacked_limit(length(&job.path)?, job.max_unpacked_bytes).min(job.max_written_bytes);
     let target = beside(&job.path, "-decoded");
     let mut reader = decoder(Packing::Gzip, BufReader::new(open(&job.path)?))?;
     write_to(&target, &mut *reader, limit, &job.stop)?;
@@ -157,7 +157,7 @@ pub(super) fn packed(job: &Job, path: PathBuf, head: &[u8]) -> Result<Found, Fau
             file.finish()?.flush()?;
             Renamed::Zstd
         } else {
-            write_to(&target, &mut *reader, limit, &job.stop)?;
+            write_to(&target, &mut *reader, limit.min(job.max_written_bytes), &job.stop)?;
             Renamed::Unpacked
         };
         end.check(is_tar)?;

@@ -10,6 +10,7 @@ fn checked(form: Form, content: &[u8]) -> Result<Checked, Fault> {
         encoding: None,
         content_type: None,
         max_unpacked_bytes: 1 << 20,
+        max_written_bytes: 1 << 20,
         stop: CancellationToken::new(),
     })
 }
@@ -91,6 +92,7 @@ fn stopped_work_ends_early() {
         encoding: None,
         content_type: None,
         max_unpacked_bytes: 1 << 20,
+        max_written_bytes: 1 << 20,
         stop,
     });
     assert!(matches!(fault, Err(Fault::Stopped)), "{fault:?}");

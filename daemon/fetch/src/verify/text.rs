@@ -18,7 +18,7 @@ fn expected(form: Form) -> &'static str {
     match form {
         Form::Json => JSON,
         Form::Xml => "an XML document",
-        Form::Text => "a text file",
+        Form::Text | Form::TextOrEmpty => "a text file",
         Form::Html => "a page",
         Form::Gzip => "a gzip file",
         Form::Bzip2 => "a bzip2 file",

@@ -218,6 +218,16 @@ async fn years_whose_checksum_is_known_are_not_fetched_again() {
     .await;
     let plan = plan_at("nvd-feeds", &server.base, None);
     let mut world = World::new();
+    world.clock.set(NOW_MS - 23 * 365 * DAY_MS);
+    let error = world.fails(&plan).await;
+    assert!(error.to_string().contains("clock says 2003"), "{error}");
+    world.clock.set(NOW_MS);
+    // In June a year has its file.
+    let brought = world.run(&plan).await.expect("the other years are good");
+    assert!(!brought.fetched.whole && !brought.fetched.read_to_end);
+    let words = brought.fetched.unread.as_deref().unwrap_or_default();
+    assert!(words.contains("2026.json.gz is missing"), "{words}");
+    world.clock.set(NOW_MS - 140 * DAY_MS);
     let brought = world.import(&plan).await;
     // 2002 to 2025, and the file of changes; 2026 has none yet.
     assert_eq!(brought.names().len(), 25);

@@ -47,6 +47,18 @@ async fn run_stops_at_its_bound_of_bytes() {
 }
 
 #[tokio::test]
+async fn documents_of_a_run_have_a_bound_on_the_disk() {
+    let text = format!("{{\"data\":[\"{}\"]}}", "a".repeat(4_000));
+    let packed = gzip_of(text.as_bytes());
+    let server = Server::start(move |_| Reply::ok(packed.clone()).header("content-encoding", "gzip")).await;
+    let mut world = World::new();
+    world.settings.limits.max_written_bytes = 10_000;
+    let plan = |releases| plan_at("almalinux", &server.base, Some(releases));
+    assert_eq!(world.run(&plan("8,9")).await.expect("two fit").names().len(), 2);
+    is_limit(&world.fails(&plan("8,9,10")).await, "it unpacks to more than");
+}
+
+#[tokio::test]
 async fn pages_stop_at_their_bound() {
     let server = Server::start(|asked| {
         let page = asked.parameter("page").expect("a page");

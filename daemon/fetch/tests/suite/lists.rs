@@ -257,8 +257,12 @@ async fn list_that_lost_much_is_not_believed() {
     let mut world = World::new();
     world.import(&plan).await;
     set(&files, "/ja/feed/checksum.txt", &most);
+    // A row that is missing once may come back.
+    let brought = world.import(&plan).await;
+    assert!(brought.fetched.gone.is_empty() && brought.fetched.more && !brought.fetched.read_to_end);
     let brought = world.import(&plan).await;
     assert_eq!(brought.fetched.gone.len(), 1);
+    assert!(brought.fetched.read_to_end);
     assert_eq!(
         brought.fetched.gone[0].name,
         "ja/feed/detail/jvndb_detail_1939.rdf"
@@ -268,6 +272,14 @@ async fn list_that_lost_much_is_not_believed() {
     let brought = world.import(&plan).await;
     assert!(brought.fetched.gone.is_empty());
     assert!(brought.notes("not believed"), "{:?}", brought.fetched.notes);
+    // The same list again is no better.
+    let again = world.import(&plan).await;
+    assert!(again.fetched.unchanged && !again.fetched.read_to_end && again.fetched.unread.is_some());
+    // What stays so for a week is believed.
+    world.clock.set(NOW_MS + 8 * DAY_MS);
+    let brought = world.import(&plan).await;
+    assert_eq!(brought.fetched.gone.len(), 29);
+    assert!(brought.fetched.read_to_end, "{:?}", brought.fetched.unread);
     take(&files, "/ja/feed/checksum.txt");
     let error = world.fails(&plan).await;
     assert!(matches!(error, FetchError::Status { status: 404, .. }), "{error}");

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod checks;
+mod clocks;
 mod csaf;
 mod kinds;
 mod limits;
@@ -13,4 +14,5 @@ mod pages;
 mod server;
 mod snapshots;
 mod tls;
+mod to_the_end;
 mod world;

@@ -151,6 +151,25 @@ async fn server_that_drips_is_left() {
 }
 
 #[tokio::test]
+async fn document_and_run_have_an_end() {
+    let server = Server::start(|_| Reply::ok(CATALOGUE)).await;
+    let plan = plan_at("wolfi", &server.base, None);
+    let mut world = World::new();
+    world.clock.tick(1_000);
+    world.settings.limits.max_document_time = Duration::ZERO;
+    let error = world.fails(&plan).await;
+    assert!(error.to_string().contains("and not the whole"), "{error}");
+    world.settings.limits.max_document_time = Duration::from_secs(3600);
+    world.settings.limits.max_run_time = Duration::from_secs(1);
+    let error = world.fails(&plan).await;
+    assert!(matches!(error, FetchError::Stalled { .. }), "{error}");
+    assert!(
+        error.to_string().contains("the run takes longer than 1 s"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
 async fn stopped_run_ends_in_the_middle_of_a_document() {
     let server = Server::start(|_| Reply::ok(CATALOGUE).stall()).await;
     let world = World::new();
@@ -207,7 +226,7 @@ async fn requests_keep_their_distance_with_and_without_a_key() {
     let page = |asked: &crate::server::Asked| {
         let agent = asked.header("user-agent").expect("an agent");
         assert!(agent.starts_with("starling/"), "{agent}");
-        Reply::ok(r#"{"totalResults":0,"vulnerabilities":[]}"#)
+        Reply::ok(r#"{"totalResults":1,"vulnerabilities":[{}]}"#)
     };
     let server = Server::start(page).await;
     let plan = plan_at("nvd", &server.base, None);
@@ -303,4 +322,28 @@ async fn secret_in_an_address_is_in_nothing_that_a_run_returns() {
     let error = world.fails(&plan).await;
     assert!(matches!(error, FetchError::Status { status: 401, .. }), "{error}");
     assert!(!format!("{error} {error:?}").contains("s3cret"), "{error}");
+}
+
+#[tokio::test]
+async fn secret_that_a_server_puts_into_an_address_is_in_nothing_that_a_run_returns() {
+    for (status, to) in [
+        (301, "/moved.json?X-Signature=s3cret"),
+        (302, "/gone.json?token=s3cret"),
+        (302, "http://me:s3cret@127.0.0.1/"),
+        (302, "http://10.0.0.1/?token=s3cret"),
+        (302, "ftp://files.example/?token=s3cret#s3cret"),
+    ] {
+        let server = Server::start(move |asked| match asked.path.as_str() {
+            "/security.json" => Reply::new(status, "").header("location", to),
+            path if path.starts_with("/moved.json") => Reply::ok(CATALOGUE),
+            _ => Reply::new(401, ""),
+        })
+        .await;
+        let shown = match World::new().run(&plan_at("wolfi", &server.base, None)).await {
+            Ok(brought) => format!("{:?}", brought.fetched.notes),
+            Err(error) => format!("{error} {error:?}"),
+        };
+        assert!(!shown.contains("s3cret"), "{shown}");
+        assert!(shown.contains("http://"), "{shown}");
+    }
 }

@@ -9,7 +9,7 @@ use crate::server::{Asked, Reply, Server};
 use crate::world::*;
 
 /// A page of the National Vulnerability Database.
-fn nvd_page(total: usize, from: usize, count: usize) -> String {
+pub(crate) fn nvd_page(total: usize, from: usize, count: usize) -> String {
     let items: Vec<String> = (from..from + count)
         .map(|n| format!(r#"{{"cve":{{"id":"CVE-2030-{n:04}"}}}}"#))
         .collect();
@@ -33,7 +33,7 @@ fn is_last_window(asked: &Asked) -> bool {
         .is_some_and(|until| until.starts_with("2026-06-01"))
 }
 
-fn nvd_total(asked: &Asked, total: usize) -> Reply {
+pub(crate) fn nvd_total(asked: &Asked, total: usize) -> Reply {
     if !is_last_window(asked) {
         return Reply::ok(nvd_page(0, 0, 0));
     }
@@ -108,36 +108,6 @@ async fn window_without_a_change_is_unchanged_and_moves_the_position() {
     let brought = world.import(&plan).await;
     assert!(brought.fetched.unchanged && brought.names().is_empty());
     assert_ne!(world.position, before);
-}
-
-#[tokio::test]
-async fn clock_set_back_misses_nothing() {
-    let server = Server::start(|asked| nvd_total(asked, 1)).await;
-    let plan = plan_at("nvd", &server.base, None);
-    let mut world = World::new();
-    world.import(&plan).await;
-    server.forget();
-    world.clock.set(NOW_MS - 10 * DAY_MS);
-    let brought = world.import(&plan).await;
-    assert!(
-        brought.notes("behind the position"),
-        "{:?}",
-        brought.fetched.notes
-    );
-    let log = server.log();
-    assert_eq!(
-        log[0].parameter("lastModStartDate"),
-        Some("2026-05-21T22:00:00.000%2B00:00")
-    );
-    // And when it is right again, what lies between is asked for.
-    server.forget();
-    world.clock.set(NOW_MS + HOUR_MS);
-    world.import(&plan).await;
-    let from = server.log()[0]
-        .parameter("lastModStartDate")
-        .expect("a time")
-        .to_owned();
-    assert!(from.as_str() <= "2026-05-22", "{from}");
 }
 
 #[tokio::test]
@@ -330,6 +300,9 @@ async fn page_that_comes_twice_is_an_error() {
 async fn list_without_any_entry_is_an_error() {
     let server = Server::start(|_| Reply::ok(items(0, 0))).await;
     let error = World::new().fails(&plan_at("euvd", &server.base, None)).await;
+    assert!(error.to_string().contains("hold 0 of 250 entries"), "{error}");
+    let server = Server::start(|_| Reply::ok(r#"{"items":[]}"#)).await;
+    let error = World::new().fails(&plan_at("euvd", &server.base, None)).await;
     assert!(error.to_string().contains("no entry at all"), "{error}");
 }
 
@@ -363,6 +336,84 @@ async fn links_to_the_next_page_are_followed_on_the_same_server() {
     let error = World::new().fails(&plan_at("rocky", &server.base, None)).await;
     assert!(
         error.to_string().contains("its next page is one that was read"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn pages_that_do_not_say_that_they_end_are_not_believed() {
+    let items = |count: usize| {
+        let items: Vec<String> = (0..count).map(|n| format!(r#"{{"name":"RLSA-{n}"}}"#)).collect();
+        items.join(",")
+    };
+    // One name of a member is enough to lose all pages but the first.
+    let cases = [
+        (
+            100,
+            r#""total":3000,"links":{"nextPage":"/x"}"#,
+            "says no links.next",
+        ),
+        (
+            100,
+            r#""total":3000,"links":{"next":null}"#,
+            "hold 100 of 3000 entries",
+        ),
+        (
+            7,
+            r#""total":3000,"links":{"next":null}"#,
+            "hold 7 of 3000 entries",
+        ),
+        (100, r#""links":{"next":null}"#, "the page is full"),
+        (100, r#""links":{"next":""}"#, "the page is full"),
+        (7, r#""links":{"next":7}"#, "links.next is not an address"),
+        (7, r#""links":null"#, "says no links.next"),
+    ];
+    for (count, rest, words) in cases {
+        let page = format!(r#"{{"advisories":[{}],{rest}}}"#, items(count));
+        let server = Server::start(move |_| Reply::ok(page.clone())).await;
+        let error = World::new().fails(&plan_at("rocky", &server.base, None)).await;
+        assert!(matches!(error, FetchError::Inconsistent { .. }), "{error}");
+        assert!(error.to_string().contains(words), "{rest}: {error}");
+    }
+    // What stands behind very many other members is an error, never an end.
+    let many: String = (0..80).map(|n| format!(r#""m{n}":{n},"#)).collect();
+    let page = format!(r#"{{{many}"advisories":[{{}}],"links":{{"next":null}}}}"#);
+    let server = Server::start(move |_| Reply::ok(page.clone())).await;
+    assert!(
+        World::new()
+            .fails(&plan_at("rocky", &server.base, None))
+            .await
+            .to_string()
+            .contains("advisories")
+    );
+}
+
+#[tokio::test]
+async fn full_page_without_a_link_header_is_not_the_last() {
+    let page = |at: usize| {
+        let items: Vec<String> = (0..100)
+            .map(|n| format!(r#"{{"ghsa_id":"GHSA-{at}-{n}"}}"#))
+            .collect();
+        format!("[{}]", items.join(","))
+    };
+    let server = Server::start(move |asked| match asked.parameter("page") {
+        None => Reply::ok(page(1))
+            .header("link", "<https://cdn.example/>; rel=preconnect")
+            .header("link", "</advisories?page=2>; rel='next'"),
+        Some("2") => Reply::ok(page(2)).header("link", "</advisories?page=1>; rel=prev"),
+        Some(_) => Reply::missing(),
+    })
+    .await;
+    let plan = plan_at("ghsa-api", &server.base, None);
+    let brought = World::new()
+        .run(&plan)
+        .await
+        .expect("its last page names the one before");
+    assert_eq!(brought.names().len(), 2);
+    let server = Server::start(move |_| Reply::ok(page(1))).await;
+    let error = World::new().fails(&plan_at("ghsa-api", &server.base, None)).await;
+    assert!(
+        error.to_string().contains("no Link header names another"),
         "{error}"
     );
 }
@@ -434,34 +485,4 @@ async fn run_that_reaches_its_bound_goes_on_in_the_next() {
         assert!(runs < 40, "each run gets further");
     }
     assert!(runs > 2, "{runs}");
-}
-
-#[tokio::test]
-async fn clock_ahead_of_the_servers_misses_nothing() {
-    // The server's clock is five hours behind.
-    let server =
-        Server::start(|asked| nvd_total(asked, 1).header("date", "Sun, 31 May 2026 19:00:00 GMT")).await;
-    let plan = plan_at("nvd", &server.base, None);
-    let mut world = World::new();
-    let brought = world.import(&plan).await;
-    assert!(brought.notes("are 18000 s apart"), "{:?}", brought.fetched.notes);
-    server.forget();
-    world.clock.set(NOW_MS + HOUR_MS);
-    world.import(&plan).await;
-    let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
-    assert_eq!(from.as_deref(), Some("2026-05-31T17:00:00.000%2B00:00"));
-}
-
-#[tokio::test]
-async fn server_whose_clock_is_days_off_is_not_believed() {
-    let server =
-        Server::start(|asked| nvd_total(asked, 1).header("date", "Thu, 01 Jan 1970 00:00:00 GMT")).await;
-    let plan = plan_at("nvd", &server.base, None);
-    let mut world = World::new();
-    world.import(&plan).await;
-    server.forget();
-    world.clock.set(NOW_MS + HOUR_MS);
-    world.import(&plan).await;
-    let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
-    assert_eq!(from.as_deref(), Some("2026-05-31T22:00:00.000%2B00:00"));
 }

@@ -1,12 +1,15 @@
 //! Approval of an input that was suspect: the very input that was kept, by its hash, and no other.
 
 use starling_api::ServiceResult;
-use starling_api_types::{ErrorCode, FeedApprove, FeedName, FeedRun, FeedTrigger, Problem};
+use starling_api_types::{ContentHash, ErrorCode, FeedApprove, FeedName, FeedRun, Problem};
 
-use super::run::{Input, Told};
+use super::Trigger;
+use super::run::Input;
 use super::state::{KeptInput, hash_of};
+use super::told::Told;
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
+use crate::home_problem::home_problem;
 use crate::service::{Site, SiteParts};
 
 impl Site {
@@ -34,15 +37,19 @@ impl Site {
             return Err(Problem::new(ErrorCode::FeedNotSuspect, detail)
                 .hint("`starling feeds status` says what that one would take away"));
         }
-        self.run_feed_now(name, FeedTrigger::Approval).await
+        self.run_feed_now(name, Trigger::Approval(kept.shown.input)).await
     }
 }
 
 impl SiteParts {
     /// Takes in the input that waits.
-    pub(super) fn take_suspect(&self, spec: &FeedSpec, told: &mut Told) {
+    pub(super) fn take_suspect(&self, spec: &FeedSpec, approved: &ContentHash, told: &mut Told) {
         let memory = self.feeds.memory(spec.name());
         let taken = match memory.suspect {
+            Some(kept) if kept.shown.input != *approved => Err(gone(
+                spec,
+                "another input is kept by now than the one that was approved",
+            )),
             Some(kept) => self.take_kept(spec, &kept, told),
             None => Err(gone(spec, "none waits")),
         };
@@ -66,9 +73,10 @@ impl SiteParts {
             .ok()
             .flatten()
             .ok_or_else(|| gone(spec, "its position cannot be read"))?;
-        if kept.whole {
+        if kept.whole && kept.read_to_end {
             after.whole_at = Some(now().into());
         }
+        after.imports = self.feeds.imports_of(&spec.source);
         told.run.whole = kept.whole;
         told.run.documents = kept.shown.documents;
         told.run.bytes = kept.shown.bytes;
@@ -77,11 +85,20 @@ impl SiteParts {
             whole: kept.whole,
             more: kept.more,
             is_cut: false,
-            documents: usize::try_from(kept.shown.documents).unwrap_or(usize::MAX),
+            read_to_end: kept.read_to_end,
+            documents: Vec::new(),
             gone: kept.gone.clone(),
             approved: true,
         };
-        self.take_input(spec, &input, &after, told);
+        let fetched_after = folder.read_to(&spec.place()).0.position.is_empty();
+        self.take_input(spec, &input, &mut after, told);
+        if !kept.whole && fetched_after && told.run.outcome.is_success() {
+            // What it is a part of was given up meanwhile.
+            let again = after.again("the input that was approved was a part of what is not known any more");
+            folder
+                .write_read_to(&again)
+                .map_err(|error| home_problem(&error))?;
+        }
         if told.run.outcome.is_success() && self.keeps_raw() {
             told.note("the documents of an approved input are not kept as they were fetched");
         }

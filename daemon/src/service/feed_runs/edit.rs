@@ -61,25 +61,30 @@ impl SiteParts {
             }
             Ok((text, feeds))
         })?;
+        if change.enabled == Some(false) {
+            self.feeds.stop_run(name);
+        }
         self.feed_shown(name, false)
     }
 
-    /// Removes a feed and what is kept of its runs. Its records stay.
+    /// Removes a feed and what is kept of its runs. Its records stay. A run that is under way is ended first; one that
+    /// takes in already is waited for.
     ///
     /// # Errors
-    /// `feed_not_found`, `busy` while it runs, `file_access` where the configuration cannot be written.
+    /// `feed_not_found`, `file_access` where the configuration cannot be written.
     pub(in crate::service) fn remove_feed(&self, name: &FeedName) -> ServiceResult<types::Feed> {
         let shown = self.feed_shown(name, false)?;
-        if shown.progress.is_some() {
-            let detail = format!("removing the feed {name}: it is being run");
-            return Err(Problem::new(ErrorCode::Busy, detail).hint("try again when it has ended"));
-        }
         self.edit(&format!("removing the feed {name}"), |text, listed| {
             let (index, _) = find(listed, name)?;
             let text = feed_edit::remove(text, index).map_err(|error| unedited(&error))?;
             let feeds = listed.iter().filter(|other| other.name != *name);
             Ok((text, feeds.cloned().collect()))
         })?;
+        // From now on none begins.
+        if let Some(mut ended) = self.feeds.stop_run(name) {
+            // Its task may end without an answer.
+            let _ = futures::executor::block_on(ended.wait_for(Option::is_some));
+        }
         lock(&self.feeds.memories).remove(name);
         if let Err(error) = self.feeds.folder(name).remove() {
             tracing::warn!(feed = %name, %error, "what was kept of a removed feed is still there");

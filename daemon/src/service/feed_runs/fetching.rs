@@ -40,6 +40,14 @@ pub(crate) struct Brought {
     pub(crate) whole: bool,
     /// The source has nothing new.
     pub(crate) unchanged: bool,
+    /// Everything that the source has was read.
+    pub(crate) read_to_end: bool,
+    /// What was not read, if that is a fault.
+    pub(crate) unread: Option<String>,
+    /// All runs together read everything since the source's beginning.
+    pub(crate) from_start: bool,
+    /// Rows and documents that could not be read for long.
+    pub(crate) passed_over: u64,
     /// Names of files that the source dropped.
     pub(crate) gone: Vec<String>,
     /// From where the next fetch goes on.
@@ -75,13 +83,25 @@ impl From<Document> for BroughtDocument {
 }
 
 impl From<Fetched> for Brought {
-    fn from(fetched: Fetched) -> Self {
+    fn from(mut fetched: Fetched) -> Self {
+        if let Some(first) = fetched.gone.first() {
+            let count = fetched.gone.len();
+            let note = format!(
+                "the source dropped {count} documents; the first is {}: {}",
+                first.name, first.reason
+            );
+            fetched.notes.insert(0, note);
+        }
         Self {
             input: fetched.input,
             count: fetched.documents.len(),
             documents: fetched.documents.into_iter().map(Into::into).collect(),
             whole: fetched.whole,
             unchanged: fetched.unchanged,
+            read_to_end: fetched.read_to_end,
+            unread: fetched.unread,
+            from_start: fetched.from_start,
+            passed_over: fetched.passed_over,
             gone: fetched.gone.into_iter().map(|gone| gone.name).collect(),
             position: fetched.position,
             more: fetched.more,

@@ -6,8 +6,10 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedRun, FeedRunOutcome, Problem};
 use starling_store::FeedEnding;
 
-use super::run::{ERROR_CHARS, Input, Told, cut};
-use super::state::{KeptInput, ReadTo, hash_of};
+use super::read_to::ReadTo;
+use super::run::Input;
+use super::state::{KeptInput, hash_of};
+use super::told::{ERROR_CHARS, Told, cut};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::home::error_chain;
@@ -50,11 +52,18 @@ impl SiteParts {
                     input: Path::new("input").join(relative),
                     whole: input.whole,
                     more: input.more,
+                    read_to_end: input.read_to_end,
                     gone: input.gone.clone(),
                     place: spec.place(),
                 });
             }
-            Err(problem) => told.note(&format!("the input could not be kept for approval: {problem}")),
+            Err(problem) => {
+                let error = told.run.error.take().unwrap_or_default();
+                told.fail_by(&problem);
+                let why = told.run.error.take().unwrap_or_default();
+                let text = format!("{error}; the input could not be kept for approval: {why}");
+                told.run.error = Some(cut(&text, ERROR_CHARS));
+            }
         }
     }
 
@@ -65,7 +74,17 @@ impl SiteParts {
         let run = told.run.clone();
         let folder = self.feeds.folder(spec.name());
         let (suspect, ending) = (told.suspect.take(), told.ending);
+        let rejected = told.rejected.take();
+        let (records, is_approved) = (told.records, told.is_approved);
         self.feeds.remember(spec.name(), |memory| {
+            memory.began_at = None;
+            if let Some(records) = records {
+                memory.sizes.add(ended, records, is_approved);
+            }
+            if let Some(rejected) = &rejected {
+                memory.rejected = rejected.count();
+                memory.rejected_shown = cut(&rejected.shown(), ERROR_CHARS);
+            }
             let ending = match ending {
                 Ending::Failed {
                     is_temporary,
@@ -83,6 +102,7 @@ impl SiteParts {
             };
             if run.outcome.is_success() {
                 memory.failures = 0;
+                memory.given_up = None;
                 memory.last_success_at = Some(types::Timestamp::saturating(ended));
                 memory.suspect = None;
                 folder.drop_suspect();

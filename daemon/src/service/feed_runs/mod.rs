@@ -10,9 +10,13 @@ mod fetching;
 mod keep;
 mod raw;
 mod raw_lookup;
+mod read_to;
+mod rejected;
 mod run;
 mod shown;
+mod sizes;
 mod state;
+mod told;
 
 #[cfg(test)]
 mod tests;
@@ -20,23 +24,33 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use starling_api::ServiceResult;
-use starling_api_types::{ErrorCode, FeedName, FeedProgress, FeedRun, FeedTrigger, Problem};
+use starling_api_types::{
+    ContentHash, ErrorCode, FeedName, FeedProgress, FeedRun, FeedTrigger, Problem, Timestamp,
+};
+use starling_protocol::Source;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+pub(super) use self::rejected::Rejected;
 pub(super) use self::shown::matters;
 
 use self::fetching::{Fetching, RealFetching};
 use self::state::{FeedFolder, FeedMemory};
 use super::Site;
+use crate::clock::now;
 use crate::config::Config;
 use crate::config::feeds::{self, FeedSpec};
 use crate::schedule::Wanted;
 
 /// Most feeds that are fetched at the same time.
 const AT_ONCE: usize = 2;
+/// How long a fetch keeps its place. One that takes longer goes on, and does not stop the others.
+const PLACE_FOR: Duration = Duration::from_secs(30 * 60);
+/// Most fetches that can be under way, those without a place included.
+const FETCHES: u32 = 10_000;
 
 /// The answer of a run, once it has ended.
 type Ended = watch::Receiver<Option<FeedRun>>;
@@ -49,6 +63,10 @@ pub(crate) struct Feeds {
     running: Mutex<BTreeMap<FeedName, Running>>,
     fetching: RwLock<Arc<dyn Fetching>>,
     places: Arc<Semaphore>,
+    /// Each fetch holds one until it ends.
+    fetches: Arc<Semaphore>,
+    /// How often each source was imported by hand since the start.
+    imports: Mutex<BTreeMap<Source, u64>>,
     stop: CancellationToken,
     changed: watch::Sender<u64>,
     /// One change of the configuration at a time.
@@ -57,11 +75,33 @@ pub(crate) struct Feeds {
     raw: Mutex<()>,
 }
 
+/// Why a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trigger {
+    Schedule,
+    Request,
+    /// The input of this hash was approved.
+    Approval(ContentHash),
+}
+
+impl From<Trigger> for FeedTrigger {
+    fn from(trigger: Trigger) -> Self {
+        match trigger {
+            Trigger::Schedule => Self::Schedule,
+            Trigger::Request => Self::Request,
+            Trigger::Approval(_) => Self::Approval,
+        }
+    }
+}
+
 /// A run that is under way.
 #[derive(Clone)]
 struct Running {
     progress: Arc<Mutex<FeedProgress>>,
     ended: Ended,
+    since: Timestamp,
+    /// Ends the fetch of this run.
+    stop: CancellationToken,
 }
 
 /// Takes a run off the list, however it ends.
@@ -98,6 +138,8 @@ impl Feeds {
             running: Mutex::default(),
             fetching: RwLock::new(Arc::new(RealFetching)),
             places: Arc::new(Semaphore::new(AT_ONCE)),
+            fetches: Arc::new(Semaphore::new(FETCHES as usize)),
+            imports: Mutex::default(),
             stop: CancellationToken::new(),
             changed: watch::Sender::new(0),
             edits: Mutex::new(()),
@@ -160,9 +202,14 @@ impl Feeds {
         if let Some(memory) = lock(&self.memories).get(name) {
             return memory.clone();
         }
-        let (memory, why) = self.folder(name).memory();
+        let (mut memory, why) = self.folder(name).memory();
         if let Some(why) = why {
             tracing::warn!(feed = %name, %why, "what was kept of the feed's runs is given up");
+        }
+        if let Ok(spec) = self.spec(name)
+            && run::count_killed(&spec, &mut memory)
+        {
+            tracing::warn!(feed = %name, "the last run was killed before its end");
         }
         lock(&self.memories).entry(name.clone()).or_insert(memory).clone()
     }
@@ -189,15 +236,46 @@ impl Feeds {
     /// Ends all fetches and waits until they have ended. An import that is under way goes on.
     pub(crate) async fn stop_fetching(&self) {
         self.stop.cancel();
-        // Each holds a place while it fetches.
-        let all = u32::try_from(AT_ONCE).unwrap_or(u32::MAX);
-        drop(self.places.acquire_many(all).await);
+        drop(self.fetches.acquire_many(FETCHES).await);
     }
 
-    /// Returns how far the run of a feed is, if it runs.
-    fn progress(&self, name: &FeedName) -> Option<FeedProgress> {
+    /// Ends the fetch of a feed that was switched off or removed. Returns how its run is to end, if it runs.
+    fn stop_run(&self, name: &FeedName) -> Option<Ended> {
+        let running = lock(&self.running).get(name).cloned()?;
+        running.stop.cancel();
+        Some(running.ended)
+    }
+
+    /// Returns how far the run of a feed is and since when it runs, if it runs.
+    fn progress(&self, name: &FeedName) -> Option<(FeedProgress, Timestamp)> {
         let running = lock(&self.running);
-        running.get(name).map(|running| *lock(&running.progress))
+        running
+            .get(name)
+            .map(|running| (*lock(&running.progress), running.since))
+    }
+
+    /// Returns how often a source was imported by hand.
+    fn imports_of(&self, source: &Source) -> u64 {
+        lock(&self.imports).get(source).copied().unwrap_or(0)
+    }
+
+    /// Notes that somebody imports a source by hand: its feeds read it from its beginning then, because what they know
+    /// that it had may be taken away.
+    ///
+    /// # Errors
+    /// A position cannot be written.
+    pub(super) fn imported_by_hand(&self, source: &Source) -> ServiceResult<()> {
+        *lock(&self.imports).entry(source.clone()).or_default() += 1;
+        for (name, spec) in self.specs().iter().filter(|(_, spec)| spec.source == *source) {
+            let folder = self.folder(name);
+            let (before, _) = folder.read_to(&spec.place());
+            if !before.position.is_empty() {
+                folder
+                    .write_read_to(&before.again("the source was imported by hand since the last run"))
+                    .map_err(|error| crate::home_problem::home_problem(&error))?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -206,19 +284,21 @@ impl Site {
     ///
     /// # Errors
     /// `feed_not_found`; `busy` for an approval while it runs; `shutting_down`.
-    pub(crate) fn start_feed(&self, name: &FeedName, trigger: FeedTrigger) -> ServiceResult<Ended> {
+    pub(crate) fn start_feed(&self, name: &FeedName, why: Trigger) -> ServiceResult<Ended> {
         let feeds = &self.0.feeds;
-        let spec = feeds.spec(name)?;
         if feeds.stop.is_cancelled() {
             let detail = format!("running the feed {name}: the site is stopping");
             return Err(Problem::new(ErrorCode::ShuttingDown, detail));
         }
         let progress = Arc::new(Mutex::new(FeedProgress::default()));
         let (tell, ended) = watch::channel(None);
-        {
+        let stop = feeds.stop.child_token();
+        let spec = {
             let mut running = lock(&feeds.running);
+            // Under this lock, so that no run begins of a feed that is being removed.
+            let spec = feeds.spec(name)?;
             if let Some(under_way) = running.get(name) {
-                if trigger != FeedTrigger::Approval {
+                if !matches!(why, Trigger::Approval(_)) {
                     return Ok(under_way.ended.clone());
                 }
                 let detail = format!("approving the input of {name}: the feed is being run");
@@ -228,9 +308,12 @@ impl Site {
             let run = Running {
                 progress: Arc::clone(&progress),
                 ended: ended.clone(),
+                since: now().into(),
+                stop: stop.clone(),
             };
             running.insert(name.clone(), run);
-        }
+            spec
+        };
         feeds.tell();
         let site = self.clone();
         tokio::spawn(async move {
@@ -238,7 +321,7 @@ impl Site {
                 feeds: &site.0.feeds,
                 name: spec.name().clone(),
             };
-            let run = site.run_once(&spec, trigger, &progress).await;
+            let run = site.run_once(&spec, why, &progress, &stop).await;
             drop(under);
             // Whoever asked may have gone away.
             let _ = tell.send(Some(run));
@@ -250,8 +333,8 @@ impl Site {
     ///
     /// # Errors
     /// As [`start_feed`](Self::start_feed). A run that failed is an answer.
-    pub(super) async fn run_feed_now(&self, name: &FeedName, trigger: FeedTrigger) -> ServiceResult<FeedRun> {
-        let mut ended = self.start_feed(name, trigger)?;
+    pub(super) async fn run_feed_now(&self, name: &FeedName, why: Trigger) -> ServiceResult<FeedRun> {
+        let mut ended = self.start_feed(name, why)?;
         let run = ended.wait_for(Option::is_some).await;
         match run.map(|run| run.clone()) {
             Ok(Some(run)) => Ok(run),

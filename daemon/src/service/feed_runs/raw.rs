@@ -8,7 +8,7 @@ use starling_fetch::raw::{NewDocument, RawError, RawStore};
 
 use super::fetching::BroughtDocument;
 use super::lock;
-use super::run::Told;
+use super::told::Told;
 use crate::config::feeds::FeedSpec;
 use crate::home::error_chain;
 use crate::service::SiteParts;

@@ -1,6 +1,6 @@
 //! One run of a feed: fetch, take in, keep where the source was read to.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -9,24 +9,18 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedPhase, FeedProgress, FeedRun, FeedRunOutcome, FeedTrigger, Problem};
 use starling_feeds::input;
 use starling_fetch::FetchError;
+use tokio_util::sync::CancellationToken;
 
 use super::fetching::{self, Brought, FetchJob};
-use super::lock;
-use super::state::{FeedFolder, KeptInput, ReadTo};
+use super::read_to::ReadTo;
+use super::state::FeedMemory;
+use super::told::{Told, counted};
+use super::{PLACE_FOR, Trigger, lock};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
-use crate::home_problem::home_problem;
-use crate::schedule::Ending;
-use crate::service::feeds::ImportOptions;
+use crate::schedule::{Ending, next_run_ms, random};
+use crate::service::feeds::{ImportOptions, Rejections};
 use crate::service::{Site, SiteParts};
-
-/// Notes that are kept of a run, and how long each may be, in characters.
-const NOTES: usize = 10;
-const NOTE_CHARS: usize = 400;
-/// How long the words about a failure may be, in characters.
-pub(super) const ERROR_CHARS: usize = 2_000;
-/// Documents of a part of a source, up to which all may hold no record: a few are often of another kind.
-const FEW_DOCUMENTS: usize = 20;
 
 /// What is to be taken in.
 pub(super) struct Input<'a> {
@@ -34,71 +28,12 @@ pub(super) struct Input<'a> {
     pub(super) whole: bool,
     pub(super) more: bool,
     pub(super) is_cut: bool,
-    pub(super) documents: usize,
+    /// Everything that the source has was read.
+    pub(super) read_to_end: bool,
+    /// Names of the documents, below the path.
+    pub(super) documents: Vec<String>,
     pub(super) gone: Vec<String>,
     pub(super) approved: bool,
-}
-
-/// How a run ended, with what the next one depends on.
-pub(super) struct Told {
-    pub(super) run: FeedRun,
-    pub(super) ending: Ending,
-    /// The input that is suspect from now on.
-    pub(super) suspect: Option<KeptInput>,
-}
-
-impl Told {
-    pub(super) fn of(run: FeedRun) -> Self {
-        Self {
-            run,
-            ending: Ending::Done { more: false },
-            suspect: None,
-        }
-    }
-
-    /// Notes that the run failed.
-    fn fail(&mut self, problem: &Problem, is_temporary: bool, retry_after_ms: Option<u64>) {
-        let mut text = problem.detail.clone();
-        if let Some(hint) = &problem.hint {
-            text = format!("{text}; {hint}");
-        }
-        if let Some(private) = &problem.private {
-            tracing::error!(feed = %self.run.feed, %private, "running a feed");
-        }
-        self.run.outcome = FeedRunOutcome::Failed;
-        self.run.code = Some(problem.code);
-        self.run.error = Some(cut(&text, ERROR_CHARS));
-        self.ending = Ending::Failed {
-            failures: 1,
-            is_temporary,
-            retry_after_ms,
-        };
-    }
-
-    /// Notes that the run failed by a problem of this site.
-    pub(super) fn fail_by(&mut self, problem: &Problem) {
-        self.fail(problem, problem.retryable, None);
-    }
-
-    /// Notes that a fetch failed.
-    fn fail_fetch(&mut self, spec: &FeedSpec, error: &FetchError) {
-        if matches!(error, FetchError::Stopped) {
-            self.run.outcome = FeedRunOutcome::Stopped;
-            self.run.code = Some(ErrorCode::ShuttingDown);
-            self.run.error = Some("the site stopped before it was fetched; nothing was changed".to_owned());
-            self.ending = Ending::Stopped;
-            return;
-        }
-        let after = error.retry_after();
-        let after = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
-        self.fail(&fetching::problem_of(spec, error), error.is_temporary(), after);
-    }
-
-    pub(super) fn note(&mut self, note: &str) {
-        if self.run.notes.len() < NOTES {
-            self.run.notes.push(cut(note, NOTE_CHARS));
-        }
-    }
 }
 
 impl Site {
@@ -106,17 +41,29 @@ impl Site {
     pub(super) async fn run_once(
         &self,
         spec: &FeedSpec,
-        trigger: FeedTrigger,
+        why: Trigger,
         progress: &Mutex<FeedProgress>,
+        stop: &CancellationToken,
     ) -> FeedRun {
         let (began, since) = (now(), Instant::now());
-        tracing::info!(feed = %spec.name(), ?trigger, "running a feed");
-        let mut told = Told::of(new_run(spec, trigger, began.into()));
-        let folder = self.0.feeds.folder(spec.name());
-        if trigger == FeedTrigger::Approval {
+        tracing::info!(feed = %spec.name(), ?why, "running a feed");
+        let mut told = Told::of(new_run(spec, why.into(), began.into()));
+        told = self
+            .on_disk(spec, told, move |parts, spec, _| {
+                let began_at = Some(began.into());
+                parts
+                    .feeds
+                    .remember(spec.name(), |memory| memory.began_at = began_at);
+            })
+            .await;
+        if let Trigger::Approval(input) = why {
             lock(progress).phase = FeedPhase::Importing;
-            told = self.on_disk(spec, told, SiteParts::take_suspect).await;
-        } else if let Some(fetched) = self.fetch(spec, progress, &folder, &mut told).await {
+            told = self
+                .on_disk(spec, told, move |parts, spec, told| {
+                    parts.take_suspect(spec, &input, told);
+                })
+                .await;
+        } else if let Some(fetched) = self.fetch(spec, progress, stop, &mut told).await {
             lock(progress).phase = FeedPhase::Importing;
             let (fetched, read_to) = fetched;
             told = self
@@ -125,6 +72,7 @@ impl Site {
                 })
                 .await;
         }
+        told.close_notes();
         told.run.duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let run = told.run.clone();
         self.on_disk(spec, told, move |parts, spec, told| {
@@ -140,31 +88,24 @@ impl Site {
         &self,
         spec: &FeedSpec,
         progress: &Mutex<FeedProgress>,
-        folder: &FeedFolder,
+        stop: &CancellationToken,
         told: &mut Told,
     ) -> Option<(Brought, ReadTo)> {
         let feeds = &self.0.feeds;
         let place = tokio::select! {
-            place = feeds.places.acquire() => place,
-            () = feeds.stop.cancelled() => {
+            biased;
+            () = stop.cancelled() => {
                 told.fail_fetch(spec, &FetchError::Stopped);
                 return None;
             }
+            place = feeds.places.acquire() => place,
         };
-        // Closed it is never.
-        let Ok(_place) = place else { return None };
-        let (at, of_place) = (folder.clone(), spec.place());
-        let name = spec.name().clone();
-        let prepared = self
-            .blocking(move |parts| {
-                parts.prepare_to_sign(&format!("running the feed {name}"))?;
-                let spool = at.empty_spool().map_err(|error| {
-                    starling_api::file_problem("emptying the folder", &at.spool(), &error)
-                })?;
-                Ok((spool, at.read_to(&of_place)))
-            })
-            .await;
-        let (spool, (read_to, why)) = match prepared {
+        // Closed they never are.
+        let (Ok(place), Ok(_fetch)) = (place, feeds.fetches.acquire().await) else {
+            return None;
+        };
+        let prepared = self.prepare(spec).await;
+        let (spool, read_to, why) = match prepared {
             Ok(prepared) => prepared,
             Err(problem) => {
                 told.fail_by(&problem);
@@ -182,9 +123,21 @@ impl Site {
             position: &read_to.position,
             into: &spool,
             progress: &show,
-            stop: &feeds.stop,
+            stop,
         };
-        match feeds.fetching().fetch(job).await {
+        let fetching = feeds.fetching();
+        let fetched = {
+            let mut fetch = fetching.fetch(job);
+            tokio::select! {
+                fetched = &mut fetch => fetched,
+                () = tokio::time::sleep(PLACE_FOR) => {
+                    // A slow source does not stop the others.
+                    drop(place);
+                    fetch.await
+                }
+            }
+        };
+        match fetched {
             Ok(fetched) => Some((fetched, read_to)),
             Err(error) => {
                 told.fail_fetch(spec, &error);
@@ -193,6 +146,21 @@ impl Site {
                 None
             }
         }
+    }
+
+    /// Empties the spool and reads from where the fetch goes on, with the reason if that is the start.
+    async fn prepare(&self, spec: &FeedSpec) -> ServiceResult<(PathBuf, ReadTo, Option<String>)> {
+        let spec = spec.clone();
+        self.blocking(move |parts| {
+            parts.prepare_to_sign(&format!("running the feed {}", spec.name()))?;
+            let folder = parts.feeds.folder(spec.name());
+            let spool = folder.empty_spool().map_err(|error| {
+                starling_api::file_problem("emptying the folder", &folder.spool(), &error)
+            })?;
+            let (read_to, why) = parts.read_to(&spec)?;
+            Ok((spool, read_to, why))
+        })
+        .await
     }
 
     /// Does a part of a run on a thread that may block.
@@ -227,6 +195,7 @@ impl SiteParts {
         run.requests = fetched.requests;
         run.bytes = fetched.bytes;
         run.documents = fetched.count as u64;
+        run.passed_over = fetched.passed_over;
         for note in &fetched.notes {
             told.note(note);
         }
@@ -235,69 +204,103 @@ impl SiteParts {
             whole: fetched.whole,
             more: fetched.more,
             is_cut: fetched.unfinished.is_some(),
-            documents: fetched.count,
-            gone: fetched.gone,
+            read_to_end: fetched.read_to_end,
+            documents: names_of(&fetched),
+            // A part of a source says nothing of what the source dropped.
+            gone: if spec.entry.complete {
+                fetched.gone
+            } else {
+                Vec::new()
+            },
             approved: false,
         };
         let mut after = before;
         after.position = fetched.position;
+        if fetched.read_to_end && (fetched.whole || fetched.from_start) {
+            after.whole_at = Some(now().into());
+        }
         let is_nothing = fetched.unchanged || (fetched.count == 0 && input.gone.is_empty());
         if is_nothing {
             self.note_unchanged(spec, &input, &after, told);
         } else {
-            if fetched.whole && !input.is_cut {
-                after.whole_at = Some(now().into());
-            }
-            self.take_input(spec, &input, &after, told);
+            self.take_input(spec, &input, &mut after, told);
             if told.run.outcome == FeedRunOutcome::Imported {
                 self.keep_raw(spec, &fetched.input, &fetched.documents, told);
             }
         }
-        if let Some(error) = &fetched.unfinished
-            && told.run.outcome.is_success()
-        {
-            // What it brought is kept; that the source was not read to its end is a failure.
+        if !told.run.outcome.is_success() {
+            return;
+        }
+        // What it brought is kept; that the source was not read to its end is a failure.
+        if let Some(error) = &fetched.unfinished {
             told.fail_fetch(spec, error);
+        } else if let Some(why) = &fetched.unread {
+            told.fail_unread(
+                spec,
+                why,
+                "what was read of it is taken in; the rest is read again at each run",
+            );
+        } else if let Some(why) = told.refusal.take() {
+            let hint =
+                "what was read of it is taken in; the next version of this program reads the rest again";
+            told.fail_unread(spec, &why, hint);
         }
     }
 
     /// Notes that the source was read and has nothing new.
     fn note_unchanged(&self, spec: &FeedSpec, input: &Input<'_>, after: &ReadTo, told: &mut Told) {
-        let is_checked = is_checked(spec, input, after);
+        // What is rejected and known stays so; how much that is of the source was judged when it came.
+        let is_checked = is_checked(spec, input, after) && after.refusal.is_none();
         let noted = self
             .note_read(&spec.source, is_checked)
             .and_then(|()| self.keep_position(spec, after));
         told.run.outcome = FeedRunOutcome::Unchanged;
         told.run.checked = is_checked;
         told.ending = Ending::Done { more: input.more };
+        told.refusal.clone_from(&after.refusal);
         if let Err(problem) = noted {
             told.fail_by(&problem);
         }
     }
 
     /// Imports an input and keeps where the source is read to from then on.
-    pub(super) fn take_input(&self, spec: &FeedSpec, input: &Input<'_>, after: &ReadTo, told: &mut Told) {
-        let is_checked = is_checked(spec, input, after);
-        let is_few = !input.whole && input.documents < FEW_DOCUMENTS;
+    pub(super) fn take_input(&self, spec: &FeedSpec, input: &Input<'_>, after: &mut ReadTo, told: &mut Told) {
         let options = ImportOptions {
             asked: types::FeedImportOptions {
                 complete: spec.entry.complete && input.whole && !input.is_cut,
                 strict: false,
-                allow_empty: is_few,
+                allow_empty: false,
                 approve: input.approved,
                 kind: spec.kind.clone(),
             },
-            is_checked,
+            is_checked: is_checked(spec, input, after),
             gone: input.gone.clone(),
             root: Some(format!("feeds/{}", spec.name())),
+            may_hold_none: !input.whole,
+            most_records: self.feeds.memory(spec.name()).sizes.most(now().as_millis()),
+            rejections: Some(Rejections {
+                before: after.rejected.clone(),
+                is_whole: input.whole,
+                documents: input.documents.clone(),
+            }),
         };
         let read = input::Source::path(input.path);
         match self.import_input(&spec.source, read, &options) {
-            Ok(report) => {
-                counted(&report, told);
+            Ok(imported) => {
+                counted(&imported.report, told);
                 told.run.outcome = FeedRunOutcome::Imported;
-                told.run.checked = is_checked;
+                told.run.checked = imported.judged.is_checked;
                 told.ending = Ending::Done { more: input.more };
+                after.refusal = imported
+                    .judged
+                    .refusal
+                    .clone()
+                    .filter(|_| imported.judged.is_lasting);
+                after.rejected = imported.judged.rejected;
+                told.refusal = imported.judged.refusal;
+                told.rejected = Some(after.rejected.clone());
+                told.records = Some(imported.judged.records);
+                told.is_approved = input.approved;
                 if let Err(problem) = self.keep_position(spec, after) {
                     told.fail_by(&problem);
                 }
@@ -308,38 +311,51 @@ impl SiteParts {
             Err(problem) => told.fail_by(&problem),
         }
     }
-
-    fn keep_position(&self, spec: &FeedSpec, after: &ReadTo) -> ServiceResult<()> {
-        let folder = self.feeds.folder(spec.name());
-        folder.write_read_to(after).map_err(|error| home_problem(&error))
-    }
 }
 
-/// Returns true if the source counts as checked after this input: it is the whole source, or it is all that changed
-/// since the whole was taken in.
+/// Counts a run that was killed as a failure, so that an input which ends the program is not read again at once. Returns
+/// true if there was one.
+pub(super) fn count_killed(spec: &FeedSpec, memory: &mut FeedMemory) -> bool {
+    let Some(began) = memory.began_at.take() else {
+        return false;
+    };
+    let mut run = new_run(spec, FeedTrigger::Schedule, began);
+    run.code = Some(ErrorCode::Internal);
+    run.error = Some("the program ended during this run, by a kill or a crash".to_owned());
+    memory.failures = memory.failures.saturating_add(1);
+    let ended = now().as_millis();
+    let every = u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX);
+    let began_ms = u64::try_from(began.unix_millis()).unwrap_or(0);
+    let ending = Ending::Failed {
+        failures: memory.failures,
+        is_temporary: true,
+        retry_after_ms: None,
+    };
+    let next = next_run_ms(every, began_ms, ended, ending, random());
+    memory.next_run_at = Some(types::Timestamp::saturating(next));
+    memory.add(run);
+    true
+}
+
+/// Returns the names of the documents below the input.
+fn names_of(fetched: &Brought) -> Vec<String> {
+    let documents = fetched.documents.iter();
+    documents
+        .map(|document| {
+            let path = document.path.strip_prefix(&fetched.input);
+            path.unwrap_or(&document.path).to_string_lossy().into_owned()
+        })
+        .collect()
+}
+
+/// Returns true if the source counts as checked after this input: it was read to its end, as a whole or as all that
+/// changed since the whole was taken in.
 fn is_checked(spec: &FeedSpec, input: &Input<'_>, after: &ReadTo) -> bool {
-    let is_to_its_end = !input.is_cut && (input.whole || !input.more);
-    spec.entry.complete && is_to_its_end && (input.whole || after.whole_at.is_some())
-}
-
-/// Copies the counts and the oddities of a report.
-fn counted(report: &types::FeedImportReport, told: &mut Told) {
-    let run = &mut told.run;
-    run.stored = report.stored;
-    run.unchanged = report.unchanged;
-    run.absent = report.absent;
-    run.rejected = report.rejected;
-    let rejected = report
-        .files
-        .iter()
-        .filter(|file| file.outcome == types::FeedOutcome::Rejected);
-    for file in rejected.take(NOTES / 2) {
-        told.note(&format!("{} was rejected: {}", file.name, file.reason));
-    }
-    if report.warning_count > 0 {
-        let first = report.warnings.first().map_or("", String::as_str);
-        told.note(&format!("{} warnings; the first: {first}", report.warning_count));
-    }
+    spec.entry.complete
+        && input.read_to_end
+        && !input.is_cut
+        && !input.more
+        && (input.whole || after.whole_at.is_some())
 }
 
 fn new_run(spec: &FeedSpec, trigger: FeedTrigger, started_at: types::Timestamp) -> FeedRun {
@@ -359,19 +375,9 @@ fn new_run(spec: &FeedSpec, trigger: FeedTrigger, started_at: types::Timestamp) 
         unchanged: 0,
         absent: 0,
         rejected: 0,
+        passed_over: 0,
         code: None,
         error: None,
         notes: Vec::new(),
     }
-}
-
-/// Cuts a text, on one line.
-pub(super) fn cut(text: &str, most: usize) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if words.chars().count() <= most {
-        return words;
-    }
-    let mut short: String = words.chars().take(most.saturating_sub(1)).collect();
-    short.push('…');
-    short
 }

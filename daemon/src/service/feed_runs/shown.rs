@@ -34,7 +34,8 @@ impl SiteParts {
         let memory = self.feeds.memory(spec.name());
         let progress = self.feeds.progress(spec.name());
         let now: Timestamp = now().into();
-        let state = state_of(spec, &memory, progress.is_some(), now);
+        let (progress, since) = progress.unzip();
+        let state = state_of(spec, &memory, since, now);
         let entry = &spec.entry;
         Feed {
             name: spec.name().clone(),
@@ -46,8 +47,10 @@ impl SiteParts {
             schedule: spec.schedule.clone(),
             enabled: entry.enabled,
             complete: entry.complete,
+            has_secret: spec.has_secret(),
+            rejected: memory.rejected,
             state,
-            attention: attention(spec, &memory, state, self.started.is_some()),
+            attention: with_given_up(attention(spec, &memory, state, self.started.is_some()), &memory),
             progress,
             last_success_at: memory.last_success_at,
             next_run_at: memory.next_run_at.filter(|_| entry.enabled),
@@ -64,24 +67,23 @@ impl SiteParts {
     }
 }
 
-/// Returns how a feed is.
-fn state_of(spec: &FeedSpec, memory: &FeedMemory, is_running: bool, now: Timestamp) -> FeedState {
-    if is_running {
-        return FeedState::Running;
-    }
+/// Returns how a feed is. That it runs hides nothing that needs somebody.
+fn state_of(spec: &FeedSpec, memory: &FeedMemory, since: Option<Timestamp>, now: Timestamp) -> FeedState {
     if memory.suspect.is_some() {
         return FeedState::Suspect;
     }
-    if !spec.entry.enabled {
+    if !spec.entry.enabled && since.is_none() {
         return FeedState::Disabled;
     }
     if memory.failures > 0 {
         return FeedState::Failing;
     }
-    match memory.last_success_at {
-        None => FeedState::New,
-        Some(at) if is_late(spec, at, now) => FeedState::Late,
-        Some(_) => FeedState::Ok,
+    match (memory.last_success_at, since) {
+        (Some(at), _) if is_late(spec, at, now) => FeedState::Late,
+        (None, Some(since)) if is_late(spec, since, now) => FeedState::Late,
+        (_, Some(_)) => FeedState::Running,
+        (None, None) => FeedState::New,
+        (Some(_), None) => FeedState::Ok,
     }
 }
 
@@ -90,6 +92,14 @@ fn is_late(spec: &FeedSpec, last: Timestamp, now: Timestamp) -> bool {
     let patience = every.saturating_mul(LATE_TIMES).saturating_add(LATE_MS);
     let since = now.unix_millis().saturating_sub(last.unix_millis());
     u64::try_from(since).unwrap_or(0) > patience
+}
+
+/// Adds that an earlier state was given up, which no other matter hides.
+fn with_given_up(matter: Option<String>, memory: &FeedMemory) -> Option<String> {
+    match (matter, &memory.given_up) {
+        (Some(matter), Some(why)) if !matter.contains(why.as_str()) => Some(format!("{matter}; {why}")),
+        (matter, _) => matter,
+    }
 }
 
 /// Says what is the matter with a feed and what to do.
@@ -132,7 +142,42 @@ fn attention(spec: &FeedSpec, memory: &FeedMemory, state: FeedState, is_daemon: 
                 spec.schedule
             )
         }
-        _ => return None,
+        FeedState::New | FeedState::Running | FeedState::Ok => return unchecked(spec, memory),
+        FeedState::Disabled => return None,
+    })
+}
+
+/// Says what is not known of a feed whose runs end well.
+fn unchecked(spec: &FeedSpec, memory: &FeedMemory) -> Option<String> {
+    let name = spec.name();
+    if let Some(why) = &memory.given_up {
+        return Some(format!("feed {name}: {why}; its next good run begins anew"));
+    }
+    let last = memory.history.iter().find(|run| run.outcome.is_success());
+    let is_read = last.is_none_or(|run| run.checked) || !spec.entry.complete;
+    if !is_read {
+        return Some(if memory.history.iter().any(|run| run.checked) {
+            format!("feed {name}: its last run did not read all that changed; the next one goes on")
+        } else {
+            format!(
+                "feed {name}: the source was never read whole, so it does not count as checked; `starling feeds history \
+                 {name}` shows how far it is"
+            )
+        });
+    }
+    if memory.rejected > 0 {
+        return Some(format!(
+            "feed {name}: {} documents of the source are rejected, and what they say is not known here: {}; this program's \
+             next version reads them again",
+            memory.rejected, memory.rejected_shown
+        ));
+    }
+    let passed_over = last.map_or(0, |run| run.passed_over);
+    (passed_over > 0).then(|| {
+        format!(
+            "feed {name}: {passed_over} rows or documents that the source lists cannot be read for over a week; `starling \
+             feeds status {name}` names them"
+        )
     })
 }
 
@@ -143,6 +188,23 @@ pub(in crate::service) fn matters(feeds: &[Feed]) -> Vec<String> {
 }
 
 impl SiteParts {
+    /// Reports what of the feeds' sources is not known, if there are feeds. That is not damage.
+    pub(in crate::service) fn feeds_check(&self) -> Option<types::DoctorCheck> {
+        let feeds = self.feeds_shown();
+        let matters = matters(&feeds);
+        let found = match &matters[..] {
+            [] => format!("{} feeds, none needs attention", feeds.len()),
+            matters => matters.join("; "),
+        };
+        (!feeds.is_empty()).then(|| types::DoctorCheck {
+            name: "feeds".to_owned(),
+            ok: true,
+            found,
+            damaged: Vec::new(),
+            repaired: 0,
+        })
+    }
+
     /// Returns the feeds as a list.
     pub(in crate::service) fn feed_list(&self) -> types::FeedList {
         types::FeedList {
@@ -170,18 +232,27 @@ mod tests {
     #[test]
     fn state_follows_from_what_is_kept() {
         let mut memory = FeedMemory::default();
-        let state = |memory: &FeedMemory, hour| state_of(&spec(""), memory, false, at(hour));
+        let state = |memory: &FeedMemory, hour| state_of(&spec(""), memory, None, at(hour));
+        let running = |memory: &FeedMemory, hour| state_of(&spec(""), memory, Some(at(1)), at(hour));
+        assert_eq!(running(&memory, 2), FeedState::Running);
+        assert_eq!(running(&memory, 9), FeedState::Late, "it hangs");
         assert_eq!(state(&memory, 1), FeedState::New);
         memory.last_success_at = Some(at(10));
         assert_eq!(state(&memory, 12), FeedState::Ok);
         assert_eq!(state(&memory, 15), FeedState::Late);
+        assert_eq!(running(&memory, 12), FeedState::Running);
+        assert_eq!(running(&memory, 15), FeedState::Late);
         memory.failures = 2;
         assert_eq!(state(&memory, 12), FeedState::Failing);
         assert_eq!(
-            state_of(&spec("enabled = false"), &memory, false, at(12)),
+            state_of(&spec("enabled = false"), &memory, None, at(12)),
             FeedState::Disabled
         );
-        assert_eq!(state_of(&spec(""), &memory, true, at(12)), FeedState::Running);
+        assert_eq!(
+            running(&memory, 12),
+            FeedState::Failing,
+            "running hides no failure"
+        );
     }
 
     #[test]

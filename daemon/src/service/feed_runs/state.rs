@@ -16,14 +16,15 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use starling_api_types::{ContentHash, FeedCounts, FeedName, FeedRun, SuspectInput, Timestamp};
-use starling_fetch::Position;
 
+use super::read_to::{POSITION_FORMAT, ReadTo};
+use super::sizes::Sizes;
 use crate::home::{HomeError, write_durably};
 use crate::small_file;
 
 /// Runs that are kept of a feed.
 const HISTORY: usize = 100;
-/// Format of the files that this version writes.
+/// Format of the states that this version writes.
 const FORMAT: u32 = 1;
 /// Most bytes of a state: a hundred runs, each with bounded texts.
 const MAX_STATE_BYTES: u64 = 8 << 20;
@@ -31,7 +32,7 @@ const MAX_STATE_BYTES: u64 = 8 << 20;
 const MAX_POSITION_BYTES: u64 = 256 << 20;
 /// Mode of the files: addresses may hold what others need not know.
 const MODE: u32 = 0o600;
-/// Most files that are hashed of an input.
+/// Deepest folder that is hashed of an input.
 const MAX_DEPTH: usize = 32;
 
 /// How the runs of a feed went.
@@ -46,6 +47,20 @@ pub(crate) struct FeedMemory {
     pub(crate) counts: FeedCounts,
     #[serde(default)]
     pub(crate) suspect: Option<KeptInput>,
+    /// When the run that is under way began: a kill leaves it behind.
+    #[serde(default)]
+    pub(crate) began_at: Option<Timestamp>,
+    /// Why an earlier state was given up, until a run ends well.
+    #[serde(default)]
+    pub(crate) given_up: Option<String>,
+    /// How many records the source had.
+    #[serde(default)]
+    pub(crate) sizes: Sizes,
+    /// Documents of the source that are rejected, and the first of them in words.
+    #[serde(default)]
+    pub(crate) rejected: u64,
+    #[serde(default)]
+    pub(crate) rejected_shown: String,
     /// Newest first.
     #[serde(default)]
     pub(crate) history: VecDeque<FeedRun>,
@@ -60,6 +75,11 @@ impl Default for FeedMemory {
             failures: 0,
             counts: FeedCounts::default(),
             suspect: None,
+            began_at: None,
+            given_up: None,
+            sizes: Sizes::default(),
+            rejected: 0,
+            rejected_shown: String::new(),
             history: VecDeque::new(),
         }
     }
@@ -82,31 +102,11 @@ pub(crate) struct KeptInput {
     pub(crate) input: PathBuf,
     pub(crate) whole: bool,
     pub(crate) more: bool,
+    #[serde(default)]
+    pub(crate) read_to_end: bool,
     pub(crate) gone: Vec<String>,
     /// Of which place it is: another one's input is not approved.
     pub(crate) place: String,
-}
-
-/// Where a source was read to.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-pub(crate) struct ReadTo {
-    format: u32,
-    /// Of which place; another place begins anew.
-    pub(crate) place: String,
-    /// When the whole source was last taken in. What changed since was taken in by later runs.
-    pub(crate) whole_at: Option<Timestamp>,
-    pub(crate) position: Position,
-}
-
-impl ReadTo {
-    /// Begins at the start of a place.
-    pub(crate) fn start(place: String) -> Self {
-        Self {
-            format: FORMAT,
-            place,
-            ..Self::default()
-        }
-    }
 }
 
 /// The folder of one feed.
@@ -150,18 +150,25 @@ impl FeedFolder {
         match read_json::<FeedMemory>(&self.0.join("state.json"), MAX_STATE_BYTES) {
             Ok(Some(memory)) if memory.format == FORMAT => (memory, None),
             Ok(None) => (FeedMemory::default(), None),
-            Ok(Some(memory)) => (
-                FeedMemory::default(),
-                Some(format!(
-                    "its state has the format {}, expected {FORMAT}",
-                    memory.format
-                )),
-            ),
-            Err(error) => (
-                FeedMemory::default(),
-                Some(format!("its state cannot be read: {error}")),
-            ),
+            Ok(Some(memory)) => self.given_up(format!(
+                "its state has the format {}, expected {FORMAT}",
+                memory.format
+            )),
+            Err(error) => self.given_up(format!("its state cannot be read: {error}")),
         }
+    }
+
+    fn given_up(&self, why: String) -> (FeedMemory, Option<String>) {
+        let what = if self.suspect().exists() {
+            "its runs are not known any more, and a suspect input that waits in suspect/ cannot be approved"
+        } else {
+            "its runs are not known any more"
+        };
+        let memory = FeedMemory {
+            given_up: Some(format!("{why}: {what}")),
+            ..FeedMemory::default()
+        };
+        (memory, Some(why))
     }
 
     /// Writes how the runs went.
@@ -178,10 +185,10 @@ impl FeedFolder {
         let start = || ReadTo::start(place.to_owned());
         match read_json::<ReadTo>(&self.0.join("position.json"), MAX_POSITION_BYTES) {
             Ok(None) => (start(), None),
-            Ok(Some(found)) if found.format != FORMAT => (
+            Ok(Some(found)) if found.format != POSITION_FORMAT => (
                 start(),
                 Some(format!(
-                    "the position has the format {}, expected {FORMAT}: everything is fetched",
+                    "the position has the format {}, expected {POSITION_FORMAT}: everything is fetched",
                     found.format
                 )),
             ),
@@ -189,7 +196,10 @@ impl FeedFolder {
                 start(),
                 Some("the feed fetches from another place than before: everything is fetched".to_owned()),
             ),
-            Ok(Some(found)) => (found, None),
+            Ok(Some(mut found)) => {
+                let why = found.anew.take();
+                (found, why)
+            }
             Err(error) => (
                 start(),
                 Some(format!(
@@ -351,8 +361,11 @@ mod tests {
         ] {
             fs::write(home.path().join("feeds/nvd/state.json"), damage).unwrap();
             let (read, why) = folder.memory();
-            assert_eq!(read, FeedMemory::default());
             assert!(why.is_some(), "{damage}");
+            assert!(
+                read.given_up
+                    .is_some_and(|told| told.contains("not known any more"))
+            );
         }
     }
 

@@ -25,7 +25,8 @@ type ReadBody<'r> = dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem> 
 struct Said {
     is_withdrawn: bool,
     has_severity: bool,
-    has_affected: bool,
+    /// Ecosystems and names of the packages that are affected.
+    affected: BTreeSet<(String, String)>,
     fixes: BTreeSet<String>,
 }
 
@@ -35,6 +36,8 @@ struct Losses {
     withdrawn: Vec<RecordId>,
     severity: Vec<RecordId>,
     affected: Vec<RecordId>,
+    /// Records that still name some of their packages, and not all.
+    packages: Vec<RecordId>,
     /// Records by a fix that they name now, and that comes before all that they named.
     fixes: BTreeMap<String, Vec<RecordId>>,
 }
@@ -43,8 +46,13 @@ struct Losses {
 ///
 /// # Errors
 /// `feed_suspect`, with nothing changed.
-pub(super) fn check(source: &Source, plan: &FeedPlan, body: &mut ReadBody<'_>) -> Result<(), Problem> {
-    if plan.before < FEWEST_RECORDS {
+pub(super) fn check(
+    source: &Source,
+    plan: &FeedPlan,
+    most: u64,
+    body: &mut ReadBody<'_>,
+) -> Result<(), Problem> {
+    if plan.before.max(most) < FEWEST_RECORDS {
         return Ok(());
     }
     let absent: Vec<RecordId> = absent_of(plan);
@@ -65,21 +73,38 @@ pub(super) fn check(source: &Source, plan: &FeedPlan, body: &mut ReadBody<'_>) -
             "no longer name anything that is affected".to_owned(),
         ),
         (
+            losses.packages.as_slice(),
+            "no longer name all packages that were affected".to_owned(),
+        ),
+        (
             fix.map_or(&[][..], |(_, records)| records),
             fix.map_or_else(String::new, |(fix, _)| format!("are all fixed in {fix} now")),
         ),
     ];
-    let suspect: Vec<String> = told
+    let mut suspect: Vec<String> = told
         .iter()
         .filter(|(records, _)| is_suspect(records.len() as u64, plan.before))
         .map(|(records, what)| tell(records, plan.before, what))
         .collect();
+    let left = records_after(plan);
+    // Little by little, a source can lose as much as at once.
+    if suspect.is_empty() && plan.absent > 0 && is_suspect(most.saturating_sub(left), most) {
+        suspect.push(format!(
+            "{left} records would be left of {most} that the source had within the last weeks"
+        ));
+    }
     if suspect.is_empty() {
         return Ok(());
     }
     let detail = format!("importing {source}: the input is suspect: {}", suspect.join("; "));
     Err(Problem::new(ErrorCode::FeedSuspect, detail)
         .hint("nothing was changed; look at the input, and where it is right import it again with --approve"))
+}
+
+/// Returns how many records the source has after a plan.
+pub(super) fn records_after(plan: &FeedPlan) -> u64 {
+    let new = plan.stored.saturating_sub(plan.replaced.len() as u64);
+    plan.before.saturating_add(new).saturating_sub(plan.absent)
 }
 
 fn is_suspect(changed: u64, before: u64) -> bool {
@@ -119,8 +144,10 @@ impl Losses {
         if before.has_severity && !after.has_severity {
             self.severity.push(id.clone());
         }
-        if before.has_affected && !after.has_affected {
+        if !before.affected.is_empty() && after.affected.is_empty() {
             self.affected.push(id.clone());
+        } else if !before.affected.is_subset(&after.affected) {
+            self.packages.push(id.clone());
         }
         // One release may well fix much of a source: what is odd is one that comes before every fix named until now.
         for fix in after.fixes {
@@ -155,13 +182,19 @@ impl Said {
                 .get("withdrawn")
                 .is_some_and(|withdrawn| !withdrawn.is_null()),
             has_severity: is_severe(&record) || affected.iter().any(is_severe),
-            has_affected: false,
+            affected: BTreeSet::new(),
             fixes: BTreeSet::new(),
         };
         for package in &affected {
             let versions = items(package, "versions").unwrap_or_default();
             let ranges = items(package, "ranges").unwrap_or_default();
-            said.has_affected |= !versions.is_empty() || !ranges.is_empty();
+            if !versions.is_empty() || !ranges.is_empty() {
+                let text = |key: &str| {
+                    let value = package.pointer(&format!("/package/{key}"));
+                    value.and_then(Value::as_str).unwrap_or_default().to_owned()
+                };
+                said.affected.insert((text("ecosystem"), text("name")));
+            }
             let events = ranges.iter().filter_map(|range| items(range, "events")).flatten();
             said.fixes.extend(events.filter_map(|event| {
                 let fixed = event.get("fixed")?;
@@ -225,7 +258,7 @@ mod tests {
             });
         }
         let source = "test".parse().unwrap();
-        check(&source, &plan, &mut |hash| Ok(bodies.get(hash).cloned()))
+        check(&source, &plan, 0, &mut |hash| Ok(bodies.get(hash).cloned()))
     }
 
     fn refusal(result: Result<(), Problem>) -> String {
@@ -239,10 +272,19 @@ mod tests {
         let withdrawn = |record: &mut Value| record["withdrawn"] = json!("2026-01-01T00:00:00Z");
         let without_severity = |record: &mut Value| record["severity"] = json!([]);
         let without_affected = |record: &mut Value| record["affected"] = json!([]);
+        let without_a_package = |record: &mut Value| {
+            let mut other = record["affected"][0].clone();
+            other["package"]["name"] = json!("b");
+            record["affected"] = json!([other]);
+        };
         let fixed_early = |record: &mut Value| {
             record["affected"][0]["ranges"][0]["events"][1] = json!({ "fixed": "0.0.1" });
         };
-        let cases: [(Change<'_>, &str); 4] = [
+        let cases: [(Change<'_>, &str); 5] = [
+            (
+                &without_a_package,
+                "30 of 100 records no longer name all packages",
+            ),
             (&withdrawn, "30 of 100 records are withdrawn now"),
             (&without_severity, "30 of 100 records lose their severity"),
             (&without_affected, "30 of 100 records no longer name anything"),
@@ -268,7 +310,8 @@ mod tests {
                 .collect(),
             ..FeedPlan::default()
         };
-        let check = |plan: &FeedPlan| check(&source, plan, &mut |_| Ok(None));
+        let drained = |plan: &FeedPlan, most| check(&source, plan, most, &mut |_| Ok(None));
+        let check = |plan: &FeedPlan| drained(plan, 0);
         let detail = refusal(check(&plan(1_000, 999)));
         assert!(
             detail.contains("999 of 1000 records are no longer in it (TEST-0, "),
@@ -276,5 +319,10 @@ mod tests {
         );
         assert!(check(&plan(1_000, 200)).is_ok());
         assert!(check(&plan(19, 19)).is_ok());
+        // Little by little.
+        let detail = refusal(drained(&plan(90, 15), 100));
+        assert!(detail.contains("75 records would be left of 100"), "{detail}");
+        assert!(drained(&plan(90, 10), 100).is_ok());
+        assert!(drained(&plan(70, 0), 100).is_ok(), "it takes nothing away");
     }
 }

@@ -7,6 +7,7 @@ use starling_store::{FeedCommit, Origin};
 
 use crate::clock::now;
 use crate::service::SiteParts;
+use crate::service::feed_runs::Rejected;
 use crate::service::problem::store_problem;
 
 /// How an input is taken in.
@@ -19,6 +20,67 @@ pub(in crate::service) struct ImportOptions {
     pub(in crate::service) gone: Vec<String>,
     /// What the input's path is called, where it lies at another place each time.
     pub(in crate::service) root: Option<String>,
+    /// The input may hold no record at all, if each of its documents is of a known kind and says so.
+    pub(in crate::service) may_hold_none: bool,
+    /// The most records that the source had within the last weeks.
+    pub(in crate::service) most_records: u64,
+    /// How rejected documents are judged; none asks nothing of them.
+    pub(in crate::service) rejections: Option<Rejections>,
+}
+
+/// The rejected documents that a feed knows, and the input that may reject others.
+#[derive(Debug, Clone)]
+pub(in crate::service) struct Rejections {
+    pub(in crate::service) before: Rejected,
+    pub(in crate::service) is_whole: bool,
+    /// Names of the documents of the input.
+    pub(in crate::service) documents: Vec<String>,
+}
+
+/// An input that was taken in.
+#[derive(Debug)]
+pub(in crate::service) struct Imported {
+    pub(in crate::service) report: types::FeedImportReport,
+    pub(in crate::service) judged: Judged,
+}
+
+/// Whether the source counts as checked, and what of it is rejected.
+#[derive(Debug)]
+pub(in crate::service) struct Judged {
+    pub(in crate::service) is_checked: bool,
+    /// Records that the source has now.
+    pub(in crate::service) records: u64,
+    pub(in crate::service) rejected: Rejected,
+    /// The refusal holds for later runs that bring nothing new, too.
+    pub(in crate::service) is_lasting: bool,
+    /// Why rejected documents, or too many of no known kind, keep the source from being checked.
+    pub(in crate::service) refusal: Option<String>,
+}
+
+impl ImportOptions {
+    /// Judges what was rejected of a source of so many records.
+    pub(super) fn judged(&self, report: &types::FeedImportReport, is_checked: bool, records: u64) -> Judged {
+        let Some(rejections) = &self.rejections else {
+            return Judged {
+                is_checked,
+                records,
+                rejected: Rejected::default(),
+                is_lasting: false,
+                refusal: None,
+            };
+        };
+        let now = Rejected::of(report);
+        let before = &rejections.before;
+        let rejected = before.after(&now, rejections.is_whole, &rejections.documents);
+        let refusal = rejected.refusal(before, records);
+        Judged {
+            is_checked: is_checked && refusal.is_none(),
+            records,
+            is_lasting: rejected.is_many(records),
+            rejected,
+            refusal,
+        }
+    }
 }
 
 /// What is written at the end of an import.
@@ -27,6 +89,21 @@ pub(super) struct Commit<'a> {
     pub(super) is_checked: bool,
     pub(super) gone: &'a [String],
     pub(super) approved: bool,
+    pub(super) how: &'a ImportOptions,
+}
+
+impl Judged {
+    /// Notes how many documents are of no known kind: more than there are records is not what the source is.
+    pub(super) fn count_unknown(&mut self, unknown: u64, records: u64) {
+        const FEW: u64 = 10;
+        if unknown > records.saturating_add(FEW) {
+            self.is_checked = false;
+            self.is_lasting = true;
+            self.refusal.get_or_insert_with(|| {
+                format!("{unknown} documents are of no known kind, and {records} hold a record")
+            });
+        }
+    }
 }
 
 impl SiteParts {

@@ -1,0 +1,150 @@
+//! Where a source was read to, and whether the site still has what was taken in until then.
+
+use serde::{Deserialize, Serialize};
+use starling_api::ServiceResult;
+use starling_api_types::Timestamp;
+use starling_fetch::Position;
+
+use super::rejected::Rejected;
+use crate::config::feeds::FeedSpec;
+use crate::home_problem::home_problem;
+use crate::service::SiteParts;
+use crate::service::problem::store_problem;
+
+/// Format of the positions that this version writes. Those of the format before did not say what was left unread.
+pub(super) const POSITION_FORMAT: u32 = 2;
+
+/// Where a source was read to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+pub(crate) struct ReadTo {
+    pub(super) format: u32,
+    /// Of which place; another place begins anew.
+    pub(crate) place: String,
+    /// When the whole source was last taken in. What changed since was taken in by later runs.
+    pub(crate) whole_at: Option<Timestamp>,
+    pub(crate) position: Position,
+    /// Where the site's own log stood: another log does not hold what was taken in.
+    #[serde(default)]
+    pub(crate) log: Option<LogMark>,
+    /// Documents that were rejected, and would not come again by themselves.
+    #[serde(default)]
+    pub(crate) rejected: Rejected,
+    /// Why the source does not count as checked, even if nothing new comes.
+    #[serde(default)]
+    pub(crate) refusal: Option<String>,
+    /// Why it begins anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) anew: Option<String>,
+    /// How many imports by hand of the source there were when a run began.
+    #[serde(skip)]
+    pub(crate) imports: u64,
+}
+
+/// A position in the site's own log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LogMark {
+    pub(crate) epoch: u32,
+    pub(crate) number: u64,
+    /// Records of it whose bodies are missing.
+    #[serde(default)]
+    pub(crate) wanted: u64,
+}
+
+impl LogMark {
+    /// Returns true if a log that stands here holds all that this position was written after.
+    pub(crate) const fn is_within(self, log: Self) -> bool {
+        self.epoch == log.epoch && self.number <= log.number && self.wanted >= log.wanted
+    }
+}
+
+impl ReadTo {
+    /// Begins at the start of a place.
+    pub(crate) fn start(place: String) -> Self {
+        Self {
+            format: POSITION_FORMAT,
+            place,
+            ..Self::default()
+        }
+    }
+
+    /// Begins at the start again, and says why.
+    pub(crate) fn again(self, why: &str) -> Self {
+        Self {
+            anew: Some(format!("{why}: everything is fetched")),
+            ..Self::start(self.place)
+        }
+    }
+}
+
+impl SiteParts {
+    /// Reads where the source was read to, unless the site's log does not hold what was taken in until then.
+    pub(super) fn read_to(&self, spec: &FeedSpec) -> ServiceResult<(ReadTo, Option<String>)> {
+        let (mut found, why) = self.feeds.folder(spec.name()).read_to(&spec.place());
+        let log = self.log_mark()?;
+        if !found.position.is_empty() {
+            let is_within = found.log.is_some_and(|mark| mark.is_within(log));
+            let again = if !is_within {
+                Some("the site's log was restored or replaced, or lacks records, since the last run")
+            } else if found.rejected.is_of_another_program() {
+                Some("another version of this program rejected documents of the source")
+            } else {
+                None
+            };
+            if let Some(again) = again {
+                let rejected = std::mem::take(&mut found.rejected);
+                found = found.again(again);
+                // Rejected again, they are not new.
+                found.rejected = rejected;
+                let why = found.anew.take();
+                found.imports = self.feeds.imports_of(&spec.source);
+                return Ok((found, why));
+            }
+        }
+        found.imports = self.feeds.imports_of(&spec.source);
+        Ok((found, why))
+    }
+
+    /// Returns where the site's own log stands.
+    fn log_mark(&self) -> ServiceResult<LogMark> {
+        let log = self.store.log(self.own_log());
+        let log = log.map_err(|error| store_problem("reading the site's own log", &error))?;
+        Ok(LogMark {
+            epoch: self.home.chain().epoch(),
+            number: log.as_ref().map_or(0, |log| log.tip.cursor.number.0),
+            wanted: log.map_or(0, |log| log.wanted as u64),
+        })
+    }
+
+    pub(super) fn keep_position(&self, spec: &FeedSpec, after: &ReadTo) -> ServiceResult<()> {
+        let mut after = after.clone();
+        after.log = Some(self.log_mark()?);
+        if after.imports != self.feeds.imports_of(&spec.source) {
+            after = after.again("the source was imported by hand during the last run");
+        }
+        let folder = self.feeds.folder(spec.name());
+        folder.write_read_to(&after).map_err(|error| home_problem(&error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn position_of_another_log_is_noticed() {
+        let mark = |epoch, number| LogMark {
+            epoch,
+            number,
+            wanted: 0,
+        };
+        let lacking = LogMark {
+            wanted: 1,
+            ..mark(1, 7)
+        };
+        assert!(!mark(1, 7).is_within(lacking), "a record of it was lost");
+        assert!(lacking.is_within(lacking) && lacking.is_within(mark(1, 7)));
+        assert!(mark(1, 7).is_within(mark(1, 7)) && mark(1, 7).is_within(mark(1, 9)));
+        assert!(!mark(1, 7).is_within(mark(1, 6)), "the log was put back");
+        assert!(!mark(1, 7).is_within(mark(2, 9)), "the site was restored");
+    }
+}

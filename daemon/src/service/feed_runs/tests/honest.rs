@@ -1,0 +1,344 @@
+//! What does not count as read, checked or clean.
+
+use super::*;
+
+/// What a fetch says beside its documents.
+fn told(answer: Answer, change: impl Fn(&mut Brought) + Send + Sync + 'static) -> Answer {
+    Answer::Told(Box::new(answer), Box::new(change))
+}
+
+#[tokio::test]
+async fn source_that_was_not_read_to_its_end_is_a_failure_that_keeps_what_came() {
+    let world = World::with_feed().await;
+    let unread = |brought: &mut Brought| {
+        brought.read_to_end = false;
+        brought.unread = Some("500 rows are not understood".to_owned());
+    };
+    world.run(Answer::Whole(records(0..3))).await;
+    let before = world.checked_at().await;
+    for answer in [Answer::Part(vec![record(7)]), Answer::Unchanged] {
+        let run = world.run(told(answer, unread)).await;
+        assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
+        assert!(run.error.unwrap().contains("500 rows are not understood"));
+    }
+    assert_eq!((world.count().await, world.checked_at().await), (4, before));
+    let feed = world.feed().await;
+    assert_eq!(feed.state, FeedState::Failing);
+    assert!(feed.attention.unwrap().contains("does not count as checked"));
+    assert!(world.run(Answer::Unchanged).await.checked);
+}
+
+#[tokio::test]
+async fn history_that_came_in_parts_is_checked_and_until_then_needs_attention() {
+    let world = World::with_feed().await;
+    let more = |brought: &mut Brought| {
+        brought.more = true;
+        brought.read_to_end = false;
+    };
+    let run = world.run(told(Answer::Part(records(0..3)), more)).await;
+    assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Imported, false));
+    let matter = world.feed().await.attention.unwrap();
+    assert!(matter.contains("never read whole"), "{matter}");
+    let from_start = |brought: &mut Brought| brought.from_start = true;
+    let run = world.run(told(Answer::Part(records(3..5)), from_start)).await;
+    assert!(run.checked);
+    assert_eq!(world.feed().await.attention, None);
+    assert!(world.run(Answer::Unchanged).await.checked);
+}
+
+#[tokio::test]
+async fn position_of_a_log_that_was_put_back_is_given_up() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..3))).await;
+    let path = world.path("feeds/mine/position.json");
+    let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert!(kept["log"]["number"].as_u64().unwrap() >= 1, "{kept}");
+    kept["position"]["until_ms"] = json!({ "a": 1 });
+    for (key, value) in [("number", json!(9_999)), ("epoch", json!(9_999))] {
+        let mut newer = kept.clone();
+        newer["log"][key] = value;
+        fs::write(&path, newer.to_string()).unwrap();
+        let run = world.run(Answer::Part(vec![record(7)])).await;
+        assert!(!run.checked);
+        assert!(
+            run.notes[0].contains("log was restored or replaced"),
+            "{:?}",
+            run.notes
+        );
+    }
+}
+
+#[tokio::test]
+async fn import_by_hand_begins_the_position_anew() {
+    let world = World::with_feed().await;
+    let moved = |brought: &mut Brought| brought.position = moved();
+    world.run(told(Answer::Whole(records(0..3)), moved)).await;
+    let input = starling_api::Upload::Path(world.path("one.json"));
+    fs::write(world.path("one.json"), record(1).to_string()).unwrap();
+    let options = serde_json::from_value(json!({ "complete": true, "approve": true })).unwrap();
+    let report = world
+        .site
+        .import_feed("mine".parse().unwrap(), input, options)
+        .await
+        .unwrap();
+    assert_eq!(report.absent, 2);
+    let run = world.run(Answer::Part(vec![record(7)])).await;
+    assert!(!run.checked);
+    assert!(run.notes[0].contains("imported by hand"), "{:?}", run.notes);
+}
+
+/// A position that is not at the start.
+fn moved() -> starling_fetch::Position {
+    starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap()
+}
+
+#[tokio::test]
+async fn changed_input_without_any_record_is_a_failure_whatever_its_size() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..3))).await;
+    let page = json!({ "id": "A", "page": "{\"error\":\"maintenance\"}" });
+    let run = world.run(Answer::Part(vec![page])).await;
+    assert_eq!(
+        (run.outcome, run.code, run.checked),
+        (FeedRunOutcome::Failed, Some(ErrorCode::FeedEmpty), false)
+    );
+}
+
+#[tokio::test]
+async fn part_of_a_source_calls_nothing_absent() {
+    let world = World::new();
+    let part = FeedAdd {
+        complete: Some(false),
+        ..add("mine")
+    };
+    world.site.add_feed(part).await.unwrap();
+    world.run(Answer::Whole(records(0..3))).await;
+    let gone = |brought: &mut Brought| brought.gone = vec!["EX-1.json".to_owned()];
+    let run = world.run(told(Answer::Part(vec![record(7)]), gone)).await;
+    assert_eq!((run.stored, run.absent), (1, 0));
+    let run = world.run(told(Answer::Part(Vec::new()), gone)).await;
+    assert_eq!((run.outcome, run.absent), (FeedRunOutcome::Unchanged, 0));
+    assert_eq!(world.count().await, 4);
+}
+
+/// A document that is rejected.
+fn bad(id: &str) -> Value {
+    json!({ "id": id, "page": "{\"schema_version\":\"1.6.0\",\"id\":7,\"affected\":[]}" })
+}
+
+#[tokio::test]
+async fn rejected_document_fails_once_and_is_named_from_then_on() {
+    let world = World::with_feed().await;
+    let input = || {
+        let mut documents = records(0..30);
+        documents.push(bad("BAD-1"));
+        documents
+    };
+    let run = world.run(Answer::Whole(input())).await;
+    assert_eq!(
+        (run.outcome, run.checked, run.rejected),
+        (FeedRunOutcome::Failed, false, 1)
+    );
+    assert!(run.error.as_ref().unwrap().contains("BAD-1.json"), "{run:?}");
+    assert_eq!(world.count().await, 30, "the rest is taken in");
+    // Known, it is named and does not make the source stale.
+    assert!(world.run(Answer::Whole(input())).await.checked);
+    assert!(world.run(Answer::Unchanged).await.checked);
+    let feed = world.feed().await;
+    assert_eq!((feed.state, feed.rejected), (FeedState::Ok, 1));
+    let matter = feed.attention.unwrap();
+    assert!(
+        matter.contains("BAD-1.json") && matter.contains("not known here"),
+        "{matter}"
+    );
+    let checks = world
+        .site
+        .0
+        .doctor(starling_api_types::DoctorRequest::default())
+        .unwrap()
+        .checks;
+    let told = checks.iter().find(|check| check.name == "feeds").unwrap();
+    assert!(told.ok && told.found.contains("BAD-1.json"), "{told:?}");
+    // Another one is new; and of one that is mended nothing is left.
+    let run = world.run(Answer::Part(vec![bad("BAD-2"), record(31)])).await;
+    assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
+    assert!(world.run(Answer::Whole(records(0..32))).await.checked);
+    assert_eq!(world.feed().await.attention, None);
+}
+
+#[tokio::test]
+async fn many_rejected_documents_are_never_a_check() {
+    let world = World::with_feed().await;
+    let input = || {
+        let mut documents = records(0..20);
+        documents.extend((0..19).map(|number| bad(&format!("BAD-{number}"))));
+        documents
+    };
+    for _ in 0..2 {
+        let run = world.run(Answer::Whole(input())).await;
+        assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
+    }
+    let run = world.run(Answer::Unchanged).await;
+    assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
+}
+
+#[tokio::test]
+async fn documents_that_an_older_program_rejected_are_read_again() {
+    let world = World::with_feed().await;
+    let moved = |brought: &mut Brought| brought.position = moved();
+    let mut documents = records(0..30);
+    documents.push(bad("BAD-1"));
+    world.run(told(Answer::Whole(documents), moved)).await;
+    let path = world.path("feeds/mine/position.json");
+    let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    kept["rejected"]["program"] = json!("0.0.1");
+    fs::write(&path, kept.to_string()).unwrap();
+    let run = world.run(Answer::Whole(records(0..31))).await;
+    assert!(
+        run.notes[0].contains("another version of this program"),
+        "{:?}",
+        run.notes
+    );
+}
+
+#[tokio::test]
+async fn notes_beyond_ten_are_counted() {
+    let world = World::with_feed().await;
+    let many =
+        |brought: &mut Brought| brought.notes = (0..25).map(|number| format!("note {number}")).collect();
+    let run = world.run(told(Answer::Whole(records(0..2)), many)).await;
+    assert_eq!(
+        (run.notes.len(), run.notes[10].as_str()),
+        (11, "15 more notes are not listed")
+    );
+}
+
+#[tokio::test]
+async fn killed_run_is_a_failure() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..2))).await;
+    let path = world.path("feeds/mine/state.json");
+    let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    assert_eq!(state["began_at"], Value::Null, "a run that ended leaves nothing");
+    state["began_at"] = json!("2026-01-01T00:00:00.000Z");
+    fs::write(&path, state.to_string()).unwrap();
+    lock(&world.site.0.feeds.memories).clear();
+    let feed = world.feed().await;
+    assert_eq!((feed.state, feed.failures), (FeedState::Failing, 1));
+    assert!(feed.attention.unwrap().contains("by a kill or a crash"));
+    assert!(feed.next_run_at.unwrap() > feed.last_success_at.unwrap());
+    world.run(Answer::Unchanged).await;
+    assert_eq!(world.feed().await.state, FeedState::Ok);
+}
+
+#[tokio::test]
+async fn state_that_is_given_up_needs_attention() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..50))).await;
+    world.run(Answer::Whole(records(0..10))).await;
+    assert_eq!(world.feed().await.state, FeedState::Suspect);
+    fs::write(world.path("feeds/mine/state.json"), "{").unwrap();
+    lock(&world.site.0.feeds.memories).clear();
+    let matter = world.feed().await.attention.unwrap();
+    assert!(matter.contains("a suspect input that waits"), "{matter}");
+    world.run(Answer::Whole(records(0..50))).await;
+    assert_eq!(world.feed().await.attention, None);
+}
+
+#[tokio::test]
+async fn suspect_input_that_cannot_be_kept_is_a_failure() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..50))).await;
+    // A file is in the way of the folder.
+    fs::write(world.path("feeds/mine/suspect"), "").unwrap();
+    let run = world.run(Answer::Whole(records(0..10))).await;
+    assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
+    assert!(run.error.unwrap().contains("could not be kept for approval"));
+    assert_eq!(world.feed().await.state, FeedState::Failing);
+    assert_eq!(world.count().await, 50);
+}
+
+#[tokio::test]
+async fn switching_off_or_removing_a_feed_ends_its_fetch() {
+    let world = World::with_feed().await;
+    let name = name();
+    let off = FeedChange {
+        enabled: Some(false),
+        ..FeedChange::default()
+    };
+    for removes in [false, true] {
+        let begun = Arc::new(Notify::new());
+        lock(&world.source.0).push_back(Answer::Hangs(begun.clone()));
+        let end = async {
+            begun.notified().await;
+            if removes {
+                world.site.remove_feed(&name).await.unwrap();
+            } else {
+                world.site.change_feed(&name, off.clone()).await.unwrap();
+            }
+        };
+        let (run, ()) = tokio::join!(world.site.run_feed(&name), end);
+        assert_eq!(run.unwrap().outcome, FeedRunOutcome::Stopped);
+    }
+    assert!(!world.path("feeds/mine").exists(), "nothing is written back");
+}
+
+#[tokio::test]
+async fn input_that_came_after_the_approved_one_is_not_taken_in() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..50))).await;
+    world.run(Answer::Whole(records(0..10))).await;
+    let approved = Trigger::Approval(starling_api_types::ContentHash::from_bytes([7; 32]));
+    let run = world.site.run_feed_now(&name(), approved).await.unwrap();
+    assert_eq!(
+        (run.outcome, run.code),
+        (FeedRunOutcome::Failed, Some(ErrorCode::FeedNotSuspect))
+    );
+    assert_eq!(world.count().await, 50);
+}
+
+#[tokio::test]
+async fn source_that_is_drained_little_by_little_becomes_suspect() {
+    let world = World::with_feed().await;
+    let mut outcomes = Vec::new();
+    for left in [100, 90, 81, 79, 72] {
+        outcomes.push(world.run(Answer::Whole(records(0..left))).await.outcome);
+    }
+    assert_eq!(
+        outcomes,
+        [
+            FeedRunOutcome::Imported,
+            FeedRunOutcome::Imported,
+            FeedRunOutcome::Imported,
+            FeedRunOutcome::Suspect,
+            FeedRunOutcome::Suspect,
+        ]
+    );
+    assert_eq!(world.count().await, 81);
+    let approved = world
+        .site
+        .approve_feed(&name(), FeedApprove::default())
+        .await
+        .unwrap();
+    assert_eq!(approved.absent, 9);
+    let run = world.run(Answer::Whole(records(0..65))).await;
+    assert_eq!(
+        run.outcome,
+        FeedRunOutcome::Imported,
+        "what was approved is the measure"
+    );
+}
+
+#[tokio::test]
+async fn source_of_mostly_unknown_documents_is_not_checked() {
+    let world = World::with_feed().await;
+    let mut input = records(0..2);
+    input.extend((0..30).map(|n| json!({ "id": format!("A-{n}"), "page": "{\"error\":\"maintenance\"}" })));
+    let run = world.run(Answer::Whole(input)).await;
+    assert_eq!(
+        (run.outcome, run.checked, run.stored),
+        (FeedRunOutcome::Failed, false, 2)
+    );
+    assert!(run.error.unwrap().contains("30 documents are of no known kind"));
+    assert!(!world.run(Answer::Unchanged).await.checked);
+}

@@ -1,0 +1,147 @@
+//! How a run ended, in words and for the next one.
+
+use starling_api_types as types;
+use starling_api_types::{ErrorCode, FeedRun, FeedRunOutcome, Problem};
+use starling_fetch::FetchError;
+
+use super::fetching;
+use super::rejected::Rejected;
+use super::state::KeptInput;
+use crate::config::feeds::FeedSpec;
+use crate::schedule::Ending;
+
+/// Notes that are kept of a run, and how long each may be, in characters.
+const NOTES: usize = 10;
+const NOTE_CHARS: usize = 400;
+/// How long the words about a failure may be, in characters.
+pub(super) const ERROR_CHARS: usize = 2_000;
+
+/// How a run ended, with what the next one depends on.
+pub(super) struct Told {
+    pub(super) run: FeedRun,
+    pub(super) ending: Ending,
+    /// The input that is suspect from now on.
+    pub(super) suspect: Option<KeptInput>,
+    /// What of the source is rejected from now on.
+    pub(super) rejected: Option<Rejected>,
+    /// Notes that are not listed.
+    /// How many records the source has from now on, and whether somebody approved that.
+    pub(super) records: Option<u64>,
+    pub(super) is_approved: bool,
+    /// Why rejected documents keep the source from being checked.
+    pub(super) refusal: Option<String>,
+    more_notes: u64,
+}
+
+impl Told {
+    pub(super) fn of(run: FeedRun) -> Self {
+        Self {
+            run,
+            ending: Ending::Done { more: false },
+            suspect: None,
+            rejected: None,
+            records: None,
+            is_approved: false,
+            refusal: None,
+            more_notes: 0,
+        }
+    }
+
+    /// Notes that the run failed.
+    pub(super) fn fail(&mut self, problem: &Problem, is_temporary: bool, retry_after_ms: Option<u64>) {
+        let mut text = problem.detail.clone();
+        if let Some(hint) = &problem.hint {
+            text = format!("{text}; {hint}");
+        }
+        if let Some(private) = &problem.private {
+            tracing::error!(feed = %self.run.feed, %private, "running a feed");
+        }
+        self.run.outcome = FeedRunOutcome::Failed;
+        self.run.code = Some(problem.code);
+        self.run.error = Some(cut(&text, ERROR_CHARS));
+        self.ending = Ending::Failed {
+            failures: 1,
+            is_temporary,
+            retry_after_ms,
+        };
+    }
+
+    /// Notes that the run failed by a problem of this site.
+    pub(super) fn fail_by(&mut self, problem: &Problem) {
+        self.fail(problem, problem.retryable, None);
+    }
+
+    /// Notes that a fetch failed.
+    pub(super) fn fail_fetch(&mut self, spec: &FeedSpec, error: &FetchError) {
+        if matches!(error, FetchError::Stopped) {
+            self.run.outcome = FeedRunOutcome::Stopped;
+            self.run.code = Some(ErrorCode::ShuttingDown);
+            let text = "the site stopped, or the feed was switched off or removed, before it was fetched; nothing was changed";
+            self.run.error = Some(text.to_owned());
+            self.ending = Ending::Stopped;
+            return;
+        }
+        let after = error.retry_after();
+        let after = after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+        self.fail(&fetching::problem_of(spec, error), error.is_temporary(), after);
+    }
+
+    pub(super) fn note(&mut self, note: &str) {
+        if self.run.notes.len() < NOTES {
+            self.run.notes.push(cut(note, NOTE_CHARS));
+        } else {
+            self.more_notes += 1;
+        }
+    }
+
+    /// Says how many notes are not listed.
+    pub(super) fn close_notes(&mut self) {
+        if self.more_notes > 0 {
+            self.run
+                .notes
+                .push(format!("{} more notes are not listed", self.more_notes));
+            self.more_notes = 0;
+        }
+    }
+
+    /// Notes that a run, which took in what it read, did not read the source to its end, or could not read all of it.
+    pub(super) fn fail_unread(&mut self, spec: &FeedSpec, why: &str, hint: &str) {
+        let detail = format!("{}: the source does not count as checked: {why}", spec.name());
+        self.fail(
+            &Problem::new(ErrorCode::FeedFetchFailed, detail).hint(hint),
+            false,
+            None,
+        );
+    }
+}
+
+/// Copies the counts and the oddities of a report.
+pub(super) fn counted(report: &types::FeedImportReport, told: &mut Told) {
+    let run = &mut told.run;
+    run.stored = report.stored;
+    run.unchanged = report.unchanged;
+    run.absent = report.absent;
+    run.rejected = report.rejected;
+    let rejected = report
+        .files
+        .iter()
+        .filter(|file| file.outcome == types::FeedOutcome::Rejected);
+    for file in rejected.take(NOTES / 2) {
+        told.note(&format!("{} was rejected: {}", file.name, file.reason));
+    }
+    if report.warning_count > 0 {
+        let first = report.warnings.first().map_or("", String::as_str);
+        told.note(&format!("{} warnings; the first: {first}", report.warning_count));
+    }
+}
+
+/// Cuts a text, on one line.
+pub(super) fn cut(text: &str, most: usize) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.chars().count() <= most {
+        return words;
+    }
+    let mut short: String = words.chars().take(most.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}

@@ -1,0 +1,48 @@
+//! Documents of which nothing was read.
+
+use starling_api_types::{ErrorCode, FeedOutcome, Problem};
+use starling_feeds::osv::NoRecord;
+use starling_feeds::pipeline;
+
+use super::Account;
+
+impl Account<'_> {
+    pub(super) fn count_understood(&mut self, reason: &pipeline::IgnoredBecause) {
+        match reason {
+            pipeline::IgnoredBecause::Content(NoRecord::Native(_)) => self.understood += 1,
+            pipeline::IgnoredBecause::Content(_) | pipeline::IgnoredBecause::Guess(_) => {
+                self.not_understood += 1;
+            }
+            pipeline::IgnoredBecause::File(_) => {}
+        }
+    }
+
+    /// Of an input that holds files and not one record: it was meant to say something, and nothing was understood.
+    pub(super) fn nothing_read_problem(&self) -> Problem {
+        let named = self.first_unread();
+        let detail = format!(
+            "importing {}: nothing was read, as none of its {} files holds a record in the OSV schema or in a shape of another kind that is known{named}",
+            self.source, self.report.ignored
+        );
+        Problem::new(ErrorCode::FeedEmpty, detail)
+            .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
+    }
+
+    /// Names the first file of which nothing was read, with the reason; a rejected one before one that is ignored.
+    pub(super) fn first_unread(&self) -> String {
+        let of = |outcome| self.report.files.iter().find(move |file| file.outcome == outcome);
+        of(FeedOutcome::Rejected)
+            .or_else(|| of(FeedOutcome::Ignored))
+            .map(|file| format!("; the first is {}: {}", file.name, file.reason))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn rejected_problem(&self, hint: &str) -> Problem {
+        let named = self.first_unread();
+        let detail = format!(
+            "importing {}: {} files were rejected{named}",
+            self.source, self.report.rejected
+        );
+        Problem::new(ErrorCode::FeedRejected, detail).hint(hint)
+    }
+}
