@@ -147,7 +147,7 @@ pub struct Verdict {
     pub program: &'static str,
     /// The outcome.
     pub outcome: Outcome,
-    /// The reasons, in the order of [`ReasonCode`].
+    /// The reasons, in the order of [`ReasonCode`](crate::ReasonCode).
     pub reasons: Vec<Reason>,
     /// The scanned document.
     pub inventory: VerdictInventory,
