@@ -87,7 +87,7 @@ impl World {
     /// Notes that the connection to a key of an unknown owner ended, if it is one.
     pub(crate) fn give_up_unproved(&mut self, site: usize, peer: &PublicKey) {
         let dials = &mut self.sites[site].dials;
-        if let Some(dialled) = dials.forget_key(peer) {
+        if let Some(dialled) = dials.hung_up(peer) {
             dials.refused(dialled);
         }
     }
@@ -97,7 +97,7 @@ impl World {
         let (now, at) = (self.now, &mut self.sites[site]);
         match notice {
             Notice::PeerReady { peer, site } => {
-                if let Some(dialled) = at.dials.forget_key(peer).filter(|dialled| dialled != site) {
+                if let Some(dialled) = at.dials.proved(peer).filter(|dialled| dialled != site) {
                     at.dials.refused(dialled);
                 }
                 at.sessions.insert(*peer, (*site, now));

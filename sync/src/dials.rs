@@ -20,8 +20,13 @@ const SOON_FOR_MILLIS: u64 = 15 * 60_000;
 /// A session that ends earlier was refused: the site is dialled again with growing pauses, not at once.
 pub const SHORT_SESSION_MILLIS: u64 = 5_000;
 
-/// Sessions in a row that ended at once, from which on the peer is taken to refuse this site. One or two are a restart.
+/// Sessions in a row that ended at once, from which on the peer may refuse this site. One or two are a restart.
 const BRIEF_SESSIONS: u32 = 5;
+/// Sessions in a row that ended at once, from which on the peer does refuse this site. Fewer may be a network that breaks
+/// every session, and the first dial after it is mended should not be late.
+const MANY_BRIEF_SESSIONS: u32 = 30;
+/// The longest pause between the two.
+const BRIEF_REDIAL_MILLIS: u64 = 10_000;
 
 /// One dial.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub struct Dials<A> {
     sites: BTreeMap<SiteId, Redial<A>>,
     /// Connected keys of unknown owners, and the site that was dialled.
     unproved: BTreeMap<PublicKey, SiteId>,
+    /// Keys of sites that were dialled and answered, and have no session yet.
+    starting: BTreeMap<PublicKey, SiteId>,
 }
 
 /// The time and way of the next dial of one site.
@@ -60,6 +67,7 @@ impl<A> Default for Dials<A> {
         Self {
             sites: BTreeMap::new(),
             unproved: BTreeMap::new(),
+            starting: BTreeMap::new(),
         }
     }
 }
@@ -91,10 +99,12 @@ impl<A: Clone + Ord> Dials<A> {
             return Vec::new();
         }
         let since = *redial.since.get_or_insert(now);
-        let longest = if now < since.plus_millis(SOON_FOR_MILLIS) && !redial.is_refused {
-            SOON_REDIAL_MILLIS
-        } else {
-            LONGEST_REDIAL_MILLIS
+        let is_soon = now < since.plus_millis(SOON_FOR_MILLIS);
+        let longest = match redial.brief {
+            _ if redial.is_refused || !is_soon => LONGEST_REDIAL_MILLIS,
+            0..BRIEF_SESSIONS => SOON_REDIAL_MILLIS,
+            BRIEF_SESSIONS..MANY_BRIEF_SESSIONS => BRIEF_REDIAL_MILLIS,
+            _ => LONGEST_REDIAL_MILLIS,
         };
         redial.pause_millis = (redial.pause_millis * 2).clamp(FIRST_REDIAL_MILLIS, longest);
         redial.next_at = now.plus_millis(redial.pause_millis);
@@ -130,7 +140,8 @@ impl<A: Clone + Ord> Dials<A> {
     /// key it is, as far as is known here. If that is another site, the one that was dialled must still prove itself.
     pub fn answered(&mut self, key: PublicKey, known: Option<SiteId>, expected: &[SiteId]) {
         // Sites may share an address by mistake; then one of them answers.
-        if known.is_some_and(|known| expected.contains(&known)) {
+        if let Some(known) = known.filter(|known| expected.contains(known)) {
+            self.starting.insert(key, known);
             return;
         }
         if let Some(site) = expected.first() {
@@ -143,8 +154,20 @@ impl<A: Clone + Ord> Dials<A> {
         self.unproved.insert(key, site);
     }
 
-    /// Records that a connection is closed, or that its key is proved. Returns the site that was dialled.
-    pub fn forget_key(&mut self, key: &PublicKey) -> Option<SiteId> {
+    /// Records that a session with a key began, which proves whose it is. Returns the site that was dialled, if the owner
+    /// was unknown.
+    pub fn proved(&mut self, key: &PublicKey) -> Option<SiteId> {
+        self.starting.remove(key);
+        self.unproved.remove(key)
+    }
+
+    /// Records that the connection to a key is closed. Returns the site that was dialled, if the owner is unknown still.
+    ///
+    /// A dialled site that hangs up before a session begins counts as one whose session ended at once.
+    pub fn hung_up(&mut self, key: &PublicKey) -> Option<SiteId> {
+        if let Some(site) = self.starting.remove(key) {
+            self.ended_at_once(site);
+        }
         self.unproved.remove(key)
     }
 
@@ -170,9 +193,7 @@ impl<A: Clone + Ord> Dials<A> {
         let redial = self.sites.entry(site).or_default();
         redial.brief = redial.brief.saturating_add(1);
         redial.since = None;
-        if redial.brief >= BRIEF_SESSIONS {
-            redial.is_refused = true;
-        } else {
+        if redial.brief < BRIEF_SESSIONS {
             redial.pause_millis = 0;
         }
     }
@@ -232,7 +253,7 @@ mod tests {
         let later = at.plus_millis(LONGEST_REDIAL_MILLIS);
         let meanwhile = dials.due(later, site(), Some(key(1)), &addresses);
         assert_eq!(split(meanwhile), (vec![address(2)], Vec::new()));
-        assert_eq!(dials.forget_key(&key(2)), Some(site()));
+        assert_eq!(dials.hung_up(&key(2)), Some(site()));
         dials.start_over(&site());
         let anew = dials.due(at, site(), Some(key(2)), &addresses);
         assert_eq!(split(anew), (addresses.to_vec(), Vec::new()));
@@ -281,23 +302,51 @@ mod tests {
         assert!(pauses.is_sorted() && pauses.last() == Some(&LONGEST_REDIAL_MILLIS));
     }
 
-    #[test]
-    fn site_whose_sessions_are_brief_is_dialled_soon_and_at_last_rarely() {
+    /// Returns the pauses before the next dials of a site that ends each session as `end` does.
+    fn pauses(number: usize, end: impl Fn(&mut Dials<String>)) -> Vec<u64> {
         let mut dials = Dials::default();
         let mut at = UnixMillis::saturating(1_000_000);
-        let mut pauses = Vec::new();
-        for _ in 0..12 {
-            dials.ended_at_once(site());
+        let pauses = (0..number).map(|_| {
+            end(&mut dials);
             assert_eq!(dials.due(at, site(), None, &[address(1)]).len(), 1);
             let next = dials.sites[&site()].next_at;
-            pauses.push(next.as_millis() - at.as_millis());
+            let pause = next.as_millis() - at.as_millis();
             at = next;
-        }
-        let soon = pauses
-            .iter()
-            .take_while(|pause| **pause <= SOON_REDIAL_MILLIS)
-            .count();
-        assert!(soon >= 4, "a restart is over within seconds: {pauses:?}");
+            pause
+        });
+        pauses.collect()
+    }
+
+    #[test]
+    fn site_whose_sessions_are_brief_is_dialled_soon_and_at_last_rarely() {
+        let pauses = pauses(40, |dials| dials.ended_at_once(site()));
+        let up_to = |longest: u64| pauses.iter().take_while(|pause| **pause <= longest).count();
+        assert!(
+            up_to(SOON_REDIAL_MILLIS) >= 4,
+            "a restart is over within seconds: {pauses:?}"
+        );
+        // A network that breaks every session for minutes is mended at last.
+        assert_eq!(
+            up_to(BRIEF_REDIAL_MILLIS),
+            MANY_BRIEF_SESSIONS as usize - 1,
+            "{pauses:?}"
+        );
         assert_eq!(pauses.last(), Some(&LONGEST_REDIAL_MILLIS));
+    }
+
+    #[test]
+    fn site_that_hangs_up_before_a_session_is_dialled_with_growing_pauses() {
+        let refused = pauses(40, |dials| {
+            dials.answered(key(1), Some(site()), &[site()]);
+            assert_eq!(dials.hung_up(&key(1)), None);
+        });
+        assert_eq!(refused.last(), Some(&LONGEST_REDIAL_MILLIS));
+        // A session that began is judged by its own end.
+        let kept = pauses(40, |dials| {
+            dials.answered(key(1), Some(site()), &[site()]);
+            assert_eq!(dials.proved(&key(1)), None);
+            assert_eq!(dials.hung_up(&key(1)), None);
+        });
+        assert_eq!(kept.iter().max(), Some(&SOON_REDIAL_MILLIS));
     }
 }

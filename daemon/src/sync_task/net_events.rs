@@ -49,7 +49,7 @@ impl SyncTask {
                 Event::Connected { peer }
             }
             NetEvent::Disconnected { peer } => {
-                if let Some(site) = self.dials.forget_key(&peer) {
+                if let Some(site) = self.dials.hung_up(&peer) {
                     self.not_the_site(site, &peer, "it hung up");
                 }
                 self.addresses.remove(&peer);

@@ -14,7 +14,7 @@ impl SyncTask {
             Notice::PeerReady { peer, site } => {
                 let address = self.addresses.get(&peer).map(ToString::to_string);
                 tracing::info!(%site, ?address, "connected to a listed site");
-                let dialled_for = self.dials.forget_key(&peer);
+                let dialled_for = self.dials.proved(&peer);
                 if let Some(other) = dialled_for.filter(|other| *other != site) {
                     self.not_the_site(other, &peer, "it is another listed site");
                 }
@@ -154,7 +154,7 @@ impl SyncTask {
 
     pub(super) fn disconnecting(&mut self, peer: &PublicKey, reason: &str) {
         tracing::warn!(%peer, reason, "disconnecting a peer");
-        if let Some(site) = self.dials.forget_key(peer) {
+        if let Some(site) = self.dials.hung_up(peer) {
             self.not_the_site(site, peer, reason);
         }
         if let Some(site) = self.site_of(peer) {

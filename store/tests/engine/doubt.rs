@@ -106,7 +106,9 @@ fn store_of_another_engine_is_in_doubt() {
         make(other, folder.path());
         let reason = doubt(kind, folder.path());
         assert!(
-            reason.contains(&format!("is of engine {other}, not {kind}")),
+            reason.contains(&format!(
+                "is of engine {other}, and the configuration says {kind}"
+            )),
             "{reason}"
         );
         assert_eq!(detect(folder.path()), Some(kind));
