@@ -144,14 +144,8 @@ pub struct AdvisoryLookup {
     /// The matching advisories, sorted by merge hash; never empty, at most 10,000.
     pub advisories: Vec<Advisory>,
     /// How many more answer to it; a package URL finds those of one package.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub left_out: u64,
-}
-
-/// Returns true if there is nothing to state.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 impl AdvisoryLookup {

@@ -344,7 +344,7 @@ pub struct Position {
     /// Every body in scope is present up to here.
     pub body_complete: Option<Cursor>,
     /// Number of record bodies that are missing and may still come from a peer or a bundle.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
     pub missing_bodies: u64,
     /// Why *accepted* is behind *held*, or why the author's view has more than this one: missing data, sources that
     /// are not allowed, and what to do.
