@@ -40,7 +40,7 @@ read into it. The kind of each document is detected from its shape; --kind state
 Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected.
 An input that takes away much of a source (over a fifth of its records, or of their severities, of what they affect or
 when it was fixed) is suspect: it is refused and changes nothing, unless --approve is given.
-Without a daemon, the match index that scans go by is made at the end: a minute for a whole corpus, less for an update.
+Without a daemon, the match index, which scans use, is built at the end: a minute for a whole corpus, less for an update.
 
 Example:
   starling feeds import advisory-database.zip --source ghsa --complete

@@ -9,7 +9,7 @@ use super::{ByteSize, Refused};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Federation {
-    /// Whether the site talks to peers at all; bundles by file work either way.
+    /// True if the site talks to peers at all; bundles by file work either way.
     pub enabled: bool,
     /// The site's own name.
     pub site_id: Option<SiteSlug>,
@@ -17,7 +17,7 @@ pub struct Federation {
     pub compression_level: i32,
     /// Most claims in one of the site's own deltas, 1 to 1,024.
     pub max_items: usize,
-    /// Whether a bundle's seal must verify. Deltas are always verified.
+    /// True if a bundle's seal must verify. Deltas are always verified.
     pub require_signature: bool,
     /// How long a head of this site proves that it is current, in seconds.
     pub head_validity_seconds: u64,
@@ -47,7 +47,7 @@ pub struct Import {
     pub allowed_sites: Vec<String>,
     /// Largest bundle that is taken.
     pub max_bundle_size: ByteSize,
-    /// Whether the seal of a bundle that says it is from an allowed site may fail to verify.
+    /// True if the seal of a bundle that names an allowed site as its exporter may fail to verify.
     pub skip_signature_on_trusted_sites: bool,
 }
 

@@ -52,10 +52,10 @@ pub struct FeedEntry {
     /// File with certificates to trust besides the system's, absolute or in the site's folder.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
-    /// Whether a fetch of the whole source makes absent what is missing from it.
+    /// True if a fetch of the whole source makes absent what is missing from it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub complete: bool,
-    /// Whether the daemon fetches it.
+    /// True if the daemon fetches it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub enabled: bool,
 }

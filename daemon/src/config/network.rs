@@ -40,7 +40,7 @@ impl Network {
         ] {
             for address in addresses {
                 if let Err(error) = address.parse::<libp2p::Multiaddr>() {
-                    return Err((key, format!("{address:?} is no multiaddress: {error}")));
+                    return Err((key, format!("{address:?} is not a multiaddress: {error}")));
                 }
             }
         }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Restore {
-    /// Whether a home looks if it was copied.
+    /// True if a home checks whether it was copied.
     pub detect: bool,
     /// The file that tells machines apart.
     pub machine_id_file: PathBuf,

@@ -24,7 +24,7 @@ pub struct Scan {
     pub rhythm: String,
     /// Sources with a rhythm of their own.
     pub rhythms: BTreeMap<Source, String>,
-    /// Whether a scan ends with exit code 4 if a source that it rests on is silent for longer, or the head of a site has
+    /// True if a scan ends with exit code 4 if a source that it rests on is silent for longer, or the head of a site has
     /// expired; else it warns.
     pub require_fresh: bool,
     /// The site's policy file, absolute or in the site's folder; flags and the keys above fill what it leaves open.

@@ -68,7 +68,7 @@ struct Account<'a> {
     root: String,
     /// Records that stand in several files: what each of them says.
     parts: BTreeMap<RecordId, Vec<FilePart>>,
-    /// Whether a package URL can be of an ecosystem, as far as it was asked.
+    /// Ecosystems that a package URL can name, and those that none can, as far as they were looked up.
     met: Met,
     /// Files whose name does not tell their record.
     names: Vec<(String, RecordId)>,
@@ -465,7 +465,7 @@ fn instant(modified: Option<&str>) -> Option<jiff::Timestamp> {
     modified?.parse().ok()
 }
 
-/// Whether a name is of a line of NDJSON or of a part of a document: it may hold another record next time.
+/// Returns true if a name is of a line of NDJSON or of a part of a document: it may hold another record next time.
 fn is_part(name: &str) -> bool {
     let line = name
         .rsplit_once(':')

@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 
 use starling_feeds::input::archive_stem;
 
-use crate::fetched::Fetched;
 
 pub use entry::{NewDocument, NotARawHash, RawEntry, RawHash};
 pub use error::RawError;
@@ -101,28 +100,6 @@ impl RawStore {
         });
         self.entries.push(entry);
         Ok(Some(hash))
-    }
-
-    /// Keeps every document of a run, before its folder is removed. It is findable after [`Self::commit`].
-    ///
-    /// # Errors
-    /// As [`Self::keep`].
-    pub fn keep_run(&mut self, feed: &str, fetched: &Fetched) -> Result<(), RawError> {
-        for document in &fetched.documents {
-            let name = document
-                .path
-                .strip_prefix(&fetched.input)
-                .unwrap_or(&document.path);
-            let name = NewDocument {
-                feed: feed.to_owned(),
-                name: name.to_string_lossy().into_owned(),
-                address: document.address.clone(),
-                at_ms: document.at_ms,
-                validator: document.validator.clone(),
-            };
-            self.keep(&document.path, name)?;
-        }
-        Ok(())
     }
 
     /// Makes what was kept durable, after the oldest versions were dropped to stay within the budget.

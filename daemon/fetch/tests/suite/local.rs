@@ -161,7 +161,7 @@ async fn archive_without_its_list_is_read_alone() {
 
 #[tokio::test]
 async fn raw_document_of_a_record_is_found_by_the_name_of_its_import() {
-    use starling_fetch::raw::RawStore;
+    use starling_fetch::raw::{NewDocument, RawStore};
     let medium = tempfile::tempdir().expect("a folder");
     let text = record("B", "2026-01-01T00:00:00Z");
     write(medium.path(), "npm/all.zip", zip_of(&[("B.json", &text)]));
@@ -169,7 +169,15 @@ async fn raw_document_of_a_record_is_found_by_the_name_of_its_import() {
     let brought = World::new().run(&plan).await.expect("a good run");
     let home = tempfile::tempdir().expect("a folder");
     let mut store = RawStore::open(home.path(), 1 << 20).expect("a store");
-    store.keep_run("osv-npm", &brought.fetched).expect("kept");
+    let document = &brought.fetched.documents[0];
+    let kept = NewDocument {
+        feed: "osv-npm".to_owned(),
+        name: "npm/all.zip".to_owned(),
+        address: document.address.clone(),
+        at_ms: document.at_ms,
+        validator: document.validator.clone(),
+    };
+    store.keep(&document.path, kept).expect("kept");
     store.commit().expect("committed");
     let name = &brought.imported()[0];
     let entry = store.by_name("osv-npm", name)[0];

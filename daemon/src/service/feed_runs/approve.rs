@@ -9,7 +9,7 @@ use super::state::{KeptInput, hash_of};
 use super::told::Told;
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
-use crate::home_problem::home_problem;
+use crate::home::home_problem;
 use crate::service::{Site, SiteParts};
 
 impl Site {

@@ -13,7 +13,7 @@ use super::told::{ERROR_CHARS, Told, cut};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::home::error_chain;
-use crate::home_problem::home_problem;
+use crate::home::home_problem;
 use crate::schedule::{Ending, next_run_ms, random};
 use crate::service::SiteParts;
 

@@ -272,7 +272,7 @@ impl Feeds {
             if !before.position.is_empty() {
                 folder
                     .write_read_to(&before.again("the source was imported by hand since the last run"))
-                    .map_err(|error| crate::home_problem::home_problem(&error))?;
+                    .map_err(|error| crate::home::home_problem(&error))?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use starling_fetch::Position;
 
 use super::rejected::Rejected;
 use crate::config::feeds::FeedSpec;
-use crate::home_problem::home_problem;
+use crate::home::home_problem;
 use crate::service::SiteParts;
 use crate::service::problem::store_problem;
 

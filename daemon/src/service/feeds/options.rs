@@ -44,7 +44,7 @@ pub(in crate::service) struct Imported {
     pub(in crate::service) judged: Judged,
 }
 
-/// Whether the source counts as checked, and what of it is rejected.
+/// The judgement of an input: if the source counts as checked, and what of it is rejected.
 #[derive(Debug)]
 pub(in crate::service) struct Judged {
     pub(in crate::service) is_checked: bool,

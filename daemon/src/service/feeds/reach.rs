@@ -10,7 +10,7 @@ use starling_scanner::reach::{OutOfReach, is_met, out_of_reach};
 use super::Seen;
 use crate::service::reach::Reasons;
 
-/// Whether a package URL can be of an ecosystem, as far as it was asked: records name the same few.
+/// True for each ecosystem that a package URL can name, as far as it was looked up: records name the same few.
 #[derive(Debug, Default)]
 pub(super) struct Met(BTreeMap<String, bool>);
 
