@@ -33,7 +33,6 @@ pub use convert::convert_store;
 pub use feed_presets::feed_presets;
 pub use generate::generate_sbom;
 pub use home::home_problem;
-// Its former place, for what still imports it from there.
 pub use init::{init_site, init_site_as};
 pub use offline::{Offline, open_offline, open_offline_on, open_to_repair};
 pub use policy_commands::{PolicyKind, policy_history, rollback_policy};

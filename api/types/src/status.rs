@@ -343,9 +343,9 @@ pub struct Position {
     pub accepted: Option<Cursor>,
     /// Every body in scope is present up to here.
     pub body_complete: Option<Cursor>,
-    /// Number of record bodies that are missing and may still come from a peer or a bundle.
+    /// Number of record bodies that are missing yet, while a peer is sending some; 0 if none has come for half a minute.
     #[serde(default, skip_serializing_if = "crate::is_zero")]
-    pub missing_bodies: u64,
+    pub arriving_bodies: u64,
     /// Why *accepted* is behind *held*, or why the author's view has more than this one: missing data, sources that
     /// are not allowed, and what to do.
     pub hold_reason: Option<String>,

@@ -123,9 +123,8 @@ fn held_back(status: &Status) -> Option<String> {
         .iter()
         .filter_map(|position| Some((position, position.hold_reason.as_ref()?)))
         .collect();
-    // What a connected peer may be sending at the moment is no matter for a person.
-    let is_receiving = status.daemon && status.peers.iter().any(|peer| peer.connected);
-    held.retain(|(position, _)| !(is_receiving && position.missing_bodies > 0));
+    // What a peer is sending at the moment is no matter for a person.
+    held.retain(|(position, _)| position.arriving_bodies == 0 || !position.out_of_scope.is_empty());
     let (first, reason) = held.first()?;
     let name = author(first.site_id.as_ref(), &first.site);
     let more = match held.len() {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use starling_api_types::{BundleInfo, BundleValidation, ExportSummary, ImportReport};
 
 use super::table::Table;
-use super::{Lines, author, count, counted, cut, or_dash, plain, section, short, size};
+use super::{Lines, author, count, counted, cut, on_screen, or_dash, plain, section, short, size};
 use crate::terminal::{self, Tone};
 
 /// Widest conflict value shown.
@@ -141,7 +141,7 @@ pub(crate) fn bundle_validation(validation: &BundleValidation) -> String {
     }
     let hash = validation
         .bundle_hash
-        .map_or_else(String::new, |hash| format!(" {}", short(&hash.to_string())));
+        .map_or_else(String::new, |hash| format!(" {}", on_screen(&hash.to_string())));
     let failed: Vec<_> = validation.checks.iter().filter(|check| !check.ok).collect();
     let verdict = match failed.as_slice() {
         _ if validation.valid => "is valid".to_owned(),

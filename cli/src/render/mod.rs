@@ -143,6 +143,15 @@ fn short(hash: &str) -> String {
     digits.chars().take(HASH_DIGITS).collect()
 }
 
+/// Returns the beginning of a hash on a terminal, else the whole: a script reads all of it.
+fn on_screen(hash: &str) -> String {
+    if terminal::width().is_some() {
+        short(hash)
+    } else {
+        hash.to_owned()
+    }
+}
+
 /// Returns an author's name if known, else the beginning of its identity.
 fn author(name: Option<&SiteSlug>, site: &SiteId) -> String {
     name.map_or_else(

@@ -128,10 +128,9 @@ fn receiving(status: &Status) -> Option<String> {
     let missing: u64 = status
         .positions
         .iter()
-        .map(|position| position.missing_bodies)
+        .map(|position| position.arriving_bodies)
         .sum();
-    let is_connected = status.daemon && status.peers.iter().any(|peer| peer.connected);
-    (is_connected && missing > 0).then(|| {
+    (missing > 0).then(|| {
         let records = counted(missing, "record is", "records are");
         format!("{records} still to come; shown once all of a source are here")
     })

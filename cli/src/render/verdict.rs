@@ -11,7 +11,7 @@ use starling_report::upgrade::{Upgrade, by_level, count_levels, upgrades};
 
 use self::body::{Body, Finding};
 use super::table::Table;
-use super::{Lines, count, counted, list, or_dash, plain, section, short};
+use super::{Lines, count, counted, list, on_screen, or_dash, plain, section};
 use crate::commands::scan::{ScanOutcome, ScanReport, Scanned};
 use crate::terminal::{self, Tone};
 
@@ -260,16 +260,9 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, aliases: bool) -> String {
     section(&mut text, "Mutes to look at", &mutes(&body));
     section(&mut text, "Suppliers' statements", &vex(&body));
     let has_sections = text.len() > headed;
-    let hash = |hash: &str| {
-        if terminal::width().is_some() {
-            short(hash)
-        } else {
-            hash.to_owned()
-        }
-    };
     let mut lines = Lines::default()
-        .add("verdict", hash(&envelope.verdict_hash.to_string()))
-        .add("knowledge", hash(&body.knowledge_root))
+        .add("verdict", on_screen(&envelope.verdict_hash.to_string()))
+        .add("knowledge", on_screen(&body.knowledge_root))
         .add("judged at", format!("{} by {}", body.as_of, envelope.site_id));
     if let Some(version) = &body.policy_version {
         lines = lines.add("policy", version);
@@ -295,16 +288,22 @@ fn summary(report: &ScanReport) -> Table {
     for Scanned { sbom, outcome } in &report.scans {
         let cells = match outcome {
             ScanOutcome::Result(envelope) => {
-                let body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
-                let gaps = body.coverage.total.saturating_sub(body.coverage.matched);
-                let [fail, warn, ignored] =
-                    ["fail", "warn", "ignore"].map(|action| count(body.number(action)));
-                [body.outcome, fail, warn, ignored, count(gaps)]
+                match serde_json::from_str::<Body>(envelope.verdict.as_str()) {
+                    Ok(body) => {
+                        let gaps = body.coverage.total.saturating_sub(body.coverage.matched);
+                        let [fail, warn, ignored] =
+                            ["fail", "warn", "ignore"].map(|action| count(body.number(action)));
+                        [body.outcome, fail, warn, ignored, count(gaps)]
+                    }
+                    // A newer site's verdict.
+                    Err(_) => ["not understood", "-", "-", "-", "-"].map(str::to_owned),
+                }
             }
             ScanOutcome::Problem(_) => ["refused", "-", "-", "-", "-"].map(str::to_owned),
         };
         let [word, fail, warn, ignored, gaps] = cells;
-        let tone = tone_of(&word).or((word == "refused").then_some(Tone::Bad));
+        let has_no_verdict = matches!(word.as_str(), "refused" | "not understood");
+        let tone = tone_of(&word).or(has_no_verdict.then_some(Tone::Bad));
         table.row([word, fail, warn, ignored, gaps, sbom.clone()]);
         table.tone("OUTCOME", tone);
     }

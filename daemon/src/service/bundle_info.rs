@@ -90,7 +90,14 @@ impl SiteParts {
         let refusal = plan.refusal(params);
         let is_said = refusal.is_some() && checks.iter().any(|check| !check.ok);
         match refusal.filter(|_| !is_said) {
-            Some(problem) => checks.push(failed_check("news", &problem)),
+            Some(problem) => {
+                let is_old_news = matches!(
+                    problem.code,
+                    types::ErrorCode::BundleEmpty | types::ErrorCode::CursorNotAfterCurrent
+                );
+                let name = if is_old_news { "news" } else { "evidence" };
+                checks.push(failed_check(name, &problem));
+            }
             None if is_said => {}
             None => checks.push(check("news", true, "an import would bring new data".to_owned())),
         }

@@ -134,7 +134,11 @@ impl SiteParts {
             held: cursor(log.tip.cursor.number),
             accepted: cursor(log.accepted),
             body_complete: cursor(log.body_complete),
-            missing_bodies: if log.frozen { 0 } else { log.awaited as u64 },
+            arriving_bodies: if !log.frozen && self.peer_status.bodies_arrive() {
+                log.awaited as u64
+            } else {
+                0
+            },
             hold_reason: self.hold_reason(log),
             out_of_scope: log.out_of_scope.iter().map(Into::into).collect(),
         }

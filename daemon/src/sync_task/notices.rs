@@ -74,6 +74,7 @@ impl SyncTask {
                     parts.tell_restored(starling_store::RestoreStep::Superseded, &why);
                 }
             }
+            Notice::BodiesStored { .. } => self.peer_status.bodies_came(),
             Notice::SyncedTo { site, lane, number } => {
                 tracing::info!(%site, %lane, %number, "accepted");
                 self.shown.send_modify(|count| *count += 1);

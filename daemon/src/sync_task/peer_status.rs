@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use libp2p::Multiaddr;
 use starling_protocol::{ClaimNumber, SiteId, UnixMillis};
@@ -27,6 +28,9 @@ pub(crate) struct Difference {
     pub(crate) found_at: UnixMillis,
 }
 
+/// How long after the last record bodies more are on their way.
+const ARRIVING_FOR: Duration = Duration::from_secs(30);
+
 /// Most strangers that are remembered; the one that was away longest goes first.
 const MAX_STRANGERS: usize = 16;
 
@@ -49,9 +53,24 @@ pub(crate) struct PeerStatusTable {
     peers: Mutex<BTreeMap<SiteId, PeerState>>,
     strangers: Mutex<BTreeMap<SiteId, Stranger>>,
     listening: Mutex<Vec<Multiaddr>>,
+    /// When record bodies came last.
+    bodies_came: Mutex<Option<Instant>>,
 }
 
 impl PeerStatusTable {
+    /// Records that record bodies came from a peer.
+    pub(super) fn bodies_came(&self) {
+        if let Ok(mut came) = self.bodies_came.lock() {
+            *came = Some(Instant::now());
+        }
+    }
+
+    /// Returns true if record bodies are coming: some came a moment ago.
+    pub(crate) fn bodies_arrive(&self) -> bool {
+        let came = self.bodies_came.lock().ok().and_then(|came| *came);
+        came.is_some_and(|came| came.elapsed() < ARRIVING_FOR)
+    }
+
     pub(crate) fn peer(&self, site: &SiteId) -> PeerState {
         self.peers
             .lock()

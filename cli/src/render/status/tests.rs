@@ -152,3 +152,23 @@ fn undecided_conflicts_and_old_keys_are_warned_about() {
         assert!(text.contains(said), "{said}: {text}");
     }
 }
+
+#[test]
+fn bodies_that_are_arriving_are_no_matter_and_missing_ones_are() {
+    let mut status = troubled(1);
+    status.parts.clear();
+    status.peers[0].connected = true;
+    status.peers[0].last_error = None;
+    let held = "is held back: something is the matter";
+    status.positions[0].arriving_bodies = 27_648;
+    let text = super::status(&view(&status));
+    assert!(!text.contains(held), "{text}");
+    assert!(text.contains("27,648 records are still to come"), "{text}");
+    // A source that is not allowed here is a matter all the same.
+    status.positions[0].out_of_scope = vec!["nvd".parse().unwrap()];
+    assert!(super::status(&view(&status)).contains(held));
+    // Nothing arrives, though a peer is connected.
+    status.positions[0].out_of_scope.clear();
+    status.positions[0].arriving_bodies = 0;
+    assert!(super::status(&view(&status)).contains(held));
+}
