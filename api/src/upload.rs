@@ -99,11 +99,27 @@ pub fn file_problem(attempted: &str, path: &Path, error: &io::Error) -> Problem 
         )
         .hint("free some space, or move the site's folder, and try again");
     }
+    let (why, hint) = match error.kind() {
+        io::ErrorKind::NotFound => ("there is no such file or folder".to_owned(), "check the path"),
+        io::ErrorKind::IsADirectory => ("it is a folder, not a file".to_owned(), "name a file"),
+        io::ErrorKind::NotADirectory => (
+            "a part of the path is a file, not a folder".to_owned(),
+            "check the path",
+        ),
+        io::ErrorKind::PermissionDenied => (
+            "this user may not use it".to_owned(),
+            "give this user access, or run the command as the user who has it",
+        ),
+        _ => (
+            error.to_string(),
+            "check that the path exists and that this user has access",
+        ),
+    };
     Problem::new(
         ErrorCode::FileAccess,
-        format!("{attempted} {}: {error}", path.display()),
+        format!("{attempted} {}: {why}", path.display()),
     )
-    .hint("check that the path exists and that this user has access")
+    .hint(hint)
 }
 
 fn sized(mut file: File, max_bytes: u64, too_large: ErrorCode) -> Result<(File, u64), Problem> {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use starling_api_types::{Feed, KeyList, KeyRole, PartState, SitePart, Status, Timestamp};
 
-use crate::render::{ago, moment};
+use crate::render::{ago, counted, moment};
 
 /// Age from which imports do not count as scheduled, and an operating key should be replaced.
 const OLD_IMPORT_DAYS: i64 = 8;
@@ -83,7 +83,7 @@ fn partner(status: &Status) -> HealthPoint {
     point(
         "partner",
         number > 0,
-        &format!("{number} sites are listed"),
+        &counted(number as u64, "site is listed", "sites are listed"),
         "no site is listed: add one with `starling sites add`, by network or by file. Its copy can also restore a lost site",
     )
 }

@@ -27,7 +27,7 @@ pub(crate) struct Up {
     #[arg(long, value_name = "MULTIADDR")]
     listen: Vec<String>,
     /// Loopback address to serve the API on over TCP, for CI [api.listen]
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = parse_api)]
     api: Option<SocketAddr>,
     /// Log level [log.level]
     #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(["error", "warn", "info", "debug", "trace"]).map(String::from))]
@@ -45,6 +45,12 @@ fn parse_setting(text: &str) -> Result<(String, String), String> {
         .split_once('=')
         .ok_or_else(|| format!("`{text}` is not KEY=VALUE"))?;
     Ok((key.trim().to_owned(), value.trim().to_owned()))
+}
+
+/// Parses an address with its port.
+fn parse_api(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "expected an address and a port, as in 127.0.0.1:7948".to_owned())
 }
 
 impl Up {

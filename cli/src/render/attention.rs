@@ -1,7 +1,8 @@
 //! Lists what a person must do first, from a site's status, worst first.
 
 use starling_api_types::{
-    ConflictList, ConflictState, KeyList, KeyRole, PartState, RestorePhase, SiteList, Status, Timestamp,
+    ConflictList, ConflictState, KeyList, KeyRole, PartState, RestorePhase, SiteList, SitePart, Status,
+    Timestamp,
 };
 
 use super::{ago, author, count, counted, list, moment, plain};
@@ -72,7 +73,11 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
             .map(|differs| plain(&differs.difference).into_owned()),
     );
     matters.extend(stopped(view));
-    matters.extend(away(status));
+    let mut parts = status.parts.iter();
+    // The part names the peers with an address itself.
+    if !parts.any(|part| part.part == SitePart::Sync && part.state == PartState::Attention) {
+        matters.extend(away(status));
+    }
     matters.extend(held_back(status));
     matters.extend(at_the_door(status));
     matters.extend(undecided(view.conflicts));

@@ -106,7 +106,7 @@ fn count(number: u64) -> String {
 }
 
 /// Formats a count with what is counted: `1 source`, `2,000 sources`.
-fn counted(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", count(number), if number == 1 { one } else { many })
 }
 

@@ -92,9 +92,9 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
         .add(
             "holds",
             format!(
-                "{} advisories from {} records, {} on {}",
-                count(status.advisories),
-                count(status.records),
+                "{} from {}, {} on {}",
+                counted(status.advisories, "advisory", "advisories"),
+                counted(status.records, "record", "records"),
                 size(status.store.size_bytes),
                 status.store.engine
             ),
@@ -262,8 +262,8 @@ fn unresolved(records: u64) -> String {
         "0".to_owned()
     } else {
         format!(
-            "{} records wait for a decision: `starling conflicts list`",
-            count(records)
+            "{} for a decision: `starling conflicts list`",
+            counted(records, "record waits", "records wait")
         )
     }
 }

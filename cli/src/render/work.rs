@@ -184,7 +184,7 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
 pub(crate) fn converted(report: &ConvertReport) -> String {
     Lines::default()
         .add("engine", format!("{}, was {}", report.to, report.from))
-        .add("entries", count(report.entries))
+        .add("log frames", count(report.entries))
         .add(
             "size",
             format!(

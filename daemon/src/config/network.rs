@@ -40,7 +40,12 @@ impl Network {
         ] {
             for address in addresses {
                 if let Err(error) = address.parse::<libp2p::Multiaddr>() {
-                    return Err((key, format!("{address:?} is not a multiaddress: {error}")));
+                    return Err((
+                        key,
+                        format!(
+                            "{address:?} is not a multiaddress such as /ip4/0.0.0.0/udp/7946/quic-v1: {error}"
+                        ),
+                    ));
                 }
             }
         }

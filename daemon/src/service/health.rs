@@ -128,14 +128,21 @@ impl SiteParts {
         if away.is_empty() {
             let detail = match listed.len() {
                 0 => "no site is listed".to_owned(),
-                _ => format!("{connected} sites are connected; none that has an address is away"),
+                _ => format!(
+                    "{} connected; no site with a known address is away",
+                    counted(connected, "site is", "sites are")
+                ),
             };
             return (PartState::Ok, detail);
         }
         let detail = format!(
-            "{} of {} sites with an address are away: {}",
+            "away: {} of {}: {}",
             away.len(),
-            expected.len(),
+            counted(
+                expected.len(),
+                "site with a known address",
+                "sites with a known address"
+            ),
             named(&away)
         );
         (PartState::Attention, detail)
@@ -198,14 +205,17 @@ impl SiteParts {
         }
         if !old.is_empty() {
             told.push(format!(
-                "{} of {} sources are silent for longer than their rhythm: {}",
+                "silent for longer than its rhythm: {} of {}: {}",
                 old.len(),
-                sources.len(),
+                counted(sources.len(), "source", "sources"),
                 named(&old)
             ));
         }
         if told.is_empty() {
-            let detail = format!("{} sources, each heard of within its rhythm", sources.len());
+            let detail = format!(
+                "{}, each heard of within its rhythm",
+                counted(sources.len(), "source", "sources")
+            );
             return (PartState::Ok, detail);
         }
         (PartState::Attention, told.join("; "))
@@ -240,6 +250,11 @@ impl SiteParts {
 
 fn part(part: SitePart, (state, detail): (PartState, String)) -> HealthPart {
     HealthPart { part, state, detail }
+}
+
+/// Returns a number with what is counted: `1 source`, `5 sources`.
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// Lists the first of many.

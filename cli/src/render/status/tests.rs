@@ -68,10 +68,10 @@ fn status_fits_a_terminal_for_any_number_of_sites() {
             assert!(console::measure_text_width(line) <= width, "{width}: {line}");
         }
         assert!(
-            text.starts_with("site-a: 7 matters need attention\n  ! store: something"),
+            text.starts_with("site-a: 6 matters need attention\n  ! store: something"),
             "{text}"
         );
-        assert!(text.contains("… and 4 more; --all shows them"), "{text}");
+        assert!(text.contains("… and 3 more; --all shows them"), "{text}");
         assert!(!text.contains(&"0".repeat(64)), "{text}");
     }
     let all = terminal::at_width(80, || status_in_full(&view(&troubled)));
