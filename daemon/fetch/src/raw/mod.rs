@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 
 use starling_feeds::input::archive_stem;
 
-
 pub use entry::{NewDocument, NotARawHash, RawEntry, RawHash};
 pub use error::RawError;
 

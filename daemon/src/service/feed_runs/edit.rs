@@ -12,8 +12,8 @@ use starling_protocol::Source;
 use super::{Feeds, lock};
 use crate::config::feeds::{self, FeedEntry, FeedFault, FeedSpec};
 use crate::config::{Config, feed_edit};
-use crate::home::{error_chain, write_durably};
 use crate::home::home_problem;
+use crate::home::{error_chain, write_durably};
 use crate::service::SiteParts;
 use crate::small_file;
 

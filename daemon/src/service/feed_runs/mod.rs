@@ -34,7 +34,7 @@ use starling_protocol::Source;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::rejected::Rejected;
+pub(super) use self::rejected::{Documents, Refusal, Rejected, Taken, document_of};
 pub(super) use self::shown::matters;
 
 use self::fetching::{Fetching, RealFetching};

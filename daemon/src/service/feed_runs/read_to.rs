@@ -11,8 +11,9 @@ use crate::home::home_problem;
 use crate::service::SiteParts;
 use crate::service::problem::store_problem;
 
-/// Format of the positions that this version writes. Those of the format before did not say what was left unread.
-pub(super) const POSITION_FORMAT: u32 = 2;
+/// Format of the positions that this version writes. Those before did not say what was left unread, or forgot
+/// rejected documents.
+pub(super) const POSITION_FORMAT: u32 = 3;
 
 /// Where a source was read to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -67,9 +68,10 @@ impl ReadTo {
         }
     }
 
-    /// Begins at the start again, and says why.
+    /// Begins at the start again, and says why. What is rejected stays known until it is read.
     pub(crate) fn again(self, why: &str) -> Self {
         Self {
+            rejected: self.rejected,
             anew: Some(format!("{why}: everything is fetched")),
             ..Self::start(self.place)
         }
@@ -91,10 +93,7 @@ impl SiteParts {
                 None
             };
             if let Some(again) = again {
-                let rejected = std::mem::take(&mut found.rejected);
                 found = found.again(again);
-                // Rejected again, they are not new.
-                found.rejected = rejected;
                 let why = found.anew.take();
                 found.imports = self.feeds.imports_of(&spec.source);
                 return Ok((found, why));

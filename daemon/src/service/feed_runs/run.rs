@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fetching::{self, Brought, FetchJob};
 use super::read_to::ReadTo;
+use super::rejected::{Documents, Refusal};
 use super::state::FeedMemory;
 use super::told::{Told, counted};
 use super::{PLACE_FOR, Trigger, lock};
@@ -30,8 +31,8 @@ pub(super) struct Input<'a> {
     pub(super) is_cut: bool,
     /// Everything that the source has was read.
     pub(super) read_to_end: bool,
-    /// Names of the documents, below the path.
-    pub(super) documents: Vec<String>,
+    /// The documents, by their names below the path.
+    pub(super) documents: Documents,
     pub(super) gone: Vec<String>,
     pub(super) approved: bool,
 }
@@ -205,7 +206,7 @@ impl SiteParts {
             more: fetched.more,
             is_cut: fetched.unfinished.is_some(),
             read_to_end: fetched.read_to_end,
-            documents: names_of(&fetched),
+            documents: documents_of(&fetched),
             // A part of a source says nothing of what the source dropped.
             gone: if spec.entry.complete {
                 fetched.gone
@@ -240,10 +241,8 @@ impl SiteParts {
                 why,
                 "what was read of it is taken in; the rest is read again at each run",
             );
-        } else if let Some(why) = told.refusal.take() {
-            let hint =
-                "what was read of it is taken in; the next version of this program reads the rest again";
-            told.fail_unread(spec, &why, hint);
+        } else if let Some(refusal) = told.refusal.take() {
+            told.fail_unread(spec, &refusal.why, refusal.hint());
         }
     }
 
@@ -257,7 +256,7 @@ impl SiteParts {
         told.run.outcome = FeedRunOutcome::Unchanged;
         told.run.checked = is_checked;
         told.ending = Ending::Done { more: input.more };
-        told.refusal.clone_from(&after.refusal);
+        told.refusal = after.refusal.clone().map(Refusal::lasting);
         if let Err(problem) = noted {
             told.fail_by(&problem);
         }
@@ -265,6 +264,12 @@ impl SiteParts {
 
     /// Imports an input and keeps where the source is read to from then on.
     pub(super) fn take_input(&self, spec: &FeedSpec, input: &Input<'_>, after: &mut ReadTo, told: &mut Told) {
+        let mut documents = input.documents.clone();
+        // What the source dropped is not rejected any more.
+        input
+            .gone
+            .iter()
+            .for_each(|name| documents.add(name.clone(), false));
         let options = ImportOptions {
             asked: types::FeedImportOptions {
                 complete: spec.entry.complete && input.whole && !input.is_cut,
@@ -280,8 +285,8 @@ impl SiteParts {
             most_records: self.feeds.memory(spec.name()).sizes.most(now().as_millis()),
             rejections: Some(Rejections {
                 before: after.rejected.clone(),
-                is_whole: input.whole,
-                documents: input.documents.clone(),
+                is_whole: input.whole && !input.is_cut,
+                documents,
             }),
         };
         let read = input::Source::path(input.path);
@@ -291,11 +296,9 @@ impl SiteParts {
                 told.run.outcome = FeedRunOutcome::Imported;
                 told.run.checked = imported.judged.is_checked;
                 told.ending = Ending::Done { more: input.more };
-                after.refusal = imported
-                    .judged
-                    .refusal
-                    .clone()
-                    .filter(|_| imported.judged.is_lasting);
+                let lasting = imported.judged.refusal.as_ref();
+                let lasting = lasting.filter(|refusal| refusal.is_lasting);
+                after.refusal = lasting.map(|refusal| refusal.why.clone());
                 after.rejected = imported.judged.rejected;
                 told.refusal = imported.judged.refusal;
                 told.rejected = Some(after.rejected.clone());
@@ -337,15 +340,15 @@ pub(super) fn count_killed(spec: &FeedSpec, memory: &mut FeedMemory) -> bool {
     true
 }
 
-/// Returns the names of the documents below the input.
-fn names_of(fetched: &Brought) -> Vec<String> {
-    let documents = fetched.documents.iter();
+/// Returns the documents below the input.
+fn documents_of(fetched: &Brought) -> Documents {
+    let mut documents = Documents::default();
+    for document in &fetched.documents {
+        let path = document.path.strip_prefix(&fetched.input);
+        let name = path.unwrap_or(&document.path).to_string_lossy().into_owned();
+        documents.add(name, document.is_page);
+    }
     documents
-        .map(|document| {
-            let path = document.path.strip_prefix(&fetched.input);
-            path.unwrap_or(&document.path).to_string_lossy().into_owned()
-        })
-        .collect()
 }
 
 /// Returns true if the source counts as checked after this input: it was read to its end, as a whole or as all that
