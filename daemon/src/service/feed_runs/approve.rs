@@ -95,7 +95,7 @@ impl SiteParts {
             gone: kept.gone.clone(),
             approved: true,
         };
-        let is_anew = folder.read_to(&spec.place()).0.position.is_empty();
+        let is_anew = self.read_to(spec)?.0.position.is_empty();
         self.take_input(spec, &input, &mut after, told);
         if !kept.whole && is_anew && told.run.outcome.is_success() {
             // What it is a part of was given up meanwhile.

@@ -155,3 +155,19 @@ async fn approved_part_mends_what_it_holds() {
     let run = world.run(Answer::Unchanged).await;
     assert!(run.checked, "the position still counts: {run:?}");
 }
+
+#[tokio::test]
+async fn part_that_is_approved_after_the_log_was_put_back_is_no_position() {
+    for (key, value) in [("number", json!(9_999)), ("epoch", json!(9_999))] {
+        let world = world_with_suspect_part().await;
+        let path = world.path("feeds/mine/position.json");
+        let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        kept["log"][key] = value;
+        fs::write(&path, kept.to_string()).unwrap();
+        let run = world.site.approve_feed(&name(), FeedApprove::default()).await;
+        assert_eq!(run.unwrap().outcome, FeedRunOutcome::Imported);
+        let run = world.run(Answer::Part(vec![record(1)])).await;
+        assert!(!run.checked, "the whole is not known any more");
+        assert!(run.notes[0].contains("not known any more"), "{:?}", run.notes);
+    }
+}
