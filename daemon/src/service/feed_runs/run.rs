@@ -102,9 +102,7 @@ impl Site {
             place = feeds.places.acquire() => place,
         };
         // Closed they never are.
-        let (Ok(place), Ok(_fetch)) = (place, feeds.fetches.acquire().await) else {
-            return None;
-        };
+        let place = place.ok()?;
         let prepared = self.prepare(spec).await;
         let (spool, read_to, why) = match prepared {
             Ok(prepared) => prepared,
@@ -324,7 +322,10 @@ pub(super) fn count_killed(spec: &FeedSpec, memory: &mut FeedMemory) -> bool {
     };
     let mut run = new_run(spec, FeedTrigger::Schedule, began);
     run.code = Some(ErrorCode::Internal);
-    run.error = Some("the program ended during this run, by a kill or a crash".to_owned());
+    run.error = Some(
+        "the program ended during this run, by a kill or a crash, or by a stop during a long import"
+            .to_owned(),
+    );
     memory.failures = memory.failures.saturating_add(1);
     let ended = now().as_millis();
     let every = u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX);

@@ -1,0 +1,44 @@
+//! How runs end: what a stop waits for, and whose position stays.
+
+use super::*;
+
+#[tokio::test]
+async fn stopped_fetch_is_kept_before_the_stop_ends() {
+    let world = World::with_feed().await;
+    let begun = Arc::new(Notify::new());
+    lock(&world.source.0).push_back(Answer::Hangs(begun.clone()));
+    let mut ended = world.site.start_feed(&name(), Trigger::Schedule).unwrap();
+    begun.notified().await;
+    world.site.0.feeds.stop_fetching().await;
+    // What a start after this finds on the disk.
+    let (memory, _) = world.site.0.feeds.folder(&name()).memory();
+    assert_eq!(memory.began_at, None, "it is no kill");
+    assert_eq!(memory.history[0].outcome, FeedRunOutcome::Stopped);
+    assert!(ended.wait_for(Option::is_some).await.is_ok());
+}
+
+#[tokio::test]
+#[expect(
+    clippy::await_holding_lock,
+    reason = "the import waits for it on a thread of its own"
+)]
+async fn stop_waits_for_an_import_that_is_under_way() {
+    let world = World::with_feed().await;
+    let one_import = world.site.0.one_import();
+    lock(&world.source.0).push_back(Answer::Whole(records(0..3)));
+    let _ended = world.site.start_feed(&name(), Trigger::Schedule).unwrap();
+    while !lock(&world.source.0).is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let mut stop = Box::pin(world.site.0.feeds.stop_fetching());
+    assert!(futures::poll!(&mut stop).is_pending());
+    drop(one_import);
+    stop.await;
+    let (memory, _) = world.site.0.feeds.folder(&name()).memory();
+    assert_eq!(
+        (memory.began_at, memory.history[0].outcome),
+        (None, FeedRunOutcome::Imported)
+    );
+    let late = world.site.start_feed(&name(), Trigger::Schedule);
+    assert_eq!(late.err().unwrap().code, ErrorCode::ShuttingDown);
+}
