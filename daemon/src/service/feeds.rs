@@ -94,11 +94,10 @@ impl SiteParts {
     ) -> ServiceResult<types::FeedImportReport> {
         let source: Source = Source::try_from(source)
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
-        // Its feeds read the source from its beginning after this: what they know it had may be taken away.
-        self.feeds.imported_by_hand(&source)?;
         let options = ImportOptions {
             asked: options.clone(),
             is_checked: options.complete,
+            by_hand: true,
             ..ImportOptions::default()
         };
         Ok(self.import_input(&source, input, &options)?.report)
@@ -114,6 +113,10 @@ impl SiteParts {
         let options = &how.asked;
         let kind = options.kind.as_deref().map(kind_of).transpose()?;
         let _one_at_a_time = self.one_import();
+        if how.by_hand {
+            // Within the lock: no run takes in what it read before, and keeps its position after.
+            self.feeds.imported_by_hand(source)?;
+        }
         self.prepare_to_sign(&format!("importing {source}"))?;
         let mut account = Account::new(self, source.clone(), how);
         account.root = how.root.clone().unwrap_or_else(|| joined::root_of(&input));

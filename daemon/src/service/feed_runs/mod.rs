@@ -266,7 +266,9 @@ impl Feeds {
     /// # Errors
     /// A position cannot be written.
     pub(super) fn imported_by_hand(&self, source: &Source) -> ServiceResult<()> {
-        *lock(&self.imports).entry(source.clone()).or_default() += 1;
+        // Held to the end, so that no run compares before this and writes after it.
+        let mut imports = lock(&self.imports);
+        *imports.entry(source.clone()).or_default() += 1;
         for (name, spec) in self.specs().iter().filter(|(_, spec)| spec.source == *source) {
             let folder = self.folder(name);
             let (before, _) = folder.read_to(&spec.place());

@@ -5,6 +5,7 @@ use starling_api::ServiceResult;
 use starling_api_types::Timestamp;
 use starling_fetch::Position;
 
+use super::lock;
 use super::rejected::Rejected;
 use crate::config::feeds::FeedSpec;
 use crate::home::home_problem;
@@ -117,7 +118,9 @@ impl SiteParts {
     pub(super) fn keep_position(&self, spec: &FeedSpec, after: &ReadTo) -> ServiceResult<()> {
         let mut after = after.clone();
         after.log = Some(self.log_mark()?);
-        if after.imports != self.feeds.imports_of(&spec.source) {
+        // Held until it is written: an import by hand writes its own after this, or is seen here.
+        let imports = lock(&self.feeds.imports);
+        if after.imports != imports.get(&spec.source).copied().unwrap_or(0) {
             after = after.again("the source was imported by hand during the last run");
         }
         let folder = self.feeds.folder(spec.name());

@@ -281,6 +281,7 @@ impl SiteParts {
             root: Some(format!("feeds/{}", spec.name())),
             may_hold_none: !input.whole,
             most_records: self.feeds.memory(spec.name()).sizes.most(now().as_millis()),
+            by_hand: false,
             rejections: Some(Rejections {
                 before: after.rejected.clone(),
                 is_whole: input.whole && !input.is_cut,

@@ -24,6 +24,8 @@ pub(in crate::service) struct ImportOptions {
     pub(in crate::service) may_hold_none: bool,
     /// The most records that the source had within the last weeks.
     pub(in crate::service) most_records: u64,
+    /// Somebody imports it by hand: the source's feeds begin anew.
+    pub(in crate::service) by_hand: bool,
     /// How rejected documents are judged; none asks nothing of them.
     pub(in crate::service) rejections: Option<Rejections>,
 }

@@ -1,5 +1,7 @@
 //! How runs end: what a stop waits for, and whose position stays.
 
+use std::sync::Barrier;
+
 use super::*;
 
 #[tokio::test]
@@ -41,4 +43,28 @@ async fn stop_waits_for_an_import_that_is_under_way() {
     );
     let late = world.site.start_feed(&name(), Trigger::Schedule);
     assert_eq!(late.err().unwrap().code, ErrorCode::ShuttingDown);
+}
+
+#[tokio::test]
+async fn import_by_hand_is_not_overtaken_by_the_position_of_a_run() {
+    let world = World::with_feed().await;
+    let (site, spec) = (&world.site.0, world.site.0.feeds.spec(&name()).unwrap());
+    for round in 0..30 {
+        let (mut after, _) = site.read_to(&spec).unwrap();
+        after.position = starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
+        let both = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                both.wait();
+                site.feeds.imported_by_hand(&spec.source).unwrap();
+            });
+            both.wait();
+            site.keep_position(&spec, &after).unwrap();
+        });
+        let (kept, _) = site.read_to(&spec).unwrap();
+        assert!(
+            kept.position.is_empty(),
+            "round {round}: the source was imported since"
+        );
+    }
 }
