@@ -363,7 +363,7 @@ fn is_checked(spec: &FeedSpec, input: &Input<'_>, after: &ReadTo) -> bool {
         && (input.whole || after.whole_at.is_some())
 }
 
-fn new_run(spec: &FeedSpec, trigger: FeedTrigger, started_at: types::Timestamp) -> FeedRun {
+pub(super) fn new_run(spec: &FeedSpec, trigger: FeedTrigger, started_at: types::Timestamp) -> FeedRun {
     FeedRun {
         feed: spec.name().clone(),
         source: spec.source.clone().into(),

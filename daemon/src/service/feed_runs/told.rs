@@ -76,7 +76,7 @@ impl Told {
         if matches!(error, FetchError::Stopped) {
             self.run.outcome = FeedRunOutcome::Stopped;
             self.run.code = Some(ErrorCode::ShuttingDown);
-            let text = "the site stopped, or the feed was switched off or removed, before it was fetched; nothing was changed";
+            let text = "the site stopped, or the feed was switched off or removed, before the source was fetched to its end";
             self.run.error = Some(text.to_owned());
             self.ending = Ending::Stopped;
             return;
