@@ -9,7 +9,10 @@
 //! knows the source's name.
 
 pub mod connectors;
+mod identity;
 pub mod input;
 pub mod osv;
 pub mod pipeline;
 pub mod yaml;
+
+pub use identity::Identity;

@@ -12,6 +12,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use crate::connectors::Kind;
+use crate::identity::Identity;
 use crate::input::{
     self, Document, Ending, Expectation, Found, InputError, Limits, NotARecord, Source, Unreadable,
 };
@@ -42,6 +43,8 @@ pub struct Item {
     pub name: String,
     /// The result.
     pub result: ItemResult,
+    /// Of an item that was rejected: what it is known by. None if its bytes could not be read.
+    pub identity: Option<Identity>,
 }
 
 /// The possible results of a file or record.
@@ -278,31 +281,51 @@ fn parse(found: Found, each: &mut dyn FnMut(Item)) {
     match found {
         Found::Ignored { name, reason } => {
             let result = ItemResult::Ignored(reason.into());
-            each(Item { name, result });
+            each(Item {
+                name,
+                result,
+                identity: None,
+            });
         }
         Found::Rejected { name, reason } => {
             let result = ItemResult::Rejected(reason.into());
-            each(Item { name, result });
+            each(Item {
+                name,
+                result,
+                identity: None,
+            });
         }
         Found::Document(Document {
             name,
             bytes,
             expectation,
             kind,
-        }) => kind.read(&bytes, &name, &mut |part| {
-            each(Item {
-                name: name_of(&name, &part.pointer),
-                result: match part.outcome {
+        }) => {
+            let mut whole = None;
+            kind.read(&bytes, &name, &mut |part| {
+                let mut identity = None;
+                let result = match part.outcome {
                     Outcome::Record(record) => ItemResult::Accepted(record),
                     Outcome::NoRecord(reason) => ItemResult::Ignored(reason.into()),
                     Outcome::Noted(what) => ItemResult::Noted(what),
                     Outcome::Rejected(reason) => match expectation {
-                        Expectation::Stated => ItemResult::Rejected(reason.into()),
+                        Expectation::Stated => {
+                            identity = part.identity.or_else(|| {
+                                let whole = whole.get_or_insert_with(|| Identity::of(&bytes));
+                                Some(whole.part(&part.pointer))
+                            });
+                            ItemResult::Rejected(reason.into())
+                        }
                         Expectation::Guessed => ItemResult::Ignored(IgnoredBecause::Guess(reason)),
                     },
-                },
+                };
+                each(Item {
+                    name: name_of(&name, &part.pointer),
+                    result,
+                    identity,
+                });
             });
-        }),
+        }
     }
 }
 

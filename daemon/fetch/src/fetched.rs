@@ -61,6 +61,9 @@ pub struct Document {
     pub validator: Option<String>,
     /// Its length on the disk.
     pub bytes: u64,
+    /// True if its name only says where it came in this run, as that of a page does: another run gives the name to other
+    /// content.
+    pub is_numbered: bool,
 }
 
 /// A document that a source has dropped.

@@ -28,6 +28,7 @@ use self::options::Commit;
 pub(super) use self::options::{ImportOptions, Imported, Judged, Rejections};
 use self::reach::Met;
 use super::SiteParts;
+use super::feed_runs::{Rejected, document_of};
 use super::problem::store_problem;
 use crate::clock::now;
 
@@ -58,7 +59,9 @@ struct Seen {
 /// The account of one import, as it grows.
 struct Account<'a> {
     site: &'a SiteParts,
+    how: &'a ImportOptions,
     source: Source,
+    rejected: Rejected,
     seen: BTreeMap<RecordId, Seen>,
     /// Ids of records whose file was rejected: their earlier record stays.
     keep: BTreeSet<RecordId>,
@@ -91,11 +94,10 @@ impl SiteParts {
     ) -> ServiceResult<types::FeedImportReport> {
         let source: Source = Source::try_from(source)
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
-        // Its feeds read the source from its beginning after this: what they know it had may be taken away.
-        self.feeds.imported_by_hand(&source)?;
         let options = ImportOptions {
             asked: options.clone(),
             is_checked: options.complete,
+            by_hand: true,
             ..ImportOptions::default()
         };
         Ok(self.import_input(&source, input, &options)?.report)
@@ -111,8 +113,12 @@ impl SiteParts {
         let options = &how.asked;
         let kind = options.kind.as_deref().map(kind_of).transpose()?;
         let _one_at_a_time = self.one_import();
+        if how.by_hand {
+            // Within the lock: no run takes in what it read before, and keeps its position after.
+            self.feeds.imported_by_hand(source)?;
+        }
         self.prepare_to_sign(&format!("importing {source}"))?;
-        let mut account = Account::new(self, source.clone(), options.complete);
+        let mut account = Account::new(self, source.clone(), how);
         account.root = how.root.clone().unwrap_or_else(|| joined::root_of(&input));
         let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
         let read = pipeline::run_as(kind, input, &Limits::default(), workers, &mut |item| {
@@ -169,9 +175,9 @@ impl SiteParts {
         let commit = Commit {
             complete: options.complete && whole,
             is_checked: how.is_checked && whole,
+            is_read: whole,
             gone: &how.gone,
             approved: options.approve || is_emptied,
-            how,
         };
         let judged = account.commit(&commit)?;
         self.forget_if_due();
@@ -183,10 +189,10 @@ impl SiteParts {
 }
 
 impl<'a> Account<'a> {
-    fn new(site: &'a SiteParts, source: Source, complete: bool) -> Self {
+    fn new(site: &'a SiteParts, source: Source, how: &'a ImportOptions) -> Self {
         let report = types::FeedImportReport {
             source: (&source).into(),
-            complete,
+            complete: how.asked.complete,
             stored: 0,
             unchanged: 0,
             duplicate: 0,
@@ -205,7 +211,9 @@ impl<'a> Account<'a> {
         };
         Self {
             site,
+            how,
             source,
+            rejected: Rejected::none(),
             seen: BTreeMap::new(),
             keep: BTreeSet::new(),
             untold: None,
@@ -242,7 +250,13 @@ impl<'a> Account<'a> {
             ItemResult::Rejected(reason) => {
                 self.report.rejected += 1;
                 let kept = self.keep_earlier(&item.name);
-                self.file(item.name, FeedOutcome::Rejected, reason.to_string());
+                let (reason, known) = (reason.to_string(), &self.how.rejections);
+                let is_of_page = known
+                    .as_ref()
+                    .is_some_and(|known| known.documents.is_of_page(&item.name));
+                self.rejected
+                    .add(&item.name, &reason, item.identity.as_ref(), is_of_page);
+                self.file(item.name, FeedOutcome::Rejected, reason);
                 kept
             }
             ItemResult::Noted(what) => {
@@ -382,17 +396,17 @@ impl<'a> Account<'a> {
             .map_err(failed)?;
         self.drop_gone(commit.gone, &mut plan, at)?;
         if !commit.approved {
-            guard::check(&self.source, &plan, commit.how.most_records, &mut |hash| {
+            guard::check(&self.source, &plan, self.how.most_records, &mut |hash| {
                 let body = store.body(hash);
                 body.map_err(|error| store_problem("reading a record", &error))
             })?;
         }
         let records = plan.before.max(self.seen.len() as u64);
-        let mut judged = commit
-            .how
-            .judged(&self.report, commit.is_checked && !is_untold, records);
+        let is_accepted = |id: &RecordId| self.seen.contains_key(id);
+        let mut judged = self.how.judged(commit, &self.rejected, &is_accepted, records);
+        judged.is_checked &= !is_untold;
         judged.records = guard::records_after(&plan);
-        if commit.how.rejections.is_some() {
+        if self.how.rejections.is_some() {
             judged.count_unknown(self.not_understood, self.seen.len() as u64);
         }
         self.report.stored = plan.stored;
@@ -467,10 +481,7 @@ fn instant(modified: Option<&str>) -> Option<jiff::Timestamp> {
 
 /// Returns true if a name is of a line of NDJSON or of a part of a document: it may hold another record next time.
 fn is_part(name: &str) -> bool {
-    let line = name
-        .rsplit_once(':')
-        .is_some_and(|(_, line)| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()));
-    line || name.contains('#')
+    document_of(name).is_some()
 }
 
 /// The record id that a file's name stands for: its stem. OSV feeds name their files so.

@@ -36,6 +36,16 @@ impl Iterator for Rows<'_> {
     }
 }
 
+impl<'a> Rows<'a> {
+    /// Parses the next row, with its text.
+    pub(crate) fn next_with_text(&mut self) -> Option<(&'a str, Row)> {
+        let before = self.rest;
+        let row = self.next()?;
+        let length = before.len().saturating_sub(self.rest.len());
+        Some((before.get(..length).unwrap_or(before), row))
+    }
+}
+
 impl Rows<'_> {
     fn row(&mut self) -> Result<Vec<String>, Unended> {
         let mut fields = Vec::new();

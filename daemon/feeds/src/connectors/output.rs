@@ -5,6 +5,7 @@ use starling_protocol::json::{self, Value};
 use super::draft::Draft;
 use super::shallow;
 use super::xml::{self, Dialect, Element};
+use crate::identity::Identity;
 use crate::osv::{NoRecord, Outcome, Part, Rejected};
 
 /// Takes each record element: its place, the element, and unusual details of its reading.
@@ -17,20 +18,52 @@ const MAX_VALUE_BYTES: usize = 64 << 20;
 pub(crate) struct Output<'o> {
     each: &'o mut dyn FnMut(Part),
     parts: usize,
+    /// How many values are being read, one inside of the other.
+    depth: usize,
+    /// Parts of these values, from the first rejected one on: they wait until it has its identity.
+    held: Vec<Part>,
 }
 
 impl<'o> Output<'o> {
     /// Creates an output that passes parts to `each`.
     pub(crate) fn new(each: &'o mut dyn FnMut(Part)) -> Self {
-        Self { each, parts: 0 }
+        Self {
+            each,
+            parts: 0,
+            depth: 0,
+            held: Vec::new(),
+        }
     }
 
     fn part(&mut self, pointer: impl Into<String>, outcome: Outcome) {
         self.parts += 1;
-        (self.each)(Part {
-            pointer: pointer.into(),
-            outcome,
-        });
+        let part = Part::new(pointer.into(), outcome);
+        let is_rejected = matches!(part.outcome, Outcome::Rejected(_));
+        if self.depth > 0 && (is_rejected || !self.held.is_empty()) {
+            self.held.push(part);
+        } else {
+            (self.each)(part);
+        }
+    }
+
+    /// Reads a value from these bytes: what of it is rejected is known by them.
+    pub(crate) fn within(&mut self, bytes: &[u8], read: impl FnOnce(&mut Self)) {
+        let first = self.held.len();
+        self.depth += 1;
+        read(self);
+        self.depth -= 1;
+        let mut identity = None;
+        for part in self.held.iter_mut().skip(first) {
+            if matches!(part.outcome, Outcome::Rejected(_)) && part.identity.is_none() {
+                let identity = identity.get_or_insert_with(|| Identity::of(bytes));
+                part.identity = Some(identity.clone());
+            }
+        }
+        if self.depth == 0 {
+            std::mem::take(&mut self.held)
+                .into_iter()
+                .for_each(&mut *self.each);
+        }
     }
 
     /// Adds a record, or the reason why its draft is not valid.
@@ -70,10 +103,7 @@ impl<'o> Output<'o> {
 
     /// Reports unusual or lost data of the document as a whole.
     pub(crate) fn note(&mut self, what: impl Into<String>) {
-        (self.each)(Part {
-            pointer: String::new(),
-            outcome: Outcome::Noted(what.into()),
-        });
+        (self.each)(Part::new(String::new(), Outcome::Noted(what.into())));
     }
 
     /// Ends the document; reports it if nothing was found in it.
@@ -97,11 +127,11 @@ impl<'o> Output<'o> {
         for (index, item) in walk.by_ref().enumerate() {
             let pointer = format!("{outer}/{index}");
             match item {
-                Ok((_, bytes)) => {
-                    if let Some(value) = self.value(&pointer, bytes) {
-                        each(self, pointer, value);
+                Ok((_, bytes)) => self.within(bytes, |out| {
+                    if let Some(value) = out.value(&pointer, bytes) {
+                        each(out, pointer, value);
                     }
-                }
+                }),
                 Err(fault) => {
                     is_whole = false;
                     self.reject(pointer, format!("the list breaks off here: {fault}"));
@@ -171,9 +201,11 @@ impl<'o> Output<'o> {
             match member {
                 Ok((key, bytes)) => {
                     let pointer = format!("{outer}/{}", escape(&key));
-                    if let Some(value) = self.value(&pointer, bytes) {
-                        each(self, pointer, &key, value);
-                    }
+                    self.within(bytes, |out| {
+                        if let Some(value) = out.value(&pointer, bytes) {
+                            each(out, pointer, &key, value);
+                        }
+                    });
                 }
                 Err(fault) => {
                     is_whole = false;
@@ -230,10 +262,10 @@ impl<'o> Output<'o> {
         for (index, slice) in xml::records(bytes, names).enumerate() {
             let pointer = |name: &str| format!("/{name}/{index}");
             match slice {
-                Ok(slice) => match xml::read(&slice, declared, dialect) {
-                    Ok(read) => each(self, pointer(slice.name), read.element, read.warnings),
-                    Err(why) => self.reject(pointer(slice.name), why),
-                },
+                Ok(slice) => self.within(slice.bytes, |out| match xml::read(&slice, declared, dialect) {
+                    Ok(read) => each(out, pointer(slice.name), read.element, read.warnings),
+                    Err(why) => out.reject(pointer(slice.name), why),
+                }),
                 Err(fault) => self.reject(pointer(names.first().unwrap_or(&"")), fault.to_string()),
             }
         }
@@ -283,6 +315,37 @@ mod tests {
                 "{reasons:?}"
             );
         }
+    }
+
+    #[test]
+    fn rejected_part_is_known_by_its_bytes_wherever_it_stands() {
+        let read = |text: &str| {
+            let mut parts = Vec::new();
+            let mut each = |part: Part| parts.push(part);
+            Output::new(&mut each).json_items("", text.as_bytes(), &mut |out, pointer, value| {
+                match value {
+                    Value::Object(_) => out.reject(pointer.clone(), "bad"),
+                    _ => out.ignore(pointer.clone(), "none"),
+                }
+                out.ignore(format!("{pointer}/after"), "none");
+            });
+            parts
+        };
+        let parts = read(r#"[{"id":"CVE-2026-1"},7,{"id":"CVE-2026-2"}]"#);
+        let pointers: Vec<&str> = parts.iter().map(|part| part.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/0", "/0/after", "/1", "/1/after", "/2", "/2/after"]);
+        let id = |at: usize| {
+            parts[at]
+                .identity
+                .clone()
+                .map(|identity| identity.id.unwrap().to_string())
+        };
+        let ids: Vec<_> = (0..6).map(id).collect();
+        assert_eq!(ids[0].as_deref(), Some("CVE-2026-1"));
+        assert_eq!(ids[4].as_deref(), Some("CVE-2026-2"));
+        assert!([1, 2, 3, 5].iter().all(|at| ids[*at].is_none()));
+        let moved = read(r#"[{"id":"CVE-2026-2"}]"#);
+        assert_eq!(moved[0].identity, parts[4].identity);
     }
 
     #[test]

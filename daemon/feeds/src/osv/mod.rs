@@ -24,6 +24,7 @@ use starling_protocol::{ContentHash, NameError, RecordId};
 pub use about::About;
 pub use warnings::{Warning, WarningKind};
 
+use crate::identity::Identity;
 use crate::yaml::{self, YamlError};
 
 /// Fields that identify an object as an advisory, even a broken one. Without any of them, a JSON or YAML file among
@@ -78,6 +79,18 @@ pub struct Part {
     pub pointer: String,
     /// The result.
     pub outcome: Outcome,
+    /// Of a part that was rejected: what it is known by, if its bytes were cut out of the document.
+    pub identity: Option<Identity>,
+}
+
+impl Part {
+    pub(crate) fn new(pointer: String, outcome: Outcome) -> Self {
+        Self {
+            pointer,
+            outcome,
+            identity: None,
+        }
+    }
 }
 
 /// The reason why a value that is meant to be a record was rejected.
@@ -148,12 +161,7 @@ pub enum NoRecord {
 /// Returns at least one part. Never fails as a whole: each part has its own result.
 #[must_use]
 pub fn read(bytes: &[u8]) -> Vec<Part> {
-    let whole = |outcome| {
-        vec![Part {
-            pointer: String::new(),
-            outcome,
-        }]
-    };
+    let whole = |outcome| vec![Part::new(String::new(), outcome)];
     let bytes = strip_byte_order_mark(bytes);
     if bytes.len() > MAX_RECORD_BYTES {
         return whole(Outcome::Rejected(Rejected::TooLarge { bytes: bytes.len() }));
@@ -199,31 +207,22 @@ fn read_value(value: &Value<'_>, pointer: String) -> Vec<Part> {
         Value::Object(object) => match vulns(object) {
             Some(items) => (items, "/vulns"),
             None => {
-                return vec![Part {
-                    pointer,
-                    outcome: read_record(value),
-                }];
+                return vec![Part::new(pointer, read_record(value))];
             }
         },
         other => {
             let outcome = Outcome::Rejected(Rejected::NotAnObject {
                 found: other.type_name(),
             });
-            return vec![Part { pointer, outcome }];
+            return vec![Part::new(pointer, outcome)];
         }
     };
     if items.is_empty() {
-        return vec![Part {
-            pointer,
-            outcome: Outcome::NoRecord(NoRecord::EmptyList),
-        }];
+        return vec![Part::new(pointer, Outcome::NoRecord(NoRecord::EmptyList))];
     }
     let numbered = items.iter().enumerate();
     numbered
-        .map(|(index, item)| Part {
-            pointer: format!("{pointer}{list}/{index}"),
-            outcome: read_record(item),
-        })
+        .map(|(index, item)| Part::new(format!("{pointer}{list}/{index}"), read_record(item)))
         .collect()
 }
 

@@ -79,7 +79,7 @@ fn lists_yield_each_record_with_its_place() {
         let parts = read(text.as_bytes());
         parts
             .into_iter()
-            .map(|Part { pointer, outcome }| (pointer, matches!(outcome, Outcome::Record(_))))
+            .map(|Part { pointer, outcome, .. }| (pointer, matches!(outcome, Outcome::Record(_))))
             .collect()
     };
     let list = |prefix: &str| vec![(format!("{prefix}/0"), true), (format!("{prefix}/1"), false)];

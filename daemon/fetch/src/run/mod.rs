@@ -44,6 +44,8 @@ pub(crate) struct Executor<'a> {
     got: Vec<Got>,
     /// Names that are taken in the folder of the run.
     names: BTreeSet<String>,
+    /// Names that another run gives to other content.
+    numbered: BTreeSet<String>,
     gone: Vec<Gone>,
     /// Documents that did not change and were not sent.
     unsent: Vec<DocumentStep>,
@@ -116,6 +118,7 @@ impl<'a> Executor<'a> {
             new,
             got: Vec::new(),
             names: BTreeSet::new(),
+            numbered: BTreeSet::new(),
             gone: Vec::new(),
             unsent: Vec::new(),
             is_complete: true,

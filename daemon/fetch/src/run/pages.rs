@@ -144,8 +144,9 @@ impl Executor<'_> {
                 continue;
             }
             hasher.update(hash.as_bytes());
-            self.place(&address, &page_name(prefix, number), body, false)
-                .await?;
+            let name = page_name(prefix, number);
+            self.numbered.insert(name.clone());
+            self.place(&address, &name, body, false).await?;
         }
         Ok(Read {
             items: walk.items,

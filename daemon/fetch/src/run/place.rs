@@ -18,6 +18,7 @@ impl Executor<'_> {
         body: Body,
         is_same: bool,
     ) -> Result<String, FetchError> {
+        let is_numbered = self.numbered.contains(name);
         let name = body
             .renamed
             .map_or_else(|| name.to_owned(), |renamed| renamed.apply(name));
@@ -52,6 +53,7 @@ impl Executor<'_> {
                 at_ms: body.at_ms,
                 validator,
                 bytes: body.bytes,
+                is_numbered,
             },
             is_same,
         });
@@ -62,11 +64,13 @@ impl Executor<'_> {
     }
 
     /// A name that no document of this run has yet: documents of different addresses may be called alike.
-    pub(super) fn free_name(&self, name: &str) -> String {
-        match self.names.contains(name) {
-            true => format!("{}/{name}", self.names.len() + 1),
-            false => name.to_owned(),
+    pub(super) fn free_name(&mut self, name: &str) -> String {
+        if !self.names.contains(name) {
+            return name.to_owned();
         }
+        let free = format!("{}/{name}", self.names.len() + 1);
+        self.numbered.insert(free.clone());
+        free
     }
 
     fn check_count(&self, address: &Address) -> Result<(), FetchError> {

@@ -49,6 +49,8 @@ async fn windows_cover_all_time_and_pages_all_entries() {
     let brought = world.import(&plan).await;
     assert!(brought.fetched.whole && brought.fetched.unfinished.is_none());
     assert_eq!(brought.names().len(), 3);
+    let is_numbered = brought.fetched.documents.iter().all(|page| page.is_numbered);
+    assert!(is_numbered, "the name of a page says nothing of its content");
     let log = server.log();
     let first = &log[0];
     assert_eq!(

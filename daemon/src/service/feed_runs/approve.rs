@@ -1,9 +1,14 @@
 //! Approval of an input that was suspect: the very input that was kept, by its hash, and no other.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
 use starling_api::ServiceResult;
 use starling_api_types::{ContentHash, ErrorCode, FeedApprove, FeedName, FeedRun, Problem};
 
 use super::Trigger;
+use super::rejected::Documents;
 use super::run::Input;
 use super::state::{KeptInput, hash_of};
 use super::told::Told;
@@ -86,13 +91,13 @@ impl SiteParts {
             more: kept.more,
             is_cut: false,
             read_to_end: kept.read_to_end,
-            documents: Vec::new(),
+            documents: kept_documents(&path, &kept.pages),
             gone: kept.gone.clone(),
             approved: true,
         };
-        let fetched_after = folder.read_to(&spec.place()).0.position.is_empty();
+        let is_anew = self.read_to(spec)?.0.position.is_empty();
         self.take_input(spec, &input, &mut after, told);
-        if !kept.whole && fetched_after && told.run.outcome.is_success() {
+        if !kept.whole && is_anew && told.run.outcome.is_success() {
             // What it is a part of was given up meanwhile.
             let again = after.again("the input that was approved was a part of what is not known any more");
             folder
@@ -104,6 +109,29 @@ impl SiteParts {
         }
         Ok(())
     }
+}
+
+/// Lists the files of an input that was kept.
+fn kept_documents(input: &Path, pages: &BTreeSet<String>) -> Documents {
+    let mut documents = Documents::default();
+    let mut folders = vec![input.to_owned()];
+    while let Some(folder) = folders.pop() {
+        // What cannot be listed stays rejected; the import names it.
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            let path = entry.path();
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => folders.push(path),
+                Ok(_) => {
+                    let name = path.strip_prefix(input).unwrap_or(&path);
+                    let name = name.to_string_lossy().into_owned();
+                    let is_page = pages.contains(&name);
+                    documents.add(name, is_page);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+    documents
 }
 
 fn gone(spec: &FeedSpec, why: &str) -> Problem {

@@ -69,6 +69,8 @@ pub(crate) struct BroughtDocument {
     pub(crate) address: String,
     pub(crate) at_ms: u64,
     pub(crate) validator: Option<String>,
+    /// It is a page: another run gives its name to other content.
+    pub(crate) is_page: bool,
 }
 
 impl From<Document> for BroughtDocument {
@@ -78,6 +80,7 @@ impl From<Document> for BroughtDocument {
             address: document.address,
             at_ms: document.at_ms,
             validator: document.validator,
+            is_page: document.is_numbered,
         }
     }
 }

@@ -54,6 +54,7 @@ impl SiteParts {
                     more: input.more,
                     read_to_end: input.read_to_end,
                     gone: input.gone.clone(),
+                    pages: input.documents.pages().clone(),
                     place: spec.place(),
                 });
             }

@@ -34,7 +34,7 @@ use starling_protocol::Source;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::rejected::Rejected;
+pub(super) use self::rejected::{Documents, Refusal, Rejected, Taken, document_of};
 pub(super) use self::shown::matters;
 
 use self::fetching::{Fetching, RealFetching};
@@ -49,8 +49,6 @@ use crate::schedule::Wanted;
 const AT_ONCE: usize = 2;
 /// How long a fetch keeps its place. One that takes longer goes on, and does not stop the others.
 const PLACE_FOR: Duration = Duration::from_secs(30 * 60);
-/// Most fetches that can be under way, those without a place included.
-const FETCHES: u32 = 10_000;
 
 /// The answer of a run, once it has ended.
 type Ended = watch::Receiver<Option<FeedRun>>;
@@ -63,8 +61,6 @@ pub(crate) struct Feeds {
     running: Mutex<BTreeMap<FeedName, Running>>,
     fetching: RwLock<Arc<dyn Fetching>>,
     places: Arc<Semaphore>,
-    /// Each fetch holds one until it ends.
-    fetches: Arc<Semaphore>,
     /// How often each source was imported by hand since the start.
     imports: Mutex<BTreeMap<Source, u64>>,
     stop: CancellationToken,
@@ -138,7 +134,6 @@ impl Feeds {
             running: Mutex::default(),
             fetching: RwLock::new(Arc::new(RealFetching)),
             places: Arc::new(Semaphore::new(AT_ONCE)),
-            fetches: Arc::new(Semaphore::new(FETCHES as usize)),
             imports: Mutex::default(),
             stop: CancellationToken::new(),
             changed: watch::Sender::new(0),
@@ -233,10 +228,16 @@ impl Feeds {
         Arc::clone(&self.fetching.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends all fetches and waits until they have ended. An import that is under way goes on.
+    /// Ends all fetches, and waits until how each run went is kept: one that is not would be taken for killed. An
+    /// import that is under way goes on; who cannot wait for it leaves.
     pub(crate) async fn stop_fetching(&self) {
         self.stop.cancel();
-        drop(self.fetches.acquire_many(FETCHES).await);
+        let mut changed = self.subscribe();
+        while !lock(&self.running).is_empty() {
+            if changed.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Ends the fetch of a feed that was switched off or removed. Returns how its run is to end, if it runs.
@@ -265,7 +266,9 @@ impl Feeds {
     /// # Errors
     /// A position cannot be written.
     pub(super) fn imported_by_hand(&self, source: &Source) -> ServiceResult<()> {
-        *lock(&self.imports).entry(source.clone()).or_default() += 1;
+        // Held to the end, so that no run compares before this and writes after it.
+        let mut imports = lock(&self.imports);
+        *imports.entry(source.clone()).or_default() += 1;
         for (name, spec) in self.specs().iter().filter(|(_, spec)| spec.source == *source) {
             let folder = self.folder(name);
             let (before, _) = folder.read_to(&spec.place());
@@ -286,15 +289,16 @@ impl Site {
     /// `feed_not_found`; `busy` for an approval while it runs; `shutting_down`.
     pub(crate) fn start_feed(&self, name: &FeedName, why: Trigger) -> ServiceResult<Ended> {
         let feeds = &self.0.feeds;
-        if feeds.stop.is_cancelled() {
-            let detail = format!("running the feed {name}: the site is stopping");
-            return Err(Problem::new(ErrorCode::ShuttingDown, detail));
-        }
         let progress = Arc::new(Mutex::new(FeedProgress::default()));
         let (tell, ended) = watch::channel(None);
         let stop = feeds.stop.child_token();
         let spec = {
             let mut running = lock(&feeds.running);
+            // Under this lock, so that none begins after a stop saw that none runs.
+            if feeds.stop.is_cancelled() {
+                let detail = format!("running the feed {name}: the site is stopping");
+                return Err(Problem::new(ErrorCode::ShuttingDown, detail));
+            }
             // Under this lock, so that no run begins of a feed that is being removed.
             let spec = feeds.spec(name)?;
             if let Some(under_way) = running.get(name) {

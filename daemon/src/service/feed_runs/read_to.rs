@@ -5,14 +5,16 @@ use starling_api::ServiceResult;
 use starling_api_types::Timestamp;
 use starling_fetch::Position;
 
+use super::lock;
 use super::rejected::Rejected;
 use crate::config::feeds::FeedSpec;
 use crate::home::home_problem;
 use crate::service::SiteParts;
 use crate::service::problem::store_problem;
 
-/// Format of the positions that this version writes. Those of the format before did not say what was left unread.
-pub(super) const POSITION_FORMAT: u32 = 2;
+/// Format of the positions that this version writes. Those before did not say what was left unread, or forgot
+/// rejected documents.
+pub(super) const POSITION_FORMAT: u32 = 3;
 
 /// Where a source was read to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -67,9 +69,10 @@ impl ReadTo {
         }
     }
 
-    /// Begins at the start again, and says why.
+    /// Begins at the start again, and says why. What is rejected stays known until it is read.
     pub(crate) fn again(self, why: &str) -> Self {
         Self {
+            rejected: self.rejected,
             anew: Some(format!("{why}: everything is fetched")),
             ..Self::start(self.place)
         }
@@ -91,10 +94,7 @@ impl SiteParts {
                 None
             };
             if let Some(again) = again {
-                let rejected = std::mem::take(&mut found.rejected);
                 found = found.again(again);
-                // Rejected again, they are not new.
-                found.rejected = rejected;
                 let why = found.anew.take();
                 found.imports = self.feeds.imports_of(&spec.source);
                 return Ok((found, why));
@@ -118,7 +118,9 @@ impl SiteParts {
     pub(super) fn keep_position(&self, spec: &FeedSpec, after: &ReadTo) -> ServiceResult<()> {
         let mut after = after.clone();
         after.log = Some(self.log_mark()?);
-        if after.imports != self.feeds.imports_of(&spec.source) {
+        // Held until it is written: an import by hand writes its own after this, or is seen here.
+        let imports = lock(&self.feeds.imports);
+        if after.imports != imports.get(&spec.source).copied().unwrap_or(0) {
             after = after.again("the source was imported by hand during the last run");
         }
         let folder = self.feeds.folder(spec.name());

@@ -3,29 +3,40 @@
 //! One document that stays bad must not make a large source stale for ever, and one that is new must not pass unseen. A
 //! run that rejects documents which were not rejected before is a failure; known ones are named and counted, and the
 //! source counts as checked without them, as long as they are few.
+//!
+//! What is rejected is known by what it is, not by where it stood: a file by its name, an entry of a document by its own
+//! id, else by its bytes. Pages are numbered anew in each run, so their names tell nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use starling_api_types as types;
+use starling_feeds::Identity;
+use starling_feeds::input::archive_stem;
+use starling_protocol::RecordId;
 
 use super::told::cut;
 
-/// Rejected documents that are kept by name; more are counted.
-const NAMED: usize = 1_000;
+/// Rejected documents that are kept one by one. More are counted, and never taken for known.
+const NAMED: usize = 10_000;
 /// Most rejected documents for each hundred records, and how many more a small source may have.
 const MOST_PERCENT: u64 = 1;
 const MOST_FEW: u64 = 1;
 /// How many are named in a sentence, and how long a reason may be there, in characters.
 const SHOWN: usize = 3;
 const REASON_CHARS: usize = 200;
+/// What is said with a refusal of one run, and with one of each run.
+const HINT_ONCE: &str = "what was read is taken in; from the next run on they are known, and the source counts as checked \
+                         without them";
+const HINT_LASTING: &str = "what was read is taken in; each run says this until the source mends them, or another version \
+                            of this program reads them";
 
 /// The rejected documents of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Rejected {
-    /// Why, by the document's name in its input.
-    names: BTreeMap<String, String>,
-    /// How many more there are.
+    /// By what tells each from all others.
+    #[serde(default)]
+    known: BTreeMap<String, Known>,
+    /// How many more there are, or cannot be told from others.
     #[serde(default)]
     unnamed: u64,
     /// Version of the program that rejected them: another one reads them again.
@@ -33,27 +44,90 @@ pub(crate) struct Rejected {
     program: String,
 }
 
-impl Rejected {
-    /// Takes the rejected documents of an import.
-    pub(crate) fn of(report: &types::FeedImportReport) -> Self {
-        let rejected = |file: &&types::FeedFile| file.outcome == types::FeedOutcome::Rejected;
-        let names: BTreeMap<String, String> = report
-            .files
-            .iter()
-            .filter(rejected)
-            .take(NAMED)
-            .map(|file| (file.name.clone(), cut(&file.reason, REASON_CHARS)))
-            .collect();
+/// A document that was rejected, or an entry of one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Known {
+    /// Its name in the input.
+    name: String,
+    reason: String,
+    /// The id that it names itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<RecordId>,
+    /// It came in a page: no document of this name says it anew.
+    #[serde(default)]
+    is_of_page: bool,
+}
+
+/// Why rejected documents keep a source from being checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub(crate) why: String,
+    /// It holds for later runs that bring nothing new, too.
+    pub(crate) is_lasting: bool,
+}
+
+impl Refusal {
+    /// One that each run says.
+    pub(crate) const fn lasting(why: String) -> Self {
         Self {
-            unnamed: report.rejected.saturating_sub(names.len() as u64),
-            names,
+            why,
+            is_lasting: true,
+        }
+    }
+
+    /// Says what comes of it.
+    pub(crate) const fn hint(&self) -> &'static str {
+        if self.is_lasting { HINT_LASTING } else { HINT_ONCE }
+    }
+}
+
+/// What an import read.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken<'a> {
+    /// The input was read to its end.
+    pub(crate) is_read: bool,
+    /// The input is the whole source.
+    pub(crate) is_whole: bool,
+    pub(crate) documents: &'a Documents,
+    /// Returns true for a record that it holds.
+    pub(crate) is_accepted: &'a dyn Fn(&RecordId) -> bool,
+}
+
+impl Rejected {
+    /// None yet, of this program.
+    pub(crate) fn none() -> Self {
+        Self {
             program: env!("CARGO_PKG_VERSION").to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a document that was rejected, or an entry of one.
+    pub(crate) fn add(&mut self, name: &str, reason: &str, identity: Option<&Identity>, is_of_page: bool) {
+        let Some(key) = key_of(name, identity, is_of_page) else {
+            self.unnamed += 1;
+            return;
+        };
+        let known = Known {
+            name: name.to_owned(),
+            reason: cut(reason, REASON_CHARS),
+            id: identity.and_then(|identity| identity.id.clone()),
+            is_of_page,
+        };
+        self.insert(key, known);
+    }
+
+    fn insert(&mut self, key: String, known: Known) {
+        if self.known.len() < NAMED || self.known.contains_key(&key) {
+            self.known.insert(key, known);
+        } else {
+            self.unnamed += 1;
         }
     }
 
     /// Returns how many there are.
     pub(crate) fn count(&self) -> u64 {
-        self.names.len() as u64 + self.unnamed
+        self.known.len() as u64 + self.unnamed
     }
 
     /// Returns true if this program did not read them.
@@ -62,21 +136,20 @@ impl Rejected {
     }
 
     /// Returns what is rejected of the source after an import that rejected `now`. A whole source says it anew; a part
-    /// says it of its own documents.
-    pub(crate) fn after(&self, now: &Self, is_whole: bool, documents: &[String]) -> Self {
-        if is_whole {
-            return now.clone();
-        }
+    /// says it of its own documents and, as far as it came in pages, of the records that it holds.
+    pub(crate) fn after(&self, now: &Self, taken: &Taken<'_>) -> Self {
         let mut after = now.clone();
-        let is_of_part = |name: &str| documents.iter().any(|document| is_in(name, document));
-        for (name, reason) in &self.names {
-            if is_of_part(name) || after.names.contains_key(name) {
-                continue;
-            }
-            if after.names.len() < NAMED {
-                after.names.insert(name.clone(), reason.clone());
+        if taken.is_whole && taken.is_read {
+            return after;
+        }
+        for (key, known) in &self.known {
+            let is_said_anew = if known.is_of_page {
+                known.id.as_ref().is_some_and(taken.is_accepted)
             } else {
-                after.unnamed += 1;
+                taken.is_read && taken.documents.hold(&known.name)
+            };
+            if !is_said_anew && !after.known.contains_key(key) {
+                after.insert(key.clone(), known.clone());
             }
         }
         after.unnamed += self.unnamed;
@@ -85,34 +158,36 @@ impl Rejected {
 
     /// Says why a source of so many records does not count as checked, after these documents were rejected of it and
     /// `before` was known.
-    pub(crate) fn refusal(&self, before: &Self, records: u64) -> Option<String> {
-        let count = self.count();
-        if self.is_many(records) {
-            let most = most_of(records);
-            return Some(format!(
+    pub(crate) fn refusal(&self, before: &Self, records: u64) -> Option<Refusal> {
+        let (count, most) = (self.count(), most_of(records));
+        if count > most {
+            return Some(Refusal::lasting(format!(
                 "{count} documents of the source are rejected, more than {most} for {records} records: {}",
                 self.shown()
-            ));
+            )));
         }
-        let new = self.names.keys().filter(|name| !before.names.contains_key(*name));
-        let new = new.count() as u64 + self.unnamed.saturating_sub(before.unnamed);
-        (new > 0).then(|| {
-            format!(
+        if self.unnamed > 0 {
+            return Some(Refusal::lasting(format!(
+                "{count} documents of the source are rejected, and {} of them cannot be told from others: {}",
+                self.unnamed,
+                self.shown()
+            )));
+        }
+        let new = self.known.keys().filter(|key| !before.known.contains_key(*key));
+        let new = new.count();
+        (new > 0).then(|| Refusal {
+            why: format!(
                 "{new} documents that were not rejected before are rejected: {}",
                 self.shown()
-            )
+            ),
+            is_lasting: false,
         })
-    }
-
-    /// Returns true if they are so many that the source does not count as checked, however long they are known.
-    pub(crate) fn is_many(&self, records: u64) -> bool {
-        self.count() > most_of(records)
     }
 
     /// Names the first ones.
     pub(crate) fn shown(&self) -> String {
-        let named = self.names.iter().take(SHOWN);
-        let mut shown: Vec<String> = named.map(|(name, reason)| format!("{name} ({reason})")).collect();
+        let named = self.known.values().take(SHOWN);
+        let mut shown: Vec<String> = named.map(Known::shown).collect();
         let more = self.count().saturating_sub(shown.len() as u64);
         if more > 0 {
             shown.push(format!("{more} more"));
@@ -121,68 +196,94 @@ impl Rejected {
     }
 }
 
+impl Known {
+    fn shown(&self) -> String {
+        let Self { name, reason, .. } = self;
+        match &self.id {
+            Some(id) => format!("{id} in {name} ({reason})"),
+            None => format!("{name} ({reason})"),
+        }
+    }
+}
+
 fn most_of(records: u64) -> u64 {
     MOST_FEW + records.saturating_mul(MOST_PERCENT) / 100
 }
 
-/// Returns true if a name is that of a document, of a part of it, or of a file in it as an archive.
-fn is_in(name: &str, document: &str) -> bool {
-    let stem = document.split_once('.').map_or(document, |(stem, _)| stem);
-    let begins = |begin: &str, ends: &[char]| {
-        name.strip_prefix(begin)
-            .is_some_and(|rest| rest.starts_with(ends))
+/// Returns what tells a rejected document from all others of its source; none if nothing does.
+fn key_of(name: &str, identity: Option<&Identity>, is_of_page: bool) -> Option<String> {
+    let document = document_of(name);
+    if document.is_none() && !is_of_page {
+        return Some(name.to_owned());
+    }
+    let identity = identity?;
+    let own = match &identity.id {
+        Some(id) => id.to_string(),
+        None => identity.hash.to_string(),
     };
-    name == document || begins(document, &[':', '#', '/']) || begins(stem, &['/'])
+    match document {
+        Some(document) if !is_of_page => Some(format!("{document}#{own}")),
+        _ => Some(own),
+    }
+}
+
+/// Returns the document of a name that is of a line of it or of a place in it, where another record may stand next
+/// time.
+pub(crate) fn document_of(name: &str) -> Option<&str> {
+    if let Some((document, _)) = name.split_once('#') {
+        return Some(document);
+    }
+    let (document, line) = name.rsplit_once(':')?;
+    let is_line = !line.is_empty() && line.bytes().all(|byte| byte.is_ascii_digit());
+    is_line.then_some(document)
+}
+
+/// The documents of an input, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Documents {
+    names: BTreeSet<String>,
+    /// What the names of the files in them begin with, if they are archives.
+    stems: BTreeSet<String>,
+    /// Pages.
+    pages: BTreeSet<String>,
+}
+
+impl Documents {
+    /// Adds a document; one that is a page has a name that says nothing of its content.
+    pub(crate) fn add(&mut self, name: String, is_page: bool) {
+        if is_page {
+            self.pages.insert(name);
+            return;
+        }
+        let stem = archive_stem(&name);
+        if stem != name {
+            self.stems.insert(stem.to_owned());
+        }
+        self.names.insert(name);
+    }
+
+    pub(crate) fn pages(&self) -> &BTreeSet<String> {
+        &self.pages
+    }
+
+    /// Returns true for the name of a page, or of an entry of one.
+    pub(crate) fn is_of_page(&self, name: &str) -> bool {
+        begins(name, &[':', '#']).any(|begin| self.pages.contains(begin))
+    }
+
+    /// Returns true if a name is that of a document, of a part of it, or of a file in it as an archive.
+    fn hold(&self, name: &str) -> bool {
+        begins(name, &[':', '#', '/']).any(|begin| self.names.contains(begin))
+            || begins(name, &['/']).any(|begin| self.stems.contains(begin))
+    }
+}
+
+/// Returns a name, and what stands in it before each of these characters.
+fn begins<'n>(name: &'n str, ends: &'n [char]) -> impl Iterator<Item = &'n str> {
+    let cuts = name.match_indices(ends);
+    let begins = cuts.filter_map(|(at, _)| name.get(..at));
+    std::iter::once(name).chain(begins)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rejected(names: &[&str]) -> Rejected {
-        Rejected {
-            names: names
-                .iter()
-                .map(|name| ((*name).to_owned(), "bad".to_owned()))
-                .collect(),
-            unnamed: 0,
-            program: env!("CARGO_PKG_VERSION").to_owned(),
-        }
-    }
-
-    #[test]
-    fn new_and_many_rejections_refuse_and_known_few_do_not() {
-        let none = Rejected::default();
-        let one = rejected(&["a.json"]);
-        assert_eq!(none.refusal(&one, 0), None);
-        assert!(
-            one.refusal(&none, 40_000)
-                .unwrap()
-                .contains("not rejected before")
-        );
-        assert_eq!(one.refusal(&one, 40_000), None);
-        assert_eq!(one.refusal(&one, 5), None, "a small source may have one");
-        let two = rejected(&["a.json", "b.json"]);
-        assert!(two.refusal(&two, 39).unwrap().contains("more than 1"));
-        assert_eq!(two.refusal(&two, 100), None);
-        assert!(two.refusal(&one, 100).unwrap().contains("1 documents"));
-    }
-
-    #[test]
-    fn part_says_anew_what_of_its_own_documents_is_rejected() {
-        let before = rejected(&["a.json", "b.json:3", "all/c.json", "d.json"]);
-        let documents = ["a.json", "b.json", "all.zip"].map(str::to_owned);
-        let after = before.after(&rejected(&["e.json"]), false, &documents);
-        assert_eq!(after, rejected(&["d.json", "e.json"]));
-        assert_eq!(before.after(&Rejected::default(), true, &[]).count(), 0);
-    }
-
-    #[test]
-    fn another_program_reads_them_again() {
-        let mut old = rejected(&["a.json"]);
-        assert!(!old.is_of_another_program());
-        old.program = "0.0.1".to_owned();
-        assert!(old.is_of_another_program());
-        assert!(!Rejected::default().is_of_another_program());
-    }
-}
+mod tests;

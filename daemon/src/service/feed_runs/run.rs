@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::fetching::{self, Brought, FetchJob};
 use super::read_to::ReadTo;
+use super::rejected::{Documents, Refusal};
 use super::state::FeedMemory;
 use super::told::{Told, counted};
 use super::{PLACE_FOR, Trigger, lock};
@@ -30,8 +31,8 @@ pub(super) struct Input<'a> {
     pub(super) is_cut: bool,
     /// Everything that the source has was read.
     pub(super) read_to_end: bool,
-    /// Names of the documents, below the path.
-    pub(super) documents: Vec<String>,
+    /// The documents, by their names below the path.
+    pub(super) documents: Documents,
     pub(super) gone: Vec<String>,
     pub(super) approved: bool,
 }
@@ -101,9 +102,7 @@ impl Site {
             place = feeds.places.acquire() => place,
         };
         // Closed they never are.
-        let (Ok(place), Ok(_fetch)) = (place, feeds.fetches.acquire().await) else {
-            return None;
-        };
+        let place = place.ok()?;
         let prepared = self.prepare(spec).await;
         let (spool, read_to, why) = match prepared {
             Ok(prepared) => prepared,
@@ -205,7 +204,7 @@ impl SiteParts {
             more: fetched.more,
             is_cut: fetched.unfinished.is_some(),
             read_to_end: fetched.read_to_end,
-            documents: names_of(&fetched),
+            documents: documents_of(&fetched),
             // A part of a source says nothing of what the source dropped.
             gone: if spec.entry.complete {
                 fetched.gone
@@ -240,10 +239,8 @@ impl SiteParts {
                 why,
                 "what was read of it is taken in; the rest is read again at each run",
             );
-        } else if let Some(why) = told.refusal.take() {
-            let hint =
-                "what was read of it is taken in; the next version of this program reads the rest again";
-            told.fail_unread(spec, &why, hint);
+        } else if let Some(refusal) = told.refusal.take() {
+            told.fail_unread(spec, &refusal.why, refusal.hint());
         }
     }
 
@@ -257,7 +254,7 @@ impl SiteParts {
         told.run.outcome = FeedRunOutcome::Unchanged;
         told.run.checked = is_checked;
         told.ending = Ending::Done { more: input.more };
-        told.refusal.clone_from(&after.refusal);
+        told.refusal = after.refusal.clone().map(Refusal::lasting);
         if let Err(problem) = noted {
             told.fail_by(&problem);
         }
@@ -265,6 +262,12 @@ impl SiteParts {
 
     /// Imports an input and keeps where the source is read to from then on.
     pub(super) fn take_input(&self, spec: &FeedSpec, input: &Input<'_>, after: &mut ReadTo, told: &mut Told) {
+        let mut documents = input.documents.clone();
+        // What the source dropped is not rejected any more.
+        input
+            .gone
+            .iter()
+            .for_each(|name| documents.add(name.clone(), false));
         let options = ImportOptions {
             asked: types::FeedImportOptions {
                 complete: spec.entry.complete && input.whole && !input.is_cut,
@@ -278,10 +281,11 @@ impl SiteParts {
             root: Some(format!("feeds/{}", spec.name())),
             may_hold_none: !input.whole,
             most_records: self.feeds.memory(spec.name()).sizes.most(now().as_millis()),
+            by_hand: false,
             rejections: Some(Rejections {
                 before: after.rejected.clone(),
-                is_whole: input.whole,
-                documents: input.documents.clone(),
+                is_whole: input.whole && !input.is_cut,
+                documents,
             }),
         };
         let read = input::Source::path(input.path);
@@ -291,11 +295,9 @@ impl SiteParts {
                 told.run.outcome = FeedRunOutcome::Imported;
                 told.run.checked = imported.judged.is_checked;
                 told.ending = Ending::Done { more: input.more };
-                after.refusal = imported
-                    .judged
-                    .refusal
-                    .clone()
-                    .filter(|_| imported.judged.is_lasting);
+                let lasting = imported.judged.refusal.as_ref();
+                let lasting = lasting.filter(|refusal| refusal.is_lasting);
+                after.refusal = lasting.map(|refusal| refusal.why.clone());
                 after.rejected = imported.judged.rejected;
                 told.refusal = imported.judged.refusal;
                 told.rejected = Some(after.rejected.clone());
@@ -321,7 +323,10 @@ pub(super) fn count_killed(spec: &FeedSpec, memory: &mut FeedMemory) -> bool {
     };
     let mut run = new_run(spec, FeedTrigger::Schedule, began);
     run.code = Some(ErrorCode::Internal);
-    run.error = Some("the program ended during this run, by a kill or a crash".to_owned());
+    run.error = Some(
+        "the program ended during this run, by a kill or a crash, or by a stop during a long import"
+            .to_owned(),
+    );
     memory.failures = memory.failures.saturating_add(1);
     let ended = now().as_millis();
     let every = u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX);
@@ -337,15 +342,15 @@ pub(super) fn count_killed(spec: &FeedSpec, memory: &mut FeedMemory) -> bool {
     true
 }
 
-/// Returns the names of the documents below the input.
-fn names_of(fetched: &Brought) -> Vec<String> {
-    let documents = fetched.documents.iter();
+/// Returns the documents below the input.
+fn documents_of(fetched: &Brought) -> Documents {
+    let mut documents = Documents::default();
+    for document in &fetched.documents {
+        let path = document.path.strip_prefix(&fetched.input);
+        let name = path.unwrap_or(&document.path).to_string_lossy().into_owned();
+        documents.add(name, document.is_page);
+    }
     documents
-        .map(|document| {
-            let path = document.path.strip_prefix(&fetched.input);
-            path.unwrap_or(&document.path).to_string_lossy().into_owned()
-        })
-        .collect()
 }
 
 /// Returns true if the source counts as checked after this input: it was read to its end, as a whole or as all that
@@ -358,7 +363,7 @@ fn is_checked(spec: &FeedSpec, input: &Input<'_>, after: &ReadTo) -> bool {
         && (input.whole || after.whole_at.is_some())
 }
 
-fn new_run(spec: &FeedSpec, trigger: FeedTrigger, started_at: types::Timestamp) -> FeedRun {
+pub(super) fn new_run(spec: &FeedSpec, trigger: FeedTrigger, started_at: types::Timestamp) -> FeedRun {
     FeedRun {
         feed: spec.name().clone(),
         source: spec.source.clone().into(),

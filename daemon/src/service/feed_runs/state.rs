@@ -9,7 +9,7 @@
 //!
 //! None of it is the truth of anything: records are in the site's log. A file that is damaged is named and replaced.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs;
 use std::io::{self, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -105,6 +105,9 @@ pub(crate) struct KeptInput {
     #[serde(default)]
     pub(crate) read_to_end: bool,
     pub(crate) gone: Vec<String>,
+    /// Documents of it that are pages.
+    #[serde(default)]
+    pub(crate) pages: BTreeSet<String>,
     /// Of which place it is: another one's input is not approved.
     pub(crate) place: String,
 }
@@ -233,9 +236,10 @@ impl FeedFolder {
         self.write("suspect/position.json", read_to)
     }
 
-    /// Reads where the source is read to once the suspect input is taken in.
+    /// Reads where the source is read to once the suspect input is taken in. None if another version wrote it.
     pub(crate) fn suspect_read_to(&self) -> io::Result<Option<ReadTo>> {
-        read_json(&self.suspect().join("position.json"), MAX_POSITION_BYTES)
+        let found: Option<ReadTo> = read_json(&self.suspect().join("position.json"), MAX_POSITION_BYTES)?;
+        Ok(found.filter(|found| found.format == POSITION_FORMAT))
     }
 
     /// Drops the suspect input.

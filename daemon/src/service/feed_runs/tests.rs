@@ -1,7 +1,9 @@
 //! Runs of feeds over a fetcher that a test sets: what is taken in, kept, counted and told.
 
+mod ending;
 mod honest;
 mod raw;
+mod rejections;
 
 use std::collections::VecDeque;
 use std::fs;
@@ -91,6 +93,7 @@ fn fetched(job: FetchJob<'_>, records: &[Value], whole: bool) -> Brought {
             address: format!("https://example.org/{name}"),
             at_ms: 1_735_689_600_000,
             validator: Some("\"v1\"".to_owned()),
+            is_page: false,
         });
         fs::write(path, page.unwrap_or_else(|| record.to_string())).unwrap();
     }

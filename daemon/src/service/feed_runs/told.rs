@@ -5,7 +5,7 @@ use starling_api_types::{ErrorCode, FeedRun, FeedRunOutcome, Problem};
 use starling_fetch::FetchError;
 
 use super::fetching;
-use super::rejected::Rejected;
+use super::rejected::{Refusal, Rejected};
 use super::state::KeptInput;
 use crate::config::feeds::FeedSpec;
 use crate::schedule::Ending;
@@ -24,12 +24,12 @@ pub(super) struct Told {
     pub(super) suspect: Option<KeptInput>,
     /// What of the source is rejected from now on.
     pub(super) rejected: Option<Rejected>,
-    /// Notes that are not listed.
     /// How many records the source has from now on, and whether somebody approved that.
     pub(super) records: Option<u64>,
     pub(super) is_approved: bool,
     /// Why rejected documents keep the source from being checked.
-    pub(super) refusal: Option<String>,
+    pub(super) refusal: Option<Refusal>,
+    /// Notes that are not listed.
     more_notes: u64,
 }
 
@@ -76,7 +76,7 @@ impl Told {
         if matches!(error, FetchError::Stopped) {
             self.run.outcome = FeedRunOutcome::Stopped;
             self.run.code = Some(ErrorCode::ShuttingDown);
-            let text = "the site stopped, or the feed was switched off or removed, before it was fetched; nothing was changed";
+            let text = "the site stopped, or the feed was switched off or removed, before the source was fetched to its end";
             self.run.error = Some(text.to_owned());
             self.ending = Ending::Stopped;
             return;

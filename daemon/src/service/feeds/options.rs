@@ -2,12 +2,12 @@
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_protocol::{Lane, Source};
+use starling_protocol::{Lane, RecordId, Source};
 use starling_store::{FeedCommit, Origin};
 
 use crate::clock::now;
 use crate::service::SiteParts;
-use crate::service::feed_runs::Rejected;
+use crate::service::feed_runs::{Documents, Refusal, Rejected, Taken};
 use crate::service::problem::store_problem;
 
 /// How an input is taken in.
@@ -24,6 +24,8 @@ pub(in crate::service) struct ImportOptions {
     pub(in crate::service) may_hold_none: bool,
     /// The most records that the source had within the last weeks.
     pub(in crate::service) most_records: u64,
+    /// Somebody imports it by hand: the source's feeds begin anew.
+    pub(in crate::service) by_hand: bool,
     /// How rejected documents are judged; none asks nothing of them.
     pub(in crate::service) rejections: Option<Rejections>,
 }
@@ -33,8 +35,8 @@ pub(in crate::service) struct ImportOptions {
 pub(in crate::service) struct Rejections {
     pub(in crate::service) before: Rejected,
     pub(in crate::service) is_whole: bool,
-    /// Names of the documents of the input.
-    pub(in crate::service) documents: Vec<String>,
+    /// The documents of the input.
+    pub(in crate::service) documents: Documents,
 }
 
 /// An input that was taken in.
@@ -51,32 +53,40 @@ pub(in crate::service) struct Judged {
     /// Records that the source has now.
     pub(in crate::service) records: u64,
     pub(in crate::service) rejected: Rejected,
-    /// The refusal holds for later runs that bring nothing new, too.
-    pub(in crate::service) is_lasting: bool,
     /// Why rejected documents, or too many of no known kind, keep the source from being checked.
-    pub(in crate::service) refusal: Option<String>,
+    pub(in crate::service) refusal: Option<Refusal>,
 }
 
 impl ImportOptions {
-    /// Judges what was rejected of a source of so many records.
-    pub(super) fn judged(&self, report: &types::FeedImportReport, is_checked: bool, records: u64) -> Judged {
+    /// Judges what was rejected now of a source of so many records.
+    pub(super) fn judged(
+        &self,
+        commit: &Commit<'_>,
+        now: &Rejected,
+        is_accepted: &dyn Fn(&RecordId) -> bool,
+        records: u64,
+    ) -> Judged {
+        let is_checked = commit.is_checked;
         let Some(rejections) = &self.rejections else {
             return Judged {
                 is_checked,
                 records,
                 rejected: Rejected::default(),
-                is_lasting: false,
                 refusal: None,
             };
         };
-        let now = Rejected::of(report);
         let before = &rejections.before;
-        let rejected = before.after(&now, rejections.is_whole, &rejections.documents);
+        let taken = Taken {
+            is_read: commit.is_read,
+            is_whole: rejections.is_whole,
+            documents: &rejections.documents,
+            is_accepted,
+        };
+        let rejected = before.after(now, &taken);
         let refusal = rejected.refusal(before, records);
         Judged {
             is_checked: is_checked && refusal.is_none(),
             records,
-            is_lasting: rejected.is_many(records),
             rejected,
             refusal,
         }
@@ -87,9 +97,10 @@ impl ImportOptions {
 pub(super) struct Commit<'a> {
     pub(super) complete: bool,
     pub(super) is_checked: bool,
+    /// The input was read to its end.
+    pub(super) is_read: bool,
     pub(super) gone: &'a [String],
     pub(super) approved: bool,
-    pub(super) how: &'a ImportOptions,
 }
 
 impl Judged {
@@ -98,10 +109,12 @@ impl Judged {
         const FEW: u64 = 10;
         if unknown > records.saturating_add(FEW) {
             self.is_checked = false;
-            self.is_lasting = true;
-            self.refusal.get_or_insert_with(|| {
-                format!("{unknown} documents are of no known kind, and {records} hold a record")
-            });
+            let unknown = format!("{unknown} documents are of no known kind, and {records} hold a record");
+            let why = match self.refusal.take() {
+                Some(rejected) => format!("{unknown}; {}", rejected.why),
+                None => unknown,
+            };
+            self.refusal = Some(Refusal::lasting(why));
         }
     }
 }

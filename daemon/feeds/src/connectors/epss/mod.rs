@@ -88,9 +88,9 @@ fn table(body: &[u8], out: &mut Output<'_>) -> usize {
         out.note("the table does not end with a line end: it may be cut off");
     }
     let mut lost = 0;
-    for (line, cells) in rows {
+    while let Some((text, (line, cells))) = rows.next_with_text() {
         let pointer = format!("/line {}", line + line_offset);
-        match cells {
+        out.within(text.as_bytes(), |out| match cells {
             Ok(cells) if cells.len() == header.len() => {
                 lost += usize::from(has_percentile);
                 if let [cve, score, ..] = cells.as_slice() {
@@ -106,7 +106,7 @@ fn table(body: &[u8], out: &mut Output<'_>) -> usize {
                 ),
             ),
             Err(why) => out.reject(pointer, why.to_string()),
-        }
+        });
     }
     lost
 }

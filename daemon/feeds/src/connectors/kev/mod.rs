@@ -80,9 +80,9 @@ fn table(bytes: &[u8], out: &mut Output<'_>) {
             format!("expected a header with the column cveID, found \"{shown}\""),
         );
     }
-    for (line, row) in rows {
+    while let Some((text, (line, row))) = rows.next_with_text() {
         let pointer = format!("/line {line}");
-        match row {
+        out.within(text.as_bytes(), |out| match row {
             Ok(row) if row.len() == header.len() => {
                 let cells = header.iter().zip(row).map(|(column, cell)| {
                     let cell = match column.as_str() {
@@ -102,7 +102,7 @@ fn table(bytes: &[u8], out: &mut Output<'_>) {
                 format!("the row has {} cells; the header has {}", row.len(), header.len()),
             ),
             Err(why) => out.reject(pointer, why.to_string()),
-        }
+        });
     }
 }
 

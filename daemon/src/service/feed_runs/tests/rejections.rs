@@ -1,0 +1,173 @@
+//! Rejected documents from run to run: none is forgotten unread, and none is taken for another.
+
+use super::*;
+
+/// The one page of a run, which has the same name each time.
+fn page(entries: &[Value]) -> Answer {
+    let page = Value::Array(entries.to_vec());
+    let document = json!({ "id": "reviewed-000001", "page": page.to_string() });
+    told(Answer::Part(vec![document]), |brought| {
+        brought
+            .documents
+            .iter_mut()
+            .for_each(|document| document.is_page = true);
+    })
+}
+
+fn told(answer: Answer, change: impl Fn(&mut Brought) + Send + Sync + 'static) -> Answer {
+    Answer::Told(Box::new(answer), Box::new(change))
+}
+
+/// The page of one day, which has a name of its own.
+fn page_of_day(day: u32, entries: &[&str]) -> Answer {
+    let (count, entries) = (entries.len(), entries.join(","));
+    let page = format!(
+        r#"{{"resultsPerPage":{count},"startIndex":0,"totalResults":{count},"vulnerabilities":[{entries}]}}"#
+    );
+    let document = json!({ "id": format!("cves-2026-01-{day:02}-0000-000001"), "page": page });
+    told(Answer::Part(vec![document]), |brought| {
+        brought
+            .documents
+            .iter_mut()
+            .for_each(|document| document.is_page = true);
+    })
+}
+
+/// An entry that is rejected and names itself by nothing.
+fn nameless(number: u64) -> Value {
+    json!({ "schema_version": "1.6.0", "id": number, "affected": [] })
+}
+
+async fn world() -> World {
+    let world = World::with_feed().await;
+    assert!(world.run(Answer::Whole(records(0..50))).await.checked);
+    world
+}
+
+#[tokio::test]
+async fn entry_of_a_page_is_not_forgotten_unread() {
+    let world = world().await;
+    let run = world.run(page(&[nameless(222), record(1)])).await;
+    assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
+    // A page of the same name without it: it was still never read.
+    let run = world.run(page(&[record(2), record(3)])).await;
+    assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Imported, true));
+    let feed = world.feed().await;
+    assert_eq!(feed.rejected, 1);
+    assert!(feed.attention.unwrap().contains("reviewed-000001.json#/0"));
+    // The same again is known, and another one at its place is not.
+    assert!(world.run(page(&[nameless(222), record(2)])).await.checked);
+    let run = world.run(page(&[nameless(444), record(1)])).await;
+    assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
+    assert!(
+        run.error.unwrap().contains("2 documents"),
+        "more than a source of 50 may have"
+    );
+    // The whole says it anew.
+    assert!(world.run(Answer::Whole(records(0..50))).await.checked);
+    assert_eq!(world.feed().await.rejected, 0);
+}
+
+#[tokio::test]
+async fn entry_of_a_page_is_known_by_its_id_on_another_day() {
+    const OTHER: &str = r#"{"cve":{"id":"CVE-2026-1000"}}"#;
+    let world = world().await;
+    let run = world
+        .run(page_of_day(
+            1,
+            &[OTHER, r#"{"cve":{"id":"CVE-2026-2222","n":01}}"#],
+        ))
+        .await;
+    assert_eq!(
+        (run.outcome, run.rejected),
+        (FeedRunOutcome::Failed, 1),
+        "{run:?}"
+    );
+    assert!(run.error.unwrap().contains("CVE-2026-2222 in cves-2026-01-01"));
+    // It stays bad: it is not counted anew each day.
+    for day in 2..5 {
+        let bad = format!(r#"{{"cve":{{"id":"CVE-2026-2222","n":0{day}}}}}"#);
+        let run = world.run(page_of_day(day, &[&bad, OTHER])).await;
+        assert_eq!((run.checked, world.feed().await.rejected), (true, 1), "{run:?}");
+    }
+    // It is mended.
+    let run = world
+        .run(page_of_day(6, &[r#"{"cve":{"id":"CVE-2026-2222"}}"#]))
+        .await;
+    assert_eq!((run.checked, world.feed().await.rejected), (true, 0), "{run:?}");
+}
+
+#[tokio::test]
+async fn hint_of_a_new_rejection_says_what_the_next_run_does() {
+    let world = world().await;
+    let run = world.run(page(&[nameless(1), record(1)])).await;
+    let error = run.error.unwrap();
+    assert!(error.contains("from the next run on they are known"), "{error}");
+    assert!(!error.contains("version of this program"), "{error}");
+    assert!(world.run(Answer::Unchanged).await.checked, "as it says");
+    let run = world.run(page(&[nameless(2), nameless(3), record(1)])).await;
+    assert!(run.error.unwrap().contains("each run says this"));
+    let run = world.run(Answer::Unchanged).await;
+    assert!(run.error.unwrap().contains("each run says this"));
+}
+
+#[tokio::test]
+async fn dropped_file_is_not_rejected_any_more() {
+    let world = world().await;
+    let broken = json!({ "id": "EX-3", "page": nameless(3).to_string() });
+    world.run(Answer::Part(vec![broken, record(4)])).await;
+    assert_eq!(world.feed().await.rejected, 1);
+    let gone = |brought: &mut Brought| brought.gone = vec!["EX-3.json".to_owned()];
+    world.run(told(Answer::Part(vec![record(4)]), gone)).await;
+    assert_eq!(world.feed().await.rejected, 0);
+}
+
+/// A world in which a part waits for approval that would mend the one rejected file of the source. Its runs have a
+/// position.
+async fn world_with_suspect_part() -> World {
+    let world = World::with_feed().await;
+    let moved = |brought: &mut Brought| {
+        brought.position =
+            starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
+    };
+    let mut documents = records(0..49);
+    documents.push(json!({ "id": "EX-49", "page": nameless(49).to_string() }));
+    world.run(told(Answer::Whole(documents), moved)).await;
+    assert_eq!(world.feed().await.rejected, 1);
+    let emptied = |number| {
+        let mut record = record(number);
+        record["affected"] = json!([]);
+        record
+    };
+    let mut part: Vec<Value> = (0..30).map(emptied).collect();
+    part.push(record(49));
+    let run = world.run(told(Answer::Part(part), moved)).await;
+    assert_eq!(run.outcome, FeedRunOutcome::Suspect, "{run:?}");
+    world
+}
+
+#[tokio::test]
+async fn approved_part_mends_what_it_holds() {
+    let world = world_with_suspect_part().await;
+    let run = world.site.approve_feed(&name(), FeedApprove::default()).await;
+    assert_eq!(run.unwrap().outcome, FeedRunOutcome::Imported);
+    assert_eq!(world.feed().await.rejected, 0);
+    let run = world.run(Answer::Unchanged).await;
+    assert!(run.checked, "the position still counts: {run:?}");
+}
+
+#[tokio::test]
+async fn part_that_is_approved_after_the_log_was_put_back_is_no_position() {
+    for (key, value) in [("number", json!(9_999)), ("epoch", json!(9_999))] {
+        let world = world_with_suspect_part().await;
+        let path = world.path("feeds/mine/position.json");
+        let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        kept["log"][key] = value;
+        fs::write(&path, kept.to_string()).unwrap();
+        let run = world.site.approve_feed(&name(), FeedApprove::default()).await;
+        assert_eq!(run.unwrap().outcome, FeedRunOutcome::Imported);
+        let run = world.run(Answer::Part(vec![record(1)])).await;
+        assert!(!run.checked, "the whole is not known any more");
+        assert!(run.notes[0].contains("not known any more"), "{:?}", run.notes);
+    }
+}
