@@ -15,6 +15,10 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
     if is_version_gone(error) {
         return engine_problem(attempted, &EngineError::VersionGone);
     }
+    // A walk over the view may meet a full disk: that is no damage.
+    if let Some(full) = no_space(error).filter(|_| matches!(error, StoreError::View(_))) {
+        return engine_problem(attempted, full);
+    }
     let code = match error {
         StoreError::Engine(error) => return engine_problem(attempted, error),
         StoreError::SiteNotListed { .. } => ErrorCode::SiteNotFound,
@@ -114,6 +118,13 @@ fn damage_hint(error: &StoreError) -> Option<&'static str> {
 fn is_version_gone(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut causes = std::iter::successors(Some(error), |error| error.source());
     causes.any(|cause| matches!(cause.downcast_ref(), Some(EngineError::VersionGone)))
+}
+
+/// Returns the engine's error among the causes of a read, if the disk was full.
+fn no_space<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a EngineError> {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut engine = causes.filter_map(|cause| cause.downcast_ref::<EngineError>());
+    engine.find(|cause| matches!(cause, EngineError::NoSpace { .. }))
 }
 
 /// Returns the store's error among the causes of another error.
@@ -252,5 +263,19 @@ mod tests {
             assert!(problem.hint.as_ref().unwrap().contains("match.idx"), "{kind}");
         }
         assert!(problem(ErrorKind::TimedOut, Attempt::Open).hint.is_none());
+    }
+
+    #[test]
+    fn full_disk_below_the_view_is_no_damage() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("reading rows of the view")]
+        struct Below(#[source] EngineError);
+        let full = EngineError::NoSpace {
+            attempted: Attempt::Open,
+            path: "/srv/site/store".into(),
+            found: "0 bytes".to_owned(),
+        };
+        assert!(no_space(&Below(full)).is_some());
+        assert!(no_space(&Below(EngineError::VersionGone)).is_none());
     }
 }
