@@ -257,11 +257,17 @@ fn killed_on_full_disk(world: &mut World, rng: &mut Rng) -> Outcome {
     }
     drop(filler);
     let filler = Filler::now(&world.disk, 0);
-    if rng.bool() {
+    let is_started = rng.bool();
+    if is_started {
         world.start_daemon()?;
     }
     world.expect_readable()?;
     drop(filler);
+    // A daemon that started on a full disk reads only; the next start with room goes on.
+    if is_started {
+        stop(world)?;
+        world.start_daemon()?;
+    }
     world.expect_goes_on()?;
     Ok("answered, and went on")
 }
