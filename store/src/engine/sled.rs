@@ -67,11 +67,16 @@ pub(super) fn open(
     opening: Opening,
 ) -> Result<Layered<SledKv>, EngineError> {
     prepare_folder(EngineKind::Sled, dir, options)?;
+    let markers = MarkerFiles::of(dir);
+    if !dir.join(FOLDER).exists() {
+        // A process that ends between sled's first file and the first commit must not look like a stop of the
+        // machine.
+        let marked = markers.begin().map_err(Failure::from_io);
+        marked.map_err(|failure| failure.into_error(Attempt::Open, dir))?;
+    }
     let kv =
         contain(|| SledKv::open(dir, options)).map_err(|failure| failure.into_error(Attempt::Open, dir))?;
-    Layered::new(kv, Some(MarkerFiles::of(dir)), opening, &|| {
-        Generation::of(options)
-    })
+    Layered::new(kv, Some(markers), opening, &|| Generation::of(options))
 }
 
 /// An open sled database.

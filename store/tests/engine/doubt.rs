@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use starling_store::engine::{
-    Engine, EngineError, EngineKind, IfMissing, Opened, Tree, detect, discard_aside, open, open_or_doubt,
+    Engine, EngineError, EngineKind, IfMissing, Opened, Randomness, Tree, detect, discard_aside, open,
+    open_or_doubt,
 };
 use tempfile::TempDir;
 
@@ -157,6 +158,19 @@ fn sled_without_marker_files_is_in_doubt() {
         fs::remove_file(folder.path().join(mark)).unwrap();
     }
     doubt(EngineKind::Sled, folder.path());
+}
+
+#[test]
+fn sled_that_ended_before_its_first_commit_is_not_in_doubt() {
+    let folder = TempDir::new().unwrap();
+    // Fails after sled has made its files and before the layer's first commit, as a kill would.
+    let no_dice = Randomness::new(|_| Err(std::io::ErrorKind::Interrupted.into()));
+    let failing = options().with_randomness(no_dice);
+    open(EngineKind::Sled, folder.path(), &failing)
+        .map(drop)
+        .unwrap_err();
+    assert!(folder.path().join("sled").is_dir());
+    sound(EngineKind::Sled, folder.path());
 }
 
 #[test]
