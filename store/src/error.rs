@@ -239,11 +239,13 @@ impl StoreError {
     #[must_use]
     pub fn is_no_room(&self) -> bool {
         match self {
-            Self::Engine(EngineError::NoSpace { .. })
-            | Self::NotShown {
-                source: EngineError::NoSpace { .. },
-            }
-            | Self::Log(LogError::NoRoom { .. })
+            Self::Engine(error) | Self::NotShown { source: error } => error.is_no_room(),
+            // The view's errors carry the engine's as a cause.
+            Self::View(error) => causes(error).any(|cause| {
+                let engine = cause.downcast_ref::<EngineError>();
+                engine.is_some_and(EngineError::is_no_room)
+            }),
+            Self::Log(LogError::NoRoom { .. })
             | Self::Pack(PackError::NoRoom { .. } | PackError::ReadOnly)
             | Self::Log(LogError::ReadOnly)
             | Self::ReadOnly => true,
@@ -258,6 +260,10 @@ impl StoreError {
     /// Returns the reason why the engine's rows must be rebuilt, if this error is one.
     #[must_use]
     pub fn engine_doubt(&self) -> Option<String> {
+        // Rebuilding needs room: a full disk is no reason for it.
+        if self.is_no_room() {
+            return None;
+        }
         match self {
             Self::EngineDoubt { reason } => Some(reason.clone()),
             Self::Engine(EngineError::Corrupt { .. } | EngineError::Stopped { .. })
@@ -273,6 +279,13 @@ impl StoreError {
             _ => None,
         }
     }
+}
+
+/// Returns an error and its causes, the outermost first.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
 }
 
 fn is_full(error: &std::io::Error) -> bool {

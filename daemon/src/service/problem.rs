@@ -6,7 +6,9 @@ use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::HeadError;
 use starling_protocol::bundle::{BundleError, BundleFault};
 use starling_store::StoreError;
-use starling_store::engine::{Attempt, EngineError};
+use starling_store::engine::{Attempt, EngineError, StopCause};
+use starling_store::log::LogError;
+use starling_store::packs::PackError;
 
 use crate::home::error_chain;
 
@@ -15,9 +17,9 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
     if is_version_gone(error) {
         return engine_problem(attempted, &EngineError::VersionGone);
     }
-    // A walk over the view may meet a full disk: that is no damage.
-    if let Some(full) = no_space(error).filter(|_| matches!(error, StoreError::View(_))) {
-        return engine_problem(attempted, full);
+    // A walk over the view may meet a full disk, or an engine that an earlier failure stopped: that is no damage.
+    if let Some(cause) = engine_cause(error).filter(|_| matches!(error, StoreError::View(_))) {
+        return engine_problem(attempted, cause);
     }
     let code = match error {
         StoreError::Engine(error) => return engine_problem(attempted, error),
@@ -95,6 +97,9 @@ fn damage_hint(error: &StoreError) -> Option<&'static str> {
         StoreError::DamagedBody { .. } => {
             "`starling doctor --repair` drops the damaged data; peers, bundles or the next import of the feed bring it back"
         }
+        StoreError::Log(LogError::Stopped { .. }) | StoreError::Pack(PackError::Stopped) => {
+            "check the disk, then start starling again; nothing that was acknowledged is lost"
+        }
         StoreError::LogLoss { .. } | StoreError::Log(_) | StoreError::Entry(_) => {
             "restore the files; or, if they are a backup that was restored over a home, remove `store/`, \
              which is newer; or, with the daemon stopped, `starling doctor --repair` continues without the lost data, and \
@@ -120,11 +125,11 @@ fn is_version_gone(error: &(dyn std::error::Error + 'static)) -> bool {
     causes.any(|cause| matches!(cause.downcast_ref(), Some(EngineError::VersionGone)))
 }
 
-/// Returns the engine's error among the causes of a read, if the disk was full.
-fn no_space<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a EngineError> {
+/// Returns the engine's error among the causes of a read, if it says more than that rows are damaged.
+fn engine_cause<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a EngineError> {
     let causes = std::iter::successors(Some(error), |error| error.source());
     let mut engine = causes.filter_map(|cause| cause.downcast_ref::<EngineError>());
-    engine.find(|cause| matches!(cause, EngineError::NoSpace { .. }))
+    engine.find(|cause| matches!(cause, EngineError::NoSpace { .. } | EngineError::Stopped { .. }))
 }
 
 /// Returns the store's error among the causes of another error.
@@ -198,7 +203,21 @@ pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
         EngineError::OtherEngine { .. } | EngineError::Missing { .. } => {
             Problem::new(ErrorCode::ConfigInvalid, detail)
         }
+        EngineError::Stopped { cause, .. } => stopped_problem(*cause, attempted, detail),
         _ => Problem::internal(attempted, detail),
+    }
+}
+
+/// Converts what every call says of an engine that an earlier failure stopped.
+fn stopped_problem(cause: StopCause, attempted: &str, detail: String) -> Problem {
+    match cause {
+        StopCause::NoSpace => Problem::new(ErrorCode::DiskFull, detail)
+            .hint("free some space and start starling again; nothing that was acknowledged is lost"),
+        StopCause::Io => Problem::new(ErrorCode::FileAccess, detail)
+            .hint("check the disk, then start starling again; nothing that was acknowledged is lost"),
+        StopCause::Damage => Problem::new(ErrorCode::StoreDamaged, detail)
+            .hint("start starling again, which rebuilds all derived data from the site's log"),
+        StopCause::Library => Problem::internal(attempted, detail),
     }
 }
 
@@ -275,7 +294,25 @@ mod tests {
             path: "/srv/site/store".into(),
             found: "0 bytes".to_owned(),
         };
-        assert!(no_space(&Below(full)).is_some());
-        assert!(no_space(&Below(EngineError::VersionGone)).is_none());
+        assert!(engine_cause(&Below(full)).is_some());
+        assert!(engine_cause(&Below(EngineError::VersionGone)).is_none());
+    }
+
+    #[test]
+    fn stopped_engine_is_reported_by_the_failure_that_stopped_it() {
+        for (cause, code) in [
+            (StopCause::NoSpace, ErrorCode::DiskFull),
+            (StopCause::Io, ErrorCode::FileAccess),
+            (StopCause::Damage, ErrorCode::StoreDamaged),
+            (StopCause::Library, ErrorCode::Internal),
+        ] {
+            let stopped = EngineError::Stopped {
+                attempted: Attempt::Open,
+                cause,
+                reason: "an earlier failure".to_owned(),
+            };
+            let problem = engine_problem("reading the view", &stopped);
+            assert_eq!(problem.code, code);
+        }
     }
 }

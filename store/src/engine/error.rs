@@ -50,6 +50,19 @@ impl std::fmt::Display for Attempt {
     }
 }
 
+/// The kind of failure that stopped an engine: what an operator removes before the restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// The disk, a quota or a size limit left no room.
+    NoSpace,
+    /// The operating system refused a read or a write.
+    Io,
+    /// Stored bytes differ from those written, or the library panicked on them.
+    Damage,
+    /// The library must not be used again for a reason of its own.
+    Library,
+}
+
 /// The thing that was over its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limited {
@@ -185,6 +198,8 @@ pub enum EngineError {
     Stopped {
         /// The operation that failed.
         attempted: Attempt,
+        /// The kind of the failure that stopped the engine.
+        cause: StopCause,
         /// The failure that stopped the engine.
         reason: String,
     },
@@ -202,6 +217,18 @@ impl EngineError {
     /// Returns true if the same call can succeed later without a restart, after its cause is removed.
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::NoSpace { .. } | Self::Locked { .. })
+    }
+
+    /// Returns true if the disk was full, now or at the failure that stopped the engine.
+    pub fn is_no_room(&self) -> bool {
+        matches!(
+            self,
+            Self::NoSpace { .. }
+                | Self::Stopped {
+                    cause: StopCause::NoSpace,
+                    ..
+                }
+        )
     }
 }
 
@@ -285,7 +312,21 @@ impl Failure {
                 path,
                 found: format!("its library panicked: {text}"),
             },
-            Self::Stopped(reason) => EngineError::Stopped { attempted, reason },
+            Self::Stopped(reason) => EngineError::Stopped {
+                attempted,
+                cause: StopCause::Library,
+                reason,
+            },
+        }
+    }
+
+    /// Returns the kind that an engine which stops over this failure reports from then on.
+    pub(super) fn stop_cause(&self) -> StopCause {
+        match self {
+            Self::NoRoom { .. } | Self::NoSpace(_) => StopCause::NoSpace,
+            Self::Io(_) | Self::Busy => StopCause::Io,
+            Self::Corrupt(_) | Self::Panicked(_) => StopCause::Damage,
+            Self::Stopped(_) => StopCause::Library,
         }
     }
 }

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::batch::{Batch, Row};
-use super::error::{Attempt, EngineError, Failure, Limited};
+use super::error::{Attempt, EngineError, Failure, Limited, StopCause};
 use super::generation::Generation;
 use super::kv::Kv;
 use super::markers::MarkerFiles;
@@ -50,7 +50,7 @@ pub(super) struct Layered<K: Kv> {
     writer: Mutex<()>,
     /// For each tree number, true if the tree may hold split values. Saves most writes a search for old pieces.
     may_split: [AtomicBool; 256],
-    stopped: OnceLock<String>,
+    stopped: OnceLock<(StopCause, String)>,
     /// Set once when it is known, then unchanged.
     pub(super) settled: OnceLock<(Layout, Generation)>,
     /// Bytes of batches since the last checkpoint; changed by the writer only.
@@ -99,9 +99,9 @@ impl<K: Kv> Layered<K> {
         self.settled.get().map_or(Layout::Checked, |(layout, _)| *layout)
     }
 
-    /// Makes every later call fail with this reason. The first reason stays, because later ones follow from it.
-    pub(super) fn stop(&self, reason: String) {
-        let _ = self.stopped.set(reason);
+    /// Makes every later call fail with this failure as its reason. The first reason stays, because later ones follow from it.
+    pub(super) fn stop(&self, failure: &Failure) {
+        let _ = self.stopped.set((failure.stop_cause(), failure.to_string()));
     }
 
     pub(super) fn split_flag(&self, tree: Tree) -> &AtomicBool {
@@ -112,8 +112,9 @@ impl<K: Kv> Layered<K> {
     fn ensure_running(&self, attempted: Attempt) -> Result<(), EngineError> {
         match self.stopped.get() {
             None => Ok(()),
-            Some(reason) => Err(EngineError::Stopped {
+            Some((cause, reason)) => Err(EngineError::Stopped {
                 attempted,
+                cause: *cause,
                 reason: reason.clone(),
             }),
         }
@@ -129,7 +130,7 @@ impl<K: Kv> Layered<K> {
             Failure::Io(_) | Failure::Busy | Failure::Corrupt(_) => writing,
         };
         if stops {
-            self.stop(failure.to_string());
+            self.stop(&failure);
         }
         if matches!(failure, Failure::Corrupt(_) | Failure::Panicked(_)) {
             super::markers::note_doubt(self.kv.path(), &failure.to_string());

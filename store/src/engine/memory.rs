@@ -126,7 +126,7 @@ impl MemoryEngine {
         let layered = Layered::assemble(kv, None);
         // A map without a plan does not fail; if it did, the engine would report it at its first use.
         if let Err(error) = layered.settle(Opening::Current, &|| Ok(generation)) {
-            layered.stop(error.to_string());
+            layered.stop(&Failure::Stopped(error.to_string()));
         }
         {
             // Set only now, so that the plan counts the caller's writes and not the layer's first.

@@ -46,7 +46,7 @@ use std::path::Path;
 pub use self::batch::{Batch, BatchOp};
 pub use self::beside::compact_beside;
 pub use self::copy::{Copied, copy_all};
-pub use self::error::{Attempt, EngineError, Limited};
+pub use self::error::{Attempt, EngineError, Limited, StopCause};
 pub use self::generation::Generation;
 pub use self::kv::quiet_contained_panics;
 pub use self::lock::HomeLock;

@@ -88,7 +88,7 @@ impl RedbKv {
         let db = Database::builder()
             .set_cache_size(cache)
             .create_with_backend(SharedFile(file.clone()))
-            .map_err(|error| damage_of(&file, open_failure(error)))?;
+            .map_err(|error| behind(&file, open_failure(error)))?;
         sync_folder(dir).map_err(Failure::from_io)?;
         let kv = Self {
             folder: dir.to_path_buf(),
@@ -135,10 +135,11 @@ impl RedbKv {
         Ok(kv)
     }
 
-    /// Runs redb's code. If a block of its file is damaged, redb reports only that something failed.
+    /// Runs redb's code. If a block of its file is damaged or the disk is full, redb reports only that something
+    /// failed.
     fn run<T>(&self, work: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
         contain(work).map_err(|failure| match &self.file {
-            Some(file) => damage_of(file, failure),
+            Some(file) => behind(file, failure),
             None => failure,
         })
     }
@@ -310,15 +311,21 @@ impl std::fmt::Debug for RedbKv {
     }
 }
 
-/// Returns the failure, or the damage to the file if there is any behind it.
-fn damage_of(file: &BlockFile, failure: Failure) -> Failure {
-    match (file.damage(), failure) {
-        (Some(found), Failure::Stopped(_) | Failure::Corrupt(_)) => Failure::Corrupt(found.to_owned()),
-        (_, failure) => failure,
+/// Returns the failure, or what the file below knows to be behind it: damage, or a disk without room. redb says
+/// of every call after a failed one only that an earlier one failed, and a reader may hear that before the
+/// writer has reported its own failure.
+fn behind(file: &BlockFile, failure: Failure) -> Failure {
+    match (file.damage(), file.no_space(), failure) {
+        (Some(found), _, Failure::Stopped(_) | Failure::Corrupt(_)) => Failure::Corrupt(found.to_owned()),
+        (None, Some(found), Failure::Stopped(_)) => Failure::NoSpace(std::io::Error::new(
+            std::io::ErrorKind::StorageFull,
+            found.to_owned(),
+        )),
+        (_, _, failure) => failure,
     }
 }
 
-/// The file below a database, from which damage is read afterwards.
+/// The file below a database, from which the cause of a failure is read afterwards.
 #[derive(Debug)]
 struct SharedFile(Arc<BlockFile>);
 
@@ -333,15 +340,17 @@ impl StorageBackend for SharedFile {
     }
 
     fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.0.set_len(len)
+        self.0.set_len(len).map_err(|error| self.0.note_no_space(error))
     }
 
     fn sync_data(&self) -> std::io::Result<()> {
-        self.0.sync_data()
+        self.0.sync_data().map_err(|error| self.0.note_no_space(error))
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.0.write(offset, data)
+        self.0
+            .write(offset, data)
+            .map_err(|error| self.0.note_no_space(error))
     }
 }
 

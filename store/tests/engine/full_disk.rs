@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use starling_store::engine::{Batch, ByteCount, Engine, EngineError, EngineKind, Tree, open};
+use starling_store::engine::{Batch, ByteCount, Engine, EngineError, EngineKind, StopCause, Tree, open};
 use tempfile::TempDir;
 
 use super::bed::{noise, options};
@@ -119,7 +119,13 @@ fn runs_full_and_goes_on(kind: EngineKind, dir: &std::path::Path) {
     batch.put(Tree::Held, b"k", b"v");
     let after = engine.commit(&batch);
     assert!(
-        matches!(after, Err(EngineError::Stopped { .. })),
+        matches!(
+            after,
+            Err(EngineError::Stopped {
+                cause: StopCause::NoSpace,
+                ..
+            })
+        ),
         "{kind}: {after:?}"
     );
     drop(engine);

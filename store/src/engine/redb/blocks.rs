@@ -63,6 +63,8 @@ pub(super) struct BlockFile {
     first: Mutex<First>,
     /// The first damage that was found: redb reports later calls only as failed before.
     damage: OnceLock<String>,
+    /// The first write for which the disk had no room, for the same reason.
+    no_space: OnceLock<String>,
     #[cfg(test)]
     before_sync: Mutex<Option<BeforeSync>>,
 }
@@ -114,6 +116,7 @@ impl BlockFile {
                 synced: true,
             }),
             damage: OnceLock::new(),
+            no_space: OnceLock::new(),
             #[cfg(test)]
             before_sync: Mutex::new(None),
         };
@@ -130,6 +133,20 @@ impl BlockFile {
     /// Returns the first damage that was seen.
     pub(super) fn damage(&self) -> Option<&str> {
         self.damage.get().map(String::as_str)
+    }
+
+    /// Returns the system's text of the first write for which the disk had no room.
+    pub(super) fn no_space(&self) -> Option<&str> {
+        self.no_space.get().map(String::as_str)
+    }
+
+    /// Keeps a failed write's error if the disk had no room, and returns it.
+    pub(super) fn note_no_space(&self, error: io::Error) -> io::Error {
+        use ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) {
+            let _ = self.no_space.set(error.to_string());
+        }
+        error
     }
 
     /// Finds the newer sound copy of the first block.
