@@ -3,6 +3,7 @@
 mod index;
 mod lock;
 mod peers;
+mod reopen;
 mod watched;
 
 use std::path::Path;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::index::keep_index;
 use self::peers::start_sync;
+use self::reopen::{Openings, store_to_reopen};
 use self::watched::Watched;
 use crate::config::{Config, Overrides};
 use crate::home::{FilesExamined, Home, config_problem, error_chain, home_problem};
@@ -97,8 +99,8 @@ async fn run_with(
     stop: CancellationToken,
 ) -> Result<(), RunError> {
     let started = Instant::now();
-    let home = Home::open(home).map_err(|error| home_problem(&error))?;
-    let config = home.config(overrides).map_err(|error| config_problem(&error))?;
+    let folder = home;
+    let (mut home, mut config) = read_home(folder, overrides)?;
     crate::logging::start(&config.log);
     let _last_lines = LastLines;
     for what in FilesExamined::of(&home, &config).told() {
@@ -107,51 +109,85 @@ async fn run_with(
     let chain = home.chain().clone();
     tracing::info!(site_id = %chain.slug(), site = %chain.site(), home = %home.path().display(), "starting");
 
-    // Taken before the socket, because a daemon with the lock may be about to open it.
-    let seam = match engine {
-        Some(engine) => Seam::Engine(engine),
-        None => tokio::select! {
-            // Stopped meanwhile: nothing was started yet.
-            () = wait_for_stop(&stop) => return Ok(()),
-            taken = lock::wait_for_lock(&home) => Seam::Home(taken?),
-        },
-    };
-    let news = Arc::new(OpeningNews::new(true));
-    let service = OpeningSite::new(home.clone(), config.clone(), started, news.clone());
-    let daemon = Daemon {
-        service: Arc::new(service),
-        home,
-        config,
-        started,
-        stop,
-    };
+    let mut openings = Openings::first(started);
+    loop {
+        // Taken before the socket, because a daemon with the lock may be about to open it.
+        let seam = match &engine {
+            Some(engine) => Seam::Engine(engine.clone()),
+            None => tokio::select! {
+                // Stopped meanwhile: nothing was started yet.
+                () = wait_for_stop(&stop) => return Ok(()),
+                taken = lock::wait_for_lock(&home) => Seam::Home(taken?),
+            },
+        };
+        let news = Arc::new(OpeningNews::new(true));
+        let service = OpeningSite::new(home.clone(), config.clone(), started, news.clone());
+        let daemon = Daemon {
+            service: Arc::new(service),
+            home: home.clone(),
+            config: config.clone(),
+            started,
+            stop: stop.child_token(),
+        };
+        match run_until_left(daemon, seam, news, &openings).await? {
+            Left::Stopped => break,
+            Left::ToReopen => openings.again(Instant::now()),
+        }
+        // Its keys may have been rotated since.
+        (home, config) = read_home(folder, overrides)?;
+    }
+    tracing::info!("stopped");
+    Ok(())
+}
+
+fn read_home(folder: &Path, overrides: &Overrides) -> Result<(Home, Config), Problem> {
+    let home = Home::open(folder).map_err(|error| home_problem(&error))?;
+    let config = home.config(overrides).map_err(|error| config_problem(&error))?;
+    Ok((home, config))
+}
+
+/// How a daemon left its site.
+enum Left {
+    /// It was told to stop.
+    Stopped,
+    /// The store has to be opened again.
+    ToReopen,
+}
+
+/// Runs a daemon until it stops or its store has to be opened again, ends its tasks, and closes the store.
+async fn run_until_left(
+    daemon: Daemon,
+    seam: Seam,
+    news: Arc<OpeningNews>,
+    openings: &Openings,
+) -> Result<Left, RunError> {
     let mut tasks = Vec::new();
-    let ran = daemon.run(seam, news, &mut tasks).await;
+    let ran = daemon.run(seam, news, openings, &mut tasks).await;
     daemon.stop.cancel();
     let ended = futures::future::join_all(tasks);
     let grace = match &ran {
-        Ok(Some(_)) => GRACE_OF_TASKS,
+        Ok(Some((_, _))) => GRACE_OF_TASKS,
         // Nobody waits for a slow answer of a site that did not open.
         _ => GRACE_BEFORE_OPEN,
     };
     if tokio::time::timeout(grace, ended).await.is_err() {
         tracing::warn!("work was still running; it is stopped, and everything acknowledged is in the log");
     }
-    if let Some(site) = ran? {
-        let parts = site.0.clone();
-        let leave = tokio::task::spawn_blocking(move || {
-            parts.keep_ready();
-            parts.stop_cleanly();
-        });
-        // An import may be using the store: the next start replays the end of the log then.
-        if tokio::time::timeout(GRACE_TO_LEAVE, leave).await.is_err() {
-            tracing::warn!(
-                "the store is busy: it is left as it is, and the next start replays the end of the log"
-            );
-        }
+    let Some((site, left)) = ran? else {
+        return Ok(Left::Stopped);
+    };
+    let parts = site.0.clone();
+    let leave = tokio::task::spawn_blocking(move || {
+        parts.keep_ready();
+        parts.stop_cleanly();
+    });
+    // An import may be using the store: the next start replays the end of the log then.
+    if tokio::time::timeout(GRACE_TO_LEAVE, leave).await.is_err() {
+        tracing::warn!(
+            "the store is busy: it is left as it is, and the next start replays the end of the log"
+        );
     }
-    tracing::info!("stopped");
-    Ok(())
+    Ok(left)
 }
 
 /// Flushes the log, however the daemon ends.
@@ -181,15 +217,17 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Runs until the stop; returns the site, if it was opened. `tasks` are the tasks that end when `stop` is
+    /// Runs until the stop, or until the store has to be opened again; returns the site, if it was opened. `tasks` are the tasks that end when `stop` is
     /// cancelled.
     async fn run(
         &self,
         seam: Seam,
         news: Arc<OpeningNews>,
+        openings: &Openings,
         tasks: &mut Vec<JoinHandle<()>>,
-    ) -> Result<Option<Site>, RunError> {
+    ) -> Result<Option<(Site, Left)>, RunError> {
         let mut stopping = std::pin::pin!(wait_for_stop(&self.stop));
+        let is_own_engine = matches!(seam, Seam::Home(_));
         self.start_api(tasks).await?;
         let opening = self.start_opening(seam, news)?;
         let site = tokio::select! {
@@ -225,16 +263,20 @@ impl Daemon {
         let ended = tokio::select! {
             // At a stop the tasks end as well.
             biased;
-            () = stopping => None,
-            ended = watched.ended() => Some(ended),
+            () = stopping => Ok(Left::Stopped),
+            // A caller's engine is the caller's to open again.
+            reason = store_to_reopen(site.clone(), openings), if is_own_engine => {
+                tracing::error!(reason, "the store is closed and opened again");
+                Ok(Left::ToReopen)
+            }
+            ended = watched.ended() => Err(ended),
         };
         tracing::info!("stopping");
         let _ = stop_sync.send(true);
         match ended {
-            None => Ok(Some(site)),
-            Some((task, how)) => {
+            Ok(left) => Ok(Some((site, left))),
+            Err((task, how)) => {
                 tracing::error!(task, how, "a task ended unexpectedly: the daemon stops");
-                self.stop.cancel();
                 Err(RunError::TaskEnded { task, how })
             }
         }

@@ -201,6 +201,12 @@ impl Site {
         self.daemon.as_mut().expect("a daemon runs")
     }
 
+    /// Returns true if a daemon was started and not taken.
+    #[must_use]
+    pub fn has_daemon(&self) -> bool {
+        self.daemon.is_some()
+    }
+
     /// Returns the file that the daemon's output is added to.
     #[must_use]
     pub fn log_path(&self) -> PathBuf {

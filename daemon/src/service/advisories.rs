@@ -365,8 +365,7 @@ fn by_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> ServiceRe
 }
 
 pub(super) fn view_problem(error: &ViewError) -> Problem {
-    Problem::new(ErrorCode::StoreDamaged, crate::home::error_chain(error))
-        .hint("`starling doctor --rebuild` rebuilds the view")
+    super::problem::knowledge_problem("reading the view", error)
 }
 
 /// Returns true if every word is in an id, the package's name or the summary; upper and lower case are the same.

@@ -70,7 +70,8 @@ impl SiteParts {
 
     fn store_part(&self) -> (PartState, String) {
         if self.store.is_read_only() {
-            let detail = "read only: the disk was full at the start; free some space and start again";
+            let detail =
+                "read only: the disk was full at the start; free some space, then the store opens by itself";
             return (PartState::Attention, detail.to_owned());
         }
         if let Some(restore) = self.restore_status() {

@@ -212,7 +212,7 @@ pub(crate) fn engine_problem(attempted: &str, error: &EngineError) -> Problem {
 fn stopped_problem(cause: StopCause, attempted: &str, detail: String) -> Problem {
     match cause {
         StopCause::NoSpace => Problem::new(ErrorCode::DiskFull, detail)
-            .hint("free some space and start starling again; nothing that was acknowledged is lost"),
+            .hint("free some space and try again in a few seconds; nothing that was acknowledged is lost"),
         StopCause::Io => Problem::new(ErrorCode::FileAccess, detail)
             .hint("check the disk, then start starling again; nothing that was acknowledged is lost"),
         StopCause::Damage => Problem::new(ErrorCode::StoreDamaged, detail)

@@ -39,7 +39,9 @@ use self::bodies::BodyStore;
 use self::guard::{Published, StateWriter};
 use self::state::State;
 use crate::documents::{KeptMutes, RecentBook};
-use crate::engine::{ByteCount, Engine, EngineOptions, HomeLock, SwapEngine, VersionedEngine};
+use crate::engine::{
+    ByteCount, Engine, EngineError, EngineOptions, HomeLock, SwapEngine, Tree, VersionedEngine,
+};
 use crate::error::StoreError;
 use crate::journal::Journal;
 use crate::log::LogPosition;
@@ -125,6 +127,14 @@ impl SiteStore {
     #[must_use]
     pub fn engine(&self) -> &Arc<dyn Engine> {
         &self.engine
+    }
+
+    /// Returns the error of every call on the engine if it stopped after a failure: the store must be opened again.
+    #[must_use]
+    pub fn engine_stop(&self) -> Option<EngineError> {
+        let read = self.engine.get(Tree::Meta, crate::rows::meta::SCHEMA);
+        read.err()
+            .filter(|error| matches!(error, EngineError::Stopped { .. }))
     }
 
     /// Returns the bytes on disk: log, packs and engine.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::engine::{Direction, Tree};
+use crate::engine::{Direction, EngineError, FaultKind, StopCause, Tree};
 
 #[test]
 fn readers_keep_their_state_beside_a_writer() {
@@ -123,6 +123,31 @@ fn view_behind_the_log_has_an_earlier_position() {
     a.engine.set_plan(FaultPlan::default());
     a.store.record(&entry).unwrap();
     assert_eq!(position(), a.store.position());
+}
+
+#[test]
+fn engine_that_stopped_is_reported_until_the_store_is_opened_again() {
+    let a = TestSite::new("a", 1);
+    a.say(&[("P-1", Some("one"))], 1);
+    assert!(a.store.engine_stop().is_none());
+    a.engine
+        .set_plan(FaultPlan::at_write(a.engine.writes() + 1, FaultKind::Fail));
+    let entry = LedgerEntry::SiteChanged {
+        at: UnixMillis::EPOCH,
+        site: a.chain.site(),
+        change: "changed".to_owned(),
+    };
+    let refused = a.store.record(&entry).unwrap_err();
+    assert!(matches!(refused, StoreError::NotShown { .. }), "{refused:?}");
+    let stop = a.store.engine_stop().unwrap();
+    let is_io = matches!(
+        stop,
+        EngineError::Stopped {
+            cause: StopCause::Io,
+            ..
+        }
+    );
+    assert!(is_io && !stop.is_no_room(), "{stop:?}");
 }
 
 #[test]
