@@ -138,6 +138,11 @@ impl Fields {
 }
 
 impl Batch {
+    /// Returns true if the questions are on standard input.
+    pub(super) const fn is_on(&self) -> bool {
+        self.batch
+    }
+
     /// Answers the question in `arguments`, or those on standard input if there are no arguments.
     ///
     /// # Errors

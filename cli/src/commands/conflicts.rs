@@ -36,7 +36,7 @@ pub(crate) struct List {}
 Example:
   starling conflicts show ghsa GHSA-29mw-wpgm-hmr9
 
-Exit codes: 0 shown, 3 no such record, 6 not reachable or locked")]
+Exit codes: 0 shown, 4 no such record, 6 not reachable or locked")]
 pub(crate) struct Show {
     /// The record's source
     #[arg(value_name = "SOURCE", add = candidates::sources())]
@@ -56,7 +56,7 @@ Example:
   starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --site site-b --reason theirs-is-right
   starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --reopen --reason both-are-wrong
 
-Exit codes: 0 decided, 2 usage, 3 no such record or content, 6 not reachable or locked")]
+Exit codes: 0 decided, 2 usage, 3 no such content, 4 no such record, 6 not reachable or locked")]
 #[command(group = ArgGroup::new("choice").required(true))]
 pub(crate) struct Resolve {
     /// The record's source

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use starling_api::file_problem;
-use starling_api_types::ExitStatus;
+use starling_api_types::{ErrorCode, ExitStatus, Problem};
 use starling_scanner::sbom::{self, ComponentKind, GenerateOptions, Inventory, MAX_SBOM_BYTES};
 
-use super::batch::{Answer, Batch, one};
+use super::batch::{Answer, Batch};
 use super::{Outcome, input};
 use crate::local::{blocking, generate_sbom};
 use crate::output::{STANDARD, write_stream};
@@ -66,7 +66,7 @@ Example:
   starling sbom inspect sbom.json
   ls boms/* | starling sbom inspect --batch
 
-Exit codes: 0 read (in a batch: every line answered), 2 usage, 3 rejected")]
+Exit codes: 0 read (in a batch: every line answered), 2 usage or no such file, 3 rejected")]
 pub(crate) struct Inspect {
     /// The document; `-` is standard input
     #[arg(value_name = "FILE|-")]
@@ -199,7 +199,10 @@ impl Sbom {
             Self::Generate(args) => return args.run(session).await,
         };
         match args.file.as_deref() {
-            Some(STANDARD) => one(session, inspect(STANDARD)),
+            Some(file) if file == STANDARD || !args.batch.is_on() => {
+                session.print(&inspect(file)?, Answer::text)?;
+                Ok(ExitStatus::Pass)
+            }
             file => {
                 let files: Vec<_> = file.into_iter().map(str::to_owned).collect();
                 args.batch.run(session, &["file"], 1, &files, |fields| {
@@ -227,9 +230,10 @@ impl Generate {
     }
 }
 
-fn inspect(file: &str) -> Result<Shown, String> {
+fn inspect(file: &str) -> Result<Shown, Problem> {
     let bytes = read(file)?;
-    let inventory = sbom::read(&bytes).map_err(|error| format!("{file}: {error}"))?;
+    let inventory = sbom::read(&bytes)
+        .map_err(|error| Problem::new(ErrorCode::InputUnreadable, format!("{file}: {error}")))?;
     Ok(Shown::from(inventory))
 }
 
@@ -240,20 +244,19 @@ fn asked(file: &str) -> Result<Shown, String> {
             "standard input holds the questions and cannot also be a document: give a file".to_owned(),
         );
     }
-    inspect(file)
+    inspect(file).map_err(|problem| problem.detail.clone())
 }
 
 /// Reads the whole document. Stops as soon as it is too large.
-fn read(file: &str) -> Result<Vec<u8>, String> {
+fn read(file: &str) -> Result<Vec<u8>, Problem> {
     let path = Path::new(file);
     if file != STANDARD {
-        return input::read_file(path, "the SBOM", MAX_SBOM_BYTES as u64)
-            .map_err(|problem| problem.detail.clone());
+        return input::read_file(path, "the SBOM", MAX_SBOM_BYTES as u64);
     }
     let mut bytes = Vec::new();
     let mut read = std::io::stdin().lock().take(MAX_SBOM_BYTES as u64 + 1);
     read.read_to_end(&mut bytes)
-        .map_err(|error| file_problem("reading", path, &error).detail.clone())?;
+        .map_err(|error| file_problem("reading", path, &error))?;
     Ok(bytes)
 }
 
@@ -287,7 +290,7 @@ mod tests {
             r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":{}}"#,
         )
         .unwrap();
-        assert!(inspect(path).unwrap_err().contains("/components"));
+        assert!(inspect(path).unwrap_err().detail.contains("/components"));
     }
 
     #[test]

@@ -22,11 +22,12 @@ use starling_policy::units::{parse_percent, parse_span};
 
 use self::baseline::Baseline;
 pub(crate) use self::report::{ScanOutcome, ScanReport, Scanned};
-use self::show::{Details, Shape, Wanted};
+use self::show::{Shape, Wanted};
 use super::{Outcome, input};
 use crate::local::scan_without_store;
 use crate::output::STANDARD;
 use crate::progress::Step;
+use crate::render::Details;
 use crate::session::{Session, note};
 
 /// Scan SBOMs or lockfiles and decide pass or fail

@@ -90,9 +90,9 @@ pub(super) fn comparison(sites: &[SiteOutcome], over_quic: Option<u64>, equal: b
     let mut text = String::from("\nWhat each site knows (knowledge root)\n");
     for site in sites {
         text += &format!(
-            "   {:width$}  {}  {} records, {} advisories\n",
+            "   {:width$}  {}…  {} records, {} advisories\n",
             site.site_id.as_str(),
-            site.knowledge_root,
+            crate::render::short(&site.knowledge_root.to_string()),
             site.records,
             site.advisories
         );
@@ -100,9 +100,9 @@ pub(super) fn comparison(sites: &[SiteOutcome], over_quic: Option<u64>, equal: b
     text += "\nEach site's verdict on the sample SBOM\n";
     for site in sites {
         text += &format!(
-            "   {:width$}  {}  {}, {} findings, {} bytes\n",
+            "   {:width$}  {}…  {}, {} findings, {} bytes\n",
             site.site_id.as_str(),
-            site.verdict_hash,
+            crate::render::short(&site.verdict_hash.to_string()),
             site.outcome,
             site.findings,
             site.verdict_bytes

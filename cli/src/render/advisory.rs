@@ -1,14 +1,16 @@
 //! Renders canonical advisories and events.
 
+mod facts;
+
 use std::fmt::Write as _;
 
 use starling_api_types::{
-    Advisory, AdvisoryLookup, AdvisoryPage, EventAction, EventRecord, MuteAction, Provenance, ResolvedField,
-    RestoreAction, SiteEvent,
+    Advisory, AdvisoryLookup, AdvisoryPage, EventAction, EventRecord, MuteAction, Provenance, RawJson,
+    ResolvedField, RestoreAction, SiteEvent,
 };
 
 use super::table::Table;
-use super::{Lines, count, cut, list, moment, or_dash, plain, section};
+use super::{count, cut, list, moment, on_screen, or_dash, plain, section};
 use crate::terminal::Tone;
 
 /// Widest field value shown; `--json` shows it in full.
@@ -39,15 +41,10 @@ pub(crate) fn advisories(lookup: &AdvisoryLookup) -> String {
 }
 
 fn one(advisory: &Advisory) -> String {
-    let package = &advisory.package;
-    let mut text = Lines::default()
-        .add("vulnerability", &advisory.vulnerability)
-        .add("aliases", list(&advisory.aliases))
-        .add("package", format!("{} {}", package.ecosystem, package.name))
-        .add("package URL", or_dash(package.purl.as_ref()))
-        .add("state", advisory.state.as_str())
-        .add("merge hash", advisory.merge_hash)
-        .to_string();
+    let mut text = facts::facts(advisory)
+        .add("package URL", or_dash(advisory.package.purl.as_ref()))
+        .add("merge hash", on_screen(&advisory.merge_hash.to_string()))
+        .wrapped();
 
     let mut fields = Table::new(["FIELD", "FROM", "VALUE"]).shrinks("VALUE", 20);
     for (name, field) in &advisory.fields {
@@ -77,7 +74,7 @@ fn field_rows(table: &mut Table, name: &str, field: &ResolvedField) {
     let value = if field.unresolved {
         "unresolved: awaits a decision".to_owned()
     } else {
-        cut(field.value.as_str(), VALUE_WIDTH)
+        shown(&field.value)
     };
     table.row([name.to_owned(), origin(&field.provenance), value]);
     for loser in &field.losers {
@@ -91,8 +88,16 @@ fn field_rows(table: &mut Table, name: &str, field: &ResolvedField) {
             } else {
                 origin(&loser.provenance)
             },
-            cut(loser.value.as_str(), VALUE_WIDTH),
+            shown(&loser.value),
         ]);
+    }
+}
+
+/// Returns a value for people: a text without its quotes, else the JSON.
+fn shown(value: &RawJson) -> String {
+    match serde_json::from_str::<String>(value.as_str()) {
+        Ok(text) => cut(&text, VALUE_WIDTH),
+        Err(_) => cut(value.as_str(), VALUE_WIDTH),
     }
 }
 
@@ -203,7 +208,11 @@ pub(crate) fn event(record: &EventRecord) -> String {
     let name = event.cve.as_deref().unwrap_or("-");
     let line = format!(
         "{} {} {action} {name} {} {} from {}",
-        record.id, event.imported_at, event.affects_key, event.merge_hash, event.site_id
+        record.id,
+        event.imported_at,
+        event.affects_key,
+        on_screen(&event.merge_hash.to_string()),
+        event.site_id
     );
     plain(&line).into_owned()
 }

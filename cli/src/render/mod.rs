@@ -38,7 +38,7 @@ pub(crate) use policy::{policy_history, policy_summary, policy_test};
 pub(crate) use selftest::selftest;
 pub(crate) use sites::{SitesView, site, site_history, site_status, sites};
 pub(crate) use status::{identity, init, keys, restore_report, status, status_in_full};
-pub(crate) use verdict::{scan_report, verdict};
+pub(crate) use verdict::{Details, scan_report, verdict};
 pub(crate) use vex::{vex_added, vex_list, vex_removed};
 pub(crate) use work::{compacted, converted, doctor, feed_report, took};
 
@@ -138,7 +138,7 @@ pub(crate) fn ago(since: Timestamp, now: Timestamp) -> String {
 const HASH_DIGITS: usize = 16;
 
 /// Returns the beginning of a hash, after its algorithm: `blake3:6c31…` becomes `6c31…`.
-fn short(hash: &str) -> String {
+pub(crate) fn short(hash: &str) -> String {
     let digits = hash.split_once(':').map_or(hash, |(_, digits)| digits);
     digits.chars().take(HASH_DIGITS).collect()
 }
@@ -193,6 +193,16 @@ impl Lines {
             }
         }
         self
+    }
+
+    /// Renders the lines with each value broken at spaces so that it fits the terminal. A word that is longer stays
+    /// whole: it may be an address to be copied.
+    fn wrapped(&self) -> String {
+        let width = self.label_width();
+        let line = |(label, value): &(&str, String)| {
+            terminal::wrapped(&format!("{label:width$}  "), width + 2, value)
+        };
+        self.0.iter().map(line).collect()
     }
 
     fn label_width(&self) -> usize {

@@ -10,7 +10,8 @@ use starling_api_types::{
 use super::attention::{self, StatusView};
 use super::table::Table;
 use super::{
-    Lines, author, count, counted, cut, list, moment, moment_or, or_dash, plain, section, short, size,
+    Lines, author, count, counted, cut, list, moment, moment_or, on_screen, or_dash, plain, section, short,
+    size,
 };
 use crate::terminal::{self, Tone};
 
@@ -358,7 +359,11 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
     let made = Lines::default()
         .add(
             "site",
-            format!("{} ({})", report.identity.site_id, report.identity.site),
+            format!(
+                "{} ({})",
+                report.identity.site_id,
+                on_screen(&report.identity.site.to_string())
+            ),
         )
         .add("folder", report.home.display())
         .add("configuration", report.config.display())

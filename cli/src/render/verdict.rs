@@ -245,8 +245,17 @@ fn what_to_do(text: &mut String, body: &Body, unjudged: &[Group]) {
     }
 }
 
+/// Details that the table shows besides the findings.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Details {
+    /// The other ids of each vulnerability.
+    pub(crate) aliases: bool,
+    /// The rules behind each finding.
+    pub(crate) explain: bool,
+}
+
 /// Renders `starling scan`.
-pub(crate) fn verdict(envelope: &VerdictEnvelope, aliases: bool) -> String {
+pub(crate) fn verdict(envelope: &VerdictEnvelope, details: Details) -> String {
     // A body of another form still shows its hash and exit code.
     let mut body: Body = serde_json::from_str(envelope.verdict.as_str()).unwrap_or_default();
     body.sort();
@@ -254,7 +263,10 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, aliases: bool) -> String {
     let mut text = head(&body, envelope.exit_code);
     what_to_do(&mut text, &body, &unjudged);
     let headed = text.len();
-    section(&mut text, "Findings", &findings(&body, aliases));
+    section(&mut text, "Findings", &findings(&body, details.aliases));
+    if details.explain {
+        text.push_str(&super::reasons(envelope));
+    }
     unjudged::section_of(&mut text, &body, &unjudged);
     section(&mut text, "Rules to look at", &rules(&body));
     section(&mut text, "Mutes to look at", &mutes(&body));
@@ -311,12 +323,12 @@ fn summary(report: &ScanReport) -> Table {
 }
 
 /// Renders `starling scan` of several SBOMs.
-pub(crate) fn scan_report(report: &ScanReport, aliases: bool) -> String {
+pub(crate) fn scan_report(report: &ScanReport, details: Details) -> String {
     let mut text = String::new();
     for Scanned { sbom, outcome } in &report.scans {
         let _ = writeln!(text, "{}", Tone::Heading.paint(&format!("== {}", plain(sbom))));
         match outcome {
-            ScanOutcome::Result(envelope) => text.push_str(&verdict(envelope, aliases)),
+            ScanOutcome::Result(envelope) => text.push_str(&verdict(envelope, details)),
             ScanOutcome::Problem(problem) => {
                 let _ = writeln!(text, "REFUSED: {}", plain(&problem.to_string()));
             }

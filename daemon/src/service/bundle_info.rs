@@ -264,7 +264,10 @@ fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
             None => check(
                 &name,
                 true,
-                format!("{} deltas verify and follow one another", range.deltas),
+                match range.deltas {
+                    1 => "1 delta verifies".to_owned(),
+                    many => format!("{many} deltas verify and follow one another"),
+                },
             ),
         });
     }

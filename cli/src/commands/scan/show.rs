@@ -65,15 +65,6 @@ impl FromStr for Wanted {
     }
 }
 
-/// Details that the table shows besides the findings.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Details {
-    /// The rules behind each finding.
-    pub(super) explain: bool,
-    /// The other ids of each vulnerability.
-    pub(super) aliases: bool,
-}
-
 /// Writes the report to `target`; `-` is standard output. `details` only concern formats for people: the others always
 /// include what they can hold.
 ///
@@ -82,12 +73,12 @@ pub(super) struct Details {
 pub(super) async fn write(
     report: &ScanReport,
     shape: Shape,
-    details: Details,
+    details: render::Details,
     target: &Path,
 ) -> Result<(), Problem> {
     let mut text = match shape {
-        Shape::Table if target.as_os_str() == STANDARD => people(report, details),
-        Shape::Table => terminal::into_file(|| people(report, details)),
+        Shape::Table if target.as_os_str() == STANDARD => table(report, details),
+        Shape::Table => terminal::into_file(|| table(report, details)),
         Shape::Json => json(report)?,
         Shape::Sarif => render_as(Format::Sarif, report)?,
         Shape::Junit => render_as(Format::JUnit, report)?,
@@ -104,39 +95,17 @@ pub(super) async fn write(
     Ok(())
 }
 
-fn people(report: &ScanReport, details: Details) -> String {
-    let mut text = table(report, details.aliases);
-    if details.explain {
-        text.push_str(&reasons(report));
-    }
-    text
-}
-
 /// Renders one SBOM alone, several as a list.
-fn table(report: &ScanReport, aliases: bool) -> String {
+fn table(report: &ScanReport, details: render::Details) -> String {
     match report.scans.as_slice() {
         [
             Scanned {
                 outcome: ScanOutcome::Result(envelope),
                 ..
             },
-        ] => render::verdict(envelope, aliases),
-        _ => render::scan_report(report, aliases),
+        ] => render::verdict(envelope, details),
+        _ => render::scan_report(report, details),
     }
-}
-
-/// Renders the rules behind each SBOM's findings; with several SBOMs, each under its name.
-fn reasons(report: &ScanReport) -> String {
-    let mut text = String::new();
-    for Scanned { sbom, outcome } in &report.scans {
-        if let ScanOutcome::Result(envelope) = outcome {
-            if report.scans.len() > 1 {
-                text.push_str(&format!("\n== {}\n", render::plain(sbom)));
-            }
-            text.push_str(&render::reasons(envelope));
-        }
-    }
-    text
 }
 
 fn json(report: &ScanReport) -> Result<String, Problem> {

@@ -24,7 +24,7 @@ fn findings_are_shown_without_their_escape_sequences() {
         "findings":[{"action":"fail","vulnerability":"CVE-2021-44228","severity":{"level":"critical","score":10.0},
         "package":{"ecosystem":"Maven","name":"org.apache.logging.log4j:log4j-core","version":"2.14.1"},
         "fixed":["2.15.0"],"summary":"Log4Shell \u001b[2J"}]}"#;
-    let text = verdict(&envelope(body, 1), false);
+    let text = verdict(&envelope(body, 1), Details::default());
     assert!(
         text.starts_with(
             "FAIL: 1 finding (1 critical), 3 of 4 packages judged, 1 not judged, exit code 1 (fail by policy)\n"
@@ -49,7 +49,7 @@ fn deciding_rules_and_statements_are_shown() {
         "mutes":[{"id":"0a-1","state":"active","matched":1},{"id":"0b-2","vulnerability":"E","state":"expired","matched":3,"by":"ben"}],
         "rules":[{"id":"R1","state":"active","matched":1},{"id":"R2","state":"expired","matched":0,"owner":"team\u001b[2J"}],
         "vex":[{"format":"CSAF","statements":1200,"settled":1}]}"#;
-    let text = verdict(&envelope(body, 0), false);
+    let text = verdict(&envelope(body, 0), Details::default());
     for shown in [
         "rule R1",
         "fixed",
@@ -77,7 +77,7 @@ fn unchecked_packages_and_disputes_are_shown() {
         {"name":"x","version":"1","place":"/components/0","reason":"no_distro"}]},
         "findings":[{"action":"warn","disputed":true,"unresolved":true,"statements":[{"source":"ghsa","says":"affected"},
         {"source":"acme","says":"not_affected"}]}]}"#;
-    let text = verdict(&envelope(body, 5), false);
+    let text = verdict(&envelope(body, 5), Details::default());
     let first = text.lines().next().unwrap_or_default();
     assert!(
         first.contains("1 of 1,203 packages judged, 1,202 not judged"),
@@ -108,7 +108,7 @@ fn worst_findings_come_first_with_upgrade_and_reason() {
         finding("high", "A", "lemur", r#""1.4.0""#),
     ];
     let body = format!(r#"{{"outcome":"fail","findings":[{}]}}"#, found.join(","));
-    let text = verdict(&envelope(&body, 1), false);
+    let text = verdict(&envelope(&body, 1), Details::default());
     let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
     assert!(
         at("\ncritical") < at("\nhigh") && at("\nhigh") < at("\nlow"),
@@ -126,12 +126,16 @@ fn worst_findings_come_first_with_upgrade_and_reason() {
         text.contains("none known") && text.contains("low or worse fails"),
         "{text}"
     );
-    assert!(!text.contains("GHSA-A") && verdict(&envelope(&body, 1), true).contains("GHSA-A"));
+    let with_aliases = Details {
+        aliases: true,
+        explain: false,
+    };
+    assert!(!text.contains("GHSA-A") && verdict(&envelope(&body, 1), with_aliases).contains("GHSA-A"));
 }
 
 #[test]
 fn unknown_body_still_shows_hash_and_exit_code() {
-    let text = verdict(&envelope("[]", 4), false);
+    let text = verdict(&envelope("[]", 4), Details::default());
     assert!(
         text.contains("exit code 4 (knowledge missing or stale)"),
         "{text}"
@@ -153,7 +157,7 @@ fn what_fails_comes_first_and_the_worst_of_it_at_the_top() {
         finding("fail", "TEN", "10.0", true),
     ];
     let body = format!(r#"{{"outcome":"fail","findings":[{}]}}"#, found.join(","));
-    let text = verdict(&envelope(&body, 1), false);
+    let text = verdict(&envelope(&body, 1), Details::default());
     let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("{word}: {text}"));
     assert!(
         at(" TEN ") < at(" NINE ") && at(" NINE ") < at(" MUTED "),
@@ -176,7 +180,7 @@ fn ecosystem_without_a_whole_source_is_named() {
     let body = r#"{"outcome":"pass","coverage":{"matched":1,"total":1},"ecosystems":[
         {"ecosystem":"npm","sources":[{"source":"ghsa"}]},
         {"ecosystem":"PyPI","sources":[{"source":"pypa","last_checked":"2025-01-15T10:30:00.000Z"},{"source":"ghsa"}]}]}"#;
-    let text = verdict(&envelope(body, 0), false);
+    let text = verdict(&envelope(body, 0), Details::default());
     assert!(
         text.contains("note npm is known in part: none of its sources (ghsa) was ever taken in as a whole"),
         "{text}"
@@ -196,12 +200,12 @@ fn many_packages_that_were_not_judged_are_grouped_on_a_terminal() {
         r#"{{"outcome":"unknown","coverage":{{"matched":0,"total":30}},"not_judged":{{"packages":[{}]}}}}"#,
         packages.join(",")
     );
-    let text = terminal::at_width(80, || verdict(&envelope(&body, 4), false));
+    let text = terminal::at_width(80, || verdict(&envelope(&body, 4), Details::default()));
     assert!(
         text.contains("      30  npm  no source for it at this site  p0, p1, p2\n"),
         "{text}"
     );
     assert!(text.contains("take in a source about npm"), "{text}");
-    let piped = verdict(&envelope(&body, 4), false);
+    let piped = verdict(&envelope(&body, 4), Details::default());
     assert!(piped.contains("/c/29"), "{piped}");
 }

@@ -40,8 +40,12 @@ impl Account<'_> {
     pub(super) fn rejected_problem(&self, hint: &str) -> Problem {
         let named = self.first_unread();
         let detail = format!(
-            "importing {}: {} files were rejected{named}",
-            self.source, self.report.rejected
+            "importing {}: {}{named}",
+            self.source,
+            match self.report.rejected {
+                1 => "1 file was rejected".to_owned(),
+                many => format!("{many} files were rejected"),
+            }
         );
         Problem::new(ErrorCode::FeedRejected, detail).hint(hint)
     }
