@@ -267,9 +267,9 @@ pub(crate) fn feed_removed(feed: &Feed) -> String {
 /// `starling feeds presets`
 pub(crate) fn feed_presets(presets: &[FeedPreset]) -> String {
     let mut table = Table::new(["PRESET", "WHAT", "SOURCE", "SCHEDULE", "NOTES"])
-        .shrinks("NOTES", 24)
-        .shrinks("WHAT", 16)
-        .leaves_out(&["SOURCE"]);
+        .shrinks("NOTES", 48)
+        .shrinks("WHAT", 48)
+        .leaves_out(&["SOURCE", "NOTES"]);
     for preset in presets {
         table.row([
             preset.name.clone(),

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use starling_api_types::{CompactReport, ConvertReport, DoctorReport, FeedImportReport, FeedOutcome};
+use starling_api_types::{
+    CompactReport, ConvertReport, DoctorCheck, DoctorReport, FeedImportReport, FeedOutcome,
+};
 
 use super::table::Table;
 use super::{Lines, count, duration, or_dash, plain, size};
@@ -128,20 +130,11 @@ fn kind_of(warning: &str) -> String {
 
 /// Renders `starling doctor`.
 pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
-    let mut checks = Table::new(["CHECK", "OK", "REPAIRED", "FOUND"])
-        .numbers(&["REPAIRED"])
-        .shrinks("FOUND", 24)
-        .leaves_out(&["REPAIRED"]);
-    for check in &report.checks {
-        checks.row([
-            check.name.clone(),
-            if check.ok { "yes" } else { "NO" }.to_owned(),
-            count(check.repaired),
-            check.found.clone(),
-        ]);
-        checks.tone("OK", Some(if check.ok { Tone::Good } else { Tone::Worst }));
-    }
-    let mut text = checks.to_string();
+    let mut text = if terminal::width().is_some() {
+        report.checks.iter().map(check_line).collect()
+    } else {
+        checks(report).to_string()
+    };
     for check in report.checks.iter().filter(|check| !check.damaged.is_empty()) {
         let _ = writeln!(text, "\nDamaged in {}:", plain(&check.name));
         for name in check.damaged.iter().take(DAMAGED_SHOWN) {
@@ -154,14 +147,6 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
                 check.damaged.len() - DAMAGED_SHOWN
             );
         }
-    }
-    // A cut sentence must not hide the advice.
-    for check in report.checks.iter().filter(|check| !check.ok) {
-        text.push_str(&terminal::wrapped(
-            "\n",
-            2,
-            &format!("{}: {}", plain(&check.name), plain(&check.found)),
-        ));
     }
     if !healthy.is_empty() {
         let _ = writeln!(text, "\n{}", Tone::Heading.paint("What a healthy site has"));
@@ -178,6 +163,35 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
     let end = if report.ok { "sound" } else { "DAMAGED" };
     let _ = writeln!(text, "\nthe store is {end} ({})", duration(report.duration_ms));
     text
+}
+
+/// Renders a check for a terminal. Its sentence is never cut: it may be the advice.
+fn check_line(check: &DoctorCheck) -> String {
+    let (mark, tone) = if check.ok {
+        ("yes", Tone::Good)
+    } else {
+        ("NO ", Tone::Worst)
+    };
+    let repaired = match check.repaired {
+        0 => String::new(),
+        repaired => format!("; {} repaired", count(repaired)),
+    };
+    let sentence = format!("{}: {}{repaired}", plain(&check.name), plain(&check.found));
+    terminal::wrapped(&format!("  {} ", tone.paint(mark)), 6, &sentence)
+}
+
+/// Renders all checks as a table, for a file or a pipe.
+fn checks(report: &DoctorReport) -> Table {
+    let mut checks = Table::new(["CHECK", "OK", "REPAIRED", "FOUND"]).numbers(&["REPAIRED"]);
+    for check in &report.checks {
+        checks.row([
+            check.name.clone(),
+            if check.ok { "yes" } else { "NO" }.to_owned(),
+            count(check.repaired),
+            check.found.clone(),
+        ]);
+    }
+    checks
 }
 
 /// Renders `starling store convert`.
