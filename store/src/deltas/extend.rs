@@ -13,7 +13,9 @@ use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::history::superseded_row;
 use crate::rows::txn::Txn;
-use crate::rows::{ClaimRow, DeltaRow, SourceRow, claim_key, damaged, delta_key, sites, source_text};
+use crate::rows::{
+    ClaimRow, DeltaRow, LogNumber, SourceRow, claim_key, damaged, delta_key, sites, source_text,
+};
 use crate::site::state::{Log, LogId, State, Wanted, encode_tip};
 
 /// The time at which claims take effect.
@@ -64,6 +66,92 @@ impl<'a> PlacedDelta<'a> {
     }
 }
 
+/// What a delta changes: planned as a whole before anything is written.
+struct Extension {
+    number: LogNumber,
+    /// The sources that its claims mention, with their new positions.
+    sources: BTreeMap<Option<Source>, SourceRow>,
+    /// Those whose claims wait: claims of others wait for acceptance, and so do own claims about a source that lacks
+    /// bodies.
+    waiting: BTreeSet<Option<Source>>,
+    /// The claims by key; `None` for one that is deleted.
+    rows: Vec<(Vec<u8>, Option<ClaimRow>)>,
+    wants: Vec<(ClaimNumber, Wanted)>,
+    superseded: Vec<ClaimNumber>,
+    /// Rows of the history.
+    kept: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Extension {
+    fn of(number: LogNumber, claims: usize) -> Self {
+        Self {
+            number,
+            sources: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            rows: Vec::with_capacity(claims),
+            wants: Vec::new(),
+            superseded: Vec::new(),
+            kept: Vec::new(),
+        }
+    }
+
+    /// Writes everything but the delta itself.
+    fn write(self, txn: &mut Txn<'_>, state: &mut State, id: LogId, delta: &PlacedDelta<'_>) {
+        for (key, row) in self.rows {
+            match row {
+                Some(row) => txn.put(Tree::Claims, &key, row.encode()),
+                None => txn.delete(Tree::Claims, &key),
+            }
+        }
+        for (key, row) in self.kept {
+            txn.put(Tree::History, &key, row);
+        }
+        for number in self.superseded {
+            state.unwant(id, number);
+        }
+        for (number, want) in self.wants {
+            state.want(id, number, want);
+        }
+        let State { logs, history, .. } = &mut *state;
+        let Some(log) = logs.get_mut(&id) else {
+            return;
+        };
+        for (source, mut row) in self.sources {
+            if !self.waiting.contains(&source) {
+                let before = log.sources.get(&source).cloned().unwrap_or_default();
+                history.note_position(self.number, source.as_ref(), &before);
+                row.accepted = row.last;
+                row.accepted_state = row.held.clone();
+            }
+            txn.put(
+                Tree::Sites,
+                &sites::source(self.number, source_text(source.as_ref())),
+                row.encode(),
+            );
+            log.sources.insert(source, row);
+        }
+        history.write(txn);
+        if let Some((number, claim)) = delta.unknown_critical() {
+            log.hold.get_or_insert_with(|| {
+                format!(
+                    "claim {number} is of the unknown critical kind {}; upgrade starling",
+                    claim.kind()
+                )
+            });
+        }
+        log.tip = LogTip {
+            cursor: delta.header.cursor(),
+            header: delta.hash,
+            epoch: delta.header.epoch,
+        };
+        txn.put(
+            Tree::Sites,
+            &sites::by_log(sites::LOG, self.number),
+            encode_tip(&log.tip, log.hold.as_deref()),
+        );
+    }
+}
+
 impl SiteStore {
     /// Adds `delta`, which is known to be the next one. If its author broke a rule, returns that rule and
     /// leaves the transaction and the state unchanged.
@@ -83,15 +171,39 @@ impl SiteStore {
         let Some(log) = state.logs.get(&id) else {
             return Ok(Some("the log is not known".to_owned()));
         };
-        let mut sources: BTreeMap<Option<Source>, SourceRow> = BTreeMap::new();
-        let mut rows: Vec<(Vec<u8>, Option<ClaimRow>)> = Vec::with_capacity(delta.claims.len());
-        let mut wants: Vec<(ClaimNumber, Option<Wanted>)> = Vec::new();
-        let mut superseded = Vec::new();
-        let mut kept: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
-        // Claims of others wait for acceptance, and so do own claims about a source that lacks bodies.
-        let mut waiting: BTreeSet<Option<Source>> = BTreeSet::new();
+        let is_new = replayed.is_none();
+        let extension = self.plan_extension(txn, state, (id, log), delta, entry, is_new)?;
+        if let Some(rule) = is_new
+            .then(|| self.broken_rule(log, &extension, &delta.header))
+            .flatten()
+        {
+            return Ok(Some(rule));
+        }
+        // Nothing can refuse it from here on: write.
+        match replayed {
+            Some(row) => txn.put(Tree::Logs, &delta_key(number, delta.header.first), row.encode()),
+            None => {
+                let own = entry == Entering::Own;
+                txn.log_delta(number, delta.header.first, delta.count(), own, delta.bytes);
+            }
+        }
+        extension.write(txn, state, id, delta);
+        Ok(None)
+    }
+
+    /// Compares the claims of a delta with those that they replace.
+    fn plan_extension(
+        &self,
+        txn: &mut Txn<'_>,
+        state: &State,
+        (id, log): (LogId, &Log),
+        delta: &PlacedDelta<'_>,
+        entry: Entering,
+        is_new: bool,
+    ) -> Result<Extension, StoreError> {
+        let mut plan = Extension::of(log.number, delta.claims.len());
         for (claim_number, claim) in delta.claims.iter().copied() {
-            let key = claim_key(claim.key(), number);
+            let key = claim_key(claim.key(), log.number);
             let existing = match txn.get(Tree::Claims, &key)? {
                 Some(row) => {
                     Some(ClaimRow::decode(&row).ok_or_else(|| damaged(Tree::Claims, &key, "a claim"))?)
@@ -99,10 +211,10 @@ impl SiteStore {
                 None => None,
             };
             let source_name = claim.key().source();
-            let source = sources.entry(source_name.clone()).or_insert_with(|| {
+            let source = plan.sources.entry(source_name.clone()).or_insert_with(|| {
                 let row = log.sources.get(&source_name).cloned().unwrap_or_default();
                 if entry == Entering::Foreign || row.accepted < row.last {
-                    waiting.insert(source_name.clone());
+                    plan.waiting.insert(source_name.clone());
                 }
                 caught_up_before(row, claim_number)
             });
@@ -114,115 +226,58 @@ impl SiteStore {
                 ),
                 None => None,
             };
-            kept.extend(live.map(|row| superseded_row(number, claim_number, row)));
+            plan.kept
+                .extend(live.map(|row| superseded_row(log.number, claim_number, row)));
             count(&mut source.held, claim, prior.as_deref());
             source.last = claim_number;
             let mut row = ClaimRow::of(claim_number, claim);
             if entry == Entering::Own
-                && replayed.is_none()
+                && is_new
                 && let Some((hash, _)) = claim.content()
                 && !self.bodies.contains(&hash)?
             {
                 return Err(StoreError::MissingBody { hash });
             }
-            if waiting.contains(&source_name) {
-                superseded.extend(existing.as_ref().map(|existing| existing.number));
+            if plan.waiting.contains(&source_name) {
+                plan.superseded
+                    .extend(existing.as_ref().map(|existing| existing.number));
                 row.prior = existing.and_then(|existing| replaced(existing, source));
-                rows.push((key, Some(row)));
-                if replayed.is_none() {
+                plan.rows.push((key, Some(row)));
+                if is_new {
                     let wanted = self.wanted_body(state, id, claim, source_name.as_ref())?;
-                    wants.push((claim_number, wanted));
+                    plan.wants.extend(wanted.map(|wanted| (claim_number, wanted)));
                 }
             } else {
-                rows.push((key, (!claim.is_tombstone()).then_some(row)));
+                plan.rows.push((key, (!claim.is_tombstone()).then_some(row)));
             }
         }
-        let new_sources = sources
+        Ok(plan)
+    }
+
+    /// Returns the rule that the author broke, if any: its log has too many sources, or not the state that the header
+    /// states.
+    fn broken_rule(&self, log: &Log, plan: &Extension, header: &DeltaHeader) -> Option<String> {
+        let new_sources = plan
+            .sources
             .keys()
             .filter(|source| !log.sources.contains_key(*source))
             .count();
-        if replayed.is_none() && log.sources.len() + new_sources > MAX_LOG_SOURCES {
-            return Ok(Some(format!(
+        if log.sources.len() + new_sources > MAX_LOG_SOURCES {
+            return Some(format!(
                 "with it the log would have more than {MAX_LOG_SOURCES} sources, the limit for one log"
-            )));
+            ));
         }
-        let header = &delta.header;
-        if replayed.is_none()
-            && let after = self.state_after(log, &sources)
-            && (after.root() != header.state_root || after.live() != header.live_entries)
-        {
-            return Ok(Some(format!(
+        let after = self.state_after(log, &plan.sources);
+        (after.root() != header.state_root || after.live() != header.live_entries).then(|| {
+            format!(
                 "after claim {} the log's state is {} over {} live entries; the header states {} over {}",
                 header.last(),
                 after.root(),
                 after.live(),
                 header.state_root,
                 header.live_entries
-            )));
-        }
-        // Nothing can refuse it from here on: write.
-        for (key, row) in rows {
-            match row {
-                Some(row) => txn.put(Tree::Claims, &key, row.encode()),
-                None => txn.delete(Tree::Claims, &key),
-            }
-        }
-        for (key, row) in kept {
-            txn.put(Tree::History, &key, row);
-        }
-        match replayed {
-            Some(row) => txn.put(Tree::Logs, &delta_key(number, header.first), row.encode()),
-            None => {
-                let own = entry == Entering::Own;
-                txn.log_delta(number, header.first, delta.count(), own, delta.bytes);
-            }
-        }
-        for number in superseded {
-            state.unwant(id, number);
-        }
-        for (number, want) in wants {
-            if let Some(want) = want {
-                state.want(id, number, want);
-            }
-        }
-        let State { logs, history, .. } = &mut *state;
-        let Some(log) = logs.get_mut(&id) else {
-            return Ok(None);
-        };
-        for (source, mut row) in sources {
-            if !waiting.contains(&source) {
-                let before = log.sources.get(&source).cloned().unwrap_or_default();
-                history.note_position(number, source.as_ref(), &before);
-                row.accepted = row.last;
-                row.accepted_state = row.held.clone();
-            }
-            txn.put(
-                Tree::Sites,
-                &sites::source(number, source_text(source.as_ref())),
-                row.encode(),
-            );
-            log.sources.insert(source, row);
-        }
-        history.write(txn);
-        if let Some((number, claim)) = delta.unknown_critical() {
-            log.hold.get_or_insert_with(|| {
-                format!(
-                    "claim {number} is of the unknown critical kind {}; upgrade starling",
-                    claim.kind()
-                )
-            });
-        }
-        log.tip = LogTip {
-            cursor: header.cursor(),
-            header: delta.hash,
-            epoch: header.epoch,
-        };
-        txn.put(
-            Tree::Sites,
-            &sites::by_log(sites::LOG, number),
-            encode_tip(&log.tip, log.hold.as_deref()),
-        );
-        Ok(None)
+            )
+        })
     }
 
     /// Returns the log's state with the changed sources replaced.
@@ -266,7 +321,7 @@ impl SiteStore {
         txn: &mut Txn<'_>,
         state: &mut State,
         id: LogId,
-    ) -> Result<crate::rows::LogNumber, StoreError> {
+    ) -> Result<LogNumber, StoreError> {
         let (author, new) = state.number_for(&id.site)?;
         if new {
             txn.put(
@@ -276,7 +331,7 @@ impl SiteStore {
             );
             state.add_author(id.site, author);
         }
-        let number = crate::rows::LogNumber {
+        let number = LogNumber {
             author,
             lane: id.lane,
         };

@@ -7,8 +7,10 @@
 //!
 //! The layout is described in `docs/formats/packs.md`.
 
+mod batch;
 mod check;
 mod compact;
+mod compress;
 mod dictionary;
 mod error;
 mod files;

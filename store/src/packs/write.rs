@@ -4,21 +4,19 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 
 use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, Source};
-use zstd::bulk::Compressor;
 
-use super::dictionary::{Dictionary, DictionaryPlace, Sources, new_compressor};
+use super::batch::Batch;
+use super::compress::compress_all;
+use super::dictionary::{Dictionary, DictionaryPlace, Sources};
 use super::error::{PackError, is_full};
 use super::files::{NewPack, PackFile};
-use super::frame::{Body, FRAMES_START, StoredDictionary, decode_elsewhere, encode_elsewhere, flag, kind};
+use super::frame::{FRAMES_START, StoredDictionary, decode_elsewhere, encode_elsewhere, flag, kind};
 use super::scan::Walked;
 use super::{BodyPlace, PackId, PackNumber, PackPosition, Packs};
 use crate::disk::DiskFile;
 
 /// Bytes after which a put writes its buffer.
 const WRITE_BYTES: usize = 16 << 20;
-/// Bytes of bodies for which a second thread pays off: it first digests the dictionary, which takes a
-/// millisecond or two.
-const BYTES_FOR_TWO: usize = 256 << 10;
 
 /// The state of the only writer.
 pub(super) struct Writer {
@@ -50,38 +48,6 @@ impl Current {
             pack: self.pack.number.get(),
             offset: self.end,
         }
-    }
-}
-
-/// Bytes for the current pack that are not written yet.
-struct Batch {
-    pack: Arc<PackFile>,
-    start: u64,
-    bytes: Vec<u8>,
-    places: Vec<(ContentHash, BodyPlace)>,
-    /// Offset of the dictionary that the bodies name; 0 for none.
-    dictionary: u32,
-}
-
-impl Batch {
-    fn push(&mut self, hash: ContentHash, packed: &[u8]) -> Result<(), PackError> {
-        let offset = self.start + self.bytes.len() as u64;
-        let body = Body {
-            hash,
-            dictionary: self.dictionary,
-            packed,
-        };
-        let key = self.pack.key().map_err(|_| PackError::Stopped)?;
-        let length = body.push(key, &mut self.bytes, offset);
-        self.places.push((
-            hash,
-            BodyPlace {
-                pack: self.pack.number,
-                offset,
-                length,
-            },
-        ));
-        Ok(())
     }
 }
 
@@ -462,40 +428,6 @@ impl Packs {
             .as_ref()
             .map_or(Ok(()), |current| self.sync_pack(current))
     }
-}
-
-/// Compresses bodies, many of them in two threads.
-fn compress_all(
-    compressor: &mut Compressor<'static>,
-    level: i32,
-    dictionary: &[u8],
-    bodies: &[(ContentHash, &[u8])],
-) -> Result<Vec<(ContentHash, Vec<u8>)>, PackError> {
-    let all = |compressor: &mut Compressor<'static>, bodies: &[(ContentHash, &[u8])]| {
-        let compress = |(hash, body): &(ContentHash, &[u8])| match compressor.compress(body) {
-            Ok(packed) => Ok((*hash, packed)),
-            Err(cause) => Err(PackError::Compress {
-                cause: cause.to_string(),
-            }),
-        };
-        bodies.iter().map(compress).collect::<Result<Vec<_>, _>>()
-    };
-    let bytes: usize = bodies.iter().map(|(_, body)| body.len()).sum();
-    if bytes < BYTES_FOR_TWO {
-        return all(compressor, bodies);
-    }
-    let (here, there) = bodies.split_at(bodies.len() / 2);
-    std::thread::scope(|scope| {
-        let second = std::thread::Builder::new().name("compress".to_owned());
-        let second = second.spawn_scoped(scope, || all(&mut new_compressor(level, dictionary)?, there));
-        let mut packed = all(compressor, here)?;
-        // If the system gives no thread, compression takes longer but succeeds.
-        packed.append(&mut match second.map(std::thread::ScopedJoinHandle::join) {
-            Ok(Ok(packed)) => packed?,
-            Ok(Err(_)) | Err(_) => all(compressor, there)?,
-        });
-        Ok(packed)
-    })
 }
 
 /// Writes the places of the dictionaries in use at the start of a new pack.
