@@ -11,38 +11,14 @@ impl SyncTask {
     pub(super) fn notice(&mut self, notice: Notice) {
         self.look_for_lost_claims(&notice);
         match notice {
-            Notice::PeerReady { peer, site } => {
-                let address = self.addresses.get(&peer).map(ToString::to_string);
-                tracing::info!(%site, ?address, "connected to a listed site");
-                let dialled_for = self.dials.proved(&peer);
-                if let Some(other) = dialled_for.filter(|other| *other != site) {
-                    self.not_the_site(other, &peer, "it is another listed site");
-                }
-                let at = now();
-                self.sessions.insert(peer, (site, self.clock.now()));
-                // The error of the last session stays visible until this session has lasted. An error about the site's
-                // address does not.
-                self.peer_status.update(site, |state| {
-                    if dialled_for == Some(site) {
-                        state.last_error = None;
-                    }
-                    state.connected = true;
-                    state.address = address;
-                    state.last_seen_at = Some(at);
-                });
-            }
+            Notice::PeerReady { peer, site } => self.peer_ready(peer, site),
             Notice::Unlisted { peer, site } => {
                 let address = self.addresses.get(&peer).map(ToString::to_string);
                 if self.peer_status.stranger(site, address.clone(), now()) {
                     tracing::warn!(%site, ?address, "a site that is not on the allow-list asks to sync");
                 }
             }
-            Notice::PeerLeft { peer } => {
-                if let Some((site, since)) = self.sessions.remove(&peer) {
-                    tracing::info!(%site, "disconnected");
-                    self.session_ended(site, since);
-                }
-            }
+            Notice::PeerLeft { peer } => self.peer_left(&peer),
             Notice::Held {
                 site,
                 lane,
@@ -51,28 +27,10 @@ impl SyncTask {
                 claims,
             } => {
                 tracing::debug!(%site, %lane, %number, deltas, "holding deltas");
-                let id = starling_store::LogId { site, lane };
-                let cursor = self.store.log(id).ok().flatten().map(|log| log.tip.cursor);
-                let entry = LedgerEntry::Synced {
-                    at: now(),
-                    peer: site,
-                    items: claims,
-                    cursor,
-                };
-                if let Err(error) = self.store.record(&entry) {
-                    tracing::warn!(error = %crate::home::error_chain(&error), "writing to the ledger");
-                }
+                self.note_held(starling_store::LogId { site, lane }, claims);
             }
             Notice::ChainLearned { site, epoch } if site == self.site.0.own_log().site => {
-                let parts = &self.site.0;
-                if parts.is_outdated() && !parts.restore.is_held() {
-                    tracing::error!(
-                        epoch,
-                        "another copy of this home continues with a new epoch: this one does not sign"
-                    );
-                    let why = format!("another copy of this home started epoch {epoch}");
-                    parts.tell_restored(starling_store::RestoreStep::Superseded, &why);
-                }
+                self.own_chain_learned(epoch);
             }
             Notice::BodiesStored { .. } => self.peer_status.bodies_came(),
             Notice::SyncedTo { site, lane, number } => {
@@ -129,6 +87,62 @@ impl SyncTask {
                 tracing::warn!(%site, %lane, %expired_at, "the newest head has expired: knowledge may be old");
             }
             other => tracing::debug!(notice = ?other, "sync"),
+        }
+    }
+
+    /// Records that a session with a listed site began.
+    fn peer_ready(&mut self, peer: PublicKey, site: SiteId) {
+        let address = self.addresses.get(&peer).map(ToString::to_string);
+        tracing::info!(%site, ?address, "connected to a listed site");
+        let dialled_for = self.dials.proved(&peer);
+        if let Some(other) = dialled_for.filter(|other| *other != site) {
+            self.not_the_site(other, &peer, "it is another listed site");
+        }
+        let at = now();
+        self.sessions.insert(peer, (site, self.clock.now()));
+        // The error of the last session stays visible until this session has lasted. An error about the site's
+        // address does not.
+        self.peer_status.update(site, |state| {
+            if dialled_for == Some(site) {
+                state.last_error = None;
+            }
+            state.connected = true;
+            state.address = address;
+            state.last_seen_at = Some(at);
+        });
+    }
+
+    fn peer_left(&mut self, peer: &PublicKey) {
+        if let Some((site, since)) = self.sessions.remove(peer) {
+            tracing::info!(%site, "disconnected");
+            self.session_ended(site, since);
+        }
+    }
+
+    /// Writes to the ledger that claims of a log came.
+    fn note_held(&self, id: starling_store::LogId, claims: u64) {
+        let cursor = self.store.log(id).ok().flatten().map(|log| log.tip.cursor);
+        let entry = LedgerEntry::Synced {
+            at: now(),
+            peer: id.site,
+            items: claims,
+            cursor,
+        };
+        if let Err(error) = self.store.record(&entry) {
+            tracing::warn!(error = %crate::home::error_chain(&error), "writing to the ledger");
+        }
+    }
+
+    /// Records that a peer knows a newer epoch of this very site.
+    fn own_chain_learned(&self, epoch: u32) {
+        let parts = &self.site.0;
+        if parts.is_outdated() && !parts.restore.is_held() {
+            tracing::error!(
+                epoch,
+                "another copy of this home continues with a new epoch: this one does not sign"
+            );
+            let why = format!("another copy of this home started epoch {epoch}");
+            parts.tell_restored(starling_store::RestoreStep::Superseded, &why);
         }
     }
 
