@@ -54,6 +54,10 @@ pub const MAX_CONCURRENT_SCANS: usize = 8;
 /// Most simultaneous scans with a possibly slow policy, such as Rego; they wait in a separate queue.
 pub const MAX_COSTLY_SCANS: usize = 2;
 
+/// Most simultaneous scans by earlier knowledge: each first restores a state of the past, and they wait in a queue of
+/// their own.
+pub const MAX_PAST_SCANS: usize = 2;
+
 /// Most bytes of scan documents held in memory while they are read, over all scans; the rest is written to a spool
 /// file until its turn.
 pub const SCAN_READ_BYTES: usize = 64 * 1024 * 1024;
@@ -61,7 +65,8 @@ pub const SCAN_READ_BYTES: usize = 64 * 1024 * 1024;
 /// Most bytes of scan documents in spool files; beyond that, calls are refused for the moment.
 pub const SCAN_SPOOL_BYTES: usize = 1024 * 1024 * 1024;
 
-/// Most bytes of scan documents evaluated at the same time, and half as many each for forms and for the local socket.
+/// Most bytes of scan documents evaluated at the same time, and half as many each for those that may wait in a queue
+/// of their own (forms, and scans by earlier knowledge) and for the local socket.
 /// Evaluation takes several times as much memory. A larger document is evaluated alone.
 pub const SCAN_JUDGED_BYTES: usize = 48 * 1024 * 1024;
 

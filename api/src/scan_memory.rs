@@ -37,10 +37,10 @@ pub(crate) struct ScanMemory {
 /// The kind of memory that a scan's documents use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Share {
-    /// SBOMs alone.
+    /// SBOMs alone, by the knowledge of now.
     Plain,
-    /// Forms.
-    Forms,
+    /// What may wait in a queue of its own: forms, and scans by earlier knowledge.
+    Slow,
     /// Everything over the local socket.
     Local,
 }
@@ -140,7 +140,7 @@ impl ScanMemory {
     pub(crate) async fn judge(&self, bytes: usize, share: Share) -> Result<OwnedSemaphorePermit, Problem> {
         let (places, most) = match share {
             Share::Plain => (&self.judged, SCAN_JUDGED_BYTES),
-            Share::Forms => (&self.forms, SCAN_JUDGED_BYTES / 2),
+            Share::Slow => (&self.forms, SCAN_JUDGED_BYTES / 2),
             Share::Local => (&self.local, SCAN_JUDGED_BYTES / 2),
         };
         // Documents larger than the limit are evaluated alone.

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limits::{
     KEPT_PLACES, MAX_CONCURRENT_DUMPS, MAX_CONCURRENT_SCANS, MAX_CONCURRENT_UPLOADS, MAX_COSTLY_SCANS,
-    MAX_EVENT_STREAMS,
+    MAX_EVENT_STREAMS, MAX_PAST_SCANS,
 };
 use crate::places::Places;
 use crate::scan_memory::ScanMemory;
@@ -33,6 +33,7 @@ pub struct Api {
     pub(crate) uploads: Places,
     pub(crate) scans: Places,
     pub(crate) costly_scans: Places,
+    pub(crate) past_scans: Places,
     pub(crate) dumps: Places,
     pub(crate) streams: Arc<Semaphore>,
     pub(crate) memory: ScanMemory,
@@ -48,6 +49,7 @@ impl Api {
             uploads: Places::new(MAX_CONCURRENT_UPLOADS, KEPT_PLACES),
             scans: Places::new(MAX_CONCURRENT_SCANS, KEPT_PLACES),
             costly_scans: Places::new(MAX_COSTLY_SCANS, KEPT_PLACES),
+            past_scans: Places::new(MAX_PAST_SCANS, KEPT_PLACES),
             dumps: Places::new(MAX_CONCURRENT_DUMPS, KEPT_PLACES),
             streams: Arc::new(Semaphore::new(MAX_EVENT_STREAMS)),
             memory: ScanMemory::default(),

@@ -38,7 +38,7 @@ pub(crate) async fn scan(
     let read = api.memory.read(headers, body, most, spool_dir).await?;
     let share = match caller {
         Caller::Local => Share::Local,
-        Caller::Remote if ScanDocuments::is_form(headers) => Share::Forms,
+        Caller::Remote if ScanDocuments::is_form(headers) || params.as_of.is_some() => Share::Slow,
         Caller::Remote => Share::Plain,
     };
     let memory = api.memory.judge(read.length(), share).await?;
@@ -49,11 +49,15 @@ pub(crate) async fn scan(
     } else {
         None
     };
+    let past = match params.as_of {
+        Some(_) => Some(api.past_scans.enter(caller).await?),
+        None => None,
+    };
     let place = api.scans.enter(caller).await?;
     // The work continues if the client is gone, and holds its places until it ends.
     let service = Arc::clone(&api.service);
     let judged = tokio::spawn(async move {
-        let _kept = (memory, costly, place);
+        let _kept = (memory, costly, past, place);
         service.scan(documents, params).await
     });
     let verdict = judged

@@ -178,6 +178,27 @@ async fn many_scans_wait_and_none_is_refused() {
 }
 
 #[tokio::test]
+async fn scans_by_earlier_knowledge_leave_places_for_the_others() {
+    let world = World::new();
+    let release = std::sync::Arc::new(tokio::sync::Notify::new());
+    *world.site.waits_for.lock().unwrap() = Some(std::sync::Arc::clone(&release));
+    let router = world.local();
+    let mut crowd = tokio::task::JoinSet::new();
+    for _ in 0..MAX_CONCURRENT_SCANS * 5 {
+        let router = router.clone();
+        let past = "/scan?as_of=2026-01-01T00:00:00Z";
+        crowd.spawn(async move { send(router, post(past, "application/json", "{}")).await.status });
+    }
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(crowd.try_join_next().is_none());
+    *world.site.waits_for.lock().unwrap() = None;
+    let scanned = send(router, post("/scan", "application/json", "{}")).await;
+    assert_eq!(scanned.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn event_streams_have_their_own_limit() {
     let world = World::new();
     *world.site.events_stay_open.lock().unwrap() = true;
