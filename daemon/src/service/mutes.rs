@@ -1,14 +1,13 @@
 //! Mutes: reads and writes the shared document, in the API's form.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, MuteState, Problem};
 use starling_documents::actor::Actor;
 use starling_documents::mutes::{
-    DOCUMENT, MuteHistory, MuteId, MuteText, PastRemoval, RemovalText, WriteError, WrittenChange, write_mute,
-    write_removal,
+    DOCUMENT, MuteHistory, MuteId, MuteText, MuteWriter, PastRemoval, RemovalText, WriteError, WrittenChange,
 };
 use starling_protocol::{Claim, Lane, SiteId, UnixMillis};
 use starling_store::{DocumentChange, MuteBook, Origin};
@@ -18,6 +17,9 @@ use super::problem::store_problem;
 use super::{SiteParts, mute_check};
 use crate::clock::now;
 use crate::home::error_chain;
+
+/// Most changes of this site for which their writer is kept in memory, each of some hundred bytes.
+const MAX_KEPT_CHANGES: usize = 5_000;
 
 impl SiteParts {
     pub(super) fn mutes(&self, query: &types::MuteListQuery) -> ServiceResult<types::MuteList> {
@@ -67,8 +69,7 @@ impl SiteParts {
         self.prepare_to_sign("muting")?;
         let book = self.mute_book()?;
         warnings.extend(mute_check::room("muting", self.own_changes(&book))?);
-        let actor = self.document_actor();
-        let written = write_mute(actor, &book.written_by(actor), &text);
+        let written = self.write_change(&book, |writer| writer.mute(&text));
         let id = self.claim_change("muting", written, at)?;
         Ok(types::MuteAdded {
             mute: self.mute(id.as_str())?,
@@ -96,8 +97,7 @@ impl SiteParts {
             by: self.by(removal.by),
             at,
         };
-        let actor = self.document_actor();
-        let written = write_removal(actor, &book.written_by(actor), &text);
+        let written = self.write_change(&book, |writer| writer.removal(&text));
         self.claim_change("removing a mute", written, at)?;
         self.mute(id)
     }
@@ -113,6 +113,25 @@ impl SiteParts {
         let view = self.store.view();
         view.and_then(|view| view.mute_book())
             .map_err(|error| store_problem("reading the mutes", &error))
+    }
+
+    /// Writes a change after this site's last one. The writer is kept while it is small, so that the next change costs no
+    /// loading of the earlier ones; it is dropped after an error. The caller holds the import lock.
+    fn write_change(
+        &self,
+        book: &MuteBook,
+        write: impl FnOnce(&mut MuteWriter) -> Result<WrittenChange, WriteError>,
+    ) -> Result<WrittenChange, WriteError> {
+        let actor = self.document_actor();
+        let (written, last) = book.end_of(actor);
+        let mut kept = self.mute_writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writer = match kept.take().filter(|kept| kept.follows(actor, written, last)) {
+            Some(writer) => writer,
+            None => MuteWriter::load(actor, &book.written_by(actor))?,
+        };
+        let change = write(&mut writer)?;
+        *kept = (written < MAX_KEPT_CHANGES).then_some(writer);
+        Ok(change)
     }
 
     /// Returns the actor with which this site writes now.

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use starling_api_types as types;
+use starling_documents::mutes::MuteWriter;
 use starling_protocol::SigningKey;
 use starling_store::{SiteStore, ViewReader};
 use tokio::sync::watch;
@@ -54,6 +55,8 @@ pub(crate) struct SiteParts {
     pub(crate) kept_vex: Arc<VexStore>,
     /// The import lock: each import compares with the result of the previous one.
     pub(crate) imports: Mutex<()>,
+    /// The writer of this site's next mute, if it wrote one before.
+    pub(super) mute_writer: Mutex<Option<MuteWriter>>,
     /// The places for answers about the past.
     pub(crate) past_places: Arc<Gate>,
     /// Lock for answers about the past that need a file.

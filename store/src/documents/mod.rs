@@ -93,7 +93,8 @@ impl SiteStore {
         if recent.mark == Some(mark) {
             return Ok(recent.book);
         }
-        let book = Arc::new(MuteBook::of(self.document_changes(state, rows, &recent)?));
+        let changes = self.document_changes(state, rows, &recent)?;
+        let book = Arc::new(MuteBook::after(&recent.book, changes));
         let bytes: usize = book.changes.iter().map(|change| change.bytes.len()).sum();
         if bytes <= MAX_KEPT_BOOK {
             let epochs = state.logs.iter().map(|(id, log)| (*id, log.tip.epoch)).collect();

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use starling_documents::actor::Actor;
 use starling_documents::change::{ChangeError, ChangeHash, MAX_CHANGE_BYTES};
 use starling_documents::graph::{ClaimedChange, Refusal};
-use starling_documents::mutes::{DOCUMENT, FoldedMutes, Mutes, fold_mutes};
-use starling_protocol::{ClaimNumber, Cursor, DeltaHash, KnowledgeRoot, UnixMillis};
+use starling_documents::mutes::{DOCUMENT, FoldedMutes, Mutes, fold_mutes, fold_one_more};
+use starling_protocol::{ClaimNumber, Cursor, DeltaHash, KnowledgeRoot, SiteId, UnixMillis};
 
 use crate::site::state::{LogId, State};
 
@@ -58,6 +58,60 @@ impl MuteBook {
         Self { changes, folded }
     }
 
+    /// Returns the document of `changes`. If they are those of `before` and one more that follows its author's last
+    /// one, only that one is folded.
+    pub(super) fn after(before: &Self, changes: Vec<DocumentChange>) -> Self {
+        match before.one_more(&changes) {
+            Some(folded) => Self { changes, folded },
+            None => Self::of(changes),
+        }
+    }
+
+    fn one_more(&self, changes: &[DocumentChange]) -> Option<FoldedMutes> {
+        if changes.len() != self.changes.len() + 1 {
+            return None;
+        }
+        let same = |(old, new): &(&DocumentChange, &DocumentChange)| {
+            (old.log, old.cursor.number, old.epoch, old.hash)
+                == (new.log, new.cursor.number, new.epoch, new.hash)
+        };
+        let added = self.changes.iter().zip(changes).take_while(same).count();
+        let rest = self
+            .changes
+            .iter()
+            .skip(added)
+            .zip(changes.iter().skip(added + 1));
+        if !rest.clone().all(|pair| same(&pair)) {
+            return None;
+        }
+        let folded = self
+            .folded
+            .clone()
+            .renumbered(|index| index + usize::from(index >= added));
+        fold_one_more(folded, &claimed(changes), added)
+    }
+
+    /// Returns the number of applied changes of `actor`, and the name of the last one.
+    #[must_use]
+    pub fn end_of(&self, actor: Actor) -> (usize, Option<ChangeHash>) {
+        let own = self.applied_of(actor);
+        own.fold((0, None), |(count, _), change| (count + 1, Some(change.hash)))
+    }
+
+    /// Returns the applied changes of an actor, in its own order.
+    fn applied_of(&self, actor: Actor) -> impl Iterator<Item = &DocumentChange> {
+        let mut actors: BTreeMap<(SiteId, u32), Actor> = BTreeMap::new();
+        let applied = self.folded.applied.iter();
+        let changes = applied.filter_map(|index| self.changes.get(*index));
+        changes.filter(move |change| {
+            let by = (change.log.site, change.epoch);
+            *actors
+                .entry(by)
+                .or_insert_with(|| Actor::of(&by.0, by.1, DOCUMENT))
+                == actor
+        })
+    }
+
     /// Returns the mutes that count.
     #[must_use]
     pub fn in_force(&self) -> Mutes {
@@ -67,10 +121,9 @@ impl MuteBook {
     /// Returns the applied changes of `actor`, in its own order: the predecessors of its next change.
     #[must_use]
     pub fn written_by(&self, actor: Actor) -> Vec<&[u8]> {
-        let applied = self.folded.applied.iter();
-        let changes = applied.filter_map(|index| self.changes.get(*index));
-        let own = changes.filter(|change| Actor::of(&change.log.site, change.epoch, DOCUMENT) == actor);
-        own.map(|change| change.bytes.as_slice()).collect()
+        self.applied_of(actor)
+            .map(|change| change.bytes.as_slice())
+            .collect()
     }
 }
 

@@ -128,6 +128,46 @@ impl Graph {
         graph
     }
 
+    /// Returns the change of `claimed` at `added` if it applies as the next one of its actor, given that all others
+    /// apply, in the order `applied`. Returns `None` in every other case: then [`Graph::of`] decides.
+    pub(crate) fn next(
+        document: &str,
+        genesis: &Change,
+        claimed: &[ClaimedChange<'_>],
+        applied: &[usize],
+        added: usize,
+    ) -> Option<Change> {
+        let claim = claimed.get(added)?;
+        if applied.len() + 1 != claimed.len() {
+            return None;
+        }
+        let change = Self::read_one(document, claim).ok()?;
+        let is_author = |index: &&usize| claimed.get(**index).is_some_and(|other| other.site == claim.site);
+        if applied.iter().filter(is_author).count() >= MAX_CHANGES_PER_AUTHOR
+            || applied
+                .iter()
+                .any(|index| claimed.get(*index).is_none_or(|other| other.hash == claim.hash))
+        {
+            return None;
+        }
+        // An actor's changes apply in their order, so its last one is its newest.
+        let mut newest_first = applied.iter().rev().filter_map(|index| claimed.get(*index));
+        let last = newest_first.find(|other| (other.site, other.epoch) == (claim.site, claim.epoch));
+        let follows = match last {
+            None => change.sequence == 1 && Self::continues(&change, genesis),
+            Some(last) => {
+                let last = Change::read(last.bytes).ok()?;
+                change.sequence == last.sequence + 1 && Self::continues(&change, &last)
+            }
+        };
+        follows.then_some(change)
+    }
+
+    /// Returns true if a change depends on another one alone, and its operations continue from it.
+    fn continues(change: &Change, last: &Change) -> bool {
+        change.dependencies.iter().eq([&last.hash]) && change.first_operation > last.last_operation()
+    }
+
     fn read_one(document: &str, claim: &ClaimedChange<'_>) -> Result<Change, Refusal> {
         let change = Change::read(claim.bytes)?;
         if change.hash != claim.hash {

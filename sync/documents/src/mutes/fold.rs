@@ -88,7 +88,70 @@ pub fn fold_mutes(claimed: &[ClaimedChange<'_>]) -> FoldedMutes {
     folded
 }
 
+/// Folds one more change: that of `claimed` at `added`, where `folded` is the fold of all others, by their indexes in
+/// `claimed`. Returns `None` unless every other change applies and this one simply follows its author's last one: then
+/// [`fold_mutes`] decides. Only the order of `applied` may differ from its result.
+#[must_use]
+pub fn fold_one_more(
+    mut folded: FoldedMutes,
+    claimed: &[ClaimedChange<'_>],
+    added: usize,
+) -> Option<FoldedMutes> {
+    if !folded.waiting.is_empty() || !folded.refused.is_empty() || !folded.strays.is_empty() {
+        return None;
+    }
+    let change = Graph::next(DOCUMENT, &genesis(), claimed, &folded.applied, added)?;
+    match read_entry(&change).ok()? {
+        Entry::Mute(text) => {
+            let history = MuteHistory {
+                text,
+                change: added,
+                removals: Vec::new(),
+            };
+            folded
+                .mutes
+                .insert(MuteId::of(change.actor, change.sequence), history);
+        }
+        Entry::Removal(text) => {
+            let mute = folded.mutes.get_mut(&text.mute)?;
+            let key = (text.at, change.hash);
+            let is_before = |past: &PastRemoval| {
+                let hash = claimed.get(past.change).map(|claim| claim.hash);
+                hash.is_some_and(|hash| (past.text.at, hash) < key)
+            };
+            let place = mute.removals.partition_point(is_before);
+            mute.removals.insert(place, PastRemoval { text, change: added });
+        }
+    }
+    folded.applied.push(added);
+    Some(folded)
+}
+
 impl FoldedMutes {
+    /// Returns the fold with each index changed to that of the same change in another list.
+    #[must_use]
+    pub fn renumbered(mut self, number: impl Fn(usize) -> usize) -> Self {
+        for mute in self.mutes.values_mut() {
+            mute.change = number(mute.change);
+            for removal in &mut mute.removals {
+                removal.change = number(removal.change);
+            }
+        }
+        for removal in &mut self.strays {
+            removal.change = number(removal.change);
+        }
+        for index in &mut self.applied {
+            *index = number(*index);
+        }
+        for (index, _) in &mut self.waiting {
+            *index = number(*index);
+        }
+        for (index, _) in &mut self.refused {
+            *index = number(*index);
+        }
+        self
+    }
+
     /// Returns the mutes in force, as scans need them. `claimed` are the changes that were folded.
     #[must_use]
     pub fn in_force(&self, claimed: &[ClaimedChange<'_>]) -> Mutes {

@@ -19,11 +19,11 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use starling_protocol::{SiteId, UnixMillis};
 
-pub use fold::{FoldedMutes, MuteHistory, PastRemoval, fold_mutes};
+pub use fold::{FoldedMutes, MuteHistory, PastRemoval, fold_mutes, fold_one_more};
 pub use genesis::{GENESIS, genesis};
 pub use merged::{MergeError, MergedEntries, merged_document, merged_entries};
 pub use read::{Entry, read_entry};
-pub use write::{WriteError, WrittenChange, write_mute, write_removal};
+pub use write::{MuteWriter, WriteError, WrittenChange, write_mute, write_removal};
 
 use crate::actor::Actor;
 
