@@ -6,6 +6,7 @@ mod net_events;
 mod notices;
 mod peer_status;
 mod restored;
+mod seen;
 mod stall_tracker;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use starling_sync::{Dials, Effect, Event, GossipVerdict, SyncEngine};
 use tokio::sync::watch;
 
 pub(crate) use self::peer_status::{Difference, PeerStatusTable};
+pub(crate) use self::seen::SeenPeers;
 use self::stall_tracker::StallTracker;
 use crate::clock::{SteadyClock, now};
 use crate::net::{Command, Event as NetEvent, Net, RequestNumber};
@@ -55,6 +57,7 @@ pub(crate) struct SyncTask {
     /// The open sessions, and their start times.
     pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
     pub(crate) dials: Dials<Multiaddr>,
+    pub(crate) seen: SeenPeers,
     /// For deadlines, pauses and lock-outs, which must not change if the clock is set.
     pub(crate) clock: SteadyClock,
 }

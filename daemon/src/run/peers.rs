@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::home::error_chain;
 use crate::net::{self, NetError};
 use crate::service::{Site, store_problem};
-use crate::sync_task::{Ended, SyncTask};
+use crate::sync_task::{Ended, SeenPeers, SyncTask};
 
 /// Pause between two attempts to listen on the address of an earlier swarm.
 const LISTEN_AGAIN: Duration = Duration::from_millis(100);
@@ -86,6 +86,7 @@ fn sync_task(
         addresses: BTreeMap::new(),
         sessions: BTreeMap::new(),
         dials: Dials::default(),
+        seen: SeenPeers::read(parts.home.path()),
         clock: SteadyClock::new(),
     })
 }

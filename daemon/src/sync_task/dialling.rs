@@ -32,13 +32,29 @@ impl SyncTask {
             if key.is_some_and(|key| self.addresses.contains_key(&key)) {
                 continue;
             }
-            for dial in self.dials.due(at, site.site, key, &addresses_of(site)) {
+            let addresses = addresses_of(site);
+            self.dial_where_seen(site.site, key, &addresses).await;
+            for dial in self.dials.due(at, site.site, key, &addresses) {
                 let dial = Command::Dial {
                     peer: dial.peer,
                     addresses: dial.addresses,
                 };
                 let _ = self.net.commands.send(dial).await;
             }
+        }
+    }
+
+    /// Dials a site once where it was last seen, unless that is one of its listed addresses.
+    async fn dial_where_seen(&mut self, site: SiteId, key: Option<PublicKey>, listed: &[Multiaddr]) {
+        let Some(address) = self.seen.to_dial(site) else {
+            return;
+        };
+        if key.is_some() && !listed.contains(address) {
+            let dial = Command::Dial {
+                peer: key,
+                addresses: vec![address.clone()],
+            };
+            let _ = self.net.commands.send(dial).await;
         }
     }
 

@@ -92,6 +92,9 @@ impl SyncTask {
 
     /// Records that a session with a listed site began.
     fn peer_ready(&mut self, peer: PublicKey, site: SiteId) {
+        if let Some(address) = self.addresses.get(&peer) {
+            self.seen.note(site, address);
+        }
         let address = self.addresses.get(&peer).map(ToString::to_string);
         tracing::info!(%site, ?address, "connected to a listed site");
         let dialled_for = self.dials.proved(&peer);

@@ -136,7 +136,7 @@ fn work(
                 if began.elapsed() >= length {
                     return imports;
                 }
-                let _ = a.import(source, tree, &["--complete"]);
+                let _ = a.import(source, tree, &["--complete", "--approve"]);
                 imports += 1;
                 if imports % MEET_EVERY == 0 {
                     b.until_equal(a);
