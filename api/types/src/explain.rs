@@ -105,6 +105,18 @@ pub struct ExplainedAdvisory {
     pub rules: Vec<ExplainedRule>,
     /// Versions that fix it, lowest first.
     pub fixed: Vec<String>,
+    /// What sources say about a missing fix, best source first; empty if none says anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fix_states: Vec<ExplainedFix>,
+}
+
+/// A source's statement about a missing fix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedFix {
+    /// The source.
+    pub source: String,
+    /// The statement: `will_not_fix`, `end_of_life`, `deferred`, `planned`, `under_investigation` or `undetermined`.
+    pub state: String,
 }
 
 /// One record's statement about the package.

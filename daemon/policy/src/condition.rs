@@ -314,13 +314,14 @@ mod tests {
     }
 
     #[test]
-    fn wont_fix_also_counts_as_none() {
+    fn end_of_life_counts_as_wont_fix_and_both_as_none() {
         let unfixed = finding(Level::High);
-        let asked = ["fix: available", "fix: none", "fix: wont_fix"];
+        let asked = ["fix: available", "fix: none", "fix: wont_fix", "fix: end_of_life"];
         for (state, held) in [
-            (Fix::Available, [true, false, false]),
-            (Fix::None, [false, true, false]),
-            (Fix::WontFix, [false, true, true]),
+            (Fix::Available, [true, false, false, false]),
+            (Fix::None, [false, true, false, false]),
+            (Fix::WontFix, [false, true, true, false]),
+            (Fix::EndOfLife, [false, true, true, true]),
         ] {
             assert_eq!(
                 asked.map(|yaml| holds_with(yaml, &unfixed, state)),

@@ -27,7 +27,7 @@ pub struct Example {
     pub subject: Option<String>,
     /// The finding.
     pub finding: Finding,
-    /// The supplier's statement about its fix; default: derived from the finding's fixed versions.
+    /// The state of its fix; default: derived from the finding's fixed versions.
     pub fix: Option<Fix>,
     /// The expected action.
     pub expect: Action,
@@ -103,7 +103,7 @@ pub(crate) struct ExampleFinding {
     published: Option<String>,
     #[serde(default)]
     fixed: Vec<String>,
-    /// What suppliers usually state in VEX; default: derived from `fixed`.
+    /// What sources or suppliers say about it; default: derived from `fixed`.
     #[serde(default)]
     pub(crate) fix: Option<Fix>,
     #[serde(default)]
@@ -184,6 +184,7 @@ impl ExampleFinding {
             },
             rules: Vec::new(),
             fixed: self.fixed,
+            fix_states: Vec::new(),
             places: self.path,
             provenance: Vec::new(),
             conflicts: Vec::new(),

@@ -116,6 +116,7 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
         threat: Threat::default(),
         rules: vec![],
         fixed: vec![],
+        fix_states: vec![],
         places: vec![],
         provenance: vec![],
         conflicts: vec![],

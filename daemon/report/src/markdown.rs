@@ -77,7 +77,7 @@ fn details(out: &mut String, scan: &Scan) {
             cell(&finding.severity_line()),
             cell(&finding.vulnerability),
             cell(&finding.package_line()),
-            cell(&finding.fixed.join(", ")),
+            cell(&finding.fix_line()),
             cell(&finding.excuse().unwrap_or_default()),
             cell(&finding.summary)
         );

@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 
 use serde::Deserialize;
 
+use crate::fix::StatedFix;
 use crate::upgrade::{Fixable, Upgrade, severity_rank, tenths, upgrades};
 
 /// The scans of one command.
@@ -173,9 +174,10 @@ pub(crate) struct Finding {
     pub(crate) package: Package,
     pub(crate) summary: String,
     pub(crate) severity: Severity,
-    /// The state of the fix: `available`, `none` or `wont_fix`.
+    /// The state of the fix: `available`, `none`, `wont_fix` or `end_of_life`.
     pub(crate) fix: String,
     pub(crate) fixed: Vec<String>,
+    pub(crate) fix_states: Vec<StatedFix>,
     pub(crate) places: Vec<String>,
     pub(crate) provenance: Vec<Provenance>,
     pub(crate) disputed: bool,
@@ -340,14 +342,35 @@ impl Finding {
         }
     }
 
+    /// Returns true if only a VEX document says that no fix will come.
+    fn is_refused_by_supplier(&self) -> bool {
+        let by_source = |one: &StatedFix| matches!(one.state.as_str(), "will_not_fix" | "end_of_life");
+        self.fix == "wont_fix" && !self.fix_states.iter().any(by_source)
+    }
+
+    /// Returns the fixed versions, or else why there are none, for a narrow column.
+    pub(crate) fn fix_line(&self) -> String {
+        if !self.fixed.is_empty() {
+            return self.fixed.join(", ");
+        }
+        let supplier = self.is_refused_by_supplier().then(|| "won't fix".to_owned());
+        let said: Vec<String> = supplier
+            .into_iter()
+            .chain(crate::fix::short(&self.fix_states))
+            .collect();
+        said.join("; ")
+    }
+
     /// Returns what to do, in one sentence.
     pub(crate) fn advice(&self) -> String {
-        if self.fix == "wont_fix" {
-            "No fixed version is known, and the supplier says that none will come.".to_owned()
-        } else if self.fixed.is_empty() {
-            "No fixed version is known.".to_owned()
+        let said = crate::fix::phrase(&self.fix_states).map(|said| format!(": {said}"));
+        let said = said.unwrap_or_default();
+        if !self.fixed.is_empty() {
+            format!("Fixed in {}{said}.", self.fixed.join(", "))
+        } else if self.is_refused_by_supplier() {
+            format!("No fixed version is known, and the supplier says that none will come{said}.")
         } else {
-            format!("Fixed in {}.", self.fixed.join(", "))
+            format!("No fixed version is known{said}.")
         }
     }
 

@@ -217,6 +217,7 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
     more.insert("action".to_owned(), json!(clean(&finding.action)));
     let fixed: Vec<_> = finding.fixed.iter().map(|version| clean(version)).collect();
     more.insert("fixed".to_owned(), json!(fixed));
+    more.insert("fix".to_owned(), json!(clean(&finding.fix)));
     let suppressions: Vec<Suppression> = finding
         .excuse()
         .filter(|_| finding.action == "ignore")

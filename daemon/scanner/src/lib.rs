@@ -6,6 +6,7 @@
 
 pub mod ecosystem;
 pub mod explain;
+pub mod fix;
 pub mod index;
 pub mod knowledge;
 mod lenient;

@@ -98,5 +98,13 @@ fn shown_advisory(advisory: &AdvisoryExplanation) -> types::ExplainedAdvisory {
         disputed: advisory.is_disputed(),
         rules,
         fixed,
+        fix_states: advisory
+            .fix_states
+            .iter()
+            .map(|one| types::ExplainedFix {
+                source: one.source.clone(),
+                state: one.state.to_string(),
+            })
+            .collect(),
     }
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fix::FixState;
 use crate::knowledge::{Advisory, Conflict, Provenance, Sayer, Statement, Weight};
 use crate::matching::may_be_equal;
 use crate::osv::{Affected, Event, Package, Range, RangeKind, Severity, Text};
@@ -59,6 +60,18 @@ struct StoredAffected<'a> {
     versions: Vec<&'a str>,
     informational: Option<&'a str>,
     module: Option<&'a str>,
+    fix_state: Option<StoredFixState>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum StoredFixState {
+    Planned,
+    UnderInvestigation,
+    Undetermined,
+    Deferred,
+    None,
+    WillNotFix,
+    EndOfLife,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -243,6 +256,34 @@ impl From<StoredWeight> for Weight {
     }
 }
 
+impl From<FixState> for StoredFixState {
+    fn from(state: FixState) -> Self {
+        match state {
+            FixState::Planned => Self::Planned,
+            FixState::UnderInvestigation => Self::UnderInvestigation,
+            FixState::Undetermined => Self::Undetermined,
+            FixState::Deferred => Self::Deferred,
+            FixState::None => Self::None,
+            FixState::WillNotFix => Self::WillNotFix,
+            FixState::EndOfLife => Self::EndOfLife,
+        }
+    }
+}
+
+impl From<StoredFixState> for FixState {
+    fn from(state: StoredFixState) -> Self {
+        match state {
+            StoredFixState::Planned => Self::Planned,
+            StoredFixState::UnderInvestigation => Self::UnderInvestigation,
+            StoredFixState::Undetermined => Self::Undetermined,
+            StoredFixState::Deferred => Self::Deferred,
+            StoredFixState::None => Self::None,
+            StoredFixState::WillNotFix => Self::WillNotFix,
+            StoredFixState::EndOfLife => Self::EndOfLife,
+        }
+    }
+}
+
 impl<'a> From<&'a Affected> for StoredAffected<'a> {
     fn from(affected: &'a Affected) -> Self {
         Self {
@@ -284,6 +325,7 @@ impl<'a> From<&'a Affected> for StoredAffected<'a> {
                 .collect(),
             informational: affected.informational.as_deref(),
             module: affected.module.as_deref(),
+            fix_state: affected.fix_state.map(StoredFixState::from),
         }
     }
 }
@@ -335,6 +377,7 @@ impl StoredAffected<'_> {
                 .collect(),
             informational: self.informational.map(str::to_owned),
             module: self.module.map(str::to_owned),
+            fix_state: self.fix_state.map(FixState::from),
         }
     }
 }

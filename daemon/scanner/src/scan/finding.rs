@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::heard::{Heard, Opinion};
+use crate::fix::{FixState, StatedFix};
 use crate::knowledge::{Advisory, Conflict, Provenance, Sayer};
 use crate::matching::Rule;
 use crate::osv::Event;
@@ -41,6 +42,9 @@ pub struct Finding {
     pub rules: Vec<MatchedRule>,
     /// Versions that fix it, lowest first; empty if none is known.
     pub fixed: Vec<String>,
+    /// What sources say about a missing fix, best source first; empty if none says anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fix_states: Vec<StatedFix>,
     /// Places in the document, sorted.
     pub places: Vec<String>,
     /// Its contributing claims, sorted.
@@ -171,6 +175,7 @@ impl Finding {
             threat: advisory.threat,
             rules: heard.rules,
             fixed: heard.fixed,
+            fix_states: heard.fix_states,
             places: vec![place],
             provenance: advisory.provenance,
             conflicts: advisory.conflicts,
@@ -178,6 +183,13 @@ impl Finding {
             unresolved: advisory.unresolved,
             statements: heard.opinions,
         }
+    }
+
+    /// Returns the state of the missing fix by the best source that states one; `None` if a fixed version is known, or
+    /// no source says anything.
+    pub fn fix_state(&self) -> Option<FixState> {
+        let first = self.fix_states.first().filter(|_| self.fixed.is_empty());
+        first.map(|stated| stated.state)
     }
 
     /// Returns the key that makes two matches one finding.
@@ -212,6 +224,13 @@ impl Finding {
             self.disputed |= other.disputed;
             self.unresolved |= other.unresolved;
             self.statements.extend(other.statements);
+            let known = &self.fix_states;
+            let more: Vec<_> = other
+                .fix_states
+                .into_iter()
+                .filter(|one| !known.contains(one))
+                .collect();
+            self.fix_states.extend(more);
         }
         self.places.extend(other.places);
         self.package.take_purl(&other.package.purl.into());
