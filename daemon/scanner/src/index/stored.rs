@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::configurations::StoredApplicability;
 use crate::fix::FixState;
 use crate::knowledge::{Advisory, Conflict, Provenance, Sayer, Statement, Weight};
 use crate::matching::may_be_equal;
@@ -26,6 +27,7 @@ pub(super) struct StoredAdvisory<'a> {
     /// Number of entries, weight, unresolved or not, and the records, as indices into `provenance`.
     statements: Vec<(u32, StoredWeight, bool, Vec<u32>)>,
     unresolved: bool,
+    configurations: Vec<StoredApplicability>,
     /// Source, record, sites.
     provenance: Vec<(&'a str, &'a str, Vec<&'a str>)>,
     /// Field, chosen source, other sources.
@@ -131,6 +133,11 @@ impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
                 .map(|statement| stored_statement(statement, &advisory.provenance))
                 .collect(),
             unresolved: advisory.unresolved,
+            configurations: advisory
+                .configurations
+                .iter()
+                .map(StoredApplicability::from)
+                .collect(),
             provenance: advisory
                 .provenance
                 .iter()
@@ -186,6 +193,11 @@ impl StoredAdvisory<'_> {
                 })
                 .collect(),
             unresolved: self.unresolved,
+            configurations: self
+                .configurations
+                .iter()
+                .map(StoredApplicability::read)
+                .collect(),
             provenance: self
                 .provenance
                 .iter()
