@@ -100,6 +100,17 @@ struct Finding {
 #[serde(default)]
 struct Package {
     purl: String,
+    cpe: Option<String>,
+}
+
+impl Package {
+    /// Returns the package URL, or the CPE name of a package without one.
+    fn identifier(&self) -> &str {
+        match &self.cpe {
+            Some(cpe) if self.purl.is_empty() => cpe,
+            _ => &self.purl,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -109,6 +120,9 @@ struct MatchedRule {
     introduced: Option<String>,
     fixed: Option<String>,
     last_affected: Option<String>,
+    criteria: Option<String>,
+    running_on: Vec<String>,
+    assumed: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -152,7 +166,20 @@ impl MatchedRule {
             (None, Some(last)) => format!("up to and with {last}"),
             (None, None) => missing.to_owned(),
         };
-        format!("{} range: affected from {from}, {until}", self.kind)
+        let Some(criteria) = &self.criteria else {
+            return format!("{} range: affected from {from}, {until}", self.kind);
+        };
+        let mut text = format!("its CPE name fits {criteria}");
+        if self.introduced.is_some() || self.fixed.is_some() || self.last_affected.is_some() {
+            text.push_str(&format!(": affected from {from}, {until}"));
+        }
+        for platform in &self.running_on {
+            text.push_str(&format!("; assumed to run on {platform}"));
+        }
+        if !self.assumed.is_empty() {
+            text.push_str(&format!("; assumed to fit in {}", self.assumed.join(", ")));
+        }
+        text
     }
 }
 
@@ -165,7 +192,7 @@ pub(crate) fn reasons(envelope: &VerdictEnvelope) -> String {
             text,
             "\n{} in {}\n",
             plain(&finding.vulnerability),
-            plain(&finding.package.purl)
+            plain(finding.package.identifier())
         );
         let mut lines = Lines::default();
         let missing = phrase(&finding.fix_states);

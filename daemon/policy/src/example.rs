@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use starling_documents::mutes::Mutes;
 use starling_protocol::UnixMillis;
-use starling_scanner::scan::{Finding, FoundPackage};
+use starling_scanner::scan::{Finding, FoundPackage, MatchedBy};
 use starling_scanner::severity::{Level, Rating, Score};
 use starling_scanner::threat::{Probability, Threat};
 
@@ -114,6 +114,8 @@ pub(crate) struct ExampleFinding {
     version: String,
     #[serde(default)]
     purl: String,
+    /// The CPE name that it was looked up by, instead of a package URL.
+    cpe: Option<String>,
     #[serde(default)]
     path: Vec<String>,
 }
@@ -168,8 +170,10 @@ impl ExampleFinding {
                 name: self.package,
                 version: self.version,
                 purl: self.purl,
+                cpe: self.cpe.clone(),
                 other_purls: Default::default(),
             },
+            matched_by: self.cpe.map(|_| MatchedBy::Cpe),
             summary: String::new(),
             severity: Rating {
                 level: self.severity.0,

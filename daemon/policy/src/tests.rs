@@ -28,8 +28,10 @@ pub(crate) fn finding(level: Level) -> Finding {
             name: "express".into(),
             version: "4.0.0".into(),
             purl: "pkg:npm/express@4.0.0".into(),
+            cpe: None,
             other_purls: Default::default(),
         },
+        matched_by: None,
         summary: String::new(),
         severity: Rating {
             level,

@@ -6,7 +6,7 @@
 use crate::model::{Finding, Report};
 use crate::text::clean;
 
-const HEAD: [&str; 15] = [
+const HEAD: [&str; 16] = [
     "sbom",
     "outcome",
     "action",
@@ -22,6 +22,7 @@ const HEAD: [&str; 15] = [
     "decided_by",
     "summary",
     "fix",
+    "matched_by",
 ];
 
 /// Index of the column `summary`, which says why an SBOM was rejected.
@@ -61,6 +62,7 @@ pub(crate) fn render(report: &Report) -> String {
                     &finding.excuse().unwrap_or_default(),
                     &finding.summary,
                     &fix(finding),
+                    finding.matched_by.as_deref().unwrap_or("purl"),
                 ],
             );
         }

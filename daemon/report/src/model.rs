@@ -143,6 +143,7 @@ pub(crate) struct NotJudgedPackage {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
     pub(crate) purl: Option<String>,
+    pub(crate) cpe: Option<String>,
     pub(crate) place: String,
     pub(crate) reason: String,
 }
@@ -151,6 +152,16 @@ impl NotJudgedPackage {
     /// Returns the words for the reason.
     pub(crate) fn why(&self) -> String {
         crate::unjudged::why(&self.reason)
+    }
+
+    /// Returns the package for a group.
+    pub(crate) fn unjudged(&self) -> crate::unjudged::Unjudged<'_> {
+        crate::unjudged::Unjudged {
+            purl: self.purl.as_deref(),
+            has_cpe: self.cpe.is_some(),
+            name: &self.name,
+            reason: &self.reason,
+        }
     }
 
     /// Returns the package URL, else name and version.
@@ -172,6 +183,8 @@ pub(crate) struct Finding {
     pub(crate) vulnerability: String,
     pub(crate) ids: Vec<String>,
     pub(crate) package: Package,
+    /// `cpe` if the component was looked up by a CPE name.
+    pub(crate) matched_by: Option<String>,
     pub(crate) summary: String,
     pub(crate) severity: Severity,
     /// The state of the fix: `available`, `none`, `wont_fix` or `end_of_life`.
@@ -206,6 +219,17 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) purl: String,
+    pub(crate) cpe: Option<String>,
+}
+
+impl Package {
+    /// Returns the package URL, or the CPE name of a package without one.
+    pub(crate) fn identifier(&self) -> &str {
+        match &self.cpe {
+            Some(cpe) if self.purl.is_empty() => cpe,
+            _ => &self.purl,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -331,7 +355,12 @@ impl Finding {
             version,
             ..
         } = &self.package;
-        format!("{ecosystem} {name} {version}")
+        // Everything else is looked up by its package URL.
+        let how = self
+            .matched_by
+            .as_ref()
+            .map(|how| format!(" (matched by {})", how.to_uppercase()));
+        format!("{ecosystem} {name} {version}{}", how.unwrap_or_default())
     }
 
     /// Returns the severity, as in `high 7.5`, or the level alone.

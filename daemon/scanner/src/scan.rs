@@ -66,6 +66,8 @@ pub struct Gap {
     pub version: Option<String>,
     /// Its package URL, if it has one.
     pub purl: Option<String>,
+    /// Its first CPE name, if it was to be looked up by one.
+    pub cpe: Option<String>,
     /// Its place in the document.
     pub place: String,
     /// The reason.
@@ -189,6 +191,7 @@ impl Part {
                     name: component.name.clone(),
                     version: component.version.clone(),
                     purl: component.purl.as_ref().map(ToString::to_string),
+                    cpe: component.cpes.iter().flatten().next().map(|cpe| cpe.to_string()),
                     place: component.place.to_string(),
                     standing,
                 });
@@ -223,6 +226,8 @@ fn merged(mut findings: Vec<Finding>) -> Vec<Arc<Finding>> {
     merged
 }
 
+#[cfg(test)]
+mod cpe_tests;
 #[cfg(test)]
 mod statement_tests;
 #[cfg(test)]

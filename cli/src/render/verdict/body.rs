@@ -113,6 +113,7 @@ pub(super) struct NotJudgedPackage {
     pub(super) name: String,
     pub(super) version: Option<String>,
     pub(super) purl: Option<String>,
+    pub(super) cpe: Option<String>,
     pub(super) place: String,
     pub(super) reason: String,
 }
@@ -136,6 +137,8 @@ pub(super) struct Finding {
     pub(super) vulnerability: String,
     pub(super) ids: Vec<String>,
     pub(super) package: Package,
+    /// `cpe` if the component was looked up by a CPE name.
+    pub(super) matched_by: Option<String>,
     pub(super) severity: Severity,
     /// True if a catalogue of exploited vulnerabilities lists it.
     pub(super) kev: Option<bool>,
