@@ -7,7 +7,17 @@ use super::name::Cpe;
 use super::value::Value;
 
 /// Calls `take` for each product and range of versions of an entry; with `None` for a name that cannot be read.
+///
+/// An entry about a package of a collection is left out: its names are of the collection (Red Hat's products), which is
+/// not affected as a whole.
 pub(super) fn take(entry: &Json, take: &mut dyn FnMut(Option<ProductMatch>)) {
+    let is_of_collection = ["packageName", "collectionURL", "packageURL"].iter().any(|key| {
+        let text = entry.get(*key).and_then(Json::as_str);
+        text.is_some_and(|text| !text.trim().is_empty())
+    });
+    if is_of_collection {
+        return;
+    }
     let names = entry.get("cpes").and_then(Json::as_array).into_iter().flatten();
     let ranges = ranges(entry);
     for name in names.filter_map(Json::as_str) {

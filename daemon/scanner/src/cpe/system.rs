@@ -37,7 +37,8 @@ const LINUX: [(&str, &[&str]); 20] = [
 
 /// Returns true if a name is of a Linux distribution as a whole.
 pub(crate) fn is_linux_distribution(name: &Cpe) -> bool {
-    let (Some("o"), Some(vendor), Some(product)) =
+    // Repositories of a distribution are named as applications: `a:redhat:enterprise_linux:8::appstream`.
+    let (Some("o" | "a"), Some(vendor), Some(product)) =
         (name.part().plain(), name.vendor().plain(), name.product().plain())
     else {
         return false;

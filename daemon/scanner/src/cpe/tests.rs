@@ -276,6 +276,9 @@ fn every_form_of_configuration_is_read() {
     ] {
         assert_eq!(names(native.clone()), ["a:acme:rocket"], "{native}");
     }
+    // A package of a collection: the name is of the collection.
+    let package = json!({"cna": {"affected": [{"packageName": "grub2", "cpes": ["cpe:/o:acme:rocket:8"], "defaultStatus": "affected"}]}});
+    assert!(names(package).is_empty());
     let vague = json!({"configurations": [{"nodes": [{"cpeMatch": [
         {"criteria": "cpe:2.3:a:*:rocket:1"}, {"criteria": "nonsense"}]}]}]});
     assert_eq!(products(vague), (Default::default(), true));
