@@ -6,8 +6,8 @@
 use serde_json::{Value, json};
 use starling_documents::mutes::{Mute, MuteId, MuteText, Mutes};
 use starling_protocol::{SiteId, UnixMillis};
-use starling_scanner::sbom;
 use starling_scanner::fix::{FixState, StatedFix};
+use starling_scanner::sbom;
 use starling_scanner::scan::{Coverage, Gap, MatchedBy, MatchedRule, Opinion, Says, ScanResult, Standing};
 use starling_scanner::severity::{Level, Score, StatedSeverity};
 
@@ -290,7 +290,7 @@ fn schema_has_exactly_the_condition_keys() {
         .as_object()
         .unwrap();
     let yaml = "{ids: [a], severity: low, severity_below: high, cvss: 1, cvss_below: 2, epss: 0.1, epss_below: 0.2, \
-        kev: true, informational: [unsound], disputed: true, fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
+        kev: true, informational: [unsound], disputed: true, matched_by: [cpe], fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
     let full: Condition = serde_saphyr::from_str(yaml).unwrap();
     let written = serde_json::to_value(&full).unwrap();
     let keys = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();
