@@ -38,7 +38,7 @@ fn page(entries: &[Value]) -> String {
 
 const POLICY: &str = "\
 format: starling-policy/1
-fail_on: high
+fail: [{severity: high}]
 rules:
   - {id: a-hint, action: warn, reason: by a CPE name only, when: {matched_by: [cpe]}}
 ";

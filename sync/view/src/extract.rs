@@ -300,6 +300,27 @@ mod tests {
     }
 
     #[test]
+    fn further_products_of_a_record_are_left_out_by_name() {
+        let many = Settings {
+            products_of: |_| {
+                (
+                    (0..=MAX_RECORD_PRODUCTS)
+                        .map(|n| format!("a:acme:{n:05}"))
+                        .collect(),
+                    false,
+                )
+            },
+            ..settings()
+        };
+        let record = RecordKey::new("acme".parse().unwrap(), "X-1".parse().unwrap());
+        let body = br#"{"database_specific":{"native":{}}}"#;
+        let (row, problems) = extract(&record, ContentHash::of(body), body, &many);
+        assert_eq!(row.products.len(), MAX_RECORD_PRODUCTS);
+        assert!(problems.contains(&Problem::TooManyProducts));
+        assert_eq!(RecordRow::decode(&row.encode()), Some(row));
+    }
+
+    #[test]
     fn products_of_native_data_are_read() {
         let (row, problems) = read(r#"{"database_specific":{"native":{"configurations":[]}}}"#);
         assert_eq!(row.products, ["a:acme:rocket"]);
