@@ -18,7 +18,7 @@ pub use applicability::{
     Applicability, Bound, Configurations, MAX_DEPTH, MAX_NODES, MAX_PLATFORMS, Platform, ProductMatch,
     configurations, products,
 };
-pub use judge::{CpeRule, CpeSubject, CpeVerdict, judge};
+pub use judge::{CpeRule, CpeSubject, CpeVerdict, judge, judge_each};
 pub use name::{Cpe, CpeError, MAX_CPE_BYTES};
 pub use system::OperatingSystem;
 pub(crate) use system::is_linux_distribution;

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 use starling_api::ScanDocuments;
+use starling_api_types::{Conclusion, ErrorCode, ExplainQuery};
 use starling_scanner::cpe::CPE_ECOSYSTEM;
 
-use crate::bench::{Bench, advisory};
+use crate::bench::{Bench, advisory, code};
 use crate::indexes::index;
 use crate::scans::{decisions, scan_documents};
 
@@ -108,6 +109,60 @@ fn component_with_a_cpe_name_is_judged_by_index_and_view() {
         .collect();
     assert_eq!(ecosystems, [CPE_ECOSYSTEM, "npm"]);
     assert_eq!(body["ecosystems"][0]["sources"][0]["source"], "nvd");
+}
+
+#[test]
+fn product_is_explained_by_its_name() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    let first = "2024-02-01T00:00:00.000";
+    site.take_in(
+        "nvd",
+        &page(&[entry("CVE-2024-0001", "a:acme:rocket", "2.0", first, true)]),
+        None,
+    )
+    .unwrap();
+    let explain = |name: &str, id: &str, distro: Option<&str>| {
+        let query = ExplainQuery {
+            purl: name.to_owned(),
+            id: id.to_owned(),
+            distro: distro.map(str::to_owned),
+            as_of: None,
+        };
+        site.wait(site.service.explain(query))
+    };
+    let conclusion = |version: &str, id: &str, distro| {
+        let name = format!("cpe:2.3:a:acme:rocket:{version}");
+        explain(&name, id, distro).unwrap().conclusion
+    };
+    for (version, id, distro, expected) in [
+        ("1.0", "CVE-2024-0001", None, Conclusion::Affected),
+        ("1.0", "cve-2024-0001", Some("debian-12"), Conclusion::NotAffected),
+        ("2.0", "CVE-2024-0001", None, Conclusion::NotAffected),
+        ("*", "CVE-2024-0001", None, Conclusion::CannotSay),
+        ("nightly", "CVE-2024-0001", None, Conclusion::CannotSay),
+        ("1.0", "CVE-2024-0009", None, Conclusion::NotAbout),
+    ] {
+        assert_eq!(
+            conclusion(version, id, distro),
+            expected,
+            "{version} {id} {distro:?}"
+        );
+    }
+    let found = explain("cpe:/a:acme:rocket:1.0", "CVE-2024-0001", None).unwrap();
+    assert_eq!(found.advisories[0].fixed, ["2.0"]);
+    assert_eq!(found.advisories[0].statements[0].record, "CVE-2024-0001");
+    assert!(
+        found.advisories[0].rules[0]
+            .rule
+            .contains("running on cpe:2.3:o:microsoft:windows")
+    );
+    assert_eq!(
+        code(explain("cpe:2.3:x:y", "CVE-2024-0001", None)),
+        ErrorCode::BadRequest
+    );
+    let vague = explain("cpe:2.3:a:*:rocket:1", "CVE-2024-0001", None).unwrap();
+    assert_eq!(vague.conclusion, Conclusion::CannotSay);
 }
 
 #[test]

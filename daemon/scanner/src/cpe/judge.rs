@@ -6,6 +6,7 @@
 //! of them.
 
 use std::cmp::Ordering;
+use std::fmt;
 
 use super::applicability::{Applicability, Bound, ProductMatch};
 use super::name::Cpe;
@@ -13,6 +14,7 @@ use super::system::OperatingSystem;
 use super::value::Value;
 use super::version::compare_versions;
 use crate::osv::Event;
+use crate::scan::Says;
 
 /// A component's name, with its version.
 #[derive(Debug, Clone)]
@@ -25,7 +27,7 @@ pub struct CpeSubject {
 }
 
 /// A match that says "affected".
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CpeRule {
     /// The name in the configuration, as a formatted string.
     pub criteria: String,
@@ -131,6 +133,51 @@ pub fn judge(
         CpeVerdict::Undecided
     } else {
         CpeVerdict::NotAffected
+    }
+}
+
+/// Evaluates each match of the statements by itself, in order.
+pub fn judge_each(
+    statements: &[Applicability],
+    subject: &CpeSubject,
+    system: Option<OperatingSystem>,
+) -> Vec<(CpeRule, Says)> {
+    let mut all = Vec::new();
+    for statement in statements {
+        for one in &statement.matches {
+            let alone = Applicability {
+                matches: vec![one.clone()],
+                ..statement.clone()
+            };
+            all.push(match judge(std::slice::from_ref(&alone), subject, system) {
+                CpeVerdict::Affected(mut rules) => (rules.pop().unwrap_or_default(), Says::Affected),
+                CpeVerdict::NotAffected => (rule_of(statement, one, Vec::new()), Says::NotAffected),
+                CpeVerdict::Undecided => (rule_of(statement, one, Vec::new()), Says::Undecided),
+            });
+        }
+    }
+    all
+}
+
+/// Writes the name in the configuration, its range and what was assumed.
+impl fmt::Display for CpeRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.criteria)?;
+        if let Some(introduced) = &self.introduced {
+            write!(f, ", affected from {introduced}")?;
+        }
+        match &self.until {
+            Some(Event::Fixed(version)) => write!(f, ", fixed in {version}")?,
+            Some(Event::LastAffected(version)) => write!(f, ", up to and with {version}")?,
+            _ => {}
+        }
+        for platform in &self.running_on {
+            write!(f, ", running on {platform}")?;
+        }
+        if !self.assumed.is_empty() {
+            write!(f, ", assumed to fit in {}", self.assumed.join(", "))?;
+        }
+        Ok(())
     }
 }
 
