@@ -119,12 +119,7 @@ impl From<Inventory> for Shown {
             name: component.name,
             version: component.version,
             purl: component.purl.map(|purl| purl.to_string()),
-            cpes: component
-                .cpes
-                .iter()
-                .flatten()
-                .map(|cpe| cpe.to_string())
-                .collect(),
+            cpes: component.cpes.iter().flatten().map(ToString::to_string).collect(),
             kind: match component.kind {
                 ComponentKind::Package => "package",
                 ComponentKind::Subject => "subject",

@@ -191,7 +191,7 @@ impl Part {
                     name: component.name.clone(),
                     version: component.version.clone(),
                     purl: component.purl.as_ref().map(ToString::to_string),
-                    cpe: component.cpes.iter().flatten().next().map(|cpe| cpe.to_string()),
+                    cpe: component.cpes.iter().flatten().next().map(ToString::to_string),
                     place: component.place.to_string(),
                     standing,
                 });

@@ -17,7 +17,7 @@ use super::view_knowledge::view_knowledge;
 /// What an explanation is asked about.
 enum Asked {
     Purl(PackageUrl),
-    Cpe(Cpe),
+    Cpe(Box<Cpe>),
 }
 
 impl SiteParts {
@@ -30,7 +30,7 @@ impl SiteParts {
                 .get(..4)
                 .is_some_and(|start| start.eq_ignore_ascii_case("cpe:")) =>
             {
-                Asked::Cpe(Cpe::parse(text).map_err(|error| refuse(&error))?)
+                Asked::Cpe(Box::new(Cpe::parse(text).map_err(|error| refuse(&error))?))
             }
             text => Asked::Purl(PackageUrl::parse_lenient(text).map_err(|error| refuse(&error))?),
         };
@@ -50,7 +50,7 @@ impl SiteParts {
         let found = match asked {
             Asked::Purl(purl) => explain(&purl, id.as_str(), distro, &knowledge)
                 .map(|found| shown_explanation(&purl, id.as_str(), &found)),
-            Asked::Cpe(cpe) => explain_cpe(cpe, id.as_str(), distro, &knowledge),
+            Asked::Cpe(cpe) => explain_cpe(*cpe, id.as_str(), distro, &knowledge),
         };
         found.map_err(|error| super::problem::knowledge_problem("explaining", &error))
     }

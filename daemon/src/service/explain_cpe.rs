@@ -54,7 +54,7 @@ pub(super) fn explain_cpe(
         }
         is_undecided |= each.iter().any(|(_, says)| *says == Says::Undecided);
         is_undecided |= advisory.configurations.iter().any(|statement| statement.is_cut);
-        found.advisories.push(shown(&advisory, each));
+        found.advisories.push(shown(&advisory, &each));
     }
     let version = subject.version();
     (found.conclusion, found.reason) = match is_affected {
@@ -89,7 +89,7 @@ pub(super) fn explain_cpe(
     Ok(found)
 }
 
-fn shown(advisory: &Advisory, each: Vec<(CpeRule, Says)>) -> types::ExplainedAdvisory {
+fn shown(advisory: &Advisory, each: &[(CpeRule, Says)]) -> types::ExplainedAdvisory {
     let says = |word| each.iter().any(|(_, says)| *says == word);
     let whole = if says(Says::Affected) {
         Says::Affected

@@ -283,7 +283,7 @@ fn statements_about_a_missing_fix_reach_the_finding() {
             .map(|one| format!("{} {}", one.source, one.state));
         (
             texts.collect::<Vec<_>>().join(", "),
-            found.fix_state().map(|state| state.as_str()),
+            found.fix_state().map(crate::fix::FixState::as_str),
         )
     };
     assert_eq!(

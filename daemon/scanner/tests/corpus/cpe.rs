@@ -21,7 +21,7 @@ use crate::support::archive;
 type Known = BTreeMap<String, BTreeMap<String, Vec<Applicability>>>;
 
 /// Returns the body that a connector makes of a native document, as far as configurations need it.
-fn body(id: &str, native: Value) -> Vec<u8> {
+fn body(id: &str, native: &Value) -> Vec<u8> {
     serde_json::to_vec(&json!({"id": id, "database_specific": {"native": native}})).unwrap()
 }
 
@@ -44,7 +44,7 @@ fn learn_all(known: &mut Known, document: &Value) {
         document["cveMetadata"]["cveId"].as_str(),
         document.get("containers"),
     ) {
-        learn(known, id, &body(id, containers.clone()));
+        learn(known, id, &body(id, containers));
     }
     let entries = document["vulnerabilities"]
         .as_array()
@@ -53,7 +53,7 @@ fn learn_all(known: &mut Known, document: &Value) {
     for entry in entries.iter().chain(std::iter::once(document)) {
         let cve = entry.get("cve").unwrap_or(entry);
         if let (Some(id), true) = (cve["id"].as_str(), cve.get("configurations").is_some()) {
-            learn(known, id, &body(id, cve.clone()));
+            learn(known, id, &body(id, cve));
         }
     }
 }
@@ -228,12 +228,7 @@ fn matches_by_cpe_are_counted_and_held_against_package_urls() {
                     .iter()
                     .filter(|component| component.cpes.is_some())
                 {
-                    let cpes = component
-                        .cpes
-                        .iter()
-                        .flatten()
-                        .map(|cpe| cpe.to_string())
-                        .collect();
+                    let cpes = component.cpes.iter().flatten().map(ToString::to_string).collect();
                     let named = Named {
                         purl: component.purl.as_ref().map(ToString::to_string),
                         version: component.version.clone().unwrap_or_default(),
