@@ -19,7 +19,11 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     if let Ok(cpe) = Cpe::parse(text) {
-        assert_eq!(Cpe::parse(&cpe.to_string()).as_ref(), Ok(&cpe));
+        let written = cpe.to_string();
+        // Escapes make it longer.
+        if written.len() <= MAX_CPE_BYTES {
+            assert_eq!(Cpe::parse(&written).as_ref(), Ok(&cpe));
+        }
     }
     if let Some((a, b)) = text.split_once('\n') {
         let turned = compare_versions(b, a).map(std::cmp::Ordering::reverse);

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use starling_scanner::cpe::{
     Applicability, CPE_ECOSYSTEM, Cpe, CpeSubject, CpeVerdict, configurations, judge, products,
 };
+use starling_scanner::index::IndexWriter;
 use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
 use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::osv::Record;
@@ -145,6 +146,22 @@ impl Knowledge for Products<'_> {
     }
 }
 
+/// Prints the size of an index of the products: without summaries, severities and sources.
+fn index_size(known: &Known) {
+    let mut writer = IndexWriter::new(Vec::new());
+    let mut advisories = 0;
+    for product in known.keys() {
+        let list = Products(known).advisories(CPE_ECOSYSTEM, product).unwrap();
+        advisories += list.len();
+        writer.add(CPE_ECOSYSTEM, product, &list).unwrap();
+    }
+    let bytes = writer.finish(&[0; 32]).unwrap().len();
+    println!(
+        "index: {} products, {advisories} advisories, {bytes} bytes",
+        known.len()
+    );
+}
+
 #[test]
 fn matches_by_cpe_are_counted_and_held_against_package_urls() {
     let mut known = Known::new();
@@ -205,6 +222,7 @@ fn matches_by_cpe_are_counted_and_held_against_package_urls() {
         }
     }
     println!("{} products, {} ids of registries", known.len(), by_cve.len());
+    index_size(&known);
     let mut kept = [0_usize; 4];
     let mut would: BTreeMap<&str, usize> = BTreeMap::new();
     let mut judged: BTreeSet<(String, String)> = BTreeSet::new();
