@@ -10,7 +10,7 @@ use crate::as_of::AsOf;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ExplainQuery {
-    /// The package URL, with its version.
+    /// The package URL, with its version; or a CPE name, for components without a URL.
     #[param(example = "pkg:npm/express@4.17.1")]
     pub purl: String,
     /// The vulnerability, by any of its ids.
@@ -58,7 +58,7 @@ impl Conclusion {
 /// The answer of `GET /api/v1/explain`: the result of a scan, and every rule behind it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Explanation {
-    /// The requested package URL, in canonical form.
+    /// The requested package URL or CPE name, in canonical form.
     pub purl: String,
     /// The requested id.
     pub id: String,
@@ -66,7 +66,7 @@ pub struct Explanation {
     pub conclusion: Conclusion,
     /// The reason in one sentence.
     pub reason: String,
-    /// The OSV ecosystem that was looked up, with its suffix.
+    /// The OSV ecosystem that was looked up, with its suffix; `CPE` for a product by its CPE name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ecosystem: Option<String>,
     /// The name that was looked up: normalised, and for distributions the name of the source package.
@@ -105,6 +105,18 @@ pub struct ExplainedAdvisory {
     pub rules: Vec<ExplainedRule>,
     /// Versions that fix it, lowest first.
     pub fixed: Vec<String>,
+    /// What sources say about a missing fix, best source first; empty if none says anything.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fix_states: Vec<ExplainedFix>,
+}
+
+/// A source's statement about a missing fix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ExplainedFix {
+    /// The source.
+    pub source: String,
+    /// The statement: `will_not_fix`, `end_of_life`, `deferred`, `planned`, `under_investigation` or `undetermined`.
+    pub state: String,
 }
 
 /// One record's statement about the package.

@@ -53,7 +53,7 @@ pub use event::{
 };
 pub use exit::ExitStatus;
 pub use explain::{
-    Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedRule, ExplainedStatement, Explanation,
+    Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedFix, ExplainedRule, ExplainedStatement, Explanation,
 };
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome, OutOfReach};
 pub use feed_list::{Feed, FeedAdd, FeedApprove, FeedChange, FeedList, FeedPreset, FeedState, SuspectInput};

@@ -18,11 +18,12 @@ Example:
   starling explain pkg:npm/express@4.17.1 CVE-2022-24999
   starling explain 'pkg:deb/debian/curl@7.88.1-10' CVE-2023-38545 --distro debian-12
   starling explain pkg:npm/express@4.17.1 CVE-2022-24999 --as-of 2025-01-15
+  starling explain cpe:2.3:a:busybox:busybox:1.31.1 CVE-2018-1000500
 
-Exit codes: 0 answered, with any conclusion, 2 usage or not a package URL, 4 --as-of goes back too far,
+Exit codes: 0 answered, with any conclusion, 2 usage or not a package URL or CPE name, 4 --as-of goes back too far,
   6 not reachable or locked")]
 pub(crate) struct Explain {
-    /// The package URL, with its version
+    /// The package URL or CPE name, with its version
     #[arg(value_name = "PURL")]
     purl: String,
     /// The vulnerability, by any of its ids

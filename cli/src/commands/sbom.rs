@@ -92,6 +92,9 @@ struct ShownComponent {
     name: String,
     version: Option<String>,
     purl: Option<String>,
+    /// CPE names, if no package URL can speak for it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cpes: Vec<String>,
     kind: &'static str,
     place: String,
 }
@@ -116,6 +119,7 @@ impl From<Inventory> for Shown {
             name: component.name,
             version: component.version,
             purl: component.purl.map(|purl| purl.to_string()),
+            cpes: component.cpes.iter().flatten().map(ToString::to_string).collect(),
             kind: match component.kind {
                 ComponentKind::Package => "package",
                 ComponentKind::Subject => "subject",

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Deserialize;
 use starling_api_types::{Explanation, VerdictEnvelope};
+use starling_report::fix::{StatedFix, phrase};
 
 use super::table::Table;
 use super::{Lines, list, plain, section};
@@ -53,10 +54,16 @@ pub(crate) fn explanation(found: &Explanation) -> String {
             Some(when) => format!(", withdrawn {when}"),
             None => String::new(),
         };
+        let stated = advisory.fix_states.iter().map(|one| StatedFix {
+            source: one.source.clone(),
+            state: one.state.clone(),
+        });
+        let stated = phrase(&stated.collect::<Vec<_>>()).map(|said| format!("; {said}"));
         let title = format!(
-            "{}{withdrawn}; fixed in: {}",
+            "{}{withdrawn}; fixed in: {}{}",
             advisory.vulnerability,
-            list(&advisory.fixed)
+            list(&advisory.fixed),
+            stated.unwrap_or_default()
         );
         section(&mut text, &plain(&title), &rules);
         let disputed = if advisory.disputed {
@@ -86,12 +93,24 @@ struct Finding {
     provenance: Vec<Provenance>,
     conflicts: Vec<Conflict>,
     severity: Severity,
+    fix_states: Vec<StatedFix>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Package {
     purl: String,
+    cpe: Option<String>,
+}
+
+impl Package {
+    /// Returns the package URL, or the CPE name of a package without one.
+    fn identifier(&self) -> &str {
+        match &self.cpe {
+            Some(cpe) if self.purl.is_empty() => cpe,
+            _ => &self.purl,
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -101,6 +120,9 @@ struct MatchedRule {
     introduced: Option<String>,
     fixed: Option<String>,
     last_affected: Option<String>,
+    criteria: Option<String>,
+    running_on: Vec<String>,
+    assumed: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -133,7 +155,8 @@ struct Stated {
 }
 
 impl MatchedRule {
-    fn shown(&self) -> String {
+    /// Returns the rule in words; `missing` says why nothing ends it.
+    fn shown(&self, missing: &str) -> String {
         if self.kind == "versions" {
             return "the version is listed".to_owned();
         }
@@ -141,9 +164,22 @@ impl MatchedRule {
         let until = match (&self.fixed, &self.last_affected) {
             (Some(fixed), _) => format!("fixed in {fixed}"),
             (None, Some(last)) => format!("up to and with {last}"),
-            (None, None) => "no fix known".to_owned(),
+            (None, None) => missing.to_owned(),
         };
-        format!("{} range: affected from {from}, {until}", self.kind)
+        let Some(criteria) = &self.criteria else {
+            return format!("{} range: affected from {from}, {until}", self.kind);
+        };
+        let mut text = format!("its CPE name fits {criteria}");
+        if self.introduced.is_some() || self.fixed.is_some() || self.last_affected.is_some() {
+            text.push_str(&format!(": affected from {from}, {until}"));
+        }
+        for platform in &self.running_on {
+            text.push_str(&format!("; assumed to run on {platform}"));
+        }
+        if !self.assumed.is_empty() {
+            text.push_str(&format!("; assumed to fit in {}", self.assumed.join(", ")));
+        }
+        text
     }
 }
 
@@ -156,11 +192,16 @@ pub(crate) fn reasons(envelope: &VerdictEnvelope) -> String {
             text,
             "\n{} in {}\n",
             plain(&finding.vulnerability),
-            plain(&finding.package.purl)
+            plain(finding.package.identifier())
         );
         let mut lines = Lines::default();
+        let missing = phrase(&finding.fix_states);
         for rule in &finding.rules {
-            lines = lines.add("  because", rule.shown());
+            let missing = missing.as_deref().unwrap_or("no fix known");
+            lines = lines.add("  because", rule.shown(missing));
+        }
+        if let Some(said) = &missing {
+            lines = lines.add("  fix", said);
         }
         lines = lines.add("  found at", list(&finding.places));
         if let Some(stated) = &finding.severity.stated {
@@ -192,7 +233,9 @@ pub(crate) fn reasons(envelope: &VerdictEnvelope) -> String {
 
 #[cfg(test)]
 mod tests {
-    use starling_api_types::{Conclusion, ExplainedAdvisory, ExplainedRule, ExplainedStatement};
+    use starling_api_types::{
+        Conclusion, ExplainedAdvisory, ExplainedFix, ExplainedRule, ExplainedStatement,
+    };
 
     use super::*;
 
@@ -259,6 +302,10 @@ mod tests {
                     why_not: Some("fixed since 1".to_owned()),
                 }],
                 fixed: Vec::new(),
+                fix_states: vec![ExplainedFix {
+                    source: "redhat".into(),
+                    state: "will_not_fix".into(),
+                }],
             }],
             other_advisories: 3,
         };
@@ -268,7 +315,7 @@ mod tests {
             "npm a",
             "semver",
             "SEMVER range 0",
-            "CVE-1; fixed in: -",
+            "CVE-1; fixed in: -; will not be fixed (redhat)",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }

@@ -209,6 +209,18 @@ fn head(body: &Body, exit_code: u8) -> String {
     if !actions.is_empty() {
         text.push_str(&terminal::wrapped("  of the findings ", 4, &actions));
     }
+    let by_cpe = body
+        .findings
+        .iter()
+        .filter(|finding| finding.matched_by.is_some());
+    let by_cpe = by_cpe.filter(|finding| !finding.is_settled()).count() as u64;
+    if by_cpe > 0 {
+        let note = format!(
+            "{} by a CPE name, which is less certain than a package URL; `--explain` shows what was compared and assumed",
+            counted(by_cpe, "finding is matched", "findings are matched")
+        );
+        text.push_str(&terminal::wrapped("  note ", 4, &note));
+    }
     for (ecosystem, sources) in body.known_in_part() {
         let note = format!(
             "{ecosystem} is known in part: none of its sources ({}) was ever taken in as a whole, so what they lack is not found",

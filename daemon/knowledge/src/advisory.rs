@@ -47,6 +47,7 @@ pub fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         affected,
         statements,
         unresolved: !folded.unresolved.is_empty(),
+        configurations: Vec::new(),
         provenance: provenance(folded),
         conflicts: conflicts(folded),
     }

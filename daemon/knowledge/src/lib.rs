@@ -6,6 +6,7 @@
 //! [`Knowledge`]: starling_scanner::knowledge::Knowledge
 
 mod advisory;
+mod products;
 mod ratings;
 mod view;
 

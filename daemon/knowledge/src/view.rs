@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_protocol::{ContentHash, Source};
+use starling_scanner::cpe::CPE_ECOSYSTEM;
 use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
 use starling_scanner::severity::{StatedSeverity, choose};
 use starling_view::{
@@ -13,6 +14,7 @@ use starling_view::{
 };
 
 use crate::advisory::advisory_for_scan;
+use crate::products::ConfigurationsCache;
 use crate::ratings::{add_from_elsewhere, epss_of, has_rated, listed, rates, worst_first};
 
 /// The source whose records are a catalogue of exploited vulnerabilities.
@@ -23,12 +25,13 @@ const REMEMBERED: usize = 4_096;
 
 /// The view, for the scanner. `R` reads its rows, claims and bodies.
 pub struct ViewKnowledge<'a, R> {
-    reader: &'a R,
-    settings: &'a Settings,
-    memo: FoldMemo,
+    pub(crate) reader: &'a R,
+    pub(crate) settings: &'a Settings,
+    pub(crate) memo: FoldMemo,
     known: Mutex<BTreeMap<String, bool>>,
     about: Mutex<BTreeMap<VulnerabilityId, Arc<[ContributingRecord]>>>,
     stated: Mutex<BTreeMap<ContentHash, Arc<[StatedSeverity]>>>,
+    pub(crate) configurations: ConfigurationsCache,
     /// The source of exploited vulnerabilities, if its catalogue is here, so that absence from it is known.
     kev: Option<Source>,
 }
@@ -44,14 +47,15 @@ impl<'a, R: Rows + Claims + Bodies> ViewKnowledge<'a, R> {
             known: Mutex::default(),
             about: Mutex::default(),
             stated: Mutex::default(),
+            configurations: ConfigurationsCache::default(),
             kev,
         }
     }
 }
 
-type Failure = Box<dyn std::error::Error + Send + Sync>;
+pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -102,7 +106,7 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
         })
     }
 
-    fn advisory(&self, folded: &CanonicalAdvisory) -> Result<Advisory, Failure> {
+    pub(crate) fn advisory(&self, folded: &CanonicalAdvisory) -> Result<Advisory, Failure> {
         let about = self.about(&folded.vulnerability)?;
         let mut advisory = advisory_for_scan(folded);
         advisory.threat.kev = self
@@ -210,6 +214,9 @@ impl<R: Rows + Claims + Bodies + Sync> Knowledge for ViewKnowledge<'_, R> {
             name: name.to_owned(),
             source,
         };
+        if ecosystem == CPE_ECOSYSTEM {
+            return self.by_product(name).map_err(failed);
+        }
         let found = starling_view::advisories_by_package(self.reader, ecosystem, name)
             .map_err(|error| failed(Box::new(error)))?;
         let mut advisories = Vec::with_capacity(found.len());
@@ -248,7 +255,10 @@ impl<R: Rows + Claims + Bodies + Sync> Knowledge for ViewKnowledge<'_, R> {
     }
 
     fn sources_of(&self, base: &str) -> Result<Option<BTreeSet<String>>, KnowledgeError> {
-        let sources = starling_view::sources_of_ecosystem(self.reader, base);
+        let sources = match base {
+            CPE_ECOSYSTEM => starling_view::sources_of_products(self.reader),
+            base => starling_view::sources_of_ecosystem(self.reader, base),
+        };
         let sources = sources.map_err(|error| about(base, error))?;
         Ok(Some(sources.iter().map(ToString::to_string).collect()))
     }
@@ -257,12 +267,11 @@ impl<R: Rows + Claims + Bodies + Sync> Knowledge for ViewKnowledge<'_, R> {
         if let Some(known) = locked(&self.known).get(ecosystem) {
             return Ok(*known);
         }
-        let known =
-            starling_view::knows_ecosystem(self.reader, ecosystem).map_err(|error| KnowledgeError {
-                ecosystem: ecosystem.to_owned(),
-                name: String::new(),
-                source: Box::new(error),
-            })?;
+        let known = match ecosystem {
+            CPE_ECOSYSTEM => starling_view::knows_products(self.reader),
+            ecosystem => starling_view::knows_ecosystem(self.reader, ecosystem),
+        };
+        let known = known.map_err(|error| about(ecosystem, error))?;
         locked(&self.known).insert(ecosystem.to_owned(), known);
         Ok(known)
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use starling_protocol::UnixMillis;
-use starling_scanner::scan::Finding;
+use starling_scanner::scan::{Finding, MatchedBy};
 use starling_scanner::severity::Score;
 use starling_scanner::threat::Probability;
 
@@ -48,6 +48,9 @@ pub struct Condition {
     /// Applicable statements contradict each other about it; for `false`, they do not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disputed: Option<bool>,
+    /// Its component was looked up in one of these ways.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub matched_by: Vec<LookedUpBy>,
     /// The state of its fix.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fix: Option<Fix>,
@@ -72,6 +75,25 @@ pub struct Condition {
     /// The subject of the SBOM matches one of these.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub subject: Vec<Glob>,
+}
+
+/// A way to look a component up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LookedUpBy {
+    /// By its package URL.
+    Purl,
+    /// By a CPE name, because no package URL speaks for it.
+    Cpe,
+}
+
+impl LookedUpBy {
+    fn of(finding: &Finding) -> Self {
+        match finding.matched_by {
+            None => Self::Purl,
+            Some(MatchedBy::Cpe) => Self::Cpe,
+        }
+    }
 }
 
 /// A condition on advisories that are not about a vulnerability, such as an unmaintained crate.
@@ -137,6 +159,7 @@ impl Condition {
         let bare = package.ecosystem.split(':').next().unwrap_or_default();
         let class = finding.informational.as_deref();
         (self.ids.is_empty() || self.ids.iter().any(named))
+            && (self.matched_by.is_empty() || self.matched_by.contains(&LookedUpBy::of(finding)))
             && self.disputed.is_none_or(|disputed| disputed == finding.disputed)
             && self
                 .informational
@@ -314,13 +337,33 @@ mod tests {
     }
 
     #[test]
-    fn wont_fix_also_counts_as_none() {
+    fn way_of_the_look_up_is_asked_for() {
+        let mut found = finding(Level::High);
+        let holds = |found: &Finding| {
+            [
+                "matched_by: [cpe]",
+                "matched_by: [purl]",
+                "matched_by: [purl, cpe]",
+                "package: ['cpe:2.3:a:acme:*']",
+            ]
+            .map(|yaml| holds_with(yaml, found, Fix::None))
+        };
+        assert_eq!(holds(&found), [false, true, true, false]);
+        found.matched_by = Some(MatchedBy::Cpe);
+        found.package.purl.clear();
+        found.package.cpe = Some("cpe:2.3:a:acme:rocket:1:*:*:*:*:*:*:*".into());
+        assert_eq!(holds(&found), [true, false, true, true]);
+    }
+
+    #[test]
+    fn end_of_life_counts_as_wont_fix_and_both_as_none() {
         let unfixed = finding(Level::High);
-        let asked = ["fix: available", "fix: none", "fix: wont_fix"];
+        let asked = ["fix: available", "fix: none", "fix: wont_fix", "fix: end_of_life"];
         for (state, held) in [
-            (Fix::Available, [true, false, false]),
-            (Fix::None, [false, true, false]),
-            (Fix::WontFix, [false, true, true]),
+            (Fix::Available, [true, false, false, false]),
+            (Fix::None, [false, true, false, false]),
+            (Fix::WontFix, [false, true, true, false]),
+            (Fix::EndOfLife, [false, true, true, true]),
         ] {
             assert_eq!(
                 asked.map(|yaml| holds_with(yaml, &unfixed, state)),

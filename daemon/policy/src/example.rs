@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use starling_documents::mutes::Mutes;
 use starling_protocol::UnixMillis;
-use starling_scanner::scan::{Finding, FoundPackage};
+use starling_scanner::scan::{Finding, FoundPackage, MatchedBy};
 use starling_scanner::severity::{Level, Rating, Score};
 use starling_scanner::threat::{Probability, Threat};
 
@@ -27,7 +27,7 @@ pub struct Example {
     pub subject: Option<String>,
     /// The finding.
     pub finding: Finding,
-    /// The supplier's statement about its fix; default: derived from the finding's fixed versions.
+    /// The state of its fix; default: derived from the finding's fixed versions.
     pub fix: Option<Fix>,
     /// The expected action.
     pub expect: Action,
@@ -103,7 +103,7 @@ pub(crate) struct ExampleFinding {
     published: Option<String>,
     #[serde(default)]
     fixed: Vec<String>,
-    /// What suppliers usually state in VEX; default: derived from `fixed`.
+    /// What sources or suppliers say about it; default: derived from `fixed`.
     #[serde(default)]
     pub(crate) fix: Option<Fix>,
     #[serde(default)]
@@ -114,6 +114,8 @@ pub(crate) struct ExampleFinding {
     version: String,
     #[serde(default)]
     purl: String,
+    /// The CPE name that it was looked up by, instead of a package URL.
+    cpe: Option<String>,
     #[serde(default)]
     path: Vec<String>,
 }
@@ -168,8 +170,10 @@ impl ExampleFinding {
                 name: self.package,
                 version: self.version,
                 purl: self.purl,
+                cpe: self.cpe.clone(),
                 other_purls: Default::default(),
             },
+            matched_by: self.cpe.map(|_| MatchedBy::Cpe),
             summary: String::new(),
             severity: Rating {
                 level: self.severity.0,
@@ -184,6 +188,7 @@ impl ExampleFinding {
             },
             rules: Vec::new(),
             fixed: self.fixed,
+            fix_states: Vec::new(),
             places: self.path,
             provenance: Vec::new(),
             conflicts: Vec::new(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use starling_documents::mutes::Mutes;
 use starling_protocol::UnixMillis;
+use starling_scanner::fix::FixState;
 use starling_scanner::scan::Finding;
 use starling_scanner::severity::Level;
 
@@ -73,11 +74,13 @@ impl<'a> Judge<'a> {
     /// Returns the state of the finding's fix.
     pub(crate) fn fix_of(&self, finding: &Finding) -> Fix {
         if !finding.fixed.is_empty() {
-            Fix::Available
-        } else if self.vex.will_not_fix(finding) {
-            Fix::WontFix
-        } else {
-            Fix::None
+            return Fix::Available;
+        }
+        match finding.fix_state() {
+            Some(FixState::EndOfLife) => Fix::EndOfLife,
+            Some(FixState::WillNotFix) => Fix::WontFix,
+            _ if self.vex.will_not_fix(finding) => Fix::WontFix,
+            _ => Fix::None,
         }
     }
 

@@ -6,8 +6,9 @@
 use serde_json::{Value, json};
 use starling_documents::mutes::{Mute, MuteId, MuteText, Mutes};
 use starling_protocol::{SiteId, UnixMillis};
+use starling_scanner::fix::{FixState, StatedFix};
 use starling_scanner::sbom;
-use starling_scanner::scan::{Coverage, Gap, Opinion, Says, ScanResult, Standing};
+use starling_scanner::scan::{Coverage, Gap, MatchedBy, MatchedRule, Opinion, Says, ScanResult, Standing};
 use starling_scanner::severity::{Level, Score, StatedSeverity};
 
 use crate::tests::{DOCUMENT, finding, knowledge};
@@ -119,6 +120,25 @@ fn full_verdict() -> Value {
     lodash.package.name = "lodash".into();
     let mut excused = finding(Level::High);
     excused.vulnerability = "CVE-2024-7".into();
+    lodash.matched_by = Some(MatchedBy::Cpe);
+    lodash.package.cpe = Some("cpe:2.3:a:lodash:lodash:4.0.0:*:*:*:*:*:*:*".into());
+    lodash.rules = vec![MatchedRule {
+        affected: 0,
+        record: Some("CVE-2021-23337".into()),
+        source: Some("nvd".into()),
+        kind: "CPE".into(),
+        range: None,
+        introduced: None,
+        fixed: None,
+        last_affected: Some("4.17".into()),
+        criteria: Some("cpe:2.3:a:lodash:lodash:*:*:*:*:*:node.js:*:*".into()),
+        running_on: vec!["cpe:2.3:o:microsoft:windows:-:*:*:*:*:*:*:*".into()],
+        assumed: vec!["target_sw"],
+    }];
+    lodash.fix_states = vec![StatedFix {
+        source: "redhat".into(),
+        state: FixState::WillNotFix,
+    }];
     let mut muted = finding(Level::High);
     muted.vulnerability = "CVE-2024-8".into();
     let mute = Mute {
@@ -150,6 +170,7 @@ fn full_verdict() -> Value {
             name: "x".into(),
             version: Some("1".into()),
             purl: Some("pkg:x/x@1".into()),
+            cpe: Some("cpe:2.3:a:x:x:1:*:*:*:*:*:*:*".into()),
             place: "/components/4".into(),
             standing: Standing::Unknown,
         }],
@@ -204,6 +225,11 @@ fn verdict_with_all_fields_matches_its_schema() {
         "/not_judged/packages/0/purl",
         "/ecosystems/0/sources/0/last_checked",
         "/findings/0/disputed",
+        "/findings/1/matched_by",
+        "/findings/1/package/cpe",
+        "/findings/1/rules/0/criteria",
+        "/findings/1/fix_states/0/state",
+        "/not_judged/packages/0/cpe",
         "/findings/0/statements/0/not_counted",
     ] {
         assert!(verdict.pointer(place).is_some(), "{place}: {verdict:#}");
@@ -264,7 +290,7 @@ fn schema_has_exactly_the_condition_keys() {
         .as_object()
         .unwrap();
     let yaml = "{ids: [a], severity: low, severity_below: high, cvss: 1, cvss_below: 2, epss: 0.1, epss_below: 0.2, \
-        kev: true, informational: [unsound], disputed: true, fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
+        kev: true, informational: [unsound], disputed: true, matched_by: [cpe], fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
     let full: Condition = serde_saphyr::from_str(yaml).unwrap();
     let written = serde_json::to_value(&full).unwrap();
     let keys = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();

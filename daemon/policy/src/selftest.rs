@@ -104,8 +104,10 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
             name: "openssl".into(),
             version: "3.0.8-r3".into(),
             purl: purl.into(),
+            cpe: None,
             other_purls: Default::default(),
         },
+        matched_by: None,
         summary: String::new(),
         severity: Rating {
             level: Level::Medium,
@@ -116,6 +118,7 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
         threat: Threat::default(),
         rules: vec![],
         fixed: vec![],
+        fix_states: vec![],
         places: vec![],
         provenance: vec![],
         conflicts: vec![],

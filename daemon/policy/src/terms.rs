@@ -109,17 +109,20 @@ pub enum Fix {
     Available,
     /// No fixed version is known.
     None,
-    /// No fixed version is known, and a VEX document says that there will be none.
+    /// No fixed version is known, and a source or a VEX document says that there will be none.
     WontFix,
+    /// No fixed version is known, and a source says that the release or product gets no more fixes.
+    EndOfLife,
 }
 
 impl Fix {
     /// Returns true if a finding's fix has the requested state: `none` means no known version, even if no fix is
-    /// planned.
+    /// planned; `wont_fix` means that none will come, the end of life included.
     pub(crate) fn is_asked_for(self, state: Self) -> bool {
         match self {
-            Self::Available | Self::WontFix => self == state,
+            Self::Available | Self::EndOfLife => self == state,
             Self::None => state != Self::Available,
+            Self::WontFix => matches!(state, Self::WontFix | Self::EndOfLife),
         }
     }
 }

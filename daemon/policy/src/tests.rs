@@ -28,8 +28,10 @@ pub(crate) fn finding(level: Level) -> Finding {
             name: "express".into(),
             version: "4.0.0".into(),
             purl: "pkg:npm/express@4.0.0".into(),
+            cpe: None,
             other_purls: Default::default(),
         },
+        matched_by: None,
         summary: String::new(),
         severity: Rating {
             level,
@@ -40,6 +42,7 @@ pub(crate) fn finding(level: Level) -> Finding {
         threat: Threat::default(),
         rules: vec![],
         fixed: vec![],
+        fix_states: vec![],
         places: vec!["/components/0".into()],
         provenance: vec![],
         conflicts: vec![],
@@ -47,6 +50,28 @@ pub(crate) fn finding(level: Level) -> Finding {
         unresolved: false,
         statements: vec![],
     }
+}
+
+#[test]
+fn statements_of_sources_decide_the_state_of_the_fix() {
+    use starling_scanner::fix::{FixState, StatedFix};
+    let fix_of = |fixed: &[&str], state| {
+        let mut unfixed = finding(Level::High);
+        unfixed.fixed = fixed.iter().map(|version| (*version).to_owned()).collect();
+        unfixed.fix_states = vec![StatedFix {
+            source: "redhat".into(),
+            state,
+        }];
+        let result = ScanResult {
+            findings: vec![unfixed.into()],
+            ..result(&[], all_matched())
+        };
+        judge(&result, &Policy::default(), &knowledge()).findings[0].fix
+    };
+    assert_eq!(fix_of(&[], FixState::WillNotFix), Fix::WontFix);
+    assert_eq!(fix_of(&[], FixState::EndOfLife), Fix::EndOfLife);
+    assert_eq!(fix_of(&[], FixState::Deferred), Fix::None);
+    assert_eq!(fix_of(&["2"], FixState::WillNotFix), Fix::Available);
 }
 
 fn result(levels: &[Level], coverage: Coverage) -> ScanResult {

@@ -85,6 +85,9 @@ pub struct NotJudgedPackage {
     /// Its package URL, if it has one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub purl: Option<String>,
+    /// Its first CPE name, if it was to be looked up by one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpe: Option<String>,
     /// Its place in the document.
     pub place: String,
     /// The reason.
@@ -97,6 +100,7 @@ impl NotJudged {
             name: gap.name.clone(),
             version: gap.version.clone(),
             purl: gap.purl.clone(),
+            cpe: gap.cpe.clone(),
             place: gap.place.clone(),
             reason: gap.standing,
         });

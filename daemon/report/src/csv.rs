@@ -3,10 +3,10 @@
 //! Spreadsheets run cells that begin with `=`, `+`, `-` or `@` as formulas, so such cells get an apostrophe in front,
 //! which spreadsheets treat as a text mark.
 
-use crate::model::Report;
+use crate::model::{Finding, Report};
 use crate::text::clean;
 
-const HEAD: [&str; 14] = [
+const HEAD: [&str; 16] = [
     "sbom",
     "outcome",
     "action",
@@ -21,7 +21,12 @@ const HEAD: [&str; 14] = [
     "places",
     "decided_by",
     "summary",
+    "fix",
+    "matched_by",
 ];
+
+/// Index of the column `summary`, which says why an SBOM was rejected.
+const SUMMARY: usize = 13;
 
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
@@ -33,7 +38,7 @@ pub(crate) fn render(report: &Report) -> String {
                 let mut cells = [""; HEAD.len()];
                 cells[0] = &scan.name;
                 cells[1] = "refused";
-                cells[HEAD.len() - 1] = why;
+                cells[SUMMARY] = why;
                 line(&mut out, cells);
                 continue;
             }
@@ -56,11 +61,21 @@ pub(crate) fn render(report: &Report) -> String {
                     &finding.places.join(" "),
                     &finding.excuse().unwrap_or_default(),
                     &finding.summary,
+                    &fix(finding),
+                    finding.matched_by.as_deref().unwrap_or("purl"),
                 ],
             );
         }
     }
     out
+}
+
+/// Returns the state of the fix, and who says so if there is none.
+fn fix(finding: &Finding) -> String {
+    match crate::fix::short(&finding.fix_states) {
+        Some(said) => format!("{}: {said}", finding.fix),
+        None => finding.fix.clone(),
+    }
 }
 
 fn line(out: &mut String, cells: [&str; HEAD.len()]) {

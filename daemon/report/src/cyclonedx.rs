@@ -82,9 +82,10 @@ fn reference(package: &Package) -> String {
         ecosystem,
         name,
         version,
-        purl,
+        ..
     } = package;
-    clean(&format!("{ecosystem}/{name}@{version}#{purl}")).into_owned()
+    let identifier = package.identifier();
+    clean(&format!("{ecosystem}/{name}@{version}#{identifier}")).into_owned()
 }
 
 fn component(package: &Package, reference: &str) -> Value {
@@ -95,6 +96,9 @@ fn component(package: &Package, reference: &str) -> Value {
     component.insert("version".into(), json!(clean(&package.version)));
     if !package.purl.is_empty() {
         component.insert("purl".into(), json!(clean(&package.purl)));
+    }
+    if let Some(cpe) = &package.cpe {
+        component.insert("cpe".into(), json!(clean(cpe)));
     }
     Value::Object(component)
 }
@@ -147,6 +151,7 @@ fn vulnerability(finding: &Finding, reference: &str, sbom: &str) -> Value {
         );
     }
     let mut properties = vec![property("sbom", sbom), property("action", &finding.action)];
+    properties.extend(finding.matched_by.iter().map(|how| property("matched_by", how)));
     properties.extend(finding.excuse().map(|excuse| property("decided_by", &excuse)));
     properties.extend(finding.places.iter().map(|place| property("place", place)));
     out.insert("properties".into(), json!(properties));

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use crate::model::{Body, Finding, Judged, NotJudged, Report, Scan};
 use crate::text::{html as esc, published};
-use crate::upgrade::{count_levels, severity_rank, upgrades, version_to_go_to};
+use crate::upgrade::{count_levels, severity_rank, upgrades};
 
 const STYLE: &str = include_str!("html/page.css");
 const SCRIPT: &str = include_str!("html/page.js");
@@ -178,11 +178,15 @@ fn way_out(findings: &[&Finding]) -> String {
     let open = findings.iter().filter(|finding| !finding.is_settled());
     let Some(upgrade) = upgrades(open.map(|finding| finding.fixable())).pop() else {
         let settled = findings.iter().all(|finding| finding.is_settled());
-        return if settled {
-            "Nothing to do: each finding is settled.".to_owned()
-        } else {
-            "No fixed version is known.".to_owned()
-        };
+        if settled {
+            return "Nothing to do: each finding is settled.".to_owned();
+        }
+        let mut advice = findings
+            .iter()
+            .filter(|finding| !finding.is_settled())
+            .map(|one| one.advice());
+        let first = advice.next().filter(|first| advice.all(|other| other == *first));
+        return first.unwrap_or_else(|| "No fixed version is known.".to_owned());
     };
     let mut text = format!(
         "Go to {}: ends {} of {}",
@@ -211,11 +215,7 @@ fn row(out: &mut String, finding: &Finding) {
     if !finding.summary.is_empty() {
         let _ = writeln!(out, "<p>{}</p>", esc(&finding.summary));
     }
-    let fix = match version_to_go_to(&finding.fixed) {
-        Some(_) => format!("Fixed in {}.", finding.fixed.join(", ")),
-        None => finding.advice(),
-    };
-    let more = [Some(fix), finding.excuse(), finding.dispute()];
+    let more = [Some(finding.advice()), finding.excuse(), finding.dispute()];
     let more: Vec<String> = more.into_iter().flatten().collect();
     let _ = writeln!(out, "<p class=\"dim\">{}</p>", esc(&more.join(" ")));
     if !finding.places.is_empty() {

@@ -7,6 +7,7 @@
 
 mod csv;
 mod cyclonedx;
+pub mod fix;
 mod format;
 mod html;
 mod junit;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::model::{Body, Finding, Judged, NotJudged, NotJudgedPackage, Report, Scan};
 use crate::text::markdown as cell;
-use crate::unjudged::{Unjudged, groups};
+use crate::unjudged::groups;
 
 /// Most findings listed per SBOM: code hosts cut long summaries, which is misleading.
 const MAX_LISTED: usize = 200;
@@ -77,7 +77,7 @@ fn details(out: &mut String, scan: &Scan) {
             cell(&finding.severity_line()),
             cell(&finding.vulnerability),
             cell(&finding.package_line()),
-            cell(&finding.fixed.join(", ")),
+            cell(&finding.fix_line()),
             cell(&finding.excuse().unwrap_or_default()),
             cell(&finding.summary)
         );
@@ -122,12 +122,7 @@ fn not_judged(out: &mut String, body: &Body) {
 /// Writes how many packages of each kind were not checked, why, and what helps.
 fn in_groups(out: &mut String, packages: &[NotJudgedPackage], others: u64) {
     out.push_str("\n| not judged | of | why | such as | what helps |\n|---:|---|---|---|---|\n");
-    let unjudged = packages.iter().map(|package| Unjudged {
-        purl: package.purl.as_deref(),
-        name: &package.name,
-        reason: &package.reason,
-    });
-    for group in groups(unjudged) {
+    for group in groups(packages.iter().map(NotJudgedPackage::unjudged)) {
         let _ = writeln!(
             out,
             "| {} | {} | {} | {} | {} |",

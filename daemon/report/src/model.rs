@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 
 use serde::Deserialize;
 
+use crate::fix::StatedFix;
 use crate::upgrade::{Fixable, Upgrade, severity_rank, tenths, upgrades};
 
 /// The scans of one command.
@@ -142,6 +143,7 @@ pub(crate) struct NotJudgedPackage {
     pub(crate) name: String,
     pub(crate) version: Option<String>,
     pub(crate) purl: Option<String>,
+    pub(crate) cpe: Option<String>,
     pub(crate) place: String,
     pub(crate) reason: String,
 }
@@ -150,6 +152,16 @@ impl NotJudgedPackage {
     /// Returns the words for the reason.
     pub(crate) fn why(&self) -> String {
         crate::unjudged::why(&self.reason)
+    }
+
+    /// Returns the package for a group.
+    pub(crate) fn unjudged(&self) -> crate::unjudged::Unjudged<'_> {
+        crate::unjudged::Unjudged {
+            purl: self.purl.as_deref(),
+            has_cpe: self.cpe.is_some(),
+            name: &self.name,
+            reason: &self.reason,
+        }
     }
 
     /// Returns the package URL, else name and version.
@@ -171,11 +183,14 @@ pub(crate) struct Finding {
     pub(crate) vulnerability: String,
     pub(crate) ids: Vec<String>,
     pub(crate) package: Package,
+    /// `cpe` if the component was looked up by a CPE name.
+    pub(crate) matched_by: Option<String>,
     pub(crate) summary: String,
     pub(crate) severity: Severity,
-    /// The state of the fix: `available`, `none` or `wont_fix`.
+    /// The state of the fix: `available`, `none`, `wont_fix` or `end_of_life`.
     pub(crate) fix: String,
     pub(crate) fixed: Vec<String>,
+    pub(crate) fix_states: Vec<StatedFix>,
     pub(crate) places: Vec<String>,
     pub(crate) provenance: Vec<Provenance>,
     pub(crate) disputed: bool,
@@ -204,6 +219,17 @@ pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) purl: String,
+    pub(crate) cpe: Option<String>,
+}
+
+impl Package {
+    /// Returns the package URL, or the CPE name of a package without one.
+    pub(crate) fn identifier(&self) -> &str {
+        match &self.cpe {
+            Some(cpe) if self.purl.is_empty() => cpe,
+            _ => &self.purl,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -329,7 +355,12 @@ impl Finding {
             version,
             ..
         } = &self.package;
-        format!("{ecosystem} {name} {version}")
+        // Everything else is looked up by its package URL.
+        let how = self
+            .matched_by
+            .as_ref()
+            .map(|how| format!(" (matched by {})", how.to_uppercase()));
+        format!("{ecosystem} {name} {version}{}", how.unwrap_or_default())
     }
 
     /// Returns the severity, as in `high 7.5`, or the level alone.
@@ -340,14 +371,35 @@ impl Finding {
         }
     }
 
+    /// Returns true if only a VEX document says that no fix will come.
+    fn is_refused_by_supplier(&self) -> bool {
+        let by_source = |one: &StatedFix| matches!(one.state.as_str(), "will_not_fix" | "end_of_life");
+        self.fix == "wont_fix" && !self.fix_states.iter().any(by_source)
+    }
+
+    /// Returns the fixed versions, or else why there are none, for a narrow column.
+    pub(crate) fn fix_line(&self) -> String {
+        if !self.fixed.is_empty() {
+            return self.fixed.join(", ");
+        }
+        let supplier = self.is_refused_by_supplier().then(|| "won't fix".to_owned());
+        let said: Vec<String> = supplier
+            .into_iter()
+            .chain(crate::fix::short(&self.fix_states))
+            .collect();
+        said.join("; ")
+    }
+
     /// Returns what to do, in one sentence.
     pub(crate) fn advice(&self) -> String {
-        if self.fix == "wont_fix" {
-            "No fixed version is known, and the supplier says that none will come.".to_owned()
-        } else if self.fixed.is_empty() {
-            "No fixed version is known.".to_owned()
+        let said = crate::fix::phrase(&self.fix_states).map(|said| format!(": {said}"));
+        let said = said.unwrap_or_default();
+        if !self.fixed.is_empty() {
+            format!("Fixed in {}{said}.", self.fixed.join(", "))
+        } else if self.is_refused_by_supplier() {
+            format!("No fixed version is known, and the supplier says that none will come{said}.")
         } else {
-            format!("Fixed in {}.", self.fixed.join(", "))
+            format!("No fixed version is known{said}.")
         }
     }
 

@@ -192,7 +192,7 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
     let mut logical = vec![
         LogicalLocation::builder()
             .name(clean(&finding.package.name))
-            .fully_qualified_name(clean(&finding.package.purl))
+            .fully_qualified_name(clean(finding.package.identifier()))
             .kind("package")
             .build(),
     ];
@@ -214,9 +214,16 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
         .build();
     let mut more = BTreeMap::new();
     more.insert("purl".to_owned(), json!(clean(&finding.package.purl)));
+    if let Some(how) = &finding.matched_by {
+        more.insert("matchedBy".to_owned(), json!(clean(how)));
+    }
+    if let Some(cpe) = &finding.package.cpe {
+        more.insert("cpe".to_owned(), json!(clean(cpe)));
+    }
     more.insert("action".to_owned(), json!(clean(&finding.action)));
     let fixed: Vec<_> = finding.fixed.iter().map(|version| clean(version)).collect();
     more.insert("fixed".to_owned(), json!(fixed));
+    more.insert("fix".to_owned(), json!(clean(&finding.fix)));
     let suppressions: Vec<Suppression> = finding
         .excuse()
         .filter(|_| finding.action == "ignore")

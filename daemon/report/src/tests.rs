@@ -276,7 +276,7 @@ fn csv_has_one_line_per_finding_with_equal_cells() {
     assert_eq!(lines.len(), 1 + 3 + 1 + 3);
     for line in lines {
         let cells = cells(line);
-        assert_eq!(cells.len(), 14, "{line}");
+        assert_eq!(cells.len(), 16, "{line}");
         for cell in cells {
             assert!(!cell.trim_start().starts_with(['=', '+', '-', '@']), "{line}");
         }
@@ -387,4 +387,45 @@ fn markdown_keeps_its_tables_without_foreign_links() {
         text.contains("| a.json | **fail** | 1 | 1 | 1 | 2 of 3 |"),
         "{text}"
     );
+}
+
+#[test]
+fn missing_fix_is_explained_in_every_format() {
+    let mut body = body();
+    body["findings"][0]["fixed"] = json!([]);
+    body["findings"][0]["fix"] = json!("wont_fix");
+    body["findings"][0]["fix_states"] = json!([{"source": "redhat", "state": "will_not_fix"}]);
+    let report = Report {
+        scans: vec![Scan::judged("a.json", "blake3:44", &body.to_string(), 1).unwrap()],
+    };
+    for format in Format::ALL {
+        let text = format.render(&report).unwrap();
+        let said = match format {
+            Format::Markdown => "| won\\'t fix \\(redhat\\) |",
+            Format::Csv => "\"wont_fix: won't fix (redhat)\"",
+            _ => "No fixed version is known: will not be fixed (redhat).",
+        };
+        assert!(text.contains(said), "{format}: {text}");
+    }
+}
+
+#[test]
+fn match_by_cpe_is_shown_in_every_format() {
+    let mut body = body();
+    body["findings"][0]["matched_by"] = json!("cpe");
+    body["findings"][0]["package"] = json!({"ecosystem": "CPE", "name": "a:acme:rocket", "version": "1", "purl": "",
+        "cpe": "cpe:2.3:a:acme:rocket:1:*:*:*:*:*:*:*"});
+    let report = Report {
+        scans: vec![Scan::judged("a.json", "blake3:44", &body.to_string(), 1).unwrap()],
+    };
+    for format in Format::ALL {
+        let text = format.render(&report).unwrap();
+        let said = match format {
+            Format::Csv => "\"cpe\"",
+            Format::CycloneDx => "\"cpe\": \"cpe:2.3:a:acme:rocket:1:*:*:*:*:*:*:*\"",
+            Format::Markdown => "\\(matched by CPE\\)",
+            _ => "(matched by CPE)",
+        };
+        assert!(text.contains(said), "{format}: {text}");
+    }
 }

@@ -3,6 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+/// The kind of packages that only have a CPE name.
+const WITH_CPE: &str = "with a CPE name only";
+
 /// Most packages that a group names.
 const NAMED: usize = 3;
 
@@ -11,6 +14,8 @@ const NAMED: usize = 3;
 pub struct Unjudged<'a> {
     /// Its package URL, if it has one.
     pub purl: Option<&'a str>,
+    /// True if it has a CPE name to be looked up by.
+    pub has_cpe: bool,
     /// Its name.
     pub name: &'a str,
     /// The reason, as verdicts write it: `no_knowledge`.
@@ -22,7 +27,7 @@ pub struct Unjudged<'a> {
 pub struct Group {
     /// How many there are.
     pub packages: u64,
-    /// What they are: `npm`, `deb ubuntu`; `without a package URL`.
+    /// What they are: `npm`, `deb ubuntu`; `without a package URL`, `with a CPE name only`.
     pub kind: String,
     /// The reason, in words.
     pub why: String,
@@ -37,7 +42,7 @@ pub struct Group {
 pub fn groups<'a>(packages: impl IntoIterator<Item = Unjudged<'a>>) -> Vec<Group> {
     let mut found: BTreeMap<(String, &str), Vec<&str>> = BTreeMap::new();
     for package in packages {
-        let key = (kind_of(package.purl), package.reason);
+        let key = (kind_of(&package), package.reason);
         found.entry(key).or_default().push(package.name);
     }
     let mut groups: Vec<Group> = found
@@ -56,9 +61,14 @@ pub fn groups<'a>(packages: impl IntoIterator<Item = Unjudged<'a>>) -> Vec<Group
 }
 
 /// Returns the type of a package URL, with the distribution where that decides which sources speak about it.
-fn kind_of(purl: Option<&str>) -> String {
-    let Some(path) = purl.and_then(|purl| purl.strip_prefix("pkg:")) else {
-        return "without a package URL".to_owned();
+fn kind_of(package: &Unjudged<'_>) -> String {
+    let Some(path) = package.purl.and_then(|purl| purl.strip_prefix("pkg:")) else {
+        let kind = if package.has_cpe {
+            WITH_CPE
+        } else {
+            "without a package URL"
+        };
+        return kind.to_owned();
     };
     let mut parts = path.split(['/', '@', '?', '#']);
     let kind = parts.next().unwrap_or_default();
@@ -80,7 +90,7 @@ pub fn why(reason: &str) -> String {
         "no_distro" => "no release of the distribution",
         "no_knowledge" => "no source for it at this site",
         "undecided" => "an advisory could not be evaluated",
-        "unknown" => "no readable package URL",
+        "unknown" => "no readable package URL or CPE name",
         // A newer site's code.
         other => return other.replace('_', " "),
     };
@@ -89,12 +99,17 @@ pub fn why(reason: &str) -> String {
 
 fn remedy(reason: &str, kind: &str) -> String {
     match reason {
+        "no_knowledge" if kind == WITH_CPE => {
+            "let the SBOM state package URLs, or take in a source with CPE names (`nvd`, `cve`); one that no source uses is not found"
+                .to_owned()
+        }
         "no_knowledge" => {
             format!("take in a source about {kind}: `starling feeds presets` lists those that can be fetched")
         }
         "no_distro" => "let the SBOM name the distribution's release, as in `?distro=debian-12`".to_owned(),
         "unversioned" => "let the SBOM state the exact version".to_owned(),
         "unknown" => "let the SBOM state package URLs".to_owned(),
+        "undecided" if kind == WITH_CPE => "`starling explain CPE` says what could not be compared".to_owned(),
         "undecided" => "`starling explain PURL` says what could not be evaluated".to_owned(),
         _ => String::new(),
     }
@@ -106,13 +121,19 @@ mod tests {
 
     #[test]
     fn packages_are_grouped_by_kind_and_reason() {
-        let package = |purl, name, reason| Unjudged { purl, name, reason };
+        let package = |purl, name, reason| Unjudged {
+            purl,
+            has_cpe: name == "box",
+            name,
+            reason,
+        };
         let found = groups([
             package(Some("pkg:npm/%40a/b@1"), "@a/b", "no_knowledge"),
             package(Some("pkg:deb/ubuntu/bash@5"), "bash", "no_knowledge"),
             package(Some("pkg:deb/ubuntu/zlib@1"), "zlib", "no_knowledge"),
             package(Some("pkg:deb/ubuntu/curl"), "curl", "unversioned"),
             package(None, "thing", "unknown"),
+            package(None, "box", "no_knowledge"),
         ]);
         let shown: Vec<_> = found
             .iter()
@@ -124,7 +145,8 @@ mod tests {
                 (2, "deb ubuntu", "no source for it at this site"),
                 (1, "deb ubuntu", "no version that can be ordered"),
                 (1, "npm", "no source for it at this site"),
-                (1, "without a package URL", "no readable package URL"),
+                (1, "with a CPE name only", "no source for it at this site"),
+                (1, "without a package URL", "no readable package URL or CPE name"),
             ]
         );
         assert_eq!(found[0].such_as, ["bash", "zlib"]);

@@ -5,7 +5,8 @@
 
 use std::fmt;
 
-use crate::knowledge::{Knowledge, KnowledgeError, Said, Sayer};
+use crate::fix::{StatedFix, joint_state};
+use crate::knowledge::{Advisory, Knowledge, KnowledgeError, Said, Sayer};
 use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
 use crate::name::ecosystem_base;
 use crate::osv::Event;
@@ -57,6 +58,8 @@ pub struct AdvisoryExplanation {
     pub withdrawn: Option<String>,
     /// The result of each of its statements, best first.
     pub statements: Vec<StatementExplanation>,
+    /// What sources say about a missing fix, best source first.
+    pub fix_states: Vec<StatedFix>,
 }
 
 /// The result of one statement, rule by rule.
@@ -149,9 +152,11 @@ pub fn explain(
                 entries,
             }
         };
-        let statements = advisory.said().map(explain).collect();
+        let statements: Vec<_> = advisory.said().map(explain).collect();
+        let fix_states = fix_states(&advisory, &statements);
         explanation.advisories.push(AdvisoryExplanation {
             statements,
+            fix_states,
             merge_hash: advisory.merge_hash,
             vulnerability: advisory.vulnerability,
             withdrawn: advisory.withdrawn,
@@ -159,6 +164,29 @@ pub fn explain(
     }
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     Ok(explanation)
+}
+
+/// Returns what the applicable statements say about a missing fix.
+fn fix_states(advisory: &Advisory, explained: &[StatementExplanation]) -> Vec<StatedFix> {
+    let mut found: Vec<StatedFix> = Vec::new();
+    for (said, explained) in advisory.said().zip(explained) {
+        let evaluated = said.entries.iter().zip(&explained.entries);
+        let unfixed = evaluated.filter(|(_, found)| found.is_affected() && found.fixed.is_empty());
+        let Some(state) = joint_state(unfixed.filter_map(|(entry, _)| entry.fix_state)) else {
+            continue;
+        };
+        let sayer = said.statement.and_then(|statement| statement.by.first());
+        let first = advisory.provenance.first().map(|from| from.source.as_str());
+        let source = sayer.map(|sayer| sayer.source.as_str()).or(first);
+        let stated = StatedFix {
+            source: source.unwrap_or_default().to_owned(),
+            state,
+        };
+        if said.counts() && !found.contains(&stated) {
+            found.push(stated);
+        }
+    }
+    found
 }
 
 impl Explanation {
@@ -288,7 +316,6 @@ impl fmt::Display for WhyNot {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::knowledge::Advisory;
     use crate::osv::Record;
 
     struct One(Advisory);

@@ -23,6 +23,7 @@
 //! defined by the writer. Damage is detected before data is used: the footer's hash is checked when the index is
 //! opened, each part's hash when it is read.
 
+mod configurations;
 mod cursor;
 mod package;
 mod read;
@@ -48,8 +49,9 @@ const MAGIC: [u8; 8] = *b"STARLIDX";
 /// are read in place, and a package's details are adjacent. 4: versions of Maven, RubyGems and apk have another
 /// order, those of Homebrew have one, and advisories that affect every version are always read. 5: entries are
 /// divided among their records, and the sources of each ecosystem are listed. 6: versions of Amazon Linux, Fedora and
-/// Oracle Linux have an order, and entries have their module's stream.
-const VERSION: u32 = 6;
+/// Oracle Linux have an order, and entries have their module's stream. 7: entries have the state of a missing fix, and products are looked
+/// up by CPE names.
+const VERSION: u32 = 7;
 
 /// Identifies the knowledge from which an index was built.
 pub type IndexStamp = [u8; 32];

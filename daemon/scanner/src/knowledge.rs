@@ -15,6 +15,7 @@ pub use memo::{Memo, MemoKey};
 pub use single::SingleRecord;
 pub use statement::{Said, Sayer, Statement, Weight};
 
+use crate::cpe::Applicability;
 use crate::matching::Subject;
 use crate::osv::Affected;
 use crate::severity::StatedSeverity;
@@ -125,6 +126,9 @@ pub struct Advisory {
     pub statements: Vec<Statement>,
     /// True if authors disagree about one of its records without a decision: until then the worse value applies.
     pub unresolved: bool,
+    /// The configurations of a product; only of an advisory that is looked up by one
+    /// ([`CPE_ECOSYSTEM`](crate::cpe::CPE_ECOSYSTEM)).
+    pub configurations: Vec<Applicability>,
     /// Its contributing claims.
     pub provenance: Vec<Provenance>,
     /// Fields on which sources disagree, and the chosen value.

@@ -4,8 +4,10 @@
 //! with coverage come out of [`scan`]. `starling-policy` decides what a finding means for a build; the caller owns
 //! the bytes and the knowledge.
 
+pub mod cpe;
 pub mod ecosystem;
 pub mod explain;
+pub mod fix;
 pub mod index;
 pub mod knowledge;
 mod lenient;

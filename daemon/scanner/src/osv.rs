@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Deserializer};
 
+use crate::fix::FixState;
 pub use crate::lenient::Text;
 use crate::lenient::{AnyText, Fields, or_default};
 use crate::severity::{Level, score_loosely, score_vector};
@@ -58,6 +59,8 @@ pub struct Affected {
     pub informational: Option<String>,
     /// The module stream of the entry, as `name:stream`, if the database states it.
     pub module: Option<String>,
+    /// The database's statement about the missing fix.
+    pub fix_state: Option<FixState>,
 }
 
 impl From<RawAffected> for Affected {
@@ -74,6 +77,7 @@ impl From<RawAffected> for Affected {
             versions: raw.versions,
             informational: raw.database_specific.informational,
             module: raw.ecosystem_specific.module,
+            fix_state: raw.database_specific.fix_state,
         }
     }
 }
@@ -103,6 +107,8 @@ pub(crate) struct Words {
     pub(crate) informational: Option<String>,
     /// The stream of a module.
     pub(crate) module: Option<String>,
+    /// The state of a missing fix.
+    pub(crate) fix_state: Option<FixState>,
 }
 
 /// Fields with a severity as a word: GitHub's and others', Debian's, Ubuntu's, Red Hat's, and other names of
@@ -127,6 +133,8 @@ impl<'de> Deserialize<'de> for Words {
                 words.informational = Some(value.to_owned());
             } else if key == "rpmmod" && !value.is_empty() {
                 words.module = Some(value.to_owned());
+            } else if key == "fix_state" {
+                words.fix_state = FixState::of_word(value);
             } else if words.severity.is_none()
                 && SEVERITY_FIELDS.contains(&key)
                 && (value.parse().is_ok_and(|level: Level| level != Level::Unknown)

@@ -188,6 +188,9 @@ pub struct Component {
     pub version: Option<String>,
     /// Its package URL, if it has a readable one.
     pub purl: Option<PackageUrl>,
+    /// Its CPE names, as written; only if its package URL cannot be looked up as a registry's or a distribution's
+    /// package, or it has none.
+    pub cpes: Option<Box<[Box<str>]>>,
     /// The document's data about its build, besides its package URL.
     pub origin: Option<Box<Origin>>,
     /// Its kind.

@@ -5,6 +5,7 @@
 //! together: that is the view's identity rule. Everything is sorted, so equal inputs give equal results.
 
 mod coverage;
+mod cpes;
 mod finding;
 mod heard;
 mod judge;
@@ -17,11 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use coverage::{Coverage, Standing};
-pub use finding::{Finding, FoundPackage, MatchedRule};
+pub use finding::{Finding, FoundPackage, MatchedBy, MatchedRule};
 pub use heard::{Opinion, Says};
 use judge::{Document, Scanner};
 use limits::{Limits, Tally};
-pub use limits::{MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};
+pub use limits::{MAX_COMPARED_CPES, MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};
 use sources::SourcesNamed;
 
 use crate::knowledge::{Knowledge, KnowledgeError};
@@ -65,6 +66,8 @@ pub struct Gap {
     pub version: Option<String>,
     /// Its package URL, if it has one.
     pub purl: Option<String>,
+    /// Its first CPE name, if it was to be looked up by one.
+    pub cpe: Option<String>,
     /// Its place in the document.
     pub place: String,
     /// The reason.
@@ -171,7 +174,7 @@ impl Part {
         let mut part = Self::default();
         for component in components {
             let before = part.findings.len();
-            let standing = match scanner.judge_or_recall(component, &mut part.findings)? {
+            let standing = match scanner.judge_any(component, &mut part.findings)? {
                 // A component that is not a package, and has no package URL, cannot be missed.
                 Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
                 // The document's subject is reported if it has findings, else not counted: a document that lists
@@ -188,6 +191,7 @@ impl Part {
                     name: component.name.clone(),
                     version: component.version.clone(),
                     purl: component.purl.as_ref().map(ToString::to_string),
+                    cpe: component.cpes.iter().flatten().next().map(ToString::to_string),
                     place: component.place.to_string(),
                     standing,
                 });
@@ -222,6 +226,8 @@ fn merged(mut findings: Vec<Finding>) -> Vec<Arc<Finding>> {
     merged
 }
 
+#[cfg(test)]
+mod cpe_tests;
 #[cfg(test)]
 mod statement_tests;
 #[cfg(test)]

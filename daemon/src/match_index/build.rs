@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
+use starling_scanner::cpe::CPE_ECOSYSTEM;
 use starling_scanner::index::{IndexStamp, IndexWriter};
 use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
 use starling_store::{SiteStore, Unindexed, ViewReader};
@@ -185,13 +186,17 @@ fn earlier(path: &Path, unindexed: &Unindexed, how: &[u8; 32]) -> Option<SiteInd
     (index.stamp() == stamp).then_some(index)
 }
 
-/// Returns all packages that have an advisory, in the view's order.
+/// Returns all packages and products that have an advisory, in the view's order.
 fn packages(reader: &ViewReader<'_>) -> Result<Vec<(String, String)>, BuildError> {
     let mut found: BTreeSet<(String, String)> = BTreeSet::new();
     starling_view::for_each_advisory(reader, |advisory| {
         if let PackageId::Package { ecosystem, name } = advisory.package {
             found.insert((ecosystem, name));
         }
+        ControlFlow::Continue(())
+    })?;
+    starling_view::for_each_product(reader, |product| {
+        found.insert((CPE_ECOSYSTEM.to_owned(), product.to_owned()));
         ControlFlow::Continue(())
     })?;
     Ok(found.into_iter().collect())

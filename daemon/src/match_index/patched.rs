@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use starling_scanner::cpe::CPE_ECOSYSTEM;
 use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
 use starling_scanner::matching::Subject;
 use starling_store::ViewReader;
@@ -108,8 +109,13 @@ impl Knowledge for Patched<'_> {
             .unindexed_of(base)
             .map_err(|error| failed(error.into()))?
         {
-            starling_view::add_sources_of_package(self.reader, &ecosystem, &name, &mut found)
-                .map_err(|error| failed(error.into()))?;
+            if ecosystem == CPE_ECOSYSTEM {
+                let sources = starling_view::sources_of_product(self.reader, &name);
+                found.extend(sources.map_err(|error| failed(error.into()))?);
+            } else {
+                starling_view::add_sources_of_package(self.reader, &ecosystem, &name, &mut found)
+                    .map_err(|error| failed(error.into()))?;
+            }
             if missing.is_subset(&found) {
                 break;
             }

@@ -3,19 +3,37 @@
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
+use starling_scanner::cpe::Cpe;
 use starling_scanner::explain::{AdvisoryExplanation, Conclusion, Explanation, explain};
 use starling_scanner::matching::{Rule, WhyNot};
 use starling_scanner::purl::PackageUrl;
 use starling_view::VulnerabilityId;
 
 use super::SiteParts;
+use super::explain_cpe::explain_cpe;
 use super::problem::store_problem;
 use super::view_knowledge::view_knowledge;
 
+/// What an explanation is asked about.
+enum Asked {
+    Purl(PackageUrl),
+    Cpe(Box<Cpe>),
+}
+
 impl SiteParts {
     pub(super) fn explain(&self, query: &types::ExplainQuery) -> ServiceResult<types::Explanation> {
-        let purl = PackageUrl::parse_lenient(&query.purl)
-            .map_err(|error| Problem::new(ErrorCode::BadRequest, format!("explaining: {error}")))?;
+        let refuse = |error: &dyn std::fmt::Display| {
+            Problem::new(ErrorCode::BadRequest, format!("explaining: {error}"))
+        };
+        let asked = match query.purl.trim() {
+            text if text
+                .get(..4)
+                .is_some_and(|start| start.eq_ignore_ascii_case("cpe:")) =>
+            {
+                Asked::Cpe(Box::new(Cpe::parse(text).map_err(|error| refuse(&error))?))
+            }
+            text => Asked::Purl(PackageUrl::parse_lenient(text).map_err(|error| refuse(&error))?),
+        };
         let reader = self
             .store
             .view()
@@ -28,9 +46,13 @@ impl SiteParts {
                 format!("explaining: {:?} is not an id", query.id),
             )
         })?;
-        let found = explain(&purl, id.as_str(), query.distro.as_deref(), &knowledge)
-            .map_err(|error| super::problem::knowledge_problem("explaining", &error))?;
-        Ok(shown_explanation(&purl, id.as_str(), &found))
+        let distro = query.distro.as_deref();
+        let found = match asked {
+            Asked::Purl(purl) => explain(&purl, id.as_str(), distro, &knowledge)
+                .map(|found| shown_explanation(&purl, id.as_str(), &found)),
+            Asked::Cpe(cpe) => explain_cpe(*cpe, id.as_str(), distro, &knowledge),
+        };
+        found.map_err(|error| super::problem::knowledge_problem("explaining", &error))
     }
 }
 
@@ -98,5 +120,13 @@ fn shown_advisory(advisory: &AdvisoryExplanation) -> types::ExplainedAdvisory {
         disputed: advisory.is_disputed(),
         rules,
         fixed,
+        fix_states: advisory
+            .fix_states
+            .iter()
+            .map(|one| types::ExplainedFix {
+                source: one.source.clone(),
+                state: one.state.to_string(),
+            })
+            .collect(),
     }
 }

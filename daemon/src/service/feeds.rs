@@ -344,7 +344,7 @@ impl<'a> Account<'a> {
         let record_seen = Seen {
             record: FoundRecord { content, size },
             modified: record.modified,
-            out_of_reach: self.met.why_not(&record.about),
+            out_of_reach: self.met.why_not(&record.about, &record.canonical),
             name,
         };
         self.seen.insert(id, record_seen);

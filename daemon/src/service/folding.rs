@@ -31,6 +31,7 @@ pub(super) fn settings_of(
         policy: policy.compile(chain.site()),
         decisions: Default::default(),
         normalise_name: starling_scanner::name::normalise_name,
+        products_of: starling_scanner::cpe::products,
     }
 }
 

@@ -26,6 +26,7 @@ mod dry_run;
 mod events;
 mod excuses;
 mod explain;
+mod explain_cpe;
 mod feed_runs;
 mod feeds;
 mod folding;

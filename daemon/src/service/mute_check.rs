@@ -6,6 +6,7 @@ use starling_api_types::{ErrorCode, Problem};
 use starling_documents::graph::MAX_CHANGES_PER_AUTHOR;
 use starling_documents::mutes::MuteText;
 use starling_policy::Glob;
+use starling_scanner::cpe::CPE_ECOSYSTEM;
 use starling_scanner::name::{ecosystem_base, normalise_name};
 use starling_scanner::purl::PackageUrl;
 use starling_scanner::purl::osv::package_of;
@@ -137,11 +138,24 @@ impl SiteParts {
     }
 }
 
+/// Returns true if a text is a CPE name, or `part:vendor:product`.
+fn is_product(text: &str) -> bool {
+    let starts = ["cpe:", "a:", "o:", "h:"]
+        .iter()
+        .any(|start| text.starts_with(start));
+    starts && text.matches(':').count() >= 2
+}
+
 /// Returns true if a mute may match findings in a package, or if only the SBOM can tell.
 fn may_concern(text: &MuteText, package: &PackageId) -> bool {
     let PackageId::Package { ecosystem, name } = package else {
         return true;
     };
+    // Which products a record names beside its packages is not looked up here.
+    let names_product = text.package.as_deref().is_some_and(is_product);
+    if names_product || text.ecosystem.as_deref() == Some(CPE_ECOSYSTEM) {
+        return true;
+    }
     let matches = |pattern: &str, name: &str| Glob::new(pattern).is_ok_and(|glob| glob.matches(name));
     let bare = ecosystem_base(ecosystem);
     // A finding's ecosystem has a release, whatever the advisory's ecosystem is.

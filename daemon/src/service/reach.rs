@@ -68,8 +68,11 @@ impl SiteParts {
         let (mut examined, mut found) = (0_u64, 0_u64);
         let mut reasons = Reasons::default();
         let mut met: BTreeMap<String, bool> = BTreeMap::new();
-        starling_view::for_each_live_record(&reader, |record, packages| {
+        starling_view::for_each_live_record(&reader, |record, packages, products| {
             examined += 1;
+            if !products.is_empty() {
+                return ControlFlow::Continue(());
+            }
             let ecosystems = packages.iter().filter_map(|package| match package {
                 PackageId::Package { ecosystem, .. } => Some(ecosystem.as_str()),
                 _ => None,

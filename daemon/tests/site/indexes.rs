@@ -14,7 +14,7 @@ use crate::bench::{Bench, advisory};
 const NAME: &str = "site-a";
 
 /// Returns the content of an index, by package.
-fn content(path: &Path) -> BTreeMap<(String, String), Vec<Advisory>> {
+pub(crate) fn content(path: &Path) -> BTreeMap<(String, String), Vec<Advisory>> {
     let index = MatchIndex::open(std::fs::read(path).unwrap()).unwrap();
     let mut names = Vec::new();
     index
@@ -28,7 +28,7 @@ fn content(path: &Path) -> BTreeMap<(String, String), Vec<Advisory>> {
 }
 
 /// Builds the index like the first scan, and compares it with one built from everything. Returns the packages.
-fn index(bench: &Bench) -> Vec<String> {
+pub(crate) fn index(bench: &Bench) -> Vec<String> {
     let sbom = json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "components": []});
     let scan = || {
         let site = bench.open(NAME);

@@ -43,14 +43,18 @@ fn params() -> ScanParams {
 
 /// Scans in every way, and returns the one verdict body.
 pub(crate) fn scan(bench: &Bench, policy: Option<&str>) -> Value {
-    let documents = documents(policy);
+    scan_documents(bench, &documents(policy))
+}
+
+/// Scans these documents in every way, and returns the one verdict body.
+pub(crate) fn scan_documents(bench: &Bench, documents: &ScanDocuments) -> Value {
     let open = || {
         let site = bench.open(NAME);
         site.wait(site.service.scan(documents.clone(), params())).unwrap()
     };
     let by_index = open();
     let home = bench.home(NAME);
-    let cold = || scan_without_store(&home, &documents, &params());
+    let cold = || scan_without_store(&home, documents, &params());
     assert_eq!(cold().unwrap().unwrap().verdict, by_index.verdict, "cold");
     // A folder in place of the index leaves only the view.
     let index = home.join("match.idx");

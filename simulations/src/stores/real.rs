@@ -74,6 +74,7 @@ impl RealStore {
             decisions: starling_view::Decisions::default(),
             // Names in simulations have one spelling.
             normalise_name: |_, name| name.to_owned(),
+            products_of: |_| Default::default(),
         };
         let options = SiteOptions {
             settings: &settings,

@@ -67,6 +67,8 @@ trees! {
     Unindexed = 16, "unindexed";
     /// The past: snapshots, and replaced claims.
     History = 17, "history";
+    /// Index: product by CPE name to the records that name it.
+    ByProduct = 18, "by-product";
 }
 
 impl Tree {

@@ -42,6 +42,7 @@ fn settings(chain: &CertificateChain, strategy: ConflictStrategy) -> Settings {
         policy: policy.compile(chain.site()),
         decisions: Default::default(),
         normalise_name: |_, name| name.to_owned(),
+        products_of: |_| Default::default(),
     }
 }
 

@@ -42,6 +42,7 @@ fn open(disk: &MemoryDisk, engine: Arc<MemoryEngine>, chain: &CertificateChain) 
         policy: ViewPolicy::default().compile(chain.site()),
         decisions: Default::default(),
         normalise_name: |_, name| name.to_owned(),
+        products_of: |_| Default::default(),
     };
     let options = SiteOptions {
         settings: &settings,

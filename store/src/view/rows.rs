@@ -23,6 +23,7 @@ pub(crate) const fn tree_of(table: Table) -> Tree {
         Table::Edges => Tree::ByPackage,
         Table::Hashes => Tree::ByMergeHash,
         Table::Held => Tree::Held,
+        Table::Products => Tree::ByProduct,
     }
 }
 

@@ -123,6 +123,7 @@ fn main() {
         policy: ViewPolicy::default().compile(SiteId::from_bytes([1; 32])),
         decisions: Decisions::new(),
         normalise_name: |_, name| name.to_owned(),
+        products_of: |_| Default::default(),
     };
     let mut rows = MemoryRows::new();
     let keys: Vec<RecordKey> = world.contents.keys().cloned().collect();

@@ -57,6 +57,11 @@ pub enum Problem {
     /// It names more than [`crate::limits::MAX_RECORD_PACKAGES`] packages; only the first ones in order are
     /// used.
     TooManyPackages,
+    /// It names more than [`crate::limits::MAX_RECORD_PRODUCTS`] products; only the first ones in order are used.
+    TooManyProducts,
+    /// It names products that cannot be looked up: its CPE names cannot be read, leave vendor or product open, or its
+    /// configurations exceed a limit.
+    UnusableProduct,
     /// An alias, package name or repository cannot be a key: too long, or with control characters.
     UnusableName,
     /// Its aliases connect more than [`crate::limits::MAX_COMPONENT_MEMBERS`] members; it stands alone.
@@ -80,6 +85,8 @@ pub struct Changes {
     /// The vulnerabilities of those, and of every component around a changed record, before and after: their
     /// other names may have changed in packages that no changed record names.
     pub vulnerabilities: BTreeSet<VulnerabilityId>,
+    /// The products of the changed records, before and after.
+    pub products: BTreeSet<String>,
     /// Ties between a record and an advisory that are new.
     pub edges_added: u64,
     /// Ties between a record and an advisory that are gone.

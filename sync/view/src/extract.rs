@@ -10,11 +10,11 @@ use starling_protocol::json::{self, Value};
 
 use crate::changes::Problem;
 use crate::codec::{RecordRow, RecordState, write_package};
-use crate::limits::{MAX_NAME_BYTES, MAX_RECORD_ALIASES, MAX_RECORD_PACKAGES};
+use crate::limits::{MAX_NAME_BYTES, MAX_RECORD_ALIASES, MAX_RECORD_PACKAGES, MAX_RECORD_PRODUCTS};
 use crate::package::{PackageId, normalise_repository};
 use crate::ports::RecordKey;
 use crate::said::upstream_of;
-use crate::settings::NormaliseName;
+use crate::settings::{NormaliseName, ProductsOf, Settings};
 use crate::vulnerability::VulnerabilityId;
 
 /// Builds the row of a record from its body, with a list of its problems.
@@ -22,7 +22,7 @@ pub(crate) fn extract(
     record: &RecordKey,
     content: ContentHash,
     body: &[u8],
-    normalise_name: NormaliseName,
+    settings: &Settings,
 ) -> (RecordRow, BTreeSet<Problem>) {
     let mut problems = BTreeSet::new();
     let value = match json::parse(body) {
@@ -54,7 +54,8 @@ pub(crate) fn extract(
         upstream: if is_one { upstream.pop_first() } else { None },
         related: upstream.into_iter().take(MAX_RECORD_ALIASES).collect(),
         aliases,
-        packages: packages(&value, record, normalise_name, &mut problems),
+        packages: packages(&value, record, settings.normalise_name, &mut problems),
+        products: products(&value, body, settings.products_of, &mut problems),
     };
     (row, problems)
 }
@@ -79,8 +80,10 @@ pub(crate) fn unresolved(rows: Vec<RecordRow>, contents: usize) -> Option<Record
         }
     };
     take(&mut joined);
+    let mut products: BTreeSet<String> = joined.products.drain(..).collect();
     for mut row in counting {
         take(&mut row);
+        products.append(&mut row.products.drain(..).collect());
         joined.others.extend(row.content);
     }
     joined.is_disagreed = true;
@@ -89,6 +92,7 @@ pub(crate) fn unresolved(rows: Vec<RecordRow>, contents: usize) -> Option<Record
     joined.upstream = names.upstream;
     joined.related = names.related.into_iter().take(MAX_RECORD_ALIASES).collect();
     joined.packages = packages.into_values().take(MAX_RECORD_PACKAGES).collect();
+    joined.products = products.into_iter().take(MAX_RECORD_PRODUCTS).collect();
     Some(joined)
 }
 
@@ -229,6 +233,30 @@ fn packages(
     found.into_values().take(MAX_RECORD_PACKAGES).collect()
 }
 
+/// Returns the products that a record names by CPE, sorted.
+fn products(
+    value: &Value<'_>,
+    body: &[u8],
+    products_of: ProductsOf,
+    problems: &mut BTreeSet<Problem>,
+) -> Vec<String> {
+    // The body is parsed once more for them, so only if there may be any.
+    let specific = value.get("database_specific");
+    if specific.and_then(|specific| specific.get("native")).is_none() {
+        return Vec::new();
+    }
+    let (mut found, has_others) = products_of(body);
+    let named = found.len();
+    found.retain(|product| is_usable(product));
+    if has_others || found.len() < named {
+        problems.insert(Problem::UnusableProduct);
+    }
+    if found.len() > MAX_RECORD_PRODUCTS {
+        problems.insert(Problem::TooManyProducts);
+    }
+    found.into_iter().take(MAX_RECORD_PRODUCTS).collect()
+}
+
 /// Collects identities by their keys: sorted, each once.
 fn keyed(
     packages: impl Iterator<Item = Result<PackageId, Problem>>,
@@ -256,13 +284,59 @@ fn is_usable(name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn lower(_: &str, name: &str) -> String {
-        name.to_ascii_lowercase()
+    fn settings() -> Settings {
+        let author = starling_protocol::SiteId::from_bytes([1; 32]);
+        Settings {
+            policy: crate::policy::ViewPolicy::default().compile(author),
+            decisions: Default::default(),
+            normalise_name: |_, name| name.to_ascii_lowercase(),
+            products_of: |_| {
+                (
+                    BTreeSet::from(["a:acme:rocket".to_owned(), "a:\u{1}:b".to_owned()]),
+                    false,
+                )
+            },
+        }
+    }
+
+    #[test]
+    fn further_products_of_a_record_are_left_out_by_name() {
+        let many = Settings {
+            products_of: |_| {
+                (
+                    (0..=MAX_RECORD_PRODUCTS)
+                        .map(|n| format!("a:acme:{n:05}"))
+                        .collect(),
+                    false,
+                )
+            },
+            ..settings()
+        };
+        let record = RecordKey::new("acme".parse().unwrap(), "X-1".parse().unwrap());
+        let body = br#"{"database_specific":{"native":{}}}"#;
+        let (row, problems) = extract(&record, ContentHash::of(body), body, &many);
+        assert_eq!(row.products.len(), MAX_RECORD_PRODUCTS);
+        assert!(problems.contains(&Problem::TooManyProducts));
+        assert_eq!(RecordRow::decode(&row.encode()), Some(row));
+    }
+
+    #[test]
+    fn products_of_native_data_are_read() {
+        let (row, problems) = read(r#"{"database_specific":{"native":{"configurations":[]}}}"#);
+        assert_eq!(row.products, ["a:acme:rocket"]);
+        assert!(problems.contains(&Problem::UnusableProduct));
+        let (row, problems) = read(r#"{"database_specific":{}}"#);
+        assert!(row.products.is_empty() && problems.is_empty());
     }
 
     fn read(body: &str) -> (RecordRow, BTreeSet<Problem>) {
         let record = RecordKey::new("acme".parse().unwrap(), "X-1".parse().unwrap());
-        extract(&record, ContentHash::of(body.as_bytes()), body.as_bytes(), lower)
+        extract(
+            &record,
+            ContentHash::of(body.as_bytes()),
+            body.as_bytes(),
+            &settings(),
+        )
     }
 
     fn names(row: &RecordRow) -> Vec<String> {

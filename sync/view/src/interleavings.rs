@@ -115,15 +115,21 @@ impl Body {
             affected.push(r#"{"ranges":[{"repo":"https://git/x","type":"GIT"}]}"#.to_owned());
         }
         let aliases: Vec<String> = self.aliases.iter().map(|alias| format!("\"{alias}\"")).collect();
+        let products: Vec<String> = self
+            .packages
+            .iter()
+            .map(|name| format!("\"a:acme:{name}\""))
+            .collect();
         let withdrawn = if self.withdrawn {
             r#","withdrawn":"2024-01-01T00:00:00Z""#
         } else {
             ""
         };
         format!(
-            r#"{{"affected":[{}],"aliases":[{}],"id":"{id}"{withdrawn}}}"#,
+            r#"{{"affected":[{}],"aliases":[{}],"database_specific":{{"native":{{"products":[{}]}}}},"id":"{id}"{withdrawn}}}"#,
             affected.join(","),
-            aliases.join(",")
+            aliases.join(","),
+            products.join(",")
         )
         .into_bytes()
     }
@@ -191,6 +197,19 @@ fn author(n: u8) -> SiteId {
     SiteId::from_bytes([n; 32])
 }
 
+/// Returns the products of a test's body.
+fn products_of(body: &[u8]) -> (BTreeSet<String>, bool) {
+    let body = starling_protocol::json::parse(body).unwrap();
+    let native = body
+        .get("database_specific")
+        .and_then(|specific| specific.get("native"));
+    let products = native
+        .map(|native| crate::extract::list(native, "products"))
+        .unwrap_or_default();
+    let products = products.iter().filter_map(|product| product.as_str());
+    (products.map(str::to_owned).collect(), false)
+}
+
 fn settings(strategy: ConflictStrategy) -> Settings {
     let policy = ViewPolicy {
         conflict_strategy: strategy,
@@ -200,6 +219,7 @@ fn settings(strategy: ConflictStrategy) -> Settings {
         policy: policy.compile(author(1)),
         decisions: Decisions::new(),
         normalise_name: |_, name| name.to_owned(),
+        products_of,
     }
 }
 

@@ -43,10 +43,11 @@ pub use fold::{
     stated_fields, stated_severity,
 };
 pub use lookup::{
-    AdvisoryRef, LiveRecord, Resolution, add_sources_of_package, advisories_by_id, advisories_by_package,
-    advisories_in_any_release, chosen_content, ecosystems_with_suffix, for_each_advisory,
-    for_each_live_record, held_records, knows_ecosystem, live_record_counts, live_records, records_about,
-    resolve, silent_records, sources_of_ecosystem,
+    AdvisoryRef, LiveRecord, PRODUCT_ECOSYSTEM, ProductAdvisory, Resolution, add_sources_of_package,
+    advisories_by_id, advisories_by_package, advisories_by_product, advisories_in_any_release,
+    chosen_content, ecosystems_with_suffix, for_each_advisory, for_each_live_record, for_each_product,
+    held_records, knows_ecosystem, knows_products, live_record_counts, live_records, records_about, resolve,
+    silent_records, sources_of_ecosystem, sources_of_product, sources_of_products,
 };
 pub use memo::FoldMemo;
 pub use package::{PackageId, normalise_repository};
@@ -55,7 +56,7 @@ pub use policy::{
 };
 pub use ports::{Bodies, Claims, Decisions, RecordKey, Statement, StatementKind};
 pub use rows::{MemoryRows, Rows, RowsMut, Table, Visitor};
-pub use settings::{NormaliseName, Settings};
+pub use settings::{NormaliseName, ProductsOf, Settings};
 pub use update::{update, wipe};
 pub use vulnerability::VulnerabilityId;
 pub use weight::Weight;

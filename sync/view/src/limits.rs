@@ -7,7 +7,9 @@
 pub const MAX_RECORD_ALIASES: usize = 256;
 /// Most packages of one record that make advisories; beyond that, the first in key order do.
 pub const MAX_RECORD_PACKAGES: usize = 16_384;
-/// Longest ecosystem, package name or repository URL that can be a key, in bytes.
+/// Most products of one record that it can be looked up by; beyond that, the first in order are used.
+pub const MAX_RECORD_PRODUCTS: usize = 16_384;
+/// Longest ecosystem, package name, product or repository URL that can be a key, in bytes.
 pub const MAX_NAME_BYTES: usize = 1_024;
 /// Most ids and records in one component; in a larger one every record stands alone.
 pub const MAX_COMPONENT_MEMBERS: usize = 4_096;

@@ -22,16 +22,19 @@ pub enum Table {
     Hashes = 4,
     /// One row per record whose authors disagree and that waits for a decision.
     Held = 5,
+    /// One row per product and record: who names a product by CPE.
+    Products = 6,
 }
 
 impl Table {
     /// Every table, in order.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Records,
         Self::Aliases,
         Self::Edges,
         Self::Hashes,
         Self::Held,
+        Self::Products,
     ];
 
     /// Returns the number of this table.
@@ -49,6 +52,7 @@ impl fmt::Display for Table {
             Self::Edges => "edges",
             Self::Hashes => "hashes",
             Self::Held => "held",
+            Self::Products => "products",
         })
     }
 }

@@ -1,6 +1,8 @@
 //! The inputs of the fold besides the claims: the compiled policy, the operator's decisions, and the
 //! normalisation of package names.
 
+use std::collections::BTreeSet;
+
 use crate::policy::{CompiledPolicy, PolicyHash};
 use crate::ports::Decisions;
 
@@ -10,11 +12,17 @@ use crate::ports::Decisions;
 /// depend. It must be pure and idempotent; a change requires a rebuild.
 pub type NormaliseName = fn(&str, &str) -> String;
 
+/// Returns the products that a record's body can call affected by CPE names, as `part:vendor:product`, and true if
+/// there are others that cannot be looked up.
+///
+/// A function for the same reason as [`NormaliseName`]. It is only called for bodies with native data.
+pub type ProductsOf = fn(&[u8]) -> (BTreeSet<String>, bool);
+
 /// Version of the fold's rules, row layouts and counts: raised if equal claims would give a different result.
 const FOLD_VERSION: u32 = 2;
 /// Version of the rows' other content: raised if rows must be rebuilt although their statements about the past
 /// are unchanged.
-const ROWS_VERSION: u32 = 4;
+const ROWS_VERSION: u32 = 5;
 
 /// The inputs of the fold besides claims and bodies. Equal settings and claims give equal rows.
 #[derive(Debug, Clone)]
@@ -25,6 +33,8 @@ pub struct Settings {
     pub decisions: Decisions,
     /// The normalisation of package names.
     pub normalise_name: NormaliseName,
+    /// The products of a record.
+    pub products_of: ProductsOf,
 }
 
 impl Settings {

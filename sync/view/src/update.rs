@@ -14,7 +14,7 @@ use std::rc::Rc;
 use starling_protocol::{ContentHash, MergeHash, UnixMillis};
 
 use crate::changes::{Action, Change, Changes, Problem};
-use crate::codec::{RecordRow, RecordState, alias_key, held_key, record_key};
+use crate::codec::{RecordRow, RecordState, alias_key, held_key, product_key, record_key};
 use crate::edges::{Difference, Touch};
 use crate::error::ViewError;
 use crate::extract::{extract, unresolved};
@@ -23,7 +23,7 @@ use crate::limits::ComponentLimits;
 use crate::policy::Choice;
 use crate::ports::{Bodies, Claims, RecordKey, Statement, StatementKind};
 use crate::reading::{
-    ALIAS, Feed, RELATED, UPSTREAM, body_of, feed_of, put_row, record_row, remove_row, scan_rows,
+    ALIAS, Feed, RELATED, UPSTREAM, body_of, edge_value, feed_of, put_row, record_row, remove_row, scan_rows,
     statements_of,
 };
 use crate::rows::{RowsMut, Table};
@@ -67,6 +67,9 @@ pub(crate) fn update_within<R: RowsMut, C: Claims, B: Bodies>(
     if records.is_empty() {
         return Ok(changes);
     }
+    let rows_of = records.values().flat_map(|change| [&change.old, &change.new]);
+    let named = rows_of.flatten().flat_map(|row| row.products.iter().cloned());
+    changes.products = named.collect();
     let ids = touched_ids(&records);
     let mut before = Closures::with_rows(limits, |record| records.get(record)?.old.clone());
     for id in &ids {
@@ -166,7 +169,7 @@ fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
                 for content in contents {
                     match body_of(bodies, record, &content)? {
                         Some(body) => {
-                            let (row, problems) = extract(record, content, &body, settings.normalise_name);
+                            let (row, problems) = extract(record, content, &body, settings);
                             let problems = problems.into_iter().map(|problem| (record.clone(), problem));
                             changes.problems.extend(problems);
                             rows.push(row);
@@ -189,7 +192,7 @@ fn choose_records<R: RowsMut, C: Claims, B: Bodies>(
                     continue;
                 }
                 if let Some(body) = body_of(bodies, record, &content)? {
-                    let (row, problems) = extract(record, content, &body, settings.normalise_name);
+                    let (row, problems) = extract(record, content, &body, settings);
                     changes
                         .problems
                         .extend(problems.into_iter().map(|problem| (record.clone(), problem)));
@@ -264,6 +267,19 @@ fn write_records<R: RowsMut>(
         for (name, what) in new.iter().filter(|(name, what)| old.get(*name) != Some(*what)) {
             put_row(rows, Table::Aliases, &alias_key(name, record), what)?;
         }
+        let (old, new) = (
+            products_of(change.old.as_deref()),
+            products_of(change.new.as_deref()),
+        );
+        for product in old.keys().filter(|product| !new.contains_key(*product)) {
+            remove_row(rows, Table::Products, &product_key(product, record))?;
+        }
+        for (product, state) in new
+            .iter()
+            .filter(|(product, state)| old.get(*product) != Some(*state))
+        {
+            put_row(rows, Table::Products, &product_key(product, record), state)?;
+        }
         match &change.new {
             Some(row) => put_row(rows, Table::Records, &record_key(record), &row.encode())?,
             None => remove_row(rows, Table::Records, &record_key(record))?,
@@ -276,6 +292,15 @@ fn write_records<R: RowsMut>(
         }
     }
     Ok(())
+}
+
+/// Returns the products that a record names, each with the value of its row.
+fn products_of(row: Option<&RecordRow>) -> BTreeMap<&str, &'static [u8]> {
+    let named = row.into_iter().flat_map(|row| {
+        let value = edge_value(row.state);
+        row.products.iter().map(move |name| (name.as_str(), value))
+    });
+    named.collect()
 }
 
 /// Returns the ids that lead to a record, each with its strongest relation to the record.

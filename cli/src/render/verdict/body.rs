@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 
 use serde::Deserialize;
+use starling_report::fix::{StatedFix, short};
 use starling_report::upgrade::{Fixable, severity_rank, tenths, version_to_go_to};
 
 /// The parts of a verdict's body that are shown. Missing parts show as empty.
@@ -112,6 +113,7 @@ pub(super) struct NotJudgedPackage {
     pub(super) name: String,
     pub(super) version: Option<String>,
     pub(super) purl: Option<String>,
+    pub(super) cpe: Option<String>,
     pub(super) place: String,
     pub(super) reason: String,
 }
@@ -135,11 +137,14 @@ pub(super) struct Finding {
     pub(super) vulnerability: String,
     pub(super) ids: Vec<String>,
     pub(super) package: Package,
+    /// `cpe` if the component was looked up by a CPE name.
+    pub(super) matched_by: Option<String>,
     pub(super) severity: Severity,
     /// True if a catalogue of exploited vulnerabilities lists it.
     pub(super) kev: Option<bool>,
     pub(super) fix: String,
     pub(super) fixed: Vec<String>,
+    pub(super) fix_states: Vec<StatedFix>,
     pub(super) summary: String,
 }
 
@@ -253,8 +258,11 @@ impl Finding {
     /// Returns the version to upgrade to, and the other versions that fix it.
     pub(super) fn way_out(&self) -> String {
         match (version_to_go_to(&self.fixed), self.fix.as_str()) {
-            (None, "wont_fix") => "won't fix".to_owned(),
-            (None, _) => "none known".to_owned(),
+            (None, fix) => match (short(&self.fix_states), fix) {
+                (Some(said), _) => said,
+                (None, "wont_fix") => "won't fix".to_owned(),
+                (None, _) => "none known".to_owned(),
+            },
             (Some(to), _) => {
                 let others: Vec<&str> = self
                     .fixed

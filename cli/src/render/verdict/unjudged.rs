@@ -14,6 +14,7 @@ const SHOWN_ONE_BY_ONE: usize = 20;
 pub(super) fn groups_of(body: &Body) -> Vec<Group> {
     groups(body.not_judged.packages.iter().map(|package| Unjudged {
         purl: package.purl.as_deref(),
+        has_cpe: package.cpe.is_some(),
         name: &package.name,
         reason: &package.reason,
     }))
@@ -58,7 +59,12 @@ fn one_by_one(body: &Body) -> Table {
         .leaves_out(&["PLACE"]);
     for package in &body.not_judged.packages {
         table.row([
-            package.purl.clone().unwrap_or_else(|| package.name.clone()),
+            package
+                .purl
+                .as_ref()
+                .or(package.cpe.as_ref())
+                .unwrap_or(&package.name)
+                .clone(),
             or_dash(package.version.as_ref()),
             why(&package.reason),
             package.place.clone(),

@@ -23,6 +23,7 @@ fn described(name: &str, version: &str, purl: Option<&str>) -> Component {
         name: name.into(),
         version: Some(version.to_owned()).filter(|version| !version.is_empty()),
         purl: purl.map(|purl| PackageUrl::parse_lenient(purl).unwrap()),
+        cpes: None,
         origin: None,
         kind: ComponentKind::Subject,
         place: Place::Line { line: 1, column: 1 },

@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::configurations::StoredApplicability;
+use crate::fix::FixState;
 use crate::knowledge::{Advisory, Conflict, Provenance, Sayer, Statement, Weight};
 use crate::matching::may_be_equal;
 use crate::osv::{Affected, Event, Package, Range, RangeKind, Severity, Text};
@@ -25,6 +27,7 @@ pub(super) struct StoredAdvisory<'a> {
     /// Number of entries, weight, unresolved or not, and the records, as indices into `provenance`.
     statements: Vec<(u32, StoredWeight, bool, Vec<u32>)>,
     unresolved: bool,
+    configurations: Vec<StoredApplicability>,
     /// Source, record, sites.
     provenance: Vec<(&'a str, &'a str, Vec<&'a str>)>,
     /// Field, chosen source, other sources.
@@ -59,6 +62,18 @@ struct StoredAffected<'a> {
     versions: Vec<&'a str>,
     informational: Option<&'a str>,
     module: Option<&'a str>,
+    fix_state: Option<StoredFixState>,
+}
+
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+enum StoredFixState {
+    Planned,
+    UnderInvestigation,
+    Undetermined,
+    Deferred,
+    None,
+    WillNotFix,
+    EndOfLife,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -118,6 +133,11 @@ impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
                 .map(|statement| stored_statement(statement, &advisory.provenance))
                 .collect(),
             unresolved: advisory.unresolved,
+            configurations: advisory
+                .configurations
+                .iter()
+                .map(StoredApplicability::from)
+                .collect(),
             provenance: advisory
                 .provenance
                 .iter()
@@ -173,6 +193,11 @@ impl StoredAdvisory<'_> {
                 })
                 .collect(),
             unresolved: self.unresolved,
+            configurations: self
+                .configurations
+                .iter()
+                .map(StoredApplicability::read)
+                .collect(),
             provenance: self
                 .provenance
                 .iter()
@@ -243,6 +268,34 @@ impl From<StoredWeight> for Weight {
     }
 }
 
+impl From<FixState> for StoredFixState {
+    fn from(state: FixState) -> Self {
+        match state {
+            FixState::Planned => Self::Planned,
+            FixState::UnderInvestigation => Self::UnderInvestigation,
+            FixState::Undetermined => Self::Undetermined,
+            FixState::Deferred => Self::Deferred,
+            FixState::None => Self::None,
+            FixState::WillNotFix => Self::WillNotFix,
+            FixState::EndOfLife => Self::EndOfLife,
+        }
+    }
+}
+
+impl From<StoredFixState> for FixState {
+    fn from(state: StoredFixState) -> Self {
+        match state {
+            StoredFixState::Planned => Self::Planned,
+            StoredFixState::UnderInvestigation => Self::UnderInvestigation,
+            StoredFixState::Undetermined => Self::Undetermined,
+            StoredFixState::Deferred => Self::Deferred,
+            StoredFixState::None => Self::None,
+            StoredFixState::WillNotFix => Self::WillNotFix,
+            StoredFixState::EndOfLife => Self::EndOfLife,
+        }
+    }
+}
+
 impl<'a> From<&'a Affected> for StoredAffected<'a> {
     fn from(affected: &'a Affected) -> Self {
         Self {
@@ -284,6 +337,7 @@ impl<'a> From<&'a Affected> for StoredAffected<'a> {
                 .collect(),
             informational: affected.informational.as_deref(),
             module: affected.module.as_deref(),
+            fix_state: affected.fix_state.map(StoredFixState::from),
         }
     }
 }
@@ -335,6 +389,7 @@ impl StoredAffected<'_> {
                 .collect(),
             informational: self.informational.map(str::to_owned),
             module: self.module.map(str::to_owned),
+            fix_state: self.fix_state.map(FixState::from),
         }
     }
 }

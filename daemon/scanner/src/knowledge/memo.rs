@@ -111,6 +111,7 @@ mod tests {
             name: "a".into(),
             version: version.map(str::to_owned),
             purl: None,
+            cpes: None,
             origin: Some(Box::new(Origin {
                 source: source.map(str::to_owned),
                 module: module.map(str::to_owned),

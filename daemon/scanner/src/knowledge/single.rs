@@ -66,6 +66,7 @@ impl Knowledge for SingleRecord {
             affected,
             statements: Vec::new(),
             unresolved: false,
+            configurations: Vec::new(),
             provenance: vec![Provenance {
                 source: self.source.clone(),
                 record: record.id.clone(),

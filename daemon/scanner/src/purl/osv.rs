@@ -195,6 +195,16 @@ fn is_of_registry(purl: &PackageUrl, row: &Row, name: &str) -> bool {
     }
 }
 
+/// Returns true if a URL is of a registry or a distribution with advisories of its own, so that nothing else has to speak
+/// for its package. `generic` is not: it names no registry.
+pub(crate) fn is_of_registry_or_distribution(purl: &PackageUrl) -> bool {
+    match purl.ty() {
+        "generic" => false,
+        "deb" | "rpm" | "apk" | "alpine" if purl.namespace().is_none() => true,
+        _ => row_of(purl, None).is_some(),
+    }
+}
+
 /// Returns the URL's own distribution, from the qualifiers that generators use.
 fn stated_distro(purl: &PackageUrl) -> Option<&str> {
     match purl.ty() {

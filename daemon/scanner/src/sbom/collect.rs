@@ -3,14 +3,19 @@
 use std::collections::BTreeSet;
 
 use super::{Component, ComponentKind, Format, Inventory, MAX_COMPONENTS, Note, Place, SbomError};
+use crate::cpe::Cpe;
 use crate::origin::Origin;
-use crate::purl::{PackageUrl, PurlParts, osv::version_from};
+use crate::purl::osv::{is_of_registry_or_distribution, version_from};
+use crate::purl::{PackageUrl, PurlParts};
 
 /// Most components for which memory is reserved in advance: 4 MB.
 const MAX_RESERVED: usize = 16 * 1024;
 
 /// Most notes of one document: as many as it may have components.
 const MAX_NOTES: usize = MAX_COMPONENTS;
+
+/// Most CPE names of one component.
+const MAX_CPES: usize = 64;
 
 /// Collects components and notes in document order.
 #[derive(Debug, Default)]
@@ -31,6 +36,7 @@ pub(super) struct Found<'a> {
     pub(super) name: &'a str,
     pub(super) version: &'a str,
     pub(super) purls: Vec<PackageUrl>,
+    pub(super) cpes: Vec<&'a str>,
     pub(super) kind: ComponentKind,
     pub(super) place: &'a Place,
 }
@@ -80,6 +86,7 @@ impl Collector {
             self.note(found.place, "it has neither name nor package URL and was skipped");
             return;
         }
+        let mut cpes = self.cpes(&found);
         let nameless = found.purls.is_empty().then_some(None);
         let mut purls = distinct(found.purls)
             .into_iter()
@@ -108,11 +115,39 @@ impl Collector {
                 name,
                 version,
                 purl,
+                cpes: cpes.take(),
                 origin,
                 kind: found.kind,
                 place,
             });
         }
+    }
+
+    /// Returns a component's CPE names, if they are needed: no package URL of it can be looked up. Those that cannot be
+    /// read are noted.
+    fn cpes(&mut self, found: &Found<'_>) -> Option<Box<[Box<str>]>> {
+        if found.cpes.is_empty() || found.purls.iter().any(is_of_registry_or_distribution) {
+            return None;
+        }
+        let mut kept: Vec<Box<str>> = Vec::new();
+        for text in found
+            .cpes
+            .iter()
+            .map(|text| text.trim())
+            .filter(|text| !text.is_empty())
+        {
+            match Cpe::parse(text) {
+                Ok(_) if kept.iter().any(|other| **other == *text) => {}
+                Ok(_) if kept.len() < MAX_CPES => kept.push(text.into()),
+                Ok(_) => {
+                    let note = format!("it has more than {MAX_CPES} CPE names; the others were skipped");
+                    self.note(found.place, note);
+                    break;
+                }
+                Err(error) => self.note(found.place, format!("{error}; the name was skipped")),
+            }
+        }
+        (!kept.is_empty()).then(|| kept.into())
     }
 
     /// Adds a lockfile's package, by the parts of its URL.
@@ -139,6 +174,7 @@ impl Collector {
             name,
             version,
             purls,
+            cpes: Vec::new(),
             kind: ComponentKind::Package,
             place,
         });
@@ -151,6 +187,7 @@ impl Collector {
             name,
             version,
             purls: Vec::new(),
+            cpes: Vec::new(),
             kind: ComponentKind::Other,
             place,
         });
@@ -163,6 +200,7 @@ impl Collector {
             name,
             version,
             purls: Vec::new(),
+            cpes: Vec::new(),
             kind: ComponentKind::Package,
             place,
         });

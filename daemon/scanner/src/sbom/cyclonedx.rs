@@ -75,6 +75,8 @@ struct RawComponent<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     purl: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
+    cpe: AnyText<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
     components: Entries<'a>,
     #[serde(default)]
     properties: Properties,
@@ -321,6 +323,7 @@ struct Parts<'a> {
     name: &'a str,
     version: &'a str,
     purl: &'a str,
+    cpe: &'a str,
     origin: Option<&'a OriginParts>,
 }
 
@@ -366,6 +369,7 @@ fn take(
         name: &raw.name.0,
         version: &raw.version.0,
         purl: &raw.purl.0,
+        cpe: &raw.cpe.0,
         origin: raw.properties.0.as_deref(),
     };
     note_licenses(&raw.licenses, place, collector);
@@ -391,10 +395,16 @@ fn add(raw: &Parts<'_>, kind: ComponentKind, place: &Place, collector: &mut Coll
         name: &joined,
         version: raw.version,
         purls,
+        cpes: cpes_of(raw.cpe),
         kind,
         place,
     };
     collector.add_with(found, OriginParts::finish(raw.origin));
+}
+
+/// Returns a component's CPE name as a list.
+fn cpes_of(cpe: &str) -> Vec<&str> {
+    Some(cpe).filter(|cpe| !cpe.is_empty()).into_iter().collect()
 }
 
 fn kind_of(text: &str) -> ComponentKind {

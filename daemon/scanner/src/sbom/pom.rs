@@ -80,6 +80,7 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             name: &format!("{group}:{artifact}"),
             version: &version,
             purls,
+            cpes: Vec::new(),
             kind: ComponentKind::Package,
             place: &place,
         });

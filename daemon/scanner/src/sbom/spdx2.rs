@@ -188,12 +188,14 @@ pub(super) fn is_version(text: &str) -> bool {
 }
 
 fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Collector) {
-    let mut purls = Vec::new();
+    let (mut purls, mut cpes) = (Vec::new(), Vec::new());
     for (i, reference) in raw.external_refs.iter().enumerate() {
         let Some(reference) = reference else { continue };
         if bare(&reference.kind.0).eq_ignore_ascii_case("purl") {
             let at = place.child("externalRefs").child(i);
             purls.extend(collector.purl(&reference.locator.0, &at));
+        } else if is_cpe(bare(&reference.kind.0)) {
+            cpes.push(reference.locator.0.as_str());
         }
     }
     let purpose = purpose(&raw.purpose.0, &raw.id.0);
@@ -209,11 +211,19 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
         name: &raw.name.0,
         version: &raw.version.0,
         purls,
+        cpes,
         kind,
         place,
     };
     let parts = [&raw.source_info.0, &raw.attributions.0, &raw.annotations.0];
     collector.add_with(found, OriginParts::finish_first(parts));
+}
+
+/// Returns true if a type of reference or identifier is a CPE name: `cpe23Type`, `cpe22`.
+pub(super) fn is_cpe(kind: &str) -> bool {
+    ["cpe23Type", "cpe22Type", "cpe23", "cpe22"]
+        .iter()
+        .any(|name| name.eq_ignore_ascii_case(kind))
 }
 
 const OPERATING_SYSTEM: &str = "OPERATING-SYSTEM";

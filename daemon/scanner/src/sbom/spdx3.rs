@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::collect::{Collector, Found};
 use super::limited::Limited;
 use super::place::read_json as read_json_value;
-use super::spdx2::{bare, is_operating_system, kind_of};
+use super::spdx2::{bare, is_cpe, is_operating_system, kind_of};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{AnyText, Entries, Text, or_default};
 use crate::origin::{OriginParts, SourceInfo};
@@ -166,6 +166,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
 
 fn take(element: &Element, place: &Place, is_subject: bool, collector: &mut Collector) {
     let mut purls: Vec<_> = collector.purl(element.purl.as_str(), place).into_iter().collect();
+    let mut cpes = Vec::new();
     for identifier in &element.identifiers {
         let kind = bare(identifier.kind.as_str());
         if ["packageUrl", "purl"]
@@ -173,6 +174,8 @@ fn take(element: &Element, place: &Place, is_subject: bool, collector: &mut Coll
             .any(|url| url.eq_ignore_ascii_case(kind))
         {
             purls.extend(collector.purl(identifier.identifier.as_str(), place));
+        } else if is_cpe(kind) {
+            cpes.push(identifier.identifier.as_str());
         }
     }
     let purpose = bare(element.purpose.as_str());
@@ -186,6 +189,7 @@ fn take(element: &Element, place: &Place, is_subject: bool, collector: &mut Coll
         name,
         version,
         purls,
+        cpes,
         kind,
         place,
     };

@@ -13,7 +13,7 @@ use quick_xml::reader::NsReader;
 
 use super::collect::{Collector, Found};
 use super::markup::{Lines, bound, resolve};
-use super::spdx2::{is_version, kind_of};
+use super::spdx2::{is_cpe, is_version, kind_of};
 use super::{Format, Inventory, Place, SbomError};
 use crate::origin::OriginParts;
 
@@ -381,14 +381,23 @@ impl Graph {
         let mut collector = Collector::default();
         for package in self.nodes.iter().filter(|node| node.kind == Kind::Package) {
             let place = package.place.clone().unwrap_or_else(whole);
-            let mut purls = Vec::new();
+            let (mut purls, mut cpes) = (Vec::new(), Vec::new());
             for reference in &package.references {
                 // `http://spdx.org/rdf/references/purl`, or the document's own address and `#purl`.
-                let reference = self.nodes.get(*reference).filter(|reference| {
-                    let kind = reference.reference_type.rsplit(['/', '#']).next();
-                    kind.is_some_and(|kind| kind.eq_ignore_ascii_case("purl"))
-                });
-                let Some(reference) = reference else { continue };
+                let Some(reference) = self.nodes.get(*reference) else {
+                    continue;
+                };
+                let kind = reference
+                    .reference_type
+                    .rsplit(['/', '#'])
+                    .next()
+                    .unwrap_or_default();
+                if is_cpe(kind) {
+                    cpes.push(reference.locator.as_str());
+                }
+                if !kind.eq_ignore_ascii_case("purl") {
+                    continue;
+                }
                 let at = reference.place.clone().unwrap_or_else(|| place.clone());
                 let purl = collector.purl(&reference.locator, &at);
                 purls.extend(purl);
@@ -408,6 +417,7 @@ impl Graph {
                 name: &package.name,
                 version: &package.version,
                 purls,
+                cpes,
                 kind: kind_of(&purpose, &package.version),
                 place: &place,
             };

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::collect::{Collector, Found};
-use super::spdx2::{bare, described_by, is_operating_system, is_version, kind_of, purpose};
+use super::spdx2::{bare, described_by, is_cpe, is_operating_system, is_version, kind_of, purpose};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::origin::OriginParts;
 use crate::purl::PackageUrl;
@@ -15,6 +15,7 @@ struct Package {
     version: String,
     purpose: String,
     purls: Vec<PackageUrl>,
+    cpes: Vec<String>,
     origin: Option<Box<OriginParts>>,
     line: usize,
 }
@@ -97,9 +98,12 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             }
             "ExternalRef" => {
                 let fields: Vec<&str> = value.splitn(3, char::is_whitespace).map(str::trim).collect();
-                if let (Some(package), [_, kind, locator]) = (&mut open, &fields[..])
-                    && bare(kind).eq_ignore_ascii_case("purl")
-                {
+                let (Some(package), [_, kind, locator]) = (&mut open, &fields[..]) else {
+                    continue;
+                };
+                if is_cpe(bare(kind)) {
+                    package.cpes.push((*locator).to_owned());
+                } else if bare(kind).eq_ignore_ascii_case("purl") {
                     let purl = collector.purl(
                         locator,
                         &Place::Line {
@@ -142,6 +146,7 @@ fn close(package: Package, is_subject: bool, collector: &mut Collector) {
         name: &package.name,
         version: &package.version,
         purls: package.purls,
+        cpes: package.cpes.iter().map(String::as_str).collect(),
         kind: if is_subject {
             ComponentKind::Subject
         } else {

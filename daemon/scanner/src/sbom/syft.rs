@@ -1,12 +1,15 @@
 //! Syft's own JSON: `artifacts` with package URLs, and the distribution on which they were found.
 
+use std::marker::PhantomData;
+
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::collect::{Collector, Found};
 use super::limited::Limited;
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{Text, or_default};
+use crate::lenient::{Entries, Text, or_default};
 use crate::origin::{OriginParts, SyftMetadata};
 
 #[derive(Deserialize)]
@@ -30,7 +33,32 @@ struct Artifact {
     #[serde(default, deserialize_with = "or_default")]
     purl: Text,
     #[serde(default)]
+    cpes: Cpes,
+    #[serde(default)]
     metadata: SyftMetadata,
+}
+
+/// CPE names: texts, or objects with the name in `cpe` since schema 16.
+#[derive(Default)]
+struct Cpes(Vec<String>);
+
+impl<'de> Deserialize<'de> for Cpes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Entry {
+            Text(String),
+            Object { cpe: String },
+            Other(IgnoredAny),
+        }
+        let mut found = Vec::new();
+        let take = |entry: Entry| match entry {
+            Entry::Text(cpe) | Entry::Object { cpe } => found.push(cpe),
+            Entry::Other(_) => {}
+        };
+        deserializer.deserialize_any(Entries(take, PhantomData))?;
+        Ok(Self(found))
+    }
 }
 
 #[derive(Deserialize, Default)]
@@ -84,6 +112,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
             name: &artifact.name.0,
             version: &artifact.version.0,
             purls,
+            cpes: artifact.cpes.0.iter().map(String::as_str).collect(),
             kind: ComponentKind::Package,
             place: &place,
         };

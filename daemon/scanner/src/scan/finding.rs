@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::heard::{Heard, Opinion};
+use crate::fix::{FixState, StatedFix};
 use crate::knowledge::{Advisory, Conflict, Provenance, Sayer};
 use crate::matching::Rule;
 use crate::osv::Event;
@@ -27,6 +28,9 @@ pub struct Finding {
     pub merge_hashes: Vec<String>,
     /// The affected package.
     pub package: FoundPackage,
+    /// How the component was looked up; missing for its package URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matched_by: Option<MatchedBy>,
     /// A one-line summary.
     pub summary: String,
     /// Its severity, and the source of the rating.
@@ -41,6 +45,9 @@ pub struct Finding {
     pub rules: Vec<MatchedRule>,
     /// Versions that fix it, lowest first; empty if none is known.
     pub fixed: Vec<String>,
+    /// What sources say about a missing fix, best source first; empty if none says anything.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fix_states: Vec<StatedFix>,
     /// Places in the document, sorted.
     pub places: Vec<String>,
     /// Its contributing claims, sorted.
@@ -58,6 +65,14 @@ pub struct Finding {
     pub statements: Vec<Opinion>,
 }
 
+/// A way to look a component up besides its package URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchedBy {
+    /// By a CPE name: less certain, because vendors and products have several names.
+    Cpe,
+}
+
 /// The package of a finding, as it was looked up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FoundPackage {
@@ -65,8 +80,11 @@ pub struct FoundPackage {
     pub ecosystem: String,
     /// The normalised name; for distributions the name of the source package.
     pub name: String,
-    /// The component's package URL.
+    /// The component's package URL; empty if it has none.
     pub purl: String,
+    /// The CPE name that it was looked up by; missing if it was looked up by its package URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpe: Option<String>,
     /// Package URLs of other components that were looked up as the same package: built from the same source.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub other_purls: BTreeSet<Arc<str>>,
@@ -82,9 +100,11 @@ impl FoundPackage {
         }
     }
 
-    /// Returns the package URLs of all its components.
+    /// Returns the package URLs of all its components; the CPE name of one without.
     pub fn purls(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.purl.as_str()).chain(self.other_purls.iter().map(|purl| &**purl))
+        let first = Some(self.purl.as_str()).filter(|purl| !purl.is_empty());
+        std::iter::once(first.or(self.cpe.as_deref()).unwrap_or_default())
+            .chain(self.other_purls.iter().map(|purl| &**purl))
     }
 }
 
@@ -113,6 +133,15 @@ pub struct MatchedRule {
     /// The last affected version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_affected: Option<String>,
+    /// The CPE name of a configuration that the component's name fits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub criteria: Option<String>,
+    /// What the product must run on, which was assumed: one text for each platform, with its alternatives.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub running_on: Vec<String>,
+    /// Attributes of the CPE name that the component leaves open, and that were assumed to fit.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub assumed: Vec<&'static str>,
 }
 
 impl MatchedRule {
@@ -126,6 +155,9 @@ impl MatchedRule {
             introduced: None,
             fixed: None,
             last_affected: None,
+            criteria: None,
+            running_on: Vec::new(),
+            assumed: Vec::new(),
         };
         match rule {
             Rule::Enumerated => "versions".clone_into(&mut matched.kind),
@@ -165,12 +197,14 @@ impl Finding {
             related: advisory.related,
             merge_hashes: vec![advisory.merge_hash],
             package,
+            matched_by: None,
             summary: advisory.summary,
             severity,
             informational: heard.informational,
             threat: advisory.threat,
             rules: heard.rules,
             fixed: heard.fixed,
+            fix_states: heard.fix_states,
             places: vec![place],
             provenance: advisory.provenance,
             conflicts: advisory.conflicts,
@@ -178,6 +212,13 @@ impl Finding {
             unresolved: advisory.unresolved,
             statements: heard.opinions,
         }
+    }
+
+    /// Returns the state of the missing fix by the best source that states one; `None` if a fixed version is known, or
+    /// no source says anything.
+    pub fn fix_state(&self) -> Option<FixState> {
+        let first = self.fix_states.first().filter(|_| self.fixed.is_empty());
+        first.map(|stated| stated.state)
     }
 
     /// Returns the key that makes two matches one finding.
@@ -212,6 +253,13 @@ impl Finding {
             self.disputed |= other.disputed;
             self.unresolved |= other.unresolved;
             self.statements.extend(other.statements);
+            let known = &self.fix_states;
+            let more: Vec<_> = other
+                .fix_states
+                .into_iter()
+                .filter(|one| !known.contains(one))
+                .collect();
+            self.fix_states.extend(more);
         }
         self.places.extend(other.places);
         self.package.take_purl(&other.package.purl.into());

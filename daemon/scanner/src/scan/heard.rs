@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::MatchedRule;
+use crate::fix::{FixState, StatedFix, joint_state};
 use crate::knowledge::{Advisory, Said, Sayer, Weight};
 use crate::matching::{Evaluation, Subject, evaluate, evaluate_about};
 use crate::osv::Affected;
@@ -69,6 +70,8 @@ pub(super) struct Heard {
     /// The rules that say "affected", best statement first; empty if the version is not affected or undecided.
     pub(super) rules: Vec<MatchedRule>,
     pub(super) fixed: Vec<String>,
+    /// The statements about a missing fix, best first.
+    pub(super) fix_states: Vec<StatedFix>,
     /// Severities of the matching entries, best first.
     pub(super) severities: Vec<StatedSeverity>,
     /// The same for sources that are not in the order.
@@ -121,7 +124,11 @@ impl Heard {
         informational: &mut Option<Option<&'a str>>,
     ) -> Option<Vec<String>> {
         let mut found: Option<Vec<String>> = None;
+        let mut states: Vec<FixState> = Vec::new();
         let sayer = said.statement.and_then(|statement| statement.by.first());
+        let source = sayer.map(|sayer| sayer.source.as_str());
+        let source = source.or_else(|| advisory.provenance.first().map(|from| from.source.as_str()));
+        let source = source.unwrap_or_default();
         for (index, affected) in said.entries.iter().enumerate() {
             let evaluation = evaluate_about(&advisory.summary, affected, subject);
             self.undecided |= evaluation.is_undecided();
@@ -131,20 +138,21 @@ impl Heard {
             let rules = evaluation.matched.iter();
             self.rules
                 .extend(rules.map(|rule| MatchedRule::new(first + index, rule, sayer)));
+            if evaluation.fixed.is_empty() {
+                states.extend(affected.fix_state);
+            }
             let fixed = found.get_or_insert_default();
             for version in evaluation.fixed {
                 if !fixed.contains(&version) {
                     fixed.push(version);
                 }
             }
-            let source = sayer.map(|sayer| sayer.source.as_str());
-            let source = source.or_else(|| advisory.provenance.first().map(|from| from.source.as_str()));
             let severities = match said.weight() {
                 Weight::CountsLast => &mut self.last_severities,
                 _ => &mut self.severities,
             };
             severities.extend(affected.severity.iter().map(|severity| StatedSeverity {
-                source: source.unwrap_or_default().to_owned(),
+                source: source.to_owned(),
                 kind: severity.kind.clone(),
                 value: severity.score.0.clone(),
             }));
@@ -153,6 +161,15 @@ impl Heard {
                 None => kind,
                 Some(before) => before.and(kind),
             });
+        }
+        if let Some(state) = joint_state(states) {
+            let stated = StatedFix {
+                source: source.to_owned(),
+                state,
+            };
+            if !self.fix_states.contains(&stated) {
+                self.fix_states.push(stated);
+            }
         }
         found
     }

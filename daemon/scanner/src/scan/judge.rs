@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::cpes::JudgedCpes;
 use super::finding::FoundPackage;
 use super::heard::Heard;
 use super::limits::Tally;
@@ -52,8 +53,8 @@ pub(super) struct Document<'a> {
 /// Evaluates components.
 pub(super) struct Scanner<'a> {
     knowledge: &'a dyn Knowledge,
-    options: &'a ScanOptions,
-    document: Document<'a>,
+    pub(super) options: &'a ScanOptions,
+    pub(super) document: Document<'a>,
     /// Each package is looked up once per scan.
     packages: BTreeMap<(String, String), Rc<[Advisory]>>,
     ecosystems: BTreeMap<String, bool>,
@@ -61,10 +62,11 @@ pub(super) struct Scanner<'a> {
     repositories: BTreeMap<String, Rc<[String]>>,
     /// Repeated package versions.
     repeats: Repeats,
+    pub(super) judged_cpes: JudgedCpes,
     /// Scored vectors, which repeat between findings.
-    scores: Scores,
+    pub(super) scores: Scores,
     memo_space: Vec<u8>,
-    tally: Tally,
+    pub(super) tally: Tally,
     /// The ecosystems in which components were looked up, without suffix; there are few.
     systems: Vec<&'static str>,
 }
@@ -85,6 +87,7 @@ impl<'a> Scanner<'a> {
             ecosystems: BTreeMap::new(),
             repositories: BTreeMap::new(),
             repeats: Repeats::among(components),
+            judged_cpes: JudgedCpes::new(),
             scores: Scores::default(),
             memo_space: Vec::new(),
             tally: Tally::default(),
@@ -103,7 +106,7 @@ impl<'a> Scanner<'a> {
         (self.tally, systems.collect())
     }
 
-    fn note_system(&mut self, system: Option<&'static str>) {
+    pub(super) fn note_system(&mut self, system: Option<&'static str>) {
         if let Some(system) = system
             && !self.systems.contains(&system)
         {
@@ -111,8 +114,33 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Evaluates a component: by its package URL, or by its CPE names if no package URL can speak for it.
+    pub(super) fn judge_any(
+        &mut self,
+        component: &Component,
+        findings: &mut Vec<Finding>,
+    ) -> Result<Standing, KnowledgeError> {
+        let before = findings.len();
+        let standing = self.judge_or_recall(component, findings)?;
+        // Only a component whose URL names no registry and no distribution has kept its names.
+        let is_open = component.cpes.is_some()
+            && findings.len() == before
+            && matches!(
+                standing,
+                Standing::Unknown
+                    | Standing::UnsupportedEcosystem
+                    | Standing::NoKnowledge
+                    | Standing::Unversioned
+            );
+        if !is_open {
+            return Ok(standing);
+        }
+        let by_cpes = self.judge_by_cpes(component, findings)?;
+        Ok(by_cpes.map_or(standing, |judged| judged.standing))
+    }
+
     /// Same as [`judge`](Self::judge), unless the memo has the same component without findings.
-    pub(super) fn judge_or_recall(
+    fn judge_or_recall(
         &mut self,
         component: &Component,
         findings: &mut Vec<Finding>,
@@ -280,6 +308,7 @@ impl<'a> Scanner<'a> {
                 name: package.name.clone(),
                 version: version.to_owned(),
                 purl: purl.to_string(),
+                cpe: None,
                 other_purls: BTreeSet::new(),
             };
             let place = component.place.to_string();
@@ -289,7 +318,11 @@ impl<'a> Scanner<'a> {
         Ok(undecided)
     }
 
-    fn advisories(&mut self, ecosystem: &str, name: &str) -> Result<Rc<[Advisory]>, KnowledgeError> {
+    pub(super) fn advisories(
+        &mut self,
+        ecosystem: &str,
+        name: &str,
+    ) -> Result<Rc<[Advisory]>, KnowledgeError> {
         let key = (ecosystem.to_owned(), name.to_owned());
         match self.packages.entry(key) {
             Entry::Occupied(entry) => Ok(Rc::clone(entry.get())),

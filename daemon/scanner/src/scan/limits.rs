@@ -10,6 +10,8 @@ use crate::knowledge::KnowledgeError;
 pub const MAX_FINDINGS: usize = 100_000;
 /// Most places of all its findings together.
 pub const MAX_PLACES: usize = 1_000_000;
+/// Most CPE names of configurations that one document's components are compared with.
+pub const MAX_COMPARED_CPES: usize = 50_000_000;
 /// Most components listed as not checked; the others are counted.
 pub const MAX_GAPS: usize = 1_000;
 
@@ -24,7 +26,7 @@ pub enum ScanError {
         "scanning: the document has more than {limit} {what}; give it in parts, each a document of its own"
     )]
     TooMany {
-        /// `findings` or `places of findings`.
+        /// `findings`, `places of findings` or `comparisons of CPE names`.
         what: &'static str,
         /// The allowed number.
         limit: usize,
@@ -36,6 +38,7 @@ pub enum ScanError {
 pub(super) struct Limits {
     pub(super) findings: usize,
     pub(super) places: usize,
+    pub(super) compared: usize,
 }
 
 impl Default for Limits {
@@ -43,6 +46,7 @@ impl Default for Limits {
         Self {
             findings: MAX_FINDINGS,
             places: MAX_PLACES,
+            compared: MAX_COMPARED_CPES,
         }
     }
 }
@@ -53,6 +57,7 @@ impl Default for Limits {
 pub(super) struct Tally {
     findings: BTreeSet<u64>,
     places: usize,
+    compared: usize,
 }
 
 impl Tally {
@@ -71,9 +76,15 @@ impl Tally {
         self.places += findings;
     }
 
+    /// Counts the names that a component was compared with, or would have been if it were the first of its kind.
+    pub(super) fn compare(&mut self, names: usize) {
+        self.compared = self.compared.saturating_add(names);
+    }
+
     /// Adds the results of another part.
     pub(super) fn append(&mut self, next: Self) {
         self.places += next.places;
+        self.compare(next.compared);
         self.findings.extend(next.findings);
     }
 }
@@ -85,6 +96,7 @@ impl Limits {
         for (what, found, limit) in [
             ("findings", tally.findings.len(), self.findings),
             ("places of findings", tally.places, self.places),
+            ("comparisons of CPE names", tally.compared, self.compared),
         ] {
             if found > limit {
                 return Err(ScanError::TooMany { what, limit });

@@ -251,3 +251,80 @@ fn index_lists_the_sources_of_an_ecosystem() {
     assert_eq!(sources.into_iter().collect::<Vec<_>>(), ["a", "b"]);
     assert!(knowledge.sources_of("np").unwrap().unwrap().is_empty());
 }
+
+#[test]
+fn statements_about_a_missing_fix_reach_the_finding() {
+    let entry = |fixed: &str, state: &str| {
+        let events = match fixed {
+            "" => String::new(),
+            fixed => format!(r#",{{"fixed":"{fixed}"}}"#),
+        };
+        let json = format!(
+            r#"{{"ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}}{events}]}}],
+                "database_specific":{{"fix_state":"{state}"}}}}"#
+        );
+        serde_json::from_str::<Affected>(&json).unwrap()
+    };
+    let stated = |entries: [Affected; 2]| {
+        let mut advisory = advisory(&[("redhat", "", Counts), ("debian", "", Counts)]);
+        advisory.affected = entries.into();
+        let explained = explain(
+            &PackageUrl::parse("pkg:npm/widget@1.5.0").unwrap(),
+            "CVE-2024-1",
+            None,
+            &index_of(&advisory),
+        );
+        let explained = explained.unwrap().advisories.remove(0).fix_states;
+        let found = judged_by(&advisory).0.unwrap();
+        assert_eq!(found.fix_states, explained);
+        let texts = found
+            .fix_states
+            .iter()
+            .map(|one| format!("{} {}", one.source, one.state));
+        (
+            texts.collect::<Vec<_>>().join(", "),
+            found.fix_state().map(crate::fix::FixState::as_str),
+        )
+    };
+    assert_eq!(
+        stated([entry("", "will_not_fix"), entry("", "deferred")]),
+        (
+            "redhat will_not_fix, debian deferred".to_owned(),
+            Some("will_not_fix")
+        )
+    );
+    // A source that says nothing of a fix leaves it to the next one.
+    assert_eq!(
+        stated([entry("", "none"), entry("", "end_of_life")]),
+        ("debian end_of_life".to_owned(), Some("end_of_life"))
+    );
+    // A known fix counts more than what another source plans.
+    assert_eq!(
+        stated([entry("", "will_not_fix"), entry("2.0.0", "")]),
+        ("redhat will_not_fix".to_owned(), None)
+    );
+    assert_eq!(stated([entry("", "soon"), entry("", "")]), (String::new(), None));
+    // An entry that does not match says nothing about this version.
+    assert_eq!(
+        stated([entry("1.0.0", "planned"), entry("", "")]),
+        (String::new(), None)
+    );
+}
+
+#[test]
+fn most_hopeful_entry_of_a_statement_applies() {
+    let mut advisory = advisory(&[("redhat", "", Counts)]);
+    let entry = |state: &str| {
+        let json = format!(
+            r#"{{"ranges":[{{"type":"SEMVER","events":[{{"introduced":"0"}}]}}],
+                "database_specific":{{"fix_state":"{state}"}}}}"#
+        );
+        serde_json::from_str::<Affected>(&json).unwrap()
+    };
+    advisory.affected = vec![entry("will_not_fix"), entry("planned"), entry("end_of_life")];
+    advisory.statements[0].entries = 3;
+    assert_eq!(
+        judged_by(&advisory).0.unwrap().fix_state().unwrap().as_str(),
+        "planned"
+    );
+}

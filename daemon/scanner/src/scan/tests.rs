@@ -299,7 +299,12 @@ fn limit_of_findings_is_independent_of_threads() {
             workers,
             ..ScanOptions::default()
         };
-        match scan_within(Limits { findings, places }, &inventory, &knowledge, &options) {
+        let limits = Limits {
+            findings,
+            places,
+            ..Limits::default()
+        };
+        match scan_within(limits, &inventory, &knowledge, &options) {
             Ok(result) => Ok(result.findings.len()),
             Err(ScanError::TooMany { what, limit }) => Err((what, limit)),
             Err(error) => panic!("{error}"),

@@ -11,6 +11,7 @@
     clippy::expect_used
 )]
 
+mod cpe;
 mod ecosystems;
 mod osv;
 mod sboms;

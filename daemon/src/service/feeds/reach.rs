@@ -19,14 +19,17 @@ const MOST: usize = 10_000;
 
 impl Met {
     /// Why no scan can come across what a record is about.
-    pub(super) fn why_not(&mut self, about: &About) -> Option<OutOfReach> {
+    pub(super) fn why_not(&mut self, about: &About, body: &[u8]) -> Option<OutOfReach> {
         if about.is_withdrawn {
             return None;
         }
         let ecosystems = about.ecosystems.iter().map(String::as_str);
-        out_of_reach(ecosystems, about.names_commits, |ecosystem| {
+        let why = out_of_reach(ecosystems, about.names_commits, |ecosystem| {
             self.is_met(ecosystem)
-        })
+        })?;
+        // A component may have the name of a product that it calls affected.
+        let (products, _) = starling_scanner::cpe::products(body);
+        products.is_empty().then_some(why)
     }
 
     fn is_met(&mut self, ecosystem: &str) -> bool {

@@ -31,6 +31,7 @@ fn open(home: &Path, engine: EngineKind, is_new: bool) -> Result<SiteStore, Stor
             policy: ViewPolicy::default().compile(chain.site()),
             decisions: Default::default(),
             normalise_name: |_, name| name.to_owned(),
+            products_of: |_| Default::default(),
         },
         compression_level: 3,
         max_delta_claims: 1_024,

@@ -19,6 +19,7 @@ fn open_with(
         policy: ViewPolicy::default().compile(chain.site()),
         decisions: Default::default(),
         normalise_name: |_, name| name.to_owned(),
+        products_of: |_| Default::default(),
     };
     let options = SiteOptions {
         settings: &settings,

@@ -14,6 +14,7 @@ fn readers_see_the_settings_of_their_view() {
         .compile(site.chain.site()),
         decisions: Default::default(),
         normalise_name: |_, name| name.to_owned(),
+        products_of: |_| Default::default(),
     };
     let reader = site.store.view().unwrap();
     let before = reader.settings().mark();

@@ -2,10 +2,10 @@
 
 use starling_protocol::{MergeHash, RecordId, Source};
 
-use super::Reader;
 use super::id::{read_id, write_id};
 use super::package::{read_package, write_package};
 use super::source::{read_source, write_source};
+use super::{Reader, write_terminated};
 use crate::package::PackageId;
 use crate::ports::RecordKey;
 use crate::vulnerability::VulnerabilityId;
@@ -48,6 +48,28 @@ pub(crate) fn read_alias_key(key: &[u8]) -> Option<(VulnerabilityId, RecordKey)>
     let mut reader = Reader::new(key);
     read_id(&mut reader)?;
     read_record(reader)
+}
+
+/// Returns the key of a product's row: `product ‖ 00 ‖ key of the record`.
+pub(crate) fn product_key(product: &str, record: &RecordKey) -> Vec<u8> {
+    let mut out = product_prefix(product);
+    write_record(&mut out, record);
+    out
+}
+
+/// Returns the common prefix of the keys of all records that name a product.
+pub(crate) fn product_prefix(product: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(product.len() + 32);
+    write_terminated(&mut out, product);
+    out
+}
+
+/// Decodes who names a product.
+pub(crate) fn read_product_key(key: &[u8]) -> Option<(&str, RecordKey)> {
+    let mut reader = Reader::new(key);
+    let product = reader.terminated()?;
+    let (_, record) = read_record(reader)?;
+    Some((product, record))
 }
 
 /// An edge between an advisory and a contributing record.
@@ -178,6 +200,9 @@ mod tests {
                 read_edge_key(&edge_key(&edge.package, &own, &record)),
                 Some(edge.clone())
             );
+            let key = product_key("a:acme:rocket", &record);
+            assert!(key.starts_with(&product_prefix("a:acme:rocket")));
+            assert_eq!(read_product_key(&key), Some(("a:acme:rocket", record.clone())));
             let hash = edge.package.merge_hash(&own);
             assert_eq!(read_hash_key(&hash_key(&hash, &own)), Some(own));
         }
@@ -198,6 +223,7 @@ mod tests {
             let _ = read_alias_key(&bytes);
             let _ = read_edge_key(&bytes);
             let _ = read_hash_key(&bytes);
+            let _ = read_product_key(&bytes);
         }
     }
 }

@@ -12,8 +12,9 @@ mod source;
 use starling_protocol::varint;
 
 pub(crate) use keys::{
-    EdgeKey, alias_key, alias_prefix, edge_key, edge_prefix, hash_key, hash_prefix, held_key, read_alias_key,
-    read_edge_key, read_hash_key, read_held_key, read_record_key, record_key, record_prefix,
+    EdgeKey, alias_key, alias_prefix, edge_key, edge_prefix, hash_key, hash_prefix, held_key, product_key,
+    product_prefix, read_alias_key, read_edge_key, read_hash_key, read_held_key, read_product_key,
+    read_record_key, record_key, record_prefix,
 };
 pub(crate) use package::{base_prefix, name_prefix, write_package};
 pub(crate) use record::{RecordRow, RecordState};

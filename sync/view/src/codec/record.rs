@@ -16,6 +16,8 @@ const WITH_UPSTREAM: u8 = 1;
 const UNRESOLVED: u8 = 2;
 /// Flag: ids that lead to the record without naming it follow the CVE from which it is derived.
 const WITH_RELATED: u8 = 4;
+/// Flag in the low half, beside the state: products follow the packages.
+const WITH_PRODUCTS: u8 = 8;
 
 /// The state of a record in the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +52,8 @@ pub(crate) struct RecordRow {
     pub(crate) related: Vec<VulnerabilityId>,
     /// The packages, sorted by their encoded bytes.
     pub(crate) packages: Vec<PackageId>,
+    /// The products that it names by CPE, sorted, as `part:vendor:product`.
+    pub(crate) products: Vec<String>,
 }
 
 impl RecordState {
@@ -94,6 +98,7 @@ impl RecordRow {
             upstream: None,
             related: Vec::new(),
             packages: Vec::new(),
+            products: Vec::new(),
         }
     }
 
@@ -106,7 +111,9 @@ impl RecordRow {
         ];
         let has = parts.iter().filter(|(is_there, _)| *is_there);
         let version = has.fold(VERSION, |version, (_, part)| version | part);
-        out.push(version << 4 | self.state as u8);
+        let has_products = self.state.contributes() && !self.products.is_empty();
+        let with_products = if has_products { WITH_PRODUCTS } else { 0 };
+        out.push(version << 4 | with_products | self.state as u8);
         if let Some(content) = &self.content {
             out.extend_from_slice(content.as_bytes());
         }
@@ -140,13 +147,17 @@ impl RecordRow {
             out.extend_from_slice(&bytes[shared..]);
             before = bytes;
         }
+        if has_products {
+            write_products(&mut out, &self.products);
+        }
         out
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let head = reader.byte()?;
-        let state = *RecordState::ALL.get(usize::from(head & 0x0f))?;
+        let state = *RecordState::ALL.get(usize::from(head & 0x07))?;
+        let has_products = head & WITH_PRODUCTS != 0;
         let version = head >> 4;
         if version & VERSION == 0 {
             return None;
@@ -163,6 +174,9 @@ impl RecordRow {
             for _ in 0..reader.count()? {
                 row.others.push(ContentHash::from_bytes(reader.array()?));
             }
+        }
+        if has_products && !state.contributes() {
+            return None;
         }
         if state.contributes() {
             for _ in 0..reader.count()? {
@@ -193,9 +207,46 @@ impl RecordRow {
                     return None;
                 }
             }
+            if has_products {
+                row.products = read_products(&mut reader)?;
+            }
         }
         reader.is_at_end().then_some(row)
     }
+}
+
+/// Writes sorted names: each states how many bytes of the previous one it repeats.
+fn write_products(out: &mut Vec<u8>, products: &[String]) {
+    varint::put(out, products.len() as u64);
+    let mut before: &[u8] = &[];
+    for product in products {
+        let bytes = product.as_bytes();
+        let shared = before.iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        varint::put(out, shared as u64);
+        varint::put(out, (bytes.len() - shared) as u64);
+        out.extend_from_slice(&bytes[shared..]);
+        before = bytes;
+    }
+}
+
+fn read_products(reader: &mut Reader<'_>) -> Option<Vec<String>> {
+    let mut products: Vec<String> = Vec::new();
+    let mut before: Vec<u8> = Vec::new();
+    for _ in 0..reader.count()? {
+        let shared = usize::try_from(reader.number()?).ok()?;
+        if shared > before.len() {
+            return None;
+        }
+        let own = usize::try_from(reader.number()?).ok()?;
+        before.truncate(shared);
+        before.extend_from_slice(reader.bytes(own)?);
+        let product = std::str::from_utf8(&before).ok()?;
+        if products.last().is_some_and(|last| last.as_str() >= product) {
+            return None;
+        }
+        products.push(product.to_owned());
+    }
+    (!products.is_empty()).then_some(products)
 }
 
 #[cfg(test)]
@@ -219,6 +270,7 @@ mod tests {
                     name: (*name).into(),
                 })
                 .collect(),
+            products: Vec::new(),
         }
     }
 
@@ -230,6 +282,15 @@ mod tests {
             ("npm", "express"),
         ]);
         assert_eq!(RecordRow::decode(&live.encode()), Some(live.clone()));
+        let with_products = RecordRow {
+            products: vec![
+                "a:acme:rocket".into(),
+                "a:acme:rockets".into(),
+                "o:acme:os".into(),
+            ],
+            ..live.clone()
+        };
+        assert_eq!(RecordRow::decode(&with_products.encode()), Some(with_products));
         for upstream in [None, VulnerabilityId::of("CVE-2021-1235")] {
             for others in [Vec::new(), vec![ContentHash::of(b"y"), ContentHash::of(b"z")]] {
                 let unresolved = RecordRow {

@@ -45,13 +45,13 @@ pub fn live_records<R: Rows>(rows: &R, source: &Source) -> Result<Vec<LiveRecord
     Ok(records)
 }
 
-/// Visits every record with content, with its packages.
+/// Visits every live record, with its packages and the products that it names by CPE.
 ///
 /// # Errors
 /// If the rows cannot be read.
 pub fn for_each_live_record<R: Rows>(
     rows: &R,
-    mut visit: impl FnMut(&RecordKey, &[PackageId]) -> ControlFlow<()>,
+    mut visit: impl FnMut(&RecordKey, &[PackageId], &[String]) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
     scan_rows(rows, Table::Records, &[], |key, value| {
         let row = decode_record(value)?;
@@ -59,7 +59,7 @@ pub fn for_each_live_record<R: Rows>(
             return Ok(ControlFlow::Continue(()));
         }
         let (_, record) = decode_record_key(key)?;
-        Ok(visit(&record, &row.packages))
+        Ok(visit(&record, &row.packages, &row.products))
     })
 }
 

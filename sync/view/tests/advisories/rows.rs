@@ -2,7 +2,7 @@
 
 use starling_view::{MemoryRows, RowsMut, Table, ViewPolicy, for_each_advisory, wipe};
 
-use crate::site::{LOCAL, Site, key, merge_hash, npm};
+use crate::site::{LOCAL, Site, body, key, merge_hash, npm, package};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -61,4 +61,64 @@ fn damaged_row_is_named_and_not_misread() {
         error.to_string().contains("edges") && error.to_string().contains("fc0102"),
         "{error}"
     );
+}
+
+/// A record is found by the products that it names by CPE, whatever its packages are.
+#[test]
+fn records_are_found_by_the_products_they_name() {
+    let mut site = Site::new(&ViewPolicy::default());
+    let of = |products: &str, more: &str| {
+        body(&format!(
+            r#""database_specific":{{"native":{{"products":[{products}]}}}}{more}"#
+        ))
+    };
+    let found = |site: &Site, product: &str| {
+        let found = starling_view::advisories_by_product(&site.rows, product).unwrap();
+        let named = found
+            .iter()
+            .map(|one| format!("{} {}", one.advisory.vulnerability, one.record));
+        named.collect::<Vec<_>>()
+    };
+    let (nvd, ghsa) = (key("nvd", "CVE-2021-1"), key("cnnvd", "CNNVD-1"));
+    let changes = site.set(1, &nvd, &of(r#""a:acme:rocket","o:acme:os""#, ""));
+    assert_eq!(changes.products.len(), 2);
+    site.set(
+        1,
+        &ghsa,
+        &of(r#""a:acme:rocket""#, r#","aliases":["CVE-2021-1"]"#),
+    );
+    assert_eq!(
+        found(&site, "a:acme:rocket"),
+        ["CVE-2021-1 cnnvd/CNNVD-1", "CVE-2021-1 nvd/CVE-2021-1"]
+    );
+    assert_eq!(found(&site, "a:acme:rock"), [""; 0]);
+    let sources = starling_view::sources_of_products(&site.rows).unwrap();
+    assert_eq!(
+        sources.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["cnnvd", "nvd"]
+    );
+    // The record's former products are among those that changed.
+    let changes = site.set(1, &nvd, &of(r#""a:acme:rocket""#, ""));
+    let changed = starling_view::packages_changed(&site.rows, &[nvd.clone()].into(), &changes)
+        .unwrap()
+        .unwrap();
+    let is_named = |name: &str| changed.contains(&package("CPE", name));
+    assert!(is_named("o:acme:os") && is_named("a:acme:rocket"));
+    assert_eq!(found(&site, "o:acme:os"), [""; 0]);
+    // A withdrawn record says nothing.
+    site.set(
+        1,
+        &nvd,
+        &of(r#""a:acme:rocket""#, r#","withdrawn":"2024-01-01T00:00:00Z""#),
+    );
+    assert_eq!(found(&site, "a:acme:rocket"), ["CVE-2021-1 cnnvd/CNNVD-1"]);
+    site.drop_record(1, &ghsa);
+    assert!(!starling_view::knows_products(&site.rows).unwrap());
+    let mut products = Vec::new();
+    starling_view::for_each_product(&site.rows, |product| {
+        products.push(product.to_owned());
+        std::ops::ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert!(products.is_empty());
 }

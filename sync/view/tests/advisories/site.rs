@@ -87,6 +87,22 @@ pub(crate) fn body(members: &str) -> Vec<u8> {
     starling_protocol::json::canonicalize(text.as_bytes()).unwrap()
 }
 
+/// Returns the products that a test's body lists.
+fn products_of(body: &[u8]) -> (BTreeSet<String>, bool) {
+    let body = starling_protocol::json::parse(body).unwrap();
+    let native = body
+        .get("database_specific")
+        .and_then(|specific| specific.get("native"));
+    let listed = native
+        .and_then(|native| native.get("products"))
+        .and_then(|list| list.as_array());
+    let products = listed
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|product| product.as_str());
+    (products.map(str::to_owned).collect(), false)
+}
+
 /// Returns a record body with aliases and one npm package.
 pub(crate) fn npm(aliases: &[&str], name: &str) -> Vec<u8> {
     let aliases: Vec<String> = aliases.iter().map(|alias| format!("\"{alias}\"")).collect();
@@ -102,6 +118,7 @@ impl Site {
             policy: policy.compile(author(LOCAL)),
             decisions: Decisions::new(),
             normalise_name: |_, name| name.to_ascii_lowercase(),
+            products_of,
         };
         Self {
             world: World::default(),

@@ -27,6 +27,7 @@ mod component {
     pub(super) const GROUP: u64 = 7;
     pub(super) const NAME: u64 = 8;
     pub(super) const VERSION: u64 = 9;
+    pub(super) const CPE: u64 = 15;
     pub(super) const PURL: u64 = 16;
     pub(super) const COMPONENTS: u64 = 21;
     pub(super) const PROPERTIES: u64 = 22;
@@ -189,7 +190,8 @@ fn component(
     let mut first = None;
     // Outer components come before inner ones, and those in their own order.
     while let Some((bytes, place, depth)) = depth_first.pop() {
-        let (mut kind, mut group, mut name, mut version, mut purl) = (
+        let (mut kind, mut group, mut name, mut version, mut purl, mut cpe) = (
+            String::new(),
             String::new(),
             String::new(),
             String::new(),
@@ -210,6 +212,7 @@ fn component(
                 (component::GROUP, _) => group = text(&value).map_err(fault)?,
                 (component::NAME, _) => name = text(&value).map_err(fault)?,
                 (component::VERSION, _) => version = text(&value).map_err(fault)?,
+                (component::CPE, _) => cpe = text(&value).map_err(fault)?,
                 (component::PURL, _) => purl = text(&value).map_err(fault)?,
                 (component::PROPERTIES, Value::Bytes(bytes)) => {
                     property(bytes, &mut origin).map_err(fault)?;
@@ -233,6 +236,7 @@ fn component(
             name: &name,
             version: &version,
             purl: &purl,
+            cpe: &cpe,
             origin: origin.as_deref(),
         };
         let component_kind = if is_subject {

@@ -14,7 +14,7 @@ use super::super::place::read_json as read_json_value;
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::protobuf::TYPES;
 use super::{Fault, Parts, add, check_version, kind_of};
-use crate::lenient::{TextRef, or_default};
+use crate::lenient::{AnyText, TextRef, or_default};
 use crate::origin::Properties;
 
 /// The prefix of component types.
@@ -54,6 +54,8 @@ struct Component<'a> {
     version: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     purl: TextRef<'a>,
+    #[serde(borrow, default, deserialize_with = "or_default")]
+    cpe: AnyText<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     components: Limited<Option<Component<'a>>>,
     #[serde(default)]
@@ -117,6 +119,7 @@ fn take(
         name: &raw.name.0,
         version: &raw.version.0,
         purl: &raw.purl.0,
+        cpe: &raw.cpe.0,
         origin: raw.properties.0.as_deref(),
     };
     let component_kind = if is_subject {

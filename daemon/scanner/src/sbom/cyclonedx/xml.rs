@@ -67,6 +67,7 @@ enum Field {
     Version,
     VersionRange,
     Purl,
+    Cpe,
 }
 
 pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
@@ -122,6 +123,7 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
             name: &raw.name,
             version: &raw.version,
             purl: &raw.purl,
+            cpe: &raw.cpe,
             origin: raw.origin.as_deref(),
         };
         add(&parts, kind, &place, &mut collector);
@@ -138,6 +140,7 @@ struct Fields {
     version: String,
     version_range: String,
     purl: String,
+    cpe: String,
     origin: Option<Box<OriginParts>>,
 }
 
@@ -205,6 +208,7 @@ impl Walker {
             (Some(Frame::Component { .. }), "name") => Frame::Field(Field::Name),
             (Some(Frame::Component { .. }), "version") => Frame::Field(Field::Version),
             (Some(Frame::Component { .. }), "purl") => Frame::Field(Field::Purl),
+            (Some(Frame::Component { .. }), "cpe") => Frame::Field(Field::Cpe),
             (Some(Frame::Component { .. }), "properties") => Frame::Properties,
             (Some(Frame::Properties), "property") => Frame::Property {
                 name: attribute(start, "name")?,
@@ -325,6 +329,7 @@ impl Walker {
             Field::Version => &mut raw.version,
             Field::VersionRange => &mut raw.version_range,
             Field::Purl => &mut raw.purl,
+            Field::Cpe => &mut raw.cpe,
         };
         target.push_str(text);
     }

@@ -419,6 +419,7 @@ pub(super) fn read_swift(text: &str, collector: &mut Collector) -> Result<String
                     name: &pin.identity.0,
                     version: &pin.state.version.0,
                     purls: Vec::new(),
+                    cpes: Vec::new(),
                     kind: ComponentKind::Package,
                     place: &place,
                 });

@@ -1,0 +1,374 @@
+//! The configurations of a record: which versions of a product it calls affected, and on what they must run.
+//!
+//! Read from the native data that the connectors keep (docs/sources): `configurations` of the NVD, `cpeApplicability`
+//! and `affected[].cpes` of CVE records ([`super::listed`]), `vulnerable-configuration` of CNNVD. A configuration is a tree
+//! of AND and OR. It is turned into one [`Applicability`] for each list of products that can be affected; everything
+//! else that has to hold with it is a platform.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Map, Value as Json};
+
+use super::listed;
+use super::name::Cpe;
+
+/// Most nodes and names of one record's configurations.
+pub const MAX_NODES: usize = 100_000;
+/// Deepest nesting of a configuration's nodes.
+pub const MAX_DEPTH: usize = 16;
+/// Most names of one platform that are kept; the others are counted.
+pub const MAX_PLATFORMS: usize = 64;
+
+/// Most bytes of names in one record's statements about one product; beyond that the statements are cut.
+const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
+
+/// One end of a range of versions.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Bound {
+    /// The version.
+    pub version: String,
+    /// True if the version itself is within the range.
+    pub is_included: bool,
+}
+
+/// A product, by a name and a range of versions.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProductMatch {
+    /// The name; its version is `*` if a range is given.
+    pub criteria: Cpe,
+    /// The first version.
+    pub start: Option<Bound>,
+    /// The last version.
+    pub end: Option<Bound>,
+    /// True if the source states the versions in a form that cannot be compared.
+    pub is_unreadable: bool,
+}
+
+/// Something on which a product must run: one of several names.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Platform {
+    /// The names as formatted strings, the first [`MAX_PLATFORMS`].
+    pub names: Vec<String>,
+    /// Number of further names.
+    pub others: u32,
+}
+
+/// A statement about one product: affected if any of the matches holds, on all of the platforms.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Applicability {
+    /// The versions of the product.
+    pub matches: Vec<ProductMatch>,
+    /// What it must run on.
+    pub platforms: Vec<Platform>,
+    /// True if a node around it is negated, which is not evaluated.
+    pub is_negated: bool,
+    /// True if parts of the record's configurations were not read because they exceed a limit.
+    pub is_cut: bool,
+}
+
+/// The configurations of a record, in the form in which a product is looked up.
+#[derive(Debug, Clone, Default)]
+pub struct Configurations {
+    rules: Vec<Rule>,
+    /// Number of nodes and names.
+    size: usize,
+    is_cut: bool,
+    has_unusable: bool,
+}
+
+/// Alternatives that are affected, with what must hold beside them.
+#[derive(Debug, Clone)]
+struct Rule {
+    matches: Vec<(String, ProductMatch)>,
+    around: Vec<Around>,
+    is_negated: bool,
+}
+
+/// The members of an AND, without the own one.
+#[derive(Debug, Clone)]
+struct Around {
+    members: Arc<[Platform]>,
+    own: usize,
+}
+
+/// Reads the configurations of a record's body. A body that is not a record has none.
+pub fn configurations(body: &[u8]) -> Configurations {
+    let mut read = Configurations::default();
+    let Ok(Json::Object(body)) = serde_json::from_slice::<Json>(body) else {
+        return read;
+    };
+    let native = body
+        .get("database_specific")
+        .and_then(|specific| specific.get("native"));
+    let Some(native) = native.and_then(Json::as_object) else {
+        return read;
+    };
+    read.take_list(native.get("configurations"));
+    let adps = native.get("adp").and_then(Json::as_array).into_iter().flatten();
+    for container in native.get("cna").into_iter().chain(adps) {
+        read.take_list(container.get("cpeApplicability"));
+        for entry in list(container.get("affected")) {
+            listed::take(entry, &mut |criteria| read.take_listed(criteria));
+        }
+    }
+    for configuration in list(native.get("vulnerable-configuration")) {
+        for node in list(configuration.get("cncpe")) {
+            read.walk(node, &[], false, 0);
+        }
+    }
+    read
+}
+
+/// Returns the products that a record's configurations can call affected, sorted, as `part:vendor:product`; and true if
+/// there are others that cannot be looked up.
+pub fn products(body: &[u8]) -> (BTreeSet<String>, bool) {
+    let read = configurations(body);
+    let names = read.rules.iter().flat_map(|rule| &rule.matches);
+    let names = names.map(|(product, _)| product.clone()).collect();
+    (names, read.has_unusable || read.is_cut)
+}
+
+/// Returns the members of a list; anything else has none, and a single object stands for a list of one.
+pub(super) fn list(value: Option<&Json>) -> &[Json] {
+    match value {
+        Some(Json::Array(list)) => list,
+        Some(one @ Json::Object(_)) => std::slice::from_ref(one),
+        _ => &[],
+    }
+}
+
+/// Returns a text by any of its keys.
+fn text<'a>(object: &'a Map<String, Json>, keys: &[&str]) -> Option<&'a str> {
+    let found = keys.iter().find_map(|key| object.get(*key)?.as_str());
+    found.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// Returns true for `true`, or the text `true`.
+fn is_true(value: Option<&Json>) -> bool {
+    match value {
+        Some(Json::Bool(value)) => *value,
+        Some(Json::String(text)) => text.trim().eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+impl Configurations {
+    /// Returns the number of nodes and names, which the memory grows with.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Returns the statements about a product; too many of them are cut.
+    pub fn about(&self, product: &str) -> Vec<Applicability> {
+        let mut found: Vec<Applicability> = Vec::new();
+        let mut bytes = 0;
+        for rule in &self.rules {
+            let matches = rule.matches.iter().filter(|(name, _)| name == product);
+            let matches: Vec<_> = matches.map(|(_, one)| one.clone()).collect();
+            if matches.is_empty() {
+                continue;
+            }
+            let platforms = rule.around.iter().flat_map(|around| {
+                let others = around.members.iter().enumerate();
+                let others = others.filter(|(index, _)| *index != around.own);
+                others.map(|(_, other)| other.clone())
+            });
+            let platforms: Vec<Platform> = platforms.take(MAX_PLATFORMS).collect();
+            let names = platforms.iter().flat_map(|platform| &platform.names);
+            bytes += names.map(String::len).sum::<usize>() + matches.len() * product.len();
+            if bytes > MAX_STATEMENT_BYTES {
+                // Without any of it, the doubt would have no place.
+                found.push(Applicability {
+                    is_cut: true,
+                    ..Applicability::default()
+                });
+                break;
+            }
+            found.push(Applicability {
+                matches,
+                platforms,
+                is_negated: rule.is_negated,
+                is_cut: self.is_cut,
+            });
+        }
+        found.sort();
+        found.dedup();
+        found
+    }
+
+    fn take_list(&mut self, configurations: Option<&Json>) {
+        for configuration in list(configurations) {
+            self.walk(configuration, &[], false, 0);
+        }
+    }
+
+    /// Adds a name with versions, outside of any tree.
+    fn take_listed(&mut self, found: Option<ProductMatch>) {
+        match found {
+            Some(found) if self.count() => self.add(vec![found], &[], false),
+            Some(_) => {}
+            None => self.has_unusable = true,
+        }
+    }
+
+    /// Counts a node or name; returns false if there are too many.
+    fn count(&mut self) -> bool {
+        if self.size >= MAX_NODES {
+            self.is_cut = true;
+            return false;
+        }
+        self.size += 1;
+        true
+    }
+
+    fn walk(&mut self, node: &Json, around: &[Around], is_negated: bool, depth: usize) {
+        let Some(node) = node.as_object() else { return };
+        if depth >= MAX_DEPTH {
+            self.is_cut = true;
+            return;
+        }
+        if !self.count() {
+            return;
+        }
+        let is_negated = is_negated || is_true(node.get("negate")) || is_true(node.get("@negate"));
+        let operator = text(node, &["operator", "@operator"]).unwrap_or("OR");
+        let matches = ["cpeMatch", "cpe_match", "cncpe-lang"];
+        let matches = matches.iter().flat_map(|key| list(node.get(*key)));
+        let children: Vec<&Json> = ["nodes", "children", "cncpe"]
+            .iter()
+            .flat_map(|key| list(node.get(*key)))
+            .collect();
+        let mut leaves: Vec<(ProductMatch, bool)> = Vec::new();
+        for leaf in matches {
+            if !self.count() {
+                break;
+            }
+            match leaf_of(leaf) {
+                Some(leaf) => leaves.push(leaf),
+                None => self.has_unusable = true,
+            }
+        }
+        if !operator.eq_ignore_ascii_case("AND") {
+            let affected = leaves.into_iter().filter(|(_, is_vulnerable)| *is_vulnerable);
+            self.add(affected.map(|(leaf, _)| leaf).collect(), around, is_negated);
+            for child in children {
+                self.walk(child, around, is_negated, depth + 1);
+            }
+            return;
+        }
+        let members = leaves
+            .iter()
+            .map(|(leaf, _)| Platform::of(std::iter::once(leaf.criteria.to_string())));
+        let members: Vec<_> = members
+            .chain(children.iter().map(|child| platform_of(child, depth + 1)))
+            .collect();
+        // An AND of one member needs nothing else.
+        let members: Arc<[Platform]> = members.into();
+        let within = |own: usize| {
+            let mut all = around.to_vec();
+            if members.len() > 1 {
+                all.push(Around {
+                    members: Arc::clone(&members),
+                    own,
+                });
+            }
+            all
+        };
+        let first_child = leaves.len();
+        for (own, (leaf, is_vulnerable)) in leaves.into_iter().enumerate() {
+            if is_vulnerable {
+                self.add(vec![leaf], &within(own), is_negated);
+            }
+        }
+        for (index, child) in children.into_iter().enumerate() {
+            self.walk(child, &within(first_child + index), is_negated, depth + 1);
+        }
+    }
+
+    /// Adds alternatives; those without a product that can be looked up are noted.
+    fn add(&mut self, matches: Vec<ProductMatch>, around: &[Around], is_negated: bool) {
+        let mut named = Vec::with_capacity(matches.len());
+        for one in matches {
+            match one.criteria.product_name() {
+                Some(product) => named.push((product, one)),
+                None => self.has_unusable = true,
+            }
+        }
+        if !named.is_empty() {
+            self.rules.push(Rule {
+                matches: named,
+                around: around.to_vec(),
+                is_negated,
+            });
+        }
+    }
+}
+
+impl Platform {
+    fn of(names: impl Iterator<Item = String>) -> Self {
+        let mut platform = Self::default();
+        for name in names {
+            if platform.names.len() < MAX_PLATFORMS {
+                platform.names.push(name);
+            } else {
+                platform.others = platform.others.saturating_add(1);
+            }
+        }
+        platform
+    }
+}
+
+/// Returns all names of a node, and of those below it, as one platform.
+fn platform_of(node: &Json, depth: usize) -> Platform {
+    fn collect(node: &Json, depth: usize, names: &mut Vec<String>, others: &mut u32) {
+        if depth >= MAX_DEPTH {
+            return;
+        }
+        for leaf in ["cpeMatch", "cpe_match", "cncpe-lang"]
+            .iter()
+            .flat_map(|key| list(node.get(*key)))
+        {
+            if names.len() < MAX_PLATFORMS {
+                names.extend(leaf_of(leaf).map(|(leaf, _)| leaf.criteria.to_string()));
+            } else {
+                *others = others.saturating_add(1);
+            }
+        }
+        for child in ["nodes", "children", "cncpe"]
+            .iter()
+            .flat_map(|key| list(node.get(*key)))
+        {
+            collect(child, depth + 1, names, others);
+        }
+    }
+    let (mut names, mut others) = (Vec::new(), 0);
+    collect(node, depth, &mut names, &mut others);
+    Platform { names, others }
+}
+
+/// Reads a name with its range; returns true beside it if what it names is affected.
+fn leaf_of(leaf: &Json) -> Option<(ProductMatch, bool)> {
+    let leaf = leaf.as_object()?;
+    let criteria = text(leaf, &["criteria", "cpe23Uri", "cpeName", "@name"])?;
+    let is_of_cnnvd = leaf.contains_key("@name");
+    let criteria = Cpe::parse(criteria).ok()?;
+    let bound = |included: &str, excluded: &str| {
+        let of = |key: &str, is_included| {
+            text(leaf, &[key]).map(|version| Bound {
+                version: version.to_owned(),
+                is_included,
+            })
+        };
+        of(included, true).or_else(|| of(excluded, false))
+    };
+    let found = ProductMatch {
+        start: bound("versionStartIncluding", "versionStartExcluding"),
+        end: bound("versionEndIncluding", "versionEndExcluding"),
+        // CNNVD names a product alone if it lists no versions of it.
+        is_unreadable: is_of_cnnvd && criteria.version() == &super::Value::Any,
+        criteria,
+    };
+    let is_vulnerable = leaf.get("vulnerable").is_none_or(|value| is_true(Some(value)));
+    Some((found, is_vulnerable))
+}
