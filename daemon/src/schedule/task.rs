@@ -18,6 +18,11 @@ pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
     let mut timetable = Timetable::default();
     loop {
         changed.borrow_and_update();
+        let steady_ms = clock.now().as_millis();
+        let looked = site.blocking(move |parts| parts.look_at_offers(steady_ms)).await;
+        if let Err(problem) = looked {
+            tracing::warn!(%problem, "looking at who fetches which source: it stays as it was");
+        }
         let moment = Moment {
             wall: now().as_millis(),
             steady: clock.now().as_millis(),

@@ -54,7 +54,8 @@ impl ViewReader<'_> {
     }
 
     /// Returns the knowledge about each source: records and newest check, over all authors in scope. A source
-    /// with known checks only is included.
+    /// with known checks only is included. The check of an author that builds on statements which are not accepted here
+    /// does not count.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -65,7 +66,9 @@ impl ViewReader<'_> {
         }
         for (id, log) in &self.state.logs {
             for (source, checked_at) in log.checks() {
-                if self.state.in_scope(&id.site, Some(&source)) {
+                if self.state.in_scope(&id.site, Some(&source))
+                    && self.state.check_counts(self.state.rows(), log, &source)?
+                {
                     let overview = sources.entry(source).or_default();
                     overview.checked_at = overview.checked_at.max(Some(checked_at));
                 }
@@ -249,7 +252,10 @@ impl ViewReader<'_> {
     pub fn is_empty(&self) -> bool {
         self.state.logs.iter().all(|(id, log)| {
             log.sources.iter().all(|(source, row)| {
-                row.accepted_state.live == 0 || !self.state.in_scope(&id.site, source.as_ref())
+                // Documents and offers are not knowledge of any source.
+                source.is_none()
+                    || row.accepted_state.live == 0
+                    || !self.state.in_scope(&id.site, source.as_ref())
             })
         })
     }
