@@ -66,7 +66,7 @@ impl Said {
 
 impl StateReader {
     /// Returns what is stated of each record of a source.
-    pub(crate) fn said(
+    pub(super) fn said(
         &self,
         source: &Source,
         lane: Lane,
@@ -190,6 +190,19 @@ impl StateReader {
 }
 
 impl SiteStore {
+    /// Returns what is stated of each record of a source.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn said(
+        &self,
+        source: &Source,
+        lane: Lane,
+        base: FeedBase,
+    ) -> Result<BTreeMap<RecordId, Said>, StoreError> {
+        self.read()?.said(source, lane, base)
+    }
+
     /// Returns what is stated of one record.
     ///
     /// # Errors

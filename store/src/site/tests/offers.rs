@@ -117,8 +117,10 @@ impl TestSite {
 
     /// Returns the source as this site's view has it.
     fn content(&self) -> Content {
-        let state = self.store.read().unwrap();
-        let said = state.said(&source(), Lane::Federation, FeedBase::View).unwrap();
+        let said = self
+            .store
+            .said(&source(), Lane::Federation, FeedBase::View)
+            .unwrap();
         let text = |hash: ContentHash| {
             let body: serde_json::Value =
                 serde_json::from_slice(&self.store.body(&hash).unwrap().unwrap()).unwrap();
