@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use starling_protocol::{ContentHash, FeedOffer, OfferInput, RecordId, RestsOn, Source, UnixMillis};
-use starling_sync::{Event, OwnFeed, PROBE_INTERVALS, Role, Waited, Watch, is_healthy};
+use starling_sync::{Event, INTERVALS, OwnFeed, PROBE_INTERVALS, Role, Waited, Watch, is_healthy};
 
 use crate::network::Pair;
 use crate::scenario::{FeedScenario, Range};
@@ -40,6 +40,12 @@ pub(crate) struct SiteFeed {
     fails_until: u64,
     /// When it fetched last with success.
     fetched: Option<u64>,
+    /// When it last saw a check advance or fetched with success; time while it was down is taken off.
+    news: u64,
+    /// When it last looked.
+    looked: u64,
+    /// The checks that it saw.
+    checks: Vec<Option<UnixMillis>>,
 }
 
 /// An event of the source, or of who fetches it.
@@ -110,13 +116,15 @@ impl World {
             return;
         };
         let at = &mut self.sites[site];
-        // Now and then what was kept is lost.
-        let waited = std::mem::take(&mut at.feed.waited);
-        at.feed.watch = Watch::resume(if self.rng.u8(0..4) == 0 {
-            Vec::new()
+        let now = self.now.as_millis() - self.start.as_millis();
+        // Now and then what was kept is lost. Else it waits on, and the time that it was down does not count.
+        if self.rng.u8(0..4) == 0 {
+            at.feed.watch = Watch::default();
+            at.feed.news = now;
         } else {
-            waited
-        });
+            at.feed.watch = Watch::resume(std::mem::take(&mut at.feed.waited));
+            at.feed.news += now - at.feed.looked;
+        }
         at.feed.role = None;
         let start = at.starts;
         let delay = self.rng.u64(0..feed.every_millis / LOOKS);
@@ -206,7 +214,12 @@ impl World {
         let at = &mut self.sites[site];
         let Some(store) = at.store.as_mut() else { return };
         let Ok(seen) = store.offers() else { return };
+        at.feed.looked = steady;
         at.feed.watch.look(&seen.others, steady);
+        let checks: Vec<_> = seen.others.iter().map(|seen| seen.check).collect();
+        if checks != at.feed.checks {
+            (at.feed.checks, at.feed.news) = (checks, steady);
+        }
         at.feed.waited = at.feed.watch.waited(steady);
         let own = OwnFeed {
             site: at.id,
@@ -239,7 +252,7 @@ impl World {
                 let fetched = store.fetch(&source(), &self.source.content, &wanted, clock);
                 match fetched {
                     Ok(claims) => {
-                        (at.feed.failures, at.feed.fetched) = (0, Some(steady));
+                        (at.feed.failures, at.feed.fetched, at.feed.news) = (0, Some(steady), steady);
                         self.counts.records += claims;
                         *self.counts.notices.entry("Fetched".to_owned()).or_default() += 1;
                         is_changed = true;
@@ -248,7 +261,15 @@ impl World {
                 }
             }
         }
+        // Each site before it has a turn of three intervals, and its own fetches may fail for a while.
+        let turns = INTERVALS * feed.sites as u64 + PROBE_INTERVALS + 1;
+        let most = feed.fails_for_millis.map_or(0, |range| range.most) + turns * feed.every_millis;
+        let quiet = steady - at.feed.news;
         let has_lost_power = store.has_lost_power();
+        if quiet > most {
+            let found = format!("it saw no check for {quiet} ms and did not fetch: {role:?}");
+            return self.violate("a_source_is_never_left", site, found);
+        }
         if has_lost_power {
             self.plan(0, PlannedEvent::Down(site));
         } else if is_changed {
