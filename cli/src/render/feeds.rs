@@ -27,7 +27,12 @@ pub(crate) fn feed_list(list: &FeedList) -> String {
             from(feed),
             feed.schedule.clone(),
             if feed.enabled { "yes" } else { "no" }.to_owned(),
-            feed.state.as_str().to_owned(),
+            match &feed.fetched_by {
+                Some(by) if feed.state == FeedState::StandingBy => {
+                    format!("{}: {} fetches", feed.state.as_str(), by.site_id)
+                }
+                _ => feed.state.as_str().to_owned(),
+            },
         ]);
         table.tone("STATE", tone(feed.state));
     }

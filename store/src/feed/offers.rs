@@ -63,6 +63,32 @@ impl SiteStore {
 }
 
 impl StateReader {
+    /// Returns the last claims about sources on which other authors build, by the author of the claims. An offer that
+    /// cannot be read builds on nothing.
+    pub(crate) fn built_on(&self) -> BTreeMap<(SiteId, Source), ClaimNumber> {
+        let mut seen = SeenOffers::default();
+        let prefix = ClaimKey::offers_prefix();
+        let read = self
+            .rows()
+            .scan_prefix(Tree::Claims, &prefix, Direction::Forward, &mut |key, row| {
+                let _ = self.add_offer(key, row, &mut seen);
+                ControlFlow::Continue(())
+            });
+        if read.is_err() {
+            return BTreeMap::new();
+        }
+        let others = seen.others.into_iter().filter(|seen| seen.is_whole);
+        let others = others.map(|seen| (seen.source, seen.offer));
+        let mut built_on = BTreeMap::new();
+        for (source, offer) in seen.own.into_iter().chain(others) {
+            for (site, number) in offer.rests_on {
+                let last = built_on.entry((site, source.clone())).or_insert(number);
+                *last = number.max(*last);
+            }
+        }
+        built_on
+    }
+
     fn add_offer(&self, key: &[u8], row: &[u8], seen: &mut SeenOffers) -> Result<(), StoreError> {
         let bad = || damaged(Tree::Claims, key, "an offer to fetch a source");
         let (claim_key, number) = split_claim_key(key).ok_or_else(bad)?;

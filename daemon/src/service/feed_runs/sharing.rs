@@ -228,6 +228,10 @@ impl SiteParts {
 
     /// States what changed of this site's offers.
     fn state_offers(&self, seen: &SeenOffers) -> ServiceResult<()> {
+        if self.restore.is_held() {
+            // A restored home signs nothing before it heard its peers.
+            return Ok(());
+        }
         let at = now();
         let claims = self.offers_to_state(seen, at)?;
         if claims.is_empty() {

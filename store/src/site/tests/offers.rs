@@ -319,12 +319,39 @@ fn check_of_a_part_does_not_count_without_the_rest() {
         sources.get(&source()).and_then(|source| source.checked_at)
     };
     assert_eq!(checked(&c), None, "it has six of a thousand records");
+    let heard = |site: &TestSite| site.store.view().unwrap().last_heard(&source()).unwrap();
+    assert_eq!(heard(&c), None);
     assert!(!c.store.offers().unwrap().others[0].is_whole);
     c.list(&a, &["*"]);
     assert_eq!(checked(&c), None, "listed is not accepted");
     c.take_from(&a);
     assert_eq!(checked(&c), Some(UnixMillis::saturating(20)));
+    assert_eq!(heard(&c), Some(UnixMillis::saturating(20)));
     assert_eq!(c.content(), later());
+}
+
+#[test]
+fn head_of_a_dead_site_is_not_missed_where_another_builds_on_it() {
+    let [a, b, c] = federation();
+    a.fetch(&whole(), 10);
+    b.take_from(&a);
+    c.take_from(&a);
+    let awaited = |site: &TestSite| {
+        let heads = site.store.view().unwrap().head_expiries();
+        heads.into_iter().map(|head| head.site).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (awaited(&b), awaited(&c)),
+        (vec!["a".to_owned()], vec!["a".to_owned()])
+    );
+    let rests_on = b.fetch(&later(), 20).rests_on;
+    b.offers(rests_on, 21);
+    c.take_from(&b);
+    assert_eq!((awaited(&b), awaited(&c)), (vec![], vec!["b".to_owned()]));
+    // What it states later is not built on.
+    a.fetch(&later(), 30);
+    b.take_from(&a);
+    assert_eq!(awaited(&b), ["a"]);
 }
 
 #[test]

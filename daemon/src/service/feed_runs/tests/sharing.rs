@@ -217,7 +217,11 @@ async fn successor_takes_over_after_three_intervals_and_states_what_differs() {
     let before = a.claims();
     let run = a.run(Answer::Whole(later)).await;
     assert_eq!((run.stored, run.absent, run.checked), (0, 0, true));
-    assert_eq!(a.claims() - before, 1, "that it builds on the other one's records");
+    assert_eq!(
+        a.claims() - before,
+        1,
+        "that it builds on the other one's records"
+    );
     assert!(
         anew(&run).unwrap().contains("another site stated something"),
         "{run:?}"
