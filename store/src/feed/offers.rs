@@ -151,7 +151,7 @@ fn offer_of(log: &Log, key: &ClaimKey, row: &[u8]) -> Option<Option<ReadOffer>> 
 }
 
 fn life_sign(log: &Log) -> LifeSign {
-    let head = log.head.as_ref().map(|head| head.head());
+    let head = log.head.as_ref().map(starling_protocol::VerifiedHead::head);
     head.map_or((0, 0, 0), |head| {
         (head.epoch, head.number.0, head.issued_at.as_millis())
     })

@@ -12,10 +12,13 @@ use starling_view::{Claims, Statement, StatementKind};
 use crate::SiteStore;
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
-use crate::rows::{ClaimRow, damaged, split_claim_key};
+use crate::rows::{ClaimRow, LogNumber, damaged, split_claim_key};
 use crate::site::guard::StateReader;
 use crate::site::state::LogId;
 use crate::view::rows::{ViewReader, statement};
+
+/// Takes the key of a row, the record and the log that it is of, and the row.
+type ClaimVisitor<'v> = dyn FnMut(&[u8], RecordId, LogNumber, &[u8]) -> Result<(), StoreError> + 'v;
 
 /// What an input is compared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -127,11 +130,7 @@ impl StateReader {
     }
 
     /// Reads every claim about records of a source.
-    fn each_claim(
-        &self,
-        source: &Source,
-        visit: &mut dyn FnMut(&[u8], RecordId, crate::rows::LogNumber, &[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn each_claim(&self, source: &Source, visit: &mut ClaimVisitor<'_>) -> Result<(), StoreError> {
         let mut failed = None;
         let prefix = ClaimKey::source_prefix(source);
         self.rows()

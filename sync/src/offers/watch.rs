@@ -2,7 +2,7 @@
 //!
 //! The times in heads are compared for equality alone: a clock that is years off, or set, changes nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{FeedOffer, OfferInput, SiteId, Source, UnixMillis};
@@ -86,18 +86,16 @@ impl Watch {
 
     /// Takes in what is seen now; `now_ms` is a steady clock's. Offers that are gone are forgotten.
     pub fn look(&mut self, seen: &[OfferSeen], now_ms: u64) {
-        let kept = |(source, site): &(Source, SiteId)| {
-            seen.iter()
-                .any(|seen| seen.source == *source && seen.site == *site)
-        };
-        self.seen.retain(|key, _| kept(key));
+        let keys: BTreeSet<(&Source, SiteId)> = seen.iter().map(|seen| (&seen.source, seen.site)).collect();
+        self.seen
+            .retain(|(source, site), _| keys.contains(&(source, *site)));
         for offer in seen {
             let key = (offer.source.clone(), offer.site);
-            let before_ms = self.waited_before(offer);
-            let known = self.seen.entry(key).or_insert(Seen {
+            let before = &self.before;
+            let known = self.seen.entry(key).or_insert_with(|| Seen {
                 check: offer.check,
                 check_at: now_ms,
-                before_ms,
+                before_ms: waited_before(before, offer),
                 sign: offer.sign,
                 sign_at: now_ms,
             });
@@ -108,15 +106,6 @@ impl Watch {
                 (known.sign, known.sign_at) = (offer.sign, now_ms);
             }
         }
-    }
-
-    fn waited_before(&self, offer: &OfferSeen) -> u64 {
-        let is_it = |waited: &&Waited| {
-            waited.source == offer.source.as_str()
-                && waited.site == *offer.site.as_bytes()
-                && waited.check == offer.check.map(UnixMillis::as_millis)
-        };
-        self.before.iter().find(is_it).map_or(0, |waited| waited.quiet_ms)
     }
 
     /// Decides what this site does about the source of a feed. `seen` was [looked](Self::look) at before.
@@ -159,6 +148,15 @@ impl Watch {
         });
         waited.collect()
     }
+}
+
+fn waited_before(before: &[Waited], offer: &OfferSeen) -> u64 {
+    let is_it = |waited: &&Waited| {
+        waited.source == offer.source.as_str()
+            && waited.site == *offer.site.as_bytes()
+            && waited.check == offer.check.map(UnixMillis::as_millis)
+    };
+    before.iter().find(is_it).map_or(0, |waited| waited.quiet_ms)
 }
 
 fn quiet_ms(known: &Seen, now_ms: u64) -> u64 {

@@ -37,8 +37,8 @@ pub(super) struct Sharing {
     roles: BTreeMap<FeedName, Role>,
     /// Feeds that others offer to fetch and that this site does not share, with the reason.
     unshared: BTreeMap<FeedName, String>,
-    /// Offers that cannot be read, in words.
-    unread: Vec<String>,
+    /// Offers that cannot be read, by their source if they name one, in words.
+    unread: Vec<(Option<Source>, String)>,
     looked: Option<Instant>,
     kept_at_ms: Option<u64>,
 }
@@ -71,8 +71,19 @@ impl Feeds {
     }
 
     /// Returns the offers that cannot be read, in words.
-    pub(in crate::service) fn unread_offers(&self) -> Vec<String> {
-        lock(&self.sharing).unread.clone()
+    pub(super) fn unread_offers(&self) -> Vec<String> {
+        let sharing = lock(&self.sharing);
+        sharing.unread.iter().map(|(_, told)| told.clone()).collect()
+    }
+
+    /// Returns the offers to fetch a source that cannot be read, in words.
+    pub(super) fn unread_offers_of(&self, source: &Source) -> Vec<String> {
+        let sharing = lock(&self.sharing);
+        let of_it = sharing
+            .unread
+            .iter()
+            .filter(|(of, _)| of.as_ref() == Some(source));
+        of_it.map(|(_, told)| told.clone()).collect()
     }
 
     fn waited_path(&self) -> PathBuf {
@@ -180,10 +191,9 @@ impl SiteParts {
         }
         sharing.roles = roles;
         sharing.unshared = unshared;
-        sharing.unread = seen
-            .unread
-            .iter()
-            .map(|unread| self.unread_told(unread))
+        let unread = seen.unread.iter();
+        sharing.unread = unread
+            .map(|unread| (unread.source.clone(), self.unread_told(unread)))
             .collect();
         sharing.looked = Some(Instant::now());
     }

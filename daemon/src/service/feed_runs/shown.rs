@@ -39,6 +39,8 @@ impl SiteParts {
         let role = self.feeds.role(spec.name()).filter(|_| spec.entry.enabled);
         let state = state_of(spec, &memory, since, role, now);
         let entry = &spec.entry;
+        let matter = attention(spec, &memory, state, self.started.is_some());
+        let matter = and_nobody(spec, matter, role);
         Feed {
             name: spec.name().clone(),
             source: spec.source.clone().into(),
@@ -54,14 +56,7 @@ impl SiteParts {
             has_secret: spec.has_secret(),
             rejected: memory.rejected,
             state,
-            attention: with_given_up(
-                and_nobody(
-                    spec,
-                    attention(spec, &memory, state, self.started.is_some()),
-                    role,
-                ),
-                &memory,
-            ),
+            attention: self.and_unread(spec, with_given_up(matter, &memory)),
             progress,
             last_success_at: memory.last_success_at,
             next_run_at: memory.next_run_at.filter(|_| {
@@ -77,6 +72,21 @@ impl SiteParts {
                 Vec::new()
             },
         }
+    }
+}
+
+impl SiteParts {
+    /// Adds that offers of other sites cannot be read: this site may fetch for nothing, or believe less than it could.
+    fn and_unread(&self, spec: &FeedSpec, matter: Option<String>) -> Option<String> {
+        let unread = self.feeds.unread_offers_of(&spec.source);
+        if unread.is_empty() || !spec.entry.enabled {
+            return matter;
+        }
+        let unread = format!("feed {}: {}", spec.name(), unread.join("; "));
+        Some(match matter {
+            Some(matter) => format!("{matter}; {unread}"),
+            None => unread,
+        })
     }
 }
 
@@ -228,7 +238,13 @@ impl SiteParts {
     /// Reports what of the feeds' sources is not known, if there are feeds. That is not damage.
     pub(in crate::service) fn feeds_check(&self) -> Option<types::DoctorCheck> {
         let feeds = self.feeds_shown();
-        let matters = [matters(&feeds), self.feeds.unread_offers()].concat();
+        let mut matters = matters(&feeds);
+        let is_told = |matters: &[String], told: &str| matters.iter().any(|matter| matter.contains(told));
+        for told in self.feeds.unread_offers() {
+            if !is_told(&matters, &told) {
+                matters.push(told);
+            }
+        }
         let found = match &matters[..] {
             [] => format!("{} feeds, none needs attention", feeds.len()),
             matters => matters.join("; "),

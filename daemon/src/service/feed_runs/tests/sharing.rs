@@ -232,6 +232,33 @@ async fn successor_takes_over_after_three_intervals_and_states_what_differs() {
     assert!(!b.is_wanted());
 }
 
+#[tokio::test]
+async fn offer_that_cannot_be_read_is_named_and_counts_as_none() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let [a, b] = &worlds;
+    assert!(!b.is_wanted());
+    let mut frame = a
+        .own_offer()
+        .unwrap()
+        .to_claim(&source(), UnixMillis::EPOCH)
+        .encode();
+    frame.push(0);
+    let claim = starling_protocol::Claim::decode(&frame).unwrap();
+    let (lane, key) = (starling_protocol::Lane::Federation, a.site.0.key());
+    let now = crate::clock::now();
+    a.site
+        .0
+        .store
+        .author(lane, [claim], &key, now, &Origin::default())
+        .unwrap();
+    b.take(a);
+    b.look(1);
+    assert!(b.is_wanted());
+    let attention = b.feed().await.attention.unwrap();
+    assert!(attention.contains("counts as none"), "{attention}");
+}
+
 /// Returns an answer with a position after it.
 fn moved(answer: Answer) -> Answer {
     let position = || starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
