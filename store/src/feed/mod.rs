@@ -178,7 +178,7 @@ impl SiteStore {
             }
         }
         if input.base == FeedBase::View {
-            plan.rests_on = state.rests_on(source, &said, &plan.claims);
+            plan.rests_on = state.rests_on(source, input.lane, &said, &plan.claims);
         }
         Ok(plan)
     }

@@ -161,12 +161,12 @@ impl State {
     /// Returns true if all statements on which an author's own rest are accepted here.
     fn holds(&self, source: &Source, rests_on: &RestsOn) -> bool {
         rests_on.iter().all(|(site, number)| {
-            let about = Some(source.clone());
-            let lanes = [Lane::Federation, Lane::Direct].map(|lane| LogId { site: *site, lane });
-            let rows = lanes
-                .iter()
-                .filter_map(|id| self.logs.get(id)?.sources.get(&about));
-            let accepted = rows.map(|row| row.accepted).max().unwrap_or_default();
+            let log = self.logs.get(&LogId {
+                site: *site,
+                lane: Lane::Federation,
+            });
+            let row = log.and_then(|log| log.sources.get(&Some(source.clone())));
+            let accepted = row.map_or(ClaimNumber::NONE, |row| row.accepted);
             self.in_scope(site, Some(source)) && accepted >= *number
         })
     }

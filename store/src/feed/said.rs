@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use starling_protocol::{
-    Claim, ClaimKey, ClaimKind, ContentHash, KeyRef, KnowledgeRoot, Lane, RecordId, RestsOn, SiteId, Source,
-    UnixMillis,
+    Claim, ClaimKey, ClaimKind, ClaimNumber, ContentHash, KeyRef, KnowledgeRoot, Lane, RecordId, RestsOn,
+    SiteId, Source, UnixMillis,
 };
-use starling_view::{Claims, Statement, StatementKind};
+use starling_view::{Claims, CompiledPolicy, Statement, StatementKind};
 
 use crate::SiteStore;
 use crate::engine::{Direction, Tree};
@@ -54,15 +54,25 @@ impl Said {
         }
     }
 
-    fn of(statements: &[Statement], first: Option<&Statement>) -> Option<Self> {
-        let first = first?;
+    /// Chooses among the statements about one record that stand in `lane`: those of another lane are not for everyone.
+    /// A new statement comes after all of them.
+    fn of(policy: &CompiledPolicy, source: &Source, lane: Lane, statements: &[Statement]) -> Option<Self> {
+        let latest = statements.iter().map(|statement| statement.time).max()?;
+        let in_lane: Vec<Statement> = statements
+            .iter()
+            .filter(|stated| stated.lane == lane)
+            .cloned()
+            .collect();
+        let first = policy.first(source, &in_lane).or(statements.first())?;
+        let is_set = |first: &&Statement| first.lane == lane;
+        let content = Some(first).filter(is_set).and_then(|first| match first.kind {
+            StatementKind::Set(content) => Some(content),
+            StatementKind::Absent => None,
+        });
         Some(Self {
-            content: match first.kind {
-                StatementKind::Set(content) => Some(content),
-                StatementKind::Absent => None,
-            },
+            content,
             author: first.author,
-            latest: statements.iter().map(|statement| statement.time).max(),
+            latest: Some(latest),
         })
     }
 }
@@ -77,7 +87,7 @@ impl StateReader {
     ) -> Result<BTreeMap<RecordId, Said>, StoreError> {
         match base {
             FeedBase::Own => self.said_by_own(source, lane),
-            FeedBase::View => self.said_by_view(source),
+            FeedBase::View => self.said_by_view(source, lane),
         }
     }
 
@@ -103,14 +113,14 @@ impl StateReader {
         Ok(said)
     }
 
-    fn said_by_view(&self, source: &Source) -> Result<BTreeMap<RecordId, Said>, StoreError> {
+    fn said_by_view(&self, source: &Source, lane: Lane) -> Result<BTreeMap<RecordId, Said>, StoreError> {
         let policy = &self.published().settings.policy;
         let mut said = BTreeMap::new();
         // Rows of one record stand together.
         let mut about: Option<(RecordId, Vec<Statement>)> = None;
         let mut close = |about: Option<(RecordId, Vec<Statement>)>| {
             if let Some((id, statements)) = about
-                && let Some(found) = Said::of(&statements, policy.first(source, &statements))
+                && let Some(found) = Said::of(policy, source, lane, &statements)
             {
                 said.insert(id, found);
             }
@@ -164,6 +174,7 @@ impl StateReader {
     pub(super) fn rests_on(
         &self,
         source: &Source,
+        lane: Lane,
         said: &BTreeMap<RecordId, Said>,
         claims: &[Claim],
     ) -> RestsOn {
@@ -174,15 +185,16 @@ impl StateReader {
             if !is_other || replaced.contains(ClaimKey::record(source, id).as_bytes()) {
                 continue;
             }
-            let lanes = [Lane::Federation, Lane::Direct].map(|lane| LogId {
+            let log = self.logs.get(&LogId {
                 site: said.author,
                 lane,
             });
-            let rows = lanes
-                .iter()
-                .filter_map(|id| self.logs.get(id)?.sources.get(&Some(source.clone())));
-            let accepted = rows.map(|row| row.accepted).max().unwrap_or_default();
-            rests_on.insert(said.author, accepted);
+            let row = log.and_then(|log| log.sources.get(&Some(source.clone())));
+            let accepted = row.map_or(ClaimNumber::NONE, |row| row.accepted);
+            // One that states something in another lane alone is not built on.
+            if accepted > ClaimNumber::NONE {
+                rests_on.insert(said.author, accepted);
+            }
         }
         rests_on
     }
@@ -228,7 +240,7 @@ impl SiteStore {
         };
         let statements = view.statements(source, record)?;
         let policy = &view.settings().policy;
-        Ok(Said::of(&statements, policy.first(source, &statements)))
+        Ok(Said::of(policy, source, lane, &statements))
     }
 
     /// Names what other authors state of a source: equal names mean that they state the same.
