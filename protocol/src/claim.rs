@@ -22,6 +22,7 @@ const KNOWN_FLAGS: u8 = FLAG_CRITICAL | FLAG_CONTENT | FLAG_TOMBSTONE;
 
 const KEY_RECORD: u8 = b'r';
 const KEY_DOCUMENT: u8 = b'd';
+const KEY_OFFER: u8 = b'o';
 /// Longest claim key in bytes: the class byte, a source, a separator and a record id.
 const MAX_KEY_BYTES: usize = 2 + MAX_SOURCE_BYTES + MAX_RECORD_ID_BYTES;
 
@@ -56,8 +57,11 @@ impl ClaimKind {
     pub const DELETE: Self = Self(3);
     /// A change to a shared document; never superseded, each under its own key.
     pub const DOCUMENT_CHANGE: Self = Self(4);
+    /// The author can fetch a source: [`crate::FeedOffer`]. Its shape is never a reason to refuse a delta, because
+    /// sites of earlier releases take it as an unknown kind.
+    pub const FEED_OFFER: Self = Self(6);
 
-    /// Returns true if this build knows the kind.
+    /// Returns true if this build checks the shape of the kind.
     #[must_use]
     pub const fn is_known(self) -> bool {
         matches!(self.0, 1..=4)
@@ -71,6 +75,7 @@ impl fmt::Display for ClaimKind {
             Self::ABSENT => f.write_str("absent"),
             Self::DELETE => f.write_str("delete"),
             Self::DOCUMENT_CHANGE => f.write_str("document-change"),
+            Self::FEED_OFFER => f.write_str("feed-offer"),
             Self(number) => write!(f, "kind-{number}"),
         }
     }
@@ -93,6 +98,8 @@ pub enum KeyRef {
     Record(Source, RecordId),
     /// One change of a shared document: the document's name and the change's hash.
     Document(String, [u8; 32]),
+    /// The author's offer to fetch a source.
+    Offer(Source),
     /// Something that this build does not know.
     Other,
 }
@@ -116,6 +123,21 @@ impl ClaimKey {
         bytes.extend_from_slice(source.as_str().as_bytes());
         bytes.push(0);
         bytes
+    }
+
+    /// Returns the key of the author's offer to fetch a source.
+    #[must_use]
+    pub fn offer(source: &Source) -> Self {
+        let mut bytes = Self::offers_prefix();
+        bytes.extend_from_slice(source.as_str().as_bytes());
+        bytes.push(0);
+        Self(bytes.into())
+    }
+
+    /// Returns the bytes with which the key of every offer begins.
+    #[must_use]
+    pub fn offers_prefix() -> Vec<u8> {
+        vec![KEY_OFFER]
     }
 
     /// Wraps bytes, at least one and at most 322.
@@ -149,12 +171,13 @@ impl ClaimKey {
         self.parse_known().unwrap_or(KeyRef::Other)
     }
 
-    /// Returns the source whose state the key belongs to; `None` if it belongs to no source.
+    /// Returns the source whose state the key belongs to; `None` if it belongs to no source. An offer belongs to none,
+    /// because it is not knowledge, and because sites of earlier releases do not know its source.
     #[must_use]
     pub fn source(&self) -> Option<Source> {
         match self.parse() {
             KeyRef::Record(source, _) => Some(source),
-            KeyRef::Document(..) | KeyRef::Other => None,
+            KeyRef::Document(..) | KeyRef::Offer(_) | KeyRef::Other => None,
         }
     }
 
@@ -170,6 +193,7 @@ impl ClaimKey {
             KEY_DOCUMENT if !name.is_empty() && name.len() <= MAX_SLUG_BYTES => {
                 Some(KeyRef::Document(name.to_owned(), tail.try_into().ok()?))
             }
+            KEY_OFFER if tail.is_empty() => Some(KeyRef::Offer(name.parse().ok()?)),
             _ => None,
         }
     }
@@ -180,6 +204,7 @@ impl fmt::Display for ClaimKey {
         match self.parse() {
             KeyRef::Record(source, id) => write!(f, "{source}/{id}"),
             KeyRef::Document(name, change) => write!(f, "document {name} change {}", Hex(&change[..6])),
+            KeyRef::Offer(source) => write!(f, "offer to fetch {source}"),
             KeyRef::Other => write!(f, "key {}", Hex(&self.0)),
         }
     }
@@ -258,6 +283,14 @@ impl Claim {
             .into());
         }
         Ok(claim)
+    }
+
+    /// Builds the author's offer to fetch a source, from the bytes of a [`crate::FeedOffer`].
+    pub(crate) fn feed_offer(source: &Source, payload: &[u8], time: UnixMillis) -> Self {
+        Self {
+            payload: payload.into(),
+            ..Self::bare(ClaimKind::FEED_OFFER, ClaimKey::offer(source), time)
+        }
     }
 
     fn bare(kind: ClaimKind, key: ClaimKey, time: UnixMillis) -> Self {

@@ -36,6 +36,8 @@ pub const MAX_RECORD_ID_BYTES: usize = 256;
 pub const MAX_SOURCE_BYTES: usize = 64;
 /// Longest site slug, in bytes.
 pub const MAX_SLUG_BYTES: usize = 64;
+/// Other authors on whose statements an offer to fetch a source may rest.
+pub const MAX_OFFER_AUTHORS: usize = 1_024;
 /// Deepest nesting of JSON arrays and objects in a record.
 pub const MAX_JSON_DEPTH: usize = 64;
 

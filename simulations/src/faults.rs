@@ -97,6 +97,7 @@ impl World {
             }
             &PlannedEvent::Fork(site) => self.fork(site),
             &PlannedEvent::ForkOn(site) => self.fork_on(site),
+            PlannedEvent::Feed(event) => self.befall_feed(event),
             PlannedEvent::Deliver { .. } | PlannedEvent::Wake(_) | PlannedEvent::Dial(..) => {}
         }
     }
@@ -129,15 +130,19 @@ impl World {
         let Some(link) = (!links.is_empty()).then(|| links[self.rng.usize(0..links.len())]) else {
             return;
         };
+        let time = draw(lasting, &mut self.rng);
+        self.cut_link(link, time);
+    }
+
+    pub(crate) fn cut_link(&mut self, link: Pair, millis: u64) {
         self.disconnect(link);
         if let Some(state) = self.network.links.get_mut(&link) {
             state.cut = true;
         }
-        let time = draw(lasting, &mut self.rng);
-        self.plan(time, PlannedEvent::Heal(link));
+        self.plan(millis, PlannedEvent::Heal(link));
     }
 
-    fn down(&mut self, site: usize, lasting: Option<Range>) {
+    pub(crate) fn down(&mut self, site: usize, lasting: Option<Range>) {
         if !self.sites[site].is_up() {
             return;
         }

@@ -6,6 +6,7 @@
 
 mod dialling;
 mod faults;
+mod feeds;
 mod invariants;
 mod mischief;
 mod network;
@@ -22,6 +23,6 @@ pub use mischief::Mischief;
 pub use report::{BrokenInvariant, Report};
 pub use run::{run, run_twice};
 pub use scenario::{
-    Byzantine, Faults, Listing, Range, Scenario, ScenarioError, StoreKind, Topology, Traffic,
+    Byzantine, Faults, FeedScenario, Listing, Range, Scenario, ScenarioError, StoreKind, Topology, Traffic,
 };
 pub use world::World;

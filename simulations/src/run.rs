@@ -131,6 +131,7 @@ impl World {
         if let Err((site, found)) = self.agree() {
             return self.violate("honest_sites_converge", site, found);
         }
+        self.judge_feeds();
         let judged = self.judged();
         let all_honest = self.scenario.byzantine.is_empty() && self.scenario.forkers.is_empty();
         let mut found = Vec::new();

@@ -135,6 +135,34 @@ pub struct Faults {
     pub recover_for_millis: Option<Range>,
 }
 
+/// A source that several sites offer to fetch. Needs the real store.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FeedScenario {
+    /// The number of sites that fetch it, from the first on.
+    pub sites: usize,
+    /// Their schedule, in milliseconds.
+    pub every_millis: u64,
+    /// Records of the source at the start.
+    pub records: u64,
+    /// Time between two changes of the source.
+    pub changes_every_millis: Range,
+    /// Clocks are off by at most so much, in both directions.
+    pub clocks_off_millis: u64,
+    /// The time for which the site with the least id is down, from a quarter of the busy time on.
+    #[serde(default)]
+    pub first_dies_for_millis: Option<Range>,
+    /// The time for which the sites are in two halves that cannot talk.
+    #[serde(default)]
+    pub partition_for_millis: Option<Range>,
+    /// Time between two moments at which a site's fetches begin to fail.
+    #[serde(default)]
+    pub fails_every_millis: Option<Range>,
+    /// The time for which they fail.
+    #[serde(default)]
+    pub fails_for_millis: Option<Range>,
+}
+
 /// A malicious site: its engine is honest, but its outgoing messages are changed.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +210,9 @@ pub struct Scenario {
     /// Accidental faults.
     #[serde(default)]
     pub faults: Faults,
+    /// A source that sites offer to fetch.
+    #[serde(default)]
+    pub feed: Option<FeedScenario>,
     /// Malicious sites.
     #[serde(default)]
     pub byzantine: Vec<Byzantine>,
@@ -226,6 +257,19 @@ impl Scenario {
         }
         if scenario.check_every == 0 || scenario.traffic.ids == 0 {
             return refuse("`check_every` and `ids` must be at least 1");
+        }
+        if let Some(feed) = &scenario.feed
+            && (feed.sites == 0
+                || feed.sites > scenario.sites
+                || feed.records == 0
+                || feed.every_millis < 1_000)
+        {
+            return refuse(
+                "a feed needs 1 to `sites` sites, a record, and a schedule of at least 1,000 milliseconds",
+            );
+        }
+        if scenario.feed.is_some() && scenario.store == StoreKind::Model {
+            return refuse("feeds need the real store: the model has no offers");
         }
         if scenario.store == StoreKind::Store && !scenario.forkers.is_empty() {
             return refuse("forkers need the model: a real store refuses to sign two histories");

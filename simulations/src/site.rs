@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use starling_protocol::{CertificateChain, PublicKey, SiteId, UnixMillis};
 use starling_sync::{Dials, LogKey, LogPosition, SyncEngine};
 
+use crate::feeds::SiteFeed;
 use crate::scenario::Byzantine;
 use crate::stores::SimStore;
 
@@ -37,6 +38,8 @@ pub(crate) struct SimSite {
     pub(crate) starts: u64,
     /// The last checked positions, by the author's epoch: a later epoch may name an earlier position.
     pub(crate) positions: BTreeMap<(LogKey, u32), LogPosition>,
+    /// What it does about the source that sites offer to fetch.
+    pub(crate) feed: SiteFeed,
 }
 
 impl SimSite {

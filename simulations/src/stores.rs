@@ -2,12 +2,22 @@
 
 mod model;
 mod real;
+mod real_feed;
 
-use starling_protocol::{CertificateChain, KnowledgeRoot, Lane, RecordId, SiteId, Source, UnixMillis};
+use std::collections::BTreeMap;
+
+use starling_protocol::{
+    CertificateChain, ContentHash, FeedOffer, KnowledgeRoot, Lane, RecordId, SiteId, Source, UnixMillis,
+};
+use starling_store::SeenOffers;
 use starling_sync::Replica;
 use starling_sync::model::{ModelKeys, ModelReplica};
 
+use crate::feeds::SourceContent;
 use crate::scenario::StoreKind;
+
+/// Why the model cannot fetch.
+const NO_OFFERS: &str = "the model has no offers";
 
 /// A replica, with the operations of a world on it.
 pub(crate) trait SimStore: Replica {
@@ -57,6 +67,32 @@ pub(crate) trait SimStore: Replica {
 
     /// Returns a copy like a backup, for a site that continues from it as if nothing had happened since.
     fn twin(&self) -> Option<Box<dyn SimStore>>;
+
+    /// Returns the offers to fetch sources that the site knows.
+    fn offers(&self) -> Result<SeenOffers, String> {
+        Err(NO_OFFERS.to_owned())
+    }
+
+    /// States the site's offer to fetch a source.
+    fn state_offer(&mut self, _source: &Source, _offer: &FeedOffer, _now: UnixMillis) -> Result<(), String> {
+        Err(NO_OFFERS.to_owned())
+    }
+
+    /// Takes in a whole source as the daemon does that shares it. Returns the number of claims.
+    fn fetch(
+        &mut self,
+        _source: &Source,
+        _content: &SourceContent,
+        _offer: &FeedOffer,
+        _now: UnixMillis,
+    ) -> Result<u64, String> {
+        Err(NO_OFFERS.to_owned())
+    }
+
+    /// Returns a source as the site's view has it.
+    fn content(&self, _source: &Source) -> Result<BTreeMap<RecordId, ContentHash>, String> {
+        Err(NO_OFFERS.to_owned())
+    }
 
     /// Returns every delta of a log, in order.
     fn log_bytes(&self, site: &SiteId, lane: Lane) -> Vec<u8> {

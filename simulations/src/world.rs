@@ -7,6 +7,7 @@ use starling_protocol::{CertificateChain, PublicKey, UnixMillis};
 use starling_sync::{CompressionLevels, Dials, Effect, Event, GossipVerdict, Notice, Settings, SyncEngine};
 
 use crate::dialling::DIAL_MILLIS;
+use crate::feeds::{FeedEvent, SimSource, SiteFeed};
 use crate::network::{Network, Pair, pair};
 use crate::report::BrokenInvariant;
 use crate::scenario::{Listing, Scenario};
@@ -46,6 +47,8 @@ pub(crate) enum PlannedEvent {
     /// A site continues from a backup as if nothing had happened since.
     Fork(usize),
     ForkOn(usize),
+    /// Something about the source that sites offer to fetch.
+    Feed(FeedEvent),
 }
 
 #[derive(Debug)]
@@ -98,6 +101,8 @@ pub struct World {
     pub(crate) violation: Option<BrokenInvariant>,
     pub(crate) digest: blake3::Hasher,
     pub(crate) keys: BTreeMap<PublicKey, usize>,
+    /// The source that sites offer to fetch.
+    pub(crate) source: SimSource,
     heap: BinaryHeap<Reverse<Entry>>,
     sequence: u64,
 }
@@ -135,6 +140,7 @@ impl World {
                 sessions: BTreeMap::new(),
                 starts: 0,
                 positions: BTreeMap::new(),
+                feed: SiteFeed::default(),
             });
         }
         let chains: Vec<_> = sites.iter().map(|site| site.chain.clone()).collect();
@@ -167,6 +173,7 @@ impl World {
             sites,
             network,
             counts: Counts::default(),
+            source: SimSource::default(),
             violation: None,
             digest: blake3::Hasher::new(),
             heap: BinaryHeap::new(),
@@ -178,6 +185,7 @@ impl World {
 
     /// Starts every engine, and plans the first event of each kind.
     fn begin(&mut self) {
+        self.begin_feeds();
         for site in 0..self.sites.len() {
             self.start_engine(site);
         }
@@ -372,5 +380,6 @@ impl World {
         let delay = self.rng.u64(0..DIAL_MILLIS);
         self.plan(delay, PlannedEvent::Dial(site, start));
         self.feed(site, Event::LocalChanged);
+        self.start_feed(site);
     }
 }

@@ -32,6 +32,7 @@ scenarios! {
     a_fork_becomes_known_everywhere, "fork.toml", 1..4;
     restored_authors_are_followed_and_lagging_relays_not_blamed, "restores.toml", 1..3;
     lost_homes_go_on_and_nobody_waits_for_their_bodies, "lost-homes.toml", 1..4;
+    one_site_fetches_for_all, "one-fetch.toml", 1..4;
     strangers_stay_outside, "strangers.toml", 1..3;
 }
 

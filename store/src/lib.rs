@@ -75,7 +75,9 @@ pub use self::doctor::compact::CompactedBodies;
 pub use self::doctor::{Check, Diagnosis, FilesCheck, LOG_CHECK, PACKS_CHECK};
 pub use self::documents::{DocumentChange, KeptMutes, MuteBook};
 pub use self::error::StoreError;
-pub use self::feed::{FeedCommit, FeedPlan, FeedRow, FoundRecord, Replaced};
+pub use self::feed::{
+    FeedBase, FeedCommit, FeedInput, FeedPlan, FeedRow, FoundRecord, Replaced, Said, SeenOffers, UnreadOffer,
+};
 pub use self::history::{Collected, CursorAt, HistorySpan, KnownMoment, MomentNumber, Retention};
 pub use self::journal::EntryError;
 pub use self::journal::replay::{OnProgress, ReplayProgress};

@@ -32,7 +32,7 @@
 //!    State: only in the replica.
 //!
 //! Beside these steps, `tips` compares what two sites hold at equal positions, `own_log` collects what peers state
-//! about this site's own log for a restored home, and `peer_score` counts violations and limits message rates. [`Dials`]
+//! about this site's own log for a restored home, `offers` decides which site fetches a source, and `peer_score` counts violations and limits message rates. [`Dials`]
 //! decides when a driver dials which site; it is beside the engine, because the engine knows no addresses.
 //!
 //! # What to read first
@@ -57,6 +57,7 @@ pub mod limits;
 pub mod model;
 mod news;
 mod notice;
+mod offers;
 mod old_key;
 mod own_log;
 mod peer;
@@ -74,6 +75,10 @@ pub use dials::{Dial, Dials, SHORT_SESSION_MILLIS};
 pub use engine::SyncEngine;
 pub use event::{Effect, Event, FailureReason, GossipVerdict, RequestId};
 pub use notice::{DisconnectReason, Notice, TipDifference, Violation};
+pub use offers::{
+    Candidate, INTERVALS, LifeSign, OfferSeen, OwnFeed, PROBE_INTERVALS, Reason, Role, Waited, Watch, elect,
+    is_healthy,
+};
 pub use own_log::{HeardPeer, OwnLogNews};
 pub use replica::{
     AppendOutcome, AppendProblem, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica,

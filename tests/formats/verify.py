@@ -381,6 +381,37 @@ class Claim:
             must(self.kind != 4 or is_document(self.key), "the key is not that of a document change")
 
 
+class Offer:
+    """The offer to fetch a source that a claim of kind 6 makes. One that is refused is a good claim and no offer."""
+
+    def __init__(self, claim):
+        must(claim.kind == 6, "not an offer")
+        must(not claim.critical and not claim.tombstone and claim.content is None, "an offer has no flags")
+        source, separator, rest = claim.key[1:].partition(b"\0")
+        must(claim.key[:1] == b"o" and separator and not rest and is_slug(utf8(source)), "the key is not that of an offer")
+        self.source = source.decode()
+        fields = Reader(claim.payload)
+        must(fields.u8() == 1, "another version of offers")
+        flags = fields.u8()
+        must(flags < 4, "an unknown flag of an offer")
+        self.offered, self.healthy = bool(flags & 1), bool(flags & 2)
+        self.every = fields.varint(2**64 - 1)
+        must(self.every >= 1, "an offer without a schedule")
+        self.input = fields.hash()
+        self.rests_on = [(fields.hash(), fields.varint(2**64 - 1)) for _ in range(fields.varint(1_024))]
+        sites = [site for site, _ in self.rests_on]
+        must(sites == sorted(set(sites)), "the order of an offer's authors")
+        must(not fields.rest(), "something follows an offer")
+
+
+def offer_input(*texts):
+    hasher = blake3.blake3(derive_key_context="starling 2026-11 v1 feed offer input")
+    for text in texts:
+        data = text.encode()
+        hasher.update(struct.pack("<Q", len(data)) + data)
+    return hasher.digest()
+
+
 def record_source(key):
     """The source of a record key; none for any other key."""
     source, separator, record = key[1:].partition(b"\0")
@@ -941,6 +972,20 @@ def check_golden(folder):
     data = load("fork.golden")
     refuses(lambda bad: verify_fork(bad, chain), data, "fork proof")
     equal("fork", [show(header.hash) for header in verify_fork(data, chain)], expected["fork"]["headers"])
+
+    frame = load("offer.golden")
+    offer, wanted = Offer(Claim(frame)), expected["offer"]
+    for field in ("source", "offered", "healthy", "every"):
+        equal(field, getattr(offer, field), wanted[field])
+    equal("input", offer.input.hex(), wanted["input"])
+    equal("input of its texts", offer_input("preset", "ghsa", "", ""), offer.input)
+    equal("rests on", [[show(site), number] for site, number in offer.rests_on], wanted["rests_on"])
+    for length in range(len(frame) - len(Claim(frame).payload), len(frame)):
+        try:
+            Offer(Claim(frame[:length]))
+        except Refused:
+            continue
+        raise SystemExit("a shortened offer is one")
 
     data = load("bundle.golden")
     refuses(verify_bundle, data, "bundle")

@@ -151,6 +151,8 @@ pub(crate) fn a_feed() -> Feed {
         schedule: "2h".to_owned(),
         enabled: true,
         complete: true,
+        share_fetch: true,
+        fetched_by: None,
         has_secret: true,
         rejected: 0,
         state: FeedState::Ok,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::feed_run::{FeedCounts, FeedProgress, FeedRun};
 use crate::hash::ContentHash;
-use crate::text::{FeedName, SourceName};
+use crate::text::{FeedName, SiteSlug, SourceName};
 use crate::time::Timestamp;
 
 /// Body of `POST /api/v1/feeds`: a preset by its name, or an address.
@@ -58,6 +58,9 @@ pub struct FeedAdd {
     /// True if the daemon fetches it; the default.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+    /// True if one site of the federation fetches it for all that offer to; the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_fetch: Option<bool>,
 }
 
 /// Body of `PATCH /api/v1/feeds/{name}`: what is given is changed, the rest stays.
@@ -94,6 +97,9 @@ pub struct FeedChange {
     /// True if a fetch of the whole source makes absent what is missing from it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub complete: Option<bool>,
+    /// True if one site of the federation fetches it for all that offer to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share_fetch: Option<bool>,
 }
 
 /// Body of `POST /api/v1/feeds/{name}/approve`.
@@ -123,6 +129,8 @@ pub enum FeedState {
     Suspect,
     /// It is switched off.
     Disabled,
+    /// Another site fetches its source.
+    StandingBy,
 }
 
 impl FeedState {
@@ -136,6 +144,7 @@ impl FeedState {
             Self::Failing => "failing",
             Self::Suspect => "suspect",
             Self::Disabled => "disabled",
+            Self::StandingBy => "standing_by",
         }
     }
 
@@ -158,6 +167,49 @@ pub struct SuspectInput {
     pub documents: u64,
     /// How many bytes they have.
     pub bytes: u64,
+}
+
+/// Why a site fetches a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FetchReason {
+    /// It is the first of the sites that offer to: the shortest schedule, then the least site id.
+    First,
+    /// The sites before it did not fetch in time.
+    Overdue,
+    /// No site that offers to is healthy, so each tries.
+    NobodyHealthy,
+    /// This site does not share the feed.
+    NotShared,
+}
+
+impl FetchReason {
+    /// The reason's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::First => "first",
+            Self::Overdue => "overdue",
+            Self::NobodyHealthy => "nobody_healthy",
+            Self::NotShared => "not_shared",
+        }
+    }
+}
+
+/// Which site fetches the source of a feed that other sites offer to fetch as well, as this site sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FeedFetcher {
+    /// The site that fetches.
+    pub site_id: SiteSlug,
+    /// True if that is this site.
+    pub here: bool,
+    /// Why.
+    pub reason: FetchReason,
+    /// Milliseconds on this site's clock since the check of the site that fetches advanced, or since this site watches it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advanced_ms_ago: Option<u64>,
+    /// The same in a sentence.
+    #[schema(example = "standing by: site-eu-1 fetches (last advanced 5 min ago)")]
+    pub detail: String,
 }
 
 /// A feed: what it fetches, and how its runs went.
@@ -186,6 +238,12 @@ pub struct Feed {
     pub enabled: bool,
     /// True if a fetch of the whole source makes absent what is missing from it.
     pub complete: bool,
+    /// True if one site of the federation fetches it for all that offer to.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub share_fetch: bool,
+    /// Which site fetches its source; absent if no other site offers to, and without a daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fetched_by: Option<FeedFetcher>,
     /// True if a key, or what follows a `?` in its address, is sent to the source.
     #[serde(default)]
     pub has_secret: bool,
@@ -216,6 +274,16 @@ pub struct Feed {
     /// Its last 100 runs, newest first; in the answer about one feed only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<FeedRun>,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+// Serde passes a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+const fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 /// Answer of `GET /api/v1/feeds`.

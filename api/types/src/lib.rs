@@ -56,7 +56,10 @@ pub use explain::{
     Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedFix, ExplainedRule, ExplainedStatement, Explanation,
 };
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome, OutOfReach};
-pub use feed_list::{Feed, FeedAdd, FeedApprove, FeedChange, FeedList, FeedPreset, FeedState, SuspectInput};
+pub use feed_list::{
+    Feed, FeedAdd, FeedApprove, FeedChange, FeedFetcher, FeedList, FeedPreset, FeedState, FetchReason,
+    SuspectInput,
+};
 pub use feed_run::{FeedCounts, FeedPhase, FeedProgress, FeedRan, FeedRun, FeedRunOutcome, FeedTrigger};
 pub use hash::{
     BundleHash, ContentHash, HashTextError, KnowledgeRoot, MergeHash, SiteId, VerdictHash, VexHash,

@@ -27,7 +27,12 @@ pub(crate) fn feed_list(list: &FeedList) -> String {
             from(feed),
             feed.schedule.clone(),
             if feed.enabled { "yes" } else { "no" }.to_owned(),
-            feed.state.as_str().to_owned(),
+            match &feed.fetched_by {
+                Some(by) if feed.state == FeedState::StandingBy => {
+                    format!("{}: {} fetches", feed.state.as_str(), by.site_id)
+                }
+                _ => feed.state.as_str().to_owned(),
+            },
         ]);
         table.tone("STATE", tone(feed.state));
     }
@@ -61,7 +66,10 @@ pub(super) fn feeds(feeds: &[Feed], now: Timestamp) -> Table {
                 documents(progress.documents),
                 size(progress.bytes)
             ),
-            None => last.map_or_else(|| "-".to_owned(), came_of),
+            None => match &feed.fetched_by {
+                Some(by) if !by.here => by.detail.clone(),
+                _ => last.map_or_else(|| "-".to_owned(), came_of),
+            },
         };
         table.row([
             feed.name.to_string(),
@@ -115,6 +123,11 @@ pub(crate) fn feed(feed: &Feed, now: Timestamp) -> String {
                 count(counts.failed)
             ),
         );
+    if let Some(by) = &feed.fetched_by {
+        lines = lines.add("fetched by", format!("{}: {}", by.site_id, plain(&by.detail)));
+    } else if !feed.share_fetch {
+        lines = lines.add("fetched by", "this site, whoever else does");
+    }
     if feed.rejected > 0 {
         lines = lines.add("rejected", documents(feed.rejected));
     }
@@ -307,6 +320,6 @@ fn tone(state: FeedState) -> Option<Tone> {
         FeedState::Ok => Some(Tone::Good),
         FeedState::Late | FeedState::Suspect => Some(Tone::Warn),
         FeedState::Failing => Some(Tone::Worst),
-        FeedState::New | FeedState::Running | FeedState::Disabled => None,
+        FeedState::New | FeedState::Running | FeedState::Disabled | FeedState::StandingBy => None,
     }
 }

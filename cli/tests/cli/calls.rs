@@ -80,13 +80,14 @@ const CALLS: &[(&str, &str)] = &[
     (
         "feeds add nvd --api-key-file /etc/key --schedule 3h",
         "add_feed FeedAdd { name: None, preset: Some(\"nvd\"), address: None, source: None, kind: None, schedule: Some(\"3h\"), \
-         parameter: None, api_key_file: Some(\"/etc/key\"), proxy: None, ca_file: None, complete: None, enabled: None }",
+         parameter: None, api_key_file: Some(\"/etc/key\"), proxy: None, ca_file: None, complete: None, enabled: None, share_fetch: None }",
     ),
     (
-        "feeds add https://example.org/a.zip --name mine --source vendor --proxy none --partial --disabled",
+        "feeds add https://example.org/a.zip --name mine --source vendor --proxy none --partial --disabled --no-share",
         "add_feed FeedAdd { name: Some(FeedName(\"mine\")), preset: None, address: Some(\"https://example.org/a.zip\"), \
          source: Some(SourceName(\"vendor\")), kind: None, schedule: None, parameter: None, api_key_file: None, \
-         proxy: Some(\"none\"), ca_file: None, complete: Some(false), enabled: Some(false) }",
+         proxy: Some(\"none\"), ca_file: None, complete: Some(false), enabled: Some(false), \
+         share_fetch: Some(false) }",
     ),
     ("feeds list", "feeds"),
     ("feeds status", "feeds"),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use starling_api_types::FeedName;
 use starling_feeds::connectors::Kind;
 use starling_fetch::{Plan, Preset, ProxySettings, Settings};
-use starling_protocol::Source;
+use starling_protocol::{OfferInput, Source};
 
 /// Shortest schedule: what is asked for more often is taken for an attack by most sources.
 const MIN_SCHEDULE: Duration = Duration::from_secs(60);
@@ -58,6 +58,9 @@ pub struct FeedEntry {
     /// True if the daemon fetches it.
     #[serde(default = "yes", skip_serializing_if = "is_yes")]
     pub enabled: bool,
+    /// True if one site of the federation fetches it for all that offer to.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub share_fetch: bool,
 }
 
 const fn yes() -> bool {
@@ -207,6 +210,11 @@ impl FeedSpec {
         &self.entry.name
     }
 
+    /// Returns how often it is fetched, in milliseconds.
+    pub(crate) fn every_ms(&self) -> u64 {
+        u64::try_from(self.every.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Returns what the fetcher is set up with; relative files lie in the site's folder.
     pub(crate) fn settings(&self, home: &Path) -> Settings {
         let settings = Settings::default();
@@ -236,6 +244,32 @@ impl FeedSpec {
             part(&self.kind),
             self.source
         )
+    }
+
+    /// Returns what an offer to fetch this names: a mirror of a preset counts as the preset. `Err` says why this is not
+    /// shared with other sites.
+    pub(crate) fn shared_input(&self) -> Result<OfferInput, &'static str> {
+        let entry = &self.entry;
+        let address = entry.address.as_deref().unwrap_or_default();
+        if !entry.share_fetch {
+            return Err("`share_fetch = false`");
+        }
+        if !entry.complete {
+            return Err("it is a part of its source, which is never checked as a whole");
+        }
+        if !self.plan.is_remote() {
+            return Err("it reads files of this machine");
+        }
+        let kind = self.kind.as_deref().unwrap_or_default();
+        match &entry.preset {
+            Some(preset) => {
+                let parameter = entry.parameter.as_deref().unwrap_or_default();
+                Ok(OfferInput::of(&["preset", preset, parameter, kind]))
+            }
+            // What follows may be a secret, of which not even a hash is told.
+            None if address.contains('?') => Err("its address has a query, which may be a secret"),
+            None => Ok(OfferInput::of(&["address", address, kind])),
+        }
     }
 
     /// Returns true if something secret is sent to the source.

@@ -16,8 +16,17 @@ pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
     let clock = SteadyClock::new();
     let mut changed = site.0.feeds.subscribe();
     let mut timetable = Timetable::default();
+    // The last failure of a look at the offers: one that lasts is told once.
+    let mut failed = None;
     loop {
         changed.borrow_and_update();
+        let steady_ms = clock.now().as_millis();
+        let looked = site.blocking(move |parts| parts.look_at_offers(steady_ms)).await;
+        let problem = looked.err().map(|problem| problem.to_string());
+        if let Some(problem) = problem.as_ref().filter(|_| problem != failed) {
+            tracing::warn!(%problem, "looking at who fetches which source: it stays as it was");
+        }
+        failed = problem;
         let moment = Moment {
             wall: now().as_millis(),
             steady: clock.now().as_millis(),

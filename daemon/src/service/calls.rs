@@ -14,7 +14,7 @@ use crate::clock::now;
 
 impl Site {
     /// Runs work on a thread that may block.
-    pub(super) async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&SiteParts) -> ServiceResult<T> + Send + 'static,
     ) -> ServiceResult<T> {

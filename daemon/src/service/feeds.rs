@@ -5,6 +5,7 @@ mod guard;
 mod joined;
 mod options;
 mod reach;
+mod rests;
 mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +23,10 @@ use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, Lane, RecordId, Source};
 use starling_scanner::reach::OutOfReach;
-use starling_store::{FeedCommit, FoundRecord, Origin};
+use starling_store::{FeedCommit, FeedInput, FoundRecord, Origin};
 
 use self::options::Commit;
-pub(super) use self::options::{ImportOptions, Imported, Judged, Rejections};
+pub(super) use self::options::{ImportOptions, Imported, Judged, Rejections, SharedFeed};
 use self::reach::Met;
 use super::SiteParts;
 use super::feed_runs::{Rejected, document_of};
@@ -392,7 +393,15 @@ impl<'a> Account<'a> {
         let complete = commit.complete && !is_untold;
         let store = &self.site.store;
         let mut plan = store
-            .plan_feed(&self.source, Lane::Federation, &found, complete, &self.keep, at)
+            .plan_feed(&FeedInput {
+                source: &self.source,
+                lane: Lane::Federation,
+                base: self.how.base(),
+                found: &found,
+                complete,
+                keep: &self.keep,
+                now: at,
+            })
             .map_err(failed)?;
         self.drop_gone(commit.gone, &mut plan, at)?;
         if !commit.approved {
@@ -405,6 +414,8 @@ impl<'a> Account<'a> {
         let is_accepted = |id: &RecordId| self.seen.contains_key(id);
         let mut judged = self.how.judged(commit, &self.rejected, &is_accepted, records);
         judged.is_checked &= !is_untold;
+        judged.count_stuck(plan.stuck);
+        judged.others = plan.others;
         judged.records = guard::records_after(&plan);
         if self.how.rejections.is_some() {
             judged.count_unknown(self.not_understood, self.seen.len() as u64);
@@ -419,6 +430,8 @@ impl<'a> Account<'a> {
             .filter(|claim| claim.kind() == starling_protocol::ClaimKind::ABSENT)
             .map(|claim| claim.key().to_string())
             .collect();
+        // In the same commit as the check: nobody takes it for one of the whole without what it rests on.
+        plan.claims.extend(self.rests_on(&plan, complete, at)?);
         for key in absent {
             self.file(
                 key,

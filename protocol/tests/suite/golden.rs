@@ -13,8 +13,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 use starling_protocol::bundle::{ReaderOptions, validate};
 use starling_protocol::{
-    CertificateChain, ContentHash, Delta, ForkProof, KnowledgeEntry, Lane, LogState, LtHash, VerifiedDelta,
-    VerifiedHead, knowledge_root,
+    CertificateChain, Claim, ClaimNumber, ContentHash, Delta, FeedOffer, ForkProof, KnowledgeEntry, Lane,
+    LogState, LtHash, OfferInput, VerifiedDelta, VerifiedHead, knowledge_root,
 };
 
 use crate::world::{Say, Site, export, january};
@@ -109,6 +109,29 @@ fn describe_delta(delta: &VerifiedDelta) -> Value {
     })
 }
 
+/// Returns an offer to fetch a source that builds on records of another site.
+fn offer() -> FeedOffer {
+    FeedOffer {
+        is_offered: true,
+        is_healthy: true,
+        every_ms: 7_200_000,
+        input: OfferInput::of(&["preset", "ghsa", "", ""]),
+        rests_on: [(Site::new("site-relay", 21).chain.site(), ClaimNumber(4_711))].into(),
+    }
+}
+
+fn describe_offer(source: &str, offer: &FeedOffer) -> Value {
+    let rests_on = offer.rests_on.iter();
+    json!({
+        "source": source,
+        "offered": offer.is_offered,
+        "healthy": offer.is_healthy,
+        "every": offer.every_ms,
+        "input": hex::encode(offer.input.as_bytes()),
+        "rests_on": rests_on.map(|(site, number)| json!([site, number.0])).collect::<Vec<_>>(),
+    })
+}
+
 fn make() -> (Vec<Golden>, Value) {
     let site = author();
     let twin = twin();
@@ -190,7 +213,9 @@ fn make() -> (Vec<Golden>, Value) {
             "manifest": summary.manifest,
         },
         "bodies": bodies,
+        "offer": describe_offer("ghsa", &offer()),
     });
+    let offer_claim = offer().to_claim(&"ghsa".parse().unwrap(), january(80_000));
     let golden = |name, bytes: &[u8]| Golden {
         name,
         bytes: bytes.to_vec(),
@@ -204,6 +229,7 @@ fn make() -> (Vec<Golden>, Value) {
         golden("head.golden", head.as_bytes()),
         golden("fork.golden", &fork.to_bytes()),
         golden("state.golden", &state.to_bytes()),
+        golden("offer.golden", &offer_claim.encode()),
         golden("bundle.golden", &bundle),
         golden("expected.json", &text),
     ];
@@ -277,6 +303,10 @@ fn golden_files_verify_with_expected_content() {
     assert_eq!(json!(head.head().header), expected["deltas"][1]["hash"]);
     let fork = ForkProof::verify(&load("fork.golden"), &chain).unwrap();
     assert_eq!(json!(fork.site()), expected["author"]["site"]);
+
+    let claim = Claim::decode(&load("offer.golden")).unwrap();
+    let (source, offer) = FeedOffer::of_claim(&claim).unwrap().unwrap();
+    assert_eq!(describe_offer(source.as_str(), &offer), expected["offer"]);
 
     let bundle = load("bundle.golden");
     let report = validate(bundle.as_slice(), ReaderOptions::default()).unwrap();

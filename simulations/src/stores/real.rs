@@ -1,27 +1,31 @@
 //! The real site store over its disk and engine in memory, which tear writes and lose power on request.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use starling_protocol::{
-    CertificateChain, Claim, ClaimNumber, ContentHash, Delta, ForkProof, KnowledgeRoot, Lane, LaneResume,
-    PublicKey, Reason, RecordId, SigningKey, SiteId, Source, UnixMillis, VerifiedHead,
+    CertificateChain, Claim, ClaimNumber, ContentHash, Delta, FeedOffer, ForkProof, KnowledgeRoot, Lane,
+    LaneResume, PublicKey, Reason, RecordId, SigningKey, SiteId, Source, UnixMillis, VerifiedHead,
 };
 use starling_store::disk::{DiskFaultKind, DiskPlan, MemoryDisk, UnsyncedBytes};
 use starling_store::engine::{ByteCount, FaultKind, FaultPlan, MemoryEngine, UnsyncedContent};
 use starling_store::log::LogAccess;
-use starling_store::{AllowedSources, ListedSite, Origin, SharedReplica, SiteOptions, SiteStore, StoreParts};
+use starling_store::{
+    AllowedSources, ListedSite, Origin, SeenOffers, SharedReplica, SiteOptions, SiteStore, StoreParts,
+};
 use starling_sync::model::ModelKeys;
 use starling_sync::{
     AppendOutcome, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica, ReplicaError,
 };
 
 use super::SimStore;
+use crate::feeds::SourceContent;
 
 /// zstd level of the store: simulations want speed.
 const LEVEL: i32 = 1;
 /// The validity of a head, in milliseconds.
-const HEAD_VALID_MILLIS: u64 = 86_400_000;
+pub(super) const HEAD_VALID_MILLIS: u64 = 86_400_000;
 
 /// Pages after which the engine is made durable, so that a crash does not always take all of it.
 const PAGES_PER_CHECKPOINT: u64 = 16;
@@ -30,9 +34,9 @@ const PAGES_PER_CHECKPOINT: u64 = 16;
 pub(crate) struct RealStore {
     disk: MemoryDisk,
     engine: Arc<MemoryEngine>,
-    store: Arc<SiteStore>,
+    pub(super) store: Arc<SiteStore>,
     replica: SharedReplica,
-    keys: ModelKeys,
+    pub(super) keys: ModelKeys,
     chain: CertificateChain,
     /// The part in which power fails.
     doom: Option<Doom>,
@@ -70,7 +74,12 @@ impl RealStore {
         let engine = Arc::new(engine);
         let site = chain.site();
         let settings = |_: &[ListedSite]| starling_view::Settings {
-            policy: starling_view::ViewPolicy::default().compile(site),
+            // As the daemon's default.
+            policy: starling_view::ViewPolicy {
+                conflict_strategy: starling_view::ConflictStrategy::PreferNewest,
+                ..starling_view::ViewPolicy::default()
+            }
+            .compile(site),
             decisions: starling_view::Decisions::default(),
             // Names in simulations have one spelling.
             normalise_name: |_, name| name.to_owned(),
@@ -127,7 +136,7 @@ fn file_ids(site: &SiteId, openings: u64) -> Arc<dyn Fn() -> [u8; 16] + Send + S
 }
 
 /// Returns an error with its causes.
-fn text(error: impl std::error::Error) -> String {
+pub(super) fn text(error: impl std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
@@ -330,6 +339,28 @@ impl SimStore for RealStore {
             .sign_head(Lane::Federation, key, now, HEAD_VALID_MILLIS, Vec::new())
             .map_err(text)?;
         Ok(Some((chain, restated.went_back + restated.retracted)))
+    }
+
+    fn offers(&self) -> Result<SeenOffers, String> {
+        self.seen_offers()
+    }
+
+    fn state_offer(&mut self, source: &Source, offer: &FeedOffer, now: UnixMillis) -> Result<(), String> {
+        self.state(source, offer, now)
+    }
+
+    fn fetch(
+        &mut self,
+        source: &Source,
+        content: &SourceContent,
+        offer: &FeedOffer,
+        now: UnixMillis,
+    ) -> Result<u64, String> {
+        self.take_in(source, content, offer, now)
+    }
+
+    fn content(&self, source: &Source) -> Result<BTreeMap<RecordId, ContentHash>, String> {
+        self.content_of(source)
     }
 
     fn twin(&self) -> Option<Box<dyn SimStore>> {

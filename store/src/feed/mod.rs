@@ -1,23 +1,27 @@
 //! Feeds: computes the changes that an input of one source makes in the site's own log, and writes them.
 
 mod commit;
+mod offers;
+mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::{Bound, ControlFlow};
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{
-    Claim, ClaimKey, ClaimKind, ContentHash, KeyRef, Lane, RecordId, Source, UnixMillis,
+    Claim, ClaimKey, ClaimKind, ContentHash, KnowledgeRoot, Lane, RecordId, RestsOn, Source, UnixMillis,
 };
 
 use crate::SiteStore;
 use crate::activity::Origin;
 use crate::engine::{Direction, Engine, KeyValue, Tree};
 use crate::error::StoreError;
-use crate::rows::{ClaimRow, damaged, split_claim_key};
+use crate::rows::{ClaimRow, damaged};
 use crate::site::state::LogId;
 
 pub use self::commit::FeedCommit;
+pub use self::offers::{SeenOffers, UnreadOffer};
+pub use self::said::{FeedBase, Said};
 
 /// A record in an input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,25 @@ pub struct FoundRecord {
     pub size: u32,
 }
 
+/// One input of a source.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedInput<'a> {
+    /// The source.
+    pub source: &'a Source,
+    /// The lane of the site's own log in which the claims are written.
+    pub lane: Lane,
+    /// What the input is compared with.
+    pub base: FeedBase,
+    /// Its records.
+    pub found: &'a BTreeMap<RecordId, FoundRecord>,
+    /// True if records that it lacks become absent.
+    pub complete: bool,
+    /// Records that do not become absent, because their file was there but was rejected.
+    pub keep: &'a BTreeSet<RecordId>,
+    /// The time.
+    pub now: UnixMillis,
+}
+
 /// The changes that an input makes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct FeedPlan {
@@ -35,14 +58,20 @@ pub struct FeedPlan {
     pub claims: Vec<Claim>,
     /// Records that are new or changed.
     pub stored: u64,
-    /// The number of records that this site last stated with the same content.
+    /// The number of records that the base states with the same content.
     pub unchanged: u64,
     /// Records that the complete input no longer holds.
     pub absent: u64,
-    /// Records that this site's log has of the source before.
+    /// Records that the base has of the source before.
     pub before: u64,
-    /// Records that this site stated with another content than the input.
+    /// Records that the base states with another content than the input.
     pub replaced: Vec<Replaced>,
+    /// The other authors whose statements stay in force: without them this site's log is not the whole source.
+    pub rests_on: RestsOn,
+    /// Names what other authors state of the source, as the input was compared with it.
+    pub others: Option<KnowledgeRoot>,
+    /// Records whose latest statement has a time after which there is none: nothing replaces it.
+    pub stuck: u64,
 }
 
 /// A record that an input holds with another content than before.
@@ -50,7 +79,7 @@ pub struct FeedPlan {
 pub struct Replaced {
     /// Its id.
     pub id: RecordId,
-    /// The content in this site's log.
+    /// The content before.
     pub before: ContentHash,
     /// The content in the input.
     pub after: ContentHash,
@@ -95,88 +124,61 @@ impl SiteStore {
         Ok(stored)
     }
 
-    /// Compares an input with this site's own log of `lane`.
+    /// Compares an input with what is stated of its source.
     ///
-    /// With `complete`, records that this site stated and the input lacks become absent, except those in `keep`
-    /// (whose file was there but was rejected).
+    /// If it is complete, records that are stated and that it lacks become absent, except those to keep.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
-    pub fn plan_feed(
-        &self,
-        source: &Source,
-        lane: Lane,
-        found: &BTreeMap<RecordId, FoundRecord>,
-        complete: bool,
-        keep: &BTreeSet<RecordId>,
-        now: UnixMillis,
-    ) -> Result<FeedPlan, StoreError> {
+    pub fn plan_feed(&self, input: &FeedInput<'_>) -> Result<FeedPlan, StoreError> {
         // A claim that is stored but not shown yet is not repeated.
         self.ensure_shown()?;
         let state = self.read()?;
-        let own = state
-            .logs
-            .get(&LogId {
-                site: state.site,
-                lane,
-            })
-            .map(|log| log.number);
-        drop(state);
-        let mut said: BTreeMap<RecordId, Option<ContentHash>> = BTreeMap::new();
-        let mut bad = None;
-        self.engine.scan_prefix(
-            Tree::Claims,
-            &ClaimKey::source_prefix(source),
-            Direction::Forward,
-            &mut |key, row| {
-                let Some((claim_key, log)) = split_claim_key(key) else {
-                    return ControlFlow::Continue(());
-                };
-                if Some(log) == own
-                    && let KeyRef::Record(_, id) = claim_key.parse()
-                {
-                    match ClaimRow::decode(row).and_then(|row| row.kind_and_content()) {
-                        Some((ClaimKind::SET, _, content, _)) => said.insert(id, content),
-                        Some(_) => said.insert(id, None),
-                        None => {
-                            bad = Some(damaged(Tree::Claims, key, "a claim of this site"));
-                            None
-                        }
-                    };
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
-        if let Some(bad) = bad {
-            return Err(bad);
-        }
+        let (source, now) = (input.source, input.now);
+        let said = state.said(source, input.lane, input.base)?;
         let mut plan = FeedPlan {
-            before: said.values().flatten().count() as u64,
+            before: said.values().filter(|said| said.content.is_some()).count() as u64,
+            others: (input.base == FeedBase::View).then(|| state.others_root(source)),
             ..FeedPlan::default()
         };
-        for (id, record) in found {
-            if said.get(id) == Some(&Some(record.content)) {
+        for (id, record) in input.found {
+            let known = said.get(id);
+            let before = known.and_then(|said| said.content);
+            if before == Some(record.content) {
                 plan.unchanged += 1;
-            } else {
-                plan.stored += 1;
-                if let Some(Some(before)) = said.get(id) {
-                    plan.replaced.push(Replaced {
-                        id: id.clone(),
-                        before: *before,
-                        after: record.content,
-                    });
+                continue;
+            }
+            let Some(time) = Said::time_after(known, now) else {
+                plan.stuck += 1;
+                continue;
+            };
+            plan.stored += 1;
+            if let Some(before) = before {
+                plan.replaced.push(Replaced {
+                    id: id.clone(),
+                    before,
+                    after: record.content,
+                });
+            }
+            plan.claims
+                .push(Claim::set(source, id, record.content, record.size, time));
+        }
+        let is_dropped =
+            |id: &RecordId| input.complete && !input.found.contains_key(id) && !input.keep.contains(id);
+        for (id, known) in said.iter().filter(|(_, said)| said.content.is_some()) {
+            if !is_dropped(id) {
+                continue;
+            }
+            match Said::time_after(Some(known), now) {
+                Some(time) => {
+                    plan.absent += 1;
+                    plan.claims.push(Claim::absent(source, id, time));
                 }
-                plan.claims
-                    .push(Claim::set(source, id, record.content, record.size, now));
+                None => plan.stuck += 1,
             }
         }
-        if complete {
-            for (id, content) in &said {
-                if content.is_some() && !found.contains_key(id) && !keep.contains(id) {
-                    plan.absent += 1;
-                    plan.claims.push(Claim::absent(source, id, now));
-                }
-            }
+        if input.base == FeedBase::View {
+            plan.rests_on = state.rests_on(source, input.lane, &said, &plan.claims);
         }
         Ok(plan)
     }

@@ -54,7 +54,8 @@ impl ViewReader<'_> {
     }
 
     /// Returns the knowledge about each source: records and newest check, over all authors in scope. A source
-    /// with known checks only is included.
+    /// with known checks only is included. The check of an author that builds on statements which are not accepted here
+    /// does not count.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -65,7 +66,9 @@ impl ViewReader<'_> {
         }
         for (id, log) in &self.state.logs {
             for (source, checked_at) in log.checks() {
-                if self.state.in_scope(&id.site, Some(&source)) {
+                if self.state.in_scope(&id.site, Some(&source))
+                    && self.state.check_counts(self.state.rows(), log, &source)?
+                {
                     let overview = sources.entry(source).or_default();
                     overview.checked_at = overview.checked_at.max(Some(checked_at));
                 }
@@ -76,7 +79,8 @@ impl ViewReader<'_> {
 
     /// Returns the last news of a source: the time of the last delta about it from a site that states some of
     /// it, by that site's clock. A delta about other sources is not news about this one. Sites with equal
-    /// knowledge return equal times. An import without changes is news only as a check of the whole source.
+    /// knowledge return equal times. An import without changes is news only as a check of the whole source. A site that
+    /// builds on statements which are not accepted here brings none.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -87,6 +91,9 @@ impl ViewReader<'_> {
             let Some((_, row)) = stated.next().filter(|(_, row)| row.accepted_state.live > 0) else {
                 continue;
             };
+            if !self.state.check_counts(self.state.rows(), log, source)? {
+                continue;
+            }
             heard = heard.max(self.time_of(log.number, row.accepted.min(row.last))?);
         }
         Ok(heard)
@@ -129,9 +136,11 @@ impl ViewReader<'_> {
     }
 
     /// Returns the time until which other authors' heads prove that they are current, for each author with
-    /// accepted claims here. Of an author's logs, the one that expires first is used.
+    /// accepted claims here. Of an author's logs, the one that expires first is used. Claims about a source on which
+    /// another author builds need no head any more: that author's check says that they are current.
     #[must_use]
     pub fn head_expiries(&self) -> Vec<HeadExpiry> {
+        let built_on = self.state.built_on();
         let mut heads: BTreeMap<SiteId, HeadExpiry> = BTreeMap::new();
         for (id, log) in &self.state.logs {
             if id.site == self.state.site {
@@ -139,7 +148,8 @@ impl ViewReader<'_> {
             }
             let stated = self
                 .stated_in(id, log)
-                .filter(|(_, row)| row.accepted_state.live > 0);
+                .filter(|(_, row)| row.accepted_state.live > 0)
+                .filter(|(source, row)| built_on.get(&(id.site, (*source).clone())) < Some(&row.accepted));
             let sources: BTreeSet<Source> = stated.map(|(source, _)| source.clone()).collect();
             let Some(head) = log.head.as_ref().filter(|_| !sources.is_empty()) else {
                 continue;
@@ -249,7 +259,10 @@ impl ViewReader<'_> {
     pub fn is_empty(&self) -> bool {
         self.state.logs.iter().all(|(id, log)| {
             log.sources.iter().all(|(source, row)| {
-                row.accepted_state.live == 0 || !self.state.in_scope(&id.site, source.as_ref())
+                // Documents and offers are not knowledge of any source.
+                source.is_none()
+                    || row.accepted_state.live == 0
+                    || !self.state.in_scope(&id.site, source.as_ref())
             })
         })
     }

@@ -6,6 +6,7 @@ mod event_numbers;
 mod imports;
 mod ledger;
 mod mutes;
+mod offers;
 mod positions;
 mod reading;
 mod rivals;
@@ -25,7 +26,9 @@ use super::*;
 use crate::activity::Origin;
 use crate::disk::{DiskPlan, MemoryDisk, UnsyncedBytes};
 use crate::engine::{FaultPlan, MemoryEngine};
-use crate::{AllowedSources, Event, EventKind, EventNumber, FoundRecord, LedgerEntry, Retention};
+use crate::{
+    AllowedSources, Event, EventKind, EventNumber, FeedBase, FeedInput, FoundRecord, LedgerEntry, Retention,
+};
 
 /// A site with its keys and an in-memory store.
 struct TestSite {
@@ -38,8 +41,17 @@ struct TestSite {
 }
 
 fn open(disk: &MemoryDisk, engine: Arc<MemoryEngine>, chain: &CertificateChain) -> SiteStore {
+    open_by(disk, engine, chain, &ViewPolicy::default())
+}
+
+fn open_by(
+    disk: &MemoryDisk,
+    engine: Arc<MemoryEngine>,
+    chain: &CertificateChain,
+    policy: &ViewPolicy,
+) -> SiteStore {
     let settings = |_: &[ListedSite]| Settings {
-        policy: ViewPolicy::default().compile(chain.site()),
+        policy: policy.compile(chain.site()),
         decisions: Default::default(),
         normalise_name: |_, name| name.to_owned(),
         products_of: |_| Default::default(),
@@ -55,12 +67,16 @@ fn open(disk: &MemoryDisk, engine: Arc<MemoryEngine>, chain: &CertificateChain) 
 
 impl TestSite {
     fn new(name: &str, seed: u8) -> Self {
+        Self::with_policy(name, seed, &ViewPolicy::default())
+    }
+
+    fn with_policy(name: &str, seed: u8, policy: &ViewPolicy) -> Self {
         let root = SigningKey::from_seed(&[seed; 32]);
         let key = SigningKey::from_seed(&[seed + 100; 32]);
         let chain = CertificateChain::genesis(name.parse().unwrap(), &root, &key, UnixMillis::EPOCH);
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
         let disk = MemoryDisk::default();
-        let store = open(&disk, engine.clone(), &chain);
+        let store = open_by(&disk, engine.clone(), &chain, policy);
         Self {
             chain,
             root,
@@ -383,7 +399,15 @@ fn complete_feed_drops_absent_but_not_rejected_records() {
     let now = UnixMillis::saturating(2);
     let plan = a
         .store
-        .plan_feed(&source(), Lane::Federation, &found, true, &keep, now)
+        .plan_feed(&FeedInput {
+            source: &source(),
+            lane: Lane::Federation,
+            base: FeedBase::Own,
+            found: &found,
+            complete: true,
+            keep: &keep,
+            now,
+        })
         .unwrap();
     assert_eq!((plan.stored, plan.unchanged, plan.absent), (0, 1, 1));
     a.store

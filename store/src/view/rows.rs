@@ -209,7 +209,8 @@ fn statements(
     bad.map_or(Ok(statements), Err)
 }
 
-fn statement(
+/// Returns the accepted statement in scope that a row holds.
+pub(crate) fn statement(
     state: &State,
     source: &Source,
     row_key: &[u8],

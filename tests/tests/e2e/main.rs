@@ -22,6 +22,7 @@ mod feeds;
 mod http_api;
 mod lost_homes;
 mod mutes;
+mod one_fetch;
 mod opening;
 mod pages;
 mod released;

@@ -68,6 +68,9 @@ pub(crate) struct Add {
     /// Add it switched off
     #[arg(long)]
     disabled: bool,
+    /// Fetch it here even if another site of the federation does
+    #[arg(long)]
+    no_share: bool,
 }
 
 /// List the sources that this version knows how to fetch
@@ -162,6 +165,7 @@ impl Add {
             ca_file: self.ca_file.as_deref().map(absolute).transpose()?,
             complete: self.partial.then_some(false),
             enabled: self.disabled.then_some(false),
+            share_fetch: self.no_share.then_some(false),
         })
     }
 }

@@ -131,6 +131,12 @@ impl Plan {
         self.base.without_query()
     }
 
+    /// Returns true if the plan asks a server; false if it reads files of this machine.
+    #[must_use]
+    pub const fn is_remote(&self) -> bool {
+        matches!(self.base, Address::Http(_))
+    }
+
     /// Names the plan by its kind, addresses and questions: a position of another plan is not used.
     pub(crate) fn fingerprint(&self) -> String {
         let addresses: Vec<String> = self.own_addresses().iter().map(Address::to_string).collect();

@@ -205,6 +205,7 @@ fn entry_of(add: types::FeedAdd) -> ServiceResult<FeedEntry> {
         ca_file: add.ca_file,
         complete: add.complete.unwrap_or(true),
         enabled: add.enabled.unwrap_or(true),
+        share_fetch: add.share_fetch.unwrap_or(true),
     };
     // Checked by itself first: its own faults matter more than those with others.
     let spec: Result<FeedSpec, _> = entry.spec();
@@ -267,6 +268,7 @@ fn apply(change: &types::FeedChange, entry: &mut FeedEntry) -> ServiceResult<Vec
     for (key, new, old) in [
         ("enabled", change.enabled, &mut entry.enabled),
         ("complete", change.complete, &mut entry.complete),
+        ("share_fetch", change.share_fetch, &mut entry.share_fetch),
     ] {
         if let Some(new) = new {
             *old = new;

@@ -6,6 +6,7 @@
 
 mod approve;
 mod edit;
+mod fetched_by;
 mod fetching;
 mod keep;
 mod raw;
@@ -13,6 +14,7 @@ mod raw_lookup;
 mod read_to;
 mod rejected;
 mod run;
+mod sharing;
 mod shown;
 mod sizes;
 mod state;
@@ -31,11 +33,14 @@ use starling_api_types::{
     ContentHash, ErrorCode, FeedName, FeedProgress, FeedRun, FeedTrigger, Problem, Timestamp,
 };
 use starling_protocol::Source;
+use starling_sync::{PROBE_INTERVALS, Role};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::rejected::{Documents, Refusal, Rejected, Taken, document_of};
 pub(super) use self::shown::matters;
+
+use self::sharing::Sharing;
 
 use self::fetching::{Fetching, RealFetching};
 use self::state::{FeedFolder, FeedMemory};
@@ -69,6 +74,8 @@ pub(crate) struct Feeds {
     edits: Mutex<()>,
     /// Held while the raw documents are read or written.
     raw: Mutex<()>,
+    /// Which site fetches each of them.
+    sharing: Mutex<Sharing>,
 }
 
 /// Why a run begins.
@@ -139,6 +146,7 @@ impl Feeds {
             changed: watch::Sender::new(0),
             edits: Mutex::new(()),
             raw: Mutex::new(()),
+            sharing: Mutex::default(),
         }
     }
 
@@ -175,19 +183,30 @@ impl Feeds {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Returns when each feed that is switched on is to be run.
+    /// Returns when each feed that is switched on is to be run. Those that another site fetches are not.
     pub(crate) fn wanted(&self) -> BTreeMap<FeedName, Wanted> {
         let running = lock(&self.running).clone();
         let specs = self.specs();
         let enabled = specs.into_iter().filter(|(_, spec)| spec.entry.enabled);
-        let wanted = enabled.map(|(name, spec)| {
-            let next = self.memory(&name).next_run_at;
+        let wanted = enabled.filter_map(|(name, spec)| {
+            let memory = self.memory(&name);
+            let at = |at: Timestamp| u64::try_from(at.unix_millis()).unwrap_or(0);
+            let every_ms = spec.every_ms();
+            let (every_ms, next_ms) = match self.role(&name) {
+                Some(Role::StandBy { .. }) => return None,
+                Some(Role::Probe { .. }) => {
+                    let every_ms = every_ms.saturating_mul(PROBE_INTERVALS);
+                    let last = memory.history.front().map(|run| at(run.started_at));
+                    (every_ms, last.map(|last| last.saturating_add(every_ms)))
+                }
+                Some(Role::Fetch(_)) | None => (every_ms, memory.next_run_at.map(at)),
+            };
             let wanted = Wanted {
-                every_ms: u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX),
-                next_ms: next.map(|at| u64::try_from(at.unix_millis()).unwrap_or(0)),
+                every_ms,
+                next_ms,
                 is_running: running.contains_key(&name),
             };
-            (name, wanted)
+            Some((name, wanted))
         });
         wanted.collect()
     }

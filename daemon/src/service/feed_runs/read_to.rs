@@ -34,6 +34,10 @@ pub(crate) struct ReadTo {
     /// Why the source does not count as checked, even if nothing new comes.
     #[serde(default)]
     pub(crate) refusal: Option<String>,
+    /// Names what other sites state of the source, if it was read against that: when they state something else, what is
+    /// kept here says nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) others: Option<String>,
     /// Why it begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) anew: Option<String>,
@@ -84,10 +88,17 @@ impl SiteParts {
     pub(super) fn read_to(&self, spec: &FeedSpec) -> ServiceResult<(ReadTo, Option<String>)> {
         let (mut found, why) = self.feeds.folder(spec.name()).read_to(&spec.place());
         let log = self.log_mark()?;
+        let others = self.others_mark(spec)?;
         if !found.position.is_empty() {
             let is_within = found.log.is_some_and(|mark| mark.is_within(log));
             let again = if !is_within {
                 Some("the site's log was restored or replaced, or lacks records, since the last run")
+            } else if found.others != others {
+                Some(match (&found.others, &others) {
+                    (Some(_), Some(_)) => "another site stated something of the source since the last run",
+                    (None, _) => "another site offers to fetch the source since the last run",
+                    (_, None) => "no other site offers to fetch the source any more",
+                })
             } else if found.rejected.is_of_another_program() {
                 Some("another version of this program rejected documents of the source")
             } else {
@@ -97,11 +108,24 @@ impl SiteParts {
                 found = found.again(again);
                 let why = found.anew.take();
                 found.imports = self.feeds.imports_of(&spec.source);
+                found.others = others;
                 return Ok((found, why));
             }
         }
+        // Nothing was read yet: it is read against what is stated now.
+        found.others = others;
         found.imports = self.feeds.imports_of(&spec.source);
         Ok((found, why))
+    }
+
+    /// Names what other sites state of a feed's source, if it is read against that.
+    fn others_mark(&self, spec: &FeedSpec) -> ServiceResult<Option<String>> {
+        if self.shared(spec)?.is_none() {
+            return Ok(None);
+        }
+        let root = self.store.others_root(&spec.source);
+        let root = root.map_err(|error| store_problem("reading what others state", &error))?;
+        Ok(Some(root.to_string()))
     }
 
     /// Returns where the site's own log stands.

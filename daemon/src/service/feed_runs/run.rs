@@ -268,7 +268,12 @@ impl SiteParts {
             .gone
             .iter()
             .for_each(|name| documents.add(name.clone(), false));
+        let shared = match self.shared(spec) {
+            Ok(shared) => shared,
+            Err(problem) => return told.fail_by(&problem),
+        };
         let options = ImportOptions {
+            shared,
             asked: types::FeedImportOptions {
                 complete: spec.entry.complete && input.whole && !input.is_cut,
                 strict: false,
@@ -300,6 +305,10 @@ impl SiteParts {
                 after.refusal = lasting.map(|refusal| refusal.why.clone());
                 after.rejected = imported.judged.rejected;
                 told.refusal = imported.judged.refusal;
+                // A part says nothing of what others stated since its run began.
+                if options.asked.complete {
+                    after.others = imported.judged.others.map(|others| others.to_string());
+                }
                 told.rejected = Some(after.rejected.clone());
                 told.records = Some(imported.judged.records);
                 told.is_approved = input.approved;

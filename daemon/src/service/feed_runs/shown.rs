@@ -3,6 +3,7 @@
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{Feed, FeedName, FeedState, Timestamp};
+use starling_sync::{Reason, Role};
 
 use super::state::FeedMemory;
 use crate::clock::now;
@@ -35,8 +36,11 @@ impl SiteParts {
         let progress = self.feeds.progress(spec.name());
         let now: Timestamp = now().into();
         let (progress, since) = progress.unzip();
-        let state = state_of(spec, &memory, since, now);
+        let role = self.feeds.role(spec.name()).filter(|_| spec.entry.enabled);
+        let state = state_of(spec, &memory, since, role, now);
         let entry = &spec.entry;
+        let matter = attention(spec, &memory, state, self.started.is_some());
+        let matter = and_nobody(spec, matter, role);
         Feed {
             name: spec.name().clone(),
             source: spec.source.clone().into(),
@@ -47,13 +51,17 @@ impl SiteParts {
             schedule: spec.schedule.clone(),
             enabled: entry.enabled,
             complete: entry.complete,
+            share_fetch: entry.share_fetch,
+            fetched_by: self.fetched_by(spec),
             has_secret: spec.has_secret(),
             rejected: memory.rejected,
             state,
-            attention: with_given_up(attention(spec, &memory, state, self.started.is_some()), &memory),
+            attention: self.and_unread(spec, with_given_up(matter, &memory)),
             progress,
             last_success_at: memory.last_success_at,
-            next_run_at: memory.next_run_at.filter(|_| entry.enabled),
+            next_run_at: memory.next_run_at.filter(|_| {
+                entry.enabled && !matches!(role, Some(Role::StandBy { .. } | Role::Probe { .. }))
+            }),
             failures: memory.failures,
             counts: memory.counts,
             last_run: memory.history.front().cloned(),
@@ -67,13 +75,37 @@ impl SiteParts {
     }
 }
 
+impl SiteParts {
+    /// Adds that offers of other sites cannot be read: this site may fetch for nothing, or believe less than it could.
+    fn and_unread(&self, spec: &FeedSpec, matter: Option<String>) -> Option<String> {
+        let unread = self.feeds.unread_offers_of(&spec.source);
+        if unread.is_empty() || !spec.entry.enabled {
+            return matter;
+        }
+        let unread = format!("feed {}: {}", spec.name(), unread.join("; "));
+        Some(match matter {
+            Some(matter) => format!("{matter}; {unread}"),
+            None => unread,
+        })
+    }
+}
+
 /// Returns how a feed is. That it runs hides nothing that needs somebody.
-fn state_of(spec: &FeedSpec, memory: &FeedMemory, since: Option<Timestamp>, now: Timestamp) -> FeedState {
+fn state_of(
+    spec: &FeedSpec,
+    memory: &FeedMemory,
+    since: Option<Timestamp>,
+    role: Option<Role>,
+    now: Timestamp,
+) -> FeedState {
     if memory.suspect.is_some() {
         return FeedState::Suspect;
     }
     if !spec.entry.enabled && since.is_none() {
         return FeedState::Disabled;
+    }
+    if since.is_none() && matches!(role, Some(Role::StandBy { .. })) {
+        return FeedState::StandingBy;
     }
     if memory.failures > 0 {
         return FeedState::Failing;
@@ -100,6 +132,21 @@ fn with_given_up(matter: Option<String>, memory: &FeedMemory) -> Option<String> 
         (Some(matter), Some(why)) if !matter.contains(why.as_str()) => Some(format!("{matter}; {why}")),
         (matter, _) => matter,
     }
+}
+
+/// Adds that no site fetches the source, if none that offers to can.
+fn and_nobody(spec: &FeedSpec, matter: Option<String>, role: Option<Role>) -> Option<String> {
+    if role != Some(Role::Fetch(Reason::NobodyHealthy)) {
+        return matter;
+    }
+    let nobody = format!(
+        "no site that offers to fetch {} can, so each tries; the records everywhere are those of the last run that ended well",
+        spec.source
+    );
+    Some(matter.map_or_else(
+        || format!("feed {}: {nobody}", spec.name()),
+        |matter| format!("{matter}; {nobody}"),
+    ))
 }
 
 /// Says what is the matter with a feed and what to do.
@@ -143,7 +190,7 @@ fn attention(spec: &FeedSpec, memory: &FeedMemory, state: FeedState, is_daemon: 
             )
         }
         FeedState::New | FeedState::Running | FeedState::Ok => return unchecked(spec, memory),
-        FeedState::Disabled => return None,
+        FeedState::Disabled | FeedState::StandingBy => return None,
     })
 }
 
@@ -191,7 +238,13 @@ impl SiteParts {
     /// Reports what of the feeds' sources is not known, if there are feeds. That is not damage.
     pub(in crate::service) fn feeds_check(&self) -> Option<types::DoctorCheck> {
         let feeds = self.feeds_shown();
-        let matters = matters(&feeds);
+        let mut matters = matters(&feeds);
+        let is_told = |matters: &[String], told: &str| matters.iter().any(|matter| matter.contains(told));
+        for told in self.feeds.unread_offers() {
+            if !is_told(&matters, &told) {
+                matters.push(told);
+            }
+        }
         let found = match &matters[..] {
             [] => format!("{} feeds, none needs attention", feeds.len()),
             matters => matters.join("; "),
@@ -232,8 +285,8 @@ mod tests {
     #[test]
     fn state_follows_from_what_is_kept() {
         let mut memory = FeedMemory::default();
-        let state = |memory: &FeedMemory, hour| state_of(&spec(""), memory, None, at(hour));
-        let running = |memory: &FeedMemory, hour| state_of(&spec(""), memory, Some(at(1)), at(hour));
+        let state = |memory: &FeedMemory, hour| state_of(&spec(""), memory, None, None, at(hour));
+        let running = |memory: &FeedMemory, hour| state_of(&spec(""), memory, Some(at(1)), None, at(hour));
         assert_eq!(running(&memory, 2), FeedState::Running);
         assert_eq!(running(&memory, 9), FeedState::Late, "it hangs");
         assert_eq!(state(&memory, 1), FeedState::New);
@@ -245,9 +298,13 @@ mod tests {
         memory.failures = 2;
         assert_eq!(state(&memory, 12), FeedState::Failing);
         assert_eq!(
-            state_of(&spec("enabled = false"), &memory, None, at(12)),
+            state_of(&spec("enabled = false"), &memory, None, None, at(12)),
             FeedState::Disabled
         );
+        let (leader, quiet_ms) = (starling_protocol::SiteId::from_bytes([1; 32]), 0);
+        let by = |role, hour| state_of(&spec(""), &memory, None, Some(role), at(hour));
+        assert_eq!(by(Role::StandBy { leader, quiet_ms }, 99), FeedState::StandingBy);
+        assert_eq!(by(Role::Probe { leader, quiet_ms }, 12), FeedState::Failing);
         assert_eq!(
             running(&memory, 12),
             FeedState::Failing,

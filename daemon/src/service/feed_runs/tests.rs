@@ -4,6 +4,7 @@ mod ending;
 mod honest;
 mod raw;
 mod rejections;
+mod sharing;
 
 use std::collections::VecDeque;
 use std::fs;
@@ -26,7 +27,7 @@ use tokio::sync::Notify;
 
 use super::fetching::{Brought, BroughtDocument, FetchJob, Fetching};
 use super::{Trigger, lock};
-use crate::config::Overrides;
+use crate::config::{Config, Overrides};
 use crate::home::Home;
 use crate::opening::OpeningNews;
 use crate::service::Site;
@@ -138,10 +139,15 @@ impl World {
     }
 
     fn of(overrides: &Overrides) -> Self {
+        Self::named("site-a", overrides, |_| {})
+    }
+
+    fn named(site: &str, overrides: &Overrides, change: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let home = Home::prepare(folder.path(), &"site-a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        let home = Home::prepare(folder.path(), &site.parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
         home.finish().unwrap();
-        let config = home.config(overrides).unwrap();
+        let mut config = home.config(overrides).unwrap();
+        change(&mut config);
         let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
         let news = OpeningNews::new(false);
         let site = Site::open_on(engine, home, config, None, &news).unwrap();

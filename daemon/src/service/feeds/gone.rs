@@ -1,10 +1,10 @@
 //! Records of files that a source has dropped.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use starling_api::ServiceResult;
 use starling_protocol::{Claim, Lane, RecordId, UnixMillis};
-use starling_store::FeedPlan;
+use starling_store::{FeedPlan, Said};
 
 use super::{Account, id_of_file, is_part};
 use crate::service::problem::store_problem;
@@ -19,22 +19,22 @@ impl Account<'_> {
     ) -> ServiceResult<()> {
         let failed = |error| store_problem("reading a feed's file names", &error);
         let already: BTreeSet<RecordId> = super::guard::absent_of(plan).into_iter().collect();
-        let mut dropped = BTreeSet::new();
+        let mut dropped = BTreeMap::new();
         for name in gone {
             let store = &self.site.store;
             let held = store.record_of_file(&self.source, name).map_err(failed)?;
             let named = if is_part(name) { None } else { id_of_file(name) };
             let mut is_known = false;
             for id in held.into_iter().chain(named) {
-                let own = store
-                    .own_content(&self.source, &id, Lane::Federation)
+                let said = store
+                    .said_of(&self.source, &id, Lane::Federation, self.how.base())
                     .map_err(failed)?;
-                if own.is_none() {
+                let Some(said) = said.filter(|said| said.content.is_some()) else {
                     continue;
-                }
+                };
                 is_known = true;
                 if !self.seen.contains_key(&id) && !self.keep.contains(&id) && !already.contains(&id) {
-                    dropped.insert(id);
+                    dropped.insert(id, Said::time_after(Some(&said), at));
                 }
             }
             if !is_known {
@@ -43,9 +43,13 @@ impl Account<'_> {
                 ));
             }
         }
-        for id in dropped {
+        for (id, time) in dropped {
+            let Some(time) = time else {
+                plan.stuck += 1;
+                continue;
+            };
             plan.absent += 1;
-            plan.claims.push(Claim::absent(&self.source, &id, at));
+            plan.claims.push(Claim::absent(&self.source, &id, time));
         }
         Ok(())
     }

@@ -88,9 +88,10 @@ impl Account<'_> {
             let Some(seen) = self.seen.get(&id) else { continue };
             let (name, content) = (seen.name.clone(), seen.record.content);
             let store = &self.site.store;
-            let own = store
-                .own_content(&self.source, &id, Lane::Federation)
+            let said = store
+                .said_of(&self.source, &id, Lane::Federation, self.how.base())
                 .map_err(failed)?;
+            let own = said.and_then(|said| said.content);
             let Some(own) = own.filter(|own| *own != content) else {
                 continue;
             };

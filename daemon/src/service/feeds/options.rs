@@ -2,8 +2,8 @@
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_protocol::{Lane, RecordId, Source};
-use starling_store::{FeedCommit, Origin};
+use starling_protocol::{KnowledgeRoot, Lane, OfferInput, RecordId, Source};
+use starling_store::{FeedBase, FeedCommit, Origin};
 
 use crate::clock::now;
 use crate::service::SiteParts;
@@ -28,6 +28,15 @@ pub(in crate::service) struct ImportOptions {
     pub(in crate::service) by_hand: bool,
     /// How rejected documents are judged; none asks nothing of them.
     pub(in crate::service) rejections: Option<Rejections>,
+    /// Other sites offer to fetch the same: the input is compared with what all of them state.
+    pub(in crate::service) shared: Option<SharedFeed>,
+}
+
+/// A feed that other sites offer to fetch as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::service) struct SharedFeed {
+    pub(in crate::service) input: OfferInput,
+    pub(in crate::service) every_ms: u64,
 }
 
 /// The rejected documents that a feed knows, and the input that may reject others.
@@ -55,9 +64,19 @@ pub(in crate::service) struct Judged {
     pub(in crate::service) rejected: Rejected,
     /// Why rejected documents, or too many of no known kind, keep the source from being checked.
     pub(in crate::service) refusal: Option<Refusal>,
+    /// Names what other sites stated, if the input was compared with that.
+    pub(in crate::service) others: Option<KnowledgeRoot>,
 }
 
 impl ImportOptions {
+    /// Returns what the input is compared with.
+    pub(super) const fn base(&self) -> FeedBase {
+        match self.shared {
+            Some(_) => FeedBase::View,
+            None => FeedBase::Own,
+        }
+    }
+
     /// Judges what was rejected now of a source of so many records.
     pub(super) fn judged(
         &self,
@@ -73,6 +92,7 @@ impl ImportOptions {
                 records,
                 rejected: Rejected::default(),
                 refusal: None,
+                others: None,
             };
         };
         let before = &rejections.before;
@@ -89,6 +109,7 @@ impl ImportOptions {
             records,
             rejected,
             refusal,
+            others: None,
         }
     }
 }
@@ -104,6 +125,22 @@ pub(super) struct Commit<'a> {
 }
 
 impl Judged {
+    /// Notes how many records nothing can be stated of any more.
+    pub(super) fn count_stuck(&mut self, stuck: u64) {
+        if stuck > 0 {
+            self.is_checked = false;
+            let stuck = format!(
+                "{stuck} records have statements of other sites with a time after which there is none, so that nothing \
+                 replaces them: take those sites off the allow-list for this source"
+            );
+            let why = match self.refusal.take() {
+                Some(refusal) => format!("{stuck}; {}", refusal.why),
+                None => stuck,
+            };
+            self.refusal = Some(Refusal::lasting(why));
+        }
+    }
+
     /// Notes how many documents are of no known kind: more than there are records is not what the source is.
     pub(super) fn count_unknown(&mut self, unknown: u64, records: u64) {
         const FEW: u64 = 10;

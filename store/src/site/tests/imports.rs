@@ -26,8 +26,16 @@ fn import(store: &SiteStore, key: &SigningKey, ids: &[RecordId]) -> Result<(), S
         (id.clone(), FoundRecord { content, size })
     });
     let lane = Lane::Federation;
-    let plan = store.plan_feed(&source(), lane, &found.collect(), true, &Default::default(), at())?;
     let source = source();
+    let plan = store.plan_feed(&FeedInput {
+        source: &source,
+        lane,
+        base: FeedBase::Own,
+        found: &found.collect(),
+        complete: true,
+        keep: &Default::default(),
+        now: at(),
+    })?;
     let commit = FeedCommit {
         source: &source,
         lane,

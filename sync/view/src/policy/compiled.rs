@@ -94,19 +94,31 @@ impl CompiledPolicy {
         {
             return Choice::Set(decided);
         }
-        let order = self.per_source.get(source).unwrap_or(&self.general);
-        if order.strategy == ConflictStrategy::Fail {
+        if self.strategy(source) == ConflictStrategy::Fail {
             return choose_agreed(statements);
         }
-        match statements
-            .iter()
-            .min_by(|a, b| order.compare(&self.local, a, b))
-            .map(|statement| statement.kind)
-        {
+        match self.first(source, statements).map(|statement| statement.kind) {
             None => Choice::Nothing,
             Some(StatementKind::Set(content)) => Choice::Set(content),
             Some(StatementKind::Absent) => Choice::Absent,
         }
+    }
+
+    /// Returns how disagreements between authors about a source are settled.
+    #[must_use]
+    pub fn strategy(&self, source: &Source) -> ConflictStrategy {
+        self.order(source).strategy
+    }
+
+    /// Returns the statement about one record of `source` that comes first, without decisions.
+    #[must_use]
+    pub fn first<'s>(&self, source: &Source, statements: &'s [Statement]) -> Option<&'s Statement> {
+        let order = self.order(source);
+        statements.iter().min_by(|a, b| order.compare(&self.local, a, b))
+    }
+
+    fn order(&self, source: &Source) -> &AuthorOrder {
+        self.per_source.get(source).unwrap_or(&self.general)
     }
 
     /// Orders two sources: fields of the first one win.

@@ -1,0 +1,84 @@
+//! Which site fetches the source of a feed, in words.
+
+use starling_api_types as types;
+use starling_api_types::{FeedFetcher, FetchReason};
+use starling_protocol::SiteId;
+use starling_sync::{INTERVALS, PROBE_INTERVALS, Reason, Role};
+
+use crate::config::feeds::FeedSpec;
+use crate::service::SiteParts;
+
+impl SiteParts {
+    /// Returns which site fetches a feed's source, if others offer to.
+    pub(super) fn fetched_by(&self, spec: &FeedSpec) -> Option<FeedFetcher> {
+        let name = spec.name();
+        let own: types::SiteSlug = self.home.chain().slug().into();
+        if let Some(why) = self.feeds.why_unshared(name).filter(|_| spec.entry.enabled) {
+            let detail = format!("this site fetches, although others offer to: {why}");
+            return Some(here(own, FetchReason::NotShared, detail));
+        }
+        let found = self.feeds.fetcher(name).filter(|_| spec.entry.enabled)?;
+        let named = |site: &SiteId| {
+            self.slug_of(site)
+                .map_or_else(|| site.to_string(), |slug| slug.to_string())
+        };
+        let (leader, quiet_ms, is_probing) = match found.role {
+            Role::Fetch(Reason::Alone) => return None,
+            Role::Fetch(Reason::First) => {
+                let detail = "this site fetches, the others stand by".to_owned();
+                return Some(here(own, FetchReason::First, detail));
+            }
+            Role::Fetch(Reason::Overdue(site)) => {
+                let detail = format!(
+                    "this site fetches: {} was to, and its check has not advanced for {INTERVALS} intervals",
+                    named(&site)
+                );
+                return Some(here(own, FetchReason::Overdue, detail));
+            }
+            Role::Fetch(Reason::NobodyHealthy) => {
+                let detail = "this site tries, as do the others: nobody's fetches go well".to_owned();
+                return Some(here(own, FetchReason::NobodyHealthy, detail));
+            }
+            Role::StandBy { leader, quiet_ms } => (leader, quiet_ms, false),
+            Role::Probe { leader, quiet_ms } => (leader, quiet_ms, true),
+        };
+        let ago = quiet_ms.saturating_add(found.found_ms_ago);
+        let probes = if is_probing {
+            format!("; this site's own fetches failed, and are tried every {PROBE_INTERVALS} intervals")
+        } else {
+            String::new()
+        };
+        Some(FeedFetcher {
+            // A site that is listed has a name.
+            site_id: self.slug_of(&leader)?,
+            here: false,
+            reason: FetchReason::First,
+            advanced_ms_ago: Some(ago),
+            detail: format!(
+                "standing by: {} fetches (last advanced {} ago){probes}",
+                named(&leader),
+                span(ago)
+            ),
+        })
+    }
+}
+
+fn here(site_id: types::SiteSlug, reason: FetchReason, detail: String) -> FeedFetcher {
+    FeedFetcher {
+        site_id,
+        here: true,
+        reason,
+        advanced_ms_ago: None,
+        detail,
+    }
+}
+
+/// Writes a span in its largest unit.
+fn span(millis: u64) -> String {
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min")];
+    let unit = units.iter().find(|(length, _)| millis >= *length);
+    unit.map_or_else(
+        || format!("{} s", millis / 1_000),
+        |(length, name)| format!("{} {name}", millis / length),
+    )
+}

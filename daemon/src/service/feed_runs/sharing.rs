@@ -1,0 +1,327 @@
+//! Which site of the federation fetches a source: this site's offers, and what it makes of those of others.
+//!
+//! The rule is `starling_sync::elect`. Here it is fed with what the store holds and a steady clock, its outcome is kept
+//! for the timetable and for people, and this site's own offers are kept up to date: a claim for each change, and none
+//! for a run.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use starling_api::ServiceResult;
+use starling_api_types::FeedName;
+use starling_protocol::{Claim, ClaimKey, FeedOffer, Lane, OfferInput, RestsOn, Source, UnixMillis};
+use starling_store::{Origin, SeenOffers};
+use starling_sync::{OwnFeed, Role, Waited, Watch, is_healthy};
+use starling_view::ConflictStrategy;
+
+use super::{Feeds, lock};
+use crate::clock::now;
+use crate::config::feeds::FeedSpec;
+use crate::home::{home_problem, write_durably};
+use crate::service::SiteParts;
+use crate::service::feeds::SharedFeed;
+use crate::service::problem::store_problem;
+use crate::small_file;
+
+/// How often the time waited is kept, in milliseconds of the steady clock.
+const KEPT_EVERY_MS: u64 = 60_000;
+/// Most bytes of that file: some hundred bytes for each offer.
+const MAX_WAITED_BYTES: u64 = 16 << 20;
+const MODE: u32 = 0o600;
+
+/// What a site knows of who fetches its feeds.
+#[derive(Default)]
+pub(super) struct Sharing {
+    watch: Option<Watch>,
+    roles: BTreeMap<FeedName, Role>,
+    /// Feeds that others offer to fetch and that this site does not share, with the reason.
+    unshared: BTreeMap<FeedName, String>,
+    /// Offers that cannot be read, by their source if they name one, in words.
+    unread: Vec<(Option<Source>, String)>,
+    looked: Option<Instant>,
+    kept_at_ms: Option<u64>,
+}
+
+/// Who fetches a feed.
+pub(super) struct Fetcher {
+    pub(super) role: Role,
+    /// Milliseconds since that was found.
+    pub(super) found_ms_ago: u64,
+}
+
+impl Feeds {
+    /// Returns what this site does about a feed's source; none before the first look, and if it does not share it.
+    pub(super) fn role(&self, name: &FeedName) -> Option<Role> {
+        lock(&self.sharing).roles.get(name).copied()
+    }
+
+    pub(super) fn fetcher(&self, name: &FeedName) -> Option<Fetcher> {
+        let sharing = lock(&self.sharing);
+        let looked = sharing.looked?;
+        Some(Fetcher {
+            role: *sharing.roles.get(name)?,
+            found_ms_ago: u64::try_from(looked.elapsed().as_millis()).unwrap_or(u64::MAX),
+        })
+    }
+
+    /// Returns why a feed is fetched here although others offer to.
+    pub(super) fn why_unshared(&self, name: &FeedName) -> Option<String> {
+        lock(&self.sharing).unshared.get(name).cloned()
+    }
+
+    /// Returns the offers that cannot be read, in words.
+    pub(super) fn unread_offers(&self) -> Vec<String> {
+        let sharing = lock(&self.sharing);
+        sharing.unread.iter().map(|(_, told)| told.clone()).collect()
+    }
+
+    /// Returns the offers to fetch a source that cannot be read, in words.
+    pub(super) fn unread_offers_of(&self, source: &Source) -> Vec<String> {
+        let sharing = lock(&self.sharing);
+        let of_it = sharing
+            .unread
+            .iter()
+            .filter(|(of, _)| of.as_ref() == Some(source));
+        of_it.map(|(_, told)| told.clone()).collect()
+    }
+
+    fn waited_path(&self) -> PathBuf {
+        // No feed has a name that begins with a dot.
+        self.home.join("feeds").join(".waited.json")
+    }
+
+    /// Reads how long was waited before the start. A file that is damaged costs that time.
+    fn waited(&self) -> Vec<Waited> {
+        let path = self.waited_path();
+        match small_file::read(&path, MAX_WAITED_BYTES) {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_else(|error| {
+                tracing::warn!(path = %path.display(), %error, "how long other sites were quiet is counted anew");
+                Vec::new()
+            }),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    fn keep_waited(&self, waited: &[Waited]) -> ServiceResult<()> {
+        let path = self.waited_path();
+        let bytes = serde_json::to_vec(waited).unwrap_or_default();
+        std::fs::create_dir_all(self.home.join("feeds"))
+            .map_err(|error| starling_api::file_problem("making the folder of", &path, &error))?;
+        write_durably(&path, &bytes, MODE).map_err(|error| home_problem(&error))
+    }
+}
+
+impl SiteParts {
+    /// Returns what an offer to fetch a feed names, or why this site does not share it.
+    fn shared_input(&self, spec: &FeedSpec) -> Result<OfferInput, String> {
+        if !self.config.federation.enabled {
+            return Err("this site has no network to others".to_owned());
+        }
+        let strategy = self.config.view.conflict_strategy;
+        if strategy != ConflictStrategy::PreferNewest {
+            return Err(format!(
+                "`view.conflict_strategy` is {strategy}, and only by prefer_newest does it count who read the source last"
+            ));
+        }
+        spec.shared_input().map_err(str::to_owned)
+    }
+
+    /// Returns a feed as it is shared, if another site offers to fetch the same.
+    pub(super) fn shared(&self, spec: &FeedSpec) -> ServiceResult<Option<SharedFeed>> {
+        let Ok(input) = self.shared_input(spec) else {
+            return Ok(None);
+        };
+        let offers = self.store.offers();
+        let offers = offers.map_err(|error| store_problem("reading the offers of sites", &error))?;
+        let is_same = |offer: &FeedOffer| offer.is_offered && offer.input == input;
+        let mut others = offers.others.iter().filter(|seen| seen.source == spec.source);
+        Ok(others.any(|seen| is_same(&seen.offer)).then_some(SharedFeed {
+            input,
+            every_ms: spec.every_ms(),
+        }))
+    }
+
+    /// Looks at the offers of all sites: decides who fetches, and states what changed of this site's own. `steady_ms` is
+    /// a steady clock's.
+    ///
+    /// # Errors
+    /// The store cannot be read or written.
+    pub(crate) fn look_at_offers(&self, steady_ms: u64) -> ServiceResult<()> {
+        let failed = |error| store_problem("reading the offers of sites", &error);
+        let seen = self.store.offers().map_err(failed)?;
+        let before = {
+            let mut sharing = lock(&self.feeds.sharing);
+            let before = sharing.roles.clone();
+            self.decide(&seen, steady_ms, &mut sharing);
+            before
+        };
+        self.keep_waited_if_due(steady_ms)?;
+        let roles = lock(&self.feeds.sharing).roles.clone();
+        for (name, role) in roles
+            .iter()
+            .filter(|(name, role)| !is_alike(before.get(*name), role))
+        {
+            tracing::info!(feed = %name, ?role, "who fetches a feed");
+        }
+        self.state_offers(&seen)
+    }
+
+    fn decide(&self, seen: &SeenOffers, steady_ms: u64, sharing: &mut Sharing) {
+        let watch = sharing
+            .watch
+            .get_or_insert_with(|| Watch::resume(self.feeds.waited()));
+        watch.look(&seen.others, steady_ms);
+        let mut roles = BTreeMap::new();
+        let mut unshared = BTreeMap::new();
+        for (name, spec) in self.feeds.specs() {
+            if !spec.entry.enabled {
+                continue;
+            }
+            match self.shared_input(&spec) {
+                Ok(input) => {
+                    let role = watch.role(&self.own_feed(&spec, input), &seen.others, steady_ms);
+                    roles.insert(name, role);
+                }
+                Err(why) if seen.others.iter().any(|other| other.source == spec.source) => {
+                    unshared.insert(name, why);
+                }
+                Err(_) => {}
+            }
+        }
+        sharing.roles = roles;
+        sharing.unshared = unshared;
+        let unread = seen.unread.iter();
+        sharing.unread = unread
+            .map(|unread| (unread.source.clone(), self.unread_told(unread)))
+            .collect();
+        sharing.looked = Some(Instant::now());
+    }
+
+    fn unread_told(&self, unread: &starling_store::UnreadOffer) -> String {
+        let site = self.slug_of(&unread.site);
+        let site = site.map_or_else(|| unread.site.to_string(), |slug| slug.to_string());
+        let source = unread.source.as_ref().map_or("a source", Source::as_str);
+        format!(
+            "the offer of {site} to fetch {source} counts as none: {}",
+            unread.why
+        )
+    }
+
+    fn own_feed(&self, spec: &FeedSpec, input: OfferInput) -> OwnFeed {
+        let memory = self.feeds.memory(spec.name());
+        OwnFeed {
+            site: self.home.chain().site(),
+            source: spec.source.clone(),
+            input,
+            every_ms: spec.every_ms(),
+            is_healthy: is_healthy(memory.failures, memory.suspect.is_some()),
+        }
+    }
+
+    fn keep_waited_if_due(&self, steady_ms: u64) -> ServiceResult<()> {
+        let waited = {
+            let mut sharing = lock(&self.feeds.sharing);
+            let is_due = sharing
+                .kept_at_ms
+                .is_none_or(|kept| steady_ms.saturating_sub(kept) >= KEPT_EVERY_MS);
+            if !is_due {
+                return Ok(());
+            }
+            let is_first = sharing.kept_at_ms.replace(steady_ms).is_none();
+            let waited = sharing.watch.as_ref().map(|watch| watch.waited(steady_ms));
+            // A site that nobody else offers anything to writes nothing.
+            waited.filter(|waited| !is_first && !waited.is_empty())
+        };
+        waited.map_or(Ok(()), |waited| self.feeds.keep_waited(&waited))
+    }
+
+    /// States what changed of this site's offers.
+    fn state_offers(&self, seen: &SeenOffers) -> ServiceResult<()> {
+        if self.restore.is_held() {
+            // A restored home signs nothing before it heard its peers.
+            return Ok(());
+        }
+        let at = now();
+        let claims = self.offers_to_state(seen, at)?;
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let attempted = "stating which sources the site can fetch";
+        let _one_at_a_time = self.one_import();
+        self.prepare_to_sign(attempted)?;
+        // An import may have stated one meanwhile.
+        let failed = |error| store_problem(attempted, &error);
+        let seen = self.store.offers().map_err(failed)?;
+        let claims = self.offers_to_state(&seen, at)?;
+        if claims.is_empty() {
+            return Ok(());
+        }
+        let origin = Origin { bundle: None, at };
+        self.store
+            .author(Lane::Federation, claims, &self.key(), at, &origin)
+            .map_err(failed)?;
+        self.sign_heads().map_err(failed)?;
+        self.changed();
+        Ok(())
+    }
+
+    fn offers_to_state(&self, seen: &SeenOffers, at: UnixMillis) -> ServiceResult<Vec<Claim>> {
+        let listed = self.store.listed_sites();
+        let listed = listed.map_err(|error| store_problem("reading the allow-list", &error))?;
+        // Nobody reads the offers of a site that is alone.
+        let is_alone = listed.iter().all(|site| !site.enabled);
+        let mut wanted = BTreeMap::new();
+        for spec in self
+            .feeds
+            .specs()
+            .values()
+            .filter(|spec| spec.entry.enabled && !is_alone)
+        {
+            if let Ok(input) = self.shared_input(spec) {
+                let known = seen.own.get(&spec.source);
+                let own = self.own_feed(spec, input);
+                let offer = FeedOffer {
+                    is_offered: true,
+                    is_healthy: own.is_healthy,
+                    every_ms: own.every_ms,
+                    input,
+                    rests_on: known.map_or_else(RestsOn::new, |known| known.rests_on.clone()),
+                };
+                wanted.insert(spec.source.clone(), offer);
+            }
+        }
+        let mut claims = Vec::new();
+        for (source, offer) in &wanted {
+            if seen.own.get(source) != Some(offer) {
+                claims.push(offer.to_claim(source, at));
+            }
+        }
+        for (source, known) in seen
+            .own
+            .iter()
+            .filter(|(source, _)| !wanted.contains_key(*source))
+        {
+            if known.rests_on.is_empty() {
+                claims.push(Claim::delete(ClaimKey::offer(source), at));
+            } else if known.is_offered {
+                // On whose records its own build stays true.
+                let withdrawn = FeedOffer {
+                    is_offered: false,
+                    ..known.clone()
+                };
+                claims.push(withdrawn.to_claim(source, at));
+            }
+        }
+        Ok(claims)
+    }
+}
+
+/// Returns true if two roles name the same site and reason, whatever the time.
+fn is_alike(before: Option<&Role>, now: &Role) -> bool {
+    match (before, now) {
+        (Some(Role::StandBy { leader, .. }), Role::StandBy { leader: other, .. })
+        | (Some(Role::Probe { leader, .. }), Role::Probe { leader: other, .. }) => leader == other,
+        (before, now) => before == Some(now),
+    }
+}

@@ -1,0 +1,199 @@
+//! Offers to fetch sources, in all logs that this site holds.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use starling_protocol::{Claim, ClaimKey, ClaimNumber, FeedOffer, KeyRef, Lane, RestsOn, SiteId, Source};
+use starling_sync::{LifeSign, OfferSeen};
+
+use crate::SiteStore;
+use crate::deltas::logs::overview;
+use crate::engine::{Direction, Engine, Tree};
+use crate::error::StoreError;
+use crate::rows::{ClaimRow, claim_key, damaged, split_claim_key};
+use crate::site::guard::StateReader;
+use crate::site::state::{Log, LogId, State};
+
+/// An offer that this version cannot read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnreadOffer {
+    /// Its author.
+    pub site: SiteId,
+    /// The source, if the key names one.
+    pub source: Option<Source>,
+    /// Why.
+    pub why: String,
+}
+
+/// The offers that this site knows.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SeenOffers {
+    /// Its own, by source.
+    pub own: BTreeMap<Source, FeedOffer>,
+    /// Those of listed, enabled sites whose logs are not frozen, about sources that are accepted of them.
+    pub others: Vec<OfferSeen>,
+    /// Offers that cannot be read. They count as none.
+    pub unread: Vec<UnreadOffer>,
+}
+
+impl SiteStore {
+    /// Returns the offers to fetch sources: this site's own, and those that may be followed.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub fn offers(&self) -> Result<SeenOffers, StoreError> {
+        let state = self.read()?;
+        let mut seen = SeenOffers::default();
+        let mut failed = None;
+        let prefix = ClaimKey::offers_prefix();
+        state.rows().scan_prefix(
+            Tree::Claims,
+            &prefix,
+            Direction::Forward,
+            &mut |key, row| match state.add_offer(key, row, &mut seen) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failed = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        )?;
+        failed.map_or(Ok(seen), Err)
+    }
+}
+
+impl StateReader {
+    /// Returns the last claims about sources on which other authors build, by the author of the claims. An offer that
+    /// cannot be read builds on nothing.
+    pub(crate) fn built_on(&self) -> BTreeMap<(SiteId, Source), ClaimNumber> {
+        let mut seen = SeenOffers::default();
+        let prefix = ClaimKey::offers_prefix();
+        let read = self
+            .rows()
+            .scan_prefix(Tree::Claims, &prefix, Direction::Forward, &mut |key, row| {
+                let _ = self.add_offer(key, row, &mut seen);
+                ControlFlow::Continue(())
+            });
+        if read.is_err() {
+            return BTreeMap::new();
+        }
+        let others = seen.others.into_iter().filter(|seen| seen.is_whole);
+        let others = others.map(|seen| (seen.source, seen.offer));
+        let mut built_on = BTreeMap::new();
+        for (source, offer) in seen.own.into_iter().chain(others) {
+            for (site, number) in offer.rests_on {
+                let last = built_on.entry((site, source.clone())).or_insert(number);
+                *last = number.max(*last);
+            }
+        }
+        built_on
+    }
+
+    fn add_offer(&self, key: &[u8], row: &[u8], seen: &mut SeenOffers) -> Result<(), StoreError> {
+        let bad = || damaged(Tree::Claims, key, "an offer to fetch a source");
+        let (claim_key, number) = split_claim_key(key).ok_or_else(bad)?;
+        let id = self.log_id(number).ok_or_else(bad)?;
+        let Some(log) = self.logs.get(&id).filter(|_| id.lane == Lane::Federation) else {
+            return Ok(());
+        };
+        let source = match claim_key.parse() {
+            KeyRef::Offer(source) => Some(source),
+            _ => None,
+        };
+        let is_own = id.site == self.site;
+        if !is_own && (!self.in_scope(&id.site, source.as_ref()) || overview(self, id, log).frozen) {
+            return Ok(());
+        }
+        let read = match offer_of(log, &claim_key, row).ok_or_else(bad)? {
+            Some(read) => read,
+            None => return Ok(()),
+        };
+        match read {
+            Ok((source, offer)) if is_own => {
+                seen.own.insert(source, offer);
+            }
+            Ok((source, offer)) => seen.others.push(OfferSeen {
+                site: id.site,
+                is_whole: self.holds(&source, &offer.rests_on),
+                check: log.checks().get(&source).copied(),
+                sign: life_sign(log),
+                source,
+                offer,
+            }),
+            Err(why) => seen.unread.push(UnreadOffer {
+                site: id.site,
+                source,
+                why,
+            }),
+        }
+        Ok(())
+    }
+}
+
+/// An offer with its source, or why it cannot be read.
+type ReadOffer = Result<(Source, FeedOffer), String>;
+
+/// Reads the accepted offer in a row. The outer `None` is a damaged row, the inner one a claim that is no offer.
+fn offer_of(log: &Log, key: &ClaimKey, row: &[u8]) -> Option<Option<ReadOffer>> {
+    let row = ClaimRow::decode(row)?;
+    let accepted = log
+        .sources
+        .get(&None)
+        .map_or(ClaimNumber::NONE, |row| row.accepted);
+    let Some(row) = row.accepted_at(accepted) else {
+        return Some(None);
+    };
+    let claim = Claim::decode(&row.frame(key)?).ok()?;
+    match FeedOffer::of_claim(&claim) {
+        Ok(offer) => Some(offer.map(Ok)),
+        Err(error) => Some(Some(Err(starling_protocol::error_chain(&error)))),
+    }
+}
+
+fn life_sign(log: &Log) -> LifeSign {
+    let head = log.head.as_ref().map(starling_protocol::VerifiedHead::head);
+    head.map_or((0, 0, 0), |head| {
+        (head.epoch, head.number.0, head.issued_at.as_millis())
+    })
+}
+
+impl State {
+    /// Returns true if all statements on which an author's own rest are accepted here.
+    fn holds(&self, source: &Source, rests_on: &RestsOn) -> bool {
+        rests_on.iter().all(|(site, number)| {
+            let log = self.logs.get(&LogId {
+                site: *site,
+                lane: Lane::Federation,
+            });
+            let row = log.and_then(|log| log.sources.get(&Some(source.clone())));
+            let accepted = row.map_or(ClaimNumber::NONE, |row| row.accepted);
+            self.in_scope(site, Some(source)) && accepted >= *number
+        })
+    }
+
+    /// Returns true if an author's check of a source says something here: its statements, with those that it rests on,
+    /// are the whole source.
+    ///
+    /// # Errors
+    /// [`StoreError`] of the engine, or a damaged row.
+    pub(crate) fn check_counts(
+        &self,
+        rows: &dyn Engine,
+        log: &Log,
+        source: &Source,
+    ) -> Result<bool, StoreError> {
+        let key = ClaimKey::offer(source);
+        let row_key = claim_key(&key, log.number);
+        let Some(row) = rows.get(Tree::Claims, &row_key)? else {
+            return Ok(true);
+        };
+        let offer = offer_of(log, &key, &row);
+        let offer = offer.ok_or_else(|| damaged(Tree::Claims, &row_key, "an offer to fetch a source"))?;
+        Ok(match offer {
+            None => true,
+            Some(Ok((_, offer))) => self.holds(source, &offer.rests_on),
+            // It may rest on statements that are not here.
+            Some(Err(_)) => false,
+        })
+    }
+}

@@ -1,0 +1,361 @@
+//! Offers to fetch a source, and the site that takes over from another: it states what differs, and no more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use starling_protocol::{ClaimKind, FeedOffer, OfferInput, RestsOn, SiteId};
+use starling_view::ConflictStrategy;
+
+use super::*;
+use crate::{FeedCommit, FeedPlan, HeadSigning};
+
+/// How many records the source has.
+const RECORDS: usize = 1_000;
+
+fn newest(name: &str, seed: u8) -> TestSite {
+    let policy = ViewPolicy {
+        conflict_strategy: ConflictStrategy::PreferNewest,
+        ..ViewPolicy::default()
+    };
+    TestSite::with_policy(name, seed, &policy)
+}
+
+/// Three sites that list one another, and follow the newest statement.
+fn federation() -> [TestSite; 3] {
+    let sites = [newest("a", 1), newest("b", 2), newest("c", 3)];
+    for site in &sites {
+        for other in sites.iter().filter(|other| other.chain != site.chain) {
+            site.list(other, &["*"]);
+        }
+    }
+    sites
+}
+
+/// What a source has: texts by record id.
+type Content = BTreeMap<String, String>;
+
+fn id(number: usize) -> String {
+    format!("PYSEC-2024-{number}")
+}
+
+fn whole() -> Content {
+    (0..RECORDS)
+        .map(|number| (id(number), "one".to_owned()))
+        .collect()
+}
+
+/// The source after three changes, two losses and one new record.
+fn later() -> Content {
+    let mut content = whole();
+    for number in 0..3 {
+        content.insert(id(number), "two".to_owned());
+    }
+    content.remove(&id(10));
+    content.remove(&id(11));
+    content.insert(id(RECORDS), "new".to_owned());
+    content
+}
+
+impl TestSite {
+    /// Takes in the whole source, compared with the view.
+    fn fetch(&self, content: &Content, now: u64) -> FeedPlan {
+        let source = source();
+        let now = UnixMillis::saturating(now);
+        let bodies: Vec<Vec<u8>> = content.iter().map(|(id, text)| body(id, text)).collect();
+        let named: Vec<(ContentHash, &[u8])> = bodies
+            .iter()
+            .map(|body| (ContentHash::of(body), &body[..]))
+            .collect();
+        self.store.put_bodies(&source, &named).unwrap();
+        let record = |(id, (content, body)): (&String, &(ContentHash, &[u8]))| {
+            let size = u32::try_from(body.len()).unwrap();
+            (
+                id.parse().unwrap(),
+                FoundRecord {
+                    content: *content,
+                    size,
+                },
+            )
+        };
+        let found = content.keys().zip(&named).map(record).collect();
+        let input = FeedInput {
+            source: &source,
+            lane: Lane::Federation,
+            base: FeedBase::View,
+            found: &found,
+            complete: true,
+            keep: &BTreeSet::new(),
+            now,
+        };
+        let plan = self.store.plan_feed(&input).unwrap();
+        let commit = FeedCommit {
+            source: &source,
+            lane: Lane::Federation,
+            claims: plan.claims.clone(),
+            names: &[],
+            is_checked: true,
+        };
+        let (key, valid_millis) = (&self.key, u64::MAX);
+        let signing = HeadSigning {
+            key,
+            now,
+            valid_millis,
+        };
+        self.store
+            .commit_feed(commit, &signing, &Origin::default())
+            .unwrap();
+        plan
+    }
+
+    fn take_from(&self, other: &Self) {
+        assert_eq!(self.pull_from(other), None);
+        self.pull_bodies_from(other);
+        self.store.accept(&Origin::default()).unwrap();
+        if let Some(head) = other.store.log(other.own()).unwrap().and_then(|log| log.head) {
+            self.store.learn_head(&head).unwrap();
+        }
+    }
+
+    /// Returns the source as this site's view has it.
+    fn content(&self) -> Content {
+        let said = self
+            .store
+            .said(&source(), Lane::Federation, FeedBase::View)
+            .unwrap();
+        let text = |hash: ContentHash| {
+            let body: serde_json::Value =
+                serde_json::from_slice(&self.store.body(&hash).unwrap().unwrap()).unwrap();
+            body["summary"].as_str().unwrap().to_owned()
+        };
+        let live = said
+            .iter()
+            .filter_map(|(id, said)| Some((id.to_string(), text(said.content?))));
+        live.collect()
+    }
+
+    fn offers(&self, rests_on: RestsOn, at: u64) {
+        let offer = offer(rests_on);
+        let claim = offer.to_claim(&source(), UnixMillis::saturating(at));
+        self.state(claim, at);
+    }
+
+    fn state(&self, claim: Claim, at: u64) {
+        let now = UnixMillis::saturating(at);
+        let lane = Lane::Federation;
+        self.store
+            .author(lane, [claim], &self.key, now, &Origin::default())
+            .unwrap();
+        let (key, valid_millis) = (&self.key, u64::MAX);
+        self.store
+            .sign_heads(&HeadSigning {
+                key,
+                now,
+                valid_millis,
+            })
+            .unwrap();
+    }
+}
+
+fn offer(rests_on: RestsOn) -> FeedOffer {
+    FeedOffer {
+        is_offered: true,
+        is_healthy: true,
+        every_ms: 3_600_000,
+        input: OfferInput::of(&["pypa"]),
+        rests_on,
+    }
+}
+
+fn authors(site: &TestSite) -> Vec<SiteId> {
+    site.store
+        .offers()
+        .unwrap()
+        .others
+        .iter()
+        .map(|seen| seen.site)
+        .collect()
+}
+
+#[test]
+fn successor_states_what_differs_whatever_the_clocks_say() {
+    // The first site's clock is ahead by decades, behind by decades, and right.
+    for clock in [4_000_000_000_000, 1_000, 1_790_000_000_000] {
+        let [a, b, c] = federation();
+        assert_eq!(a.fetch(&whole(), clock).stored, RECORDS as u64);
+        b.take_from(&a);
+        c.take_from(&a);
+        let now = 1_790_000_000_000;
+        let plan = b.fetch(&later(), now);
+        assert_eq!(
+            (plan.stored, plan.absent, plan.claims.len()),
+            (4, 2, 6),
+            "{clock}"
+        );
+        assert_eq!(plan.unchanged, RECORDS as u64 - 5);
+        let accepted = a.store.log(a.own()).unwrap().unwrap().tip.cursor.number;
+        assert_eq!(plan.rests_on, RestsOn::from([(a.chain.site(), accepted)]));
+        c.take_from(&b);
+        a.take_from(&b);
+        for site in [&a, &b, &c] {
+            assert_eq!(site.content(), later(), "{clock}");
+            site.assert_healthy();
+        }
+        // The first site returns and finds nothing to say; a change back to what it said first is one.
+        assert_eq!(a.fetch(&later(), clock).claims.len(), 0);
+        assert_eq!(a.fetch(&whole(), clock).claims.len(), 6);
+        b.take_from(&a);
+        c.take_from(&a);
+        for site in [&a, &b, &c] {
+            assert_eq!(site.content(), whole(), "{clock}");
+        }
+    }
+}
+
+#[test]
+fn two_fetching_at_once_is_harmless() {
+    let [a, b, c] = federation();
+    a.fetch(&whole(), 10);
+    b.fetch(&whole(), 20);
+    for (site, other) in [(&a, &b), (&b, &a), (&c, &a), (&c, &b)] {
+        site.take_from(other);
+    }
+    assert_eq!(b.fetch(&later(), 30).claims.len(), 6);
+    a.take_from(&b);
+    c.take_from(&b);
+    for site in [&a, &b, &c] {
+        assert_eq!(site.content(), later());
+    }
+}
+
+#[test]
+fn statements_of_others_name_what_they_state() {
+    let [a, b, _] = federation();
+    let none = b.store.others_root(&source()).unwrap();
+    a.fetch(&whole(), 10);
+    b.take_from(&a);
+    let before = b.store.others_root(&source()).unwrap();
+    assert_ne!(before, none);
+    let plan = b.fetch(&later(), 20);
+    assert_eq!(plan.others, Some(before));
+    assert_eq!(
+        b.store.others_root(&source()).unwrap(),
+        before,
+        "its own do not count"
+    );
+    a.take_from(&b);
+    a.fetch(&whole(), 30);
+    b.take_from(&a);
+    assert_ne!(b.store.others_root(&source()).unwrap(), before);
+}
+
+#[test]
+fn statement_at_the_end_of_time_is_named_and_not_replaced() {
+    let [a, b, _] = federation();
+    let end = UnixMillis::MAX.as_millis();
+    a.fetch(&whole(), end);
+    b.take_from(&a);
+    let plan = b.fetch(&later(), 20);
+    assert_eq!((plan.stuck, plan.claims.len()), (5, 1));
+}
+
+#[test]
+fn offers_are_read_of_listed_sites_and_superseded() {
+    let [a, b, c] = federation();
+    a.offers(RestsOn::new(), 10);
+    b.offers(RestsOn::new(), 10);
+    c.take_from(&a);
+    c.take_from(&b);
+    assert_eq!(authors(&c), [a.chain.site(), b.chain.site()]);
+    assert!(c.store.view().unwrap().is_empty(), "an offer is not knowledge");
+    let seen = c.store.offers().unwrap();
+    assert_eq!((seen.own.len(), seen.unread.len()), (0, 0));
+    assert_eq!(seen.others[0].offer, offer(RestsOn::new()));
+    // The next one takes its place; one that retracts it leaves none.
+    a.offers(RestsOn::from([(b.chain.site(), ClaimNumber(7))]), 20);
+    c.take_from(&a);
+    let seen = c.store.offers().unwrap();
+    assert_eq!((seen.others.len(), seen.others[0].is_whole), (2, false));
+    a.state(Claim::delete(ClaimKey::offer(&source()), UnixMillis::EPOCH), 30);
+    c.take_from(&a);
+    assert_eq!(authors(&c), [b.chain.site()]);
+    // The source is not accepted of the site any more.
+    let slug = b.chain.slug();
+    c.store
+        .update_listed_site(slug, |listed| {
+            listed.allowed_sources = vec!["ghsa".to_owned()].try_into().unwrap();
+        })
+        .unwrap();
+    assert_eq!(authors(&c), []);
+    assert_eq!(b.store.offers().unwrap().own[&source()], offer(RestsOn::new()));
+}
+
+#[test]
+fn unreadable_offer_is_kept_and_named() {
+    let [a, _, c] = federation();
+    let mut frame = offer(RestsOn::new())
+        .to_claim(&source(), UnixMillis::EPOCH)
+        .encode();
+    frame.push(0);
+    a.state(Claim::decode(&frame).unwrap(), 10);
+    c.take_from(&a);
+    let seen = c.store.offers().unwrap();
+    assert_eq!((seen.others.len(), seen.unread.len()), (0, 1));
+    assert_eq!(seen.unread[0].source, Some(source()));
+    let log = c.store.log(a.own()).unwrap().unwrap();
+    assert_eq!(log.accepted, log.tip.cursor.number);
+}
+
+#[test]
+fn check_of_a_part_does_not_count_without_the_rest() {
+    let [a, b, _] = federation();
+    let c = newest("d", 4);
+    c.list(&b, &["*"]);
+    a.fetch(&whole(), 10);
+    b.take_from(&a);
+    let rests_on = b.fetch(&later(), 20).rests_on;
+    b.offers(rests_on, 21);
+    c.take_from(&b);
+    let checked = |site: &TestSite| {
+        let sources = site.store.view().unwrap().sources().unwrap();
+        sources.get(&source()).and_then(|source| source.checked_at)
+    };
+    assert_eq!(checked(&c), None, "it has six of a thousand records");
+    let heard = |site: &TestSite| site.store.view().unwrap().last_heard(&source()).unwrap();
+    assert_eq!(heard(&c), None);
+    assert!(!c.store.offers().unwrap().others[0].is_whole);
+    c.list(&a, &["*"]);
+    assert_eq!(checked(&c), None, "listed is not accepted");
+    c.take_from(&a);
+    assert_eq!(checked(&c), Some(UnixMillis::saturating(20)));
+    assert_eq!(heard(&c), Some(UnixMillis::saturating(20)));
+    assert_eq!(c.content(), later());
+}
+
+#[test]
+fn head_of_a_dead_site_is_not_missed_where_another_builds_on_it() {
+    let [a, b, c] = federation();
+    a.fetch(&whole(), 10);
+    b.take_from(&a);
+    c.take_from(&a);
+    let awaited = |site: &TestSite| {
+        let heads = site.store.view().unwrap().head_expiries();
+        heads.into_iter().map(|head| head.site).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (awaited(&b), awaited(&c)),
+        (vec!["a".to_owned()], vec!["a".to_owned()])
+    );
+    let rests_on = b.fetch(&later(), 20).rests_on;
+    b.offers(rests_on, 21);
+    c.take_from(&b);
+    assert_eq!((awaited(&b), awaited(&c)), (vec![], vec!["b".to_owned()]));
+    // What it states later is not built on.
+    a.fetch(&later(), 30);
+    b.take_from(&a);
+    assert_eq!(awaited(&b), ["a"]);
+}
+
+#[test]
+fn offers_of_known_kind_number_stay_what_they_are() {
+    assert_eq!(ClaimKind::FEED_OFFER.0, 6);
+    assert_eq!(ClaimKey::offer(&source()).as_bytes(), b"opypa\0");
+}
