@@ -176,26 +176,27 @@ impl<A: Clone + Ord> Dials<A> {
         self.sites.entry(site).or_default().is_refused = true;
     }
 
-    /// Records that a session with a site ended, which began at `since`. Returns true if it ended at once.
-    pub fn session_ended(&mut self, site: SiteId, since: UnixMillis, now: UnixMillis) -> bool {
-        let at_once = now < since.plus_millis(SHORT_SESSION_MILLIS);
-        if at_once {
-            self.ended_at_once(site);
+    /// Records that a session with a site ended, which began at `since`. Returns how many in a row
+    /// ended at once, this one included.
+    pub fn session_ended(&mut self, site: SiteId, since: UnixMillis, now: UnixMillis) -> u32 {
+        if now < since.plus_millis(SHORT_SESSION_MILLIS) {
+            self.ended_at_once(site)
         } else {
             self.start_over(&site);
+            0
         }
-        at_once
     }
 
     /// A session with a site ended at once. The site was there a moment ago, so it is dialled soon again, but not for
-    /// ever: one that ends every session refuses this site.
-    fn ended_at_once(&mut self, site: SiteId) {
+    /// ever: one that ends every session refuses this site. Returns how many did so in a row.
+    fn ended_at_once(&mut self, site: SiteId) -> u32 {
         let redial = self.sites.entry(site).or_default();
         redial.brief = redial.brief.saturating_add(1);
         redial.since = None;
         if redial.brief < BRIEF_SESSIONS {
             redial.pause_millis = 0;
         }
+        redial.brief
     }
 
     /// Records that a session with a site lasted: the next dial is at once, for the key known then.
@@ -319,7 +320,9 @@ mod tests {
 
     #[test]
     fn site_whose_sessions_are_brief_is_dialled_soon_and_at_last_rarely() {
-        let pauses = pauses(40, |dials| dials.ended_at_once(site()));
+        let pauses = pauses(40, |dials| {
+            dials.ended_at_once(site());
+        });
         let up_to = |longest: u64| pauses.iter().take_while(|pause| **pause <= longest).count();
         assert!(
             up_to(SOON_REDIAL_MILLIS) >= 4,

@@ -95,7 +95,9 @@ impl SyncTask {
         if let Some(address) = self.addresses.get(&peer) {
             self.seen.note(site, address);
         }
-        let address = self.addresses.get(&peer).map(ToString::to_string);
+        let from = self.addresses.get(&peer);
+        let is_there = from.is_some_and(|from| self.sites_at(std::slice::from_ref(from)).contains(&site));
+        let address = from.map(ToString::to_string);
         tracing::info!(%site, ?address, "connected to a listed site");
         let dialled_for = self.dials.proved(&peer);
         if let Some(other) = dialled_for.filter(|other| *other != site) {
@@ -106,7 +108,7 @@ impl SyncTask {
         // The error of the last session stays visible until this session has lasted. An error about the site's
         // address does not.
         self.peer_status.update(site, |state| {
-            if dialled_for == Some(site) {
+            if dialled_for == Some(site) || is_there {
                 state.last_error = None;
             }
             state.connected = true;
@@ -151,13 +153,14 @@ impl SyncTask {
 
     pub(super) fn session_ended(&mut self, site: SiteId, since: UnixMillis) {
         let at = now();
-        let at_once = self.dials.session_ended(site, since, self.clock.now());
+        let brief = self.dials.session_ended(site, since, self.clock.now());
         // After a key change, a site may already be connected with the new key.
         let still_here = self.sessions.values().any(|(other, _)| *other == site);
         self.peer_status.update(site, |state| {
             // If this site ended the session, the reason is known.
             if state.connected && !still_here {
-                state.last_error = at_once.then(|| {
+                // One may be a restart, or two dials that crossed.
+                state.last_error = (brief > 1).then(|| {
                     "the peer ended the session at once: check that this site is on its allow-list".to_owned()
                 });
             }
