@@ -116,13 +116,6 @@ impl From<Bytes> for ScanDocuments {
 }
 
 impl ScanDocuments {
-    /// Returns the size of all documents, in bytes.
-    #[must_use]
-    pub fn length(&self) -> usize {
-        let more = self.baseline.iter().chain(&self.policy).chain(&self.rego);
-        self.sbom.len() + more.chain(&self.vex).map(Bytes::len).sum::<usize>()
-    }
-
     /// Returns the body and content type of a call with these documents.
     pub fn into_body(self) -> (String, Bytes) {
         let mut parts = vec![(SBOM, self.sbom)];

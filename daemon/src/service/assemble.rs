@@ -138,7 +138,6 @@ impl Site {
             imports: Mutex::new(()),
             past_places: Arc::new(as_of::past_places()),
             pasts: Mutex::new(()),
-            large_scans: Default::default(),
             mute_writer: Mutex::default(),
             last_check: Mutex::default(),
             duties: Duties::default(),

@@ -8,7 +8,6 @@ use starling_api_types as types;
 use starling_api_types::Problem;
 use tokio_util::sync::CancellationToken;
 
-use super::large_scans::LARGE_BYTES;
 use super::{Site, SiteParts, Trigger, advisories, bundle_export, events, feeds, scan};
 use crate::clock::now;
 
@@ -55,19 +54,8 @@ impl SiteService for Site {
         documents: ScanDocuments,
         params: types::ScanParams,
     ) -> ServiceResult<types::VerdictEnvelope> {
-        if documents.length() < LARGE_BYTES {
-            return self
-                .blocking(move |site| site.scan_as_asked(&documents, &params))
-                .await;
-        }
-        let parts = self.0.clone();
-        let scan = move || {
-            let large = parts.large_scans.clone();
-            large.run(move || parts.scan_as_asked(&documents, &params))
-        };
-        tokio::task::spawn_blocking(scan)
+        self.blocking(move |site| site.scan_as_asked(&documents, &params))
             .await
-            .unwrap_or_else(|panic| Err(Problem::internal("scanning an SBOM", panic)))
     }
 
     async fn explain(&self, query: types::ExplainQuery) -> ServiceResult<types::Explanation> {

@@ -59,7 +59,6 @@ impl SiteParts {
             imports: Default::default(),
             past_places: self.past_places.clone(),
             pasts: Default::default(),
-            large_scans: Default::default(),
             mute_writer: Default::default(),
             last_check: Default::default(),
             duties: Default::default(),

@@ -33,7 +33,6 @@ mod folding;
 mod health;
 mod index_upkeep;
 mod known;
-mod large_scans;
 mod mute_check;
 mod mutes;
 mod opening;

@@ -12,7 +12,6 @@ use tokio::sync::watch;
 use super::feed_runs::Feeds;
 use super::health::Duties;
 use super::known::KnownState;
-use super::large_scans::LargeScans;
 use crate::clock::now;
 use crate::config::Config;
 use crate::gate::Gate;
@@ -56,8 +55,6 @@ pub(crate) struct SiteParts {
     pub(crate) kept_vex: Arc<VexStore>,
     /// The import lock: each import compares with the result of the previous one.
     pub(crate) imports: Mutex<()>,
-    /// The thread of large scans.
-    pub(super) large_scans: LargeScans,
     /// The writer of this site's next mute, if it wrote one before.
     pub(super) mute_writer: Mutex<Option<MuteWriter>>,
     /// The places for answers about the past.
