@@ -109,7 +109,11 @@ fn remedy(reason: &str, kind: &str) -> String {
         "no_distro" => "let the SBOM name the distribution's release, as in `?distro=debian-12`".to_owned(),
         "unversioned" => "let the SBOM state the exact version".to_owned(),
         "unknown" => "let the SBOM state package URLs".to_owned(),
-        "undecided" if kind == WITH_CPE => "`starling explain CPE` says what could not be compared".to_owned(),
+        "undecided" if kind == WITH_CPE => {
+            "let the SBOM state package URLs: a CPE name in which nothing matches proves nothing; `starling explain CPE` \
+             shows what was compared"
+                .to_owned()
+        }
         "undecided" => "`starling explain PURL` says what could not be evaluated".to_owned(),
         _ => String::new(),
     }

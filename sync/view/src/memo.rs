@@ -23,6 +23,8 @@ const MOST: usize = 4_096;
 const MOST_BODY_BYTES: usize = 64 << 20;
 /// The number of packages of a record or vulnerability from which it is worth remembering.
 const MANY_PACKAGES: usize = 8;
+/// Bytes of a body from which its content is remembered, whatever it names.
+const LARGE_BODY_BYTES: usize = 16 << 10;
 /// Packages that are remembered of all vulnerabilities together.
 const MOST_PACKAGES: usize = 400_000;
 
@@ -145,7 +147,7 @@ impl FoldMemo {
         let row = record_row(rows, record)?;
         let is_of_many = row
             .as_ref()
-            .is_some_and(|row| row.packages.len() >= MANY_PACKAGES);
+            .is_some_and(|row| row.packages.len() + row.products.len() >= MANY_PACKAGES);
         let held: Arc<Held> = Arc::new(row.map(Held::from).unwrap_or_default());
         if is_of_many {
             let mut remembered = self.remembered();
@@ -172,7 +174,8 @@ impl FoldMemo {
             return Ok(None);
         };
         let said = Arc::new(Said::of_body(&body, normalise_name)?);
-        if said.package_count() >= MANY_PACKAGES {
+        // A record of many products is large, and is asked for once a product.
+        if said.package_count() >= MANY_PACKAGES || body.len() >= LARGE_BODY_BYTES {
             let mut remembered = self.remembered();
             if remembered.said.len() >= MOST || remembered.body_bytes + body.len() > MOST_BODY_BYTES {
                 remembered.said.clear();

@@ -5,7 +5,7 @@
 //! of AND and OR. It is turned into one [`Applicability`] for each list of products that can be affected; everything
 //! else that has to hold with it is a platform.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
@@ -19,6 +19,9 @@ pub const MAX_NODES: usize = 100_000;
 pub const MAX_DEPTH: usize = 16;
 /// Most names of one platform that are kept; the others are counted.
 pub const MAX_PLATFORMS: usize = 64;
+
+/// Most bytes of one platform's names that are kept; the others are counted.
+const MAX_PLATFORM_BYTES: usize = 4_096;
 
 /// Most bytes of names in one record's statements about one product; beyond that the statements are cut.
 const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
@@ -48,9 +51,10 @@ pub struct ProductMatch {
 /// Something on which a product must run: one of several names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Platform {
-    /// The names as formatted strings, the first [`MAX_PLATFORMS`].
+    /// The names as formatted strings, the first [`MAX_PLATFORMS`] or fewer if they are long.
     pub names: Vec<String>,
-    /// Number of further names.
+    /// Number of further names, of names that cannot be read, and of negated nodes: with any of them no system is
+    /// certainly another one.
     pub others: u32,
 }
 
@@ -71,6 +75,8 @@ pub struct Applicability {
 #[derive(Debug, Clone, Default)]
 pub struct Configurations {
     rules: Vec<Rule>,
+    /// The rules that name a product, in order.
+    of_product: BTreeMap<String, Vec<usize>>,
     /// Number of nodes and names.
     size: usize,
     is_cut: bool,
@@ -163,7 +169,8 @@ impl Configurations {
     pub fn about(&self, product: &str) -> Vec<Applicability> {
         let mut found: Vec<Applicability> = Vec::new();
         let mut bytes = 0;
-        for rule in &self.rules {
+        let rules = self.of_product.get(product).into_iter().flatten();
+        for rule in rules.filter_map(|index| self.rules.get(*index)) {
             let matches = rule.matches.iter().filter(|(name, _)| name == product);
             let matches: Vec<_> = matches.map(|(_, one)| one.clone()).collect();
             if matches.is_empty() {
@@ -296,6 +303,13 @@ impl Configurations {
             }
         }
         if !named.is_empty() {
+            let index = self.rules.len();
+            for (product, _) in &named {
+                let rules = self.of_product.entry(product.clone()).or_default();
+                if rules.last() != Some(&index) {
+                    rules.push(index);
+                }
+            }
             self.rules.push(Rule {
                 matches: named,
                 around: around.to_vec(),
@@ -308,43 +322,50 @@ impl Configurations {
 impl Platform {
     fn of(names: impl Iterator<Item = String>) -> Self {
         let mut platform = Self::default();
+        let mut bytes = 0;
         for name in names {
-            if platform.names.len() < MAX_PLATFORMS {
-                platform.names.push(name);
-            } else {
-                platform.others = platform.others.saturating_add(1);
-            }
+            platform.add(Some(name), &mut bytes);
         }
         platform
+    }
+
+    /// Adds a name within the limits, else counts it; `bytes` are those of the names so far.
+    fn add(&mut self, name: Option<String>, bytes: &mut usize) {
+        match name {
+            Some(name) if self.names.len() < MAX_PLATFORMS && *bytes + name.len() <= MAX_PLATFORM_BYTES => {
+                *bytes += name.len();
+                self.names.push(name);
+            }
+            _ => self.others = self.others.saturating_add(1),
+        }
     }
 }
 
 /// Returns all names of a node, and of those below it, as one platform.
 fn platform_of(node: &Json, depth: usize) -> Platform {
-    fn collect(node: &Json, depth: usize, names: &mut Vec<String>, others: &mut u32) {
-        if depth >= MAX_DEPTH {
+    fn collect(node: &Json, depth: usize, found: &mut Platform, bytes: &mut usize) {
+        // What is not looked into, or means the opposite, may be any system.
+        if depth >= MAX_DEPTH || ["negate", "@negate"].iter().any(|key| is_true(node.get(*key))) {
+            found.others = found.others.saturating_add(1);
             return;
         }
         for leaf in ["cpeMatch", "cpe_match", "cncpe-lang"]
             .iter()
             .flat_map(|key| list(node.get(*key)))
         {
-            if names.len() < MAX_PLATFORMS {
-                names.extend(leaf_of(leaf).map(|(leaf, _)| leaf.criteria.to_string()));
-            } else {
-                *others = others.saturating_add(1);
-            }
+            let name = leaf_of(leaf).map(|(leaf, _)| leaf.criteria.to_string());
+            found.add(name, bytes);
         }
         for child in ["nodes", "children", "cncpe"]
             .iter()
             .flat_map(|key| list(node.get(*key)))
         {
-            collect(child, depth + 1, names, others);
+            collect(child, depth + 1, found, bytes);
         }
     }
-    let (mut names, mut others) = (Vec::new(), 0);
-    collect(node, depth, &mut names, &mut others);
-    Platform { names, others }
+    let (mut found, mut bytes) = (Platform::default(), 0);
+    collect(node, depth, &mut found, &mut bytes);
+    found
 }
 
 /// Reads a name with its range; returns true beside it if what it names is affected.

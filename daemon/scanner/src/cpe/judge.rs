@@ -144,11 +144,14 @@ pub fn judge_each(
 ) -> Vec<(CpeRule, Says)> {
     let mut all = Vec::new();
     for statement in statements {
+        let mut alone = Applicability {
+            matches: Vec::new(),
+            platforms: statement.platforms.clone(),
+            ..*statement
+        };
         for one in &statement.matches {
-            let alone = Applicability {
-                matches: vec![one.clone()],
-                ..statement.clone()
-            };
+            alone.matches.clear();
+            alone.matches.push(one.clone());
             all.push(match judge(std::slice::from_ref(&alone), subject, system) {
                 CpeVerdict::Affected(mut rules) => (rules.pop().unwrap_or_default(), Says::Affected),
                 CpeVerdict::NotAffected => (rule_of(statement, one, Vec::new()), Says::NotAffected),

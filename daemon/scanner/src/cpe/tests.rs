@@ -376,3 +376,35 @@ fn hostile_configurations_take_bounded_time_and_memory() {
     assert!(statements.iter().any(|one| one.is_cut));
     assert_eq!(word(&verdict(&body, "cpe:2.3:a:acme:rocket:x", None)), '?');
 }
+
+#[test]
+fn platform_that_is_negated_or_unreadable_rules_no_system_out() {
+    let platforms = |other: &str| {
+        let body = format!(
+            r#"{{"database_specific":{{"native":{{"configurations":[{{"operator":"AND","nodes":[
+                {{"operator":"OR","cpeMatch":[{{"vulnerable":true,"criteria":"cpe:2.3:a:acme:rocket:*:*:*:*:*:*:*:*"}}]}},
+                {other}]}}]}}}}}}"#
+        );
+        let found = super::configurations(body.as_bytes()).about("a:acme:rocket");
+        found
+            .into_iter()
+            .flat_map(|one| one.platforms)
+            .collect::<Vec<_>>()
+    };
+    let windows = r#"{"criteria":"cpe:2.3:o:microsoft:windows:-:*:*:*:*:*:*:*"}"#;
+    let plain = platforms(&format!(r#"{{"operator":"OR","cpeMatch":[{windows}]}}"#));
+    assert_eq!(plain[0].others, 0);
+    let negated = platforms(&format!(
+        r#"{{"operator":"OR","negate":true,"cpeMatch":[{windows}]}}"#
+    ));
+    assert_eq!((negated[0].names.len(), negated[0].others), (0, 1));
+    let unreadable = platforms(&format!(
+        r#"{{"operator":"OR","cpeMatch":[{windows},{{"criteria":"cpe:2.3:o:linux:linux_kernel:5.*.1"}}]}}"#
+    ));
+    assert_eq!((unreadable[0].names.len(), unreadable[0].others), (1, 1));
+    let long = "x".repeat(5_000);
+    let too_long = platforms(&format!(
+        r#"{{"operator":"OR","cpeMatch":[{{"criteria":"cpe:2.3:o:acme:{long}:-:*:*:*:*:*:*:*"}}]}}"#
+    ));
+    assert_eq!((too_long[0].names.len(), too_long[0].others), (0, 1));
+}

@@ -295,3 +295,49 @@ fn names_are_read_from_every_format() {
         assert_eq!(names, [ROCKET], "{document}");
     }
 }
+
+#[test]
+fn product_without_a_finding_is_not_clean() {
+    // Versions are written in more ways than can be compared: `8.5p1` may be the record's `8.5`, update `p1`.
+    for fields in [
+        r#""cpe":"cpe:2.3:a:acme:rocket:2.0:*:*:*:*:*:*:*""#,
+        r#""cpe":"cpe:2.3:a:acme:rocket:8.5p1:*:*:*:*:*:*:*""#,
+        r#""version":"3.0","cpe":"cpe:/a:acme:rocket:-""#,
+    ] {
+        let result = run(fields);
+        assert!(found(&result).is_empty(), "{fields}");
+        assert!(standing(&result).is_gap(), "{fields}");
+    }
+}
+
+#[test]
+fn components_with_one_name_keep_their_own_addresses() {
+    let one = |purl: &str| component(&format!(r#"{purl}"cpe":"{ROCKET}""#));
+    let components = [
+        one(r#""purl":"pkg:generic/a@1.0","#),
+        one(r#""purl":"pkg:generic/b@1.0","#),
+        one(""),
+    ];
+    let result = scan(&inventory(&components), &knowledge(), &ScanOptions::default()).unwrap();
+    let first = &result.findings[0];
+    let addresses: Vec<&str> = first.package.purls().collect();
+    assert_eq!(addresses, ["pkg:generic/a@1.0", ROCKET, "pkg:generic/b@1.0"]);
+    assert_eq!(first.places.len(), 3);
+}
+
+#[test]
+fn two_records_of_one_vulnerability_keep_both_their_fixes() {
+    let mut writer = IndexWriter::new(Vec::new());
+    let mut other = advisory("CVE-2024-1", "a:acme:rocket", "1.9");
+    other.merge_hash = "other".to_owned();
+    let list = [advisory("CVE-2024-1", "a:acme:rocket", "2.0"), other];
+    writer.add(CPE_ECOSYSTEM, "a:acme:rocket", &list).unwrap();
+    let index = MatchIndex::open(writer.finish(&[0; 32]).unwrap()).unwrap();
+    let components = [component(&format!(r#""cpe":"{ROCKET}""#))];
+    let result = scan(&inventory(&components), &index, &ScanOptions::default()).unwrap();
+    assert_eq!(result.findings.len(), 1);
+    let mut fixed = result.findings[0].fixed.clone();
+    fixed.sort();
+    assert_eq!(fixed, ["1.9", "2.0"]);
+    assert_eq!(result.findings[0].rules.len(), 2);
+}

@@ -46,6 +46,7 @@ impl Scanner<'_> {
             let same = findings.get_mut(judged.findings.clone()).unwrap_or_default();
             for finding in same.iter_mut() {
                 finding.places.push(component.place.to_string());
+                finding.package.take_purl(&address_of(component).into());
             }
             self.tally.recall(same.len());
             self.tally.compare(compared);
@@ -81,6 +82,9 @@ impl Scanner<'_> {
                 Sum {
                     is_undecided: true, ..
                 } => Standing::Undecided,
+                // Names and versions are written in too many ways: one that matches nothing does not show that the
+                // component is not affected.
+                _ if findings.len() == first => Standing::Undecided,
                 _ => Standing::Matched,
             },
             system: Some(CPE_ECOSYSTEM),
@@ -149,6 +153,13 @@ impl Scanner<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns the component's package URL, or its first CPE name.
+fn address_of(component: &Component) -> String {
+    let purl = component.purl.as_ref().map(ToString::to_string);
+    let cpe = || component.cpes.iter().flatten().next().map(ToString::to_string);
+    purl.or_else(cpe).unwrap_or_default()
 }
 
 /// Returns what the matched names say, in the form of an advisory's rules.

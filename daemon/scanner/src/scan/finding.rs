@@ -260,9 +260,26 @@ impl Finding {
                 .filter(|one| !known.contains(one))
                 .collect();
             self.fix_states.extend(more);
+            // Two sources describe one product, each with its own versions. Of a package, the advisory has all already.
+            if self.matched_by.is_some() {
+                let new = other.rules.into_iter().filter(|rule| !self.rules.contains(rule));
+                let new: Vec<_> = new.collect();
+                self.rules.extend(new);
+                let new = other
+                    .fixed
+                    .into_iter()
+                    .filter(|version| !self.fixed.contains(version));
+                let new: Vec<_> = new.collect();
+                self.fixed.extend(new);
+            }
         }
         self.places.extend(other.places);
-        self.package.take_purl(&other.package.purl.into());
+        let address = Some(other.package.purl)
+            .filter(|purl| !purl.is_empty())
+            .or(other.package.cpe);
+        if let Some(address) = address {
+            self.package.take_purl(&address.into());
+        }
         for purl in &other.package.other_purls {
             self.package.take_purl(purl);
         }
