@@ -46,7 +46,7 @@ fn summary(summary: &Value, details: &Value) -> String {
     text.map_or_else(|| "none given".to_owned(), |text| cut(text, SUMMARY_WIDTH))
 }
 
-/// Returns each rating with its score; a rating that is no CVSS vector stays as it is.
+/// Returns each rating with its score; a rating that is not a CVSS vector stays as it is.
 fn severity(ratings: &Value) -> String {
     let ratings: Vec<String> = entries(ratings)
         .filter_map(|rating| rating["score"].as_str())
