@@ -17,11 +17,13 @@ use super::name::Cpe;
 pub const MAX_NODES: usize = 100_000;
 /// Deepest nesting of a configuration's nodes.
 pub const MAX_DEPTH: usize = 16;
-/// Most names of one platform that are kept; the others are counted.
+/// Most platforms of one statement.
 pub const MAX_PLATFORMS: usize = 64;
+/// Most names that one platform keeps.
+const MAX_PLATFORM_NAMES: usize = 4;
 
 /// Most bytes of one platform's names that are kept; the others are counted.
-const MAX_PLATFORM_BYTES: usize = 4_096;
+const MAX_PLATFORM_BYTES: usize = 400;
 
 /// Most bytes of names in one record's statements about one product; beyond that the statements are cut.
 const MAX_STATEMENT_BYTES: usize = 1024 * 1024;
@@ -51,7 +53,7 @@ pub struct ProductMatch {
 /// Something on which a product must run: one of several names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Platform {
-    /// The names as formatted strings, the first [`MAX_PLATFORMS`] or fewer if they are long.
+    /// The first few names as formatted strings, one of each family of operating systems.
     pub names: Vec<String>,
     /// Number of further names, of names that cannot be read, and of negated nodes: with any of them no system is
     /// certainly another one.
@@ -264,9 +266,7 @@ impl Configurations {
             }
             return;
         }
-        let members = leaves
-            .iter()
-            .map(|(leaf, _)| Platform::of(std::iter::once(leaf.criteria.to_string())));
+        let members = leaves.iter().map(|(leaf, _)| Platform::of(&leaf.criteria));
         let members: Vec<_> = members
             .chain(children.iter().map(|child| platform_of(child, depth + 1)))
             .collect();
@@ -320,52 +320,77 @@ impl Configurations {
 }
 
 impl Platform {
-    fn of(names: impl Iterator<Item = String>) -> Self {
-        let mut platform = Self::default();
-        let mut bytes = 0;
-        for name in names {
-            platform.add(Some(name), &mut bytes);
-        }
-        platform
+    fn of(name: &Cpe) -> Self {
+        let mut platform = PlatformNames::default();
+        platform.add(Some(name));
+        platform.found
     }
+}
 
-    /// Adds a name within the limits, else counts it; `bytes` are those of the names so far.
-    fn add(&mut self, name: Option<String>, bytes: &mut usize) {
-        match name {
-            Some(name) if self.names.len() < MAX_PLATFORMS && *bytes + name.len() <= MAX_PLATFORM_BYTES => {
-                *bytes += name.len();
-                self.names.push(name);
-            }
-            _ => self.others = self.others.saturating_add(1),
+/// Collects the names of a platform. A record of one vendor lists hundreds of devices, for each of hundreds of products: a
+/// few names say what is meant.
+#[derive(Default)]
+struct PlatformNames {
+    found: Platform,
+    bytes: usize,
+    /// Families of operating systems that have a name already: its releases say the same about a system.
+    families: BTreeSet<(String, String)>,
+}
+
+impl PlatformNames {
+    /// Adds a name within the limits, else counts it.
+    fn add(&mut self, name: Option<&Cpe>) {
+        let Some(cpe) = name else {
+            self.found.others = self.found.others.saturating_add(1);
+            return;
+        };
+        if let Some(family) = family_of(cpe)
+            && !self.families.insert(family)
+        {
+            return;
+        }
+        let name = cpe.to_string();
+        if self.found.names.len() < MAX_PLATFORM_NAMES && self.bytes + name.len() <= MAX_PLATFORM_BYTES {
+            self.bytes += name.len();
+            self.found.names.push(name);
+        } else {
+            self.found.others = self.found.others.saturating_add(1);
         }
     }
 }
 
+/// Returns the vendor and the first word of an operating system's product: `windows` of `windows_10_1607`.
+fn family_of(cpe: &Cpe) -> Option<(String, String)> {
+    let (part, vendor, product) = (cpe.part().plain()?, cpe.vendor().plain()?, cpe.product().plain()?);
+    let word = product.split('_').next().unwrap_or_default();
+    (part == "o").then(|| (vendor.to_owned(), word.to_owned()))
+}
+
 /// Returns all names of a node, and of those below it, as one platform.
 fn platform_of(node: &Json, depth: usize) -> Platform {
-    fn collect(node: &Json, depth: usize, found: &mut Platform, bytes: &mut usize) {
+    fn collect(node: &Json, depth: usize, names: &mut PlatformNames) {
         // What is not looked into, or means the opposite, may be any system.
         if depth >= MAX_DEPTH || ["negate", "@negate"].iter().any(|key| is_true(node.get(*key))) {
-            found.others = found.others.saturating_add(1);
+            names.add(None);
             return;
         }
         for leaf in ["cpeMatch", "cpe_match", "cncpe-lang"]
             .iter()
             .flat_map(|key| list(node.get(*key)))
         {
-            let name = leaf_of(leaf).map(|(leaf, _)| leaf.criteria.to_string());
-            found.add(name, bytes);
+            let leaf = leaf_of(leaf);
+            names.add(leaf.as_ref().map(|(leaf, _)| &leaf.criteria));
         }
         for child in ["nodes", "children", "cncpe"]
             .iter()
             .flat_map(|key| list(node.get(*key)))
         {
-            collect(child, depth + 1, found, bytes);
+            collect(child, depth + 1, names);
         }
     }
-    let (mut found, mut bytes) = (Platform::default(), 0);
-    collect(node, depth, &mut found, &mut bytes);
-    found
+    let mut names = PlatformNames::default();
+    collect(node, depth, &mut names);
+    names.found
 }
 
 /// Reads a name with its range; returns true beside it if what it names is affected.
