@@ -103,6 +103,12 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
                         engine_size = now.engine.0;
                     }
                     kept = now;
+                } else {
+                    // A site that imports all the time is never quiet, and its engine grows all the same.
+                    let grown = work(&site, "rebuilding the engine beside itself", move |parts| {
+                        parts.compact_engine_if_grown(engine_size).map_err(|problem| problem.to_string())
+                    });
+                    engine_size = grown.await.unwrap_or(engine_size);
                 }
             }
         }
