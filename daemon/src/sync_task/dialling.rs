@@ -46,7 +46,7 @@ impl SyncTask {
 
     /// Dials a site once where it was last seen, unless that is one of its listed addresses.
     async fn dial_where_seen(&mut self, site: SiteId, key: Option<PublicKey>, listed: &[Multiaddr]) {
-        let Some(address) = self.seen.to_dial(site) else {
+        let Some(address) = self.seen.dial_of(site) else {
             return;
         };
         if key.is_some() && !listed.contains(address) {

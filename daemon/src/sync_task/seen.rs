@@ -46,7 +46,7 @@ impl SeenPeers {
     }
 
     /// Returns where a site was last connected, the first time that this is asked.
-    pub(super) fn to_dial(&mut self, site: SiteId) -> Option<&Multiaddr> {
+    pub(super) fn dial_of(&mut self, site: SiteId) -> Option<&Multiaddr> {
         self.dialled.insert(site).then(|| self.at.get(&site)).flatten()
     }
 
@@ -78,21 +78,21 @@ mod tests {
         let first: Multiaddr = "/ip4/127.0.0.1/udp/7946/quic-v1".parse().unwrap();
         let second: Multiaddr = "/ip4/127.0.0.1/udp/7947/quic-v1".parse().unwrap();
         let mut seen = SeenPeers::read(home.path());
-        assert_eq!(seen.to_dial(a), None);
+        assert_eq!(seen.dial_of(a), None);
         seen.note(a, &first);
         seen.note(b, &first);
         seen.note(a, &second);
         let mut again = SeenPeers::read(home.path());
-        assert_eq!(again.to_dial(a), Some(&second));
-        assert_eq!(again.to_dial(a), None, "once");
-        assert_eq!(again.to_dial(b), Some(&first));
+        assert_eq!(again.dial_of(a), Some(&second));
+        assert_eq!(again.dial_of(a), None, "once");
+        assert_eq!(again.dial_of(b), Some(&first));
         std::fs::write(
             home.path().join(FILE),
             format!("junk\n{b} nowhere\n{a} {first}\n\u{0}"),
         )
         .unwrap();
         let mut again = SeenPeers::read(home.path());
-        assert_eq!(again.to_dial(a), Some(&first));
-        assert_eq!(again.to_dial(b), None);
+        assert_eq!(again.dial_of(a), Some(&first));
+        assert_eq!(again.dial_of(b), None);
     }
 }
