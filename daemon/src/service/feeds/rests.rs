@@ -9,6 +9,9 @@ use crate::service::problem::store_problem;
 
 impl Account<'_> {
     /// Returns the offer that says on whose statements this site's own build from now on, if that is news.
+    ///
+    /// Only the whole source tells that something is not built on any more: after a part, what this site checked earlier
+    /// still needs what it needed then.
     pub(super) fn rests_on(
         &self,
         plan: &FeedPlan,
@@ -24,7 +27,10 @@ impl Account<'_> {
                 is_healthy: known.is_none_or(|known| known.is_healthy),
                 every_ms: shared.every_ms,
                 input: shared.input,
-                rests_on: plan.rests_on.clone(),
+                rests_on: match known {
+                    Some(known) if !is_whole => joined(&known.rests_on, &plan.rests_on),
+                    _ => plan.rests_on.clone(),
+                },
             },
             // By itself now: all of the source is in this site's log.
             (None, Some(known)) if is_whole && !self.how.by_hand => FeedOffer {
@@ -38,4 +44,14 @@ impl Account<'_> {
         });
         Ok(is_news.then(|| offer.to_claim(&self.source, at)))
     }
+}
+
+/// Returns all that one of two needs: of each author the later claim.
+fn joined(one: &RestsOn, other: &RestsOn) -> RestsOn {
+    let mut all = one.clone();
+    for (site, number) in other {
+        let last = all.entry(*site).or_insert(*number);
+        *last = (*last).max(*number);
+    }
+    all
 }

@@ -6,6 +6,7 @@ use starling_store::{AllowedSources, ListedSite, LogId, Origin};
 use starling_view::ConflictStrategy;
 
 use super::*;
+use crate::service::feeds::ImportOptions;
 
 const HOUR: u64 = 3_600_000;
 /// Three intervals of the feed's schedule.
@@ -435,4 +436,33 @@ async fn time_waited_is_kept_over_a_restart() {
     *lock(&b.site.0.feeds.sharing) = super::super::sharing::Sharing::default();
     b.look(0);
     assert!(!b.is_wanted());
+}
+
+#[tokio::test]
+async fn part_does_not_forget_on_whom_the_whole_was_built() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let [a, b] = &worlds;
+    a.run(Answer::Whole(records(0..5))).await;
+    b.take(a);
+    b.run(Answer::Whole(records(0..6))).await;
+    let rests_on = b.own_offer().unwrap().rests_on;
+    assert!(rests_on.contains_key(&a.id()));
+    // The other one is accepted no more, and offers still: a part says nothing of what it stated.
+    let (spec, store) = (b.site.0.feeds.spec(&name()).unwrap(), &b.site.0.store);
+    let shared = b.site.0.shared(&spec).unwrap();
+    assert!(shared.is_some());
+    store
+        .update_listed_site(a.chain().slug(), |listed| listed.enabled = false)
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("EX-9.json"), record(9).to_string()).unwrap();
+    let options = ImportOptions {
+        shared,
+        ..ImportOptions::default()
+    };
+    let input = starling_feeds::input::Source::path(folder.path());
+    b.site.0.import_input(&spec.source, input, &options).unwrap();
+    assert_eq!(b.own_offer().unwrap().rests_on, rests_on);
+    assert_eq!(b.checked_at().await, None, "what it was built on is not here");
 }
