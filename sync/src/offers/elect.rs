@@ -8,6 +8,8 @@ pub const INTERVALS: u64 = 3;
 pub const PROBE_INTERVALS: u64 = 4;
 /// Failures in a row from which on a site does not count as healthy.
 const FAILURES: u32 = 2;
+/// Longest schedule that counts, in milliseconds: a site that names a longer one would never be overdue.
+const MAX_EVERY_MS: u64 = 30 * 24 * 3_600_000;
 /// Heads are signed at least this often, in milliseconds: a site that is quiet for less is not taken for gone.
 const SIGNED_EVERY_MS: u64 = 6 * 3_600_000;
 
@@ -109,7 +111,8 @@ pub fn elect(own: &Candidate, others: &[Candidate]) -> Role {
 
 /// Returns how long ago a turn ended in which the check has been quiet for so long, if it did.
 fn overdue_ms(candidate: &Candidate, quiet_ms: u64) -> Option<u64> {
-    let late = quiet_ms.checked_sub(candidate.every_ms.saturating_mul(INTERVALS));
-    let patience = candidate.every_ms.max(SIGNED_EVERY_MS).saturating_mul(INTERVALS);
+    let every_ms = candidate.every_ms.min(MAX_EVERY_MS);
+    let late = quiet_ms.checked_sub(every_ms.saturating_mul(INTERVALS));
+    let patience = every_ms.max(SIGNED_EVERY_MS).saturating_mul(INTERVALS);
     late.max(candidate.silent_ms.checked_sub(patience))
 }

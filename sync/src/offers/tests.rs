@@ -64,6 +64,20 @@ fn next_one_takes_over_at_three_intervals_and_gets_three_of_its_own() {
 }
 
 #[test]
+fn schedule_without_end_does_not_stop_the_others() {
+    for every_ms in [u64::MAX, 1 << 63, YEAR] {
+        // All name the same one; the first is never heard of.
+        let mut all = [candidate(1, 90 * 24 * HOUR), candidate(2, 0)];
+        for candidate in &mut all {
+            candidate.every_ms = every_ms;
+        }
+        assert_eq!(elect(&all[1], &all), Role::Fetch(Reason::Overdue(site(1))));
+        all[0].quiet_ms -= 1;
+        assert!(stands_by_for(elect(&all[1], &all), 1));
+    }
+}
+
+#[test]
 fn silent_sites_have_no_turn() {
     let mut all = [
         candidate(1, 30 * HOUR),
@@ -205,7 +219,8 @@ proptest! {
     fn equal_sights_elect_one(mut all in any_candidates()) {
         // Nobody is quiet for long: then it does not matter who looks.
         for candidate in &mut all {
-            candidate.quiet_ms = candidate.quiet_ms.min(candidate.every_ms.saturating_mul(2));
+            let every_ms = candidate.every_ms.min(30 * 24 * HOUR);
+            candidate.quiet_ms = candidate.quiet_ms.min(every_ms * 2);
             candidate.silent_ms = 0;
         }
         let found = fetching(&all);
