@@ -56,7 +56,13 @@ fn next_one_takes_over_at_three_intervals_and_gets_three_of_its_own() {
     assert!(stands_by_for(elect(&before[1], &before), 1));
     let at = overdue(3 * HOUR);
     assert_eq!(elect(&at[1], &at), Role::Fetch(Reason::Overdue(site(1))));
-    assert!(stands_by_for(elect(&at[2], &at), 2), "its turn has just begun");
+    let third = elect(&at[2], &at);
+    assert!(stands_by_for(third, 2), "its turn has just begun");
+    assert!(matches!(third, Role::StandBy { overdue: Some(first), .. } if first == site(1)));
+    assert!(matches!(
+        elect(&before[2], &before),
+        Role::StandBy { overdue: None, .. }
+    ));
     let later = overdue(6 * HOUR);
     assert_eq!(elect(&later[2], &later), Role::Fetch(Reason::Overdue(site(1))));
     // The first one never gives up its own turn.
@@ -95,6 +101,13 @@ fn unhealthy_site_gives_way_and_probes() {
     all[0].is_healthy = false;
     assert_eq!(elect(&all[1], &all), Role::Fetch(Reason::First));
     assert!(matches!(elect(&all[0], &all), Role::Probe { leader, .. } if leader == site(2)));
+    all[1].quiet_ms = 3 * HOUR;
+    let role = elect(&all[0], &all);
+    assert_eq!(
+        role,
+        Role::Fetch(Reason::Overdue(site(2))),
+        "the other one says that it can"
+    );
     all[1].is_healthy = false;
     for own in &all {
         assert_eq!(elect(own, &all), Role::Fetch(Reason::NobodyHealthy));
