@@ -12,7 +12,7 @@ use starling_api::ServiceResult;
 use starling_api_types::{FeedName, Timestamp};
 use starling_protocol::{Claim, ClaimKey, FeedOffer, Lane, OfferInput, RestsOn, SiteId, Source, UnixMillis};
 use starling_store::{Origin, SeenOffers, StoreError};
-use starling_sync::{OfferSeen, OwnFeed, Role, Waited, Watch, is_healthy};
+use starling_sync::{INTERVALS, OfferSeen, OwnFeed, Role, Waited, Watch, is_healthy};
 use starling_view::ConflictStrategy;
 
 use super::{Feeds, lock};
@@ -45,6 +45,10 @@ pub(super) struct Sharing {
     /// When this site began to fetch feeds that it stood by for.
     fetches_since: BTreeMap<FeedName, Timestamp>,
     looked: Option<Instant>,
+    /// When that was, and when another site was last seen to offer to fetch the same as each feed; both on the steady
+    /// clock.
+    looked_ms: u64,
+    offered_ms: BTreeMap<FeedName, u64>,
     kept_at_ms: Option<u64>,
 }
 
@@ -124,6 +128,15 @@ impl Feeds {
         of_it.map(|(_, told)| told.clone()).collect()
     }
 
+    /// Returns true if another site was seen to offer to fetch the same, not long ago.
+    fn was_offered(&self, spec: &FeedSpec) -> bool {
+        let sharing = lock(&self.sharing);
+        let last = sharing.offered_ms.get(spec.name());
+        last.is_some_and(|last| {
+            sharing.looked_ms.saturating_sub(*last) < spec.every_ms().saturating_mul(INTERVALS)
+        })
+    }
+
     fn waited_path(&self) -> PathBuf {
         // No feed has a name that begins with a dot.
         self.home.join("feeds").join(".waited.json")
@@ -170,7 +183,8 @@ impl SiteParts {
         spec.shared_input().map_err(str::to_owned)
     }
 
-    /// Returns a feed as it is shared, if another site offers to fetch the same.
+    /// Returns a feed as it is shared, if another site offers to fetch the same, or did within the feed's last
+    /// [`INTERVALS`]: an offer that comes and goes does not make this site read the source anew each time.
     pub(super) fn shared(&self, spec: &FeedSpec) -> ServiceResult<Option<SharedFeed>> {
         let Ok(input) = self.shared_input(spec) else {
             return Ok(None);
@@ -179,7 +193,8 @@ impl SiteParts {
         let offers = offers.map_err(|error| store_problem("reading the offers of sites", &error))?;
         let is_same = |offer: &FeedOffer| offer.is_offered && offer.input == input;
         let mut others = offers.others.iter().filter(|seen| seen.source == spec.source);
-        Ok(others.any(|seen| is_same(&seen.offer)).then_some(SharedFeed {
+        let is_shared = others.any(|seen| is_same(&seen.offer)) || self.feeds.was_offered(spec);
+        Ok(is_shared.then_some(SharedFeed {
             input,
             every_ms: spec.every_ms(),
         }))
@@ -241,6 +256,19 @@ impl SiteParts {
             .collect();
         unread.extend(self.not_counted(seen));
         let mut sharing = lock(&self.feeds.sharing);
+        sharing.looked_ms = steady_ms;
+        // A feed that is not there any more, or not shared, begins anew.
+        sharing
+            .offered_ms
+            .retain(|name, _| shared.iter().any(|(shared, _)| shared == name));
+        for (name, own) in &shared {
+            let is_same = |other: &OfferSeen| {
+                other.source == own.source && other.offer.is_offered && other.offer.input == own.input
+            };
+            if seen.others.iter().any(is_same) {
+                sharing.offered_ms.insert(name.clone(), steady_ms);
+            }
+        }
         let watch = sharing.watch.get_or_insert_with(|| Watch::resume(waited));
         watch.look(&seen.others, steady_ms);
         let roles = shared

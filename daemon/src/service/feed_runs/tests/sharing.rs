@@ -301,6 +301,7 @@ async fn position_is_given_up_when_others_stated_something() {
     // The other one is not believed any more: what only it stated is gone with it, and is stated here.
     let slug = b.chain().slug().clone();
     a.site.0.store.unlist_site(&slug).unwrap();
+    a.look(PATIENCE);
     let again = a.run(moved(Answer::Whole(records(0..7)))).await;
     assert!(
         anew(&again).unwrap().contains("no other site offers"),
@@ -534,6 +535,7 @@ async fn source_that_is_read_in_parts_by_one_site_alone_is_checked() {
         a.site.remove_feed(&name()).await.unwrap();
         a.look(1);
         b.take(a);
+        b.look(PATIENCE);
         b.run(in_parts(records(0..4), false)).await;
         assert!(
             !b.own_offer().unwrap().rests_on.is_empty(),
@@ -698,4 +700,30 @@ async fn site_whose_turn_begins_is_not_late() {
     b.look(1 + PATIENCE);
     let feed = b.feed().await;
     assert_eq!((feed.fetched_by.unwrap().here, feed.state), (true, FeedState::Ok));
+}
+
+#[tokio::test]
+async fn offer_that_comes_and_goes_lets_nobody_read_anew() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let [a, b] = &worlds;
+    a.run(moved(Answer::Whole(records(0..5)))).await;
+    for minute in 1..4 {
+        b.site.remove_feed(&name()).await.unwrap();
+        b.look(minute);
+        a.take(b);
+        a.look(minute);
+        assert_eq!(anew(&a.run(moved(Answer::Unchanged)).await), None);
+        b.site.add_feed(add("mine")).await.unwrap();
+        b.look(minute);
+        a.take(b);
+        a.look(minute);
+        assert_eq!(anew(&a.run(moved(Answer::Unchanged)).await), None);
+    }
+    b.site.remove_feed(&name()).await.unwrap();
+    b.look(4);
+    a.take(b);
+    a.look(3 + PATIENCE);
+    let run = a.run(moved(Answer::Unchanged)).await;
+    assert!(anew(&run).unwrap().contains("no other site offers"), "{run:?}");
 }
