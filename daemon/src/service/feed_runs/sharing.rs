@@ -301,14 +301,17 @@ impl SiteParts {
                 .filter(|site| !is_accepted(site))
                 .map(|site| self.named(site))
                 .collect();
-            let why = if missing.is_empty() {
-                "on statements of other sites that are not all here yet".to_owned()
-            } else {
+            let strategy = self.config.view.conflict_strategy;
+            let why = if !missing.is_empty() {
                 let missing = missing.join(", ");
-                format!("on statements of {missing}, which this site does not list for that source")
+                format!("it rests on statements of {missing}, which this site does not list for that source")
+            } else if strategy != ConflictStrategy::PreferNewest {
+                format!("it rests on older statements of other sites, and by `view.conflict_strategy` {strategy} those may count")
+            } else {
+                "what it rests on is not all accepted here yet".to_owned()
             };
             let (author, source) = (self.named(&part.site), &part.source);
-            let told = format!("the check of {author} of {source} does not count here: it rests {why}");
+            let told = format!("the check of {author} of {source} does not count here: {why}");
             (Some(source.clone()), told)
         });
         told.collect()
