@@ -24,7 +24,7 @@ pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
         let looked = site.blocking(move |parts| parts.look_at_offers(steady_ms)).await;
         let problem = looked.err().map(|problem| problem.to_string());
         if let Some(problem) = problem.as_ref().filter(|_| problem != failed) {
-            tracing::warn!(%problem, "looking at who fetches which source: it stays as it was");
+            tracing::warn!(%problem, "looking at who fetches which source");
         }
         failed = problem;
         let moment = Moment {

@@ -28,6 +28,7 @@ use starling_store::{FeedCommit, FeedInput, FoundRecord, Origin};
 use self::options::Commit;
 pub(super) use self::options::{ImportOptions, Imported, Judged, Rejections, SharedFeed};
 use self::reach::Met;
+pub(super) use self::rests::{ABSENCES_UNKNOWN, alone};
 use super::SiteParts;
 use super::feed_runs::{Rejected, document_of};
 use super::problem::store_problem;
@@ -431,7 +432,11 @@ impl<'a> Account<'a> {
             .map(|claim| claim.key().to_string())
             .collect();
         // In the same commit as the check: nobody takes it for one of the whole without what it rests on.
-        plan.claims.extend(self.rests_on(&plan, complete, at)?);
+        let rests = self.rests_on(&plan, complete, judged.is_checked, at)?;
+        plan.claims.extend(rests.claim);
+        if rests.is_on_others && self.how.in_parts {
+            judged.leave_absences(commit.is_checked);
+        }
         for key in absent {
             self.file(
                 key,

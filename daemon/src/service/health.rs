@@ -167,7 +167,7 @@ impl SiteParts {
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
         };
         let fetched = self.feeds_shown();
-        let matters = super::feed_runs::matters(&fetched);
+        let matters = self.feed_matters(&fetched);
         if sources.is_empty() {
             let running = fetched.iter().any(|feed| feed.progress.is_some());
             if running && matters.is_empty() {

@@ -8,6 +8,8 @@ pub const INTERVALS: u64 = 3;
 pub const PROBE_INTERVALS: u64 = 4;
 /// Failures in a row from which on a site does not count as healthy.
 const FAILURES: u32 = 2;
+/// Longest schedule that counts, in milliseconds: a site that names a longer one would never be overdue.
+const MAX_EVERY_MS: u64 = 30 * 24 * 3_600_000;
 /// Heads are signed at least this often, in milliseconds: a site that is quiet for less is not taken for gone.
 const SIGNED_EVERY_MS: u64 = 6 * 3_600_000;
 
@@ -59,6 +61,8 @@ pub enum Role {
         leader: SiteId,
         /// Milliseconds on the own clock since its check advanced, or since it is observed.
         quiet_ms: u64,
+        /// The first site whose turn is over, if that is why.
+        overdue: Option<SiteId>,
     },
     /// As standing by, but the own fetches fail: it tries again every [`PROBE_INTERVALS`] intervals, to learn when
     /// they do not.
@@ -67,6 +71,8 @@ pub enum Role {
         leader: SiteId,
         /// As for standing by.
         quiet_ms: u64,
+        /// As for standing by.
+        overdue: Option<SiteId>,
     },
 }
 
@@ -86,30 +92,43 @@ pub fn elect(own: &Candidate, others: &[Candidate]) -> Role {
     turns.sort_by_key(|candidate| (candidate.every_ms, candidate.site));
     // How long ago the turns before ended.
     let mut ended_ms = None;
+    let mut overdue = None;
     for candidate in &turns {
         if candidate.site == own.site {
-            let first = turns.first().filter(|first| first.site != own.site);
-            return Role::Fetch(first.map_or(Reason::First, |first| Reason::Overdue(first.site)));
+            return Role::Fetch(overdue.map_or(Reason::First, Reason::Overdue));
         }
         let quiet_ms = ended_ms.map_or(candidate.quiet_ms, |ended: u64| ended.min(candidate.quiet_ms));
         match overdue_ms(candidate, quiet_ms) {
-            Some(overdue) => ended_ms = Some(ended_ms.map_or(overdue, |ended| ended.min(overdue))),
+            Some(late_ms) => {
+                ended_ms = Some(ended_ms.map_or(late_ms, |ended| ended.min(late_ms)));
+                overdue.get_or_insert(candidate.site);
+            }
             None => {
                 let (leader, quiet_ms) = (candidate.site, candidate.quiet_ms);
                 return if own.is_healthy {
-                    Role::StandBy { leader, quiet_ms }
+                    Role::StandBy {
+                        leader,
+                        quiet_ms,
+                        overdue,
+                    }
                 } else {
-                    Role::Probe { leader, quiet_ms }
+                    Role::Probe {
+                        leader,
+                        quiet_ms,
+                        overdue,
+                    }
                 };
             }
         }
     }
-    Role::Fetch(Reason::NobodyHealthy)
+    // Its own fetches fail: it is the turn of no other site that says that its do not.
+    Role::Fetch(overdue.map_or(Reason::NobodyHealthy, Reason::Overdue))
 }
 
 /// Returns how long ago a turn ended in which the check has been quiet for so long, if it did.
 fn overdue_ms(candidate: &Candidate, quiet_ms: u64) -> Option<u64> {
-    let late = quiet_ms.checked_sub(candidate.every_ms.saturating_mul(INTERVALS));
-    let patience = candidate.every_ms.max(SIGNED_EVERY_MS).saturating_mul(INTERVALS);
+    let every_ms = candidate.every_ms.min(MAX_EVERY_MS);
+    let late = quiet_ms.checked_sub(every_ms.saturating_mul(INTERVALS));
+    let patience = every_ms.max(SIGNED_EVERY_MS).saturating_mul(INTERVALS);
     late.max(candidate.silent_ms.checked_sub(patience))
 }

@@ -56,11 +56,31 @@ fn next_one_takes_over_at_three_intervals_and_gets_three_of_its_own() {
     assert!(stands_by_for(elect(&before[1], &before), 1));
     let at = overdue(3 * HOUR);
     assert_eq!(elect(&at[1], &at), Role::Fetch(Reason::Overdue(site(1))));
-    assert!(stands_by_for(elect(&at[2], &at), 2), "its turn has just begun");
+    let third = elect(&at[2], &at);
+    assert!(stands_by_for(third, 2), "its turn has just begun");
+    assert!(matches!(third, Role::StandBy { overdue: Some(first), .. } if first == site(1)));
+    assert!(matches!(
+        elect(&before[2], &before),
+        Role::StandBy { overdue: None, .. }
+    ));
     let later = overdue(6 * HOUR);
     assert_eq!(elect(&later[2], &later), Role::Fetch(Reason::Overdue(site(1))));
     // The first one never gives up its own turn.
     assert_eq!(elect(&later[0], &later), Role::Fetch(Reason::First));
+}
+
+#[test]
+fn schedule_without_end_does_not_stop_the_others() {
+    for every_ms in [u64::MAX, 1 << 63, YEAR] {
+        // All name the same one; the first is never heard of.
+        let mut all = [candidate(1, 90 * 24 * HOUR), candidate(2, 0)];
+        for candidate in &mut all {
+            candidate.every_ms = every_ms;
+        }
+        assert_eq!(elect(&all[1], &all), Role::Fetch(Reason::Overdue(site(1))));
+        all[0].quiet_ms -= 1;
+        assert!(stands_by_for(elect(&all[1], &all), 1));
+    }
 }
 
 #[test]
@@ -81,6 +101,13 @@ fn unhealthy_site_gives_way_and_probes() {
     all[0].is_healthy = false;
     assert_eq!(elect(&all[1], &all), Role::Fetch(Reason::First));
     assert!(matches!(elect(&all[0], &all), Role::Probe { leader, .. } if leader == site(2)));
+    all[1].quiet_ms = 3 * HOUR;
+    let role = elect(&all[0], &all);
+    assert_eq!(
+        role,
+        Role::Fetch(Reason::Overdue(site(2))),
+        "the other one says that it can"
+    );
     all[1].is_healthy = false;
     for own in &all {
         assert_eq!(elect(own, &all), Role::Fetch(Reason::NobodyHealthy));
@@ -205,7 +232,8 @@ proptest! {
     fn equal_sights_elect_one(mut all in any_candidates()) {
         // Nobody is quiet for long: then it does not matter who looks.
         for candidate in &mut all {
-            candidate.quiet_ms = candidate.quiet_ms.min(candidate.every_ms.saturating_mul(2));
+            let every_ms = candidate.every_ms.min(30 * 24 * HOUR);
+            candidate.quiet_ms = candidate.quiet_ms.min(every_ms * 2);
             candidate.silent_ms = 0;
         }
         let found = fetching(&all);

@@ -18,29 +18,36 @@ impl SiteParts {
             return Some(here(own, FetchReason::NotShared, detail));
         }
         let found = self.feeds.fetcher(name).filter(|_| spec.entry.enabled)?;
-        let named = |site: &SiteId| {
-            self.slug_of(site)
-                .map_or_else(|| site.to_string(), |slug| slug.to_string())
+        let was_to = |site: &SiteId| {
+            format!(
+                "{} was to, and its check has not advanced for {INTERVALS} intervals",
+                self.named(site)
+            )
         };
-        let (leader, quiet_ms, is_probing) = match found.role {
+        let (leader, quiet_ms, overdue, is_probing) = match found.role {
             Role::Fetch(Reason::Alone) => return None,
             Role::Fetch(Reason::First) => {
                 let detail = "this site fetches, the others stand by".to_owned();
                 return Some(here(own, FetchReason::First, detail));
             }
             Role::Fetch(Reason::Overdue(site)) => {
-                let detail = format!(
-                    "this site fetches: {} was to, and its check has not advanced for {INTERVALS} intervals",
-                    named(&site)
-                );
+                let detail = format!("this site fetches: {}", was_to(&site));
                 return Some(here(own, FetchReason::Overdue, detail));
             }
             Role::Fetch(Reason::NobodyHealthy) => {
                 let detail = "this site tries, as do the others: nobody's fetches go well".to_owned();
                 return Some(here(own, FetchReason::NobodyHealthy, detail));
             }
-            Role::StandBy { leader, quiet_ms } => (leader, quiet_ms, false),
-            Role::Probe { leader, quiet_ms } => (leader, quiet_ms, true),
+            Role::StandBy {
+                leader,
+                quiet_ms,
+                overdue,
+            } => (leader, quiet_ms, overdue, false),
+            Role::Probe {
+                leader,
+                quiet_ms,
+                overdue,
+            } => (leader, quiet_ms, overdue, true),
         };
         let ago = quiet_ms.saturating_add(found.found_ms_ago);
         let probes = if is_probing {
@@ -52,12 +59,13 @@ impl SiteParts {
             // A site that is listed has a name.
             site_id: self.slug_of(&leader)?,
             here: false,
-            reason: FetchReason::First,
+            reason: overdue.map_or(FetchReason::First, |_| FetchReason::Overdue),
             advanced_ms_ago: Some(ago),
             detail: format!(
-                "standing by: {} fetches (last advanced {} ago){probes}",
-                named(&leader),
-                span(ago)
+                "standing by: {} fetches (last advanced {} ago){}{probes}",
+                self.named(&leader),
+                span(ago),
+                overdue.map_or_else(String::new, |site| format!("; {}", was_to(&site)))
             ),
         })
     }

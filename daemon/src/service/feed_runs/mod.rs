@@ -38,7 +38,6 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::rejected::{Documents, Refusal, Rejected, Taken, document_of};
-pub(super) use self::shown::matters;
 
 use self::sharing::Sharing;
 
@@ -196,8 +195,7 @@ impl Feeds {
                 Some(Role::StandBy { .. }) => return None,
                 Some(Role::Probe { .. }) => {
                     let every_ms = every_ms.saturating_mul(PROBE_INTERVALS);
-                    let last = memory.history.front().map(|run| at(run.started_at));
-                    (every_ms, last.map(|last| last.saturating_add(every_ms)))
+                    (every_ms, shown::probe_at(&spec, &memory).map(at))
                 }
                 Some(Role::Fetch(_)) | None => (every_ms, memory.next_run_at.map(at)),
             };

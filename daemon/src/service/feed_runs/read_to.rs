@@ -38,6 +38,9 @@ pub(crate) struct ReadTo {
     /// kept here says nothing of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) others: Option<String>,
+    /// True if the source was not read whole in one run since its beginning: nothing tells which records it lacks.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) in_parts: bool,
     /// Why it begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) anew: Option<String>,

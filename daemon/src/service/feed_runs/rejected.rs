@@ -27,8 +27,8 @@ const REASON_CHARS: usize = 200;
 /// What is said with a refusal of one run, and with one of each run.
 const HINT_ONCE: &str = "what was read is taken in; from the next run on they are known, and the source counts as checked \
                          without them";
-const HINT_LASTING: &str = "what was read is taken in; each run says this until the source mends them, or another version \
-                            of this program reads them";
+const HINT_LASTING: &str = "what was read is taken in; each run says this until it is mended, or another version of this \
+                            program reads it";
 
 /// The rejected documents of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -9,6 +9,7 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedPhase, FeedProgress, FeedRun, FeedRunOutcome, FeedTrigger, Problem};
 use starling_feeds::input;
 use starling_fetch::FetchError;
+use starling_protocol::FeedOffer;
 use tokio_util::sync::CancellationToken;
 
 use super::fetching::{self, Brought, FetchJob};
@@ -20,7 +21,7 @@ use super::{PLACE_FOR, Trigger, lock};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::schedule::{Ending, next_run_ms, random};
-use crate::service::feeds::{ImportOptions, Rejections};
+use crate::service::feeds::{ABSENCES_UNKNOWN, ImportOptions, Rejections, alone};
 use crate::service::{Site, SiteParts};
 
 /// What is to be taken in.
@@ -215,12 +216,17 @@ impl SiteParts {
         };
         let mut after = before;
         after.position = fetched.position;
+        if fetched.whole && spec.entry.complete && fetched.unfinished.is_none() {
+            after.in_parts = false;
+        } else if after.whole_at.is_none() {
+            after.in_parts = true;
+        }
         if fetched.read_to_end && (fetched.whole || fetched.from_start) {
             after.whole_at = Some(now().into());
         }
         let is_nothing = fetched.unchanged || (fetched.count == 0 && input.gone.is_empty());
         if is_nothing {
-            self.note_unchanged(spec, &input, &after, told);
+            self.note_unchanged(spec, &input, &mut after, told);
         } else {
             self.take_input(spec, &input, &mut after, told);
             if told.run.outcome == FeedRunOutcome::Imported {
@@ -244,12 +250,36 @@ impl SiteParts {
         }
     }
 
+    /// Returns this site's offer if it builds on others, and true if the source was read against this site's own log alone.
+    fn read_by_itself(
+        &self,
+        spec: &FeedSpec,
+        is_checked: bool,
+        after: &ReadTo,
+    ) -> ServiceResult<(Option<FeedOffer>, bool)> {
+        let built_on = self.built_on_others(&spec.source)?;
+        let is_alone = is_checked && after.others.is_none() && self.shared(spec)?.is_none();
+        Ok((built_on, is_alone))
+    }
+
     /// Notes that the source was read and has nothing new.
-    fn note_unchanged(&self, spec: &FeedSpec, input: &Input<'_>, after: &ReadTo, told: &mut Told) {
+    fn note_unchanged(&self, spec: &FeedSpec, input: &Input<'_>, after: &mut ReadTo, told: &mut Told) {
         // What is rejected and known stays so; how much that is of the source was judged when it came.
-        let is_checked = is_checked(spec, input, after) && after.refusal.is_none();
+        let mut is_checked = is_checked(spec, input, after) && after.refusal.is_none();
         let noted = self
-            .note_read(&spec.source, is_checked)
+            .read_by_itself(spec, is_checked, after)
+            .and_then(|(built_on, by_itself)| {
+                let claims = match built_on {
+                    Some(offer) if by_itself => vec![alone(&offer).to_claim(&spec.source, now())],
+                    Some(_) if after.in_parts && is_checked => {
+                        is_checked = false;
+                        after.refusal = Some(ABSENCES_UNKNOWN.to_owned());
+                        Vec::new()
+                    }
+                    _ => Vec::new(),
+                };
+                self.note_read(&spec.source, is_checked, claims)
+            })
             .and_then(|()| self.keep_position(spec, after));
         told.run.outcome = FeedRunOutcome::Unchanged;
         told.run.checked = is_checked;
@@ -272,10 +302,16 @@ impl SiteParts {
             Ok(shared) => shared,
             Err(problem) => return told.fail_by(&problem),
         };
+        let complete = spec.entry.complete && input.whole && !input.is_cut;
+        // A part is compared with what those before it were compared with; if that is not right any more, the next run
+        // begins anew.
+        let shared = shared.filter(|_| complete || after.others.is_some());
         let options = ImportOptions {
+            by_itself: shared.is_none() && after.others.is_none(),
+            in_parts: after.in_parts && !complete,
             shared,
             asked: types::FeedImportOptions {
-                complete: spec.entry.complete && input.whole && !input.is_cut,
+                complete,
                 strict: false,
                 allow_empty: false,
                 approve: input.approved,

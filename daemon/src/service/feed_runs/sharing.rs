@@ -4,15 +4,15 @@
 //! for the timetable and for people, and this site's own offers are kept up to date: a claim for each change, and none
 //! for a run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
 use starling_api::ServiceResult;
-use starling_api_types::FeedName;
-use starling_protocol::{Claim, ClaimKey, FeedOffer, Lane, OfferInput, RestsOn, Source, UnixMillis};
-use starling_store::{Origin, SeenOffers};
-use starling_sync::{OwnFeed, Role, Waited, Watch, is_healthy};
+use starling_api_types::{FeedName, Timestamp};
+use starling_protocol::{Claim, ClaimKey, FeedOffer, Lane, OfferInput, RestsOn, SiteId, Source, UnixMillis};
+use starling_store::{Origin, SeenOffers, StoreError};
+use starling_sync::{INTERVALS, OfferSeen, OwnFeed, Role, Waited, Watch, is_healthy};
 use starling_view::ConflictStrategy;
 
 use super::{Feeds, lock};
@@ -37,10 +37,42 @@ pub(super) struct Sharing {
     roles: BTreeMap<FeedName, Role>,
     /// Feeds that others offer to fetch and that this site does not share, with the reason.
     unshared: BTreeMap<FeedName, String>,
-    /// Offers that cannot be read, by their source if they name one, in words.
+    /// Offers that cannot be read, and those whose author's check does not count here, by their source if they name one,
+    /// in words.
     unread: Vec<(Option<Source>, String)>,
+    /// Why the last look failed.
+    problem: Option<String>,
+    /// When this site began to fetch feeds that it stood by for.
+    fetches_since: BTreeMap<FeedName, Timestamp>,
     looked: Option<Instant>,
+    /// When that was, and when another site was last seen to offer to fetch the same as each feed; both on the steady
+    /// clock.
+    looked_ms: u64,
+    offered_ms: BTreeMap<FeedName, u64>,
     kept_at_ms: Option<u64>,
+}
+
+impl Sharing {
+    /// Takes what was decided in the place of what was before, and notes what changed.
+    fn take_roles(&mut self, roles: BTreeMap<FeedName, Role>) {
+        let since = now().into();
+        for (name, role) in &roles {
+            let before = self.roles.get(name);
+            if !is_alike(before, role) {
+                tracing::info!(feed = %name, ?role, "who fetches a feed");
+            }
+            match (before, role) {
+                (Some(Role::StandBy { .. }), Role::Fetch(_)) => {
+                    self.fetches_since.insert(name.clone(), since);
+                }
+                (_, Role::Fetch(_)) => {}
+                _ => {
+                    self.fetches_since.remove(name);
+                }
+            }
+        }
+        self.roles = roles;
+    }
 }
 
 /// Who fetches a feed.
@@ -70,13 +102,23 @@ impl Feeds {
         lock(&self.sharing).unshared.get(name).cloned()
     }
 
-    /// Returns the offers that cannot be read, in words.
+    /// Returns why it is not known who fetches.
+    pub(super) fn offers_problem(&self) -> Option<String> {
+        lock(&self.sharing).problem.clone()
+    }
+
+    /// Returns when this site began to fetch a feed that it stood by for, if it did since its start.
+    pub(super) fn fetches_since(&self, name: &FeedName) -> Option<Timestamp> {
+        lock(&self.sharing).fetches_since.get(name).copied()
+    }
+
+    /// Returns the offers that cannot be read or whose author's check does not count here, in words.
     pub(super) fn unread_offers(&self) -> Vec<String> {
         let sharing = lock(&self.sharing);
         sharing.unread.iter().map(|(_, told)| told.clone()).collect()
     }
 
-    /// Returns the offers to fetch a source that cannot be read, in words.
+    /// Returns those of them that are about a source.
     pub(super) fn unread_offers_of(&self, source: &Source) -> Vec<String> {
         let sharing = lock(&self.sharing);
         let of_it = sharing
@@ -84,6 +126,15 @@ impl Feeds {
             .iter()
             .filter(|(of, _)| of.as_ref() == Some(source));
         of_it.map(|(_, told)| told.clone()).collect()
+    }
+
+    /// Returns true if another site was seen to offer to fetch the same, not long ago.
+    fn was_offered(&self, spec: &FeedSpec) -> bool {
+        let sharing = lock(&self.sharing);
+        let last = sharing.offered_ms.get(spec.name());
+        last.is_some_and(|last| {
+            sharing.looked_ms.saturating_sub(*last) < spec.every_ms().saturating_mul(INTERVALS)
+        })
     }
 
     fn waited_path(&self) -> PathBuf {
@@ -99,7 +150,12 @@ impl Feeds {
                 tracing::warn!(path = %path.display(), %error, "how long other sites were quiet is counted anew");
                 Vec::new()
             }),
-            Err(_) => Vec::new(),
+            Err(error) => {
+                if error.kind() != std::io::ErrorKind::NotFound {
+                    tracing::warn!(path = %path.display(), %error, "how long other sites were quiet cannot be read and is counted anew");
+                }
+                Vec::new()
+            }
         }
     }
 
@@ -127,7 +183,8 @@ impl SiteParts {
         spec.shared_input().map_err(str::to_owned)
     }
 
-    /// Returns a feed as it is shared, if another site offers to fetch the same.
+    /// Returns a feed as it is shared, if another site offers to fetch the same, or did within the feed's last
+    /// [`INTERVALS`]: an offer that comes and goes does not make this site read the source anew each time.
     pub(super) fn shared(&self, spec: &FeedSpec) -> ServiceResult<Option<SharedFeed>> {
         let Ok(input) = self.shared_input(spec) else {
             return Ok(None);
@@ -136,71 +193,138 @@ impl SiteParts {
         let offers = offers.map_err(|error| store_problem("reading the offers of sites", &error))?;
         let is_same = |offer: &FeedOffer| offer.is_offered && offer.input == input;
         let mut others = offers.others.iter().filter(|seen| seen.source == spec.source);
-        Ok(others.any(|seen| is_same(&seen.offer)).then_some(SharedFeed {
+        let is_shared = others.any(|seen| is_same(&seen.offer)) || self.feeds.was_offered(spec);
+        Ok(is_shared.then_some(SharedFeed {
             input,
             every_ms: spec.every_ms(),
         }))
     }
 
     /// Looks at the offers of all sites: decides who fetches, and states what changed of this site's own. `steady_ms` is
-    /// a steady clock's.
+    /// a steady clock's. While it fails, this site fetches all that it has feeds for.
     ///
     /// # Errors
     /// The store cannot be read or written.
     pub(crate) fn look_at_offers(&self, steady_ms: u64) -> ServiceResult<()> {
-        let failed = |error| store_problem("reading the offers of sites", &error);
-        let seen = self.store.offers().map_err(failed)?;
-        let before = {
-            let mut sharing = lock(&self.feeds.sharing);
-            let before = sharing.roles.clone();
-            self.decide(&seen, steady_ms, &mut sharing);
-            before
-        };
-        self.keep_waited_if_due(steady_ms)?;
-        let roles = lock(&self.feeds.sharing).roles.clone();
-        for (name, role) in roles
-            .iter()
-            .filter(|(name, role)| !is_alike(before.get(*name), role))
-        {
-            tracing::info!(feed = %name, ?role, "who fetches a feed");
-        }
-        self.state_offers(&seen)
+        self.look_at_these(self.store.offers(), steady_ms)
     }
 
-    fn decide(&self, seen: &SeenOffers, steady_ms: u64, sharing: &mut Sharing) {
-        let watch = sharing
-            .watch
-            .get_or_insert_with(|| Watch::resume(self.feeds.waited()));
-        watch.look(&seen.others, steady_ms);
-        let mut roles = BTreeMap::new();
+    pub(super) fn look_at_these(
+        &self,
+        seen: Result<SeenOffers, StoreError>,
+        steady_ms: u64,
+    ) -> ServiceResult<()> {
+        let looked = seen
+            .map_err(|error| {
+                // Nobody stands by for a site that may be gone.
+                lock(&self.feeds.sharing).roles.clear();
+                store_problem("reading the offers of sites", &error)
+            })
+            .and_then(|seen| {
+                self.decide(&seen, steady_ms);
+                // Time that cannot be kept is no reason to state nothing.
+                let kept = self.keep_waited_if_due(steady_ms);
+                self.state_offers(&seen).and(kept)
+            });
+        lock(&self.feeds.sharing).problem = looked.as_ref().err().map(ToString::to_string);
+        looked
+    }
+
+    fn decide(&self, seen: &SeenOffers, steady_ms: u64) {
+        // All reading comes before the lock, which others wait for on threads that must not.
+        let is_first = lock(&self.feeds.sharing).watch.is_none();
+        let waited = if is_first { self.feeds.waited() } else { Vec::new() };
+        let mut shared = Vec::new();
         let mut unshared = BTreeMap::new();
         for (name, spec) in self.feeds.specs() {
             if !spec.entry.enabled {
                 continue;
             }
+            let is_offered = |other: &OfferSeen| other.source == spec.source && other.offer.is_offered;
             match self.shared_input(&spec) {
-                Ok(input) => {
-                    let role = watch.role(&self.own_feed(&spec, input), &seen.others, steady_ms);
-                    roles.insert(name, role);
-                }
-                Err(why) if seen.others.iter().any(|other| other.source == spec.source) => {
+                Ok(input) => shared.push((name, self.own_feed(&spec, input))),
+                Err(why) if seen.others.iter().any(is_offered) => {
                     unshared.insert(name, why);
                 }
                 Err(_) => {}
             }
         }
-        sharing.roles = roles;
-        sharing.unshared = unshared;
-        let unread = seen.unread.iter();
-        sharing.unread = unread
+        let mut unread: Vec<_> = seen
+            .unread
+            .iter()
             .map(|unread| (unread.source.clone(), self.unread_told(unread)))
             .collect();
+        unread.extend(self.not_counted(seen));
+        let mut sharing = lock(&self.feeds.sharing);
+        sharing.looked_ms = steady_ms;
+        // A feed that is not there any more, or not shared, begins anew.
+        sharing
+            .offered_ms
+            .retain(|name, _| shared.iter().any(|(shared, _)| shared == name));
+        for (name, own) in &shared {
+            let is_same = |other: &OfferSeen| {
+                other.source == own.source && other.offer.is_offered && other.offer.input == own.input
+            };
+            if seen.others.iter().any(is_same) {
+                sharing.offered_ms.insert(name.clone(), steady_ms);
+            }
+        }
+        let watch = sharing.watch.get_or_insert_with(|| Watch::resume(waited));
+        watch.look(&seen.others, steady_ms);
+        let roles = shared
+            .into_iter()
+            .map(|(name, own)| (name, watch.role(&own, &seen.others, steady_ms)))
+            .collect();
+        sharing.take_roles(roles);
+        sharing.unshared = unshared;
+        sharing.unread = unread;
         sharing.looked = Some(Instant::now());
     }
 
+    /// Says of which offers the author's check does not count here, and why.
+    fn not_counted(&self, seen: &SeenOffers) -> Vec<(Option<Source>, String)> {
+        let parts: Vec<_> = seen.others.iter().filter(|other| !other.is_whole).collect();
+        if parts.is_empty() {
+            return Vec::new();
+        }
+        // A list that cannot be read hides nothing: the sites are named all the same.
+        let listed = self.store.listed_sites().unwrap_or_default();
+        let told = parts.into_iter().map(|part| {
+            let is_accepted = |site: &SiteId| {
+                *site == self.home.chain().site()
+                    || listed.iter().any(|listed| {
+                        listed.site == *site && listed.enabled && listed.allowed_sources.allows(&part.source)
+                    })
+            };
+            let sites = part.offer.rests_on.keys();
+            let missing: Vec<_> = sites
+                .filter(|site| !is_accepted(site))
+                .map(|site| self.named(site))
+                .collect();
+            let strategy = self.config.view.conflict_strategy;
+            let why = if !missing.is_empty() {
+                let missing = missing.join(", ");
+                format!("it rests on statements of {missing}, which this site does not list for that source")
+            } else if strategy != ConflictStrategy::PreferNewest {
+                format!("it rests on older statements of other sites, and by `view.conflict_strategy` {strategy} those may count")
+            } else {
+                "what it rests on is not all accepted here yet".to_owned()
+            };
+            let (author, source) = (self.named(&part.site), &part.source);
+            let told = format!("the check of {author} of {source} does not count here: {why}");
+            (Some(source.clone()), told)
+        });
+        told.collect()
+    }
+
+    /// Names a site as this one knows it.
+    pub(super) fn named(&self, site: &SiteId) -> String {
+        self.slug_of(site)
+            .map_or_else(|| site.to_string(), |slug| slug.to_string())
+    }
+
     fn unread_told(&self, unread: &starling_store::UnreadOffer) -> String {
-        let site = self.slug_of(&unread.site);
-        let site = site.map_or_else(|| unread.site.to_string(), |slug| slug.to_string());
+        let site = self.named(&unread.site);
         let source = unread.source.as_ref().map_or("a source", Source::as_str);
         format!(
             "the offer of {site} to fetch {source} counts as none: {}",
@@ -220,6 +344,8 @@ impl SiteParts {
     }
 
     fn keep_waited_if_due(&self, steady_ms: u64) -> ServiceResult<()> {
+        let specs = self.feeds.specs();
+        let sources: BTreeSet<&str> = specs.values().map(|spec| spec.source.as_str()).collect();
         let waited = {
             let mut sharing = lock(&self.feeds.sharing);
             let is_due = sharing
@@ -230,6 +356,10 @@ impl SiteParts {
             }
             let is_first = sharing.kept_at_ms.replace(steady_ms).is_none();
             let waited = sharing.watch.as_ref().map(|watch| watch.waited(steady_ms));
+            let waited = waited.map(|mut waited| {
+                waited.retain(|waited| sources.contains(waited.source.as_str()));
+                waited
+            });
             // A site that nobody else offers anything to writes nothing.
             waited.filter(|waited| !is_first && !waited.is_empty())
         };
@@ -248,7 +378,10 @@ impl SiteParts {
             return Ok(());
         }
         let attempted = "stating which sources the site can fetch";
-        let _one_at_a_time = self.one_import();
+        // An import may take long, and may state one itself: the next look tries again.
+        let Some(_one_at_a_time) = self.import_if_free() else {
+            return Ok(());
+        };
         self.prepare_to_sign(attempted)?;
         // An import may have stated one meanwhile.
         let failed = |error| store_problem(attempted, &error);

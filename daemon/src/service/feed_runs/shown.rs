@@ -3,7 +3,7 @@
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{Feed, FeedName, FeedState, Timestamp};
-use starling_sync::{Reason, Role};
+use starling_sync::{PROBE_INTERVALS, Reason, Role};
 
 use super::state::FeedMemory;
 use crate::clock::now;
@@ -14,6 +14,9 @@ use crate::service::SiteParts;
 /// milliseconds.
 const LATE_TIMES: u64 = 2;
 const LATE_MS: u64 = 10 * 60_000;
+
+/// What a failed look at the offers leaves unknown.
+const UNKNOWN_FETCHER: &str = "which site fetches is not known, or not told to the others";
 
 impl SiteParts {
     /// Returns all feeds, without their history, sorted by name.
@@ -32,12 +35,19 @@ impl SiteParts {
     }
 
     fn shown(&self, spec: &FeedSpec, with_history: bool) -> Feed {
-        let memory = self.feeds.memory(spec.name());
+        let mut memory = self.feeds.memory(spec.name());
         let progress = self.feeds.progress(spec.name());
         let now: Timestamp = now().into();
         let (progress, since) = progress.unzip();
         let role = self.feeds.role(spec.name()).filter(|_| spec.entry.enabled);
-        let state = state_of(spec, &memory, since, role, now);
+        match role {
+            Some(Role::StandBy { .. }) => memory.next_run_at = None,
+            Some(Role::Probe { .. }) => memory.next_run_at = probe_at(spec, &memory),
+            Some(Role::Fetch(_)) | None => {}
+        }
+        // Before its turn began, others kept the source fresh.
+        let turn = self.feeds.fetches_since(spec.name());
+        let state = state_of(spec, &memory, since, role, turn, now);
         let entry = &spec.entry;
         let matter = attention(spec, &memory, state, self.started.is_some());
         let matter = and_nobody(spec, matter, role);
@@ -59,9 +69,7 @@ impl SiteParts {
             attention: self.and_unread(spec, with_given_up(matter, &memory)),
             progress,
             last_success_at: memory.last_success_at,
-            next_run_at: memory.next_run_at.filter(|_| {
-                entry.enabled && !matches!(role, Some(Role::StandBy { .. } | Role::Probe { .. }))
-            }),
+            next_run_at: memory.next_run_at.filter(|_| entry.enabled),
             failures: memory.failures,
             counts: memory.counts,
             last_run: memory.history.front().cloned(),
@@ -76,9 +84,13 @@ impl SiteParts {
 }
 
 impl SiteParts {
-    /// Adds that offers of other sites cannot be read: this site may fetch for nothing, or believe less than it could.
+    /// Adds that offers of other sites cannot be read or do not count: this site may fetch for nothing, or believe less
+    /// than it could.
     fn and_unread(&self, spec: &FeedSpec, matter: Option<String>) -> Option<String> {
-        let unread = self.feeds.unread_offers_of(&spec.source);
+        let mut unread = self.feeds.unread_offers_of(&spec.source);
+        if let Some(problem) = self.feeds.offers_problem() {
+            unread.push(format!("{UNKNOWN_FETCHER}: {problem}"));
+        }
         if unread.is_empty() || !spec.entry.enabled {
             return matter;
         }
@@ -96,6 +108,7 @@ fn state_of(
     memory: &FeedMemory,
     since: Option<Timestamp>,
     role: Option<Role>,
+    turn: Option<Timestamp>,
     now: Timestamp,
 ) -> FeedState {
     if memory.suspect.is_some() {
@@ -111,12 +124,20 @@ fn state_of(
         return FeedState::Failing;
     }
     match (memory.last_success_at, since) {
-        (Some(at), _) if is_late(spec, at, now) => FeedState::Late,
+        (Some(at), _) if is_late(spec, turn.map_or(at, |turn| turn.max(at)), now) => FeedState::Late,
         (None, Some(since)) if is_late(spec, since, now) => FeedState::Late,
         (_, Some(_)) => FeedState::Running,
         (None, None) => FeedState::New,
         (Some(_), None) => FeedState::Ok,
     }
+}
+
+/// Returns when a feed is tried again whose runs fail while another site fetches its source.
+pub(super) fn probe_at(spec: &FeedSpec, memory: &FeedMemory) -> Option<Timestamp> {
+    let last = memory.history.front()?.started_at.unix_millis();
+    let last = u64::try_from(last).unwrap_or(0);
+    let pause = spec.every_ms().saturating_mul(PROBE_INTERVALS);
+    Some(Timestamp::saturating(last.saturating_add(pause)))
 }
 
 fn is_late(spec: &FeedSpec, last: Timestamp, now: Timestamp) -> bool {
@@ -228,28 +249,29 @@ fn unchecked(spec: &FeedSpec, memory: &FeedMemory) -> Option<String> {
     })
 }
 
-/// Returns the sentences of all feeds that need somebody.
-pub(in crate::service) fn matters(feeds: &[Feed]) -> Vec<String> {
-    let matters = feeds.iter().filter_map(|feed| feed.attention.clone());
-    matters.collect()
-}
-
 impl SiteParts {
-    /// Reports what of the feeds' sources is not known, if there are feeds. That is not damage.
-    pub(in crate::service) fn feeds_check(&self) -> Option<types::DoctorCheck> {
-        let feeds = self.feeds_shown();
-        let mut matters = matters(&feeds);
-        let is_told = |matters: &[String], told: &str| matters.iter().any(|matter| matter.contains(told));
-        for told in self.feeds.unread_offers() {
-            if !is_told(&matters, &told) {
+    /// Returns the sentences of all feeds that need somebody, and those of offers that no feed here is about.
+    pub(in crate::service) fn feed_matters(&self, feeds: &[Feed]) -> Vec<String> {
+        let mut matters: Vec<String> = feeds.iter().filter_map(|feed| feed.attention.clone()).collect();
+        let problem = self.feeds.offers_problem();
+        let problem = problem.map(|problem| format!("{UNKNOWN_FETCHER}: {problem}"));
+        for told in self.feeds.unread_offers().into_iter().chain(problem) {
+            if !matters.iter().any(|matter| matter.contains(&told)) {
                 matters.push(told);
             }
         }
+        matters
+    }
+
+    /// Reports what of the feeds' sources is not known, if there are feeds. That is not damage.
+    pub(in crate::service) fn feeds_check(&self) -> Option<types::DoctorCheck> {
+        let feeds = self.feeds_shown();
+        let matters = self.feed_matters(&feeds);
         let found = match &matters[..] {
             [] => format!("{} feeds, none needs attention", feeds.len()),
             matters => matters.join("; "),
         };
-        (!feeds.is_empty()).then(|| types::DoctorCheck {
+        (!feeds.is_empty() || !matters.is_empty()).then(|| types::DoctorCheck {
             name: "feeds".to_owned(),
             ok: true,
             found,
@@ -285,8 +307,9 @@ mod tests {
     #[test]
     fn state_follows_from_what_is_kept() {
         let mut memory = FeedMemory::default();
-        let state = |memory: &FeedMemory, hour| state_of(&spec(""), memory, None, None, at(hour));
-        let running = |memory: &FeedMemory, hour| state_of(&spec(""), memory, Some(at(1)), None, at(hour));
+        let state = |memory: &FeedMemory, hour| state_of(&spec(""), memory, None, None, None, at(hour));
+        let running =
+            |memory: &FeedMemory, hour| state_of(&spec(""), memory, Some(at(1)), None, None, at(hour));
         assert_eq!(running(&memory, 2), FeedState::Running);
         assert_eq!(running(&memory, 9), FeedState::Late, "it hangs");
         assert_eq!(state(&memory, 1), FeedState::New);
@@ -295,16 +318,31 @@ mod tests {
         assert_eq!(state(&memory, 15), FeedState::Late);
         assert_eq!(running(&memory, 12), FeedState::Running);
         assert_eq!(running(&memory, 15), FeedState::Late);
+        let taken_over = state_of(&spec(""), &memory, None, None, Some(at(14)), at(15));
+        assert_eq!(taken_over, FeedState::Ok, "its turn has just begun");
+        let never = state_of(&spec(""), &memory, None, None, Some(at(14)), at(19));
+        assert_eq!(never, FeedState::Late);
         memory.failures = 2;
         assert_eq!(state(&memory, 12), FeedState::Failing);
         assert_eq!(
-            state_of(&spec("enabled = false"), &memory, None, None, at(12)),
+            state_of(&spec("enabled = false"), &memory, None, None, None, at(12)),
             FeedState::Disabled
         );
-        let (leader, quiet_ms) = (starling_protocol::SiteId::from_bytes([1; 32]), 0);
-        let by = |role, hour| state_of(&spec(""), &memory, None, Some(role), at(hour));
-        assert_eq!(by(Role::StandBy { leader, quiet_ms }, 99), FeedState::StandingBy);
-        assert_eq!(by(Role::Probe { leader, quiet_ms }, 12), FeedState::Failing);
+        let leader = starling_protocol::SiteId::from_bytes([1; 32]);
+        let (quiet_ms, overdue) = (0, None);
+        let by = |role, hour| state_of(&spec(""), &memory, None, Some(role), None, at(hour));
+        let standing_by = Role::StandBy {
+            leader,
+            quiet_ms,
+            overdue,
+        };
+        let probing = Role::Probe {
+            leader,
+            quiet_ms,
+            overdue,
+        };
+        assert_eq!(by(standing_by, 99), FeedState::StandingBy);
+        assert_eq!(by(probing, 12), FeedState::Failing);
         assert_eq!(
             running(&memory, 12),
             FeedState::Failing,

@@ -2,7 +2,7 @@
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_protocol::{KnowledgeRoot, Lane, OfferInput, RecordId, Source};
+use starling_protocol::{Claim, KnowledgeRoot, Lane, OfferInput, RecordId, Source};
 use starling_store::{FeedBase, FeedCommit, Origin};
 
 use crate::clock::now;
@@ -30,6 +30,10 @@ pub(in crate::service) struct ImportOptions {
     pub(in crate::service) rejections: Option<Rejections>,
     /// Other sites offer to fetch the same: the input is compared with what all of them state.
     pub(in crate::service) shared: Option<SharedFeed>,
+    /// The source was not read whole in one run since its beginning: which records it lacks is not known.
+    pub(in crate::service) in_parts: bool,
+    /// This input and those before it since the source's beginning were compared with this site's own log alone.
+    pub(in crate::service) by_itself: bool,
 }
 
 /// A feed that other sites offer to fetch as well.
@@ -158,14 +162,20 @@ impl Judged {
 
 impl SiteParts {
     /// Notes that a source was read and has nothing new, as an import that changes nothing does.
-    pub(in crate::service) fn note_read(&self, source: &Source, is_checked: bool) -> ServiceResult<()> {
+    /// `claims` say on whom it builds.
+    pub(in crate::service) fn note_read(
+        &self,
+        source: &Source,
+        is_checked: bool,
+        claims: Vec<Claim>,
+    ) -> ServiceResult<()> {
         let _one_at_a_time = self.one_import();
         self.prepare_to_sign(&format!("noting that {source} was read"))?;
         let failed = |error| store_problem("writing the site's log", &error);
         let feed = FeedCommit {
             source,
             lane: Lane::Federation,
-            claims: Vec::new(),
+            claims,
             names: &[],
             is_checked,
         };

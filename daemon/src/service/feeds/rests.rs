@@ -1,20 +1,38 @@
 //! On whose records an import builds: stated in the site's offer, with the claims of the import.
 
 use starling_api::ServiceResult;
-use starling_protocol::{Claim, FeedOffer, RestsOn, UnixMillis};
+use starling_protocol::{Claim, FeedOffer, RestsOn, Source, UnixMillis};
 use starling_store::FeedPlan;
 
-use super::Account;
+use super::{Account, Judged};
+use crate::service::SiteParts;
+use crate::service::feed_runs::Refusal;
 use crate::service::problem::store_problem;
 
+/// Why a source that was read in parts is not checked where others state records of it.
+pub(in crate::service) const ABSENCES_UNKNOWN: &str = "it was read in parts and compared with what other sites state, so that \
+     records of theirs which it no longer has are not known; with `share_fetch = false` this site states all of it by itself";
+
+/// On whom a site's own statements of a source build after an import.
+pub(super) struct Rests {
+    /// Says so, if that is news.
+    pub(super) claim: Option<Claim>,
+    /// True if it is on any other site.
+    pub(super) is_on_others: bool,
+}
+
 impl Account<'_> {
-    /// Returns the offer that says on whose statements this site's own build from now on, if that is news.
+    /// Returns on whose statements this site's own build from now on.
+    ///
+    /// Only the whole source tells that something is not built on any more: after a part, what this site checked earlier
+    /// still needs what it needed then.
     pub(super) fn rests_on(
         &self,
         plan: &FeedPlan,
         is_whole: bool,
+        is_checked: bool,
         at: UnixMillis,
-    ) -> ServiceResult<Option<Claim>> {
+    ) -> ServiceResult<Rests> {
         let offers = self.site.store.offers();
         let offers = offers.map_err(|error| store_problem("reading the site's offers", &error))?;
         let known = offers.own.get(&self.source);
@@ -24,18 +42,65 @@ impl Account<'_> {
                 is_healthy: known.is_none_or(|known| known.is_healthy),
                 every_ms: shared.every_ms,
                 input: shared.input,
-                rests_on: plan.rests_on.clone(),
+                rests_on: match known {
+                    Some(known) if !is_whole => joined(&known.rests_on, &plan.rests_on),
+                    _ => plan.rests_on.clone(),
+                },
             },
             // By itself now: all of the source is in this site's log.
-            (None, Some(known)) if is_whole && !self.how.by_hand => FeedOffer {
-                rests_on: RestsOn::new(),
-                ..known.clone()
-            },
-            (None, _) => return Ok(None),
+            (None, Some(known)) if (is_whole && !self.how.by_hand) || (is_checked && self.how.by_itself) => {
+                alone(known)
+            }
+            (None, known) => {
+                return Ok(Rests {
+                    claim: None,
+                    is_on_others: known.is_some_and(|known| !known.rests_on.is_empty()),
+                });
+            }
         };
         let is_news = known.map_or(!offer.rests_on.is_empty(), |known| {
             known.rests_on != offer.rests_on
         });
-        Ok(is_news.then(|| offer.to_claim(&self.source, at)))
+        Ok(Rests {
+            is_on_others: !offer.rests_on.is_empty(),
+            claim: is_news.then(|| offer.to_claim(&self.source, at)),
+        })
     }
+}
+
+impl SiteParts {
+    /// Returns this site's offer of a source, if it says that its own statements build on others'.
+    pub(in crate::service) fn built_on_others(&self, source: &Source) -> ServiceResult<Option<FeedOffer>> {
+        let offers = self.store.offers();
+        let mut offers = offers.map_err(|error| store_problem("reading the site's offers", &error))?;
+        Ok(offers.own.remove(source).filter(|own| !own.rests_on.is_empty()))
+    }
+}
+
+impl Judged {
+    /// Notes that what others state was compared with parts of the source alone. `is_end` is true after the last part.
+    pub(super) fn leave_absences(&mut self, is_end: bool) {
+        self.is_checked = false;
+        if is_end && self.refusal.is_none() {
+            self.refusal = Some(Refusal::lasting(ABSENCES_UNKNOWN.to_owned()));
+        }
+    }
+}
+
+/// Returns an offer that builds on nobody.
+pub(in crate::service) fn alone(offer: &FeedOffer) -> FeedOffer {
+    FeedOffer {
+        rests_on: RestsOn::new(),
+        ..offer.clone()
+    }
+}
+
+/// Returns all that one of two needs: of each author the later claim.
+fn joined(one: &RestsOn, other: &RestsOn) -> RestsOn {
+    let mut all = one.clone();
+    for (site, number) in other {
+        let last = all.entry(*site).or_insert(*number);
+        *last = (*last).max(*number);
+    }
+    all
 }

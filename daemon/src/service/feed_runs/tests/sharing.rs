@@ -2,10 +2,11 @@
 
 use starling_api_types::FetchReason;
 use starling_protocol::{CertificateChain, ClaimNumber, FeedOffer, SiteId, Source};
-use starling_store::{AllowedSources, ListedSite, LogId, Origin};
+use starling_store::{AllowedSources, ListedSite, LogId, Origin, StoreError};
 use starling_view::ConflictStrategy;
 
 use super::*;
+use crate::service::feeds::ImportOptions;
 
 const HOUR: u64 = 3_600_000;
 /// Three intervals of the feed's schedule.
@@ -300,6 +301,7 @@ async fn position_is_given_up_when_others_stated_something() {
     // The other one is not believed any more: what only it stated is gone with it, and is stated here.
     let slug = b.chain().slug().clone();
     a.site.0.store.unlist_site(&slug).unwrap();
+    a.look(PATIENCE);
     let again = a.run(moved(Answer::Whole(records(0..7)))).await;
     assert!(
         anew(&again).unwrap().contains("no other site offers"),
@@ -327,6 +329,13 @@ async fn failing_site_gives_way_and_probes() {
     );
     let wanted = a.site.0.feeds.wanted()[&name()];
     assert_eq!(wanted.every_ms, 8 * HOUR);
+    let next = feed.next_run_at.unwrap();
+    assert_eq!(wanted.next_ms, u64::try_from(next.unix_millis()).ok());
+    let started = feed.last_run.unwrap().started_at;
+    assert_eq!(
+        next.unix_millis() - started.unix_millis(),
+        8 * i64::try_from(HOUR).unwrap()
+    );
     // Nobody can: each tries, and says so.
     for _ in 0..2 {
         b.run(Answer::Fails(unreachable())).await;
@@ -435,4 +444,286 @@ async fn time_waited_is_kept_over_a_restart() {
     *lock(&b.site.0.feeds.sharing) = super::super::sharing::Sharing::default();
     b.look(0);
     assert!(!b.is_wanted());
+}
+
+#[tokio::test]
+async fn part_does_not_forget_on_whom_the_whole_was_built() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let [a, b] = &worlds;
+    a.run(Answer::Whole(records(0..5))).await;
+    b.take(a);
+    b.run(Answer::Whole(records(0..6))).await;
+    let rests_on = b.own_offer().unwrap().rests_on;
+    assert!(rests_on.contains_key(&a.id()));
+    // The other one is accepted no more, and offers still: a part says nothing of what it stated.
+    let (spec, store) = (b.site.0.feeds.spec(&name()).unwrap(), &b.site.0.store);
+    let shared = b.site.0.shared(&spec).unwrap();
+    assert!(shared.is_some());
+    store
+        .update_listed_site(a.chain().slug(), |listed| listed.enabled = false)
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("EX-9.json"), record(9).to_string()).unwrap();
+    let options = ImportOptions {
+        shared,
+        ..ImportOptions::default()
+    };
+    let input = starling_feeds::input::Source::path(folder.path());
+    b.site.0.import_input(&spec.source, input, &options).unwrap();
+    assert_eq!(b.own_offer().unwrap().rests_on, rests_on);
+    assert_eq!(b.checked_at().await, None, "what it was built on is not here");
+}
+
+/// Returns an answer that is a part of a source which is read in several runs; after the last one it was read to its end.
+fn in_parts(records: Vec<Value>, is_last: bool) -> Answer {
+    Answer::Told(
+        Box::new(Answer::Part(records)),
+        Box::new(move |brought| {
+            brought.position =
+                starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
+            (brought.read_to_end, brought.more, brought.from_start) = (is_last, !is_last, is_last);
+        }),
+    )
+}
+
+#[tokio::test]
+async fn successor_that_reads_in_parts_does_not_know_what_is_gone() {
+    for is_empty in [false, true] {
+        let worlds = pair().await;
+        meet(&worlds, 0);
+        let [a, b] = &worlds;
+        a.run(Answer::Whole(records(0..5))).await;
+        b.take(a);
+        let checked = b.checked_at().await.unwrap();
+        // The source dropped its first record since, which no part tells.
+        b.run(in_parts(records(1..4), false)).await;
+        let rest = if is_empty { 0..0 } else { 4..6 };
+        let last = b.run(in_parts(records(rest), true)).await;
+        assert!(!last.checked, "{last:?}");
+        assert_eq!(last.code, Some(ErrorCode::FeedFetchFailed));
+        assert_eq!(
+            b.checked_at().await.unwrap(),
+            checked,
+            "it is that of the other site"
+        );
+        let next = b.run(moved(Answer::Unchanged)).await;
+        assert_eq!(
+            (next.checked, next.code),
+            (false, Some(ErrorCode::FeedFetchFailed))
+        );
+        // Read whole in one run, it is known.
+        let whole = b.run(moved(Answer::Whole(records(1..6)))).await;
+        assert_eq!((whole.checked, whole.absent, whole.code), (true, 1, None));
+        assert!(b.run(moved(Answer::Unchanged)).await.checked);
+    }
+}
+
+#[tokio::test]
+async fn source_that_is_read_in_parts_by_one_site_alone_is_checked() {
+    for is_empty in [false, true] {
+        let worlds = pair().await;
+        meet(&worlds, 0);
+        let [a, b] = &worlds;
+        // Nobody else states anything of it.
+        a.run(in_parts(records(0..3), false)).await;
+        assert!(a.run(in_parts(records(3..6), true)).await.checked);
+        b.take(a);
+        b.run(moved(Answer::Whole(records(0..7)))).await;
+        assert!(!b.own_offer().unwrap().rests_on.is_empty());
+        // The other one offers no more: the source is read anew, in parts.
+        a.site.remove_feed(&name()).await.unwrap();
+        a.look(1);
+        b.take(a);
+        b.look(PATIENCE);
+        b.run(in_parts(records(0..4), false)).await;
+        assert!(
+            !b.own_offer().unwrap().rests_on.is_empty(),
+            "not all of it was read"
+        );
+        let mut rest = records(4..7);
+        if is_empty {
+            b.run(in_parts(std::mem::take(&mut rest), false)).await;
+        }
+        let last = b.run(in_parts(rest, true)).await;
+        assert_eq!((last.checked, last.code), (true, None));
+        assert!(b.own_offer().unwrap().rests_on.is_empty());
+        let slug = a.chain().slug().clone();
+        b.site.0.store.unlist_site(&slug).unwrap();
+        assert!(b.checked_at().await.is_some(), "all of it is its own");
+        assert_eq!(b.count().await, 7);
+    }
+}
+
+#[tokio::test]
+async fn failed_look_leaves_nobody_standing_by() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let b = &worlds[1];
+    assert!(!b.is_wanted());
+    let site = &b.site.0;
+    assert!(site.look_at_these(Err(StoreError::Poisoned), 1).is_err());
+    assert!(b.is_wanted(), "the other one may be gone");
+    let attention = b.feed().await.attention.unwrap();
+    assert!(
+        attention.contains("which site fetches is not known"),
+        "{attention}"
+    );
+    b.look(2);
+    assert!(!b.is_wanted());
+    assert_eq!(b.feed().await.attention, None);
+}
+
+#[tokio::test]
+async fn look_does_not_wait_for_an_import() {
+    let worlds = pair().await;
+    let a = &worlds[0];
+    let one_import = a.site.0.one_import();
+    a.look(0);
+    assert_eq!(a.own_offer(), None);
+    drop(one_import);
+    a.look(1);
+    assert!(a.own_offer().is_some());
+}
+
+#[tokio::test]
+async fn only_what_is_waited_for_here_is_kept() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let [a, b] = &worlds;
+    let other = serde_json::from_value(json!({
+        "name": "other", "source": "other", "address": "https://example.org/other.zip", "schedule": "2h",
+    }));
+    a.site.add_feed(other.unwrap()).await.unwrap();
+    a.look(1);
+    b.take(a);
+    b.look(2 * HOUR);
+    let kept = fs::read_to_string(b.path("feeds/.waited.json")).unwrap();
+    let kept: Vec<starling_sync::Waited> = serde_json::from_str(&kept).unwrap();
+    let sources: Vec<_> = kept.iter().map(|waited| waited.source.as_str()).collect();
+    assert_eq!(sources, ["mine"]);
+}
+
+#[tokio::test]
+async fn check_that_does_not_count_is_named_with_what_is_missing() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let [a, b] = &worlds;
+    // It lists the successor alone, and has no feed.
+    let c = World::named("site-c", &Overrides::default(), |_| {});
+    c.list(b);
+    a.run(Answer::Whole(records(0..5))).await;
+    b.take(a);
+    b.run(Answer::Whole(records(0..6))).await;
+    c.take(b);
+    c.look(0);
+    let (author, missing) = (b.chain().slug().to_string(), a.id().to_string());
+    let is_told = |text: &str| {
+        text.contains(&format!("the check of {author} of mine does not count here"))
+            && text.contains(&missing)
+    };
+    let status = c.site.status().await.unwrap();
+    let part = status
+        .parts
+        .iter()
+        .find(|part| part.part.as_str() == "feeds")
+        .unwrap();
+    assert!(is_told(&part.detail), "{part:?}");
+    let check = c.site.0.feeds_check().unwrap();
+    assert!(is_told(&check.found), "{check:?}");
+    c.list(a);
+    c.take(a);
+    c.look(1);
+    assert!(c.site.0.feeds_check().is_none());
+}
+
+#[tokio::test]
+async fn offer_that_was_withdrawn_is_no_reason_to_say_that_others_offer() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let [a, b] = &worlds;
+    a.run(Answer::Whole(records(0..5))).await;
+    b.take(a);
+    b.run(Answer::Whole(records(0..6))).await;
+    b.site.remove_feed(&name()).await.unwrap();
+    b.look(1);
+    assert!(!b.own_offer().unwrap().is_offered);
+    a.take(b);
+    let no = FeedChange {
+        share_fetch: Some(false),
+        ..FeedChange::default()
+    };
+    a.site.change_feed(&name(), no).await.unwrap();
+    a.look(1);
+    assert_eq!(a.feed().await.fetched_by, None);
+}
+
+#[tokio::test]
+async fn site_that_stands_by_for_a_successor_says_so() {
+    let mut worlds: Vec<World> = ["site-a", "site-b", "site-c"]
+        .map(|name| World::named(name, &Overrides::default(), |_| {}))
+        .into();
+    worlds.sort_by_key(World::id);
+    for world in &worlds {
+        for other in worlds.iter().filter(|other| other.id() != world.id()) {
+            world.list(other);
+        }
+        world.site.add_feed(add("mine")).await.unwrap();
+        world.look(0);
+    }
+    let [a, b, c] = &worlds[..] else {
+        panic!("three sites")
+    };
+    c.take(a);
+    c.take(b);
+    c.look(0);
+    c.look(PATIENCE);
+    let by = c.feed().await.fetched_by.unwrap();
+    assert_eq!((by.here, by.reason), (false, FetchReason::Overdue));
+    assert_eq!(by.site_id.to_string(), b.chain().slug().to_string());
+    let first = format!("{} was to", a.chain().slug());
+    assert!(by.detail.contains(&first), "{}", by.detail);
+}
+
+#[tokio::test]
+async fn site_whose_turn_begins_is_not_late() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let [a, b] = &worlds;
+    b.run(Answer::Whole(records(0..5))).await;
+    b.site.0.feeds.remember(&name(), |memory| {
+        memory.last_success_at = Some(starling_api_types::Timestamp::saturating(HOUR));
+    });
+    b.take(a);
+    b.look(1);
+    assert_eq!(b.feed().await.state, FeedState::StandingBy);
+    b.look(1 + PATIENCE);
+    let feed = b.feed().await;
+    assert_eq!((feed.fetched_by.unwrap().here, feed.state), (true, FeedState::Ok));
+}
+
+#[tokio::test]
+async fn offer_that_comes_and_goes_lets_nobody_read_anew() {
+    let worlds = pair().await;
+    meet(&worlds, 0);
+    let [a, b] = &worlds;
+    a.run(moved(Answer::Whole(records(0..5)))).await;
+    for minute in 1..4 {
+        b.site.remove_feed(&name()).await.unwrap();
+        b.look(minute);
+        a.take(b);
+        a.look(minute);
+        assert_eq!(anew(&a.run(moved(Answer::Unchanged)).await), None);
+        b.site.add_feed(add("mine")).await.unwrap();
+        b.look(minute);
+        a.take(b);
+        a.look(minute);
+        assert_eq!(anew(&a.run(moved(Answer::Unchanged)).await), None);
+    }
+    b.site.remove_feed(&name()).await.unwrap();
+    b.look(4);
+    a.take(b);
+    a.look(3 + PATIENCE);
+    let run = a.run(moved(Answer::Unchanged)).await;
+    assert!(anew(&run).unwrap().contains("no other site offers"), "{run:?}");
 }
