@@ -91,8 +91,8 @@ impl StateReader {
 
     fn add_offer(&self, key: &[u8], row: &[u8], seen: &mut SeenOffers) -> Result<(), StoreError> {
         let bad = || damaged(Tree::Claims, key, "an offer to fetch a source");
-        let (claim_key, number) = split_claim_key(key).ok_or_else(bad)?;
-        let id = self.log_id(number).ok_or_else(bad)?;
+        let (claim_key, of_log) = split_claim_key(key).ok_or_else(bad)?;
+        let id = self.log_id(of_log).ok_or_else(bad)?;
         let Some(log) = self.logs.get(&id).filter(|_| id.lane == Lane::Federation) else {
             return Ok(());
         };
@@ -104,8 +104,8 @@ impl StateReader {
         if !is_own && (!self.in_scope(&id.site, source.as_ref()) || overview(self, id, log).frozen) {
             return Ok(());
         }
-        let read = match offer_of(log, &claim_key, row).ok_or_else(bad)? {
-            Some(read) => read,
+        let (number, read) = match offer_of(log, &claim_key, row).ok_or_else(bad)? {
+            Some(offer) => offer,
             None => return Ok(()),
         };
         match read {
@@ -114,7 +114,7 @@ impl StateReader {
             }
             Ok((source, offer)) => seen.others.push(OfferSeen {
                 site: id.site,
-                is_whole: self.holds(&source, &offer.rests_on),
+                is_whole: self.holds(log, &source, number, &offer.rests_on),
                 check: log.checks().get(&source).copied(),
                 sign: life_sign(log),
                 source,
@@ -133,21 +133,24 @@ impl StateReader {
 /// An offer with its source, or why it cannot be read.
 type ReadOffer = Result<(Source, FeedOffer), String>;
 
-/// Reads the accepted offer in a row. The outer `None` is a damaged row, the inner one a claim that is no offer.
-fn offer_of(log: &Log, key: &ClaimKey, row: &[u8]) -> Option<Option<ReadOffer>> {
+/// Reads the accepted offer in a row, with the number of its claim. The outer `None` is a damaged row, the inner one a
+/// claim that is no offer.
+fn offer_of(log: &Log, key: &ClaimKey, row: &[u8]) -> Option<Option<(ClaimNumber, ReadOffer)>> {
     let row = ClaimRow::decode(row)?;
     let accepted = log
         .sources
         .get(&None)
         .map_or(ClaimNumber::NONE, |row| row.accepted);
-    let Some(row) = row.accepted_at(accepted) else {
-        return Some(None);
-    };
+    row.accepted_at(accepted)
+        .map_or(Some(None), |row| read_row(key, row))
+}
+
+fn read_row(key: &ClaimKey, row: &ClaimRow) -> Option<Option<(ClaimNumber, ReadOffer)>> {
     let claim = Claim::decode(&row.frame(key)?).ok()?;
-    match FeedOffer::of_claim(&claim) {
-        Ok(offer) => Some(offer.map(Ok)),
-        Err(error) => Some(Some(Err(starling_protocol::error_chain(&error)))),
-    }
+    Some(match FeedOffer::of_claim(&claim) {
+        Ok(offer) => offer.map(|offer| (row.number, Ok(offer))),
+        Err(error) => Some((row.number, Err(starling_protocol::error_chain(&error)))),
+    })
 }
 
 fn life_sign(log: &Log) -> LifeSign {
@@ -158,21 +161,25 @@ fn life_sign(log: &Log) -> LifeSign {
 }
 
 impl State {
-    /// Returns true if all statements on which an author's own rest are accepted here.
-    fn holds(&self, source: &Source, rests_on: &RestsOn) -> bool {
-        rests_on.iter().all(|(site, number)| {
-            let log = self.logs.get(&LogId {
-                site: *site,
-                lane: Lane::Federation,
-            });
-            let row = log.and_then(|log| log.sources.get(&Some(source.clone())));
-            let accepted = row.map_or(ClaimNumber::NONE, |row| row.accepted);
-            self.in_scope(site, Some(source)) && accepted >= *number
-        })
+    /// Returns true if the statements of a log with which an offer was made are accepted here, and all on which they
+    /// rest. An offer waits for no record, so it is accepted before statements whose records are still to come.
+    fn holds(&self, log: &Log, source: &Source, number: ClaimNumber, rests_on: &RestsOn) -> bool {
+        let own = log.sources.get(&Some(source.clone()));
+        let waits = own.is_some_and(|row| row.accepted < row.last && number > row.accepted);
+        !waits
+            && rests_on.iter().all(|(site, number)| {
+                let log = self.logs.get(&LogId {
+                    site: *site,
+                    lane: Lane::Federation,
+                });
+                let row = log.and_then(|log| log.sources.get(&Some(source.clone())));
+                let accepted = row.map_or(ClaimNumber::NONE, |row| row.accepted);
+                self.in_scope(site, Some(source)) && accepted >= *number
+            })
     }
 
     /// Returns true if an author's check of a source says something here: its statements, with those that it rests on,
-    /// are the whole source.
+    /// are the whole source. An offer that is held and not accepted yet counts as well as the one before.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -187,13 +194,14 @@ impl State {
         let Some(row) = rows.get(Tree::Claims, &row_key)? else {
             return Ok(true);
         };
-        let offer = offer_of(log, &key, &row);
-        let offer = offer.ok_or_else(|| damaged(Tree::Claims, &row_key, "an offer to fetch a source"))?;
-        Ok(match offer {
-            None => true,
-            Some(Ok((_, offer))) => self.holds(source, &offer.rests_on),
+        let bad = || damaged(Tree::Claims, &row_key, "an offer to fetch a source");
+        let newest = ClaimRow::decode(&row).ok_or_else(bad)?;
+        let newest = read_row(&key, &newest).ok_or_else(bad)?;
+        let accepted = offer_of(log, &key, &row).ok_or_else(bad)?;
+        Ok([newest, accepted].into_iter().flatten().all(|offer| match offer {
+            (number, Ok((_, offer))) => self.holds(log, source, number, &offer.rests_on),
             // It may rest on statements that are not here.
-            Some(Err(_)) => false,
-        })
+            (_, Err(_)) => false,
+        }))
     }
 }

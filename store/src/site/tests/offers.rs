@@ -110,6 +110,10 @@ impl TestSite {
         assert_eq!(self.pull_from(other), None);
         self.pull_bodies_from(other);
         self.store.accept(&Origin::default()).unwrap();
+        self.learn_head_of(other);
+    }
+
+    fn learn_head_of(&self, other: &Self) {
         if let Some(head) = other.store.log(other.own()).unwrap().and_then(|log| log.head) {
             self.store.learn_head(&head).unwrap();
         }
@@ -328,6 +332,27 @@ fn check_of_a_part_does_not_count_without_the_rest() {
     assert_eq!(checked(&c), Some(UnixMillis::saturating(20)));
     assert_eq!(heard(&c), Some(UnixMillis::saturating(20)));
     assert_eq!(c.content(), later());
+}
+
+#[test]
+fn offer_counts_after_the_statements_that_it_was_made_with() {
+    let [a, b, c] = federation();
+    a.fetch(&whole(), 10);
+    c.take_from(&a);
+    b.take_from(&a);
+    let rests_on = b.fetch(&later(), 20).rests_on;
+    b.offers(rests_on, 21);
+    // The log is here, its records are not.
+    assert_eq!(c.pull_from(&b), None);
+    c.store.accept(&Origin::default()).unwrap();
+    c.learn_head_of(&b);
+    assert_eq!(authors(&c), [b.chain.site()], "the offer is accepted");
+    assert!(!c.store.offers().unwrap().others[0].is_whole);
+    let checked = || c.store.view().unwrap().sources().unwrap()[&source()].checked_at;
+    assert_eq!(checked(), Some(UnixMillis::saturating(10)), "of the first site");
+    c.take_from(&b);
+    assert!(c.store.offers().unwrap().others[0].is_whole);
+    assert_eq!(checked(), Some(UnixMillis::saturating(20)));
 }
 
 #[test]
