@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use starling_protocol::{Claim, ClaimKey, ClaimNumber, FeedOffer, KeyRef, Lane, RestsOn, SiteId, Source};
-use starling_sync::{LifeSign, OfferSeen};
+use starling_protocol::{
+    Claim, ClaimKey, ClaimNumber, FeedOffer, KeyRef, Lane, RestsOn, SiteId, Source, UnixMillis,
+};
+use starling_sync::{INTERVALS, LifeSign, OfferSeen};
 
 use crate::SiteStore;
 use crate::deltas::logs::overview;
@@ -63,9 +65,11 @@ impl SiteStore {
 }
 
 impl StateReader {
-    /// Returns the last claims about sources on which other authors build, by the author of the claims. An offer that
-    /// cannot be read builds on nothing.
-    pub(crate) fn built_on(&self) -> BTreeMap<(SiteId, Source), ClaimNumber> {
+    /// Returns who else says that an author's accepted claims about a source are current, by author and source: a site
+    /// that builds on all of them, offers to fetch the source and has checked it. Of several, the one whose word lasts
+    /// longest, with its end: of another site that of its newest head, of this one so long after its check as a turn
+    /// lasts, or a head. An offer that cannot be read builds on nothing.
+    pub(crate) fn built_on(&self) -> BTreeMap<(SiteId, Source), (UnixMillis, SiteId)> {
         let mut seen = SeenOffers::default();
         let prefix = ClaimKey::offers_prefix();
         let read = self
@@ -78,15 +82,40 @@ impl StateReader {
             return BTreeMap::new();
         }
         let others = seen.others.into_iter().filter(|seen| seen.is_whole);
-        let others = others.map(|seen| (seen.source, seen.offer));
+        let others = others.map(|seen| (seen.site, seen.source, seen.offer));
+        let own = seen.own.into_iter();
+        let own = own.map(|(source, offer)| (self.site, source, offer));
         let mut built_on = BTreeMap::new();
-        for (source, offer) in seen.own.into_iter().chain(others) {
+        for (by, source, offer) in others.chain(own) {
+            let Some(until) = self.word_lasts(by, &source, &offer) else {
+                continue;
+            };
             for (site, number) in offer.rests_on {
-                let last = built_on.entry((site, source.clone())).or_insert(number);
-                *last = number.max(*last);
+                if self.accepted_of(&site, &source) <= number {
+                    let best = built_on.entry((site, source.clone())).or_insert((until, by));
+                    *best = (until, by).max(*best);
+                }
             }
         }
         built_on
+    }
+
+    /// Returns how long the check of a site that offers to fetch a source says something about the present; `None` if
+    /// it does not.
+    fn word_lasts(&self, by: SiteId, source: &Source, offer: &FeedOffer) -> Option<UnixMillis> {
+        let site = by;
+        let lane = Lane::Federation;
+        let log = self.logs.get(&LogId { site, lane })?;
+        let checked_at = log.check_of(source).filter(|_| offer.is_offered)?;
+        let head = log.head.as_ref()?.head();
+        if by != self.site {
+            return Some(head.expires_at);
+        }
+        let valid_millis = head
+            .expires_at
+            .as_millis()
+            .saturating_sub(head.issued_at.as_millis());
+        Some(checked_at.plus_millis(valid_millis.max(offer.every_ms.saturating_mul(INTERVALS))))
     }
 
     fn add_offer(&self, key: &[u8], row: &[u8], seen: &mut SeenOffers) -> Result<(), StoreError> {
@@ -115,7 +144,7 @@ impl StateReader {
             Ok((source, offer)) => seen.others.push(OfferSeen {
                 site: id.site,
                 is_whole: self.holds(log, &source, number, &offer.rests_on),
-                check: log.checks().get(&source).copied(),
+                check: log.check_of(&source),
                 sign: life_sign(log),
                 source,
                 offer,
@@ -168,14 +197,18 @@ impl State {
         let waits = own.is_some_and(|row| row.accepted < row.last && number > row.accepted);
         !waits
             && rests_on.iter().all(|(site, number)| {
-                let log = self.logs.get(&LogId {
-                    site: *site,
-                    lane: Lane::Federation,
-                });
-                let row = log.and_then(|log| log.sources.get(&Some(source.clone())));
-                let accepted = row.map_or(ClaimNumber::NONE, |row| row.accepted);
-                self.in_scope(site, Some(source)) && accepted >= *number
+                self.in_scope(site, Some(source)) && self.accepted_of(site, source) >= *number
             })
+    }
+
+    /// Returns an author's last accepted claim about a source in its log for everyone.
+    fn accepted_of(&self, site: &SiteId, source: &Source) -> ClaimNumber {
+        let log = self.logs.get(&LogId {
+            site: *site,
+            lane: Lane::Federation,
+        });
+        let row = log.and_then(|log| log.sources.get(&Some(source.clone())));
+        row.map_or(ClaimNumber::NONE, |row| row.accepted)
     }
 
     /// Returns true if an author's check of a source says something here: its statements, with those that it rests on,

@@ -114,6 +114,16 @@ impl Log {
         }
     }
 
+    /// Returns the time of the author's last full read of one source, from its newest head.
+    pub(crate) fn check_of(&self, source: &Source) -> Option<UnixMillis> {
+        if let Some(checks) = &self.checks_then {
+            return checks.get(source).copied();
+        }
+        let checks = self.head.iter().flat_map(|head| &head.head().checks);
+        let of_source = checks.filter(|check| check.source == *source);
+        of_source.map(|check| check.checked_at).max()
+    }
+
     pub(crate) fn high_water(&self) -> ClaimNumber {
         self.head
             .as_ref()

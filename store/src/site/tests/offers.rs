@@ -10,6 +10,8 @@ use crate::{FeedCommit, FeedPlan, HeadSigning};
 
 /// How many records the source has.
 const RECORDS: usize = 1_000;
+/// How long a head is valid.
+const VALID_MILLIS: u64 = 1_000;
 
 fn newest(name: &str, seed: u8) -> TestSite {
     let policy = ViewPolicy {
@@ -94,7 +96,7 @@ impl TestSite {
             names: &[],
             is_checked: true,
         };
-        let (key, valid_millis) = (&self.key, u64::MAX);
+        let (key, valid_millis) = (&self.key, VALID_MILLIS);
         let signing = HeadSigning {
             key,
             now,
@@ -148,7 +150,7 @@ impl TestSite {
         self.store
             .author(lane, [claim], &self.key, now, &Origin::default())
             .unwrap();
-        let (key, valid_millis) = (&self.key, u64::MAX);
+        let (key, valid_millis) = (&self.key, VALID_MILLIS);
         self.store
             .sign_heads(&HeadSigning {
                 key,
@@ -177,6 +179,17 @@ fn authors(site: &TestSite) -> Vec<SiteId> {
         .iter()
         .map(|seen| seen.site)
         .collect()
+}
+
+/// Returns the sites whose heads a scan at a time misses.
+fn expired(site: &TestSite, at: u64) -> BTreeSet<String> {
+    let heads = site.store.view().unwrap().head_expiries().into_iter();
+    let heads = heads.filter(|head| head.expires_at.as_millis() < at && head.sources.contains(&source()));
+    heads.map(|head| head.site).collect()
+}
+
+fn named(site: &str) -> BTreeSet<String> {
+    BTreeSet::from([site.to_owned()])
 }
 
 #[test]
@@ -361,22 +374,53 @@ fn head_of_a_dead_site_is_not_missed_where_another_builds_on_it() {
     a.fetch(&whole(), 10);
     b.take_from(&a);
     c.take_from(&a);
-    let awaited = |site: &TestSite| {
-        let heads = site.store.view().unwrap().head_expiries();
-        heads.into_iter().map(|head| head.site).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        (awaited(&b), awaited(&c)),
-        (vec!["a".to_owned()], vec!["a".to_owned()])
-    );
+    // Both miss the first site once its head has expired.
+    assert_eq!((expired(&b, 1_011), expired(&c, 1_011)), (named("a"), named("a")));
     let rests_on = b.fetch(&later(), 20).rests_on;
     b.offers(rests_on, 21);
     c.take_from(&b);
-    assert_eq!((awaited(&b), awaited(&c)), (vec![], vec!["b".to_owned()]));
+    assert_eq!(
+        (expired(&b, 1_020), expired(&c, 1_020)),
+        (BTreeSet::new(), BTreeSet::new())
+    );
+    // Then the one that builds on it is missed; it misses itself when its check is as old as a turn.
+    assert_eq!(
+        (expired(&b, 1_022), expired(&c, 1_022)),
+        (BTreeSet::new(), named("b"))
+    );
+    assert_eq!(expired(&b, 20 + 3 * 3_600_000 + 1), named("a"));
     // What it states later is not built on.
     a.fetch(&later(), 30);
     b.take_from(&a);
-    assert_eq!(awaited(&b), ["a"]);
+    c.take_from(&a);
+    assert_eq!(
+        (expired(&b, 1_031), expired(&c, 1_031)),
+        (named("a"), BTreeSet::from(["a", "b"].map(str::to_owned)))
+    );
+}
+
+#[test]
+fn bare_offer_does_not_keep_a_dead_head() {
+    let [a, b, c] = federation();
+    a.fetch(&whole(), 10);
+    b.take_from(&a);
+    c.take_from(&a);
+    let accepted = c.store.log(a.own()).unwrap().unwrap().tip.cursor.number;
+    let rests_on = RestsOn::from([(a.chain.site(), accepted)]);
+    // It has not checked the source, and states nothing of it.
+    b.offers(rests_on.clone(), 20);
+    c.take_from(&b);
+    assert_eq!(expired(&c, 1_011), named("a"));
+    // It has, and withdraws.
+    b.fetch(&whole(), 30);
+    c.take_from(&b);
+    assert_eq!(expired(&c, 1_011), BTreeSet::new());
+    assert_eq!(expired(&c, 1_031), named("b"), "without a record of its own");
+    let mut withdrawn = offer(rests_on);
+    withdrawn.is_offered = false;
+    b.state(withdrawn.to_claim(&source(), UnixMillis::saturating(40)), 40);
+    c.take_from(&b);
+    assert_eq!(expired(&c, 1_011), named("a"));
 }
 
 #[test]
