@@ -7,10 +7,11 @@ use starling_protocol::{
     Claim, ClaimKey, ClaimNumber, FeedOffer, KeyRef, Lane, RestsOn, SiteId, Source, UnixMillis,
 };
 use starling_sync::{INTERVALS, LifeSign, OfferSeen};
+use starling_view::ConflictStrategy;
 
 use crate::SiteStore;
 use crate::deltas::logs::overview;
-use crate::engine::{Direction, Engine, Tree};
+use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::rows::{ClaimRow, claim_key, damaged, split_claim_key};
 use crate::site::guard::StateReader;
@@ -189,26 +190,19 @@ fn life_sign(log: &Log) -> LifeSign {
     })
 }
 
-impl State {
-    /// Returns true if the statements of a log with which an offer was made are accepted here, and all on which they
-    /// rest. An offer waits for no record, so it is accepted before statements whose records are still to come.
+impl StateReader {
+    /// Returns true if the statements with which an author made an offer are accepted here, and all on which they rest,
+    /// and if the newest of them count. An offer waits for no record, so it is accepted before statements whose records
+    /// are still to come. By another strategy than `prefer_newest` an older statement may count instead of a successor's.
     fn holds(&self, log: &Log, source: &Source, number: ClaimNumber, rests_on: &RestsOn) -> bool {
         let own = log.sources.get(&Some(source.clone()));
         let waits = own.is_some_and(|row| row.accepted < row.last && number > row.accepted);
+        let strategy = self.published().settings.policy.strategy(source);
         !waits
+            && (rests_on.is_empty() || strategy == ConflictStrategy::PreferNewest)
             && rests_on.iter().all(|(site, number)| {
                 self.in_scope(site, Some(source)) && self.accepted_of(site, source) >= *number
             })
-    }
-
-    /// Returns an author's last accepted claim about a source in its log for everyone.
-    fn accepted_of(&self, site: &SiteId, source: &Source) -> ClaimNumber {
-        let log = self.logs.get(&LogId {
-            site: *site,
-            lane: Lane::Federation,
-        });
-        let row = log.and_then(|log| log.sources.get(&Some(source.clone())));
-        row.map_or(ClaimNumber::NONE, |row| row.accepted)
     }
 
     /// Returns true if an author's check of a source says something here: its statements, with those that it rests on,
@@ -216,15 +210,15 @@ impl State {
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
-    pub(crate) fn check_counts(
-        &self,
-        rows: &dyn Engine,
-        log: &Log,
-        source: &Source,
-    ) -> Result<bool, StoreError> {
+    pub(crate) fn check_counts(&self, site: SiteId, source: &Source) -> Result<bool, StoreError> {
+        // Its offers are for everyone, also those about what it states in another lane.
+        let lane = Lane::Federation;
+        let Some(log) = self.logs.get(&LogId { site, lane }) else {
+            return Ok(true);
+        };
         let key = ClaimKey::offer(source);
         let row_key = claim_key(&key, log.number);
-        let Some(row) = rows.get(Tree::Claims, &row_key)? else {
+        let Some(row) = self.rows().get(Tree::Claims, &row_key)? else {
             return Ok(true);
         };
         let bad = || damaged(Tree::Claims, &row_key, "an offer to fetch a source");
@@ -236,5 +230,17 @@ impl State {
             // It may rest on statements that are not here.
             (_, Err(_)) => false,
         }))
+    }
+}
+
+impl State {
+    /// Returns an author's last accepted claim about a source in its log for everyone.
+    fn accepted_of(&self, site: &SiteId, source: &Source) -> ClaimNumber {
+        let log = self.logs.get(&LogId {
+            site: *site,
+            lane: Lane::Federation,
+        });
+        let row = log.and_then(|log| log.sources.get(&Some(source.clone())));
+        row.map_or(ClaimNumber::NONE, |row| row.accepted)
     }
 }

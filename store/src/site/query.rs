@@ -68,7 +68,7 @@ impl ViewReader<'_> {
         for (id, log) in &self.state.logs {
             for (source, checked_at) in log.checks() {
                 if self.state.in_scope(&id.site, Some(&source))
-                    && self.state.check_counts(self.state.rows(), log, &source)?
+                    && self.state.check_counts(id.site, &source)?
                 {
                     let overview = sources.entry(source).or_default();
                     overview.checked_at = overview.checked_at.max(Some(checked_at));
@@ -92,7 +92,7 @@ impl ViewReader<'_> {
             let Some((_, row)) = stated.next().filter(|(_, row)| row.accepted_state.live > 0) else {
                 continue;
             };
-            if !self.state.check_counts(self.state.rows(), log, source)? {
+            if !self.state.check_counts(id.site, source)? {
                 continue;
             }
             heard = heard.max(self.time_of(log.number, row.accepted.min(row.last))?);

@@ -14,8 +14,18 @@ const RECORDS: usize = 1_000;
 const VALID_MILLIS: u64 = 1_000;
 
 fn newest(name: &str, seed: u8) -> TestSite {
+    by_strategy(name, seed, ConflictStrategy::PreferNewest, vec![])
+}
+
+fn by_strategy(
+    name: &str,
+    seed: u8,
+    conflict_strategy: ConflictStrategy,
+    site_order: Vec<SiteId>,
+) -> TestSite {
     let policy = ViewPolicy {
-        conflict_strategy: ConflictStrategy::PreferNewest,
+        conflict_strategy,
+        site_order,
         ..ViewPolicy::default()
     };
     TestSite::with_policy(name, seed, &policy)
@@ -397,6 +407,38 @@ fn head_of_a_dead_site_is_not_missed_where_another_builds_on_it() {
         (expired(&b, 1_031), expired(&c, 1_031)),
         (named("a"), BTreeSet::from(["a", "b"].map(str::to_owned)))
     );
+}
+
+fn checked_at(site: &TestSite) -> Option<UnixMillis> {
+    let sources = site.store.view().unwrap().sources().unwrap();
+    sources.get(&source()).and_then(|source| source.checked_at)
+}
+
+#[test]
+fn check_of_a_successor_counts_only_where_the_newest_statement_does() {
+    for (strategy, _) in ConflictStrategy::ALL {
+        let [a, b, _] = federation();
+        let d = by_strategy("d", 4, strategy, vec![a.chain.site(), b.chain.site()]);
+        d.list(&a, &["*"]);
+        d.list(&b, &["*"]);
+        a.fetch(&whole(), 10);
+        b.take_from(&a);
+        let rests_on = b.fetch(&later(), 20).rests_on;
+        b.offers(rests_on, 21);
+        d.take_from(&a);
+        d.take_from(&b);
+        let is_newest = strategy == ConflictStrategy::PreferNewest;
+        let checked = if is_newest { 20 } else { 10 };
+        assert_eq!(
+            checked_at(&d),
+            Some(UnixMillis::saturating(checked)),
+            "{strategy}"
+        );
+        assert_eq!(d.store.offers().unwrap().others[0].is_whole, is_newest);
+        if strategy == ConflictStrategy::PreferSiteOrder {
+            assert_ne!(d.content(), later(), "the first site's statements count");
+        }
+    }
 }
 
 #[test]
