@@ -442,6 +442,34 @@ fn check_of_a_successor_counts_only_where_the_newest_statement_does() {
 }
 
 #[test]
+fn check_in_a_direct_log_needs_what_the_offer_builds_on() {
+    let [a, b, _] = federation();
+    let d = newest("d", 4);
+    d.list(&b, &["*"]);
+    a.fetch(&whole(), 10);
+    b.take_from(&a);
+    let rests_on = b.fetch(&later(), 20).rests_on;
+    let claim = Claim::absent(&source(), &"PYSEC-2024-0".parse().unwrap(), UnixMillis::EPOCH);
+    let now = UnixMillis::saturating(21);
+    b.store
+        .author(Lane::Direct, [claim], &b.key, now, &Origin::default())
+        .unwrap();
+    b.offers(rests_on, 22);
+    d.take_from(&b);
+    let direct = LogId {
+        lane: Lane::Direct,
+        ..b.own()
+    };
+    let head = b.store.log(direct).unwrap().unwrap().head.unwrap();
+    d.store.learn_head(&head).unwrap();
+    assert!(d.store.log(direct).unwrap().unwrap().head.is_some());
+    assert_eq!(checked_at(&d), None);
+    d.list(&a, &["*"]);
+    d.take_from(&a);
+    assert_eq!(checked_at(&d), Some(UnixMillis::saturating(20)));
+}
+
+#[test]
 fn bare_offer_does_not_keep_a_dead_head() {
     let [a, b, c] = federation();
     a.fetch(&whole(), 10);
