@@ -144,8 +144,8 @@ impl StateReader {
             }
             Ok((source, offer)) => seen.others.push(OfferSeen {
                 site: id.site,
-                is_whole: self.holds(log, &source, number, &offer.rests_on),
-                check: log.check_of(&source),
+                is_whole: log.hold.is_none() && self.holds(log, &source, number, &offer.rests_on),
+                check: log.backed_check_of(&source),
                 sign: life_sign(log),
                 source,
                 offer,

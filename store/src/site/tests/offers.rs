@@ -470,6 +470,51 @@ fn check_in_a_direct_log_needs_what_the_offer_builds_on() {
 }
 
 #[test]
+fn check_advances_when_what_it_says_is_accepted() {
+    let [a, b, _] = federation();
+    a.fetch(&whole(), 10);
+    a.offers(RestsOn::new(), 11);
+    b.take_from(&a);
+    let check = || {
+        let offers = b.store.offers().unwrap();
+        assert_eq!(offers.others.len(), 1);
+        offers.others[0].check.map(UnixMillis::as_millis)
+    };
+    assert_eq!(check(), Some(10));
+    // Its head is known, its log is not.
+    a.fetch(&later(), 40);
+    b.learn_head_of(&a);
+    assert_eq!(check(), Some(10));
+    // Its log is here, its records are not.
+    assert_eq!(b.pull_from(&a), None);
+    b.store.accept(&Origin::default()).unwrap();
+    assert_eq!(check(), Some(10));
+    b.take_from(&a);
+    assert_eq!(check(), Some(40));
+    // A check without news is one.
+    assert_eq!(a.fetch(&later(), 50).claims.len(), 0);
+    b.take_from(&a);
+    assert_eq!(check(), Some(50));
+}
+
+#[test]
+fn author_on_hold_is_not_followed() {
+    let [a, b, _] = federation();
+    a.fetch(&whole(), 10);
+    a.offers(RestsOn::new(), 11);
+    b.take_from(&a);
+    assert!(b.store.offers().unwrap().others[0].is_whole);
+    // Kind 127, critical, with a key of one byte, of the first moment.
+    a.state(Claim::decode(&[127, 1, 1, b'z', 0]).unwrap(), 20);
+    a.fetch(&whole(), 30);
+    b.take_from(&a);
+    let seen = b.store.offers().unwrap();
+    assert!(b.store.log(a.own()).unwrap().unwrap().hold_reason.is_some());
+    assert!(!seen.others[0].is_whole);
+    assert_eq!(seen.others[0].check, Some(UnixMillis::saturating(10)));
+}
+
+#[test]
 fn bare_offer_does_not_keep_a_dead_head() {
     let [a, b, c] = federation();
     a.fetch(&whole(), 10);
