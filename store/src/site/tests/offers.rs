@@ -515,6 +515,46 @@ fn author_on_hold_is_not_followed() {
 }
 
 #[test]
+fn offers_of_a_hostile_site_are_bounded() {
+    let [a, b, _] = federation();
+    let invented = |number: u64| {
+        let mut bytes = [7; 32];
+        bytes[..8].copy_from_slice(&number.to_be_bytes());
+        (SiteId::from_bytes(bytes), ClaimNumber(1))
+    };
+    let offer = offer((0..1_024).map(invented).collect());
+    let claim = |number: usize| {
+        let source = format!("s{number}").parse().unwrap();
+        offer.to_claim(&source, UnixMillis::EPOCH)
+    };
+    // Of one commit, at most so much.
+    for first in (0..300).step_by(50) {
+        let now = UnixMillis::saturating(10);
+        let claims: Vec<Claim> = (first..first + 50).map(claim).collect();
+        a.store
+            .author(Lane::Federation, claims, &a.key, now, &Origin::default())
+            .unwrap();
+    }
+    b.take_from(&a);
+    let seen = b.store.offers().unwrap();
+    assert_eq!((seen.others.len(), seen.unread.len()), (256, 1));
+    assert_eq!(
+        (seen.unread[0].site, &seen.unread[0].source),
+        (a.chain.site(), &None)
+    );
+    assert!(
+        seen.unread[0].why.contains("44 of its offers"),
+        "{}",
+        seen.unread[0].why
+    );
+    for offer in seen.others {
+        assert!(!offer.is_whole);
+        assert_eq!(offer.offer.rests_on.len(), 8, "for people");
+    }
+    assert_eq!(a.store.offers().unwrap().own.len(), 300);
+}
+
+#[test]
 fn bare_offer_does_not_keep_a_dead_head() {
     let [a, b, c] = federation();
     a.fetch(&whole(), 10);
