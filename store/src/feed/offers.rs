@@ -289,7 +289,7 @@ impl StateReader {
     /// are the whole source. An offer that is held and not accepted yet counts as well as the one before.
     ///
     /// # Errors
-    /// [`StoreError`] of the engine, or a damaged row.
+    /// [`StoreError`] of the engine.
     pub(crate) fn check_counts(&self, site: SiteId, source: &Source) -> Result<bool, StoreError> {
         // Its offers are for everyone, also those about what it states in another lane.
         let lane = Lane::Federation;
@@ -301,15 +301,17 @@ impl StateReader {
         let Some(row) = self.rows().get(Tree::Claims, &row_key)? else {
             return Ok(true);
         };
-        let bad = || damaged(Tree::Claims, &row_key, "an offer to fetch a source");
-        let newest = ClaimRow::decode(&row).ok_or_else(bad)?;
-        let newest = read_row(&key, &newest).ok_or_else(bad)?;
-        let accepted = offer_of(log, &key, &row).ok_or_else(bad)?;
-        Ok([newest, accepted].into_iter().flatten().all(|offer| match offer {
-            (number, Ok((_, offer))) => self.holds(log, source, number, &offer.rests_on),
-            // It may rest on statements that are not here.
-            (_, Err(_)) => false,
-        }))
+        let (newest, accepted) = match ClaimRow::decode(&row) {
+            Some(newest) => (read_row(&key, &newest), offer_of(log, &key, &row)),
+            None => (None, None),
+        };
+        // What cannot be read may rest on statements that are not here.
+        let counts = |offer: Option<Option<(ClaimNumber, ReadOffer)>>| match offer {
+            Some(None) => true,
+            Some(Some((number, Ok((_, offer))))) => self.holds(log, source, number, &offer.rests_on),
+            Some(Some((_, Err(_)))) | None => false,
+        };
+        Ok(counts(newest) && counts(accepted))
     }
 }
 
