@@ -164,6 +164,27 @@ fn statement_at_the_end_of_time_is_named_and_not_replaced() {
     b.take_from(&a);
     let plan = b.fetch(&later(), 20);
     assert_eq!((plan.stuck, plan.claims.len()), (5, 1));
+    assert_eq!(plan.stuck_by, BTreeSet::from([a.chain.site()]));
+}
+
+#[test]
+fn own_statements_at_the_end_of_time_are_replaced() {
+    let [a, b, _] = federation();
+    a.fetch(&whole(), UnixMillis::MAX.as_millis() - 1);
+    b.take_from(&a);
+    let plan = b.fetch(&later(), 20);
+    assert_eq!((plan.stuck, plan.claims.len()), (0, 6));
+    assert!(plan.claims[0].time() >= UnixMillis::MAX, "after the other's");
+    // Its own statement is replaced by the next one, whatever its time.
+    let plan = b.fetch(&whole(), 30);
+    assert_eq!((plan.stuck, plan.claims.len()), (0, 6));
+    assert_eq!(b.content(), whole());
+    b.store
+        .update_listed_site(a.chain.slug(), |listed| listed.enabled = false)
+        .unwrap();
+    let plan = b.fetch(&later(), 40);
+    assert_eq!(plan.stuck, 0);
+    assert_eq!(b.content(), later());
 }
 
 #[test]
