@@ -21,7 +21,7 @@ use starling_feeds::input::{self, Limits};
 use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
-use starling_protocol::{ContentHash, Lane, RecordId, Source};
+use starling_protocol::{ContentHash, Lane, RecordId, SiteId, Source};
 use starling_scanner::reach::OutOfReach;
 use starling_store::{FeedCommit, FeedInput, FoundRecord, Origin};
 
@@ -415,7 +415,12 @@ impl<'a> Account<'a> {
         let is_accepted = |id: &RecordId| self.seen.contains_key(id);
         let mut judged = self.how.judged(commit, &self.rejected, &is_accepted, records);
         judged.is_checked &= !is_untold;
-        judged.count_stuck(plan.stuck);
+        let name = |site: &SiteId| {
+            self.site
+                .slug_of(site)
+                .map_or_else(|| site.to_string(), |slug| slug.to_string())
+        };
+        judged.count_stuck(plan.stuck, plan.stuck_by.iter().map(name));
         judged.others = plan.others;
         judged.records = guard::records_after(&plan);
         if self.how.rejections.is_some() {

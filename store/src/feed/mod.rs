@@ -9,7 +9,8 @@ use std::ops::{Bound, ControlFlow};
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{
-    Claim, ClaimKey, ClaimKind, ContentHash, KnowledgeRoot, Lane, RecordId, RestsOn, Source, UnixMillis,
+    Claim, ClaimKey, ClaimKind, ContentHash, KnowledgeRoot, Lane, RecordId, RestsOn, SiteId, Source,
+    UnixMillis,
 };
 
 use crate::SiteStore;
@@ -72,6 +73,16 @@ pub struct FeedPlan {
     pub others: Option<KnowledgeRoot>,
     /// Records whose latest statement has a time after which there is none: nothing replaces it.
     pub stuck: u64,
+    /// Who made those statements.
+    pub stuck_by: BTreeSet<SiteId>,
+}
+
+impl FeedPlan {
+    /// Counts a record that nothing can be stated of, and notes whose statement stays.
+    pub fn note_stuck(&mut self, said: Option<&Said>) {
+        self.stuck += 1;
+        self.stuck_by.extend(said.and_then(|said| said.latest_by));
+    }
 }
 
 /// A record that an input holds with another content than before.
@@ -149,7 +160,7 @@ impl SiteStore {
                 continue;
             }
             let Some(time) = Said::time_after(known, now) else {
-                plan.stuck += 1;
+                plan.note_stuck(known);
                 continue;
             };
             plan.stored += 1;
@@ -174,7 +185,7 @@ impl SiteStore {
                     plan.absent += 1;
                     plan.claims.push(Claim::absent(source, id, time));
                 }
-                None => plan.stuck += 1,
+                None => plan.note_stuck(Some(known)),
             }
         }
         if input.base == FeedBase::View {

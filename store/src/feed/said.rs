@@ -40,6 +40,8 @@ pub struct Said {
     pub author: SiteId,
     /// The latest time of all statements that a new one has to come after.
     pub latest: Option<UnixMillis>,
+    /// Who made the statement of that time.
+    pub latest_by: Option<SiteId>,
 }
 
 impl Said {
@@ -55,9 +57,16 @@ impl Said {
     }
 
     /// Chooses among the statements about one record that stand in `lane`: those of another lane are not for everyone.
-    /// A new statement comes after all of them.
-    fn of(policy: &CompiledPolicy, source: &Source, lane: Lane, statements: &[Statement]) -> Option<Self> {
-        let latest = statements.iter().map(|statement| statement.time).max()?;
+    /// A new statement of `own` comes after all of them, but for the one in whose place it stands in the site's own log.
+    fn of(
+        policy: &CompiledPolicy,
+        source: &Source,
+        lane: Lane,
+        own: SiteId,
+        statements: &[Statement],
+    ) -> Option<Self> {
+        let stays = |stated: &&Statement| stated.author != own || stated.lane != lane;
+        let latest = statements.iter().filter(stays).max_by_key(|stated| stated.time);
         let in_lane: Vec<Statement> = statements
             .iter()
             .filter(|stated| stated.lane == lane)
@@ -72,7 +81,8 @@ impl Said {
         Some(Self {
             content,
             author: first.author,
-            latest: Some(latest),
+            latest: latest.map(|stated| stated.time),
+            latest_by: latest.map(|stated| stated.author),
         })
     }
 }
@@ -106,6 +116,7 @@ impl StateReader {
                 content: content.filter(|_| kind == ClaimKind::SET),
                 author: site,
                 latest: None,
+                latest_by: None,
             };
             said.insert(id, own);
             Ok(())
@@ -120,7 +131,7 @@ impl StateReader {
         let mut about: Option<(RecordId, Vec<Statement>)> = None;
         let mut close = |about: Option<(RecordId, Vec<Statement>)>| {
             if let Some((id, statements)) = about
-                && let Some(found) = Said::of(policy, source, lane, &statements)
+                && let Some(found) = Said::of(policy, source, lane, self.site, &statements)
             {
                 said.insert(id, found);
             }
@@ -232,6 +243,7 @@ impl SiteStore {
                 content: Some(content),
                 author,
                 latest: None,
+                latest_by: None,
             }));
         }
         let view = ViewReader {
@@ -240,7 +252,7 @@ impl SiteStore {
         };
         let statements = view.statements(source, record)?;
         let policy = &view.settings().policy;
-        Ok(Said::of(policy, source, lane, &statements))
+        Ok(Said::of(policy, source, lane, view.state.site, &statements))
     }
 
     /// Names what other authors state of a source: equal names mean that they state the same.

@@ -152,7 +152,7 @@ impl SiteStore {
             .history
             .note_checks(number, &before, &checks_of(head.as_ref()));
         if let Some(log) = state.logs.get_mut(&id) {
-            log.head = head;
+            log.set_head(head);
         }
         Ok(())
     }

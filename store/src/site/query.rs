@@ -31,9 +31,10 @@ pub struct SourceOverview {
 pub struct HeadExpiry {
     /// The author, by the name in its certificate.
     pub site: String,
-    /// The last time at which the head proves anything; `None` if no head of the author is known.
+    /// The last time at which the head proves anything.
     pub expires_at: UnixMillis,
-    /// The sources about which it has accepted claims.
+    /// The sources that are current by this head: those about which the author has accepted claims, and those about
+    /// which it builds on claims of others.
     pub sources: BTreeSet<Source>,
 }
 
@@ -67,7 +68,7 @@ impl ViewReader<'_> {
         for (id, log) in &self.state.logs {
             for (source, checked_at) in log.checks() {
                 if self.state.in_scope(&id.site, Some(&source))
-                    && self.state.check_counts(self.state.rows(), log, &source)?
+                    && self.state.check_counts(id.site, &source)?
                 {
                     let overview = sources.entry(source).or_default();
                     overview.checked_at = overview.checked_at.max(Some(checked_at));
@@ -91,7 +92,7 @@ impl ViewReader<'_> {
             let Some((_, row)) = stated.next().filter(|(_, row)| row.accepted_state.live > 0) else {
                 continue;
             };
-            if !self.state.check_counts(self.state.rows(), log, source)? {
+            if !self.state.check_counts(id.site, source)? {
                 continue;
             }
             heard = heard.max(self.time_of(log.number, row.accepted.min(row.last))?);
@@ -136,35 +137,37 @@ impl ViewReader<'_> {
     }
 
     /// Returns the time until which other authors' heads prove that they are current, for each author with
-    /// accepted claims here. Of an author's logs, the one that expires first is used. Claims about a source on which
-    /// another author builds need no head any more: that author's check says that they are current.
+    /// accepted claims here. Of an author's logs, the one that expires first is used. If a site that checks a source
+    /// builds on an author's claims about it, they are current as long as either head is: the source is listed for the
+    /// one that expires last. If that is this site, it is listed apart for the author, until this site's check is old.
     #[must_use]
     pub fn head_expiries(&self) -> Vec<HeadExpiry> {
         let built_on = self.state.built_on();
-        let mut heads: BTreeMap<SiteId, HeadExpiry> = BTreeMap::new();
-        for (id, log) in &self.state.logs {
-            if id.site == self.state.site {
-                continue;
-            }
-            let stated = self
-                .stated_in(id, log)
-                .filter(|(_, row)| row.accepted_state.live > 0)
-                .filter(|(source, row)| built_on.get(&(id.site, (*source).clone())) < Some(&row.accepted));
-            let sources: BTreeSet<Source> = stated.map(|(source, _)| source.clone()).collect();
-            let Some(head) = log.head.as_ref().filter(|_| !sources.is_empty()) else {
+        let own = self.state.site;
+        let mut heads: BTreeMap<(SiteId, bool), HeadExpiry> = BTreeMap::new();
+        for (id, log) in self.state.logs.iter().filter(|(id, _)| id.site != own) {
+            let Some(head) = &log.head else {
                 continue;
             };
-            let expires_at = head.head().expires_at;
-            let named = heads.entry(id.site).or_insert_with(|| HeadExpiry {
-                site: match self.state.chains.get(&id.site) {
-                    Some(chain) => chain.slug().to_string(),
-                    None => id.site.to_string(),
-                },
-                expires_at,
-                sources: BTreeSet::new(),
-            });
-            named.expires_at = named.expires_at.min(expires_at);
-            named.sources.extend(sources);
+            let stated = self.stated_in(id, log);
+            for (source, _) in stated.filter(|(_, row)| row.accepted_state.live > 0) {
+                let by_itself = (head.head().expires_at, id.site);
+                // Only what is for everyone is built on.
+                let built_on = built_on.get(&(id.site, source.clone()));
+                let by_other = built_on.filter(|_| id.lane == Lane::Federation);
+                let (expires_at, by) = by_other.map_or(by_itself, |by| by_itself.max(*by));
+                let site = if by == own { id.site } else { by };
+                let named = heads.entry((site, by == own)).or_insert_with(|| HeadExpiry {
+                    site: match self.state.chains.get(&site) {
+                        Some(chain) => chain.slug().to_string(),
+                        None => site.to_string(),
+                    },
+                    expires_at,
+                    sources: BTreeSet::new(),
+                });
+                named.expires_at = named.expires_at.min(expires_at);
+                named.sources.insert(source.clone());
+            }
         }
         heads.into_values().collect()
     }

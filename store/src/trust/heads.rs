@@ -87,7 +87,7 @@ impl SiteStore {
             state.history.write(&mut txn);
             txn.commit()?;
             if let Some(log) = state.logs.get_mut(&id) {
-                log.head = Some(head.clone());
+                log.set_head(Some(head.clone()));
             }
             Ok(true)
         })

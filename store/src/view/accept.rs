@@ -166,6 +166,9 @@ pub(crate) fn accept_complete(
                 any = true;
             }
         }
+        if any {
+            log.note_backed();
+        }
         if any && let Some(log) = state.logs.get(&id) {
             moved.push((
                 id.site,

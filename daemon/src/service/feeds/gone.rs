@@ -34,7 +34,7 @@ impl Account<'_> {
                 };
                 is_known = true;
                 if !self.seen.contains_key(&id) && !self.keep.contains(&id) && !already.contains(&id) {
-                    dropped.insert(id, Said::time_after(Some(&said), at));
+                    dropped.insert(id, said);
                 }
             }
             if !is_known {
@@ -43,9 +43,9 @@ impl Account<'_> {
                 ));
             }
         }
-        for (id, time) in dropped {
-            let Some(time) = time else {
-                plan.stuck += 1;
+        for (id, said) in dropped {
+            let Some(time) = Said::time_after(Some(&said), at) else {
+                plan.note_stuck(Some(&said));
                 continue;
             };
             plan.absent += 1;

@@ -129,13 +129,14 @@ pub(super) struct Commit<'a> {
 }
 
 impl Judged {
-    /// Notes how many records nothing can be stated of any more.
-    pub(super) fn count_stuck(&mut self, stuck: u64) {
+    /// Notes how many records nothing can be stated of any more, and by whom statements stand in the way.
+    pub(super) fn count_stuck(&mut self, stuck: u64, by: impl Iterator<Item = String>) {
         if stuck > 0 {
             self.is_checked = false;
+            let by = by.collect::<Vec<_>>().join(", ");
             let stuck = format!(
-                "{stuck} records have statements of other sites with a time after which there is none, so that nothing \
-                 replaces them: take those sites off the allow-list for this source"
+                "{stuck} records have statements of {by} with a time after which there is none, so that nothing \
+                 replaces them: take them off the allow-list for this source"
             );
             let why = match self.refusal.take() {
                 Some(refusal) => format!("{stuck}; {}", refusal.why),

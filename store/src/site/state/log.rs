@@ -49,6 +49,8 @@ pub(crate) struct Log {
     pub(crate) refused: BTreeMap<ClaimNumber, String>,
     /// The number of them for each source that has any.
     pub(super) wanted_of: BTreeMap<Option<Source>, usize>,
+    /// The newest check of each source that was backed, as far as it was seen since the start.
+    backed: BTreeMap<Source, UnixMillis>,
 }
 
 impl Log {
@@ -66,6 +68,7 @@ impl Log {
             wanted: SharedMap::default(),
             refused: BTreeMap::new(),
             wanted_of: BTreeMap::new(),
+            backed: BTreeMap::new(),
         }
     }
 
@@ -112,6 +115,53 @@ impl Log {
             Some(checks) => checks.clone(),
             None => checks_of(self.head.as_ref()),
         }
+    }
+
+    /// Returns the time of the author's last full read of one source, from its newest head.
+    pub(crate) fn check_of(&self, source: &Source) -> Option<UnixMillis> {
+        if let Some(checks) = &self.checks_then {
+            return checks.get(source).copied();
+        }
+        let checks = self.head.iter().flat_map(|head| &head.head().checks);
+        let of_source = checks.filter(|check| check.source == *source);
+        of_source.map(|check| check.checked_at).max()
+    }
+
+    /// Returns the newest check of a source that is backed: the log is here as far as its head names, and what it states
+    /// of the source is accepted. If the newest check is not, the last one that was, as far as it was seen.
+    pub(crate) fn backed_check_of(&self, source: &Source) -> Option<UnixMillis> {
+        if self.is_backed(source) {
+            self.check_of(source)
+        } else {
+            self.backed.get(source).copied()
+        }
+    }
+
+    fn is_backed(&self, source: &Source) -> bool {
+        let Some(head) = &self.head else {
+            return false;
+        };
+        let number = head.head().number;
+        let row = self.sources.get(&Some(source.clone()));
+        self.hold.is_none()
+            && self.tip.cursor.number >= number
+            && row.is_none_or(|row| row.accepted == row.last || row.accepted >= number)
+    }
+
+    /// Keeps the checks that are backed now, before something comes that they do not cover.
+    pub(crate) fn note_backed(&mut self) {
+        for (source, checked_at) in self.checks() {
+            if self.is_backed(&source) {
+                self.backed.insert(source, checked_at);
+            }
+        }
+    }
+
+    /// Takes in a newer head.
+    pub(crate) fn set_head(&mut self, head: Option<VerifiedHead>) {
+        self.note_backed();
+        self.head = head;
+        self.note_backed();
     }
 
     pub(crate) fn high_water(&self) -> ClaimNumber {

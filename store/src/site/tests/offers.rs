@@ -5,15 +5,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use starling_protocol::{ClaimKind, FeedOffer, OfferInput, RestsOn, SiteId};
 use starling_view::ConflictStrategy;
 
+mod hostile;
+
 use super::*;
 use crate::{FeedCommit, FeedPlan, HeadSigning};
 
 /// How many records the source has.
 const RECORDS: usize = 1_000;
+/// How long a head is valid.
+const VALID_MILLIS: u64 = 1_000;
 
 fn newest(name: &str, seed: u8) -> TestSite {
+    by_strategy(name, seed, ConflictStrategy::PreferNewest, vec![])
+}
+
+fn by_strategy(
+    name: &str,
+    seed: u8,
+    conflict_strategy: ConflictStrategy,
+    site_order: Vec<SiteId>,
+) -> TestSite {
     let policy = ViewPolicy {
-        conflict_strategy: ConflictStrategy::PreferNewest,
+        conflict_strategy,
+        site_order,
         ..ViewPolicy::default()
     };
     TestSite::with_policy(name, seed, &policy)
@@ -94,7 +108,7 @@ impl TestSite {
             names: &[],
             is_checked: true,
         };
-        let (key, valid_millis) = (&self.key, u64::MAX);
+        let (key, valid_millis) = (&self.key, VALID_MILLIS);
         let signing = HeadSigning {
             key,
             now,
@@ -110,6 +124,10 @@ impl TestSite {
         assert_eq!(self.pull_from(other), None);
         self.pull_bodies_from(other);
         self.store.accept(&Origin::default()).unwrap();
+        self.learn_head_of(other);
+    }
+
+    fn learn_head_of(&self, other: &Self) {
         if let Some(head) = other.store.log(other.own()).unwrap().and_then(|log| log.head) {
             self.store.learn_head(&head).unwrap();
         }
@@ -144,7 +162,7 @@ impl TestSite {
         self.store
             .author(lane, [claim], &self.key, now, &Origin::default())
             .unwrap();
-        let (key, valid_millis) = (&self.key, u64::MAX);
+        let (key, valid_millis) = (&self.key, VALID_MILLIS);
         self.store
             .sign_heads(&HeadSigning {
                 key,
@@ -173,6 +191,17 @@ fn authors(site: &TestSite) -> Vec<SiteId> {
         .iter()
         .map(|seen| seen.site)
         .collect()
+}
+
+/// Returns the sites whose heads a scan at a time misses.
+fn expired(site: &TestSite, at: u64) -> BTreeSet<String> {
+    let heads = site.store.view().unwrap().head_expiries().into_iter();
+    let heads = heads.filter(|head| head.expires_at.as_millis() < at && head.sources.contains(&source()));
+    heads.map(|head| head.site).collect()
+}
+
+fn named(site: &str) -> BTreeSet<String> {
+    BTreeSet::from([site.to_owned()])
 }
 
 #[test]
@@ -248,16 +277,6 @@ fn statements_of_others_name_what_they_state() {
 }
 
 #[test]
-fn statement_at_the_end_of_time_is_named_and_not_replaced() {
-    let [a, b, _] = federation();
-    let end = UnixMillis::MAX.as_millis();
-    a.fetch(&whole(), end);
-    b.take_from(&a);
-    let plan = b.fetch(&later(), 20);
-    assert_eq!((plan.stuck, plan.claims.len()), (5, 1));
-}
-
-#[test]
 fn offers_are_read_of_listed_sites_and_superseded() {
     let [a, b, c] = federation();
     a.offers(RestsOn::new(), 10);
@@ -289,22 +308,6 @@ fn offers_are_read_of_listed_sites_and_superseded() {
 }
 
 #[test]
-fn unreadable_offer_is_kept_and_named() {
-    let [a, _, c] = federation();
-    let mut frame = offer(RestsOn::new())
-        .to_claim(&source(), UnixMillis::EPOCH)
-        .encode();
-    frame.push(0);
-    a.state(Claim::decode(&frame).unwrap(), 10);
-    c.take_from(&a);
-    let seen = c.store.offers().unwrap();
-    assert_eq!((seen.others.len(), seen.unread.len()), (0, 1));
-    assert_eq!(seen.unread[0].source, Some(source()));
-    let log = c.store.log(a.own()).unwrap().unwrap();
-    assert_eq!(log.accepted, log.tip.cursor.number);
-}
-
-#[test]
 fn check_of_a_part_does_not_count_without_the_rest() {
     let [a, b, _] = federation();
     let c = newest("d", 4);
@@ -331,27 +334,87 @@ fn check_of_a_part_does_not_count_without_the_rest() {
 }
 
 #[test]
+fn offer_counts_after_the_statements_that_it_was_made_with() {
+    let [a, b, c] = federation();
+    a.fetch(&whole(), 10);
+    c.take_from(&a);
+    b.take_from(&a);
+    let rests_on = b.fetch(&later(), 20).rests_on;
+    b.offers(rests_on, 21);
+    // The log is here, its records are not.
+    assert_eq!(c.pull_from(&b), None);
+    c.store.accept(&Origin::default()).unwrap();
+    c.learn_head_of(&b);
+    assert_eq!(authors(&c), [b.chain.site()], "the offer is accepted");
+    assert!(!c.store.offers().unwrap().others[0].is_whole);
+    let checked = || c.store.view().unwrap().sources().unwrap()[&source()].checked_at;
+    assert_eq!(checked(), Some(UnixMillis::saturating(10)), "of the first site");
+    c.take_from(&b);
+    assert!(c.store.offers().unwrap().others[0].is_whole);
+    assert_eq!(checked(), Some(UnixMillis::saturating(20)));
+}
+
+#[test]
 fn head_of_a_dead_site_is_not_missed_where_another_builds_on_it() {
     let [a, b, c] = federation();
     a.fetch(&whole(), 10);
     b.take_from(&a);
     c.take_from(&a);
-    let awaited = |site: &TestSite| {
-        let heads = site.store.view().unwrap().head_expiries();
-        heads.into_iter().map(|head| head.site).collect::<Vec<_>>()
-    };
-    assert_eq!(
-        (awaited(&b), awaited(&c)),
-        (vec!["a".to_owned()], vec!["a".to_owned()])
-    );
+    // Both miss the first site once its head has expired.
+    assert_eq!((expired(&b, 1_011), expired(&c, 1_011)), (named("a"), named("a")));
     let rests_on = b.fetch(&later(), 20).rests_on;
     b.offers(rests_on, 21);
     c.take_from(&b);
-    assert_eq!((awaited(&b), awaited(&c)), (vec![], vec!["b".to_owned()]));
+    assert_eq!(
+        (expired(&b, 1_020), expired(&c, 1_020)),
+        (BTreeSet::new(), BTreeSet::new())
+    );
+    // Then the one that builds on it is missed; it misses itself when its check is as old as a turn.
+    assert_eq!(
+        (expired(&b, 1_022), expired(&c, 1_022)),
+        (BTreeSet::new(), named("b"))
+    );
+    assert_eq!(expired(&b, 20 + 3 * 3_600_000 + 1), named("a"));
     // What it states later is not built on.
     a.fetch(&later(), 30);
     b.take_from(&a);
-    assert_eq!(awaited(&b), ["a"]);
+    c.take_from(&a);
+    assert_eq!(
+        (expired(&b, 1_031), expired(&c, 1_031)),
+        (named("a"), BTreeSet::from(["a", "b"].map(str::to_owned)))
+    );
+}
+
+fn checked_at(site: &TestSite) -> Option<UnixMillis> {
+    let sources = site.store.view().unwrap().sources().unwrap();
+    sources.get(&source()).and_then(|source| source.checked_at)
+}
+
+#[test]
+fn check_of_a_successor_counts_only_where_the_newest_statement_does() {
+    for (strategy, _) in ConflictStrategy::ALL {
+        let [a, b, _] = federation();
+        let d = by_strategy("d", 4, strategy, vec![a.chain.site(), b.chain.site()]);
+        d.list(&a, &["*"]);
+        d.list(&b, &["*"]);
+        a.fetch(&whole(), 10);
+        b.take_from(&a);
+        let rests_on = b.fetch(&later(), 20).rests_on;
+        b.offers(rests_on, 21);
+        d.take_from(&a);
+        d.take_from(&b);
+        let is_newest = strategy == ConflictStrategy::PreferNewest;
+        let checked = if is_newest { 20 } else { 10 };
+        assert_eq!(
+            checked_at(&d),
+            Some(UnixMillis::saturating(checked)),
+            "{strategy}"
+        );
+        assert_eq!(d.store.offers().unwrap().others[0].is_whole, is_newest);
+        if strategy == ConflictStrategy::PreferSiteOrder {
+            assert_ne!(d.content(), later(), "the first site's statements count");
+        }
+    }
 }
 
 #[test]
