@@ -65,7 +65,10 @@ pub const SCAN_READ_BYTES: usize = 64 * 1024 * 1024;
 /// Most bytes of scan documents in spool files; beyond that, calls are refused for the moment.
 pub const SCAN_SPOOL_BYTES: usize = 1024 * 1024 * 1024;
 
-/// Most bytes of scan documents evaluated at the same time, and half as many each for those that may wait in a queue
+/// Largest document of a small scan, in bytes: it does not wait for the memory of large ones.
+pub const SMALL_SCAN_BYTES: usize = 1024 * 1024;
+
+/// Most bytes of scan documents evaluated at the same time, and half as many each for small ones, for those that may wait in a queue
 /// of their own (forms, and scans by earlier knowledge) and for the local socket.
 /// Evaluation takes several times as much memory. A larger document is evaluated alone.
 pub const SCAN_JUDGED_BYTES: usize = 48 * 1024 * 1024;

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::body::upload_stream;
 use crate::guard::busy;
-use crate::limits::{SCAN_JUDGED_BYTES, SCAN_READ_BYTES, SCAN_SPOOL_BYTES};
+use crate::limits::{SCAN_JUDGED_BYTES, SCAN_READ_BYTES, SCAN_SPOOL_BYTES, SMALL_SCAN_BYTES};
 use crate::upload::file_problem;
 
 /// The number of bytes of one permit.
@@ -28,6 +28,8 @@ pub(crate) struct ScanMemory {
     read: Arc<Semaphore>,
     spooled: Arc<Semaphore>,
     judged: Arc<Semaphore>,
+    /// For small documents, which would wait for a large one for as long as it takes.
+    small: Arc<Semaphore>,
     /// For forms, whose further documents may make the SBOM wait long.
     forms: Arc<Semaphore>,
     /// For callers of the local socket.
@@ -72,6 +74,7 @@ impl ScanMemory {
             read: places(read),
             spooled: places(spooled),
             judged: places(judged),
+            small: places(judged / 2),
             forms: places(judged / 2),
             local: places(judged / 2),
         }
@@ -139,6 +142,7 @@ impl ScanMemory {
     /// `busy` if the site stops.
     pub(crate) async fn judge(&self, bytes: usize, share: Share) -> Result<OwnedSemaphorePermit, Problem> {
         let (places, most) = match share {
+            Share::Plain if bytes <= SMALL_SCAN_BYTES => (&self.small, SCAN_JUDGED_BYTES / 2),
             Share::Plain => (&self.judged, SCAN_JUDGED_BYTES),
             Share::Slow => (&self.forms, SCAN_JUDGED_BYTES / 2),
             Share::Local => (&self.local, SCAN_JUDGED_BYTES / 2),
@@ -249,14 +253,17 @@ mod tests {
 
     #[tokio::test]
     async fn simultaneous_evaluation_is_limited() {
-        let memory = ScanMemory::new(0, 0, 10 * UNIT);
-        let first = memory.judge(6 * UNIT, Share::Plain).await.unwrap();
+        const LARGE: usize = 2 * SMALL_SCAN_BYTES;
+        let memory = ScanMemory::new(0, 0, 10 * LARGE);
+        let first = memory.judge(6 * LARGE, Share::Plain).await.unwrap();
         let waiting = tokio::spawn({
             let memory = memory.clone();
-            async move { memory.judge(6 * UNIT, Share::Plain).await.map(drop) }
+            async move { memory.judge(6 * LARGE, Share::Plain).await.map(drop) }
         });
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
+        // A small one does not wait for large ones.
+        drop(memory.judge(SMALL_SCAN_BYTES, Share::Plain).await.unwrap());
         drop(first);
         waiting.await.unwrap().unwrap();
     }
