@@ -24,6 +24,7 @@ impl SiteParts {
     pub(super) fn explain(&self, query: &types::ExplainQuery) -> ServiceResult<types::Explanation> {
         let refuse = |error: &dyn std::fmt::Display| {
             Problem::new(ErrorCode::BadRequest, format!("explaining: {error}"))
+                .hint("give a package URL (pkg:…) or a CPE name (cpe:…)")
         };
         let asked = match query.purl.trim() {
             text if text
