@@ -71,6 +71,35 @@ fn keeps_a_whole_prefix_when_killed(kind: EngineKind) {
     }
 }
 
+/// An engine that is killed while it creates its files leaves an empty store, not a damaged one.
+fn is_created_again_when_killed_in_creation(kind: EngineKind) {
+    let rounds = setting("STARLING_CRASH_ROUNDS").unwrap_or(DEFAULT_ROUNDS);
+    let seed = setting("STARLING_CRASH_SEED").unwrap_or_else(|| RandomState::new().hash_one(kind.name()));
+    println!("{kind}: {rounds} rounds, STARLING_CRASH_SEED={seed}");
+    for round in 0..rounds {
+        let folder = TempDir::new().unwrap();
+        let dir = store_in(&folder);
+        let mut child = Steps::start(kind, &dir);
+        let delay = usize::from(noise(seed.wrapping_add(round), 1)[0]);
+        black_box(noise(seed, delay * 4_000));
+        child.kill();
+        match open_or_doubt(kind, &dir, &options()).unwrap() {
+            Opened::Sound(engine) => steps::assert_whole(&*engine),
+            Opened::Doubt { reason, .. } => panic!("round {round}: {reason}"),
+        }
+    }
+}
+
+#[test]
+fn sled_is_created_again_when_killed_in_creation() {
+    is_created_again_when_killed_in_creation(EngineKind::Sled);
+}
+
+#[test]
+fn redb_is_created_again_when_killed_in_creation() {
+    is_created_again_when_killed_in_creation(EngineKind::Redb);
+}
+
 #[test]
 fn sled_keeps_a_whole_prefix_when_killed() {
     keeps_a_whole_prefix_when_killed(EngineKind::Sled);
