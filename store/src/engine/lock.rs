@@ -23,7 +23,15 @@ const MAX_HOLDER_TEXT_BYTES: u64 = 32;
 #[derive(Debug)]
 pub struct HomeLock {
     home: PathBuf,
-    _files: Vec<File>,
+    files: Vec<File>,
+}
+
+impl Drop for HomeLock {
+    fn drop(&mut self) {
+        for file in &self.files {
+            unlock(file);
+        }
+    }
 }
 
 impl HomeLock {
@@ -45,7 +53,7 @@ impl HomeLock {
         }
         Ok(Self {
             home: home.to_path_buf(),
-            _files: files,
+            files,
         })
     }
 
@@ -124,6 +132,13 @@ fn holder(file: &mut File) -> Option<u32> {
     let mut text = String::new();
     file.take(MAX_HOLDER_TEXT_BYTES).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+/// Releases a lock now. Closing the file is not enough while another thread starts a process: until that process runs
+/// its own program, it has all files of this one open, and a lock lasts as long as any of them.
+pub(super) fn unlock(file: &File) {
+    // An error leaves what closing does.
+    let _ = file.unlock();
 }
 
 /// Locks an engine's own file against a second opener in any process, in addition to the home's lock.

@@ -117,7 +117,7 @@ impl MarkerFiles {
 }
 
 /// Writes a small file, which is whole and on disk on return.
-fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+pub(super) fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let unfinished = folder.join(format!("{name}.new"));
     let write = || {
         let mut file = File::create(&unfinished)?;

@@ -12,12 +12,15 @@ use std::sync::Arc;
 use super::beside;
 use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
-use super::markers::{CLEAN, DOUBT, Left, MarkerFiles, RUNNING, noted_doubt};
+use super::markers::{CLEAN, DOUBT, Left, MarkerFiles, RUNNING, noted_doubt, write_small};
 use super::memory::{FaultPlan, MemoryEngine};
 use super::options::{EngineKind, EngineOptions, IfMissing};
 use super::settle::Opening;
 use super::{Engine, sync_folder};
 
+/// Exists while an engine creates its files. What a process that was ended left beside it is no store yet: sled and redb
+/// take their own unfinished files for damaged ones.
+const CREATING: &str = "creating";
 /// Name prefix of folders with files that were set aside.
 const ASIDE: &str = "aside-";
 
@@ -168,7 +171,9 @@ pub fn open_layout_1(
 
 /// Returns the engine whose files are in `dir`, or `None` if there is no store.
 pub fn detect(dir: &Path) -> Option<EngineKind> {
-    if dir.join(super::sled::FOLDER).is_dir() {
+    if dir.join(CREATING).exists() {
+        None
+    } else if dir.join(super::sled::FOLDER).is_dir() {
         Some(EngineKind::Sled)
     } else if dir.join(super::redb::FILE).is_file() {
         Some(EngineKind::Redb)
@@ -177,7 +182,8 @@ pub fn detect(dir: &Path) -> Option<EngineKind> {
     }
 }
 
-/// Prepares `dir` for an engine with files: makes it if allowed, and refuses a store of another engine.
+/// Prepares `dir` for an engine with files: makes it if allowed, and refuses a store of another engine. A new engine
+/// calls [`finish_creation`] when it has its files.
 pub(super) fn prepare_folder(
     kind: EngineKind,
     dir: &Path,
@@ -192,7 +198,35 @@ pub(super) fn prepare_folder(
             asked: kind,
             found,
         }),
-        _ => fs::create_dir_all(dir).map_err(|error| Failure::from_io(error).into_error(Attempt::Open, dir)),
+        Some(_) => Ok(()),
+        None => begin_creation(dir).map_err(|error| Failure::from_io(error).into_error(Attempt::Open, dir)),
+    }
+}
+
+/// Removes the files of an unfinished creation, and notes that another one begins.
+fn begin_creation(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)?;
+    if dir.join(CREATING).exists() {
+        let removed = [
+            fs::remove_dir_all(dir.join(super::sled::FOLDER)),
+            fs::remove_file(dir.join(super::redb::FILE)),
+        ];
+        for removed in removed {
+            removed.or_else(|error| match error.kind() {
+                ErrorKind::NotFound => Ok(()),
+                _ => Err(error),
+            })?;
+        }
+    }
+    write_small(dir, CREATING, "")
+}
+
+/// Notes that the engine in `dir` has created its files. On disk on return, so that no later commit is thrown away.
+pub(super) fn finish_creation(dir: &Path) -> io::Result<()> {
+    match fs::remove_file(dir.join(CREATING)) {
+        Ok(()) => sync_folder(dir),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -246,7 +280,14 @@ fn set_aside(dir: &Path) -> io::Result<()> {
     let aside = dir.join(format!("{ASIDE}{number}"));
     fs::create_dir(&aside)?;
     // The marker files go first: without them sled's files are in doubt if this is interrupted.
-    for name in [CLEAN, RUNNING, super::sled::FOLDER, super::redb::FILE, DOUBT] {
+    for name in [
+        CLEAN,
+        RUNNING,
+        super::sled::FOLDER,
+        super::redb::FILE,
+        DOUBT,
+        CREATING,
+    ] {
         match fs::rename(dir.join(name), aside.join(name)) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => {}

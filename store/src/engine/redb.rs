@@ -36,7 +36,7 @@ use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
 use super::layered::Layered;
-use super::opening::prepare_folder;
+use super::opening::{finish_creation, prepare_folder};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::settle::Opening;
 use super::{Compaction, Direction, Visitor, sync_folder};
@@ -99,6 +99,7 @@ impl RedbKv {
             table: Mutex::default(),
         };
         kv.ensure_table()?;
+        finish_creation(dir).map_err(Failure::from_io)?;
         Ok(kv)
     }
 

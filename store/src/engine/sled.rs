@@ -42,8 +42,9 @@ use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
 use super::layered::Layered;
+use super::lock::unlock;
 use super::markers::MarkerFiles;
-use super::opening::prepare_folder;
+use super::opening::{finish_creation, prepare_folder};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::settle::Opening;
 use super::{Compaction, Direction, Visitor, sync_folder};
@@ -110,6 +111,7 @@ impl SledKv {
         for made in [&folder, dir] {
             sync_folder(made).map_err(Failure::from_io)?;
         }
+        finish_creation(dir).map_err(Failure::from_io)?;
         Ok(Self {
             folder,
             reserve: options.reserve,
@@ -274,8 +276,14 @@ impl Drop for SledKv {
 
 /// Returns true if nobody holds sled's lock on its file. The handle must be a new one.
 fn is_free(file: &File) -> bool {
-    // Dropping the handle releases the lock.
-    !matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => false,
+        Err(TryLockError::Error(_)) => true,
+        Ok(()) => {
+            unlock(file);
+            true
+        }
+    }
 }
 
 impl std::fmt::Debug for SledKv {

@@ -31,8 +31,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
-use super::super::lock::lock_own;
-use super::REDB_MAGIC;
+use super::super::lock::{lock_own, unlock};
 
 /// Bytes of contents in a block; redb's page size.
 const BLOCK_BYTES: usize = 4_096;
@@ -79,6 +78,12 @@ impl std::fmt::Debug for BlockFile {
     }
 }
 
+impl Drop for BlockFile {
+    fn drop(&mut self) {
+        unlock(&self.file);
+    }
+}
+
 /// The state of the two copies of the first block.
 #[derive(Clone, Copy, Debug)]
 struct First {
@@ -87,16 +92,6 @@ struct First {
     sequence: u64,
     /// True if the newest copy was synced after it was written, so that the next write goes to the other.
     synced: bool,
-}
-
-impl Default for First {
-    fn default() -> Self {
-        Self {
-            newest: None,
-            sequence: 0,
-            synced: true,
-        }
-    }
 }
 
 impl BlockFile {
@@ -121,39 +116,18 @@ impl BlockFile {
         let blocks = Self {
             file,
             id,
-            first: Mutex::new(First::default()),
+            first: Mutex::new(First {
+                newest: None,
+                sequence: 0,
+                synced: true,
+            }),
             damage: OnceLock::new(),
             no_space: OnceLock::new(),
             #[cfg(test)]
             before_sync: Mutex::new(None),
         };
         blocks.find_first()?;
-        if blocks.is_unfinished()? {
-            blocks.file.set_len(HEAD_BYTES as u64)?;
-            *blocks.lock_first() = First::default();
-        }
         Ok(blocks)
-    }
-
-    /// Returns true if redb was ended while it created the file: it sets the length, writes its first block
-    /// without its magic number, and writes that number last. It refuses such a file, in which nothing is kept.
-    fn is_unfinished(&self) -> io::Result<bool> {
-        let len = self.file.metadata()?.len();
-        if len <= HEAD_BYTES as u64 || self.read_first()?.starts_with(&REDB_MAGIC) {
-            return Ok(false);
-        }
-        // A damaged file may look the same in its first block, but has blocks that were written.
-        let mut run = vec![0; RUN_BYTES];
-        let mut at = REST;
-        while at < len {
-            let bytes = run.len().min(usize::try_from(len - at).unwrap_or(run.len()));
-            self.file.read_exact_at(&mut run[..bytes], at)?;
-            if run[..bytes].iter().any(|byte| *byte != 0) {
-                return Ok(false);
-            }
-            at += bytes as u64;
-        }
-        Ok(true)
     }
 
     /// Sets the callback before each sync.

@@ -1,9 +1,7 @@
 use std::io::Write;
-use std::sync::Arc;
 
 use tempfile::NamedTempFile;
 
-use super::super::SharedFile;
 use super::*;
 
 const BLOCKS: u64 = 200;
@@ -245,40 +243,6 @@ fn file_of_another_kind_is_refused_and_left_alone() {
         file.as_file().write_all_at(&byte, place).unwrap();
     }
     open(&file).unwrap();
-}
-
-/// Returns a file as redb leaves it if it is ended before it writes its magic number.
-fn unfinished(first: Option<&[u8]>) -> NamedTempFile {
-    let file = NamedTempFile::new().unwrap();
-    let blocks = open(&file).unwrap();
-    blocks.set_len(BLOCKS * BLOCK).unwrap();
-    if let Some(first) = first {
-        blocks.write(0, first).unwrap();
-    }
-    file
-}
-
-#[test]
-fn file_whose_creation_was_ended_is_created_again() {
-    let without_magic = [&[0; 9][..], &[7; 311]].concat();
-    for first in [None, Some(&without_magic[..])] {
-        let file = unfinished(first);
-        let blocks = open(&file).unwrap();
-        assert_eq!(blocks.len().unwrap(), 0);
-        let db = ::redb::Database::builder().create_with_backend(SharedFile(Arc::new(blocks)));
-        drop(db.unwrap());
-        assert!(open(&file).unwrap().len().unwrap() > 0, "a finished file stays");
-    }
-}
-
-#[test]
-fn damaged_first_block_is_no_unfinished_file() {
-    let file = NamedTempFile::new().unwrap();
-    let blocks = open(&file).unwrap();
-    blocks.set_len(BLOCKS * BLOCK).unwrap();
-    blocks.write(7 * BLOCK, &contents(7)).unwrap();
-    drop(blocks);
-    assert_eq!(open(&file).unwrap().len().unwrap(), BLOCKS * BLOCK);
 }
 
 #[test]
