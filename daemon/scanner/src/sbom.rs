@@ -7,6 +7,7 @@
 //! order mark.
 
 mod collect;
+mod components;
 mod cyclonedx;
 mod detect;
 mod envelope;
@@ -27,6 +28,7 @@ mod yaml;
 
 use std::fmt;
 
+pub use components::Components;
 pub use detect::detect;
 pub use generate::{GenerateError, GenerateOptions, MAX_MADE_COMPONENTS, generate};
 pub use place::Place;
@@ -174,7 +176,7 @@ pub struct Inventory {
     /// True if it describes several things; its components need not be part of any of them.
     pub describes_several: bool,
     /// All components, in document order.
-    pub components: Vec<Component>,
+    pub components: Components,
     /// The skipped parts.
     pub notes: Vec<Note>,
 }

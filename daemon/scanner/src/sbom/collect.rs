@@ -2,14 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::components::Components;
 use super::{Component, ComponentKind, Format, Inventory, MAX_COMPONENTS, Note, Place, SbomError};
 use crate::cpe::Cpe;
 use crate::origin::Origin;
 use crate::purl::osv::{is_of_registry_or_distribution, version_from};
 use crate::purl::{PackageUrl, PurlParts};
-
-/// Most components for which memory is reserved in advance: 4 MB.
-const MAX_RESERVED: usize = 16 * 1024;
 
 /// Most notes of one document: as many as it may have components.
 const MAX_NOTES: usize = MAX_COMPONENTS;
@@ -20,7 +18,9 @@ const MAX_CPES: usize = 64;
 /// Collects components and notes in document order.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
-    components: Vec<Component>,
+    components: Components,
+    /// Components that are still to come, if known.
+    expected: usize,
     notes: Vec<Note>,
     distro: Option<String>,
     /// True if several operating systems are named: then none of them applies to packages without their own.
@@ -42,9 +42,9 @@ pub(super) struct Found<'a> {
 }
 
 impl Collector {
-    /// Reserves memory for further components, limited for documents that only pretend to have them.
-    pub(super) fn reserve(&mut self, components: usize) {
-        self.components.reserve(components.min(MAX_RESERVED));
+    /// Notes how many components are to come.
+    pub(super) fn expect(&mut self, components: usize) {
+        self.expected = components;
     }
 
     pub(super) fn note(&mut self, place: &Place, text: impl Into<String>) {
@@ -111,7 +111,7 @@ impl Collector {
                 Some(_) => origin.clone(),
                 None => origin.take(),
             };
-            self.components.push(Component {
+            let component = Component {
                 name,
                 version,
                 purl,
@@ -119,7 +119,9 @@ impl Collector {
                 origin,
                 kind: found.kind,
                 place,
-            });
+            };
+            self.components.push(component, self.expected);
+            self.expected = self.expected.saturating_sub(1);
         }
     }
 
@@ -248,7 +250,8 @@ impl Collector {
     pub(super) fn append(&mut self, next: Self) {
         let room = MAX_COMPONENTS.saturating_sub(self.components.len());
         self.overflow += next.overflow + next.components.len().saturating_sub(room);
-        self.components.extend(next.components.into_iter().take(room));
+        self.components.append(next.components);
+        self.components.truncate(MAX_COMPONENTS);
         let room = MAX_NOTES.saturating_sub(self.notes.len());
         self.unnoted += next.unnoted + next.notes.len().saturating_sub(room);
         self.notes.extend(next.notes.into_iter().take(room));

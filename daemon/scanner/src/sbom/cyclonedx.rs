@@ -182,7 +182,7 @@ fn read_parts(document: &Split<'_>) -> Option<Result<Inventory, SbomError>> {
             entry,
             collector: Collector::default(),
         };
-        taker.collector.reserve(part.count);
+        taker.collector.expect(part.count);
         taker.take(&text).ok()?;
         // An extra comma would be a missing component.
         (taker.next == part.first + part.count).then_some(taker.collector)
@@ -195,7 +195,6 @@ fn read_parts(document: &Split<'_>) -> Option<Result<Inventory, SbomError>> {
             .collect();
         let bom: Bom<'_> = serde_json::from_str(&document.around).ok()?;
         let mut collector = Collector::default();
-        collector.reserve(document.parts.iter().map(|part| part.count).sum());
         let subject = take_head(&bom, &mut collector).ok()?;
         for thread in started {
             // A thread that could not start or failed leaves the whole document to the single reader.

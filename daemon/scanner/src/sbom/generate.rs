@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::knowledge::{Advisory, Knowledge, KnowledgeError, Said};
+use crate::knowledge::{Advisory, Knowledge, KnowledgeError, StatedEntries};
 use crate::matching::{Subject, evaluate};
 use crate::osv::Event;
 use crate::purl::osv::{package_of, purl_of};
@@ -160,7 +160,7 @@ fn named(ecosystem: &str, name: &str) -> Option<PackageUrl> {
 fn version(ecosystem: &str, advisories: &[Advisory], affected: bool, chance: &mut Chance) -> Option<String> {
     let live = || advisories.iter().filter(|advisory| advisory.withdrawn.is_none());
     let entries = || {
-        let said = live().flat_map(Advisory::said).filter(Said::counts);
+        let said = live().flat_map(Advisory::stated).filter(StatedEntries::counts);
         said.flat_map(|said| said.entries)
     };
     let mut texts: Vec<&str> = Vec::new();

@@ -562,7 +562,7 @@ fn source_package_is_read_from_every_format() {
     ];
     for document in documents {
         let inventory = read(document.as_bytes()).unwrap_or_else(|error| panic!("{error}: {document}"));
-        let [component] = &inventory.components[..] else {
+        let [component] = inventory.components.iter().collect::<Vec<_>>()[..] else {
             panic!("{document}");
         };
         let source = component
