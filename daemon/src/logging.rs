@@ -23,7 +23,7 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 static LINES: OnceLock<Lines> = OnceLock::new();
 
 /// A message to the writing thread.
-enum Told {
+enum Message {
     Line(Vec<u8>),
     /// Answered when all earlier lines are written.
     Written(SyncSender<()>),
@@ -32,7 +32,7 @@ enum Told {
 /// The destination of lines.
 #[derive(Clone)]
 struct Lines {
-    told: SyncSender<Told>,
+    messages: SyncSender<Message>,
     lost: Arc<AtomicU64>,
 }
 
@@ -55,8 +55,8 @@ impl Write for Line {
 
 impl Drop for Line {
     fn drop(&mut self) {
-        let line = Told::Line(std::mem::take(&mut self.bytes));
-        if self.lines.told.try_send(line).is_err() {
+        let line = Message::Line(std::mem::take(&mut self.bytes));
+        if self.lines.messages.try_send(line).is_err() {
             self.lines.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -74,11 +74,11 @@ impl<'a> MakeWriter<'a> for Lines {
 }
 
 /// Writes lines until all senders are gone.
-fn write_all(told: &Receiver<Told>, lost: &AtomicU64, out: &mut dyn Write) {
-    while let Ok(told) = told.recv() {
-        let line = match told {
-            Told::Line(line) => line,
-            Told::Written(answer) => {
+fn write_all(messages: &Receiver<Message>, lost: &AtomicU64, out: &mut dyn Write) {
+    while let Ok(messages) = messages.recv() {
+        let line = match messages {
+            Message::Line(line) => line,
+            Message::Written(answer) => {
                 let _ = answer.try_send(());
                 continue;
             }
@@ -104,10 +104,10 @@ pub(crate) fn start(log: &Log) {
             .map(|(module, level)| format!("{module}={level}")),
     );
     let filter = EnvFilter::try_new(directives.join(",")).unwrap_or_else(|_| EnvFilter::new("info"));
-    let (told, receiver) = sync_channel(WAITING_LINES);
+    let (messages, receiver) = sync_channel(WAITING_LINES);
     let lost = Arc::new(AtomicU64::new(0));
     let lines = Lines {
-        told,
+        messages,
         lost: lost.clone(),
     };
     let builder = fmt()
@@ -132,7 +132,7 @@ pub(crate) fn start(log: &Log) {
 pub(crate) fn finish() {
     let Some(lines) = LINES.get() else { return };
     let (answer, written) = sync_channel(1);
-    if lines.told.try_send(Told::Written(answer)).is_ok() {
+    if lines.messages.try_send(Message::Written(answer)).is_ok() {
         let _ = written.recv_timeout(LAST_LINES);
     }
 }
@@ -166,9 +166,9 @@ mod tests {
 
     #[test]
     fn unwritten_lines_are_counted_and_reported_later() {
-        let (told, receiver) = sync_channel(4);
+        let (messages, receiver) = sync_channel(4);
         let lines = Lines {
-            told,
+            messages,
             lost: Arc::default(),
         };
         // Nobody writes yet: logging does not wait.

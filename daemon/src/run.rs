@@ -103,7 +103,7 @@ async fn run_with(
     let (mut home, mut config) = read_home(folder, overrides)?;
     crate::logging::start(&config.log);
     let _last_lines = LastLines;
-    for what in FilesExamined::of(&home, &config).told() {
+    for what in FilesExamined::of(&home, &config).problems() {
         tracing::warn!(%what, "a file of the home has a problem");
     }
     let chain = home.chain().clone();

@@ -261,12 +261,12 @@ impl Build {
         // One option is one qualifier: a value may contain the separators of a qualifier list.
         let qualifiers = self.qualifier.iter().map(|text| pair(text));
         built(&PurlParts {
-            ty: said(&self.ty).ok_or("the type is missing")?,
-            namespace: said(&self.namespace),
-            name: said(&self.name).ok_or("the name is missing")?,
-            version: said(&self.version),
+            ty: not_empty(&self.ty).ok_or("the type is missing")?,
+            namespace: not_empty(&self.namespace),
+            name: not_empty(&self.name).ok_or("the name is missing")?,
+            version: not_empty(&self.version),
             qualifiers: qualifiers.collect::<Result<_, _>>()?,
-            subpath: said(&self.subpath),
+            subpath: not_empty(&self.subpath),
         })
     }
 }
@@ -298,7 +298,7 @@ fn build(fields: &Fields) -> Result<Built, String> {
 }
 
 /// Returns an option's text; empty text counts as missing.
-fn said(option: &Option<String>) -> Option<&str> {
+fn not_empty(option: &Option<String>) -> Option<&str> {
     option.as_deref().filter(|text| !text.is_empty())
 }
 

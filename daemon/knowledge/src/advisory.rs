@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use starling_scanner::knowledge::{Advisory, Conflict, Provenance, Sayer, Statement, Weight};
+use starling_scanner::knowledge::{Advisory, Conflict, Provenance, Statement, StatingRecord, Weight};
 use starling_scanner::osv::{Affected, first_sentence};
 use starling_scanner::threat::Threat;
 use starling_view::{AdvisoryState, CanonicalAdvisory, EdgeState, Field, JsonText};
@@ -67,7 +67,7 @@ fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
     let (mut affected, mut statements) = (Vec::new(), Vec::new());
     for stated in &folded.statements {
         let entries = affected_entries(&stated.affected);
-        let by = stated.by.iter().map(|record| Sayer {
+        let by = stated.by.iter().map(|record| StatingRecord {
             record: record.id.to_string(),
             source: record.source.to_string(),
         });

@@ -8,7 +8,9 @@ use starling_documents::mutes::{Mute, MuteId, MuteText, Mutes};
 use starling_protocol::{SiteId, UnixMillis};
 use starling_scanner::fix::{FixState, StatedFix};
 use starling_scanner::sbom;
-use starling_scanner::scan::{Coverage, Gap, MatchedBy, MatchedRule, Opinion, Says, ScanResult, Standing};
+use starling_scanner::scan::{
+    Coverage, Gap, MatchedBy, MatchedRule, Opinion, ScanResult, Standing, StatementResult,
+};
 use starling_scanner::severity::{Level, Score, StatedSeverity};
 
 use crate::tests::{DOCUMENT, finding, knowledge};
@@ -111,7 +113,7 @@ fn full_verdict() -> Value {
     rated.statements = vec![Opinion {
         source: "ghsa".into(),
         record: "GHSA-1".into(),
-        says: Says::Affected,
+        says: StatementResult::Affected,
         not_counted: Some("outranked"),
     }];
     rated.threat.epss = "0.5".parse().ok();

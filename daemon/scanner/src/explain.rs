@@ -6,13 +6,13 @@
 use std::fmt;
 
 use crate::fix::{StatedFix, joint_state};
-use crate::knowledge::{Advisory, Knowledge, KnowledgeError, Said, Sayer};
+use crate::knowledge::{Advisory, Knowledge, KnowledgeError, StatedEntries, StatingRecord};
 use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
 use crate::name::ecosystem_base;
 use crate::osv::Event;
 use crate::purl::PackageUrl;
 use crate::purl::osv::{OsvPackage, package_in, version_of};
-use crate::scan::Says;
+use crate::scan::StatementResult;
 use crate::version::Scheme;
 
 /// The answer to "is this package affected by that vulnerability, and why?".
@@ -66,11 +66,11 @@ pub struct AdvisoryExplanation {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatementExplanation {
     /// The records that make it; empty if all records of the advisory do.
-    pub by: Vec<Sayer>,
+    pub by: Vec<StatingRecord>,
     /// Why it does not apply: `outranked`, `mirrored` or `not_preferred`; `None` if it applies.
     pub not_counted: Option<&'static str>,
     /// The statement: affected, not affected or undecided.
-    pub says: Says,
+    pub says: StatementResult,
     /// The evaluation of each of its entries about the package.
     pub entries: Vec<Evaluation>,
 }
@@ -88,7 +88,7 @@ impl AdvisoryExplanation {
             let mut counting = self.statements.iter().filter(|said| said.not_counted.is_none());
             counting.any(|said| said.says == word)
         };
-        says(Says::Affected) && says(Says::NotAffected)
+        says(StatementResult::Affected) && says(StatementResult::NotAffected)
     }
 }
 
@@ -139,7 +139,7 @@ pub fn explain(
             explanation.other_advisories += 1;
             continue;
         }
-        let explain = |said: Said<'_>| {
+        let explain = |said: StatedEntries<'_>| {
             let evaluate = |entry| evaluate_about(&advisory.summary, entry, &subject);
             let entries: Vec<_> = said.entries.iter().map(evaluate).collect();
             StatementExplanation {
@@ -148,11 +148,11 @@ pub fn explain(
                     .map(|statement| statement.by.clone())
                     .unwrap_or_default(),
                 not_counted: said.weight().why_not(),
-                says: Says::of(entries.iter()),
+                says: StatementResult::of(entries.iter()),
                 entries,
             }
         };
-        let statements: Vec<_> = advisory.said().map(explain).collect();
+        let statements: Vec<_> = advisory.stated().map(explain).collect();
         let fix_states = fix_states(&advisory, &statements);
         explanation.advisories.push(AdvisoryExplanation {
             statements,
@@ -169,15 +169,15 @@ pub fn explain(
 /// Returns what the applicable statements say about a missing fix.
 fn fix_states(advisory: &Advisory, explained: &[StatementExplanation]) -> Vec<StatedFix> {
     let mut found: Vec<StatedFix> = Vec::new();
-    for (said, explained) in advisory.said().zip(explained) {
+    for (said, explained) in advisory.stated().zip(explained) {
         let evaluated = said.entries.iter().zip(&explained.entries);
         let unfixed = evaluated.filter(|(_, found)| found.is_affected() && found.fixed.is_empty());
         let Some(state) = joint_state(unfixed.filter_map(|(entry, _)| entry.fix_state)) else {
             continue;
         };
-        let sayer = said.statement.and_then(|statement| statement.by.first());
+        let record = said.statement.and_then(|statement| statement.by.first());
         let first = advisory.provenance.first().map(|from| from.source.as_str());
-        let source = sayer.map(|sayer| sayer.source.as_str()).or(first);
+        let source = record.map(|record| record.source.as_str()).or(first);
         let stated = StatedFix {
             source: source.unwrap_or_default().to_owned(),
             state,

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 pub use memo::{Memo, MemoKey};
 pub use single::SingleRecord;
-pub use statement::{Said, Sayer, Statement, Weight};
+pub use statement::{StatedEntries, Statement, StatingRecord, Weight};
 
 use crate::cpe::Applicability;
 use crate::matching::Subject;

@@ -6,8 +6,8 @@
 
 mod coverage;
 mod cpes;
+mod evidence;
 mod finding;
-mod heard;
 mod judge;
 mod limits;
 mod rating;
@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use coverage::{Coverage, Standing};
+pub use evidence::{Opinion, StatementResult};
 pub use finding::{Finding, FoundPackage, MatchedBy, MatchedRule};
-pub use heard::{Opinion, Says};
 use judge::{Document, Scanner};
 use limits::{Limits, Tally};
 pub use limits::{MAX_COMPARED_CPES, MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};
@@ -99,38 +99,32 @@ fn scan_within(
         .min(components.len() / COMPONENTS_PER_WORKER)
         .max(1);
     let sources_named = SourcesNamed::by(components);
-    let judge = |part| {
+    let judge = |part: Vec<&[Component]>| {
         let document = Document {
             distro: inventory.distro.as_deref(),
             sources_named: &sources_named,
         };
-        Part::of(part, document, knowledge, options, limits)
+        Part::of(&part, document, knowledge, options, limits)
     };
     let mut whole = Part::default();
-    if workers == 1 {
-        whole = judge(components)?;
-    } else {
-        let size = components.len().div_ceil(workers);
-        let (first, others) = components.split_at(size.min(components.len()));
-        std::thread::scope(|threads| {
-            let parts: Vec<_> = others
-                .chunks(size)
-                .map(|part| {
-                    (
-                        part,
-                        std::thread::Builder::new().spawn_scoped(threads, move || judge(part)),
-                    )
-                })
-                .collect();
-            whole = judge(first)?;
-            for (part, thread) in parts {
-                // A thread that could not start or failed: its part is done here.
-                let judged = thread.ok().and_then(|thread| thread.join().ok());
-                whole.append(judged.unwrap_or_else(|| judge(part))?);
-            }
-            limits.check(&whole.tally)
-        })?;
-    }
+    let mut runs = components.runs(components.len().div_ceil(workers)).into_iter();
+    let first = runs.next().unwrap_or_default();
+    std::thread::scope(|threads| {
+        let parts: Vec<_> = runs
+            .map(|part| {
+                let own = part.clone();
+                let thread = std::thread::Builder::new().spawn_scoped(threads, move || judge(own));
+                (part, thread)
+            })
+            .collect();
+        whole = judge(first)?;
+        for (part, thread) in parts {
+            // A thread that could not start or failed: its part is done here.
+            let judged = thread.ok().and_then(|thread| thread.join().ok());
+            whole.append(judged.unwrap_or_else(|| judge(part))?);
+        }
+        limits.check(&whole.tally)
+    })?;
     whole.gaps.truncate(MAX_GAPS);
     Ok(ScanResult {
         findings: merged(whole.findings),
@@ -164,15 +158,16 @@ struct Part {
 
 impl Part {
     fn of(
-        components: &[Component],
+        components: &[&[Component]],
         document: Document<'_>,
         knowledge: &dyn Knowledge,
         options: &ScanOptions,
         limits: Limits,
     ) -> Result<Self, ScanError> {
-        let mut scanner = Scanner::new(knowledge, options, document, components.len());
+        let count = components.iter().map(|slice| slice.len()).sum();
+        let mut scanner = Scanner::new(knowledge, options, document, count);
         let mut part = Self::default();
-        for component in components {
+        for component in components.iter().copied().flatten() {
             let before = part.findings.len();
             let standing = match scanner.judge_any(component, &mut part.findings)? {
                 // A component that is not a package, and has no package URL, cannot be missed.

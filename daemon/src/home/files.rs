@@ -57,7 +57,7 @@ impl FilesExamined {
     }
 
     /// Returns the problems, each with what to do.
-    pub(crate) fn told(&self) -> impl Iterator<Item = &String> {
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &String> {
         self.wrong.iter().chain(&self.loose)
     }
 
@@ -72,7 +72,7 @@ impl FilesExamined {
             name: FILES_CHECK.to_owned(),
             ok: self.wrong.is_empty(),
             found,
-            damaged: self.told().cloned().collect(),
+            damaged: self.problems().cloned().collect(),
             repaired: 0,
         }
     }
@@ -116,7 +116,7 @@ mod tests {
 
     fn wrong(home: &Home) -> Vec<String> {
         let config = home.config(&Overrides::default()).unwrap();
-        FilesExamined::of(home, &config).told().cloned().collect()
+        FilesExamined::of(home, &config).problems().cloned().collect()
     }
 
     fn made() -> (tempfile::TempDir, Home) {
@@ -153,8 +153,8 @@ mod tests {
         }
         let found = FilesExamined::of(&home, &config);
         assert_eq!((found.wrong.len(), found.loose.len()), (3, 3), "{found:?}");
-        let names_root = |told: &String| told.contains("root.key: its mode 644");
-        assert!(found.told().any(names_root), "{found:?}");
+        let names_root = |problem: &String| problem.contains("root.key: its mode 644");
+        assert!(found.problems().any(names_root), "{found:?}");
         assert!(!found.into_check().ok);
         // Keys that nobody could read are safe, and a folder's mode does not damage anything.
         for file in ["keys/root.key", "keys/operating-0.key", "token"] {

@@ -8,7 +8,7 @@ use starling_api::{ByteStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{MergeHash, Source};
-use starling_scanner::knowledge::Said;
+use starling_scanner::knowledge::StatedEntries;
 use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::purl::{PackageUrl, osv};
 use starling_store::ViewReader;
@@ -350,7 +350,10 @@ fn is_affected(folded: &CanonicalAdvisory, version: Option<&str>) -> bool {
     };
     let subject = Subject::new(ecosystem, version);
     let advisory = starling_knowledge::advisory_for_scan(folded);
-    let mut counting = advisory.said().filter(Said::counts).flat_map(|said| said.entries);
+    let mut counting = advisory
+        .stated()
+        .filter(StatedEntries::counts)
+        .flat_map(|said| said.entries);
     folded.state == AdvisoryState::Live && counting.any(|entry| evaluate(entry, &subject).is_affected())
 }
 

@@ -4,7 +4,7 @@ use starling_api_types as types;
 use starling_scanner::cpe::{CPE_ECOSYSTEM, Cpe, CpeRule, CpeSubject, OperatingSystem, judge_each};
 use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
 use starling_scanner::osv::Event;
-use starling_scanner::scan::Says;
+use starling_scanner::scan::StatementResult;
 
 /// Most rules of one advisory that are shown; those that decide come first.
 const MAX_RULES: usize = 200;
@@ -48,11 +48,11 @@ pub(super) fn explain_cpe(
         }
         let mut each = judge_each(&advisory.configurations, &subject, system);
         // A stable sort: within one result the record's order stays.
-        each.sort_by_key(|(_, says)| *says != Says::Affected);
-        if let Some((rule, _)) = each.iter().find(|(_, says)| *says == Says::Affected) {
+        each.sort_by_key(|(_, says)| *says != StatementResult::Affected);
+        if let Some((rule, _)) = each.iter().find(|(_, says)| *says == StatementResult::Affected) {
             is_affected.get_or_insert_with(|| rule.to_string());
         }
-        is_undecided |= each.iter().any(|(_, says)| *says == Says::Undecided);
+        is_undecided |= each.iter().any(|(_, says)| *says == StatementResult::Undecided);
         is_undecided |= advisory.configurations.iter().any(|statement| statement.is_cut);
         found.advisories.push(shown(&advisory, &each));
     }
@@ -89,14 +89,14 @@ pub(super) fn explain_cpe(
     Ok(found)
 }
 
-fn shown(advisory: &Advisory, each: &[(CpeRule, Says)]) -> types::ExplainedAdvisory {
+fn shown(advisory: &Advisory, each: &[(CpeRule, StatementResult)]) -> types::ExplainedAdvisory {
     let says = |word| each.iter().any(|(_, says)| *says == word);
-    let whole = if says(Says::Affected) {
-        Says::Affected
-    } else if says(Says::Undecided) {
-        Says::Undecided
+    let whole = if says(StatementResult::Affected) {
+        StatementResult::Affected
+    } else if says(StatementResult::Undecided) {
+        StatementResult::Undecided
     } else {
-        Says::NotAffected
+        StatementResult::NotAffected
     };
     let statements = advisory.provenance.iter().map(|from| types::ExplainedStatement {
         source: from.source.clone(),
@@ -105,7 +105,7 @@ fn shown(advisory: &Advisory, each: &[(CpeRule, Says)]) -> types::ExplainedAdvis
         not_counted: None,
     });
     let mut fixed: Vec<String> = Vec::new();
-    for (rule, _) in each.iter().filter(|(_, says)| *says == Says::Affected) {
+    for (rule, _) in each.iter().filter(|(_, says)| *says == StatementResult::Affected) {
         if let Some(Event::Fixed(version)) = &rule.until
             && !fixed.contains(version)
         {
@@ -119,11 +119,13 @@ fn shown(advisory: &Advisory, each: &[(CpeRule, Says)]) -> types::ExplainedAdvis
             entry: 0,
             said_by: None,
             rule: rule.to_string(),
-            affected: *says == Says::Affected,
+            affected: *says == StatementResult::Affected,
             why_not: match says {
-                Says::Affected => None,
-                Says::NotAffected => Some("the name, its version or the system does not fit".to_owned()),
-                Says::Undecided => Some("it cannot be compared".to_owned()),
+                StatementResult::Affected => None,
+                StatementResult::NotAffected => {
+                    Some("the name, its version or the system does not fit".to_owned())
+                }
+                StatementResult::Undecided => Some("it cannot be compared".to_owned()),
             },
         });
     types::ExplainedAdvisory {

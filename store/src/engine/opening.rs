@@ -100,7 +100,7 @@ pub fn open_or_doubt(kind: EngineKind, dir: &Path, options: &EngineOptions) -> R
         Some(reason) => reason,
         None => match open(kind, dir, options) {
             Ok(engine) => return Ok(Opened::Sound(engine)),
-            Err(error) if is_doubt(&error) => told(&error),
+            Err(error) if is_doubt(&error) => in_one_line(&error),
             Err(error) => return Err(error),
         },
     };
@@ -258,7 +258,7 @@ fn is_doubt(error: &EngineError) -> bool {
 }
 
 /// Returns an error with its causes in one line.
-fn told(error: &EngineError) -> String {
+fn in_one_line(error: &EngineError) -> String {
     let mut text = match error {
         // The advice is for callers that must not change anything.
         EngineError::Corrupt { found, .. } => format!("it is damaged: {found}"),

@@ -12,8 +12,8 @@ use crate::changes::Problem;
 use crate::codec::{RecordRow, RecordState, write_package};
 use crate::limits::{MAX_NAME_BYTES, MAX_RECORD_ALIASES, MAX_RECORD_PACKAGES, MAX_RECORD_PRODUCTS};
 use crate::package::{PackageId, normalise_repository};
+use crate::parsed_body::upstream_of;
 use crate::ports::RecordKey;
-use crate::said::upstream_of;
 use crate::settings::{NormaliseName, ProductsOf, Settings};
 use crate::vulnerability::VulnerabilityId;
 

@@ -20,11 +20,11 @@ use crate::codec::{RecordState, edge_prefix};
 use crate::error::ViewError;
 use crate::memo::FoldMemo;
 use crate::package::PackageId;
+use crate::parsed_body::{ParsedBody, says_something};
 use crate::policy::CompiledPolicy;
 use crate::ports::{Bodies, Claims, RecordKey, Statement, StatementKind};
 use crate::reading::{damaged, decode_edge_key, edge_is_withdrawn, scan_rows, statements_of};
 use crate::rows::{Rows, Table};
-use crate::said::{Said, says_something};
 use crate::settings::Settings;
 use crate::vulnerability::VulnerabilityId;
 use crate::weight::{Weight, weigh};
@@ -148,8 +148,8 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     let mut speakers = Speakers::of(rows, &settings.policy, package, &feeding)?;
     for record in &feeding {
         let statements = statements_of(claims, &record.record)?;
-        let said = memo.said(bodies, &record.record, &record.content, settings.normalise_name)?;
-        let state = match (&said, record.is_withdrawn) {
+        let parsed = memo.parsed_body(bodies, &record.record, &record.content, settings.normalise_name)?;
+        let state = match (&parsed, record.is_withdrawn) {
             _ if record.is_unresolved => EdgeState::Unresolved,
             (None, _) => EdgeState::BodyMissing,
             (_, true) => EdgeState::Withdrawn,
@@ -167,10 +167,10 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
             );
         }
         // A body with a row is known to parse; a missing body has no statement.
-        if let Some(said) = said {
-            let stated = said.of_package(package)?;
+        if let Some(parsed) = parsed {
+            let stated = parsed.of_package(package)?;
             speakers.hear(record, stated.get(&FieldName::Affected));
-            folder.add(&said, stated, &provenance(record, &statements));
+            folder.add(&parsed, stated, &provenance(record, &statements));
         }
     }
     for (record, row) in &around.silent {
@@ -188,9 +188,9 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
         let record = RecordKey::new(conflict.source.clone(), conflict.id.clone());
         for outvoted in &mut conflict.others {
             let Some(content) = outvoted.content else { continue };
-            let said = memo.said(bodies, &record, &content, settings.normalise_name)?;
-            if let Some(said) = said {
-                outvoted.fields = said.of_package(package)?;
+            let parsed = memo.parsed_body(bodies, &record, &content, settings.normalise_name)?;
+            if let Some(parsed) = parsed {
+                outvoted.fields = parsed.of_package(package)?;
             }
         }
     }
@@ -234,7 +234,7 @@ pub fn stated_fields(
     package: &PackageId,
     settings: &Settings,
 ) -> Result<BTreeMap<FieldName, JsonText>, ViewError> {
-    Said::of_body(body, settings.normalise_name)?.of_package(package)
+    ParsedBody::of_body(body, settings.normalise_name)?.of_package(package)
 }
 
 /// Returns the severity in one record's body, if there is one.
@@ -400,15 +400,15 @@ struct Folder {
 }
 
 impl Folder {
-    fn add(&mut self, said: &Said, stated: BTreeMap<FieldName, JsonText>, provenance: &Provenance) {
+    fn add(&mut self, parsed: &ParsedBody, stated: BTreeMap<FieldName, JsonText>, provenance: &Provenance) {
         for (name, value) in stated {
             offer(self.fields.slot(name), value, provenance);
         }
-        for (key, value) in &said.references {
+        for (key, value) in &parsed.references {
             let member = self.references.entry(key.clone());
             join(member.or_insert_with(|| member_of(value)), provenance);
         }
-        for (name, value) in &said.weaknesses {
+        for (name, value) in &parsed.weaknesses {
             let member = self.cwes.entry(name.clone());
             join(member.or_insert_with(|| member_of(value)), provenance);
         }

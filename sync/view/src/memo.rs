@@ -10,10 +10,10 @@ use crate::error::ViewError;
 use crate::identity::{Closures, vulnerabilities_named};
 use crate::lookup::records_near;
 use crate::package::PackageId;
+use crate::parsed_body::ParsedBody;
 use crate::ports::{Bodies, RecordKey};
 use crate::reading::{body_of, record_row};
 use crate::rows::Rows;
-use crate::said::Said;
 use crate::settings::NormaliseName;
 use crate::vulnerability::VulnerabilityId;
 
@@ -35,7 +35,7 @@ pub struct FoldMemo(Mutex<Remembered>);
 #[derive(Debug, Default)]
 struct Remembered {
     held: BTreeMap<RecordKey, Arc<Held>>,
-    said: BTreeMap<ContentHash, Arc<Said>>,
+    parsed: BTreeMap<ContentHash, Arc<ParsedBody>>,
     body_bytes: usize,
     around: BTreeMap<VulnerabilityId, Arc<Around>>,
     packages: usize,
@@ -160,31 +160,31 @@ impl FoldMemo {
     }
 
     /// Returns the content of a record's body; `None` if it is not here.
-    pub(crate) fn said<B: Bodies>(
+    pub(crate) fn parsed_body<B: Bodies>(
         &self,
         bodies: &B,
         record: &RecordKey,
         content: &ContentHash,
         normalise_name: NormaliseName,
-    ) -> Result<Option<Arc<Said>>, ViewError> {
-        if let Some(said) = self.remembered().said.get(content) {
-            return Ok(Some(Arc::clone(said)));
+    ) -> Result<Option<Arc<ParsedBody>>, ViewError> {
+        if let Some(parsed) = self.remembered().parsed.get(content) {
+            return Ok(Some(Arc::clone(parsed)));
         }
         let Some(body) = body_of(bodies, record, content)? else {
             return Ok(None);
         };
-        let said = Arc::new(Said::of_body(&body, normalise_name)?);
+        let parsed = Arc::new(ParsedBody::of_body(&body, normalise_name)?);
         // A record of many products is large, and is asked for once a product.
-        if said.package_count() >= MANY_PACKAGES || body.len() >= LARGE_BODY_BYTES {
+        if parsed.package_count() >= MANY_PACKAGES || body.len() >= LARGE_BODY_BYTES {
             let mut remembered = self.remembered();
-            if remembered.said.len() >= MOST || remembered.body_bytes + body.len() > MOST_BODY_BYTES {
-                remembered.said.clear();
+            if remembered.parsed.len() >= MOST || remembered.body_bytes + body.len() > MOST_BODY_BYTES {
+                remembered.parsed.clear();
                 remembered.body_bytes = 0;
             }
             remembered.body_bytes += body.len();
-            remembered.said.insert(*content, Arc::clone(&said));
+            remembered.parsed.insert(*content, Arc::clone(&parsed));
         }
-        Ok(Some(said))
+        Ok(Some(parsed))
     }
 
     /// Returns the surroundings of a vulnerability.

@@ -83,12 +83,12 @@ impl ScanReport {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Body {
-    rules: Vec<Said>,
-    mutes: Vec<Said>,
+    rules: Vec<CoverageRow>,
+    mutes: Vec<CoverageRow>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Said {
+struct CoverageRow {
     id: String,
     matched: u64,
 }

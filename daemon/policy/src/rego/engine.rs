@@ -102,7 +102,7 @@ pub(super) fn evaluate_within(
         for (rule, action) in declared(&engine)? {
             let value = engine
                 .eval_rule(format!("{PACKAGE}.{rule}"))
-                .map_err(|error| told(&error))?;
+                .map_err(|error| rego_error(&error))?;
             if value != Value::Undefined {
                 read(rule, action, &value, input.findings(), &mut decisions)?;
             }
@@ -120,7 +120,7 @@ pub(super) fn run_tests(text: &str, names: &[String], input: &RegoInput) -> Resu
             .map(|name| {
                 let value = engine
                     .eval_rule(format!("{PACKAGE}.{name}"))
-                    .map_err(|error| told(&error))?;
+                    .map_err(|error| rego_error(&error))?;
                 Ok(RegoTest {
                     name: name.clone(),
                     passed: value == Value::from(true),
@@ -162,10 +162,10 @@ fn engine_of(text: &str, input: &RegoInput) -> Result<Engine, RegoError> {
     engine.set_execution_timer_config(limit(MAX_REGO_STEPS));
     // As in OPA: a failing builtin is undefined, so that one odd finding does not end the policy.
     engine.set_strict_builtin_errors(false);
-    builtins(&mut engine, input.as_of()).map_err(|error| told(&error))?;
+    builtins(&mut engine, input.as_of()).map_err(|error| rego_error(&error))?;
     let package = engine
         .add_policy(NAME.to_owned(), text.to_owned())
-        .map_err(|error| told(&error))?;
+        .map_err(|error| rego_error(&error))?;
     if package != PACKAGE {
         let package: String = package.chars().take(100).collect();
         return Err(RegoError::Evaluation {
@@ -178,7 +178,7 @@ fn engine_of(text: &str, input: &RegoInput) -> Result<Engine, RegoError> {
     }
     engine
         .set_input_json(input.as_json())
-        .map_err(|error| told(&error))?;
+        .map_err(|error| rego_error(&error))?;
     Ok(engine)
 }
 
@@ -188,7 +188,7 @@ fn declared(engine: &Engine) -> Result<Vec<(&'static str, Action)>, RegoError> {
     for (rule, action) in RULES {
         let is_there = engine
             .has_declared_rule_rooted_at(NAME, rule)
-            .map_err(|error| told(&error))?;
+            .map_err(|error| rego_error(&error))?;
         if is_there {
             found.push((rule, action));
         }
@@ -281,7 +281,7 @@ fn range(arguments: &[Value], step: i64) -> anyhow::Result<Value> {
 ///
 /// Its messages have the form `
 /// --> FILE:LINE:COLUMN`, the line itself, and `error: WHAT`; or are a single line.
-fn told(error: &anyhow::Error) -> RegoError {
+fn rego_error(error: &anyhow::Error) -> RegoError {
     let steps = error.chain().any(|cause| {
         matches!(
             cause.downcast_ref::<regorus::LimitError>(),

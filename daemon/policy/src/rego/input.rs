@@ -135,7 +135,7 @@ impl RegoInput {
     /// If it is too large, or not an input.
     pub fn from_json(json: String) -> Result<Self, RegoInputError> {
         #[derive(serde::Deserialize)]
-        struct Told {
+        struct Parsed {
             format: String,
             as_of: String,
             findings: Vec<serde::de::IgnoredAny>,
@@ -143,13 +143,13 @@ impl RegoInput {
         if json.len() > MAX_REGO_INPUT_BYTES {
             return Err(RegoInputError::TooLarge { found: json.len() });
         }
-        let told: Told = serde_json::from_str(&json).map_err(RegoInputError::Json)?;
-        if told.format != Self::FORMAT {
+        let parsed: Parsed = serde_json::from_str(&json).map_err(RegoInputError::Json)?;
+        if parsed.format != Self::FORMAT {
             return Err(RegoInputError::Shape("its format is another"));
         }
-        let as_of = told.as_of.parse();
+        let as_of = parsed.as_of.parse();
         let as_of = as_of.map_err(|_| RegoInputError::Shape("its time is none"))?;
-        Self::bounded(json, as_of, told.findings.len())
+        Self::bounded(json, as_of, parsed.findings.len())
     }
 
     fn bounded(json: String, as_of: UnixMillis, findings: usize) -> Result<Self, RegoInputError> {

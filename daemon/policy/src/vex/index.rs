@@ -11,7 +11,7 @@ use super::{Product, Statement, VexDocument, VexReport, is_about};
 
 /// A statement in its application to the scanned SBOM.
 #[derive(Debug, Clone)]
-struct Said<'a> {
+struct StatementAbout<'a> {
     /// The index of its document.
     document: usize,
     statement: &'a Statement,
@@ -23,7 +23,7 @@ struct Said<'a> {
 #[derive(Debug)]
 pub(crate) struct VexIndex<'a> {
     /// By vulnerability and package, for any version.
-    by_name: BTreeMap<(&'a str, PackageUrl), Vec<Said<'a>>>,
+    by_name: BTreeMap<(&'a str, PackageUrl), Vec<StatementAbout<'a>>>,
     /// By vulnerability: statements about the subject of the SBOM, which apply to everything in it.
     of_subject: BTreeMap<&'a str, Vec<(usize, &'a Statement)>>,
     reports: Vec<VexReport>,
@@ -92,7 +92,7 @@ impl<'a> VexIndex<'a> {
             }
             if let Some(product) = &product {
                 let key = (*id, product.package_only());
-                self.by_name.entry(key).or_default().push(Said {
+                self.by_name.entry(key).or_default().push(StatementAbout {
                     document,
                     statement,
                     product: Arc::clone(product),

@@ -14,7 +14,7 @@ use super::system::OperatingSystem;
 use super::value::Value;
 use super::version::compare_versions;
 use crate::osv::Event;
-use crate::scan::Says;
+use crate::scan::StatementResult;
 
 /// A component's name, with its version.
 #[derive(Debug, Clone)]
@@ -141,7 +141,7 @@ pub fn judge_each(
     statements: &[Applicability],
     subject: &CpeSubject,
     system: Option<OperatingSystem>,
-) -> Vec<(CpeRule, Says)> {
+) -> Vec<(CpeRule, StatementResult)> {
     let mut all = Vec::new();
     for statement in statements {
         let mut alone = Applicability {
@@ -153,9 +153,13 @@ pub fn judge_each(
             alone.matches.clear();
             alone.matches.push(one.clone());
             all.push(match judge(std::slice::from_ref(&alone), subject, system) {
-                CpeVerdict::Affected(mut rules) => (rules.pop().unwrap_or_default(), Says::Affected),
-                CpeVerdict::NotAffected => (rule_of(statement, one, Vec::new()), Says::NotAffected),
-                CpeVerdict::Undecided => (rule_of(statement, one, Vec::new()), Says::Undecided),
+                CpeVerdict::Affected(mut rules) => {
+                    (rules.pop().unwrap_or_default(), StatementResult::Affected)
+                }
+                CpeVerdict::NotAffected => {
+                    (rule_of(statement, one, Vec::new()), StatementResult::NotAffected)
+                }
+                CpeVerdict::Undecided => (rule_of(statement, one, Vec::new()), StatementResult::Undecided),
             });
         }
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::cmp::Ordering;
 
 use super::cursor::{Cursor, put_bytes, put_length};
-use crate::knowledge::{Advisory, Said};
+use crate::knowledge::{Advisory, StatedEntries};
 use crate::matching::{Subject, decides_without_git, has_rules, is_of_all_versions, is_semver};
 use crate::osv::{Event, RangeKind};
 use crate::version::{Scheme, Version};
@@ -99,7 +99,12 @@ impl Screen {
         let mut spans = Vec::new();
         let mut listed = Vec::new();
         // Statements that do not apply decide nothing.
-        let counting = || advisory.said().filter(Said::counts).flat_map(|said| said.entries);
+        let counting = || {
+            advisory
+                .stated()
+                .filter(StatedEntries::counts)
+                .flat_map(|said| said.entries)
+        };
         for affected in counting() {
             if !has_rules(affected) {
                 return Self::Always;

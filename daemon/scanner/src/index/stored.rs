@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::configurations::StoredApplicability;
 use crate::fix::FixState;
-use crate::knowledge::{Advisory, Conflict, Provenance, Sayer, Statement, Weight};
+use crate::knowledge::{Advisory, Conflict, Provenance, Statement, StatingRecord, Weight};
 use crate::matching::may_be_equal;
 use crate::osv::{Affected, Event, Package, Range, RangeKind, Severity, Text};
 use crate::severity::StatedSeverity;
@@ -221,9 +221,9 @@ impl StoredAdvisory<'_> {
 }
 
 impl StoredAdvisory<'_> {
-    fn sayer(&self, place: u32) -> Option<Sayer> {
+    fn sayer(&self, place: u32) -> Option<StatingRecord> {
         let (source, record, _) = self.provenance.get(usize::try_from(place).ok()?)?;
-        Some(Sayer {
+        Some(StatingRecord {
             record: (*record).to_owned(),
             source: (*source).to_owned(),
         })
@@ -232,7 +232,7 @@ impl StoredAdvisory<'_> {
 
 /// Returns the records as indices: each one is in the advisory's provenance.
 fn stored_statement(statement: &Statement, provenance: &[Provenance]) -> (u32, StoredWeight, bool, Vec<u32>) {
-    let place = |sayer: &Sayer| {
+    let place = |sayer: &StatingRecord| {
         let is_it = |from: &Provenance| from.source == sayer.source && from.record == sayer.record;
         u32::try_from(provenance.iter().position(is_it)?).ok()
     };

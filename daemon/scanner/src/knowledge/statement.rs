@@ -9,7 +9,7 @@ use crate::osv::Affected;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Statement {
     /// The records that make exactly this statement, best first.
-    pub by: Vec<Sayer>,
+    pub by: Vec<StatingRecord>,
     /// Number of its entries.
     pub entries: usize,
     /// Its weight.
@@ -20,7 +20,7 @@ pub struct Statement {
 
 /// A record that makes a statement.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Sayer {
+pub struct StatingRecord {
     /// Its id in the source.
     pub record: String,
     /// Its source.
@@ -62,14 +62,14 @@ impl Weight {
 
 /// The entries of one statement, and the index of the first one in the advisory.
 #[derive(Debug, Clone, Copy)]
-pub struct Said<'a> {
+pub struct StatedEntries<'a> {
     /// Its records and weight; `None` if all records make it.
     pub statement: Option<&'a Statement>,
     /// Its entries.
     pub entries: &'a [Affected],
 }
 
-impl Said<'_> {
+impl StatedEntries<'_> {
     /// Returns true if it applies.
     pub fn counts(&self) -> bool {
         self.weight().counts()
@@ -84,8 +84,8 @@ impl Said<'_> {
 
 impl Advisory {
     /// Returns the statements, best first; a single one if the entries are not divided.
-    pub fn said(&self) -> impl Iterator<Item = Said<'_>> {
-        let whole = self.statements.is_empty().then_some(Said {
+    pub fn stated(&self) -> impl Iterator<Item = StatedEntries<'_>> {
+        let whole = self.statements.is_empty().then_some(StatedEntries {
             statement: None,
             entries: &self.affected,
         });
@@ -93,7 +93,7 @@ impl Advisory {
         let divided = self.statements.iter().map(move |statement| {
             let (entries, after) = rest.split_at(statement.entries.min(rest.len()));
             rest = after;
-            Said {
+            StatedEntries {
                 statement: Some(statement),
                 entries,
             }

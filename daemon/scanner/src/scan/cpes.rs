@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::Standing;
+use super::evidence::Evidence;
 use super::finding::{Finding, FoundPackage, MatchedBy, MatchedRule};
-use super::heard::Heard;
 use super::judge::Scanner;
 use super::rating::rate;
 use super::repeats::Judged;
@@ -132,8 +132,8 @@ impl Scanner<'_> {
             if is_found {
                 continue;
             }
-            let mut heard = heard_of(advisory, &rules);
-            let rating = rate(advisory, &mut heard, &mut self.scores, self.options);
+            let mut evidence = evidence_of(advisory, &rules);
+            let rating = rate(advisory, &mut evidence, &mut self.scores, self.options);
             let found = FoundPackage {
                 ecosystem: CPE_ECOSYSTEM.to_owned(),
                 name: product.to_owned(),
@@ -147,7 +147,7 @@ impl Scanner<'_> {
                 other_purls: Default::default(),
             };
             let place = component.place.to_string();
-            let mut finding = Finding::new(advisory.clone(), found, rating, heard, place);
+            let mut finding = Finding::new(advisory.clone(), found, rating, evidence, place);
             finding.matched_by = Some(MatchedBy::Cpe);
             findings.push(finding);
         }
@@ -163,7 +163,7 @@ fn address_of(component: &Component) -> String {
 }
 
 /// Returns what the matched names say, in the form of an advisory's rules.
-fn heard_of(advisory: &Advisory, rules: &[CpeRule]) -> Heard {
+fn evidence_of(advisory: &Advisory, rules: &[CpeRule]) -> Evidence {
     let sayer = advisory.provenance.first();
     let rule = |rule: &CpeRule| {
         let (fixed, last_affected) = match &rule.until {
@@ -197,9 +197,9 @@ fn heard_of(advisory: &Advisory, rules: &[CpeRule]) -> Heard {
         let order = compare_versions(a, b).unwrap_or(std::cmp::Ordering::Equal);
         order.then_with(|| a.cmp(b))
     });
-    Heard {
+    Evidence {
         rules: rules.iter().map(rule).collect(),
         fixed,
-        ..Heard::default()
+        ..Evidence::default()
     }
 }

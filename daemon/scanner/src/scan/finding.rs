@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::heard::{Heard, Opinion};
+use super::evidence::{Evidence, Opinion};
 use crate::fix::{FixState, StatedFix};
-use crate::knowledge::{Advisory, Conflict, Provenance, Sayer};
+use crate::knowledge::{Advisory, Conflict, Provenance, StatingRecord};
 use crate::matching::Rule;
 use crate::osv::Event;
 use crate::severity::Rating;
@@ -145,7 +145,7 @@ pub struct MatchedRule {
 }
 
 impl MatchedRule {
-    pub(super) fn new(affected: usize, rule: &Rule, sayer: Option<&Sayer>) -> Self {
+    pub(super) fn new(affected: usize, rule: &Rule, sayer: Option<&StatingRecord>) -> Self {
         let mut matched = Self {
             affected,
             record: sayer.map(|sayer| sayer.record.clone()),
@@ -186,7 +186,7 @@ impl Finding {
         advisory: Advisory,
         package: FoundPackage,
         severity: Rating,
-        heard: Heard,
+        evidence: Evidence,
         place: String,
     ) -> Self {
         let mut ids = advisory.ids;
@@ -200,17 +200,17 @@ impl Finding {
             matched_by: None,
             summary: advisory.summary,
             severity,
-            informational: heard.informational,
+            informational: evidence.informational,
             threat: advisory.threat,
-            rules: heard.rules,
-            fixed: heard.fixed,
-            fix_states: heard.fix_states,
+            rules: evidence.rules,
+            fixed: evidence.fixed,
+            fix_states: evidence.fix_states,
             places: vec![place],
             provenance: advisory.provenance,
             conflicts: advisory.conflicts,
-            disputed: heard.disputed,
+            disputed: evidence.disputed,
             unresolved: advisory.unresolved,
-            statements: heard.opinions,
+            statements: evidence.opinions,
         }
     }
 

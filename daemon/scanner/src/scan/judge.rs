@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::cpes::JudgedCpes;
+use super::evidence::Evidence;
 use super::finding::FoundPackage;
-use super::heard::Heard;
 use super::limits::Tally;
 use super::rating::rate;
 use super::repeats::{Judged, Repeats};
@@ -297,12 +297,12 @@ impl<'a> Scanner<'a> {
             let Some(advisory) = advisories.list().get(index).filter(|a| a.withdrawn.is_none()) else {
                 continue;
             };
-            let mut heard = Heard::of(advisory, subject, ecosystem);
-            if heard.rules.is_empty() {
-                undecided |= heard.undecided;
+            let mut evidence = Evidence::of(advisory, subject, ecosystem);
+            if evidence.rules.is_empty() {
+                undecided |= evidence.undecided;
                 continue;
             }
-            let rating = rate(advisory, &mut heard, &mut self.scores, self.options);
+            let rating = rate(advisory, &mut evidence, &mut self.scores, self.options);
             let found = FoundPackage {
                 ecosystem: package.ecosystem.clone().into_owned(),
                 name: package.name.clone(),
@@ -313,7 +313,7 @@ impl<'a> Scanner<'a> {
             };
             let place = component.place.to_string();
             let advisory = advisories.take(index);
-            findings.push(Finding::new(advisory, found, rating, heard, place));
+            findings.push(Finding::new(advisory, found, rating, evidence, place));
         }
         Ok(undecided)
     }

@@ -1,7 +1,7 @@
 //! The severity of one finding: from its statements, else from the advisory's kind.
 
 use super::ScanOptions;
-use super::heard::Heard;
+use super::evidence::Evidence;
 use crate::knowledge::Advisory;
 use crate::severity::{Level, Rating, Scores, StatedSeverity, of_summary};
 
@@ -9,25 +9,25 @@ use crate::severity::{Level, Rating, Scores, StatedSeverity, of_summary};
 /// come last and never lower another rating.
 pub(super) fn rate(
     advisory: &Advisory,
-    heard: &mut Heard,
+    evidence: &mut Evidence,
     scores: &mut Scores,
     options: &ScanOptions,
 ) -> Rating {
     let order = &options.severity_sources;
     // Without a decision between authors, the worse rating of their entries applies.
     let worst = if advisory.unresolved {
-        let own = heard.severities.iter().chain(&heard.last_severities);
+        let own = evidence.severities.iter().chain(&evidence.last_severities);
         let rated = own.map(|one| scores.choose(std::slice::from_ref(one), order));
         rated.max_by_key(|rating| (rating.level, rating.score))
     } else {
         None
     };
-    let rating = if heard.severities.is_empty() && heard.last_severities.is_empty() {
+    let rating = if evidence.severities.is_empty() && evidence.last_severities.is_empty() {
         scores.choose(&advisory.severities, order)
     } else {
-        let mut severities = std::mem::take(&mut heard.severities);
+        let mut severities = std::mem::take(&mut evidence.severities);
         severities.extend(advisory.severities.iter().cloned());
-        severities.append(&mut heard.last_severities);
+        severities.append(&mut evidence.last_severities);
         scores.choose(&severities, order)
     };
     let rating = match worst {
@@ -62,7 +62,7 @@ pub(super) fn rate(
         };
     }
     // Not a vulnerability, so there is nothing to rate.
-    match heard.informational.as_deref() {
+    match evidence.informational.as_deref() {
         Some(kind) => Rating {
             level: Level::None,
             score: None,

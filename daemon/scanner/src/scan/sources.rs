@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::purl::PackageUrl;
 use crate::purl::osv::names_source;
-use crate::sbom::Component;
+use crate::sbom::Components;
 
 /// The distributions, by the type and the namespace of their URLs.
 #[derive(Debug, Default)]
@@ -15,9 +15,9 @@ pub(super) struct SourcesNamed(BTreeSet<(String, String)>);
 
 impl SourcesNamed {
     /// Examines a document's components.
-    pub(super) fn by(components: &[Component]) -> Self {
+    pub(super) fn by(components: &Components) -> Self {
         let mut named = Self::default();
-        for component in components {
+        for component in components.iter() {
             let Some(purl) = component.purl.as_ref().filter(|purl| is_of_distribution(purl)) else {
                 continue;
             };

@@ -1,9 +1,9 @@
 //! Statements of several sources about one package: each is evaluated by itself.
 
-use super::{Finding, Opinion, Says, ScanOptions, Standing, scan};
+use super::{Finding, Opinion, ScanOptions, Standing, StatementResult, scan};
 use crate::explain::{Conclusion, explain};
 use crate::index::{IndexWriter, MatchIndex};
-use crate::knowledge::{Advisory, Knowledge, Provenance, Sayer, Statement, Weight};
+use crate::knowledge::{Advisory, Knowledge, Provenance, Statement, StatingRecord, Weight};
 use crate::osv::Affected;
 use crate::purl::PackageUrl;
 use crate::sbom;
@@ -33,7 +33,7 @@ fn advisory(said: &[(&str, &str, Weight)]) -> Advisory {
         statements: said
             .iter()
             .map(|(source, _, weight)| Statement {
-                by: vec![Sayer {
+                by: vec![StatingRecord {
                     record: record(source),
                     source: (*source).into(),
                 }],
@@ -154,9 +154,9 @@ fn finding_lists_contradicting_statements() {
     assert_eq!(
         finding.statements,
         [
-            opinion("a", Says::NotAffected, None),
-            opinion("b", Says::Affected, None),
-            opinion("c", Says::NotAffected, Some("outranked")),
+            opinion("a", StatementResult::NotAffected, None),
+            opinion("b", StatementResult::Affected, None),
+            opinion("c", StatementResult::NotAffected, Some("outranked")),
         ]
     );
     assert_eq!(finding.rules[0].source.as_deref(), Some("b"));
@@ -190,7 +190,7 @@ fn unresolved_record_has_a_fix_only_if_all_name_one() {
         open.unresolved = true;
         for statement in &mut open.statements {
             statement.unresolved = true;
-            statement.by = vec![Sayer {
+            statement.by = vec![StatingRecord {
                 record: "A-1".into(),
                 source: "a".into(),
             }];
@@ -240,7 +240,10 @@ fn explanation_shows_all_statements_without_finding() {
         .collect();
     assert_eq!(
         says,
-        [(Says::NotAffected, None), (Says::Affected, Some("outranked"))]
+        [
+            (StatementResult::NotAffected, None),
+            (StatementResult::Affected, Some("outranked"))
+        ]
     );
 }
 

@@ -22,7 +22,7 @@ type ReadBody<'r> = dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem> 
 
 /// What a record says that a guard looks at.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Said {
+struct Guarded {
     is_withdrawn: bool,
     has_severity: bool,
     /// Ecosystems and names of the packages that are affected.
@@ -61,7 +61,7 @@ pub(super) fn check(
         let (Some(before), Some(after)) = (body(&replaced.before)?, body(&replaced.after)?) else {
             continue;
         };
-        losses.count(&replaced.id, &Said::of(&before), Said::of(&after));
+        losses.count(&replaced.id, &Guarded::of(&before), Guarded::of(&after));
     }
     let fix = losses.fixes.iter().max_by_key(|(_, records)| records.len());
     let told = [
@@ -136,7 +136,7 @@ pub(super) fn absent_of(plan: &FeedPlan) -> Vec<RecordId> {
 }
 
 impl Losses {
-    fn count(&mut self, id: &RecordId, before: &Said, after: Said) {
+    fn count(&mut self, id: &RecordId, before: &Guarded, after: Guarded) {
         if after.is_withdrawn && !before.is_withdrawn {
             self.withdrawn.push(id.clone());
             return;
@@ -165,7 +165,7 @@ fn numbers(version: &str) -> Vec<u64> {
     parts.filter_map(|part| part.parse().ok()).collect()
 }
 
-impl Said {
+impl Guarded {
     /// Reads off a record what a guard looks at; one that cannot be read says nothing.
     fn of(body: &[u8]) -> Self {
         let Ok(record) = serde_json::from_slice::<Value>(body) else {

@@ -14,7 +14,7 @@ type Package = (&'static str, String);
 
 /// The statements about one package and one vulnerability.
 #[derive(Default)]
-struct Said {
+struct PackageStatus {
     fixed: Vec<String>,
     versions: Vec<String>,
     ranges: Vec<Range>,
@@ -42,7 +42,7 @@ pub(super) fn affected<'v>(
 ) -> Vec<Affected<'v>> {
     let mut sums: BTreeMap<Package, Sum> = BTreeMap::new();
     for stated in &statements.each {
-        for (package, said) in said_of_one(draft, tree, stated) {
+        for (package, said) in statuses_of_one(draft, tree, stated) {
             said.add_to(sums.entry(package).or_default());
         }
     }
@@ -89,8 +89,12 @@ fn warn_of_others(draft: &mut Draft<'_>, tree: &Tree<'_>, statements: &Statement
     }
 }
 
-fn said_of_one<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, stated: &Stated<'v>) -> BTreeMap<Package, Said> {
-    let mut packages: BTreeMap<Package, Said> = BTreeMap::new();
+fn statuses_of_one<'v>(
+    draft: &mut Draft<'v>,
+    tree: &Tree<'v>,
+    stated: &Stated<'v>,
+) -> BTreeMap<Package, PackageStatus> {
+    let mut packages: BTreeMap<Package, PackageStatus> = BTreeMap::new();
     for id in &stated.fixed {
         let Some((package, product)) = package(tree, id) else {
             continue;
@@ -138,7 +142,7 @@ fn said_of_one<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, stated: &Stated<'v>) 
     packages
 }
 
-impl Said {
+impl PackageStatus {
     fn add_to(self, sum: &mut Sum) {
         let is_told = !(self.versions.is_empty() && self.ranges.is_empty() && self.starts.is_empty());
         if self.is_open && self.fixed.is_empty() {

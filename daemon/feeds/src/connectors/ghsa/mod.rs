@@ -152,7 +152,7 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
     let mut entry = Affected::of(ecosystem, name);
     let text = str_of(vulnerable, "vulnerable_version_range").unwrap_or_default();
     match range(text) {
-        Some(Said::Range(mut range)) => {
+        Some(RangeOrVersion::Range(mut range)) => {
             let fixed = vulnerable.get("first_patched_version");
             let fixed = fixed.and_then(|fixed| fixed.as_str().or_else(|| str_of(fixed, "identifier")));
             match fixed.map(str::trim).filter(|fixed| !fixed.is_empty()) {
@@ -167,7 +167,7 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
             }
             entry.ranges.push(range);
         }
-        Some(Said::Version(version)) => entry.versions.push(version),
+        Some(RangeOrVersion::Version(version)) => entry.versions.push(version),
         None => {
             draft.warn(format!(
                 "{name}: the range \"{}\" is not understood, all versions are meant",
@@ -179,13 +179,13 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
     draft.affected.push(entry);
 }
 
-enum Said {
+enum RangeOrVersion {
     Range(Range),
     Version(String),
 }
 
 /// Parses `>= 1.0, < 1.2.3`, `= 2.0.0`, `<= 3`, `> 1.0`; an empty text means all versions.
-fn range(text: &str) -> Option<Said> {
+fn range(text: &str) -> Option<RangeOrVersion> {
     let mut start = "0".to_owned();
     let mut end = None;
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
@@ -201,13 +201,13 @@ fn range(text: &str) -> Option<Said> {
             ">" => start = version.to_owned(),
             "<" => end = Some(("fixed", version.to_owned())),
             "<=" => end = Some(("last_affected", version.to_owned())),
-            "=" if text.trim() == part => return Some(Said::Version(version.to_owned())),
+            "=" if text.trim() == part => return Some(RangeOrVersion::Version(version.to_owned())),
             _ => return None,
         }
     }
     let mut range = Range::from(start);
     range.events.extend(end);
-    Some(Said::Range(range))
+    Some(RangeOrVersion::Range(range))
 }
 
 #[cfg(test)]
@@ -217,13 +217,13 @@ mod range_tests {
     #[test]
     fn ranges_are_parsed_or_refused() {
         let events = |text: &str| match range(text) {
-            Some(Said::Range(range)) => range
+            Some(RangeOrVersion::Range(range)) => range
                 .events
                 .iter()
                 .map(|(kind, v)| format!("{kind}={v}"))
                 .collect::<Vec<_>>()
                 .join(" "),
-            Some(Said::Version(version)) => format!("=={version}"),
+            Some(RangeOrVersion::Version(version)) => format!("=={version}"),
             None => "none".to_owned(),
         };
         for (text, expected) in [

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::MatchedRule;
 use crate::fix::{FixState, StatedFix, joint_state};
-use crate::knowledge::{Advisory, Said, Sayer, Weight};
+use crate::knowledge::{Advisory, StatedEntries, StatingRecord, Weight};
 use crate::matching::{Evaluation, Subject, evaluate, evaluate_about};
 use crate::osv::Affected;
 use crate::severity::StatedSeverity;
@@ -20,7 +20,7 @@ pub struct Opinion {
     /// The record's id in the source.
     pub record: String,
     /// The statement.
-    pub says: Says,
+    pub says: StatementResult,
     /// Why it does not apply: `outranked`, `mirrored` or `not_preferred`; missing if it applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_counted: Option<&'static str>,
@@ -29,7 +29,7 @@ pub struct Opinion {
 /// The result of a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Says {
+pub enum StatementResult {
     /// The version is affected.
     Affected,
     /// The version is not affected.
@@ -38,7 +38,7 @@ pub enum Says {
     Undecided,
 }
 
-impl Says {
+impl StatementResult {
     /// Combines the evaluations of a statement's entries.
     pub(crate) fn of<'e>(evaluations: impl Iterator<Item = &'e Evaluation>) -> Self {
         let mut says = Self::NotAffected;
@@ -54,7 +54,7 @@ impl Says {
     }
 }
 
-impl fmt::Display for Says {
+impl fmt::Display for StatementResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Affected => "affected",
@@ -66,7 +66,7 @@ impl fmt::Display for Says {
 
 /// The statements about one version.
 #[derive(Debug, Default)]
-pub(super) struct Heard {
+pub(super) struct Evidence {
     /// The rules that say "affected", best statement first; empty if the version is not affected or undecided.
     pub(super) rules: Vec<MatchedRule>,
     pub(super) fixed: Vec<String>,
@@ -84,49 +84,49 @@ pub(super) struct Heard {
     pub(super) opinions: Vec<Opinion>,
 }
 
-impl Heard {
+impl Evidence {
     /// Evaluates the statements of an advisory for a version.
     pub(super) fn of(advisory: &Advisory, subject: &Subject, ecosystem: &str) -> Self {
-        let mut heard = Self::default();
-        let mut fixes: Vec<(Said<'_>, Vec<String>)> = Vec::new();
+        let mut evidence = Self::default();
+        let mut fixes: Vec<(StatedEntries<'_>, Vec<String>)> = Vec::new();
         // None before the first matching entry.
         let mut informational: Option<Option<&str>> = None;
         let mut first = 0;
-        for said in advisory.said() {
+        for said in advisory.stated() {
             // Inapplicable statements are only evaluated if there is something to show beside them.
             if said.counts()
-                && let Some(fixed) = heard.take(advisory, said, first, subject, &mut informational)
+                && let Some(fixed) = evidence.take(advisory, said, first, subject, &mut informational)
             {
                 fixes.push((said, fixed));
             }
             first += said.entries.len();
         }
-        if heard.rules.is_empty() {
-            return heard;
+        if evidence.rules.is_empty() {
+            return evidence;
         }
-        heard.informational = informational.flatten().map(str::to_owned);
+        evidence.informational = informational.flatten().map(str::to_owned);
         drop_half_known(&mut fixes);
         let fixes = fixes.into_iter().map(|(said, fixed)| (said.entries, fixed));
-        heard.fixed = joint_fixes(fixes.collect(), ecosystem);
+        evidence.fixed = joint_fixes(fixes.collect(), ecosystem);
         if !advisory.statements.is_empty() {
-            heard.tell(advisory, subject);
+            evidence.note_opinions(advisory, subject);
         }
-        heard
+        evidence
     }
 
     /// Adds the result of an applicable statement; returns its fixes if it says "affected".
     fn take<'a>(
         &mut self,
         advisory: &Advisory,
-        said: Said<'a>,
+        said: StatedEntries<'a>,
         first: usize,
         subject: &Subject,
         informational: &mut Option<Option<&'a str>>,
     ) -> Option<Vec<String>> {
         let mut found: Option<Vec<String>> = None;
         let mut states: Vec<FixState> = Vec::new();
-        let sayer = said.statement.and_then(|statement| statement.by.first());
-        let source = sayer.map(|sayer| sayer.source.as_str());
+        let record = said.statement.and_then(|statement| statement.by.first());
+        let source = record.map(|record| record.source.as_str());
         let source = source.or_else(|| advisory.provenance.first().map(|from| from.source.as_str()));
         let source = source.unwrap_or_default();
         for (index, affected) in said.entries.iter().enumerate() {
@@ -137,7 +137,7 @@ impl Heard {
             }
             let rules = evaluation.matched.iter();
             self.rules
-                .extend(rules.map(|rule| MatchedRule::new(first + index, rule, sayer)));
+                .extend(rules.map(|rule| MatchedRule::new(first + index, rule, record)));
             if evaluation.fixed.is_empty() {
                 states.extend(affected.fix_state);
             }
@@ -175,18 +175,18 @@ impl Heard {
     }
 
     /// Lists each record's statement, including inapplicable ones, unless all apply and agree.
-    fn tell(&mut self, advisory: &Advisory, subject: &Subject) {
+    fn note_opinions(&mut self, advisory: &Advisory, subject: &Subject) {
         let mut opinions = Vec::new();
         let mut agreed = true;
-        for said in advisory.said() {
+        for said in advisory.stated() {
             let says = says_of(advisory, said, subject);
             let not_counted = said.weight().why_not();
-            self.disputed |= says == Says::NotAffected && not_counted.is_none();
-            agreed &= says == Says::Affected && not_counted.is_none();
+            self.disputed |= says == StatementResult::NotAffected && not_counted.is_none();
+            agreed &= says == StatementResult::Affected && not_counted.is_none();
             let by = said.statement.iter().flat_map(|statement| &statement.by);
-            opinions.extend(by.map(|sayer| Opinion {
-                source: sayer.source.clone(),
-                record: sayer.record.clone(),
+            opinions.extend(by.map(|record| Opinion {
+                source: record.source.clone(),
+                record: record.record.clone(),
                 says,
                 not_counted,
             }));
@@ -198,19 +198,19 @@ impl Heard {
 }
 
 /// Returns the result of one statement.
-fn says_of(advisory: &Advisory, said: Said<'_>, subject: &Subject) -> Says {
+fn says_of(advisory: &Advisory, said: StatedEntries<'_>, subject: &Subject) -> StatementResult {
     let evaluations: Vec<Evaluation> = said
         .entries
         .iter()
         .map(|entry| evaluate_about(&advisory.summary, entry, subject))
         .collect();
-    Says::of(evaluations.iter())
+    StatementResult::of(evaluations.iter())
 }
 
 /// For a record with undecided authors, a fix is known only if all authors that call it affected name one.
-fn drop_half_known(fixes: &mut [(Said<'_>, Vec<String>)]) {
-    let unresolved = |said: &Said<'_>| said.statement.is_some_and(|statement| statement.unresolved);
-    let open: Vec<&Sayer> = fixes
+fn drop_half_known(fixes: &mut [(StatedEntries<'_>, Vec<String>)]) {
+    let unresolved = |said: &StatedEntries<'_>| said.statement.is_some_and(|statement| statement.unresolved);
+    let open: Vec<&StatingRecord> = fixes
         .iter()
         .filter(|(said, fixed)| fixed.is_empty() && unresolved(said))
         .flat_map(|(said, _)| said.statement.iter().flat_map(|statement| &statement.by))
@@ -218,9 +218,9 @@ fn drop_half_known(fixes: &mut [(Said<'_>, Vec<String>)]) {
     if open.is_empty() {
         return;
     }
-    let is_open = |said: &Said<'_>| {
+    let is_open = |said: &StatedEntries<'_>| {
         let mut by = said.statement.iter().flat_map(|statement| &statement.by);
-        unresolved(said) && by.any(|sayer| open.contains(&sayer))
+        unresolved(said) && by.any(|record| open.contains(&record))
     };
     for (said, fixed) in fixes.iter_mut() {
         if is_open(said) {

@@ -16,7 +16,7 @@ use crate::vulnerability::VulnerabilityId;
 
 /// A body, taken apart.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct ParsedBody {
     /// The fields in which one value wins, without `affected`.
     fields: BTreeMap<FieldName, JsonText>,
     /// References in their order, with the bytes by which they are the same.
@@ -29,7 +29,7 @@ pub(crate) struct Said {
     about: BTreeMap<PackageId, Vec<usize>>,
 }
 
-impl Said {
+impl ParsedBody {
     /// Parses a body; one that does not parse has no statement.
     ///
     /// # Errors
@@ -156,8 +156,8 @@ fn weaknesses_of(body: &Value<'_>) -> BTreeSet<String> {
 mod tests {
     use super::*;
 
-    fn said(body: &str) -> Said {
-        Said::of_body(body.as_bytes(), |_, name| name.to_owned()).unwrap()
+    fn said(body: &str) -> ParsedBody {
+        ParsedBody::of_body(body.as_bytes(), |_, name| name.to_owned()).unwrap()
     }
 
     #[test]
