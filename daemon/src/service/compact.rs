@@ -13,8 +13,8 @@ use super::problem::store_problem;
 
 /// An engine is rebuilt in a second folder if its files exceed this size, in bytes, and this multiple of their size
 /// after the last rebuild.
-const LEAST_ENGINE_BYTES: u64 = 64 << 20;
-const ENGINE_GROWTH: u64 = 3;
+const LEAST_ENGINE_BYTES: u64 = 16 << 20;
+const ENGINE_GROWTH: u64 = 2;
 /// Old bodies are dropped and their packs rewritten early if the packs grew by this many bytes, and by this percentage.
 const PACK_GROWTH_BYTES: u64 = 32 << 20;
 const PACK_GROWTH_PERCENT: u64 = 25;
@@ -112,11 +112,11 @@ mod tests {
     const MIB: u64 = 1 << 20;
 
     #[test]
-    fn engine_is_rebuilt_at_three_times_its_last_size() {
-        assert!(!engine_outgrew(63 * MIB, MIB));
-        assert!(engine_outgrew(64 * MIB, MIB));
-        assert!(!engine_outgrew(299 * MIB, 100 * MIB));
-        assert!(engine_outgrew(300 * MIB, 100 * MIB));
+    fn engine_is_rebuilt_at_twice_its_last_size() {
+        assert!(!engine_outgrew(15 * MIB, MIB));
+        assert!(engine_outgrew(16 * MIB, MIB));
+        assert!(!engine_outgrew(199 * MIB, 100 * MIB));
+        assert!(engine_outgrew(200 * MIB, 100 * MIB));
     }
 
     #[test]
