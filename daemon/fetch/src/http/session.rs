@@ -439,12 +439,38 @@ pub(crate) async fn blocking<T: Send + 'static, E: From<std::io::Error> + Send +
 
 fn connection_error(address: &Address, error: reqwest::Error) -> FetchError {
     let address = address.to_string();
-    let what = shorten(&chain(&error.without_url()));
+    let error = error.without_url();
+    let what = shorten(&chain(&error));
     if what.contains("resolves to an address of this machine") {
         return FetchError::Forbidden { address, why: what };
     }
     if what.contains("certificate") {
         return FetchError::Certificate { address, what };
     }
+    let what = plain_cause(&error).map_or(what, str::to_owned);
     FetchError::Unreachable { address, what }
+}
+
+/// Returns what keeps a connection from being made, in plain words; `None` for anything but the usual.
+fn plain_cause(error: &reqwest::Error) -> Option<&'static str> {
+    use std::io::ErrorKind::{
+        ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,
+    };
+    if error.is_timeout() {
+        return Some("it does not answer in time");
+    }
+    let first = std::error::Error::source(error);
+    let causes = std::iter::successors(first, |cause| cause.source());
+    causes.into_iter().find_map(|cause| {
+        if cause.to_string() == "dns error" {
+            return Some("its name cannot be resolved");
+        }
+        match cause.downcast_ref::<std::io::Error>()?.kind() {
+            ConnectionRefused => Some("it refuses the connection"),
+            ConnectionReset => Some("it reset the connection"),
+            HostUnreachable | NetworkUnreachable => Some("no network leads to it"),
+            TimedOut => Some("it does not answer in time"),
+            _ => None,
+        }
+    })
 }

@@ -195,8 +195,15 @@ fn attention(spec: &FeedSpec, memory: &FeedMemory, state: FeedState, is_daemon: 
                 _ => format!("`starling feeds run {name}` tries again"),
             };
             format!(
-                "feed {name} failed {} times, its last success was {last}: {error}; {next}",
-                memory.failures
+                "feed {name} failed {} ({}): {error}; {next}",
+                match memory.failures {
+                    1 => "once".to_owned(),
+                    failures => format!("{failures} times"),
+                },
+                memory.last_success_at.map_or_else(
+                    || "it never succeeded".to_owned(),
+                    |at| format!("it last succeeded at {at}")
+                )
             )
         }
         FeedState::Late => {
@@ -206,7 +213,7 @@ fn attention(spec: &FeedSpec, memory: &FeedMemory, state: FeedState, is_daemon: 
                 "no daemon fetches it: `starling up`".to_owned()
             };
             format!(
-                "feed {name} is late, its last success was {last} and it is to be fetched every {}; {what}",
+                "feed {name} is late: its last success was {last}, and it is to be fetched every {}; {what}",
                 spec.schedule
             )
         }
