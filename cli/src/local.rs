@@ -13,7 +13,8 @@ use starling_api_types::{
 use starling_daemon::config::Overrides;
 use starling_daemon::home::{Home, Reach};
 use starling_daemon::{
-    PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as, open_offline,
+    OpeningWatcher, PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as,
+    open_offline_watched,
 };
 pub(crate) use starling_daemon::{feed_presets, generate_sbom, scan_without_store, shown_explanation};
 use starling_policy::{RegoSource, RegoTest};
@@ -123,10 +124,10 @@ pub(crate) async fn restore(home: &Path, mode: RestoreMode) -> Result<RestoreRep
 ///
 /// # Errors
 /// `not_initialised`, `config_invalid`, `store_locked`, `store_damaged`.
-pub(crate) async fn open(home: &Path) -> Result<Arc<dyn SiteService>, Problem> {
+pub(crate) async fn open(home: &Path, watcher: OpeningWatcher) -> Result<Arc<dyn SiteService>, Problem> {
     let home = home.to_owned();
     let opened = blocking("opening the store", move || {
-        open_offline(&home, &Overrides::default())
+        open_offline_watched(&home, &Overrides::default(), watcher)
     })
     .await?;
     Ok(opened.service())
@@ -184,10 +185,14 @@ pub(crate) async fn up(home: &Path, settings: Vec<(String, String)>) -> Result<(
 ///
 /// # Errors
 /// `store_locked`, `store_damaged`, `disk_full`, or the store already has that engine.
-pub(crate) async fn convert_store(home: &Path, engine: Engine) -> Result<ConvertReport, Problem> {
+pub(crate) async fn convert_store(
+    home: &Path,
+    engine: Engine,
+    watcher: OpeningWatcher,
+) -> Result<ConvertReport, Problem> {
     let home = home.to_owned();
     blocking("converting the store", move || {
-        starling_daemon::convert_store(&home, engine.as_str())
+        starling_daemon::convert_store(&home, engine.as_str(), watcher)
     })
     .await
 }

@@ -1,12 +1,18 @@
 //! Shows the progress of long work: a line on a terminal, nothing in a pipe.
 
 use std::io::IsTerminal;
+use std::sync::Arc;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use starling_api::SiteService;
+use starling_api_types::{Health, Opening, OpeningWork};
+use starling_daemon::OpeningWatcher;
 
 /// Redraw interval while nothing is counted.
 const TICK: Duration = Duration::from_millis(100);
+/// Pause between two questions how far the work is.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// One piece of long work; its line disappears when the step is dropped. Clones count what moves on the same line, and
 /// may live longer.
@@ -83,12 +89,65 @@ impl Step {
         }
     }
 
+    /// Shows how far the work is; as long as the whole is unknown, what is done.
+    pub(crate) fn amount(&self, what: &str, done: u64, of: u64) {
+        let Some(bar) = &self.bar else { return };
+        if bar.message() != what {
+            bar.set_message(what.to_owned());
+            bar.reset_eta();
+        }
+        if of == 0 {
+            bar.set_style(style("{spinner} {msg}  {elapsed}"));
+            return;
+        }
+        bar.set_length(of);
+        bar.set_position(done.min(of));
+        bar.set_style(style("{spinner} {msg}  {bar:20} {percent} %, {eta} left"));
+    }
+
+    /// Does `work`, and shows meanwhile how far the site says it is.
+    pub(crate) async fn follow<T>(&self, site: &dyn SiteService, work: impl Future<Output = T>) -> T {
+        if !self.is_shown() {
+            return work.await;
+        }
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return done,
+                () = tokio::time::sleep(LOOK_EVERY) => {
+                    if let Ok(Health { work: Some(now), .. }) = site.health().await {
+                        self.amount(&capitalised(&now.what), now.done, now.of);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Returns what shows how far the opening of a store is.
+    pub(crate) fn watcher(&self) -> OpeningWatcher {
+        let step = self.clone();
+        OpeningWatcher(Arc::new(move |now: Opening| {
+            let what = match now.work {
+                OpeningWork::Opening => "Opening the store",
+                OpeningWork::Migrating => "Migrating the store",
+                OpeningWork::Rebuilding => "Rebuilding the engine from the log",
+            };
+            step.amount(what, now.groups, now.of_groups);
+        }))
+    }
+
     /// Counts bytes that moved.
     pub(crate) fn add(&self, bytes: u64) {
         if let Some(bar) = &self.bar {
             bar.inc(bytes);
         }
     }
+}
+
+fn capitalised(what: &str) -> String {
+    let mut chars = what.chars();
+    let first = chars.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + chars.as_str()
 }
 
 fn style(template: &str) -> ProgressStyle {

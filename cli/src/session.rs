@@ -56,7 +56,8 @@ impl Session {
     /// # Errors
     /// The daemon's refusal, or the reason why the store cannot be opened. The problem then explains both.
     pub(crate) async fn site(&self, step: &Step) -> Result<Arc<dyn SiteService>, Problem> {
-        self.site_or(step, || local::open(&self.home)).await
+        self.site_or(step, || local::open(&self.home, step.watcher()))
+            .await
     }
 
     /// Returns the site, if the folder holds one.
@@ -110,9 +111,9 @@ impl Session {
     /// Updates the match index after a command that changed the site's knowledge; the command's answer is already
     /// printed. Returns the duration in milliseconds, or 0 if a daemon builds the index.
     pub(crate) async fn make_ready_to_scan(&self, site: &dyn SiteService) -> u64 {
-        let _step = self.step("Building the match index");
+        let step = self.step("Building the match index");
         let started = Instant::now();
-        site.make_ready_to_scan().await;
+        step.follow(site, site.make_ready_to_scan()).await;
         u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 

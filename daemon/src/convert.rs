@@ -8,16 +8,17 @@ use starling_store::engine::{self, EngineKind};
 
 use crate::config::Overrides;
 use crate::home::{Home, config_problem, home_problem};
+use crate::opening::{OpeningNews, OpeningWatcher};
 use crate::service::{Site, stop, store_problem};
 use crate::small_file;
 
 /// Rebuilds the engine of the site in `home` as engine `to`, from the log.
 ///
-/// Keeps the old engine until the new one is complete.
+/// Keeps the old engine until the new one is complete. `watcher` is told how far it is.
 ///
 /// # Errors
 /// `daemon_running` or `store_locked`, a full disk, or damage.
-pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
+pub fn convert_store(home: &Path, to: &str, watcher: OpeningWatcher) -> Result<ConvertReport, Problem> {
     let started = Instant::now();
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home
@@ -69,7 +70,7 @@ pub fn convert_store(home: &Path, to: &str) -> Result<ConvertReport, Problem> {
     let config = home
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
-    let site = match Site::open(home.clone(), config, None) {
+    let site = match Site::open_telling(home.clone(), config, &OpeningNews::watched(watcher)) {
         Ok(site) if !site.0.store.is_read_only() => site,
         Err(problem) if problem.code != ErrorCode::DiskFull => {
             set_engine(&home, from)?;

@@ -10,7 +10,7 @@ use starling_store::engine::Engine;
 use crate::config::Overrides;
 use crate::home::{Home, config_problem, home_problem};
 use crate::match_index::{SiteIndex, stamp_of};
-use crate::opening::{OpenAs, OpeningNews};
+use crate::opening::{OpenAs, OpeningNews, OpeningWatcher};
 use crate::service::{Site, store_problem};
 
 /// A site opened for one command.
@@ -50,6 +50,20 @@ pub fn open_offline(home: &std::path::Path, overrides: &Overrides) -> Result<Off
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home.config(overrides).map_err(|error| config_problem(&error))?;
     Site::open(home, config, None).map(Offline)
+}
+
+/// Same as [`open_offline`], and tells `watcher` how far it is.
+///
+/// # Errors
+/// Same as [`open_offline`].
+pub fn open_offline_watched(
+    home: &std::path::Path,
+    overrides: &Overrides,
+    watcher: OpeningWatcher,
+) -> Result<Offline, Problem> {
+    let home = Home::open(home).map_err(|error| home_problem(&error))?;
+    let config = home.config(overrides).map_err(|error| config_problem(&error))?;
+    Site::open_telling(home, config, &OpeningNews::watched(watcher)).map(Offline)
 }
 
 /// Same as [`open_offline`], but skips damaged parts of the site's log; the dropped data comes back from peers or

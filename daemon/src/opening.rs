@@ -26,10 +26,22 @@ pub(crate) enum OpenAs {
     Repair,
 }
 
+/// Gets the progress of opening a store, from the thread that opens it.
+#[derive(Clone)]
+pub struct OpeningWatcher(pub Arc<dyn Fn(Opening) + Send + Sync>);
+
+impl std::fmt::Debug for OpeningWatcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OpeningWatcher").finish_non_exhaustive()
+    }
+}
+
 /// The progress of opening a store, readable by other threads.
 #[derive(Debug)]
 pub(crate) struct OpeningNews {
     is_daemon: bool,
+    /// Gets the progress of a command.
+    watcher: Option<OpeningWatcher>,
     now: Mutex<Opening>,
 }
 
@@ -38,11 +50,20 @@ impl OpeningNews {
     pub(crate) const fn new(is_daemon: bool) -> Self {
         Self {
             is_daemon,
+            watcher: None,
             now: Mutex::new(Opening {
                 work: OpeningWork::Opening,
                 groups: 0,
                 of_groups: 0,
             }),
+        }
+    }
+
+    /// For a command that shows the progress.
+    pub(crate) fn watched(watcher: OpeningWatcher) -> Self {
+        Self {
+            watcher: Some(watcher),
+            ..Self::new(false)
         }
     }
 
@@ -75,6 +96,9 @@ impl OpeningNews {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.groups = progress.groups;
         now.of_groups = progress.of;
+        if let Some(OpeningWatcher(watcher)) = &self.watcher {
+            watcher(*now);
+        }
     }
 
     /// Returns the current work, for the API.

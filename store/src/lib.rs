@@ -42,6 +42,7 @@
 //! | `feed` | the changes that an input of one source makes |
 //! | `history` | earlier knowledge: kept, restored on a copy, forgotten |
 //! | `activity` | events for subscribers, the ledger of imports and exports |
+//! | `meter` | how far long work is, for those who wait |
 //! | `migrate` | stores of older schemas |
 //! | `doctor` | checks of every invariant, repair of derived data |
 //!
@@ -59,6 +60,7 @@ mod feed;
 mod history;
 mod journal;
 pub mod log;
+mod meter;
 mod migrate;
 pub mod packs;
 mod rows;
@@ -81,6 +83,7 @@ pub use self::feed::{
 pub use self::history::{Collected, CursorAt, HistorySpan, KnownMoment, MomentNumber, Retention};
 pub use self::journal::EntryError;
 pub use self::journal::replay::{OnProgress, ReplayProgress};
+pub use self::meter::{Meter, Progress, Working};
 pub use self::site::{
     Clock, EngineWitness, HeadExpiry, HomeStore, LogId, OpeningStep, Salvaged, SharedReplica, SiteOptions,
     SiteStore, SourceOverview, StoreParts, StoreSize, discard_unfinished, log_ends_at,

@@ -224,6 +224,7 @@ impl SiteService for FakeSite {
     async fn health(&self) -> ServiceResult<Health> {
         self.note("health".to_owned()).await?;
         Ok(Health {
+            work: None,
             status: "ok".to_owned(),
             version: "0".to_owned(),
             site_id: slug("site-a"),

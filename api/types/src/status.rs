@@ -23,6 +23,9 @@ pub struct Health {
     /// Progress of opening the site; missing when it is open.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub opening: Option<Opening>,
+    /// Long work under way, and how far it is; missing if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work: Option<LongWork>,
     /// The health of each part of the site; empty until it is open.
     #[serde(default)]
     pub parts: Vec<HealthPart>,
@@ -108,6 +111,20 @@ pub struct Opening {
     pub groups: u64,
     /// Number of all log groups; 0 while it is unknown.
     pub of_groups: u64,
+}
+
+/// Long work of a site, such as a check or building the match index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LongWork {
+    /// What is done.
+    #[schema(example = "building the match index")]
+    pub what: String,
+    /// The amount done, in a unit of the work's own.
+    #[schema(example = 20_480)]
+    pub done: u64,
+    /// The whole amount; 0 while it is unknown.
+    #[schema(example = 39_120)]
+    pub of: u64,
 }
 
 /// The phases of opening a site's store.

@@ -60,12 +60,11 @@ impl Doctor {
         };
         // Read before the repair, which changes the store's part of the status.
         let status = site.status().await?;
-        let report = site
-            .doctor(DoctorRequest {
-                rebuild: self.rebuild,
-                repair: self.repair,
-            })
-            .await?;
+        let request = DoctorRequest {
+            rebuild: self.rebuild,
+            repair: self.repair,
+        };
+        let report = step.follow(site.as_ref(), site.doctor(request)).await?;
         drop(step);
         let keys = local::list_keys(session.home()).ok();
         let demands = local::demands(session.home());

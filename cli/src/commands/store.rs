@@ -23,8 +23,8 @@ rebuilds the engine's files. The log is not changed: it only grows. Needs disk s
 and for a second copy of the engine.
 
 Asks the daemon if one runs, else opens the store. Scans and reads continue meanwhile; with redb they wait while its file
-is compacted. A daemon does the same every six hours, but rebuilds the engine only if its files take at least 64 MiB,
-and at least three times their size after the last rebuild.
+is compacted. A daemon does the same every six hours, but rebuilds the engine only if its files take at least 16 MiB,
+and at least twice their size after the last rebuild.
 
 Example:
   starling store compact
@@ -62,7 +62,7 @@ impl Store {
 async fn compact(session: &Session) -> Outcome {
     let step = session.step("Compacting the store");
     let site = session.site(&step).await?;
-    let report = site.compact_store().await?;
+    let report = step.follow(site.as_ref(), site.compact_store()).await?;
     drop(step);
     session.print(&report, render::compacted)?;
     Ok(ExitStatus::Pass)
@@ -71,7 +71,7 @@ async fn compact(session: &Session) -> Outcome {
 async fn convert(args: Convert, session: &Session) -> Outcome {
     session.ensure_no_daemon("converting the store").await?;
     let step = session.step(format!("Converting to {}", args.engine.as_str()));
-    let report = local::convert_store(session.home(), args.engine).await?;
+    let report = local::convert_store(session.home(), args.engine, step.watcher()).await?;
     drop(step);
     session.print(&report, render::converted)?;
     Ok(ExitStatus::Pass)

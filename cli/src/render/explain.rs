@@ -38,7 +38,9 @@ pub(crate) fn explanation(found: &Explanation) -> String {
                 rule.why_not.clone().unwrap_or_default(),
             ]);
         }
-        let mut said = Table::new(["SOURCE", "RECORD", "SAYS", "COUNTS"]);
+        let mut said = Table::new(["SOURCE", "RECORD", "SAYS", "COUNTS"])
+            .shrinks("RECORD", 20)
+            .shrinks("COUNTS", 16);
         for statement in &advisory.statements {
             said.row([
                 statement.source.clone(),

@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use starling_scanner::cpe::CPE_ECOSYSTEM;
 use starling_scanner::index::{IndexStamp, IndexWriter};
 use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
-use starling_store::{SiteStore, Unindexed, ViewReader};
+use starling_store::{SiteStore, Unindexed, ViewReader, Working};
 use starling_view::PackageId;
 
 use super::{Hold, SiteIndex, UNFINISHED_PREFIX, UNFINISHED_SUFFIX, how_of, stamp_of};
@@ -95,7 +95,10 @@ pub(crate) fn build(
             return Err(error.into());
         }
     }
-    if !fold(&reader, &packages, threads, given_up, &mut writer)? {
+    let working = store
+        .meter()
+        .begin(crate::service::MAKING_THE_INDEX, packages.len() as u64);
+    if !fold(&reader, &packages, threads, given_up, &mut writer, &working)? {
         return Ok(None);
     }
     let mut file = writer
@@ -119,6 +122,7 @@ fn fold<W: Write>(
     threads: NonZeroUsize,
     given_up: &AtomicBool,
     writer: &mut IndexWriter<W>,
+    working: &Working<'_>,
 ) -> Result<bool, BuildError> {
     let blocks: Vec<&[(String, String)]> = packages.chunks(BLOCK).collect();
     let threads = threads.get().min(blocks.len().max(1));
@@ -142,6 +146,7 @@ fn fold<W: Write>(
             let Ok(advisories) = receiver.recv() else {
                 return Ok(false);
             };
+            working.add(block.len() as u64);
             for ((ecosystem, name), advisories) in block.iter().zip(advisories) {
                 let advisories = advisories?;
                 if !advisories.is_empty() {

@@ -32,6 +32,15 @@ impl Site {
         Self::open_as(home, config, started, OpenAs::Existing)
     }
 
+    /// Opens an existing site's store without a daemon; `news` gets the progress.
+    ///
+    /// # Errors
+    /// A [`Problem`] for the operator.
+    pub(crate) fn open_telling(home: Home, config: Config, news: &OpeningNews) -> Result<Self, Problem> {
+        let lock = take_lock(&home)?;
+        Self::open_holding(lock, home, config, None, OpenAs::Existing, news)
+    }
+
     /// Opens a site's store, creates it, or skips its damage.
     ///
     /// # Errors

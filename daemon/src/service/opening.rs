@@ -83,6 +83,7 @@ macro_rules! once_open {
                     return site.health().await;
                 }
                 Ok(types::Health {
+                    work: None,
                     status: types::HEALTH_OPENING.to_owned(),
                     version: env!("CARGO_PKG_VERSION").to_owned(),
                     site_id: self.home.chain().slug().into(),

@@ -21,6 +21,11 @@ impl SiteParts {
             site_id: self.home.chain().slug().into(),
             uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
             opening: None,
+            work: self.store.meter().now().map(|now| types::LongWork {
+                what: now.what.to_owned(),
+                done: now.done,
+                of: now.of,
+            }),
             parts: self.parts(),
         }
     }

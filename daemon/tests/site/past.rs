@@ -1,5 +1,6 @@
 //! A site's earlier knowledge: the earlier verdict, with the same bytes.
 
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use starling_api_types::{
     AdvisoryQuery, AsOf, Conclusion, ErrorCode, ExplainQuery, ExportRequest, ImportParams, ScanParams,
     Timestamp, VerdictEnvelope,
 };
-use starling_daemon::{convert_store, scan_without_store};
+use starling_daemon::{OpeningWatcher, convert_store, scan_without_store};
 
 use crate::bench::{Bench, Site, advisory, code};
 
@@ -96,7 +97,7 @@ fn as_of_verdicts_have_the_earlier_bytes() {
     let at = params(Some(AsOf::Time(verdicts[1].0)));
     assert!(scan_without_store(&bench.home(NAME), &sbom(), &at).is_none());
     drop(site);
-    convert_store(&bench.home(NAME), "sled").unwrap();
+    convert_store(&bench.home(NAME), "sled", OpeningWatcher(Arc::new(|_| {}))).unwrap();
     assert_told_again(&bench.open(NAME), &verdicts, "in another engine");
 }
 

@@ -20,7 +20,10 @@ impl SiteStore {
     pub(super) fn check_bodies(&self, state: &State) -> Result<(Check, BTreeSet<ContentHash>), StoreError> {
         let mut check = Check::new("every body hashes to its name, and accepted ones are here");
         let mut bad = BTreeSet::new();
-        for hash in self.named_in_scope(state)? {
+        let named = self.named_in_scope(state)?;
+        let working = self.meter.begin("checking the record bodies", named.len() as u64);
+        for hash in named {
+            working.add(1);
             check.examined += 1;
             match self.bodies.get(&hash) {
                 Ok(Some(_)) => {}

@@ -75,7 +75,13 @@ impl SiteStore {
             done.bytes_after = done.bytes_before;
             return Ok(done);
         }
+        let usage = packs.usage();
+        let bytes = usage.iter().filter(|usage| victims.contains(&usage.pack));
+        let working = self
+            .meter
+            .begin("rewriting packs", bytes.map(|usage| usage.bytes).sum());
         let is_live = |hash: &ContentHash, place: &BodyPlace| {
+            working.add(place.length.into());
             // A body that cannot be looked up is kept.
             self.bodies
                 .place(hash)

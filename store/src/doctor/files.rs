@@ -100,6 +100,16 @@ impl SiteStore {
         Ok(check)
     }
 
+    /// Checks the frames of the log, and shows how far it is.
+    pub(super) fn check_log_shown(&self) -> Result<Check, StoreError> {
+        let log = self.journal.log().size_on_disk().map_err(StoreError::Measure)?;
+        let working = self.meter.begin("checking the log", log);
+        self.check_log_frames(&mut |bytes| {
+            working.add(bytes);
+            ControlFlow::Continue(())
+        })
+    }
+
     /// Returns true if every frame of the log is whole, or was given up.
     ///
     /// # Errors
@@ -111,7 +121,11 @@ impl SiteStore {
     /// Checks that every frame of the packs has its hash.
     pub(super) fn check_packs(&self) -> Result<(Check, Vec<PackNumber>), StoreError> {
         let mut check = Check::new(PACKS_CHECK);
-        let scan = self.bodies.packs().scan(PackPosition::START, &mut |_, _| {})?;
+        let packs = self.bodies.packs();
+        let working = self.meter.begin("checking the packs", packs.size_on_disk());
+        let scan = packs.scan(PackPosition::START, &mut |_, place| {
+            working.add(place.length.into())
+        })?;
         check.examined = scan.bodies;
         for damage in &scan.damage {
             check.fail(damage.to_string());

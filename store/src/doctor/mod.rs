@@ -172,16 +172,18 @@ impl SiteStore {
         }
         let examine = |state: &mut State| {
             let mut diagnosis = Diagnosis::default();
-            let frames = self.check_log_frames(&mut at_once)?;
+            let frames = self.check_log_shown()?;
             // Intact rows are not replaced by those of a damaged log.
             let rebuild = rebuild && frames.ok();
             diagnosis.checks.push(frames);
             let (mut packs, damaged_packs) = self.check_packs()?;
+            let working = self.meter.begin("checking the rows", 0);
             diagnosis.checks.push(self.check_engine()?);
             diagnosis.checks.push(self.check_chains(state));
             diagnosis.checks.push(check_authors(state));
             diagnosis.checks.push(self.check_logs(state)?);
             let mut claims = self.check_claims(state)?;
+            drop(working);
             if rebuild {
                 self.rebuild_rows(state)?;
                 claims.repaired = (!claims.ok()).then(|| "derived again from the log".to_owned());
@@ -206,6 +208,7 @@ impl SiteStore {
                 // The view may still show data that was just given up.
                 self.show(state, &Origin::default())?;
             }
+            let working = self.meter.begin("checking the view", 0);
             let mut view = named("the view equals a rebuild, byte for byte", self.check_view(state))?;
             if rebuild {
                 self.rebuild_view(state)?;
@@ -228,6 +231,7 @@ impl SiteStore {
                 mutes.repaired = Some("folded again from the accepted changes".to_owned());
             }
             diagnosis.checks.push(mutes);
+            drop(working);
             self.accept_whole(state)?;
             self.show(state, &Origin::default())?;
             Ok(diagnosis)
@@ -259,7 +263,11 @@ impl SiteStore {
         txn.commit()?;
         *state = State::load(self.engine.as_ref(), state.site)?;
         self.bodies.find_places()?;
-        self.replay(state, LogPosition::START, &|_| {})?;
+        let working = self.meter.begin("deriving the rows from the log", 0);
+        self.replay(state, LogPosition::START, &|progress| {
+            working.set(progress.groups, progress.of);
+        })?;
+        drop(working);
         self.find_wanted(state)?;
         state.history.begin((self.clock)());
         self.journal.begin((self.clock)());

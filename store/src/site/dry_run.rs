@@ -58,6 +58,7 @@ impl SiteStore {
             published: RwLock::new(Arc::new(published)),
             behind: Default::default(),
             bodies_dropped: Default::default(),
+            meter: Default::default(),
             checkpointed: Default::default(),
             settings: RwLock::new(settings.clone()),
             clock: self.clock.clone(),

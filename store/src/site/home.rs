@@ -331,6 +331,7 @@ impl SiteStore {
             return Ok(None);
         };
         let folder = lock.home().join(ENGINE_FOLDER);
+        let _working = self.meter.begin("rebuilding the engine's files", 0);
         let compaction = match swap.compact()? {
             engine::Compaction::NotSupported => engine::compact_beside(&folder, swap, options)?,
             done => done,

@@ -45,6 +45,7 @@ use crate::engine::{
 use crate::error::StoreError;
 use crate::journal::Journal;
 use crate::log::LogPosition;
+use crate::meter::Meter;
 use crate::rows::txn::Txn;
 use crate::trust::ListedSite;
 
@@ -68,6 +69,8 @@ pub struct SiteStore {
     pub(crate) checkpointed: AtomicU64,
     pub(crate) settings: RwLock<Arc<starling_view::Settings>>,
     pub(crate) clock: Clock,
+    /// The long work under way.
+    pub(crate) meter: Meter,
     /// The mutes in force, and the root of the claims from which they were folded.
     pub(crate) mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,
     pub(crate) book: Mutex<RecentBook>,
@@ -147,6 +150,12 @@ impl SiteStore {
             packs: ByteCount(self.bodies.packs().size_on_disk()),
             engine: self.engine.size_on_disk()?,
         })
+    }
+
+    /// Returns what shows how far long work is.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.meter
     }
 
     /// Returns the end of the log.

@@ -165,6 +165,7 @@ impl SiteStore {
             published: RwLock::new(Arc::new(published)),
             behind: AtomicBool::new(false),
             bodies_dropped: AtomicU64::new(0),
+            meter: Default::default(),
             checkpointed: AtomicU64::new(0),
             settings: RwLock::new(settings),
             clock: options.clock.clone(),
