@@ -92,12 +92,8 @@ fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
 
 /// Returns the entries of a list of `affected`.
 fn affected_entries(list: &JsonText) -> Vec<Affected> {
-    // One invalid entry must not hide the others.
     let entries: Vec<serde_json::Value> = serde_json::from_str(list.as_str()).unwrap_or_default();
-    entries
-        .into_iter()
-        .filter_map(|entry| serde_json::from_value(entry).ok())
-        .collect()
+    entries.iter().map(Affected::from_entry).collect()
 }
 
 fn provenance(folded: &CanonicalAdvisory) -> Vec<Provenance> {

@@ -88,10 +88,10 @@ pub fn stated_severities(field: &Field) -> Vec<StatedSeverity> {
         .collect()
 }
 
-/// Returns the severities of one list of this source; none if the list is not valid.
+/// Returns the severities of one list of this source, without those that cannot be read.
 pub(crate) fn listed(source: &Source, list: &JsonText) -> Vec<StatedSeverity> {
-    let listed: Vec<starling_scanner::osv::Severity> =
-        serde_json::from_str(list.as_str()).unwrap_or_default();
+    let list: Option<serde_json::Value> = serde_json::from_str(list.as_str()).ok();
+    let listed = starling_scanner::osv::Severity::readable_of(list.as_ref());
     let stated = listed.into_iter().map(|severity| StatedSeverity {
         source: source.to_string(),
         kind: severity.kind,

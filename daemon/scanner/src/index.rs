@@ -51,7 +51,7 @@ const MAGIC: [u8; 8] = *b"STARLIDX";
 /// divided among their records, and the sources of each ecosystem are listed. 6: versions of Amazon Linux, Fedora and
 /// Oracle Linux have an order, and entries have their module's stream. 7: entries have the state of a missing fix, and products are looked
 /// up by CPE names.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 
 /// Identifies the knowledge from which an index was built.
 pub type IndexStamp = [u8; 32];

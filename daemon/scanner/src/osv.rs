@@ -5,6 +5,7 @@
 //! writes.
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 use crate::fix::FixState;
 pub use crate::lenient::Text;
@@ -80,6 +81,83 @@ impl From<RawAffected> for Affected {
             fix_state: raw.database_specific.fix_state,
         }
     }
+}
+
+/// The type of a range in place of something that cannot be read: it leaves all versions undecided.
+const UNREADABLE: &str = "unreadable";
+
+impl Affected {
+    /// Reads an entry of `affected`. What cannot be read of its rules leaves versions undecided, except those that its
+    /// other rules affect.
+    pub fn from_entry(entry: &Value) -> Self {
+        match Self::deserialize(entry) {
+            Ok(affected) if !ranges_of(entry).any(has_unknown_event) => affected,
+            _ => Self::salvaged(entry),
+        }
+    }
+
+    fn salvaged(entry: &Value) -> Self {
+        let words = |field| entry.get(field).and_then(|words| Words::deserialize(words).ok());
+        let mut affected = Self::from(RawAffected {
+            package: entry
+                .get("package")
+                .and_then(|package| Option::deserialize(package).ok().flatten()),
+            severity: Severity::readable_of(entry.get("severity")),
+            ranges: Vec::new(),
+            versions: Vec::new(),
+            ecosystem_specific: words("ecosystem_specific").unwrap_or_default(),
+            database_specific: words("database_specific").unwrap_or_default(),
+        });
+        let mut is_unreadable = !entry.is_object();
+        match entry.get("versions") {
+            None | Some(Value::Null) => {}
+            Some(Value::Array(versions)) => {
+                for version in versions {
+                    match Text::deserialize(version) {
+                        Ok(version) => affected.versions.push(version),
+                        Err(_) => is_unreadable = true,
+                    }
+                }
+            }
+            Some(_) => is_unreadable = true,
+        }
+        if !matches!(entry.get("ranges"), None | Some(Value::Null | Value::Array(_))) {
+            is_unreadable = true;
+        }
+        for range in ranges_of(entry) {
+            match Range::deserialize(range) {
+                Ok(range_read) if !has_unknown_event(range) => affected.ranges.push(range_read),
+                _ => is_unreadable = true,
+            }
+        }
+        if is_unreadable {
+            affected.ranges.push(Range {
+                kind: RangeKind::Other(UNREADABLE.to_owned()),
+                events: Vec::new(),
+            });
+        }
+        affected
+    }
+}
+
+/// Returns the ranges of an entry, whatever they are.
+fn ranges_of(entry: &Value) -> impl Iterator<Item = &Value> {
+    entry
+        .get("ranges")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+}
+
+/// Returns true if a range has an event of a kind that this program does not know.
+fn has_unknown_event(range: &Value) -> bool {
+    const KNOWN: [&str; 4] = ["introduced", "fixed", "last_affected", "limit"];
+    let events = range.get("events").and_then(Value::as_array);
+    events.into_iter().flatten().any(|event| {
+        let is_empty = |event: &serde_json::Map<String, Value>| event.is_empty();
+        let known = || KNOWN.iter().any(|kind| event.get(kind).is_some());
+        !event.is_null() && !event.as_object().is_some_and(is_empty) && !known()
+    })
 }
 
 #[derive(Deserialize)]
@@ -200,6 +278,14 @@ pub struct Severity {
     /// A CVSS vector, or a word of the scale.
     #[serde(default, deserialize_with = "or_default")]
     pub score: Text,
+}
+
+impl Severity {
+    /// Reads a list of severities without those that cannot be read.
+    pub fn readable_of(list: Option<&Value>) -> Vec<Self> {
+        let list = list.and_then(Value::as_array).into_iter().flatten();
+        list.filter_map(|one| Self::deserialize(one).ok()).collect()
+    }
 }
 
 /// A range of versions as a list of events.
@@ -367,6 +453,49 @@ mod tests {
         let record =
             Record::from_json(br#"{"id":"X","database_specific":{"severity":"MODERATE","n":1}}"#).unwrap();
         assert_eq!(record.severities().next().unwrap().score.0, "MODERATE");
+    }
+
+    #[test]
+    fn unreadable_rules_leave_versions_undecided() {
+        use crate::matching::{Subject, evaluate};
+        let of = |entry: &str| {
+            let entry = Affected::from_entry(&serde_json::from_str(entry).unwrap());
+            let result = evaluate(&entry, &Subject::new("npm", "1.0.0"));
+            (result.is_affected(), result.is_undecided())
+        };
+        for entry in [
+            r#"{"ranges":"all"}"#,
+            r#"{"ranges":[1]}"#,
+            r#"{"ranges":{"type":"SEMVER","events":[{"introduced":"0"}]}}"#,
+            r#"{"ranges":[{"type":"SEMVER","events":"x"}]}"#,
+            r#"{"ranges":[{"type":"SEMVER","events":{"introduced":"0"}}]}"#,
+            r#"{"ranges":[{"type":"SEMVER","events":[{"introduced":["0"]}]}]}"#,
+            r#"{"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":{"v":1}}]}]}"#,
+            r#"{"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"0.1"},{"resumed":"0.5"}]}]}"#,
+            r#"{"ranges":[{"type":["SEMVER"],"events":[{"introduced":"0"},{"fixed":"0.9"}]}]}"#,
+            r#"{"versions":"1.0.0"}"#,
+            r#"{"versions":[{"v":"1.0.0"}]}"#,
+            r#"{"versions":["0.9",["1.0.0"]],"severity":"high"}"#,
+            "[]",
+            "7",
+        ] {
+            assert_eq!(of(entry), (false, true), "{entry}");
+        }
+        for entry in [
+            r#"{"versions":["1.0.0",{}]}"#,
+            r#"{"severity":"high","versions":["1.0.0"]}"#,
+            r#"{"ranges":[5,{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"2.0.0"},null,{}]}]}"#,
+        ] {
+            assert_eq!(of(entry), (true, false), "{entry}");
+        }
+        let readable = r#"{"versions":["0.9"],"severity":[{"type":"CVSS_V3","score":"v"},7],"ranges":null}"#;
+        assert_eq!(
+            of(readable),
+            (false, false),
+            "a severity decides nothing about versions"
+        );
+        let entry = Affected::from_entry(&serde_json::from_str(readable).unwrap());
+        assert_eq!(entry.severity.len(), 1);
     }
 
     #[test]

@@ -16,3 +16,4 @@ mod readers;
 mod scans;
 mod space;
 mod stores;
+mod unreadable;
