@@ -10,7 +10,7 @@ use crate::service::feed_runs::told::Told;
 async fn stopped_fetch_is_kept_before_the_stop_ends() {
     let world = World::with_feed().await;
     let begun = Arc::new(Notify::new());
-    lock(&world.source.0).push_back(Answer::Hangs(begun.clone()));
+    world.prepare(Answer::Hangs(begun.clone()));
     let mut ended = world.site.start_feed(&name(), Trigger::Schedule).unwrap();
     begun.notified().await;
     world.site.0.feeds.stop_fetching().await;
@@ -29,9 +29,9 @@ async fn stopped_fetch_is_kept_before_the_stop_ends() {
 async fn stop_waits_for_an_import_that_is_under_way() {
     let world = World::with_feed().await;
     let one_import = world.site.0.one_import();
-    lock(&world.source.0).push_back(Answer::Whole(records(0..3)));
+    world.prepare(Answer::whole(0..3));
     let _ended = world.site.start_feed(&name(), Trigger::Schedule).unwrap();
-    while !lock(&world.source.0).is_empty() {
+    while !world.is_asked() {
         tokio::task::yield_now().await;
     }
     let mut stop = Box::pin(world.site.0.feeds.stop_fetching());
@@ -53,7 +53,7 @@ async fn import_by_hand_is_not_overtaken_by_the_position_of_a_run() {
     let (site, spec) = (&world.site.0, world.site.0.feeds.spec(&name()).unwrap());
     for round in 0..30 {
         let (mut after, _) = site.read_to(&spec).unwrap();
-        after.position = starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
+        after.position = position();
         let both = Barrier::new(2);
         std::thread::scope(|scope| {
             scope.spawn(|| {
