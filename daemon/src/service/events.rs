@@ -25,11 +25,11 @@ struct Follower {
 }
 
 pub(super) async fn stream(site: Site, after: Option<types::EventId>) -> ServiceResult<EventStream> {
-    let shown = site.0.shown.subscribe();
+    let shown = site.0.live.shown.subscribe();
     let (generation, after) = site
         .blocking(move |parts| {
             let failed = |error| store_problem("reading events", &error);
-            let kept = Kept::read(&parts.store).map_err(failed)?;
+            let kept = Kept::read(&parts.data.store).map_err(failed)?;
             Ok((kept.generation, kept.resume(after)?))
         })
         .await?;
@@ -123,13 +123,13 @@ impl SiteParts {
         after: EventNumber,
     ) -> ServiceResult<(EventNumber, Vec<types::EventRecord>)> {
         let failed = |error| store_problem("reading events", &error);
-        let now = self.store.event_generation().map_err(failed)?;
+        let now = self.data.store.event_generation().map_err(failed)?;
         if now != generation {
             return Err(expired(format!(
                 "following events of generation {generation}: the stream has started again, as generation {now}"
             )));
         }
-        let events = self.store.events_after(after, PAGE).map_err(failed)?;
+        let events = self.data.store.events_after(after, PAGE).map_err(failed)?;
         let last = events.last().map_or(after, |(number, _)| *number);
         Ok((
             last,

@@ -117,7 +117,7 @@ impl SiteParts {
         let _one_at_a_time = self.one_import();
         if how.by_hand {
             // Within the lock: no run takes in what it read before, and keeps its position after.
-            self.feeds.imported_by_hand(source)?;
+            self.live.feeds.imported_by_hand(source)?;
         }
         self.prepare_to_sign(&format!("importing {source}"))?;
         let mut account = Account::new(self, source.clone(), how);
@@ -282,7 +282,7 @@ impl<'a> Account<'a> {
             return Ok(());
         }
         self.keep.extend(id_of_file(name));
-        let held = self.site.store.record_of_file(&self.source, name);
+        let held = self.site.data.store.record_of_file(&self.source, name);
         self.keep
             .extend(held.map_err(|error| store_problem("reading a feed's file names", &error))?);
         Ok(())
@@ -366,6 +366,7 @@ impl<'a> Account<'a> {
             .map(|(hash, body)| (*hash, body.as_slice()))
             .collect();
         self.site
+            .data
             .store
             .put_bodies(&self.source, &bodies)
             .map_err(|error| store_problem("storing records", &error))?;

@@ -18,11 +18,14 @@ use crate::sync_task::PeerStatusTable;
 
 impl SiteParts {
     pub(super) fn health(&self) -> types::Health {
-        let uptime = self.started.map_or(0, |started| started.elapsed().as_millis());
+        let uptime = self
+            .live
+            .started
+            .map_or(0, |started| started.elapsed().as_millis());
         types::Health {
             status: "ok".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            site_id: self.home.chain().slug().into(),
+            site_id: self.identity.home.chain().slug().into(),
             uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
             opening: None,
             parts: self.parts(),
@@ -31,51 +34,51 @@ impl SiteParts {
 
     pub(super) fn status(&self) -> ServiceResult<types::Status> {
         let failed = |error| store_problem("reading the site's status", &error);
-        let logs = self.store.logs().map_err(failed)?;
+        let logs = self.data.store.logs().map_err(failed)?;
         let own = self.own_log();
         let head = logs
             .iter()
             .find(|log| log.id == own)
             .filter(|log| log.tip.cursor.number.0 > 0);
         let head = head.map(|log| log.tip.cursor.into());
-        let listed = self.store.listed_sites().map_err(failed)?;
+        let listed = self.data.store.listed_sites().map_err(failed)?;
         let peers = listed.iter().map(|site| self.peer_shown(site)).collect();
-        let imported = self.store.feeds().map_err(failed)?;
-        let view = self.store.view().map_err(failed)?;
+        let imported = self.data.store.feeds().map_err(failed)?;
+        let view = self.data.store.view().map_err(failed)?;
         let feeds = sources_shown(&view, &imported).map_err(failed)?;
         let advisories = view.advisory_count().map_err(failed)?;
         let unresolved = starling_view::held_records(&view).map_err(|error| view_problem(&error))?;
-        let size = self.store.size_on_disk().map_err(failed)?;
+        let size = self.data.store.size_on_disk().map_err(failed)?;
         let records = feeds.iter().map(|feed| feed.records).sum();
         let knowledge_root = view.knowledge_root().into();
         drop(view);
         Ok(types::Status {
-            site_id: self.home.chain().slug().into(),
-            site: self.home.chain().site().into(),
+            site_id: self.identity.home.chain().slug().into(),
+            site: self.identity.home.chain().site().into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            daemon: self.started.is_some(),
+            daemon: self.live.started.is_some(),
             head,
             knowledge_root,
-            held_root: self.store.held_root().map_err(failed)?.into(),
+            held_root: self.data.store.held_root().map_err(failed)?.into(),
             records,
             advisories,
             unresolved: unresolved.len() as u64,
             parts: self.parts(),
-            listen: self.peer_status.listening(),
+            listen: self.live.peer_status.listening(),
             peers,
             positions: logs.iter().map(|log| self.position(log)).collect(),
             feeds,
             fetched_feeds: self.feeds_shown(),
             store: self.store_shown(&size).map_err(failed)?,
             differences: self.differences(),
-            strangers: strangers(&self.peer_status, &listed),
+            strangers: strangers(&self.live.peer_status, &listed),
             restore: self.restore_status(),
             lost_records: self.lost_records(),
         })
     }
 
     fn peer_shown(&self, site: &ListedSite) -> types::PeerStatus {
-        let peer = self.peer_status.peer(&site.site);
+        let peer = self.live.peer_status.peer(&site.site);
         types::PeerStatus {
             site_id: (&site.slug).into(),
             site: site.site.into(),
@@ -90,13 +93,13 @@ impl SiteParts {
 
     fn store_shown(&self, size: &StoreSize) -> Result<types::StoreStatus, StoreError> {
         Ok(types::StoreStatus {
-            engine: self.store.engine().name().to_owned(),
+            engine: self.data.store.engine().name().to_owned(),
             size_bytes: size.total().0,
             log_bytes: size.log.0,
             pack_bytes: size.packs.0,
             engine_bytes: size.engine.0,
             schema: SiteStore::schema(),
-            known_back_to: Some(self.store.history()?.since.into()),
+            known_back_to: Some(self.data.store.history()?.since.into()),
             check: self.last_check(),
         })
     }
@@ -121,7 +124,7 @@ impl SiteParts {
             held: cursor(log.tip.cursor.number),
             accepted: cursor(log.accepted),
             body_complete: cursor(log.body_complete),
-            arriving_bodies: if !log.frozen && self.peer_status.bodies_arrive() {
+            arriving_bodies: if !log.frozen && self.live.peer_status.bodies_arrive() {
                 log.awaited as u64
             } else {
                 0

@@ -187,10 +187,10 @@ async fn feed_that_runs_is_joined_and_a_stop_ends_its_fetch() {
     let (first, second) = (world.site.run_feed(&name), async {
         begun.notified().await;
         assert_eq!(world.feed().await.state, FeedState::Running);
-        let wanted = world.site.0.feeds.wanted();
+        let wanted = world.site.0.live.feeds.wanted();
         assert!(wanted[&name].is_running);
         let joined = world.site.run_feed(&name);
-        let stopped = world.site.0.feeds.stop_fetching();
+        let stopped = world.site.0.live.feeds.stop_fetching();
         tokio::join!(joined, stopped).0
     });
     let (first, second) = tokio::join!(first, second);
@@ -221,7 +221,7 @@ async fn feeds_are_listed_in_the_configuration() {
     };
     let off = world.change_feed(change).await;
     assert_eq!((off.state, off.next_run_at), (FeedState::Disabled, None));
-    assert!(world.site.0.feeds.wanted().is_empty());
+    assert!(world.site.0.live.feeds.wanted().is_empty());
     let home = Home::open(world.folder.path()).unwrap();
     assert!(!home.config(&Overrides::default()).unwrap().feeds[0].enabled);
     // A run that is asked for is not the daemon's schedule.
@@ -257,7 +257,7 @@ async fn damaged_state_costs_a_full_fetch_and_no_records() {
     for file in ["state.json", "position.json"] {
         fs::write(world.path("feeds/mine").join(file), "{").unwrap();
     }
-    lock(&world.site.0.feeds.memories).clear();
+    lock(&world.site.0.live.feeds.memories).clear();
     assert_eq!(world.feed().await.state, FeedState::New);
     let run = world.run(Answer::whole(0..2)).await;
     assert_eq!((run.outcome, run.unchanged), (FeedRunOutcome::Imported, 2));

@@ -59,7 +59,7 @@ impl Account<'_> {
             .iter()
             .map(|(id, seen)| (id.clone(), seen.record))
             .collect();
-        let store = &self.site.store;
+        let store = &self.site.data.store;
         let mut plan = store
             .plan_feed(&FeedInput {
                 source: &self.source,
@@ -114,6 +114,7 @@ impl Account<'_> {
         let key = self.site.key();
         let authored = self
             .site
+            .data
             .store
             .commit_feed(feed, &self.site.head_signing(&key, at), &origin)
             .map_err(|error| store_problem("writing the site's log", &error))?;

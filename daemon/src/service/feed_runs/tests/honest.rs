@@ -210,7 +210,7 @@ async fn killed_run_is_a_failure() {
     assert_eq!(state["began_at"], Value::Null, "a run that ended leaves nothing");
     state["began_at"] = json!("2026-01-01T00:00:00.000Z");
     fs::write(&path, state.to_string()).unwrap();
-    lock(&world.site.0.feeds.memories).clear();
+    lock(&world.site.0.live.feeds.memories).clear();
     let feed = world.feed().await;
     assert_eq!((feed.state, feed.failures), (FeedState::Failing, 1));
     assert!(feed.attention.unwrap().contains("by a kill or a crash"));
@@ -226,7 +226,7 @@ async fn state_that_is_given_up_needs_attention() {
     world.run(Answer::whole(0..10)).await;
     assert_eq!(world.feed().await.state, FeedState::Suspect);
     fs::write(world.path("feeds/mine/state.json"), "{").unwrap();
-    lock(&world.site.0.feeds.memories).clear();
+    lock(&world.site.0.live.feeds.memories).clear();
     let matter = world.feed().await.attention.unwrap();
     assert!(matter.contains("a suspect input that waits"), "{matter}");
     world.run(Answer::whole(0..50)).await;

@@ -44,12 +44,12 @@ impl World {
             may_mute: None,
             added_at: UnixMillis::EPOCH,
         };
-        self.site.0.store.list_site(listed, Some(&chain)).unwrap();
+        self.site.0.data.store.list_site(listed, Some(&chain)).unwrap();
     }
 
     /// Takes in all that another site states, and its newest head.
     fn take(&self, other: &Self) {
-        let (mine, theirs) = (&self.site.0.store, &other.site.0.store);
+        let (mine, theirs) = (&self.site.0.data.store, &other.site.0.data.store);
         let held = mine.log(other.log()).unwrap();
         let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
         let run = theirs.deltas(other.log(), held, usize::MAX).unwrap();
@@ -87,16 +87,24 @@ impl World {
 
     /// Forgets what a restart forgets.
     fn forget_sharing(&self) {
-        *lock(&self.site.0.feeds.sharing) = Sharing::default();
+        *lock(&self.site.0.live.feeds.sharing) = Sharing::default();
     }
 
     /// Returns true if the timetable has the feed.
     fn is_wanted(&self) -> bool {
-        self.site.0.feeds.wanted().contains_key(&name())
+        self.site.0.live.feeds.wanted().contains_key(&name())
     }
 
     fn own_offer(&self) -> Option<FeedOffer> {
-        self.site.0.store.offers().unwrap().own.get(&source()).cloned()
+        self.site
+            .0
+            .data
+            .store
+            .offers()
+            .unwrap()
+            .own
+            .get(&source())
+            .cloned()
     }
 
     /// Returns the sites on whose records this one builds.
@@ -105,7 +113,7 @@ impl World {
     }
 
     fn claims(&self) -> u64 {
-        let log = self.site.0.store.log(self.log()).unwrap();
+        let log = self.site.0.data.store.log(self.log()).unwrap();
         log.map_or(0, |log| log.tip.cursor.number.0)
     }
 }
@@ -243,6 +251,7 @@ async fn offer_that_cannot_be_read_is_named_and_counts_as_none() {
     let now = crate::clock::now();
     a.site
         .0
+        .data
         .store
         .author(lane, [claim], &key, now, &Origin::default())
         .unwrap();
@@ -266,7 +275,7 @@ async fn failing_site_gives_way_and_probes() {
         (feed.state, feed.fetched_by.unwrap().here),
         (FeedState::Failing, false)
     );
-    let wanted = a.site.0.feeds.wanted()[&name()];
+    let wanted = a.site.0.live.feeds.wanted()[&name()];
     assert_eq!(wanted.every_ms, 8 * HOUR);
     let next = feed.next_run_at.unwrap();
     assert_eq!(wanted.next_ms, u64::try_from(next.unix_millis()).ok());
@@ -291,7 +300,7 @@ async fn failing_site_gives_way_and_probes() {
     meet([a, b], 4);
     assert!(a.is_wanted() && a.own_offer().unwrap().is_healthy);
     assert!(matches!(
-        b.site.0.feeds.role(&name()),
+        b.site.0.live.feeds.role(&name()),
         Some(starling_sync::Role::Probe { .. })
     ));
 }
@@ -427,7 +436,7 @@ async fn site_that_stands_by_for_a_successor_says_so() {
 async fn site_whose_turn_begins_is_not_late() {
     let [a, b] = &met().await;
     b.run(Answer::whole(0..5)).await;
-    b.site.0.feeds.remember(&name(), |memory| {
+    b.site.0.live.feeds.remember(&name(), |memory| {
         memory.last_success_at = Some(starling_api_types::Timestamp::saturating(HOUR));
     });
     b.hear(a, 1);

@@ -197,6 +197,7 @@ impl<'c> WorldBuilder<'c> {
         let source = Arc::new(FakeSource::default());
         *site
             .0
+            .live
             .feeds
             .fetching
             .write()

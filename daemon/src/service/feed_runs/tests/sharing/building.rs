@@ -82,7 +82,7 @@ async fn position_is_given_up_when_others_stated_something() {
     assert_eq!((anew(&whole), whole.stored, whole.absent), (None, 1, 1));
     // The other one is not believed any more: what only it stated is gone with it, and is stated here.
     let slug = b.chain().slug().clone();
-    a.site.0.store.unlist_site(&slug).unwrap();
+    a.site.0.data.store.unlist_site(&slug).unwrap();
     a.look(PATIENCE);
     let again = a.run(Answer::whole(0..7).moved()).await;
     assert!(
@@ -119,7 +119,7 @@ async fn part_does_not_forget_on_whom_the_whole_was_built() {
     let rests_on = b.rests_on();
     assert!(rests_on.contains_key(&a.id()));
     // The other one is accepted no more, and offers still: a part says nothing of what it stated.
-    let (spec, store) = (b.site.0.feeds.spec(&name()).unwrap(), &b.site.0.store);
+    let (spec, store) = (b.site.0.live.feeds.spec(&name()).unwrap(), &b.site.0.data.store);
     let shared = b.site.0.shared(&spec).unwrap();
     assert!(shared.is_some());
     store
@@ -189,7 +189,7 @@ async fn source_that_is_read_in_parts_by_one_site_alone_is_checked() {
         assert_eq!((last.checked, last.code), (true, None));
         assert!(b.rests_on().is_empty());
         let slug = a.chain().slug().clone();
-        b.site.0.store.unlist_site(&slug).unwrap();
+        b.site.0.data.store.unlist_site(&slug).unwrap();
         assert!(b.checked_at().await.is_some(), "all of it is its own");
         assert_eq!(b.count().await, 7);
     }
