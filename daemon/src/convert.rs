@@ -45,12 +45,12 @@ pub fn convert_store(home: &Path, to: &str, watcher: OpeningWatcher) -> Result<C
         ));
     }
     let size = |site: &Site| {
-        let size = site.0.store.size_on_disk();
+        let size = site.0.data.store.size_on_disk();
         size.map_err(|error| store_problem("measuring the store", &error))
     };
     let size_before = {
         let site = Site::open(home.clone(), config.clone(), None)?;
-        if site.0.store.is_read_only() {
+        if site.0.data.store.is_read_only() {
             return Err(disk_full("the disk is full, and the site opens read-only").hint(
                 "free more space than the engine's size in `starling status`, and try again; nothing was changed",
             ));
@@ -71,7 +71,7 @@ pub fn convert_store(home: &Path, to: &str, watcher: OpeningWatcher) -> Result<C
         .config(&Overrides::default())
         .map_err(|error| config_problem(&error))?;
     let site = match Site::open_telling(home.clone(), config, &OpeningNews::watched(watcher)) {
-        Ok(site) if !site.0.store.is_read_only() => site,
+        Ok(site) if !site.0.data.store.is_read_only() => site,
         Err(problem) if problem.code != ErrorCode::DiskFull => {
             set_engine(&home, from)?;
             return Err(problem);
@@ -82,7 +82,7 @@ pub fn convert_store(home: &Path, to: &str, watcher: OpeningWatcher) -> Result<C
         }
     };
     let size_after = size(&site)?;
-    let entries = site.0.store.log_frames();
+    let entries = site.0.data.store.log_frames();
     stop(&site);
     Ok(ConvertReport {
         from: from.to_string(),

@@ -30,15 +30,15 @@ impl Offline {
     pub(crate) fn make_index(&self) -> Result<Arc<SiteIndex>, Problem> {
         let site = &self.0.0;
         site.refresh_index();
-        let stamp = site.store.view().map(|reader| stamp_of(&reader));
-        let index = stamp.ok().and_then(|stamp| site.indexes.find(&stamp));
+        let stamp = site.data.store.view().map(|reader| stamp_of(&reader));
+        let index = stamp.ok().and_then(|stamp| site.live.indexes.find(&stamp));
         index.ok_or_else(|| Problem::internal("building the match index", "it could not be built"))
     }
 
     /// Returns its store, for tools that work below the service.
     #[must_use]
     pub fn store(&self) -> &Arc<SiteStore> {
-        &self.0.0.store
+        &self.0.0.data.store
     }
 }
 
@@ -78,7 +78,7 @@ pub fn open_to_repair(home: &std::path::Path, overrides: &Overrides) -> Result<O
         Err(problem) if problem.code == ErrorCode::StoreDamaged => {}
         Err(problem) => return Err(problem),
         Ok(site) => {
-            let is_whole = site.0.store.log_is_whole();
+            let is_whole = site.0.data.store.log_is_whole();
             if is_whole.map_err(|error| store_problem("reading the site's log", &error))? {
                 return Ok(Offline(site));
             }

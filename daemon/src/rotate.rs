@@ -29,10 +29,10 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
         // Held until the files are written, so that no other process uses the folder.
         let site = Site::open(home.clone(), config.clone(), None)?;
         let parts = &site.0;
-        let own = parts.store.log(parts.own_log());
+        let own = parts.data.store.log(parts.own_log());
         let own = own.map_err(|error| store_problem(ATTEMPTED, &error))?;
         let is_frozen = own.is_some_and(|log| log.frozen);
-        if !parts.restore.is_held() {
+        if !parts.identity.restore.is_held() {
             if !is_frozen {
                 parts.prepare_to_sign(ATTEMPTED)?;
             }
@@ -63,6 +63,6 @@ pub fn rotate_key(home: &Path) -> Result<KeyList, Problem> {
 
 /// Returns the end of each of the site's own logs, from which the next epoch resumes.
 pub(crate) fn resume_at(site: &Site) -> Result<Vec<LaneResume>, Problem> {
-    let lanes = site.0.store.resume_points(false);
+    let lanes = site.0.data.store.resume_points(false);
     lanes.map_err(|error| store_problem(ATTEMPTED, &error))
 }

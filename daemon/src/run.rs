@@ -256,7 +256,7 @@ impl Daemon {
         tasks.push(watched.start("index", keep_index(site.clone(), self.stop.clone())));
         tracing::info!(
             socket = %self.home.socket_path().display(),
-            engine = site.0.store.engine().name(),
+            engine = site.0.data.store.engine().name(),
             ready_after_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             "ready"
         );

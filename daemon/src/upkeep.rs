@@ -52,8 +52,8 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
     let mut collect = tokio::time::interval(COLLECT_INTERVAL);
     let mut look = tokio::time::interval(LOOK_INTERVAL);
     let mut checkpoint = tokio::time::interval(CHECKPOINT_INTERVAL);
-    let mut calm = Calm::new(Instant::now(), site.0.store.position());
-    let mut kept = site.0.store.size_on_disk().unwrap_or_default();
+    let mut calm = Calm::new(Instant::now(), site.0.data.store.position());
+    let mut kept = site.0.data.store.size_on_disk().unwrap_or_default();
     let mut engine_size = 0;
     // The first ticks come at once, but heads were just signed, and collecting can wait.
     renew.tick().await;
@@ -63,11 +63,11 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
         tokio::select! {
             () = stop.cancelled() => return,
             _ = checkpoint.tick() => {
-                calm.look(Instant::now(), site.0.store.position());
+                calm.look(Instant::now(), site.0.data.store.position());
                 let done = work(&site, "making the engine durable (a start after a crash replays more)", |parts| {
                     // Heads, the ledger and peers' positions move the log's end without changing the index.
                     parts.keep_ready();
-                    parts.store.checkpoint_if_due().map_err(|error| error_chain(&error))
+                    parts.data.store.checkpoint_if_due().map_err(|error| error_chain(&error))
                 });
                 done.await;
             }
@@ -76,7 +76,7 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
                     parts.sign_heads().map_err(|error| error_chain(&error))
                 });
                 if signed.await.is_some() {
-                    site.0.local.send_modify(|count| *count += 1);
+                    site.0.live.local.send_modify(|count| *count += 1);
                 }
             }
             _ = collect.tick() => {
@@ -90,7 +90,7 @@ pub(crate) async fn housekeeping(site: Site, config: Config, stop: CancellationT
                     parts.compact_engine_if_grown(engine_size).map_err(|problem| problem.to_string())
                 });
                 engine_size = grown.await.unwrap_or(engine_size);
-                kept = site.0.store.size_on_disk().unwrap_or(kept);
+                kept = site.0.data.store.size_on_disk().unwrap_or(kept);
             }
             _ = look.tick() => {
                 // Unchanged data is not checked twice.
@@ -130,7 +130,7 @@ async fn work<T: Send + 'static>(
     if let Some(error) = &failed {
         tracing::error!(%error, "{what}");
     }
-    site.0.duties.note(what, crate::clock::now(), failed);
+    site.0.live.duties.note(what, crate::clock::now(), failed);
     done
 }
 

@@ -4,12 +4,14 @@
 //! the state root. Its key alone decides which claim it replaces, and its tombstone flag alone decides whether
 //! it leaves a live entry. Layout: `docs/formats/delta.md`.
 
+mod key;
+
 use std::fmt;
 
-use crate::hash::{ContentHash, Hex};
-use crate::limits::{
-    MAX_CLAIM_BYTES, MAX_RECORD_BYTES, MAX_RECORD_ID_BYTES, MAX_SLUG_BYTES, MAX_SOURCE_BYTES,
-};
+use self::key::MAX_KEY_BYTES;
+pub use self::key::{ClaimKey, KeyRef};
+use crate::hash::ContentHash;
+use crate::limits::{MAX_CLAIM_BYTES, MAX_RECORD_BYTES};
 use crate::names::{RecordId, Source};
 use crate::time::UnixMillis;
 use crate::varint;
@@ -19,12 +21,6 @@ const FLAG_CRITICAL: u8 = 1;
 const FLAG_CONTENT: u8 = 2;
 const FLAG_TOMBSTONE: u8 = 4;
 const KNOWN_FLAGS: u8 = FLAG_CRITICAL | FLAG_CONTENT | FLAG_TOMBSTONE;
-
-const KEY_RECORD: u8 = b'r';
-const KEY_DOCUMENT: u8 = b'd';
-const KEY_OFFER: u8 = b'o';
-/// Longest claim key in bytes: the class byte, a source, a separator and a record id.
-const MAX_KEY_BYTES: usize = 2 + MAX_SOURCE_BYTES + MAX_RECORD_ID_BYTES;
 
 /// A claim that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -87,135 +83,6 @@ impl fmt::Debug for ClaimKind {
     }
 }
 
-/// The subject of a claim, as bytes. A later claim of the same log on the same key replaces it.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClaimKey(Box<[u8]>);
-
-/// The object that a [`ClaimKey`] names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum KeyRef {
-    /// One record of one source.
-    Record(Source, RecordId),
-    /// One change of a shared document: the document's name and the change's hash.
-    Document(String, [u8; 32]),
-    /// The author's offer to fetch a source.
-    Offer(Source),
-    /// Something that this build does not know.
-    Other,
-}
-
-impl ClaimKey {
-    /// Returns the key of a record.
-    #[must_use]
-    pub fn record(source: &Source, id: &RecordId) -> Self {
-        let mut bytes = Vec::with_capacity(2 + source.as_str().len() + id.as_str().len());
-        bytes.push(KEY_RECORD);
-        bytes.extend_from_slice(source.as_str().as_bytes());
-        bytes.push(0);
-        bytes.extend_from_slice(id.as_str().as_bytes());
-        Self(bytes.into())
-    }
-
-    /// Returns the bytes with which every record key of `source` begins.
-    #[must_use]
-    pub fn source_prefix(source: &Source) -> Vec<u8> {
-        let mut bytes = vec![KEY_RECORD];
-        bytes.extend_from_slice(source.as_str().as_bytes());
-        bytes.push(0);
-        bytes
-    }
-
-    /// Returns the key of the author's offer to fetch a source.
-    #[must_use]
-    pub fn offer(source: &Source) -> Self {
-        let mut bytes = Self::offers_prefix();
-        bytes.extend_from_slice(source.as_str().as_bytes());
-        bytes.push(0);
-        Self(bytes.into())
-    }
-
-    /// Returns the bytes with which the key of every offer begins.
-    #[must_use]
-    pub fn offers_prefix() -> Vec<u8> {
-        vec![KEY_OFFER]
-    }
-
-    /// Wraps bytes, at least one and at most 322.
-    ///
-    /// # Errors
-    /// If there are no bytes or too many.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, WireError> {
-        if bytes.is_empty() {
-            return Err(WireError::NotCanonical { field: "claim key" });
-        }
-        if bytes.len() > MAX_KEY_BYTES {
-            let (found, limit) = (bytes.len() as u64, MAX_KEY_BYTES as u64);
-            return Err(WireError::OverLimit {
-                field: "claim key",
-                found,
-                limit,
-            });
-        }
-        Ok(Self(bytes.into()))
-    }
-
-    /// Returns the bytes.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
-    }
-
-    /// Returns the object that the key names.
-    #[must_use]
-    pub fn parse(&self) -> KeyRef {
-        self.parse_known().unwrap_or(KeyRef::Other)
-    }
-
-    /// Returns the source whose state the key belongs to; `None` if it belongs to no source. An offer belongs to none,
-    /// because it is not knowledge, and because sites of earlier releases do not know its source.
-    #[must_use]
-    pub fn source(&self) -> Option<Source> {
-        match self.parse() {
-            KeyRef::Record(source, _) => Some(source),
-            KeyRef::Document(..) | KeyRef::Offer(_) | KeyRef::Other => None,
-        }
-    }
-
-    fn parse_known(&self) -> Option<KeyRef> {
-        let (&class, rest) = self.0.split_first()?;
-        let middle = rest.iter().position(|&b| b == 0)?;
-        let (name, tail) = (std::str::from_utf8(&rest[..middle]).ok()?, &rest[middle + 1..]);
-        match class {
-            KEY_RECORD => {
-                let id = std::str::from_utf8(tail).ok()?;
-                Some(KeyRef::Record(name.parse().ok()?, id.parse().ok()?))
-            }
-            KEY_DOCUMENT if !name.is_empty() && name.len() <= MAX_SLUG_BYTES => {
-                Some(KeyRef::Document(name.to_owned(), tail.try_into().ok()?))
-            }
-            KEY_OFFER if tail.is_empty() => Some(KeyRef::Offer(name.parse().ok()?)),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for ClaimKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.parse() {
-            KeyRef::Record(source, id) => write!(f, "{source}/{id}"),
-            KeyRef::Document(name, change) => write!(f, "document {name} change {}", Hex(&change[..6])),
-            KeyRef::Offer(source) => write!(f, "offer to fetch {source}"),
-            KeyRef::Other => write!(f, "key {}", Hex(&self.0)),
-        }
-    }
-}
-
-impl fmt::Debug for ClaimKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self}")
-    }
-}
-
 /// One claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -263,13 +130,10 @@ impl Claim {
         change: &[u8],
         time: UnixMillis,
     ) -> Result<Self, ClaimError> {
-        let mut key = vec![KEY_DOCUMENT];
-        key.extend_from_slice(document.as_bytes());
-        key.push(0);
-        key.extend_from_slice(&hash);
+        let key = ClaimKey::document(document, &hash)?;
         let claim = Self {
             payload: change.into(),
-            ..Self::bare(ClaimKind::DOCUMENT_CHANGE, ClaimKey::from_bytes(&key)?, time)
+            ..Self::bare(ClaimKind::DOCUMENT_CHANGE, key, time)
         };
         claim.check_shape()?;
         let length = claim.encode().len();
@@ -350,15 +214,15 @@ impl Claim {
     /// Returns the frame without its length prefix: the element that enters the state root.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.key.0.len() + self.payload.len() + 48);
+        let mut out = Vec::with_capacity(self.key.as_bytes().len() + self.payload.len() + 48);
         varint::put(&mut out, u64::from(self.kind.0));
         let mut flags = 0;
         flags |= if self.critical { FLAG_CRITICAL } else { 0 };
         flags |= if self.content.is_some() { FLAG_CONTENT } else { 0 };
         flags |= if self.tombstone { FLAG_TOMBSTONE } else { 0 };
         out.push(flags);
-        varint::put(&mut out, self.key.0.len() as u64);
-        out.extend_from_slice(&self.key.0);
+        varint::put(&mut out, self.key.as_bytes().len() as u64);
+        out.extend_from_slice(self.key.as_bytes());
         if let Some((hash, size)) = self.content {
             out.extend_from_slice(hash.as_bytes());
             varint::put(&mut out, u64::from(size));

@@ -50,114 +50,145 @@ pub struct Judged<'a> {
 ///
 /// `as_of` is the scan's time; a later check counts as made at that time.
 pub fn decide(judged: Judged<'_>, policy: &Policy, knowledge: &KnowledgeState, as_of: UnixMillis) -> Verdict {
-    let Judged {
-        document,
-        inventory,
-        result,
-        baseline,
-        vex,
-        rego,
-    } = judged;
-    let mut reasons = Vec::new();
-    let mut excused = 0;
-    let hash = format!("blake3:{}", blake3::hash(document).to_hex());
-    let sbom = Names {
-        subject: inventory.subject.as_deref(),
-        hash: &hash,
-    };
-    let mut scanned = Scanned::of(inventory);
-    if names_boms(vex) {
-        scanned.references = references(document);
-    }
-    let vex = VexIndex::of(vex, &scanned, result.findings.iter().map(AsRef::as_ref));
-    let mut judge = Judge::new(policy, &knowledge.mutes, vex, rego, sbom, as_of);
-    let findings: Vec<JudgedFinding> = result
-        .findings
-        .iter()
-        .enumerate()
-        .map(|(index, finding)| {
-            let known = baseline.is_some_and(|baseline| baseline.knows(finding));
-            let fix = judge.fix_of(finding);
-            let (mut action, decided_by) = judge.judge_at(index, finding, fix);
-            if known && action == Action::Fail {
-                action = Action::Warn;
-                excused += 1;
-            }
-            JudgedFinding {
-                action,
-                known,
-                decided_by,
-                fix,
-                finding: Arc::clone(finding),
-            }
-        })
-        .collect();
-    let Reports {
-        rules,
-        rego: rego_report,
-        mutes,
-        vex,
-    } = judge.into_reports();
-    rego_reasons(rego, &mut reasons);
-    if excused > 0 {
-        reasons.push(Reason {
-            code: ReasonCode::FindingsKnown,
-            text: format!(
-                "{excused} {} known from the baseline and would fail otherwise",
-                are(excused)
-            ),
-        });
-    }
-    finding_reasons(&findings, &mut reasons);
-    rule_reasons(policy, &rules, &mut reasons);
-    mute_reasons(policy, &mutes, &mut reasons);
-    unconfirmed_reasons(knowledge, &mutes, &mut reasons);
-    knowledge_reasons(knowledge, &mut reasons);
-    freshness_reasons(policy, result, knowledge, as_of, &mut reasons);
-    coverage_reasons(policy, result, knowledge, &mut reasons);
-    reasons.sort_by(|a, b| a.code.cmp(&b.code).then_with(|| a.text.cmp(&b.text)));
+    let hash = format!("blake3:{}", blake3::hash(judged.document).to_hex());
+    let outcomes = judge_findings(judged, policy, knowledge, &hash, as_of);
+    let reasons = reasons_of(judged, policy, knowledge, &outcomes, as_of);
     let outcome = reasons
         .iter()
         .map(|reason| outcome_of(policy, reason.code))
         .min_by_key(|outcome| rank(*outcome));
+    let JudgedFindings {
+        findings, reports, ..
+    } = outcomes;
     let mut sources = knowledge.sources.clone();
     sources.sort();
-    let notes = u64::try_from(inventory.notes.len()).unwrap_or(u64::MAX);
     let findings_known = findings.iter().filter(|finding| finding.known).count();
     let findings_known = u64::try_from(findings_known).unwrap_or(u64::MAX);
-    let components = u64::try_from(inventory.components.len()).unwrap_or(u64::MAX);
     Verdict {
         format: Verdict::FORMAT,
         program: Verdict::PROGRAM,
         outcome: outcome.unwrap_or(Outcome::Pass),
         reasons,
-        inventory: VerdictInventory {
-            hash,
-            format: inventory.format.to_string(),
-            spec_version: inventory.spec_version.clone(),
-            subject: inventory.subject.clone(),
-            components,
-            notes,
-        },
-        coverage: VerdictCoverage::of(result.coverage),
-        not_judged: NotJudged::of(result),
-        ecosystems: ecosystems_of(result, knowledge),
+        inventory: inventory_of(judged.inventory, hash),
+        coverage: VerdictCoverage::of(judged.result.coverage),
+        not_judged: NotJudged::of(judged.result),
+        ecosystems: ecosystems_of(judged.result, knowledge),
         freshness_required: policy.freshness.required,
         findings,
         knowledge_root: knowledge.root,
         sources,
-        policy_hash: policy.hash_with(rego.map(|rego| rego.version)),
+        policy_hash: policy.hash_with(judged.rego.map(|rego| rego.version)),
         view_policy_hash: knowledge.view_policy_hash.clone(),
         policy_version: policy.version,
-        rules,
-        mutes,
-        vex,
-        rego: rego_report,
-        baseline: baseline.map(|baseline| VerdictBaseline {
+        rules: reports.rules,
+        mutes: reports.mutes,
+        vex: reports.vex,
+        rego: reports.rego,
+        baseline: judged.baseline.map(|baseline| VerdictBaseline {
             hash: baseline.hash(),
             known: findings_known,
         }),
         as_of,
+    }
+}
+
+/// The decisions about all findings of a scan.
+struct JudgedFindings {
+    findings: Vec<JudgedFinding>,
+    /// Number of findings that would fail if the baseline did not contain them.
+    excused: usize,
+    reports: Reports,
+}
+
+/// Decides about each finding by itself. `hash` names the document.
+fn judge_findings(
+    judged: Judged<'_>,
+    policy: &Policy,
+    knowledge: &KnowledgeState,
+    hash: &str,
+    as_of: UnixMillis,
+) -> JudgedFindings {
+    let Judged {
+        inventory, result, ..
+    } = judged;
+    let sbom = Names {
+        subject: inventory.subject.as_deref(),
+        hash,
+    };
+    let mut scanned = Scanned::of(inventory);
+    if names_boms(judged.vex) {
+        scanned.references = references(judged.document);
+    }
+    let vex = VexIndex::of(judged.vex, &scanned, result.findings.iter().map(AsRef::as_ref));
+    let mut judge = Judge::new(policy, &knowledge.mutes, vex, judged.rego, sbom, as_of);
+    let mut excused = 0;
+    let findings = result.findings.iter().enumerate().map(|(index, finding)| {
+        let known = judged.baseline.is_some_and(|baseline| baseline.knows(finding));
+        let fix = judge.fix_of(finding);
+        let (mut action, decided_by) = judge.judge_at(index, finding, fix);
+        if known && action == Action::Fail {
+            action = Action::Warn;
+            excused += 1;
+        }
+        JudgedFinding {
+            action,
+            known,
+            decided_by,
+            fix,
+            finding: Arc::clone(finding),
+        }
+    });
+    let findings = findings.collect();
+    JudgedFindings {
+        findings,
+        excused,
+        reports: judge.into_reports(),
+    }
+}
+
+/// Returns all reasons of a verdict, in the order of their codes.
+fn reasons_of(
+    judged: Judged<'_>,
+    policy: &Policy,
+    knowledge: &KnowledgeState,
+    outcomes: &JudgedFindings,
+    as_of: UnixMillis,
+) -> Vec<Reason> {
+    let JudgedFindings {
+        findings,
+        excused,
+        reports: Reports { rules, mutes, .. },
+    } = outcomes;
+    let mut reasons = Vec::new();
+    rego_reasons(judged.rego, &mut reasons);
+    if *excused > 0 {
+        reasons.push(Reason {
+            code: ReasonCode::FindingsKnown,
+            text: format!(
+                "{excused} {} known from the baseline and would fail otherwise",
+                are(*excused)
+            ),
+        });
+    }
+    finding_reasons(findings, &mut reasons);
+    rule_reasons(policy, rules, &mut reasons);
+    mute_reasons(policy, mutes, &mut reasons);
+    unconfirmed_reasons(knowledge, mutes, &mut reasons);
+    knowledge_reasons(knowledge, &mut reasons);
+    freshness_reasons(policy, judged.result, knowledge, as_of, &mut reasons);
+    coverage_reasons(policy, judged.result, knowledge, &mut reasons);
+    reasons.sort_by(|a, b| a.code.cmp(&b.code).then_with(|| a.text.cmp(&b.text)));
+    reasons
+}
+
+fn inventory_of(inventory: &Inventory, hash: String) -> VerdictInventory {
+    VerdictInventory {
+        hash,
+        format: inventory.format.to_string(),
+        spec_version: inventory.spec_version.clone(),
+        subject: inventory.subject.clone(),
+        components: u64::try_from(inventory.components.len()).unwrap_or(u64::MAX),
+        notes: u64::try_from(inventory.notes.len()).unwrap_or(u64::MAX),
     }
 }
 

@@ -181,11 +181,11 @@ impl Indexes {
         let Some(path) = &self.path else {
             return Ok(None);
         };
-        let stamp = stamp_of(&site.store.view()?);
+        let stamp = stamp_of(&site.data.store.view()?);
         if self.find(&stamp).is_some() {
             return Ok(Some(stamp));
         }
-        build(&site.store, path, self.threads(), &self.given_up)
+        build(&site.data.store, path, self.threads(), &self.given_up)
     }
 
     /// Returns the number of threads for building: all processors for a command, half of them for a daemon, whose scans

@@ -52,7 +52,7 @@ impl SiteParts {
                 format!(
                     "put the root key into {}: a running daemon continues by itself, else run `starling restore`; \
                      remove it again afterwards",
-                    self.home.root_key_path().display()
+                    self.identity.home.root_key_path().display()
                 ),
             ),
             GoesOn::Frozen => (
@@ -151,7 +151,7 @@ impl SiteParts {
 
     /// Returns some of the records whose bodies are missing.
     fn named_lacks(&self) -> String {
-        let lacked = self.store.lacked_own_bodies().unwrap_or_default();
+        let lacked = self.data.store.lacked_own_bodies().unwrap_or_default();
         if lacked.named.is_empty() {
             return String::new();
         }
@@ -173,7 +173,7 @@ impl SiteParts {
 
     /// Returns the state of a site that does not sign; `None` if it signs.
     pub(crate) fn restore_status(&self) -> Option<types::RestoreStatus> {
-        if let Some(hold) = self.restore.held() {
+        if let Some(hold) = self.identity.restore.held() {
             let ended = self.looks_on(&hold, now());
             let phase = match &ended {
                 GoesOn::Waits(Waits::Missing { held, asked, .. })
@@ -191,7 +191,7 @@ impl SiteParts {
                 _ => types::RestorePhase::Waiting,
             };
             let (waits_for, advice) = self.advice_on(&ended).unwrap_or_default();
-            let listed = self.store.listed_sites().unwrap_or_default();
+            let listed = self.data.store.listed_sites().unwrap_or_default();
             return Some(types::RestoreStatus {
                 phase,
                 since: Some(hold.since().into()),
@@ -205,7 +205,7 @@ impl SiteParts {
                     .collect(),
             });
         }
-        let chain = self.store.chain(&self.own_log().site).ok().flatten()?;
+        let chain = self.data.store.chain(&self.own_log().site).ok().flatten()?;
         if chain.is_current_key(&self.key().public()) {
             return None;
         }
@@ -221,7 +221,7 @@ impl SiteParts {
 
     /// Returns the result of an attempt to continue, without changing anything.
     fn looks_on(&self, hold: &super::Hold, at: UnixMillis) -> GoesOn {
-        let log = self.store.log(self.own_log()).ok().flatten();
+        let log = self.data.store.log(self.own_log()).ok().flatten();
         if log.is_some_and(|log| log.frozen) {
             return GoesOn::Frozen;
         }
@@ -236,7 +236,7 @@ impl SiteParts {
         };
         match waits {
             Ok(Some(waits)) => GoesOn::Waits(waits),
-            _ if !self.home.has_root_key() => GoesOn::RootKeyMissing,
+            _ if !self.identity.home.has_root_key() => GoesOn::RootKeyMissing,
             // It is about to continue.
             _ => GoesOn::Now { epoch: 0 },
         }

@@ -58,7 +58,7 @@ pub fn restore_home(home: &Path, mode: RestoreMode) -> Result<RestoreReport, Pro
         }
     };
     let report = RestoreReport {
-        site_id: parts.home.chain().slug().into(),
+        site_id: parts.identity.home.chain().slug().into(),
         new_epoch: epoch.map(u64::from),
         restore: parts.restore_status(),
     };
@@ -76,16 +76,16 @@ fn make_empty_store(home: Home, config: Config) -> Result<Site, Problem> {
 impl SiteParts {
     /// Holds the site back as if its home had been detected as restored.
     pub(crate) fn take_for_restored(&self, why: &str) -> Result<(), Problem> {
-        let log = self.store.log(self.own_log());
+        let log = self.data.store.log(self.own_log());
         let log = log.map_err(|error| crate::service::store_problem("reading the site's own log", &error))?;
         let held = log.map_or(0, |log| log.tip.cursor.number.0);
-        let epoch = self.home.chain().epoch();
-        let is_new = self.restore.change(self.home.path(), |hold| {
+        let epoch = self.identity.home.chain().epoch();
+        let is_new = self.identity.restore.change(self.identity.home.path(), |hold| {
             let is_new = hold.is_none();
             hold.get_or_insert_with(|| Hold::new(now(), why, epoch).holding(held));
             is_new
         })?;
-        self.store.hold_back(true);
+        self.data.store.hold_back(true);
         if is_new {
             self.tell_restored(RestoreStep::HeldBack, why);
         }

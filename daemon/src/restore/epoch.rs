@@ -52,12 +52,16 @@ impl SiteParts {
     /// # Errors
     /// `file_access`, `disk_full`, `store_damaged`.
     pub(crate) fn go_on(&self, alone: bool) -> Result<GoesOn, Problem> {
-        let Some(hold) = self.restore.held() else {
+        let Some(hold) = self.identity.restore.held() else {
             return Ok(GoesOn::Already);
         };
         let chain = self.known_chain()?;
         if !alone {
-            let log = self.store.log(self.own_log()).map_err(|error| failed(&error))?;
+            let log = self
+                .data
+                .store
+                .log(self.own_log())
+                .map_err(|error| failed(&error))?;
             if log.is_some_and(|log| log.frozen) {
                 return Ok(GoesOn::Frozen);
             }
@@ -77,11 +81,15 @@ impl SiteParts {
         if has_begun && chain.is_current_key(&self.key().public()) {
             return self.end_hold(chain.epoch());
         }
-        if !self.home.has_root_key() {
+        if !self.identity.home.has_root_key() {
             return Ok(GoesOn::RootKeyMissing);
         }
         // The missing data was checked above.
-        let lanes = self.store.resume_points(true).map_err(|error| failed(&error))?;
+        let lanes = self
+            .data
+            .store
+            .resume_points(true)
+            .map_err(|error| failed(&error))?;
         let begins = chain.epoch().saturating_add(1);
         let noted = |hold: &mut Option<Hold>| {
             hold.as_mut().is_some_and(|hold| {
@@ -89,7 +97,7 @@ impl SiteParts {
                 true
             })
         };
-        self.restore.change(self.home.path(), noted)?;
+        self.identity.restore.change(self.identity.home.path(), noted)?;
         self.begin_epoch(&chain, lanes)?;
         self.end_hold(begins)
     }
@@ -100,7 +108,7 @@ impl SiteParts {
         if let Some(waits) = self.waits_for_word(hold, now())? {
             return Ok(GoesOn::Waits(waits));
         }
-        if !self.home.has_root_key() {
+        if !self.identity.home.has_root_key() {
             return Ok(GoesOn::RootKeyMissing);
         }
         let mut lanes = Vec::new();
@@ -109,7 +117,7 @@ impl SiteParts {
                 lane,
                 ..self.own_log()
             };
-            let log = self.store.log(id).map_err(|error| failed(&error))?;
+            let log = self.data.store.log(id).map_err(|error| failed(&error))?;
             let held = log.as_ref().map(|log| (log.tip.cursor.number, log.tip.header));
             let head = log.and_then(|log| log.head);
             let head = head.map(|head| (head.head().number, head.head().header));
@@ -130,7 +138,7 @@ impl SiteParts {
                 true
             })
         };
-        self.restore.change(self.home.path(), noted)?;
+        self.identity.restore.change(self.identity.home.path(), noted)?;
         self.begin_epoch(chain, lanes)?;
         tracing::info!(
             epoch = begins,
@@ -142,10 +150,14 @@ impl SiteParts {
 
     fn begin_epoch(&self, chain: &CertificateChain, lanes: Vec<LaneResume>) -> Result<(), Problem> {
         let (chain, key) = self
+            .identity
             .home
             .next_epoch(chain, lanes, Reason::Restore, now())
             .map_err(|error| home_problem(&error))?;
-        self.store.learn_chain(&chain).map_err(|error| failed(&error))?;
+        self.data
+            .store
+            .learn_chain(&chain)
+            .map_err(|error| failed(&error))?;
         self.use_key(key);
         Ok(())
     }
@@ -153,16 +165,18 @@ impl SiteParts {
     /// Ends the hold. First restates the claims whose bodies nobody has, so that after a kill in between the site is
     /// still held back.
     fn end_hold(&self, epoch: u32) -> Result<GoesOn, Problem> {
-        self.store.hold_back(false);
+        self.data.store.hold_back(false);
         let ended = self.plan_lost().and_then(|lost| {
             // Recorded before it is restated: after a kill in between, nothing is missing any more, and only the note
             // knows it.
-            self.restore.note_lost(self.home.path(), lost.clone())?;
+            self.identity
+                .restore
+                .note_lost(self.identity.home.path(), lost.clone())?;
             self.restate()?;
-            self.restore.end(self.home.path())?;
+            self.identity.restore.end(self.identity.home.path())?;
             Ok(lost)
         });
-        let lost = ended.inspect_err(|_| self.store.hold_back(true))?;
+        let lost = ended.inspect_err(|_| self.data.store.hold_back(true))?;
         // A full disk prevents signing heads now; they are signed later.
         if let Err(error) = self.sign_heads() {
             tracing::warn!(error = %crate::home::error_chain(&error), "signing heads of the new epoch");
@@ -185,24 +199,33 @@ impl SiteParts {
     fn restate(&self) -> Result<(), Problem> {
         let at = now();
         let origin = Origin { bundle: None, at };
-        let restated = self.store.restate_lacked(&self.key(), at, &origin);
+        let restated = self.data.store.restate_lacked(&self.key(), at, &origin);
         restated.map(|_| ()).map_err(|error| failed(&error))
     }
 
     /// Records what will be restated.
     fn plan_lost(&self) -> Result<Option<Lost>, Problem> {
-        let planned = self.store.plan_restatement().map_err(|error| failed(&error))?;
+        let planned = self
+            .data
+            .store
+            .plan_restatement()
+            .map_err(|error| failed(&error))?;
         Ok(Lost::of(&planned, now()))
     }
 
     /// Returns true while bodies of the own log are awaited: until every holder of the claims was asked in vain for a
     /// while.
     pub(super) fn waits_for_bodies(&self, at: UnixMillis) -> Result<Option<Waits>, Problem> {
-        let lacked = self.store.lacked_own_bodies().map_err(|error| failed(&error))?;
+        let lacked = self
+            .data
+            .store
+            .lacked_own_bodies()
+            .map_err(|error| failed(&error))?;
         if lacked.count == 0 {
             return Ok(None);
         }
         let until = self
+            .identity
             .restore
             .vain_since(lacked.count)
             .map(|since| since.plus_millis(self.patience_millis()));
@@ -217,7 +240,11 @@ impl SiteParts {
 
     /// Returns how long it waits for unheard sites, or for missing bodies.
     pub(super) const fn patience_millis(&self) -> u64 {
-        self.config.restore.patience_seconds.saturating_mul(1_000)
+        self.identity
+            .config
+            .restore
+            .patience_seconds
+            .saturating_mul(1_000)
     }
 
     /// Returns true if this site's key does not belong to its newest certificate.
@@ -228,10 +255,10 @@ impl SiteParts {
 
     /// Sends subscribers the state of this home; logs a failure.
     pub(crate) fn tell_restored(&self, step: RestoreStep, why: &str) {
-        if self.store.is_read_only() {
+        if self.data.store.is_read_only() {
             return;
         }
-        if let Err(error) = self.store.tell_restored(step, why) {
+        if let Err(error) = self.data.store.tell_restored(step, why) {
             tracing::warn!(error = %crate::home::error_chain(&error), "reporting that the home was restored");
         }
         self.changed();
@@ -239,9 +266,9 @@ impl SiteParts {
 
     /// Returns the newest known certificates of this site, whoever has their key.
     pub(super) fn known_chain(&self) -> Result<CertificateChain, Problem> {
-        let chain = self.store.chain(&self.own_log().site);
+        let chain = self.data.store.chain(&self.own_log().site);
         let chain = chain.map_err(|error| failed(&error))?;
-        Ok(chain.unwrap_or_else(|| self.home.chain().clone()))
+        Ok(chain.unwrap_or_else(|| self.identity.home.chain().clone()))
     }
 
     /// Continues from what is here, whatever others hold. Returns the epoch; `None` if the site was not held back.
@@ -259,7 +286,7 @@ impl SiteParts {
 
     /// Continues in the background if it may; logs a failure.
     pub(crate) fn go_on_as_far_as_known(&self) {
-        if !self.restore.is_held() || self.store.is_read_only() {
+        if !self.identity.restore.is_held() || self.data.store.is_read_only() {
             return;
         }
         // An import may take long, and ends with its own attempt.
@@ -273,7 +300,11 @@ impl SiteParts {
 
     /// Returns the reason why this site does not continue.
     pub(super) fn waits(&self, hold: &Hold, at: UnixMillis) -> Result<Option<Waits>, Problem> {
-        let log = self.store.log(self.own_log()).map_err(|error| failed(&error))?;
+        let log = self
+            .data
+            .store
+            .log(self.own_log())
+            .map_err(|error| failed(&error))?;
         let held = log
             .as_ref()
             .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
@@ -296,7 +327,7 @@ impl SiteParts {
 
     /// Returns the listed and enabled sites, for which a restored site waits.
     fn sites_to_hear(&self) -> Result<Vec<SiteId>, Problem> {
-        let listed = self.store.listed_sites().map_err(|error| failed(&error))?;
+        let listed = self.data.store.listed_sites().map_err(|error| failed(&error))?;
         let enabled = listed.iter().filter(|site| site.enabled);
         Ok(enabled.map(|site| site.site).collect())
     }
@@ -307,7 +338,7 @@ impl SiteParts {
     /// # Errors
     /// `site_restored`, `site_superseded`; `file_access`, `disk_full`.
     pub(crate) fn prepare_to_sign(&self, attempted: &str) -> Result<(), Problem> {
-        if self.restore.is_held() {
+        if self.identity.restore.is_held() {
             // The patience may be over, and the root key may have arrived.
             let ended = self.go_on(false)?;
             if let Some(advice) = self.advice_on(&ended) {
@@ -315,7 +346,7 @@ impl SiteParts {
             }
         }
         let own = self.own_log().site;
-        let chain = self.store.chain(&own);
+        let chain = self.data.store.chain(&own);
         let chain = chain.map_err(|error| store_problem(attempted, &error))?;
         if let Some(chain) = chain.filter(|chain| !chain.is_current_key(&self.key().public())) {
             let issued = chain.current().body().issued_at;
@@ -325,13 +356,13 @@ impl SiteParts {
             );
             return Err(Problem::new(ErrorCode::SiteSuperseded, detail).hint(super::advice::SUPERSEDED));
         }
-        self.restore.renew(self.home.path())
+        self.identity.restore.renew(self.identity.home.path())
     }
 
     /// Returns the site's own log in the lane that everyone reads.
     pub(crate) fn own_log(&self) -> starling_store::LogId {
         starling_store::LogId {
-            site: self.home.chain().site(),
+            site: self.identity.home.chain().site(),
             lane: Lane::Federation,
         }
     }

@@ -71,10 +71,10 @@ impl Lost {
 impl SiteParts {
     /// Returns the records that a restore lost and no complete import has brought back; `None` if there are none.
     pub(crate) fn lost_records(&self) -> Option<types::LostRecords> {
-        let lost = self.restore.lost()?;
+        let lost = self.identity.restore.lost()?;
         let is_back = |name: &String| {
             let source = name.parse::<Source>().ok();
-            let feed = source.and_then(|source| self.store.feed(&source).ok().flatten());
+            let feed = source.and_then(|source| self.data.store.feed(&source).ok().flatten());
             let checked = feed.and_then(|feed| feed.checked_at);
             checked.is_some_and(|at| at.as_millis() > lost.at)
         };

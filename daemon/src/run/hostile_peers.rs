@@ -104,9 +104,11 @@ async fn an_honest_site_is_served(victim: &Running, address: String) {
     let honest = Running::start("honest");
     let honest_address = honest.address().await;
     victim
-        .list("honest", &honest.site.0.home, vec![honest_address])
+        .list("honest", &honest.site.0.identity.home, vec![honest_address])
         .await;
-    honest.list("victim", &victim.site.0.home, vec![address]).await;
+    honest
+        .list("victim", &victim.site.0.identity.home, vec![address])
+        .await;
     let goal = victim.status().await.knowledge_root;
     honest
         .until("the victim's knowledge", |status| status.knowledge_root == goal)
@@ -206,7 +208,7 @@ async fn a_stranger_is_refused_whatever_it_asks_and_learns_nothing() {
     victim.import(RECORD).await;
     let mut stranger = Rogue::stranger_to(&victim);
     stranger.connect(&address).await;
-    let site = victim.site.0.home.chain().site();
+    let site = victim.site.0.identity.home.chain().site();
     let deltas = Request::Deltas(DeltasWanted {
         site,
         lane: Lane::Federation,

@@ -17,20 +17,24 @@ const INDEX_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Builds the match index of the site's knowledge, and again after every change. Scans read the view meanwhile.
 pub(super) async fn keep_index(site: Site, stop: CancellationToken) {
-    let mut shown = site.0.shown.subscribe();
+    let mut shown = site.0.live.shown.subscribe();
     loop {
         shown.borrow_and_update();
         let parts = site.0.clone();
         let started = Instant::now();
         let mut making = tokio::task::spawn_blocking(move || {
-            let refreshed = parts.indexes.refresh(&parts).map_err(|error| error_chain(&error));
+            let refreshed = parts
+                .live
+                .indexes
+                .refresh(&parts)
+                .map_err(|error| error_chain(&error));
             parts.keep_ready();
             refreshed
         });
         let refreshed = tokio::select! {
             refreshed = &mut making => refreshed,
             () = stop.cancelled() => {
-                site.0.indexes.give_up();
+                site.0.live.indexes.give_up();
                 making.await
             }
         };
@@ -40,7 +44,10 @@ pub(super) async fn keep_index(site: Site, stop: CancellationToken) {
             Ok(Err(error)) => Some(error.clone()),
             Err(panic) => Some(panic.to_string()),
         };
-        site.0.duties.note(MAKING_THE_INDEX, crate::clock::now(), failed);
+        site.0
+            .live
+            .duties
+            .note(MAKING_THE_INDEX, crate::clock::now(), failed);
         match refreshed {
             Ok(Ok(Some(_))) => tracing::debug!(
                 took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),

@@ -36,7 +36,7 @@ pub(super) fn start_sync(
         while task.run(stopped.clone()).await == Ended::OtherKey {
             tracing::info!("the site has another operating key: peers are greeted with it");
             // Peers look for the site at its earlier address.
-            let reached = site.0.peer_status.forget();
+            let reached = site.0.live.peer_status.forget();
             let listen = if listens_anywhere { &reached } else { &listen };
             task = loop {
                 match sync_task(&site, listen, window, settings.clone()) {
@@ -68,7 +68,7 @@ fn sync_task(
     let key = parts.key();
     let net =
         net::start(&key, listen, window).map_err(|error: NetError| RunError::Network(error_chain(&error)))?;
-    let replica = SharedReplica::new(parts.store.clone())
+    let replica = SharedReplica::new(parts.data.store.clone())
         .map_err(|error| store_problem("opening the store for sync", &error))?;
     let mut seed = [0; 8];
     // A fixed seed only affects jitter: peers that restart together may then retry together.
@@ -76,17 +76,17 @@ fn sync_task(
     Ok(SyncTask {
         site: site.clone(),
         key: key.public(),
-        store: parts.store.clone(),
+        store: parts.data.store.clone(),
         replica,
         engine: SyncEngine::new(settings, u64::from_le_bytes(seed)),
         net,
-        peer_status: parts.peer_status.clone(),
-        local: parts.local.subscribe(),
-        shown: parts.shown.clone(),
+        peer_status: parts.live.peer_status.clone(),
+        local: parts.live.local.subscribe(),
+        shown: parts.live.shown.clone(),
         addresses: BTreeMap::new(),
         sessions: BTreeMap::new(),
         dials: Dials::default(),
-        seen: SeenPeers::read(parts.home.path()),
+        seen: SeenPeers::read(parts.identity.home.path()),
         clock: SteadyClock::new(),
     })
 }

@@ -75,11 +75,14 @@ pub(super) async fn store_to_reopen(site: Site, openings: &Openings) -> String {
 }
 
 fn reason_to_reopen(parts: &SiteParts) -> Option<String> {
-    if parts.store.is_read_only() {
-        let free = FolderDisk::new(parts.home.path()).free_bytes().ok().flatten()?;
+    if parts.data.store.is_read_only() {
+        let free = FolderDisk::new(parts.identity.home.path())
+            .free_bytes()
+            .ok()
+            .flatten()?;
         return (free >= ENOUGH_BYTES).then(|| "the disk has room again".to_owned());
     }
-    let stopped = parts.store.engine_stop()?;
+    let stopped = parts.data.store.engine_stop()?;
     Some(error_chain(&stopped))
 }
 

@@ -13,8 +13,9 @@ async fn pair() -> (Running, String, Running) {
     let a = Running::start("site-a");
     let b = Running::start("site-b");
     let address = a.address().await;
-    a.list("site-b", &b.site.0.home, Vec::new()).await;
-    b.list("site-a", &a.site.0.home, vec![address.clone()]).await;
+    a.list("site-b", &b.site.0.identity.home, Vec::new()).await;
+    b.list("site-a", &a.site.0.identity.home, vec![address.clone()])
+        .await;
     a.import(&record(1)).await;
     same(&a, &b).await;
     (a, address, b)
@@ -63,7 +64,7 @@ async fn another_site_at_the_address_is_refused_and_said_and_the_true_one_found_
     let (a, address, b) = pair().await;
     let a = a.stop().await;
     let impostor = Running::start("site-a").stop().await.start(&address).await;
-    impostor.list("site-b", &b.site.0.home, Vec::new()).await;
+    impostor.list("site-b", &b.site.0.identity.home, Vec::new()).await;
     impostor.import(&record(9)).await;
     b.until("the other key to be said", |status| {
         let error = status.peers[0].last_error.as_deref().unwrap_or_default();

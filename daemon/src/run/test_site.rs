@@ -116,7 +116,7 @@ impl Running {
     }
 
     pub(super) async fn import(&self, lines: &str) {
-        let file = self.site.0.home.path().join("feed.ndjson");
+        let file = self.site.0.identity.home.path().join("feed.ndjson");
         std::fs::write(&file, lines).unwrap();
         let source = "mine".parse().unwrap();
         let upload = starling_api::Upload::Path(file);

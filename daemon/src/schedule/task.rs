@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(20);
 /// Runs the feeds of a site when they are due, until `stop` is cancelled. Then it ends fetches, and waits for them.
 pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
     let clock = SteadyClock::new();
-    let mut changed = site.0.feeds.subscribe();
+    let mut changed = site.0.live.feeds.subscribe();
     let mut timetable = Timetable::default();
     // The last failure of a look at the offers: one that lasts is told once.
     let mut failed = None;
@@ -31,7 +31,7 @@ pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
             wall: now().as_millis(),
             steady: clock.now().as_millis(),
         };
-        let due = timetable.look(&site.0.feeds.wanted(), moment, &mut random);
+        let due = timetable.look(&site.0.live.feeds.wanted(), moment, &mut random);
         for name in &due.now {
             // It was taken off the list this very moment, or somebody just started it.
             if let Err(problem) = site.start_feed(name, Trigger::Schedule) {
@@ -45,7 +45,7 @@ pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
             () = tokio::time::sleep(wait.min(LOOK_EVERY)) => {}
         }
     }
-    site.0.feeds.stop_fetching().await;
+    site.0.live.feeds.stop_fetching().await;
 }
 
 /// Returns a random number; a fixed one costs only that sites may fetch at the same time.

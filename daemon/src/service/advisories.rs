@@ -217,7 +217,8 @@ impl SiteParts {
     }
 
     pub(super) fn reader(&self) -> ServiceResult<ViewReader<'_>> {
-        self.store
+        self.data
+            .store
             .view()
             .map_err(|error| store_problem("reading the view", &error))
     }
@@ -246,6 +247,7 @@ impl SiteParts {
         let mut out = Vec::new();
         for hash in records {
             let body = self
+                .data
                 .store
                 .body(hash)
                 .map_err(|error| store_problem("reading a record", &error))?;

@@ -59,6 +59,7 @@ impl SiteParts {
                 // The future is only known as far as now.
                 let at = UnixMillis::saturating(asked).min(now());
                 let moment = self
+                    .data
                     .store
                     .moment_at(at)
                     .map_err(|error| store_problem("asking for the past", &error))?;
@@ -73,7 +74,7 @@ impl SiteParts {
 
     /// Returns the knowledge of a point in the past, with the decisions made up to `at`.
     fn past_of(&self, moment: KnownMoment, at: UnixMillis) -> ServiceResult<Past> {
-        let decided = self.store.decided_last(at);
+        let decided = self.data.store.decided_last(at);
         let decided = decided.map_err(|error| store_problem("asking for the past", &error))?;
         Ok(Past {
             number: moment.number,
@@ -89,7 +90,7 @@ impl SiteParts {
         let author = site.map(|site| self.author_named(site)).transpose()?;
         let cursor =
             Cursor::try_from(text).map_err(|error| refuse(ErrorCode::InvalidCursor, error.to_string()))?;
-        let logs = self.store.logs_with_cursor(author, cursor).map_err(failed)?;
+        let logs = self.data.store.logs_with_cursor(author, cursor).map_err(failed)?;
         let log = match logs.as_slice() {
             [log] => *log,
             [] => {
@@ -108,10 +109,10 @@ impl SiteParts {
                 );
             }
         };
-        match self.store.moment_of(log, cursor.number).map_err(failed)? {
+        match self.data.store.moment_of(log, cursor.number).map_err(failed)? {
             CursorAt::Moment(moment) => Ok(moment),
             CursorAt::BeforeHistory => {
-                let oldest = self.store.history().map_err(failed)?.since;
+                let oldest = self.data.store.history().map_err(failed)?.since;
                 let what = format!("it was accepted before {oldest}, the oldest possible time");
                 Err(refuse(ErrorCode::HistoryExpired, what).hint(RETENTION_HINT))
             }
@@ -129,11 +130,11 @@ impl SiteParts {
     }
 
     fn author_named(&self, name: &str) -> ServiceResult<SiteId> {
-        if name == self.home.chain().slug().as_str() {
-            return Ok(self.home.chain().site());
+        if name == self.identity.home.chain().slug().as_str() {
+            return Ok(self.identity.home.chain().site());
         }
         let failed = |error| store_problem("asking for the past", &error);
-        let listed = self.store.listed_sites().map_err(failed)?;
+        let listed = self.data.store.listed_sites().map_err(failed)?;
         let by_name = listed.iter().find(|site| site.slug.as_str() == name);
         let by_id = || name.parse::<SiteId>().ok();
         by_name.map(|site| site.site).or_else(by_id).ok_or_else(|| {
@@ -151,19 +152,20 @@ impl SiteParts {
         work: impl FnOnce(&Self) -> ServiceResult<T>,
     ) -> ServiceResult<T> {
         let failed = |error| store_problem("putting back what was known", &error);
-        let _place = self.past_places.enter()?;
-        let claims = self.store.claims_since(past.number).map_err(failed)?;
+        let _place = self.live.past_places.enter()?;
+        let claims = self.data.store.claims_since(past.number).map_err(failed)?;
         if claims <= IN_MEMORY_CLAIMS {
             let layer = || engine::open(EngineKind::Memory, Path::new(""), &EngineOptions::default());
             let outcome = self
+                .data
                 .store
                 .as_of(past.number, past.at, layer, |store| work(&self.on(store)));
             return outcome.map_err(failed)?;
         }
         // After a panic in an earlier answer, only a folder is left behind this lock, which is created again.
-        let _one = self.pasts.lock().unwrap_or_else(PoisonError::into_inner);
-        let folder = self.home.path().join(FOLDER);
-        let outcome = self.store.as_of(
+        let _one = self.live.pasts.lock().unwrap_or_else(PoisonError::into_inner);
+        let folder = self.identity.home.path().join(FOLDER);
+        let outcome = self.data.store.as_of(
             past.number,
             past.at,
             || open_file(&folder),

@@ -1,18 +1,16 @@
 //! Opens a site: takes its lock, opens its store, and creates the parts that surround the store.
 
-use std::sync::{Arc, Mutex, RwLock};
+use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
 use starling_api_types::Problem;
 use starling_protocol::{Lane, SigningKey};
 use starling_store::engine::{Engine, HomeLock};
 use starling_store::{OpeningStep, ReplayProgress, SiteStore, StoreError};
-use tokio::sync::watch;
 
 use super::feed_runs::Feeds;
 use super::folding::settings_of;
-use super::health::Duties;
-use super::known::KnownState;
+use super::site::{LiveState, SiteData, SiteIdentity};
 use super::{Site, SiteParts, as_of, store_problem};
 use crate::clock::now;
 use crate::config::Config;
@@ -117,7 +115,7 @@ impl Site {
         } else {
             Hold::Directory
         };
-        let indexes = Arc::new(Indexes::new(home.path(), hold));
+        let indexes = Indexes::new(home.path(), hold);
         let mut home = home;
         let key = home.operating_key().map_err(|error| home_problem(&error))?;
         let options = starling_store::SiteOptions {
@@ -129,30 +127,22 @@ impl Site {
         let store = open(&home, &config, &options)?;
         let (key, restore) = settle_home(&mut home, &config, &store, key)?;
         store.hold_back(restore.is_held());
+        let policies = Arc::new(Policies::of(&home, &config));
+        let kept_vex = Arc::new(VexStore::in_home(home.path()));
+        let feeds = Feeds::of(home.path(), &config);
+        let past_places = Arc::new(as_of::past_places());
         let parts = SiteParts {
-            feeds: Feeds::of(home.path(), &config),
-            policies: Arc::new(Policies::of(&home, &config)),
-            kept_vex: Arc::new(VexStore::in_home(home.path())),
-            home,
-            config,
-            store: Arc::new(store),
-            key: RwLock::new(Arc::new(key)),
-            restore,
-            started,
-            local: watch::Sender::new(0),
-            shown: Arc::new(watch::Sender::new(0)),
-            peer_status: Arc::default(),
-            indexes,
-            known: KnownState::default(),
-            imports: Mutex::new(()),
-            past_places: Arc::new(as_of::past_places()),
-            pasts: Mutex::new(()),
-            mute_writer: Mutex::default(),
-            last_check: Mutex::default(),
-            duties: Duties::default(),
+            data: SiteData::of(store, policies, kept_vex),
+            live: LiveState::new(started, indexes, past_places, feeds),
+            identity: SiteIdentity {
+                home,
+                config,
+                key: RwLock::new(Arc::new(key)),
+                restore,
+            },
         };
         parts.drop_mark_of_other_rows();
-        if let Some(why) = parts.restore.found_now() {
+        if let Some(why) = parts.identity.restore.found_now() {
             parts.tell_restored(starling_store::RestoreStep::HeldBack, &why);
         }
         Ok(Self(Arc::new(parts)))

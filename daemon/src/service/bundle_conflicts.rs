@@ -167,7 +167,7 @@ impl SiteParts {
                 listed.more
             ));
         }
-        let configured = self.config.view.conflict_strategy.to_string();
+        let configured = self.identity.config.view.conflict_strategy.to_string();
         if let Some(asked) = params.on_conflict
             && asked != types::ConflictStrategy::Fail
             && asked.as_str() != configured
@@ -186,6 +186,7 @@ impl SiteParts {
     /// Returns true if anything is accepted here from other authors than these.
     fn others_are_accepted(&self, authors: &BTreeSet<SiteId>) -> ServiceResult<bool> {
         let logs = self
+            .data
             .store
             .logs()
             .map_err(|error| store_problem("reading positions", &error))?;
@@ -205,7 +206,7 @@ impl SiteParts {
         let shown = starling_view::chosen_content(&reader, record).map_err(|error| view_problem(&error))?;
         let now = starling_view::advisories_by_id(&reader, record.id.as_str())
             .map_err(|error| view_problem(&error))?;
-        let strategy = self.config.view.conflict_strategy;
+        let strategy = self.identity.config.view.conflict_strategy;
         let kept = match (strategy, shown) {
             (ConflictStrategy::Fail, None) => "unresolved",
             _ if shown == found.remote => "remote",
@@ -235,7 +236,8 @@ impl SiteParts {
             return Ok(());
         };
         let body = |hash: &ContentHash| {
-            self.store
+            self.data
+                .store
                 .body(hash)
                 .map_err(|error| store_problem("reading a record", &error))
         };

@@ -53,7 +53,7 @@ impl SiteParts {
             Err(error) => return Err(failed(error)),
         }
         let logs = self.ranges(request, destination)?;
-        let made = match self.write_bundle(self.home.path(), &logs, destination) {
+        let made = match self.write_bundle(self.identity.home.path(), &logs, destination) {
             // The site's disk is full; the system's temporary folder may be on another one.
             Err(problem) if problem.code == ErrorCode::DiskFull => self
                 .write_bundle(&std::env::temp_dir(), &logs, destination)
@@ -72,7 +72,7 @@ impl SiteParts {
                 .map(|range| (range.site, range.lane.number(), range.last.0))
                 .collect(),
         };
-        match self.store.record(&entry) {
+        match self.data.store.record(&entry) {
             Ok(_) => {}
             Err(error) if error.is_no_room() => warnings.push(format!(
                 "the export is missing in the site's history, because it could not be recorded ({})",
@@ -113,7 +113,11 @@ impl SiteParts {
         for (id, after) in logs {
             let mut position = *after;
             loop {
-                let run = self.store.deltas(*id, position, PAGE_BYTES).map_err(failed)?;
+                let run = self
+                    .data
+                    .store
+                    .deltas(*id, position, PAGE_BYTES)
+                    .map_err(failed)?;
                 for delta in &run.deltas {
                     writer.push_delta(delta).map_err(write)?;
                     bodies.note(delta)?;
@@ -124,7 +128,7 @@ impl SiteParts {
                     break;
                 }
             }
-            let log = self.store.log(*id).map_err(failed)?;
+            let log = self.data.store.log(*id).map_err(failed)?;
             let foreign = log.map(|log| log.out_of_scope).unwrap_or_default();
             for source in bodies.end_log(&foreign) {
                 tracing::warn!(site = %id.site, %source, "a bundle without the records of a source that is out of scope here");
@@ -133,7 +137,7 @@ impl SiteParts {
         let (bodies, scope) = bodies.finish();
         writer.set_scope(scope);
         for hash in &bodies {
-            let body = self.store.body(hash).map_err(failed)?;
+            let body = self.data.store.body(hash).map_err(failed)?;
             let body = body.ok_or_else(|| failed(StoreError::MissingBody { hash: *hash }))?;
             writer.push_body(*hash, &body).map_err(write)?;
         }
@@ -167,9 +171,9 @@ impl SiteParts {
     ) -> ServiceResult<Vec<(LogId, ClaimNumber)>> {
         let failed = |error: StoreError| store_problem("exporting a bundle", &error);
         let mut after: BTreeMap<LogId, ClaimNumber> = BTreeMap::new();
-        let exportable = self.store.exportable_logs().map_err(failed)?;
+        let exportable = self.data.store.exportable_logs().map_err(failed)?;
         let holdings = match destination {
-            Some(site) => self.store.holdings(&site).map_err(failed)?,
+            Some(site) => self.data.store.holdings(&site).map_err(failed)?,
             None => BTreeMap::new(),
         };
         // Logs without a cursor are exported completely.
@@ -189,6 +193,7 @@ impl SiteParts {
                 ..self.own_log()
             };
             let end = self
+                .data
                 .store
                 .log(id)
                 .map_err(failed)?
@@ -208,7 +213,7 @@ impl SiteParts {
         let mut logs = Vec::new();
         let mut ends = Vec::new();
         for (id, after) in after {
-            let Some(log) = self.store.log(id).map_err(failed)? else {
+            let Some(log) = self.data.store.log(id).map_err(failed)? else {
                 continue;
             };
             ends.push(log.tip.cursor.to_string());
@@ -240,13 +245,13 @@ impl SiteParts {
     /// Returns the site of a cursor: by its name here, by its identity, or this site.
     fn site_named(&self, name: Option<&str>) -> ServiceResult<SiteId> {
         let Some(name) = name else {
-            return Ok(self.home.chain().site());
+            return Ok(self.identity.home.chain().site());
         };
         if let Ok(site) = name.parse::<SiteId>() {
             return Ok(site);
         }
-        if name == self.home.chain().slug().as_str() {
-            return Ok(self.home.chain().site());
+        if name == self.identity.home.chain().slug().as_str() {
+            return Ok(self.identity.home.chain().site());
         }
         let slug = types::SiteSlug::new(name)
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
@@ -267,12 +272,12 @@ impl SiteParts {
         let mut chains = BTreeMap::new();
         let mut heads = Vec::new();
         for (id, _) in logs {
-            if let Some(chain) = self.store.chain(&id.site)?
-                && id.site != self.home.chain().site()
+            if let Some(chain) = self.data.store.chain(&id.site)?
+                && id.site != self.identity.home.chain().site()
             {
                 chains.insert(id.site, chain);
             }
-            heads.extend(self.store.log(*id)?.and_then(|log| log.head));
+            heads.extend(self.data.store.log(*id)?.and_then(|log| log.head));
         }
         Ok((chains.into_values().collect(), heads))
     }

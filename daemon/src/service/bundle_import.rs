@@ -69,7 +69,7 @@ impl SiteParts {
         params: types::ImportParams,
     ) -> ServiceResult<types::ImportReport> {
         if self.takes_back_claims() {
-            self.store.hold_back(true);
+            self.data.store.hold_back(true);
         }
         self.carry_out(plan, file, size, params)
     }
@@ -113,7 +113,7 @@ impl SiteParts {
             counts: items.view,
         };
         let failed = |error: StoreError| store_problem("noting the import", &error);
-        self.store.record(&entry).map_err(failed)?;
+        self.data.store.record(&entry).map_err(failed)?;
         // The exporter's position is its own statement: an unsigned seal proves nothing.
         if let Some(exporter) = plan
             .exporter
@@ -122,7 +122,8 @@ impl SiteParts {
         {
             let sound = plan.logs.iter().filter(|log| log.outcome != LogOutcome::Refused);
             let held = sound.map(|log| (log_of(&log.range), log.range.last));
-            self.store
+            self.data
+                .store
                 .note_holdings(&exporter.site, held.collect())
                 .map_err(failed)?;
         }
@@ -159,7 +160,7 @@ impl SiteParts {
         };
         file.seek(SeekFrom::Start(0)).map_err(read)?;
         let options = ReaderOptions {
-            max_bundle_bytes: self.config.federation.import.max_bundle_size.0,
+            max_bundle_bytes: self.identity.config.federation.import.max_bundle_size.0,
             seal: if self.may_skip_seal(params) {
                 SealCheck::Skip
             } else {
@@ -191,7 +192,7 @@ impl SiteParts {
                             continue;
                         }
                         let before = self.held_claims(id).map_err(failed)?;
-                        let outcome = self.store.append(&run).map_err(failed)?;
+                        let outcome = self.data.store.append(&run).map_err(failed)?;
                         applied.deltas += outcome.appended as u64;
                         applied.claims += self.held_claims(id).map_err(failed)?.saturating_sub(before);
                         if let Some(problem) = outcome.problem {
@@ -203,7 +204,7 @@ impl SiteParts {
                 }
                 BundleItem::Bodies(page) => {
                     let bodies: Vec<&[u8]> = page.bodies().map(|(_, body)| body).collect();
-                    self.store.store_wanted(&bodies).map_err(failed)?;
+                    self.data.store.store_wanted(&bodies).map_err(failed)?;
                 }
             }
         }
@@ -211,7 +212,7 @@ impl SiteParts {
             bundle: Some(reader.hash()),
             at: now(),
         };
-        let accepted = self.store.accept(&origin).map_err(failed)?;
+        let accepted = self.data.store.accept(&origin).map_err(failed)?;
         applied.view = accepted.view;
         report.counts = counts_of(&accepted.view);
         Ok(applied)
@@ -228,7 +229,7 @@ impl SiteParts {
         let mut newest = None;
         for judged in &plan.logs {
             let id = log_of(&judged.range);
-            let log = self.store.log(id);
+            let log = self.data.store.log(id);
             let log = log.map_err(|error| store_problem("importing a bundle", &error))?;
             let cursor = log.as_ref().map(|log| log.tip.cursor);
             let cursor = cursor.filter(|cursor| cursor.number > ClaimNumber::NONE);
@@ -276,7 +277,7 @@ impl SiteParts {
     }
 
     fn held_claims(&self, id: LogId) -> Result<u64, StoreError> {
-        Ok(self.store.log(id)?.map_or(0, |log| log.tip.cursor.number.0))
+        Ok(self.data.store.log(id)?.map_or(0, |log| log.tip.cursor.number.0))
     }
 }
 

@@ -145,7 +145,7 @@ impl SiteParts {
     /// Returns true if an unverified seal may be skipped: if none is required, or if the caller requests it and the
     /// configuration allows it for listed exporters. The request alone is not enough.
     pub(super) fn may_skip_seal(&self, params: types::ImportParams) -> bool {
-        let federation = &self.config.federation;
+        let federation = &self.identity.config.federation;
         let trusted = federation.import.skip_signature_on_trusted_sites;
         !federation.require_signature || (params.skip_signature && trusted)
     }
@@ -163,8 +163,8 @@ impl SiteParts {
     ) -> ServiceResult<Plan> {
         let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
         let mut reader = self.open_bundle(file, params)?;
-        let own = self.home.chain().site();
-        let listed = self.store.listed_sites().map_err(failed)?;
+        let own = self.identity.home.chain().site();
+        let listed = self.data.store.listed_sites().map_err(failed)?;
         let mut plan = Plan {
             scopes: listed
                 .iter()
@@ -183,7 +183,7 @@ impl SiteParts {
         self.try_chains(reader.seal(), &mut plan)?;
         let scopes = plan.scopes.clone();
         let ground = Ground {
-            store: &self.store,
+            store: &self.data.store,
             may_hold: &|site| scopes.contains_key(site),
         };
         let found = check(&mut reader, &ground, |delta| Ok(self.look_at(delta, &mut plan)?))
@@ -264,7 +264,7 @@ impl SiteParts {
                 format!("{name}: two certificates for one epoch exist, and nothing new of it is trusted");
             return refused(Problem::new(ErrorCode::CertificateConflict, detail).hint(CONFLICT_HINT));
         }
-        let log = self.store.log(log_of(&range));
+        let log = self.data.store.log(log_of(&range));
         let log = log.map_err(|error| store_problem(ATTEMPTED, &error))?;
         if let Some(by) = log.as_ref().and_then(|log| log.frozen_by) {
             return refused(frozen_problem(&name, by));
@@ -278,7 +278,7 @@ impl SiteParts {
         let known = sealed.map(|head| head.number).max().unwrap_or(known).max(known);
         // Only this site can have signed it: its home was restored since, and gets the data back.
         let is_taken_back = self.takes_back_claims();
-        if range.site == self.home.chain().site() && range.last > known && !is_taken_back {
+        if range.site == self.identity.home.chain().site() && range.last > known && !is_taken_back {
             let detail =
                 format!("{name}: it is longer than this site's own copy, although only this site writes it");
             return refused(Problem::new(ErrorCode::OwnLogAhead, detail).hint(
@@ -330,11 +330,11 @@ impl SiteParts {
                 named_exporter(error).ok_or_else(refused)?
             }
         };
-        if exporter == self.home.chain().site() {
+        if exporter == self.identity.home.chain().site() {
             return Ok(None);
         }
         let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
-        let known = self.store.chain(&exporter).map_err(failed)?;
+        let known = self.data.store.chain(&exporter).map_err(failed)?;
         let closed_by = known
             .as_ref()
             .and_then(|chain| chain.of_epoch(seal.epoch().saturating_add(1)));
@@ -346,12 +346,12 @@ impl SiteParts {
             }
             warnings.push("the bundle is sealed with a key that its exporter has replaced".to_owned());
         }
-        let listed = self.store.listed_sites().map_err(failed)?;
+        let listed = self.data.store.listed_sites().map_err(failed)?;
         let Some(site) = listed.iter().find(|site| site.site == exporter && site.enabled) else {
             let name = format!("{ATTEMPTED}: its exporter");
             return Err(not_listed(&name, &exporter, &listed));
         };
-        let import = &self.config.federation.import;
+        let import = &self.identity.config.federation.import;
         let mut allowed = import.allowed_sites.iter();
         if !allowed.any(|allowed| allowed == "*" || allowed == site.slug.as_str()) {
             let detail = format!(
@@ -381,7 +381,7 @@ impl SiteParts {
             return Ok(());
         }
         let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
-        let reader = self.store.view().map_err(failed)?;
+        let reader = self.data.store.view().map_err(failed)?;
         for (_, claim) in delta.claims() {
             if let KeyRef::Record(source, id) = claim.key().parse() {
                 let record = RecordKey::new(source, id);

@@ -58,7 +58,7 @@ impl Plan {
                 ErrorCode::BundleEmpty | ErrorCode::CursorNotAfterCurrent
             )
         };
-        let is_heard = site.restore.is_held() && self.own.reaches.is_some();
+        let is_heard = site.identity.restore.is_held() && self.own.reaches.is_some();
         self.refusal(params)
             .filter(|problem| !(is_heard && brings_nothing(problem)))
     }
@@ -67,16 +67,16 @@ impl Plan {
 impl SiteParts {
     /// Returns true if this site may accept unknown claims of its own from others.
     pub(super) fn takes_back_claims(&self) -> bool {
-        let is_repaired = self.store.was_repaired().unwrap_or(true);
-        self.restore.is_held() || !(is_repaired || self.is_outdated())
+        let is_repaired = self.data.store.was_repaired().unwrap_or(true);
+        self.identity.restore.is_held() || !(is_repaired || self.is_outdated())
     }
 
     /// Holds the site back if a bundle has claims of it that it does not know.
     pub(super) fn hold_if_behind(&self, plan: &Plan) -> ServiceResult<()> {
-        if self.restore.is_held() || !self.takes_back_claims() {
+        if self.identity.restore.is_held() || !self.takes_back_claims() {
             return Ok(());
         }
-        let log = self.store.log(self.own_log());
+        let log = self.data.store.log(self.own_log());
         let log = log.map_err(|error| store_problem("reading the site's own log", &error))?;
         let held = log.map_or(0, |log| log.tip.cursor.number.0);
         match plan.own.reaches {
@@ -93,7 +93,7 @@ impl SiteParts {
     /// Records a bundle's statement about a restored site's own log, and continues if the site waited only for that.
     /// The caller holds the import lock.
     pub(super) fn hear_bundle(&self, plan: &Plan, report: &mut types::ImportReport) -> ServiceResult<()> {
-        let Some(hold) = self.restore.held() else {
+        let Some(hold) = self.identity.restore.held() else {
             return Ok(());
         };
         let exporter = plan.exporter.as_ref().filter(|_| plan.own.is_signed);
@@ -103,8 +103,8 @@ impl SiteParts {
                     reaches: Some(reaches),
                     holds: plan.own.holds,
                 };
-                self.restore
-                    .hear(self.home.path(), &exporter.site, word, now())?;
+                self.identity.restore
+                    .hear(self.identity.home.path(), &exporter.site, word, now())?;
             }
             (Some(_), Some(_)) => report.warnings.push(format!(
                 "it was sealed at {}, before this home was restored, and has nothing that was not here: have one \

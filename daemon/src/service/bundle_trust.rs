@@ -43,16 +43,16 @@ impl SiteParts {
         let failed = |error: StoreError| store_problem("keeping proofs of a bundle", &error);
         let evidence = &plan.evidence;
         for proof in &evidence.forks {
-            self.store.learn_fork(proof).map_err(failed)?;
+            self.data.store.learn_fork(proof).map_err(failed)?;
         }
         for chain in &evidence.chains {
-            match self.store.learn_chain(chain) {
+            match self.data.store.learn_chain(chain) {
                 Ok(_) | Err(StoreError::Certificate(_)) => {}
                 Err(error) => return Err(failed(error)),
             }
         }
         for head in &evidence.heads {
-            self.store.learn_head(head).map_err(failed)?;
+            self.data.store.learn_head(head).map_err(failed)?;
         }
         let is_news = !evidence.forks.is_empty() || !evidence.chains.is_empty() || !evidence.heads.is_empty();
         if is_news {
@@ -65,9 +65,9 @@ impl SiteParts {
     /// mark may always rise. Returns a warning for each log in which a certificate gives up claims.
     pub(super) fn learn_trust(&self, seal: &BundleSeal, plan: &Plan) -> ServiceResult<Vec<String>> {
         let failed = |error: StoreError| store_problem("learning what a bundle's seal brings", &error);
-        let before = self.store.logs().map_err(failed)?;
+        let before = self.data.store.logs().map_err(failed)?;
         for chain in seal.chains().filter(|chain| !plan.is_refused(&chain.site())) {
-            match self.store.learn_chain(chain) {
+            match self.data.store.learn_chain(chain) {
                 Ok(_) | Err(StoreError::SiteNotListed { .. } | StoreError::Certificate(_)) => {}
                 Err(error) => return Err(failed(error)),
             }
@@ -77,7 +77,7 @@ impl SiteParts {
             .iter()
             .filter(|head| !plan.is_refused(&head.head().site))
         {
-            match self.store.learn_head(head) {
+            match self.data.store.learn_head(head) {
                 Ok(_) | Err(StoreError::SiteNotListed { .. }) => {}
                 Err(error) => return Err(failed(error)),
             }
@@ -85,7 +85,7 @@ impl SiteParts {
         let mut warnings = Vec::new();
         for log in before {
             let held = log.tip.cursor.number;
-            let now = self.store.log(log.id).map_err(failed)?;
+            let now = self.data.store.log(log.id).map_err(failed)?;
             let now = now.map_or(held, |now| now.tip.cursor.number);
             if now < held {
                 let site = self
@@ -103,7 +103,7 @@ impl SiteParts {
     /// Learns the seal's chains on a copy; a contradiction with a known chain is evidence.
     pub(super) fn try_chains(&self, seal: &BundleSeal, plan: &mut Plan) -> ServiceResult<()> {
         for chain in seal.chains() {
-            match self.store.learn_chain(chain) {
+            match self.data.store.learn_chain(chain) {
                 Ok(_) | Err(StoreError::SiteNotListed { .. }) => {}
                 Err(StoreError::Certificate(error)) => {
                     let told = crate::home::error_chain(&error);
@@ -138,7 +138,7 @@ impl SiteParts {
                     check.checked_at
                 ));
             }
-            if self.store.head_contradicts(head.head()).map_err(failed)? {
+            if self.data.store.head_contradicts(head.head()).map_err(failed)? {
                 plan.evidence.heads.push(head.clone());
                 let name = self.log_name(seal, site, lane);
                 let number = head.head().number;
@@ -154,7 +154,7 @@ impl SiteParts {
                 }
                 plan.evidence.tell(ErrorCode::HeadContradicts, detail);
             }
-            match self.store.learn_head(head) {
+            match self.data.store.learn_head(head) {
                 Ok(is_newer) => plan.news.heads += u64::from(is_newer),
                 Err(StoreError::SiteNotListed { .. }) => {}
                 Err(error) => return Err(failed(error)),
@@ -173,7 +173,7 @@ impl SiteParts {
     }
 
     pub(super) fn chain_length(&self, site: &SiteId) -> ServiceResult<usize> {
-        let chain = self.store.chain(site);
+        let chain = self.data.store.chain(site);
         let chain = chain.map_err(|error| store_problem("reading certificates", &error))?;
         Ok(chain.map_or(0, |chain| chain.certificates().len()))
     }
@@ -194,7 +194,7 @@ impl SiteParts {
 
     /// Returns the reason why nothing new of a site is trusted, if so.
     pub(super) fn distrust(&self, site: &SiteId) -> ServiceResult<Option<Problem>> {
-        let since = self.store.distrusted_since(site);
+        let since = self.data.store.distrusted_since(site);
         let since = since.map_err(|error| store_problem(ATTEMPTED, &error))?;
         Ok(since.map(|epoch| {
             let name = self

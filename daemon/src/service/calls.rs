@@ -67,25 +67,25 @@ impl SiteService for Site {
     }
 
     async fn vex(&self) -> ServiceResult<types::VexList> {
-        self.blocking(|site| site.kept_vex.list())
+        self.blocking(|site| site.data.kept_vex.list())
             .await
             .map(|documents| types::VexList { documents })
     }
 
     async fn add_vex(&self, document: bytes::Bytes) -> ServiceResult<types::VexEntry> {
-        self.blocking(move |site| site.kept_vex.add(&document, now()))
+        self.blocking(move |site| site.data.kept_vex.add(&document, now()))
             .await
     }
 
     async fn vex_document(&self, hash: &types::VexHash) -> ServiceResult<ByteStream> {
         let hash = *hash;
-        let document = self.blocking(move |site| site.kept_vex.show(&hash)).await?;
+        let document = self.blocking(move |site| site.data.kept_vex.show(&hash)).await?;
         Ok(Box::pin(futures::stream::iter([Ok(document.into())])))
     }
 
     async fn remove_vex(&self, hash: &types::VexHash) -> ServiceResult<types::VexRemoved> {
         let hash = *hash;
-        self.blocking(move |site| site.kept_vex.remove(&hash)).await
+        self.blocking(move |site| site.data.kept_vex.remove(&hash)).await
     }
 
     async fn advisory(
@@ -198,9 +198,13 @@ impl SiteService for Site {
         bundle: Upload,
         params: types::ImportParams,
     ) -> ServiceResult<types::ImportReport> {
-        let limit = self.0.config.federation.import.max_bundle_size.0;
+        let limit = self.0.identity.config.federation.import.max_bundle_size.0;
         let (file, size) = bundle
-            .into_file(self.0.home.path(), limit, types::ErrorCode::BundleTooLarge)
+            .into_file(
+                self.0.identity.home.path(),
+                limit,
+                types::ErrorCode::BundleTooLarge,
+            )
             .await?;
         self.blocking(move |site| site.import_bundle(file, size, params))
             .await
@@ -216,14 +220,22 @@ impl SiteService for Site {
 
     async fn inspect_bundle(&self, bundle: Upload) -> ServiceResult<types::BundleInfo> {
         let (file, _) = bundle
-            .into_file(self.0.home.path(), u64::MAX, types::ErrorCode::BundleTooLarge)
+            .into_file(
+                self.0.identity.home.path(),
+                u64::MAX,
+                types::ErrorCode::BundleTooLarge,
+            )
             .await?;
         self.blocking(move |site| site.inspect_bundle(file)).await
     }
 
     async fn validate_bundle(&self, bundle: Upload) -> ServiceResult<types::BundleValidation> {
         let (file, size) = bundle
-            .into_file(self.0.home.path(), u64::MAX, types::ErrorCode::BundleTooLarge)
+            .into_file(
+                self.0.identity.home.path(),
+                u64::MAX,
+                types::ErrorCode::BundleTooLarge,
+            )
             .await?;
         self.blocking(move |site| site.validate_bundle(file, size)).await
     }
@@ -279,7 +291,7 @@ impl SiteService for Site {
     }
 
     async fn make_ready_to_scan(&self) {
-        if self.0.started.is_none() {
+        if self.0.live.started.is_none() {
             let made = self.blocking(|site| {
                 site.refresh_index();
                 Ok(())

@@ -25,10 +25,10 @@ impl SiteParts {
     /// [`StoreError`] if the files cannot be read. Damage is not an error here.
     pub(crate) fn check_files(&self, stop: &CancellationToken) -> Result<(), StoreError> {
         let mut pace = Pace {
-            bytes_per_second: self.config.store.check_rate.0.max(1),
+            bytes_per_second: self.identity.config.store.check_rate.0.max(1),
             due: Instant::now(),
         };
-        let found = self.store.check_files(&mut |bytes| pace.keep(bytes, stop))?;
+        let found = self.data.store.check_files(&mut |bytes| pace.keep(bytes, stop))?;
         let Some(found) = found else {
             return Ok(());
         };
@@ -53,7 +53,7 @@ impl SiteParts {
         };
         for check in checks {
             let advice = match check.name {
-                LOG_CHECK => log_advice(self.started.is_some()),
+                LOG_CHECK => log_advice(self.live.started.is_some()),
                 PACKS_CHECK => PACKS_ADVICE,
                 _ => continue,
             };
@@ -69,12 +69,16 @@ impl SiteParts {
             // The log comes first: its repair also repairs the packs.
             noted.advice.get_or_insert_with(|| advice.to_owned());
         }
-        *self.last_check.lock().unwrap_or_else(PoisonError::into_inner) = Some(noted);
+        *self
+            .live
+            .last_check
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(noted);
     }
 
     /// Returns the result of the last check.
     pub(super) fn last_check(&self) -> Option<types::StoreCheck> {
-        let last = self.last_check.lock();
+        let last = self.live.last_check.lock();
         last.unwrap_or_else(PoisonError::into_inner).clone()
     }
 }

@@ -25,10 +25,10 @@ impl SiteParts {
     pub(super) fn compact(&self) -> ServiceResult<types::CompactReport> {
         let started = Instant::now();
         let failed = |error| store_problem("freeing space", &error);
-        let before = self.store.size_on_disk().map_err(failed)?;
+        let before = self.data.store.size_on_disk().map_err(failed)?;
         let (_, bodies) = self.collect().map_err(failed)?;
-        let engine = self.store.compact_engine().map_err(failed)?;
-        let after = self.store.size_on_disk().map_err(failed)?;
+        let engine = self.data.store.compact_engine().map_err(failed)?;
+        let after = self.data.store.size_on_disk().map_err(failed)?;
         Ok(types::CompactReport {
             before: shown(&before),
             after: shown(&after),
@@ -46,8 +46,11 @@ impl SiteParts {
     pub(crate) fn collect(&self) -> Result<(Collected, CompactedBodies), StoreError> {
         // An import writes bodies before their claims, so bodies are never collected during an import.
         let _no_import = self.one_import();
-        let collected = self.store.drop_superseded(&self.config.store.retention())?;
-        Ok((collected, self.store.compact_bodies()?))
+        let collected = self
+            .data
+            .store
+            .drop_superseded(&self.identity.config.store.retention())?;
+        Ok((collected, self.data.store.compact_bodies()?))
     }
 
     /// Frees space early if packs or engine grew much since `last`, and no import runs. Returns the new sizes, or
@@ -55,14 +58,14 @@ impl SiteParts {
     pub(crate) fn give_back_if_grown(&self, last: StoreSize) -> ServiceResult<StoreSize> {
         let failed = |error| store_problem("freeing space", &error);
         let mut kept = last;
-        let is_importing = matches!(self.imports.try_lock(), Err(TryLockError::WouldBlock));
-        if self.store.is_read_only() || is_importing {
+        let is_importing = matches!(self.data.imports.try_lock(), Err(TryLockError::WouldBlock));
+        if self.data.store.is_read_only() || is_importing {
             return Ok(kept);
         }
-        let size = self.store.size_on_disk().map_err(failed)?;
+        let size = self.data.store.size_on_disk().map_err(failed)?;
         if packs_grew(size.packs.0, last.packs.0) {
             let (collected, _) = self.collect().map_err(failed)?;
-            kept.packs = self.store.size_on_disk().map_err(failed)?.packs;
+            kept.packs = self.data.store.size_on_disk().map_err(failed)?.packs;
             tracing::info!(
                 dropped = collected.dropped,
                 before = size.packs.0,
@@ -77,12 +80,12 @@ impl SiteParts {
     /// Rebuilds the engine in a second folder if it outgrew its size after the last rebuild. Returns its size now.
     pub(crate) fn compact_engine_if_grown(&self, last: u64) -> ServiceResult<u64> {
         let failed = |error| store_problem("freeing space", &error);
-        let size = self.store.size_on_disk().map_err(failed)?.engine.0;
+        let size = self.data.store.size_on_disk().map_err(failed)?.engine.0;
         if !engine_outgrew(size, last) {
             return Ok(if last == 0 { size } else { last });
         }
-        self.store.compact_engine().map_err(failed)?;
-        Ok(self.store.size_on_disk().map_err(failed)?.engine.0)
+        self.data.store.compact_engine().map_err(failed)?;
+        Ok(self.data.store.size_on_disk().map_err(failed)?.engine.0)
     }
 }
 

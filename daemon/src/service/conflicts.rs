@@ -57,7 +57,7 @@ impl SiteParts {
             |what: &str| Problem::new(ErrorCode::BadRequest, format!("deciding about {key}: {what}"));
         let reason = resolve.reason.trim();
         let by = resolve.by.as_deref().map(str::trim).filter(|by| !by.is_empty());
-        let by = by.map_or_else(|| self.home.chain().slug().to_string(), str::to_owned);
+        let by = by.map_or_else(|| self.identity.home.chain().slug().to_string(), str::to_owned);
         if reason.is_empty() {
             return Err(refuse("the reason is missing").hint("give a reason for later readers"));
         }
@@ -74,7 +74,8 @@ impl SiteParts {
             by,
             reason: reason.to_owned(),
         };
-        self.store
+        self.data
+            .store
             .decide(&entry)
             .map_err(|error| store_problem("recording a decision", &error))?;
         self.changed();
@@ -89,7 +90,7 @@ impl SiteParts {
     /// Returns the data that all records share.
     fn known_of(&self, reader: &ViewReader<'_>) -> ServiceResult<KnownOfAll> {
         let held = held_records(reader).map_err(|error| view_problem(&error))?;
-        let decided = self.store.decided();
+        let decided = self.data.store.decided();
         Ok(KnownOfAll {
             held: held.into_iter().collect(),
             decided: decided.map_err(|error| store_problem("reading decisions", &error))?,
@@ -137,10 +138,10 @@ impl SiteParts {
     }
 
     fn author(&self, name: &str) -> ServiceResult<SiteId> {
-        if name == self.home.chain().slug().as_str() {
-            return Ok(self.home.chain().site());
+        if name == self.identity.home.chain().slug().as_str() {
+            return Ok(self.identity.home.chain().site());
         }
-        let listed = self.store.listed_sites();
+        let listed = self.data.store.listed_sites();
         let listed = listed.map_err(|error| store_problem("reading the allow-list", &error))?;
         let by_name = listed.iter().find(|site| site.slug.as_str() == name);
         let by_id = || name.parse::<SiteId>().ok();
@@ -211,7 +212,7 @@ impl SiteParts {
             StatementKind::Absent => None,
         };
         let body = match content {
-            Some(content) => self.store.body(&content),
+            Some(content) => self.data.store.body(&content),
             None => Ok(None),
         };
         let body = body.map_err(|error| store_problem("reading a record", &error))?;

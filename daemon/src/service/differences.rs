@@ -9,7 +9,7 @@ use crate::sync_task::Difference;
 impl SiteParts {
     /// Returns the logs whose copies at peers differ, as last compared. Only a daemon compares.
     pub(crate) fn differences(&self) -> Vec<types::LogDifference> {
-        let found = self.peer_status.differences();
+        let found = self.live.peer_status.differences();
         let shown = found.iter().map(|((peer, log), found)| types::LogDifference {
             peer: self.slug_of(peer),
             author: self.slug_of(&log.0),

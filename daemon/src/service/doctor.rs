@@ -15,9 +15,9 @@ impl SiteParts {
     pub(super) fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {
         let started = Instant::now();
         let treated = match request {
-            types::DoctorRequest { rebuild: true, .. } => self.store.doctor(true),
-            types::DoctorRequest { repair: true, .. } => self.store.repair(),
-            _ => self.store.doctor(false),
+            types::DoctorRequest { rebuild: true, .. } => self.data.store.doctor(true),
+            types::DoctorRequest { repair: true, .. } => self.data.store.repair(),
+            _ => self.data.store.doctor(false),
         };
         let diagnosis = treated.map_err(|error| store_problem("examining the store", &error))?;
         if request.rebuild || request.repair {
@@ -25,11 +25,11 @@ impl SiteParts {
             self.changed();
         }
         self.note_check(&diagnosis.checks);
-        let is_daemon = self.started.is_some();
+        let is_daemon = self.live.started.is_some();
         let checks = diagnosis.checks.iter();
         let mut checks: Vec<_> = checks.map(|check| shown(check, is_daemon)).collect();
         checks.push(self.peers_check());
-        checks.push(FilesExamined::of(&self.home, &self.config).into_check());
+        checks.push(FilesExamined::of(&self.identity.home, &self.identity.config).into_check());
         checks.push(self.reach_check());
         checks.push(self.home_check());
         checks.extend(self.feeds_check());
@@ -45,7 +45,7 @@ impl SiteParts {
     /// Reports which peers have a different copy of a log, up to the same claim.
     fn peers_check(&self) -> types::DoctorCheck {
         // A difference at a peer is not damage here, unless this site's rows are wrong.
-        let differences = self.peer_status.differences();
+        let differences = self.live.peer_status.differences();
         let texts = |is_here: bool| {
             let found = differences
                 .iter()
@@ -54,7 +54,7 @@ impl SiteParts {
             texts.collect::<Vec<String>>()
         };
         let (damaged, elsewhere) = (texts(true), texts(false));
-        let found = match (differences.len(), self.started.is_some()) {
+        let found = match (differences.len(), self.live.started.is_some()) {
             (0, true) => "no peer that was compared differs".to_owned(),
             (0, false) => "not compared: only a daemon does that".to_owned(),
             (count, _) => format!("{count} differ; {}", elsewhere.join("; ")),

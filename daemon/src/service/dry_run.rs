@@ -7,10 +7,11 @@ use starling_api::ServiceResult;
 use starling_api_types::Problem;
 use starling_store::engine::{self, Engine, EngineError, EngineKind, EngineOptions};
 use starling_store::{SiteStore, StoreError};
-use tokio::sync::watch;
 
 use super::SiteParts;
+use super::feed_runs::Feeds;
 use super::problem::store_problem;
+use super::site::{LiveState, SiteData, SiteIdentity};
 use crate::match_index::Indexes;
 
 /// Largest input whose dry run is held in memory; the effects of a larger one go to a file.
@@ -27,8 +28,9 @@ impl SiteParts {
         size: u64,
         work: impl FnOnce(&Self) -> ServiceResult<T>,
     ) -> ServiceResult<T> {
-        let folder = self.home.path().join(FOLDER);
+        let folder = self.identity.home.path().join(FOLDER);
         let outcome = self
+            .data
             .store
             .dry_run(|| open_layer(&folder, size), |store| work(&self.on(store)));
         // If this fails, the next dry run removes it.
@@ -40,28 +42,19 @@ impl SiteParts {
 
     /// Creates this site on another store, without listeners.
     pub(super) fn on(&self, store: SiteStore) -> Self {
+        let (identity, data) = (&self.identity, &self.data);
+        let feeds = Feeds::none(identity.home.path());
+        // Scans must not use the index of a trial.
+        let indexes = Indexes::nowhere();
         Self {
-            feeds: super::feed_runs::Feeds::none(self.home.path()),
-            home: self.home.clone(),
-            config: self.config.clone(),
-            store: Arc::new(store),
-            key: self.key().into(),
-            restore: self.restore.of_trial(),
-            started: self.started,
-            local: watch::Sender::new(0),
-            shown: Arc::new(watch::Sender::new(0)),
-            peer_status: Arc::default(),
-            policies: self.policies.clone(),
-            kept_vex: self.kept_vex.clone(),
-            // Scans must not use the index of a trial.
-            indexes: Arc::new(Indexes::nowhere()),
-            known: Default::default(),
-            imports: Default::default(),
-            past_places: self.past_places.clone(),
-            pasts: Default::default(),
-            mute_writer: Default::default(),
-            last_check: Default::default(),
-            duties: Default::default(),
+            identity: SiteIdentity {
+                home: identity.home.clone(),
+                config: identity.config.clone(),
+                key: self.key().into(),
+                restore: identity.restore.of_trial(),
+            },
+            data: SiteData::of(store, data.policies.clone(), data.kept_vex.clone()),
+            live: LiveState::new(self.live.started, indexes, self.live.past_places.clone(), feeds),
         }
     }
 }

@@ -5,9 +5,10 @@ use starling_api::{EventStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, EventAction, Problem};
 use starling_documents::mutes::MuteId;
+use starling_protocol::{BundleHash, SiteId, UnixMillis};
 use starling_store::engine::Generation;
 use starling_store::{Event, EventKind, EventNumber, FeedEnding, RestoreStep, SiteStore, StoreError};
-use starling_view::{Action, PackageId};
+use starling_view::{Action, Change, PackageId};
 
 use super::problem::store_problem;
 use super::{Site, SiteParts};
@@ -24,11 +25,11 @@ struct Follower {
 }
 
 pub(super) async fn stream(site: Site, after: Option<types::EventId>) -> ServiceResult<EventStream> {
-    let shown = site.0.shown.subscribe();
+    let shown = site.0.live.shown.subscribe();
     let (generation, after) = site
         .blocking(move |parts| {
             let failed = |error| store_problem("reading events", &error);
-            let kept = Kept::read(&parts.store).map_err(failed)?;
+            let kept = Kept::read(&parts.data.store).map_err(failed)?;
             Ok((kept.generation, kept.resume(after)?))
         })
         .await?;
@@ -122,13 +123,13 @@ impl SiteParts {
         after: EventNumber,
     ) -> ServiceResult<(EventNumber, Vec<types::EventRecord>)> {
         let failed = |error| store_problem("reading events", &error);
-        let now = self.store.event_generation().map_err(failed)?;
+        let now = self.data.store.event_generation().map_err(failed)?;
         if now != generation {
             return Err(expired(format!(
                 "following events of generation {generation}: the stream has started again, as generation {now}"
             )));
         }
-        let events = self.store.events_after(after, PAGE).map_err(failed)?;
+        let events = self.data.store.events_after(after, PAGE).map_err(failed)?;
         let last = events.last().map_or(after, |(number, _)| *number);
         Ok((
             last,
@@ -145,71 +146,78 @@ impl SiteParts {
         let site_id = self
             .slug_of(&event.site)
             .or_else(|| types::SiteSlug::new(event.site.short()).ok())?;
-        let record = |event| Some(types::EventRecord { id, event });
-        let muted = |mute: MuteId, vulnerability, mute_action| {
-            record(types::SiteEvent::Mute(types::MuteChanged {
-                mute_id: mute.to_string(),
-                vulnerability,
-                mute_action,
-                bundle_hash: event.bundle.map(Into::into),
-                site_id: site_id.clone(),
-                imported_at: event.at.into(),
-            }))
+        let about = EventContext {
+            site_id,
+            site: event.site,
+            bundle: event.bundle,
+            at: event.at,
         };
-        let change = match event.what {
-            EventKind::Advisory(change) => change,
+        let event = match event.what {
+            EventKind::Advisory(change) => about.canonical_imported(&change),
             EventKind::Muted { id, vulnerability } => {
-                return muted(id, vulnerability, types::MuteAction::Added);
+                about.mute_changed(&id, vulnerability, types::MuteAction::Added)
             }
             EventKind::MuteEnded { id, vulnerability } => {
-                return muted(id, vulnerability, types::MuteAction::Ended);
+                about.mute_changed(&id, vulnerability, types::MuteAction::Ended)
             }
-            EventKind::Frozen { lane, why } => {
-                return record(types::SiteEvent::Frozen(types::AuthorFrozen {
-                    site_id: site_id.clone(),
-                    site: event.site.into(),
-                    lane: lane.into(),
-                    reason: why,
-                    frozen_at: event.at.into(),
-                }));
-            }
-            EventKind::Differs { lane, how } => {
-                return record(types::SiteEvent::Differ(types::SitesDiffer {
-                    site_id: site_id.clone(),
-                    site: event.site.into(),
-                    lane: lane.into(),
-                    difference: how,
-                    found_at: event.at.into(),
-                }));
-            }
-            EventKind::FeedRun { feed, ending, detail } => {
-                let feed = types::FeedName::new(feed).ok()?;
-                return record(types::SiteEvent::FeedRun(types::FeedRan {
-                    site_id: site_id.clone(),
-                    feed,
-                    outcome: match ending {
-                        FeedEnding::Imported => types::FeedRunOutcome::Imported,
-                        FeedEnding::Unchanged => types::FeedRunOutcome::Unchanged,
-                        FeedEnding::Suspect => types::FeedRunOutcome::Suspect,
-                        FeedEnding::Failed => types::FeedRunOutcome::Failed,
-                    },
-                    detail,
-                    ended_at: event.at.into(),
-                }));
-            }
-            EventKind::Restored { step, why } => {
-                return record(types::SiteEvent::Restored(types::SiteRestored {
-                    site_id: site_id.clone(),
-                    restore_action: match step {
-                        RestoreStep::HeldBack => types::RestoreAction::HeldBack,
-                        RestoreStep::WentOn => types::RestoreAction::WentOn,
-                        RestoreStep::Superseded => types::RestoreAction::Superseded,
-                    },
-                    reason: why,
-                    found_at: event.at.into(),
-                }));
-            }
+            EventKind::Frozen { lane, why } => types::SiteEvent::Frozen(types::AuthorFrozen {
+                site_id: about.site_id,
+                site: about.site.into(),
+                lane: lane.into(),
+                reason: why,
+                frozen_at: about.at.into(),
+            }),
+            EventKind::Differs { lane, how } => types::SiteEvent::Differ(types::SitesDiffer {
+                site_id: about.site_id,
+                site: about.site.into(),
+                lane: lane.into(),
+                difference: how,
+                found_at: about.at.into(),
+            }),
+            EventKind::FeedRun { feed, ending, detail } => types::SiteEvent::FeedRun(types::FeedRan {
+                site_id: about.site_id,
+                feed: types::FeedName::new(feed).ok()?,
+                outcome: outcome_of(ending),
+                detail,
+                ended_at: about.at.into(),
+            }),
+            EventKind::Restored { step, why } => types::SiteEvent::Restored(types::SiteRestored {
+                site_id: about.site_id,
+                restore_action: restore_action_of(step),
+                reason: why,
+                found_at: about.at.into(),
+            }),
         };
+        Some(types::EventRecord { id, event })
+    }
+}
+
+/// Where an event comes from, and when it became visible.
+struct EventContext {
+    site_id: types::SiteSlug,
+    site: SiteId,
+    bundle: Option<BundleHash>,
+    at: UnixMillis,
+}
+
+impl EventContext {
+    fn mute_changed(
+        self,
+        mute: &MuteId,
+        vulnerability: String,
+        mute_action: types::MuteAction,
+    ) -> types::SiteEvent {
+        types::SiteEvent::Mute(types::MuteChanged {
+            mute_id: mute.to_string(),
+            vulnerability,
+            mute_action,
+            bundle_hash: self.bundle.map(Into::into),
+            site_id: self.site_id,
+            imported_at: self.at.into(),
+        })
+    }
+
+    fn canonical_imported(self, change: &Change) -> types::SiteEvent {
         let (merge_hash, redirected_from, redirected_to) = names_of(change.merge_hash, &change.action);
         let action = match change.action {
             Action::Created => EventAction::Created,
@@ -218,7 +226,7 @@ impl SiteParts {
             Action::Removed => EventAction::Removed,
             Action::Redirected { .. } => EventAction::Redirected,
         };
-        record(types::SiteEvent::Canonical(types::CanonicalImported {
+        types::SiteEvent::Canonical(types::CanonicalImported {
             canonical_id: merge_hash,
             cve: change
                 .vulnerability
@@ -227,12 +235,29 @@ impl SiteParts {
             affects_key: affects_key(&change.package),
             merge_hash,
             action,
-            bundle_hash: event.bundle.map(Into::into),
-            site_id: site_id.clone(),
-            imported_at: event.at.into(),
+            bundle_hash: self.bundle.map(Into::into),
+            site_id: self.site_id,
+            imported_at: self.at.into(),
             redirected_from,
             redirected_to,
-        }))
+        })
+    }
+}
+
+const fn outcome_of(ending: FeedEnding) -> types::FeedRunOutcome {
+    match ending {
+        FeedEnding::Imported => types::FeedRunOutcome::Imported,
+        FeedEnding::Unchanged => types::FeedRunOutcome::Unchanged,
+        FeedEnding::Suspect => types::FeedRunOutcome::Suspect,
+        FeedEnding::Failed => types::FeedRunOutcome::Failed,
+    }
+}
+
+const fn restore_action_of(step: RestoreStep) -> types::RestoreAction {
+    match step {
+        RestoreStep::HeldBack => types::RestoreAction::HeldBack,
+        RestoreStep::WentOn => types::RestoreAction::WentOn,
+        RestoreStep::Superseded => types::RestoreAction::Superseded,
     }
 }
 

@@ -36,6 +36,7 @@ impl SiteParts {
             text => Asked::Purl(PackageUrl::parse_lenient(text).map_err(|error| refuse(&error))?),
         };
         let reader = self
+            .data
             .store
             .view()
             .map_err(|error| store_problem("reading the view", &error))?;

@@ -1,5 +1,6 @@
 //! Taking in a feed: every file of it accounted for, bodies first, then signed claims.
 
+mod commit;
 mod gone;
 mod guard;
 mod joined;
@@ -21,9 +22,9 @@ use starling_feeds::input::{self, Limits};
 use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
-use starling_protocol::{ContentHash, Lane, RecordId, SiteId, Source};
+use starling_protocol::{ContentHash, RecordId, Source};
 use starling_scanner::reach::OutOfReach;
-use starling_store::{FeedCommit, FeedInput, FoundRecord, Origin};
+use starling_store::FoundRecord;
 
 use self::options::Commit;
 pub(super) use self::options::{ImportOptions, Imported, Judged, Rejections, SharedFeed};
@@ -32,7 +33,6 @@ pub(super) use self::rests::{ABSENCES_UNKNOWN, alone};
 use super::SiteParts;
 use super::feed_runs::{Rejected, document_of};
 use super::problem::store_problem;
-use crate::clock::now;
 
 /// Bodies written in one go: bounds memory, and is plenty to train a dictionary on.
 const BATCH_RECORDS: usize = 2_048;
@@ -117,7 +117,7 @@ impl SiteParts {
         let _one_at_a_time = self.one_import();
         if how.by_hand {
             // Within the lock: no run takes in what it read before, and keeps its position after.
-            self.feeds.imported_by_hand(source)?;
+            self.live.feeds.imported_by_hand(source)?;
         }
         self.prepare_to_sign(&format!("importing {source}"))?;
         let mut account = Account::new(self, source.clone(), how);
@@ -282,7 +282,7 @@ impl<'a> Account<'a> {
             return Ok(());
         }
         self.keep.extend(id_of_file(name));
-        let held = self.site.store.record_of_file(&self.source, name);
+        let held = self.site.data.store.record_of_file(&self.source, name);
         self.keep
             .extend(held.map_err(|error| store_problem("reading a feed's file names", &error))?);
         Ok(())
@@ -366,107 +366,13 @@ impl<'a> Account<'a> {
             .map(|(hash, body)| (*hash, body.as_slice()))
             .collect();
         self.site
+            .data
             .store
             .put_bodies(&self.source, &bodies)
             .map_err(|error| store_problem("storing records", &error))?;
         self.bodies.clear();
         self.body_bytes = 0;
         Ok(())
-    }
-
-    fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<Judged> {
-        let failed = |error| store_problem("writing the site's log", &error);
-        let at = now();
-        let found = self
-            .seen
-            .iter()
-            .map(|(id, seen)| (id.clone(), seen.record))
-            .collect();
-        let is_untold = match (&self.untold, commit.complete) {
-            (Some(name), true) => {
-                self.warn(format!(
-                    "{name} was rejected, and nothing tells which record it held: none is called absent this time"
-                ));
-                true
-            }
-            _ => false,
-        };
-        let complete = commit.complete && !is_untold;
-        let store = &self.site.store;
-        let mut plan = store
-            .plan_feed(&FeedInput {
-                source: &self.source,
-                lane: Lane::Federation,
-                base: self.how.base(),
-                found: &found,
-                complete,
-                keep: &self.keep,
-                now: at,
-            })
-            .map_err(failed)?;
-        self.drop_gone(commit.gone, &mut plan, at)?;
-        if !commit.approved {
-            guard::check(&self.source, &plan, self.how.most_records, &mut |hash| {
-                let body = store.body(hash);
-                body.map_err(|error| store_problem("reading a record", &error))
-            })?;
-        }
-        let records = plan.before.max(self.seen.len() as u64);
-        let is_accepted = |id: &RecordId| self.seen.contains_key(id);
-        let mut judged = self.how.judged(commit, &self.rejected, &is_accepted, records);
-        judged.is_checked &= !is_untold;
-        let name = |site: &SiteId| {
-            self.site
-                .slug_of(site)
-                .map_or_else(|| site.to_string(), |slug| slug.to_string())
-        };
-        judged.count_stuck(plan.stuck, plan.stuck_by.iter().map(name));
-        judged.others = plan.others;
-        judged.records = guard::records_after(&plan);
-        if self.how.rejections.is_some() {
-            judged.count_unknown(self.not_understood, self.seen.len() as u64);
-        }
-        self.report.stored = plan.stored;
-        self.report.unchanged = plan.unchanged;
-        self.report.absent = plan.absent;
-        self.report.out_of_reach = reach::told(&self.seen);
-        let absent: Vec<String> = plan
-            .claims
-            .iter()
-            .filter(|claim| claim.kind() == starling_protocol::ClaimKind::ABSENT)
-            .map(|claim| claim.key().to_string())
-            .collect();
-        // In the same commit as the check: nobody takes it for one of the whole without what it rests on.
-        let rests = self.rests_on(&plan, complete, judged.is_checked, at)?;
-        plan.claims.extend(rests.claim);
-        if rests.is_on_others && self.how.in_parts {
-            judged.leave_absences(commit.is_checked);
-        }
-        for key in absent {
-            self.file(
-                key,
-                FeedOutcome::Absent,
-                "the input no longer holds it".to_owned(),
-            );
-        }
-        let origin = Origin { bundle: None, at };
-        let feed = FeedCommit {
-            source: &self.source,
-            lane: Lane::Federation,
-            claims: plan.claims,
-            names: &self.names,
-            is_checked: judged.is_checked,
-        };
-        let key = self.site.key();
-        let authored = store
-            .commit_feed(feed, &self.site.head_signing(&key, at), &origin)
-            .map_err(failed)?;
-        self.report.deltas = authored.deltas as u64;
-        if authored.cursor.number.0 > 0 {
-            self.report.cursor = Some(authored.cursor.into());
-        }
-        self.site.changed();
-        Ok(judged)
     }
 
     fn file(&mut self, name: String, outcome: FeedOutcome, reason: String) {

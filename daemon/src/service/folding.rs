@@ -54,11 +54,14 @@ pub(crate) fn folding_of(chain: &CertificateChain, config: &Config) -> [u8; 32] 
 impl SiteParts {
     /// Folds the view again with the configured policy, whose order of sites uses names of the allow-list.
     pub(super) fn apply_policy(&self) -> Result<(), starling_store::StoreError> {
-        if self.config.view.site_order.is_empty() {
+        if self.identity.config.view.site_order.is_empty() {
             return Ok(());
         }
-        let listed = self.store.listed_sites()?;
-        self.store
-            .set_settings(settings_of(self.home.chain(), &self.config, &listed))
+        let listed = self.data.store.listed_sites()?;
+        self.data.store.set_settings(settings_of(
+            self.identity.home.chain(),
+            &self.identity.config,
+            &listed,
+        ))
     }
 }

@@ -55,7 +55,7 @@ pub(crate) const MAKING_THE_INDEX: &str = "building the match index";
 impl SiteParts {
     /// Returns the health of each part, from published data: nothing here waits for a writer.
     pub(super) fn parts(&self) -> Vec<HealthPart> {
-        let is_daemon = self.started.is_some();
+        let is_daemon = self.live.started.is_some();
         let mut parts = vec![part(SitePart::Store, self.store_part())];
         if is_daemon {
             parts.push(part(SitePart::Sync, self.sync_part()));
@@ -69,7 +69,7 @@ impl SiteParts {
     }
 
     fn store_part(&self) -> (PartState, String) {
-        if self.store.is_read_only() {
+        if self.data.store.is_read_only() {
             let detail =
                 "read only: the disk was full at the start; free some space, then the store opens by itself";
             return (PartState::Attention, detail.to_owned());
@@ -95,10 +95,10 @@ impl SiteParts {
     }
 
     fn sync_part(&self) -> (PartState, String) {
-        if !self.config.federation.enabled {
+        if !self.identity.config.federation.enabled {
             return (PartState::Off, "federation is disabled".to_owned());
         }
-        let listed = match self.store.listed_sites() {
+        let listed = match self.data.store.listed_sites() {
             Ok(listed) => listed,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
         };
@@ -109,12 +109,12 @@ impl SiteParts {
             .collect();
         let connected = listed
             .iter()
-            .filter(|site| self.peer_status.peer(&site.site).connected)
+            .filter(|site| self.live.peer_status.peer(&site.site).connected)
             .count();
         let away: Vec<String> = expected
             .iter()
             .filter_map(|site| {
-                let peer = self.peer_status.peer(&site.site);
+                let peer = self.live.peer_status.peer(&site.site);
                 let last = peer.last_seen_at.map_or_else(
                     || "not seen since the start".to_owned(),
                     |at| format!("last seen {at}"),
@@ -151,7 +151,7 @@ impl SiteParts {
 
     fn feeds_part(&self) -> (PartState, String) {
         // As in a verdict: for a source that was never checked completely, the last import applies.
-        let known = self.store.view().and_then(|view| {
+        let known = self.data.store.view().and_then(|view| {
             let sources = view.sources()?.into_iter();
             let heard = sources.map(|(source, overview)| {
                 let last = match overview.checked_at {
@@ -185,7 +185,7 @@ impl SiteParts {
             return (PartState::Attention, detail);
         }
         let (now, latest) = (now(), latest_check());
-        let freshness = freshness_of(&self.config.scan);
+        let freshness = freshness_of(&self.identity.config.scan);
         let old = sources.iter().filter_map(|(source, last)| {
             let Some(last) = *last else {
                 return Some(format!("{source} was never imported completely"));
@@ -223,10 +223,14 @@ impl SiteParts {
     }
 
     fn index_part(&self) -> (PartState, String) {
-        let stamp = self.store.view().map(|view| crate::match_index::stamp_of(&view));
+        let stamp = self
+            .data
+            .store
+            .view()
+            .map(|view| crate::match_index::stamp_of(&view));
         match stamp {
-            Ok(stamp) if self.indexes.find(&stamp).is_some() => (PartState::Ok, "current".to_owned()),
-            Ok(_) => match self.duties.failed_at(MAKING_THE_INDEX) {
+            Ok(stamp) if self.live.indexes.find(&stamp).is_some() => (PartState::Ok, "current".to_owned()),
+            Ok(_) => match self.live.duties.failed_at(MAKING_THE_INDEX) {
                 Some(error) => (
                     PartState::Attention,
                     format!("{error}; scans read the view, which is slower"),
@@ -241,7 +245,7 @@ impl SiteParts {
     }
 
     fn scheduler_part(&self) -> (PartState, String) {
-        let failed = self.duties.failed();
+        let failed = self.live.duties.failed();
         if failed.is_empty() {
             return (PartState::Ok, "nothing failed the last time".to_owned());
         }

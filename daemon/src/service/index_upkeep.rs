@@ -13,6 +13,7 @@ impl SiteParts {
     /// Folds every advisory of every package, which takes many times longer than a scan for a complete corpus.
     pub(crate) fn refresh_index(&self) {
         let refreshed = self
+            .live
             .indexes
             .refresh(self)
             .map_err(|error| crate::home::error_chain(&error));
@@ -29,15 +30,15 @@ impl SiteParts {
     /// the log may have grown, so that after a kill at any moment the marker is current, and as the last action of a
     /// daemon.
     pub(crate) fn keep_ready(&self) {
-        let Ok(reader) = self.store.view() else {
+        let Ok(reader) = self.data.store.view() else {
             return;
         };
         let (position, stamp) = (reader.position(), crate::match_index::stamp_of(&reader));
         drop(reader);
-        if self.store.is_read_only() || self.indexes.ready().is_of(&position, &stamp) {
+        if self.data.store.is_read_only() || self.live.indexes.ready().is_of(&position, &stamp) {
             return;
         }
-        if self.indexes.find(&stamp).is_some()
+        if self.live.indexes.find(&stamp).is_some()
             && let Err(problem) = self.mark_ready(stamp)
         {
             tracing::warn!(%problem, "marking the match index as ready");
@@ -47,26 +48,27 @@ impl SiteParts {
     /// Removes a marker whose index was built from other rows than those that are open: the engine was rebuilt since,
     /// perhaps because of damage.
     pub(super) fn drop_mark_of_other_rows(&self) {
-        if self.store.is_read_only() {
+        if self.data.store.is_read_only() {
             return;
         }
-        let Some(marked) = self.indexes.ready().read() else {
+        let Some(marked) = self.live.indexes.ready().read() else {
             return;
         };
         let stamp = self
+            .data
             .store
             .view()
             .ok()
             .map(|reader| crate::match_index::stamp_of(&reader));
         if stamp.is_some_and(|stamp| stamp != marked.stamp) {
-            self.indexes.ready().remove();
+            self.live.indexes.ready().remove();
         }
     }
 
     /// Writes the marker for the index of `stamp`, unless it is already outdated.
     fn mark_ready(&self, stamp: starling_scanner::index::IndexStamp) -> ServiceResult<()> {
         let failed = |error| store_problem("reading the view", &error);
-        let reader = self.store.view().map_err(failed)?;
+        let reader = self.data.store.view().map_err(failed)?;
         if crate::match_index::stamp_of(&reader) != stamp {
             return Ok(());
         }
@@ -74,10 +76,11 @@ impl SiteParts {
         let state = ReadyState {
             position: reader.position(),
             stamp,
-            folding: folding_of(self.home.chain(), &self.config),
+            folding: folding_of(self.identity.home.chain(), &self.identity.config),
             knowledge: self.knowledge_state(&reader)?,
         };
-        self.indexes
+        self.live
+            .indexes
             .ready()
             .write(&state)
             .map_err(|error| Problem::internal("marking the match index as ready", error))

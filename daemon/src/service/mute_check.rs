@@ -102,7 +102,7 @@ pub(super) fn room(doing: &str, own: usize) -> ServiceResult<Option<String>> {
 impl SiteParts {
     /// Returns the number of changes that this site has made, with all of its keys.
     pub(super) fn own_changes(&self, book: &MuteBook) -> usize {
-        let own = self.home.chain().site();
+        let own = self.identity.home.chain().site();
         book.changes
             .iter()
             .filter(|change| change.log.site == own)
@@ -111,7 +111,7 @@ impl SiteParts {
 
     /// Returns the parts of a mute that match nothing in the site's current knowledge.
     pub(super) fn matches_nothing(&self, text: &MuteText) -> ServiceResult<Option<String>> {
-        let view = self.store.view();
+        let view = self.data.store.view();
         let view = view.map_err(|error| store_problem("reading the view", &error))?;
         let known = starling_view::advisories_by_id(&view, &text.vulnerability)
             .map_err(|error| Problem::internal("looking a vulnerability up", error_chain(&error)))?;

@@ -104,13 +104,13 @@ impl SiteParts {
 
     /// Returns the sites whose mutes apply here.
     fn excuses(&self) -> ServiceResult<Excuses> {
-        let listed = self.store.listed_sites();
+        let listed = self.data.store.listed_sites();
         let listed = listed.map_err(|error| store_problem("reading the allow-list", &error))?;
-        Ok(Excuses::of(self.home.chain().site(), &listed))
+        Ok(Excuses::of(self.identity.home.chain().site(), &listed))
     }
 
     fn mute_book(&self) -> ServiceResult<Arc<MuteBook>> {
-        let view = self.store.view();
+        let view = self.data.store.view();
         view.and_then(|view| view.mute_book())
             .map_err(|error| store_problem("reading the mutes", &error))
     }
@@ -124,7 +124,11 @@ impl SiteParts {
     ) -> Result<WrittenChange, WriteError> {
         let actor = self.document_actor();
         let (written, last) = book.end_of(actor);
-        let mut kept = self.mute_writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self
+            .data
+            .mute_writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         let mut writer = match kept.take().filter(|kept| kept.follows(actor, written, last)) {
             Some(writer) => writer,
             None => MuteWriter::load(actor, &book.written_by(actor))?,
@@ -142,7 +146,7 @@ impl SiteParts {
 
     fn by(&self, by: Option<String>) -> String {
         let by = by.map(|by| by.trim().to_owned()).filter(|by| !by.is_empty());
-        by.unwrap_or_else(|| self.home.chain().slug().to_string())
+        by.unwrap_or_else(|| self.identity.home.chain().slug().to_string())
     }
 
     /// Returns the checked mute, before anything is written.
@@ -194,12 +198,13 @@ impl SiteParts {
             .map_err(|error| Problem::internal(doing, error_chain(&error)))?;
         let failed = |error| store_problem("writing the site's log", &error);
         let origin = Origin { bundle: None, at };
-        self.store
+        self.data
+            .store
             .author(Lane::Federation, [claim], &self.key(), at, &origin)
             .map_err(failed)?;
         self.sign_heads().map_err(failed)?;
         self.changed();
-        if self.started.is_none() {
+        if self.live.started.is_none() {
             // The index does not contain mutes, so it is still current.
             self.keep_ready();
         }

@@ -72,38 +72,40 @@ impl SiteParts {
         params: &types::ScanParams,
     ) -> ServiceResult<types::VerdictEnvelope> {
         let judge = Judge {
-            home: &self.home,
-            config: &self.config,
-            policies: &self.policies,
-            kept_vex: &self.kept_vex,
+            home: &self.identity.home,
+            config: &self.identity.config,
+            policies: &self.data.policies,
+            kept_vex: &self.data.kept_vex,
         };
         let reader = self
+            .data
             .store
             .view()
             .map_err(|error| store_problem("reading the view", &error))?;
         let mut known = self.known(&reader)?;
         let mut reader = reader;
         // An existing index only needs its marker, for later commands.
-        let is_there = || self.indexes.find(&known.stamp).is_some();
-        if self.started.is_none() && (known.state.advisories <= INDEXED_BY_A_COMMAND || is_there()) {
+        let is_there = || self.live.indexes.find(&known.stamp).is_some();
+        if self.live.started.is_none() && (known.state.advisories <= INDEXED_BY_A_COMMAND || is_there()) {
             drop(reader);
             self.refresh_index();
             // The view was released: use what it shows now.
             reader = self
+                .data
                 .store
                 .view()
                 .map_err(|error| store_problem("reading the view", &error))?;
             known = self.known(&reader)?;
         }
         let state = &known.state;
-        if let Some(index) = self.indexes.find(&known.stamp) {
+        if let Some(index) = self.live.indexes.find(&known.stamp) {
             if let Ok(envelope) = judge.scan(documents, params, &*index, state)? {
                 return Ok(envelope);
             }
-            self.indexes.discard();
+            self.live.indexes.discard();
         }
         let view = || view_knowledge(&reader);
-        let base = crate::match_index::base(&self.indexes, &reader)
+        let base = crate::match_index::base(&self.live.indexes, &reader)
             .map_err(|error| store_problem("reading the view", &error))?;
         if let Some(index) = base {
             let patched = Patched::new(&index, &reader, view()?);
@@ -116,7 +118,7 @@ impl SiteParts {
 
     /// Returns a verdict's data about the site's knowledge, and the stamp of its index.
     fn known(&self, reader: &ViewReader<'_>) -> ServiceResult<Arc<Known>> {
-        self.known.get(reader.number(), || {
+        self.live.known.get(reader.number(), || {
             Ok(Known {
                 state: self.knowledge_state(reader)?,
                 stamp: stamp_of(reader),
@@ -150,8 +152,8 @@ impl SiteParts {
             }
         }
         let excuses = Excuses::of(
-            self.home.chain().site(),
-            &self.store.listed_sites().map_err(failed)?,
+            self.identity.home.chain().site(),
+            &self.data.store.listed_sites().map_err(failed)?,
         );
         Ok(KnowledgeState {
             root: reader.knowledge_root(),

@@ -31,13 +31,36 @@ pub(crate) struct Site(pub(crate) Arc<SiteParts>);
 
 /// The parts of a site.
 pub(crate) struct SiteParts {
+    pub(crate) identity: SiteIdentity,
+    pub(crate) data: SiteData,
+    pub(crate) live: LiveState,
+}
+
+/// Who the site is: its folder, its configuration, and what it may sign with.
+pub(crate) struct SiteIdentity {
     pub(crate) home: Home,
     pub(crate) config: Config,
-    pub(crate) store: Arc<SiteStore>,
     /// The operating key; replaced when a restored site continues.
     pub(super) key: RwLock<Arc<SigningKey>>,
     /// The home's place, and the hold of a restored home.
     pub(crate) restore: Restore,
+}
+
+/// What the site keeps on its disk, and the locks of changes to it.
+pub(crate) struct SiteData {
+    pub(crate) store: Arc<SiteStore>,
+    /// The site's policy files.
+    pub(crate) policies: Arc<Policies>,
+    /// The VEX documents that every scan uses.
+    pub(crate) kept_vex: Arc<VexStore>,
+    /// The import lock: each import compares with the result of the previous one.
+    pub(crate) imports: Mutex<()>,
+    /// The writer of this site's next mute, if it wrote one before.
+    pub(super) mute_writer: Mutex<Option<MuteWriter>>,
+}
+
+/// What exists only while the site is open: its listeners, what was derived from its data, and what runs.
+pub(crate) struct LiveState {
     /// Start time of the daemon; `None` without one.
     pub(crate) started: Option<Instant>,
     /// Signalled when something other than the sync task changed the store.
@@ -49,14 +72,6 @@ pub(crate) struct SiteParts {
     pub(crate) indexes: Arc<Indexes>,
     /// A verdict's data about the knowledge, until it changes.
     pub(crate) known: KnownState,
-    /// The site's policy files.
-    pub(crate) policies: Arc<Policies>,
-    /// The VEX documents that every scan uses.
-    pub(crate) kept_vex: Arc<VexStore>,
-    /// The import lock: each import compares with the result of the previous one.
-    pub(crate) imports: Mutex<()>,
-    /// The writer of this site's next mute, if it wrote one before.
-    pub(super) mute_writer: Mutex<Option<MuteWriter>>,
     /// The places for answers about the past.
     pub(crate) past_places: Arc<Gate>,
     /// Lock for answers about the past that need a file.
@@ -69,16 +84,53 @@ pub(crate) struct SiteParts {
     pub(crate) feeds: Feeds,
 }
 
+impl SiteData {
+    /// Builds the data around a store, with free locks.
+    pub(super) fn of(store: SiteStore, policies: Arc<Policies>, kept_vex: Arc<VexStore>) -> Self {
+        Self {
+            store: Arc::new(store),
+            policies,
+            kept_vex,
+            imports: Mutex::new(()),
+            mute_writer: Mutex::default(),
+        }
+    }
+}
+
+impl LiveState {
+    /// Returns the state of a site that was just opened, without listeners.
+    pub(super) fn new(
+        started: Option<Instant>,
+        indexes: Indexes,
+        past_places: Arc<Gate>,
+        feeds: Feeds,
+    ) -> Self {
+        Self {
+            started,
+            local: watch::Sender::new(0),
+            shown: Arc::new(watch::Sender::new(0)),
+            peer_status: Arc::default(),
+            indexes: Arc::new(indexes),
+            known: KnownState::default(),
+            past_places,
+            pasts: Mutex::new(()),
+            last_check: Mutex::default(),
+            duties: Duties::default(),
+            feeds,
+        }
+    }
+}
+
 impl SiteParts {
     /// Waits for the import lock. A panic in an earlier import left nothing incomplete: it committed everything or
     /// nothing, so later imports need not fail as well.
     pub(crate) fn one_import(&self) -> MutexGuard<'_, ()> {
-        self.imports.lock().unwrap_or_else(PoisonError::into_inner)
+        self.data.imports.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Returns the import lock, if it is free.
     pub(crate) fn import_if_free(&self) -> Option<MutexGuard<'_, ()>> {
-        match self.imports.try_lock() {
+        match self.data.imports.try_lock() {
             Ok(turn) => Some(turn),
             Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
             Err(std::sync::TryLockError::WouldBlock) => None,
@@ -88,17 +140,17 @@ impl SiteParts {
     /// Drops old history. Without a daemon nothing else does it in time: a command that imports does it, at most once
     /// a day. The caller holds the import lock.
     pub(super) fn forget_if_due(&self) {
-        if self.started.is_some() {
+        if self.live.started.is_some() {
             return;
         }
-        let retention = self.config.store.retention();
-        let outcome = self.store.history().and_then(|history| {
+        let retention = self.identity.config.store.retention();
+        let outcome = self.data.store.history().and_then(|history| {
             let due = history
                 .since
                 .plus_millis(retention.millis)
                 .plus_millis(A_DAY_MILLIS);
             if due < now() {
-                self.store.drop_superseded(&retention)?;
+                self.data.store.drop_superseded(&retention)?;
             }
             Ok(())
         });
@@ -109,13 +161,13 @@ impl SiteParts {
 
     /// Notifies the sync task and the subscribers of a change of the store.
     pub(crate) fn changed(&self) {
-        self.local.send_modify(|count| *count += 1);
-        self.shown.send_modify(|count| *count += 1);
+        self.live.local.send_modify(|count| *count += 1);
+        self.live.shown.send_modify(|count| *count += 1);
     }
 
     /// Leaves a store that the next start can open without a replay.
     pub(crate) fn stop_cleanly(&self) {
-        if let Err(error) = self.store.stop_cleanly() {
+        if let Err(error) = self.data.store.stop_cleanly() {
             tracing::warn!(error = %crate::home::error_chain(&error), "stopping: the next start replays the end of the log");
         }
     }
@@ -124,7 +176,7 @@ impl SiteParts {
     /// [`slug_in`](Self::slug_in) instead, because it must not take the store's lock twice.
     pub(crate) fn slug_of(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
         self.own_slug(site).or_else(|| {
-            let listed = self.store.listed_sites().ok()?;
+            let listed = self.data.store.listed_sites().ok()?;
             listed
                 .iter()
                 .find(|listed| listed.site == *site)
@@ -142,7 +194,7 @@ impl SiteParts {
     }
 
     fn own_slug(&self, site: &starling_protocol::SiteId) -> Option<types::SiteSlug> {
-        let chain = self.home.chain();
+        let chain = self.identity.home.chain();
         (*site == chain.site()).then(|| chain.slug().into())
     }
 }

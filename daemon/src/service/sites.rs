@@ -14,6 +14,7 @@ use crate::home::home_problem;
 impl SiteParts {
     pub(super) fn sites(&self) -> ServiceResult<types::SiteList> {
         let listed = self
+            .data
             .store
             .listed_sites()
             .map_err(|error| store_problem("reading the allow-list", &error))?;
@@ -43,7 +44,8 @@ impl SiteParts {
             may_mute: Some(add.may_mute),
             added_at: now(),
         };
-        self.store
+        self.data
+            .store
             .list_site(listed.clone(), chain.as_ref())
             .map_err(|error| store_problem("adding a site to the allow-list", &error))?;
         self.note_site(&listed, "added")?;
@@ -60,6 +62,7 @@ impl SiteParts {
         let sources = change.allowed_sources.as_deref();
         let sources = sources.map(protocol_sources).transpose()?;
         let changed = self
+            .data
             .store
             .update_listed_site(&protocol_slug(slug)?, |listed| {
                 listed.display_name = change.display_name.or(listed.display_name.take());
@@ -81,7 +84,8 @@ impl SiteParts {
     pub(super) fn remove_site(&self, slug: &types::SiteSlug) -> ServiceResult<types::Site> {
         let listed = self.listed(slug)?;
         let shown = self.shown_site(&listed)?;
-        self.store
+        self.data
+            .store
             .unlist_site(&listed.slug)
             .map_err(|error| store_problem("removing a site from the allow-list", &error))?;
         self.note_site(&listed, "removed")?;
@@ -91,6 +95,7 @@ impl SiteParts {
     pub(super) fn site_history(&self, slug: &types::SiteSlug) -> ServiceResult<types::SiteHistory> {
         let listed = self.listed(slug)?;
         let entries = self
+            .data
             .store
             .newest_transfers(&listed.site, TRANSFERS_KEPT)
             .map_err(|error| store_problem("reading the ledger", &error))?;
@@ -106,8 +111,9 @@ impl SiteParts {
 
     pub(super) fn site_status(&self, slug: &types::SiteSlug) -> ServiceResult<types::SiteStatus> {
         let listed = self.listed(slug)?;
-        let peer = self.peer_status.peer(&listed.site);
+        let peer = self.live.peer_status.peer(&listed.site);
         let logs = self
+            .data
             .store
             .logs()
             .map_err(|error| store_problem("reading positions", &error))?;
@@ -129,7 +135,7 @@ impl SiteParts {
 
     pub(super) fn sync_status(&self) -> ServiceResult<types::SyncStatus> {
         let failed = |error| store_problem("reading the sync status", &error);
-        let listed = self.store.listed_sites().map_err(failed)?;
+        let listed = self.data.store.listed_sites().map_err(failed)?;
         let mut sites = Vec::new();
         for site in &listed {
             let shown = self.shown_site(site)?;
@@ -143,7 +149,7 @@ impl SiteParts {
                 total_items_imported: totals.items,
             });
         }
-        let own = self.store.log(self.own_log()).map_err(failed)?;
+        let own = self.data.store.log(self.own_log()).map_err(failed)?;
         let local_cursor = own
             .filter(|log| log.tip.cursor.number.0 > 0)
             .map(|log| log.tip.cursor.into());
@@ -151,7 +157,8 @@ impl SiteParts {
     }
 
     pub(super) fn listed(&self, slug: &types::SiteSlug) -> ServiceResult<ListedSite> {
-        self.store
+        self.data
+            .store
             .listed_site(&protocol_slug(slug)?)
             .map_err(|error| store_problem("looking up a site", &error))
     }
@@ -162,7 +169,8 @@ impl SiteParts {
             site: listed.site,
             change: change.to_owned(),
         };
-        self.store
+        self.data
+            .store
             .record(&entry)
             .map_err(|error| store_problem("writing to the ledger", &error))?;
         self.apply_policy()
@@ -174,13 +182,14 @@ impl SiteParts {
     fn shown_site(&self, listed: &ListedSite) -> ServiceResult<types::Site> {
         let failed = |error| store_problem("reading the allow-list", &error);
         let log = self
+            .data
             .store
             .log(LogId {
                 site: listed.site,
                 lane: Lane::Federation,
             })
             .map_err(failed)?;
-        let transfers = self.store.transfers(&listed.site).map_err(failed)?;
+        let transfers = self.data.store.transfers(&listed.site).map_err(failed)?;
         let patterns: Vec<String> = listed.allowed_sources.clone().into();
         Ok(types::Site {
             site_id: (&listed.slug).into(),
@@ -193,7 +202,7 @@ impl SiteParts {
             allowed_sources: patterns.iter().filter_map(|text| text.parse().ok()).collect(),
             max_bundle_size: listed
                 .max_bundle_size
-                .unwrap_or(self.config.federation.import.max_bundle_size.0),
+                .unwrap_or(self.identity.config.federation.import.max_bundle_size.0),
             enabled: listed.enabled,
             may_mute: listed.may_mute,
             added_at: listed.added_at.into(),
@@ -206,10 +215,12 @@ impl SiteParts {
 
     fn totals(&self, listed: &ListedSite) -> ServiceResult<Totals> {
         let transfers = self
+            .data
             .store
             .transfers(&listed.site)
             .map_err(|error| store_problem("reading the ledger", &error))?;
         let logs = self
+            .data
             .store
             .logs()
             .map_err(|error| store_problem("reading positions", &error))?;

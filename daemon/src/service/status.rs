@@ -1,9 +1,13 @@
 //! Health and status.
 
+use std::collections::BTreeMap;
+
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_protocol::{SiteId, Source};
-use starling_store::{FrozenBy, ListedSite, LogOverview, SiteStore};
+use starling_store::{
+    FeedRow, FrozenBy, ListedSite, LogOverview, SiteStore, StoreError, StoreSize, ViewReader,
+};
 
 use super::SiteParts;
 use super::advisories::view_problem;
@@ -14,14 +18,17 @@ use crate::sync_task::PeerStatusTable;
 
 impl SiteParts {
     pub(super) fn health(&self) -> types::Health {
-        let uptime = self.started.map_or(0, |started| started.elapsed().as_millis());
+        let uptime = self
+            .live
+            .started
+            .map_or(0, |started| started.elapsed().as_millis());
         types::Health {
             status: "ok".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            site_id: self.home.chain().slug().into(),
+            site_id: self.identity.home.chain().slug().into(),
             uptime_ms: u64::try_from(uptime).unwrap_or(u64::MAX),
             opening: None,
-            work: self.store.meter().now().map(|now| types::LongWork {
+            work: self.data.store.meter().now().map(|now| types::LongWork {
                 what: now.what.to_owned(),
                 done: now.done,
                 of: now.of,
@@ -32,90 +39,73 @@ impl SiteParts {
 
     pub(super) fn status(&self) -> ServiceResult<types::Status> {
         let failed = |error| store_problem("reading the site's status", &error);
-        let logs = self.store.logs().map_err(failed)?;
+        let logs = self.data.store.logs().map_err(failed)?;
         let own = self.own_log();
         let head = logs
             .iter()
             .find(|log| log.id == own)
             .filter(|log| log.tip.cursor.number.0 > 0);
         let head = head.map(|log| log.tip.cursor.into());
-        let listed = self.store.listed_sites().map_err(failed)?;
-        let peers = listed
-            .iter()
-            .map(|site| {
-                let peer = self.peer_status.peer(&site.site);
-                types::PeerStatus {
-                    site_id: (&site.slug).into(),
-                    site: site.site.into(),
-                    connected: peer.connected,
-                    address: peer.address,
-                    last_seen_at: peer.last_seen_at.map(Into::into),
-                    bytes_sent: peer.bytes_sent,
-                    bytes_received: peer.bytes_received,
-                    last_error: peer.last_error,
-                }
-            })
-            .collect();
-        let imported = self.store.feeds().map_err(failed)?;
-        let view = self.store.view().map_err(failed)?;
-        let latest = latest_check();
-        let mut feeds: Vec<types::FeedStatus> = view
-            .sources()
-            .map_err(failed)?
-            .into_iter()
-            .map(|(source, overview)| types::FeedStatus {
-                last_imported_at: imported
-                    .get(&source)
-                    .and_then(|row| row.imported_at)
-                    .map(Into::into),
-                // A check later than this clock counts as now, and its own time is shown beside it.
-                last_checked: overview.checked_at.map(|checked| checked.min(latest).into()),
-                check_ahead: overview
-                    .checked_at
-                    .filter(|checked| *checked > latest)
-                    .map(Into::into),
-                records: overview.records,
-                source: source.into(),
-            })
-            .collect();
-        feeds.sort_by(|a, b| a.source.cmp(&b.source));
+        let listed = self.data.store.listed_sites().map_err(failed)?;
+        let peers = listed.iter().map(|site| self.peer_shown(site)).collect();
+        let imported = self.data.store.feeds().map_err(failed)?;
+        let view = self.data.store.view().map_err(failed)?;
+        let feeds = sources_shown(&view, &imported).map_err(failed)?;
         let advisories = view.advisory_count().map_err(failed)?;
         let unresolved = starling_view::held_records(&view).map_err(|error| view_problem(&error))?;
-        let size = self.store.size_on_disk().map_err(failed)?;
+        let size = self.data.store.size_on_disk().map_err(failed)?;
         let records = feeds.iter().map(|feed| feed.records).sum();
         let knowledge_root = view.knowledge_root().into();
         drop(view);
         Ok(types::Status {
-            site_id: self.home.chain().slug().into(),
-            site: self.home.chain().site().into(),
+            site_id: self.identity.home.chain().slug().into(),
+            site: self.identity.home.chain().site().into(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            daemon: self.started.is_some(),
+            daemon: self.live.started.is_some(),
             head,
             knowledge_root,
-            held_root: self.store.held_root().map_err(failed)?.into(),
+            held_root: self.data.store.held_root().map_err(failed)?.into(),
             records,
             advisories,
             unresolved: unresolved.len() as u64,
             parts: self.parts(),
-            listen: self.peer_status.listening(),
+            listen: self.live.peer_status.listening(),
             peers,
             positions: logs.iter().map(|log| self.position(log)).collect(),
             feeds,
             fetched_feeds: self.feeds_shown(),
-            store: types::StoreStatus {
-                engine: self.store.engine().name().to_owned(),
-                size_bytes: size.total().0,
-                log_bytes: size.log.0,
-                pack_bytes: size.packs.0,
-                engine_bytes: size.engine.0,
-                schema: SiteStore::schema(),
-                known_back_to: Some(self.store.history().map_err(failed)?.since.into()),
-                check: self.last_check(),
-            },
+            store: self.store_shown(&size).map_err(failed)?,
             differences: self.differences(),
-            strangers: strangers(&self.peer_status, &listed),
+            strangers: strangers(&self.live.peer_status, &listed),
             restore: self.restore_status(),
             lost_records: self.lost_records(),
+        })
+    }
+
+    fn peer_shown(&self, site: &ListedSite) -> types::PeerStatus {
+        let peer = self.live.peer_status.peer(&site.site);
+        types::PeerStatus {
+            site_id: (&site.slug).into(),
+            site: site.site.into(),
+            connected: peer.connected,
+            address: peer.address,
+            last_seen_at: peer.last_seen_at.map(Into::into),
+            bytes_sent: peer.bytes_sent,
+            bytes_received: peer.bytes_received,
+            last_error: peer.last_error,
+        }
+    }
+
+    fn store_shown(&self, size: &StoreSize) -> Result<types::StoreStatus, StoreError> {
+        Ok(types::StoreStatus {
+            engine: self.data.store.engine().name().to_owned(),
+            size_bytes: size.total().0,
+            log_bytes: size.log.0,
+            pack_bytes: size.packs.0,
+            engine_bytes: size.engine.0,
+            schema: SiteStore::schema(),
+            known_back_to: Some(self.data.store.history()?.since.into()),
+            check: self.last_check(),
         })
     }
 
@@ -139,7 +129,7 @@ impl SiteParts {
             held: cursor(log.tip.cursor.number),
             accepted: cursor(log.accepted),
             body_complete: cursor(log.body_complete),
-            arriving_bodies: if !log.frozen && self.peer_status.bodies_arrive() {
+            arriving_bodies: if !log.frozen && self.live.peer_status.bodies_arrive() {
                 log.awaited as u64
             } else {
                 0
@@ -174,6 +164,34 @@ impl SiteParts {
         }
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
+}
+
+/// Returns the sources of a view, in the order of their names. `imported` says when each was last read here.
+fn sources_shown(
+    view: &ViewReader<'_>,
+    imported: &BTreeMap<Source, FeedRow>,
+) -> Result<Vec<types::FeedStatus>, StoreError> {
+    let latest = latest_check();
+    let mut feeds: Vec<types::FeedStatus> = view
+        .sources()?
+        .into_iter()
+        .map(|(source, overview)| types::FeedStatus {
+            last_imported_at: imported
+                .get(&source)
+                .and_then(|row| row.imported_at)
+                .map(Into::into),
+            // A check later than this clock counts as now, and its own time is shown beside it.
+            last_checked: overview.checked_at.map(|checked| checked.min(latest).into()),
+            check_ahead: overview
+                .checked_at
+                .filter(|checked| *checked > latest)
+                .map(Into::into),
+            records: overview.records,
+            source: source.into(),
+        })
+        .collect();
+    feeds.sort_by(|a, b| a.source.cmp(&b.source));
+    Ok(feeds)
 }
 
 /// Returns why nothing more of a log is accepted, and how that ends.

@@ -1,5 +1,6 @@
 //! The swarm's events, as events of the engine.
 
+use libp2p::Multiaddr;
 use starling_protocol::{PublicKey, UnixMillis};
 use starling_sync::{Event, RequestId};
 
@@ -16,11 +17,7 @@ impl SyncTask {
             } => {
                 self.addresses.remove(&peer);
                 self.handle(Event::Disconnected { peer }, None, wake_at).await;
-                if dialled {
-                    self.dial_answered(peer, &address);
-                }
-                self.addresses.insert(peer, address);
-                Event::Connected { peer }
+                self.connection_began(peer, address, dialled)
             }
             NetEvent::Listening { address } => {
                 tracing::info!(%address, "listening for peers");
@@ -41,20 +38,8 @@ impl SyncTask {
                 peer,
                 address,
                 dialled,
-            } => {
-                if dialled {
-                    self.dial_answered(peer, &address);
-                }
-                self.addresses.insert(peer, address);
-                Event::Connected { peer }
-            }
-            NetEvent::Disconnected { peer } => {
-                if let Some(site) = self.dials.hung_up(&peer) {
-                    self.not_the_site(site, &peer, "it hung up");
-                }
-                self.addresses.remove(&peer);
-                Event::Disconnected { peer }
-            }
+            } => self.connection_began(peer, address, dialled),
+            NetEvent::Disconnected { peer } => self.connection_ended(peer),
             NetEvent::Request { peer, number, bytes } => {
                 self.received(&peer, &bytes);
                 Event::Request {
@@ -86,19 +71,33 @@ impl SyncTask {
             }
             NetEvent::Told { peer, bytes } => {
                 self.received(&peer, &bytes);
-                self.handle(
-                    Event::Gossip {
-                        peer,
-                        bytes: bytes.clone(),
-                    },
-                    Some((peer, bytes)),
-                    wake_at,
-                )
-                .await;
+                let gossip = Event::Gossip {
+                    peer,
+                    bytes: bytes.clone(),
+                };
+                self.handle(gossip, Some((peer, bytes)), wake_at).await;
                 return;
             }
         };
         self.handle(event, None, wake_at).await;
+    }
+
+    /// Notes the address of a new connection, and that a dial succeeded if this site dialled.
+    fn connection_began(&mut self, peer: PublicKey, address: Multiaddr, dialled: bool) -> Event {
+        if dialled {
+            self.dial_answered(peer, &address);
+        }
+        self.addresses.insert(peer, address);
+        Event::Connected { peer }
+    }
+
+    /// Forgets the address of a connection, and notes a dial whose answer hung up before it proved to be the site.
+    fn connection_ended(&mut self, peer: PublicKey) -> Event {
+        if let Some(site) = self.dials.hung_up(&peer) {
+            self.not_the_site(site, &peer, "it hung up");
+        }
+        self.addresses.remove(&peer);
+        Event::Disconnected { peer }
     }
 
     /// Counts a message from a peer.

@@ -141,7 +141,7 @@ impl SyncTask {
     /// Records that a peer knows a newer epoch of this very site.
     fn own_chain_learned(&self, epoch: u32) {
         let parts = &self.site.0;
-        if parts.is_outdated() && !parts.restore.is_held() {
+        if parts.is_outdated() && !parts.identity.restore.is_held() {
             tracing::error!(
                 epoch,
                 "another copy of this home continues with a new epoch: this one does not sign"

@@ -14,7 +14,7 @@ const SILENCE_MILLIS: u64 = 3_000;
 impl SyncTask {
     /// Continues if nothing is missing any more.
     pub(super) fn look_at_restore(&mut self) {
-        if !self.site.0.restore.is_held() {
+        if !self.site.0.identity.restore.is_held() {
             return;
         }
         tokio::task::block_in_place(|| {
@@ -38,14 +38,14 @@ impl SyncTask {
             } if (*site, *lane) == (id.site, id.lane) => (*number, true),
             _ => return,
         };
-        if parts.restore.is_held() || parts.store.is_read_only() || parts.is_outdated() {
+        if parts.identity.restore.is_held() || parts.data.store.is_read_only() || parts.is_outdated() {
             return;
         }
-        let held = parts.store.log(id).ok().flatten();
+        let held = parts.data.store.log(id).ok().flatten();
         let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
         // A repaired log gets back what it lost, which nobody else can have written.
         let is_known = number <= held && !came;
-        if is_known || parts.store.was_repaired().unwrap_or(true) {
+        if is_known || parts.data.store.was_repaired().unwrap_or(true) {
             return;
         }
         let why = format!("a peer has claims of this site up to {number}, which this home did not know");
@@ -57,7 +57,7 @@ impl SyncTask {
 
     /// Records what peers hold of this site's own log, while that matters.
     pub(super) fn hear_while_restored(&mut self) {
-        if self.site.0.restore.is_held() {
+        if self.site.0.identity.restore.is_held() {
             tokio::task::block_in_place(|| self.hear_peers());
         }
     }
@@ -65,7 +65,7 @@ impl SyncTask {
     /// Records the state of the search for bodies of this site's own claims. It ends in vain only if all heard
     /// holders of the claims are connected and none of them has the bodies.
     fn note_search(&self, news: &OwnLogNews) {
-        let restore = &self.site.0.restore;
+        let restore = &self.site.0.identity.restore;
         let Some(hold) = restore.held() else { return };
         let is_here = |site: SiteId| news.peers.iter().any(|peer| peer.site == site);
         let mut holders = hold.holders().peekable();
@@ -102,7 +102,11 @@ impl SyncTask {
                 reaches: peer.reaches.map(|number| number.0),
                 holds: peer.holds.map(|number| number.0),
             };
-            match parts.restore.hear(parts.home.path(), &peer.site, word, now()) {
+            match parts
+                .identity
+                .restore
+                .hear(parts.identity.home.path(), &peer.site, word, now())
+            {
                 Ok(true) => {
                     tracing::info!(site = %peer.site, ?word, "a peer reported what it holds of this site");
                 }

@@ -215,6 +215,7 @@ impl EventRow {
         bytes.is_empty().then_some(row)
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each action")]
     fn take(bytes: &mut &[u8]) -> Option<Self> {
         let action = take_byte(bytes)?;
         let at = UnixMillis::new(take_varint(bytes)?).ok()?;

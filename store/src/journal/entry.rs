@@ -194,6 +194,7 @@ impl Entry {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of entry")]
     fn payload(&self) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
@@ -307,6 +308,7 @@ impl Entry {
         entry.map(Some).ok_or(EntryError::Unreadable { kind, sequence })
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table: one arm for each kind of entry")]
     fn read(kind: u16, reader: &mut Reader<'_>) -> Option<Self> {
         Some(match kind {
             kinds::SITE => Self::Site(SiteId::from_bytes(reader.hash()?)),

@@ -282,6 +282,7 @@ fn other_wire_version_is_reported() {
 }
 
 /// Returns one message of every kind, for the golden file.
+#[expect(clippy::too_many_lines, reason = "a table: one message of each kind")]
 fn samples() -> Vec<(&'static str, Vec<u8>)> {
     let site = SiteId::from_bytes([0x11; 32]);
     let news = News {

@@ -141,30 +141,18 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     }
     let around = memo.around(rows, vulnerability)?;
 
-    let mut edges = Vec::new();
-    let mut conflicts = Vec::new();
+    let mut attribution = Attribution::default();
     let mut folder = Folder::default();
     let mut unresolved = BTreeSet::new();
     let mut speakers = Speakers::of(rows, &settings.policy, package, &feeding)?;
     for record in &feeding {
         let statements = statements_of(claims, &record.record)?;
         let parsed = memo.parsed_body(bodies, &record.record, &record.content, settings.normalise_name)?;
-        let state = match (&parsed, record.is_withdrawn) {
-            _ if record.is_unresolved => EdgeState::Unresolved,
-            (None, _) => EdgeState::BodyMissing,
-            (_, true) => EdgeState::Withdrawn,
-            (_, false) => EdgeState::Live,
-        };
         // The disagreement about an unresolved record is reported once, for all of its contents.
         if !record.is_unresolved || unresolved.insert(record.record.clone()) {
-            tell(
-                &record.record,
-                (!record.is_unresolved).then_some(record.content),
-                state,
-                &statements,
-                &mut edges,
-                &mut conflicts,
-            );
+            let chosen = (!record.is_unresolved).then_some(record.content);
+            let state = contributing_state(record, parsed.is_some());
+            attribution.report(&record.record, chosen, state, &statements);
         }
         // A body with a row is known to parse; a missing body has no statement.
         if let Some(parsed) = parsed {
@@ -175,27 +163,10 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     }
     for (record, row) in &around.silent {
         let statements = statements_of(claims, record)?;
-        tell(
-            record,
-            row.content,
-            silent_state(row.state),
-            &statements,
-            &mut edges,
-            &mut conflicts,
-        );
+        attribution.report(record, row.content, silent_state(row.state), &statements);
     }
-    for conflict in &mut conflicts {
-        let record = RecordKey::new(conflict.source.clone(), conflict.id.clone());
-        for outvoted in &mut conflict.others {
-            let Some(content) = outvoted.content else { continue };
-            let parsed = memo.parsed_body(bodies, &record, &content, settings.normalise_name)?;
-            if let Some(parsed) = parsed {
-                outvoted.fields = parsed.of_package(package)?;
-            }
-        }
-    }
-    edges.sort_by(|a, b| (&a.source, &a.id, a.author, a.lane).cmp(&(&b.source, &b.id, b.author, b.lane)));
-    conflicts.sort_by(|a, b| (&a.source, &a.id).cmp(&(&b.source, &b.id)));
+    attribution.read_outvoted(bodies, settings, package, memo)?;
+    let (edges, conflicts) = attribution.in_order();
     let is_withdrawn = feeding.iter().all(|record| record.is_withdrawn);
     Ok(Some(CanonicalAdvisory {
         merge_hash: package.merge_hash(vulnerability),
@@ -276,53 +247,16 @@ pub(crate) const fn silent_state(state: RecordState) -> EdgeState {
     }
 }
 
-/// Reports the effect of each statement about a record, and any disagreement between its authors.
-fn tell(
-    record: &RecordKey,
-    chosen: Option<ContentHash>,
-    state: EdgeState,
-    statements: &[Statement],
-    edges: &mut Vec<Edge>,
-    conflicts: &mut Vec<Conflict>,
-) {
-    let mut others = BTreeSet::new();
-    for statement in statements {
-        let content = match statement.kind {
-            StatementKind::Set(content) => Some(content),
-            StatementKind::Absent => None,
-        };
-        let is_chosen = state != EdgeState::Unresolved && content == chosen;
-        if !is_chosen {
-            others.insert((statement.author, content));
-        }
-        edges.push(Edge {
-            source: record.source.clone(),
-            id: record.id.clone(),
-            author: statement.author,
-            lane: statement.lane,
-            content,
-            claimed_at: statement.time,
-            state: if is_chosen || state == EdgeState::Unresolved {
-                state
-            } else {
-                EdgeState::Outvoted
-            },
-        });
-    }
-    if !others.is_empty() {
-        conflicts.push(Conflict {
-            source: record.source.clone(),
-            id: record.id.clone(),
-            chosen,
-            others: others
-                .into_iter()
-                .map(|(author, content)| OutvotedClaim {
-                    author,
-                    content,
-                    fields: BTreeMap::new(),
-                })
-                .collect(),
-        });
+/// Returns the state of the edges from a contributing record; `has_body` is true if its body is here.
+const fn contributing_state(record: &ContributingRecord, has_body: bool) -> EdgeState {
+    if record.is_unresolved {
+        EdgeState::Unresolved
+    } else if !has_body {
+        EdgeState::BodyMissing
+    } else if record.is_withdrawn {
+        EdgeState::Withdrawn
+    } else {
+        EdgeState::Live
     }
 }
 
@@ -338,6 +272,94 @@ fn provenance(feeding: &ContributingRecord, statements: &[Statement]) -> Provena
         id: feeding.record.id.clone(),
         content: feeding.content,
         authors: authors.into_iter().collect(),
+    }
+}
+
+/// Collects the edges to an advisory, and the disagreements between authors about its records.
+#[derive(Default)]
+struct Attribution {
+    edges: Vec<Edge>,
+    conflicts: Vec<Conflict>,
+}
+
+impl Attribution {
+    /// Reports the effect of each statement about a record, and any disagreement between its authors.
+    fn report(
+        &mut self,
+        record: &RecordKey,
+        chosen: Option<ContentHash>,
+        state: EdgeState,
+        statements: &[Statement],
+    ) {
+        let mut others = BTreeSet::new();
+        for statement in statements {
+            let content = match statement.kind {
+                StatementKind::Set(content) => Some(content),
+                StatementKind::Absent => None,
+            };
+            let is_chosen = state != EdgeState::Unresolved && content == chosen;
+            if !is_chosen {
+                others.insert((statement.author, content));
+            }
+            self.edges.push(Edge {
+                source: record.source.clone(),
+                id: record.id.clone(),
+                author: statement.author,
+                lane: statement.lane,
+                content,
+                claimed_at: statement.time,
+                state: if is_chosen || state == EdgeState::Unresolved {
+                    state
+                } else {
+                    EdgeState::Outvoted
+                },
+            });
+        }
+        if !others.is_empty() {
+            self.conflicts.push(Conflict {
+                source: record.source.clone(),
+                id: record.id.clone(),
+                chosen,
+                others: others
+                    .into_iter()
+                    .map(|(author, content)| OutvotedClaim {
+                        author,
+                        content,
+                        fields: BTreeMap::new(),
+                    })
+                    .collect(),
+            });
+        }
+    }
+
+    /// Reads what the contents that were not chosen say about a package.
+    fn read_outvoted<B: Bodies>(
+        &mut self,
+        bodies: &B,
+        settings: &Settings,
+        package: &PackageId,
+        memo: &FoldMemo,
+    ) -> Result<(), ViewError> {
+        for conflict in &mut self.conflicts {
+            let record = RecordKey::new(conflict.source.clone(), conflict.id.clone());
+            for outvoted in &mut conflict.others {
+                let Some(content) = outvoted.content else { continue };
+                let parsed = memo.parsed_body(bodies, &record, &content, settings.normalise_name)?;
+                if let Some(parsed) = parsed {
+                    outvoted.fields = parsed.of_package(package)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns all of it by source and id, edges then by author and lane.
+    fn in_order(mut self) -> (Vec<Edge>, Vec<Conflict>) {
+        self.edges
+            .sort_by(|a, b| (&a.source, &a.id, a.author, a.lane).cmp(&(&b.source, &b.id, b.author, b.lane)));
+        self.conflicts
+            .sort_by(|a, b| (&a.source, &a.id).cmp(&(&b.source, &b.id)));
+        (self.edges, self.conflicts)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Takes the whole corpus through a site: feeds in, first sync, bundle out and in, start and memory, scans.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::corpus::Corpus;
 use crate::machine::{loopback, processor_seconds, resident};
-use crate::site::{BenchSite, Opened, listen, overrides};
+use crate::site::{BenchSite, Daemon, Opened, listen, overrides};
 use crate::table::{megabytes, print, rate};
 use crate::{Options, raw, scans};
 
@@ -69,94 +69,170 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     let dir = scratch.path();
     let site = |name: &str| BenchSite::init(dir, name, engine);
     let (a, b, c, d) = (site("site-a"), site("site-b"), site("site-c"), site("site-d"));
-    let mut figures = Vec::new();
 
-    let (opened, recording) = a.open_recording();
-    recording.take();
-    let (records, seconds, bytes) = import_all(&opened, corpus, options);
-    drop(opened);
-    let raw = raw::write_seconds(&a, &recording.take(), dir);
-    drop(recording);
-    figures.push(Figure {
-        what: "feeds in",
-        records,
-        seconds,
-        bytes,
-        raw,
-    });
-
+    let feeds_in = feeds_in(&a, corpus, options, dir);
+    let records = feeds_in.records;
     for reader in [&b, &c, &d] {
         a.list(reader, None);
         reader.list(&a, Some(&listen(PORT_A)));
     }
-    let goal = a
-        .open()
-        .call(|service| async move { service.status().await })
-        .knowledge_root
-        .to_string();
+    let goal = root_of(&a.open());
 
     let (daemon_a, ready_a) = a.up(PORT_A);
     let (resident_a, _) = resident(daemon_a.process());
-    let before = loopback();
-    let (daemon_b, _) = b.up(PORT_B);
-    let started = Instant::now();
-    daemon_b.until_root(&goal);
-    let seconds = started.elapsed().as_secs_f64();
-    let (bytes, packets) = loopback();
-    let (bytes, packets) = (bytes - before.0, packets - before.1);
-    let (resident_b, peak_b) = resident(daemon_b.process());
-    let processor = [&daemon_a, &daemon_b].map(|daemon| processor_seconds(daemon.process()));
-    let resident_a_after = resident(daemon_a.process()).0;
-    daemon_b.stop();
-    let raw = raw::write_seconds(&d, &sync_recording(&d, &goal), dir);
-    figures.push(Figure {
-        what: "first sync",
-        records,
-        seconds,
-        bytes,
-        raw,
-    });
+    let sync = first_sync(&daemon_a, &b, &d, &goal, records, dir);
     let scan_figures = scans::against(&daemon_a, &a, dir);
     daemon_a.stop();
 
     let bundle = dir.join("full.starling");
-    let opened = a.open();
-    let started = Instant::now();
-    export(&opened, &bundle);
-    let seconds = started.elapsed().as_secs_f64();
-    let bytes = bundle.metadata().unwrap().len();
-    let raw = raw::read_seconds(&a.home, opened.offline.store().engine().as_ref());
+    let bundle_out = bundle_out(&a, &bundle, records);
+    let bundle_in = bundle_in(&c, bundle, &goal, records, dir);
+    print_ways(engine, &[&feeds_in, &sync.figure, &bundle_out, &bundle_in]);
+    println!(
+        "first sync: {} packets on loopback; A used {:.1} s of processor, B {:.1} s and at most {} MB\n",
+        sync.packets,
+        sync.processor[0],
+        sync.processor[1],
+        megabytes(sync.reader_peak)
+    );
+
+    let (daemon_b, ready_b) = b.up(PORT_B);
+    let restarted_b = resident(daemon_b.process()).0;
+    daemon_b.stop();
+    let millis = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
+    let rows = [
+        vec!["A after feeds".to_owned(), millis(ready_a), megabytes(resident_a)],
+        vec![
+            "A after it served a first sync".to_owned(),
+            String::new(),
+            megabytes(sync.author_resident),
+        ],
+        vec![
+            "B after its first sync".to_owned(),
+            String::new(),
+            megabytes(sync.reader_resident),
+        ],
+        vec!["B restarted".to_owned(), millis(ready_b), megabytes(restarted_b)],
+    ];
+    print(
+        &format!("## {engine}: an idle daemon with the corpus"),
+        &["daemon", "ready ms", "resident MB"],
+        &rows,
+    );
+    scan_figures.print(engine);
+}
+
+/// Measures the import of all feeds.
+fn feeds_in(site: &BenchSite, corpus: &Corpus, options: &Options, dir: &Path) -> Figure {
+    let (opened, recording) = site.open_recording();
+    recording.take();
+    let (records, seconds, bytes) = import_all(&opened, corpus, options);
     drop(opened);
-    figures.push(Figure {
-        what: "bundle out",
+    Figure {
+        what: "feeds in",
         records,
         seconds,
         bytes,
-        raw,
-    });
+        raw: raw::write_seconds(site, &recording.take(), dir),
+    }
+}
 
-    let (opened, recording) = c.open_recording();
+/// A first sync, and what it cost both daemons.
+struct FirstSync {
+    figure: Figure,
+    packets: u64,
+    /// Seconds of processor of the author's and the reader's daemon.
+    processor: [f64; 2],
+    /// Resident bytes of each at the end, and the most that the reader had.
+    author_resident: u64,
+    reader_resident: u64,
+    reader_peak: u64,
+}
+
+/// Measures how long a new site needs to know what `author` knows. `recorded` is another new site, whose sync is
+/// recorded to repeat its writes.
+fn first_sync(
+    author: &Daemon,
+    reader: &BenchSite,
+    recorded: &BenchSite,
+    goal: &str,
+    records: u64,
+    dir: &Path,
+) -> FirstSync {
+    let before = loopback();
+    let (daemon, _) = reader.up(PORT_B);
+    let started = Instant::now();
+    daemon.until_root(goal);
+    let seconds = started.elapsed().as_secs_f64();
+    let (bytes, packets) = loopback();
+    let (bytes, packets) = (bytes - before.0, packets - before.1);
+    let (reader_resident, reader_peak) = resident(daemon.process());
+    let processor = [author, &daemon].map(|daemon| processor_seconds(daemon.process()));
+    let author_resident = resident(author.process()).0;
+    daemon.stop();
+    FirstSync {
+        figure: Figure {
+            what: "first sync",
+            records,
+            seconds,
+            bytes,
+            raw: raw::write_seconds(recorded, &sync_recording(recorded, goal), dir),
+        },
+        packets,
+        processor,
+        author_resident,
+        reader_resident,
+        reader_peak,
+    }
+}
+
+/// Measures the export of everything to a file.
+fn bundle_out(site: &BenchSite, bundle: &Path, records: u64) -> Figure {
+    let opened = site.open();
+    let started = Instant::now();
+    export(&opened, bundle);
+    Figure {
+        what: "bundle out",
+        records,
+        seconds: started.elapsed().as_secs_f64(),
+        bytes: bundle.metadata().unwrap().len(),
+        raw: raw::read_seconds(&site.home, opened.offline.store().engine().as_ref()),
+    }
+}
+
+/// Measures the import of that file into a new site.
+fn bundle_in(site: &BenchSite, bundle: PathBuf, goal: &str, records: u64, dir: &Path) -> Figure {
+    let bytes = bundle.metadata().unwrap().len();
+    let (opened, recording) = site.open_recording();
     recording.take();
     let (started, path) = (Instant::now(), Upload::Path(bundle));
     let report =
         opened.call(|service| async move { service.import_bundle(path, ImportParams::default()).await });
     let seconds = started.elapsed().as_secs_f64();
     assert!(report.success && report.warnings.is_empty(), "{report:?}");
-    let root = opened
-        .call(|service| async move { service.status().await })
-        .knowledge_root
-        .to_string();
-    assert_eq!(root, goal, "the bundle brought other knowledge than the network");
+    assert_eq!(
+        root_of(&opened),
+        goal,
+        "the bundle brought other knowledge than the network"
+    );
     drop(opened);
-    let raw = raw::write_seconds(&c, &recording.take(), dir);
-    figures.push(Figure {
+    Figure {
         what: "bundle in",
         records,
         seconds,
         bytes,
-        raw,
-    });
+        raw: raw::write_seconds(site, &recording.take(), dir),
+    }
+}
 
+fn root_of(opened: &Opened) -> String {
+    opened
+        .call(|service| async move { service.status().await })
+        .knowledge_root
+        .to_string()
+}
+
+fn print_ways(engine: &str, figures: &[&Figure]) {
     let heads = [
         "way",
         "records",
@@ -169,39 +245,8 @@ fn run_engine(corpus: &Corpus, options: &Options, engine: &str) {
     print(
         &format!("## {engine}: the corpus"),
         &heads,
-        &figures.iter().map(Figure::row).collect::<Vec<_>>(),
+        &figures.iter().map(|figure| figure.row()).collect::<Vec<_>>(),
     );
-    println!(
-        "first sync: {packets} packets on loopback; A used {:.1} s of processor, B {:.1} s and at most {} MB\n",
-        processor[0],
-        processor[1],
-        megabytes(peak_b)
-    );
-
-    let (daemon_b, ready_b) = b.up(PORT_B);
-    let restarted_b = resident(daemon_b.process()).0;
-    daemon_b.stop();
-    let millis = |time: Duration| format!("{:.0}", time.as_secs_f64() * 1e3);
-    let rows = [
-        vec!["A after feeds".to_owned(), millis(ready_a), megabytes(resident_a)],
-        vec![
-            "A after it served a first sync".to_owned(),
-            String::new(),
-            megabytes(resident_a_after),
-        ],
-        vec![
-            "B after its first sync".to_owned(),
-            String::new(),
-            megabytes(resident_b),
-        ],
-        vec!["B restarted".to_owned(), millis(ready_b), megabytes(restarted_b)],
-    ];
-    print(
-        &format!("## {engine}: an idle daemon with the corpus"),
-        &["daemon", "ready ms", "resident MB"],
-        &rows,
-    );
-    scan_figures.print(engine);
 }
 
 /// Imports every archive; returns records, seconds and bytes of canonical records.

@@ -53,6 +53,7 @@ fn failing(site: &Site) -> Vec<String> {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one story, in order")]
 fn separate_mutes_merge_by_network_and_by_file() {
     let bench = bench();
     let [mut a, mut b, c] = ["site-a", "site-b", "site-c"].map(|name| Site::init(bench.path(), name));

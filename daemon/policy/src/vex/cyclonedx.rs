@@ -38,67 +38,27 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         let Some(analysis) = vulnerability.get("analysis") else {
             continue;
         };
-        let status = match analysis.get("state").and_then(Value::as_str) {
-            Some("not_affected" | "false_positive") => VexStatus::NotAffected,
-            Some("resolved" | "resolved_with_pedigree") => VexStatus::Fixed,
-            Some("exploitable") => VexStatus::Affected,
-            Some("in_triage") => VexStatus::UnderInvestigation,
-            None => continue,
-            Some(_) => {
-                let place = format!("/vulnerabilities/{index}/analysis/state");
-                return Err(invalid(
-                    VexFormat::CycloneDx,
-                    place,
-                    "the state is none that CycloneDX has",
-                ));
-            }
+        let Some(status) = status_of(analysis, index)? else {
+            continue;
         };
-        let references = vulnerability
-            .get("references")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        let mut ids: Vec<String> = vulnerability
-            .get("id")
-            .into_iter()
-            .chain(references.filter_map(|reference| reference.get("id")))
-            .filter_map(Value::as_str)
-            .map(spelled)
-            .filter(|id| !id.is_empty())
-            .collect();
-        ids.sort();
-        ids.dedup();
-        let ids: Arc<[String]> = ids.into();
+        let ids = ids_of(vulnerability);
+        let named = named_by(vulnerability, status, &own);
+        // An entry without a vulnerability cannot be matched with anything, for any number of components.
+        if ids.is_empty() || named.is_empty() {
+            reader.unusable += 1;
+            continue;
+        }
         let why = ["justification", "detail"].into_iter().find_map(|key| {
             analysis
                 .get(key)
                 .and_then(Value::as_str)
                 .filter(|text| !text.is_empty())
         });
+        let why = why.map(why_of);
         let time = time_of(analysis.get("lastUpdated"))
             .or_else(|| time_of(vulnerability.get("updated")))
             .or(written)
             .unwrap_or(UnixMillis::EPOCH);
-        let affects = vulnerability
-            .get("affects")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten();
-        let mut named: Vec<(String, Within)> = Vec::new();
-        for affected in affects {
-            let Some(reference) = affected.get("ref").and_then(Value::as_str) else {
-                continue;
-            };
-            let (product, within) = own.product_of(reference);
-            let products = narrowed(product, affected.get("versions"), status);
-            named.extend(products.into_iter().map(|product| (product, Arc::clone(&within))));
-        }
-        // An entry without a vulnerability cannot be matched with anything, for any number of components.
-        if ids.is_empty() || named.is_empty() {
-            reader.unusable += 1;
-            continue;
-        }
-        let why = why.map(why_of);
         let saying = Saying {
             ids: &ids,
             status,
@@ -114,6 +74,64 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         )?;
     }
     Ok(())
+}
+
+/// Returns the status of the analysis at an index; `None` if it does not state one.
+fn status_of(analysis: &Value, index: usize) -> Result<Option<VexStatus>, VexError> {
+    Ok(Some(match analysis.get("state").and_then(Value::as_str) {
+        Some("not_affected" | "false_positive") => VexStatus::NotAffected,
+        Some("resolved" | "resolved_with_pedigree") => VexStatus::Fixed,
+        Some("exploitable") => VexStatus::Affected,
+        Some("in_triage") => VexStatus::UnderInvestigation,
+        None => return Ok(None),
+        Some(_) => {
+            let place = format!("/vulnerabilities/{index}/analysis/state");
+            return Err(invalid(
+                VexFormat::CycloneDx,
+                place,
+                "the state is none that CycloneDX has",
+            ));
+        }
+    }))
+}
+
+/// Returns the ids of a vulnerability: its own and those that it refers to, sorted, each once.
+fn ids_of(vulnerability: &Value) -> Arc<[String]> {
+    let references = vulnerability
+        .get("references")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let mut ids: Vec<String> = vulnerability
+        .get("id")
+        .into_iter()
+        .chain(references.filter_map(|reference| reference.get("id")))
+        .filter_map(Value::as_str)
+        .map(spelled)
+        .filter(|id| !id.is_empty())
+        .collect();
+    ids.sort();
+    ids.dedup();
+    ids.into()
+}
+
+/// Returns the products that a vulnerability is stated about, and for each the products of which it is a part.
+fn named_by(vulnerability: &Value, status: VexStatus, own: &Own<'_>) -> Vec<(String, Within)> {
+    let affects = vulnerability
+        .get("affects")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten();
+    let mut named: Vec<(String, Within)> = Vec::new();
+    for affected in affects {
+        let Some(reference) = affected.get("ref").and_then(Value::as_str) else {
+            continue;
+        };
+        let (product, within) = own.product_of(reference);
+        let products = narrowed(product, affected.get("versions"), status);
+        named.extend(products.into_iter().map(|product| (product, Arc::clone(&within))));
+    }
+    named
 }
 
 /// The document itself, as its statements refer to it.

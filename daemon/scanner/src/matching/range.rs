@@ -22,6 +22,10 @@ struct Point<'a> {
 
 pub(super) type Outside = (WhyNot, Vec<(Version, String)>);
 
+/// Evaluates a subject against one range of an entry.
+///
+/// # Errors
+/// [`Outside`]: why the range does not include the subject, and the fixes above it, as far as they are known.
 pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside, Outside> {
     let bare = |why| (why, Vec::new());
     if is_of_all_versions(range) || (subject.is_commit() && is_without_end(range)) {
@@ -35,92 +39,24 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
         return git::evaluate(range, subject.commit(), subject.is_commit());
     }
     let Some(version) = subject.for_range(&range.kind) else {
-        let known = match range.kind {
-            RangeKind::SemVer => true,
-            RangeKind::Ecosystem => subject.scheme.is_some(),
-            RangeKind::Git | RangeKind::Other(_) => false,
-        };
-        return Err(bare(if known {
-            WhyNot::VersionUnreadable
-        } else {
-            WhyNot::NoOrder
-        }));
+        return Err(bare(why_without_version(range, subject)));
     };
-    let mut points = Vec::with_capacity(range.events.len());
-    let mut limits = Vec::new();
-    let mut unread_introduced = false;
-    for event in &range.events {
-        let (Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text)) =
-            event;
-        match event {
-            Event::Introduced(_) if text.trim() == "0" => points.push(Point { version: None, event }),
-            Event::Limit(_) if text.trim() == "*" => {}
-            _ => {
-                let Ok(parsed) = Version::parse(version.scheme(), text) else {
-                    unread_introduced |= matches!(event, Event::Introduced(_));
-                    continue;
-                };
-                if matches!(event, Event::Limit(_)) {
-                    limits.push(parsed);
-                } else {
-                    points.push(Point {
-                        version: Some(parsed),
-                        event,
-                    });
-                }
-            }
-        }
-    }
-    if points.is_empty() {
-        return Err(bare(if range.events.is_empty() {
-            WhyNot::NoBeginning
-        } else {
-            WhyNot::EventsUnreadable
-        }));
-    }
-    let has_place = |point: &Point<'_>| {
-        let at = point.version.as_ref();
-        at.is_none_or(|at| at.compare(version).is_some())
-    };
-    if !points.iter().all(has_place) {
-        return Err(bare(WhyNot::VersionUnreadable));
-    }
-    points.sort_by(order);
-    let fixed_above: Vec<(Version, String)> = points
-        .iter()
-        .filter_map(|point| match (point.event, &point.version) {
-            (Event::Fixed(text), Some(at)) if at.compare(version) == Some(Ordering::Greater) => {
-                Some((at.clone(), text.clone()))
-            }
-            _ => None,
-        })
-        .collect();
-    let before_limits = limits.is_empty()
-        || limits
-            .iter()
-            .any(|limit| version.compare(limit) == Some(Ordering::Less));
+    let places = Places::of(range, version).map_err(bare)?;
+    let fixed_above = places.fixed_above(version);
     let released = subject
         .released
         .as_ref()
         .filter(|_| range.kind == RangeKind::Ecosystem);
-    let state = walk(&points, version, released);
-    // Without an end more versions are affected, without a beginning fewer: then "not affected" is uncertain.
-    if unread_introduced && before_limits && state.opened_by.is_none() {
-        return Err((WhyNot::EventsUnreadable, fixed_above));
-    }
-    if before_limits && state.opened_by.is_none() {
-        if !range.events.iter().any(begins) && !is_behind_all_ends(&points, version, released) {
-            return Err((WhyNot::NoBeginning, fixed_above));
-        }
-        if is_in_doubt(range, subject, &points) {
-            return Err((WhyNot::VersionUnreadable, fixed_above));
-        }
-    }
-    if !before_limits || state.opened_by.is_none() {
-        let why = WhyNot::Outside {
+    let state = walk(&places.points, version, released);
+    let is_before_limits = places.is_before_limits(version);
+    if !is_before_limits || state.opened_by.is_none() {
+        let doubt = is_before_limits
+            .then(|| places.doubt(range, subject, version, released))
+            .flatten();
+        let why = doubt.unwrap_or_else(|| WhyNot::Outside {
             closed_by: state.closed_by.cloned(),
             next_introduced: state.next_introduced,
-        };
+        });
         return Err((why, fixed_above));
     }
     let fixed = match &state.until {
@@ -136,6 +72,118 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
         until: state.until.cloned(),
         fixed,
     })
+}
+
+/// Returns why a subject has no version that the range's order knows.
+fn why_without_version(range: &Range, subject: &Subject) -> WhyNot {
+    let is_known = match range.kind {
+        RangeKind::SemVer => true,
+        RangeKind::Ecosystem => subject.scheme.is_some(),
+        RangeKind::Git | RangeKind::Other(_) => false,
+    };
+    if is_known {
+        WhyNot::VersionUnreadable
+    } else {
+        WhyNot::NoOrder
+    }
+}
+
+/// The events of a range that can be read, in the order of versions.
+struct Places<'a> {
+    points: Vec<Point<'a>>,
+    limits: Vec<Version>,
+    /// True if a version at which the range begins cannot be read.
+    unread_introduced: bool,
+}
+
+impl<'a> Places<'a> {
+    /// Reads and sorts the events of a range, all of which must be comparable with `version`.
+    fn of(range: &'a Range, version: &Version) -> Result<Self, WhyNot> {
+        let mut places = Self {
+            points: Vec::with_capacity(range.events.len()),
+            limits: Vec::new(),
+            unread_introduced: false,
+        };
+        for event in &range.events {
+            places.add(event, version);
+        }
+        let points = &mut places.points;
+        if points.is_empty() {
+            return Err(if range.events.is_empty() {
+                WhyNot::NoBeginning
+            } else {
+                WhyNot::EventsUnreadable
+            });
+        }
+        let has_place = |point: &Point<'_>| {
+            let at = point.version.as_ref();
+            at.is_none_or(|at| at.compare(version).is_some())
+        };
+        if !points.iter().all(has_place) {
+            return Err(WhyNot::VersionUnreadable);
+        }
+        points.sort_by(order);
+        Ok(places)
+    }
+
+    fn add(&mut self, event: &'a Event, version: &Version) {
+        let (Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text)) =
+            event;
+        match event {
+            Event::Introduced(_) if text.trim() == "0" => self.points.push(Point { version: None, event }),
+            Event::Limit(_) if text.trim() == "*" => {}
+            _ => match Version::parse(version.scheme(), text) {
+                Err(_) => self.unread_introduced |= begins(event),
+                Ok(limit) if matches!(event, Event::Limit(_)) => self.limits.push(limit),
+                Ok(at) => self.points.push(Point {
+                    version: Some(at),
+                    event,
+                }),
+            },
+        }
+    }
+
+    /// Returns the fixes at higher versions, the lowest first.
+    fn fixed_above(&self, version: &Version) -> Vec<(Version, String)> {
+        self.points
+            .iter()
+            .filter_map(|point| match (point.event, &point.version) {
+                (Event::Fixed(text), Some(at)) if at.compare(version) == Some(Ordering::Greater) => {
+                    Some((at.clone(), text.clone()))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Returns true if the range's limits, if it has any, do not exclude a version.
+    fn is_before_limits(&self, version: &Version) -> bool {
+        self.limits.is_empty()
+            || self
+                .limits
+                .iter()
+                .any(|limit| version.compare(limit) == Some(Ordering::Less))
+    }
+
+    /// Returns why a version outside all intervals is not certainly unaffected; `None` if it is. Without an end more
+    /// versions are affected, without a beginning fewer.
+    fn doubt(
+        &self,
+        range: &Range,
+        subject: &Subject,
+        version: &Version,
+        released: Option<&Version>,
+    ) -> Option<WhyNot> {
+        if self.unread_introduced {
+            Some(WhyNot::EventsUnreadable)
+        } else if !range.events.iter().any(begins) && !is_behind_all_ends(&self.points, version, released) {
+            Some(WhyNot::NoBeginning)
+        } else if is_in_doubt(range, subject, &self.points) {
+            Some(WhyNot::VersionUnreadable)
+        } else {
+            None
+        }
+    }
 }
 
 fn begins(event: &Event) -> bool {

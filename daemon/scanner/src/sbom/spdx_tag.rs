@@ -21,17 +21,7 @@ struct Package {
 }
 
 pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
-    let format = Format::SpdxTagValue;
-    let invalid = |line, reason| SbomError::Invalid {
-        format,
-        place: Place::Line { line, column: 1 },
-        reason,
-    };
-    let mut collector = Collector::default();
-    let (mut version, mut subject) = (String::new(), String::new());
-    let mut open: Option<Package> = None;
-    let mut packages: Vec<Package> = Vec::new();
-    let mut described: BTreeSet<String> = BTreeSet::new();
+    let mut document = Document::default();
     let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let number = index + 1;
@@ -52,85 +42,87 @@ pub(super) fn read(text: &str) -> Result<Inventory, SbomError> {
             if !closed {
                 return Err(invalid(number, format!("the <text> of {tag:?} is never closed")));
             }
-            if let Some(package) = &mut open {
+            if let Some(package) = &mut document.open {
                 package.remark(tag.trim(), value);
             }
             continue;
         }
-        match tag.trim() {
+        document.take(tag.trim(), value, number)?;
+    }
+    document.finish()
+}
+
+fn invalid(line: usize, reason: String) -> SbomError {
+    SbomError::Invalid {
+        format: Format::SpdxTagValue,
+        place: Place::Line { line, column: 1 },
+        reason,
+    }
+}
+
+/// A document while its lines are read.
+#[derive(Default)]
+struct Document {
+    version: String,
+    subject: String,
+    /// The package whose tags are being read.
+    open: Option<Package>,
+    packages: Vec<Package>,
+    /// Ids of the elements that the document describes.
+    described: BTreeSet<String>,
+    collector: Collector,
+}
+
+impl Document {
+    /// Takes a tag with a value on one line.
+    fn take(&mut self, tag: &str, value: &str, line: usize) -> Result<(), SbomError> {
+        match tag {
             "SPDXVersion" => {
                 if !is_version(value) {
-                    return Err(invalid(number, format!("{value:?} is not a version of SPDX 2")));
+                    return Err(invalid(line, format!("{value:?} is not a version of SPDX 2")));
                 }
-                value.clone_into(&mut version);
+                value.clone_into(&mut self.version);
             }
-            "DocumentName" => value.clone_into(&mut subject),
+            "DocumentName" => value.clone_into(&mut self.subject),
             "PackageName" => {
-                packages.extend(open.take());
-                open = Some(Package {
+                self.packages.extend(self.open.take());
+                self.open = Some(Package {
                     name: value.to_owned(),
-                    line: number,
+                    line,
                     ..Package::default()
                 });
             }
             // A file or a snippet ends the package's own tags.
-            "FileName" | "SnippetSPDXID" => packages.extend(open.take()),
+            "FileName" | "SnippetSPDXID" => self.packages.extend(self.open.take()),
             "Relationship" => {
                 let fields: Vec<&str> = value.split_whitespace().collect();
                 if let [element, kind, related, ..] = fields[..] {
-                    described.extend(described_by(element, kind, related).map(str::to_owned));
+                    self.described
+                        .extend(described_by(element, kind, related).map(str::to_owned));
                 }
             }
-            "SPDXID" => {
-                if let Some(package) = &mut open {
-                    value.clone_into(&mut package.id);
-                }
-            }
-            "PackageVersion" => {
-                if let Some(package) = &mut open {
-                    value.clone_into(&mut package.version);
-                }
-            }
-            "PrimaryPackagePurpose" => {
-                if let Some(package) = &mut open {
-                    value.clone_into(&mut package.purpose);
-                }
-            }
-            "ExternalRef" => {
-                let fields: Vec<&str> = value.splitn(3, char::is_whitespace).map(str::trim).collect();
-                let (Some(package), [_, kind, locator]) = (&mut open, &fields[..]) else {
-                    continue;
-                };
-                if is_cpe(bare(kind)) {
-                    package.cpes.push((*locator).to_owned());
-                } else if bare(kind).eq_ignore_ascii_case("purl") {
-                    let purl = collector.purl(
-                        locator,
-                        &Place::Line {
-                            line: number,
-                            column: 1,
-                        },
-                    );
-                    package.purls.extend(purl);
-                }
-            }
-            tag => {
-                if let Some(package) = &mut open {
-                    package.remark(tag, value);
+            _ => {
+                if let Some(package) = &mut self.open {
+                    package.take(tag, value, line, &mut self.collector);
                 }
             }
         }
+        Ok(())
     }
-    packages.extend(open);
-    collector.describes_several = described.len() > 1;
-    for package in packages {
-        let is_subject = described.len() == 1 && described.contains(&package.id);
-        close(package, is_subject, &mut collector);
+
+    fn finish(mut self) -> Result<Inventory, SbomError> {
+        self.packages.extend(self.open);
+        let mut collector = self.collector;
+        collector.describes_several = self.described.len() > 1;
+        for package in self.packages {
+            let is_subject = self.described.len() == 1 && self.described.contains(&package.id);
+            close(package, is_subject, &mut collector);
+        }
+        if self.version.is_empty() {
+            return Err(invalid(1, "there is no SPDXVersion".to_owned()));
+        }
+        collector.finish(Format::SpdxTagValue, &self.version, &self.subject)
     }
-    if version.is_empty() {
-        return Err(invalid(1, "there is no SPDXVersion".to_owned()));
-    }
-    collector.finish(format, &version, &subject)
 }
 
 fn close(package: Package, is_subject: bool, collector: &mut Collector) {
@@ -158,6 +150,31 @@ fn close(package: Package, is_subject: bool, collector: &mut Collector) {
 }
 
 impl Package {
+    /// Takes a tag of the package.
+    fn take(&mut self, tag: &str, value: &str, line: usize, collector: &mut Collector) {
+        match tag {
+            "SPDXID" => value.clone_into(&mut self.id),
+            "PackageVersion" => value.clone_into(&mut self.version),
+            "PrimaryPackagePurpose" => value.clone_into(&mut self.purpose),
+            "ExternalRef" => self.refer(value, line, collector),
+            tag => self.remark(tag, value),
+        }
+    }
+
+    /// Adds the package URL or CPE of an external reference: its category, type and locator.
+    fn refer(&mut self, value: &str, line: usize, collector: &mut Collector) {
+        let fields: Vec<&str> = value.splitn(3, char::is_whitespace).map(str::trim).collect();
+        let [_, kind, locator] = &fields[..] else {
+            return;
+        };
+        if is_cpe(bare(kind)) {
+            self.cpes.push((*locator).to_owned());
+        } else if bare(kind).eq_ignore_ascii_case("purl") {
+            let purl = collector.purl(locator, &Place::Line { line, column: 1 });
+            self.purls.extend(purl);
+        }
+    }
+
     /// Adds the origin data of a tag without its own field.
     fn remark(&mut self, tag: &str, value: &str) {
         let value = value.strip_prefix("<text>").unwrap_or(value);

@@ -27,8 +27,8 @@ impl Site {
         name: &FeedName,
         approve: FeedApprove,
     ) -> ServiceResult<FeedRun> {
-        self.0.feeds.spec(name)?;
-        let kept = self.0.feeds.memory(name).suspect;
+        self.0.live.feeds.spec(name)?;
+        let kept = self.0.live.feeds.memory(name).suspect;
         let Some(kept) = kept else {
             let detail = format!("approving the input of {name}: none waits for approval");
             return Err(Problem::new(ErrorCode::FeedNotSuspect, detail)
@@ -49,7 +49,7 @@ impl Site {
 impl SiteParts {
     /// Takes in the input that waits.
     pub(super) fn take_suspect(&self, spec: &FeedSpec, approved: &ContentHash, told: &mut Told) {
-        let memory = self.feeds.memory(spec.name());
+        let memory = self.live.feeds.memory(spec.name());
         let taken = match memory.suspect {
             Some(kept) if kept.shown.input != *approved => Err(gone(
                 spec,
@@ -67,7 +67,7 @@ impl SiteParts {
         if kept.place != spec.place() {
             return Err(gone(spec, "the feed fetches from another place since"));
         }
-        let folder = self.feeds.folder(spec.name());
+        let folder = self.live.feeds.folder(spec.name());
         let path = folder.suspect().join(&kept.input);
         let found = hash_of(&path).map_err(|error| starling_api::file_problem("reading", &path, &error))?;
         if found != kept.shown.input {
@@ -81,7 +81,7 @@ impl SiteParts {
         if kept.whole && kept.read_to_end {
             after.whole_at = Some(now().into());
         }
-        after.imports = self.feeds.imports_of(&spec.source);
+        after.imports = self.live.feeds.imports_of(&spec.source);
         told.run.whole = kept.whole;
         told.run.documents = kept.shown.documents;
         told.run.bytes = kept.shown.bytes;

@@ -50,7 +50,7 @@ impl SiteParts {
         name: &FeedName,
         change: &types::FeedChange,
     ) -> ServiceResult<types::Feed> {
-        self.feeds.spec(name)?;
+        self.live.feeds.spec(name)?;
         self.edit(&format!("changing the feed {name}"), |text, listed| {
             let (index, mut entry) = find(listed, name)?;
             let keys = apply(change, &mut entry)?;
@@ -62,7 +62,7 @@ impl SiteParts {
             Ok((text, feeds))
         })?;
         if change.enabled == Some(false) {
-            self.feeds.stop_run(name);
+            self.live.feeds.stop_run(name);
         }
         self.feed_shown(name, false)
     }
@@ -81,12 +81,12 @@ impl SiteParts {
             Ok((text, feeds.cloned().collect()))
         })?;
         // From now on none begins.
-        if let Some(mut ended) = self.feeds.stop_run(name) {
+        if let Some(mut ended) = self.live.feeds.stop_run(name) {
             // Its task may end without an answer.
             let _ = futures::executor::block_on(ended.wait_for(Option::is_some));
         }
-        lock(&self.feeds.memories).remove(name);
-        if let Err(error) = self.feeds.folder(name).remove() {
+        lock(&self.live.feeds.memories).remove(name);
+        if let Err(error) = self.live.feeds.folder(name).remove() {
             tracing::warn!(feed = %name, %error, "what was kept of a removed feed is still there");
         }
         self.forget_raw(name);
@@ -99,9 +99,9 @@ impl SiteParts {
         attempted: &str,
         change: impl FnOnce(&str, &[FeedEntry]) -> ServiceResult<Edited>,
     ) -> ServiceResult<()> {
-        let Feeds { edits, .. } = &self.feeds;
+        let Feeds { edits, .. } = &self.live.feeds;
         let _one_at_a_time = lock(edits);
-        let path = self.home.config_path();
+        let path = self.identity.home.config_path();
         // Through a link, the file that it leads to is replaced.
         let path: PathBuf = path.canonicalize().unwrap_or(path);
         let text = small_file::read_text(&path, small_file::MAX_CONFIG_BYTES)
@@ -137,7 +137,7 @@ impl SiteParts {
                  the daemon again",
             )
         })?;
-        self.feeds.set(specs);
+        self.live.feeds.set(specs);
         Ok(())
     }
 }

@@ -12,12 +12,12 @@ impl SiteParts {
     /// Returns which site fetches a feed's source, if others offer to.
     pub(super) fn fetched_by(&self, spec: &FeedSpec) -> Option<FeedFetcher> {
         let name = spec.name();
-        let own: types::SiteSlug = self.home.chain().slug().into();
-        if let Some(why) = self.feeds.why_unshared(name).filter(|_| spec.entry.enabled) {
+        let own: types::SiteSlug = self.identity.home.chain().slug().into();
+        if let Some(why) = self.live.feeds.why_unshared(name).filter(|_| spec.entry.enabled) {
             let detail = format!("this site fetches, although others offer to: {why}");
             return Some(here(own, FetchReason::NotShared, detail));
         }
-        let found = self.feeds.fetcher(name).filter(|_| spec.entry.enabled)?;
+        let found = self.live.feeds.fetcher(name).filter(|_| spec.entry.enabled)?;
         let was_to = |site: &SiteId| {
             format!(
                 "{} was to, and its check has not advanced for {INTERVALS} intervals",

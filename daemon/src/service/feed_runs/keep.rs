@@ -30,7 +30,7 @@ impl SiteParts {
         told.run.outcome = FeedRunOutcome::Suspect;
         told.run.code = Some(ErrorCode::FeedSuspect);
         told.run.error = Some(cut(&problem.detail, ERROR_CHARS));
-        let folder = self.feeds.folder(spec.name());
+        let folder = self.live.feeds.folder(spec.name());
         let spool = folder.spool();
         let relative = input.path.strip_prefix(&spool).unwrap_or(Path::new(""));
         let kept = hash_of(input.path)
@@ -73,11 +73,11 @@ impl SiteParts {
         let ended = now().as_millis();
         let every = u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX);
         let run = told.run.clone();
-        let folder = self.feeds.folder(spec.name());
+        let folder = self.live.feeds.folder(spec.name());
         let (suspect, ending) = (told.suspect.take(), told.ending);
         let rejected = told.rejected.take();
         let (records, is_approved) = (told.records, told.is_approved);
-        self.feeds.remember(spec.name(), |memory| {
+        self.live.feeds.remember(spec.name(), |memory| {
             memory.began_at = None;
             if let Some(records) = records {
                 memory.sizes.add(ended, records, is_approved);
@@ -135,8 +135,8 @@ impl SiteParts {
             // Nobody listens any more.
             FeedRunOutcome::Stopped => return,
         };
-        match self.store.tell_feed_run(run.feed.as_str(), ending, detail) {
-            Ok(()) => self.shown.send_modify(|count| *count += 1),
+        match self.data.store.tell_feed_run(run.feed.as_str(), ending, detail) {
+            Ok(()) => self.live.shown.send_modify(|count| *count += 1),
             Err(error) => {
                 tracing::warn!(error = %error_chain(&error), "telling subscribers of a feed's run");
             }

@@ -305,7 +305,7 @@ impl Site {
     /// # Errors
     /// `feed_not_found`; `busy` for an approval while it runs; `shutting_down`.
     pub(crate) fn start_feed(&self, name: &FeedName, why: Trigger) -> ServiceResult<Ended> {
-        let feeds = &self.0.feeds;
+        let feeds = &self.0.live.feeds;
         let progress = Arc::new(Mutex::new(FeedProgress::default()));
         let (tell, ended) = watch::channel(None);
         let stop = feeds.stop.child_token();
@@ -339,7 +339,7 @@ impl Site {
         let site = self.clone();
         tokio::spawn(async move {
             let under = Under {
-                feeds: &site.0.feeds,
+                feeds: &site.0.live.feeds,
                 name: spec.name().clone(),
             };
             let run = site.run_once(&spec, why, &progress, &stop).await;

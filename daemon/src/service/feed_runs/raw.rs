@@ -25,11 +25,11 @@ pub(super) struct OpenRaw<'a> {
 impl SiteParts {
     /// Returns true if documents are kept as they were fetched.
     pub(super) fn keeps_raw(&self) -> bool {
-        self.config.store.raw_bytes.0 > 0
+        self.identity.config.store.raw_bytes.0 > 0
     }
 
     fn raw_folder(&self) -> PathBuf {
-        self.home.path().join(FOLDER)
+        self.identity.home.path().join(FOLDER)
     }
 
     /// Returns where a document is unpacked to be read, by whoever has the store open.
@@ -39,12 +39,12 @@ impl SiteParts {
 
     /// Opens the raw documents. None if none were ever kept.
     pub(super) fn open_raw(&self) -> Result<Option<OpenRaw<'_>>, RawError> {
-        let alone = lock(&self.feeds.raw);
+        let alone = lock(&self.live.feeds.raw);
         let folder = self.raw_folder();
         if !folder.exists() {
             return Ok(None);
         }
-        let store = RawStore::open(&folder, self.config.store.raw_bytes.0)?;
+        let store = RawStore::open(&folder, self.identity.config.store.raw_bytes.0)?;
         Ok(Some(OpenRaw { store, _alone: alone }))
     }
 
@@ -79,8 +79,8 @@ impl SiteParts {
         input: &Path,
         documents: &[BroughtDocument],
     ) -> Result<Vec<String>, RawError> {
-        let _alone = lock(&self.feeds.raw);
-        let mut store = RawStore::open(&self.raw_folder(), self.config.store.raw_bytes.0)?;
+        let _alone = lock(&self.live.feeds.raw);
+        let mut store = RawStore::open(&self.raw_folder(), self.identity.config.store.raw_bytes.0)?;
         for document in documents {
             let new = NewDocument {
                 feed: feed.to_string(),

@@ -65,7 +65,7 @@ impl SiteParts {
         let source = source.map(Source::try_from).transpose();
         let source = source.map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         let wanted = self.raw_record(name, source.as_ref(), gone)?;
-        let specs = self.feeds.specs();
+        let specs = self.live.feeds.specs();
         let specs: Vec<_> = specs
             .into_values()
             .filter(|spec| spec.source == wanted.source)
@@ -107,9 +107,10 @@ impl SiteParts {
         let failed = |error| store_problem("reading a feed's records", &error);
         let mut own: BTreeSet<Record> = BTreeSet::new();
         if let Ok(id) = name.parse::<RecordId>() {
-            for of in self.store.feeds().map_err(failed)?.into_keys() {
+            for of in self.data.store.feeds().map_err(failed)?.into_keys() {
                 if source.is_none_or(|source| *source == of)
                     && self
+                        .data
                         .store
                         .own_content(&of, &id, Lane::Federation)
                         .map_err(failed)?
@@ -140,7 +141,7 @@ impl SiteParts {
         let Some((source, id)) = own.into_iter().next() else {
             return Err(unknown(name, source));
         };
-        let content = self.store.own_content(&source, &id, Lane::Federation);
+        let content = self.data.store.own_content(&source, &id, Lane::Federation);
         Ok(Wanted {
             content: content.map_err(failed)?,
             source,
@@ -155,7 +156,7 @@ impl SiteParts {
         source: Option<&Source>,
         gone: &CancellationToken,
     ) -> ServiceResult<BTreeSet<Record>> {
-        let own_site = self.home.chain().site();
+        let own_site = self.identity.home.chain().site();
         let reader = self.reader()?;
         let advisories = starling_view::advisories_by_id(&reader, name);
         let advisories = advisories.map_err(|error| view_problem(&error))?;
@@ -236,7 +237,7 @@ impl SiteParts {
         for entry in store.entries() {
             let spec = specs.iter().find(|spec| spec.name().as_str() == entry.feed);
             let Some(spec) = spec else { continue };
-            let held = self.store.record_of_file(&wanted.source, &entry.name);
+            let held = self.data.store.record_of_file(&wanted.source, &entry.name);
             let held = held.map_err(|error| store_problem("reading a feed's file names", &error))?;
             let is_named =
                 held.as_ref() == Some(&wanted.id) || id_of_file(&entry.name).as_ref() == Some(&wanted.id);

@@ -89,7 +89,7 @@ impl ReadTo {
 impl SiteParts {
     /// Reads where the source was read to, unless the site's log does not hold what was taken in until then.
     pub(super) fn read_to(&self, spec: &FeedSpec) -> ServiceResult<(ReadTo, Option<String>)> {
-        let (mut found, why) = self.feeds.folder(spec.name()).read_to(&spec.place());
+        let (mut found, why) = self.live.feeds.folder(spec.name()).read_to(&spec.place());
         let log = self.log_mark()?;
         let others = self.others_mark(spec)?;
         if !found.position.is_empty() {
@@ -110,14 +110,14 @@ impl SiteParts {
             if let Some(again) = again {
                 found = found.again(again);
                 let why = found.anew.take();
-                found.imports = self.feeds.imports_of(&spec.source);
+                found.imports = self.live.feeds.imports_of(&spec.source);
                 found.others = others;
                 return Ok((found, why));
             }
         }
         // Nothing was read yet: it is read against what is stated now.
         found.others = others;
-        found.imports = self.feeds.imports_of(&spec.source);
+        found.imports = self.live.feeds.imports_of(&spec.source);
         Ok((found, why))
     }
 
@@ -126,17 +126,17 @@ impl SiteParts {
         if self.shared(spec)?.is_none() {
             return Ok(None);
         }
-        let root = self.store.others_root(&spec.source);
+        let root = self.data.store.others_root(&spec.source);
         let root = root.map_err(|error| store_problem("reading what others state", &error))?;
         Ok(Some(root.to_string()))
     }
 
     /// Returns where the site's own log stands.
     fn log_mark(&self) -> ServiceResult<LogMark> {
-        let log = self.store.log(self.own_log());
+        let log = self.data.store.log(self.own_log());
         let log = log.map_err(|error| store_problem("reading the site's own log", &error))?;
         Ok(LogMark {
-            epoch: self.home.chain().epoch(),
+            epoch: self.identity.home.chain().epoch(),
             number: log.as_ref().map_or(0, |log| log.tip.cursor.number.0),
             wanted: log.map_or(0, |log| log.wanted as u64),
         })
@@ -146,11 +146,11 @@ impl SiteParts {
         let mut after = after.clone();
         after.log = Some(self.log_mark()?);
         // Held until it is written: an import by hand writes its own after this, or is seen here.
-        let imports = lock(&self.feeds.imports);
+        let imports = lock(&self.live.feeds.imports);
         if after.imports != imports.get(&spec.source).copied().unwrap_or(0) {
             after = after.again("the source was imported by hand during the last run");
         }
-        let folder = self.feeds.folder(spec.name());
+        let folder = self.live.feeds.folder(spec.name());
         folder.write_read_to(&after).map_err(|error| home_problem(&error))
     }
 }

@@ -54,6 +54,7 @@ impl Site {
             .on_disk(spec, told, move |parts, spec, _| {
                 let began_at = Some(began.into());
                 parts
+                    .live
                     .feeds
                     .remember(spec.name(), |memory| memory.began_at = began_at);
             })
@@ -78,7 +79,7 @@ impl Site {
         told.run.duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let run = told.run.clone();
         self.on_disk(spec, told, move |parts, spec, told| {
-            parts.feeds.folder(spec.name()).drop_spool();
+            parts.live.feeds.folder(spec.name()).drop_spool();
             parts.keep_run(spec, told, began.as_millis());
         })
         .await;
@@ -93,7 +94,7 @@ impl Site {
         stop: &CancellationToken,
         told: &mut Told,
     ) -> Option<(Brought, ReadTo)> {
-        let feeds = &self.0.feeds;
+        let feeds = &self.0.live.feeds;
         let place = tokio::select! {
             biased;
             () = stop.cancelled() => {
@@ -119,7 +120,7 @@ impl Site {
         let show = |moved: starling_fetch::Progress| fetching::shown(&moved, &mut lock(progress));
         let job = FetchJob {
             spec,
-            home: self.0.home.path(),
+            home: self.0.identity.home.path(),
             position: &read_to.position,
             into: &spool,
             progress: &show,
@@ -153,7 +154,7 @@ impl Site {
         let spec = spec.clone();
         self.blocking(move |parts| {
             parts.prepare_to_sign(&format!("running the feed {}", spec.name()))?;
-            let folder = parts.feeds.folder(spec.name());
+            let folder = parts.live.feeds.folder(spec.name());
             let spool = folder.empty_spool().map_err(|error| {
                 starling_api::file_problem("emptying the folder", &folder.spool(), &error)
             })?;
@@ -321,7 +322,7 @@ impl SiteParts {
             gone: input.gone.clone(),
             root: Some(format!("feeds/{}", spec.name())),
             may_hold_none: !input.whole,
-            most_records: self.feeds.memory(spec.name()).sizes.most(now().as_millis()),
+            most_records: self.live.feeds.memory(spec.name()).sizes.most(now().as_millis()),
             by_hand: false,
             rejections: Some(Rejections {
                 before: after.rejected.clone(),

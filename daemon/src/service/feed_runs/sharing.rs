@@ -171,10 +171,10 @@ impl Feeds {
 impl SiteParts {
     /// Returns what an offer to fetch a feed names, or why this site does not share it.
     fn shared_input(&self, spec: &FeedSpec) -> Result<OfferInput, String> {
-        if !self.config.federation.enabled {
+        if !self.identity.config.federation.enabled {
             return Err("this site has no network to others".to_owned());
         }
-        let strategy = self.config.view.conflict_strategy;
+        let strategy = self.identity.config.view.conflict_strategy;
         if strategy != ConflictStrategy::PreferNewest {
             return Err(format!(
                 "`view.conflict_strategy` is {strategy}, and only by prefer_newest does it count who read the source last"
@@ -189,11 +189,11 @@ impl SiteParts {
         let Ok(input) = self.shared_input(spec) else {
             return Ok(None);
         };
-        let offers = self.store.offers();
+        let offers = self.data.store.offers();
         let offers = offers.map_err(|error| store_problem("reading the offers of sites", &error))?;
         let is_same = |offer: &FeedOffer| offer.is_offered && offer.input == input;
         let mut others = offers.others.iter().filter(|seen| seen.source == spec.source);
-        let is_shared = others.any(|seen| is_same(&seen.offer)) || self.feeds.was_offered(spec);
+        let is_shared = others.any(|seen| is_same(&seen.offer)) || self.live.feeds.was_offered(spec);
         Ok(is_shared.then_some(SharedFeed {
             input,
             every_ms: spec.every_ms(),
@@ -206,7 +206,7 @@ impl SiteParts {
     /// # Errors
     /// The store cannot be read or written.
     pub(crate) fn look_at_offers(&self, steady_ms: u64) -> ServiceResult<()> {
-        self.look_at_these(self.store.offers(), steady_ms)
+        self.look_at_these(self.data.store.offers(), steady_ms)
     }
 
     pub(super) fn look_at_these(
@@ -217,7 +217,7 @@ impl SiteParts {
         let looked = seen
             .map_err(|error| {
                 // Nobody stands by for a site that may be gone.
-                lock(&self.feeds.sharing).roles.clear();
+                lock(&self.live.feeds.sharing).roles.clear();
                 store_problem("reading the offers of sites", &error)
             })
             .and_then(|seen| {
@@ -226,17 +226,21 @@ impl SiteParts {
                 let kept = self.keep_waited_if_due(steady_ms);
                 self.state_offers(&seen).and(kept)
             });
-        lock(&self.feeds.sharing).problem = looked.as_ref().err().map(ToString::to_string);
+        lock(&self.live.feeds.sharing).problem = looked.as_ref().err().map(ToString::to_string);
         looked
     }
 
     fn decide(&self, seen: &SeenOffers, steady_ms: u64) {
         // All reading comes before the lock, which others wait for on threads that must not.
-        let is_first = lock(&self.feeds.sharing).watch.is_none();
-        let waited = if is_first { self.feeds.waited() } else { Vec::new() };
+        let is_first = lock(&self.live.feeds.sharing).watch.is_none();
+        let waited = if is_first {
+            self.live.feeds.waited()
+        } else {
+            Vec::new()
+        };
         let mut shared = Vec::new();
         let mut unshared = BTreeMap::new();
-        for (name, spec) in self.feeds.specs() {
+        for (name, spec) in self.live.feeds.specs() {
             if !spec.entry.enabled {
                 continue;
             }
@@ -255,7 +259,7 @@ impl SiteParts {
             .map(|unread| (unread.source.clone(), self.unread_told(unread)))
             .collect();
         unread.extend(self.not_counted(seen));
-        let mut sharing = lock(&self.feeds.sharing);
+        let mut sharing = lock(&self.live.feeds.sharing);
         sharing.looked_ms = steady_ms;
         // A feed that is not there any more, or not shared, begins anew.
         sharing
@@ -288,10 +292,10 @@ impl SiteParts {
             return Vec::new();
         }
         // A list that cannot be read hides nothing: the sites are named all the same.
-        let listed = self.store.listed_sites().unwrap_or_default();
+        let listed = self.data.store.listed_sites().unwrap_or_default();
         let told = parts.into_iter().map(|part| {
             let is_accepted = |site: &SiteId| {
-                *site == self.home.chain().site()
+                *site == self.identity.home.chain().site()
                     || listed.iter().any(|listed| {
                         listed.site == *site && listed.enabled && listed.allowed_sources.allows(&part.source)
                     })
@@ -301,7 +305,7 @@ impl SiteParts {
                 .filter(|site| !is_accepted(site))
                 .map(|site| self.named(site))
                 .collect();
-            let strategy = self.config.view.conflict_strategy;
+            let strategy = self.identity.config.view.conflict_strategy;
             let why = if !missing.is_empty() {
                 let missing = missing.join(", ");
                 format!("it rests on statements of {missing}, which this site does not list for that source")
@@ -333,9 +337,9 @@ impl SiteParts {
     }
 
     fn own_feed(&self, spec: &FeedSpec, input: OfferInput) -> OwnFeed {
-        let memory = self.feeds.memory(spec.name());
+        let memory = self.live.feeds.memory(spec.name());
         OwnFeed {
-            site: self.home.chain().site(),
+            site: self.identity.home.chain().site(),
             source: spec.source.clone(),
             input,
             every_ms: spec.every_ms(),
@@ -344,10 +348,10 @@ impl SiteParts {
     }
 
     fn keep_waited_if_due(&self, steady_ms: u64) -> ServiceResult<()> {
-        let specs = self.feeds.specs();
+        let specs = self.live.feeds.specs();
         let sources: BTreeSet<&str> = specs.values().map(|spec| spec.source.as_str()).collect();
         let waited = {
-            let mut sharing = lock(&self.feeds.sharing);
+            let mut sharing = lock(&self.live.feeds.sharing);
             let is_due = sharing
                 .kept_at_ms
                 .is_none_or(|kept| steady_ms.saturating_sub(kept) >= KEPT_EVERY_MS);
@@ -363,12 +367,12 @@ impl SiteParts {
             // A site that nobody else offers anything to writes nothing.
             waited.filter(|waited| !is_first && !waited.is_empty())
         };
-        waited.map_or(Ok(()), |waited| self.feeds.keep_waited(&waited))
+        waited.map_or(Ok(()), |waited| self.live.feeds.keep_waited(&waited))
     }
 
     /// States what changed of this site's offers.
     fn state_offers(&self, seen: &SeenOffers) -> ServiceResult<()> {
-        if self.restore.is_held() {
+        if self.identity.restore.is_held() {
             // A restored home signs nothing before it heard its peers.
             return Ok(());
         }
@@ -385,13 +389,14 @@ impl SiteParts {
         self.prepare_to_sign(attempted)?;
         // An import may have stated one meanwhile.
         let failed = |error| store_problem(attempted, &error);
-        let seen = self.store.offers().map_err(failed)?;
+        let seen = self.data.store.offers().map_err(failed)?;
         let claims = self.offers_to_state(&seen, at)?;
         if claims.is_empty() {
             return Ok(());
         }
         let origin = Origin { bundle: None, at };
-        self.store
+        self.data
+            .store
             .author(Lane::Federation, claims, &self.key(), at, &origin)
             .map_err(failed)?;
         self.sign_heads().map_err(failed)?;
@@ -400,12 +405,13 @@ impl SiteParts {
     }
 
     fn offers_to_state(&self, seen: &SeenOffers, at: UnixMillis) -> ServiceResult<Vec<Claim>> {
-        let listed = self.store.listed_sites();
+        let listed = self.data.store.listed_sites();
         let listed = listed.map_err(|error| store_problem("reading the allow-list", &error))?;
         // Nobody reads the offers of a site that is alone.
         let is_alone = listed.iter().all(|site| !site.enabled);
         let mut wanted = BTreeMap::new();
         for spec in self
+            .live
             .feeds
             .specs()
             .values()

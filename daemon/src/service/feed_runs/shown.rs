@@ -21,7 +21,7 @@ const UNKNOWN_FETCHER: &str = "which site fetches is not known, or not told to t
 impl SiteParts {
     /// Returns all feeds, without their history, sorted by name.
     pub(in crate::service) fn feeds_shown(&self) -> Vec<Feed> {
-        let specs = self.feeds.specs();
+        let specs = self.live.feeds.specs();
         specs.values().map(|spec| self.shown(spec, false)).collect()
     }
 
@@ -30,26 +30,26 @@ impl SiteParts {
     /// # Errors
     /// `feed_not_found`.
     pub(in crate::service) fn feed_shown(&self, name: &FeedName, with_history: bool) -> ServiceResult<Feed> {
-        let spec = self.feeds.spec(name)?;
+        let spec = self.live.feeds.spec(name)?;
         Ok(self.shown(&spec, with_history))
     }
 
     fn shown(&self, spec: &FeedSpec, with_history: bool) -> Feed {
-        let mut memory = self.feeds.memory(spec.name());
-        let progress = self.feeds.progress(spec.name());
+        let mut memory = self.live.feeds.memory(spec.name());
+        let progress = self.live.feeds.progress(spec.name());
         let now: Timestamp = now().into();
         let (progress, since) = progress.unzip();
-        let role = self.feeds.role(spec.name()).filter(|_| spec.entry.enabled);
+        let role = self.live.feeds.role(spec.name()).filter(|_| spec.entry.enabled);
         match role {
             Some(Role::StandBy { .. }) => memory.next_run_at = None,
             Some(Role::Probe { .. }) => memory.next_run_at = probe_at(spec, &memory),
             Some(Role::Fetch(_)) | None => {}
         }
         // Before its turn began, others kept the source fresh.
-        let turn = self.feeds.fetches_since(spec.name());
+        let turn = self.live.feeds.fetches_since(spec.name());
         let state = state_of(spec, &memory, since, role, turn, now);
         let entry = &spec.entry;
-        let matter = attention(spec, &memory, state, self.started.is_some());
+        let matter = attention(spec, &memory, state, self.live.started.is_some());
         let matter = and_nobody(spec, matter, role);
         Feed {
             name: spec.name().clone(),
@@ -87,8 +87,8 @@ impl SiteParts {
     /// Adds that offers of other sites cannot be read or do not count: this site may fetch for nothing, or believe less
     /// than it could.
     fn and_unread(&self, spec: &FeedSpec, matter: Option<String>) -> Option<String> {
-        let mut unread = self.feeds.unread_offers_of(&spec.source);
-        if let Some(problem) = self.feeds.offers_problem() {
+        let mut unread = self.live.feeds.unread_offers_of(&spec.source);
+        if let Some(problem) = self.live.feeds.offers_problem() {
             unread.push(format!("{UNKNOWN_FETCHER}: {problem}"));
         }
         if unread.is_empty() || !spec.entry.enabled {
@@ -260,9 +260,9 @@ impl SiteParts {
     /// Returns the sentences of all feeds that need somebody, and those of offers that no feed here is about.
     pub(in crate::service) fn feed_matters(&self, feeds: &[Feed]) -> Vec<String> {
         let mut matters: Vec<String> = feeds.iter().filter_map(|feed| feed.attention.clone()).collect();
-        let problem = self.feeds.offers_problem();
+        let problem = self.live.feeds.offers_problem();
         let problem = problem.map(|problem| format!("{UNKNOWN_FETCHER}: {problem}"));
-        for told in self.feeds.unread_offers().into_iter().chain(problem) {
+        for told in self.live.feeds.unread_offers().into_iter().chain(problem) {
             if !matters.iter().any(|matter| matter.contains(&told)) {
                 matters.push(told);
             }

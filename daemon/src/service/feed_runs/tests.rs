@@ -5,220 +5,30 @@ mod honest;
 mod raw;
 mod rejections;
 mod sharing;
+mod world;
 
-use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use futures::StreamExt;
 use serde_json::{Value, json};
 use starling_api::SiteService;
-use starling_api_types::{
-    ErrorCode, Feed, FeedAdd, FeedApprove, FeedChange, FeedName, FeedRun, FeedRunOutcome, FeedState, Problem,
-    RawDocument, RawQuery,
-};
+use starling_api_types::{ErrorCode, FeedAdd, FeedApprove, FeedChange, FeedRun, FeedRunOutcome, FeedState};
 use starling_fetch::FetchError;
 use starling_protocol::UnixMillis;
-use starling_store::engine::{FaultPlan, MemoryEngine};
-use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use super::fetching::{Brought, BroughtDocument, FetchJob, Fetching};
+use self::world::{Answer, World, add, name, position, record, records, unreachable};
+use super::fetching::Brought;
 use super::{Trigger, lock};
 use crate::config::{Config, Overrides};
 use crate::home::Home;
-use crate::opening::OpeningNews;
-use crate::service::Site;
-
-/// What a fake source answers to one fetch.
-enum Answer {
-    /// All records of the source.
-    Whole(Vec<Value>),
-    /// Records that changed, and names of files that are gone.
-    Part(Vec<Value>),
-    Unchanged,
-    Fails(FetchError),
-    /// Waits until it is stopped.
-    Hangs(Arc<Notify>),
-    /// Panics.
-    Breaks,
-    /// What another answer brings, changed.
-    Told(Box<Answer>, Box<dyn Fn(&mut Brought) + Send + Sync>),
-}
-
-/// A source that answers what it is told, in order.
-#[derive(Default)]
-struct FakeSource(Mutex<VecDeque<Answer>>);
-
-#[async_trait]
-impl Fetching for FakeSource {
-    async fn fetch(&self, job: FetchJob<'_>) -> Result<Brought, FetchError> {
-        let mut answer = lock(&self.0).pop_front().expect("the source is asked no more");
-        let mut change = None;
-        if let Answer::Told(inner, changes) = answer {
-            (answer, change) = (*inner, Some(changes));
-        }
-        let brought = match answer {
-            Answer::Whole(records) => Ok(fetched(job, &records, true)),
-            Answer::Part(records) => Ok(fetched(job, &records, false)),
-            Answer::Unchanged => Ok(Brought {
-                unchanged: true,
-                ..fetched(job, &[], false)
-            }),
-            Answer::Fails(error) => Err(error),
-            Answer::Hangs(begun) => {
-                begun.notify_one();
-                job.stop.cancelled().await;
-                Err(FetchError::Stopped)
-            }
-            Answer::Breaks => panic!("the source breaks the fetcher"),
-            Answer::Told(..) => panic!("an answer is changed once"),
-        };
-        brought.map(|mut brought| {
-            change.iter().for_each(|change| change(&mut brought));
-            brought
-        })
-    }
-}
-
-fn fetched(job: FetchJob<'_>, records: &[Value], whole: bool) -> Brought {
-    let mut documents = Vec::new();
-    for record in records {
-        let name = format!("{}.json", record["id"].as_str().unwrap());
-        let page = record["page"].as_str().map(str::to_owned);
-        let path = job.into.join(&name);
-        documents.push(BroughtDocument {
-            path: path.clone(),
-            address: format!("https://example.org/{name}"),
-            at_ms: 1_735_689_600_000,
-            validator: Some("\"v1\"".to_owned()),
-            is_page: false,
-        });
-        fs::write(path, page.unwrap_or_else(|| record.to_string())).unwrap();
-    }
-    Brought {
-        input: job.into.to_owned(),
-        count: records.len(),
-        documents,
-        whole,
-        read_to_end: true,
-        requests: 1,
-        ..Brought::default()
-    }
-}
-
-struct World {
-    site: Site,
-    source: Arc<FakeSource>,
-    folder: TempDir,
-}
-
-fn name() -> FeedName {
-    FeedName::new("mine").unwrap()
-}
-
-fn record(number: usize) -> Value {
-    json!({
-        "schema_version": "1.6.0", "id": format!("EX-{number}"), "modified": "2025-02-01T00:00:00Z",
-        "affected": [{
-            "package": { "ecosystem": "npm", "name": format!("package-{number}") },
-            "ranges": [{ "type": "SEMVER", "events": [{ "introduced": "0" }, { "fixed": "1.0.0" }] }],
-        }],
-    })
-}
-
-fn records(numbers: std::ops::Range<usize>) -> Vec<Value> {
-    numbers.map(record).collect()
-}
-
-impl World {
-    fn new() -> Self {
-        Self::of(&Overrides::default())
-    }
-
-    fn of(overrides: &Overrides) -> Self {
-        Self::named("site-a", overrides, |_| {})
-    }
-
-    fn named(site: &str, overrides: &Overrides, change: impl FnOnce(&mut Config)) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let home = Home::prepare(folder.path(), &site.parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
-        home.finish().unwrap();
-        let mut config = home.config(overrides).unwrap();
-        change(&mut config);
-        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
-        let news = OpeningNews::new(false);
-        let site = Site::open_on(engine, home, config, None, &news).unwrap();
-        let source = Arc::new(FakeSource::default());
-        *site
-            .0
-            .feeds
-            .fetching
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = source.clone();
-        Self { site, source, folder }
-    }
-
-    /// A site with one feed.
-    async fn with_feed() -> Self {
-        let world = Self::new();
-        world.site.add_feed(add("mine")).await.unwrap();
-        world
-    }
-
-    async fn run(&self, answer: Answer) -> FeedRun {
-        lock(&self.source.0).push_back(answer);
-        self.site.run_feed(&name()).await.unwrap()
-    }
-
-    /// Returns the document that a record came from.
-    async fn raw(&self, id: &str) -> Result<(RawDocument, Vec<u8>), Problem> {
-        let mut answer = self.site.advisory_raw(id, RawQuery::default()).await?;
-        let mut bytes = Vec::new();
-        while let Some(chunk) = answer.bytes.next().await {
-            bytes.extend(chunk?);
-        }
-        Ok((answer.document, bytes))
-    }
-
-    async fn feed(&self) -> Feed {
-        self.site.feed(&name()).await.unwrap()
-    }
-
-    async fn count(&self) -> u64 {
-        self.site.status().await.unwrap().records
-    }
-
-    async fn checked_at(&self) -> Option<starling_api_types::Timestamp> {
-        let status = self.site.status().await.unwrap();
-        status.feeds.first().and_then(|feed| feed.last_checked)
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.folder.path().join(name)
-    }
-}
-
-fn add(name: &str) -> FeedAdd {
-    serde_json::from_value(json!({
-        "name": name, "source": "mine", "address": "https://example.org/mine.zip", "schedule": "2h",
-    }))
-    .unwrap()
-}
-
-fn unreachable() -> FetchError {
-    FetchError::Unreachable {
-        address: "https://example.org/mine.zip".to_owned(),
-        what: "nobody answers".to_owned(),
-    }
-}
 
 #[tokio::test]
 async fn whole_source_is_taken_in_and_then_what_changed() {
     let world = World::with_feed().await;
-    let first = world.run(Answer::Whole(records(0..5))).await;
+    let first = world.run(Answer::whole(0..5)).await;
     assert_eq!(
         (first.outcome, first.stored, first.checked, first.whole),
         (FeedRunOutcome::Imported, 5, true, true)
@@ -226,12 +36,12 @@ async fn whole_source_is_taken_in_and_then_what_changed() {
     assert_eq!(world.count().await, 5);
     // A part takes nothing away, and the source is checked with it.
     let before = world.checked_at().await.unwrap();
-    let part = world.run(Answer::Part(vec![record(9)])).await;
+    let part = world.run(Answer::one(9)).await;
     assert_eq!((part.stored, part.absent, part.checked), (1, 0, true));
     assert_eq!(world.count().await, 6);
     assert!(world.checked_at().await.unwrap() >= before);
     // What the whole lacks becomes absent.
-    let again = world.run(Answer::Whole(records(0..4))).await;
+    let again = world.run(Answer::whole(0..4)).await;
     assert_eq!((again.unchanged, again.absent), (4, 2));
     let feed = world.feed().await;
     assert_eq!(
@@ -250,7 +60,7 @@ async fn whole_source_is_taken_in_and_then_what_changed() {
 #[tokio::test]
 async fn part_without_a_whole_before_it_is_no_check() {
     let world = World::with_feed().await;
-    let part = world.run(Answer::Part(records(0..3))).await;
+    let part = world.run(Answer::part(0..3)).await;
     assert_eq!((part.outcome, part.checked), (FeedRunOutcome::Imported, false));
     assert_eq!(world.checked_at().await, None);
     let nothing = world.run(Answer::Unchanged).await;
@@ -260,7 +70,7 @@ async fn part_without_a_whole_before_it_is_no_check() {
 #[tokio::test]
 async fn unchanged_source_is_checked_without_a_claim() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..3))).await;
+    world.run(Answer::whole(0..3)).await;
     let before = world.site.status().await.unwrap();
     let run = world.run(Answer::Unchanged).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Unchanged, true));
@@ -276,7 +86,7 @@ async fn unchanged_source_is_checked_without_a_claim() {
 #[tokio::test]
 async fn failure_keeps_the_last_good_state_and_says_so() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..3))).await;
+    world.run(Answer::whole(0..3)).await;
     let before = world.site.status().await.unwrap();
     for failures in 1..=2 {
         let run = world.run(Answer::Fails(unreachable())).await;
@@ -311,18 +121,18 @@ async fn failure_keeps_the_last_good_state_and_says_so() {
 #[tokio::test]
 async fn fetcher_that_panics_is_a_failure_of_this_run_alone() {
     let world = World::with_feed().await;
-    lock(&world.source.0).push_back(Answer::Breaks);
+    world.prepare(Answer::Breaks);
     let problem = world.site.run_feed(&name()).await.unwrap_err();
     assert_eq!(problem.code, ErrorCode::Internal);
-    let run = world.run(Answer::Whole(records(0..2))).await;
+    let run = world.run(Answer::whole(0..2)).await;
     assert_eq!(run.outcome, FeedRunOutcome::Imported);
 }
 
 #[tokio::test]
 async fn suspect_input_is_kept_and_the_very_same_is_approved() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..50))).await;
-    let run = world.run(Answer::Whole(records(0..10))).await;
+    world.run(Answer::whole(0..50)).await;
+    let run = world.run(Answer::whole(0..10)).await;
     assert_eq!(
         (run.outcome, run.code),
         (FeedRunOutcome::Suspect, Some(ErrorCode::FeedSuspect))
@@ -332,17 +142,13 @@ async fn suspect_input_is_kept_and_the_very_same_is_approved() {
     assert_eq!(feed.state, FeedState::Suspect);
     let first = feed.suspect.unwrap();
     // Another suspect input takes its place: the one that was looked at is refused.
-    world.run(Answer::Whole(records(0..9))).await;
+    world.run(Answer::whole(0..9)).await;
     let approve = FeedApprove {
         input: Some(first.input),
     };
     let refused = world.site.approve_feed(&name(), approve).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::FeedNotSuspect);
-    let approved = world
-        .site
-        .approve_feed(&name(), FeedApprove::default())
-        .await
-        .unwrap();
+    let approved = world.approve().await.unwrap();
     assert_eq!(
         (approved.outcome, approved.absent, approved.checked),
         (FeedRunOutcome::Imported, 41, true)
@@ -350,7 +156,7 @@ async fn suspect_input_is_kept_and_the_very_same_is_approved() {
     assert_eq!(world.count().await, 9);
     let feed = world.feed().await;
     assert_eq!((feed.state, feed.suspect), (FeedState::Ok, None));
-    let again = world.site.approve_feed(&name(), FeedApprove::default()).await;
+    let again = world.approve().await;
     assert_eq!(again.unwrap_err().code, ErrorCode::FeedNotSuspect);
     assert!(!world.path("feeds/mine/suspect").exists());
 }
@@ -358,21 +164,17 @@ async fn suspect_input_is_kept_and_the_very_same_is_approved() {
 #[tokio::test]
 async fn suspect_input_that_was_altered_is_not_approved() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..50))).await;
-    world.run(Answer::Whole(records(0..10))).await;
+    world.run(Answer::whole(0..50)).await;
+    world.run(Answer::whole(0..10)).await;
     fs::write(world.path("feeds/mine/suspect/input/EX-0.json"), "{}").unwrap();
-    let run = world
-        .site
-        .approve_feed(&name(), FeedApprove::default())
-        .await
-        .unwrap();
+    let run = world.approve().await.unwrap();
     assert_eq!(
         (run.outcome, run.code),
         (FeedRunOutcome::Failed, Some(ErrorCode::FeedNotSuspect))
     );
     assert_eq!(world.count().await, 50);
     // The source is as it was again: nothing waits any more.
-    world.run(Answer::Whole(records(0..50))).await;
+    world.run(Answer::whole(0..50)).await;
     assert_eq!(world.feed().await.state, FeedState::Ok);
 }
 
@@ -380,15 +182,15 @@ async fn suspect_input_that_was_altered_is_not_approved() {
 async fn feed_that_runs_is_joined_and_a_stop_ends_its_fetch() {
     let world = World::with_feed().await;
     let begun = Arc::new(Notify::new());
-    lock(&world.source.0).push_back(Answer::Hangs(begun.clone()));
+    world.prepare(Answer::Hangs(begun.clone()));
     let name = name();
     let (first, second) = (world.site.run_feed(&name), async {
         begun.notified().await;
         assert_eq!(world.feed().await.state, FeedState::Running);
-        let wanted = world.site.0.feeds.wanted();
+        let wanted = world.site.0.live.feeds.wanted();
         assert!(wanted[&name].is_running);
         let joined = world.site.run_feed(&name);
-        let stopped = world.site.0.feeds.stop_fetching();
+        let stopped = world.site.0.live.feeds.stop_fetching();
         tokio::join!(joined, stopped).0
     });
     let (first, second) = tokio::join!(first, second);
@@ -417,14 +219,14 @@ async fn feeds_are_listed_in_the_configuration() {
         enabled: Some(false),
         ..FeedChange::default()
     };
-    let off = world.site.change_feed(&name(), change).await.unwrap();
+    let off = world.change_feed(change).await;
     assert_eq!((off.state, off.next_run_at), (FeedState::Disabled, None));
-    assert!(world.site.0.feeds.wanted().is_empty());
+    assert!(world.site.0.live.feeds.wanted().is_empty());
     let home = Home::open(world.folder.path()).unwrap();
     assert!(!home.config(&Overrides::default()).unwrap().feeds[0].enabled);
     // A run that is asked for is not the daemon's schedule.
-    world.run(Answer::Whole(records(0..2))).await;
-    world.site.remove_feed(&name()).await.unwrap();
+    world.run(Answer::whole(0..2)).await;
+    world.remove_feed().await;
     assert_eq!(world.site.feeds().await.unwrap().feeds, []);
     assert!(!world.path("feeds/mine").exists());
     assert_eq!(world.count().await, 2, "its records stay");
@@ -437,13 +239,13 @@ async fn feeds_are_listed_in_the_configuration() {
 #[tokio::test]
 async fn position_of_another_place_is_given_up() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..2))).await;
+    world.run(Answer::whole(0..2)).await;
     let change = FeedChange {
         address: Some("https://mirror.example.org/mine.zip".to_owned()),
         ..FeedChange::default()
     };
-    world.site.change_feed(&name(), change).await.unwrap();
-    let run = world.run(Answer::Part(vec![record(7)])).await;
+    world.change_feed(change).await;
+    let run = world.run(Answer::one(7)).await;
     assert!(!run.checked, "what came before was of another place");
     assert!(run.notes[0].contains("another place"), "{:?}", run.notes);
 }
@@ -451,13 +253,13 @@ async fn position_of_another_place_is_given_up() {
 #[tokio::test]
 async fn damaged_state_costs_a_full_fetch_and_no_records() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..2))).await;
+    world.run(Answer::whole(0..2)).await;
     for file in ["state.json", "position.json"] {
         fs::write(world.path("feeds/mine").join(file), "{").unwrap();
     }
-    lock(&world.site.0.feeds.memories).clear();
+    lock(&world.site.0.live.feeds.memories).clear();
     assert_eq!(world.feed().await.state, FeedState::New);
-    let run = world.run(Answer::Whole(records(0..2))).await;
+    let run = world.run(Answer::whole(0..2)).await;
     assert_eq!((run.outcome, run.unchanged), (FeedRunOutcome::Imported, 2));
     assert!(run.notes[0].contains("everything is fetched"), "{:?}", run.notes);
 }
@@ -465,7 +267,7 @@ async fn damaged_state_costs_a_full_fetch_and_no_records() {
 #[tokio::test]
 async fn input_of_nothing_known_changes_nothing() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..3))).await;
+    world.run(Answer::whole(0..3)).await;
     let run = world
         .run(Answer::Whole(vec![
             json!({"id": "login", "page": "<html>log in</html>"}),
@@ -481,7 +283,7 @@ async fn input_of_nothing_known_changes_nothing() {
 #[tokio::test]
 async fn subscribers_hear_of_runs() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..2))).await;
+    world.run(Answer::whole(0..2)).await;
     let mut events = world.site.events(None).await.unwrap();
     world.run(Answer::Unchanged).await;
     world.run(Answer::Fails(unreachable())).await;
@@ -501,7 +303,7 @@ async fn subscribers_hear_of_runs() {
 #[tokio::test]
 async fn read_only_configuration_is_told() {
     use std::os::unix::fs::PermissionsExt;
-    let world = World::new();
+    let world = World::builder().build();
     let managed = tempfile::tempdir().unwrap();
     let config = world.path("starling.toml");
     fs::copy(&config, managed.path().join("starling.toml")).unwrap();

@@ -21,7 +21,7 @@ impl Account<'_> {
         let already: BTreeSet<RecordId> = super::guard::absent_of(plan).into_iter().collect();
         let mut dropped = BTreeMap::new();
         for name in gone {
-            let store = &self.site.store;
+            let store = &self.site.data.store;
             let held = store.record_of_file(&self.source, name).map_err(failed)?;
             let named = if is_part(name) { None } else { id_of_file(name) };
             let mut is_known = false;

@@ -55,7 +55,7 @@ impl Account<'_> {
         if let Some((_, body)) = self.bodies.iter().find(|(hash, _)| hash == content) {
             return Ok(body.clone());
         }
-        let body = self.site.store.body(content);
+        let body = self.site.data.store.body(content);
         let body = body.map_err(|error| store_problem("reading a record", &error))?;
         body.ok_or_else(|| Problem::internal("joining a record", format!("the body {content} is not there")))
     }
@@ -87,7 +87,7 @@ impl Account<'_> {
         for id in ids {
             let Some(seen) = self.seen.get(&id) else { continue };
             let (name, content) = (seen.name.clone(), seen.record.content);
-            let store = &self.site.store;
+            let store = &self.site.data.store;
             let said = store
                 .said_of(&self.source, &id, Lane::Federation, self.how.base())
                 .map_err(failed)?;

@@ -183,7 +183,8 @@ impl SiteParts {
         let at = now();
         let origin = Origin { bundle: None, at };
         let key = self.key();
-        self.store
+        self.data
+            .store
             .commit_feed(feed, &self.head_signing(&key, at), &origin)
             .map_err(failed)?;
         self.changed();

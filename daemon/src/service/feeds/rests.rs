@@ -33,7 +33,7 @@ impl Account<'_> {
         is_checked: bool,
         at: UnixMillis,
     ) -> ServiceResult<Rests> {
-        let offers = self.site.store.offers();
+        let offers = self.site.data.store.offers();
         let offers = offers.map_err(|error| store_problem("reading the site's offers", &error))?;
         let known = offers.own.get(&self.source);
         let offer = match (self.how.shared, known) {
@@ -71,7 +71,7 @@ impl Account<'_> {
 impl SiteParts {
     /// Returns this site's offer of a source, if it says that its own statements build on others'.
     pub(in crate::service) fn built_on_others(&self, source: &Source) -> ServiceResult<Option<FeedOffer>> {
-        let offers = self.store.offers();
+        let offers = self.data.store.offers();
         let mut offers = offers.map_err(|error| store_problem("reading the site's offers", &error))?;
         Ok(offers.own.remove(source).filter(|own| !own.rests_on.is_empty()))
     }

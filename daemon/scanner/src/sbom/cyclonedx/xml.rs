@@ -170,95 +170,84 @@ impl Walker {
         }
         self.check(start, name, place)?;
         let frame = match (self.frames.last(), name) {
-            (None, "bom") => {
-                let version = namespace.strip_prefix(NAMESPACE).ok_or_else(|| {
-                    format!("the bom element is in the namespace {namespace:?}, not CycloneDX's")
-                })?;
-                check_version(version, place, &mut self.collector)?;
-                version.clone_into(&mut self.spec_version);
-                Frame::Bom
-            }
+            (None, "bom") => self.open_bom(namespace, place)?,
             (None, other) => {
                 return Err(format!("the root element is {:?}, not \"bom\"", other));
             }
             (Some(Frame::Bom), "metadata") => Frame::Metadata,
-            (Some(Frame::Bom | Frame::Component { .. }), "components") => Frame::Components,
-            (Some(parent @ (Frame::Components | Frame::Metadata)), "component") => {
-                let is_subject = matches!(parent, Frame::Metadata);
-                let kind = attribute(start, "type")?;
-                let slot = self.components.len();
-                self.components.push(None);
-                let component_kind = if is_subject {
-                    ComponentKind::Subject
-                } else {
-                    kind_of(&kind)
-                };
-                let raw = Fields {
-                    kind,
-                    ..Fields::default()
-                };
-                Frame::Component {
-                    raw: Box::new(raw),
-                    kind: component_kind,
-                    place: place.clone(),
-                    slot,
-                }
-            }
-            (Some(Frame::Component { .. }), "group") => Frame::Field(Field::Group),
-            (Some(Frame::Component { .. }), "name") => Frame::Field(Field::Name),
-            (Some(Frame::Component { .. }), "version") => Frame::Field(Field::Version),
-            (Some(Frame::Component { .. }), "purl") => Frame::Field(Field::Purl),
-            (Some(Frame::Component { .. }), "cpe") => Frame::Field(Field::Cpe),
-            (Some(Frame::Component { .. }), "properties") => Frame::Properties,
+            (Some(Frame::Bom), "components") => Frame::Components,
+            (Some(Frame::Components), "component") => self.open_component(start, false, place)?,
+            (Some(Frame::Metadata), "component") => self.open_component(start, true, place)?,
+            (Some(Frame::Component { .. }), _) => Frame::of_component(name, place),
             (Some(Frame::Properties), "property") => Frame::Property {
                 name: attribute(start, "name")?,
                 value: String::new(),
             },
-            (Some(Frame::Component { .. }), "versionRange") => Frame::Field(Field::VersionRange),
-            (Some(Frame::Component { .. }), "scope") => Frame::checked(strict::scope, place),
             (Some(Frame::Metadata), "timestamp") => Frame::checked(strict::timestamp, place),
+            (Some(Frame::Metadata), "licenses") => Frame::licenses(place),
+            (Some(Frame::Licenses { .. } | Frame::License { .. }), _) => self.open_in_licenses(name, place),
             (Some(_), "hash") => Frame::checked(strict::hash_content, place),
-            (Some(Frame::Component { .. } | Frame::Metadata), "licenses") => Frame::Licenses {
-                licenses: 0,
-                expressions: 0,
-                place: place.clone(),
-            },
-            (Some(Frame::Licenses { .. }), "license") => {
-                self.count(|frame| match frame {
-                    Frame::Licenses { licenses, .. } => Some(licenses),
-                    _ => None,
-                });
-                Frame::License {
-                    ids: 0,
-                    names: 0,
-                    place: place.clone(),
-                }
-            }
-            (Some(Frame::Licenses { .. }), "expression") => {
-                self.count(|frame| match frame {
-                    Frame::Licenses { expressions, .. } => Some(expressions),
-                    _ => None,
-                });
-                Frame::Other
-            }
-            (Some(Frame::License { .. }), "id") => {
-                self.count(|frame| match frame {
-                    Frame::License { ids, .. } => Some(ids),
-                    _ => None,
-                });
-                Frame::Other
-            }
-            (Some(Frame::License { .. }), "name") => {
-                self.count(|frame| match frame {
-                    Frame::License { names, .. } => Some(names),
-                    _ => None,
-                });
-                Frame::Other
-            }
             _ => Frame::Other,
         };
         self.frames.push(frame);
         Ok(())
+    }
+
+    /// Opens the root element, whose namespace contains the version of the format.
+    fn open_bom(&mut self, namespace: &str, place: &Place) -> Result<Frame, String> {
+        let version = namespace
+            .strip_prefix(NAMESPACE)
+            .ok_or_else(|| format!("the bom element is in the namespace {namespace:?}, not CycloneDX's"))?;
+        check_version(version, place, &mut self.collector)?;
+        version.clone_into(&mut self.spec_version);
+        Ok(Frame::Bom)
+    }
+
+    /// Opens a component, and reserves its slot.
+    fn open_component(
+        &mut self,
+        start: &BytesStart<'_>,
+        is_subject: bool,
+        place: &Place,
+    ) -> Result<Frame, String> {
+        let kind = attribute(start, "type")?;
+        let slot = self.components.len();
+        self.components.push(None);
+        let component_kind = if is_subject {
+            ComponentKind::Subject
+        } else {
+            kind_of(&kind)
+        };
+        let raw = Fields {
+            kind,
+            ..Fields::default()
+        };
+        Ok(Frame::Component {
+            raw: Box::new(raw),
+            kind: component_kind,
+            place: place.clone(),
+            slot,
+        })
+    }
+
+    /// Opens an element in a list of licences or in a licence, and counts it there.
+    fn open_in_licenses(&mut self, name: &str, place: &Place) -> Frame {
+        match (self.frames.last_mut(), name) {
+            (Some(Frame::Licenses { licenses, .. }), "license") => {
+                *licenses += 1;
+                return Frame::License {
+                    ids: 0,
+                    names: 0,
+                    place: place.clone(),
+                };
+            }
+            (Some(Frame::Licenses { expressions, .. }), "expression") => *expressions += 1,
+            (Some(Frame::License { ids, .. }), "id") => *ids += 1,
+            (Some(Frame::License { names, .. }), "name") => *names += 1,
+            (_, "hash") => return Frame::checked(strict::hash_content, place),
+            _ => {}
+        }
+        Frame::Other
     }
 
     /// Checks the format's requirements for an element's attributes, like [`strict`] for JSON.
@@ -302,13 +291,6 @@ impl Walker {
             }
         }
         Ok(())
-    }
-
-    /// Counts one more child of the innermost element.
-    fn count(&mut self, counter: impl Fn(&mut Frame) -> Option<&mut usize>) {
-        if let Some(counter) = self.frames.last_mut().and_then(counter) {
-            *counter += 1;
-        }
     }
 
     fn text(&mut self, text: &str) {
@@ -389,6 +371,32 @@ impl Walker {
 }
 
 impl Frame {
+    /// Returns the frame of an element in a component.
+    fn of_component(name: &str, place: &Place) -> Self {
+        match name {
+            "components" => Self::Components,
+            "group" => Self::Field(Field::Group),
+            "name" => Self::Field(Field::Name),
+            "version" => Self::Field(Field::Version),
+            "versionRange" => Self::Field(Field::VersionRange),
+            "purl" => Self::Field(Field::Purl),
+            "cpe" => Self::Field(Field::Cpe),
+            "properties" => Self::Properties,
+            "scope" => Self::checked(strict::scope, place),
+            "hash" => Self::checked(strict::hash_content, place),
+            "licenses" => Self::licenses(place),
+            _ => Self::Other,
+        }
+    }
+
+    fn licenses(place: &Place) -> Self {
+        Self::Licenses {
+            licenses: 0,
+            expressions: 0,
+            place: place.clone(),
+        }
+    }
+
     fn checked(check: Check, place: &Place) -> Self {
         Self::Checked {
             check,

@@ -396,6 +396,7 @@ fn first_replacement_of_a_go_module_applies() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table: one lockfile of each kind")]
 fn local_packages_have_no_registry_in_any_lockfile() {
     let documents: &[(Lockfile, &str)] = &[
         (

@@ -10,12 +10,12 @@ use crate::service::feed_runs::told::Told;
 async fn stopped_fetch_is_kept_before_the_stop_ends() {
     let world = World::with_feed().await;
     let begun = Arc::new(Notify::new());
-    lock(&world.source.0).push_back(Answer::Hangs(begun.clone()));
+    world.prepare(Answer::Hangs(begun.clone()));
     let mut ended = world.site.start_feed(&name(), Trigger::Schedule).unwrap();
     begun.notified().await;
-    world.site.0.feeds.stop_fetching().await;
+    world.site.0.live.feeds.stop_fetching().await;
     // What a start after this finds on the disk.
-    let (memory, _) = world.site.0.feeds.folder(&name()).memory();
+    let (memory, _) = world.site.0.live.feeds.folder(&name()).memory();
     assert_eq!(memory.began_at, None, "it is no kill");
     assert_eq!(memory.history[0].outcome, FeedRunOutcome::Stopped);
     assert!(ended.wait_for(Option::is_some).await.is_ok());
@@ -29,16 +29,16 @@ async fn stopped_fetch_is_kept_before_the_stop_ends() {
 async fn stop_waits_for_an_import_that_is_under_way() {
     let world = World::with_feed().await;
     let one_import = world.site.0.one_import();
-    lock(&world.source.0).push_back(Answer::Whole(records(0..3)));
+    world.prepare(Answer::whole(0..3));
     let _ended = world.site.start_feed(&name(), Trigger::Schedule).unwrap();
-    while !lock(&world.source.0).is_empty() {
+    while !world.is_asked() {
         tokio::task::yield_now().await;
     }
-    let mut stop = Box::pin(world.site.0.feeds.stop_fetching());
+    let mut stop = Box::pin(world.site.0.live.feeds.stop_fetching());
     assert!(futures::poll!(&mut stop).is_pending());
     drop(one_import);
     stop.await;
-    let (memory, _) = world.site.0.feeds.folder(&name()).memory();
+    let (memory, _) = world.site.0.live.feeds.folder(&name()).memory();
     assert_eq!(
         (memory.began_at, memory.history[0].outcome),
         (None, FeedRunOutcome::Imported)
@@ -50,15 +50,15 @@ async fn stop_waits_for_an_import_that_is_under_way() {
 #[tokio::test]
 async fn import_by_hand_is_not_overtaken_by_the_position_of_a_run() {
     let world = World::with_feed().await;
-    let (site, spec) = (&world.site.0, world.site.0.feeds.spec(&name()).unwrap());
+    let (site, spec) = (&world.site.0, world.site.0.live.feeds.spec(&name()).unwrap());
     for round in 0..30 {
         let (mut after, _) = site.read_to(&spec).unwrap();
-        after.position = starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
+        after.position = position();
         let both = Barrier::new(2);
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 both.wait();
-                site.feeds.imported_by_hand(&spec.source).unwrap();
+                site.live.feeds.imported_by_hand(&spec.source).unwrap();
             });
             both.wait();
             site.keep_position(&spec, &after).unwrap();
@@ -74,7 +74,7 @@ async fn import_by_hand_is_not_overtaken_by_the_position_of_a_run() {
 #[tokio::test]
 async fn stopped_fetch_claims_nothing_of_what_was_taken_in() {
     let world = World::with_feed().await;
-    let spec = world.site.0.feeds.spec(&name()).unwrap();
+    let spec = world.site.0.live.feeds.spec(&name()).unwrap();
     let mut told = Told::of(new_run(
         &spec,
         Trigger::Schedule.into(),

@@ -2,11 +2,6 @@
 
 use super::*;
 
-/// What a fetch says beside its documents.
-fn told(answer: Answer, change: impl Fn(&mut Brought) + Send + Sync + 'static) -> Answer {
-    Answer::Told(Box::new(answer), Box::new(change))
-}
-
 #[tokio::test]
 async fn source_that_was_not_read_to_its_end_is_a_failure_that_keeps_what_came() {
     let world = World::with_feed().await;
@@ -14,10 +9,10 @@ async fn source_that_was_not_read_to_its_end_is_a_failure_that_keeps_what_came()
         brought.read_to_end = false;
         brought.unread = Some("500 rows are not understood".to_owned());
     };
-    world.run(Answer::Whole(records(0..3))).await;
+    world.run(Answer::whole(0..3)).await;
     let before = world.checked_at().await;
-    for answer in [Answer::Part(vec![record(7)]), Answer::Unchanged] {
-        let run = world.run(told(answer, unread)).await;
+    for answer in [Answer::one(7), Answer::Unchanged] {
+        let run = world.run(answer.changed(unread)).await;
         assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
         assert!(run.error.unwrap().contains("500 rows are not understood"));
     }
@@ -35,12 +30,12 @@ async fn history_that_came_in_parts_is_checked_and_until_then_needs_attention() 
         brought.more = true;
         brought.read_to_end = false;
     };
-    let run = world.run(told(Answer::Part(records(0..3)), more)).await;
+    let run = world.run(Answer::part(0..3).changed(more)).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Imported, false));
     let matter = world.feed().await.attention.unwrap();
     assert!(matter.contains("never read whole"), "{matter}");
     let from_start = |brought: &mut Brought| brought.from_start = true;
-    let run = world.run(told(Answer::Part(records(3..5)), from_start)).await;
+    let run = world.run(Answer::part(3..5).changed(from_start)).await;
     assert!(run.checked);
     assert_eq!(world.feed().await.attention, None);
     assert!(world.run(Answer::Unchanged).await.checked);
@@ -49,7 +44,7 @@ async fn history_that_came_in_parts_is_checked_and_until_then_needs_attention() 
 #[tokio::test]
 async fn position_of_a_log_that_was_put_back_is_given_up() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..3))).await;
+    world.run(Answer::whole(0..3)).await;
     let path = world.path("feeds/mine/position.json");
     let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert!(kept["log"]["number"].as_u64().unwrap() >= 1, "{kept}");
@@ -58,7 +53,7 @@ async fn position_of_a_log_that_was_put_back_is_given_up() {
         let mut newer = kept.clone();
         newer["log"][key] = value;
         fs::write(&path, newer.to_string()).unwrap();
-        let run = world.run(Answer::Part(vec![record(7)])).await;
+        let run = world.run(Answer::one(7)).await;
         assert!(!run.checked);
         assert!(
             run.notes[0].contains("log was restored or replaced"),
@@ -71,8 +66,7 @@ async fn position_of_a_log_that_was_put_back_is_given_up() {
 #[tokio::test]
 async fn import_by_hand_begins_the_position_anew() {
     let world = World::with_feed().await;
-    let moved = |brought: &mut Brought| brought.position = moved();
-    world.run(told(Answer::Whole(records(0..3)), moved)).await;
+    world.run(Answer::whole(0..3).moved()).await;
     let input = starling_api::Upload::Path(world.path("one.json"));
     fs::write(world.path("one.json"), record(1).to_string()).unwrap();
     let options = serde_json::from_value(json!({ "complete": true, "approve": true })).unwrap();
@@ -82,20 +76,15 @@ async fn import_by_hand_begins_the_position_anew() {
         .await
         .unwrap();
     assert_eq!(report.absent, 2);
-    let run = world.run(Answer::Part(vec![record(7)])).await;
+    let run = world.run(Answer::one(7)).await;
     assert!(!run.checked);
     assert!(run.notes[0].contains("imported by hand"), "{:?}", run.notes);
-}
-
-/// A position that is not at the start.
-fn moved() -> starling_fetch::Position {
-    starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap()
 }
 
 #[tokio::test]
 async fn changed_input_without_any_record_is_a_failure_whatever_its_size() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..3))).await;
+    world.run(Answer::whole(0..3)).await;
     let page = json!({ "id": "A", "page": "{\"error\":\"maintenance\"}" });
     let run = world.run(Answer::Part(vec![page])).await;
     assert_eq!(
@@ -106,17 +95,17 @@ async fn changed_input_without_any_record_is_a_failure_whatever_its_size() {
 
 #[tokio::test]
 async fn part_of_a_source_calls_nothing_absent() {
-    let world = World::new();
+    let world = World::builder().build();
     let part = FeedAdd {
         complete: Some(false),
         ..add("mine")
     };
     world.site.add_feed(part).await.unwrap();
-    world.run(Answer::Whole(records(0..3))).await;
+    world.run(Answer::whole(0..3)).await;
     let gone = |brought: &mut Brought| brought.gone = vec!["EX-1.json".to_owned()];
-    let run = world.run(told(Answer::Part(vec![record(7)]), gone)).await;
+    let run = world.run(Answer::one(7).changed(gone)).await;
     assert_eq!((run.stored, run.absent), (1, 0));
-    let run = world.run(told(Answer::Part(Vec::new()), gone)).await;
+    let run = world.run(Answer::Part(Vec::new()).changed(gone)).await;
     assert_eq!((run.outcome, run.absent), (FeedRunOutcome::Unchanged, 0));
     assert_eq!(world.count().await, 4);
 }
@@ -162,7 +151,7 @@ async fn rejected_document_fails_once_and_is_named_from_then_on() {
     // Another one is new; and of one that is mended nothing is left.
     let run = world.run(Answer::Part(vec![bad("BAD-2"), record(31)])).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
-    assert!(world.run(Answer::Whole(records(0..32))).await.checked);
+    assert!(world.run(Answer::whole(0..32)).await.checked);
     assert_eq!(world.feed().await.attention, None);
 }
 
@@ -185,15 +174,14 @@ async fn many_rejected_documents_are_never_a_check() {
 #[tokio::test]
 async fn documents_that_an_older_program_rejected_are_read_again() {
     let world = World::with_feed().await;
-    let moved = |brought: &mut Brought| brought.position = moved();
     let mut documents = records(0..30);
     documents.push(bad("BAD-1"));
-    world.run(told(Answer::Whole(documents), moved)).await;
+    world.run(Answer::Whole(documents).moved()).await;
     let path = world.path("feeds/mine/position.json");
     let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     kept["rejected"]["program"] = json!("0.0.1");
     fs::write(&path, kept.to_string()).unwrap();
-    let run = world.run(Answer::Whole(records(0..31))).await;
+    let run = world.run(Answer::whole(0..31)).await;
     assert!(
         run.notes[0].contains("another version of this program"),
         "{:?}",
@@ -206,7 +194,7 @@ async fn notes_beyond_ten_are_counted() {
     let world = World::with_feed().await;
     let many =
         |brought: &mut Brought| brought.notes = (0..25).map(|number| format!("note {number}")).collect();
-    let run = world.run(told(Answer::Whole(records(0..2)), many)).await;
+    let run = world.run(Answer::whole(0..2).changed(many)).await;
     assert_eq!(
         (run.notes.len(), run.notes[10].as_str()),
         (11, "15 more notes are not listed")
@@ -216,13 +204,13 @@ async fn notes_beyond_ten_are_counted() {
 #[tokio::test]
 async fn killed_run_is_a_failure() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..2))).await;
+    world.run(Answer::whole(0..2)).await;
     let path = world.path("feeds/mine/state.json");
     let mut state: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert_eq!(state["began_at"], Value::Null, "a run that ended leaves nothing");
     state["began_at"] = json!("2026-01-01T00:00:00.000Z");
     fs::write(&path, state.to_string()).unwrap();
-    lock(&world.site.0.feeds.memories).clear();
+    lock(&world.site.0.live.feeds.memories).clear();
     let feed = world.feed().await;
     assert_eq!((feed.state, feed.failures), (FeedState::Failing, 1));
     assert!(feed.attention.unwrap().contains("by a kill or a crash"));
@@ -234,24 +222,24 @@ async fn killed_run_is_a_failure() {
 #[tokio::test]
 async fn state_that_is_given_up_needs_attention() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..50))).await;
-    world.run(Answer::Whole(records(0..10))).await;
+    world.run(Answer::whole(0..50)).await;
+    world.run(Answer::whole(0..10)).await;
     assert_eq!(world.feed().await.state, FeedState::Suspect);
     fs::write(world.path("feeds/mine/state.json"), "{").unwrap();
-    lock(&world.site.0.feeds.memories).clear();
+    lock(&world.site.0.live.feeds.memories).clear();
     let matter = world.feed().await.attention.unwrap();
     assert!(matter.contains("a suspect input that waits"), "{matter}");
-    world.run(Answer::Whole(records(0..50))).await;
+    world.run(Answer::whole(0..50)).await;
     assert_eq!(world.feed().await.attention, None);
 }
 
 #[tokio::test]
 async fn suspect_input_that_cannot_be_kept_is_a_failure() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..50))).await;
+    world.run(Answer::whole(0..50)).await;
     // A file is in the way of the folder.
     fs::write(world.path("feeds/mine/suspect"), "").unwrap();
-    let run = world.run(Answer::Whole(records(0..10))).await;
+    let run = world.run(Answer::whole(0..10)).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
     assert!(run.error.unwrap().contains("could not be kept for approval"));
     assert_eq!(world.feed().await.state, FeedState::Failing);
@@ -268,7 +256,7 @@ async fn switching_off_or_removing_a_feed_ends_its_fetch() {
     };
     for removes in [false, true] {
         let begun = Arc::new(Notify::new());
-        lock(&world.source.0).push_back(Answer::Hangs(begun.clone()));
+        world.prepare(Answer::Hangs(begun.clone()));
         let end = async {
             begun.notified().await;
             if removes {
@@ -286,8 +274,8 @@ async fn switching_off_or_removing_a_feed_ends_its_fetch() {
 #[tokio::test]
 async fn input_that_came_after_the_approved_one_is_not_taken_in() {
     let world = World::with_feed().await;
-    world.run(Answer::Whole(records(0..50))).await;
-    world.run(Answer::Whole(records(0..10))).await;
+    world.run(Answer::whole(0..50)).await;
+    world.run(Answer::whole(0..10)).await;
     let approved = Trigger::Approval(starling_api_types::ContentHash::from_bytes([7; 32]));
     let run = world.site.run_feed_now(&name(), approved).await.unwrap();
     assert_eq!(
@@ -302,7 +290,7 @@ async fn source_that_is_drained_little_by_little_becomes_suspect() {
     let world = World::with_feed().await;
     let mut outcomes = Vec::new();
     for left in [100, 90, 81, 79, 72] {
-        outcomes.push(world.run(Answer::Whole(records(0..left))).await.outcome);
+        outcomes.push(world.run(Answer::whole(0..left)).await.outcome);
     }
     assert_eq!(
         outcomes,
@@ -315,13 +303,9 @@ async fn source_that_is_drained_little_by_little_becomes_suspect() {
         ]
     );
     assert_eq!(world.count().await, 81);
-    let approved = world
-        .site
-        .approve_feed(&name(), FeedApprove::default())
-        .await
-        .unwrap();
+    let approved = world.approve().await.unwrap();
     assert_eq!(approved.absent, 9);
-    let run = world.run(Answer::Whole(records(0..65))).await;
+    let run = world.run(Answer::whole(0..65)).await;
     assert_eq!(
         run.outcome,
         FeedRunOutcome::Imported,

@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn document_of_a_record_is_given_as_it_was_fetched() {
     let world = World::with_feed().await;
-    let run = world.run(Answer::Whole(records(0..3))).await;
+    let run = world.run(Answer::whole(0..3)).await;
     assert_eq!(run.notes, Vec::<String>::new());
     let (document, bytes) = world.raw("EX-1").await.unwrap();
     assert_eq!(bytes, record(1).to_string().into_bytes());
@@ -40,7 +40,7 @@ async fn document_of_a_record_is_given_as_it_was_fetched() {
     let unknown = world.raw("EX-99").await.unwrap_err();
     assert_eq!(unknown.code, ErrorCode::AdvisoryNotFound);
     // Without its feed nothing is kept.
-    world.site.remove_feed(&name()).await.unwrap();
+    world.remove_feed().await;
     let gone = world.raw("EX-1").await.unwrap_err();
     assert_eq!(gone.code, ErrorCode::RawNotKept);
     assert!(gone.detail.contains("feeds import"), "{gone}");
@@ -52,7 +52,7 @@ async fn document_of_a_record_is_given_as_it_was_fetched() {
 async fn documents_that_cannot_be_kept_are_a_note_and_no_failure() {
     let world = World::with_feed().await;
     fs::write(world.path("raw"), "no folder").unwrap();
-    let run = world.run(Answer::Whole(records(0..3))).await;
+    let run = world.run(Answer::whole(0..3)).await;
     assert_eq!((run.outcome, run.stored), (FeedRunOutcome::Imported, 3));
     assert!(run.notes[0].contains("could not be kept"), "{:?}", run.notes);
     assert_eq!(world.raw("EX-1").await.unwrap_err().code, ErrorCode::FileAccess);
@@ -60,11 +60,8 @@ async fn documents_that_cannot_be_kept_are_a_note_and_no_failure() {
 
 #[tokio::test]
 async fn nothing_is_kept_without_a_budget() {
-    let world = World::of(&Overrides {
-        settings: vec![("store.raw_bytes".to_owned(), "0".to_owned())],
-    });
-    world.site.add_feed(add("mine")).await.unwrap();
-    let run = world.run(Answer::Whole(records(0..3))).await;
+    let world = World::builder().setting("store.raw_bytes", "0").with_feed().await;
+    let run = world.run(Answer::whole(0..3)).await;
     assert_eq!(run.notes, Vec::<String>::new());
     assert!(!world.path("raw").exists());
     let problem = world.raw("EX-1").await.unwrap_err();

@@ -6,16 +6,12 @@ use super::*;
 fn page(entries: &[Value]) -> Answer {
     let page = Value::Array(entries.to_vec());
     let document = json!({ "id": "reviewed-000001", "page": page.to_string() });
-    told(Answer::Part(vec![document]), |brought| {
+    Answer::Part(vec![document]).changed(|brought| {
         brought
             .documents
             .iter_mut()
             .for_each(|document| document.is_page = true);
     })
-}
-
-fn told(answer: Answer, change: impl Fn(&mut Brought) + Send + Sync + 'static) -> Answer {
-    Answer::Told(Box::new(answer), Box::new(change))
 }
 
 /// The page of one day, which has a name of its own.
@@ -25,7 +21,7 @@ fn page_of_day(day: u32, entries: &[&str]) -> Answer {
         r#"{{"resultsPerPage":{count},"startIndex":0,"totalResults":{count},"vulnerabilities":[{entries}]}}"#
     );
     let document = json!({ "id": format!("cves-2026-01-{day:02}-0000-000001"), "page": page });
-    told(Answer::Part(vec![document]), |brought| {
+    Answer::Part(vec![document]).changed(|brought| {
         brought
             .documents
             .iter_mut()
@@ -40,7 +36,7 @@ fn nameless(number: u64) -> Value {
 
 async fn world() -> World {
     let world = World::with_feed().await;
-    assert!(world.run(Answer::Whole(records(0..50))).await.checked);
+    assert!(world.run(Answer::whole(0..50)).await.checked);
     world
 }
 
@@ -64,7 +60,7 @@ async fn entry_of_a_page_is_not_forgotten_unread() {
         "more than a source of 50 may have"
     );
     // The whole says it anew.
-    assert!(world.run(Answer::Whole(records(0..50))).await.checked);
+    assert!(world.run(Answer::whole(0..50)).await.checked);
     assert_eq!(world.feed().await.rejected, 0);
 }
 
@@ -118,7 +114,7 @@ async fn dropped_file_is_not_rejected_any_more() {
     world.run(Answer::Part(vec![broken, record(4)])).await;
     assert_eq!(world.feed().await.rejected, 1);
     let gone = |brought: &mut Brought| brought.gone = vec!["EX-3.json".to_owned()];
-    world.run(told(Answer::Part(vec![record(4)]), gone)).await;
+    world.run(Answer::one(4).changed(gone)).await;
     assert_eq!(world.feed().await.rejected, 0);
 }
 
@@ -126,13 +122,9 @@ async fn dropped_file_is_not_rejected_any_more() {
 /// position.
 async fn world_with_suspect_part() -> World {
     let world = World::with_feed().await;
-    let moved = |brought: &mut Brought| {
-        brought.position =
-            starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
-    };
     let mut documents = records(0..49);
     documents.push(json!({ "id": "EX-49", "page": nameless(49).to_string() }));
-    world.run(told(Answer::Whole(documents), moved)).await;
+    world.run(Answer::Whole(documents).moved()).await;
     assert_eq!(world.feed().await.rejected, 1);
     let emptied = |number| {
         let mut record = record(number);
@@ -141,7 +133,7 @@ async fn world_with_suspect_part() -> World {
     };
     let mut part: Vec<Value> = (0..30).map(emptied).collect();
     part.push(record(49));
-    let run = world.run(told(Answer::Part(part), moved)).await;
+    let run = world.run(Answer::Part(part).moved()).await;
     assert_eq!(run.outcome, FeedRunOutcome::Suspect, "{run:?}");
     world
 }
@@ -149,7 +141,7 @@ async fn world_with_suspect_part() -> World {
 #[tokio::test]
 async fn approved_part_mends_what_it_holds() {
     let world = world_with_suspect_part().await;
-    let run = world.site.approve_feed(&name(), FeedApprove::default()).await;
+    let run = world.approve().await;
     assert_eq!(run.unwrap().outcome, FeedRunOutcome::Imported);
     assert_eq!(world.feed().await.rejected, 0);
     let run = world.run(Answer::Unchanged).await;
@@ -164,9 +156,9 @@ async fn part_that_is_approved_after_the_log_was_put_back_is_no_position() {
         let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         kept["log"][key] = value;
         fs::write(&path, kept.to_string()).unwrap();
-        let run = world.site.approve_feed(&name(), FeedApprove::default()).await;
+        let run = world.approve().await;
         assert_eq!(run.unwrap().outcome, FeedRunOutcome::Imported);
-        let run = world.run(Answer::Part(vec![record(1)])).await;
+        let run = world.run(Answer::one(1)).await;
         assert!(!run.checked, "the whole is not known any more");
         assert!(run.notes[0].contains("not known any more"), "{:?}", run.notes);
     }

@@ -1,12 +1,14 @@
-//! Several sites with one feed: which of them fetches, and what the next one states when it takes over.
+//! Several sites with one feed: which of them fetches, and what it says of that.
+
+mod building;
 
 use starling_api_types::FetchReason;
-use starling_protocol::{CertificateChain, ClaimNumber, FeedOffer, SiteId, Source};
+use starling_protocol::{CertificateChain, ClaimNumber, FeedOffer, RestsOn, SiteId, Source};
 use starling_store::{AllowedSources, ListedSite, LogId, Origin, StoreError};
 use starling_view::ConflictStrategy;
 
 use super::*;
-use crate::service::feeds::ImportOptions;
+use crate::service::feed_runs::sharing::Sharing;
 
 const HOUR: u64 = 3_600_000;
 /// Three intervals of the feed's schedule.
@@ -42,12 +44,12 @@ impl World {
             may_mute: None,
             added_at: UnixMillis::EPOCH,
         };
-        self.site.0.store.list_site(listed, Some(&chain)).unwrap();
+        self.site.0.data.store.list_site(listed, Some(&chain)).unwrap();
     }
 
     /// Takes in all that another site states, and its newest head.
     fn take(&self, other: &Self) {
-        let (mine, theirs) = (&self.site.0.store, &other.site.0.store);
+        let (mine, theirs) = (&self.site.0.data.store, &other.site.0.data.store);
         let held = mine.log(other.log()).unwrap();
         let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
         let run = theirs.deltas(other.log(), held, usize::MAX).unwrap();
@@ -69,41 +71,96 @@ impl World {
         self.site.0.look_at_offers(steady_ms).unwrap();
     }
 
+    /// Takes in all that another site states, and looks.
+    fn hear(&self, other: &Self, steady_ms: u64) {
+        self.take(other);
+        self.look(steady_ms);
+    }
+
+    async fn stop_sharing(&self) {
+        let no = FeedChange {
+            share_fetch: Some(false),
+            ..FeedChange::default()
+        };
+        self.change_feed(no).await;
+    }
+
+    /// Forgets what a restart forgets.
+    fn forget_sharing(&self) {
+        *lock(&self.site.0.live.feeds.sharing) = Sharing::default();
+    }
+
     /// Returns true if the timetable has the feed.
     fn is_wanted(&self) -> bool {
-        self.site.0.feeds.wanted().contains_key(&name())
+        self.site.0.live.feeds.wanted().contains_key(&name())
     }
 
     fn own_offer(&self) -> Option<FeedOffer> {
-        self.site.0.store.offers().unwrap().own.get(&source()).cloned()
+        self.site
+            .0
+            .data
+            .store
+            .offers()
+            .unwrap()
+            .own
+            .get(&source())
+            .cloned()
+    }
+
+    /// Returns the sites on whose records this one builds.
+    fn rests_on(&self) -> RestsOn {
+        self.own_offer().unwrap().rests_on
     }
 
     fn claims(&self) -> u64 {
-        let log = self.site.0.store.log(self.log()).unwrap();
+        let log = self.site.0.data.store.log(self.log()).unwrap();
         log.map_or(0, |log| log.tip.cursor.number.0)
     }
 }
 
 /// Two sites that list one another and have the feed; the first has the lesser id.
 async fn pair() -> [World; 2] {
-    pair_of(|_| {}).await
+    pair_of(&|_| {}).await
 }
 
-async fn pair_of(change: impl Fn(&mut Config)) -> [World; 2] {
-    let mut worlds = ["site-a", "site-b"].map(|name| World::named(name, &Overrides::default(), &change));
-    worlds.sort_by_key(World::id);
-    let [a, b] = &worlds;
-    a.list(b);
-    b.list(a);
+async fn pair_of(change: &dyn Fn(&mut Config)) -> [World; 2] {
+    let worlds = sites(["site-a", "site-b"], change);
     for world in &worlds {
-        world.site.add_feed(add("mine")).await.unwrap();
+        world.add_feed().await;
     }
     worlds
 }
 
-/// Lets all sites state their offers, learn of one another, and decide.
-fn meet(worlds: &[World; 2], steady_ms: u64) {
-    let [a, b] = worlds;
+/// Sites that list one another, by their ids.
+fn sites<const N: usize>(names: [&'static str; N], change: &dyn Fn(&mut Config)) -> [World; N] {
+    let mut worlds = names.map(|name| World::builder().named(name).config(change).build());
+    worlds.sort_by_key(World::id);
+    for world in &worlds {
+        for other in worlds.iter().filter(|other| other.id() != world.id()) {
+            world.list(other);
+        }
+    }
+    worlds
+}
+
+/// A pair that has met.
+async fn met() -> [World; 2] {
+    let worlds = pair().await;
+    meet(worlds.each_ref(), 0);
+    worlds
+}
+
+/// A pair of which the first site has fetched five records, and the other one has taken them in.
+async fn fetched() -> [World; 2] {
+    let worlds = met().await;
+    let [a, b] = &worlds;
+    a.run(Answer::whole(0..5)).await;
+    b.take(a);
+    worlds
+}
+
+/// Lets both sites state their offers, learn of one another, and decide.
+fn meet([a, b]: [&World; 2], steady_ms: u64) {
     a.look(steady_ms);
     b.look(steady_ms);
     a.take(b);
@@ -114,13 +171,10 @@ fn meet(worlds: &[World; 2], steady_ms: u64) {
 
 #[tokio::test]
 async fn least_site_fetches_and_the_other_stands_by() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
+    let [a, b] = &met().await;
     assert!(a.is_wanted() && !b.is_wanted());
-    a.run(Answer::Whole(records(0..5))).await;
-    b.take(a);
-    b.look(60_000);
+    a.run(Answer::whole(0..5)).await;
+    b.hear(a, 60_000);
     let feed = b.feed().await;
     assert_eq!(
         (feed.state, feed.next_run_at, feed.attention),
@@ -146,7 +200,7 @@ async fn least_site_fetches_and_the_other_stands_by() {
     assert!(b.checked_at().await.is_some());
     // By hand it fetches whatever others do, and states nothing that is stated.
     let before = b.claims();
-    let run = b.run(Answer::Whole(records(0..5))).await;
+    let run = b.run(Answer::whole(0..5)).await;
     assert_eq!(
         (run.outcome, run.unchanged, run.stored),
         (FeedRunOutcome::Imported, 5, 0)
@@ -156,18 +210,13 @@ async fn least_site_fetches_and_the_other_stands_by() {
         1,
         "the offer alone, which says on whose records it builds"
     );
-    assert_eq!(
-        b.own_offer().unwrap().rests_on.keys().collect::<Vec<_>>(),
-        [&a.id()]
-    );
+    assert_eq!(b.rests_on().keys().collect::<Vec<_>>(), [&a.id()]);
 }
 
 #[tokio::test]
 async fn offers_are_stated_when_they_change_and_not_for_each_run() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, _] = &worlds;
-    a.run(Answer::Whole(records(0..5))).await;
+    let [a, _] = &met().await;
+    a.run(Answer::whole(0..5)).await;
     let before = a.claims();
     for hour in 1..9 {
         a.run(Answer::Unchanged).await;
@@ -178,66 +227,18 @@ async fn offers_are_stated_when_they_change_and_not_for_each_run() {
         schedule: Some("3h".to_owned()),
         ..FeedChange::default()
     };
-    a.site.change_feed(&name(), change).await.unwrap();
+    a.change_feed(change).await;
     a.look(9 * HOUR);
     assert_eq!(a.own_offer().unwrap().every_ms, 3 * HOUR);
     assert_eq!(a.claims(), before + 1);
-    a.site.remove_feed(&name()).await.unwrap();
+    a.remove_feed().await;
     a.look(9 * HOUR);
     assert_eq!((a.own_offer(), a.claims()), (None, before + 2));
 }
 
 #[tokio::test]
-async fn successor_takes_over_after_three_intervals_and_states_what_differs() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
-    a.run(moved(Answer::Whole(records(0..1_000)))).await;
-    b.take(a);
-    b.look(HOUR);
-    b.look(HOUR + PATIENCE - 1);
-    assert!(!b.is_wanted());
-    b.look(HOUR + PATIENCE);
-    assert!(b.is_wanted());
-    let by = b.feed().await.fetched_by.unwrap();
-    assert_eq!((by.here, by.reason), (true, FetchReason::Overdue));
-    let mut later = records(2..1_001);
-    for record in &mut later[..3] {
-        record["summary"] = json!("changed");
-    }
-    let before = b.claims();
-    let run = b.run(Answer::Whole(later.clone())).await;
-    assert_eq!((run.stored, run.absent, run.unchanged), (4, 2, 995));
-    assert!(run.checked);
-    assert_eq!(b.claims() - before, 7, "six records, and on whose it builds");
-    a.take(b);
-    assert_eq!((a.count().await, b.count().await), (999, 999));
-    // The first one is back: it reads everything anew, because what it knew of the source was replaced.
-    a.look(HOUR);
-    assert!(a.is_wanted());
-    let before = a.claims();
-    let run = a.run(Answer::Whole(later)).await;
-    assert_eq!((run.stored, run.absent, run.checked), (0, 0, true));
-    assert_eq!(
-        a.claims() - before,
-        1,
-        "that it builds on the other one's records"
-    );
-    assert!(
-        anew(&run).unwrap().contains("another site stated something"),
-        "{run:?}"
-    );
-    a.look(2 * HOUR);
-    b.take(a);
-    b.look(HOUR + PATIENCE + 1);
-    assert!(!b.is_wanted());
-}
-
-#[tokio::test]
 async fn offer_that_cannot_be_read_is_named_and_counts_as_none() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
+    let [a, b] = &met().await;
     assert!(!b.is_wanted());
     let mut frame = a
         .own_offer()
@@ -250,84 +251,31 @@ async fn offer_that_cannot_be_read_is_named_and_counts_as_none() {
     let now = crate::clock::now();
     a.site
         .0
+        .data
         .store
         .author(lane, [claim], &key, now, &Origin::default())
         .unwrap();
-    b.take(a);
-    b.look(1);
+    b.hear(a, 1);
     assert!(b.is_wanted());
     let attention = b.feed().await.attention.unwrap();
     assert!(attention.contains("counts as none"), "{attention}");
 }
 
-/// Returns an answer with a position after it.
-fn moved(answer: Answer) -> Answer {
-    let position = || starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
-    Answer::Told(
-        Box::new(answer),
-        Box::new(move |brought| brought.position = position()),
-    )
-}
-
-/// Returns the note of a run that says why everything is fetched.
-fn anew(run: &FeedRun) -> Option<&str> {
-    let is_it = |note: &&String| note.contains("everything is fetched");
-    run.notes.iter().find(is_it).map(String::as_str)
-}
-
-#[tokio::test]
-async fn position_is_given_up_when_others_stated_something() {
-    let [a, b] = pair().await;
-    a.run(moved(Answer::Whole(records(0..5)))).await;
-    let worlds = [a, b];
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
-    let first = a.run(moved(Answer::Whole(records(0..5)))).await;
-    assert!(anew(&first).unwrap().contains("another site offers"), "{first:?}");
-    let next = a.run(moved(Answer::Unchanged)).await;
-    assert_eq!((anew(&next), next.checked), (None, true));
-    // Another site fetched meanwhile: while that is not here, nothing of it is known.
-    b.take(a);
-    b.run(Answer::Whole(records(0..6))).await;
-    assert_eq!(anew(&a.run(moved(Answer::Unchanged)).await), None);
-    a.take(b);
-    let part = a.run(moved(Answer::Part(vec![record(9)]))).await;
-    assert!(
-        anew(&part).unwrap().contains("another site stated something"),
-        "{part:?}"
-    );
-    let whole = a.run(moved(Answer::Whole(records(0..7)))).await;
-    assert_eq!((anew(&whole), whole.stored, whole.absent), (None, 1, 1));
-    // The other one is not believed any more: what only it stated is gone with it, and is stated here.
-    let slug = b.chain().slug().clone();
-    a.site.0.store.unlist_site(&slug).unwrap();
-    a.look(PATIENCE);
-    let again = a.run(moved(Answer::Whole(records(0..7)))).await;
-    assert!(
-        anew(&again).unwrap().contains("no other site offers"),
-        "{again:?}"
-    );
-    assert_eq!((again.stored, a.count().await), (1, 7));
-    assert!(a.own_offer().unwrap().rests_on.is_empty());
-}
-
 #[tokio::test]
 async fn failing_site_gives_way_and_probes() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
+    let [a, b] = &met().await;
     a.run(Answer::Fails(unreachable())).await;
-    meet(&worlds, 1);
+    meet([a, b], 1);
     assert!(!b.is_wanted(), "one failure is none");
     a.run(Answer::Fails(unreachable())).await;
-    meet(&worlds, 2);
+    meet([a, b], 2);
     assert!(!a.own_offer().unwrap().is_healthy && b.is_wanted());
     let feed = a.feed().await;
     assert_eq!(
         (feed.state, feed.fetched_by.unwrap().here),
         (FeedState::Failing, false)
     );
-    let wanted = a.site.0.feeds.wanted()[&name()];
+    let wanted = a.site.0.live.feeds.wanted()[&name()];
     assert_eq!(wanted.every_ms, 8 * HOUR);
     let next = feed.next_run_at.unwrap();
     assert_eq!(wanted.next_ms, u64::try_from(next.unix_millis()).ok());
@@ -340,7 +288,7 @@ async fn failing_site_gives_way_and_probes() {
     for _ in 0..2 {
         b.run(Answer::Fails(unreachable())).await;
     }
-    meet(&worlds, 3);
+    meet([a, b], 3);
     assert!(a.is_wanted() && b.is_wanted());
     let attention = b.feed().await.attention.unwrap();
     assert!(
@@ -348,11 +296,11 @@ async fn failing_site_gives_way_and_probes() {
         "{attention}"
     );
     // One success, and it is the first again.
-    a.run(Answer::Whole(records(0..3))).await;
-    meet(&worlds, 4);
+    a.run(Answer::whole(0..3)).await;
+    meet([a, b], 4);
     assert!(a.is_wanted() && a.own_offer().unwrap().is_healthy);
     assert!(matches!(
-        b.site.0.feeds.role(&name()),
+        b.site.0.live.feeds.role(&name()),
         Some(starling_sync::Role::Probe { .. })
     ));
 }
@@ -368,31 +316,22 @@ async fn site_alone_and_site_that_does_not_share_state_nothing() {
         (|config: &mut Config| config.federation.enabled = false) as fn(&mut Config),
         |config| config.view.conflict_strategy = ConflictStrategy::PreferRemote,
     ] {
-        let worlds = pair_of(change).await;
-        meet(&worlds, 0);
+        let worlds = pair_of(&change).await;
+        meet(worlds.each_ref(), 0);
         for world in &worlds {
             assert!(world.own_offer().is_none() && world.is_wanted());
         }
     }
-    let [a, b] = pair().await;
-    let no = FeedChange {
-        share_fetch: Some(false),
-        ..FeedChange::default()
-    };
-    b.site.change_feed(&name(), no).await.unwrap();
-    meet(&[a, b], 0);
+    let [a, b] = &pair().await;
+    b.stop_sharing().await;
+    meet([a, b], 0);
 }
 
 #[tokio::test]
 async fn feed_that_is_not_shared_says_why_if_others_offer() {
-    let worlds = pair().await;
-    let no = FeedChange {
-        share_fetch: Some(false),
-        ..FeedChange::default()
-    };
-    worlds[1].site.change_feed(&name(), no).await.unwrap();
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
+    let [a, b] = &pair().await;
+    b.stop_sharing().await;
+    meet([a, b], 0);
     assert!(a.is_wanted() && b.is_wanted());
     let feed = b.feed().await;
     let by = feed.fetched_by.unwrap();
@@ -402,38 +341,11 @@ async fn feed_that_is_not_shared_says_why_if_others_offer() {
 }
 
 #[tokio::test]
-async fn withdrawn_offer_still_says_on_whose_records_it_builds() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
-    a.run(Answer::Whole(records(0..5))).await;
-    b.take(a);
-    b.run(Answer::Whole(records(0..6))).await;
-    b.site.remove_feed(&name()).await.unwrap();
-    b.look(1);
-    let offer = b.own_offer().unwrap();
-    assert!(!offer.is_offered && offer.rests_on.contains_key(&a.id()));
-    // By itself again, it states the whole source.
-    b.site.add_feed(add("mine")).await.unwrap();
-    a.site.remove_feed(&name()).await.unwrap();
-    a.look(2);
-    b.take(a);
-    let run = b.run(Answer::Whole(records(0..6))).await;
-    assert_eq!((run.stored, run.unchanged), (5, 1));
-    b.look(3);
-    assert!(b.own_offer().unwrap().rests_on.is_empty());
-}
-
-#[tokio::test]
 async fn time_waited_is_kept_over_a_restart() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
-    a.run(Answer::Whole(records(0..5))).await;
-    b.take(a);
+    let [_, b] = &fetched().await;
     b.look(HOUR);
     b.look(2 * HOUR);
-    *lock(&b.site.0.feeds.sharing) = super::super::sharing::Sharing::default();
+    b.forget_sharing();
     b.look(0);
     b.look(PATIENCE - HOUR - 1);
     assert!(!b.is_wanted());
@@ -441,125 +353,14 @@ async fn time_waited_is_kept_over_a_restart() {
     assert!(b.is_wanted());
     // A damaged file costs that time and nothing else.
     fs::write(b.path("feeds/.waited.json"), "{").unwrap();
-    *lock(&b.site.0.feeds.sharing) = super::super::sharing::Sharing::default();
+    b.forget_sharing();
     b.look(0);
     assert!(!b.is_wanted());
 }
 
 #[tokio::test]
-async fn part_does_not_forget_on_whom_the_whole_was_built() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
-    a.run(Answer::Whole(records(0..5))).await;
-    b.take(a);
-    b.run(Answer::Whole(records(0..6))).await;
-    let rests_on = b.own_offer().unwrap().rests_on;
-    assert!(rests_on.contains_key(&a.id()));
-    // The other one is accepted no more, and offers still: a part says nothing of what it stated.
-    let (spec, store) = (b.site.0.feeds.spec(&name()).unwrap(), &b.site.0.store);
-    let shared = b.site.0.shared(&spec).unwrap();
-    assert!(shared.is_some());
-    store
-        .update_listed_site(a.chain().slug(), |listed| listed.enabled = false)
-        .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("EX-9.json"), record(9).to_string()).unwrap();
-    let options = ImportOptions {
-        shared,
-        ..ImportOptions::default()
-    };
-    let input = starling_feeds::input::Source::path(folder.path());
-    b.site.0.import_input(&spec.source, input, &options).unwrap();
-    assert_eq!(b.own_offer().unwrap().rests_on, rests_on);
-    assert_eq!(b.checked_at().await, None, "what it was built on is not here");
-}
-
-/// Returns an answer that is a part of a source which is read in several runs; after the last one it was read to its end.
-fn in_parts(records: Vec<Value>, is_last: bool) -> Answer {
-    Answer::Told(
-        Box::new(Answer::Part(records)),
-        Box::new(move |brought| {
-            brought.position =
-                starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
-            (brought.read_to_end, brought.more, brought.from_start) = (is_last, !is_last, is_last);
-        }),
-    )
-}
-
-#[tokio::test]
-async fn successor_that_reads_in_parts_does_not_know_what_is_gone() {
-    for is_empty in [false, true] {
-        let worlds = pair().await;
-        meet(&worlds, 0);
-        let [a, b] = &worlds;
-        a.run(Answer::Whole(records(0..5))).await;
-        b.take(a);
-        let checked = b.checked_at().await.unwrap();
-        // The source dropped its first record since, which no part tells.
-        b.run(in_parts(records(1..4), false)).await;
-        let rest = if is_empty { 0..0 } else { 4..6 };
-        let last = b.run(in_parts(records(rest), true)).await;
-        assert!(!last.checked, "{last:?}");
-        assert_eq!(last.code, Some(ErrorCode::FeedFetchFailed));
-        assert_eq!(
-            b.checked_at().await.unwrap(),
-            checked,
-            "it is that of the other site"
-        );
-        let next = b.run(moved(Answer::Unchanged)).await;
-        assert_eq!(
-            (next.checked, next.code),
-            (false, Some(ErrorCode::FeedFetchFailed))
-        );
-        // Read whole in one run, it is known.
-        let whole = b.run(moved(Answer::Whole(records(1..6)))).await;
-        assert_eq!((whole.checked, whole.absent, whole.code), (true, 1, None));
-        assert!(b.run(moved(Answer::Unchanged)).await.checked);
-    }
-}
-
-#[tokio::test]
-async fn source_that_is_read_in_parts_by_one_site_alone_is_checked() {
-    for is_empty in [false, true] {
-        let worlds = pair().await;
-        meet(&worlds, 0);
-        let [a, b] = &worlds;
-        // Nobody else states anything of it.
-        a.run(in_parts(records(0..3), false)).await;
-        assert!(a.run(in_parts(records(3..6), true)).await.checked);
-        b.take(a);
-        b.run(moved(Answer::Whole(records(0..7)))).await;
-        assert!(!b.own_offer().unwrap().rests_on.is_empty());
-        // The other one offers no more: the source is read anew, in parts.
-        a.site.remove_feed(&name()).await.unwrap();
-        a.look(1);
-        b.take(a);
-        b.look(PATIENCE);
-        b.run(in_parts(records(0..4), false)).await;
-        assert!(
-            !b.own_offer().unwrap().rests_on.is_empty(),
-            "not all of it was read"
-        );
-        let mut rest = records(4..7);
-        if is_empty {
-            b.run(in_parts(std::mem::take(&mut rest), false)).await;
-        }
-        let last = b.run(in_parts(rest, true)).await;
-        assert_eq!((last.checked, last.code), (true, None));
-        assert!(b.own_offer().unwrap().rests_on.is_empty());
-        let slug = a.chain().slug().clone();
-        b.site.0.store.unlist_site(&slug).unwrap();
-        assert!(b.checked_at().await.is_some(), "all of it is its own");
-        assert_eq!(b.count().await, 7);
-    }
-}
-
-#[tokio::test]
 async fn failed_look_leaves_nobody_standing_by() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let b = &worlds[1];
+    let [_, b] = &met().await;
     assert!(!b.is_wanted());
     let site = &b.site.0;
     assert!(site.look_at_these(Err(StoreError::Poisoned), 1).is_err());
@@ -576,8 +377,7 @@ async fn failed_look_leaves_nobody_standing_by() {
 
 #[tokio::test]
 async fn look_does_not_wait_for_an_import() {
-    let worlds = pair().await;
-    let a = &worlds[0];
+    let [a, _] = &pair().await;
     let one_import = a.site.0.one_import();
     a.look(0);
     assert_eq!(a.own_offer(), None);
@@ -588,16 +388,13 @@ async fn look_does_not_wait_for_an_import() {
 
 #[tokio::test]
 async fn only_what_is_waited_for_here_is_kept() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
+    let [a, b] = &met().await;
     let other = serde_json::from_value(json!({
         "name": "other", "source": "other", "address": "https://example.org/other.zip", "schedule": "2h",
     }));
     a.site.add_feed(other.unwrap()).await.unwrap();
     a.look(1);
-    b.take(a);
-    b.look(2 * HOUR);
+    b.hear(a, 2 * HOUR);
     let kept = fs::read_to_string(b.path("feeds/.waited.json")).unwrap();
     let kept: Vec<starling_sync::Waited> = serde_json::from_str(&kept).unwrap();
     let sources: Vec<_> = kept.iter().map(|waited| waited.source.as_str()).collect();
@@ -605,78 +402,28 @@ async fn only_what_is_waited_for_here_is_kept() {
 }
 
 #[tokio::test]
-async fn check_that_does_not_count_is_named_with_what_is_missing() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
-    // It lists the successor alone, and has no feed.
-    let c = World::named("site-c", &Overrides::default(), |_| {});
-    c.list(b);
-    a.run(Answer::Whole(records(0..5))).await;
-    b.take(a);
-    b.run(Answer::Whole(records(0..6))).await;
-    c.take(b);
-    c.look(0);
-    let (author, missing) = (b.chain().slug().to_string(), a.id().to_string());
-    let is_told = |text: &str| {
-        text.contains(&format!("the check of {author} of mine does not count here"))
-            && text.contains(&missing)
-    };
-    let status = c.site.status().await.unwrap();
-    let part = status
-        .parts
-        .iter()
-        .find(|part| part.part.as_str() == "feeds")
-        .unwrap();
-    assert!(is_told(&part.detail), "{part:?}");
-    let check = c.site.0.feeds_check().unwrap();
-    assert!(is_told(&check.found), "{check:?}");
-    c.list(a);
-    c.take(a);
-    c.look(1);
-    assert!(c.site.0.feeds_check().is_none());
-}
-
-#[tokio::test]
 async fn offer_that_was_withdrawn_is_no_reason_to_say_that_others_offer() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
-    a.run(Answer::Whole(records(0..5))).await;
-    b.take(a);
-    b.run(Answer::Whole(records(0..6))).await;
-    b.site.remove_feed(&name()).await.unwrap();
+    let [a, b] = &fetched().await;
+    b.run(Answer::whole(0..6)).await;
+    b.remove_feed().await;
     b.look(1);
     assert!(!b.own_offer().unwrap().is_offered);
     a.take(b);
-    let no = FeedChange {
-        share_fetch: Some(false),
-        ..FeedChange::default()
-    };
-    a.site.change_feed(&name(), no).await.unwrap();
+    a.stop_sharing().await;
     a.look(1);
     assert_eq!(a.feed().await.fetched_by, None);
 }
 
 #[tokio::test]
 async fn site_that_stands_by_for_a_successor_says_so() {
-    let mut worlds: Vec<World> = ["site-a", "site-b", "site-c"]
-        .map(|name| World::named(name, &Overrides::default(), |_| {}))
-        .into();
-    worlds.sort_by_key(World::id);
-    for world in &worlds {
-        for other in worlds.iter().filter(|other| other.id() != world.id()) {
-            world.list(other);
-        }
-        world.site.add_feed(add("mine")).await.unwrap();
+    let worlds = &sites(["site-a", "site-b", "site-c"], &|_| {});
+    for world in worlds {
+        world.add_feed().await;
         world.look(0);
     }
-    let [a, b, c] = &worlds[..] else {
-        panic!("three sites")
-    };
+    let [a, b, c] = worlds;
     c.take(a);
-    c.take(b);
-    c.look(0);
+    c.hear(b, 0);
     c.look(PATIENCE);
     let by = c.feed().await.fetched_by.unwrap();
     assert_eq!((by.here, by.reason), (false, FetchReason::Overdue));
@@ -687,43 +434,14 @@ async fn site_that_stands_by_for_a_successor_says_so() {
 
 #[tokio::test]
 async fn site_whose_turn_begins_is_not_late() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
-    b.run(Answer::Whole(records(0..5))).await;
-    b.site.0.feeds.remember(&name(), |memory| {
+    let [a, b] = &met().await;
+    b.run(Answer::whole(0..5)).await;
+    b.site.0.live.feeds.remember(&name(), |memory| {
         memory.last_success_at = Some(starling_api_types::Timestamp::saturating(HOUR));
     });
-    b.take(a);
-    b.look(1);
+    b.hear(a, 1);
     assert_eq!(b.feed().await.state, FeedState::StandingBy);
     b.look(1 + PATIENCE);
     let feed = b.feed().await;
     assert_eq!((feed.fetched_by.unwrap().here, feed.state), (true, FeedState::Ok));
-}
-
-#[tokio::test]
-async fn offer_that_comes_and_goes_lets_nobody_read_anew() {
-    let worlds = pair().await;
-    meet(&worlds, 0);
-    let [a, b] = &worlds;
-    a.run(moved(Answer::Whole(records(0..5)))).await;
-    for minute in 1..4 {
-        b.site.remove_feed(&name()).await.unwrap();
-        b.look(minute);
-        a.take(b);
-        a.look(minute);
-        assert_eq!(anew(&a.run(moved(Answer::Unchanged)).await), None);
-        b.site.add_feed(add("mine")).await.unwrap();
-        b.look(minute);
-        a.take(b);
-        a.look(minute);
-        assert_eq!(anew(&a.run(moved(Answer::Unchanged)).await), None);
-    }
-    b.site.remove_feed(&name()).await.unwrap();
-    b.look(4);
-    a.take(b);
-    a.look(3 + PATIENCE);
-    let run = a.run(moved(Answer::Unchanged)).await;
-    assert!(anew(&run).unwrap().contains("no other site offers"), "{run:?}");
 }

@@ -1,0 +1,136 @@
+//! The end of an import: what the input changes becomes claims, and is written with the check in one commit.
+
+use starling_api::ServiceResult;
+use starling_api_types::FeedOutcome;
+use starling_protocol::{Claim, ClaimKind, Lane, RecordId, SiteId, UnixMillis};
+use starling_store::{FeedCommit, FeedInput, FeedPlan, Origin};
+
+use super::options::Commit;
+use super::{Account, Judged, guard, reach};
+use crate::clock::now;
+use crate::service::problem::store_problem;
+
+impl Account<'_> {
+    /// Writes what the input changes, and returns how the input is judged.
+    pub(super) fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<Judged> {
+        let at = now();
+        let is_untold = self.warn_of_untold(commit);
+        let complete = commit.complete && !is_untold;
+        let mut plan = self.plan(commit, complete, at)?;
+        let mut judged = self.judge(commit, &plan, is_untold);
+        self.report.stored = plan.stored;
+        self.report.unchanged = plan.unchanged;
+        self.report.absent = plan.absent;
+        self.report.out_of_reach = reach::told(&self.seen);
+        let absent = absent_in(&plan);
+        // In the same commit as the check: nobody takes it for one of the whole without what it rests on.
+        let rests = self.rests_on(&plan, complete, judged.is_checked, at)?;
+        plan.claims.extend(rests.claim);
+        if rests.is_on_others && self.how.in_parts {
+            judged.leave_absences(commit.is_checked);
+        }
+        for key in absent {
+            self.file(
+                key,
+                FeedOutcome::Absent,
+                "the input no longer holds it".to_owned(),
+            );
+        }
+        self.write_claims(plan.claims, judged.is_checked, at)?;
+        self.site.changed();
+        Ok(judged)
+    }
+
+    /// Returns true, with a warning, if a rejected part of an input that is the whole source may have held any record.
+    fn warn_of_untold(&mut self, commit: &Commit<'_>) -> bool {
+        let (Some(name), true) = (&self.untold, commit.complete) else {
+            return false;
+        };
+        self.warn(format!(
+            "{name} was rejected, and nothing tells which record it held: none is called absent this time"
+        ));
+        true
+    }
+
+    /// Compares the input with what the site states. Refuses a change that is not believed, unless it was approved.
+    fn plan(&mut self, commit: &Commit<'_>, complete: bool, at: UnixMillis) -> ServiceResult<FeedPlan> {
+        let found = self
+            .seen
+            .iter()
+            .map(|(id, seen)| (id.clone(), seen.record))
+            .collect();
+        let store = &self.site.data.store;
+        let mut plan = store
+            .plan_feed(&FeedInput {
+                source: &self.source,
+                lane: Lane::Federation,
+                base: self.how.base(),
+                found: &found,
+                complete,
+                keep: &self.keep,
+                now: at,
+            })
+            .map_err(|error| store_problem("writing the site's log", &error))?;
+        self.drop_gone(commit.gone, &mut plan, at)?;
+        if !commit.approved {
+            guard::check(&self.source, &plan, self.how.most_records, &mut |hash| {
+                let body = store.body(hash);
+                body.map_err(|error| store_problem("reading a record", &error))
+            })?;
+        }
+        Ok(plan)
+    }
+
+    /// Judges the input: if the source counts as checked, and what stands against that.
+    fn judge(&self, commit: &Commit<'_>, plan: &FeedPlan, is_untold: bool) -> Judged {
+        let records = plan.before.max(self.seen.len() as u64);
+        let is_accepted = |id: &RecordId| self.seen.contains_key(id);
+        let mut judged = self.how.judged(commit, &self.rejected, &is_accepted, records);
+        judged.is_checked &= !is_untold;
+        let name = |site: &SiteId| {
+            self.site
+                .slug_of(site)
+                .map_or_else(|| site.to_string(), |slug| slug.to_string())
+        };
+        judged.count_stuck(plan.stuck, plan.stuck_by.iter().map(name));
+        judged.others = plan.others;
+        judged.records = guard::records_after(plan);
+        if self.how.rejections.is_some() {
+            judged.count_unknown(self.not_understood, self.seen.len() as u64);
+        }
+        judged
+    }
+
+    /// Signs and stores the claims and the check; notes in the report what was written.
+    fn write_claims(&mut self, claims: Vec<Claim>, is_checked: bool, at: UnixMillis) -> ServiceResult<()> {
+        let origin = Origin { bundle: None, at };
+        let feed = FeedCommit {
+            source: &self.source,
+            lane: Lane::Federation,
+            claims,
+            names: &self.names,
+            is_checked,
+        };
+        let key = self.site.key();
+        let authored = self
+            .site
+            .data
+            .store
+            .commit_feed(feed, &self.site.head_signing(&key, at), &origin)
+            .map_err(|error| store_problem("writing the site's log", &error))?;
+        self.report.deltas = authored.deltas as u64;
+        if authored.cursor.number.0 > 0 {
+            self.report.cursor = Some(authored.cursor.into());
+        }
+        Ok(())
+    }
+}
+
+/// Returns the keys of the records that become absent.
+fn absent_in(plan: &FeedPlan) -> Vec<String> {
+    plan.claims
+        .iter()
+        .filter(|claim| claim.kind() == ClaimKind::ABSENT)
+        .map(|claim| claim.key().to_string())
+        .collect()
+}
