@@ -6,6 +6,7 @@ mod unjudged;
 use std::fmt::Write as _;
 
 use starling_api_types::{ExitStatus, VerdictEnvelope};
+use starling_report::remarks::{known_in_part, without_severity};
 use starling_report::unjudged::Group;
 use starling_report::upgrade::{Upgrade, by_level, count_levels, upgrades};
 
@@ -222,11 +223,11 @@ fn head(body: &Body, exit_code: u8) -> String {
         text.push_str(&terminal::wrapped("  note ", 4, &note));
     }
     for (ecosystem, sources) in body.known_in_part() {
-        let note = format!(
-            "{ecosystem} is known in part: none of its sources ({}) was ever taken in as a whole, so what they lack is not found",
-            sources.join(", ")
-        );
+        let note = known_in_part(ecosystem, &sources);
         text.push_str(&terminal::wrapped("  note ", 4, &plain(&note)));
+    }
+    if let Some(note) = without_severity(body.unrated()) {
+        text.push_str(&terminal::wrapped("  note ", 4, &note));
     }
     text
 }
@@ -251,8 +252,8 @@ fn what_to_do(text: &mut String, body: &Body, unjudged: &[Group]) {
         let _ = writeln!(text, "  … and {more} more packages with a version to go to");
     }
     for group in remedies.iter().take(REMEDIES_SHOWN) {
-        let packages = counted(group.packages, "package is", "packages are");
-        let sentence = format!("{packages} not judged, of {}: {}", group.kind, group.remedy);
+        let are = if group.packages == 1 { "is" } else { "are" };
+        let sentence = format!("{} {are} not judged: {}", group.subject(), group.remedy);
         text.push_str(&terminal::wrapped("  ", 4, &plain(&sentence)));
     }
 }

@@ -6,7 +6,7 @@
 use crate::model::{Finding, Report};
 use crate::text::clean;
 
-const HEAD: [&str; 16] = [
+const HEAD: [&str; 17] = [
     "sbom",
     "outcome",
     "action",
@@ -23,6 +23,7 @@ const HEAD: [&str; 16] = [
     "summary",
     "fix",
     "matched_by",
+    "exploited",
 ];
 
 /// Index of the column `summary`, which says why an SBOM was rejected.
@@ -59,10 +60,11 @@ pub(crate) fn render(report: &Report) -> String {
                     &finding.package.version,
                     &finding.fixed.join(" "),
                     &finding.places.join(" "),
-                    &finding.excuse().unwrap_or_default(),
+                    &finding.why(),
                     &finding.summary,
                     &fix(finding),
                     finding.matched_by.as_deref().unwrap_or("purl"),
+                    if finding.is_exploited() { "yes" } else { "" },
                 ],
             );
         }

@@ -71,6 +71,9 @@ fn describe(scan: &Scan, index: usize, properties: &mut Vec<Value>) {
             for reason in &body.reasons {
                 say(&format!("reason:{}", clean(&reason.code)), &reason.text);
             }
+            for remark in body.remarks() {
+                say("remark", &remark);
+            }
         }
     }
 }
@@ -153,6 +156,7 @@ fn vulnerability(finding: &Finding, reference: &str, sbom: &str) -> Value {
     let mut properties = vec![property("sbom", sbom), property("action", &finding.action)];
     properties.extend(finding.matched_by.iter().map(|how| property("matched_by", how)));
     properties.extend(finding.excuse().map(|excuse| property("decided_by", &excuse)));
+    properties.extend(finding.is_exploited().then(|| property("exploited", "true")));
     properties.extend(finding.places.iter().map(|place| property("place", place)));
     out.insert("properties".into(), json!(properties));
     Value::Object(out)

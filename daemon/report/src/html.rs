@@ -81,10 +81,16 @@ fn verdict(out: &mut String, Judged { hash, body }: &Judged, exit_code: u8) {
     if number > 0 {
         let _ = writeln!(out, "<ul class=\"totals\">{}</ul>", totals(body, "li"));
     }
-    if !body.reasons.is_empty() {
+    let reasons = body.reasons.iter().map(|reason| esc(&reason.text).to_string());
+    let remarks = body
+        .remarks()
+        .into_iter()
+        .map(|remark| format!("Note: {}", esc(&remark)));
+    let lines: Vec<String> = reasons.chain(remarks).collect();
+    if !lines.is_empty() {
         out.push_str("<ul>\n");
-        for reason in &body.reasons {
-            let _ = writeln!(out, "<li>{}</li>", esc(&reason.text));
+        for line in lines {
+            let _ = writeln!(out, "<li>{line}</li>");
         }
         out.push_str("</ul>\n");
     }

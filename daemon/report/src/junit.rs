@@ -5,7 +5,7 @@ use quick_junit::{NonSuccessKind, Property, Report as JUnitReport, TestCase, Tes
 
 use crate::format::{Format, RenderError};
 use crate::model::{Finding, Judged, Report, Scan};
-use crate::text::clean;
+use crate::text::{clean, sentence};
 
 pub(crate) fn render(report: &Report) -> Result<String, RenderError> {
     let mut out = JUnitReport::new("starling scan");
@@ -33,6 +33,9 @@ fn suite(scan: &Scan) -> TestSuite {
                 ("as_of", &body.as_of),
             ] {
                 suite.add_property(Property::new(name, clean(value)));
+            }
+            for remark in body.remarks() {
+                suite.add_property(Property::new("remark", clean(&remark)));
             }
             suite.add_test_cases(body.findings.iter().map(case));
             suite.add_test_case(verdict(scan.exit_code, &body.outcome, &body.reasons));
@@ -75,7 +78,7 @@ fn case(finding: &Finding) -> TestCase {
         let message = format!(
             "{}: {} {}{excuse}",
             finding.severity_line(),
-            finding.summary,
+            sentence(&finding.summary),
             finding.advice()
         );
         status

@@ -13,6 +13,7 @@ mod html;
 mod junit;
 mod markdown;
 mod model;
+pub mod remarks;
 mod sarif;
 pub mod text;
 pub mod unjudged;

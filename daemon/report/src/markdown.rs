@@ -56,6 +56,9 @@ fn details(out: &mut String, scan: &Scan) {
     for reason in &body.reasons {
         let _ = writeln!(out, "- {}", cell(&reason.text));
     }
+    for remark in body.remarks() {
+        let _ = writeln!(out, "- note: {}", cell(&remark));
+    }
     let mut shown: Vec<&Finding> = Vec::new();
     for action in ["fail", "warn"] {
         shown.extend(body.findings.iter().filter(|finding| finding.action == action));
@@ -78,7 +81,7 @@ fn details(out: &mut String, scan: &Scan) {
             cell(&finding.vulnerability),
             cell(&finding.package_line()),
             cell(&finding.fix_line()),
-            cell(&finding.excuse().unwrap_or_default()),
+            cell(&finding.why()),
             cell(&finding.summary)
         );
     }

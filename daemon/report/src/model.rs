@@ -92,6 +92,32 @@ pub(crate) struct Body {
     pub(crate) policy_hash: String,
     pub(crate) baseline: Option<serde::de::IgnoredAny>,
     pub(crate) as_of: String,
+    pub(crate) ecosystems: Vec<Ecosystem>,
+    pub(crate) rules: Vec<Rule>,
+}
+
+/// An ecosystem of the document, with the sources that speak about it.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Ecosystem {
+    pub(crate) ecosystem: String,
+    pub(crate) sources: Vec<SpeakingSource>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct SpeakingSource {
+    pub(crate) source: String,
+    pub(crate) last_checked: Option<String>,
+}
+
+/// A rule of the policy.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Rule {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    pub(crate) expires: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -187,6 +213,8 @@ pub(crate) struct Finding {
     pub(crate) matched_by: Option<String>,
     pub(crate) summary: String,
     pub(crate) severity: Severity,
+    /// True if a catalogue of exploited vulnerabilities lists it.
+    pub(crate) kev: Option<bool>,
     /// The state of the fix: `available`, `none`, `wont_fix` or `end_of_life`.
     pub(crate) fix: String,
     pub(crate) fixed: Vec<String>,
@@ -363,12 +391,17 @@ impl Finding {
         format!("{ecosystem} {name} {version}{}", how.unwrap_or_default())
     }
 
-    /// Returns the severity, as in `high 7.5`, or the level alone.
+    /// Returns the severity, as in `high 7.5`, or the level alone; and if it is known to be exploited.
     pub(crate) fn severity_line(&self) -> String {
-        match &self.severity.score {
-            Some(score) => format!("{} {score}", self.severity.level),
-            None => self.severity.level.clone(),
-        }
+        let score = self.severity.score.iter().map(|score| format!(" {score}"));
+        let exploited = self.is_exploited().then(|| ", exploited".to_owned());
+        let more: String = score.chain(exploited).collect();
+        format!("{}{more}", self.severity.level)
+    }
+
+    /// Returns true if a catalogue of exploited vulnerabilities lists it.
+    pub(crate) fn is_exploited(&self) -> bool {
+        self.kev == Some(true)
     }
 
     /// Returns true if only a VEX document says that no fix will come.
@@ -400,6 +433,21 @@ impl Finding {
             format!("No fixed version is known, and the supplier says that none will come{said}.")
         } else {
             format!("No fixed version is known{said}.")
+        }
+    }
+
+    /// Returns the reason of its action: the excuse, else the threshold or condition that it reaches.
+    pub(crate) fn why(&self) -> String {
+        if let Some(excuse) = self.excuse() {
+            return excuse;
+        }
+        let cause = self.decided_by.as_ref();
+        let id = cause.and_then(|cause| cause.id.as_deref()).unwrap_or_default();
+        match cause.map(|cause| cause.kind.as_str()) {
+            Some("severity") if id == "any" => format!("any severity {}s", self.action),
+            Some("severity") => format!("{id} or worse {}s", self.action),
+            Some("condition") => format!("the policy's condition {id} holds"),
+            _ => String::new(),
         }
     }
 

@@ -13,7 +13,7 @@ use serde_sarif::sarif::{
 
 use crate::format::{Format, RenderError};
 use crate::model::{Body, Finding, Judged, Report, Scan};
-use crate::text::{clean, markdown, published, uri_path};
+use crate::text::{clean, markdown, published, sentence, uri_path};
 
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
@@ -177,7 +177,7 @@ fn result(finding: &Finding, rule_index: i64, sbom: &str, against_baseline: bool
         finding.vulnerability,
         finding.package_line(),
         finding.severity_line(),
-        finding.summary,
+        sentence(&finding.summary),
         finding.advice()
     );
     let text = match finding.dispute() {
@@ -285,6 +285,7 @@ fn invocation(scan: &Scan) -> Invocation {
             body.reasons
                 .iter()
                 .map(|reason| notification(&reason.code, &reason.text))
+                .chain(body.remarks().iter().map(|remark| notification("remark", remark)))
                 .chain(not_judged(body))
                 .collect(),
             BTreeMap::from([

@@ -276,7 +276,7 @@ fn csv_has_one_line_per_finding_with_equal_cells() {
     assert_eq!(lines.len(), 1 + 3 + 1 + 3);
     for line in lines {
         let cells = cells(line);
-        assert_eq!(cells.len(), 16, "{line}");
+        assert_eq!(cells.len(), 17, "{line}");
         for cell in cells {
             assert!(!cell.trim_start().starts_with(['=', '+', '-', '@']), "{line}");
         }

@@ -12,6 +12,16 @@ pub fn clean(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Ends a text with a full stop, if it ends without one: another sentence follows.
+pub(crate) fn sentence(text: &str) -> Cow<'_, str> {
+    let text = text.trim_end();
+    if text.is_empty() || text.ends_with(['.', '!', '?', '…', ':']) {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("{text}."))
+    }
+}
+
 fn is_harmful(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'

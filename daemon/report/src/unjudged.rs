@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 /// The kind of packages that only have a CPE name.
 const WITH_CPE: &str = "with a CPE name only";
+/// The kind of packages that can be looked up by nothing.
+const WITHOUT_URL: &str = "without a package URL";
 
 /// Most packages that a group names.
 const NAMED: usize = 3;
@@ -37,6 +39,19 @@ pub struct Group {
     pub remedy: String,
 }
 
+impl Group {
+    /// Returns what it holds, as in `2 npm packages` or `1 package without a package URL`.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        let noun = if self.packages == 1 { "package" } else { "packages" };
+        if self.kind == WITH_CPE || self.kind == WITHOUT_URL {
+            format!("{} {noun} {}", self.packages, self.kind)
+        } else {
+            format!("{} {} {noun}", self.packages, self.kind)
+        }
+    }
+}
+
 /// Groups packages by kind and reason, most packages first.
 #[must_use]
 pub fn groups<'a>(packages: impl IntoIterator<Item = Unjudged<'a>>) -> Vec<Group> {
@@ -63,11 +78,7 @@ pub fn groups<'a>(packages: impl IntoIterator<Item = Unjudged<'a>>) -> Vec<Group
 /// Returns the type of a package URL, with the distribution where that decides which sources speak about it.
 fn kind_of(package: &Unjudged<'_>) -> String {
     let Some(path) = package.purl.and_then(|purl| purl.strip_prefix("pkg:")) else {
-        let kind = if package.has_cpe {
-            WITH_CPE
-        } else {
-            "without a package URL"
-        };
+        let kind = if package.has_cpe { WITH_CPE } else { WITHOUT_URL };
         return kind.to_owned();
     };
     let mut parts = path.split(['/', '@', '?', '#']);
@@ -85,7 +96,7 @@ fn kind_of(package: &Unjudged<'_>) -> String {
 #[must_use]
 pub fn why(reason: &str) -> String {
     let words = match reason {
-        "unversioned" => "no version that can be ordered",
+        "unversioned" => "its version has no place in the order of versions",
         "unsupported_ecosystem" => "no advisories exist for this kind",
         "no_distro" => "no release of the distribution",
         "no_knowledge" => "no source for it at this site",
@@ -106,7 +117,10 @@ fn remedy(reason: &str, kind: &str) -> String {
         "no_knowledge" => {
             format!("take in a source about {kind}: `starling feeds presets` lists those that can be fetched")
         }
-        "no_distro" => "let the SBOM name the distribution's release, as in `?distro=debian-12`".to_owned(),
+        "no_distro" => {
+            let distribution = kind.split_once(' ').map_or("debian", |(_, distribution)| distribution);
+            format!("let the SBOM name the distribution's release, as in `?distro={distribution}-RELEASE`")
+        }
         "unversioned" => "let the SBOM state the exact version".to_owned(),
         "unknown" => "let the SBOM state package URLs".to_owned(),
         "undecided" if kind == WITH_CPE => {
@@ -147,13 +161,20 @@ mod tests {
             shown,
             [
                 (2, "deb ubuntu", "no source for it at this site"),
-                (1, "deb ubuntu", "no version that can be ordered"),
+                (
+                    1,
+                    "deb ubuntu",
+                    "its version has no place in the order of versions"
+                ),
                 (1, "npm", "no source for it at this site"),
                 (1, "with a CPE name only", "no source for it at this site"),
                 (1, "without a package URL", "no readable package URL or CPE name"),
             ]
         );
         assert_eq!(found[0].such_as, ["bash", "zlib"]);
+        let subjects: Vec<String> = found.iter().map(Group::subject).collect();
+        assert_eq!(subjects[0], "2 deb ubuntu packages");
+        assert_eq!(subjects[4], "1 package without a package URL");
         assert!(found[0].remedy.contains("take in a source about deb ubuntu"));
     }
 }

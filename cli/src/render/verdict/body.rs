@@ -218,6 +218,14 @@ impl Body {
         u64::try_from(with.count()).unwrap_or(u64::MAX)
     }
 
+    /// Returns the number of open findings without a severity that do not fail.
+    pub(super) fn unrated(&self) -> usize {
+        let unrated = |finding: &&Finding| {
+            finding.severity.level == "unknown" && finding.action != "fail" && !finding.is_settled()
+        };
+        self.findings.iter().filter(unrated).count()
+    }
+
     /// Returns the ecosystems that this site knows in part only, each with its sources: none of them was ever taken in
     /// as a whole, so a package without a finding may have one.
     pub(super) fn known_in_part(&self) -> Vec<(&str, Vec<&str>)> {
