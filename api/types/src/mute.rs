@@ -13,6 +13,12 @@ use crate::time::Timestamp;
 /// Body of `POST /api/v1/mutes`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "vulnerability": "CVE-2021-44228",
+    "package": "pkg:maven/org.apache.logging.log4j/log4j-core",
+    "until": "2030-01-01T00:00:00.000Z",
+    "reason": "the lookup is switched off in this product"
+}))]
 pub struct MuteAdd {
     /// An id or alias of the vulnerability; it may be unknown here.
     #[schema(example = "CVE-2021-44228")]

@@ -7,7 +7,7 @@ use futures::{StreamExt, TryStreamExt};
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
 use starling_api::{ByteStream, Upload, file_problem};
-use starling_api_types::Problem;
+use starling_api_types::{ErrorCode, Problem};
 use tokio::fs::File;
 use tokio_util::io::ReaderStream;
 
@@ -59,6 +59,10 @@ impl Sent {
     /// `file_access`.
     pub(super) async fn file_or_folder(upload: Upload, step: &Step) -> Result<Self, Problem> {
         match upload {
+            Upload::Path(path) if is_empty_folder(&path) => {
+                let detail = format!("importing {}: the folder holds no document", path.display());
+                Err(Problem::new(ErrorCode::FeedEmpty, detail).hint("nothing was changed; check the path"))
+            }
             Upload::Path(path) if path.is_dir() => Ok(Self::stream(folder::as_tar(&path)?, None, step)),
             other => Self::file(other, step).await,
         }
@@ -90,6 +94,10 @@ impl Sent {
             size,
         }
     }
+}
+
+fn is_empty_folder(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn read_problem(path: &Path, error: &std::io::Error) -> Problem {

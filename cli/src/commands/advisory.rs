@@ -134,7 +134,13 @@ impl Advisory {
             Self::Raw(args) => args.run(session).await?,
             Self::List(args) => {
                 let site = session.site(&Step::silent()).await?;
-                session.print(&args.pages(&*site).await?, render::advisory_page)?;
+                let page = args.pages(&*site).await?;
+                session.print(&page, render::advisory_page)?;
+                if let Some(next) = &page.next {
+                    note(&format!(
+                        "there are more rows: use --limit 0 for all, or continue with\n--after {next}"
+                    ));
+                }
             }
             Self::Dump(args) => {
                 let step = session.step("Writing records");
@@ -228,11 +234,6 @@ impl List {
             all.append(&mut page.advisories);
             if page.next.is_none() || left == 0 {
                 page.advisories = all;
-                if let Some(next) = &page.next {
-                    note(&format!(
-                        "there are more rows: continue with --after {next}, or use --limit 0 for all"
-                    ));
-                }
                 return Ok(page);
             }
             after = page.next;

@@ -79,7 +79,8 @@ A scan writes, by --format:
   html        one page without external resources
   Several at once: --format sarif=scan.sarif --format html=scan.html
 
-A feed is OSV, as JSON or YAML: a file, folder, zip, tar, tar.zst or NDJSON.
+A feed is OSV as JSON or YAML, or its source's own format (NVD, CVE, GHSA, KEV, CSAF and more, see docs/sources):
+  a file, folder, zip, tar, tar.zst or NDJSON.
 VEX documents (--vex) are OpenVEX, CSAF or CycloneDX, as JSON. A policy is YAML or Rego.
 ";
 

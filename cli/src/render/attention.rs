@@ -61,7 +61,25 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
         if said && part.part.as_str() == "store" {
             continue;
         }
-        matters.push(format!("{}: {}", part.part.as_str(), plain(&part.detail)));
+        let name = part.part.as_str();
+        if part.part != SitePart::Feeds {
+            matters.push(format!("{name}: {}", plain(&part.detail)));
+            continue;
+        }
+        // Each feed is a matter of its own.
+        let mut feeds = part
+            .detail
+            .split("; feed ")
+            .enumerate()
+            .map(|(number, one)| match number {
+                0 => format!("{name}: {}", plain(one)),
+                _ => format!("{name}: feed {}", plain(one)),
+            });
+        matters.extend(feeds.by_ref().take(NAMED + 1));
+        match feeds.count() {
+            0 => {}
+            more => matters.push(format!("{name}: {more} more: `starling feeds status`")),
+        }
     }
     if let Some(lost) = &status.lost_records {
         matters.push(format!("{}. {}", plain(&lost.what), plain(&lost.advice)));

@@ -57,7 +57,7 @@ pub(crate) fn mutes(list: &MuteList) -> String {
         ])
         .shrinks("REASON", 16)
         .shrinks("WHERE", 12)
-        .leaves_out(&["SITE", "BY", "REASON"]);
+        .leaves_out(&["SITE", "BY", "REASON", "COUNTS", "STATE"]);
         for mute in &list.mutes {
             table.row([
                 mute.id.clone(),

@@ -119,6 +119,15 @@ impl Ecosystem {
         let base = ecosystem_base(ecosystem);
         ECOSYSTEMS.iter().find(|known| known.name == base)
     }
+
+    /// Finds the name of an ecosystem that is written with other capitals, and returns it with the text's suffix.
+    pub fn respelled(ecosystem: &str) -> Option<String> {
+        let base = ecosystem_base(ecosystem);
+        let known = ECOSYSTEMS
+            .iter()
+            .find(|known| known.name.eq_ignore_ascii_case(base))?;
+        Some(format!("{}{}", known.name, ecosystem.get(base.len()..)?))
+    }
 }
 
 #[cfg(test)]
@@ -138,6 +147,9 @@ mod tests {
             assert_eq!(Ecosystem::of(known.example), Some(known));
         }
         assert_eq!(Ecosystem::of("Elsewhere:1"), None);
+        assert_eq!(Ecosystem::respelled("debian:12").as_deref(), Some("Debian:12"));
+        assert_eq!(Ecosystem::respelled("pypi").as_deref(), Some("PyPI"));
+        assert_eq!(Ecosystem::respelled("elsewhere:1"), None);
     }
 
     #[test]

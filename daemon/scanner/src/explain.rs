@@ -30,6 +30,8 @@ pub struct Explanation {
     pub advisories: Vec<AdvisoryExplanation>,
     /// Number of advisories about the package without the id.
     pub other_advisories: usize,
+    /// True if the knowledge has no source about the package's ecosystem: then nothing follows from its silence.
+    pub is_without_source: bool,
 }
 
 /// The conclusion.
@@ -114,6 +116,7 @@ pub fn explain(
         version,
         advisories: Vec::new(),
         other_advisories: 0,
+        is_without_source: false,
     };
     let Some(package) = explanation
         .package
@@ -163,6 +166,12 @@ pub fn explain(
         });
     }
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
+    let is_silent = explanation.advisories.is_empty() && explanation.other_advisories == 0;
+    let sources = knowledge.sources_of(ecosystem_base(&package.ecosystem))?;
+    if is_silent && sources.is_some_and(|sources| sources.is_empty()) {
+        explanation.is_without_source = true;
+        explanation.conclusion = Conclusion::CannotSay;
+    }
     Ok(explanation)
 }
 
@@ -221,9 +230,12 @@ impl Explanation {
             },
             Conclusion::Withdrawn => format!("every advisory about {about} with this id is withdrawn"),
             Conclusion::NotAbout => match self.other_advisories {
-                0 => format!("nothing is known about {about}"),
+                0 => format!("this site has no advisory about {about}"),
                 others => format!("none of the {others} advisories about {about} carries this id"),
             },
+            Conclusion::CannotSay if self.is_without_source => {
+                format!("nothing is known about {about}: this site has no source about its ecosystem")
+            }
             Conclusion::CannotSay if self.version.is_none() => {
                 format!("the URL of {about} has no version to compare")
             }

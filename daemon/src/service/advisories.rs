@@ -8,6 +8,7 @@ use starling_api::{ByteStream, ServiceResult};
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{MergeHash, Source};
+use starling_scanner::ecosystem::Ecosystem;
 use starling_scanner::knowledge::StatedEntries;
 use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::purl::{PackageUrl, osv};
@@ -205,7 +206,7 @@ impl SiteParts {
                         .hint("write it as ECOSYSTEM/NAME, such as npm/express"),
                 );
             };
-            return Ok((by_package(reader, ecosystem, name)?, None));
+            return Ok((named_package(reader, ecosystem, name)?, None));
         }
         let mut all = Vec::new();
         starling_view::for_each_advisory(reader, |advisory| {
@@ -357,6 +358,23 @@ fn is_affected(folded: &CanonicalAdvisory, version: Option<&str>) -> bool {
         .filter(StatedEntries::counts)
         .flat_map(|said| said.entries);
     folded.state == AdvisoryState::Live && counting.any(|entry| evaluate(entry, &subject).is_affected())
+}
+
+/// Returns the advisories about a package as a person names it; a typing error is not "no advisory".
+fn named_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> ServiceResult<Vec<AdvisoryRef>> {
+    let found = by_package(reader, ecosystem, name)?;
+    if !found.is_empty() || Ecosystem::of(ecosystem).is_some() {
+        return Ok(found);
+    }
+    let Some(respelled) = Ecosystem::respelled(ecosystem) else {
+        let detail = format!(
+            "reading package {:?}: no ecosystem {ecosystem:?} is known",
+            format!("{ecosystem}/{name}")
+        );
+        return Err(Problem::new(ErrorCode::BadRequest, detail)
+            .hint("docs/ecosystems.md lists the ecosystems; `--purl` takes a package URL"));
+    };
+    by_package(reader, &respelled, name)
 }
 
 fn by_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> ServiceResult<Vec<AdvisoryRef>> {

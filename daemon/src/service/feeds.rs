@@ -168,6 +168,14 @@ impl SiteParts {
         if account.seen.is_empty() && account.report.ignored > 0 && !options.allow_empty && !is_understood {
             return Err(account.nothing_read_problem());
         }
+        let is_nothing =
+            account.seen.is_empty() && account.report.files.is_empty() && account.understood == 0;
+        if how.by_hand && is_nothing && !options.allow_empty {
+            let detail = format!("importing {source}: the input holds no document");
+            return Err(
+                Problem::new(ErrorCode::FeedEmpty, detail).hint("nothing was changed; check the path")
+            );
+        }
         if options.strict && account.report.rejected > 0 {
             return Err(
                 account.rejected_problem("nothing was changed; without --strict the rest is taken in")

@@ -18,6 +18,7 @@ impl Account<'_> {
         let complete = commit.complete && !is_untold;
         let mut plan = self.plan(commit, complete, at)?;
         let mut judged = self.judge(commit, &plan, is_untold);
+        self.leave_rejected_unchecked(commit, &mut judged);
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
         self.report.absent = plan.absent;
@@ -39,6 +40,23 @@ impl Account<'_> {
         self.write_claims(plan.claims, judged.is_checked, at)?;
         self.site.changed();
         Ok(judged)
+    }
+
+    /// A source of which a person's import rejected something was not taken in as a whole. Runs of a feed have rules of
+    /// their own.
+    fn leave_rejected_unchecked(&mut self, commit: &Commit<'_>, judged: &mut Judged) {
+        if !self.how.by_hand || !commit.complete || self.report.rejected == 0 {
+            return;
+        }
+        judged.is_checked = false;
+        let rejected = match self.report.rejected {
+            1 => "1 document was rejected".to_owned(),
+            many => format!("{many} documents were rejected"),
+        };
+        self.warn(format!(
+            "{} does not count as checked, because {rejected}: what it says is not known",
+            self.source
+        ));
     }
 
     /// Returns true, with a warning, if a rejected part of an input that is the whole source may have held any record.
