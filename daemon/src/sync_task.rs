@@ -16,7 +16,7 @@ use std::time::Duration;
 use libp2p::Multiaddr;
 use starling_protocol::{PublicKey, SiteId, UnixMillis};
 use starling_store::{Origin, SharedReplica, SiteStore};
-use starling_sync::{Dials, Effect, Event, GossipVerdict, SyncEngine};
+use starling_sync::{Dials, Effect, Event, GossipVerdict, SyncEngine, drive};
 use tokio::sync::watch;
 
 pub(crate) use self::peer_status::{Difference, PeerStatusTable};
@@ -77,7 +77,7 @@ impl SyncTask {
         let mut wake_at: Option<UnixMillis> = None;
         let mut dial = tokio::time::interval(DIAL_INTERVAL);
         dial.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.handle(Event::LocalChanged, None, &mut wake_at).await;
+        self.handle(Event::LocalChanged, &mut wake_at).await;
         let mut stalls = StallTracker::new(self.clock.now());
         loop {
             let pause = wake_at.map_or(Duration::from_secs(3_600), |at| {
@@ -94,7 +94,7 @@ impl SyncTask {
             self.engine.was_away(stalls.looks(began, wake_at));
             match next {
                 Next::Net(event) => self.net_event(event, &mut wake_at).await,
-                Next::LocalChanged => self.handle(Event::LocalChanged, None, &mut wake_at).await,
+                Next::LocalChanged => self.handle(Event::LocalChanged, &mut wake_at).await,
                 Next::Dial => {
                     self.look_at_restore();
                     if self.site.0.key().public() != self.key {
@@ -104,7 +104,7 @@ impl SyncTask {
                 }
                 Next::Tick => {
                     wake_at = None;
-                    self.handle(Event::Tick, None, &mut wake_at).await;
+                    self.handle(Event::Tick, &mut wake_at).await;
                 }
                 Next::Stop => {
                     let (sent, received) = self.net.traffic.totals();
@@ -117,12 +117,7 @@ impl SyncTask {
     }
 
     /// Runs one step of the engine. It works on the store and may wait for the disk, hence `block_in_place`.
-    async fn handle(
-        &mut self,
-        event: Event,
-        told: Option<(PublicKey, Vec<u8>)>,
-        wake_at: &mut Option<UnixMillis>,
-    ) {
+    async fn handle(&mut self, event: Event, wake_at: &mut Option<UnixMillis>) {
         let wall = now();
         self.replica.origin = Origin {
             bundle: None,
@@ -130,7 +125,7 @@ impl SyncTask {
         };
         self.engine.wall_clock(wall);
         let at = self.clock.now();
-        let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &mut self.replica));
+        let effects = tokio::task::block_in_place(|| drive(&mut self.engine, at, event, &mut self.replica));
         // A peer's statement about this site may be its only one before it disconnects.
         self.hear_while_restored();
         for effect in effects {
@@ -158,12 +153,14 @@ impl SyncTask {
                     self.flood(None, &bytes).await;
                     continue;
                 }
-                Effect::GossipChecked(verdict) => {
-                    if let (GossipVerdict::Accept, Some((from, bytes))) = (verdict, &told) {
-                        self.flood(Some(*from), bytes).await;
+                Effect::GossipChecked { peer, bytes, verdict } => {
+                    if verdict == GossipVerdict::Accept {
+                        self.flood(Some(peer), &bytes).await;
                     }
                     continue;
                 }
+                // `drive` carried it out.
+                Effect::Write { .. } => continue,
                 Effect::WakeAt(at) => {
                     *wake_at = Some(at);
                     continue;

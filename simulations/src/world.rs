@@ -4,7 +4,9 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use starling_protocol::{CertificateChain, PublicKey, UnixMillis};
-use starling_sync::{CompressionLevels, Dials, Effect, Event, GossipVerdict, Notice, Settings, SyncEngine};
+use starling_sync::{
+    CompressionLevels, Dials, Effect, Event, GossipVerdict, Notice, Settings, SyncEngine, drive,
+};
 
 use crate::dialling::DIAL_MILLIS;
 use crate::feeds::{FeedEvent, SimSource, SiteFeed};
@@ -256,30 +258,24 @@ impl World {
     }
 
     /// Passes an event to a site's engine and carries out its effects.
-    pub(crate) fn feed(&mut self, site: usize, event: Event) -> Option<GossipVerdict> {
+    pub(crate) fn feed(&mut self, site: usize, event: Event) {
         let at = &mut self.sites[site];
         let (Some(engine), Some(store)) = (&mut at.engine, &mut at.store) else {
-            return None;
+            return;
         };
-        let effects = engine.handle(self.now, event, store.as_mut());
+        let effects = drive(engine, self.now, event, store.as_mut());
         self.counts.events += 1;
         if store.has_lost_power() {
             // In the middle of this event: none of its effects left the site.
-            self.plan(0, PlannedEvent::Down(site));
-            return None;
+            return self.plan(0, PlannedEvent::Down(site));
         }
-        let mut verdict = None;
         for effect in effects {
             self.note(site, &effect);
-            if let Effect::GossipChecked(checked) = &effect {
-                verdict = Some(*checked);
-            }
             self.carry_out(site, effect);
         }
         if self.counts.events.is_multiple_of(self.scenario.check_every) {
             self.check_site(site);
         }
-        verdict
     }
 
     fn carry_out(&mut self, site: usize, effect: Effect) {
@@ -325,7 +321,14 @@ impl World {
                 let name = name.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
                 *self.counts.notices.entry(name).or_default() += 1;
             }
-            Effect::GossipChecked(_) => {}
+            Effect::GossipChecked { peer, bytes, verdict } => {
+                // A site that finds a message worth it forwards it.
+                if verdict == GossipVerdict::Accept {
+                    self.gossip(site, Some(peer), &bytes);
+                }
+            }
+            // `drive` carried it out.
+            Effect::Write { .. } => {}
         }
     }
 

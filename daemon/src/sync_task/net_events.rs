@@ -15,7 +15,7 @@ impl SyncTask {
                 dialled,
             } => {
                 self.addresses.remove(&peer);
-                self.handle(Event::Disconnected { peer }, None, wake_at).await;
+                self.handle(Event::Disconnected { peer }, wake_at).await;
                 if dialled {
                     self.dial_answered(peer, &address);
                 }
@@ -86,19 +86,10 @@ impl SyncTask {
             }
             NetEvent::Told { peer, bytes } => {
                 self.received(&peer, &bytes);
-                self.handle(
-                    Event::Gossip {
-                        peer,
-                        bytes: bytes.clone(),
-                    },
-                    Some((peer, bytes)),
-                    wake_at,
-                )
-                .await;
-                return;
+                Event::Gossip { peer, bytes }
             }
         };
-        self.handle(event, None, wake_at).await;
+        self.handle(event, wake_at).await;
     }
 
     /// Counts a message from a peer.
