@@ -79,6 +79,7 @@ fn sync_task(
         store: parts.store.clone(),
         replica,
         engine: SyncEngine::new(settings, u64::from_le_bytes(seed)),
+        write: None,
         net,
         peer_status: parts.peer_status.clone(),
         local: parts.local.subscribe(),
