@@ -8,6 +8,7 @@ mod peer_status;
 mod restored;
 mod seen;
 mod stall_tracker;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use tokio::sync::watch;
 pub(crate) use self::peer_status::{Difference, PeerStatusTable};
 pub(crate) use self::seen::SeenPeers;
 use self::stall_tracker::StallTracker;
+pub(crate) use self::write::OpenWrite;
 use crate::clock::{SteadyClock, now};
 use crate::net::{Command, Event as NetEvent, Net, RequestNumber};
 use crate::service::Site;
@@ -46,6 +48,8 @@ pub(crate) struct SyncTask {
     pub(crate) store: Arc<SiteStore>,
     pub(crate) replica: SharedReplica,
     pub(crate) engine: SyncEngine,
+    /// The engine's open write, in a thread of its own: meanwhile peers are answered.
+    pub(crate) write: Option<OpenWrite>,
     pub(crate) net: Net,
     pub(crate) peer_status: Arc<PeerStatusTable>,
     /// Signalled by the service when something else changed the store.
@@ -65,6 +69,7 @@ pub(crate) struct SyncTask {
 /// The next step of the task.
 enum Next {
     Net(NetEvent),
+    Written(Event),
     LocalChanged,
     Dial,
     Tick,
@@ -77,7 +82,7 @@ impl SyncTask {
         let mut wake_at: Option<UnixMillis> = None;
         let mut dial = tokio::time::interval(DIAL_INTERVAL);
         dial.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        self.handle(Event::LocalChanged, None, &mut wake_at).await;
+        self.handle(Event::LocalChanged, &mut wake_at).await;
         let mut stalls = StallTracker::new(self.clock.now());
         loop {
             let pause = wake_at.map_or(Duration::from_secs(3_600), |at| {
@@ -86,6 +91,7 @@ impl SyncTask {
             let next = tokio::select! {
                 _ = stop.changed() => Next::Stop,
                 event = self.net.events.recv() => event.map_or(Next::Stop, Next::Net),
+                event = write::outcome(&mut self.write) => event.map_or(Next::Stop, Next::Written),
                 changed = self.local.changed() => changed.map_or(Next::Stop, |()| Next::LocalChanged),
                 _ = dial.tick() => Next::Dial,
                 () = tokio::time::sleep(pause) => Next::Tick,
@@ -94,21 +100,24 @@ impl SyncTask {
             self.engine.was_away(stalls.looks(began, wake_at));
             match next {
                 Next::Net(event) => self.net_event(event, &mut wake_at).await,
-                Next::LocalChanged => self.handle(Event::LocalChanged, None, &mut wake_at).await,
+                Next::Written(event) => self.handle(event, &mut wake_at).await,
+                Next::LocalChanged => self.handle(Event::LocalChanged, &mut wake_at).await,
                 Next::Dial => {
                     self.look_at_restore();
                     if self.site.0.key().public() != self.key {
+                        write::finish(&mut self.write).await;
                         return Ended::OtherKey;
                     }
                     self.dial_due().await;
                 }
                 Next::Tick => {
                     wake_at = None;
-                    self.handle(Event::Tick, None, &mut wake_at).await;
+                    self.handle(Event::Tick, &mut wake_at).await;
                 }
                 Next::Stop => {
                     let (sent, received) = self.net.traffic.totals();
                     tracing::info!(sent, received, "bytes exchanged with peers");
+                    write::finish(&mut self.write).await;
                     return Ended::Stopped;
                 }
             }
@@ -116,13 +125,8 @@ impl SyncTask {
         }
     }
 
-    /// Runs one step of the engine. It works on the store and may wait for the disk, hence `block_in_place`.
-    async fn handle(
-        &mut self,
-        event: Event,
-        told: Option<(PublicKey, Vec<u8>)>,
-        wake_at: &mut Option<UnixMillis>,
-    ) {
+    /// Runs one step of the engine. It reads the store and may wait for the disk, hence `block_in_place`.
+    async fn handle(&mut self, event: Event, wake_at: &mut Option<UnixMillis>) {
         let wall = now();
         self.replica.origin = Origin {
             bundle: None,
@@ -130,7 +134,7 @@ impl SyncTask {
         };
         self.engine.wall_clock(wall);
         let at = self.clock.now();
-        let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &mut self.replica));
+        let effects = tokio::task::block_in_place(|| self.engine.handle(at, event, &self.replica));
         // A peer's statement about this site may be its only one before it disconnects.
         self.hear_while_restored();
         for effect in effects {
@@ -158,10 +162,14 @@ impl SyncTask {
                     self.flood(None, &bytes).await;
                     continue;
                 }
-                Effect::GossipChecked(verdict) => {
-                    if let (GossipVerdict::Accept, Some((from, bytes))) = (verdict, &told) {
-                        self.flood(Some(*from), bytes).await;
+                Effect::GossipChecked { peer, bytes, verdict } => {
+                    if verdict == GossipVerdict::Accept {
+                        self.flood(Some(peer), &bytes).await;
                     }
+                    continue;
+                }
+                Effect::Write { id, write } => {
+                    self.write = Some(OpenWrite::begin(id, write, self.replica.clone()));
                     continue;
                 }
                 Effect::WakeAt(at) => {

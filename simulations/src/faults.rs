@@ -98,7 +98,11 @@ impl World {
             &PlannedEvent::Fork(site) => self.fork(site),
             &PlannedEvent::ForkOn(site) => self.fork_on(site),
             PlannedEvent::Feed(event) => self.befall_feed(event),
-            PlannedEvent::Deliver { .. } | PlannedEvent::Wake(_) | PlannedEvent::Dial(..) => {}
+            PlannedEvent::Deliver { .. }
+            | PlannedEvent::Wake(_)
+            | PlannedEvent::Dial(..)
+            | PlannedEvent::Write(..)
+            | PlannedEvent::Written(..) => {}
         }
     }
 

@@ -122,6 +122,9 @@ pub struct Faults {
     pub store_fails_every_millis: Option<Range>,
     /// The time for which a store refuses writes.
     pub store_fails_for_millis: Option<Range>,
+    /// The time until a store carries out a write of its engine, and again until the engine hears of it. Without it,
+    /// both are at once.
+    pub write_millis: Option<Range>,
     /// Time between two events at which an author begins a new epoch with a new key, resuming before its last
     /// claims, as after a restore from a backup.
     pub restore_every_millis: Option<Range>,

@@ -34,7 +34,7 @@ pub(crate) struct SimSite {
     pub(crate) dials: Dials<usize>,
     /// The open sessions, and their start times.
     pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
-    /// The number of its starts: a planned look at the dials is for one of them.
+    /// The number of its starts: a planned look at the dials, or a write, is for one of them.
     pub(crate) starts: u64,
     /// The last checked positions, by the author's epoch: a later epoch may name an earlier position.
     pub(crate) positions: BTreeMap<(LogKey, u32), LogPosition>,

@@ -10,7 +10,7 @@ use starling_protocol::{
     CertificateChain, ContentHash, FeedOffer, KnowledgeRoot, Lane, RecordId, SiteId, Source, UnixMillis,
 };
 use starling_store::SeenOffers;
-use starling_sync::Replica;
+use starling_sync::WritableReplica;
 use starling_sync::model::{ModelKeys, ModelReplica};
 
 use crate::feeds::SourceContent;
@@ -20,7 +20,7 @@ use crate::scenario::StoreKind;
 const NO_OFFERS: &str = "the model has no offers";
 
 /// A replica, with the operations of a world on it.
-pub(crate) trait SimStore: Replica {
+pub(crate) trait SimStore: WritableReplica {
     /// States records of a source in the federation lane and signs a new head.
     fn publish(
         &mut self,

@@ -1,7 +1,7 @@
 //! Messages on their way: sent, lost, tampered with, delivered, and passed on.
 
 use starling_protocol::PublicKey;
-use starling_sync::{Event, FailureReason, GossipVerdict, RequestId};
+use starling_sync::{Event, FailureReason, RequestId};
 
 use crate::mischief::Tampered;
 use crate::world::{PlannedEvent, World};
@@ -25,29 +25,12 @@ impl World {
         }
         self.counts.messages += 1;
         match &event {
-            Event::Gossip { bytes, .. } => {
+            Event::Gossip { bytes, .. } | Event::Request { bytes, .. } | Event::Response { bytes, .. } => {
                 self.counts.bytes += bytes.len() as u64;
-                self.deliver_gossip(to, event);
             }
-            Event::Request { bytes, .. } | Event::Response { bytes, .. } => {
-                self.counts.bytes += bytes.len() as u64;
-                self.feed(to, event);
-            }
-            _ => {
-                self.feed(to, event);
-            }
+            _ => {}
         }
-    }
-
-    /// Floods gossip: a site that finds a message worth it forwards it.
-    pub(crate) fn deliver_gossip(&mut self, to: usize, event: Event) {
-        let Event::Gossip { peer, bytes } = &event else {
-            return;
-        };
-        let (from, bytes) = (*peer, bytes.clone());
-        if self.feed(to, event) == Some(GossipVerdict::Accept) {
-            self.gossip(to, Some(from), &bytes);
-        }
+        self.feed(to, event);
     }
 
     pub(crate) fn gossip(&mut self, from: usize, sender: Option<PublicKey>, bytes: &[u8]) {

@@ -4,7 +4,10 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
 use starling_protocol::{CertificateChain, PublicKey, UnixMillis};
-use starling_sync::{CompressionLevels, Dials, Effect, Event, GossipVerdict, Notice, Settings, SyncEngine};
+use starling_sync::{
+    CompressionLevels, Dials, Effect, Event, GossipVerdict, Notice, Settings, SyncEngine, Write, WriteId,
+    drive,
+};
 
 use crate::dialling::DIAL_MILLIS;
 use crate::feeds::{FeedEvent, SimSource, SiteFeed};
@@ -25,6 +28,10 @@ pub(crate) enum PlannedEvent {
         event: Event,
     },
     Wake(usize),
+    /// A site's store carries out a write of the engine of this start.
+    Write(usize, u64, WriteId, Write),
+    /// The engine hears of it.
+    Written(usize, u64, Event),
     /// A site looks for listed sites that are not connected; holds the number of its start.
     Dial(usize, u64),
     Publish(usize),
@@ -251,35 +258,62 @@ impl World {
                 }
             }
             PlannedEvent::Dial(site, start) => self.dial_due(site, start),
+            PlannedEvent::Write(site, start, id, write) => self.write(site, start, id, write),
+            PlannedEvent::Written(site, start, event) => {
+                if self.sites[site].starts == start {
+                    self.feed(site, event);
+                }
+            }
             other => self.befall(&other),
         }
     }
 
     /// Passes an event to a site's engine and carries out its effects.
-    pub(crate) fn feed(&mut self, site: usize, event: Event) -> Option<GossipVerdict> {
+    pub(crate) fn feed(&mut self, site: usize, event: Event) {
         let at = &mut self.sites[site];
         let (Some(engine), Some(store)) = (&mut at.engine, &mut at.store) else {
-            return None;
+            return;
         };
-        let effects = engine.handle(self.now, event, store.as_mut());
+        let effects = match self.scenario.faults.write_millis {
+            None => drive(engine, self.now, event, store.as_mut()),
+            Some(_) => engine.handle(self.now, event, store.as_ref()),
+        };
         self.counts.events += 1;
         if store.has_lost_power() {
             // In the middle of this event: none of its effects left the site.
-            self.plan(0, PlannedEvent::Down(site));
-            return None;
+            return self.plan(0, PlannedEvent::Down(site));
         }
-        let mut verdict = None;
         for effect in effects {
             self.note(site, &effect);
-            if let Effect::GossipChecked(checked) = &effect {
-                verdict = Some(*checked);
-            }
             self.carry_out(site, effect);
         }
         if self.counts.events.is_multiple_of(self.scenario.check_every) {
             self.check_site(site);
         }
-        verdict
+    }
+
+    /// Lets a site's store carry out a write, unless the engine that asked for it is gone.
+    fn write(&mut self, site: usize, start: u64, id: WriteId, write: Write) {
+        let at = &mut self.sites[site];
+        let Some(store) = at
+            .store
+            .as_mut()
+            .filter(|_| at.starts == start && at.engine.is_some())
+        else {
+            return;
+        };
+        let outcome = write.carry_out(store.as_mut());
+        if store.has_lost_power() {
+            return self.plan(0, PlannedEvent::Down(site));
+        }
+        let delay = self.write_delay();
+        let event = Event::Written { id, outcome };
+        self.plan(delay, PlannedEvent::Written(site, start, event));
+    }
+
+    fn write_delay(&mut self) -> u64 {
+        let range = self.scenario.faults.write_millis;
+        range.map_or(0, |range| range.draw(&mut self.rng))
     }
 
     fn carry_out(&mut self, site: usize, effect: Effect) {
@@ -325,7 +359,16 @@ impl World {
                 let name = name.split([' ', '{', '(']).next().unwrap_or_default().to_owned();
                 *self.counts.notices.entry(name).or_default() += 1;
             }
-            Effect::GossipChecked(_) => {}
+            Effect::GossipChecked { peer, bytes, verdict } => {
+                // A site that finds a message worth it forwards it.
+                if verdict == GossipVerdict::Accept {
+                    self.gossip(site, Some(peer), &bytes);
+                }
+            }
+            Effect::Write { id, write } => {
+                let (start, delay) = (self.sites[site].starts, self.write_delay());
+                self.plan(delay, PlannedEvent::Write(site, start, id, write));
+            }
         }
     }
 

@@ -28,6 +28,7 @@ scenarios! {
     relays_carry_what_the_ends_write, "relay-line.toml", 1..4;
     rough_weather_loses_nothing, "rough-weather.toml", 1..4;
     rough_weather_loses_nothing_in_the_real_store, "rough-weather-store.toml", 1..3;
+    slow_disks_delay_nothing_for_good, "slow-disks.toml", 1..4;
     hostile_sites_do_not_stop_the_others, "hostile.toml", 1..3;
     a_fork_becomes_known_everywhere, "fork.toml", 1..4;
     restored_authors_are_followed_and_lagging_relays_not_blamed, "restores.toml", 1..3;

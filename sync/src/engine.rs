@@ -1,7 +1,17 @@
 //! The engine: passes each event to the module that it concerns, then starts everything that became possible.
 //!
-//! It has no clock, no socket and no disk. Time comes with the event, bytes leave as effects, and the replica
-//! decides what is true. Equal events, times, seed and replica give equal effects, byte for byte.
+//! It has no clock, no socket and no disk. Time comes with the event, bytes and writes leave as effects, and the
+//! replica, which a step only reads, decides what is true. Equal events, times, seed and replica give equal effects,
+//! byte for byte.
+//!
+//! The store's health (`StoreHealth`):
+//!
+//! | state | event | next state | also |
+//! |---|---|---|---|
+//! | works | a read or a write fails | rests, longer each time | pulls nothing |
+//! | rests | the rest is over | examined | queues an acceptance |
+//! | examined | accepted, and nothing failed meanwhile | works | lists all missing bodies and reports all logs again |
+//! | examined | a read or a write fails | rests | |
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,18 +23,22 @@ use crate::bodies::{BodiesRequest, BodyPulls};
 use crate::clock::later;
 use crate::event::{Effect, Event, FailureReason, RequestId};
 use crate::gossip::Gossip;
+use crate::inbox::Inbox;
 use crate::notice::{DisconnectReason, Notice, Violation};
 use crate::peer::Peer;
 use crate::peer_score::{PeerScores, backoff};
-use crate::pull::{DeltasRequest, Pull};
-use crate::replica::{Replica, ReplicaError};
+use crate::pull::DeltasRequest;
+use crate::pulls::Pulls;
+use crate::replica::Replica;
 use crate::settings::Settings;
 use crate::wire::{LogNote, Request, Response, WireFault};
+use crate::write::StoreFailure;
+use crate::writes::{AfterAccept, Writes};
 
 /// The context in which one event is handled.
 pub(crate) struct Context<'a> {
     pub(crate) now: UnixMillis,
-    pub(crate) replica: &'a mut dyn Replica,
+    pub(crate) replica: &'a dyn Replica,
     pub(crate) out: Vec<Effect>,
 }
 
@@ -62,6 +76,15 @@ pub(crate) struct StoreHealth {
     pub(crate) rests_until: UnixMillis,
     /// True if something failed since all logs were last examined: the store may hold more than it showed then.
     in_doubt: bool,
+    /// True while it is examined: the acceptance with which that begins is queued or open.
+    is_examined: bool,
+}
+
+impl StoreHealth {
+    /// Returns true if more may be pulled into the store.
+    fn takes_more(&self, now: UnixMillis) -> bool {
+        self.rests_until <= now && !self.in_doubt && !self.is_examined
+    }
 }
 
 /// One site's part in replication.
@@ -74,9 +97,11 @@ pub struct SyncEngine {
     pub(crate) peer_scores: PeerScores,
     pub(crate) pending: BTreeMap<RequestId, PendingRequest>,
     /// Logs for which some peer holds more than this site.
-    pub(crate) pulls: BTreeMap<LogKey, Pull>,
+    pub(crate) pulls: Pulls,
     pub(crate) bodies: BodyPulls,
     pub(crate) gossip: Gossip,
+    pub(crate) inbox: Inbox,
+    pub(crate) writes: Writes,
     pub(crate) store: StoreHealth,
     wake_at: Option<UnixMillis>,
     /// The wall-clock time, if it differs from the engine's time.
@@ -97,9 +122,11 @@ impl SyncEngine {
             peers: BTreeMap::new(),
             peer_scores: PeerScores::default(),
             pending: BTreeMap::new(),
-            pulls: BTreeMap::new(),
+            pulls: Pulls::default(),
             bodies: BodyPulls::default(),
             gossip: Gossip::default(),
+            inbox: Inbox::default(),
+            writes: Writes::default(),
             store: StoreHealth::default(),
             wake_at: None,
             wall: None,
@@ -112,8 +139,10 @@ impl SyncEngine {
         self.wall = Some(now);
     }
 
-    /// Handles one event. The returned effects must be carried out in order.
-    pub fn handle(&mut self, now: UnixMillis, event: Event, replica: &mut dyn Replica) -> Vec<Effect> {
+    /// Handles one event. The returned effects must be carried out in order, except that a write may take its time.
+    ///
+    /// Only reads the replica. See [`drive`](crate::drive) for a driver that writes at once.
+    pub fn handle(&mut self, now: UnixMillis, event: Event, replica: &dyn Replica) -> Vec<Effect> {
         let mut cx = Context {
             now,
             replica,
@@ -128,7 +157,8 @@ impl SyncEngine {
             Event::Request { peer, id, bytes } => self.asked(&mut cx, peer, id, &bytes),
             Event::Response { peer, id, bytes } => self.answered(&mut cx, peer, id, &bytes),
             Event::RequestFailed { peer, id, reason } => self.request_failed(&mut cx, peer, id, reason),
-            Event::Gossip { peer, bytes } => self.gossip_came(&mut cx, peer, &bytes),
+            Event::Gossip { peer, bytes } => self.gossip_came(&mut cx, peer, bytes),
+            Event::Written { id, outcome } => self.written(&mut cx, id, outcome),
             Event::LocalChanged => self.local_changed(&mut cx),
             // The timer has fired, perhaps early: it must be set again in any case.
             Event::Tick => self.wake_at = None,
@@ -163,10 +193,14 @@ impl SyncEngine {
             .filter(move |peer| Some(*peer) != from)
     }
 
-    /// Returns true if there is no open request, no log behind a peer's, and no body to fetch.
+    /// Returns true if there is no open request, no log behind a peer's, no body to fetch, and nothing to write.
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.pending.is_empty() && self.pulls.is_empty() && self.bodies.is_idle()
+        self.pending.is_empty()
+            && self.pulls.is_empty()
+            && self.bodies.is_idle()
+            && self.inbox.is_empty()
+            && self.writes.is_idle()
     }
 
     /// Starts everything that time or the last event made possible.
@@ -174,10 +208,8 @@ impl SyncEngine {
         self.expire_requests(cx);
         self.keep_sessions(cx);
         self.watch_heads(cx);
-        if self.store.rests_until <= cx.now {
-            self.look_again(cx);
-        }
-        if self.store.rests_until <= cx.now {
+        self.look_again(cx);
+        if self.store.takes_more(cx.now) {
             self.pull_deltas(cx);
             self.pull_bodies(cx);
         }
@@ -185,6 +217,7 @@ impl SyncEngine {
         self.ask_tips(cx);
         self.tell_news(cx);
         self.publish(cx);
+        self.open_write(cx);
         self.plan_waking(cx);
     }
 
@@ -257,12 +290,12 @@ impl SyncEngine {
         }
         match (pending.ask, response) {
             (ask, Response::Refusal(refusal)) => self.refused(cx, peer, ask, refusal),
-            (RequestKind::Hello, Response::Hello(hello)) => self.hello_answered(cx, peer, &hello),
-            (RequestKind::News(told), Response::News(news)) => self.news_answered(cx, peer, &told, &news),
-            (RequestKind::Facts, Response::News(news)) => self.facts_answered(cx, peer, &news),
+            (RequestKind::Hello, Response::Hello(hello)) => self.hello_came(cx, peer, None, hello),
+            (RequestKind::News(told), Response::News(news)) => self.news_answered(cx, peer, &told, news),
+            (RequestKind::Facts, Response::News(news)) => self.facts_answered(cx, peer, news),
             (RequestKind::Tips(_), Response::Tips(tips)) => self.compare_tips(cx, peer, &tips),
             (RequestKind::Deltas(ask), Response::Deltas(page, deltas)) => {
-                self.deltas_answered(cx, peer, &ask, page, &deltas);
+                self.deltas_answered(cx, peer, ask, page, deltas);
             }
             (RequestKind::Bodies(ask), Response::Bodies(page, frame)) => {
                 self.bodies_answered(cx, peer, ask, &page, &frame);
@@ -333,6 +366,8 @@ impl SyncEngine {
         match ask {
             // Both sides may have greeted: a peer that sent its own hello is known already.
             RequestKind::Hello if self.peers.get(&peer).is_some_and(|peer| peer.site().is_some()) => {}
+            // The same, but its own hello waits for the store.
+            RequestKind::Hello if self.inbox.has_hello_of(peer) => {}
             RequestKind::Hello => self.close(cx, peer, DisconnectReason::NoHello),
             RequestKind::News(told) => self.news_failed(cx, peer, &told),
             RequestKind::Facts => {}
@@ -366,31 +401,37 @@ impl SyncEngine {
     }
 
     /// Notes that the store failed: pulling pauses, for peers are not to blame.
-    pub(crate) fn store_failed(&mut self, cx: &mut Context<'_>, error: &ReplicaError) {
-        if let ReplicaError::Refused { .. } = error {
-            let reason = error.to_string();
-            return cx.notice(Notice::Refused { reason });
-        }
+    pub(crate) fn store_failed(&mut self, cx: &mut Context<'_>, failure: impl Into<StoreFailure>) {
+        let reason = match failure.into() {
+            StoreFailure::Refused(reason) => return cx.notice(Notice::Refused { reason }),
+            StoreFailure::Storage(reason) => reason,
+        };
         self.store.in_doubt = true;
         self.store.failures = self.store.failures.saturating_add(1);
         let pause = backoff(self.store.failures, &self.settings, &mut self.rng);
         self.store.rests_until = later(cx.now, pause);
-        // Include every cause: only the last one states that the disk is full.
-        let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-        let reason = causes.fold(error.to_string(), |reason, cause| format!("{reason}: {cause}"));
         cx.notice(Notice::StoreFailed {
             reason,
             retry_at: self.store.rests_until,
         });
     }
 
-    /// Examines the store after a failure. A failed write may still have been kept, and then becomes visible
+    /// Begins to examine the store after a failure. A failed write may still have been kept, and then becomes visible
     /// with the next one: deltas whose bodies nobody requested, or a chain.
-    fn look_again(&mut self, cx: &mut Context<'_>) {
-        if !std::mem::take(&mut self.store.in_doubt) {
+    fn look_again(&mut self, cx: &Context<'_>) {
+        if !self.store.in_doubt || self.store.is_examined || self.store.rests_until > cx.now {
             return;
         }
-        self.accept(cx);
+        (self.store.in_doubt, self.store.is_examined) = (false, true);
+        self.writes.accept(AfterAccept {
+            examines: true,
+            ..AfterAccept::default()
+        });
+    }
+
+    /// Examines all logs, unless the store failed again.
+    pub(crate) fn examine_logs(&mut self, cx: &mut Context<'_>) {
+        self.store.is_examined = false;
         if self.store.in_doubt {
             return;
         }

@@ -3,6 +3,7 @@
 use starling_protocol::{PublicKey, UnixMillis};
 
 use crate::notice::{DisconnectReason, Notice};
+use crate::write::{StoreFailure, Write, WriteId, Written};
 
 /// The name of a request. The engine numbers its own requests; the driver numbers those of peers separately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -61,12 +62,19 @@ pub enum Event {
         /// Why.
         reason: FailureReason,
     },
-    /// Gossip arrived; [`Effect::GossipChecked`] tells the driver how to treat it.
+    /// Gossip arrived; one [`Effect::GossipChecked`] tells the driver how to treat it, perhaps after other events.
     Gossip {
         /// The peer that forwarded it; not necessarily its author.
         peer: PublicKey,
         /// The message.
         bytes: Vec<u8>,
+    },
+    /// A write was carried out, or failed. An engine ignores the outcomes of writes that it did not ask for.
+    Written {
+        /// The engine's number of the write.
+        id: WriteId,
+        /// What came of it.
+        outcome: Result<Written, StoreFailure>,
     },
     /// Something other than the engine changed the replica: own claims, a renewed head, a bundle, the
     /// allow-list, the scope.
@@ -112,8 +120,23 @@ pub enum Effect {
         /// The message.
         bytes: Vec<u8>,
     },
-    /// The treatment of the gossip of this event.
-    GossipChecked(GossipVerdict),
+    /// The treatment of gossip.
+    GossipChecked {
+        /// The peer that forwarded it.
+        peer: PublicKey,
+        /// The message.
+        bytes: Vec<u8>,
+        /// The treatment.
+        verdict: GossipVerdict,
+    },
+    /// Write to the store, after the writes before; one [`Event::Written`] must follow. Other events may be handled
+    /// meanwhile.
+    Write {
+        /// The engine's number.
+        id: WriteId,
+        /// What to write.
+        write: Write,
+    },
     /// Close every connection to a peer. The engine has forgotten it; [`Event::Disconnected`] may follow.
     Disconnect {
         /// The peer.

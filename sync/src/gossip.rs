@@ -1,4 +1,14 @@
 //! Gossip: an author's head and chain, sent to everyone at once, and the expiry of heads.
+//!
+//! | state | event | next state | also |
+//! |---|---|---|---|
+//! | none | the own head or chain is newer than published; a fork is proved | queued | |
+//! | queued | a step ends | none | publishes it, if it fits into a message |
+//! | none | gossip of a ready peer within its rate | taken in (`inbox`) | |
+//! | none | other gossip | none | judged at once; a flood or junk is a violation |
+//! | taken in | its last fact was looked at | none | judged: forwarded if any fact was new and is stored |
+//!
+//! A log's newest head is watched until it expires, reported as stale once, and watched again when it is renewed.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -7,6 +17,7 @@ use starling_protocol::{Lane, PublicKey, UnixMillis};
 use crate::LogKey;
 use crate::engine::{Context, SyncEngine};
 use crate::event::{Effect, GossipVerdict};
+use crate::inbox::{Message, MessageKind};
 use crate::limits::MAX_ANNOUNCE_BYTES;
 use crate::news::rank_of;
 use crate::notice::{Notice, Violation};
@@ -25,7 +36,7 @@ pub(crate) struct Gossip {
     /// Messages to publish.
     queue: VecDeque<News>,
     /// For each log of another site, the expiry of its newest head; absent if it was already reported.
-    pub(crate) expiries: Option<BTreeMap<LogKey, UnixMillis>>,
+    expiries: Option<BTreeMap<LogKey, UnixMillis>>,
     /// The reported expiries: a log is reported as stale once per head.
     said: BTreeMap<LogKey, UnixMillis>,
 }
@@ -33,6 +44,13 @@ pub(crate) struct Gossip {
 impl Gossip {
     pub(crate) fn next_expiry(&self) -> Option<UnixMillis> {
         self.expiries.as_ref()?.values().min().copied()
+    }
+
+    /// Watches the expiry of a log's new head.
+    pub(crate) fn watch_head(&mut self, log: LogKey, expires_at: UnixMillis) {
+        if let Some(expiries) = &mut self.expiries {
+            expiries.insert(log, expires_at);
+        }
     }
 
     pub(crate) fn queue(&mut self, news: News) {
@@ -98,32 +116,42 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn gossip_came(&mut self, cx: &mut Context<'_>, key: PublicKey, bytes: &[u8]) {
-        let verdict = self.judge_gossip(cx, key, bytes);
-        cx.out.push(Effect::GossipChecked(verdict));
+    pub(crate) fn gossip_came(&mut self, cx: &mut Context<'_>, peer: PublicKey, bytes: Vec<u8>) {
+        let verdict = match self.open_gossip(cx, peer, &bytes) {
+            Ok(news) => return self.take_in(cx, Message::new(peer, MessageKind::Gossip(bytes), news)),
+            Err(verdict) => verdict,
+        };
+        cx.out.push(Effect::GossipChecked { peer, bytes, verdict });
     }
 
-    fn judge_gossip(&mut self, cx: &mut Context<'_>, key: PublicKey, bytes: &[u8]) -> GossipVerdict {
+    /// Returns the facts in a gossip message, or its treatment if they do not matter.
+    fn open_gossip(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        bytes: &[u8],
+    ) -> Result<News, GossipVerdict> {
         let (per_second, burst) = (self.settings.inbound_per_second, self.settings.inbound_burst);
         let Some(peer) = self.peers.get_mut(&key).filter(|peer| peer.site().is_some()) else {
-            return GossipVerdict::Ignore;
+            return Err(GossipVerdict::Ignore);
         };
         if !peer.gossip.take(cx.now, per_second, burst) {
             self.record_violation(cx, key, Violation::Flood);
-            return GossipVerdict::Ignore;
+            return Err(GossipVerdict::Ignore);
         }
-        let outcome = match Announce::decode(bytes) {
-            Ok(Announce(news)) => self.take_facts(cx, key, &news, true),
+        match Announce::decode(bytes) {
+            // Its facts will come as news.
+            Ok(_) if !self.inbox.has_room(key) => Err(GossipVerdict::Ignore),
+            // Only facts are gossiped.
+            Ok(Announce(news)) => Ok(News {
+                notes: Vec::new(),
+                ..news
+            }),
             // The forwarding peer need not speak its author's version.
-            Err(WireFault::Version { .. }) => Ok(false),
-            Err(fault) => Err(Violation::Malformed(fault.to_string())),
-        };
-        match outcome {
-            Ok(true) => GossipVerdict::Accept,
-            Ok(false) => GossipVerdict::Ignore,
-            Err(violation) => {
-                self.record_violation(cx, key, violation);
-                GossipVerdict::Reject
+            Err(WireFault::Version { .. }) => Err(GossipVerdict::Ignore),
+            Err(fault) => {
+                self.record_violation(cx, key, Violation::Malformed(fault.to_string()));
+                Err(GossipVerdict::Reject)
             }
         }
     }

@@ -51,5 +51,7 @@ pub const MAX_STRANGERS: usize = 32;
 pub const MAX_PEER_SCORES: usize = 4_096;
 /// Most timed-out requests per peer whose late answers are forgiven.
 pub const MAX_FORGIVEN: usize = 64;
+/// Most messages with news of one peer that wait for the store.
+pub const MAX_WAITING_MESSAGES: usize = 16;
 /// Most bodies remembered as reported unavailable.
 pub const MAX_UNAVAILABLE: usize = 4_096;

@@ -13,22 +13,32 @@ use starling_protocol::{
 use crate::LogKey;
 use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::event::RequestId;
+use crate::inbox::{Message, MessageKind};
 use crate::limits::{MAX_FACTS, MAX_NOTES, MAX_REQUEST_BYTES};
 use crate::notice::{Notice, Violation};
 use crate::peer::{HeadRank, head_rank};
-use crate::replica::Learned;
+use crate::pull::held;
 use crate::telling::note_of;
 use crate::wire::{FactsWanted, LogNote, News, Request, Response};
+use crate::writes::QueuedWrite;
 
 impl SyncEngine {
-    pub(crate) fn news_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, news: &News) {
-        self.absorb(cx, key, news);
-        if self.peers.contains_key(&key) {
-            let logs: Vec<LogKey> = news.notes.iter().map(|note| (note.site, note.lane)).collect();
-            let (answer, sent) = self.compose(cx, key, logs.into_iter(), MAX_REQUEST_BYTES);
-            self.respond(cx, key, id, &Response::News(answer));
-            self.count_as_told(key, &sent);
-        }
+    pub(crate) fn news_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, news: News) {
+        self.take_in(cx, Message::new(key, MessageKind::News(Some(id)), news));
+    }
+
+    /// Answers news about some logs with this site's own.
+    pub(crate) fn answer_news(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        id: RequestId,
+        notes: &[LogNote],
+    ) {
+        let logs = notes.iter().map(|note| (note.site, note.lane));
+        let (answer, sent) = self.compose(cx, key, logs, MAX_REQUEST_BYTES);
+        self.respond(cx, key, id, &Response::News(answer));
+        self.count_as_told(key, &sent);
     }
 
     pub(crate) fn news_answered(
@@ -36,10 +46,10 @@ impl SyncEngine {
         cx: &mut Context<'_>,
         key: PublicKey,
         told: &[LogNote],
-        news: &News,
+        news: News,
     ) {
         self.count_as_told(key, told);
-        self.absorb(cx, key, news);
+        self.take_in(cx, Message::new(key, MessageKind::News(None), news));
     }
 
     pub(crate) fn facts_asked(
@@ -87,8 +97,8 @@ impl SyncEngine {
         self.respond(cx, key, id, &Response::News(news));
     }
 
-    pub(crate) fn facts_answered(&mut self, cx: &mut Context<'_>, key: PublicKey, news: &News) {
-        self.absorb(cx, key, news);
+    pub(crate) fn facts_answered(&mut self, cx: &mut Context<'_>, key: PublicKey, news: News) {
+        self.take_in(cx, Message::new(key, MessageKind::News(None), news));
     }
 
     /// Requests the facts that peers' notes mention.
@@ -117,60 +127,23 @@ impl SyncEngine {
         }
     }
 
-    /// Handles news from a peer: facts first, then its notes.
-    pub(crate) fn absorb(&mut self, cx: &mut Context<'_>, key: PublicKey, news: &News) {
-        if let Err(violation) = self.take_facts(cx, key, news, false) {
-            return self.record_violation(cx, key, violation);
-        }
-        for note in &news.notes {
-            self.take_note(cx, key, note);
-        }
-    }
-
-    /// Handles signed facts. Returns true if any was new.
-    pub(crate) fn take_facts(
-        &mut self,
-        cx: &mut Context<'_>,
-        key: PublicKey,
-        news: &News,
-        gossip: bool,
-    ) -> Result<bool, Violation> {
-        let mut new = false;
-        for bytes in &news.chains {
-            new |= self.take_chain(cx, bytes)?;
-        }
-        for bytes in &news.heads {
-            new |= self.take_head(cx, key, bytes, gossip)?;
-        }
-        for (site, bytes) in &news.forks {
-            new |= self.take_fork(cx, key, *site, bytes)?;
-        }
-        Ok(new)
-    }
-
-    fn take_chain(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Result<bool, Violation> {
+    /// Checks a chain. Returns its write if it is news.
+    pub(crate) fn check_chain(
+        &self,
+        cx: &Context<'_>,
+        bytes: &[u8],
+    ) -> Result<Option<QueuedWrite>, Violation> {
         let forged = |error| unverifiable("certificate chain", &error);
         let offered = OfferedChain::decode(bytes).map_err(forged)?;
         if !cx.replica.is_listed(&offered.site()) {
-            return Ok(false);
+            return Ok(None);
         }
         let known = cx.replica.chain(&offered.site());
         if known.as_ref().is_some_and(|known| offered.is_part_of(known)) {
-            return Ok(false);
+            return Ok(None);
         }
         let chain = offered.verify(known.as_ref()).map_err(forged)?;
-        let before = held_of(cx, &chain.site());
-        match cx.replica.learn_chain(&chain) {
-            Ok(Learned::New | Learned::Longer) => {
-                self.chain_learned(cx, &chain, before);
-                Ok(true)
-            }
-            Ok(Learned::Same) => Ok(false),
-            Err(error) => {
-                self.store_failed(cx, &error);
-                Ok(false)
-            }
-        }
+        Ok(Some(QueuedWrite::Chain(chain)))
     }
 
     /// Handles a longer chain: its logs can be verified further, and its old key is no longer accepted.
@@ -197,9 +170,7 @@ impl SyncEngine {
         }
         self.drop_unlisted(cx);
         for lane in Lane::ALL {
-            if let Some(pull) = self.pulls.get_mut(&(site, lane)) {
-                pull.paused.clear();
-            }
+            self.pulls.end_pauses((site, lane));
             self.bodies.start_anew((site, lane));
             self.reconsider(cx, (site, lane));
             self.log_changed(cx, (site, lane));
@@ -216,22 +187,23 @@ impl SyncEngine {
         }
     }
 
-    fn take_head(
+    /// Checks a head. Returns its write if it is news.
+    pub(crate) fn check_head(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         key: PublicKey,
         bytes: &[u8],
         gossip: bool,
-    ) -> Result<bool, Violation> {
+    ) -> Result<Option<QueuedWrite>, Violation> {
         let head = Head::peek(bytes).map_err(|error| unverifiable("head", &error))?;
         let log = (head.site, head.lane);
         let own = cx.replica.site();
         let Some(peer) = self.peers.get_mut(&key) else {
-            return Ok(false);
+            return Ok(None);
         };
         let shared = peer.may_share(log, own) && !(gossip && head.lane == Lane::Direct);
         if !shared || !cx.replica.is_listed(&head.site) {
-            return Ok(false);
+            return Ok(None);
         }
         let known = cx.replica.head(&head.site, head.lane);
         let is_other = |known: &Head| known.number == head.number && known.header != head.header;
@@ -240,54 +212,37 @@ impl SyncEngine {
             rank_of(known.head()) < rank_of(&head) || is_other(known.head())
         });
         if !is_news {
-            return Ok(false);
+            return Ok(None);
         }
         let Some(chain) = cx.replica.chain(&head.site) else {
             peer.wanted.chains.insert(head.site);
-            return Ok(false);
+            return Ok(None);
         };
         let verified = match VerifiedHead::verify(bytes, &chain) {
             Ok(verified) => verified,
             Err(HeadError::UnknownEpoch { site, .. }) => {
                 peer.wanted.chains.insert(site);
-                return Ok(false);
+                return Ok(None);
             }
             // It was true, and a certificate closed it since, which the sender may not know yet.
-            Err(HeadError::OutsideEpoch { .. }) => return Ok(false),
+            Err(HeadError::OutsideEpoch { .. }) => return Ok(None),
             Err(error) => return Err(unverifiable("head", &error)),
         };
-        let diverges = cx.replica.contradicts(&verified);
-        match cx.replica.learn_head(&verified) {
-            Ok(_) if diverges => {
-                self.head_diverges(cx, key, &head);
-                Ok(false)
-            }
-            Ok(true) => {
-                self.head_learned(cx, &head);
-                Ok(true)
-            }
-            Ok(false) => Ok(false),
-            Err(error) => {
-                self.store_failed(cx, &error);
-                Ok(false)
-            }
-        }
+        Ok(Some(QueuedWrite::Head(verified, key)))
     }
 
     /// Handles a head that shows two histories. The peer's delta at that number proves the fork to everyone.
-    fn head_diverges(&mut self, cx: &mut Context<'_>, key: PublicKey, head: &Head) {
+    pub(crate) fn head_diverges(&mut self, cx: &mut Context<'_>, key: PublicKey, head: &Head) {
         let (site, lane, number) = (head.site, head.lane, head.number);
         cx.notice(Notice::Diverges { site, lane, number });
         self.probe(key, (site, lane), number);
         self.log_changed(cx, (site, lane));
     }
 
-    fn head_learned(&mut self, cx: &mut Context<'_>, head: &Head) {
+    pub(crate) fn head_learned(&mut self, cx: &mut Context<'_>, head: &Head) {
         let log = (head.site, head.lane);
-        if let Some(expiries) = &mut self.gossip.expiries
-            && head.site != cx.replica.site()
-        {
-            expiries.insert(log, head.expires_at);
+        if head.site != cx.replica.site() {
+            self.gossip.watch_head(log, head.expires_at);
         }
         cx.notice(Notice::HeadLearned {
             site: head.site,
@@ -315,45 +270,35 @@ impl SyncEngine {
         self.log_changed(cx, log);
     }
 
-    fn take_fork(
+    /// Checks a fork proof. Returns its write if it can be verified.
+    pub(crate) fn check_fork(
         &mut self,
-        cx: &mut Context<'_>,
+        cx: &Context<'_>,
         key: PublicKey,
         site: SiteId,
         bytes: &[u8],
-    ) -> Result<bool, Violation> {
+    ) -> Result<Option<QueuedWrite>, Violation> {
         if !cx.replica.is_listed(&site) {
-            return Ok(false);
+            return Ok(None);
         }
         let chain = cx.replica.chain(&site);
         let proof = chain.as_ref().map(|chain| ForkProof::verify(bytes, chain));
-        let proof = match proof {
-            Some(Ok(proof)) => proof,
+        match proof {
+            Some(Ok(proof)) => Ok(Some(QueuedWrite::Fork(proof))),
             None | Some(Err(ForkError::Header(DeltaError::UnknownEpoch { .. }))) => {
                 if let Some(peer) = self.peers.get_mut(&key) {
                     peer.wanted.chains.insert(site);
                 }
-                return Ok(false);
+                Ok(None)
             }
             // The proof is about a branch that a certificate closed, which the sender may not know yet:
             // settled.
             Some(Err(ForkError::Header(error)))
                 if chain.as_ref().is_some_and(|chain| error.was_true_once(chain)) =>
             {
-                return Ok(false);
+                Ok(None)
             }
-            Some(Err(error)) => return Err(unverifiable("fork proof", &error)),
-        };
-        match cx.replica.learn_fork(&proof) {
-            Ok(true) => {
-                self.fork_learned(cx, &proof);
-                Ok(true)
-            }
-            Ok(false) => Ok(false),
-            Err(error) => {
-                self.store_failed(cx, &error);
-                Ok(false)
-            }
+            Some(Err(error)) => Err(unverifiable("fork proof", &error)),
         }
     }
 
@@ -373,7 +318,7 @@ impl SyncEngine {
     }
 
     /// Takes a peer's stated position, and plans to fetch what it has and this site lacks.
-    fn take_note(&mut self, cx: &mut Context<'_>, key: PublicKey, note: &LogNote) {
+    pub(crate) fn take_note(&mut self, cx: &mut Context<'_>, key: PublicKey, note: &LogNote) {
         let log = (note.site, note.lane);
         let own = cx.replica.site();
         if !cx.replica.is_listed(&note.site) {
@@ -431,12 +376,8 @@ impl SyncEngine {
 
 /// Returns the claims up to which the logs of a site are held.
 pub(crate) fn held_of(cx: &Context<'_>, site: &SiteId) -> Vec<(Lane, ClaimNumber)> {
-    let held = |lane| {
-        cx.replica
-            .position(site, lane)
-            .map_or(ClaimNumber::NONE, |at| at.held)
-    };
-    Lane::ALL.into_iter().map(|lane| (lane, held(lane))).collect()
+    let lanes = Lane::ALL.into_iter();
+    lanes.map(|lane| (lane, held(cx, (*site, lane)))).collect()
 }
 
 fn take_some<T: Ord + Copy>(set: &mut std::collections::BTreeSet<T>) -> Vec<T> {

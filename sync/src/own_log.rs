@@ -36,7 +36,7 @@ impl SyncEngine {
         let log = (own, Lane::Federation);
         let mut news = OwnLogNews {
             peers: Vec::new(),
-            is_settled: !self.pulls.contains_key(&log),
+            is_settled: !self.pulls.contains(log) && self.inbox.is_empty(),
             bodies_in_vain: self.bodies.is_in_vain(own),
         };
         for peer in self.peers.values() {

@@ -2,11 +2,10 @@
 //!
 //! A peer that announced a log may be asked for it; if it fails, the next peer is asked. The replica verifies
 //! every delta against its author, so it does not matter which peer sent it.
-
-use std::collections::BTreeMap;
+//! The state is in `pulls`.
 
 use starling_protocol::limits::MAX_DELTA_BYTES;
-use starling_protocol::{ClaimNumber, Delta, PublicKey, UnixMillis};
+use starling_protocol::{ClaimNumber, Delta, Lane, PublicKey, SiteId, UnixMillis};
 
 use crate::LogKey;
 use crate::clock::later;
@@ -16,34 +15,8 @@ use crate::notice::{Notice, Violation};
 use crate::peer_score::backoff;
 use crate::replica::{AppendOutcome, AppendProblem};
 use crate::wire::{DeltasPage, DeltasWanted, Request};
-
-/// A log for which some peer holds more than this site.
-#[derive(Debug, Default)]
-pub(crate) struct Pull {
-    /// The peer that is being asked.
-    asking: Option<PublicKey>,
-    /// Peers whose deltas of this log could not be taken. Each has its own pause: one peer's bad deltas must
-    /// not keep this site from asking the others.
-    pub(crate) paused: BTreeMap<PublicKey, Pause>,
-    /// The peer that has another delta with a claim than the one held here: that delta proves the fork.
-    diverges: Option<(PublicKey, ClaimNumber)>,
-}
-
-/// The pause of a peer for a log, and the number of consecutive pauses.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Pause {
-    until: UnixMillis,
-    failures: u32,
-}
-
-impl Pull {
-    /// Returns the end of a peer's pause for this log.
-    fn pause_of(&self, peer: &PublicKey) -> UnixMillis {
-        self.paused
-            .get(peer)
-            .map_or(UnixMillis::EPOCH, |pause| pause.until)
-    }
-}
+use crate::write::StoreFailure;
+use crate::writes::{AfterAccept, QueuedWrite};
 
 /// An open request for deltas.
 #[derive(Debug, Clone, Copy)]
@@ -65,37 +38,36 @@ impl SyncEngine {
         let possible =
             !position.is_some_and(|position| position.frozen) && cx.replica.chain(&log.0).is_some();
         let behind = self.peers.values().any(|peer| peer.can_give_deltas(log, held));
-        let idle = |pull: &Pull| pull.asking.is_none() && pull.diverges.is_none();
         if possible && behind {
-            self.pulls.entry(log).or_default();
-        } else if self.pulls.get(&log).is_some_and(idle) {
-            self.pulls.remove(&log);
+            self.pulls.begin(log);
+        } else {
+            self.pulls.end(log);
         }
     }
 
-    /// Requests the peer's delta with a claim, which differs from the one held here.
+    /// Requests the peer's delta with a claim, which differs from the one held here. If the peer left while that was
+    /// written, another peer or its next session shows the difference again.
     pub(crate) fn probe(&mut self, peer: PublicKey, log: LogKey, number: ClaimNumber) {
-        self.pulls.entry(log).or_default().diverges = Some((peer, number));
+        if self.peers.contains_key(&peer) {
+            self.pulls.diverges(log, peer, number);
+        }
     }
 
     /// Requests the next page of every log that can continue.
     pub(crate) fn pull_deltas(&mut self, cx: &mut Context<'_>) {
-        let mut active = self.pulls.values().filter(|pull| pull.asking.is_some()).count();
-        let waiting = self.pulls.iter().filter(|(_, pull)| pull.asking.is_none());
-        let waiting: Vec<LogKey> = waiting.map(|(log, _)| *log).collect();
+        let mut active = self.pulls.active();
+        let waiting: Vec<LogKey> = self.pulls.waiting().collect();
         for log in waiting {
             if active >= self.settings.delta_pulls {
                 break;
             }
             let position = cx.replica.position(&log.0, log.1);
             let held = position.map_or(ClaimNumber::NONE, |position| position.held);
-            let probe = self.pulls.get(&log).and_then(|pull| pull.diverges);
+            let probe = self.pulls.probe(log);
             let probe = probe.filter(|(peer, _)| self.peers.contains_key(peer));
             if probe.is_none() {
                 // The peer that could prove the fork is gone.
-                if let Some(pull) = self.pulls.get_mut(&log) {
-                    pull.diverges = None;
-                }
+                self.pulls.end_probe(log);
             }
             // A peer that did not answer rests, longer each time: others may have the next deltas meanwhile.
             let probe = probe.filter(|(peer, _)| {
@@ -126,9 +98,7 @@ impl SyncEngine {
                 max_bytes,
                 probe: probe.is_some(),
             };
-            if let Some(pull) = self.pulls.get_mut(&log) {
-                pull.asking = Some(peer);
-            }
+            self.pulls.asks(log);
             self.ask(cx, peer, &request, RequestKind::Deltas(ask), max_bytes as u64);
             active += 1;
         }
@@ -138,11 +108,11 @@ impl SyncEngine {
     /// random one.
     fn best_for_deltas(&mut self, now: UnixMillis, log: LogKey, held: ClaimNumber) -> Option<PublicKey> {
         let rng = &mut self.rng;
-        let pull = self.pulls.get(&log)?;
+        let pulls = &self.pulls;
         let fit = self.peers.iter().filter(|(key, peer)| {
             peer.can_give_deltas(log, held)
                 && peer.rests_until <= now
-                && pull.pause_of(key) <= now
+                && pulls.pause_of(log, key) <= now
                 && peer.open < self.settings.requests_per_peer
         });
         let ranked = fit.map(|(key, peer)| {
@@ -154,48 +124,40 @@ impl SyncEngine {
 
     /// Returns the time at which a log's pause and the rest of a peer that has the log are both over.
     pub(crate) fn pulls_wake(&self, now: UnixMillis) -> Option<UnixMillis> {
-        let waiting = self.pulls.iter().filter(|(_, pull)| pull.asking.is_none());
-        let times = waiting.flat_map(|(log, pull)| {
+        let times = self.pulls.waiting().flat_map(|log| {
             let peers = self
                 .peers
                 .iter()
-                .filter(|(_, peer)| peer.can_give_deltas(*log, ClaimNumber::NONE));
-            peers.map(|(key, peer)| peer.rests_until.max(pull.pause_of(key)))
+                .filter(move |(_, peer)| peer.can_give_deltas(log, ClaimNumber::NONE));
+            peers.map(move |(key, peer)| peer.rests_until.max(self.pulls.pause_of(log, key)))
         });
         times.filter(|time| *time > now).min()
     }
 
     pub(crate) fn deltas_failed(&mut self, ask: &DeltasRequest) {
-        if let Some(pull) = self.pulls.get_mut(&ask.log) {
-            pull.asking = None;
-        }
+        self.pulls.waits(ask.log);
     }
 
     pub(crate) fn deltas_answered(
         &mut self,
         cx: &mut Context<'_>,
         key: PublicKey,
-        ask: &DeltasRequest,
+        ask: DeltasRequest,
         page: DeltasPage,
-        bytes: &[u8],
+        bytes: Vec<u8>,
     ) {
-        self.deltas_failed(ask);
-        if let Err(violation) = fits(ask, page, bytes) {
+        self.deltas_failed(&ask);
+        if let Err(violation) = fits(&ask, page, &bytes) {
             self.rest(cx.now, key);
             return self.record_violation(cx, key, violation);
         }
         if bytes.is_empty() {
-            self.has_no_more(key, ask);
+            self.has_no_more(key, &ask);
             self.record_violation(cx, key, Violation::BrokenPromise);
             return self.reconsider(cx, ask.log);
         }
-        // A bundle may have brought the same deltas meanwhile, or a certificate closed the held ones.
-        let position = cx.replica.position(&ask.log.0, ask.log.1);
-        let before = position.map_or(ClaimNumber::NONE, |at| at.held);
-        match cx.replica.append(bytes) {
-            Ok(outcome) => self.appended(cx, key, ask, outcome, before),
-            Err(error) => self.store_failed(cx, &error),
-        }
+        self.pulls.writes(ask.log);
+        self.writes.push(QueuedWrite::Append(bytes, key, ask));
     }
 
     /// Withdraws a peer's statement that it holds more of a log: it is not asked until it states so again.
@@ -207,9 +169,9 @@ impl SyncEngine {
         }
     }
 
-    /// Handles an appended page. `before` is the position before it. If that is not the position at the
-    /// request, the answer may not match.
-    fn appended(
+    /// Handles an appended page. `before` is the position before it. If the log moved otherwise since the request, the
+    /// answer may not match: a bundle brought the same deltas, or a certificate closed the held ones.
+    pub(crate) fn appended(
         &mut self,
         cx: &mut Context<'_>,
         key: PublicKey,
@@ -217,14 +179,12 @@ impl SyncEngine {
         outcome: AppendOutcome,
         before: ClaimNumber,
     ) {
+        self.deltas_failed(ask);
         self.store_worked();
-        let moved = before != ask.held;
+        let number = held(cx, ask.log);
+        let moved = before != ask.held || (outcome.appended == 0 && number != before);
         let (site, lane) = ask.log;
         if outcome.appended > 0 {
-            let number = cx
-                .replica
-                .position(&site, lane)
-                .map_or(ClaimNumber::NONE, |at| at.held);
             cx.notice(Notice::Held {
                 site,
                 lane,
@@ -232,20 +192,21 @@ impl SyncEngine {
                 deltas: outcome.appended,
                 claims: number.0.saturating_sub(before.0),
             });
-            if let Some(pull) = self.pulls.get_mut(&ask.log) {
-                pull.paused.remove(&key);
-            }
+            self.pulls.end_pause(ask.log, &key);
             // A page may go further than its peer stated; the peer need not state it again.
             let peer = self.peers.get_mut(&key);
             if let Some(note) = peer.and_then(|peer| peer.knows.get_mut(&ask.log)) {
                 note.held = note.held.max(number);
             }
             self.bodies.look_at(ask.log);
-            self.accept(cx);
-            self.log_changed(cx, ask.log);
+            // Peers are told once, after the acceptance.
+            self.writes.accept(AfterAccept {
+                report: [ask.log].into(),
+                ..AfterAccept::default()
+            });
         }
-        if let Some(pull) = self.pulls.get_mut(&ask.log).filter(|_| ask.probe) {
-            pull.diverges = None;
+        if ask.probe {
+            self.pulls.end_probe(ask.log);
         }
         match outcome.problem {
             None if moved || outcome.appended > 0 && !ask.probe => {}
@@ -305,25 +266,42 @@ impl SyncEngine {
             AppendProblem::Refused { reason, .. } => cx.notice(Notice::AuthorRefused { site, lane, reason }),
         }
         // Whoever is at fault, asking it again at once would give the same answer.
-        if let Some(pull) = self.pulls.get_mut(&ask.log) {
-            let pause = pull.paused.entry(key).or_default();
-            pause.failures = pause.failures.saturating_add(1);
-            pause.until = later(cx.now, backoff(pause.failures, &self.settings, &mut self.rng));
+        if self.peers.contains_key(&key) {
+            let (settings, rng) = (&self.settings, &mut self.rng);
+            let until = |failures| later(cx.now, backoff(failures, settings, rng));
+            self.pulls.pause(ask.log, key, until);
         }
     }
 
-    /// Lets the replica accept what is complete now, and reports it.
-    pub(crate) fn accept(&mut self, cx: &mut Context<'_>) {
-        match cx.replica.accept() {
+    /// Reports what was accepted, and the logs that waited for that.
+    pub(crate) fn accepted(
+        &mut self,
+        cx: &mut Context<'_>,
+        after: AfterAccept,
+        outcome: Result<Vec<(SiteId, Lane, ClaimNumber)>, StoreFailure>,
+    ) {
+        match outcome {
             Ok(moved) => {
                 for (site, lane, number) in moved {
                     cx.notice(Notice::SyncedTo { site, lane, number });
                     self.log_changed(cx, (site, lane));
                 }
             }
-            Err(error) => self.store_failed(cx, &error),
+            Err(failure) => self.store_failed(cx, failure),
+        }
+        for log in after.report {
+            self.log_changed(cx, log);
+        }
+        if after.examines {
+            self.examine_logs(cx);
         }
     }
+}
+
+/// Returns the claim up to which a log is held.
+pub(crate) fn held(cx: &Context<'_>, (site, lane): LogKey) -> ClaimNumber {
+    let position = cx.replica.position(&site, lane);
+    position.map_or(ClaimNumber::NONE, |at| at.held)
 }
 
 /// Checks that a page consists of whole deltas of the requested log, in order, and ends where it states.

@@ -1,8 +1,11 @@
-//! The site's store as the engine sees it: the only way in for bytes from peers.
+//! The site's store, as two interfaces: [`Replica`] to read, for the engine, and [`WritableReplica`] to write, for
+//! its driver. It is the only way in for bytes from peers.
 //!
 //! The engine decides *what to ask which peer, and when*. The replica decides *what is true*: it verifies
 //! deltas against their author's chain, keeps positions, and knows which bodies are in scope. Every write here
 //! is all or nothing and durable when the call returns. No method waits for a peer.
+//!
+//! The engine writes nothing itself: it asks for a [`Write`](crate::Write), and the driver carries it out.
 
 use starling_protocol::{
     CertificateChain, ClaimNumber, ContentHash, DeltaHash, ForkProof, Lane, PublicKey, SiteId, StateRoot,
@@ -41,6 +44,18 @@ pub enum Learned {
     Longer,
     /// It contains nothing new: it is the same chain or a shorter part of it.
     Same,
+}
+
+/// The result of offering a head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LearnedHead {
+    /// It is newer than the known one.
+    Newer,
+    /// It is not newer than the known one.
+    Known,
+    /// It names another delta for its number than the held delta or the kept head: its author signed two
+    /// histories.
+    Diverges,
 }
 
 /// This site's position in one log.
@@ -192,7 +207,7 @@ pub struct MissingBody {
     pub base: Option<ContentHash>,
 }
 
-/// The site's store, as the engine sees it.
+/// The site's store, as the engine reads it.
 ///
 /// Facts about sites and positions are small and returned without failing. Methods that read or write logs and
 /// bodies can fail.
@@ -216,14 +231,6 @@ pub trait Replica {
     /// Returns the listed and enabled site with this *current* operating key; never this site itself.
     fn authorised(&self, key: &PublicKey) -> Option<SiteId>;
 
-    /// Keeps a chain of a listed site if it is longer than the known one.
-    ///
-    /// The allow-list may contain a site without a known chain; this method provides the chain.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Refused`] for an unlisted site or a chain that contradicts the known one.
-    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError>;
-
     /// Returns the newest verified head of each log, this site's own included, ordered by site and lane.
     fn heads(&self) -> Vec<VerifiedHead>;
 
@@ -233,25 +240,8 @@ pub trait Replica {
         heads.find(|head| head.head().site == *site && head.head().lane == lane)
     }
 
-    /// Returns true if a verified head names another delta for its number than the held delta or the kept head.
-    fn contradicts(&self, head: &VerifiedHead) -> bool;
-
-    /// Keeps a head if it is newer than the kept one, and raises the high-water mark, which never falls.
-    /// Returns true if it was newer. A head that contradicts the held log freezes the log and does not count as
-    /// newer.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Refused`] for an unlisted site.
-    fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError>;
-
     /// Returns every fork proof kept, ordered by site and lane.
     fn forks(&self) -> Vec<ForkProof>;
-
-    /// Keeps a fork proof and freezes its log. Returns true if it is new.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Refused`] for an unlisted site.
-    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError>;
 
     /// Returns this site's position in every log with a known head or delta, ordered by site and lane.
     fn positions(&self) -> Vec<LogPosition>;
@@ -280,15 +270,6 @@ pub trait Replica {
         max_bytes: usize,
     ) -> Result<DeltaPage, ReplicaError>;
 
-    /// Verifies the consecutive deltas in `page`, each against its author's chain, and appends them.
-    ///
-    /// Replays are no-ops. Stops at the first delta that cannot be taken and returns the reason; earlier deltas
-    /// stay. A fork is kept as proof and freezes the log.
-    ///
-    /// # Errors
-    /// [`ReplicaError::Storage`], if nothing of the page was kept.
-    fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError>;
-
     /// Returns bodies that claims of one log after `after` name and that are live at the held position, in
     /// scope and absent here, ordered by claim number; at most `limit`.
     ///
@@ -310,6 +291,39 @@ pub trait Replica {
     /// # Errors
     /// [`ReplicaError::Storage`].
     fn bodies(&self, hashes: &[ContentHash], max_bytes: usize) -> Result<Vec<Option<Vec<u8>>>, ReplicaError>;
+}
+
+/// The site's store, as the engine's driver writes to it. Each method carries out one [`Write`](crate::Write).
+pub trait WritableReplica: Replica {
+    /// Keeps a chain of a listed site if it is longer than the known one.
+    ///
+    /// The allow-list may contain a site without a known chain; this method provides the chain.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Refused`] for an unlisted site or a chain that contradicts the known one.
+    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError>;
+
+    /// Keeps a head if it is newer than the kept one, and raises the high-water mark, which never falls. A head
+    /// that contradicts the held log freezes the log and does not count as newer.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Refused`] for an unlisted site.
+    fn learn_head(&mut self, head: &VerifiedHead) -> Result<LearnedHead, ReplicaError>;
+
+    /// Keeps a fork proof and freezes its log. Returns true if it is new.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Refused`] for an unlisted site.
+    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError>;
+
+    /// Verifies the consecutive deltas in `page`, each against its author's chain, and appends them.
+    ///
+    /// Replays are no-ops. Stops at the first delta that cannot be taken and returns the reason; earlier deltas
+    /// stay. A fork is kept as proof and freezes the log.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Storage`], if nothing of the page was kept.
+    fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError>;
 
     /// Keeps bodies under their own hashes. Bodies that nobody wants or that are already here are skipped.
     /// Returns the number kept.

@@ -42,9 +42,14 @@ impl SyncEngine {
                 return self.record_violation(cx, key, Violation::Malformed(fault.to_string()));
             }
         };
-        if let Request::Hello(hello) = &request {
-            return self.hello_asked(cx, key, id, hello);
+        // It sent more than the store can take.
+        if matches!(request, Request::Hello(_) | Request::News(_)) && !self.inbox.has_room(key) {
+            return self.refuse(cx, key, id, RefusalCode::Busy, "");
         }
+        let request = match request {
+            Request::Hello(hello) => return self.hello_came(cx, key, Some(id), hello),
+            other => other,
+        };
         // The transport proved the key, and it is a listed site's key: that is enough to be answered. The
         // peer's hello, or the answer to ours, may still be in flight, because streams overtake one another.
         let said = self.peers.get(&key).and_then(crate::peer::Peer::site);
@@ -54,7 +59,7 @@ impl SyncEngine {
         }
         match request {
             Request::Hello(_) => {}
-            Request::News(news) => self.news_asked(cx, key, id, &news),
+            Request::News(news) => self.news_asked(cx, key, id, news),
             Request::Facts(wanted) => self.facts_asked(cx, key, id, &wanted),
             Request::Tips(tips) => self.tips_asked(cx, key, id, &tips),
             Request::Deltas(wanted) => self.deltas_asked(cx, key, id, wanted),

@@ -2,18 +2,40 @@
 //!
 //! The transport proves the peer's key. The known key of a listed site is enough to be sent news. Any other key
 //! may send one bounded hello, in which it shows its certificate chain.
+//!
+//! A session (`peer::Stage`):
+//!
+//! | state | event | next state | also |
+//! |---|---|---|---|
+//! | none | connected | greeting | a full table, a lock-out or the own key: disconnects |
+//! | greeting | it is this site's turn to greet | greeting | sends a hello |
+//! | greeting | a hello with a longer chain | greeting | queues its write (`inbox`) |
+//! | greeting | a hello, or an answer to one, of a listed site's current key | ready | answers a hello, tells all |
+//! | greeting | a hello of a listed site's earlier key | greeting, for a short time | sends the proof (`old_key`) |
+//! | greeting | any other hello, a refusal, the deadline | none | disconnects; not while its hello waits for the store |
+//! | ready | unlisted, or its key was replaced; too many violations | none | disconnects |
+//! | any | disconnected | none | its open requests go to other peers; open writes go on |
 
-use starling_protocol::{CertificateError, OfferedChain, PublicKey, SiteId, UnixMillis};
+use starling_protocol::{CertificateChain, CertificateError, OfferedChain, PublicKey, SiteId, UnixMillis};
 
 use crate::clock::later;
 use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::event::{Effect, RequestId};
+use crate::inbox::{HelloStep, Message, MessageKind};
 use crate::limits::{MAX_PEERS, MAX_STRANGERS};
-use crate::news::{held_of, unverifiable};
+use crate::news::unverifiable;
 use crate::notice::{DisconnectReason, Notice};
 use crate::peer::{Peer, Stage};
-use crate::replica::Learned;
 use crate::wire::{Capabilities, Hello, News, Refusal, RefusalCode, Request, Response};
+
+/// What follows from the chain in a hello.
+#[derive(Debug)]
+pub(crate) enum Admission {
+    /// It is longer than the known one, and must be kept before the key is checked.
+    Learn(CertificateChain),
+    /// The key is the current one of this site.
+    Site(SiteId),
+}
 
 impl SyncEngine {
     pub(crate) fn connected(&mut self, cx: &mut Context<'_>, key: PublicKey) {
@@ -82,6 +104,8 @@ impl SyncEngine {
                 continue;
             };
             match &mut peer.stage {
+                // It waits for the store.
+                Stage::Greeting { .. } if self.inbox.has_hello_of(key) => {}
                 Stage::Greeting { deadline, .. } if *deadline <= cx.now => {
                     self.close(cx, key, DisconnectReason::NoHello);
                 }
@@ -135,38 +159,57 @@ impl SyncEngine {
         }
     }
 
-    pub(crate) fn hello_asked(&mut self, cx: &mut Context<'_>, key: PublicKey, id: RequestId, hello: &Hello) {
-        let site = match self.admit(cx, key, hello) {
-            Ok(site) => site,
-            Err(RefusalCode::NotCurrentKey) if self.tell_old_key(cx, key, id, hello) => return,
-            Err(code) => {
-                self.refuse(cx, key, id, code, "");
-                return self.close(cx, key, reason_of(code));
+    pub(crate) fn hello_came(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        id: Option<RequestId>,
+        mut hello: Hello,
+    ) {
+        let news = std::mem::take(&mut hello.news);
+        let kind = MessageKind::Hello(id, hello, HelloStep::New);
+        self.take_in(cx, Message::new(key, kind, news));
+    }
+
+    /// Ends the session of a peer whose hello does not admit it.
+    pub(crate) fn not_admitted(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        id: Option<RequestId>,
+        hello: &Hello,
+        code: RefusalCode,
+    ) {
+        if let Some(id) = id {
+            if code == RefusalCode::NotCurrentKey && self.tell_old_key(cx, key, id, hello) {
+                return;
             }
-        };
-        self.become_ready(cx, key, site, hello.capabilities);
-        self.absorb(cx, key, &hello.news);
-        if self.peers.contains_key(&key) {
+            self.refuse(cx, key, id, code, "");
+        }
+        self.close(cx, key, reason_of(code));
+    }
+
+    /// Answers the hello of an admitted peer, and reports to it what did not fit into this site's own hello.
+    pub(crate) fn answer_hello(&mut self, cx: &mut Context<'_>, key: PublicKey, id: Option<RequestId>) {
+        if let Some(id) = id {
             let answer = Response::Hello(self.hello_to(cx, key));
             self.respond(cx, key, id, &answer);
-            // Facts that did not fit into the hello follow as news.
-            self.tell_all(cx, key);
         }
+        self.tell_all(cx, key);
     }
 
-    pub(crate) fn hello_answered(&mut self, cx: &mut Context<'_>, key: PublicKey, hello: &Hello) {
-        match self.admit(cx, key, hello) {
-            Ok(site) => {
-                self.become_ready(cx, key, site, hello.capabilities);
-                self.absorb(cx, key, &hello.news);
-                self.tell_all(cx, key);
-            }
-            Err(code) => self.close(cx, key, reason_of(code)),
+    /// Checks whether the chain in a hello makes this key a listed site's. A longer chain than the known one must be
+    /// kept first.
+    pub(crate) fn admit(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        hello: &Hello,
+        step: HelloStep,
+    ) -> Result<Admission, RefusalCode> {
+        if step == HelloStep::ChainWritten(false) {
+            return Err(RefusalCode::Failed);
         }
-    }
-
-    /// Checks whether the chain in a hello makes this key a listed site's.
-    fn admit(&mut self, cx: &mut Context<'_>, key: PublicKey, hello: &Hello) -> Result<SiteId, RefusalCode> {
         // Anybody may send a hello: cheap checks come first, and known certificates are not checked again.
         let offered = OfferedChain::decode(&hello.chain).map_err(|error| self.forged(cx, key, &error))?;
         let site = offered.site();
@@ -178,25 +221,18 @@ impl SyncEngine {
             return Err(RefusalCode::NotListed);
         }
         let known = cx.replica.chain(&site);
-        if known.as_ref().is_none_or(|known| !offered.is_part_of(known)) {
+        let is_known = known.as_ref().is_some_and(|known| offered.is_part_of(known));
+        if step == HelloStep::New && !is_known {
             if *offered.operating_key() != key && cx.replica.authorised(&key) != Some(site) {
                 return Err(RefusalCode::NotCurrentKey);
             }
             let chain = offered.verify(known.as_ref());
             let chain = chain.map_err(|error| self.forged(cx, key, &error))?;
-            let before = held_of(cx, &site);
-            match cx.replica.learn_chain(&chain) {
-                Ok(Learned::New | Learned::Longer) => self.chain_learned(cx, &chain, before),
-                Ok(Learned::Same) => {}
-                Err(error) => {
-                    self.store_failed(cx, &error);
-                    return Err(RefusalCode::Failed);
-                }
-            }
+            return Ok(Admission::Learn(chain));
         }
         // The key must be the current one according to the longer chain.
         match cx.replica.authorised(&key) {
-            Some(authorised) if authorised == site => Ok(site),
+            Some(authorised) if authorised == site => Ok(Admission::Site(site)),
             _ => Err(RefusalCode::NotCurrentKey),
         }
     }
@@ -206,7 +242,13 @@ impl SyncEngine {
         RefusalCode::Malformed
     }
 
-    fn become_ready(&mut self, cx: &mut Context<'_>, key: PublicKey, site: SiteId, theirs: Capabilities) {
+    pub(crate) fn become_ready(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        site: SiteId,
+        theirs: Capabilities,
+    ) {
         let Some(peer) = self.peers.get_mut(&key) else {
             return;
         };
@@ -286,10 +328,9 @@ impl SyncEngine {
                 | None => {}
             }
         }
-        for pull in self.pulls.values_mut() {
-            pull.paused.remove(&key);
-        }
+        self.pulls.peer_left(&key);
         self.bodies.peer_left(&key);
+        self.inbox.peer_left(key);
         for log in peer.knows.keys() {
             self.reconsider(cx, *log);
         }

@@ -79,6 +79,7 @@ fn sync_task(
         store: parts.data.store.clone(),
         replica,
         engine: SyncEngine::new(settings, u64::from_le_bytes(seed)),
+        write: None,
         net,
         peer_status: parts.live.peer_status.clone(),
         local: parts.live.local.subscribe(),

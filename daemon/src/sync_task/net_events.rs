@@ -16,7 +16,7 @@ impl SyncTask {
                 dialled,
             } => {
                 self.addresses.remove(&peer);
-                self.handle(Event::Disconnected { peer }, None, wake_at).await;
+                self.handle(Event::Disconnected { peer }, wake_at).await;
                 self.connection_began(peer, address, dialled)
             }
             NetEvent::Listening { address } => {
@@ -71,15 +71,10 @@ impl SyncTask {
             }
             NetEvent::Told { peer, bytes } => {
                 self.received(&peer, &bytes);
-                let gossip = Event::Gossip {
-                    peer,
-                    bytes: bytes.clone(),
-                };
-                self.handle(gossip, Some((peer, bytes)), wake_at).await;
-                return;
+                Event::Gossip { peer, bytes }
             }
         };
-        self.handle(event, None, wake_at).await;
+        self.handle(event, wake_at).await;
     }
 
     /// Notes the address of a new connection, and that a dial succeeded if this site dialled.

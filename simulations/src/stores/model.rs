@@ -1,7 +1,7 @@
 //! The model as a world's store. It survives a crash unchanged: data that is not in it was never acknowledged.
 
 use starling_protocol::{CertificateChain, KnowledgeRoot, Lane, RecordId, Source, UnixMillis};
-use starling_sync::Replica;
+use starling_sync::WritableReplica;
 use starling_sync::model::ModelReplica;
 
 use super::SimStore;

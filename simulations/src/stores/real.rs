@@ -16,7 +16,8 @@ use starling_store::{
 };
 use starling_sync::model::ModelKeys;
 use starling_sync::{
-    AppendOutcome, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica, ReplicaError,
+    AppendOutcome, DeltaPage, HeldTip, Learned, LearnedHead, LogPosition, MissingBody, Replica, ReplicaError,
+    WritableReplica,
 };
 
 use super::SimStore;
@@ -393,10 +394,6 @@ impl Replica for RealStore {
         self.replica.authorised(key)
     }
 
-    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
-        self.replica.learn_chain(chain)
-    }
-
     fn heads(&self) -> Vec<VerifiedHead> {
         self.replica.heads()
     }
@@ -405,20 +402,8 @@ impl Replica for RealStore {
         self.replica.head(site, lane)
     }
 
-    fn contradicts(&self, head: &VerifiedHead) -> bool {
-        self.replica.contradicts(head)
-    }
-
-    fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
-        self.replica.learn_head(head)
-    }
-
     fn forks(&self) -> Vec<ForkProof> {
         self.replica.forks()
-    }
-
-    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
-        self.replica.learn_fork(proof)
     }
 
     fn positions(&self) -> Vec<LogPosition> {
@@ -443,16 +428,6 @@ impl Replica for RealStore {
         self.replica.deltas(site, lane, after, max_bytes)
     }
 
-    fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
-        let appended = self.replica.append(page)?;
-        self.pages += 1;
-        if self.pages.is_multiple_of(PAGES_PER_CHECKPOINT) {
-            // Acknowledged data does not depend on it.
-            let _ = self.store.checkpoint();
-        }
-        Ok(appended)
-    }
-
     fn missing_bodies(
         &self,
         site: &SiteId,
@@ -465,6 +440,30 @@ impl Replica for RealStore {
 
     fn bodies(&self, hashes: &[ContentHash], max_bytes: usize) -> Result<Vec<Option<Vec<u8>>>, ReplicaError> {
         self.replica.bodies(hashes, max_bytes)
+    }
+}
+
+impl WritableReplica for RealStore {
+    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
+        self.replica.learn_chain(chain)
+    }
+
+    fn learn_head(&mut self, head: &VerifiedHead) -> Result<LearnedHead, ReplicaError> {
+        self.replica.learn_head(head)
+    }
+
+    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
+        self.replica.learn_fork(proof)
+    }
+
+    fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
+        let appended = self.replica.append(page)?;
+        self.pages += 1;
+        if self.pages.is_multiple_of(PAGES_PER_CHECKPOINT) {
+            // Acknowledged data does not depend on it.
+            let _ = self.store.checkpoint();
+        }
+        Ok(appended)
     }
 
     fn store_bodies(&mut self, bodies: Vec<Vec<u8>>) -> Result<usize, ReplicaError> {

@@ -9,7 +9,8 @@ use starling_protocol::{
     Source, VerifiedHead, json,
 };
 use starling_sync::{
-    AppendOutcome, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica, ReplicaError,
+    AppendOutcome, DeltaPage, HeldTip, Learned, LearnedHead, LogPosition, MissingBody, Replica, ReplicaError,
+    WritableReplica,
 };
 
 use crate::SiteStore;
@@ -23,7 +24,7 @@ use crate::site::state::{LogId, State};
 /// Most missing bodies of a log for which each body is offered a similar one as context.
 const BASES_UP_TO: usize = 4_096;
 
-/// A shared store that a sync engine drives.
+/// A shared store that a sync engine reads, and its driver writes to.
 #[derive(Debug, Clone)]
 pub struct SharedReplica {
     store: Arc<SiteStore>,
@@ -84,12 +85,6 @@ impl Replica for SharedReplica {
         self.store.read().ok()?.authorised(key)
     }
 
-    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
-        self.store
-            .learn_chain(chain)
-            .map_err(|error| failed("learning a certificate chain", error))
-    }
-
     fn heads(&self) -> Vec<VerifiedHead> {
         let Ok(state) = self.store.read() else {
             return Vec::new();
@@ -108,27 +103,11 @@ impl Replica for SharedReplica {
             .clone()
     }
 
-    fn contradicts(&self, head: &VerifiedHead) -> bool {
-        self.store.head_contradicts(head.head()).unwrap_or(false)
-    }
-
-    fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
-        self.store
-            .learn_head(head)
-            .map_err(|error| failed("learning a head", error))
-    }
-
     fn forks(&self) -> Vec<ForkProof> {
         let Ok(state) = self.store.read() else {
             return Vec::new();
         };
         state.logs.values().filter_map(|log| log.fork.clone()).collect()
-    }
-
-    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
-        self.store
-            .learn_fork(proof)
-            .map_err(|error| failed("keeping a fork proof", error))
     }
 
     fn positions(&self) -> Vec<LogPosition> {
@@ -167,12 +146,6 @@ impl Replica for SharedReplica {
         })
     }
 
-    fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
-        self.store
-            .append(page)
-            .map_err(|error| failed("appending deltas", error))
-    }
-
     fn missing_bodies(
         &self,
         site: &SiteId,
@@ -201,6 +174,39 @@ impl Replica for SharedReplica {
             bodies.push(body);
         }
         Ok(bodies)
+    }
+}
+
+impl WritableReplica for SharedReplica {
+    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
+        self.store
+            .learn_chain(chain)
+            .map_err(|error| failed("learning a certificate chain", error))
+    }
+
+    fn learn_head(&mut self, head: &VerifiedHead) -> Result<LearnedHead, ReplicaError> {
+        let diverges = self.store.head_contradicts(head.head()).unwrap_or(false);
+        let is_newer = self
+            .store
+            .learn_head(head)
+            .map_err(|error| failed("learning a head", error))?;
+        Ok(match (diverges, is_newer) {
+            (true, _) => LearnedHead::Diverges,
+            (false, true) => LearnedHead::Newer,
+            (false, false) => LearnedHead::Known,
+        })
+    }
+
+    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
+        self.store
+            .learn_fork(proof)
+            .map_err(|error| failed("keeping a fork proof", error))
+    }
+
+    fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
+        self.store
+            .append(page)
+            .map_err(|error| failed("appending deltas", error))
     }
 
     fn store_bodies(&mut self, bodies: Vec<Vec<u8>>) -> Result<usize, ReplicaError> {

@@ -30,7 +30,9 @@ impl SyncEngine {
     pub(crate) fn pull_bodies(&mut self, cx: &mut Context<'_>) {
         let logs: Vec<LogKey> = self.bodies.logs.keys().copied().collect();
         for log in logs {
-            while self.bodies.in_flight_bytes < self.settings.bodies_in_flight_bytes {
+            while self.bodies.in_flight_bytes + self.bodies.storing_bytes
+                < self.settings.bodies_in_flight_bytes
+            {
                 if !self.pull_page(cx, log) {
                     break;
                 }

@@ -13,6 +13,8 @@ pub(crate) struct BodyPulls {
     pub(crate) logs: BTreeMap<LogKey, LogBodies>,
     pub(super) in_flight: BTreeSet<ContentHash>,
     pub(super) in_flight_bytes: u64,
+    /// Bytes of bodies that came and are not stored yet.
+    pub(super) storing_bytes: u64,
     /// The number of times that the list of a log was restarted.
     pub(super) generations: u64,
     /// Bodies that were reported as unavailable: each is reported once, and none past the bound.
@@ -54,6 +56,16 @@ pub(crate) struct BodiesRequest {
     pub(super) asked_at: UnixMillis,
     /// The generation of the list that the request was made from.
     pub(super) generation: u64,
+}
+
+/// Bodies that came and are being stored, or wait for it. They count as in flight.
+#[derive(Debug)]
+pub(crate) struct BodiesToStore {
+    pub(super) peer: PublicKey,
+    pub(super) log: LogKey,
+    pub(super) generation: u64,
+    pub(super) bodies: Vec<MissingBody>,
+    bytes: u64,
 }
 
 impl BodyPulls {
@@ -116,6 +128,42 @@ impl BodyPulls {
         }
         if let Some(log) = self.logs.get_mut(&ask.log) {
             log.open = log.open.saturating_sub(1);
+        }
+    }
+
+    /// Keeps bodies of an answered request in flight until they are stored.
+    pub(super) fn begin_to_store(
+        &mut self,
+        peer: PublicKey,
+        log: LogKey,
+        generation: u64,
+        bodies: Vec<MissingBody>,
+    ) -> BodiesToStore {
+        let bytes = bodies.iter().map(|missing| u64::from(missing.size)).sum();
+        self.storing_bytes += bytes;
+        self.in_flight.extend(bodies.iter().map(|missing| missing.hash));
+        self.logs.entry(log).or_default().open += 1;
+        BodiesToStore {
+            peer,
+            log,
+            generation,
+            bodies,
+            bytes,
+        }
+    }
+
+    /// Takes bodies out of flight, stored or not. The caller must requeue those that are still wanted.
+    pub(super) fn end_storing(&mut self, stored: &BodiesToStore) {
+        self.storing_bytes = self.storing_bytes.saturating_sub(stored.bytes);
+        for missing in &stored.bodies {
+            self.in_flight.remove(&missing.hash);
+        }
+        if let Some(log) = self.logs.get_mut(&stored.log) {
+            log.open = log.open.saturating_sub(1);
+            if log.generation != stored.generation {
+                // The new list skipped them.
+                log.start_over(ClaimNumber::NONE);
+            }
         }
     }
 

@@ -1,14 +1,16 @@
-//! Takes answers to requests for bodies: verifies, unpacks and stores them, and requeues what is missing.
+//! Takes answers to requests for bodies: verifies, unpacks and stores them, and requeues what is missing. The
+//! bodies stay in flight until they are stored, so that nobody else is asked for them meanwhile.
 
 use starling_protocol::{ClaimNumber, ContentHash, PublicKey};
 
-use super::BodiesRequest;
+use super::{BodiesRequest, BodiesToStore};
 use crate::engine::{Context, SyncEngine};
 use crate::limits::MAX_BASES_BYTES;
 use crate::notice::{Notice, Violation};
 use crate::peer::Peer;
 use crate::replica::MissingBody;
 use crate::wire::{BodiesPage, bit, unpack};
+use crate::writes::{AfterAccept, QueuedWrite};
 
 impl SyncEngine {
     pub(crate) fn bodies_failed(&mut self, key: PublicKey, ask: BodiesRequest) {
@@ -116,36 +118,19 @@ impl SyncEngine {
                 }
             }
         }
-        let mut unanswered = wanted.as_slice().first().map(|missing| missing.number);
+        let unanswered = wanted.as_slice().first().map(|missing| missing.number);
         again.extend(wanted);
         let (kept, bytes): (Vec<MissingBody>, Vec<Vec<u8>>) = good.into_iter().unzip();
-        let stored = if bytes.is_empty() {
-            Ok(0)
-        } else {
-            cx.replica.store_bodies(bytes)
-        };
-        match stored {
-            Ok(0) => {}
-            Ok(count) => {
-                self.store_worked();
-                if let Some(bodies) = self.bodies.logs.get_mut(&ask.log) {
-                    bodies.vain_passes = 0;
-                }
-                kept.iter().for_each(|missing| {
-                    self.bodies.named.remove(&missing.hash);
-                });
-                cx.notice(Notice::BodiesStored { peer: key, count });
-            }
-            Err(error) => {
-                unanswered = kept.iter().map(|missing| missing.number).chain(unanswered).min();
-                again.extend(kept);
-                self.store_failed(cx, &error);
-            }
-        }
         let bodies = self.bodies.logs.get(&ask.log);
         let is_stale = bodies.is_none_or(|bodies| bodies.generation != ask.generation);
         self.bodies
             .put_back(ask.log, ask.generation, key, again, unanswered);
+        if kept.is_empty() {
+            self.writes.accept(AfterAccept::default());
+        } else {
+            let after = self.bodies.begin_to_store(key, ask.log, ask.generation, kept);
+            self.writes.push(QueuedWrite::Bodies(bytes, after));
+        }
         // A request from before a certificate may be answered after it.
         if let Some(hash) = other.filter(|_| !is_stale) {
             violation = self
@@ -155,6 +140,31 @@ impl SyncEngine {
         if let Some(violation) = violation {
             self.record_violation(cx, key, violation);
         }
-        self.accept(cx);
+    }
+
+    /// Handles stored bodies; `count` of them were wanted.
+    pub(crate) fn bodies_stored(&mut self, cx: &mut Context<'_>, stored: BodiesToStore, count: usize) {
+        self.bodies.end_storing(&stored);
+        if count > 0 {
+            self.store_worked();
+            if let Some(bodies) = self.bodies.logs.get_mut(&stored.log) {
+                bodies.vain_passes = 0;
+            }
+            for missing in &stored.bodies {
+                self.bodies.named.remove(&missing.hash);
+            }
+            cx.notice(Notice::BodiesStored {
+                peer: stored.peer,
+                count,
+            });
+        }
+        self.writes.accept(AfterAccept::default());
+    }
+
+    /// Requeues bodies that the store could not keep.
+    pub(crate) fn bodies_not_stored(&mut self, stored: BodiesToStore) {
+        self.bodies.end_storing(&stored);
+        self.bodies
+            .put_all_back(stored.peer, stored.log, stored.generation, stored.bodies);
     }
 }

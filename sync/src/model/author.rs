@@ -8,7 +8,7 @@ use starling_protocol::{
 };
 
 use super::replica::ModelReplica;
-use crate::replica::{Replica, ReplicaError};
+use crate::replica::{Replica, ReplicaError, WritableReplica};
 
 /// zstd level of the claims block of a new delta.
 const CLAIMS_LEVEL: i32 = 9;
@@ -181,6 +181,7 @@ mod tests {
     use starling_protocol::ClaimNumber;
 
     use super::*;
+    use crate::replica::LearnedHead;
 
     #[test]
     fn site_behind_its_own_head_signs_nothing() {
@@ -199,7 +200,7 @@ mod tests {
         }
         let head = site.head(&site.site(), lane).unwrap();
         backup.publish(lane, &source, &record("P-3"), now).unwrap();
-        assert!(backup.learn_head(&head).unwrap());
+        assert_eq!(backup.learn_head(&head).unwrap(), LearnedHead::Newer);
         let refused = backup.publish(lane, &source, &record("P-4"), now);
         assert!(matches!(refused, Err(ReplicaError::Refused { .. })));
         let position = backup.position(&backup.site(), lane).unwrap();

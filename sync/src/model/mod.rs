@@ -1,6 +1,6 @@
 //! A replica in memory, used by tests and simulations to drive the engine.
 //!
-//! It keeps every rule of [`Replica`](crate::Replica) and nothing else: no scope except a list of sources, no
+//! It keeps every rule of [`WritableReplica`](crate::WritableReplica) and nothing else: no scope except a list of sources, no
 //! policy, no disk. Two models that hold the same logs are equal in all that they report.
 
 mod author;

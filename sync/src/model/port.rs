@@ -1,4 +1,4 @@
-//! The model as the engine's [`Replica`].
+//! The model as a replica.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,27 @@ use super::log::ModelLog;
 use super::replica::ModelReplica;
 use crate::LogKey;
 use crate::replica::{
-    AppendOutcome, AppendProblem, DeltaPage, HeldTip, Learned, LogPosition, MissingBody, Replica,
-    ReplicaError,
+    AppendOutcome, AppendProblem, DeltaPage, HeldTip, Learned, LearnedHead, LogPosition, MissingBody,
+    Replica, ReplicaError, WritableReplica,
 };
+
+impl ModelReplica {
+    /// Returns true if a verified head names another delta for its number than the held delta or the kept head.
+    fn contradicts(&self, head: &VerifiedHead) -> bool {
+        let head = head.head();
+        let newest = self.chains.get(&head.site).map_or(0, CertificateChain::epoch);
+        if head.epoch != newest || head.number == ClaimNumber::NONE {
+            return false;
+        }
+        let kept = self.heads.get(&(head.site, head.lane)).map(VerifiedHead::head);
+        let kept = kept.filter(|kept| (kept.epoch, kept.number) == (head.epoch, head.number));
+        let held = self
+            .log(&head.site, head.lane)
+            .overlapping(head.number, head.number);
+        kept.is_some_and(|kept| kept.header != head.header)
+            || held.is_some_and(|held| (held.last, held.hash) != (head.number, head.header))
+    }
+}
 
 impl Replica for ModelReplica {
     fn site(&self) -> SiteId {
@@ -41,26 +59,6 @@ impl Replica for ModelReplica {
         (*site != self.own && self.listed.contains(site)).then_some(*site)
     }
 
-    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
-        let site = chain.site();
-        self.demand_listed(&site, "learning the certificate chain")?;
-        let Some(known) = self.chains.get(&site) else {
-            self.write("keeping a certificate chain")?;
-            self.put_chain(chain.clone());
-            return Ok(Learned::New);
-        };
-        let merged = known.merge(chain).map_err(|error| ReplicaError::Refused {
-            attempted: format!("learning the certificate chain of {site}"),
-            reason: error.to_string(),
-        })?;
-        if merged.certificates().len() == known.certificates().len() {
-            return Ok(Learned::Same);
-        }
-        self.write("keeping a certificate chain")?;
-        self.put_chain(merged);
-        Ok(Learned::Longer)
-    }
-
     fn heads(&self) -> Vec<VerifiedHead> {
         self.heads
             .values()
@@ -76,58 +74,12 @@ impl Replica for ModelReplica {
             .cloned()
     }
 
-    fn contradicts(&self, head: &VerifiedHead) -> bool {
-        let head = head.head();
-        let newest = self.chains.get(&head.site).map_or(0, CertificateChain::epoch);
-        if head.epoch != newest || head.number == ClaimNumber::NONE {
-            return false;
-        }
-        let kept = self.heads.get(&(head.site, head.lane)).map(VerifiedHead::head);
-        let kept = kept.filter(|kept| (kept.epoch, kept.number) == (head.epoch, head.number));
-        let held = self
-            .log(&head.site, head.lane)
-            .overlapping(head.number, head.number);
-        kept.is_some_and(|kept| kept.header != head.header)
-            || held.is_some_and(|held| (held.last, held.hash) != (head.number, head.header))
-    }
-
-    fn learn_head(&mut self, head: &VerifiedHead) -> Result<bool, ReplicaError> {
-        let key = (head.head().site, head.head().lane);
-        self.demand_listed(&key.0, "learning a head")?;
-        if self.contradicts(head) {
-            return Ok(false);
-        }
-        if self
-            .heads
-            .get(&key)
-            .is_some_and(|known| !head.is_newer_than(known))
-        {
-            return Ok(false);
-        }
-        self.write("keeping a head")?;
-        self.put_head(head.clone());
-        Ok(true)
-    }
-
     fn forks(&self) -> Vec<ForkProof> {
         self.forks
             .values()
             .filter(|fork| self.is_listed(&fork.site()))
             .cloned()
             .collect()
-    }
-
-    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
-        let key = (proof.site(), proof.lane());
-        self.demand_listed(&key.0, "learning a fork proof")?;
-        let chain = self.chains.get(&key.0);
-        let settled = chain.is_some_and(|chain| ModelLog::resolved_by(chain, proof.epoch()));
-        if settled || self.forks.contains_key(&key) {
-            return Ok(false);
-        }
-        self.write("keeping a fork proof")?;
-        self.forks.insert(key, proof.clone());
-        Ok(true)
     }
 
     fn positions(&self) -> Vec<LogPosition> {
@@ -176,6 +128,84 @@ impl Replica for ModelReplica {
         Ok(page)
     }
 
+    fn missing_bodies(
+        &self,
+        site: &SiteId,
+        lane: Lane,
+        after: ClaimNumber,
+        limit: usize,
+    ) -> Result<Vec<MissingBody>, ReplicaError> {
+        let missing = self.log(site, lane).missing.range(ClaimNumber(after.0 + 1)..);
+        Ok(missing.take(limit).map(|(_, missing)| missing.clone()).collect())
+    }
+
+    fn bodies(&self, hashes: &[ContentHash], max_bytes: usize) -> Result<Vec<Option<Vec<u8>>>, ReplicaError> {
+        let mut answers: Vec<Option<Vec<u8>>> = Vec::new();
+        let mut bytes = 0;
+        for hash in hashes {
+            let body = self.bodies.get(hash);
+            bytes += body.map_or(0, |body| body.len());
+            if bytes > max_bytes && !answers.is_empty() {
+                break;
+            }
+            answers.push(body.map(|body| body.to_vec()));
+        }
+        Ok(answers)
+    }
+}
+
+impl WritableReplica for ModelReplica {
+    fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError> {
+        let site = chain.site();
+        self.demand_listed(&site, "learning the certificate chain")?;
+        let Some(known) = self.chains.get(&site) else {
+            self.write("keeping a certificate chain")?;
+            self.put_chain(chain.clone());
+            return Ok(Learned::New);
+        };
+        let merged = known.merge(chain).map_err(|error| ReplicaError::Refused {
+            attempted: format!("learning the certificate chain of {site}"),
+            reason: error.to_string(),
+        })?;
+        if merged.certificates().len() == known.certificates().len() {
+            return Ok(Learned::Same);
+        }
+        self.write("keeping a certificate chain")?;
+        self.put_chain(merged);
+        Ok(Learned::Longer)
+    }
+
+    fn learn_head(&mut self, head: &VerifiedHead) -> Result<LearnedHead, ReplicaError> {
+        let key = (head.head().site, head.head().lane);
+        self.demand_listed(&key.0, "learning a head")?;
+        if self.contradicts(head) {
+            return Ok(LearnedHead::Diverges);
+        }
+        if self
+            .heads
+            .get(&key)
+            .is_some_and(|known| !head.is_newer_than(known))
+        {
+            return Ok(LearnedHead::Known);
+        }
+        self.write("keeping a head")?;
+        self.put_head(head.clone());
+        Ok(LearnedHead::Newer)
+    }
+
+    fn learn_fork(&mut self, proof: &ForkProof) -> Result<bool, ReplicaError> {
+        let key = (proof.site(), proof.lane());
+        self.demand_listed(&key.0, "learning a fork proof")?;
+        let chain = self.chains.get(&key.0);
+        let settled = chain.is_some_and(|chain| ModelLog::resolved_by(chain, proof.epoch()));
+        if settled || self.forks.contains_key(&key) {
+            return Ok(false);
+        }
+        self.write("keeping a fork proof")?;
+        self.forks.insert(key, proof.clone());
+        Ok(true)
+    }
+
     fn append(&mut self, page: &[u8]) -> Result<AppendOutcome, ReplicaError> {
         self.write("appending deltas")?;
         if std::mem::take(&mut self.hides_append) {
@@ -210,31 +240,6 @@ impl Replica for ModelReplica {
             appended,
             problem: None,
         })
-    }
-
-    fn missing_bodies(
-        &self,
-        site: &SiteId,
-        lane: Lane,
-        after: ClaimNumber,
-        limit: usize,
-    ) -> Result<Vec<MissingBody>, ReplicaError> {
-        let missing = self.log(site, lane).missing.range(ClaimNumber(after.0 + 1)..);
-        Ok(missing.take(limit).map(|(_, missing)| missing.clone()).collect())
-    }
-
-    fn bodies(&self, hashes: &[ContentHash], max_bytes: usize) -> Result<Vec<Option<Vec<u8>>>, ReplicaError> {
-        let mut answers: Vec<Option<Vec<u8>>> = Vec::new();
-        let mut bytes = 0;
-        for hash in hashes {
-            let body = self.bodies.get(hash);
-            bytes += body.map_or(0, |body| body.len());
-            if bytes > max_bytes && !answers.is_empty() {
-                break;
-            }
-            answers.push(body.map(|body| body.to_vec()));
-        }
-        Ok(answers)
     }
 
     fn store_bodies(&mut self, bodies: Vec<Vec<u8>>) -> Result<usize, ReplicaError> {

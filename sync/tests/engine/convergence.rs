@@ -133,9 +133,11 @@ proptest! {
         seed in 0..1_000_u64,
         steps in proptest::collection::vec(step(), 1..40),
         loss in 0..8_u32,
+        write_millis in proptest::option::of(0..2_000_u64),
     ) {
         let mut net = Net::new(4, seed);
         net.latency_millis = 50;
+        net.write_millis = write_millis;
         net.loss = loss;
         for (index, step) in steps.into_iter().enumerate() {
             match step {

@@ -8,7 +8,10 @@ use starling_sync::wire::{
     BodiesWanted, Capabilities, DeltasPage, DeltasWanted, Hello, LogNote, News, RefusalCode, Request,
     Response,
 };
-use starling_sync::{DisconnectReason, Effect, Event, Notice, Replica, RequestId, Violation};
+use starling_sync::{
+    DisconnectReason, Effect, Event, Notice, Replica, RequestId, Violation, WritableReplica, Write, WriteId,
+    drive,
+};
 
 use crate::net::{Net, Site, record, source, start};
 
@@ -53,7 +56,25 @@ impl Duel {
     }
 
     pub(crate) fn event(&mut self, event: Event) -> Vec<Effect> {
-        self.site.engine.handle(self.now, event, &mut self.site.replica)
+        drive(&mut self.site.engine, self.now, event, &mut self.site.replica)
+    }
+
+    /// Handles an event, but carries out no write.
+    pub(crate) fn step(&mut self, event: Event) -> Vec<Effect> {
+        self.site.engine.handle(self.now, event, &self.site.replica)
+    }
+
+    /// Carries out a write, and whatever else follows from it.
+    pub(crate) fn carry_out(&mut self, (id, write): (WriteId, Write)) -> Vec<Effect> {
+        let outcome = write.carry_out(&mut self.site.replica);
+        self.event(Event::Written { id, outcome })
+    }
+
+    /// Has the peer answer, but carries out no write. Returns the write that follows.
+    pub(crate) fn answer_before_write(&mut self, id: RequestId, response: &Response) -> (WriteId, Write) {
+        let (peer, bytes) = (self.peer.key(), response.encode());
+        let effects = self.step(Event::Response { peer, id, bytes });
+        write_of(&effects).expect("it writes")
     }
 
     pub(crate) fn tick_after(&mut self, time: Duration) -> Vec<Effect> {
@@ -160,6 +181,13 @@ pub(crate) fn bodies_request(effects: &[Effect]) -> Option<(RequestId, BodiesWan
             Request::Bodies(wanted) => Some((id, wanted)),
             _ => None,
         })
+}
+
+pub(crate) fn write_of(effects: &[Effect]) -> Option<(WriteId, Write)> {
+    effects.iter().find_map(|effect| match effect {
+        Effect::Write { id, write } => Some((*id, write.clone())),
+        _ => None,
+    })
 }
 
 pub(crate) fn parted(effects: &[Effect]) -> Option<&DisconnectReason> {

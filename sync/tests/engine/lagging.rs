@@ -7,7 +7,7 @@ use starling_protocol::{
 };
 use starling_sync::model::{ModelKeys, ModelReplica};
 use starling_sync::wire::{DeltasPage, LogNote, News, Request, Response};
-use starling_sync::{Event, Notice, Replica, RequestId, Violation};
+use starling_sync::{Event, Notice, Replica, RequestId, Violation, WritableReplica};
 
 use crate::duel::{Duel, deltas_request, parted, violation};
 use crate::net::{Net, record, source};

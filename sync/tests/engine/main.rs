@@ -12,3 +12,4 @@ mod restored;
 mod tips;
 mod traffic;
 mod violations;
+mod writes;

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use starling_protocol::{Lane, PublicKey, RecordId, Source, UnixMillis};
 use starling_sync::model::{ModelKeys, ModelReplica};
-use starling_sync::{Effect, Event, FailureReason, Notice, Replica, Settings, SyncEngine};
+use starling_sync::{
+    Effect, Event, FailureReason, Notice, Replica, Settings, SyncEngine, WritableReplica, Write, WriteId,
+    drive,
+};
 
 /// Returns the time at which every test begins.
 pub(crate) fn start() -> UnixMillis {
@@ -27,15 +30,24 @@ pub(crate) struct Traffic {
     pub(crate) bytes: usize,
 }
 
+/// What is to happen at a site.
+enum Planned {
+    Event(Event),
+    /// Its store carries out a write of its engine.
+    Write(WriteId, Write),
+}
+
 pub(crate) struct Net {
     pub(crate) now: UnixMillis,
     pub(crate) sites: Vec<Site>,
     pub(crate) links: BTreeSet<(usize, usize)>,
-    queue: BTreeMap<(UnixMillis, u64), (usize, Event)>,
+    queue: BTreeMap<(UnixMillis, u64), (usize, Planned)>,
     sequence: u64,
     rng: fastrand::Rng,
     /// Longest time a message takes, in milliseconds; 0 keeps messages in order.
     pub(crate) latency_millis: u64,
+    /// Longest time until a write is carried out, and again until the engine hears of it; `None` for at once.
+    pub(crate) write_millis: Option<u64>,
     /// One message in this many is lost; 0 for none.
     pub(crate) loss: u32,
     /// This site never answers that one.
@@ -80,6 +92,7 @@ impl Net {
             sequence: 0,
             rng: fastrand::Rng::with_seed(seed),
             latency_millis: 0,
+            write_millis: None,
             loss: 0,
             mute: None,
             traffic: Traffic::default(),
@@ -112,8 +125,8 @@ impl Net {
     pub(crate) fn cut(&mut self, one: usize, other: usize) {
         if self.links.remove(&(one.min(other), one.max(other))) {
             let (a, b) = (self.sites[one].key, self.sites[other].key);
-            self.queue.retain(|_, (to, event)| {
-                let from = peer_of(event);
+            self.queue.retain(|_, (to, planned)| {
+                let from = peer_of(planned);
                 !((*to == one && from == Some(b)) || (*to == other && from == Some(a)))
             });
             self.feed(one, Event::Disconnected { peer: b });
@@ -154,6 +167,14 @@ impl Net {
         }
         self.sites[site].engine = SyncEngine::new(Settings::default(), seed);
         self.sites[site].wake = None;
+        let written = |planned: &Planned| {
+            matches!(
+                planned,
+                Planned::Write(..) | Planned::Event(Event::Written { .. })
+            )
+        };
+        self.queue
+            .retain(|_, (at, planned)| *at != site || !written(planned));
         self.feed(site, Event::LocalChanged);
         for other in linked {
             self.link(site, other);
@@ -164,7 +185,10 @@ impl Net {
     pub(crate) fn feed(&mut self, site: usize, event: Event) {
         let now = self.now;
         let at = &mut self.sites[site];
-        let effects = at.engine.handle(now, event, &mut at.replica);
+        let effects = match self.write_millis {
+            None => drive(&mut at.engine, now, event, &mut at.replica),
+            Some(_) => at.engine.handle(now, event, &at.replica),
+        };
         for effect in effects {
             if self.keep_log {
                 self.log.push(format!("{now} {site} {effect:?}"));
@@ -237,7 +261,8 @@ impl Net {
             }
             Effect::WakeAt(time) => self.sites[site].wake = Some(time),
             Effect::Notice(notice) => self.sites[site].notices.push(notice),
-            Effect::GossipChecked(_) => {}
+            Effect::GossipChecked { .. } => {}
+            Effect::Write { id, write } => self.plan_write(site, Planned::Write(id, write)),
         }
     }
 
@@ -253,9 +278,19 @@ impl Net {
             }
             _ => 0,
         };
-        let time = self.now.plus_millis(self.rng.u64(0..=self.latency_millis));
+        let delay = self.rng.u64(0..=self.latency_millis);
+        self.plan(delay, to, Planned::Event(event));
+    }
+
+    fn plan(&mut self, delay_millis: u64, site: usize, planned: Planned) {
+        let time = self.now.plus_millis(delay_millis);
         self.sequence += 1;
-        self.queue.insert((time, self.sequence), (to, event));
+        self.queue.insert((time, self.sequence), (site, planned));
+    }
+
+    fn plan_write(&mut self, site: usize, planned: Planned) {
+        let delay = self.rng.u64(0..=self.write_millis.unwrap_or(0));
+        self.plan(delay, site, planned);
     }
 
     pub(crate) fn index(&self, key: PublicKey) -> usize {
@@ -287,8 +322,13 @@ impl Net {
         match (message, wake) {
             (Some((time, sequence)), wake) if wake.is_none_or(|(at, _)| time <= at) && time <= end => {
                 self.now = self.now.max(time);
-                if let Some((to, event)) = self.queue.remove(&(time, sequence)) {
-                    self.feed(to, event);
+                match self.queue.remove(&(time, sequence)) {
+                    Some((to, Planned::Event(event))) => self.feed(to, event),
+                    Some((site, Planned::Write(id, write))) => {
+                        let outcome = write.carry_out(&mut self.sites[site].replica);
+                        self.plan_write(site, Planned::Event(Event::Written { id, outcome }));
+                    }
+                    None => {}
                 }
                 true
             }
@@ -330,7 +370,10 @@ impl Net {
     }
 }
 
-fn peer_of(event: &Event) -> Option<PublicKey> {
+fn peer_of(planned: &Planned) -> Option<PublicKey> {
+    let Planned::Event(event) = planned else {
+        return None;
+    };
     match event {
         Event::Request { peer, .. }
         | Event::Response { peer, .. }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use starling_protocol::{Claim, ClaimNumber, ContentHash, Lane, LaneResume, Reason, SigningKey};
 use starling_sync::wire::{News, RefusalCode, Request, Response};
-use starling_sync::{DisconnectReason, Event, HeardPeer, Notice, Replica, Settings, SyncEngine};
+use starling_sync::{
+    DisconnectReason, Event, HeardPeer, Notice, Replica, Settings, SyncEngine, WritableReplica,
+};
 
 use crate::duel::{Duel, parted, refusal};
 use crate::net::{Net, record, source};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use starling_protocol::{Claim, ClaimNumber, Lane, UnixMillis};
-use starling_sync::{Notice, Replica, TipDifference};
+use starling_sync::{Notice, Replica, TipDifference, WritableReplica};
 
 use crate::net::{Net, record, source};
 

@@ -497,7 +497,7 @@ fn proven_gossip_is_forwarded_once() {
     let bytes = starling_sync::wire::Announce(news).encode();
     let verdict = |effects: &[Effect]| {
         effects.iter().find_map(|effect| match effect {
-            Effect::GossipChecked(verdict) => Some(*verdict),
+            Effect::GossipChecked { verdict, .. } => Some(*verdict),
             _ => None,
         })
     };
