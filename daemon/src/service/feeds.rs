@@ -6,6 +6,7 @@ mod joined;
 mod options;
 mod reach;
 mod rests;
+mod round;
 mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,12 +24,14 @@ use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, Lane, RecordId, SiteId, Source};
 use starling_scanner::reach::OutOfReach;
-use starling_store::{FeedCommit, FeedInput, FoundRecord, Origin};
+use starling_store::{FeedCommit, FoundRecord, Origin};
 
 use self::options::Commit;
-pub(super) use self::options::{ImportOptions, Imported, Judged, Rejections, SharedFeed};
+pub(super) use self::options::{
+    ImportOptions, Imported, Judged, Rejections, RoundPart, SeenPart, SharedFeed,
+};
 use self::reach::Met;
-pub(super) use self::rests::{ABSENCES_UNKNOWN, alone};
+pub(super) use self::rests::{absences_unknown, alone};
 use super::SiteParts;
 use super::feed_runs::{Rejected, document_of};
 use super::problem::store_problem;
@@ -69,6 +72,8 @@ struct Account<'a> {
     keep: BTreeSet<RecordId>,
     /// A rejected part of which nothing tells what record it held: then nothing can be called absent.
     untold: Option<String>,
+    /// A rejected part of which it is not known whether a record is stated that it held.
+    unseen: Option<String>,
     /// The path that was given, as it lies on the disk; empty if none was.
     root: String,
     /// Records that stand in several files: what each of them says.
@@ -219,6 +224,7 @@ impl<'a> Account<'a> {
             seen: BTreeMap::new(),
             keep: BTreeSet::new(),
             untold: None,
+            unseen: None,
             root: String::new(),
             parts: BTreeMap::new(),
             met: Met::default(),
@@ -251,7 +257,9 @@ impl<'a> Account<'a> {
             }
             ItemResult::Rejected(reason) => {
                 self.report.rejected += 1;
-                let kept = self.keep_earlier(&item.name);
+                let kept = self
+                    .keep_earlier(&item.name)
+                    .and_then(|()| self.keep_named(&item.name, item.identity.as_ref()));
                 let (reason, known) = (reason.to_string(), &self.how.rejections);
                 let is_of_page = known
                     .as_ref()
@@ -377,11 +385,6 @@ impl<'a> Account<'a> {
     fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<Judged> {
         let failed = |error| store_problem("writing the site's log", &error);
         let at = now();
-        let found = self
-            .seen
-            .iter()
-            .map(|(id, seen)| (id.clone(), seen.record))
-            .collect();
         let is_untold = match (&self.untold, commit.complete) {
             (Some(name), true) => {
                 self.warn(format!(
@@ -391,20 +394,11 @@ impl<'a> Account<'a> {
             }
             _ => false,
         };
-        let complete = commit.complete && !is_untold;
-        let store = &self.site.store;
-        let mut plan = store
-            .plan_feed(&FeedInput {
-                source: &self.source,
-                lane: Lane::Federation,
-                base: self.how.base(),
-                found: &found,
-                complete,
-                keep: &self.keep,
-                now: at,
-            })
-            .map_err(failed)?;
+        let (mut plan, part) = self.plan(commit, commit.complete && !is_untold, at)?;
+        let ends_round = part.as_ref().is_some_and(|part| part.is_complete);
+        let complete = (commit.complete && !is_untold) || ends_round;
         self.drop_gone(commit.gone, &mut plan, at)?;
+        let store = &self.site.store;
         if !commit.approved {
             guard::check(&self.source, &plan, self.how.most_records, &mut |hash| {
                 let body = store.body(hash);
@@ -439,9 +433,13 @@ impl<'a> Account<'a> {
         // In the same commit as the check: nobody takes it for one of the whole without what it rests on.
         let rests = self.rests_on(&plan, complete, judged.is_checked, at)?;
         plan.claims.extend(rests.claim);
-        if rests.is_on_others && self.how.in_parts {
-            judged.leave_absences(commit.is_checked);
+        if rests.is_on_others && self.how.in_parts && !ends_round {
+            judged.leave_absences(
+                commit.is_checked,
+                part.as_ref().and_then(|part| self.why_unseen(part)),
+            );
         }
+        judged.part = part;
         for key in absent {
             self.file(
                 key,

@@ -13,6 +13,7 @@ mod raw;
 mod raw_lookup;
 mod read_to;
 mod rejected;
+mod round;
 mod run;
 mod sharing;
 mod shown;
@@ -38,6 +39,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::rejected::{Documents, Refusal, Rejected, Taken, document_of};
+pub(super) use self::round::Round;
 
 use self::sharing::Sharing;
 

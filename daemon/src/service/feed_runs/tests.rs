@@ -4,6 +4,7 @@ mod ending;
 mod honest;
 mod raw;
 mod rejections;
+mod rounds;
 mod sharing;
 
 use std::collections::VecDeque;

@@ -10,26 +10,26 @@ use crate::service::feeds::ImportOptions;
 
 const HOUR: u64 = 3_600_000;
 /// Three intervals of the feed's schedule.
-const PATIENCE: u64 = 6 * HOUR;
+pub(super) const PATIENCE: u64 = 6 * HOUR;
 
-fn source() -> Source {
+pub(super) fn source() -> Source {
     "mine".parse().unwrap()
 }
 
 impl World {
-    fn chain(&self) -> CertificateChain {
+    pub(super) fn chain(&self) -> CertificateChain {
         self.site.0.own_chain()
     }
 
-    fn id(&self) -> SiteId {
+    pub(super) fn id(&self) -> SiteId {
         self.chain().site()
     }
 
-    fn log(&self) -> LogId {
+    pub(super) fn log(&self) -> LogId {
         self.site.0.own_log()
     }
 
-    fn list(&self, other: &Self) {
+    pub(super) fn list(&self, other: &Self) {
         let chain = other.chain();
         let listed = ListedSite {
             slug: chain.slug().clone(),
@@ -46,7 +46,7 @@ impl World {
     }
 
     /// Takes in all that another site states, and its newest head.
-    fn take(&self, other: &Self) {
+    pub(super) fn take(&self, other: &Self) {
         let (mine, theirs) = (&self.site.0.store, &other.site.0.store);
         let held = mine.log(other.log()).unwrap();
         let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
@@ -65,7 +65,7 @@ impl World {
         }
     }
 
-    fn look(&self, steady_ms: u64) {
+    pub(super) fn look(&self, steady_ms: u64) {
         self.site.0.look_at_offers(steady_ms).unwrap();
     }
 
@@ -74,7 +74,7 @@ impl World {
         self.site.0.feeds.wanted().contains_key(&name())
     }
 
-    fn own_offer(&self) -> Option<FeedOffer> {
+    pub(super) fn own_offer(&self) -> Option<FeedOffer> {
         self.site.0.store.offers().unwrap().own.get(&source()).cloned()
     }
 
@@ -85,7 +85,7 @@ impl World {
 }
 
 /// Two sites that list one another and have the feed; the first has the lesser id.
-async fn pair() -> [World; 2] {
+pub(super) async fn pair() -> [World; 2] {
     pair_of(|_| {}).await
 }
 
@@ -102,7 +102,7 @@ async fn pair_of(change: impl Fn(&mut Config)) -> [World; 2] {
 }
 
 /// Lets all sites state their offers, learn of one another, and decide.
-fn meet(worlds: &[World; 2], steady_ms: u64) {
+pub(super) fn meet(worlds: &[World; 2], steady_ms: u64) {
     let [a, b] = worlds;
     a.look(steady_ms);
     b.look(steady_ms);
@@ -261,7 +261,7 @@ async fn offer_that_cannot_be_read_is_named_and_counts_as_none() {
 }
 
 /// Returns an answer with a position after it.
-fn moved(answer: Answer) -> Answer {
+pub(super) fn moved(answer: Answer) -> Answer {
     let position = || starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
     Answer::Told(
         Box::new(answer),
@@ -270,7 +270,7 @@ fn moved(answer: Answer) -> Answer {
 }
 
 /// Returns the note of a run that says why everything is fetched.
-fn anew(run: &FeedRun) -> Option<&str> {
+pub(super) fn anew(run: &FeedRun) -> Option<&str> {
     let is_it = |note: &&String| note.contains("everything is fetched");
     run.notes.iter().find(is_it).map(String::as_str)
 }
@@ -473,86 +473,6 @@ async fn part_does_not_forget_on_whom_the_whole_was_built() {
     b.site.0.import_input(&spec.source, input, &options).unwrap();
     assert_eq!(b.own_offer().unwrap().rests_on, rests_on);
     assert_eq!(b.checked_at().await, None, "what it was built on is not here");
-}
-
-/// Returns an answer that is a part of a source which is read in several runs; after the last one it was read to its end.
-fn in_parts(records: Vec<Value>, is_last: bool) -> Answer {
-    Answer::Told(
-        Box::new(Answer::Part(records)),
-        Box::new(move |brought| {
-            brought.position =
-                starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
-            (brought.read_to_end, brought.more, brought.from_start) = (is_last, !is_last, is_last);
-        }),
-    )
-}
-
-#[tokio::test]
-async fn successor_that_reads_in_parts_does_not_know_what_is_gone() {
-    for is_empty in [false, true] {
-        let worlds = pair().await;
-        meet(&worlds, 0);
-        let [a, b] = &worlds;
-        a.run(Answer::Whole(records(0..5))).await;
-        b.take(a);
-        let checked = b.checked_at().await.unwrap();
-        // The source dropped its first record since, which no part tells.
-        b.run(in_parts(records(1..4), false)).await;
-        let rest = if is_empty { 0..0 } else { 4..6 };
-        let last = b.run(in_parts(records(rest), true)).await;
-        assert!(!last.checked, "{last:?}");
-        assert_eq!(last.code, Some(ErrorCode::FeedFetchFailed));
-        assert_eq!(
-            b.checked_at().await.unwrap(),
-            checked,
-            "it is that of the other site"
-        );
-        let next = b.run(moved(Answer::Unchanged)).await;
-        assert_eq!(
-            (next.checked, next.code),
-            (false, Some(ErrorCode::FeedFetchFailed))
-        );
-        // Read whole in one run, it is known.
-        let whole = b.run(moved(Answer::Whole(records(1..6)))).await;
-        assert_eq!((whole.checked, whole.absent, whole.code), (true, 1, None));
-        assert!(b.run(moved(Answer::Unchanged)).await.checked);
-    }
-}
-
-#[tokio::test]
-async fn source_that_is_read_in_parts_by_one_site_alone_is_checked() {
-    for is_empty in [false, true] {
-        let worlds = pair().await;
-        meet(&worlds, 0);
-        let [a, b] = &worlds;
-        // Nobody else states anything of it.
-        a.run(in_parts(records(0..3), false)).await;
-        assert!(a.run(in_parts(records(3..6), true)).await.checked);
-        b.take(a);
-        b.run(moved(Answer::Whole(records(0..7)))).await;
-        assert!(!b.own_offer().unwrap().rests_on.is_empty());
-        // The other one offers no more: the source is read anew, in parts.
-        a.site.remove_feed(&name()).await.unwrap();
-        a.look(1);
-        b.take(a);
-        b.look(PATIENCE);
-        b.run(in_parts(records(0..4), false)).await;
-        assert!(
-            !b.own_offer().unwrap().rests_on.is_empty(),
-            "not all of it was read"
-        );
-        let mut rest = records(4..7);
-        if is_empty {
-            b.run(in_parts(std::mem::take(&mut rest), false)).await;
-        }
-        let last = b.run(in_parts(rest, true)).await;
-        assert_eq!((last.checked, last.code), (true, None));
-        assert!(b.own_offer().unwrap().rests_on.is_empty());
-        let slug = a.chain().slug().clone();
-        b.site.0.store.unlist_site(&slug).unwrap();
-        assert!(b.checked_at().await.is_some(), "all of it is its own");
-        assert_eq!(b.count().await, 7);
-    }
 }
 
 #[tokio::test]
