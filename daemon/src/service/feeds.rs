@@ -351,10 +351,14 @@ impl<'a> Account<'a> {
         if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
             self.names.push((name.clone(), id.clone()));
         }
+        let (out_of_reach, unusable) = self.met.why_not(&record.about, &record.canonical);
+        if let Some(unusable) = unusable {
+            self.warn(format!("{name}: {unusable}"));
+        }
         let record_seen = Seen {
             record: FoundRecord { content, size },
             modified: record.modified,
-            out_of_reach: self.met.why_not(&record.about, &record.canonical),
+            out_of_reach,
             name,
         };
         self.seen.insert(id, record_seen);

@@ -187,7 +187,9 @@ impl fmt::Display for CpeRule {
 fn rule_of(statement: &Applicability, one: &ProductMatch, assumed: Vec<&'static str>) -> CpeRule {
     let running_on = statement.platforms.iter().map(|platform| {
         let mut names = platform.names.join(" or ");
-        if platform.others > 0 {
+        if names.is_empty() {
+            names = format!("{} more platforms that are not named here", platform.others);
+        } else if platform.others > 0 {
             names.push_str(&format!(" or {} others", platform.others));
         }
         names
