@@ -77,6 +77,9 @@ pub(crate) struct Feeds {
     raw: Mutex<()>,
     /// Which site fetches each of them.
     sharing: Mutex<Sharing>,
+    /// Ends the next run behind its import, as a kill does.
+    #[cfg(test)]
+    is_killed: std::sync::atomic::AtomicBool,
 }
 
 /// Why a run begins.
@@ -148,7 +151,15 @@ impl Feeds {
             edits: Mutex::new(()),
             raw: Mutex::new(()),
             sharing: Mutex::default(),
+            #[cfg(test)]
+            is_killed: std::sync::atomic::AtomicBool::default(),
         }
+    }
+
+    #[cfg(test)]
+    fn end_if_killed(&self) {
+        let is_killed = self.is_killed.swap(false, std::sync::atomic::Ordering::SeqCst);
+        assert!(!is_killed, "the run is killed here");
     }
 
     /// Takes these feeds in the place of those before.

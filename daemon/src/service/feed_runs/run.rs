@@ -12,7 +12,7 @@ use starling_fetch::FetchError;
 use starling_protocol::FeedOffer;
 use tokio_util::sync::CancellationToken;
 
-use super::fetching::{self, Brought, FetchJob};
+use super::fetching::{self, Brought, BroughtDocument, FetchJob};
 use super::read_to::ReadTo;
 use super::rejected::{Documents, Refusal};
 use super::state::FeedMemory;
@@ -36,6 +36,8 @@ pub(super) struct Input<'a> {
     pub(super) documents: Documents,
     pub(super) gone: Vec<String>,
     pub(super) approved: bool,
+    /// The documents, if they are kept as they were fetched.
+    pub(super) raw: Option<&'a [BroughtDocument]>,
 }
 
 impl Site {
@@ -215,6 +217,7 @@ impl SiteParts {
                 Vec::new()
             },
             approved: false,
+            raw: Some(&fetched.documents),
         };
         after.position = fetched.position;
         if fetched.read_to_end && (fetched.whole || fetched.from_start) {
@@ -226,9 +229,6 @@ impl SiteParts {
             self.note_unchanged(spec, &input, &mut after, told);
         } else {
             self.take_input(spec, &input, &mut after, told);
-            if told.run.outcome == FeedRunOutcome::Imported {
-                self.keep_raw(spec, &fetched.input, &fetched.documents, told);
-            }
         }
         if !told.run.outcome.is_success() {
             return;
@@ -349,6 +349,12 @@ impl SiteParts {
                 told.rejected = Some(after.rejected.clone());
                 told.records = Some(imported.judged.records);
                 told.is_approved = input.approved;
+                #[cfg(test)]
+                self.feeds.end_if_killed();
+                // Before the position: after a kill in between, the next run fetches them again.
+                if let Some(documents) = input.raw {
+                    self.keep_raw(spec, input.path, documents, told);
+                }
                 if let Err(problem) = self.keep_position(spec, after) {
                     told.fail_by(&problem);
                 }
