@@ -322,6 +322,7 @@ impl Fetching for Bounded {
         let clock = QuickClock(AtomicU64::new(0));
         let run = Run {
             into: job.into,
+            free: &|| None,
             clock: &clock,
             random: &|| 7,
             progress: job.progress,
