@@ -437,6 +437,40 @@ async fn full_page_without_a_link_header_is_not_the_last() {
 }
 
 #[tokio::test]
+async fn last_page_that_is_full_is_told_by_pages_of_another_size() {
+    for total in [100_usize, 300] {
+        // As servers do that name no page before: none is named behind the last one, either.
+        let server = Server::start(move |asked| {
+            let number = |name: &str| asked.parameter(name).and_then(|text| text.parse::<usize>().ok());
+            let (size, page) = (number("per_page").expect("a size"), number("page").unwrap_or(0));
+            let items: Vec<String> = (page * size..total.min((page + 1) * size))
+                .map(|n| format!(r#"{{"ghsa_id":"GHSA-{n}"}}"#))
+                .collect();
+            let reply = Reply::ok(format!("[{}]", items.join(",")));
+            match (page + 1) * size < total {
+                true => {
+                    let next = format!("</advisories?per_page={size}&page={}>; rel=\"next\"", page + 1);
+                    reply.header("link", &next)
+                }
+                false => reply,
+            }
+        })
+        .await;
+        let brought = World::new()
+            .run(&plan_at("ghsa-api", &server.base, None))
+            .await
+            .expect("all of it was read");
+        assert!(brought.fetched.whole, "{total}");
+        let pages = brought.names();
+        let items: usize = pages
+            .iter()
+            .map(|name| brought.content(name).matches("ghsa_id").count())
+            .sum();
+        assert_eq!((items, pages.len()), (total, total / 99 + 1));
+    }
+}
+
+#[tokio::test]
 async fn link_header_leads_through_the_pages() {
     let server = Server::start(|asked| match asked.parameter("after") {
         None => Reply::ok(r#"[{"ghsa_id":"GHSA-1"}]"#).header("link", "</advisories?after=2>; rel=\"next\""),
