@@ -438,10 +438,8 @@ impl<'a> Account<'a> {
         let rests = self.rests_on(&plan, complete, judged.is_checked, at)?;
         plan.claims.extend(rests.claim);
         if rests.is_on_others && self.how.in_parts && !ends_round {
-            judged.leave_absences(
-                commit.is_checked,
-                part.as_ref().and_then(|part| self.why_unseen(part)),
-            );
+            let why = part.as_ref().and_then(|part| self.why_unseen(part));
+            judged.leave_absences(commit.is_checked, why.as_deref());
         }
         judged.part = part;
         for key in absent {

@@ -16,6 +16,13 @@ pub(super) struct Met(BTreeMap<String, bool>);
 
 /// Ecosystems that are remembered.
 const MOST: usize = 10_000;
+/// Members of a record in which its CPE names stand.
+const MEMBERS: [&[u8]; 4] = [
+    b"\"configurations\"",
+    b"\"cpeApplicability\"",
+    b"\"cpes\"",
+    b"\"vulnerable-configuration\"",
+];
 
 impl Met {
     /// Returns why no scan can come across what a record is about, and which of its CPE names cannot be looked up.
@@ -24,8 +31,10 @@ impl Met {
             return (None, None);
         }
         // The body is parsed once more for them, so only if there may be any.
-        let has_native = memchr::memmem::find(body, b"\"native\"").is_some();
-        let read = has_native.then(|| starling_scanner::cpe::configurations(body));
+        let has_names = MEMBERS
+            .iter()
+            .any(|name| memchr::memmem::find(body, name).is_some());
+        let read = has_names.then(|| starling_scanner::cpe::configurations(body));
         let unusable = read
             .as_ref()
             .and_then(starling_scanner::cpe::Configurations::unusable);

@@ -86,10 +86,10 @@ impl SiteParts {
 impl Judged {
     /// Notes that what others state was compared with parts of the source alone. `is_end` is true after the last part,
     /// and `why` says why the parts together do not tell what the source lacks.
-    pub(super) fn leave_absences(&mut self, is_end: bool, why: Option<String>) {
+    pub(super) fn leave_absences(&mut self, is_end: bool, why: Option<&str>) {
         self.is_checked = false;
         if is_end && self.refusal.is_none() {
-            self.refusal = Some(Refusal::lasting(absences_unknown(why.as_deref())));
+            self.refusal = Some(Refusal::lasting(absences_unknown(why)));
         }
     }
 }

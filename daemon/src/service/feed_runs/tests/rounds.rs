@@ -24,7 +24,7 @@ fn in_parts(records: Vec<Value>, is_last: bool) -> Answer {
 }
 
 /// Returns such an answer that is one page.
-fn page(records: Value, is_last: bool) -> Answer {
+fn page(records: &Value, is_last: bool) -> Answer {
     in_parts(
         vec![json!({ "id": "page", "page": records.to_string() })],
         is_last,
@@ -101,7 +101,7 @@ async fn part_that_does_not_tell_what_it_held_calls_nothing_absent() {
     a.run(Answer::Whole(records(0..5))).await;
     b.take(a);
     // An entry without an id: it may be any of the records.
-    b.run(page(json!([record(1), { "id": 7, "affected": 7 }]), false))
+    b.run(page(&json!([record(1), { "id": 7, "affected": 7 }]), false))
         .await;
     let last = b.run(in_parts(records(2..4), true)).await;
     assert_eq!((last.absent, last.checked), (0, false));
@@ -126,7 +126,7 @@ async fn rejected_entry_of_a_part_keeps_the_record_that_it_names() {
     a.run(Answer::Whole(records(0..5))).await;
     b.take(a);
     let broken = json!({ "id": "EX-1", "modified": 7, "affected": 7 });
-    b.run(page(json!([broken, record(2)]), false)).await;
+    b.run(page(&json!([broken, record(2)]), false)).await;
     let last = b.run(in_parts(records(3..5), true)).await;
     assert_eq!((last.absent, last.rejected), (1, 0), "{last:?}");
     assert_eq!(b.count().await, 4, "the rejected one stays as it was");
