@@ -225,6 +225,11 @@ fn fit(one: &ProductMatch, subject: &CpeSubject) -> Fit {
         Fit::Yes(_) => fit_update(one, subject),
         other => other,
     };
+    // It can only add a match: no doubt goes with it.
+    let version = match version {
+        Fit::No | Fit::Doubt if is_joined(one, subject) => Fit::Yes(Vec::new()),
+        other => other,
+    };
     match version {
         Fit::Yes(_) => Fit::Yes(assumed),
         other => other,
@@ -255,6 +260,23 @@ fn fit_version(one: &ProductMatch, subject: &CpeSubject) -> Fit {
                 _ => Fit::No,
             }
         }
+    }
+}
+
+/// Returns true if one of the two names states in its version what the other splits into version and update.
+fn is_joined(one: &ProductMatch, subject: &CpeSubject) -> bool {
+    let (Some(stated), Some(own)) = (one.criteria.version().plain(), &subject.version) else {
+        return false;
+    };
+    let is_equal = |a: &str, b: &str| compare_versions(a, b) == Some(Ordering::Equal);
+    match (one.criteria.update(), subject.cpe.update()) {
+        (update @ Value::Text { .. }, Value::Any) => update
+            .plain()
+            .is_some_and(|update| is_equal(&format!("{stated}-{update}"), own)),
+        (Value::Any | Value::Na, update @ Value::Text { .. }) => update
+            .plain()
+            .is_some_and(|update| is_equal(stated, &format!("{own}-{update}"))),
+        _ => false,
     }
 }
 

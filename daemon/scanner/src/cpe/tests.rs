@@ -464,3 +464,23 @@ fn names_that_cannot_be_looked_up_are_told() {
     let told = super::configurations(listed.as_bytes()).unusable().unwrap();
     assert!(told.contains("cpe:?"), "{told}");
 }
+
+#[test]
+fn update_in_the_version_of_one_name_fits_the_update_of_the_other() {
+    for (criteria, name, expected) in [
+        ("1.0:sp1", "1.0-sp1", 'a'),
+        ("1.0:sp1", "1.0_SP1:*", 'a'),
+        ("1.0:sp1", "1.0sp1:-", 'n'),
+        ("1.0:sp1", "1.0-sp2", 'n'),
+        ("1.0:sp1", "1.0", '?'),
+        ("1.0-sp1:*", "1.0:sp1", 'a'),
+        ("1.0_sp1:-", "1.0:sp1", 'a'),
+        ("1.0-sp1:*", "1.0:sp2", 'n'),
+        ("1.0-rc1:*", "1.0:rc1", 'a'),
+    ] {
+        let body = record(&json!([{ "nodes": [{ "operator": "OR", "cpeMatch": [
+            { "vulnerable": true, "criteria": format!("cpe:2.3:a:acme:rocket:{criteria}") }] }] }]));
+        let found = verdict(&body, &format!("cpe:2.3:a:acme:rocket:{name}"), None);
+        assert_eq!(word(&found), expected, "{criteria} {name}");
+    }
+}
