@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::{Extension, Json};
 use starling_api_types::{
     ErrorCode, Feed, FeedAdd, FeedApprove, FeedChange, FeedImportOptions, FeedImportReport, FeedList,
-    FeedName, FeedRun, Problem, SourceName,
+    FeedName, FeedRun, FeedSetting, Problem, SourceName,
 };
 
 use super::JsonReply;
@@ -96,7 +96,12 @@ pub(crate) async fn change(
         change.address.as_deref(),
         change.api_key_file.is_some() || change.ca_file.is_some(),
     )?;
-    if caller == Caller::Remote && (change.address.is_some() || change.proxy.is_some()) {
+    let is_unset = |setting| change.unset.contains(&setting);
+    let is_detour = change.address.is_some()
+        || change.proxy.is_some()
+        || is_unset(FeedSetting::Address)
+        || is_unset(FeedSetting::Proxy);
+    if caller == Caller::Remote && is_detour {
         refuse_detour(&name, api.service.feed(&name).await?.has_secret)?;
     }
     Ok(Json(api.service.change_feed(&name, change).await?))

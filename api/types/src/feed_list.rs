@@ -63,6 +63,38 @@ pub struct FeedAdd {
     pub share_fetch: Option<bool>,
 }
 
+/// A setting of a feed that its preset or this program has a default for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FeedSetting {
+    /// How often to fetch: the preset's schedule, else `1d`.
+    Schedule,
+    /// The address: the preset's own.
+    Address,
+    /// What of the source to fetch: all of it.
+    Parameter,
+    /// The key: none.
+    ApiKeyFile,
+    /// The proxy: as the daemon's environment says.
+    Proxy,
+    /// Certificates: those that the system trusts.
+    CaFile,
+}
+
+impl FeedSetting {
+    /// The setting's name, which is its key in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Schedule => "schedule",
+            Self::Address => "address",
+            Self::Parameter => "parameter",
+            Self::ApiKeyFile => "api_key_file",
+            Self::Proxy => "proxy",
+            Self::CaFile => "ca_file",
+        }
+    }
+}
+
 /// Body of `PATCH /api/v1/feeds/{name}`: what is given is changed, the rest stays.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -100,6 +132,9 @@ pub struct FeedChange {
     /// True if one site of the federation fetches it for all that offer to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub share_fetch: Option<bool>,
+    /// Settings that are taken out of the configuration, so that their defaults apply.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unset: Vec<FeedSetting>,
 }
 
 /// Body of `POST /api/v1/feeds/{name}/approve`.

@@ -57,8 +57,8 @@ pub use explain::{
 };
 pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome, OutOfReach};
 pub use feed_list::{
-    Feed, FeedAdd, FeedApprove, FeedChange, FeedFetcher, FeedList, FeedPreset, FeedState, FetchReason,
-    SuspectInput,
+    Feed, FeedAdd, FeedApprove, FeedChange, FeedFetcher, FeedList, FeedPreset, FeedSetting, FeedState,
+    FetchReason, SuspectInput,
 };
 pub use feed_run::{FeedCounts, FeedPhase, FeedProgress, FeedRan, FeedRun, FeedRunOutcome, FeedTrigger};
 pub use hash::{

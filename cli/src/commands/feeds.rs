@@ -3,6 +3,7 @@
 mod add;
 mod history;
 mod run;
+mod set;
 mod show;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ pub(crate) enum Feeds {
     Run(run::Run),
     History(history::History),
     Approve(run::Approve),
+    Set(set::Set),
     Enable(add::Enable),
     Disable(add::Disable),
     Remove(add::Remove),
@@ -83,6 +85,7 @@ impl Feeds {
             Self::Run(args) => args.run(session).await,
             Self::History(args) => args.run(session).await,
             Self::Approve(args) => args.run(session).await,
+            Self::Set(args) => args.run(session).await,
             Self::Enable(args) => args.run(session).await,
             Self::Disable(args) => args.run(session).await,
             Self::Remove(args) => args.run(session).await,

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use starling_api_types::{Feed, FeedList, FeedPreset, FeedRun, FeedRunOutcome, FeedState, Timestamp};
+use starling_api_types::{
+    Feed, FeedChange, FeedList, FeedPreset, FeedRun, FeedRunOutcome, FeedSetting, FeedState, Timestamp,
+};
 
 use super::table::Table;
 use super::{Lines, ago, count, counted, cut, duration, moment, moment_or, or_dash, plain, size};
@@ -267,6 +269,56 @@ pub(crate) fn feed_changed(feed: &Feed) -> String {
         "switched off; its records stay"
     };
     format!("{} is {is}\n", feed.name)
+}
+
+/// `starling feeds set`
+pub(crate) fn feed_set(before: &Feed, after: &Feed, change: &FeedChange) -> String {
+    let text = |value: &Option<String>| value.clone().unwrap_or_else(|| "the default".to_owned());
+    let yes = |value: bool| if value { "yes" } else { "no" }.to_owned();
+    let shown = [
+        ("schedule", before.schedule.clone(), after.schedule.clone()),
+        ("address", text(&before.address), text(&after.address)),
+        ("parameter", text(&before.parameter), text(&after.parameter)),
+        ("whole", yes(before.complete), yes(after.complete)),
+        ("shared", yes(before.share_fetch), yes(after.share_fetch)),
+    ];
+    let mut lines = Lines::default().add("feed", &after.name);
+    let mut is_changed = false;
+    for (label, old, new) in shown {
+        if old != new {
+            is_changed = true;
+            lines = lines.add(label, format!("{old} -> {new}"));
+        }
+    }
+    // What follows a `?` is not shown, and neither are keys and proxies: that they were given is.
+    let is_hidden = before.address == after.address && after.has_secret;
+    for (label, is_given, setting) in [
+        ("address", change.address.is_some() && is_hidden, None),
+        ("proxy", change.proxy.is_some(), Some(FeedSetting::Proxy)),
+        (
+            "key file",
+            change.api_key_file.is_some(),
+            Some(FeedSetting::ApiKeyFile),
+        ),
+        ("CA file", change.ca_file.is_some(), Some(FeedSetting::CaFile)),
+    ] {
+        let is_unset = setting.is_some_and(|setting| change.unset.contains(&setting));
+        if is_given || is_unset {
+            is_changed = true;
+            lines = lines.add(label, if is_given { "as given" } else { "the default" });
+        }
+    }
+    if !is_changed {
+        return format!("{} is as it was: nothing is changed by that\n", after.name);
+    }
+    let next = match after.enabled {
+        true => format!(
+            "from the next run on; `starling feeds run {}` fetches now",
+            after.name
+        ),
+        false => format!("it is switched off: `starling feeds enable {}`", after.name),
+    };
+    lines.add("next", next).to_string()
 }
 
 /// `starling feeds remove`

@@ -30,7 +30,7 @@ pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
 pub(crate) use conflicts::{conflict, conflicts};
 pub(crate) use explain::{explanation, reasons};
 pub(crate) use feeds::{
-    feed, feed_added, feed_changed, feed_history, feed_list, feed_presets, feed_removed, feed_runs,
+    feed, feed_added, feed_changed, feed_history, feed_list, feed_presets, feed_removed, feed_runs, feed_set,
     feed_status,
 };
 pub(crate) use mutes::{mute, mutes};

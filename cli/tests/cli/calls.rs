@@ -107,6 +107,12 @@ const CALLS: &[(&str, &str)] = &[
         "feeds disable nvd",
         "change_feed nvd FeedChange { enabled: Some(false)",
     ),
+    (
+        "feeds set nvd --schedule 3h --address https://mirror.example.org/ --whole --no-share --unset proxy",
+        "change_feed nvd FeedChange { enabled: None, schedule: Some(\"3h\"), address: Some(\"https://mirror.example.org/\"), \
+         parameter: None, api_key_file: None, proxy: None, ca_file: None, complete: Some(true), share_fetch: Some(false), \
+         unset: [Proxy] }",
+    ),
     ("feeds remove nvd", "remove_feed nvd"),
     (
         "scan @F/b.stl",

@@ -159,6 +159,24 @@ pub enum FetchError {
         #[source]
         source: std::io::Error,
     },
+    /// The disk has no room for more.
+    #[error(
+        "{address} was not fetched: {free} bytes are free on the disk of {}, {needed} are needed beside a reserve of {reserve}; nothing of \
+         it was taken, free some space",
+        path.display()
+    )]
+    NoSpace {
+        /// What was asked for.
+        address: String,
+        /// The folder of the run.
+        path: PathBuf,
+        /// Free bytes.
+        free: u64,
+        /// Bytes to be written, as far as that is known.
+        needed: u64,
+        /// Bytes that stay free.
+        reserve: u64,
+    },
     /// The caller asked to stop.
     #[error("the fetch was stopped before its end")]
     Stopped,
@@ -177,6 +195,7 @@ impl FetchError {
             | Self::Unexpected { .. }
             | Self::Limit { .. }
             | Self::Forbidden { .. }
+            | Self::NoSpace { .. }
             | Self::Disk { .. } => false,
         }
     }

@@ -27,6 +27,8 @@ pub struct Fetcher {
 pub struct Run<'a> {
     /// An empty folder on the site's disk. The caller removes it after the import.
     pub into: &'a Path,
+    /// Returns the free bytes of the disk on which that folder is, if they are known.
+    pub free: &'a (dyn Fn() -> Option<u64> + Sync),
     /// The time.
     pub clock: &'a dyn Clock,
     /// Gives random numbers, for the jitter of waits.

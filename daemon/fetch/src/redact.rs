@@ -81,7 +81,7 @@ impl Redaction {
     pub(crate) fn error(&self, mut error: FetchError) -> FetchError {
         match &mut error {
             FetchError::Settings { what } => self.text(what),
-            FetchError::Status { address, .. } => self.text(address),
+            FetchError::Status { address, .. } | FetchError::NoSpace { address, .. } => self.text(address),
             FetchError::Unreachable { address, what }
             | FetchError::Certificate { address, what }
             | FetchError::Stalled { address, what }

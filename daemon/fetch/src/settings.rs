@@ -69,6 +69,8 @@ pub struct Limits {
     pub max_run_bytes: u64,
     /// Most bytes that the documents of a run may have on the disk, unpacked ones included.
     pub max_written_bytes: u64,
+    /// Bytes that stay free on the disk: the store's reserves, and some for the import that follows.
+    pub reserve_bytes: u64,
     /// Most pages of one list or window.
     pub max_pages: u64,
     /// Most documents of a run.
@@ -99,6 +101,7 @@ impl Default for Limits {
             max_unpacked_bytes: 32 << 30,
             max_run_bytes: 16 << 30,
             max_written_bytes: 32 << 30,
+            reserve_bytes: 128 << 20,
             max_pages: 20_000,
             max_documents: 500_000,
             max_redirects: 5,

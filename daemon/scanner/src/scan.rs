@@ -172,6 +172,12 @@ impl Part {
             let standing = match scanner.judge_any(component, &mut part.findings)? {
                 // A component that is not a package, and has no package URL, cannot be missed.
                 Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
+                // A known product that nothing matched is in doubt, whoever names it.
+                standing @ (Standing::Undecided | Standing::Unversioned)
+                    if component.kind == ComponentKind::Subject && component.cpes.is_some() =>
+                {
+                    standing
+                }
                 // The document's subject is reported if it has findings, else not counted: a document that lists
                 // nothing else lists nothing.
                 _ if component.kind == ComponentKind::Subject && part.findings.len() == before => {

@@ -7,6 +7,7 @@ mod joined;
 mod options;
 mod reach;
 mod rests;
+mod round;
 mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,9 +28,11 @@ use starling_scanner::reach::OutOfReach;
 use starling_store::FoundRecord;
 
 use self::options::Commit;
-pub(super) use self::options::{ImportOptions, Imported, Judged, Rejections, SharedFeed};
+pub(super) use self::options::{
+    ImportOptions, Imported, Judged, Rejections, RoundPart, SeenPart, SharedFeed,
+};
 use self::reach::Met;
-pub(super) use self::rests::{ABSENCES_UNKNOWN, alone};
+pub(super) use self::rests::{absences_unknown, alone};
 use super::SiteParts;
 use super::feed_runs::{Rejected, document_of};
 use super::problem::store_problem;
@@ -69,6 +72,8 @@ struct Account<'a> {
     keep: BTreeSet<RecordId>,
     /// A rejected part of which nothing tells what record it held: then nothing can be called absent.
     untold: Option<String>,
+    /// A rejected part of which it is not known whether a record is stated that it held.
+    unseen: Option<String>,
     /// The path that was given, as it lies on the disk; empty if none was.
     root: String,
     /// Records that stand in several files: what each of them says.
@@ -227,6 +232,7 @@ impl<'a> Account<'a> {
             seen: BTreeMap::new(),
             keep: BTreeSet::new(),
             untold: None,
+            unseen: None,
             root: String::new(),
             parts: BTreeMap::new(),
             met: Met::default(),
@@ -259,7 +265,9 @@ impl<'a> Account<'a> {
             }
             ItemResult::Rejected(reason) => {
                 self.report.rejected += 1;
-                let kept = self.keep_earlier(&item.name);
+                let kept = self
+                    .keep_earlier(&item.name)
+                    .and_then(|()| self.keep_named(&item.name, item.identity.as_ref()));
                 let (reason, known) = (reason.to_string(), &self.how.rejections);
                 let is_of_page = known
                     .as_ref()
@@ -351,10 +359,14 @@ impl<'a> Account<'a> {
         if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
             self.names.push((name.clone(), id.clone()));
         }
+        let (out_of_reach, unusable) = self.met.why_not(&record.about, &record.canonical);
+        if let Some(unusable) = unusable {
+            self.warn(format!("{name}: {unusable}"));
+        }
         let record_seen = Seen {
             record: FoundRecord { content, size },
             modified: record.modified,
-            out_of_reach: self.met.why_not(&record.about, &record.canonical),
+            out_of_reach,
             name,
         };
         self.seen.insert(id, record_seen);

@@ -217,7 +217,7 @@ fn is_address(what: &str) -> bool {
 }
 
 /// Returns an address as it is, and a path as the daemon finds it from wherever it was started.
-fn absolute_address(address: &str) -> Result<String, Problem> {
+pub(super) fn absolute_address(address: &str) -> Result<String, Problem> {
     if address.contains("://") || address.starts_with("file:") {
         return Ok(address.to_owned());
     }
@@ -228,7 +228,7 @@ fn absolute_address(address: &str) -> Result<String, Problem> {
     })
 }
 
-fn absolute(path: &Path) -> Result<PathBuf, Problem> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Problem> {
     std::path::absolute(path).map_err(|error| file_problem("looking for", path, &error))
 }
 

@@ -47,6 +47,30 @@ impl Session<'_> {
             .saturating_sub(self.written)
     }
 
+    /// How many bytes may still be written so that the reserve stays free.
+    fn room(&self) -> u64 {
+        let free = (self.run.free)();
+        free.map_or(u64::MAX, |free| free.saturating_sub(self.limits.reserve_bytes))
+    }
+
+    /// Refuses to write so many bytes if the disk has no room for them beside the reserve.
+    pub(super) fn check_room(&self, address: &Address, needed: u64) -> Result<(), FetchError> {
+        match self.room() >= needed {
+            true => Ok(()),
+            false => Err(self.no_space(address, needed)),
+        }
+    }
+
+    fn no_space(&self, address: &Address, needed: u64) -> FetchError {
+        FetchError::NoSpace {
+            address: address.to_string(),
+            path: self.run.into.to_owned(),
+            free: (self.run.free)().unwrap_or(0),
+            needed,
+            reserve: self.limits.reserve_bytes,
+        }
+    }
+
     pub(super) fn too_long(&self, address: &Address, limit: u64) -> FetchError {
         let what = match limit == self.limits.max_document_bytes {
             true => format!("the document is longer than {limit} bytes"),
@@ -69,6 +93,7 @@ impl Session<'_> {
         if headers.content_length.is_some_and(|length| length > limit) {
             return Err(self.too_long(address, limit));
         }
+        self.check_room(address, headers.content_length.unwrap_or(1))?;
         let part = self.next_part();
         let disk = |source| FetchError::Disk {
             path: part.clone(),
@@ -97,6 +122,7 @@ impl Session<'_> {
             if self.bytes >= reported + REPORT_BYTES {
                 reported = self.bytes;
                 self.report(address);
+                self.check_room(address, 1)?;
             }
         }
         if let Some(length) = headers.content_length.filter(|length| *length != received) {
@@ -145,17 +171,21 @@ impl Session<'_> {
         request: &Request,
         headers: &Headers,
     ) -> Result<Body, FetchError> {
+        let (left, room) = (self.written_left(), self.room());
         let job = verify::Job {
             path: part,
             form: request.form,
             encoding: headers.content_encoding.clone(),
             content_type: headers.content_type.clone(),
             max_unpacked_bytes: self.limits.max_unpacked_bytes,
-            max_written_bytes: self.written_left(),
+            max_written_bytes: left.min(room),
             stop: self.run.stop.clone(),
         };
         let checked = blocking(move || verify::check(&job)).await;
-        let checked = checked.map_err(|fault| fault.of(&request.address))?;
+        let checked = checked.map_err(|fault| match fault {
+            verify::Fault::Limit(_) if room < left => self.no_space(&request.address, room.saturating_add(1)),
+            fault => fault.of(&request.address),
+        })?;
         if checked.bytes > self.written_left() {
             return Err(FetchError::Limit {
                 address: request.address.to_string(),

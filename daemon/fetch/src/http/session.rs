@@ -252,6 +252,7 @@ impl<'a> Session<'a> {
         if state.bytes > limit {
             return Err(self.too_long(&request.address, limit));
         }
+        self.check_room(&request.address, state.bytes)?;
         let part = self.next_part();
         let (from, to, stop) = (path.to_owned(), part.clone(), self.run.stop.clone());
         let bytes = blocking(move || file::copy(&from, &to, limit, &stop))

@@ -200,6 +200,13 @@ fn take(entry: Entry, naming: Naming<'_>, rows: &mut Rows) -> Result<(), ListFau
             return Ok(());
         }
     };
+    // The longer one of those that are named.
+    let sums = entry
+        .link
+        .iter()
+        .filter(|link| link.rel.eq_ignore_ascii_case("hash"));
+    let sums = sums.map(|link| link.href.clone());
+    let checksum = sums.max_by_key(|sum| sum.to_ascii_lowercase().contains("sha512"));
     let time = time_ms(&entry.updated);
     if time.is_none() {
         rows.odd(format!(
@@ -216,6 +223,7 @@ fn take(entry: Entry, naming: Naming<'_>, rows: &mut Rows) -> Result<(), ListFau
             time_ms: time,
             fingerprint: entry.updated,
             sha256: None,
+            checksum,
         },
         naming,
     )

@@ -49,6 +49,7 @@ fn row(name: &str, time: Option<&str>) -> Row {
         time_ms: time.and_then(time_ms),
         fingerprint: time.unwrap_or_default().to_owned(),
         sha256: None,
+        checksum: None,
     }
 }
 
@@ -286,6 +287,7 @@ pub(super) fn jvn_checksums(
                 time_ms: None,
                 fingerprint: sha256.clone(),
                 sha256: Some(sha256),
+                checksum: None,
             },
             naming,
         )

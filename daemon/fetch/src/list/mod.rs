@@ -41,6 +41,8 @@ pub(crate) struct Row {
     pub(crate) fingerprint: String,
     /// SHA-256 of the document, as hexadecimal digits.
     pub(crate) sha256: Option<String>,
+    /// Address of a file with the checksum of the document, if the list gives one. Not checked.
+    pub(crate) checksum: Option<String>,
 }
 
 /// The rows of a list.

@@ -224,6 +224,16 @@ pub(crate) struct PagesStep {
 }
 
 impl PagesStep {
+    /// Returns the step with one entry less on each page, if its query names the size.
+    pub(crate) fn one_less(&self) -> Option<Self> {
+        let (old, size) = (self.size.to_string(), self.size.checked_sub(1)?);
+        let mut step = self.clone();
+        let (_, value) = step.query.iter_mut().find(|(_, value)| *value == old)?;
+        *value = size.to_string();
+        step.size = size;
+        Some(step)
+    }
+
     fn parameters(&self) -> Vec<String> {
         let own = match self.paging {
             Paging::Offset { start, size, .. } => vec![start, size],

@@ -15,7 +15,7 @@ use crate::position::Seen;
 use crate::verify;
 
 /// Longest checksum file, in bytes.
-const MAX_BESIDE_BYTES: u64 = 64 << 10;
+pub(super) const MAX_BESIDE_BYTES: u64 = 64 << 10;
 
 /// A clock before this year was never set.
 const EARLIEST_YEAR: u16 = 2024;
@@ -32,6 +32,8 @@ pub(super) enum Outcome {
     Unchanged,
     /// Nothing is there.
     Missing,
+    /// It contradicts the checksum that is named for it. That is noted, and it is not in the folder.
+    Damaged,
 }
 
 impl Executor<'_> {
@@ -51,7 +53,8 @@ impl Executor<'_> {
                 self.may_be_missing(step);
                 Ok(())
             }
-            Outcome::Missing => Err(missing(&step.address)),
+            // Only lists name checksums, and they settle that.
+            Outcome::Missing | Outcome::Damaged => Err(missing(&step.address)),
         }
     }
 
@@ -115,7 +118,7 @@ impl Executor<'_> {
     pub(super) async fn fetch_again(&mut self, step: &DocumentStep) -> Result<(), FetchError> {
         match self.document(step, false).await? {
             Outcome::Taken { .. } => Ok(()),
-            Outcome::Unchanged | Outcome::Missing => {
+            Outcome::Unchanged | Outcome::Missing | Outcome::Damaged => {
                 self.not_read(format!("{} was there and is missing now (404)", step.address));
                 Ok(())
             }
@@ -241,6 +244,11 @@ impl Executor<'_> {
                 what: format!("it is longer than {limit} bytes"),
             });
         }
+        self.text_of(body).await
+    }
+
+    /// Reads a short text that was fetched, and removes its file.
+    pub(super) async fn text_of(&mut self, body: Body) -> Result<String, FetchError> {
         let path = body.path.clone();
         let text = blocking(move || std::fs::read(&path))
             .await
@@ -280,7 +288,7 @@ pub(super) fn missing(address: &Address) -> FetchError {
 }
 
 /// True if a document is not there.
-fn is_missing(error: &FetchError) -> bool {
+pub(super) fn is_missing(error: &FetchError) -> bool {
     match error {
         FetchError::Status { status, .. } => *status == 404,
         FetchError::Disk { source, .. } => source.kind() == io::ErrorKind::NotFound,

@@ -74,7 +74,7 @@ impl Executor<'_> {
         match self.document(&document, true).await {
             Ok(Outcome::Taken { .. }) => {}
             Ok(Outcome::Unchanged) => self.unsent.push(document),
-            Ok(Outcome::Missing) => {
+            Ok(Outcome::Missing | Outcome::Damaged) => {
                 self.not_read(format!("{} vanished while the folder was read", document.address));
             }
             // One file that is not a document does not spoil the others.

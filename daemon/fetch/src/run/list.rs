@@ -263,9 +263,13 @@ impl Executor<'_> {
             };
             // Only where the list says nothing of a document's version is the document asked for it.
             let is_asked = row.fingerprint.is_empty() && (!is_first || self.plan.together);
-            let outcome = match &row.sha256 {
-                Some(expected) => self.checked_document(&document, expected).await?,
-                None => self.document(&document, is_asked).await?,
+            let outcome = match (&row.sha256, &row.checksum) {
+                (Some(expected), _) => self.checked_document(&document, expected).await?,
+                (None, Some(sum)) => {
+                    let sum = self.absolute_of(step, sum, &row)?;
+                    self.summed_document(&document, &sum).await?
+                }
+                (None, None) => self.document(&document, is_asked).await?,
             };
             if !(remembers && row.fingerprint.is_empty()) {
                 self.new.documents.remove(&document.address.to_string());
@@ -277,6 +281,11 @@ impl Executor<'_> {
             match outcome {
                 Outcome::Taken { .. } => {}
                 Outcome::Unchanged => self.unsent.push(document),
+                Outcome::Damaged => {
+                    // It is asked for again as long as it is listed.
+                    still_missing.insert(row.name.clone(), row.fingerprint);
+                    missing.insert(row.name);
+                }
                 Outcome::Missing if document.may_be_missing => self.may_be_missing(&document),
                 Outcome::Missing => {
                     let is_counted = !is_known_missing(&row);
@@ -329,6 +338,18 @@ impl Executor<'_> {
             Some(text) => self.absolute(step, text, row).map_err(forbidden)?,
             None => step.documents.join(&row.name).map_err(forbidden)?,
         };
+        self.session.guard.check_listed(&address)?;
+        Ok(address)
+    }
+
+    /// The address of something that a row names beside its document, checked.
+    fn absolute_of(&self, step: &ListStep, text: &str, row: &Row) -> Result<Address, FetchError> {
+        let address = self
+            .absolute(step, text, row)
+            .map_err(|why| FetchError::Forbidden {
+                address: shorten(text),
+                why: format!("a row of {}: {why}", step.address),
+            })?;
         self.session.guard.check_listed(&address)?;
         Ok(address)
     }

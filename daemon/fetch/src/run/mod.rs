@@ -9,6 +9,7 @@ mod pages;
 mod place;
 mod repository;
 mod snapshot;
+mod summed;
 mod unread;
 mod windows;
 
@@ -56,6 +57,8 @@ pub(crate) struct Executor<'a> {
     more: bool,
     unfinished: Option<FetchError>,
     unread: Unread,
+    /// Checksums that are named and cannot be had: how many, and the first.
+    unsummed: Option<(u64, String)>,
     /// Addresses of the lists that were read.
     lists: Vec<String>,
     /// When the run began, by the machine's clock.
@@ -126,6 +129,7 @@ impl<'a> Executor<'a> {
             more: false,
             unfinished: None,
             unread: Unread::default(),
+            unsummed: None,
             lists: Vec::new(),
             began_ms,
             listed: 0,
@@ -155,6 +159,7 @@ impl<'a> Executor<'a> {
                 self.fetch_again(&step).await?;
             }
         }
+        self.close_sums();
         self.close_unread();
         let is_whole = self.is_complete && self.unsent.is_empty() && !self.got.is_empty();
         let is_changed = is_changed(&self);

@@ -35,6 +35,8 @@ pub(super) struct Read {
 enum Broken {
     /// The list changed meanwhile.
     Moved(String),
+    /// A full page does not say if it is the last: a server that has no other sends no `Link` header.
+    Full(FetchError),
     Failed(FetchError),
 }
 
@@ -90,8 +92,10 @@ impl Executor<'_> {
     ) -> Result<Read, FetchError> {
         let first = self.got.len();
         let mut restarts = 0;
+        let mut smaller = None;
         loop {
-            let broken = match self.pages_once(step, query, prefix).await {
+            let of = smaller.as_ref().unwrap_or(step);
+            let broken = match self.pages_once(of, query, prefix).await {
                 Ok(read) => return Ok(read),
                 Err(broken) => broken,
             };
@@ -99,6 +103,14 @@ impl Executor<'_> {
             self.drop_after(first).await?;
             let why = match broken {
                 Broken::Failed(error) => return Err(error),
+                Broken::Full(error) => {
+                    // With one entry less, a page that is full has another behind it, or the last is not full.
+                    smaller = match smaller {
+                        None => Some(step.one_less().ok_or(error)?),
+                        Some(_) => return Err(error),
+                    };
+                    continue;
+                }
                 Broken::Moved(why) => why,
             };
             restarts += 1;
@@ -314,8 +326,15 @@ impl Walk {
                 self.follow(next, address, guard)?;
             }
             Paging::LinkHeader => {
-                let is_full = items >= step.size;
-                let next = next_link(links, is_full).map_err(|what| inconsistent(address, what))?;
+                if links.next.is_none() && links.is_odd {
+                    let what = "its Link header is not understood".to_owned();
+                    return Err(inconsistent(address, what).into());
+                }
+                if links.next.is_none() && items >= step.size && !links.has_previous {
+                    let what = "the page is full, and no Link header names another".to_owned();
+                    return Err(Broken::Full(inconsistent(address, what)));
+                }
+                let next = links.next.as_deref();
                 self.follow(next, address, guard)?;
             }
         }
@@ -398,17 +417,6 @@ fn next_in<'p>(page: &'p Page, path: &[&str], is_full: bool) -> Result<Option<&'
         Some(Page::Text(text)) => Ok(Some(text)),
         Some(_) => Err(format!("{name} is not an address")),
     }
-}
-
-/// The address of the next page in a header. A full page without any is not believed to be the last.
-fn next_link(links: &Links, is_full: bool) -> Result<Option<&str>, String> {
-    if links.next.is_none() && links.is_odd {
-        return Err("its Link header is not understood".to_owned());
-    }
-    if links.next.is_none() && is_full && !links.has_previous {
-        return Err("the page is full, and no Link header names another".to_owned());
-    }
-    Ok(links.next.as_deref())
 }
 
 fn inconsistent(address: &Address, what: String) -> FetchError {

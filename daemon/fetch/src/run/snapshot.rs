@@ -101,7 +101,7 @@ impl Executor<'_> {
         let whole = self.pointed(step).await?;
         let last_modified_ms = match self.document(&whole, false).await? {
             Outcome::Taken { last_modified_ms } => last_modified_ms,
-            Outcome::Unchanged | Outcome::Missing => return Err(missing(&whole.address)),
+            Outcome::Unchanged | Outcome::Missing | Outcome::Damaged => return Err(missing(&whole.address)),
         };
         let made_ms = self.made_ms(last_modified_ms);
         let is_older = self.is_older(step, made_ms);
@@ -224,7 +224,7 @@ impl Executor<'_> {
                 self.begin_at(step, made_ms);
             }
             Outcome::Unchanged => self.unsent.push(whole),
-            Outcome::Missing => return Err(missing(&whole.address)),
+            Outcome::Missing | Outcome::Damaged => return Err(missing(&whole.address)),
         }
         Ok(())
     }

@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_secs(7 * 24 * 3600);
 impl Executor<'_> {
     pub(super) async fn windows_step(&mut self, step: &WindowsStep) -> Result<(), FetchError> {
         let id = &step.pages.id;
-        let end_ms = self.began_ms;
+        let mut end_ms = self.began_ms;
         let mark = self.window_mark(id);
         let mut from_ms = match mark {
             Some(mark_ms) => {
@@ -30,7 +30,19 @@ impl Executor<'_> {
         };
         let first_ms = from_ms;
         let (mut done, mut items) = (0_u64, 0_u64);
-        while from_ms < end_ms {
+        let mut is_caught_up = false;
+        loop {
+            if from_ms >= end_ms {
+                // What changed after the run began left its window before that was read, or not: it is looked for once
+                // more. One window shows by itself if it changes while it is read.
+                let now_ms = self.session.run.clock.now_ms();
+                if is_caught_up || done < 2 || now_ms <= end_ms {
+                    break;
+                }
+                is_caught_up = true;
+                from_ms = end_ms.saturating_sub(millis(step.overlap)).max(step.begin_ms);
+                end_ms = now_ms;
+            }
             let until_ms = from_ms.saturating_add(millis(step.longest)).min(end_ms);
             let query = [
                 (step.from_parameter.to_owned(), time_text(from_ms, step.text)),
@@ -57,14 +69,14 @@ impl Executor<'_> {
                 Err(error) => return Err(error),
             }
             done += 1;
-            let read_ms = until_ms.min(self.session.read_until_ms(end_ms));
+            let read_ms = until_ms.min(self.session.read_until_ms(self.began_ms));
             self.new.until_ms.insert(id.clone(), read_ms);
             if self.session.has_server_clock() {
                 self.new.confirmed_ms.insert(id.clone(), read_ms);
             }
             from_ms = until_ms;
         }
-        if items == 0 && mark.is_some() && end_ms.saturating_sub(first_ms) > millis(QUIET) {
+        if items == 0 && mark.is_some() && self.began_ms.saturating_sub(first_ms) > millis(QUIET) {
             let text = format!("{} told of no change for over a week", step.pages.address);
             self.not_read_unless_lasting(&format!("quiet:{id}"), 1, text);
             if !self.unread.is_empty() {

@@ -152,7 +152,7 @@ pub(crate) fn sha256_of(
     max_bytes: u64,
     stop: &CancellationToken,
 ) -> Result<String, Fault> {
-    use sha2::{Digest, Sha256};
+    use sha2::{Digest as _, Sha256};
     let mut hasher = Sha256::new();
     let file = io::BufReader::with_capacity(256 << 10, open(path)?);
     let mut reader: Box<dyn Read> = match unpack {
@@ -160,6 +160,59 @@ pub(crate) fn sha256_of(
         false => Box::new(file),
     };
     packed::pass(&mut reader, max_bytes, stop, &mut |chunk| {
+        hasher.update(chunk);
+        Ok(())
+    })?;
+    Ok(hex::encode(hasher.finalize()))
+}
+
+/// How a published checksum is computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Digest {
+    Sha256,
+    Sha512,
+}
+
+impl Digest {
+    /// Tells it by the number of hexadecimal digits.
+    pub(crate) fn of_digits(digits: &str) -> Option<Self> {
+        if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        match digits.len() {
+            64 => Some(Self::Sha256),
+            128 => Some(Self::Sha512),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Sha256 => "SHA-256",
+            Self::Sha512 => "SHA-512",
+        })
+    }
+}
+
+/// Hashes a document as a published checksum does, as hexadecimal digits.
+///
+/// # Errors
+/// If it cannot be read, is longer than `max_bytes`, or the work is stopped.
+pub(crate) fn digest_of(
+    path: &Path,
+    digest: Digest,
+    max_bytes: u64,
+    stop: &CancellationToken,
+) -> Result<String, Fault> {
+    use sha2::{Digest as _, Sha512};
+    if digest == Digest::Sha256 {
+        return sha256_of(path, false, max_bytes, stop);
+    }
+    let mut hasher = Sha512::new();
+    let mut file: Box<dyn Read> = Box::new(io::BufReader::with_capacity(256 << 10, open(path)?));
+    packed::pass(&mut file, max_bytes, stop, &mut |chunk| {
         hasher.update(chunk);
         Ok(())
     })?;

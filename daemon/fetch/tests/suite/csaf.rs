@@ -209,3 +209,107 @@ async fn same_name_in_two_folders_is_two_documents() {
     let brought = World::new().run(&plan).await.expect("a good run");
     assert_eq!(brought.names(), ["2/a.json", "a.json"]);
 }
+
+/// A provider with a feed whose documents have checksums of this text; the second document says what `second` is.
+fn with_checksums(
+    link: &'static str,
+    sum: impl Fn(&str) -> Reply + Send + Sync + 'static,
+) -> impl Fn(&crate::server::Asked) -> Reply + Send + Sync + 'static {
+    move |asked| {
+        let host = asked.header("host").expect("a host");
+        match asked.path.as_str() {
+            "/provider-metadata.json" => Reply::ok(metadata(host)),
+            "/white.json" => {
+                let entries = ["a-1", "a-2"].map(|name| {
+                    format!(
+                        r#"{{"updated":"2026-05-01T00:00:00Z","content":{{"src":"http://{host}/white/{name}.json"}},
+                            "link":[{{"rel":"self","href":"http://{host}/white/{name}.json"}},
+                                    {{"rel":"hash","href":"http://{host}/white/{name}.json.{link}"}},
+                                    {{"rel":"signature","href":"http://{host}/white/{name}.json.asc"}}]}}"#
+                    )
+                });
+                Reply::ok(format!(r#"{{"feed":{{"entry":[{}]}}}}"#, entries.join(",")))
+            }
+            path if path.ends_with(".json") => Reply::ok(document_at(path)),
+            path => match path.strip_suffix(&format!(".{link}")) {
+                Some(document) => sum(document),
+                None => Reply::missing(),
+            },
+        }
+    }
+}
+
+fn document_at(path: &str) -> String {
+    format!(r#"{{"document":"{path}"}}"#)
+}
+
+fn sha512_of(bytes: &[u8]) -> String {
+    use sha2::Digest;
+    hex::encode(sha2::Sha512::digest(bytes))
+}
+
+#[tokio::test]
+async fn documents_are_compared_with_the_checksums_that_the_feed_names() {
+    for link in ["sha256", "sha512"] {
+        let right = move |path: &str| {
+            let text = document_at(path);
+            let sum = match link {
+                "sha256" => sha256_of(text.as_bytes()),
+                _ => sha512_of(text.as_bytes()).to_uppercase(),
+            };
+            Reply::ok(format!("{sum}  {path}\n"))
+        };
+        let server = Server::start(with_checksums(link, right)).await;
+        let plan = plan_at("csaf", &format!("{}/provider-metadata.json", server.base), None);
+        let brought = World::new().run(&plan).await.expect("all of it is right");
+        assert_eq!(brought.names(), ["a-1.json", "a-2.json"]);
+        assert!(brought.fetched.whole && brought.fetched.read_to_end);
+    }
+}
+
+#[tokio::test]
+async fn document_with_another_checksum_is_not_taken_and_named() {
+    let is_wrong = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let wrong = is_wrong.clone();
+    let sum = move |path: &str| {
+        let mut text = document_at(path);
+        if path.ends_with("a-2.json") && wrong.load(std::sync::atomic::Ordering::SeqCst) {
+            text.push(' ');
+        }
+        Reply::ok(sha256_of(text.as_bytes()))
+    };
+    let server = Server::start(with_checksums("sha256", sum)).await;
+    let plan = plan_at("csaf", &format!("{}/provider-metadata.json", server.base), None);
+    let mut world = World::new();
+    for _ in 0..2 {
+        let brought = world.import(&plan).await;
+        let unread = brought.fetched.unread.as_deref().expect("it is named");
+        assert!(
+            unread.contains("a-2.json is damaged: its SHA-256 is") && unread.contains("it was not taken"),
+            "{unread}"
+        );
+        assert!(!brought.fetched.read_to_end && !brought.fetched.whole);
+        assert!(!brought.names().contains(&"a-2.json".to_owned()));
+    }
+    // It is asked for again until it is right.
+    is_wrong.store(false, std::sync::atomic::Ordering::SeqCst);
+    let brought = world.import(&plan).await;
+    assert_eq!(brought.names(), ["a-2.json"]);
+    assert!(brought.fetched.read_to_end && brought.fetched.from_start);
+}
+
+#[tokio::test]
+async fn checksum_that_is_missing_or_unreadable_is_noted() {
+    for reply in [Reply::missing as fn() -> Reply, || Reply::ok("no digits")] {
+        let server = Server::start(with_checksums("sha256", move |_| reply())).await;
+        let plan = plan_at("csaf", &format!("{}/provider-metadata.json", server.base), None);
+        let brought = World::new().run(&plan).await.expect("the documents are there");
+        assert_eq!(brought.names().len(), 2);
+        assert!(brought.fetched.read_to_end);
+        assert!(
+            brought.notes("2 listed checksums are missing"),
+            "{:?}",
+            brought.fetched.notes
+        );
+    }
+}

@@ -86,3 +86,62 @@ async fn list_longer_than_the_bound_is_refused() {
     let plan = Plan::of_address(None, &medium.path().display().to_string()).expect("a plan");
     is_limit(&world.fails(&plan).await, "more than 2 files");
 }
+
+fn is_no_space(error: &FetchError, free_bytes: u64) {
+    match error {
+        FetchError::NoSpace { free, reserve, .. } => {
+            assert_eq!((*free, *reserve), (free_bytes, 1_000), "{error}")
+        }
+        other => panic!("{other}"),
+    }
+    assert!(error.to_string().contains("free some space") && !error.is_temporary());
+}
+
+#[tokio::test]
+async fn document_that_leaves_less_than_the_reserve_is_not_fetched() {
+    let text = format!("{{\"a\":\"{}\"}}", "a".repeat(500));
+    let mut world = World::new();
+    world.settings.limits.reserve_bytes = 1_000;
+    let of_server = text.clone();
+    let server = Server::start(move |_| Reply::ok(of_server.clone())).await;
+    let plan = plan_at("kev", &server.base, None);
+    for (free, fits) in [(1_400, false), (1_600, true)] {
+        world.free = Box::new(move || Some(free));
+        if fits {
+            assert_eq!(world.run(&plan).await.expect("it fits").names().len(), 1);
+        } else {
+            is_no_space(&world.fails(&plan).await, free);
+        }
+    }
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), &text).expect("written");
+    let plan = Plan::of_address(None, &file.path().display().to_string()).expect("a plan");
+    world.free = Box::new(|| Some(1_400));
+    is_no_space(&world.fails(&plan).await, 1_400);
+}
+
+#[tokio::test]
+async fn download_ends_when_the_disk_fills_up_meanwhile() {
+    // Somebody else writes: there is room at the first look, and none when a MiB has come.
+    let text = format!("{{\"a\":\"{}\"}}", "a".repeat(4 << 20));
+    let server = Server::start(move |_| Reply::ok(text.clone()).unbounded()).await;
+    let looks = std::sync::atomic::AtomicU64::new(0);
+    let mut world = World::new();
+    world.settings.limits.reserve_bytes = 1_000;
+    world.free = Box::new(move || {
+        let is_first = looks.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
+        Some(if is_first { 1 << 30 } else { 900 })
+    });
+    is_no_space(&world.fails(&plan_at("kev", &server.base, None)).await, 900);
+}
+
+#[tokio::test]
+async fn document_that_unpacks_to_more_than_the_disk_has_is_not_taken() {
+    let text = format!("{{\"a\":\"{}\"}}", "a".repeat(20_000));
+    let packed = gzip_of(text.as_bytes());
+    let server = Server::start(move |_| Reply::ok(packed.clone()).header("content-encoding", "gzip")).await;
+    let mut world = World::new();
+    world.settings.limits.reserve_bytes = 1_000;
+    world.free = Box::new(|| Some(11_000));
+    is_no_space(&world.fails(&plan_at("kev", &server.base, None)).await, 11_000);
+}

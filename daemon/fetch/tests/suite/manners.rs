@@ -277,6 +277,7 @@ async fn folder_that_is_not_empty_is_not_used() {
     let world = World::new();
     let fetcher = starling_fetch::Fetcher::new(world.settings.clone()).expect("a fetcher");
     let run = starling_fetch::Run {
+        free: &|| None,
         into: folder.path(),
         clock: &world.clock,
         random: &|| 7,

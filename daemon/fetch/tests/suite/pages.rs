@@ -26,11 +26,10 @@ fn start_index(asked: &Asked) -> usize {
         .expect("an index")
 }
 
-/// True for the last window, the only one with entries.
+/// True for the last window, the only one with entries. Those that look once more for what changed meanwhile are short.
 fn is_last_window(asked: &Asked) -> bool {
-    asked
-        .parameter("lastModEndDate")
-        .is_some_and(|until| until.starts_with("2026-06-01"))
+    let time = |name: &str| asked.parameter(name).expect("a time").to_owned();
+    time("lastModEndDate").starts_with("2026-06-01") && time("lastModStartDate").as_str() < "2026-05-31"
 }
 
 pub(crate) fn nvd_total(asked: &Asked, total: usize) -> Reply {
@@ -68,13 +67,30 @@ async fn windows_cover_all_time_and_pages_all_entries() {
             )
         })
         .collect();
+    let (again, windows) = windows.split_last().expect("windows");
     for pair in windows.windows(2) {
         assert_eq!(pair[0].1, pair[1].0, "no gap between two windows");
     }
-    assert_eq!(
-        windows.last().map(|window| window.1),
-        Some("2026-06-01T00:00:00.000%2B00:00")
-    );
+    let end = "2026-06-01T00:00:00.000%2B00:00";
+    assert_eq!(windows.last().map(|window| window.1), Some(end));
+    // What left a window before it was read is found at the end.
+    assert!(again.0 < end && again.1 > end, "{again:?}");
+}
+
+#[tokio::test]
+async fn entry_that_changes_while_windows_are_read_is_not_missed() {
+    // It leaves its old window before that is read, and is in none but the time after the run began.
+    let server = Server::start(|asked| {
+        let until = asked.parameter("lastModEndDate").expect("a time");
+        let is_after = until > "2026-06-01T00:00:00.000%2B00:00";
+        Reply::ok(nvd_page(usize::from(is_after), 0, usize::from(is_after)))
+    })
+    .await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    assert!(brought.fetched.whole);
+    assert_eq!(brought.names().len(), 1);
 }
 
 #[tokio::test]
@@ -418,6 +434,40 @@ async fn full_page_without_a_link_header_is_not_the_last() {
         error.to_string().contains("no Link header names another"),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn last_page_that_is_full_is_told_by_pages_of_another_size() {
+    for total in [100_usize, 300] {
+        // As servers do that name no page before: none is named behind the last one, either.
+        let server = Server::start(move |asked| {
+            let number = |name: &str| asked.parameter(name).and_then(|text| text.parse::<usize>().ok());
+            let (size, page) = (number("per_page").expect("a size"), number("page").unwrap_or(0));
+            let items: Vec<String> = (page * size..total.min((page + 1) * size))
+                .map(|n| format!(r#"{{"ghsa_id":"GHSA-{n}"}}"#))
+                .collect();
+            let reply = Reply::ok(format!("[{}]", items.join(",")));
+            match (page + 1) * size < total {
+                true => {
+                    let next = format!("</advisories?per_page={size}&page={}>; rel=\"next\"", page + 1);
+                    reply.header("link", &next)
+                }
+                false => reply,
+            }
+        })
+        .await;
+        let brought = World::new()
+            .run(&plan_at("ghsa-api", &server.base, None))
+            .await
+            .expect("all of it was read");
+        assert!(brought.fetched.whole, "{total}");
+        let pages = brought.names();
+        let items: usize = pages
+            .iter()
+            .map(|name| brought.content(name).matches("ghsa_id").count())
+            .sum();
+        assert_eq!((items, pages.len()), (total, total / 99 + 1));
+    }
 }
 
 #[tokio::test]

@@ -88,6 +88,8 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) position: Position,
     pub(crate) stop: CancellationToken,
+    /// Free bytes of the disk, each time that they are asked for.
+    pub(crate) free: Box<dyn Fn() -> Option<u64> + Sync + Send>,
 }
 
 impl World {
@@ -110,6 +112,7 @@ impl World {
             },
             position: Position::default(),
             stop: CancellationToken::new(),
+            free: Box::new(|| None),
         }
     }
 
@@ -128,6 +131,7 @@ impl World {
         let random = || 7;
         let run = Run {
             into: folder.path(),
+            free: &*self.free,
             clock: &self.clock,
             random: &random,
             progress: &progress,

@@ -17,7 +17,7 @@ use super::name::Cpe;
 pub const MAX_NODES: usize = 100_000;
 /// Deepest nesting of a configuration's nodes.
 pub const MAX_DEPTH: usize = 16;
-/// Most platforms of one statement.
+/// Most platforms of one statement. The last one stands for all that are left out.
 pub const MAX_PLATFORMS: usize = 64;
 /// Most names that one platform keeps.
 const MAX_PLATFORM_NAMES: usize = 4;
@@ -82,7 +82,25 @@ pub struct Configurations {
     /// Number of nodes and names.
     size: usize,
     is_cut: bool,
-    has_unusable: bool,
+    unusable: Unusable,
+}
+
+/// CPE names that cannot be looked up.
+#[derive(Debug, Clone, Default)]
+struct Unusable {
+    count: usize,
+    /// The first of them, as it stands in the record.
+    first: String,
+}
+
+impl Unusable {
+    fn add(&mut self, name: &str) {
+        const SHOWN_CHARS: usize = 100;
+        if self.count == 0 {
+            self.first = name.chars().take(SHOWN_CHARS).collect();
+        }
+        self.count += 1;
+    }
 }
 
 /// Alternatives that are affected, with what must hold beside them.
@@ -117,7 +135,7 @@ pub fn configurations(body: &[u8]) -> Configurations {
     for container in native.get("cna").into_iter().chain(adps) {
         read.take_list(container.get("cpeApplicability"));
         for entry in list(container.get("affected")) {
-            listed::take(entry, &mut |criteria| read.take_listed(criteria));
+            listed::take(entry, &mut |found| read.take_listed(found));
         }
     }
     for configuration in list(native.get("vulnerable-configuration")) {
@@ -132,9 +150,7 @@ pub fn configurations(body: &[u8]) -> Configurations {
 /// there are others that cannot be looked up.
 pub fn products(body: &[u8]) -> (BTreeSet<String>, bool) {
     let read = configurations(body);
-    let names = read.rules.iter().flat_map(|rule| &rule.matches);
-    let names = names.map(|(product, _)| product.clone()).collect();
-    (names, read.has_unusable || read.is_cut)
+    (read.products(), read.unusable.count > 0 || read.is_cut)
 }
 
 /// Returns the members of a list; anything else has none, and a single object stands for a list of one.
@@ -162,6 +178,30 @@ fn is_true(value: Option<&Json>) -> bool {
 }
 
 impl Configurations {
+    /// Returns the products that can be looked up, as `part:vendor:product`.
+    pub fn products(&self) -> BTreeSet<String> {
+        let names = self.rules.iter().flat_map(|rule| &rule.matches);
+        names.map(|(product, _)| product.clone()).collect()
+    }
+
+    /// Says what of the configurations cannot be looked up; `None` if all of it can.
+    pub fn unusable(&self) -> Option<String> {
+        let Unusable { count, first } = &self.unusable;
+        let cut = format!(
+            "its configurations have more than {MAX_NODES} nodes and names, or more than {MAX_DEPTH} levels: what is \
+             beyond is not looked up"
+        );
+        let names = match count {
+            0 => return self.is_cut.then_some(cut),
+            1 => format!("the CPE name {first:?} cannot be looked up"),
+            more => format!("{more} CPE names cannot be looked up, the first is {first:?}"),
+        };
+        Some(match self.is_cut {
+            true => format!("{names}; {cut}"),
+            false => names,
+        })
+    }
+
     /// Returns the number of nodes and names, which the memory grows with.
     pub fn size(&self) -> usize {
         self.size
@@ -183,7 +223,7 @@ impl Configurations {
                 let others = others.filter(|(index, _)| *index != around.own);
                 others.map(|(_, other)| other.clone())
             });
-            let platforms: Vec<Platform> = platforms.take(MAX_PLATFORMS).collect();
+            let platforms = named_platforms(platforms);
             let names = platforms.iter().flat_map(|platform| &platform.names);
             bytes += names.map(String::len).sum::<usize>() + matches.len() * product.len();
             if bytes > MAX_STATEMENT_BYTES {
@@ -213,11 +253,11 @@ impl Configurations {
     }
 
     /// Adds a name with versions, outside of any tree.
-    fn take_listed(&mut self, found: Option<ProductMatch>) {
+    fn take_listed(&mut self, found: Result<ProductMatch, &str>) {
         match found {
-            Some(found) if self.count() => self.add(vec![found], &[], false),
-            Some(_) => {}
-            None => self.has_unusable = true,
+            Ok(found) if self.count() => self.add(vec![found], &[], false),
+            Ok(_) => {}
+            Err(name) => self.unusable.add(name),
         }
     }
 
@@ -255,7 +295,7 @@ impl Configurations {
             }
             match leaf_of(leaf) {
                 Some(leaf) => leaves.push(leaf),
-                None => self.has_unusable = true,
+                None => self.unusable.add(name_of(leaf).unwrap_or_default()),
             }
         }
         if !operator.eq_ignore_ascii_case("AND") {
@@ -298,8 +338,9 @@ impl Configurations {
         let mut named = Vec::with_capacity(matches.len());
         for one in matches {
             match one.criteria.product_name() {
-                Some(product) => named.push((product, one)),
-                None => self.has_unusable = true,
+                // No key holds a control character.
+                Some(product) if !product.contains(char::is_control) => named.push((product, one)),
+                _ => self.unusable.add(&one.criteria.to_string()),
             }
         }
         if !named.is_empty() {
@@ -317,6 +358,22 @@ impl Configurations {
             });
         }
     }
+}
+
+/// Returns the platforms of a statement. Of too many the last one counts the others, so that none is assumed unseen.
+fn named_platforms(platforms: impl Iterator<Item = Platform>) -> Vec<Platform> {
+    let mut platforms = platforms;
+    let mut named: Vec<Platform> = platforms.by_ref().take(MAX_PLATFORMS).collect();
+    let more = u32::try_from(platforms.count()).unwrap_or(u32::MAX);
+    if more > 0
+        && let Some(last) = named.last_mut()
+    {
+        *last = Platform {
+            names: Vec::new(),
+            others: more.saturating_add(1),
+        };
+    }
+    named
 }
 
 impl Platform {
@@ -393,10 +450,15 @@ fn platform_of(node: &Json, depth: usize) -> Platform {
     names.found
 }
 
+/// Returns the name of a leaf as it stands there.
+fn name_of(leaf: &Json) -> Option<&str> {
+    text(leaf.as_object()?, &["criteria", "cpe23Uri", "cpeName", "@name"])
+}
+
 /// Reads a name with its range; returns true beside it if what it names is affected.
 fn leaf_of(leaf: &Json) -> Option<(ProductMatch, bool)> {
+    let criteria = name_of(leaf)?;
     let leaf = leaf.as_object()?;
-    let criteria = text(leaf, &["criteria", "cpe23Uri", "cpeName", "@name"])?;
     let is_of_cnnvd = leaf.contains_key("@name");
     let criteria = Cpe::parse(criteria).ok()?;
     let bound = |included: &str, excluded: &str| {

@@ -191,7 +191,9 @@ impl fmt::Display for CpeRule {
 fn rule_of(statement: &Applicability, one: &ProductMatch, assumed: Vec<&'static str>) -> CpeRule {
     let running_on = statement.platforms.iter().map(|platform| {
         let mut names = platform.names.join(" or ");
-        if platform.others > 0 {
+        if names.is_empty() {
+            names = format!("{} more platforms that are not named here", platform.others);
+        } else if platform.others > 0 {
             names.push_str(&format!(" or {} others", platform.others));
         }
         names
@@ -227,6 +229,11 @@ fn fit(one: &ProductMatch, subject: &CpeSubject) -> Fit {
         Fit::Yes(_) => fit_update(one, subject),
         other => other,
     };
+    // It can only add a match: no doubt goes with it.
+    let version = match version {
+        Fit::No | Fit::Doubt if is_joined(one, subject) => Fit::Yes(Vec::new()),
+        other => other,
+    };
     match version {
         Fit::Yes(_) => Fit::Yes(assumed),
         other => other,
@@ -257,6 +264,23 @@ fn fit_version(one: &ProductMatch, subject: &CpeSubject) -> Fit {
                 _ => Fit::No,
             }
         }
+    }
+}
+
+/// Returns true if one of the two names states in its version what the other splits into version and update.
+fn is_joined(one: &ProductMatch, subject: &CpeSubject) -> bool {
+    let (Some(stated), Some(own)) = (one.criteria.version().plain(), &subject.version) else {
+        return false;
+    };
+    let is_equal = |a: &str, b: &str| compare_versions(a, b) == Some(Ordering::Equal);
+    match (one.criteria.update(), subject.cpe.update()) {
+        (update @ Value::Text { .. }, Value::Any) => update
+            .plain()
+            .is_some_and(|update| is_equal(&format!("{stated}-{update}"), own)),
+        (Value::Any | Value::Na, update @ Value::Text { .. }) => update
+            .plain()
+            .is_some_and(|update| is_equal(stated, &format!("{own}-{update}"))),
+        _ => false,
     }
 }
 

@@ -6,11 +6,11 @@ use super::applicability::{Bound, ProductMatch, list};
 use super::name::Cpe;
 use super::value::Value;
 
-/// Calls `take` for each product and range of versions of an entry; with `None` for a name that cannot be read.
+/// Calls `take` for each product and range of versions of an entry; with its text for a name that cannot be read.
 ///
 /// An entry about a package of a collection is left out: its names are of the collection (Red Hat's products), which is
 /// not affected as a whole.
-pub(super) fn take(entry: &Json, take: &mut dyn FnMut(Option<ProductMatch>)) {
+pub(super) fn take(entry: &Json, take: &mut dyn FnMut(Result<ProductMatch, &str>)) {
     let is_of_collection = ["packageName", "collectionURL", "packageURL"].iter().any(|key| {
         let text = entry.get(*key).and_then(Json::as_str);
         text.is_some_and(|text| !text.trim().is_empty())
@@ -22,19 +22,19 @@ pub(super) fn take(entry: &Json, take: &mut dyn FnMut(Option<ProductMatch>)) {
     let ranges = ranges(entry);
     for name in names.filter_map(Json::as_str) {
         let Ok(criteria) = Cpe::parse(name.trim()) else {
-            take(None);
+            take(Err(name));
             continue;
         };
         // A name with a version of its own states it.
         if !matches!(criteria.version(), Value::Any | Value::Na) {
-            take(Some(ProductMatch {
+            take(Ok(ProductMatch {
                 criteria,
                 ..ProductMatch::default()
             }));
             continue;
         }
         for range in &ranges {
-            take(Some(ProductMatch {
+            take(Ok(ProductMatch {
                 criteria: criteria.any_version(),
                 ..range.clone()
             }));

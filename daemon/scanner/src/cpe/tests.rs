@@ -408,3 +408,79 @@ fn platform_that_is_negated_or_unreadable_rules_no_system_out() {
     ));
     assert_eq!((too_long[0].names.len(), too_long[0].others), (0, 1));
 }
+
+#[test]
+fn platforms_beyond_the_most_are_counted_and_rule_no_system_out() {
+    let platform = |n: usize| {
+        format!(
+            r#"{{"operator":"OR","cpeMatch":[{{"vulnerable":false,"criteria":"cpe:2.3:h:acme:box{n}:-:*:*:*:*:*:*:*"}}]}}"#
+        )
+    };
+    let with = |count: usize| {
+        let platforms: Vec<_> = (0..count).map(platform).collect();
+        let body = format!(
+            r#"{{"database_specific":{{"native":{{"configurations":[{{"operator":"AND","nodes":[{{"operator":"OR","cpeMatch":[
+                {{"vulnerable":true,"criteria":"cpe:2.3:a:acme:rocket:1.0:*:*:*:*:*:*:*"}}]}},{}]}}]}}}}}}"#,
+            platforms.join(",")
+        );
+        let (_, subject) = CpeSubject::new(cpe("cpe:2.3:a:acme:rocket:1.0:*:*:*:*:*:*:*"), None).unwrap();
+        let statements = super::configurations(body.as_bytes()).about("a:acme:rocket");
+        match judge(&statements, &subject, OperatingSystem::of_distro("debian-12")) {
+            CpeVerdict::Affected(rules) => rules[0].running_on.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(with(MAX_PLATFORMS).len(), MAX_PLATFORMS);
+    assert!(with(MAX_PLATFORMS).iter().all(|name| name.contains("box")));
+    let cut = with(MAX_PLATFORMS + 6);
+    assert_eq!(cut.len(), MAX_PLATFORMS);
+    assert_eq!(cut.last().unwrap(), "7 more platforms that are not named here");
+}
+
+#[test]
+fn names_that_cannot_be_looked_up_are_told() {
+    let unusable = |leaves: &str| {
+        let body = format!(
+            r#"{{"database_specific":{{"native":{{"configurations":[{{"nodes":[{{"cpeMatch":[{leaves}]}}]}}]}}}}}}"#
+        );
+        super::configurations(body.as_bytes()).unusable()
+    };
+    let leaf = |name: &str| format!(r#"{{"vulnerable":true,"criteria":"{name}"}}"#);
+    let good = leaf("cpe:2.3:a:acme:rocket:1.0:*:*:*:*:*:*:*");
+    assert_eq!(unusable(&good), None);
+    assert_eq!(
+        unusable(&format!(
+            "{good},{}",
+            leaf("cpe:2.3:a:*:rocket:1.0:*:*:*:*:*:*:*")
+        ))
+        .unwrap(),
+        r#"the CPE name "cpe:2.3:a:*:rocket:1.0:*:*:*:*:*:*:*" cannot be looked up"#
+    );
+    assert_eq!(
+        unusable(&format!("{},{},{{}}", leaf("rocket"), leaf("cpe:2.3:x:y"))).unwrap(),
+        r#"3 CPE names cannot be looked up, the first is "rocket""#
+    );
+    let listed = r#"{"database_specific":{"native":{"cna":{"affected":[{"cpes":["cpe:?"],"defaultStatus":"affected"}]}}}}"#;
+    let told = super::configurations(listed.as_bytes()).unusable().unwrap();
+    assert!(told.contains("cpe:?"), "{told}");
+}
+
+#[test]
+fn update_in_the_version_of_one_name_fits_the_update_of_the_other() {
+    for (criteria, name, expected) in [
+        ("1.0:sp1", "1.0-sp1", 'a'),
+        ("1.0:sp1", "1.0_SP1:*", 'a'),
+        ("1.0:sp1", "1.0sp1:-", 'n'),
+        ("1.0:sp1", "1.0-sp2", 'n'),
+        ("1.0:sp1", "1.0", '?'),
+        ("1.0-sp1:*", "1.0:sp1", 'a'),
+        ("1.0_sp1:-", "1.0:sp1", 'a'),
+        ("1.0-sp1:*", "1.0:sp2", 'n'),
+        ("1.0-rc1:*", "1.0:rc1", 'a'),
+    ] {
+        let body = record(&json!([{ "nodes": [{ "operator": "OR", "cpeMatch": [
+            { "vulnerable": true, "criteria": format!("cpe:2.3:a:acme:rocket:{criteria}") }] }] }]));
+        let found = verdict(&body, &format!("cpe:2.3:a:acme:rocket:{name}"), None);
+        assert_eq!(word(&found), expected, "{criteria} {name}");
+    }
+}

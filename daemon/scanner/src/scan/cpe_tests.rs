@@ -341,3 +341,30 @@ fn two_records_of_one_vulnerability_keep_both_their_fixes() {
     assert_eq!(fixed, ["1.9", "2.0"]);
     assert_eq!(result.findings[0].rules.len(), 2);
 }
+
+#[test]
+fn subject_with_a_known_product_in_doubt_is_counted() {
+    let scanned = |fields: &str| {
+        let bom = format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[],"metadata":{{"component":{{"type":"application","name":"s",{fields}}}}}}}"#
+        );
+        let inventory = sbom::read(bom.as_bytes()).unwrap();
+        scan(&inventory, &knowledge(), &ScanOptions::default()).unwrap()
+    };
+    for (fields, expected) in [
+        (
+            r#""version":"9","cpe":"cpe:/a:acme:rocket""#,
+            Some(Standing::Undecided),
+        ),
+        (r#""cpe":"cpe:/a:acme:rocket""#, Some(Standing::Unversioned)),
+        (r#""version":"9","cpe":"cpe:/a:acme:unheard""#, None),
+        (r#""version":"9","purl":"pkg:npm/s@9""#, None),
+    ] {
+        let result = scanned(fields);
+        let gap = result.gaps.first().map(|gap| gap.standing);
+        assert_eq!(gap, expected, "{fields}");
+        assert_eq!(result.coverage.total(), u64::from(expected.is_some()), "{fields}");
+    }
+    let affected = scanned(r#""version":"1.0","cpe":"cpe:/a:acme:rocket""#);
+    assert_eq!((affected.findings.len(), affected.coverage.matched), (2, 1));
+}

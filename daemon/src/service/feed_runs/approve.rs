@@ -94,6 +94,7 @@ impl SiteParts {
             documents: kept_documents(&path, &kept.pages),
             gone: kept.gone.clone(),
             approved: true,
+            raw: None,
         };
         let is_anew = self.read_to(spec)?.0.position.is_empty();
         self.take_input(spec, &input, &mut after, told);

@@ -1,7 +1,6 @@
 //! Feeds that are added, changed and removed: in the configuration, which is the one place where they are listed.
 
 use std::collections::BTreeSet;
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use starling_api::{ServiceResult, file_problem};
@@ -13,7 +12,7 @@ use super::{Feeds, lock};
 use crate::config::feeds::{self, FeedEntry, FeedFault, FeedSpec};
 use crate::config::{Config, feed_edit};
 use crate::home::home_problem;
-use crate::home::{error_chain, write_durably};
+use crate::home::{error_chain, write_config};
 use crate::service::SiteParts;
 use crate::small_file;
 
@@ -128,8 +127,7 @@ impl SiteParts {
             let why = "it is written in a way that cannot be edited safely; edit its `[[feeds]]` by hand";
             return Err(unread(why.to_owned()));
         }
-        let mode = std::fs::metadata(&path).map_or(0o600, |found| found.permissions().mode() & 0o777);
-        write_durably(&path, edited.as_bytes(), mode).map_err(|error| {
+        write_config(&path, &edited).map_err(|error| {
             let mut problem = home_problem(&error);
             problem.detail = format!("{attempted}: {}", error_chain(&error));
             problem.hint(
@@ -274,6 +272,26 @@ fn apply(change: &types::FeedChange, entry: &mut FeedEntry) -> ServiceResult<Vec
             *old = new;
             keys.insert(key);
         }
+    }
+    let is_given = |setting: &types::FeedSetting| keys.contains(setting.as_str());
+    if let Some(twice) = change.unset.iter().find(|setting| is_given(setting)) {
+        let detail = format!(
+            "changing the feed {}: {} is both given and to be unset",
+            entry.name,
+            twice.as_str()
+        );
+        return Err(Problem::new(ErrorCode::FeedInvalid, detail));
+    }
+    for setting in &change.unset {
+        match setting {
+            types::FeedSetting::Schedule => entry.schedule = None,
+            types::FeedSetting::Address => entry.address = None,
+            types::FeedSetting::Parameter => entry.parameter = None,
+            types::FeedSetting::ApiKeyFile => entry.api_key_file = None,
+            types::FeedSetting::Proxy => entry.proxy = None,
+            types::FeedSetting::CaFile => entry.ca_file = None,
+        }
+        keys.insert(setting.as_str());
     }
     if keys.is_empty() {
         let detail = format!("changing the feed {}: nothing to change is given", entry.name);

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use starling_api_types::{ErrorCode, FeedProgress, Problem};
 use starling_fetch::{Document, FetchError, Fetched, Fetcher, Position, Progress, Run, SystemClock};
+use starling_store::disk::{Disk, FolderDisk};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::feeds::FeedSpec;
@@ -137,6 +138,7 @@ impl Fetching for RealFetching {
         let clock = SystemClock::new();
         let run = Run {
             into: job.into,
+            free: &|| FolderDisk::new(job.into).free_bytes().ok().flatten(),
             clock: &clock,
             random: &crate::schedule::random,
             progress: job.progress,
@@ -162,6 +164,7 @@ pub(super) fn problem_of(spec: &FeedSpec, error: &FetchError) -> Problem {
         FetchError::Disk { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
             ErrorCode::DiskFull
         }
+        FetchError::NoSpace { .. } => ErrorCode::DiskFull,
         FetchError::Disk { .. } => ErrorCode::FileAccess,
         FetchError::Settings { .. } => ErrorCode::FeedInvalid,
         FetchError::Stopped => ErrorCode::ShuttingDown,

@@ -13,6 +13,7 @@ mod raw;
 mod raw_lookup;
 mod read_to;
 mod rejected;
+mod round;
 mod run;
 mod sharing;
 mod shown;
@@ -38,6 +39,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 pub(super) use self::rejected::{Documents, Refusal, Rejected, Taken, document_of};
+pub(super) use self::round::Round;
 
 use self::sharing::Sharing;
 
@@ -75,6 +77,9 @@ pub(crate) struct Feeds {
     raw: Mutex<()>,
     /// Which site fetches each of them.
     sharing: Mutex<Sharing>,
+    /// Ends the next run behind its import, as a kill does.
+    #[cfg(test)]
+    is_killed: std::sync::atomic::AtomicBool,
 }
 
 /// Why a run begins.
@@ -146,7 +151,15 @@ impl Feeds {
             edits: Mutex::new(()),
             raw: Mutex::new(()),
             sharing: Mutex::default(),
+            #[cfg(test)]
+            is_killed: std::sync::atomic::AtomicBool::default(),
         }
+    }
+
+    #[cfg(test)]
+    fn end_if_killed(&self) {
+        let is_killed = self.is_killed.swap(false, std::sync::atomic::Ordering::SeqCst);
+        assert!(!is_killed, "the run is killed here");
     }
 
     /// Takes these feeds in the place of those before.

@@ -48,7 +48,7 @@ impl SiteParts {
         Ok(Some(OpenRaw { store, _alone: alone }))
     }
 
-    /// Keeps the documents of a run whose import was committed. That they cannot be kept is a note of the run.
+    /// Keeps the documents of a run whose import was committed, and whose position is not kept yet. That they cannot be kept is a note of the run.
     pub(super) fn keep_raw(
         &self,
         spec: &FeedSpec,

@@ -7,6 +7,8 @@ use starling_fetch::Position;
 
 use super::lock;
 use super::rejected::Rejected;
+use super::round::Round;
+use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::home::home_problem;
 use crate::service::SiteParts;
@@ -41,6 +43,9 @@ pub(crate) struct ReadTo {
     /// True if the source was not read whole in one run since its beginning: nothing tells which records it lacks.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) in_parts: bool,
+    /// What was seen of it since its beginning, if it is read in parts and compared with what other sites state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) round: Option<Round>,
     /// Why it begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) anew: Option<String>,
@@ -76,6 +81,12 @@ impl ReadTo {
         }
     }
 
+    /// Returns true if this is the last part of the source since its beginning, so that what it lacks can be told. A
+    /// time of the whole source is set at its end only.
+    pub(crate) fn ends_round(&self) -> bool {
+        self.whole_at.is_some() && self.round.as_ref().is_some_and(Round::is_open)
+    }
+
     /// Begins at the start again, and says why. What is rejected stays known until it is read.
     pub(crate) fn again(self, why: &str) -> Self {
         Self {
@@ -102,6 +113,14 @@ impl SiteParts {
                     (None, _) => "another site offers to fetch the source since the last run",
                     (_, None) => "no other site offers to fetch the source any more",
                 })
+            } else if found.in_parts && others.is_some() && found.round.is_none() {
+                Some("the source was read in parts by a version that did not keep what it saw of it")
+            } else if found
+                .round
+                .as_ref()
+                .is_some_and(|round| round.is_due_again(now()))
+            {
+                Some("the last reading of the source in parts did not tell which records it lacks")
             } else if found.rejected.is_of_another_program() {
                 Some("another version of this program rejected documents of the source")
             } else {

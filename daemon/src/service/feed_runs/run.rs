@@ -12,7 +12,7 @@ use starling_fetch::FetchError;
 use starling_protocol::FeedOffer;
 use tokio_util::sync::CancellationToken;
 
-use super::fetching::{self, Brought, FetchJob};
+use super::fetching::{self, Brought, BroughtDocument, FetchJob};
 use super::read_to::ReadTo;
 use super::rejected::{Documents, Refusal};
 use super::state::FeedMemory;
@@ -21,7 +21,7 @@ use super::{PLACE_FOR, Trigger, lock};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::schedule::{Ending, next_run_ms, random};
-use crate::service::feeds::{ABSENCES_UNKNOWN, ImportOptions, Rejections, alone};
+use crate::service::feeds::{ImportOptions, Rejections, alone};
 use crate::service::{Site, SiteParts};
 
 /// What is to be taken in.
@@ -36,6 +36,8 @@ pub(super) struct Input<'a> {
     pub(super) documents: Documents,
     pub(super) gone: Vec<String>,
     pub(super) approved: bool,
+    /// The documents, if they are kept as they were fetched.
+    pub(super) raw: Option<&'a [BroughtDocument]>,
 }
 
 impl Site {
@@ -191,6 +193,8 @@ impl Site {
 impl SiteParts {
     /// Takes in what was fetched.
     fn take_fetched(&self, spec: &FeedSpec, fetched: Brought, before: ReadTo, told: &mut Told) {
+        let mut after = before;
+        after.begin_part(spec, &fetched);
         let run = &mut told.run;
         run.whole = fetched.whole;
         run.requests = fetched.requests;
@@ -214,25 +218,18 @@ impl SiteParts {
                 Vec::new()
             },
             approved: false,
+            raw: Some(&fetched.documents),
         };
-        let mut after = before;
         after.position = fetched.position;
-        if fetched.whole && spec.entry.complete && fetched.unfinished.is_none() {
-            after.in_parts = false;
-        } else if after.whole_at.is_none() {
-            after.in_parts = true;
-        }
         if fetched.read_to_end && (fetched.whole || fetched.from_start) {
             after.whole_at = Some(now().into());
         }
         let is_nothing = fetched.unchanged || (fetched.count == 0 && input.gone.is_empty());
-        if is_nothing {
+        // The last part may bring nothing, and tells what the source lacks all the same.
+        if is_nothing && !after.ends_round() {
             self.note_unchanged(spec, &input, &mut after, told);
         } else {
             self.take_input(spec, &input, &mut after, told);
-            if told.run.outcome == FeedRunOutcome::Imported {
-                self.keep_raw(spec, &fetched.input, &fetched.documents, told);
-            }
         }
         if !told.run.outcome.is_success() {
             return;
@@ -274,7 +271,7 @@ impl SiteParts {
                     Some(offer) if by_itself => vec![alone(&offer).to_claim(&spec.source, now())],
                     Some(_) if after.in_parts && is_checked => {
                         is_checked = false;
-                        after.refusal = Some(ABSENCES_UNKNOWN.to_owned());
+                        after.refusal = Some(after.absences_unknown());
                         Vec::new()
                     }
                     _ => Vec::new(),
@@ -307,7 +304,7 @@ impl SiteParts {
         // A part is compared with what those before it were compared with; if that is not right any more, the next run
         // begins anew.
         let shared = shared.filter(|_| complete || after.others.is_some());
-        let options = ImportOptions {
+        let mut options = ImportOptions {
             by_itself: shared.is_none() && after.others.is_none(),
             in_parts: after.in_parts && !complete,
             shared,
@@ -324,6 +321,7 @@ impl SiteParts {
             may_hold_none: !input.whole,
             most_records: self.live.feeds.memory(spec.name()).sizes.most(now().as_millis()),
             by_hand: false,
+            round: after.take_part(is_checked(spec, input, after)),
             rejections: Some(Rejections {
                 before: after.rejected.clone(),
                 is_whole: input.whole && !input.is_cut,
@@ -331,8 +329,10 @@ impl SiteParts {
             }),
         };
         let read = input::Source::path(input.path);
-        match self.import_input(&spec.source, read, &options) {
-            Ok(imported) => {
+        let taken = self.import_input(&spec.source, read, &options);
+        after.round = options.round.take().map(|part| part.round);
+        match taken {
+            Ok(mut imported) => {
                 counted(&imported.report, told);
                 told.run.outcome = FeedRunOutcome::Imported;
                 told.run.checked = imported.judged.is_checked;
@@ -346,9 +346,16 @@ impl SiteParts {
                 if options.asked.complete {
                     after.others = imported.judged.others.map(|others| others.to_string());
                 }
+                after.end_part(imported.judged.part.take(), told);
                 told.rejected = Some(after.rejected.clone());
                 told.records = Some(imported.judged.records);
                 told.is_approved = input.approved;
+                #[cfg(test)]
+                self.live.feeds.end_if_killed();
+                // Before the position: after a kill in between, the next run fetches them again.
+                if let Some(documents) = input.raw {
+                    self.keep_raw(spec, input.path, documents, told);
+                }
                 if let Err(problem) = self.keep_position(spec, after) {
                     told.fail_by(&problem);
                 }

@@ -4,6 +4,7 @@ mod ending;
 mod honest;
 mod raw;
 mod rejections;
+mod rounds;
 mod sharing;
 mod world;
 
@@ -234,6 +235,58 @@ async fn feeds_are_listed_in_the_configuration() {
     assert_eq!(gone.code, ErrorCode::FeedNotFound);
     let before = fs::read_to_string(&config).unwrap();
     assert!(!before.contains("[[feeds]]"), "{before}");
+}
+
+#[tokio::test]
+async fn changed_feed_keeps_the_comments_and_mode_of_the_configuration() {
+    use std::os::unix::fs::PermissionsExt;
+    let world = World::with_feed().await;
+    let config = world.path("starling.toml");
+    let text = fs::read_to_string(&config).unwrap();
+    let commented = text.replace("schedule = \"2h\"", "schedule = \"2h\" # not more often");
+    assert_ne!(commented, text);
+    fs::write(&config, &commented).unwrap();
+    fs::set_permissions(&config, fs::Permissions::from_mode(0o664)).unwrap();
+    let change: FeedChange = serde_json::from_value(json!({
+        "schedule": "3h", "proxy": "none", "address": "https://mirror.example.org/mine.zip",
+    }))
+    .unwrap();
+    let feed = world.site.change_feed(&name(), change).await.unwrap();
+    assert_eq!(
+        (feed.schedule.as_str(), feed.address.as_deref()),
+        ("3h", Some("https://mirror.example.org/mine.zip"))
+    );
+    let edited = fs::read_to_string(&config).unwrap();
+    assert!(
+        edited.contains("schedule = \"3h\" # not more often") && edited.contains("proxy = \"none\""),
+        "{edited}"
+    );
+    assert_eq!(
+        fs::metadata(&config).unwrap().permissions().mode() & 0o7777,
+        0o664
+    );
+    // Back to the defaults.
+    let unset: FeedChange = serde_json::from_value(json!({ "unset": ["schedule", "proxy"] })).unwrap();
+    assert_eq!(
+        world.site.change_feed(&name(), unset).await.unwrap().schedule,
+        "1d"
+    );
+    let edited = fs::read_to_string(&config).unwrap();
+    assert!(
+        edited.contains("# not more often") && !edited.contains("proxy ="),
+        "{edited}"
+    );
+    for wrong in [
+        json!({}),
+        json!({ "schedule": "often" }),
+        json!({ "schedule": "3h", "unset": ["schedule"] }),
+        json!({ "unset": ["address"] }),
+    ] {
+        let change = serde_json::from_value(wrong.clone()).unwrap();
+        let problem = world.site.change_feed(&name(), change).await.unwrap_err();
+        assert_eq!(problem.code, ErrorCode::FeedInvalid, "{wrong}");
+    }
+    assert_eq!(fs::read_to_string(&config).unwrap(), edited);
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use starling_api::ServiceResult;
 use starling_api_types::FeedOutcome;
 use starling_protocol::{Claim, ClaimKind, Lane, RecordId, SiteId, UnixMillis};
-use starling_store::{FeedCommit, FeedInput, FeedPlan, Origin};
+use starling_store::{FeedCommit, FeedPlan, Origin};
 
 use super::options::Commit;
 use super::{Account, Judged, guard, reach};
@@ -15,8 +15,10 @@ impl Account<'_> {
     pub(super) fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<Judged> {
         let at = now();
         let is_untold = self.warn_of_untold(commit);
-        let complete = commit.complete && !is_untold;
-        let mut plan = self.plan(commit, complete, at)?;
+        let (mut plan, part) = self.plan(commit, commit.complete && !is_untold, at)?;
+        let ends_round = part.as_ref().is_some_and(|part| part.is_complete);
+        let complete = (commit.complete && !is_untold) || ends_round;
+        self.guard_plan(commit, &mut plan, at)?;
         let mut judged = self.judge(commit, &plan, is_untold);
         self.leave_rejected_unchecked(commit, &mut judged);
         self.report.stored = plan.stored;
@@ -27,9 +29,11 @@ impl Account<'_> {
         // In the same commit as the check: nobody takes it for one of the whole without what it rests on.
         let rests = self.rests_on(&plan, complete, judged.is_checked, at)?;
         plan.claims.extend(rests.claim);
-        if rests.is_on_others && self.how.in_parts {
-            judged.leave_absences(commit.is_checked);
+        if rests.is_on_others && self.how.in_parts && !ends_round {
+            let why = part.as_ref().and_then(|part| self.why_unseen(part));
+            judged.leave_absences(commit.is_checked, why.as_deref());
         }
+        judged.part = part;
         for key in absent {
             self.file(
                 key,
@@ -70,33 +74,17 @@ impl Account<'_> {
         true
     }
 
-    /// Compares the input with what the site states. Refuses a change that is not believed, unless it was approved.
-    fn plan(&mut self, commit: &Commit<'_>, complete: bool, at: UnixMillis) -> ServiceResult<FeedPlan> {
-        let found = self
-            .seen
-            .iter()
-            .map(|(id, seen)| (id.clone(), seen.record))
-            .collect();
-        let store = &self.site.data.store;
-        let mut plan = store
-            .plan_feed(&FeedInput {
-                source: &self.source,
-                lane: Lane::Federation,
-                base: self.how.base(),
-                found: &found,
-                complete,
-                keep: &self.keep,
-                now: at,
-            })
-            .map_err(|error| store_problem("writing the site's log", &error))?;
-        self.drop_gone(commit.gone, &mut plan, at)?;
-        if !commit.approved {
-            guard::check(&self.source, &plan, self.how.most_records, &mut |hash| {
-                let body = store.body(hash);
-                body.map_err(|error| store_problem("reading a record", &error))
-            })?;
+    /// Plans what is gone, and refuses a change that is not believed, unless it was approved.
+    fn guard_plan(&mut self, commit: &Commit<'_>, plan: &mut FeedPlan, at: UnixMillis) -> ServiceResult<()> {
+        self.drop_gone(commit.gone, plan, at)?;
+        if commit.approved {
+            return Ok(());
         }
-        Ok(plan)
+        let store = &self.site.data.store;
+        guard::check(&self.source, plan, self.how.most_records, &mut |hash| {
+            let body = store.body(hash);
+            body.map_err(|error| store_problem("reading a record", &error))
+        })
     }
 
     /// Judges the input: if the source counts as checked, and what stands against that.

@@ -63,7 +63,8 @@ impl Account<'_> {
     /// Takes another content for a record that was met in this input.
     fn put(&mut self, id: &RecordId, body: Vec<u8>) -> ServiceResult<()> {
         let content = ContentHash::of(&body);
-        let out_of_reach = self.met.why_not(&About::of_body(&body), &body);
+        // What of its names cannot be looked up was said of its files.
+        let (out_of_reach, _) = self.met.why_not(&About::of_body(&body), &body);
         if let Some(seen) = self.seen.get_mut(id) {
             seen.out_of_reach = out_of_reach;
             seen.record = FoundRecord {

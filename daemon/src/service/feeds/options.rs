@@ -1,5 +1,7 @@
 //! How an input is taken in, beyond what a caller of `feeds import` may ask for; and sources that have nothing new.
 
+use std::collections::BTreeSet;
+
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_protocol::{Claim, KnowledgeRoot, Lane, OfferInput, RecordId, Source};
@@ -7,7 +9,7 @@ use starling_store::{FeedBase, FeedCommit, Origin};
 
 use crate::clock::now;
 use crate::service::SiteParts;
-use crate::service::feed_runs::{Documents, Refusal, Rejected, Taken};
+use crate::service::feed_runs::{Documents, Refusal, Rejected, Round, Taken};
 use crate::service::problem::store_problem;
 
 /// How an input is taken in.
@@ -34,6 +36,32 @@ pub(in crate::service) struct ImportOptions {
     pub(in crate::service) in_parts: bool,
     /// This input and those before it since the source's beginning were compared with this site's own log alone.
     pub(in crate::service) by_itself: bool,
+    /// The input is a part of the source, and those before it since the source's beginning were kept.
+    pub(in crate::service) round: Option<RoundPart>,
+}
+
+/// A part of a source that is compared with what other sites state.
+#[derive(Debug, Clone)]
+pub(in crate::service) struct RoundPart {
+    /// What the parts before held.
+    pub(in crate::service) round: Round,
+    /// Names what other sites stated when the round began.
+    pub(in crate::service) others: Option<String>,
+    /// It is the last part, and what the others held is known.
+    pub(in crate::service) is_last: bool,
+}
+
+/// What a part of a source held.
+#[derive(Debug)]
+pub(in crate::service) struct SeenPart {
+    /// Its records, and those of documents that were rejected.
+    pub(in crate::service) records: BTreeSet<RecordId>,
+    /// Why it does not tell all that it held.
+    pub(in crate::service) lost: Option<String>,
+    /// It was the last one, and what the source lacks is stated.
+    pub(in crate::service) is_complete: bool,
+    /// Others stated something since the round began.
+    pub(in crate::service) is_outdated: bool,
 }
 
 /// A feed that other sites offer to fetch as well.
@@ -70,6 +98,8 @@ pub(in crate::service) struct Judged {
     pub(in crate::service) refusal: Option<Refusal>,
     /// Names what other sites stated, if the input was compared with that.
     pub(in crate::service) others: Option<KnowledgeRoot>,
+    /// What the input held, if it is a part of a round.
+    pub(in crate::service) part: Option<SeenPart>,
 }
 
 impl ImportOptions {
@@ -97,6 +127,7 @@ impl ImportOptions {
                 rejected: Rejected::default(),
                 refusal: None,
                 others: None,
+                part: None,
             };
         };
         let before = &rejections.before;
@@ -114,6 +145,7 @@ impl ImportOptions {
             rejected,
             refusal,
             others: None,
+            part: None,
         }
     }
 }

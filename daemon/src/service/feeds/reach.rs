@@ -16,20 +16,35 @@ pub(super) struct Met(BTreeMap<String, bool>);
 
 /// Ecosystems that are remembered.
 const MOST: usize = 10_000;
+/// Members of a record in which its CPE names stand.
+const MEMBERS: [&[u8]; 4] = [
+    b"\"configurations\"",
+    b"\"cpeApplicability\"",
+    b"\"cpes\"",
+    b"\"vulnerable-configuration\"",
+];
 
 impl Met {
-    /// Why no scan can come across what a record is about.
-    pub(super) fn why_not(&mut self, about: &About, body: &[u8]) -> Option<OutOfReach> {
+    /// Returns why no scan can come across what a record is about, and which of its CPE names cannot be looked up.
+    pub(super) fn why_not(&mut self, about: &About, body: &[u8]) -> (Option<OutOfReach>, Option<String>) {
         if about.is_withdrawn {
-            return None;
+            return (None, None);
         }
+        // The body is parsed once more for them, so only if there may be any.
+        let has_names = MEMBERS
+            .iter()
+            .any(|name| memchr::memmem::find(body, name).is_some());
+        let read = has_names.then(|| starling_scanner::cpe::configurations(body));
+        let unusable = read
+            .as_ref()
+            .and_then(starling_scanner::cpe::Configurations::unusable);
         let ecosystems = about.ecosystems.iter().map(String::as_str);
         let why = out_of_reach(ecosystems, about.names_commits, |ecosystem| {
             self.is_met(ecosystem)
-        })?;
+        });
         // A component may have the name of a product that it calls affected.
-        let (products, _) = starling_scanner::cpe::products(body);
-        products.is_empty().then_some(why)
+        let has_products = || read.is_some_and(|read| !read.products().is_empty());
+        (why.filter(|_| !has_products()), unusable)
     }
 
     fn is_met(&mut self, ecosystem: &str) -> bool {

@@ -9,9 +9,15 @@ use crate::service::SiteParts;
 use crate::service::feed_runs::Refusal;
 use crate::service::problem::store_problem;
 
-/// Why a source that was read in parts is not checked where others state records of it.
-pub(in crate::service) const ABSENCES_UNKNOWN: &str = "it was read in parts and compared with what other sites state, so that \
-     records of theirs which it no longer has are not known; with `share_fetch = false` this site states all of it by itself";
+/// Says why a source that was read in parts is not checked where others state records of it.
+pub(in crate::service) fn absences_unknown(why: Option<&str>) -> String {
+    let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+    format!(
+        "it was read in parts and compared with what other sites state, and records of theirs which it no longer has are \
+         not known{why}: it is read from its beginning again after 30 days, or when `feeds/NAME/position.json` is deleted; \
+         with `share_fetch = false` this site states all of it by itself"
+    )
+}
 
 /// On whom a site's own statements of a source build after an import.
 pub(super) struct Rests {
@@ -78,11 +84,12 @@ impl SiteParts {
 }
 
 impl Judged {
-    /// Notes that what others state was compared with parts of the source alone. `is_end` is true after the last part.
-    pub(super) fn leave_absences(&mut self, is_end: bool) {
+    /// Notes that what others state was compared with parts of the source alone. `is_end` is true after the last part,
+    /// and `why` says why the parts together do not tell what the source lacks.
+    pub(super) fn leave_absences(&mut self, is_end: bool, why: Option<&str>) {
         self.is_checked = false;
         if is_end && self.refusal.is_none() {
-            self.refusal = Some(Refusal::lasting(ABSENCES_UNKNOWN.to_owned()));
+            self.refusal = Some(Refusal::lasting(absences_unknown(why)));
         }
     }
 }

@@ -86,3 +86,24 @@ async fn stopped_fetch_claims_nothing_of_what_was_taken_in() {
     let error = told.run.error.unwrap();
     assert!(!error.contains("nothing was changed"), "{error}");
 }
+
+#[tokio::test]
+async fn full_disk_is_named_and_the_last_good_state_stays() {
+    let world = World::with_feed().await;
+    world.run(Answer::Whole(records(0..3))).await;
+    let full = FetchError::NoSpace {
+        address: "https://example.org/mine.zip".to_owned(),
+        path: "feeds/mine/spool".into(),
+        free: 7,
+        needed: 9,
+        reserve: 8,
+    };
+    let run = world.run(Answer::Fails(full)).await;
+    assert_eq!(
+        (run.outcome, run.code),
+        (FeedRunOutcome::Failed, Some(ErrorCode::DiskFull))
+    );
+    assert!(run.error.unwrap().contains("7 bytes are free"));
+    assert_eq!(world.count().await, 3);
+    assert!(!world.path("feeds/mine/spool").exists());
+}

@@ -326,3 +326,19 @@ async fn source_of_mostly_unknown_documents_is_not_checked() {
     assert!(run.error.unwrap().contains("30 documents are of no known kind"));
     assert!(!world.run(Answer::Unchanged).await.checked);
 }
+
+#[tokio::test]
+async fn names_that_cannot_be_looked_up_are_counted_in_the_report() {
+    let world = World::with_feed().await;
+    let mut odd = record(1);
+    let leaf = json!({ "vulnerable": true, "criteria": "cpe:2.3:a:*:rocket:1.0:*:*:*:*:*:*:*" });
+    odd["database_specific"] =
+        json!({ "native": { "configurations": [{ "nodes": [{ "operator": "OR", "cpeMatch": [leaf] }] }] } });
+    let run = world.run(Answer::Whole(vec![record(0), odd])).await;
+    assert_eq!((run.stored, run.checked), (2, true));
+    let note = run.notes.iter().find(|note| note.contains("1 warnings")).unwrap();
+    assert!(
+        note.contains("EX-1.json: the CPE name") && note.contains("cannot be looked up"),
+        "{note}"
+    );
+}

@@ -68,3 +68,35 @@ async fn nothing_is_kept_without_a_budget() {
     assert_eq!(problem.code, ErrorCode::RawNotKept);
     assert!(problem.detail.contains("store.raw_bytes"), "{problem}");
 }
+
+#[tokio::test]
+async fn documents_that_a_kill_left_out_are_kept_by_the_next_run() {
+    let at = |brought: &mut Brought| {
+        brought.position =
+            starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
+    };
+    let world = World::with_feed().await;
+    let kill = &world.site.0.live.feeds.is_killed;
+    kill.store(true, std::sync::atomic::Ordering::SeqCst);
+    let killed = world
+        .run(Answer::Changed(
+            Box::new(Answer::Whole(records(0..3))),
+            Box::new(at),
+        ))
+        .await;
+    assert_eq!(killed.outcome, FeedRunOutcome::Failed);
+    // The records are in the log, and neither the documents nor the position are kept.
+    assert_eq!(world.count().await, 3);
+    assert_eq!(world.raw("EX-1").await.unwrap_err().code, ErrorCode::RawNotKept);
+    assert!(!world.path("feeds/mine/position.json").exists());
+    let next = world
+        .run(Answer::Changed(
+            Box::new(Answer::Whole(records(0..3))),
+            Box::new(at),
+        ))
+        .await;
+    assert_eq!((next.outcome, next.unchanged), (FeedRunOutcome::Imported, 3));
+    let (_, bytes) = world.raw("EX-1").await.unwrap();
+    assert_eq!(bytes, record(1).to_string().into_bytes());
+    assert!(world.path("feeds/mine/position.json").exists());
+}

@@ -12,26 +12,26 @@ use crate::service::feed_runs::sharing::Sharing;
 
 const HOUR: u64 = 3_600_000;
 /// Three intervals of the feed's schedule.
-const PATIENCE: u64 = 6 * HOUR;
+pub(super) const PATIENCE: u64 = 6 * HOUR;
 
-fn source() -> Source {
+pub(super) fn source() -> Source {
     "mine".parse().unwrap()
 }
 
 impl World {
-    fn chain(&self) -> CertificateChain {
+    pub(super) fn chain(&self) -> CertificateChain {
         self.site.0.own_chain()
     }
 
-    fn id(&self) -> SiteId {
+    pub(super) fn id(&self) -> SiteId {
         self.chain().site()
     }
 
-    fn log(&self) -> LogId {
+    pub(super) fn log(&self) -> LogId {
         self.site.0.own_log()
     }
 
-    fn list(&self, other: &Self) {
+    pub(super) fn list(&self, other: &Self) {
         let chain = other.chain();
         let listed = ListedSite {
             slug: chain.slug().clone(),
@@ -48,7 +48,7 @@ impl World {
     }
 
     /// Takes in all that another site states, and its newest head.
-    fn take(&self, other: &Self) {
+    pub(super) fn take(&self, other: &Self) {
         let (mine, theirs) = (&self.site.0.data.store, &other.site.0.data.store);
         let held = mine.log(other.log()).unwrap();
         let held = held.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
@@ -67,12 +67,12 @@ impl World {
         }
     }
 
-    fn look(&self, steady_ms: u64) {
+    pub(super) fn look(&self, steady_ms: u64) {
         self.site.0.look_at_offers(steady_ms).unwrap();
     }
 
     /// Takes in all that another site states, and looks.
-    fn hear(&self, other: &Self, steady_ms: u64) {
+    pub(super) fn hear(&self, other: &Self, steady_ms: u64) {
         self.take(other);
         self.look(steady_ms);
     }
@@ -95,7 +95,7 @@ impl World {
         self.site.0.live.feeds.wanted().contains_key(&name())
     }
 
-    fn own_offer(&self) -> Option<FeedOffer> {
+    pub(super) fn own_offer(&self) -> Option<FeedOffer> {
         self.site
             .0
             .data
@@ -119,7 +119,7 @@ impl World {
 }
 
 /// Two sites that list one another and have the feed; the first has the lesser id.
-async fn pair() -> [World; 2] {
+pub(super) async fn pair() -> [World; 2] {
     pair_of(&|_| {}).await
 }
 
@@ -160,7 +160,7 @@ async fn fetched() -> [World; 2] {
 }
 
 /// Lets both sites state their offers, learn of one another, and decide.
-fn meet([a, b]: [&World; 2], steady_ms: u64) {
+pub(super) fn meet([a, b]: [&World; 2], steady_ms: u64) {
     a.look(steady_ms);
     b.look(steady_ms);
     a.take(b);

@@ -1,0 +1,216 @@
+//! What was seen of a source that takes several runs to be read, until all of it was.
+//!
+//! A part shows what a source has, not what it lacks. A site that compares the source with what other sites state
+//! collects the records of all parts since the source's beginning, a *round*. At the end of the round, records that
+//! none of its parts holds are absent; before, none is. The round is kept with the position, so that both are of one
+//! moment whatever ends the program.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use starling_api_types::Timestamp;
+use starling_protocol::{RecordId, UnixMillis};
+
+use super::fetching::Brought;
+use super::read_to::ReadTo;
+use super::told::Told;
+use crate::clock::now;
+use crate::config::feeds::FeedSpec;
+use crate::service::feeds::{RoundPart, SeenPart, absences_unknown};
+
+/// Most records of a round, and most bytes of their ids: more than any source has.
+const MOST_RECORDS: usize = 2_000_000;
+const MOST_BYTES: usize = 64 << 20;
+/// How long after a round that told nothing the next one begins: it fetches everything.
+const AGAIN_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The records that the parts of a round hold.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct Round {
+    #[serde(default)]
+    seen: BTreeSet<RecordId>,
+    #[serde(default)]
+    bytes: usize,
+    /// Why its end does not tell what the source lacks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    blind: Option<String>,
+    /// When it ended without telling that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Timestamp>,
+}
+
+impl Round {
+    /// Returns the records that were seen, and those of documents that were rejected.
+    pub(crate) fn seen(&self) -> &BTreeSet<RecordId> {
+        &self.seen
+    }
+
+    /// Returns why its end does not tell what the source lacks.
+    pub(crate) fn blind(&self) -> Option<&str> {
+        self.blind.as_deref()
+    }
+
+    /// Returns true until its last part was taken in.
+    pub(crate) fn is_open(&self) -> bool {
+        self.ended_at.is_none()
+    }
+
+    /// Adds the records of a part. Too many of them are given up, by name.
+    pub(crate) fn add(&mut self, records: BTreeSet<RecordId>) {
+        self.add_within(records, MOST_RECORDS, MOST_BYTES);
+    }
+
+    fn add_within(&mut self, records: BTreeSet<RecordId>, most_records: usize, most_bytes: usize) {
+        if self.blind.is_some() {
+            return;
+        }
+        for record in records {
+            let bytes = record.as_str().len();
+            if self.seen.insert(record) {
+                self.bytes += bytes;
+            }
+        }
+        if self.seen.len() > most_records || self.bytes > most_bytes {
+            self.lose(format!(
+                "it has more than {most_records} records, or their ids more than {most_bytes} bytes"
+            ));
+        }
+    }
+
+    /// Notes why not everything of the source was seen; the first reason stays. What was seen is not needed any more.
+    pub(crate) fn lose(&mut self, why: String) {
+        self.seen.clear();
+        self.bytes = 0;
+        self.blind.get_or_insert(why);
+    }
+
+    /// Ends a round that did not tell what the source lacks.
+    pub(crate) fn end(&mut self, now: UnixMillis) {
+        self.seen.clear();
+        self.bytes = 0;
+        self.ended_at = Some(now.into());
+    }
+
+    /// Returns true if it ended without telling what the source lacks, long ago.
+    pub(crate) fn is_due_again(&self, now: UnixMillis) -> bool {
+        let span = i64::try_from(AGAIN_AFTER.as_millis()).unwrap_or(i64::MAX);
+        let now = Timestamp::from(now).unix_millis();
+        // A clock that was set back does not put it off for ever.
+        self.ended_at
+            .is_some_and(|ended| now.saturating_sub(ended.unix_millis()).abs() >= span)
+    }
+}
+
+impl ReadTo {
+    /// Notes before a part is taken in if the source is read in parts, and begins a round at its beginning.
+    pub(super) fn begin_part(&mut self, spec: &FeedSpec, fetched: &Brought) {
+        if fetched.whole && spec.entry.complete && fetched.unfinished.is_none() {
+            self.in_parts = false;
+            self.round = None;
+            return;
+        }
+        if self.whole_at.is_none() {
+            self.in_parts = true;
+            if spec.entry.complete && self.others.is_some() && self.position.is_empty() {
+                self.round = Some(Round::default());
+            }
+        }
+        if let Some(round) = self.round.as_mut().filter(|round| round.is_open())
+            && fetched.passed_over > 0
+        {
+            round.lose(format!(
+                "{} rows or documents of it cannot be read",
+                fetched.passed_over
+            ));
+        }
+    }
+
+    /// Returns the round, for an input that is a part of it. After the last part, which is checked if it can be, it
+    /// tells what the source lacks.
+    pub(super) fn take_part(&mut self, is_checked: bool) -> Option<RoundPart> {
+        let ends = is_checked && self.ends_round();
+        self.round.take().map(|round| RoundPart {
+            is_last: ends && round.blind().is_none(),
+            others: self.others.clone(),
+            round,
+        })
+    }
+
+    /// Says that it is not known which records the source lacks.
+    pub(super) fn absences_unknown(&self) -> String {
+        absences_unknown(self.round.as_ref().and_then(Round::blind))
+    }
+
+    /// Notes what a part held that was taken in.
+    pub(super) fn end_part(&mut self, part: Option<SeenPart>, told: &mut Told) {
+        let ends = self.ends_round();
+        let (Some(part), Some(round)) = (part, &mut self.round) else {
+            return;
+        };
+        if !round.is_open() {
+            return;
+        }
+        if part.is_complete {
+            self.in_parts = false;
+            self.round = None;
+            return;
+        }
+        round.add(part.records);
+        if let Some(why) = part.lost {
+            round.lose(why);
+        }
+        if part.is_outdated {
+            let before = std::mem::take(self);
+            *self = before.again("another site stated something of the source during the last run");
+        } else if ends {
+            round.end(now());
+        } else if round.blind().is_none() {
+            told.note(&format!(
+                "the source is read in several runs, and {} of its records were seen so far: which it lacks is known \
+                 after the last one",
+                round.seen().len()
+            ));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(numbers: std::ops::Range<usize>) -> BTreeSet<RecordId> {
+        numbers
+            .map(|number| format!("EX-{number}").parse().unwrap())
+            .collect()
+    }
+
+    #[test]
+    fn parts_are_collected_until_there_are_too_many() {
+        let mut round = Round::default();
+        round.add_within(ids(0..3), 5, 1_000);
+        round.add_within(ids(2..5), 5, 1_000);
+        assert_eq!((round.seen(), round.blind()), (&ids(0..5), None));
+        let stored = serde_json::to_string(&round).unwrap();
+        assert_eq!(serde_json::from_str::<Round>(&stored).unwrap(), round);
+        let mut long = round.clone();
+        long.add_within(ids(5..6), 9, 20);
+        round.add_within(ids(5..6), 5, 1_000);
+        for round in [round, long] {
+            assert!(round.seen().is_empty() && round.blind().unwrap().contains("more than"));
+        }
+    }
+
+    #[test]
+    fn round_that_told_nothing_begins_again_after_a_month() {
+        let day = 24 * 3_600_000;
+        let mut round = Round::default();
+        assert!(round.is_open() && !round.is_due_again(UnixMillis::EPOCH.plus_millis(99 * day)));
+        round.lose("a page is odd".to_owned());
+        round.lose("another".to_owned());
+        round.end(UnixMillis::EPOCH.plus_millis(day));
+        assert_eq!((round.is_open(), round.blind()), (false, Some("a page is odd")));
+        assert!(!round.is_due_again(UnixMillis::EPOCH.plus_millis(30 * day)));
+        assert!(round.is_due_again(UnixMillis::EPOCH.plus_millis(31 * day)));
+    }
+}
