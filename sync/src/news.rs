@@ -284,7 +284,7 @@ impl SyncEngine {
         let chain = cx.replica.chain(&site);
         let proof = chain.as_ref().map(|chain| ForkProof::verify(bytes, chain));
         match proof {
-            Some(Ok(proof)) => Ok(Some(QueuedWrite::Fork(proof))),
+            Some(Ok(proof)) => Ok(Some(QueuedWrite::Fork(Box::new(proof)))),
             None | Some(Err(ForkError::Header(DeltaError::UnknownEpoch { .. }))) => {
                 if let Some(peer) = self.peers.get_mut(&key) {
                     peer.wanted.chains.insert(site);

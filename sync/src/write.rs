@@ -31,7 +31,7 @@ pub enum Write {
     /// Keep a head.
     LearnHead(VerifiedHead),
     /// Keep a fork proof.
-    LearnFork(ForkProof),
+    LearnFork(Box<ForkProof>),
     /// Accept every log whose bodies are here.
     Accept,
 }

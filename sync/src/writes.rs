@@ -31,7 +31,7 @@ pub(crate) enum QueuedWrite {
     Chain(CertificateChain),
     /// A head, with the peer that sent it.
     Head(VerifiedHead, PublicKey),
-    Fork(ForkProof),
+    Fork(Box<ForkProof>),
     Accept(AfterAccept),
 }
 
@@ -44,7 +44,7 @@ enum AfterWrite {
     /// With the claims held before.
     Chain(CertificateChain, Vec<(Lane, ClaimNumber)>),
     Head(PublicKey, Head),
-    Fork(ForkProof),
+    Fork(Box<ForkProof>),
     Accept(AfterAccept),
 }
 
@@ -149,7 +149,7 @@ impl SyncEngine {
                 self.appended(cx, peer, &ask, outcome, before);
             }
             (AfterWrite::Bodies(after), Ok(Written::BodiesStored(count))) => {
-                self.bodies_stored(cx, after, count);
+                self.bodies_stored(cx, &after, count);
             }
             (AfterWrite::Chain(chain, before), Ok(Written::ChainLearned(learned))) => {
                 let is_new = learned != Learned::Same;

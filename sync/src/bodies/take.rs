@@ -143,8 +143,8 @@ impl SyncEngine {
     }
 
     /// Handles stored bodies; `count` of them were wanted.
-    pub(crate) fn bodies_stored(&mut self, cx: &mut Context<'_>, stored: BodiesToStore, count: usize) {
-        self.bodies.end_storing(&stored);
+    pub(crate) fn bodies_stored(&mut self, cx: &mut Context<'_>, stored: &BodiesToStore, count: usize) {
+        self.bodies.end_storing(stored);
         if count > 0 {
             self.store_worked();
             if let Some(bodies) = self.bodies.logs.get_mut(&stored.log) {
