@@ -90,7 +90,7 @@ async fn list_longer_than_the_bound_is_refused() {
 fn is_no_space(error: &FetchError, free_bytes: u64) {
     match error {
         FetchError::NoSpace { free, reserve, .. } => {
-            assert_eq!((*free, *reserve), (free_bytes, 1_000), "{error}")
+            assert_eq!((*free, *reserve), (free_bytes, 1_000), "{error}");
         }
         other => panic!("{other}"),
     }
