@@ -173,13 +173,8 @@ impl SiteParts {
         if account.seen.is_empty() && account.report.ignored > 0 && !options.allow_empty && !is_understood {
             return Err(account.nothing_read_problem());
         }
-        let is_nothing =
-            account.seen.is_empty() && account.report.files.is_empty() && account.understood == 0;
-        if how.by_hand && is_nothing && !options.allow_empty {
-            let detail = format!("importing {source}: the input holds no document");
-            return Err(
-                Problem::new(ErrorCode::FeedEmpty, detail).hint("nothing was changed; check the path")
-            );
+        if how.by_hand && account.is_of_nothing() && !options.allow_empty {
+            return Err(account.no_document_problem());
         }
         if options.strict && account.report.rejected > 0 {
             return Err(

@@ -124,7 +124,7 @@ impl SiteStore {
         let packs = self.bodies.packs();
         let working = self.meter.begin("checking the packs", packs.size_on_disk());
         let scan = packs.scan(PackPosition::START, &mut |_, place| {
-            working.add(place.length.into())
+            working.add(place.length.into());
         })?;
         check.examined = scan.bodies;
         for damage in &scan.damage {

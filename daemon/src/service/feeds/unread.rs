@@ -28,6 +28,16 @@ impl Account<'_> {
             .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
     }
 
+    /// Returns true if the input held no document at all.
+    pub(super) fn is_of_nothing(&self) -> bool {
+        self.seen.is_empty() && self.report.files.is_empty() && self.understood == 0
+    }
+
+    pub(super) fn no_document_problem(&self) -> Problem {
+        let detail = format!("importing {}: the input holds no document", self.source);
+        Problem::new(ErrorCode::FeedEmpty, detail).hint("nothing was changed; check the path")
+    }
+
     /// Names the first file of which nothing was read, with the reason; a rejected one before one that is ignored.
     pub(super) fn first_unread(&self) -> String {
         let of = |outcome| self.report.files.iter().find(move |file| file.outcome == outcome);
