@@ -72,7 +72,7 @@ fn unreadable_severity_hides_neither_the_finding_nor_the_other_severities() {
     let findings = verdict["findings"].as_array().unwrap();
     let severities: Vec<&str> = findings
         .iter()
-        .map(|finding| finding["severity"].as_str().unwrap())
+        .map(|finding| finding["severity"]["level"].as_str().unwrap())
         .collect();
     assert_eq!(severities, ["unknown", "critical", "critical"], "{verdict}");
 }

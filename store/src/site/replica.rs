@@ -217,6 +217,10 @@ impl WritableReplica for SharedReplica {
     }
 
     fn accept(&mut self) -> Result<Vec<(SiteId, Lane, ClaimNumber)>, ReplicaError> {
+        if self.store.is_read_only() {
+            // Nothing can be accepted until the disk has room; the site's health says so.
+            return Ok(Vec::new());
+        }
         let accepted = self
             .store
             .accept(&self.origin)

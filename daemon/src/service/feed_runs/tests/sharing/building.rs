@@ -138,34 +138,6 @@ async fn part_does_not_forget_on_whom_the_whole_was_built() {
 }
 
 #[tokio::test]
-async fn successor_that_reads_in_parts_does_not_know_what_is_gone() {
-    for is_empty in [false, true] {
-        let [_, b] = &fetched().await;
-        let checked = b.checked_at().await.unwrap();
-        // The source dropped its first record since, which no part tells.
-        b.run(in_parts(records(1..4), false)).await;
-        let rest = if is_empty { 0..0 } else { 4..6 };
-        let last = b.run(in_parts(records(rest), true)).await;
-        assert!(!last.checked, "{last:?}");
-        assert_eq!(last.code, Some(ErrorCode::FeedFetchFailed));
-        assert_eq!(
-            b.checked_at().await.unwrap(),
-            checked,
-            "it is that of the other site"
-        );
-        let next = b.run(Answer::Unchanged.moved()).await;
-        assert_eq!(
-            (next.checked, next.code),
-            (false, Some(ErrorCode::FeedFetchFailed))
-        );
-        // Read whole in one run, it is known.
-        let whole = b.run(Answer::whole(1..6).moved()).await;
-        assert_eq!((whole.checked, whole.absent, whole.code), (true, 1, None));
-        assert!(b.run(Answer::Unchanged.moved()).await.checked);
-    }
-}
-
-#[tokio::test]
 async fn source_that_is_read_in_parts_by_one_site_alone_is_checked() {
     for is_empty in [false, true] {
         let [a, b] = &met().await;
