@@ -259,6 +259,9 @@ impl SiteService for Client {
         input: Upload,
         options: FeedImportOptions,
     ) -> ServiceResult<FeedImportReport> {
+        if !options.allow_empty {
+            upload::ensure_not_empty(&input)?;
+        }
         let sent = Sent::file_or_folder(input, &self.step).await?;
         let call = self.post(format!("/feeds/{source}/import")).query(&options)?;
         call.content(ANY_CONTENT_TYPE, sent).json().await

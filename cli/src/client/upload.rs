@@ -59,10 +59,6 @@ impl Sent {
     /// `file_access`.
     pub(super) async fn file_or_folder(upload: Upload, step: &Step) -> Result<Self, Problem> {
         match upload {
-            Upload::Path(path) if is_empty_folder(&path) => {
-                let detail = format!("importing {}: the folder holds no document", path.display());
-                Err(Problem::new(ErrorCode::FeedEmpty, detail).hint("nothing was changed; check the path"))
-            }
             Upload::Path(path) if path.is_dir() => Ok(Self::stream(folder::as_tar(&path)?, None, step)),
             other => Self::file(other, step).await,
         }
@@ -96,8 +92,17 @@ impl Sent {
     }
 }
 
-fn is_empty_folder(path: &Path) -> bool {
-    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
+/// Refuses a folder without entries, of which an empty archive would tell less.
+///
+/// # Errors
+/// `feed_empty`.
+pub(super) fn ensure_not_empty(upload: &Upload) -> Result<(), Problem> {
+    let Upload::Path(path) = upload else { return Ok(()) };
+    if std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) {
+        let detail = format!("importing {}: the folder holds no document", path.display());
+        return Err(Problem::new(ErrorCode::FeedEmpty, detail).hint("nothing was changed; check the path"));
+    }
+    Ok(())
 }
 
 fn read_problem(path: &Path, error: &std::io::Error) -> Problem {
