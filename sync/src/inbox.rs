@@ -152,7 +152,7 @@ impl SyncEngine {
         {
             match self.next_write_of(cx, &mut message) {
                 Ok(Some(write)) => {
-                    self.writes.push(write);
+                    self.writes.push_fact(write);
                     self.inbox.waiting = Some(message);
                 }
                 Ok(None) => self.taken_in(cx, message, None),

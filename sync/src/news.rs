@@ -103,6 +103,10 @@ impl SyncEngine {
 
     /// Requests the facts that peers' notes mention.
     pub(crate) fn ask_facts(&mut self, cx: &mut Context<'_>) {
+        // What is wanted may be in a message that waits: it is asked for when that was taken in.
+        if !self.inbox.is_empty() {
+            return;
+        }
         let ready = self.peers.iter().filter(|(_, peer)| {
             peer.site().is_some() && !peer.facts_open && !peer.wanted.is_empty() && peer.rests_until <= cx.now
         });

@@ -85,6 +85,12 @@ impl Writes {
         self.queue.push_back(write);
     }
 
+    /// Queues a fact (a chain, a head, a fork proof) before the pages: one is queued at a time, is small, and hellos and
+    /// news of all peers wait for it.
+    pub(crate) fn push_fact(&mut self, write: QueuedWrite) {
+        self.queue.push_front(write);
+    }
+
     /// Queues the acceptance of everything that is complete, unless it is queued already. An open one may have
     /// begun before the last change.
     pub(crate) fn accept(&mut self, after: AfterAccept) {
@@ -186,6 +192,8 @@ impl SyncEngine {
         match after {
             AfterWrite::Append(_, ask, _) => {
                 self.deltas_failed(&ask);
+                // The last peer with the log may have left meanwhile.
+                self.reconsider(cx, ask.log);
                 self.store_failed(cx, failure);
             }
             AfterWrite::Bodies(after) => {

@@ -185,15 +185,19 @@ impl WritableReplica for SharedReplica {
     }
 
     fn learn_head(&mut self, head: &VerifiedHead) -> Result<LearnedHead, ReplicaError> {
-        let diverges = self.store.head_contradicts(head.head()).unwrap_or(false);
         let is_newer = self
             .store
             .learn_head(head)
             .map_err(|error| failed("learning a head", error))?;
-        Ok(match (diverges, is_newer) {
-            (true, _) => LearnedHead::Diverges,
-            (false, true) => LearnedHead::Newer,
-            (false, false) => LearnedHead::Known,
+        // Asked afterwards: another writer may have appended the other branch meanwhile, and a head that contradicts the
+        // held log is not taken for a newer one.
+        if is_newer {
+            return Ok(LearnedHead::Newer);
+        }
+        Ok(if self.store.head_contradicts(head.head()).unwrap_or(false) {
+            LearnedHead::Diverges
+        } else {
+            LearnedHead::Known
         })
     }
 
@@ -217,10 +221,6 @@ impl WritableReplica for SharedReplica {
     }
 
     fn accept(&mut self) -> Result<Vec<(SiteId, Lane, ClaimNumber)>, ReplicaError> {
-        if self.store.is_read_only() {
-            // Nothing can be accepted until the disk has room; the site's health says so.
-            return Ok(Vec::new());
-        }
         let accepted = self
             .store
             .accept(&self.origin)

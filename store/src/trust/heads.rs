@@ -77,6 +77,10 @@ impl SiteStore {
             return Ok(false);
         }
         self.change(|state| {
+            // Another writer may have brought a newer one since.
+            if !is_news(state) {
+                return Ok(false);
+            }
             let mut txn = self.txn();
             let number = self.ensure_log(&mut txn, state, id)?;
             let bytes = head.as_bytes().to_vec();
