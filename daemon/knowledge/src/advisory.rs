@@ -26,7 +26,9 @@ pub fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
             .and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
     };
     let withdrawn = (folded.state == AdvisoryState::Withdrawn)
-        .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()));
+        .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()))
+        // "false" and "no" are not a time: nothing is taken back.
+        .filter(|text| text == "withdrawn" || begins_with_a_date(text));
     let threat = Threat {
         published: text(&fields.published),
         ..Threat::default()
@@ -51,6 +53,17 @@ pub fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         provenance: provenance(folded),
         conflicts: conflicts(folded),
     }
+}
+
+/// Returns true if a text begins with a year, month and day, as every time of OSV does.
+fn begins_with_a_date(text: &str) -> bool {
+    let date = text.trim().as_bytes().get(..10);
+    date.is_some_and(|date| {
+        date.iter().enumerate().all(|(at, byte)| match at {
+            4 | 7 => *byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+    })
 }
 
 /// Returns the package statements of an advisory's records: the entries, and which record each belongs to.

@@ -14,10 +14,10 @@ pub fn known_in_part(ecosystem: &str, sources: &[&str]) -> String {
 pub fn without_severity(findings: usize) -> Option<String> {
     let which = match findings {
         0 => return None,
-        1 => "1 finding has no severity that a source states: a threshold such as `high` does not reach it"
+        1 => "1 finding has no severity that is stated and can be read: a threshold such as `high` does not reach it"
             .to_owned(),
         many => format!(
-            "{many} findings have no severity that a source states: a threshold such as `high` does not reach them"
+            "{many} findings have no severity that is stated and can be read: a threshold such as `high` does not reach them"
         ),
     };
     Some(format!(

@@ -167,8 +167,16 @@ pub fn explain(
     }
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     let is_silent = explanation.advisories.is_empty() && explanation.other_advisories == 0;
-    let sources = knowledge.sources_of(ecosystem_base(&package.ecosystem))?;
-    if is_silent && sources.is_some_and(|sources| sources.is_empty()) {
+    let mut is_known = false;
+    for ecosystem in package.ecosystems() {
+        is_known |= knowledge.knows_ecosystem(ecosystem)?;
+    }
+    if is_silent
+        && !is_known
+        && knowledge
+            .sources_of(ecosystem_base(&package.ecosystem))?
+            .is_some()
+    {
         explanation.is_without_source = true;
         explanation.conclusion = Conclusion::CannotSay;
     }

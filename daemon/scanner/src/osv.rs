@@ -91,7 +91,12 @@ impl Affected {
     /// other rules affect.
     pub fn from_entry(entry: &Value) -> Self {
         match Self::deserialize(entry) {
-            Ok(affected) if !ranges_of(entry).any(has_unknown_event) => affected,
+            Ok(affected)
+                if !ranges_of(entry).any(has_unknown_event)
+                    && !affected.versions.iter().any(names_no_version) =>
+            {
+                affected
+            }
             _ => Self::salvaged(entry),
         }
     }
@@ -114,8 +119,8 @@ impl Affected {
             Some(Value::Array(versions)) => {
                 for version in versions {
                     match Text::deserialize(version) {
-                        Ok(version) => affected.versions.push(version),
-                        Err(_) => is_unreadable = true,
+                        Ok(version) if !names_no_version(&version) => affected.versions.push(version),
+                        _ => is_unreadable = true,
                     }
                 }
             }
@@ -149,13 +154,23 @@ fn ranges_of(entry: &Value) -> impl Iterator<Item = &Value> {
         .flatten()
 }
 
-/// Returns true if a range has an event of a kind that this program does not know.
+/// Returns true if an entry of `versions` is empty or a requirement, so that it may mean any version.
+fn names_no_version(version: &Text) -> bool {
+    let text = version.0.trim();
+    text.is_empty() || text == "*" || text.starts_with(['<', '>', '~', '^', '='])
+}
+
+/// Returns true if a range has an event of a kind that this program does not know, or without a version.
 fn has_unknown_event(range: &Value) -> bool {
     const KNOWN: [&str; 4] = ["introduced", "fixed", "last_affected", "limit"];
     let events = range.get("events").and_then(Value::as_array);
     events.into_iter().flatten().any(|event| {
         let is_empty = |event: &serde_json::Map<String, Value>| event.is_empty();
-        let known = || KNOWN.iter().any(|kind| event.get(kind).is_some());
+        let known = || {
+            KNOWN
+                .iter()
+                .any(|kind| event.get(kind).is_some_and(|at| !at.is_null()))
+        };
         !event.is_null() && !event.as_object().is_some_and(is_empty) && !known()
     })
 }
@@ -476,6 +491,10 @@ mod tests {
             r#"{"versions":"1.0.0"}"#,
             r#"{"versions":[{"v":"1.0.0"}]}"#,
             r#"{"versions":["0.9",["1.0.0"]],"severity":"high"}"#,
+            r#"{"versions":[null]}"#,
+            r#"{"versions":["0.9",""]}"#,
+            r#"{"versions":["<2.0.0"]}"#,
+            r#"{"ranges":[{"type":"SEMVER","events":[{"introduced":null},{"fixed":"1.0.1"},{"introduced":"2.0.0"}]}]}"#,
             "[]",
             "7",
         ] {

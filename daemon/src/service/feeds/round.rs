@@ -8,7 +8,7 @@ use starling_protocol::{Lane, RecordId, UnixMillis};
 use starling_store::{FeedInput, FeedPlan};
 
 use super::options::{Commit, SeenPart};
-use super::{Account, is_part};
+use super::{Account, id_of_file, is_part};
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
@@ -71,30 +71,34 @@ impl Account<'_> {
         plan.map_err(|error| store_problem("writing the site's log", &error))
     }
 
-    /// Keeps the record that a rejected part of a document names itself, if one of that id is stated; else what it held
-    /// before is not known. That matters to a round alone.
+    /// Keeps the record that a rejected document, or a part of one, names itself, if one of that id is stated. Else
+    /// what it held before is not known, unless a whole file is named for a stated record. That matters to a round alone.
     pub(super) fn keep_named(&mut self, name: &str, identity: Option<&Identity>) -> ServiceResult<()> {
-        if self.how.round.is_none() || !is_part(name) {
+        if self.how.round.is_none() {
             return Ok(());
         }
-        let id = identity.and_then(|identity| identity.id.clone());
-        let said = match &id {
-            Some(id) => {
-                let store = &self.site.data.store;
-                let said = store.said_of(&self.source, id, Lane::Federation, self.how.base());
-                said.map_err(|error| store_problem("reading what is stated of a record", &error))?
-            }
-            None => None,
-        };
-        match id.filter(|_| said.is_some_and(|said| said.content.is_some())) {
-            Some(id) => {
+        let own = identity.and_then(|identity| identity.id.clone());
+        // Another site states the records, so this one need not have read the file before.
+        let of_file = if is_part(name) { None } else { id_of_file(name) };
+        let mut is_told = false;
+        for id in own.into_iter().chain(of_file) {
+            if self.is_stated(&id)? {
                 self.keep.insert(id);
-            }
-            None => {
-                self.unseen.get_or_insert_with(|| name.to_owned());
+                is_told = true;
             }
         }
+        if !is_told {
+            self.unseen.get_or_insert_with(|| name.to_owned());
+        }
         Ok(())
+    }
+
+    /// Returns true if a record of this id is stated by anyone with whom the input is compared.
+    fn is_stated(&self, id: &RecordId) -> ServiceResult<bool> {
+        let store = &self.site.data.store;
+        let said = store.said_of(&self.source, id, Lane::Federation, self.how.base());
+        let said = said.map_err(|error| store_problem("reading what is stated of a record", &error))?;
+        Ok(said.is_some_and(|said| said.content.is_some()))
     }
 
     /// Says why a part, or one before it, does not tell all that it held.
