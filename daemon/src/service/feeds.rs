@@ -303,6 +303,7 @@ impl<'a> Account<'a> {
         for warning in &record.warnings {
             self.warn(format!("{name}: {warning}"));
         }
+        self.warn_of_catalogue(&record);
         self.input_bytes += record.canonical.len() as u64;
         let (id, content) = (record.id, record.hash);
         let size = u32::try_from(record.canonical.len()).unwrap_or(u32::MAX);

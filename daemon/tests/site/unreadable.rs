@@ -76,3 +76,25 @@ fn unreadable_severity_hides_neither_the_finding_nor_the_other_severities() {
         .collect();
     assert_eq!(severities, ["unknown", "critical", "critical"], "{verdict}");
 }
+
+#[test]
+fn catalogue_of_exploited_vulnerabilities_under_another_name_is_a_warning() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    let entry = json!({"cveID": "CVE-2030-0001", "vendorProject": "Acme", "product": "Rocket", "vulnerabilityName": "n",
+        "dateAdded": "2030-01-02", "shortDescription": "d", "requiredAction": "r", "dueDate": "2030-02-01",
+        "knownRansomwareCampaignUse": "Known", "notes": "", "cwes": []});
+    let catalogue =
+        json!({"title": "Catalogue", "catalogVersion": "1", "dateReleased": "2030-01-02T00:00:00.0000Z",
+        "count": 1, "vulnerabilities": [entry]})
+        .to_string();
+    let warned = |source| {
+        let report = site.take_in(source, &catalogue, None).unwrap();
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("--source kev"))
+    };
+    assert!(warned("cisa"));
+    assert!(!warned("kev"));
+}

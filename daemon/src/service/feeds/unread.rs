@@ -1,10 +1,11 @@
-//! Documents of which nothing was read.
+//! What an input does not give: documents of which nothing was read, and a catalogue under another name.
 
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
-use starling_feeds::osv::NoRecord;
+use starling_feeds::osv::{FeedRecord, NoRecord};
 use starling_feeds::pipeline;
 
 use super::Account;
+use crate::service::KEV_SOURCE;
 
 impl Account<'_> {
     pub(super) fn count_understood(&mut self, reason: &pipeline::IgnoredBecause) {
@@ -26,6 +27,21 @@ impl Account<'_> {
         );
         Problem::new(ErrorCode::FeedEmpty, detail)
             .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
+    }
+
+    /// Warns if the first record is of a catalogue of exploited vulnerabilities, which counts as one under its own
+    /// source name only: a policy that asks for them would find none.
+    pub(super) fn warn_of_catalogue(&mut self, record: &FeedRecord) {
+        const MARK: &str = "\"knownRansomwareCampaignUse\"";
+        if !self.seen.is_empty() || self.source.as_str() == KEV_SOURCE {
+            return;
+        }
+        if std::str::from_utf8(&record.canonical).is_ok_and(|text| text.contains(MARK)) {
+            self.warn(format!(
+                "this is the catalogue of exploited vulnerabilities, but its entries count as exploited only in a source \
+                 that is called {KEV_SOURCE}: import it with `--source {KEV_SOURCE}`"
+            ));
+        }
     }
 
     /// Returns true if the input held no document at all.
