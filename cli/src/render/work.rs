@@ -7,7 +7,7 @@ use starling_api_types::{
 };
 
 use super::table::Table;
-use super::{Lines, count, duration, or_dash, plain, size};
+use super::{Lines, count, counted, duration, or_dash, plain, size};
 use crate::healthy::HealthPoint;
 use crate::terminal::{self, Tone};
 
@@ -103,7 +103,7 @@ fn grouped_warnings(warnings: &[String]) -> String {
         return String::new();
     }
     groups.sort_by_key(|(_, _, number)| std::cmp::Reverse(*number));
-    let title = format!("{} warnings", count(warnings.len() as u64));
+    let title = counted(warnings.len() as u64, "warning", "warnings");
     let mut text = format!("{}\n", Tone::Warn.paint(&title));
     for (_, first, number) in groups.iter().take(FILES_SHOWN) {
         let times = if *number == 1 {
