@@ -14,7 +14,7 @@ use starling_protocol::{ClaimNumber, ContentHash, Lane, PublicKey, UnixMillis};
 use crate::LogKey;
 use crate::clock::later;
 use crate::engine::{Context, SyncEngine};
-use crate::notice::Violation;
+use crate::notice::{TipDifference, Violation};
 use crate::peer::Peer;
 use crate::replica::MissingBody;
 
@@ -135,9 +135,10 @@ impl SyncEngine {
         }
     }
 
-    /// Handles the body of another claim from a peer. Bodies are requested by number, and a certificate may
-    /// have given the number to another claim: the peer may know that certificate and this site not, or the
-    /// reverse. It is a violation if it happens again after their chains were compared.
+    /// Handles the body of another claim from a peer. Bodies are requested by number, and a number may belong to two
+    /// claims: a certificate gave it to another one, and the peer may know that certificate and this site not, or the
+    /// reverse; or the author signed two histories, and each of the two sites holds one. It is a violation if it happens
+    /// again after their chains were compared, when there was time to learn of a second history, and none is known.
     pub(crate) fn other_body(
         &mut self,
         cx: &Context<'_>,
@@ -153,12 +154,19 @@ impl SyncEngine {
             .map_or(0, |chain| chain.certificates().len());
         let peer = self.peers.get_mut(&key)?;
         let theirs = peer.knows.get(&log).map_or(0, |note| note.chain_length as usize);
-        if theirs < ours {
-            // The peer lags behind; it is sent the chain.
+        let is_forked = cx
+            .replica
+            .position(&log.0, log.1)
+            .is_some_and(|position| position.forked || position.frozen);
+        let differs = peer.differs.get(&log) == Some(&TipDifference::History);
+        if theirs < ours || is_forked || differs {
+            // The peer lags behind and is sent the chain, or it holds the other history.
             return None;
         }
+        // A second history shows with the next deltas, or when the two compare what they hold.
+        let is_settled = |at: UnixMillis| later(at, self.settings.request_timeout) <= asked_at;
         match peer.other_bodies.get(&log) {
-            Some((length, at)) if *length == ours && *at < asked_at => {
+            Some((length, at)) if *length == ours && is_settled(*at) => {
                 let (object, reason) = ("body", format!("it is not {hash}"));
                 Some(Violation::Unverifiable { object, reason })
             }

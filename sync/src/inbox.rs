@@ -115,6 +115,12 @@ impl Inbox {
             .any(|message| matches!(message.kind, MessageKind::Hello(..)))
     }
 
+    /// Returns true if a hello that a peer sent of itself waits here, so that it has no reason for another one.
+    pub(crate) fn has_asked_hello_of(&self, peer: PublicKey) -> bool {
+        self.messages_of(peer)
+            .any(|message| matches!(message.kind, MessageKind::Hello(Some(_), ..)))
+    }
+
     /// Drops the messages of a peer that is gone.
     pub(crate) fn peer_left(&mut self, peer: PublicKey) {
         self.queue.retain(|message| message.peer != peer);

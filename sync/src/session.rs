@@ -13,6 +13,7 @@
 //! | greeting | a hello, or an answer to one, of a listed site's current key | ready | answers a hello, tells all |
 //! | greeting | a hello of a listed site's earlier key | greeting, for a short time | sends the proof (`old_key`) |
 //! | greeting | any other hello, a refusal, the deadline | none | disconnects; not while its hello waits for the store |
+//! | greeting | a second hello of a key that is not known, while the first waits for the store | greeting | refuses it as busy |
 //! | ready | unlisted, or its key was replaced; too many violations | none | disconnects |
 //! | any | disconnected | none | its open requests go to other peers; open writes go on |
 
@@ -76,20 +77,21 @@ impl SyncEngine {
             .insert(key, Peer::new(cx.now, deadline, greet_at, &self.settings));
     }
 
-    /// Disconnects the stranger that had the most time to prove its identity, if there are too many.
+    /// Disconnects the stranger that had the most time to prove its identity, if there are too many; first one whose
+    /// hello does not wait for the store.
     ///
     /// A site whose new key is not known yet is a stranger too and sends its hello at once. If the newcomer
     /// were turned away instead, a few idle connections would keep it out forever.
     fn make_room_for_a_stranger(&mut self, cx: &mut Context<'_>) {
         let strangers = self.peers.iter().filter_map(|(key, peer)| match peer.stage {
             Stage::Greeting { deadline, .. } if cx.replica.authorised(key).is_none() => {
-                Some((deadline, *key))
+                Some((self.inbox.has_hello_of(*key), deadline, *key))
             }
             _ => None,
         });
-        let strangers: Vec<(UnixMillis, PublicKey)> = strangers.collect();
+        let strangers: Vec<(bool, UnixMillis, PublicKey)> = strangers.collect();
         if strangers.len() >= MAX_STRANGERS
-            && let Some((_, oldest)) = strangers.into_iter().min()
+            && let Some((_, _, oldest)) = strangers.into_iter().min()
         {
             self.close(cx, oldest, DisconnectReason::TooMany);
         }
@@ -166,6 +168,17 @@ impl SyncEngine {
         id: Option<RequestId>,
         mut hello: Hello,
     ) {
+        // Anybody may send a hello. What a stranger sends waits for the store only if it may become a peer, and once.
+        if cx.replica.authorised(&key).is_none() {
+            if let Some(id) = id
+                && self.inbox.has_asked_hello_of(key)
+            {
+                return self.refuse(cx, key, id, RefusalCode::Busy, "");
+            }
+            if let Err(code) = self.listed_chain(cx, key, &hello) {
+                return self.not_admitted(cx, key, id, &hello, code);
+            }
+        }
         let news = std::mem::take(&mut hello.news);
         let kind = MessageKind::Hello(id, hello, HelloStep::New);
         self.take_in(cx, Message::new(key, kind, news));
@@ -210,16 +223,9 @@ impl SyncEngine {
         if step == HelloStep::ChainWritten(false) {
             return Err(RefusalCode::Failed);
         }
-        // Anybody may send a hello: cheap checks come first, and known certificates are not checked again.
-        let offered = OfferedChain::decode(&hello.chain).map_err(|error| self.forged(cx, key, &error))?;
+        let offered = self.listed_chain(cx, key, hello)?;
         let site = offered.site();
-        if site == cx.replica.site() {
-            return Err(RefusalCode::NotListed);
-        }
-        if !cx.replica.is_listed(&site) {
-            cx.notice(Notice::Unlisted { peer: key, site });
-            return Err(RefusalCode::NotListed);
-        }
+        // Certificates that are known are not checked again.
         let known = cx.replica.chain(&site);
         let is_known = known.as_ref().is_some_and(|known| offered.is_part_of(known));
         if step == HelloStep::New && !is_known {
@@ -235,6 +241,25 @@ impl SyncEngine {
             Some(authorised) if authorised == site => Ok(Admission::Site(site)),
             _ => Err(RefusalCode::NotCurrentKey),
         }
+    }
+
+    /// Returns the chain in a hello if it is of another listed site: the cheap checks, which verify no signature.
+    fn listed_chain<'h>(
+        &mut self,
+        cx: &mut Context<'_>,
+        key: PublicKey,
+        hello: &'h Hello,
+    ) -> Result<OfferedChain<'h>, RefusalCode> {
+        let offered = OfferedChain::decode(&hello.chain).map_err(|error| self.forged(cx, key, &error))?;
+        let site = offered.site();
+        if site == cx.replica.site() {
+            return Err(RefusalCode::NotListed);
+        }
+        if !cx.replica.is_listed(&site) {
+            cx.notice(Notice::Unlisted { peer: key, site });
+            return Err(RefusalCode::NotListed);
+        }
+        Ok(offered)
     }
 
     fn forged(&mut self, cx: &mut Context<'_>, key: PublicKey, error: &CertificateError) -> RefusalCode {

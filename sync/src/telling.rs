@@ -101,8 +101,12 @@ impl SyncEngine {
 
     /// Sends the reports that are due.
     pub(crate) fn tell_news(&mut self, cx: &mut Context<'_>) {
-        let due = self.peers.iter().filter(|(_, peer)| {
-            peer.site().is_some() && !peer.news_open && peer.news_due.is_some_and(|due| due <= cx.now)
+        // The answer is a message too: a peer of which many wait for the store is told later.
+        let due = self.peers.iter().filter(|(key, peer)| {
+            peer.site().is_some()
+                && !peer.news_open
+                && peer.news_due.is_some_and(|due| due <= cx.now)
+                && self.inbox.has_room(**key)
         });
         let due: Vec<PublicKey> = due.map(|(key, _)| *key).collect();
         for key in due {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use starling_protocol::{CertificateChain, ClaimNumber, Lane};
-use starling_sync::wire::{Announce, DeltasPage, News, Request, Response};
+use starling_sync::wire::{Announce, Capabilities, DeltasPage, Hello, News, RefusalCode, Request, Response};
 use starling_sync::{
     Effect, Event, GossipVerdict, Notice, Replica, RequestId, StoreFailure, Write, WriteId, Written,
 };
@@ -293,9 +293,56 @@ fn hello_is_refused_if_its_chain_cannot_be_stored() {
     assert_eq!(answers.len(), 1);
     assert_eq!(
         refusal(&answers[0]),
-        Some(starling_sync::wire::RefusalCode::Failed)
+        Some(RefusalCode::Failed)
     );
     assert!(parted(&effects).is_some() && violation(&effects).is_none());
+}
+
+#[test]
+fn stranger_may_not_send_hellos_while_one_waits() {
+    let (mut duel, write) = greeted_stranger();
+    let hello = Request::Hello(duel.hello(News::default()));
+    // Another site's write is open: hellos wait behind it, however many strangers there are.
+    for _ in 0..3 {
+        let refused = answers(&duel.ask_before_write(&hello));
+        assert_eq!(refused.len(), 1);
+        assert_eq!(refusal(&refused[0]), Some(RefusalCode::Busy));
+    }
+    let effects = duel.carry_out(write);
+    assert!(matches!(answers(&effects)[..], [Response::Hello(_)]));
+}
+
+#[test]
+fn unlisted_site_is_refused_at_once_while_the_store_writes() {
+    let (mut duel, _write) = greeted_stranger();
+    let unlisted = Net::site(9, 78).replica;
+    let peer = unlisted.key();
+    duel.step(Event::Connected { peer });
+    let hello = Hello {
+        capabilities: Capabilities::OWN,
+        chain: unlisted.own_chain().to_bytes(),
+        news: News::default(),
+    };
+    let bytes = Request::Hello(hello).encode();
+    let id = RequestId(1_000);
+    let effects = duel.step(Event::Request { peer, id, bytes });
+    let refused = answers(&effects);
+    assert_eq!(refused.len(), 1);
+    assert_eq!(refusal(&refused[0]), Some(RefusalCode::NotListed));
+    assert!(parted(&effects).is_some());
+    assert!(notices(&effects, |notice| matches!(notice, Notice::Unlisted { .. })));
+}
+
+#[test]
+fn stranger_whose_hello_waits_is_not_the_first_to_go() {
+    let (mut duel, write) = greeted_stranger();
+    for seed in 0..100 {
+        duel.step(Event::Connected {
+            peer: Net::site(9, 1_000 + seed).key,
+        });
+    }
+    let effects = duel.carry_out(write);
+    assert!(matches!(answers(&effects)[..], [Response::Hello(_)]));
 }
 
 /// Returns a site that holds the peer's deltas, and the open write of the body that the peer sent.
