@@ -7,8 +7,10 @@ use crate::world::{PlannedEvent, World};
 
 /// The time until a doomed site goes down, in milliseconds, so that the torn write comes in the middle of work.
 const DOOM_MILLIS: u64 = 2_000;
-/// Time between the two histories of a forker, in milliseconds.
+/// Least time between the two histories of a forker, in milliseconds.
 const FORK_GAP_MILLIS: u64 = 5_000;
+/// The same, in longest latencies: the first history must have left when the second begins, or there is no fork.
+const FORK_GAP_LATENCIES: u64 = 10;
 /// Attempts of an author with a lost home to continue with everything that is known of its log.
 const PATIENT_TRIES: u32 = 4;
 /// Writes after which a doomed store loses power, at most.
@@ -247,7 +249,8 @@ impl World {
     fn fork(&mut self, site: usize) {
         self.sites[site].backup = self.sites[site].store.as_ref().and_then(|store| store.twin());
         self.publish(site);
-        self.plan(FORK_GAP_MILLIS, PlannedEvent::ForkOn(site));
+        let gap = FORK_GAP_MILLIS.max(self.scenario.latency_millis.most * FORK_GAP_LATENCIES);
+        self.plan(gap, PlannedEvent::ForkOn(site));
     }
 
     fn fork_on(&mut self, site: usize) {

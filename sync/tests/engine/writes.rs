@@ -291,10 +291,7 @@ fn hello_is_refused_if_its_chain_cannot_be_stored() {
     let effects = duel.carry_out(write);
     let answers = answers(&effects);
     assert_eq!(answers.len(), 1);
-    assert_eq!(
-        refusal(&answers[0]),
-        Some(RefusalCode::Failed)
-    );
+    assert_eq!(refusal(&answers[0]), Some(RefusalCode::Failed));
     assert!(parted(&effects).is_some() && violation(&effects).is_none());
 }
 
@@ -330,7 +327,10 @@ fn unlisted_site_is_refused_at_once_while_the_store_writes() {
     assert_eq!(refused.len(), 1);
     assert_eq!(refusal(&refused[0]), Some(RefusalCode::NotListed));
     assert!(parted(&effects).is_some());
-    assert!(notices(&effects, |notice| matches!(notice, Notice::Unlisted { .. })));
+    assert!(notices(&effects, |notice| matches!(
+        notice,
+        Notice::Unlisted { .. }
+    )));
 }
 
 #[test]
