@@ -2,7 +2,7 @@
 //!
 //! Bodies are requested by claim number and verified by hash, so a peer can give the right bytes or none. A
 //! body that no peer can give is reported and requested again later; it delays only the acceptance of its log.
-//! The choice of peers is in `body_sources`.
+//! The choice of peers is in `sources`.
 //!
 //! A missing body (`BodyPulls`):
 //!
@@ -20,8 +20,10 @@
 mod ask;
 mod list;
 mod pulls;
+mod sources;
 mod take;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::pulls::{BodiesRequest, BodiesToStore, BodyPulls};
+pub(crate) use self::sources::OtherBodies;

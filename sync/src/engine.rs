@@ -236,8 +236,7 @@ impl SyncEngine {
         let deadline =
             later(cx.now, self.settings.request_timeout).plus_millis(seconds.saturating_mul(1_000));
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.open += 1;
-            peer.open_bodies += usize::from(matches!(ask, RequestKind::Bodies(_)));
+            peer.pace.opened(matches!(ask, RequestKind::Bodies(_)));
         }
         self.pending.insert(id, PendingRequest { peer, deadline, ask });
         let bytes = request.encode();
@@ -249,13 +248,12 @@ impl SyncEngine {
     fn close_request(&mut self, id: RequestId) -> Option<PendingRequest> {
         let pending = self.pending.remove(&id)?;
         if let Some(peer) = self.peers.get_mut(&pending.peer) {
-            peer.open = peer.open.saturating_sub(1);
+            peer.pace.closed(matches!(pending.ask, RequestKind::Bodies(_)));
             match pending.ask {
-                RequestKind::Bodies(_) => peer.open_bodies = peer.open_bodies.saturating_sub(1),
-                RequestKind::News(_) => peer.news_open = false,
-                RequestKind::Facts => peer.facts_open = false,
-                RequestKind::Tips(_) => peer.tips_open = false,
-                RequestKind::Hello | RequestKind::Deltas(_) => {}
+                RequestKind::News(_) => peer.outbox.closed(),
+                RequestKind::Facts => peer.wanted.closed(),
+                RequestKind::Tips(_) => peer.comparisons.closed(),
+                RequestKind::Hello | RequestKind::Deltas(_) | RequestKind::Bodies(_) => {}
             }
         }
         Some(pending)
@@ -286,7 +284,7 @@ impl SyncEngine {
         if !matches!(response, Response::Refusal(_))
             && let Some(peer) = self.peers.get_mut(&peer)
         {
-            peer.failures = 0;
+            peer.pace.worked();
         }
         match (pending.ask, response) {
             (ask, Response::Refusal(refusal)) => self.refused(cx, peer, ask, refusal),
@@ -349,14 +347,15 @@ impl SyncEngine {
     fn was_silent(&mut self, cx: &mut Context<'_>, key: PublicKey) {
         cx.notice(Notice::Silent { peer: key });
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.rests_until = peer.rests_until.min(later(cx.now, SILENT_REST));
+            peer.pace.rest_at_most_until(later(cx.now, SILENT_REST));
         }
     }
 
     /// Notes that a peer sent something, so that it is reachable despite earlier failures.
     fn heard(&mut self, now: UnixMillis, key: &PublicKey) {
         if let Some(peer) = self.peers.get_mut(key) {
-            peer.rests_until = peer.rests_until.min(later(now, self.settings.first_backoff));
+            peer.pace
+                .rest_at_most_until(later(now, self.settings.first_backoff));
         }
     }
 
@@ -380,8 +379,7 @@ impl SyncEngine {
     /// Rests a peer, longer after each consecutive failure.
     pub(crate) fn rest(&mut self, now: UnixMillis, peer: PublicKey) {
         if let Some(peer) = self.peers.get_mut(&peer) {
-            peer.failures = peer.failures.saturating_add(1);
-            peer.rests_until = later(now, backoff(peer.failures, &self.settings, &mut self.rng));
+            peer.pace.failed(now, &self.settings, &mut self.rng);
         }
     }
 

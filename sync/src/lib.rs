@@ -31,7 +31,7 @@
 //!    replica verifies each delta against its author's chain and appends it. No further page of that log is requested
 //!    before the outcome. A contradiction becomes a fork proof, which spreads by step 2. State: `pulls::Pulls`
 //!    holds for each log its step, pauses, and a fork to prove.
-//! 4. **bodies** (`bodies`; `body_sources` chooses the peer; the other side answers in `serve`). The replica lists the
+//! 4. **bodies** (`bodies`; `bodies/sources.rs` chooses the peer; the other side answers in `serve`). The replica lists the
 //!    bodies that are live, in scope and not here. The engine requests them in pages, by claim number. The peer
 //!    compresses a page against older bodies that this site offers. Bodies that match their hashes are written
 //!    ([`Write::StoreBodies`]), and count as in flight until then. A body that no peer has is reported, and tried
@@ -61,7 +61,6 @@
 //! `model` (feature `model`) is a replica in memory. `tests/engine` runs several engines over it.
 
 mod bodies;
-mod body_sources;
 mod clock;
 mod dials;
 mod engine;

@@ -14,7 +14,7 @@ use crate::LogKey;
 use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::event::RequestId;
 use crate::inbox::{Message, MessageKind};
-use crate::limits::{MAX_FACTS, MAX_NOTES, MAX_REQUEST_BYTES};
+use crate::limits::{MAX_NOTES, MAX_REQUEST_BYTES};
 use crate::notice::{Notice, Violation};
 use crate::peer::{HeadRank, head_rank};
 use crate::pull::held;
@@ -107,20 +107,16 @@ impl SyncEngine {
         if !self.inbox.is_empty() {
             return;
         }
-        let ready = self.peers.iter().filter(|(_, peer)| {
-            peer.site().is_some() && !peer.facts_open && !peer.wanted.is_empty() && peer.rests_until <= cx.now
-        });
+        let ready = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.site().is_some() && peer.wanted.is_due() && !peer.pace.rests(cx.now));
         let ready: Vec<PublicKey> = ready.map(|(key, _)| *key).collect();
         for key in ready {
             let Some(peer) = self.peers.get_mut(&key) else {
                 continue;
             };
-            let wanted = FactsWanted {
-                chains: take_some(&mut peer.wanted.chains),
-                heads: take_some(&mut peer.wanted.heads),
-                forks: take_some(&mut peer.wanted.forks),
-            };
-            peer.facts_open = true;
+            let wanted = peer.wanted.take();
             self.ask(
                 cx,
                 key,
@@ -185,7 +181,7 @@ impl SyncEngine {
                     .get(&(site, lane))
                     .is_some_and(|note| note.head_issued_at > UnixMillis::EPOCH)
                 {
-                    peer.wanted.heads.insert((site, lane));
+                    peer.wanted.head((site, lane));
                 }
             }
         }
@@ -219,13 +215,13 @@ impl SyncEngine {
             return Ok(None);
         }
         let Some(chain) = cx.replica.chain(&head.site) else {
-            peer.wanted.chains.insert(head.site);
+            peer.wanted.chain(head.site);
             return Ok(None);
         };
         let verified = match VerifiedHead::verify(bytes, &chain) {
             Ok(verified) => verified,
             Err(HeadError::UnknownEpoch { site, .. }) => {
-                peer.wanted.chains.insert(site);
+                peer.wanted.chain(site);
                 return Ok(None);
             }
             // It was true, and a certificate closed it since, which the sender may not know yet.
@@ -291,7 +287,7 @@ impl SyncEngine {
             Some(Ok(proof)) => Ok(Some(QueuedWrite::Fork(Box::new(proof)))),
             None | Some(Err(ForkError::Header(DeltaError::UnknownEpoch { .. }))) => {
                 if let Some(peer) = self.peers.get_mut(&key) {
-                    peer.wanted.chains.insert(site);
+                    peer.wanted.chain(site);
                 }
                 Ok(None)
             }
@@ -344,10 +340,10 @@ impl SyncEngine {
         }
         let mine = note_of(cx.replica, log);
         if note.chain_length > mine.chain_length {
-            peer.wanted.chains.insert(note.site);
+            peer.wanted.chain(note.site);
         }
         if head_rank(note) > head_rank(&mine) {
-            peer.wanted.heads.insert(log);
+            peer.wanted.head(log);
         }
         if note.forked
             && !mine.forked
@@ -357,7 +353,7 @@ impl SyncEngine {
                 .iter()
                 .any(|fork| (fork.site(), fork.lane()) == log)
         {
-            peer.wanted.forks.insert(log);
+            peer.wanted.fork(log);
         }
         self.reconsider(cx, log);
         let rises = |before: LogNote| before.body_complete < body_complete || before.held < note.held;
@@ -382,14 +378,6 @@ impl SyncEngine {
 pub(crate) fn held_of(cx: &Context<'_>, site: &SiteId) -> Vec<(Lane, ClaimNumber)> {
     let lanes = Lane::ALL.into_iter();
     lanes.map(|lane| (lane, held(cx, (*site, lane)))).collect()
-}
-
-fn take_some<T: Ord + Copy>(set: &mut std::collections::BTreeSet<T>) -> Vec<T> {
-    let some: Vec<T> = set.iter().take(MAX_FACTS).copied().collect();
-    for item in &some {
-        set.remove(item);
-    }
-    some
 }
 
 pub(crate) fn rank_of(head: &Head) -> HeadRank {

@@ -48,8 +48,7 @@ impl SyncEngine {
                 holds: note.map(|note| note.held),
             });
             // A requested fact that has not come yet may be a head, or a longer chain.
-            news.is_settled &=
-                !peer.facts_open && !peer.wanted.heads.contains(&log) && !peer.wanted.chains.contains(&own);
+            news.is_settled &= peer.wanted.has_all_of(log);
         }
         // A repaired log may be known to go further than anybody has it: only a head shows what exists.
         let held = replica.position(&own, Lane::Federation);

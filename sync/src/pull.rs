@@ -72,9 +72,7 @@ impl SyncEngine {
             // A peer that did not answer rests, longer each time: others may have the next deltas meanwhile.
             let probe = probe.filter(|(peer, _)| {
                 let peer = self.peers.get(peer);
-                peer.is_some_and(|peer| {
-                    peer.rests_until <= cx.now && peer.open < self.settings.requests_per_peer
-                })
+                peer.is_some_and(|peer| peer.pace.has_room(cx.now, &self.settings))
             });
             let frozen = position.is_some_and(|position| position.frozen);
             let mut best = || self.best_for_deltas(cx.now, log, held).filter(|_| !frozen);
@@ -111,13 +109,12 @@ impl SyncEngine {
         let pulls = &self.pulls;
         let fit = self.peers.iter().filter(|(key, peer)| {
             peer.can_give_deltas(log, held)
-                && peer.rests_until <= now
                 && pulls.pause_of(log, key) <= now
-                && peer.open < self.settings.requests_per_peer
+                && peer.pace.has_room(now, &self.settings)
         });
         let ranked = fit.map(|(key, peer)| {
             let author = peer.site() == Some(log.0);
-            ((peer.failures, peer.open, !author, rng.u32(..)), *key)
+            ((peer.pace.rank(), !author, rng.u32(..)), *key)
         });
         ranked.min().map(|(_, key)| key)
     }
@@ -129,7 +126,7 @@ impl SyncEngine {
                 .peers
                 .iter()
                 .filter(move |(_, peer)| peer.can_give_deltas(log, ClaimNumber::NONE));
-            peers.map(move |(key, peer)| peer.rests_until.max(self.pulls.pause_of(log, key)))
+            peers.map(move |(key, peer)| peer.pace.rests_until().max(self.pulls.pause_of(log, key)))
         });
         times.filter(|time| *time > now).min()
     }
@@ -235,7 +232,7 @@ impl SyncEngine {
             }
             AppendProblem::UnknownSite { .. } | AppendProblem::UnknownEpoch { .. } => {
                 if let Some(peer) = self.peers.get_mut(&key) {
-                    peer.wanted.chains.insert(site);
+                    peer.wanted.chain(site);
                 }
             }
             // This is neither news nor a lie: the sender does not know the certificate yet. It will be sent the

@@ -137,7 +137,7 @@ impl SyncEngine {
             Stage::Greeting { deadline, greet_at } => {
                 Some(greet_at.map_or(deadline, |greet| greet.min(deadline)))
             }
-            Stage::Ready { .. } => peer.news_due.filter(|_| !peer.news_open),
+            Stage::Ready { .. } => peer.outbox.wakes(),
         }
     }
 
@@ -314,7 +314,7 @@ impl SyncEngine {
                 let asked = cx.now.plus_millis(u64::from(retry_after_millis));
                 let most = later(cx.now, self.settings.longest_backoff);
                 if let Some(peer) = self.peers.get_mut(&key) {
-                    peer.rests_until = peer.rests_until.max(asked.min(most));
+                    peer.pace.rest_at_least_until(asked.min(most));
                 }
             }
         }

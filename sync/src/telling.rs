@@ -61,9 +61,9 @@ impl SyncEngine {
             let own = cx.replica.site();
             if let Some(peer) = self.peers.get_mut(&key)
                 && peer.may_share(log, own)
-                && peer.told.get(&log) != Some(&note)
+                && !peer.outbox.is_confirmed(&note)
             {
-                peer.tell(log, cx.now);
+                peer.outbox.plan(log, cx.now);
             }
         }
     }
@@ -75,7 +75,7 @@ impl SyncEngine {
         let note = note_of(cx.replica, log);
         let at_leisure = self.settings.renewal_interval;
         for peer in self.peers.values_mut() {
-            if peer.site().is_none() || !peer.may_share(log, own) || peer.told.get(&log) == Some(&note) {
+            if peer.site().is_none() || !peer.may_share(log, own) || peer.outbox.is_confirmed(&note) {
                 continue;
             }
             let behind = peer.knows.get(&log).is_none_or(|theirs| {
@@ -88,14 +88,14 @@ impl SyncEngine {
                 // Gossip is faster, and a peer that pulls has received it.
                 later(cx.now, self.settings.own_news_grace)
             } else if behind {
-                later(peer.last_news, self.settings.news_gap).max(cx.now)
+                peer.outbox.next_after(self.settings.news_gap).max(cx.now)
             } else {
                 let jitter = self
                     .rng
                     .u64(0..=at_leisure.as_millis().try_into().unwrap_or(u64::MAX) / 4);
                 later(cx.now, at_leisure).plus_millis(jitter)
             };
-            peer.tell(log, due);
+            peer.outbox.plan(log, due);
         }
     }
 
@@ -103,31 +103,23 @@ impl SyncEngine {
     pub(crate) fn tell_news(&mut self, cx: &mut Context<'_>) {
         // The answer is a message too: a peer of which many wait for the store is told later.
         let due = self.peers.iter().filter(|(key, peer)| {
-            peer.site().is_some()
-                && !peer.news_open
-                && peer.news_due.is_some_and(|due| due <= cx.now)
-                && self.inbox.has_room(**key)
+            peer.site().is_some() && peer.outbox.is_due(cx.now) && self.inbox.has_room(**key)
         });
         let due: Vec<PublicKey> = due.map(|(key, _)| *key).collect();
         for key in due {
             let Some(peer) = self.peers.get_mut(&key) else {
                 continue;
             };
-            if peer.rests_until > cx.now {
-                peer.news_due = Some(peer.rests_until);
+            if peer.pace.rests(cx.now) {
+                peer.outbox.delay(peer.pace.rests_until());
                 continue;
             }
-            let logs = std::mem::take(&mut peer.untold);
-            let told = |log: &LogKey| peer.told.get(log) == Some(&note_of(cx.replica, *log));
-            let mut logs: Vec<LogKey> = logs.into_iter().filter(|log| !told(log)).collect();
-            let rest = logs.split_off(logs.len().min(MAX_NOTES));
-            peer.untold.extend(rest);
-            peer.news_due = (!peer.untold.is_empty()).then(|| later(cx.now, self.settings.news_gap));
+            let gap = self.settings.news_gap;
+            let logs = peer.outbox.take(cx.now, gap, |log| note_of(cx.replica, log));
             if logs.is_empty() {
                 continue;
             }
-            peer.last_news = cx.now;
-            peer.news_open = true;
+            peer.outbox.sent(cx.now);
             let (news, sent) = self.compose(cx, key, logs.into_iter(), MAX_REQUEST_BYTES);
             self.ask(cx, key, &Request::News(news), RequestKind::News(sent), 0);
         }
@@ -136,16 +128,15 @@ impl SyncEngine {
     /// Plans to send news again that a peer did not confirm.
     pub(crate) fn news_failed(&mut self, cx: &Context<'_>, key: PublicKey, told: &[LogNote]) {
         if let Some(peer) = self.peers.get_mut(&key) {
-            let due = peer.rests_until.max(cx.now);
+            let due = peer.pace.rests_until().max(cx.now);
             told.iter()
-                .for_each(|note| peer.tell((note.site, note.lane), due));
+                .for_each(|note| peer.outbox.plan((note.site, note.lane), due));
         }
     }
 
     pub(crate) fn count_as_told(&mut self, key: PublicKey, notes: &[LogNote]) {
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.told
-                .extend(notes.iter().map(|note| ((note.site, note.lane), *note)));
+            peer.outbox.confirm(notes);
         }
     }
 

@@ -4,6 +4,8 @@
 //! shows if none was signed for one of them, or rows that differ from the deltas because of damage. So each
 //! site compares once in a session, and again whenever no head vouches for both.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use starling_protocol::{ClaimNumber, PublicKey};
 
 use crate::LogKey;
@@ -17,7 +19,31 @@ use crate::telling::note_of;
 use crate::wire::{Capabilities, LogTipNote, Request, Response, Tips};
 
 /// The claim up to which two sites compared a log, and the length of the author's chain then.
-pub(crate) type Compared = (ClaimNumber, u32);
+type Compared = (ClaimNumber, u32);
+
+/// The comparisons of logs with one peer.
+#[derive(Debug, Default)]
+pub(crate) struct Comparisons {
+    /// Logs to compare.
+    waiting: BTreeSet<LogKey>,
+    /// Up to where each log was compared.
+    compared: BTreeMap<LogKey, Compared>,
+    /// Logs that were not the same when they were compared last.
+    differs: BTreeMap<LogKey, TipDifference>,
+    /// True while a request is not answered.
+    is_open: bool,
+}
+
+impl Comparisons {
+    /// Returns true if the peer held another history of a log when they were compared last.
+    pub(crate) fn differs_in_history(&self, log: LogKey) -> bool {
+        self.differs.get(&log) == Some(&TipDifference::History)
+    }
+
+    pub(crate) fn closed(&mut self) {
+        self.is_open = false;
+    }
+}
 
 impl SyncEngine {
     /// Plans to compare a log with every peer at the same position.
@@ -40,12 +66,12 @@ impl SyncEngine {
             }
             // Both checked the same head against the delta that it names.
             let is_vouched = mine.head_number == mine.held && head_rank(theirs) == head_rank(&mine);
-            let is_due = match peer.compared.get(&log) {
+            let is_due = match peer.comparisons.compared.get(&log) {
                 None => true,
                 Some(compared) => *compared != stands && !is_vouched,
             };
             if is_due {
-                peer.to_compare.insert(log);
+                peer.comparisons.waiting.insert(log);
             }
         }
     }
@@ -54,9 +80,9 @@ impl SyncEngine {
     pub(crate) fn ask_tips(&mut self, cx: &mut Context<'_>) {
         let ready = self.peers.iter().filter(|(_, peer)| {
             peer.site().is_some()
-                && !peer.tips_open
-                && !peer.to_compare.is_empty()
-                && peer.rests_until <= cx.now
+                && !peer.comparisons.is_open
+                && !peer.comparisons.waiting.is_empty()
+                && !peer.pace.rests(cx.now)
         });
         let ready: Vec<PublicKey> = ready.map(|(key, _)| *key).collect();
         for key in ready {
@@ -65,7 +91,7 @@ impl SyncEngine {
             };
             let mut tips = Vec::new();
             let mut logs = Vec::new();
-            while let Some(log) = peer.to_compare.pop_first() {
+            while let Some(log) = peer.comparisons.waiting.pop_first() {
                 let theirs = peer.knows.get(&log).map(|note| note.held);
                 let tip = tip_note(cx.replica, log).filter(|tip| Some(tip.held) == theirs);
                 tips.extend(tip);
@@ -77,7 +103,7 @@ impl SyncEngine {
             if tips.is_empty() {
                 continue;
             }
-            peer.tips_open = true;
+            peer.comparisons.is_open = true;
             self.ask(cx, key, &Request::Tips(Tips { tips }), RequestKind::Tips(logs), 0);
         }
     }
@@ -95,7 +121,7 @@ impl SyncEngine {
 
     pub(crate) fn tips_failed(&mut self, key: PublicKey, logs: Vec<LogKey>) {
         if let Some(peer) = self.peers.get_mut(&key) {
-            peer.to_compare.extend(logs);
+            peer.comparisons.waiting.extend(logs);
         }
     }
 
@@ -119,12 +145,16 @@ impl SyncEngine {
                 // One of the two moved on; its next note begins a new comparison.
                 continue;
             };
-            peer.to_compare.remove(&log);
-            let is_first = peer.compared.insert(log, (mine.number, chain_length)).is_none();
+            peer.comparisons.waiting.remove(&log);
+            let is_first = peer
+                .comparisons
+                .compared
+                .insert(log, (mine.number, chain_length))
+                .is_none();
             let difference = difference(&mine, theirs);
             let before = match difference {
-                Some(found) => peer.differs.insert(log, found),
-                None => peer.differs.remove(&log),
+                Some(found) => peer.comparisons.differs.insert(log, found),
+                None => peer.comparisons.differs.remove(&log),
             };
             if is_first || before != difference {
                 cx.notice(Notice::TipCompared {

@@ -6,8 +6,8 @@ use starling_protocol::limits::MIB;
 use starling_protocol::{ContentHash, UnixMillis};
 
 use super::BodiesRequest;
+use super::sources::{Offer, Plan};
 use crate::LogKey;
-use crate::body_sources::{Offer, Plan};
 use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::limits::{MAX_BASES, MAX_BODIES_PAGE_BYTES, MAX_PAGE_BODIES};
 use crate::replica::MissingBody;
@@ -82,7 +82,7 @@ impl SyncEngine {
             .div_ceil(PARTS)
             .max(LEAST_PART_BYTES);
         let most = if bulk { most } else { most.min(part) };
-        let most = if peer.failures > 0 {
+        let most = if peer.pace.has_failed() {
             most.min(CAUTIOUS_PAGE_BYTES)
         } else {
             most
@@ -147,7 +147,7 @@ impl SyncEngine {
                 .peers
                 .values()
                 .filter(move |peer| peer.knows.contains_key(log));
-            let rests = peers.map(|peer| peer.rests_until.max(bodies.not_before));
+            let rests = peers.map(|peer| peer.pace.rests_until().max(bodies.not_before));
             rests.chain([bodies.not_before]).chain(bodies.retry_at)
         });
         times.filter(|time| *time > now).min()

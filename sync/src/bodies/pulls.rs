@@ -10,7 +10,7 @@ use crate::replica::MissingBody;
 /// All bodies to fetch.
 #[derive(Debug, Default)]
 pub(crate) struct BodyPulls {
-    pub(crate) logs: BTreeMap<LogKey, LogBodies>,
+    pub(super) logs: BTreeMap<LogKey, LogBodies>,
     pub(super) in_flight: BTreeSet<ContentHash>,
     pub(super) in_flight_bytes: u64,
     /// Bytes of bodies that came and are not stored yet.
@@ -23,7 +23,7 @@ pub(crate) struct BodyPulls {
 
 /// The bodies to fetch of one log; the replica lists them page by page, from `listed_to` on.
 #[derive(Debug, Default)]
-pub(crate) struct LogBodies {
+pub(super) struct LogBodies {
     /// Grows when the list is restarted: requests made from an earlier list may no longer be wanted.
     pub(super) generation: u64,
     /// The length of the author's chain at the last listing.
@@ -31,12 +31,12 @@ pub(crate) struct LogBodies {
     pub(super) listed_to: ClaimNumber,
     pub(super) listed_all: bool,
     /// Listed and not asked for, or asked for in vain of somebody.
-    pub(crate) queue: BTreeMap<ClaimNumber, MissingBody>,
+    pub(super) queue: BTreeMap<ClaimNumber, MissingBody>,
     /// For each peer, the claim up to which it was asked in this pass.
-    pub(crate) asked_to: BTreeMap<PublicKey, ClaimNumber>,
+    pub(super) asked_to: BTreeMap<PublicKey, ClaimNumber>,
     pub(super) open: usize,
     /// The time since which no connected peer claims to have everything.
-    pub(crate) incomplete_since: Option<UnixMillis>,
+    pub(super) incomplete_since: Option<UnixMillis>,
     pub(super) not_before: UnixMillis,
     /// True if every listed body was requested from everyone who could have it.
     pub(super) pass_done: bool,

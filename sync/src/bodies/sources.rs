@@ -14,13 +14,13 @@ use starling_protocol::{ClaimNumber, ContentHash, Lane, PublicKey, UnixMillis};
 use crate::LogKey;
 use crate::clock::later;
 use crate::engine::{Context, SyncEngine};
-use crate::notice::{TipDifference, Violation};
+use crate::notice::Violation;
 use crate::peer::Peer;
 use crate::replica::MissingBody;
 
 /// The next action for the bodies of a log.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Plan {
+pub(super) enum Plan {
     /// Ask this peer for the claims that suit it.
     Ask(Offer),
     /// Give these claims up for this pass: everyone who holds them was asked.
@@ -33,8 +33,8 @@ pub(crate) enum Plan {
 
 /// The part of a log's bodies that a peer can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Offer {
-    pub(crate) peer: PublicKey,
+pub(super) struct Offer {
+    pub(super) peer: PublicKey,
     /// The claim up to which it was asked for everything.
     asked_to: ClaimNumber,
     /// The claim up to which it has all bodies in its scope, as it states; the author has every body.
@@ -42,10 +42,14 @@ pub(crate) struct Offer {
     /// The claim up to which it holds the claims, and may have their bodies.
     held_to: ClaimNumber,
     /// The last claim to request from it now.
-    pub(crate) ask_to: ClaimNumber,
+    pub(super) ask_to: ClaimNumber,
     free: bool,
-    rank: (u32, usize, u32),
+    rank: ((u32, usize), u32),
 }
+
+/// Logs for which a peer gave the body of another claim: the length of the author's chain then, and the time.
+#[derive(Debug, Default)]
+pub(crate) struct OtherBodies(BTreeMap<LogKey, (usize, UnixMillis)>);
 
 /// The pause when no connected peer holds the claims. A peer that connects is asked at once.
 const NOBODY_HAS_IT: Duration = Duration::from_secs(2);
@@ -80,7 +84,7 @@ impl SyncEngine {
     ///
     /// A peer that should have a body is asked before one that may have it. The latter is asked only when no
     /// other is left, or none has come for a while.
-    pub(crate) fn plan_bodies(&mut self, now: UnixMillis, log: LogKey) -> Plan {
+    pub(super) fn plan_bodies(&mut self, now: UnixMillis, log: LogKey) -> Plan {
         let offers = self.offers(now, log);
         let settings = &self.settings;
         let Some(bodies) = self.bodies.logs.get_mut(&log) else {
@@ -158,22 +162,22 @@ impl SyncEngine {
             .replica
             .position(&log.0, log.1)
             .is_some_and(|position| position.forked || position.frozen);
-        let differs = peer.differs.get(&log) == Some(&TipDifference::History);
+        let differs = peer.comparisons.differs_in_history(log);
         if theirs < ours || is_forked || differs {
             // The peer lags behind and is sent the chain, or it holds the other history.
             return None;
         }
         // A second history shows with the next deltas, or when the two compare what they hold.
         let is_settled = |at: UnixMillis| later(at, self.settings.request_timeout) <= asked_at;
-        match peer.other_bodies.get(&log) {
+        match peer.other_bodies.0.get(&log) {
             Some((length, at)) if *length == ours && is_settled(*at) => {
                 let (object, reason) = ("body", format!("it is not {hash}"));
                 Some(Violation::Unverifiable { object, reason })
             }
             Some((length, _)) if *length == ours => None,
             _ => {
-                peer.other_bodies.insert(log, (ours, cx.now));
-                peer.wanted.chains.insert(log.0);
+                peer.other_bodies.0.insert(log, (ours, cx.now));
+                peer.wanted.chain(log.0);
                 None
             }
         }
@@ -192,16 +196,8 @@ impl SyncEngine {
                 complete_to,
                 held_to,
                 ask_to: ClaimNumber::NONE,
-                // A peer that failed shows with one page that it works again.
-                free: peer.rests_until <= now
-                    && peer.open_bodies
-                        < if peer.failures > 0 {
-                            1
-                        } else {
-                            settings.body_pages_per_peer
-                        }
-                    && peer.open < settings.requests_per_peer,
-                rank: (peer.failures, peer.open_bodies, rng.u32(..)),
+                free: peer.pace.has_room_for_bodies(now, settings),
+                rank: (peer.pace.rank_for_bodies(), rng.u32(..)),
             })
         });
         offers.collect()

@@ -1,18 +1,36 @@
 //! The state that the engine keeps for one connected peer.
+//!
+//! | part | what it is | changed by |
+//! |---|---|---|
+//! | `stage` | the progress of the session | `session` |
+//! | `knows` | the peer's stated positions | `news` |
+//! | `outbox` | what this site reports to it | `telling` |
+//! | `wanted` | facts to request from it | `news` |
+//! | `comparisons` | logs that are compared with it | `tips` |
+//! | `other_bodies` | bodies of other claims that it gave | `bodies` |
+//! | `pace` | its open requests and its rests | `engine` |
+//! | `requests`, `gossip` | what it may send | `serve`, `gossip` |
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod outbox;
+mod pace;
+mod wanted;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use starling_protocol::{ClaimNumber, ForkProof, Lane, SiteId, UnixMillis};
 
+pub(crate) use self::outbox::Outbox;
+pub(crate) use self::pace::Pace;
+pub(crate) use self::wanted::WantedFacts;
 use crate::LogKey;
+use crate::bodies::OtherBodies;
 use crate::clock::later;
 use crate::event::RequestId;
 use crate::limits::MAX_FORGIVEN;
-use crate::notice::TipDifference;
 use crate::peer_score::Bucket;
 use crate::settings::Settings;
-use crate::tips::Compared;
+use crate::tips::Comparisons;
 use crate::wire::{Capabilities, LogNote};
 
 /// The progress of the session.
@@ -45,50 +63,19 @@ pub(crate) struct Peer {
     pub(crate) stage: Stage,
     /// The peer's stated positions, for logs of listed sites only.
     pub(crate) knows: BTreeMap<LogKey, LogNote>,
-    /// This site's last statements to the peer that it confirmed.
-    pub(crate) told: BTreeMap<LogKey, LogNote>,
-    /// Logs to report to the peer, with the time of the report.
-    pub(crate) untold: BTreeSet<LogKey>,
-    pub(crate) news_due: Option<UnixMillis>,
-    pub(crate) news_open: bool,
-    pub(crate) last_news: UnixMillis,
+    /// What is reported to the peer.
+    pub(crate) outbox: Outbox,
     /// Facts to request from the peer.
     pub(crate) wanted: WantedFacts,
-    pub(crate) facts_open: bool,
-    /// Logs to compare with the peer, and the claim up to which each was compared.
-    pub(crate) to_compare: BTreeSet<LogKey>,
-    pub(crate) compared: BTreeMap<LogKey, Compared>,
-    /// Logs that were not the same when they were compared last.
-    pub(crate) differs: BTreeMap<LogKey, TipDifference>,
-    pub(crate) tips_open: bool,
-    /// Logs for which the peer gave the body of another claim: the length of the author's chain then, and the
-    /// time.
-    pub(crate) other_bodies: BTreeMap<LogKey, (usize, UnixMillis)>,
-    /// The number of the peer's open requests.
-    pub(crate) open: usize,
-    /// Pages of bodies among them.
-    pub(crate) open_bodies: usize,
-    /// Consecutive failures, and the end of the rest that follows.
-    pub(crate) failures: u32,
-    pub(crate) rests_until: UnixMillis,
+    /// Comparisons of logs with the peer.
+    pub(crate) comparisons: Comparisons,
+    /// Bodies of other claims that the peer gave.
+    pub(crate) other_bodies: OtherBodies,
+    pub(crate) pace: Pace,
     pub(crate) requests: Bucket,
     pub(crate) gossip: Bucket,
     /// Abandoned requests whose late answers are not violations.
     forgiven: VecDeque<RequestId>,
-}
-
-/// Facts that a peer's notes mention and that this site lacks.
-#[derive(Debug, Default)]
-pub(crate) struct WantedFacts {
-    pub(crate) chains: BTreeSet<SiteId>,
-    pub(crate) heads: BTreeSet<LogKey>,
-    pub(crate) forks: BTreeSet<LogKey>,
-}
-
-impl WantedFacts {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.chains.is_empty() && self.heads.is_empty() && self.forks.is_empty()
-    }
 }
 
 impl Peer {
@@ -104,22 +91,11 @@ impl Peer {
                 greet_at: Some(greet_at),
             },
             knows: BTreeMap::new(),
-            told: BTreeMap::new(),
-            untold: BTreeSet::new(),
-            news_due: None,
-            news_open: false,
-            last_news: UnixMillis::EPOCH,
+            outbox: Outbox::default(),
             wanted: WantedFacts::default(),
-            facts_open: false,
-            to_compare: BTreeSet::new(),
-            compared: BTreeMap::new(),
-            differs: BTreeMap::new(),
-            tips_open: false,
-            other_bodies: BTreeMap::new(),
-            open: 0,
-            open_bodies: 0,
-            failures: 0,
-            rests_until: UnixMillis::EPOCH,
+            comparisons: Comparisons::default(),
+            other_bodies: OtherBodies::default(),
+            pace: Pace::default(),
             requests: Bucket::full(now, settings.inbound_burst),
             gossip: Bucket::full(now, settings.inbound_burst),
             forgiven: VecDeque::new(),
@@ -173,11 +149,5 @@ impl Peer {
     pub(crate) fn takes_late(&mut self, id: RequestId) -> bool {
         let place = self.forgiven.iter().position(|forgiven| *forgiven == id);
         place.is_some_and(|place| self.forgiven.remove(place).is_some())
-    }
-
-    /// Asks for news to go out at `due` or before.
-    pub(crate) fn tell(&mut self, key: LogKey, due: UnixMillis) {
-        self.untold.insert(key);
-        self.news_due = Some(self.news_due.map_or(due, |planned| planned.min(due)));
     }
 }
