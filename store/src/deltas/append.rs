@@ -18,8 +18,6 @@ use crate::site::state::{Log, LogId, State};
 /// Most bodies that may be wanted at once, over all logs. Above it no delta is taken until bodies arrive. This
 /// bounds the memory that a listed but hostile author can use at this site.
 const MAX_WANTED: usize = 1 << 20;
-/// Rows after which deltas of one page are committed.
-const ROWS_PER_COMMIT: usize = 8_192;
 
 impl SiteStore {
     /// Verifies and appends the consecutive deltas in `page`. Replays are no-ops.
@@ -41,7 +39,7 @@ impl SiteStore {
                         break;
                     }
                 }
-                if txn.len() >= ROWS_PER_COMMIT {
+                if txn.len() >= self.engine.kind().rows_per_commit() {
                     self.bodies.make_durable()?;
                     std::mem::replace(&mut txn, self.txn()).commit()?;
                     appended += std::mem::take(&mut pending);

@@ -14,9 +14,6 @@ use crate::rows::{ClaimRow, claim_key, damaged};
 use crate::site::state::{LogId, State};
 use crate::trust::keep_heads;
 
-/// Rows after which own deltas are committed: engines prefer large commits, but bounded ones.
-const ROWS_PER_COMMIT: usize = 8_192;
-
 /// The result of authoring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Authored {
@@ -90,7 +87,7 @@ impl SiteStore {
                 self.sign(&mut txn, state, how, full, &mut authored)?;
                 // A claim that does not fit an empty delta is refused when the delta is signed.
                 let _ = builder.push(claim);
-                if txn.len() >= ROWS_PER_COMMIT {
+                if txn.len() >= self.engine.kind().rows_per_commit() {
                     self.bodies.sync(&mut txn)?;
                     std::mem::replace(&mut txn, self.txn()).commit()?;
                     // Show each delta at once, so that readers are never far behind and never see a part.

@@ -16,9 +16,6 @@ use crate::rows::{ClaimRow, damaged};
 use crate::site::bodies::place_in;
 use crate::site::state::State;
 
-/// Rows removed in one commit.
-const ROWS_PER_COMMIT: usize = 8_192;
-
 /// The result of a collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Collected {
@@ -76,14 +73,15 @@ impl SiteStore {
             if !dead.is_empty() {
                 self.bodies_dropped.fetch_add(1, Ordering::SeqCst);
             }
-            for keys in kept.dropped.chunks(ROWS_PER_COMMIT) {
+            let most = self.engine.kind().rows_per_commit();
+            for keys in kept.dropped.chunks(most) {
                 let mut txn = Txn::new(self.engine.as_ref());
                 for key in keys {
                     txn.delete(Tree::History, key);
                 }
                 txn.commit()?;
             }
-            for keys in dead.chunks(ROWS_PER_COMMIT) {
+            for keys in dead.chunks(most) {
                 self.drop_bodies(keys)?;
             }
             Ok(Collected {

@@ -179,7 +179,7 @@ impl BodyStore {
         let mut failed = None;
         let scan = self.packs.scan(after, &mut |hash, place| {
             batch.put(Tree::Bodies, hash.as_bytes(), &placed(&place));
-            if batch.len() >= PLACES_PER_COMMIT {
+            if batch.len() >= self.engine.kind().rows_per_commit() {
                 if let Err(error) = self.engine.commit(&batch) {
                     failed.get_or_insert(error);
                 }
@@ -267,9 +267,6 @@ pub(crate) struct FoundPlaces {
     /// Places that were known and are not there.
     pub(crate) lost: usize,
 }
-
-/// Places of bodies in one commit.
-const PLACES_PER_COMMIT: usize = 8_192;
 
 /// Returns the row with the place of a body.
 pub(crate) fn placed(place: &BodyPlace) -> Vec<u8> {

@@ -9,7 +9,6 @@ use starling_view::RecordKey;
 
 use super::accept::settle;
 use super::counts::ViewCounts;
-use super::show::RECORDS_PER_STEP;
 use crate::SiteStore;
 use crate::activity::events::Origin;
 use crate::engine::{Direction, PageLimit, Tree};
@@ -21,9 +20,6 @@ use crate::rows::{ClaimRow, damaged, meta, sites, source_text, split_claim_key};
 use crate::site::state::State;
 use crate::view::rows::tree_of;
 use crate::view::unindexed;
-
-/// Rows that a wipe of the view removes in one commit.
-const ROWS_PER_WIPE: usize = 8_192;
 
 impl SiteStore {
     /// Wipes the view and folds every accepted claim again, in key order.
@@ -53,7 +49,7 @@ impl SiteStore {
         loop {
             let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let limit = PageLimit {
-                rows: RECORDS_PER_STEP,
+                rows: self.engine.kind().records_per_commit(),
                 bytes: usize::MAX,
             };
             let page = self
@@ -102,7 +98,7 @@ impl SiteStore {
         loop {
             let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let limit = PageLimit {
-                rows: ROWS_PER_WIPE,
+                rows: self.engine.kind().rows_per_commit(),
                 bytes: usize::MAX,
             };
             let page = self
@@ -135,7 +131,7 @@ impl SiteStore {
     pub(crate) fn wipe(&self, tree: Tree) -> Result<(), StoreError> {
         loop {
             let limit = PageLimit {
-                rows: ROWS_PER_WIPE,
+                rows: self.engine.kind().rows_per_commit(),
                 bytes: usize::MAX,
             };
             let page = self.engine.page(

@@ -20,8 +20,6 @@ use crate::view::rows::ViewReader;
 
 /// Most packages that are noted: with more changes, an index is built from everything.
 const MAX_UNINDEXED: u64 = 50_000;
-/// Rows that are let go of in one commit.
-const ROWS_PER_COMMIT: usize = 4_096;
 
 /// First byte of a package's row; ecosystem and name follow, separated by NUL.
 const PACKAGE: u8 = b'p';
@@ -111,7 +109,7 @@ impl SiteStore {
         if let Some(error) = bad {
             return Err(error);
         }
-        for keys in gone.chunks(ROWS_PER_COMMIT) {
+        for keys in gone.chunks(engine.kind().rows_per_commit()) {
             let mut txn = Txn::new(engine);
             for key in keys {
                 txn.delete(Tree::Unindexed, key);
