@@ -77,9 +77,9 @@ pub use site::{
     Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
 };
 pub use status::{
-    FeedStatus, HEALTH_OPENING, Health, HealthPart, Lane, LogDifference, LongWork, LostRecords, Opening,
-    OpeningWork, PartState, PeerStatus, Position, RestorePhase, RestoreReport, RestoreStatus, SitePart,
-    Status, StoreCheck, StoreStatus, StrangerStatus,
+    FeedStatus, HEALTH_OPENING, Health, HealthPart, KNOWN_IN_PART, Lane, LogDifference, LongWork,
+    LostRecords, Opening, OpeningWork, PartState, PeerStatus, Position, RestorePhase, RestoreReport,
+    RestoreStatus, SitePart, Status, StoreCheck, StoreStatus, StrangerStatus,
 };
 pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};

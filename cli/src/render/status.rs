@@ -15,8 +15,10 @@ use super::{
 };
 use crate::terminal::{self, Tone};
 
-/// Most warnings shown without `--all`; each takes at most two rows.
+/// Most warnings shown without `--all`.
 const MATTERS_SHOWN: usize = 3;
+/// Rows for all warnings together without `--all`.
+const MATTER_ROWS: usize = 6;
 
 /// Renders `starling status --all`.
 pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
@@ -167,11 +169,12 @@ fn head(matters: &[String], status: &Status, shown: usize) -> String {
         number => format!("{number} matters need attention"),
     };
     let mut text = format!("{}: {}\n", status.site_id, Tone::Warn.paint(&what));
-    // Leaves room for the rest of the answer: a sentence takes at most two rows.
+    // Leaves room for the rest of the answer: the fewer sentences, the more rows for each.
+    let rows = MATTER_ROWS / matters.len().min(MATTERS_SHOWN);
     let room = if shown == usize::MAX {
         usize::MAX
     } else {
-        terminal::width().map_or(usize::MAX, |width| 2 * width - 10)
+        terminal::width().map_or(usize::MAX, |width| rows * (width - 9) + 8)
     };
     for matter in matters.iter().take(shown) {
         text.push_str(&terminal::wrapped("  ! ", 4, &cut(matter, room)));
