@@ -20,7 +20,9 @@ use crate::session::Session;
 The feed is written into starling.toml as [[feeds]]. A running daemon fetches it at once and then by its schedule;
 without a daemon, `starling feeds run` fetches it.
 
-A folder or file is read as an address is: an air-gapped site points a feed at the folder where its carrier lands.
+A folder or file is read as an address is: an air-gapped site points a feed at the folder where its carrier lands. It
+must exist, and so must the files of keys and certificates. For a folder that comes later, such as a mount, add the
+feed with --disabled, and switch it on (`starling feeds enable`) when the folder is there.
 
 Example:
   starling feeds presets
