@@ -26,7 +26,8 @@ pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
     let store = &status.store;
     let mut text = head(&attention::of(view), status, usize::MAX);
     let lines = Lines::default()
-        .add("site", format!("{} ({})", status.site_id, status.site))
+        .add("site", &status.site_id)
+        .add("identity", status.site)
         .add("daemon", daemon(status))
         .add("head", or_dash(status.head.as_ref()))
         .add("knowledge root", status.knowledge_root)
@@ -234,7 +235,8 @@ fn peers(status: &Status) -> Table {
 fn strangers(status: &Status) -> Table {
     let mut strangers = Table::new(["SAYS IT IS", "FROM", "LAST ASKED", "TIMES"])
         .numbers(&["TIMES"])
-        .shrinks("FROM", 16);
+        .never_cuts("SAYS IT IS")
+        .never_cuts("FROM");
     for stranger in &status.strangers {
         strangers.row([
             stranger.site.to_string(),
@@ -418,7 +420,8 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
 /// Renders `starling keys show`.
 pub(crate) fn identity(identity: &PublicIdentity) -> String {
     Lines::default()
-        .add("site", format!("{} ({})", identity.site_id, identity.site))
+        .add("site", &identity.site_id)
+        .add("identity", identity.site)
         .add("epoch", identity.epoch)
         .add("root key", &identity.root_key)
         .add("operating key", &identity.operating_key)
@@ -430,8 +433,9 @@ pub(crate) fn identity(identity: &PublicIdentity) -> String {
 pub(crate) fn keys(list: &KeyList) -> String {
     let mut table = Table::new(["ROLE", "EPOCH", "CURRENT", "PUBLIC KEY", "MADE", "SECRET"])
         .numbers(&["EPOCH"])
-        .shrinks("PUBLIC KEY", 12)
-        .shrinks("SECRET", 12);
+        .never_cuts("PUBLIC KEY")
+        .shrinks("SECRET", 12)
+        .keeps_end("SECRET");
     for key in &list.keys {
         let file = key.file.as_ref().map(|file| file.display());
         table.row([
