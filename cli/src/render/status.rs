@@ -400,11 +400,10 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
         ]
     };
     for (command, why) in next {
-        let _ = writeln!(
-            text,
-            "  starling --home {home} {command}\n      {}",
-            Tone::Dim.paint(why)
-        );
+        let _ = writeln!(text, "  starling --home {home} {command}");
+        for line in terminal::wrapped("      ", 6, why).lines() {
+            let _ = writeln!(text, "      {}", Tone::Dim.paint(line.trim_start()));
+        }
     }
     text.push_str(&terminal::wrapped(
         "",
