@@ -16,7 +16,9 @@ use starling_daemon::{
     OpeningWatcher, PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as,
     open_offline_watched,
 };
-pub(crate) use starling_daemon::{feed_presets, generate_sbom, scan_without_store, shown_explanation};
+pub(crate) use starling_daemon::{
+    feed_presets, generate_sbom, invalid_policy, scan_without_store, shown_explanation,
+};
 use starling_policy::{RegoSource, RegoTest};
 use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;

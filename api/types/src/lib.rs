@@ -31,6 +31,7 @@ mod sync;
 mod text;
 mod time;
 mod vex;
+pub mod wording;
 
 pub use advisory::{
     Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, AdvisoryState, AdvisorySummary,

@@ -10,7 +10,7 @@ use starling_protocol::Source;
 
 use super::{Feeds, lock};
 use crate::config::feeds::{self, FeedEntry, FeedFault, FeedSpec};
-use crate::config::{Config, feed_edit};
+use crate::config::{Config, feed_edit, toml_fault};
 use crate::home::home_problem;
 use crate::home::{error_chain, write_config};
 use crate::service::SiteParts;
@@ -124,10 +124,10 @@ impl SiteParts {
             )
             .hint("nothing was changed; `detail` names the line")
         };
-        let before: Config = toml::from_str(&text).map_err(|error| unread(error.to_string()))?;
+        let before: Config = toml::from_str(&text).map_err(|error| unread(toml_fault(&text, &error)))?;
         let (edited, wanted) = change(&text, &before.feeds)?;
         let specs = feeds::check(&wanted).map_err(|fault| invalid(attempted, &wanted, &fault))?;
-        let after: Config = toml::from_str(&edited).map_err(|error| unread(error.to_string()))?;
+        let after: Config = toml::from_str(&edited).map_err(|error| unread(toml_fault(&edited, &error)))?;
         let meant = Config {
             feeds: wanted,
             ..before
