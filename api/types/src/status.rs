@@ -82,7 +82,7 @@ pub enum PartState {
     Working,
     /// It has a problem, or is not in use yet: the detail explains it.
     Attention,
-    /// It is disabled.
+    /// It is disabled, or needs a daemon and none runs.
     Off,
 }
 

@@ -220,10 +220,7 @@ impl SiteParts {
                     PartState::Attention,
                     format!("{error}; scans read the view, which is slower"),
                 ),
-                None => {
-                    let detail = "being built; scans read the missing part from the view";
-                    (PartState::Working, detail.to_owned())
-                }
+                None => no_current_index(self.live.started.is_some()),
             },
             Err(error) => (PartState::Attention, crate::home::error_chain(&error)),
         }
@@ -236,6 +233,17 @@ impl SiteParts {
         }
         (PartState::Attention, failed.join("; "))
     }
+}
+
+/// Returns the state of a match index that is behind. Only a daemon builds it by itself.
+fn no_current_index(is_daemon: bool) -> (PartState, String) {
+    if is_daemon {
+        let detail = "being built; scans read the missing part from the view";
+        return (PartState::Working, detail.to_owned());
+    }
+    let detail = "not current, and no daemon runs that would build it: `starling up`, or the next import, builds it; \
+                  until then scans read the missing part from the view, which is slower";
+    (PartState::Off, detail.to_owned())
 }
 
 fn part(part: SitePart, (state, detail): (PartState, String)) -> HealthPart {
@@ -375,6 +383,17 @@ mod tests {
                 "1970-01-01T00:00:00.000Z), other: `starling feeds import PATH --source NAME --complete`"
             ),
             "{told}"
+        );
+    }
+
+    #[test]
+    fn index_is_being_built_only_by_a_daemon() {
+        assert_eq!(no_current_index(true).0, PartState::Working);
+        let (state, detail) = no_current_index(false);
+        assert_eq!(state, PartState::Off);
+        assert!(
+            detail.contains("no daemon runs") && !detail.contains("being built"),
+            "{detail}"
         );
     }
 
