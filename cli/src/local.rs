@@ -94,8 +94,10 @@ pub(crate) fn list_keys(home: &Path) -> Result<KeyList, Problem> {
 /// Returns the scan requirements of the site's configuration; `None` if it is unreadable, which `up` reports.
 pub(crate) fn demands(home: &Path) -> Option<Demands> {
     let config = Home::open(home).ok()?.config(&Overrides::default()).ok()?;
+    let air_gapped = config.is_air_gapped();
     let scan = config.scan;
     Some(Demands {
+        air_gapped,
         policy: scan.policy_file.is_some() || scan.rego_file.is_some() || scan.fail_on.is_some(),
         fresh: scan.require_fresh || scan.max_age_hours.is_some(),
     })

@@ -374,8 +374,12 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
         .add("configuration", report.config.display())
         .add("store", &report.engine);
     let mut text = format!("{made}\nNext:\n");
-    let next = if air_gapped {
-        [
+    let next: &[(&str, &str)] = if air_gapped {
+        &[
+            (
+                "feeds import FOLDER --source NAME --complete",
+                "take in advisories that a carrier brought, such as an export of OSV",
+            ),
             ("keys export --public > my.key", "the key that other sites add"),
             (
                 "sites add OTHER --key @other.key --allowed-sources '*'",
@@ -385,9 +389,10 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
                 "bundle import delta.stl",
                 "import a bundle that OTHER exported for this site",
             ),
+            ("scan sbom.json --fail-on high", "scan an SBOM"),
         ]
     } else {
-        [
+        &[
             (
                 "feeds add PRESET",
                 "fetch a source (`starling feeds presets` lists them); `feeds import PATH --source NAME` imports a file",

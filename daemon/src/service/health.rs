@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use starling_api_types::{HealthPart, KNOWN_IN_PART, PartState, SitePart};
+use starling_api_types::{HealthPart, KNOWN_IN_PART, PartState, SitePart, wording};
 use starling_policy::Freshness;
 use starling_protocol::UnixMillis;
 use starling_store::StoreError;
@@ -184,8 +184,7 @@ impl SiteParts {
                     "the site knows no advisories yet; the daemon fetches them, or `starling feeds run`"
                         .to_owned()
                 }
-                [] => "the site knows no advisories; `starling feeds add` fetches some, `starling feeds import` takes some in"
-                    .to_owned(),
+                [] => nothing_known(self.identity.config.is_air_gapped()).to_owned(),
                 matters => format!("the site knows no advisories; {}", named(matters)),
             };
             return (PartState::Attention, detail);
@@ -247,7 +246,18 @@ fn no_current_index(is_daemon: bool) -> (PartState, String) {
 }
 
 fn part(part: SitePart, (state, detail): (PartState, String)) -> HealthPart {
+    let detail = wording::without_error_numbers(detail);
     HealthPart { part, state, detail }
+}
+
+/// Says what to do about a site without advisories and feeds.
+fn nothing_known(is_air_gapped: bool) -> &'static str {
+    if is_air_gapped {
+        "the site knows no advisories and has no network; `starling feeds import FOLDER --source NAME --complete` takes in \
+         what a carrier brings, `starling bundle import FILE` what another site exported"
+    } else {
+        "the site knows no advisories; `starling feeds add` fetches some, `starling feeds import` takes some in"
+    }
 }
 
 /// A source of the view.
@@ -384,6 +394,17 @@ mod tests {
             ),
             "{told}"
         );
+    }
+
+    #[test]
+    fn site_without_a_network_is_not_told_to_fetch() {
+        assert!(nothing_known(false).contains("feeds add"));
+        let told = nothing_known(true);
+        assert!(
+            told.contains("feeds import FOLDER") && told.contains("bundle import"),
+            "{told}"
+        );
+        assert!(!told.contains("feeds add"), "{told}");
     }
 
     #[test]
