@@ -184,6 +184,10 @@ impl Lines {
         self
     }
 
+    fn add_if(self, is_shown: bool, label: &'static str, value: impl Display) -> Self {
+        if is_shown { self.add(label, value) } else { self }
+    }
+
     /// Cuts each value so that its line fits the terminal.
     fn cut_to_fit(mut self) -> Self {
         if let Some(width) = terminal::width() {

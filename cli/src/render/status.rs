@@ -20,6 +20,9 @@ const MATTERS_SHOWN: usize = 3;
 /// Rows for all warnings together without `--all`.
 const MATTER_ROWS: usize = 6;
 
+/// The words that explain why there can be more advisories than records.
+const ADVISORY_IS: &str = "an advisory is one vulnerability in one package";
+
 /// Renders `starling status --all`.
 pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
     let status = view.status;
@@ -33,7 +36,10 @@ pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
         .add("knowledge root", status.knowledge_root)
         .add("held root", status.held_root)
         .add("records", count(status.records))
-        .add("advisories", count(status.advisories))
+        .add(
+            "advisories",
+            format!("{} ({ADVISORY_IS})", count(status.advisories)),
+        )
         .add("unresolved", unresolved(status.unresolved))
         .add(
             "store",
@@ -103,6 +109,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
                 status.store.engine
             ),
         )
+        .add_if(status.advisories != status.records, "", ADVISORY_IS)
         .add("sources", sources(status))
         .add(
             "peers",
@@ -112,8 +119,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
         Some(what) => facts.add("receiving", what),
         None => facts,
     };
-    let _ = writeln!(text, "\n{}", facts.cut_to_fit());
-    let parts = status.parts.iter().fold(Lines::default(), |lines, part| {
+    let facts = status.parts.iter().fold(facts, |lines, part| {
         let detail = match part.state {
             // The sentence above already says this.
             PartState::Attention => String::new(),
@@ -121,7 +127,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
         };
         lines.add(part.part.as_str(), format!("{}{detail}", part.state.as_str()))
     });
-    let _ = write!(text, "{}", parts.cut_to_fit());
+    let _ = write!(text, "\n{}", facts.cut_to_fit());
     let note = "(--all shows peers, positions, sources and feeds too; --json everything)";
     text.push_str(&terminal::wrapped("", 0, note));
     text
