@@ -64,9 +64,13 @@ impl FilesExamined {
     /// Returns the result as a check of `doctor`.
     pub(crate) fn into_check(self) -> DoctorCheck {
         let found = match self.wrong.len() {
-            0 if self.loose.is_empty() => format!("{} examined", self.examined),
-            0 => format!("{} examined; {}", self.examined, self.loose.join("; ")),
-            wrong => format!("{} examined, {wrong} wrong", self.examined),
+            0 if self.loose.is_empty() => format!("{} files and folders examined", self.examined),
+            0 => format!(
+                "{} files and folders examined; {}",
+                self.examined,
+                self.loose.join("; ")
+            ),
+            wrong => format!("{} files and folders examined, {wrong} wrong", self.examined),
         };
         DoctorCheck {
             name: FILES_CHECK.to_owned(),
