@@ -221,3 +221,17 @@ fn giving_up_what_peers_hold_needs_consent_in_a_script() {
     let run = world.run("restore --alone --yes").ends(2);
     assert!(run.stderr.contains("No site in this folder"), "{}", run.stderr);
 }
+
+#[test]
+fn folder_from_the_environment_is_not_in_the_usage_of_an_error() {
+    let world = World::empty();
+    let run = world.run("scan --fail-on hihg").ends(2);
+    assert!(run.stderr.contains("hihg"), "{}", run.stderr);
+    let run = world.run("sites show").ends(2);
+    assert!(
+        run.stderr.contains("Usage: starling sites show"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("--home"), "{}", run.stderr);
+}
