@@ -27,7 +27,7 @@ use clap::{CommandFactory, Parser};
 use starling_api_types::{ErrorCode, ExitStatus, Problem};
 
 use crate::args::Cli;
-use crate::session::{Session, labelled, note, resolve_home};
+use crate::session::{Session, labelled, note_document, resolve_home};
 use crate::terminal::Tone;
 
 /// A scan makes many small allocations on several threads, and the static binary's default allocator has one lock.
@@ -113,7 +113,7 @@ fn run(cli: Cli) -> Result<ExitStatus, Problem> {
 /// Prints a problem on standard error.
 fn report(problem: &Problem, json: bool) {
     if json {
-        note(&serde_json::to_string(problem).unwrap_or_default());
+        note_document(&serde_json::to_string(problem).unwrap_or_default());
         return;
     }
     labelled("error", Tone::Worst, &problem.to_string());

@@ -209,13 +209,20 @@ pub(crate) fn print(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// Prints a message on standard error that is not the command's answer.
+/// Prints a message on standard error that is not the command's answer. On a terminal it is wrapped.
 pub(crate) fn note(text: &str) {
     let mut out = std::io::stderr().lock();
     for line in text.lines() {
+        let line = crate::render::plain(line);
         // If standard error is closed, nobody can be told.
-        let _ = writeln!(out, "{}", crate::render::plain(line));
+        let _ = write!(out, "{}", crate::terminal::wrapped_stderr("", 0, &line));
     }
+}
+
+/// Prints a document for programs on standard error, on one line.
+pub(crate) fn note_document(text: &str) {
+    // If standard error is closed, nobody can be told.
+    let _ = writeln!(std::io::stderr().lock(), "{}", crate::render::plain(text));
 }
 
 /// Prints a message on standard error after a coloured label: `error: …`, `warning: …`. On a terminal it is wrapped.

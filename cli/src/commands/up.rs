@@ -19,7 +19,8 @@ script needs --yes.
 
 Example:
   starling up
-  starling --home ./west up --listen /ip4/0.0.0.0/udp/7946/quic-v1 --api 127.0.0.1:7948
+  starling --home ./west up --listen /ip4/0.0.0.0/udp/7946/quic-v1 \\
+      --api 127.0.0.1:7948
 
 Exit codes: 0 ended cleanly, 2 no site in the folder or its configuration is wrong, 3 --alone without the root key,
   6 another process uses the site, 11 store damaged, 12 disk full")]

@@ -28,9 +28,11 @@ Example:
   starling feeds presets
   starling feeds add nvd --api-key-file /etc/starling/nvd.key
   starling feeds add osv --ecosystem npm --ecosystem PyPI
-  starling feeds add nvd --address https://mirror.example.org/nvd/ --ca-file /etc/ssl/own-ca.pem
+  starling feeds add nvd --address https://mirror.example.org/nvd/ \\
+      --ca-file /etc/ssl/own-ca.pem
   starling feeds add /media/usb/osv --kind osv --schedule 1d
-  starling feeds add https://example.org/advisories.zip --source vendor --proxy none
+  starling feeds add https://example.org/advisories.zip --source vendor \\
+      --proxy none
 
 Exit codes: 0 added, 2 not a preset or a wrong value, 3 a feed of this name is configured, 6 not reachable or locked")]
 pub(crate) struct Add {
