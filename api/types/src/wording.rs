@@ -93,9 +93,7 @@ fn key_before(line: &str, column: usize) -> Option<&str> {
         .nth(column.checked_sub(1)?)
         .map_or(line, |(at, _)| line.get(..at).unwrap_or(line));
     let key = before.trim_end().strip_suffix(['=', ':'])?.trim_end();
-    let start = key
-        .rfind(|c: char| matches!(c, ' ' | '{' | ',' | '['))
-        .map_or(0, |at| at + 1);
+    let start = key.rfind([' ', '{', ',', '[']).map_or(0, |at| at + 1);
     let key = key.get(start..)?.trim_matches('"');
     let is_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     (!key.is_empty() && key.chars().all(is_key)).then_some(key)

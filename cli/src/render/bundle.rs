@@ -102,14 +102,19 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
 
 /// Renders `starling bundle inspect`.
 pub(crate) fn bundle_info(info: &BundleInfo) -> String {
-    let exporter = match &info.exporter_site_id {
-        Some(name) => format!("{name} ({})", info.exporter),
-        None => info.exporter.to_string(),
-    };
+    let name = info.exporter_site_id.as_ref().map(ToString::to_string);
     let mut lines = Lines::default()
         .add("bundle", info.bundle_hash)
         .add("format", info.format_version)
-        .add("sealed by", exporter)
+        .add_if(name.is_some(), "sealed by", name.unwrap_or_default())
+        .add(
+            if info.exporter_site_id.is_some() {
+                "identity"
+            } else {
+                "sealed by"
+            },
+            info.exporter,
+        )
         .add("size", size(info.size_bytes))
         .add("frames", count(info.frames))
         .add("certificates", count(info.certificates))
