@@ -144,6 +144,28 @@ pub fn io_error(error: &io::Error) -> String {
     }
 }
 
+/// Returns an error and all its causes on one line; what parsers of JSON and the operating system say is in words. A
+/// cause that the text contains already is left out.
+#[must_use]
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let said = |error: &(dyn std::error::Error + 'static)| {
+        let of_json = error.downcast_ref::<serde_json::Error>().map(json);
+        let of_system = || error.downcast_ref::<io::Error>().map(io_error);
+        of_json.or_else(of_system).unwrap_or_else(|| error.to_string())
+    };
+    let mut text = said(error);
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = said(error);
+        if !text.contains(&next) && !text.contains(&error.to_string()) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    without_error_numbers(text)
+}
+
 /// Takes the error numbers of the operating system, as in ` (os error 21)`, out of a text.
 #[must_use]
 pub fn without_error_numbers(text: String) -> String {
@@ -408,6 +430,30 @@ mod tests {
             in_text("- x", Some((1, 3)), message),
             "line 1, column 3: expected a whole number, not below 0, got the text \"x\""
         );
+    }
+
+    #[test]
+    fn causes_are_in_words() {
+        #[derive(Debug)]
+        struct Unread(serde_json::Error);
+        impl std::fmt::Display for Unread {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("cannot read the document")
+            }
+        }
+        impl std::error::Error for Unread {
+            fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+                Some(&self.0)
+            }
+        }
+        let error = Unread(serde_json::from_str::<Vec<u64>>("[1 2]").unwrap_err());
+        let said = chain(&error);
+        assert!(
+            said.starts_with("cannot read the document: line 1, column 4: "),
+            "{said}"
+        );
+        let missing = io::Error::from_raw_os_error(2);
+        assert_eq!(chain(&missing), "there is no such file or folder");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Checks the small files of a home: keys, configuration, token, and their file modes.
 
-use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -84,7 +83,7 @@ impl FilesExamined {
 
 /// Returns the problem of a file's or folder's mode, if any.
 fn problem_of(path: &Path, forbidden: u32, advice: &str) -> Option<String> {
-    match std::fs::metadata(path).as_ref().map(Metadata::permissions) {
+    match std::fs::metadata(path).map(|found| found.permissions()) {
         Ok(permissions) if permissions.mode() & forbidden != 0 => Some(format!(
             "{}: its mode {:03o} gives others than its owner access; {advice}",
             path.display(),

@@ -273,7 +273,7 @@ impl Judge<'_> {
             state,
             as_of,
         );
-        let internal = |error: &dyn std::error::Error| {
+        let internal = |error: &(dyn std::error::Error + 'static)| {
             Problem::internal("writing the verdict", crate::home::error_chain(error))
         };
         let body = verdict.to_bytes().map_err(|error| internal(&error))?;
