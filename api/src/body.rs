@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
-use starling_api_types::{ErrorCode, Problem};
+use starling_api_types::{ErrorCode, Problem, wording};
 use tokio::time::Instant;
 
 use crate::limits::{JSON_BODY_MAX_BYTES, UPLOAD_GRACE, UPLOAD_IDLE_TIMEOUT, UPLOAD_LEAST_RATE};
@@ -75,9 +75,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
         require_content_type(&parts.headers, "application/json")?;
         let bytes = read_all(&parts.headers, body, JSON_BODY_MAX_BYTES, ErrorCode::BodyTooLarge).await?;
         serde_json::from_slice(&bytes).map(Self).map_err(|error| {
-            Problem::new(ErrorCode::BadJson, format!("reading the body as JSON: {error}"))
-                .hint("GET /api/v1/openapi.json describes the body")
-                .into()
+            Problem::new(
+                ErrorCode::BadJson,
+                format!("reading the body as JSON: {}", wording::json(&error)),
+            )
+            .hint("GET /api/v1/openapi.json describes the body")
+            .into()
         })
     }
 }

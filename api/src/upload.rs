@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::Fuse;
-use starling_api_types::{ErrorCode, Problem};
+use starling_api_types::{ErrorCode, Problem, wording};
 use tokio::runtime::Handle;
 
 use crate::body::too_large_problem;
@@ -95,25 +95,16 @@ pub fn file_problem(attempted: &str, path: &Path, error: &io::Error) -> Problem 
     if error.kind() == io::ErrorKind::StorageFull {
         return Problem::new(
             ErrorCode::DiskFull,
-            format!("{attempted} {}: {error}", path.display()),
+            format!("{attempted} {}: {}", path.display(), wording::io_error(error)),
         )
         .hint("free some space, or move the site's folder, and try again");
     }
-    let (why, hint) = match error.kind() {
-        io::ErrorKind::NotFound => ("there is no such file or folder".to_owned(), "check the path"),
-        io::ErrorKind::IsADirectory => ("it is a folder, not a file".to_owned(), "name a file"),
-        io::ErrorKind::NotADirectory => (
-            "a part of the path is a file, not a folder".to_owned(),
-            "check the path",
-        ),
-        io::ErrorKind::PermissionDenied => (
-            "this user may not use it".to_owned(),
-            "give this user access, or run the command as the user who has it",
-        ),
-        _ => (
-            error.to_string(),
-            "check that the path exists and that this user has access",
-        ),
+    let why = wording::io_error(error);
+    let hint = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the path",
+        io::ErrorKind::IsADirectory => "name a file",
+        io::ErrorKind::PermissionDenied => "give this user access, or run the command as the user who has it",
+        _ => "check that the path exists and that this user has access",
     };
     Problem::new(
         ErrorCode::FileAccess,

@@ -27,6 +27,8 @@ pub(crate) struct Demands {
     pub(crate) policy: bool,
     /// True if scans exit with 4 when knowledge is stale.
     pub(crate) fresh: bool,
+    /// True if the site has no network, so that no feed fetches from a server.
+    pub(crate) air_gapped: bool,
 }
 
 /// Compares a site with a healthy one.
@@ -39,7 +41,8 @@ pub(crate) fn examine(
     let mut points = vec![daemon(status), partner(status)];
     points.extend(part(status, SitePart::Sync, "reachable peers"));
     points.extend(part(status, SitePart::Feeds, "recent sources"));
-    points.push(schedule(status, now));
+    let is_air_gapped = demands.is_some_and(|demands| demands.air_gapped);
+    points.push(schedule(status, is_air_gapped, now));
     if let Some(keys) = keys {
         points.push(root_key(keys));
         points.extend(operating_key(keys, now));
@@ -97,7 +100,13 @@ fn part(status: &Status, wanted: SitePart, name: &'static str) -> Option<HealthP
     })
 }
 
-fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
+fn schedule(status: &Status, is_air_gapped: bool, now: Timestamp) -> HealthPoint {
+    let advice = if is_air_gapped {
+        "`starling feeds import FOLDER --source NAME --complete` takes in what a carrier brings, `starling bundle import \
+         FILE` what another site exported"
+    } else {
+        "`starling feeds add` lets the daemon fetch it (docs/operations/feeds.md)"
+    };
     let fetched: Vec<&Feed> = status.fetched_feeds.iter().filter(|feed| feed.enabled).collect();
     if !fetched.is_empty() {
         let bad = fetched.iter().find_map(|feed| feed.attention.clone());
@@ -121,16 +130,13 @@ fn schedule(status: &Status, now: Timestamp) -> HealthPoint {
         Some(at) => HealthPoint {
             name,
             ok: false,
-            found: format!(
-                "the last import here was {} ago: `starling feeds add` lets the daemon fetch it (docs/operations/feeds.md)",
-                ago(at, now)
-            ),
+            found: format!("the last import here was {} ago: {advice}", ago(at, now)),
         },
         None => point(
             name,
             others,
             "other sites import what this one knows",
-            "nothing was imported: `starling feeds add` lets the daemon fetch it (docs/operations/feeds.md)",
+            &format!("nothing was imported: {advice}"),
         ),
     }
 }
@@ -219,6 +225,19 @@ mod tests {
                 "policy",
                 "fresh knowledge"
             ]
+        );
+        let air_gapped = Demands {
+            air_gapped: true,
+            ..Demands::default()
+        };
+        let points = examine(&status(&json!({})), None, Some(air_gapped), now);
+        let schedule = points
+            .iter()
+            .find(|point| point.name == "import schedule")
+            .unwrap();
+        assert!(
+            schedule.found.contains("feeds import FOLDER") && !schedule.found.contains("feeds add"),
+            "{schedule:?}"
         );
         let well = json!({"daemon": true, "feeds": [
             {"source": "ghsa", "records": 1, "last_checked": null, "last_imported_at": "2026-01-14T00:00:00.000Z"}]});

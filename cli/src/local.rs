@@ -16,7 +16,9 @@ use starling_daemon::{
     OpeningWatcher, PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as,
     open_offline_watched,
 };
-pub(crate) use starling_daemon::{feed_presets, generate_sbom, scan_without_store, shown_explanation};
+pub(crate) use starling_daemon::{
+    feed_presets, generate_sbom, invalid_policy, scan_without_store, shown_explanation,
+};
 use starling_policy::{RegoSource, RegoTest};
 use starling_protocol::UnixMillis;
 use tokio_util::sync::CancellationToken;
@@ -92,8 +94,10 @@ pub(crate) fn list_keys(home: &Path) -> Result<KeyList, Problem> {
 /// Returns the scan requirements of the site's configuration; `None` if it is unreadable, which `up` reports.
 pub(crate) fn demands(home: &Path) -> Option<Demands> {
     let config = Home::open(home).ok()?.config(&Overrides::default()).ok()?;
+    let air_gapped = config.is_air_gapped();
     let scan = config.scan;
     Some(Demands {
+        air_gapped,
         policy: scan.policy_file.is_some() || scan.rego_file.is_some() || scan.fail_on.is_some(),
         fresh: scan.require_fresh || scan.max_age_hours.is_some(),
     })

@@ -23,11 +23,11 @@ mod terminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use starling_api_types::{ErrorCode, ExitStatus, Problem};
 
 use crate::args::Cli;
-use crate::session::{Session, labelled, note, resolve_home};
+use crate::session::{Session, labelled, note_document, resolve_home};
 use crate::terminal::Tone;
 
 /// A scan makes many small allocations on several threads, and the static binary's default allocator has one lock.
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     local::quiet_engine_panics();
     // Opened through the kernel, so that it is this program even after an update replaced the file.
     starling_daemon::evaluate_rego_by(PathBuf::from("/proc/self/exe"));
-    let cli = match Cli::try_parse() {
+    let cli = match parse() {
         Ok(cli) => cli,
         Err(error) => {
             if error.use_stderr() && wants_json() {
@@ -69,6 +69,18 @@ fn main() -> ExitCode {
         problem.exit_status()
     });
     ExitCode::from(status.code())
+}
+
+/// Parses the command line.
+///
+/// # Errors
+/// The error's usage line lists the options that were given. A folder from the environment is not one of them, so the
+/// error is made again without it.
+fn parse() -> Result<Cli, clap::Error> {
+    Cli::try_parse().map_err(|error| {
+        let without_environment = Cli::command().mut_arg("home", |home| home.env(None::<&'static str>));
+        without_environment.try_get_matches().err().unwrap_or(error)
+    })
 }
 
 /// Returns true if `--json` was given, even if the rest of the command line is not valid.
@@ -101,7 +113,7 @@ fn run(cli: Cli) -> Result<ExitStatus, Problem> {
 /// Prints a problem on standard error.
 fn report(problem: &Problem, json: bool) {
     if json {
-        note(&serde_json::to_string(problem).unwrap_or_default());
+        note_document(&serde_json::to_string(problem).unwrap_or_default());
         return;
     }
     labelled("error", Tone::Worst, &problem.to_string());

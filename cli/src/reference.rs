@@ -166,6 +166,14 @@ fn every_example_can_be_typed() {
             .replace("\\\n", " ");
         let lines = after.lines().filter(|line| line.starts_with("  "));
         found.extend(lines.filter_map(|line| line.find("starling ").map(|at| line[at..].to_owned())));
+        let shown = command
+            .get_after_help()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        // A line that is wrapped cannot be pasted.
+        for line in shown.lines().filter(|line| line.starts_with("  starling ")) {
+            assert!(line.len() <= 80, "wider than a terminal: {line}");
+        }
         command.get_subcommands().for_each(|child| examples(child, found));
     }
     let mut found = Vec::new();

@@ -186,7 +186,7 @@ impl Session {
         let mut out = if self.json {
             serde_json::to_string_pretty(value).map_err(|error| Problem::internal("writing JSON", error))?
         } else {
-            text(value)
+            crate::terminal::filled_answer(&text(value))
         };
         if !out.is_empty() && !out.ends_with('\n') {
             out.push('\n');
@@ -209,26 +209,31 @@ pub(crate) fn print(text: &str) -> Result<(), Problem> {
     }
 }
 
-/// Prints a message on standard error that is not the command's answer.
+/// Prints a message on standard error that is not the command's answer. On a terminal it is wrapped.
 pub(crate) fn note(text: &str) {
     let mut out = std::io::stderr().lock();
     for line in text.lines() {
+        let line = crate::render::plain(line);
         // If standard error is closed, nobody can be told.
-        let _ = writeln!(out, "{}", crate::render::plain(line));
+        let _ = write!(out, "{}", crate::terminal::wrapped_stderr("", 0, &line));
     }
 }
 
-/// Prints a message on standard error after a coloured label: `error: …`, `warning: …`.
+/// Prints a document for programs on standard error, on one line.
+pub(crate) fn note_document(text: &str) {
+    // If standard error is closed, nobody can be told.
+    let _ = writeln!(std::io::stderr().lock(), "{}", crate::render::plain(text));
+}
+
+/// Prints a message on standard error after a coloured label: `error: …`, `warning: …`. On a terminal it is wrapped.
 pub(crate) fn labelled(label: &str, tone: Tone, text: &str) {
     let mut out = std::io::stderr().lock();
-    let mut label = Some(tone.paint_stderr(&format!("{label}:")));
+    let mut label = Some(format!("{} ", tone.paint_stderr(&format!("{label}:"))));
     for line in text.lines() {
         let line = crate::render::plain(line);
+        let first = label.take().unwrap_or_default();
         // If standard error is closed, nobody can be told.
-        let _ = match label.take() {
-            Some(label) => writeln!(out, "{label} {line}"),
-            None => writeln!(out, "{line}"),
-        };
+        let _ = write!(out, "{}", crate::terminal::wrapped_stderr(&first, 2, &line));
     }
 }
 

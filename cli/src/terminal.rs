@@ -39,6 +39,8 @@ const PLAIN: Target = Target {
 };
 
 static STDOUT: OnceLock<Target> = OnceLock::new();
+/// Width of standard error, if it is a terminal.
+static STDERR_WIDTH: OnceLock<Option<usize>> = OnceLock::new();
 
 thread_local! {
     static INSTEAD: Cell<Option<Target>> = const { Cell::new(None) };
@@ -59,6 +61,11 @@ pub(crate) fn set(color: ColorWhen, wide: bool) {
     };
     // Only tests set this twice.
     let _ = STDOUT.set(target);
+    let stderr = std::io::stderr().is_terminal().then(|| {
+        let width = asked_width().unwrap_or_else(|| usize::from(Term::stderr().size().1));
+        width.max(MIN_WIDTH)
+    });
+    let _ = STDERR_WIDTH.set(stderr);
     console::set_colors_enabled(target.color);
     console::set_colors_enabled_stderr(wanted(color, std::io::stderr().is_terminal(), no_color));
 }
@@ -172,9 +179,124 @@ impl Tone {
 
 /// Wraps `text` to lines that fit the terminal, indented by `indent` spaces; the first line begins with `first`.
 ///
-/// `text` has no control characters. Without a width, the result is one line.
+/// `text` has no control characters. What stands between backticks is a command to be pasted and stays on one line.
+/// Without a width, the result is one line.
 pub(crate) fn wrapped(first: &str, indent: usize, text: &str) -> String {
     wrapped_at(width(), first, indent, text)
+}
+
+/// As [`wrapped`], to a given width.
+pub(crate) fn wrapped_to(width: usize, first: &str, indent: usize, text: &str) -> String {
+    wrapped_at(Some(width), first, indent, text)
+}
+
+/// As [`wrapped`], for standard error.
+pub(crate) fn wrapped_stderr(first: &str, indent: usize, text: &str) -> String {
+    wrapped_at(STDERR_WIDTH.get().copied().flatten(), first, indent, text)
+}
+
+/// Wraps the lines of a text that are wider than the terminal, each under its own indent or its second column.
+///
+/// Lines that begin with `program` are commands and stay whole.
+pub(crate) fn filled(program: &str, text: &str) -> String {
+    filled_at(width(), program, &flowing(program, text))
+}
+
+/// As [`filled`], for an answer: no line is joined with the next one, which may be a row of a table.
+pub(crate) fn filled_answer(text: &str) -> String {
+    filled_at(width(), "starling", text)
+}
+
+/// Joins the lines of paragraphs that were broken by hand for a wider terminal than this one.
+fn flowing(program: &str, text: &str) -> String {
+    let is_wide = |line: &str| width().is_some_and(|width| console::measure_text_width(line) > width);
+    if !text.lines().any(is_wide) {
+        return text.to_owned();
+    }
+    joined(program, text)
+}
+
+fn is_command(program: &str, line: &str) -> bool {
+    let mut words = line.trim_start().split(' ');
+    words.next().is_some_and(|word| word == program || word == "$")
+}
+
+fn joined(program: &str, text: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        let is_flowing = |line: &str| !line.is_empty() && !line.starts_with(' ');
+        match lines.last_mut() {
+            Some(last)
+                if is_flowing(line)
+                    && is_flowing(last)
+                    && last.len() > BROKEN_FROM
+                    && !is_command(program, line) =>
+            {
+                last.push(' ');
+                last.push_str(line);
+            }
+            _ => lines.push(line.to_owned()),
+        }
+    }
+    lines.join("\n") + "\n"
+}
+
+fn filled_at(width: Option<usize>, program: &str, text: &str) -> String {
+    let is_wide = |line: &str| width.is_some_and(|width| console::measure_text_width(line) > width);
+    if !text.lines().any(is_wide) {
+        return text.to_owned();
+    }
+    let mut out = String::new();
+    for line in text.lines() {
+        if is_wide(line) && !is_command(program, line) {
+            let hanging = hanging_indent(line);
+            let (first, rest) = line.split_at(hanging);
+            out.push_str(&wrapped_at(width, first, hanging, rest));
+        } else {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out
+}
+
+/// A line of a paragraph that is longer than this was broken by hand.
+const BROKEN_FROM: usize = 80;
+/// Widest first column of a list.
+const MAX_HANGING: usize = 24;
+
+/// Returns the byte at which a line's text begins: behind its indent, and behind the first column of a list.
+fn hanging_indent(line: &str) -> usize {
+    let indent = line.len() - line.trim_start().len();
+    let rest = line.get(indent..).unwrap_or_default();
+    let column = rest.find("  ").map(|gap| {
+        let after = rest.get(gap..).unwrap_or_default();
+        indent + gap + after.len() - after.trim_start().len()
+    });
+    let column = column.filter(|column| *column <= MAX_HANGING);
+    column
+        .filter(|column| line.is_char_boundary(*column) && line.is_ascii())
+        .unwrap_or(indent)
+}
+
+/// Splits a text at spaces, but not within backticks.
+fn words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut start = 0;
+    let mut quoted = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '`' if quoted => quoted = false,
+            '`' => quoted = text.get(at + 1..).is_some_and(|rest| rest.contains('`')),
+            ' ' if !quoted => {
+                words.extend(text.get(start..at).filter(|word| !word.is_empty()));
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    words.extend(text.get(start..).filter(|word| !word.is_empty()));
+    words
 }
 
 fn wrapped_at(width: Option<usize>, first: &str, indent: usize, text: &str) -> String {
@@ -186,10 +308,20 @@ fn wrapped_at(width: Option<usize>, first: &str, indent: usize, text: &str) -> S
     };
     let mut used = console::measure_text_width(first);
     let mut fresh = true;
-    for word in text.split(' ').filter(|word| !word.is_empty()) {
+    for word in words(text) {
         let long = console::measure_text_width(word);
         let gap = usize::from(!fresh);
-        if !fresh && used + gap + long > width {
+        // Behind a long label, even the first word may have more room on the next line.
+        let indent = if fresh && long + indent > width {
+            indent.min(LONE_INDENT)
+        } else {
+            indent
+        };
+        let is_cramped = fresh && used > indent && !first.trim().is_empty();
+        if (!fresh || is_cramped) && used + gap + long > width {
+            if fresh {
+                out.truncate(out.trim_end().len());
+            }
             out.push('\n');
             out.push_str(&" ".repeat(indent));
             used = indent;
@@ -204,6 +336,9 @@ fn wrapped_at(width: Option<usize>, first: &str, indent: usize, text: &str) -> S
     out.push('\n');
     out
 }
+
+/// Indent of a value that has no room behind its label.
+const LONE_INDENT: usize = 4;
 
 #[cfg(test)]
 mod tests {
@@ -236,5 +371,38 @@ mod tests {
             wrapped_at(Some(20), "", 0, "looooooooooooooooooooooong b"),
             "looooooooooooooooooooooong\nb\n"
         );
+        // A long value stands whole below its label.
+        assert_eq!(
+            wrapped_at(Some(20), "identity  ", 10, "blake3:0123456789"),
+            "identity\n    blake3:0123456789\n"
+        );
+    }
+
+    #[test]
+    fn commands_stay_on_one_line() {
+        assert_eq!(
+            wrapped_at(Some(24), "", 2, "use `starling feeds run` or wait"),
+            "use `starling feeds run`\n  or wait\n"
+        );
+        assert_eq!(
+            wrapped_at(Some(24), "", 2, "please use `starling feeds run` or wait"),
+            "please use\n  `starling feeds run`\n  or wait\n"
+        );
+        assert_eq!(words("it's a ` b c"), ["it's", "a", "`", "b", "c"]);
+    }
+
+    #[test]
+    fn texts_wrap_under_their_own_column() {
+        let text =
+            "Topics:\n  exit-codes    exit codes of all commands\n  starling scan sbom.json --fail-on high\n";
+        assert_eq!(
+            filled_at(Some(30), "starling", text),
+            "Topics:\n  exit-codes    exit codes of\n                all commands\n  starling scan sbom.json --fail-on high\n"
+        );
+        assert_eq!(filled_at(None, "starling", text), text);
+        let paragraph = format!("{} end\nof it.\n\nNext.\n", "word ".repeat(20).trim_end());
+        let filled = filled_at(Some(40), "starling", &joined("starling", &paragraph));
+        assert!(filled.contains("end of it.\n\nNext.\n"), "{filled}");
+        assert!(filled.lines().all(|line| line.len() <= 40), "{filled}");
     }
 }

@@ -36,6 +36,7 @@ pub use home::home_problem;
 pub use init::{init_site, init_site_as};
 pub use offline::{Offline, open_offline, open_offline_on, open_offline_watched, open_to_repair};
 pub use opening::OpeningWatcher;
+pub use policies::invalid as invalid_policy;
 pub use policy_commands::{PolicyKind, policy_history, rollback_policy};
 pub use rego::{REGO_STACK_BYTES, REGO_WORKER, RegoSummary, check_rego, evaluate_rego_by, test_rego};
 pub use restore::{RestoreMode, restore_home};

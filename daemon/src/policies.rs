@@ -11,14 +11,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use starling_api::ServiceResult;
-use starling_api_types::{ErrorCode, PolicyHistory, PolicyVersionEntry, Problem};
+use starling_api_types::{ErrorCode, PolicyHistory, PolicyVersionEntry, Problem, wording};
 use starling_policy::{
     DocumentError, MAX_POLICY_BYTES, MAX_REGO_BYTES, PolicyDocument, PolicyVersion, RegoSource,
 };
 use starling_protocol::UnixMillis;
 
 use crate::config::Config;
-use crate::home::{Home, error_chain, home_problem, write_durably};
+use crate::home::{Home, home_problem, write_durably};
 
 /// The folder of stored versions, in the site's folder.
 const FOLDER: &str = "policies";
@@ -130,7 +130,7 @@ impl<T: PolicyText> PolicyFile<T> {
         {
             return Ok(Some(Arc::clone(document)));
         }
-        let document = T::of(&bytes).map_err(|error| invalid(file, &error))?;
+        let document = T::of(&bytes).map_err(|error| invalid(file, &bytes, &error))?;
         self.keep(&bytes, now)?;
         let document = Arc::new(document);
         *last = Some((bytes, Arc::clone(&document)));
@@ -311,11 +311,14 @@ fn replace(file: &Path, bytes: &[u8]) -> std::io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-/// Builds the problem of an invalid policy text.
-pub(crate) fn invalid(file: &Path, error: &dyn std::error::Error) -> Problem {
+/// Builds the problem of an invalid policy text, in words that name line, column and key.
+pub fn invalid(file: &Path, bytes: &[u8], error: &DocumentError) -> Problem {
+    let number = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+    let place = error.place.map(|(line, column)| (number(line), number(column)));
+    let said = wording::in_text(&String::from_utf8_lossy(bytes), place, &error.text);
     Problem::new(
         ErrorCode::PolicyInvalid,
-        format!("{}: {}", file.display(), error_chain(error)),
+        format!("{}: cannot read the policy: {said}", file.display()),
     )
     .hint("`starling policy validate FILE` checks it; docs/schemas/policy.schema.json describes it")
 }

@@ -152,7 +152,7 @@ fn by_process(program: &PathBuf, request: &RegoRequest, patience: Duration) -> S
     serde_json::from_slice(&answer).map_err(|error| failed("reading the answer", &error))
 }
 
-fn failed(what: &str, error: &dyn std::error::Error) -> Problem {
+fn failed(what: &str, error: &(dyn std::error::Error + 'static)) -> Problem {
     Problem::internal(
         "evaluating the Rego policy",
         format!("{what}: {}", error_chain(error)),

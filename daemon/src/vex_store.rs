@@ -343,7 +343,7 @@ fn sync_folder(folder: &Path) -> ServiceResult<()> {
 }
 
 /// Returns the problem of bytes that are not a VEX document.
-pub(crate) fn vex_unreadable(error: &dyn std::error::Error) -> Problem {
+pub(crate) fn vex_unreadable(error: &(dyn std::error::Error + 'static)) -> Problem {
     Problem::new(ErrorCode::VexUnreadable, error_chain(error))
 }
 

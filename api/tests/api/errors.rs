@@ -81,7 +81,7 @@ async fn bad_parameters_are_named_in_the_error() {
 async fn bad_json_error_states_its_place() {
     let world = World::new();
     for (body, named) in [
-        ("", "EOF"),
+        ("", "ends in the middle"),
         ("{", "line 1"),
         (r#"{"site_id":"a"}"#, "key"),
         (r#"{"site_id":"../a","key":"k"}"#, "../a"),

@@ -276,6 +276,21 @@ pub struct ImportLog {
     /// What to do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+    /// Sources that the author is not allowed for here: their claims are held and relayed, but do not enter the view.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_used: Vec<UnusedSource>,
+    /// Number of the bundle's other claims in this log; missing if `not_used` is empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_claims: Option<u64>,
+}
+
+/// A source whose claims in a bundle are held and relayed, but not used, because their author is not allowed for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnusedSource {
+    /// The source.
+    pub source: crate::SourceName,
+    /// Number of the bundle's claims about it.
+    pub claims: u64,
 }
 
 /// Answer of `POST /api/v1/federation/import`.

@@ -31,6 +31,7 @@ mod sync;
 mod text;
 mod time;
 mod vex;
+pub mod wording;
 
 pub use advisory::{
     Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, AdvisoryState, AdvisorySummary,
@@ -39,7 +40,7 @@ pub use advisory::{
 pub use as_of::AsOf;
 pub use bundle::{
     BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy, ExportRequest,
-    ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome, SiteCursor,
+    ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome, SiteCursor, UnusedSource,
 };
 pub use conflict::{
     ConflictClaim, ConflictDecision, ConflictList, ConflictQuery, ConflictResolve, ConflictState,
@@ -77,9 +78,9 @@ pub use site::{
     Site, SiteAdd, SiteChange, SiteHistory, SiteHistoryEntry, SiteList, SiteStatus, TransferKind,
 };
 pub use status::{
-    FeedStatus, HEALTH_OPENING, Health, HealthPart, Lane, LogDifference, LongWork, LostRecords, Opening,
-    OpeningWork, PartState, PeerStatus, Position, RestorePhase, RestoreReport, RestoreStatus, SitePart,
-    Status, StoreCheck, StoreStatus, StrangerStatus,
+    FeedStatus, HEALTH_OPENING, Health, HealthPart, KNOWN_IN_PART, Lane, LogDifference, LongWork,
+    LostRecords, Opening, OpeningWork, PartState, PeerStatus, Position, RestorePhase, RestoreReport,
+    RestoreStatus, SitePart, Status, StoreCheck, StoreStatus, StrangerStatus,
 };
 pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};

@@ -51,14 +51,15 @@ impl Problem {
     /// The content type of a problem.
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
-    /// Creates a problem with `code`; `detail` says what was attempted and what was found.
+    /// Creates a problem with `code`; `detail` says what was attempted and what was found. The system's error numbers
+    /// are left out of it.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self(Box::new(ProblemBody {
             kind: format!("{}{code}", Self::KIND_PREFIX),
             title: code.title().to_owned(),
             status: code.http_status(),
             code,
-            detail: detail.into(),
+            detail: crate::wording::without_error_numbers(detail.into()),
             hint: None,
             retryable: code.retryable(),
             private: None,

@@ -82,7 +82,7 @@ pub enum PartState {
     Working,
     /// It has a problem, or is not in use yet: the detail explains it.
     Attention,
-    /// It is disabled.
+    /// It is disabled, or needs a daemon and none runs.
     Off,
 }
 
@@ -97,6 +97,9 @@ impl PartState {
         }
     }
 }
+
+/// The beginning of the sentence in the feeds' detail that names the sources that no site took in as a whole.
+pub const KNOWN_IN_PART: &str = "never taken in as a whole:";
 
 /// Builds the health of a site whose store is not open yet.
 pub const HEALTH_OPENING: &str = "opening";

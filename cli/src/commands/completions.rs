@@ -16,7 +16,8 @@ The script calls `starling` to complete commands and options and, if a daemon ru
 mutes. Print it again after an update.
 
 Example:
-  starling completions bash > ~/.local/share/bash-completion/completions/starling
+  starling completions bash \\
+      > ~/.local/share/bash-completion/completions/starling
 
 Exit codes: 0 printed, 2 no such shell")]
 pub(crate) struct Completions {

@@ -53,8 +53,10 @@ The decision holds while an author states that content, and overrides every conf
 the view has been updated.
 
 Example:
-  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --site site-b --reason theirs-is-right
-  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --reopen --reason both-are-wrong
+  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --site site-b \\
+      --reason theirs-is-right
+  starling conflicts resolve ghsa GHSA-29mw-wpgm-hmr9 --reopen \\
+      --reason both-are-wrong
 
 Exit codes: 0 decided, 2 usage, 3 no such content, 4 no such record, 6 not reachable or locked")]
 #[command(group = ArgGroup::new("choice").required(true))]

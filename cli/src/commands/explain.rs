@@ -16,7 +16,8 @@ rule says.
 
 Example:
   starling explain pkg:npm/express@4.17.1 CVE-2022-24999
-  starling explain 'pkg:deb/debian/curl@7.88.1-10' CVE-2023-38545 --distro debian-12
+  starling explain 'pkg:deb/debian/curl@7.88.1-10' CVE-2023-38545 \\
+      --distro debian-12
   starling explain pkg:npm/express@4.17.1 CVE-2022-24999 --as-of 2025-01-15
   starling explain cpe:2.3:a:busybox:busybox:1.31.1 CVE-2018-1000500
 

@@ -47,7 +47,8 @@ Without a daemon, the match index, which scans use, is built at the end: a minut
 Example:
   starling feeds import advisory-database.zip --source ghsa --complete
   curl -s https://example.org/osv.ndjson | starling feeds import - --source mine
-  starling feeds import known_exploited_vulnerabilities.json --source kev --complete
+  starling feeds import known_exploited_vulnerabilities.json --source kev \\
+      --complete
 
 Exit codes: 0 taken in (also with rejects, unless --strict), 3 input refused or every file of it rejected,
   or this site was restored and signs nothing yet; 6 not reachable or locked, 12 disk full")]

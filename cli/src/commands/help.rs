@@ -9,6 +9,7 @@ use starling_daemon::config::KEYS;
 use super::Outcome;
 use crate::args::Cli;
 use crate::session::{Session, print};
+use crate::terminal;
 
 /// Explain a command or a topic
 #[derive(Debug, Args)]
@@ -149,7 +150,7 @@ impl Help {
         if let [word] = self.words.as_slice()
             && let Some(topic) = TOPICS.iter().find(|topic| topic.name.eq_ignore_ascii_case(word))
         {
-            return Ok((topic.text)());
+            return Ok(terminal::filled("starling", &(topic.text)()));
         }
         let mut command = &root;
         for (index, word) in self.words.iter().enumerate() {

@@ -4,6 +4,7 @@ pub(crate) mod advisory;
 mod batch;
 pub(crate) mod bundle;
 pub(crate) mod completions;
+mod confirm;
 pub(crate) mod conflicts;
 pub(crate) mod cvss;
 pub(crate) mod doctor;

@@ -26,9 +26,11 @@ A muted finding stays in the verdict, with the mute's id, and does not fail or w
 mutes. The mute is signed into this site's log and travels with its deltas, by network or by bundle.
 
 Example:
-  starling mute add CVE-2021-44228 --package pkg:maven/org.apache.logging.log4j/log4j-core \\
+  starling mute add CVE-2021-44228 \\
+      --package pkg:maven/org.apache.logging.log4j/log4j-core \\
       --until 2026-12-31 --reason lookups-are-off
-  starling mute add GHSA-29mw-wpgm-hmr9 --sbom 'shop*' --until 2026-06-30 --reason unreachable
+  starling mute add GHSA-29mw-wpgm-hmr9 --sbom 'shop*' \\
+      --until 2026-06-30 --reason unreachable
 
 Exit codes: 0 muted, 2 usage, 3 this site was restored and cannot sign yet, 6 not reachable or locked")]
 #[command(group = ArgGroup::new("end").required(true))]

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use starling_api_types::{ErrorCode, ExitStatus, Problem};
+use starling_api_types::{ExitStatus, Problem};
 use starling_daemon::PolicyKind;
 use starling_policy::{ExampleOutcome, MAX_POLICY_BYTES, PolicyDocument, RegoPolicy, RegoSource, RegoTest};
 
@@ -217,9 +217,7 @@ enum Document {
 
 async fn read(file: &Path) -> Result<Document, Problem> {
     let bytes = input::read(file, "the policy", MAX_POLICY_BYTES as u64).await?;
-    let invalid = |error: starling_policy::DocumentError| {
-        Problem::new(ErrorCode::PolicyInvalid, format!("{}: {error}", file.display()))
-    };
+    let invalid = |error: starling_policy::DocumentError| local::invalid_policy(file, &bytes, &error);
     if RegoPolicy::is_meant(&bytes) {
         return RegoSource::of(&bytes).map(Document::Rego).map_err(invalid);
     }

@@ -51,7 +51,8 @@ pub(crate) struct Parse {
 In a batch: type, namespace, name, version, qualifiers (as in k=v&k=v), subpath; or a JSON object of them.
 
 Example:
-  starling purl build --type maven --namespace org.apache --name io --version 1.3
+  starling purl build --type maven --namespace org.apache --name io \\
+      --version 1.3
   printf 'npm\\t@babel\\tcore\\t7.0.0\\n' | starling purl build --batch
 
 Exit codes: 0 written (in a batch: every line answered), 2 usage, 3 the parts make no package URL"
@@ -86,7 +87,8 @@ With one URL, prints ecosystem, name and version, separated by tabs. With two UR
 the versions differ) or `different`.
 
 Example:
-  starling purl match 'pkg:deb/debian/libssl3@3.0.11-1?distro=debian-12&upstream=openssl'
+  starling purl match \\
+      'pkg:deb/debian/libssl3@3.0.11-1?distro=debian-12&upstream=openssl'
   starling purl match pkg:pypi/Foo_Bar@1 pkg:pypi/foo-bar@1
 
 Exit codes: 0 answered (in a batch: every line), 2 usage, 3 not a package URL, or one that OSV has no name for")]

@@ -6,7 +6,8 @@ use clap::Args;
 
 use super::Outcome;
 use crate::quickstart::{self, Options};
-use crate::session::{Session, note};
+use crate::session::{Session, labelled};
+use crate::terminal::Tone;
 
 /// Run a demo: three sites on this machine, one of them without a network, reach one verdict
 #[derive(Debug, Args)]
@@ -37,7 +38,7 @@ impl Quickstart {
             Ok(status) => Ok(status),
             // Quickstart has its own errors: each is a step that a user could have run.
             Err(error) => {
-                note(&format!("error: {error}"));
+                labelled("error", Tone::Worst, &error.to_string());
                 Ok(error.exit_status())
             }
         }

@@ -1,12 +1,10 @@
 //! `starling restore`
 
-use std::io::{IsTerminal, Write};
-
 use clap::Args;
-use starling_api_types::ExitStatus;
+use starling_api_types::{ExitStatus, Problem};
 use starling_daemon::RestoreMode;
 
-use super::Outcome;
+use super::{Outcome, confirm};
 use crate::local;
 use crate::render;
 use crate::session::Session;
@@ -20,7 +18,8 @@ relays, but does not sign. It then starts a new epoch, which needs the root key 
 configuration and certificates were restored, the site gets an empty store, and you must list its peers again.
 
 With --alone, the site gives up data that peers hold and this home lacks. A site that has a newer certificate of this
-site then distrusts it. Use --alone only if no other site can have such data or certificates.
+site then distrusts it. Use --alone only if no other site can have such data or certificates. It cannot be undone: it
+asks on a terminal, and a script needs --yes.
 
 Example:
   starling restore
@@ -32,7 +31,7 @@ pub(crate) struct Restore {
     /// Continue from what this home holds, without waiting for any peer
     #[arg(long)]
     alone: bool,
-    /// Do not ask on a terminal
+    /// Do not ask; a script needs it with --alone
     #[arg(long)]
     yes: bool,
 }
@@ -40,7 +39,7 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         session.ensure_no_daemon("restoring the site").await?;
-        if !self.yes && !session.json() && is_refused(self.alone) {
+        if !self.is_confirmed(session)? {
             crate::session::note("nothing was changed");
             return Ok(ExitStatus::Usage);
         }
@@ -55,23 +54,24 @@ impl Restore {
         )?;
         Ok(ExitStatus::Pass)
     }
+
+    /// Returns true if the user agrees. Without --alone, the site gets everything back, so the command is enough where
+    /// nobody can be asked.
+    fn is_confirmed(&self, session: &Session) -> Result<bool, Problem> {
+        if self.alone {
+            return confirm::is_confirmed(session, self.yes, "starling restore --alone", ALONE, QUESTION);
+        }
+        let is_asked = !self.yes && confirm::can_ask(session);
+        Ok(!is_asked
+            || confirm::ask(
+                "The site signs nothing (no import, no export) until a peer or a bundle shows its newest data.",
+                QUESTION,
+            ))
+    }
 }
 
-/// Asks on a terminal; returns true if the answer is not yes. In a script, the command itself is the answer.
-fn is_refused(alone: bool) -> bool {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return false;
-    }
-    crate::session::note(if alone {
-        "The site goes on from what this home holds, and gives up anything newer that peers hold."
-    } else {
-        "The site signs nothing (no import, no export) until a peer or a bundle shows its newest data."
-    });
-    let mut error = std::io::stderr();
-    // If standard error is closed, nobody can be asked, and the answer below is missing too.
-    let _ = write!(error, "Was this home restored from a backup, or copied? [y/N] ");
-    let _ = error.flush();
-    let mut answer = String::new();
-    let read = std::io::stdin().read_line(&mut answer);
-    read.is_err() || !matches!(answer.trim(), "y" | "Y" | "yes")
-}
+/// What `--alone` does.
+pub(super) const ALONE: &str =
+    "The site goes on from what this home holds, and gives up anything newer that peers hold.";
+/// What must be true before a restore.
+pub(super) const QUESTION: &str = "Was this home restored from a backup, or copied?";

@@ -35,7 +35,8 @@ advisory affects the others.
 
 Example:
   starling sbom generate --components 5000 -o large.json
-  starling sbom generate --components 100 --affected 0 --ecosystem npm --ecosystem Debian | starling scan -
+  starling sbom generate --components 100 --affected 0 \\
+      --ecosystem npm --ecosystem Debian | starling scan -
 
 Exit codes: 0 generated, 2 usage or no matching packages, 6 not reachable or locked, 12 disk full")]
 pub(crate) struct Generate {

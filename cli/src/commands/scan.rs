@@ -47,7 +47,8 @@ Example:
   starling scan sbom.json --fail-on low --baseline accepted.json
   starling scan sbom.json --policy policy.yaml --vex supplier.vex.json
   starling scan sbom.json --format sarif -o scan.sarif
-  starling scan sbom.json --fail-on high --format sarif=scan.sarif --format html=scan.html
+  starling scan sbom.json --fail-on high --format sarif=scan.sarif \\
+      --format html=scan.html
   starling scan sbom.json --fail-on high --quiet
   starling scan sbom.json --policy policy.yaml --rego policy.rego
   starling scan sbom.json --fail-on high --explain

@@ -7,18 +7,20 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use starling_api_types::ExitStatus;
 use starling_daemon::RestoreMode;
 
-use super::Outcome;
+use super::{Outcome, confirm, restore};
 use crate::local;
 use crate::session::Session;
 
 /// Run the site's daemon in the foreground; SIGTERM or Control-C stops it cleanly
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Options override the environment, which overrides starling.toml.
+Options override the environment, which overrides starling.toml. --alone cannot be undone: it asks on a terminal, and a
+script needs --yes.
 
 Example:
   starling up
-  starling --home ./west up --listen /ip4/0.0.0.0/udp/7946/quic-v1 --api 127.0.0.1:7948
+  starling --home ./west up --listen /ip4/0.0.0.0/udp/7946/quic-v1 \\
+      --api 127.0.0.1:7948
 
 Exit codes: 0 ended cleanly, 2 no site in the folder or its configuration is wrong, 3 --alone without the root key,
   6 another process uses the site, 11 store damaged, 12 disk full")]
@@ -35,6 +37,9 @@ pub(crate) struct Up {
     /// Only for a restored or copied home: continue from what it holds, without waiting for any peer
     #[arg(long)]
     alone: bool,
+    /// Do not ask; a script or a service needs it with --alone
+    #[arg(long, requires = "alone")]
+    yes: bool,
     /// Any other key of starling.toml, its value as TOML or plain text; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = parse_setting)]
     settings: Vec<(String, String)>,
@@ -56,6 +61,11 @@ fn parse_api(text: &str) -> Result<SocketAddr, String> {
 impl Up {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         if self.alone {
+            let command = "starling up --alone";
+            if !confirm::is_confirmed(session, self.yes, command, restore::ALONE, restore::QUESTION)? {
+                crate::session::note("nothing was changed");
+                return Ok(ExitStatus::Usage);
+            }
             local::restore(session.home(), RestoreMode::AloneIfHeld).await?;
         }
         local::up(session.home(), self.into_settings()).await?;
@@ -91,6 +101,7 @@ mod tests {
             api: Some("127.0.0.1:7948".parse().unwrap()),
             log_level: None,
             alone: false,
+            yes: false,
             settings: vec![parse_setting("store.cache = 64MiB").unwrap()],
         };
         let settings = up.into_settings();

@@ -22,6 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 pub(crate) use self::error::QuickstartError;
 use self::process::Program;
 use self::story::Story;
+use crate::terminal;
 
 /// The site that imports the advisories.
 const WEST: &str = "site-us-west-1";
@@ -80,17 +81,23 @@ pub(crate) async fn run(options: &Options) -> Result<ExitStatus, QuickstartError
         })?;
         print(&text);
     } else {
-        print(&report::comparison(&report.sites, over_quic_bytes, report.equal));
-        print(&report::go_on(
-            program.shown(),
-            report.kept.as_deref().map(from_here).as_deref(),
-        ));
+        print_filled(
+            &program,
+            &report::comparison(&report.sites, over_quic_bytes, report.equal),
+        );
+        let kept = report.kept.as_deref().map(from_here);
+        print_filled(&program, &report::go_on(program.shown(), kept.as_deref()));
     }
     Ok(if report.equal {
         ExitStatus::Pass
     } else {
         ExitStatus::Internal
     })
+}
+
+/// Prints a text, wrapped at words to the terminal; commands stay whole.
+fn print_filled(program: &Program, text: &str) {
+    print(terminal::filled(program.shown(), text).trim_end_matches('\n'));
 }
 
 /// Prints a line. If the reader is gone, as in `starling quickstart | head`, the run still continues to its normal

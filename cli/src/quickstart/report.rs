@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use starling_api_types::{KnowledgeRoot, SiteId, SiteSlug, VerdictHash};
 
+use crate::terminal;
+
 /// The document that `starling quickstart --json` prints.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -59,14 +61,30 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// Returns the line for people: action, time, bytes.
+    /// Returns the line for people: action, time, bytes. A narrow terminal gets a long action in several lines.
     pub(super) fn line(&self, number: usize) -> String {
         let time = Time(Duration::from_millis(self.duration_ms)).to_string();
         let bytes = self.bytes.map(|b| Bytes(b).to_string()).unwrap_or_default();
-        let line = format!("{number}. {:<66} {time:>9} {bytes:>9}", self.what);
+        let figures = format!("{time:>9} {bytes:>9}");
+        let first = format!("{number}. ");
+        let Some(width) = terminal::width() else {
+            let line = format!("{:<WHAT_WIDTH$} {figures}", format!("{first}{}", self.what));
+            return line.trim_end().to_owned();
+        };
+        let room = WHAT_WIDTH.min(width.saturating_sub(FIGURES_WIDTH));
+        let what = terminal::wrapped_to(room, &first, 3, &self.what);
+        let line = match what.trim_end().rsplit_once('\n') {
+            Some((before, last)) => format!("{before}\n{last:<room$} {figures}"),
+            None => format!("{:<room$} {figures}", what.trim_end()),
+        };
         line.trim_end().to_owned()
     }
 }
+
+/// Widest action of a step, with its number.
+const WHAT_WIDTH: usize = 69;
+/// Width of a step's time and bytes.
+const FIGURES_WIDTH: usize = 20;
 
 /// Returns true if all sites have the same knowledge and the same verdict.
 pub(super) fn all_equal(sites: &[SiteOutcome], verdicts: &[String]) -> bool {
@@ -116,8 +134,8 @@ pub(super) fn comparison(sites: &[SiteOutcome], over_quic: Option<u64>, equal: b
         );
     }
     text += if equal {
-        "\nEqual roots: all three hold the same knowledge. Equal verdicts, byte for byte: a build that\n\
-         fails at one site fails at all of them, with or without a network."
+        "\nEqual roots: all three hold the same knowledge. Equal verdicts, byte for byte: a build that fails\n\
+         at one site fails at all of them, with or without a network."
     } else {
         "\nNOT EQUAL. This is a bug: please report it with the output of `--json`."
     };
@@ -236,6 +254,23 @@ mod tests {
         }
         assert_eq!(value["steps"][0]["duration_ms"], 12);
         assert_eq!(value["steps"][0]["bytes"], 1_234);
+    }
+
+    #[test]
+    fn step_fits_a_narrow_terminal() {
+        let step = Step {
+            name: "feed",
+            what: "West takes in the built-in advisories of two sources, ghsa and pypa".to_owned(),
+            duration_ms: 12,
+            bytes: Some(1_234),
+            commands: Vec::new(),
+        };
+        assert_eq!(step.line(4).lines().count(), 1);
+        let line = terminal::at_width(60, || step.line(4));
+        assert_eq!(
+            line,
+            "4. West takes in the built-in advisories\n   of two sources, ghsa and pypa             12 ms    1.2 kB"
+        );
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Lists what a person must do first, from a site's status, worst first.
 
 use starling_api_types::{
-    ConflictList, ConflictState, KeyList, KeyRole, PartState, RestorePhase, SiteList, SitePart, Status,
-    Timestamp,
+    ConflictList, ConflictState, KNOWN_IN_PART, KeyList, KeyRole, PartState, RestorePhase, SiteList,
+    SitePart, Status, Timestamp,
 };
 
 use super::{ago, author, count, counted, list, moment, plain};
@@ -66,15 +66,9 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
             matters.push(format!("{name}: {}", plain(&part.detail)));
             continue;
         }
-        // Each feed is a matter of its own.
-        let mut feeds = part
-            .detail
-            .split("; feed ")
-            .enumerate()
-            .map(|(number, one)| match number {
-                0 => format!("{name}: {}", plain(one)),
-                _ => format!("{name}: feed {}", plain(one)),
-            });
+        let mut feeds = matters_of_feeds(&part.detail)
+            .into_iter()
+            .map(|one| format!("{name}: {}", plain(one)));
         matters.extend(feeds.by_ref().take(NAMED + 1));
         match feeds.count() {
             0 => {}
@@ -101,6 +95,31 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
     matters.extend(undecided(view.conflicts));
     matters.extend(old_key(view.keys, view.now));
     matters
+}
+
+/// Splits the feeds' detail: each feed, the sources known in part and the stale sources are matters of their own.
+fn matters_of_feeds(detail: &str) -> Vec<&str> {
+    let mut matters = Vec::new();
+    let mut rest = detail;
+    loop {
+        let begins = |text: &str| {
+            ["feed ", KNOWN_IN_PART, "stale, "]
+                .iter()
+                .any(|word| text.starts_with(word))
+        };
+        let mut ends = rest.match_indices("; ").map(|(at, _)| at);
+        match ends.find(|at| rest.get(at + 2..).is_some_and(begins)) {
+            Some(at) => {
+                let (one, next) = rest.split_at(at);
+                matters.push(one);
+                rest = next.get(2..).unwrap_or_default();
+            }
+            None => {
+                matters.push(rest);
+                return matters;
+            }
+        }
+    }
 }
 
 /// A site that knows where its peers are needs a daemon to exchange anything with them.

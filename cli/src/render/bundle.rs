@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use starling_api_types::{BundleInfo, BundleValidation, ExportSummary, ImportReport};
+use starling_api_types::{BundleInfo, BundleValidation, ExportSummary, ImportLog, ImportReport};
 
 use super::table::Table;
 use super::{Lines, author, count, counted, cut, on_screen, or_dash, plain, section, short, size};
@@ -23,6 +23,16 @@ pub(crate) fn export(summary: &ExportSummary) -> String {
     )
 }
 
+/// Returns the outcome of a log in a word, which says if some of its claims, or all, are held and not used.
+fn outcome(log: &ImportLog) -> String {
+    let word = log.outcome.as_str();
+    match (log.not_used.is_empty(), log.other_claims) {
+        (true, _) => word.to_owned(),
+        (false, Some(0)) => "held, not used".to_owned(),
+        (false, _) => format!("{word}, in part not used"),
+    }
+}
+
 /// Renders `starling bundle import`.
 pub(crate) fn import_report(report: &ImportReport) -> String {
     let counts = &report.counts;
@@ -35,18 +45,18 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
         logs.row([
             author(log.site_id.as_ref(), &log.site),
             log.lane.to_string(),
-            log.outcome.as_str().to_owned(),
+            outcome(log),
             or_dash(log.cursor.as_ref()),
         ]);
     }
     section(&mut text, "Logs", &logs);
     for log in &report.logs {
-        let what = log.reason.as_deref();
-        for line in what
-            .into_iter()
-            .chain(log.hint.as_deref().filter(|_| what.is_some()))
-        {
-            let _ = writeln!(text, "{}: {}", log.outcome.as_str(), plain(line));
+        if let Some(reason) = &log.reason {
+            let first = format!("{}: ", author(log.site_id.as_ref(), &log.site));
+            text.push_str(&terminal::wrapped(&first, 2, &plain(reason)));
+            if let Some(hint) = &log.hint {
+                text.push_str(&terminal::wrapped("  ", 2, &plain(hint)));
+            }
         }
     }
     let mut conflicts = Table::new(["ADVISORY", "FIELD", "HERE", "IMPORTED", "RESOLUTION"]);
@@ -60,7 +70,15 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
         ]);
     }
     section(&mut text, "Conflicts", &conflicts);
-    for warning in &report.warnings {
+    // The lines above already say what is not used, and why.
+    let hints: Vec<&str> = report
+        .logs
+        .iter()
+        .filter(|log| !log.not_used.is_empty())
+        .filter_map(|log| log.hint.as_deref())
+        .collect();
+    let is_new = |warning: &&String| !hints.iter().any(|hint| warning.ends_with(hint));
+    for warning in report.warnings.iter().filter(is_new) {
         let label = Tone::Warn.paint("warning:");
         text.push_str(&terminal::wrapped(&format!("{label} "), 2, &plain(warning)));
     }
@@ -84,14 +102,19 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
 
 /// Renders `starling bundle inspect`.
 pub(crate) fn bundle_info(info: &BundleInfo) -> String {
-    let exporter = match &info.exporter_site_id {
-        Some(name) => format!("{name} ({})", info.exporter),
-        None => info.exporter.to_string(),
-    };
+    let name = info.exporter_site_id.as_ref().map(ToString::to_string);
     let mut lines = Lines::default()
         .add("bundle", info.bundle_hash)
         .add("format", info.format_version)
-        .add("sealed by", exporter)
+        .add_if(name.is_some(), "sealed by", name.unwrap_or_default())
+        .add(
+            if info.exporter_site_id.is_some() {
+                "identity"
+            } else {
+                "sealed by"
+            },
+            info.exporter,
+        )
         .add("size", size(info.size_bytes))
         .add("frames", count(info.frames))
         .add("certificates", count(info.certificates))
@@ -189,6 +212,33 @@ mod tests {
             "{text}"
         );
         assert!(!text.contains("NOT valid"), "{text}");
+    }
+
+    #[test]
+    fn claims_of_sources_that_are_not_allowed_are_not_called_taken() {
+        let log = |others: Option<u64>| {
+            json!({"site": format!("blake3:{}", "1".repeat(64)), "site_id": "site-b", "lane": "federation", "outcome": "taken",
+                "cursor": "2025-01-15T10:30:00.000Z#0042", "reason": "2 claims are held, not used: nvd is not allowed",
+                "hint": "`starling sites set site-b --allowed-sources ghsa,nvd`",
+                "not_used": [{"source": "nvd", "claims": 2}], "other_claims": others})
+        };
+        let report = json!({"success": true, "bundle_hash": format!("blake3:{}", "a".repeat(64)), "imported_cursor": null,
+            "counts": {"canonical_created": 0, "canonical_updated": 0, "canonical_skipped": 0, "edges_added": 0,
+                "deletions_processed": 0},
+            "conflicts": [], "duration_ms": 1, "logs": [log(Some(0)), log(Some(3))]});
+        let report: ImportReport = serde_json::from_value(report).unwrap();
+        let text = terminal::at_width(140, || import_report(&report));
+        assert!(text.contains("site-b  federation  held, not used  "), "{text}");
+        assert!(
+            text.contains("site-b  federation  taken, in part not used  "),
+            "{text}"
+        );
+        for line in [
+            "site-b: 2 claims are held, not used: nvd",
+            "  `starling sites set site-b --allowed-sources ghsa,nvd`",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 
     #[test]

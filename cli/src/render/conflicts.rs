@@ -41,7 +41,7 @@ pub(crate) fn conflict(conflict: &RecordConflict) -> String {
     // `conflicts resolve --content` needs the complete hash.
     let mut claims = Table::new(["SITE", "CLAIMED AT", "CONTENT", "SUMMARY"])
         .shrinks("SUMMARY", 16)
-        .shrinks("CONTENT", 16);
+        .never_cuts("CONTENT");
     for claim in &conflict.claims {
         let summary = claim.summary.as_deref().unwrap_or("-");
         let withdrawn = if claim.withdrawn { "withdrawn: " } else { "" };

@@ -184,6 +184,10 @@ impl Lines {
         self
     }
 
+    fn add_if(self, is_shown: bool, label: &'static str, value: impl Display) -> Self {
+        if is_shown { self.add(label, value) } else { self }
+    }
+
     /// Cuts each value so that its line fits the terminal.
     fn cut_to_fit(mut self) -> Self {
         if let Some(width) = terminal::width() {
@@ -196,7 +200,7 @@ impl Lines {
     }
 
     /// Renders the lines with each value broken at spaces so that it fits the terminal. A word that is longer stays
-    /// whole: it may be an address to be copied.
+    /// whole, on a line of its own: it may be an id or an address to be copied.
     fn wrapped(&self) -> String {
         let width = self.label_width();
         let line = |(label, value): &(&str, String)| {
@@ -211,11 +215,9 @@ impl Lines {
 }
 
 impl Display for Lines {
+    /// Renders the lines as [`wrapped`](Self::wrapped): nothing is cut, and nothing breaks in the middle of a word.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = self.label_width();
-        self.0
-            .iter()
-            .try_for_each(|(label, value)| writeln!(f, "{label:width$}  {value}"))
+        f.write_str(&self.wrapped())
     }
 }
 

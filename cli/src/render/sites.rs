@@ -4,7 +4,7 @@ use starling_api_types::{Cursor, Site, SiteHistory, SiteList, SiteStatus, Status
 
 use super::status::positions;
 use super::table::Table;
-use super::{Lines, ago, count, list, moment, moment_or, on_screen, or_dash, section, short, size};
+use super::{Lines, ago, count, list, moment, moment_or, or_dash, section, short, size};
 use crate::terminal::Tone;
 
 /// Describes the sources that a site is allowed to send.
@@ -117,7 +117,7 @@ fn lag(status: &Status, site: &Site) -> String {
 fn lines(site: &Site) -> Lines {
     Lines::default()
         .add("site", &site.site_id)
-        .add("identity", on_screen(&site.site.to_string()))
+        .add("identity", site.site)
         .add("name", &site.display_name)
         .add("status", enabled(site))
         .add("addresses", list(&site.addresses))

@@ -15,8 +15,13 @@ use super::{
 };
 use crate::terminal::{self, Tone};
 
-/// Most warnings shown without `--all`; each takes at most two rows.
+/// Most warnings shown without `--all`.
 const MATTERS_SHOWN: usize = 3;
+/// Rows for all warnings together without `--all`.
+const MATTER_ROWS: usize = 6;
+
+/// The words that explain why there can be more advisories than records.
+const ADVISORY_IS: &str = "an advisory is one vulnerability in one package";
 
 /// Renders `starling status --all`.
 pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
@@ -24,13 +29,17 @@ pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
     let store = &status.store;
     let mut text = head(&attention::of(view), status, usize::MAX);
     let lines = Lines::default()
-        .add("site", format!("{} ({})", status.site_id, status.site))
+        .add("site", &status.site_id)
+        .add("identity", status.site)
         .add("daemon", daemon(status))
         .add("head", or_dash(status.head.as_ref()))
         .add("knowledge root", status.knowledge_root)
         .add("held root", status.held_root)
         .add("records", count(status.records))
-        .add("advisories", count(status.advisories))
+        .add(
+            "advisories",
+            format!("{} ({ADVISORY_IS})", count(status.advisories)),
+        )
         .add("unresolved", unresolved(status.unresolved))
         .add(
             "store",
@@ -100,6 +109,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
                 status.store.engine
             ),
         )
+        .add_if(status.advisories != status.records, "", ADVISORY_IS)
         .add("sources", sources(status))
         .add(
             "peers",
@@ -109,8 +119,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
         Some(what) => facts.add("receiving", what),
         None => facts,
     };
-    let _ = writeln!(text, "\n{}", facts.cut_to_fit());
-    let parts = status.parts.iter().fold(Lines::default(), |lines, part| {
+    let facts = status.parts.iter().fold(facts, |lines, part| {
         let detail = match part.state {
             // The sentence above already says this.
             PartState::Attention => String::new(),
@@ -118,7 +127,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
         };
         lines.add(part.part.as_str(), format!("{}{detail}", part.state.as_str()))
     });
-    let _ = write!(text, "{}", parts.cut_to_fit());
+    let _ = write!(text, "\n{}", facts.cut_to_fit());
     let note = "(--all shows peers, positions, sources and feeds too; --json everything)";
     text.push_str(&terminal::wrapped("", 0, note));
     text
@@ -167,11 +176,12 @@ fn head(matters: &[String], status: &Status, shown: usize) -> String {
         number => format!("{number} matters need attention"),
     };
     let mut text = format!("{}: {}\n", status.site_id, Tone::Warn.paint(&what));
-    // Leaves room for the rest of the answer: a sentence takes at most two rows.
+    // Leaves room for the rest of the answer: the fewer sentences, the more rows for each.
+    let rows = MATTER_ROWS / matters.len().min(MATTERS_SHOWN);
     let room = if shown == usize::MAX {
         usize::MAX
     } else {
-        terminal::width().map_or(usize::MAX, |width| 2 * width - 10)
+        terminal::width().map_or(usize::MAX, |width| rows * (width - 9) + 8)
     };
     for matter in matters.iter().take(shown) {
         text.push_str(&terminal::wrapped("  ! ", 4, &cut(matter, room)));
@@ -231,7 +241,8 @@ fn peers(status: &Status) -> Table {
 fn strangers(status: &Status) -> Table {
     let mut strangers = Table::new(["SAYS IT IS", "FROM", "LAST ASKED", "TIMES"])
         .numbers(&["TIMES"])
-        .shrinks("FROM", 16);
+        .never_cuts("SAYS IT IS")
+        .never_cuts("FROM");
     for stranger in &status.strangers {
         strangers.row([
             stranger.site.to_string(),
@@ -369,8 +380,12 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
         .add("configuration", report.config.display())
         .add("store", &report.engine);
     let mut text = format!("{made}\nNext:\n");
-    let next = if air_gapped {
-        [
+    let next: &[(&str, &str)] = if air_gapped {
+        &[
+            (
+                "feeds import FOLDER --source NAME --complete",
+                "take in advisories that a carrier brought, such as an export of OSV",
+            ),
             ("keys export --public > my.key", "the key that other sites add"),
             (
                 "sites add OTHER --key @other.key --allowed-sources '*'",
@@ -380,9 +395,10 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
                 "bundle import delta.stl",
                 "import a bundle that OTHER exported for this site",
             ),
+            ("scan sbom.json --fail-on high", "scan an SBOM"),
         ]
     } else {
-        [
+        &[
             (
                 "feeds add PRESET",
                 "fetch a source (`starling feeds presets` lists them); `feeds import PATH --source NAME` imports a file",
@@ -395,11 +411,10 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
         ]
     };
     for (command, why) in next {
-        let _ = writeln!(
-            text,
-            "  starling --home {home} {command}\n      {}",
-            Tone::Dim.paint(why)
-        );
+        let _ = writeln!(text, "  starling --home {home} {command}");
+        for line in terminal::wrapped("      ", 6, why).lines() {
+            let _ = writeln!(text, "      {}", Tone::Dim.paint(line.trim_start()));
+        }
     }
     text.push_str(&terminal::wrapped(
         "",
@@ -415,7 +430,8 @@ pub(crate) fn init(report: &InitReport, air_gapped: bool) -> String {
 /// Renders `starling keys show`.
 pub(crate) fn identity(identity: &PublicIdentity) -> String {
     Lines::default()
-        .add("site", format!("{} ({})", identity.site_id, identity.site))
+        .add("site", &identity.site_id)
+        .add("identity", identity.site)
         .add("epoch", identity.epoch)
         .add("root key", &identity.root_key)
         .add("operating key", &identity.operating_key)
@@ -427,8 +443,9 @@ pub(crate) fn identity(identity: &PublicIdentity) -> String {
 pub(crate) fn keys(list: &KeyList) -> String {
     let mut table = Table::new(["ROLE", "EPOCH", "CURRENT", "PUBLIC KEY", "MADE", "SECRET"])
         .numbers(&["EPOCH"])
-        .shrinks("PUBLIC KEY", 12)
-        .shrinks("SECRET", 12);
+        .never_cuts("PUBLIC KEY")
+        .shrinks("SECRET", 12)
+        .keeps_end("SECRET");
     for key in &list.keys {
         let file = key.file.as_ref().map(|file| file.display());
         table.row([

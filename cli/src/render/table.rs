@@ -1,7 +1,8 @@
 //! Renders tables that fit the terminal, with one line per row.
 //!
 //! If a table is too wide, it first cuts the columns that may shrink (`…`), then leaves out the least important
-//! columns and lists them below the table. With `--wide`, in a pipe and in a file it shows everything.
+//! columns and lists them below the table. Then columns that must never be cut, such as ids and package names, move to
+//! a line of their own below each row. With `--wide`, in a pipe and in a file it shows everything.
 
 use std::fmt;
 
@@ -14,6 +15,8 @@ use crate::terminal::{self, Tone};
 const GAP: usize = 2;
 /// Mark at the end of a cut text.
 const CUT: &str = "…";
+/// Indent of a value that stands below its row.
+const BELOW: &str = "  ";
 /// Narrowest width of a column before columns are left out.
 const NARROW: usize = 8;
 
@@ -37,6 +40,17 @@ struct Column {
     hidden: bool,
     /// True if the end of a value matters more than its beginning.
     end: bool,
+    /// True if a value is never cut: somebody copies it.
+    whole: bool,
+}
+
+/// The columns of a table at some width.
+#[derive(Debug, PartialEq, Eq)]
+struct Layout {
+    /// The width of each column; `None` for a column that is not in the row.
+    widths: Vec<Option<usize>>,
+    /// True if the columns that are never cut stand below their rows.
+    apart: bool,
 }
 
 /// Text and its tone.
@@ -55,6 +69,7 @@ impl Table {
             leaves: None,
             hidden: false,
             end: false,
+            whole: false,
         };
         Self {
             columns: headings.into_iter().map(column).collect(),
@@ -73,6 +88,12 @@ impl Table {
     /// Allows a column to be cut, down to `least` characters, before others are left out.
     pub(super) fn shrinks(mut self, heading: &str, least: usize) -> Self {
         self.column(heading, |column| column.least = Some(least));
+        self
+    }
+
+    /// Never cuts a column: if the row has no room for it, it stands below the row.
+    pub(super) fn never_cuts(mut self, heading: &str) -> Self {
+        self.column(heading, |column| column.whole = true);
         self
     }
 
@@ -129,8 +150,8 @@ impl Table {
         self.rows.is_empty()
     }
 
-    /// Returns the width of each column; `None` for a column that is left out.
-    fn layout(&self, limit: Option<usize>) -> Vec<Option<usize>> {
+    /// Returns the columns that fit.
+    fn layout(&self, limit: Option<usize>) -> Layout {
         let natural = |index: usize, column: &Column| {
             let cells = self.rows.iter().filter_map(|row| row.get(index));
             let widest = cells.map(|cell| measure_text_width(&cell.text)).max();
@@ -143,13 +164,47 @@ impl Table {
             .map(|(index, column)| natural(index, column))
             .collect();
         let asked = |(width, column): (&usize, &Column)| (!column.hidden).then_some(*width);
-        let mut widths: Vec<Option<usize>> = natural.iter().zip(&self.columns).map(asked).collect();
+        let widths: Vec<Option<usize>> = natural.iter().zip(&self.columns).map(asked).collect();
         let Some(limit) = limit else {
-            return widths;
+            return Layout { widths, apart: false };
         };
+        if let Some(widths) = self.fitted(&natural, &widths, limit) {
+            return Layout { widths, apart: false };
+        }
+        let in_row = |(width, column): (&Option<usize>, &Column)| width.filter(|_| !column.whole);
+        let rest: Vec<Option<usize>> = widths.iter().zip(&self.columns).map(in_row).collect();
+        let apart = rest != widths;
+        let limit = limit.saturating_sub(self.indent(apart).len());
+        let widths = match self.fitted(&natural, &rest, limit) {
+            Some(widths) => widths,
+            None => self.narrowest(&natural, rest, limit),
+        };
+        Layout { widths, apart }
+    }
+
+    fn is_first(&self, column: &Column) -> bool {
+        self.columns
+            .first()
+            .is_some_and(|first| first.heading == column.heading)
+    }
+
+    /// Returns the indent of a row: a first column that is never cut heads its row, if it does not stand in it.
+    fn indent(&self, apart: bool) -> &'static str {
+        let is_headed = apart && self.columns.first().is_some_and(|column| column.whole);
+        if is_headed { BELOW } else { "" }
+    }
+
+    /// Returns the widths at which the columns fit by shrinking and leaving out what may be.
+    fn fitted(
+        &self,
+        natural: &[usize],
+        widths: &[Option<usize>],
+        limit: usize,
+    ) -> Option<Vec<Option<usize>>> {
+        let mut widths = widths.to_vec();
         let least = |column: &Column| column.least;
-        if self.fits_by_shrinking(&natural, &mut widths, limit, least) {
-            return widths;
+        if self.fits_by_shrinking(natural, &mut widths, limit, least) {
+            return Some(widths);
         }
         let mut leaving: Vec<(usize, usize)> = self
             .columns
@@ -162,12 +217,27 @@ impl Table {
             if let Some(width) = widths.get_mut(index) {
                 *width = None;
             }
-            if self.fits_by_shrinking(&natural, &mut widths, limit, least) {
-                return widths;
+            if self.fits_by_shrinking(natural, &mut widths, limit, least) {
+                return Some(widths);
+            }
+        }
+        None
+    }
+
+    /// Returns widths that fit, whatever is cut or left out for that.
+    fn narrowest(
+        &self,
+        natural: &[usize],
+        mut widths: Vec<Option<usize>>,
+        limit: usize,
+    ) -> Vec<Option<usize>> {
+        for (width, column) in widths.iter_mut().zip(&self.columns) {
+            if column.leaves.is_some() {
+                *width = None;
             }
         }
         let text = |column: &Column| (!column.number).then_some(NARROW);
-        while !self.fits_by_shrinking(&natural, &mut widths, limit, text) {
+        while !self.fits_by_shrinking(natural, &mut widths, limit, text) {
             // The first column identifies the row.
             match widths.iter().skip(1).rposition(Option::is_some) {
                 Some(last) => {
@@ -229,7 +299,8 @@ impl Table {
     }
 
     fn write(&self, f: &mut fmt::Formatter<'_>, limit: Option<usize>) -> fmt::Result {
-        let widths = self.layout(limit);
+        let Layout { widths, apart } = self.layout(limit);
+        let indent = self.indent(apart);
         let headings: Vec<Cell> = self
             .columns
             .iter()
@@ -239,7 +310,19 @@ impl Table {
             })
             .collect();
         for row in std::iter::once(&headings).chain(&self.rows) {
-            let mut line = String::new();
+            let apart = row
+                .iter()
+                .zip(&self.columns)
+                .filter(|(cell, column)| apart && column.whole && !column.hidden && !cell.text.is_empty());
+            let shown = |cell: &Cell| {
+                cell.tone
+                    .map_or_else(|| cell.text.clone(), |tone| tone.paint(&cell.text))
+            };
+            let (head, below): (Vec<_>, Vec<_>) = apart.partition(|(_, column)| self.is_first(column));
+            for (cell, _) in head {
+                writeln!(f, "{}", shown(cell))?;
+            }
+            let mut line = indent.to_owned();
             // Spaces are only written before further text, so that no line ends with spaces.
             let mut owed = 0;
             for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
@@ -263,13 +346,16 @@ impl Table {
                     owed += pad;
                 }
             }
-            writeln!(f, "{line}")?;
+            writeln!(f, "{}", line.trim_end())?;
+            for (cell, _) in below {
+                writeln!(f, "{BELOW}{}", shown(cell))?;
+            }
         }
         let left_out: Vec<&str> = self
             .columns
             .iter()
             .zip(&widths)
-            .filter(|(column, width)| width.is_none() && !column.hidden)
+            .filter(|(column, width)| width.is_none() && !column.hidden && !(apart && column.whole))
             .map(|(column, _)| column.heading)
             .collect();
         if left_out.is_empty() {
@@ -362,6 +448,40 @@ mod tests {
             "{left_out}"
         );
         assert!(left_out.contains("CVE-2021-44228"), "{left_out}");
+    }
+
+    #[test]
+    fn ids_and_names_are_never_cut() {
+        let key = format!("ed25519:{}", "0".repeat(64));
+        let mut table = Table::new(["ROLE", "PUBLIC KEY", "MADE", "SECRET"])
+            .never_cuts("PUBLIC KEY")
+            .shrinks("SECRET", 12);
+        let file = "/a/long/path/to/the/folder/of/the/site/keys/operating-0.key".to_owned();
+        table.row([
+            "operating".to_owned(),
+            key.clone(),
+            "2026-01-15 10:30".to_owned(),
+            file,
+        ]);
+        assert_eq!(At(&table, 200).to_string().lines().count(), 2);
+        let text = At(&table, 80).to_string();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            (lines.len(), lines[1], lines[3]),
+            (4, "  PUBLIC KEY", &*format!("  {key}")),
+            "{text}"
+        );
+        assert!(
+            lines[2].starts_with("operating  2026-01-15 10:30  /a/long/"),
+            "{text}"
+        );
+        for width in 20..80 {
+            let text = At(&table, width).to_string();
+            assert!(
+                text.contains(&key) && !text.contains("--wide shows PUBLIC KEY"),
+                "{width}: {text}"
+            );
+        }
     }
 
     #[test]

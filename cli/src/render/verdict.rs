@@ -93,7 +93,7 @@ fn findings(body: &Body, aliases: bool) -> Table {
         "ALIASES",
         "SUMMARY",
     ])
-    .shrinks("PACKAGE", 20)
+    .never_cuts("PACKAGE")
     .shrinks("FIX", 9)
     .shrinks("VERSION", 9)
     .shrinks("WHY", 24)
@@ -115,12 +115,7 @@ fn findings(body: &Body, aliases: bool) -> Table {
         table.row([
             finding.severity.shown(),
             finding.vulnerability.clone(),
-            if finding.kev == Some(true) {
-                "exploited"
-            } else {
-                ""
-            }
-            .to_owned(),
+            if finding.kev == Some(true) { "yes" } else { "" }.to_owned(),
             format!("{} {}", finding.package.ecosystem, finding.package.name),
             finding.package.version.clone(),
             finding.way_out(),

@@ -27,15 +27,15 @@ fn table(entries: &[VexEntry], none: &str, note: impl Fn(&VexEntry) -> &'static 
         "HASH",
         "FORMAT",
         "STATEMENTS",
-        "UNUSABLE",
+        "NOT USABLE",
         "SIZE",
         "AUTHOR",
         "NOTE",
     ])
-    .numbers(&["STATEMENTS", "UNUSABLE", "SIZE"])
+    .numbers(&["STATEMENTS", "NOT USABLE", "SIZE"])
     .shrinks("HASH", 16)
     .shrinks("AUTHOR", 12)
-    .leaves_out(&["UNUSABLE", "SIZE"]);
+    .leaves_out(&["NOT USABLE", "SIZE"]);
     for entry in entries {
         table.row([
             entry.hash.to_string(),

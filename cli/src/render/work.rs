@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use starling_api_types::{
-    CompactReport, ConvertReport, DoctorCheck, DoctorReport, FeedImportReport, FeedOutcome,
+    CompactReport, ConvertReport, DoctorCheck, DoctorReport, FeedImportReport, FeedOutcome, OutOfReach,
 };
 
 use super::table::Table;
@@ -11,6 +11,8 @@ use super::{Lines, count, counted, duration, or_dash, plain, size};
 use crate::healthy::HealthPoint;
 use crate::terminal::{self, Tone};
 
+/// The source of the catalogue of exploited vulnerabilities.
+const KEV_SOURCE: &str = "kev";
 /// Most files listed in the text; `--json` lists all.
 const FILES_SHOWN: usize = 20;
 /// Most damaged entries listed per check.
@@ -47,7 +49,8 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
     }
     let mut unmet =
         Table::new(["RECORDS", "SUCH AS", "NO SCAN CAN FIND THEM, AS A RECORD"]).shrinks("SUCH AS", 16);
-    for reason in &report.out_of_reach {
+    let (marks, others) = sorted_out(report);
+    for reason in others {
         unmet.row([
             count(reason.records),
             reason.example.clone(),
@@ -57,6 +60,9 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
     if !unmet.is_empty() {
         let title = Tone::Heading.paint("Records that no scan can find");
         let _ = writeln!(text, "{title}\n{unmet}");
+    }
+    if let Some(marks) = marks {
+        let _ = writeln!(text, "{}", terminal::wrapped("", 0, &marks));
     }
     text.push_str(&grouped_warnings(&report.warnings));
     let lines = Lines::default()
@@ -72,6 +78,33 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
         .add("cursor", or_dash(report.cursor.as_ref()));
     let _ = write!(text, "{lines}");
     text
+}
+
+/// Returns a sentence for the records that name no package, and the other reasons why no scan finds a record.
+///
+/// A record without a package is not lost: what it says about a vulnerability is added to what other sources find.
+fn sorted_out(report: &FeedImportReport) -> (Option<String>, Vec<&OutOfReach>) {
+    let no_package = starling_scanner::reach::OutOfReach::NoPackage.to_string();
+    let (marks, others): (Vec<_>, Vec<_>) = report
+        .out_of_reach
+        .iter()
+        .partition(|one| one.reason == no_package);
+    let number: u64 = marks.iter().map(|one| one.records).sum();
+    let sentence = marks.first().map(|first| {
+        if report.source.as_str() == KEV_SOURCE {
+            let records = counted(number, "record marks", "records mark");
+            return format!(
+                "{records} vulnerabilities as known to be exploited. The catalogue names no packages: a scan shows the mark at \
+                 what other sources find."
+            );
+        }
+        let records = counted(number, "record names", "records name");
+        format!(
+            "{records} no package (such as {}). A scan adds what they say about a vulnerability to what other sources find.",
+            plain(&first.example)
+        )
+    });
+    (sentence, others)
 }
 
 /// Renders the duration of a command that updated the match index at its end.
@@ -259,6 +292,36 @@ mod tests {
             "3 warnings\n  2 like this: GHSA-1: severity \"X\" is not known\n  the clock is behind\n\n"
         );
         assert_eq!(grouped_warnings(&[]), "");
+    }
+
+    #[test]
+    fn records_without_a_package_do_not_read_as_lost() {
+        let reason = starling_scanner::reach::OutOfReach::NoPackage.to_string();
+        let commits = starling_scanner::reach::OutOfReach::Commits.to_string();
+        let report = |source: &str| -> String {
+            let report = serde_json::json!({"source": source, "stored": 1662, "unchanged": 0, "duplicate": 0, "ignored": 0,
+                "rejected": 0, "absent": 0, "warnings": [], "warning_count": 0, "deltas": 2, "cursor": null, "files": [],
+                "duration_ms": 1, "input_bytes": 1, "complete": true, "checked": true, "out_of_reach": [
+                    {"reason": reason, "records": 1662, "example": "CVE-2021-44228"},
+                    {"reason": commits, "records": 3, "example": "OSV-1"}]});
+            feed_report(&serde_json::from_value(report).unwrap())
+        };
+        let text = report("kev");
+        assert!(
+            text.contains("1,662 records mark vulnerabilities as known to be exploited. The catalogue names no packages:"),
+            "{text}"
+        );
+        // What no scan can find in any way is still named.
+        assert!(
+            text.contains("Records that no scan can find\n") && text.contains("OSV-1"),
+            "{text}"
+        );
+        assert!(!text.contains("CVE-2021-44228"), "{text}");
+        let text = report("epss");
+        assert!(
+            text.contains("1,662 records name no package (such as CVE-2021-44228)."),
+            "{text}"
+        );
     }
 
     #[test]

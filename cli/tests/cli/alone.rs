@@ -205,3 +205,33 @@ fn colours_are_printed_only_on_request() {
     assert!(coloured.stderr.starts_with("\u{1b}["), "{:?}", coloured.stderr);
     world.run("status --color sometimes").ends(2);
 }
+
+#[test]
+fn giving_up_what_peers_hold_needs_consent_in_a_script() {
+    let world = World::empty();
+    for line in ["restore --alone", "restore --alone --json", "up --alone"] {
+        let run = world.run(line).ends(2);
+        assert!(
+            run.stderr.contains("cannot be undone") && run.stderr.contains("--yes"),
+            "{}",
+            run.stderr
+        );
+    }
+    // With it, the command goes on, to the missing site.
+    let run = world.run("restore --alone --yes").ends(2);
+    assert!(run.stderr.contains("No site in this folder"), "{}", run.stderr);
+}
+
+#[test]
+fn folder_from_the_environment_is_not_in_the_usage_of_an_error() {
+    let world = World::empty();
+    let run = world.run("scan --fail-on hihg").ends(2);
+    assert!(run.stderr.contains("hihg"), "{}", run.stderr);
+    let run = world.run("sites show").ends(2);
+    assert!(
+        run.stderr.contains("Usage: starling sites show"),
+        "{}",
+        run.stderr
+    );
+    assert!(!run.stderr.contains("--home"), "{}", run.stderr);
+}

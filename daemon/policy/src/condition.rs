@@ -98,7 +98,10 @@ impl LookedUpBy {
 
 /// A condition on advisories that are not about a vulnerability, such as an unmaintained crate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected true, false or a list of classes such as unmaintained"
+)]
 pub enum Informational {
     /// True if the advisory is one.
     Is(bool),

@@ -103,7 +103,7 @@ pub(crate) fn freshness_reasons(
                 None => "was never heard of as a whole".to_owned(),
             };
             let rhythm = show_span(rhythm);
-            let text = format!("source {source} is silent: it {silent}, and its rhythm is {rhythm}");
+            let text = format!("source {source} is stale: it {silent}, and its rhythm is {rhythm}");
             say(ReasonCode::SourceSilent, text);
         }
         return;
@@ -115,14 +115,16 @@ pub(crate) fn freshness_reasons(
     for check in checks {
         if age_of(check.last_checked) > max_age.saturating_mul(1_000) {
             let text = format!(
-                "source {} was last checked {}, more than {max_age} s before {as_of}",
+                "source {} is stale: it was last checked {}, more than {max_age} s before {as_of}",
                 check.source, check.last_checked
             );
             say(ReasonCode::KnowledgeStale, text);
         }
     }
     for UncheckedSource { source, .. } in unchecked {
-        let text = format!("source {source} was never checked: no site has taken it in as a whole");
+        let text = format!(
+            "source {source} was never checked: no site has taken it in as a whole, so it counts as stale"
+        );
         say(ReasonCode::KnowledgeStale, text);
     }
 }
@@ -185,7 +187,7 @@ mod tests {
         let named = reasons_at(21, &strict, "npm");
         assert_eq!(
             named,
-            ["source mine was never checked: no site has taken it in as a whole"]
+            ["source mine was never checked: no site has taken it in as a whole, so it counts as stale"]
         );
     }
 
@@ -200,7 +202,7 @@ mod tests {
             "{named:?}"
         );
         assert!(
-            named[1].starts_with("source mine is silent: it was last heard of at "),
+            named[1].starts_with("source mine is stale: it was last heard of at "),
             "{named:?}"
         );
         assert_eq!(reasons_at(51, &policy, "npm").len(), 3);

@@ -283,8 +283,8 @@ fn never_checked_source_is_stale() {
     assert_eq!(
         texts,
         [
-            "source acme was never checked: no site has taken it in as a whole",
-            "source mine was never checked: no site has taken it in as a whole",
+            "source acme was never checked: no site has taken it in as a whole, so it counts as stale",
+            "source mine was never checked: no site has taken it in as a whole, so it counts as stale",
         ]
     );
     // Without a maximum age, only silence is reported.

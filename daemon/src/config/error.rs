@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use starling_api_types::wording;
+
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("reading the configuration {path}: {source}")]
+    #[error("reading the configuration {path}: {}", wording::io_error(source))]
     Read {
         /// The file.
         path: PathBuf,
@@ -14,7 +16,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not what it should be. The text names line and column.
-    #[error("reading the configuration {path}:\n{problem}")]
+    #[error("reading the configuration {path}: {problem}")]
     File {
         /// The file.
         path: PathBuf,

@@ -173,7 +173,7 @@ pub const KEYS: &[Key] = &[
     key(
         "scan.rhythm",
         "\"7d\"",
-        "How long a source may be silent where scan.max_age_hours is not set: a span such as 36h or 7d.",
+        "How long a source may go unheard of before it is stale, if scan.max_age_hours is not set: a span such as 36h or 7d.",
     ),
     key(
         "scan.rhythms",
@@ -183,7 +183,7 @@ pub const KEYS: &[Key] = &[
     key(
         "scan.require_fresh",
         "false",
-        "Whether a scan ends with exit code 4 if a source of the SBOM's ecosystems is silent for longer than its rhythm, or the head of a site that states it has expired; else it warns.",
+        "Whether a scan ends with exit code 4 if a source of the SBOM's ecosystems is stale, which means not heard of within its rhythm, or the head of a site that states it has expired; else it warns.",
     ),
     key(
         "scan.policy_file",

@@ -30,6 +30,7 @@ pub use self::keys::{KEYS, Key};
 pub use self::log::Log;
 pub use self::network::Network;
 pub use self::read::Overrides;
+pub(crate) use self::read::toml_fault;
 pub use self::restore::Restore;
 pub use self::scan::Scan;
 pub use self::size::ByteSize;

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use starling_api_types::wording;
+
 use super::{CONFIG_FORMAT, Config, ConfigError, FeedEntry, KEYS, Key, feed_edit, feeds, place};
 use crate::small_file;
 
@@ -39,13 +41,14 @@ impl Config {
             problem,
         };
         // Read as a whole first: only this way does an error carry its line.
-        let read: Self = toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
+        let read: Self = toml::from_str(&text).map_err(|error| file_error(toml_fault(&text, &error)))?;
         read.check().map_err(|(key, problem)| {
             let line = place::line_of(&text, key).map_or_else(String::new, |line| format!("line {line}: "));
             file_error(format!("{line}{key}: {problem}"))
         })?;
         feeds::check(&read.feeds).map_err(|fault| file_error(feed_problem(&text, &read.feeds, &fault)))?;
-        let mut table: toml::Table = toml::from_str(&text).map_err(|error| file_error(error.to_string()))?;
+        let mut table: toml::Table =
+            toml::from_str(&text).map_err(|error| file_error(toml_fault(&text, &error)))?;
         check_whole(&table).map_err(&file_error)?;
         let mut settings = environment_settings(environment)?;
         let flags = overrides.settings.iter();
@@ -66,13 +69,19 @@ impl Config {
             let merged: Self = table
                 .clone()
                 .try_into()
-                .map_err(|error: toml::de::Error| refuse(error.to_string()))?;
+                .map_err(|error: toml::de::Error| refuse(wording::sentence(error.message())))?;
             merged.check().map_err(|(_, problem)| refuse(problem))?;
         }
         table
             .try_into()
-            .map_err(|error: toml::de::Error| file_error(error.to_string()))
+            .map_err(|error: toml::de::Error| file_error(wording::sentence(error.message())))
     }
+}
+
+/// Returns what is wrong in a configuration's text, with line, column and key.
+pub(crate) fn toml_fault(text: &str, error: &toml::de::Error) -> String {
+    let place = error.span().map(|span| wording::place_of(text, span.start));
+    wording::in_text(text, place, error.message())
 }
 
 /// Settings that lie over the file: flags.

@@ -20,11 +20,11 @@ pub struct Scan {
     /// Oldest that a source's last check may be, in hours; past it, or where a source was never checked, a scan ends with
     /// exit code 4.
     pub max_age_hours: Option<u64>,
-    /// How long a source may be silent where no greatest age is demanded: a span such as `7d`.
+    /// How long a source may go unheard of before it is stale, where no greatest age is demanded: a span such as `7d`.
     pub rhythm: String,
     /// Sources with a rhythm of their own.
     pub rhythms: BTreeMap<Source, String>,
-    /// True if a scan ends with exit code 4 if a source that it rests on is silent for longer, or the head of a site has
+    /// True if a scan ends with exit code 4 if a source that it rests on is stale, or the head of a site has
     /// expired; else it warns.
     pub require_fresh: bool,
     /// The site's policy file, absolute or in the site's folder; flags and the keys above fill what it leaves open.

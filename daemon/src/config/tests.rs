@@ -111,6 +111,32 @@ fn a_wrong_value_is_refused() {
 }
 
 #[test]
+fn parsers_words_are_not_shown() {
+    for (text, said) in [
+        (
+            "[federation]\nmax_itmes = 5\n",
+            "line 2, column 1: there is no key `max_itmes` here; did you mean `max_items`?",
+        ),
+        (
+            "[federation]\nmax_items = \"many\"\n",
+            "line 2, column 13: max_items: expected a whole number, not below 0, got the text \"many\"",
+        ),
+        (
+            "log = 7\n",
+            "line 1, column 7: log: expected keys with values, got the number 7",
+        ),
+        ("[log]\nlevel = \"a\"\nlevel = \"b\"\n", "line 3, column 1: "),
+        ("[log\n", "line 1, column "),
+    ] {
+        let told = load(text, &[], &[]).unwrap_err().to_string();
+        assert!(told.contains(said), "{text}: {told}");
+        for word in ["TOML parse error", "struct", "untagged", "os error", "\n"] {
+            assert!(!told.contains(word), "{text}: {told}");
+        }
+    }
+}
+
+#[test]
 fn wrong_feed_is_refused_with_its_line() {
     let entry = "[[feeds]]\nname = \"a\"\nsource = \"x\"\naddress = \"https://example.org/a\"\n";
     assert_eq!(load(entry, &[], &[]).unwrap().feeds.len(), 1);

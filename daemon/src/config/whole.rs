@@ -47,6 +47,11 @@ pub struct End {}
 pub(crate) const CONFIG_FORMAT: u32 = 1;
 
 impl Config {
+    /// Returns true if the site has no network: it neither dials nor listens, as `init --air-gapped` writes it.
+    pub fn is_air_gapped(&self) -> bool {
+        !self.federation.enabled && self.network.listen.is_empty()
+    }
+
     /// Checks the bounds that types alone do not keep, section by section; returns the first key with a problem.
     pub(super) fn check(&self) -> Result<(), Refused> {
         self.federation.check()?;

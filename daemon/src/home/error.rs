@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use starling_api_types::wording;
 use starling_protocol::CertificateError;
 
 use crate::config::ConfigError;
@@ -28,7 +29,7 @@ pub enum HomeError {
         slug: String,
     },
     /// A file could not be read or written.
-    #[error("{attempted} {path}: {source}")]
+    #[error("{attempted} {path}: {}", wording::io_error(source))]
     File {
         /// The attempted action.
         attempted: &'static str,

@@ -1,6 +1,5 @@
 //! Checks the small files of a home: keys, configuration, token, and their file modes.
 
-use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -64,9 +63,13 @@ impl FilesExamined {
     /// Returns the result as a check of `doctor`.
     pub(crate) fn into_check(self) -> DoctorCheck {
         let found = match self.wrong.len() {
-            0 if self.loose.is_empty() => format!("{} examined", self.examined),
-            0 => format!("{} examined; {}", self.examined, self.loose.join("; ")),
-            wrong => format!("{} examined, {wrong} wrong", self.examined),
+            0 if self.loose.is_empty() => format!("{} files and folders examined", self.examined),
+            0 => format!(
+                "{} files and folders examined; {}",
+                self.examined,
+                self.loose.join("; ")
+            ),
+            wrong => format!("{} files and folders examined, {wrong} wrong", self.examined),
         };
         DoctorCheck {
             name: FILES_CHECK.to_owned(),
@@ -80,7 +83,7 @@ impl FilesExamined {
 
 /// Returns the problem of a file's or folder's mode, if any.
 fn problem_of(path: &Path, forbidden: u32, advice: &str) -> Option<String> {
-    match std::fs::metadata(path).as_ref().map(Metadata::permissions) {
+    match std::fs::metadata(path).map(|found| found.permissions()) {
         Ok(permissions) if permissions.mode() & forbidden != 0 => Some(format!(
             "{}: its mode {:03o} gives others than its owner access; {advice}",
             path.display(),

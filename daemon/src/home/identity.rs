@@ -1,6 +1,6 @@
 //! A site's public identity, and the forms in which an operator can give another site's.
 
-use starling_api_types::PublicIdentity;
+use starling_api_types::{PublicIdentity, wording};
 use starling_protocol::{CertificateChain, SiteId};
 
 use super::{Home, HomeError, error_chain};
@@ -22,8 +22,12 @@ pub fn read_identity(text: &str) -> Result<(SiteId, Option<CertificateChain>), H
         return Err(refuse(format!("expected at most {MAX_IDENTITY_BYTES} bytes")));
     }
     if text.starts_with('{') {
-        let identity: PublicIdentity = serde_json::from_str(text)
-            .map_err(|error| refuse(format!("it is not JSON of the expected form: {error}")))?;
+        let identity: PublicIdentity = serde_json::from_str(text).map_err(|error| {
+            refuse(format!(
+                "it is not JSON of the expected form: {}",
+                wording::json(&error)
+            ))
+        })?;
         return read_identity(&identity.certificates);
     }
     if let Some(digits) = text.strip_prefix(IDENTITY_PREFIX) {

@@ -36,4 +36,4 @@ pub use self::problem::home_problem;
 pub use self::sample::{Reach, sample_config};
 pub(crate) use self::write::{write_config, write_durably, write_durably_with};
 
-pub use starling_protocol::error_chain;
+pub use starling_api_types::wording::chain as error_chain;

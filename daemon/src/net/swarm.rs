@@ -385,7 +385,7 @@ fn dial_failed(error: &DialError) -> Event {
 }
 
 /// Returns libp2p's description of a failure. Some of its errors only have text in their cause.
-fn cause_of(error: &dyn std::error::Error) -> String {
+fn cause_of(error: &(dyn std::error::Error + 'static)) -> String {
     let said = crate::home::error_chain(error);
     let said = said.trim_matches([':', ' ']);
     if said.is_empty() {

@@ -9,7 +9,7 @@ use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, LogOutcome, Problem};
 use starling_protocol::bundle::{BundleItem, BundleReader, BundleSeal, LogRange, ReaderOptions, SealCheck};
-use starling_protocol::{ClaimNumber, Delta, Source};
+use starling_protocol::{ClaimNumber, Delta, SiteId, Source};
 use starling_store::{LedgerEntry, LogId, Origin, StoreError, ViewCounts};
 use starling_sync::AppendProblem;
 
@@ -132,21 +132,55 @@ impl SiteParts {
 
     /// Lists the sources in the bundle for which their authors are not allowed here.
     fn tell_out_of_scope(&self, plan: &Plan, report: &mut types::ImportReport) {
-        for (author, sources) in &plan.out_of_scope {
-            let name = self
-                .slug_of(author)
-                .map_or_else(|| author.to_string(), |slug| slug.to_string());
+        for (log, sources) in &plan.out_of_scope {
+            let name = self.author_name(&log.site);
             let claims: u64 = sources.values().sum();
             let named: Vec<&str> = sources.keys().map(Source::as_str).collect();
-            let mut wider: Vec<String> = plan.allowed_sources(author);
-            wider.extend(named.iter().map(|name| (*name).to_owned()));
             report.warnings.push(format!(
-                "{claims} claims of {name} about {} are held but not accepted, because its --allowed-sources do not include them; \
-                 to accept them: `starling sites set {name} --allowed-sources {}`, then import this bundle again \
-                 for its record bodies, unless a peer brings them",
+                "{claims} claims of {name} about {} are held but not accepted, because its --allowed-sources do not include \
+                 them; to accept them: {}",
                 named.join(", "),
-                wider.join(",")
+                self.how_to_allow(plan, &log.site, &named)
             ));
+        }
+    }
+
+    /// Returns an author's name on the allow-list, else its identity.
+    fn author_name(&self, author: &SiteId) -> String {
+        self.slug_of(author)
+            .map_or_else(|| author.to_string(), |slug| slug.to_string())
+    }
+
+    /// Returns how claims of more sources of an author get into the view.
+    fn how_to_allow(&self, plan: &Plan, author: &SiteId, sources: &[&str]) -> String {
+        let mut wider: Vec<String> = plan.allowed_sources(author);
+        wider.extend(sources.iter().map(|name| (*name).to_owned()));
+        format!(
+            "`starling sites set {} --allowed-sources {}`, then import this bundle again for its record bodies, unless a \
+             peer brings them",
+            self.author_name(author),
+            wider.join(",")
+        )
+    }
+
+    /// Returns the claims of a log that are not used, with the sentence that says so and the one that says what to do.
+    fn not_used(&self, plan: &Plan, log: &LogId) -> NotUsed {
+        let (sources, others) = plan.unused(log);
+        let names: Vec<&str> = sources.iter().map(|one| one.source.as_str()).collect();
+        if names.is_empty() {
+            return NotUsed::default();
+        }
+        let (list, are) = (names.join(", "), if names.len() == 1 { "is" } else { "are" });
+        let claims: u64 = sources.iter().map(|one| one.claims).sum();
+        let reason = format!(
+            "{claims} claims are held, not used: {list} {are} not allowed for {} here",
+            self.author_name(&log.site)
+        );
+        let hint = self.how_to_allow(plan, &log.site, &names);
+        NotUsed {
+            said: Some((reason, hint)),
+            others,
+            sources,
         }
     }
 
@@ -260,6 +294,14 @@ impl SiteParts {
                 LogOutcome::Held => Some(HELD_HINT.to_owned()),
                 _ => problem.and_then(|problem| problem.hint.clone()),
             };
+            let not_used = match outcome {
+                LogOutcome::Refused => NotUsed::default(),
+                _ => self.not_used(plan, &id),
+            };
+            let (reason, hint) = match (reason, not_used.said) {
+                (None, Some((reason, allow))) => (Some(reason), Some(allow)),
+                (reason, _) => (reason, hint),
+            };
             report.logs.push(types::ImportLog {
                 site: id.site.into(),
                 site_id: name.or_else(|| seal.chain_of(id.site).map(|chain| chain.slug().into())),
@@ -269,6 +311,8 @@ impl SiteParts {
                 code: problem.map(|problem| problem.code),
                 reason,
                 hint,
+                not_used: not_used.sources,
+                other_claims: not_used.others,
             });
         }
         let newest = newest.map(|(_, time, number)| starling_protocol::Cursor { time, number });
@@ -283,6 +327,15 @@ impl SiteParts {
 
 /// What to do about a log that is held but not accepted.
 const HELD_HINT: &str = "`starling status` lists the missing data; the claims are accepted when a peer or a later bundle brings it";
+
+/// Claims of a log that are held and not used, because their author is not allowed for their sources.
+#[derive(Default)]
+struct NotUsed {
+    sources: Vec<types::UnusedSource>,
+    others: Option<u64>,
+    /// What it is and what to do.
+    said: Option<(String, String)>,
+}
 
 #[derive(Default)]
 struct Applied {

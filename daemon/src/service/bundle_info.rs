@@ -12,6 +12,7 @@ use starling_protocol::bundle::{
 
 use super::SiteParts;
 use super::bundle_ground::fault_problem;
+use super::bundle_import::log_of;
 use super::bundle_plan::Plan;
 use super::problem::bundle_problem;
 
@@ -80,11 +81,20 @@ impl SiteParts {
             checks.push(match (&log.problem, held) {
                 (Some(problem), _) => failed_check(&name, problem),
                 (None, Some(held)) => check(&name, false, format!("held, not accepted: {held}")),
-                (None, None) => check(
-                    &name,
-                    true,
-                    format!("{}, up to {}", log.outcome.as_str(), log.range.cursor()),
-                ),
+                (None, None) => {
+                    let (unused, _) = plan.unused(&log_of(&log.range));
+                    let unused: Vec<&str> = unused.iter().map(|one| one.source.as_str()).collect();
+                    let unused = match unused.as_slice() {
+                        [] => String::new(),
+                        names => format!("; held, not used, because not allowed here: {}", names.join(", ")),
+                    };
+                    let taken = log.outcome.as_str();
+                    check(
+                        &name,
+                        true,
+                        format!("{taken}, up to {}{unused}", log.range.cursor()),
+                    )
+                }
             });
         }
         let refusal = plan.refusal(params);

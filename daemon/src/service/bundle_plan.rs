@@ -11,7 +11,7 @@ use starling_protocol::bundle::{BundleError, BundleSeal, LogFault, LogRange, Ran
 use starling_protocol::{
     ClaimKind, ClaimNumber, ContentHash, KeyRef, Reason, SiteId, Source, VerifiedDelta, VerifiedHead,
 };
-use starling_store::{AllowedSources, FrozenBy, ListedSite, StoreError, ViewReader};
+use starling_store::{AllowedSources, FrozenBy, ListedSite, LogId, StoreError, ViewReader};
 use starling_view::{Claims, RecordKey, StatementKind};
 
 use super::SiteParts;
@@ -42,8 +42,10 @@ pub(super) struct Plan {
     pub(super) stated: Vec<(RecordKey, ContentHash)>,
     /// Number of all new statements.
     pub(super) stated_count: u64,
-    /// Number of claims per author and source for which the author is not allowed.
-    pub(super) out_of_scope: BTreeMap<SiteId, BTreeMap<Source, u64>>,
+    /// Number of claims per log and source for which the author is not allowed.
+    pub(super) out_of_scope: BTreeMap<LogId, BTreeMap<Source, u64>>,
+    /// Number of all claims per log.
+    pub(super) claims: BTreeMap<LogId, u64>,
     /// The bundle's data about this site's own log.
     pub(super) own: OwnLogTold,
     /// New data in the seal.
@@ -66,6 +68,20 @@ impl Plan {
     /// Returns the sources that an author is allowed for here, as written in the allow-list.
     pub(super) fn allowed_sources(&self, author: &SiteId) -> Vec<String> {
         self.scopes.get(author).cloned().map_or_else(Vec::new, Into::into)
+    }
+
+    /// Returns the bundle's claims in a log that are not used here, per source, and the number of its other claims.
+    pub(super) fn unused(&self, log: &LogId) -> (Vec<types::UnusedSource>, Option<u64>) {
+        let Some(sources) = self.out_of_scope.get(log) else {
+            return (Vec::new(), None);
+        };
+        let unused = sources.iter().map(|(source, claims)| types::UnusedSource {
+            source: source.into(),
+            claims: *claims,
+        });
+        let all = self.claims.get(log).copied().unwrap_or_default();
+        let others = all.saturating_sub(sources.values().sum());
+        (unused.collect(), Some(others))
     }
 
     fn may_speak_of(&self, author: &SiteId, source: &Source) -> bool {
@@ -380,12 +396,17 @@ impl SiteParts {
         if !plan.scopes.contains_key(&site) {
             return Ok(());
         }
+        let log = LogId {
+            site,
+            lane: delta.header().lane,
+        };
         let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
         let reader = self.data.store.view().map_err(failed)?;
         for (_, claim) in delta.claims() {
+            *plan.claims.entry(log).or_default() += 1;
             if let KeyRef::Record(source, id) = claim.key().parse() {
                 let record = RecordKey::new(source, id);
-                self.note_claim(plan, &reader, site, record, claim.kind(), claim.content())?;
+                self.note_claim(plan, &reader, log, record, claim.kind(), claim.content())?;
             }
         }
         Ok(())
@@ -396,13 +417,14 @@ impl SiteParts {
         &self,
         plan: &mut Plan,
         reader: &ViewReader<'_>,
-        author: SiteId,
+        log: LogId,
         record: RecordKey,
         kind: ClaimKind,
         content: Option<(ContentHash, u32)>,
     ) -> ServiceResult<()> {
+        let author = log.site;
         if !plan.may_speak_of(&author, &record.source) {
-            let sources = plan.out_of_scope.entry(author).or_default();
+            let sources = plan.out_of_scope.entry(log).or_default();
             *sources.entry(record.source).or_default() += 1;
             return Ok(());
         }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_store::{Check, LOG_CHECK};
+use starling_store::{Check, LOG_CHECK, PACKS_CHECK};
 use starling_sync::TipDifference;
 
 use super::SiteParts;
@@ -93,18 +93,73 @@ impl SiteParts {
     }
 }
 
+/// What the number of a check counts, as one and as many, by the check's name.
+const COUNTED: [(&str, &str, &str); 11] = [
+    (LOG_CHECK, "frame of the log", "frames of the log"),
+    (PACKS_CHECK, "record body in packs", "record bodies in packs"),
+    ("every author has one history and one chain", "log", "logs"),
+    (
+        "certificate chains verify, and every log has its author's",
+        "certificate chain",
+        "certificate chains",
+    ),
+    (
+        "every held delta verifies and follows the one before it",
+        "delta",
+        "deltas",
+    ),
+    ("claim rows hash to the signed state roots", "claim", "claims"),
+    (
+        "positions keep their order: viewed, accepted, held, high-water",
+        "log",
+        "logs",
+    ),
+    (
+        "every body hashes to its name, and accepted ones are here",
+        "record body",
+        "record bodies",
+    ),
+    (
+        "the view equals a rebuild, byte for byte",
+        "row of the view",
+        "rows of the view",
+    ),
+    (
+        "the mutes are what the accepted changes say, and what Automerge merges",
+        "change of mutes",
+        "changes of mutes",
+    ),
+    (
+        "what was known before can be put back",
+        "replaced claim",
+        "replaced claims",
+    ),
+];
+
+/// Returns a check's number with what it counts.
+fn examined(check: &Check) -> String {
+    let known = COUNTED.iter().find(|(name, ..)| *name == check.name);
+    let (one, many) = known.map_or(("row", "rows"), |(_, one, many)| (*one, *many));
+    format!(
+        "{} {} examined",
+        check.examined,
+        if check.examined == 1 { one } else { many }
+    )
+}
+
 fn shown(check: &Check, is_daemon: bool) -> types::DoctorCheck {
-    let Check { examined, wrong, .. } = check;
+    let Check { wrong, .. } = check;
+    let examined = examined(check);
     let found = match (&check.repaired, wrong) {
         (_, 0) => match &check.remark {
-            Some(remark) => format!("{examined} examined; {remark}"),
-            None => format!("{examined} examined"),
+            Some(remark) => format!("{examined}; {remark}"),
+            None => examined,
         },
-        (Some(repaired), wrong) => format!("{examined} examined, {wrong} wrong: {repaired}"),
+        (Some(repaired), wrong) => format!("{examined}, {wrong} wrong: {repaired}"),
         (None, wrong) if check.name == LOG_CHECK => {
-            format!("{examined} examined, {wrong} wrong; {}", log_advice(is_daemon))
+            format!("{examined}, {wrong} wrong; {}", log_advice(is_daemon))
         }
-        (None, wrong) => format!("{examined} examined, {wrong} wrong"),
+        (None, wrong) => format!("{examined}, {wrong} wrong"),
     };
     types::DoctorCheck {
         name: check.name.to_owned(),
@@ -143,9 +198,9 @@ mod tests {
     #[test]
     fn log_damage_advice_fits_the_caller() {
         let found = |name, wrong, is_daemon| shown(&check(name, wrong), is_daemon).found;
-        assert_eq!(found(LOG_CHECK, 0, true), "7 examined");
+        assert_eq!(found(LOG_CHECK, 0, true), "7 frames of the log examined");
         assert!(found(LOG_CHECK, 1, true).contains("stop the daemon and run `starling doctor --repair`"));
         assert!(found(LOG_CHECK, 1, false).contains("or run `starling doctor --repair`"));
-        assert_eq!(found("another", 1, true), "7 examined, 1 wrong");
+        assert_eq!(found("another", 1, true), "7 rows examined, 1 wrong");
     }
 }

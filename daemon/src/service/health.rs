@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use starling_api_types::{HealthPart, PartState, SitePart};
+use starling_api_types::{HealthPart, KNOWN_IN_PART, PartState, SitePart, wording};
+use starling_policy::Freshness;
 use starling_protocol::UnixMillis;
 use starling_store::StoreError;
 
@@ -150,7 +151,7 @@ impl SiteParts {
     }
 
     fn feeds_part(&self) -> (PartState, String) {
-        // As in a verdict: for a source that was never checked completely, the last import applies.
+        // As in a verdict: for a source that was never taken in as a whole, the last import applies.
         let known = self.data.store.view().and_then(|view| {
             let sources = view.sources()?.into_iter();
             let heard = sources.map(|(source, overview)| {
@@ -158,7 +159,11 @@ impl SiteParts {
                     None => view.last_heard(&source)?,
                     checked => checked,
                 };
-                Ok((source, last))
+                Ok(HeardSource {
+                    source: source.to_string(),
+                    in_part: overview.checked_at.is_none() && overview.records > 0,
+                    last,
+                })
             });
             heard.collect::<Result<Vec<_>, StoreError>>()
         });
@@ -176,42 +181,21 @@ impl SiteParts {
             }
             let detail = match &matters[..] {
                 [] if fetched.iter().any(|feed| feed.enabled) => {
-                    "the site knows no advisories yet; the daemon fetches them, or `starling feeds run`".to_owned()
+                    "the site knows no advisories yet; the daemon fetches them, or `starling feeds run`"
+                        .to_owned()
                 }
-                [] => "the site knows no advisories; `starling feeds add` fetches some, `starling feeds import` takes some in"
-                    .to_owned(),
+                [] => nothing_known(self.identity.config.is_air_gapped()).to_owned(),
                 matters => format!("the site knows no advisories; {}", named(matters)),
             };
             return (PartState::Attention, detail);
         }
-        let (now, latest) = (now(), latest_check());
-        let freshness = freshness_of(&self.identity.config.scan);
-        let old = sources.iter().filter_map(|(source, last)| {
-            let Some(last) = *last else {
-                return Some(format!("{source} was never imported completely"));
-            };
-            if last > latest {
-                return Some(format!(
-                    "{source} was checked at {last}, which is later than this site's clock"
-                ));
-            }
-            let rhythm = freshness.rhythm_of(source.as_str()).saturating_mul(1_000);
-            let is_old = now.as_millis().saturating_sub(last.as_millis()) > rhythm;
-            is_old.then(|| format!("{source} was last heard of at {last}"))
-        });
-        let old: Vec<String> = old.collect();
         let mut told = Vec::new();
         if !matters.is_empty() {
             told.push(named(&matters));
         }
-        if !old.is_empty() {
-            told.push(format!(
-                "silent for longer than its rhythm: {} of {}: {}",
-                old.len(),
-                counted(sources.len(), "source", "sources"),
-                named(&old)
-            ));
-        }
+        told.extend(known_in_part(&sources));
+        let freshness = freshness_of(&self.identity.config.scan);
+        told.extend(stale(&sources, &freshness, now(), latest_check()));
         if told.is_empty() {
             let detail = format!(
                 "{}, each heard of within its rhythm",
@@ -235,10 +219,7 @@ impl SiteParts {
                     PartState::Attention,
                     format!("{error}; scans read the view, which is slower"),
                 ),
-                None => {
-                    let detail = "being built; scans read the missing part from the view";
-                    (PartState::Working, detail.to_owned())
-                }
+                None => no_current_index(self.live.started.is_some()),
             },
             Err(error) => (PartState::Attention, crate::home::error_chain(&error)),
         }
@@ -253,8 +234,102 @@ impl SiteParts {
     }
 }
 
+/// Returns the state of a match index that is behind. Only a daemon builds it by itself.
+fn no_current_index(is_daemon: bool) -> (PartState, String) {
+    if is_daemon {
+        let detail = "being built; scans read the missing part from the view";
+        return (PartState::Working, detail.to_owned());
+    }
+    let detail = "not current, and no daemon runs that would build it: `starling up`, or the next import, builds it; \
+                  until then scans read the missing part from the view, which is slower";
+    (PartState::Off, detail.to_owned())
+}
+
 fn part(part: SitePart, (state, detail): (PartState, String)) -> HealthPart {
+    let detail = wording::without_error_numbers(detail);
     HealthPart { part, state, detail }
+}
+
+/// Says what to do about a site without advisories and feeds.
+fn nothing_known(is_air_gapped: bool) -> &'static str {
+    if is_air_gapped {
+        "the site knows no advisories and has no network; `starling feeds import FOLDER --source NAME --complete` takes in \
+         what a carrier brings, `starling bundle import FILE` what another site exported"
+    } else {
+        "the site knows no advisories; `starling feeds add` fetches some, `starling feeds import` takes some in"
+    }
+}
+
+/// A source of the view.
+struct HeardSource {
+    source: String,
+    /// True if no site ever took it in as a whole, and some of its records are here.
+    in_part: bool,
+    /// The time when it was last checked; if it is known in part, when it was last heard of.
+    last: Option<UnixMillis>,
+}
+
+/// Returns the sources that no site took in as a whole, and the commands that end it.
+///
+/// It begins with [`KNOWN_IN_PART`].
+fn known_in_part(sources: &[HeardSource]) -> Option<String> {
+    let in_part: Vec<&HeardSource> = sources.iter().filter(|source| source.in_part).collect();
+    let first = in_part.first()?;
+    let list: Vec<String> = in_part
+        .iter()
+        .map(|one| match one.last {
+            Some(last) => format!("{} (last import {last})", one.source),
+            None => one.source.clone(),
+        })
+        .collect();
+    let end = match in_part.len() {
+        1 => format!(
+            "`starling feeds import PATH --source {} --complete`, or a feed,",
+            first.source
+        ),
+        _ => "`starling feeds import PATH --source NAME --complete` of each, or a feed,".to_owned(),
+    };
+    Some(format!(
+        "{KNOWN_IN_PART} {}: {end} takes in the rest, which no scan finds",
+        named(&list).replace("; ", ", ")
+    ))
+}
+
+/// Returns the stale sources: those not heard of for longer than their rhythm.
+fn stale(
+    sources: &[HeardSource],
+    freshness: &Freshness,
+    now: UnixMillis,
+    latest: UnixMillis,
+) -> Option<String> {
+    let old = sources.iter().filter_map(
+        |HeardSource {
+             source,
+             in_part,
+             last,
+         }| {
+            let Some(last) = *last else {
+                return (!in_part).then(|| format!("{source} was never imported completely"));
+            };
+            if last > latest {
+                return Some(format!(
+                    "{source} was checked at {last}, which is later than this site's clock"
+                ));
+            }
+            let rhythm = freshness.rhythm_of(source).saturating_mul(1_000);
+            let is_old = now.as_millis().saturating_sub(last.as_millis()) > rhythm;
+            is_old.then(|| format!("{source} was last heard of at {last}"))
+        },
+    );
+    let old: Vec<String> = old.collect();
+    (!old.is_empty()).then(|| {
+        format!(
+            "stale, as not heard of within the rhythm: {} of {}: {}",
+            old.len(),
+            counted(sources.len(), "source", "sources"),
+            named(&old)
+        )
+    })
 }
 
 /// Returns a number with what is counted: `1 source`, `5 sources`.
@@ -291,6 +366,56 @@ mod tests {
         );
         duties.note("signing", UnixMillis::EPOCH, None);
         assert_eq!(duties.failed(), [""; 0]);
+    }
+
+    #[test]
+    fn sources_known_in_part_are_named_with_the_command_that_ends_it() {
+        let heard = |source: &str, in_part, last: Option<u64>| HeardSource {
+            source: source.to_owned(),
+            in_part,
+            last: last.map(UnixMillis::saturating),
+        };
+        let mut sources = vec![heard("ghsa", false, Some(0))];
+        assert_eq!(known_in_part(&sources), None);
+        sources.push(heard("mine", true, Some(0)));
+        assert_eq!(
+            known_in_part(&sources).unwrap(),
+            "never taken in as a whole: mine (last import 1970-01-01T00:00:00.000Z): `starling feeds import PATH --source \
+             mine --complete`, or a feed, takes in the rest, which no scan finds"
+        );
+        // It is not stale too: its last import was now.
+        let now = UnixMillis::EPOCH;
+        assert_eq!(stale(&sources, &Freshness::default(), now, now), None);
+        sources.push(heard("other", true, None));
+        let told = known_in_part(&sources).unwrap();
+        assert!(
+            told.contains(
+                "1970-01-01T00:00:00.000Z), other: `starling feeds import PATH --source NAME --complete`"
+            ),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn site_without_a_network_is_not_told_to_fetch() {
+        assert!(nothing_known(false).contains("feeds add"));
+        let told = nothing_known(true);
+        assert!(
+            told.contains("feeds import FOLDER") && told.contains("bundle import"),
+            "{told}"
+        );
+        assert!(!told.contains("feeds add"), "{told}");
+    }
+
+    #[test]
+    fn index_is_being_built_only_by_a_daemon() {
+        assert_eq!(no_current_index(true).0, PartState::Working);
+        let (state, detail) = no_current_index(false);
+        assert_eq!(state, PartState::Off);
+        assert!(
+            detail.contains("no daemon runs") && !detail.contains("being built"),
+            "{detail}"
+        );
     }
 
     #[test]

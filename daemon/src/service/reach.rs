@@ -8,8 +8,8 @@ use starling_api_types as types;
 use starling_scanner::reach::{OutOfReach, is_met, out_of_reach};
 use starling_view::PackageId;
 
-use super::SiteParts;
 use super::advisories::view_problem;
+use super::{KEV_SOURCE, SiteParts};
 
 /// Most reasons listed separately; the records of further reasons are counted together.
 const MOST_REASONS: usize = 50;
@@ -65,11 +65,15 @@ impl SiteParts {
 
     fn reach_told(&self) -> ServiceResult<String> {
         let reader = self.reader()?;
-        let (mut examined, mut found) = (0_u64, 0_u64);
+        let (mut examined, mut found, mut marks) = (0_u64, 0_u64, 0_u64);
         let mut reasons = Reasons::default();
         let mut met: BTreeMap<String, bool> = BTreeMap::new();
         starling_view::for_each_live_record(&reader, |record, packages, products| {
             examined += 1;
+            if record.source.as_str() == KEV_SOURCE {
+                marks += 1;
+                return ControlFlow::Continue(());
+            }
             if !products.is_empty() {
                 return ControlFlow::Continue(());
             }
@@ -93,7 +97,13 @@ impl SiteParts {
             ControlFlow::Continue(())
         })
         .map_err(|error| view_problem(&error))?;
-        let mut text = format!("{examined} examined");
+        let mut text = format!("{examined} records examined");
+        if marks > 0 {
+            text = format!(
+                "{text}; {marks} are the catalogue of exploited vulnerabilities, which names no packages: they mark what \
+                 other sources find"
+            );
+        }
         if found > 0 {
             let told = reasons.into_told().into_iter();
             let told = told.map(|one| format!("{}: {} (such as {})", one.records, one.reason, one.example));

@@ -273,7 +273,7 @@ impl Judge<'_> {
             state,
             as_of,
         );
-        let internal = |error: &dyn std::error::Error| {
+        let internal = |error: &(dyn std::error::Error + 'static)| {
             Problem::internal("writing the verdict", crate::home::error_chain(error))
         };
         let body = verdict.to_bytes().map_err(|error| internal(&error))?;
@@ -296,7 +296,7 @@ impl Judge<'_> {
         match given.rego {
             Some(bytes) => RegoSource::of(bytes)
                 .map(|source| Some(Arc::new(source)))
-                .map_err(|error| crate::policies::invalid(Path::new("the Rego policy given"), &error)),
+                .map_err(|error| crate::policies::invalid(Path::new("the Rego policy given"), bytes, &error)),
             None if given.is_any() => Ok(None),
             None => self.policies.rego.load(now()),
         }
@@ -326,7 +326,7 @@ impl Judge<'_> {
         let base = match given.yaml {
             Some(bytes) => {
                 PolicyDocument::read(bytes)
-                    .map_err(|error| crate::policies::invalid(Path::new("the policy given"), &error))?
+                    .map_err(|error| crate::policies::invalid(Path::new("the policy given"), bytes, &error))?
                     .policy
             }
             None if given.is_any() => Policy::default(),

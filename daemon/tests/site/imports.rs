@@ -221,6 +221,28 @@ fn claims_outside_of_allowed_sources_are_held() {
         warning.contains("`starling sites set site-a --allowed-sources ghsa,nvd`"),
         "{warning}"
     );
+    // The log's outcome says it too, with the command that allows it; the filter is the site's own, so nothing failed.
+    let [log] = &report.logs[..] else {
+        panic!("{:?}", report.logs);
+    };
+    let [unused] = &log.not_used[..] else {
+        panic!("{log:?}");
+    };
+    assert_eq!(
+        (unused.source.as_str(), unused.claims, log.other_claims),
+        ("nvd", 2, Some(1))
+    );
+    let reason = log.reason.as_deref().unwrap();
+    assert_eq!(
+        reason,
+        "2 claims are held, not used: nvd is not allowed for site-a here"
+    );
+    let hint = log.hint.as_deref().unwrap();
+    assert!(
+        hint.starts_with("`starling sites set site-a --allowed-sources ghsa,nvd`"),
+        "{hint}"
+    );
+    assert!(report.success);
     // The status explains why the two roots differ.
     let position = || {
         let mut positions = b.status().positions.into_iter();
@@ -244,6 +266,7 @@ fn claims_outside_of_allowed_sources_are_held() {
     assert!(reason.starts_with("2 record bodies are missing"), "{reason}");
     let report = b.import(&all, ImportParams::default()).unwrap();
     assert_eq!((report.counts.canonical_created, report.warnings.len()), (2, 0));
+    assert!(report.logs[0].not_used.is_empty() && report.logs[0].reason.is_none());
     assert_eq!(position().hold_reason, None);
     assert_eq!(a.status().knowledge_root, b.status().knowledge_root);
 }

@@ -105,16 +105,18 @@ async fn reads(site: &dyn SiteService) {
     drop(answered(site.events(None).await));
 }
 
-/// Every call about feeds, once; nothing is where the feed is fetched from.
+/// Every call about feeds, once; the folder of the feed is gone when it is fetched.
 async fn feeds(site: &dyn SiteService) {
     let name = FeedName::new("nowhere").unwrap();
-    let add = json!({"name": "nowhere", "source": "nowhere", "address": "/nowhere/at/all", "enabled": false});
+    let folder = tempfile::tempdir().unwrap();
+    let add = json!({"name": "nowhere", "source": "nowhere", "address": folder.path(), "enabled": false});
     site.add_feed(serde_json::from_value(add).unwrap()).await.unwrap();
     let on = FeedChange {
         enabled: Some(true),
         ..FeedChange::default()
     };
     assert!(site.change_feed(&name, on).await.unwrap().enabled);
+    drop(folder);
     let run = site.run_feed(&name).await.unwrap();
     assert_eq!(run.outcome, FeedRunOutcome::Failed);
     let approved = site.approve_feed(&name, FeedApprove::default()).await;

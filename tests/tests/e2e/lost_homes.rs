@@ -90,7 +90,7 @@ fn author_replaces_claims_with_lost_bodies() {
     let restore = a.status().restore.expect("it waits");
     assert_eq!(restore.phase, RestorePhase::Recovering);
     assert!(restore.advice.contains("--alone"), "{restore:?}");
-    let report: RestoreReport = a.json(["restore", "--alone"]);
+    let report: RestoreReport = a.json(["restore", "--alone", "--yes"]);
     assert_eq!((report.new_epoch, report.restore), (Some(1), None));
     let status = a.status();
     assert!(status.restore.is_none(), "{:?}", status.restore);
@@ -229,7 +229,7 @@ fn head_without_claims_says_what_to_do() {
         "{human}"
     );
     // Then it is lost.
-    let report: RestoreReport = a.json(["restore", "--alone"]);
+    let report: RestoreReport = a.json(["restore", "--alone", "--yes"]);
     assert_eq!((report.new_epoch, report.restore), (Some(1), None));
     let _ = a.import("mine", &feed("TWO"), &[]);
     let _ = b.import_bundle(&a.export("third.zst", &[]));
@@ -285,7 +285,7 @@ fn bundle_warns_of_claims_given_up_by_a_certificate() {
     assert_eq!(held(b, a), (0, 6));
     // Nobody is asked: the reader's claims beyond the backup end with the old epoch.
     put_back(a, &backup);
-    a.cli(["restore", "--alone"]).expect(0);
+    a.cli(["restore", "--alone", "--yes"]).expect(0);
     let _ = a.import("mine", &feed("THREE"), &[]);
     let report = b.import_bundle(&a.export("third.zst", &[]));
     let told = report.warnings.join("\n");

@@ -269,7 +269,7 @@ fn site_without_peers_continues_on_request() {
     let waiting: RestoreReport = a.json(["restore"]);
     assert_eq!(waiting.new_epoch, None);
     assert_eq!(waiting.restore.unwrap().phase, RestorePhase::Waiting);
-    let report: RestoreReport = a.json(["restore", "--alone"]);
+    let report: RestoreReport = a.json(["restore", "--alone", "--yes"]);
     assert_eq!((report.new_epoch, report.restore), (Some(1), None));
     let _ = a.import("mine", &feed("LAST"), &[]);
     assert_eq!(held(&a, &a), (1, 6));
@@ -277,7 +277,7 @@ fn site_without_peers_continues_on_request() {
 
     let backup = back_up(&a, "second");
     put_back(&a, &backup);
-    a.up_with(&["--alone"]);
+    a.up_with(&["--alone", "--yes"]);
     assert!(a.status().restore.is_none());
     let _ = a.import("mine", &feed("MORE"), &[]);
     assert_eq!(held(&a, &a), (2, 9));
@@ -437,7 +437,7 @@ fn restored_site_waits_for_the_most_advanced_peer() {
     let mut c = Site::init(bench.path(), "site-c");
     a.stop();
     put_back(&a, &backup);
-    a.cli(["restore", "--alone"]).expect(0);
+    a.cli(["restore", "--alone", "--yes"]).expect(0);
     a.up();
     c.up();
     link(&mut a, &mut c);

@@ -20,15 +20,19 @@ use crate::session::Session;
 The feed is written into starling.toml as [[feeds]]. A running daemon fetches it at once and then by its schedule;
 without a daemon, `starling feeds run` fetches it.
 
-A folder or file is read as an address is: an air-gapped site points a feed at the folder where its carrier lands.
+A folder or file is read as an address is: an air-gapped site points a feed at the folder where its carrier lands. It
+must exist, and so must the files of keys and certificates. For a folder that comes later, such as a mount, add the
+feed with --disabled, and switch it on (`starling feeds enable`) when the folder is there.
 
 Example:
   starling feeds presets
   starling feeds add nvd --api-key-file /etc/starling/nvd.key
   starling feeds add osv --ecosystem npm --ecosystem PyPI
-  starling feeds add nvd --address https://mirror.example.org/nvd/ --ca-file /etc/ssl/own-ca.pem
+  starling feeds add nvd --address https://mirror.example.org/nvd/ \\
+      --ca-file /etc/ssl/own-ca.pem
   starling feeds add /media/usb/osv --kind osv --schedule 1d
-  starling feeds add https://example.org/advisories.zip --source vendor --proxy none
+  starling feeds add https://example.org/advisories.zip --source vendor \\
+      --proxy none
 
 Exit codes: 0 added, 2 not a preset or a wrong value, 3 a feed of this name is configured, 6 not reachable or locked")]
 pub(crate) struct Add {

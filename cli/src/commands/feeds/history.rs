@@ -15,7 +15,8 @@ use crate::session::Session;
 #[command(after_help = "\
 Example:
   starling feeds history nvd
-  starling feeds history nvd --json | jq '.history[] | select(.outcome == \"failed\")'
+  starling feeds history nvd --json \\
+      | jq '.history[] | select(.outcome == \"failed\")'
 
 Exit codes: 0 shown, 3 no such feed, 6 not reachable or locked")]
 pub(crate) struct History {

@@ -21,7 +21,8 @@ beginning.
 
 Example:
   starling feeds set nvd --schedule 6h
-  starling feeds set nvd --address https://mirror.example.org/nvd/ --ca-file /etc/ssl/own-ca.pem
+  starling feeds set nvd --address https://mirror.example.org/nvd/ \\
+      --ca-file /etc/ssl/own-ca.pem
   starling feeds set nvd --unset address --unset ca-file
   starling feeds set osv --ecosystem npm --ecosystem PyPI --no-share
 

@@ -1,7 +1,7 @@
 //! What `starling status` says first, and that it fits a terminal.
 
 use serde_json::json;
-use starling_api_types::{ConflictList, SiteList, Timestamp};
+use starling_api_types::{ConflictList, KNOWN_IN_PART, SiteList, Timestamp};
 
 use super::*;
 
@@ -121,6 +121,36 @@ fn sources_that_were_never_checked_are_counted() {
         text.contains("2 sources, 1 of them checked 2025-01-15 10:30, 1 never as a whole"),
         "{text}"
     );
+}
+
+#[test]
+fn source_known_in_part_is_a_matter_with_its_command() {
+    let mut status = troubled(0);
+    let command = "`starling feeds import PATH --source mine --complete`";
+    let detail = format!(
+        "feed a is late; feed b failed; {KNOWN_IN_PART} mine (last import 2025-01-15T10:30:00.000Z): {command}, or a feed, \
+         takes in the rest; stale, as not heard of within the rhythm: 1 of 2 sources: ghsa"
+    );
+    status.parts =
+        serde_json::from_value(json!([{"part": "feeds", "state": "attention", "detail": detail}])).unwrap();
+    let matters = attention::of(&view(&status));
+    assert_eq!(matters.len(), 4, "{matters:?}");
+    assert!(matters[1].starts_with("feeds: feed b"), "{matters:?}");
+    assert!(
+        matters[2].starts_with("feeds: never taken in as a whole: mine"),
+        "{matters:?}"
+    );
+    status.parts[0].detail = format!(
+        "{KNOWN_IN_PART} mine (last import 2025-01-15T10:30:00.000Z): {command}, or a feed, \
+         takes in the rest, which no scan finds"
+    );
+    let text = terminal::at_width(80, || super::status(&view(&status)));
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        words.contains("1 matter needs attention") && words.contains(command),
+        "{text}"
+    );
+    assert!(!words.contains('…'), "{text}");
 }
 
 #[test]

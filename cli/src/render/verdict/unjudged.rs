@@ -55,7 +55,7 @@ fn in_groups(body: &Body, groups: &[Group]) -> Table {
 
 fn one_by_one(body: &Body) -> Table {
     let mut table = Table::new(["PACKAGE", "VERSION", "WHY", "PLACE"])
-        .shrinks("PACKAGE", 24)
+        .never_cuts("PACKAGE")
         .leaves_out(&["PLACE"]);
     for package in &body.not_judged.packages {
         table.row([

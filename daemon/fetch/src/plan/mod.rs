@@ -2,6 +2,7 @@
 
 mod step;
 
+use std::path::Path;
 use std::time::Duration;
 
 use starling_feeds::connectors::Kind;
@@ -135,6 +136,15 @@ impl Plan {
     #[must_use]
     pub const fn is_remote(&self) -> bool {
         matches!(self.base, Address::Http(_))
+    }
+
+    /// Returns the file or folder of this machine that the plan reads; `None` if it asks a server.
+    #[must_use]
+    pub fn local(&self) -> Option<&Path> {
+        match &self.base {
+            Address::File(path) => Some(path),
+            Address::Http(_) => None,
+        }
     }
 
     /// Names the plan by its kind, addresses and questions: a position of another plan is not used.

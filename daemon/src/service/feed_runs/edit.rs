@@ -1,7 +1,7 @@
 //! Feeds that are added, changed and removed: in the configuration, which is the one place where they are listed.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use starling_api::{ServiceResult, file_problem};
 use starling_api_types as types;
@@ -10,7 +10,7 @@ use starling_protocol::Source;
 
 use super::{Feeds, lock};
 use crate::config::feeds::{self, FeedEntry, FeedFault, FeedSpec};
-use crate::config::{Config, feed_edit};
+use crate::config::{Config, feed_edit, toml_fault};
 use crate::home::home_problem;
 use crate::home::{error_chain, write_config};
 use crate::service::SiteParts;
@@ -27,6 +27,10 @@ impl SiteParts {
     pub(in crate::service) fn add_feed(&self, add: types::FeedAdd) -> ServiceResult<types::Feed> {
         let entry = entry_of(add)?;
         let name = entry.name.clone();
+        if entry.enabled {
+            let attempted = format!("adding the feed {name}");
+            check_files(&attempted, &entry, self.identity.home.path(), |_| true)?;
+        }
         self.edit(&format!("adding the feed {name}"), |text, listed| {
             if listed.iter().any(|other| other.name == name) {
                 let detail = format!("adding the feed {name}: it is configured already");
@@ -53,6 +57,11 @@ impl SiteParts {
         self.edit(&format!("changing the feed {name}"), |text, listed| {
             let (index, mut entry) = find(listed, name)?;
             let keys = apply(change, &mut entry)?;
+            if entry.enabled {
+                let attempted = format!("changing the feed {name}");
+                let is_new = |key| keys.contains(&key) || keys.contains(&"enabled");
+                check_files(&attempted, &entry, self.identity.home.path(), is_new)?;
+            }
             let text = feed_edit::set(text, index, &entry, &keys).map_err(|error| unedited(&error))?;
             let mut feeds = listed.to_vec();
             if let Some(place) = feeds.get_mut(index) {
@@ -115,10 +124,10 @@ impl SiteParts {
             )
             .hint("nothing was changed; `detail` names the line")
         };
-        let before: Config = toml::from_str(&text).map_err(|error| unread(error.to_string()))?;
+        let before: Config = toml::from_str(&text).map_err(|error| unread(toml_fault(&text, &error)))?;
         let (edited, wanted) = change(&text, &before.feeds)?;
         let specs = feeds::check(&wanted).map_err(|fault| invalid(attempted, &wanted, &fault))?;
-        let after: Config = toml::from_str(&edited).map_err(|error| unread(error.to_string()))?;
+        let after: Config = toml::from_str(&edited).map_err(|error| unread(toml_fault(&edited, &error)))?;
         let meant = Config {
             feeds: wanted,
             ..before
@@ -219,6 +228,47 @@ fn entry_of(add: types::FeedAdd) -> ServiceResult<FeedEntry> {
             Err(invalid("adding a feed", feeds, &fault))
         }
     }
+}
+
+/// Checks that the files and the folder which an enabled feed names exist and can be read. A folder may come later,
+/// such as a mount: then the feed is added switched off, and checked when it is switched on.
+fn check_files(
+    attempted: &str,
+    entry: &FeedEntry,
+    home: &Path,
+    is_new: impl Fn(&'static str) -> bool,
+) -> ServiceResult<()> {
+    let files = [("api_key_file", &entry.api_key_file), ("ca_file", &entry.ca_file)];
+    for (key, file) in files {
+        let Some(path) = file.as_ref().filter(|_| is_new(key)).map(|file| home.join(file)) else {
+            continue;
+        };
+        if let Err(error) = small_file::read(&path, small_file::MAX_CHAIN_BYTES) {
+            return Err(missing(
+                attempted,
+                key,
+                &path,
+                &error,
+                "nothing was changed; put the file there first",
+            ));
+        }
+    }
+    // A wrong address is reported by the check of the feed itself.
+    let spec = entry.spec().ok();
+    let local = spec.as_ref().and_then(|spec| spec.plan.local());
+    if let Some(path) = local.filter(|_| is_new("address"))
+        && let Err(error) = path.metadata()
+    {
+        let hint = "nothing was changed; create or mount it first, or add the feed with --disabled and switch it on \
+                    (`starling feeds enable NAME`) when it is there";
+        return Err(missing(attempted, "address", path, &error, hint));
+    }
+    Ok(())
+}
+
+fn missing(attempted: &str, key: &str, path: &Path, error: &std::io::Error, hint: &str) -> Problem {
+    let said = file_problem(&format!("{attempted}: {key}: opening"), path, error);
+    Problem::new(ErrorCode::FeedInvalid, said.detail.clone()).hint(hint)
 }
 
 /// Returns a name made of a preset and what of it is fetched: `osv` and `npm` become `osv-npm`.
@@ -329,6 +379,43 @@ mod tests {
         assert!(!entry.enabled && entry.schedule.as_deref() == Some("3h"));
         let nothing = apply(&types::FeedChange::default(), &mut entry).unwrap_err();
         assert_eq!(nothing.code, ErrorCode::FeedInvalid);
+    }
+
+    #[test]
+    fn feed_of_missing_files_is_refused_until_they_are_there() {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("usb");
+        let mut entry: FeedEntry = toml::from_str(&format!(
+            "name = \"a\"\naddress = {:?}\nsource = \"mine\"\nkind = \"osv\"\napi_key_file = \"a.key\"\n",
+            folder.to_str().unwrap()
+        ))
+        .unwrap();
+        let check = |entry: &FeedEntry, keys: &[&str]| {
+            check_files("adding the feed a", entry, home.path(), |key| keys.contains(&key))
+        };
+        let told = check(&entry, &["api_key_file", "address"]).unwrap_err();
+        assert_eq!(told.code, ErrorCode::FeedInvalid);
+        let key = home.path().join("a.key");
+        assert_eq!(
+            told.detail,
+            format!(
+                "adding the feed a: api_key_file: opening {}: there is no such file or folder",
+                key.display()
+            )
+        );
+        std::fs::write(key, "secret").unwrap();
+        let told = check(&entry, &["api_key_file", "address"]).unwrap_err();
+        assert!(
+            told.detail.starts_with("adding the feed a: address: opening "),
+            "{told}"
+        );
+        assert!(told.hint.as_deref().unwrap().contains("--disabled"), "{told:?}");
+        // A change of something else is possible while the folder is not mounted.
+        check(&entry, &["schedule"]).unwrap();
+        std::fs::create_dir(&folder).unwrap();
+        check(&entry, &["api_key_file", "address"]).unwrap();
+        entry.address = Some("https://example.org/a".to_owned());
+        check(&entry, &["address"]).unwrap();
     }
 
     #[test]
