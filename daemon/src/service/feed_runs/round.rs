@@ -14,7 +14,7 @@ use starling_protocol::{RecordId, UnixMillis};
 
 use super::fetching::Brought;
 use super::read_to::ReadTo;
-use super::told::Told;
+use super::run_result::RunResult;
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::service::feeds::{RoundPart, SeenPart, absences_unknown};
@@ -143,7 +143,7 @@ impl ReadTo {
     }
 
     /// Notes what a part held that was taken in.
-    pub(super) fn end_part(&mut self, part: Option<SeenPart>, told: &mut Told) {
+    pub(super) fn end_part(&mut self, part: Option<SeenPart>, result: &mut RunResult) {
         let ends = self.ends_round();
         let (Some(part), Some(round)) = (part, &mut self.round) else {
             return;
@@ -166,7 +166,7 @@ impl ReadTo {
         } else if ends {
             round.end(now());
         } else if round.blind().is_none() {
-            told.note(&format!(
+            result.note(&format!(
                 "the source is read in several runs, and {} of its records were seen so far: which it lacks is known \
                  after the last one",
                 round.seen().len()
