@@ -31,10 +31,12 @@ pub struct ProductAdvisory {
     pub contents: Vec<ContentHash>,
     /// True if authors disagree about the record and nobody has decided.
     pub is_unresolved: bool,
+    /// True if the record is withdrawn, even if only from a later time on.
+    pub is_withdrawn: bool,
 }
 
-/// Returns the records, not withdrawn, that name a product, each in every vulnerability that it is about; sorted by
-/// vulnerability.
+/// Returns the records that name a product, each in every vulnerability that it is about; sorted by vulnerability.
+/// Withdrawn records are among them, because a withdrawal may lie in the future.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -44,12 +46,12 @@ pub fn advisories_by_product<R: Rows>(rows: &R, product: &str) -> Result<Vec<Pro
         return Ok(found);
     }
     let mut records = Vec::new();
-    visit_products(rows, &product_prefix(product), &mut |_, record| {
-        records.push(record);
+    visit_all_products(rows, &product_prefix(product), &mut |_, record, is_withdrawn| {
+        records.push((record, is_withdrawn));
         ControlFlow::Continue(())
     })?;
     let mut closures = Closures::new();
-    for record in records {
+    for (record, is_withdrawn) in records {
         let Some(row) = record_row(rows, &record)? else {
             continue;
         };
@@ -71,6 +73,7 @@ pub fn advisories_by_product<R: Rows>(rows: &R, product: &str) -> Result<Vec<Pro
                 record: record.clone(),
                 contents: row.contents().collect(),
                 is_unresolved: row.is_unresolved(),
+                is_withdrawn,
             });
         }
     }
@@ -78,7 +81,7 @@ pub fn advisories_by_product<R: Rows>(rows: &R, product: &str) -> Result<Vec<Pro
     Ok(found)
 }
 
-/// Visits every product that a live record names, in order.
+/// Visits every product that a record names, withdrawn or not, in order.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -87,7 +90,7 @@ pub fn for_each_product<R: Rows>(
     mut visit: impl FnMut(&str) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
     let mut last = String::new();
-    visit_products(rows, &[], &mut |product, _| {
+    visit_all_products(rows, &[], &mut |product, _, _| {
         if product == last {
             return ControlFlow::Continue(());
         }
@@ -145,13 +148,24 @@ fn visit_products<R: Rows>(
     prefix: &[u8],
     visit: &mut dyn FnMut(&str, RecordKey) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
-    scan_rows(rows, Table::Products, prefix, |key, value| {
-        let read = read_product_key(key);
-        let (product, record) = read.ok_or_else(|| damaged(Table::Products, "a product's key", key))?;
-        Ok(if edge_is_withdrawn(value) {
+    visit_all_products(rows, prefix, &mut |product, record, is_withdrawn| {
+        if is_withdrawn {
             ControlFlow::Continue(())
         } else {
             visit(product, record)
-        })
+        }
+    })
+}
+
+/// Visits the rows under a prefix, with true for a withdrawn record.
+fn visit_all_products<R: Rows>(
+    rows: &R,
+    prefix: &[u8],
+    visit: &mut dyn FnMut(&str, RecordKey, bool) -> ControlFlow<()>,
+) -> Result<(), ViewError> {
+    scan_rows(rows, Table::Products, prefix, |key, value| {
+        let read = read_product_key(key);
+        let (product, record) = read.ok_or_else(|| damaged(Table::Products, "a product's key", key))?;
+        Ok(visit(product, record, edge_is_withdrawn(value)))
     })
 }
