@@ -3,9 +3,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::knowledge::{Advisory, Memo, Provenance};
+use crate::knowledge::{Advisory, Memo, Provenance, StatingRecord, WithdrawnStatement};
 use crate::matching::Subject;
-use crate::osv::Record;
+use crate::osv::{Affected, Record};
 use crate::sbom;
 use crate::severity::{Level, StatedSeverity};
 
@@ -33,6 +33,7 @@ impl Memory {
                     vulnerability: identity.clone(),
                     ids: [vec![record.id.clone()], record.aliases.clone()].concat(),
                     withdrawn: record.withdrawn.clone(),
+                    withdrawn_statements: withdrawn_statements(&record, affected),
                     severities: record
                         .severity
                         .iter()
@@ -59,6 +60,20 @@ impl Memory {
         }
         memory
     }
+}
+
+/// What a withdrawn record states until its withdrawal.
+fn withdrawn_statements(record: &Record, affected: &Affected) -> Vec<WithdrawnStatement> {
+    let withdrawn = record.withdrawn.iter().map(|text| WithdrawnStatement {
+        by: StatingRecord {
+            record: record.id.clone(),
+            source: "test".into(),
+        },
+        until: JudgedAt::of_withdrawal(text),
+        entries: vec![affected.clone()],
+        ..WithdrawnStatement::default()
+    });
+    withdrawn.collect()
 }
 
 impl Knowledge for Memory {
@@ -165,6 +180,34 @@ fn withdrawn_advisories_do_not_match() {
     let result = run(&purls(&["pkg:npm/express@4.0.0"]), &Memory::with(&[&withdrawn]));
     assert!(result.findings.is_empty());
     assert_eq!(result.coverage.matched, 1);
+}
+
+/// A time of withdrawal that is still to come counted as withdrawn: a scan passed by an announcement.
+#[test]
+fn record_matches_until_the_time_of_its_withdrawal() {
+    let later = EXPRESS.replacen('{', r#"{"withdrawn":"2030-01-01T00:00:00Z","#, 1);
+    let memory = Memory::with(&[&later]);
+    let at = |text: &str| {
+        let options = ScanOptions {
+            at: JudgedAt::of_withdrawal(text).unwrap(),
+            ..ScanOptions::default()
+        };
+        scan(&purls(&["pkg:npm/express@4.0.0"]), &memory, &options).unwrap()
+    };
+    let before = at("2029-12-31T23:59:59Z");
+    assert_eq!(before.findings[0].vulnerability, "CVE-2024-1");
+    assert_eq!(
+        before.findings,
+        run(&purls(&["pkg:npm/express@4.0.0"]), &Memory::with(&[EXPRESS])).findings
+    );
+    assert!(at("2030-01-01T00:00:00Z").findings.is_empty());
+    let never = EXPRESS.replacen('{', r#"{"withdrawn":"0001-01-01T00:00:00Z","#, 1);
+    let result = run(&purls(&["pkg:npm/express@4.0.0"]), &Memory::with(&[&never]));
+    assert_eq!(
+        result.findings.len(),
+        1,
+        "year 1 is how programs write that there is no time"
+    );
 }
 
 #[test]
