@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
-use starling_view::{MemoryRows, Table};
+use starling_view::{MemoryRows, ProblemCounts, Table};
 
 use super::{Check, NAMED};
 use crate::SiteStore;
@@ -36,8 +36,9 @@ impl SiteStore {
         Ok(check)
     }
 
-    /// Checks that the view equals, byte for byte, the fold of the accepted claims.
-    pub(super) fn check_view(&self, state: &State) -> Result<Check, StoreError> {
+    /// Checks that the view equals, byte for byte, the fold of the accepted claims. Remarks in `lookup` which records
+    /// cannot be looked up as a whole: that is not damage, because their sources wrote them so.
+    pub(super) fn check_view(&self, state: &State, lookup: &mut Check) -> Result<Check, StoreError> {
         let mut check = Check::new("the view equals a rebuild, byte for byte");
         let mut keys = BTreeSet::new();
         self.engine
@@ -56,7 +57,12 @@ impl SiteStore {
         };
         let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
         let mut fresh = MemoryRows::new();
-        starling_view::update(&mut fresh, &ports, &ports, &settings, &keys)?;
+        let folded = starling_view::update(&mut fresh, &ports, &ports, &settings, &keys)?;
+        let mut problems = ProblemCounts::default();
+        problems.add(&folded.problems);
+        drop(folded);
+        lookup.examined = keys.len() as u64;
+        lookup.remark = (!problems.is_empty()).then(|| problems.to_string());
         for table in Table::ALL {
             let mut expected = fresh.iter(table);
             let mut next = expected.next();

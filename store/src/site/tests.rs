@@ -123,7 +123,7 @@ impl TestSite {
     }
 
     /// States that records of a source have these contents, or are absent.
-    fn say(&self, records: &[(&str, Option<&str>)], at: u64) {
+    fn say(&self, records: &[(&str, Option<&str>)], at: u64) -> crate::Authored {
         let source = source();
         let now = UnixMillis::saturating(at);
         let mut claims = Vec::new();
@@ -147,7 +147,7 @@ impl TestSite {
         }
         self.store
             .author(Lane::Federation, claims, &self.key, now, &Origin::default())
-            .unwrap();
+            .unwrap()
     }
 
     fn pull_from(&self, other: &Self) -> Option<AppendProblem> {
