@@ -339,6 +339,7 @@ impl SiteParts {
         after.round = options.round.take().map(|part| part.round);
         match taken {
             Ok(mut imported) => {
+                imported.judged.notes.iter().for_each(|note| result.note(note));
                 copy_counts(&imported.report, result);
                 result.run.outcome = FeedRunOutcome::Imported;
                 result.run.checked = imported.judged.is_checked;

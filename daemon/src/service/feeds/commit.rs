@@ -14,12 +14,15 @@ impl Account<'_> {
     /// Writes what the input changes, and returns how the input is judged.
     pub(super) fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<Judged> {
         let at = now();
-        let is_untold = self.warn_of_untold(commit);
-        let (mut plan, part) = self.plan(commit, commit.complete && !is_untold, at)?;
+        let tells_all = commit.complete && !self.warn_of_unattributed(commit);
+        let (mut plan, part) = self.plan(commit, tells_all, at)?;
         let ends_round = part.as_ref().is_some_and(|part| part.is_complete);
-        let complete = (commit.complete && !is_untold) || ends_round;
+        let complete = tells_all || ends_round;
         self.guard_plan(commit, &mut plan, at)?;
-        let mut judged = self.judge(commit, &plan, is_untold);
+        let mut judged = self.judge(commit, &plan);
+        if commit.complete {
+            self.leave_unattributed(&mut judged);
+        }
         self.leave_rejected_unchecked(commit, &mut judged);
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
@@ -34,6 +37,7 @@ impl Account<'_> {
             judged.leave_absences(commit.is_checked, why.as_deref());
         }
         judged.part = part;
+        judged.notes = std::mem::take(&mut self.notes);
         for key in absent {
             self.file(
                 key,
@@ -63,17 +67,6 @@ impl Account<'_> {
         ));
     }
 
-    /// Returns true, with a warning, if a rejected part of an input that is the whole source may have held any record.
-    fn warn_of_untold(&mut self, commit: &Commit<'_>) -> bool {
-        let (Some(name), true) = (&self.untold, commit.complete) else {
-            return false;
-        };
-        self.warn(format!(
-            "{name} was rejected, and nothing tells which record it held: none is called absent this time"
-        ));
-        true
-    }
-
     /// Plans what is gone, and refuses a change that is not believed, unless it was approved.
     fn guard_plan(&mut self, commit: &Commit<'_>, plan: &mut FeedPlan, at: UnixMillis) -> ServiceResult<()> {
         self.drop_gone(commit.gone, plan, at)?;
@@ -88,11 +81,10 @@ impl Account<'_> {
     }
 
     /// Judges the input: if the source counts as checked, and what stands against that.
-    fn judge(&self, commit: &Commit<'_>, plan: &FeedPlan, is_untold: bool) -> Judged {
+    fn judge(&self, commit: &Commit<'_>, plan: &FeedPlan) -> Judged {
         let records = plan.before.max(self.seen.len() as u64);
         let is_accepted = |id: &RecordId| self.seen.contains_key(id);
         let mut judged = self.how.judged(commit, &self.rejected, &is_accepted, records);
-        judged.is_checked &= !is_untold;
         let name = |site: &SiteId| {
             self.site
                 .slug_of(site)
