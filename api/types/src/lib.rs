@@ -34,7 +34,8 @@ mod vex;
 
 pub use advisory::{
     Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, AdvisoryState, AdvisorySummary,
-    DumpQuery, Edge, LosingValue, PackageRef, Provenance, RawDocument, RawQuery, ResolvedField,
+    DumpQuery, Edge, EntriesWithoutPackage, LosingValue, PackageRef, Provenance, RawDocument, RawQuery,
+    ResolvedField,
 };
 pub use as_of::AsOf;
 pub use bundle::{

@@ -25,14 +25,13 @@ use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, RecordId, Source};
-use starling_scanner::reach::OutOfReach;
 use starling_store::FoundRecord;
 
 use self::options::Commit;
 pub(super) use self::options::{
     ImportOptions, Imported, Judged, Rejections, RoundPart, SeenPart, SharedFeed,
 };
-use self::reach::Met;
+use self::reach::{Met, Reach};
 pub(super) use self::rests::{absences_unknown, alone};
 use self::unattributed::Unattributed;
 use super::SiteParts;
@@ -59,8 +58,8 @@ struct Seen {
     record: FoundRecord,
     modified: Option<String>,
     name: String,
-    /// Why no scan can come across it.
-    out_of_reach: Option<OutOfReach>,
+    /// What of it no scan can come across.
+    reach: Reach,
 }
 
 /// The account of one import, as it grows.
@@ -217,6 +216,7 @@ impl<'a> Account<'a> {
             deltas: 0,
             cursor: None,
             out_of_reach: Vec::new(),
+            partly_out_of_reach: Vec::new(),
             warnings: Vec::new(),
             warning_count: 0,
             input_bytes: 0,
@@ -300,6 +300,7 @@ impl<'a> Account<'a> {
         for warning in &record.warnings {
             self.warn(format!("{name}: {warning}"));
         }
+        self.warn_of_withdrawal(&name, &record.about);
         self.warn_of_catalogue(&record);
         self.input_bytes += record.canonical.len() as u64;
         let (id, content) = (record.id, record.hash);
@@ -352,14 +353,14 @@ impl<'a> Account<'a> {
         if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
             self.names.push((name.clone(), id.clone()));
         }
-        let (out_of_reach, unusable) = self.met.why_not(&record.about, &record.canonical);
-        if let Some(unusable) = unusable {
+        let reach = self.met.why_not(&record.about, &record.canonical);
+        if let Some(unusable) = &reach.unusable {
             self.warn(format!("{name}: {unusable}"));
         }
         let record_seen = Seen {
             record: FoundRecord { content, size },
             modified: record.modified,
-            out_of_reach,
+            reach,
             name,
         };
         self.seen.insert(id, record_seen);

@@ -27,7 +27,7 @@ impl Account<'_> {
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
         self.report.absent = plan.absent;
-        self.report.out_of_reach = reach::told(&self.seen);
+        (self.report.out_of_reach, self.report.partly_out_of_reach) = reach::by_reason(&self.seen);
         let absent = absent_in(&plan);
         // In the same commit as the check: nobody takes it for one of the whole without what it rests on.
         let rests = self.rests_on(&plan, complete, judged.is_checked, at)?;
@@ -117,6 +117,14 @@ impl Account<'_> {
             .commit_feed(feed, &self.site.head_signing(&key, at), &origin)
             .map_err(|error| store_problem("writing the site's log", &error))?;
         self.report.deltas = authored.deltas as u64;
+        // CPE names that cannot be looked up were named with their file.
+        for problem in authored
+            .problems
+            .without(starling_view::Problem::UnusableProduct)
+            .sentences()
+        {
+            self.warn(problem);
+        }
         if authored.cursor.number.0 > 0 {
             self.report.cursor = Some(authored.cursor.into());
         }
