@@ -100,8 +100,14 @@ impl SiteStore {
                 next = expected.next();
             }
         }
+        self.check_counts(&fresh, &mut check)?;
+        Ok(check)
+    }
+
+    /// Checks the numbers that are kept of the view's advisories and records.
+    fn check_counts(&self, fresh: &MemoryRows, check: &mut Check) -> Result<(), StoreError> {
         let mut advisories = 0_u64;
-        starling_view::for_each_advisory(&fresh, |_| {
+        starling_view::for_each_advisory(fresh, |_| {
             advisories += 1;
             ControlFlow::Continue(())
         })?;
@@ -112,7 +118,7 @@ impl SiteStore {
                 "the number of advisories: {kept} is kept, there are {advisories}"
             ));
         }
-        let counted = starling_view::live_record_counts(&fresh)?;
+        let counted = starling_view::live_record_counts(fresh)?;
         for (source, count) in counted {
             let kept = self.engine.get(Tree::Meta, &meta::records(&source))?;
             let kept = kept.map_or(Ok(0), |row| decode_count(&row))?;
@@ -122,7 +128,7 @@ impl SiteStore {
                 ));
             }
         }
-        Ok(check)
+        Ok(())
     }
 
     /// Checks that the kept mutes follow from the accepted changes, and that Automerge merges the changes to
