@@ -95,6 +95,7 @@ impl SiteParts {
             gone: kept.gone.clone(),
             approved: true,
             raw: None,
+            missing: None,
         };
         let is_anew = self.read_to(spec)?.0.position.is_empty();
         self.take_input(spec, &input, &mut after, result);

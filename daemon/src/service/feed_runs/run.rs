@@ -1,5 +1,6 @@
 //! One run of a feed: fetch, take in, keep where the source was read to.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -38,6 +39,8 @@ pub(super) struct Input<'a> {
     pub(super) approved: bool,
     /// The documents, if they are kept as they were fetched.
     pub(super) raw: Option<&'a [BroughtDocument]>,
+    /// Listed documents that are missing for long, if the input is new.
+    pub(super) missing: Option<&'a BTreeSet<String>>,
 }
 
 impl Site {
@@ -219,10 +222,14 @@ impl SiteParts {
             },
             approved: false,
             raw: Some(&fetched.documents),
+            missing: Some(&fetched.dead),
         };
         after.position = fetched.position;
         if fetched.read_to_end && (fetched.whole || fetched.from_start) {
             after.whole_at = Some(now().into());
+        }
+        if let Some(note) = after.dead_note(&fetched.dead) {
+            result.note(&note);
         }
         let is_nothing = fetched.unchanged || (fetched.count == 0 && input.gone.is_empty());
         // The last part may bring nothing, and tells what the source lacks all the same.
@@ -353,7 +360,7 @@ impl SiteParts {
                 if options.asked.complete {
                     after.others = imported.judged.others.map(|others| others.to_string());
                 }
-                after.end_part(imported.judged.part.take(), result);
+                after.end_part(imported.judged.part.take(), input.missing, result);
                 result.rejected = Some(after.rejected.clone());
                 result.records = Some(imported.judged.records);
                 result.is_approved = input.approved;
