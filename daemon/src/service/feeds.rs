@@ -189,6 +189,7 @@ impl SiteParts {
             is_checked: how.is_checked && whole,
             is_read: whole,
             gone: &how.gone,
+            is_emptied,
             approved: options.approve || is_emptied,
         };
         let judged = account.commit(&commit)?;

@@ -161,6 +161,8 @@ pub(super) struct Commit<'a> {
     /// The input was read to its end.
     pub(super) is_read: bool,
     pub(super) gone: &'a [String],
+    /// Somebody says that the source has no record any more, whatever the input holds instead.
+    pub(super) is_emptied: bool,
     pub(super) approved: bool,
 }
 

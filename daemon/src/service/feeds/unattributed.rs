@@ -67,7 +67,9 @@ impl Account<'_> {
 
     /// Returns true, with a warning, if a rejected document of an input that is the whole source may have held any record.
     pub(super) fn warn_of_unattributed(&mut self, commit: &Commit<'_>) -> bool {
-        let (Some(unattributed), true) = (&self.unattributed, commit.complete) else {
+        // An empty stream is rejected as a document, too.
+        let is_asked = commit.complete && !commit.is_emptied;
+        let (Some(unattributed), true) = (&self.unattributed, is_asked) else {
             return false;
         };
         let why = unattributed.why();
