@@ -46,7 +46,7 @@ pub fn advisories_by_product<R: Rows>(rows: &R, product: &str) -> Result<Vec<Pro
         return Ok(found);
     }
     let mut records = Vec::new();
-    visit_all_products(rows, &product_prefix(product), &mut |_, record, is_withdrawn| {
+    visit_products(rows, &product_prefix(product), &mut |_, record, is_withdrawn| {
         records.push((record, is_withdrawn));
         ControlFlow::Continue(())
     })?;
@@ -90,7 +90,7 @@ pub fn for_each_product<R: Rows>(
     mut visit: impl FnMut(&str) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
     let mut last = String::new();
-    visit_all_products(rows, &[], &mut |product, _, _| {
+    visit_products(rows, &[], &mut |product, _, _| {
         if product == last {
             return ControlFlow::Continue(());
         }
@@ -99,20 +99,20 @@ pub fn for_each_product<R: Rows>(
     })
 }
 
-/// Returns true if any live record names a product.
+/// Returns true if any record, withdrawn or not, names a product.
 ///
 /// # Errors
 /// If the rows cannot be read.
 pub fn knows_products<R: Rows>(rows: &R) -> Result<bool, ViewError> {
     let mut known = false;
-    visit_products(rows, &[], &mut |_, _| {
+    visit_products(rows, &[], &mut |_, _, _| {
         known = true;
         ControlFlow::Break(())
     })?;
     Ok(known)
 }
 
-/// Returns the sources with a live record that names products.
+/// Returns the sources with a record, withdrawn or not, that names products.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -120,7 +120,7 @@ pub fn sources_of_products<R: Rows>(rows: &R) -> Result<BTreeSet<Source>, ViewEr
     sources_under(rows, &[])
 }
 
-/// Returns the sources with a live record that names a product.
+/// Returns the sources with a record, withdrawn or not, that names a product.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -133,7 +133,7 @@ pub fn sources_of_product<R: Rows>(rows: &R, product: &str) -> Result<BTreeSet<S
 
 fn sources_under<R: Rows>(rows: &R, prefix: &[u8]) -> Result<BTreeSet<Source>, ViewError> {
     let mut found = BTreeSet::new();
-    visit_products(rows, prefix, &mut |_, record| {
+    visit_products(rows, prefix, &mut |_, record, _| {
         if !found.contains(&record.source) {
             found.insert(record.source);
         }
@@ -142,23 +142,8 @@ fn sources_under<R: Rows>(rows: &R, prefix: &[u8]) -> Result<BTreeSet<Source>, V
     Ok(found)
 }
 
-/// Visits the rows of live records under a prefix.
-fn visit_products<R: Rows>(
-    rows: &R,
-    prefix: &[u8],
-    visit: &mut dyn FnMut(&str, RecordKey) -> ControlFlow<()>,
-) -> Result<(), ViewError> {
-    visit_all_products(rows, prefix, &mut |product, record, is_withdrawn| {
-        if is_withdrawn {
-            ControlFlow::Continue(())
-        } else {
-            visit(product, record)
-        }
-    })
-}
-
 /// Visits the rows under a prefix, with true for a withdrawn record.
-fn visit_all_products<R: Rows>(
+fn visit_products<R: Rows>(
     rows: &R,
     prefix: &[u8],
     visit: &mut dyn FnMut(&str, RecordKey, bool) -> ControlFlow<()>,
