@@ -577,6 +577,7 @@ impl SiteService for FakeSite {
             deltas: 1,
             cursor: None,
             out_of_reach: Vec::new(),
+            partly_out_of_reach: Vec::new(),
             warnings: Vec::new(),
             warning_count: 0,
             input_bytes: bytes.len() as u64,

@@ -131,6 +131,20 @@ pub struct Advisory {
     /// Earlier merge hashes that redirect to this advisory.
     #[serde(default)]
     pub redirects: Vec<MergeHash>,
+    /// Records with entries of `affected` that name no package, beside others that do: nothing looks these up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub entries_without_package: Vec<EntriesWithoutPackage>,
+}
+
+/// Entries of a record's `affected` that name no package.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EntriesWithoutPackage {
+    /// The record's source.
+    pub source: SourceName,
+    /// The record's id in the source.
+    pub record_id: String,
+    /// Number of the entries.
+    pub entries: u64,
 }
 
 /// The answer of `GET /api/v1/advisories/{name}`. One id can name a vulnerability in several packages.

@@ -109,6 +109,9 @@ pub struct FeedImportReport {
     /// Records of the input that no scan can match, by reason; without withdrawn records.
     #[serde(default)]
     pub out_of_reach: Vec<OutOfReach>,
+    /// Records of the input of which a scan can match some entries of `affected` but not others, by reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partly_out_of_reach: Vec<OutOfReach>,
     /// Warnings about records that were kept, or about data that could not be converted; the first 1,000.
     pub warnings: Vec<String>,
     /// Number of all warnings.

@@ -35,7 +35,8 @@ pub mod wording;
 
 pub use advisory::{
     Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, AdvisoryState, AdvisorySummary,
-    DumpQuery, Edge, LosingValue, PackageRef, Provenance, RawDocument, RawQuery, ResolvedField,
+    DumpQuery, Edge, EntriesWithoutPackage, LosingValue, PackageRef, Provenance, RawDocument, RawQuery,
+    ResolvedField,
 };
 pub use as_of::AsOf;
 pub use bundle::{

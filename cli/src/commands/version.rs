@@ -9,14 +9,14 @@ use serde::Serialize;
 use serde_json::Value;
 use starling_api_types::Explanation;
 use starling_scanner::explain::explain;
-use starling_scanner::knowledge::SingleRecord;
+use starling_scanner::knowledge::{JudgedAt, SingleRecord};
 use starling_scanner::osv::Record;
 use starling_scanner::purl::PackageUrl;
 use starling_scanner::version::{Scheme, compare};
 
 use super::batch::{Answer, Batch, Fields};
 use super::{Outcome, input};
-use crate::local::shown_explanation;
+use crate::local::{now, shown_explanation};
 use crate::render;
 use crate::session::Session;
 
@@ -162,7 +162,14 @@ fn affected(fields: &Fields, last: &mut Option<Last>) -> Result<Explanation, Str
         }
     };
     let id = single.record().id.clone();
-    let found = explain(&purl, &id, None, single).map_err(|error| error.to_string())?;
+    let found = explain(
+        &purl,
+        &id,
+        None,
+        single,
+        JudgedAt::from_unix_millis(now().as_millis()),
+    )
+    .map_err(|error| error.to_string())?;
     Ok(shown_explanation(&purl, &id, &found))
 }
 
@@ -200,6 +207,25 @@ mod tests {
         }
         let fields = Fields::given(&["ecosystem", "a", "b"], ["Nowhere", "1", "2"]);
         assert!(compared(&fields).unwrap_err().contains("\"Nowhere\""));
+    }
+
+    #[test]
+    fn record_with_a_later_withdrawal_still_applies() {
+        for (withdrawn, conclusion) in [
+            ("2024-01-01T00:00:00Z", Conclusion::Withdrawn),
+            ("2999-01-01T00:00:00Z", Conclusion::Affected),
+            ("", Conclusion::Affected),
+        ] {
+            let mut record: Value = serde_json::from_str(RECORD).unwrap();
+            record["withdrawn"] = withdrawn.into();
+            let question = serde_json::json!({"osv": record, "purl": "pkg:npm/qs@6.5.2"}).to_string();
+            let fields = Fields::of_line(&["osv", "purl"], &question).unwrap();
+            assert_eq!(
+                affected(&fields, &mut None).unwrap().conclusion,
+                conclusion,
+                "{withdrawn:?}"
+            );
+        }
     }
 
     #[test]

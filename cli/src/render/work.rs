@@ -64,6 +64,19 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
     if let Some(marks) = marks {
         let _ = writeln!(text, "{}", terminal::wrapped("", 0, &marks));
     }
+    let mut partly =
+        Table::new(["RECORDS", "SUCH AS", "NO SCAN CAN FIND THEIR ENTRIES, BECAUSE"]).shrinks("SUCH AS", 16);
+    for reason in &report.partly_out_of_reach {
+        partly.row([
+            count(reason.records),
+            reason.example.clone(),
+            reason.reason.clone(),
+        ]);
+    }
+    if !partly.is_empty() {
+        let title = Tone::Heading.paint("Records of which a scan can find some entries only");
+        let _ = writeln!(text, "{title}\n{partly}");
+    }
     text.push_str(&grouped_warnings(&report.warnings));
     let lines = Lines::default()
         .add("source", &report.source)

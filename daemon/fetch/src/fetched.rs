@@ -1,5 +1,6 @@
 //! What a run brings.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use crate::error::FetchError;
@@ -30,6 +31,8 @@ pub struct Fetched {
     /// Rows and documents that are odd for so long that they no longer keep the source from being read to its end. The
     /// notes name them.
     pub passed_over: u64,
+    /// Names of the documents among them that are listed and missing (404 or 410).
+    pub dead: BTreeSet<String>,
     /// Documents that the source had and has dropped.
     pub gone: Vec<Gone>,
     /// From where the next run goes on. Store it after the import was committed, not before.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use starling_scanner::knowledge::{Advisory, Conflict, Provenance, Statement, StatingRecord, Weight};
+use starling_scanner::knowledge::{
+    Advisory, Conflict, JudgedAt, Provenance, Statement, StatingRecord, Weight, WithdrawnStatement,
+};
 use starling_scanner::osv::{Affected, first_sentence};
 use starling_scanner::threat::Threat;
-use starling_view::{AdvisoryState, CanonicalAdvisory, EdgeState, Field, JsonText};
+use starling_view::{AdvisoryState, CanonicalAdvisory, EdgeState, Field, JsonText, RecordKey};
 
 use crate::ratings::stated_severities;
 
@@ -26,9 +28,7 @@ pub fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
             .and_then(|field| serde_json::from_str::<String>(field.value.as_str()).ok())
     };
     let withdrawn = (folded.state == AdvisoryState::Withdrawn)
-        .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()))
-        // "false" and "no" are not a time: nothing is taken back.
-        .filter(|text| text == "withdrawn" || begins_with_a_date(text));
+        .then(|| text(&fields.withdrawn).unwrap_or_else(|| "withdrawn".to_owned()));
     let threat = Threat {
         published: text(&fields.published),
         ..Threat::default()
@@ -48,22 +48,12 @@ pub fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         threat,
         affected,
         statements,
+        withdrawn_statements: withdrawn_statements(folded),
         unresolved: !folded.unresolved.is_empty(),
         configurations: Vec::new(),
         provenance: provenance(folded),
         conflicts: conflicts(folded),
     }
-}
-
-/// Returns true if a text begins with a year, month and day, as every time of OSV does.
-fn begins_with_a_date(text: &str) -> bool {
-    let date = text.trim().as_bytes().get(..10);
-    date.is_some_and(|date| {
-        date.iter().enumerate().all(|(at, byte)| match at {
-            4 | 7 => *byte == b'-',
-            _ => byte.is_ascii_digit(),
-        })
-    })
 }
 
 /// Returns the package statements of an advisory's records: the entries, and which record each belongs to.
@@ -80,21 +70,12 @@ fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
     let (mut affected, mut statements) = (Vec::new(), Vec::new());
     for stated in &folded.statements {
         let entries = affected_entries(&stated.affected);
-        let by = stated.by.iter().map(|record| StatingRecord {
-            record: record.id.to_string(),
-            source: record.source.to_string(),
-        });
+        let by = stated.by.iter().map(stating);
         statements.push(Statement {
             by: by.collect(),
             entries: entries.len(),
             unresolved: stated.is_unresolved,
-            weight: match stated.weight {
-                starling_view::Weight::Counts => Weight::Counts,
-                starling_view::Weight::CountsLast => Weight::CountsLast,
-                starling_view::Weight::Outranked => Weight::Outranked,
-                starling_view::Weight::Mirrored => Weight::Mirrored,
-                starling_view::Weight::NotPreferred => Weight::NotPreferred,
-            },
+            weight: weight_of(stated.weight),
         });
         affected.extend(entries);
     }
@@ -103,9 +84,49 @@ fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
     (affected, if alone { Vec::new() } else { statements })
 }
 
+/// Returns what withdrawn records state, each until its withdrawal.
+fn withdrawn_statements(folded: &CanonicalAdvisory) -> Vec<WithdrawnStatement> {
+    let stated = folded.withdrawn_statements.iter().map(|stated| {
+        let withdrawn = stated.withdrawn.as_ref();
+        let withdrawn = withdrawn.and_then(|text| serde_json::from_str::<String>(text.as_str()).ok());
+        WithdrawnStatement {
+            by: stating(&stated.by),
+            // "false" and "no" are not a time: nothing is taken back.
+            until: withdrawn.as_deref().and_then(JudgedAt::of_withdrawal),
+            weight: weight_of(stated.weight),
+            unresolved: stated.is_unresolved,
+            entries: stated.affected.as_ref().map(affected_entries).unwrap_or_default(),
+        }
+    });
+    stated.collect()
+}
+
+fn stating(record: &RecordKey) -> StatingRecord {
+    StatingRecord {
+        record: record.id.to_string(),
+        source: record.source.to_string(),
+    }
+}
+
+const fn weight_of(weight: starling_view::Weight) -> Weight {
+    match weight {
+        starling_view::Weight::Counts => Weight::Counts,
+        starling_view::Weight::CountsLast => Weight::CountsLast,
+        starling_view::Weight::Outranked => Weight::Outranked,
+        starling_view::Weight::Mirrored => Weight::Mirrored,
+        starling_view::Weight::NotPreferred => Weight::NotPreferred,
+    }
+}
+
 /// Returns the entries of a list of `affected`.
 fn affected_entries(list: &JsonText) -> Vec<Affected> {
-    let entries: Vec<serde_json::Value> = serde_json::from_str(list.as_str()).unwrap_or_default();
+    entries_of(list.as_str())
+}
+
+/// Returns the entries of a list in JSON. A list that cannot be read is one entry that leaves every version undecided.
+fn entries_of(list: &str) -> Vec<Affected> {
+    let entries: Result<Vec<serde_json::Value>, _> = serde_json::from_str(list);
+    let entries = entries.unwrap_or_else(|_| vec![serde_json::Value::Null]);
     entries.iter().map(Affected::from_entry).collect()
 }
 
@@ -162,4 +183,28 @@ fn conflicts(folded: &CanonicalAdvisory) -> Vec<Conflict> {
         }
     }
     conflicts
+}
+
+#[cfg(test)]
+mod tests {
+    use starling_scanner::matching::{Subject, evaluate};
+
+    use super::*;
+
+    /// An unreadable list counted as no entry, and so as not affected.
+    #[test]
+    fn unreadable_entries_leave_versions_undecided() {
+        for list in [
+            "[7]",
+            r#"[{"package":{"ecosystem":"npm","name":"a"},"ranges":7}]"#,
+            "7",
+            "{}",
+        ] {
+            let entries = entries_of(list);
+            assert_eq!(entries.len(), 1, "{list}");
+            let found = evaluate(&entries[0], &Subject::new("npm", "1.0.0"));
+            assert!(found.is_undecided() && !found.is_affected(), "{list}");
+        }
+        assert!(entries_of("[]").is_empty());
+    }
 }

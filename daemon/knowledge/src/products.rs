@@ -37,6 +37,7 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
                     },
                 record,
                 contents,
+                is_withdrawn,
                 ..
             } = named;
             let folded = starling_view::canonical_advisory_remembering(
@@ -62,7 +63,15 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
             advisory
                 .provenance
                 .retain(|from| from.source == record.source.as_str() && from.record == record.id.as_str());
-            advisory.withdrawn = None;
+            // The advisory is about this record alone, however it is withdrawn.
+            advisory.withdrawn_statements.retain(|said| {
+                said.by.source == record.source.as_str() && said.by.record == record.id.as_str()
+            });
+            for said in &mut advisory.withdrawn_statements {
+                said.entries.clear();
+            }
+            advisory.withdrawn =
+                is_withdrawn.then(|| advisory.withdrawn.unwrap_or_else(|| "withdrawn".to_owned()));
             found.push(advisory);
         }
         Ok(found)

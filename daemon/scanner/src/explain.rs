@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::fix::{StatedFix, joint_state};
-use crate::knowledge::{Advisory, Knowledge, KnowledgeError, StatedEntries, StatingRecord};
+use crate::knowledge::{Advisory, JudgedAt, Knowledge, KnowledgeError, StatedEntries, StatingRecord};
 use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
 use crate::name::ecosystem_base;
 use crate::osv::Event;
@@ -95,7 +95,7 @@ impl AdvisoryExplanation {
 }
 
 /// Explains one package URL and one id (any alias), like a scan on `distro` (`debian-12`, used if the URL has no
-/// qualifier of its own).
+/// qualifier of its own), with a time of judgement.
 ///
 /// # Errors
 /// If the knowledge cannot be read.
@@ -104,6 +104,7 @@ pub fn explain(
     id: &str,
     distro: Option<&str>,
     knowledge: &dyn Knowledge,
+    at: JudgedAt,
 ) -> Result<Explanation, KnowledgeError> {
     let package = package_in(purl, distro);
     let version = version_of(purl);
@@ -135,7 +136,7 @@ pub fn explain(
             advisories.extend(knowledge.advisories(&ecosystem, &package.name)?);
         }
     }
-    for advisory in advisories {
+    for advisory in advisories.into_iter().map(|advisory| advisory.applying_at(at)) {
         let carries =
             advisory.vulnerability == id || advisory.ids.iter().chain(&advisory.related).any(|own| own == id);
         if !carries {
@@ -369,7 +370,14 @@ mod tests {
         r#"{"ranges":[{"type":"SEMVER","events":[{"introduced":"1.0.0"},{"fixed":"2.0.0"}]}]}"#;
 
     fn ask(purl: &str, id: &str, knowledge: &One) -> Explanation {
-        explain(&PackageUrl::parse_lenient(purl).unwrap(), id, None, knowledge).unwrap()
+        explain(
+            &PackageUrl::parse_lenient(purl).unwrap(),
+            id,
+            None,
+            knowledge,
+            JudgedAt::default(),
+        )
+        .unwrap()
     }
 
     #[test]
@@ -453,7 +461,14 @@ mod tests {
     #[test]
     fn given_distribution_decides_the_release() {
         let purl = PackageUrl::parse("pkg:deb/debian/express@1.5.0").unwrap();
-        let found = explain(&purl, "CVE-1", Some("debian-12"), &knowledge(RANGE)).unwrap();
+        let found = explain(
+            &purl,
+            "CVE-1",
+            Some("debian-12"),
+            &knowledge(RANGE),
+            JudgedAt::default(),
+        )
+        .unwrap();
         assert_eq!(found.package.unwrap().ecosystem, "Debian:12");
         assert_eq!(found.conclusion, Conclusion::Affected);
     }

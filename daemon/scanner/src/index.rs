@@ -50,8 +50,9 @@ const MAGIC: [u8; 8] = *b"STARLIDX";
 /// order, those of Homebrew have one, and advisories that affect every version are always read. 5: entries are
 /// divided among their records, and the sources of each ecosystem are listed. 6: versions of Amazon Linux, Fedora and
 /// Oracle Linux have an order, and entries have their module's stream. 7: entries have the state of a missing fix, and products are looked
-/// up by CPE names. 8: what cannot be read of an entry leaves versions undecided.
-const VERSION: u32 = 8;
+/// up by CPE names. 8: what cannot be read of an entry leaves versions undecided. 9: what withdrawn records state is kept
+/// with the time until which it applies.
+const VERSION: u32 = 9;
 
 /// Identifies the knowledge from which an index was built.
 pub type IndexStamp = [u8; 32];

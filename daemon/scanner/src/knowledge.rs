@@ -6,6 +6,7 @@
 mod memo;
 mod single;
 mod statement;
+mod withdrawal;
 
 use std::collections::BTreeSet;
 
@@ -14,6 +15,7 @@ use serde::Serialize;
 pub use memo::{Memo, MemoKey};
 pub use single::SingleRecord;
 pub use statement::{StatedEntries, Statement, StatingRecord, Weight};
+pub use withdrawal::{JudgedAt, WithdrawnStatement};
 
 use crate::cpe::Applicability;
 use crate::matching::Subject;
@@ -114,7 +116,8 @@ pub struct Advisory {
     pub related: Vec<String>,
     /// A one-line summary.
     pub summary: String,
-    /// Time of its withdrawal, as written by the source; withdrawn advisories never match.
+    /// Time of its withdrawal, as written by the source, if every record is withdrawn, even if only from a later time
+    /// on. After [`Advisory::applying_at`] it is withdrawn at that time, and never matches.
     pub withdrawn: Option<String>,
     /// Severities with their sources, in the view's source order.
     pub severities: Vec<StatedSeverity>,
@@ -124,6 +127,8 @@ pub struct Advisory {
     pub affected: Vec<Affected>,
     /// The division of the entries among the records; empty if all records make all of them.
     pub statements: Vec<Statement>,
+    /// The statements of withdrawn records, which apply until the time of their withdrawal ([`Advisory::applying_at`]).
+    pub withdrawn_statements: Vec<WithdrawnStatement>,
     /// True if authors disagree about one of its records without a decision: until then the worse value applies.
     pub unresolved: bool,
     /// The configurations of a product; only of an advisory that is looked up by one

@@ -16,6 +16,8 @@ pub enum OutOfReach {
     Commits,
     /// This ecosystem, the first of its ecosystems, has no package URL.
     NoUrl(String),
+    /// Some of its entries name no package, beside others that do.
+    Entries,
 }
 
 impl fmt::Display for OutOfReach {
@@ -27,6 +29,7 @@ impl fmt::Display for OutOfReach {
             Self::Commits => {
                 f.write_str("lists commits but no package: the order of commits needs the repository")
             }
+            Self::Entries => f.write_str("they name no package, unlike other entries of the record"),
             Self::NoUrl(ecosystem) => {
                 let shown: String = ecosystem.chars().take(80).collect();
                 write!(f, "the ecosystem {shown:?} has no package URL")?;

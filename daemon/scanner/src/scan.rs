@@ -25,7 +25,7 @@ use limits::{Limits, Tally};
 pub use limits::{MAX_COMPARED_CPES, MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};
 use sources::SourcesNamed;
 
-use crate::knowledge::{Knowledge, KnowledgeError};
+use crate::knowledge::{JudgedAt, Knowledge, KnowledgeError};
 use crate::sbom::{Component, ComponentKind, Inventory};
 
 /// The options of a scan.
@@ -36,6 +36,9 @@ pub struct ScanOptions {
     /// Number of parts of a large inventory that are matched at the same time; 0 means 1. The result does not depend on
     /// it.
     pub workers: usize,
+    /// The time of judgement: records that are withdrawn later are not withdrawn yet. By default every withdrawal
+    /// applies.
+    pub at: JudgedAt,
 }
 
 /// Number of components from which a part is worth its own thread.

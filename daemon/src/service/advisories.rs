@@ -9,19 +9,18 @@ use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{MergeHash, Source};
 use starling_scanner::ecosystem::Ecosystem;
-use starling_scanner::knowledge::StatedEntries;
+use starling_scanner::knowledge::{JudgedAt, StatedEntries};
 use starling_scanner::matching::{Subject, evaluate};
 use starling_scanner::purl::{PackageUrl, osv};
 use starling_store::ViewReader;
-use starling_view::{
-    AdvisoryRef, AdvisoryState, CanonicalAdvisory, EdgeState, FoldMemo, PackageId, Resolution, ViewError,
-};
+use starling_view::{AdvisoryRef, CanonicalAdvisory, EdgeState, FoldMemo, PackageId, Resolution, ViewError};
 
 use tokio_util::sync::CancellationToken;
 
 use super::advisory_shown::summary_of;
 use super::problem::store_problem;
 use super::{Site, SiteParts};
+use crate::clock::now;
 
 /// Number of records per read while dumping.
 const DUMP_PAGE: usize = 512;
@@ -352,12 +351,13 @@ fn is_affected(folded: &CanonicalAdvisory, version: Option<&str>) -> bool {
         return false;
     };
     let subject = Subject::new(ecosystem, version);
-    let advisory = starling_knowledge::advisory_for_scan(folded);
+    let at = JudgedAt::from_unix_millis(now().as_millis());
+    let advisory = starling_knowledge::advisory_for_scan(folded).applying_at(at);
     let mut counting = advisory
         .stated()
         .filter(StatedEntries::counts)
         .flat_map(|said| said.entries);
-    folded.state == AdvisoryState::Live && counting.any(|entry| evaluate(entry, &subject).is_affected())
+    advisory.withdrawn.is_none() && counting.any(|entry| evaluate(entry, &subject).is_affected())
 }
 
 /// Returns the advisories about a package as a person names it; a typing error is not "no advisory".

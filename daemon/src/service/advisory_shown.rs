@@ -70,6 +70,15 @@ impl SiteParts {
             fields,
             edges: edges.collect(),
             redirects: folded.redirected_from.iter().map(|hash| (*hash).into()).collect(),
+            entries_without_package: folded
+                .entries_without_package
+                .iter()
+                .map(|(record, entries)| types::EntriesWithoutPackage {
+                    source: (&record.source).into(),
+                    record_id: record.id.to_string(),
+                    entries: *entries as u64,
+                })
+                .collect(),
         }
     }
 

@@ -248,7 +248,8 @@ impl SiteParts {
         };
         let accepted = self.data.store.accept(&origin).map_err(failed)?;
         applied.view = accepted.view;
-        report.counts = counts_of(&accepted.view);
+        report.counts = counts_of(&applied.view);
+        report.warnings.extend(applied.view.problems.sentences());
         Ok(applied)
     }
 

@@ -60,8 +60,11 @@ impl SiteService for Site {
 
     async fn explain(&self, query: types::ExplainQuery) -> ServiceResult<types::Explanation> {
         self.blocking(move |site| match &query.as_of {
-            None => site.explain(&query),
-            Some(as_of) => site.as_of(site.past(as_of)?, |then| then.explain(&query)),
+            None => site.explain(&query, now()),
+            Some(as_of) => {
+                let past = site.past(as_of)?;
+                site.as_of(past, |then| then.explain(&query, past.at))
+            }
         })
         .await
     }

@@ -3,8 +3,10 @@
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
+use starling_protocol::UnixMillis;
 use starling_scanner::cpe::Cpe;
 use starling_scanner::explain::{AdvisoryExplanation, Conclusion, Explanation, explain};
+use starling_scanner::knowledge::JudgedAt;
 use starling_scanner::matching::{Rule, WhyNot};
 use starling_scanner::purl::PackageUrl;
 use starling_view::VulnerabilityId;
@@ -21,7 +23,12 @@ enum Asked {
 }
 
 impl SiteParts {
-    pub(super) fn explain(&self, query: &types::ExplainQuery) -> ServiceResult<types::Explanation> {
+    /// Explains with the knowledge of these parts, judged at a time.
+    pub(super) fn explain(
+        &self,
+        query: &types::ExplainQuery,
+        at: UnixMillis,
+    ) -> ServiceResult<types::Explanation> {
         let refuse = |error: &dyn std::fmt::Display| {
             Problem::new(ErrorCode::BadRequest, format!("explaining: {error}"))
                 .hint("give a package URL (pkg:…) or a CPE name (cpe:…)")
@@ -49,10 +56,11 @@ impl SiteParts {
             )
         })?;
         let distro = query.distro.as_deref();
+        let at = JudgedAt::from_unix_millis(at.as_millis());
         let found = match asked {
-            Asked::Purl(purl) => explain(&purl, id.as_str(), distro, &knowledge)
+            Asked::Purl(purl) => explain(&purl, id.as_str(), distro, &knowledge, at)
                 .map(|found| shown_explanation(&purl, id.as_str(), &found)),
-            Asked::Cpe(cpe) => explain_cpe(*cpe, id.as_str(), distro, &knowledge),
+            Asked::Cpe(cpe) => explain_cpe(*cpe, id.as_str(), distro, &knowledge, at),
         };
         found.map_err(|error| super::problem::knowledge_problem("explaining", &error))
     }

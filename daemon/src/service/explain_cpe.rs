@@ -2,7 +2,7 @@
 
 use starling_api_types as types;
 use starling_scanner::cpe::{CPE_ECOSYSTEM, Cpe, CpeRule, CpeSubject, OperatingSystem, judge_each};
-use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
+use starling_scanner::knowledge::{Advisory, JudgedAt, Knowledge, KnowledgeError};
 use starling_scanner::osv::Event;
 use starling_scanner::scan::StatementResult;
 
@@ -18,6 +18,7 @@ pub(super) fn explain_cpe(
     id: &str,
     distro: Option<&str>,
     knowledge: &dyn Knowledge,
+    at: JudgedAt,
 ) -> Result<types::Explanation, KnowledgeError> {
     let mut found = types::Explanation {
         purl: cpe.to_string(),
@@ -36,7 +37,9 @@ pub(super) fn explain_cpe(
     };
     let system = distro.and_then(OperatingSystem::of_distro);
     let (mut is_affected, mut is_undecided) = (None, false);
-    for advisory in knowledge.advisories(CPE_ECOSYSTEM, &product)? {
+    let advisories = knowledge.advisories(CPE_ECOSYSTEM, &product)?.into_iter();
+    let advisories = advisories.map(|advisory| advisory.applying_at(at));
+    for advisory in advisories.filter(|advisory| advisory.withdrawn.is_none()) {
         let mut ids = advisory
             .ids
             .iter()

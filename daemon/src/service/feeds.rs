@@ -8,6 +8,7 @@ mod options;
 mod reach;
 mod rests;
 mod round;
+mod unattributed;
 mod unread;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,15 +25,15 @@ use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, RecordId, Source};
-use starling_scanner::reach::OutOfReach;
 use starling_store::FoundRecord;
 
 use self::options::Commit;
 pub(super) use self::options::{
     ImportOptions, Imported, Judged, Rejections, RoundPart, SeenPart, SharedFeed,
 };
-use self::reach::Met;
+use self::reach::{Met, Reach};
 pub(super) use self::rests::{absences_unknown, alone};
+use self::unattributed::Unattributed;
 use super::SiteParts;
 use super::feed_runs::{Rejected, document_of};
 use super::problem::store_problem;
@@ -57,8 +58,8 @@ struct Seen {
     record: FoundRecord,
     modified: Option<String>,
     name: String,
-    /// Why no scan can come across it.
-    out_of_reach: Option<OutOfReach>,
+    /// What of it no scan can come across.
+    reach: Reach,
 }
 
 /// The account of one import, as it grows.
@@ -70,10 +71,9 @@ struct Account<'a> {
     seen: BTreeMap<RecordId, Seen>,
     /// Ids of records whose file was rejected: their earlier record stays.
     keep: BTreeSet<RecordId>,
-    /// A rejected part of which nothing tells what record it held: then nothing can be called absent.
-    untold: Option<String>,
-    /// A rejected part of which it is not known whether a record is stated that it held.
-    unseen: Option<String>,
+    /// A rejected document, or part of one, of which nothing tells which stated record it held: it may be any record that
+    /// the input lacks, so none is called absent.
+    unattributed: Option<Unattributed>,
     /// The path that was given, as it lies on the disk; empty if none was.
     root: String,
     /// Records that stand in several files: what each of them says.
@@ -89,6 +89,8 @@ struct Account<'a> {
     understood: u64,
     not_understood: u64,
     report: types::FeedImportReport,
+    /// Warnings that a run of a feed shows by themselves.
+    notes: Vec<String>,
     failed: Option<Problem>,
 }
 
@@ -187,6 +189,7 @@ impl SiteParts {
             is_checked: how.is_checked && whole,
             is_read: whole,
             gone: &how.gone,
+            is_emptied,
             approved: options.approve || is_emptied,
         };
         let judged = account.commit(&commit)?;
@@ -214,6 +217,7 @@ impl<'a> Account<'a> {
             deltas: 0,
             cursor: None,
             out_of_reach: Vec::new(),
+            partly_out_of_reach: Vec::new(),
             warnings: Vec::new(),
             warning_count: 0,
             input_bytes: 0,
@@ -226,8 +230,7 @@ impl<'a> Account<'a> {
             rejected: Rejected::none(),
             seen: BTreeMap::new(),
             keep: BTreeSet::new(),
-            untold: None,
-            unseen: None,
+            unattributed: None,
             root: String::new(),
             parts: BTreeMap::new(),
             met: Met::default(),
@@ -238,6 +241,7 @@ impl<'a> Account<'a> {
             understood: 0,
             not_understood: 0,
             report,
+            notes: Vec::new(),
             failed: None,
         }
     }
@@ -260,9 +264,7 @@ impl<'a> Account<'a> {
             }
             ItemResult::Rejected(reason) => {
                 self.report.rejected += 1;
-                let kept = self
-                    .keep_earlier(&item.name)
-                    .and_then(|()| self.keep_named(&item.name, item.identity.as_ref()));
+                let kept = self.keep_rejected(&item.name, item.identity.as_ref());
                 let (reason, known) = (reason.to_string(), &self.how.rejections);
                 let is_of_page = known
                     .as_ref()
@@ -286,12 +288,8 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// A rejected file keeps its earlier record: the one it is named for, and the one it held last.
+    /// A file without a readable record keeps its earlier one: the one it is named for, and the one it held last.
     fn keep_earlier(&mut self, name: &str) -> ServiceResult<()> {
-        if is_part(name) {
-            self.untold.get_or_insert_with(|| name.to_owned());
-            return Ok(());
-        }
         self.keep.extend(id_of_file(name));
         let held = self.site.data.store.record_of_file(&self.source, name);
         self.keep
@@ -303,6 +301,7 @@ impl<'a> Account<'a> {
         for warning in &record.warnings {
             self.warn(format!("{name}: {warning}"));
         }
+        self.warn_of_withdrawal(&name, &record.about);
         self.warn_of_catalogue(&record);
         self.input_bytes += record.canonical.len() as u64;
         let (id, content) = (record.id, record.hash);
@@ -355,14 +354,14 @@ impl<'a> Account<'a> {
         if !is_part(&name) && id_of_file(&name).as_ref() != Some(&id) {
             self.names.push((name.clone(), id.clone()));
         }
-        let (out_of_reach, unusable) = self.met.why_not(&record.about, &record.canonical);
-        if let Some(unusable) = unusable {
+        let reach = self.met.why_not(&record.about, &record.canonical);
+        if let Some(unusable) = &reach.unusable {
             self.warn(format!("{name}: {unusable}"));
         }
         let record_seen = Seen {
             record: FoundRecord { content, size },
             modified: record.modified,
-            out_of_reach,
+            reach,
             name,
         };
         self.seen.insert(id, record_seen);
@@ -401,6 +400,12 @@ impl<'a> Account<'a> {
         } else {
             self.report.files_truncated = true;
         }
+    }
+
+    /// Warns of what a run must show by itself, whatever else it warns of.
+    fn warn_and_note(&mut self, warning: String) {
+        self.notes.push(warning.clone());
+        self.warn(warning);
     }
 
     fn warn(&mut self, warning: String) {

@@ -17,30 +17,30 @@ const MOST_REASONS: usize = 50;
 /// The number of records for each reason, with the first of them.
 #[derive(Debug, Default)]
 pub(super) struct Reasons {
-    told: BTreeMap<OutOfReach, (u64, String)>,
+    listed: BTreeMap<OutOfReach, (u64, String)>,
     others: Option<(u64, String)>,
 }
 
 impl Reasons {
     pub(super) fn count(&mut self, why: &OutOfReach, record: &str) {
-        if let Some((records, _)) = self.told.get_mut(why) {
+        if let Some((records, _)) = self.listed.get_mut(why) {
             *records += 1;
-        } else if self.told.len() < MOST_REASONS {
-            self.told.insert(why.clone(), (1, record.to_owned()));
+        } else if self.listed.len() < MOST_REASONS {
+            self.listed.insert(why.clone(), (1, record.to_owned()));
         } else {
             self.others.get_or_insert_with(|| (0, record.to_owned())).0 += 1;
         }
     }
 
-    pub(super) fn into_told(self) -> Vec<types::OutOfReach> {
-        let told = self
-            .told
+    pub(super) fn into_list(self) -> Vec<types::OutOfReach> {
+        let listed = self
+            .listed
             .into_iter()
             .map(|(why, counted)| (why.to_string(), counted));
         let others = self
             .others
             .map(|counted| ("other ecosystems without a package URL".to_owned(), counted));
-        let all = told.chain(others);
+        let all = listed.chain(others);
         all.map(|(reason, (records, example))| types::OutOfReach {
             reason,
             records,
@@ -53,7 +53,7 @@ impl Reasons {
 impl SiteParts {
     /// Reports which live records no scan can match. This is not damage, which other checks report.
     pub(super) fn reach_check(&self) -> types::DoctorCheck {
-        let found = self.reach_told();
+        let found = self.reach_text();
         types::DoctorCheck {
             name: "records that a scan can find".to_owned(),
             ok: true,
@@ -63,7 +63,7 @@ impl SiteParts {
         }
     }
 
-    fn reach_told(&self) -> ServiceResult<String> {
+    fn reach_text(&self) -> ServiceResult<String> {
         let reader = self.reader()?;
         let (mut examined, mut found, mut marks) = (0_u64, 0_u64, 0_u64);
         let mut reasons = Reasons::default();
@@ -105,11 +105,12 @@ impl SiteParts {
             );
         }
         if found > 0 {
-            let told = reasons.into_told().into_iter();
-            let told = told.map(|one| format!("{}: {} (such as {})", one.records, one.reason, one.example));
+            let listed = reasons.into_list().into_iter();
+            let listed =
+                listed.map(|one| format!("{}: {} (such as {})", one.records, one.reason, one.example));
             text = format!(
                 "{text}; {found} that no scan can find: {}",
-                told.collect::<Vec<_>>().join("; ")
+                listed.collect::<Vec<_>>().join("; ")
             );
         }
         Ok(text)

@@ -11,7 +11,7 @@ use starling_policy::{
     RegoPolicy, RegoSource, SourceCheck, UncheckedSource, VerdictHash, VexDocument, decide, exit_code,
 };
 use starling_protocol::UnixMillis;
-use starling_scanner::knowledge::Knowledge;
+use starling_scanner::knowledge::{JudgedAt, Knowledge};
 use starling_scanner::sbom;
 use starling_scanner::scan::{ScanError, ScanOptions, scan};
 use starling_store::ViewReader;
@@ -239,6 +239,7 @@ impl Judge<'_> {
         let options = ScanOptions {
             severity_sources: policy.severity_sources.clone(),
             workers: workers(),
+            at: JudgedAt::from_unix_millis(as_of.as_millis()),
         };
         let result = match scan(&inventory, knowledge, &options) {
             Ok(result) => result,

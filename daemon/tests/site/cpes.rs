@@ -213,3 +213,39 @@ fn changed_configurations_change_the_next_index() {
     index(&bench);
     assert_eq!(found("1.0"), 0);
 }
+
+/// A withdrawal to come hid what a record states of a product and of a package.
+#[test]
+fn record_is_found_by_product_and_package_until_its_withdrawal() {
+    let bench = Bench::new();
+    drop(bench.site(NAME));
+    let npm = json!({"type": "library", "name": "express", "purl": "pkg:npm/express@4.17.0"});
+    let documents = || documents(&[named("1.0"), npm.clone()], None);
+    let state = |withdrawn: &str| {
+        let configurations =
+            entry("CVE-2024-0001", "a:acme:rocket", "2.0", "", false)["cve"]["configurations"].clone();
+        let mut of_product = json!({"id": "CVE-2024-0001", "database_specific": {"native": {"configurations": configurations}}});
+        let mut of_package = advisory("EX-1", "express", "4.17.1");
+        // Another record about the same vulnerability stays, and says nothing of this version.
+        let mut other = advisory("EX-2", "express", "4.0.0");
+        other["aliases"] = json!(["EX-1"]);
+        for record in [&mut of_product, &mut of_package] {
+            record["modified"] = json!("2024-01-01T00:00:00Z");
+            record["withdrawn"] = json!(withdrawn);
+        }
+        let site = bench.open(NAME);
+        site.feed("mine", &[of_product, of_package]);
+        site.feed("other", &[other]);
+    };
+    let found = || {
+        let body: Value = scan_documents(&bench, &documents());
+        let findings = body["findings"].as_array().unwrap().iter();
+        findings
+            .map(|finding| finding["vulnerability"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    state("2999-01-01T00:00:00Z");
+    assert_eq!(found(), ["CVE-2024-0001", "EX-1"]);
+    state("2024-01-01T00:00:00Z");
+    assert_eq!(found(), [""; 0]);
+}

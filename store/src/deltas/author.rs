@@ -15,7 +15,7 @@ use crate::site::state::{LogId, State};
 use crate::trust::keep_heads;
 
 /// The result of authoring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Authored {
     /// Deltas written.
     pub deltas: usize,
@@ -23,6 +23,8 @@ pub struct Authored {
     pub bytes: u64,
     /// The new end of the log.
     pub cursor: Cursor,
+    /// Records of which something cannot be looked up.
+    pub problems: starling_view::ProblemCounts,
 }
 
 /// How this site writes its own log.
@@ -91,7 +93,7 @@ impl SiteStore {
                     self.bodies.sync(&mut txn)?;
                     std::mem::replace(&mut txn, self.txn()).commit()?;
                     // Show each delta at once, so that readers are never far behind and never see a part.
-                    self.show(state, how.origin)?;
+                    authored.problems.append(self.show(state, how.origin)?.problems);
                     if state.view_is_fresh() {
                         self.publish(state);
                     }
@@ -108,7 +110,7 @@ impl SiteStore {
             txn.commit()?;
             keep_heads(state, heads);
             self.accept_whole(state)?;
-            self.show(state, how.origin)?;
+            authored.problems.append(self.show(state, how.origin)?.problems);
         }
         if let Some(log) = state.logs.get(&id) {
             authored.cursor = log.tip.cursor;

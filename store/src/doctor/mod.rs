@@ -209,13 +209,16 @@ impl SiteStore {
                 self.show(state, &Origin::default())?;
             }
             let working = self.meter.begin("checking the view", 0);
-            let mut view = named("the view equals a rebuild, byte for byte", self.check_view(state))?;
+            let mut lookup = Check::new("records can be looked up as a whole");
+            let checked = self.check_view(state, &mut lookup);
+            let mut view = named("the view equals a rebuild, byte for byte", checked)?;
             if rebuild {
                 self.rebuild_view(state)?;
                 self.find_wanted(state)?;
                 view.repaired = (!view.ok()).then(|| "folded again from the accepted claims".to_owned());
             }
             diagnosis.checks.push(view);
+            diagnosis.checks.push(lookup);
             let mut history = self.check_history(state)?;
             if repair && !history.ok() {
                 let mut txn = self.txn();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::{Bound, ControlFlow};
 
-use starling_view::{MemoryRows, Table};
+use starling_view::{MemoryRows, ProblemCounts, Table};
 
 use super::{Check, NAMED};
 use crate::SiteStore;
@@ -36,8 +36,9 @@ impl SiteStore {
         Ok(check)
     }
 
-    /// Checks that the view equals, byte for byte, the fold of the accepted claims.
-    pub(super) fn check_view(&self, state: &State) -> Result<Check, StoreError> {
+    /// Checks that the view equals, byte for byte, the fold of the accepted claims. Remarks in `lookup` which records
+    /// cannot be looked up as a whole: that is not damage, because their sources wrote them so.
+    pub(super) fn check_view(&self, state: &State, lookup: &mut Check) -> Result<Check, StoreError> {
         let mut check = Check::new("the view equals a rebuild, byte for byte");
         let mut keys = BTreeSet::new();
         self.engine
@@ -56,7 +57,12 @@ impl SiteStore {
         };
         let settings = self.settings.read().map_err(|_| StoreError::Poisoned)?;
         let mut fresh = MemoryRows::new();
-        starling_view::update(&mut fresh, &ports, &ports, &settings, &keys)?;
+        let folded = starling_view::update(&mut fresh, &ports, &ports, &settings, &keys)?;
+        let mut problems = ProblemCounts::default();
+        problems.add(&folded.problems);
+        drop(folded);
+        lookup.examined = keys.len() as u64;
+        lookup.remark = (!problems.is_empty()).then(|| problems.to_string());
         for table in Table::ALL {
             let mut expected = fresh.iter(table);
             let mut next = expected.next();
@@ -94,8 +100,14 @@ impl SiteStore {
                 next = expected.next();
             }
         }
+        self.check_counts(&fresh, &mut check)?;
+        Ok(check)
+    }
+
+    /// Checks the numbers that are kept of the view's advisories and records.
+    fn check_counts(&self, fresh: &MemoryRows, check: &mut Check) -> Result<(), StoreError> {
         let mut advisories = 0_u64;
-        starling_view::for_each_advisory(&fresh, |_| {
+        starling_view::for_each_advisory(fresh, |_| {
             advisories += 1;
             ControlFlow::Continue(())
         })?;
@@ -106,7 +118,7 @@ impl SiteStore {
                 "the number of advisories: {kept} is kept, there are {advisories}"
             ));
         }
-        let counted = starling_view::live_record_counts(&fresh)?;
+        let counted = starling_view::live_record_counts(fresh)?;
         for (source, count) in counted {
             let kept = self.engine.get(Tree::Meta, &meta::records(&source))?;
             let kept = kept.map_or(Ok(0), |row| decode_count(&row))?;
@@ -116,7 +128,7 @@ impl SiteStore {
                 ));
             }
         }
-        Ok(check)
+        Ok(())
     }
 
     /// Checks that the kept mutes follow from the accepted changes, and that Automerge merges the changes to

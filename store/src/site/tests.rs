@@ -1,6 +1,7 @@
 //! The store end to end on the in-memory engine: author, append, accept, fold, and refuse.
 
 mod damage;
+mod durability;
 mod epochs;
 mod event_numbers;
 mod imports;
@@ -123,7 +124,7 @@ impl TestSite {
     }
 
     /// States that records of a source have these contents, or are absent.
-    fn say(&self, records: &[(&str, Option<&str>)], at: u64) {
+    fn say(&self, records: &[(&str, Option<&str>)], at: u64) -> crate::Authored {
         let source = source();
         let now = UnixMillis::saturating(at);
         let mut claims = Vec::new();
@@ -147,7 +148,7 @@ impl TestSite {
         }
         self.store
             .author(Lane::Federation, claims, &self.key, now, &Origin::default())
-            .unwrap();
+            .unwrap()
     }
 
     fn pull_from(&self, other: &Self) -> Option<AppendProblem> {
@@ -494,216 +495,4 @@ fn told(event: &Event) -> (Action, String) {
         EventKind::Advisory(change) => (change.action.clone(), change.vulnerability.to_string()),
         other => panic!("{other:?}"),
     }
-}
-
-#[test]
-fn branch_closed_by_certificate_freezes_nobody() {
-    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
-    let twin = TestSite::new("a", 1);
-    b.list(&a, &["*"]);
-    a.say(&[("P-1", Some("one"))], 1);
-    twin.say(&[("P-1", Some("another history"))], 1);
-    let losing = twin
-        .store
-        .deltas(twin.own(), ClaimNumber::NONE, usize::MAX)
-        .unwrap()
-        .deltas
-        .concat();
-    b.pull_from(&a);
-    // The root key names a's branch before b learns of the other one.
-    let (_, header) = a.store.position_at(a.own(), ClaimNumber(1)).unwrap();
-    let lanes = vec![LaneResume {
-        lane: Lane::Federation,
-        number: ClaimNumber(1),
-        header,
-    }];
-    let next = SigningKey::from_seed(&[77; 32]);
-    let chain = a
-        .chain
-        .next_epoch(&a.root, &next, lanes, Reason::ForkResolution, UnixMillis::EPOCH)
-        .unwrap();
-    b.store.learn_chain(&chain).unwrap();
-    let late = b.store.append(&losing).unwrap();
-    assert_eq!((late.appended, late.problem), (0, None));
-    assert!(!b.store.log(a.own()).unwrap().unwrap().frozen);
-}
-
-#[test]
-fn home_behind_its_own_heads_signs_nothing() {
-    let (a, old) = (TestSite::new("a", 1), TestSite::new("a", 1));
-    a.say(&[("P-1", Some("one"))], 1);
-    let head = a
-        .store
-        .sign_head(Lane::Federation, &a.key, UnixMillis::EPOCH, 1_000, Vec::new())
-        .unwrap();
-    old.store.learn_head(&head).unwrap();
-    let refused = old
-        .store
-        .sign_head(Lane::Federation, &old.key, UnixMillis::EPOCH, 1_000, Vec::new());
-    assert!(matches!(refused, Err(StoreError::Behind { .. })));
-    let claim = Claim::absent(&source(), &"P-9".parse().unwrap(), UnixMillis::EPOCH);
-    let refused = old.store.author(
-        Lane::Federation,
-        [claim],
-        &old.key,
-        UnixMillis::EPOCH,
-        &Origin::default(),
-    );
-    assert!(matches!(refused, Err(StoreError::Behind { .. })));
-    assert_eq!(
-        old.store.log(old.own()).unwrap().unwrap().high_water,
-        ClaimNumber(1),
-        "high-water never falls"
-    );
-}
-
-#[test]
-fn complete_claims_are_accepted_after_a_crash() {
-    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
-    b.list(&a, &["*"]);
-    a.say(&[("P-1", Some("one"))], 1);
-    b.pull_from(&a);
-    assert_eq!(b.pull_bodies_from(&a), 1);
-    // Killed here: bodies are stored, nothing is accepted yet.
-    let again = open(&b.disk, b.engine.clone(), &b.chain);
-    assert_eq!(again.knowledge_root().unwrap(), a.root());
-}
-
-#[test]
-fn bodies_lost_with_power_are_wanted_again() {
-    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
-    b.list(&a, &["*"]);
-    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
-    b.pull_from(&a);
-    let bodies = [body("P-1", "one"), body("P-2", "two")];
-    let named: Vec<(ContentHash, &[u8])> = bodies
-        .iter()
-        .map(|body| (ContentHash::of(body), &body[..]))
-        .collect();
-    assert_eq!(b.store.bodies.put(Some(&source()), &named).unwrap(), 2);
-    // Their places are in the engine, but their bytes were never synced.
-    let again = b.after_power_loss();
-    assert_eq!(again.missing(a.own(), ClaimNumber::NONE, 10).unwrap().len(), 2);
-    assert_eq!(again.store_wanted(&[&bodies[0], &bodies[1]]).unwrap(), 2);
-    again.accept(&Origin::default()).unwrap();
-    assert_eq!(again.knowledge_root().unwrap(), a.root());
-    assert!(again.doctor(false).unwrap().healthy());
-}
-
-#[test]
-fn stored_body_survives_power_loss_before_acceptance() {
-    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
-    b.list(&a, &["*"]);
-    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
-    b.pull_from(&a);
-    // Nothing is accepted with one of two bodies, and the log is body-complete up to the first.
-    assert_eq!(b.store.store_wanted(&[&body("P-1", "one")]).unwrap(), 1);
-    let complete = |store: &SiteStore| store.log(a.own()).unwrap().unwrap().body_complete;
-    assert_eq!(complete(&b.store), ClaimNumber(1));
-    assert_eq!(complete(&b.after_power_loss()), ClaimNumber(1));
-}
-
-#[test]
-fn own_bodies_survive_a_power_loss_with_their_claims() {
-    let a = TestSite::new("a", 1);
-    a.say(&[("P-1", Some("one"))], 1);
-    let root = a.root();
-    let again = a.after_power_loss();
-    assert_eq!(again.knowledge_root().unwrap(), root);
-    assert!(again.doctor(false).unwrap().healthy());
-    let hash = ContentHash::of(&body("P-1", "one"));
-    assert_eq!(again.body(&hash).unwrap(), Some(body("P-1", "one")));
-}
-
-#[test]
-fn own_claim_without_its_body_is_never_signed() {
-    let a = TestSite::new("a", 1);
-    let claim = Claim::set(
-        &source(),
-        &"P-1".parse().unwrap(),
-        ContentHash::of(b"{}"),
-        2,
-        UnixMillis::EPOCH,
-    );
-    let refused = a.store.author(
-        Lane::Federation,
-        [claim],
-        &a.key,
-        UnixMillis::EPOCH,
-        &Origin::default(),
-    );
-    assert!(matches!(refused, Err(StoreError::MissingBody { .. })));
-    assert!(
-        a.store
-            .log(a.own())
-            .unwrap()
-            .is_none_or(|log| log.tip.cursor.number == ClaimNumber::NONE)
-    );
-}
-
-#[test]
-fn dry_run_shows_the_result_and_changes_nothing() {
-    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
-    b.list(&a, &["*"]);
-    a.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
-    let written = b.engine.writes();
-    let page = a.store.deltas(a.own(), ClaimNumber::NONE, usize::MAX).unwrap();
-    let page = page.deltas.concat();
-    let hashes = ["P-1", "P-2"].map(|id| ContentHash::of(&body(id, if id == "P-1" { "one" } else { "two" })));
-    let bodies = hashes.map(|hash| a.store.body(&hash).unwrap().unwrap());
-    let bodies: Vec<&[u8]> = bodies.iter().map(Vec::as_slice).collect();
-    let take = |store: &SiteStore| {
-        store.append(&page).unwrap();
-        store.store_wanted(&bodies).unwrap();
-        let accepted = store.accept(&Origin::default()).unwrap();
-        (accepted.view, store.knowledge_root().unwrap())
-    };
-    let layer = || -> Result<Arc<dyn crate::engine::Engine>, _> {
-        Ok(Arc::new(MemoryEngine::new(FaultPlan::default())))
-    };
-    let outcome = b.store.dry_run(layer, |trial| {
-        // A concurrent write: the trial continues from its initial state.
-        let entry = LedgerEntry::SiteChanged {
-            at: UnixMillis::EPOCH,
-            site: a.chain.site(),
-            change: "changed".to_owned(),
-        };
-        b.store.record(&entry).unwrap();
-        take(&trial)
-    });
-    assert_eq!(b.live(), Vec::<String>::new());
-    assert_eq!(b.engine.writes(), written + 1, "the note alone");
-    assert_eq!(outcome.unwrap(), take(&b.store));
-}
-
-#[test]
-fn rebuilt_engine_does_not_find_dropped_bodies() {
-    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
-    a.list(&b, &["*"]);
-    for site in [&a, &b] {
-        site.say(&[("P-1", Some("one"))], 1);
-    }
-    a.say(&[("P-1", Some("two"))], 2);
-    let nothing_of_the_past = Retention { millis: 0, bytes: 0 };
-    assert_eq!(a.store.drop_superseded(&nothing_of_the_past).unwrap().dropped, 1);
-    // Another site's claim names the dropped body; the pack still holds its bytes.
-    assert_eq!(a.pull_from(&b), None);
-    let wanted = |store: &SiteStore| {
-        store
-            .missing(b.own(), ClaimNumber::NONE, usize::MAX)
-            .unwrap()
-            .len()
-    };
-    assert_eq!(wanted(&a.store), 1);
-    let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
-    let rebuilt = open(&a.disk.copy(), engine, &a.chain);
-    assert_eq!(rebuilt.knowledge_root().unwrap(), a.root());
-    assert_eq!(wanted(&rebuilt), 1);
-    // After it came again, it is there for good.
-    assert_eq!(a.pull_bodies_from(&b), 1);
-    a.store.accept(&Origin::default()).unwrap();
-    let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
-    let rebuilt = open(&a.disk.copy(), engine, &a.chain);
-    assert_eq!(rebuilt.knowledge_root().unwrap(), a.root());
-    assert_eq!(wanted(&rebuilt), 0);
 }

@@ -8,7 +8,7 @@ use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};
 
 /// Counts of the changes that a replay made in the view.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ViewCounts {
     /// Canonical advisories that are new.
     pub created: u64,
@@ -25,6 +25,9 @@ pub struct ViewCounts {
     /// Canonical advisories that are withdrawn now and were not before.
     #[serde(default)]
     pub withdrawn: u64,
+    /// Records of which something cannot be looked up.
+    #[serde(skip)]
+    pub problems: starling_view::ProblemCounts,
 }
 
 impl ViewCounts {
@@ -46,6 +49,7 @@ impl ViewCounts {
         self.skipped += (looked_at as u64).saturating_sub(touched);
         self.edges_added += changes.edges_added;
         self.deletions += changes.records_removed;
+        self.problems.add(&changes.problems);
     }
 }
 

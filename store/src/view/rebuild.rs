@@ -9,6 +9,7 @@ use starling_view::RecordKey;
 
 use super::accept::settle;
 use super::counts::ViewCounts;
+use super::show::warn_of_problems;
 use crate::SiteStore;
 use crate::activity::events::Origin;
 use crate::engine::{Direction, PageLimit, Tree};
@@ -45,6 +46,7 @@ impl SiteStore {
         for table in starling_view::Table::ALL {
             self.wipe(tree_of(table))?;
         }
+        let mut counted = ViewCounts::default();
         let mut after: Option<Vec<u8>> = None;
         loop {
             let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
@@ -64,7 +66,7 @@ impl SiteStore {
                 }
             }
             let mut txn = Txn::new(self.engine.as_ref());
-            self.update_view(&mut txn, state, &records, None, &mut ViewCounts::default())?;
+            self.update_view(&mut txn, state, &records, None, &mut counted)?;
             if !txn.is_empty() {
                 txn.commit()?;
             }
@@ -73,6 +75,7 @@ impl SiteStore {
                 _ => break,
             }
         }
+        warn_of_problems(&counted);
         self.settle_all(state)?;
         let mut txn = self.txn();
         for log in state.logs.values_mut() {

@@ -38,6 +38,7 @@ impl SiteStore {
             self.show_log(state, id, origin, &mut counts)?;
         }
         self.follow_documents(state, origin)?;
+        warn_of_problems(&counts);
         Ok(counts)
     }
 
@@ -162,6 +163,13 @@ impl SiteStore {
             self.write_events(txn, state, &EventContext { author, origin }, &changes)?;
         }
         Ok(())
+    }
+}
+
+/// Logs which of the folded records cannot be looked up as a whole.
+pub(super) fn warn_of_problems(counts: &ViewCounts) {
+    for problem in counts.problems.sentences() {
+        tracing::warn!(%problem, "not everything of a record can be looked up");
     }
 }
 

@@ -25,6 +25,10 @@ pub struct CanonicalAdvisory {
     pub conflicts: Vec<Conflict>,
     /// The claims behind it, by record and author.
     pub edges: Vec<Edge>,
+    /// Its records with entries of `affected` that name no package, beside others that do, each with their number:
+    /// no advisory shows what these state.
+    #[serde(skip)]
+    pub entries_without_package: Vec<(RecordKey, usize)>,
     /// Its folded fields.
     pub fields: Fields,
     /// The name made of vulnerability and package.
@@ -55,6 +59,10 @@ pub struct CanonicalAdvisory {
     pub unresolved: Vec<RecordKey>,
     /// The vulnerability: a CVE if one is known, else the least of its ids.
     pub vulnerability: VulnerabilityId,
+    /// The statements of withdrawn records, in fold order. The fold knows no time, so it cannot decide if a
+    /// withdrawal lies in the future; until then its record's statement applies.
+    #[serde(skip)]
+    pub withdrawn_statements: Vec<WithdrawnStatement>,
 }
 
 /// The state of an advisory.
@@ -204,6 +212,21 @@ pub struct Stated {
     pub is_unresolved: bool,
     /// Its weight.
     pub weight: Weight,
+}
+
+/// The statement of a withdrawn record about a package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WithdrawnStatement {
+    /// The entries of `affected` about the package; `None` if there are none.
+    pub affected: Option<JsonText>,
+    /// The record.
+    pub by: RecordKey,
+    /// True if it is one of several contents of its record and nobody has decided between them.
+    pub is_unresolved: bool,
+    /// Its weight beside the live records, if it were one of them. Withdrawn records do not outrank each other.
+    pub weight: Weight,
+    /// The text of `withdrawn`, as JSON.
+    pub withdrawn: Option<JsonText>,
 }
 
 /// A member of a field that unites the values of all records.

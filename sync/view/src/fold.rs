@@ -14,7 +14,7 @@ use starling_protocol::json;
 
 use crate::advisory::{
     AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Member,
-    OutvotedClaim, OutvotedValue, Provenance, Stated,
+    OutvotedClaim, OutvotedValue, Provenance, Stated, WithdrawnStatement,
 };
 use crate::codec::{RecordState, edge_prefix};
 use crate::error::ViewError;
@@ -27,7 +27,7 @@ use crate::reading::{damaged, decode_edge_key, edge_is_withdrawn, scan_rows, sta
 use crate::rows::{Rows, Table};
 use crate::settings::Settings;
 use crate::vulnerability::VulnerabilityId;
-use crate::weight::{Weight, weigh};
+use crate::weight::{Weight, weigh, weight_if_live};
 
 /// A record that feeds an advisory, or is about its vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +144,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
     let mut attribution = Attribution::default();
     let mut folder = Folder::default();
     let mut unresolved = BTreeSet::new();
+    let (mut withdrawn_statements, mut entries_without_package) = (Vec::new(), Vec::new());
     let mut speakers = Speakers::of(rows, &settings.policy, package, &feeding)?;
     for record in &feeding {
         let statements = statements_of(claims, &record.record)?;
@@ -158,6 +159,18 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
         if let Some(parsed) = parsed {
             let stated = parsed.of_package(package)?;
             speakers.hear(record, stated.get(&FieldName::Affected));
+            if parsed.entries_without_package > 0 {
+                entries_without_package.push((record.record.clone(), parsed.entries_without_package));
+            }
+            if record.is_withdrawn {
+                withdrawn_statements.push(WithdrawnStatement {
+                    affected: stated.get(&FieldName::Affected).cloned(),
+                    by: record.record.clone(),
+                    is_unresolved: record.is_unresolved,
+                    weight: weight_if_live(rows, &settings.policy, package, &feeding, record)?,
+                    withdrawn: stated.get(&FieldName::Withdrawn).cloned(),
+                });
+            }
             folder.add(&parsed, stated, &provenance(record, &statements));
         }
     }
@@ -181,6 +194,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
         } else {
             AdvisoryState::Live
         },
+        entries_without_package,
         fields: folder.finish(),
         statements: speakers.statements,
         unresolved: unresolved.into_iter().collect(),
@@ -192,6 +206,7 @@ pub fn canonical_advisory_remembering<R: Rows, C: Claims, B: Bodies>(
             .into_iter()
             .collect(),
         conflicts,
+        withdrawn_statements,
     }))
 }
 

@@ -33,10 +33,10 @@ mod weight;
 
 pub use advisory::{
     AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Member,
-    OutvotedClaim, OutvotedValue, Provenance, Stated,
+    OutvotedClaim, OutvotedValue, Provenance, Stated, WithdrawnStatement,
 };
 pub use changed::packages_changed;
-pub use changes::{Action, Change, Changes, LiveChange, Problem};
+pub use changes::{Action, Change, Changes, LiveChange, Problem, ProblemCounts};
 pub use error::{PortError, ViewError};
 pub use fold::{
     ContributingRecord, canonical_advisory, canonical_advisory_remembering, contributing_records,

@@ -27,6 +27,8 @@ pub(crate) struct ParsedBody {
     entries: Vec<String>,
     /// Which entries are about a package.
     about: BTreeMap<PackageId, Vec<usize>>,
+    /// The number of entries that name no package, if others do; or else no repository, if others do.
+    pub(crate) entries_without_package: usize,
 }
 
 impl ParsedBody {
@@ -60,17 +62,25 @@ impl ParsedBody {
             let text = JsonText::of(&Value::String(weakness.clone().into()))?;
             said.weaknesses.push((weakness, text));
         }
+        let (mut named, mut placed) = (0, 0);
         for (index, entry) in list(body, FieldName::Affected.as_str()).iter().enumerate() {
             said.entries
                 .push(String::from_utf8_lossy(&entry.to_canonical()).into_owned());
             let package = package_of(entry, normalise_name).ok().flatten();
+            named += usize::from(package.is_some());
             let packages: BTreeSet<PackageId> = package
                 .into_iter()
                 .chain(repositories_of(entry).flatten())
                 .collect();
+            placed += usize::from(!packages.is_empty());
             for package in packages {
                 said.about.entry(package).or_default().push(index);
             }
+        }
+        // A record without any package stands for itself, and shows all of its entries.
+        let found = if named > 0 { named } else { placed };
+        if found > 0 {
+            said.entries_without_package = said.entries.len() - found;
         }
         Ok(said)
     }
@@ -184,5 +194,17 @@ mod tests {
             )
         );
         assert_eq!(affected("c"), None);
+        assert_eq!(said.entries_without_package, 0);
+    }
+
+    #[test]
+    fn entries_without_a_package_are_counted_beside_others() {
+        let count = |entries: &str| said(&format!(r#"{{"affected":[{entries}]}}"#)).entries_without_package;
+        let npm = r#"{"package":{"ecosystem":"npm","name":"a"}}"#;
+        let git = r#"{"ranges":[{"type":"GIT","repo":"https://example.org/a"}]}"#;
+        let none = r#"{"package":{"name":"b"}},{"versions":["1"]},7"#;
+        assert_eq!(count(&format!("{npm},{git},{none}")), 4);
+        assert_eq!(count(&format!("{git},{none}")), 3);
+        assert_eq!(count(none), 0);
     }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use starling_protocol::Source;
 
 use crate::error::ViewError;
-use crate::fold::ContributingRecord;
+use crate::fold::{ContributingRecord, in_fold_order};
 use crate::package::PackageId;
 use crate::policy::{CompiledPolicy, Ranges, owner_of};
 use crate::ports::RecordKey;
@@ -87,6 +87,28 @@ pub(crate) fn weigh<R: Rows>(
         }
     }
     Ok(weights)
+}
+
+/// Returns the weight that a withdrawn record's statement would have beside the live ones, if it were live too.
+pub(crate) fn weight_if_live<R: Rows>(
+    rows: &R,
+    policy: &CompiledPolicy,
+    package: &PackageId,
+    feeding: &[ContributingRecord],
+    withdrawn: &ContributingRecord,
+) -> Result<Weight, ViewError> {
+    let live = ContributingRecord {
+        is_withdrawn: false,
+        ..withdrawn.clone()
+    };
+    let mut together: Vec<&ContributingRecord> =
+        feeding.iter().filter(|record| !record.is_withdrawn).collect();
+    together.push(&live);
+    together.sort_by(|a, b| in_fold_order(policy, a, b));
+    let weights = weigh(rows, policy, package, &together)?;
+    let mut both = together.iter().zip(weights);
+    let own = both.find(|(record, _)| record.record == live.record && record.content == live.content);
+    Ok(own.map_or(Weight::Counts, |(_, weight)| weight))
 }
 
 /// Returns true if the id belongs to another source and that source's own record is held.

@@ -31,6 +31,14 @@ pub(super) fn facts(advisory: &Advisory) -> Lines {
     for range in ranges(&affected) {
         lines = lines.add("affected", range);
     }
+    for record in &advisory.entries_without_package {
+        let entries = counted(record.entries, "entry", "entries");
+        let of = format!("{} {}", record.source, record.record_id);
+        lines = lines.add(
+            "not looked up",
+            format!("{entries} of {of}, which name no package"),
+        );
+    }
     lines
         .add("fixed in", fixes(&affected))
         .add("aliases", list(&advisory.aliases))

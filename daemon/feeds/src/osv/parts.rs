@@ -253,9 +253,14 @@ fn list<'a, 'v>(record: &'a Object<'v>, key: &str) -> &'a [Value<'v>] {
     record.get(key).and_then(Value::as_array).unwrap_or_default()
 }
 
+/// Returns true if a part is withdrawn, even if only from a later time on: a part has no time of judgement, and must
+/// have the same bytes at every site. What is not a time since 1970 (`false`, year 1) withdraws nothing.
 fn is_withdrawn(record: &Object<'_>) -> bool {
     let withdrawn = record.get("withdrawn").and_then(Value::as_str);
-    withdrawn.is_some_and(|time| !time.trim().is_empty())
+    let year = withdrawn
+        .and_then(|time| time.trim().split_once('-'))
+        .map(|(year, _)| year);
+    year.is_some_and(|year| year.len() == 4 && year.parse::<u16>().is_ok_and(|year| year >= 1970))
 }
 
 fn modified_of(record: &Object<'_>) -> Option<jiff::Timestamp> {

@@ -183,6 +183,7 @@ fn problems_of_real_sources_are_kept_and_reported() {
             "/affected/0/ranges/0/events: the event fixed 2 is repeated in this range",
             "/affected/0/versions/0: expected a string, found a number",
             "/affected/1/ranges: expected an array, found null",
+            "/affected/1: nothing looks this entry up, because it has no package, unlike other entries of the record",
         ]
     );
     assert_eq!(warnings(r#"{"id":"X"}"#), ["the record has no modification time"]);

@@ -6,6 +6,8 @@ use std::fmt;
 
 use starling_protocol::json::{Object, Value};
 
+use super::about::{COMMITS_ONLY, why_nameless};
+
 /// Most warnings of one record; a completely wrong record has a single further one.
 const MAX_WARNINGS: usize = 32;
 
@@ -106,6 +108,12 @@ pub enum WarningKind {
         ecosystem: String,
         /// The name.
         name: String,
+    },
+    /// An entry of `affected` names no package, beside others that do.
+    #[error("nothing looks this entry up, because {why}, unlike other entries of the record")]
+    NoPackage {
+        /// What it lacks.
+        why: &'static str,
     },
     /// One range contains the same event twice.
     #[error("the event {event} is repeated in this range")]
@@ -251,6 +259,25 @@ impl Checker {
         }
         self.objects(record, &["database_specific"]);
         self.items(record, "affected", "an object", Value::as_object, Self::affected);
+        self.nameless(record);
+    }
+
+    /// Warns about entries without a package beside others with one: the record is found, but not what they say.
+    fn nameless(&mut self, record: &Object<'_>) {
+        let entries = record.get("affected").and_then(Value::as_array);
+        let entries: Vec<_> = entries.unwrap_or_default().iter().map(why_nameless).collect();
+        if !entries.contains(&None) {
+            return;
+        }
+        self.at(Segment::Key("affected"), |checker| {
+            for (index, why) in entries.into_iter().enumerate() {
+                if let Some(why) = why.filter(|why| *why != COMMITS_ONLY) {
+                    checker.at(Segment::Index(index), |checker| {
+                        checker.warn(WarningKind::NoPackage { why });
+                    });
+                }
+            }
+        });
     }
 
     fn affected(&mut self, affected: &Object<'_>) {

@@ -189,6 +189,7 @@ impl<'a> Executor<'a> {
             unread: self.unread.words(),
             from_start: read_to_end && self.new.whole_at_ms.is_some(),
             passed_over: self.unread.passed_over,
+            dead: std::mem::take(&mut self.unread.dead),
             gone: self.gone,
             position: self.new,
             more: self.more,

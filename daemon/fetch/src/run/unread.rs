@@ -3,6 +3,7 @@
 //! One broken row or dead link of a large source must not make it stale for ever. What is odd in the same way for a week
 //! is named and counted at every run, and no longer keeps the source from being read to its end, as long as it is little.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{Executor, millis};
@@ -24,6 +25,8 @@ pub(super) struct Unread {
     count: u64,
     /// Oddities that last.
     pub(super) passed_over: u64,
+    /// Names of listed documents among them that are missing.
+    pub(super) dead: BTreeSet<String>,
     /// Rows of all lists of this run.
     pub(super) rows: u64,
 }
@@ -95,11 +98,12 @@ impl Executor<'_> {
         name: &str,
         is_counted: bool,
     ) -> Result<(), FetchError> {
-        self.not_read_unless_lasting(
-            &format!("missing:{list}:{name}"),
-            1,
-            format!("{} is listed and missing (404)", shorten(name)),
-        );
+        let key = format!("missing:{list}:{name}");
+        if self.is_lasting(&key) {
+            self.unread.dead.insert(name.to_owned());
+        }
+        let why = format!("{} is listed and missing (404)", shorten(name));
+        self.not_read_unless_lasting(&key, 1, why);
         if !is_counted {
             return Ok(());
         }

@@ -90,20 +90,20 @@ impl<'a> Screened<'a> {
 impl Screen {
     /// Builds the screen of an advisory about a package of `ecosystem`.
     pub(super) fn of(ecosystem: &str, advisory: &Advisory) -> Self {
-        if advisory.withdrawn.is_some() {
-            return Self::Never;
-        }
         let Some(scheme) = Scheme::for_ecosystem(ecosystem) else {
             return Self::Always;
         };
         let mut spans = Vec::new();
         let mut listed = Vec::new();
-        // Statements that do not apply decide nothing.
+        // Statements that do not apply decide nothing. What withdrawn records state applies until a time that a screen
+        // does not know, so it is among the spans: a superset is right.
         let counting = || {
-            advisory
-                .stated()
-                .filter(StatedEntries::counts)
-                .flat_map(|said| said.entries)
+            let stated = advisory.stated().filter(StatedEntries::counts);
+            let live = stated.filter(|_| advisory.withdrawn.is_none());
+            let withdrawn = advisory.withdrawn_statements.iter();
+            let withdrawn = withdrawn.filter(|said| said.weight.counts());
+            live.flat_map(|said| said.entries)
+                .chain(withdrawn.flat_map(|said| &said.entries))
         };
         for affected in counting() {
             if !has_rules(affected) {

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::configurations::StoredApplicability;
 use crate::fix::FixState;
-use crate::knowledge::{Advisory, Conflict, Provenance, Statement, StatingRecord, Weight};
+use crate::knowledge::{
+    Advisory, Conflict, JudgedAt, Provenance, Statement, StatingRecord, Weight, WithdrawnStatement,
+};
 use crate::matching::may_be_equal;
 use crate::osv::{Affected, Event, Package, Range, RangeKind, Severity, Text};
 use crate::severity::StatedSeverity;
@@ -26,12 +28,25 @@ pub(super) struct StoredAdvisory<'a> {
     affected: Vec<StoredAffected<'a>>,
     /// Number of entries, weight, unresolved or not, and the records, as indices into `provenance`.
     statements: Vec<(u32, StoredWeight, bool, Vec<u32>)>,
+    withdrawn_statements: Vec<StoredWithdrawn<'a>>,
     unresolved: bool,
     configurations: Vec<StoredApplicability>,
     /// Source, record, sites.
     provenance: Vec<(&'a str, &'a str, Vec<&'a str>)>,
     /// Field, chosen source, other sources.
     conflicts: Vec<(&'a str, &'a str, Vec<&'a str>)>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredWithdrawn<'a> {
+    /// Source and record.
+    by: (&'a str, &'a str),
+    /// In milliseconds since 1970.
+    until: Option<u64>,
+    weight: StoredWeight,
+    unresolved: bool,
+    #[serde(borrow)]
+    entries: Vec<StoredAffected<'a>>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -132,6 +147,11 @@ impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
                 .iter()
                 .map(|statement| stored_statement(statement, &advisory.provenance))
                 .collect(),
+            withdrawn_statements: advisory
+                .withdrawn_statements
+                .iter()
+                .map(StoredWithdrawn::from)
+                .collect(),
             unresolved: advisory.unresolved,
             configurations: advisory
                 .configurations
@@ -192,6 +212,11 @@ impl StoredAdvisory<'_> {
                     unresolved: *unresolved,
                 })
                 .collect(),
+            withdrawn_statements: self
+                .withdrawn_statements
+                .iter()
+                .map(|said| said.read(version))
+                .collect(),
             unresolved: self.unresolved,
             configurations: self
                 .configurations
@@ -242,6 +267,34 @@ fn stored_statement(statement: &Statement, provenance: &[Provenance]) -> (u32, S
         statement.unresolved,
         statement.by.iter().filter_map(place).collect(),
     )
+}
+
+impl<'a> From<&'a WithdrawnStatement> for StoredWithdrawn<'a> {
+    fn from(said: &'a WithdrawnStatement) -> Self {
+        Self {
+            by: (&said.by.source, &said.by.record),
+            until: said.until.map(JudgedAt::unix_millis),
+            weight: said.weight.into(),
+            unresolved: said.unresolved,
+            entries: said.entries.iter().map(StoredAffected::from).collect(),
+        }
+    }
+}
+
+impl StoredWithdrawn<'_> {
+    fn read(&self, version: Option<&str>) -> WithdrawnStatement {
+        let (source, record) = self.by;
+        WithdrawnStatement {
+            by: StatingRecord {
+                record: record.to_owned(),
+                source: source.to_owned(),
+            },
+            until: self.until.map(JudgedAt::from_unix_millis),
+            weight: self.weight.into(),
+            unresolved: self.unresolved,
+            entries: self.entries.iter().map(|entry| entry.read(version)).collect(),
+        }
+    }
 }
 
 impl From<Weight> for StoredWeight {

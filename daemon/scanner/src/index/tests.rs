@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{IndexError, IndexWriter, MatchIndex};
-use crate::knowledge::{Advisory, Knowledge};
+use crate::knowledge::{Advisory, JudgedAt, Knowledge, StatingRecord, WithdrawnStatement};
 use crate::matching::{Subject, evaluate};
 use crate::osv::{Affected, Record};
 use crate::scan::{ScanOptions, scan};
@@ -252,6 +252,56 @@ proptest! {
         bytes.extend_from_slice(&super::VERSION.to_le_bytes());
         bytes.extend_from_slice(&super::MAGIC);
         let _ = MatchIndex::open(bytes);
+    }
+}
+
+/// The index keeps what withdrawn records state, and a memo of one time is not used for another.
+#[test]
+fn withdrawal_is_compared_with_the_time_of_each_scan() {
+    let range = r#"[{"ranges":[{"type":"SEMVER","events":[{"introduced":"1.0.0"},{"fixed":"1.5.0"}]}]}]"#;
+    let mut live = advisory("CVE-1", r#"[{"versions":["9.0.0"]}]"#);
+    live.withdrawn_statements = vec![WithdrawnStatement {
+        by: StatingRecord {
+            record: "GHSA-1".to_owned(),
+            source: "ghsa".to_owned(),
+        },
+        until: Some(JudgedAt::from_unix_millis(100)),
+        entries: advisory("CVE-1", range).affected,
+        ..WithdrawnStatement::default()
+    }];
+    let withdrawn = Advisory {
+        withdrawn: Some("1970".to_owned()),
+        vulnerability: "CVE-2".to_owned(),
+        affected: Vec::new(),
+        ..live.clone()
+    };
+    let packages = [("npm", "a", vec![live, withdrawn])];
+    let index = MatchIndex::open(written(&packages)).unwrap();
+    assert_eq!(index.advisories("npm", "a").unwrap(), packages[0].2);
+    let index = index.remembering(64);
+    let inventory = |version: &str| {
+        let purl = format!("pkg:npm/a@{version}");
+        let bom = format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{{"type":"library","name":"a","purl":"{purl}"}}]}}"#
+        );
+        crate::sbom::read(bom.as_bytes()).unwrap()
+    };
+    let found = |version: &str, at: u64| {
+        let options = ScanOptions {
+            at: JudgedAt::from_unix_millis(at),
+            ..ScanOptions::default()
+        };
+        let findings = scan(&inventory(version), &index, &options).unwrap().findings;
+        findings
+            .iter()
+            .map(|finding| finding.vulnerability.clone())
+            .collect::<Vec<_>>()
+    };
+    for _ in 0..2 {
+        assert_eq!(found("1.2.0", 100), [""; 0]);
+        assert_eq!(found("1.2.0", 99), ["CVE-1", "CVE-2"]);
+        assert_eq!(found("9.0.0", 100), ["CVE-1"]);
+        assert_eq!(found("2.0.0", 99), [""; 0]);
     }
 }
 

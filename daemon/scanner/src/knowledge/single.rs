@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Advisory, Knowledge, KnowledgeError, Provenance};
+use super::{Advisory, JudgedAt, Knowledge, KnowledgeError, Provenance, StatingRecord, WithdrawnStatement};
 use crate::name::{ecosystem_base, normalise_name};
-use crate::osv::Record;
+use crate::osv::{Affected, Record};
 use crate::purl::osv::address_of;
 use crate::severity::StatedSeverity;
 use crate::threat::Threat;
@@ -23,6 +23,20 @@ impl SingleRecord {
             record,
             source: source.into(),
         }
+    }
+
+    /// Returns what a withdrawn record states until its withdrawal.
+    fn withdrawn_statements(&self, entries: &[Affected]) -> Vec<WithdrawnStatement> {
+        let said = self.record.withdrawn.as_deref().map(|text| WithdrawnStatement {
+            by: StatingRecord {
+                record: self.record.id.clone(),
+                source: self.source.clone(),
+            },
+            until: JudgedAt::of_withdrawal(text),
+            entries: entries.to_vec(),
+            ..WithdrawnStatement::default()
+        });
+        said.into_iter().collect()
     }
 
     /// Returns the record.
@@ -59,6 +73,7 @@ impl Knowledge for SingleRecord {
             ids: record.aliases.iter().chain(&record.upstream).cloned().collect(),
             related: Vec::new(),
             summary: record.summary_or_details(),
+            withdrawn_statements: self.withdrawn_statements(&affected),
             withdrawn: record.withdrawn.clone(),
             severities: severities.collect(),
             // Further data about the vulnerability does not change which packages are affected.

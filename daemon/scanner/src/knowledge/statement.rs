@@ -27,6 +27,15 @@ pub struct StatingRecord {
     pub source: String,
 }
 
+impl From<&super::Provenance> for StatingRecord {
+    fn from(from: &super::Provenance) -> Self {
+        Self {
+            record: from.record.clone(),
+            source: from.source.clone(),
+        }
+    }
+}
+
 /// The weight of a statement.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use crate::knowledge::{Advisory, Knowledge, KnowledgeError, StatedEntries};
+use crate::knowledge::{Advisory, JudgedAt, Knowledge, KnowledgeError, StatedEntries};
 use crate::matching::{Subject, evaluate};
 use crate::osv::Event;
 use crate::purl::osv::{package_of, purl_of};
@@ -122,7 +122,10 @@ fn one(
         let Some(purl) = named(ecosystem, name) else {
             continue;
         };
-        let advisories = knowledge.advisories(ecosystem, name)?;
+        let advisories = knowledge.advisories(ecosystem, name)?.into_iter();
+        let advisories: Vec<_> = advisories
+            .map(|advisory| advisory.applying_at(JudgedAt::default()))
+            .collect();
         if let Some(version) = version(ecosystem, &advisories, affected, chance) {
             return Ok(Some(purl.with_version(Some(&version))));
         }

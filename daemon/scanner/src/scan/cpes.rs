@@ -89,6 +89,8 @@ impl Scanner<'_> {
             },
             system: Some(CPE_ECOSYSTEM),
             findings: first..findings.len(),
+            // Results by name are not remembered beyond a scan.
+            depends_on_time: false,
         };
         self.judged_cpes.insert(key, (judged.clone(), sum.compared));
         Ok(Some(judged))
@@ -104,13 +106,14 @@ impl Scanner<'_> {
         sum: &mut Sum,
     ) -> Result<(), KnowledgeError> {
         let advisories = self.advisories(CPE_ECOSYSTEM, product)?;
-        if advisories.is_empty() {
+        let live = || advisories.iter().filter(|advisory| advisory.withdrawn.is_none());
+        if live().next().is_none() {
             return Ok(());
         }
         sum.is_known = true;
         sum.is_unversioned |= subject.is_unversioned();
         let system = self.document.distro.and_then(OperatingSystem::of_distro);
-        for advisory in advisories.iter().filter(|advisory| advisory.withdrawn.is_none()) {
+        for advisory in live() {
             let names = advisory
                 .configurations
                 .iter()

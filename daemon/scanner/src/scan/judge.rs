@@ -50,13 +50,20 @@ pub(super) struct Document<'a> {
     pub(super) sources_named: &'a SourcesNamed,
 }
 
+/// The advisories of a package, as they apply at the time of judgement.
+struct Looked {
+    advisories: Rc<[Advisory]>,
+    /// True if they may differ at another time.
+    depends_on_time: bool,
+}
+
 /// Evaluates components.
 pub(super) struct Scanner<'a> {
     knowledge: &'a dyn Knowledge,
     pub(super) options: &'a ScanOptions,
     pub(super) document: Document<'a>,
     /// Each package is looked up once per scan.
-    packages: BTreeMap<(String, String), Rc<[Advisory]>>,
+    packages: BTreeMap<(String, String), Looked>,
     ecosystems: BTreeMap<String, bool>,
     /// The ecosystems that consist of one and a repository's address, by that one.
     repositories: BTreeMap<String, Rc<[String]>>,
@@ -67,6 +74,8 @@ pub(super) struct Scanner<'a> {
     pub(super) scores: Scores,
     memo_space: Vec<u8>,
     pub(super) tally: Tally,
+    /// True if the component's advisories may differ at another time.
+    depends_on_time: bool,
     /// The ecosystems in which components were looked up, without suffix; there are few.
     systems: Vec<&'static str>,
 }
@@ -91,6 +100,7 @@ impl<'a> Scanner<'a> {
             scores: Scores::default(),
             memo_space: Vec::new(),
             tally: Tally::default(),
+            depends_on_time: false,
             systems: Vec::new(),
         }
     }
@@ -159,7 +169,8 @@ impl<'a> Scanner<'a> {
             return Ok(standing);
         }
         let judged = self.judge(component, findings)?;
-        if judged.findings.is_empty() {
+        // Scans of other times use the same memo.
+        if judged.findings.is_empty() && !judged.depends_on_time {
             memo.put(key, (judged.standing, judged.system));
         }
         Ok(judged.standing)
@@ -203,12 +214,14 @@ impl<'a> Scanner<'a> {
             return Ok(judged.clone());
         }
         let first = findings.len();
+        self.depends_on_time = false;
         let standing = self.judge_package(&package, &subject, component, findings)?;
         self.tally.add(findings.get(first..).unwrap_or_default());
         let judged = Judged {
             standing,
             system,
             findings: first..findings.len(),
+            depends_on_time: self.depends_on_time,
         };
         if let Some(key) = key {
             self.repeats.keep(key, judged.clone());
@@ -289,7 +302,7 @@ impl<'a> Scanner<'a> {
             return Ok(false);
         };
         let mut advisories = match self.knowledge.candidates(ecosystem, &package.name, subject)? {
-            Some(candidates) => Advisories::Own(candidates),
+            Some(candidates) => Advisories::Own(self.applying(candidates)),
             None => Advisories::Shared(self.advisories(ecosystem, &package.name)?),
         };
         let mut undecided = false;
@@ -324,13 +337,33 @@ impl<'a> Scanner<'a> {
         name: &str,
     ) -> Result<Rc<[Advisory]>, KnowledgeError> {
         let key = (ecosystem.to_owned(), name.to_owned());
-        match self.packages.entry(key) {
-            Entry::Occupied(entry) => Ok(Rc::clone(entry.get())),
+        let looked = match self.packages.entry(key) {
+            Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let list = self.knowledge.advisories(ecosystem, name)?;
-                Ok(Rc::clone(entry.insert(list.into())))
+                let depends = list.iter().any(Advisory::depends_on_time);
+                let at = self.options.at;
+                entry.insert(Looked {
+                    advisories: list
+                        .into_iter()
+                        .map(|advisory| advisory.applying_at(at))
+                        .collect(),
+                    depends_on_time: depends,
+                })
             }
-        }
+        };
+        self.depends_on_time |= looked.depends_on_time;
+        Ok(Rc::clone(&looked.advisories))
+    }
+
+    /// Returns advisories as they apply at the time of judgement.
+    fn applying(&mut self, advisories: Vec<Advisory>) -> Vec<Advisory> {
+        self.depends_on_time |= advisories.iter().any(Advisory::depends_on_time);
+        let at = self.options.at;
+        advisories
+            .into_iter()
+            .map(|advisory| advisory.applying_at(at))
+            .collect()
     }
 
     fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {

@@ -34,6 +34,8 @@ pub(super) struct Judged {
     pub(super) system: Option<&'static str>,
     /// Its own range of the findings.
     pub(super) findings: Range<usize>,
+    /// True if it may differ at another time of judgement.
+    pub(super) depends_on_time: bool,
 }
 
 impl Judged {
@@ -43,6 +45,7 @@ impl Judged {
             standing,
             system: None,
             findings: 0..0,
+            depends_on_time: false,
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{Finding, Opinion, ScanOptions, Standing, StatementResult, scan};
 use crate::explain::{Conclusion, explain};
 use crate::index::{IndexWriter, MatchIndex};
-use crate::knowledge::{Advisory, Knowledge, Provenance, Statement, StatingRecord, Weight};
+use crate::knowledge::{Advisory, JudgedAt, Knowledge, Provenance, Statement, StatingRecord, Weight};
 use crate::osv::Affected;
 use crate::purl::PackageUrl;
 use crate::sbom;
@@ -231,7 +231,7 @@ fn source_outside_the_order_lowers_no_severity() {
 fn explanation_shows_all_statements_without_finding() {
     let purl = PackageUrl::parse("pkg:npm/widget@1.5.0").unwrap();
     let knowledge = index(&[("a", "1.0.0", Counts), ("b", "2.0.0", Outranked)]);
-    let found = explain(&purl, "CVE-2024-1", None, &knowledge).unwrap();
+    let found = explain(&purl, "CVE-2024-1", None, &knowledge, JudgedAt::default()).unwrap();
     assert_eq!(found.conclusion, Conclusion::NotAffected);
     let says: Vec<_> = found.advisories[0]
         .statements
@@ -276,6 +276,7 @@ fn statements_about_a_missing_fix_reach_the_finding() {
             "CVE-2024-1",
             None,
             &index_of(&advisory),
+            JudgedAt::default(),
         );
         let explained = explained.unwrap().advisories.remove(0).fix_states;
         let found = judged_by(&advisory).0.unwrap();

@@ -10,8 +10,8 @@ use starling_api_types::{ContentHash, ErrorCode, FeedApprove, FeedName, FeedRun,
 use super::Trigger;
 use super::rejected::Documents;
 use super::run::Input;
+use super::run_result::RunResult;
 use super::state::{KeptInput, hash_of};
-use super::told::Told;
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::home::home_problem;
@@ -48,22 +48,22 @@ impl Site {
 
 impl SiteParts {
     /// Takes in the input that waits.
-    pub(super) fn take_suspect(&self, spec: &FeedSpec, approved: &ContentHash, told: &mut Told) {
+    pub(super) fn take_suspect(&self, spec: &FeedSpec, approved: &ContentHash, result: &mut RunResult) {
         let memory = self.live.feeds.memory(spec.name());
         let taken = match memory.suspect {
             Some(kept) if kept.shown.input != *approved => Err(gone(
                 spec,
                 "another input is kept by now than the one that was approved",
             )),
-            Some(kept) => self.take_kept(spec, &kept, told),
+            Some(kept) => self.take_kept(spec, &kept, result),
             None => Err(gone(spec, "none waits")),
         };
         if let Err(problem) = taken {
-            told.fail_by(&problem);
+            result.fail_by(&problem);
         }
     }
 
-    fn take_kept(&self, spec: &FeedSpec, kept: &KeptInput, told: &mut Told) -> ServiceResult<()> {
+    fn take_kept(&self, spec: &FeedSpec, kept: &KeptInput, result: &mut RunResult) -> ServiceResult<()> {
         if kept.place != spec.place() {
             return Err(gone(spec, "the feed fetches from another place since"));
         }
@@ -82,9 +82,9 @@ impl SiteParts {
             after.whole_at = Some(now().into());
         }
         after.imports = self.live.feeds.imports_of(&spec.source);
-        told.run.whole = kept.whole;
-        told.run.documents = kept.shown.documents;
-        told.run.bytes = kept.shown.bytes;
+        result.run.whole = kept.whole;
+        result.run.documents = kept.shown.documents;
+        result.run.bytes = kept.shown.bytes;
         let input = Input {
             path: &path,
             whole: kept.whole,
@@ -95,18 +95,19 @@ impl SiteParts {
             gone: kept.gone.clone(),
             approved: true,
             raw: None,
+            missing: None,
         };
         let is_anew = self.read_to(spec)?.0.position.is_empty();
-        self.take_input(spec, &input, &mut after, told);
-        if !kept.whole && is_anew && told.run.outcome.is_success() {
+        self.take_input(spec, &input, &mut after, result);
+        if !kept.whole && is_anew && result.run.outcome.is_success() {
             // What it is a part of was given up meanwhile.
             let again = after.again("the input that was approved was a part of what is not known any more");
             folder
                 .write_read_to(&again)
                 .map_err(|error| home_problem(&error))?;
         }
-        if told.run.outcome.is_success() && self.keeps_raw() {
-            told.note("the documents of an approved input are not kept as they were fetched");
+        if result.run.outcome.is_success() && self.keeps_raw() {
+            result.note("the documents of an approved input are not kept as they were fetched");
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! How documents are fetched: by the fetcher, or by what a test puts in its place.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
@@ -49,6 +50,8 @@ pub(crate) struct Brought {
     pub(crate) from_start: bool,
     /// Rows and documents that could not be read for long.
     pub(crate) passed_over: u64,
+    /// Names of those that are listed and missing.
+    pub(crate) dead: BTreeSet<String>,
     /// Names of files that the source dropped.
     pub(crate) gone: Vec<String>,
     /// From where the next fetch goes on.
@@ -106,6 +109,7 @@ impl From<Fetched> for Brought {
             unread: fetched.unread,
             from_start: fetched.from_start,
             passed_over: fetched.passed_over,
+            dead: fetched.dead,
             gone: fetched.gone.into_iter().map(|gone| gone.name).collect(),
             position: fetched.position,
             more: fetched.more,

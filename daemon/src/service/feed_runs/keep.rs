@@ -1,4 +1,4 @@
-//! What is kept of a run: how it went, an input that is suspect; and who is told.
+//! What is kept of a run: how it went, an input that is suspect; and who is notified.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use starling_store::FeedEnding;
 
 use super::read_to::ReadTo;
 use super::run::Input;
+use super::run_result::{ERROR_CHARS, RunResult, cut};
 use super::state::{KeptInput, hash_of};
-use super::told::{ERROR_CHARS, Told, cut};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::home::error_chain;
@@ -25,11 +25,11 @@ impl SiteParts {
         input: &Input<'_>,
         after: &ReadTo,
         problem: &Problem,
-        told: &mut Told,
+        result: &mut RunResult,
     ) {
-        told.run.outcome = FeedRunOutcome::Suspect;
-        told.run.code = Some(ErrorCode::FeedSuspect);
-        told.run.error = Some(cut(&problem.detail, ERROR_CHARS));
+        result.run.outcome = FeedRunOutcome::Suspect;
+        result.run.code = Some(ErrorCode::FeedSuspect);
+        result.run.error = Some(cut(&problem.detail, ERROR_CHARS));
         let folder = self.live.feeds.folder(spec.name());
         let spool = folder.spool();
         let relative = input.path.strip_prefix(&spool).unwrap_or(Path::new(""));
@@ -41,13 +41,13 @@ impl SiteParts {
             });
         match kept {
             Ok(hash) => {
-                told.suspect = Some(KeptInput {
+                result.suspect = Some(KeptInput {
                     shown: types::SuspectInput {
                         input: hash,
-                        fetched_at: told.run.started_at,
+                        fetched_at: result.run.started_at,
                         reason: cut(&problem.detail, ERROR_CHARS),
-                        documents: told.run.documents,
-                        bytes: told.run.bytes,
+                        documents: result.run.documents,
+                        bytes: result.run.bytes,
                     },
                     input: Path::new("input").join(relative),
                     whole: input.whole,
@@ -59,24 +59,24 @@ impl SiteParts {
                 });
             }
             Err(problem) => {
-                let error = told.run.error.take().unwrap_or_default();
-                told.fail_by(&problem);
-                let why = told.run.error.take().unwrap_or_default();
+                let error = result.run.error.take().unwrap_or_default();
+                result.fail_by(&problem);
+                let why = result.run.error.take().unwrap_or_default();
                 let text = format!("{error}; the input could not be kept for approval: {why}");
-                told.run.error = Some(cut(&text, ERROR_CHARS));
+                result.run.error = Some(cut(&text, ERROR_CHARS));
             }
         }
     }
 
     /// Keeps how a run went, and tells subscribers.
-    pub(super) fn keep_run(&self, spec: &FeedSpec, told: &mut Told, began_ms: u64) {
+    pub(super) fn keep_run(&self, spec: &FeedSpec, result: &mut RunResult, began_ms: u64) {
         let ended = now().as_millis();
         let every = u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX);
-        let run = told.run.clone();
+        let run = result.run.clone();
         let folder = self.live.feeds.folder(spec.name());
-        let (suspect, ending) = (told.suspect.take(), told.ending);
-        let rejected = told.rejected.take();
-        let (records, is_approved) = (told.records, told.is_approved);
+        let (suspect, ending) = (result.suspect.take(), result.ending);
+        let rejected = result.rejected.take();
+        let (records, is_approved) = (result.records, result.is_approved);
         self.live.feeds.remember(spec.name(), |memory| {
             memory.began_at = None;
             if let Some(records) = records {

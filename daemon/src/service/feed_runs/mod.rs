@@ -15,11 +15,11 @@ mod read_to;
 mod rejected;
 mod round;
 mod run;
+mod run_result;
 mod sharing;
 mod shown;
 mod sizes;
 mod state;
-mod told;
 
 #[cfg(test)]
 mod tests;

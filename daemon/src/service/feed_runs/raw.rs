@@ -8,7 +8,7 @@ use starling_fetch::raw::{NewDocument, RawError, RawStore};
 
 use super::fetching::BroughtDocument;
 use super::lock;
-use super::told::Told;
+use super::run_result::RunResult;
 use crate::config::feeds::FeedSpec;
 use crate::home::error_chain;
 use crate::service::SiteParts;
@@ -54,7 +54,7 @@ impl SiteParts {
         spec: &FeedSpec,
         input: &Path,
         documents: &[BroughtDocument],
-        told: &mut Told,
+        result: &mut RunResult,
     ) {
         let kept = if self.keeps_raw() {
             self.add_raw(spec.name(), input, documents)
@@ -62,11 +62,11 @@ impl SiteParts {
             self.drop_raw()
         };
         match kept {
-            Ok(notes) => notes.iter().for_each(|note| told.note(note)),
+            Ok(notes) => notes.iter().for_each(|note| result.note(note)),
             Err(error) => {
                 let error = error_chain(&error);
                 tracing::warn!(feed = %spec.name(), %error, "the documents could not be kept as they were fetched");
-                told.note(&format!(
+                result.note(&format!(
                     "the documents could not be kept as they were fetched: {error}"
                 ));
             }

@@ -1,5 +1,7 @@
 //! Where a source was read to, and whether the site still has what was taken in until then.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use starling_api::ServiceResult;
 use starling_api_types::Timestamp;
@@ -46,6 +48,9 @@ pub(crate) struct ReadTo {
     /// What was seen of it since its beginning, if it is read in parts and compared with what other sites state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) round: Option<Round>,
+    /// Listed documents that were missing at the end of the last round, each with the number of rounds in a row.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) dead: BTreeMap<String, u32>,
     /// Why it begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) anew: Option<String>,
@@ -87,10 +92,12 @@ impl ReadTo {
         self.whole_at.is_some() && self.round.as_ref().is_some_and(Round::is_open)
     }
 
-    /// Begins at the start again, and says why. What is rejected stays known until it is read.
+    /// Begins at the start again, and says why. What is rejected stays known until it is read, and what was missing until
+    /// it is found.
     pub(crate) fn again(self, why: &str) -> Self {
         Self {
             rejected: self.rejected,
+            dead: self.dead,
             anew: Some(format!("{why}: everything is fetched")),
             ..Self::start(self.place)
         }

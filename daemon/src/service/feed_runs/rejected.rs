@@ -14,7 +14,7 @@ use starling_feeds::Identity;
 use starling_feeds::input::archive_stem;
 use starling_protocol::RecordId;
 
-use super::told::cut;
+use super::run_result::cut;
 
 /// Rejected documents that are kept one by one. More are counted, and never taken for known.
 const NAMED: usize = 10_000;

@@ -14,7 +14,7 @@ use starling_protocol::{RecordId, UnixMillis};
 
 use super::fetching::Brought;
 use super::read_to::ReadTo;
-use super::told::Told;
+use super::run_result::RunResult;
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::service::feeds::{RoundPart, SeenPart, absences_unknown};
@@ -24,6 +24,12 @@ const MOST_RECORDS: usize = 2_000_000;
 const MOST_BYTES: usize = 64 << 20;
 /// How long after a round that told nothing the next one begins: it fetches everything.
 const AGAIN_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Most missing documents that are counted from round to round. More are an outage.
+const MOST_DEAD: usize = 1_000;
+/// Rounds in a row at whose end a listed document must have been missing (404 or 410) until it counts as dropped by the
+/// source: its link is dead, and would hide for ever which records the source lacks.
+const DEAD_AFTER_ROUNDS: u32 = 3;
 
 /// The records that the parts of a round hold.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -116,14 +122,46 @@ impl ReadTo {
                 self.round = Some(Round::default());
             }
         }
+        let gone = fetched.dead.iter().filter(|name| self.is_dead(name)).count() as u64;
+        let passed_over = fetched.passed_over.saturating_sub(gone);
         if let Some(round) = self.round.as_mut().filter(|round| round.is_open())
-            && fetched.passed_over > 0
+            && passed_over > 0
         {
-            round.lose(format!(
-                "{} rows or documents of it cannot be read",
-                fetched.passed_over
-            ));
+            round.lose(format!("{passed_over} rows or documents of it cannot be read"));
         }
+    }
+
+    /// Returns true if a listed document was missing in so many rounds that it counts as dropped.
+    fn is_dead(&self, name: &str) -> bool {
+        self.dead
+            .get(name)
+            .is_some_and(|rounds| *rounds >= DEAD_AFTER_ROUNDS)
+    }
+
+    /// Says which listed documents count as dropped at the end of a round.
+    pub(super) fn dead_note(&self, missing: &BTreeSet<String>) -> Option<String> {
+        let mut dead = missing.iter().filter(|name| self.is_dead(name));
+        let first = dead.next().filter(|_| self.ends_round())?;
+        Some(match dead.count() {
+            0 => format!(
+                "{first} is listed and was missing (404) in {DEAD_AFTER_ROUNDS} rounds: it counts as dropped by the source"
+            ),
+            more => format!(
+                "{first} and {more} more are listed and were missing (404) in {DEAD_AFTER_ROUNDS} rounds: they count as \
+                 dropped by the source"
+            ),
+        })
+    }
+
+    /// Counts the listed documents that are missing at the end of a round; what was found is forgotten.
+    fn count_dead(&mut self, missing: &BTreeSet<String>) {
+        let before = std::mem::take(&mut self.dead);
+        let rounds = |name: &String| before.get(name).copied().unwrap_or(0).saturating_add(1);
+        let counted = missing
+            .iter()
+            .take(MOST_DEAD)
+            .map(|name| (name.clone(), rounds(name)));
+        self.dead = counted.collect();
     }
 
     /// Returns the round, for an input that is a part of it. After the last part, which is checked if it can be, it
@@ -143,8 +181,16 @@ impl ReadTo {
     }
 
     /// Notes what a part held that was taken in.
-    pub(super) fn end_part(&mut self, part: Option<SeenPart>, told: &mut Told) {
+    pub(super) fn end_part(
+        &mut self,
+        part: Option<SeenPart>,
+        missing: Option<&BTreeSet<String>>,
+        result: &mut RunResult,
+    ) {
         let ends = self.ends_round();
+        if let Some(missing) = missing.filter(|_| ends && part.is_some()) {
+            self.count_dead(missing);
+        }
         let (Some(part), Some(round)) = (part, &mut self.round) else {
             return;
         };
@@ -166,7 +212,7 @@ impl ReadTo {
         } else if ends {
             round.end(now());
         } else if round.blind().is_none() {
-            told.note(&format!(
+            result.note(&format!(
                 "the source is read in several runs, and {} of its records were seen so far: which it lacks is known \
                  after the last one",
                 round.seen().len()

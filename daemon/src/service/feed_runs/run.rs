@@ -1,5 +1,6 @@
 //! One run of a feed: fetch, take in, keep where the source was read to.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
@@ -15,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::fetching::{self, Brought, BroughtDocument, FetchJob};
 use super::read_to::ReadTo;
 use super::rejected::{Documents, Refusal};
+use super::run_result::{RunResult, copy_counts};
 use super::state::FeedMemory;
-use super::told::{Told, counted};
 use super::{PLACE_FOR, Trigger, lock};
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
@@ -38,6 +39,8 @@ pub(super) struct Input<'a> {
     pub(super) approved: bool,
     /// The documents, if they are kept as they were fetched.
     pub(super) raw: Option<&'a [BroughtDocument]>,
+    /// Listed documents that are missing for long, if the input is new.
+    pub(super) missing: Option<&'a BTreeSet<String>>,
 }
 
 impl Site {
@@ -51,9 +54,9 @@ impl Site {
     ) -> FeedRun {
         let (began, since) = (now(), Instant::now());
         tracing::info!(feed = %spec.name(), ?why, "running a feed");
-        let mut told = Told::of(new_run(spec, why.into(), began.into()));
-        told = self
-            .on_disk(spec, told, move |parts, spec, _| {
+        let mut result = RunResult::of(new_run(spec, why.into(), began.into()));
+        result = self
+            .on_disk(spec, result, move |parts, spec, _| {
                 let began_at = Some(began.into());
                 parts
                     .live
@@ -63,26 +66,26 @@ impl Site {
             .await;
         if let Trigger::Approval(input) = why {
             lock(progress).phase = FeedPhase::Importing;
-            told = self
-                .on_disk(spec, told, move |parts, spec, told| {
-                    parts.take_suspect(spec, &input, told);
+            result = self
+                .on_disk(spec, result, move |parts, spec, result| {
+                    parts.take_suspect(spec, &input, result);
                 })
                 .await;
-        } else if let Some(fetched) = self.fetch(spec, progress, stop, &mut told).await {
+        } else if let Some(fetched) = self.fetch(spec, progress, stop, &mut result).await {
             lock(progress).phase = FeedPhase::Importing;
             let (fetched, read_to) = fetched;
-            told = self
-                .on_disk(spec, told, move |parts, spec, told| {
-                    parts.take_fetched(spec, fetched, read_to, told);
+            result = self
+                .on_disk(spec, result, move |parts, spec, result| {
+                    parts.take_fetched(spec, fetched, read_to, result);
                 })
                 .await;
         }
-        told.close_notes();
-        told.run.duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let run = told.run.clone();
-        self.on_disk(spec, told, move |parts, spec, told| {
+        result.close_notes();
+        result.run.duration_ms = u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let run = result.run.clone();
+        self.on_disk(spec, result, move |parts, spec, result| {
             parts.live.feeds.folder(spec.name()).drop_spool();
-            parts.keep_run(spec, told, began.as_millis());
+            parts.keep_run(spec, result, began.as_millis());
         })
         .await;
         run
@@ -94,13 +97,13 @@ impl Site {
         spec: &FeedSpec,
         progress: &Mutex<FeedProgress>,
         stop: &CancellationToken,
-        told: &mut Told,
+        result: &mut RunResult,
     ) -> Option<(Brought, ReadTo)> {
         let feeds = &self.0.live.feeds;
         let place = tokio::select! {
             biased;
             () = stop.cancelled() => {
-                told.fail_fetch(spec, &FetchError::Stopped);
+                result.fail_fetch(spec, &FetchError::Stopped);
                 return None;
             }
             place = feeds.places.acquire() => place,
@@ -111,12 +114,12 @@ impl Site {
         let (spool, read_to, why) = match prepared {
             Ok(prepared) => prepared,
             Err(problem) => {
-                told.fail_by(&problem);
+                result.fail_by(&problem);
                 return None;
             }
         };
         if let Some(why) = why {
-            told.note(&why);
+            result.note(&why);
         }
         lock(progress).phase = FeedPhase::Fetching;
         let show = |moved: starling_fetch::Progress| fetching::shown(&moved, &mut lock(progress));
@@ -143,9 +146,9 @@ impl Site {
         match fetched {
             Ok(fetched) => Some((fetched, read_to)),
             Err(error) => {
-                told.fail_fetch(spec, &error);
+                result.fail_fetch(spec, &error);
                 let seen = *lock(progress);
-                (told.run.documents, told.run.bytes) = (seen.documents, seen.bytes);
+                (result.run.documents, result.run.bytes) = (seen.documents, seen.bytes);
                 None
             }
         }
@@ -170,18 +173,18 @@ impl Site {
     async fn on_disk(
         &self,
         spec: &FeedSpec,
-        told: Told,
-        work: impl FnOnce(&SiteParts, &FeedSpec, &mut Told) + Send + 'static,
-    ) -> Told {
+        result: RunResult,
+        work: impl FnOnce(&SiteParts, &FeedSpec, &mut RunResult) + Send + 'static,
+    ) -> RunResult {
         let (parts, spec) = (self.0.clone(), spec.clone());
-        let mut lost = Told::of(told.run.clone());
+        let mut lost = RunResult::of(result.run.clone());
         let done = tokio::task::spawn_blocking(move || {
-            let mut told = told;
-            work(&parts, &spec, &mut told);
-            told
+            let mut result = result;
+            work(&parts, &spec, &mut result);
+            result
         });
         match done.await {
-            Ok(told) => told,
+            Ok(result) => result,
             Err(panic) => {
                 lost.fail_by(&Problem::internal("running a feed", panic));
                 lost
@@ -192,17 +195,17 @@ impl Site {
 
 impl SiteParts {
     /// Takes in what was fetched.
-    fn take_fetched(&self, spec: &FeedSpec, fetched: Brought, before: ReadTo, told: &mut Told) {
+    fn take_fetched(&self, spec: &FeedSpec, fetched: Brought, before: ReadTo, result: &mut RunResult) {
         let mut after = before;
         after.begin_part(spec, &fetched);
-        let run = &mut told.run;
+        let run = &mut result.run;
         run.whole = fetched.whole;
         run.requests = fetched.requests;
         run.bytes = fetched.bytes;
         run.documents = fetched.count as u64;
         run.passed_over = fetched.passed_over;
         for note in &fetched.notes {
-            told.note(note);
+            result.note(note);
         }
         let input = Input {
             path: &fetched.input,
@@ -219,32 +222,36 @@ impl SiteParts {
             },
             approved: false,
             raw: Some(&fetched.documents),
+            missing: Some(&fetched.dead),
         };
         after.position = fetched.position;
         if fetched.read_to_end && (fetched.whole || fetched.from_start) {
             after.whole_at = Some(now().into());
         }
+        if let Some(note) = after.dead_note(&fetched.dead) {
+            result.note(&note);
+        }
         let is_nothing = fetched.unchanged || (fetched.count == 0 && input.gone.is_empty());
         // The last part may bring nothing, and tells what the source lacks all the same.
         if is_nothing && !after.ends_round() {
-            self.note_unchanged(spec, &input, &mut after, told);
+            self.note_unchanged(spec, &input, &mut after, result);
         } else {
-            self.take_input(spec, &input, &mut after, told);
+            self.take_input(spec, &input, &mut after, result);
         }
-        if !told.run.outcome.is_success() {
+        if !result.run.outcome.is_success() {
             return;
         }
         // What it brought is kept; that the source was not read to its end is a failure.
         if let Some(error) = &fetched.unfinished {
-            told.fail_fetch(spec, error);
+            result.fail_fetch(spec, error);
         } else if let Some(why) = &fetched.unread {
-            told.fail_unread(
+            result.fail_unread(
                 spec,
                 why,
                 "what was read of it is taken in; the rest is read again at each run",
             );
-        } else if let Some(refusal) = told.refusal.take() {
-            told.fail_unread(spec, &refusal.why, refusal.hint());
+        } else if let Some(refusal) = result.refusal.take() {
+            result.fail_unread(spec, &refusal.why, refusal.hint());
         }
     }
 
@@ -261,7 +268,7 @@ impl SiteParts {
     }
 
     /// Notes that the source was read and has nothing new.
-    fn note_unchanged(&self, spec: &FeedSpec, input: &Input<'_>, after: &mut ReadTo, told: &mut Told) {
+    fn note_unchanged(&self, spec: &FeedSpec, input: &Input<'_>, after: &mut ReadTo, result: &mut RunResult) {
         // What is rejected and known stays so; how much that is of the source was judged when it came.
         let mut is_checked = is_checked(spec, input, after) && after.refusal.is_none();
         let noted = self
@@ -279,17 +286,23 @@ impl SiteParts {
                 self.note_read(&spec.source, is_checked, claims)
             })
             .and_then(|()| self.keep_position(spec, after));
-        told.run.outcome = FeedRunOutcome::Unchanged;
-        told.run.checked = is_checked;
-        told.ending = Ending::Done { more: input.more };
-        told.refusal = after.refusal.clone().map(Refusal::lasting);
+        result.run.outcome = FeedRunOutcome::Unchanged;
+        result.run.checked = is_checked;
+        result.ending = Ending::Done { more: input.more };
+        result.refusal = after.refusal.clone().map(Refusal::lasting);
         if let Err(problem) = noted {
-            told.fail_by(&problem);
+            result.fail_by(&problem);
         }
     }
 
     /// Imports an input and keeps where the source is read to from then on.
-    pub(super) fn take_input(&self, spec: &FeedSpec, input: &Input<'_>, after: &mut ReadTo, told: &mut Told) {
+    pub(super) fn take_input(
+        &self,
+        spec: &FeedSpec,
+        input: &Input<'_>,
+        after: &mut ReadTo,
+        result: &mut RunResult,
+    ) {
         let mut documents = input.documents.clone();
         // What the source dropped is not rejected any more.
         input
@@ -298,7 +311,7 @@ impl SiteParts {
             .for_each(|name| documents.add(name.clone(), false));
         let shared = match self.shared(spec) {
             Ok(shared) => shared,
-            Err(problem) => return told.fail_by(&problem),
+            Err(problem) => return result.fail_by(&problem),
         };
         let complete = spec.entry.complete && input.whole && !input.is_cut;
         // A part is compared with what those before it were compared with; if that is not right any more, the next run
@@ -333,37 +346,38 @@ impl SiteParts {
         after.round = options.round.take().map(|part| part.round);
         match taken {
             Ok(mut imported) => {
-                counted(&imported.report, told);
-                told.run.outcome = FeedRunOutcome::Imported;
-                told.run.checked = imported.judged.is_checked;
-                told.ending = Ending::Done { more: input.more };
+                imported.judged.notes.iter().for_each(|note| result.note(note));
+                copy_counts(&imported.report, result);
+                result.run.outcome = FeedRunOutcome::Imported;
+                result.run.checked = imported.judged.is_checked;
+                result.ending = Ending::Done { more: input.more };
                 let lasting = imported.judged.refusal.as_ref();
                 let lasting = lasting.filter(|refusal| refusal.is_lasting);
                 after.refusal = lasting.map(|refusal| refusal.why.clone());
                 after.rejected = imported.judged.rejected;
-                told.refusal = imported.judged.refusal;
+                result.refusal = imported.judged.refusal;
                 // A part says nothing of what others stated since its run began.
                 if options.asked.complete {
                     after.others = imported.judged.others.map(|others| others.to_string());
                 }
-                after.end_part(imported.judged.part.take(), told);
-                told.rejected = Some(after.rejected.clone());
-                told.records = Some(imported.judged.records);
-                told.is_approved = input.approved;
+                after.end_part(imported.judged.part.take(), input.missing, result);
+                result.rejected = Some(after.rejected.clone());
+                result.records = Some(imported.judged.records);
+                result.is_approved = input.approved;
                 #[cfg(test)]
                 self.live.feeds.end_if_killed();
                 // Before the position: after a kill in between, the next run fetches them again.
                 if let Some(documents) = input.raw {
-                    self.keep_raw(spec, input.path, documents, told);
+                    self.keep_raw(spec, input.path, documents, result);
                 }
                 if let Err(problem) = self.keep_position(spec, after) {
-                    told.fail_by(&problem);
+                    result.fail_by(&problem);
                 }
             }
             Err(problem) if problem.code == ErrorCode::FeedSuspect && !input.approved => {
-                self.keep_suspect(spec, input, after, &problem, told);
+                self.keep_suspect(spec, input, after, &problem, result);
             }
-            Err(problem) => told.fail_by(&problem),
+            Err(problem) => result.fail_by(&problem),
         }
     }
 }

@@ -14,17 +14,20 @@ impl Account<'_> {
     /// Writes what the input changes, and returns how the input is judged.
     pub(super) fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<Judged> {
         let at = now();
-        let is_untold = self.warn_of_untold(commit);
-        let (mut plan, part) = self.plan(commit, commit.complete && !is_untold, at)?;
+        let tells_all = commit.complete && !self.warn_of_unattributed(commit);
+        let (mut plan, part) = self.plan(commit, tells_all, at)?;
         let ends_round = part.as_ref().is_some_and(|part| part.is_complete);
-        let complete = (commit.complete && !is_untold) || ends_round;
+        let complete = tells_all || ends_round;
         self.guard_plan(commit, &mut plan, at)?;
-        let mut judged = self.judge(commit, &plan, is_untold);
+        let mut judged = self.judge(commit, &plan);
+        if commit.complete {
+            self.leave_unattributed(&mut judged);
+        }
         self.leave_rejected_unchecked(commit, &mut judged);
         self.report.stored = plan.stored;
         self.report.unchanged = plan.unchanged;
         self.report.absent = plan.absent;
-        self.report.out_of_reach = reach::told(&self.seen);
+        (self.report.out_of_reach, self.report.partly_out_of_reach) = reach::by_reason(&self.seen);
         let absent = absent_in(&plan);
         // In the same commit as the check: nobody takes it for one of the whole without what it rests on.
         let rests = self.rests_on(&plan, complete, judged.is_checked, at)?;
@@ -34,6 +37,7 @@ impl Account<'_> {
             judged.leave_absences(commit.is_checked, why.as_deref());
         }
         judged.part = part;
+        judged.notes = std::mem::take(&mut self.notes);
         for key in absent {
             self.file(
                 key,
@@ -63,17 +67,6 @@ impl Account<'_> {
         ));
     }
 
-    /// Returns true, with a warning, if a rejected part of an input that is the whole source may have held any record.
-    fn warn_of_untold(&mut self, commit: &Commit<'_>) -> bool {
-        let (Some(name), true) = (&self.untold, commit.complete) else {
-            return false;
-        };
-        self.warn(format!(
-            "{name} was rejected, and nothing tells which record it held: none is called absent this time"
-        ));
-        true
-    }
-
     /// Plans what is gone, and refuses a change that is not believed, unless it was approved.
     fn guard_plan(&mut self, commit: &Commit<'_>, plan: &mut FeedPlan, at: UnixMillis) -> ServiceResult<()> {
         self.drop_gone(commit.gone, plan, at)?;
@@ -88,11 +81,10 @@ impl Account<'_> {
     }
 
     /// Judges the input: if the source counts as checked, and what stands against that.
-    fn judge(&self, commit: &Commit<'_>, plan: &FeedPlan, is_untold: bool) -> Judged {
+    fn judge(&self, commit: &Commit<'_>, plan: &FeedPlan) -> Judged {
         let records = plan.before.max(self.seen.len() as u64);
         let is_accepted = |id: &RecordId| self.seen.contains_key(id);
         let mut judged = self.how.judged(commit, &self.rejected, &is_accepted, records);
-        judged.is_checked &= !is_untold;
         let name = |site: &SiteId| {
             self.site
                 .slug_of(site)
@@ -125,6 +117,14 @@ impl Account<'_> {
             .commit_feed(feed, &self.site.head_signing(&key, at), &origin)
             .map_err(|error| store_problem("writing the site's log", &error))?;
         self.report.deltas = authored.deltas as u64;
+        // CPE names that cannot be looked up were named with their file.
+        for problem in authored
+            .problems
+            .without(starling_view::Problem::UnusableProduct)
+            .sentences()
+        {
+            self.warn(problem);
+        }
         if authored.cursor.number.0 > 0 {
             self.report.cursor = Some(authored.cursor.into());
         }

@@ -10,7 +10,8 @@ use super::{Account, id_of_file, is_part};
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
-    /// Adds to a plan that the records of dropped files are absent. A record that the input holds in another file stays.
+    /// Adds to a plan that the records of dropped files are absent. A record stays if the input holds it in another file,
+    /// or rejects a document that may hold it.
     pub(super) fn drop_gone(
         &mut self,
         gone: &[String],
@@ -25,6 +26,7 @@ impl Account<'_> {
             let held = store.record_of_file(&self.source, name).map_err(failed)?;
             let named = if is_part(name) { None } else { id_of_file(name) };
             let mut is_known = false;
+            let mut stays = None;
             for id in held.into_iter().chain(named) {
                 let said = store
                     .said_of(&self.source, &id, Lane::Federation, self.how.base())
@@ -33,9 +35,19 @@ impl Account<'_> {
                     continue;
                 };
                 is_known = true;
-                if !self.seen.contains_key(&id) && !self.keep.contains(&id) && !already.contains(&id) {
-                    dropped.insert(id, said);
+                if self.seen.contains_key(&id) || self.keep.contains(&id) || already.contains(&id) {
+                    continue;
                 }
+                match &self.unattributed {
+                    // The rejected document may hold the record under another name now.
+                    Some(unattributed) => stays = Some(unattributed.why()),
+                    None => _ = dropped.insert(id, said),
+                }
+            }
+            if let Some(why) = stays {
+                self.warn_and_note(format!(
+                    "the source dropped {name}, but its record stays, because {why}"
+                ));
             }
             if !is_known {
                 self.warn(format!(

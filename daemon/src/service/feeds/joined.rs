@@ -64,9 +64,9 @@ impl Account<'_> {
     fn put(&mut self, id: &RecordId, body: Vec<u8>) -> ServiceResult<()> {
         let content = ContentHash::of(&body);
         // What of its names cannot be looked up was said of its files.
-        let (out_of_reach, _) = self.met.why_not(&About::of_body(&body), &body);
+        let reach = self.met.why_not(&About::of_body(&body), &body);
         if let Some(seen) = self.seen.get_mut(id) {
-            seen.out_of_reach = out_of_reach;
+            seen.reach = reach;
             seen.record = FoundRecord {
                 content,
                 size: u32::try_from(body.len()).unwrap_or(u32::MAX),

@@ -100,6 +100,8 @@ pub(in crate::service) struct Judged {
     pub(in crate::service) others: Option<KnowledgeRoot>,
     /// What the input held, if it is a part of a round.
     pub(in crate::service) part: Option<SeenPart>,
+    /// What a run of a feed shows by itself.
+    pub(in crate::service) notes: Vec<String>,
 }
 
 impl ImportOptions {
@@ -128,6 +130,7 @@ impl ImportOptions {
                 refusal: None,
                 others: None,
                 part: None,
+                notes: Vec::new(),
             };
         };
         let before = &rejections.before;
@@ -146,6 +149,7 @@ impl ImportOptions {
             refusal,
             others: None,
             part: None,
+            notes: Vec::new(),
         }
     }
 }
@@ -157,6 +161,8 @@ pub(super) struct Commit<'a> {
     /// The input was read to its end.
     pub(super) is_read: bool,
     pub(super) gone: &'a [String],
+    /// Somebody says that the source has no record any more, whatever the input holds instead.
+    pub(super) is_emptied: bool,
     pub(super) approved: bool,
 }
 

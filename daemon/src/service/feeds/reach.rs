@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 
 use starling_api_types as types;
 use starling_feeds::osv::About;
-use starling_protocol::RecordId;
+use starling_protocol::{RecordId, UnixMillis};
+use starling_scanner::knowledge::JudgedAt;
 use starling_scanner::reach::{OutOfReach, is_met, out_of_reach};
 
 use super::Seen;
+use crate::clock::now;
 use crate::service::reach::Reasons;
 
 /// True for each ecosystem that a package URL can name, as far as it was looked up: records name the same few.
@@ -24,11 +26,28 @@ const MEMBERS: [&[u8]; 4] = [
     b"\"vulnerable-configuration\"",
 ];
 
+/// What of a record no scan can come across.
+#[derive(Debug, Default)]
+pub(super) struct Reach {
+    /// Why it cannot come across any of it.
+    pub(super) out: Option<OutOfReach>,
+    /// Why it cannot come across some entries of it, if it can across others.
+    pub(super) partly: Vec<OutOfReach>,
+    /// Which of its CPE names cannot be looked up.
+    pub(super) unusable: Option<String>,
+}
+
+/// Returns true if a record is withdrawn at a time: a later withdrawal, or what is not a time, does not count.
+pub(super) fn is_withdrawn(about: &About, at: UnixMillis) -> bool {
+    let until = about.withdrawn.as_deref().and_then(JudgedAt::of_withdrawal);
+    until.is_some_and(|until| until <= JudgedAt::from_unix_millis(at.as_millis()))
+}
+
 impl Met {
-    /// Returns why no scan can come across what a record is about, and which of its CPE names cannot be looked up.
-    pub(super) fn why_not(&mut self, about: &About, body: &[u8]) -> (Option<OutOfReach>, Option<String>) {
-        if about.is_withdrawn {
-            return (None, None);
+    /// Returns what of a record no scan can come across now.
+    pub(super) fn why_not(&mut self, about: &About, body: &[u8]) -> Reach {
+        if is_withdrawn(about, now()) {
+            return Reach::default();
         }
         // The body is parsed once more for them, so only if there may be any.
         let has_names = MEMBERS
@@ -44,7 +63,23 @@ impl Met {
         });
         // A component may have the name of a product that it calls affected.
         let has_products = || read.is_some_and(|read| !read.products().is_empty());
-        (why.filter(|_| !has_products()), unusable)
+        let out = why.filter(|_| !has_products());
+        let mut partly = Vec::new();
+        if out.is_none() {
+            for ecosystem in &about.ecosystems {
+                if !self.is_met(ecosystem) {
+                    partly.push(OutOfReach::NoUrl(ecosystem.clone()));
+                }
+            }
+            if about.entries_without_package > 0 {
+                partly.push(OutOfReach::Entries);
+            }
+        }
+        Reach {
+            out,
+            partly,
+            unusable,
+        }
     }
 
     fn is_met(&mut self, ecosystem: &str) -> bool {
@@ -59,13 +94,17 @@ impl Met {
     }
 }
 
-/// The records of an input that no scan can come across, by reason.
-pub(super) fn told(seen: &BTreeMap<RecordId, Seen>) -> Vec<types::OutOfReach> {
-    let mut reasons = Reasons::default();
+/// Returns the records of an input that no scan can come across, by reason; and those of which it can come across some
+/// entries only.
+pub(super) fn by_reason(seen: &BTreeMap<RecordId, Seen>) -> (Vec<types::OutOfReach>, Vec<types::OutOfReach>) {
+    let (mut reasons, mut partly) = (Reasons::default(), Reasons::default());
     for (id, seen) in seen {
-        if let Some(why) = &seen.out_of_reach {
+        if let Some(why) = &seen.reach.out {
             reasons.count(why, id.as_str());
         }
+        for why in &seen.reach.partly {
+            partly.count(why, id.as_str());
+        }
     }
-    reasons.into_told()
+    (reasons.into_list(), partly.into_list())
 }

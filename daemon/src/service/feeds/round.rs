@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 
 use starling_api::ServiceResult;
-use starling_feeds::Identity;
 use starling_protocol::{Lane, RecordId, UnixMillis};
 use starling_store::{FeedInput, FeedPlan};
 
+use super::Account;
 use super::options::{Commit, SeenPart};
-use super::{Account, id_of_file, is_part};
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
@@ -24,10 +23,8 @@ impl Account<'_> {
             return Ok((self.plan_of(complete, &self.keep, at)?, None));
         };
         let records: BTreeSet<RecordId> = self.seen.keys().chain(&self.keep).cloned().collect();
-        let lost = match (&self.unseen, commit.is_read) {
-            (Some(name), _) => Some(format!(
-                "{name} was rejected, and nothing tells which record it held"
-            )),
+        let lost = match (&self.unattributed, commit.is_read) {
+            (Some(unattributed), _) => Some(unattributed.why()),
             (None, false) => Some("a document of it was not read to its end".to_owned()),
             (None, true) => None,
         };
@@ -69,36 +66,6 @@ impl Account<'_> {
             now: at,
         });
         plan.map_err(|error| store_problem("writing the site's log", &error))
-    }
-
-    /// Keeps the record that a rejected document, or a part of one, names itself, if one of that id is stated. Else
-    /// what it held before is not known, unless a whole file is named for a stated record. That matters to a round alone.
-    pub(super) fn keep_named(&mut self, name: &str, identity: Option<&Identity>) -> ServiceResult<()> {
-        if self.how.round.is_none() {
-            return Ok(());
-        }
-        let own = identity.and_then(|identity| identity.id.clone());
-        // Another site states the records, so this one need not have read the file before.
-        let of_file = if is_part(name) { None } else { id_of_file(name) };
-        let mut is_told = false;
-        for id in own.into_iter().chain(of_file) {
-            if self.is_stated(&id)? {
-                self.keep.insert(id);
-                is_told = true;
-            }
-        }
-        if !is_told {
-            self.unseen.get_or_insert_with(|| name.to_owned());
-        }
-        Ok(())
-    }
-
-    /// Returns true if a record of this id is stated by anyone with whom the input is compared.
-    fn is_stated(&self, id: &RecordId) -> ServiceResult<bool> {
-        let store = &self.site.data.store;
-        let said = store.said_of(&self.source, id, Lane::Federation, self.how.base());
-        let said = said.map_err(|error| store_problem("reading what is stated of a record", &error))?;
-        Ok(said.is_some_and(|said| said.content.is_some()))
     }
 
     /// Says why a part, or one before it, does not tell all that it held.

@@ -1,11 +1,16 @@
 //! What an input does not give: documents of which nothing was read, and a catalogue under another name.
 
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
-use starling_feeds::osv::{FeedRecord, NoRecord};
+use starling_feeds::osv::{About, FeedRecord, NoRecord};
 use starling_feeds::pipeline;
+use starling_scanner::knowledge::JudgedAt;
 
-use super::Account;
+use super::{Account, reach};
+use crate::clock::now;
 use crate::service::KEV_SOURCE;
+
+/// Longest text of a record quoted in a warning, in characters.
+const QUOTED_CHARS: usize = 60;
 
 impl Account<'_> {
     pub(super) fn count_understood(&mut self, reason: &pipeline::IgnoredBecause) {
@@ -27,6 +32,24 @@ impl Account<'_> {
         );
         Problem::new(ErrorCode::FeedEmpty, detail)
             .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
+    }
+
+    /// Warns of a record that is withdrawn from a later time on, or not at all.
+    pub(super) fn warn_of_withdrawal(&mut self, name: &str, about: &About) {
+        let Some(withdrawn) = about
+            .withdrawn
+            .as_deref()
+            .filter(|_| !reach::is_withdrawn(about, now()))
+        else {
+            return;
+        };
+        self.warn(match JudgedAt::of_withdrawal(withdrawn) {
+            Some(_) => format!("{name}: it is withdrawn from {withdrawn} on, and matches until then"),
+            None => {
+                let quoted: String = withdrawn.chars().take(QUOTED_CHARS).collect();
+                format!("{name}: it still matches, because withdrawn is {quoted:?}, which is not a time")
+            }
+        });
     }
 
     /// Warns if the first record is of a catalogue of exploited vulnerabilities, which counts as one under its own

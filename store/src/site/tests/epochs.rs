@@ -160,3 +160,64 @@ fn claim_without_an_earlier_body_is_retracted() {
     assert!(b.live().is_empty());
     assert_eq!(b.root(), restored.root());
 }
+
+#[test]
+fn branch_closed_by_certificate_freezes_nobody() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    let twin = TestSite::new("a", 1);
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one"))], 1);
+    twin.say(&[("P-1", Some("another history"))], 1);
+    let losing = twin
+        .store
+        .deltas(twin.own(), ClaimNumber::NONE, usize::MAX)
+        .unwrap()
+        .deltas
+        .concat();
+    b.pull_from(&a);
+    // The root key names a's branch before b learns of the other one.
+    let (_, header) = a.store.position_at(a.own(), ClaimNumber(1)).unwrap();
+    let lanes = vec![LaneResume {
+        lane: Lane::Federation,
+        number: ClaimNumber(1),
+        header,
+    }];
+    let next = SigningKey::from_seed(&[77; 32]);
+    let chain = a
+        .chain
+        .next_epoch(&a.root, &next, lanes, Reason::ForkResolution, UnixMillis::EPOCH)
+        .unwrap();
+    b.store.learn_chain(&chain).unwrap();
+    let late = b.store.append(&losing).unwrap();
+    assert_eq!((late.appended, late.problem), (0, None));
+    assert!(!b.store.log(a.own()).unwrap().unwrap().frozen);
+}
+
+#[test]
+fn home_behind_its_own_heads_signs_nothing() {
+    let (a, old) = (TestSite::new("a", 1), TestSite::new("a", 1));
+    a.say(&[("P-1", Some("one"))], 1);
+    let head = a
+        .store
+        .sign_head(Lane::Federation, &a.key, UnixMillis::EPOCH, 1_000, Vec::new())
+        .unwrap();
+    old.store.learn_head(&head).unwrap();
+    let refused = old
+        .store
+        .sign_head(Lane::Federation, &old.key, UnixMillis::EPOCH, 1_000, Vec::new());
+    assert!(matches!(refused, Err(StoreError::Behind { .. })));
+    let claim = Claim::absent(&source(), &"P-9".parse().unwrap(), UnixMillis::EPOCH);
+    let refused = old.store.author(
+        Lane::Federation,
+        [claim],
+        &old.key,
+        UnixMillis::EPOCH,
+        &Origin::default(),
+    );
+    assert!(matches!(refused, Err(StoreError::Behind { .. })));
+    assert_eq!(
+        old.store.log(old.own()).unwrap().unwrap().high_water,
+        ClaimNumber(1),
+        "high-water never falls"
+    );
+}

@@ -175,3 +175,28 @@ fn source_news_come_from_its_own_claims_only() {
         assert_eq!(heard(&"nvd".parse().unwrap()), None);
     }
 }
+
+/// What the fold could not use of a record was read by nobody.
+#[test]
+fn records_that_cannot_be_looked_up_are_named() {
+    let a = TestSite::new("a", 1);
+    let remark = || {
+        let checks = a.store.doctor(false).unwrap().checks;
+        let mut lookup = checks
+            .into_iter()
+            .filter(|check| check.name.contains("looked up"));
+        let lookup = lookup.next().unwrap();
+        assert!(lookup.ok());
+        (lookup.examined, lookup.remark)
+    };
+    assert!(a.say(&[("P-1", Some("one"))], 1).problems.is_empty());
+    assert_eq!(remark(), (1, None));
+    let long = format!(r#"one","aliases":["{}"],"z":""#, "X".repeat(2_000));
+    let authored = a.say(&[("P-2", Some(&long)), ("P-3", Some(&long))], 2);
+    let named = authored.problems.to_string();
+    assert!(
+        named.starts_with("2 records, such as pypa/P-2: it has an alias"),
+        "{named}"
+    );
+    assert_eq!(remark(), (3, Some(named)));
+}

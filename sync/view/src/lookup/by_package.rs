@@ -9,7 +9,7 @@ use super::advisories::{AdvisoryRef, advisories_under, flow, visit_advisories};
 use crate::codec::{base_prefix, name_prefix, write_package};
 use crate::error::ViewError;
 use crate::package::PackageId;
-use crate::reading::{decode_edge_key, edge_is_withdrawn, scan_rows};
+use crate::reading::{decode_edge_key, scan_rows};
 use crate::rows::{Rows, Table};
 
 /// Returns the advisories of a package of one ecosystem with its suffix, sorted by vulnerability.
@@ -88,7 +88,8 @@ pub fn ecosystems_with_suffix<R: Rows>(rows: &R, base: &str) -> Result<Vec<Strin
     Ok(found.into_iter().collect())
 }
 
-/// Returns the sources with a record, not withdrawn, about a package of an ecosystem with any suffix or none.
+/// Returns the sources with a record about a package of an ecosystem with any suffix or none. Withdrawn records count,
+/// because a withdrawal may lie in the future.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -100,7 +101,7 @@ pub fn sources_of_ecosystem<R: Rows>(rows: &R, base: &str) -> Result<BTreeSet<So
     Ok(found)
 }
 
-/// Adds the sources with a record, not withdrawn, about a package.
+/// Adds the sources with a record, withdrawn or not, about a package.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -123,9 +124,9 @@ pub fn add_sources_of_package<R: Rows>(
 }
 
 fn sources_under<R: Rows>(rows: &R, prefix: &[u8], sources: &mut BTreeSet<Source>) -> Result<(), ViewError> {
-    scan_rows(rows, Table::Edges, prefix, |key, value| {
+    scan_rows(rows, Table::Edges, prefix, |key, _| {
         let edge = decode_edge_key(key)?;
-        if !edge_is_withdrawn(value) && !sources.contains(&edge.record.source) {
+        if !sources.contains(&edge.record.source) {
             sources.insert(edge.record.source);
         }
         Ok(ControlFlow::Continue(()))

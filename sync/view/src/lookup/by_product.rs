@@ -31,10 +31,12 @@ pub struct ProductAdvisory {
     pub contents: Vec<ContentHash>,
     /// True if authors disagree about the record and nobody has decided.
     pub is_unresolved: bool,
+    /// True if the record is withdrawn, even if only from a later time on.
+    pub is_withdrawn: bool,
 }
 
-/// Returns the records, not withdrawn, that name a product, each in every vulnerability that it is about; sorted by
-/// vulnerability.
+/// Returns the records that name a product, each in every vulnerability that it is about; sorted by vulnerability.
+/// Withdrawn records are among them, because a withdrawal may lie in the future.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -44,12 +46,12 @@ pub fn advisories_by_product<R: Rows>(rows: &R, product: &str) -> Result<Vec<Pro
         return Ok(found);
     }
     let mut records = Vec::new();
-    visit_products(rows, &product_prefix(product), &mut |_, record| {
-        records.push(record);
+    visit_products(rows, &product_prefix(product), &mut |_, record, is_withdrawn| {
+        records.push((record, is_withdrawn));
         ControlFlow::Continue(())
     })?;
     let mut closures = Closures::new();
-    for record in records {
+    for (record, is_withdrawn) in records {
         let Some(row) = record_row(rows, &record)? else {
             continue;
         };
@@ -71,6 +73,7 @@ pub fn advisories_by_product<R: Rows>(rows: &R, product: &str) -> Result<Vec<Pro
                 record: record.clone(),
                 contents: row.contents().collect(),
                 is_unresolved: row.is_unresolved(),
+                is_withdrawn,
             });
         }
     }
@@ -78,7 +81,7 @@ pub fn advisories_by_product<R: Rows>(rows: &R, product: &str) -> Result<Vec<Pro
     Ok(found)
 }
 
-/// Visits every product that a live record names, in order.
+/// Visits every product that a record names, withdrawn or not, in order.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -87,7 +90,7 @@ pub fn for_each_product<R: Rows>(
     mut visit: impl FnMut(&str) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
     let mut last = String::new();
-    visit_products(rows, &[], &mut |product, _| {
+    visit_products(rows, &[], &mut |product, _, _| {
         if product == last {
             return ControlFlow::Continue(());
         }
@@ -96,20 +99,20 @@ pub fn for_each_product<R: Rows>(
     })
 }
 
-/// Returns true if any live record names a product.
+/// Returns true if any record, withdrawn or not, names a product.
 ///
 /// # Errors
 /// If the rows cannot be read.
 pub fn knows_products<R: Rows>(rows: &R) -> Result<bool, ViewError> {
     let mut known = false;
-    visit_products(rows, &[], &mut |_, _| {
+    visit_products(rows, &[], &mut |_, _, _| {
         known = true;
         ControlFlow::Break(())
     })?;
     Ok(known)
 }
 
-/// Returns the sources with a live record that names products.
+/// Returns the sources with a record, withdrawn or not, that names products.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -117,7 +120,7 @@ pub fn sources_of_products<R: Rows>(rows: &R) -> Result<BTreeSet<Source>, ViewEr
     sources_under(rows, &[])
 }
 
-/// Returns the sources with a live record that names a product.
+/// Returns the sources with a record, withdrawn or not, that names a product.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -130,7 +133,7 @@ pub fn sources_of_product<R: Rows>(rows: &R, product: &str) -> Result<BTreeSet<S
 
 fn sources_under<R: Rows>(rows: &R, prefix: &[u8]) -> Result<BTreeSet<Source>, ViewError> {
     let mut found = BTreeSet::new();
-    visit_products(rows, prefix, &mut |_, record| {
+    visit_products(rows, prefix, &mut |_, record, _| {
         if !found.contains(&record.source) {
             found.insert(record.source);
         }
@@ -139,19 +142,15 @@ fn sources_under<R: Rows>(rows: &R, prefix: &[u8]) -> Result<BTreeSet<Source>, V
     Ok(found)
 }
 
-/// Visits the rows of live records under a prefix.
+/// Visits the rows under a prefix, with true for a withdrawn record.
 fn visit_products<R: Rows>(
     rows: &R,
     prefix: &[u8],
-    visit: &mut dyn FnMut(&str, RecordKey) -> ControlFlow<()>,
+    visit: &mut dyn FnMut(&str, RecordKey, bool) -> ControlFlow<()>,
 ) -> Result<(), ViewError> {
     scan_rows(rows, Table::Products, prefix, |key, value| {
         let read = read_product_key(key);
         let (product, record) = read.ok_or_else(|| damaged(Table::Products, "a product's key", key))?;
-        Ok(if edge_is_withdrawn(value) {
-            ControlFlow::Continue(())
-        } else {
-            visit(product, record)
-        })
+        Ok(visit(product, record, edge_is_withdrawn(value)))
     })
 }

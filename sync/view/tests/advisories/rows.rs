@@ -74,9 +74,10 @@ fn records_are_found_by_the_products_they_name() {
     };
     let found = |site: &Site, product: &str| {
         let found = starling_view::advisories_by_product(&site.rows, product).unwrap();
-        let named = found
-            .iter()
-            .map(|one| format!("{} {}", one.advisory.vulnerability, one.record));
+        let named = found.iter().map(|one| {
+            let withdrawn = if one.is_withdrawn { " withdrawn" } else { "" };
+            format!("{} {}{withdrawn}", one.advisory.vulnerability, one.record)
+        });
         named.collect::<Vec<_>>()
     };
     let (nvd, ghsa) = (key("nvd", "CVE-2021-1"), key("cnnvd", "CNNVD-1"));
@@ -105,14 +106,19 @@ fn records_are_found_by_the_products_they_name() {
     let is_named = |name: &str| changed.contains(&package("CPE", name));
     assert!(is_named("o:acme:os") && is_named("a:acme:rocket"));
     assert_eq!(found(&site, "o:acme:os"), [""; 0]);
-    // A withdrawn record says nothing.
+    // A withdrawn record is marked: its withdrawal may lie in the future.
     site.set(
         1,
         &nvd,
         &of(r#""a:acme:rocket""#, r#","withdrawn":"2024-01-01T00:00:00Z""#),
     );
-    assert_eq!(found(&site, "a:acme:rocket"), ["CVE-2021-1 cnnvd/CNNVD-1"]);
+    assert_eq!(
+        found(&site, "a:acme:rocket"),
+        ["CVE-2021-1 cnnvd/CNNVD-1", "CVE-2021-1 nvd/CVE-2021-1 withdrawn"]
+    );
     site.drop_record(1, &ghsa);
+    assert!(starling_view::knows_products(&site.rows).unwrap());
+    site.drop_record(1, &nvd);
     assert!(!starling_view::knows_products(&site.rows).unwrap());
     let mut products = Vec::new();
     starling_view::for_each_product(&site.rows, |product| {

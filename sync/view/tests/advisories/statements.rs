@@ -119,3 +119,31 @@ fn source_with_authority_decides() {
     let found = weights(&policy, &package("npm", "a"), &npm);
     assert_eq!(found, ["ghsa: Counts", "nvd: Counts"]);
 }
+
+/// A withdrawal may lie in the future, which the fold cannot know: what withdrawn records state is kept beside the rest.
+#[test]
+fn withdrawn_records_keep_their_statements_with_a_weight() {
+    let gone = r#","withdrawn":"2030-01-01T00:00:00Z""#;
+    let mut site = Site::new(&ViewPolicy::default());
+    let mut fold = |records: &[(&str, &str, Vec<u8>)]| {
+        for (source, id, body) in records {
+            site.set(LOCAL, &key(source, id), body);
+        }
+        let advisory = site.fold("CVE-2021-1111", &package("Debian:12", "a")).unwrap();
+        let shown = advisory.withdrawn_statements.iter().map(|stated| {
+            let has_time = stated.withdrawn.as_ref().unwrap().as_str() == r#""2030-01-01T00:00:00Z""#;
+            assert!(has_time && stated.affected.as_ref().unwrap().as_str().contains("versions"));
+            format!("{}: {:?}", stated.by.source, stated.weight)
+        });
+        (shown.collect::<Vec<_>>(), advisory.statements.len())
+    };
+    let debian = ("debian", "DSA-1-1", record("Debian:12", "1", gone));
+    let nvd = ("nvd", "CVE-2021-1111", record("Debian:12", "2", gone));
+    // Neither outranks the other, because one withdrawal may come before the other.
+    assert_eq!(
+        fold(&[debian, nvd.clone()]),
+        (vec!["debian: Counts".to_owned(), "nvd: Counts".to_owned()], 0)
+    );
+    let live = ("debian", "DSA-1-1", record("Debian:12", "1", ""));
+    assert_eq!(fold(&[live, nvd]), (vec!["nvd: Outranked".to_owned()], 0));
+}

@@ -47,17 +47,29 @@ impl<'v> Statements<'v> {
         let mut read = Self::default();
         let mut unknown: BTreeSet<&str> = BTreeSet::new();
         for vulnerability in vulnerabilities {
-            let Some(Value::Object(states)) = vulnerability.get("product_status") else {
-                continue;
+            let states = match vulnerability.get("product_status") {
+                Some(Value::Object(states)) => states,
+                None | Some(Value::Null) => continue,
+                Some(other) => {
+                    draft.warn(format!(
+                        "product_status is {} instead of an object: no product is read from it",
+                        other.type_name()
+                    ));
+                    continue;
+                }
             };
             let mut stated = Stated::default();
             for (state, ids) in states.iter() {
-                let ids = ids
-                    .as_array()
-                    .unwrap_or_default()
-                    .iter()
-                    .filter_map(Value::as_str);
-                let ids: Vec<&str> = ids.collect();
+                let is_list = |ids: &Value<'_>| {
+                    let listed = ids.as_array();
+                    ids.is_null() || listed.is_some_and(|ids| ids.iter().all(|id| id.as_str().is_some()))
+                };
+                let is_understood = is_list(ids);
+                let ids = ids.as_array().unwrap_or_default().iter();
+                let ids: Vec<&str> = ids.filter_map(Value::as_str).collect();
+                if !is_understood {
+                    draft.warn(format!("\"{}\" is not a list of products", quote(state)));
+                }
                 unknown.extend(ids.iter().filter(|id| !tree.has(id)));
                 // Some documents contain spaces instead of underscores.
                 match state.replace(' ', "_").as_str() {

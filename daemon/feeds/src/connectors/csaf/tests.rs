@@ -179,3 +179,32 @@ fn products_without_a_registry_are_counted() {
         ["1 products have a package URL of no known registry, and no entry"]
     );
 }
+
+#[test]
+fn statuses_of_the_wrong_form_are_reported() {
+    for (status, warning) in [
+        (
+            r#""known_affected":"P1""#,
+            "\"known_affected\" is not a list of products",
+        ),
+        (
+            r#""known_affected":["P1",7]"#,
+            "\"known_affected\" is not a list of products",
+        ),
+    ] {
+        let warnings = ranges_of(&vulnerability(1, status)).1;
+        assert!(warnings.iter().any(|found| found == warning), "{warnings:?}");
+    }
+    let (_, warnings) = ranges_of(r#"{"cve":"CVE-2030-0001","product_status":["P1"]}"#);
+    assert!(
+        warnings
+            .iter()
+            .any(|found| found.contains("instead of an object")),
+        "{warnings:?}"
+    );
+    let empty = ranges_of(&vulnerability(1, r#""fixed":[],"known_affected":null"#)).1;
+    assert!(
+        !empty.iter().any(|found| found.contains("not a list")),
+        "{empty:?}"
+    );
+}

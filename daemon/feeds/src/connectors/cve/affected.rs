@@ -44,6 +44,14 @@ pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
             .partition(|one| is_commit(one));
         let default = str_of(product, "defaultStatus");
         let package = package(product);
+        if package.is_none()
+            && let Some(purl) = str_of(product, "packageURL")
+        {
+            draft.warn(format!(
+                "the package URL \"{}\" is of no known registry, and has no entry",
+                quote(purl)
+            ));
+        }
         let says_of_commits = commits
             .iter()
             .any(|one| str_of(one, "status") != Some("unaffected"));

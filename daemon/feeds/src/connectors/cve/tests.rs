@@ -269,3 +269,12 @@ fn package_urls_name_packages_of_registries_only() {
         assert_eq!(found.as_ref().map(|(e, n)| (*e, n.as_str())), expected, "{url}");
     }
 }
+
+#[test]
+fn package_url_of_no_known_registry_is_reported() {
+    let text = about(r#""packageURL":"pkg:docker/p","defaultStatus":"affected","versions":[]"#);
+    assert_eq!(
+        warnings("cve", text.as_bytes()),
+        ["the package URL \"pkg:docker/p\" is of no known registry, and has no entry"]
+    );
+}

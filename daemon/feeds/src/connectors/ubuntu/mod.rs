@@ -238,6 +238,7 @@ fn packages_of_database<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
     };
     for (release, about) in releases.iter() {
         let Some(Value::Object(sources)) = about.get("sources") else {
+            draft.warn(format!("{}: it lists no sources", quote(release)));
             continue;
         };
         let pocket_of = |source: &str| {

@@ -4,7 +4,7 @@ use std::sync::Barrier;
 
 use super::*;
 use crate::service::feed_runs::run::new_run;
-use crate::service::feed_runs::told::Told;
+use crate::service::feed_runs::run_result::RunResult;
 
 #[tokio::test]
 async fn stopped_fetch_is_kept_before_the_stop_ends() {
@@ -75,15 +75,15 @@ async fn import_by_hand_is_not_overtaken_by_the_position_of_a_run() {
 async fn stopped_fetch_claims_nothing_of_what_was_taken_in() {
     let world = World::with_feed().await;
     let spec = world.site.0.live.feeds.spec(&name()).unwrap();
-    let mut told = Told::of(new_run(
+    let mut result = RunResult::of(new_run(
         &spec,
         Trigger::Schedule.into(),
         crate::clock::now().into(),
     ));
-    told.run.outcome = FeedRunOutcome::Imported;
-    told.fail_fetch(&spec, &FetchError::Stopped);
-    assert_eq!(told.run.outcome, FeedRunOutcome::Stopped);
-    let error = told.run.error.unwrap();
+    result.run.outcome = FeedRunOutcome::Imported;
+    result.fail_fetch(&spec, &FetchError::Stopped);
+    assert_eq!(result.run.outcome, FeedRunOutcome::Stopped);
+    let error = result.run.error.unwrap();
     assert!(!error.contains("nothing was changed"), "{error}");
 }
 

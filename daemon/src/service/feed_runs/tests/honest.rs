@@ -1,5 +1,7 @@
 //! What does not count as read, checked or clean.
 
+use tokio_util::sync::CancellationToken;
+
 use super::*;
 
 #[tokio::test]
@@ -341,4 +343,53 @@ async fn names_that_cannot_be_looked_up_are_counted_in_the_report() {
         note.contains("EX-1.json: the CPE name") && note.contains("cannot be looked up"),
         "{note}"
     );
+}
+
+/// What is not looked up, or not yet taken back, is named when it is imported.
+#[tokio::test]
+async fn odd_records_are_named_when_they_are_imported() {
+    let world = World::with_feed().await;
+    let mut later = record(1);
+    later["withdrawn"] = json!("2999-01-01T00:00:00Z");
+    let mut never = record(2);
+    never["withdrawn"] = json!("false");
+    let mut nameless = record(3);
+    let entries = nameless["affected"].as_array_mut().unwrap();
+    entries.push(json!({ "package": { "ecosystem": "npm", "name": " " }, "versions": ["1"] }));
+    entries.push(json!({ "package": { "ecosystem": "Nowhere", "name": "a" }, "versions": ["1"] }));
+    let folder = tempfile::tempdir().unwrap();
+    let lines = [record(0), later, never, nameless]
+        .map(|record| record.to_string())
+        .join("\n");
+    let path = folder.path().join("feed.ndjson");
+    fs::write(&path, lines).unwrap();
+    let source = "mine".parse().unwrap();
+    let input = starling_feeds::input::Source::path(path);
+    let report = world
+        .site
+        .0
+        .import_feed(&source, input, &Default::default())
+        .unwrap();
+    let named = |words: &str| report.warnings.iter().any(|warning| warning.contains(words));
+    assert!(named(
+        "feed.ndjson:2: it is withdrawn from 2999-01-01T00:00:00Z on, and matches until then"
+    ));
+    assert!(named(
+        "feed.ndjson:3: it still matches, because withdrawn is \"false\", which is not a time"
+    ));
+    assert!(
+        named("feed.ndjson:4: /affected/1: nothing looks this entry up, because its package has no name"),
+        "{:?}",
+        report.warnings
+    );
+    let partly: Vec<_> = report
+        .partly_out_of_reach
+        .iter()
+        .map(|one| (one.records, one.example.as_str()))
+        .collect();
+    assert_eq!(partly, [(1, "EX-3"), (1, "EX-3")]);
+    assert!(report.out_of_reach.is_empty());
+    let shown = world.site.0.advisory("EX-3", &CancellationToken::new()).unwrap();
+    let nameless = &shown.advisories[0].entries_without_package;
+    assert_eq!((nameless.len(), nameless[0].entries), (1, 1));
 }

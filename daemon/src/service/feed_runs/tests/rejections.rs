@@ -163,3 +163,60 @@ async fn part_that_is_approved_after_the_log_was_put_back_is_no_position() {
         assert!(run.notes[0].contains("not known any more"), "{:?}", run.notes);
     }
 }
+
+/// A record whose document was rejected under another name was called absent: its name tells nothing of its record.
+#[tokio::test]
+async fn record_is_not_absent_if_a_rejected_document_may_hold_it() {
+    let world = world().await;
+    let renamed = |name: &str, page: &str| {
+        let mut documents = records(1..50);
+        documents.push(json!({ "id": name, "page": page }));
+        Answer::Whole(documents)
+    };
+    // It names its record itself, even if nothing else of it can be read.
+    let run = world
+        .run(renamed("renamed", r#"{"id": "EX-0", "affected": ["#))
+        .await;
+    assert_eq!((run.absent, run.rejected), (0, 1), "{run:?}");
+    assert!(
+        !run.notes
+            .iter()
+            .any(|note| note.contains("none is called absent"))
+    );
+    let run = world.run(renamed("renamed", "junk")).await;
+    assert_eq!((run.absent, run.rejected), (0, 1), "{run:?}");
+    let why =
+        "renamed.json was rejected, and nothing tells which record it held: none is called absent this time";
+    assert!(run.notes.iter().any(|note| note == why), "{run:?}");
+    assert_eq!(world.count().await, 50);
+    // Known by now, it does not make the source stale; the record stays.
+    let run = world.run(renamed("renamed", "junk")).await;
+    assert_eq!((run.absent, run.checked), (0, true), "{run:?}");
+    // A document that tells which record it held forbids no other absence.
+    let own = r#"{"id":"EX-1","affected":7,"aliases":[01]}"#;
+    let mut documents = records(2..50);
+    documents.push(json!({ "id": "renamed", "page": own }));
+    let run = world.run(Answer::Whole(documents)).await;
+    assert_eq!((run.absent, world.count().await), (1, 49), "{run:?}");
+    let run = world.run(Answer::whole(2..50)).await;
+    assert_eq!((run.absent, run.checked), (1, true), "{run:?}");
+}
+
+#[tokio::test]
+async fn dropped_file_keeps_its_record_if_a_rejected_document_may_hold_it() {
+    let world = world().await;
+    let gone = |brought: &mut Brought| brought.gone = vec!["EX-3.json".to_owned()];
+    let renamed = json!({ "id": "renamed", "page": "junk" });
+    let run = world
+        .run(Answer::Part(vec![renamed, record(4)]).changed(gone))
+        .await;
+    assert_eq!((run.absent, run.rejected), (0, 1), "{run:?}");
+    let note = run
+        .notes
+        .iter()
+        .find(|note| note.contains("the source dropped EX-3.json"));
+    assert!(note.unwrap().contains("renamed.json was rejected"), "{run:?}");
+    assert_eq!(world.count().await, 50);
+    let run = world.run(Answer::one(5).changed(gone)).await;
+    assert_eq!((run.absent, world.count().await), (1, 49));
+}

@@ -136,6 +136,56 @@ async fn part_that_does_not_tell_what_it_held_calls_nothing_absent() {
     assert_eq!((whole.checked, whole.absent, whole.code), (true, 1, None));
 }
 
+/// A document that is listed and missing for ever hid in every round which records the source lacks.
+#[tokio::test]
+async fn document_that_is_missing_in_three_rounds_counts_as_dropped() {
+    let worlds = pair().await;
+    meet(worlds.each_ref(), 0);
+    let [a, b] = &worlds;
+    a.run(Answer::Whole(records(0..5))).await;
+    b.take(a);
+    let round = async |is_missing: bool| {
+        b.run(in_parts(records(1..3), false)).await;
+        let last = Answer::Part(records(3..5)).changed(move |brought| {
+            brought.position = position();
+            brought.from_start = true;
+            if is_missing {
+                brought.passed_over = 1;
+                brought.dead = ["EX-0.json".to_owned()].into();
+            }
+        });
+        let run = b.run(last).await;
+        // A month later it begins again.
+        let path = b.path("feeds/mine/position.json");
+        let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        if kept.get("round").is_some() {
+            kept["round"]["ended_at"] = json!("2020-01-01T00:00:00.000Z");
+            fs::write(&path, kept.to_string()).unwrap();
+        }
+        run
+    };
+    for _ in 0..3 {
+        let run = round(true).await;
+        assert_eq!((run.absent, run.checked), (0, false), "{run:?}");
+        assert!(
+            run.error
+                .unwrap()
+                .contains("1 rows or documents of it cannot be read")
+        );
+    }
+    let run = round(true).await;
+    assert_eq!((run.absent, run.checked), (1, true), "{run:?}");
+    let note = run
+        .notes
+        .iter()
+        .find(|note| note.starts_with("EX-0.json is listed"));
+    assert!(
+        note.unwrap()
+            .ends_with("in 3 rounds: it counts as dropped by the source")
+    );
+    assert_eq!(b.count().await, 4);
+}
+
 #[tokio::test]
 async fn rejected_entry_of_a_part_keeps_the_record_that_it_names() {
     let worlds = pair().await;

@@ -17,7 +17,7 @@ const NOTE_CHARS: usize = 400;
 pub(super) const ERROR_CHARS: usize = 2_000;
 
 /// How a run ended, with what the next one depends on.
-pub(super) struct Told {
+pub(super) struct RunResult {
     pub(super) run: FeedRun,
     pub(super) ending: Ending,
     /// The input that is suspect from now on.
@@ -33,7 +33,7 @@ pub(super) struct Told {
     more_notes: u64,
 }
 
-impl Told {
+impl RunResult {
     pub(super) fn of(run: FeedRun) -> Self {
         Self {
             run,
@@ -116,8 +116,8 @@ impl Told {
 }
 
 /// Copies the counts and the oddities of a report.
-pub(super) fn counted(report: &types::FeedImportReport, told: &mut Told) {
-    let run = &mut told.run;
+pub(super) fn copy_counts(report: &types::FeedImportReport, result: &mut RunResult) {
+    let run = &mut result.run;
     run.stored = report.stored;
     run.unchanged = report.unchanged;
     run.absent = report.absent;
@@ -127,11 +127,11 @@ pub(super) fn counted(report: &types::FeedImportReport, told: &mut Told) {
         .iter()
         .filter(|file| file.outcome == types::FeedOutcome::Rejected);
     for file in rejected.take(NOTES / 2) {
-        told.note(&format!("{} was rejected: {}", file.name, file.reason));
+        result.note(&format!("{} was rejected: {}", file.name, file.reason));
     }
     if report.warning_count > 0 {
         let first = report.warnings.first().map_or("", String::as_str);
-        told.note(&format!("{} warnings; the first: {first}", report.warning_count));
+        result.note(&format!("{} warnings; the first: {first}", report.warning_count));
     }
 }
 
