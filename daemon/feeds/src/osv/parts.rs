@@ -347,6 +347,11 @@ mod tests {
         let also_gone = part("b.json", "b", "2", r#","withdrawn":"2024-01-01T00:00:00Z""#);
         let joined = join(vec![gone, also_gone]).unwrap();
         assert!(json::parse(&joined).unwrap().get("withdrawn").is_some());
+        for no_time in ["false", "0001-01-01T00:00:00Z", " "] {
+            let odd = part("a.json", "a", "1", &format!(r#","withdrawn":"{no_time}""#));
+            let joined = join(vec![odd, part("b.json", "b", "2", "")]).unwrap();
+            assert_eq!(packages(&joined), ["a", "b"], "{no_time:?} withdraws nothing");
+        }
     }
 
     #[test]

@@ -54,3 +54,15 @@ fn database_of_notices_numbers_them_without_a_prefix() {
         ["addresses and checksums of files are not kept"]
     );
 }
+
+#[test]
+fn release_without_sources_is_reported() {
+    let text = DATABASE.replace("\"sources\":{\"sled\":", "\"source\":{\"sled\":");
+    let warnings = warnings("ubuntu", text.as_bytes());
+    assert!(
+        warnings
+            .iter()
+            .any(|warning| warning == "noble: it lists no sources"),
+        "{warnings:?}"
+    );
+}
