@@ -106,7 +106,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "store.cache",
-        "\"32MiB\"",
+        "\"8MiB\"",
         "Memory for cached pages; a guide, not a cap.",
     ),
     key(

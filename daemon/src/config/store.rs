@@ -31,7 +31,7 @@ impl Default for Store {
     fn default() -> Self {
         Self {
             engine: "sled".to_owned(),
-            cache: ByteSize(32 << 20),
+            cache: ByteSize(8 << 20),
             retention: "30d".to_owned(),
             retention_bytes: ByteSize(512 << 20),
             check_interval: "1d".to_owned(),

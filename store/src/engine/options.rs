@@ -144,7 +144,7 @@ pub struct EngineOptions {
 impl EngineOptions {
     /// Cache of 32 MiB. With 90,000 records, a process that had opened the store used 24 MB on sled and 4 MB on
     /// redb, and 130 MB and 43 MB after it had written them.
-    pub const DEFAULT_CACHE: ByteCount = ByteCount::mebibytes(32);
+    pub const DEFAULT_CACHE: ByteCount = ByteCount::mebibytes(8);
     /// Reserve of 64 MiB: room for the engine's own housekeeping and for an orderly stop.
     pub const DEFAULT_RESERVE: ByteCount = ByteCount::mebibytes(64);
 

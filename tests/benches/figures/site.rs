@@ -72,7 +72,7 @@ impl BenchSite {
 
     /// Returns an engine of the site's kind in `folder`, with the site's own options.
     pub(crate) fn open_engine(&self, folder: &Path) -> Arc<dyn Engine> {
-        let options = EngineOptions::default().with_cache(ByteCount::mebibytes(32));
+        let options = EngineOptions::default().with_cache(ByteCount::mebibytes(8));
         engine::open(self.engine, folder, &options).unwrap()
     }
 
