@@ -54,7 +54,8 @@ Example:
   starling bundle import delta.stl --dry-run
   starling bundle import delta.stl
 
-Exit codes: 0 all of it was imported or already here, 3 rejected (nothing was imported), 6 not reachable or locked,
+Exit codes: 0 all of it was imported, or was here in part, 3 nothing was imported: all of it was here, or it was
+  rejected (the error says which), 6 not reachable or locked,
   7 partly imported (some logs were held or rejected, and the answer lists them), 12 disk full")]
 pub(crate) struct Import {
     /// The bundle; `-` is standard input

@@ -151,10 +151,11 @@ pub(super) fn go_on(program: &str, kept: Option<&Path>) -> String {
         );
     };
     let home = |site: &str| dir.join(site).display().to_string();
-    let (west, air) = (home(super::WEST), home(super::AIR_GAPPED));
+    let (west, north, air) = (home(super::WEST), home(super::NORTH), home(super::AIR_GAPPED));
     format!(
         "\nThe sites were stopped and are in {}. To continue by hand:\n\
          \x20  {program} --home {west} up &                              # the daemon\n\
+         \x20  {program} --home {north} up &\n\
          \x20  {program} --home {west} status\n\
          \x20  {program} --home {west} advisory get CVE-2021-44228       # told by two sources, merged\n\
          \x20  {program} --home {air} scan {} --fail-on high\n\

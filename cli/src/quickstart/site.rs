@@ -18,6 +18,8 @@ const JUDGED: &[ExitStatus] = &[
     ExitStatus::KnowledgeMissing,
     ExitStatus::CoverageTooLow,
 ];
+/// How the line with the address begins in a configuration that was just made.
+const LISTEN_LINE: &str = "\n# listen = [\"/ip4/";
 const DONE: &[ExitStatus] = &[ExitStatus::Pass];
 
 /// A site in a folder of its own.
@@ -45,6 +47,32 @@ impl Site {
     /// Builds the command that creates the site's keys, configuration and store.
     pub(super) fn init(&self) -> Call {
         self.call(["init", "--site-id", self.name, "--json"])
+    }
+
+    /// As [`init`](Self::init), for a site without a network.
+    pub(super) fn init_air_gapped(&self) -> Call {
+        self.call(["init", "--site-id", self.name, "--air-gapped", "--json"])
+    }
+
+    /// Writes the address on which the daemon listens into the configuration: the sites that keep it can dial it when
+    /// the daemon runs again.
+    ///
+    /// # Errors
+    /// The configuration cannot be read or written, or it has no line for the address.
+    pub(super) fn keep_address(&self, address: &str) -> Result<(), QuickstartError> {
+        let path = self.home.join("starling.toml");
+        let failed = |attempted, cause| QuickstartError::Folder {
+            attempted,
+            path: path.clone(),
+            cause,
+        };
+        let text = std::fs::read_to_string(&path).map_err(|cause| failed("reading", cause))?;
+        let (before, after) = text
+            .split_once(LISTEN_LINE)
+            .ok_or_else(|| failed("writing the address into", std::io::ErrorKind::InvalidData.into()))?;
+        let rest = after.split_once('\n').map_or("", |(_, rest)| rest);
+        std::fs::write(&path, format!("{before}\nlisten = [\"{address}\"]\n{rest}"))
+            .map_err(|cause| failed("writing", cause))
     }
 
     /// Builds the command that runs the daemon on a free loopback port.

@@ -85,7 +85,7 @@ impl Story {
 
     async fn init(&mut self) -> Result<(), QuickstartError> {
         let from = Instant::now();
-        let calls = [self.west.init(), self.north.init(), self.air.init()];
+        let calls = [self.west.init(), self.north.init(), self.air.init_air_gapped()];
         for call in &calls {
             site::quiet(call).await?;
         }
@@ -136,6 +136,11 @@ impl Story {
             self.air.key().await?,
         );
         let (west, north) = (self.west.status().await?, self.north.status().await?);
+        for (site, status) in [(&self.west, &west), (&self.north, &north)] {
+            if let Some(address) = address(status) {
+                site.keep_address(address)?;
+            }
+        }
         let calls = [
             self.west.list(&self.north, &north_key, address(&north)),
             self.north.list(&self.west, &west_key, address(&west)),

@@ -8,7 +8,7 @@ use starling_sync::{AppendOutcome, AppendProblem};
 use crate::SiteStore;
 use crate::deltas::FrozenBy;
 use crate::deltas::extend::{Entering, PlacedDelta};
-use crate::engine::Tree;
+use crate::engine::{ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::rows::sites;
@@ -39,7 +39,7 @@ impl SiteStore {
                         break;
                     }
                 }
-                if txn.len() >= self.engine.kind().rows_per_commit() {
+                if txn.len() >= ROWS_PER_COMMIT {
                     self.bodies.make_durable()?;
                     std::mem::replace(&mut txn, self.txn()).commit()?;
                     appended += std::mem::take(&mut pending);

@@ -7,7 +7,7 @@ use starling_protocol::{
 use crate::SiteStore;
 use crate::activity::events::Origin;
 use crate::deltas::extend::{Entering, PlacedDelta, count};
-use crate::engine::Tree;
+use crate::engine::{ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{ClaimRow, claim_key, damaged};
@@ -89,7 +89,7 @@ impl SiteStore {
                 self.sign(&mut txn, state, how, full, &mut authored)?;
                 // A claim that does not fit an empty delta is refused when the delta is signed.
                 let _ = builder.push(claim);
-                if txn.len() >= self.engine.kind().rows_per_commit() {
+                if txn.len() >= ROWS_PER_COMMIT {
                     self.bodies.sync(&mut txn)?;
                     std::mem::replace(&mut txn, self.txn()).commit()?;
                     // Show each delta at once, so that readers are never far behind and never see a part.

@@ -70,6 +70,9 @@ pub const MAX_VALUE_BYTES: usize = 32 << 20;
 /// The largest batch in bytes of keys and values: the rows of a log of some millions of claims, which are
 /// rewritten in one commit if the author continues from an earlier claim.
 pub const MAX_BATCH_BYTES: usize = 1 << 30;
+/// The rows that a commit should have where its size can be chosen: engines prefer large commits, but sled lets nobody read
+/// while it writes one, some 10 µs for each row. The same for every engine, because what is shown together is told together.
+pub(crate) const ROWS_PER_COMMIT: usize = 4_096;
 
 /// A visitor of rows: takes key and value, and returns whether to continue.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;

@@ -31,26 +31,6 @@ impl EngineKind {
             Self::Memory => "memory",
         }
     }
-
-    /// Returns the most rows that a commit should have where its size can be chosen. sled lets nobody read while it
-    /// writes a batch, some 10 µs for each row; the others prefer large commits.
-    pub(crate) const fn rows_per_commit(self) -> usize {
-        match self {
-            Self::Sled => 1_024,
-            Self::Redb | Self::Memory => 8_192,
-        }
-    }
-
-    /// Returns the most records that a commit of the view should change, at some five rows each; see
-    /// [`rows_per_commit`](Self::rows_per_commit).
-    pub(crate) const fn records_per_commit(self) -> usize {
-        match self {
-            Self::Sled => 256,
-            // Our own tests use few records: there each step has several commits, and is cut between them.
-            Self::Memory if cfg!(test) => 2,
-            Self::Redb | Self::Memory => 2_048,
-        }
-    }
 }
 
 impl fmt::Display for EngineKind {

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use starling_protocol::ContentHash;
 
 use crate::SiteStore;
-use crate::engine::{Direction, Tree};
+use crate::engine::{Direction, ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::history::Retention;
 use crate::journal::Entry;
@@ -73,15 +73,14 @@ impl SiteStore {
             if !dead.is_empty() {
                 self.bodies_dropped.fetch_add(1, Ordering::SeqCst);
             }
-            let most = self.engine.kind().rows_per_commit();
-            for keys in kept.dropped.chunks(most) {
+            for keys in kept.dropped.chunks(ROWS_PER_COMMIT) {
                 let mut txn = Txn::new(self.engine.as_ref());
                 for key in keys {
                     txn.delete(Tree::History, key);
                 }
                 txn.commit()?;
             }
-            for keys in dead.chunks(most) {
+            for keys in dead.chunks(ROWS_PER_COMMIT) {
                 self.drop_bodies(keys)?;
             }
             Ok(Collected {

@@ -27,6 +27,7 @@ use crate::site::state::{LogId, State};
 use crate::trust::listing::ListedSite;
 use crate::view::accept::claims_of;
 use crate::view::counts::ViewCounts;
+use crate::view::show::RECORDS_PER_STEP;
 use crate::view::unindexed::forget_base;
 
 /// The state to restore, over all snapshots that are undone.
@@ -105,7 +106,7 @@ impl SiteStore {
             forget_base(&mut txn);
             txn.commit()?;
             let touched: Vec<RecordKey> = touched.into_iter().collect();
-            for some in touched.chunks(self.engine.kind().records_per_commit()) {
+            for some in touched.chunks(RECORDS_PER_STEP) {
                 let mut txn = Txn::new(self.engine.as_ref());
                 let some = some.iter().cloned().collect();
                 self.update_view(&mut txn, state, &some, None, &mut ViewCounts::default())?;

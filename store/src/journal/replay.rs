@@ -7,15 +7,13 @@ use starling_protocol::{BundleHash, ClaimNumber, Delta};
 use super::{CONTINUES, Entry, MOMENT_NOTED, WITHOUT_HISTORY};
 use crate::SiteStore;
 use crate::activity::Origin;
-use crate::engine::Tree;
+use crate::engine::{ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::log::{Group, Log, LogError, LogPosition};
 use crate::rows::meta;
 use crate::rows::txn::Txn;
 use crate::site::state::{LogId, State};
 
-/// Rows after which replayed groups are committed.
-const ROWS_PER_COMMIT: usize = 8_192;
 /// The number of groups behind the log from which the view is folded again at the end instead of followed.
 pub(crate) const FOLLOWED_GROUPS: u64 = 256;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, Source};
 
-use crate::engine::{Batch, Direction, Engine, Tree};
+use crate::engine::{Batch, Direction, Engine, ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::packs::{BodyPlace, PackError, PackPosition, Packs};
 use crate::rows::txn::Txn;
@@ -179,7 +179,7 @@ impl BodyStore {
         let mut failed = None;
         let scan = self.packs.scan(after, &mut |hash, place| {
             batch.put(Tree::Bodies, hash.as_bytes(), &placed(&place));
-            if batch.len() >= self.engine.kind().rows_per_commit() {
+            if batch.len() >= ROWS_PER_COMMIT {
                 if let Err(error) = self.engine.commit(&batch) {
                     failed.get_or_insert(error);
                 }

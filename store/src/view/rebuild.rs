@@ -9,10 +9,10 @@ use starling_view::RecordKey;
 
 use super::accept::settle;
 use super::counts::ViewCounts;
-use super::show::warn_of_problems;
+use super::show::{RECORDS_PER_STEP, warn_of_problems};
 use crate::SiteStore;
 use crate::activity::events::Origin;
-use crate::engine::{Direction, PageLimit, Tree};
+use crate::engine::{Direction, PageLimit, ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::history::SettingsBefore;
 use crate::journal::Entry;
@@ -51,7 +51,7 @@ impl SiteStore {
         loop {
             let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let limit = PageLimit {
-                rows: self.engine.kind().records_per_commit(),
+                rows: RECORDS_PER_STEP,
                 bytes: usize::MAX,
             };
             let page = self
@@ -101,7 +101,7 @@ impl SiteStore {
         loop {
             let start = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
             let limit = PageLimit {
-                rows: self.engine.kind().rows_per_commit(),
+                rows: ROWS_PER_COMMIT,
                 bytes: usize::MAX,
             };
             let page = self
@@ -134,7 +134,7 @@ impl SiteStore {
     pub(crate) fn wipe(&self, tree: Tree) -> Result<(), StoreError> {
         loop {
             let limit = PageLimit {
-                rows: self.engine.kind().rows_per_commit(),
+                rows: ROWS_PER_COMMIT,
                 bytes: usize::MAX,
             };
             let page = self.engine.page(

@@ -18,8 +18,9 @@ use crate::site::state::{LogId, State};
 use crate::view::rows::Ports;
 use crate::view::unindexed;
 
-/// Changed records after which a step of the replay moves the position.
-const RECORDS_PER_STEP: usize = 2_048;
+/// Changed records after which a step of the replay commits: at some five rows each, see
+/// [`ROWS_PER_COMMIT`](crate::engine::ROWS_PER_COMMIT).
+pub(crate) const RECORDS_PER_STEP: usize = 1_024;
 
 impl SiteStore {
     /// Shows accepted claims in the view that it does not show yet.
@@ -53,21 +54,8 @@ impl SiteStore {
             let Some(step) = self.next_step(state, id)? else {
                 return Ok(());
             };
-            let context = Some((id.site, origin));
-            let mut records = step.records;
             let mut txn = Txn::new(self.engine.as_ref());
-            // A step that ends before its position is written is repeated, and changes nothing twice.
-            while let Some(rest) = records
-                .iter()
-                .nth(self.engine.kind().records_per_commit())
-                .cloned()
-            {
-                let rest = records.split_off(&rest);
-                self.update_view(&mut txn, state, &records, context, counts)?;
-                std::mem::replace(&mut txn, Txn::new(self.engine.as_ref())).commit()?;
-                records = rest;
-            }
-            self.update_view(&mut txn, state, &records, context, counts)?;
+            self.update_view(&mut txn, state, &step.records, Some((id.site, origin)), counts)?;
             let Some(log) = state.logs.get_mut(&id) else {
                 return Ok(());
             };

@@ -12,7 +12,7 @@ use starling_protocol::Source;
 use starling_view::{Changes, PackageId, RecordKey};
 
 use crate::SiteStore;
-use crate::engine::{Direction, Engine, Tree};
+use crate::engine::{Direction, Engine, ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};
@@ -109,7 +109,7 @@ impl SiteStore {
         if let Some(error) = bad {
             return Err(error);
         }
-        for keys in gone.chunks(engine.kind().rows_per_commit()) {
+        for keys in gone.chunks(ROWS_PER_COMMIT) {
             let mut txn = Txn::new(engine);
             for key in keys {
                 txn.delete(Tree::Unindexed, key);
