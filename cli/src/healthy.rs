@@ -95,7 +95,8 @@ fn part(status: &Status, wanted: SitePart, name: &'static str) -> Option<HealthP
     let part = status.parts.iter().find(|part| part.part == wanted)?;
     Some(HealthPoint {
         name,
-        ok: part.state != PartState::Attention,
+        // What is still being fetched is not here.
+        ok: matches!(part.state, PartState::Ok | PartState::Off),
         found: part.detail.clone(),
     })
 }

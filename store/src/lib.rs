@@ -74,7 +74,7 @@ pub use self::activity::{
 };
 pub use self::deltas::{Authored, DeltaRun, FrozenBy, LackedBodies, LogOverview, Restated};
 pub use self::doctor::compact::CompactedBodies;
-pub use self::doctor::{Check, Diagnosis, FilesCheck, LOG_CHECK, PACKS_CHECK};
+pub use self::doctor::{BODIES_CHECK, Check, Diagnosis, FilesCheck, LOG_CHECK, MissingBodies, PACKS_CHECK};
 pub use self::documents::{DocumentChange, KeptMutes, MuteBook};
 pub use self::error::StoreError;
 pub use self::feed::{

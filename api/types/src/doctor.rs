@@ -35,7 +35,7 @@ pub struct DoctorCheck {
 /// Answer of `POST /api/v1/doctor`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DoctorReport {
-    /// True if every check holds.
+    /// True if nothing is damaged or lost. A check may still not hold: bodies that never came, or a copied home.
     pub ok: bool,
     /// The checks, in order.
     pub checks: Vec<DoctorCheck>,

@@ -94,3 +94,9 @@ pub use vex::{VexEntry, VexList, VexRemoved};
 pub(crate) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
+
+/// Returns true for `false`, which a field that says only the unusual leaves out.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+pub(crate) fn is_false(value: &bool) -> bool {
+    !value
+}

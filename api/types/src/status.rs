@@ -342,6 +342,9 @@ pub struct PeerStatus {
     pub bytes_received: u64,
     /// Why the last session failed, if it failed.
     pub last_error: Option<String>,
+    /// True if it is reached by file: it has no address, and was never connected or sent a bundle after that.
+    #[serde(default, skip_serializing_if = "crate::is_false")]
+    pub by_file: bool,
 }
 
 /// The positions of one author's log in one lane.
@@ -418,7 +421,7 @@ pub struct StoreStatus {
     pub check: Option<StoreCheck>,
 }
 
-/// Result of a check of all frames of log and packs.
+/// Result of a check of all frames of log and packs, or the damage that an earlier doctor left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct StoreCheck {
     /// End of the check.

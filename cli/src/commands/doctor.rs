@@ -17,7 +17,11 @@ Asks the daemon if one runs, else opens the store.
 
 With a running daemon, --repair drops damaged record bodies and rewrites damaged packs. Damage of the log is only
 reported. To repair it, stop the daemon and run `starling doctor --repair` again, which skips the damaged part.
-Dropped data is fetched again from peers or bundles; --as-of cannot go back beyond a repair.
+Dropped data is fetched again from peers or bundles; until it is here, doctor and status go on saying that it is lost,
+and exit with 11. --as-of cannot go back beyond a repair.
+
+A check may say NO without damage: record bodies that never came, a copied home, or records that no scan can use. That
+does not change the exit code.
 
 Below the checks is a list of what a healthy site also has: a daemon, a partner, recent sources, an offline root key, a
 policy. It does not change the exit code.
@@ -27,7 +31,7 @@ Example:
   starling doctor --rebuild
   starling doctor --repair
 
-Exit codes: 0 sound, 6 not reachable or locked, 11 damaged, 12 disk full")]
+Exit codes: 0 undamaged, 6 not reachable or locked, 11 damaged or data lost, 12 disk full")]
 pub(crate) struct Doctor {
     /// Rebuild all derived data from the site's log (claims, view, history, indexes), then repair
     #[arg(long)]

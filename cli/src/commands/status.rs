@@ -55,6 +55,14 @@ fn parse_root(text: &str) -> Result<String, String> {
     Ok(digits.to_owned())
 }
 
+/// Returns the exit status for what a status says of the store.
+fn exit_of(status: &starling_api_types::Status) -> ExitStatus {
+    match &status.store.check {
+        Some(check) if check.wrong > 0 => ExitStatus::StoreDamaged,
+        _ => ExitStatus::Pass,
+    }
+}
+
 impl Status {
     pub(crate) async fn run(&self, session: &Session) -> Outcome {
         if let Some(root) = &self.await_root {
@@ -62,14 +70,16 @@ impl Status {
         }
         let site = session.site(&Step::silent()).await?;
         if session.json() {
-            session.print(&site.status().await?, |_| String::new())?;
-            return Ok(ExitStatus::Pass);
+            let status = site.status().await?;
+            session.print(&status, |_| String::new())?;
+            return Ok(exit_of(&status));
         }
         // Other unreadable files do not fail the status: each reports its own error.
         let conflicts = site.conflicts().await.ok();
         let keys = local::list_keys(session.home()).ok();
         let sites = site.sites().await.ok();
-        session.print(&site.status().await?, |status| {
+        let status = site.status().await?;
+        session.print(&status, |status| {
             let view = render::StatusView {
                 status,
                 conflicts: conflicts.as_ref(),
@@ -83,7 +93,7 @@ impl Status {
                 render::status(&view)
             }
         })?;
-        Ok(ExitStatus::Pass)
+        Ok(exit_of(&status))
     }
 
     async fn wait_for(&self, session: &Session, root: &str) -> Result<(), Problem> {

@@ -73,7 +73,8 @@ pub(crate) fn sites(view: &SitesView<'_>) -> String {
             lag(view.status, site),
             match peer {
                 Some(peer) if peer.connected => "yes",
-                _ if site.addresses.is_empty() => "by file",
+                Some(peer) if peer.by_file => "by file",
+                None if site.addresses.is_empty() => "by file",
                 _ => "no",
             }
             .to_owned(),

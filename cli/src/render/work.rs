@@ -206,7 +206,11 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
         let first = format!("  {} {:<16}  ", tone.paint(mark), point.name);
         text.push_str(&terminal::wrapped(&first, 24, &plain(&point.found)));
     }
-    let end = if report.ok { "sound" } else { "DAMAGED" };
+    let end = match (report.ok, report.checks.iter().all(|check| check.ok)) {
+        (false, _) => "DAMAGED",
+        (true, true) => "sound",
+        (true, false) => "undamaged, and the site is not well: see what is marked NO",
+    };
     let _ = writeln!(text, "\nthe store is {end} ({})", duration(report.duration_ms));
     text
 }

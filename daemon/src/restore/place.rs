@@ -175,13 +175,20 @@ impl Note {
             differences.push("it is on another machine".to_owned());
         }
         if self.place.folder != here.folder {
-            differences.push(format!(
-                "its log's folder has inode {}, not {}",
-                here.folder, self.place.folder
-            ));
+            tracing::info!(
+                here = here.folder,
+                noted = self.place.folder,
+                "the log's folder has another inode"
+            );
+            differences.push("its log's folder was copied or put back".to_owned());
         }
         if self.inode != inode {
-            differences.push(format!("its note has inode {inode}, not {}", self.inode));
+            tracing::info!(
+                here = inode,
+                noted = self.inode,
+                "the note of the home's place has another inode"
+            );
+            differences.push("its note was copied or put back".to_owned());
         } else if differ(self.born.as_ref(), born.as_ref()) {
             differences.push("its note was written again".to_owned());
         }
@@ -283,7 +290,10 @@ mod tests {
         copy(&original, &copied);
         let note = PlaceNote::new(&copied, &original.join("machine-id"));
         let moved = note.look().unwrap().moved.unwrap();
-        assert!(moved.contains("inode"), "{moved}");
+        assert_eq!(
+            moved,
+            "its log's folder was copied or put back, its note was copied or put back"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::match_index::{Hold, Indexes};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::policies::Policies;
 use crate::restore::{OwnLogAtOpening, Restore};
+use crate::sync_task::SeenPeers;
 use crate::vex_store::VexStore;
 
 impl Site {
@@ -141,6 +142,12 @@ impl Site {
                 restore,
             },
         };
+        for site in SeenPeers::read(parts.identity.home.path()).sites() {
+            parts
+                .live
+                .peer_status
+                .update(site, |peer| peer.was_connected = true);
+        }
         parts.drop_mark_of_other_rows();
         if let Some(why) = parts.identity.restore.found_now() {
             parts.tell_restored(starling_store::RestoreStep::HeldBack, &why);

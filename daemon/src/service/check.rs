@@ -9,8 +9,10 @@ use starling_store::{Check, LOG_CHECK, PACKS_CHECK, StoreError};
 use tokio_util::sync::CancellationToken;
 
 use super::SiteParts;
+use super::damage_note;
 use super::doctor::log_advice;
 use crate::clock::now;
+use crate::home::error_chain;
 
 /// A wait shorter than this is added to the next one.
 const SHORT: Duration = Duration::from_millis(20);
@@ -76,12 +78,48 @@ impl SiteParts {
             .unwrap_or_else(PoisonError::into_inner) = Some(noted);
     }
 
-    /// Returns the result of the last check.
+    /// Returns the result of the last check, or what an earlier doctor left damaged, or the packs that are gone.
     pub(super) fn last_check(&self) -> Option<types::StoreCheck> {
         let last = self.live.last_check.lock();
-        last.unwrap_or_else(PoisonError::into_inner).clone()
+        let last = last.unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(damaged) = last.as_ref().filter(|check| check.wrong > 0) {
+            return Some(damaged.clone());
+        }
+        let noted = damage_note::read(self.identity.home.path());
+        let noted = noted.filter(|damage| !damage.only_bodies || self.lacks_bodies());
+        if let Some(damage) = noted {
+            return Some(damage.check);
+        }
+        self.gone_packs().or(last)
+    }
+
+    /// Returns true unless the store knows that no body is missing.
+    fn lacks_bodies(&self) -> bool {
+        !matches!(self.data.store.missing_bodies(), Ok(missing) if missing.is_empty())
+    }
+
+    /// Looks if the files of the packs are in their folder.
+    fn gone_packs(&self) -> Option<types::StoreCheck> {
+        let damaged = match self.data.store.missing_packs() {
+            Ok(packs) => packs
+                .into_iter()
+                .map(|pack| format!("pack {pack} is missing, and the store names record bodies in it"))
+                .collect(),
+            Err(error) => vec![format!("the packs cannot be looked at: {}", error_chain(&error))],
+        };
+        (!damaged.is_empty()).then(|| types::StoreCheck {
+            at: now().into(),
+            frames: 0,
+            wrong: damaged.len() as u64,
+            damaged,
+            advice: Some(GONE_ADVICE.to_owned()),
+        })
     }
 }
+
+/// What to do about packs that are gone.
+const GONE_ADVICE: &str = "put the files of the packs back; if they are lost, run `starling doctor --repair`, and peers, bundles or the \
+     next import bring their record bodies back";
 
 /// What to do about damage of the packs.
 const PACKS_ADVICE: &str = "run `starling doctor --repair`: it drops the damaged data, and peers, bundles or the next import bring it back";

@@ -4,12 +4,32 @@ use std::time::Instant;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_store::{Check, LOG_CHECK, PACKS_CHECK};
+use starling_store::{BODIES_CHECK, Check, LOG_CHECK, MissingBodies, PACKS_CHECK, StoreError};
 use starling_sync::TipDifference;
 
 use super::SiteParts;
+use super::damage_note::{self, Damage};
 use super::problem::store_problem;
+use super::reach::REACH_CHECK;
+use crate::clock::now;
 use crate::home::FilesExamined;
+
+/// Name of the check of the bodies that claims need.
+pub(super) const MISSING_CHECK: &str = "record bodies that claims need";
+/// Name of the check of the home's place.
+const HOME_CHECK: &str = "home";
+/// Most authors and sources whose missing bodies are listed.
+const LISTED: usize = 20;
+
+/// Returns true if a check that is not ok tells no damage of the store: bodies that never came (unless some are
+/// lost), a copied home, and knowledge that no scan can use.
+fn is_no_damage(name: &str, lost: bool) -> bool {
+    match name {
+        MISSING_CHECK => !lost,
+        HOME_CHECK | REACH_CHECK => true,
+        _ => false,
+    }
+}
 
 impl SiteParts {
     pub(super) fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {
@@ -26,22 +46,115 @@ impl SiteParts {
         }
         self.note_check(&diagnosis.checks);
         let is_daemon = self.live.started.is_some();
+        let missing = self.missing();
+        let is_missing = !matches!(&missing, Ok(missing) if missing.is_empty());
         let checks = diagnosis.checks.iter();
-        let mut checks: Vec<_> = checks.map(|check| shown(check, is_daemon)).collect();
+        let mut checks: Vec<_> = checks.map(|check| shown(check, is_daemon, is_missing)).collect();
+        checks.push(missing_check(&missing));
+        let lost = self.note_damage(&diagnosis.checks, &checks, &missing);
         checks.push(self.peers_check());
         checks.push(FilesExamined::of(&self.identity.home, &self.identity.config).into_check());
         checks.push(self.reach_check());
         checks.push(self.home_check());
         checks.extend(self.feeds_check());
         Ok(types::DoctorReport {
-            ok: checks.iter().all(|check| check.ok),
+            ok: checks
+                .iter()
+                .all(|check| check.ok || is_no_damage(&check.name, lost)),
             checks,
             duration_ms: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         })
     }
 }
 
+/// Missing bodies of one author about one source, with the author's name.
+pub(super) struct Missing {
+    pub(super) bodies: u64,
+    pub(super) source: String,
+    /// The author, the source and a record, for a person.
+    text: String,
+}
+
 impl SiteParts {
+    /// Returns which bodies are missing here.
+    pub(super) fn missing(&self) -> Result<Vec<Missing>, StoreError> {
+        let missing = self.data.store.missing_bodies()?.into_iter();
+        Ok(missing.map(|missing| self.missing_shown(missing)).collect())
+    }
+
+    fn missing_shown(&self, missing: MissingBodies) -> Missing {
+        let MissingBodies {
+            site,
+            source,
+            bodies,
+            example,
+        } = missing;
+        let author = self
+            .slug_of(&site)
+            .map_or_else(|| site.to_string(), |slug| slug.to_string());
+        let source = source.map_or_else(|| "shared documents".to_owned(), |source| source.to_string());
+        Missing {
+            text: format!("{bodies} of {author}, {source}, such as {example}"),
+            bodies,
+            source,
+        }
+    }
+
+    /// Keeps what this examination leaves damaged, for a later status, or removes that. Returns true if bodies that
+    /// were here are lost.
+    fn note_damage(
+        &self,
+        found: &[Check],
+        shown: &[types::DoctorCheck],
+        missing: &Result<Vec<Missing>, StoreError>,
+    ) -> bool {
+        let home = self.identity.home.path();
+        let is_missing = !matches!(missing, Ok(missing) if missing.is_empty());
+        let was_lost = damage_note::read(home).is_some_and(|damage| damage.lost_bodies);
+        let is_lost = found
+            .iter()
+            .any(|check| check.name == BODIES_CHECK && check.wrong > 0);
+        let lost = is_missing && (was_lost || is_lost);
+        let bad: Vec<&types::DoctorCheck> = shown
+            .iter()
+            .filter(|check| !check.ok && !is_no_damage(&check.name, lost))
+            .collect();
+        // The bodies that were just given up are those that are missing.
+        let is_about_bodies = |name: &str| name == MISSING_CHECK || name == BODIES_CHECK;
+        let given_up = found
+            .iter()
+            .any(|check| check.name == BODIES_CHECK && check.repaired.is_some());
+        let only_bodies = bad
+            .iter()
+            .all(|check| check.name == MISSING_CHECK || (given_up && is_about_bodies(&check.name)));
+        let wrong: u64 = if only_bodies {
+            missing.as_ref().map_or(1, |missing| count(missing))
+        } else {
+            let checks = found.iter().filter(|check| check.repaired.is_none());
+            checks.map(|check| check.wrong).sum::<u64>().max(1)
+        };
+        let damage = bad.first().map(|first| Damage {
+            check: types::StoreCheck {
+                at: now().into(),
+                frames: found.iter().map(|check| check.examined).sum(),
+                wrong,
+                damaged: match bad
+                    .iter()
+                    .flat_map(|check| check.damaged.iter().cloned())
+                    .collect::<Vec<_>>()
+                {
+                    named if named.is_empty() => vec![format!("{}: {}", first.name, first.found)],
+                    named => named,
+                },
+                advice: Some(left_advice(only_bodies).to_owned()),
+            },
+            lost_bodies: lost,
+            only_bodies,
+        });
+        damage_note::keep(home, damage);
+        lost
+    }
+
     /// Reports which peers have a different copy of a log, up to the same claim.
     fn peers_check(&self) -> types::DoctorCheck {
         // A difference at a peer is not damage here, unless this site's rows are wrong.
@@ -68,9 +181,10 @@ impl SiteParts {
         }
     }
 
-    /// Reports if the site signs. A restored home is not damaged.
+    /// Reports if the site signs. A restored home is not damaged, and not well.
     fn home_check(&self) -> types::DoctorCheck {
-        let found = match self.restore_status() {
+        let restore = self.restore_status();
+        let found = match &restore {
             None => match self.lost_records() {
                 None => "in its own place".to_owned(),
                 Some(lost) => format!(
@@ -78,14 +192,21 @@ impl SiteParts {
                     lost.since, lost.what, lost.advice
                 ),
             },
-            Some(restore) => format!(
-                "the site signs nothing: {}; {}; {}",
-                restore.reason, restore.waits_for, restore.advice
-            ),
+            Some(restore) => {
+                let told = format!(
+                    "the site signs nothing: {}; {}; {}",
+                    restore.reason, restore.waits_for, restore.advice
+                );
+                if told.contains("starling restore") {
+                    told
+                } else {
+                    format!("{told}; `starling restore` says how far it is, and continues if it can")
+                }
+            }
         };
         types::DoctorCheck {
-            name: "home".to_owned(),
-            ok: true,
+            name: HOME_CHECK.to_owned(),
+            ok: restore.is_none(),
             found,
             damaged: Vec::new(),
             repaired: 0,
@@ -136,6 +257,54 @@ const COUNTED: [(&str, &str, &str); 11] = [
     ),
 ];
 
+/// Returns the number of missing bodies.
+pub(super) fn count(missing: &[Missing]) -> u64 {
+    missing.iter().map(|missing| missing.bodies).sum()
+}
+
+/// Says what to do about damage that a doctor left.
+fn left_advice(only_bodies: bool) -> &'static str {
+    if only_bodies {
+        "record bodies that were here are lost: let `starling up` reach a peer that has them, or import a bundle or the \
+         source again; then `starling doctor` examines the store again"
+    } else {
+        "a doctor found this and did not mend it: `starling doctor` says what to do"
+    }
+}
+
+/// Reports the bodies that claims need and that are not here.
+fn missing_check(missing: &Result<Vec<Missing>, StoreError>) -> types::DoctorCheck {
+    let (ok, found, damaged) = match missing {
+        Err(error) => (
+            false,
+            format!("not examined: {}", crate::home::error_chain(error)),
+            Vec::new(),
+        ),
+        Ok(missing) if missing.is_empty() => (true, "none is missing".to_owned(), Vec::new()),
+        Ok(missing) => {
+            let (number, first) = (count(missing), &missing[0].text);
+            let are = if number == 1 {
+                "record body is"
+            } else {
+                "record bodies are"
+            };
+            let found = format!(
+                "{number} {are} missing here ({first}): a peer or a bundle brings them back; until then no scan uses \
+                 what they say, and their sources are held back"
+            );
+            let listed = missing.iter().take(LISTED).map(|missing| missing.text.clone());
+            (false, found, listed.collect())
+        }
+    };
+    types::DoctorCheck {
+        name: MISSING_CHECK.to_owned(),
+        ok,
+        found,
+        damaged,
+        repaired: 0,
+    }
+}
+
 /// Returns a check's number with what it counts.
 fn examined(check: &Check) -> String {
     let known = COUNTED.iter().find(|(name, ..)| *name == check.name);
@@ -147,8 +316,11 @@ fn examined(check: &Check) -> String {
     )
 }
 
-fn shown(check: &Check, is_daemon: bool) -> types::DoctorCheck {
+/// Shows a check of the store. Bodies that were given up are repaired only if nothing needs them: `is_missing` says
+/// that something does.
+fn shown(check: &Check, is_daemon: bool, is_missing: bool) -> types::DoctorCheck {
     let Check { wrong, .. } = check;
+    let is_repaired = check.repaired.is_some() && !(check.name == BODIES_CHECK && is_missing);
     let examined = examined(check);
     let found = match (&check.repaired, wrong) {
         (_, 0) => match &check.remark {
@@ -163,10 +335,10 @@ fn shown(check: &Check, is_daemon: bool) -> types::DoctorCheck {
     };
     types::DoctorCheck {
         name: check.name.to_owned(),
-        ok: check.ok() || check.repaired.is_some(),
+        ok: check.ok() || is_repaired,
         found,
         damaged: check.damaged.clone(),
-        repaired: if check.repaired.is_some() { check.wrong } else { 0 },
+        repaired: if is_repaired { check.wrong } else { 0 },
     }
 }
 
@@ -197,10 +369,35 @@ mod tests {
 
     #[test]
     fn log_damage_advice_fits_the_caller() {
-        let found = |name, wrong, is_daemon| shown(&check(name, wrong), is_daemon).found;
+        let found = |name, wrong, is_daemon| shown(&check(name, wrong), is_daemon, false).found;
         assert_eq!(found(LOG_CHECK, 0, true), "7 frames of the log examined");
         assert!(found(LOG_CHECK, 1, true).contains("stop the daemon and run `starling doctor --repair`"));
         assert!(found(LOG_CHECK, 1, false).contains("or run `starling doctor --repair`"));
         assert_eq!(found("another", 1, true), "7 rows examined, 1 wrong");
+    }
+    #[test]
+    fn bodies_given_up_are_not_repaired_while_they_are_missing() {
+        let mut given_up = check(BODIES_CHECK, 3);
+        given_up.repaired = Some("given up".to_owned());
+        let told = shown(&given_up, false, true);
+        assert!(!told.ok && told.repaired == 0, "{told:?}");
+        let told = shown(&given_up, false, false);
+        assert!(told.ok && told.repaired == 3, "{told:?}");
+        let missing = vec![Missing {
+            bodies: 47,
+            source: "ghsa".to_owned(),
+            text: "47 of north, ghsa, such as ghsa/GHSA-1".to_owned(),
+        }];
+        let told = missing_check(&Ok(missing));
+        assert!(!told.ok);
+        assert!(
+            told.found.starts_with(
+                "47 record bodies are missing here (47 of north, ghsa, such as ghsa/GHSA-1): a peer or a bundle brings them back"
+            ),
+            "{}",
+            told.found
+        );
+        assert!(missing_check(&Ok(Vec::new())).ok);
+        assert!(is_no_damage(MISSING_CHECK, false) && !is_no_damage(MISSING_CHECK, true));
     }
 }

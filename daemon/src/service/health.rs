@@ -9,6 +9,7 @@ use starling_protocol::UnixMillis;
 use starling_store::StoreError;
 
 use super::SiteParts;
+use super::doctor::count;
 use super::scan::{freshness_of, latest_check};
 use crate::clock::now;
 
@@ -81,18 +82,50 @@ impl SiteParts {
         }
         match self.last_check() {
             Some(check) if check.wrong > 0 => {
-                let detail = format!("{} places are damaged; `starling doctor` lists them", check.wrong);
+                let places = counted(
+                    usize::try_from(check.wrong).unwrap_or(usize::MAX),
+                    "place is",
+                    "places are",
+                );
+                let detail = format!(
+                    "{places} damaged or missing ({}); `starling doctor` lists all",
+                    named(&check.damaged)
+                );
                 (PartState::Attention, detail)
             }
-            Some(check) => (
-                PartState::Ok,
-                format!("sound at the last complete check at {}", check.at),
-            ),
-            None => (
-                PartState::Ok,
-                "open; not checked completely since the start".to_owned(),
-            ),
+            checked => {
+                let known = checked.map_or_else(
+                    || {
+                        "open, its packs are in their places; not checked completely since the start"
+                            .to_owned()
+                    },
+                    |check| format!("sound at the last complete check at {}", check.at),
+                );
+                self.store_without_damage(known)
+            }
         }
+    }
+
+    /// Returns the state of a store without known damage: record bodies may be missing.
+    fn store_without_damage(&self, known: String) -> (PartState, String) {
+        let missing = match self.missing() {
+            Ok(missing) => count(&missing),
+            Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
+        };
+        if missing == 0 {
+            return (PartState::Ok, known);
+        }
+        let are = if missing == 1 {
+            "record body is"
+        } else {
+            "record bodies are"
+        };
+        let lacks = format!("{missing} {are} missing here");
+        if self.live.peer_status.bodies_arrive() {
+            return (PartState::Working, format!("{lacks}, and arriving; {known}"));
+        }
+        let detail = format!("{lacks}: a peer or a bundle brings them; {known}");
+        (PartState::Attention, detail)
     }
 
     fn sync_part(&self) -> (PartState, String) {
@@ -103,10 +136,10 @@ impl SiteParts {
             Ok(listed) => listed,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
         };
-        // A site without an address is reached by file, or dials by itself.
+        // A site without an address dials by itself, if it is not reached by file.
         let expected: Vec<_> = listed
             .iter()
-            .filter(|site| site.enabled && !site.addresses.is_empty())
+            .filter(|site| site.enabled && !self.is_by_file(site))
             .collect();
         let connected = listed
             .iter()
@@ -117,21 +150,21 @@ impl SiteParts {
             .filter_map(|site| {
                 let peer = self.live.peer_status.peer(&site.site);
                 let last = peer.last_seen_at.map_or_else(
-                    || "not seen since the start".to_owned(),
-                    |at| format!("last seen {at}"),
+                    || "not connected since the start".to_owned(),
+                    |at| format!("not connected since {at}"),
                 );
                 let why = peer
                     .last_error
                     .map(|error| format!(", {error}"))
                     .unwrap_or_default();
-                (!peer.connected).then(|| format!("{} ({last}{why})", site.slug))
+                (!peer.connected).then(|| format!("{}: {last}{why}", site.slug))
             })
             .collect();
         if away.is_empty() {
             let detail = match listed.len() {
                 0 => "no site is listed".to_owned(),
                 _ => format!(
-                    "{} connected; no site with a known address is away",
+                    "{} connected; no site that is reached by network is away",
                     counted(connected, "site is", "sites are")
                 ),
             };
@@ -142,8 +175,8 @@ impl SiteParts {
             away.len(),
             counted(
                 expected.len(),
-                "site with a known address",
-                "sites with a known address"
+                "site that is reached by network",
+                "sites that are reached by network"
             ),
             named(&away)
         );
@@ -161,6 +194,7 @@ impl SiteParts {
                 };
                 Ok(HeardSource {
                     source: source.to_string(),
+                    records: overview.records,
                     in_part: overview.checked_at.is_none() && overview.records > 0,
                     last,
                 })
@@ -189,13 +223,30 @@ impl SiteParts {
             };
             return (PartState::Attention, detail);
         }
+        let held = self.held_back();
+        let arriving = held.is_some() && self.live.peer_status.bodies_arrive();
         let mut told = Vec::new();
+        if let Some(held) = held {
+            let until = if arriving {
+                "they are arriving"
+            } else {
+                "a peer or a bundle brings them"
+            };
+            told.push(format!("{held}: {until}"));
+        }
+        if sources.iter().all(|source| source.records == 0) && told.is_empty() {
+            told.push("no source has a record here: a scan finds nothing".to_owned());
+        }
+        let only_arriving = arriving && matters.is_empty();
         if !matters.is_empty() {
             told.push(named(&matters));
         }
         told.extend(known_in_part(&sources));
         let freshness = freshness_of(&self.identity.config.scan);
         told.extend(stale(&sources, &freshness, now(), latest_check()));
+        if only_arriving && told.len() == 1 {
+            return (PartState::Working, told.join("; "));
+        }
         if told.is_empty() {
             let detail = format!(
                 "{}, each heard of within its rhythm",
@@ -263,6 +314,8 @@ fn nothing_known(is_air_gapped: bool) -> &'static str {
 /// A source of the view.
 struct HeardSource {
     source: String,
+    /// The number of its records here.
+    records: u64,
     /// True if no site ever took it in as a whole, and some of its records are here.
     in_part: bool,
     /// The time when it was last checked; if it is known in part, when it was last heard of.
@@ -307,6 +360,7 @@ fn stale(
              source,
              in_part,
              last,
+             ..
          }| {
             let Some(last) = *last else {
                 return (!in_part).then(|| format!("{source} was never imported completely"));
@@ -372,6 +426,7 @@ mod tests {
     fn sources_known_in_part_are_named_with_the_command_that_ends_it() {
         let heard = |source: &str, in_part, last: Option<u64>| HeardSource {
             source: source.to_owned(),
+            records: 1,
             in_part,
             last: last.map(UnixMillis::saturating),
         };

@@ -20,6 +20,7 @@ mod calls;
 mod check;
 mod compact;
 mod conflicts;
+mod damage_note;
 mod differences;
 mod doctor;
 mod dry_run;

@@ -10,9 +10,15 @@ use starling_view::PackageId;
 
 use super::advisories::view_problem;
 use super::{KEV_SOURCE, SiteParts};
+use crate::home::error_chain;
 
 /// Most reasons listed separately; the records of further reasons are counted together.
 const MOST_REASONS: usize = 50;
+
+/// Name of the check of what scans can find.
+pub(super) const REACH_CHECK: &str = "records that a scan can find";
+/// Most sources that are held back and named.
+const HELD_NAMED: usize = 5;
 
 /// The number of records for each reason, with the first of them.
 #[derive(Debug, Default)]
@@ -53,17 +59,48 @@ impl Reasons {
 impl SiteParts {
     /// Reports which live records no scan can match. This is not damage, which other checks report.
     pub(super) fn reach_check(&self) -> types::DoctorCheck {
-        let found = self.reach_text();
+        let (ok, found) = match self.reach_text() {
+            Ok((0, _)) => (false, "no record is here: a scan finds nothing".to_owned()),
+            Ok((_, text)) => (true, text),
+            Err(problem) => (false, format!("not examined: {problem}")),
+        };
+        let held = self.held_back();
         types::DoctorCheck {
-            name: "records that a scan can find".to_owned(),
-            ok: true,
-            found: found.unwrap_or_else(|problem| format!("not examined: {problem}")),
+            name: REACH_CHECK.to_owned(),
+            ok: ok && held.is_none(),
+            found: match held {
+                Some(held) => format!("{found}; {held}"),
+                None => found,
+            },
             damaged: Vec::new(),
             repaired: 0,
         }
     }
 
-    fn reach_text(&self) -> ServiceResult<String> {
+    /// Returns which sources wait for record bodies, so that not all that was said of them counts.
+    pub(super) fn held_back(&self) -> Option<String> {
+        let missing = match self.missing() {
+            Ok(missing) => missing,
+            Err(error) => return Some(format!("not known what is held back: {}", error_chain(&error))),
+        };
+        let mut sources: BTreeMap<&str, u64> = BTreeMap::new();
+        for one in &missing {
+            *sources.entry(&one.source).or_default() += one.bodies;
+        }
+        let named: Vec<String> = sources
+            .iter()
+            .take(HELD_NAMED)
+            .map(|(source, bodies)| format!("{source} ({bodies} record bodies are missing)"))
+            .collect();
+        let more = match sources.len().saturating_sub(HELD_NAMED) {
+            0 => String::new(),
+            more => format!(", and {more} more"),
+        };
+        (!named.is_empty()).then(|| format!("held back: {}{more}", named.join(", ")))
+    }
+
+    /// Returns the number of records, and what was found.
+    fn reach_text(&self) -> ServiceResult<(u64, String)> {
         let reader = self.reader()?;
         let (mut examined, mut found, mut marks) = (0_u64, 0_u64, 0_u64);
         let mut reasons = Reasons::default();
@@ -113,6 +150,6 @@ impl SiteParts {
                 listed.collect::<Vec<_>>().join("; ")
             );
         }
-        Ok(text)
+        Ok((examined, text))
     }
 }

@@ -133,6 +133,26 @@ impl SiteParts {
         })
     }
 
+    /// Returns true if a site is reached by file only: it has no address, and never was connected, or a bundle of it
+    /// came after its last session.
+    pub(super) fn is_by_file(&self, listed: &ListedSite) -> bool {
+        let peer = self.live.peer_status.peer(&listed.site);
+        if !listed.addresses.is_empty() || peer.connected {
+            return false;
+        }
+        if peer.last_seen_at.is_none() && !peer.was_connected {
+            return true;
+        }
+        let newest = self.data.store.newest_transfers(&listed.site, 1);
+        let newest = newest.ok().and_then(|newest| newest.into_iter().next());
+        match newest {
+            Some((_, LedgerEntry::BundleImported { at, .. })) => {
+                peer.last_seen_at.is_none_or(|seen| at > seen)
+            }
+            _ => false,
+        }
+    }
+
     pub(super) fn sync_status(&self) -> ServiceResult<types::SyncStatus> {
         let failed = |error| store_problem("reading the sync status", &error);
         let listed = self.data.store.listed_sites().map_err(failed)?;

@@ -93,6 +93,7 @@ impl SiteParts {
             bytes_sent: peer.bytes_sent,
             bytes_received: peer.bytes_received,
             last_error: peer.last_error,
+            by_file: self.is_by_file(site),
         }
     }
 

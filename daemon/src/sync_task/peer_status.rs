@@ -14,6 +14,8 @@ pub(crate) struct PeerState {
     pub(crate) connected: bool,
     pub(crate) address: Option<String>,
     pub(crate) last_seen_at: Option<UnixMillis>,
+    /// True if it was connected before this start.
+    pub(crate) was_connected: bool,
     /// Bytes of messages to and from it since the start, without QUIC's overhead.
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
@@ -190,7 +192,7 @@ impl PeerStatusTable {
         }
     }
 
-    pub(super) fn update(&self, site: SiteId, change: impl FnOnce(&mut PeerState)) {
+    pub(crate) fn update(&self, site: SiteId, change: impl FnOnce(&mut PeerState)) {
         if let Ok(mut peers) = self.peers.lock() {
             change(peers.entry(site).or_default());
         }

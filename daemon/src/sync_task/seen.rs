@@ -45,6 +45,11 @@ impl SeenPeers {
         }
     }
 
+    /// Returns the sites that were connected.
+    pub(crate) fn sites(&self) -> impl Iterator<Item = SiteId> {
+        self.at.keys().copied()
+    }
+
     /// Returns where a site was last connected, the first time that this is asked.
     pub(super) fn dial_of(&mut self, site: SiteId) -> Option<&Multiaddr> {
         self.dialled.insert(site).then(|| self.at.get(&site)).flatten()

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use futures::StreamExt;
 use serde_json::json;
-use starling_api_types::ErrorCode;
+use starling_api_types::{
+    DoctorCheck, DoctorReport, DoctorRequest, ErrorCode, ExportRequest, ImportParams, PartState, SitePart,
+    Status,
+};
 use starling_daemon::config::Overrides;
 use starling_daemon::home::Home;
 use starling_daemon::{open_offline_on, run_on};
@@ -108,6 +111,121 @@ fn damaged_log_is_refused_with_advice() {
     }
     fs::write(&file, &sound).unwrap();
     assert_eq!(bench.open("site-a").status().advisories, 1);
+}
+
+/// Returns a check of a doctor's report.
+fn check<'r>(report: &'r DoctorReport, name: &str) -> &'r DoctorCheck {
+    report.checks.iter().find(|check| check.name == name).unwrap()
+}
+
+#[test]
+fn lost_packs_are_told_until_their_bodies_are_here_again() {
+    const MISSING: &str = "record bodies that claims need";
+    const REACH: &str = "records that a scan can find";
+    let bench = Bench::new();
+    let (a, b) = (bench.site("site-a"), bench.site("site-b"));
+    a.feed_whole(
+        "mine",
+        &[
+            advisory("EX-1", "express", "4.18.0"),
+            advisory("EX-2", "lodash", "4.17.21"),
+        ],
+    );
+    b.list(&a, &["*"]);
+    let bundle = a.export(ExportRequest::default());
+    b.import(&bundle, ImportParams::default()).unwrap();
+    assert!(b.status().store.check.is_none());
+    drop(b);
+    let packs = bench.home("site-b").join("packs");
+    fs::rename(&packs, bench.home("site-b").join("moved")).unwrap();
+
+    let b = bench.open("site-b");
+    let doctor = |request| b.wait(b.service.doctor(request)).unwrap();
+    let damage = || b.status().store.check.filter(|check| check.wrong > 0);
+    let told = damage().expect("status looks for the packs");
+    assert!(
+        told.damaged[0].starts_with("pack 00000001 is missing"),
+        "{told:?}"
+    );
+    let store = |status: Status| {
+        let part = status.parts.into_iter().find(|part| part.part == SitePart::Store);
+        part.unwrap()
+    };
+    assert_eq!(store(b.status()).state, PartState::Attention);
+    assert!(!doctor(DoctorRequest::default()).ok);
+    let repair = DoctorRequest {
+        repair: true,
+        ..DoctorRequest::default()
+    };
+    for again in [false, true, true] {
+        let report = doctor(repair);
+        assert!(!report.ok, "{report:?}");
+        assert!(
+            report.checks.iter().all(|check| check.repaired == 0),
+            "{report:?}"
+        );
+        let missing = check(&report, MISSING);
+        assert!(
+            !missing.ok
+                && missing
+                    .found
+                    .starts_with("2 record bodies are missing here (2 of site-a, mine, such as "),
+            "{again}: {missing:?}"
+        );
+        let reach = check(&report, REACH);
+        assert!(!reach.ok && reach.found.contains("held back: mine"), "{reach:?}");
+    }
+    let feeds = |status: Status| {
+        let part = status.parts.into_iter().find(|part| part.part == SitePart::Feeds);
+        part.unwrap()
+    };
+    let shown = feeds(b.status());
+    assert_eq!(shown.state, PartState::Attention, "{shown:?}");
+    drop(b);
+
+    // A later command knows it too.
+    let b = bench.open("site-b");
+    let doctor = |request| b.wait(b.service.doctor(request)).unwrap();
+    let told = b.status().store.check.expect("it is remembered");
+    assert_eq!(told.wrong, 2, "{told:?}");
+    assert!(told.advice.unwrap().contains("lost"));
+    assert!(bench.home("site-b").join("damage.json").exists());
+    let forced = ImportParams {
+        force: true,
+        ..ImportParams::default()
+    };
+    b.import(&bundle, forced).unwrap();
+    assert!(b.status().store.check.is_none_or(|check| check.wrong == 0));
+    let report = doctor(DoctorRequest::default());
+    assert!(
+        report.ok && report.checks.iter().all(|check| check.ok),
+        "{report:?}"
+    );
+    assert!(!bench.home("site-b").join("damage.json").exists());
+    assert_eq!(store(b.status()).state, PartState::Ok);
+}
+
+#[test]
+fn copied_home_is_not_well_and_tells_what_to_do() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
+    drop(site);
+    let log = bench.home("site-a").join("log");
+    let copy = bench.home("site-a").join("log.copy");
+    fs::create_dir(&copy).unwrap();
+    for file in fs::read_dir(&log).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+    }
+    fs::remove_dir_all(&log).unwrap();
+    fs::rename(&copy, &log).unwrap();
+    let site = bench.open("site-a");
+    let report = site.wait(site.service.doctor(DoctorRequest::default())).unwrap();
+    let home = check(&report, "home");
+    assert!(!home.ok && home.found.contains("`starling restore"), "{home:?}");
+    assert!(!home.found.contains("inode"), "{home:?}");
+    assert!(report.ok, "it is not damaged: {report:?}");
 }
 
 #[test]

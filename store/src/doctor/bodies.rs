@@ -14,11 +14,14 @@ use crate::journal::apply::{apply_position, ask_for_rebuild};
 use crate::rows::{ClaimRow, split_claim_key};
 use crate::site::state::{LogId, State};
 
+/// Name of the check of the record bodies. Its repair gives bodies up: what was in them is still lost here.
+pub const BODIES_CHECK: &str = "every body hashes to its name, and accepted ones are here";
+
 impl SiteStore {
     /// Checks that every body hashes to its name and that every accepted live body is here. Returns those that
     /// fail.
     pub(super) fn check_bodies(&self, state: &State) -> Result<(Check, BTreeSet<ContentHash>), StoreError> {
-        let mut check = Check::new("every body hashes to its name, and accepted ones are here");
+        let mut check = Check::new(BODIES_CHECK);
         let mut bad = BTreeSet::new();
         let named = self.named_in_scope(state)?;
         let working = self.meter.begin("checking the record bodies", named.len() as u64);

@@ -4,13 +4,16 @@ mod bodies;
 pub(crate) mod compact;
 mod files;
 mod logs;
+mod missing;
 mod view;
 
 use std::ops::ControlFlow;
 
 use starling_protocol::{ClaimKey, ClaimNumber, ContentHash};
 
+pub use self::bodies::BODIES_CHECK;
 pub use self::files::{FilesCheck, LOG_CHECK, PACKS_CHECK};
+pub use self::missing::MissingBodies;
 
 use crate::SiteStore;
 use crate::activity::events::Origin;
@@ -193,7 +196,7 @@ impl SiteStore {
             if repair && !bad.is_empty() {
                 self.forget_bodies(state, &bad)?;
                 bodies.repaired = Some(
-                    "dropped; peers or a bundle bring them again, and their source is held until then"
+                    "given up; their sources are held back until peers or a bundle bring them again"
                         .to_owned(),
                 );
             }

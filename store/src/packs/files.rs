@@ -1,6 +1,6 @@
 //! The files of the packs: lists, opens, creates and removes them. Of their content it knows only headers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -91,6 +91,16 @@ impl PackFiles {
             }
         }
         Ok(files)
+    }
+
+    /// Returns the numbers of the files in the folder, without opening them.
+    pub(super) fn in_folder(&self) -> Result<BTreeSet<PackNumber>, PackError> {
+        let names = self.disk.list(&self.folder);
+        let names = names.map_err(PackError::io("listing folder", &self.folder))?;
+        Ok(names
+            .iter()
+            .filter_map(|name| PackNumber::of_file(name))
+            .collect())
     }
 
     /// Adds unknown packs in the folder, and measures all again. Returns the names of all files.

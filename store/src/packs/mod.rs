@@ -20,6 +20,7 @@ mod read;
 mod scan;
 mod write;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -195,6 +196,14 @@ impl Packs {
             bytes: pack.bytes(),
         });
         usage.collect()
+    }
+
+    /// Returns the packs whose files are in the folder now, whatever was there when it was opened.
+    ///
+    /// # Errors
+    /// [`PackError::Io`].
+    pub fn in_folder(&self) -> Result<BTreeSet<PackNumber>, PackError> {
+        self.files.in_folder()
     }
 
     /// Returns true if the pack is in the folder.

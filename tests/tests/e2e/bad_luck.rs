@@ -256,7 +256,11 @@ fn daemon_reports_damage_before_it_is_read() {
         shown.contains("DAMAGED in 1 place") && shown.contains("starling doctor --repair"),
         "{shown}"
     );
-    let _ = site.cli(["doctor", "--repair"]);
+    // What the repair gave up is lost until the next import, and status goes on saying so.
+    let repaired = site.cli(["doctor", "--repair"]);
+    assert_eq!(repaired.code == 11, is_damaged(&site.status()), "{repaired:?}");
+    let _ = site.import("mine", &sample_feed(), &[]);
     site.until("the repair", |status| !is_damaged(status));
+    site.expect_sound();
     site.stop();
 }

@@ -3,6 +3,7 @@
 use std::io::BufRead;
 
 use serde_json::Value;
+use starling_api_types::{SitePart, Status};
 use starling_tests::feed::{Folder, advisory, many};
 use starling_tests::{Site, link};
 
@@ -261,4 +262,35 @@ fn rotated_key_continues_the_log() {
     for site in [&a, &b, &c, &d] {
         site.expect_sound();
     }
+}
+
+#[test]
+fn lost_peer_without_an_address_is_named() {
+    let bench = bench();
+    let [mut west, mut north] = ["west", "north"].map(|name| Site::init(bench.path(), name));
+    west.up();
+    north.up();
+    west.list_as_unreachable(&north);
+    let shown = |site: &Site| String::from_utf8(site.cli(["sites", "list"]).stdout).unwrap();
+    assert!(shown(&west).contains("by file"), "it was never connected");
+    north.list(&west);
+    west.until_connected("north");
+    north.stop();
+    let is_lost = |status: &Status| {
+        status
+            .parts
+            .iter()
+            .any(|part| part.part == SitePart::Sync && part.detail.contains("north: not connected since 2"))
+    };
+    west.until("the loss of its peer", is_lost);
+    assert!(!shown(&west).contains("by file"));
+    let told = String::from_utf8(west.cli(["status"]).stdout).unwrap();
+    assert!(told.contains("north: not connected since"), "{told}");
+    // It stays so over a restart.
+    west.stop();
+    west.up();
+    west.until("the loss after a restart", |status| {
+        let part = status.parts.iter().find(|part| part.part == SitePart::Sync);
+        part.is_some_and(|part| part.detail.contains("north: not connected since the start"))
+    });
 }

@@ -117,7 +117,7 @@ fn recent_backup_takes_back_claims_from_its_peer() {
     a.up();
     let restore = a.status().restore.expect("the home shows that it was copied");
     assert_eq!(restore.phase, RestorePhase::Waiting);
-    assert!(restore.reason.contains("inode"), "{restore:?}");
+    assert!(restore.reason.contains("was copied or put back"), "{restore:?}");
     assert_eq!(held(&a, &a), (0, 3));
     let path = a.file("feed");
     let refused = a.refused([

@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use super::super::test_parts::open_past;
 use super::*;
+use crate::disk::Disk;
 use crate::engine::Engine;
 
 const LOG: &str = "log/0000000001.log";
@@ -81,10 +82,32 @@ fn repair_that_drops_a_body_passes_every_check() {
     let repaired = b.store.repair().unwrap();
     assert!(repaired.healthy(), "{repaired:#?}");
     b.assert_healthy();
+    // What was given up is still known to be missing.
+    let [missing] = &b.store.missing_bodies().unwrap()[..] else {
+        panic!("{:?}", b.store.missing_bodies());
+    };
+    assert_eq!(
+        (missing.site, missing.bodies, &missing.example),
+        (a.own().site, 1, &key)
+    );
     assert_eq!(b.pull_bodies_from(&a), 1);
     b.store.accept(&Origin::default()).unwrap();
     assert_eq!(b.root(), a.root());
+    assert_eq!(b.store.missing_bodies().unwrap(), []);
     b.assert_healthy();
+}
+
+#[test]
+fn packs_that_were_moved_away_are_missing() {
+    let site = TestSite::new("a", 1);
+    assert_eq!(site.store.missing_packs().unwrap(), [""; 0]);
+    site.say(&[("P-1", Some("one")), ("P-2", Some("two"))], 1);
+    assert_eq!(site.store.missing_packs().unwrap(), [""; 0]);
+    site.disk.rename("packs", "moved").unwrap();
+    assert_eq!(site.store.missing_packs().unwrap(), ["00000001"]);
+    let again = open(&site.disk, site.engine.clone(), &site.chain);
+    assert_eq!(again.missing_packs().unwrap(), ["00000001"]);
+    assert!(!again.doctor(false).unwrap().healthy());
 }
 
 #[test]
