@@ -74,6 +74,8 @@ struct Account<'a> {
     /// A rejected document, or part of one, of which nothing tells which stated record it held: it may be any record that
     /// the input lacks, so none is called absent.
     unattributed: Option<Unattributed>,
+    /// Files that the source dropped, whose records stay for that.
+    held_files: BTreeSet<String>,
     /// The path that was given, as it lies on the disk; empty if none was.
     root: String,
     /// Records that stand in several files: what each of them says.
@@ -231,6 +233,7 @@ impl<'a> Account<'a> {
             seen: BTreeMap::new(),
             keep: BTreeSet::new(),
             unattributed: None,
+            held_files: BTreeSet::new(),
             root: String::new(),
             parts: BTreeMap::new(),
             met: Met::default(),
