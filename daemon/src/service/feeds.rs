@@ -74,10 +74,14 @@ struct Account<'a> {
     /// A rejected document, or part of one, of which nothing tells which stated record it held: it may be any record that
     /// the input lacks, so none is called absent.
     unattributed: Option<Unattributed>,
+    /// Files that the source dropped, whose records stay for that.
+    held_files: BTreeSet<String>,
     /// The path that was given, as it lies on the disk; empty if none was.
     root: String,
     /// Records that stand in several files: what each of them says.
     parts: BTreeMap<RecordId, Vec<FilePart>>,
+    /// Files with a record that is withdrawn from a later time on, each with that time.
+    withdrawn_later: BTreeMap<RecordId, Vec<(String, String)>>,
     /// Ecosystems that a package URL can name, and those that none can, as far as they were looked up.
     met: Met,
     /// Files whose name does not tell their record.
@@ -140,6 +144,7 @@ impl SiteParts {
         if !(options.complete && whole) {
             account.keep_other_parts()?;
         }
+        account.warn_of_later_withdrawals()?;
         account.write_bodies()?;
         if let Err(error) = &read.ending {
             let detail = format!(
@@ -231,8 +236,10 @@ impl<'a> Account<'a> {
             seen: BTreeMap::new(),
             keep: BTreeSet::new(),
             unattributed: None,
+            held_files: BTreeSet::new(),
             root: String::new(),
             parts: BTreeMap::new(),
+            withdrawn_later: BTreeMap::new(),
             met: Met::default(),
             names: Vec::new(),
             bodies: Vec::new(),
@@ -301,7 +308,7 @@ impl<'a> Account<'a> {
         for warning in &record.warnings {
             self.warn(format!("{name}: {warning}"));
         }
-        self.warn_of_withdrawal(&name, &record.about);
+        self.warn_of_withdrawal(&name, &record.id, &record.about);
         self.warn_of_catalogue(&record);
         self.input_bytes += record.canonical.len() as u64;
         let (id, content) = (record.id, record.hash);

@@ -184,6 +184,7 @@ impl SiteParts {
     }
 
     fn feeds_part(&self) -> (PartState, String) {
+        let fetched = self.feeds_shown();
         // As in a verdict: for a source that was never taken in as a whole, the last import applies.
         let known = self.data.store.view().and_then(|view| {
             let sources = view.sources()?.into_iter();
@@ -192,9 +193,13 @@ impl SiteParts {
                     None => view.last_heard(&source)?,
                     checked => checked,
                 };
+                let partial = fetched
+                    .iter()
+                    .find(|feed| !feed.complete && feed.enabled && feed.source.as_str() == source.as_str());
                 Ok(HeardSource {
                     source: source.to_string(),
                     records: overview.records,
+                    partial_feed: partial.map(|feed| feed.name.to_string()),
                     in_part: overview.checked_at.is_none() && overview.records > 0,
                     last,
                 })
@@ -205,7 +210,6 @@ impl SiteParts {
             Ok(known) => known,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
         };
-        let fetched = self.feeds_shown();
         let matters = self.feed_matters(&fetched);
         if sources.is_empty() {
             let running = fetched.iter().any(|feed| feed.progress.is_some());
@@ -247,14 +251,20 @@ impl SiteParts {
         if only_arriving && told.len() == 1 {
             return (PartState::Working, told.join("; "));
         }
-        if told.is_empty() {
-            let detail = format!(
+        let is_ok = told.is_empty();
+        if is_ok {
+            told.push(format!(
                 "{}, each heard of within its rhythm",
                 counted(sources.len(), "source", "sources")
-            );
-            return (PartState::Ok, detail);
+            ));
         }
-        (PartState::Attention, told.join("; "))
+        told.extend(meant_in_part(&sources));
+        let state = if is_ok {
+            PartState::Ok
+        } else {
+            PartState::Attention
+        };
+        (state, told.join("; "))
     }
 
     fn index_part(&self) -> (PartState, String) {
@@ -318,6 +328,8 @@ struct HeardSource {
     records: u64,
     /// True if no site ever took it in as a whole, and some of its records are here.
     in_part: bool,
+    /// A feed of it that fetches a part of it on purpose.
+    partial_feed: Option<String>,
     /// The time when it was last checked; if it is known in part, when it was last heard of.
     last: Option<UnixMillis>,
 }
@@ -326,7 +338,9 @@ struct HeardSource {
 ///
 /// It begins with [`KNOWN_IN_PART`].
 fn known_in_part(sources: &[HeardSource]) -> Option<String> {
-    let in_part: Vec<&HeardSource> = sources.iter().filter(|source| source.in_part).collect();
+    let in_part = sources.iter();
+    let in_part = in_part.filter(|source| source.in_part && source.partial_feed.is_none());
+    let in_part: Vec<&HeardSource> = in_part.collect();
     let first = in_part.first()?;
     let list: Vec<String> = in_part
         .iter()
@@ -337,15 +351,30 @@ fn known_in_part(sources: &[HeardSource]) -> Option<String> {
         .collect();
     let end = match in_part.len() {
         1 => format!(
-            "`starling feeds import PATH --source {} --complete`, or a feed,",
+            "`starling feeds import PATH --source {} --complete` if PATH holds the whole source, or a feed,",
             first.source
         ),
-        _ => "`starling feeds import PATH --source NAME --complete` of each, or a feed,".to_owned(),
+        _ => "`starling feeds import PATH --source NAME --complete` of each if PATH holds the whole source, or a feed,"
+            .to_owned(),
     };
     Some(format!(
         "{KNOWN_IN_PART} {}: {end} takes in the rest, which no scan finds",
         named(&list).replace("; ", ", ")
     ))
+}
+
+/// Returns the sources that no site took in as a whole, because a feed of them is partial on purpose.
+fn meant_in_part(sources: &[HeardSource]) -> Option<String> {
+    let meant = sources.iter().filter(|source| source.in_part);
+    let meant = meant.filter_map(|one| {
+        let feed = one.partial_feed.as_ref()?;
+        Some(match one.last {
+            Some(last) => format!("{} (feed {feed} is partial, last import {last})", one.source),
+            None => format!("{} (feed {feed} is partial)", one.source),
+        })
+    });
+    let meant: Vec<String> = meant.collect();
+    (!meant.is_empty()).then(|| format!("known in part: {}", named(&meant).replace("; ", ", ")))
 }
 
 /// Returns the stale sources: those not heard of for longer than their rhythm.
@@ -428,6 +457,7 @@ mod tests {
             source: source.to_owned(),
             records: 1,
             in_part,
+            partial_feed: None,
             last: last.map(UnixMillis::saturating),
         };
         let mut sources = vec![heard("ghsa", false, Some(0))];
@@ -436,7 +466,7 @@ mod tests {
         assert_eq!(
             known_in_part(&sources).unwrap(),
             "never taken in as a whole: mine (last import 1970-01-01T00:00:00.000Z): `starling feeds import PATH --source \
-             mine --complete`, or a feed, takes in the rest, which no scan finds"
+             mine --complete` if PATH holds the whole source, or a feed, takes in the rest, which no scan finds"
         );
         // It is not stale too: its last import was now.
         let now = UnixMillis::EPOCH;
@@ -448,6 +478,21 @@ mod tests {
                 "1970-01-01T00:00:00.000Z), other: `starling feeds import PATH --source NAME --complete`"
             ),
             "{told}"
+        );
+    }
+
+    #[test]
+    fn source_of_which_a_feed_fetches_a_part_on_purpose_is_no_matter() {
+        let sources = [HeardSource {
+            source: "own".to_owned(),
+            in_part: true,
+            partial_feed: Some("mine".to_owned()),
+            last: Some(UnixMillis::EPOCH),
+        }];
+        assert_eq!(known_in_part(&sources), None);
+        assert_eq!(
+            meant_in_part(&sources).unwrap(),
+            "known in part: own (feed mine is partial, last import 1970-01-01T00:00:00.000Z)"
         );
     }
 

@@ -76,6 +76,7 @@ impl SiteParts {
         let folder = self.live.feeds.folder(spec.name());
         let (suspect, ending) = (result.suspect.take(), result.ending);
         let rejected = result.rejected.take();
+        let held_back = result.held_back.take();
         let (records, is_approved) = (result.records, result.is_approved);
         self.live.feeds.remember(spec.name(), |memory| {
             memory.began_at = None;
@@ -85,6 +86,9 @@ impl SiteParts {
             if let Some(rejected) = &rejected {
                 memory.rejected = rejected.count();
                 memory.rejected_shown = cut(&rejected.shown(), ERROR_CHARS);
+            }
+            if let Some(held_back) = held_back {
+                memory.held_back = held_back;
             }
             let ending = match ending {
                 Ending::Failed {

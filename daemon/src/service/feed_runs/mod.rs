@@ -8,6 +8,7 @@ mod approve;
 mod edit;
 mod fetched_by;
 mod fetching;
+mod held_back;
 mod keep;
 mod raw;
 mod raw_lookup;
@@ -38,7 +39,8 @@ use starling_sync::{PROBE_INTERVALS, Role};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
-pub(super) use self::rejected::{Documents, Refusal, Rejected, Taken, document_of};
+pub(super) use self::held_back::HeldBack;
+pub(super) use self::rejected::{Documents, NAMED, Refusal, Rejected, Taken, document_of};
 pub(super) use self::round::Round;
 
 use self::sharing::Sharing;

@@ -7,6 +7,7 @@ use starling_api::ServiceResult;
 use starling_api_types::Timestamp;
 use starling_fetch::Position;
 
+use super::held_back::HeldBack;
 use super::lock;
 use super::rejected::Rejected;
 use super::round::Round;
@@ -51,6 +52,9 @@ pub(crate) struct ReadTo {
     /// Listed documents that were missing at the end of the last round, each with the number of rounds in a row.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) dead: BTreeMap<String, u32>,
+    /// Records that stay although the source lacks them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) held_back: Option<HeldBack>,
     /// Why it begins anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) anew: Option<String>,
@@ -92,12 +96,18 @@ impl ReadTo {
         self.whole_at.is_some() && self.round.as_ref().is_some_and(Round::is_open)
     }
 
-    /// Begins at the start again, and says why. What is rejected stays known until it is read, and what was missing until
-    /// it is found.
+    /// Begins at the start again, and says why. What is rejected stays known until it is read, what was missing until it
+    /// is found, and which dropped files' records are held back until they are seen or called absent.
     pub(crate) fn again(self, why: &str) -> Self {
+        let held_back = self.held_back.map(|held| HeldBack {
+            // This reading tells it.
+            is_whole: held.is_whole && !held.by.is_empty(),
+            ..held
+        });
         Self {
             rejected: self.rejected,
             dead: self.dead,
+            held_back: held_back.filter(|held| held.is_whole || !held.files.is_empty()),
             anew: Some(format!("{why}: everything is fetched")),
             ..Self::start(self.place)
         }
@@ -130,6 +140,8 @@ impl SiteParts {
                 Some("the last reading of the source in parts did not tell which records it lacks")
             } else if found.rejected.is_of_another_program() {
                 Some("another version of this program rejected documents of the source")
+            } else if found.held_back.as_ref().is_some_and(HeldBack::is_due_whole) {
+                Some("no rejected document is left that may hold records which the source lacks")
             } else {
                 None
             };

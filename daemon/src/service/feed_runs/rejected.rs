@@ -17,7 +17,7 @@ use starling_protocol::RecordId;
 use super::run_result::cut;
 
 /// Rejected documents that are kept one by one. More are counted, and never taken for known.
-const NAMED: usize = 10_000;
+pub(crate) const NAMED: usize = 10_000;
 /// Most rejected documents for each hundred records, and how many more a small source may have.
 const MOST_PERCENT: u64 = 1;
 const MOST_FEW: u64 = 1;
@@ -128,6 +128,11 @@ impl Rejected {
     /// Returns how many there are.
     pub(crate) fn count(&self) -> u64 {
         self.known.len() as u64 + self.unnamed
+    }
+
+    /// Returns true if a document of this name may be among them.
+    pub(crate) fn may_be(&self, name: &str) -> bool {
+        self.unnamed > 0 || self.known.values().any(|known| known.name == name)
     }
 
     /// Returns true if this program did not read them.
@@ -272,7 +277,7 @@ impl Documents {
     }
 
     /// Returns true if a name is that of a document, of a part of it, or of a file in it as an archive.
-    fn hold(&self, name: &str) -> bool {
+    pub(crate) fn hold(&self, name: &str) -> bool {
         begins(name, &[':', '#', '/']).any(|begin| self.names.contains(begin))
             || begins(name, &['/']).any(|begin| self.stems.contains(begin))
     }

@@ -14,6 +14,7 @@ use starling_protocol::FeedOffer;
 use tokio_util::sync::CancellationToken;
 
 use super::fetching::{self, Brought, BroughtDocument, FetchJob};
+use super::held_back::HeldBack;
 use super::read_to::ReadTo;
 use super::rejected::{Documents, Refusal};
 use super::run_result::{RunResult, copy_counts};
@@ -233,7 +234,9 @@ impl SiteParts {
         }
         let is_nothing = fetched.unchanged || (fetched.count == 0 && input.gone.is_empty());
         // The last part may bring nothing, and tells what the source lacks all the same.
-        if is_nothing && !after.ends_round() {
+        let is_due = after.held_back.as_ref().is_some_and(HeldBack::is_due);
+        let is_due = is_due && spec.entry.complete && is_at_end(&input) && !input.whole;
+        if is_nothing && !after.ends_round() && !is_due {
             self.note_unchanged(spec, &input, &mut after, result);
         } else {
             self.take_input(spec, &input, &mut after, result);
@@ -330,6 +333,8 @@ impl SiteParts {
             },
             is_checked: is_checked(spec, input, after),
             gone: input.gone.clone(),
+            held_back: after.held_back.clone().filter(|_| spec.entry.complete),
+            is_at_end: is_at_end(input),
             root: Some(format!("feeds/{}", spec.name())),
             may_hold_none: !input.whole,
             most_records: self.live.feeds.memory(spec.name()).sizes.most(now().as_millis()),
@@ -355,6 +360,8 @@ impl SiteParts {
                 let lasting = lasting.filter(|refusal| refusal.is_lasting);
                 after.refusal = lasting.map(|refusal| refusal.why.clone());
                 after.rejected = imported.judged.rejected;
+                after.held_back = imported.judged.held_back;
+                result.held_back = Some(after.held_back.as_ref().map(|held| held.shown(&spec.source)));
                 result.refusal = imported.judged.refusal;
                 // A part says nothing of what others stated since its run began.
                 if options.asked.complete {
@@ -418,6 +425,11 @@ fn documents_of(fetched: &Brought) -> Documents {
         documents.add(name, document.is_page);
     }
     documents
+}
+
+/// Returns true if no later part of the source follows.
+fn is_at_end(input: &Input<'_>) -> bool {
+    input.read_to_end && !input.more && !input.is_cut
 }
 
 /// Returns true if the source counts as checked after this input: it was read to its end, as a whole or as all that

@@ -24,6 +24,8 @@ pub(super) struct RunResult {
     pub(super) suspect: Option<KeptInput>,
     /// What of the source is rejected from now on.
     pub(super) rejected: Option<Rejected>,
+    /// What of the source is held back from now on, in words.
+    pub(super) held_back: Option<Option<String>>,
     /// How many records the source has from now on, and whether somebody approved that.
     pub(super) records: Option<u64>,
     pub(super) is_approved: bool,
@@ -40,6 +42,7 @@ impl RunResult {
             ending: Ending::Done { more: false },
             suspect: None,
             rejected: None,
+            held_back: None,
             records: None,
             is_approved: false,
             refusal: None,

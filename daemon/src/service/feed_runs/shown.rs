@@ -51,6 +51,7 @@ impl SiteParts {
         let entry = &spec.entry;
         let matter = attention(spec, &memory, state, self.live.started.is_some());
         let matter = and_nobody(spec, matter, role);
+        let matter = and_held_back(spec, matter, &memory);
         Feed {
             name: spec.name().clone(),
             source: spec.source.clone().into(),
@@ -168,6 +169,18 @@ fn and_nobody(spec: &FeedSpec, matter: Option<String>, role: Option<Role>) -> Op
         || format!("feed {}: {nobody}", spec.name()),
         |matter| format!("{matter}; {nobody}"),
     ))
+}
+
+/// Adds which records stay although the source lacks them.
+fn and_held_back(spec: &FeedSpec, matter: Option<String>, memory: &FeedMemory) -> Option<String> {
+    let held_back = memory.held_back.as_ref().filter(|_| spec.entry.enabled);
+    let Some(held_back) = held_back else {
+        return matter;
+    };
+    Some(match matter {
+        Some(matter) => format!("{matter}; {held_back}"),
+        None => format!("feed {}: {held_back}", spec.name()),
+    })
 }
 
 /// Says what is the matter with a feed and what to do.

@@ -61,6 +61,9 @@ pub(crate) struct FeedMemory {
     pub(crate) rejected: u64,
     #[serde(default)]
     pub(crate) rejected_shown: String,
+    /// Records that stay although the source lacks them, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) held_back: Option<String>,
     /// Newest first.
     #[serde(default)]
     pub(crate) history: VecDeque<FeedRun>,
@@ -80,6 +83,7 @@ impl Default for FeedMemory {
             sizes: Sizes::default(),
             rejected: 0,
             rejected_shown: String::new(),
+            held_back: None,
             history: VecDeque::new(),
         }
     }

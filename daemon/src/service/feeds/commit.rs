@@ -37,6 +37,7 @@ impl Account<'_> {
             judged.leave_absences(commit.is_checked, why.as_deref());
         }
         judged.part = part;
+        judged.held_back = self.held_back_after(commit, tells_all, at)?;
         judged.notes = std::mem::take(&mut self.notes);
         for key in absent {
             self.file(
@@ -69,7 +70,7 @@ impl Account<'_> {
 
     /// Plans what is gone, and refuses a change that is not believed, unless it was approved.
     fn guard_plan(&mut self, commit: &Commit<'_>, plan: &mut FeedPlan, at: UnixMillis) -> ServiceResult<()> {
-        self.drop_gone(commit.gone, plan, at)?;
+        self.drop_gone(commit, plan, at)?;
         if commit.approved {
             return Ok(());
         }

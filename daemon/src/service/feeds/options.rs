@@ -9,7 +9,7 @@ use starling_store::{FeedBase, FeedCommit, Origin};
 
 use crate::clock::now;
 use crate::service::SiteParts;
-use crate::service::feed_runs::{Documents, Refusal, Rejected, Round, Taken};
+use crate::service::feed_runs::{Documents, HeldBack, Refusal, Rejected, Round, Taken};
 use crate::service::problem::store_problem;
 
 /// How an input is taken in.
@@ -20,6 +20,10 @@ pub(in crate::service) struct ImportOptions {
     pub(in crate::service) is_checked: bool,
     /// Names of files that the source had and dropped: their records become absent.
     pub(in crate::service) gone: Vec<String>,
+    /// What earlier runs held back of the source.
+    pub(in crate::service) held_back: Option<HeldBack>,
+    /// No later part of the source follows.
+    pub(in crate::service) is_at_end: bool,
     /// What the input's path is called, where it lies at another place each time.
     pub(in crate::service) root: Option<String>,
     /// The input may hold no record at all, if each of its documents is of a known kind and says so.
@@ -100,6 +104,8 @@ pub(in crate::service) struct Judged {
     pub(in crate::service) others: Option<KnowledgeRoot>,
     /// What the input held, if it is a part of a round.
     pub(in crate::service) part: Option<SeenPart>,
+    /// What of the source is held back from now on.
+    pub(in crate::service) held_back: Option<HeldBack>,
     /// What a run of a feed shows by itself.
     pub(in crate::service) notes: Vec<String>,
 }
@@ -130,18 +136,12 @@ impl ImportOptions {
                 refusal: None,
                 others: None,
                 part: None,
+                held_back: None,
                 notes: Vec::new(),
             };
         };
-        let before = &rejections.before;
-        let taken = Taken {
-            is_read: commit.is_read,
-            is_whole: rejections.is_whole,
-            documents: &rejections.documents,
-            is_accepted,
-        };
-        let rejected = before.after(now, &taken);
-        let refusal = rejected.refusal(before, records);
+        let rejected = Self::rejected_after(rejections, commit, now, is_accepted);
+        let refusal = rejected.refusal(&rejections.before, records);
         Judged {
             is_checked: is_checked && refusal.is_none(),
             records,
@@ -149,8 +149,27 @@ impl ImportOptions {
             refusal,
             others: None,
             part: None,
+            held_back: None,
             notes: Vec::new(),
         }
+    }
+}
+
+impl ImportOptions {
+    /// Returns what is rejected of the source after an input of which `now` was.
+    pub(super) fn rejected_after(
+        rejections: &Rejections,
+        commit: &Commit<'_>,
+        now: &Rejected,
+        is_accepted: &dyn Fn(&RecordId) -> bool,
+    ) -> Rejected {
+        let taken = Taken {
+            is_read: commit.is_read,
+            is_whole: rejections.is_whole,
+            documents: &rejections.documents,
+            is_accepted,
+        };
+        rejections.before.after(now, &taken)
     }
 }
 

@@ -50,7 +50,12 @@ impl Account<'_> {
         Ok((plan, Some(seen)))
     }
 
-    fn plan_of(&self, complete: bool, keep: &BTreeSet<RecordId>, at: UnixMillis) -> ServiceResult<FeedPlan> {
+    pub(super) fn plan_of(
+        &self,
+        complete: bool,
+        keep: &BTreeSet<RecordId>,
+        at: UnixMillis,
+    ) -> ServiceResult<FeedPlan> {
         let found = self
             .seen
             .iter()

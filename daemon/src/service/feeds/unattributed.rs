@@ -1,18 +1,22 @@
 //! Rejected documents, and the absences that they forbid: a record whose document is rejected is not gone.
 
+use std::collections::BTreeSet;
+
 use starling_api::ServiceResult;
 use starling_feeds::Identity;
 use starling_protocol::{Lane, RecordId};
 
 use super::options::Commit;
 use super::{Account, Judged, id_of_file, is_part};
-use crate::service::feed_runs::Refusal;
+use crate::service::feed_runs::{NAMED, Refusal};
 use crate::service::problem::store_problem;
 
 /// A rejected document of which nothing tells which stated record it held.
 #[derive(Debug)]
 pub(super) struct Unattributed {
     name: String,
+    /// It and all others of the input.
+    pub(super) names: BTreeSet<String>,
     /// It is an entry of a document: even the name of a record that it was meant for is missing.
     is_part: bool,
 }
@@ -20,11 +24,13 @@ pub(super) struct Unattributed {
 impl Unattributed {
     /// Says so.
     pub(super) fn why(&self) -> String {
-        format!(
-            "{} was rejected, and nothing tells which record it held",
-            self.name
-        )
+        why_of(&self.name)
     }
+}
+
+/// Says why a rejected document forbids absences.
+pub(super) fn why_of(name: &str) -> String {
+    format!("{name} was rejected, and nothing tells which record it held")
 }
 
 impl Account<'_> {
@@ -49,10 +55,15 @@ impl Account<'_> {
             self.keep.insert(id);
         }
         if !is_attributed {
-            self.unattributed.get_or_insert_with(|| Unattributed {
+            let first = self.unattributed.get_or_insert_with(|| Unattributed {
                 name: name.to_owned(),
+                names: BTreeSet::new(),
                 is_part,
             });
+            // Of more, some are rejected without a name, and then none counts as read.
+            if first.names.len() < NAMED {
+                first.names.insert(name.to_owned());
+            }
         }
         Ok(())
     }

@@ -217,6 +217,91 @@ async fn dropped_file_keeps_its_record_if_a_rejected_document_may_hold_it() {
         .find(|note| note.contains("the source dropped EX-3.json"));
     assert!(note.unwrap().contains("renamed.json was rejected"), "{run:?}");
     assert_eq!(world.count().await, 50);
+    // The position forgets the file; what was held back is named until the document can be read.
+    for _ in 0..2 {
+        let run = world.run(Answer::one(5).moved()).await;
+        assert_eq!((run.absent, world.count().await), (0, 50), "{run:?}");
+        let matter = world.feed().await.attention.unwrap();
+        assert!(
+            matter.contains("the records of EX-3.json stay, which mine dropped, since 20")
+                && matter.contains("because renamed.json was rejected"),
+            "{matter}"
+        );
+    }
+    // Other files that the source drops later are none that it may hold.
+    let other = |brought: &mut Brought| brought.gone = vec!["EX-7.json".to_owned()];
+    let run = world.run(Answer::one(5).changed(other).moved()).await;
+    assert_eq!((run.absent, world.count().await), (1, 49), "{run:?}");
+    let mended = json!({ "id": "renamed", "page": record(60).to_string() });
+    let run = world.run(Answer::Part(vec![mended]).moved()).await;
+    assert_eq!((run.absent, run.stored, run.checked), (1, 1, true), "{run:?}");
+    assert_eq!((world.count().await, world.feed().await.attention), (49, None));
+}
+
+/// A part of a source with one dropped file, whose record a rejected document may hold.
+async fn world_that_holds_back() -> World {
+    let world = world().await;
+    let gone = |brought: &mut Brought| brought.gone = vec!["EX-3.json".to_owned()];
+    let junk = json!({ "id": "renamed", "page": "junk" });
+    let run = world
+        .run(Answer::Part(vec![junk, record(4)]).changed(gone).moved())
+        .await;
+    assert_eq!((run.absent, world.count().await), (0, 50), "{run:?}");
+    world
+}
+
+#[tokio::test]
+async fn record_that_was_held_back_stays_if_the_mended_document_holds_it() {
+    let world = world_that_holds_back().await;
+    let mended = json!({ "id": "renamed", "page": record(3).to_string() });
+    let run = world.run(Answer::Part(vec![mended]).moved()).await;
+    assert_eq!((run.absent, run.checked), (0, true), "{run:?}");
+    for _ in 0..2 {
+        let run = world.run(Answer::one(5).moved()).await;
+        assert_eq!((run.absent, world.count().await), (0, 50), "{run:?}");
+    }
+    assert_eq!(world.feed().await.attention, None);
+}
+
+#[tokio::test]
+async fn record_that_was_held_back_is_absent_once_the_document_is_gone_and_all_was_read() {
+    let world = world_that_holds_back().await;
+    let gone = |brought: &mut Brought| {
+        brought.gone = vec!["renamed.json".to_owned()];
+        (brought.more, brought.read_to_end) = (true, false);
+    };
     let run = world.run(Answer::one(5).changed(gone)).await;
-    assert_eq!((run.absent, world.count().await), (1, 49));
+    assert_eq!((run.absent, world.count().await), (0, 50), "{run:?}");
+    let matter = world.feed().await.attention.unwrap();
+    assert!(matter.contains("was not read to its end since"), "{matter}");
+    // The rest of the source is nothing, and a run without anything new tells it.
+    let run = world.run(Answer::Part(Vec::new())).await;
+    assert_eq!((run.absent, run.checked), (1, true), "{run:?}");
+    assert_eq!((world.count().await, world.feed().await.attention), (49, None));
+}
+
+#[tokio::test]
+async fn source_of_which_nothing_is_called_absent_says_so_and_is_read_whole_again() {
+    let world = world().await;
+    let mut documents = records(1..50);
+    documents.push(json!({ "id": "renamed", "page": "junk" }));
+    for _ in 0..2 {
+        let run = world.run(Answer::Whole(documents.clone()).moved()).await;
+        assert_eq!(run.absent, 0, "{run:?}");
+        let matter = world.feed().await.attention.unwrap();
+        assert!(
+            matter.contains("no record of mine is called absent since 20")
+                && matter.contains("because renamed.json was rejected"),
+            "{matter}"
+        );
+    }
+    let mended = json!({ "id": "renamed", "page": record(60).to_string() });
+    let run = world.run(Answer::Part(vec![mended]).moved()).await;
+    assert_eq!((run.absent, world.count().await), (0, 51), "{run:?}");
+    let mut documents = records(1..50);
+    documents.push(record(60));
+    let run = world.run(Answer::Whole(documents).moved()).await;
+    assert!(run.notes[0].contains("everything is fetched"), "{run:?}");
+    assert_eq!((run.absent, world.count().await), (1, 50), "{run:?}");
+    assert_eq!(world.feed().await.attention, None);
 }

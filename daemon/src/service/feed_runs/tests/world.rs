@@ -81,9 +81,10 @@ pub(super) struct FakeSource(Mutex<VecDeque<Answer>>);
 impl Fetching for FakeSource {
     async fn fetch(&self, job: FetchJob<'_>) -> Result<Brought, FetchError> {
         let mut answer = lock(&self.0).pop_front().expect("the source is asked no more");
-        let mut change = None;
-        if let Answer::Changed(inner, changes) = answer {
-            (answer, change) = (*inner, Some(changes));
+        let mut changes = Vec::new();
+        while let Answer::Changed(inner, change) = answer {
+            answer = *inner;
+            changes.push(change);
         }
         let brought = match answer {
             Answer::Whole(records) => Ok(fetched(job, &records, true)),
@@ -99,10 +100,10 @@ impl Fetching for FakeSource {
                 Err(FetchError::Stopped)
             }
             Answer::Breaks => panic!("the source breaks the fetcher"),
-            Answer::Changed(..) => panic!("an answer is changed once"),
+            Answer::Changed(..) => unreachable!("the changes are taken off"),
         };
         brought.map(|mut brought| {
-            change.iter().for_each(|change| change(&mut brought));
+            changes.iter().rev().for_each(|change| change(&mut brought));
             brought
         })
     }
