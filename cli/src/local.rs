@@ -172,16 +172,17 @@ pub(crate) async fn up(home: &Path, settings: Vec<(String, String)>) -> Result<(
                     ListenError::SocketPathTooLong { .. } | ListenError::NotASocket { .. } => {
                         ErrorCode::ConfigInvalid
                     }
-                    ListenError::Io { .. } => ErrorCode::Unreachable,
+                    ListenError::Io { .. } => ErrorCode::AddressUnavailable,
                 };
                 let problem = Problem::new(code, format!("starting the API: {error}"));
                 hint.map_or(problem.clone(), |hint| problem.hint(hint))
             }
             error @ RunError::TaskEnded { .. } => Problem::new(ErrorCode::Internal, error.to_string()),
-            RunError::Network(detail) => {
-                Problem::new(ErrorCode::Unreachable, format!("starting the network: {detail}"))
-                    .hint("check if another process uses that address, or give others with --listen")
-            }
+            RunError::Network(detail) => Problem::new(
+                ErrorCode::AddressUnavailable,
+                format!("starting the network: {detail}"),
+            )
+            .hint("check if another process uses that address, or give others with --listen"),
         })
 }
 

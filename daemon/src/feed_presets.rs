@@ -36,6 +36,11 @@ fn shown(preset: &starling_fetch::Preset) -> FeedPreset {
         source: preset.source.to_owned(),
         kind: preset.kind.to_owned(),
         schedule: preset.schedule.to_owned(),
+        ecosystems: preset
+            .ecosystems()
+            .iter()
+            .map(|name| (*name).to_owned())
+            .collect(),
         notes: notes.collect(),
     }
 }

@@ -320,7 +320,7 @@ pub fn invalid(file: &Path, bytes: &[u8], error: &DocumentError) -> Problem {
         ErrorCode::PolicyInvalid,
         format!("{}: cannot read the policy: {said}", file.display()),
     )
-    .hint("`starling policy validate FILE` checks it; docs/schemas/policy.schema.json describes it")
+    .hint("`starling help policy-file` shows the keys with an example of each; `starling policy validate FILE` checks one")
 }
 
 fn read(path: &Path, max_bytes: u64) -> ServiceResult<Vec<u8>> {

@@ -291,6 +291,7 @@ impl SiteService for FakeSite {
             time: now(),
             known_since: None,
             exit_code: *self.exit_code.lock().unwrap(),
+            without_threshold: false,
             signature: None,
         })
     }

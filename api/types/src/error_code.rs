@@ -213,6 +213,8 @@ error_codes! {
     StoreLocked => ("store_locked", 503, "Store locked by another process", YES, NotReachable);
     /// The daemon's socket did not answer as expected.
     Unreachable => ("unreachable", 503, "Site not reachable", YES, NotReachable);
+    /// An address of this machine, such as a port, cannot be listened on.
+    AddressUnavailable => ("address_unavailable", 503, "Address cannot be listened on", YES, NotReachable);
     /// The site serves as many calls as it can.
     Busy => ("busy", 503, "Too many calls at once", YES, NotReachable);
     /// The call took longer than its limit.

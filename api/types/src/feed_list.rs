@@ -341,6 +341,9 @@ pub struct FeedPreset {
     pub kind: String,
     /// How often it is fetched if nothing else is said.
     pub schedule: String,
+    /// The ecosystems that its records are about; empty if they only say more about vulnerabilities.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ecosystems: Vec<String>,
     /// What to know before adding it: its licence, a key that it needs.
     pub notes: Vec<String>,
 }

@@ -114,6 +114,9 @@ pub struct VerdictEnvelope {
     pub known_since: Option<Timestamp>,
     /// The exit code of `starling scan`: 0 pass, 1 fail, 4 knowledge missing or stale, 5 coverage too low.
     pub exit_code: u8,
+    /// True if the policy sets no threshold: no finding can fail, however bad it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_threshold: bool,
     /// Signature over the verdict hash, if the site signs verdicts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,

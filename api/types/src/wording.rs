@@ -72,9 +72,9 @@ pub fn at(place: Option<(usize, usize)>, message: &str) -> String {
 #[must_use]
 pub fn in_text(text: &str, place: Option<(usize, usize)>, message: &str) -> String {
     let said = sentence(message);
-    let key = place.and_then(|(line, column)| {
-        let line = text.lines().nth(line.checked_sub(1)?)?;
-        key_before(line, column)
+    let key = place.and_then(|(number, column)| {
+        let line = text.lines().nth(number.checked_sub(1)?)?;
+        key_before(line, column).or_else(|| key_above(text, number, column))
     });
     let said = match key {
         Some(key) if !said.contains(key) => format!("{key}: {said}"),
@@ -97,6 +97,26 @@ fn key_before(line: &str, column: usize) -> Option<&str> {
     let key = key.get(start..)?.trim_matches('"');
     let is_key = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.');
     (!key.is_empty() && key.chars().all(is_key)).then_some(key)
+}
+
+/// Returns the key of a YAML value that begins on a line of its own, perhaps as an entry of a list.
+fn key_above(text: &str, number: usize, column: usize) -> Option<&str> {
+    let own = text.lines().nth(number.checked_sub(1)?)?;
+    let before = own.get(..column.checked_sub(1)?)?;
+    if !before.chars().all(|c| matches!(c, ' ' | '-')) {
+        return None;
+    }
+    let indent = before.find('-').unwrap_or(before.len());
+    let above = text.lines().take(number - 1).collect::<Vec<_>>();
+    let is_blank = |line: &str| line.trim().is_empty() || line.trim_start().starts_with('#');
+    let depth = |line: &str| line.len() - line.trim_start().len();
+    // A list may stand as deep as its own key.
+    let is_parent = |line: &str| depth(line) < indent || (before.contains('-') && depth(line) == indent);
+    let is_entry = |line: &str| line.trim_start().starts_with('-');
+    let mut lines = above.into_iter().rev().filter(|line| !is_blank(line));
+    let parent = lines.find(|line| is_parent(line) && !(is_entry(line) && depth(line) == indent))?;
+    let parent = parent.trim_end();
+    key_before(parent, parent.chars().count() + 1)
 }
 
 /// Returns line and column, both counted from 1, of a byte in a text.
@@ -426,6 +446,18 @@ mod tests {
                 "{text}: {said}"
             );
         }
+        let message = "unexpected event: expected sequence start";
+        for (text, place) in [
+            ("format: x\nrules:\n  id: a\n", (3, 3)),
+            ("rules:\n  # none yet\n\n  id: a\n", (4, 3)),
+            ("rules:\n- a\n- b\n", (3, 3)),
+            ("rules:\n  - a\n  - b\n", (3, 5)),
+            ("rules: a\n", (1, 8)),
+        ] {
+            let said = in_text(text, Some(place), message);
+            assert!(said.ends_with(": rules: expected a list"), "{text}: {said}");
+        }
+        let message = "invalid type: string \"x\", expected u64";
         assert_eq!(
             in_text("- x", Some((1, 3)), message),
             "line 1, column 3: expected a whole number, not below 0, got the text \"x\""

@@ -14,7 +14,7 @@ use crate::terminal;
 /// Explain a command or a topic
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Topics: exit-codes, formats, environment, moments, policy-order.
+Topics: exit-codes, formats, environment, moments, policy-file, policy-order.
 
 Example:
   starling help scan
@@ -35,7 +35,7 @@ struct Topic {
     text: fn() -> String,
 }
 
-const TOPICS: [Topic; 5] = [
+const TOPICS: [Topic; 6] = [
     Topic {
         name: "exit-codes",
         about: "exit codes of all commands",
@@ -55,6 +55,11 @@ const TOPICS: [Topic; 5] = [
         name: "moments",
         about: "how to write times, spans and cursors",
         text: || MOMENTS.to_owned(),
+    },
+    Topic {
+        name: "policy-file",
+        about: "the keys of a policy file, with an example of each",
+        text: || POLICY_FILE.to_owned(),
     },
     Topic {
         name: "policy-order",
@@ -94,6 +99,33 @@ cursor    2025-01-15T10:30:00.000Z#0042: a position in one site's log, as time a
 size      512, 64KiB, 100MB
 
 Tables show times to the minute, in UTC (2025-01-15 10:30); --json has them in full.
+";
+
+const POLICY_FILE: &str = "\
+format: starling-policy/1
+name: web shop
+min_coverage: 95
+max_age: 48h
+severity_sources: [nvd, ghsa]
+expiry_notice: 14d
+fail: [{severity: critical}, {severity: high, fix: available}, {kev: true}]
+warn: [{severity: medium}]
+rules:
+  - id: lodash-not-reachable
+    action: ignore
+    reason: the template functions are not called
+    owner: web-team@example.com
+    expires: 2026-12-31
+    when: {ids: [CVE-2021-23337], package: [lodash]}
+examples:
+  - name: what is exploited fails
+    finding: {id: CVE-2024-0001, severity: low, kev: true}
+    expect: fail
+
+# Only format is needed. fail, warn and rules are lists. A finding fails if any
+# condition of fail holds; all keys of one condition must hold. Without warn,
+# every other finding warns. `starling policy validate FILE` checks a file,
+# `starling policy test FILE` runs its examples.
 ";
 
 const POLICY_ORDER: &str = "\
@@ -234,6 +266,13 @@ mod tests {
             let listed = listed.find_subcommand("help").unwrap().get_after_help().unwrap();
             assert!(listed.to_string().contains(topic.name), "{}", topic.name);
         }
+    }
+
+    #[test]
+    fn policy_file_of_the_topic_is_valid() {
+        let shown = help(&["policy-file"]).unwrap();
+        let document = starling_policy::PolicyDocument::read(shown.as_bytes()).unwrap();
+        assert_eq!(document.examples.len(), 1);
     }
 
     #[test]

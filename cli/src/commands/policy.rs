@@ -26,7 +26,7 @@ pub(crate) enum Policy {
 /// Check a policy file: keys, rules and the form of its examples
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Errors are reported with line and column. docs/schemas/policy.schema.json describes the YAML file. A file that begins
+Errors are reported with line and column. `starling help policy-file` shows the keys of the YAML file. A file that begins
 with `package` is Rego: it is evaluated over zero findings, with the limits of a scan.
 
 Example:
@@ -223,7 +223,9 @@ async fn read(file: &Path) -> Result<Document, Problem> {
     }
     PolicyDocument::read(&bytes)
         .map(|document| Document::Yaml(Box::new(document)))
-        .map_err(|error| invalid(error).hint("docs/schemas/policy.schema.json describes the file"))
+        .map_err(|error| {
+            invalid(error).hint("`starling help policy-file` shows the keys, with an example of each")
+        })
 }
 
 /// Puts the file's name before the problem's text.

@@ -339,7 +339,22 @@ impl Scan {
             }
             Err(problem) => Err(problem),
         };
-        judged.map_err(|problem| self.about(sbom, problem))
+        judged.map_err(|problem| self.about(sbom, self.about_policy(problem)))
+    }
+
+    /// Names the file of a policy that cannot be read: the site only sees its bytes.
+    fn about_policy(&self, mut problem: Problem) -> Problem {
+        let rego = self.rego.as_ref().or(self.policy.as_ref());
+        for (given, file) in [
+            ("the policy given", self.policy.as_ref()),
+            ("the Rego policy given", rego),
+        ] {
+            let rest = problem.detail.strip_prefix(given).map(str::to_owned);
+            if let (Some(rest), Some(file)) = (rest, file) {
+                problem.detail = format!("{}{rest}", file.display());
+            }
+        }
+        problem
     }
 
     /// Puts the SBOM's name before a problem that is, or may be, about that SBOM: the site only sees its bytes.

@@ -258,6 +258,7 @@ mod tests {
             time: Timestamp::from_unix_millis(0).unwrap(),
             known_since: None,
             exit_code: 1,
+            without_threshold: false,
             signature: None,
         });
         for part in [

@@ -7,7 +7,7 @@ use starling_api_types::{
 };
 
 use super::table::Table;
-use super::{Lines, ago, count, counted, cut, duration, moment, moment_or, or_dash, plain, size};
+use super::{Lines, ago, count, counted, cut, duration, list, moment, moment_or, or_dash, plain, size};
 use crate::terminal::{self, Tone};
 
 /// How much of a run's words stands in a table, in characters.
@@ -331,14 +331,16 @@ pub(crate) fn feed_removed(feed: &Feed) -> String {
 
 /// `starling feeds presets`
 pub(crate) fn feed_presets(presets: &[FeedPreset]) -> String {
-    let mut table = Table::new(["PRESET", "WHAT", "SOURCE", "SCHEDULE", "NOTES"])
+    let mut table = Table::new(["PRESET", "WHAT", "ECOSYSTEMS", "SOURCE", "SCHEDULE", "NOTES"])
         .shrinks("NOTES", 48)
-        .shrinks("WHAT", 48)
+        .shrinks("WHAT", 24)
+        .shrinks("ECOSYSTEMS", 24)
         .leaves_out(&["SOURCE", "NOTES"]);
     for preset in presets {
         table.row([
             preset.name.clone(),
             preset.title.clone(),
+            list(&preset.ecosystems),
             preset.source.clone(),
             preset.schedule.clone(),
             preset.notes.join("; "),

@@ -1,9 +1,9 @@
 //! Renders mutes.
 
-use starling_api_types::{ChangeProof, Mute, MuteList};
+use starling_api_types::{ChangeProof, Mute, MuteList, MuteState};
 
 use super::table::Table;
-use super::{Lines, cut, or_dash, section};
+use super::{Lines, cut, moment_or, or_dash, section};
 
 /// Widest reason in a list.
 const REASON_WIDTH: usize = 40;
@@ -39,6 +39,14 @@ fn counts(mute: &Mute) -> &'static str {
     }
 }
 
+/// Describes a mute's state at this site: one that is active elsewhere may not count here.
+fn state(mute: &Mute) -> String {
+    match (mute.state, mute.counts) {
+        (MuteState::Active, false) => "not counted here".to_owned(),
+        (state, _) => state.to_string(),
+    }
+}
+
 /// Renders `starling mute list`.
 pub(crate) fn mutes(list: &MuteList) -> String {
     let mut text = if list.mutes.is_empty() {
@@ -61,12 +69,11 @@ pub(crate) fn mutes(list: &MuteList) -> String {
         for mute in &list.mutes {
             table.row([
                 mute.id.clone(),
-                mute.state.to_string(),
+                state(mute),
                 counts(mute).to_owned(),
                 mute.vulnerability.clone(),
                 scope(mute),
-                mute.until
-                    .map_or_else(|| "for ever".to_owned(), |until| until.to_string()),
+                moment_or(mute.until, "for ever"),
                 mute.by.clone(),
                 site(&mute.proof),
                 cut(&mute.reason, REASON_WIDTH),
@@ -109,18 +116,14 @@ pub(crate) fn mutes(list: &MuteList) -> String {
 pub(crate) fn mute(mute: &Mute) -> String {
     let lines = Lines::default()
         .add("mute", &mute.id)
-        .add("state", mute.state)
+        .add("state", state(mute))
         .add("counts here", counts(mute))
         .add("because", or_dash(mute.remark.as_ref()))
         .add("vulnerability", &mute.vulnerability)
         .add("package", or_dash(mute.package.as_ref()))
         .add("ecosystem", or_dash(mute.ecosystem.as_ref()))
         .add("sbom", or_dash(mute.sbom.as_ref()))
-        .add(
-            "until",
-            mute.until
-                .map_or_else(|| "for ever".to_owned(), |until| until.to_string()),
-        )
+        .add("until", moment_or(mute.until, "for ever"))
         .add("reason", &mute.reason);
     let mut text = lines.to_string();
     let mut history = Table::new(["AT", "WHAT", "BY", "SITE", "CURSOR", "DELTA", "REASON"])
@@ -160,4 +163,32 @@ pub(crate) fn mute(mute: &Mute) -> String {
     }
     section(&mut text, "History", &history);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::terminal;
+
+    #[test]
+    fn mute_that_is_ignored_here_is_not_called_active() {
+        let proof = json!({"site": format!("blake3:{}", "1".repeat(64)), "site_id": "site-b", "lane": "federation",
+            "cursor": "2025-01-15T10:30:00.000Z#0042", "delta_hash": format!("blake3:{}", "2".repeat(64)),
+            "change_hash": "3".repeat(64), "epoch": 0, "claimed_at": "2025-01-15T10:30:00.000Z"});
+        let list = json!({"mutes": [{"id": "0a-1", "state": "active", "counts": false, "remark": "site-b may not mute here",
+            "vulnerability": "CVE-1", "until": "2027-01-01T23:59:59.999Z", "reason": "r", "by": "ada",
+            "created_at": "2025-01-15T10:30:00.000Z", "proof": proof, "removals": []}], "waiting": [], "refused": []});
+        let list: MuteList = serde_json::from_value(list).unwrap();
+        let text = terminal::at_width(200, || mutes(&list));
+        for part in [
+            "not counted here",
+            "2027-01-01 23:59 ",
+            "site-b may not mute here",
+        ] {
+            assert!(text.contains(part), "{part} is not in\n{text}");
+        }
+        assert!(!text.contains("active"), "{text}");
+    }
 }

@@ -146,17 +146,19 @@ pub(crate) fn site_history(history: &SiteHistory) -> String {
     .numbers(&["ITEMS", "CREATED", "UPDATED", "DELETED"])
     .leaves_out(&["BUNDLE"]);
     for entry in &history.entries {
-        let kind = match entry.kind {
-            TransferKind::Sync => "network",
-            TransferKind::Bundle => "bundle",
+        let (kind, is_counted) = match entry.kind {
+            // What the network brings is folded later, and not counted by transfer.
+            TransferKind::Sync => ("network", false),
+            TransferKind::Bundle => ("bundle", true),
         };
+        let counted = |number: u64| or_dash(is_counted.then(|| count(number)));
         table.row([
             moment(entry.at),
             kind.to_owned(),
             count(entry.items),
-            count(entry.counts.canonical_created),
-            count(entry.counts.canonical_updated),
-            count(entry.counts.deletions_processed),
+            counted(entry.counts.canonical_created),
+            counted(entry.counts.canonical_updated),
+            counted(entry.counts.deletions_processed),
             or_dash(entry.cursor.as_ref()),
             or_dash(entry.bundle_hash.map(|hash| short(&hash.to_string()))),
         ]);
@@ -182,6 +184,24 @@ mod tests {
 
     use super::*;
     use crate::terminal;
+
+    #[test]
+    fn history_shows_no_counts_for_what_the_network_brought() {
+        let entry = |kind: &str| {
+            json!({"at": "2025-01-15T10:30:00.000Z", "kind": kind, "bundle_hash": null, "cursor": null, "items": 7,
+                "counts": {"canonical_created": 5, "canonical_updated": 0, "canonical_skipped": 0, "edges_added": 0,
+                    "deletions_processed": 0}})
+        };
+        let history = json!({"site_id": "site-b", "entries": [entry("sync"), entry("bundle")]});
+        let history: SiteHistory = serde_json::from_value(history).unwrap();
+        let text = terminal::at_width(200, || site_history(&history));
+        let rows: Vec<Vec<&str>> = text
+            .lines()
+            .map(|line| line.split_whitespace().collect())
+            .collect();
+        assert_eq!(rows[1][2..], ["network", "7", "-", "-", "-", "-", "-"], "{text}");
+        assert_eq!(rows[2][2..], ["bundle", "7", "5", "0", "0", "-", "-"], "{text}");
+    }
 
     #[test]
     fn list_shows_lag_and_age_within_80_columns() {

@@ -262,6 +262,9 @@ pub(crate) struct Details {
     pub(crate) explain: bool,
 }
 
+/// Says why bad findings do not fail a scan.
+const NO_THRESHOLD: &str = "no threshold is set, so no finding can fail: `--fail-on high` or a policy sets one (`starling help policy-file`)";
+
 /// Renders `starling scan`.
 pub(crate) fn verdict(envelope: &VerdictEnvelope, details: Details) -> String {
     // A body of another form still shows its hash and exit code.
@@ -269,6 +272,9 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, details: Details) -> String {
     body.sort();
     let unjudged = unjudged::groups_of(&body);
     let mut text = head(&body, envelope.exit_code);
+    if envelope.without_threshold && !body.findings.is_empty() {
+        text.push_str(&terminal::wrapped("  note ", 4, NO_THRESHOLD));
+    }
     what_to_do(&mut text, &body, &unjudged);
     let headed = text.len();
     section(&mut text, "Findings", &findings(&body, details.aliases));

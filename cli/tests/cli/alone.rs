@@ -178,6 +178,31 @@ fn small_tools_need_no_site() {
 }
 
 #[test]
+fn wrong_value_in_a_policy_is_named_by_its_key() {
+    let world = World::empty();
+    for value in ["high", "\n  severity: high"] {
+        let text = format!("format: starling-policy/1\nfail: {value}\n");
+        world.file("broken.yaml", text.as_bytes());
+        let run = world.run("policy validate @F/broken.yaml").ends(2);
+        let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("fail: expected a list"), "{said}");
+        assert!(said.contains("starling help policy-file"), "{said}");
+    }
+}
+
+#[test]
+fn wrong_file_is_no_import_and_said_once() {
+    let world = World::empty();
+    world.file("bad.stl", b"no bundle");
+    for line in ["bundle inspect @F/bad.stl", "bundle validate @F/bad.stl"] {
+        let run = world.run(line).ends(3);
+        let said = run.text() + &run.stderr;
+        assert!(!said.contains("imported"), "{said}");
+        assert!(!said.contains("reading a bundle: "), "{said}");
+    }
+}
+
+#[test]
 fn init_of_air_gapped_site_shows_next_steps() {
     let world = World::empty();
     let text = world

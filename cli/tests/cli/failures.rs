@@ -127,6 +127,19 @@ fn unreadable_file_of_the_site_is_not_an_sbom_error() {
 }
 
 #[test]
+fn broken_policy_of_a_scan_is_named_by_its_file() {
+    let world = World::with_daemon();
+    world.file("a.json", b"{}");
+    world.file("broken.yaml", b"fail: high");
+    let detail = "the policy given: cannot read the policy: line 1, column 7: fail: expected a list";
+    *world.site.problem.lock().unwrap() = Some(Problem::new(ErrorCode::PolicyInvalid, detail));
+    let run = world.run("scan @F/a.json --policy @F/broken.yaml").ends(2);
+    let said = run.stderr.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("broken.yaml: cannot read the policy"), "{said}");
+    assert!(!said.contains("the policy given"), "{said}");
+}
+
+#[test]
 fn full_disk_under_standard_output_is_reported() {
     let world = World::empty();
     let questions = world.file("questions", "npm\t1\t2\n");

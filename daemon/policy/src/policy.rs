@@ -7,7 +7,7 @@ use starling_protocol::json;
 
 use crate::condition::Condition;
 use crate::rule::Rule;
-use crate::terms::{FailOn, PolicyError, PolicyHash, PolicyVersion};
+use crate::terms::{Action, FailOn, PolicyError, PolicyHash, PolicyVersion};
 
 /// Default rhythm: how long a source may be silent, in seconds.
 pub const DEFAULT_RHYTHM_SECONDS: u64 = 7 * 86_400;
@@ -81,6 +81,15 @@ impl Policy {
             Some(found) if found > 10_000 => Err(PolicyError::CoverageAboveWhole { found }),
             _ => Ok(()),
         }
+    }
+
+    /// Returns true if a finding or an unused rule can fail the scan; coverage and age are other outcomes.
+    pub fn can_fail(&self) -> bool {
+        let is_strict = |rule: &Rule| rule.action == Action::Fail;
+        self.fail_on.is_some()
+            || !self.fail.is_empty()
+            || self.rules.iter().any(is_strict)
+            || self.fail_on_unused
     }
 
     /// Returns the hash of the compiled policy: domain-separated BLAKE3 of its canonical JSON.

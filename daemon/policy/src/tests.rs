@@ -55,6 +55,19 @@ pub(crate) fn finding(level: Level) -> Finding {
 }
 
 #[test]
+fn policy_without_threshold_cannot_fail() {
+    assert!(!Policy::default().can_fail());
+    let set = Policy {
+        fail_on: Some(FailOn::Critical),
+        ..Policy::default()
+    };
+    assert!(set.can_fail());
+    let text = "format: starling-policy/1\nfail: [{kev: true}]\n";
+    let document = crate::PolicyDocument::read(text.as_bytes()).unwrap();
+    assert!(document.policy.can_fail());
+}
+
+#[test]
 fn statements_of_sources_decide_the_state_of_the_fix() {
     use starling_scanner::fix::{FixState, StatedFix};
     let fix_of = |fixed: &[&str], state| {

@@ -108,15 +108,55 @@ pub fn why(reason: &str) -> String {
     words.to_owned()
 }
 
+/// Returns the commands that take in a source about a kind of packages, if presets are known for it.
+fn presets_about(kind: &str) -> Option<String> {
+    // The presets, and the ecosystem for the preset `osv`.
+    let (presets, ecosystem): (&[&str], _) = match kind {
+        "cargo" => (&["rustsec", "ghsa"], Some("crates.io")),
+        "composer" => (&["ghsa"], Some("Packagist")),
+        "gem" => (&["ghsa"], Some("RubyGems")),
+        "golang" => (&["govulndb", "ghsa"], Some("Go")),
+        "hex" => (&["ghsa"], Some("Hex")),
+        "maven" => (&["ghsa"], Some("Maven")),
+        "npm" => (&["ghsa"], Some("npm")),
+        "nuget" => (&["ghsa"], Some("NuGet")),
+        "pub" => (&["ghsa"], Some("Pub")),
+        "pypi" => (&["pypa", "ghsa"], Some("PyPI")),
+        "swift" => (&["ghsa"], Some("SwiftURL")),
+        "apk alpine" => (&["alpine"], None),
+        "apk chainguard" => (&["chainguard"], None),
+        "apk minimos" => (&["minimos"], None),
+        "apk wolfi" => (&["wolfi"], None),
+        "deb debian" => (&["debian"], None),
+        "deb ubuntu" => (&["ubuntu"], None),
+        "rpm almalinux" => (&["almalinux"], None),
+        "rpm amzn" => (&["amazon"], None),
+        "rpm fedora" => (&["fedora"], None),
+        "rpm opensuse" | "rpm sles" | "rpm suse" => (&["suse"], None),
+        "rpm ol" | "rpm oracle" => (&["oracle"], None),
+        "rpm redhat" | "rpm rhel" => (&["redhat"], None),
+        "rpm rocky" | "rpm rocky-linux" => (&["rocky"], None),
+        _ => return None,
+    };
+    let presets = presets
+        .iter()
+        .map(|preset| format!("`starling feeds add {preset}`"));
+    let part = ecosystem.map(|ecosystem| format!("`starling feeds add osv --parameter {ecosystem}`"));
+    Some(presets.chain(part).collect::<Vec<_>>().join(" or "))
+}
+
 fn remedy(reason: &str, kind: &str) -> String {
     match reason {
         "no_knowledge" if kind == WITH_CPE => {
             "let the SBOM state package URLs, or take in a source with CPE names (`nvd`, `cve`); one that no source uses is not found"
                 .to_owned()
         }
-        "no_knowledge" => {
-            format!("take in a source about {kind}: `starling feeds presets` lists those that can be fetched")
-        }
+        "no_knowledge" => match presets_about(kind) {
+            Some(presets) => format!("take in a source about {kind}: {presets}"),
+            None => format!(
+                "take in a source about {kind}: `starling feeds presets` lists those that can be fetched, with their ecosystems"
+            ),
+        },
         "no_distro" => {
             let distribution = kind.split_once(' ').map_or("debian", |(_, distribution)| distribution);
             format!("let the SBOM name the distribution's release, as in `?distro={distribution}-RELEASE`")
@@ -176,5 +216,22 @@ mod tests {
         assert_eq!(subjects[0], "2 deb ubuntu packages");
         assert_eq!(subjects[4], "1 package without a package URL");
         assert!(found[0].remedy.contains("take in a source about deb ubuntu"));
+    }
+
+    #[test]
+    fn remedy_names_the_presets_of_the_ecosystem() {
+        assert_eq!(
+            remedy("no_knowledge", "npm"),
+            "take in a source about npm: `starling feeds add ghsa` or `starling feeds add osv --parameter npm`"
+        );
+        assert_eq!(
+            remedy("no_knowledge", "deb ubuntu"),
+            "take in a source about deb ubuntu: `starling feeds add ubuntu`"
+        );
+        let unknown = remedy("no_knowledge", "conda");
+        assert!(
+            unknown.contains("`starling feeds presets` lists those"),
+            "{unknown}"
+        );
     }
 }

@@ -255,7 +255,16 @@ pub(crate) fn bundle_problem(attempted: &str, error: &BundleError) -> Problem {
         BundleFault::Unsupported => (ErrorCode::BundleVersionUnsupported, "upgrade starling"),
         BundleFault::Io => return Problem::internal(attempted, error_chain(error)),
     };
-    Problem::new(code, format!("{attempted}: {}", error_chain(error))).hint(hint)
+    let chain = error_chain(error);
+    let said = chain.strip_prefix("reading a bundle: ").unwrap_or(&chain);
+    let problem = Problem::new(code, format!("{attempted}: {said}"));
+    match error {
+        // The sentence says which file to pass.
+        BundleError::NotABundle { .. } => problem,
+        _ if attempted.starts_with("importing") => problem.hint(hint),
+        // Only an import says what became of the site.
+        _ => problem.hint(hint.strip_prefix("nothing was imported; ").unwrap_or(hint)),
+    }
 }
 
 #[cfg(test)]

@@ -288,6 +288,7 @@ impl Judge<'_> {
             time: now().into(),
             known_since: None,
             exit_code: exit_code(&verdict),
+            without_threshold: verdict.rego.is_none() && !policy.can_fail(),
             signature: None,
         }))
     }

@@ -13,6 +13,7 @@ fn envelope(body: &str, exit_code: u8) -> VerdictEnvelope {
         time: Timestamp::from_unix_millis(0).unwrap(),
         known_since: None,
         exit_code,
+        without_threshold: false,
         signature: None,
     }
 }
@@ -37,6 +38,22 @@ fn findings_are_shown_without_their_escape_sequences() {
         "{text}"
     );
     assert!(!text.contains('\u{1b}'), "{text}");
+}
+
+#[test]
+fn scan_without_threshold_says_that_nothing_can_fail() {
+    let mut envelope = envelope(
+        r#"{"outcome":"warn","findings":[{"action":"warn","vulnerability":"A"}]}"#,
+        0,
+    );
+    assert!(!verdict(&envelope, Details::default()).contains("no threshold"));
+    envelope.without_threshold = true;
+    let text = verdict(&envelope, Details::default());
+    let said = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        said.contains("no threshold is set, so no finding can fail: `--fail-on high`"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Presets: the sources whose plans are known.
 
 mod distributions;
+mod ecosystems;
 mod general;
 mod make;
 mod table;

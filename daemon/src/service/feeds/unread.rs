@@ -85,7 +85,11 @@ impl Account<'_> {
         let of = |outcome| self.report.files.iter().find(move |file| file.outcome == outcome);
         of(FeedOutcome::Rejected)
             .or_else(|| of(FeedOutcome::Ignored))
-            .map(|file| format!("; the first is {}: {}", file.name, file.reason))
+            .map(|file| match file.name.as_str() {
+                // An input without a name, such as an upload.
+                "-" => format!(": {}", file.reason),
+                name => format!("; the first is {name}: {}", file.reason),
+            })
             .unwrap_or_default()
     }
 
