@@ -145,13 +145,7 @@ pub fn explain(
             continue;
         }
         let explain = |said: StatedEntries<'_>| {
-            let evaluate = |entry| {
-                let mut found = evaluate_about(&advisory.summary, entry, &subject);
-                if subject.is_unknown() {
-                    found.leave_undecided();
-                }
-                found
-            };
+            let evaluate = |entry| evaluated(&advisory.summary, entry, &subject);
             let entries: Vec<_> = said.entries.iter().map(evaluate).collect();
             StatementExplanation {
                 by: said
@@ -190,6 +184,15 @@ pub fn explain(
         explanation.conclusion = Conclusion::CannotSay;
     }
     Ok(explanation)
+}
+
+/// Evaluates an entry; without a version, what needs one is left undecided.
+fn evaluated(summary: &str, entry: &Affected, subject: &Subject) -> Evaluation {
+    let mut found = evaluate_about(summary, entry, subject);
+    if subject.is_unknown() {
+        found.leave_undecided();
+    }
+    found
 }
 
 /// Adds the fixed versions of all entries, if no applicable statement says "affected": a fix is known, whatever the
