@@ -541,6 +541,7 @@ impl SiteService for FakeSite {
         let bytes = contents(bundle).await?;
         self.note(format!("validate_bundle {}", bytes.len())).await?;
         Ok(BundleValidation {
+            news: None,
             valid: false,
             bundle_hash: None,
             info: None,

@@ -391,8 +391,11 @@ pub struct BundleCheck {
 /// The answer of `POST /api/v1/federation/bundles/validate`: all checks, even after a failed one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct BundleValidation {
-    /// True if every check passed.
+    /// True if the bundle is sound and accepted here: every check passed, except perhaps `news`.
     pub valid: bool,
+    /// True if an import would bring new data, false if everything in it is here already; null if that was not checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub news: Option<bool>,
     /// The bundle's hash, if its manifest is readable.
     pub bundle_hash: Option<BundleHash>,
     /// The bundle's own information, if it is readable.

@@ -103,7 +103,7 @@ pub struct ExplainedAdvisory {
     pub disputed: bool,
     /// Its rules about the package, in its own order.
     pub rules: Vec<ExplainedRule>,
-    /// Versions that fix it, lowest first.
+    /// Versions that fix it, lowest first: of the rules that say "affected", or of all rules if none does.
     pub fixed: Vec<String>,
     /// What sources say about a missing fix, best source first; empty if none says anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -143,8 +143,9 @@ pub struct ExplainedRule {
     pub said_by: Option<String>,
     /// The rule: the list of versions, or a range and the bounds around the version.
     pub rule: String,
-    /// True if it says "affected".
-    pub affected: bool,
+    /// True if it says "affected", false if it says "not affected"; null if it cannot be evaluated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affected: Option<bool>,
     /// The reason; null if it says "affected".
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why_not: Option<String>,

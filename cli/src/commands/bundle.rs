@@ -82,7 +82,8 @@ pub(crate) struct Import {
 Example:
   starling bundle validate delta.stl
 
-Exit codes: 0 valid, 3 not valid, 6 not reachable or locked")]
+Exit codes: 0 valid, 3 not valid, or valid and without news (`valid` and `news` of --json tell them apart),
+  6 not reachable or locked")]
 pub(crate) struct Validate {
     /// The bundle; `-` is standard input
     #[arg(value_name = "FILE|-")]
@@ -130,7 +131,7 @@ impl Bundle {
                 };
                 drop(step);
                 session.print(&validation, render::bundle_validation)?;
-                if !validation.valid {
+                if !validation.valid || validation.news == Some(false) {
                     return Ok(ExitStatus::InputRefused);
                 }
             }

@@ -33,7 +33,12 @@ pub(crate) fn explanation(found: &Explanation) -> String {
             .shrinks("RULE", 24);
         for rule in &advisory.rules {
             rules.row([
-                if rule.affected { "yes" } else { "no" }.to_owned(),
+                match rule.affected {
+                    Some(true) => "yes",
+                    Some(false) => "no",
+                    None => "cannot say",
+                }
+                .to_owned(),
                 rule.rule.clone(),
                 rule.why_not.clone().unwrap_or_default(),
             ]);
@@ -301,7 +306,7 @@ mod tests {
                     entry: 0,
                     said_by: None,
                     rule: "SEMVER range 0".to_owned(),
-                    affected: false,
+                    affected: Some(false),
                     why_not: Some("fixed since 1".to_owned()),
                 }],
                 fixed: Vec::new(),
@@ -322,5 +327,11 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
+        let mut undecided = found;
+        undecided.advisories[0].rules[0].affected = None;
+        let text = explanation(&undecided);
+        assert!(text.contains("cannot say"), "{text}");
+        let json = serde_json::to_value(&undecided).unwrap();
+        assert_eq!(json["advisories"][0]["rules"][0].get("affected"), None, "{json}");
     }
 }

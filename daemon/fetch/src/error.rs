@@ -182,7 +182,16 @@ pub enum FetchError {
     Stopped,
 }
 
+/// The action of [`FetchError::Disk`] for a file or folder of the source itself that is not there.
+pub(crate) const MISSING: &str = "found";
+
 impl FetchError {
+    /// Returns true if the source is a local file or folder that is not there, such as a medium that is not mounted.
+    #[must_use]
+    pub fn is_missing_source(&self) -> bool {
+        matches!(self, Self::Disk { action: MISSING, source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+
     /// Returns true if the same run may succeed later without a change by the operator.
     #[must_use]
     pub fn is_temporary(&self) -> bool {

@@ -3,17 +3,18 @@
 //! The answer contains every step: the OSV package of the URL, the advisories about it that have the id, and the
 //! result of each of their rules for the version. It uses the same functions as a scan, so both always agree.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use crate::fix::{StatedFix, joint_state};
 use crate::knowledge::{Advisory, JudgedAt, Knowledge, KnowledgeError, StatedEntries, StatingRecord};
 use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
 use crate::name::ecosystem_base;
-use crate::osv::Event;
+use crate::osv::{Affected, Event, RangeKind};
 use crate::purl::PackageUrl;
 use crate::purl::osv::{OsvPackage, package_in, version_of};
 use crate::scan::StatementResult;
-use crate::version::Scheme;
+use crate::version::{Scheme, Version};
 
 /// The answer to "is this package affected by that vulnerability, and why?".
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,7 +145,7 @@ pub fn explain(
             continue;
         }
         let explain = |said: StatedEntries<'_>| {
-            let evaluate = |entry| evaluate_about(&advisory.summary, entry, &subject);
+            let evaluate = |entry| evaluated(&advisory.summary, entry, &subject);
             let entries: Vec<_> = said.entries.iter().map(evaluate).collect();
             StatementExplanation {
                 by: said
@@ -156,7 +157,8 @@ pub fn explain(
                 entries,
             }
         };
-        let statements: Vec<_> = advisory.stated().map(explain).collect();
+        let mut statements: Vec<_> = advisory.stated().map(explain).collect();
+        add_known_fixes(&advisory, &mut statements, explanation.scheme);
         let fix_states = fix_states(&advisory, &statements);
         explanation.advisories.push(AdvisoryExplanation {
             statements,
@@ -182,6 +184,53 @@ pub fn explain(
         explanation.conclusion = Conclusion::CannotSay;
     }
     Ok(explanation)
+}
+
+/// Evaluates an entry; without a version, what needs one is left undecided.
+fn evaluated(summary: &str, entry: &Affected, subject: &Subject) -> Evaluation {
+    let mut found = evaluate_about(summary, entry, subject);
+    if subject.is_unknown() {
+        found.leave_undecided();
+    }
+    found
+}
+
+/// Adds the fixed versions of all entries, if no applicable statement says "affected": a fix is known, whatever the
+/// version. Ranges of commits state their fixes as commits, and are left out.
+fn add_known_fixes(advisory: &Advisory, explained: &mut [StatementExplanation], scheme: Option<Scheme>) {
+    let mut applicable = explained.iter().filter(|said| said.not_counted.is_none());
+    if applicable.any(|said| said.entries.iter().any(Evaluation::is_affected)) {
+        return;
+    }
+    for (said, explained) in advisory.stated().zip(explained) {
+        for (entry, found) in said.entries.iter().zip(&mut explained.entries) {
+            let is_other = |(_, why): &(Rule, WhyNot)| *why == WhyNot::OtherModule;
+            if !found.unmatched.iter().any(is_other) {
+                found.fixed = known_fixes(entry, scheme);
+            }
+        }
+    }
+}
+
+/// Returns the fixed versions of an entry's ranges, lowest first if their order is known.
+fn known_fixes(entry: &Affected, scheme: Option<Scheme>) -> Vec<String> {
+    let ranges = entry.ranges.iter().filter(|range| range.kind != RangeKind::Git);
+    let events = ranges.flat_map(|range| &range.events);
+    let fixed = events.filter_map(|event| match event {
+        Event::Fixed(version) => Some(version.clone()),
+        _ => None,
+    });
+    let place = |text: &str| scheme.and_then(|scheme| Version::parse(scheme, scheme.bare(text)).ok());
+    let mut placed: Vec<_> = fixed.map(|text| (place(&text), text)).collect();
+    placed.sort_by(|(a, a_text), (b, b_text)| {
+        let order = match (a, b) {
+            (Some(a), Some(b)) => a.compare(b).unwrap_or(Ordering::Equal),
+            _ => b.is_some().cmp(&a.is_some()),
+        };
+        order.then_with(|| a_text.cmp(b_text))
+    });
+    placed.dedup_by(|a, b| a.1 == b.1);
+    placed.into_iter().map(|(_, text)| text).collect()
 }
 
 /// Returns what the applicable statements say about a missing fix.
@@ -326,6 +375,7 @@ impl fmt::Display for WhyNot {
                 "no event of the range names the commit, and whether it comes after one needs the repository",
             ),
             Self::NoOrder => f.write_str("versions of this ecosystem have no known order"),
+            Self::NoVersion => f.write_str("there is no version to compare"),
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
             Self::OtherModule => f.write_str("the advisory is about another module stream"),
             Self::EventsUnreadable => f.write_str("the range's versions cannot be read"),
@@ -423,6 +473,34 @@ mod tests {
             ask("pkg:docker/express@1", "CVE-1", &knowledge(RANGE)).conclusion,
             Conclusion::CannotSay
         );
+    }
+
+    #[test]
+    fn rules_without_version_are_undecided_and_state_the_fix() {
+        let branches = r#"{"ranges":[
+            {"type":"SEMVER","events":[{"introduced":"10.0.0"},{"fixed":"10.1.0"}]},
+            {"type":"SEMVER","events":[{"introduced":"1.0.0"},{"fixed":"2.0.0"}]},
+            {"type":"GIT","events":[{"introduced":"0"},{"fixed":"abcdef0123456789abcdef0123456789abcdef01"}]}]}"#;
+        let found = ask("pkg:npm/express", "CVE-1", &knowledge(branches));
+        let said = &found.advisories[0].statements[0];
+        assert_eq!(said.says, StatementResult::Undecided);
+        let whys: Vec<_> = said.entries[0]
+            .unmatched
+            .iter()
+            .map(|(_, why)| why.clone())
+            .collect();
+        assert_eq!(whys, [WhyNot::NoVersion, WhyNot::NoVersion, WhyNot::NoVersion]);
+        assert_eq!(said.entries[0].fixed, ["2.0.0", "10.1.0"]);
+        let fixed = |version: &str| {
+            let found = ask(
+                &format!("pkg:npm/express@{version}"),
+                "CVE-1",
+                &knowledge(branches),
+            );
+            found.advisories[0].statements[0].entries[0].fixed.clone()
+        };
+        assert_eq!(fixed("1.5.0"), ["2.0.0"], "an affected version has its own fix");
+        assert_eq!(fixed("11.0.0"), ["2.0.0", "10.1.0"]);
     }
 
     #[test]

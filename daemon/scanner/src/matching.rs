@@ -193,6 +193,15 @@ impl Evaluation {
         !self.matched.is_empty()
     }
 
+    /// Leaves all rules undecided that were compared with a version, for a subject without one.
+    pub(crate) fn leave_undecided(&mut self) {
+        for (_, why) in &mut self.unmatched {
+            if !matches!(why, WhyNot::OtherModule | WhyNot::NoBeginning) {
+                *why = WhyNot::NoVersion;
+            }
+        }
+    }
+
     /// Returns true if no rule says "affected" and one could not be evaluated. A range of commits only matters if the
     /// entry has no other rule: it states in commits what the others state in versions.
     pub fn is_undecided(&self) -> bool {
@@ -239,6 +248,8 @@ pub enum WhyNot {
     CommitNotPlaced,
     /// The ecosystem has no known order, or this program does not know the range type.
     NoOrder,
+    /// The subject has no version.
+    NoVersion,
     /// The subject's version has no place in the order.
     VersionUnreadable,
     /// No event of the range can be parsed.

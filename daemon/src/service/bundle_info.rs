@@ -48,7 +48,7 @@ impl SiteParts {
                 Err(problem) => answer.checks.push(failed_check("exporter", &problem)),
             }
         }
-        answer.valid = answer.checks.iter().all(|check| check.ok);
+        judge(&mut answer);
         answer.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(answer)
     }
@@ -105,13 +105,23 @@ impl SiteParts {
                     problem.code,
                     types::ErrorCode::BundleEmpty | types::ErrorCode::CursorNotAfterCurrent
                 );
-                let name = if is_old_news { "news" } else { "evidence" };
+                let name = if is_old_news { NEWS } else { "evidence" };
                 checks.push(failed_check(name, &problem));
             }
             None if is_said => {}
-            None => checks.push(check("news", true, "an import would bring new data".to_owned())),
+            None => checks.push(check(NEWS, true, "an import would bring new data".to_owned())),
         }
     }
+}
+
+/// The name of the check that fails if everything in the bundle is here already.
+const NEWS: &str = "news";
+
+/// Sets the conclusions of an answer's checks: a bundle without news is as sound as before.
+fn judge(answer: &mut types::BundleValidation) {
+    answer.valid = answer.checks.iter().all(|check| check.ok || check.name == NEWS);
+    let news = answer.checks.iter().find(|check| check.name == NEWS);
+    answer.news = news.map(|check| check.ok);
 }
 
 fn check(name: &str, ok: bool, found: String) -> types::BundleCheck {
@@ -219,6 +229,7 @@ fn validate_file(
     };
     let mut answer = types::BundleValidation {
         valid: false,
+        news: None,
         bundle_hash: None,
         info: None,
         checks: Vec::new(),
@@ -227,7 +238,7 @@ fn validate_file(
     match validate(BufReader::with_capacity(1 << 20, file), options) {
         Ok(report) => {
             answer.checks = checks_of(&report, bodies);
-            answer.valid = answer.checks.iter().all(|check| check.ok);
+            judge(&mut answer);
             answer.bundle_hash = Some(report.inspection.hash.into());
             answer.info = Some(bundle_info(&report.inspection, name_of));
         }
@@ -309,4 +320,31 @@ fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
         ),
     });
     checks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bundle_without_news_is_valid() {
+        let judged = |checks: &[(&str, bool)]| {
+            let checks = checks.iter().map(|(name, ok)| check(name, *ok, String::new()));
+            let mut answer = types::BundleValidation {
+                valid: false,
+                news: None,
+                bundle_hash: None,
+                info: None,
+                checks: checks.collect(),
+                duration_ms: 0,
+            };
+            judge(&mut answer);
+            (answer.valid, answer.news)
+        };
+        assert_eq!(judged(&[("seal", true)]), (true, None));
+        assert_eq!(judged(&[("seal", true), (NEWS, true)]), (true, Some(true)));
+        assert_eq!(judged(&[("seal", true), (NEWS, false)]), (true, Some(false)));
+        assert_eq!(judged(&[("seal", false), (NEWS, false)]), (false, Some(false)));
+        assert_eq!(judged(&[("seal", false)]), (false, None));
+    }
 }

@@ -40,7 +40,7 @@ pub(super) struct Plan {
     pub(super) contradictions: Contradictions,
     /// New statements: at most [`COMPARED_RECORDS`].
     pub(super) stated: Vec<(RecordKey, ContentHash)>,
-    /// Number of all new statements.
+    /// Number of all new statements with a content.
     pub(super) stated_count: u64,
     /// Number of claims per log and source for which the author is not allowed.
     pub(super) out_of_scope: BTreeMap<LogId, BTreeMap<Source, u64>>,
@@ -65,6 +65,14 @@ pub(super) struct JudgedLog {
 }
 
 impl Plan {
+    /// Counts a new statement, and keeps it for the comparison of sources if there is room.
+    fn note_stated(&mut self, record: RecordKey, content: ContentHash) {
+        self.stated_count += 1;
+        if self.stated.len() < COMPARED_RECORDS {
+            self.stated.push((record, content));
+        }
+    }
+
     /// Returns the sources that an author is allowed for here, as written in the allow-list.
     pub(super) fn allowed_sources(&self, author: &SiteId) -> Vec<String> {
         self.scopes.get(author).cloned().map_or_else(Vec::new, Into::into)
@@ -462,9 +470,9 @@ impl SiteParts {
             };
             plan.contradictions.note(record.clone(), author, found);
         }
-        plan.stated_count += 1;
-        if let (Some(content), true) = (remote, plan.stated.len() < COMPARED_RECORDS) {
-            plan.stated.push((record, content));
+        // A withdrawn record has no content to compare.
+        if let Some(content) = remote {
+            plan.note_stated(record, content);
         }
         Ok(())
     }

@@ -33,6 +33,17 @@ impl SiteParts {
             Problem::new(ErrorCode::BadRequest, format!("explaining: {error}"))
                 .hint("give a package URL (pkg:…) or a CPE name (cpe:…)")
         };
+        if is_swapped(&query.purl, &query.id) {
+            let detail = format!(
+                "explaining: {:?} is a package and {:?} is not: the package comes first, then the id",
+                query.id, query.purl
+            );
+            return Err(Problem::new(ErrorCode::BadRequest, detail).hint(format!(
+                "`starling explain {} {}`",
+                query.id.trim(),
+                query.purl.trim()
+            )));
+        }
         let asked = match query.purl.trim() {
             text if text
                 .get(..4)
@@ -62,8 +73,31 @@ impl SiteParts {
                 .map(|found| shown_explanation(&purl, id.as_str(), &found)),
             Asked::Cpe(cpe) => explain_cpe(*cpe, id.as_str(), distro, &knowledge, at),
         };
-        found.map_err(|error| super::problem::knowledge_problem("explaining", &error))
+        let mut found = found.map_err(|error| super::problem::knowledge_problem("explaining", &error))?;
+        if found.conclusion == types::Conclusion::NotAbout {
+            let named = starling_view::advisories_by_id(&reader, id.as_str())
+                .map_err(|error| super::advisories::view_problem(&error))?;
+            if named.is_empty() {
+                // Nothing follows from advisories that cannot be about it.
+                found.conclusion = types::Conclusion::CannotSay;
+                found.reason = format!("no record here is named {}; {}", id.as_str(), found.reason);
+            }
+        }
+        Ok(found)
     }
+}
+
+/// Returns true if the id is written as a package and the package is not.
+fn is_swapped(purl: &str, id: &str) -> bool {
+    let is_package = |text: &str| {
+        let start = text.trim().get(..4);
+        start.is_some_and(|start| {
+            ["pkg:", "cpe:"]
+                .iter()
+                .any(|scheme| start.eq_ignore_ascii_case(scheme))
+        })
+    };
+    is_package(id) && !is_package(purl)
 }
 
 /// Converts an explanation to the API's form.
@@ -103,7 +137,11 @@ fn shown_advisory(advisory: &AdvisoryExplanation) -> types::ExplainedAdvisory {
                 entry: (first + index) as u64,
                 said_by: said_by.clone(),
                 rule: rule.to_string(),
-                affected: why_not.is_none(),
+                affected: match why_not {
+                    None => Some(true),
+                    Some(why) if why.is_undecided() => None,
+                    Some(_) => Some(false),
+                },
                 why_not: why_not.map(ToString::to_string),
             };
             rules.extend(entry.matched.iter().map(|rule| shown(rule, None)));

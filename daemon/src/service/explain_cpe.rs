@@ -108,7 +108,12 @@ fn shown(advisory: &Advisory, each: &[(CpeRule, StatementResult)]) -> types::Exp
         not_counted: None,
     });
     let mut fixed: Vec<String> = Vec::new();
-    for (rule, _) in each.iter().filter(|(_, says)| *says == StatementResult::Affected) {
+    // If nothing says "affected", the fixes of all rules are shown.
+    let is_affected = whole == StatementResult::Affected;
+    let telling = each
+        .iter()
+        .filter(|(_, says)| !is_affected || *says == StatementResult::Affected);
+    for (rule, _) in telling {
         if let Some(Event::Fixed(version)) = &rule.until
             && !fixed.contains(version)
         {
@@ -122,7 +127,11 @@ fn shown(advisory: &Advisory, each: &[(CpeRule, StatementResult)]) -> types::Exp
             entry: 0,
             said_by: None,
             rule: rule.to_string(),
-            affected: *says == StatementResult::Affected,
+            affected: match says {
+                StatementResult::Affected => Some(true),
+                StatementResult::NotAffected => Some(false),
+                StatementResult::Undecided => None,
+            },
             why_not: match says {
                 StatementResult::Affected => None,
                 StatementResult::NotAffected => {

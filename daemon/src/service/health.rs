@@ -485,6 +485,7 @@ mod tests {
     fn source_of_which_a_feed_fetches_a_part_on_purpose_is_no_matter() {
         let sources = [HeardSource {
             source: "own".to_owned(),
+            records: 1,
             in_part: true,
             partial_feed: Some("mine".to_owned()),
             last: Some(UnixMillis::EPOCH),

@@ -157,6 +157,22 @@ fn conflicts_of_sources_are_decided_by_their_order() {
 }
 
 #[test]
+fn withdrawn_records_are_not_counted_as_not_compared() {
+    let bench = Bench::new();
+    let (a, b) = (bench.site("site-a"), bench.site("site-b"));
+    b.list(&a, &["*"]);
+    b.feed("nvd", &[advisory("NVD-1", "express", "4.18.0")]);
+    let record = |index: usize| advisory(&format!("GHSA-{index}"), "lodash", "1.0.0");
+    let records: Vec<Value> = (0..12).map(record).collect();
+    a.feed_whole("ghsa", &records);
+    a.feed_whole("ghsa", &records[..11]);
+    let report = b
+        .import(&a.export(ExportRequest::default()), ImportParams::default())
+        .unwrap();
+    assert_eq!(report.warnings, [""; 0]);
+}
+
+#[test]
 fn refused_import_changes_nothing() {
     let bench = Bench::new();
     let (a, b) = (bench.site("site-a"), bench.site("site-b"));

@@ -93,7 +93,27 @@ fn explanation_finds_an_id_in_any_spelling() {
     for id in ["CVE-2024-1", "cve-2024-1", " CVE-2024-1 ", "ghsa-AAAA-bbbb-cccc"] {
         assert_eq!(explain(id).unwrap().conclusion, Conclusion::Affected, "{id}");
     }
+    site.feed("other", &[advisory("CVE-2024-2", "lodash", "1.0.0")]);
     assert_eq!(explain("CVE-2024-2").unwrap().conclusion, Conclusion::NotAbout);
+    let unknown = explain("CVE-9999-1").unwrap();
+    assert_eq!(unknown.conclusion, Conclusion::CannotSay);
+    assert!(
+        unknown.reason.starts_with("no record here is named CVE-9999-1; "),
+        "{}",
+        unknown.reason
+    );
+    let swapped = ExplainQuery {
+        purl: "CVE-2024-1".to_owned(),
+        id: "pkg:npm/express@4.17.0".to_owned(),
+        distro: None,
+        as_of: None,
+    };
+    let problem = site.wait(site.service.explain(swapped)).unwrap_err();
+    assert_eq!(problem.code, ErrorCode::BadRequest);
+    assert_eq!(
+        problem.hint.as_deref(),
+        Some("`starling explain pkg:npm/express@4.17.0 CVE-2024-1`")
+    );
     assert_eq!(code(explain(" ")), ErrorCode::BadRequest);
 }
 

@@ -306,6 +306,8 @@ fn folder_is_fetched_as_an_address_is() {
     assert_eq!(first["runs"][0]["outcome"], "imported");
     let second: Value = site.json(["feeds", "run"]);
     assert_eq!(second["runs"][0]["outcome"], "unchanged");
+    std::fs::rename(&folder, bench.path().join("unplugged")).unwrap();
+    site.cli(["feeds", "run", "usb"]).expect(6);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use super::Executor;
 use crate::address::Address;
 use crate::clock::Wait;
-use crate::error::FetchError;
+use crate::error::{FetchError, MISSING};
 use crate::http::{Answer, Body, Request, blocking};
 use crate::plan::{DocumentStep, Form, Validators, YearsStep};
 use crate::position::Seen;
@@ -281,7 +281,7 @@ pub(super) fn missing(address: &Address) -> FetchError {
         },
         Address::File(path) => FetchError::Disk {
             path: path.clone(),
-            action: "found",
+            action: MISSING,
             source: io::Error::new(io::ErrorKind::NotFound, "nothing to fetch is there"),
         },
     }

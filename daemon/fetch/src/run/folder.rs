@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Executor;
 use super::document::{Outcome, missing};
 use crate::address::Address;
-use crate::error::FetchError;
+use crate::error::{FetchError, MISSING};
 use crate::fetched::Gone;
 use crate::http::blocking;
 use crate::names::check_name;
@@ -25,7 +25,12 @@ impl Executor<'_> {
         let listed = blocking(move || list(&root, limit)).await;
         let listed = listed.map_err(|source| FetchError::Disk {
             path: step.path.clone(),
-            action: "read",
+            // A folder that is not there is missing, as a document is.
+            action: if source.kind() == io::ErrorKind::NotFound {
+                MISSING
+            } else {
+                "read"
+            },
             source,
         })?;
         for note in listed.notes {

@@ -49,6 +49,15 @@ async fn folder_is_fetched_like_a_server() {
 }
 
 #[tokio::test]
+async fn folder_that_is_gone_is_a_missing_source() {
+    let medium = tempfile::tempdir().expect("a folder");
+    let plan = plan_of(medium.path());
+    drop(medium);
+    let error = World::new().run(&plan).await.expect_err("nothing is there");
+    assert!(error.is_missing_source(), "{error}");
+}
+
+#[tokio::test]
 async fn single_file_is_the_whole_source() {
     let medium = tempfile::tempdir().expect("a folder");
     write(

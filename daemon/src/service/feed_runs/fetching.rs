@@ -169,6 +169,7 @@ pub(super) fn problem_of(spec: &FeedSpec, error: &FetchError) -> Problem {
             ErrorCode::DiskFull
         }
         FetchError::NoSpace { .. } => ErrorCode::DiskFull,
+        error if error.is_missing_source() => ErrorCode::FeedUnreachable,
         FetchError::Disk { .. } => ErrorCode::FileAccess,
         FetchError::Settings { .. } => ErrorCode::FeedInvalid,
         FetchError::Stopped => ErrorCode::ShuttingDown,
