@@ -80,6 +80,8 @@ struct Account<'a> {
     root: String,
     /// Records that stand in several files: what each of them says.
     parts: BTreeMap<RecordId, Vec<FilePart>>,
+    /// Files with a record that is withdrawn from a later time on, each with that time.
+    withdrawn_later: BTreeMap<RecordId, Vec<(String, String)>>,
     /// Ecosystems that a package URL can name, and those that none can, as far as they were looked up.
     met: Met,
     /// Files whose name does not tell their record.
@@ -142,6 +144,7 @@ impl SiteParts {
         if !(options.complete && whole) {
             account.keep_other_parts()?;
         }
+        account.warn_of_later_withdrawals()?;
         account.write_bodies()?;
         if let Err(error) = &read.ending {
             let detail = format!(
@@ -236,6 +239,7 @@ impl<'a> Account<'a> {
             held_files: BTreeSet::new(),
             root: String::new(),
             parts: BTreeMap::new(),
+            withdrawn_later: BTreeMap::new(),
             met: Met::default(),
             names: Vec::new(),
             bodies: Vec::new(),
@@ -304,7 +308,7 @@ impl<'a> Account<'a> {
         for warning in &record.warnings {
             self.warn(format!("{name}: {warning}"));
         }
-        self.warn_of_withdrawal(&name, &record.about);
+        self.warn_of_withdrawal(&name, &record.id, &record.about);
         self.warn_of_catalogue(&record);
         self.input_bytes += record.canonical.len() as u64;
         let (id, content) = (record.id, record.hash);

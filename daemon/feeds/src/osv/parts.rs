@@ -26,12 +26,14 @@ pub struct FilePart {
     pub body: Vec<u8>,
 }
 
-/// Joins the parts of one record to its canonical bytes. The order of the parts does not matter.
+/// Joins the parts of one record to its canonical bytes. The order of the parts does not matter. `is_time` returns true
+/// for a text of `withdrawn` by which scans take a record back, even if from a later time on: a part has no time of
+/// judgement, and must have the same bytes at every site. What is no such text withdraws nothing.
 ///
 /// `None` if they cannot be joined: a part is not an object, or uses the place of the note for other data; there are
 /// more than [`MAX_PARTS`] parts, or too many bytes; or the record would be too large.
 #[must_use]
-pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
+pub fn join(mut parts: Vec<FilePart>, is_time: impl Fn(&str) -> bool) -> Option<Vec<u8>> {
     parts.sort_by(|a, b| (&a.file, &a.body).cmp(&(&b.file, &b.body)));
     parts.dedup();
     let bytes: usize = parts.iter().map(|part| part.body.len()).sum();
@@ -44,6 +46,10 @@ pub fn join(mut parts: Vec<FilePart>) -> Option<Vec<u8>> {
     }
     let read: Option<Vec<Object<'_>>> = parts.iter().map(|part| object_of(&part.body)).collect();
     let read = read?;
+    let is_withdrawn = |record: &Object<'_>| {
+        let withdrawn = record.get("withdrawn").and_then(Value::as_str);
+        withdrawn.is_some_and(&is_time)
+    };
     let all_withdrawn = read.iter().all(is_withdrawn);
     let counts = |record: &Object<'_>| all_withdrawn || !is_withdrawn(record);
     let counting = || read.iter().zip(&parts).filter(|(record, _)| counts(record));
@@ -253,16 +259,6 @@ fn list<'a, 'v>(record: &'a Object<'v>, key: &str) -> &'a [Value<'v>] {
     record.get(key).and_then(Value::as_array).unwrap_or_default()
 }
 
-/// Returns true if a part is withdrawn, even if only from a later time on: a part has no time of judgement, and must
-/// have the same bytes at every site. What is not a time since 1970 (`false`, year 1) withdraws nothing.
-fn is_withdrawn(record: &Object<'_>) -> bool {
-    let withdrawn = record.get("withdrawn").and_then(Value::as_str);
-    let year = withdrawn
-        .and_then(|time| time.trim().split_once('-'))
-        .map(|(year, _)| year);
-    year.is_some_and(|year| year.len() == 4 && year.parse::<u16>().is_ok_and(|year| year >= 1970))
-}
-
 fn modified_of(record: &Object<'_>) -> Option<jiff::Timestamp> {
     record.get("modified").and_then(Value::as_str)?.parse().ok()
 }
@@ -294,6 +290,10 @@ mod tests {
             file: file.to_owned(),
             body: json::canonicalize(body.as_bytes()).unwrap(),
         }
+    }
+
+    fn join(parts: Vec<FilePart>) -> Option<Vec<u8>> {
+        super::join(parts, |text| text == "2024-01-01T00:00:00Z")
     }
 
     fn packages(body: &[u8]) -> Vec<String> {
@@ -347,7 +347,7 @@ mod tests {
         let also_gone = part("b.json", "b", "2", r#","withdrawn":"2024-01-01T00:00:00Z""#);
         let joined = join(vec![gone, also_gone]).unwrap();
         assert!(json::parse(&joined).unwrap().get("withdrawn").is_some());
-        for no_time in ["false", "0001-01-01T00:00:00Z", " "] {
+        for no_time in ["false", "0001-01-01T00:00:00Z", " ", "2024-soon"] {
             let odd = part("a.json", "a", "1", &format!(r#","withdrawn":"{no_time}""#));
             let joined = join(vec![odd, part("b.json", "b", "2", "")]).unwrap();
             assert_eq!(packages(&joined), ["a", "b"], "{no_time:?} withdraws nothing");

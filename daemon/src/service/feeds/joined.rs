@@ -6,9 +6,11 @@ use starling_feeds::input;
 use starling_feeds::osv::About;
 use starling_feeds::osv::parts::{self, FilePart};
 use starling_protocol::{ContentHash, Lane, RecordId};
+use starling_scanner::knowledge::JudgedAt;
 use starling_store::FoundRecord;
 
-use super::{Account, BATCH_BYTES, BATCH_RECORDS, id_of_file, is_part};
+use super::{Account, BATCH_BYTES, BATCH_RECORDS, id_of_file, is_part, reach};
+use crate::clock::now;
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
@@ -40,7 +42,7 @@ impl Account<'_> {
             FeedOutcome::Duplicate,
             format!("{id} stands in {first} as well: what both say is joined"),
         );
-        match parts::join(known.clone()) {
+        match parts::join(known.clone(), is_withdrawal) {
             Some(joined) => self.put(&id, joined)?,
             None => self.warn(format!(
                 "{id} stands in {first} and in {name} with other content that cannot be joined; {first} counts"
@@ -80,6 +82,36 @@ impl Account<'_> {
         Ok(())
     }
 
+    /// Warns of files with a record that is withdrawn from a later time on: it matches until then, unless other files
+    /// of the record decide. The bytes of a joined record are the same at every time.
+    pub(super) fn warn_of_later_withdrawals(&mut self) -> ServiceResult<()> {
+        for (id, files) in std::mem::take(&mut self.withdrawn_later) {
+            let Some(content) = self.seen.get(&id).map(|seen| seen.record.content) else {
+                continue;
+            };
+            let body = self.body_of(&content)?;
+            let about = About::of_body(&body);
+            let is_live = |part: &FilePart| {
+                let withdrawn = About::of_body(&part.body).withdrawn;
+                !withdrawn.is_some_and(|text| is_withdrawal(&text))
+            };
+            let parts = parts::split(&body).unwrap_or_default();
+            for (name, from) in files {
+                let counts = if parts.iter().any(is_live) {
+                    format!("but its entries do not count, because another part of {id} is live")
+                } else if reach::is_withdrawn(&about, now()) {
+                    format!("but its entries do not count, because a newer part of {id} is withdrawn already")
+                } else if parts.is_empty() && about.withdrawn.as_ref() != Some(&from) {
+                    format!("but its entries do not count, because another file says {id} anew")
+                } else {
+                    "and matches until then".to_owned()
+                };
+                self.warn(format!("{name}: it is withdrawn from {from} on, {counts}"));
+            }
+        }
+        Ok(())
+    }
+
     /// Where an input is not the whole source, records that were joined from several files before keep the parts of
     /// those that are not in it.
     pub(super) fn keep_other_parts(&mut self) -> ServiceResult<()> {
@@ -109,7 +141,7 @@ impl Account<'_> {
             };
             let root = &self.root;
             let merged = parts::replace(before, &now, |file| full_name(root, file));
-            match parts::join(merged) {
+            match parts::join(merged, is_withdrawal) {
                 Some(joined) => self.put(&id, joined)?,
                 None => self.warn(format!(
                     "{id} was joined from several files and cannot be with what is said now, which counts"
@@ -118,6 +150,11 @@ impl Account<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns true for a text of `withdrawn` by which scans take a record back, now or later.
+fn is_withdrawal(text: &str) -> bool {
+    JudgedAt::of_withdrawal(text).is_some()
 }
 
 /// The path of an input on the disk; empty if it has none.

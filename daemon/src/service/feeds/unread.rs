@@ -3,6 +3,7 @@
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
 use starling_feeds::osv::{About, FeedRecord, NoRecord};
 use starling_feeds::pipeline;
+use starling_protocol::RecordId;
 use starling_scanner::knowledge::JudgedAt;
 
 use super::{Account, reach};
@@ -34,8 +35,8 @@ impl Account<'_> {
             .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
     }
 
-    /// Warns of a record that is withdrawn from a later time on, or not at all.
-    pub(super) fn warn_of_withdrawal(&mut self, name: &str, about: &About) {
+    /// Warns of a record that is withdrawn by no time, and notes one that is withdrawn from a later time on.
+    pub(super) fn warn_of_withdrawal(&mut self, name: &str, id: &RecordId, about: &About) {
         let Some(withdrawn) = about
             .withdrawn
             .as_deref()
@@ -43,13 +44,15 @@ impl Account<'_> {
         else {
             return;
         };
-        self.warn(match JudgedAt::of_withdrawal(withdrawn) {
-            Some(_) => format!("{name}: it is withdrawn from {withdrawn} on, and matches until then"),
-            None => {
-                let quoted: String = withdrawn.chars().take(QUOTED_CHARS).collect();
-                format!("{name}: it still matches, because withdrawn is {quoted:?}, which is not a time")
-            }
-        });
+        if JudgedAt::of_withdrawal(withdrawn).is_some() {
+            let later = self.withdrawn_later.entry(id.clone()).or_default();
+            later.push((name.to_owned(), withdrawn.to_owned()));
+            return;
+        }
+        let quoted: String = withdrawn.chars().take(QUOTED_CHARS).collect();
+        self.warn(format!(
+            "{name}: it still matches, because withdrawn is {quoted:?}, which is not a time"
+        ));
     }
 
     /// Warns if the first record is of a catalogue of exploited vulnerabilities, which counts as one under its own

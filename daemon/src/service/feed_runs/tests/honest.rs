@@ -393,3 +393,41 @@ async fn odd_records_are_named_when_they_are_imported() {
     let nameless = &shown.advisories[0].entries_without_package;
     assert_eq!((nameless.len(), nameless[0].entries), (1, 1));
 }
+
+/// A part that is withdrawn by no time was said to match, and its entries were dropped; one that is withdrawn later was
+/// said to match until then, and its entries were dropped at once.
+#[tokio::test]
+async fn withdrawn_part_of_a_record_is_what_the_import_says_of_it() {
+    let world = World::with_feed().await;
+    let part = |package: &str, withdrawn: Option<&str>| {
+        let mut part = record(1);
+        part["affected"][0]["package"]["name"] = json!(package);
+        if let Some(withdrawn) = withdrawn {
+            part["withdrawn"] = json!(withdrawn);
+        }
+        part.to_string()
+    };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in [
+        ("a", part("live", None)),
+        ("b", part("soon", Some("2024-soon"))),
+        ("c", part("later", Some("2999-01-01T00:00:00Z"))),
+    ] {
+        fs::write(folder.path().join(format!("{name}.json")), content).unwrap();
+    }
+    let source = "mine".parse().unwrap();
+    let input = starling_feeds::input::Source::path(folder.path().to_owned());
+    let report = world.site.0.import_feed(&source, input, &Default::default());
+    let warnings = report.unwrap().warnings.join("\n");
+    for told in [
+        "b.json: it still matches, because withdrawn is \"2024-soon\", which is not a time",
+        "c.json: it is withdrawn from 2999-01-01T00:00:00Z on, but its entries do not count, because another part of \
+         EX-1 is live",
+    ] {
+        assert!(warnings.contains(told), "{warnings}");
+    }
+    let shown = world.site.0.advisory("EX-1", &CancellationToken::new()).unwrap();
+    let mut packages: Vec<_> = shown.advisories.iter().map(|one| &one.package.name).collect();
+    packages.sort_unstable();
+    assert_eq!(packages, ["live", "soon"]);
+}
