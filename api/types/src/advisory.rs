@@ -105,6 +105,9 @@ pub struct Edge {
     pub claimed_at: Timestamp,
     /// State of the record: live, absent, withdrawn or deleted.
     pub state: AdvisoryState,
+    /// The time from which on it is withdrawn, if that is still to come: until then scans match it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_from: Option<Timestamp>,
     /// True if this claim was chosen from the claims of several authors about its record.
     #[serde(default)]
     pub chosen: bool,
@@ -124,6 +127,9 @@ pub struct Advisory {
     pub package: PackageRef,
     /// Its state.
     pub state: AdvisoryState,
+    /// The time from which on it is withdrawn, if that is still to come: until then scans match it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_from: Option<Timestamp>,
     /// Fields by name (`summary`, `severity`, `affected`, …), each with its origin.
     pub fields: BTreeMap<String, ResolvedField>,
     /// The contributing claims.
@@ -180,6 +186,9 @@ pub struct AdvisorySummary {
     pub package: PackageRef,
     /// Its state.
     pub state: AdvisoryState,
+    /// The time from which on it is withdrawn, if that is still to come: until then scans match it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_from: Option<Timestamp>,
     /// A one-line summary, if a record has one.
     pub summary: Option<String>,
     /// Severity level, such as `high`, if a record states one.

@@ -59,7 +59,7 @@ fn one(advisory: &Advisory) -> String {
             edge.provenance.record_id.clone(),
             author(&edge.provenance),
             if edge.chosen {
-                edge.state.as_str().to_owned()
+                facts::state(edge.state, edge.withdrawn_from)
             } else {
                 format!("{}, not chosen", edge.state.as_str())
             },
@@ -132,7 +132,7 @@ pub(crate) fn advisory_page(page: &AdvisoryPage) -> String {
             row.package.ecosystem.clone(),
             row.package.name.clone(),
             or_dash(row.severity.as_ref()),
-            row.state.as_str().to_owned(),
+            facts::state(row.state, row.withdrawn_from),
             list(&row.sources),
             cut(row.summary.as_deref().unwrap_or(""), SUMMARY_WIDTH),
         ]);

@@ -3,13 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use starling_api_types as types;
+use starling_protocol::{RecordId, Source, UnixMillis};
+use starling_scanner::knowledge::JudgedAt;
 use starling_scanner::purl::osv;
 use starling_store::ViewReader;
 use starling_view::{
     AdvisoryState, CanonicalAdvisory, Conflict, EdgeState, Field, FieldName, JsonText, PackageId,
+    WithdrawnStatement,
 };
 
 use super::SiteParts;
+use crate::clock::now;
 
 impl SiteParts {
     pub(super) fn shown_advisory(
@@ -41,7 +45,11 @@ impl SiteParts {
                 fields.insert(name.to_owned(), field);
             }
         }
+        let at = now();
         let edges = folded.edges.iter().map(|edge| types::Edge {
+            withdrawn_from: (edge.state == EdgeState::Withdrawn)
+                .then(|| Withdrawal::of_record(folded, &edge.source, &edge.id, at).from())
+                .flatten(),
             provenance: types::Provenance {
                 source: (&edge.source).into(),
                 record_id: edge.id.to_string(),
@@ -53,7 +61,7 @@ impl SiteParts {
             claimed_at: edge.claimed_at.into(),
             chosen: !matches!(edge.state, EdgeState::Outvoted | EdgeState::Unresolved),
             state: match edge.state {
-                EdgeState::Withdrawn => types::AdvisoryState::Withdrawn,
+                EdgeState::Withdrawn => Withdrawal::of_record(folded, &edge.source, &edge.id, at).state(),
                 EdgeState::Absent => types::AdvisoryState::Absent,
                 EdgeState::Outvoted | EdgeState::Unresolved if edge.content.is_none() => {
                     types::AdvisoryState::Absent
@@ -66,7 +74,8 @@ impl SiteParts {
             vulnerability: folded.vulnerability.to_string(),
             aliases: folded.aliases.iter().map(ToString::to_string).collect(),
             package: package_ref(&folded.package),
-            state: state_of(folded),
+            state: withdrawal_of(folded, at).state(),
+            withdrawn_from: withdrawal_of(folded, at).from(),
             fields,
             edges: edges.collect(),
             redirects: folded.redirected_from.iter().map(|hash| (*hash).into()).collect(),
@@ -193,10 +202,60 @@ fn package_ref(package: &PackageId) -> types::PackageRef {
     }
 }
 
-fn state_of(folded: &CanonicalAdvisory) -> types::AdvisoryState {
+/// What of a withdrawal holds at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Withdrawal {
+    /// It is withdrawn.
+    Done,
+    /// It is withdrawn from a later time on, and scans match it until then.
+    From(JudgedAt),
+    /// It is not withdrawn, or the text of its withdrawal is not a time, so that scans match it.
+    No,
+}
+
+impl Withdrawal {
+    fn of<'w>(statements: impl Iterator<Item = &'w WithdrawnStatement>, at: UnixMillis) -> Self {
+        let at = JudgedAt::from_unix_millis(at.as_millis());
+        let each = statements.map(|stated| {
+            let withdrawn = stated.withdrawn.as_ref();
+            let withdrawn = withdrawn.and_then(|text| serde_json::from_str::<String>(text.as_str()).ok());
+            match withdrawn.as_deref().and_then(JudgedAt::of_withdrawal) {
+                None => Self::No,
+                Some(until) if at < until => Self::From(until),
+                Some(_) => Self::Done,
+            }
+        });
+        // Without a statement there is none to match.
+        each.max().unwrap_or(Self::Done)
+    }
+
+    fn of_record(folded: &CanonicalAdvisory, source: &Source, id: &RecordId, at: UnixMillis) -> Self {
+        let stated = folded.withdrawn_statements.iter();
+        Self::of(
+            stated.filter(|stated| (&stated.by.source, &stated.by.id) == (source, id)),
+            at,
+        )
+    }
+
+    const fn state(self) -> types::AdvisoryState {
+        match self {
+            Self::Done | Self::From(_) => types::AdvisoryState::Withdrawn,
+            Self::No => types::AdvisoryState::Present,
+        }
+    }
+
+    fn from(self) -> Option<types::Timestamp> {
+        match self {
+            Self::From(at) => Some(UnixMillis::saturating(at.unix_millis()).into()),
+            Self::Done | Self::No => None,
+        }
+    }
+}
+
+fn withdrawal_of(folded: &CanonicalAdvisory, at: UnixMillis) -> Withdrawal {
     match folded.state {
-        AdvisoryState::Live => types::AdvisoryState::Present,
-        AdvisoryState::Withdrawn => types::AdvisoryState::Withdrawn,
+        AdvisoryState::Live => Withdrawal::No,
+        AdvisoryState::Withdrawn => Withdrawal::of(folded.withdrawn_statements.iter(), at),
     }
 }
 
@@ -213,7 +272,8 @@ pub(super) fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
         vulnerability: folded.vulnerability.to_string(),
         aliases: folded.aliases.iter().map(ToString::to_string).collect(),
         package: package_ref(&folded.package),
-        state: state_of(folded),
+        state: withdrawal_of(folded, now()).state(),
+        withdrawn_from: withdrawal_of(folded, now()).from(),
         summary: text(&folded.fields.summary),
         severity: folded.fields.severity.as_ref().and_then(level_of),
         sources: sources.into_iter().collect(),

@@ -1,7 +1,7 @@
 //! The facts that a reader of an advisory looks for first: what it is, how bad, which versions, where it ends.
 
 use serde_json::Value;
-use starling_api_types::Advisory;
+use starling_api_types::{Advisory, AdvisoryState, Timestamp};
 use starling_scanner::severity::score_vector;
 
 use super::super::{Lines, counted, cut, list};
@@ -43,7 +43,15 @@ pub(super) fn facts(advisory: &Advisory) -> Lines {
         .add("fixed in", fixes(&affected))
         .add("aliases", list(&advisory.aliases))
         .add("links", links(&value("references")))
-        .add("state", advisory.state.as_str())
+        .add("state", state(advisory.state, advisory.withdrawn_from))
+}
+
+/// Returns a state, with the time of a withdrawal that is still to come.
+pub(super) fn state(state: AdvisoryState, withdrawn_from: Option<Timestamp>) -> String {
+    match withdrawn_from {
+        Some(at) => format!("{} from {at} on", state.as_str()),
+        None => state.as_str().to_owned(),
+    }
 }
 
 fn summary(summary: &Value, details: &Value) -> String {
@@ -208,6 +216,16 @@ mod tests {
         );
         assert_eq!(range(json!([{"introduced": "4"}])), ["from 4, no fix known"]);
         assert!(range(json!("hostile")).is_empty());
+    }
+
+    #[test]
+    fn withdrawal_that_is_still_to_come_is_shown_with_its_time() {
+        let from = "2027-01-01T00:00:00.000Z".parse().unwrap();
+        assert_eq!(
+            state(AdvisoryState::Withdrawn, Some(from)),
+            "withdrawn from 2027-01-01T00:00:00.000Z on"
+        );
+        assert_eq!(state(AdvisoryState::Withdrawn, None), "withdrawn");
     }
 
     #[test]

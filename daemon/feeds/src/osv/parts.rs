@@ -27,7 +27,7 @@ pub struct FilePart {
 }
 
 /// Joins the parts of one record to its canonical bytes. The order of the parts does not matter. `is_time` returns true
-/// for a text of `withdrawn` by which scans take a record back, be it from a later time on: a part has no time of
+/// for a text of `withdrawn` by which scans take a record back, even if from a later time on: a part has no time of
 /// judgement, and must have the same bytes at every site. What is no such text withdraws nothing.
 ///
 /// `None` if they cannot be joined: a part is not an object, or uses the place of the note for other data; there are

@@ -1,5 +1,6 @@
 //! What does not count as read, checked or clean.
 
+use starling_api_types::AdvisoryState;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
@@ -389,7 +390,20 @@ async fn odd_records_are_named_when_they_are_imported() {
         .collect();
     assert_eq!(partly, [(1, "EX-3"), (1, "EX-3")]);
     assert!(report.out_of_reach.is_empty());
-    let shown = world.site.0.advisory("EX-3", &CancellationToken::new()).unwrap();
+    let shown = |id| world.site.0.advisory(id, &CancellationToken::new()).unwrap();
+    let later = &shown("EX-1").advisories[0];
+    let from = Some("2999-01-01T00:00:00.000Z".parse().unwrap());
+    assert_eq!(
+        (later.state, later.withdrawn_from),
+        (AdvisoryState::Withdrawn, from)
+    );
+    assert_eq!(later.edges[0].withdrawn_from, from);
+    let never = &shown("EX-2").advisories[0];
+    assert_eq!(
+        (never.state, never.withdrawn_from),
+        (AdvisoryState::Present, None)
+    );
+    let shown = shown("EX-3");
     let nameless = &shown.advisories[0].entries_without_package;
     assert_eq!((nameless.len(), nameless[0].entries), (1, 1));
 }
