@@ -33,7 +33,7 @@ impl WantedFacts {
 
     /// Returns true if something is wanted, and the request before it was answered.
     pub(crate) fn is_due(&self) -> bool {
-        !self.is_open && !(self.chains.is_empty() && self.heads.is_empty() && self.forks.is_empty())
+        !self.is_open && (!self.chains.is_empty() || !self.heads.is_empty() || !self.forks.is_empty())
     }
 
     /// Returns true if neither the chain of a log's author nor the log's head is wanted, and no request is open.

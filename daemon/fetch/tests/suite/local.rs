@@ -53,7 +53,7 @@ async fn folder_that_is_gone_is_a_missing_source() {
     let medium = tempfile::tempdir().expect("a folder");
     let plan = plan_of(medium.path());
     drop(medium);
-    let error = World::new().run(&plan).await.expect_err("nothing is there");
+    let error = World::new().run(&plan).await.err().expect("nothing is there");
     assert!(error.is_missing_source(), "{error}");
 }
 
