@@ -101,11 +101,12 @@ impl SiteParts {
         let is_said = refusal.is_some() && checks.iter().any(|check| !check.ok);
         match refusal.filter(|_| !is_said) {
             Some(problem) => {
-                let is_old_news = matches!(
-                    problem.code,
-                    types::ErrorCode::BundleEmpty | types::ErrorCode::CursorNotAfterCurrent
-                );
-                let name = if is_old_news { NEWS } else { "evidence" };
+                let name = match problem.code {
+                    types::ErrorCode::CursorNotAfterCurrent => NEWS,
+                    // It says nothing at all: nobody meant to send that.
+                    types::ErrorCode::BundleEmpty => "contents",
+                    _ => "evidence",
+                };
                 checks.push(failed_check(name, &problem));
             }
             None if is_said => {}
