@@ -430,7 +430,7 @@ async fn withdrawn_part_of_a_record_is_what_the_import_says_of_it() {
         fs::write(folder.path().join(format!("{name}.json")), content).unwrap();
     }
     let source = "mine".parse().unwrap();
-    let input = starling_feeds::input::Source::path(folder.path().to_owned());
+    let input = starling_feeds::input::Source::path(folder.path());
     let report = world.site.0.import_feed(&source, input, &Default::default());
     let warnings = report.unwrap().warnings.join("\n");
     for told in [
