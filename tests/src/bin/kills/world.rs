@@ -313,9 +313,9 @@ impl World {
         let reasons = reasons.map(|reason| {
             match reason["text"]
                 .as_str()
-                .and_then(|text| text.split_once(" is silent: "))
+                .and_then(|text| text.split_once(" is stale: "))
             {
-                Some((source, _)) => format!("{source} is silent"),
+                Some((source, _)) => format!("{source} is stale"),
                 None => reason.to_string(),
             }
         });
