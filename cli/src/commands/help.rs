@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use clap::{Args, Command, CommandFactory};
-use starling_api_types::{ErrorCode, ExitStatus, Problem};
+use starling_api_types::{ErrorCode, ExitStatus, Problem, wording};
 use starling_daemon::config::KEYS;
 
 use super::Outcome;
@@ -205,36 +205,16 @@ impl Help {
 fn unknown(command: &Command, word: &str, top: bool) -> Problem {
     let topics = TOPICS.iter().filter(|_| top).map(|topic| topic.name);
     let names = command.get_subcommands().map(Command::get_name).chain(topics);
-    let nearest = names
-        .map(|name| (distance(name, word), name))
-        .min()
-        .filter(|(distance, name)| *distance <= 1 + name.len() / 3);
+    let nearest = wording::nearest(word, names);
     let what = if top { "command or topic" } else { "subcommand" };
     let problem = Problem::new(
         ErrorCode::BadRequest,
         format!("showing help: there is no {what} {word:?}"),
     );
     match nearest {
-        Some((_, name)) => problem.hint(format!("did you mean `{name}`?")),
+        Some(name) => problem.hint(format!("did you mean `{name}`?")),
         None => problem.hint("`starling help` lists commands and topics"),
     }
-}
-
-/// Returns the number of letters to change to turn one word into the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, x) in a.chars().enumerate() {
-        let mut next = vec![index + 1];
-        for (place, y) in b.iter().enumerate() {
-            let replaced = row.get(place).copied().unwrap_or_default() + usize::from(x != *y);
-            let dropped = row.get(place + 1).copied().unwrap_or_default() + 1;
-            let added = next.last().copied().unwrap_or_default() + 1;
-            next.push(replaced.min(dropped).min(added));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use starling_scanner::reach::{OutOfReach, is_met, out_of_reach};
 use starling_view::PackageId;
 
 use super::advisories::view_problem;
+use super::problem::store_problem;
 use super::{KEV_SOURCE, SiteParts};
 use crate::home::error_chain;
 
@@ -60,7 +61,7 @@ impl SiteParts {
     /// Reports which live records no scan can match. This is not damage, which other checks report.
     pub(super) fn reach_check(&self) -> types::DoctorCheck {
         let (ok, found) = match self.reach_text() {
-            Ok((0, _)) => (false, "no record is here: a scan finds nothing".to_owned()),
+            Ok((0, _)) => (false, self.nothing_live()),
             Ok((_, text)) => (true, text),
             Err(problem) => (false, format!("not examined: {problem}")),
         };
@@ -74,6 +75,21 @@ impl SiteParts {
             },
             damaged: Vec::new(),
             repaired: 0,
+        }
+    }
+
+    /// Says what a scan can find without a live record.
+    fn nothing_live(&self) -> String {
+        let advisories = self.reader().and_then(|reader| {
+            reader
+                .advisory_count()
+                .map_err(|error| store_problem("reading the view", &error))
+        });
+        match advisories {
+            Ok(0) => "no record is here: a scan finds nothing".to_owned(),
+            Ok(_) => "every record here is withdrawn, or from a later time on: a scan finds only what is not withdrawn yet"
+                .to_owned(),
+            Err(problem) => format!("no live record is here, and the others were not counted: {problem}"),
         }
     }
 

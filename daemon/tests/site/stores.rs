@@ -119,6 +119,25 @@ fn check<'r>(report: &'r DoctorReport, name: &str) -> &'r DoctorCheck {
 }
 
 #[test]
+fn announced_withdrawal_is_not_called_no_record() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    let found = || {
+        let report = site.wait(site.service.doctor(DoctorRequest::default())).unwrap();
+        check(&report, "records that a scan can find").found.clone()
+    };
+    assert_eq!(found(), "no record is here: a scan finds nothing");
+    let mut announced = advisory("EX-1", "express", "4.18.0");
+    announced["withdrawn"] = json!("2999-01-01T00:00:00Z");
+    site.feed("mine", &[announced]);
+    assert!(
+        found().starts_with("every record here is withdrawn"),
+        "{}",
+        found()
+    );
+}
+
+#[test]
 fn lost_packs_are_told_until_their_bodies_are_here_again() {
     const MISSING: &str = "record bodies that claims need";
     const REACH: &str = "records that a scan can find";
