@@ -49,6 +49,7 @@ pub fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
         affected,
         statements,
         withdrawn_statements: withdrawn_statements(folded),
+        withdrawn_ratings: Vec::new(),
         unresolved: !folded.unresolved.is_empty(),
         configurations: Vec::new(),
         provenance: provenance(folded),
@@ -86,19 +87,23 @@ fn statements(folded: &CanonicalAdvisory) -> (Vec<Affected>, Vec<Statement>) {
 
 /// Returns what withdrawn records state, each until its withdrawal.
 fn withdrawn_statements(folded: &CanonicalAdvisory) -> Vec<WithdrawnStatement> {
-    let stated = folded.withdrawn_statements.iter().map(|stated| {
-        let withdrawn = stated.withdrawn.as_ref();
-        let withdrawn = withdrawn.and_then(|text| serde_json::from_str::<String>(text.as_str()).ok());
-        WithdrawnStatement {
+    let stated = folded
+        .withdrawn_statements
+        .iter()
+        .map(|stated| WithdrawnStatement {
             by: stating(&stated.by),
-            // "false" and "no" are not a time: nothing is taken back.
-            until: withdrawn.as_deref().and_then(JudgedAt::of_withdrawal),
+            until: stated.withdrawn.as_ref().and_then(withdrawal_of),
             weight: weight_of(stated.weight),
             unresolved: stated.is_unresolved,
             entries: stated.affected.as_ref().map(affected_entries).unwrap_or_default(),
-        }
-    });
+        });
     stated.collect()
+}
+
+/// Returns the time of a withdrawal, from its text as JSON. "false" and "no" are not a time: nothing is taken back.
+pub(crate) fn withdrawal_of(text: &JsonText) -> Option<JudgedAt> {
+    let text: Option<String> = serde_json::from_str(text.as_str()).ok();
+    JudgedAt::of_withdrawal(&text?)
 }
 
 fn stating(record: &RecordKey) -> StatingRecord {

@@ -18,6 +18,7 @@ mod advisory;
 mod products;
 mod ratings;
 mod view;
+mod withdrawn_ratings;
 
 pub use advisory::advisory_for_scan;
 pub use ratings::stated_severities;

@@ -6,16 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use starling_protocol::{ContentHash, Source};
 use starling_scanner::cpe::CPE_ECOSYSTEM;
-use starling_scanner::knowledge::{Advisory, Knowledge, KnowledgeError};
+use starling_scanner::knowledge::{Advisory, JudgedAt, Knowledge, KnowledgeError, WithdrawnRating};
 use starling_scanner::severity::{StatedSeverity, choose};
 use starling_view::{
     AdvisoryRef, Bodies, CanonicalAdvisory, Claims, ContributingRecord, EdgeState, FoldMemo, RecordKey, Rows,
     Settings, VulnerabilityId,
 };
 
-use crate::advisory::advisory_for_scan;
+use crate::advisory::{advisory_for_scan, withdrawal_of};
 use crate::products::ConfigurationsCache;
 use crate::ratings::{add_from_elsewhere, epss_of, has_rated, listed, rates, worst_first};
+use crate::withdrawn_ratings::{Relation, withdrawn_rating};
 
 /// The source whose records are a catalogue of exploited vulnerabilities.
 pub const KEV_SOURCE: &str = "kev";
@@ -30,7 +31,7 @@ pub struct ViewKnowledge<'a, R> {
     pub(crate) memo: FoldMemo,
     known: Mutex<BTreeMap<String, bool>>,
     about: Mutex<BTreeMap<VulnerabilityId, Arc<[ContributingRecord]>>>,
-    stated: Mutex<BTreeMap<ContentHash, Arc<[StatedSeverity]>>>,
+    stated: Mutex<BTreeMap<ContentHash, Arc<StatedRating>>>,
     pub(crate) configurations: ConfigurationsCache,
     /// The source of exploited vulnerabilities, if its catalogue is here, so that absence from it is known.
     kev: Option<Source>,
@@ -51,6 +52,13 @@ impl<'a, R: Rows + Claims + Bodies> ViewKnowledge<'a, R> {
             kev,
         }
     }
+}
+
+/// What a record states about the severity of its vulnerability.
+struct StatedRating {
+    severities: Vec<StatedSeverity>,
+    /// The time of the record's withdrawal, if it is withdrawn by one.
+    until: Option<JudgedAt>,
 }
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -86,7 +94,7 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
     }
 
     /// Returns a record's statement about the severity.
-    fn stated_by(&self, record: &ContributingRecord) -> Result<Arc<[StatedSeverity]>, Failure> {
+    fn stated_by(&self, record: &ContributingRecord) -> Result<Arc<StatedRating>, Failure> {
         // Looked up by content only; the caller knows the source.
         remembered(&self.stated, &record.content, || {
             let body = starling_view::Bodies::body(self.reader, &record.content)?;
@@ -102,17 +110,23 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
                 source: source.to_string(),
                 value,
             }));
-            Ok(severities.into())
+            let withdrawn = body
+                .as_deref()
+                .map(starling_view::stated_withdrawal)
+                .transpose()?;
+            let until = withdrawn.flatten().and_then(|text| withdrawal_of(&text));
+            Ok(Arc::new(StatedRating { severities, until }))
         })
     }
 
     pub(crate) fn advisory(&self, folded: &CanonicalAdvisory) -> Result<Advisory, Failure> {
         let about = self.about(&folded.vulnerability)?;
         let mut advisory = advisory_for_scan(folded);
-        advisory.threat.kev = self
-            .kev
-            .as_ref()
-            .map(|kev| about.iter().any(|found| found.record.source == *kev));
+        advisory.threat.kev = self.kev.as_ref().map(|kev| {
+            about
+                .iter()
+                .any(|found| found.record.source == *kev && !found.is_withdrawn)
+        });
         let edges = folded.edges.iter();
         let feeding: BTreeSet<RecordKey> = edges
             .filter(|edge| {
@@ -123,14 +137,14 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
             })
             .map(|edge| RecordKey::new(edge.source.clone(), edge.id.clone()))
             .collect();
-        for record in about.iter() {
+        for record in about.iter().filter(|record| !record.is_withdrawn) {
             // Its contributing records were already asked, except for severities stated as words outside their list.
             let source = record.record.source.as_str();
             if record.is_unresolved {
                 let stated = self.stated_by(record)?;
                 advisory
                     .severities
-                    .extend(stated.iter().map(|one| StatedSeverity {
+                    .extend(stated.severities.iter().map(|one| StatedSeverity {
                         source: source.to_owned(),
                         ..one.clone()
                     }));
@@ -142,7 +156,7 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
             add_from_elsewhere(
                 &mut advisory,
                 record.record.source.as_str(),
-                &self.stated_by(record)?,
+                &self.stated_by(record)?.severities,
             );
         }
         self.hear_of_related(folded, &mut advisory)?;
@@ -163,6 +177,7 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
         } else {
             probabilities.next()
         };
+        self.add_withdrawn_ratings(folded, &about, &feeding, &mut advisory)?;
         Ok(advisory)
     }
 }
@@ -177,7 +192,7 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
             if *id == folded.vulnerability {
                 continue;
             }
-            for record in self.about(id)?.iter() {
+            for record in self.about(id)?.iter().filter(|record| !record.is_withdrawn) {
                 let source = record.record.source.as_str();
                 if self.kev.as_ref().is_some_and(|kev| kev.as_str() == source) {
                     advisory.threat.kev = Some(true);
@@ -189,7 +204,7 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
                 of_source
                     .entry(source.to_owned())
                     .or_default()
-                    .extend(stated.iter().cloned());
+                    .extend(stated.severities.iter().cloned());
             }
         }
         for source in order {
@@ -202,6 +217,54 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
             let mut has_rated = false;
             stated.retain(|one| !rates(one) || !std::mem::replace(&mut has_rated, true));
             add_from_elsewhere(advisory, &source, &stated);
+        }
+        Ok(())
+    }
+}
+
+impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
+    /// Adds the ratings by withdrawn records, which apply until the time of their withdrawal.
+    fn add_withdrawn_ratings(
+        &self,
+        folded: &CanonicalAdvisory,
+        about: &[ContributingRecord],
+        feeding: &BTreeSet<RecordKey>,
+        advisory: &mut Advisory,
+    ) -> Result<(), Failure> {
+        let mut withdrawn: Vec<(ContributingRecord, Relation)> = Vec::new();
+        for record in about.iter().filter(|record| record.is_withdrawn) {
+            let relation = if feeding.contains(&record.record) {
+                Relation::Contributes
+            } else {
+                Relation::SameVulnerability
+            };
+            withdrawn.push((record.clone(), relation));
+        }
+        for id in folded.upstream.iter().chain(&folded.related) {
+            if *id != folded.vulnerability {
+                let related = self.about(id)?;
+                let related = related.iter().filter(|record| record.is_withdrawn);
+                withdrawn.extend(related.map(|record| (record.clone(), Relation::Related)));
+            }
+        }
+        for (record, relation) in withdrawn {
+            let stated = self.stated_by(&record)?;
+            let source = &record.record.source;
+            let rating = withdrawn_rating(
+                advisory,
+                &self.settings.policy,
+                source,
+                &stated.severities,
+                relation,
+            );
+            let rating = WithdrawnRating {
+                until: stated.until,
+                kev: self.kev.as_ref() == Some(source),
+                ..rating
+            };
+            if rating.kev || rating.epss.is_some() || !rating.severities.is_empty() {
+                advisory.withdrawn_ratings.push(rating);
+            }
         }
         Ok(())
     }

@@ -51,8 +51,8 @@ const MAGIC: [u8; 8] = *b"STARLIDX";
 /// divided among their records, and the sources of each ecosystem are listed. 6: versions of Amazon Linux, Fedora and
 /// Oracle Linux have an order, and entries have their module's stream. 7: entries have the state of a missing fix, and products are looked
 /// up by CPE names. 8: what cannot be read of an entry leaves versions undecided. 9: what withdrawn records state is kept
-/// with the time until which it applies.
-const VERSION: u32 = 9;
+/// with the time until which it applies. 10: so are their ratings.
+const VERSION: u32 = 10;
 
 /// Identifies the knowledge from which an index was built.
 pub type IndexStamp = [u8; 32];

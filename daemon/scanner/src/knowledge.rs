@@ -15,7 +15,7 @@ use serde::Serialize;
 pub use memo::{Memo, MemoKey};
 pub use single::SingleRecord;
 pub use statement::{StatedEntries, Statement, StatingRecord, Weight};
-pub use withdrawal::{JudgedAt, WithdrawnStatement};
+pub use withdrawal::{JudgedAt, WithdrawnRating, WithdrawnStatement};
 
 use crate::cpe::Applicability;
 use crate::matching::Subject;
@@ -129,6 +129,8 @@ pub struct Advisory {
     pub statements: Vec<Statement>,
     /// The statements of withdrawn records, which apply until the time of their withdrawal ([`Advisory::applying_at`]).
     pub withdrawn_statements: Vec<WithdrawnStatement>,
+    /// The ratings of withdrawn records, which apply until then, too; in fold order.
+    pub withdrawn_ratings: Vec<WithdrawnRating>,
     /// True if authors disagree about one of its records without a decision: until then the worse value applies.
     pub unresolved: bool,
     /// The configurations of a product; only of an advisory that is looked up by one

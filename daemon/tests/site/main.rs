@@ -17,3 +17,4 @@ mod scans;
 mod space;
 mod stores;
 mod unreadable;
+mod withdrawals;

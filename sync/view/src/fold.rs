@@ -228,11 +228,21 @@ pub fn stated_fields(
 /// # Errors
 /// If the value could not be kept as text.
 pub fn stated_severity(body: &[u8]) -> Result<Option<JsonText>, ViewError> {
+    stated_field(body, FieldName::Severity)
+}
+
+/// Returns the text of `withdrawn` in one record's body, as JSON, if there is one.
+///
+/// # Errors
+/// If the value could not be kept as text.
+pub fn stated_withdrawal(body: &[u8]) -> Result<Option<JsonText>, ViewError> {
+    stated_field(body, FieldName::Withdrawn)
+}
+
+fn stated_field(body: &[u8], field: FieldName) -> Result<Option<JsonText>, ViewError> {
     let body = json::parse(body).ok();
-    let severity = body
-        .as_ref()
-        .and_then(|body| body.get(FieldName::Severity.as_str()));
-    severity
+    let value = body.as_ref().and_then(|body| body.get(field.as_str()));
+    value
         .filter(|value| says_something(value))
         .map(JsonText::of)
         .transpose()

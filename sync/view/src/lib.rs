@@ -40,7 +40,7 @@ pub use changes::{Action, Change, Changes, LiveChange, Problem, ProblemCounts};
 pub use error::{PortError, ViewError};
 pub use fold::{
     ContributingRecord, canonical_advisory, canonical_advisory_remembering, contributing_records,
-    stated_fields, stated_severity,
+    stated_fields, stated_severity, stated_withdrawal,
 };
 pub use lookup::{
     AdvisoryRef, LiveRecord, PRODUCT_ECOSYSTEM, ProductAdvisory, Resolution, add_sources_of_package,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::configurations::StoredApplicability;
 use crate::fix::FixState;
 use crate::knowledge::{
-    Advisory, Conflict, JudgedAt, Provenance, Statement, StatingRecord, Weight, WithdrawnStatement,
+    Advisory, Conflict, JudgedAt, Provenance, Statement, StatingRecord, Weight, WithdrawnRating,
+    WithdrawnStatement,
 };
 use crate::matching::may_be_equal;
 use crate::osv::{Affected, Event, Package, Range, RangeKind, Severity, Text};
@@ -29,6 +30,7 @@ pub(super) struct StoredAdvisory<'a> {
     /// Number of entries, weight, unresolved or not, and the records, as indices into `provenance`.
     statements: Vec<(u32, StoredWeight, bool, Vec<u32>)>,
     withdrawn_statements: Vec<StoredWithdrawn<'a>>,
+    withdrawn_ratings: Vec<StoredRating<'a>>,
     unresolved: bool,
     configurations: Vec<StoredApplicability>,
     /// Source, record, sites.
@@ -47,6 +49,19 @@ struct StoredWithdrawn<'a> {
     unresolved: bool,
     #[serde(borrow)]
     entries: Vec<StoredAffected<'a>>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct StoredRating<'a> {
+    /// In milliseconds since 1970.
+    until: Option<u64>,
+    place: u32,
+    /// Source, kind, value.
+    #[serde(borrow)]
+    severities: Vec<(&'a str, &'a str, &'a str)>,
+    kev: bool,
+    /// In hundred-thousandths.
+    epss: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
@@ -131,11 +146,7 @@ impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
             related: borrowed(&advisory.related),
             summary: &advisory.summary,
             withdrawn: advisory.withdrawn.as_deref(),
-            severities: advisory
-                .severities
-                .iter()
-                .map(|s| (s.source.as_str(), s.kind.as_str(), s.value.as_str()))
-                .collect(),
+            severities: stored_severities(&advisory.severities),
             threat: StoredThreat {
                 published: advisory.threat.published.as_deref(),
                 kev: advisory.threat.kev,
@@ -151,6 +162,11 @@ impl<'a> From<&'a Advisory> for StoredAdvisory<'a> {
                 .withdrawn_statements
                 .iter()
                 .map(StoredWithdrawn::from)
+                .collect(),
+            withdrawn_ratings: advisory
+                .withdrawn_ratings
+                .iter()
+                .map(StoredRating::from)
                 .collect(),
             unresolved: advisory.unresolved,
             configurations: advisory
@@ -183,15 +199,7 @@ impl StoredAdvisory<'_> {
             related: owned(&self.related),
             summary: self.summary.to_owned(),
             withdrawn: self.withdrawn.map(str::to_owned),
-            severities: self
-                .severities
-                .iter()
-                .map(|(source, kind, value)| StatedSeverity {
-                    source: (*source).to_owned(),
-                    kind: (*kind).to_owned(),
-                    value: (*value).to_owned(),
-                })
-                .collect(),
+            severities: read_severities(&self.severities),
             threat: Threat {
                 published: self.threat.published.map(str::to_owned),
                 kev: self.threat.kev,
@@ -217,6 +225,7 @@ impl StoredAdvisory<'_> {
                 .iter()
                 .map(|said| said.read(version))
                 .collect(),
+            withdrawn_ratings: self.withdrawn_ratings.iter().map(StoredRating::read).collect(),
             unresolved: self.unresolved,
             configurations: self
                 .configurations
@@ -267,6 +276,46 @@ fn stored_statement(statement: &Statement, provenance: &[Provenance]) -> (u32, S
         statement.unresolved,
         statement.by.iter().filter_map(place).collect(),
     )
+}
+
+fn stored_severities(severities: &[StatedSeverity]) -> Vec<(&str, &str, &str)> {
+    let stored = severities
+        .iter()
+        .map(|s| (s.source.as_str(), s.kind.as_str(), s.value.as_str()));
+    stored.collect()
+}
+
+fn read_severities(stored: &[(&str, &str, &str)]) -> Vec<StatedSeverity> {
+    let read = stored.iter().map(|(source, kind, value)| StatedSeverity {
+        source: (*source).to_owned(),
+        kind: (*kind).to_owned(),
+        value: (*value).to_owned(),
+    });
+    read.collect()
+}
+
+impl<'a> From<&'a WithdrawnRating> for StoredRating<'a> {
+    fn from(rating: &'a WithdrawnRating) -> Self {
+        Self {
+            until: rating.until.map(JudgedAt::unix_millis),
+            place: u32::try_from(rating.place).unwrap_or(u32::MAX),
+            severities: stored_severities(&rating.severities),
+            kev: rating.kev,
+            epss: rating.epss.map(Probability::hundred_thousandths),
+        }
+    }
+}
+
+impl StoredRating<'_> {
+    fn read(&self) -> WithdrawnRating {
+        WithdrawnRating {
+            until: self.until.map(JudgedAt::from_unix_millis),
+            place: usize::try_from(self.place).unwrap_or(usize::MAX),
+            severities: read_severities(&self.severities),
+            kev: self.kev,
+            epss: self.epss.map(Probability::of_hundred_thousandths),
+        }
+    }
 }
 
 impl<'a> From<&'a WithdrawnStatement> for StoredWithdrawn<'a> {

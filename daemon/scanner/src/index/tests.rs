@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::{IndexError, IndexWriter, MatchIndex};
-use crate::knowledge::{Advisory, JudgedAt, Knowledge, StatingRecord, WithdrawnStatement};
+use crate::knowledge::{Advisory, JudgedAt, Knowledge, StatingRecord, WithdrawnRating, WithdrawnStatement};
 use crate::matching::{Subject, evaluate};
 use crate::osv::{Affected, Record};
 use crate::scan::{ScanOptions, scan};
@@ -268,6 +268,17 @@ fn withdrawal_is_compared_with_the_time_of_each_scan() {
         until: Some(JudgedAt::from_unix_millis(100)),
         entries: advisory("CVE-1", range).affected,
         ..WithdrawnStatement::default()
+    }];
+    live.withdrawn_ratings = vec![WithdrawnRating {
+        until: Some(JudgedAt::from_unix_millis(100)),
+        place: 0,
+        severities: vec![crate::severity::StatedSeverity {
+            source: "ghsa".to_owned(),
+            kind: "severity".to_owned(),
+            value: "critical".to_owned(),
+        }],
+        kev: true,
+        epss: "0.5".parse().ok(),
     }];
     let withdrawn = Advisory {
         withdrawn: Some("1970".to_owned()),

@@ -74,6 +74,7 @@ impl Knowledge for SingleRecord {
             related: Vec::new(),
             summary: record.summary_or_details(),
             withdrawn_statements: self.withdrawn_statements(&affected),
+            withdrawn_ratings: Vec::new(),
             withdrawn: record.withdrawn.clone(),
             severities: severities.collect(),
             // Further data about the vulnerability does not change which packages are affected.

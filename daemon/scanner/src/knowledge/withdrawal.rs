@@ -7,6 +7,8 @@
 
 use super::{Advisory, Statement, StatingRecord, Weight};
 use crate::osv::Affected;
+use crate::severity::StatedSeverity;
+use crate::threat::Probability;
 
 const DAY_MILLIS: i64 = 24 * 3_600_000;
 /// The first year in which an advisory can have been withdrawn. Year 1 is how some programs write "no time".
@@ -61,17 +63,32 @@ pub struct WithdrawnStatement {
     pub entries: Vec<Affected>,
 }
 
-impl WithdrawnStatement {
-    /// Returns true if it still applies.
-    fn applies(&self, at: JudgedAt) -> bool {
-        self.until.is_none_or(|until| at < until)
-    }
+/// What a withdrawn record states about the vulnerability itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WithdrawnRating {
+    /// Its time of withdrawal; `None` if `withdrawn` is not a time, so that the rating always applies.
+    pub until: Option<JudgedAt>,
+    /// The place of its severities among those of the advisory, which are in the view's source order.
+    pub place: usize,
+    /// Its severities.
+    pub severities: Vec<StatedSeverity>,
+    /// True if it is an entry in a catalogue of exploited vulnerabilities.
+    pub kev: bool,
+    /// The probability of exploitation that it states.
+    pub epss: Option<Probability>,
+}
+
+/// Returns true if what is withdrawn at a time still applies; without a time nothing is withdrawn.
+fn applies(until: Option<JudgedAt>, at: JudgedAt) -> bool {
+    until.is_none_or(|until| at < until)
 }
 
 impl Advisory {
     /// Returns true if its statements depend on the time of judgement.
     pub fn depends_on_time(&self) -> bool {
-        self.withdrawn_statements.iter().any(|said| said.until.is_some())
+        let statements = self.withdrawn_statements.iter().map(|said| said.until);
+        let ratings = self.withdrawn_ratings.iter().map(|rating| rating.until);
+        statements.chain(ratings).any(|until| until.is_some())
     }
 
     /// Returns the advisory as it applies at a time: records that are withdrawn later are not withdrawn yet.
@@ -80,6 +97,7 @@ impl Advisory {
     /// finding is too many, until the withdrawal.
     #[must_use]
     pub fn applying_at(mut self, at: JudgedAt) -> Self {
+        self.apply_ratings(at);
         let withdrawn = std::mem::take(&mut self.withdrawn_statements);
         let is_withdrawn = |from: &super::Provenance| {
             let mut by = withdrawn.iter().map(|said| &said.by);
@@ -87,7 +105,10 @@ impl Advisory {
         };
         let live = self.provenance.iter().filter(|from| !is_withdrawn(from));
         let live: Vec<StatingRecord> = live.map(StatingRecord::from).collect();
-        let mut applying = withdrawn.into_iter().filter(|said| said.applies(at)).peekable();
+        let mut applying = withdrawn
+            .into_iter()
+            .filter(|said| applies(said.until, at))
+            .peekable();
         if applying.peek().is_none() {
             return self;
         }
@@ -115,6 +136,24 @@ impl Advisory {
             self.statements.clear();
         }
         self
+    }
+}
+
+impl Advisory {
+    /// Adds the ratings of records that are not withdrawn yet, each at its place in the order of the sources.
+    fn apply_ratings(&mut self, at: JudgedAt) {
+        let mut ratings = std::mem::take(&mut self.withdrawn_ratings);
+        ratings.retain(|rating| applies(rating.until, at));
+        // From the last place to the first, so that each place stays true.
+        ratings.sort_by_key(|rating| std::cmp::Reverse(rating.place));
+        for rating in ratings {
+            let place = rating.place.min(self.severities.len());
+            self.severities.splice(place..place, rating.severities);
+            self.threat.epss = self.threat.epss.max(rating.epss);
+            if rating.kev {
+                self.threat.kev = Some(true);
+            }
+        }
     }
 }
 
@@ -189,6 +228,8 @@ fn number(text: &str) -> Option<i64> {
 
 #[cfg(test)]
 mod tests {
+    use std::str::FromStr;
+
     use super::*;
     use crate::knowledge::Provenance;
 
@@ -296,6 +337,46 @@ mod tests {
             stated(&both.applying_at(JudgedAt::from_unix_millis(10))),
             [(String::new(), "live".to_owned())]
         );
+    }
+
+    #[test]
+    fn withdrawn_record_rates_at_its_place_until_its_withdrawal() {
+        let severity = |source: &str| StatedSeverity {
+            source: source.to_owned(),
+            kind: "severity".to_owned(),
+            value: "high".to_owned(),
+        };
+        let rating = |source: &str, place: usize, until: Option<u64>| WithdrawnRating {
+            until: until.map(JudgedAt::from_unix_millis),
+            place,
+            severities: vec![severity(source)],
+            kev: until == Some(10),
+            epss: Probability::from_str(if place == 0 { "0.9" } else { "0.1" }).ok(),
+        };
+        let all = Advisory {
+            severities: vec![severity("b"), severity("d")],
+            threat: crate::threat::Threat {
+                kev: Some(false),
+                epss: "0.5".parse().ok(),
+                ..crate::threat::Threat::default()
+            },
+            withdrawn_ratings: vec![
+                rating("a", 0, Some(10)),
+                rating("c", 1, None),
+                rating("z", 9, Some(20)),
+            ],
+            ..Advisory::default()
+        };
+        assert!(all.depends_on_time());
+        let shown = |millis: u64| {
+            let at = all.clone().applying_at(JudgedAt::from_unix_millis(millis));
+            let sources: String = at.severities.iter().map(|one| one.source.as_str()).collect();
+            let epss = at.threat.epss.map(|epss| epss.to_string()).unwrap_or_default();
+            format!("{sources} {:?} {epss}", at.threat.kev)
+        };
+        assert_eq!(shown(9), "abcdz Some(true) 0.90000");
+        assert_eq!(shown(10), "bcdz Some(false) 0.50000");
+        assert_eq!(shown(20), "bcd Some(false) 0.50000");
     }
 
     #[test]

@@ -78,9 +78,9 @@ fn advisories_led_to<R: Rows>(
     Ok(advisories)
 }
 
-/// Returns the records that belong to a vulnerability and are not withdrawn, for all packages, in fold order.
+/// Returns the records that belong to a vulnerability, for all packages, in fold order: withdrawn ones come last.
 /// Their statements about the vulnerability itself, such as its severity or exploitation, apply in every
-/// package.
+/// package, those of a withdrawn record until its withdrawal.
 ///
 /// # Errors
 /// If the rows cannot be read.
@@ -93,13 +93,14 @@ pub fn records_about<R: Rows>(
     let mut about = Vec::new();
     for (record, row) in records_near(rows, vulnerability, &mut closures)? {
         let own = VulnerabilityId::of_record(&record.id);
-        if row.state == RecordState::Live
+        let is_withdrawn = row.state == RecordState::Withdrawn;
+        if (row.state == RecordState::Live || is_withdrawn)
             && vulnerabilities_of(&own, &row, closures.known(&own)).contains(vulnerability)
         {
             about.extend(row.contents().map(|content| ContributingRecord {
                 record: record.clone(),
                 content,
-                is_withdrawn: false,
+                is_withdrawn,
                 is_unresolved: row.is_unresolved(),
             }));
         }
