@@ -95,6 +95,12 @@ impl Site {
         &self.home
     }
 
+    /// Returns the address that its next daemon listens at: that of the last one, or any free port.
+    #[must_use]
+    pub fn listening_address(&self) -> &str {
+        &self.listen
+    }
+
     /// Returns a path for a file of the test, outside the site's own folder.
     #[must_use]
     pub fn file(&self, name: &str) -> PathBuf {

@@ -11,6 +11,7 @@
 
 mod bad_bundles;
 mod bad_luck;
+mod clocks;
 mod commands;
 mod configuration;
 mod corpus;
