@@ -7,7 +7,7 @@ mod nearest;
 
 use std::io;
 
-pub use self::nearest::nearest;
+pub use self::nearest::{nearest, nearest_within};
 
 /// Most known names listed in a sentence.
 const LISTED: usize = 12;

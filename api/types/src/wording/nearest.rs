@@ -3,11 +3,22 @@
 /// Returns the known word nearest to a misspelt one, if one is near enough.
 #[must_use]
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    nearest_within(word, known, |name| 1 + name.chars().count() / 3)
+}
+
+/// Returns the known word nearest to a misspelt one, if no more letters differ than `bound` allows for that word.
+#[must_use]
+pub fn nearest_within<'a>(
+    word: &str,
+    known: impl IntoIterator<Item = &'a str>,
+    bound: impl Fn(&str) -> usize,
+) -> Option<&'a str> {
+    let word = word.to_lowercase();
     let near = known
         .into_iter()
-        .map(|name| (distance(&name.to_lowercase(), &word.to_lowercase()), name));
+        .map(|name| (distance(&name.to_lowercase(), &word), name));
     let (distance, name) = near.min()?;
-    (distance <= 1 + name.chars().count() / 3).then_some(name)
+    (distance <= bound(name)).then_some(name)
 }
 
 /// Returns the number of letters to change to turn one word into the other.
