@@ -28,6 +28,7 @@ use crate::home::{FilesExamined, Home, config_problem, error_chain, home_problem
 use crate::opening::{OpenAs, OpeningNews};
 use crate::service::{OpeningSite, Site, store_problem};
 use crate::small_file;
+use crate::upkeep::PACKS_INTERVAL;
 
 /// Time for tasks and calls to end at a stop. Together with the time to close the store, it is less than the 5
 /// seconds after which many systems kill a process.
@@ -251,6 +252,8 @@ impl Daemon {
         tasks.push(watched.start("housekeeping", keeping));
         let checking = crate::upkeep::check_files(site.clone(), self.config.clone(), self.stop.clone());
         tasks.push(watched.start("check", checking));
+        let looking = crate::upkeep::watch_packs(site.clone(), PACKS_INTERVAL, self.stop.clone());
+        tasks.push(watched.start("packs", looking));
         let fetching = crate::schedule::run_feeds(site.clone(), self.stop.clone());
         tasks.push(watched.start("feeds", fetching));
         tasks.push(watched.start("index", keep_index(site.clone(), self.stop.clone())));
@@ -380,6 +383,8 @@ fn admin_token(config: &Config) -> Result<Option<AdminToken>, Problem> {
 
 #[cfg(test)]
 mod hostile_peers;
+#[cfg(test)]
+mod lost_packs;
 #[cfg(test)]
 mod rogue;
 #[cfg(test)]

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::home::error_chain;
-use crate::service::{Site, SiteParts};
+use crate::service::{GONE_ADVICE, Site, SiteParts};
 
 /// How often heads are signed again, as a share of their validity.
 const RENEWALS_PER_VALIDITY: u32 = 4;
@@ -22,6 +22,35 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Longest time from the start to the first check of the files: the start itself is busy enough.
 const FIRST_CHECK: Duration = Duration::from_secs(600);
+
+/// How often the daemon looks if the files of all packs are in their folder: the longest time after which status and
+/// health report a pack that was deleted under it.
+pub(crate) const PACKS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Looks periodically if the files of all packs are in their folder, and logs when some are gone.
+pub(crate) async fn watch_packs(site: Site, every: Duration, stop: CancellationToken) {
+    let mut were_here = true;
+    loop {
+        let looked = work(&site, "looking for the files of packs", |parts| {
+            Ok(parts.look_for_packs())
+        });
+        if let Some(gone) = looked.await {
+            let are_here = gone.is_none();
+            for what in gone
+                .into_iter()
+                .filter(|_| were_here)
+                .flat_map(|gone| gone.damaged)
+            {
+                tracing::error!(%what, advice = GONE_ADVICE, "the store is damaged");
+            }
+            were_here = are_here;
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(every) => {}
+        }
+    }
+}
 
 /// Reads every frame of log and packs periodically, so that damage is known before the data is needed.
 pub(crate) async fn check_files(site: Site, config: Config, stop: CancellationToken) {

@@ -27,6 +27,7 @@ use crate::write::{StoreFailure, Write, WriteId, Written};
 pub(crate) enum QueuedWrite {
     /// A page of deltas, with the peer that sent it and the request that it answers.
     Append(Vec<u8>, PublicKey, DeltasRequest),
+    /// Record bodies, with the request that they answer.
     Bodies(Vec<Vec<u8>>, BodiesToStore),
     Chain(CertificateChain),
     /// A head, with the peer that sent it.
@@ -38,11 +39,12 @@ pub(crate) enum QueuedWrite {
 /// What the engine needs to go on after the open write.
 #[derive(Debug)]
 enum AfterWrite {
-    /// With the claim held before.
+    /// The peer that sent the page, the request that it answers, and the log's newest claim before the write.
     Append(PublicKey, DeltasRequest, ClaimNumber),
     Bodies(BodiesToStore),
-    /// With the claims held before.
+    /// The chain, and the newest claim of each of its author's logs before the write.
     Chain(CertificateChain, Vec<(Lane, ClaimNumber)>),
+    /// The peer that sent the head, and the head.
     Head(PublicKey, Head),
     Fork(Box<ForkProof>),
     Accept(AfterAccept),

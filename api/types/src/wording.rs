@@ -3,7 +3,11 @@
 //! The parsers of TOML, YAML and JSON all report through `serde`, whose messages have one grammar. Text in any other
 //! form passes through unchanged, so a sentence of our own stays as it is.
 
+mod nearest;
+
 use std::io;
+
+pub use self::nearest::{nearest, nearest_within};
 
 /// Most known names listed in a sentence.
 const LISTED: usize = 12;
@@ -209,16 +213,6 @@ pub fn without_error_numbers(text: String) -> String {
     out
 }
 
-/// Returns the known word nearest to a misspelt one, if one is near enough.
-#[must_use]
-pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let near = known
-        .into_iter()
-        .map(|name| (distance(&name.to_lowercase(), &word.to_lowercase()), name));
-    let (distance, name) = near.min()?;
-    (distance <= 1 + name.chars().count() / 3).then_some(name)
-}
-
 fn unknown(what: &str, name: &str, rest: &str) -> String {
     let mut known = all_quoted(rest);
     if known.is_empty() {
@@ -341,23 +335,6 @@ fn lowered(text: &str) -> String {
         Some(first) => first.to_lowercase().chain(chars).collect(),
         None => String::new(),
     }
-}
-
-/// Returns the number of letters to change to turn one word into the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, x) in a.chars().take(64).enumerate() {
-        let mut next = vec![index + 1];
-        for (place, y) in b.iter().enumerate() {
-            let replaced = row.get(place).copied().unwrap_or_default() + usize::from(x != *y);
-            let dropped = row.get(place + 1).copied().unwrap_or_default() + 1;
-            let added = next.last().copied().unwrap_or_default() + 1;
-            next.push(replaced.min(dropped).min(added));
-        }
-        row = next;
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]

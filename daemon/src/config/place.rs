@@ -1,8 +1,10 @@
 //! Where a key stands in a file, and which key a misspelt name was meant to be.
 
+use starling_api_types::wording::nearest_within;
+
 use super::keys::{KEYS, Key};
 
-/// Edits between a variable's name and a key's up to which it counts as misspelt. Others that begin with
+/// Letters that differ between a variable's name and a key's up to which it counts as misspelt. Others that begin with
 /// `STARLING_` belong to somebody else: orchestrators make such names of a service called starling.
 const MISSPELT_WITHIN: usize = 3;
 
@@ -30,24 +32,9 @@ pub(super) fn misspelt(variable: &str) -> Option<&'static Key> {
     if !variable.starts_with("STARLING_") || KEYS.iter().any(|key| key.variable() == variable) {
         return None;
     }
-    let near = KEYS.iter().map(|key| (distance(variable, &key.variable()), key));
-    let nearest = near.min_by_key(|(distance, _)| *distance)?;
-    (nearest.0 <= MISSPELT_WITHIN).then_some(nearest.1)
-}
-
-/// Insertions, removals and replacements of one character that lead from one name to the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (done, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], done + 1);
-        for (at, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[at + 1];
-            row[at + 1] = replaced.min(diagonal + 1).min(row[at] + 1);
-        }
-    }
-    row[b.len()]
+    let known: Vec<String> = KEYS.iter().map(Key::variable).collect();
+    let meant = nearest_within(variable, known.iter().map(String::as_str), |_| MISSPELT_WITHIN)?;
+    KEYS.iter().find(|key| key.variable() == meant)
 }
 
 #[cfg(test)]
@@ -66,6 +53,7 @@ mod tests {
     fn a_misspelt_variable_is_told_from_a_strangers() {
         let meant = |name| misspelt(name).map(|key| key.name);
         assert_eq!(meant("STARLING_LOG_LEVLE"), Some("log.level"));
+        assert_eq!(meant("STARLING_log_level"), Some("log.level"));
         assert_eq!(
             meant("STARLING_FEDERATION_MAXITEMS"),
             Some("federation.max_items")

@@ -7,21 +7,20 @@ use std::fs::File;
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, LogOutcome, Problem};
-use starling_protocol::bundle::{BundleError, BundleSeal, LogFault, LogRange, RangeReport, check};
-use starling_protocol::{
-    ClaimKind, ClaimNumber, ContentHash, KeyRef, Reason, SiteId, Source, VerifiedDelta, VerifiedHead,
-};
-use starling_store::{AllowedSources, FrozenBy, ListedSite, LogId, StoreError, ViewReader};
-use starling_view::{Claims, RecordKey, StatementKind};
+use starling_protocol::bundle::{BundleSeal, LogFault, LogRange, RangeReport, check};
+use starling_protocol::{ClaimNumber, ContentHash, SiteId, Source, VerifiedHead};
+use starling_store::{AllowedSources, FrozenBy, ListedSite, LogId, StoreError};
+use starling_view::RecordKey;
 
 use super::SiteParts;
-use super::advisories::view_problem;
-use super::bundle_conflicts::{COMPARED_RECORDS, Contradiction, Contradictions};
+use super::bundle_claims::refuse_contradictions;
+use super::bundle_conflicts::{COMPARED_RECORDS, Contradictions};
+use super::bundle_exporter::not_listed;
 use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT, Ground, fault_problem};
 use super::bundle_import::log_of;
 use super::bundle_restore::OwnLogTold;
 use super::bundle_trust::{Evidence, TrustNews};
-use super::problem::{bundle_problem, store_problem};
+use super::problem::store_problem;
 
 pub(super) const ATTEMPTED: &str = "importing a bundle";
 
@@ -66,7 +65,7 @@ pub(super) struct JudgedLog {
 
 impl Plan {
     /// Counts a new statement, and keeps it for the comparison of sources if there is room.
-    fn note_stated(&mut self, record: RecordKey, content: ContentHash) {
+    pub(super) fn note_stated(&mut self, record: RecordKey, content: ContentHash) {
         self.stated_count += 1;
         if self.stated.len() < COMPARED_RECORDS {
             self.stated.push((record, content));
@@ -92,7 +91,7 @@ impl Plan {
         (unused.collect(), Some(others))
     }
 
-    fn may_speak_of(&self, author: &SiteId, source: &Source) -> bool {
+    pub(super) fn may_speak_of(&self, author: &SiteId, source: &Source) -> bool {
         self.scopes.get(author).is_some_and(|scope| scope.allows(source))
     }
 
@@ -166,14 +165,6 @@ impl Plan {
 }
 
 impl SiteParts {
-    /// Returns true if an unverified seal may be skipped: if none is required, or if the caller requests it and the
-    /// configuration allows it for listed exporters. The request alone is not enough.
-    pub(super) fn may_skip_seal(&self, params: types::ImportParams) -> bool {
-        let federation = &self.identity.config.federation;
-        let trusted = federation.import.skip_signature_on_trusted_sites;
-        !federation.require_signature || (params.skip_signature && trusted)
-    }
-
     /// Reads the complete bundle, checks each of its logs, and learns the seal's data. Runs in a dry run, so that
     /// nothing stays unless it is kept on purpose.
     ///
@@ -333,197 +324,10 @@ impl SiteParts {
             held,
         })
     }
-
-    /// Returns true if bundles of this exporter are accepted here.
-    fn check_exporter(
-        &self,
-        seal: &BundleSeal,
-        size: u64,
-        params: types::ImportParams,
-        warnings: &mut Vec<String>,
-    ) -> ServiceResult<Option<ListedSite>> {
-        let exporter = match seal.exporter() {
-            Ok(exporter) => exporter,
-            Err(error) => {
-                let refused = || bundle_problem(ATTEMPTED, error);
-                if !self.may_skip_seal(params) {
-                    return Err(refused());
-                }
-                warnings.push(format!("the seal does not verify and was skipped: {error}"));
-                // The named site must still be listed, and its limits apply.
-                named_exporter(error).ok_or_else(refused)?
-            }
-        };
-        if exporter == self.identity.home.chain().site() {
-            return Ok(None);
-        }
-        let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
-        let known = self.data.store.chain(&exporter).map_err(failed)?;
-        let closed_by = known
-            .as_ref()
-            .and_then(|chain| chain.of_epoch(seal.epoch().saturating_add(1)));
-        if let Some(closed_by) = closed_by {
-            if closed_by.body().reason == Reason::Revocation {
-                let detail = format!("{ATTEMPTED}: it is sealed with a key of {exporter} that was revoked");
-                return Err(Problem::new(ErrorCode::KeyRevoked, detail)
-                    .hint("nothing was imported; have it exported again, with the exporter's current key"));
-            }
-            warnings.push("the bundle is sealed with a key that its exporter has replaced".to_owned());
-        }
-        let listed = self.data.store.listed_sites().map_err(failed)?;
-        let Some(site) = listed.iter().find(|site| site.site == exporter && site.enabled) else {
-            let name = format!("{ATTEMPTED}: its exporter");
-            return Err(not_listed(&name, &exporter, &listed));
-        };
-        let import = &self.identity.config.federation.import;
-        let mut allowed = import.allowed_sites.iter();
-        if !allowed.any(|allowed| allowed == "*" || allowed == site.slug.as_str()) {
-            let detail = format!(
-                "{ATTEMPTED}: it was exported by {}, whose bundles are not accepted here",
-                site.slug
-            );
-            return Err(Problem::new(ErrorCode::SiteNotAllowed, detail)
-                .hint("federation.import.allowed_sites lists the sites whose bundles are accepted"));
-        }
-        if let Some(limit) = site.max_bundle_size.filter(|limit| size > *limit) {
-            let detail = format!(
-                "{ATTEMPTED} of {}: expected at most {limit} bytes, got {size}",
-                site.slug
-            );
-            return Err(Problem::new(ErrorCode::BundleTooLarge, detail).hint(format!(
-                "export less at a time (-c), or raise the limit: `starling sites set {} --max-bundle-size`",
-                site.slug
-            )));
-        }
-        Ok(Some(site.clone()))
-    }
-
-    /// Records what a new delta would change and contradict.
-    fn look_at(&self, delta: &VerifiedDelta, plan: &mut Plan) -> ServiceResult<()> {
-        let site = delta.header().site;
-        if !plan.scopes.contains_key(&site) {
-            return Ok(());
-        }
-        let log = LogId {
-            site,
-            lane: delta.header().lane,
-        };
-        let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
-        let reader = self.data.store.view().map_err(failed)?;
-        for (_, claim) in delta.claims() {
-            *plan.claims.entry(log).or_default() += 1;
-            if let KeyRef::Record(source, id) = claim.key().parse() {
-                let record = RecordKey::new(source, id);
-                self.note_claim(plan, &reader, log, record, claim.kind(), claim.content())?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Records what a new claim contradicts, or a source that its author is not allowed for.
-    fn note_claim(
-        &self,
-        plan: &mut Plan,
-        reader: &ViewReader<'_>,
-        log: LogId,
-        record: RecordKey,
-        kind: ClaimKind,
-        content: Option<(ContentHash, u32)>,
-    ) -> ServiceResult<()> {
-        let author = log.site;
-        if !plan.may_speak_of(&author, &record.source) {
-            let sources = plan.out_of_scope.entry(log).or_default();
-            *sources.entry(record.source).or_default() += 1;
-            return Ok(());
-        }
-        let remote = match (kind, content) {
-            (ClaimKind::SET, Some((content, _))) => Some(content),
-            (ClaimKind::ABSENT, _) => None,
-            _ => {
-                plan.contradictions.withdraw(&record, author);
-                return Ok(());
-            }
-        };
-        let statements = reader
-            .statements(&record.source, &record.id)
-            .map_err(|error| store_problem("importing a bundle", &error))?;
-        let others = statements.iter().filter(|other| other.author != author);
-        let others = others.map(|other| match other.kind {
-            StatementKind::Set(content) => Some(content),
-            StatementKind::Absent => None,
-        });
-        let others: Vec<Option<ContentHash>> = others.filter(|other| *other != remote).collect();
-        if others.is_empty() {
-            plan.contradictions.withdraw(&record, author);
-        } else {
-            // The value that the view shows now, if it is contradicted.
-            let shown =
-                starling_view::chosen_content(reader, &record).map_err(|error| view_problem(&error))?;
-            let local = others.iter().copied().find(|other| *other == shown);
-            let local = local.or_else(|| others.first().copied()).flatten();
-            let advisories = starling_view::advisories_by_id(reader, record.id.as_str())
-                .map_err(|error| view_problem(&error))?;
-            let found = Contradiction {
-                local,
-                remote,
-                advisories,
-            };
-            plan.contradictions.note(record.clone(), author, found);
-        }
-        // A withdrawn record has no content to compare.
-        if let Some(content) = remote {
-            plan.note_stated(record, content);
-        }
-        Ok(())
-    }
-}
-
-/// Returns the exporter named in a seal whose signature is not valid.
-fn named_exporter(error: &BundleError) -> Option<SiteId> {
-    match error {
-        BundleError::Signature { exporter, .. } | BundleError::SealEpoch { exporter, .. } => Some(*exporter),
-        _ => None,
-    }
-}
-
-/// Returns the problem of a site that is not allowed here.
-fn not_listed(name: &str, site: &SiteId, listed: &[ListedSite]) -> Problem {
-    match listed.iter().find(|listed| listed.site == *site) {
-        Some(listed) => Problem::new(
-            ErrorCode::SiteDisabled,
-            format!("{name}: {} is on the allow-list, but disabled", listed.slug),
-        )
-        .hint(format!(
-            "enable it with `starling sites set {} --enable`",
-            listed.slug
-        )),
-        None => Problem::new(
-            ErrorCode::SiteNotAllowed,
-            format!("{name}: {site} is not on the allow-list"),
-        )
-        .hint("add it with `starling sites add`; an empty list allows nothing"),
-    }
 }
 
 /// Returns the problem of a frozen log.
 fn frozen_problem(name: &str, by: FrozenBy) -> Problem {
     let why = by.why();
     Problem::new(ErrorCode::AuthorFrozen, format!("{name} is frozen: {why}")).hint(FROZEN_HINT)
-}
-
-/// Refuses contradictions of other authors, if the caller requested it.
-fn refuse_contradictions(plan: &Plan, params: types::ImportParams) -> ServiceResult<()> {
-    let contradictions = plan.contradictions.count;
-    if params.on_conflict != Some(types::ConflictStrategy::Fail) || contradictions == 0 {
-        return Ok(());
-    }
-    let first = plan.contradictions.first().map(|key| key.id.to_string());
-    let detail = format!(
-        "{ATTEMPTED}: {contradictions} records say other than what other authors say of them here, \
-         the first is {}",
-        first.unwrap_or_default()
-    );
-    Err(Problem::new(ErrorCode::ConflictUnresolved, detail).hint(
-        "nothing was imported; a dry run without on_conflict=fail shows each field and what the view would keep",
-    ))
 }

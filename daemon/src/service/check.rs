@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use starling_api_types as types;
@@ -78,7 +79,20 @@ impl SiteParts {
             .unwrap_or_else(PoisonError::into_inner) = Some(noted);
     }
 
+    /// Looks if the files of the packs are in their folder, and publishes it if all are. Returns the damage.
+    ///
+    /// The look reads some thousand rows. A daemon repeats it in the background, so that no status has to wait for it.
+    pub(crate) fn look_for_packs(&self) -> Option<types::StoreCheck> {
+        let gone = self.gone_packs();
+        let are_here = gone.is_none();
+        self.live.packs_are_here.store(are_here, Ordering::Release);
+        gone
+    }
+
     /// Returns the result of the last check, or what an earlier doctor left damaged, or the packs that are gone.
+    ///
+    /// Uses the daemon's last look for packs if that found all of them. Otherwise it looks itself: without a daemon,
+    /// and to see when lost packs are back.
     pub(super) fn last_check(&self) -> Option<types::StoreCheck> {
         let last = self.live.last_check.lock();
         let last = last.unwrap_or_else(PoisonError::into_inner).clone();
@@ -89,6 +103,9 @@ impl SiteParts {
         let noted = noted.filter(|damage| !damage.only_bodies || self.lacks_bodies());
         if let Some(damage) = noted {
             return Some(damage.check);
+        }
+        if self.live.packs_are_here.load(Ordering::Acquire) {
+            return last;
         }
         self.gone_packs().or(last)
     }
@@ -118,7 +135,7 @@ impl SiteParts {
 }
 
 /// What to do about packs that are gone.
-const GONE_ADVICE: &str = "put the files of the packs back; if they are lost, run `starling doctor --repair`, and peers, bundles or the \
+pub(crate) const GONE_ADVICE: &str = "put the files of the packs back; if they are lost, run `starling doctor --repair`, and peers, bundles or the \
      next import bring their record bodies back";
 
 /// What to do about damage of the packs.

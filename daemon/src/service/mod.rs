@@ -8,8 +8,10 @@ mod advisories;
 mod advisory_shown;
 mod as_of;
 mod assemble;
+mod bundle_claims;
 mod bundle_conflicts;
 mod bundle_export;
+mod bundle_exporter;
 mod bundle_ground;
 mod bundle_import;
 mod bundle_info;
@@ -48,6 +50,7 @@ mod view_knowledge;
 
 pub(crate) use self::assemble::{stop, take_lock};
 pub use self::bundle_info::{inspect_bundle_alone, validate_bundle_alone};
+pub(crate) use self::check::GONE_ADVICE;
 pub use self::explain::shown_explanation;
 pub(crate) use self::feed_runs::Trigger;
 pub(crate) use self::folding::folding_of;

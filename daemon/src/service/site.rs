@@ -1,5 +1,6 @@
 //! An open site: its parts, its locks, and the small things that every operation needs of it.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -78,6 +79,8 @@ pub(crate) struct LiveState {
     pub(crate) pasts: Mutex<()>,
     /// Result of the last check of all frames.
     pub(crate) last_check: Mutex<Option<types::StoreCheck>>,
+    /// True if the daemon's last look for the files of packs found all of them.
+    pub(crate) packs_are_here: AtomicBool,
     /// Last results of the daemon's recurring work.
     pub(crate) duties: Duties,
     /// What the site fetches by itself.
@@ -115,6 +118,7 @@ impl LiveState {
             past_places,
             pasts: Mutex::new(()),
             last_check: Mutex::default(),
+            packs_are_here: AtomicBool::new(false),
             duties: Duties::default(),
             feeds,
         }

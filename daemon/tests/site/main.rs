@@ -13,6 +13,7 @@ mod mutes;
 mod opening;
 mod past;
 mod readers;
+mod scan_policies;
 mod scans;
 mod space;
 mod stores;

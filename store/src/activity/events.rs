@@ -164,23 +164,8 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError`] of the engine.
     pub fn tell_restored(&self, step: RestoreStep, why: &str) -> Result<(), StoreError> {
-        self.change(|state| {
-            let Some(author) = state.authors.get(&state.site) else {
-                return Ok(());
-            };
-            let row = EventRow {
-                author: *author,
-                at: (self.clock)(),
-                bundle: None,
-                subject: Subject::Restored {
-                    step,
-                    why: why.to_owned(),
-                },
-            };
-            let mut txn = self.txn();
-            self.append_events(&mut txn, std::iter::once(row))?;
-            txn.commit()
-        })
+        let why = why.to_owned();
+        self.tell(|state| state.site, Subject::Restored { step, why })
     }
 
     /// Writes an event: a peer's log differs from this site's, up to the same claim.
@@ -188,23 +173,8 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError`] of the engine.
     pub fn tell_differs(&self, log: LogId, how: &str) -> Result<(), StoreError> {
-        self.change(|state| {
-            let Some(author) = state.authors.get(&log.site) else {
-                return Ok(());
-            };
-            let row = EventRow {
-                author: *author,
-                at: (self.clock)(),
-                bundle: None,
-                subject: Subject::Differs {
-                    lane: log.lane,
-                    how: how.to_owned(),
-                },
-            };
-            let mut txn = self.txn();
-            self.append_events(&mut txn, std::iter::once(row))?;
-            txn.commit()
-        })
+        let (lane, how) = (log.lane, how.to_owned());
+        self.tell(|_| log.site, Subject::Differs { lane, how })
     }
 
     /// Tells how a run of one of this site's feeds ended. A site that never wrote or heard anything has nobody to tell.
@@ -212,19 +182,22 @@ impl SiteStore {
     /// # Errors
     /// [`StoreError`] of the engine.
     pub fn tell_feed_run(&self, feed: &str, ending: FeedEnding, detail: &str) -> Result<(), StoreError> {
+        let (feed, detail) = (feed.to_owned(), detail.to_owned());
+        let subject = Subject::FeedRun { feed, ending, detail };
+        self.tell(|state| state.site, subject)
+    }
+
+    /// Writes one event about a site by itself; none if the site is not known as an author.
+    fn tell(&self, about: impl FnOnce(&State) -> SiteId, subject: Subject) -> Result<(), StoreError> {
         self.change(|state| {
-            let Some(author) = state.authors.get(&state.site) else {
+            let Some(author) = state.authors.get(&about(state)) else {
                 return Ok(());
             };
             let row = EventRow {
                 author: *author,
                 at: (self.clock)(),
                 bundle: None,
-                subject: Subject::FeedRun {
-                    feed: feed.to_owned(),
-                    ending,
-                    detail: detail.to_owned(),
-                },
+                subject,
             };
             let mut txn = self.txn();
             self.append_events(&mut txn, std::iter::once(row))?;

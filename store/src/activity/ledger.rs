@@ -231,30 +231,24 @@ fn decided_in(
     const MARK: &[u8] = b"\"kind\":\"decided\"";
     let mut last = BTreeMap::new();
     let mut bad = None;
-    engine.scan(
-        Tree::Ledger,
-        Bound::Unbounded,
-        Bound::Unbounded,
-        Direction::Forward,
-        &mut |key, row| {
-            // Nearly all entries are about something else, and need not be decoded for that.
-            if row.windows(MARK.len()).any(|window| window == MARK) {
-                match serde_json::from_slice::<LedgerEntry>(row) {
-                    Ok(entry) => {
-                        if let LedgerEntry::Decided {
-                            at, source, record, ..
-                        } = &entry
-                            && *at <= until
-                        {
-                            last.insert(RecordKey::new(source.clone(), record.clone()), entry);
-                        }
+    engine.scan_all(Tree::Ledger, &mut |key, row| {
+        // Nearly all entries are about something else, and need not be decoded for that.
+        if row.windows(MARK.len()).any(|window| window == MARK) {
+            match serde_json::from_slice::<LedgerEntry>(row) {
+                Ok(entry) => {
+                    if let LedgerEntry::Decided {
+                        at, source, record, ..
+                    } = &entry
+                        && *at <= until
+                    {
+                        last.insert(RecordKey::new(source.clone(), record.clone()), entry);
                     }
-                    Err(_) => bad = Some(damaged(Tree::Ledger, key, "an entry")),
                 }
+                Err(_) => bad = Some(damaged(Tree::Ledger, key, "an entry")),
             }
-            ControlFlow::Continue(())
-        },
-    )?;
+        }
+        ControlFlow::Continue(())
+    })?;
     bad.map_or(Ok(last), Err)
 }
 

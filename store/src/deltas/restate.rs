@@ -55,8 +55,11 @@ impl Restated {
 /// An earlier statement of a log about a record, if it can be repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Earlier {
+    /// It had this content, of so many bytes, and the body is here.
     Set(ContentHash, u32),
+    /// The source had dropped it.
     Absent,
+    /// There is none, or it was retracted.
     Nothing,
 }
 
@@ -108,7 +111,7 @@ impl SiteStore {
         })
     }
 
-    /// Passes on, for each lane, the earlier statements of the claims that lack their bodies.
+    /// Calls `each` for each lane with the earlier statements of the claims that lack their bodies, and counts them.
     fn restated(
         &self,
         each: &mut dyn FnMut(Lane, &Statements) -> Result<(), StoreError>,
@@ -169,6 +172,8 @@ impl SiteStore {
         failed.map_or(Ok(earlier), Err)
     }
 
+    /// Updates `earlier` from a delta: for each record of `lacking`, the last statement before the claim that lacks its
+    /// body.
     fn note_earlier(
         &self,
         claims: &[(ClaimNumber, Claim)],
@@ -194,6 +199,7 @@ impl SiteStore {
     }
 }
 
+/// Returns the claim that repeats an earlier statement, or retracts the record if there is none.
 fn statement(key: ClaimKey, earlier: Earlier, now: UnixMillis) -> Claim {
     match (key.parse(), earlier) {
         (KeyRef::Record(source, id), Earlier::Set(hash, size)) => Claim::set(&source, &id, hash, size, now),

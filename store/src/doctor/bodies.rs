@@ -1,13 +1,13 @@
 //! Checks record bodies, and gives up the damaged and missing ones.
 
 use std::collections::BTreeSet;
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use starling_protocol::{ClaimNumber, ContentHash, Source};
 
 use super::Check;
 use crate::SiteStore;
-use crate::engine::{Direction, Tree};
+use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::journal::apply::{apply_position, ask_for_rebuild};
@@ -56,23 +56,17 @@ impl SiteStore {
         body_of: impl Fn(&LogId, &Option<Source>, &ClaimRow) -> Option<ContentHash>,
     ) -> Result<BTreeSet<ContentHash>, StoreError> {
         let mut named = BTreeSet::new();
-        self.engine.scan(
-            Tree::Claims,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |key, row| {
-                if let Some((claim_key, log)) = split_claim_key(key)
-                    && let Some(id) = state.log_id(log)
-                    && let source = claim_key.source()
-                    && state.in_scope(&id.site, source.as_ref())
-                    && let Some(row) = ClaimRow::decode(row)
-                {
-                    named.extend(body_of(&id, &source, &row));
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
+        self.engine.scan_all(Tree::Claims, &mut |key, row| {
+            if let Some((claim_key, log)) = split_claim_key(key)
+                && let Some(id) = state.log_id(log)
+                && let source = claim_key.source()
+                && state.in_scope(&id.site, source.as_ref())
+                && let Some(row) = ClaimRow::decode(row)
+            {
+                named.extend(body_of(&id, &source, &row));
+            }
+            ControlFlow::Continue(())
+        })?;
         Ok(named)
     }
 
@@ -113,12 +107,7 @@ impl SiteStore {
         bad: &BTreeSet<ContentHash>,
     ) -> Result<(), StoreError> {
         let mut affected: BTreeSet<(LogId, Option<Source>)> = BTreeSet::new();
-        self.engine.scan(
-            Tree::Claims,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |key, row| {
+        self.engine.scan_all(Tree::Claims, &mut |key, row| {
                 if let Some((claim_key, log)) = split_claim_key(key)
                     && let Some(id) = state.log_id(log)
                     && let Some(row) = ClaimRow::decode(row)

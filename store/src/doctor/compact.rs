@@ -1,12 +1,12 @@
 //! Frees space: packs with few live bodies are rewritten without the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use starling_protocol::ContentHash;
 
 use crate::SiteStore;
-use crate::engine::{Batch, Direction, Tree};
+use crate::engine::{Batch, Tree};
 use crate::error::StoreError;
 use crate::packs::{BodyPlace, PackNumber};
 use crate::site::bodies::{place_in, placed};
@@ -39,18 +39,12 @@ impl SiteStore {
     /// [`StoreError`] of the packs or the engine.
     pub fn compact_bodies(&self) -> Result<CompactedBodies, StoreError> {
         let mut live: BTreeMap<PackNumber, u64> = BTreeMap::new();
-        self.engine.scan(
-            Tree::Bodies,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |_, row| {
-                if let Some(place) = place_in(row) {
-                    *live.entry(place.pack).or_default() += u64::from(place.length);
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
+        self.engine.scan_all(Tree::Bodies, &mut |_, row| {
+            if let Some(place) = place_in(row) {
+                *live.entry(place.pack).or_default() += u64::from(place.length);
+            }
+            ControlFlow::Continue(())
+        })?;
         let usage = self.bodies.packs().usage();
         let victims: Vec<PackNumber> = usage
             .iter()
@@ -97,20 +91,14 @@ impl SiteStore {
         }
         // A body that could not be copied is no longer here, even if claims name it.
         let moved: BTreeSet<ContentHash> = compacted.moved.iter().map(|(hash, ..)| *hash).collect();
-        self.engine.scan(
-            Tree::Bodies,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |key, row| {
-                let hash = <[u8; 32]>::try_from(key).map(ContentHash::from_bytes);
-                let gone = place_in(row).is_some_and(|place| compacted.garbage.contains(&place.pack));
-                if gone && hash.is_ok_and(|hash| !moved.contains(&hash)) {
-                    batch.delete(Tree::Bodies, key);
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
+        self.engine.scan_all(Tree::Bodies, &mut |key, row| {
+            let hash = <[u8; 32]>::try_from(key).map(ContentHash::from_bytes);
+            let gone = place_in(row).is_some_and(|place| compacted.garbage.contains(&place.pack));
+            if gone && hash.is_ok_and(|hash| !moved.contains(&hash)) {
+                batch.delete(Tree::Bodies, key);
+            }
+            ControlFlow::Continue(())
+        })?;
         self.bodies.note_ends(&mut batch);
         self.engine.commit(&batch)?;
         self.engine.checkpoint()?;

@@ -1,12 +1,12 @@
 //! Checks of the authors' logs: chains, deltas, claims, positions.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use starling_protocol::{ClaimNumber, Delta, LogTip, SourceState, Succession};
 
 use super::Check;
 use crate::SiteStore;
-use crate::engine::{Direction, Tree};
+use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::rows::{ClaimRow, split_claim_key};
 use crate::site::state::State;
@@ -81,32 +81,26 @@ impl SiteStore {
         let mut states: std::collections::BTreeMap<_, std::collections::BTreeMap<_, SourceState>> =
             std::collections::BTreeMap::new();
         let mut bad = Vec::new();
-        self.engine.scan(
-            Tree::Claims,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |key, row| {
-                check.examined += 1;
-                let parts = split_claim_key(key).zip(ClaimRow::decode(row));
-                let Some(((claim_key, log), row)) = parts else {
-                    bad.push(format!("row {}", hex::encode(&key[..key.len().min(40)])));
-                    return ControlFlow::Continue(());
-                };
-                if !row.is_tombstone()
-                    && let Some(frame) = row.frame(&claim_key)
-                {
-                    let state: &mut SourceState = states
-                        .entry(log)
-                        .or_default()
-                        .entry(claim_key.source())
-                        .or_default();
-                    state.state.add(&frame);
-                    state.live += 1;
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
+        self.engine.scan_all(Tree::Claims, &mut |key, row| {
+            check.examined += 1;
+            let parts = split_claim_key(key).zip(ClaimRow::decode(row));
+            let Some(((claim_key, log), row)) = parts else {
+                bad.push(format!("row {}", hex::encode(&key[..key.len().min(40)])));
+                return ControlFlow::Continue(());
+            };
+            if !row.is_tombstone()
+                && let Some(frame) = row.frame(&claim_key)
+            {
+                let state: &mut SourceState = states
+                    .entry(log)
+                    .or_default()
+                    .entry(claim_key.source())
+                    .or_default();
+                state.state.add(&frame);
+                state.live += 1;
+            }
+            ControlFlow::Continue(())
+        })?;
         for what in bad {
             check.fail(what);
         }

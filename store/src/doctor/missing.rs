@@ -1,12 +1,12 @@
 //! What the store names and does not have: record bodies that claims need, and packs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use starling_protocol::{ClaimKey, ContentHash, SiteId, Source};
 
 use crate::SiteStore;
-use crate::engine::{Direction, Tree};
+use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::packs::PackNumber;
 use crate::site::bodies::place_in;
@@ -79,21 +79,15 @@ impl SiteStore {
     fn absent_packs(&self) -> Result<BTreeSet<PackNumber>, StoreError> {
         let mut named = BTreeSet::new();
         let mut seen = 0;
-        self.engine.scan(
-            Tree::Bodies,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |_, row| {
-                seen += 1;
-                named.extend(place_in(row).map(|place| place.pack));
-                if seen < PLACES_SEEN {
-                    ControlFlow::Continue(())
-                } else {
-                    ControlFlow::Break(())
-                }
-            },
-        )?;
+        self.engine.scan_all(Tree::Bodies, &mut |_, row| {
+            seen += 1;
+            named.extend(place_in(row).map(|place| place.pack));
+            if seen < PLACES_SEEN {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })?;
         if !named.is_empty() {
             let here = self.bodies.packs().in_folder()?;
             named.retain(|pack| !here.contains(pack));

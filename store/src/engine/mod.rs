@@ -229,6 +229,20 @@ pub trait Engine: Send + Sync + Debug {
     #[doc(hidden)]
     fn forget_files(&self) {}
 
+    /// Visits every row of a tree, in the order of the keys.
+    ///
+    /// # Errors
+    /// As [`scan`](Engine::scan).
+    fn scan_all(&self, tree: Tree, visitor: &mut Visitor<'_>) -> Result<(), EngineError> {
+        self.scan(
+            tree,
+            Bound::Unbounded,
+            Bound::Unbounded,
+            Direction::Forward,
+            visitor,
+        )
+    }
+
     /// Visits the rows whose keys start with `prefix`.
     ///
     /// # Errors

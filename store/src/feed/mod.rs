@@ -5,7 +5,7 @@ mod offers;
 mod said;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 use starling_protocol::{
@@ -15,7 +15,7 @@ use starling_protocol::{
 
 use crate::SiteStore;
 use crate::activity::Origin;
-use crate::engine::{Direction, Engine, KeyValue, Tree};
+use crate::engine::{Engine, KeyValue, Tree};
 use crate::error::StoreError;
 use crate::rows::{ClaimRow, damaged};
 use crate::site::state::LogId;
@@ -248,24 +248,18 @@ impl SiteStore {
     pub fn feeds(&self) -> Result<BTreeMap<Source, FeedRow>, StoreError> {
         let mut feeds = BTreeMap::new();
         let mut bad = None;
-        self.engine.scan(
-            Tree::Feeds,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |key, row| {
-                let Some(source) = source_of_row(key) else {
-                    return ControlFlow::Continue(());
-                };
-                match (source, serde_json::from_slice(row)) {
-                    (Ok(source), Ok(row)) => {
-                        feeds.insert(source, row);
-                    }
-                    _ => bad = Some(damaged(Tree::Feeds, key, "a feed")),
+        self.engine.scan_all(Tree::Feeds, &mut |key, row| {
+            let Some(source) = source_of_row(key) else {
+                return ControlFlow::Continue(());
+            };
+            match (source, serde_json::from_slice(row)) {
+                (Ok(source), Ok(row)) => {
+                    feeds.insert(source, row);
                 }
-                ControlFlow::Continue(())
-            },
-        )?;
+                _ => bad = Some(damaged(Tree::Feeds, key, "a feed")),
+            }
+            ControlFlow::Continue(())
+        })?;
         bad.map_or(Ok(feeds), Err)
     }
 }

@@ -1,13 +1,13 @@
 //! Collects superseded bodies by mark and sweep: drops those that nothing names, the kept past included.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::atomic::Ordering;
 
 use starling_protocol::ContentHash;
 
 use crate::SiteStore;
-use crate::engine::{Direction, ROWS_PER_COMMIT, Tree};
+use crate::engine::{ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::history::Retention;
 use crate::journal::Entry;
@@ -42,24 +42,17 @@ impl SiteStore {
             let past: BTreeSet<ContentHash> = superseded.iter().filter_map(|row| row.content).collect();
             let mut past_bytes = BTreeMap::new();
             let mut dead = Vec::new();
-            self.engine.scan(
-                Tree::Bodies,
-                Bound::Unbounded,
-                Bound::Unbounded,
-                Direction::Forward,
-                &mut |key, row| {
-                    match <[u8; 32]>::try_from(key).map(ContentHash::from_bytes) {
-                        Ok(hash) if live.contains(&hash) => {}
-                        Ok(hash) if past.contains(&hash) => {
-                            let bytes =
-                                place_in(row).map_or(row.len() as u64, |place| u64::from(place.length));
-                            past_bytes.insert(hash, bytes);
-                        }
-                        _ => dead.push(key.to_vec()),
+            self.engine.scan_all(Tree::Bodies, &mut |key, row| {
+                match <[u8; 32]>::try_from(key).map(ContentHash::from_bytes) {
+                    Ok(hash) if live.contains(&hash) => {}
+                    Ok(hash) if past.contains(&hash) => {
+                        let bytes = place_in(row).map_or(row.len() as u64, |place| u64::from(place.length));
+                        past_bytes.insert(hash, bytes);
                     }
-                    ControlFlow::Continue(())
-                },
-            )?;
+                    _ => dead.push(key.to_vec()),
+                }
+                ControlFlow::Continue(())
+            })?;
             let kept = self.past_to_keep(state, retention, superseded, &past_bytes)?;
             let mut txn = self.txn();
             // First, because rows of a past that cannot be restored are useless.
@@ -115,24 +108,18 @@ impl SiteStore {
     pub(crate) fn named_bodies(&self, _state: &State) -> Result<BTreeSet<ContentHash>, StoreError> {
         let mut named = BTreeSet::new();
         let mut bad = None;
-        self.engine.scan(
-            Tree::Claims,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |key, row| {
-                let Some(row) = ClaimRow::decode(row) else {
-                    bad = Some(damaged(Tree::Claims, key, "a claim"));
-                    return ControlFlow::Break(());
-                };
-                for row in [Some(&row), row.prior.as_deref()].into_iter().flatten() {
-                    if let Some((.., Some(content), _)) = row.kind_and_content() {
-                        named.insert(content);
-                    }
+        self.engine.scan_all(Tree::Claims, &mut |key, row| {
+            let Some(row) = ClaimRow::decode(row) else {
+                bad = Some(damaged(Tree::Claims, key, "a claim"));
+                return ControlFlow::Break(());
+            };
+            for row in [Some(&row), row.prior.as_deref()].into_iter().flatten() {
+                if let Some((.., Some(content), _)) = row.kind_and_content() {
+                    named.insert(content);
                 }
-                ControlFlow::Continue(())
-            },
-        )?;
+            }
+            ControlFlow::Continue(())
+        })?;
         bad.map_or(Ok(named), Err)
     }
 }

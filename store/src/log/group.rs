@@ -28,6 +28,7 @@ const _: () = assert!(
         && GROUP_FRAME_BYTES == FRAME_HEADER_BYTES + GROUP_PAYLOAD_BYTES
 );
 
+/// Separates the hash over a group's frames from all other hashes.
 const CONTENT_CONTEXT: &str = "starling 2026-11 v1 log group";
 
 /// A group that was read.
@@ -111,7 +112,7 @@ pub(super) struct VerifiedHead {
     pub(super) hash: ShortHash,
 }
 
-/// A flaw and the offset of its frame.
+/// Damage, and the offset of the frame that has it.
 #[derive(Debug)]
 pub(super) struct FlawAt {
     pub(super) offset: u64,

@@ -6,7 +6,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 
 use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, Source};
@@ -38,16 +38,10 @@ pub(super) fn copy(old: &dyn Engine, packs: &Packs) -> Result<(), StoreError> {
         copier.write(Some(&source))?;
     }
     let mut rest = Vec::new();
-    old.scan(
-        Tree::Bodies,
-        Bound::Unbounded,
-        Bound::Unbounded,
-        Direction::Forward,
-        &mut |key, _| {
-            rest.extend(<[u8; 32]>::try_from(key).map(ContentHash::from_bytes));
-            ControlFlow::Continue(())
-        },
-    )?;
+    old.scan_all(Tree::Bodies, &mut |key, _| {
+        rest.extend(<[u8; 32]>::try_from(key).map(ContentHash::from_bytes));
+        ControlFlow::Continue(())
+    })?;
     for hash in rest {
         copier.add(hash, None)?;
     }
@@ -144,23 +138,17 @@ fn dictionaries(old: &dyn Engine) -> Result<BTreeMap<u16, Vec<u8>>, StoreError> 
 /// Returns the bodies that claims name, by the source that they are about.
 fn by_source(old: &dyn Engine) -> Result<BTreeMap<Source, Vec<ContentHash>>, StoreError> {
     let mut sources: BTreeMap<Source, Vec<ContentHash>> = BTreeMap::new();
-    old.scan(
-        Tree::Claims,
-        Bound::Unbounded,
-        Bound::Unbounded,
-        Direction::Forward,
-        &mut |key, row| {
-            let source = split_claim_key(key).and_then(|(key, _)| key.source());
-            let row = ClaimRow::decode(row);
-            if let (Some(source), Some(row)) = (source, row) {
-                for row in [Some(&row), row.prior.as_deref()].into_iter().flatten() {
-                    if let Some((.., Some(content), _)) = row.kind_and_content() {
-                        sources.entry(source.clone()).or_default().push(content);
-                    }
+    old.scan_all(Tree::Claims, &mut |key, row| {
+        let source = split_claim_key(key).and_then(|(key, _)| key.source());
+        let row = ClaimRow::decode(row);
+        if let (Some(source), Some(row)) = (source, row) {
+            for row in [Some(&row), row.prior.as_deref()].into_iter().flatten() {
+                if let Some((.., Some(content), _)) = row.kind_and_content() {
+                    sources.entry(source.clone()).or_default().push(content);
                 }
             }
-            ControlFlow::Continue(())
-        },
-    )?;
+        }
+        ControlFlow::Continue(())
+    })?;
     Ok(sources)
 }

@@ -204,31 +204,25 @@ fn feeds(old: &dyn Engine, push: &mut Push<'_>) -> Result<(), StoreError> {
     let mut rows: BTreeMap<Source, FeedRow> = BTreeMap::new();
     let mut names: BTreeMap<Source, Vec<(Vec<u8>, RecordId)>> = BTreeMap::new();
     let mut bad = None;
-    old.scan(
-        Tree::Feeds,
-        Bound::Unbounded,
-        Bound::Unbounded,
-        Direction::Forward,
-        &mut |key, row| {
-            let end = key.iter().position(|byte| *byte == 0);
-            let name = &key[..end.unwrap_or(key.len())];
-            let source = std::str::from_utf8(name)
-                .ok()
-                .and_then(|name| name.parse::<Source>().ok());
-            let record = || std::str::from_utf8(row).ok()?.parse::<RecordId>().ok();
-            match (source, end) {
-                (Some(source), None) if serde_json::from_slice::<FeedRow>(row).is_ok() => {
-                    rows.extend(serde_json::from_slice(row).map(|row| (source, row)));
-                }
-                (Some(source), Some(_)) if record().is_some() => {
-                    let names = names.entry(source).or_default();
-                    names.extend(record().map(|record| (key.to_vec(), record)));
-                }
-                _ => bad = Some(damaged(Tree::Feeds, key, "a feed")),
+    old.scan_all(Tree::Feeds, &mut |key, row| {
+        let end = key.iter().position(|byte| *byte == 0);
+        let name = &key[..end.unwrap_or(key.len())];
+        let source = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| name.parse::<Source>().ok());
+        let record = || std::str::from_utf8(row).ok()?.parse::<RecordId>().ok();
+        match (source, end) {
+            (Some(source), None) if serde_json::from_slice::<FeedRow>(row).is_ok() => {
+                rows.extend(serde_json::from_slice(row).map(|row| (source, row)));
             }
-            ControlFlow::Continue(())
-        },
-    )?;
+            (Some(source), Some(_)) if record().is_some() => {
+                let names = names.entry(source).or_default();
+                names.extend(record().map(|record| (key.to_vec(), record)));
+            }
+            _ => bad = Some(damaged(Tree::Feeds, key, "a feed")),
+        }
+        ControlFlow::Continue(())
+    })?;
     if let Some(bad) = bad {
         return Err(bad);
     }
@@ -245,16 +239,10 @@ fn feeds(old: &dyn Engine, push: &mut Push<'_>) -> Result<(), StoreError> {
 
 fn ledger(old: &dyn Engine, push: &mut Push<'_>) -> Result<(), StoreError> {
     let mut rows = Vec::new();
-    old.scan(
-        Tree::Ledger,
-        Bound::Unbounded,
-        Bound::Unbounded,
-        Direction::Forward,
-        &mut |key, row| {
-            rows.push((key.to_vec(), row.to_vec()));
-            ControlFlow::Continue(())
-        },
-    )?;
+    old.scan_all(Tree::Ledger, &mut |key, row| {
+        rows.push((key.to_vec(), row.to_vec()));
+        ControlFlow::Continue(())
+    })?;
     for (key, row) in rows {
         let entry = serde_json::from_slice(&row);
         push(Entry::Ledger(

@@ -3,13 +3,13 @@
 //! A copy of the store keeps its bodies in separate rows, so that a trial leaves nothing in the packs. Every
 //! body that is read is hashed again.
 
-use std::ops::{Bound, ControlFlow};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use starling_protocol::limits::MAX_RECORD_BYTES;
 use starling_protocol::{ContentHash, Source};
 
-use crate::engine::{Batch, Direction, Engine, ROWS_PER_COMMIT, Tree};
+use crate::engine::{Batch, Engine, ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::packs::{BodyPlace, PackError, PackPosition, Packs};
 use crate::rows::txn::Txn;
@@ -214,21 +214,15 @@ impl BodyStore {
     /// durable. Returns their number.
     fn forget_lost_places(&self, after: PackPosition) -> Result<usize, StoreError> {
         let mut doubtful = Vec::new();
-        self.engine.scan(
-            Tree::Bodies,
-            Bound::Unbounded,
-            Bound::Unbounded,
-            Direction::Forward,
-            &mut |key, row| {
-                let hash = <[u8; 32]>::try_from(key).map(ContentHash::from_bytes);
-                if let (Ok(hash), Some(place)) = (hash, place_in(row))
-                    && (place.pack.get(), place.offset) >= (after.pack, after.offset)
-                {
-                    doubtful.push((hash, place));
-                }
-                ControlFlow::Continue(())
-            },
-        )?;
+        self.engine.scan_all(Tree::Bodies, &mut |key, row| {
+            let hash = <[u8; 32]>::try_from(key).map(ContentHash::from_bytes);
+            if let (Ok(hash), Some(place)) = (hash, place_in(row))
+                && (place.pack.get(), place.offset) >= (after.pack, after.offset)
+            {
+                doubtful.push((hash, place));
+            }
+            ControlFlow::Continue(())
+        })?;
         let mut batch = Batch::new();
         for (hash, place) in doubtful {
             match self.packs.get(&hash, &place) {

@@ -41,14 +41,7 @@ impl SiteStore {
         let versions = Arc::new(versions);
         let engine: Arc<dyn Engine> = versions.clone();
         let journal = self.journal.trial();
-        let published = Published {
-            number: 0,
-            state: state.clone(),
-            rows: versions.unpublished(),
-            settings: settings.clone(),
-            position: journal.log().end(),
-            bodies_dropped: 0,
-        };
+        let published = Published::first(state, &versions, settings, journal.log().end());
         Ok(Self {
             bodies: self.bodies.on_copy(engine.clone()),
             journal,

@@ -18,7 +18,7 @@ use starling_view::Settings;
 
 use super::state::State;
 use crate::SiteStore;
-use crate::engine::{Engine, Version};
+use crate::engine::{Engine, Version, VersionedEngine};
 use crate::error::StoreError;
 use crate::log::LogPosition;
 
@@ -36,6 +36,25 @@ pub(crate) struct Published {
     pub(crate) position: LogPosition,
     /// The number of times that bodies had been dropped.
     pub(crate) bodies_dropped: u64,
+}
+
+impl Published {
+    /// Returns the state of a store that was just opened.
+    pub(crate) fn first(
+        state: &State,
+        versions: &VersionedEngine,
+        settings: &Arc<Settings>,
+        position: LogPosition,
+    ) -> Self {
+        Self {
+            number: 0,
+            state: state.clone(),
+            rows: versions.unpublished(),
+            settings: settings.clone(),
+            position,
+            bodies_dropped: 0,
+        }
+    }
 }
 
 /// Read access to the last published state.

@@ -148,14 +148,7 @@ impl SiteStore {
         let versions = Arc::new(VersionedEngine::new(engine));
         let engine: Arc<dyn Engine> = versions.clone();
         let settings = Arc::new((options.settings)(&listed));
-        let published = Published {
-            number: 0,
-            state: state.clone(),
-            rows: versions.unpublished(),
-            settings: settings.clone(),
-            position: journal.log().end(),
-            bodies_dropped: 0,
-        };
+        let published = Published::first(&state, &versions, &settings, journal.log().end());
         Self {
             bodies: BodyStore::new(engine.clone(), packs, options.compression_level),
             engine,

@@ -47,17 +47,8 @@ impl Request {
     pub fn decode(bytes: &[u8]) -> Result<Self, WireFault> {
         let (kind, rest) = open(bytes, MAX_REQUEST_BYTES)?;
         match kind {
-            KIND_HELLO => {
-                let hello: Hello = header_only(kind, rest)?;
-                check("hello chain", hello.chain.len(), MAX_CHAIN_BYTES)?;
-                hello.news.check()?;
-                Ok(Self::Hello(hello))
-            }
-            KIND_NEWS => {
-                let news: News = header_only(kind, rest)?;
-                news.check()?;
-                Ok(Self::News(news))
-            }
+            KIND_HELLO => Ok(Self::Hello(hello_of(kind, rest)?)),
+            KIND_NEWS => Ok(Self::News(news_of(kind, rest)?)),
             KIND_FACTS => {
                 let wanted: FactsWanted = header_only(kind, rest)?;
                 check("chains wanted", wanted.chains.len(), MAX_FACTS)?;
@@ -104,17 +95,8 @@ impl Response {
                     limit: MAX_REQUEST_BYTES,
                 })
             }
-            KIND_HELLO => {
-                let hello: Hello = header_only(kind, rest)?;
-                check("hello chain", hello.chain.len(), MAX_CHAIN_BYTES)?;
-                hello.news.check()?;
-                Ok(Self::Hello(hello))
-            }
-            KIND_NEWS => {
-                let news: News = header_only(kind, rest)?;
-                news.check()?;
-                Ok(Self::News(news))
-            }
+            KIND_HELLO => Ok(Self::Hello(hello_of(kind, rest)?)),
+            KIND_NEWS => Ok(Self::News(news_of(kind, rest)?)),
             KIND_DELTAS => {
                 let (page, deltas) = header(kind, rest)?;
                 check("bytes of deltas", deltas.len(), MAX_DELTAS_ANSWER_BYTES)?;
@@ -135,6 +117,19 @@ impl Response {
             found => Err(WireFault::Kind { found }),
         }
     }
+}
+
+fn hello_of(kind: u8, rest: &[u8]) -> Result<Hello, WireFault> {
+    let hello: Hello = header_only(kind, rest)?;
+    check("hello chain", hello.chain.len(), MAX_CHAIN_BYTES)?;
+    hello.news.check()?;
+    Ok(hello)
+}
+
+fn news_of(kind: u8, rest: &[u8]) -> Result<News, WireFault> {
+    let news: News = header_only(kind, rest)?;
+    news.check()?;
+    Ok(news)
 }
 
 fn tips_of(kind: u8, rest: &[u8]) -> Result<Tips, WireFault> {
@@ -164,8 +159,7 @@ impl Announce {
         if kind != KIND_ANNOUNCE {
             return Err(WireFault::Kind { found: kind });
         }
-        let news: News = header_only(kind, rest)?;
-        news.check()?;
+        let news = news_of(kind, rest)?;
         if !news.notes.is_empty() {
             return Err(WireFault::NotCanonical { kind });
         }

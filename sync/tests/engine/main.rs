@@ -6,8 +6,10 @@
 mod bodies;
 mod convergence;
 mod duel;
+mod greetings;
 mod lagging;
 mod net;
+mod news;
 mod restored;
 mod tips;
 mod traffic;

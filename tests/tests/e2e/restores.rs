@@ -5,8 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use starling_api_types::{
-    DoctorReport, ErrorCode, ImportReport, Lane, Position, RestoreAction, RestorePhase, RestoreReport,
-    SiteRestored,
+    DoctorReport, ErrorCode, Lane, Position, RestoreAction, RestorePhase, RestoreReport, SiteRestored,
 };
 use starling_tests::feed::{Folder, many};
 use starling_tests::http::Request;
@@ -15,7 +14,7 @@ use starling_tests::{Site, link, number_of};
 use crate::bench;
 
 /// The time limit for a step of a recovery.
-const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Copies a home as a backup tool does.
 pub(crate) fn copy(from: &Path, to: &Path) {
@@ -41,7 +40,7 @@ pub(crate) fn put_back(site: &Site, backup: &Path) {
 }
 
 /// Returns a site's position in its own log or another's.
-fn position(of: &Site, author: &Site) -> Position {
+pub(crate) fn position(of: &Site, author: &Site) -> Position {
     let own = author.identity().site;
     let mut positions = of.status().positions.into_iter();
     positions
@@ -55,12 +54,12 @@ pub(crate) fn held(of: &Site, author: &Site) -> (u64, u64) {
     (position.epoch, position.held.as_ref().map_or(0, number_of))
 }
 
-fn feed(name: &str) -> Folder {
+pub(crate) fn feed(name: &str) -> Folder {
     many(name, 3, 200)
 }
 
 /// Returns two connected sites that know three records of the first, and a backup of the first from that time.
-fn pair(bench: &Path) -> (Site, Site, PathBuf) {
+pub(crate) fn pair(bench: &Path) -> (Site, Site, PathBuf) {
     let [mut a, mut b] = ["site-a", "site-b"].map(|name| Site::init(bench, name));
     a.up();
     b.up();
@@ -74,12 +73,12 @@ fn pair(bench: &Path) -> (Site, Site, PathBuf) {
 }
 
 /// Waits until a restored site signs again, and checks that its next claim reaches `b`.
-fn goes_on(a: &mut Site, b: &mut Site, epoch: u64) {
+pub(crate) fn goes_on(a: &mut Site, b: &mut Site, epoch: u64) {
     goes_on_with(a, b, epoch, "LAST");
 }
 
 /// Does the same, with records of another name.
-fn goes_on_with(a: &mut Site, b: &mut Site, epoch: u64, name: &str) {
+pub(crate) fn goes_on_with(a: &mut Site, b: &mut Site, epoch: u64, name: &str) {
     a.until("the site to go on", |status| status.restore.is_none());
     let before = held(a, a);
     let _ = a.import("mine", &feed(name), &[]);
@@ -92,7 +91,7 @@ fn goes_on_with(a: &mut Site, b: &mut Site, epoch: u64, name: &str) {
 }
 
 /// Waits for a state of the file system.
-fn wait_for(what: &str, is_reached: &dyn Fn() -> bool) {
+pub(crate) fn wait_for(what: &str, is_reached: &dyn Fn() -> bool) {
     let from = Instant::now();
     while !is_reached() {
         assert!(from.elapsed() < DEADLINE, "waiting for {what}");
@@ -137,116 +136,6 @@ fn recent_backup_takes_back_claims_from_its_peer() {
     assert_eq!(a.dump("mine"), dump);
     goes_on(&mut a, &mut b, 1);
     assert_eq!(held(&b, &a), (1, 9), "high-water did not fall");
-}
-
-#[test]
-fn backup_restored_over_the_home_is_noticed() {
-    let bench = bench();
-    let (mut a, mut b, backup) = pair(bench.path());
-    let _ = a.import("mine", &feed("TWO"), &[]);
-    b.until_equal(&a);
-    a.stop();
-    // Files are rewritten in place: their inodes stay.
-    let copied = Command::new("cp")
-        .arg("-a")
-        .args([backup.join("."), a.home().to_owned()])
-        .status();
-    assert!(copied.expect("cp runs").success());
-    b.stop();
-    a.up();
-    assert!(a.status().restore.is_some());
-    b.up();
-    goes_on(&mut a, &mut b, 1);
-    assert_eq!(held(&b, &a), (1, 9));
-}
-
-#[test]
-fn moved_or_restarted_home_still_signs() {
-    let bench = bench();
-    let mut a = Site::init(bench.path(), "site-a");
-    let _ = a.import("mine", &feed("ONE"), &[]);
-    a.up();
-    a.kill();
-    let (elsewhere, home) = (bench.path().join("elsewhere"), a.home().to_owned());
-    std::fs::rename(&home, &elsewhere).expect("the home can be renamed");
-    let mut moved = Site::adopt_home(bench.path(), "elsewhere");
-    assert!(moved.status().restore.is_none());
-    moved.up();
-    let _ = moved.import("mine", &feed("TWO"), &[]);
-    assert_eq!(held(&moved, &moved), (0, 6));
-}
-
-#[test]
-fn bundle_of_an_air_gapped_peer_restores_claims() {
-    let bench = bench();
-    let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
-    a.list(&b);
-    b.list(&a);
-    let _ = a.import("mine", &feed("ONE"), &[]);
-    let backup = back_up(&a, "backup");
-    let _ = a.import("mine", &feed("TWO"), &[]);
-    let _ = b.import_bundle(&a.export("lost.zst", &[]));
-    let root = a.root();
-    put_back(&a, &backup);
-
-    let path = a.file("feed");
-    let import = || {
-        let source = "--source".into();
-        a.refused([
-            "feeds".into(),
-            "import".into(),
-            path.clone().into_os_string(),
-            source,
-            "mine".into(),
-        ])
-    };
-    assert_eq!(import().code, ErrorCode::SiteRestored);
-    let _ = b.import("theirs", &feed("OWN"), &[]);
-    let bundle = b.export("back.zst", &[]);
-    let dry: ImportReport = a.json([
-        "bundle".into(),
-        "import".into(),
-        bundle.clone().into_os_string(),
-        "--dry-run".into(),
-    ]);
-    assert!(dry.success, "{dry:?}");
-    assert_eq!(import().code, ErrorCode::SiteRestored, "a dry run is not heard");
-    let report = a.import_bundle(&bundle);
-    assert!(report.success, "{report:?}");
-    let told = report
-        .warnings
-        .iter()
-        .any(|warning| warning.contains("goes on under epoch 1"));
-    assert!(told, "{report:?}");
-    assert!(a.status().restore.is_none());
-    assert_eq!(held(&a, &a), (0, 6), "nothing was signed under the new epoch yet");
-    assert_ne!(a.root(), root, "it knows what its peer said too");
-
-    let _ = a.import("mine", &feed("LAST"), &[]);
-    let _ = b.import_bundle(&a.export("next.zst", &[]));
-    assert_eq!(held(&b, &a), (1, 9));
-    assert_eq!(a.root(), b.root());
-    for site in [&a, &b] {
-        site.expect_sound();
-    }
-}
-
-#[test]
-fn bundle_without_news_counts_as_an_answer() {
-    let bench = bench();
-    let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
-    a.list(&b);
-    b.list(&a);
-    let _ = a.import("mine", &feed("ONE"), &[]);
-    let _ = b.import_bundle(&a.export("all.zst", &[]));
-    let backup = back_up(&a, "backup");
-    put_back(&a, &backup);
-    let report = a.import_bundle(&b.export("back.zst", &[]));
-    assert!(report.success, "{report:?}");
-    assert!(a.status().restore.is_none());
-    assert_eq!(held(&a, &a), (0, 3), "nothing was signed under the new epoch yet");
-    let _ = a.import("mine", &feed("LAST"), &[]);
-    assert_eq!(held(&a, &a), (1, 6));
 }
 
 #[test]
@@ -317,69 +206,6 @@ fn restored_site_without_root_key_says_what_it_needs() {
     std::fs::copy(&kept, &key).unwrap();
     goes_on(&mut a, &mut b, 1);
     assert_eq!(held(&b, &a), (1, 9));
-}
-
-#[test]
-fn second_running_copy_takes_over_and_first_stops_signing() {
-    let bench = bench();
-    let (mut a, mut b, _) = pair(bench.path());
-    let _ = a.import("mine", &feed("TWO"), &[]);
-    b.until_equal(&a);
-    a.stop();
-    let mut copied = Site::adopt_home(bench.path(), "site-copy");
-    copy(a.home(), copied.home());
-    a.up();
-    a.until_connected("site-b");
-    copied.up();
-    goes_on(&mut copied, &mut b, 1);
-    let status = a.until("the first copy to be told", |status| status.restore.is_some());
-    assert_eq!(status.restore.unwrap().phase, RestorePhase::Superseded);
-    let path = a.file("feed").into_os_string();
-    let import = [
-        "feeds".into(),
-        "import".into(),
-        path,
-        "--source".into(),
-        "mine".into(),
-    ];
-    assert_eq!(a.refused(import).code, ErrorCode::SiteSuperseded);
-    assert_eq!(
-        a.refused(["mute", "add", "CVE-2021-44228", "--reason", "x", "--forever"])
-            .code,
-        ErrorCode::SiteSuperseded
-    );
-    assert_eq!(held(&b, &copied), (1, 9));
-    let frozen = b.status().positions.iter().any(|at| at.hold_reason.is_some());
-    assert!(!frozen, "nobody signed a second history");
-}
-
-#[test]
-fn cloned_machine_is_detected_by_its_id() {
-    let bench = bench();
-    let (mut a, mut b, _) = pair(bench.path());
-    a.stop();
-    let machine = a.file("machine-id");
-    let config = a.home().join("starling.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    let named = text.replace(
-        "# machine_id_file = \"/etc/machine-id\"",
-        &format!("machine_id_file = {machine:?}"),
-    );
-    assert_ne!(named, text);
-    std::fs::write(&config, named).unwrap();
-    // The former machine: the home was made there.
-    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    std::fs::write(&machine, id).unwrap();
-    let _ = a.import("mine", &feed("TWO"), &[]);
-    assert!(a.status().restore.is_none());
-    std::fs::write(&machine, "0002\n").unwrap();
-    b.stop();
-    a.up();
-    let restore = a.status().restore.expect("it is another machine");
-    assert!(restore.reason.contains("another machine"), "{restore:?}");
-    b.up();
-    goes_on(&mut a, &mut b, 1);
-    assert_eq!(held(&b, &a), (1, 9), "what no peer held is kept as well");
 }
 
 #[test]
@@ -518,71 +344,6 @@ fn recovery_continues_after_a_kill_at_any_step() {
 }
 
 #[test]
-fn backup_with_old_keys_rejoins_by_bundles() {
-    let bench = bench();
-    let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
-    a.list(&b);
-    b.list(&a);
-    let _ = a.import("mine", &feed("ONE"), &[]);
-    let backup = back_up(&a, "backup");
-    a.cli(["keys", "generate"]).expect(0);
-    let _ = a.import("mine", &feed("TWO"), &[]);
-    let _ = b.import_bundle(&a.export("lost.zst", &[]));
-    assert_eq!(held(&b, &a), (1, 6));
-    put_back(&a, &backup);
-    let report = a.import_bundle(&b.export("back.zst", &[]));
-    assert!(report.success, "{report:?}");
-    assert!(a.status().restore.is_none(), "{report:?}");
-    let _ = a.import("mine", &feed("LAST"), &[]);
-    assert_eq!(held(&a, &a), (2, 9));
-    let _ = b.import_bundle(&a.export("next.zst", &[]));
-    assert_eq!(held(&b, &a), (2, 9));
-    assert_eq!(a.root(), b.root());
-}
-
-/// Returns two sites and a backup as in [`pair`]; the first does not check if it was copied, as for a machine's
-/// snapshot.
-fn snapshot(bench: &Path) -> (Site, Site) {
-    let (mut a, mut b, _) = pair(bench);
-    a.stop();
-    let config = a.home().join("starling.toml");
-    let text = std::fs::read_to_string(&config).unwrap();
-    std::fs::write(&config, text.replace("# detect = true", "detect = false")).unwrap();
-    let backup = back_up(&a, "snapshot");
-    a.up();
-    let _ = a.import("mine", &feed("TWO"), &[]);
-    b.until_equal(&a);
-    a.stop();
-    put_back(&a, &backup);
-    (a, b)
-}
-
-#[test]
-fn undetected_snapshot_is_reported_by_its_operator() {
-    let bench = bench();
-    let (mut a, mut b) = snapshot(bench.path());
-    assert!(a.status().restore.is_none());
-    let report: RestoreReport = a.json(["restore"]);
-    assert_eq!(report.restore.unwrap().phase, RestorePhase::Waiting);
-    a.up();
-    goes_on(&mut a, &mut b, 1);
-    assert_eq!(held(&b, &a), (1, 9));
-}
-
-#[test]
-fn undetected_snapshot_is_reported_by_its_peer() {
-    let bench = bench();
-    let (mut a, mut b) = snapshot(bench.path());
-    a.up();
-    a.until("what was lost", |status| {
-        let own = status.positions.iter().find(|at| at.site == status.site);
-        own.and_then(|at| at.held.as_ref()).map_or(0, number_of) == 6
-    });
-    goes_on(&mut a, &mut b, 1);
-    assert_eq!(held(&b, &a), (1, 9));
-}
-
-#[test]
 fn restore_is_shown_by_doctor_and_events() {
     let bench = bench();
     let (mut a, mut b, backup) = pair(bench.path());
@@ -604,28 +365,6 @@ fn restore_is_shown_by_doctor_and_events() {
     let report: DoctorReport = a.json(["doctor"]);
     let home = report.checks.iter().find(|check| check.name == "home").unwrap();
     assert_eq!(home.found, "in its own place");
-}
-
-#[test]
-fn undetected_snapshot_is_reported_by_a_bundle() {
-    let bench = bench();
-    let (a, mut b) = snapshot(bench.path());
-    b.stop();
-    let bundle = b.export("back.zst", &[]);
-    let dry: ImportReport = a.json([
-        "bundle".into(),
-        "import".into(),
-        bundle.clone().into_os_string(),
-        "--dry-run".into(),
-    ]);
-    assert!(dry.success, "{dry:?}");
-    assert!(a.status().restore.is_none(), "a dry run changes nothing");
-    let report = a.import_bundle(&bundle);
-    assert!(report.success, "{report:?}");
-    let _ = a.import("mine", &feed("LAST"), &[]);
-    assert_eq!(held(&a, &a), (1, 9));
-    let _ = b.import_bundle(&a.export("next.zst", &[]));
-    assert_eq!(held(&b, &a), (1, 9));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::{Affected, Draft, Range};
 use super::output::Output;
 use super::rpm::with_epoch;
+use super::shape::Shape;
 use super::text::{self, quote};
 use super::value;
 use super::xml::{Dialect, Element};
@@ -101,6 +102,12 @@ pub(crate) struct Owner {
 }
 
 impl Owner {
+    /// Returns true if a document is a list of updates with an id of this owner.
+    pub(crate) fn knows(&self, shape: &Shape<'_>) -> bool {
+        let mut prefixes = self.prefixes.iter();
+        shape.is_xml("updates") && prefixes.any(|prefix| shape.xml_holds(&format!("<id>{prefix}")))
+    }
+
     /// Reads an `updateinfo.xml`.
     pub(crate) fn read(&self, bytes: &[u8], out: &mut Output<'_>) {
         out.xml_records(

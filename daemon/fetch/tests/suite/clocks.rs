@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::pages::{nvd_page, nvd_total};
 use crate::server::{Reply, Server};
+use crate::windows::{nvd_page, nvd_total};
 use crate::world::*;
 
 /// Where the first window of a run begins.

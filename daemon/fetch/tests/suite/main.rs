@@ -15,4 +15,5 @@ mod server;
 mod snapshots;
 mod tls;
 mod to_the_end;
+mod windows;
 mod world;

@@ -56,13 +56,7 @@ pub(super) fn check(
         return Ok(());
     }
     let absent: Vec<RecordId> = absent_of(plan);
-    let mut losses = Losses::default();
-    for replaced in &plan.replaced {
-        let (Some(before), Some(after)) = (body(&replaced.before)?, body(&replaced.after)?) else {
-            continue;
-        };
-        losses.count(&replaced.id, &Guarded::of(&before), Guarded::of(&after));
-    }
+    let losses = losses_of(plan, body)?;
     let fix = losses.fixes.iter().max_by_key(|(_, records)| records.len());
     let told = [
         (absent.as_slice(), "are no longer in it".to_owned()),
@@ -99,6 +93,24 @@ pub(super) fn check(
     let detail = format!("importing {source}: the input is suspect: {}", suspect.join("; "));
     Err(Problem::new(ErrorCode::FeedSuspect, detail)
         .hint("nothing was changed; look at the input, and where it is right import it again with --approve"))
+}
+
+/// Reads and compares the records that a plan replaces.
+///
+/// Reads none if they are too few to be suspect, even if all of them lose something: most imports change little of
+/// their source.
+fn losses_of(plan: &FeedPlan, body: &mut ReadBody<'_>) -> Result<Losses, Problem> {
+    let mut losses = Losses::default();
+    if !is_suspect(plan.replaced.len() as u64, plan.before) {
+        return Ok(losses);
+    }
+    for replaced in &plan.replaced {
+        let (Some(before), Some(after)) = (body(&replaced.before)?, body(&replaced.after)?) else {
+            continue;
+        };
+        losses.count(&replaced.id, &Guarded::of(&before), Guarded::of(&after));
+    }
+    Ok(losses)
 }
 
 /// Returns how many records the source has after a plan.
@@ -165,18 +177,24 @@ fn numbers(version: &str) -> Vec<u64> {
     parts.filter_map(|part| part.parse().ok()).collect()
 }
 
+/// Returns the items of an array; none if the value has no such array.
+fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
+    value
+        .get(key)
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
+}
+
 impl Guarded {
     /// Reads off a record what a guard looks at; one that cannot be read says nothing.
     fn of(body: &[u8]) -> Self {
         let Ok(record) = serde_json::from_slice::<Value>(body) else {
             return Self::default();
         };
-        let items = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned();
         let is_severe = |value: &Value| {
-            items(value, "severity").is_some_and(|severity| !severity.is_empty())
-                || value.pointer("/database_specific/severity").is_some()
+            !items(value, "severity").is_empty() || value.pointer("/database_specific/severity").is_some()
         };
-        let affected = items(&record, "affected").unwrap_or_default();
+        let affected = items(&record, "affected");
         let mut said = Self {
             is_withdrawn: record
                 .get("withdrawn")
@@ -185,17 +203,16 @@ impl Guarded {
             affected: BTreeSet::new(),
             fixes: BTreeSet::new(),
         };
-        for package in &affected {
-            let versions = items(package, "versions").unwrap_or_default();
-            let ranges = items(package, "ranges").unwrap_or_default();
-            if !versions.is_empty() || !ranges.is_empty() {
+        for package in affected {
+            let ranges = items(package, "ranges");
+            if !items(package, "versions").is_empty() || !ranges.is_empty() {
                 let text = |key: &str| {
                     let value = package.pointer(&format!("/package/{key}"));
                     value.and_then(Value::as_str).unwrap_or_default().to_owned()
                 };
                 said.affected.insert((text("ecosystem"), text("name")));
             }
-            let events = ranges.iter().filter_map(|range| items(range, "events")).flatten();
+            let events = ranges.iter().flat_map(|range| items(range, "events"));
             said.fixes.extend(events.filter_map(|event| {
                 let fixed = event.get("fixed")?;
                 Some(fixed.as_str().map_or_else(|| fixed.to_string(), str::to_owned))
@@ -297,6 +314,32 @@ mod tests {
         }
         // What they say differently is no loss.
         assert!(checked(100, |record| record["details"] = json!("more")).is_ok());
+    }
+
+    #[test]
+    fn records_are_read_only_if_enough_are_replaced() {
+        let reads_of = |replaced: usize| {
+            let plan = FeedPlan {
+                before: 100,
+                replaced: (0..replaced)
+                    .map(|number| Replaced {
+                        id: id(number),
+                        before: ContentHash::of(b"before"),
+                        after: ContentHash::of(b"after"),
+                    })
+                    .collect(),
+                ..FeedPlan::default()
+            };
+            let mut reads = 0;
+            let checked = check(&"test".parse().unwrap(), &plan, 0, &mut |_| {
+                reads += 1;
+                Ok(Some(b"{}".to_vec()))
+            });
+            checked.unwrap();
+            reads
+        };
+        assert_eq!(reads_of(20), 0, "a fifth of the source is never suspect");
+        assert_eq!(reads_of(21), 42);
     }
 
     #[test]

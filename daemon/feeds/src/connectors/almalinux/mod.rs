@@ -38,12 +38,7 @@ impl Connector for Almalinux {
                 memchr::memmem::find(near, b"\"updateinfo_id\"").is_some()
                     || memchr::memmem::find(near, b"\"ALSA-").is_some()
             });
-        is_full
-            || shape.has("updateinfo_id")
-            || (shape.is_xml("updates")
-                && PREFIXES
-                    .iter()
-                    .any(|prefix| shape.xml_holds(&format!("<id>{prefix}"))))
+        is_full || shape.has("updateinfo_id") || OWNER.knows(shape)
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {

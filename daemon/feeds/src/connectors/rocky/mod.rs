@@ -42,12 +42,7 @@ impl Connector for Rocky {
                     .iter()
                     .any(|prefix| memchr::memmem::find(near, format!("\"{prefix}").as_bytes()).is_some())
             });
-        is_page
-            || shape.is_object_with(&["name", "synopsis", "packages"])
-            || (shape.is_xml("updates")
-                && PREFIXES
-                    .iter()
-                    .any(|prefix| shape.xml_holds(&format!("<id>{prefix}"))))
+        is_page || shape.is_object_with(&["name", "synopsis", "packages"]) || OWNER.knows(shape)
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {

@@ -1,0 +1,263 @@
+//! The health of the feeds: the sources that the site knows, those it knows in part, and those that are stale.
+
+use starling_api_types::{KNOWN_IN_PART, PartState};
+use starling_policy::Freshness;
+use starling_protocol::UnixMillis;
+use starling_store::StoreError;
+
+use super::{counted, named};
+use crate::clock::now;
+use crate::service::SiteParts;
+use crate::service::scan::{freshness_of, latest_check};
+
+impl SiteParts {
+    pub(super) fn feeds_part(&self) -> (PartState, String) {
+        let fetched = self.feeds_shown();
+        // As in a verdict: for a source that was never taken in as a whole, the last import applies.
+        let known = self.data.store.view().and_then(|view| {
+            let sources = view.sources()?.into_iter();
+            let heard = sources.map(|(source, overview)| {
+                let last = match overview.checked_at {
+                    None => view.last_heard(&source)?,
+                    checked => checked,
+                };
+                let partial = fetched
+                    .iter()
+                    .find(|feed| !feed.complete && feed.enabled && feed.source.as_str() == source.as_str());
+                Ok(HeardSource {
+                    source: source.to_string(),
+                    records: overview.records,
+                    partial_feed: partial.map(|feed| feed.name.to_string()),
+                    in_part: overview.checked_at.is_none() && overview.records > 0,
+                    last,
+                })
+            });
+            heard.collect::<Result<Vec<_>, StoreError>>()
+        });
+        let sources = match known {
+            Ok(known) => known,
+            Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
+        };
+        let matters = self.feed_matters(&fetched);
+        if sources.is_empty() {
+            let running = fetched.iter().any(|feed| feed.progress.is_some());
+            if running && matters.is_empty() {
+                let detail = "the first feeds are being fetched; until then the site knows no advisories";
+                return (PartState::Working, detail.to_owned());
+            }
+            let detail = match &matters[..] {
+                [] if fetched.iter().any(|feed| feed.enabled) => {
+                    "the site knows no advisories yet; the daemon fetches them, or `starling feeds run`"
+                        .to_owned()
+                }
+                [] => nothing_known(self.identity.config.is_air_gapped()).to_owned(),
+                matters => format!("the site knows no advisories; {}", named(matters)),
+            };
+            return (PartState::Attention, detail);
+        }
+        let held = self.held_back();
+        let arriving = held.is_some() && self.live.peer_status.bodies_arrive();
+        let mut told = Vec::new();
+        if let Some(held) = held {
+            let until = if arriving {
+                "they are arriving"
+            } else {
+                "a peer or a bundle brings them"
+            };
+            told.push(format!("{held}: {until}"));
+        }
+        if sources.iter().all(|source| source.records == 0) && told.is_empty() {
+            told.push("no source has a record here: a scan finds nothing".to_owned());
+        }
+        let only_arriving = arriving && matters.is_empty();
+        if !matters.is_empty() {
+            told.push(named(&matters));
+        }
+        told.extend(known_in_part(&sources));
+        let freshness = freshness_of(&self.identity.config.scan);
+        told.extend(stale(&sources, &freshness, now(), latest_check()));
+        if only_arriving && told.len() == 1 {
+            return (PartState::Working, told.join("; "));
+        }
+        let is_ok = told.is_empty();
+        if is_ok {
+            told.push(format!(
+                "{}, each heard of within its rhythm",
+                counted(sources.len(), "source", "sources")
+            ));
+        }
+        told.extend(meant_in_part(&sources));
+        let state = if is_ok {
+            PartState::Ok
+        } else {
+            PartState::Attention
+        };
+        (state, told.join("; "))
+    }
+}
+
+/// Says what to do about a site without advisories and feeds.
+fn nothing_known(is_air_gapped: bool) -> &'static str {
+    if is_air_gapped {
+        "the site knows no advisories and has no network; `starling feeds import FOLDER --source NAME --complete` takes in \
+         what a carrier brings, `starling bundle import FILE` what another site exported"
+    } else {
+        "the site knows no advisories; `starling feeds add` fetches some, `starling feeds import` takes some in"
+    }
+}
+
+/// A source of the view.
+struct HeardSource {
+    source: String,
+    /// The number of its records here.
+    records: u64,
+    /// True if no site ever took it in as a whole, and some of its records are here.
+    in_part: bool,
+    /// A feed of it that fetches a part of it on purpose.
+    partial_feed: Option<String>,
+    /// The time when it was last checked; if it is known in part, when it was last heard of.
+    last: Option<UnixMillis>,
+}
+
+/// Returns the sources that no site took in as a whole, and the commands that end it.
+///
+/// It begins with [`KNOWN_IN_PART`].
+fn known_in_part(sources: &[HeardSource]) -> Option<String> {
+    let in_part = sources.iter();
+    let in_part = in_part.filter(|source| source.in_part && source.partial_feed.is_none());
+    let in_part: Vec<&HeardSource> = in_part.collect();
+    let first = in_part.first()?;
+    let list: Vec<String> = in_part
+        .iter()
+        .map(|one| match one.last {
+            Some(last) => format!("{} (last import {last})", one.source),
+            None => one.source.clone(),
+        })
+        .collect();
+    let end = match in_part.len() {
+        1 => format!(
+            "`starling feeds import PATH --source {} --complete` if PATH holds the whole source, or a feed,",
+            first.source
+        ),
+        _ => "`starling feeds import PATH --source NAME --complete` of each if PATH holds the whole source, or a feed,"
+            .to_owned(),
+    };
+    Some(format!(
+        "{KNOWN_IN_PART} {}: {end} takes in the rest, which no scan finds",
+        named(&list).replace("; ", ", ")
+    ))
+}
+
+/// Returns the sources that no site took in as a whole, because a feed of them is partial on purpose.
+fn meant_in_part(sources: &[HeardSource]) -> Option<String> {
+    let meant = sources.iter().filter(|source| source.in_part);
+    let meant = meant.filter_map(|one| {
+        let feed = one.partial_feed.as_ref()?;
+        Some(match one.last {
+            Some(last) => format!("{} (feed {feed} is partial, last import {last})", one.source),
+            None => format!("{} (feed {feed} is partial)", one.source),
+        })
+    });
+    let meant: Vec<String> = meant.collect();
+    (!meant.is_empty()).then(|| format!("known in part: {}", named(&meant).replace("; ", ", ")))
+}
+
+/// Returns the stale sources: those not heard of for longer than their rhythm.
+fn stale(
+    sources: &[HeardSource],
+    freshness: &Freshness,
+    now: UnixMillis,
+    latest: UnixMillis,
+) -> Option<String> {
+    let old = sources.iter().filter_map(
+        |HeardSource {
+             source,
+             in_part,
+             last,
+             ..
+         }| {
+            let Some(last) = *last else {
+                return (!in_part).then(|| format!("{source} was never imported completely"));
+            };
+            if last > latest {
+                return Some(format!(
+                    "{source} was checked at {last}, which is later than this site's clock"
+                ));
+            }
+            let rhythm = freshness.rhythm_of(source).saturating_mul(1_000);
+            let is_old = now.as_millis().saturating_sub(last.as_millis()) > rhythm;
+            is_old.then(|| format!("{source} was last heard of at {last}"))
+        },
+    );
+    let old: Vec<String> = old.collect();
+    (!old.is_empty()).then(|| {
+        format!(
+            "stale, as not heard of within the rhythm: {} of {}: {}",
+            old.len(),
+            counted(sources.len(), "source", "sources"),
+            named(&old)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_known_in_part_are_named_with_the_command_that_ends_it() {
+        let heard = |source: &str, in_part, last: Option<u64>| HeardSource {
+            source: source.to_owned(),
+            records: 1,
+            in_part,
+            partial_feed: None,
+            last: last.map(UnixMillis::saturating),
+        };
+        let mut sources = vec![heard("ghsa", false, Some(0))];
+        assert_eq!(known_in_part(&sources), None);
+        sources.push(heard("mine", true, Some(0)));
+        assert_eq!(
+            known_in_part(&sources).unwrap(),
+            "never taken in as a whole: mine (last import 1970-01-01T00:00:00.000Z): `starling feeds import PATH --source \
+             mine --complete` if PATH holds the whole source, or a feed, takes in the rest, which no scan finds"
+        );
+        // It is not stale too: its last import was now.
+        let now = UnixMillis::EPOCH;
+        assert_eq!(stale(&sources, &Freshness::default(), now, now), None);
+        sources.push(heard("other", true, None));
+        let told = known_in_part(&sources).unwrap();
+        assert!(
+            told.contains(
+                "1970-01-01T00:00:00.000Z), other: `starling feeds import PATH --source NAME --complete`"
+            ),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn source_of_which_a_feed_fetches_a_part_on_purpose_is_no_matter() {
+        let sources = [HeardSource {
+            source: "own".to_owned(),
+            records: 1,
+            in_part: true,
+            partial_feed: Some("mine".to_owned()),
+            last: Some(UnixMillis::EPOCH),
+        }];
+        assert_eq!(known_in_part(&sources), None);
+        assert_eq!(
+            meant_in_part(&sources).unwrap(),
+            "known in part: own (feed mine is partial, last import 1970-01-01T00:00:00.000Z)"
+        );
+    }
+
+    #[test]
+    fn site_without_a_network_is_not_told_to_fetch() {
+        assert!(nothing_known(false).contains("feeds add"));
+        let told = nothing_known(true);
+        assert!(
+            told.contains("feeds import FOLDER") && told.contains("bundle import"),
+            "{told}"
+        );
+        assert!(!told.contains("feeds add"), "{told}");
+    }
+}
