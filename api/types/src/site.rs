@@ -32,7 +32,8 @@ pub struct Site {
     pub may_mute: Option<bool>,
     /// Time at which it was listed.
     pub added_at: Timestamp,
-    /// Time at which data last came from it, by any route.
+    /// Time of the last exchange with it: claims or records came from it, by network or bundle, or a session over the
+    /// network gave it some or found that both sites hold the same. Null if there was none.
     pub last_sync_at: Option<Timestamp>,
     /// Its newest cursor held here.
     pub last_cursor: Option<Cursor>,

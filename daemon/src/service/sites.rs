@@ -210,6 +210,7 @@ impl SiteParts {
             })
             .map_err(failed)?;
         let transfers = self.data.store.transfers(&listed.site).map_err(failed)?;
+        let exchanged = self.live.peer_status.peer(&listed.site).exchanged_at;
         let patterns: Vec<String> = listed.allowed_sources.clone().into();
         Ok(types::Site {
             site_id: (&listed.slug).into(),
@@ -226,7 +227,7 @@ impl SiteParts {
             enabled: listed.enabled,
             may_mute: listed.may_mute,
             added_at: listed.added_at.into(),
-            last_sync_at: transfers.last_at.map(Into::into),
+            last_sync_at: transfers.last_at.max(exchanged).map(Into::into),
             last_cursor: log
                 .filter(|log| log.tip.cursor.number.0 > 0)
                 .map(|log| log.tip.cursor.into()),
