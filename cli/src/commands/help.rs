@@ -124,7 +124,9 @@ examples:
 
 # Only format is needed. fail, warn and rules are lists. A finding fails if any
 # condition of fail holds; all keys of one condition must hold. Without warn,
-# every other finding warns. `starling policy validate FILE` checks a file,
+# every other finding warns. max_age: a source of the SBOM's ecosystems that was
+# last checked longer ago, or never (only parts were imported), ends the scan
+# with 4. `starling policy validate FILE` checks a file,
 # `starling policy test FILE` runs its examples.
 ";
 

@@ -6,7 +6,7 @@ mod unjudged;
 use std::fmt::Write as _;
 
 use starling_api_types::{ExitStatus, VerdictEnvelope};
-use starling_report::remarks::{known_in_part, without_severity};
+use starling_report::remarks::without_severity;
 use starling_report::unjudged::Group;
 use starling_report::upgrade::{Upgrade, by_level, count_levels, upgrades};
 
@@ -217,8 +217,7 @@ fn head(body: &Body, exit_code: u8) -> String {
         );
         text.push_str(&terminal::wrapped("  note ", 4, &note));
     }
-    for (ecosystem, sources) in body.known_in_part() {
-        let note = known_in_part(ecosystem, &sources);
+    for note in body.known_in_part() {
         text.push_str(&terminal::wrapped("  note ", 4, &plain(&note)));
     }
     if let Some(note) = without_severity(body.unrated()) {
