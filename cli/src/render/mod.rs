@@ -72,6 +72,34 @@ fn cut(text: &str, width: usize) -> String {
     short
 }
 
+/// Returns as many clauses of a sentence as fit into `room` columns, the first one in any case. A clause is never cut:
+/// it may hold a command.
+fn clauses(text: &str, room: usize) -> String {
+    const MORE: &str = " …";
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let words = plain(&words);
+    if console::measure_text_width(&words) <= room {
+        return words.into_owned();
+    }
+    let ends = words.match_indices(['.', ';']).map(|(at, _)| at + 1);
+    let ends: Vec<usize> = ends
+        .filter(|at| words.get(*at..).is_some_and(|rest| rest.starts_with(' ')))
+        .filter(|at| {
+            words
+                .get(..*at)
+                .is_some_and(|before| before.matches('`').count() % 2 == 0)
+        })
+        .collect();
+    let fits = |at: &&usize| {
+        let before = words.get(..**at).unwrap_or_default();
+        console::measure_text_width(before) + MORE.len() - 2 <= room
+    };
+    match ends.iter().rfind(fits).or_else(|| ends.first()) {
+        Some(at) => format!("{}{MORE}", words.get(..*at).unwrap_or_default()),
+        None => words.into_owned(),
+    }
+}
+
 /// Formats a size in bytes, in powers of ten.
 pub(crate) fn size(bytes: u64) -> String {
     const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
@@ -188,12 +216,12 @@ impl Lines {
         if is_shown { self.add(label, value) } else { self }
     }
 
-    /// Cuts each value so that its line fits the terminal.
-    fn cut_to_fit(mut self) -> Self {
+    /// Leaves out the last clauses of each value that do not fit on its line.
+    fn shortened(mut self) -> Self {
         if let Some(width) = terminal::width() {
             let room = width.saturating_sub(self.label_width() + 2);
             for (_, value) in &mut self.0 {
-                *value = console::truncate_str(value, room, "…").into_owned();
+                *value = clauses(value, room);
             }
         }
         self
@@ -245,6 +273,16 @@ mod tests {
         assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\n"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}");
         assert_eq!(cut("two\n  words\u{7}", 20), "two words\u{fffd}");
         assert_eq!(cut("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn sentences_are_shortened_by_whole_clauses() {
+        let text = "ok: open; run `starling doctor; now`; or wait";
+        assert_eq!(clauses(text, 80), text);
+        assert_eq!(clauses(text, 40), "ok: open; run `starling doctor; now`; …");
+        assert_eq!(clauses(text, 12), "ok: open; …");
+        assert_eq!(clauses(text, 4), "ok: open; …");
+        assert_eq!(clauses("one clause only", 4), "one clause only");
     }
 
     #[test]

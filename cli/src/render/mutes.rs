@@ -63,9 +63,11 @@ pub(crate) fn mutes(list: &MuteList) -> String {
             "SITE",
             "REASON",
         ])
-        .shrinks("REASON", 16)
-        .shrinks("WHERE", 12)
-        .leaves_out(&["SITE", "BY", "REASON", "COUNTS", "STATE"]);
+        .never_cuts("MUTE")
+        .never_cuts("VULNERABILITY")
+        .never_cuts("WHERE")
+        .wraps("REASON", 16)
+        .leaves_out(&["SITE", "BY", "COUNTS", "STATE", "REASON"]);
         for mute in &list.mutes {
             table.row([
                 mute.id.clone(),
@@ -81,7 +83,9 @@ pub(crate) fn mutes(list: &MuteList) -> String {
         }
         table.to_string()
     };
-    let mut remarks = Table::new(["MUTE", "COUNTS", "WHY"]);
+    let mut remarks = Table::new(["MUTE", "COUNTS", "WHY"])
+        .never_cuts("MUTE")
+        .wraps("WHY", 20);
     for mute in &list.mutes {
         if let Some(remark) = &mute.remark {
             remarks.row([mute.id.clone(), counts(mute).to_owned(), remark.clone()]);
@@ -97,7 +101,7 @@ pub(crate) fn mutes(list: &MuteList) -> String {
         ("Changes that never count", &list.refused),
     ] {
         let mut table = Table::new(["SITE", "CURSOR", "CHANGE", "WHY"])
-            .shrinks("WHY", 20)
+            .wraps("WHY", 20)
             .leaves_out(&["CURSOR"]);
         for change in aside {
             table.row([
@@ -127,7 +131,7 @@ pub(crate) fn mute(mute: &Mute) -> String {
         .add("reason", &mute.reason);
     let mut text = lines.to_string();
     let mut history = Table::new(["AT", "WHAT", "BY", "SITE", "CURSOR", "DELTA", "REASON"])
-        .shrinks("REASON", 16)
+        .wraps("REASON", 16)
         .leaves_out(&["DELTA", "CURSOR", "SITE"]);
     let mut row = |at: String, what: &str, by: &str, proof: &ChangeProof, reason: &str| {
         history.row([
@@ -190,5 +194,10 @@ mod tests {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(!text.contains("active"), "{text}");
+        let narrow = terminal::at_width(60, || mutes(&list));
+        for whole in ["0a-1", "CVE-1", "everywhere", "site-b may not mute here"] {
+            assert!(narrow.contains(whole), "{whole} is not in\n{narrow}");
+        }
+        assert!(!narrow.contains('…'), "{narrow}");
     }
 }

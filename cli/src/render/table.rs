@@ -1,4 +1,4 @@
-//! Renders tables that fit the terminal, with one line per row.
+//! Renders tables that fit the terminal, with one line per row; only prose in the last column may go on below.
 //!
 //! If a table is too wide, it first cuts the columns that may shrink (`…`), then leaves out the least important
 //! columns and lists them below the table. Then columns that must never be cut, such as ids and package names, move to
@@ -42,6 +42,8 @@ struct Column {
     end: bool,
     /// True if a value is never cut: somebody copies it.
     whole: bool,
+    /// True if a value goes on in lines below, under its column, instead of being cut.
+    wraps: bool,
 }
 
 /// The columns of a table at some width.
@@ -70,6 +72,7 @@ impl Table {
             hidden: false,
             end: false,
             whole: false,
+            wraps: false,
         };
         Self {
             columns: headings.into_iter().map(column).collect(),
@@ -94,6 +97,16 @@ impl Table {
     /// Never cuts a column: if the row has no room for it, it stands below the row.
     pub(super) fn never_cuts(mut self, heading: &str) -> Self {
         self.column(heading, |column| column.whole = true);
+        self
+    }
+
+    /// Breaks the last column at spaces where it would be cut, at `least` characters or more: it tells what to do.
+    pub(super) fn wraps(mut self, heading: &str, least: usize) -> Self {
+        debug_assert!(self.columns.last().is_some_and(|last| last.heading == heading));
+        self.column(heading, |column| {
+            column.least = Some(least);
+            column.wraps = true;
+        });
         self
     }
 
@@ -327,6 +340,10 @@ impl Table {
             let mut owed = 0;
             for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
                 let Some(width) = *width else { continue };
+                if column.wraps && measure_text_width(&cell.text) > width {
+                    line = broken(&line, owed, width, &cell.text);
+                    continue;
+                }
                 let text = if column.end && cell.tone != Some(Tone::Heading) {
                     cut_beginning(&cell.text, width)
                 } else {
@@ -380,6 +397,19 @@ fn cut_beginning(text: &str, width: usize) -> String {
         kept = next;
     }
     format!("{CUT}{kept}")
+}
+
+/// Adds a text to a row, `gap` columns behind its end and at most `width` wide, broken at spaces. A word that is wider,
+/// such as a command, brings the whole text below the row.
+fn broken(row: &str, gap: usize, width: usize, text: &str) -> String {
+    let at = measure_text_width(row) + gap;
+    let row = format!("{row}{}", " ".repeat(gap));
+    let lines = terminal::wrapped_to(at + width, &row, at, text);
+    if lines.lines().all(|line| measure_text_width(line) <= at + width) {
+        return lines.trim_end().to_owned();
+    }
+    let below = terminal::wrapped_to(at + width, "    ", 4, text);
+    format!("{}\n{}", row.trim_end(), below.trim_end())
 }
 
 fn cut(text: &str, width: usize) -> String {
@@ -482,6 +512,21 @@ mod tests {
                 "{width}: {text}"
             );
         }
+    }
+
+    #[test]
+    fn prose_goes_on_below_instead_of_being_cut() {
+        let mut table = Table::new(["MUTE", "WHY"]).never_cuts("MUTE").wraps("WHY", 16);
+        table.row(["0a-1".to_owned(), "site-b may not mute here".to_owned()]);
+        table.row([
+            "0b-2".to_owned(),
+            "run `starling sites set site-b` first".to_owned(),
+        ]);
+        assert_eq!(
+            At(&table, 26).to_string(),
+            "MUTE  WHY\n0a-1  site-b may not mute\n      here\n0b-2\n    run\n    `starling sites set site-b`\n    first\n"
+        );
+        assert_eq!(At(&table, 60).to_string().lines().count(), 3);
     }
 
     #[test]

@@ -296,7 +296,7 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, details: Details) -> String {
         let decided = format!("{}, which decided {} of the findings", rego.version, rego.matched);
         lines = lines.add("rego", decided);
     }
-    let _ = write!(text, "\n{}", lines.cut_to_fit());
+    let _ = write!(text, "\n{}", lines.shortened());
     if has_sections {
         // The result again, where the reader's eyes are.
         let _ = write!(text, "\n{}", outcome(&body, envelope.exit_code));

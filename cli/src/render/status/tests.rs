@@ -8,7 +8,7 @@ use super::*;
 /// Builds a site with many peers, a third of them held back, and all other warnings.
 fn troubled(peers: usize) -> Status {
     let hash = format!("blake3:{}", "0".repeat(64));
-    let sentence = "something is the matter with it, and this sentence says what to do about it ".repeat(4);
+    let sentence = "something is the matter with it, and this sentence says what to do about it. ".repeat(4);
     let peer = |number: usize| {
         json!({"site_id": format!("site-{number}"), "site": hash, "connected": false, "address": null,
             "last_seen_at": null, "last_error": sentence})
