@@ -12,7 +12,7 @@ use crate::terminal::ColorWhen;
 
 /// Gives every site of an organisation the same vulnerability knowledge, online or air-gapped.
 #[derive(Debug, Parser)]
-#[command(name = "starling", version, propagate_version = true, after_help = OVERVIEW, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "starling", version, propagate_version = true, after_help = OVERVIEW, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,

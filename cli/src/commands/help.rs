@@ -8,6 +8,7 @@ use starling_daemon::config::KEYS;
 
 use super::Outcome;
 use crate::args::Cli;
+use crate::help_text;
 use crate::session::{Session, print};
 use crate::terminal;
 
@@ -179,7 +180,7 @@ impl Help {
     }
 
     fn text(&self) -> Result<String, Problem> {
-        let mut root = Cli::command();
+        let mut root = help_text::fitted(Cli::command());
         root.build();
         if let [word] = self.words.as_slice()
             && let Some(topic) = TOPICS.iter().find(|topic| topic.name.eq_ignore_ascii_case(word))
