@@ -31,7 +31,7 @@ A site by hand:
 
 Exit codes of every command:
   0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
-  5 coverage too low, 6 not reachable or locked, 7 taken in part, 10 internal error,
+  5 coverage too low, 6 not reachable or locked, 7 partly imported, 10 internal error,
   11 store damaged, 12 disk full";
 
 /// The heading of the options that every command has, below its own.

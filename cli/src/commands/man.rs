@@ -81,6 +81,9 @@ fn page_name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
+/// How the builder's output begins: an apostrophe for every formatter.
+const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
+
 /// Builds a page. `above` are the words of the command above this one; `None` for the program itself.
 fn page(command: &Command, above: Option<&[String]>) -> String {
     // The usage of `--help`: every option in one line cannot be read.
@@ -90,22 +93,24 @@ fn page(command: &Command, above: Option<&[String]>) -> String {
         .get_after_help()
         .map(ToString::to_string)
         .unwrap_or_default();
-    let man = clap_mangen::Man::new(command.clone().override_usage(usage))
-        .title(page_name(command).to_uppercase())
-        .source(concat!("starling ", env!("CARGO_PKG_VERSION")))
-        .manual("Starling Manual");
+    let man = clap_mangen::Man::new(command.clone().override_usage(usage));
     let mut page = Vec::new();
     // Nothing that is written to memory fails.
     let _ = man
-        .render_title(&mut page)
-        .and_then(|()| man.render_name_section(&mut page))
+        .render_name_section(&mut page)
         .and_then(|()| man.render_synopsis_section(&mut page))
         .and_then(|()| man.render_description_section(&mut page))
         .and_then(|()| man.render_options_section(&mut page));
     if command.has_subcommands() {
         let _ = man.render_subcommands_section(&mut page);
     }
-    let mut page = String::from_utf8_lossy(&page).into_owned();
+    // Each section begins with it, for itself.
+    let sections = String::from_utf8_lossy(&page).replace(PREAMBLE, "");
+    // The builder leaves an empty date out, so that the program would stand in its place.
+    let title = page_name(command).to_uppercase().replace('-', "\\-");
+    let version = env!("CARGO_PKG_VERSION");
+    let mut page =
+        format!("{PREAMBLE}.TH \"{title}\" 1 \"\" \"starling {version}\" \"Starling Manual\"\n{sections}");
     page.push_str(&help_text::manual_sections(&after));
     if let Some(above) = above {
         let names = std::iter::once("starling").chain(above.iter().map(String::as_str));
@@ -130,7 +135,8 @@ mod tests {
         for name in ["starling.1", "starling-scan.1", "starling-bundle-import.1"] {
             let page = std::fs::read_to_string(folder.path().join("man1").join(name)).unwrap();
             assert!(page.contains(".TH"), "{name}: {page}");
-            assert!(page.contains("\"starling 0"), "{name}: {page}");
+            assert!(page.contains(" 1 \"\" \"starling 0"), "{name}: {page}");
+            assert_eq!(page.matches(PREAMBLE).count(), 1, "{name}: {page}");
             assert!(
                 page.contains(".SH \"EXIT STATUS\"\n.TP\n\\fB0\\fR\n"),
                 "{name}: {page}"

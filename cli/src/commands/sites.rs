@@ -33,7 +33,8 @@ A site may only send its --allowed-sources; '*' allows every source.
 
 Example:
   starling sites add site-eu-north-1 --key @site-eu-north-1.key \\
-      --address /ip4/192.0.2.7/udp/7766/quic-v1 --allowed-sources ghsa,rustsec --max-bundle-size 100MB
+      --address /ip4/192.0.2.7/udp/7766/quic-v1 \\
+      --allowed-sources ghsa,rustsec --max-bundle-size 100MB
 
 Exit codes: 0 added, 2 usage, 3 already listed or the key is not valid, 6 not reachable or locked")]
 pub(crate) struct Add {
