@@ -234,7 +234,7 @@ fn colours_are_printed_only_on_request() {
 #[test]
 fn giving_up_what_peers_hold_needs_consent_in_a_script() {
     let world = World::empty();
-    for line in ["restore --alone", "restore --alone --json", "up --alone"] {
+    for line in ["restore --alone", "restore --alone --json"] {
         let run = world.run(line).ends(2);
         assert!(
             run.stderr.contains("cannot be undone") && run.stderr.contains("--yes"),
