@@ -150,7 +150,11 @@ fn exit_codes() -> String {
         let _ = writeln!(text, "{:>3}  {}", status.code(), status.meaning());
     }
     text.push_str(
-        "\nThey are stable, and the same for every command. 1, 4 and 5 are verdicts: `starling scan --exit-zero` ends with 0\n\
+        "\nSomething that is not there ends with:\n  \
+           2  a word of the command line: a command, a topic, a shell\n  \
+           3  what a person set up at this site: a listed site, a feed, a mute, a stored VEX document\n  \
+           4  what sources state: an advisory, a record. An import or another site may bring it\n\
+         \nThey are stable, and the same for every command. 1, 4 and 5 are verdicts: `starling scan --exit-zero` ends with 0\n\
          instead. Each command's --help explains its own codes; with --json, an error has a code for programs.\n",
     );
     text
