@@ -3,7 +3,11 @@
 //! The parsers of TOML, YAML and JSON all report through `serde`, whose messages have one grammar. Text in any other
 //! form passes through unchanged, so a sentence of our own stays as it is.
 
+mod within;
+
 use std::io;
+
+pub use self::within::within;
 
 /// Most known names listed in a sentence.
 const LISTED: usize = 12;

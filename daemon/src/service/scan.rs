@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
-use starling_api_types::{ErrorCode, Problem};
+use starling_api_types::{ErrorCode, Problem, wording};
 use starling_policy::{
     Baseline, FailOn, Freshness, HeadExpiry, Judged, KnowledgeState, Policy, PolicyDocument, RegoInput,
     RegoPolicy, RegoSource, SourceCheck, UncheckedSource, VerdictHash, VexDocument, decide, exit_code,
@@ -216,7 +216,10 @@ impl Judge<'_> {
         let unreadable = |error: sbom::SbomError| {
             Problem::new(
                 ErrorCode::SbomUnreadable,
-                format!("reading the SBOM: {}", crate::home::error_chain(&error)),
+                format!(
+                    "reading the SBOM: {}",
+                    wording::within(&crate::home::error_chain(&error))
+                ),
             )
         };
         let inventory = sbom::read_by(document, workers()).map_err(unreadable)?;
