@@ -15,7 +15,7 @@ use crate::terminal;
 /// Explain a command or a topic
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Topics: exit-codes, formats, environment, moments, policy-file, policy-order.
+Topics: exit-codes, formats, environment, moments, policy-file, policy-order, terms.
 
 Example:
   starling help scan
@@ -36,7 +36,7 @@ struct Topic {
     text: fn() -> String,
 }
 
-const TOPICS: [Topic; 6] = [
+const TOPICS: [Topic; 7] = [
     Topic {
         name: "exit-codes",
         about: "exit codes of all commands",
@@ -66,6 +66,11 @@ const TOPICS: [Topic; 6] = [
         name: "policy-order",
         about: "what decides about a finding, and in which order",
         text: || POLICY_ORDER.to_owned(),
+    },
+    Topic {
+        name: "terms",
+        about: "the words for what sites exchange",
+        text: || TERMS.to_owned(),
     },
 ];
 
@@ -100,6 +105,26 @@ cursor    2025-01-15T10:30:00.000Z#0042: a position in one site's log, as time a
 size      512, 64KiB, 100MB
 
 Tables show times to the minute, in UTC (2025-01-15 10:30); --json has them in full.
+";
+
+const TERMS: &str = "\
+What sites exchange, and the words for it:
+  source      where advisories come from, such as ghsa or nvd
+  record      one source's advisory, as a document
+  advisory    one vulnerability in one package, merged from the records about it
+  edge        the tie from an advisory to a record that contributes to it
+  claim       what a site states: this record has this content, or the source dropped it
+  log         all claims of one site, in order; other sites store and pass on the same bytes
+  lane        one of a site's two logs: federation goes to every site, direct to direct peers only
+  cursor      a position in a log, as time and number: 2025-01-15T10:30:00.000Z#0042
+  head        the newest position of a log, signed by its site, with an end of validity
+  high-water  the newest head of a log that this site verified; it never falls
+  held        up to here this site stores a log and passes it on
+  accepted    up to here a log counts for scans here; the allow-list decides that
+  root        a hash of all that is accepted: two sites with equal knowledge roots know the same
+  epoch       the time of one signing key of a site
+  bundle      a file with logs and records, for a site without a network
+  checked     a source is checked when a site imports it as a whole, changed or not
 ";
 
 const POLICY_FILE: &str = "\

@@ -67,6 +67,10 @@ pub(crate) struct Add {
 /// List the allow-list
 #[derive(Debug, Args)]
 #[command(after_help = "\
+LAST SYNC is when data was last exchanged with the site, in either direction, or both were found to hold the same; AGE is
+how long ago that was. CURSOR is the newest position in the site's own log that is here, and `-` if it has stated
+nothing. LAG is how many claims of that log are announced and not accepted here yet.
+
 Example:
   starling sites list
 

@@ -66,7 +66,7 @@ fn one(advisory: &Advisory) -> String {
             moment(edge.claimed_at),
         ]);
     }
-    section(&mut text, "Fed by", &edges);
+    section(&mut text, "Contributing records", &edges);
     text
 }
 

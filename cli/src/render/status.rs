@@ -128,7 +128,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
         lines.add(part.part.as_str(), format!("{}{detail}", part.state.as_str()))
     });
     let _ = write!(text, "\n{}", facts.shortened());
-    let note = "(--all shows peers, positions, sources and feeds too; --json everything)";
+    let note = "(--all shows peers, positions, sources and feeds too; --json everything; `starling help terms` explains the words)";
     text.push_str(&terminal::wrapped("", 0, note));
     text
 }
