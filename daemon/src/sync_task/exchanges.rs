@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use starling_protocol::{SiteId, UnixMillis};
 
@@ -16,8 +15,8 @@ use crate::small_file;
 const FILE: &str = "peers.synced";
 /// Largest file that is read, in bytes: some 700 sites.
 const MAX_BYTES: u64 = 64 << 10;
-/// Shortest time between two writes of the file.
-const SAVE_EVERY: Duration = Duration::from_secs(60);
+/// Shortest time between two writes of the file, in milliseconds.
+const SAVE_EVERY_MS: u64 = 60_000;
 
 /// The times of the last exchanges.
 #[derive(Debug)]
@@ -58,9 +57,9 @@ impl Exchanges {
 
     /// Writes the file if there is news and the last time was a while ago.
     pub(super) fn save_if_due(&mut self, now: UnixMillis) {
-        let is_due = self.saved_at.is_none_or(|saved| {
-            now.as_millis().saturating_sub(saved.as_millis()) >= SAVE_EVERY.as_millis() as u64
-        });
+        let is_due = self
+            .saved_at
+            .is_none_or(|saved| now.as_millis().saturating_sub(saved.as_millis()) >= SAVE_EVERY_MS);
         if is_due && self.is_changed {
             self.saved_at = Some(now);
             self.save();
