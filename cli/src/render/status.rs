@@ -224,14 +224,13 @@ fn parts(status: &Status) -> Table {
 fn peers(status: &Status) -> Table {
     let mut peers = Table::new(["PEER", "CONNECTED", "LAST SEEN", "ADDRESS", "LAST ERROR"])
         .wraps("LAST ERROR", 16)
-        .shrinks("ADDRESS", 16)
-        .leaves_out(&["ADDRESS"]);
+        .never_cuts("ADDRESS");
     for peer in &status.peers {
         peers.row([
             peer.site_id.to_string(),
             if peer.connected { "yes" } else { "no" }.to_owned(),
             moment_or(peer.last_seen_at, "never"),
-            or_dash(peer.address.as_ref()),
+            peer.address.clone().unwrap_or_default(),
             or_dash(peer.last_error.as_ref()),
         ]);
     }
