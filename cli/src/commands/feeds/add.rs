@@ -130,7 +130,7 @@ impl Add {
 
     fn into_body(self) -> Result<FeedAdd, Problem> {
         let given = self.settings.given()?;
-        let (preset, address) = if is_address(&self.what) {
+        let (preset, address) = if is_address(&self.what) || is_only_a_path(&self.what) {
             (None, Some(absolute_address(&self.what)?))
         } else {
             (Some(self.what), given.address)
@@ -155,6 +155,12 @@ impl Add {
             share_fetch: self.no_share.then_some(false),
         })
     }
+}
+
+/// Returns true for the name of a file or folder here that is not a preset's too.
+fn is_only_a_path(what: &str) -> bool {
+    let is_preset = local::feed_presets().iter().any(|preset| preset.name == what);
+    !is_preset && Path::new(what).exists()
 }
 
 /// Returns the source of a feed without a preset: as the feed is named, else as its folder or file is.
@@ -309,6 +315,8 @@ mod tests {
         let named = |line: &str| body(line).source.unwrap().to_string();
         assert_eq!(named("add ./data/acme.osv.zip --kind osv"), "acme");
         assert_eq!(named("add https://example.org/a.zip --name mine"), "mine");
+        // A folder of this crate, where the test runs.
+        assert_eq!(named("add src --kind osv"), "src");
         assert_eq!(named("add /media/usb/osv --kind osv --source osv"), "osv");
         let folder = refused("add /media/usb/osv --kind osv");
         assert!(
