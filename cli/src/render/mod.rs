@@ -61,12 +61,17 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns plain text on one line.
+fn one_line(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    plain(&words).into_owned()
+}
+
 /// Returns plain text on one line, cut to `width` characters.
 fn cut(text: &str, width: usize) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = plain(&words);
+    let words = one_line(text);
     if words.chars().count() <= width {
-        return words.into_owned();
+        return words;
     }
     let mut short: String = words.chars().take(width.saturating_sub(1)).collect();
     short.push('…');
@@ -77,10 +82,9 @@ fn cut(text: &str, width: usize) -> String {
 /// it may hold a command.
 fn clauses(text: &str, room: usize) -> String {
     const MORE: &str = " …";
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = plain(&words);
+    let words = one_line(text);
     if console::measure_text_width(&words) <= room {
-        return words.into_owned();
+        return words;
     }
     let ends = words.match_indices(['.', ';']).map(|(at, _)| at + 1);
     let ends: Vec<usize> = ends
@@ -97,7 +101,7 @@ fn clauses(text: &str, room: usize) -> String {
     };
     match ends.iter().rfind(fits).or_else(|| ends.first()) {
         Some(at) => format!("{}{MORE}", words.get(..*at).unwrap_or_default()),
-        None => words.into_owned(),
+        None => words,
     }
 }
 

@@ -3,10 +3,7 @@
 use starling_api_types::{ChangeProof, Mute, MuteList, MuteState};
 
 use super::table::Table;
-use super::{Lines, cut, moment_or, or_dash, section};
-
-/// Widest reason in a list.
-const REASON_WIDTH: usize = 40;
+use super::{Lines, moment_or, one_line, or_dash, section};
 
 /// Returns a mute's scope, besides the vulnerability.
 fn scope(mute: &Mute) -> String {
@@ -78,7 +75,7 @@ pub(crate) fn mutes(list: &MuteList) -> String {
                 moment_or(mute.until, "for ever"),
                 mute.by.clone(),
                 site(&mute.proof),
-                cut(&mute.reason, REASON_WIDTH),
+                one_line(&mute.reason),
             ]);
         }
         table.to_string()
@@ -146,7 +143,7 @@ pub(crate) fn mute(mute: &Mute) -> String {
                 .chars()
                 .take("blake3:".len() + 12)
                 .collect(),
-            cut(reason, REASON_WIDTH),
+            one_line(reason),
         ]);
     };
     row(
@@ -182,7 +179,7 @@ mod tests {
             "cursor": "2025-01-15T10:30:00.000Z#0042", "delta_hash": format!("blake3:{}", "2".repeat(64)),
             "change_hash": "3".repeat(64), "epoch": 0, "claimed_at": "2025-01-15T10:30:00.000Z"});
         let list = json!({"mutes": [{"id": "0a-1", "state": "active", "counts": false, "remark": "site-b may not mute here",
-            "vulnerability": "CVE-1", "until": "2027-01-01T23:59:59.999Z", "reason": "r", "by": "ada",
+            "vulnerability": "CVE-1", "until": "2027-01-01T23:59:59.999Z", "reason": "the parser of the field is switched off here, and everywhere", "by": "ada",
             "created_at": "2025-01-15T10:30:00.000Z", "proof": proof, "removals": []}], "waiting": [], "refused": []});
         let list: MuteList = serde_json::from_value(list).unwrap();
         let text = terminal::at_width(200, || mutes(&list));
@@ -190,6 +187,7 @@ mod tests {
             "not counted here",
             "2027-01-01 23:59 ",
             "site-b may not mute here",
+            "the parser of the field is switched off here, and everywhere",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
