@@ -12,7 +12,7 @@ use crate::terminal::ColorWhen;
 
 /// Gives every site of an organisation the same vulnerability knowledge, online or air-gapped.
 #[derive(Debug, Parser)]
-#[command(name = "starling", version, propagate_version = true, after_help = OVERVIEW, max_term_width = 110, disable_help_subcommand = true)]
+#[command(name = "starling", version, propagate_version = true, after_help = OVERVIEW, disable_help_subcommand = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -31,7 +31,7 @@ A site by hand:
 
 Exit codes of every command:
   0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
-  5 coverage too low, 6 not reachable or locked, 7 taken in part, 10 internal error,
+  5 coverage too low, 6 not reachable or locked, 7 partly imported, 10 internal error,
   11 store damaged, 12 disk full";
 
 /// The heading of the options that every command has, below its own.

@@ -124,6 +124,22 @@ pub(crate) async fn restore(home: &Path, mode: RestoreMode) -> Result<RestoreRep
     .await
 }
 
+/// Lets a held site continue from what it holds, if `confirm` agrees. A site that is not held is left as it is, and nobody
+/// is asked. Returns false if `confirm` does not agree.
+///
+/// # Errors
+/// As [`restore`], and those of `confirm`.
+pub(crate) async fn go_on_alone(
+    home: &Path,
+    confirm: impl FnOnce() -> Result<bool, Problem> + Send + 'static,
+) -> Result<bool, Problem> {
+    let home = home.to_owned();
+    blocking("continuing alone", move || {
+        starling_daemon::go_on_alone_if_held(&home, confirm).map(|report| report.is_some())
+    })
+    .await
+}
+
 /// Opens the site's store without a daemon.
 ///
 /// # Errors

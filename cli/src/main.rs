@@ -8,6 +8,7 @@ mod candidates;
 mod client;
 mod commands;
 mod healthy;
+mod help_text;
 mod local;
 mod output;
 mod progress;
@@ -75,11 +76,12 @@ fn main() -> ExitCode {
 ///
 /// # Errors
 /// The error's usage line lists the options that were given. A folder from the environment is not one of them, so the
-/// error is made again without it.
+/// error is made again without it. Help arrives as an error too, and only then it is fitted to the terminal.
 fn parse() -> Result<Cli, clap::Error> {
     Cli::try_parse().map_err(|error| {
         let without_environment = Cli::command().mut_arg("home", |home| home.env(None::<&'static str>));
-        without_environment.try_get_matches().err().unwrap_or(error)
+        let shown = help_text::fitted(without_environment);
+        shown.try_get_matches().err().unwrap_or(error)
     })
 }
 

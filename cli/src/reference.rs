@@ -171,7 +171,10 @@ fn every_example_can_be_typed() {
             .map(ToString::to_string)
             .unwrap_or_default();
         // A line that is wrapped cannot be pasted.
-        for line in shown.lines().filter(|line| line.starts_with("  starling ")) {
+        for line in shown
+            .lines()
+            .filter(|line| line.starts_with("  starling ") || line.starts_with("      -"))
+        {
             assert!(line.len() <= 80, "wider than a terminal: {line}");
         }
         command.get_subcommands().for_each(|child| examples(child, found));

@@ -78,6 +78,22 @@ fn wanted(color: ColorWhen, terminal: bool, forbidden: bool) -> bool {
     }
 }
 
+/// Widest help: longer lines are hard to read.
+const MAX_HELP_WIDTH: usize = 110;
+/// Width of help in a pipe or a file.
+const PIPED_HELP_WIDTH: usize = 100;
+
+/// Returns the width of help. It is needed before the command line is read, and `--wide` does not change it.
+pub(crate) fn help_width() -> usize {
+    let terminal = || {
+        std::io::stdout()
+            .is_terminal()
+            .then(|| usize::from(Term::stdout().size().1))
+    };
+    let width = asked_width().or_else(terminal).unwrap_or(PIPED_HELP_WIDTH);
+    width.clamp(MIN_WIDTH, MAX_HELP_WIDTH)
+}
+
 /// Returns `COLUMNS`, if it is exported.
 fn asked_width() -> Option<usize> {
     std::env::var("COLUMNS")
@@ -200,6 +216,11 @@ pub(crate) fn wrapped_stderr(first: &str, indent: usize, text: &str) -> String {
 /// Lines that begin with `program` are commands and stay whole.
 pub(crate) fn filled(program: &str, text: &str) -> String {
     filled_at(width(), program, &flowing(program, text))
+}
+
+/// As [`filled`], to a given width.
+pub(crate) fn filled_to(width: usize, program: &str, text: &str) -> String {
+    filled_at(Some(width), program, &joined(program, text))
 }
 
 /// As [`filled`], for an answer: no line is joined with the next one, which may be a row of a table.

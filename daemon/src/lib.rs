@@ -39,7 +39,7 @@ pub use opening::OpeningWatcher;
 pub use policies::invalid as invalid_policy;
 pub use policy_commands::{PolicyKind, policy_history, rollback_policy};
 pub use rego::{REGO_STACK_BYTES, REGO_WORKER, RegoSummary, check_rego, evaluate_rego_by, test_rego};
-pub use restore::{RestoreMode, restore_home};
+pub use restore::{RestoreMode, go_on_alone_if_held, restore_home};
 pub use rotate::rotate_key;
 pub use run::{RunError, run, run_on};
 pub use service::{inspect_bundle_alone, shown_explanation, validate_bundle_alone};

@@ -2,6 +2,7 @@
 
 mod compared;
 mod dialling;
+mod exchanges;
 mod net_events;
 mod notices;
 mod peer_status;
@@ -20,6 +21,7 @@ use starling_store::{Origin, SharedReplica, SiteStore};
 use starling_sync::{Dials, Effect, Event, GossipVerdict, SyncEngine};
 use tokio::sync::watch;
 
+pub(crate) use self::exchanges::Exchanges;
 pub(crate) use self::peer_status::{Difference, PeerStatusTable};
 pub(crate) use self::seen::SeenPeers;
 use self::stall_tracker::StallTracker;
@@ -62,6 +64,7 @@ pub(crate) struct SyncTask {
     pub(crate) sessions: BTreeMap<PublicKey, (SiteId, UnixMillis)>,
     pub(crate) dials: Dials<Multiaddr>,
     pub(crate) seen: SeenPeers,
+    pub(crate) exchanges: Exchanges,
     /// For deadlines, pauses and lock-outs, which must not change if the clock is set.
     pub(crate) clock: SteadyClock,
 }
@@ -106,8 +109,10 @@ impl SyncTask {
                     self.look_at_restore();
                     if self.site.0.key().public() != self.key {
                         write::finish(&mut self.write).await;
+                        self.exchanges.save();
                         return Ended::OtherKey;
                     }
+                    self.exchanges.save_if_due(self.clock.now());
                     self.dial_due().await;
                 }
                 Next::Tick => {
@@ -118,6 +123,7 @@ impl SyncTask {
                     let (sent, received) = self.net.traffic.totals();
                     tracing::info!(sent, received, "bytes exchanged with peers");
                     write::finish(&mut self.write).await;
+                    self.exchanges.save();
                     return Ended::Stopped;
                 }
             }

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use starling_api::{ServiceResult, file_problem};
-use starling_api_types::{ErrorCode, Problem, VexEntry, VexHash, VexRemoved};
+use starling_api_types::{ErrorCode, Problem, VexEntry, VexHash, VexRemoved, wording};
 use starling_policy::{MAX_VEX_BYTES, VexDocument};
 use starling_protocol::UnixMillis;
 
@@ -344,7 +344,7 @@ fn sync_folder(folder: &Path) -> ServiceResult<()> {
 
 /// Returns the problem of bytes that are not a VEX document.
 pub(crate) fn vex_unreadable(error: &(dyn std::error::Error + 'static)) -> Problem {
-    Problem::new(ErrorCode::VexUnreadable, error_chain(error))
+    Problem::new(ErrorCode::VexUnreadable, wording::within(&error_chain(error)))
 }
 
 fn damaged(hash: &VexHash, what: &str) -> Problem {

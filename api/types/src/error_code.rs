@@ -324,6 +324,21 @@ mod tests {
         }
     }
 
+    /// A name in the command line is usage, what an operator set up is input, and what sources state is knowledge.
+    #[test]
+    fn missing_things_exit_by_what_they_are() {
+        for code in ErrorCode::ALL {
+            let expected = match code.as_str().strip_suffix("_not_found") {
+                None => continue,
+                Some("route") => ExitStatus::Usage,
+                Some("site" | "feed" | "mute" | "vex") => ExitStatus::InputRefused,
+                Some("advisory") => ExitStatus::KnowledgeMissing,
+                Some(other) => panic!("{other}: which rule of `starling help exit-codes` is it?"),
+            };
+            assert_eq!(code.exit_status(), expected, "{code}");
+        }
+    }
+
     #[test]
     fn documented_titles_are_unchanged() {
         for (code, title) in [

@@ -32,7 +32,8 @@ pub struct Site {
     pub may_mute: Option<bool>,
     /// Time at which it was listed.
     pub added_at: Timestamp,
-    /// Time at which data last came from it, by any route.
+    /// Time of the last exchange with it, in either direction: a bundle of it was imported or one for it exported, or a
+    /// session over the network moved data or found that both sites hold the same. Null if there was none.
     pub last_sync_at: Option<Timestamp>,
     /// Its newest cursor held here.
     pub last_cursor: Option<Cursor>,

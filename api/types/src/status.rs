@@ -99,7 +99,7 @@ impl PartState {
 }
 
 /// The beginning of the sentence in the feeds' detail that names the sources that no site took in as a whole.
-pub const KNOWN_IN_PART: &str = "never taken in as a whole:";
+pub const KNOWN_IN_PART: &str = "never imported as a whole:";
 
 /// Builds the health of a site whose store is not open yet.
 pub const HEALTH_OPENING: &str = "opening";

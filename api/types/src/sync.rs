@@ -22,7 +22,8 @@ pub struct SyncSite {
     pub site_id: SiteSlug,
     /// True if data is exchanged with it.
     pub enabled: bool,
-    /// Time at which data last came from it; null if never.
+    /// Time of the last exchange with it: it gave or took data, or both sites were found to hold the same; null if
+    /// never.
     pub last_sync_at: Option<Timestamp>,
     /// Its newest cursor held here; null if none.
     pub last_cursor: Option<Cursor>,

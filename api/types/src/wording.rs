@@ -4,10 +4,12 @@
 //! form passes through unchanged, so a sentence of our own stays as it is.
 
 mod nearest;
+mod within;
 
 use std::io;
 
 pub use self::nearest::{nearest, nearest_within};
+pub use self::within::within;
 
 /// Most known names listed in a sentence.
 const LISTED: usize = 12;

@@ -38,7 +38,18 @@ pub(super) fn is_confirmed(
     consequence: &str,
     question: &str,
 ) -> Result<bool, Problem> {
-    match consent(yes, can_ask(session)) {
+    agrees(yes, can_ask(session), command, consequence, question)
+}
+
+/// As [`is_confirmed`], where it is known already if somebody can be asked.
+pub(super) fn agrees(
+    yes: bool,
+    can_ask: bool,
+    command: &str,
+    consequence: &str,
+    question: &str,
+) -> Result<bool, Problem> {
+    match consent(yes, can_ask) {
         Consent::Given => Ok(true),
         Consent::Ask => Ok(ask(consequence, question)),
         Consent::Missing => {

@@ -4,6 +4,7 @@ mod add;
 mod history;
 mod run;
 mod set;
+mod settings;
 mod show;
 
 use std::path::PathBuf;

@@ -8,13 +8,14 @@ use starling_daemon::config::KEYS;
 
 use super::Outcome;
 use crate::args::Cli;
+use crate::help_text;
 use crate::session::{Session, print};
 use crate::terminal;
 
 /// Explain a command or a topic
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Topics: exit-codes, formats, environment, moments, policy-file, policy-order.
+Topics: exit-codes, formats, environment, moments, policy-file, policy-order, terms.
 
 Example:
   starling help scan
@@ -35,7 +36,7 @@ struct Topic {
     text: fn() -> String,
 }
 
-const TOPICS: [Topic; 6] = [
+const TOPICS: [Topic; 7] = [
     Topic {
         name: "exit-codes",
         about: "exit codes of all commands",
@@ -65,6 +66,11 @@ const TOPICS: [Topic; 6] = [
         name: "policy-order",
         about: "what decides about a finding, and in which order",
         text: || POLICY_ORDER.to_owned(),
+    },
+    Topic {
+        name: "terms",
+        about: "the words for what sites exchange",
+        text: || TERMS.to_owned(),
     },
 ];
 
@@ -101,6 +107,26 @@ size      512, 64KiB, 100MB
 Tables show times to the minute, in UTC (2025-01-15 10:30); --json has them in full.
 ";
 
+const TERMS: &str = "\
+What sites exchange, and the words for it:
+  source      where advisories come from, such as ghsa or nvd
+  record      one source's advisory, as a document
+  advisory    one vulnerability in one package, merged from the records about it
+  edge        the tie from an advisory to a record that contributes to it
+  claim       what a site states: this record has this content, or the source dropped it
+  log         all claims of one site, in order; other sites store and pass on the same bytes
+  lane        one of a site's two logs: federation goes to every site, direct to direct peers only
+  cursor      a position in a log, as time and number: 2025-01-15T10:30:00.000Z#0042
+  head        the newest position of a log, signed by its site, with an end of validity
+  high-water  the newest head of a log that this site verified; it never falls
+  held        up to here this site stores a log and passes it on
+  accepted    up to here a log counts for scans here; the allow-list decides that
+  root        a hash of all that is accepted: two sites with equal knowledge roots know the same
+  epoch       the time of one signing key of a site
+  bundle      a file with logs and records, for a site without a network
+  checked     a source is checked when a site imports it as a whole, changed or not
+";
+
 const POLICY_FILE: &str = "\
 format: starling-policy/1
 name: web shop
@@ -124,7 +150,9 @@ examples:
 
 # Only format is needed. fail, warn and rules are lists. A finding fails if any
 # condition of fail holds; all keys of one condition must hold. Without warn,
-# every other finding warns. `starling policy validate FILE` checks a file,
+# every other finding warns. max_age: a source of the SBOM's ecosystems that was
+# last checked longer ago, or never (only parts were imported), ends the scan
+# with 4. `starling policy validate FILE` checks a file,
 # `starling policy test FILE` runs its examples.
 ";
 
@@ -147,7 +175,11 @@ fn exit_codes() -> String {
         let _ = writeln!(text, "{:>3}  {}", status.code(), status.meaning());
     }
     text.push_str(
-        "\nThey are stable, and the same for every command. 1, 4 and 5 are verdicts: `starling scan --exit-zero` ends with 0\n\
+        "\nSomething that is not there ends with:\n  \
+           2  a word of the command line: a command, a topic, a shell\n  \
+           3  what a person set up at this site: a listed site, a feed, a mute, a stored VEX document\n  \
+           4  what sources state: an advisory, a record. An import or another site may bring it\n\
+         \nThey are stable, and the same for every command. 1, 4 and 5 are verdicts: `starling scan --exit-zero` ends with 0\n\
          instead. Each command's --help explains its own codes; with --json, an error has a code for programs.\n",
     );
     text
@@ -177,7 +209,7 @@ impl Help {
     }
 
     fn text(&self) -> Result<String, Problem> {
-        let mut root = Cli::command();
+        let mut root = help_text::fitted(Cli::command());
         root.build();
         if let [word] = self.words.as_slice()
             && let Some(topic) = TOPICS.iter().find(|topic| topic.name.eq_ignore_ascii_case(word))

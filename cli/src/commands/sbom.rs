@@ -9,7 +9,7 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use starling_api::file_problem;
-use starling_api_types::{ErrorCode, ExitStatus, Problem};
+use starling_api_types::{ErrorCode, ExitStatus, Problem, wording};
 use starling_scanner::sbom::{self, ComponentKind, GenerateOptions, Inventory, MAX_SBOM_BYTES};
 
 use super::batch::{Answer, Batch};
@@ -57,11 +57,12 @@ pub(crate) struct Generate {
     output: PathBuf,
 }
 
-/// Show what a scan reads from a document: format, components, and skipped parts
+/// Show what a scan reads from a document: format, packages, and skipped parts
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The format is detected from the content. A document that breaks its format is rejected, with the JSON pointer or the
-line. --json lists every component.
+line. Counted are the packages, as in a scan; the document's subject, files and the like are named apart. --json lists
+every component with its kind.
 
 Example:
   starling sbom inspect sbom.json
@@ -82,7 +83,7 @@ struct Shown {
     spec_version: String,
     subject: Option<String>,
     distro: Option<String>,
-    /// Package URLs by their type.
+    /// Package URLs of packages by their type.
     purl_types: BTreeMap<String, u64>,
     components: Vec<ShownComponent>,
     notes: Vec<ShownNote>,
@@ -112,6 +113,7 @@ impl From<Inventory> for Shown {
         for purl in inventory
             .components
             .iter()
+            .filter(|component| component.kind == ComponentKind::Package)
             .filter_map(|component| component.purl.as_ref())
         {
             *purl_types.entry(purl.ty().to_owned()).or_default() += 1;
@@ -122,9 +124,9 @@ impl From<Inventory> for Shown {
             purl: component.purl.map(|purl| purl.to_string()),
             cpes: component.cpes.iter().flatten().map(ToString::to_string).collect(),
             kind: match component.kind {
-                ComponentKind::Package => "package",
-                ComponentKind::Subject => "subject",
-                ComponentKind::Other => "other",
+                ComponentKind::Package => PACKAGE,
+                ComponentKind::Subject => SUBJECT,
+                ComponentKind::Other => OTHER,
             },
             place: component.place.to_string(),
         });
@@ -145,14 +147,35 @@ impl From<Inventory> for Shown {
 }
 
 impl Shown {
-    fn count(&self, test: impl Fn(&ShownComponent) -> bool) -> String {
+    /// Returns the packages, which a scan judges. The subject and what has no advisories, such as a file, do not count
+    /// there and not here.
+    fn packages(&self) -> impl Iterator<Item = &ShownComponent> {
         self.components
             .iter()
-            .filter(|component| test(component))
-            .count()
-            .to_string()
+            .filter(|component| component.kind == PACKAGE)
+    }
+
+    fn count(&self, test: impl Fn(&ShownComponent) -> bool) -> usize {
+        self.packages().filter(|component| test(component)).count()
+    }
+
+    /// Returns how many components are not packages, by kind.
+    fn others(&self) -> String {
+        let of = |kind: &str| self.components.iter().filter(|one| one.kind == kind).count();
+        match (of(SUBJECT), of(OTHER)) {
+            (0, 0) => "none".to_owned(),
+            (0, others) => format!("{others}, such as files"),
+            (1, 0) => "the subject".to_owned(),
+            (1, others) => format!("the subject, and {others} such as files"),
+            (subjects, 0) => format!("{subjects} subjects"),
+            (subjects, others) => format!("{subjects} subjects, and {others} such as files"),
+        }
     }
 }
+
+const PACKAGE: &str = "package";
+const SUBJECT: &str = "subject";
+const OTHER: &str = "other";
 
 impl Answer for Shown {
     fn columns(&self) -> Vec<Cow<'_, str>> {
@@ -160,7 +183,7 @@ impl Answer for Shown {
         let purls = self.count(|component| component.purl.is_some());
         let columns = [
             format.trim().to_owned(),
-            format!("{} components", self.components.len()),
+            format!("{} packages", self.packages().count()),
             format!("{purls} package URLs"),
             format!("{} notes", self.notes.len()),
         ];
@@ -178,14 +201,15 @@ impl Answer for Shown {
             ("format", format!("{} {}", self.format, self.spec_version)),
             ("subject", self.subject.clone().unwrap_or_else(dash)),
             ("distribution", self.distro.clone().unwrap_or_else(dash)),
-            ("components", self.components.len().to_string()),
+            ("packages", self.packages().count().to_string()),
+            ("not packages", self.others()),
             (
                 "without version",
-                self.count(|component| component.version.is_none()),
+                self.count(|component| component.version.is_none()).to_string(),
             ),
             (
                 "without package URL",
-                self.count(|component| component.purl.is_none()),
+                self.count(|component| component.purl.is_none()).to_string(),
             ),
             ("package URLs", types.join(", ")),
             ("passed over", self.notes.len().to_string()),
@@ -237,8 +261,10 @@ impl Generate {
 
 fn inspect(file: &str) -> Result<Shown, Problem> {
     let bytes = read(file)?;
-    let inventory = sbom::read(&bytes)
-        .map_err(|error| Problem::new(ErrorCode::InputUnreadable, format!("{file}: {error}")))?;
+    let inventory = sbom::read(&bytes).map_err(|error| {
+        let why = wording::within(&error.to_string());
+        Problem::new(ErrorCode::InputUnreadable, format!("{file}: {why}"))
+    })?;
     Ok(Shown::from(inventory))
 }
 
@@ -276,17 +302,25 @@ mod tests {
         let path = file.to_str().unwrap();
         std::fs::write(
             &file,
-            r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[
+            r#"{"bomFormat":"CycloneDX","specVersion":"1.5","metadata":{"component":{"type":"application","name":"app",
+                "version":"1","purl":"pkg:npm/app@1"}},"components":[{"type":"file","name":"f"},
                 {"type":"library","name":"a","version":"1","purl":"pkg:npm/a@1"},{"type":"library","name":"b"}]}"#,
         )
         .unwrap();
         let shown = inspect(path).unwrap();
         assert_eq!(
             shown.line(),
-            "CycloneDX JSON 1.5\t2 components\t1 package URLs\t0 notes"
+            "CycloneDX JSON 1.5\t2 packages\t1 package URLs\t0 notes"
         );
         assert!(
             shown.text().contains("without version      1"),
+            "{}",
+            shown.text()
+        );
+        assert!(
+            shown
+                .text()
+                .contains("not packages         the subject, and 1 such as files"),
             "{}",
             shown.text()
         );
@@ -295,7 +329,13 @@ mod tests {
             r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":{}}"#,
         )
         .unwrap();
-        assert!(inspect(path).unwrap_err().detail.contains("/components"));
+        let problem = inspect(path).unwrap_err();
+        assert!(
+            problem
+                .detail
+                .ends_with("expected a list, got keys with values (at /components)"),
+            "{problem}"
+        );
     }
 
     #[test]

@@ -33,7 +33,8 @@ A site may only send its --allowed-sources; '*' allows every source.
 
 Example:
   starling sites add site-eu-north-1 --key @site-eu-north-1.key \\
-      --address /ip4/192.0.2.7/udp/7766/quic-v1 --allowed-sources ghsa,rustsec --max-bundle-size 100MB
+      --address /ip4/192.0.2.7/udp/7766/quic-v1 \\
+      --allowed-sources ghsa,rustsec --max-bundle-size 100MB
 
 Exit codes: 0 added, 2 usage, 3 already listed or the key is not valid, 6 not reachable or locked")]
 pub(crate) struct Add {
@@ -66,6 +67,10 @@ pub(crate) struct Add {
 /// List the allow-list
 #[derive(Debug, Args)]
 #[command(after_help = "\
+LAST SYNC is when data was last exchanged with the site, in either direction, or both were found to hold the same; AGE is
+how long ago that was. CURSOR is the newest position in the site's own log that is here, and `-` if it has stated
+nothing. LAG is how many claims of that log are announced and not accepted here yet.
+
 Example:
   starling sites list
 

@@ -20,9 +20,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Show what needs attention first, then the site: head, knowledge root, peers, feeds, store
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Asks the daemon if one runs, else opens the store. The short form has at most 24 lines, for any number of sites.
+Asks the daemon if one runs, else opens the store. The short form has about 24 lines, for any number of sites.
 
-Equal knowledge roots mean equal knowledge. --await-root waits until this site knows what another site knows.
+Equal knowledge roots mean equal knowledge: a root is the hash of all that a site accepted. --await-root waits until this
+site knows what another site knows; ROOT is what the other site's status shows. It says what it waits for.
+
+In the answer, head is the newest position in this site's own log, which it signs; held is what it stores and passes on,
+accepted is what scans use. `starling help terms` explains these words.
 
 Example:
   starling status
@@ -97,29 +101,30 @@ impl Status {
     }
 
     async fn wait_for(&self, session: &Session, root: &str) -> Result<(), Problem> {
-        let step = session.step("Waiting for the knowledge");
+        let step = session.step(format!("Waiting for the knowledge root {root}"));
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
         loop {
             // Open the site again each time: without a daemon, an open store does not change.
-            let found = session
-                .site(&step)
-                .await?
-                .status()
-                .await?
-                .knowledge_root
-                .to_string();
+            let status = session.site(&step).await?.status().await?;
+            let found = status.knowledge_root.to_string();
             let digits = found.split_once(':').map_or(found.as_str(), |(_, digits)| digits);
             if digits.starts_with(root) {
                 return Ok(());
             }
+            let why = render::waits_for(&status);
             if Instant::now() >= deadline {
                 let detail = format!(
-                    "waiting for the knowledge root {root}: after {} seconds it is {digits}",
+                    "waiting for the knowledge root {root}: after {} seconds it is {digits} here; {why}",
                     self.timeout
                 );
-                return Err(Problem::new(ErrorCode::NotAccepted, detail)
-                    .hint("`starling status` says which peer is away or which log is held back"));
+                return Err(Problem::new(ErrorCode::NotAccepted, detail).hint(
+                    "`starling status --all` shows each peer and log; at the other site it shows its root",
+                ));
             }
+            let here = render::short(&found);
+            step.say(format!(
+                "Waiting for the knowledge root {root}; here it is {here}: {why}"
+            ));
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

@@ -5,7 +5,6 @@ use std::net::SocketAddr;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use starling_api_types::ExitStatus;
-use starling_daemon::RestoreMode;
 
 use super::{Outcome, confirm, restore};
 use crate::local;
@@ -14,8 +13,9 @@ use crate::session::Session;
 /// Run the site's daemon in the foreground; SIGTERM or Control-C stops it cleanly
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Options override the environment, which overrides starling.toml. --alone cannot be undone: it asks on a terminal, and a
-script needs --yes.
+Options override the environment, which overrides starling.toml. With --alone, a home that was restored or
+copied continues from what it holds. That cannot be undone: it asks on a terminal, and a script needs --yes. For a home
+that is not held back, --alone changes nothing and asks nothing.
 
 Example:
   starling up
@@ -61,12 +61,20 @@ fn parse_api(text: &str) -> Result<SocketAddr, String> {
 impl Up {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         if self.alone {
-            let command = "starling up --alone";
-            if !confirm::is_confirmed(session, self.yes, command, restore::ALONE, restore::QUESTION)? {
+            let (yes, can_ask) = (self.yes, confirm::can_ask(session));
+            let agrees = move || {
+                confirm::agrees(
+                    yes,
+                    can_ask,
+                    "starling up --alone",
+                    restore::ALONE,
+                    restore::QUESTION,
+                )
+            };
+            if !local::go_on_alone(session.home(), agrees).await? {
                 crate::session::note("nothing was changed");
                 return Ok(ExitStatus::Usage);
             }
-            local::restore(session.home(), RestoreMode::AloneIfHeld).await?;
         }
         local::up(session.home(), self.into_settings()).await?;
         Ok(ExitStatus::Pass)

@@ -7,7 +7,7 @@ use std::path::Path;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
-use starling_api_types::Explanation;
+use starling_api_types::{Explanation, wording};
 use starling_scanner::explain::explain;
 use starling_scanner::knowledge::{JudgedAt, SingleRecord};
 use starling_scanner::osv::Record;
@@ -181,7 +181,8 @@ fn read_file(path: &str) -> Result<Vec<u8>, String> {
 fn read_record(bytes: &[u8], from: &str) -> Result<SingleRecord, String> {
     let record = Record::from_json(bytes).map_err(|error| {
         let cause = std::error::Error::source(&error).map(ToString::to_string);
-        format!("reading {from}: {error}: {}", cause.unwrap_or_default())
+        let cause = wording::within(&cause.unwrap_or_default());
+        format!("reading {from}: {error}: {cause}")
     })?;
     Ok(SingleRecord::new(record, from))
 }

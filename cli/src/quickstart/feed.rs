@@ -16,6 +16,8 @@ const UNNAMED: &str = "feed";
 pub(super) struct Feed {
     pub(super) source: String,
     pub(super) path: PathBuf,
+    /// True if this is all of its source: then the source counts as checked.
+    pub(super) complete: bool,
 }
 
 /// Writes the built-in advisories under `dir`, one folder per source, and returns the folders.
@@ -45,6 +47,7 @@ pub(super) fn write_builtin(dir: &Path) -> Result<Vec<Feed>, QuickstartError> {
         .map(|source| Feed {
             source: source.to_owned(),
             path: dir.join(source),
+            complete: true,
         })
         .collect())
 }
@@ -61,6 +64,8 @@ pub(super) fn of_user(path: &Path) -> Feed {
     Feed {
         source,
         path: path.to_owned(),
+        // It may be a part; the user knows.
+        complete: false,
     }
 }
 
@@ -88,6 +93,7 @@ mod tests {
         assert_eq!(files, advisories().len());
         for feed in &feeds {
             assert!(SourceName::new(feed.source.as_str()).is_ok(), "{}", feed.source);
+            assert!(feed.complete, "status calls {} known in part", feed.source);
         }
     }
 }

@@ -157,7 +157,7 @@ pub(super) fn go_on(program: &str, kept: Option<&Path>) -> String {
          \x20  {program} --home {west} up &                              # the daemon\n\
          \x20  {program} --home {north} up &\n\
          \x20  {program} --home {west} status\n\
-         \x20  {program} --home {west} advisory get CVE-2021-44228       # told by two sources, merged\n\
+         \x20  {program} --home {west} advisory get CVE-2021-44228       # stated by two sources, merged\n\
          \x20  {program} --home {air} scan {} --fail-on high\n\
          \x20  {program} --home {west} bundle inspect {}",
         dir.display(),

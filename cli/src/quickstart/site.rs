@@ -9,6 +9,7 @@ use starling_api_types::{
 };
 
 use super::error::QuickstartError;
+use super::feed::Feed;
 use super::process::{Call, Program};
 
 /// Exit codes of `starling scan` that come with a verdict.
@@ -92,16 +93,19 @@ impl Site {
         self.program.command(&self.home, args)
     }
 
-    /// Builds the command that imports the feed in `path`.
-    pub(super) fn import_feed(&self, path: &Path, source: &str) -> Call {
-        let args: [OsString; 6] = [
+    /// Builds the command that imports a feed.
+    pub(super) fn import_feed(&self, feed: &Feed) -> Call {
+        let mut args: Vec<OsString> = vec![
             "feeds".into(),
             "import".into(),
-            path.into(),
+            feed.path.clone().into(),
             "--source".into(),
-            source.into(),
-            "--json".into(),
+            feed.source.clone().into(),
         ];
+        if feed.complete {
+            args.push("--complete".into());
+        }
+        args.push("--json".into());
         self.program.command(&self.home, args)
     }
 

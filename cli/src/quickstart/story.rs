@@ -8,7 +8,7 @@ use tokio::net::UnixStream;
 
 use super::builtin::SAMPLE_SBOM;
 use super::error::QuickstartError;
-use super::feed::{self, Feed};
+use super::feed;
 use super::process::{Call, Daemon, Program};
 use super::report::{self, Report, SiteOutcome, Step};
 use super::site::{self, Site};
@@ -178,8 +178,8 @@ impl Story {
         let from = Instant::now();
         let (mut records, mut bytes) = (0, 0);
         let mut calls = Vec::new();
-        for Feed { source, path } in &feeds {
-            let call = self.west.import_feed(path, source);
+        for feed in &feeds {
+            let call = self.west.import_feed(feed);
             let account = site::import_feed(&call).await?;
             records += account.stored + account.unchanged;
             bytes += account.input_bytes;

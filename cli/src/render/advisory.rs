@@ -66,7 +66,7 @@ fn one(advisory: &Advisory) -> String {
             moment(edge.claimed_at),
         ]);
     }
-    section(&mut text, "Fed by", &edges);
+    section(&mut text, "Contributing records", &edges);
     text
 }
 
@@ -123,8 +123,9 @@ pub(crate) fn advisory_page(page: &AdvisoryPage) -> String {
         "SOURCES",
         "SUMMARY",
     ])
+    .never_cuts("VULNERABILITY")
+    .never_cuts("PACKAGE")
     .shrinks("SUMMARY", 16)
-    .shrinks("PACKAGE", 16)
     .leaves_out(&["STATE", "SOURCES", "SUMMARY"]);
     for row in &page.advisories {
         table.row([
@@ -215,4 +216,32 @@ pub(crate) fn event(record: &EventRecord) -> String {
         event.site_id
     );
     plain(&line).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::terminal;
+
+    #[test]
+    fn ids_and_packages_of_a_list_are_never_cut() {
+        let row = |vulnerability: &str, package: &str| {
+            json!({"merge_hash": format!("blake3:{}", "0".repeat(64)), "vulnerability": vulnerability, "aliases": [],
+                "package": {"ecosystem": "Debian:12", "name": package}, "state": "present",
+                "summary": "A buffer is read behind its end", "severity": "high 7.5", "sources": ["debian", "nvd"], "modified": null})
+        };
+        let long = "golang-github-prometheus-client-golang";
+        let page = json!({"advisories": [row("CVE-2025-12345", long), row("DEBIAN-CVE-2025-1234567", "curl")], "next": null});
+        let page: AdvisoryPage = serde_json::from_value(page).unwrap();
+        for width in [60, 80, 120] {
+            let text = terminal::at_width(width, || advisory_page(&page));
+            for whole in ["CVE-2025-12345", "DEBIAN-CVE-2025-1234567", long] {
+                assert!(text.contains(whole), "{width}: {whole} is not in\n{text}");
+            }
+            let widest = text.lines().map(console::measure_text_width).max();
+            assert!(widest <= Some(width), "{width}:\n{text}");
+        }
+    }
 }

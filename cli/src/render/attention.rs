@@ -192,6 +192,43 @@ fn at_the_door(status: &Status) -> Option<String> {
     ))
 }
 
+/// Returns what a site waits for while its knowledge root is not yet that of another site.
+pub(crate) fn waits_for(status: &Status) -> String {
+    if !status.daemon {
+        return "no daemon runs here, so that only a bundle brings news: `starling up` starts one".to_owned();
+    }
+    if status.peers.is_empty() {
+        return "no site is listed here, so that nothing arrives: `starling sites add` lists one".to_owned();
+    }
+    let arriving: u64 = status
+        .positions
+        .iter()
+        .map(|position| position.arriving_bodies)
+        .sum();
+    if arriving > 0 {
+        return format!("{} still to come", counted(arriving, "record is", "records are"));
+    }
+    if let Some(held) = held_back(status) {
+        return held;
+    }
+    let (here, gone): (Vec<_>, Vec<_>) = status.peers.iter().partition(|peer| peer.connected);
+    if here.is_empty() {
+        let names: Vec<_> = gone.iter().map(|peer| &peer.site_id).collect();
+        let why = gone.iter().find_map(|peer| peer.last_error.as_deref());
+        let why = why.map(|why| format!(": {}", plain(why))).unwrap_or_default();
+        return format!(
+            "none of {} is connected{why}",
+            list(names.get(..NAMED).unwrap_or(&names))
+        );
+    }
+    let names: Vec<_> = here.iter().map(|peer| &peer.site_id).collect();
+    format!(
+        "connected to {}, and nothing is held back: the root is not theirs, or it is of other sources or sites than are \
+         allowed here",
+        list(names.get(..NAMED).unwrap_or(&names))
+    )
+}
+
 fn undecided(conflicts: Option<&ConflictList>) -> Option<String> {
     let open: Vec<String> = conflicts?
         .conflicts

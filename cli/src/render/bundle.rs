@@ -94,7 +94,7 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
         .add("edges added", count(counts.edges_added))
         .add("deletions", count(counts.deletions_processed))
         .add("certificates", count(report.certificates))
-        .add("heads", count(report.heads))
+        .add("signed heads", count(report.heads))
         .add("conflicts", count(report.conflicts.len() as u64));
     let _ = write!(text, "{lines}");
     text

@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use starling_api_types::{
-    Feed, FeedChange, FeedList, FeedPreset, FeedRun, FeedRunOutcome, FeedSetting, FeedState, Timestamp,
+    Feed, FeedChange, FeedList, FeedName, FeedPreset, FeedRun, FeedRunOutcome, FeedSetting, FeedState,
+    Timestamp,
 };
 
 use super::table::Table;
@@ -144,14 +145,17 @@ pub(crate) fn feed(feed: &Feed, now: Timestamp) -> String {
     }
     let _ = write!(text, "{lines}");
     if let Some(run) = &feed.last_run {
-        let _ = write!(text, "\n{}", run_lines(run));
+        let _ = write!(text, "\n{}", run_lines(run, !feed.complete));
     }
     text
 }
 
 /// `starling feeds run` and `approve`
-pub(crate) fn feed_runs(runs: &[FeedRun]) -> String {
-    let lines: Vec<String> = runs.iter().map(run_lines).collect();
+///
+/// `partial` are the feeds that fetch a part of their source on purpose.
+pub(crate) fn feed_runs(runs: &[FeedRun], partial: &[FeedName]) -> String {
+    let lines = runs.iter().map(|run| run_lines(run, partial.contains(&run.feed)));
+    let lines: Vec<String> = lines.collect();
     lines.join("\n")
 }
 
@@ -159,15 +163,28 @@ fn documents(number: u64) -> String {
     counted(number, "document", "documents")
 }
 
-fn run_lines(run: &FeedRun) -> String {
-    let checked = match (run.checked, run.outcome.is_success()) {
-        (true, _) => "the source counts as checked",
-        (false, true) => "the source does not count as checked: not all of it was read",
-        (false, false) if run.stored + run.absent > 0 => {
-            "the source does not count as checked; what was read of it is taken in"
-        }
-        (false, false) => "nothing was changed",
-    };
+/// Returns what a run means for the source: if it was checked, and if not, what ends that.
+fn meaning(run: &FeedRun, is_partial: bool) -> String {
+    let (feed, source) = (&run.feed, &run.source);
+    match (run.checked, run.outcome.is_success()) {
+        (true, _) => format!("the source {source} is checked as of now"),
+        (false, true) if is_partial => format!(
+            "what was fetched is imported. The feed is partial, so that nothing becomes absent and {source} is not checked; \
+             if it fetches all of {source}: `starling feeds set {feed} --whole`, then `starling feeds run {feed}`"
+        ),
+        (false, true) => format!(
+            "what was fetched is imported. {source} is checked when it is read to its end: the next run goes on, and \
+             `starling feeds history {feed}` shows how far it is"
+        ),
+        (false, false) if run.stored + run.absent > 0 => format!(
+            "what was fetched is imported. {source} is not checked, because not all of it could be read; the next run tries \
+             the rest again"
+        ),
+        (false, false) => "nothing was changed".to_owned(),
+    }
+}
+
+fn run_lines(run: &FeedRun, is_partial: bool) -> String {
     let mut lines = Lines::default()
         .add("run of", &run.feed)
         .add("began", moment(run.started_at))
@@ -203,7 +220,9 @@ fn run_lines(run: &FeedRun) -> String {
             format!("{} rows or documents, for over a week", count(run.passed_over)),
         );
     }
-    lines = lines.add("so", checked).add("took", duration(run.duration_ms));
+    lines = lines
+        .add("so", meaning(run, is_partial))
+        .add("took", duration(run.duration_ms));
     let mut text = lines.to_string();
     if let Some(error) = &run.error {
         text.push_str(&terminal::wrapped("  ! ", 4, &plain(error)));
@@ -375,5 +394,33 @@ fn tone(state: FeedState) -> Option<Tone> {
         FeedState::Late | FeedState::Suspect => Some(Tone::Warn),
         FeedState::Failing => Some(Tone::Worst),
         FeedState::New | FeedState::Running | FeedState::Disabled | FeedState::StandingBy => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn run_that_does_not_check_its_source_says_what_ends_that() {
+        let run = |outcome: &str, checked: bool| -> FeedRun {
+            let run = json!({"feed": "mine", "source": "acme", "trigger": "request", "started_at": "2025-01-15T10:30:00.000Z",
+                "duration_ms": 5, "outcome": outcome, "whole": true, "checked": checked, "requests": 1, "documents": 1,
+                "bytes": 1, "stored": 1, "unchanged": 0, "absent": 0, "rejected": 0});
+            serde_json::from_value(run).unwrap()
+        };
+        let said = |run: FeedRun, partial: &[FeedName]| feed_runs(&[run], partial);
+        let partial = said(run("imported", false), &["mine".parse().unwrap()]);
+        assert!(partial.contains("`starling feeds set mine --whole`"), "{partial}");
+        let part = said(run("imported", false), &[]);
+        assert!(
+            part.contains("`starling feeds history mine`") && !part.contains("--whole"),
+            "{part}"
+        );
+        let failed = said(run("failed", false), &[]);
+        assert!(failed.contains("the next run tries the rest again"), "{failed}");
+        assert!(said(run("imported", true), &[]).contains("acme is checked as of now"));
     }
 }

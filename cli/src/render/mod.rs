@@ -26,6 +26,7 @@ use starling_api_types::{SiteId, SiteSlug, Timestamp};
 
 pub(crate) use advisory::{advisories, advisory_page, event};
 pub(crate) use attention::StatusView;
+pub(crate) use attention::waits_for;
 pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
 pub(crate) use conflicts::{conflict, conflicts};
 pub(crate) use explain::{explanation, reasons};
@@ -60,16 +61,48 @@ pub(crate) fn plain(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// Returns plain text on one line.
+fn one_line(text: &str) -> String {
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    plain(&words).into_owned()
+}
+
 /// Returns plain text on one line, cut to `width` characters.
 fn cut(text: &str, width: usize) -> String {
-    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let words = plain(&words);
+    let words = one_line(text);
     if words.chars().count() <= width {
-        return words.into_owned();
+        return words;
     }
     let mut short: String = words.chars().take(width.saturating_sub(1)).collect();
     short.push('…');
     short
+}
+
+/// Returns as many clauses of a sentence as fit into `room` columns, the first one in any case. A clause is never cut:
+/// it may hold a command.
+fn clauses(text: &str, room: usize) -> String {
+    const MORE: &str = " …";
+    let words = one_line(text);
+    if console::measure_text_width(&words) <= room {
+        return words;
+    }
+    let ends = words.match_indices(['.', ';']).map(|(at, _)| at + 1);
+    let ends: Vec<usize> = ends
+        .filter(|at| words.get(*at..).is_some_and(|rest| rest.starts_with(' ')))
+        .filter(|at| {
+            words
+                .get(..*at)
+                .is_some_and(|before| before.matches('`').count() % 2 == 0)
+        })
+        .collect();
+    let fits = |at: &&usize| {
+        let before = words.get(..**at).unwrap_or_default();
+        console::measure_text_width(before) + MORE.len() - 2 <= room
+    };
+    match ends.iter().rfind(fits).or_else(|| ends.first()) {
+        Some(at) => format!("{}{MORE}", words.get(..*at).unwrap_or_default()),
+        None => words,
+    }
 }
 
 /// Formats a size in bytes, in powers of ten.
@@ -188,12 +221,12 @@ impl Lines {
         if is_shown { self.add(label, value) } else { self }
     }
 
-    /// Cuts each value so that its line fits the terminal.
-    fn cut_to_fit(mut self) -> Self {
+    /// Leaves out the last clauses of each value that do not fit on its line.
+    fn shortened(mut self) -> Self {
         if let Some(width) = terminal::width() {
             let room = width.saturating_sub(self.label_width() + 2);
             for (_, value) in &mut self.0 {
-                *value = console::truncate_str(value, room, "…").into_owned();
+                *value = clauses(value, room);
             }
         }
         self
@@ -245,6 +278,16 @@ mod tests {
         assert_eq!(plain("a\u{1b}[2Jb\u{202e}c\n"), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}");
         assert_eq!(cut("two\n  words\u{7}", 20), "two words\u{fffd}");
         assert_eq!(cut("abcdef", 4), "abc…");
+    }
+
+    #[test]
+    fn sentences_are_shortened_by_whole_clauses() {
+        let text = "ok: open; run `starling doctor; now`; or wait";
+        assert_eq!(clauses(text, 80), text);
+        assert_eq!(clauses(text, 40), "ok: open; run `starling doctor; now`; …");
+        assert_eq!(clauses(text, 12), "ok: open; …");
+        assert_eq!(clauses(text, 4), "ok: open; …");
+        assert_eq!(clauses("one clause only", 4), "one clause only");
     }
 
     #[test]

@@ -3,10 +3,7 @@
 use starling_api_types::{ChangeProof, Mute, MuteList, MuteState};
 
 use super::table::Table;
-use super::{Lines, cut, moment_or, or_dash, section};
-
-/// Widest reason in a list.
-const REASON_WIDTH: usize = 40;
+use super::{Lines, moment_or, one_line, or_dash, section};
 
 /// Returns a mute's scope, besides the vulnerability.
 fn scope(mute: &Mute) -> String {
@@ -63,9 +60,11 @@ pub(crate) fn mutes(list: &MuteList) -> String {
             "SITE",
             "REASON",
         ])
-        .shrinks("REASON", 16)
-        .shrinks("WHERE", 12)
-        .leaves_out(&["SITE", "BY", "REASON", "COUNTS", "STATE"]);
+        .never_cuts("MUTE")
+        .never_cuts("VULNERABILITY")
+        .never_cuts("WHERE")
+        .wraps("REASON", 16)
+        .leaves_out(&["SITE", "BY", "COUNTS", "STATE", "REASON"]);
         for mute in &list.mutes {
             table.row([
                 mute.id.clone(),
@@ -76,12 +75,14 @@ pub(crate) fn mutes(list: &MuteList) -> String {
                 moment_or(mute.until, "for ever"),
                 mute.by.clone(),
                 site(&mute.proof),
-                cut(&mute.reason, REASON_WIDTH),
+                one_line(&mute.reason),
             ]);
         }
         table.to_string()
     };
-    let mut remarks = Table::new(["MUTE", "COUNTS", "WHY"]);
+    let mut remarks = Table::new(["MUTE", "COUNTS", "WHY"])
+        .never_cuts("MUTE")
+        .wraps("WHY", 20);
     for mute in &list.mutes {
         if let Some(remark) = &mute.remark {
             remarks.row([mute.id.clone(), counts(mute).to_owned(), remark.clone()]);
@@ -97,7 +98,7 @@ pub(crate) fn mutes(list: &MuteList) -> String {
         ("Changes that never count", &list.refused),
     ] {
         let mut table = Table::new(["SITE", "CURSOR", "CHANGE", "WHY"])
-            .shrinks("WHY", 20)
+            .wraps("WHY", 20)
             .leaves_out(&["CURSOR"]);
         for change in aside {
             table.row([
@@ -127,7 +128,7 @@ pub(crate) fn mute(mute: &Mute) -> String {
         .add("reason", &mute.reason);
     let mut text = lines.to_string();
     let mut history = Table::new(["AT", "WHAT", "BY", "SITE", "CURSOR", "DELTA", "REASON"])
-        .shrinks("REASON", 16)
+        .wraps("REASON", 16)
         .leaves_out(&["DELTA", "CURSOR", "SITE"]);
     let mut row = |at: String, what: &str, by: &str, proof: &ChangeProof, reason: &str| {
         history.row([
@@ -142,7 +143,7 @@ pub(crate) fn mute(mute: &Mute) -> String {
                 .chars()
                 .take("blake3:".len() + 12)
                 .collect(),
-            cut(reason, REASON_WIDTH),
+            one_line(reason),
         ]);
     };
     row(
@@ -178,7 +179,7 @@ mod tests {
             "cursor": "2025-01-15T10:30:00.000Z#0042", "delta_hash": format!("blake3:{}", "2".repeat(64)),
             "change_hash": "3".repeat(64), "epoch": 0, "claimed_at": "2025-01-15T10:30:00.000Z"});
         let list = json!({"mutes": [{"id": "0a-1", "state": "active", "counts": false, "remark": "site-b may not mute here",
-            "vulnerability": "CVE-1", "until": "2027-01-01T23:59:59.999Z", "reason": "r", "by": "ada",
+            "vulnerability": "CVE-1", "until": "2027-01-01T23:59:59.999Z", "reason": "the parser of the field is switched off here, and everywhere", "by": "ada",
             "created_at": "2025-01-15T10:30:00.000Z", "proof": proof, "removals": []}], "waiting": [], "refused": []});
         let list: MuteList = serde_json::from_value(list).unwrap();
         let text = terminal::at_width(200, || mutes(&list));
@@ -186,9 +187,15 @@ mod tests {
             "not counted here",
             "2027-01-01 23:59 ",
             "site-b may not mute here",
+            "the parser of the field is switched off here, and everywhere",
         ] {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(!text.contains("active"), "{text}");
+        let narrow = terminal::at_width(60, || mutes(&list));
+        for whole in ["0a-1", "CVE-1", "everywhere", "site-b may not mute here"] {
+            assert!(narrow.contains(whole), "{whole} is not in\n{narrow}");
+        }
+        assert!(!narrow.contains('…'), "{narrow}");
     }
 }

@@ -10,14 +10,14 @@ use starling_api_types::{
 use super::attention::{self, StatusView};
 use super::table::Table;
 use super::{
-    Lines, author, count, counted, cut, list, moment, moment_or, on_screen, or_dash, plain, section, short,
-    size,
+    Lines, author, clauses, count, counted, list, moment, moment_or, on_screen, or_dash, plain, section,
+    short, size,
 };
 use crate::terminal::{self, Tone};
 
 /// Most warnings shown without `--all`.
 const MATTERS_SHOWN: usize = 3;
-/// Rows for all warnings together without `--all`.
+/// Rows for all warnings together without `--all`, unless one clause of each needs more.
 const MATTER_ROWS: usize = 6;
 
 /// The words that explain why there can be more advisories than records.
@@ -127,8 +127,8 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
         };
         lines.add(part.part.as_str(), format!("{}{detail}", part.state.as_str()))
     });
-    let _ = write!(text, "\n{}", facts.cut_to_fit());
-    let note = "(--all shows peers, positions, sources and feeds too; --json everything)";
+    let _ = write!(text, "\n{}", facts.shortened());
+    let note = "(--all shows peers, positions, sources and feeds too; --json everything; `starling help terms` explains the words)";
     text.push_str(&terminal::wrapped("", 0, note));
     text
 }
@@ -184,7 +184,7 @@ fn head(matters: &[String], status: &Status, shown: usize) -> String {
         terminal::width().map_or(usize::MAX, |width| rows * (width - 9) + 8)
     };
     for matter in matters.iter().take(shown) {
-        text.push_str(&terminal::wrapped("  ! ", 4, &cut(matter, room)));
+        text.push_str(&terminal::wrapped("  ! ", 4, &clauses(matter, room)));
     }
     if matters.len() > shown {
         let _ = writeln!(text, "  … and {} more; --all shows them", matters.len() - shown);
@@ -202,7 +202,7 @@ fn daemon(status: &Status) -> String {
 }
 
 fn parts(status: &Status) -> Table {
-    let mut parts = Table::new(["PART", "STATE", "DETAIL"]).shrinks("DETAIL", 20);
+    let mut parts = Table::new(["PART", "STATE", "DETAIL"]).wraps("DETAIL", 20);
     for part in &status.parts {
         parts.row([
             part.part.as_str().to_owned(),
@@ -223,15 +223,14 @@ fn parts(status: &Status) -> Table {
 
 fn peers(status: &Status) -> Table {
     let mut peers = Table::new(["PEER", "CONNECTED", "LAST SEEN", "ADDRESS", "LAST ERROR"])
-        .shrinks("LAST ERROR", 16)
-        .shrinks("ADDRESS", 16)
-        .leaves_out(&["ADDRESS"]);
+        .wraps("LAST ERROR", 16)
+        .never_cuts("ADDRESS");
     for peer in &status.peers {
         peers.row([
             peer.site_id.to_string(),
             if peer.connected { "yes" } else { "no" }.to_owned(),
             moment_or(peer.last_seen_at, "never"),
-            or_dash(peer.address.as_ref()),
+            peer.address.clone().unwrap_or_default(),
             or_dash(peer.last_error.as_ref()),
         ]);
     }
@@ -347,7 +346,7 @@ pub(super) fn positions(positions: &[Position]) -> Table {
         "HELD BACK BY",
     ])
     .numbers(&["EPOCH"])
-    .shrinks("HELD BACK BY", 20)
+    .wraps("HELD BACK BY", 20)
     .leaves_out(&["EPOCH", "BODY-COMPLETE", "HELD", "LANE", "HIGH-WATER"]);
     for position in positions {
         table.row([
@@ -444,8 +443,7 @@ pub(crate) fn keys(list: &KeyList) -> String {
     let mut table = Table::new(["ROLE", "EPOCH", "CURRENT", "PUBLIC KEY", "MADE", "SECRET"])
         .numbers(&["EPOCH"])
         .never_cuts("PUBLIC KEY")
-        .shrinks("SECRET", 12)
-        .keeps_end("SECRET");
+        .never_cuts("SECRET");
     for key in &list.keys {
         let file = key.file.as_ref().map(|file| file.display());
         table.row([

@@ -1,4 +1,4 @@
-//! Renders tables that fit the terminal, with one line per row.
+//! Renders tables that fit the terminal, with one line per row; only prose in the last column may go on below.
 //!
 //! If a table is too wide, it first cuts the columns that may shrink (`…`), then leaves out the least important
 //! columns and lists them below the table. Then columns that must never be cut, such as ids and package names, move to
@@ -42,6 +42,8 @@ struct Column {
     end: bool,
     /// True if a value is never cut: somebody copies it.
     whole: bool,
+    /// True if a value goes on in lines below, under its column, instead of being cut.
+    wraps: bool,
 }
 
 /// The columns of a table at some width.
@@ -70,6 +72,7 @@ impl Table {
             hidden: false,
             end: false,
             whole: false,
+            wraps: false,
         };
         Self {
             columns: headings.into_iter().map(column).collect(),
@@ -94,6 +97,16 @@ impl Table {
     /// Never cuts a column: if the row has no room for it, it stands below the row.
     pub(super) fn never_cuts(mut self, heading: &str) -> Self {
         self.column(heading, |column| column.whole = true);
+        self
+    }
+
+    /// Breaks the last column at spaces where it would be cut, at `least` characters or more: it tells what to do.
+    pub(super) fn wraps(mut self, heading: &str, least: usize) -> Self {
+        debug_assert!(self.columns.last().is_some_and(|last| last.heading == heading));
+        self.column(heading, |column| {
+            column.least = Some(least);
+            column.wraps = true;
+        });
         self
     }
 
@@ -327,6 +340,10 @@ impl Table {
             let mut owed = 0;
             for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
                 let Some(width) = *width else { continue };
+                if column.wraps && measure_text_width(&cell.text) > width {
+                    line = broken(&line, owed, width, &cell.text);
+                    continue;
+                }
                 let text = if column.end && cell.tone != Some(Tone::Heading) {
                     cut_beginning(&cell.text, width)
                 } else {
@@ -382,6 +399,19 @@ fn cut_beginning(text: &str, width: usize) -> String {
     format!("{CUT}{kept}")
 }
 
+/// Adds a text to a row, `gap` columns behind its end and at most `width` wide, broken at spaces. A word that is wider,
+/// such as a command, brings the whole text below the row.
+fn broken(row: &str, gap: usize, width: usize, text: &str) -> String {
+    let at = measure_text_width(row) + gap;
+    let row = format!("{row}{}", " ".repeat(gap));
+    let lines = terminal::wrapped_to(at + width, &row, at, text);
+    if lines.lines().all(|line| measure_text_width(line) <= at + width) {
+        return lines.trim_end().to_owned();
+    }
+    let below = terminal::wrapped_to(at + width, "    ", 4, text);
+    format!("{}\n{}", row.trim_end(), below.trim_end())
+}
+
 fn cut(text: &str, width: usize) -> String {
     console::truncate_str(text, width, CUT).into_owned()
 }
@@ -393,106 +423,4 @@ impl fmt::Display for Table {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    struct At<'a>(&'a Table, usize);
-
-    impl fmt::Display for At<'_> {
-        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            self.0.write(f, Some(self.1))
-        }
-    }
-
-    fn findings() -> Table {
-        let mut table = Table::new(["SEVERITY", "VULNERABILITY", "FOUND", "SUMMARY", "PLACE"])
-            .numbers(&["FOUND"])
-            .shrinks("SUMMARY", 12)
-            .leaves_out(&["PLACE"]);
-        let row = |summary: &str, found: &str| {
-            ["critical", "CVE-2021-44228", found, summary, "/components/0"].map(str::to_owned)
-        };
-        table.row(row("Remote code injection in Log4j by way of JNDI lookups", "7"));
-        table.row(row("short", "1,204"));
-        table
-    }
-
-    #[test]
-    fn columns_line_up_without_trailing_spaces() {
-        let mut table = Table::new(["NAME", "COUNT", "NOTE"]).numbers(&["COUNT"]);
-        assert!(table.is_empty());
-        table.row(["a-long-name".to_owned(), "7".to_owned(), "ü文".to_owned()]);
-        table.row(["b".to_owned(), "1,204".to_owned(), String::new()]);
-        assert_eq!(
-            table.to_string(),
-            "NAME         COUNT  NOTE\na-long-name      7  ü文\nb            1,204\n"
-        );
-    }
-
-    #[test]
-    fn cursor_is_cut_at_its_beginning() {
-        assert_eq!(cut_beginning("2025-01-15T10:30:00.000Z#0042", 9), "…00Z#0042");
-        assert_eq!(cut_beginning("#0042", 9), "#0042");
-    }
-
-    #[test]
-    fn columns_shrink_before_one_is_left_out() {
-        let table = findings();
-        let full = table.to_string();
-        assert!(full.contains("JNDI lookups  /components/0"), "{full}");
-        let cut = At(&table, 80).to_string();
-        assert!(cut.contains("/components/0") && cut.contains('…'), "{cut}");
-        let left_out = At(&table, 56).to_string();
-        assert!(
-            !left_out.contains("/components/0") && left_out.contains("(--wide shows PLACE too)"),
-            "{left_out}"
-        );
-        assert!(left_out.contains("CVE-2021-44228"), "{left_out}");
-    }
-
-    #[test]
-    fn ids_and_names_are_never_cut() {
-        let key = format!("ed25519:{}", "0".repeat(64));
-        let mut table = Table::new(["ROLE", "PUBLIC KEY", "MADE", "SECRET"])
-            .never_cuts("PUBLIC KEY")
-            .shrinks("SECRET", 12);
-        let file = "/a/long/path/to/the/folder/of/the/site/keys/operating-0.key".to_owned();
-        table.row([
-            "operating".to_owned(),
-            key.clone(),
-            "2026-01-15 10:30".to_owned(),
-            file,
-        ]);
-        assert_eq!(At(&table, 200).to_string().lines().count(), 2);
-        let text = At(&table, 80).to_string();
-        let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(
-            (lines.len(), lines[1], lines[3]),
-            (4, "  PUBLIC KEY", &*format!("  {key}")),
-            "{text}"
-        );
-        assert!(
-            lines[2].starts_with("operating  2026-01-15 10:30  /a/long/"),
-            "{text}"
-        );
-        for width in 20..80 {
-            let text = At(&table, width).to_string();
-            assert!(
-                text.contains(&key) && !text.contains("--wide shows PUBLIC KEY"),
-                "{width}: {text}"
-            );
-        }
-    }
-
-    #[test]
-    fn no_row_is_wider_than_the_terminal() {
-        let table = findings();
-        for width in 20..160 {
-            let text = At(&table, width).to_string();
-            for line in text.lines() {
-                assert!(measure_text_width(line) <= width, "{width}: {line}");
-            }
-            assert!(text.contains("critical"), "{width}: {text}");
-        }
-    }
-}
+mod tests;

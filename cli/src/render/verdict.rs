@@ -6,7 +6,7 @@ mod unjudged;
 use std::fmt::Write as _;
 
 use starling_api_types::{ExitStatus, VerdictEnvelope};
-use starling_report::remarks::{known_in_part, without_severity};
+use starling_report::remarks::without_severity;
 use starling_report::unjudged::Group;
 use starling_report::upgrade::{Upgrade, by_level, count_levels, upgrades};
 
@@ -217,8 +217,7 @@ fn head(body: &Body, exit_code: u8) -> String {
         );
         text.push_str(&terminal::wrapped("  note ", 4, &note));
     }
-    for (ecosystem, sources) in body.known_in_part() {
-        let note = known_in_part(ecosystem, &sources);
+    for note in body.known_in_part() {
         text.push_str(&terminal::wrapped("  note ", 4, &plain(&note)));
     }
     if let Some(note) = without_severity(body.unrated()) {
@@ -297,7 +296,7 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, details: Details) -> String {
         let decided = format!("{}, which decided {} of the findings", rego.version, rego.matched);
         lines = lines.add("rego", decided);
     }
-    let _ = write!(text, "\n{}", lines.cut_to_fit());
+    let _ = write!(text, "\n{}", lines.shortened());
     if has_sections {
         // The result again, where the reader's eyes are.
         let _ = write!(text, "\n{}", outcome(&body, envelope.exit_code));

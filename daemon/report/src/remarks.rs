@@ -2,12 +2,22 @@
 
 use crate::model::{Body, Finding};
 
-/// Returns the note about an ecosystem none of whose sources was taken in as a whole.
-pub fn known_in_part(ecosystem: &str, sources: &[&str]) -> String {
-    format!(
-        "{ecosystem} is known in part: none of its sources ({}) was ever taken in as a whole, so what they lack is not found",
-        sources.join(", ")
-    )
+/// Returns the note about an ecosystem with sources that were never checked: a site imported parts of them only.
+///
+/// `sources` are these sources; `beside` is true if the ecosystem has others, which were checked.
+pub fn known_in_part(ecosystem: &str, sources: &[&str], beside: bool) -> String {
+    let named = sources.join(", ");
+    let which = match (beside, sources) {
+        (false, _) => format!("none of its sources ({named}) was ever imported as a whole"),
+        (true, [_]) => format!("its source {named} was never imported as a whole"),
+        (true, _) => format!("its sources {named} were never imported as a whole"),
+    };
+    let lack = if sources.len() == 1 {
+        "it lacks"
+    } else {
+        "they lack"
+    };
+    format!("{ecosystem} is known in part: {which}, so what {lack} is not found, and its age is not known")
 }
 
 /// Returns the note about findings without a severity that do not fail; `None` if there are none.
@@ -28,16 +38,15 @@ pub fn without_severity(findings: usize) -> Option<String> {
 impl Body {
     /// Returns what the outcome rests on where that is less than whole.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        let in_part = self.ecosystems.iter().filter(|one| {
-            let unchecked = |source: &crate::model::SpeakingSource| source.last_checked.is_none();
-            !one.sources.is_empty() && one.sources.iter().all(unchecked)
-        });
-        let mut remarks: Vec<String> = in_part
-            .map(|one| {
-                let sources: Vec<&str> = one.sources.iter().map(|source| source.source.as_str()).collect();
-                known_in_part(&one.ecosystem, &sources)
-            })
-            .collect();
+        let mut remarks = Vec::new();
+        for one in &self.ecosystems {
+            let unchecked = one.sources.iter().filter(|source| source.last_checked.is_none());
+            let unchecked: Vec<&str> = unchecked.map(|source| source.source.as_str()).collect();
+            if !unchecked.is_empty() {
+                let beside = unchecked.len() < one.sources.len();
+                remarks.push(known_in_part(&one.ecosystem, &unchecked, beside));
+            }
+        }
         let unrated = |finding: &&Finding| {
             finding.severity.level == "unknown" && finding.action != "fail" && !finding.is_settled()
         };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use starling_api_types::FeedName;
+use starling_api_types::{FeedName, wording};
 use starling_feeds::connectors::Kind;
 use starling_fetch::{Plan, Preset, ProxySettings, Settings};
 use starling_protocol::{OfferInput, Source};
@@ -161,7 +161,13 @@ impl FeedEntry {
         match starling_fetch::preset(name) {
             Some(preset) => Ok(Some(preset)),
             None => {
-                let problem = format!("there is no preset {name:?}; `starling feeds presets` lists them all");
+                let names = starling_fetch::presets().iter().map(|preset| preset.name);
+                let meant = wording::nearest(name, names)
+                    .map_or_else(String::new, |near| format!(": did you mean {near}?"));
+                let end = if meant.is_empty() { ";" } else { "" };
+                let problem = format!(
+                    "there is no preset {name:?}{meant}{end} `starling feeds presets` lists them all"
+                );
                 Err((Some("preset"), problem))
             }
         }
@@ -418,6 +424,16 @@ mod tests {
         let parts =
             feed("a", "source = \"x\"\ncomplete = false") + &feed("b", "source = \"x\"\ncomplete = false");
         assert_eq!(check(&feeds(&parts)).unwrap().len(), 2);
+    }
+
+    #[test]
+    fn preset_that_is_not_one_suggests_the_nearest() {
+        let problem = |name: &str| {
+            let text = format!("[[feeds]]\nname = \"a\"\npreset = {name:?}\n");
+            check(&feeds(&text)).unwrap_err().problem
+        };
+        assert!(problem("pipa").contains("\"pipa\": did you mean pypa? `starling feeds presets`"));
+        assert!(!problem("something-else").contains("did you mean"));
     }
 
     #[test]

@@ -168,12 +168,12 @@ pub const KEYS: &[Key] = &[
     key(
         "scan.max_age_hours",
         "",
-        "Oldest that a source's last check may be, in hours; past it a scan ends with exit code 4.",
+        "Oldest that a source's last check may be, in hours; past it, or if a source was never checked, a scan ends with exit code 4.",
     ),
     key(
         "scan.rhythm",
         "\"7d\"",
-        "How long a source may go unheard of before it is stale, if scan.max_age_hours is not set: a span such as 36h or 7d.",
+        "How long a source may go without a check, or an import of a part, before it is stale, if scan.max_age_hours is not set: a span such as 36h or 7d.",
     ),
     key(
         "scan.rhythms",
@@ -183,7 +183,7 @@ pub const KEYS: &[Key] = &[
     key(
         "scan.require_fresh",
         "false",
-        "Whether a scan ends with exit code 4 if a source of the SBOM's ecosystems is stale, which means not heard of within its rhythm, or the head of a site that states it has expired; else it warns.",
+        "Whether a scan ends with exit code 4 if a source of the SBOM's ecosystems is stale, which means without news for longer than scan.rhythm, or the head of a site that states it has expired; else it warns. A source that was only ever imported in parts has no check: its last import applies, and the scan names it.",
     ),
     key(
         "scan.policy_file",

@@ -22,8 +22,6 @@ pub enum RestoreMode {
     Hear,
     /// It was restored, and continues from what it holds.
     Alone,
-    /// Same as [`Alone`](Self::Alone) if the site is held back; else nothing.
-    AloneIfHeld,
 }
 
 /// Marks the site in `home` as restored, and lets it continue if it may.
@@ -54,16 +52,52 @@ pub fn restore_home(home: &Path, mode: RestoreMode) -> Result<RestoreReport, Pro
                 parts.take_for_restored(TOLD)?;
                 parts.go_on_alone(ATTEMPTED)?
             }
-            RestoreMode::AloneIfHeld => parts.go_on_alone(ATTEMPTED)?,
         }
     };
-    let report = RestoreReport {
+    let report = report(parts, epoch);
+    stop(&site);
+    Ok(report)
+}
+
+/// Lets the site in `home` continue from what it holds if it is held back and `confirm` agrees: only then something may
+/// be given up. Returns `None` if `confirm` does not.
+///
+/// # Errors
+/// As [`restore_home`], and those of `confirm`.
+pub fn go_on_alone_if_held(
+    home: &Path,
+    confirm: impl FnOnce() -> Result<bool, Problem>,
+) -> Result<Option<RestoreReport>, Problem> {
+    let home = Home::open(home).map_err(|error| home_problem(&error))?;
+    let config = home
+        .config(&Overrides::default())
+        .map_err(|error| config_problem(&error))?;
+    let site = Site::open(home, config, None)?;
+    let parts = &site.0;
+    let agreed = if parts.identity.restore.is_held() {
+        confirm()
+    } else {
+        Ok(true)
+    };
+    let went_on = agreed.and_then(|agreed| {
+        let _one_at_a_time = parts.one_import();
+        let epoch = if agreed {
+            parts.go_on_alone(ATTEMPTED)?
+        } else {
+            None
+        };
+        Ok(agreed.then(|| report(parts, epoch)))
+    });
+    stop(&site);
+    went_on
+}
+
+fn report(parts: &SiteParts, epoch: Option<u32>) -> RestoreReport {
+    RestoreReport {
         site_id: parts.identity.home.chain().slug().into(),
         new_epoch: epoch.map(u64::from),
         restore: parts.restore_status(),
-    };
-    stop(&site);
-    Ok(report)
+    }
 }
 
 /// Creates an empty store for a home of which only the keys were restored: its peers have the rest.
@@ -90,5 +124,29 @@ impl SiteParts {
             self.tell_restored(RestoreStep::HeldBack, why);
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn going_on_alone_asks_only_where_something_is_held() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("a");
+        crate::init::init_site(&home, &"site-a".parse().unwrap(), "redb").unwrap();
+        let unasked = go_on_alone_if_held(&home, || panic!("nothing is held")).unwrap();
+        assert_eq!(unasked.unwrap().new_epoch, None);
+        let waiting = restore_home(&home, RestoreMode::Hear).unwrap();
+        assert!(waiting.restore.is_some());
+        assert!(go_on_alone_if_held(&home, || Ok(false)).unwrap().is_none());
+        let went_on = go_on_alone_if_held(&home, || Ok(true)).unwrap().unwrap();
+        assert_eq!((went_on.new_epoch, went_on.restore), (Some(1), None));
+        assert!(
+            go_on_alone_if_held(&home, || panic!("nothing is held any more"))
+                .unwrap()
+                .is_some()
+        );
     }
 }

@@ -17,7 +17,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{SiteId, UnixMillis};
 
-pub use self::command::{RestoreMode, restore_home};
+pub use self::command::{RestoreMode, go_on_alone_if_held, restore_home};
 pub(crate) use self::epoch::GoesOn;
 pub(crate) use self::hold::{Hold, OwnLogWord, Waits};
 pub(crate) use self::lost::Lost;

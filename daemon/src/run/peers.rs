@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::home::error_chain;
 use crate::net::{self, NetError};
 use crate::service::{Site, store_problem};
-use crate::sync_task::{Ended, SeenPeers, SyncTask};
+use crate::sync_task::{Ended, Exchanges, SeenPeers, SyncTask};
 
 /// Pause between two attempts to listen on the address of an earlier swarm.
 const LISTEN_AGAIN: Duration = Duration::from_millis(100);
@@ -88,6 +88,7 @@ fn sync_task(
         sessions: BTreeMap::new(),
         dials: Dials::default(),
         seen: SeenPeers::read(parts.identity.home.path()),
+        exchanges: Exchanges::read(parts.identity.home.path()),
         clock: SteadyClock::new(),
     })
 }

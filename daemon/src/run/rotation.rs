@@ -1,5 +1,7 @@
 //! A site whose key changes while its peers are away, over real QUIC: they dial it as before and find it again.
 
+use starling_api::SiteService as _;
+
 use super::test_site::Running;
 
 fn record(number: u32) -> String {
@@ -57,6 +59,22 @@ async fn a_peer_is_seen_as_long_as_it_is_connected_and_its_bytes_are_counted() {
     // At least a delta and a body went from a to b, and b's requests went to a.
     assert!(at_b.bytes_received > 250 && at_b.bytes_sent > 50, "{at_b:?}");
     assert!(at_a.bytes_sent > 250 && at_a.bytes_received > 50, "{at_a:?}");
+}
+
+/// Returns when a site last exchanged data with its only peer.
+async fn synced(site: &Running) -> Option<starling_api_types::Timestamp> {
+    site.site.sites().await.unwrap().sites[0].last_sync_at
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn giving_is_an_exchange_and_its_time_outlives_a_restart() {
+    let (a, address, b) = pair().await;
+    // Nothing ever came to a from b: a authored all.
+    assert!(synced(&a).await.is_some() && synced(&b).await.is_some());
+    drop(b.stop().await);
+    let before = synced(&a).await;
+    let a = a.stop().await.start(&address).await;
+    assert!(synced(&a).await >= before);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,7 +19,7 @@ use crate::match_index::{Hold, Indexes};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::policies::Policies;
 use crate::restore::{OwnLogAtOpening, Restore};
-use crate::sync_task::SeenPeers;
+use crate::sync_task::{Exchanges, SeenPeers};
 use crate::vex_store::VexStore;
 
 impl Site {
@@ -147,6 +147,12 @@ impl Site {
                 .live
                 .peer_status
                 .update(site, |peer| peer.was_connected = true);
+        }
+        for (site, at) in Exchanges::read(parts.identity.home.path()).times() {
+            parts
+                .live
+                .peer_status
+                .update(site, |peer| peer.exchanged_at = Some(at));
         }
         parts.drop_mark_of_other_rows();
         if let Some(why) = parts.identity.restore.found_now() {

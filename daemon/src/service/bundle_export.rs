@@ -53,6 +53,7 @@ impl SiteParts {
             Err(error) => return Err(failed(error)),
         }
         let logs = self.ranges(request, destination)?;
+        warnings.extend(self.doubtful_starts(request, destination)?);
         let made = match self.write_bundle(self.identity.home.path(), &logs, destination) {
             // The site's disk is full; the system's temporary folder may be on another one.
             Err(problem) if problem.code == ErrorCode::DiskFull => self
@@ -240,6 +241,56 @@ impl SiteParts {
                 .hint("import a feed first, or give an earlier cursor"));
         }
         Ok(logs)
+    }
+
+    /// Says where the start of a bundle is not what the reader has, as far as this site knows.
+    fn doubtful_starts(
+        &self,
+        request: &types::ExportRequest,
+        destination: Option<SiteId>,
+    ) -> ServiceResult<Vec<String>> {
+        let failed = |error: StoreError| store_problem("exporting a bundle", &error);
+        let mut doubts = Vec::new();
+        if let (Some(site), Some(name)) = (destination, &request.to_site)
+            && request.cursors.is_empty()
+            && self.data.store.holdings(&site).map_err(failed)?.is_empty()
+        {
+            doubts.push(format!(
+                "nothing is known of what {name} holds, because no bundle of it was imported here: this bundle has everything; \
+                 --cursor names what {name} has"
+            ));
+        }
+        for wanted in &request.cursors {
+            // Checked before.
+            let Ok(cursor) = Cursor::try_from(&wanted.cursor) else {
+                continue;
+            };
+            let id = LogId {
+                site: self.site_named(wanted.site.as_deref())?,
+                ..self.own_log()
+            };
+            let Some(before) = cursor.number.0.checked_sub(1) else {
+                doubts.push(format!(
+                    "{cursor} is the beginning of a log: all of it is in the bundle"
+                ));
+                continue;
+            };
+            let run = self
+                .data
+                .store
+                .deltas(id, ClaimNumber(before), 1)
+                .map_err(failed)?;
+            let delta = run.deltas.first().and_then(|delta| Delta::decode(delta).ok());
+            let time = delta.map(|delta| delta.header().time);
+            if let Some(time) = time.filter(|time| *time != cursor.time) {
+                let there = Cursor { time, ..cursor };
+                doubts.push(format!(
+                    "the log has {there}, not {cursor}: the bundle starts behind this claim; if the reader's cursor is of \
+                     another history, it refuses the bundle"
+                ));
+            }
+        }
+        Ok(doubts)
     }
 
     /// Returns the site of a cursor: by its name here, by its identity, or this site.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use starling_api::{ScanDocuments, ServiceResult};
 use starling_api_types as types;
-use starling_api_types::{ErrorCode, Problem};
+use starling_api_types::{ErrorCode, Problem, wording};
 use starling_policy::{
     Baseline, FailOn, Freshness, HeadExpiry, Judged, KnowledgeState, Policy, PolicyDocument, RegoInput,
     RegoPolicy, RegoSource, SourceCheck, UncheckedSource, VerdictHash, VexDocument, decide, exit_code,
@@ -213,13 +213,7 @@ impl Judge<'_> {
         state: &KnowledgeState,
     ) -> ServiceResult<Result<types::VerdictEnvelope, Problem>> {
         let document: &[u8] = &documents.sbom;
-        let unreadable = |error: sbom::SbomError| {
-            Problem::new(
-                ErrorCode::SbomUnreadable,
-                format!("reading the SBOM: {}", crate::home::error_chain(&error)),
-            )
-        };
-        let inventory = sbom::read_by(document, workers()).map_err(unreadable)?;
+        let inventory = sbom::read_by(document, workers()).map_err(|error| sbom_unreadable(&error))?;
         let given = Given::of(documents)?;
         let policy = self.policy(&given, params)?;
         let rego = self.rego(&given)?;
@@ -355,6 +349,12 @@ impl Judge<'_> {
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         Ok(policy)
     }
+}
+
+/// Returns the problem for an SBOM that cannot be read, without the words of parsers.
+fn sbom_unreadable(error: &sbom::SbomError) -> Problem {
+    let why = wording::within(&crate::home::error_chain(error));
+    Problem::new(ErrorCode::SbomUnreadable, format!("reading the SBOM: {why}"))
 }
 
 /// Returns the configured rhythms of sources.

@@ -5,6 +5,7 @@ use starling_protocol::{PublicKey, UnixMillis};
 use starling_sync::{Event, RequestId};
 
 use super::SyncTask;
+use crate::clock::now;
 use crate::net::Event as NetEvent;
 
 impl SyncTask {
@@ -95,11 +96,16 @@ impl SyncTask {
         Event::Disconnected { peer }
     }
 
-    /// Counts a message from a peer.
-    pub(super) fn received(&self, peer: &PublicKey, bytes: &[u8]) {
+    /// Counts a message from a peer. In a session each one is an exchange: a request takes news, an answer or a
+    /// notice gives some, or shows that both hold the same.
+    pub(super) fn received(&mut self, peer: &PublicKey, bytes: &[u8]) {
         if let Some((site, _)) = self.sessions.get(peer) {
-            self.peer_status
-                .update(*site, |state| state.bytes_received += bytes.len() as u64);
+            let at = now();
+            self.exchanges.note(*site, at);
+            self.peer_status.update(*site, |state| {
+                state.bytes_received += bytes.len() as u64;
+                state.exchanged_at = Some(at);
+            });
         }
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct PeerState {
     pub(crate) connected: bool,
     pub(crate) address: Option<String>,
     pub(crate) last_seen_at: Option<UnixMillis>,
+    /// When a message of a session with it last came, before this start too.
+    pub(crate) exchanged_at: Option<UnixMillis>,
     /// True if it was connected before this start.
     pub(crate) was_connected: bool,
     /// Bytes of messages to and from it since the start, without QUIC's overhead.

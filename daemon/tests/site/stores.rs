@@ -337,3 +337,53 @@ fn bundle_is_exported_from_a_full_disk_with_warnings() {
     assert!(reader.import(&bytes, Default::default()).unwrap().success);
     assert_eq!(reader.status().advisories, 1);
 }
+
+#[test]
+fn bundle_says_where_it_starts_if_the_readers_position_is_unknown() {
+    let bench = Bench::new();
+    let (site, reader) = (bench.site("site-a"), bench.site("site-b"));
+    site.list(&reader, &["*"]);
+    reader.list(&site, &["*"]);
+    site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
+    let first = site.status().head.unwrap();
+    site.feed("mine", &[advisory("EX-2", "express", "4.18.0")]);
+    let warnings = |cursors: &[String], to: Option<&str>| {
+        let request = ExportRequest {
+            cursors: cursors.iter().map(|cursor| cursor.parse().unwrap()).collect(),
+            to_site: to.map(|site| site.parse().unwrap()),
+        };
+        site.wait(site.service.export_bundle(request))
+            .unwrap()
+            .summary
+            .warnings
+    };
+    assert_eq!(warnings(&[first.to_string()], None), [""; 0]);
+    let unknown = warnings(&[], Some("site-b"));
+    assert!(
+        unknown[0].contains("nothing is known of what site-b holds"),
+        "{unknown:?}"
+    );
+    let listed = site.wait(site.service.sites()).unwrap();
+    assert!(listed.sites[0].last_sync_at.is_some(), "it gave a bundle");
+    let number = first.to_string();
+    let number = number.rsplit('#').next().unwrap();
+    let other = warnings(&[format!("2001-01-01T00:00:00.000Z#{number}")], Some("site-b"));
+    assert!(
+        other.len() == 1 && other[0].starts_with(&format!("the log has {first}, not 2001-01-01")),
+        "{other:?}"
+    );
+    reader.feed("other", &[advisory("EX-3", "express", "4.18.0")]);
+    assert!(
+        reader
+            .import(&site.export(ExportRequest::default()), Default::default())
+            .unwrap()
+            .success
+    );
+    assert!(
+        site.import(&reader.export(ExportRequest::default()), Default::default())
+            .unwrap()
+            .success
+    );
+    site.feed("mine", &[advisory("EX-4", "express", "4.18.0")]);
+    assert_eq!(warnings(&[], Some("site-b")), [""; 0]);
+}

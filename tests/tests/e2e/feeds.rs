@@ -301,7 +301,7 @@ fn folder_is_fetched_as_an_address_is() {
     sample_feed().write(&folder);
     let path = folder.to_str().unwrap();
     let added: Feed = site.json(["feeds", "add", path, "--kind", "osv", "--name", "usb"]);
-    assert_eq!(added.source.as_str(), "osv");
+    assert_eq!(added.source.as_str(), "usb");
     let first: Value = site.json(["feeds", "run"]);
     assert_eq!(first["runs"][0]["outcome"], "imported");
     let second: Value = site.json(["feeds", "run"]);

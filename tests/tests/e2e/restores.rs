@@ -166,8 +166,12 @@ fn site_without_peers_continues_on_request() {
 
     let backup = back_up(&a, "second");
     put_back(&a, &backup);
+    assert_eq!(a.refused(["up", "--alone"]).code, ErrorCode::BadRequest);
     a.up_with(&["--alone", "--yes"]);
     assert!(a.status().restore.is_none());
+    a.stop();
+    // Nothing is held any more, so that nobody is asked.
+    a.up_with(&["--alone"]);
     let _ = a.import("mine", &feed("MORE"), &[]);
     assert_eq!(held(&a, &a), (2, 9));
 }

@@ -1,13 +1,15 @@
 //! `starling feeds add`, `presets`, `enable`, `disable` and `remove`: which feeds there are.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
-use starling_api::file_problem;
-use starling_api_types::{ExitStatus, FeedAdd, FeedChange, FeedName, FeedPreset, Problem, SourceName};
+use starling_api_types::{
+    ErrorCode, ExitStatus, FeedAdd, FeedChange, FeedName, FeedPreset, Problem, SourceName,
+};
 
 use super::Outcome;
+use super::settings::{Settings, absolute_address, is_remote};
 use crate::candidates;
 use crate::local;
 use crate::progress::Step;
@@ -30,7 +32,7 @@ Example:
   starling feeds add osv --ecosystem npm --ecosystem PyPI
   starling feeds add nvd --address https://mirror.example.org/nvd/ \\
       --ca-file /etc/ssl/own-ca.pem
-  starling feeds add /media/usb/osv --kind osv --schedule 1d
+  starling feeds add /media/usb/vendor --kind osv --schedule 1d
   starling feeds add https://example.org/advisories.zip --source vendor \\
       --proxy none
 
@@ -42,30 +44,14 @@ pub(crate) struct Add {
     /// Name of the feed (default: the preset with its ecosystem, else the source)
     #[arg(long)]
     name: Option<FeedName>,
-    /// The source that the records are of (default: the preset's, else the kind)
+    /// The source that the records are of (default: the preset's, else the feed's name, else that of the folder or file)
     #[arg(long, value_name = "NAME", add = candidates::sources())]
     source: Option<SourceName>,
     /// Kind of the documents, such as osv, nvd or csaf (default: the preset's, else detected from each document's shape)
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
-    /// A mirror or folder in place of the preset's own address
-    #[arg(long, value_name = "ADDRESS")]
-    address: Option<String>,
-    /// How often to fetch, such as 2h or 1d (default: the preset's, else 1d)
-    #[arg(long, value_name = "SPAN")]
-    schedule: Option<String>,
-    /// What of the preset to fetch, such as an ecosystem of osv; may be given several times
-    #[arg(long, visible_alias = "ecosystem", value_name = "TEXT", value_delimiter = ',')]
-    parameter: Vec<String>,
-    /// File with the key for the source's interface
-    #[arg(long, value_name = "FILE")]
-    api_key_file: Option<PathBuf>,
-    /// Address of the proxy, or `none` (default: HTTPS_PROXY and NO_PROXY of the daemon's environment)
-    #[arg(long, value_name = "ADDRESS|none")]
-    proxy: Option<String>,
-    /// File with certificates to trust besides the system's
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
     /// The source is only a part of what its name stands for: what is missing from it never becomes absent
     #[arg(long)]
     partial: bool,
@@ -143,18 +129,15 @@ impl Add {
     }
 
     fn into_body(self) -> Result<FeedAdd, Problem> {
-        let (preset, address) = if is_address(&self.what) {
+        let given = self.settings.given()?;
+        let (preset, address) = if is_address(&self.what) || is_only_a_path(&self.what) {
             (None, Some(absolute_address(&self.what)?))
         } else {
-            (
-                Some(self.what),
-                self.address.as_deref().map(absolute_address).transpose()?,
-            )
+            (Some(self.what), given.address)
         };
-        let of_kind = self.kind.as_deref().and_then(|kind| SourceName::new(kind).ok());
-        let source = match (&preset, self.source) {
-            (None, None) => of_kind,
-            (_, source) => source,
+        let source = match (self.source, &preset, &address) {
+            (None, None, Some(address)) => Some(source_of(address, self.name.as_ref())?),
+            (source, ..) => source,
         };
         Ok(FeedAdd {
             name: self.name,
@@ -162,15 +145,61 @@ impl Add {
             address,
             source,
             kind: self.kind,
-            schedule: self.schedule,
-            parameter: (!self.parameter.is_empty()).then(|| self.parameter.join(",")),
-            api_key_file: self.api_key_file.as_deref().map(absolute).transpose()?,
-            proxy: self.proxy,
-            ca_file: self.ca_file.as_deref().map(absolute).transpose()?,
+            schedule: given.schedule,
+            parameter: given.parameter,
+            api_key_file: given.api_key_file,
+            proxy: given.proxy,
+            ca_file: given.ca_file,
             complete: self.partial.then_some(false),
             enabled: self.disabled.then_some(false),
             share_fetch: self.no_share.then_some(false),
         })
+    }
+}
+
+/// Returns true for the name of a file or folder here that is not a preset's too.
+fn is_only_a_path(what: &str) -> bool {
+    let is_preset = local::feed_presets().iter().any(|preset| preset.name == what);
+    !is_preset && Path::new(what).exists()
+}
+
+/// Returns the source of a feed without a preset: as the feed is named, else as its folder or file is.
+///
+/// Its kind says how the documents are written, not who wrote them. A preset's name is left to the preset: another feed
+/// of that source would stand in its way.
+fn source_of(address: &str, name: Option<&FeedName>) -> Result<SourceName, Problem> {
+    let problem = |what: String| {
+        Problem::new(
+            ErrorCode::BadRequest,
+            format!("adding the feed {address}: {what}"),
+        )
+    };
+    let named = match name {
+        Some(name) => name.to_string(),
+        None if is_remote(address) => {
+            return Err(problem("--source must say which source its records are of".to_owned())
+                .hint("--source NAME, such as the publisher's; a preset (`starling feeds presets`) knows its own"));
+        }
+        None => {
+            let file = Path::new(address)
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
+            file.split('.').next().unwrap_or_default().to_ascii_lowercase()
+        }
+    };
+    let source = SourceName::new(&named).map_err(|_| {
+        problem(format!("no source can be named {named:?}, as it is"))
+            .hint("--source NAME says which source its records are of")
+    })?;
+    let presets = local::feed_presets();
+    match presets.iter().find(|preset| preset.source == named || preset.name == named) {
+        Some(preset) => Err(problem(format!("{named:?} is the source of the preset {}", preset.name)).hint(format!(
+            "`starling feeds add {} --address {address}` fetches that source from there; for other records, --source \
+             NAME says which source they are of",
+            preset.name
+        ))),
+        None => Ok(source),
     }
 }
 
@@ -220,22 +249,6 @@ fn is_address(what: &str) -> bool {
     what.contains("://") || what.contains('/') || what.starts_with('.')
 }
 
-/// Returns an address as it is, and a path as the daemon finds it from wherever it was started.
-pub(super) fn absolute_address(address: &str) -> Result<String, Problem> {
-    if address.contains("://") || address.starts_with("file:") {
-        return Ok(address.to_owned());
-    }
-    let path = absolute(Path::new(address))?;
-    path.into_os_string().into_string().map_err(|path| {
-        let error = std::io::Error::new(std::io::ErrorKind::InvalidInput, "its name is not UTF-8");
-        file_problem("adding", Path::new(&path), &error)
-    })
-}
-
-pub(super) fn absolute(path: &Path) -> Result<PathBuf, Problem> {
-    std::path::absolute(path).map_err(|error| file_problem("looking for", path, &error))
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -276,19 +289,42 @@ mod tests {
             ),
             (None, Some("https://example.org/a.zip"), "vendor")
         );
-        let folder = body("add /media/usb/osv --kind osv --partial");
+        let folder = body("add /media/usb/Vendor --kind osv --partial");
         assert_eq!(
             (
                 folder.address.as_deref(),
                 folder.source.unwrap().as_str(),
                 folder.complete
             ),
-            (Some("/media/usb/osv"), "osv", Some(false))
+            (Some("/media/usb/Vendor"), "vendor", Some(false))
         );
         let relative = body("add ./usb --kind osv").address.unwrap();
         assert!(
             relative.starts_with('/') && relative.ends_with("/usb"),
             "{relative}"
         );
+    }
+
+    #[test]
+    fn source_of_an_address_never_takes_a_presets_place() {
+        let refused = |line: &str| {
+            let add = Line::try_parse_from(line.split(' ')).unwrap().add;
+            let problem = add.into_body().unwrap_err();
+            format!("{} {}", problem.detail, problem.hint.clone().unwrap_or_default())
+        };
+        let named = |line: &str| body(line).source.unwrap().to_string();
+        assert_eq!(named("add ./data/acme.osv.zip --kind osv"), "acme");
+        assert_eq!(named("add https://example.org/a.zip --name mine"), "mine");
+        // A folder of this crate, where the test runs.
+        assert_eq!(named("add src --kind osv"), "src");
+        assert_eq!(named("add /media/usb/osv --kind osv --source osv"), "osv");
+        let folder = refused("add /media/usb/osv --kind osv");
+        assert!(
+            folder.contains("`starling feeds add osv --address /media/usb/osv`"),
+            "{folder}"
+        );
+        let address = refused("add https://example.org/a.zip --kind osv");
+        assert!(address.contains("--source NAME"), "{address}");
+        assert!(refused("add /").contains("--source NAME"));
     }
 }

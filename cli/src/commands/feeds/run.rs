@@ -129,7 +129,18 @@ impl Approve {
 
 /// Shows the runs; ends as the first that failed.
 async fn tell(session: &Session, site: &dyn SiteService, runs: Runs) -> Outcome {
-    session.print(&runs, |runs| render::feed_runs(&runs.runs))?;
+    let mut partial = Vec::new();
+    for run in runs
+        .runs
+        .iter()
+        .filter(|run| !run.checked && run.outcome.is_success())
+    {
+        // A feed that was removed meanwhile is not called partial.
+        if site.feed(&run.feed).await.is_ok_and(|feed| !feed.complete) {
+            partial.push(run.feed.clone());
+        }
+    }
+    session.print(&runs, |runs| render::feed_runs(&runs.runs, &partial))?;
     let is_new = |run: &FeedRun| run.outcome == FeedRunOutcome::Imported;
     if runs.runs.iter().any(is_new) {
         session.make_ready_to_scan(site).await;

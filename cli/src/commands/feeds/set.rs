@@ -1,12 +1,10 @@
 //! `starling feeds set`: changes a feed where it is configured.
 
-use std::path::PathBuf;
-
 use clap::{Args, ValueEnum};
 use starling_api_types::{ExitStatus, FeedChange, FeedName, FeedSetting, Problem};
 
 use super::Outcome;
-use super::add::{absolute, absolute_address};
+use super::settings::Settings;
 use crate::candidates;
 use crate::progress::Step;
 use crate::render;
@@ -32,24 +30,8 @@ pub(crate) struct Set {
     /// The feed
     #[arg(add = candidates::feeds())]
     name: FeedName,
-    /// A mirror or folder in place of the preset's own address
-    #[arg(long, value_name = "ADDRESS")]
-    address: Option<String>,
-    /// How often to fetch, such as 2h or 1d
-    #[arg(long, value_name = "SPAN")]
-    schedule: Option<String>,
-    /// What of the preset to fetch, such as an ecosystem of osv; may be given several times
-    #[arg(long, visible_alias = "ecosystem", value_name = "TEXT", value_delimiter = ',')]
-    parameter: Vec<String>,
-    /// File with the key for the source's interface
-    #[arg(long, value_name = "FILE")]
-    api_key_file: Option<PathBuf>,
-    /// Address of the proxy, or `none`
-    #[arg(long, value_name = "ADDRESS|none")]
-    proxy: Option<String>,
-    /// File with certificates to trust besides the system's
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
     /// The source is only a part of what its name stands for: what is missing from it never becomes absent
     #[arg(long, conflicts_with = "whole")]
     partial: bool,
@@ -103,14 +85,15 @@ impl Set {
     }
 
     fn into_body(self) -> Result<FeedChange, Problem> {
+        let given = self.settings.given()?;
         Ok(FeedChange {
             enabled: None,
-            schedule: self.schedule,
-            address: self.address.as_deref().map(absolute_address).transpose()?,
-            parameter: (!self.parameter.is_empty()).then(|| self.parameter.join(",")),
-            api_key_file: self.api_key_file.as_deref().map(absolute).transpose()?,
-            proxy: self.proxy,
-            ca_file: self.ca_file.as_deref().map(absolute).transpose()?,
+            schedule: given.schedule,
+            address: given.address,
+            parameter: given.parameter,
+            api_key_file: given.api_key_file,
+            proxy: given.proxy,
+            ca_file: given.ca_file,
             complete: (self.partial || self.whole).then_some(self.whole),
             share_fetch: (self.share || self.no_share).then_some(self.share),
             unset: self.unset.into_iter().map(Into::into).collect(),

@@ -8,7 +8,7 @@ use super::*;
 /// Builds a site with many peers, a third of them held back, and all other warnings.
 fn troubled(peers: usize) -> Status {
     let hash = format!("blake3:{}", "0".repeat(64));
-    let sentence = "something is the matter with it, and this sentence says what to do about it ".repeat(4);
+    let sentence = "something is the matter with it, and this sentence says what to do about it. ".repeat(4);
     let peer = |number: usize| {
         json!({"site_id": format!("site-{number}"), "site": hash, "connected": false, "address": null,
             "last_seen_at": null, "last_error": sentence})
@@ -128,8 +128,8 @@ fn source_known_in_part_is_a_matter_with_its_command() {
     let mut status = troubled(0);
     let command = "`starling feeds import PATH --source mine --complete`";
     let detail = format!(
-        "feed a is late; feed b failed; {KNOWN_IN_PART} mine (last import 2025-01-15T10:30:00.000Z): {command}, or a feed, \
-         takes in the rest; stale, as not heard of within the rhythm: 1 of 2 sources: ghsa"
+        "feed a is late; feed b failed; {KNOWN_IN_PART} mine (last import 2025-01-15T10:30:00.000Z), so no scan finds what \
+         is missing: {command} imports it; stale, as not checked or imported within scan.rhythm: 1 of 2 sources: ghsa"
     );
     status.parts =
         serde_json::from_value(json!([{"part": "feeds", "state": "attention", "detail": detail}])).unwrap();
@@ -137,12 +137,12 @@ fn source_known_in_part_is_a_matter_with_its_command() {
     assert_eq!(matters.len(), 4, "{matters:?}");
     assert!(matters[1].starts_with("feeds: feed b"), "{matters:?}");
     assert!(
-        matters[2].starts_with("feeds: never taken in as a whole: mine"),
+        matters[2].starts_with("feeds: never imported as a whole: mine"),
         "{matters:?}"
     );
     status.parts[0].detail = format!(
-        "{KNOWN_IN_PART} mine (last import 2025-01-15T10:30:00.000Z): {command}, or a feed, \
-         takes in the rest, which no scan finds"
+        "{KNOWN_IN_PART} mine (last import 2025-01-15T10:30:00.000Z), so no scan finds what is missing: {command} imports \
+         it if PATH holds the whole source, and so does a feed"
     );
     let text = terminal::at_width(80, || super::status(&view(&status)));
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -201,4 +201,23 @@ fn bodies_that_are_arriving_are_no_matter_and_missing_ones_are() {
     status.positions[0].out_of_scope.clear();
     status.positions[0].arriving_bodies = 0;
     assert!(super::status(&view(&status)).contains(held));
+}
+
+#[test]
+fn waiting_for_a_root_says_what_is_awaited() {
+    let mut status = troubled(2);
+    status.positions.clear();
+    let waits = |status: &Status| attention::waits_for(status);
+    assert!(waits(&status).starts_with("none of site-0, site-1 is connected: something"));
+    status.peers[1].connected = true;
+    assert!(waits(&status).starts_with("connected to site-1, and nothing is held back"));
+    status.positions = troubled(1).positions;
+    assert!(waits(&status).contains("is held back: something"));
+    status.positions[0].arriving_bodies = 7;
+    assert_eq!(waits(&status), "7 records are still to come");
+    status.peers.clear();
+    status.positions.clear();
+    assert!(waits(&status).contains("`starling sites add`"));
+    status.daemon = false;
+    assert!(waits(&status).contains("`starling up`"));
 }

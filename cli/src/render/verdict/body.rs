@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 
 use serde::Deserialize;
 use starling_report::fix::{StatedFix, short};
+use starling_report::remarks::known_in_part;
 use starling_report::upgrade::{Fixable, severity_rank, tenths, version_to_go_to};
 
 /// The parts of a verdict's body that are shown. Missing parts show as empty.
@@ -226,23 +227,17 @@ impl Body {
         self.findings.iter().filter(unrated).count()
     }
 
-    /// Returns the ecosystems that this site knows in part only, each with its sources: none of them was ever taken in
-    /// as a whole, so a package without a finding may have one.
-    pub(super) fn known_in_part(&self) -> Vec<(&str, Vec<&str>)> {
-        let part = |ecosystem: &&Ecosystem| {
-            !ecosystem.sources.is_empty()
-                && ecosystem
-                    .sources
-                    .iter()
-                    .all(|source| source.last_checked.is_none())
+    /// Returns a note for each ecosystem with sources that were never imported as a whole: a package without a finding
+    /// may have one.
+    pub(super) fn known_in_part(&self) -> Vec<String> {
+        let note = |ecosystem: &Ecosystem| {
+            let sources = ecosystem.sources.iter();
+            let unchecked = sources.filter(|source| source.last_checked.is_none());
+            let unchecked: Vec<&str> = unchecked.map(|source| source.source.as_str()).collect();
+            let beside = unchecked.len() < ecosystem.sources.len();
+            (!unchecked.is_empty()).then(|| known_in_part(&ecosystem.ecosystem, &unchecked, beside))
         };
-        let ecosystems = self.ecosystems.iter().filter(part);
-        ecosystems
-            .map(|ecosystem| {
-                let sources = ecosystem.sources.iter().map(|source| source.source.as_str());
-                (ecosystem.ecosystem.as_str(), sources.collect())
-            })
-            .collect()
+        self.ecosystems.iter().filter_map(note).collect()
     }
 }
 

@@ -193,16 +193,18 @@ fn what_fails_comes_first_and_the_worst_of_it_at_the_top() {
 }
 
 #[test]
-fn ecosystem_without_a_whole_source_is_named() {
+fn ecosystem_with_a_source_that_was_never_checked_is_named() {
     let body = r#"{"outcome":"pass","coverage":{"matched":1,"total":1},"ecosystems":[
         {"ecosystem":"npm","sources":[{"source":"ghsa"}]},
         {"ecosystem":"PyPI","sources":[{"source":"pypa","last_checked":"2025-01-15T10:30:00.000Z"},{"source":"ghsa"}]}]}"#;
     let text = verdict(&envelope(body, 0), Details::default());
     assert!(
-        text.contains("note npm is known in part: none of its sources (ghsa) was ever taken in as a whole"),
+        text.contains("note npm is known in part: none of its sources (ghsa) was ever imported as a whole"),
         "{text}"
     );
-    assert!(!text.contains("PyPI is known in part"), "{text}");
+    let beside = "note PyPI is known in part: its source ghsa was never imported as a whole, so what it lacks is not found";
+    assert!(text.contains(beside), "{text}");
+    assert!(!text.contains("pypa"), "{text}");
 }
 
 #[test]

@@ -82,7 +82,7 @@ impl SiteParts {
         let is_ok = told.is_empty();
         if is_ok {
             told.push(format!(
-                "{}, each heard of within its rhythm",
+                "{}, each checked or imported within scan.rhythm",
                 counted(sources.len(), "source", "sources")
             ));
         }
@@ -136,14 +136,14 @@ fn known_in_part(sources: &[HeardSource]) -> Option<String> {
         .collect();
     let end = match in_part.len() {
         1 => format!(
-            "`starling feeds import PATH --source {} --complete` if PATH holds the whole source, or a feed,",
+            "`starling feeds import PATH --source {} --complete` imports it if PATH holds the whole source, and so does a feed",
             first.source
         ),
-        _ => "`starling feeds import PATH --source NAME --complete` of each if PATH holds the whole source, or a feed,"
+        _ => "`starling feeds import PATH --source NAME --complete` imports each if PATH holds the whole source, and so does a feed"
             .to_owned(),
     };
     Some(format!(
-        "{KNOWN_IN_PART} {}: {end} takes in the rest, which no scan finds",
+        "{KNOWN_IN_PART} {}, so no scan finds what is missing: {end}",
         named(&list).replace("; ", ", ")
     ))
 }
@@ -186,13 +186,13 @@ fn stale(
             }
             let rhythm = freshness.rhythm_of(source).saturating_mul(1_000);
             let is_old = now.as_millis().saturating_sub(last.as_millis()) > rhythm;
-            is_old.then(|| format!("{source} was last heard of at {last}"))
+            is_old.then(|| format!("{source} was last checked or imported at {last}"))
         },
     );
     let old: Vec<String> = old.collect();
     (!old.is_empty()).then(|| {
         format!(
-            "stale, as not heard of within the rhythm: {} of {}: {}",
+            "stale, as not checked or imported within scan.rhythm: {} of {}: {}",
             old.len(),
             counted(sources.len(), "source", "sources"),
             named(&old)
@@ -218,8 +218,8 @@ mod tests {
         sources.push(heard("mine", true, Some(0)));
         assert_eq!(
             known_in_part(&sources).unwrap(),
-            "never taken in as a whole: mine (last import 1970-01-01T00:00:00.000Z): `starling feeds import PATH --source \
-             mine --complete` if PATH holds the whole source, or a feed, takes in the rest, which no scan finds"
+            "never imported as a whole: mine (last import 1970-01-01T00:00:00.000Z), so no scan finds what is missing: \
+             `starling feeds import PATH --source mine --complete` imports it if PATH holds the whole source, and so does a feed"
         );
         // It is not stale too: its last import was now.
         let now = UnixMillis::EPOCH;
@@ -228,7 +228,7 @@ mod tests {
         let told = known_in_part(&sources).unwrap();
         assert!(
             told.contains(
-                "1970-01-01T00:00:00.000Z), other: `starling feeds import PATH --source NAME --complete`"
+                "1970-01-01T00:00:00.000Z), other, so no scan finds what is missing: `starling feeds import PATH --source NAME"
             ),
             "{told}"
         );
