@@ -5,6 +5,7 @@
 //! connectors [`redhat`](super::redhat) and [`suse`](super::suse) add the needs of these distributions; they also use
 //! [`document`].
 
+mod extent;
 mod generic;
 pub(crate) mod status;
 #[cfg(test)]

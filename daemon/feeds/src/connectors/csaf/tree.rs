@@ -11,8 +11,8 @@ use super::super::value::{list_of, str_of};
 pub(crate) struct Product<'v> {
     /// Its display name.
     pub(crate) name: &'v str,
-    /// Its package URL.
-    pub(crate) purl: Option<&'v str>,
+    /// Its package URLs.
+    pub(crate) purls: Vec<&'v str>,
     /// Its CPE name.
     pub(crate) cpe: Option<&'v str>,
     /// The name of the branch of its version.
@@ -21,6 +21,9 @@ pub(crate) struct Product<'v> {
     pub(crate) range: Option<&'v str>,
 }
 
+/// Most products inside of each other that are followed.
+const MAX_NESTING: usize = 8;
+
 /// Products by their ids.
 #[derive(Debug, Default)]
 pub(crate) struct Tree<'v> {
@@ -28,6 +31,13 @@ pub(crate) struct Tree<'v> {
     /// For a product made of two: the component, and the platform.
     relations: BTreeMap<&'v str, (&'v str, &'v str)>,
     groups: BTreeMap<&'v str, Vec<&'v str>>,
+}
+
+impl<'v> Product<'v> {
+    /// Returns its first package URL.
+    pub(crate) fn purl(&self) -> Option<&'v str> {
+        self.purls.first().copied()
+    }
 }
 
 impl<'v> Tree<'v> {
@@ -49,6 +59,9 @@ impl<'v> Tree<'v> {
             );
             if let (Some(id), (Some(component), Some(whole))) = (id, parts) {
                 read.relations.insert(id, (component, whole));
+                if let Some(full) = relation.get("full_product_name") {
+                    read.product(full, &Product::default());
+                }
             }
         }
         for group in list_of(tree, "product_groups") {
@@ -80,14 +93,15 @@ impl<'v> Tree<'v> {
         let Some(id) = product.get("product_id").and_then(Value::as_str) else {
             return;
         };
-        let helper = |key| {
-            let helper = product.get("product_identification_helper")?;
-            str_of(helper, key).or_else(|| list_of(helper, &format!("{key}s")).first()?.as_str())
-        };
+        let helper = product.get("product_identification_helper");
+        let purls = helper.into_iter().flat_map(|helper| {
+            let several = list_of(helper, "purls").iter().filter_map(Value::as_str);
+            str_of(helper, "purl").into_iter().chain(several)
+        });
         let read = Product {
             name: str_of(product, "name").unwrap_or_default(),
-            purl: helper("purl"),
-            cpe: helper("cpe"),
+            purls: purls.collect(),
+            cpe: helper.and_then(|helper| str_of(helper, "cpe")),
             ..around.clone()
         };
         self.products.insert(id, read);
@@ -96,6 +110,27 @@ impl<'v> Tree<'v> {
     /// Returns a product by its id.
     pub(crate) fn get(&self, id: &str) -> Option<&Product<'v>> {
         self.products.get(id)
+    }
+
+    /// Returns the product that has the package URLs of a product: itself, else its component, which may be made of two
+    /// again. Without any URL, the innermost component.
+    pub(crate) fn component(&self, id: &str) -> Option<&Product<'v>> {
+        let mut id = id;
+        for _ in 0..MAX_NESTING {
+            let own = self.products.get(id);
+            match (own, self.relations.get(id)) {
+                (Some(own), Some(_)) if !own.purls.is_empty() => return Some(own),
+                (_, Some((component, _))) => id = component,
+                (own, None) => return own,
+            }
+        }
+        None
+    }
+
+    /// Returns the platforms of a product made of two, from the nearest to the outermost one.
+    pub(crate) fn platforms(&self, id: &str) -> impl Iterator<Item = &'v str> {
+        let outer = |id: &str| self.relations.get(id).map(|(_, whole)| *whole);
+        std::iter::successors(outer(id), move |id| outer(id)).take(MAX_NESTING)
     }
 
     /// Returns component and platform of a product made of two, from its relationship.

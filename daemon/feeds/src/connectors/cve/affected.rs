@@ -121,7 +121,7 @@ pub(crate) fn package_of_url(purl: &str) -> Option<(&'static str, String)> {
         Some(at) if at > 0 && !path.get(..at)?.ends_with('/') => path.get(..at)?,
         _ => path,
     };
-    let (_, ecosystem) = TYPES.iter().find(|(own, _)| *own == ty)?;
+    let (_, ecosystem) = TYPES.iter().find(|(own, _)| own.eq_ignore_ascii_case(ty))?;
     let name = percent_decoded(path)?;
     let name = match (*ecosystem, name.rsplit_once('/')) {
         ("Maven", Some((group, artifact))) => format!("{group}:{artifact}"),

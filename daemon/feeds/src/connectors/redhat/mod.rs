@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use super::Connector;
 use super::csaf::status::Statements;
-use super::csaf::tree::Tree;
+use super::csaf::tree::{Product, Tree};
 use super::csaf::{document, is_redhat, publisher};
 use super::draft::{Affected, Draft, Range};
 use super::output::Output;
@@ -125,13 +125,16 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
 
 /// Returns the component of a product on its platform; `None` if the product is not an RPM package of a stream.
 fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Component<'v>> {
-    let (component_id, platform_id) = tree.parts(id)?;
-    let cpe = tree.get(platform_id)?.cpe?;
+    let (component_id, _) = tree.parts(id)?;
+    // A package may be a component of a module, which is one of the platform.
+    let mut around = tree.platforms(id).filter_map(|whole| Some(tree.parts(whole)?.0));
+    let module_id = around.find(|id| is_module(tree, id));
+    let cpe = tree.platforms(id).find_map(|platform| tree.get(platform)?.cpe)?;
     let stream = cpe
         .strip_prefix("cpe:/a:redhat:")
         .or_else(|| cpe.strip_prefix("cpe:/o:redhat:"))?;
     let ecosystem = format!("Red Hat:{}", stream.trim_end_matches(':'));
-    let purl = tree.get(component_id).and_then(|product| product.purl);
+    let purl = tree.get(component_id).and_then(|product| product.purl());
     let Some(purl) = purl else {
         // The oldest documents name components without a URL.
         let nevra = Nevra::parse(component_id)?;
@@ -139,19 +142,22 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
             ecosystem,
             version: Some(nevra.evr()),
             name: nevra.name,
-            module: None,
+            module: module_id.and_then(|module| module_of(draft, module)),
             arch: None,
         });
     };
     let (ty, rest) = purl.strip_prefix("pkg:")?.split_once('/')?;
-    let rest = match ty {
-        "rpm" => rest,
-        // A module by itself, as its own product.
-        "rpmmod" => return None,
-        _ => return None,
-    };
+    if !matches!(ty, "rpm" | "rpmmod") {
+        return None;
+    }
     let (path, qualifiers) = rest.split_once('?').unwrap_or((rest, ""));
     let path = path.strip_prefix("redhat/").unwrap_or(path);
+    // An affected package of a module: `pkg:rpmmod/redhat/postgresql:15/postgresql`. A module by itself is not one.
+    let (module_path, path) = match (ty, path.rsplit_once('/')) {
+        ("rpmmod", Some((module, path))) => (Some(module), path),
+        ("rpmmod", None) => return None,
+        _ => (None, path),
+    };
     let (name, version) = path
         .split_once('@')
         .map_or((path, None), |(name, version)| (name, Some(version)));
@@ -159,27 +165,17 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
         let mut all = qualifiers.split('&').filter_map(|pair| pair.split_once('='));
         all.find(|(own, _)| *own == key).map(|(_, value)| value)
     };
-    let module = qualifier("rpmmod").or_else(|| component_id.split_once("::").map(|(_, module)| module));
-    let module = module
-        .map(rpm::percent_decoded)
-        .filter(|module| !module.is_empty());
-    let module = module.and_then(|module| {
-        let mut parts = module.split(':');
-        match (parts.next(), parts.next()) {
-            (Some(name), Some(stream)) if !name.is_empty() && !stream.is_empty() => {
-                Some(format!("{name}:{stream}"))
-            }
-            _ => {
-                draft.warn(format!("the module \"{}\" has no stream", quote(&module)));
-                None
-            }
-        }
-    });
+    let module = qualifier("rpmmod")
+        .or_else(|| component_id.split_once("::").map(|(_, module)| module))
+        .or(module_path)
+        .or(module_id);
+    let module = module.and_then(|module| module_of(draft, module));
     let version = version.map(rpm::percent_decoded).map(|version| {
         let stated = qualifier("epoch").map(str::to_owned);
         let epoch = stated.or_else(|| Nevra::parse(component_id).map(|nevra| nevra.epoch));
         rpm::with_epoch(&version, epoch.as_deref().unwrap_or_default())
     });
+    let version = version.or_else(|| Nevra::parse(component_id).map(|nevra| nevra.evr()));
     Some(Component {
         ecosystem,
         name: rpm::percent_decoded(name),
@@ -187,4 +183,29 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
         module,
         arch: qualifier("arch"),
     })
+}
+
+fn is_module(tree: &Tree<'_>, id: &str) -> bool {
+    match tree.get(id).and_then(Product::purl) {
+        Some(purl) => purl.starts_with("pkg:rpmmod/"),
+        None => id.contains(':'),
+    }
+}
+
+/// Returns name and stream of a module: `python36:3.6` for `python36:3.6:8040020241213073301:9bf6f064`.
+fn module_of(draft: &mut Draft<'_>, text: &str) -> Option<String> {
+    let module = rpm::percent_decoded(text);
+    if module.is_empty() {
+        return None;
+    }
+    let mut parts = module.split(':');
+    match (parts.next(), parts.next()) {
+        (Some(name), Some(stream)) if !name.is_empty() && !stream.is_empty() => {
+            Some(format!("{name}:{stream}"))
+        }
+        _ => {
+            draft.warn(format!("the module \"{}\" has no stream", quote(&module)));
+            None
+        }
+    }
 }

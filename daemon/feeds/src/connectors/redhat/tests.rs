@@ -68,3 +68,36 @@ fn products_outside_of_streams_are_counted() {
         ]
     );
 }
+
+#[test]
+fn packages_of_modules_are_of_their_platform() {
+    let text = r#"{"document":{"csaf_version":"2.0","publisher":{"namespace":"https://www.redhat.com"},"tracking":{"id":"RHSA-2030:0001","current_release_date":"2030-01-02T00:00:00Z"}},
+    "product_tree":{"full_product_names":[
+     {"product_id":"AppStream-8.4","product_identification_helper":{"cpe":"cpe:/a:redhat:rhel_aus:8.4::appstream"}},
+     {"product_id":"rhel_8","product_identification_helper":{"cpe":"cpe:/o:redhat:enterprise_linux:8"}},
+     {"product_id":"python36:3.6:8040:ctx","product_identification_helper":{"purl":"pkg:rpmmod/redhat/python36@3.6:8040:ctx"}},
+     {"product_id":"python-nose-0:1.3-1.module+el8.4.0+7.noarch","product_identification_helper":{"purl":"pkg:rpm/redhat/python-nose@1.3-1.module%2Bel8.4.0%2B7?arch=noarch"}},
+     {"product_id":"postgresql:15/postgresql","product_identification_helper":{"purl":"pkg:rpmmod/redhat/postgresql:15/postgresql"}}],
+    "relationships":[
+     {"full_product_name":{"product_id":"1"},"product_reference":"python36:3.6:8040:ctx","relates_to_product_reference":"AppStream-8.4"},
+     {"full_product_name":{"product_id":"2"},"product_reference":"python-nose-0:1.3-1.module+el8.4.0+7.noarch","relates_to_product_reference":"1"},
+     {"full_product_name":{"product_id":"3"},"product_reference":"postgresql:15/postgresql","relates_to_product_reference":"rhel_8"}]},
+    "vulnerabilities":[{"cve":"CVE-2030-0001","product_status":{"fixed":["1","2"],"known_affected":["3"]}}]}"#;
+    let record = &json_records("redhat", text.as_bytes())[0];
+    assert_eq!(
+        ranges(record),
+        [
+            "Red Hat:enterprise_linux:8 postgresql introduced=0",
+            "Red Hat:rhel_aus:8.4::appstream python-nose introduced=0 fixed=1.3-1.module+el8.4.0+7",
+        ]
+    );
+    let module = |index: usize| &record["affected"][index]["ecosystem_specific"]["rpmmod"];
+    assert_eq!(
+        (module(0), module(1)),
+        (&"postgresql:15".into(), &"python36:3.6".into())
+    );
+    assert_eq!(
+        warnings("redhat", text.as_bytes()),
+        ["1 products are not RPM packages of a product stream, and have no entry"]
+    );
+}
