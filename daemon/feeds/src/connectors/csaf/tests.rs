@@ -208,3 +208,109 @@ fn statuses_of_the_wrong_form_are_reported() {
         "{empty:?}"
     );
 }
+
+/// Returns the record of a document about these products, relationships and vulnerabilities.
+fn record_of(products: &str, relationships: &str, vulnerabilities: &str) -> serde_json::Value {
+    let text = format!(
+        r#"{{"document":{{"csaf_version":"2.1","tracking":{{"id":"A-1","current_release_date":"2030-01-01T00:00:00Z"}}}},
+        "product_tree":{{"full_product_names":[{products}],"relationships":[{relationships}]}},"vulnerabilities":[{vulnerabilities}]}}"#
+    );
+    json_records("csaf", text.as_bytes()).remove(0)
+}
+
+#[test]
+fn product_with_several_urls_is_each_of_its_packages() {
+    let record = record_of(
+        r#"{"name":"p","product_id":"P","product_identification_helper":{"purls":["pkg:npm/p@1","pkg:PyPI/q@2"]}}"#,
+        "",
+        &vulnerability(1, r#""known_affected":["P"]"#),
+    );
+    assert_eq!(ranges(&record), ["PyPI q ==2", "npm p ==1"]);
+}
+
+#[test]
+fn component_of_a_component_is_found() {
+    let relation = |id: &str, component: &str, whole: &str, helper: &str| {
+        format!(
+            r#"{{"category":"default_component_of","full_product_name":{{"name":"x","product_id":"{id}"{helper}}},"product_reference":"{component}","relates_to_product_reference":"{whole}"}}"#
+        )
+    };
+    let relations = [
+        relation("M:C", "C", "M", ""),
+        relation("OS:M:C", "M:C", "OS", ""),
+        relation(
+            "OS:D",
+            "D",
+            "OS",
+            r#","product_identification_helper":{"purl":"pkg:npm/d@2"}"#,
+        ),
+        relation("loop", "loop", "loop", ""),
+    ];
+    let record = record_of(
+        r#"{"name":"c","product_id":"C","product_identification_helper":{"purl":"pkg:npm/c@1"}},{"name":"d","product_id":"D"},{"name":"m","product_id":"M"},{"name":"o","product_id":"OS"}"#,
+        &relations.join(","),
+        &vulnerability(1, r#""known_affected":["OS:M:C","OS:D","loop"]"#),
+    );
+    assert_eq!(ranges(&record), ["npm c ==1", "npm d ==2"]);
+}
+
+#[test]
+fn unknown_status_is_not_clean() {
+    let (ranges, warnings) = ranges_of(&vulnerability(1, r#""unknown":["P1"]"#));
+    assert_eq!(
+        (ranges.as_slice(), warnings.len()),
+        (&["npm p ==1".to_owned()][..], 0)
+    );
+}
+
+#[test]
+fn strongest_statement_about_a_fix_is_kept() {
+    let plan = |number: u8, category: &str| {
+        format!(
+            r#"{{"cve":"CVE-2030-000{number}","product_status":{{"known_affected":["P"]}},"remediations":[{{"category":"{category}","details":"x","product_ids":["P"]}}]}}"#
+        )
+    };
+    let product = r#"{"name":"p","product_id":"P","product_identification_helper":{"purl":"pkg:npm/p"}}"#;
+    for (first, second) in [
+        ("no_fix_planned", "none_available"),
+        ("fix_planned", "no_fix_planned"),
+    ] {
+        let both = format!("{},{}", plan(1, first), plan(2, second));
+        let state = &record_of(product, "", &both)["affected"][0]["database_specific"]["fix_state"];
+        assert_eq!(state, "will_not_fix");
+    }
+}
+
+#[test]
+fn withdrawn_and_superseded_documents_are_withdrawn() {
+    for category in ["csaf_withdrawn", "csaf_superseded"] {
+        let text = DOCUMENT.replace("csaf_security_advisory", category);
+        let record = &json_records("csaf", text.as_bytes())[0];
+        assert_eq!(record["withdrawn"], "2030-02-01T00:00:00Z", "{category}");
+    }
+    let text = r#"{"document":{"csaf_version":"2.0","tracking":{"id":"A-1","status":"deleted"}}}"#;
+    assert!(json_records("csaf", text.as_bytes())[0]["withdrawn"].is_string());
+}
+
+#[test]
+fn vulnerability_without_a_cve_record_keeps_its_name() {
+    let record = record_of(
+        "",
+        "",
+        r#"{"ids":[{"system_name":"GitHub","text":"GHSA-aaaa-bbbb-cccc"},{"system_name":"Bugzilla","text":"7"}]},
+        {"cve":"CVE-2030-0001","cwes":[{"id":"CWE-79","name":"x"}],"ids":[{"system_name":"GitHub","text":"GHSA-dddd-bbbb-cccc"}]},
+        {"cve":"CVE-2030-0002","cwe":{"id":"CWE-20","name":"x"},
+         "metrics":[{"content":{"qualitative_severity_rating":"high"}},{"content":{"cvss_v3":{"baseSeverity":"CRITICAL"}}}]}"#,
+    );
+    assert_eq!(
+        record["upstream"],
+        serde_json::json!(["GHSA-aaaa-bbbb-cccc", "CVE-2030-0001", "CVE-2030-0002"])
+    );
+    assert_eq!(record["related"], serde_json::json!(["GHSA-dddd-bbbb-cccc"]));
+    let specific = &record["database_specific"];
+    assert_eq!(specific["cwe_ids"], serde_json::json!(["CWE-79", "CWE-20"]));
+    assert_eq!(
+        specific["severity"], "CRITICAL",
+        "the worst word without a vector"
+    );
+}
