@@ -46,26 +46,25 @@ struct Component<'v> {
     arch: Option<&'v str>,
 }
 
+/// The fix of a package.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Fix {
+    /// There is none.
+    Open,
+    /// In this version.
+    At(String),
+    /// In a build of its module, whose packages have other versions.
+    OfModule,
+}
+
 /// The key that distinguishes entries, in the order in which they are written.
-type Key = (
-    String,
-    String,
-    Option<String>,
-    Option<String>,
-    Option<&'static str>,
-);
+type Key = (String, String, Fix, Option<String>, Option<&'static str>);
 
 fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<'v>) -> Vec<Affected<'v>> {
     // By stream, package, fixed version, module and plan: the architectures, and the word for the impact.
     let mut entries: BTreeMap<Key, (Vec<&'v str>, Option<&'v str>)> = BTreeMap::new();
-    let mut add = |component: Component<'v>, version: Option<String>, plan, impact: Option<&'v str>| {
-        let key = (
-            component.ecosystem,
-            component.name,
-            version,
-            component.module,
-            plan,
-        );
+    let mut add = |component: Component<'v>, fix: Fix, plan, impact: Option<&'v str>| {
+        let key = (component.ecosystem, component.name, fix, component.module, plan);
         let (archs, word) = entries.entry(key).or_default();
         if let Some(arch) = component.arch.filter(|arch| !archs.contains(arch)) {
             archs.push(arch);
@@ -75,11 +74,14 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
     let mut others = 0_usize;
     for id in &statements.fixed {
         match component(draft, tree, id) {
-            Some(component) if component.version.is_some() => {
-                let version = component.version.clone();
-                add(component, version, None, statements.impact(id));
-            }
-            _ => others += 1,
+            Some(mut component) => match component.version.take() {
+                Some(version) => {
+                    let fix = fix_of(draft, &mut component, version);
+                    add(component, fix, None, statements.impact(id));
+                }
+                None => others += 1,
+            },
+            None => others += 1,
         }
     }
     for id in statements.affected.iter().chain(&statements.investigated) {
@@ -88,7 +90,7 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
             .plan(id)
             .or(is_investigated.then_some("under_investigation"));
         match component(draft, tree, id) {
-            Some(component) => add(component, None, plan.or(Some("none")), statements.impact(id)),
+            Some(component) => add(component, Fix::Open, plan.or(Some("none")), statements.impact(id)),
             None => others += 1,
         }
     }
@@ -99,12 +101,13 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
     }
     let entries = entries
         .into_iter()
-        .map(|((ecosystem, name, version, module, plan), (archs, impact))| {
+        .map(|((ecosystem, name, fix, module, plan), (archs, impact))| {
             let mut entry = Affected::of(ecosystem, name.clone());
             entry.purl = Some(format!("pkg:rpm/redhat/{name}"));
-            entry.ranges.push(match version {
-                Some(fixed) => Range::before(fixed),
-                None => Range::from("0"),
+            entry.ranges.push(match fix {
+                Fix::At(fixed) => Range::before(fixed),
+                Fix::Open => Range::from("0"),
+                Fix::OfModule => Range::undecided(),
             });
             if let Some(module) = module {
                 entry.ecosystem_specific.push(("rpmmod", value::text(module)));
@@ -136,15 +139,7 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
     let ecosystem = format!("Red Hat:{}", stream.trim_end_matches(':'));
     let purl = tree.get(component_id).and_then(|product| product.purl());
     let Some(purl) = purl else {
-        // The oldest documents name components without a URL.
-        let nevra = Nevra::parse(component_id)?;
-        return Some(Component {
-            ecosystem,
-            version: Some(nevra.evr()),
-            name: nevra.name,
-            module: module_id.and_then(|module| module_of(draft, module)),
-            arch: None,
-        });
+        return without_url(draft, ecosystem, component_id, module_id);
     };
     let (ty, rest) = purl.strip_prefix("pkg:")?.split_once('/')?;
     if !matches!(ty, "rpm" | "rpmmod") {
@@ -183,6 +178,66 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
         module,
         arch: qualifier("arch"),
     })
+}
+
+/// Returns a component of which only the id is known, as in the oldest documents.
+fn without_url<'v>(
+    draft: &mut Draft<'_>,
+    ecosystem: String,
+    id: &str,
+    module: Option<&str>,
+) -> Option<Component<'v>> {
+    let (module, id) = match id.rsplit_once('/') {
+        Some((module, id)) if module.contains(':') => (Some(module), id),
+        Some(_) => return None,
+        None => (module, id),
+    };
+    let (name, version) = match Nevra::parse(id) {
+        Some(nevra) => (nevra.name.clone(), Some(nevra.evr())),
+        // A name alone may be that of anything but in a release of the distribution.
+        None => {
+            let is_release = ["Red Hat:enterprise_linux", "Red Hat:rhel_"]
+                .iter()
+                .any(|part| ecosystem.starts_with(part));
+            let is_name = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+            if !is_release || id.is_empty() || !id.chars().all(is_name) {
+                return None;
+            }
+            (id.strip_suffix(".src").unwrap_or(id).to_owned(), None)
+        }
+    };
+    Some(Component {
+        ecosystem,
+        name,
+        version,
+        module: module.and_then(|module| module_of(draft, module)),
+        arch: None,
+    })
+}
+
+/// Returns the fix in this version. The build of a module, `python39-3.9-8040020240902080505.63cd9eba`, is written like
+/// that of a package; compared with it, every package of the module would be newer.
+fn fix_of(draft: &mut Draft<'_>, component: &mut Component<'_>, version: String) -> Fix {
+    let Some((stream, release)) = version.rsplit_once('-') else {
+        return Fix::At(version);
+    };
+    let is_build = release.split_once('.').is_some_and(|(build, context)| {
+        build.len() >= 16
+            && build.bytes().all(|byte| byte.is_ascii_digit())
+            && context.len() == 8
+            && context.bytes().all(|byte| byte.is_ascii_hexdigit())
+    });
+    if !is_build {
+        return Fix::At(version);
+    }
+    draft.warn(format!(
+        "{} {} is the build of a module: the versions of its packages are not named",
+        quote(&component.name),
+        quote(&version)
+    ));
+    let name = &component.name;
+    component.module.get_or_insert_with(|| format!("{name}:{stream}"));
+    Fix::OfModule
 }
 
 fn is_module(tree: &Tree<'_>, id: &str) -> bool {

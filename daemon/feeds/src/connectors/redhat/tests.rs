@@ -101,3 +101,43 @@ fn packages_of_modules_are_of_their_platform() {
         ["1 products are not RPM packages of a product stream, and have no entry"]
     );
 }
+
+#[test]
+fn build_of_a_module_is_not_a_version_of_a_package() {
+    let text = DOCUMENT.replace(
+        "pkg:rpm/redhat/bind@9.16-1.el8?arch=src&epoch=32",
+        "pkg:rpm/redhat/python39@3.9-8040020240902080505.63cd9eba?epoch=0",
+    );
+    let record = &json_records("redhat", text.as_bytes())[0];
+    let entry = &record["affected"][2];
+    assert_eq!(entry["package"]["name"], "python39");
+    assert_eq!(entry["ranges"][0]["events"], serde_json::json!([]), "undecided");
+    assert_eq!(entry["ecosystem_specific"]["rpmmod"], "python39:3.9");
+    assert!(warnings("redhat", text.as_bytes())[1].contains("is the build of a module"));
+}
+
+#[test]
+fn affected_components_without_a_url_are_named_by_their_ids() {
+    let bare = DOCUMENT
+        .replace(
+            r#","product_identification_helper":{"purl":"pkg:rpm/redhat/redis?arch=src&rpmmod=redis:5"}"#,
+            "",
+        )
+        .replace(
+            r#""product_reference":"redis.src""#,
+            r#""product_reference":"%P""#,
+        )
+        .replace(r#""product_id":"redis.src""#, r#""product_id":"%P""#);
+    for (id, expected) in [
+        ("kernel-rt", "Red Hat:enterprise_linux:8 kernel-rt introduced=0"),
+        (
+            "nodejs:16/nodejs",
+            "Red Hat:enterprise_linux:8 nodejs introduced=0",
+        ),
+    ] {
+        let record = &json_records("redhat", bare.replace("%P", id).as_bytes())[0];
+        assert_eq!(ranges(record)[0], expected);
+    }
+    let image = bare.replace("%P", "openshift4/ose-cli");
+    assert!(warnings("redhat", image.as_bytes())[2].starts_with("2 products are not RPM packages"));
+}
