@@ -53,8 +53,8 @@ enum Fix {
     Open,
     /// In this version.
     At(String),
-    /// In a build of its module, whose packages have other versions.
-    OfModule,
+    /// In a version that is not named, such as that in a build of its module.
+    Unnamed,
 }
 
 /// The key that distinguishes entries, in the order in which they are written.
@@ -79,7 +79,10 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
                     let fix = fix_of(draft, &mut component, version);
                     add(component, fix, None, statements.impact(id));
                 }
-                None => others += 1,
+                None => {
+                    draft.warn(format!("the fixed product \"{}\" has no version", quote(id)));
+                    add(component, Fix::Unnamed, None, statements.impact(id));
+                }
             },
             None => others += 1,
         }
@@ -107,7 +110,7 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
             entry.ranges.push(match fix {
                 Fix::At(fixed) => Range::before(fixed),
                 Fix::Open => Range::from("0"),
-                Fix::OfModule => Range::undecided(),
+                Fix::Unnamed => Range::undecided(),
             });
             if let Some(module) = module {
                 entry.ecosystem_specific.push(("rpmmod", value::text(module)));
@@ -237,7 +240,7 @@ fn fix_of(draft: &mut Draft<'_>, component: &mut Component<'_>, version: String)
     ));
     let name = &component.name;
     component.module.get_or_insert_with(|| format!("{name}:{stream}"));
-    Fix::OfModule
+    Fix::Unnamed
 }
 
 fn is_module(tree: &Tree<'_>, id: &str) -> bool {
