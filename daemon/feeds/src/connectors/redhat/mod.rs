@@ -140,7 +140,7 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
         .strip_prefix("cpe:/a:redhat:")
         .or_else(|| cpe.strip_prefix("cpe:/o:redhat:"))?;
     let ecosystem = format!("Red Hat:{}", stream.trim_end_matches(':'));
-    let purl = tree.get(component_id).and_then(|product| product.purl());
+    let purl = tree.get(component_id).and_then(Product::purl);
     let Some(purl) = purl else {
         return without_url(draft, ecosystem, component_id, module_id);
     };
