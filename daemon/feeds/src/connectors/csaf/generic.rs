@@ -21,6 +21,8 @@ struct PackageStatus {
     ranges: Vec<Range>,
     /// Affected from these versions on.
     starts: Vec<String>,
+    /// Affected up to these versions.
+    ends: Vec<String>,
     /// Affected, without a version.
     is_open: bool,
     /// Fixed, without a version.
@@ -143,8 +145,7 @@ impl PackageStatus {
     fn add_version(&mut self, stated: &Stated<'_>, id: &str, version: String) {
         let (is_first, is_last) = (stated.first.contains(id), stated.last.contains(id));
         if is_last {
-            self.ranges
-                .push(Range::from("0").and("last_affected", version.as_str()));
+            self.ends.push(version.clone());
         }
         match (is_first, is_last) {
             (true, _) => self.starts.push(version),
@@ -153,7 +154,20 @@ impl PackageStatus {
         }
     }
 
-    fn add_to(self, sum: &mut Sum) {
+    fn add_to(mut self, sum: &mut Sum) {
+        match (self.starts.as_slice(), self.ends.as_slice()) {
+            // The two ends of one range.
+            ([start], [end]) => {
+                self.ranges
+                    .push(Range::from(start).and("last_affected", end.as_str()));
+                self.starts.clear();
+            }
+            // Which ends belong together is not known.
+            (_, ends) => {
+                let up_to = |end: &String| Range::from("0").and("last_affected", end.as_str());
+                self.ranges.extend(ends.iter().map(up_to));
+            }
+        }
         let is_told = !(self.versions.is_empty() && self.ranges.is_empty() && self.starts.is_empty());
         if self.is_open && self.fixed.is_empty() {
             sum.ranges.insert(Range::from("0"));

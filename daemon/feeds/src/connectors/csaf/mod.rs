@@ -252,7 +252,7 @@ fn word(about: &Value<'_>, vulnerabilities: &[Value<'_>]) -> Option<String> {
         .map(str::trim);
     if let Some(stated) = stated.filter(|stated| !stated.is_empty() && *stated != "None") {
         // Consumers know the English words.
-        let rank = rank(stated).filter(|_| stated.chars().any(char::is_lowercase) && !is_english(stated));
+        let rank = rank(stated).filter(|_| !is_english(stated));
         return Some(
             rank.and_then(|rank| ENGLISH.get(rank))
                 .map_or_else(|| stated.to_owned(), ToString::to_string),

@@ -68,6 +68,20 @@ fn document_becomes_a_record_about_its_packages() {
 }
 
 #[test]
+fn words_of_other_languages_become_english() {
+    for (word, expected) in [
+        ("HOCH", "high"),
+        ("Mittel", "medium"),
+        ("HIGH", "HIGH"),
+        ("odd", "odd"),
+    ] {
+        let text = DOCUMENT.replace("\"hoch\"", &format!("\"{word}\""));
+        let record = &json_records("csaf", text.as_bytes())[0];
+        assert_eq!(record["database_specific"]["severity"], expected);
+    }
+}
+
+#[test]
 fn publisher_decides_the_kind_of_a_document() {
     for (publisher, kind) in [
         ("https://example.org", "csaf"),
@@ -164,6 +178,18 @@ fn first_and_last_affected_versions_are_ends_of_ranges() {
         (
             r#""last_affected":["P1"]"#,
             &["npm p introduced=0 last_affected=1"],
+        ),
+        (
+            r#""first_affected":["P1"],"last_affected":["P2"]"#,
+            &["npm p introduced=1 last_affected=2"],
+        ),
+        (
+            r#""first_affected":["P1","P2"],"last_affected":["P2"]"#,
+            &[
+                "npm p introduced=0 last_affected=2",
+                "npm p introduced=1",
+                "npm p introduced=2",
+            ],
         ),
     ] {
         assert_eq!(ranges_of(&vulnerability(1, status)).0, expected, "{status}");
