@@ -193,7 +193,7 @@ fn spelled(text: &str) -> String {
     let mut spelled = text.clone();
     for (at, window) in bytes.windows(5).enumerate() {
         if let [c, v, e, joint, digit] = window
-            && [c, v, e].map(|byte| byte.to_ascii_uppercase()) == *b"CVE"
+            && [*c, *v, *e].eq_ignore_ascii_case(b"CVE")
             && b"-_ ".contains(joint)
             && digit.is_ascii_digit()
         {

@@ -23,7 +23,7 @@ const REGISTRIES: [(&str, &str); 11] = [
 ];
 
 /// URL types of packages, by their ecosystem.
-const TYPES: [(&str, &str); 10] = [
+const TYPES: [(&str, &str); 19] = [
     ("npm", "npm"),
     ("pypi", "PyPI"),
     ("cargo", "crates.io"),
@@ -34,6 +34,15 @@ const TYPES: [(&str, &str); 10] = [
     ("maven", "Maven"),
     ("pub", "Pub"),
     ("golang", "Go"),
+    ("bioconductor", "Bioconductor"),
+    ("bitnami", "Bitnami"),
+    ("conan", "ConanCenter"),
+    ("cran", "CRAN"),
+    ("githubactions", "GitHub Actions"),
+    ("hackage", "Hackage"),
+    ("julia", "Julia"),
+    ("opam", "opam"),
+    ("swift", "SwiftURL"),
 ];
 
 /// Adds the entries of `affected` for a container's packages and commits.
