@@ -77,21 +77,29 @@ pub(super) fn affected<'v>(
     entries.collect()
 }
 
-/// Counts the products whose URL is not a registry's package.
+/// Counts the products whose URL is not a registry's package, and those without any beside some that have one.
 fn warn_of_others(draft: &mut Draft<'_>, tree: &Tree<'_>, statements: &Statements<'_>) {
     let mut ids: BTreeSet<&str> = BTreeSet::new();
     for stated in [&statements.fixed, &statements.affected, &statements.investigated] {
         ids.extend(stated);
     }
-    let is_other = |id: &&str| {
-        let purls = tree.component(id).map(|product| product.purls.as_slice());
-        purls.is_some_and(|purls| purls.iter().any(|purl| package_of_url(purl).is_none()))
-    };
-    let others = ids.into_iter().filter(is_other).count();
+    let (mut others, mut without, mut known) = (0_usize, 0_usize, 0_usize);
+    for product in ids.into_iter().filter_map(|id| tree.component(id)) {
+        if product.purls.is_empty() {
+            without += 1;
+        } else if product.purls.iter().all(|purl| package_of_url(purl).is_some()) {
+            known += 1;
+        } else {
+            others += 1;
+        }
+    }
     if others > 0 {
         draft.warn(format!(
             "{others} products have a package URL of no known registry, and no entry"
         ));
+    }
+    if without > 0 && known + others > 0 {
+        draft.warn(format!("{without} products have no package URL, and no entry"));
     }
 }
 

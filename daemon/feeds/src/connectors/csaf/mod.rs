@@ -6,6 +6,7 @@
 //! [`document`].
 
 mod extent;
+mod form;
 mod generic;
 pub(crate) mod status;
 #[cfg(test)]
@@ -112,6 +113,7 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     if let Some(word) = word(about, vulnerabilities) {
         draft.specific.push(("severity", value::text(word)));
     }
+    form::check(&mut draft, &whole);
     let tree = Tree::read(whole.get("product_tree"));
     let statements = Statements::read(&mut draft, &tree, vulnerabilities);
     draft.affected = mapping(&mut draft, &tree, &statements);

@@ -62,9 +62,59 @@ fn document_becomes_a_record_about_its_packages() {
         warnings("csaf", DOCUMENT.as_bytes()),
         [
             "unknown product status \"strange\"",
-            "the product \"P9\" is not in the product tree"
+            "the product \"P9\" is not in the product tree",
+            "1 products have no package URL, and no entry"
         ]
     );
+}
+
+#[test]
+fn parts_of_another_form_are_reported() {
+    for (from, to, warning) in [
+        (
+            "\"vulnerabilities\":[",
+            "\"vulnerabilities\":7,\"x\":[",
+            "vulnerabilities is a number instead",
+        ),
+        (
+            "\"scores\":[{\"products\":[\"P1\"],",
+            "\"scores\":[7,{\"products\":[\"P1\"],",
+            "scores has an entry",
+        ),
+        (
+            "\"branches\":[{\"category\":\"vendor\"",
+            "\"branches\":7,\"x\":[{\"category\":\"vendor\"",
+            "branches is a number",
+        ),
+        (
+            "\"product_groups\":[",
+            "\"product_groups\":{},\"relationships\":[7,{\"full_product_name\":{\"product_id\":\"R\"}}],\"x\":[",
+            "product_groups is an object",
+        ),
+        (
+            "\"product_groups\":[",
+            "\"relationships\":[{\"full_product_name\":{\"product_id\":\"R\"}}],\"x\":[",
+            "both of its products",
+        ),
+        ("\"product_id\":\"P1\"", "\"product_id\":7", "has no product_id"),
+        (
+            "{\"purl\":\"pkg:npm/rocket\"}",
+            "{\"purl\":7}",
+            "the package URL of the product \"P1\" is not understood",
+        ),
+        (
+            "{\"purl\":\"pkg:npm/rocket\"}",
+            "{\"purls\":\"pkg:npm/rocket\"}",
+            "the package URL of the product \"P1\" is not understood",
+        ),
+    ] {
+        assert!(DOCUMENT.contains(from), "{from}");
+        let warnings = warnings("csaf", DOCUMENT.replacen(from, to, 1).as_bytes());
+        assert!(
+            warnings.iter().any(|found| found.contains(warning)),
+            "{warnings:?}"
+        );
+    }
 }
 
 #[test]
