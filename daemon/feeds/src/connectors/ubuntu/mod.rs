@@ -175,6 +175,14 @@ fn notice(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         .or_else(|| str_of(&item, "summary"))
         .map(str::to_owned);
     draft.details = str_of(&item, "description").map(str::to_owned);
+    for key in ["cves_ids", "cves"] {
+        if let Some(other) = item
+            .get(key)
+            .filter(|list| !list.is_null() && list.as_array().is_none())
+        {
+            draft.warn(format!("{key} is {} instead of a list", other.type_name()));
+        }
+    }
     for cve in list_of(&item, "cves_ids").iter().chain(list_of(&item, "cves")) {
         let name = cve.as_str().or_else(|| str_of(cve, "id")).unwrap_or_default();
         if text::is_cve(name) {
@@ -267,12 +275,20 @@ fn packages_of_service(draft: &mut Draft<'_>, item: &Value<'_>) {
         return;
     };
     for (release, packages) in releases.iter() {
-        let packages = packages.as_array().unwrap_or_default();
+        let Some(packages) = packages.as_array() else {
+            draft.warn(format!("{}: it lists no packages", quote(release)));
+            continue;
+        };
         for package in packages {
-            let is_source = package.get("is_source");
-            let is_text = is_source.and_then(Value::as_str) == Some("true");
-            if !is_text && is_source.and_then(Value::as_bool) != Some(true) {
-                continue;
+            match package.get("is_source") {
+                Some(Value::Bool(true)) => {}
+                Some(Value::String(text)) if text == "true" => {}
+                None | Some(Value::Null | Value::Bool(false)) if package.as_object().is_some() => continue,
+                Some(Value::String(text)) if text == "false" => continue,
+                _ => {
+                    draft.warn(format!("{}: a package is not understood", quote(release)));
+                    continue;
+                }
             }
             let pocket = pocket_of(package, packages);
             match (str_of(package, "name"), str_of(package, "version")) {

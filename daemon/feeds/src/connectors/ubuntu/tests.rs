@@ -135,6 +135,21 @@ fn pocket_is_that_of_the_source_package() {
 }
 
 #[test]
+fn packages_of_another_form_are_reported() {
+    let source = r#"{"name":"p","version":"1","is_source":true}"#;
+    for package in ["7", r#"{"name":"q","version":"1","is_source":"perhaps"}"#] {
+        let (ranges, warnings) = ranges_of("USN-9001-1", "focal", &format!("{source},{package}"));
+        assert_eq!(ranges, ["Ubuntu:20.04:LTS p introduced=0 fixed=1"]);
+        assert_eq!(warnings, ["focal: a package is not understood"]);
+    }
+    let page = PAGE.replace("\"cves_ids\":[\"CVE-2030-0001\"]", "\"cves_ids\":7");
+    assert_eq!(
+        warnings("ubuntu", page.as_bytes())[0],
+        "cves_ids is a number instead of a list"
+    );
+}
+
+#[test]
 fn livepatch_fixes_no_package() {
     let kernel = r#"{"name":"linux","version":"100.1","is_source":true}"#;
     let (ranges, warnings) = ranges_of("LSN-0100-1", "focal", kernel);
