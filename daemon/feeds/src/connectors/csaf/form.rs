@@ -9,8 +9,6 @@ use super::super::value::{list_of, str_of};
 
 /// The lists of a vulnerability.
 const OF_VULNERABILITY: [&str; 6] = ["scores", "metrics", "ids", "remediations", "threats", "cwes"];
-/// The texts of a relationship.
-const OF_RELATIONSHIP: [&str; 2] = ["product_reference", "relates_to_product_reference"];
 
 /// Warns about each list that is not one, and each entry or product that cannot be read.
 pub(super) fn check(draft: &mut Draft<'_>, whole: &Value<'_>) {
@@ -18,6 +16,15 @@ pub(super) fn check(draft: &mut Draft<'_>, whole: &Value<'_>) {
     for vulnerability in list_of(whole, "vulnerabilities") {
         for key in OF_VULNERABILITY {
             objects(draft, vulnerability, key);
+        }
+        if let Some(other) = vulnerability
+            .get("cve")
+            .filter(|cve| !cve.is_null() && cve.as_str().is_none())
+        {
+            draft.warn(format!(
+                "the id of a CVE record is {} instead of a text",
+                other.type_name()
+            ));
         }
     }
     let Some(tree) = whole.get("product_tree").filter(|tree| !tree.is_null()) else {
@@ -30,15 +37,43 @@ pub(super) fn check(draft: &mut Draft<'_>, whole: &Value<'_>) {
         ));
     }
     branches(draft, tree);
-    for key in ["full_product_names", "relationships", "product_groups"] {
+    for key in [
+        "full_product_names",
+        "relationships",
+        "product_paths",
+        "product_groups",
+    ] {
         objects(draft, tree, key);
     }
     for full in list_of(tree, "full_product_names") {
         product(draft, full);
     }
     for relation in list_of(tree, "relationships") {
-        if relation.as_object().is_some() && OF_RELATIONSHIP.iter().any(|key| str_of(relation, key).is_none())
-        {
+        let has = |key| str_of(relation, key).is_some();
+        relationship(
+            draft,
+            relation,
+            has("product_reference") && has("relates_to_product_reference"),
+        );
+    }
+    for path in list_of(tree, "product_paths") {
+        objects(draft, path, "subpaths");
+        let parts = list_of(path, "subpaths");
+        let has_all = !parts.is_empty()
+            && parts
+                .iter()
+                .all(|part| str_of(part, "next_product_reference").is_some());
+        relationship(
+            draft,
+            path,
+            str_of(path, "beginning_product_reference").is_some() && has_all,
+        );
+    }
+}
+
+fn relationship(draft: &mut Draft<'_>, relation: &Value<'_>, has_both: bool) {
+    if relation.as_object().is_some() {
+        if !has_both {
             draft.warn("a relationship does not name both of its products");
         }
         product(draft, relation.get("full_product_name").unwrap_or(&Value::Null));

@@ -49,7 +49,13 @@ impl<'v> Statements<'v> {
         for vulnerability in vulnerabilities {
             let states = match vulnerability.get("product_status") {
                 Some(Value::Object(states)) => states,
-                None | Some(Value::Null) => continue,
+                None | Some(Value::Null) => {
+                    let said = list_of(vulnerability, "remediations").iter();
+                    if said.flat_map(|one| products(tree, one)).next().is_some() {
+                        draft.warn("products that have remediations and no product_status have no entry");
+                    }
+                    continue;
+                }
                 Some(other) => {
                     draft.warn(format!(
                         "product_status is {} instead of an object: no product is read from it",

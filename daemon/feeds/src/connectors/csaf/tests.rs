@@ -96,6 +96,11 @@ fn parts_of_another_form_are_reported() {
             "\"relationships\":[{\"full_product_name\":{\"product_id\":\"R\"}}],\"x\":[",
             "both of its products",
         ),
+        (
+            "\"cve\":\"CVE-2030-0001\"",
+            "\"cve\":7",
+            "is a number instead of a text",
+        ),
         ("\"product_id\":\"P1\"", "\"product_id\":7", "has no product_id"),
         (
             "{\"purl\":\"pkg:npm/rocket\"}",
@@ -331,6 +336,19 @@ fn component_of_a_component_is_found() {
 }
 
 #[test]
+fn component_at_the_beginning_of_a_path_is_found() {
+    let text = r#"{"document":{"csaf_version":"2.1","tracking":{"id":"A-1","current_release_date":"2030-01-01T00:00:00Z"}},
+     "product_tree":{"full_product_names":[{"name":"c","product_id":"C","product_identification_helper":{"purls":["pkg:npm/c@1"]}},{"name":"m","product_id":"M"}],
+      "product_paths":[{"beginning_product_reference":"C","full_product_name":{"name":"x","product_id":"X"},"subpaths":[{"category":"installed_on","next_product_reference":"M"}]}]},
+     "vulnerabilities":[{"cve":"CVE-2030-0001","product_status":{"known_affected":["X"]}}]}"#;
+    assert_eq!(ranges(&json_records("csaf", text.as_bytes())[0]), ["npm c ==1"]);
+    assert!(warnings("csaf", text.as_bytes()).is_empty());
+    let without = text.replace("next_product_reference", "other");
+    let warnings = warnings("csaf", without.as_bytes());
+    assert!(warnings[0].contains("both of its products"), "{warnings:?}");
+}
+
+#[test]
 fn unknown_status_is_not_clean() {
     let (ranges, warnings) = ranges_of(&vulnerability(1, r#""unknown":["P1"]"#));
     assert_eq!(
@@ -388,5 +406,16 @@ fn vulnerability_without_a_cve_record_keeps_its_name() {
     assert_eq!(
         specific["severity"], "CRITICAL",
         "the worst word without a vector"
+    );
+}
+
+#[test]
+fn remediations_without_a_status_are_reported() {
+    let text = r#"{"cve":"CVE-2030-0001","remediations":[{"category":"vendor_fix","details":"x","product_ids":["P1"]}]}"#;
+    let (ranges, warnings) = ranges_of(text);
+    assert_eq!(ranges, Vec::<String>::new());
+    assert_eq!(
+        warnings,
+        ["products that have remediations and no product_status have no entry"]
     );
 }

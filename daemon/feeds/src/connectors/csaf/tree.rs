@@ -28,8 +28,8 @@ const MAX_NESTING: usize = 8;
 #[derive(Debug, Default)]
 pub(crate) struct Tree<'v> {
     products: BTreeMap<&'v str, Product<'v>>,
-    /// For a product made of two: the component, and the platform.
-    relations: BTreeMap<&'v str, (&'v str, &'v str)>,
+    /// For a product made of others: the component, and its platforms from the nearest to the outermost one.
+    relations: BTreeMap<&'v str, (&'v str, Vec<&'v str>)>,
     groups: BTreeMap<&'v str, Vec<&'v str>>,
 }
 
@@ -50,19 +50,16 @@ impl<'v> Tree<'v> {
             read.product(full, &Product::default());
         }
         for relation in list_of(tree, "relationships") {
-            let id = relation
-                .pointer("/full_product_name/product_id")
-                .and_then(Value::as_str);
-            let parts = (
-                str_of(relation, "product_reference"),
-                str_of(relation, "relates_to_product_reference"),
-            );
-            if let (Some(id), (Some(component), Some(whole))) = (id, parts) {
-                read.relations.insert(id, (component, whole));
-                if let Some(full) = relation.get("full_product_name") {
-                    read.product(full, &Product::default());
-                }
-            }
+            let whole = str_of(relation, "relates_to_product_reference");
+            read.relation(relation, "product_reference", whole.into_iter().collect());
+        }
+        // CSAF 2.1 has these instead of relationships.
+        for path in list_of(tree, "product_paths") {
+            let next = list_of(path, "subpaths").iter();
+            let wholes = next
+                .filter_map(|part| str_of(part, "next_product_reference"))
+                .collect();
+            read.relation(path, "beginning_product_reference", wholes);
         }
         for group in list_of(tree, "product_groups") {
             if let Some(id) = str_of(group, "group_id") {
@@ -71,6 +68,17 @@ impl<'v> Tree<'v> {
             }
         }
         read
+    }
+
+    fn relation(&mut self, relation: &'v Value<'v>, key: &str, wholes: Vec<&'v str>) {
+        let Some(full) = relation.get("full_product_name") else {
+            return;
+        };
+        let id = full.get("product_id").and_then(Value::as_str);
+        if let (Some(id), Some(component), false) = (id, str_of(relation, key), wholes.is_empty()) {
+            self.relations.insert(id, (component, wholes));
+            self.product(full, &Product::default());
+        }
     }
 
     fn branches(&mut self, parent: &'v Value<'v>, around: &Product<'v>) {
@@ -120,22 +128,37 @@ impl<'v> Tree<'v> {
             let own = self.products.get(id);
             match (own, self.relations.get(id)) {
                 (Some(own), Some(_)) if !own.purls.is_empty() => return Some(own),
-                (_, Some((component, _))) => id = component,
+                (_, Some((component, _))) => id = *component,
                 (own, None) => return own,
             }
         }
         None
     }
 
-    /// Returns the platforms of a product made of two, from the nearest to the outermost one.
-    pub(crate) fn platforms(&self, id: &str) -> impl Iterator<Item = &'v str> {
-        let outer = |id: &str| self.relations.get(id).map(|(_, whole)| *whole);
-        std::iter::successors(outer(id), move |id| outer(id)).take(MAX_NESTING)
+    /// Returns the platforms of a product made of others, from the nearest to the outermost one.
+    pub(crate) fn platforms(&self, id: &str) -> Vec<&'v str> {
+        let mut found: Vec<&str> = Vec::new();
+        let mut next = self.wholes(id);
+        while let ([whole, rest @ ..], true) = (next.as_slice(), found.len() < MAX_NESTING) {
+            found.push(whole);
+            next = self
+                .wholes(whole)
+                .into_iter()
+                .chain(rest.iter().copied())
+                .collect();
+        }
+        found
     }
 
-    /// Returns component and platform of a product made of two, from its relationship.
+    fn wholes(&self, id: &str) -> Vec<&'v str> {
+        let relation = self.relations.get(id);
+        relation.map(|(_, wholes)| wholes.clone()).unwrap_or_default()
+    }
+
+    /// Returns component and nearest platform of a product made of others.
     pub(crate) fn parts(&self, id: &str) -> Option<(&'v str, &'v str)> {
-        self.relations.get(id).copied()
+        let (component, wholes) = self.relations.get(id)?;
+        Some((component, wholes.first()?))
     }
 
     /// Returns true if the tree has a product with this id.

@@ -133,9 +133,12 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
 fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Component<'v>> {
     let (component_id, _) = tree.parts(id)?;
     // A package may be a component of a module, which is one of the platform.
-    let mut around = tree.platforms(id).filter_map(|whole| Some(tree.parts(whole)?.0));
+    let platforms = tree.platforms(id);
+    let mut around = platforms
+        .iter()
+        .map(|whole| tree.parts(whole).map_or(*whole, |(component, _)| component));
     let module_id = around.find(|id| is_module(tree, id));
-    let cpe = tree.platforms(id).find_map(|platform| tree.get(platform)?.cpe)?;
+    let cpe = platforms.iter().find_map(|platform| tree.get(platform)?.cpe)?;
     let stream = cpe
         .strip_prefix("cpe:/a:redhat:")
         .or_else(|| cpe.strip_prefix("cpe:/o:redhat:"))?;
@@ -246,7 +249,10 @@ fn fix_of(draft: &mut Draft<'_>, component: &mut Component<'_>, version: String)
 fn is_module(tree: &Tree<'_>, id: &str) -> bool {
     match tree.get(id).and_then(Product::purl) {
         Some(purl) => purl.starts_with("pkg:rpmmod/"),
-        None => id.contains(':'),
+        // The id of a platform has a colon only before its repository: `rhel-8.10.z::appstream`.
+        None => {
+            id.contains(':') && !id.contains("::") && tree.get(id).is_none_or(|known| known.cpe.is_none())
+        }
     }
 }
 

@@ -83,7 +83,22 @@ fn packages_of_modules_are_of_their_platform() {
      {"full_product_name":{"product_id":"2"},"product_reference":"python-nose-0:1.3-1.module+el8.4.0+7.noarch","relates_to_product_reference":"1"},
      {"full_product_name":{"product_id":"3"},"product_reference":"postgresql:15/postgresql","relates_to_product_reference":"rhel_8"}]},
     "vulnerabilities":[{"cve":"CVE-2030-0001","product_status":{"fixed":["1","2"],"known_affected":["3"]}}]}"#;
-    let record = &json_records("redhat", text.as_bytes())[0];
+    // The form of CSAF 2.1.
+    let paths = text.replace(
+        r#""relationships":["#,
+        r#""product_paths":[{"full_product_name":{"product_id":"2"},"beginning_product_reference":"python-nose-0:1.3-1.module+el8.4.0+7.noarch",
+          "subpaths":[{"next_product_reference":"python36:3.6:8040:ctx"},{"next_product_reference":"AppStream-8.4"}]}],
+        "relationships":["#,
+    );
+    let paths = paths.replace(
+        r#"{"full_product_name":{"product_id":"2"},"product_reference""#,
+        r#"{"full_product_name":{"product_id":"9"},"product_reference""#,
+    );
+    let record = &json_records("redhat", paths.as_bytes())[0];
+    assert_eq!(
+        record["affected"],
+        json_records("redhat", text.as_bytes())[0]["affected"]
+    );
     assert_eq!(
         ranges(record),
         [
