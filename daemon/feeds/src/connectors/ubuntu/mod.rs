@@ -109,7 +109,7 @@ const RELEASES: [(&str, &str); 45] = [
 ];
 
 /// Returns the ecosystem of a release; for a pocket of extended support, the subscribers' ecosystem.
-fn ecosystem_of(item: &Value<'_>, release: &str, pocket: &str) -> Option<String> {
+fn ecosystem_of(item: &Value<'_>, release: &str, pocket: &str, package: &str) -> Option<String> {
     // Some name the pocket with the release: `trusty/esm`, `esm-infra/xenial`.
     let (release, pocket) = match release.split_once('/') {
         Some((front, rest)) if is_extended(front) => (rest, front),
@@ -121,10 +121,18 @@ fn ecosystem_of(item: &Value<'_>, release: &str, pocket: &str) -> Option<String>
         Some((_, number)) => (*number).to_owned(),
         None => number_in(item, release)?,
     };
-    Some(if is_extended(pocket) {
-        format!("Ubuntu:Pro:{number}")
-    } else {
-        format!("Ubuntu:{number}")
+    // A certified build has a higher version than the fix for everybody: `openssl 3.0.2-0ubuntu1.12+Fips1`.
+    let certified = match pocket {
+        _ if package.contains("fips") => None,
+        "fips" => Some("FIPS"),
+        "fips-updates" => Some("FIPS-updates"),
+        "fips-preview" => Some("FIPS-preview"),
+        _ => None,
+    };
+    Some(match certified {
+        Some(certified) => format!("Ubuntu:Pro:{certified}:{number}"),
+        None if is_extended(pocket) => format!("Ubuntu:Pro:{number}"),
+        None => format!("Ubuntu:{number}"),
     })
 }
 
@@ -255,7 +263,7 @@ fn add(draft: &mut Draft<'_>, item: &Value<'_>, source: &Source<'_>) {
         "" if is_extended => "esm",
         pocket => pocket,
     };
-    match ecosystem_of(item, release, pocket) {
+    match ecosystem_of(item, release, pocket, name) {
         Some(ecosystem) => {
             let mut entry = Affected::of(ecosystem, name);
             entry.ranges.push(Range::before(version));

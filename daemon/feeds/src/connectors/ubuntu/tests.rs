@@ -106,6 +106,16 @@ fn pocket_is_that_of_the_source_package() {
             "Ubuntu:Pro:20.04:LTS p introduced=0 fixed=1",
         ),
         (
+            "jammy",
+            source("p", "1+Fips1", r#","pocket":"fips-updates""#),
+            "Ubuntu:Pro:FIPS-updates:22.04:LTS p introduced=0 fixed=1+Fips1",
+        ),
+        (
+            "jammy",
+            source("linux-fips", "1", r#","pocket":"fips""#),
+            "Ubuntu:Pro:22.04:LTS linux-fips introduced=0 fixed=1",
+        ),
+        (
             "trusty/esm",
             source("p", "1", ""),
             "Ubuntu:Pro:14.04:LTS p introduced=0 fixed=1",
