@@ -71,15 +71,20 @@ fn host(namespace: &str) -> &str {
     rest.split('/').next().unwrap_or_default()
 }
 
-/// Converts a CSAF document to a record, its products with `mapping`.
+/// Converts each CSAF document to a record, its products with `mapping`.
 pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
-    let Some(whole) = out.json(bytes) else { return };
+    out.json_documents(bytes, &mut |out, pointer, whole| {
+        one(out, pointer, &whole, mapping);
+    });
+}
+
+fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mapping) {
     let Some(about) = whole.get("document") else {
-        return out.reject("", "not a CSAF document: it has no member \"document\"");
+        return out.reject(pointer, "not a CSAF document: it has no member \"document\"");
     };
     let tracking = about.get("tracking").cloned().unwrap_or_default();
     let Some(id) = str_of(&tracking, "id") else {
-        return out.reject("", "not a CSAF document: it has no document/tracking/id");
+        return out.reject(pointer, "not a CSAF document: it has no document/tracking/id");
     };
     let mut draft = Draft::of(id);
     draft.published = draft.time("initial_release_date", str_of(&tracking, "initial_release_date"));
@@ -92,7 +97,7 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
         });
     }
     draft.summary = str_of(about, "title").map(str::to_owned);
-    let vulnerabilities = list_of(&whole, "vulnerabilities");
+    let vulnerabilities = list_of(whole, "vulnerabilities");
     draft.details = note(
         list_of(about, "notes"),
         &["description", "details", "summary", "general"],
@@ -113,7 +118,7 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     if let Some(word) = word(about, vulnerabilities) {
         draft.specific.push(("severity", value::text(word)));
     }
-    form::check(&mut draft, &whole);
+    form::check(&mut draft, whole);
     let tree = Tree::read(whole.get("product_tree"));
     let statements = Statements::read(&mut draft, &tree, vulnerabilities);
     draft.affected = mapping(&mut draft, &tree, &statements);
@@ -122,7 +127,7 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     for key in ["product_tree", "vulnerabilities"] {
         draft.keep(key, whole.get(key).cloned().unwrap_or_default());
     }
-    out.record("", draft);
+    out.record(pointer, draft);
 }
 
 /// Returns true for a document that its provider took back, or replaced by another one.

@@ -419,3 +419,19 @@ fn remediations_without_a_status_are_reported() {
         ["products that have remediations and no product_status have no entry"]
     );
 }
+
+#[test]
+fn list_and_lines_of_documents_are_read() {
+    let line = DOCUMENT.replace('\n', " ");
+    let other = line.replace("ACME-2030-1", "ACME-2030-2");
+    for text in [format!("[{line},{other}]"), format!("{line}\n\n{other}\n")] {
+        let records = json_records("csaf", text.as_bytes());
+        assert_eq!(
+            (&records[0]["id"], &records[1]["id"]),
+            (&"ACME-2030-1".into(), &"ACME-2030-2".into())
+        );
+    }
+    let broken = format!("{line}\n{}\n{other}", &line[..99]);
+    assert_eq!(json_records("csaf", broken.as_bytes()).len(), 2);
+    assert!(rejected("csaf", broken.as_bytes())[0].starts_with("/line 2: reading JSON"));
+}
