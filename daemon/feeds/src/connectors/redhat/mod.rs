@@ -139,10 +139,7 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
         .map(|whole| tree.parts(whole).map_or(*whole, |(component, _)| component));
     let module_id = around.find(|id| is_module(tree, id));
     let cpe = platforms.iter().find_map(|platform| tree.get(platform)?.cpe)?;
-    let stream = cpe
-        .strip_prefix("cpe:/a:redhat:")
-        .or_else(|| cpe.strip_prefix("cpe:/o:redhat:"))?;
-    let ecosystem = format!("Red Hat:{}", stream.trim_end_matches(':'));
+    let ecosystem = format!("Red Hat:{}", stream_of(cpe)?);
     let purl = tree.get(component_id).and_then(Product::purl);
     let Some(purl) = purl else {
         return without_url(draft, ecosystem, component_id, module_id);
@@ -184,6 +181,23 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
         module,
         arch: qualifier("arch"),
     })
+}
+
+/// Returns the stream in a CPE name of either form: `enterprise_linux:9::appstream`.
+fn stream_of(cpe: &str) -> Option<String> {
+    if let Some(formatted) = cpe.strip_prefix("cpe:2.3:") {
+        let mut parts = formatted.split(':');
+        let is_known = matches!(parts.next(), Some("a" | "o")) && parts.next() == Some("redhat");
+        let stream: Vec<&str> = parts
+            .take(4)
+            .map(|part| if matches!(part, "*" | "-") { "" } else { part })
+            .collect();
+        return is_known.then(|| stream.join(":").trim_end_matches(':').to_owned());
+    }
+    let stream = cpe
+        .strip_prefix("cpe:/a:redhat:")
+        .or_else(|| cpe.strip_prefix("cpe:/o:redhat:"))?;
+    Some(stream.trim_end_matches(':').to_owned())
 }
 
 /// Returns a component of which only the id is known, as in the oldest documents.

@@ -156,3 +156,20 @@ fn affected_components_without_a_url_are_named_by_their_ids() {
     let image = bare.replace("%P", "openshift4/ose-cli");
     assert!(warnings("redhat", image.as_bytes())[2].starts_with("2 products are not RPM packages"));
 }
+
+#[test]
+fn platform_may_have_either_form_of_a_cpe_name() {
+    let formatted = DOCUMENT
+        .replace(
+            "cpe:/a:redhat:enterprise_linux:8::appstream",
+            "cpe:2.3:a:redhat:enterprise_linux:8:*:appstream:*:*:*:*:*",
+        )
+        .replace(
+            "\"cpe:/o:redhat:enterprise_linux:8\"",
+            "\"cpe:2.3:o:redhat:enterprise_linux:8:*:*:*:*:*:*:*\"",
+        );
+    assert_eq!(
+        ranges(&json_records("redhat", formatted.as_bytes())[0]),
+        ranges(&json_records("redhat", DOCUMENT.as_bytes())[0])
+    );
+}
