@@ -42,6 +42,11 @@ fn is_word(body: &str) -> bool {
         || body.starts_with('[')
 }
 
+/// Returns true for a line that says nothing of a package.
+fn is_remark(line: &str) -> bool {
+    is_word(line) || line.starts_with("NOTE:") || line.starts_with("TODO:")
+}
+
 fn is_id(word: &str) -> bool {
     text::is_cve(word) || word.ends_with("-XXXX")
 }
@@ -152,6 +157,11 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
         } else if let Some(ids) = line.strip_prefix('{') {
             advisories.extend(ids.trim_end_matches('}').split_whitespace().map(str::to_owned));
         } else {
+            if !is_remark(line) {
+                let why = format!("the line \"{}\" is not understood", quote(line));
+                fault.get_or_insert_with(|| why.clone());
+                draft.warn(why);
+            }
             words.push((*line).to_owned());
         }
     }
@@ -321,6 +331,10 @@ fn advisory(
                     doubts.extend(unclear(line).filter(|note| note.release.is_some()));
                 }
             }
+        } else if !is_remark(line) {
+            let why = format!("the line \"{}\" is not understood", quote(line));
+            fault.get_or_insert_with(|| why.clone());
+            draft.warn(why);
         }
     }
     if let (true, Some(why)) = (lines.is_empty(), fault) {
