@@ -110,6 +110,10 @@ fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mappin
         draft.details = own.or(draft.details.take());
     }
     name(&mut draft, vulnerabilities);
+    // Other names of the document, not of its vulnerabilities.
+    for alias in value::strs_of(&tracking, "aliases").filter(|alias| !alias.contains(char::is_whitespace)) {
+        draft.relate(alias);
+    }
     links(&mut draft, list_of(about, "references"));
     for vulnerability in vulnerabilities {
         links(&mut draft, list_of(vulnerability, "references"));

@@ -123,6 +123,17 @@ fn parts_of_another_form_are_reported() {
 }
 
 #[test]
+fn other_names_of_a_document_are_links() {
+    let text = DOCUMENT.replace(
+        r#""id":"ACME-2030-1""#,
+        r#""id":"ACME-2030-1","aliases":["VDE-2030-7","its old name"]"#,
+    );
+    let record = &json_records("csaf", text.as_bytes())[0];
+    assert_eq!(record["related"], serde_json::json!(["VDE-2030-7"]));
+    assert!(record["aliases"].is_null());
+}
+
+#[test]
 fn words_of_other_languages_become_english() {
     for (word, expected) in [
         ("HOCH", "high"),

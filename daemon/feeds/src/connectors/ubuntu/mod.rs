@@ -192,7 +192,8 @@ fn notice(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         }
     }
     for cve in list_of(&item, "cves_ids").iter().chain(list_of(&item, "cves")) {
-        let name = cve.as_str().or_else(|| str_of(cve, "id")).unwrap_or_default();
+        let name = cve.as_str().map(str::trim);
+        let name = name.or_else(|| str_of(cve, "id")).unwrap_or_default();
         if text::is_cve(name) {
             draft.derive(name);
         } else if name.starts_with("https://") || name.starts_with("http://") {
