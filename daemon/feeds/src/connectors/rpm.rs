@@ -90,6 +90,14 @@ impl Nevra {
     }
 }
 
+/// Returns a package's name without the suffix of its architecture.
+pub(crate) fn without_arch(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((rest, arch)) if ARCHS.contains(&arch) => rest,
+        _ => name,
+    }
+}
+
 /// Adds the epoch to a version, unless it is 0 or already there.
 pub(crate) fn with_epoch(version: &str, epoch: &str) -> String {
     let epoch = epoch.trim();
@@ -167,6 +175,10 @@ mod tests {
         let build = Nevra::of_build("svn-r123-bp2.1").map(|found| (found.name.clone(), found.evr()));
         assert_eq!(build, Some(("svn".to_owned(), "r123-bp2.1".to_owned())));
         assert_eq!(Nevra::of_build("java-openjdk-devel"), None);
+        assert_eq!(
+            (without_arch("bind.src"), without_arch("go1.21")),
+            ("bind", "go1.21")
+        );
     }
 
     proptest! {

@@ -223,7 +223,7 @@ fn without_url<'v>(
             if !is_release || id.is_empty() || !id.chars().all(is_name) {
                 return None;
             }
-            (id.strip_suffix(".src").unwrap_or(id).to_owned(), None)
+            (rpm::without_arch(id).to_owned(), None)
         }
     };
     Some(Component {

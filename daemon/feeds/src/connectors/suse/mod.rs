@@ -15,7 +15,7 @@ use super::csaf::tree::Tree;
 use super::csaf::{document, is_suse, publisher};
 use super::draft::{Affected, Draft, Range};
 use super::output::Output;
-use super::rpm::Nevra;
+use super::rpm::{self, Nevra};
 use super::shape::Shape;
 use super::text::quote;
 use super::value;
@@ -87,7 +87,10 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
         match tree.parts(id) {
             // Affected components are listed without a version; one with a version is a build.
             Some((package, product)) => {
-                let name = Nevra::parse(package).map_or_else(|| package.to_owned(), |nevra| nevra.name);
+                let name = match Nevra::parse(package) {
+                    Some(nevra) => nevra.name,
+                    None => rpm::without_arch(package).to_owned(),
+                };
                 entries.insert((ecosystem_of(product), name, Fix::Open, Some(plan)));
             }
             None => others += 1,

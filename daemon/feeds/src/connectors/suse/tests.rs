@@ -61,3 +61,17 @@ fn fixed_builds_of_any_release_are_read() {
         assert_eq!(is_reported, build == "bind");
     }
 }
+
+#[test]
+fn affected_source_package_has_its_name() {
+    let text = DOCUMENT
+        .replace("openSUSE Leap 15.5:bind", "openSUSE Leap 15.5:bind.src")
+        .replace(
+            r#""product_reference":"bind","relates_to_product_reference":"openSUSE Leap 15.5""#,
+            r#""product_reference":"bind.src","relates_to_product_reference":"openSUSE Leap 15.5""#,
+        );
+    assert_eq!(
+        ranges(&json_records("suse", text.as_bytes())[0]),
+        ranges(&json_records("suse", DOCUMENT.as_bytes())[0])
+    );
+}
