@@ -57,18 +57,24 @@ pub(crate) fn publisher(shape: &Shape<'_>) -> Option<String> {
 
 /// Returns true for documents of Red Hat.
 pub(crate) fn is_redhat(namespace: &str) -> bool {
-    host(namespace).ends_with("redhat.com")
+    is_of(namespace, "redhat.com")
 }
 
 /// Returns true for documents of SUSE.
 pub(crate) fn is_suse(namespace: &str) -> bool {
-    let host = host(namespace);
-    host.ends_with("suse.com") || host.ends_with("opensuse.org")
+    is_of(namespace, "suse.com") || is_of(namespace, "opensuse.org")
 }
 
-fn host(namespace: &str) -> &str {
+/// Returns true if an address is of this domain.
+fn is_of(namespace: &str, domain: &str) -> bool {
     let rest = namespace.split_once("://").map_or(namespace, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or_default()
+    let host = rest
+        .split(['/', ':'])
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    host.strip_suffix(domain)
+        .is_some_and(|front| front.is_empty() || front.ends_with('.'))
 }
 
 /// Converts each CSAF document to a record, its products with `mapping`.

@@ -154,6 +154,8 @@ fn publisher_decides_the_kind_of_a_document() {
         ("https://www.redhat.com", "redhat"),
         ("https://www.suse.com/", "suse"),
         ("https://redhat.com.example.org/", "csaf"),
+        ("https://notredhat.com", "csaf"),
+        ("https://Access.RedHat.com:443/x", "redhat"),
     ] {
         let text = DOCUMENT.replace("%P", publisher);
         assert_eq!(
