@@ -21,7 +21,7 @@ pub(super) enum Extent<'v> {
 
 /// Returns the versions of a product: those of the branch of its range, else the version in its URL, else the name of
 /// the branch of its version.
-pub(super) fn extent_of<'v>(purl: &str, product: &Product<'v>) -> Extent<'v> {
+pub(super) fn extent_of<'v>(purl: &'v str, product: &Product<'v>) -> Extent<'v> {
     if let Some(range) = product.range {
         return range_of(range, false);
     }
@@ -29,7 +29,10 @@ pub(super) fn extent_of<'v>(purl: &str, product: &Product<'v>) -> Extent<'v> {
     let last = path.rsplit('/').next().unwrap_or_default();
     let in_url = last.rsplit_once('@').map(|(_, version)| version);
     match (in_url.filter(|version| !version.is_empty()), product.version) {
-        (Some(version), _) => Extent::One(percent_decoded(version)),
+        (Some(version), _) => match percent_decoded(version) {
+            decoded if is_sound(&decoded) => Extent::One(decoded),
+            _ => Extent::Unclear(version),
+        },
         (None, Some(name)) => range_of(name, true),
         (None, None) => Extent::All,
     }
@@ -214,6 +217,21 @@ mod tests {
             ("V3.2 SP1", "unclear"),
         ] {
             assert_eq!(shown(range_of(name, true)), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn version_in_a_url_is_one_version() {
+        let product = Product::default();
+        for (purl, expected) in [
+            ("pkg:npm/p@1.0%2Bx?type=jar#sub", "==1.0+x"),
+            ("pkg:npm/%40scope/p", "all"),
+            ("pkg:npm/p@", "all"),
+            ("pkg:npm/p@*", "unclear"),
+            ("pkg:npm/p@%3C1.2", "unclear"),
+            ("pkg:npm/p@latest", "unclear"),
+        ] {
+            assert_eq!(shown(extent_of(purl, &product)), expected, "{purl}");
         }
     }
 

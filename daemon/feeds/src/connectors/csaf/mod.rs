@@ -117,7 +117,9 @@ fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mappin
     }
     name(&mut draft, vulnerabilities);
     // Other names of the document, not of its vulnerabilities.
-    for alias in value::strs_of(&tracking, "aliases").filter(|alias| !alias.contains(char::is_whitespace)) {
+    for alias in value::strs_of(&tracking, "aliases")
+        .filter(|alias| !alias.contains(|c: char| c.is_whitespace() || c == '/'))
+    {
         draft.relate(alias);
     }
     links(&mut draft, list_of(about, "references"));
