@@ -223,6 +223,38 @@ impl<'o> Output<'o> {
         self.value("", crate::osv::strip_byte_order_mark(bytes))
     }
 
+    /// Reads a document that is one JSON value, a list of them, or one in each line.
+    pub(crate) fn json_documents(
+        &mut self,
+        bytes: &[u8],
+        each: &mut dyn FnMut(&mut Self, String, Value<'_>),
+    ) {
+        let body = crate::osv::strip_byte_order_mark(bytes);
+        if shallow::items(body).is_some() {
+            return self.json_items("", body, each);
+        }
+        let lines = || body.split(|byte| *byte == b'\n').enumerate();
+        let first = lines().find(|(_, line)| !line.trim_ascii().is_empty());
+        let is_lines = first.is_some_and(|(index, line)| {
+            let mut others = lines().skip(index + 1);
+            others.any(|(_, line)| !line.trim_ascii().is_empty()) && is_whole_object(line)
+        });
+        if !is_lines {
+            if let Some(value) = self.json(bytes) {
+                each(self, String::new(), value);
+            }
+            return;
+        }
+        for (index, line) in lines().filter(|(_, line)| !line.trim_ascii().is_empty()) {
+            let pointer = format!("/line {}", index + 1);
+            self.within(line, |out| {
+                if let Some(value) = out.value(&pointer, line) {
+                    each(out, pointer, value);
+                }
+            });
+        }
+    }
+
     fn value<'a>(&mut self, pointer: &str, bytes: &'a [u8]) -> Option<Value<'a>> {
         if bytes.len() > MAX_VALUE_BYTES {
             let most = MAX_VALUE_BYTES >> 20;
@@ -275,6 +307,13 @@ impl<'o> Output<'o> {
 /// Escapes a key for a JSON pointer.
 fn escape(key: &str) -> String {
     super::text::quote(key).replace('~', "~0").replace('/', "~1")
+}
+
+/// Returns true if a text is one object and nothing else.
+fn is_whole_object(text: &[u8]) -> bool {
+    shallow::members(text).is_some_and(|mut walk| {
+        walk.by_ref().all(|member| member.is_ok()) && walk.rest().trim_ascii().is_empty()
+    })
 }
 
 #[cfg(test)]

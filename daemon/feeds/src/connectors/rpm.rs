@@ -39,6 +39,20 @@ const ARCHS: [&str; 20] = [
 impl Nevra {
     /// Parses a name; also `epoch:name-version-release`. `None` if it has no version and release.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        // A name may contain dashes and digits: version and release begin with a number.
+        let begins_with_digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
+        let begins_like_release = |release: &str| {
+            ["lp1", "bp1", "slfo."]
+                .iter()
+                .any(|front| release.starts_with(front))
+        };
+        let found = Self::of_build(text)?;
+        let is_release = begins_with_digit(&found.release) || begins_like_release(&found.release);
+        (begins_with_digit(&found.version) && is_release).then_some(found)
+    }
+
+    /// Parses the name of a build, which certainly has a version and a release: each contains a digit.
+    pub(crate) fn of_build(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_suffix(".rpm").unwrap_or(text);
         let text = text.split("::").next().unwrap_or(text);
@@ -59,11 +73,8 @@ impl Nevra {
         let is_sound = |part: &str| {
             !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "/\\:".contains(c))
         };
-        // A name may contain dashes and digits: version and release begin with a number.
-        let begins_with_digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
-        let is_release =
-            begins_with_digit(release) || release.starts_with("lp1") || release.starts_with("bp1");
-        let is_version = begins_with_digit(version) && is_release;
+        let has_digit = |part: &str| part.contains(|c: char| c.is_ascii_digit());
+        let is_version = has_digit(version) && has_digit(release);
         (is_sound(name) && is_sound(version) && is_sound(release) && is_version).then(|| Self {
             name: name.to_owned(),
             epoch: epoch.to_owned(),
@@ -76,6 +87,14 @@ impl Nevra {
     /// Returns the version in the form of advisories: with its epoch, unless that is 0.
     pub(crate) fn evr(&self) -> String {
         with_epoch(&format!("{}-{}", self.version, self.release), &self.epoch)
+    }
+}
+
+/// Returns a package's name without the suffix of its architecture.
+pub(crate) fn without_arch(name: &str) -> &str {
+    match name.rsplit_once('.') {
+        Some((rest, arch)) if ARCHS.contains(&arch) => rest,
+        _ => name,
     }
 }
 
@@ -141,6 +160,10 @@ mod tests {
                 "ctdb-4.19.2+git.322.7e92-1.1",
                 expected("ctdb", "4.19.2+git.322.7e92-1.1", ""),
             ),
+            (
+                "expat-2.7.1-slfo.1.1_1.1.x86_64",
+                expected("expat", "2.7.1-slfo.1.1_1.1", "x86_64"),
+            ),
             ("libdcerpc-binding0-32bit", None),
             ("java-1_8_0-openjdk", None),
             ("kernel", None),
@@ -149,6 +172,13 @@ mod tests {
             assert_eq!(parts(text), found, "{text}");
         }
         assert_eq!(percent_decoded("a%2Bb%zz%"), "a+b%zz%");
+        let build = Nevra::of_build("svn-r123-bp2.1").map(|found| (found.name.clone(), found.evr()));
+        assert_eq!(build, Some(("svn".to_owned(), "r123-bp2.1".to_owned())));
+        assert_eq!(Nevra::of_build("java-openjdk-devel"), None);
+        assert_eq!(
+            (without_arch("bind.src"), without_arch("go1.21")),
+            ("bind", "go1.21")
+        );
     }
 
     proptest! {

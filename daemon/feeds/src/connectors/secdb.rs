@@ -53,15 +53,12 @@ impl Owner {
             (_, false) => self.ecosystem.to_owned(),
         };
         let mut fixes: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
-        let rest = out.json_lists(body, &["packages"], &mut |out, pointer, item| {
+        if shallow::member(body, "packages").is_some_and(|list| list == b"null") {
+            return out.ignore("", "a database without any package");
+        }
+        out.json_lists(body, &["packages"], &mut |out, pointer, item| {
             package(out, &pointer, &item, &mut fixes);
         });
-        if rest
-            .iter()
-            .any(|(key, value)| key == "packages" && *value != b"null")
-        {
-            out.reject("/packages", "expected a list");
-        }
         for (id, fixes) in fixes {
             let draft = self.record(&id, &ecosystem, repository.as_deref(), fixes);
             out.record(format!("/{}", quote(&id)), draft);
@@ -115,7 +112,9 @@ fn package(
             for (version, ids) in versions.iter() {
                 let version = version.trim();
                 let Some(ids) = ids.as_array() else {
-                    if !ids.is_null() {
+                    if let Some(text) = ids.as_str() {
+                        one_text(out, pointer, (name, version), text, fixes);
+                    } else if !ids.is_null() {
                         out.reject(
                             pointer,
                             format!("{name} {}: expected a list of ids", quote(version)),
@@ -151,11 +150,13 @@ fn one_text(
     text: &str,
     fixes: &mut BTreeMap<String, Vec<(String, String)>>,
 ) {
+    let spelled = spelled(text);
     let mut found = 0;
-    for word in text
-        .split([' ', ',', '\t', '\n', '(', ')'])
-        .filter(|word| is_id(word))
-    {
+    for word in spelled.split(is_separator) {
+        let word = word.trim_end_matches(['.', ':']);
+        if !is_id(word) {
+            continue;
+        }
         found += 1;
         let list = fixes.entry(word.to_owned()).or_default();
         let fix = (name.to_owned(), version.to_owned());
@@ -163,7 +164,10 @@ fn one_text(
             list.push(fix);
         }
     }
-    let words = text.split_whitespace().count();
+    let words = spelled
+        .split(is_separator)
+        .filter(|word| !word.is_empty())
+        .count();
     if found == 0 {
         out.reject(
             pointer,
@@ -178,16 +182,42 @@ fn one_text(
     }
 }
 
-/// Returns true for ids such as `CVE-2030-1`, `GHSA-…`, `XSA-108`, `ZBX-11023`, `GO-2024-1`, `CGA-…`.
+fn is_separator(c: char) -> bool {
+    c.is_whitespace() || ",;()[]|/?\"'".contains(c)
+}
+
+/// Returns a text with its ids in their usual spelling: `CVE-2030-1` for `cve_2030-1` and `CVE 2030-1`.
+fn spelled(text: &str) -> String {
+    let text = text.replace(['\u{2010}', '\u{2011}', '\u{2013}'], "-");
+    let bytes = text.as_bytes();
+    let mut spelled = text.clone();
+    for (at, window) in bytes.windows(5).enumerate() {
+        if let [c, v, e, joint, digit] = window
+            && [*c, *v, *e].eq_ignore_ascii_case(b"CVE")
+            && b"-_ ".contains(joint)
+            && digit.is_ascii_digit()
+        {
+            spelled.replace_range(at..at + 4, "CVE-");
+        }
+    }
+    spelled
+}
+
+/// Returns true for ids such as `CVE-2030-1`, `GHSA-…`, `XSA-108`, `ZBX-11023`, `GO-2024-1`, `CGA-…`, `VSV00001`.
 fn is_id(word: &str) -> bool {
+    if let Some(number) = word.strip_prefix("VSV") {
+        return number.len() == 5 && number.bytes().all(|byte| byte.is_ascii_digit());
+    }
     let Some((prefix, rest)) = word.split_once('-') else {
         return false;
     };
+    // The letters of these need not have a digit among them.
+    let is_of_letters = matches!(prefix, "GHSA" | "CGA") && rest.len() == 14;
     (2..=12).contains(&prefix.len())
         && prefix.bytes().all(|byte| byte.is_ascii_uppercase())
         && !rest.is_empty()
         && rest
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_:.".contains(&byte))
-        && rest.bytes().any(|byte| byte.is_ascii_digit())
+        && (is_of_letters || rest.bytes().any(|byte| byte.is_ascii_digit()))
 }

@@ -63,3 +63,42 @@ fn entry_without_fix_is_reported() {
     let cut = &DATABASE.as_bytes()[..DATABASE.len() - 30];
     assert!(json_records("alpine", cut).len() == 4 && rejected("alpine", cut).len() > 3);
 }
+
+/// Returns the ids of the records of a text in the place of an id.
+fn ids_of(text: &str) -> Vec<String> {
+    let database = DATABASE.replace("\"XSA-108 (a note)\"", text);
+    let records = json_records("alpine", database.as_bytes());
+    let ids = records
+        .iter()
+        .map(|record| record["upstream"][0].as_str().unwrap_or_default().to_owned());
+    let known = ["CVE-2030-0001", "CVE-2030-0002", "GHSA-aaaa-bbbb-1ccc"];
+    ids.filter(|id| !known.contains(&id.as_str())).collect()
+}
+
+#[test]
+fn ids_are_read_in_any_spelling() {
+    for (text, ids) in [
+        ("CVE-2030-0003;", &["CVE-2030-0003"][..]),
+        ("CVE-2030-0003:", &["CVE-2030-0003"]),
+        ("[CVE-2030-0003]", &["CVE-2030-0003"]),
+        ("CVE-2030-0003/CVE-2030-0004", &["CVE-2030-0003", "CVE-2030-0004"]),
+        ("CVE-2030-0003 | XSA-1", &["CVE-2030-0003", "XSA-1"]),
+        ("cve-2030-0003", &["CVE-2030-0003"]),
+        ("CVE_2030-0003", &["CVE-2030-0003"]),
+        ("CVE 2030-0003", &["CVE-2030-0003"]),
+        ("CVE\u{2011}2030\u{2011}0003", &["CVE-2030-0003"]),
+        ("VSV00001", &["VSV00001"]),
+        ("GHSA-jjjj-qqqq-xxxx", &["GHSA-jjjj-qqqq-xxxx"]),
+    ] {
+        assert_eq!(ids_of(&format!("\"{text}\"")), ids, "{text}");
+    }
+    let alone = DATABASE.replace("[\"CVE-2030-0001\"]", "\"CVE-2030-0001\"");
+    assert_eq!(json_records("alpine", alone.as_bytes()).len(), 4);
+}
+
+#[test]
+fn database_without_packages_is_empty() {
+    let empty = r#"{"distroversion":"v3.2","reponame":"main","urlprefix":"https://dl.alpinelinux.org/alpine","packages":null}"#;
+    assert!(rejected("alpine", empty.as_bytes()).is_empty());
+    assert!(ignored("alpine", empty.as_bytes())[0].contains("without any package"));
+}

@@ -5,6 +5,8 @@
 //! connectors [`redhat`](super::redhat) and [`suse`](super::suse) add the needs of these distributions; they also use
 //! [`document`].
 
+mod extent;
+mod form;
 mod generic;
 pub(crate) mod status;
 #[cfg(test)]
@@ -55,38 +57,53 @@ pub(crate) fn publisher(shape: &Shape<'_>) -> Option<String> {
 
 /// Returns true for documents of Red Hat.
 pub(crate) fn is_redhat(namespace: &str) -> bool {
-    host(namespace).ends_with("redhat.com")
+    is_of(namespace, "redhat.com")
 }
 
 /// Returns true for documents of SUSE.
 pub(crate) fn is_suse(namespace: &str) -> bool {
-    let host = host(namespace);
-    host.ends_with("suse.com") || host.ends_with("opensuse.org")
+    is_of(namespace, "suse.com") || is_of(namespace, "opensuse.org")
 }
 
-fn host(namespace: &str) -> &str {
+/// Returns true if an address is of this domain.
+fn is_of(namespace: &str, domain: &str) -> bool {
     let rest = namespace.split_once("://").map_or(namespace, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or_default()
+    let host = rest
+        .split(['/', ':'])
+        .next()
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    host.strip_suffix(domain)
+        .is_some_and(|front| front.is_empty() || front.ends_with('.'))
 }
 
-/// Converts a CSAF document to a record, its products with `mapping`.
+/// Converts each CSAF document to a record, its products with `mapping`.
 pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
-    let Some(whole) = out.json(bytes) else { return };
+    out.json_documents(bytes, &mut |out, pointer, whole| {
+        one(out, pointer, &whole, mapping);
+    });
+}
+
+fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mapping) {
     let Some(about) = whole.get("document") else {
-        return out.reject("", "not a CSAF document: it has no member \"document\"");
+        return out.reject(pointer, "not a CSAF document: it has no member \"document\"");
     };
     let tracking = about.get("tracking").cloned().unwrap_or_default();
     let Some(id) = str_of(&tracking, "id") else {
-        return out.reject("", "not a CSAF document: it has no document/tracking/id");
+        return out.reject(pointer, "not a CSAF document: it has no document/tracking/id");
     };
     let mut draft = Draft::of(id);
     draft.published = draft.time("initial_release_date", str_of(&tracking, "initial_release_date"));
     draft.modified = draft.time("current_release_date", str_of(&tracking, "current_release_date"));
-    if let Some("deleted" | "withdrawn") = str_of(&tracking, "status") {
-        draft.withdrawn = draft.modified.clone().or_else(|| draft.published.clone());
+    if is_withdrawn(about, &tracking) {
+        let time = draft.modified.clone().or_else(|| draft.published.clone());
+        draft.withdrawn = time.or_else(|| {
+            draft.warn("a withdrawn document without a time");
+            Some("1970-01-01T00:00:00Z".to_owned())
+        });
     }
     draft.summary = str_of(about, "title").map(str::to_owned);
-    let vulnerabilities = list_of(&whole, "vulnerabilities");
+    let vulnerabilities = list_of(whole, "vulnerabilities");
     draft.details = note(
         list_of(about, "notes"),
         &["description", "details", "summary", "general"],
@@ -98,19 +115,12 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
         );
         draft.details = own.or(draft.details.take());
     }
-    let mut cves = 0;
-    for vulnerability in vulnerabilities {
-        if let Some(cve) = str_of(vulnerability, "cve") {
-            if text::is_cve(cve) {
-                draft.derive(cve);
-                cves += 1;
-            } else {
-                draft.warn(format!("not the id of a CVE record: \"{}\"", quote(cve)));
-            }
-        }
-    }
-    if cves == 0 && !vulnerabilities.is_empty() && !text::is_cve(id) {
-        draft.warn("no vulnerability of the document has the id of a CVE record");
+    name(&mut draft, vulnerabilities);
+    // Other names of the document, not of its vulnerabilities.
+    for alias in value::strs_of(&tracking, "aliases")
+        .filter(|alias| !alias.contains(|c: char| c.is_whitespace() || c == '/'))
+    {
+        draft.relate(alias);
     }
     links(&mut draft, list_of(about, "references"));
     for vulnerability in vulnerabilities {
@@ -120,6 +130,7 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     if let Some(word) = word(about, vulnerabilities) {
         draft.specific.push(("severity", value::text(word)));
     }
+    form::check(&mut draft, whole);
     let tree = Tree::read(whole.get("product_tree"));
     let statements = Statements::read(&mut draft, &tree, vulnerabilities);
     draft.affected = mapping(&mut draft, &tree, &statements);
@@ -128,7 +139,59 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     for key in ["product_tree", "vulnerabilities"] {
         draft.keep(key, whole.get(key).cloned().unwrap_or_default());
     }
-    out.record("", draft);
+    out.record(pointer, draft);
+}
+
+/// Returns true for a document that its provider took back, or replaced by another one.
+fn is_withdrawn(about: &Value<'_>, tracking: &Value<'_>) -> bool {
+    let is_deleted = matches!(str_of(tracking, "status"), Some("deleted" | "withdrawn"));
+    let category = str_of(about, "category");
+    is_deleted || matches!(category, Some("csaf_withdrawn" | "csaf_superseded"))
+}
+
+/// The prefixes of other databases' ids.
+const DATABASES: [&str; 7] = ["GHSA-", "EUVD-", "GO-", "RUSTSEC-", "PYSEC-", "MAL-", "JVNDB-"];
+
+/// Adds the ids of the vulnerabilities, and their weaknesses.
+fn name(draft: &mut Draft<'_>, vulnerabilities: &[Value<'_>]) {
+    let mut is_named = false;
+    let mut weaknesses: Vec<&str> = Vec::new();
+    for vulnerability in vulnerabilities {
+        let cve = str_of(vulnerability, "cve");
+        match cve {
+            Some(cve) if text::is_cve(cve) => {
+                draft.derive(cve);
+                is_named = true;
+            }
+            Some(other) => draft.warn(format!("not the id of a CVE record: \"{}\"", quote(other))),
+            None => {}
+        }
+        for id in list_of(vulnerability, "ids") {
+            let id = str_of(id, "text").unwrap_or_default();
+            let is_id = DATABASES.iter().any(|prefix| id.starts_with(prefix));
+            match (is_id && !id.contains(char::is_whitespace), cve) {
+                (true, Some(_)) => draft.relate(id),
+                // Without a CVE record it is the vulnerability's only name.
+                (true, None) => {
+                    draft.derive(id);
+                    is_named = true;
+                }
+                (false, _) => {}
+            }
+        }
+        let one = vulnerability.get("cwe").into_iter();
+        for weakness in one.chain(list_of(vulnerability, "cwes")) {
+            let id = str_of(weakness, "id").filter(|id| id.starts_with("CWE-") && !weaknesses.contains(id));
+            weaknesses.extend(id);
+        }
+    }
+    if !is_named && !vulnerabilities.is_empty() && !text::is_cve(&draft.id) {
+        draft.warn("no vulnerability of the document has the id of a CVE record");
+    }
+    if !weaknesses.is_empty() {
+        let ids = weaknesses.into_iter().map(str::to_owned);
+        draft.specific.push(("cwe_ids", value::texts(ids)));
+    }
 }
 
 /// Returns the text of the first note in the first existing one of these categories.
@@ -157,11 +220,7 @@ fn links(draft: &mut Draft<'_>, references: &[Value<'_>]) {
 fn rate(draft: &mut Draft<'_>, vulnerabilities: &[Value<'_>]) {
     let mut rated: Vec<(i64, severity::Severity)> = Vec::new();
     for vulnerability in vulnerabilities {
-        let scores = list_of(vulnerability, "scores").iter();
-        let metrics = list_of(vulnerability, "metrics")
-            .iter()
-            .filter_map(|metric| metric.get("content"));
-        for score in scores.chain(metrics) {
+        for score in contents(vulnerability) {
             for (key, version) in [("cvss_v4", "4.0"), ("cvss_v3", "3.1"), ("cvss_v2", "2.0")] {
                 let Some(cvss) = score.get(key) else { continue };
                 let vector = str_of(cvss, "vectorString").unwrap_or_default();
@@ -182,6 +241,15 @@ fn rate(draft: &mut Draft<'_>, vulnerabilities: &[Value<'_>]) {
     }
 }
 
+/// Returns the ratings of a vulnerability.
+fn contents<'v, 'a>(vulnerability: &'v Value<'a>) -> impl Iterator<Item = &'v Value<'a>> {
+    let scores = list_of(vulnerability, "scores").iter();
+    let metrics = list_of(vulnerability, "metrics")
+        .iter()
+        .filter_map(|metric| metric.get("content"));
+    scores.chain(metrics)
+}
+
 fn tenths(score: f64) -> i64 {
     let text = format!("{:.0}", (score * 10.0).clamp(-1_000.0, 1_000.0));
     text.parse().unwrap_or(0)
@@ -195,7 +263,7 @@ const WORDS: [&[&str]; 4] = [
     &["critical", "kritisch"],
 ];
 
-/// Returns the document's own word for its severity, else the worst word for an impact.
+/// Returns the document's own word for its severity, else the worst word for an impact, else that of a rating.
 fn word(about: &Value<'_>, vulnerabilities: &[Value<'_>]) -> Option<String> {
     let stated = about
         .pointer("/aggregate_severity/text")
@@ -203,22 +271,43 @@ fn word(about: &Value<'_>, vulnerabilities: &[Value<'_>]) -> Option<String> {
         .map(str::trim);
     if let Some(stated) = stated.filter(|stated| !stated.is_empty() && *stated != "None") {
         // Consumers know the English words.
-        let rank = rank(stated).filter(|_| stated.chars().any(char::is_lowercase) && !is_english(stated));
+        let rank = rank(stated).filter(|_| !is_english(stated));
         return Some(
             rank.and_then(|rank| ENGLISH.get(rank))
                 .map_or_else(|| stated.to_owned(), ToString::to_string),
         );
     }
+    let impacts = vulnerabilities.iter().flat_map(|vulnerability| {
+        let threats = list_of(vulnerability, "threats").iter();
+        threats
+            .filter(|threat| str_of(threat, "category") == Some("impact"))
+            .filter_map(|threat| str_of(threat, "details"))
+    });
+    worst(impacts).or_else(|| worst(vulnerabilities.iter().flat_map(words)))
+}
+
+/// Returns the words of the ratings that stand there without a vector.
+fn words<'v>(vulnerability: &'v Value<'_>) -> impl Iterator<Item = &'v str> {
+    contents(vulnerability).flat_map(|content| {
+        let base = |key| {
+            let cvss = content.get(key)?;
+            let has_vector = str_of(cvss, "vectorString").is_some();
+            str_of(cvss, "baseSeverity").filter(|_| !has_vector)
+        };
+        let bases = ["cvss_v4", "cvss_v3", "cvss_v2"].into_iter().filter_map(base);
+        let stated = str_of(content, "qualitative_severity_rating");
+        stated.into_iter().chain(bases)
+    })
+}
+
+/// Returns the worst of these words for a severity.
+fn worst<'v>(words: impl Iterator<Item = &'v str>) -> Option<String> {
     let mut worst: Option<(usize, &str)> = None;
-    for vulnerability in vulnerabilities {
-        for threat in list_of(vulnerability, "threats") {
-            let details = str_of(threat, "details").unwrap_or_default();
-            if str_of(threat, "category") == Some("impact")
-                && let Some(rank) = rank(details)
-                && worst.is_none_or(|(other, _)| rank > other)
-            {
-                worst = Some((rank, details));
-            }
+    for word in words {
+        if let Some(rank) = rank(word)
+            && worst.is_none_or(|(other, _)| rank > other)
+        {
+            worst = Some((rank, word));
         }
     }
     worst.map(|(_, word)| word.to_owned())

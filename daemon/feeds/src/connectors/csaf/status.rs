@@ -49,7 +49,13 @@ impl<'v> Statements<'v> {
         for vulnerability in vulnerabilities {
             let states = match vulnerability.get("product_status") {
                 Some(Value::Object(states)) => states,
-                None | Some(Value::Null) => continue,
+                None | Some(Value::Null) => {
+                    let said = list_of(vulnerability, "remediations").iter();
+                    if said.flat_map(|one| products(tree, one)).next().is_some() {
+                        draft.warn("products that have remediations and no product_status have no entry");
+                    }
+                    continue;
+                }
                 Some(other) => {
                     draft.warn(format!(
                         "product_status is {} instead of an object: no product is read from it",
@@ -64,32 +70,39 @@ impl<'v> Statements<'v> {
                     let listed = ids.as_array();
                     ids.is_null() || listed.is_some_and(|ids| ids.iter().all(|id| id.as_str().is_some()))
                 };
+                let state = state.replace(' ', "_").to_ascii_lowercase();
                 let is_understood = is_list(ids);
                 let ids = ids.as_array().unwrap_or_default().iter();
                 let ids: Vec<&str> = ids.filter_map(Value::as_str).collect();
                 if !is_understood {
-                    draft.warn(format!("\"{}\" is not a list of products", quote(state)));
+                    draft.warn(format!("\"{}\" is not a list of products", quote(&state)));
                 }
                 unknown.extend(ids.iter().filter(|id| !tree.has(id)));
                 // Some documents contain spaces instead of underscores.
-                match state.replace(' ', "_").as_str() {
+                match state.as_str() {
                     // A recommended product contains the fix; SUSE lists its fixed builds there.
                     "fixed" | "first_fixed" | "recommended" => stated.fixed.extend(ids),
                     "known_affected" => stated.affected.extend(ids),
                     "first_affected" => stated.first.extend(ids),
                     "last_affected" => stated.last.extend(ids),
                     "under_investigation" => stated.investigated.extend(ids),
+                    // CSAF 2.1: neither examined nor under investigation.
+                    "unknown" => {
+                        ids.iter().for_each(|id| read.plan_for(id, "undetermined"));
+                        stated.investigated.extend(ids);
+                    }
                     "known_not_affected" => {}
-                    _ => draft.warn(format!("unknown product status \"{}\"", quote(state))),
+                    _ => draft.warn(format!("unknown product status \"{}\"", quote(&state))),
+                }
+            }
+            for remediation in list_of(vulnerability, "remediations") {
+                if let Some(plan) = plan(remediation) {
+                    products(tree, remediation)
+                        .into_iter()
+                        .for_each(|id| read.plan_for(id, plan));
                 }
             }
             read.add(stated);
-            for remediation in list_of(vulnerability, "remediations") {
-                let Some(plan) = plan(remediation) else { continue };
-                for id in products(tree, remediation) {
-                    read.plans.insert(id, plan);
-                }
-            }
             for threat in list_of(vulnerability, "threats") {
                 if str_of(threat, "category") == Some("impact")
                     && let Some(word) = str_of(threat, "details")
@@ -117,6 +130,12 @@ impl<'v> Statements<'v> {
         self.each.push(stated);
     }
 
+    /// Adds a vendor's statement about a fix. Of several vulnerabilities the strongest one is kept.
+    fn plan_for(&mut self, id: &'v str, plan: &'static str) {
+        let kept = self.plans.entry(id).or_insert(plan);
+        *kept = stronger(kept, plan);
+    }
+
     /// Returns the vendor's statement about a fix for a product.
     pub(crate) fn plan(&self, id: &str) -> Option<&'static str> {
         self.plans.get(id).copied()
@@ -133,6 +152,23 @@ fn products<'v>(tree: &Tree<'v>, about: &'v Value<'v>) -> Vec<&'v str> {
     let groups = list_of(about, "group_ids").iter().filter_map(Value::as_str);
     own.chain(groups.flat_map(|group| tree.group(group).iter().copied()))
         .collect()
+}
+
+/// The statements about a fix, from the weakest one.
+const PLANS: [&str; 7] = [
+    "undetermined",
+    "under_investigation",
+    "none",
+    "planned",
+    "deferred",
+    "will_not_fix",
+    "end_of_life",
+];
+
+/// Returns the stronger one of two statements about a fix.
+pub(super) fn stronger(one: &'static str, other: &'static str) -> &'static str {
+    let rank = |plan| PLANS.iter().position(|own| *own == plan);
+    if rank(other) > rank(one) { other } else { one }
 }
 
 /// Returns a remediation's statement about a fix, as one word for all sources.

@@ -62,9 +62,89 @@ fn document_becomes_a_record_about_its_packages() {
         warnings("csaf", DOCUMENT.as_bytes()),
         [
             "unknown product status \"strange\"",
-            "the product \"P9\" is not in the product tree"
+            "the product \"P9\" is not in the product tree",
+            "1 products have no package URL, and no entry"
         ]
     );
+}
+
+#[test]
+fn parts_of_another_form_are_reported() {
+    for (from, to, warning) in [
+        (
+            "\"vulnerabilities\":[",
+            "\"vulnerabilities\":7,\"x\":[",
+            "vulnerabilities is a number instead",
+        ),
+        (
+            "\"scores\":[{\"products\":[\"P1\"],",
+            "\"scores\":[7,{\"products\":[\"P1\"],",
+            "scores has an entry",
+        ),
+        (
+            "\"branches\":[{\"category\":\"vendor\"",
+            "\"branches\":7,\"x\":[{\"category\":\"vendor\"",
+            "branches is a number",
+        ),
+        (
+            "\"product_groups\":[",
+            "\"product_groups\":{},\"relationships\":[7,{\"full_product_name\":{\"product_id\":\"R\"}}],\"x\":[",
+            "product_groups is an object",
+        ),
+        (
+            "\"product_groups\":[",
+            "\"relationships\":[{\"full_product_name\":{\"product_id\":\"R\"}}],\"x\":[",
+            "both of its products",
+        ),
+        (
+            "\"cve\":\"CVE-2030-0001\"",
+            "\"cve\":7",
+            "is a number instead of a text",
+        ),
+        ("\"product_id\":\"P1\"", "\"product_id\":7", "has no product_id"),
+        (
+            "{\"purl\":\"pkg:npm/rocket\"}",
+            "{\"purl\":7}",
+            "the package URL of the product \"P1\" is not understood",
+        ),
+        (
+            "{\"purl\":\"pkg:npm/rocket\"}",
+            "{\"purls\":\"pkg:npm/rocket\"}",
+            "the package URL of the product \"P1\" is not understood",
+        ),
+    ] {
+        assert!(DOCUMENT.contains(from), "{from}");
+        let warnings = warnings("csaf", DOCUMENT.replacen(from, to, 1).as_bytes());
+        assert!(
+            warnings.iter().any(|found| found.contains(warning)),
+            "{warnings:?}"
+        );
+    }
+}
+
+#[test]
+fn other_names_of_a_document_are_links() {
+    let text = DOCUMENT.replace(
+        r#""id":"ACME-2030-1""#,
+        r#""id":"ACME-2030-1","aliases":["VDE-2030-7","its old name"]"#,
+    );
+    let record = &json_records("csaf", text.as_bytes())[0];
+    assert_eq!(record["related"], serde_json::json!(["VDE-2030-7"]));
+    assert!(record["aliases"].is_null());
+}
+
+#[test]
+fn words_of_other_languages_become_english() {
+    for (word, expected) in [
+        ("HOCH", "high"),
+        ("Mittel", "medium"),
+        ("HIGH", "HIGH"),
+        ("odd", "odd"),
+    ] {
+        let text = DOCUMENT.replace("\"hoch\"", &format!("\"{word}\""));
+        let record = &json_records("csaf", text.as_bytes())[0];
+        assert_eq!(record["database_specific"]["severity"], expected);
+    }
 }
 
 #[test]
@@ -74,6 +154,8 @@ fn publisher_decides_the_kind_of_a_document() {
         ("https://www.redhat.com", "redhat"),
         ("https://www.suse.com/", "suse"),
         ("https://redhat.com.example.org/", "csaf"),
+        ("https://notredhat.com", "csaf"),
+        ("https://Access.RedHat.com:443/x", "redhat"),
     ] {
         let text = DOCUMENT.replace("%P", publisher);
         assert_eq!(
@@ -165,6 +247,18 @@ fn first_and_last_affected_versions_are_ends_of_ranges() {
             r#""last_affected":["P1"]"#,
             &["npm p introduced=0 last_affected=1"],
         ),
+        (
+            r#""first_affected":["P1"],"last_affected":["P2"]"#,
+            &["npm p introduced=1 last_affected=2"],
+        ),
+        (
+            r#""first_affected":["P1","P2"],"last_affected":["P2"]"#,
+            &[
+                "npm p introduced=0 last_affected=2",
+                "npm p introduced=1",
+                "npm p introduced=2",
+            ],
+        ),
     ] {
         assert_eq!(ranges_of(&vulnerability(1, status)).0, expected, "{status}");
     }
@@ -207,4 +301,150 @@ fn statuses_of_the_wrong_form_are_reported() {
         !empty.iter().any(|found| found.contains("not a list")),
         "{empty:?}"
     );
+}
+
+/// Returns the record of a document about these products, relationships and vulnerabilities.
+fn record_of(products: &str, relationships: &str, vulnerabilities: &str) -> serde_json::Value {
+    let text = format!(
+        r#"{{"document":{{"csaf_version":"2.1","tracking":{{"id":"A-1","current_release_date":"2030-01-01T00:00:00Z"}}}},
+        "product_tree":{{"full_product_names":[{products}],"relationships":[{relationships}]}},"vulnerabilities":[{vulnerabilities}]}}"#
+    );
+    json_records("csaf", text.as_bytes()).remove(0)
+}
+
+#[test]
+fn product_with_several_urls_is_each_of_its_packages() {
+    let record = record_of(
+        r#"{"name":"p","product_id":"P","product_identification_helper":{"purls":["pkg:npm/p@1","pkg:PyPI/q@2"]}}"#,
+        "",
+        &vulnerability(1, r#""known_affected":["P"]"#),
+    );
+    assert_eq!(ranges(&record), ["PyPI q ==2", "npm p ==1"]);
+}
+
+#[test]
+fn component_of_a_component_is_found() {
+    let relation = |id: &str, component: &str, whole: &str, helper: &str| {
+        format!(
+            r#"{{"category":"default_component_of","full_product_name":{{"name":"x","product_id":"{id}"{helper}}},"product_reference":"{component}","relates_to_product_reference":"{whole}"}}"#
+        )
+    };
+    let relations = [
+        relation("M:C", "C", "M", ""),
+        relation("OS:M:C", "M:C", "OS", ""),
+        relation(
+            "OS:D",
+            "D",
+            "OS",
+            r#","product_identification_helper":{"purl":"pkg:npm/d@2"}"#,
+        ),
+        relation("loop", "loop", "loop", ""),
+    ];
+    let record = record_of(
+        r#"{"name":"c","product_id":"C","product_identification_helper":{"purl":"pkg:npm/c@1"}},{"name":"d","product_id":"D"},{"name":"m","product_id":"M"},{"name":"o","product_id":"OS"}"#,
+        &relations.join(","),
+        &vulnerability(1, r#""known_affected":["OS:M:C","OS:D","loop"]"#),
+    );
+    assert_eq!(ranges(&record), ["npm c ==1", "npm d ==2"]);
+}
+
+#[test]
+fn component_at_the_beginning_of_a_path_is_found() {
+    let text = r#"{"document":{"csaf_version":"2.1","tracking":{"id":"A-1","current_release_date":"2030-01-01T00:00:00Z"}},
+     "product_tree":{"full_product_names":[{"name":"c","product_id":"C","product_identification_helper":{"purls":["pkg:npm/c@1"]}},{"name":"m","product_id":"M"}],
+      "product_paths":[{"beginning_product_reference":"C","full_product_name":{"name":"x","product_id":"X"},"subpaths":[{"category":"installed_on","next_product_reference":"M"}]}]},
+     "vulnerabilities":[{"cve":"CVE-2030-0001","product_status":{"known_affected":["X"]}}]}"#;
+    assert_eq!(ranges(&json_records("csaf", text.as_bytes())[0]), ["npm c ==1"]);
+    assert!(warnings("csaf", text.as_bytes()).is_empty());
+    let without = text.replace("next_product_reference", "other");
+    let warnings = warnings("csaf", without.as_bytes());
+    assert!(warnings[0].contains("both of its products"), "{warnings:?}");
+}
+
+#[test]
+fn unknown_status_is_not_clean() {
+    let (ranges, warnings) = ranges_of(&vulnerability(1, r#""unknown":["P1"]"#));
+    assert_eq!(
+        (ranges.as_slice(), warnings.len()),
+        (&["npm p ==1".to_owned()][..], 0)
+    );
+}
+
+#[test]
+fn strongest_statement_about_a_fix_is_kept() {
+    let plan = |number: u8, category: &str| {
+        format!(
+            r#"{{"cve":"CVE-2030-000{number}","product_status":{{"known_affected":["P"]}},"remediations":[{{"category":"{category}","details":"x","product_ids":["P"]}}]}}"#
+        )
+    };
+    let product = r#"{"name":"p","product_id":"P","product_identification_helper":{"purl":"pkg:npm/p"}}"#;
+    for (first, second) in [
+        ("no_fix_planned", "none_available"),
+        ("fix_planned", "no_fix_planned"),
+    ] {
+        let both = format!("{},{}", plan(1, first), plan(2, second));
+        let state = &record_of(product, "", &both)["affected"][0]["database_specific"]["fix_state"];
+        assert_eq!(state, "will_not_fix");
+    }
+}
+
+#[test]
+fn withdrawn_and_superseded_documents_are_withdrawn() {
+    for category in ["csaf_withdrawn", "csaf_superseded"] {
+        let text = DOCUMENT.replace("csaf_security_advisory", category);
+        let record = &json_records("csaf", text.as_bytes())[0];
+        assert_eq!(record["withdrawn"], "2030-02-01T00:00:00Z", "{category}");
+    }
+    let text = r#"{"document":{"csaf_version":"2.0","tracking":{"id":"A-1","status":"deleted"}}}"#;
+    assert!(json_records("csaf", text.as_bytes())[0]["withdrawn"].is_string());
+}
+
+#[test]
+fn vulnerability_without_a_cve_record_keeps_its_name() {
+    let record = record_of(
+        "",
+        "",
+        r#"{"ids":[{"system_name":"GitHub","text":"GHSA-aaaa-bbbb-cccc"},{"system_name":"Bugzilla","text":"7"}]},
+        {"cve":"CVE-2030-0001","cwes":[{"id":"CWE-79","name":"x"}],"ids":[{"system_name":"GitHub","text":"GHSA-dddd-bbbb-cccc"}]},
+        {"cve":"CVE-2030-0002","cwe":{"id":"CWE-20","name":"x"},
+         "metrics":[{"content":{"qualitative_severity_rating":"high"}},{"content":{"cvss_v3":{"baseSeverity":"CRITICAL"}}}]}"#,
+    );
+    assert_eq!(
+        record["upstream"],
+        serde_json::json!(["GHSA-aaaa-bbbb-cccc", "CVE-2030-0001", "CVE-2030-0002"])
+    );
+    assert_eq!(record["related"], serde_json::json!(["GHSA-dddd-bbbb-cccc"]));
+    let specific = &record["database_specific"];
+    assert_eq!(specific["cwe_ids"], serde_json::json!(["CWE-79", "CWE-20"]));
+    assert_eq!(
+        specific["severity"], "CRITICAL",
+        "the worst word without a vector"
+    );
+}
+
+#[test]
+fn remediations_without_a_status_are_reported() {
+    let text = r#"{"cve":"CVE-2030-0001","remediations":[{"category":"vendor_fix","details":"x","product_ids":["P1"]}]}"#;
+    let (ranges, warnings) = ranges_of(text);
+    assert_eq!(ranges, Vec::<String>::new());
+    assert_eq!(
+        warnings,
+        ["products that have remediations and no product_status have no entry"]
+    );
+}
+
+#[test]
+fn list_and_lines_of_documents_are_read() {
+    let line = DOCUMENT.replace('\n', " ");
+    let other = line.replace("ACME-2030-1", "ACME-2030-2");
+    for text in [format!("[{line},{other}]"), format!("{line}\n\n{other}\n")] {
+        let records = json_records("csaf", text.as_bytes());
+        assert_eq!(
+            (&records[0]["id"], &records[1]["id"]),
+            (&"ACME-2030-1".into(), &"ACME-2030-2".into())
+        );
+    }
+    let broken = format!("{line}\n{}\n{other}", &line[..99]);
+    assert_eq!(json_records("csaf", broken.as_bytes()).len(), 2);
+    assert!(rejected("csaf", broken.as_bytes())[0].starts_with("/line 2: reading JSON"));
 }

@@ -11,8 +11,8 @@ use super::super::value::{list_of, str_of};
 pub(crate) struct Product<'v> {
     /// Its display name.
     pub(crate) name: &'v str,
-    /// Its package URL.
-    pub(crate) purl: Option<&'v str>,
+    /// Its package URLs.
+    pub(crate) purls: Vec<&'v str>,
     /// Its CPE name.
     pub(crate) cpe: Option<&'v str>,
     /// The name of the branch of its version.
@@ -21,13 +21,23 @@ pub(crate) struct Product<'v> {
     pub(crate) range: Option<&'v str>,
 }
 
+/// Most products inside of each other that are followed.
+const MAX_NESTING: usize = 8;
+
 /// Products by their ids.
 #[derive(Debug, Default)]
 pub(crate) struct Tree<'v> {
     products: BTreeMap<&'v str, Product<'v>>,
-    /// For a product made of two: the component, and the platform.
-    relations: BTreeMap<&'v str, (&'v str, &'v str)>,
+    /// For a product made of others: the component, and its platforms from the nearest to the outermost one.
+    relations: BTreeMap<&'v str, (&'v str, Vec<&'v str>)>,
     groups: BTreeMap<&'v str, Vec<&'v str>>,
+}
+
+impl<'v> Product<'v> {
+    /// Returns its first package URL.
+    pub(crate) fn purl(&self) -> Option<&'v str> {
+        self.purls.first().copied()
+    }
 }
 
 impl<'v> Tree<'v> {
@@ -40,16 +50,16 @@ impl<'v> Tree<'v> {
             read.product(full, &Product::default());
         }
         for relation in list_of(tree, "relationships") {
-            let id = relation
-                .pointer("/full_product_name/product_id")
-                .and_then(Value::as_str);
-            let parts = (
-                str_of(relation, "product_reference"),
-                str_of(relation, "relates_to_product_reference"),
-            );
-            if let (Some(id), (Some(component), Some(whole))) = (id, parts) {
-                read.relations.insert(id, (component, whole));
-            }
+            let whole = str_of(relation, "relates_to_product_reference");
+            read.relation(relation, "product_reference", whole.into_iter().collect());
+        }
+        // CSAF 2.1 has these instead of relationships.
+        for path in list_of(tree, "product_paths") {
+            let next = list_of(path, "subpaths").iter();
+            let wholes = next
+                .filter_map(|part| str_of(part, "next_product_reference"))
+                .collect();
+            read.relation(path, "beginning_product_reference", wholes);
         }
         for group in list_of(tree, "product_groups") {
             if let Some(id) = str_of(group, "group_id") {
@@ -58,6 +68,17 @@ impl<'v> Tree<'v> {
             }
         }
         read
+    }
+
+    fn relation(&mut self, relation: &'v Value<'v>, key: &str, wholes: Vec<&'v str>) {
+        let Some(full) = relation.get("full_product_name") else {
+            return;
+        };
+        let id = full.get("product_id").and_then(Value::as_str);
+        if let (Some(id), Some(component), false) = (id, str_of(relation, key), wholes.is_empty()) {
+            self.relations.insert(id, (component, wholes));
+            self.product(full, &Product::default());
+        }
     }
 
     fn branches(&mut self, parent: &'v Value<'v>, around: &Product<'v>) {
@@ -80,14 +101,15 @@ impl<'v> Tree<'v> {
         let Some(id) = product.get("product_id").and_then(Value::as_str) else {
             return;
         };
-        let helper = |key| {
-            let helper = product.get("product_identification_helper")?;
-            str_of(helper, key).or_else(|| list_of(helper, &format!("{key}s")).first()?.as_str())
-        };
+        let helper = product.get("product_identification_helper");
+        let purls = helper.into_iter().flat_map(|helper| {
+            let several = list_of(helper, "purls").iter().filter_map(Value::as_str);
+            str_of(helper, "purl").into_iter().chain(several)
+        });
         let read = Product {
             name: str_of(product, "name").unwrap_or_default(),
-            purl: helper("purl"),
-            cpe: helper("cpe"),
+            purls: purls.collect(),
+            cpe: helper.and_then(|helper| str_of(helper, "cpe")),
             ..around.clone()
         };
         self.products.insert(id, read);
@@ -98,9 +120,45 @@ impl<'v> Tree<'v> {
         self.products.get(id)
     }
 
-    /// Returns component and platform of a product made of two, from its relationship.
+    /// Returns the product that has the package URLs of a product: itself, else its component, which may be made of two
+    /// again. Without any URL, the innermost component.
+    pub(crate) fn component(&self, id: &str) -> Option<&Product<'v>> {
+        let mut id = id;
+        for _ in 0..MAX_NESTING {
+            let own = self.products.get(id);
+            match (own, self.relations.get(id)) {
+                (Some(own), Some(_)) if !own.purls.is_empty() => return Some(own),
+                (_, Some((component, _))) => id = *component,
+                (own, None) => return own,
+            }
+        }
+        None
+    }
+
+    /// Returns the platforms of a product made of others, from the nearest to the outermost one.
+    pub(crate) fn platforms(&self, id: &str) -> Vec<&'v str> {
+        let mut found: Vec<&str> = Vec::new();
+        let mut next = self.wholes(id);
+        while let ([whole, rest @ ..], true) = (next.as_slice(), found.len() < MAX_NESTING) {
+            found.push(whole);
+            next = self
+                .wholes(whole)
+                .into_iter()
+                .chain(rest.iter().copied())
+                .collect();
+        }
+        found
+    }
+
+    fn wholes(&self, id: &str) -> Vec<&'v str> {
+        let relation = self.relations.get(id);
+        relation.map(|(_, wholes)| wholes.clone()).unwrap_or_default()
+    }
+
+    /// Returns component and nearest platform of a product made of others.
     pub(crate) fn parts(&self, id: &str) -> Option<(&'v str, &'v str)> {
-        self.relations.get(id).copied()
+        let (component, wholes) = self.relations.get(id)?;
+        Some((component, wholes.first()?))
     }
 
     /// Returns true if the tree has a product with this id.

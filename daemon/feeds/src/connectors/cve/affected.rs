@@ -23,7 +23,7 @@ const REGISTRIES: [(&str, &str); 11] = [
 ];
 
 /// URL types of packages, by their ecosystem.
-const TYPES: [(&str, &str); 10] = [
+const TYPES: [(&str, &str); 19] = [
     ("npm", "npm"),
     ("pypi", "PyPI"),
     ("cargo", "crates.io"),
@@ -34,6 +34,15 @@ const TYPES: [(&str, &str); 10] = [
     ("maven", "Maven"),
     ("pub", "Pub"),
     ("golang", "Go"),
+    ("bioconductor", "Bioconductor"),
+    ("bitnami", "Bitnami"),
+    ("conan", "ConanCenter"),
+    ("cran", "CRAN"),
+    ("githubactions", "GitHub Actions"),
+    ("hackage", "Hackage"),
+    ("julia", "Julia"),
+    ("opam", "opam"),
+    ("swift", "SwiftURL"),
 ];
 
 /// Adds the entries of `affected` for a container's packages and commits.
@@ -121,7 +130,7 @@ pub(crate) fn package_of_url(purl: &str) -> Option<(&'static str, String)> {
         Some(at) if at > 0 && !path.get(..at)?.ends_with('/') => path.get(..at)?,
         _ => path,
     };
-    let (_, ecosystem) = TYPES.iter().find(|(own, _)| *own == ty)?;
+    let (_, ecosystem) = TYPES.iter().find(|(own, _)| own.eq_ignore_ascii_case(ty))?;
     let name = percent_decoded(path)?;
     let name = match (*ecosystem, name.rsplit_once('/')) {
         ("Maven", Some((group, artifact))) => format!("{group}:{artifact}"),

@@ -261,6 +261,16 @@ fn package_urls_name_packages_of_registries_only() {
             Some(("Maven", "org.acme:sled")),
         ),
         ("pkg:golang/example.org/a/b", Some(("Go", "example.org/a/b"))),
+        ("pkg:NPM/rocket@1", Some(("npm", "rocket"))),
+        ("pkg:cran/rocket@1", Some(("CRAN", "rocket"))),
+        (
+            "pkg:swift/github.com/acme/rocket@1",
+            Some(("SwiftURL", "github.com/acme/rocket")),
+        ),
+        (
+            "pkg:githubactions/acme/launch@v1",
+            Some(("GitHub Actions", "acme/launch")),
+        ),
         ("pkg:generic/x", None),
         ("pkg:npm/%zz", None),
         ("npm/x", None),

@@ -9,7 +9,7 @@ use super::super::draft::{Affected, Draft, Range};
 use super::super::output::Output;
 use super::super::text::{self, quote};
 use super::super::value;
-use super::notes::{Note, State, note};
+use super::notes::{Note, State, note, unclear};
 use super::{SUPPORTED, ecosystem_of, record_id};
 
 /// Returns true for text with the beginning of one of the lists.
@@ -40,6 +40,11 @@ fn is_word(body: &str) -> bool {
         || body == "REJECTED"
         || body.starts_with('{')
         || body.starts_with('[')
+}
+
+/// Returns true for a line that says nothing of a package.
+fn is_remark(line: &str) -> bool {
+    is_word(line) || line.starts_with("NOTE:") || line.starts_with("TODO:")
 }
 
 fn is_id(word: &str) -> bool {
@@ -85,7 +90,7 @@ pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
     let mut first_editions: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for entry in &entries {
         if let Ok(head) = advisory_head(entry.head)
-            && let Some((base, _)) = head.id.rsplit_once('-')
+            && let Some(base) = base_of(&head.id)
         {
             let cves: Vec<String> = entry
                 .body
@@ -137,6 +142,7 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
         .trim_end_matches([')', ']']);
     draft.details = (!description.is_empty()).then(|| description.to_owned());
     let (mut lines, mut words, mut advisories) = (Vec::new(), Vec::new(), Vec::new());
+    let mut doubts = Vec::new();
     let mut fault: Option<String> = None;
     for line in &entry.body {
         if line.starts_with("- ") || line.starts_with('[') {
@@ -145,17 +151,24 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
                 Err(why) => {
                     fault.get_or_insert_with(|| why.clone());
                     draft.warn(why);
+                    doubts.extend(unclear(line));
                 }
             }
         } else if let Some(ids) = line.strip_prefix('{') {
             advisories.extend(ids.trim_end_matches('}').split_whitespace().map(str::to_owned));
         } else {
+            if !is_remark(line) {
+                let why = format!("the line \"{}\" is not understood", quote(line));
+                fault.get_or_insert_with(|| why.clone());
+                draft.warn(why);
+            }
             words.push((*line).to_owned());
         }
     }
     if let (true, Some(why)) = (lines.is_empty(), fault) {
         return out.reject(pointer, format!("{id}: no line is understood: {why}"));
     }
+    lines.append(&mut doubts);
     if lines.is_empty() && !words.iter().any(|word| word == "REJECTED") {
         let why = words.first().map_or("no package of Debian", String::as_str);
         return out.ignore(pointer, format!("{id}: no package of Debian ({})", quote(why)));
@@ -225,6 +238,7 @@ fn entry_of(ecosystem: String, note: &Note) -> Option<Affected<'static>> {
             entry.ranges.push(Range::from("0"));
             entry.specific.push(("fix_state", value::text("undetermined")));
         }
+        State::Unclear => entry.ranges.push(Range::undecided()),
     }
     if let Some(urgency) = &note.urgency {
         entry
@@ -263,6 +277,12 @@ fn advisory_head(line: &str) -> Result<AdvisoryHead, String> {
     })
 }
 
+/// Returns the id of an advisory without its edition, if it has one: `DSA-9001` for `DSA-9001-2`.
+fn base_of(id: &str) -> Option<&str> {
+    let (base, _) = id.rsplit_once('-')?;
+    base.contains('-').then_some(base)
+}
+
 /// Reads `19 Jul 2021`, and `July 3rd, 2008`.
 fn day(text: &str) -> Option<String> {
     let words: Vec<&str> = text.split([' ', ',']).filter(|word| !word.is_empty()).collect();
@@ -295,7 +315,7 @@ fn advisory(
         draft.warn("the day of the advisory is not understood");
     }
     draft.summary = (!head.title.is_empty()).then_some(head.title);
-    let (mut lines, mut fault) = (Vec::new(), None);
+    let (mut lines, mut doubts, mut fault) = (Vec::new(), Vec::new(), None);
     for line in &entry.body {
         if line.starts_with('{') {
             for cve in text::cves_in(line) {
@@ -308,21 +328,24 @@ fn advisory(
                 Err(why) => {
                     fault.get_or_insert_with(|| why.clone());
                     draft.warn(why);
+                    doubts.extend(unclear(line).filter(|note| note.release.is_some()));
                 }
             }
+        } else if !is_remark(line) {
+            let why = format!("the line \"{}\" is not understood", quote(line));
+            fault.get_or_insert_with(|| why.clone());
+            draft.warn(why);
         }
     }
     if let (true, Some(why)) = (lines.is_empty(), fault) {
         return out.reject(pointer, format!("{}: no line is understood: {why}", head.id));
     }
+    lines.append(&mut doubts);
     if lines.is_empty() {
         return out.ignore(pointer, format!("{}: the advisory names no package", head.id));
     }
     if draft.upstream.is_empty()
-        && let Some(cves) = head
-            .id
-            .rsplit_once('-')
-            .and_then(|(base, _)| first_editions.get(base))
+        && let Some(cves) = base_of(&head.id).and_then(|base| first_editions.get(base))
     {
         for cve in cves {
             draft.derive(cve);

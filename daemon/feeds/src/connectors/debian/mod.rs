@@ -45,8 +45,9 @@ impl Connector for Debian {
 }
 
 /// Releases by their names.
-const RELEASES: [(&str, &str); 14] = [
+const RELEASES: [(&str, &str); 17] = [
     ("hamm", "2.0"),
+    ("slink", "2.1"),
     ("potato", "2.2"),
     ("woody", "3.0"),
     ("sarge", "3.1"),
@@ -60,6 +61,8 @@ const RELEASES: [(&str, &str); 14] = [
     ("bullseye", "11"),
     ("bookworm", "12"),
     ("trixie", "13"),
+    ("forky", "14"),
+    ("duke", "15"),
 ];
 
 /// The releases to which a statement about unstable applies by default.
@@ -67,9 +70,6 @@ const SUPPORTED: [&str; 3] = ["11", "12", "13"];
 
 /// Returns the ecosystem of a release by its name; `None` for unstable and unknown names.
 fn ecosystem_of(release: &str) -> Option<String> {
-    if let "forky" = release {
-        return Some("Debian:14".to_owned());
-    }
     let (_, number) = RELEASES.iter().find(|(name, _)| *name == release)?;
     Some(format!("Debian:{number}"))
 }

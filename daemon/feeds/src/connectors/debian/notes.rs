@@ -13,6 +13,8 @@ pub(super) enum State {
     Undetermined,
     /// Not affected, or not part of the distribution.
     NotAffected,
+    /// A word that is not known.
+    Unclear,
 }
 
 /// One line about a package.
@@ -81,6 +83,17 @@ pub(super) fn note(line: &str) -> Result<Note, String> {
     })
 }
 
+/// Returns the statement of a line whose word in angle brackets is not known: it leaves its package undecided.
+pub(super) fn unclear(line: &str) -> Option<Note> {
+    let (front, rest) = line.split_once('<')?;
+    let (_, rest) = rest.split_once('>')?;
+    let known = note(&format!("{front}<undetermined>{rest}")).ok()?;
+    Some(Note {
+        state: State::Unclear,
+        ..known
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -141,5 +154,10 @@ mod tests {
         for line in ["p 1.2", "[x - p 1", "- p <strange>", "-"] {
             assert!(read(line).is_err(), "{line}");
         }
+        let unclear = unclear("[bookworm] - p <strange> (low)").unwrap();
+        assert_eq!(
+            (unclear.release, unclear.state, unclear.urgency),
+            (some("bookworm"), State::Unclear, some("low"))
+        );
     }
 }

@@ -110,7 +110,8 @@ fn list_of_vulnerabilities_becomes_records_about_releases() {
     assert!(noted("debian", CVE_LIST.as_bytes())[0].contains("1 entries have no id yet"));
     let warnings = warnings("debian", CVE_LIST.as_bytes());
     assert!(warnings[0].contains("rocket: the fix in unstable is left to"));
-    assert!(warnings[1].contains("strange"));
+    assert!(warnings[1].contains("\"what\" is not understood"));
+    assert!(warnings[2].contains("strange"));
 }
 
 #[test]
@@ -173,4 +174,38 @@ fn later_edition_keeps_the_vulnerabilities() {
     );
     assert!(rejected("debian", ADVISORIES.as_bytes())[0].contains("MALFORMED"));
     assert!(ignored("debian", ADVISORIES.as_bytes())[0].contains("names no package"));
+}
+
+#[test]
+fn line_with_an_unknown_word_leaves_its_package_undecided() {
+    let text = "CVE-2030-0002 (x)\n\t- rocket <not-affected>\n\t[bookworm] - rocket <strange> (x)\n";
+    assert_eq!(
+        ranges(&json_records("debian", text.as_bytes())[0]),
+        ["Debian:12 rocket"]
+    );
+    assert!(warnings("debian", text.as_bytes())[0].contains("is not understood"));
+    let text = "[19 Jul 2030] DSA-9001-1 rocket - security update\n\t[bookworm] - rocket 1\n\t[bullseye] - rocket <strange>\n";
+    assert_eq!(
+        ranges(&json_records("debian", text.as_bytes())[0]),
+        ["Debian:12 rocket introduced=0 fixed=1", "Debian:11 rocket"]
+    );
+}
+
+#[test]
+fn advisory_without_an_edition_is_not_another_ones() {
+    let text = "[01 Mar 2004] DSA-452 old - x\n\t[woody] - old 1\n[01 Feb 2004] DSA-451 new - x\n\t{CVE-2004-0001}\n\t[woody] - new 1\n";
+    let records = json_records("debian", text.as_bytes());
+    assert!(records[0]["upstream"].is_null());
+    assert_eq!(records[1]["upstream"], serde_json::json!(["CVE-2004-0001"]));
+}
+
+#[test]
+fn line_of_another_form_is_reported() {
+    for line in ["-rocket 1", "bookworm] - rocket 1", "rocket <unfixed>"] {
+        let text = format!("CVE-2030-0002 (x)\n\t- sled 1\n\t{line}\n");
+        let warnings = warnings("debian", text.as_bytes());
+        assert_eq!(warnings, [format!("the line \"{line}\" is not understood")]);
+        let text = format!("CVE-2030-0002 (x)\n\t{line}\n");
+        assert!(rejected("debian", text.as_bytes())[0].contains("no line is understood"));
+    }
 }

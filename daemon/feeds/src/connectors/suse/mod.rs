@@ -15,8 +15,9 @@ use super::csaf::tree::Tree;
 use super::csaf::{document, is_suse, publisher};
 use super::draft::{Affected, Draft, Range};
 use super::output::Output;
-use super::rpm::Nevra;
+use super::rpm::{self, Nevra};
 use super::shape::Shape;
+use super::text::quote;
 use super::value;
 
 /// Reads CSAF documents of SUSE.
@@ -45,20 +46,34 @@ pub(crate) fn ecosystem_of(product: &str) -> String {
     }
 }
 
-/// Ecosystem, package, fixed version and, without a fix, the vendor's word about it.
-type Key = (String, String, Option<String>, Option<&'static str>);
+/// The fix of a package.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Fix {
+    /// There is none.
+    Open,
+    /// In this version.
+    At(String),
+    /// In a version that is not named.
+    Unnamed,
+}
+
+/// Ecosystem, package, fix and, without one, the vendor's word about it.
+type Key = (String, String, Fix, Option<&'static str>);
 
 fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<'v>) -> Vec<Affected<'v>> {
     let mut entries: BTreeSet<Key> = BTreeSet::new();
     let mut others = 0_usize;
     for id in &statements.fixed {
-        let parts = tree
-            .parts(id)
-            .and_then(|(package, product)| Some((Nevra::parse(package)?, product)));
-        match parts {
-            Some((nevra, product)) => {
-                let version = nevra.evr();
-                entries.insert((ecosystem_of(product), nevra.name, Some(version), None));
+        match tree.parts(id) {
+            Some((package, product)) => {
+                let (name, fix) = match Nevra::of_build(package) {
+                    Some(nevra) => (nevra.name.clone(), Fix::At(nevra.evr())),
+                    None => {
+                        draft.warn(format!("the fixed product \"{}\" has no version", quote(id)));
+                        (package.to_owned(), Fix::Unnamed)
+                    }
+                };
+                entries.insert((ecosystem_of(product), name, fix, None));
             }
             None => others += 1,
         }
@@ -72,8 +87,11 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
         match tree.parts(id) {
             // Affected components are listed without a version; one with a version is a build.
             Some((package, product)) => {
-                let name = Nevra::parse(package).map_or_else(|| package.to_owned(), |nevra| nevra.name);
-                entries.insert((ecosystem_of(product), name, None, Some(plan)));
+                let name = match Nevra::parse(package) {
+                    Some(nevra) => nevra.name,
+                    None => rpm::without_arch(package).to_owned(),
+                };
+                entries.insert((ecosystem_of(product), name, Fix::Open, Some(plan)));
             }
             None => others += 1,
         }
@@ -83,11 +101,12 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
             "{others} products are not packages of a product, and have no entry"
         ));
     }
-    let entries = entries.into_iter().map(|(ecosystem, name, version, plan)| {
+    let entries = entries.into_iter().map(|(ecosystem, name, fix, plan)| {
         let mut entry = Affected::of(ecosystem, name);
-        entry.ranges.push(match version {
-            Some(fixed) => Range::before(fixed),
-            None => Range::from("0"),
+        entry.ranges.push(match fix {
+            Fix::At(fixed) => Range::before(fixed),
+            Fix::Open => Range::from("0"),
+            Fix::Unnamed => Range::undecided(),
         });
         if let Some(plan) = plan {
             entry.specific.push(("fix_state", value::text(plan)));

@@ -41,3 +41,37 @@ fn recommended_builds_are_the_fixed_ones() {
         ranges(&json_records("suse", DOCUMENT.as_bytes())[0])
     );
 }
+
+#[test]
+fn fixed_builds_of_any_release_are_read() {
+    for (build, range) in [
+        (
+            "bind-9.16-slfo.1.1_1.2",
+            "bind introduced=0 fixed=9.16-slfo.1.1_1.2",
+        ),
+        ("bind-9.16-lp155.2.1", "bind introduced=0 fixed=9.16-lp155.2.1"),
+        ("bind-P4-0.6.1", "bind introduced=0 fixed=P4-0.6.1"),
+        ("bind", "bind"),
+    ] {
+        let text = DOCUMENT.replace("bind-9.16-1.1", build);
+        let record = &json_records("suse", text.as_bytes())[0];
+        let server = "SUSE:Linux Enterprise Server 15 SP3";
+        assert!(ranges(record).contains(&format!("{server} {range}")), "{build}");
+        let is_reported = warnings("suse", text.as_bytes())[0].contains("has no version");
+        assert_eq!(is_reported, build == "bind");
+    }
+}
+
+#[test]
+fn affected_source_package_has_its_name() {
+    let text = DOCUMENT
+        .replace("openSUSE Leap 15.5:bind", "openSUSE Leap 15.5:bind.src")
+        .replace(
+            r#""product_reference":"bind","relates_to_product_reference":"openSUSE Leap 15.5""#,
+            r#""product_reference":"bind.src","relates_to_product_reference":"openSUSE Leap 15.5""#,
+        );
+    assert_eq!(
+        ranges(&json_records("suse", text.as_bytes())[0]),
+        ranges(&json_records("suse", DOCUMENT.as_bytes())[0])
+    );
+}

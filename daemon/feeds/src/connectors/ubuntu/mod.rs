@@ -60,7 +60,7 @@ fn is_number(text: &str) -> bool {
 }
 
 /// Releases by their names.
-const RELEASES: [(&str, &str); 44] = [
+const RELEASES: [(&str, &str); 45] = [
     ("warty", "4.10"),
     ("hoary", "5.04"),
     ("breezy", "5.10"),
@@ -105,16 +105,56 @@ const RELEASES: [(&str, &str); 44] = [
     ("plucky", "25.04"),
     ("questing", "25.10"),
     ("resolute", "26.04:LTS"),
+    ("stonking", "26.10"),
 ];
 
 /// Returns the ecosystem of a release; for a pocket of extended support, the subscribers' ecosystem.
-fn ecosystem_of(release: &str, pocket: &str) -> Option<String> {
-    let (_, number) = RELEASES.iter().find(|(name, _)| *name == release)?;
-    let is_extended = pocket.starts_with("esm") || pocket.starts_with("fips") || pocket.starts_with("ros");
-    Some(if is_extended {
-        format!("Ubuntu:Pro:{number}")
+fn ecosystem_of(item: &Value<'_>, release: &str, pocket: &str, package: &str) -> Option<String> {
+    // Some name the pocket with the release: `trusty/esm`, `esm-infra/xenial`.
+    let (release, pocket) = match release.split_once('/') {
+        Some((front, rest)) if is_extended(front) => (rest, front),
+        Some((front, rest)) if is_extended(rest) => (front, rest),
+        _ => (release, pocket),
+    };
+    let known = RELEASES.iter().find(|(name, _)| *name == release);
+    let number = match known {
+        Some((_, number)) => (*number).to_owned(),
+        None => number_in(item, release)?,
+    };
+    // A certified build has a higher version than the fix for everybody: `openssl 3.0.2-0ubuntu1.12+Fips1`.
+    let certified = match pocket {
+        _ if package.contains("fips") => None,
+        "fips" => Some("FIPS"),
+        "fips-updates" => Some("FIPS-updates"),
+        "fips-preview" => Some("FIPS-preview"),
+        _ => None,
+    };
+    Some(match certified {
+        Some(certified) => format!("Ubuntu:Pro:{certified}:{number}"),
+        None if is_extended(pocket) => format!("Ubuntu:Pro:{number}"),
+        None => format!("Ubuntu:{number}"),
+    })
+}
+
+fn is_extended(pocket: &str) -> bool {
+    pocket.starts_with("esm") || pocket.starts_with("fips") || pocket.starts_with("ros")
+}
+
+/// Returns the number of a release by the notice's own list of them.
+fn number_in(item: &Value<'_>, release: &str) -> Option<String> {
+    let mut releases = list_of(item, "releases").iter();
+    let own = releases.find(|own| str_of(own, "codename") == Some(release))?;
+    let number = str_of(own, "version").filter(|number| {
+        let digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
+        number
+            .split_once('.')
+            .is_some_and(|(year, month)| digits(year) && digits(month))
+    })?;
+    let is_long = str_of(own, "support_tag").is_some_and(|tag| tag.contains("LTS"));
+    Some(if is_long {
+        format!("{number}:LTS")
     } else {
-        format!("Ubuntu:{number}")
+        number.to_owned()
     })
 }
 
@@ -143,8 +183,17 @@ fn notice(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         .or_else(|| str_of(&item, "summary"))
         .map(str::to_owned);
     draft.details = str_of(&item, "description").map(str::to_owned);
+    for key in ["cves_ids", "cves"] {
+        if let Some(other) = item
+            .get(key)
+            .filter(|list| !list.is_null() && list.as_array().is_none())
+        {
+            draft.warn(format!("{key} is {} instead of a list", other.type_name()));
+        }
+    }
     for cve in list_of(&item, "cves_ids").iter().chain(list_of(&item, "cves")) {
-        let name = cve.as_str().or_else(|| str_of(cve, "id")).unwrap_or_default();
+        let name = cve.as_str().map(str::trim);
+        let name = name.or_else(|| str_of(cve, "id")).unwrap_or_default();
         if text::is_cve(name) {
             draft.derive(name);
         } else if name.starts_with("https://") || name.starts_with("http://") {
@@ -158,9 +207,13 @@ fn notice(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     }
     let own = format!("https://ubuntu.com/security/notices/{}", draft.id);
     draft.link("ADVISORY", &own);
-    packages_of_service(&mut draft, &item);
-    packages_of_database(&mut draft, &item);
-    if draft.affected.is_empty() {
+    if draft.id.starts_with("LSN-") {
+        draft.warn("a livepatch: its versions are not those of packages, which have no entry");
+    } else {
+        packages_of_service(&mut draft, &item);
+        packages_of_database(&mut draft, &item);
+    }
+    if draft.affected.is_empty() && !draft.id.starts_with("LSN-") {
         draft.warn("the notice names no source package with a version");
     }
     let is_database = is_number(stated);
@@ -190,12 +243,32 @@ fn without_files(releases: Value<'_>) -> Value<'_> {
     }
 }
 
-fn add<'v>(draft: &mut Draft<'v>, release: &str, pocket: &str, name: &str, version: &str) {
-    match ecosystem_of(release, pocket) {
+/// A source package, and where its version is published.
+struct Source<'v> {
+    release: &'v str,
+    pocket: &'v str,
+    name: &'v str,
+    version: &'v str,
+}
+
+fn add(draft: &mut Draft<'_>, item: &Value<'_>, source: &Source<'_>) {
+    let Source {
+        release,
+        name,
+        version,
+        ..
+    } = *source;
+    // Without a pocket, the version tells: `1.0-1ubuntu1+esm1`.
+    let is_extended = version.contains("+esm") || version.contains("~esm");
+    let pocket = match source.pocket {
+        "" if is_extended => "esm",
+        pocket => pocket,
+    };
+    match ecosystem_of(item, release, pocket, name) {
         Some(ecosystem) => {
             let mut entry = Affected::of(ecosystem, name);
             entry.ranges.push(Range::before(version));
-            if !pocket.is_empty() {
+            if !source.pocket.is_empty() {
                 entry
                     .ecosystem_specific
                     .push(("pocket", value::text(pocket.to_owned())));
@@ -206,23 +279,37 @@ fn add<'v>(draft: &mut Draft<'v>, release: &str, pocket: &str, name: &str, versi
     }
 }
 
-fn packages_of_service<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
+fn packages_of_service(draft: &mut Draft<'_>, item: &Value<'_>) {
     let Some(Value::Object(releases)) = item.get("release_packages") else {
         return;
     };
     for (release, packages) in releases.iter() {
-        let packages = packages.as_array().unwrap_or_default();
+        let Some(packages) = packages.as_array() else {
+            draft.warn(format!("{}: it lists no packages", quote(release)));
+            continue;
+        };
         for package in packages {
-            if package.get("is_source").and_then(Value::as_bool) != Some(true) {
-                continue;
+            match package.get("is_source") {
+                Some(Value::Bool(true)) => {}
+                Some(Value::String(text)) if text == "true" => {}
+                None | Some(Value::Null | Value::Bool(false)) if package.as_object().is_some() => continue,
+                Some(Value::String(text)) if text == "false" => continue,
+                _ => {
+                    draft.warn(format!("{}: a package is not understood", quote(release)));
+                    continue;
+                }
             }
-            let pocket = packages
-                .iter()
-                .filter(|one| str_of(one, "source_link") == str_of(package, "source_link"))
-                .find_map(|one| str_of(one, "pocket"))
-                .unwrap_or_default();
+            let pocket = pocket_of(package, packages);
             match (str_of(package, "name"), str_of(package, "version")) {
-                (Some(name), Some(version)) => add(draft, release, pocket, name, version),
+                (Some(name), Some(version)) => {
+                    let source = Source {
+                        release,
+                        pocket,
+                        name,
+                        version,
+                    };
+                    add(draft, item, &source);
+                }
                 (name, _) => draft.warn(format!(
                     "{} in {release}: no version",
                     quote(name.unwrap_or_default())
@@ -232,7 +319,20 @@ fn packages_of_service<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
     }
 }
 
-fn packages_of_database<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
+/// Returns the pocket of a source package: its own, else that of the packages built from it.
+fn pocket_of<'v>(source: &'v Value<'_>, packages: &'v [Value<'_>]) -> &'v str {
+    let of_same = |key: &'static str| {
+        let own = str_of(source, key);
+        packages
+            .iter()
+            .filter(move |one| own.is_some() && str_of(one, key) == own)
+            .find_map(|one| str_of(one, "pocket"))
+    };
+    let pocket = str_of(source, "pocket").or_else(|| of_same("source_link"));
+    pocket.or_else(|| of_same("version")).unwrap_or_default()
+}
+
+fn packages_of_database(draft: &mut Draft<'_>, item: &Value<'_>) {
     let Some(Value::Object(releases)) = item.get("releases") else {
         return;
     };
@@ -252,7 +352,16 @@ fn packages_of_database<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
         };
         for (name, source) in sources.iter() {
             match str_of(source, "version") {
-                Some(version) => add(draft, release, pocket_of(name).unwrap_or_default(), name, version),
+                Some(version) => {
+                    let pocket = pocket_of(name).unwrap_or_default();
+                    let source = Source {
+                        release,
+                        pocket,
+                        name,
+                        version,
+                    };
+                    add(draft, item, &source);
+                }
                 None => draft.warn(format!("{} in {release}: no version", quote(name))),
             }
         }

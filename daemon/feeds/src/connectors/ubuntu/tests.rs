@@ -66,3 +66,103 @@ fn release_without_sources_is_reported() {
         "{warnings:?}"
     );
 }
+
+/// Returns the ranges and warnings of a notice with these packages of a release.
+fn ranges_of(id: &str, release: &str, packages: &str) -> (Vec<String>, Vec<String>) {
+    let text = format!(
+        r#"{{"id":"{id}","cves_ids":[],"published":"2030-10-23T01:17:50","releases":[{{"codename":"young","support_tag":"LTS","version":"30.04"}}],"release_packages":{{"{release}":[{packages}]}}}}"#
+    );
+    (
+        ranges(&json_records("ubuntu", text.as_bytes())[0]),
+        warnings("ubuntu", text.as_bytes()),
+    )
+}
+
+#[test]
+fn pocket_is_that_of_the_source_package() {
+    let source = |name: &str, version: &str, more: &str| {
+        format!(r#"{{"name":"{name}","version":"{version}","is_source":true{more}}}"#)
+    };
+    let binary = r#"{"name":"lib","version":"9","is_source":false,"pocket":"esm-apps","source_link":""}"#;
+    for (release, package, expected) in [
+        (
+            "focal",
+            source("p", "1", r#","source_link":"""#),
+            "Ubuntu:20.04:LTS p introduced=0 fixed=1",
+        ),
+        (
+            "focal",
+            source("p", "9", ""),
+            "Ubuntu:Pro:20.04:LTS p introduced=0 fixed=9",
+        ),
+        (
+            "focal",
+            source("p", "1~esm1", ""),
+            "Ubuntu:Pro:20.04:LTS p introduced=0 fixed=1~esm1",
+        ),
+        (
+            "focal",
+            source("p", "1", r#","pocket":"ros-esm""#),
+            "Ubuntu:Pro:20.04:LTS p introduced=0 fixed=1",
+        ),
+        (
+            "jammy",
+            source("p", "1+Fips1", r#","pocket":"fips-updates""#),
+            "Ubuntu:Pro:FIPS-updates:22.04:LTS p introduced=0 fixed=1+Fips1",
+        ),
+        (
+            "jammy",
+            source("linux-fips", "1", r#","pocket":"fips""#),
+            "Ubuntu:Pro:22.04:LTS linux-fips introduced=0 fixed=1",
+        ),
+        (
+            "trusty/esm",
+            source("p", "1", ""),
+            "Ubuntu:Pro:14.04:LTS p introduced=0 fixed=1",
+        ),
+        (
+            "esm-infra/xenial",
+            source("p", "1", ""),
+            "Ubuntu:Pro:16.04:LTS p introduced=0 fixed=1",
+        ),
+        (
+            "stonking",
+            source("p", "1", ""),
+            "Ubuntu:26.10 p introduced=0 fixed=1",
+        ),
+        (
+            "young",
+            source("p", "1", ""),
+            "Ubuntu:30.04:LTS p introduced=0 fixed=1",
+        ),
+    ] {
+        let (ranges, warnings) = ranges_of("USN-9001-1", release, &format!("{package},{binary}"));
+        assert_eq!(
+            (ranges.as_slice(), warnings.len()),
+            (&[expected.to_owned()][..], 0)
+        );
+    }
+}
+
+#[test]
+fn packages_of_another_form_are_reported() {
+    let source = r#"{"name":"p","version":"1","is_source":true}"#;
+    for package in ["7", r#"{"name":"q","version":"1","is_source":"perhaps"}"#] {
+        let (ranges, warnings) = ranges_of("USN-9001-1", "focal", &format!("{source},{package}"));
+        assert_eq!(ranges, ["Ubuntu:20.04:LTS p introduced=0 fixed=1"]);
+        assert_eq!(warnings, ["focal: a package is not understood"]);
+    }
+    let page = PAGE.replace("\"cves_ids\":[\"CVE-2030-0001\"]", "\"cves_ids\":7");
+    assert_eq!(
+        warnings("ubuntu", page.as_bytes())[0],
+        "cves_ids is a number instead of a list"
+    );
+}
+
+#[test]
+fn livepatch_fixes_no_package() {
+    let kernel = r#"{"name":"linux","version":"100.1","is_source":true}"#;
+    let (ranges, warnings) = ranges_of("LSN-0100-1", "focal", kernel);
+    assert!(ranges.is_empty());
+    assert!(warnings[0].contains("a livepatch"));
+}
