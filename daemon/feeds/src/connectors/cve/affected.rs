@@ -52,9 +52,7 @@ pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
                 quote(purl)
             ));
         }
-        let says_of_commits = commits
-            .iter()
-            .any(|one| str_of(one, "status") != Some("unaffected"));
+        let says_of_commits = commits.iter().any(|one| versions::says_affected(one));
         match str_of(product, "repo") {
             Some(repo) if !commits.is_empty() => {
                 let ranges = versions::of_commits(draft, repo, &commits, default);

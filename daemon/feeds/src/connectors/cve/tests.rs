@@ -154,6 +154,44 @@ fn unknown_version_never_makes_a_package_clean() {
 }
 
 #[test]
+fn unaffected_item_that_becomes_affected_is_a_range() {
+    for (versions, expected) in [
+        (
+            r#"{"status":"unaffected","version":"0","lessThan":"*","changes":[{"at":"1.5","status":"affected"},{"at":"1.8","status":"unaffected"}]}"#,
+            &["npm p introduced=1.5 fixed=1.8"][..],
+        ),
+        (
+            r#"{"status":"unaffected","version":"0","lessThanOrEqual":"2.4","changes":[{"at":"1.5","status":"affected"}]}"#,
+            &["npm p introduced=1.5 last_affected=2.4"],
+        ),
+        (
+            r#"{"status":"unaffected","version":"0","lessThan":"2","changes":[{"at":"1","status":"unknown"}]}"#,
+            &["npm p fixed=2", "npm p"],
+        ),
+        (r#"{"status":"unaffected","version":"0","lessThan":"2"}"#, &[]),
+    ] {
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"unaffected","versions":[{versions}]"#
+        ));
+        assert_eq!(
+            ranges(&json_records("cve", text.as_bytes())[0]),
+            expected,
+            "{versions}"
+        );
+    }
+    let commits = r#""versions":[{"status":"unaffected","version":"0","lessThan":"*","versionType":"git","changes":[{"at":"1da177e4c3f4","status":"affected"}]}]"#;
+    let text = about(&format!(
+        r#""product":"Box","repo":"https://git.example.org/b","defaultStatus":"unaffected",{commits}"#
+    ));
+    assert_eq!(
+        ranges(&json_records("cve", text.as_bytes())[0]),
+        ["  introduced=1da177e4c3f4"]
+    );
+    let text = about(&format!(r#""packageURL":"pkg:npm/p",{commits}"#));
+    assert_eq!(ranges(&json_records("cve", text.as_bytes())[0]), ["npm p"]);
+}
+
+#[test]
 fn dropped_commits_are_reported() {
     let versions = r#""versions":[{"status":"unaffected","version":"1da177e4c3f4","versionType":"git"},
         {"status":"affected","version":"2da177e4c3f4","versionType":"git"},{"status":"affected","version":"3da177e4c3f4","lessThanOrEqual":"*","versionType":"git"}]"#;

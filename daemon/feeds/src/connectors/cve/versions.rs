@@ -36,7 +36,9 @@ pub(super) fn of_package(
     for one in versions {
         match str_of(one, "status") {
             Some("affected") => {}
-            Some("unaffected") => continue,
+            // With a default of affected, all versions are stated already.
+            Some("unaffected") if default == Some("affected") || !says_affected(one) => continue,
+            Some("unaffected") => {}
             status => {
                 draft.warn(format!(
                     "{}: the status of {} is \"{}\"",
@@ -99,6 +101,13 @@ fn is_version(text: &str) -> bool {
     !is_prose(text)
 }
 
+/// Returns true if an item calls any of its versions affected, or something that is not understood: by its status, or
+/// from one of its changes on.
+pub(super) fn says_affected(one: &Value<'_>) -> bool {
+    let is_other = |item: &Value<'_>| str_of(item, "status") != Some("unaffected");
+    is_other(one) || list_of(one, "changes").iter().any(is_other)
+}
+
 fn bound_of<'v>(one: &'v Value<'_>) -> Option<&'v str> {
     str_of(one, "lessThan").or_else(|| str_of(one, "lessThanOrEqual"))
 }
@@ -113,7 +122,7 @@ fn shown(one: &Value<'_>) -> String {
 }
 
 /// Returns the range of an item, and true if all its changes are understood; `None` if its beginning or end is not.
-/// An unknown change ends nothing.
+/// An unknown change ends nothing. An unaffected item begins with its first change to affected.
 fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)> {
     let version = str_of(one, "version").unwrap_or_default();
     let start = if is_beginning(version) { "0" } else { version };
@@ -122,7 +131,10 @@ fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)
     if (start != "0" && !is_known(start)) || !bound_of(one).is_none_or(is_end) {
         return None;
     }
-    let mut range = Range::from(start);
+    let mut range = match str_of(one, "status") {
+        Some("unaffected") => Range::undecided(),
+        _ => Range::from(start),
+    };
     let mut is_understood = true;
     for change in list_of(one, "changes") {
         match (str_of(change, "at"), str_of(change, "status")) {
@@ -178,6 +190,7 @@ pub(super) fn of_commits(
     for one in commits {
         match str_of(one, "status") {
             Some("affected") => {}
+            Some("unaffected") if default != Some("affected") && says_affected(one) => {}
             Some("unaffected") => {
                 exceptions += 1;
                 continue;
