@@ -218,6 +218,21 @@ fn dropped_commits_are_reported() {
 }
 
 #[test]
+fn commits_that_are_affected_by_default_are_all_affected() {
+    let text = about(
+        r#""repo":"https://git.example.org/b","defaultStatus":"affected",
+        "versions":[{"status":"affected","version":"2da177e4c3f4","versionType":"git"}]"#,
+    );
+    assert_eq!(
+        ranges(&json_records("cve", text.as_bytes())[0]),
+        [
+            "  introduced=2da177e4c3f4 last_affected=2da177e4c3f4",
+            "  introduced=0",
+        ]
+    );
+}
+
+#[test]
 fn open_exception_ends_the_range() {
     for (versions, expected) in [
         (

@@ -227,6 +227,9 @@ pub(super) fn of_commits(
         ));
         doubts += 1;
     }
+    if default == Some("affected") && exceptions == 0 {
+        ranges.push(Range::from("0"));
+    }
     if doubts > 0 {
         ranges.push(Range::undecided());
     }
