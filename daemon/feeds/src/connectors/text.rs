@@ -179,6 +179,36 @@ pub(crate) fn cves_in(text: &str) -> Vec<String> {
     found
 }
 
+/// Words that stand beside versions: `up-to-1.2`.
+const WORDS_OF_RANGES: [&str; 16] = [
+    "all", "and", "any", "before", "below", "earlier", "later", "latest", "lower", "newer", "older", "prior",
+    "through", "to", "until", "up",
+];
+
+/// Returns true for text that is not a single version: words, comparisons, lists and patterns.
+pub(crate) fn is_prose(version: &str) -> bool {
+    let is_foreign = |c: char| c.is_whitespace() || !c.is_ascii() || "<>=,|*;/&()[]{}".contains(c);
+    let is_open = version.starts_with(['^', '~']) || version.ends_with('+');
+    if version.contains(is_foreign) || is_open || !version.contains(|c: char| c.is_ascii_digit()) {
+        return true;
+    }
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let is_pattern = core.split('.').any(|part| part.eq_ignore_ascii_case("x"));
+    let mut words = version.split(|c: char| !c.is_ascii_alphabetic());
+    is_pattern || words.any(|word| WORDS_OF_RANGES.contains(&word.to_ascii_lowercase().as_str()))
+}
+
+/// Returns true for two versions with a hyphen between them: `1.0.0-1.5.2`. Few registries have such a single version.
+pub(crate) fn is_span(version: &str) -> bool {
+    let is_dotted = |text: &str| {
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        text.contains('.') && text.split('.').all(is_number)
+    };
+    let parts = version.split_once('-');
+    parts.is_some_and(|(first, last)| is_dotted(first) && is_dotted(last))
+}
+
 /// Cuts foreign text to a length for a message.
 pub(crate) fn quote(text: &str) -> String {
     let mut characters = text.chars();
@@ -244,6 +274,52 @@ mod tests {
         let read = decode("漏洞".as_bytes(), declared, encoding_rs::WINDOWS_1252);
         assert_eq!(read.text, "漏洞");
         assert!(read.warning.unwrap().contains("is UTF-8"));
+    }
+
+    #[test]
+    fn single_versions_are_distinguished_from_prose() {
+        for version in [
+            "1",
+            "v1.2.3",
+            "1.2.3-rc.1",
+            "1.0-1",
+            "2021.01.01",
+            "1.2.3+build.5",
+            "1.0.0-x.7.z.92",
+            "1!2.0.post1",
+            "2.0.0.RELEASE",
+            "8.5p1",
+            "1.2.3-beta-2.1",
+        ] {
+            assert!(!is_prose(version) && !is_span(version), "{version}");
+        }
+        for text in [
+            "",
+            "all",
+            "n/a",
+            "1.2.x",
+            "1.X",
+            "2.x.x",
+            "1.*",
+            "< 2",
+            "1.2,1.3",
+            "1.2;1.3",
+            "1.2/1.3",
+            "[1.0]",
+            "1.2.3+",
+            "^1.2",
+            "~1.2",
+            "≤1.2",
+            "1.2.3以下",
+            "up-to-1.2",
+            "1.2_and_below",
+            "1.2 - 1.5",
+        ] {
+            assert!(is_prose(text), "{text}");
+        }
+        for span in ["1.0.0-1.5.2", "v1.0-v1.5"] {
+            assert!(is_span(span), "{span}");
+        }
     }
 
     #[test]

@@ -102,6 +102,16 @@ fn unknown_version_never_makes_a_package_clean() {
             r#"{"status":"affected","version":"1","lessThanOrEqual":"1.*"}"#,
             &["npm p"],
         ),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"1.2.x"}"#,
+            &["npm p"],
+        ),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"1.0.0-1.5.2"}"#,
+            &["npm p"],
+        ),
         ("unaffected", r#"{"status":"unknown","version":"1"}"#, &["npm p"]),
         ("unaffected", r#"{"version":"1"}"#, &["npm p"]),
         (

@@ -4,7 +4,7 @@
 use starling_protocol::json::Value;
 
 use super::super::draft::{Affected, Draft, Range};
-use super::super::text::quote;
+use super::super::text::{is_prose, is_span, quote};
 use super::super::value::{list_of, str_of};
 
 /// Returns the version for the beginning of a range with an end.
@@ -13,12 +13,6 @@ fn is_beginning(version: &str) -> bool {
         version,
         "0" | "*" | "unspecified" | "n/a" | "-" | "0.0" | "0.0.0" | ""
     )
-}
-
-/// Returns true for text that is not a version: words, comparisons and patterns.
-fn is_prose(version: &str) -> bool {
-    version.contains(|c: char| c.is_whitespace() || "<>=,|*".contains(c))
-        || !version.contains(|c: char| c.is_ascii_digit())
 }
 
 /// Adds the statements about the versions of a package.
@@ -56,7 +50,7 @@ pub(super) fn of_package(
                 // A product of which all versions are affected says so only in words.
                 draft.warn(format!("{}: no version is named", entry.name));
                 doubts += 1;
-            } else if is_prose(version) {
+            } else if !is_version(version) {
                 draft.warn(format!("{}: versions in words: {}", entry.name, shown(one)));
                 doubts += 1;
             } else {
@@ -98,7 +92,7 @@ pub(super) fn of_package(
 }
 
 fn is_version(text: &str) -> bool {
-    !is_prose(text)
+    !is_prose(text) && !is_span(text)
 }
 
 /// Returns true if an item calls any of its versions affected, or something that is not understood: by its status, or

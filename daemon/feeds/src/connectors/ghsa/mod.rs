@@ -11,7 +11,7 @@ use super::output::Output;
 use super::severity;
 use super::shallow;
 use super::shape::Shape;
-use super::text::quote;
+use super::text::{is_prose, quote};
 use super::value::{self, list_of, str_of};
 
 /// Reads GitHub's advisories.
@@ -192,7 +192,7 @@ fn range(text: &str) -> Option<RangeOrVersion> {
         let at = part.find(|c: char| !"<>=".contains(c))?;
         let (operator, version) = part.split_at(at);
         let version = version.trim();
-        if version.is_empty() || version.contains(char::is_whitespace) {
+        if is_prose(version) {
             return None;
         }
         match operator {
@@ -234,6 +234,7 @@ mod range_tests {
             ("> 1.0", "introduced=1.0"),
             ("before 3", "none"),
             ("= 1, < 2", "none"),
+            ("<= 1.2.x", "none"),
         ] {
             assert_eq!(events(text), expected, "{text}");
         }
