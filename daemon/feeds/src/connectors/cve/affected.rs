@@ -8,7 +8,7 @@ use super::super::value::{list_of, str_of};
 use super::versions;
 
 /// Registries by a part of their address.
-const REGISTRIES: [(&str, &str); 11] = [
+const REGISTRIES: [(&str, &str); 18] = [
     ("npmjs.", "npm"),
     ("pypi.", "PyPI"),
     ("crates.io", "crates.io"),
@@ -17,13 +17,20 @@ const REGISTRIES: [(&str, &str); 11] = [
     ("nuget.org", "NuGet"),
     ("hex.pm", "Hex"),
     ("repo.maven.apache.org", "Maven"),
-    ("repo1.maven.org", "Maven"),
+    ("maven.org", "Maven"),
+    ("central.sonatype.", "Maven"),
+    ("mvnrepository.com", "Maven"),
     ("pub.dev", "Pub"),
     ("pkg.go.dev", "Go"),
+    ("golang.org", "Go"),
+    ("hackage.haskell.org", "Hackage"),
+    ("cran.r-project.org", "CRAN"),
+    ("conan.io", "ConanCenter"),
+    ("opam.ocaml.org", "opam"),
 ];
 
 /// URL types of packages, by their ecosystem.
-const TYPES: [(&str, &str); 10] = [
+const TYPES: [(&str, &str); 18] = [
     ("npm", "npm"),
     ("pypi", "PyPI"),
     ("cargo", "crates.io"),
@@ -34,10 +41,19 @@ const TYPES: [(&str, &str); 10] = [
     ("maven", "Maven"),
     ("pub", "Pub"),
     ("golang", "Go"),
+    ("swift", "SwiftURL"),
+    ("githubactions", "GitHub Actions"),
+    ("hackage", "Hackage"),
+    ("cran", "CRAN"),
+    ("conan", "ConanCenter"),
+    ("bitnami", "Bitnami"),
+    ("julia", "Julia"),
+    ("opam", "opam"),
 ];
 
 /// Adds the entries of `affected` for a container's packages and commits.
 pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
+    let mut nameless = Nameless::default();
     for product in list_of(cna, "affected") {
         let (commits, versions): (Vec<&Value<'_>>, Vec<&Value<'_>>) = list_of(product, "versions")
             .iter()
@@ -51,6 +67,8 @@ pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
                 "the package URL \"{}\" is of no known registry, and has no entry",
                 quote(purl)
             ));
+        } else if package.is_none() {
+            nameless.take(product);
         }
         let says_of_commits = commits.iter().any(|one| versions::says_affected(one));
         match str_of(product, "repo") {
@@ -86,6 +104,48 @@ pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
             }
         }
     }
+    nameless.warn(draft);
+}
+
+/// Counts the packages of collections that are not a known registry. Nothing else looks such a product up.
+#[derive(Default)]
+struct Nameless {
+    count: usize,
+    first: String,
+}
+
+impl Nameless {
+    fn take(&mut self, product: &Value<'_>) {
+        let (collection, name) = (str_of(product, "collectionURL"), str_of(product, "packageName"));
+        let Some(shown) = name
+            .or_else(|| str_of(product, "product"))
+            .filter(|_| collection.is_some())
+        else {
+            return;
+        };
+        let is_unaffected = str_of(product, "defaultStatus").is_none_or(|default| default == "unaffected")
+            && !list_of(product, "versions").iter().any(versions::says_affected);
+        if is_unaffected {
+            return;
+        }
+        if self.count == 0 {
+            self.first = format!(
+                "\"{}\" of {}",
+                quote(shown),
+                quote(collection.unwrap_or_default())
+            );
+        }
+        self.count += 1;
+    }
+
+    fn warn(self, draft: &mut Draft<'_>) {
+        if self.count > 0 {
+            draft.warn(format!(
+                "packages of collections that are not a known registry have no entry: {}, the first is {}",
+                self.count, self.first
+            ));
+        }
+    }
 }
 
 fn is_commit(version: &Value<'_>) -> bool {
@@ -100,13 +160,19 @@ pub(crate) fn package(product: &Value<'_>) -> Option<(&'static str, String)> {
     if let Some(purl) = str_of(product, "packageURL") {
         return package_of_url(purl);
     }
-    let collection = str_of(product, "collectionURL")?;
+    let collection = str_of(product, "collectionURL")?.to_ascii_lowercase();
     let name = str_of(product, "packageName")?;
     let (_, ecosystem) = REGISTRIES.iter().find(|(part, _)| collection.contains(part))?;
     if name.contains(char::is_whitespace) {
         return None;
     }
-    Some((ecosystem, name.to_owned()))
+    match *ecosystem {
+        "Maven" if !name.contains(':') => {
+            let (group, artifact) = name.trim_matches('/').rsplit_once('/')?;
+            Some((ecosystem, format!("{group}:{artifact}")))
+        }
+        _ => Some((ecosystem, name.to_owned())),
+    }
 }
 
 /// Returns the registry's package of a package URL.
@@ -119,7 +185,7 @@ pub(crate) fn package_of_url(purl: &str) -> Option<(&'static str, String)> {
         Some(at) if at > 0 && !path.get(..at)?.ends_with('/') => path.get(..at)?,
         _ => path,
     };
-    let (_, ecosystem) = TYPES.iter().find(|(own, _)| *own == ty)?;
+    let (_, ecosystem) = TYPES.iter().find(|(own, _)| own.eq_ignore_ascii_case(ty))?;
     let name = percent_decoded(path)?;
     let name = match (*ecosystem, name.rsplit_once('/')) {
         ("Maven", Some((group, artifact))) => format!("{group}:{artifact}"),

@@ -324,6 +324,12 @@ fn package_urls_name_packages_of_registries_only() {
             Some(("Maven", "org.acme:sled")),
         ),
         ("pkg:golang/example.org/a/b", Some(("Go", "example.org/a/b"))),
+        ("pkg:NPM/x", Some(("npm", "x"))),
+        (
+            "pkg:swift/github.com/acme/rocket@1.0",
+            Some(("SwiftURL", "github.com/acme/rocket")),
+        ),
+        ("pkg:conan/zlib@1.2?channel=x", Some(("ConanCenter", "zlib"))),
         ("pkg:generic/x", None),
         ("pkg:npm/%zz", None),
         ("npm/x", None),
@@ -340,4 +346,39 @@ fn package_url_of_no_known_registry_is_reported() {
         warnings("cve", text.as_bytes()),
         ["the package URL \"pkg:docker/p\" is of no known registry, and has no entry"]
     );
+}
+
+#[test]
+fn collections_are_registries_or_reported() {
+    for (collection, name, expected) in [
+        (
+            "https://repo.maven.apache.org/maven2",
+            "org.acme/sled",
+            "Maven org.acme:sled introduced=0",
+        ),
+        (
+            "https://Central.Sonatype.com/artifact",
+            "org.acme:sled",
+            "Maven org.acme:sled introduced=0",
+        ),
+        ("https://golang.org/pkg", "a.org/b", "Go a.org/b introduced=0"),
+        ("https://repo.maven.apache.org/maven2", "sled", ""),
+        ("https://example.org/packages", "sled", ""),
+    ] {
+        let product = format!(r#""collectionURL":"{collection}","packageName":"{name}""#);
+        let text = about(&format!(r#"{product},"defaultStatus":"affected""#));
+        let expected_warnings = match expected {
+            "" => vec![format!(
+                "packages of collections that are not a known registry have no entry: 1, the first is \"{name}\" of {collection}"
+            )],
+            _ => Vec::new(),
+        };
+        assert_eq!(
+            ranges(&json_records("cve", text.as_bytes())[0]).join(" "),
+            expected
+        );
+        assert_eq!(warnings("cve", text.as_bytes()), expected_warnings);
+        let text = about(&format!(r#"{product},"defaultStatus":"unaffected""#));
+        assert_eq!(warnings("cve", text.as_bytes()), Vec::<String>::new());
+    }
 }
