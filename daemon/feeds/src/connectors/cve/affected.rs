@@ -1,4 +1,5 @@
-//! Converts products of a CNA's container that are packages of a registry, or commits of a repository.
+//! Converts products of a container that are packages of a registry, and those of a CNA that are commits of a
+//! repository.
 
 use starling_protocol::json::Value;
 
@@ -51,60 +52,85 @@ const TYPES: [(&str, &str); 18] = [
     ("opam", "opam"),
 ];
 
-/// Adds the entries of `affected` for a container's packages and commits.
-pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
+/// Adds the entries of `affected` for the packages and commits of a CNA's container.
+pub(super) fn of_cna(draft: &mut Draft<'_>, cna: &Value<'_>) {
     let mut nameless = Nameless::default();
     for product in list_of(cna, "affected") {
-        let (commits, versions): (Vec<&Value<'_>>, Vec<&Value<'_>>) = list_of(product, "versions")
-            .iter()
-            .partition(|one| is_commit(one));
-        let default = str_of(product, "defaultStatus");
-        let package = package(product);
-        if package.is_none()
-            && let Some(purl) = str_of(product, "packageURL")
-        {
-            draft.warn(format!(
-                "the package URL \"{}\" is of no known registry, and has no entry",
-                quote(purl)
-            ));
-        } else if package.is_none() {
-            nameless.take(product);
-        }
-        let says_of_commits = commits.iter().any(|one| versions::says_affected(one));
-        match str_of(product, "repo") {
-            Some(repo) if !commits.is_empty() => {
-                let ranges = versions::of_commits(draft, repo, &commits, default);
-                if !ranges.is_empty() {
-                    draft.affected.push(Affected {
-                        ranges,
-                        ..Affected::default()
-                    });
-                }
-            }
-            None if says_of_commits => {
-                let name = str_of(product, "product").unwrap_or_default();
-                draft.warn(format!(
-                    "{}: {} ranges of commits without a repository are not carried over",
-                    quote(name),
-                    commits.len()
-                ));
-            }
-            _ => {}
-        }
-        if let Some((ecosystem, name)) = package {
-            let mut entry = Affected::of(ecosystem, name);
-            versions::of_package(draft, &mut entry, &versions, default);
-            if says_of_commits && entry.ranges.is_empty() && entry.versions.is_empty() {
-                // The package versions of these commits are unknown.
-                draft.warn(format!("{}: no version is named but commits", entry.name));
-                entry.ranges.push(Range::undecided());
-            }
-            if !entry.ranges.is_empty() || !entry.versions.is_empty() {
-                draft.affected.push(entry);
-            }
-        }
+        add_commits(draft, product);
+        add_package(draft, product, &mut nameless);
     }
     nameless.warn(draft);
+}
+
+/// Adds the entries of `affected` for the packages of another container, unless the CNA says the same. Its products
+/// without a package usually repeat the CNA's.
+pub(super) fn of_adp(draft: &mut Draft<'_>, adp: &Value<'_>) {
+    let mut nameless = Nameless::default();
+    for product in list_of(adp, "affected") {
+        add_package(draft, product, &mut nameless);
+    }
+    nameless.warn(draft);
+}
+
+/// Returns the items about commits, and those about versions.
+fn versions_of<'v, 'a>(product: &'v Value<'a>) -> (Vec<&'v Value<'a>>, Vec<&'v Value<'a>>) {
+    list_of(product, "versions")
+        .iter()
+        .partition(|one| is_commit(one))
+}
+
+fn add_commits(draft: &mut Draft<'_>, product: &Value<'_>) {
+    let (commits, _) = versions_of(product);
+    match str_of(product, "repo") {
+        Some(repo) if !commits.is_empty() => {
+            let ranges = versions::of_commits(draft, repo, &commits, str_of(product, "defaultStatus"));
+            if !ranges.is_empty() {
+                draft.affected.push(Affected {
+                    ranges,
+                    ..Affected::default()
+                });
+            }
+        }
+        None if commits.iter().any(|one| versions::says_affected(one)) => {
+            let name = str_of(product, "product").unwrap_or_default();
+            draft.warn(format!(
+                "{}: {} ranges of commits without a repository are not carried over",
+                quote(name),
+                commits.len()
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn add_package(draft: &mut Draft<'_>, product: &Value<'_>, nameless: &mut Nameless) {
+    let Some((ecosystem, name)) = package(product) else {
+        match str_of(product, "packageURL") {
+            Some(purl) => draft.warn(format!(
+                "the package URL \"{}\" is of no known registry, and has no entry",
+                quote(purl)
+            )),
+            None => nameless.take(product),
+        }
+        return;
+    };
+    let (commits, versions) = versions_of(product);
+    let mut entry = Affected::of(ecosystem, name);
+    versions::of_package(draft, &mut entry, &versions, str_of(product, "defaultStatus"));
+    let says_of_commits = commits.iter().any(|one| versions::says_affected(one));
+    if says_of_commits && entry.ranges.is_empty() && entry.versions.is_empty() {
+        // The package versions of these commits are unknown.
+        draft.warn(format!("{}: no version is named but commits", entry.name));
+        entry.ranges.push(Range::undecided());
+    }
+    let is_same = |own: &Affected<'_>| {
+        (&own.ecosystem, &own.name) == (&entry.ecosystem, &entry.name)
+            && (&own.ranges, &own.versions) == (&entry.ranges, &entry.versions)
+    };
+    let is_new = !draft.affected.iter().any(is_same);
+    if is_new && (!entry.ranges.is_empty() || !entry.versions.is_empty()) {
+        draft.affected.push(entry);
+    }
 }
 
 /// Counts the packages of collections that are not a known registry. Nothing else looks such a product up.

@@ -1,7 +1,7 @@
 //! Records of the CVE list in format 5, and of other publishers with that format.
 //!
 //! The containers of the CNA and of each ADP stay separate in `database_specific.native`, because they contradict
-//! each other. Of the CNA's affected products, only packages of a registry and repositories become entries of
+//! each other. Of their affected products, only packages of a registry and the CNA's repositories become entries of
 //! `affected`; the others stay there with their CPE names.
 
 pub(crate) mod affected;
@@ -118,7 +118,10 @@ fn entry(out: &mut Output<'_>, pointer: String, record: &Value<'_>) {
     if !cwes.is_empty() {
         draft.specific.push(("cwe_ids", value::texts(cwes)));
     }
-    affected::of_container(&mut draft, &cna);
+    affected::of_cna(&mut draft, &cna);
+    for adp in adps {
+        affected::of_adp(&mut draft, adp);
+    }
     draft.keep(
         "cveMetadata",
         value::without(metadata.clone(), &["cveId", "datePublished", "dateUpdated"]),

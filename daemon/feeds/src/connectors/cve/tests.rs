@@ -382,3 +382,17 @@ fn collections_are_registries_or_reported() {
         assert_eq!(warnings("cve", text.as_bytes()), Vec::<String>::new());
     }
 }
+
+#[test]
+fn packages_of_an_adp_are_affected_beside_those_of_the_cna() {
+    let text = r#"{"dataType":"CVE_RECORD","cveMetadata":{"cveId":"CVE-2030-0001","state":"PUBLISHED","dateUpdated":"2030-01-01T00:00:00Z"},
+      "containers":{"cna":{"affected":[{"packageURL":"pkg:npm/p","versions":[{"status":"affected","version":"1","lessThan":"2"}]}]},
+       "adp":[{"affected":[{"packageURL":"pkg:npm/p","versions":[{"status":"affected","version":"1","lessThan":"2"}]},
+         {"packageURL":"pkg:npm/p","versions":[{"status":"affected","version":"1","lessThan":"2.1"}]},
+         {"product":"Box","versions":[{"status":"affected","version":"1da177e4c3f4","versionType":"git"}]}]}]}}"#;
+    assert_eq!(
+        ranges(&json_records("cve", text.as_bytes())[0]),
+        ["npm p introduced=1 fixed=2", "npm p introduced=1 fixed=2.1"]
+    );
+    assert_eq!(warnings("cve", text.as_bytes()), Vec::<String>::new());
+}
