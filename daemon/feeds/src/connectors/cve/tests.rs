@@ -396,3 +396,34 @@ fn packages_of_an_adp_are_affected_beside_those_of_the_cna() {
     );
     assert_eq!(warnings("cve", text.as_bytes()), Vec::<String>::new());
 }
+
+#[test]
+fn severity_in_words_stands_beside_vectors() {
+    for (metrics, expected) in [
+        (
+            r#"{"other":{"type":"Textual description of severity","content":{"text":"important"}}}"#,
+            "important",
+        ),
+        (
+            r#"{"other":{"type":"ssvc","content":{"text":"low"}}},{"other":{"type":"Acme severity rating","content":{"value":"Moderate","namespace":"n"}}}"#,
+            "Moderate",
+        ),
+        (r#"{"other":{"type":"unknown","content":"High"}}"#, "High"),
+        (
+            r#"{"cvssV3_1":{"baseScore":9.8,"baseSeverity":"CRITICAL"}}"#,
+            "CRITICAL",
+        ),
+        (
+            r#"{"other":{"type":"unknown","content":{"text":"see the notes"}}}"#,
+            "",
+        ),
+    ] {
+        let text =
+            about(r#""product":"Box""#).replace("\"cna\":{", &format!("\"cna\":{{\"metrics\":[{metrics}],"));
+        let record = &json_records("cve", text.as_bytes())[0];
+        let word = record["database_specific"]["severity"]
+            .as_str()
+            .unwrap_or_default();
+        assert_eq!(word, expected, "{metrics}");
+    }
+}
