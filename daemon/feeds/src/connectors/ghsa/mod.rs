@@ -66,24 +66,22 @@ fn advisory(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     draft.withdrawn = draft.time("withdrawn_at", str_of(&item, "withdrawn_at"));
     draft.summary = str_of(&item, "summary").map(str::to_owned);
     draft.details = str_of(&item, "description").map(str::to_owned);
-    if let Some(cve) = str_of(&item, "cve_id") {
-        draft.alias(cve);
-    }
-    for identifier in list_of(&item, "identifiers") {
-        draft.alias(str_of(identifier, "value").unwrap_or_default());
-    }
+    let identifiers = list_of(&item, "identifiers").iter();
+    let names = identifiers.filter_map(|identifier| str_of(identifier, "value"));
+    let names: Vec<&str> = str_of(&item, "cve_id").into_iter().chain(names).collect();
+    draft.named(&names);
     let severities = item.get("cvss_severities");
     for (key, version) in [("cvss_v4", "4.0"), ("cvss_v3", "3.1")] {
-        let stated = severities
-            .and_then(|all| all.get(key))
-            .or_else(|| item.get("cvss").filter(|_| key == "cvss_v3"));
         // A score of 0.0 without a vector is not a rating.
-        let Some(vector) = stated.and_then(|stated| str_of(stated, "vector_string")) else {
+        let vector_in = |stated: Option<&Value<'_>>| str_of(stated?, "vector_string").map(str::to_owned);
+        let newer = vector_in(severities.and_then(|all| all.get(key)));
+        let older = || vector_in(item.get("cvss").filter(|_| key == "cvss_v3"));
+        let Some(vector) = newer.or_else(older) else {
             continue;
         };
-        match severity::vector_of(vector, version) {
+        match severity::vector_of(&vector, version) {
             Some(severity) => draft.rate(severity),
-            None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
+            None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(&vector))),
         }
     }
     if let Some(word) = str_of(&item, "severity").filter(|word| *word != "unknown") {

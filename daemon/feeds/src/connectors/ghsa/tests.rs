@@ -35,3 +35,27 @@ fn advisory_of_the_interface_becomes_a_record() {
     assert_eq!(warnings("ghsa", PAGE.as_bytes()).len(), 2);
     assert!(rejected("ghsa", PAGE.as_bytes())[0].contains("not the id"));
 }
+
+#[test]
+fn several_cve_records_are_not_aliases_of_each_other() {
+    let text = PAGE.replace(
+        r#"{"type":"CVE","value":"CVE-2030-0001"}"#,
+        r#"{"type":"CVE","value":"CVE-2030-0001"},{"type":"CVE","value":"CVE-2030-0002"}"#,
+    );
+    let record = &json_records("ghsa", text.as_bytes())[0];
+    assert!(record["aliases"].is_null());
+    assert_eq!(
+        record["upstream"],
+        serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
+    );
+}
+
+#[test]
+fn older_member_has_the_vector_if_the_newer_one_is_empty() {
+    let vector = "CVSS:3.1/AV:N/AC:H/PR:H/UI:R/S:C/C:H/I:H/A:H";
+    let text = format!(
+        r#"[{{"ghsa_id":"GHSA-aaaa-bbbb-cccc","cvss":{{"vector_string":"{vector}","score":7.6}},"cvss_severities":{{"cvss_v3":null,"cvss_v4":null}}}}]"#
+    );
+    let record = &json_records("ghsa", text.as_bytes())[0];
+    assert_eq!(record["severity"][0]["score"], vector);
+}
