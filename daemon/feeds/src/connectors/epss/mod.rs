@@ -25,7 +25,21 @@ impl Connector for Epss {
     }
 
     fn knows(&self, shape: &Shape<'_>) -> bool {
-        let is_table = |text: &str| text.starts_with("cve,epss") || text.starts_with("#model_version:");
+        let is_table = |text: &str| {
+            let mut lines = text.lines();
+            let first = lines.next().unwrap_or_default();
+            let has_model = first
+                .strip_prefix('#')
+                .is_some_and(|comment| comment.trim_start().starts_with("model_version:"));
+            has_model
+                || columns(
+                    &csv::rows(first)
+                        .next()
+                        .and_then(|(_, row)| row.ok())
+                        .unwrap_or_default(),
+                )
+                .is_some()
+        };
         let is_answer = shape.value("data").is_some_and(|data| {
             let near = data.get(..data.len().min(400)).unwrap_or_default();
             memchr::memmem::find(near, b"\"epss\"").is_some()
@@ -54,6 +68,32 @@ impl Connector for Epss {
     }
 }
 
+/// The places of a table's columns.
+struct Columns {
+    cve: usize,
+    score: usize,
+    has_percentile: bool,
+}
+
+/// Returns the places of the columns by their names; `None` without an id or a score, and for other columns.
+fn columns(header: &[String]) -> Option<Columns> {
+    const KNOWN: [&str; 4] = ["cve", "epss", "percentile", "date"];
+    let is_known = |column: &String| KNOWN.iter().any(|own| column.trim().eq_ignore_ascii_case(own));
+    if !header.iter().all(is_known) {
+        return None;
+    }
+    let place = |name: &str| {
+        header
+            .iter()
+            .position(|column| column.trim().eq_ignore_ascii_case(name))
+    };
+    Some(Columns {
+        cve: place("cve")?,
+        score: place("epss")?,
+        has_percentile: place("percentile").is_some(),
+    })
+}
+
 fn table(body: &[u8], out: &mut Output<'_>) -> usize {
     let decoded = text::decode(body, None, encoding_rs::WINDOWS_1252);
     if let Some(warning) = decoded.warning {
@@ -72,17 +112,15 @@ fn table(body: &[u8], out: &mut Output<'_>) -> usize {
     }
     let mut rows = csv::rows(rest);
     let header = rows.next().and_then(|(_, row)| row.ok()).unwrap_or_default();
-    let has_percentile = match header.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["cve", "epss"] => false,
-        ["cve", "epss", "percentile"] => true,
-        found => {
-            let found = quote(&found.join(","));
-            out.reject(
-                "",
-                format!("expected the header cve,epss or cve,epss,percentile, found \"{found}\""),
-            );
-            return 0;
-        }
+    let Some(columns) = columns(&header) else {
+        let found = quote(&header.join(","));
+        out.reject(
+            "",
+            format!(
+                "expected the header cve,epss or cve,epss,percentile, with or without date, found \"{found}\""
+            ),
+        );
+        return 0;
     };
     if !decoded.text.ends_with('\n') {
         out.note("the table does not end with a line end: it may be cut off");
@@ -92,8 +130,8 @@ fn table(body: &[u8], out: &mut Output<'_>) -> usize {
         let pointer = format!("/line {}", line + line_offset);
         out.within(text.as_bytes(), |out| match cells {
             Ok(cells) if cells.len() == header.len() => {
-                lost += usize::from(has_percentile);
-                if let [cve, score, ..] = cells.as_slice() {
+                lost += usize::from(columns.has_percentile);
+                if let (Some(cve), Some(score)) = (cells.get(columns.cve), cells.get(columns.score)) {
                     row(out, pointer, cve, score, model.as_deref());
                 }
             }

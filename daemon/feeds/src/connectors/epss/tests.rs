@@ -1,3 +1,4 @@
+use super::super::Kind;
 use super::super::tests::{noted, only_records, rejected, warnings};
 
 #[test]
@@ -27,12 +28,32 @@ fn every_form_of_the_header_is_read() {
             with("v2031.01.01"),
         ),
         (
+            "# model_version:v2031.01.01,score_date:2031-12-26T12:55:00Z\r\n\"cve\",\"epss\",\"percentile\"\r\n\"CVE-2030-0001\",\"0.65117\",\"0.9\"\r\n",
+            with("v2031.01.01"),
+        ),
+        ("date,CVE,EPSS\n2030-01-01,CVE-2030-0001,0.65117\n", record("")),
+        (
             r#"{"status":"OK","data":[{"cve":"CVE-2030-0001","epss":"0.65117","percentile":"0.9","date":"2030-01-01"}]}"#,
             record(""),
         ),
     ] {
         assert_eq!(only_records("epss", text.as_bytes()), [expected], "{text}");
         assert_eq!(warnings("epss", text.as_bytes()), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn table_is_detected_by_its_header() {
+    for (text, is_table) in [
+        ("cve,epss\nCVE-2030-0001,0.1\n", true),
+        ("\"cve\",\"epss\",\"percentile\"\n", true),
+        ("# model_version:v1,score_date:x\ncve,epss\n", true),
+        ("cve,score\n", false),
+        ("cve,epss,owner\n", false),
+        ("# a comment\n", false),
+    ] {
+        let found = Kind::detect(text.as_bytes()).map(Kind::name);
+        assert_eq!(found == Some("epss"), is_table, "{text}");
     }
 }
 
