@@ -5,7 +5,7 @@ use starling_protocol::json::Value;
 
 use super::super::draft::{Affected, Draft, Range};
 use super::super::text::quote;
-use super::super::value::{list_of, str_of};
+use super::super::value::{self, list_of, str_of};
 use super::versions;
 
 /// Registries by a part of their address.
@@ -116,6 +116,13 @@ fn add_package(draft: &mut Draft<'_>, product: &Value<'_>, nameless: &mut Namele
     };
     let (commits, versions) = versions_of(product);
     let mut entry = Affected::of(ecosystem, name);
+    if let Some(path) = str_of(product, "packageName").filter(|path| ecosystem == "Go" && *path != entry.name)
+    {
+        let import = value::object([("path", value::text(path.to_owned()))]);
+        entry
+            .ecosystem_specific
+            .push(("imports", Value::Array(vec![import])));
+    }
     versions::of_package(draft, &mut entry, &versions, str_of(product, "defaultStatus"));
     let says_of_commits = commits.iter().any(|one| versions::says_affected(one));
     if says_of_commits && entry.ranges.is_empty() && entry.versions.is_empty() {
@@ -133,7 +140,7 @@ fn add_package(draft: &mut Draft<'_>, product: &Value<'_>, nameless: &mut Namele
     }
 }
 
-/// Counts the packages of collections that are not a known registry. Nothing else looks such a product up.
+/// Counts the packages that are not of a known registry. Nothing else looks such a product up.
 #[derive(Default)]
 struct Nameless {
     count: usize,
@@ -167,7 +174,7 @@ impl Nameless {
     fn warn(self, draft: &mut Draft<'_>) {
         if self.count > 0 {
             draft.warn(format!(
-                "packages of collections that are not a known registry have no entry: {}, the first is {}",
+                "packages that are not of a known registry have no entry: {}, the first is {}",
                 self.count, self.first
             ));
         }
@@ -186,9 +193,13 @@ pub(crate) fn package(product: &Value<'_>) -> Option<(&'static str, String)> {
     if let Some(purl) = str_of(product, "packageURL") {
         return package_of_url(purl);
     }
-    let collection = str_of(product, "collectionURL")?.to_ascii_lowercase();
-    let name = str_of(product, "packageName")?;
-    let (_, ecosystem) = REGISTRIES.iter().find(|(part, _)| collection.contains(part))?;
+    let collection = str_of(product, "collectionURL")?;
+    let lower = collection.to_ascii_lowercase();
+    let (_, ecosystem) = REGISTRIES.iter().find(|(part, _)| lower.contains(part))?;
+    let name = match str_of(product, "packageName") {
+        Some(name) => name.to_owned(),
+        None => name_in_address(ecosystem, collection)?,
+    };
     if name.contains(char::is_whitespace) {
         return None;
     }
@@ -197,7 +208,51 @@ pub(crate) fn package(product: &Value<'_>) -> Option<(&'static str, String)> {
             let (group, artifact) = name.trim_matches('/').rsplit_once('/')?;
             Some((ecosystem, format!("{group}:{artifact}")))
         }
-        _ => Some((ecosystem, name.to_owned())),
+        "Go" => Some((ecosystem, go_module(&name, str_of(product, "vendor")).to_owned())),
+        _ => Some((ecosystem, name)),
+    }
+}
+
+/// Returns the package whose page in a registry this is.
+fn name_in_address(ecosystem: &str, address: &str) -> Option<String> {
+    const BEFORE_NAMES: [&str; 7] = [
+        "/project/",
+        "/package/",
+        "/packages/",
+        "/crates/",
+        "/gems/",
+        "/artifact/",
+        "pkg.go.dev/",
+    ];
+    let address = address.split(['?', '#']).next()?;
+    let path = BEFORE_NAMES
+        .iter()
+        .find_map(|before| Some(address.split_once(before)?.1))?;
+    let path = percent_decoded(path)?;
+    let parts = match ecosystem {
+        "Go" => usize::MAX,
+        "Packagist" | "Maven" => 2,
+        _ if path.starts_with('@') => 2,
+        _ => 1,
+    };
+    let name = path.split('/').filter(|part| !part.is_empty()).take(parts);
+    Some(name.collect::<Vec<_>>().join("/")).filter(|name| !name.is_empty())
+}
+
+/// Returns the module of a package of Go, which CNAs name by its import path: the standard library, the toolchain, or
+/// the module that is given as its vendor.
+fn go_module<'n>(name: &'n str, vendor: Option<&'n str>) -> &'n str {
+    let first = name.split('/').next().unwrap_or_default();
+    let is_below = |module: &&str| {
+        name.strip_prefix(*module)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    match vendor {
+        _ if first == "cmd" => "toolchain",
+        // Import paths outside of the standard library begin with a host.
+        _ if !first.contains('.') && !matches!(name, "stdlib" | "toolchain") => "stdlib",
+        Some(module) if module.contains('.') && is_below(&module) => module,
+        _ => name,
     }
 }
 

@@ -369,7 +369,7 @@ fn collections_are_registries_or_reported() {
         let text = about(&format!(r#"{product},"defaultStatus":"affected""#));
         let expected_warnings = match expected {
             "" => vec![format!(
-                "packages of collections that are not a known registry have no entry: 1, the first is \"{name}\" of {collection}"
+                "packages that are not of a known registry have no entry: 1, the first is \"{name}\" of {collection}"
             )],
             _ => Vec::new(),
         };
@@ -426,4 +426,61 @@ fn severity_in_words_stands_beside_vectors() {
             .unwrap_or_default();
         assert_eq!(word, expected, "{metrics}");
     }
+}
+
+#[test]
+fn package_of_go_is_its_module() {
+    for (vendor, name, expected) in [
+        ("Go standard library", "net/http/internal", "stdlib"),
+        ("Go toolchain", "cmd/go", "toolchain"),
+        ("golang.org/x/net", "golang.org/x/net/http2", "golang.org/x/net"),
+        ("golang.org/x/net", "golang.org/x/network", "golang.org/x/network"),
+        ("acme.example", "acme.example/a", "acme.example"),
+        ("Acme", "example.org/a/b", "example.org/a/b"),
+    ] {
+        let text = about(&format!(
+            r#""vendor":"{vendor}","collectionURL":"https://pkg.go.dev","packageName":"{name}","defaultStatus":"affected""#
+        ));
+        let record = &json_records("cve", text.as_bytes())[0];
+        assert_eq!(ranges(record), [format!("Go {expected} introduced=0")]);
+        let import = &record["affected"][0]["ecosystem_specific"]["imports"][0]["path"];
+        assert_eq!(
+            import.as_str().unwrap_or(expected),
+            name,
+            "the package's path is kept"
+        );
+    }
+}
+
+#[test]
+fn package_may_be_named_by_its_page() {
+    for (address, expected) in [
+        ("https://pypi.org/project/rocket/", "PyPI rocket"),
+        ("https://www.npmjs.com/package/@acme/rocket?x", "npm @acme/rocket"),
+        ("https://crates.io/crates/rocket/1.0", "crates.io rocket"),
+        (
+            "https://packagist.org/packages/acme/rocket",
+            "Packagist acme/rocket",
+        ),
+        (
+            "https://central.sonatype.com/artifact/org.acme/rocket/1.0",
+            "Maven org.acme:rocket",
+        ),
+        ("https://pkg.go.dev/example.org/a/b", "Go example.org/a/b"),
+    ] {
+        let text = about(&format!(
+            r#""collectionURL":"{address}","defaultStatus":"affected""#
+        ));
+        assert_eq!(
+            ranges(&json_records("cve", text.as_bytes())[0]),
+            [format!("{expected} introduced=0")]
+        );
+    }
+    let text = about(r#""product":"Rocket","collectionURL":"https://pypi.org","defaultStatus":"affected""#);
+    assert_eq!(
+        warnings("cve", text.as_bytes()),
+        [
+            "packages that are not of a known registry have no entry: 1, the first is \"Rocket\" of https://pypi.org"
+        ]
+    );
 }
