@@ -31,7 +31,7 @@ const REGISTRIES: [(&str, &str); 18] = [
 ];
 
 /// URL types of packages, by their ecosystem.
-const TYPES: [(&str, &str); 18] = [
+const TYPES: [(&str, &str); 19] = [
     ("npm", "npm"),
     ("pypi", "PyPI"),
     ("cargo", "crates.io"),
@@ -44,6 +44,8 @@ const TYPES: [(&str, &str); 18] = [
     ("golang", "Go"),
     ("swift", "SwiftURL"),
     ("githubactions", "GitHub Actions"),
+    // The URL type of components that are actions.
+    ("github", "GitHub Actions"),
     ("hackage", "Hackage"),
     ("cran", "CRAN"),
     ("conan", "ConanCenter"),

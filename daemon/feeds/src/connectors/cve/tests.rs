@@ -326,6 +326,10 @@ fn package_urls_name_packages_of_registries_only() {
         ("pkg:golang/example.org/a/b", Some(("Go", "example.org/a/b"))),
         ("pkg:NPM/x", Some(("npm", "x"))),
         (
+            "pkg:github/acme/deploy@v1",
+            Some(("GitHub Actions", "acme/deploy")),
+        ),
+        (
             "pkg:swift/github.com/acme/rocket@1.0",
             Some(("SwiftURL", "github.com/acme/rocket")),
         ),
