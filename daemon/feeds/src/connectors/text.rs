@@ -59,7 +59,7 @@ pub(crate) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
 }
 
 /// Converts a time to RFC 3339 in UTC. Accepts the forms of sources: with or without a zone (then UTC), a date alone,
-/// `dd.mm.yyyy`, `dd/mm/yy`, `Apr 8, 2025, 8:18:05 AM`, seconds since 1970.
+/// `yyyymmdd`, `dd.mm.yyyy`, `dd/mm/yy`, `Apr 8, 2025, 8:18:05 AM`, seconds since 1970.
 pub(crate) fn time(text: &str) -> Option<String> {
     time_at(text, "Z")
 }
@@ -67,7 +67,7 @@ pub(crate) fn time(text: &str) -> Option<String> {
 /// Same as [`time`], for a source whose times without a zone are in `zone`, such as `+09:00`.
 pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
     let text = text.trim().replace(['\u{202F}', '\u{A0}'], " ");
-    if text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
+    if is_rfc_3339_in_utc(&text) && text.parse::<jiff::Timestamp>().is_ok() {
         return Some(text);
     }
     let text = text.strip_suffix(" UTC").unwrap_or(&text);
@@ -96,11 +96,35 @@ pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
         };
         return instant(&format!("{day}T{clock}{zone}"));
     }
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_number
+        && text.len() == 8
+        && let Some((year, rest)) = text.split_at_checked(4)
+        && let Some((month, day)) = rest.split_at_checked(2)
+    {
+        return instant(&format!("{year}-{month}-{day}T00:00:00{zone}"));
+    }
+    // Shorter numbers are times of 1970 to 1973: years, or parts of a date.
+    if is_number && text.split('.').next()?.len() > 8 {
         let seconds = text.split('.').next()?.parse().ok()?;
         return Some(jiff::Timestamp::from_second(seconds).ok()?.to_string());
     }
     american(text, zone)
+}
+
+/// Returns true for the form of RFC 3339 in UTC: `2024-05-14T16:11:39Z`, with or without a fraction.
+fn is_rfc_3339_in_utc(text: &str) -> bool {
+    let Some((seconds, rest)) = text.split_at_checked(19) else {
+        return false;
+    };
+    let has_form = seconds.bytes().zip("dddd-dd-ddTdd:dd:dd".bytes());
+    let fraction = rest
+        .strip_suffix('Z')
+        .map(|rest| rest.strip_prefix('.').unwrap_or(rest));
+    fraction.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        && has_form
+            .into_iter()
+            .all(|(byte, form)| byte == form || (form == b'd' && byte.is_ascii_digit()))
 }
 
 /// Parses a date alone and returns it as `yyyy-mm-dd`.
@@ -240,6 +264,10 @@ mod tests {
             ("Apr 8, 2025, 8:18:05\u{202F}PM", "2025-04-08T20:18:05Z"),
             ("Dec 31, 2020, 12:00:00 AM", "2020-12-31T00:00:00Z"),
             ("1640995200", "2022-01-01T00:00:00Z"),
+            ("20220101", "2022-01-01T00:00:00Z"),
+            ("2022-01-01T04:05Z", "2022-01-01T04:05:00Z"),
+            ("2022-01-01T04:05:06,5Z", "2022-01-01T04:05:06.5Z"),
+            ("+002022-01-01T00:00:00Z", "2022-01-01T00:00:00Z"),
         ] {
             assert_eq!(time(text).as_deref(), Some(expected), "{text}");
         }
@@ -252,6 +280,8 @@ mod tests {
             "tbc",
             "-",
             "2024-13-01",
+            "2024",
+            "20241301",
             "99.99.9999",
             "yesterday at noon, so",
             // Its fourth character from the end has several bytes.
