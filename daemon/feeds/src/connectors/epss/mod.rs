@@ -51,12 +51,26 @@ impl Connector for Epss {
         let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
         let mut lost = 0_usize;
         if let Some(b'{' | b'[') = body.first() {
-            out.json_lists(body, &["data"], &mut |out, pointer, item| {
+            let mut count = 0_usize;
+            let rest = out.json_lists(body, &["data"], &mut |out, pointer, item| {
+                count += 1;
                 let cve = str_of(&item, "cve").unwrap_or_default().to_owned();
                 let score = item.get("epss").and_then(plain).unwrap_or_default();
                 lost += usize::from(item.get("percentile").is_some());
                 row(out, pointer, &cve, &score, None);
             });
+            let number = |name: &str| {
+                let (_, value) = rest.iter().find(|(key, _)| key == name)?;
+                std::str::from_utf8(value).ok()?.trim().parse::<usize>().ok()
+            };
+            // The interface gives 100 rows if it is not asked for more.
+            if let (Some(total), 0) = (number("total"), number("offset").unwrap_or(0))
+                && count < total
+            {
+                out.note(format!(
+                    "the answer has {count} of {total} rows: it is not the whole table"
+                ));
+            }
         } else {
             lost = table(body, out);
         }

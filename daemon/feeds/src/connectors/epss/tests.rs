@@ -95,3 +95,23 @@ fn bad_rows_are_refused_by_line_and_the_rest_goes_in() {
             .contains("expected the header")
     );
 }
+
+#[test]
+fn answer_with_a_part_of_the_table_is_reported() {
+    let answer = |total: usize, offset: usize| {
+        let text = format!(
+            r#"{{"status":"OK","total":{total},"offset":{offset},"limit":100,"data":[{{"cve":"CVE-2030-0001","epss":"0.1"}}]}}"#
+        );
+        noted("epss", text.as_bytes())
+    };
+    assert_eq!(
+        answer(300_000, 0),
+        ["the answer has 1 of 300000 rows: it is not the whole table"]
+    );
+    assert_eq!(answer(1, 0), Vec::<String>::new());
+    assert_eq!(
+        answer(300_000, 100),
+        Vec::<String>::new(),
+        "said at its first page"
+    );
+}
