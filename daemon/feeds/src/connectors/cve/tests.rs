@@ -104,6 +104,19 @@ fn unknown_version_never_makes_a_package_clean() {
         ),
         (
             "unaffected",
+            r#"{"status":"affected","version":">= 1.0, < 1.2.3"},{"status":"affected","version":"<=0.9"}"#,
+            &[
+                "npm p introduced=1.0 fixed=1.2.3",
+                "npm p introduced=0 last_affected=0.9",
+            ],
+        ),
+        (
+            "unaffected",
+            r#"{"status":"affected","version":"< 1.2 || > 2"}"#,
+            &["npm p"],
+        ),
+        (
+            "unaffected",
             r#"{"status":"affected","version":"1.2.x"}"#,
             &["npm p"],
         ),

@@ -4,6 +4,7 @@
 use starling_protocol::json::Value;
 
 use super::super::draft::{Affected, Draft, Range};
+use super::super::ghsa::{self, RangeOrVersion};
 use super::super::text::{is_prose, is_span, quote};
 use super::super::value::{list_of, str_of};
 
@@ -50,6 +51,11 @@ pub(super) fn of_package(
                 // A product of which all versions are affected says so only in words.
                 draft.warn(format!("{}: no version is named", entry.name));
                 doubts += 1;
+            } else if let Some(stated) = compared(version) {
+                match stated {
+                    RangeOrVersion::Range(range) => entry.ranges.push(range),
+                    RangeOrVersion::Version(version) => entry.versions.push(version),
+                }
             } else if !is_version(version) {
                 draft.warn(format!("{}: versions in words: {}", entry.name, shown(one)));
                 doubts += 1;
@@ -89,6 +95,11 @@ pub(super) fn of_package(
     if doubts > 0 || is_unknown {
         entry.ranges.push(Range::undecided());
     }
+}
+
+/// Returns the meaning of comparisons in place of a version, as GitHub's CNA writes them: `>= 1.0, < 1.2.3`.
+fn compared(version: &str) -> Option<RangeOrVersion> {
+    ghsa::range(version).filter(|_| version.starts_with(['<', '>', '=']))
 }
 
 fn is_version(text: &str) -> bool {

@@ -177,13 +177,16 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
     draft.affected.push(entry);
 }
 
-enum RangeOrVersion {
+/// The meaning of a text about versions.
+pub(crate) enum RangeOrVersion {
+    /// A range.
     Range(Range),
+    /// A single version.
     Version(String),
 }
 
 /// Parses `>= 1.0, < 1.2.3`, `= 2.0.0`, `<= 3`, `> 1.0`; an empty text means all versions.
-fn range(text: &str) -> Option<RangeOrVersion> {
+pub(crate) fn range(text: &str) -> Option<RangeOrVersion> {
     let mut start = "0".to_owned();
     let mut end = None;
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
