@@ -115,6 +115,9 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     draft.modified = draft.time("lastModified", str_of(&cve, "lastModified"));
     if str_of(&cve, "vulnStatus").is_some_and(|status| status.eq_ignore_ascii_case("rejected")) {
         draft.withdrawn = draft.modified.clone().or_else(|| draft.published.clone());
+        if draft.withdrawn.is_none() {
+            draft.warn("rejected without a date");
+        }
     }
     draft.details = description(&cve);
     rate(&mut draft, &cve);

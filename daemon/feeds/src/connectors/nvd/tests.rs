@@ -65,6 +65,8 @@ fn rejected_entry_is_withdrawn() {
         record["database_specific"]["native"]["descriptions"].is_null(),
         "it is the record's details"
     );
+    let text = r#"{"id":"CVE-2030-0003","sourceIdentifier":"s","vulnStatus":"Rejected"}"#;
+    assert!(warnings("nvd", text.as_bytes()).contains(&"rejected without a date".to_owned()));
 }
 
 #[test]
