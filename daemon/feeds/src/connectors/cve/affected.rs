@@ -269,9 +269,11 @@ pub(crate) fn package_of_url(purl: &str) -> Option<(&'static str, String)> {
         _ => path,
     };
     let (_, ecosystem) = TYPES.iter().find(|(own, _)| own.eq_ignore_ascii_case(ty))?;
-    let name = percent_decoded(path)?;
+    let name = percent_decoded(path.trim_matches('/'))?;
     let name = match (*ecosystem, name.rsplit_once('/')) {
         ("Maven", Some((group, artifact))) => format!("{group}:{artifact}"),
+        // An artifact without its group names nothing.
+        ("Maven", None) => return None,
         _ => name,
     };
     (!name.is_empty() && !name.contains(char::is_whitespace)).then_some((ecosystem, name))

@@ -347,6 +347,8 @@ fn package_urls_name_packages_of_registries_only() {
             Some(("SwiftURL", "github.com/acme/rocket")),
         ),
         ("pkg:conan/zlib@1.2?channel=x", Some(("ConanCenter", "zlib"))),
+        ("pkg:maven/sled@1", None),
+        ("pkg:pypi/rocket/?x=y", Some(("PyPI", "rocket"))),
         ("pkg:generic/x", None),
         ("pkg:npm/%zz", None),
         ("npm/x", None),
