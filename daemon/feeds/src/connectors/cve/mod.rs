@@ -6,6 +6,8 @@
 
 pub(crate) mod affected;
 #[cfg(test)]
+mod algorithm_tests;
+#[cfg(test)]
 mod package_tests;
 #[cfg(test)]
 mod tests;
