@@ -48,9 +48,9 @@ fn status_by_schema<'i>(items: &'i [Json], default: &'i str, at: u32) -> &'i str
             (end, _) => from <= at && number(end).is_none_or(|end| at < end),
         };
         if is_within {
-            let changes = item["changes"].as_array().into_iter().flatten();
-            let before = changes.filter(|change| number(&change["at"]).unwrap() <= at);
-            return before.last().unwrap_or(item)["status"].as_str().unwrap();
+            let mut changes = item["changes"].as_array().into_iter().flatten();
+            let last = changes.rfind(|change| number(&change["at"]).unwrap() <= at);
+            return last.unwrap_or(item)["status"].as_str().unwrap();
         }
     }
     default

@@ -120,7 +120,7 @@ fn package_of_go_is_its_module() {
 #[test]
 fn package_may_be_named_by_its_page() {
     for (address, expected) in [
-        ("https://pypi.org/project/rocket/", "PyPI rocket"),
+        ("https://pypi.example/project/rocket/", "PyPI rocket"),
         ("https://www.npmjs.com/package/@acme/rocket?x", "npm @acme/rocket"),
         ("https://crates.io/crates/rocket/1.0", "crates.io rocket"),
         (
@@ -141,11 +141,12 @@ fn package_may_be_named_by_its_page() {
             [format!("{expected} introduced=0")]
         );
     }
-    let text = about(r#""product":"Rocket","collectionURL":"https://pypi.org","defaultStatus":"affected""#);
+    let text =
+        about(r#""product":"Rocket","collectionURL":"https://pypi.example","defaultStatus":"affected""#);
     assert_eq!(
         warnings("cve", text.as_bytes()),
         [
-            "packages that are not of a known registry have no entry: 1, the first is \"Rocket\" of https://pypi.org"
+            "packages that are not of a known registry have no entry: 1, the first is \"Rocket\" of https://pypi.example"
         ]
     );
 }

@@ -101,29 +101,6 @@ fn unknown_version_never_makes_a_package_clean() {
             r#"{"status":"affected","version":"1","lessThanOrEqual":"1.*"}"#,
             &["npm p"],
         ),
-        (
-            "unaffected",
-            r#"{"status":"affected","version":">= 1.0, < 1.2.3"},{"status":"affected","version":"<=0.9"}"#,
-            &[
-                "npm p introduced=1.0 fixed=1.2.3",
-                "npm p introduced=0 last_affected=0.9",
-            ],
-        ),
-        (
-            "unaffected",
-            r#"{"status":"affected","version":"< 1.2 || > 2"}"#,
-            &["npm p"],
-        ),
-        (
-            "unaffected",
-            r#"{"status":"affected","version":"1.2.x"}"#,
-            &["npm p"],
-        ),
-        (
-            "unaffected",
-            r#"{"status":"affected","version":"1.0.0-1.5.2"}"#,
-            &["npm p"],
-        ),
         ("unaffected", r#"{"status":"unknown","version":"1"}"#, &["npm p"]),
         ("unaffected", r#"{"version":"1"}"#, &["npm p"]),
         (
@@ -170,6 +147,38 @@ fn unknown_version_never_makes_a_package_clean() {
         assert_eq!(
             warnings("cve", text.as_bytes()).is_empty(),
             is_whole,
+            "{versions}"
+        );
+    }
+}
+
+#[test]
+fn comparisons_are_ranges_and_patterns_are_undecided() {
+    for (versions, expected) in [
+        (
+            r#"{"status":"affected","version":">= 1.0, < 1.2.3"},{"status":"affected","version":"<=0.9"}"#,
+            &[
+                "npm p introduced=1.0 fixed=1.2.3",
+                "npm p introduced=0 last_affected=0.9",
+            ][..],
+        ),
+        (r#"{"status":"affected","version":"= 1.0"}"#, &["npm p ==1.0"]),
+        (r#"{"status":"affected","version":"< 1.2 || > 2"}"#, &["npm p"]),
+        (r#"{"status":"affected","version":"1.2.x"}"#, &["npm p"]),
+        (r#"{"status":"affected","version":"1.0.0-1.5.2"}"#, &["npm p"]),
+    ] {
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"unaffected","versions":[{versions}]"#
+        ));
+        assert_eq!(
+            ranges(&json_records("cve", text.as_bytes())[0]),
+            expected,
+            "{versions}"
+        );
+        let is_undecided = expected == ["npm p"];
+        assert_eq!(
+            warnings("cve", text.as_bytes()).len(),
+            usize::from(is_undecided),
             "{versions}"
         );
     }
