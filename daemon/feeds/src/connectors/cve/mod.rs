@@ -7,6 +7,7 @@
 pub(crate) mod affected;
 #[cfg(test)]
 mod algorithm_tests;
+mod exceptions;
 #[cfg(test)]
 mod package_tests;
 #[cfg(test)]

@@ -309,6 +309,56 @@ fn open_exception_ends_the_range() {
 }
 
 #[test]
+fn exception_with_certain_ends_is_carried_over() {
+    let exception =
+        |from: &str, end: &str| format!(r#"{{"status":"unaffected","version":"{from}","lessThan":"{end}"}}"#);
+    let affected = r#"{"status":"affected","version":"0","lessThan":"3.0"}"#.to_owned();
+    for (default, versions, expected) in [
+        (
+            "affected",
+            vec![exception("2.0", "2.5")],
+            "introduced=0 fixed=2.0 introduced=2.5",
+        ),
+        (
+            "affected",
+            vec![exception("0", "1.5"), exception("2", "*")],
+            "introduced=1.5 fixed=2",
+        ),
+        ("affected", vec![exception("2.5", "2.0")], "introduced=0"),
+        ("affected", vec![exception("2.0", "2.0.0")], "introduced=0"),
+        ("affected", vec![exception("2.0-rc1", "2.5")], "introduced=0"),
+        (
+            "unaffected",
+            vec![exception("2.1.5", "2.2"), affected.clone()],
+            "introduced=0 fixed=3.0 fixed=2.1.5 introduced=2.2",
+        ),
+        (
+            "unaffected",
+            vec![exception("2.1.5", "3.5"), affected.clone()],
+            "introduced=0 fixed=3.0",
+        ),
+        (
+            "unaffected",
+            vec![affected, exception("2.1.5", "2.2")],
+            "introduced=0 fixed=3.0",
+        ),
+    ] {
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"{default}","versions":[{}]"#,
+            versions.join(",")
+        ));
+        let found = ranges(&json_records("cve", text.as_bytes())[0]);
+        assert_eq!(found, [format!("npm p {expected}")], "{text}");
+        let is_dropped = default == "affected" && expected == "introduced=0";
+        assert_eq!(
+            warnings("cve", text.as_bytes()).len(),
+            usize::from(is_dropped),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn rejected_record_is_withdrawn() {
     let text = r#"{"dataType":"CVE_RECORD","cveMetadata":{"cveId":"CVE-2030-0002","state":"REJECTED","dateRejected":"2030-03-01T00:00:00Z","dateUpdated":"2030-03-02T00:00:00Z"},
       "containers":{"cna":{"rejectedReasons":[{"lang":"en","value":"Not one."}],"replacedBy":["CVE-2030-0003"]}}}"#;

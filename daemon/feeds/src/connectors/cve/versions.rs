@@ -7,9 +7,10 @@ use super::super::draft::{Affected, Draft, Range};
 use super::super::ghsa::{self, RangeOrVersion};
 use super::super::text::{is_prose, is_span, quote};
 use super::super::value::{list_of, str_of};
+use super::exceptions;
 
 /// Returns the version for the beginning of a range with an end.
-fn is_beginning(version: &str) -> bool {
+pub(super) fn is_beginning(version: &str) -> bool {
     matches!(
         version,
         "0" | "*" | "unspecified" | "n/a" | "-" | "0.0" | "0.0.0" | ""
@@ -24,11 +25,11 @@ pub(super) fn of_package(
     default: Option<&str>,
 ) {
     if default == Some("affected") {
-        let range = but_for_exceptions(draft, entry, versions);
+        let range = exceptions::but_for_exceptions(draft, &entry.name, versions);
         entry.ranges.push(range);
     }
     let mut doubts = 0_usize;
-    for one in versions {
+    for (index, one) in versions.iter().enumerate() {
         match str_of(one, "status") {
             Some("affected") => {}
             // With a default of affected, all versions are stated already.
@@ -66,7 +67,10 @@ pub(super) fn of_package(
         }
         match range_of(one, is_version) {
             Some((range, is_understood)) => {
-                entry.ranges.push(range);
+                let earlier = versions.get(..index).unwrap_or_default();
+                entry
+                    .ranges
+                    .push(exceptions::without_earlier(range, one, earlier));
                 if !is_understood {
                     draft.warn(format!(
                         "{}: the changes in {} are not understood",
@@ -102,7 +106,7 @@ fn compared(version: &str) -> Option<RangeOrVersion> {
     ghsa::range(version).filter(|_| version.starts_with(['<', '>', '=']))
 }
 
-fn is_version(text: &str) -> bool {
+pub(super) fn is_version(text: &str) -> bool {
     !is_prose(text) && !is_span(text)
 }
 
@@ -113,12 +117,12 @@ pub(super) fn says_affected(one: &Value<'_>) -> bool {
     is_other(one) || list_of(one, "changes").iter().any(is_other)
 }
 
-fn bound_of<'v>(one: &'v Value<'_>) -> Option<&'v str> {
+pub(super) fn bound_of<'v>(one: &'v Value<'_>) -> Option<&'v str> {
     str_of(one, "lessThan").or_else(|| str_of(one, "lessThanOrEqual"))
 }
 
 /// Returns an item for a warning: its version and its end.
-fn shown(one: &Value<'_>) -> String {
+pub(super) fn shown(one: &Value<'_>) -> String {
     let version = str_of(one, "version").unwrap_or_default();
     match bound_of(one) {
         Some(bound) => format!("\"{}\" to \"{}\"", quote(version), quote(bound)),
@@ -154,29 +158,6 @@ fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)
         (None, Some(last)) => range.and("last_affected", last),
     };
     Some((range, is_understood))
-}
-
-/// Returns the range of a product that is affected by default: an open unaffected item ends it, and any other
-/// exception is ignored, so that nothing doubtful is called clean.
-fn but_for_exceptions(draft: &mut Draft<'_>, entry: &Affected<'_>, versions: &[&Value<'_>]) -> Range {
-    let mut range = Range::from("0");
-    for one in versions
-        .iter()
-        .filter(|one| str_of(one, "status") == Some("unaffected"))
-    {
-        let version = str_of(one, "version").unwrap_or_default();
-        let is_open = bound_of(one) == Some("*") && one.get("changes").is_none();
-        if is_open && range.events.len() == 1 && is_version(version) && !is_beginning(version) {
-            range = range.and("fixed", version);
-        } else {
-            draft.warn(format!(
-                "{}: the exception {} is not carried over",
-                entry.name,
-                shown(one)
-            ));
-        }
-    }
-    range
 }
 
 fn is_hash(text: &str) -> bool {
