@@ -1,6 +1,8 @@
 //! RustSec's advisories: Markdown that begins with a block of TOML.
 
 #[cfg(test)]
+mod algorithm_tests;
+#[cfg(test)]
 mod tests;
 mod versions;
 
