@@ -153,15 +153,8 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
         Some(RangeOrVersion::Range(mut range)) => {
             let fixed = vulnerable.get("first_patched_version");
             let fixed = fixed.and_then(|fixed| fixed.as_str().or_else(|| str_of(fixed, "identifier")));
-            match fixed.map(str::trim).filter(|fixed| !fixed.is_empty()) {
-                Some(fixed) if range.events.len() == 1 => range = range.and("fixed", fixed),
-                // Usually there is no version between the last affected and the fixed one.
-                Some(fixed) if range.events.iter().any(|(kind, _)| *kind == "last_affected") => {
-                    entry
-                        .specific
-                        .push(("first_patched_version", value::text(fixed.to_owned())));
-                }
-                _ => {}
+            if let Some(fixed) = fixed.map(str::trim).filter(|fixed| !fixed.is_empty()) {
+                end_with(&mut range, &mut entry, fixed);
             }
             entry.ranges.push(range);
         }
@@ -175,6 +168,51 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
         }
     }
     draft.affected.push(entry);
+}
+
+/// Adds the first patched version to a range that does not state it.
+fn end_with(range: &mut Range, entry: &mut Affected<'_>, fixed: &str) {
+    let last = match range.events.last() {
+        Some(("last_affected", last)) => last.clone(),
+        Some(("introduced", _)) => return range.events.push(("fixed", fixed.to_owned())),
+        _ => return,
+    };
+    let stated = if is_before(&last, fixed) {
+        // As in GitHub's own records of the OSV schema, so that the fix is known.
+        range.events.pop();
+        range.events.push(("fixed", fixed.to_owned()));
+        (
+            "last_known_affected_version_range",
+            value::text(format!("<= {last}")),
+        )
+    } else {
+        ("first_patched_version", value::text(fixed.to_owned()))
+    };
+    entry.specific.push(stated);
+}
+
+/// Returns true if a version is certainly before another one: a number in the same place is lower, or more numbers
+/// follow.
+fn is_before(first: &str, second: &str) -> bool {
+    let bytes = first.bytes().zip(second.bytes());
+    let same = bytes.take_while(|(a, b)| a == b).count();
+    // The number in which they differ begins before the digits that differ.
+    let head = first.get(..same).unwrap_or_default();
+    let start = head.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let number = |text: &str| {
+        let text = text.get(start..)?;
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        text.get(..end)?.parse::<u64>().ok()
+    };
+    match (number(first), number(second)) {
+        (Some(a), Some(b)) if a != b => a < b,
+        _ => {
+            let more = second.strip_prefix(first).and_then(|more| more.strip_prefix('.'));
+            let is_number = |more: &str| more.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            // 1.2.0 is 1.2.
+            more.is_some_and(|more| is_number(more) && more.contains(|c| ('1'..='9').contains(&c)))
+        }
+    }
 }
 
 /// The meaning of a text about versions.
@@ -214,6 +252,35 @@ pub(crate) fn range(text: &str) -> Option<RangeOrVersion> {
 #[cfg(test)]
 mod range_tests {
     use super::*;
+
+    #[test]
+    fn order_of_two_versions_is_certain_or_not() {
+        for (first, second) in [
+            ("1.9", "1.10"),
+            ("3.11.0.Final", "3.11.1.Final"),
+            ("1.1.3", "2.0.0-beta.1"),
+            ("1.2", "1.2.1"),
+            ("1.0-rc2", "1.0-rc10"),
+            ("0.0.0-20210101000000-abc", "0.0.0-20220101000000-abc"),
+        ] {
+            assert!(
+                is_before(first, second) && !is_before(second, first),
+                "{first} {second}"
+            );
+        }
+        for (first, second) in [
+            ("1.2", "1.2"),
+            ("1.2", "1.2.0"),
+            ("1.0", "1.0-rc1"),
+            ("1.0-rc1", "1.0"),
+            ("1.0-beta5", "1.0-alpha7"),
+            ("v1.2", "1.3"),
+            ("1.2a", "1.2b"),
+            ("é", "è"),
+        ] {
+            assert!(!is_before(first, second), "{first} {second}");
+        }
+    }
 
     #[test]
     fn ranges_are_parsed_or_refused() {
