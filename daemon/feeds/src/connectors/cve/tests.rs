@@ -124,6 +124,11 @@ fn unknown_version_never_makes_a_package_clean() {
             &["npm p introduced=1 fixed=2 introduced=3"],
         ),
         (
+            "unaffected",
+            r#"{"status":"affected","version":"1","lessThan":"3","changes":[{"at":"3","status":"unaffected"}]}"#,
+            &["npm p introduced=1 fixed=3"],
+        ),
+        (
             "unknown",
             r#"{"status":"affected","version":"1","lessThan":"3"}"#,
             &["npm p introduced=1 fixed=3", "npm p"],

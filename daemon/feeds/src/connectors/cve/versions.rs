@@ -152,11 +152,13 @@ fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)
             _ => is_understood = false,
         }
     }
-    let range = match (less_than, up_to) {
-        (Some("*"), _) | (None, Some("*") | None) => range,
-        (Some(fixed), _) => range.and("fixed", fixed),
-        (None, Some(last)) => range.and("last_affected", last),
+    let end = match (less_than, up_to) {
+        (Some("*"), _) | (None, Some("*") | None) => None,
+        (Some(fixed), _) => Some(("fixed", fixed.to_owned())),
+        (None, Some(last)) => Some(("last_affected", last.to_owned())),
     };
+    // A change at the end of the range states it already.
+    range.events.extend(end.filter(|end| !range.events.contains(end)));
     Some((range, is_understood))
 }
 
