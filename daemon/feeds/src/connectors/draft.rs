@@ -1,11 +1,13 @@
 //! A record under construction in a connector, and its conversion to canonical bytes.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use starling_protocol::json::Value;
 use starling_protocol::limits::{MAX_JSON_DEPTH, MAX_RECORD_BYTES};
 
 use super::severity::Severity;
+use super::text::{is_cve, quote};
 use super::value;
 use crate::osv::{self, FeedRecord, Rejected, Warning, WarningKind};
 
@@ -198,14 +200,13 @@ impl<'a> Draft<'a> {
 
     /// Adds other names of a vulnerability in a database. A single CVE record is the same vulnerability; several are
     /// the subject of the entry, so that none of them becomes another's alias.
+    /// A placeholder such as `CVE-2024-XXXX` names nothing.
     pub(crate) fn named(&mut self, ids: &[&str]) {
-        let is_of_several = ids.iter().filter(|id| super::text::is_cve(id)).count() > 1;
-        for id in ids {
-            if bad_id(id).is_some() {
-                self.warn(format!(
-                    "not a name of a vulnerability: \"{}\"",
-                    super::text::quote(id)
-                ));
+        let cves = ids.iter().map(|id| id.trim()).filter(|id| is_cve(id));
+        let is_of_several = cves.collect::<BTreeSet<_>>().len() > 1;
+        for id in ids.iter().map(|id| id.trim()) {
+            if bad_id(id).is_some() || (id.starts_with("CVE-") && !is_cve(id)) {
+                self.warn(format!("not a name of a vulnerability: \"{}\"", quote(id)));
             } else if is_of_several {
                 self.derive(id);
             } else {
@@ -231,7 +232,7 @@ impl<'a> Draft<'a> {
         let text = text.map(str::trim).filter(|text| !text.is_empty())?;
         let time = super::text::time(text);
         if time.is_none() {
-            self.warn(format!("{key} is not a time: \"{}\"", super::text::quote(text)));
+            self.warn(format!("{key} is not a time: \"{}\"", quote(text)));
             self.keep(key, value::text(text.to_owned()));
         }
         time
@@ -346,7 +347,7 @@ fn add(list: &mut Vec<String>, own: &str, id: &str) {
 
 /// Returns why an id is not valid: ids become file names and parts of addresses.
 fn bad_id(id: &str) -> Option<String> {
-    let shown = super::text::quote(id);
+    let shown = quote(id);
     if id.trim().is_empty() {
         Some("the record has no id".to_owned())
     } else if id.contains(['/', '\\']) || id.contains("..") {
@@ -385,6 +386,26 @@ mod tests {
         );
         assert_eq!(record.warnings.len(), 1);
         assert_eq!(record.warnings[0].to_string(), "odd");
+    }
+
+    #[test]
+    fn only_several_cve_records_are_upstream() {
+        let named = |ids: &[&str]| {
+            let mut draft = Draft::of("X-1");
+            draft.named(ids);
+            (
+                draft.aliases.join(" "),
+                draft.upstream.join(" "),
+                draft.warnings.len(),
+            )
+        };
+        let (one, other) = ("CVE-2030-0001", "CVE-2030-0002");
+        assert_eq!(
+            named(&[one, "X-1", one, "GHSA-1"]),
+            (format!("{one} GHSA-1"), String::new(), 0)
+        );
+        assert_eq!(named(&[one, other]), (String::new(), format!("{one} {other}"), 0));
+        assert_eq!(named(&[one, "CVE-2030-XXXX"]), (one.to_owned(), String::new(), 1));
     }
 
     #[test]

@@ -166,10 +166,29 @@ impl Kind {
             Which::Osv => crate::osv::read(bytes).into_iter().for_each(each),
             Which::Native(connector) => {
                 let mut out = Output::new(each);
-                connector.read(bytes, name, &mut out);
+                match unreadable(bytes) {
+                    Some(why) => out.reject("", why),
+                    None => connector.read(bytes, name, &mut out),
+                }
                 out.end(connector.name());
             }
         }
+    }
+}
+
+/// Returns why no connector reads a document: it is empty, or the page that a server gives in its place.
+fn unreadable(bytes: &[u8]) -> Option<&'static str> {
+    let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+    let begins_with = |tag: &[u8]| {
+        body.get(..tag.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(tag))
+    };
+    if body.is_empty() {
+        Some("the document is empty")
+    } else if begins_with(b"<!doctype html") || begins_with(b"<html") {
+        Some("a page of HTML in place of a document")
+    } else {
+        None
     }
 }
 

@@ -151,7 +151,8 @@ impl<'o> Output<'o> {
     }
 
     /// Reads the items of the lists under `keys` in a document's outermost object, or the items of a document that is
-    /// a list. Returns the object's other members. Of a truncated document, the complete items are read.
+    /// a list. Returns the object's other members. Of a truncated document, the complete items are read. An object
+    /// without any of these lists is rejected.
     pub(crate) fn json_lists<'a>(
         &mut self,
         bytes: &'a [u8],
@@ -164,10 +165,11 @@ impl<'o> Output<'o> {
             self.json_items("", bytes, each);
             return rest;
         };
-        let mut is_whole = true;
+        let (mut is_whole, mut has_list) = (true, false);
         while let Some(member) = walk.next() {
             match member {
                 Ok((key, list)) if keys.contains(&key.as_ref()) => {
+                    has_list = true;
                     self.json_items(&format!("/{key}"), list, each);
                 }
                 Ok((key, value)) => rest.push((key.into_owned(), value)),
@@ -182,6 +184,18 @@ impl<'o> Output<'o> {
         }
         if is_whole {
             self.refuse_rest("", &walk);
+        }
+        if is_whole && !has_list {
+            // An answer that says what went wrong is not an empty page.
+            let found: Vec<&str> = rest.iter().map(|(key, _)| key.as_str()).collect();
+            self.reject(
+                "",
+                format!(
+                    "expected a list under {}, found the members {}",
+                    keys.join(" or "),
+                    super::text::quote(&found.join(", "))
+                ),
+            );
         }
         rest
     }
@@ -353,6 +367,22 @@ mod tests {
                 reasons.len() == 1 && reasons[0].contains("breaks off"),
                 "{reasons:?}"
             );
+        }
+    }
+
+    #[test]
+    fn object_without_the_list_is_refused() {
+        let lists = |text: &str| {
+            reasons(|out| {
+                out.json_lists(text.as_bytes(), &["a", "b"], &mut |_, _, _| {});
+            })
+        };
+        assert_eq!(
+            lists(r#"{"message":"busy","status":503}"#),
+            ["expected a list under a or b, found the members message, status"]
+        );
+        for text in [r#"{"b":[]}"#, r#"{"x":1,"a":[1]}"#, "[]"] {
+            assert!(lists(text).is_empty(), "{text}");
         }
     }
 

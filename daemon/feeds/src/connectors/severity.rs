@@ -28,7 +28,9 @@ pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
                     && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b':')
             })
         };
-        body.starts_with("AV:") && body.split('/').all(is_metric)
+        // Publishers sort the metrics as they like.
+        let has_vector = body.split('/').any(|part| part.starts_with("AV:"));
+        has_vector && body.split('/').all(is_metric)
     };
     for (prefix, kind) in [
         ("CVSS:3.0/", "CVSS_V3"),
@@ -50,7 +52,7 @@ pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
         return None;
     }
     // Only CVSS 2 has the metric.
-    if body.contains("/Au:") {
+    if body.split('/').any(|part| part.starts_with("Au:")) {
         return Some(Severity {
             kind: "CVSS_V2",
             score: body.to_owned(),
@@ -93,9 +95,14 @@ mod tests {
         ] {
             assert_eq!(read(text, "3.0"), Some(("CVSS_V2", v2.to_owned())), "{text}");
         }
+        let sorted = "CVSS:3.1/AC:L/AV:N/A:H/C:H/I:H/PR:N/S:U/UI:N";
+        assert_eq!(read(sorted, ""), Some(("CVSS_V3", sorted.to_owned())));
+        let sorted = "A:P/AC:L/AV:N/Au:N/C:P/I:P";
+        assert_eq!(read(sorted, "2.0"), Some(("CVSS_V2", sorted.to_owned())));
         for text in [
             "",
             "9.8",
+            "CVSS:3.1/AC:L/PR:N",
             "CVSS:3.1/",
             "CVSS:9.0/AV:N",
             "AV:N/AC",

@@ -266,3 +266,20 @@ fn json_value(depth: u32) -> impl Strategy<Value = serde_json::Value> {
         ]
     })
 }
+
+#[test]
+fn empty_documents_and_pages_are_refused_by_every_connector() {
+    for connector in CONNECTORS {
+        for empty in ["", " \n", "\u{FEFF}"] {
+            assert_eq!(
+                rejected(connector.name(), empty.as_bytes()),
+                [": the document is empty"]
+            );
+        }
+        let page = rejected(
+            connector.name(),
+            b"\n<!DOCTYPE html><html><body>503</body></html>",
+        );
+        assert!(page.len() == 1 && page[0].contains("a page of HTML"), "{page:?}");
+    }
+}

@@ -59,7 +59,7 @@ pub(crate) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
 }
 
 /// Converts a time to RFC 3339 in UTC. Accepts the forms of sources: with or without a zone (then UTC), a date alone,
-/// `dd.mm.yyyy`, `dd/mm/yy`, `Apr 8, 2025, 8:18:05 AM`, seconds since 1970.
+/// `yyyymmdd`, `dd.mm.yyyy`, `dd/mm/yy`, `Apr 8, 2025, 8:18:05 AM`, seconds since 1970.
 pub(crate) fn time(text: &str) -> Option<String> {
     time_at(text, "Z")
 }
@@ -67,7 +67,7 @@ pub(crate) fn time(text: &str) -> Option<String> {
 /// Same as [`time`], for a source whose times without a zone are in `zone`, such as `+09:00`.
 pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
     let text = text.trim().replace(['\u{202F}', '\u{A0}'], " ");
-    if text.ends_with('Z') && text.parse::<jiff::Timestamp>().is_ok() {
+    if is_rfc_3339_in_utc(&text) && text.parse::<jiff::Timestamp>().is_ok() {
         return Some(text);
     }
     let text = text.strip_suffix(" UTC").unwrap_or(&text);
@@ -96,11 +96,35 @@ pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
         };
         return instant(&format!("{day}T{clock}{zone}"));
     }
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    if is_number
+        && text.len() == 8
+        && let Some((year, rest)) = text.split_at_checked(4)
+        && let Some((month, day)) = rest.split_at_checked(2)
+    {
+        return instant(&format!("{year}-{month}-{day}T00:00:00{zone}"));
+    }
+    // Shorter numbers are times of 1970 to 1973: years, or parts of a date.
+    if is_number && text.split('.').next()?.len() > 8 {
         let seconds = text.split('.').next()?.parse().ok()?;
         return Some(jiff::Timestamp::from_second(seconds).ok()?.to_string());
     }
     american(text, zone)
+}
+
+/// Returns true for the form of RFC 3339 in UTC: `2024-05-14T16:11:39Z`, with or without a fraction.
+fn is_rfc_3339_in_utc(text: &str) -> bool {
+    let Some((seconds, rest)) = text.split_at_checked(19) else {
+        return false;
+    };
+    let has_form = seconds.bytes().zip("dddd-dd-ddTdd:dd:dd".bytes());
+    let fraction = rest
+        .strip_suffix('Z')
+        .map(|rest| rest.strip_prefix('.').unwrap_or(rest));
+    fraction.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+        && has_form
+            .into_iter()
+            .all(|(byte, form)| byte == form || (form == b'd' && byte.is_ascii_digit()))
 }
 
 /// Parses a date alone and returns it as `yyyy-mm-dd`.
@@ -179,6 +203,36 @@ pub(crate) fn cves_in(text: &str) -> Vec<String> {
     found
 }
 
+/// Words that stand beside versions: `up-to-1.2`.
+const WORDS_OF_RANGES: [&str; 16] = [
+    "all", "and", "any", "before", "below", "earlier", "later", "latest", "lower", "newer", "older", "prior",
+    "through", "to", "until", "up",
+];
+
+/// Returns true for text that is not a single version: words, comparisons, lists and patterns.
+pub(crate) fn is_prose(version: &str) -> bool {
+    let is_foreign = |c: char| c.is_whitespace() || !c.is_ascii() || "<>=,|*;/&()[]{}".contains(c);
+    let is_open = version.starts_with(['^', '~']) || version.ends_with('+');
+    if version.contains(is_foreign) || is_open || !version.contains(|c: char| c.is_ascii_digit()) {
+        return true;
+    }
+    let core = version.split(['-', '+']).next().unwrap_or_default();
+    let is_pattern = core.split('.').any(|part| part.eq_ignore_ascii_case("x"));
+    let mut words = version.split(|c: char| !c.is_ascii_alphabetic());
+    is_pattern || words.any(|word| WORDS_OF_RANGES.contains(&word.to_ascii_lowercase().as_str()))
+}
+
+/// Returns true for two versions with a hyphen between them: `1.0.0-1.5.2`. Few registries have such a single version.
+pub(crate) fn is_span(version: &str) -> bool {
+    let is_dotted = |text: &str| {
+        let text = text.strip_prefix('v').unwrap_or(text);
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        text.contains('.') && text.split('.').all(is_number)
+    };
+    let parts = version.split_once('-');
+    parts.is_some_and(|(first, last)| is_dotted(first) && is_dotted(last))
+}
+
 /// Cuts foreign text to a length for a message.
 pub(crate) fn quote(text: &str) -> String {
     let mut characters = text.chars();
@@ -210,6 +264,10 @@ mod tests {
             ("Apr 8, 2025, 8:18:05\u{202F}PM", "2025-04-08T20:18:05Z"),
             ("Dec 31, 2020, 12:00:00 AM", "2020-12-31T00:00:00Z"),
             ("1640995200", "2022-01-01T00:00:00Z"),
+            ("20220101", "2022-01-01T00:00:00Z"),
+            ("2022-01-01T04:05Z", "2022-01-01T04:05:00Z"),
+            ("2022-01-01T04:05:06,5Z", "2022-01-01T04:05:06.5Z"),
+            ("+002022-01-01T00:00:00Z", "2022-01-01T00:00:00Z"),
         ] {
             assert_eq!(time(text).as_deref(), Some(expected), "{text}");
         }
@@ -222,6 +280,8 @@ mod tests {
             "tbc",
             "-",
             "2024-13-01",
+            "2024",
+            "20241301",
             "99.99.9999",
             "yesterday at noon, so",
             // Its fourth character from the end has several bytes.
@@ -244,6 +304,52 @@ mod tests {
         let read = decode("漏洞".as_bytes(), declared, encoding_rs::WINDOWS_1252);
         assert_eq!(read.text, "漏洞");
         assert!(read.warning.unwrap().contains("is UTF-8"));
+    }
+
+    #[test]
+    fn single_versions_are_distinguished_from_prose() {
+        for version in [
+            "1",
+            "v1.2.3",
+            "1.2.3-rc.1",
+            "1.0-1",
+            "2021.01.01",
+            "1.2.3+build.5",
+            "1.0.0-x.7.z.92",
+            "1!2.0.post1",
+            "2.0.0.RELEASE",
+            "8.5p1",
+            "1.2.3-beta-2.1",
+        ] {
+            assert!(!is_prose(version) && !is_span(version), "{version}");
+        }
+        for text in [
+            "",
+            "all",
+            "n/a",
+            "1.2.x",
+            "1.X",
+            "2.x.x",
+            "1.*",
+            "< 2",
+            "1.2,1.3",
+            "1.2;1.3",
+            "1.2/1.3",
+            "[1.0]",
+            "1.2.3+",
+            "^1.2",
+            "~1.2",
+            "≤1.2",
+            "1.2.3以下",
+            "up-to-1.2",
+            "1.2_and_below",
+            "1.2 - 1.5",
+        ] {
+            assert!(is_prose(text), "{text}");
+        }
+        for span in ["1.0.0-1.5.2", "v1.0-v1.5"] {
+            assert!(is_span(span), "{span}");
+        }
     }
 
     #[test]

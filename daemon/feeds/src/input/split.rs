@@ -1,4 +1,4 @@
-//! Splits a document with many records: NDJSON lines, the items of a JSON list, or the `vulns` of an OSV API answer
+//! Splits a document with many records: NDJSON lines of any kind, the items of a JSON list, or the `vulns` of an OSV API answer
 //! are passed on one by one while they are read, so that memory does not limit their number.
 //!
 //! Only the structure is followed here: brackets, strings and commas. The parser checks if an item is valid JSON, and
@@ -34,7 +34,10 @@ impl Walk<'_> {
         let read = (&mut *reader).take(limit as u64 + 1).read_to_end(&mut head);
         read.map_err(|error| self.fail_read(name, error))?;
         if let Some(kind) = self.kind_of(&head, expectation == Expectation::Stated) {
-            return self.whole(name, head, reader, kind);
+            return match shape(&head) {
+                Shape::Lines => self.lines(name, head, reader, kind),
+                _ => self.whole(name, head, reader, kind),
+            };
         }
         if let Some(kind) = self.kind.filter(|kind| *kind != Kind::OSV) {
             return self.ignored(name, NotARecord::NotOfKind(kind.name()));
@@ -54,7 +57,7 @@ impl Walk<'_> {
             }
             Shape::List(start) => self.items(name, "#", start, head, reader),
             Shape::Vulns(start) => self.items(name, "#/vulns", start, head, reader),
-            Shape::Lines => self.lines(name, head, reader),
+            Shape::Lines => self.lines(name, head, reader, Kind::OSV),
             Shape::Single if head.len() > limit => {
                 io::copy(reader, &mut io::sink()).map_err(|error| self.fail_read(name, error))?;
                 self.too_large(name)
@@ -107,8 +110,12 @@ impl Walk<'_> {
         }))
     }
 
-    fn lines(&mut self, name: &str, head: Vec<u8>, rest: &mut dyn Read) -> Step {
-        let limit = self.limits.max_record_bytes;
+    /// Passes on each line as a document of this kind.
+    fn lines(&mut self, name: &str, head: Vec<u8>, rest: &mut dyn Read, kind: Kind) -> Step {
+        let limit = match kind == Kind::OSV {
+            true => self.limits.max_record_bytes,
+            false => self.limits.max_document_bytes,
+        };
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(head).chain(rest));
         let mut number = 0u64;
         loop {
@@ -128,7 +135,8 @@ impl Walk<'_> {
                         .skip_until(b'\n')
                         .map_err(|error| self.fail_read(&name, error))?;
                 }
-                self.too_large(name)?;
+                let reason = Unreadable::TooLarge { limit };
+                self.show(Found::Rejected { name, reason })?;
                 continue;
             }
             if line.iter().all(u8::is_ascii_whitespace) {
@@ -137,7 +145,12 @@ impl Walk<'_> {
             if !ended && !Scan::default().is_whole(&line) {
                 return Err(self.fail(&name, InputErrorKind::Truncated));
             }
-            self.document(name, line, Expectation::Stated)?;
+            self.show(Found::Document(Document {
+                name,
+                bytes: line,
+                expectation: Expectation::Stated,
+                kind,
+            }))?;
         }
     }
 

@@ -70,9 +70,9 @@ pub(crate) const FACTS: &[(&str, &str, &[&str])] = &[
         "cvelistv5",
         "CVE-2023-39325",
         &[
-            "Go net/http introduced=0 fixed=1.20.10",
-            "Go net/http introduced=1.21.0-0 fixed=1.21.3",
-            "Go golang.org/x/net/http2 introduced=0 fixed=0.17.0",
+            "Go stdlib introduced=0 fixed=1.20.10",
+            "Go stdlib introduced=1.21.0-0 fixed=1.21.3",
+            "Go golang.org/x/net introduced=0 fixed=0.17.0",
         ],
     ),
     (

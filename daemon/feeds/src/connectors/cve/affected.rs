@@ -1,14 +1,15 @@
-//! Converts products of a CNA's container that are packages of a registry, or commits of a repository.
+//! Converts products of a container that are packages of a registry, and those of a CNA that are commits of a
+//! repository.
 
 use starling_protocol::json::Value;
 
 use super::super::draft::{Affected, Draft, Range};
 use super::super::text::quote;
-use super::super::value::{list_of, str_of};
+use super::super::value::{self, list_of, str_of};
 use super::versions;
 
 /// Registries by a part of their address.
-const REGISTRIES: [(&str, &str); 11] = [
+const REGISTRIES: [(&str, &str); 18] = [
     ("npmjs.", "npm"),
     ("pypi.", "PyPI"),
     ("crates.io", "crates.io"),
@@ -17,13 +18,20 @@ const REGISTRIES: [(&str, &str); 11] = [
     ("nuget.org", "NuGet"),
     ("hex.pm", "Hex"),
     ("repo.maven.apache.org", "Maven"),
-    ("repo1.maven.org", "Maven"),
+    ("maven.org", "Maven"),
+    ("central.sonatype.", "Maven"),
+    ("mvnrepository.com", "Maven"),
     ("pub.dev", "Pub"),
     ("pkg.go.dev", "Go"),
+    ("golang.org", "Go"),
+    ("hackage.haskell.org", "Hackage"),
+    ("cran.r-project.org", "CRAN"),
+    ("conan.io", "ConanCenter"),
+    ("opam.ocaml.org", "opam"),
 ];
 
 /// URL types of packages, by their ecosystem.
-const TYPES: [(&str, &str); 19] = [
+const TYPES: [(&str, &str); 20] = [
     ("npm", "npm"),
     ("pypi", "PyPI"),
     ("cargo", "crates.io"),
@@ -35,66 +43,143 @@ const TYPES: [(&str, &str); 19] = [
     ("pub", "Pub"),
     ("golang", "Go"),
     ("bioconductor", "Bioconductor"),
-    ("bitnami", "Bitnami"),
-    ("conan", "ConanCenter"),
-    ("cran", "CRAN"),
+    ("swift", "SwiftURL"),
     ("githubactions", "GitHub Actions"),
+    // The URL type of components that are actions.
+    ("github", "GitHub Actions"),
     ("hackage", "Hackage"),
+    ("cran", "CRAN"),
+    ("conan", "ConanCenter"),
+    ("bitnami", "Bitnami"),
     ("julia", "Julia"),
     ("opam", "opam"),
-    ("swift", "SwiftURL"),
 ];
 
-/// Adds the entries of `affected` for a container's packages and commits.
-pub(super) fn of_container(draft: &mut Draft<'_>, cna: &Value<'_>) {
+/// Adds the entries of `affected` for the packages and commits of a CNA's container.
+pub(super) fn of_cna(draft: &mut Draft<'_>, cna: &Value<'_>) {
+    let mut nameless = Nameless::default();
     for product in list_of(cna, "affected") {
-        let (commits, versions): (Vec<&Value<'_>>, Vec<&Value<'_>>) = list_of(product, "versions")
-            .iter()
-            .partition(|one| is_commit(one));
-        let default = str_of(product, "defaultStatus");
-        let package = package(product);
-        if package.is_none()
-            && let Some(purl) = str_of(product, "packageURL")
-        {
+        add_commits(draft, product);
+        add_package(draft, product, &mut nameless);
+    }
+    nameless.warn(draft);
+}
+
+/// Adds the entries of `affected` for the packages of another container, unless the CNA says the same. Its products
+/// without a package usually repeat the CNA's.
+pub(super) fn of_adp(draft: &mut Draft<'_>, adp: &Value<'_>) {
+    let mut nameless = Nameless::default();
+    for product in list_of(adp, "affected") {
+        add_package(draft, product, &mut nameless);
+    }
+    nameless.warn(draft);
+}
+
+/// Returns the items about commits, and those about versions.
+fn versions_of<'v, 'a>(product: &'v Value<'a>) -> (Vec<&'v Value<'a>>, Vec<&'v Value<'a>>) {
+    list_of(product, "versions")
+        .iter()
+        .partition(|one| is_commit(one))
+}
+
+fn add_commits(draft: &mut Draft<'_>, product: &Value<'_>) {
+    let (commits, _) = versions_of(product);
+    match str_of(product, "repo") {
+        Some(repo) if !commits.is_empty() => {
+            let ranges = versions::of_commits(draft, repo, &commits, str_of(product, "defaultStatus"));
+            if !ranges.is_empty() {
+                draft.affected.push(Affected {
+                    ranges,
+                    ..Affected::default()
+                });
+            }
+        }
+        None if commits.iter().any(|one| versions::says_affected(one)) => {
+            let name = str_of(product, "product").unwrap_or_default();
             draft.warn(format!(
-                "the package URL \"{}\" is of no known registry, and has no entry",
-                quote(purl)
+                "{}: {} ranges of commits without a repository are not carried over",
+                quote(name),
+                commits.len()
             ));
         }
-        let says_of_commits = commits
-            .iter()
-            .any(|one| str_of(one, "status") != Some("unaffected"));
-        match str_of(product, "repo") {
-            Some(repo) if !commits.is_empty() => {
-                let ranges = versions::of_commits(draft, repo, &commits, default);
-                if !ranges.is_empty() {
-                    draft.affected.push(Affected {
-                        ranges,
-                        ..Affected::default()
-                    });
-                }
-            }
-            None if says_of_commits => {
-                let name = str_of(product, "product").unwrap_or_default();
-                draft.warn(format!(
-                    "{}: {} ranges of commits without a repository are not carried over",
-                    quote(name),
-                    commits.len()
-                ));
-            }
-            _ => {}
+        _ => {}
+    }
+}
+
+fn add_package(draft: &mut Draft<'_>, product: &Value<'_>, nameless: &mut Nameless) {
+    let Some((ecosystem, name)) = package(product) else {
+        match str_of(product, "packageURL") {
+            Some(purl) => draft.warn(format!(
+                "the package URL \"{}\" is of no known registry, and has no entry",
+                quote(purl)
+            )),
+            None => nameless.take(product),
         }
-        if let Some((ecosystem, name)) = package {
-            let mut entry = Affected::of(ecosystem, name);
-            versions::of_package(draft, &mut entry, &versions, default);
-            if says_of_commits && entry.ranges.is_empty() && entry.versions.is_empty() {
-                // The package versions of these commits are unknown.
-                draft.warn(format!("{}: no version is named but commits", entry.name));
-                entry.ranges.push(Range::undecided());
-            }
-            if !entry.ranges.is_empty() || !entry.versions.is_empty() {
-                draft.affected.push(entry);
-            }
+        return;
+    };
+    let (commits, versions) = versions_of(product);
+    let mut entry = Affected::of(ecosystem, name);
+    if let Some(path) = str_of(product, "packageName").filter(|path| ecosystem == "Go" && *path != entry.name)
+    {
+        let import = value::object([("path", value::text(path.to_owned()))]);
+        entry
+            .ecosystem_specific
+            .push(("imports", Value::Array(vec![import])));
+    }
+    versions::of_package(draft, &mut entry, &versions, str_of(product, "defaultStatus"));
+    let says_of_commits = commits.iter().any(|one| versions::says_affected(one));
+    if says_of_commits && entry.ranges.is_empty() && entry.versions.is_empty() {
+        // The package versions of these commits are unknown.
+        draft.warn(format!("{}: no version is named but commits", entry.name));
+        entry.ranges.push(Range::undecided());
+    }
+    let is_same = |own: &Affected<'_>| {
+        (&own.ecosystem, &own.name) == (&entry.ecosystem, &entry.name)
+            && (&own.ranges, &own.versions) == (&entry.ranges, &entry.versions)
+    };
+    let is_new = !draft.affected.iter().any(is_same);
+    if is_new && (!entry.ranges.is_empty() || !entry.versions.is_empty()) {
+        draft.affected.push(entry);
+    }
+}
+
+/// Counts the packages that are not of a known registry. Nothing else looks such a product up.
+#[derive(Default)]
+struct Nameless {
+    count: usize,
+    first: String,
+}
+
+impl Nameless {
+    fn take(&mut self, product: &Value<'_>) {
+        let (collection, name) = (str_of(product, "collectionURL"), str_of(product, "packageName"));
+        let Some(shown) = name
+            .or_else(|| str_of(product, "product"))
+            .filter(|_| collection.is_some())
+        else {
+            return;
+        };
+        let is_unaffected = str_of(product, "defaultStatus").is_none_or(|default| default == "unaffected")
+            && !list_of(product, "versions").iter().any(versions::says_affected);
+        if is_unaffected {
+            return;
+        }
+        if self.count == 0 {
+            self.first = format!(
+                "\"{}\" of {}",
+                quote(shown),
+                quote(collection.unwrap_or_default())
+            );
+        }
+        self.count += 1;
+    }
+
+    fn warn(self, draft: &mut Draft<'_>) {
+        if self.count > 0 {
+            draft.warn(format!(
+                "packages that are not of a known registry have no entry: {}, the first is {}",
+                self.count, self.first
+            ));
         }
     }
 }
@@ -112,12 +197,66 @@ pub(crate) fn package(product: &Value<'_>) -> Option<(&'static str, String)> {
         return package_of_url(purl);
     }
     let collection = str_of(product, "collectionURL")?;
-    let name = str_of(product, "packageName")?;
-    let (_, ecosystem) = REGISTRIES.iter().find(|(part, _)| collection.contains(part))?;
+    let lower = collection.to_ascii_lowercase();
+    let (_, ecosystem) = REGISTRIES.iter().find(|(part, _)| lower.contains(part))?;
+    let name = match str_of(product, "packageName") {
+        Some(name) => name.to_owned(),
+        None => name_in_address(ecosystem, collection)?,
+    };
     if name.contains(char::is_whitespace) {
         return None;
     }
-    Some((ecosystem, name.to_owned()))
+    match *ecosystem {
+        "Maven" if !name.contains(':') => {
+            let (group, artifact) = name.trim_matches('/').rsplit_once('/')?;
+            Some((ecosystem, format!("{group}:{artifact}")))
+        }
+        "Go" => Some((ecosystem, go_module(&name, str_of(product, "vendor")).to_owned())),
+        _ => Some((ecosystem, name)),
+    }
+}
+
+/// Returns the package whose page in a registry this is.
+fn name_in_address(ecosystem: &str, address: &str) -> Option<String> {
+    const BEFORE_NAMES: [&str; 7] = [
+        "/project/",
+        "/package/",
+        "/packages/",
+        "/crates/",
+        "/gems/",
+        "/artifact/",
+        "pkg.go.dev/",
+    ];
+    let address = address.split(['?', '#']).next()?;
+    let path = BEFORE_NAMES
+        .iter()
+        .find_map(|before| Some(address.split_once(before)?.1))?;
+    let path = percent_decoded(path)?;
+    let parts = match ecosystem {
+        "Go" => usize::MAX,
+        "Packagist" | "Maven" => 2,
+        _ if path.starts_with('@') => 2,
+        _ => 1,
+    };
+    let name = path.split('/').filter(|part| !part.is_empty()).take(parts);
+    Some(name.collect::<Vec<_>>().join("/")).filter(|name| !name.is_empty())
+}
+
+/// Returns the module of a package of Go, which CNAs name by its import path: the standard library, the toolchain, or
+/// the module that is given as its vendor.
+fn go_module<'n>(name: &'n str, vendor: Option<&'n str>) -> &'n str {
+    let first = name.split('/').next().unwrap_or_default();
+    let is_below = |module: &&str| {
+        name.strip_prefix(*module)
+            .is_some_and(|rest| rest.starts_with('/'))
+    };
+    match vendor {
+        _ if first == "cmd" => "toolchain",
+        // Import paths outside of the standard library begin with a host.
+        _ if !first.contains('.') && !matches!(name, "stdlib" | "toolchain") => "stdlib",
+        Some(module) if module.contains('.') && is_below(&module) => module,
+        _ => name,
+    }
 }
 
 /// Returns the registry's package of a package URL.
@@ -131,9 +270,11 @@ pub(crate) fn package_of_url(purl: &str) -> Option<(&'static str, String)> {
         _ => path,
     };
     let (_, ecosystem) = TYPES.iter().find(|(own, _)| own.eq_ignore_ascii_case(ty))?;
-    let name = percent_decoded(path)?;
+    let name = percent_decoded(path.trim_matches('/'))?;
     let name = match (*ecosystem, name.rsplit_once('/')) {
         ("Maven", Some((group, artifact))) => format!("{group}:{artifact}"),
+        // An artifact without its group names nothing.
+        ("Maven", None) => return None,
         _ => name,
     };
     (!name.is_empty() && !name.contains(char::is_whitespace)).then_some((ecosystem, name))

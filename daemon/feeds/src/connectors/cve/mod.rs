@@ -1,10 +1,15 @@
 //! Records of the CVE list in format 5, and of other publishers with that format.
 //!
 //! The containers of the CNA and of each ADP stay separate in `database_specific.native`, because they contradict
-//! each other. Of the CNA's affected products, only packages of a registry and repositories become entries of
+//! each other. Of their affected products, only packages of a registry and the CNA's repositories become entries of
 //! `affected`; the others stay there with their CPE names.
 
 pub(crate) mod affected;
+#[cfg(test)]
+mod algorithm_tests;
+mod exceptions;
+#[cfg(test)]
+mod package_tests;
 #[cfg(test)]
 mod tests;
 mod versions;
@@ -105,8 +110,9 @@ fn entry(out: &mut Output<'_>, pointer: String, record: &Value<'_>) {
         .pointer("/containers/adp")
         .and_then(Value::as_array)
         .unwrap_or_default();
+    let mut word = None;
     for container in std::iter::once(&cna).chain(adps) {
-        rate(&mut draft, container);
+        word = word.or(rate(&mut draft, container));
         for reference in list_of(container, "references") {
             let tags: Vec<&str> = strs_of(reference, "tags").collect();
             if let Some(url) = str_of(reference, "url") {
@@ -114,11 +120,29 @@ fn entry(out: &mut Output<'_>, pointer: String, record: &Value<'_>) {
             }
         }
     }
+    if let Some(word) = word {
+        draft.specific.push(("severity", value::text(word)));
+    }
     let cwes = cwes(&cna);
     if !cwes.is_empty() {
         draft.specific.push(("cwe_ids", value::texts(cwes)));
     }
-    affected::of_container(&mut draft, &cna);
+    affected::of_cna(&mut draft, &cna);
+    for adp in adps {
+        affected::of_adp(&mut draft, adp);
+    }
+    keep_containers(&mut draft, record, metadata, cna, adps);
+    out.record(pointer, draft);
+}
+
+/// Keeps what has no place in the schema, each container by itself.
+fn keep_containers<'v>(
+    draft: &mut Draft<'v>,
+    record: &Value<'v>,
+    metadata: &Value<'v>,
+    cna: Value<'v>,
+    adps: &[Value<'v>],
+) {
     draft.keep(
         "cveMetadata",
         value::without(metadata.clone(), &["cveId", "datePublished", "dateUpdated"]),
@@ -134,7 +158,6 @@ fn entry(out: &mut Output<'_>, pointer: String, record: &Value<'_>) {
     };
     draft.keep("cna", value::without(cna, told));
     draft.keep("adp", Value::Array(adps.to_vec()));
-    out.record(pointer, draft);
 }
 
 fn rejection(cna: &Value<'_>) -> Option<String> {
@@ -142,17 +165,45 @@ fn rejection(cna: &Value<'_>) -> Option<String> {
     str_of(reason, "value").map(str::to_owned)
 }
 
-fn rate(draft: &mut Draft<'_>, container: &Value<'_>) {
+/// Adds a container's vectors, and returns its first severity as a word.
+fn rate(draft: &mut Draft<'_>, container: &Value<'_>) -> Option<String> {
+    let mut found = None;
     for metric in list_of(container, "metrics") {
         for (key, version) in METRICS {
             let Some(cvss) = metric.get(key) else { continue };
             let vector = str_of(cvss, "vectorString").unwrap_or_default();
             match severity::vector_of(vector, version) {
                 Some(severity) => draft.rate(severity),
-                None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
+                None => {
+                    draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector)));
+                    found = found.or_else(|| word_of(cvss.get("baseSeverity")?));
+                }
             }
         }
+        found = found.or_else(|| other_word(metric));
     }
+    found
+}
+
+/// Returns the severity of a metric that is a word of the publisher's own scale.
+fn other_word(metric: &Value<'_>) -> Option<String> {
+    let other = metric.get("other")?;
+    let kind = str_of(other, "type").unwrap_or_default();
+    if ["ssvc", "kev"].iter().any(|own| kind.eq_ignore_ascii_case(own)) {
+        return None;
+    }
+    let content = other.get("content")?;
+    let members = ["text", "value", "level", "severity"].into_iter();
+    word_of(content).or_else(|| members.filter_map(|key| word_of(content.get(key)?)).next())
+}
+
+/// Returns a text that is a severity.
+fn word_of(value: &Value<'_>) -> Option<String> {
+    let word = value.as_str()?.trim();
+    let is_severity = ["low", "medium", "moderate", "high", "important", "critical"]
+        .iter()
+        .any(|own| word.eq_ignore_ascii_case(own));
+    is_severity.then(|| word.to_owned())
 }
 
 fn cwes(cna: &Value<'_>) -> Vec<String> {

@@ -1,5 +1,4 @@
 use super::super::tests::{ignored, json_records, ranges, rejected, warnings};
-use super::affected::package_of_url;
 
 const RECORD: &str = r#"{"dataType":"CVE_RECORD","dataVersion":"5.1","cveMetadata":{"cveId":"CVE-2030-0001","assignerShortName":"acme","state":"PUBLISHED",
  "datePublished":"2030-01-01T00:00:00.000Z","dateUpdated":"2030-02-01T00:00:00.000Z"},
@@ -72,7 +71,7 @@ fn packages_and_commits_become_ranges_and_words_are_reported() {
 }
 
 /// Returns a record about one product with these members.
-fn about(product: &str) -> String {
+pub(super) fn about(product: &str) -> String {
     format!(
         r#"{{"dataType":"CVE_RECORD","cveMetadata":{{"cveId":"CVE-2030-0001","state":"PUBLISHED","dateUpdated":"2030-01-01T00:00:00Z"}},
         "containers":{{"cna":{{"affected":[{{{product}}}]}}}}}}"#
@@ -125,6 +124,11 @@ fn unknown_version_never_makes_a_package_clean() {
             &["npm p introduced=1 fixed=2 introduced=3"],
         ),
         (
+            "unaffected",
+            r#"{"status":"affected","version":"1","lessThan":"3","changes":[{"at":"3","status":"unaffected"}]}"#,
+            &["npm p introduced=1 fixed=3"],
+        ),
+        (
             "unknown",
             r#"{"status":"affected","version":"1","lessThan":"3"}"#,
             &["npm p introduced=1 fixed=3", "npm p"],
@@ -154,6 +158,76 @@ fn unknown_version_never_makes_a_package_clean() {
 }
 
 #[test]
+fn comparisons_are_ranges_and_patterns_are_undecided() {
+    for (versions, expected) in [
+        (
+            r#"{"status":"affected","version":">= 1.0, < 1.2.3"},{"status":"affected","version":"<=0.9"}"#,
+            &[
+                "npm p introduced=1.0 fixed=1.2.3",
+                "npm p introduced=0 last_affected=0.9",
+            ][..],
+        ),
+        (r#"{"status":"affected","version":"= 1.0"}"#, &["npm p ==1.0"]),
+        (r#"{"status":"affected","version":"< 1.2 || > 2"}"#, &["npm p"]),
+        (r#"{"status":"affected","version":"1.2.x"}"#, &["npm p"]),
+        (r#"{"status":"affected","version":"1.0.0-1.5.2"}"#, &["npm p"]),
+    ] {
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"unaffected","versions":[{versions}]"#
+        ));
+        assert_eq!(
+            ranges(&json_records("cve", text.as_bytes())[0]),
+            expected,
+            "{versions}"
+        );
+        let is_undecided = expected == ["npm p"];
+        assert_eq!(
+            warnings("cve", text.as_bytes()).len(),
+            usize::from(is_undecided),
+            "{versions}"
+        );
+    }
+}
+
+#[test]
+fn unaffected_item_that_becomes_affected_is_a_range() {
+    for (versions, expected) in [
+        (
+            r#"{"status":"unaffected","version":"0","lessThan":"*","changes":[{"at":"1.5","status":"affected"},{"at":"1.8","status":"unaffected"}]}"#,
+            &["npm p introduced=1.5 fixed=1.8"][..],
+        ),
+        (
+            r#"{"status":"unaffected","version":"0","lessThanOrEqual":"2.4","changes":[{"at":"1.5","status":"affected"}]}"#,
+            &["npm p introduced=1.5 last_affected=2.4"],
+        ),
+        (
+            r#"{"status":"unaffected","version":"0","lessThan":"2","changes":[{"at":"1","status":"unknown"}]}"#,
+            &["npm p fixed=2", "npm p"],
+        ),
+        (r#"{"status":"unaffected","version":"0","lessThan":"2"}"#, &[]),
+    ] {
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"unaffected","versions":[{versions}]"#
+        ));
+        assert_eq!(
+            ranges(&json_records("cve", text.as_bytes())[0]),
+            expected,
+            "{versions}"
+        );
+    }
+    let commits = r#""versions":[{"status":"unaffected","version":"0","lessThan":"*","versionType":"git","changes":[{"at":"1da177e4c3f4","status":"affected"}]}]"#;
+    let text = about(&format!(
+        r#""product":"Box","repo":"https://git.example.org/b","defaultStatus":"unaffected",{commits}"#
+    ));
+    assert_eq!(
+        ranges(&json_records("cve", text.as_bytes())[0]),
+        ["  introduced=1da177e4c3f4"]
+    );
+    let text = about(&format!(r#""packageURL":"pkg:npm/p",{commits}"#));
+    assert_eq!(ranges(&json_records("cve", text.as_bytes())[0]), ["npm p"]);
+}
+
+#[test]
 fn dropped_commits_are_reported() {
     let versions = r#""versions":[{"status":"unaffected","version":"1da177e4c3f4","versionType":"git"},
         {"status":"affected","version":"2da177e4c3f4","versionType":"git"},{"status":"affected","version":"3da177e4c3f4","lessThanOrEqual":"*","versionType":"git"}]"#;
@@ -176,6 +250,21 @@ fn dropped_commits_are_reported() {
     assert_eq!(
         warnings("cve", text.as_bytes()),
         ["Box: 3 ranges of commits without a repository are not carried over"]
+    );
+}
+
+#[test]
+fn commits_that_are_affected_by_default_are_all_affected() {
+    let text = about(
+        r#""repo":"https://git.example.org/b","defaultStatus":"affected",
+        "versions":[{"status":"affected","version":"2da177e4c3f4","versionType":"git"}]"#,
+    );
+    assert_eq!(
+        ranges(&json_records("cve", text.as_bytes())[0]),
+        [
+            "  introduced=2da177e4c3f4 last_affected=2da177e4c3f4",
+            "  introduced=0",
+        ]
     );
 }
 
@@ -225,6 +314,56 @@ fn open_exception_ends_the_range() {
 }
 
 #[test]
+fn exception_with_certain_ends_is_carried_over() {
+    let exception =
+        |from: &str, end: &str| format!(r#"{{"status":"unaffected","version":"{from}","lessThan":"{end}"}}"#);
+    let affected = r#"{"status":"affected","version":"0","lessThan":"3.0"}"#.to_owned();
+    for (default, versions, expected) in [
+        (
+            "affected",
+            vec![exception("2.0", "2.5")],
+            "introduced=0 fixed=2.0 introduced=2.5",
+        ),
+        (
+            "affected",
+            vec![exception("0", "1.5"), exception("2", "*")],
+            "introduced=1.5 fixed=2",
+        ),
+        ("affected", vec![exception("2.5", "2.0")], "introduced=0"),
+        ("affected", vec![exception("2.0", "2.0.0")], "introduced=0"),
+        ("affected", vec![exception("2.0-rc1", "2.5")], "introduced=0"),
+        (
+            "unaffected",
+            vec![exception("2.1.5", "2.2"), affected.clone()],
+            "introduced=0 fixed=3.0 fixed=2.1.5 introduced=2.2",
+        ),
+        (
+            "unaffected",
+            vec![exception("2.1.5", "3.5"), affected.clone()],
+            "introduced=0 fixed=3.0",
+        ),
+        (
+            "unaffected",
+            vec![affected, exception("2.1.5", "2.2")],
+            "introduced=0 fixed=3.0",
+        ),
+    ] {
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"{default}","versions":[{}]"#,
+            versions.join(",")
+        ));
+        let found = ranges(&json_records("cve", text.as_bytes())[0]);
+        assert_eq!(found, [format!("npm p {expected}")], "{text}");
+        let is_dropped = default == "affected" && expected == "introduced=0";
+        assert_eq!(
+            warnings("cve", text.as_bytes()).len(),
+            usize::from(is_dropped),
+            "{text}"
+        );
+    }
+}
+
+#[test]
 fn rejected_record_is_withdrawn() {
     let text = r#"{"dataType":"CVE_RECORD","cveMetadata":{"cveId":"CVE-2030-0002","state":"REJECTED","dateRejected":"2030-03-01T00:00:00Z","dateUpdated":"2030-03-02T00:00:00Z"},
       "containers":{"cna":{"rejectedReasons":[{"lang":"en","value":"Not one."}],"replacedBy":["CVE-2030-0003"]}}}"#;
@@ -252,39 +391,32 @@ fn delta_lists_and_broken_ids_are_distinguished() {
 }
 
 #[test]
-fn package_urls_name_packages_of_registries_only() {
-    for (url, expected) in [
-        ("pkg:npm/%40acme/rocket@1.0", Some(("npm", "@acme/rocket"))),
-        ("pkg:npm/@acme/rocket", Some(("npm", "@acme/rocket"))),
+fn severity_in_words_stands_beside_vectors() {
+    for (metrics, expected) in [
         (
-            "pkg:maven/org.acme/sled@1?type=jar",
-            Some(("Maven", "org.acme:sled")),
-        ),
-        ("pkg:golang/example.org/a/b", Some(("Go", "example.org/a/b"))),
-        ("pkg:NPM/rocket@1", Some(("npm", "rocket"))),
-        ("pkg:cran/rocket@1", Some(("CRAN", "rocket"))),
-        (
-            "pkg:swift/github.com/acme/rocket@1",
-            Some(("SwiftURL", "github.com/acme/rocket")),
+            r#"{"other":{"type":"Textual description of severity","content":{"text":"important"}}}"#,
+            "important",
         ),
         (
-            "pkg:githubactions/acme/launch@v1",
-            Some(("GitHub Actions", "acme/launch")),
+            r#"{"other":{"type":"ssvc","content":{"text":"low"}}},{"other":{"type":"Acme severity rating","content":{"value":"Moderate","namespace":"n"}}}"#,
+            "Moderate",
         ),
-        ("pkg:generic/x", None),
-        ("pkg:npm/%zz", None),
-        ("npm/x", None),
+        (r#"{"other":{"type":"unknown","content":"High"}}"#, "High"),
+        (
+            r#"{"cvssV3_1":{"baseScore":9.8,"baseSeverity":"CRITICAL"}}"#,
+            "CRITICAL",
+        ),
+        (
+            r#"{"other":{"type":"unknown","content":{"text":"see the notes"}}}"#,
+            "",
+        ),
     ] {
-        let found = package_of_url(url);
-        assert_eq!(found.as_ref().map(|(e, n)| (*e, n.as_str())), expected, "{url}");
+        let text =
+            about(r#""product":"Box""#).replace("\"cna\":{", &format!("\"cna\":{{\"metrics\":[{metrics}],"));
+        let record = &json_records("cve", text.as_bytes())[0];
+        let word = record["database_specific"]["severity"]
+            .as_str()
+            .unwrap_or_default();
+        assert_eq!(word, expected, "{metrics}");
     }
-}
-
-#[test]
-fn package_url_of_no_known_registry_is_reported() {
-    let text = about(r#""packageURL":"pkg:docker/p","defaultStatus":"affected","versions":[]"#);
-    assert_eq!(
-        warnings("cve", text.as_bytes()),
-        ["the package URL \"pkg:docker/p\" is of no known registry, and has no entry"]
-    );
 }

@@ -4,21 +4,17 @@
 use starling_protocol::json::Value;
 
 use super::super::draft::{Affected, Draft, Range};
-use super::super::text::quote;
+use super::super::ghsa::{self, RangeOrVersion};
+use super::super::text::{is_prose, is_span, quote};
 use super::super::value::{list_of, str_of};
+use super::exceptions;
 
 /// Returns the version for the beginning of a range with an end.
-fn is_beginning(version: &str) -> bool {
+pub(super) fn is_beginning(version: &str) -> bool {
     matches!(
         version,
         "0" | "*" | "unspecified" | "n/a" | "-" | "0.0" | "0.0.0" | ""
     )
-}
-
-/// Returns true for text that is not a version: words, comparisons and patterns.
-fn is_prose(version: &str) -> bool {
-    version.contains(|c: char| c.is_whitespace() || "<>=,|*".contains(c))
-        || !version.contains(|c: char| c.is_ascii_digit())
 }
 
 /// Adds the statements about the versions of a package.
@@ -29,14 +25,16 @@ pub(super) fn of_package(
     default: Option<&str>,
 ) {
     if default == Some("affected") {
-        let range = but_for_exceptions(draft, entry, versions);
+        let range = exceptions::but_for_exceptions(draft, &entry.name, versions);
         entry.ranges.push(range);
     }
     let mut doubts = 0_usize;
-    for one in versions {
+    for (index, one) in versions.iter().enumerate() {
         match str_of(one, "status") {
             Some("affected") => {}
-            Some("unaffected") => continue,
+            // With a default of affected, all versions are stated already.
+            Some("unaffected") if default == Some("affected") || !says_affected(one) => continue,
+            Some("unaffected") => {}
             status => {
                 draft.warn(format!(
                     "{}: the status of {} is \"{}\"",
@@ -54,7 +52,12 @@ pub(super) fn of_package(
                 // A product of which all versions are affected says so only in words.
                 draft.warn(format!("{}: no version is named", entry.name));
                 doubts += 1;
-            } else if is_prose(version) {
+            } else if let Some(stated) = compared(version) {
+                match stated {
+                    RangeOrVersion::Range(range) => entry.ranges.push(range),
+                    RangeOrVersion::Version(version) => entry.versions.push(version),
+                }
+            } else if !is_version(version) {
                 draft.warn(format!("{}: versions in words: {}", entry.name, shown(one)));
                 doubts += 1;
             } else {
@@ -64,7 +67,10 @@ pub(super) fn of_package(
         }
         match range_of(one, is_version) {
             Some((range, is_understood)) => {
-                entry.ranges.push(range);
+                let earlier = versions.get(..index).unwrap_or_default();
+                entry
+                    .ranges
+                    .push(exceptions::without_earlier(range, one, earlier));
                 if !is_understood {
                     draft.warn(format!(
                         "{}: the changes in {} are not understood",
@@ -95,16 +101,28 @@ pub(super) fn of_package(
     }
 }
 
-fn is_version(text: &str) -> bool {
-    !is_prose(text)
+/// Returns the meaning of comparisons in place of a version, as GitHub's CNA writes them: `>= 1.0, < 1.2.3`.
+fn compared(version: &str) -> Option<RangeOrVersion> {
+    ghsa::range(version).filter(|_| version.starts_with(['<', '>', '=']))
 }
 
-fn bound_of<'v>(one: &'v Value<'_>) -> Option<&'v str> {
+pub(super) fn is_version(text: &str) -> bool {
+    !is_prose(text) && !is_span(text)
+}
+
+/// Returns true if an item calls any of its versions affected, or something that is not understood: by its status, or
+/// from one of its changes on.
+pub(super) fn says_affected(one: &Value<'_>) -> bool {
+    let is_other = |item: &Value<'_>| str_of(item, "status") != Some("unaffected");
+    is_other(one) || list_of(one, "changes").iter().any(is_other)
+}
+
+pub(super) fn bound_of<'v>(one: &'v Value<'_>) -> Option<&'v str> {
     str_of(one, "lessThan").or_else(|| str_of(one, "lessThanOrEqual"))
 }
 
 /// Returns an item for a warning: its version and its end.
-fn shown(one: &Value<'_>) -> String {
+pub(super) fn shown(one: &Value<'_>) -> String {
     let version = str_of(one, "version").unwrap_or_default();
     match bound_of(one) {
         Some(bound) => format!("\"{}\" to \"{}\"", quote(version), quote(bound)),
@@ -113,7 +131,7 @@ fn shown(one: &Value<'_>) -> String {
 }
 
 /// Returns the range of an item, and true if all its changes are understood; `None` if its beginning or end is not.
-/// An unknown change ends nothing.
+/// An unknown change ends nothing. An unaffected item begins with its first change to affected.
 fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)> {
     let version = str_of(one, "version").unwrap_or_default();
     let start = if is_beginning(version) { "0" } else { version };
@@ -122,7 +140,10 @@ fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)
     if (start != "0" && !is_known(start)) || !bound_of(one).is_none_or(is_end) {
         return None;
     }
-    let mut range = Range::from(start);
+    let mut range = match str_of(one, "status") {
+        Some("unaffected") => Range::undecided(),
+        _ => Range::from(start),
+    };
     let mut is_understood = true;
     for change in list_of(one, "changes") {
         match (str_of(change, "at"), str_of(change, "status")) {
@@ -131,35 +152,14 @@ fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)
             _ => is_understood = false,
         }
     }
-    let range = match (less_than, up_to) {
-        (Some("*"), _) | (None, Some("*") | None) => range,
-        (Some(fixed), _) => range.and("fixed", fixed),
-        (None, Some(last)) => range.and("last_affected", last),
+    let end = match (less_than, up_to) {
+        (Some("*"), _) | (None, Some("*") | None) => None,
+        (Some(fixed), _) => Some(("fixed", fixed.to_owned())),
+        (None, Some(last)) => Some(("last_affected", last.to_owned())),
     };
+    // A change at the end of the range states it already.
+    range.events.extend(end.filter(|end| !range.events.contains(end)));
     Some((range, is_understood))
-}
-
-/// Returns the range of a product that is affected by default: an open unaffected item ends it, and any other
-/// exception is ignored, so that nothing doubtful is called clean.
-fn but_for_exceptions(draft: &mut Draft<'_>, entry: &Affected<'_>, versions: &[&Value<'_>]) -> Range {
-    let mut range = Range::from("0");
-    for one in versions
-        .iter()
-        .filter(|one| str_of(one, "status") == Some("unaffected"))
-    {
-        let version = str_of(one, "version").unwrap_or_default();
-        let is_open = bound_of(one) == Some("*") && one.get("changes").is_none();
-        if is_open && range.events.len() == 1 && is_version(version) && !is_beginning(version) {
-            range = range.and("fixed", version);
-        } else {
-            draft.warn(format!(
-                "{}: the exception {} is not carried over",
-                entry.name,
-                shown(one)
-            ));
-        }
-    }
-    range
 }
 
 fn is_hash(text: &str) -> bool {
@@ -178,6 +178,7 @@ pub(super) fn of_commits(
     for one in commits {
         match str_of(one, "status") {
             Some("affected") => {}
+            Some("unaffected") if default != Some("affected") && says_affected(one) => {}
             Some("unaffected") => {
                 exceptions += 1;
                 continue;
@@ -213,6 +214,9 @@ pub(super) fn of_commits(
             quote(repo)
         ));
         doubts += 1;
+    }
+    if default == Some("affected") && exceptions == 0 {
+        ranges.push(Range::from("0"));
     }
     if doubts > 0 {
         ranges.push(Range::undecided());

@@ -25,7 +25,21 @@ impl Connector for Epss {
     }
 
     fn knows(&self, shape: &Shape<'_>) -> bool {
-        let is_table = |text: &str| text.starts_with("cve,epss") || text.starts_with("#model_version:");
+        let is_table = |text: &str| {
+            let mut lines = text.lines();
+            let first = lines.next().unwrap_or_default();
+            let has_model = first
+                .strip_prefix('#')
+                .is_some_and(|comment| comment.trim_start().starts_with("model_version:"));
+            has_model
+                || columns(
+                    &csv::rows(first)
+                        .next()
+                        .and_then(|(_, row)| row.ok())
+                        .unwrap_or_default(),
+                )
+                .is_some()
+        };
         let is_answer = shape.value("data").is_some_and(|data| {
             let near = data.get(..data.len().min(400)).unwrap_or_default();
             memchr::memmem::find(near, b"\"epss\"").is_some()
@@ -37,12 +51,26 @@ impl Connector for Epss {
         let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
         let mut lost = 0_usize;
         if let Some(b'{' | b'[') = body.first() {
-            out.json_lists(body, &["data"], &mut |out, pointer, item| {
+            let mut count = 0_usize;
+            let rest = out.json_lists(body, &["data"], &mut |out, pointer, item| {
+                count += 1;
                 let cve = str_of(&item, "cve").unwrap_or_default().to_owned();
                 let score = item.get("epss").and_then(plain).unwrap_or_default();
                 lost += usize::from(item.get("percentile").is_some());
                 row(out, pointer, &cve, &score, None);
             });
+            let number = |name: &str| {
+                let (_, value) = rest.iter().find(|(key, _)| key == name)?;
+                std::str::from_utf8(value).ok()?.trim().parse::<usize>().ok()
+            };
+            // The interface gives 100 rows if it is not asked for more.
+            if let (Some(total), 0) = (number("total"), number("offset").unwrap_or(0))
+                && count < total
+            {
+                out.note(format!(
+                    "the answer has {count} of {total} rows: it is not the whole table"
+                ));
+            }
         } else {
             lost = table(body, out);
         }
@@ -52,6 +80,32 @@ impl Connector for Epss {
             ));
         }
     }
+}
+
+/// The places of a table's columns.
+struct Columns {
+    cve: usize,
+    score: usize,
+    has_percentile: bool,
+}
+
+/// Returns the places of the columns by their names; `None` without an id or a score, and for other columns.
+fn columns(header: &[String]) -> Option<Columns> {
+    const KNOWN: [&str; 4] = ["cve", "epss", "percentile", "date"];
+    let is_known = |column: &String| KNOWN.iter().any(|own| column.trim().eq_ignore_ascii_case(own));
+    if !header.iter().all(is_known) {
+        return None;
+    }
+    let place = |name: &str| {
+        header
+            .iter()
+            .position(|column| column.trim().eq_ignore_ascii_case(name))
+    };
+    Some(Columns {
+        cve: place("cve")?,
+        score: place("epss")?,
+        has_percentile: place("percentile").is_some(),
+    })
 }
 
 fn table(body: &[u8], out: &mut Output<'_>) -> usize {
@@ -72,17 +126,15 @@ fn table(body: &[u8], out: &mut Output<'_>) -> usize {
     }
     let mut rows = csv::rows(rest);
     let header = rows.next().and_then(|(_, row)| row.ok()).unwrap_or_default();
-    let has_percentile = match header.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        ["cve", "epss"] => false,
-        ["cve", "epss", "percentile"] => true,
-        found => {
-            let found = quote(&found.join(","));
-            out.reject(
-                "",
-                format!("expected the header cve,epss or cve,epss,percentile, found \"{found}\""),
-            );
-            return 0;
-        }
+    let Some(columns) = columns(&header) else {
+        let found = quote(&header.join(","));
+        out.reject(
+            "",
+            format!(
+                "expected the header cve,epss or cve,epss,percentile, with or without date, found \"{found}\""
+            ),
+        );
+        return 0;
     };
     if !decoded.text.ends_with('\n') {
         out.note("the table does not end with a line end: it may be cut off");
@@ -92,8 +144,8 @@ fn table(body: &[u8], out: &mut Output<'_>) -> usize {
         let pointer = format!("/line {}", line + line_offset);
         out.within(text.as_bytes(), |out| match cells {
             Ok(cells) if cells.len() == header.len() => {
-                lost += usize::from(has_percentile);
-                if let [cve, score, ..] = cells.as_slice() {
+                lost += usize::from(columns.has_percentile);
+                if let (Some(cve), Some(score)) = (cells.get(columns.cve), cells.get(columns.score)) {
                     row(out, pointer, cve, score, model.as_deref());
                 }
             }

@@ -1,3 +1,4 @@
+use super::super::Kind;
 use super::super::tests::{noted, only_records, rejected, warnings};
 
 #[test]
@@ -27,12 +28,32 @@ fn every_form_of_the_header_is_read() {
             with("v2031.01.01"),
         ),
         (
+            "# model_version:v2031.01.01,score_date:2031-12-26T12:55:00Z\r\n\"cve\",\"epss\",\"percentile\"\r\n\"CVE-2030-0001\",\"0.65117\",\"0.9\"\r\n",
+            with("v2031.01.01"),
+        ),
+        ("date,CVE,EPSS\n2030-01-01,CVE-2030-0001,0.65117\n", record("")),
+        (
             r#"{"status":"OK","data":[{"cve":"CVE-2030-0001","epss":"0.65117","percentile":"0.9","date":"2030-01-01"}]}"#,
             record(""),
         ),
     ] {
         assert_eq!(only_records("epss", text.as_bytes()), [expected], "{text}");
         assert_eq!(warnings("epss", text.as_bytes()), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn table_is_detected_by_its_header() {
+    for (text, is_table) in [
+        ("cve,epss\nCVE-2030-0001,0.1\n", true),
+        ("\"cve\",\"epss\",\"percentile\"\n", true),
+        ("# model_version:v1,score_date:x\ncve,epss\n", true),
+        ("cve,score\n", false),
+        ("cve,epss,owner\n", false),
+        ("# a comment\n", false),
+    ] {
+        let found = Kind::detect(text.as_bytes()).map(Kind::name);
+        assert_eq!(found == Some("epss"), is_table, "{text}");
     }
 }
 
@@ -72,5 +93,25 @@ fn bad_rows_are_refused_by_line_and_the_rest_goes_in() {
     assert!(
         rejected("epss", b"invalid,header,format\nCVE-2030-0001,0.1,0.2\n")[0]
             .contains("expected the header")
+    );
+}
+
+#[test]
+fn answer_with_a_part_of_the_table_is_reported() {
+    let answer = |total: usize, offset: usize| {
+        let text = format!(
+            r#"{{"status":"OK","total":{total},"offset":{offset},"limit":100,"data":[{{"cve":"CVE-2030-0001","epss":"0.1"}}]}}"#
+        );
+        noted("epss", text.as_bytes())
+    };
+    assert_eq!(
+        answer(300_000, 0),
+        ["the answer has 1 of 300000 rows: it is not the whole table"]
+    );
+    assert_eq!(answer(1, 0), Vec::<String>::new());
+    assert_eq!(
+        answer(300_000, 100),
+        Vec::<String>::new(),
+        "said at its first page"
     );
 }

@@ -12,7 +12,7 @@ use super::severity;
 use super::shallow;
 use super::shape::Shape;
 use super::text::quote;
-use super::value::{self, str_of};
+use super::value::{self, list_of, plain, str_of};
 
 /// Reads entries of the database.
 pub(crate) struct Euvd;
@@ -58,30 +58,23 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         .time("dateUpdated", str_of(&item, "dateUpdated"))
         .or_else(|| draft.published.clone());
     draft.details = str_of(&item, "description").map(str::to_owned);
-    if draft
-        .details
-        .as_deref()
-        .is_some_and(|text| text.starts_with("** REJECT **") || text.starts_with("Rejected reason:"))
-    {
+    if draft.details.as_deref().is_some_and(is_rejection) {
         draft.withdrawn.clone_from(&draft.modified);
         if draft.withdrawn.is_none() {
             draft.warn("rejected without a date");
         }
     }
-    let lines = |key| {
-        str_of(&item, key)
-            .unwrap_or_default()
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty())
-    };
-    let names: Vec<&str> = lines("aliases").collect();
+    let names: Vec<&str> = lines(&item, "aliases")
+        .flat_map(|line| line.split([',', ';']))
+        .collect();
+    let names: Vec<&str> = names.into_iter().filter(|name| !name.trim().is_empty()).collect();
     draft.named(&names);
-    for url in lines("references") {
+    for url in lines(&item, "references") {
         draft.link("WEB", url);
     }
     if let Some(vector) = str_of(&item, "baseScoreVector") {
-        match severity::vector_of(vector, str_of(&item, "baseScoreVersion").unwrap_or_default()) {
+        let version = item.get("baseScoreVersion").and_then(plain).unwrap_or_default();
+        match severity::vector_of(vector, &version) {
             Some(severity) => draft.rate(severity),
             None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
         }
@@ -101,4 +94,24 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         }
     }
     out.record(pointer, draft);
+}
+
+/// Returns the lines of a text, or the items of a list.
+fn lines<'v>(item: &'v Value<'_>, key: &str) -> impl Iterator<Item = &'v str> {
+    let items = list_of(item, key).iter().filter_map(Value::as_str);
+    let lines = str_of(item, key).into_iter().chain(items).flat_map(str::lines);
+    lines.map(str::trim).filter(|line| !line.is_empty())
+}
+
+/// Returns true for the description of a rejected entry: `** REJECT **`, `**REJECT**`, `Rejected reason:`.
+fn is_rejection(text: &str) -> bool {
+    let is_mark = |c: char| c == '*' || c.is_whitespace();
+    let after_marks = text.trim_start_matches(is_mark);
+    let is_marked = after_marks.len() < text.len()
+        && ["REJECT", "REJECTED"].iter().any(|word| {
+            after_marks
+                .strip_prefix(word)
+                .is_some_and(|rest| rest.trim_start().starts_with('*'))
+        });
+    is_marked || text.starts_with("Rejected reason:")
 }

@@ -45,3 +45,45 @@ fn entry_names_are_read_from_lines() {
         "the page after the last"
     );
 }
+
+#[test]
+fn names_may_stand_in_one_line_or_a_list() {
+    for (aliases, expected) in [
+        (r#""CVE-2030-0001, GHSA-a""#, &["CVE-2030-0001", "GHSA-a"][..]),
+        (r#"["CVE-2030-0001","GHSA-a"]"#, &["CVE-2030-0001", "GHSA-a"]),
+        (r#""CVE-2030-0001\nCVE-2030-0001""#, &["CVE-2030-0001"]),
+    ] {
+        let text = format!(r#"{{"id":"EUVD-2030-1","aliases":{aliases}}}"#);
+        let record = &json_records("euvd", text.as_bytes())[0];
+        assert_eq!(record["aliases"], serde_json::json!(expected), "{aliases}");
+    }
+}
+
+#[test]
+fn version_of_a_vector_may_be_a_number() {
+    let text = r#"{"id":"EUVD-2030-1","baseScoreVersion":3.1,"baseScoreVector":"AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}"#;
+    let record = &json_records("euvd", text.as_bytes())[0];
+    assert_eq!(
+        record["severity"][0]["score"],
+        "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+    );
+}
+
+#[test]
+fn rejection_is_known_by_its_mark() {
+    for (description, is_rejected) in [
+        ("** REJECT ** no", true),
+        ("**REJECT** no", true),
+        ("** REJECTED ** no", true),
+        ("Rejected reason: no", true),
+        ("REJECT packets are not handled", false),
+        ("** RESERVED **", false),
+        ("* REJECT rules are bypassed", false),
+    ] {
+        let text = format!(
+            r#"{{"id":"EUVD-2030-1","description":"{description}","dateUpdated":"Apr 9, 2030, 8:18:05 PM"}}"#
+        );
+        let record = &json_records("euvd", text.as_bytes())[0];
+        assert_eq!(record["withdrawn"].is_string(), is_rejected, "{description}");
+    }
+}

@@ -11,7 +11,7 @@ use super::output::Output;
 use super::severity;
 use super::shallow;
 use super::shape::Shape;
-use super::text::quote;
+use super::text::{is_prose, quote};
 use super::value::{self, list_of, str_of};
 
 /// Reads GitHub's advisories.
@@ -66,24 +66,22 @@ fn advisory(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     draft.withdrawn = draft.time("withdrawn_at", str_of(&item, "withdrawn_at"));
     draft.summary = str_of(&item, "summary").map(str::to_owned);
     draft.details = str_of(&item, "description").map(str::to_owned);
-    if let Some(cve) = str_of(&item, "cve_id") {
-        draft.alias(cve);
-    }
-    for identifier in list_of(&item, "identifiers") {
-        draft.alias(str_of(identifier, "value").unwrap_or_default());
-    }
+    let identifiers = list_of(&item, "identifiers").iter();
+    let names = identifiers.filter_map(|identifier| str_of(identifier, "value"));
+    let names: Vec<&str> = str_of(&item, "cve_id").into_iter().chain(names).collect();
+    draft.named(&names);
     let severities = item.get("cvss_severities");
     for (key, version) in [("cvss_v4", "4.0"), ("cvss_v3", "3.1")] {
-        let stated = severities
-            .and_then(|all| all.get(key))
-            .or_else(|| item.get("cvss").filter(|_| key == "cvss_v3"));
         // A score of 0.0 without a vector is not a rating.
-        let Some(vector) = stated.and_then(|stated| str_of(stated, "vector_string")) else {
+        let vector_in = |stated: Option<&Value<'_>>| str_of(stated?, "vector_string").map(str::to_owned);
+        let newer = vector_in(severities.and_then(|all| all.get(key)));
+        let older = || vector_in(item.get("cvss").filter(|_| key == "cvss_v3"));
+        let Some(vector) = newer.or_else(older) else {
             continue;
         };
-        match severity::vector_of(vector, version) {
+        match severity::vector_of(&vector, version) {
             Some(severity) => draft.rate(severity),
-            None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
+            None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(&vector))),
         }
     }
     if let Some(word) = str_of(&item, "severity").filter(|word| *word != "unknown") {
@@ -155,15 +153,8 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
         Some(RangeOrVersion::Range(mut range)) => {
             let fixed = vulnerable.get("first_patched_version");
             let fixed = fixed.and_then(|fixed| fixed.as_str().or_else(|| str_of(fixed, "identifier")));
-            match fixed.map(str::trim).filter(|fixed| !fixed.is_empty()) {
-                Some(fixed) if range.events.len() == 1 => range = range.and("fixed", fixed),
-                // Usually there is no version between the last affected and the fixed one.
-                Some(fixed) if range.events.iter().any(|(kind, _)| *kind == "last_affected") => {
-                    entry
-                        .specific
-                        .push(("first_patched_version", value::text(fixed.to_owned())));
-                }
-                _ => {}
+            if let Some(fixed) = fixed.map(str::trim).filter(|fixed| !fixed.is_empty()) {
+                end_with(&mut range, &mut entry, fixed);
             }
             entry.ranges.push(range);
         }
@@ -179,20 +170,68 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
     draft.affected.push(entry);
 }
 
-enum RangeOrVersion {
+/// Adds the first patched version to a range that does not state it.
+fn end_with(range: &mut Range, entry: &mut Affected<'_>, fixed: &str) {
+    let last = match range.events.last() {
+        Some(("last_affected", last)) => last.clone(),
+        Some(("introduced", _)) => return range.events.push(("fixed", fixed.to_owned())),
+        _ => return,
+    };
+    let stated = if is_before(&last, fixed) {
+        // As in GitHub's own records of the OSV schema, so that the fix is known.
+        range.events.pop();
+        range.events.push(("fixed", fixed.to_owned()));
+        (
+            "last_known_affected_version_range",
+            value::text(format!("<= {last}")),
+        )
+    } else {
+        ("first_patched_version", value::text(fixed.to_owned()))
+    };
+    entry.specific.push(stated);
+}
+
+/// Returns true if a version is certainly before another one: a number in the same place is lower, or more numbers
+/// follow.
+fn is_before(first: &str, second: &str) -> bool {
+    let bytes = first.bytes().zip(second.bytes());
+    let same = bytes.take_while(|(a, b)| a == b).count();
+    // The number in which they differ begins before the digits that differ.
+    let head = first.get(..same).unwrap_or_default();
+    let start = head.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    let number = |text: &str| {
+        let text = text.get(start..)?;
+        let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        text.get(..end)?.parse::<u64>().ok()
+    };
+    match (number(first), number(second)) {
+        (Some(a), Some(b)) if a != b => a < b,
+        _ => {
+            let more = second.strip_prefix(first).and_then(|more| more.strip_prefix('.'));
+            let is_number = |more: &str| more.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+            // 1.2.0 is 1.2.
+            more.is_some_and(|more| is_number(more) && more.contains(|c| ('1'..='9').contains(&c)))
+        }
+    }
+}
+
+/// The meaning of a text about versions.
+pub(crate) enum RangeOrVersion {
+    /// A range.
     Range(Range),
+    /// A single version.
     Version(String),
 }
 
 /// Parses `>= 1.0, < 1.2.3`, `= 2.0.0`, `<= 3`, `> 1.0`; an empty text means all versions.
-fn range(text: &str) -> Option<RangeOrVersion> {
+pub(crate) fn range(text: &str) -> Option<RangeOrVersion> {
     let mut start = "0".to_owned();
     let mut end = None;
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let at = part.find(|c: char| !"<>=".contains(c))?;
         let (operator, version) = part.split_at(at);
         let version = version.trim();
-        if version.is_empty() || version.contains(char::is_whitespace) {
+        if is_prose(version) {
             return None;
         }
         match operator {
@@ -215,6 +254,35 @@ mod range_tests {
     use super::*;
 
     #[test]
+    fn order_of_two_versions_is_certain_or_not() {
+        for (first, second) in [
+            ("1.9", "1.10"),
+            ("3.11.0.Final", "3.11.1.Final"),
+            ("1.1.3", "2.0.0-beta.1"),
+            ("1.2", "1.2.1"),
+            ("1.0-rc2", "1.0-rc10"),
+            ("0.0.0-20210101000000-abc", "0.0.0-20220101000000-abc"),
+        ] {
+            assert!(
+                is_before(first, second) && !is_before(second, first),
+                "{first} {second}"
+            );
+        }
+        for (first, second) in [
+            ("1.2", "1.2"),
+            ("1.2", "1.2.0"),
+            ("1.0", "1.0-rc1"),
+            ("1.0-rc1", "1.0"),
+            ("1.0-beta5", "1.0-alpha7"),
+            ("v1.2", "1.3"),
+            ("1.2a", "1.2b"),
+            ("é", "è"),
+        ] {
+            assert!(!is_before(first, second), "{first} {second}");
+        }
+    }
+
+    #[test]
     fn ranges_are_parsed_or_refused() {
         let events = |text: &str| match range(text) {
             Some(RangeOrVersion::Range(range)) => range
@@ -234,6 +302,7 @@ mod range_tests {
             ("> 1.0", "introduced=1.0"),
             ("before 3", "none"),
             ("= 1, < 2", "none"),
+            ("<= 1.2.x", "none"),
         ] {
             assert_eq!(events(text), expected, "{text}");
         }

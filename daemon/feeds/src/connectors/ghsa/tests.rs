@@ -22,16 +22,51 @@ fn advisory_of_the_interface_becomes_a_record() {
         [
             "PyPI Rocket introduced=1.0 fixed=1.2.3",
             "npm @acme/rocket ==2.0.0",
-            "crates.io sled introduced=0 last_affected=3.0",
+            "crates.io sled introduced=0 fixed=3.1",
             "Maven a:b introduced=0",
         ]
     );
     assert_eq!(record["severity"].as_array().unwrap().len(), 1);
     assert_eq!(record["database_specific"]["severity"], "MEDIUM");
     assert_eq!(
-        record["affected"][2]["database_specific"]["first_patched_version"],
-        "3.1"
+        record["affected"][2]["database_specific"]["last_known_affected_version_range"],
+        "<= 3.0"
     );
     assert_eq!(warnings("ghsa", PAGE.as_bytes()).len(), 2);
     assert!(rejected("ghsa", PAGE.as_bytes())[0].contains("not the id"));
+}
+
+#[test]
+fn several_cve_records_are_not_aliases_of_each_other() {
+    let text = PAGE.replace(
+        r#"{"type":"CVE","value":"CVE-2030-0001"}"#,
+        r#"{"type":"CVE","value":"CVE-2030-0001"},{"type":"CVE","value":"CVE-2030-0002"}"#,
+    );
+    let record = &json_records("ghsa", text.as_bytes())[0];
+    assert!(record["aliases"].is_null());
+    assert_eq!(
+        record["upstream"],
+        serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
+    );
+}
+
+#[test]
+fn older_member_has_the_vector_if_the_newer_one_is_empty() {
+    let vector = "CVSS:3.1/AV:N/AC:H/PR:H/UI:R/S:C/C:H/I:H/A:H";
+    let text = format!(
+        r#"[{{"ghsa_id":"GHSA-aaaa-bbbb-cccc","cvss":{{"vector_string":"{vector}","score":7.6}},"cvss_severities":{{"cvss_v3":null,"cvss_v4":null}}}}]"#
+    );
+    let record = &json_records("ghsa", text.as_bytes())[0];
+    assert_eq!(record["severity"][0]["score"], vector);
+}
+
+#[test]
+fn patched_version_before_the_last_affected_one_ends_nothing() {
+    let text = PAGE.replace(r#""identifier":"3.1""#, r#""identifier":"2.9.1""#);
+    let record = &json_records("ghsa", text.as_bytes())[0];
+    assert_eq!(ranges(record)[2], "crates.io sled introduced=0 last_affected=3.0");
+    assert_eq!(
+        record["affected"][2]["database_specific"]["first_patched_version"],
+        "2.9.1"
+    );
 }

@@ -110,7 +110,7 @@ fn table(bytes: &[u8], out: &mut Output<'_>) {
 fn is_blank(value: &Value<'_>) -> bool {
     value
         .as_str()
-        .is_some_and(|text| matches!(text.trim(), "-" | "tbc" | "n/a"))
+        .is_some_and(|text| matches!(text.trim().to_ascii_lowercase().as_str(), "-" | "tbc" | "n/a"))
 }
 
 fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {

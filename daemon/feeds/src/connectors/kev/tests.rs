@@ -33,6 +33,19 @@ fn catalogue_of_enisa_has_its_own_names_and_blanks() {
 }
 
 #[test]
+fn entry_of_enisa_without_a_cve_record_has_its_own_id() {
+    for blank in ["\"-\"", "\"N/A\"", "\"TBC\"", "null"] {
+        let list = format!(
+            r#"[{{"cveID":{blank},"euvdID":"EUVD-2030-1","vendorProject":"Acme","dateReported":"17/01/30"}}]"#
+        );
+        assert!(
+            only_records("kev", list.as_bytes())[0].contains(r#""id":"EUVD-2030-1""#),
+            "{blank}"
+        );
+    }
+}
+
+#[test]
 fn bad_entry_is_refused_and_the_rest_goes_in() {
     let text = JSON
         .replace("CVE-2030-0001", "CVE-2030/../../x-1")

@@ -6,7 +6,7 @@
 #[cfg(test)]
 mod tests;
 
-use starling_protocol::json::Value;
+use starling_protocol::json::{Object, Value};
 
 use super::Connector;
 use super::draft::Draft;
@@ -37,6 +37,9 @@ impl Connector for Nvd {
         shape.is_object_with(&["resultsPerPage", "vulnerabilities"])
             || shape.is_object_with(&["resultsPerPage", "cveChanges"])
             || shape.is_object_with(&["resultsPerPage", "matchStrings"])
+            || shape.is_object_with(&["CVE_data_type", "CVE_Items"])
+            || shape.is_object_with(&["feed_name", "cve_items"])
+            || shape.is_object_with(&["resultsPerPage", "products"])
             || shape.is_object_with(&["id", "sourceIdentifier", "vulnStatus"])
             || (shape.has("cve")
                 && shape
@@ -47,8 +50,14 @@ impl Connector for Nvd {
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
         let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
         let is_one = |key: &str| shallow::member(body, key).is_some();
-        if is_one("cveChanges") || is_one("matchStrings") {
+        if ["cveChanges", "matchStrings", "products"].into_iter().any(is_one) {
             return out.ignore("", "a page of changes or of CPE names, not of vulnerabilities");
+        }
+        if is_one("CVE_Items") {
+            return out.ignore(
+                "",
+                "a feed in format 1.1, which is retired and not read: fetch format 2.0",
+            );
         }
         if is_one("vulnStatus") || is_one("cve") {
             if let Some(item) = out.json(body) {
@@ -57,10 +66,15 @@ impl Connector for Nvd {
             return;
         }
         let mut count = 0_usize;
-        let rest = out.json_lists(body, &["vulnerabilities"], &mut |out, pointer, item| {
-            count += 1;
-            entry(out, pointer, item);
-        });
+        // Feeds that are rebuilt from the interface have another name for the list.
+        let rest = out.json_lists(
+            body,
+            &["vulnerabilities", "cve_items"],
+            &mut |out, pointer, item| {
+                count += 1;
+                entry(out, pointer, item);
+            },
+        );
         let number = |name: &str| {
             let (_, value) = rest.iter().find(|(key, _)| key == name)?;
             std::str::from_utf8(value).ok()?.parse::<usize>().ok()
@@ -99,8 +113,11 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     let mut draft = Draft::of(id);
     draft.published = draft.time("published", str_of(&cve, "published"));
     draft.modified = draft.time("lastModified", str_of(&cve, "lastModified"));
-    if str_of(&cve, "vulnStatus") == Some("Rejected") {
+    if str_of(&cve, "vulnStatus").is_some_and(|status| status.eq_ignore_ascii_case("rejected")) {
         draft.withdrawn = draft.modified.clone().or_else(|| draft.published.clone());
+        if draft.withdrawn.is_none() {
+            draft.warn("rejected without a date");
+        }
     }
     draft.details = description(&cve);
     rate(&mut draft, &cve);
@@ -142,6 +159,12 @@ pub(crate) fn description(cve: &Value<'_>) -> Option<String> {
 /// Adds the vectors: the database's own before others, newer versions of CVSS before older ones.
 fn rate(draft: &mut Draft<'_>, cve: &Value<'_>) {
     let Some(metrics) = cve.get("metrics") else { return };
+    let is_unread = |key: &str| key.starts_with("cvss") && METRICS.iter().all(|(own, _)| *own != key);
+    for (key, _) in metrics.as_object().into_iter().flat_map(Object::iter) {
+        if is_unread(key) {
+            draft.warn(format!("the ratings under \"{}\" are not understood", quote(key)));
+        }
+    }
     for is_primary in [true, false] {
         for (key, version) in METRICS {
             for metric in list_of(metrics, key) {

@@ -65,6 +65,8 @@ fn rejected_entry_is_withdrawn() {
         record["database_specific"]["native"]["descriptions"].is_null(),
         "it is the record's details"
     );
+    let text = r#"{"id":"CVE-2030-0003","sourceIdentifier":"s","vulnStatus":"Rejected"}"#;
+    assert!(warnings("nvd", text.as_bytes()).contains(&"rejected without a date".to_owned()));
 }
 
 #[test]
@@ -94,4 +96,23 @@ fn short_truncated_and_foreign_pages_are_reported() {
     assert_eq!(json_records("nvd", cut).len(), 1);
     assert_eq!(rejected("nvd", cut).len(), 2);
     assert!(ignored("nvd", br#"{"resultsPerPage":1,"cveChanges":[]}"#)[0].contains("changes"));
+    assert!(ignored("nvd", br#"{"resultsPerPage":1,"products":[]}"#)[0].contains("CPE names"));
+    assert!(ignored("nvd", br#"{"CVE_data_type":"CVE","CVE_Items":[{}]}"#)[0].contains("format 1.1"));
+}
+
+#[test]
+fn rebuilt_feed_has_its_own_name_for_the_list() {
+    let feed = r#"{"feed_name":"CVE-2030","cve_count":1,"cve_items":[{"id":"CVE-2030-0003","vulnStatus":"REJECTED","lastModified":"2030-01-02T03:04:05.510"}]}"#;
+    let record = &json_records("nvd", feed.as_bytes())[0];
+    assert_eq!(record["id"], "CVE-2030-0003");
+    assert_eq!(record["withdrawn"], "2030-01-02T03:04:05.51Z");
+}
+
+#[test]
+fn ratings_of_an_unknown_version_are_reported() {
+    let text = PAGE.replace("cvssMetricV40", "cvssMetricV50");
+    assert_eq!(
+        warnings("nvd", text.as_bytes()),
+        ["the ratings under \"cvssMetricV50\" are not understood"]
+    );
 }

@@ -1,6 +1,8 @@
 //! RustSec's advisories: Markdown that begins with a block of TOML.
 
 #[cfg(test)]
+mod algorithm_tests;
+#[cfg(test)]
 mod tests;
 mod versions;
 
@@ -15,6 +17,9 @@ use super::shape::Shape;
 use super::text::{self, quote};
 use super::value;
 use versions::{interval, order};
+
+/// The id of the template that stands beside the advisories.
+const TEMPLATE: &str = "RUSTSEC-0000-0000";
 
 /// Reads RustSec's advisories.
 pub(crate) struct Rustsec;
@@ -47,6 +52,7 @@ impl Connector for Rustsec {
             Err(error) => return out.reject("", format!("reading TOML: {}", quote(error.message()))),
         };
         match record(&table, body) {
+            Ok(draft) if draft.id == TEMPLATE => out.ignore("", "the template of an advisory"),
             Ok(mut draft) => {
                 if let Some(warning) = decoded.warning {
                     draft.warn(warning);
@@ -62,6 +68,8 @@ impl Connector for Rustsec {
 fn parts(text: &str) -> Option<(&str, &str)> {
     let rest = text.trim_start().strip_prefix("```toml")?;
     let (front, body) = rest.split_once("\n```")?;
+    // TOML takes the end of a line with its beginning only.
+    let front = front.strip_suffix('\r').unwrap_or(front);
     Some((front, body.trim_start_matches('`').trim()))
 }
 
@@ -73,10 +81,14 @@ fn str_in<'t>(table: &'t Toml, key: &str) -> Option<&'t str> {
         .filter(|text| !text.is_empty())
 }
 
-fn list_in<'t>(table: Option<&'t Toml>, key: &str) -> Vec<&'t str> {
-    let list = table.and_then(|table| table.get(key)).and_then(Toml::as_array);
-    list.map(|list| list.iter().filter_map(Toml::as_str).collect())
-        .unwrap_or_default()
+fn list_in<'t>(table: &'t Toml, key: &str) -> Vec<&'t str> {
+    texts_of(table.get(key))
+}
+
+/// Returns the texts of a list.
+fn texts_of(list: Option<&Toml>) -> Vec<&str> {
+    let list = list.and_then(Toml::as_array).into_iter().flatten();
+    list.filter_map(Toml::as_str).collect()
 }
 
 fn record(table: &toml::Table, body: &str) -> Result<Draft<'static>, String> {
@@ -102,14 +114,14 @@ fn record(table: &toml::Table, body: &str) -> Result<Draft<'static>, String> {
     };
     draft.summary = Some(title.trim().to_owned()).filter(|title| !title.is_empty());
     draft.details = Some(details.trim().to_owned()).filter(|details| !details.is_empty());
-    let aliases = list_in(Some(advisory), "aliases");
+    let aliases = list_in(advisory, "aliases");
     draft.named(&aliases);
-    for related in list_in(Some(advisory), "related") {
+    for related in list_in(advisory, "related") {
         draft.relate(related);
     }
     draft.link("ADVISORY", &format!("https://rustsec.org/advisories/{id}.html"));
     draft.link("WEB", str_in(advisory, "url").unwrap_or_default());
-    for url in list_in(Some(advisory), "references") {
+    for url in list_in(advisory, "references") {
         draft.link("WEB", url);
     }
     if let Some(vector) = str_in(advisory, "cvss") {
@@ -123,7 +135,18 @@ fn record(table: &toml::Table, body: &str) -> Result<Draft<'static>, String> {
     // Advisories about the language's tools are not about crates.
     let ecosystem = if is_of_another { "" } else { "crates.io" };
     let versions = table.get("versions");
-    let (patched, unaffected) = (list_in(versions, "patched"), list_in(versions, "unaffected"));
+    let mut requirements = |key: &str, old: &str| {
+        // Advisories of the first formats have the lists beside the id.
+        let list = versions
+            .and_then(|versions| versions.get(key))
+            .or_else(|| advisory.get(old));
+        if list.is_some_and(|list| list.as_array().is_none_or(|list| !list.iter().all(Toml::is_str))) {
+            draft.warn(format!("{key}: expected a list of requirements"));
+        }
+        texts_of(list)
+    };
+    let patched = requirements("patched", "patched_versions");
+    let unaffected = requirements("unaffected", "unaffected_versions");
     if ecosystem.is_empty() {
         draft.warn(format!("{} is not a crate, and has no entry", quote(package)));
     } else {

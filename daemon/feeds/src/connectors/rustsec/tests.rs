@@ -1,5 +1,5 @@
 use super::super::Kind;
-use super::super::tests::{json_records, ranges, rejected, warnings};
+use super::super::tests::{ignored, json_records, ranges, rejected, warnings};
 
 /// Returns an advisory with these lists of versions.
 fn advisory(versions: &str) -> String {
@@ -82,4 +82,45 @@ fn broken_front_matter_is_refused() {
     ] {
         assert!(rejected("rustsec", text.as_bytes())[0].contains(why), "{text}");
     }
+}
+
+#[test]
+fn lines_may_end_as_on_windows() {
+    let text = advisory("patched = [\">= 0.6.1\"]");
+    let records = json_records("rustsec", text.replace('\n', "\r\n").as_bytes());
+    assert_eq!(
+        ranges(&records[0]),
+        ranges(&json_records("rustsec", text.as_bytes())[0])
+    );
+}
+
+#[test]
+fn lists_of_the_first_formats_are_read_and_other_values_reported() {
+    let text = advisory("").replace(
+        "[versions]",
+        "patched_versions = [\">= 2.0.0\"]\nunaffected_versions = [\"< 1.0.0\"]",
+    );
+    let records = json_records("rustsec", text.as_bytes());
+    assert_eq!(
+        ranges(&records[0]),
+        ["crates.io rocket introduced=1.0.0 fixed=2.0.0"]
+    );
+    for versions in ["patched = \">= 2.0.0\"", "patched = [2.0]"] {
+        let text = advisory(versions);
+        let records = json_records("rustsec", text.as_bytes());
+        assert_eq!(ranges(&records[0]), ["crates.io rocket introduced=0.0.0-0"]);
+        assert_eq!(
+            warnings("rustsec", text.as_bytes()),
+            ["patched: expected a list of requirements"]
+        );
+    }
+}
+
+#[test]
+fn template_is_not_an_advisory() {
+    let text = advisory("patched = []").replace("RUSTSEC-2030-0001", "RUSTSEC-0000-0000");
+    assert_eq!(
+        ignored("rustsec", text.as_bytes()),
+        [": the template of an advisory"]
+    );
 }

@@ -44,7 +44,7 @@ fn parts(version: &str) -> (&str, &str) {
 /// Returns the versions that one requirement allows, as the first one and the first one after; `None` if it is not
 /// understood.
 pub(super) fn interval(requirement: &str) -> Option<(String, Option<String>)> {
-    let (mut start, mut end) = ("0.0.0-0".to_owned(), None);
+    let (mut start, mut end) = ("0.0.0-0".to_owned(), None::<String>);
     let mut is_told = false;
     for part in requirement
         .split(',')
@@ -75,26 +75,33 @@ pub(super) fn interval(requirement: &str) -> Option<(String, Option<String>)> {
             "" => next(given.saturating_sub(1)),
             _ => format!("{}.0", full.split('+').next().unwrap_or_default()),
         };
-        match operator.trim() {
-            ">=" => start = full,
-            ">" => start = behind(),
-            "<" => end = Some(full),
-            "<=" => end = Some(behind()),
-            "=" => (start, end) = (full.clone(), Some(behind())),
+        let (from, until) = match operator.trim() {
+            ">=" => (Some(full), None),
+            ">" => (Some(behind()), None),
+            "<" => (None, Some(full)),
+            "<=" => (None, Some(behind())),
+            "=" => (Some(full.clone()), Some(behind())),
             "^" | "" => {
                 let index = numbers
                     .iter()
                     .position(|number| *number > 0)
                     .unwrap_or(2)
                     .min(given.max(1) - 1);
-                (start, end) = (full, Some(next(index)));
+                (Some(full), Some(next(index)))
             }
-            "~" => (start, end) = (full, Some(next(given.saturating_sub(1).min(1)))),
+            "~" => (Some(full), Some(next(given.saturating_sub(1).min(1)))),
             _ => return None,
-        }
+        };
+        // All parts hold together.
+        start = from.filter(|from| order(from) > order(&start)).unwrap_or(start);
+        end = match (end, until) {
+            (Some(end), Some(until)) if order(&end) < order(&until) => Some(end),
+            (end, until) => until.or(end),
+        };
         is_told = true;
     }
-    is_told.then_some((start, end))
+    let is_empty = end.as_ref().is_some_and(|end| order(end) <= order(&start));
+    (is_told && !is_empty).then_some((start, end))
 }
 
 fn complete(version: &str, given: usize) -> String {
@@ -120,6 +127,10 @@ mod tests {
             ("<= 1.2", "0.0.0-0", Some("1.3.0")),
             ("= 1.2", "1.2.0", Some("1.3.0")),
             (">= 1.0.5, < 1.1", "1.0.5", Some("1.1.0")),
+            (">= 2.0, >= 1.0", "2.0.0", None),
+            ("< 1.0, < 2.0", "0.0.0-0", Some("1.0.0")),
+            ("^1.2, < 1.5", "1.2.0", Some("1.5.0")),
+            ("< 1.5, ^1.2", "1.2.0", Some("1.5.0")),
         ] {
             let expected = Some((start.to_owned(), end.map(str::to_owned)));
             assert_eq!(interval(requirement), expected, "{requirement}");
@@ -132,6 +143,7 @@ mod tests {
             "banana",
             "!= 1",
             "1.2.3.4",
+            ">= 2.0, < 1.0",
             ">= 99999999999999999999",
         ] {
             assert_eq!(interval(requirement), None, "{requirement}");

@@ -110,6 +110,30 @@ fn given_document_of_unknown_kind_is_reported() {
 }
 
 #[test]
+fn lines_of_a_kind_are_documents_of_it() {
+    let (first, second) = (CATALOGUE.trim_end(), CATALOGUE.replace('\n', " "));
+    assert!(!first.contains('\n'), "a line");
+    let lines = format!("{first}\n\n{second}\n");
+    for kind in [None, Some("kev")] {
+        assert_eq!(
+            shown(kind, bytes("x.ndjson", lines.as_str()), &Limits::default()),
+            ["x.ndjson:1: kev", "x.ndjson:3: kev"]
+        );
+    }
+    let limits = Limits {
+        max_document_bytes: first.len() - 1,
+        ..Limits::default()
+    };
+    let too_large = Unreadable::TooLarge {
+        limit: first.len() - 1,
+    };
+    assert_eq!(
+        shown(None, bytes("x.ndjson", lines.as_str()), &limits)[0],
+        format!("x.ndjson:1! {too_large}")
+    );
+}
+
+#[test]
 fn bundle_is_refused_as_a_feed() {
     // A skippable frame with the seal, then a frame whose lines would read as records.
     let mut bundle = vec![0x51, 0x2A, 0x4D, 0x18, 4, 0, 0, 0];
