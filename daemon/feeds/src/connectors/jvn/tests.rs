@@ -64,3 +64,23 @@ fn error_of_the_interface_is_not_an_empty_page() {
     assert!(rejected("jvn", answer.as_bytes())[0].contains("is an error: 1 bad"));
     assert_eq!(noted("jvn", answer.as_bytes()).len(), 1);
 }
+
+#[test]
+fn rating_without_a_vector_is_a_word() {
+    let of = |text: &str| {
+        let record = &json_records("jvn", text.as_bytes())[0];
+        record["database_specific"]["severity"].clone()
+    };
+    let bare = DETAILS
+        .replace("<Vector>AV:N/AC:M/Au:N/C:C/I:C/A:C</Vector>", "")
+        .replace(
+            "<Vector>CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H</Vector>",
+            "<Vector/>",
+        );
+    assert_eq!(of(&bare), "HIGH");
+    assert_eq!(of(&bare.replace(">High<", ">緊急<")), "CRITICAL");
+    assert!(of(DETAILS).is_null(), "its vector says it");
+    let odd = bare.replace(">High<", ">x<").replace(">Critical<", ">y<");
+    assert_eq!(warnings("jvn", odd.as_bytes()), ["unknown severity \"x\""]);
+    assert_eq!(of(&OVERVIEWS.replace("AV:N/AC:L/Au:N/C:P/I:P/A:P", "")), "HIGH");
+}
