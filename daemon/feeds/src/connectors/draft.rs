@@ -199,7 +199,9 @@ impl<'a> Draft<'a> {
     /// Adds other names of a vulnerability in a database. A single CVE record is the same vulnerability; several are
     /// the subject of the entry, so that none of them becomes another's alias.
     pub(crate) fn named(&mut self, ids: &[&str]) {
-        let is_of_several = ids.iter().filter(|id| super::text::is_cve(id)).count() > 1;
+        let mut cves = ids.iter().filter(|id| super::text::is_cve(id));
+        let first = cves.next();
+        let is_of_several = cves.any(|id| Some(id) != first);
         for id in ids {
             if bad_id(id).is_some() {
                 self.warn(format!(
@@ -385,6 +387,20 @@ mod tests {
         );
         assert_eq!(record.warnings.len(), 1);
         assert_eq!(record.warnings[0].to_string(), "odd");
+    }
+
+    #[test]
+    fn record_that_is_named_twice_is_an_alias() {
+        let named = |ids: &[&str]| {
+            let mut draft = Draft::of("X-1");
+            draft.named(ids);
+            (draft.aliases.len(), draft.upstream.len())
+        };
+        assert_eq!(named(&["CVE-2024-0001", "CVE-2024-0001"]), (1, 0));
+        assert_eq!(
+            named(&["CVE-2024-0001", "CVE-2024-0002", "CVE-2024-0001"]),
+            (0, 2)
+        );
     }
 
     #[test]
