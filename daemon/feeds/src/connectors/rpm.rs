@@ -39,6 +39,19 @@ const ARCHS: [&str; 20] = [
 impl Nevra {
     /// Parses a name; also `epoch:name-version-release`. `None` if it has no version and release.
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        let found = Self::of_build(text)?;
+        // A name may contain dashes and digits: version and release begin with a number, unless an epoch before the
+        // version shows where it begins.
+        let begins_with_digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
+        let release = &found.release;
+        let is_release =
+            begins_with_digit(release) || release.starts_with("lp1") || release.starts_with("bp1");
+        let is_placed = text.contains(&format!("-{}:{}-", found.epoch, found.version));
+        (is_placed || (begins_with_digit(&found.version) && is_release)).then_some(found)
+    }
+
+    /// Parses the name of a build, which certainly has a version and a release, whatever they begin with.
+    pub(crate) fn of_build(text: &str) -> Option<Self> {
         let text = text.trim();
         let text = text.strip_suffix(".rpm").unwrap_or(text);
         let text = text.split("::").next().unwrap_or(text);
@@ -59,12 +72,7 @@ impl Nevra {
         let is_sound = |part: &str| {
             !part.is_empty() && !part.contains(|c: char| c.is_whitespace() || "/\\:".contains(c))
         };
-        // A name may contain dashes and digits: version and release begin with a number.
-        let begins_with_digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
-        let is_release =
-            begins_with_digit(release) || release.starts_with("lp1") || release.starts_with("bp1");
-        let is_version = begins_with_digit(version) && is_release;
-        (is_sound(name) && is_sound(version) && is_sound(release) && is_version).then(|| Self {
+        (is_sound(name) && is_sound(version) && is_sound(release)).then(|| Self {
             name: name.to_owned(),
             epoch: epoch.to_owned(),
             version: version.to_owned(),
@@ -141,6 +149,11 @@ mod tests {
                 "ctdb-4.19.2+git.322.7e92-1.1",
                 expected("ctdb", "4.19.2+git.322.7e92-1.1", ""),
             ),
+            (
+                "psutils-0:p17-9.el9.x86_64.rpm",
+                expected("psutils", "p17-9.el9", "x86_64"),
+            ),
+            ("psutils-p17-9.el9", None),
             ("libdcerpc-binding0-32bit", None),
             ("java-1_8_0-openjdk", None),
             ("kernel", None),
@@ -148,6 +161,11 @@ mod tests {
         ] {
             assert_eq!(parts(text), found, "{text}");
         }
+        let build = Nevra::of_build("psutils-p17-9.fc40").unwrap();
+        assert_eq!(
+            (build.name.as_str(), build.evr().as_str()),
+            ("psutils", "p17-9.fc40")
+        );
         assert_eq!(percent_decoded("a%2Bb%zz%"), "a+b%zz%");
     }
 

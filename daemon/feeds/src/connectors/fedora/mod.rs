@@ -147,7 +147,7 @@ fn entries<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
             draft.warn(format!("{} is not an RPM package, and has no entry", quote(nvr)));
             continue;
         }
-        let Some(nevra) = Nevra::parse(nvr) else {
+        let Some(nevra) = Nevra::of_build(nvr) else {
             draft.warn(format!("not a build: \"{}\"", quote(nvr)));
             continue;
         };

@@ -12,7 +12,7 @@ const NOTICES: &str = r#"<updates><update type="security"><id>FEDORA-2030-aaaa</
 const PAGE: &str = r#"{"updates":[{"updateid":"FEDORA-2030-cccc","alias":"FEDORA-2030-cccc","title":"rocket-1.0-1.fc40","notes":"Fixes CVE-2030-0002.","severity":"unspecified","type":"security",
  "status":"stable","date_submitted":"2030-03-01 10:00:00","date_stable":"2030-03-05 12:00:00","date_modified":null,"url":"https://example.org/u",
  "release":{"name":"F40","long_name":"Fedora 40","version":"40"},"bugs":[{"bug_id":7,"title":"CVE-2030-0001 rocket: flaw"}],
- "builds":[{"nvr":"rocket-1.0-1.fc40","type":"rpm","epoch":1},{"nvr":"odd","type":"rpm"},{"nvr":"image-1-1","type":"container"}]},
+ "builds":[{"nvr":"rocket-1.0-1.fc40","type":"rpm","epoch":1},{"nvr":"sled-p17-9.fc40","type":"rpm","epoch":null},{"nvr":"odd","type":"rpm"},{"nvr":"image-1-1","type":"container"}]},
  {"updateid":"FEDORA-2030-dddd","status":"unpushed","date_submitted":"2030-03-01 10:00:00","release":{"name":"F40","version":"40"},"builds":[]},{"updateid":"X"}],
  "page":1,"pages":1,"rows_per_page":20,"total":1}"#;
 
@@ -42,7 +42,10 @@ fn pages_of_bodhi_name_builds_and_link_vulnerabilities() {
     let records = json_records("fedora", PAGE.as_bytes());
     assert_eq!(
         ranges(&records[0]),
-        ["Fedora:40 rocket introduced=0 fixed=1:1.0-1.fc40"]
+        [
+            "Fedora:40 rocket introduced=0 fixed=1:1.0-1.fc40",
+            "Fedora:40 sled introduced=0 fixed=p17-9.fc40"
+        ]
     );
     assert_eq!(
         records[0]["related"],
