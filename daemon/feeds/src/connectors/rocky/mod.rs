@@ -21,7 +21,7 @@ use super::xml::Element;
 /// Reads errata of Rocky Linux.
 pub(crate) struct Rocky;
 
-const PREFIXES: &[&str] = &["RLSA-", "RLBA-", "RLEA-", "RXSA-"];
+const PREFIXES: &[&str] = &["RLSA-", "RLBA-", "RLEA-", "RXSA-", "RXBA-", "RXEA-"];
 
 const OWNER: Owner = Owner {
     prefixes: PREFIXES,
@@ -44,6 +44,7 @@ impl Connector for Rocky {
             });
         is_page
             || shape.is_object_with(&["name", "synopsis", "packages"])
+            || shape.is_object_with(&["name", "synopsis", "rpms"])
             || (shape.is_xml("updates")
                 && PREFIXES
                     .iter()
@@ -108,27 +109,10 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
             draft.derive(&cve);
         }
     }
-    let mut packages: Vec<Package> = Vec::new();
-    for package in list_of(&item, "packages") {
-        let nevra = str_of(package, "nevra").and_then(Nevra::parse);
-        let Some(nevra) = nevra else {
-            draft.warn(format!(
-                "not a package: \"{}\"",
-                quote(str_of(package, "nevra").unwrap_or_default())
-            ));
-            continue;
-        };
-        let module = str_of(package, "module_name").zip(str_of(package, "module_stream"));
-        packages.push(Package {
-            evr: nevra.evr(),
-            name: nevra.name,
-            arch: nevra.arch,
-            module: module.map(|(name, stream)| format!("{name}:{stream}")),
-            collection: str_of(package, "product_name").unwrap_or_default().to_owned(),
-        });
-    }
+    let packages = packages(&mut draft, &item);
     for cve in list_of(&item, "cves") {
-        let vector = str_of(cve, "cvss3_scoring_vector").unwrap_or_default();
+        let vector = str_of(cve, "cvss3_scoring_vector").or_else(|| str_of(cve, "cvss3ScoringVector"));
+        let vector = vector.unwrap_or_default();
         if !vector.is_empty() && vector != "UNKNOWN" {
             match severity::vector_of(vector, "3.1") {
                 Some(severity) => draft.rate(severity),
@@ -146,4 +130,41 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         }
     }
     out.record(pointer, draft);
+}
+
+/// Returns the packages of an erratum: from its list, or from the lists by product of the service's second version.
+fn packages(draft: &mut Draft<'_>, item: &Value<'_>) -> Vec<Package> {
+    let mut packages: Vec<Package> = Vec::new();
+    let mut add = |nevra: Option<&str>, product: &str, module: Option<String>| {
+        let Some(nevra) = nevra.and_then(Nevra::parse) else {
+            return draft.warn(format!("not a package: \"{}\"", quote(nevra.unwrap_or_default())));
+        };
+        packages.push(Package {
+            evr: nevra.evr(),
+            name: nevra.name,
+            arch: nevra.arch,
+            module,
+            collection: product.to_owned(),
+        });
+    };
+    for package in list_of(item, "packages") {
+        let module = str_of(package, "module_name").zip(str_of(package, "module_stream"));
+        add(
+            str_of(package, "nevra"),
+            str_of(package, "product_name").unwrap_or_default(),
+            module.map(|(name, stream)| format!("{name}:{stream}")),
+        );
+    }
+    if let Some(Value::Object(products)) = item.get("rpms") {
+        for (product, list) in products.iter() {
+            let list = match list.get("nvras") {
+                Some(list) => list.as_array(),
+                None => list.as_array(),
+            };
+            for nevra in list.unwrap_or_default() {
+                add(nevra.as_str(), product, None);
+            }
+        }
+    }
+    packages
 }

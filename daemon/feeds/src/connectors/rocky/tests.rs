@@ -42,3 +42,26 @@ fn pages_of_the_service_are_read_in_both_forms() {
     assert_eq!(records[1]["id"], "RLSA-2030:0004");
     assert_eq!(rejected("rocky", PAGE.as_bytes()).len(), 1);
 }
+
+#[test]
+fn errata_of_the_second_version_are_read() {
+    let of = |rpms: &str| {
+        let text = format!(
+            r#"{{"advisories":[{{"id":1,"type":"TYPE_SECURITY","shortCode":"RL","name":"RLSA-2030:0005","synopsis":"Important: x",
+             "severity":"SEVERITY_IMPORTANT","publishedAt":"2030-01-01T00:00:00Z","affectedProducts":["Rocky Linux 9"],"rpms":{rpms},
+             "cves":[{{"name":"CVE-2030-0003","cvss3ScoringVector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}],"total":1}}"#
+        );
+        assert_eq!(Kind::detect(text.as_bytes()).map(Kind::name), Some("rocky"));
+        json_records("rocky", text.as_bytes())[0].clone()
+    };
+    let nevra = r#"["rocket-1:2.0-1.el9_2.x86_64.rpm","rocket-1:2.0-1.el9_2.src.rpm"]"#;
+    let listed = of(&format!(r#"{{"Rocky Linux 9":{nevra}}}"#));
+    assert_eq!(
+        ranges(&listed),
+        ["Rocky Linux:9 rocket introduced=0 fixed=1:2.0-1.el9_2"]
+    );
+    assert_eq!(listed["published"], "2030-01-01T00:00:00Z");
+    assert_eq!(listed["severity"][0]["type"], "CVSS_V3");
+    let nested = of(&format!(r#"{{"Rocky Linux 9":{{"nvras":{nevra}}}}}"#));
+    assert_eq!(nested["affected"], listed["affected"]);
+}
