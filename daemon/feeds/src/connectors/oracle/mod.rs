@@ -128,7 +128,7 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
         } else if !name.is_empty() {
             draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
         }
-        for (attribute, version) in [("cvss3", "3.1"), ("cvss2", "2.0")] {
+        for (attribute, version) in [("cvss4", "4.0"), ("cvss3", "3.1"), ("cvss2", "2.0")] {
             // The score is before the vector.
             let Some((_, vector)) = cve.attribute(attribute).and_then(|stated| stated.split_once('/')) else {
                 continue;
@@ -207,7 +207,7 @@ impl Found {
         }
         for comment in comments {
             if let Some((name, evr)) = comment.trim().split_once(" is earlier than ") {
-                if evr.contains("ksplice") || evr.contains("fips") || name.starts_with("ksplice") {
+                if is_other_build(name, evr) {
                     self.others += 1;
                 } else {
                     self.packages.push(Package {
@@ -226,6 +226,12 @@ impl Found {
             self.walk(inner, &around);
         }
     }
+}
+
+/// Returns true for a live patch or a certified build.
+fn is_other_build(name: &str, evr: &str) -> bool {
+    let evr = evr.to_ascii_lowercase();
+    evr.contains("ksplice") || evr.contains("fips") || name.starts_with("ksplice")
 }
 
 fn is_known(comment: &str) -> bool {

@@ -8,10 +8,10 @@ fn definition(version: u32, title: &str, reference: &str, evr: &str) -> String {
 {title}  Moderate: rocket security update  (MODERATE)
 </title>{reference}<reference source="CVE" ref_id="CVE-2030-0001" ref_url="https://example.org/c"/><description> [1] x </description>
 <!-- ~~~ --><advisory><severity>MODERATE</severity><issued date="2030-06-26"/>
-<cve cvss3="5.9/CVSS:3.0/AV:N/AC:H/PR:N/UI:N/S:U/C:N/I:N/A:H" cvss2="7.8/AV:N/AC:L/Au:N/C:N/I:N/A:C">CVE-2030-0001</cve></advisory></metadata>
+<cve cvss4="9.3/CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N" cvss3="5.9/CVSS:3.0/AV:N/AC:H/PR:N/UI:N/S:U/C:N/I:N/A:H" cvss2="7.8/AV:N/AC:L/Au:N/C:N/I:N/A:C">CVE-2030-0001</cve></advisory></metadata>
 <criteria operator="AND"><criterion comment="Oracle Linux 8 is installed"/><criterion comment="Module virt:kvm_utils is enabled"/><criteria operator="OR"><criteria operator="AND">
 <criterion comment="Oracle Linux arch is x86_64"/><criteria operator="OR"><criteria operator="AND"><criterion comment="rocket is earlier than {evr}"/><criterion comment="rocket is signed with the key"/></criteria>
-<criterion comment="openssl is earlier than 2:1.1.1g-15.ksplice1.el8_3"/><criterion comment="moon is full"/></criteria></criteria></criteria></criteria></definition>"#
+<criterion comment="openssl is earlier than 2:1.1.1g-15.ksplice1.el8_3"/><criterion comment="openssl is earlier than 10:1.1.1k-12.el8_9.FIPS"/><criterion comment="moon is full"/></criteria></criteria></criteria></criteria></definition>"#
     )
 }
 
@@ -39,7 +39,8 @@ fn highest_version_number_of_a_definition_applies() {
         records[0]["affected"][0]["ecosystem_specific"],
         serde_json::json!({"rpmmod": "virt:kvm_utils", "arch": ["x86_64"]})
     );
-    assert_eq!(records[0]["severity"][0]["type"], "CVSS_V3");
+    assert_eq!(records[0]["severity"][0]["type"], "CVSS_V4");
+    assert_eq!(records[0]["severity"][1]["type"], "CVSS_V3");
     assert_eq!(records[0]["database_specific"]["severity"], "MODERATE");
     assert_eq!(records[0]["upstream"], serde_json::json!(["CVE-2030-0001"]));
     assert_eq!(records[1]["id"], "ELSA-2030-0002", "of a title in the other form");
@@ -55,7 +56,7 @@ fn highest_version_number_of_a_definition_applies() {
     assert_eq!(
         warnings("oracle", document.as_bytes())[..2],
         [
-            "1 builds of ksplice and FIPS have no entry",
+            "2 builds of ksplice and FIPS have no entry",
             "the criterion \"moon is full\" is not understood"
         ]
     );
