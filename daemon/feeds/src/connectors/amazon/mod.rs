@@ -36,26 +36,33 @@ impl Connector for Amazon {
     }
 }
 
-/// Returns the release: from the id if it contains one, else from the list.
+/// Returns the release: from the id if it contains one, else from the list, else from the package's own release.
 fn ecosystem(package: &Package, update: &Element) -> Option<String> {
-    let id = update.text_of("id").unwrap_or_default();
-    let digits: String = id
-        .strip_prefix("ALAS")?
-        .chars()
-        .take_while(char::is_ascii_digit)
-        .collect();
+    let id = update.text_of("id").unwrap_or_default().strip_prefix("ALAS")?;
+    let leading = |text: &str| -> String { text.chars().take_while(char::is_ascii_digit).collect() };
+    let stated = |digits: String| Some(digits).filter(|digits| is_release(digits));
+    let digits = leading(id);
     let collection = package.collection.to_ascii_lowercase();
-    let release = match digits.as_str() {
-        "2" | "2022" | "2023" => digits.as_str(),
-        _ if collection.contains("2023") => "2023",
-        _ if collection.contains("2022") => "2022",
-        _ if collection.contains("ami") => "1",
-        _ if collection.contains("amazon linux 2") || collection.contains("amazon-linux-2") => "2",
-        // The ids of the first release have no release number.
-        "" => "1",
-        _ => return None,
+    let of_list = || match collection.as_str() {
+        list if list.contains("2023") => Some("2023"),
+        list if list.contains("2022") => Some("2022"),
+        list if list.contains("ami") => Some("1"),
+        list if list.contains("amazon linux 2") || list.contains("amazon-linux-2") => Some("2"),
+        _ => None,
     };
+    let of_package = || stated(leading(package.evr.split(".amzn").nth(1)?));
+    // The ids of the first release have no release number; a topic's name there is one of the second.
+    let first = || (digits.is_empty() && id.starts_with('-')).then(|| "1".to_owned());
+    let release = stated(digits.clone())
+        .or_else(|| of_list().map(str::to_owned))
+        .or_else(of_package)
+        .or_else(first)?;
     Some(format!("Amazon Linux:{release}"))
+}
+
+/// Returns true for the number of a release: 1, 2, then years.
+fn is_release(digits: &str) -> bool {
+    matches!(digits, "1" | "2") || (digits.len() == 4 && digits.starts_with("20"))
 }
 
 /// Returns the version line of a kernel's topic.

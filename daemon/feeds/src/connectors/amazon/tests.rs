@@ -1,5 +1,5 @@
 use super::super::Kind;
-use super::super::tests::{json_records, ranges, rejected};
+use super::super::tests::{json_records, ranges, rejected, warnings};
 
 /// Returns a notice with this id and list.
 fn notice(id: &str, collection: &str, package: &str) -> String {
@@ -45,4 +45,26 @@ fn release_and_topic_give_ecosystem_and_version_line() {
     assert_eq!(records[0]["upstream"], serde_json::json!(["CVE-2030-0001"]));
     assert_eq!(records[0]["database_specific"]["severity"], "important");
     assert_eq!(rejected("amazon", document.as_bytes()).len(), 1);
+}
+
+#[test]
+fn release_of_a_topic_without_a_number_is_the_package_s_own() {
+    let package = |release: &str| {
+        format!("<package name=\"rocket\" version=\"6\" release=\"{release}\" epoch=\"0\" arch=\"x86_64\"/>")
+    };
+    let document = format!(
+        "<updates>{}{}{}{}</updates>",
+        notice("ALASROCKET6-2030-001", "rocket6", &package("1.amzn2.0.1")),
+        notice("ALASROCKET6-2030-002", "rocket6", &package("1")),
+        notice("ALAS2026-2030-003", "amazon-linux-2026", &package("1.amzn2026")),
+        notice("ALAS-2030-4", "x", &package("1")),
+    );
+    let records = json_records("amazon", document.as_bytes());
+    let all: Vec<_> = records
+        .iter()
+        .map(|record| record["affected"][0]["package"]["ecosystem"].clone())
+        .collect();
+    let expected = serde_json::json!(["Amazon Linux:2", null, "Amazon Linux:2026", "Amazon Linux:1"]);
+    assert_eq!(serde_json::Value::from(all), expected);
+    assert!(warnings("amazon", document.as_bytes())[0].contains("of no release that is known"));
 }
