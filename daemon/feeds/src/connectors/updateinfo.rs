@@ -90,6 +90,33 @@ pub(crate) fn word(draft: &mut Draft<'_>, word: Option<&str>) {
     }
 }
 
+/// Sets the class of a notice that is not about a vulnerability: it names none, and its type or kind says so.
+pub(crate) fn class(draft: &mut Draft<'_>, kind: Option<&str>) {
+    let kind: String = kind
+        .unwrap_or_default()
+        .chars()
+        .filter(char::is_ascii_alphabetic)
+        .collect();
+    let kind = kind.to_ascii_lowercase();
+    let class = match kind.strip_prefix("type").unwrap_or(&kind) {
+        "bugfix" => "bugfix",
+        "enhancement" => "enhancement",
+        "newpackage" => "newpackage",
+        _ => return,
+    };
+    let texts = [&draft.summary, &draft.details].into_iter().flatten();
+    let ids = draft.upstream.iter().chain(&draft.related).chain(texts);
+    if ids
+        .map(String::as_str)
+        .any(|text| !text::cves_in(text).is_empty())
+    {
+        return;
+    }
+    for entry in &mut draft.affected {
+        entry.specific.push(("informational", value::text(class)));
+    }
+}
+
 /// The differences of one distribution's notices.
 pub(crate) struct Owner {
     /// The prefix of its notices' ids.
@@ -167,6 +194,7 @@ impl Owner {
             &|package| (self.ecosystem)(package, update),
             &|package| (self.introduced)(package),
         );
+        class(&mut draft, update.attribute("type"));
         let mut native = update.clone();
         native.children.retain(|child| {
             !["id", "title", "description", "issued", "updated"].contains(&child.name.as_str())

@@ -152,6 +152,7 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         .flat_map(|one| in_modules(one, &modules))
         .collect();
     add_packages(&mut draft, &packages, &ecosystem, &from_the_beginning);
+    updateinfo::class(&mut draft, str_of(&item, "type"));
     if let Value::Object(object) = value::without(item, &["updateinfo_id", "title", "description"]) {
         for (key, value) in object.into_entries() {
             draft.keep(key, value);

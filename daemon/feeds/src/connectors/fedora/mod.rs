@@ -115,6 +115,7 @@ fn update(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     }
     draft.link("ADVISORY", str_of(&item, "url").unwrap_or_default());
     entries(&mut draft, &item);
+    updateinfo::class(&mut draft, str_of(&item, "type"));
     if let Value::Object(object) =
         value::without(item, &["updateid", "notes", "comments", "user", "test_cases"])
     {

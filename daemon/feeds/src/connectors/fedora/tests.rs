@@ -58,3 +58,22 @@ fn pages_of_bodhi_name_builds_and_link_vulnerabilities() {
     assert!(warned.contains(&"not a build: \"odd\"".to_owned()), "{warned:?}");
     assert_eq!(rejected("fedora", PAGE.as_bytes()).len(), 1);
 }
+
+#[test]
+fn notice_that_names_no_vulnerability_has_its_class() {
+    let class = |text: &str| {
+        let record = &json_records("fedora", text.as_bytes())[0];
+        record["affected"][0]["database_specific"]["informational"].clone()
+    };
+    let of = |kind: &str| NOTICES.replacen("type=\"security\"", &format!("type=\"{kind}\""), 1);
+    let bare = |kind: &str| of(kind).replace("CVE-2030-0001 ", "");
+    assert_eq!(class(&bare("bugfix")), "bugfix");
+    assert_eq!(class(&bare("newpackage")), "newpackage");
+    assert!(class(&bare("security")).is_null());
+    assert!(class(&bare("unspecified")).is_null());
+    assert!(class(&of("bugfix")).is_null(), "a bug that is a vulnerability");
+    let page = PAGE.replacen("\"type\":\"security\"", "\"type\":\"enhancement\"", 1);
+    assert!(class(&page).is_null(), "its notes name a vulnerability");
+    let page = page.replace("CVE-2030", "bug");
+    assert_eq!(class(&page), "enhancement");
+}

@@ -169,6 +169,12 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
         &|package| (!package.collection.is_empty()).then(|| format!("Oracle Linux:{}", package.collection)),
         &from_the_beginning,
     );
+    let kind = match id.get(..4) {
+        Some("ELBA") => Some("bugfix"),
+        Some("ELEA") => Some("enhancement"),
+        _ => None,
+    };
+    updateinfo::class(&mut draft, kind);
     draft.keep("definition", definition.to_value());
     draft
 }

@@ -124,6 +124,10 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         draft.warn("the erratum names no package");
     }
     add_packages(&mut draft, &packages, &ecosystem, &from_the_beginning);
+    updateinfo::class(
+        &mut draft,
+        str_of(&item, "kind").or_else(|| str_of(&item, "type")),
+    );
     if let Value::Object(object) = value::without(item, &["name", "synopsis", "description"]) {
         for (key, value) in object.into_entries() {
             draft.keep(key, value);

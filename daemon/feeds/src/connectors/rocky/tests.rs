@@ -65,3 +65,17 @@ fn errata_of_the_second_version_are_read() {
     let nested = of(&format!(r#"{{"Rocky Linux 9":{{"nvras":{nevra}}}}}"#));
     assert_eq!(nested["affected"], listed["affected"]);
 }
+
+#[test]
+fn erratum_of_a_bug_has_its_class() {
+    let class = |kind: &str| {
+        let text = PAGE
+            .replace("\"synopsis\"", &format!("{kind},\"synopsis\""))
+            .replace("CVE-2030-0002", "");
+        let record = &json_records("rocky", text.as_bytes())[0];
+        record["affected"][0]["database_specific"]["informational"].clone()
+    };
+    assert_eq!(class(r#""kind":"Bug Fix""#), "bugfix");
+    assert_eq!(class(r#""type":"TYPE_ENHANCEMENT""#), "enhancement");
+    assert!(class(r#""kind":"Security""#).is_null());
+}
