@@ -124,7 +124,7 @@ pub(crate) struct Owner {
     /// The ecosystem of a notice's package.
     pub(crate) ecosystem: fn(&Package, &Element) -> Option<String>,
     /// The beginning of a package's version line.
-    pub(crate) introduced: fn(&Package) -> String,
+    pub(crate) introduced: fn(&Package, &Element) -> String,
 }
 
 impl Owner {
@@ -192,7 +192,7 @@ impl Owner {
             &mut draft,
             &packages,
             &|package| (self.ecosystem)(package, update),
-            &|package| (self.introduced)(package),
+            &|package| (self.introduced)(package, update),
         );
         class(&mut draft, update.attribute("type"));
         let mut native = update.clone();
@@ -248,6 +248,13 @@ pub(crate) fn major_of(text: &str, mark: &str) -> Option<String> {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         (!digits.is_empty() && digits.len() <= 2).then_some(digits)
     })
+}
+
+/// Returns the line of a kernel's version: 5.4 of `5.4.17-2136.el8uek`, 2.6.39 of `2.6.39-400.el6uek`.
+pub(crate) fn kernel_line(evr: &str) -> String {
+    let version = evr.split('-').next().unwrap_or(evr);
+    let parts = if version.starts_with("2.6.") { 3 } else { 2 };
+    version.split('.').take(parts).collect::<Vec<_>>().join(".")
 }
 
 /// Returns an entry that begins with the first version.

@@ -23,7 +23,7 @@ const PREFIXES: &[&str] = &["ALSA-", "ALBA-", "ALEA-"];
 const OWNER: Owner = Owner {
     prefixes: PREFIXES,
     ecosystem: |package, _: &Element| ecosystem(package),
-    introduced: from_the_beginning,
+    introduced: |package, _: &Element| from_the_beginning(package),
 };
 
 impl Connector for Almalinux {

@@ -2,7 +2,7 @@
 //!
 //! Topics of release 2 (`kernel-5.15`, `nginx1`) have packages with the same names as the core repository. The
 //! kernel's topics name their version line, so their ranges begin there; the ranges of other topics begin with the
-//! first version.
+//! first version. Release 2023 has kernels of several lines beside each other (`kernel6.12`).
 
 #[cfg(test)]
 mod tests;
@@ -65,17 +65,33 @@ fn is_release(digits: &str) -> bool {
     matches!(digits, "1" | "2") || (digits.len() == 4 && digits.starts_with("20"))
 }
 
-/// Returns the version line of a kernel's topic.
-fn introduced(package: &Package) -> String {
+/// Returns the version line of a kernel: of the topic, or of another kernel in the notice (`kernel6.12`) with which a
+/// package of the first kernel's names was built.
+fn introduced(package: &Package, update: &Element) -> String {
+    let is_of = |line: &str| !line.is_empty() && package.evr.starts_with(&format!("{line}."));
     let collection = package.collection.to_ascii_lowercase();
-    let line = collection.split("kernel-").nth(1).map(|rest| {
-        let end = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        rest.get(..end).unwrap_or_default().trim_end_matches('.')
-    });
-    match line {
-        Some(line) if !line.is_empty() && package.evr.starts_with(&format!("{line}.")) => line.to_owned(),
-        _ => "0".to_owned(),
+    let topic = collection.split("kernel-").nth(1).map(number_at_start);
+    let is_shared = ["perf", "bpftool", "python3-perf"].contains(&package.name.as_str())
+        || package.name.starts_with("kernel-");
+    let beside = || {
+        let packages = update
+            .items("pkglist", "collection")
+            .flat_map(|list| list.all("package"));
+        let mut names = packages.filter_map(|one| one.attribute("name"));
+        let line = |name: &str| Some(number_at_start(name.strip_prefix("kernel")?).to_owned());
+        names.find_map(|name| line(name).filter(|line| is_of(line)))
+    };
+    match topic.filter(|line| is_of(line)) {
+        Some(line) => line.to_owned(),
+        None if is_shared => beside().unwrap_or_else(|| "0".to_owned()),
+        None => "0".to_owned(),
     }
+}
+
+/// Returns the number with points at the start of a text.
+fn number_at_start(text: &str) -> &str {
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    text.get(..end).unwrap_or_default().trim_end_matches('.')
 }

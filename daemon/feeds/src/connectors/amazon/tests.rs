@@ -68,3 +68,31 @@ fn release_of_a_topic_without_a_number_is_the_package_s_own() {
     assert_eq!(serde_json::Value::from(all), expected);
     assert!(warnings("amazon", document.as_bytes())[0].contains("of no release that is known"));
 }
+
+#[test]
+fn package_of_another_kernel_begins_at_its_line() {
+    let package = |name: &str| {
+        format!(
+            "<package name=\"{name}\" version=\"6.12.20\" release=\"23.97.amzn2023\" epoch=\"0\" arch=\"x86_64\"/>"
+        )
+    };
+    let list = ["kernel6.12", "perf", "rocket"].map(package).concat();
+    let document = format!(
+        "<updates>{}{}</updates>",
+        notice("ALAS2023-2030-001", "amazon-linux-2023", &list),
+        notice("ALAS2023-2030-002", "amazon-linux-2023", &package("perf")),
+    );
+    let records = json_records("amazon", document.as_bytes());
+    assert_eq!(
+        ranges(&records[0]),
+        [
+            "Amazon Linux:2023 kernel6.12 introduced=0 fixed=6.12.20-23.97.amzn2023",
+            "Amazon Linux:2023 perf introduced=6.12 fixed=6.12.20-23.97.amzn2023",
+            "Amazon Linux:2023 rocket introduced=0 fixed=6.12.20-23.97.amzn2023",
+        ]
+    );
+    assert_eq!(
+        ranges(&records[1]),
+        ["Amazon Linux:2023 perf introduced=0 fixed=6.12.20-23.97.amzn2023"]
+    );
+}

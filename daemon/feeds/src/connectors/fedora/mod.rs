@@ -24,7 +24,7 @@ pub(crate) struct Fedora;
 const OWNER: Owner = Owner {
     prefixes: &["FEDORA-"],
     ecosystem: |package, update: &Element| release(update.text_of("release").unwrap_or(&package.collection)),
-    introduced: from_the_beginning,
+    introduced: |package, _: &Element| from_the_beginning(package),
 };
 
 impl Connector for Fedora {

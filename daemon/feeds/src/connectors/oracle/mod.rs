@@ -15,7 +15,7 @@ use super::output::Output;
 use super::severity;
 use super::shape::Shape;
 use super::text::{self, quote};
-use super::updateinfo::{self, Package, add_packages, from_the_beginning};
+use super::updateinfo::{self, Package, add_packages, from_the_beginning, kernel_line};
 use super::xml::{Dialect, Element};
 
 /// Reads OVAL definitions of Oracle Linux.
@@ -167,7 +167,7 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
         &mut draft,
         &found.packages,
         &|package| (!package.collection.is_empty()).then(|| format!("Oracle Linux:{}", package.collection)),
-        &from_the_beginning,
+        &|package| found.introduced(package),
     );
     let kind = match id.get(..4) {
         Some("ELBA") => Some("bugfix"),
@@ -196,6 +196,16 @@ struct Found {
 }
 
 impl Found {
+    /// Returns the version line of Oracle's own kernel. Each release of the system has several at a time, with the same
+    /// names and errata of their own.
+    fn introduced(&self, package: &Package) -> String {
+        let is_kernel = |other: &Package| other.name.starts_with("kernel-uek") && other.evr == package.evr;
+        if package.evr.contains("uek") && !package.evr.contains(':') && self.packages.iter().any(is_kernel) {
+            return kernel_line(&package.evr);
+        }
+        from_the_beginning(package)
+    }
+
     fn walk(&mut self, criteria: &Element, around: &Around) {
         let mut around = around.clone();
         let comments: Vec<&str> = criteria

@@ -61,3 +61,26 @@ fn highest_version_number_of_a_definition_applies() {
         ]
     );
 }
+
+#[test]
+fn own_kernel_begins_at_its_version_line() {
+    let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
+    let of = |name: &str, evr: &str| {
+        let text = definition(1, "ELSA-2030-0001:", reference, evr)
+            .replace("rocket is earlier", &format!("{name} is earlier"));
+        let document = format!("<oval_definitions><definitions>{text}</definitions></oval_definitions>");
+        ranges(&json_records("oracle", document.as_bytes())[0])
+    };
+    assert_eq!(
+        of("kernel-uek", "0:5.4.17-2136.302.7.2.el8uek"),
+        ["Oracle Linux:8 kernel-uek introduced=5.4 fixed=5.4.17-2136.302.7.2.el8uek"]
+    );
+    assert_eq!(
+        of("kernel-uek-debug", "0:2.6.39-400.290.2.el6uek"),
+        ["Oracle Linux:8 kernel-uek-debug introduced=2.6.39 fixed=2.6.39-400.290.2.el6uek"]
+    );
+    assert_eq!(
+        of("kernel", "0:4.18.0-553.el8_10"),
+        ["Oracle Linux:8 kernel introduced=0 fixed=4.18.0-553.el8_10"]
+    );
+}

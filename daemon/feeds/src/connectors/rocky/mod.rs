@@ -26,7 +26,7 @@ const PREFIXES: &[&str] = &["RLSA-", "RLBA-", "RLEA-", "RXSA-", "RXBA-", "RXEA-"
 const OWNER: Owner = Owner {
     prefixes: PREFIXES,
     ecosystem: |package, _: &Element| ecosystem(package),
-    introduced: from_the_beginning,
+    introduced: |package, _: &Element| from_the_beginning(package),
 };
 
 impl Connector for Rocky {
