@@ -113,12 +113,14 @@ pub(super) const ROWS: &[Row] = &[
     distro("deb", "dhi", "Docker Hardened Images:Debian"),
     distro("deb", "echo", "Echo"),
     distro("deb", "ubuntu", "Ubuntu"),
-    // Besides the names in the type's specification: those of os-release, which Syft writes, and Trivy's own.
+    // Besides the names in the type's specification: those of os-release, which Syft writes, Trivy's own, and
+    // those of images.
     distro("rpm", "almalinux", "AlmaLinux"),
     distro("rpm", "alma", "AlmaLinux"),
     // Not in the schema: defined by the sources' connectors.
     distro("rpm", "amazon", "Amazon Linux"),
     distro("rpm", "amzn", "Amazon Linux"),
+    distro("rpm", "amazonlinux", "Amazon Linux"),
     distro("rpm", "fedora", "Fedora"),
     distro("rpm", "oracle", "Oracle Linux"),
     distro("rpm", "oraclelinux", "Oracle Linux"),
@@ -143,6 +145,7 @@ pub(super) const ROWS: &[Row] = &[
     distro("rpm", "centos", "Red Hat"),
     distro("rpm", "rocky-linux", "Rocky Linux"),
     distro("rpm", "rocky", "Rocky Linux"),
+    distro("rpm", "rockylinux", "Rocky Linux"),
     distro("rpm", "suse", "SUSE"),
     distro("rpm", "sles", "SUSE"),
     distro("rpm", "sled", "SUSE"),
