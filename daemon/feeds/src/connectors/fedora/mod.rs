@@ -35,12 +35,15 @@ impl Connector for Fedora {
     fn knows(&self, shape: &Shape<'_>) -> bool {
         let is_page = shape.is_object_with(&["updates", "rows_per_page"]);
         is_page
+            || shape.is_object_with(&["update", "can_edit"])
             || (shape.has("builds") && (shape.has("updateid") || shape.has("alias")))
             || (shape.is_xml("updates") && shape.xml_holds("<id>FEDORA-"))
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
         let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        // The service's answer about a single update.
+        let body = shallow::member(body, "update").unwrap_or(body);
         match body.first() {
             Some(b'<') => OWNER.read(bytes, out),
             Some(b'{') if shallow::member(body, "builds").is_some() => {

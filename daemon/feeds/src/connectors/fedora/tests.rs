@@ -77,3 +77,14 @@ fn notice_that_names_no_vulnerability_has_its_class() {
     let page = page.replace("CVE-2030", "bug");
     assert_eq!(class(&page), "enhancement");
 }
+
+#[test]
+fn answer_about_a_single_update_is_read() {
+    let update = PAGE.split_once('[').unwrap().1.split(",\n {").next().unwrap();
+    let answer = format!("{{\"update\":{update},\"can_edit\":false}}");
+    assert_eq!(Kind::detect(answer.as_bytes()).map(Kind::name), Some("fedora"));
+    assert_eq!(
+        json_records("fedora", answer.as_bytes())[0]["id"],
+        "FEDORA-2030-cccc"
+    );
+}
