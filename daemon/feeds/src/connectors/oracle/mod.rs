@@ -26,6 +26,9 @@ const DIALECT: Dialect = Dialect {
     known: &[],
 };
 
+/// A definition's place, its element, and unusual details of its reading.
+type Definition = (String, Element, Vec<String>);
+
 impl Connector for Oracle {
     fn name(&self) -> &'static str {
         "oracle"
@@ -36,7 +39,7 @@ impl Connector for Oracle {
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
-        let mut newest: BTreeMap<String, (u64, String, Element, Vec<String>)> = BTreeMap::new();
+        let mut newest: BTreeMap<String, (u64, Vec<Definition>)> = BTreeMap::new();
         let mut older = 0_usize;
         out.xml_records(
             bytes,
@@ -50,12 +53,18 @@ impl Connector for Oracle {
                     .attribute("version")
                     .and_then(|version| version.parse().ok())
                     .unwrap_or(0);
-                match newest.get(&id) {
-                    Some((other, ..)) if *other >= version => older += 1,
-                    other => {
-                        older += usize::from(other.is_some());
-                        newest.insert(id, (version, pointer, element, warnings));
+                let definition = (pointer, element, warnings);
+                let (newest_version, kept) = newest.entry(id).or_default();
+                if version < *newest_version || kept.iter().any(|(_, own, _)| *own == definition.1) {
+                    older += 1;
+                } else {
+                    if version > *newest_version {
+                        older += kept.len();
+                        kept.clear();
+                        *newest_version = version;
                     }
+                    // Definitions of one edition, such as of two releases, all apply.
+                    kept.push(definition);
                 }
             },
         );
@@ -64,9 +73,11 @@ impl Connector for Oracle {
                 "{older} definitions are older editions of others, and are passed over"
             ));
         }
-        for (id, (_, pointer, definition, warnings)) in newest {
-            let draft = record(&id, &definition, warnings);
-            out.record(pointer, draft);
+        for (id, (_, kept)) in newest {
+            for (pointer, definition, warnings) in kept {
+                let draft = record(&id, &definition, warnings);
+                out.record(pointer, draft);
+            }
         }
     }
 }

@@ -84,3 +84,26 @@ fn own_kernel_begins_at_its_version_line() {
         ["Oracle Linux:8 kernel introduced=0 fixed=4.18.0-553.el8_10"]
     );
 }
+
+#[test]
+fn definitions_of_one_edition_all_apply() {
+    let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
+    let of = |version: u32, evr: &str| definition(version, "ELSA-2030-0001:", reference, evr);
+    let document = format!(
+        "<oval_definitions><definitions>{}{}{}{}</definitions></oval_definitions>",
+        of(501, "0:0.9-1.el8"),
+        of(502, "0:1.0-1.el8"),
+        of(502, "0:2.0-1.el9").replace("Oracle Linux 8", "Oracle Linux 9"),
+        of(502, "0:1.0-1.el8"),
+    );
+    let records = json_records("oracle", document.as_bytes());
+    let all: Vec<String> = records.iter().flat_map(ranges).collect();
+    assert_eq!(
+        all,
+        [
+            "Oracle Linux:8 rocket introduced=0 fixed=1.0-1.el8",
+            "Oracle Linux:9 rocket introduced=0 fixed=2.0-1.el9"
+        ]
+    );
+    assert!(noted("oracle", document.as_bytes())[0].starts_with("2 definitions"));
+}
