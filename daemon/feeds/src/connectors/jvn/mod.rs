@@ -196,15 +196,20 @@ fn overview(out: &mut Output<'_>, pointer: String, item: &Element, warnings: Vec
         &mut draft,
         &words.filter(|word| !word.trim().is_empty()).collect::<Vec<_>>(),
     );
-    let mut cves = Vec::new();
+    let (mut cves, mut cwes) = (Vec::new(), Vec::new());
     for reference in item.all("references") {
         let id = reference.attribute("id").unwrap_or_default();
         if text::is_cve(id) && !cves.contains(&id) {
             cves.push(id);
+        } else if id.starts_with("CWE-") {
+            cwes.push(id.to_owned());
         }
         draft.link("WEB", &reference.text);
     }
     draft.named(&cves);
+    if !cwes.is_empty() {
+        draft.specific.push(("cwe_ids", value::texts(cwes)));
+    }
     draft.link("ADVISORY", item.text_of("link").unwrap_or_default());
     let mut native = item.clone();
     native

@@ -18,7 +18,7 @@ const DETAILS: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
 const OVERVIEWS: &str = r#"<rdf:RDF xmlns:sec="http://jvn.jp/rss/mod_sec/"><channel><title>x</title></channel>
 <item rdf:about="a"><title>Rocket</title><link>https://example.org/l</link><description>d</description><sec:identifier>JVNDB-2030-000002</sec:identifier>
 <sec:references source="CVE" id="CVE-2030-0001">https://example.org/1</sec:references><sec:references source="CVE" id="CVE-2030-0002">https://example.org/2</sec:references>
-<sec:cpe version="2.2" vendor="Acme" product="Rocket">cpe:/a:acme:rocket</sec:cpe><sec:cvss score="7.5" severity="High" vector="AV:N/AC:L/Au:N/C:P/I:P/A:P" version="2.0"/>
+<sec:references id="CWE-20" title="x">https://example.org/w</sec:references><sec:cpe version="2.2" vendor="Acme" product="Rocket">cpe:/a:acme:rocket</sec:cpe><sec:cvss score="7.5" severity="High" vector="AV:N/AC:L/Au:N/C:P/I:P/A:P" version="2.0"/>
 <dc:date>2030-12-14T15:02:12+09:00</dc:date><dcterms:issued>2030-12-13T15:02:12+09:00</dcterms:issued></item></rdf:RDF>"#;
 
 #[test]
@@ -55,6 +55,10 @@ fn overviews_contain_several_vulnerabilities() {
         serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
     );
     assert_eq!(record["severity"][0]["type"], "CVSS_V2");
+    assert_eq!(
+        record["database_specific"]["cwe_ids"],
+        serde_json::json!(["CWE-20"])
+    );
     assert_eq!(record["modified"], "2030-12-14T06:02:12Z");
 }
 
