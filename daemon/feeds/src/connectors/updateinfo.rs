@@ -167,7 +167,8 @@ impl Owner {
         for reference in update.items("references", "reference") {
             let (id, title) = (reference.attribute("id"), reference.attribute("title"));
             let cves = || [id, title].into_iter().flatten().flat_map(text::cves_in);
-            match reference.attribute("type") {
+            let kind = reference.attribute("type").map(str::to_ascii_lowercase);
+            match kind.as_deref() {
                 Some("cve") => cves().for_each(|cve| draft.derive(&cve)),
                 // The titles of bugs are free text: their ids become links only.
                 Some("bugzilla") => cves().for_each(|cve| draft.relate(&cve)),
@@ -177,7 +178,7 @@ impl Owner {
                     }
                 }
             }
-            let kind = match reference.attribute("type") {
+            let kind = match kind.as_deref() {
                 Some("self") => "ADVISORY",
                 Some("bugzilla") => "REPORT",
                 _ => "WEB",

@@ -25,7 +25,7 @@ fn release_and_topic_give_ecosystem_and_version_line() {
             "amazon-linux-2---kernel-5.15",
             kernel
         ),
-        notice("ALAS-2030-1", "amazon-linux-ami", rocket),
+        notice("ALAS-2030-1", "amazon-linux-ami", rocket).replace("type=\"cve\"", "type=\"CVE\""),
         notice("ALAS-2030-2", "amazon-linux-2", rocket),
         notice("X-1", "amazon-linux-2", rocket),
     );
@@ -42,7 +42,9 @@ fn release_and_topic_give_ecosystem_and_version_line() {
         ]
     );
     assert_eq!(records[0]["published"], "2030-02-17T20:41:00Z");
-    assert_eq!(records[0]["upstream"], serde_json::json!(["CVE-2030-0001"]));
+    for record in [&records[0], &records[2]] {
+        assert_eq!(record["upstream"], serde_json::json!(["CVE-2030-0001"]));
+    }
     assert_eq!(records[0]["database_specific"]["severity"], "important");
     assert_eq!(rejected("amazon", document.as_bytes()).len(), 1);
 }
