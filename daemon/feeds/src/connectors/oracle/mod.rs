@@ -132,24 +132,7 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
         };
         draft.link(kind, reference.attribute("ref_url").unwrap_or_default());
     }
-    for cve in advisory.all("cve") {
-        let name = cve.text.trim();
-        if text::is_cve(name) {
-            draft.derive(name);
-        } else if !name.is_empty() {
-            draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
-        }
-        for (attribute, version) in [("cvss4", "4.0"), ("cvss3", "3.1"), ("cvss2", "2.0")] {
-            // The score is before the vector.
-            let Some((_, vector)) = cve.attribute(attribute).and_then(|stated| stated.split_once('/')) else {
-                continue;
-            };
-            match severity::vector_of(vector, version) {
-                Some(severity) => draft.rate(severity),
-                None => draft.warn(format!("{attribute}: not a CVSS vector: \"{}\"", quote(vector))),
-            }
-        }
-    }
+    vulnerabilities(&mut draft, advisory);
     for reference in metadata
         .all("reference")
         .filter(|one| one.attribute("source") == Some("CVE"))
@@ -188,6 +171,33 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
     updateinfo::class(&mut draft, kind);
     draft.keep("definition", definition.to_value());
     draft
+}
+
+/// Adds the names and vectors of an advisory's vulnerabilities.
+fn vulnerabilities(draft: &mut Draft<'_>, advisory: &Element) {
+    let mut rated = Vec::new();
+    for cve in advisory.all("cve") {
+        let name = cve.text.trim();
+        if text::is_cve(name) {
+            draft.derive(name);
+        } else if !name.is_empty() {
+            draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
+        }
+        for (attribute, version) in [("cvss4", "4.0"), ("cvss3", "3.1"), ("cvss2", "2.0")] {
+            let stated = cve.attribute(attribute).filter(|stated| *stated != "N/A");
+            // The score is before the vector.
+            let Some((score, vector)) = stated.and_then(|stated| stated.split_once('/')) else {
+                continue;
+            };
+            match severity::vector_of(vector, version) {
+                Some(severity) => rated.push((score.to_owned(), severity)),
+                None => draft.warn(format!("{attribute}: not a CVSS vector: \"{}\"", quote(vector))),
+            }
+        }
+    }
+    for severity in severity::worst_first(rated) {
+        draft.rate(severity);
+    }
 }
 
 /// The values of outer criteria.

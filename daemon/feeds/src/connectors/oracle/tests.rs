@@ -40,7 +40,7 @@ fn highest_version_number_of_a_definition_applies() {
         serde_json::json!({"rpmmod": "virt:kvm_utils", "arch": ["x86_64"]})
     );
     assert_eq!(records[0]["severity"][0]["type"], "CVSS_V4");
-    assert_eq!(records[0]["severity"][1]["type"], "CVSS_V3");
+    assert_eq!(records[0]["severity"][2]["type"], "CVSS_V3");
     assert_eq!(records[0]["database_specific"]["severity"], "MODERATE");
     assert_eq!(records[0]["upstream"], serde_json::json!(["CVE-2030-0001"]));
     assert_eq!(records[1]["id"], "ELSA-2030-0002", "of a title in the other form");
@@ -60,6 +60,19 @@ fn highest_version_number_of_a_definition_applies() {
             "the criterion \"moon is full\" is not understood"
         ]
     );
+}
+
+#[test]
+fn worst_of_several_vulnerabilities_rates_the_definition() {
+    let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
+    let second = r#"</cve><cve cvss3="9.8/CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H" cvss4="N/A">CVE-2030-0002</cve></advisory>"#;
+    let text = definition(1, "ELSA-2030-0001:", reference, "1-1").replace("</cve></advisory>", second);
+    let document = format!("<oval_definitions><definitions>{text}</definitions></oval_definitions>");
+    let record = &json_records("oracle", document.as_bytes())[0];
+    let list = record["severity"].as_array().unwrap();
+    let third = list.iter().find(|one| one["type"] == "CVSS_V3").unwrap();
+    assert_eq!(third["score"], "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H");
+    assert_eq!((list.len(), record["upstream"].as_array().unwrap().len()), (4, 2));
 }
 
 #[test]

@@ -110,16 +110,7 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         }
     }
     let packages = packages(&mut draft, &item);
-    for cve in list_of(&item, "cves") {
-        let vector = str_of(cve, "cvss3_scoring_vector").or_else(|| str_of(cve, "cvss3ScoringVector"));
-        let vector = vector.unwrap_or_default();
-        if !vector.is_empty() && vector != "UNKNOWN" {
-            match severity::vector_of(vector, "3.1") {
-                Some(severity) => draft.rate(severity),
-                None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
-            }
-        }
-    }
+    rate(&mut draft, &item);
     if packages.is_empty() {
         draft.warn("the erratum names no package");
     }
@@ -171,4 +162,25 @@ fn packages(draft: &mut Draft<'_>, item: &Value<'_>) -> Vec<Package> {
         }
     }
     packages
+}
+
+/// Adds the vectors of an erratum's vulnerabilities.
+fn rate(draft: &mut Draft<'_>, item: &Value<'_>) {
+    let mut rated = Vec::new();
+    for cve in list_of(item, "cves") {
+        let either = |one: &'static str, other: &'static str| cve.get(one).or_else(|| cve.get(other));
+        let vector = either("cvss3_scoring_vector", "cvss3ScoringVector").and_then(Value::as_str);
+        let vector = vector.map(str::trim).unwrap_or_default();
+        if vector.is_empty() || vector == "UNKNOWN" {
+            continue;
+        }
+        let score = either("cvss3_base_score", "cvss3BaseScore").and_then(value::plain);
+        match severity::vector_of(vector, "3.1") {
+            Some(severity) => rated.push((score.unwrap_or_default(), severity)),
+            None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
+        }
+    }
+    for severity in severity::worst_first(rated) {
+        draft.rate(severity);
+    }
 }

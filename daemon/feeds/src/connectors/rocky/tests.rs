@@ -79,3 +79,16 @@ fn erratum_of_a_bug_has_its_class() {
     assert_eq!(class(r#""type":"TYPE_ENHANCEMENT""#), "enhancement");
     assert!(class(r#""kind":"Security""#).is_null());
 }
+
+#[test]
+fn worst_of_several_vulnerabilities_rates_the_erratum() {
+    let cves = r#"{"cve":"CVE-2030-0001","cvss3_scoring_vector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N","cvss3_base_score":"5.3"},
+        {"cve":"CVE-2030-0002","cvss3_scoring_vector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H","cvss3_base_score":"9.8"}"#;
+    let text = PAGE.replace(r#"{"cve":"CVE-2030-0002"}"#, cves);
+    let record = &json_records("rocky", text.as_bytes())[0];
+    assert_eq!(
+        record["severity"][0]["score"],
+        "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+    );
+    assert_eq!(record["severity"].as_array().unwrap().len(), 2);
+}
