@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::{Affected, Draft, Range};
 use super::output::Output;
 use super::rpm::with_epoch;
+use super::severity::{Severity, worst_first};
 use super::text::{self, quote};
 use super::value;
 use super::xml::{Dialect, Element};
@@ -87,6 +88,31 @@ pub(crate) fn word(draft: &mut Draft<'_>, word: Option<&str>) {
     let word = word.map(str::trim).unwrap_or_default();
     if !word.is_empty() && !["none", "unspecified", "n/a"].contains(&word.to_ascii_lowercase().as_str()) {
         draft.specific.push(("severity", value::text(word.to_owned())));
+    }
+}
+
+/// Rates a notice by the vectors of its vulnerabilities, each with its stated score, the worst first. If not all of them
+/// have a vector (`is_partial`), and the notice's word is worse than these, the word alone applies.
+pub(crate) fn rate(
+    draft: &mut Draft<'_>,
+    rated: Vec<(String, Severity)>,
+    is_partial: bool,
+    word: Option<&str>,
+) {
+    let least = match word.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "critical" => 9.0,
+        "important" | "high" => 7.0,
+        "moderate" | "medium" => 4.0,
+        _ => 0.0,
+    };
+    let scores = rated
+        .iter()
+        .filter_map(|(score, _)| score.trim().parse::<f64>().ok());
+    if is_partial && scores.fold(0.0, f64::max) < least {
+        return;
+    }
+    for severity in worst_first(rated) {
+        draft.rate(severity);
     }
 }
 

@@ -175,8 +175,9 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
 
 /// Adds the names and vectors of an advisory's vulnerabilities.
 fn vulnerabilities(draft: &mut Draft<'_>, advisory: &Element) {
-    let mut rated = Vec::new();
+    let (mut rated, mut is_partial) = (Vec::new(), false);
     for cve in advisory.all("cve") {
+        let before = rated.len();
         let name = cve.text.trim();
         if text::is_cve(name) {
             draft.derive(name);
@@ -194,10 +195,9 @@ fn vulnerabilities(draft: &mut Draft<'_>, advisory: &Element) {
                 None => draft.warn(format!("{attribute}: not a CVSS vector: \"{}\"", quote(vector))),
             }
         }
+        is_partial |= rated.len() == before;
     }
-    for severity in severity::worst_first(rated) {
-        draft.rate(severity);
-    }
+    updateinfo::rate(draft, rated, is_partial, advisory.text_of("severity"));
 }
 
 /// The values of outer criteria.

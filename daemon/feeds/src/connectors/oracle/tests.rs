@@ -73,6 +73,16 @@ fn worst_of_several_vulnerabilities_rates_the_definition() {
     let third = list.iter().find(|one| one["type"] == "CVSS_V3").unwrap();
     assert_eq!(third["score"], "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H");
     assert_eq!((list.len(), record["upstream"].as_array().unwrap().len()), (4, 2));
+    let partial = document
+        .replace("9.8/CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "N/A")
+        .replace("9.3/CVSS:4.0", "5.9/CVSS:4.0")
+        .replace("7.8/AV", "5.0/AV");
+    let of = |word: &str| {
+        let text = partial.replace("<severity>MODERATE", &format!("<severity>{word}"));
+        json_records("oracle", text.as_bytes())[0]["severity"].clone()
+    };
+    assert!(of("IMPORTANT").is_null(), "the one without a vector may be it");
+    assert!(of("MODERATE").is_array());
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         }
     }
     let packages = packages(&mut draft, &item);
-    rate(&mut draft, &item);
+    rate(&mut draft, &item, severity);
     if packages.is_empty() {
         draft.warn("the erratum names no package");
     }
@@ -165,13 +165,14 @@ fn packages(draft: &mut Draft<'_>, item: &Value<'_>) -> Vec<Package> {
 }
 
 /// Adds the vectors of an erratum's vulnerabilities.
-fn rate(draft: &mut Draft<'_>, item: &Value<'_>) {
-    let mut rated = Vec::new();
+fn rate(draft: &mut Draft<'_>, item: &Value<'_>, word: Option<&str>) {
+    let (mut rated, mut is_partial) = (Vec::new(), false);
     for cve in list_of(item, "cves") {
         let either = |one: &'static str, other: &'static str| cve.get(one).or_else(|| cve.get(other));
         let vector = either("cvss3_scoring_vector", "cvss3ScoringVector").and_then(Value::as_str);
         let vector = vector.map(str::trim).unwrap_or_default();
         if vector.is_empty() || vector == "UNKNOWN" {
+            is_partial = true;
             continue;
         }
         let score = either("cvss3_base_score", "cvss3BaseScore").and_then(value::plain);
@@ -180,7 +181,5 @@ fn rate(draft: &mut Draft<'_>, item: &Value<'_>) {
             None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
         }
     }
-    for severity in severity::worst_first(rated) {
-        draft.rate(severity);
-    }
+    updateinfo::rate(draft, rated, is_partial, word);
 }

@@ -91,4 +91,14 @@ fn worst_of_several_vulnerabilities_rates_the_erratum() {
         "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
     );
     assert_eq!(record["severity"].as_array().unwrap().len(), 2);
+    // One of unknown severity may be the important one.
+    let partial = text
+        .replace("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "UNKNOWN")
+        .replace("9.8", "UNKNOWN");
+    let record = &json_records("rocky", partial.as_bytes())[0];
+    assert!(record["severity"].is_null());
+    assert_eq!(record["database_specific"]["severity"], "IMPORTANT");
+    let moderate = partial.replace("SEVERITY_IMPORTANT", "Moderate");
+    let record = &json_records("rocky", moderate.as_bytes())[0];
+    assert_eq!(record["severity"].as_array().unwrap().len(), 1);
 }
