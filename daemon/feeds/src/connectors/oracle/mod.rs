@@ -15,7 +15,7 @@ use super::output::Output;
 use super::severity;
 use super::shape::Shape;
 use super::text::{self, quote};
-use super::updateinfo::{self, Package, add_packages, from_the_beginning, kernel_line};
+use super::updateinfo::{self, Package, add_packages, from_the_beginning, kernel_line, major_of};
 use super::xml::{Dialect, Element};
 
 /// Reads OVAL definitions of Oracle Linux.
@@ -203,9 +203,23 @@ fn vulnerabilities(draft: &mut Draft<'_>, advisory: &Element) {
 /// The values of outer criteria.
 #[derive(Debug, Clone, Default)]
 struct Around {
-    release: String,
+    /// Several, if the packages of one list are for any of them.
+    releases: Vec<String>,
     arch: String,
     module: Option<String>,
+}
+
+impl Around {
+    /// Returns the releases of a package's build: of several, the one in the build's own release, if it is there.
+    fn releases_of(&self, evr: &str) -> Vec<String> {
+        let own = major_of(evr, "el").filter(|own| self.releases.contains(own));
+        match (self.releases.as_slice(), own) {
+            // The caller counts packages of no release.
+            ([], _) => vec![String::new()],
+            ([_, _, ..], Some(own)) => vec![own],
+            (all, _) => all.to_vec(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -229,14 +243,29 @@ impl Found {
 
     fn walk(&mut self, criteria: &Element, around: &Around) {
         let mut around = around.clone();
-        let comments: Vec<&str> = criteria
-            .all("criterion")
-            .filter_map(|one| one.attribute("comment"))
+        let comments: Vec<&str> = comments_of(criteria).collect();
+        // Alternative releases may be criteria of their own.
+        let is_of_releases = |inner: &&Element| {
+            !inner.children.is_empty() && inner.all("criteria").next().is_none() && {
+                let mut comments = comments_of(inner);
+                comments.all(|comment| release_of(comment).is_some())
+            }
+        };
+        let alternatives = criteria
+            .all("criteria")
+            .filter(is_of_releases)
+            .flat_map(comments_of);
+        let releases: Vec<String> = comments
+            .iter()
+            .copied()
+            .chain(alternatives)
+            .filter_map(release_of)
             .collect();
+        if !releases.is_empty() {
+            around.releases = releases;
+        }
         for comment in &comments {
-            if let Some(release) = between(comment, "Oracle Linux ", " is installed") {
-                around.release = release.split('.').next().unwrap_or(release).to_owned();
-            } else if let Some(arch) = comment.trim().strip_prefix("Oracle Linux arch is ") {
+            if let Some(arch) = comment.trim().strip_prefix("Oracle Linux arch is ") {
                 around.arch = arch.trim().to_owned();
             } else if let Some(module) = between(comment, "Module ", " is enabled") {
                 around.module = Some(module.to_owned());
@@ -247,13 +276,15 @@ impl Found {
                 if is_other_build(name, evr) {
                     self.others += 1;
                 } else {
-                    self.packages.push(Package {
-                        name: name.trim().to_owned(),
-                        evr: evr.trim().strip_prefix("0:").unwrap_or(evr.trim()).to_owned(),
-                        arch: around.arch.clone(),
-                        module: around.module.clone(),
-                        collection: around.release.clone(),
-                    });
+                    for release in around.releases_of(evr) {
+                        self.packages.push(Package {
+                            name: name.trim().to_owned(),
+                            evr: evr.trim().strip_prefix("0:").unwrap_or(evr.trim()).to_owned(),
+                            arch: around.arch.clone(),
+                            module: around.module.clone(),
+                            collection: release,
+                        });
+                    }
                 }
             } else if !is_known(comment) {
                 self.unknown.push(comment.to_owned());
@@ -263,6 +294,18 @@ impl Found {
             self.walk(inner, &around);
         }
     }
+}
+
+fn comments_of(criteria: &Element) -> impl Iterator<Item = &str> {
+    criteria
+        .all("criterion")
+        .filter_map(|one| one.attribute("comment"))
+}
+
+/// Returns the major release that a criterion asks for.
+fn release_of(comment: &str) -> Option<String> {
+    let release = between(comment, "Oracle Linux ", " is installed")?;
+    Some(release.split('.').next().unwrap_or(release).to_owned())
 }
 
 /// Returns true for a live patch or a certified build.

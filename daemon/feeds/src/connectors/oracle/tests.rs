@@ -130,3 +130,29 @@ fn definitions_of_one_edition_all_apply() {
     );
     assert!(noted("oracle", document.as_bytes())[0].starts_with("2 definitions"));
 }
+
+#[test]
+fn list_for_several_releases_is_divided_by_the_builds() {
+    let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
+    let one = r#"<criterion comment="Oracle Linux 8 is installed"/>"#;
+    let two = format!("{one}{}", one.replace('8', "9"));
+    let of = |asked: &str, evr: &str| {
+        let text = definition(1, "ELSA-2030-0001:", reference, evr).replace(one, asked);
+        let document = format!("<oval_definitions><definitions>{text}</definitions></oval_definitions>");
+        ranges(&json_records("oracle", document.as_bytes())[0])
+    };
+    let nested = format!(r#"<criteria operator="OR">{two}</criteria>"#);
+    for asked in [two.as_str(), nested.as_str()] {
+        assert_eq!(
+            of(asked, "0:1-10.el9_3"),
+            ["Oracle Linux:9 rocket introduced=0 fixed=1-10.el9_3"]
+        );
+        assert_eq!(
+            of(asked, "0:1-10"),
+            [
+                "Oracle Linux:8 rocket introduced=0 fixed=1-10",
+                "Oracle Linux:9 rocket introduced=0 fixed=1-10"
+            ]
+        );
+    }
+}
