@@ -452,6 +452,22 @@ mod tests {
     }
 
     #[test]
+    fn advisory_about_the_source_is_explained() {
+        let range = RANGE.replace("SEMVER", "ECOSYSTEM").replace("2.0.0", "2-1");
+        let of = |version: &str, source: &str| {
+            let purl = format!(
+                "pkg:rpm/fedora/express-libs@{version}?distro=fedora-40&upstream=express-{source}.src.rpm"
+            );
+            ask(&purl, "GHSA-1", &knowledge(&range)).conclusion
+        };
+        assert_eq!(of("1.5-1", "1.5-1"), Conclusion::Affected);
+        assert_eq!(of("2-1", "2-1"), Conclusion::NotAffected);
+        // The epoch of a source with another version is unknown.
+        assert_eq!(of("7-1", "1.5-1"), Conclusion::CannotSay);
+        assert_eq!(of("0-1", "2-1"), Conclusion::NotAffected);
+    }
+
+    #[test]
     fn match_and_miss_contain_their_rule() {
         let hit = ask("pkg:npm/express@1.5.0", "GHSA-1", &knowledge(RANGE));
         assert_eq!(hit.conclusion, Conclusion::Affected);
