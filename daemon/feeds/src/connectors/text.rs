@@ -219,7 +219,9 @@ fn typed_number(text: &str) -> Option<String> {
         .get(bare(rest)..)
         .filter(|number| number.len() < rest.len())?;
     let (number, rest) = number.split_at(digits(number));
-    let is_ended = !rest.starts_with(|c: char| c.is_ascii_alphanumeric());
+    // A second number makes it a range, or another id.
+    let goes_on = rest.strip_prefix('-').unwrap_or(rest);
+    let is_ended = !goes_on.starts_with(|c: char| c.is_ascii_alphanumeric());
     let id = format!("CVE-{year}-{number}");
     (is_ended && is_cve(&id)).then_some(id)
 }
@@ -340,6 +342,7 @@ mod tests {
             "CVE-2030-1/../2",
             "CVE-2030-12a45",
             "2030-1111, 2030-2222",
+            "CVE-2030-1111-1115",
             "CVE-20301111",
         ] {
             assert!(typed_cves(text).is_empty(), "{text:?}");
