@@ -1,8 +1,8 @@
 //! Amazon Linux: the notices of its repositories, of every release and topic.
 //!
-//! Topics of release 2 (`kernel-5.15`, `nginx1`) have packages with the same names as the core repository. The
-//! kernel's topics name their version line, so their ranges begin there; the ranges of other topics begin with the
-//! first version. Release 2023 has kernels of several lines beside each other (`kernel6.12`).
+//! Topics of release 2 (`kernel-5.15`, `php8.2`) have packages with the same names as the core repository and each
+//! other. Their names say their version line, so the ranges of packages with such a version begin there; those of other
+//! packages begin with the first version. Release 2023 has kernels of several lines beside each other (`kernel6.12`).
 
 #[cfg(test)]
 mod tests;
@@ -65,12 +65,17 @@ fn is_release(digits: &str) -> bool {
     matches!(digits, "1" | "2") || (digits.len() == 4 && digits.starts_with("20"))
 }
 
-/// Returns the version line of a kernel: of the topic, or of another kernel in the notice (`kernel6.12`) with which a
+/// Returns the version line of a package: of its topic (`kernel-5.15`, `php8.2`), or of another kernel in the notice (`kernel6.12`) with which a
 /// package of the first kernel's names was built.
 fn introduced(package: &Package, update: &Element) -> String {
-    let is_of = |line: &str| !line.is_empty() && package.evr.starts_with(&format!("{line}."));
+    let (epoch, version) = match package.evr.split_once(':') {
+        Some((epoch, version)) => (format!("{epoch}:"), version),
+        None => (String::new(), package.evr.as_str()),
+    };
+    let is_of = |line: &str| !line.is_empty() && version.starts_with(&format!("{line}."));
     let collection = package.collection.to_ascii_lowercase();
     let topic = collection.split("kernel-").nth(1).map(number_at_start);
+    let topic = topic.or_else(|| number_of_topic(&collection));
     let is_shared = ["perf", "bpftool", "python3-perf"].contains(&package.name.as_str())
         || package.name.starts_with("kernel-");
     let beside = || {
@@ -82,10 +87,18 @@ fn introduced(package: &Package, update: &Element) -> String {
         names.find_map(|name| line(name).filter(|line| is_of(line)))
     };
     match topic.filter(|line| is_of(line)) {
-        Some(line) => line.to_owned(),
+        Some(line) => format!("{epoch}{line}"),
         None if is_shared => beside().unwrap_or_else(|| "0".to_owned()),
         None => "0".to_owned(),
     }
+}
+
+/// Returns the number at the end of a topic's name: 8.2 of `amazon-linux-2---php8.2`.
+fn number_of_topic(collection: &str) -> Option<&str> {
+    let (_, topic) = collection.split_once("---")?;
+    let topic = topic.split_whitespace().next()?;
+    let start = topic.rfind(|c: char| !c.is_ascii_digit() && c != '.')? + 1;
+    topic.get(start..).map(|number| number.trim_start_matches('.'))
 }
 
 /// Returns the number with points at the start of a text.

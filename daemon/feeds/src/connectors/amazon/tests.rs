@@ -98,3 +98,52 @@ fn package_of_another_kernel_begins_at_its_line() {
         ["Amazon Linux:2023 perf introduced=0 fixed=6.12.20-23.97.amzn2023"]
     );
 }
+
+#[test]
+fn topic_s_number_is_the_line_of_its_packages() {
+    let package = |name: &str, epoch: u32, version: &str| {
+        format!(
+            "<package name=\"{name}\" version=\"{version}\" release=\"1.amzn2\" epoch=\"{epoch}\" arch=\"x86_64\"/>"
+        )
+    };
+    let of = |topic: &str, package: String| {
+        let document = format!(
+            "<updates>{}</updates>",
+            notice("ALAS2X-2030-001", topic, &package)
+        );
+        ranges(&json_records("amazon", document.as_bytes())[0]).concat()
+    };
+    for (topic, package, expected) in [
+        (
+            "amazon-linux-2---php8.2",
+            package("php", 0, "8.2.20"),
+            "php introduced=8.2 fixed=8.2.20-1.amzn2",
+        ),
+        (
+            "amazon-linux-2---php8.2",
+            package("libzip", 0, "1.3.2"),
+            "libzip introduced=0 fixed=1.3.2-1.amzn2",
+        ),
+        (
+            "amazon-linux-2---mariadb10.5",
+            package("mariadb", 3, "10.5.10"),
+            "mariadb introduced=3:10.5 fixed=3:10.5.10-1.amzn2",
+        ),
+        (
+            "amazon-linux-2---docker",
+            package("docker", 0, "20.10.7"),
+            "docker introduced=0 fixed=20.10.7-1.amzn2",
+        ),
+        (
+            "amazon-linux-2",
+            package("php", 0, "2.20.1"),
+            "php introduced=0 fixed=2.20.1-1.amzn2",
+        ),
+    ] {
+        assert_eq!(
+            of(topic, package),
+            format!("Amazon Linux:2 {expected}"),
+            "{topic}"
+        );
+    }
+}
