@@ -81,7 +81,10 @@ fn worst_of_several_vulnerabilities_rates_the_definition() {
         let text = partial.replace("<severity>MODERATE", &format!("<severity>{word}"));
         json_records("oracle", text.as_bytes())[0]["severity"].clone()
     };
-    assert!(of("IMPORTANT").is_null(), "the one without a vector may be it");
+    assert!(
+        of("IMPORTANT").is_null(),
+        "the one without a vector may be the important one"
+    );
     assert!(of("MODERATE").is_array());
 }
 
