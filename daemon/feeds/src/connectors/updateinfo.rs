@@ -138,6 +138,8 @@ pub(crate) fn class(draft: &mut Draft<'_>, kind: Option<&str>) {
     {
         return;
     }
+    // It rates the bug.
+    draft.specific.retain(|(key, _)| *key != "severity");
     for entry in &mut draft.affected {
         entry.specific.push(("informational", value::text(class)));
     }

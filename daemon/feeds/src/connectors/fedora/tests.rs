@@ -69,6 +69,11 @@ fn notice_that_names_no_vulnerability_has_its_class() {
     let bare = |kind: &str| of(kind).replace("CVE-2030-0001 ", "");
     assert_eq!(class(&bare("bugfix")), "bugfix");
     assert_eq!(class(&bare("newpackage")), "newpackage");
+    let record = &json_records("fedora", bare("bugfix").as_bytes())[0];
+    assert!(
+        record["database_specific"]["severity"].is_null(),
+        "of a bug, not of a vulnerability"
+    );
     assert!(class(&bare("security")).is_null());
     assert!(class(&bare("unspecified")).is_null());
     assert!(class(&of("bugfix")).is_null(), "a bug that is a vulnerability");
