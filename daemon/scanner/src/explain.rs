@@ -120,11 +120,8 @@ pub fn explain(
         other_advisories: 0,
         is_without_source: false,
     };
-    let Some(package) = explanation
-        .package
-        .as_ref()
-        .filter(|package| package.release_known)
-    else {
+    let package = explanation.package.clone();
+    let Some(package) = package.filter(|package| package.release_known) else {
         return Ok(explanation);
     };
     let subject = Subject::of(purl, None, &package.ecosystem, explanation.version.as_deref());
@@ -137,36 +134,23 @@ pub fn explain(
             advisories.extend(knowledge.advisories(&ecosystem, &package.name)?);
         }
     }
-    for advisory in advisories.into_iter().map(|advisory| advisory.applying_at(at)) {
-        let carries =
-            advisory.vulnerability == id || advisory.ids.iter().chain(&advisory.related).any(|own| own == id);
-        if !carries {
-            explanation.other_advisories += 1;
-            continue;
+    let mut evaluate = |entry: &Affected, summary: &str| evaluated(summary, entry, &subject);
+    explanation.take(advisories, id, at, &mut evaluate);
+    if let Some(source) = &package.source {
+        let own = || Subject::of(purl, None, &package.ecosystem, source.version.as_deref());
+        let of_source = source.version.as_ref().map(|_| own());
+        let mut advisories = Vec::new();
+        for ecosystem in package.ecosystems() {
+            advisories.extend(knowledge.advisories(ecosystem, &source.name)?);
         }
-        let explain = |said: StatedEntries<'_>| {
-            let evaluate = |entry| evaluated(&advisory.summary, entry, &subject);
-            let entries: Vec<_> = said.entries.iter().map(evaluate).collect();
-            StatementExplanation {
-                by: said
-                    .statement
-                    .map(|statement| statement.by.clone())
-                    .unwrap_or_default(),
-                not_counted: said.weight().why_not(),
-                says: StatementResult::of(entries.iter()),
-                entries,
+        let mut evaluate = |entry: &Affected, summary: &str| {
+            let mut found = evaluated(summary, entry, of_source.as_ref().unwrap_or(&subject));
+            if !source.epoch_known {
+                found.doubt_matches();
             }
+            found
         };
-        let mut statements: Vec<_> = advisory.stated().map(explain).collect();
-        add_known_fixes(&advisory, &mut statements, explanation.scheme);
-        let fix_states = fix_states(&advisory, &statements);
-        explanation.advisories.push(AdvisoryExplanation {
-            statements,
-            fix_states,
-            merge_hash: advisory.merge_hash,
-            vulnerability: advisory.vulnerability,
-            withdrawn: advisory.withdrawn,
-        });
+        explanation.take(advisories, id, at, &mut evaluate);
     }
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     let is_silent = explanation.advisories.is_empty() && explanation.other_advisories == 0;
@@ -256,7 +240,44 @@ fn fix_states(advisory: &Advisory, explained: &[StatementExplanation]) -> Vec<St
     found
 }
 
+/// Evaluates an entry of an advisory with this summary.
+type Evaluate<'e> = &'e mut dyn FnMut(&Affected, &str) -> Evaluation;
+
 impl Explanation {
+    /// Adds the advisories with the id, and counts the others.
+    fn take(&mut self, advisories: Vec<Advisory>, id: &str, at: JudgedAt, evaluate: Evaluate<'_>) {
+        for advisory in advisories.into_iter().map(|advisory| advisory.applying_at(at)) {
+            let mut ids = advisory.ids.iter().chain(&advisory.related);
+            if advisory.vulnerability != id && !ids.any(|own| own == id) {
+                self.other_advisories += 1;
+                continue;
+            }
+            let mut explain = |said: StatedEntries<'_>| {
+                let entries = said.entries.iter();
+                let entries: Vec<_> = entries.map(|entry| evaluate(entry, &advisory.summary)).collect();
+                StatementExplanation {
+                    by: said
+                        .statement
+                        .map(|statement| statement.by.clone())
+                        .unwrap_or_default(),
+                    not_counted: said.weight().why_not(),
+                    says: StatementResult::of(entries.iter()),
+                    entries,
+                }
+            };
+            let mut statements: Vec<_> = advisory.stated().map(&mut explain).collect();
+            add_known_fixes(&advisory, &mut statements, self.scheme);
+            let fix_states = fix_states(&advisory, &statements);
+            self.advisories.push(AdvisoryExplanation {
+                statements,
+                fix_states,
+                merge_hash: advisory.merge_hash,
+                vulnerability: advisory.vulnerability,
+                withdrawn: advisory.withdrawn,
+            });
+        }
+    }
+
     /// Returns the conclusion's reason in one sentence.
     pub fn reason(&self) -> String {
         let Some(package) = &self.package else {
@@ -428,6 +449,22 @@ mod tests {
             JudgedAt::default(),
         )
         .unwrap()
+    }
+
+    #[test]
+    fn advisory_about_the_source_is_explained() {
+        let range = RANGE.replace("SEMVER", "ECOSYSTEM").replace("2.0.0", "2-1");
+        let of = |version: &str, source: &str| {
+            let purl = format!(
+                "pkg:rpm/fedora/express-libs@{version}?distro=fedora-40&upstream=express-{source}.src.rpm"
+            );
+            ask(&purl, "GHSA-1", &knowledge(&range)).conclusion
+        };
+        assert_eq!(of("1.5-1", "1.5-1"), Conclusion::Affected);
+        assert_eq!(of("2-1", "2-1"), Conclusion::NotAffected);
+        // The epoch of a source with another version is unknown.
+        assert_eq!(of("7-1", "1.5-1"), Conclusion::CannotSay);
+        assert_eq!(of("0-1", "2-1"), Conclusion::NotAffected);
     }
 
     #[test]

@@ -202,6 +202,13 @@ impl Evaluation {
         }
     }
 
+    /// Leaves all matching rules undecided, for a version that may lack its epoch.
+    pub(crate) fn doubt_matches(&mut self) {
+        let matched = std::mem::take(&mut self.matched).into_iter();
+        self.unmatched
+            .extend(matched.map(|rule| (rule, WhyNot::VersionUnreadable)));
+    }
+
     /// Returns true if no rule says "affected" and one could not be evaluated. A range of commits only matters if the
     /// entry has no other rule: it states in commits what the others state in versions.
     pub fn is_undecided(&self) -> bool {

@@ -5,6 +5,8 @@
 //! although their versions can be compared. The stream of an advisory is in its entry or summary; a module's version
 //! has a mark in its release (`1.module_el8.7.0+…`); a package's own stream is in the qualifier `rpmmod` of its URL.
 
+use std::borrow::Cow;
+
 use crate::osv::{Affected, Event};
 use crate::purl::PackageUrl;
 
@@ -34,6 +36,16 @@ impl Stream {
 /// Returns true if a version belongs to a module's package.
 fn is_modular(version: &str) -> bool {
     version.contains(".module_") || version.contains(".module+")
+}
+
+/// Returns a summary with the streams' own names: Rocky Linux writes its name over that of the product from which it is
+/// built, in streams too (`go-toolset:Rocky Linux8`).
+fn unbranded(summary: &str) -> Cow<'_, str> {
+    if summary.contains(":Rocky Linux") {
+        Cow::Owned(summary.replace(":Rocky Linux", ":rhel"))
+    } else {
+        Cow::Borrowed(summary)
+    }
 }
 
 /// Returns the streams that an advisory's summary names, such as `nodejs:18` in `Important: nodejs:18 security update`.
@@ -79,7 +91,8 @@ pub(crate) fn is_of_another(
     let Some(stream) = stream else {
         return !is_modular(version);
     };
-    let mut named = named_in(summary).peekable();
+    let summary = unbranded(summary);
+    let mut named = named_in(&summary).peekable();
     named.peek().is_some() && !named.any(|named| named == (stream.name.as_str(), stream.stream.as_str()))
 }
 
@@ -152,6 +165,24 @@ mod tests {
         assert!(!other("redis:6:8070:other", six(), modular), "of one build");
         assert!(!other("redis", six(), modular), "the stream is not stated");
         assert!(other("nodejs", six(), modular));
+    }
+
+    #[test]
+    fn stream_under_the_name_of_a_rebuild_is_the_same() {
+        let modular = affected("1.19.9-1.module+el8.8.0+1298+7af20600");
+        let label = |text: &str| {
+            let purl = format!("pkg:rpm/rocky/x@1?rpmmod={text}");
+            Stream::of(&PackageUrl::parse_lenient(&purl).unwrap(), None)
+        };
+        let other = |summary: &str, text: &str| {
+            is_of_another(summary, &modular, "1.module+el8.7.0+1", label(text).as_ref())
+        };
+        let one = "Important: go-toolset:Rocky Linux8 security update";
+        assert!(!other(one, "go-toolset:rhel8:8070:ctx"));
+        assert!(other(one, "go-toolset:rhel9:8070:ctx"));
+        let two = "Moderate: virt:Rocky Linux and virt-devel:Rocky Linux security update";
+        assert!(!other(two, "virt-devel:rhel:8070:ctx"));
+        assert!(other(two, "virt:8.3:8070:ctx"));
     }
 
     #[test]

@@ -39,16 +39,18 @@ const ARCHS: [&str; 20] = [
 impl Nevra {
     /// Parses a name; also `epoch:name-version-release`. `None` if it has no version and release.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // A name may contain dashes and digits: version and release begin with a number.
+        let found = Self::of_build(text)?;
+        // A name may contain dashes and digits: version and release begin with a number, unless an epoch before the
+        // version shows where it begins.
         let begins_with_digit = |part: &str| part.starts_with(|c: char| c.is_ascii_digit());
         let begins_like_release = |release: &str| {
             ["lp1", "bp1", "slfo."]
                 .iter()
                 .any(|front| release.starts_with(front))
         };
-        let found = Self::of_build(text)?;
         let is_release = begins_with_digit(&found.release) || begins_like_release(&found.release);
-        (begins_with_digit(&found.version) && is_release).then_some(found)
+        let is_placed = text.contains(&format!("-{}:{}-", found.epoch, found.version));
+        (is_placed || (begins_with_digit(&found.version) && is_release)).then_some(found)
     }
 
     /// Parses the name of a build, which certainly has a version and a release: each contains a digit.
@@ -164,6 +166,11 @@ mod tests {
                 "expat-2.7.1-slfo.1.1_1.1.x86_64",
                 expected("expat", "2.7.1-slfo.1.1_1.1", "x86_64"),
             ),
+            (
+                "psutils-0:p17-9.el9.x86_64.rpm",
+                expected("psutils", "p17-9.el9", "x86_64"),
+            ),
+            ("psutils-p17-9.el9", None),
             ("libdcerpc-binding0-32bit", None),
             ("java-1_8_0-openjdk", None),
             ("kernel", None),
@@ -171,6 +178,11 @@ mod tests {
         ] {
             assert_eq!(parts(text), found, "{text}");
         }
+        let build = Nevra::of_build("psutils-p17-9.fc40").unwrap();
+        assert_eq!(
+            (build.name.as_str(), build.evr().as_str()),
+            ("psutils", "p17-9.fc40")
+        );
         assert_eq!(percent_decoded("a%2Bb%zz%"), "a+b%zz%");
         let build = Nevra::of_build("svn-r123-bp2.1").map(|found| (found.name.clone(), found.evr()));
         assert_eq!(build, Some(("svn".to_owned(), "r123-bp2.1".to_owned())));

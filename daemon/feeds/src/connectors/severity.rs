@@ -74,6 +74,17 @@ pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
     })
 }
 
+/// Returns the severities of a notice about several vulnerabilities, each with its stated score, the worst first: a
+/// finding takes the first.
+pub(crate) fn worst_first(mut rated: Vec<(String, Severity)>) -> impl Iterator<Item = Severity> {
+    let score = |text: &str| text.trim().parse::<f64>().ok().filter(|score| score.is_finite());
+    rated.sort_by(|(a, _), (b, _)| {
+        let (a, b) = (score(a).unwrap_or(-1.0), score(b).unwrap_or(-1.0));
+        b.total_cmp(&a)
+    });
+    rated.into_iter().map(|(_, severity)| severity)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -110,6 +121,26 @@ mod tests {
         ] {
             assert_eq!(read(text, ""), None, "{text}");
         }
+    }
+
+    #[test]
+    fn worst_rating_is_first() {
+        let rated = [
+            ("5.3", "a"),
+            ("10.0", "b"),
+            ("UNKNOWN", "c"),
+            ("9.8", "d"),
+            ("NaN", "e"),
+        ];
+        let rated = rated.map(|(score, vector)| {
+            let severity = Severity {
+                kind: "CVSS_V3",
+                score: vector.to_owned(),
+            };
+            (score.to_owned(), severity)
+        });
+        let order: Vec<String> = worst_first(rated.into()).map(|one| one.score).collect();
+        assert_eq!(order.concat(), "bdace");
     }
 
     proptest! {

@@ -90,10 +90,13 @@ pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
     if let Some((day, clock)) = text.split_once(['T', ' '])
         && let Some(day) = date(day)
     {
-        let clock = match clock.len() {
-            5 => format!("{clock}:00"),
+        let clock = match clock.split(':').count() {
+            2 => format!("{clock}:00"),
             _ => clock.to_owned(),
         };
+        // Spreadsheets write the hours before ten with one digit.
+        let is_short = clock.find(':') == Some(1);
+        let clock = if is_short { format!("0{clock}") } else { clock };
         return instant(&format!("{day}T{clock}{zone}"));
     }
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -233,6 +236,50 @@ pub(crate) fn is_span(version: &str) -> bool {
     parts.is_some_and(|(first, last)| is_dotted(first) && is_dotted(last))
 }
 
+/// Returns the ids of CVE records in a field that people fill by hand, each once, in order: in lower case, with blanks,
+/// other dashes or letters that only look like Latin ones, several in one field, or a single one without its prefix.
+pub(crate) fn typed_cves(text: &str) -> Vec<String> {
+    let text: String = text
+        .chars()
+        .map(|c| match c {
+            '‐' | '‑' | '‒' | '–' | '—' | '－' | '_' | '\u{A0}' => '-',
+            'С' | 'с' => 'C',
+            'Е' | 'е' => 'E',
+            c => c.to_ascii_uppercase(),
+        })
+        .collect();
+    let mut found: Vec<String> = Vec::new();
+    let starts = text.match_indices("CVE");
+    for rest in starts.filter_map(|(at, prefix)| text.get(at + prefix.len()..)) {
+        if let Some(id) = typed_number(rest)
+            && !found.contains(&id)
+        {
+            found.push(id);
+        }
+    }
+    if found.is_empty() && !text.contains("CVE") {
+        found.extend(typed_number(&text).filter(|id| text.trim().ends_with(id.get(9..).unwrap_or_default())));
+    }
+    found
+}
+
+/// Returns the id whose year and number a text begins with.
+fn typed_number(text: &str) -> Option<String> {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let bare = |text: &str| text.len() - text.trim_start_matches(['-', ' ', ':', '\n', '\t', '\r']).len();
+    let text = text.get(bare(text)..)?;
+    let (year, rest) = text.split_at(digits(text));
+    let number = rest
+        .get(bare(rest)..)
+        .filter(|number| number.len() < rest.len())?;
+    let (number, rest) = number.split_at(digits(number));
+    // A second number makes it a range, or another id.
+    let goes_on = rest.strip_prefix('-').unwrap_or(rest);
+    let is_ended = !goes_on.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let id = format!("CVE-{year}-{number}");
+    (is_ended && is_cve(&id)).then_some(id)
+}
+
 /// Cuts foreign text to a length for a message.
 pub(crate) fn quote(text: &str) -> String {
     let mut characters = text.chars();
@@ -259,6 +306,7 @@ mod tests {
             ("2021-11-03", "2021-11-03T00:00:00Z"),
             ("2021-11-03 04:05", "2021-11-03T04:05:00Z"),
             ("2021-11-03 04:05:06 UTC", "2021-11-03T04:05:06Z"),
+            ("2021/1/3 4:05:06", "2021-01-03T04:05:06Z"),
             ("17/01/25", "2025-01-17T00:00:00Z"),
             ("03.02.2021", "2021-02-03T00:00:00Z"),
             ("Apr 8, 2025, 8:18:05\u{202F}PM", "2025-04-08T20:18:05Z"),
@@ -371,7 +419,48 @@ mod tests {
         );
     }
 
+    #[test]
+    fn ids_typed_by_hand_are_read() {
+        for text in [
+            "CVE-2030-12345",
+            "\n\tCVE-2030-12345\u{A0}",
+            "CVE 2030 12345",
+            "CVE–2030–12345",
+            "CVE-2030 - 12345",
+            "2030-12345",
+            "cve-2030-12345",
+            "СVЕ-2030-12345",
+        ] {
+            assert_eq!(typed_cves(text), ["CVE-2030-12345"], "{text:?}");
+        }
+        for text in [
+            "CVE 2030 1111, cve 2030 2222",
+            "CVE-2030-1111/CVE-2030-2222",
+            "CVE-2030-1111、CVE-2030-2222；CVE-2030-1111",
+            "CVE-2030-1111 CVE-2030-2222",
+        ] {
+            assert_eq!(typed_cves(text), ["CVE-2030-1111", "CVE-2030-2222"], "{text:?}");
+        }
+        for text in [
+            "",
+            "12345",
+            "CVE",
+            "CVE-2030-1/../2",
+            "CVE-2030-12a45",
+            "2030-1111, 2030-2222",
+            "CVE-2030-1111-1115",
+            "CVE-20301111",
+        ] {
+            assert!(typed_cves(text).is_empty(), "{text:?}");
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_text_has_sound_ids(text in "(CVE|cve|-|2030|1234| |С|\\PC){0,20}") {
+            prop_assert!(typed_cves(&text).iter().all(|id| is_cve(id)), "{}", text);
+        }
+
         #[test]
         fn any_text_is_a_time_or_none(text in "\\PC{0,30}|[0-9:./,TZ +APM-]{0,30}") {
             if let Some(time) = time(&text) {

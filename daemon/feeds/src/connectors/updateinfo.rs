@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::draft::{Affected, Draft, Range};
 use super::output::Output;
 use super::rpm::with_epoch;
+use super::severity::{Severity, worst_first};
 use super::shape::Shape;
 use super::text::{self, quote};
 use super::value;
@@ -91,6 +92,60 @@ pub(crate) fn word(draft: &mut Draft<'_>, word: Option<&str>) {
     }
 }
 
+/// Rates a notice by the vectors of its vulnerabilities, each with its stated score, the worst first. If not all of them
+/// have a vector (`is_partial`), and the notice's word is worse than these, the word alone applies.
+pub(crate) fn rate(
+    draft: &mut Draft<'_>,
+    rated: Vec<(String, Severity)>,
+    is_partial: bool,
+    word: Option<&str>,
+) {
+    let least = match word.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
+        "critical" => 9.0,
+        "important" | "high" => 7.0,
+        "moderate" | "medium" => 4.0,
+        _ => 0.0,
+    };
+    let scores = rated
+        .iter()
+        .filter_map(|(score, _)| score.trim().parse::<f64>().ok());
+    if is_partial && scores.fold(0.0, f64::max) < least {
+        return;
+    }
+    for severity in worst_first(rated) {
+        draft.rate(severity);
+    }
+}
+
+/// Sets the class of a notice that is not about a vulnerability: it names none, and its type or kind says so.
+pub(crate) fn class(draft: &mut Draft<'_>, kind: Option<&str>) {
+    let kind: String = kind
+        .unwrap_or_default()
+        .chars()
+        .filter(char::is_ascii_alphabetic)
+        .collect();
+    let kind = kind.to_ascii_lowercase();
+    let class = match kind.strip_prefix("type").unwrap_or(&kind) {
+        "bugfix" => "bugfix",
+        "enhancement" => "enhancement",
+        "newpackage" => "newpackage",
+        _ => return,
+    };
+    let texts = [&draft.summary, &draft.details].into_iter().flatten();
+    let ids = draft.upstream.iter().chain(&draft.related).chain(texts);
+    if ids
+        .map(String::as_str)
+        .any(|text| !text::cves_in(text).is_empty())
+    {
+        return;
+    }
+    // It rates the bug.
+    draft.specific.retain(|(key, _)| *key != "severity");
+    for entry in &mut draft.affected {
+        entry.specific.push(("informational", value::text(class)));
+    }
+}
+
 /// The differences of one distribution's notices.
 pub(crate) struct Owner {
     /// The prefix of its notices' ids.
@@ -98,7 +153,7 @@ pub(crate) struct Owner {
     /// The ecosystem of a notice's package.
     pub(crate) ecosystem: fn(&Package, &Element) -> Option<String>,
     /// The beginning of a package's version line.
-    pub(crate) introduced: fn(&Package) -> String,
+    pub(crate) introduced: fn(&Package, &Element) -> String,
 }
 
 impl Owner {
@@ -147,7 +202,8 @@ impl Owner {
         for reference in update.items("references", "reference") {
             let (id, title) = (reference.attribute("id"), reference.attribute("title"));
             let cves = || [id, title].into_iter().flatten().flat_map(text::cves_in);
-            match reference.attribute("type") {
+            let kind = reference.attribute("type").map(str::to_ascii_lowercase);
+            match kind.as_deref() {
                 Some("cve") => cves().for_each(|cve| draft.derive(&cve)),
                 // The titles of bugs are free text: their ids become links only.
                 Some("bugzilla") => cves().for_each(|cve| draft.relate(&cve)),
@@ -157,7 +213,7 @@ impl Owner {
                     }
                 }
             }
-            let kind = match reference.attribute("type") {
+            let kind = match kind.as_deref() {
                 Some("self") => "ADVISORY",
                 Some("bugzilla") => "REPORT",
                 _ => "WEB",
@@ -172,8 +228,9 @@ impl Owner {
             &mut draft,
             &packages,
             &|package| (self.ecosystem)(package, update),
-            &|package| (self.introduced)(package),
+            &|package| (self.introduced)(package, update),
         );
+        class(&mut draft, update.attribute("type"));
         let mut native = update.clone();
         native.children.retain(|child| {
             !["id", "title", "description", "issued", "updated"].contains(&child.name.as_str())
@@ -227,6 +284,13 @@ pub(crate) fn major_of(text: &str, mark: &str) -> Option<String> {
         let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
         (!digits.is_empty() && digits.len() <= 2).then_some(digits)
     })
+}
+
+/// Returns the line of a kernel's version: 5.4 of `5.4.17-2136.el8uek`, 2.6.39 of `2.6.39-400.el6uek`.
+pub(crate) fn kernel_line(evr: &str) -> String {
+    let version = evr.split('-').next().unwrap_or(evr);
+    let parts = if version.starts_with("2.6.") { 3 } else { 2 };
+    version.split('.').take(parts).collect::<Vec<_>>().join(".")
 }
 
 /// Returns an entry that begins with the first version.

@@ -41,6 +41,7 @@ impl MemoKey {
             component.version.as_deref(),
             distro,
             origin.and_then(|origin| origin.source.as_deref()),
+            origin.and_then(|origin| origin.source_version.as_deref()),
             origin.and_then(|origin| origin.module.as_deref()),
             sources_named.then_some(""),
         ] {

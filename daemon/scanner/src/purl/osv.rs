@@ -5,15 +5,19 @@
 //! the package is returned without suffix, and the caller counts it.
 
 mod release;
+mod source;
 mod table;
 
 use std::borrow::Cow;
 
 use self::release::{DOCKER_NAMES, beside, has_releases, is_same_release, release_of, system_of_codename};
-use self::table::{DOCKER, ROWS, Row};
+pub use self::source::SourcePackage;
+pub(crate) use self::source::names_source;
+use self::source::{Source, is_about_sources, other_source, source_of};
+use self::table::{DOCKER, Named, ROWS, Row};
 use super::{PackageUrl, PurlParts};
 use crate::name::{ecosystem_base, spelling};
-use crate::origin::{Origin, name_of_source_rpm};
+use crate::origin::Origin;
 
 /// A package in OSV's terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +38,8 @@ pub struct OsvPackage {
     pub also: Vec<String>,
     /// The address of its repository, if the URL has it and the ecosystem is a registry's.
     pub repository: Option<String>,
+    /// Its source package, if advisories may name either and the source has another name.
+    pub source: Option<SourcePackage>,
 }
 
 impl OsvPackage {
@@ -123,7 +129,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         Source::Own
     };
     let name = match (is_distro, &source) {
-        (true, Source::Named(name)) => Cow::Borrowed(*name),
+        (true, Source::Named(name)) if row.named() == Named::Sources => Cow::Borrowed(*name),
         (true, _) => Cow::Borrowed(purl.name()),
         (false, _) => match purl.namespace() {
             // A scope may be written with or without its sign.
@@ -179,6 +185,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         name_known: source != Source::Unknown && !matches!(purl.ty(), "github" | "k8s") && is_of_registry,
         also,
         repository,
+        source: other_source(row, purl, origin),
     })
 }
 
@@ -378,51 +385,6 @@ fn go_release(version: &str) -> Cow<'_, str> {
         return Cow::Borrowed(version);
     }
     Cow::Borrowed(numbers)
-}
-
-/// The name of a distribution's package in advisories.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Source<'a> {
-    /// Advisories name the package itself.
-    Own,
-    /// The package was built from this source.
-    Named(&'a str),
-    /// Advisories name sources, and the package's source is unknown.
-    Unknown,
-}
-
-/// Returns the name in the distribution's advisories. Generators write the source package into `upstream` (`openssl`,
-/// `openssl@3.1`, `openssl-3.0.7-1.el9.src.rpm`) or `source`, or beside the URL.
-fn source_of<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a Origin>) -> Source<'a> {
-    if !row.is_about_sources() {
-        return Source::Own;
-    }
-    let named = purl.qualifier("upstream").or_else(|| purl.qualifier("source"));
-    let named = named.map(|named| {
-        if row.ty == "rpm" {
-            name_of_source_rpm(named)
-        } else {
-            named.split_once('@').map_or(named, |(name, _)| name)
-        }
-    });
-    let beside = || origin.and_then(|origin| origin.source.as_deref());
-    match named.filter(|name| !name.is_empty()).or_else(beside) {
-        Some(name) => Source::Named(name),
-        None if matches!(purl.qualifier("arch"), Some("source" | "src" | "nosrc")) => Source::Own,
-        None => Source::Unknown,
-    }
-}
-
-/// Returns true if a document, or the URL, names the source package of a distribution's package.
-pub(crate) fn names_source(purl: &PackageUrl, origin: Option<&Origin>) -> bool {
-    origin.is_some_and(|origin| origin.source.is_some())
-        || purl.qualifier("upstream").is_some()
-        || purl.qualifier("source").is_some()
-}
-
-/// Returns true if advisories of the URL's distribution name source packages.
-fn is_about_sources(purl: &PackageUrl) -> bool {
-    row_of(purl, stated_distro(purl)).is_some_and(Row::is_about_sources)
 }
 
 fn is_go_major(subpath: &str) -> bool {

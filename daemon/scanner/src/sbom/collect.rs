@@ -213,13 +213,17 @@ impl Collector {
     pub(super) fn operating_system(&mut self, name: &str, version: &str) {
         let lower = name.trim().to_ascii_lowercase();
         let id = match lower.as_str() {
+            "almalinux os" | "alma linux" => "almalinux",
             "alpine linux" => "alpine",
+            "amazon linux" | "amazon linux ami" => "amzn",
             "centos linux" | "centos stream" => "centos",
             "common base linux mariner" => "mariner",
             "debian gnu/linux" => "debian",
+            "fedora linux" => "fedora",
             "microsoft azure linux" => "azurelinux",
             "opensuse leap" => "opensuse-leap",
             "opensuse tumbleweed" => "opensuse-tumbleweed",
+            "oracle linux" | "oracle linux server" => "ol",
             "red hat enterprise linux" => "rhel",
             "rocky linux" => "rocky",
             "suse linux enterprise server" => "sles",

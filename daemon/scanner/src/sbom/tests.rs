@@ -446,3 +446,23 @@ fn spdx_subject_is_read_from_relationships() {
             .all(|c| c.kind == ComponentKind::Package)
     );
 }
+
+#[test]
+fn long_names_of_systems_are_known() {
+    for (name, version, expected) in [
+        ("Oracle Linux Server", "8.9", "ol-8.9"),
+        ("Amazon Linux", "2023", "amzn-2023"),
+        ("Fedora Linux", "40", "fedora-40"),
+        ("AlmaLinux OS", "9.4", "almalinux-9.4"),
+        ("AlmaLinux", "9.4", "almalinux-9.4"),
+    ] {
+        let json = format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{{"type":"operating-system","name":"{name}","version":"{version}"}}]}}"#
+        );
+        assert_eq!(
+            read(json.as_bytes()).unwrap().distro.as_deref(),
+            Some(expected),
+            "{name}"
+        );
+    }
+}

@@ -249,6 +249,7 @@ impl<'a> Scanner<'a> {
             if self.knows(ecosystem)? {
                 is_known |= package.is_known_by(ecosystem);
                 undecided |= self.judge_in(ecosystem, package, subject, component, findings)?;
+                undecided |= self.judge_source(ecosystem, package, subject, component, findings)?;
                 name_known = name_known || self.knowledge.knows_package(ecosystem, &package.name)?;
             }
         }
@@ -271,6 +272,45 @@ impl<'a> Scanner<'a> {
             true if !subject.is_ordered() => Standing::Unversioned,
             true => Standing::Matched,
         })
+    }
+
+    /// Matches a component against the advisories that name its source package, if they may name either. Returns true
+    /// if one of them could not be evaluated.
+    fn judge_source(
+        &mut self,
+        ecosystem: &str,
+        package: &OsvPackage,
+        subject: &Subject,
+        component: &Component,
+        findings: &mut Vec<Finding>,
+    ) -> Result<bool, KnowledgeError> {
+        let (Some(source), Some(purl)) = (&package.source, &component.purl) else {
+            return Ok(false);
+        };
+        let version = source.version.as_deref();
+        let other =
+            version.map(|version| Subject::of(purl, component.origin.as_deref(), ecosystem, Some(version)));
+        let named = OsvPackage {
+            name: source.name.clone(),
+            source: None,
+            ..package.clone()
+        };
+        let first = findings.len();
+        let subject = other.as_ref().unwrap_or(subject);
+        let undecided = self.judge_in(ecosystem, &named, subject, component, findings)?;
+        let mut found = findings.split_off(first);
+        if !source.epoch_known {
+            return Ok(undecided || !found.is_empty());
+        }
+        // An advisory that names the installed package, too, is one finding.
+        let purl = purl.to_string();
+        let is_own = |own: &Finding| own.package.purl == purl && own.package.name == package.name;
+        found.retain(|one| {
+            let mut before = findings.iter().rev().take_while(|own| is_own(own));
+            !before.any(|own| own.vulnerability == one.vulnerability)
+        });
+        findings.append(&mut found);
+        Ok(undecided)
     }
 
     /// Returns the known ecosystems that consist of this one and a repository's address.

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::Standing;
 use crate::matching::Subject;
 use crate::module::Stream;
-use crate::purl::osv::OsvPackage;
+use crate::purl::osv::{OsvPackage, SourcePackage};
 
 /// Bits of the filter per component: about one in this many is wrongly taken for a repeat.
 const BITS: usize = 16;
@@ -24,6 +24,8 @@ pub(super) struct Key {
     stream: Option<Stream>,
     /// Its repository or commit, as far as relevant.
     built_from: Option<[Option<String>; 3]>,
+    /// Its source package, if advisories may name either.
+    source: Option<SourcePackage>,
 }
 
 /// The result.
@@ -91,6 +93,7 @@ impl Repeats {
             version: subject.text().to_owned(),
             stream: subject.stream().cloned(),
             built_from: built_from(package, subject),
+            source: package.source.clone(),
         })
     }
 

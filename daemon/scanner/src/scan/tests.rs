@@ -1,5 +1,6 @@
 //! Scans over knowledge in memory.
 
+mod sources;
 mod standings;
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -23,7 +23,7 @@ const PREFIXES: &[&str] = &["ALSA-", "ALBA-", "ALEA-"];
 const OWNER: Owner = Owner {
     prefixes: PREFIXES,
     ecosystem: |package, _: &Element| ecosystem(package),
-    introduced: from_the_beginning,
+    introduced: |package, _: &Element| from_the_beginning(package),
 };
 
 impl Connector for Almalinux {
@@ -111,22 +111,13 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         .and_then(|list| str_of(list, "name"))
         .unwrap_or_default()
         .to_owned();
-    let module = list
-        .and_then(|list| list.get("module"))
-        .or_else(|| list_of(&item, "modules").first());
-    let module = module.and_then(|module| {
-        Some(format!(
-            "{}:{}",
-            str_of(module, "name")?,
-            str_of(module, "stream")?
-        ))
-    });
+    let modules = modules(&item);
     let packages = list
         .map(|list| list_of(list, "packages"))
         .filter(|list| !list.is_empty());
     let packages = packages.unwrap_or_else(|| list_of(&item, "packages"));
     let named = packages.len();
-    let packages: Vec<Package> = packages
+    let read: Vec<Package> = packages
         .iter()
         .filter_map(|package| {
             let text = |key| package.get(key).and_then(plain);
@@ -137,14 +128,12 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
                     &text("epoch").unwrap_or_default(),
                 ),
                 arch: text("arch").unwrap_or_default(),
-                module: text("module")
-                    .filter(|module| module.contains(':'))
-                    .or_else(|| module.clone()),
+                module: text("module").filter(|module| module.contains(':')),
                 collection: collection.clone(),
             })
         })
         .collect();
-    let without = named.saturating_sub(packages.len());
+    let without = named.saturating_sub(read.len());
     if without > 0 {
         draft.warn(format!(
             "{without} packages have no name, version or release, and no entry"
@@ -153,11 +142,46 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     if named == 0 {
         draft.warn("the erratum names no package");
     }
+    let packages: Vec<Package> = read
+        .into_iter()
+        .flat_map(|one| in_modules(one, &modules))
+        .collect();
     add_packages(&mut draft, &packages, &ecosystem, &from_the_beginning);
+    updateinfo::class(&mut draft, str_of(&item, "type"));
     if let Value::Object(object) = value::without(item, &["updateinfo_id", "title", "description"]) {
         for (key, value) in object.into_entries() {
             draft.keep(key, value);
         }
     }
     out.record(pointer, draft);
+}
+
+/// Returns the modules that an erratum names, as `name:stream`.
+fn modules(item: &Value<'_>) -> Vec<String> {
+    let own = item.get("pkglist").and_then(|list| list.get("module"));
+    let mut named: Vec<String> = Vec::new();
+    for module in own.into_iter().chain(list_of(item, "modules")) {
+        let stated = str_of(module, "name").zip(module.get("stream").and_then(plain));
+        if let Some((name, stream)) = stated {
+            let module = format!("{name}:{stream}");
+            if !named.contains(&module) {
+                named.push(module);
+            }
+        }
+    }
+    named
+}
+
+/// Returns a package once for each module of its erratum, which does not say whose it is. A package of no module has
+/// no module in its release.
+fn in_modules(package: Package, modules: &[String]) -> Vec<Package> {
+    let is_modular = package.evr.contains(".module_") || package.evr.contains(".module+");
+    if package.module.is_some() || !is_modular || modules.is_empty() {
+        return vec![package];
+    }
+    let of = |module: &String| Package {
+        module: Some(module.clone()),
+        ..package.clone()
+    };
+    modules.iter().map(of).collect()
 }

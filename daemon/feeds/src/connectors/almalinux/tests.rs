@@ -68,3 +68,32 @@ fn notices_of_repositories_are_read() {
     assert_eq!(record["references"][1]["type"], "ADVISORY");
     assert!(rejected("almalinux", NOTICES.as_bytes())[0].contains("\"BAD\""));
 }
+
+#[test]
+fn package_of_several_modules_has_an_entry_for_each() {
+    let text = r#"{"data":[{"id":"ALSA-2030:0004","issued_date":1893456000,"updated_date":1893456000,"packages":[
+        {"name":"ocaml","epoch":"0","version":"4.07","release":"3.module_el8.4.0+2523","arch":"x86_64"},
+        {"name":"plain","epoch":"0","version":"1","release":"1.el8","arch":"x86_64"}],
+        "modules":[{"name":"virt","stream":"rhel"},{"name":"virt-devel","stream":"rhel"}]}]}"#;
+    let record = &json_records("almalinux", text.as_bytes())[0];
+    let modules: Vec<_> = record["affected"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            (
+                entry["package"]["name"].clone(),
+                entry["ecosystem_specific"]["rpmmod"].clone(),
+            )
+        })
+        .collect();
+    let of = |name: &str, module: serde_json::Value| (serde_json::json!(name), module);
+    assert_eq!(
+        modules,
+        [
+            of("ocaml", "virt-devel:rhel".into()),
+            of("ocaml", "virt:rhel".into()),
+            of("plain", serde_json::Value::Null)
+        ]
+    );
+}

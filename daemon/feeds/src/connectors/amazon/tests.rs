@@ -1,5 +1,5 @@
 use super::super::Kind;
-use super::super::tests::{json_records, ranges, rejected};
+use super::super::tests::{json_records, ranges, rejected, warnings};
 
 /// Returns a notice with this id and list.
 fn notice(id: &str, collection: &str, package: &str) -> String {
@@ -25,7 +25,7 @@ fn release_and_topic_give_ecosystem_and_version_line() {
             "amazon-linux-2---kernel-5.15",
             kernel
         ),
-        notice("ALAS-2030-1", "amazon-linux-ami", rocket),
+        notice("ALAS-2030-1", "amazon-linux-ami", rocket).replace("type=\"cve\"", "type=\"CVE\""),
         notice("ALAS-2030-2", "amazon-linux-2", rocket),
         notice("X-1", "amazon-linux-2", rocket),
     );
@@ -42,7 +42,108 @@ fn release_and_topic_give_ecosystem_and_version_line() {
         ]
     );
     assert_eq!(records[0]["published"], "2030-02-17T20:41:00Z");
-    assert_eq!(records[0]["upstream"], serde_json::json!(["CVE-2030-0001"]));
+    for record in [&records[0], &records[2]] {
+        assert_eq!(record["upstream"], serde_json::json!(["CVE-2030-0001"]));
+    }
     assert_eq!(records[0]["database_specific"]["severity"], "important");
     assert_eq!(rejected("amazon", document.as_bytes()).len(), 1);
+}
+
+#[test]
+fn release_of_a_topic_without_a_number_is_the_package_s_own() {
+    let package = |release: &str| {
+        format!("<package name=\"rocket\" version=\"6\" release=\"{release}\" epoch=\"0\" arch=\"x86_64\"/>")
+    };
+    let document = format!(
+        "<updates>{}{}{}{}</updates>",
+        notice("ALASROCKET6-2030-001", "rocket6", &package("1.amzn2.0.1")),
+        notice("ALASROCKET6-2030-002", "rocket6", &package("1")),
+        notice("ALAS2026-2030-003", "amazon-linux-2026", &package("1.amzn2026")),
+        notice("ALAS-2030-4", "x", &package("1")),
+    );
+    let records = json_records("amazon", document.as_bytes());
+    let all: Vec<_> = records
+        .iter()
+        .map(|record| record["affected"][0]["package"]["ecosystem"].clone())
+        .collect();
+    let expected = serde_json::json!(["Amazon Linux:2", null, "Amazon Linux:2026", "Amazon Linux:1"]);
+    assert_eq!(serde_json::Value::from(all), expected);
+    assert!(warnings("amazon", document.as_bytes())[0].contains("of no release that is known"));
+}
+
+#[test]
+fn package_of_another_kernel_begins_at_its_line() {
+    let package = |name: &str| {
+        format!(
+            "<package name=\"{name}\" version=\"6.12.20\" release=\"23.97.amzn2023\" epoch=\"0\" arch=\"x86_64\"/>"
+        )
+    };
+    let list = ["kernel6.12", "perf", "rocket"].map(package).concat();
+    let document = format!(
+        "<updates>{}{}</updates>",
+        notice("ALAS2023-2030-001", "amazon-linux-2023", &list),
+        notice("ALAS2023-2030-002", "amazon-linux-2023", &package("perf")),
+    );
+    let records = json_records("amazon", document.as_bytes());
+    assert_eq!(
+        ranges(&records[0]),
+        [
+            "Amazon Linux:2023 kernel6.12 introduced=0 fixed=6.12.20-23.97.amzn2023",
+            "Amazon Linux:2023 perf introduced=6.12 fixed=6.12.20-23.97.amzn2023",
+            "Amazon Linux:2023 rocket introduced=0 fixed=6.12.20-23.97.amzn2023",
+        ]
+    );
+    assert_eq!(
+        ranges(&records[1]),
+        ["Amazon Linux:2023 perf introduced=0 fixed=6.12.20-23.97.amzn2023"]
+    );
+}
+
+#[test]
+fn topic_s_number_is_the_line_of_its_packages() {
+    let package = |name: &str, epoch: u32, version: &str| {
+        format!(
+            "<package name=\"{name}\" version=\"{version}\" release=\"1.amzn2\" epoch=\"{epoch}\" arch=\"x86_64\"/>"
+        )
+    };
+    let of = |topic: &str, package: String| {
+        let document = format!(
+            "<updates>{}</updates>",
+            notice("ALAS2X-2030-001", topic, &package)
+        );
+        ranges(&json_records("amazon", document.as_bytes())[0]).concat()
+    };
+    for (topic, package, expected) in [
+        (
+            "amazon-linux-2---php8.2",
+            package("php", 0, "8.2.20"),
+            "php introduced=8.2 fixed=8.2.20-1.amzn2",
+        ),
+        (
+            "amazon-linux-2---php8.2",
+            package("libzip", 0, "1.3.2"),
+            "libzip introduced=0 fixed=1.3.2-1.amzn2",
+        ),
+        (
+            "amazon-linux-2---mariadb10.5",
+            package("mariadb", 3, "10.5.10"),
+            "mariadb introduced=3:10.5 fixed=3:10.5.10-1.amzn2",
+        ),
+        (
+            "amazon-linux-2---docker",
+            package("docker", 0, "20.10.7"),
+            "docker introduced=0 fixed=20.10.7-1.amzn2",
+        ),
+        (
+            "amazon-linux-2",
+            package("php", 0, "2.20.1"),
+            "php introduced=0 fixed=2.20.1-1.amzn2",
+        ),
+    ] {
+        assert_eq!(
+            of(topic, package),
+            format!("Amazon Linux:2 {expected}"),
+            "{topic}"
+        );
+    }
 }

@@ -134,18 +134,7 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
             }
         }
     }
-    let mut names: Vec<&str> = Vec::new();
-    for identifier in element.items("identifiers", "identifier") {
-        let name = identifier.text.trim();
-        match identifier.attribute("type") {
-            Some("CVE") if text::is_cve(name) => names.push(name),
-            Some("CVE") => draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name))),
-            _ if !name.contains(char::is_whitespace) => draft.relate(name),
-            _ => {}
-        }
-        draft.link("WEB", identifier.attribute("link").unwrap_or_default());
-    }
-    draft.named(&names);
+    identify(&mut draft, &element);
     let mut cwes: Vec<String> = Vec::new();
     for cwe in element.items("cwes", "cwe").chain(element.all("cwe")) {
         let cwe = cwe.text_of("identifier").unwrap_or_default();
@@ -158,7 +147,7 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
     }
     for url in element.text_of("sources").unwrap_or_default().split_whitespace() {
         if url.starts_with("https://") || url.starts_with("http://") {
-            draft.link("WEB", url);
+            draft.link("WEB", url.trim_end_matches([',', ';']));
         }
     }
     let mut native = element;
@@ -167,4 +156,25 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
         .retain(|child| !["identifier", "name", "description"].contains(&child.name.as_str()));
     draft.keep("vul", native.to_value());
     out.record(pointer, draft);
+}
+
+/// Adds the names of the vulnerability in other databases.
+fn identify(draft: &mut Draft<'_>, element: &Element) {
+    let mut names: Vec<String> = Vec::new();
+    for identifier in element.items("identifiers", "identifier") {
+        let name = identifier.text.trim();
+        match identifier.attribute("type") {
+            Some("CVE") => {
+                let ids = text::typed_cves(name);
+                if ids.is_empty() {
+                    draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
+                }
+                names.extend(ids);
+            }
+            _ if !name.contains(char::is_whitespace) => draft.relate(name),
+            _ => {}
+        }
+        draft.link("WEB", identifier.attribute("link").unwrap_or_default());
+    }
+    draft.named(&names.iter().map(String::as_str).collect::<Vec<_>>());
 }

@@ -46,3 +46,19 @@ fn export_in_another_encoding_is_read_and_reported() {
     assert_eq!(record["summary"], "Уязвимость Rocket");
     assert_eq!(warnings("bdu", &bytes), ["not UTF-8; read as windows-1251"]);
 }
+
+#[test]
+fn ids_typed_by_hand_name_their_records() {
+    let of = |typed: &str| {
+        let text = DOCUMENT.replace("<identifier type=\"CVE\">CVE-2030-0001<", typed);
+        json_records("bdu", text.as_bytes())[0].clone()
+    };
+    let record = of("<identifier type=\"CVE\">CVE-2030-0001, СVE-2030-0002<");
+    assert_eq!(
+        record["upstream"],
+        serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
+    );
+    let one = "<identifier type=\"CVE\">cve-2030-0001</identifier><identifier type=\"CVE\">CVE-2030-0001<";
+    let record = of(one);
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
+}

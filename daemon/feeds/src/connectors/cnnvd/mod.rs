@@ -110,13 +110,12 @@ fn rate(draft: &mut Draft<'_>, stated: &str) {
 fn name(draft: &mut Draft<'_>, texts: &[&str]) {
     let mut found: Vec<String> = Vec::new();
     for text in texts.iter().filter(|text| !text.trim().is_empty()) {
-        let cves = text::cves_in(text);
+        let cves = text::typed_cves(text);
         if cves.is_empty() {
             draft.warn(format!("not the id of a CVE record: \"{}\"", quote(text)));
         }
         found.extend(cves);
     }
-    found.dedup();
     draft.named(&found.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
@@ -154,7 +153,10 @@ fn entry(out: &mut Output<'_>, pointer: String, entry: Element, warnings: Vec<St
         .collect();
     name(&mut draft, &cves);
     for reference in entry.items("refs", "ref") {
-        draft.link("WEB", reference.text_of("ref-url").unwrap_or_default());
+        let text = reference.text_of("ref-url").unwrap_or_default();
+        // Some have a word before the address, as the service writes it.
+        let at = text.find("http").unwrap_or_default();
+        draft.link("WEB", text.get(at..).unwrap_or(text));
     }
     let mut native = entry;
     native

@@ -22,6 +22,14 @@ fn entry_has_its_severity_as_an_english_word() {
         native["vulnerable-configuration"][0]["cncpe"][0]["cncpe-lang"][0]["@name"],
         "CPE:/a:acme:rocket:1.0.1u:::"
     );
+    let typed = DOCUMENT
+        .replace("CVE-2030-0001", "cve-2030-0001")
+        .replace(">https://example.org/b", ">链接:https://example.org/b")
+        .replace("2030-01-11", "2030/1/11 0:00:00");
+    let record = &json_records("cnnvd", typed.as_bytes())[0];
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(record["references"][0]["url"], "https://example.org/b");
+    assert_eq!(record["published"], "2030-01-11T00:00:00Z");
     assert!(ignored("cnnvd", DOCUMENT.as_bytes())[0].contains("not filled"));
     assert!(rejected("cnnvd", DOCUMENT.as_bytes())[0].contains("not the id"));
 }

@@ -57,27 +57,6 @@ impl Connector for Cnvd {
     }
 }
 
-/// Parses the typed id of a CVE record: with spaces, other dashes, or without its prefix.
-fn cve_of(text: &str) -> Option<String> {
-    let text: String = text
-        .trim()
-        .chars()
-        .map(|c| match c {
-            '‐' | '‑' | '‒' | '–' | '—' | '－' | '_' | ' ' | '\u{A0}' => '-',
-            c => c.to_ascii_uppercase(),
-        })
-        .collect();
-    let rest = text.strip_prefix("CVE").unwrap_or(&text).trim_matches('-');
-    let id = format!(
-        "CVE-{}",
-        rest.split('-')
-            .filter(|part| !part.is_empty())
-            .collect::<Vec<_>>()
-            .join("-")
-    );
-    text::is_cve(&id).then_some(id)
-}
-
 fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnings: Vec<String>) {
     let id = element.text_of("number").unwrap_or_default();
     let is_id = id
@@ -106,20 +85,17 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
     let mut names: Vec<String> = Vec::new();
     for cve in element.items("cves", "cve") {
         let text = cve.text_of("cveNumber").unwrap_or_default();
-        let several = text::cves_in(text);
-        if several.len() > 1 {
-            names.extend(several);
-        } else if let Some(id) = cve_of(text) {
-            if id != text {
-                draft.warn(format!("\"{}\" is read as {id}", quote(text)));
+        let ids = text::typed_cves(text);
+        match ids.as_slice() {
+            [id] if id != text => draft.warn(format!("\"{}\" is read as {id}", quote(text))),
+            [] if !text.is_empty() => {
+                draft.warn(format!("not the id of a CVE record: \"{}\"", quote(text)));
             }
-            names.push(id);
-        } else if !text.is_empty() {
-            draft.warn(format!("not the id of a CVE record: \"{}\"", quote(text)));
+            _ => {}
         }
+        names.extend(ids);
         draft.link("WEB", cve.text_of("cveUrl").unwrap_or_default());
     }
-    names.dedup();
     draft.named(&names.iter().map(String::as_str).collect::<Vec<_>>());
     for (key, kind) in [("referenceLink", "WEB"), ("formalWay", "FIX")] {
         for word in element.text_of(key).unwrap_or_default().split_whitespace() {
@@ -134,26 +110,4 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
         .retain(|child| !["number", "title", "description"].contains(&child.name.as_str()));
     draft.keep("vulnerability", native.to_value());
     out.record(pointer, draft);
-}
-
-#[cfg(test)]
-mod cve_tests {
-    use super::cve_of;
-
-    #[test]
-    fn typed_ids_are_normalised() {
-        for text in [
-            "CVE-2030-12345",
-            "\n\tCVE-2030-12345\u{A0}",
-            "CVE 2030 12345",
-            "CVE–2030–12345",
-            "2030-12345",
-            "cve-2030-12345",
-        ] {
-            assert_eq!(cve_of(text).as_deref(), Some("CVE-2030-12345"), "{text:?}");
-        }
-        for text in ["", "12345", "CVE", "CVE-2030-1/../2"] {
-            assert_eq!(cve_of(text), None, "{text:?}");
-        }
-    }
 }

@@ -35,3 +35,13 @@ fn entry_of_a_weekly_file_becomes_a_record() {
     );
     assert_eq!(rejected("cnvd", DOCUMENT.as_bytes()).len(), 1);
 }
+
+#[test]
+fn several_ids_typed_in_one_field_are_read() {
+    let text = DOCUMENT.replace(" CVE 2030 0001", "cve-2030-0001；CVE 2030 0002");
+    let record = &json_records("cnvd", text.as_bytes())[0];
+    assert_eq!(
+        record["upstream"],
+        serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
+    );
+}

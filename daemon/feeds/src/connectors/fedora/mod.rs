@@ -24,7 +24,7 @@ pub(crate) struct Fedora;
 const OWNER: Owner = Owner {
     prefixes: &["FEDORA-"],
     ecosystem: |package, update: &Element| release(update.text_of("release").unwrap_or(&package.collection)),
-    introduced: from_the_beginning,
+    introduced: |package, _: &Element| from_the_beginning(package),
 };
 
 impl Connector for Fedora {
@@ -35,12 +35,15 @@ impl Connector for Fedora {
     fn knows(&self, shape: &Shape<'_>) -> bool {
         let is_page = shape.is_object_with(&["updates", "rows_per_page"]);
         is_page
+            || shape.is_object_with(&["update", "can_edit"])
             || (shape.has("builds") && (shape.has("updateid") || shape.has("alias")))
             || (shape.is_xml("updates") && shape.xml_holds("<id>FEDORA-"))
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
         let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        // The service's answer about a single update.
+        let body = shallow::member(body, "update").unwrap_or(body);
         match body.first() {
             Some(b'<') => OWNER.read(bytes, out),
             Some(b'{') if shallow::member(body, "builds").is_some() => {
@@ -115,6 +118,7 @@ fn update(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     }
     draft.link("ADVISORY", str_of(&item, "url").unwrap_or_default());
     entries(&mut draft, &item);
+    updateinfo::class(&mut draft, str_of(&item, "type"));
     if let Value::Object(object) =
         value::without(item, &["updateid", "notes", "comments", "user", "test_cases"])
     {
@@ -147,7 +151,7 @@ fn entries<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
             draft.warn(format!("{} is not an RPM package, and has no entry", quote(nvr)));
             continue;
         }
-        let Some(nevra) = Nevra::parse(nvr) else {
+        let Some(nevra) = Nevra::of_build(nvr) else {
             draft.warn(format!("not a build: \"{}\"", quote(nvr)));
             continue;
         };

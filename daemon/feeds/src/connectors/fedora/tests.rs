@@ -12,7 +12,7 @@ const NOTICES: &str = r#"<updates><update type="security"><id>FEDORA-2030-aaaa</
 const PAGE: &str = r#"{"updates":[{"updateid":"FEDORA-2030-cccc","alias":"FEDORA-2030-cccc","title":"rocket-1.0-1.fc40","notes":"Fixes CVE-2030-0002.","severity":"unspecified","type":"security",
  "status":"stable","date_submitted":"2030-03-01 10:00:00","date_stable":"2030-03-05 12:00:00","date_modified":null,"url":"https://example.org/u",
  "release":{"name":"F40","long_name":"Fedora 40","version":"40"},"bugs":[{"bug_id":7,"title":"CVE-2030-0001 rocket: flaw"}],
- "builds":[{"nvr":"rocket-1.0-1.fc40","type":"rpm","epoch":1},{"nvr":"odd","type":"rpm"},{"nvr":"image-1-1","type":"container"}]},
+ "builds":[{"nvr":"rocket-1.0-1.fc40","type":"rpm","epoch":1},{"nvr":"sled-p17-9.fc40","type":"rpm","epoch":null},{"nvr":"odd","type":"rpm"},{"nvr":"image-1-1","type":"container"}]},
  {"updateid":"FEDORA-2030-dddd","status":"unpushed","date_submitted":"2030-03-01 10:00:00","release":{"name":"F40","version":"40"},"builds":[]},{"updateid":"X"}],
  "page":1,"pages":1,"rows_per_page":20,"total":1}"#;
 
@@ -42,7 +42,10 @@ fn pages_of_bodhi_name_builds_and_link_vulnerabilities() {
     let records = json_records("fedora", PAGE.as_bytes());
     assert_eq!(
         ranges(&records[0]),
-        ["Fedora:40 rocket introduced=0 fixed=1:1.0-1.fc40"]
+        [
+            "Fedora:40 rocket introduced=0 fixed=1:1.0-1.fc40",
+            "Fedora:40 sled introduced=0 fixed=p17-9.fc40"
+        ]
     );
     assert_eq!(
         records[0]["related"],
@@ -54,4 +57,39 @@ fn pages_of_bodhi_name_builds_and_link_vulnerabilities() {
     let warned = warnings("fedora", PAGE.as_bytes());
     assert!(warned.contains(&"not a build: \"odd\"".to_owned()), "{warned:?}");
     assert_eq!(rejected("fedora", PAGE.as_bytes()).len(), 1);
+}
+
+#[test]
+fn notice_that_names_no_vulnerability_has_its_class() {
+    let class = |text: &str| {
+        let record = &json_records("fedora", text.as_bytes())[0];
+        record["affected"][0]["database_specific"]["informational"].clone()
+    };
+    let of = |kind: &str| NOTICES.replacen("type=\"security\"", &format!("type=\"{kind}\""), 1);
+    let bare = |kind: &str| of(kind).replace("CVE-2030-0001 ", "");
+    assert_eq!(class(&bare("bugfix")), "bugfix");
+    assert_eq!(class(&bare("newpackage")), "newpackage");
+    let record = &json_records("fedora", bare("bugfix").as_bytes())[0];
+    assert!(
+        record["database_specific"]["severity"].is_null(),
+        "of a bug, not of a vulnerability"
+    );
+    assert!(class(&bare("security")).is_null());
+    assert!(class(&bare("unspecified")).is_null());
+    assert!(class(&of("bugfix")).is_null(), "a bug that is a vulnerability");
+    let page = PAGE.replacen("\"type\":\"security\"", "\"type\":\"enhancement\"", 1);
+    assert!(class(&page).is_null(), "its notes name a vulnerability");
+    let page = page.replace("CVE-2030", "bug");
+    assert_eq!(class(&page), "enhancement");
+}
+
+#[test]
+fn answer_about_a_single_update_is_read() {
+    let update = PAGE.split_once('[').unwrap().1.split(",\n {").next().unwrap();
+    let answer = format!("{{\"update\":{update},\"can_edit\":false}}");
+    assert_eq!(Kind::detect(answer.as_bytes()).map(Kind::name), Some("fedora"));
+    assert_eq!(
+        json_records("fedora", answer.as_bytes())[0]["id"],
+        "FEDORA-2030-cccc"
+    );
 }

@@ -88,6 +88,27 @@ fn rate(draft: &mut Draft<'_>, vector: Option<&str>, version: &str) {
     }
 }
 
+/// Sets the word of a rating, if it has no vector: the first that is known.
+fn word(draft: &mut Draft<'_>, words: &[&str]) {
+    if !draft.severity.is_empty() || words.is_empty() {
+        return;
+    }
+    let known = |word: &&str| match word.to_lowercase().as_str() {
+        "緊急" | "critical" => Some("CRITICAL"),
+        "重要" | "危険" | "high" => Some("HIGH"),
+        "警告" | "medium" => Some("MEDIUM"),
+        "注意" | "low" => Some("LOW"),
+        _ => None,
+    };
+    match words.iter().find_map(known) {
+        Some(word) => draft.specific.push(("severity", value::text(word))),
+        None => draft.warn(format!(
+            "unknown severity \"{}\"",
+            quote(words.first().unwrap_or(&""))
+        )),
+    }
+}
+
 fn detail(out: &mut Output<'_>, pointer: String, info: &Element, warnings: Vec<String>) {
     let mut draft = match begin(info.text_of("VulinfoID"), warnings) {
         Ok(draft) => draft,
@@ -111,6 +132,10 @@ fn detail(out: &mut Output<'_>, pointer: String, info: &Element, warnings: Vec<S
             cvss.attribute("version").unwrap_or_default(),
         );
     }
+    let words = data
+        .items("Impact", "Cvss")
+        .filter_map(|cvss| cvss.text_of("Severity"));
+    word(&mut draft, &words.collect::<Vec<_>>());
     let (mut cves, mut cwes) = (Vec::new(), Vec::new());
     for related in data.items("Related", "RelatedItem") {
         let id = related.text_of("VulinfoID").unwrap_or_default();
@@ -166,15 +191,25 @@ fn overview(out: &mut Output<'_>, pointer: String, item: &Element, warnings: Vec
             cvss.attribute("version").unwrap_or_default(),
         );
     }
-    let mut cves = Vec::new();
+    let words = item.all("cvss").filter_map(|cvss| cvss.attribute("severity"));
+    word(
+        &mut draft,
+        &words.filter(|word| !word.trim().is_empty()).collect::<Vec<_>>(),
+    );
+    let (mut cves, mut cwes) = (Vec::new(), Vec::new());
     for reference in item.all("references") {
         let id = reference.attribute("id").unwrap_or_default();
         if text::is_cve(id) && !cves.contains(&id) {
             cves.push(id);
+        } else if id.starts_with("CWE-") {
+            cwes.push(id.to_owned());
         }
         draft.link("WEB", &reference.text);
     }
     draft.named(&cves);
+    if !cwes.is_empty() {
+        draft.specific.push(("cwe_ids", value::texts(cwes)));
+    }
     draft.link("ADVISORY", item.text_of("link").unwrap_or_default());
     let mut native = item.clone();
     native

@@ -18,7 +18,7 @@ const DETAILS: &str = r#"<?xml version="1.0" encoding="UTF-8" ?>
 const OVERVIEWS: &str = r#"<rdf:RDF xmlns:sec="http://jvn.jp/rss/mod_sec/"><channel><title>x</title></channel>
 <item rdf:about="a"><title>Rocket</title><link>https://example.org/l</link><description>d</description><sec:identifier>JVNDB-2030-000002</sec:identifier>
 <sec:references source="CVE" id="CVE-2030-0001">https://example.org/1</sec:references><sec:references source="CVE" id="CVE-2030-0002">https://example.org/2</sec:references>
-<sec:cpe version="2.2" vendor="Acme" product="Rocket">cpe:/a:acme:rocket</sec:cpe><sec:cvss score="7.5" severity="High" vector="AV:N/AC:L/Au:N/C:P/I:P/A:P" version="2.0"/>
+<sec:references id="CWE-20" title="x">https://example.org/w</sec:references><sec:cpe version="2.2" vendor="Acme" product="Rocket">cpe:/a:acme:rocket</sec:cpe><sec:cvss score="7.5" severity="High" vector="AV:N/AC:L/Au:N/C:P/I:P/A:P" version="2.0"/>
 <dc:date>2030-12-14T15:02:12+09:00</dc:date><dcterms:issued>2030-12-13T15:02:12+09:00</dcterms:issued></item></rdf:RDF>"#;
 
 #[test]
@@ -55,6 +55,10 @@ fn overviews_contain_several_vulnerabilities() {
         serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
     );
     assert_eq!(record["severity"][0]["type"], "CVSS_V2");
+    assert_eq!(
+        record["database_specific"]["cwe_ids"],
+        serde_json::json!(["CWE-20"])
+    );
     assert_eq!(record["modified"], "2030-12-14T06:02:12Z");
 }
 
@@ -63,4 +67,24 @@ fn error_of_the_interface_is_not_an_empty_page() {
     let answer = r#"<VULDEF-Document><status:Status retCd="1" errMsg="bad"/></VULDEF-Document>"#;
     assert!(rejected("jvn", answer.as_bytes())[0].contains("is an error: 1 bad"));
     assert_eq!(noted("jvn", answer.as_bytes()).len(), 1);
+}
+
+#[test]
+fn rating_without_a_vector_is_a_word() {
+    let of = |text: &str| {
+        let record = &json_records("jvn", text.as_bytes())[0];
+        record["database_specific"]["severity"].clone()
+    };
+    let bare = DETAILS
+        .replace("<Vector>AV:N/AC:M/Au:N/C:C/I:C/A:C</Vector>", "")
+        .replace(
+            "<Vector>CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:C/C:H/I:H/A:H</Vector>",
+            "<Vector/>",
+        );
+    assert_eq!(of(&bare), "HIGH");
+    assert_eq!(of(&bare.replace(">High<", ">緊急<")), "CRITICAL");
+    assert!(of(DETAILS).is_null(), "its vector says it");
+    let odd = bare.replace(">High<", ">x<").replace(">Critical<", ">y<");
+    assert_eq!(warnings("jvn", odd.as_bytes()), ["unknown severity \"x\""]);
+    assert_eq!(of(&OVERVIEWS.replace("AV:N/AC:L/Au:N/C:P/I:P/A:P", "")), "HIGH");
 }

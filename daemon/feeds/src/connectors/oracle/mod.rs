@@ -15,7 +15,7 @@ use super::output::Output;
 use super::severity;
 use super::shape::Shape;
 use super::text::{self, quote};
-use super::updateinfo::{self, Package, add_packages, from_the_beginning};
+use super::updateinfo::{self, Package, add_packages, from_the_beginning, kernel_line, major_of};
 use super::xml::{Dialect, Element};
 
 /// Reads OVAL definitions of Oracle Linux.
@@ -25,6 +25,9 @@ const DIALECT: Dialect = Dialect {
     fallback: encoding_rs::WINDOWS_1252,
     known: &[],
 };
+
+/// A definition's place, its element, and unusual details of its reading.
+type Definition = (String, Element, Vec<String>);
 
 impl Connector for Oracle {
     fn name(&self) -> &'static str {
@@ -36,7 +39,7 @@ impl Connector for Oracle {
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
-        let mut newest: BTreeMap<String, (u64, String, Element, Vec<String>)> = BTreeMap::new();
+        let mut newest: BTreeMap<String, (u64, Vec<Definition>)> = BTreeMap::new();
         let mut older = 0_usize;
         out.xml_records(
             bytes,
@@ -50,12 +53,18 @@ impl Connector for Oracle {
                     .attribute("version")
                     .and_then(|version| version.parse().ok())
                     .unwrap_or(0);
-                match newest.get(&id) {
-                    Some((other, ..)) if *other >= version => older += 1,
-                    other => {
-                        older += usize::from(other.is_some());
-                        newest.insert(id, (version, pointer, element, warnings));
+                let definition = (pointer, element, warnings);
+                let (newest_version, kept) = newest.entry(id).or_default();
+                if version < *newest_version || kept.iter().any(|(_, own, _)| *own == definition.1) {
+                    older += 1;
+                } else {
+                    if version > *newest_version {
+                        older += kept.len();
+                        kept.clear();
+                        *newest_version = version;
                     }
+                    // Definitions of one edition, such as of two releases, all apply.
+                    kept.push(definition);
                 }
             },
         );
@@ -64,9 +73,11 @@ impl Connector for Oracle {
                 "{older} definitions are older editions of others, and are passed over"
             ));
         }
-        for (id, (_, pointer, definition, warnings)) in newest {
-            let draft = record(&id, &definition, warnings);
-            out.record(pointer, draft);
+        for (id, (_, kept)) in newest {
+            for (pointer, definition, warnings) in kept {
+                let draft = record(&id, &definition, warnings);
+                out.record(pointer, draft);
+            }
         }
     }
 }
@@ -121,24 +132,7 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
         };
         draft.link(kind, reference.attribute("ref_url").unwrap_or_default());
     }
-    for cve in advisory.all("cve") {
-        let name = cve.text.trim();
-        if text::is_cve(name) {
-            draft.derive(name);
-        } else if !name.is_empty() {
-            draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
-        }
-        for (attribute, version) in [("cvss3", "3.1"), ("cvss2", "2.0")] {
-            // The score is before the vector.
-            let Some((_, vector)) = cve.attribute(attribute).and_then(|stated| stated.split_once('/')) else {
-                continue;
-            };
-            match severity::vector_of(vector, version) {
-                Some(severity) => draft.rate(severity),
-                None => draft.warn(format!("{attribute}: not a CVSS vector: \"{}\"", quote(vector))),
-            }
-        }
-    }
+    vulnerabilities(&mut draft, advisory);
     for reference in metadata
         .all("reference")
         .filter(|one| one.attribute("source") == Some("CVE"))
@@ -167,18 +161,65 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
         &mut draft,
         &found.packages,
         &|package| (!package.collection.is_empty()).then(|| format!("Oracle Linux:{}", package.collection)),
-        &from_the_beginning,
+        &|package| found.introduced(package),
     );
+    let kind = match id.get(..4) {
+        Some("ELBA") => Some("bugfix"),
+        Some("ELEA") => Some("enhancement"),
+        _ => None,
+    };
+    updateinfo::class(&mut draft, kind);
     draft.keep("definition", definition.to_value());
     draft
+}
+
+/// Adds the names and vectors of an advisory's vulnerabilities.
+fn vulnerabilities(draft: &mut Draft<'_>, advisory: &Element) {
+    let (mut rated, mut is_partial) = (Vec::new(), false);
+    for cve in advisory.all("cve") {
+        let before = rated.len();
+        let name = cve.text.trim();
+        if text::is_cve(name) {
+            draft.derive(name);
+        } else if !name.is_empty() {
+            draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
+        }
+        for (attribute, version) in [("cvss4", "4.0"), ("cvss3", "3.1"), ("cvss2", "2.0")] {
+            let stated = cve.attribute(attribute).filter(|stated| *stated != "N/A");
+            // The score is before the vector.
+            let Some((score, vector)) = stated.and_then(|stated| stated.split_once('/')) else {
+                continue;
+            };
+            match severity::vector_of(vector, version) {
+                Some(severity) => rated.push((score.to_owned(), severity)),
+                None => draft.warn(format!("{attribute}: not a CVSS vector: \"{}\"", quote(vector))),
+            }
+        }
+        is_partial |= rated.len() == before;
+    }
+    updateinfo::rate(draft, rated, is_partial, advisory.text_of("severity"));
 }
 
 /// The values of outer criteria.
 #[derive(Debug, Clone, Default)]
 struct Around {
-    release: String,
+    /// Several, if the packages of one list are for any of them.
+    releases: Vec<String>,
     arch: String,
     module: Option<String>,
+}
+
+impl Around {
+    /// Returns the releases of a package's build: of several, the one in the build's own release, if it is there.
+    fn releases_of(&self, evr: &str) -> Vec<String> {
+        let own = major_of(evr, "el").filter(|own| self.releases.contains(own));
+        match (self.releases.as_slice(), own) {
+            // The caller counts packages of no release.
+            ([], _) => vec![String::new()],
+            ([_, _, ..], Some(own)) => vec![own],
+            (all, _) => all.to_vec(),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -190,16 +231,41 @@ struct Found {
 }
 
 impl Found {
+    /// Returns the version line of Oracle's own kernel. Each release of the system has several at a time, with the same
+    /// names and errata of their own.
+    fn introduced(&self, package: &Package) -> String {
+        let is_kernel = |other: &Package| other.name.starts_with("kernel-uek") && other.evr == package.evr;
+        if package.evr.contains("uek") && !package.evr.contains(':') && self.packages.iter().any(is_kernel) {
+            return kernel_line(&package.evr);
+        }
+        from_the_beginning(package)
+    }
+
     fn walk(&mut self, criteria: &Element, around: &Around) {
         let mut around = around.clone();
-        let comments: Vec<&str> = criteria
-            .all("criterion")
-            .filter_map(|one| one.attribute("comment"))
+        let comments: Vec<&str> = comments_of(criteria).collect();
+        // Alternative releases may be criteria of their own.
+        let is_of_releases = |inner: &&Element| {
+            !inner.children.is_empty() && inner.all("criteria").next().is_none() && {
+                let mut comments = comments_of(inner);
+                comments.all(|comment| release_of(comment).is_some())
+            }
+        };
+        let alternatives = criteria
+            .all("criteria")
+            .filter(is_of_releases)
+            .flat_map(comments_of);
+        let releases: Vec<String> = comments
+            .iter()
+            .copied()
+            .chain(alternatives)
+            .filter_map(release_of)
             .collect();
+        if !releases.is_empty() {
+            around.releases = releases;
+        }
         for comment in &comments {
-            if let Some(release) = between(comment, "Oracle Linux ", " is installed") {
-                around.release = release.split('.').next().unwrap_or(release).to_owned();
-            } else if let Some(arch) = comment.trim().strip_prefix("Oracle Linux arch is ") {
+            if let Some(arch) = comment.trim().strip_prefix("Oracle Linux arch is ") {
                 around.arch = arch.trim().to_owned();
             } else if let Some(module) = between(comment, "Module ", " is enabled") {
                 around.module = Some(module.to_owned());
@@ -207,16 +273,18 @@ impl Found {
         }
         for comment in comments {
             if let Some((name, evr)) = comment.trim().split_once(" is earlier than ") {
-                if evr.contains("ksplice") || evr.contains("fips") || name.starts_with("ksplice") {
+                if is_other_build(name, evr) {
                     self.others += 1;
                 } else {
-                    self.packages.push(Package {
-                        name: name.trim().to_owned(),
-                        evr: evr.trim().strip_prefix("0:").unwrap_or(evr.trim()).to_owned(),
-                        arch: around.arch.clone(),
-                        module: around.module.clone(),
-                        collection: around.release.clone(),
-                    });
+                    for release in around.releases_of(evr) {
+                        self.packages.push(Package {
+                            name: name.trim().to_owned(),
+                            evr: evr.trim().strip_prefix("0:").unwrap_or(evr.trim()).to_owned(),
+                            arch: around.arch.clone(),
+                            module: around.module.clone(),
+                            collection: release,
+                        });
+                    }
                 }
             } else if !is_known(comment) {
                 self.unknown.push(comment.to_owned());
@@ -226,6 +294,24 @@ impl Found {
             self.walk(inner, &around);
         }
     }
+}
+
+fn comments_of(criteria: &Element) -> impl Iterator<Item = &str> {
+    criteria
+        .all("criterion")
+        .filter_map(|one| one.attribute("comment"))
+}
+
+/// Returns the major release that a criterion asks for.
+fn release_of(comment: &str) -> Option<String> {
+    let release = between(comment, "Oracle Linux ", " is installed")?;
+    Some(release.split('.').next().unwrap_or(release).to_owned())
+}
+
+/// Returns true for a live patch or a certified build.
+fn is_other_build(name: &str, evr: &str) -> bool {
+    let evr = evr.to_ascii_lowercase();
+    evr.contains("ksplice") || evr.contains("fips") || name.starts_with("ksplice")
 }
 
 fn is_known(comment: &str) -> bool {

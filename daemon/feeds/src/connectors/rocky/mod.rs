@@ -21,12 +21,12 @@ use super::xml::Element;
 /// Reads errata of Rocky Linux.
 pub(crate) struct Rocky;
 
-const PREFIXES: &[&str] = &["RLSA-", "RLBA-", "RLEA-", "RXSA-"];
+const PREFIXES: &[&str] = &["RLSA-", "RLBA-", "RLEA-", "RXSA-", "RXBA-", "RXEA-"];
 
 const OWNER: Owner = Owner {
     prefixes: PREFIXES,
     ecosystem: |package, _: &Element| ecosystem(package),
-    introduced: from_the_beginning,
+    introduced: |package, _: &Element| from_the_beginning(package),
 };
 
 impl Connector for Rocky {
@@ -42,7 +42,10 @@ impl Connector for Rocky {
                     .iter()
                     .any(|prefix| memchr::memmem::find(near, format!("\"{prefix}").as_bytes()).is_some())
             });
-        is_page || shape.is_object_with(&["name", "synopsis", "packages"]) || OWNER.knows(shape)
+        is_page
+            || shape.is_object_with(&["name", "synopsis", "packages"])
+            || shape.is_object_with(&["name", "synopsis", "rpms"])
+            || OWNER.knows(shape)
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
@@ -103,42 +106,77 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
             draft.derive(&cve);
         }
     }
-    let mut packages: Vec<Package> = Vec::new();
-    for package in list_of(&item, "packages") {
-        let nevra = str_of(package, "nevra").and_then(Nevra::parse);
-        let Some(nevra) = nevra else {
-            draft.warn(format!(
-                "not a package: \"{}\"",
-                quote(str_of(package, "nevra").unwrap_or_default())
-            ));
-            continue;
-        };
-        let module = str_of(package, "module_name").zip(str_of(package, "module_stream"));
-        packages.push(Package {
-            evr: nevra.evr(),
-            name: nevra.name,
-            arch: nevra.arch,
-            module: module.map(|(name, stream)| format!("{name}:{stream}")),
-            collection: str_of(package, "product_name").unwrap_or_default().to_owned(),
-        });
-    }
-    for cve in list_of(&item, "cves") {
-        let vector = str_of(cve, "cvss3_scoring_vector").unwrap_or_default();
-        if !vector.is_empty() && vector != "UNKNOWN" {
-            match severity::vector_of(vector, "3.1") {
-                Some(severity) => draft.rate(severity),
-                None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
-            }
-        }
-    }
+    let packages = packages(&mut draft, &item);
+    rate(&mut draft, &item, severity);
     if packages.is_empty() {
         draft.warn("the erratum names no package");
     }
     add_packages(&mut draft, &packages, &ecosystem, &from_the_beginning);
+    updateinfo::class(
+        &mut draft,
+        str_of(&item, "kind").or_else(|| str_of(&item, "type")),
+    );
     if let Value::Object(object) = value::without(item, &["name", "synopsis", "description"]) {
         for (key, value) in object.into_entries() {
             draft.keep(key, value);
         }
     }
     out.record(pointer, draft);
+}
+
+/// Returns the packages of an erratum: from its list, or from the lists by product of the service's second version.
+fn packages(draft: &mut Draft<'_>, item: &Value<'_>) -> Vec<Package> {
+    let mut packages: Vec<Package> = Vec::new();
+    let mut add = |nevra: Option<&str>, product: &str, module: Option<String>| {
+        let Some(nevra) = nevra.and_then(Nevra::parse) else {
+            return draft.warn(format!("not a package: \"{}\"", quote(nevra.unwrap_or_default())));
+        };
+        packages.push(Package {
+            evr: nevra.evr(),
+            name: nevra.name,
+            arch: nevra.arch,
+            module,
+            collection: product.to_owned(),
+        });
+    };
+    for package in list_of(item, "packages") {
+        let module = str_of(package, "module_name").zip(str_of(package, "module_stream"));
+        add(
+            str_of(package, "nevra"),
+            str_of(package, "product_name").unwrap_or_default(),
+            module.map(|(name, stream)| format!("{name}:{stream}")),
+        );
+    }
+    if let Some(Value::Object(products)) = item.get("rpms") {
+        for (product, list) in products.iter() {
+            let list = match list.get("nvras") {
+                Some(list) => list.as_array(),
+                None => list.as_array(),
+            };
+            for nevra in list.unwrap_or_default() {
+                add(nevra.as_str(), product, None);
+            }
+        }
+    }
+    packages
+}
+
+/// Adds the vectors of an erratum's vulnerabilities.
+fn rate(draft: &mut Draft<'_>, item: &Value<'_>, word: Option<&str>) {
+    let (mut rated, mut is_partial) = (Vec::new(), false);
+    for cve in list_of(item, "cves") {
+        let either = |one: &'static str, other: &'static str| cve.get(one).or_else(|| cve.get(other));
+        let vector = either("cvss3_scoring_vector", "cvss3ScoringVector").and_then(Value::as_str);
+        let vector = vector.map(str::trim).unwrap_or_default();
+        if vector.is_empty() || vector == "UNKNOWN" {
+            is_partial = true;
+            continue;
+        }
+        let score = either("cvss3_base_score", "cvss3BaseScore").and_then(value::plain);
+        match severity::vector_of(vector, "3.1") {
+            Some(severity) => rated.push((score.unwrap_or_default(), severity)),
+            None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
+        }
+    }
+    updateinfo::rate(draft, rated, is_partial, word);
 }

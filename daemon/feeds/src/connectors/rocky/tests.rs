@@ -42,3 +42,63 @@ fn pages_of_the_service_are_read_in_both_forms() {
     assert_eq!(records[1]["id"], "RLSA-2030:0004");
     assert_eq!(rejected("rocky", PAGE.as_bytes()).len(), 1);
 }
+
+#[test]
+fn errata_of_the_second_version_are_read() {
+    let of = |rpms: &str| {
+        let text = format!(
+            r#"{{"advisories":[{{"id":1,"type":"TYPE_SECURITY","shortCode":"RL","name":"RLSA-2030:0005","synopsis":"Important: x",
+             "severity":"SEVERITY_IMPORTANT","publishedAt":"2030-01-01T00:00:00Z","affectedProducts":["Rocky Linux 9"],"rpms":{rpms},
+             "cves":[{{"name":"CVE-2030-0003","cvss3ScoringVector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}}]}}],"total":1}}"#
+        );
+        assert_eq!(Kind::detect(text.as_bytes()).map(Kind::name), Some("rocky"));
+        json_records("rocky", text.as_bytes())[0].clone()
+    };
+    let nevra = r#"["rocket-1:2.0-1.el9_2.x86_64.rpm","rocket-1:2.0-1.el9_2.src.rpm"]"#;
+    let listed = of(&format!(r#"{{"Rocky Linux 9":{nevra}}}"#));
+    assert_eq!(
+        ranges(&listed),
+        ["Rocky Linux:9 rocket introduced=0 fixed=1:2.0-1.el9_2"]
+    );
+    assert_eq!(listed["published"], "2030-01-01T00:00:00Z");
+    assert_eq!(listed["severity"][0]["type"], "CVSS_V3");
+    let nested = of(&format!(r#"{{"Rocky Linux 9":{{"nvras":{nevra}}}}}"#));
+    assert_eq!(nested["affected"], listed["affected"]);
+}
+
+#[test]
+fn erratum_of_a_bug_has_its_class() {
+    let class = |kind: &str| {
+        let text = PAGE
+            .replace("\"synopsis\"", &format!("{kind},\"synopsis\""))
+            .replace("CVE-2030-0002", "");
+        let record = &json_records("rocky", text.as_bytes())[0];
+        record["affected"][0]["database_specific"]["informational"].clone()
+    };
+    assert_eq!(class(r#""kind":"Bug Fix""#), "bugfix");
+    assert_eq!(class(r#""type":"TYPE_ENHANCEMENT""#), "enhancement");
+    assert!(class(r#""kind":"Security""#).is_null());
+}
+
+#[test]
+fn worst_of_several_vulnerabilities_rates_the_erratum() {
+    let cves = r#"{"cve":"CVE-2030-0001","cvss3_scoring_vector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N","cvss3_base_score":"5.3"},
+        {"cve":"CVE-2030-0002","cvss3_scoring_vector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H","cvss3_base_score":"9.8"}"#;
+    let text = PAGE.replace(r#"{"cve":"CVE-2030-0002"}"#, cves);
+    let record = &json_records("rocky", text.as_bytes())[0];
+    assert_eq!(
+        record["severity"][0]["score"],
+        "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+    );
+    assert_eq!(record["severity"].as_array().unwrap().len(), 2);
+    // One of unknown severity may be the important one.
+    let partial = text
+        .replace("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H", "UNKNOWN")
+        .replace("9.8", "UNKNOWN");
+    let record = &json_records("rocky", partial.as_bytes())[0];
+    assert!(record["severity"].is_null());
+    assert_eq!(record["database_specific"]["severity"], "IMPORTANT");
+    let moderate = partial.replace("SEVERITY_IMPORTANT", "Moderate");
+    let record = &json_records("rocky", moderate.as_bytes())[0];
+    assert_eq!(record["severity"].as_array().unwrap().len(), 1);
+}

@@ -1,5 +1,16 @@
 //! The ecosystem of each URL type and namespace.
 
+/// The packages that a distribution's advisories name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// Installed packages.
+    Installed,
+    /// Source packages, from which installed packages are built.
+    Sources,
+    /// Either, depending on the advisory.
+    Both,
+}
+
 /// One URL type (and namespace, for distributions) and its ecosystem, with the suffix part that follows from the two.
 pub(super) struct Row {
     pub(super) ty: &'static str,
@@ -10,16 +21,17 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// True if the ecosystem's advisories name source packages, from which installed packages are built.
-    pub(super) fn is_about_sources(&self) -> bool {
-        match self.ty {
+    /// Returns which packages the ecosystem's advisories name.
+    pub(super) fn named(&self) -> Named {
+        match (self.ty, self.ecosystem) {
             // Docker's advisories name installed packages.
-            "deb" | "apk" => self.namespace != DOCKER,
-            "rpm" => matches!(
-                self.ecosystem,
-                "SUSE" | "openSUSE" | "Mageia" | "Azure Linux" | "openEuler" | "Photon OS"
-            ),
-            _ => false,
+            ("deb" | "apk", _) if self.namespace != DOCKER => Named::Sources,
+            ("rpm", "SUSE" | "openSUSE" | "Mageia" | "Azure Linux" | "openEuler" | "Photon OS") => {
+                Named::Sources
+            }
+            // Notices of repositories name installed packages; Bodhi, and Rocky Linux in the OSV schema, their sources.
+            ("rpm", "Fedora" | "Rocky Linux") => Named::Both,
+            _ => Named::Installed,
         }
     }
 }
@@ -101,12 +113,14 @@ pub(super) const ROWS: &[Row] = &[
     distro("deb", "dhi", "Docker Hardened Images:Debian"),
     distro("deb", "echo", "Echo"),
     distro("deb", "ubuntu", "Ubuntu"),
-    // Besides the names in the type's specification: those of os-release, which Syft writes, and Trivy's own.
+    // Besides the names in the type's specification: those of os-release, which Syft writes, Trivy's own, and
+    // those of images.
     distro("rpm", "almalinux", "AlmaLinux"),
     distro("rpm", "alma", "AlmaLinux"),
     // Not in the schema: defined by the sources' connectors.
     distro("rpm", "amazon", "Amazon Linux"),
     distro("rpm", "amzn", "Amazon Linux"),
+    distro("rpm", "amazonlinux", "Amazon Linux"),
     distro("rpm", "fedora", "Fedora"),
     distro("rpm", "oracle", "Oracle Linux"),
     distro("rpm", "oraclelinux", "Oracle Linux"),
@@ -131,6 +145,7 @@ pub(super) const ROWS: &[Row] = &[
     distro("rpm", "centos", "Red Hat"),
     distro("rpm", "rocky-linux", "Rocky Linux"),
     distro("rpm", "rocky", "Rocky Linux"),
+    distro("rpm", "rockylinux", "Rocky Linux"),
     distro("rpm", "suse", "SUSE"),
     distro("rpm", "sles", "SUSE"),
     distro("rpm", "sled", "SUSE"),

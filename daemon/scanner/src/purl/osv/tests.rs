@@ -367,3 +367,45 @@ fn hardened_images_have_two_names() {
         Some("dhi")
     );
 }
+
+#[test]
+fn package_of_fedora_and_rocky_has_its_source_beside_it() {
+    let of = |text: &str| {
+        let package = package_of(&PackageUrl::parse_lenient(text).unwrap()).unwrap();
+        let source = package
+            .source
+            .map(|source| (source.name, source.version, source.epoch_known));
+        (package.name, package.name_known, source)
+    };
+    let source = |version: Option<&str>, is_known| Some(("b".into(), version.map(str::to_owned), is_known));
+    for (purl, known, expected) in [
+        (
+            "pkg:rpm/fedora/a@1:2-3?distro=fedora-40&upstream=b-2-3.src.rpm",
+            true,
+            source(None, true),
+        ),
+        (
+            "pkg:rpm/rocky/a@2-3?distro=rocky-9.1&upstream=b-4-5.src.rpm",
+            true,
+            source(Some("4-5"), false),
+        ),
+        (
+            "pkg:rpm/rocky/a@2-3?distro=rocky-9.1&upstream=b",
+            true,
+            source(None, true),
+        ),
+        (
+            "pkg:rpm/rocky/a@2-3?distro=rocky-9.1&upstream=a-2-3.src.rpm",
+            true,
+            None,
+        ),
+        ("pkg:rpm/rocky/a@2-3?distro=rocky-9.1", false, None),
+        (
+            "pkg:rpm/almalinux/a@2-3?distro=almalinux-9.1&upstream=b-4-5.src.rpm",
+            true,
+            None,
+        ),
+    ] {
+        assert_eq!(of(purl), ("a".to_owned(), known, expected), "{purl}");
+    }
+}

@@ -254,6 +254,8 @@ fn documents_distribution_applies_if_the_url_has_none() {
             "SUSE:Linux Enterprise Server 15 SP3",
         ),
         ("pkg:rpm/rocky/curl@1", "rocky-9.3", "Rocky Linux:9"),
+        ("pkg:rpm/rockylinux/curl@1", "rocky-9.3", "Rocky Linux:9"),
+        ("pkg:rpm/amazonlinux/curl@1", "amzn-2023", "Amazon Linux:2023"),
         ("pkg:rpm/amzn/curl@1", "amzn-2023", "Amazon Linux:2023"),
         ("pkg:rpm/amazon/curl@1", "amazon-2 (Karoo)", "Amazon Linux:2"),
         ("pkg:rpm/amazon/curl@1", "amzn-2018.03", "Amazon Linux:1"),

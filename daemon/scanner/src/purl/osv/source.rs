@@ -1,0 +1,88 @@
+//! The source package from which a distribution's package is built: its name and version in advisories.
+
+use super::table::{Named, Row};
+use super::{row_of, stated_distro};
+use crate::origin::{Origin, name_of_source_rpm};
+use crate::purl::PackageUrl;
+
+/// The name of a distribution's package in advisories.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Source<'a> {
+    /// Advisories name the package itself.
+    Own,
+    /// The package was built from this source.
+    Named(&'a str),
+    /// Advisories may name sources, and the package's source is unknown.
+    Unknown,
+}
+
+/// A source package that advisories may name besides the installed package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SourcePackage {
+    /// Its name.
+    pub name: String,
+    /// Its version, if it is not the installed package's.
+    pub version: Option<String>,
+    /// False if the version may lack its epoch: then it can only show that the package is not affected.
+    pub epoch_known: bool,
+}
+
+/// Returns the name in the distribution's advisories. Generators write the source package into `upstream` (`openssl`,
+/// `openssl@3.1`, `openssl-3.0.7-1.el9.src.rpm`) or `source`, or beside the URL.
+pub(super) fn source_of<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a Origin>) -> Source<'a> {
+    if row.named() == Named::Installed {
+        return Source::Own;
+    }
+    let named = named_source(purl).map(|named| {
+        if row.ty == "rpm" {
+            name_of_source_rpm(named)
+        } else {
+            named.split_once('@').map_or(named, |(name, _)| name)
+        }
+    });
+    let beside = || origin.and_then(|origin| origin.source.as_deref());
+    match named.filter(|name| !name.is_empty()).or_else(beside) {
+        Some(name) => Source::Named(name),
+        None if matches!(purl.qualifier("arch"), Some("source" | "src" | "nosrc")) => Source::Own,
+        None => Source::Unknown,
+    }
+}
+
+fn named_source(purl: &PackageUrl) -> Option<&str> {
+    purl.qualifier("upstream").or_else(|| purl.qualifier("source"))
+}
+
+/// Returns the source of a package whose distribution's advisories name either, if its name is another one.
+pub(super) fn other_source(row: &Row, purl: &PackageUrl, origin: Option<&Origin>) -> Option<SourcePackage> {
+    let Source::Named(name) = source_of(row, purl, origin) else {
+        return None;
+    };
+    if row.named() != Named::Both || name == purl.name() {
+        return None;
+    }
+    let beside = origin.filter(|origin| origin.source.as_deref() == Some(name));
+    let complete = beside.and_then(|origin| origin.source_version.as_deref());
+    // The file's name has no epoch.
+    let file = named_source(purl).and_then(|file| file.strip_prefix(name)?.strip_prefix('-'));
+    let bare = file.and_then(|rest| {
+        rest.strip_suffix(".src.rpm")
+            .or_else(|| rest.strip_suffix(".nosrc.rpm"))
+    });
+    let own = purl.version().unwrap_or_default();
+    let is_own = |bare: &&str| own.split_once(':').map_or(own, |(_, rest)| rest) == *bare;
+    Some(SourcePackage {
+        name: name.to_owned(),
+        version: complete.or(bare.filter(|bare| !is_own(bare))).map(str::to_owned),
+        epoch_known: complete.is_some() || bare.is_none_or(|bare| is_own(&bare)),
+    })
+}
+
+/// Returns true if a document, or the URL, names the source package of a distribution's package.
+pub(crate) fn names_source(purl: &PackageUrl, origin: Option<&Origin>) -> bool {
+    origin.is_some_and(|origin| origin.source.is_some()) || named_source(purl).is_some()
+}
+
+/// Returns true if advisories of the URL's distribution only name source packages.
+pub(super) fn is_about_sources(purl: &PackageUrl) -> bool {
+    row_of(purl, stated_distro(purl)).is_some_and(|row| row.named() == Named::Sources)
+}

@@ -1,0 +1,74 @@
+//! Packages of distributions whose advisories name installed packages or their sources.
+
+use super::*;
+
+/// As Bodhi writes it: with the source.
+const BY_SOURCE: &str = r#"{"id":"FEDORA-2030-1","affected":[{"package":{"ecosystem":"Fedora:40","name":"rocket"},
+    "ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:2.0-2.fc40"}]}]}]}"#;
+/// As the notice of a repository writes it: with the installed packages.
+const BY_PACKAGE: &str = r#"{"id":"FEDORA-2030-1","affected":[
+    {"package":{"ecosystem":"Fedora:40","name":"rocket"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:2.0-2.fc40"}]}]},
+    {"package":{"ecosystem":"Fedora:40","name":"rocket-libs"},"ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"1:2.0-2.fc40"}]}]}]}"#;
+
+fn libs(version: &str, source: &str) -> Inventory {
+    let purl = format!("pkg:rpm/fedora/rocket-libs@{version}?distro=fedora-40&epoch=1{source}");
+    purls(&[&purl])
+}
+
+#[test]
+fn installed_package_is_found_by_its_source_too() {
+    let memory = Memory::with(&[BY_SOURCE]);
+    let of = "&upstream=rocket-2.0-1.fc40.src.rpm";
+    let result = run(&libs("2.0-1.fc40", of), &memory);
+    assert_eq!((result.findings.len(), result.coverage.matched), (1, 1));
+    assert_eq!(result.findings[0].package.name, "rocket");
+    assert_eq!(result.findings[0].fixed, ["1:2.0-2.fc40"]);
+    let fixed = run(
+        &libs("2.0-2.fc40", "&upstream=rocket-2.0-2.fc40.src.rpm"),
+        &memory,
+    );
+    assert_eq!((fixed.findings.len(), fixed.coverage.matched), (0, 1));
+    let unknown = run(&libs("2.0-1.fc40", ""), &memory);
+    assert_eq!((unknown.findings.len(), unknown.coverage.undecided), (0, 1));
+    let rocky = BY_SOURCE.replace("Fedora:40", "Rocky Linux:9");
+    let purl = "pkg:rpm/rocky/rocket-libs@1.9-1.el9?distro=rocky-9.4&upstream=rocket-1.9-1.el9.src.rpm";
+    assert_eq!(run(&purls(&[purl]), &Memory::with(&[&rocky])).findings.len(), 1);
+}
+
+#[test]
+fn package_that_an_advisory_names_is_found_once() {
+    let memory = Memory::with(&[BY_PACKAGE]);
+    let result = run(
+        &libs("2.0-1.fc40", "&upstream=rocket-2.0-1.fc40.src.rpm"),
+        &memory,
+    );
+    assert_eq!(result.findings.len(), 1);
+    assert_eq!(result.findings[0].package.name, "rocket-libs");
+}
+
+#[test]
+fn source_of_another_version_is_compared_by_its_own() {
+    let memory = Memory::with(&[BY_SOURCE]);
+    // The epoch is not in a file's name, so that an older source is not certain.
+    let bare = run(
+        &libs("7.1-1.fc40", "&upstream=rocket-1.0-1.fc40.src.rpm"),
+        &memory,
+    );
+    assert_eq!((bare.findings.len(), bare.coverage.undecided), (0, 1));
+    let beside = |version: &str| {
+        let purl = "pkg:rpm/fedora/rocket-libs@7.1-1.fc40?distro=fedora-40";
+        let property = |name, value| format!(r#"{{"name":"aquasecurity:trivy:{name}","value":"{value}"}}"#);
+        let properties = [
+            property("SrcName", "rocket"),
+            property("SrcVersion", version),
+            property("SrcRelease", "2.fc40"),
+            property("SrcEpoch", "1"),
+        ];
+        let properties = properties.join(",");
+        let text = format!(r#"{{"type":"library","name":"c","purl":"{purl}","properties":[{properties}]}}"#);
+        let result = run(&inventory(&text), &memory);
+        (result.findings.len(), result.coverage.matched)
+    };
+    assert_eq!(beside("1.0"), (1, 1));
+    assert_eq!(beside("2.0"), (0, 1));
+}
