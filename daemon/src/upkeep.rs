@@ -23,8 +23,8 @@ const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 /// Longest time from the start to the first check of the files: the start itself is busy enough.
 const FIRST_CHECK: Duration = Duration::from_secs(600);
 
-/// How often the daemon looks if the files of all packs are in their folder: the longest time after which status and
-/// health report a pack that was deleted under it.
+/// How often the daemon looks if the files of all packs are in their folder: the longest time after which its log
+/// names a pack that was deleted under it.
 pub(crate) const PACKS_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Looks periodically if the files of all packs are in their folder, and logs when some are gone.

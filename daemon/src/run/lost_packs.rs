@@ -1,4 +1,4 @@
-//! Packs that are deleted under a running daemon: status uses what the last look published, and names them after the next.
+//! Packs that are deleted under a running daemon: status and the daemon's own look name them.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,21 +27,23 @@ async fn site_with_a_pack() -> (Running, PathBuf, PathBuf) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn status_looks_for_packs_only_until_a_look_found_them() {
+async fn status_names_lost_packs_at_once_and_until_they_are_back() {
     let (site, packs, aside) = site_with_a_pack().await;
-    assert_eq!(site.site.0.look_for_packs(), None);
-    std::fs::rename(&packs, &aside).unwrap();
-    // A status that looked for the packs itself, as it once did, would report them now.
+    let parts = &site.site.0;
     assert_eq!(damage(&site.status().await), None);
-    assert!(site.site.0.look_for_packs().is_some());
+    // What was seen lasts as long as the folder holds it: no later status reads the rows that name packs.
+    assert!(parts.keeps_its_packs());
+    std::fs::rename(&packs, &aside).unwrap();
+    assert!(!parts.keeps_its_packs());
     let status = site.status().await;
     assert!(
         damage(&status).unwrap().starts_with("pack 00000001 is missing"),
         "{status:?}"
     );
-    // Packs that are back need no further look.
+    assert!(damage(&site.status().await).is_some());
     std::fs::rename(&aside, &packs).unwrap();
     assert_eq!(damage(&site.status().await), None);
+    assert!(parts.keeps_its_packs());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

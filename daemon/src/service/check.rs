@@ -1,11 +1,12 @@
 //! The daemon's own check of the store: reads every frame, slowly, and reports damage.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::PoisonError;
-use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use starling_api_types as types;
+use starling_store::packs::PackNumber;
 use starling_store::{Check, LOG_CHECK, PACKS_CHECK, StoreError};
 use tokio_util::sync::CancellationToken;
 
@@ -79,20 +80,36 @@ impl SiteParts {
             .unwrap_or_else(PoisonError::into_inner) = Some(noted);
     }
 
-    /// Looks if the files of the packs are in their folder, and publishes it if all are. Returns the damage.
+    /// Looks if the files of the packs are in their folder, and remembers them if all are. Returns the damage.
     ///
-    /// The look reads some thousand rows. A daemon repeats it in the background, so that no status has to wait for it.
+    /// The look reads some thousand rows. A daemon repeats it in the background, so that its log names a loss.
     pub(crate) fn look_for_packs(&self) -> Option<types::StoreCheck> {
+        let here = self.data.store.packs_in_folder().ok();
         let gone = self.gone_packs();
-        let are_here = gone.is_none();
-        self.live.packs_are_here.store(are_here, Ordering::Release);
+        *self.seen_packs() = here.filter(|_| gone.is_none());
         gone
+    }
+
+    fn seen_packs(&self) -> MutexGuard<'_, Option<BTreeSet<PackNumber>>> {
+        self.live
+            .seen_packs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns true if the packs that the last look found are still in their folder.
+    pub(crate) fn keeps_its_packs(&self) -> bool {
+        let Ok(here) = self.data.store.packs_in_folder() else {
+            return false;
+        };
+        self.seen_packs()
+            .as_ref()
+            .is_some_and(|seen| seen.is_subset(&here))
     }
 
     /// Returns the result of the last check, or what an earlier doctor left damaged, or the packs that are gone.
     ///
-    /// Uses the daemon's last look for packs if that found all of them. Otherwise it looks itself: without a daemon,
-    /// and to see when lost packs are back.
+    /// Lists the folder of the packs, and reads the rows that name them only if one that was there is gone.
     pub(super) fn last_check(&self) -> Option<types::StoreCheck> {
         let last = self.live.last_check.lock();
         let last = last.unwrap_or_else(PoisonError::into_inner).clone();
@@ -104,15 +121,15 @@ impl SiteParts {
         if let Some(damage) = noted {
             return Some(damage.check);
         }
-        if self.live.packs_are_here.load(Ordering::Acquire) {
+        if self.keeps_its_packs() {
             return last;
         }
-        self.gone_packs().or(last)
+        self.look_for_packs().or(last)
     }
 
     /// Returns true unless the store knows that no body is missing.
     fn lacks_bodies(&self) -> bool {
-        !matches!(self.data.store.missing_bodies(), Ok(missing) if missing.is_empty())
+        !matches!(self.data.store.is_missing_bodies(), Ok(false))
     }
 
     /// Looks if the files of the packs are in their folder.

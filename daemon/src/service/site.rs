@@ -1,12 +1,13 @@
 //! An open site: its parts, its locks, and the small things that every operation needs of it.
 
-use std::sync::atomic::AtomicBool;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Instant;
 
 use starling_api_types as types;
 use starling_documents::mutes::MuteWriter;
 use starling_protocol::SigningKey;
+use starling_store::packs::PackNumber;
 use starling_store::{SiteStore, ViewReader};
 use tokio::sync::watch;
 
@@ -79,8 +80,8 @@ pub(crate) struct LiveState {
     pub(crate) pasts: Mutex<()>,
     /// Result of the last check of all frames.
     pub(crate) last_check: Mutex<Option<types::StoreCheck>>,
-    /// True if the daemon's last look for the files of packs found all of them.
-    pub(crate) packs_are_here: AtomicBool,
+    /// The files of packs in the folder when the last look found all that the store needs.
+    pub(crate) seen_packs: Mutex<Option<BTreeSet<PackNumber>>>,
     /// Last results of the daemon's recurring work.
     pub(crate) duties: Duties,
     /// What the site fetches by itself.
@@ -118,7 +119,7 @@ impl LiveState {
             past_places,
             pasts: Mutex::new(()),
             last_check: Mutex::default(),
-            packs_are_here: AtomicBool::new(false),
+            seen_packs: Mutex::default(),
             duties: Duties::default(),
             feeds,
         }

@@ -58,6 +58,22 @@ impl SiteStore {
             .collect())
     }
 
+    /// Returns true if bodies that held claims need are not here.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn is_missing_bodies(&self) -> Result<bool, StoreError> {
+        Ok(self.read()?.logs.values().any(|log| !log.wanted.is_empty()))
+    }
+
+    /// Lists the files of packs in the folder, whether the store needs them or not. Reads no row.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn packs_in_folder(&self) -> Result<BTreeSet<PackNumber>, StoreError> {
+        Ok(self.bodies.packs().in_folder()?)
+    }
+
     /// Returns the files of packs that the index of places names and that are not in the folder.
     ///
     /// Reads some thousand places and lists the folder: a pack that holds few bodies may be overlooked. The doctor

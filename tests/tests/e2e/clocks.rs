@@ -72,8 +72,10 @@ fn sites_agree_whatever_a_clock_does() {
     let mut version = 0;
     let mut exchange = |a: &mut Site, b: &mut Site| {
         version += 1;
-        a.import("of-a", &feed(version), &["--complete"]);
-        b.import("of-b", &feed(version), &["--complete"]);
+        for (site, source) in [(&*a, "of-a"), (&*b, "of-b")] {
+            let report = site.import(source, &feed(version), &["--complete"]);
+            assert_eq!(report.rejected, 0);
+        }
         b.until_equal(a);
         a.until_equal(b);
     };

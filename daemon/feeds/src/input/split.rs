@@ -9,7 +9,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use super::classify::{Expectation, NotARecord};
 use super::walk::{Step, Walk};
 use super::{Document, Found, InputErrorKind, Unreadable};
-use crate::connectors::Kind;
+use crate::connectors::{Kind, MAX_LINE_BYTES};
 
 /// Buffer for documents that are longer than one record, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -114,7 +114,7 @@ impl Walk<'_> {
     fn lines(&mut self, name: &str, head: Vec<u8>, rest: &mut dyn Read, kind: Kind) -> Step {
         let limit = match kind == Kind::OSV {
             true => self.limits.max_record_bytes,
-            false => self.limits.max_document_bytes,
+            false => self.limits.max_document_bytes.min(MAX_LINE_BYTES),
         };
         let mut reader = BufReader::with_capacity(BUFFER_BYTES, Cursor::new(head).chain(rest));
         let mut number = 0u64;
