@@ -301,8 +301,11 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
             result.matched.push(Rule::Enumerated);
         } else {
             // A text that its ecosystem cannot parse may be another spelling of a listed one.
-            let unreadable =
-                subject.scheme.is_some() && (subject.own.is_none() || subject.doubt.is_of_lists());
+            let mut listed = affected.versions.iter();
+            let unreadable = subject.scheme.is_some()
+                && (subject.own.is_none()
+                    || subject.doubt.is_of_lists()
+                    || listed.any(|listed| subject.doubt.is_listed_as(&listed.0)));
             let why = if unreadable {
                 WhyNot::VersionUnreadable
             } else {
