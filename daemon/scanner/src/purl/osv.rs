@@ -4,11 +4,13 @@
 //! source packages, so a `source` or `upstream` qualifier has priority over the name. Without a known distribution
 //! the package is returned without suffix, and the caller counts it.
 
+mod registry;
 mod release;
 mod table;
 
 use std::borrow::Cow;
 
+use self::registry::{bare_name, is_of_registry};
 use self::release::{DOCKER_NAMES, beside, has_releases, is_same_release, release_of, system_of_codename};
 use self::table::{DOCKER, ROWS, Row};
 use super::{PackageUrl, PurlParts};
@@ -134,14 +136,14 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
             None => Cow::Borrowed(purl.name()),
         },
     };
-    let name = match (row.ecosystem, purl.subpath()) {
+    let name = match (row.ecosystem, purl.subpath(), bare_name(row, name)) {
         // A major version is part of a Go module's path, but some tools write it as a subpath.
-        ("Go", Some(subpath)) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
+        ("Go", Some(subpath), name) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
         // cyclonedx-gomod uses this name for the standard library.
-        ("Go", _) if name == "std" => Cow::Borrowed("stdlib"),
+        ("Go", _, name) if name == "std" => Cow::Borrowed("stdlib"),
         // The rest is a path within the action's repository.
-        ("GitHub Actions", _) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
-        _ => name,
+        ("GitHub Actions", _, name) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
+        (_, _, name) => name,
     };
     let same_system = |d: &&str| is_of(row.ecosystem, d);
     let distro = own.or(distro.filter(same_system));
@@ -180,19 +182,6 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         also,
         repository,
     })
-}
-
-/// Returns true if a name has as many parts as the names of its registry. Other names are private or invalid, and
-/// advisories do not know them.
-fn is_of_registry(purl: &PackageUrl, row: &Row, name: &str) -> bool {
-    match purl.ty() {
-        "maven" | "gradle" | "composer" | "swift" | "vscode-extension" | "githubactions" => {
-            name.contains(row.joiner)
-        }
-        "bitnami" | "cargo" | "conan" | "cran" | "gem" | "hackage" | "hex" | "julia" | "nuget" | "opam"
-        | "pub" | "pypi" => purl.namespace().is_none(),
-        _ => true,
-    }
 }
 
 /// Returns true if a URL is of a registry or a distribution with advisories of its own, so that nothing else has to speak

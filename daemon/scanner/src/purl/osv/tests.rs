@@ -329,6 +329,17 @@ fn name_outside_the_registrys_form_is_unknown() {
         "pkg:conan/user/foo@1?channel=stable",
         "pkg:hex/org/foo@1",
         "pkg:nuget/org/foo@1",
+        "pkg:npm/%2540acme/foo@1",
+        "pkg:npm/npm:foo@1",
+        "pkg:npm/foo@1.5.0@2",
+        "pkg:npm/foo%E2%80%8B@1",
+        "pkg:maven/org.acme/foo:jar@1",
+        "pkg:maven/org/acme/foo@1",
+        "pkg:golang/net/http@1",
+        "pkg:golang/https:/github.com/acme/foo@1",
+        "pkg:julia/Foo.jl@1",
+        "pkg:swift/acme/foo@1",
+        "pkg:pypi/foo%20bar@1",
     ] {
         assert!(!of(purl).name_known, "{purl}");
     }
@@ -338,10 +349,26 @@ fn name_outside_the_registrys_form_is_unknown() {
         ("pkg:npm/scope/foo@1", "@scope/foo"),
         ("pkg:npm/%40scope/foo@1", "@scope/foo"),
         ("pkg:golang/stdlib@1", "stdlib"),
+        ("pkg:golang/github.com/!azure/foo@1", "github.com/azure/foo"),
+        ("pkg:golang/gopkg.in/yaml.v3@1", "gopkg.in/yaml.v3"),
+        ("pkg:pypi/Foo[extra]@1", "foo"),
+        ("pkg:pypi/foo%5Ba%2Cb%5D@1", "foo"),
+        ("pkg:nuget/Foo.Bar@1", "foo.bar"),
+        ("pkg:opam/conf-g++@1", "conf-g++"),
+        ("pkg:brew/openssl%403@1", "openssl@3"),
+        ("pkg:deb/debian/foo:amd64@1?upstream=foo", "foo"),
     ] {
         let package = of(purl);
         assert!(package.name_known && package.name == name, "{purl}: {package:?}");
     }
+}
+
+#[test]
+fn debian_package_may_have_its_architecture_in_the_name() {
+    assert_eq!(
+        package("pkg:deb/debian/libfoo2:amd64@1?distro=debian-12"),
+        some("Debian:12", "libfoo2", true)
+    );
 }
 
 #[test]

@@ -1,0 +1,80 @@
+//! The names of registries: their spelling in package URLs, and the names that a registry can have.
+//!
+//! A name that no package of the registry can have is a spelling that this program does not understand, or a private
+//! package. Advisories do not know it, and that shows nothing.
+
+use std::borrow::Cow;
+
+use super::Row;
+use crate::purl::PackageUrl;
+
+/// Returns a name without what tools add to it: the extras of a Python requirement (`foo[extra]`), the escapes of Go's
+/// module cache (`github.com/!azure`), and the architecture of a Debian package (`foo:amd64`).
+pub(super) fn bare_name<'a>(row: &Row, name: Cow<'a, str>) -> Cow<'a, str> {
+    let head = |mark: char| name.split_once(mark).map(|(head, _)| head.trim_end().to_owned());
+    let bare = match row.ecosystem {
+        "PyPI" if name.ends_with(']') => head('['),
+        "Go" if name.contains('!') => Some(name.replace('!', "")),
+        _ if row.ty == "deb" => head(':'),
+        _ => None,
+    };
+    bare.filter(|bare| !bare.is_empty()).map_or(name, Cow::Owned)
+}
+
+/// Returns true if the registry of a URL can have a package of this normalised name: with as many parts as its names
+/// have, and with their characters only. Other names are private or misspelt, and advisories do not know them.
+pub(super) fn is_of_registry(purl: &PackageUrl, row: &Row, name: &str) -> bool {
+    let parts = match purl.ty() {
+        "maven" | "gradle" | "composer" | "swift" | "vscode-extension" | "githubactions" => {
+            name.contains(row.joiner)
+        }
+        "bitnami" | "cargo" | "conan" | "cran" | "gem" | "hackage" | "hex" | "julia" | "nuget" | "opam"
+        | "pub" | "pypi" => purl.namespace().is_none(),
+        _ => true,
+    };
+    parts && has_its_characters(row.ecosystem, name)
+}
+
+/// Returns true if a name consists of the characters that names in its registry have.
+fn has_its_characters(ecosystem: &str, name: &str) -> bool {
+    let of = |others: &str, name: &str| {
+        let fits = |c: char| c.is_ascii_alphanumeric() || others.contains(c);
+        !name.is_empty() && name.chars().all(fits)
+    };
+    let pair = |separator: char, others: &str| {
+        name.split_once(separator)
+            .is_some_and(|(first, second)| of(others, first) && of(others, second))
+    };
+    match ecosystem {
+        "npm" => match name.strip_prefix('@') {
+            Some(scoped) => scoped.split_once('/').is_some_and(|(scope, name)| {
+                scope != "node_modules" && of("-._~!'()*", scope) && of("-._~!'()*", name)
+            }),
+            None => of("-._~!'()*", name),
+        },
+        "PyPI" => of("-", name),
+        "crates.io" => of("-_", name),
+        "RubyGems" => of("-_.", name),
+        // Old packages have letters of other alphabets.
+        "NuGet" => name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)),
+        "Packagist" => pair('/', "-_."),
+        "Maven" => pair(':', "-_."),
+        "Go" => is_module(name) && of("-._~+/", name),
+        "Hex" | "Pub" | "Julia" => of("_", name),
+        "CRAN" => of(".", name),
+        "Hackage" => of("-", name),
+        "ConanCenter" | "opam" => of("-_+.", name),
+        "SwiftURL" => has_host(name) && of("-._~+/", name),
+        _ => true,
+    }
+}
+
+/// Returns true if a path can be a module's: it begins with a host, or is part of Go itself. Packages of the standard
+/// library (`net/http`) and modules that are not published have no host.
+fn is_module(path: &str) -> bool {
+    has_host(path) || matches!(path, "stdlib" | "toolchain")
+}
+
+fn has_host(path: &str) -> bool {
+    path.split('/').next().is_some_and(|host| host.contains('.'))
+}
