@@ -273,6 +273,27 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// Returns true if an advisory names the package of a component's URL.
+    pub(super) fn knows_package_of(&mut self, component: &Component) -> Result<bool, KnowledgeError> {
+        let origin = component.origin.as_deref();
+        let package = component
+            .purl
+            .as_ref()
+            .and_then(|purl| package_from(purl, origin, self.document.distro));
+        let Some(package) = package else {
+            return Ok(false);
+        };
+        let repositories = self.repositories(&package.ecosystem)?;
+        let repositories = repositories.iter().map(String::as_str);
+        let from = repositories.filter(|ecosystem| package.is_from(ecosystem));
+        for ecosystem in package.ecosystems().chain(from) {
+            if self.knowledge.knows_package(ecosystem, &package.name)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Returns the known ecosystems that consist of this one and a repository's address.
     fn repositories(&mut self, ecosystem: &str) -> Result<Rc<[String]>, KnowledgeError> {
         if let Some(known) = self.repositories.get(ecosystem) {
