@@ -306,7 +306,7 @@ fn take_entry(
     match component {
         Some(component) => take(component, place, false, collector),
         None => {
-            collector.note(place, "the component is null and was skipped");
+            collector.add_null(place);
             Ok(())
         }
     }

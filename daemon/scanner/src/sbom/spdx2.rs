@@ -162,7 +162,7 @@ fn take_document(
     for (i, package) in document.packages.iter().enumerate() {
         let place = packages.child(i);
         let Some(package) = package else {
-            collector.note(&place, "the package is null and was skipped");
+            collector.add_null(&place);
             continue;
         };
         let is_subject = described.len() == 1 && described.contains(package.id.0.trim());

@@ -104,7 +104,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     for (i, artifact) in document.artifacts.iter().enumerate() {
         let place = artifacts.child(i);
         let Some(artifact) = artifact else {
-            collector.note(&place, "the artifact is null and was skipped");
+            collector.add_null(&place);
             continue;
         };
         let purls = collector.purl(&artifact.purl.0, &place).into_iter().collect();

@@ -96,7 +96,7 @@ fn take_list(list: &[Option<Component<'_>>], place: &Place, collector: &mut Coll
     for (index, component) in list.iter().enumerate() {
         match component {
             Some(component) => take(component, &entry(index), false, collector)?,
-            None => collector.note(&entry(index), "the component is null and was skipped"),
+            None => collector.add_null(&entry(index)),
         }
     }
     Ok(())

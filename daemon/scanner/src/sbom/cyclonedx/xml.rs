@@ -98,6 +98,12 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
                     .map_err(|reason| invalid(place, reason))?;
             }
             (_, Event::End(_)) => walker.close().map_err(|(place, reason)| invalid(place, reason))?,
+            (_, Event::Text(text)) if walker.frames.is_empty() && !text.xml10_content().trim().is_empty() => {
+                return Err(invalid(
+                    place,
+                    "there is text outside of the bom element".to_owned(),
+                ));
+            }
             (_, Event::Text(text)) => walker.text(&text.xml10_content()),
             (_, Event::CData(text)) => walker.text(&text.xml10_content()),
             (_, Event::GeneralRef(reference)) => {
@@ -144,6 +150,30 @@ struct Fields {
     origin: Option<Box<OriginParts>>,
 }
 
+impl Fields {
+    fn text_of(&self, field: Field) -> &str {
+        match field {
+            Field::Group => &self.group,
+            Field::Name => &self.name,
+            Field::Version => &self.version,
+            Field::VersionRange => &self.version_range,
+            Field::Purl => &self.purl,
+            Field::Cpe => &self.cpe,
+        }
+    }
+
+    fn text_mut(&mut self, field: Field) -> &mut String {
+        match field {
+            Field::Group => &mut self.group,
+            Field::Name => &mut self.name,
+            Field::Version => &mut self.version,
+            Field::VersionRange => &mut self.version_range,
+            Field::Purl => &mut self.purl,
+            Field::Cpe => &mut self.cpe,
+        }
+    }
+}
+
 type Taken = (Box<Fields>, ComponentKind, Place);
 
 #[derive(Default)]
@@ -178,7 +208,15 @@ impl Walker {
             (Some(Frame::Bom), "components") => Frame::Components,
             (Some(Frame::Components), "component") => self.open_component(start, false, place)?,
             (Some(Frame::Metadata), "component") => self.open_component(start, true, place)?,
-            (Some(Frame::Component { .. }), _) => Frame::of_component(name, place),
+            (Some(Frame::Component { raw, .. }), _) => {
+                let frame = Frame::of_component(name, place);
+                if let Frame::Field(field) = &frame
+                    && !raw.text_of(*field).trim().is_empty()
+                {
+                    return Err(format!("the component has two {name} elements"));
+                }
+                frame
+            }
             (Some(Frame::Properties), "property") => Frame::Property {
                 name: attribute(start, "name")?,
                 value: String::new(),
@@ -305,15 +343,7 @@ impl Walker {
         let [.., Frame::Component { raw, .. }, Frame::Field(field)] = &mut self.frames[..] else {
             return;
         };
-        let target = match field {
-            Field::Group => &mut raw.group,
-            Field::Name => &mut raw.name,
-            Field::Version => &mut raw.version,
-            Field::VersionRange => &mut raw.version_range,
-            Field::Purl => &mut raw.purl,
-            Field::Cpe => &mut raw.cpe,
-        };
-        target.push_str(text);
+        raw.text_mut(*field).push_str(text);
     }
 
     fn close(&mut self) -> Result<(), Fault> {

@@ -1,0 +1,100 @@
+//! Parts of documents that say less, or otherwise, than they should: they count, and are named.
+
+use super::super::{ComponentKind, read};
+use super::purls;
+
+fn kinds(text: &str) -> Vec<(String, ComponentKind, usize)> {
+    let inventory = read(text.as_bytes()).unwrap();
+    let notes = inventory.notes.len();
+    let components = inventory.components.iter();
+    components
+        .map(|component| (component.name.clone(), component.kind, notes))
+        .collect()
+}
+
+#[test]
+fn null_and_nameless_components_count_as_unknown_packages() {
+    let nobody = vec![("(unnamed)".to_owned(), ComponentKind::Package, 1)];
+    for text in [
+        r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[null]}"#,
+        r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":" "}]}"#,
+        r#"{"spdxVersion":"SPDX-2.3","packages":[null]}"#,
+        r#"{"spdxVersion":"SPDX-2.3","packages":[{"SPDXID":"SPDXRef-P"}]}"#,
+        r#"{"artifacts":[null],"schema":{"version":"16.0.0"},"descriptor":{"name":"syft"}}"#,
+        r#"{"@context":"x","@graph":[{"type":"software_Package"}]}"#,
+        "SPDXVersion: SPDX-2.3\nPackageName:\n",
+    ] {
+        assert_eq!(kinds(text), nobody, "{text}");
+    }
+    // A project without a name describes nothing.
+    let subject = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","metadata":{"component":{"type":"application","name":""}}}"#;
+    assert_eq!(kinds(subject), []);
+}
+
+#[test]
+fn thing_with_an_unreadable_package_url_is_a_package() {
+    let file = |purl: &str| {
+        format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{{"type":"file","name":"a","purl":"{purl}"}},
+                {{"type":"file","name":"b"}}]}}"#
+        )
+    };
+    let of = |purl: &str| -> Vec<ComponentKind> {
+        let kinds = kinds(&file(purl));
+        kinds.iter().map(|(_, kind, _)| *kind).collect()
+    };
+    assert_eq!(
+        of("npm/late@1.5.0"),
+        [ComponentKind::Package, ComponentKind::Other]
+    );
+    assert_eq!(of(""), [ComponentKind::Other, ComponentKind::Other]);
+    let spdx = "SPDXVersion: SPDX-2.3\nPackageName: a\nPrimaryPackagePurpose: FILE\nExternalRef: PACKAGE-MANAGER purl npm/a\n\
+                PackageName: b\nPrimaryPackagePurpose: FILE\n";
+    let found: Vec<ComponentKind> = kinds(spdx).iter().map(|(_, kind, _)| *kind).collect();
+    assert_eq!(found, [ComponentKind::Package, ComponentKind::Other]);
+}
+
+#[test]
+fn tag_values_may_be_marked_and_spaced() {
+    let text = "SPDXVersion: SPDX-2.3\nPackageName: <text>late</text>\nPackageVersion: <text>1.5.0</text>\n\
+                ExternalRef: PACKAGE-MANAGER  purl \t pkg:npm/late\n";
+    let inventory = read(text.as_bytes()).unwrap();
+    let found = &inventory.components[0];
+    assert_eq!(
+        (found.name.as_str(), found.version.as_deref()),
+        ("late", Some("1.5.0"))
+    );
+    assert_eq!(purls(&inventory), ["pkg:npm/late"]);
+}
+
+#[test]
+fn spdx_3_packages_of_all_classes_are_read_with_all_their_urls() {
+    let text = r#"{"@context":"x","@graph":[
+        {"type":"software_Package","name":"a","software_packageUrl":["pkg:npm/a@1","pkg:npm/b@1"]},
+        {"type":"ai_AIPackage","name":"m","software_packageUrl":"pkg:npm/m@1"},
+        {"type":"https://spdx.org/rdf/3.0.1/terms/Dataset/DatasetPackage","name":"d"}]}"#;
+    let inventory = read(text.as_bytes()).unwrap();
+    assert_eq!(purls(&inventory), ["pkg:npm/a@1", "pkg:npm/b@1", "pkg:npm/m@1"]);
+    assert_eq!(inventory.components[3].kind, ComponentKind::Other);
+}
+
+#[test]
+fn xml_says_each_thing_once() {
+    let bom = |component: &str, after: &str| {
+        format!(
+            r#"<bom xmlns="http://cyclonedx.org/schema/bom/1.5"><components><component type="library">{component}</component></components></bom>{after}"#
+        )
+    };
+    let refused = |text: String| read(text.as_bytes()).unwrap_err().to_string();
+    let name = "<name>a</name>";
+    read(bom(name, " \n").as_bytes()).unwrap();
+    for (twice, said) in [
+        ("<name>b</name>", "two name"),
+        ("<purl>pkg:npm/a@1</purl><purl>pkg:npm/a@2</purl>", "two purl"),
+        ("<version>1</version><version>2</version>", "two version"),
+    ] {
+        let error = refused(bom(&format!("{name}{twice}"), ""));
+        assert!(error.contains(said), "{error}");
+    }
+    assert!(refused(bom(name, "rest")).contains("outside"));
+}
