@@ -24,7 +24,8 @@ pub(super) fn is(value: &Value) -> bool {
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     let bad = |place: String, reason| invalid(VexFormat::OpenVex, place, reason);
     reader.author = value.get("author").and_then(Value::as_str).map(ToOwned::to_owned);
-    let written = time_of(value.get("last_updated")).or_else(|| time_of(value.get("timestamp")));
+    let issued = time_of(value.get("timestamp"));
+    let updated = time_of(value.get("last_updated"));
     let statements = value
         .get("statements")
         .and_then(Value::as_array)
@@ -53,7 +54,12 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         });
         let time = time_of(statement.get("last_updated"))
             .or_else(|| time_of(statement.get("timestamp")))
-            .or(written)
+            // An update of the document need not be one of this statement: it excuses nothing that was said since.
+            .or(if status.is_settled() {
+                issued.or(updated)
+            } else {
+                updated.or(issued)
+            })
             .unwrap_or(UnixMillis::EPOCH);
         // A document about one product may name it once, above its statements.
         let products = statement.get("products").or_else(|| value.get("product"));

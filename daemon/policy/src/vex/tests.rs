@@ -394,7 +394,53 @@ fn version_list_excuses_only_its_versions() {
         json!([{"range": "vers:npm/*", "status": "unaffected"}])
     ));
     assert!(settles(&own, json!([{"version": "9.9.9", "status": "affected"}])));
+    assert!(!settles(
+        &own,
+        json!([{"version": "9.9.9", "status": "unaffected"}])
+    ));
+    for status in ["affected", "unaffected"] {
+        assert!(
+            !settles(&own, json!([{"range": "vers:npm/>=9", "status": status}])),
+            "{status}"
+        );
+    }
     assert!(!settles(&own, json!([{"version": version, "status": "unknown"}])));
+}
+
+#[test]
+fn reference_of_several_packages_settles_nothing() {
+    let document = |second: &str| {
+        read(&json!({"bomFormat": "CycloneDX",
+            "components": [{"type": "library", "bom-ref": "x", "purl": "pkg:npm/express@4.0.0"},
+                {"type": "library", "bom-ref": "x", "purl": second}],
+            "vulnerabilities": [{"id": "CVE-2024-1", "analysis": {"state": "not_affected"}, "affects": [{"ref": "x"}]}]}))
+    };
+    assert!(settled(&[document("pkg:npm/express@4.0.0")]).is_some());
+    for other in ["pkg:npm/koa@1", "pkg:npm/express@5.0.0"] {
+        let document = document(other);
+        assert_eq!(document.unusable(), 1);
+        assert!(settled(&[document]).is_none(), "{other}");
+    }
+}
+
+#[test]
+fn update_of_a_document_makes_its_excuses_no_newer() {
+    let document = |first: &str, second: &str| {
+        let say = |status: &str, time: Option<&str>| {
+            let mut said = json!({"vulnerability": {"name": "CVE-2024-1"}, "status": status,
+                "products": [{"@id": "pkg:npm/express@4.0.0"}], "justification": "component_not_present"});
+            said["timestamp"] = time.into();
+            said
+        };
+        read(
+            &json!({"@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2024-01-01T00:00:00Z",
+            "last_updated": "2024-06-01T00:00:00Z",
+            "statements": [say(first, None), say(second, Some("2024-03-01T00:00:00Z"))]}),
+        )
+    };
+    assert!(settled(&[document("not_affected", "affected")]).is_none());
+    assert!(settled(&[document("affected", "not_affected")]).is_none());
+    assert!(settled(&[document("not_affected", "fixed")]).is_some());
 }
 
 #[test]
