@@ -13,6 +13,7 @@ mod document;
 mod example;
 mod exit;
 mod freshness;
+mod given;
 mod glob;
 mod ids;
 mod judge;
