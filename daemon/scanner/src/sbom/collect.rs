@@ -122,7 +122,10 @@ impl Collector {
                 _ => name.to_owned(),
             };
             let version = match &purl {
-                Some(purl) => version_from(purl, origin.as_deref(), stated),
+                Some(purl) => {
+                    self.note_other_version(purl, stated, found.place);
+                    version_from(purl, origin.as_deref(), stated)
+                }
                 None => stated.map(str::to_owned),
             };
             let place = found.place.clone();
@@ -141,6 +144,22 @@ impl Collector {
             };
             self.components.push(component, self.expected);
             self.expected = self.expected.saturating_sub(1);
+        }
+    }
+
+    /// Notes a component whose package URL has another version than the component itself. One that says only more or
+    /// less than the other, such as an epoch or a `v`, is the same.
+    fn note_other_version(&mut self, purl: &PackageUrl, stated: Option<&str>, place: &Place) {
+        let (Some(own), Some(stated)) = (purl.version(), stated) else {
+            return;
+        };
+        // The version of a repository's URL is a commit or a tag.
+        let is_named = purl.ty() != "github" && is_of_registry_or_distribution(purl);
+        if is_named && !own.contains(stated) && !stated.contains(own) {
+            let text = format!(
+                "its version is {stated:?}, and that of its package URL {own:?}; the latter was used"
+            );
+            self.note(place, text);
         }
     }
 

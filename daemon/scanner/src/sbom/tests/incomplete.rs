@@ -55,6 +55,27 @@ fn thing_with_an_unreadable_package_url_is_a_package() {
 }
 
 #[test]
+fn two_versions_of_a_component_are_noted() {
+    let notes = |version: &str, purl: &str| {
+        let text = format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{{"type":"library","name":"a","version":"{version}","purl":"{purl}"}}]}}"#
+        );
+        read(text.as_bytes()).unwrap().notes.len()
+    };
+    assert_eq!(notes("1.5.0", "pkg:npm/a@3.0.0"), 1);
+    for (version, purl) in [
+        ("3.0.0", "pkg:npm/a@3.0.0"),
+        ("v3.0.0", "pkg:golang/x.example/a@3.0.0"),
+        ("1:2.0-1", "pkg:deb/debian/a@2.0-1"),
+        ("", "pkg:npm/a@3.0.0"),
+        ("3.0.0", "pkg:npm/a"),
+        ("1.2", "pkg:oci/a@sha256:00"),
+    ] {
+        assert_eq!(notes(version, purl), 0, "{version} {purl}");
+    }
+}
+
+#[test]
 fn tag_values_may_be_marked_and_spaced() {
     let text = "SPDXVersion: SPDX-2.3\nPackageName: <text>late</text>\nPackageVersion: <text>1.5.0</text>\n\
                 ExternalRef: PACKAGE-MANAGER  purl \t pkg:npm/late\n";
