@@ -10,7 +10,7 @@ mod table;
 
 use std::borrow::Cow;
 
-use self::registry::{bare_name, is_of_registry};
+use self::registry::{bare_name, is_of_registry, part_of_go};
 use self::release::{DOCKER_NAMES, beside, has_releases, is_same_release, release_of, system_of_codename};
 use self::table::{DOCKER, ROWS, Row};
 use super::{PackageUrl, PurlParts};
@@ -139,8 +139,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
     let name = match (row.ecosystem, purl.subpath(), bare_name(row, name)) {
         // A major version is part of a Go module's path, but some tools write it as a subpath.
         ("Go", Some(subpath), name) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
-        // cyclonedx-gomod uses this name for the standard library.
-        ("Go", _, name) if name == "std" => Cow::Borrowed("stdlib"),
+        ("Go", _, name) => part_of_go(purl).map_or(name, Cow::Borrowed),
         // The rest is a path within the action's repository.
         ("GitHub Actions", _, name) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
         (_, _, name) => name,
@@ -319,7 +318,7 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
         .or_else(|| origin.and_then(|origin| origin.epoch.as_deref()));
     Some(match epoch {
         Some(epoch) if has_epochs && !version.contains(':') => format!("{epoch}:{version}"),
-        _ if is_go_toolchain(purl) => go_release(version).into_owned(),
+        _ if part_of_go(purl).is_some() => go_release(version).into_owned(),
         _ => version.to_owned(),
     })
 }
@@ -332,13 +331,6 @@ fn says_epoch_of(stated: &str, version: &str) -> bool {
     let is_epoch = !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit());
     let rest = rest.strip_prefix(version);
     is_epoch && !version.contains(':') && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-}
-
-/// Returns true for Go's standard library and toolchain, whose versions are Go's releases.
-fn is_go_toolchain(purl: &PackageUrl) -> bool {
-    purl.ty() == "golang"
-        && purl.namespace().is_none()
-        && matches!(purl.name(), "std" | "stdlib" | "toolchain")
 }
 
 /// Returns a release of Go in the form of the vulnerability database: without the prefix `go` and without a build's

@@ -69,8 +69,91 @@ fn has_its_characters(ecosystem: &str, name: &str) -> bool {
     }
 }
 
-/// Returns true if a path can be a module's: it begins with a host, or is part of Go itself. Packages of the standard
-/// library (`net/http`) and modules that are not published have no host.
+/// The first parts of the standard library's packages.
+const STANDARD: [&str; 51] = [
+    "archive",
+    "bufio",
+    "builtin",
+    "bytes",
+    "cmp",
+    "compress",
+    "container",
+    "context",
+    "crypto",
+    "database",
+    "debug",
+    "embed",
+    "encoding",
+    "errors",
+    "expvar",
+    "flag",
+    "fmt",
+    "go",
+    "hash",
+    "html",
+    "image",
+    "index",
+    "internal",
+    "io",
+    "iter",
+    "log",
+    "maps",
+    "math",
+    "mime",
+    "net",
+    "os",
+    "path",
+    "plugin",
+    "reflect",
+    "regexp",
+    "runtime",
+    "slices",
+    "sort",
+    "strconv",
+    "strings",
+    "sync",
+    "syscall",
+    "structs",
+    "testing",
+    "text",
+    "time",
+    "unicode",
+    "unique",
+    "unsafe",
+    "vendor",
+    "weak",
+];
+
+/// Returns the name in advisories of a part of Go itself, whose versions are Go's releases: its standard library, which
+/// tools call `std` or list by packages (`crypto/tls`), or its toolchain (`cmd/go`).
+pub(super) fn part_of_go(purl: &PackageUrl) -> Option<&'static str> {
+    if purl.ty() != "golang" {
+        return None;
+    }
+    match (purl.namespace(), purl.name()) {
+        (None, "std" | "stdlib") => return Some("stdlib"),
+        (None, "toolchain") => return Some("toolchain"),
+        _ => {}
+    }
+    // A private module may have such a name, but seldom such a version.
+    let is_release = |version: &str| {
+        let version = version.strip_prefix("go").unwrap_or(version);
+        version.strip_prefix('v').unwrap_or(version).starts_with("1.")
+    };
+    if !purl.version().is_none_or(is_release) {
+        return None;
+    }
+    let path = purl.namespace().unwrap_or(purl.name());
+    match path.split('/').next().unwrap_or_default() {
+        "cmd" => Some("toolchain"),
+        "std" => Some("stdlib"),
+        part if STANDARD.contains(&part) => Some("stdlib"),
+        _ => None,
+    }
+}
+
+/// Returns true if a path can be a module's: it begins with a host, or is part of Go itself. Modules that are not
+/// published have no host.
 fn is_module(path: &str) -> bool {
     has_host(path) || matches!(path, "stdlib" | "toolchain")
 }

@@ -335,7 +335,8 @@ fn name_outside_the_registrys_form_is_unknown() {
         "pkg:npm/foo%E2%80%8B@1",
         "pkg:maven/org.acme/foo:jar@1",
         "pkg:maven/org/acme/foo@1",
-        "pkg:golang/net/http@1",
+        "pkg:golang/app@1",
+        "pkg:golang/net/http@v2.0.0",
         "pkg:golang/https:/github.com/acme/foo@1",
         "pkg:julia/Foo.jl@1",
         "pkg:swift/acme/foo@1",
@@ -349,6 +350,10 @@ fn name_outside_the_registrys_form_is_unknown() {
         ("pkg:npm/scope/foo@1", "@scope/foo"),
         ("pkg:npm/%40scope/foo@1", "@scope/foo"),
         ("pkg:golang/stdlib@1", "stdlib"),
+        ("pkg:golang/crypto/tls@1.19.13", "stdlib"),
+        ("pkg:golang/io@go1.19.13", "stdlib"),
+        ("pkg:golang/vendor/golang.org/x/net/http2/hpack@1.19.13", "stdlib"),
+        ("pkg:golang/cmd/go@1.19.13", "toolchain"),
         ("pkg:golang/github.com/!azure/foo@1", "github.com/azure/foo"),
         ("pkg:golang/gopkg.in/yaml.v3@1", "gopkg.in/yaml.v3"),
         ("pkg:pypi/Foo[extra]@1", "foo"),
@@ -361,6 +366,19 @@ fn name_outside_the_registrys_form_is_unknown() {
         let package = of(purl);
         assert!(package.name_known && package.name == name, "{purl}: {package:?}");
     }
+}
+
+#[test]
+fn packages_of_gos_library_have_its_releases() {
+    let of = |text: &str| version_of(&PackageUrl::parse_lenient(text).unwrap());
+    assert_eq!(
+        of("pkg:golang/crypto/tls@go1.21rc2").as_deref(),
+        Some("1.21.0-rc.2")
+    );
+    assert_eq!(
+        of("pkg:golang/crypto.example/tls@go1.21rc2").as_deref(),
+        Some("go1.21rc2")
+    );
 }
 
 #[test]
