@@ -18,7 +18,7 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use super::collect::{Collector, Found};
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{AnyText, TextRef, or_default};
+use crate::lenient::{AnyText, TextRef, VersionRef, or_default};
 use crate::origin::{OriginParts, Properties};
 
 pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
@@ -71,7 +71,7 @@ struct RawComponent<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     name: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    version: TextRef<'a>,
+    version: VersionRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     purl: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]

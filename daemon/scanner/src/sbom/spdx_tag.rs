@@ -116,7 +116,7 @@ impl Document {
         collector.describes_several = self.described.len() > 1;
         for package in self.packages {
             let is_subject = self.described.len() == 1 && self.described.contains(&package.id);
-            close(package, is_subject, &mut collector);
+            close(&package, is_subject, &mut collector);
         }
         if self.version.is_empty() {
             return Err(invalid(1, "there is no SPDXVersion".to_owned()));
@@ -125,7 +125,7 @@ impl Document {
     }
 }
 
-fn close(package: Package, is_subject: bool, collector: &mut Collector) {
+fn close(package: &Package, is_subject: bool, collector: &mut Collector) {
     let purpose = purpose(&package.purpose, &package.id);
     if is_operating_system(purpose) {
         collector.operating_system(&package.name, &package.version);
