@@ -315,7 +315,9 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
     };
     let epoch = purl
         .qualifier("epoch")
-        .or_else(|| origin.and_then(|origin| origin.epoch.as_deref()));
+        .or_else(|| origin.and_then(|origin| origin.epoch.as_deref()))
+        // rpm itself writes `(none)`.
+        .filter(|epoch| epoch.bytes().all(|byte| byte.is_ascii_digit()));
     Some(match epoch {
         Some(epoch) if has_epochs && !version.contains(':') => format!("{epoch}:{version}"),
         _ if part_of_go(purl).is_some() => go_release(version).into_owned(),

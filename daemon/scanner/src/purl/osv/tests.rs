@@ -51,6 +51,10 @@ fn epochs_and_source_versions_are_found() {
         Some("3:1-2.el9")
     );
     assert_eq!(
+        version("pkg:rpm/almalinux/x@1-2.el9?epoch=(none)").as_deref(),
+        Some("1-2.el9")
+    );
+    assert_eq!(
         version("pkg:deb/debian/gcc@4:12-1?upstream=gcc-defaults%401.203").as_deref(),
         Some("1.203")
     );
