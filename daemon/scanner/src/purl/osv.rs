@@ -10,7 +10,8 @@ mod table;
 
 use std::borrow::Cow;
 
-use self::registry::{bare_name, is_of_registry, part_of_go};
+pub(crate) use self::registry::other_spellings;
+use self::registry::{bare_name, is_of_registry, is_source_name, part_of_go};
 use self::release::{DOCKER_NAMES, beside, has_releases, is_same_release, release_of, system_of_codename};
 use self::table::{DOCKER, ROWS, Row};
 use super::{PackageUrl, PurlParts};
@@ -296,8 +297,11 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
     let by_source = matches!(purl.ty(), "deb" | "apk" | "alpine") && purl.namespace() != Some(DOCKER);
     let upstream = purl.qualifier("upstream").filter(|_| by_source);
     let of_source = upstream
-        .and_then(|upstream| upstream.split_once('@'))
-        .map(|(_, version)| version)
+        .and_then(|upstream| {
+            let by_dpkg = || upstream.strip_suffix(')')?.split_once('(');
+            upstream.split_once('@').or_else(by_dpkg)
+        })
+        .map(|(_, version)| version.trim())
         .filter(|version| !version.is_empty());
     // A source's version beside the URL belongs to the source beside it, and has its own epoch.
     if of_source.is_none()
@@ -385,18 +389,22 @@ fn source_of<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a Origin>) ->
         if row.ty == "rpm" {
             name_of_source_rpm(named)
         } else {
-            named.split_once('@').map_or(named, |(name, _)| name)
+            // dpkg writes `name (version)` if the versions differ.
+            let end = named.find(['@', '(']).unwrap_or(named.len());
+            named.get(..end).unwrap_or(named).trim()
         }
     });
     let beside = || origin.and_then(|origin| origin.source.as_deref());
     match named.filter(|name| !name.is_empty()).or_else(beside) {
+        // Not a name, or several: the right one is not known.
+        Some(name) if !is_source_name(name) => Source::Unknown,
         Some(name) => Source::Named(name),
         None if matches!(purl.qualifier("arch"), Some("source" | "src" | "nosrc")) => Source::Own,
         None => Source::Unknown,
     }
 }
 
-/// Returns true if a document, or the URL, names the source package of a distribution's package.
+/// Returns true if a document, or the URL, names the source package of a distribution's package, readably or not.
 pub(crate) fn names_source(purl: &PackageUrl, origin: Option<&Origin>) -> bool {
     origin.is_some_and(|origin| origin.source.is_some())
         || purl.qualifier("upstream").is_some()

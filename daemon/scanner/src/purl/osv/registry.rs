@@ -9,16 +9,42 @@ use super::Row;
 use crate::purl::PackageUrl;
 
 /// Returns a name without what tools add to it: the extras of a Python requirement (`foo[extra]`), the escapes of Go's
-/// module cache (`github.com/!azure`), and the architecture of a Debian package (`foo:amd64`).
+/// module cache (`github.com/!azure`), and the architecture of a distribution's package (`foo:amd64`, `foo.x86_64`).
 pub(super) fn bare_name<'a>(row: &Row, name: Cow<'a, str>) -> Cow<'a, str> {
     let head = |mark: char| name.split_once(mark).map(|(head, _)| head.trim_end().to_owned());
     let bare = match row.ecosystem {
         "PyPI" if name.ends_with(']') => head('['),
         "Go" if name.contains('!') => Some(name.replace('!', "")),
         _ if row.ty == "deb" => head(':'),
+        _ if row.ty == "rpm" => ARCHITECTURES
+            .iter()
+            .find_map(|end| name.strip_suffix(end))
+            .map(str::to_owned),
         _ => None,
     };
     bare.filter(|bare| !bare.is_empty()).map_or(name, Cow::Owned)
+}
+
+/// The architectures that `yum list` writes behind the name of a package.
+const ARCHITECTURES: [&str; 6] = [".x86_64", ".noarch", ".i686", ".aarch64", ".ppc64le", ".s390x"];
+
+/// Returns true if a distribution can have a source package of this name.
+pub(super) fn is_source_name(name: &str) -> bool {
+    name.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+-._~".contains(&byte))
+}
+
+/// Returns the other spellings of a name that its registry does not tell apart from it. Tools write the name of the
+/// library that a crate builds, which has no hyphens.
+pub(crate) fn other_spellings(ecosystem: &str, name: &str) -> Vec<String> {
+    if ecosystem != "crates.io" {
+        return Vec::new();
+    }
+    let lower = name.to_ascii_lowercase();
+    let mut spellings = vec![lower.replace('_', "-"), lower.replace('-', "_"), lower];
+    spellings.retain(|spelling| spelling != name);
+    spellings.dedup();
+    spellings
 }
 
 /// Returns true if the registry of a URL can have a package of this normalised name: with as many parts as its names

@@ -386,10 +386,31 @@ fn packages_of_gos_library_have_its_releases() {
 }
 
 #[test]
+fn source_is_read_as_dpkg_writes_it_or_unknown() {
+    let of = |upstream: &str| {
+        let text = format!("pkg:deb/debian/libfoo2@3?distro=debian-12&upstream={upstream}");
+        let purl = PackageUrl::parse_lenient(&text).unwrap();
+        let package = package_of(&purl).unwrap();
+        (package.name, package.name_known, version_of(&purl).unwrap())
+    };
+    let known = |name: &str, version: &str| (name.to_owned(), true, version.to_owned());
+    assert_eq!(of("foo%20(1.2-1)"), known("foo", "1.2-1"));
+    assert_eq!(of("foo%401.2-1"), known("foo", "1.2-1"));
+    assert_eq!(of("foo"), known("foo", "3"));
+    for unreadable in ["foo%2C%20bar", "foo%3Dbar", "foo%2Fbar"] {
+        assert!(!of(unreadable).1, "{unreadable}");
+    }
+}
+
+#[test]
 fn debian_package_may_have_its_architecture_in_the_name() {
     assert_eq!(
         package("pkg:deb/debian/libfoo2:amd64@1?distro=debian-12"),
         some("Debian:12", "libfoo2", true)
+    );
+    assert_eq!(
+        package("pkg:rpm/redhat/foo-libs.x86_64@1?distro=rhel-9"),
+        some("Red Hat:enterprise_linux:9", "foo-libs", true)
     );
 }
 

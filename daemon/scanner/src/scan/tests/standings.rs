@@ -43,6 +43,33 @@ fn package_with_unknown_source_is_undecided() {
 }
 
 #[test]
+fn package_whose_own_source_is_unreadable_is_undecided() {
+    let plain = "pkg:deb/debian/libbar@1?distro=debian-12&upstream=bar";
+    let unreadable = "pkg:deb/debian/libfoo2@1.2.3-1?distro=debian-12&upstream=foo%2Cbar";
+    let result = run(&purls(&[plain, unreadable]), &Memory::with(&[FOO]));
+    assert_eq!((result.coverage.matched, result.coverage.undecided), (1, 1));
+}
+
+#[test]
+fn crate_that_is_known_by_another_spelling_is_undecided() {
+    let crates = r#"{"id":"RUSTSEC-1","affected":[{"package":{"ecosystem":"crates.io","name":"tokio-util"},
+        "ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
+    for (purl, findings, undecided) in [
+        ("pkg:cargo/tokio-util@1.0.0", 1, 0),
+        ("pkg:cargo/tokio_util@1.0.0", 0, 1),
+        ("pkg:cargo/Tokio-Util@1.0.0", 0, 1),
+        ("pkg:cargo/tokio_utils@1.0.0", 0, 0),
+    ] {
+        let result = run(&purls(&[purl]), &Memory::with(&[crates]));
+        assert_eq!(
+            (result.findings.len(), result.coverage.undecided),
+            (findings, undecided),
+            "{purl}"
+        );
+    }
+}
+
+#[test]
 fn malicious_package_without_a_version_is_found() {
     let all = r#"{"id":"MAL-1","affected":[{"package":{"ecosystem":"npm","name":"evil"},
         "ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
