@@ -1,9 +1,10 @@
 //! CycloneDX 1.0 to 1.7: components at any depth, and the operating system on which they were found.
 //!
-//! Only the data for an inventory is read. Services, dependencies, compositions, formulation, pedigrees and embedded
-//! vulnerabilities are ignored. Bom-refs may be missing, repeated or dangling: components are identified by their
+//! Only the data for an inventory is read, and if the document calls itself incomplete. Services, dependencies,
+//! formulation, pedigrees and embedded vulnerabilities are ignored. Bom-refs may be missing, repeated or dangling: components are identified by their
 //! place in the document, not by refs.
 
+mod compositions;
 mod protobuf;
 mod protobuf_json;
 mod split;
@@ -25,6 +26,7 @@ pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
 pub(super) use protobuf_json::is_meant as is_protobuf_json;
 pub(super) use xml::read_xml;
 
+use compositions::Incomplete;
 use split::{Part, Split};
 use strict::{Dependency, Each, Hash, Licenses, Pedigree, Reference, Scope, Service, Swid, Timestamp};
 
@@ -46,6 +48,8 @@ struct Bom<'a> {
     components: Entries<'a>,
     #[serde(borrow, default, rename = "serialNumber", deserialize_with = "or_default")]
     serial_number: AnyText<'a>,
+    #[serde(default)]
+    compositions: Incomplete,
     #[serde(default, rename = "dependencies")]
     _dependencies: Each<Dependency>,
     #[serde(default, rename = "services")]
@@ -258,6 +262,8 @@ fn take_head(bom: &Bom<'_>, collector: &mut Collector) -> Result<String, Fault> 
         &Place::root().child("metadata"),
         collector,
     );
+    bom.compositions
+        .note(&Place::root().child("compositions"), collector);
     let Some(component) = &bom.metadata.component else {
         return Ok(String::new());
     };

@@ -6,6 +6,7 @@ use quick_xml::reader::NsReader;
 use super::super::collect::Collector;
 use super::super::markup::{Lines, bound, find_attribute, resolve};
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
+use super::compositions::Incomplete;
 use super::{BOTH_VERSIONS, Fault, Parts, add, check_version, kind_of, strict};
 use crate::origin::OriginParts;
 
@@ -54,6 +55,11 @@ enum Frame {
     License {
         ids: usize,
         names: usize,
+        place: Place,
+    },
+    /// A composition's statement about its completeness, and its start position.
+    Aggregate {
+        text: String,
         place: Place,
     },
     /// Any other element, with its content.
@@ -122,6 +128,9 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
         ));
     }
     let mut collector = walker.collector;
+    if let Some((incomplete, place)) = walker.incomplete {
+        incomplete.note(&place, &mut collector);
+    }
     for (raw, kind, place) in walker.components.into_iter().flatten() {
         let parts = Parts {
             kind: &raw.kind,
@@ -183,6 +192,7 @@ struct Walker {
     subject: String,
     /// One slot per component in the order of opening, so that outer ones come before inner ones.
     components: Vec<Option<Taken>>,
+    incomplete: Option<(Incomplete, Place)>,
     collector: Collector,
 }
 
@@ -225,6 +235,11 @@ impl Walker {
             (Some(Frame::Metadata), "licenses") => Frame::licenses(place),
             (Some(Frame::Licenses { .. } | Frame::License { .. }), _) => self.open_in_licenses(name, place),
             (Some(_), "hash") => Frame::checked(strict::hash_content, place),
+            // The root, the list and its entry.
+            (Some(_), "aggregate") if self.frames.len() == 3 => Frame::Aggregate {
+                text: String::new(),
+                place: place.clone(),
+            },
             _ => Frame::Other,
         };
         self.frames.push(frame);
@@ -336,6 +351,10 @@ impl Walker {
             checked.push_str(text);
             return;
         }
+        if let Some(Frame::Aggregate { text: aggregate, .. }) = self.frames.last_mut() {
+            aggregate.push_str(text);
+            return;
+        }
         if let Some(Frame::Property { value, .. }) = self.frames.last_mut() {
             value.push_str(text);
             return;
@@ -373,6 +392,13 @@ impl Walker {
                 if let [.., Frame::Component { raw, .. }, Frame::Properties] = &mut self.frames[..] {
                     OriginParts::take_property(&mut raw.origin, &name, &value);
                 }
+                Ok(())
+            }
+            Some(Frame::Aggregate { text, place }) => {
+                self.incomplete
+                    .get_or_insert_with(|| (Incomplete::default(), place))
+                    .0
+                    .take(&text);
                 Ok(())
             }
             Some(Frame::Checked { check, text, place }) => {

@@ -55,6 +55,42 @@ fn thing_with_an_unreadable_package_url_is_a_package() {
 }
 
 #[test]
+fn document_that_calls_itself_incomplete_is_noted() {
+    let notes = |aggregates: [&str; 2]| {
+        let [json, xml] = [
+            aggregates.map(|aggregate| format!(r#"{{"aggregate":"{aggregate}","assemblies":["x"]}}"#)),
+            aggregates
+                .map(|aggregate| format!("<composition><aggregate>{aggregate}</aggregate></composition>")),
+        ];
+        let json = format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[],"compositions":[{}]}}"#,
+            json.join(",")
+        );
+        let xml = format!(
+            r#"<bom xmlns="http://cyclonedx.org/schema/bom/1.5"><compositions>{}</compositions></bom>"#,
+            xml.concat()
+        );
+        [json, xml].map(|text| {
+            let notes = read(text.as_bytes()).unwrap().notes;
+            notes.iter().map(|note| note.text.clone()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(
+        notes(["complete", "unknown"]),
+        [vec![], vec![]] as [Vec<String>; 2]
+    );
+    for aggregates in [
+        ["complete", "incomplete"],
+        ["incomplete_first_party_only", "incomplete"],
+    ] {
+        let [json, xml] = notes(aggregates);
+        assert!(json.len() == 1 && json == xml, "{json:?} {xml:?}");
+    }
+    let other = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","compositions":{"aggregate":"incomplete"}}"#;
+    assert!(read(other.as_bytes()).unwrap().notes.is_empty());
+}
+
+#[test]
 fn two_versions_of_a_component_are_noted() {
     let notes = |version: &str, purl: &str| {
         let text = format!(
