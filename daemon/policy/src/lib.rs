@@ -23,6 +23,7 @@ mod policy;
 mod rego;
 mod rule;
 pub mod selftest;
+mod strict;
 mod terms;
 pub mod units;
 mod verdict;

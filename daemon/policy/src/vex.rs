@@ -31,6 +31,7 @@ use starling_scanner::purl::PackageUrl;
 
 pub(crate) use self::index::VexIndex;
 use self::product::Within;
+use crate::strict;
 
 /// Largest document, in bytes.
 pub const MAX_VEX_BYTES: usize = 16 * 1024 * 1024;
@@ -260,7 +261,7 @@ impl VexDocument {
         }
         let hash = *blake3::hash(bytes).as_bytes();
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let value: Value = serde_json::from_slice(bytes).map_err(VexError::Json)?;
+        let value: Value = strict::read(bytes).map_err(VexError::Json)?;
         let mut reader = Reader {
             left: max_statements,
             ..Reader::default()

@@ -444,6 +444,16 @@ fn update_of_a_document_makes_its_excuses_no_newer() {
 }
 
 #[test]
+fn statement_with_a_repeated_key_is_refused() {
+    let text = r#"{"@context":"https://openvex.dev/ns/v0.2.0","statements":[{"vulnerability":{"name":"CVE-2024-1"},
+        "products":["pkg:npm/express"],"status":"affected","status":"not_affected"}]}"#;
+    assert!(matches!(
+        VexDocument::read(text.as_bytes()),
+        Err(VexError::Json(_))
+    ));
+}
+
+#[test]
 fn order_of_documents_does_not_matter() {
     let said = |author: &str| {
         read(&json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": author, "statements": []}))
