@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use starling_protocol::UnixMillis;
 use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within};
@@ -115,7 +114,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     }
     let publisher = value.pointer("/document/publisher/name").and_then(Value::as_str);
     reader.author = publisher.map(ToOwned::to_owned);
-    let time = time_of(value.pointer("/document/tracking/current_release_date")).unwrap_or(UnixMillis::EPOCH);
+    let released = value.pointer("/document/tracking/current_release_date");
     let products = products(value.get("product_tree"))?;
     let mut packages = Packages::default();
     for vulnerability in list(value.get("vulnerabilities")) {
@@ -171,7 +170,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                     status,
                     why,
                     will_not_fix: unfixed.contains(product),
-                    time,
+                    time: time_of(status, [released]),
                 };
                 let purls = purls
                     .iter()

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use starling_protocol::UnixMillis;
 use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within, same_serial};
@@ -32,7 +31,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         .into_iter()
         .find_map(|place| value.pointer(place)?.as_str())
         .map(ToOwned::to_owned);
-    let written = time_of(value.pointer("/metadata/timestamp"));
+    let written = value.pointer("/metadata/timestamp");
     let own = Own::of(value);
     for (index, vulnerability) in vulnerabilities.iter().enumerate() {
         let Some(analysis) = vulnerability.get("analysis") else {
@@ -55,10 +54,8 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 .filter(|text| !text.is_empty())
         });
         let why = why.map(why_of);
-        let time = time_of(analysis.get("lastUpdated"))
-            .or_else(|| time_of(vulnerability.get("updated")))
-            .or(written)
-            .unwrap_or(UnixMillis::EPOCH);
+        let own = [analysis.get("lastUpdated"), vulnerability.get("updated")];
+        let time = time_of(status, own.into_iter().chain([written]));
         let saying = Saying {
             ids: &ids,
             status,

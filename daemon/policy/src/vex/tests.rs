@@ -1,6 +1,7 @@
 //! Each kind of document, and which findings it settles.
 
 mod products;
+mod times;
 
 use serde_json::json;
 use starling_scanner::sbom::{BomReferences, Component, ComponentKind, Place};
@@ -421,26 +422,6 @@ fn reference_of_several_packages_settles_nothing() {
         assert_eq!(document.unusable(), 1);
         assert!(settled(&[document]).is_none(), "{other}");
     }
-}
-
-#[test]
-fn update_of_a_document_makes_its_excuses_no_newer() {
-    let document = |first: &str, second: &str| {
-        let say = |status: &str, time: Option<&str>| {
-            let mut said = json!({"vulnerability": {"name": "CVE-2024-1"}, "status": status,
-                "products": [{"@id": "pkg:npm/express@4.0.0"}], "justification": "component_not_present"});
-            said["timestamp"] = time.into();
-            said
-        };
-        read(
-            &json!({"@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2024-01-01T00:00:00Z",
-            "last_updated": "2024-06-01T00:00:00Z",
-            "statements": [say(first, None), say(second, Some("2024-03-01T00:00:00Z"))]}),
-        )
-    };
-    assert!(settled(&[document("not_affected", "affected")]).is_none());
-    assert!(settled(&[document("affected", "not_affected")]).is_none());
-    assert!(settled(&[document("not_affected", "fixed")]).is_some());
 }
 
 #[test]
