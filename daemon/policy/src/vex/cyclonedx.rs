@@ -285,10 +285,10 @@ fn components(value: &Value) -> BTreeMap<&str, &str> {
     );
     while let Some(component) = open.pop() {
         let text = |key: &str| component.get(key).and_then(Value::as_str);
-        if let (Some(reference), Some(purl)) = (text("bom-ref"), text("purl")) {
-            if found.insert(reference, purl).is_some_and(|other| other != purl) {
-                ambiguous.push(reference);
-            }
+        if let (Some(reference), Some(purl)) = (text("bom-ref"), text("purl"))
+            && found.insert(reference, purl).is_some_and(|other| other != purl)
+        {
+            ambiguous.push(reference);
         }
         open.extend(
             component
