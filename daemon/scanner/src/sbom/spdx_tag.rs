@@ -103,6 +103,12 @@ impl Document {
             }
             _ => {
                 if let Some(package) = &mut self.open {
+                    let is_second = tag == "PackageVersion"
+                        && !package.version.is_empty()
+                        && package.version != unquoted(value);
+                    if is_second {
+                        return Err(invalid(line, "the package has two versions".to_owned()));
+                    }
                     package.take(tag, value, line);
                 }
             }

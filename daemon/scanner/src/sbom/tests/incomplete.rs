@@ -136,6 +136,35 @@ fn spdx_3_packages_of_all_classes_are_read_with_all_their_urls() {
 }
 
 #[test]
+fn spdx_package_has_one_version() {
+    let rdf = |package: &str, locators: &str| {
+        format!(
+            r#"<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:s="http://spdx.org/rdf/terms#">
+            <s:SpdxDocument rdf:about="x"><s:specVersion>SPDX-2.3</s:specVersion></s:SpdxDocument><s:Package rdf:about="p"><s:name>a</s:name>{package}
+            <s:externalRef><s:ExternalRef><s:referenceType rdf:resource="http://spdx.org/rdf/references/purl"/>{locators}</s:ExternalRef></s:externalRef>
+            </s:Package></rdf:RDF>"#
+        )
+    };
+    let version = |version: &str| format!("<s:versionInfo>{version}</s:versionInfo>");
+    let locator = |purl: &str| format!("<s:referenceLocator>{purl}</s:referenceLocator>");
+    let refused = |text: String| read(text.as_bytes()).err().map(|error| error.to_string());
+    let (one, two) = (version("1"), version("2"));
+    assert_eq!(
+        refused(rdf(&[one.as_str(), &one].concat(), &locator("pkg:npm/a"))),
+        None
+    );
+    let error = refused(rdf(&[one.as_str(), &two].concat(), "")).unwrap();
+    assert!(error.contains("two versions"), "{error}");
+    let error = refused(rdf(&one, &[locator("pkg:npm/a"), locator("pkg:npm/b")].concat())).unwrap();
+    assert!(error.contains("two locators"), "{error}");
+    let tag = |second: &str| {
+        format!("SPDXVersion: SPDX-2.3\nPackageName: a\nPackageVersion: 1\nPackageVersion: {second}\n")
+    };
+    assert_eq!(refused(tag("1")), None);
+    assert!(refused(tag("2")).unwrap().contains("two versions"));
+}
+
+#[test]
 fn xml_says_each_thing_once() {
     let bom = |component: &str, after: &str| {
         format!(
