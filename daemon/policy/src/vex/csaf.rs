@@ -325,8 +325,9 @@ impl<'a> Versions<'a> {
         let text = |key: &str| branch.get(key).and_then(Value::as_str).unwrap_or_default();
         let name = text("name").trim();
         let is_range = name.starts_with("vers:") || name.contains(['<', '>', '|']);
-        // `all versions` is neither a version nor a range.
-        let is_one = name.contains(|c: char| c.is_ascii_digit()) && !name.contains([' ', '*']);
+        // `all versions` is neither a version nor a range, and some suppliers write the package's name.
+        let number = name.strip_prefix('v').unwrap_or(name);
+        let is_one = number.starts_with(|c: char| c.is_ascii_digit()) && !name.contains([' ', '*']);
         match text("category") {
             _ if outer == Self::Range => outer,
             "product_version_range" => Self::Range,

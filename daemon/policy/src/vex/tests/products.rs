@@ -314,6 +314,8 @@ fn version_range_settles_nothing() {
             ("vers:npm/<5", false),
             (">= 4", false),
             ("all versions", true),
+            ("express2", true),
+            ("v4.0.0", false),
             ("*", true),
         ] {
             let of_branch = named("product_version", name, "pkg:npm/express", status);
