@@ -13,7 +13,7 @@ use super::limited::Limited;
 use super::place::read_json as read_json_value;
 use super::spdx2::{bare, is_cpe, is_operating_system, kind_of};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{AnyText, Entries, Text, or_default};
+use crate::lenient::{AnyText, Entries, VersionText, or_default};
 use crate::origin::{OriginParts, SourceInfo};
 
 #[derive(Deserialize)]
@@ -69,13 +69,13 @@ struct Element {
     source_info: SourceInfo,
 }
 
-/// A text, a number, or a skipped value: extensions may put objects anywhere.
+/// A text, a whole number, or a skipped value: extensions may put objects anywhere.
 #[derive(Deserialize, Default)]
 #[serde(untagged)]
 enum Scalar {
-    Text(Text),
+    Text(VersionText),
     /// JSON-LD allows a list for a single value.
-    List(Vec<Text>),
+    List(Vec<VersionText>),
     #[default]
     None,
     Other(serde::de::IgnoredAny),
@@ -91,7 +91,7 @@ impl Scalar {
     }
 
     /// Returns all texts.
-    fn texts(&self) -> &[Text] {
+    fn texts(&self) -> &[VersionText] {
         match self {
             Self::Text(text) => std::slice::from_ref(text),
             Self::List(list) => list,

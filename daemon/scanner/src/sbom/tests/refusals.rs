@@ -123,6 +123,8 @@ fn version_that_lost_its_zeros_is_refused() {
         assert_eq!(read("3").unwrap().components[0].version.as_deref(), Some("3"));
         assert_eq!(read("null").unwrap().components[0].version, None);
     }
+    let spdx_3 = r#"{"@context":"x","@graph":[{"type":"software_Package","name":"a","software_packageVersion":1.10}]}"#;
+    assert_eq!(read(spdx_3.as_bytes()).unwrap().components[0].version, None);
     let yaml = "spdxVersion: SPDX-2.3\npackages:\n- name: a\n  versionInfo: 1.10\n";
     let inventory = read(yaml.as_bytes()).unwrap();
     assert_eq!(inventory.components[0].version.as_deref(), Some("1.10"));
