@@ -165,7 +165,12 @@ impl Collector {
 
     /// Adds a component that is `null` in the document.
     pub(super) fn add_null(&mut self, place: &Place) {
-        self.note(place, "it is null; it is counted as unknown");
+        self.add_unread("it is null", place);
+    }
+
+    /// Adds a component that cannot be read, and notes why.
+    pub(super) fn add_unread(&mut self, why: &str, place: &Place) {
+        self.note(place, format!("{why}; it is counted as unknown"));
         self.add(Found {
             name: UNNAMED,
             version: "",

@@ -204,6 +204,12 @@ impl Walker {
         let local = start.local_name();
         let name = local.as_ref();
         if !self.frames.is_empty() && !namespace.starts_with(NAMESPACE) {
+            // Without any namespace it is no extension, but a component whose namespace was lost.
+            let is_lost = namespace.is_empty() && name == "component";
+            if is_lost && matches!(self.frames.last(), Some(Frame::Components)) {
+                self.collector
+                    .add_unread("the component is in no namespace", place);
+            }
             // An extension's element, with any name.
             self.frames.push(Frame::Other);
             return Ok(());

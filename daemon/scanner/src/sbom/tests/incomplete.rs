@@ -165,6 +165,18 @@ fn spdx_package_has_one_version() {
 }
 
 #[test]
+fn xml_component_without_a_namespace_counts_as_unknown() {
+    let text = r#"<bom xmlns="http://cyclonedx.org/schema/bom/1.5"><components>
+        <component xmlns="" type="library"><name>a</name></component>
+        <component type="library"><name>b</name><x:extra xmlns:x="urn:x"><x:component/></x:extra></component></components></bom>"#;
+    let names: Vec<_> = kinds(text)
+        .into_iter()
+        .map(|(name, _, notes)| (name, notes))
+        .collect();
+    assert_eq!(names, [("(unnamed)".to_owned(), 1), ("b".to_owned(), 1)]);
+}
+
+#[test]
 fn xml_says_each_thing_once() {
     let bom = |component: &str, after: &str| {
         format!(
