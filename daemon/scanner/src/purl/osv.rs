@@ -10,7 +10,7 @@ mod table;
 
 use std::borrow::Cow;
 
-pub(crate) use self::registry::other_spellings;
+pub(crate) use self::registry::other_names;
 use self::registry::{bare_name, is_of_registry, is_source_name, part_of_go};
 use self::release::{DOCKER_NAMES, beside, has_releases, is_same_release, release_of, system_of_codename};
 use self::table::{DOCKER, ROWS, Row};

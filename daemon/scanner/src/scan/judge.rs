@@ -15,7 +15,7 @@ use super::sources::SourcesNamed;
 use super::{Finding, ScanOptions, Standing};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::Subject;
-use crate::purl::osv::{OsvPackage, names_source, other_spellings, package_from};
+use crate::purl::osv::{OsvPackage, names_source, other_names, package_from};
 use crate::sbom::Component;
 use crate::severity::Scores;
 use crate::version::Scheme;
@@ -259,8 +259,8 @@ impl<'a> Scanner<'a> {
                 is_known = is_known || self.knowledge.knows_package(ecosystem, &package.name)?;
             }
         }
-        for spelling in other_spellings(&package.ecosystem, &package.name) {
-            name_known = name_known && !self.knowledge.knows_package(&package.ecosystem, &spelling)?;
+        for other in other_names(&package.ecosystem, &package.name, subject.text()) {
+            name_known = name_known && !self.knowledge.knows_package(&package.ecosystem, &other)?;
         }
         let has_order = Scheme::for_ecosystem(&package.ecosystem).is_some();
         Ok(match has_order {

@@ -34,17 +34,34 @@ pub(super) fn is_source_name(name: &str) -> bool {
         .all(|byte| byte.is_ascii_alphanumeric() || b"+-._~".contains(&byte))
 }
 
-/// Returns the other spellings of a name that its registry does not tell apart from it. Tools write the name of the
-/// library that a crate builds, which has no hyphens.
-pub(crate) fn other_spellings(ecosystem: &str, name: &str) -> Vec<String> {
-    if ecosystem != "crates.io" {
-        return Vec::new();
-    }
-    let lower = name.to_ascii_lowercase();
-    let mut spellings = vec![lower.replace('_', "-"), lower.replace('-', "_"), lower];
-    spellings.retain(|spelling| spelling != name);
-    spellings.dedup();
-    spellings
+/// Returns the other names that tools may mean by the name of a package's version: spellings of a crate that the
+/// registry does not tell apart (tools write the name of the library that it builds, which has no hyphens), and the path
+/// of a Go module with the major version, which is part of it from 2 on.
+pub(crate) fn other_names(ecosystem: &str, name: &str, version: &str) -> Vec<String> {
+    let mut names = match ecosystem {
+        "crates.io" => {
+            let lower = name.to_ascii_lowercase();
+            vec![lower.replace('_', "-"), lower.replace('-', "_"), lower]
+        }
+        "Go" => with_major(name, version).into_iter().collect(),
+        _ => Vec::new(),
+    };
+    names.retain(|other| other != name);
+    names.dedup();
+    names
+}
+
+/// Returns a module's path with the major version, if that is missing.
+fn with_major(path: &str, version: &str) -> Option<String> {
+    let number = version.strip_prefix('v').unwrap_or(version);
+    let major: u32 = number.split('.').next()?.parse().ok()?;
+    let last = path.rsplit('/').next()?;
+    let has_one = last
+        .strip_prefix('v')
+        .or_else(|| last.rsplit_once(".v").map(|(_, major)| major))
+        .is_some_and(|major| !major.is_empty() && major.bytes().all(|byte| byte.is_ascii_digit()));
+    let is_module = has_host(path) && !version.ends_with("+incompatible");
+    (major >= 2 && is_module && !has_one).then(|| format!("{path}/v{major}"))
 }
 
 /// Returns true if the registry of a URL can have a package of this normalised name: with as many parts as its names

@@ -51,6 +51,29 @@ fn package_whose_own_source_is_unreadable_is_undecided() {
 }
 
 #[test]
+fn go_module_that_is_known_with_its_major_version_is_undecided() {
+    let module = r#"{"id":"GO-1","affected":[{"package":{"ecosystem":"Go","name":"x.example/a/v2"},
+        "ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
+    for (purl, findings, undecided) in [
+        ("pkg:golang/x.example/a/v2@v2.1.0", 1, 0),
+        ("pkg:golang/x.example/a@v2.1.0", 0, 1),
+        ("pkg:golang/x.example/a@2.1.0", 0, 1),
+        ("pkg:golang/x.example/a@v2.1.0%2Bincompatible", 0, 0),
+        ("pkg:golang/x.example/a@v1.1.0", 0, 0),
+        ("pkg:golang/x.example/a@v3.1.0", 0, 0),
+        ("pkg:golang/x.example/b@v2.1.0", 0, 0),
+        ("pkg:golang/gopkg.in/a.v2@v2.1.0", 0, 0),
+    ] {
+        let result = run(&purls(&[purl]), &Memory::with(&[module]));
+        assert_eq!(
+            (result.findings.len(), result.coverage.undecided),
+            (findings, undecided),
+            "{purl}"
+        );
+    }
+}
+
+#[test]
 fn crate_that_is_known_by_another_spelling_is_undecided() {
     let crates = r#"{"id":"RUSTSEC-1","affected":[{"package":{"ecosystem":"crates.io","name":"tokio-util"},
         "ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
