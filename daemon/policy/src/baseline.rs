@@ -11,6 +11,7 @@ use serde_json::Value;
 use starling_protocol::json;
 use starling_scanner::scan::Finding;
 
+use crate::strict;
 use crate::verdict::{Verdict, VerdictHash};
 
 /// Largest baseline, in bytes: the verdict of the largest allowed SBOM is smaller.
@@ -87,7 +88,7 @@ impl Baseline {
             return Err(BaselineError::TooLarge { found: bytes.len() });
         }
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut value: Value = serde_json::from_slice(bytes).map_err(BaselineError::Json)?;
+        let mut value: Value = strict::read(bytes).map_err(BaselineError::Json)?;
         if let Some(body) = value.get_mut("verdict") {
             value = body.take();
         }

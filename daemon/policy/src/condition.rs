@@ -6,6 +6,7 @@ use starling_scanner::scan::{Finding, MatchedBy};
 use starling_scanner::severity::Score;
 use starling_scanner::threat::Probability;
 
+use crate::given::{given, list};
 use crate::glob::Glob;
 use crate::terms::{FailOn, Fix};
 use crate::units::{fixed_point, parse_span, show_span};
@@ -22,58 +23,58 @@ pub struct Condition {
     )]
     pub ids: Vec<String>,
     /// Its severity is at least this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub severity: Option<FailOn>,
     /// Its severity is known and below this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub severity_below: Option<FailOn>,
     /// Its CVSS score is at least this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub cvss: Option<CvssBound>,
     /// Its CVSS score is below this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub cvss_below: Option<CvssBound>,
     /// Its EPSS probability is at least this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub epss: Option<EpssBound>,
     /// Its EPSS probability is below this.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub epss_below: Option<EpssBound>,
     /// A catalogue of exploited vulnerabilities lists it; for `false`, a catalogue is here and does not list it.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub kev: Option<bool>,
     /// Its advisory is not about a vulnerability, or has one of these classes.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub informational: Option<Informational>,
     /// Applicable statements contradict each other about it; for `false`, they do not.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub disputed: Option<bool>,
     /// Its component was looked up in one of these ways.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
     pub matched_by: Vec<LookedUpBy>,
     /// The state of its fix.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub fix: Option<Fix>,
     /// It was published at least this long before the scan's time.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub age: Option<Span>,
     /// It was published less than this long before the scan's time.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub age_below: Option<Span>,
     /// Its ecosystem matches one of these, with or without its suffix (`Debian:12`).
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
     pub ecosystem: Vec<Glob>,
     /// Its package's name, or package URL, matches one of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
     pub package: Vec<Glob>,
     /// The package's version matches one of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
     pub version: Vec<Glob>,
     /// All its places in the SBOM match one of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
     pub path: Vec<Glob>,
     /// The subject of the SBOM matches one of these.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
     pub subject: Vec<Glob>,
 }
 
@@ -106,7 +107,7 @@ pub enum Informational {
     /// True if the advisory is one.
     Is(bool),
     /// Its class matches one of these.
-    Of(Vec<Glob>),
+    Of(#[serde(deserialize_with = "list")] Vec<Glob>),
 }
 
 impl Informational {
@@ -279,223 +280,4 @@ impl<'de> Deserialize<'de> for Span {
 }
 
 #[cfg(test)]
-mod tests {
-    use starling_scanner::severity::Level;
-
-    use super::*;
-    use crate::tests::finding;
-
-    const AS_OF: &str = "2025-06-01T00:00:00Z";
-
-    fn condition(yaml: &str) -> Condition {
-        serde_saphyr::from_str(yaml).unwrap()
-    }
-
-    fn holds(yaml: &str, finding: &Finding) -> bool {
-        let fix = if finding.fixed.is_empty() {
-            Fix::None
-        } else {
-            Fix::Available
-        };
-        holds_with(yaml, finding, fix)
-    }
-
-    fn holds_with(yaml: &str, finding: &Finding, fix: Fix) -> bool {
-        let circumstances = Circumstances {
-            subject: Some("web shop"),
-            as_of: AS_OF.parse().unwrap(),
-            fix,
-            excuses: false,
-        };
-        condition(yaml).holds(finding, &circumstances)
-    }
-
-    #[test]
-    fn related_id_never_excuses_a_finding() {
-        let mut several = finding(Level::High);
-        several.related = vec!["CVE-2024-7".into()];
-        several.package.other_purls = ["pkg:npm/express-types@4.0.0".into()].into();
-        let holds = |yaml: &str, excuses| {
-            let circumstances = Circumstances {
-                subject: None,
-                as_of: AS_OF.parse().unwrap(),
-                fix: Fix::None,
-                excuses,
-            };
-            condition(yaml).holds(&several, &circumstances)
-        };
-        for (yaml, fails, excuses) in [
-            ("ids: [CVE-2024-1]", true, true),
-            ("ids: [CVE-2024-7]", true, false),
-            ("package: ['pkg:npm/express@*']", true, false),
-            ("package: ['pkg:npm/express*']", true, true),
-            ("package: [express]", true, true),
-        ] {
-            assert_eq!(
-                (holds(yaml, false), holds(yaml, true)),
-                (fails, excuses),
-                "{yaml}"
-            );
-        }
-    }
-
-    #[test]
-    fn way_of_the_look_up_is_asked_for() {
-        let mut found = finding(Level::High);
-        let holds = |found: &Finding| {
-            [
-                "matched_by: [cpe]",
-                "matched_by: [purl]",
-                "matched_by: [purl, cpe]",
-                "package: ['cpe:2.3:a:acme:*']",
-            ]
-            .map(|yaml| holds_with(yaml, found, Fix::None))
-        };
-        assert_eq!(holds(&found), [false, true, true, false]);
-        found.matched_by = Some(MatchedBy::Cpe);
-        found.package.purl.clear();
-        found.package.cpe = Some("cpe:2.3:a:acme:rocket:1:*:*:*:*:*:*:*".into());
-        assert_eq!(holds(&found), [true, false, true, true]);
-    }
-
-    #[test]
-    fn end_of_life_counts_as_wont_fix_and_both_as_none() {
-        let unfixed = finding(Level::High);
-        let asked = ["fix: available", "fix: none", "fix: wont_fix", "fix: end_of_life"];
-        for (state, held) in [
-            (Fix::Available, [true, false, false, false]),
-            (Fix::None, [false, true, false, false]),
-            (Fix::WontFix, [false, true, true, false]),
-            (Fix::EndOfLife, [false, true, true, true]),
-        ] {
-            assert_eq!(
-                asked.map(|yaml| holds_with(yaml, &unfixed, state)),
-                held,
-                "{state:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn every_key_is_evaluated() {
-        let mut known = finding(Level::High);
-        known.ids = vec!["CVE-2024-1".into(), "GHSA-x".into()];
-        known.severity.score = Some(Score::from_tenths(75));
-        known.fixed = vec!["4.0.1".into()];
-        known.threat.published = Some("2025-05-01T00:00:00Z".into());
-        known.threat.kev = Some(false);
-        known.threat.epss = "0.4".parse().ok();
-        known.package.ecosystem = "Debian:12".into();
-        for (yaml, expected) in [
-            ("ids: [GHSA-x]", true),
-            ("ids: [ghsa-X, cve-2024-9]", true),
-            ("ids: [' cve-2024-1']", true),
-            ("ids: [CVE-2024-2]", false),
-            ("severity: high", true),
-            ("severity: critical", false),
-            ("severity_below: critical", true),
-            ("severity_below: high", false),
-            ("cvss: 7.5", true),
-            ("cvss: 7.6", false),
-            ("cvss_below: 8", true),
-            ("cvss_below: 7.5", false),
-            ("epss: 0.4", true),
-            ("epss: 0.41", false),
-            ("epss_below: 0.5", true),
-            ("epss_below: 0.4", false),
-            ("kev: false", true),
-            ("kev: true", false),
-            ("fix: available", true),
-            ("fix: none", false),
-            ("age: 31d", true),
-            ("age: 32d", false),
-            ("age_below: 5w", true),
-            ("age_below: 31d", false),
-            ("ecosystem: [Debian]", true),
-            ("ecosystem: ['Debian:1?']", true),
-            ("ecosystem: [npm]", false),
-            ("package: ['exp*']", true),
-            ("package: ['pkg:npm/express@*']", true),
-            ("package: [koa]", false),
-            ("version: ['4.*']", true),
-            ("version: ['3.*']", false),
-            ("path: ['/components/*']", true),
-            ("path: ['/packages/*']", false),
-            ("subject: ['web *']", true),
-            ("subject: [worker]", false),
-            ("{severity: high, fix: none}", false),
-            ("{}", true),
-        ] {
-            assert_eq!(holds(yaml, &known), expected, "{yaml}");
-        }
-    }
-
-    #[test]
-    fn unknown_value_never_holds() {
-        let unknown = finding(Level::Unknown);
-        for yaml in [
-            "severity: low",
-            "severity_below: critical",
-            "cvss: 0",
-            "cvss_below: 10",
-            "epss: 0",
-            "epss_below: 1",
-            "kev: true",
-            "kev: false",
-            "age: 0s",
-            "age_below: 1000w",
-        ] {
-            assert!(!holds(yaml, &unknown), "{yaml}");
-        }
-    }
-
-    #[test]
-    fn one_place_does_not_excuse_another() {
-        let mut twice = finding(Level::High);
-        twice.places = vec!["/test/a".into(), "/src/b".into()];
-        assert!(!holds("path: ['/test/*']", &twice));
-        assert!(holds("path: ['/test/*', '/src/*']", &twice));
-    }
-
-    #[test]
-    fn impossible_bounds_are_refused() {
-        for yaml in [
-            "cvss: 10.1",
-            "cvss: 7.55",
-            "cvss: high",
-            "epss: 50",
-            "age: 30",
-            "severity: bad",
-            "package: ['']",
-            "packages: [a]",
-        ] {
-            assert!(serde_saphyr::from_str::<Condition>(yaml).is_err(), "{yaml}");
-        }
-    }
-
-    #[test]
-    fn disputed_condition_selects_disputed_findings() {
-        let mut found = finding(Level::High);
-        for disputed in [false, true] {
-            found.disputed = disputed;
-            assert_eq!(holds("disputed: true", &found), disputed);
-            assert_eq!(holds("disputed: false", &found), !disputed);
-        }
-    }
-
-    #[test]
-    fn informational_condition_selects_classes() {
-        let mut found = finding(Level::None);
-        assert!(!holds("informational: true", &found));
-        assert!(holds("informational: false", &found));
-        found.informational = Some("unmaintained".into());
-        for (yaml, expected) in [
-            ("informational: true", true),
-            ("informational: false", false),
-            ("informational: [unsound]", false),
-            ("informational: [unsound, unmaint*]", true),
-        ] {
-            assert_eq!(holds(yaml, &found), expected, "{yaml}");
-        }
-    }
-}
+mod tests;

@@ -10,6 +10,7 @@ use serde_saphyr::{Location, Spanned};
 
 use crate::condition::{Condition, Span};
 use crate::example::Example;
+use crate::given::given;
 use crate::policy::{DEFAULT_EXPIRY_NOTICE_SECONDS, Policy};
 use crate::rule::Rule;
 use crate::terms::{Action, DocumentError, Expiry, PolicyVersion};
@@ -38,17 +39,17 @@ struct Raw {
     /// A name for people.
     #[serde(default, rename = "name")]
     _name: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     min_coverage: Option<Spanned<String>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     max_age: Option<Span>,
     #[serde(default)]
     severity_sources: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     expiry_notice: Option<Span>,
     #[serde(default)]
     fail: Vec<Condition>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     warn: Option<Vec<Condition>>,
     #[serde(default)]
     rules: Vec<RawRule>,
@@ -64,7 +65,7 @@ struct RawRule {
     reason: Spanned<String>,
     #[serde(default)]
     owner: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "given")]
     expires: Option<Expiry>,
     when: Spanned<Condition>,
 }
@@ -306,6 +307,16 @@ examples:
             (rule("    reason: x\n    expires: tomorrow\n    when: {kev: true}\n"), 6, "tomorrow"),
             (rule("    reason: x\n    when: {kev: true}\n  - id: a\n    action: fail\n    reason: y\n    when: {kev: true}\n"), 7, "two rules"),
             ("format: starling-policy/1\nexamples:\n  - name: x\n    finding: {id: CVE-1}\n    expect: fail\n    rule: R9\n".to_owned(), 6, "R9"),
+            (rule("    reason: x\n    when: {kev: true, package: []}\n"), 6, "empty"),
+            (rule("    reason: x\n    when: {kev: true, ids: []}\n"), 6, "empty"),
+            (rule("    reason: x\n    when: {kev: true, severity_below: }\n"), 6, ""),
+            (rule("    reason: x\n    when: {kev: , severity: any}\n"), 6, ""),
+            (rule("    reason: x\n    when: {age: ~, severity: any}\n"), 6, ""),
+            (rule("    reason: x\n    when: {cvss_below: null, severity: any}\n"), 6, ""),
+            (rule("    reason: x\n    expires:\n    when: {kev: true}\n"), 6, ""),
+            ("format: starling-policy/1\nmin_coverage:\n".to_owned(), 2, ""),
+            ("format: starling-policy/1\nmax_age: null\n".to_owned(), 2, ""),
+            ("format: starling-policy/1\nwarn:\n".to_owned(), 2, ""),
             ("format: [\n".to_owned(), 1, "expected string"),
             ("format: starling-policy/1\nrules: [\n".to_owned(), 2, "unclosed"),
         ] {

@@ -1,6 +1,8 @@
 //! The spelling in which ids of vulnerabilities are compared.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserializer;
+
+use crate::given::list;
 
 /// Returns an id in the spelling of findings: without surrounding white space; an id with the prefix `CVE-` in upper
 /// case; after the prefix `GHSA-` in lower case. Other ids are compared exactly. People and suppliers use any
@@ -23,7 +25,7 @@ pub(crate) fn spelled(id: &str) -> String {
 
 /// Reads ids in that spelling.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    let ids = Vec::<String>::deserialize(deserializer)?;
+    let ids: Vec<String> = list(deserializer)?;
     Ok(ids.iter().map(|id| spelled(id)).collect())
 }
 

@@ -31,6 +31,7 @@ use starling_scanner::purl::PackageUrl;
 
 pub(crate) use self::index::VexIndex;
 use self::product::Within;
+use crate::strict;
 
 /// Largest document, in bytes.
 pub const MAX_VEX_BYTES: usize = 16 * 1024 * 1024;
@@ -260,7 +261,7 @@ impl VexDocument {
         }
         let hash = *blake3::hash(bytes).as_bytes();
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let value: Value = serde_json::from_slice(bytes).map_err(VexError::Json)?;
+        let value: Value = strict::read(bytes).map_err(VexError::Json)?;
         let mut reader = Reader {
             left: max_statements,
             ..Reader::default()
@@ -415,9 +416,25 @@ fn invalid(format: VexFormat, place: impl Into<String>, reason: &'static str) ->
     }
 }
 
-/// Returns the time in a field; an unreadable one counts as the oldest possible.
-fn time_of(value: Option<&Value>) -> Option<UnixMillis> {
-    value?.as_str()?.parse().ok()
+/// Returns the time of a statement: that of the first field that has one. An unreadable time counts as the oldest
+/// possible if the statement settles something, so that it excuses nothing that was said otherwise, and as none if not.
+fn time_of<'a>(status: VexStatus, fields: impl IntoIterator<Item = Option<&'a Value>>) -> UnixMillis {
+    let stated = fields.into_iter().flatten().filter(|field| !field.is_null());
+    let mut times = stated.map(|field| field.as_str().and_then(read_time));
+    let first = if status.is_settled() {
+        times.next().flatten()
+    } else {
+        times.flatten().next()
+    };
+    first.unwrap_or(UnixMillis::EPOCH)
+}
+
+/// Reads a time; one without an offset is in UTC, a day is its beginning.
+fn read_time(text: &str) -> Option<UnixMillis> {
+    let text = text.trim();
+    ["", "Z", "T00:00:00Z"]
+        .iter()
+        .find_map(|end| format!("{text}{end}").parse().ok())
 }
 
 /// Returns true if a statement about `said` applies to `found`: the same package; the same version, qualifiers and

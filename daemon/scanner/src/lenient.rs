@@ -76,6 +76,51 @@ impl<'de> Deserialize<'de> for TextRef<'de> {
     }
 }
 
+/// A version: a text, a whole number, or `null`. A number with decimals is refused: `1.10` would become `1.1`, which is
+/// another version.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct VersionRef<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for VersionRef<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = VersionRef<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a version as text, because a number loses its last zeros")
+            }
+            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<VersionRef<'de>, E> {
+                Ok(VersionRef(Cow::Borrowed(v)))
+            }
+            fn visit_str<E>(self, v: &str) -> Result<VersionRef<'de>, E> {
+                Ok(VersionRef(Cow::Owned(v.to_owned())))
+            }
+            fn visit_u64<E>(self, v: u64) -> Result<VersionRef<'de>, E> {
+                Ok(VersionRef(Cow::Owned(v.to_string())))
+            }
+            fn visit_i64<E>(self, v: i64) -> Result<VersionRef<'de>, E> {
+                Ok(VersionRef(Cow::Owned(v.to_string())))
+            }
+            fn visit_unit<E>(self) -> Result<VersionRef<'de>, E> {
+                Ok(VersionRef::default())
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Same as [`VersionRef`], but owned.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct VersionText(pub(crate) String);
+
+impl<'de> Deserialize<'de> for VersionText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let VersionRef(text) = VersionRef::deserialize(deserializer)?;
+        Ok(Self(text.into_owned()))
+    }
+}
+
 /// Reads a text, or a number as text; anything else is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct AnyText<'a>(pub(crate) Cow<'a, str>);

@@ -10,7 +10,7 @@
 //!   leaves versions before its end undecided; an entry without any rule leaves everything undecided.
 //! - A text that is not a version of the ecosystem, but has a place in its order (`latest`, words that PEP 440 does not
 //!   define), is not called "not affected" because of that place.
-//! - The suffix of a rebuild (a local label of PEP 440, Debian's `+b1`) is ignored for `last_affected` and for lists.
+//! - The suffix of a rebuild (a local label of PEP 440, Debian's `+b1`, Red Hat's `.redhat-1` of Maven) is ignored for `last_affected` and for lists.
 //! - `GIT` ranges need a commit graph. Without one, a commit can only be decided if an event names it; other commits
 //!   are undecided. For packages with a version they never hide other rules, and leave an entry undecided only if it has
 //!   nothing else.
@@ -308,8 +308,11 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
             result.matched.push(Rule::Enumerated);
         } else {
             // A text that its ecosystem cannot parse may be another spelling of a listed one.
-            let unreadable =
-                subject.scheme.is_some() && (subject.own.is_none() || subject.doubt.is_of_lists());
+            let mut listed = affected.versions.iter();
+            let unreadable = subject.scheme.is_some()
+                && (subject.own.is_none()
+                    || subject.doubt.is_of_lists()
+                    || listed.any(|listed| subject.doubt.is_listed_as(&listed.0)));
             let why = if unreadable {
                 WhyNot::VersionUnreadable
             } else {

@@ -177,7 +177,8 @@ impl Part {
                 Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
                 // A known product that nothing matched is in doubt, whoever names it.
                 standing @ (Standing::Undecided | Standing::Unversioned)
-                    if component.kind == ComponentKind::Subject && component.cpes.is_some() =>
+                    if component.kind == ComponentKind::Subject
+                        && (component.cpes.is_some() || scanner.knows_package_of(component)?) =>
                 {
                     standing
                 }

@@ -114,13 +114,18 @@ impl Scheme {
         }
     }
 
-    /// Returns the text without the suffix of a rebuild, if it has one: a local label of PEP 440, or the rebuild number
-    /// of a Debian binary.
+    /// Returns the text without the suffix of a rebuild, if it has one: a local label of PEP 440, the rebuild number of a
+    /// Debian binary, or Red Hat's of a Maven artifact.
     pub(crate) fn released(self, text: &str) -> Option<&str> {
         match self {
             Self::Pep440 => text.split_once('+').map(|(release, _)| release),
             Self::Debian => {
                 let (release, rebuild) = text.rsplit_once("+b")?;
+                key::is_number(rebuild).then_some(release)
+            }
+            Self::Maven => {
+                let (release, rebuild) = text.rsplit_once("redhat-")?;
+                let release = release.strip_suffix(['.', '-'])?;
                 key::is_number(rebuild).then_some(release)
             }
             _ => None,

@@ -1,10 +1,10 @@
 //! CSAF 2.0 and 2.1: products are defined once in a tree; statuses refer to them.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
-use starling_protocol::UnixMillis;
 use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within};
@@ -24,8 +24,8 @@ type Products<'a> = BTreeMap<&'a str, Product<'a>>;
 /// A product.
 #[derive(Default)]
 struct Product<'a> {
-    /// Its own package URLs.
-    purls: Vec<&'a str>,
+    /// Its own package URLs, each with the version of its branch if it has none.
+    purls: Vec<Cow<'a, str>>,
     /// True if it is a range of versions, which its URLs do not show.
     is_range: bool,
     /// Its other names.
@@ -37,7 +37,7 @@ struct Product<'a> {
 /// The packages of products, each computed once.
 #[derive(Default)]
 struct Packages<'a> {
-    found: BTreeMap<&'a str, Vec<(&'a str, Within)>>,
+    found: BTreeMap<&'a str, Vec<(Cow<'a, str>, Within)>>,
     wholes: BTreeMap<&'a str, Arc<Whole>>,
 }
 
@@ -52,7 +52,7 @@ impl<'a> Packages<'a> {
     }
 
     /// Returns the packages of a product, with the products of which it is a part; empty during a recursive lookup.
-    fn of(&mut self, id: &'a str, products: &Products<'a>, depth: usize) -> Vec<(&'a str, Within)> {
+    fn of(&mut self, id: &'a str, products: &Products<'a>, depth: usize) -> Vec<(Cow<'a, str>, Within)> {
         if let Some(found) = self.found.get(id) {
             return found.clone();
         }
@@ -68,17 +68,18 @@ impl<'a> Packages<'a> {
             .map(|whole| self.whole(whole, products))
             .collect();
         let within: Within = wholes.into();
-        let mut found: Vec<(&str, Within)> = product
+        let mut found: Vec<(Cow<'a, str>, Within)> = product
             .purls
             .iter()
-            .map(|purl| (*purl, Arc::clone(&within)))
+            .map(|purl| (purl.clone(), Arc::clone(&within)))
             .collect();
         for (part, whole) in &product.parts {
             let whole = whole.map(|whole| self.whole(whole, products));
             for (purl, inner) in self.of(part, products, depth + 1) {
                 let within: Within = inner.iter().cloned().chain(whole.clone()).collect();
-                if found.len() < MAX_PURLS_PER_PRODUCT && !found.contains(&(purl, Arc::clone(&within))) {
-                    found.push((purl, within));
+                let one = (purl, within);
+                if found.len() < MAX_PURLS_PER_PRODUCT && !found.contains(&one) {
+                    found.push(one);
                 }
             }
         }
@@ -113,7 +114,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     }
     let publisher = value.pointer("/document/publisher/name").and_then(Value::as_str);
     reader.author = publisher.map(ToOwned::to_owned);
-    let time = time_of(value.pointer("/document/tracking/current_release_date")).unwrap_or(UnixMillis::EPOCH);
+    let released = value.pointer("/document/tracking/current_release_date");
     let products = products(value.get("product_tree"))?;
     let mut packages = Packages::default();
     for vulnerability in list(value.get("vulnerabilities")) {
@@ -169,8 +170,11 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                     status,
                     why,
                     will_not_fix: unfixed.contains(product),
-                    time,
+                    time: time_of(status, [released]),
                 };
+                let purls = purls
+                    .iter()
+                    .map(|(purl, within)| (purl.as_ref(), Arc::clone(within)));
                 reader.say(&saying, purls)?;
             }
         }
@@ -256,25 +260,24 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
         return Ok(products);
     };
     for product in list(tree.get("full_product_names")) {
-        take(product, &mut products);
+        take(product, None, &mut products);
     }
-    let mut open: Vec<(&Value, usize, bool)> = list(tree.get("branches"))
+    let mut open: Vec<(&Value, usize, Versions<'_>)> = list(tree.get("branches"))
         .iter()
-        .map(|branch| (branch, 0, false))
+        .map(|branch| (branch, 0, Versions::Unsaid))
         .collect();
-    while let Some((branch, depth, is_within_range)) = open.pop() {
+    while let Some((branch, depth, outer)) = open.pop() {
         if depth >= MAX_DEPTH {
             return Err(bad("/product_tree/branches", "the tree is nested too deeply"));
         }
-        // Everything below a range, such as an architecture, belongs to the range.
-        let category = branch.get("category").and_then(Value::as_str);
-        let is_range = is_within_range || category == Some("product_version_range");
+        // Everything below a version or a range, such as an architecture, belongs to it.
+        let versions = Versions::of(branch, outer);
         if let Some(product) = branch.get("product") {
-            take(product, &mut products);
+            take(product, versions.one(), &mut products);
             if let Some(id) = product
                 .get("product_id")
                 .and_then(Value::as_str)
-                .filter(|_| is_range)
+                .filter(|_| versions == Versions::Range)
             {
                 products.entry(id).or_default().is_range = true;
             }
@@ -282,7 +285,7 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
         open.extend(
             list(branch.get("branches"))
                 .iter()
-                .map(|branch| (branch, depth + 1, is_range)),
+                .map(|branch| (branch, depth + 1, versions)),
         );
     }
     // A product that is part of another has its own id; its package is that of the part. Relationships may refer to
@@ -296,7 +299,7 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
         let Some(id) = named.get("product_id").and_then(Value::as_str) else {
             continue;
         };
-        take(named, &mut products);
+        take(named, None, &mut products);
         let parts = &mut products.entry(id).or_default().parts;
         if parts.len() < MAX_PURLS_PER_PRODUCT {
             parts.push((part, text("relates_to_product_reference")));
@@ -305,7 +308,54 @@ fn products(tree: Option<&Value>) -> Result<Products<'_>, VexError> {
     Ok(products)
 }
 
-fn take<'a>(product: &'a Value, products: &mut Products<'a>) {
+/// The versions of which a branch of the tree is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Versions<'a> {
+    /// The tree does not say.
+    Unsaid,
+    /// This one.
+    One(&'a str),
+    /// A range, which is not evaluated.
+    Range,
+}
+
+impl<'a> Versions<'a> {
+    /// Returns the versions of a branch inside another one.
+    fn of(branch: &'a Value, outer: Self) -> Self {
+        let text = |key: &str| branch.get(key).and_then(Value::as_str).unwrap_or_default();
+        let name = text("name").trim();
+        let is_range = name.starts_with("vers:") || name.contains(['<', '>', '|']);
+        // `all versions` is neither a version nor a range, and some suppliers write the package's name.
+        let number = name.strip_prefix('v').unwrap_or(name);
+        let is_one = number.starts_with(|c: char| c.is_ascii_digit()) && !name.contains([' ', '*']);
+        match text("category") {
+            _ if outer == Self::Range => outer,
+            "product_version_range" => Self::Range,
+            "product_version" if is_range => Self::Range,
+            "product_version" if is_one => Self::One(name),
+            _ => outer,
+        }
+    }
+
+    fn one(self) -> Option<&'a str> {
+        match self {
+            Self::One(version) => Some(version),
+            Self::Unsaid | Self::Range => None,
+        }
+    }
+}
+
+/// Returns a package URL with the version of its branch, if it has none.
+fn with_version<'a>(text: &'a str, version: Option<&str>) -> Cow<'a, str> {
+    let bare = version
+        .and_then(|version| Some((PackageUrl::parse_lenient(text).ok()?, version)))
+        .filter(|(purl, _)| purl.version().is_none());
+    bare.map_or(Cow::Borrowed(text), |(purl, version)| {
+        Cow::Owned(purl.with_version(Some(version)).to_string())
+    })
+}
+
+fn take<'a>(product: &'a Value, version: Option<&str>, products: &mut Products<'a>) {
     let Some(id) = product.get("product_id").and_then(Value::as_str) else {
         return;
     };
@@ -315,6 +365,7 @@ fn take<'a>(product: &'a Value, products: &mut Products<'a>) {
     let many = list(helper.and_then(|helper| helper.get("purls")));
     let known = products.entry(id).or_default();
     for purl in one.into_iter().chain(many).filter_map(Value::as_str) {
+        let purl = with_version(purl, version);
         if known.purls.len() < MAX_PURLS_PER_PRODUCT && !known.purls.contains(&purl) {
             known.purls.push(purl);
         }

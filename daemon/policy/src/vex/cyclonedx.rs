@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
-use starling_protocol::UnixMillis;
 use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within, same_serial};
@@ -32,7 +31,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         .into_iter()
         .find_map(|place| value.pointer(place)?.as_str())
         .map(ToOwned::to_owned);
-    let written = time_of(value.pointer("/metadata/timestamp"));
+    let written = value.pointer("/metadata/timestamp");
     let own = Own::of(value);
     for (index, vulnerability) in vulnerabilities.iter().enumerate() {
         let Some(analysis) = vulnerability.get("analysis") else {
@@ -55,10 +54,8 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 .filter(|text| !text.is_empty())
         });
         let why = why.map(why_of);
-        let time = time_of(analysis.get("lastUpdated"))
-            .or_else(|| time_of(vulnerability.get("updated")))
-            .or(written)
-            .unwrap_or(UnixMillis::EPOCH);
+        let own = [analysis.get("lastUpdated"), vulnerability.get("updated")];
+        let time = time_of(status, own.into_iter().chain([written]));
         let saying = Saying {
             ids: &ids,
             status,
@@ -246,8 +243,13 @@ fn narrowed(purl: String, versions: Option<&Value>, status: VexStatus) -> Vec<St
     };
     if let Some(own) = package.version() {
         let is_own = |entry: &&Value| text(entry, "version").as_deref() == Some(own);
-        let excepted = versions.iter().find(is_own).is_some_and(is_excepted);
-        return if excepted { Vec::new() } else { vec![purl] };
+        // A list of other versions that are affected does not except this one; one of versions that are not does.
+        let others_are_excepted = |entry: &Value| is_excepted(entry) && text(entry, "range").is_none();
+        let applies = match versions.iter().find(is_own) {
+            Some(entry) => !is_excepted(entry),
+            None => !status.is_settled() || versions.iter().all(others_are_excepted),
+        };
+        return if applies { vec![purl] } else { Vec::new() };
     }
     versions
         .iter()
@@ -268,9 +270,10 @@ fn will_not_fix(analysis: &Value) -> bool {
         .any(|response| matches!(response.as_str(), Some("will_not_fix" | "can_not_fix")))
 }
 
-/// Package URLs by reference, of components at any depth.
+/// Package URLs by reference, of components at any depth. A reference of several packages names none of them.
 fn components(value: &Value) -> BTreeMap<&str, &str> {
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut ambiguous: Vec<&str> = Vec::new();
     let mut open: Vec<&Value> = Vec::new();
     open.extend(value.pointer("/metadata/component"));
     open.extend(
@@ -282,8 +285,10 @@ fn components(value: &Value) -> BTreeMap<&str, &str> {
     );
     while let Some(component) = open.pop() {
         let text = |key: &str| component.get(key).and_then(Value::as_str);
-        if let (Some(reference), Some(purl)) = (text("bom-ref"), text("purl")) {
-            found.insert(reference, purl);
+        if let (Some(reference), Some(purl)) = (text("bom-ref"), text("purl"))
+            && found.insert(reference, purl).is_some_and(|other| other != purl)
+        {
+            ambiguous.push(reference);
         }
         open.extend(
             component
@@ -292,6 +297,9 @@ fn components(value: &Value) -> BTreeMap<&str, &str> {
                 .into_iter()
                 .flatten(),
         );
+    }
+    for reference in ambiguous {
+        found.remove(reference);
     }
     found
 }

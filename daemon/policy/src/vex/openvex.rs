@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use starling_protocol::UnixMillis;
 use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within, image_of};
@@ -24,7 +23,7 @@ pub(super) fn is(value: &Value) -> bool {
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     let bad = |place: String, reason| invalid(VexFormat::OpenVex, place, reason);
     reader.author = value.get("author").and_then(Value::as_str).map(ToOwned::to_owned);
-    let written = time_of(value.get("last_updated")).or_else(|| time_of(value.get("timestamp")));
+    let (issued, updated) = (value.get("timestamp"), value.get("last_updated"));
     let statements = value
         .get("statements")
         .and_then(Value::as_array)
@@ -51,10 +50,14 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 .and_then(Value::as_str)
                 .filter(|text| !text.is_empty())
         });
-        let time = time_of(statement.get("last_updated"))
-            .or_else(|| time_of(statement.get("timestamp")))
-            .or(written)
-            .unwrap_or(UnixMillis::EPOCH);
+        // An update of the document need not be one of this statement: it excuses nothing that was said since.
+        let of_document = if status.is_settled() {
+            [issued, updated]
+        } else {
+            [updated, issued]
+        };
+        let own = ["last_updated", "timestamp"].map(|key| statement.get(key));
+        let time = time_of(status, own.into_iter().chain(of_document));
         // A document about one product may name it once, above its statements.
         let products = statement.get("products").or_else(|| value.get("product"));
         let mut names: Vec<(&str, Within)> = Vec::new();

@@ -1,6 +1,7 @@
 //! Each kind of document, and which findings it settles.
 
 mod products;
+mod times;
 
 use serde_json::json;
 use starling_scanner::sbom::{BomReferences, Component, ComponentKind, Place};
@@ -394,7 +395,43 @@ fn version_list_excuses_only_its_versions() {
         json!([{"range": "vers:npm/*", "status": "unaffected"}])
     ));
     assert!(settles(&own, json!([{"version": "9.9.9", "status": "affected"}])));
+    assert!(!settles(
+        &own,
+        json!([{"version": "9.9.9", "status": "unaffected"}])
+    ));
+    for status in ["affected", "unaffected"] {
+        assert!(
+            !settles(&own, json!([{"range": "vers:npm/>=9", "status": status}])),
+            "{status}"
+        );
+    }
     assert!(!settles(&own, json!([{"version": version, "status": "unknown"}])));
+}
+
+#[test]
+fn reference_of_several_packages_settles_nothing() {
+    let document = |second: &str| {
+        read(&json!({"bomFormat": "CycloneDX",
+            "components": [{"type": "library", "bom-ref": "x", "purl": "pkg:npm/express@4.0.0"},
+                {"type": "library", "bom-ref": "x", "purl": second}],
+            "vulnerabilities": [{"id": "CVE-2024-1", "analysis": {"state": "not_affected"}, "affects": [{"ref": "x"}]}]}))
+    };
+    assert!(settled(&[document("pkg:npm/express@4.0.0")]).is_some());
+    for other in ["pkg:npm/koa@1", "pkg:npm/express@5.0.0"] {
+        let document = document(other);
+        assert_eq!(document.unusable(), 1);
+        assert!(settled(&[document]).is_none(), "{other}");
+    }
+}
+
+#[test]
+fn statement_with_a_repeated_key_is_refused() {
+    let text = r#"{"@context":"https://openvex.dev/ns/v0.2.0","statements":[{"vulnerability":{"name":"CVE-2024-1"},
+        "products":["pkg:npm/express"],"status":"affected","status":"not_affected"}]}"#;
+    assert!(matches!(
+        VexDocument::read(text.as_bytes()),
+        Err(VexError::Json(_))
+    ));
 }
 
 #[test]

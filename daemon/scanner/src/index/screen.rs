@@ -203,7 +203,7 @@ impl<'a> ScreenRef<'a> {
         if lists(subject.text) || subject.token.is_some_and(lists) || !is_outside(spans, key) {
             return false;
         }
-        // Only schemes with keys have rebuild suffixes.
+        // A rebuild in Maven, which has no keys, has the leading numbers of its release.
         subject
             .released
             .and_then(Version::key)

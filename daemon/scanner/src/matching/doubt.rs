@@ -1,6 +1,8 @@
 //! Texts in place of a version that are not versions, or only part of one: their place in the order does not show
 //! that a package is not affected.
 
+use std::cmp::Ordering;
+
 use crate::name::ecosystem_base;
 use crate::version::{Scheme, Version};
 
@@ -15,6 +17,9 @@ pub(super) enum Doubt {
     Newest(String),
     /// Its epoch, which an advisory's author may have left out.
     Epoch(Box<Version>),
+    /// Text before its numbers, which has a place of its own in the order: `v1.2`, `release-1.2`. The version is the one
+    /// without it.
+    Prefixed(Box<Version>),
 }
 
 impl Doubt {
@@ -36,12 +41,16 @@ impl Doubt {
             | Scheme::FreeBsd => has_digit(),
             _ => true,
         };
-        if !is_version {
+        if !is_version || is_commit(text) || is_placeholder(text) || has_foreign_character(own.scheme(), text)
+        {
             return Self::NoVersion;
         }
         match own.scheme() {
             Scheme::SemVer if ecosystem_base(ecosystem) == "GitHub Actions" => newest(text),
             Scheme::Rpm => without_epoch(text),
+            scheme @ (Scheme::Maven | Scheme::Conan | Scheme::Opam | Scheme::Homebrew | Scheme::FreeBsd) => {
+                without_prefix(scheme, text)
+            }
             _ => Self::None,
         }
     }
@@ -50,6 +59,69 @@ impl Doubt {
     pub(super) fn is_of_lists(&self) -> bool {
         matches!(self, Self::NoVersion | Self::Newest(_))
     }
+
+    /// Returns true if a listed version may be this one, without the text before it.
+    pub(super) fn is_listed_as(&self, listed: &str) -> bool {
+        match self {
+            Self::Prefixed(bare) => Version::parse(bare.scheme(), listed)
+                .is_ok_and(|listed| listed.compare(bare) == Some(Ordering::Equal)),
+            _ => false,
+        }
+    }
+}
+
+/// Returns true for the beginning of a commit's hash. It may look like a number and a pre-release, but has no place in
+/// any order. A date with a letter (`20230101a`) is not one.
+fn is_commit(text: &str) -> bool {
+    let is_hexadecimal = text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let dated = text.strip_suffix(|c: char| c.is_ascii_alphabetic());
+    let only_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    (7..=64).contains(&text.len()) && is_hexadecimal && !only_digits(text) && !dated.is_some_and(only_digits)
+}
+
+/// Words of versions that build tools write if they do not know the version: `0+unknown`, `0.0.0-development`.
+const PLACEHOLDERS: [&str; 6] = [
+    "development",
+    "placeholder",
+    "semantic",
+    "semantically",
+    "unknown",
+    "untagged",
+];
+
+/// Returns true for a version that a build tool wrote because it did not know the version.
+fn is_placeholder(text: &str) -> bool {
+    // Go's pseudo-version of a module that is replaced by a folder.
+    if text.ends_with("-00010101000000-000000000000") {
+        return true;
+    }
+    let numbers = text.strip_prefix('v').unwrap_or(text);
+    let rest = numbers.trim_start_matches(['0', '.']);
+    let mut words = rest.split(|c: char| !c.is_ascii_alphabetic());
+    rest.len() < numbers.len()
+        && words.any(|word| PLACEHOLDERS.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
+/// Returns true if a text contains a character that no version of its order has, such as a space or a comma: it is a
+/// list, a range, an address or a comment.
+fn has_foreign_character(scheme: Scheme, text: &str) -> bool {
+    text.chars().any(|c| match c {
+        ' ' | '@' | '#' => scheme != Scheme::Packagist,
+        ':' => !matches!(scheme, Scheme::Debian | Scheme::Rpm | Scheme::Packagist),
+        ',' => !matches!(scheme, Scheme::FreeBsd | Scheme::Homebrew),
+        '!' => scheme != Scheme::Pep440,
+        '"' | '\'' | '`' | ';' | '=' | '/' | '\\' | '|' | '<' | '>' | '(' | ')' | '[' | ']' | '{' | '}'
+        | '&' | '?' | '$' | '%' => true,
+        other => !other.is_ascii(),
+    })
+}
+
+fn without_prefix(scheme: Scheme, text: &str) -> Doubt {
+    let at = text.find(|c: char| c.is_ascii_digit()).filter(|at| *at > 0);
+    let bare = at
+        .and_then(|at| text.get(at..))
+        .and_then(|bare| Version::parse(scheme, bare).ok());
+    bare.map_or(Doubt::None, |bare| Doubt::Prefixed(Box::new(bare)))
 }
 
 /// Tags of actions with fewer than three numbers are moved to each release that begins with them.
@@ -152,6 +224,21 @@ mod tests {
             ("opam", "dev"),
             ("AlmaLinux:9", "latest"),
             ("GitHub Actions", "v1"),
+            ("Maven", "v1.5.0"),
+            ("Maven", "release-1.5.0"),
+            ("ConanCenter", "v1.5.0"),
+            ("Homebrew", "tool-1.5.0"),
+            ("Maven", "b2c3d4e5f6"),
+            ("npm", "8f3e2a1b9c"),
+            ("Debian:12", "8f3e2a1b9c"),
+            ("Maven", "sha256:0123"),
+            ("Maven", "https://host.example/late-1.5.0.jar"),
+            ("Maven", "\"0.5\""),
+            ("AlmaLinux:9", "2.5, 3.0"),
+            ("AlmaLinux:9", "=2.5"),
+            ("Go", "v0.0.0-00010101000000-000000000000"),
+            ("npm", "0.0.0-development"),
+            ("PyPI", "0+unknown"),
         ] {
             let result = evaluate(&late, &Subject::new(ecosystem, text));
             assert!(
@@ -164,6 +251,12 @@ mod tests {
             ("Debian:12", "2:0.5"),
             ("Maven", "r09"),
             ("npm", "2.0.0"),
+            ("Maven", "v2.5.0"),
+            ("Maven", "Greenwich.SR6"),
+            ("Debian:12", "20230311a"),
+            ("npm", "0.0.0-beta.1"),
+            ("Packagist", "3.0 as 3.1"),
+            ("PyPI", "1!0.5"),
         ] {
             let result = evaluate(&late, &Subject::new(ecosystem, text));
             assert!(
@@ -171,6 +264,18 @@ mod tests {
                 "{ecosystem} {text}"
             );
         }
+    }
+
+    #[test]
+    fn version_after_other_text_is_not_off_a_list() {
+        let listed: Affected = serde_json::from_str(r#"{"versions":["1.5.0","1.6.0"]}"#).unwrap();
+        let says = |text: &str| {
+            let result = evaluate(&listed, &Subject::new("Maven", text));
+            (result.is_affected(), result.is_undecided())
+        };
+        assert_eq!(says("v1.5"), (false, true));
+        assert_eq!(says("v1.7"), (false, false));
+        assert_eq!(says("1.5.0"), (true, false));
     }
 
     #[test]

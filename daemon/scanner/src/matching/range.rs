@@ -220,6 +220,7 @@ fn is_in_doubt(range: &Range, subject: &Subject, points: &[Point<'_>]) -> bool {
         Doubt::None => false,
         Doubt::NoVersion => true,
         Doubt::Newest(numbers) => texts().any(|text| begins_with(text, numbers)),
+        Doubt::Prefixed(bare) => walk(points, bare, None).opened_by.is_some(),
         Doubt::Epoch(bare) => {
             range.kind == RangeKind::Ecosystem
                 && !texts().any(|text| text.contains(':'))

@@ -315,6 +315,13 @@ fn rebuild_counts_as_its_release() {
         hits(&listed, "Debian:12", &["1.2-3+b1", "1.2-4+b1"]),
         ["1.2-3+b1"]
     );
+    let maven = ["2.0.1.redhat-00002", "2.0.1.Final-redhat-1", "2.0.2.redhat-1"];
+    assert_eq!(hits(&last, "Maven", &maven), maven[..2]);
+    assert_eq!(
+        hits(&affected(r#"{"versions":["2.0.1"]}"#), "Maven", &maven),
+        maven[..2]
+    );
+    assert_eq!(hits(&fixed, "Maven", &maven), [""; 0]);
 }
 
 #[test]

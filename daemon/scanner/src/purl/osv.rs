@@ -4,12 +4,15 @@
 //! source packages, so a `source` or `upstream` qualifier has priority over the name. Without a known distribution
 //! the package is returned without suffix, and the caller counts it.
 
+mod registry;
 mod release;
 mod source;
 mod table;
 
 use std::borrow::Cow;
 
+pub(crate) use self::registry::other_names;
+use self::registry::{bare_name, is_of_registry, part_of_go};
 use self::release::{DOCKER_NAMES, beside, has_releases, is_same_release, release_of, system_of_codename};
 pub use self::source::SourcePackage;
 pub(crate) use self::source::names_source;
@@ -140,14 +143,13 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
             None => Cow::Borrowed(purl.name()),
         },
     };
-    let name = match (row.ecosystem, purl.subpath()) {
+    let name = match (row.ecosystem, purl.subpath(), bare_name(row, name)) {
         // A major version is part of a Go module's path, but some tools write it as a subpath.
-        ("Go", Some(subpath)) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
-        // cyclonedx-gomod uses this name for the standard library.
-        ("Go", _) if name == "std" => Cow::Borrowed("stdlib"),
+        ("Go", Some(subpath), name) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
+        ("Go", _, name) => part_of_go(purl).map_or(name, Cow::Borrowed),
         // The rest is a path within the action's repository.
-        ("GitHub Actions", _) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
-        _ => name,
+        ("GitHub Actions", _, name) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
+        (_, _, name) => name,
     };
     let same_system = |d: &&str| is_of(row.ecosystem, d);
     let distro = own.or(distro.filter(same_system));
@@ -187,19 +189,6 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         repository,
         source: other_source(row, purl, origin),
     })
-}
-
-/// Returns true if a name has as many parts as the names of its registry. Other names are private or invalid, and
-/// advisories do not know them.
-fn is_of_registry(purl: &PackageUrl, row: &Row, name: &str) -> bool {
-    match purl.ty() {
-        "maven" | "gradle" | "composer" | "swift" | "vscode-extension" | "githubactions" => {
-            name.contains(row.joiner)
-        }
-        "bitnami" | "cargo" | "conan" | "cran" | "gem" | "hackage" | "hex" | "julia" | "nuget" | "opam"
-        | "pub" | "pypi" => purl.namespace().is_none(),
-        _ => true,
-    }
 }
 
 /// Returns true if a URL is of a registry or a distribution with advisories of its own, so that nothing else has to speak
@@ -315,8 +304,11 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
     let by_source = matches!(purl.ty(), "deb" | "apk" | "alpine") && purl.namespace() != Some(DOCKER);
     let upstream = purl.qualifier("upstream").filter(|_| by_source);
     let of_source = upstream
-        .and_then(|upstream| upstream.split_once('@'))
-        .map(|(_, version)| version)
+        .and_then(|upstream| {
+            let by_dpkg = || upstream.strip_suffix(')')?.split_once('(');
+            upstream.split_once('@').or_else(by_dpkg)
+        })
+        .map(|(_, version)| version.trim())
         .filter(|version| !version.is_empty());
     // A source's version beside the URL belongs to the source beside it, and has its own epoch.
     if of_source.is_none()
@@ -334,10 +326,12 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
     };
     let epoch = purl
         .qualifier("epoch")
-        .or_else(|| origin.and_then(|origin| origin.epoch.as_deref()));
+        .or_else(|| origin.and_then(|origin| origin.epoch.as_deref()))
+        // rpm itself writes `(none)`.
+        .filter(|epoch| epoch.bytes().all(|byte| byte.is_ascii_digit()));
     Some(match epoch {
         Some(epoch) if has_epochs && !version.contains(':') => format!("{epoch}:{version}"),
-        _ if is_go_toolchain(purl) => go_release(version).into_owned(),
+        _ if part_of_go(purl).is_some() => go_release(version).into_owned(),
         _ => version.to_owned(),
     })
 }
@@ -350,13 +344,6 @@ fn says_epoch_of(stated: &str, version: &str) -> bool {
     let is_epoch = !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit());
     let rest = rest.strip_prefix(version);
     is_epoch && !version.contains(':') && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-}
-
-/// Returns true for Go's standard library and toolchain, whose versions are Go's releases.
-fn is_go_toolchain(purl: &PackageUrl) -> bool {
-    purl.ty() == "golang"
-        && purl.namespace().is_none()
-        && matches!(purl.name(), "std" | "stdlib" | "toolchain")
 }
 
 /// Returns a release of Go in the form of the vulnerability database: without the prefix `go` and without a build's

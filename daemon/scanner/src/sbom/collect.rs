@@ -12,6 +12,9 @@ use crate::purl::{PackageUrl, PurlParts};
 /// Most notes of one document: as many as it may have components.
 const MAX_NOTES: usize = MAX_COMPONENTS;
 
+/// The name of a component that has none.
+const UNNAMED: &str = "(unnamed)";
+
 /// Most CPE names of one component.
 const MAX_CPES: usize = 64;
 
@@ -26,6 +29,8 @@ pub(super) struct Collector {
     /// True if several operating systems are named: then none of them applies to packages without their own.
     has_several_distros: bool,
     pub(super) describes_several: bool,
+    /// True if a package URL of the next component could not be read.
+    has_unread_purl: bool,
     overflow: usize,
     unnoted: usize,
 }
@@ -68,23 +73,37 @@ impl Collector {
             Ok(purl) => Some(purl),
             Err(error) => {
                 self.note(place, format!("{error}; the component is counted as unknown"));
+                self.has_unread_purl = true;
                 None
             }
         }
     }
 
     /// Adds a component. One with several package URLs becomes several components, because each URL can be checked;
-    /// repeated URLs are ignored. One without name and URL is noted.
+    /// repeated URLs are ignored. One without name and URL is noted, and counted as unknown.
     pub(super) fn add(&mut self, found: Found<'_>) {
         self.add_with(found, None);
     }
 
     /// Adds a component, with the document's data about its build.
     pub(super) fn add_with(&mut self, found: Found<'_>, mut origin: Option<Box<Origin>>) {
-        let (name, stated) = (found.name.trim(), present_version(found.version));
+        let (mut name, stated) = (found.name.trim(), present_version(found.version));
+        // A thing with a package URL is a package, even if the URL cannot be read.
+        let kind = match found.kind {
+            ComponentKind::Other if self.has_unread_purl => ComponentKind::Package,
+            kind => kind,
+        };
+        self.has_unread_purl = false;
         if found.purls.is_empty() && name.is_empty() {
-            self.note(found.place, "it has neither name nor package URL and was skipped");
-            return;
+            if kind == ComponentKind::Subject {
+                self.note(found.place, "it has neither name nor package URL and was skipped");
+                return;
+            }
+            self.note(
+                found.place,
+                "it has neither name nor package URL; it is counted as unknown",
+            );
+            name = UNNAMED;
         }
         let mut cpes = self.cpes(&found);
         let nameless = found.purls.is_empty().then_some(None);
@@ -103,7 +122,10 @@ impl Collector {
                 _ => name.to_owned(),
             };
             let version = match &purl {
-                Some(purl) => version_from(purl, origin.as_deref(), stated),
+                Some(purl) => {
+                    self.note_other_version(purl, stated, found.place);
+                    version_from(purl, origin.as_deref(), stated)
+                }
                 None => stated.map(str::to_owned),
             };
             let place = found.place.clone();
@@ -117,12 +139,46 @@ impl Collector {
                 purl,
                 cpes: cpes.take(),
                 origin,
-                kind: found.kind,
+                kind,
                 place,
             };
             self.components.push(component, self.expected);
             self.expected = self.expected.saturating_sub(1);
         }
+    }
+
+    /// Notes a component whose package URL has another version than the component itself. One that says only more or
+    /// less than the other, such as an epoch or a `v`, is the same.
+    fn note_other_version(&mut self, purl: &PackageUrl, stated: Option<&str>, place: &Place) {
+        let (Some(own), Some(stated)) = (purl.version(), stated) else {
+            return;
+        };
+        // The version of a repository's URL is a commit or a tag.
+        let is_named = purl.ty() != "github" && is_of_registry_or_distribution(purl);
+        if is_named && !own.contains(stated) && !stated.contains(own) {
+            let text = format!(
+                "its version is {stated:?}, and that of its package URL {own:?}; the latter was used"
+            );
+            self.note(place, text);
+        }
+    }
+
+    /// Adds a component that is `null` in the document.
+    pub(super) fn add_null(&mut self, place: &Place) {
+        self.add_unread("it is null", place);
+    }
+
+    /// Adds a component that cannot be read, and notes why.
+    pub(super) fn add_unread(&mut self, why: &str, place: &Place) {
+        self.note(place, format!("{why}; it is counted as unknown"));
+        self.add(Found {
+            name: UNNAMED,
+            version: "",
+            purls: Vec::new(),
+            cpes: Vec::new(),
+            kind: ComponentKind::Package,
+            place,
+        });
     }
 
     /// Returns a component's CPE names, if they are needed: no package URL of it can be looked up. Those that cannot be

@@ -1,9 +1,10 @@
 //! CycloneDX 1.0 to 1.7: components at any depth, and the operating system on which they were found.
 //!
-//! Only the data for an inventory is read. Services, dependencies, compositions, formulation, pedigrees and embedded
-//! vulnerabilities are ignored. Bom-refs may be missing, repeated or dangling: components are identified by their
+//! Only the data for an inventory is read, and if the document calls itself incomplete. Services, dependencies,
+//! formulation, pedigrees and embedded vulnerabilities are ignored. Bom-refs may be missing, repeated or dangling: components are identified by their
 //! place in the document, not by refs.
 
+mod compositions;
 mod protobuf;
 mod protobuf_json;
 mod split;
@@ -18,13 +19,14 @@ use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use super::collect::{Collector, Found};
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{AnyText, TextRef, or_default};
+use crate::lenient::{AnyText, TextRef, VersionRef, or_default};
 use crate::origin::{OriginParts, Properties};
 
 pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
 pub(super) use protobuf_json::is_meant as is_protobuf_json;
 pub(super) use xml::read_xml;
 
+use compositions::Incomplete;
 use split::{Part, Split};
 use strict::{Dependency, Each, Hash, Licenses, Pedigree, Reference, Scope, Service, Swid, Timestamp};
 
@@ -46,6 +48,8 @@ struct Bom<'a> {
     components: Entries<'a>,
     #[serde(borrow, default, rename = "serialNumber", deserialize_with = "or_default")]
     serial_number: AnyText<'a>,
+    #[serde(default)]
+    compositions: Incomplete,
     #[serde(default, rename = "dependencies")]
     _dependencies: Each<Dependency>,
     #[serde(default, rename = "services")]
@@ -71,7 +75,7 @@ struct RawComponent<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     name: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    version: TextRef<'a>,
+    version: VersionRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     purl: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
@@ -258,6 +262,8 @@ fn take_head(bom: &Bom<'_>, collector: &mut Collector) -> Result<String, Fault> 
         &Place::root().child("metadata"),
         collector,
     );
+    bom.compositions
+        .note(&Place::root().child("compositions"), collector);
     let Some(component) = &bom.metadata.component else {
         return Ok(String::new());
     };
@@ -306,7 +312,7 @@ fn take_entry(
     match component {
         Some(component) => take(component, place, false, collector),
         None => {
-            collector.note(place, "the component is null and was skipped");
+            collector.add_null(place);
             Ok(())
         }
     }

@@ -141,7 +141,7 @@ fn parse(text: &str) -> Result<Pom, (usize, String)> {
                 }
                 path.push(start.local_name().as_ref().to_owned());
                 content.clear();
-                let steps: Vec<&str> = path.iter().map(String::as_str).collect();
+                let steps = steps_of(&path);
                 match steps[..] {
                     [root] if root != "project" => {
                         return Err((
@@ -178,10 +178,22 @@ fn parse(text: &str) -> Result<Pom, (usize, String)> {
     }
 }
 
+/// Returns the path of an element. A profile's dependencies are dependencies of the project: the document does not say
+/// if the profile is used.
+fn steps_of(path: &[String]) -> Vec<&str> {
+    let steps: Vec<&str> = path.iter().map(String::as_str).collect();
+    match &steps[..] {
+        ["project", "profiles", "profile", rest @ ..] if rest.first() == Some(&"dependencies") => {
+            [&["project"], rest].concat()
+        }
+        _ => steps,
+    }
+}
+
 impl Pom {
     /// Adds an element's text at the end of the element.
     fn take(&mut self, path: &[String], text: &str) {
-        let steps: Vec<&str> = path.iter().map(String::as_str).collect();
+        let steps = steps_of(path);
         let target = match steps[..] {
             ["project", "properties", name] => {
                 self.properties.insert(name.to_owned(), text.to_owned());
@@ -227,6 +239,24 @@ impl Pom {
 mod tests {
     use super::super::read as read_sbom;
     use super::*;
+
+    #[test]
+    fn dependencies_of_profiles_are_dependencies() {
+        let text = r#"<project xmlns="http://maven.apache.org/POM/4.0.0"><artifactId>a</artifactId>
+            <properties><v>1.5</v></properties>
+            <profiles><profile><properties><v>2.0</v></properties>
+              <dependencyManagement><dependencies><dependency><groupId>g</groupId><artifactId>c</artifactId><version>3</version></dependency></dependencies></dependencyManagement>
+              <dependencies><dependency><groupId>g</groupId><artifactId>b</artifactId><version>${v}</version></dependency>
+              <dependency><groupId>g</groupId><artifactId>c</artifactId></dependency></dependencies>
+            </profile></profiles></project>"#;
+        let inventory = read_sbom(text.as_bytes()).unwrap();
+        let found: Vec<_> = inventory
+            .components
+            .iter()
+            .map(|one| (one.name.as_str(), one.version.as_deref()))
+            .collect();
+        assert_eq!(found, [("g:b", Some("1.5")), ("g:c", None)]);
+    }
 
     const POM: &str = r#"<?xml version="1.0"?>
 <project xmlns="http://maven.apache.org/POM/4.0.0">

@@ -11,7 +11,7 @@ use super::collect::{Collector, Found, present_version};
 use super::limited::Limited;
 use super::place::{of_json_error, read_json as read_json_value};
 use super::{ComponentKind, Format, Inventory, Place, SbomError, yaml};
-use crate::lenient::{AnyText, Entries, Fields, Text, or_default};
+use crate::lenient::{AnyText, Entries, Fields, Text, VersionText, or_default};
 use crate::origin::{OriginParts, Remarks, SourceInfo};
 
 #[derive(Deserialize)]
@@ -44,7 +44,7 @@ struct RawPackage {
     #[serde(default, deserialize_with = "or_default")]
     name: Text,
     #[serde(rename = "versionInfo", default, deserialize_with = "or_default")]
-    version: Text,
+    version: VersionText,
     #[serde(rename = "primaryPackagePurpose", default, deserialize_with = "or_default")]
     purpose: Text,
     #[serde(rename = "externalRefs", default, deserialize_with = "or_default")]
@@ -162,7 +162,7 @@ fn take_document(
     for (i, package) in document.packages.iter().enumerate() {
         let place = packages.child(i);
         let Some(package) = package else {
-            collector.note(&place, "the package is null and was skipped");
+            collector.add_null(&place);
             continue;
         };
         let is_subject = described.len() == 1 && described.contains(package.id.0.trim());

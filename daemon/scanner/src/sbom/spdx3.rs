@@ -13,7 +13,7 @@ use super::limited::Limited;
 use super::place::read_json as read_json_value;
 use super::spdx2::{bare, is_cpe, is_operating_system, kind_of};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{AnyText, Entries, Text, or_default};
+use crate::lenient::{AnyText, Entries, VersionText, or_default};
 use crate::origin::{OriginParts, SourceInfo};
 
 #[derive(Deserialize)]
@@ -69,13 +69,13 @@ struct Element {
     source_info: SourceInfo,
 }
 
-/// A text, a number, or a skipped value: extensions may put objects anywhere.
+/// A text, a whole number, or a skipped value: extensions may put objects anywhere.
 #[derive(Deserialize, Default)]
 #[serde(untagged)]
 enum Scalar {
-    Text(Text),
+    Text(VersionText),
     /// JSON-LD allows a list for a single value.
-    List(Vec<Text>),
+    List(Vec<VersionText>),
     #[default]
     None,
     Other(serde::de::IgnoredAny),
@@ -87,6 +87,15 @@ impl Scalar {
             Self::Text(text) => &text.0,
             Self::List(list) => list.first().map_or("", |text| &text.0),
             Self::None | Self::Other(_) => "",
+        }
+    }
+
+    /// Returns all texts.
+    fn texts(&self) -> &[VersionText] {
+        match self {
+            Self::Text(text) => std::slice::from_ref(text),
+            Self::List(list) => list,
+            Self::None | Self::Other(_) => &[],
         }
     }
 }
@@ -146,9 +155,17 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
         match bare(element.kind.as_str()) {
             "CreationInfo" if version.is_empty() => element.spec_version.as_str().clone_into(&mut version),
             "SpdxDocument" if subject.is_empty() => element.name.as_str().clone_into(&mut subject),
-            "software_Package" | "software:Package" | "Package" => {
+            kind @ ("software_Package"
+            | "software:Package"
+            | "Package"
+            | "ai_AIPackage"
+            | "ai:AIPackage"
+            | "AIPackage"
+            | "dataset_DatasetPackage"
+            | "dataset:DatasetPackage"
+            | "DatasetPackage") => {
                 let is_subject = described.len() == 1 && described.contains(element.id.as_str());
-                take(element, &place, is_subject, &mut collector);
+                take(element, kind, &place, is_subject, &mut collector);
             }
             _ => {}
         }
@@ -164,8 +181,9 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     collector.finish(format, &version, &subject)
 }
 
-fn take(element: &Element, place: &Place, is_subject: bool, collector: &mut Collector) {
-    let mut purls: Vec<_> = collector.purl(element.purl.as_str(), place).into_iter().collect();
+fn take(element: &Element, class: &str, place: &Place, is_subject: bool, collector: &mut Collector) {
+    let urls = element.purl.texts().iter();
+    let mut purls: Vec<_> = urls.filter_map(|url| collector.purl(&url.0, place)).collect();
     let mut cpes = Vec::new();
     for identifier in &element.identifiers {
         let kind = bare(identifier.kind.as_str());
@@ -178,7 +196,12 @@ fn take(element: &Element, place: &Place, is_subject: bool, collector: &mut Coll
             cpes.push(identifier.identifier.as_str());
         }
     }
-    let purpose = bare(element.purpose.as_str());
+    let purpose = match bare(element.purpose.as_str()) {
+        // Models and data are packages of their own classes.
+        "" if class.ends_with("AIPackage") => "model",
+        "" if class.ends_with("DatasetPackage") => "data",
+        purpose => purpose,
+    };
     let kind = kind_of(purpose, element.version.as_str());
     if kind == ComponentKind::Other && is_operating_system(purpose) {
         collector.operating_system(element.name.as_str(), element.version.as_str());

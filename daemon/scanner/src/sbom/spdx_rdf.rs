@@ -55,6 +55,8 @@ struct Node {
     locator: String,
     source_info: String,
     references: Vec<usize>,
+    /// The first property that has two values.
+    repeated: Option<Property>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,18 @@ fn property_named(namespace: &str, local: &str) -> Property {
         (SPDX, "sourceInfo") => Property::SourceInfo,
         (SPDX, "externalRef") => Property::Reference,
         _ => Property::Other,
+    }
+}
+
+impl Node {
+    /// Returns what is wrong with a node that says two things where it may say one.
+    fn fault(&self) -> Option<&'static str> {
+        match self.repeated? {
+            Property::Name => Some("the package has two names"),
+            Property::Version => Some("the package has two versions"),
+            Property::Locator => Some("a reference of the package has two locators"),
+            _ => None,
+        }
     }
 }
 
@@ -342,6 +356,8 @@ impl Graph {
         };
         if field.is_empty() {
             value.clone_into(field);
+        } else if field != value {
+            node.repeated = node.repeated.or(Some(property));
         }
     }
 
@@ -381,6 +397,14 @@ impl Graph {
         let mut collector = Collector::default();
         for package in self.nodes.iter().filter(|node| node.kind == Kind::Package) {
             let place = package.place.clone().unwrap_or_else(whole);
+            let references = package.references.iter().filter_map(|at| self.nodes.get(*at));
+            if let Some(reason) = std::iter::once(package).chain(references).find_map(Node::fault) {
+                return Err(SbomError::Invalid {
+                    format,
+                    place,
+                    reason: reason.to_owned(),
+                });
+            }
             let (mut purls, mut cpes) = (Vec::new(), Vec::new());
             for reference in &package.references {
                 // `http://spdx.org/rdf/references/purl`, or the document's own address and `#purl`.

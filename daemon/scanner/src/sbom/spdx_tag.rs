@@ -6,7 +6,6 @@ use super::collect::{Collector, Found};
 use super::spdx2::{bare, described_by, is_cpe, is_operating_system, is_version, kind_of, purpose};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::origin::OriginParts;
-use crate::purl::PackageUrl;
 
 #[derive(Default)]
 struct Package {
@@ -14,7 +13,8 @@ struct Package {
     id: String,
     version: String,
     purpose: String,
-    purls: Vec<PackageUrl>,
+    /// Package URLs, each with its line.
+    purls: Vec<(String, usize)>,
     cpes: Vec<String>,
     origin: Option<Box<OriginParts>>,
     line: usize,
@@ -87,7 +87,7 @@ impl Document {
             "PackageName" => {
                 self.packages.extend(self.open.take());
                 self.open = Some(Package {
-                    name: value.to_owned(),
+                    name: unquoted(value).to_owned(),
                     line,
                     ..Package::default()
                 });
@@ -103,7 +103,13 @@ impl Document {
             }
             _ => {
                 if let Some(package) = &mut self.open {
-                    package.take(tag, value, line, &mut self.collector);
+                    let is_second = tag == "PackageVersion"
+                        && !package.version.is_empty()
+                        && package.version != unquoted(value);
+                    if is_second {
+                        return Err(invalid(line, "the package has two versions".to_owned()));
+                    }
+                    package.take(tag, value, line);
                 }
             }
         }
@@ -116,7 +122,7 @@ impl Document {
         collector.describes_several = self.described.len() > 1;
         for package in self.packages {
             let is_subject = self.described.len() == 1 && self.described.contains(&package.id);
-            close(package, is_subject, &mut collector);
+            close(&package, is_subject, &mut collector);
         }
         if self.version.is_empty() {
             return Err(invalid(1, "there is no SPDXVersion".to_owned()));
@@ -125,7 +131,7 @@ impl Document {
     }
 }
 
-fn close(package: Package, is_subject: bool, collector: &mut Collector) {
+fn close(package: &Package, is_subject: bool, collector: &mut Collector) {
     let purpose = purpose(&package.purpose, &package.id);
     if is_operating_system(purpose) {
         collector.operating_system(&package.name, &package.version);
@@ -134,10 +140,15 @@ fn close(package: Package, is_subject: bool, collector: &mut Collector) {
         line: package.line,
         column: 1,
     };
+    let purls = package
+        .purls
+        .iter()
+        .filter_map(|(purl, line)| collector.purl(purl, &Place::line(*line)))
+        .collect();
     let found = Found {
         name: &package.name,
         version: &package.version,
-        purls: package.purls,
+        purls,
         cpes: package.cpes.iter().map(String::as_str).collect(),
         kind: if is_subject {
             ComponentKind::Subject
@@ -151,40 +162,45 @@ fn close(package: Package, is_subject: bool, collector: &mut Collector) {
 
 impl Package {
     /// Takes a tag of the package.
-    fn take(&mut self, tag: &str, value: &str, line: usize, collector: &mut Collector) {
+    fn take(&mut self, tag: &str, value: &str, line: usize) {
+        let value = unquoted(value);
         match tag {
             "SPDXID" => value.clone_into(&mut self.id),
             "PackageVersion" => value.clone_into(&mut self.version),
             "PrimaryPackagePurpose" => value.clone_into(&mut self.purpose),
-            "ExternalRef" => self.refer(value, line, collector),
+            "ExternalRef" => self.refer(value, line),
             tag => self.remark(tag, value),
         }
     }
 
     /// Adds the package URL or CPE of an external reference: its category, type and locator.
-    fn refer(&mut self, value: &str, line: usize, collector: &mut Collector) {
-        let fields: Vec<&str> = value.splitn(3, char::is_whitespace).map(str::trim).collect();
-        let [_, kind, locator] = &fields[..] else {
+    fn refer(&mut self, value: &str, line: usize) {
+        let mut fields = value.split_whitespace().skip(1);
+        let (Some(kind), Some(locator)) = (fields.next(), fields.next()) else {
             return;
         };
         if is_cpe(bare(kind)) {
-            self.cpes.push((*locator).to_owned());
+            self.cpes.push(locator.to_owned());
         } else if bare(kind).eq_ignore_ascii_case("purl") {
-            let purl = collector.purl(locator, &Place::Line { line, column: 1 });
-            self.purls.extend(purl);
+            self.purls.push((locator.to_owned(), line));
         }
     }
 
     /// Adds the origin data of a tag without its own field.
     fn remark(&mut self, tag: &str, value: &str) {
-        let value = value.strip_prefix("<text>").unwrap_or(value);
-        let value = value.strip_suffix("</text>").unwrap_or(value);
+        let value = unquoted(value);
         match tag {
             "PackageSourceInfo" => OriginParts::take_source_info(&mut self.origin, value),
             "PackageAttributionText" | "AnnotationComment" => OriginParts::take_line(&mut self.origin, value),
             _ => {}
         }
     }
+}
+
+/// Returns a value without the marks of free text.
+fn unquoted(value: &str) -> &str {
+    let value = value.strip_prefix("<text>").unwrap_or(value);
+    value.strip_suffix("</text>").unwrap_or(value).trim()
 }
 
 fn shorten(text: &str) -> String {

@@ -9,7 +9,7 @@ use super::collect::{Collector, Found};
 use super::limited::Limited;
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{Entries, Text, or_default};
+use crate::lenient::{Entries, Text, VersionText, or_default};
 use crate::origin::{OriginParts, SyftMetadata};
 
 #[derive(Deserialize)]
@@ -29,7 +29,7 @@ struct Artifact {
     #[serde(default, deserialize_with = "or_default")]
     name: Text,
     #[serde(default, deserialize_with = "or_default")]
-    version: Text,
+    version: VersionText,
     #[serde(default, deserialize_with = "or_default")]
     purl: Text,
     #[serde(default)]
@@ -104,7 +104,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     for (i, artifact) in document.artifacts.iter().enumerate() {
         let place = artifacts.child(i);
         let Some(artifact) = artifact else {
-            collector.note(&place, "the artifact is null and was skipped");
+            collector.add_null(&place);
             continue;
         };
         let purls = collector.purl(&artifact.purl.0, &place).into_iter().collect();

@@ -1,5 +1,6 @@
 //! Detection of formats, and the readers.
 
+mod incomplete;
 mod refusals;
 
 use proptest::prelude::*;

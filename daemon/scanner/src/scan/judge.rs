@@ -15,7 +15,7 @@ use super::sources::SourcesNamed;
 use super::{Finding, ScanOptions, Standing};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::Subject;
-use crate::purl::osv::{OsvPackage, package_from};
+use crate::purl::osv::{OsvPackage, names_source, other_names, package_from};
 use crate::sbom::Component;
 use crate::severity::Scores;
 use crate::version::Scheme;
@@ -240,11 +240,12 @@ impl<'a> Scanner<'a> {
         let (mut is_known, mut undecided) = (false, false);
         let first = findings.len();
         // If advisories may use another name, the name must be known.
+        let origin = component.origin.as_deref();
         let mut name_known = package.name_known
             || component
                 .purl
                 .as_ref()
-                .is_some_and(|purl| self.document.sources_named.of(purl));
+                .is_some_and(|purl| self.document.sources_named.of(purl) && !names_source(purl, origin));
         for ecosystem in package.ecosystems() {
             if self.knows(ecosystem)? {
                 is_known |= package.is_known_by(ecosystem);
@@ -258,6 +259,9 @@ impl<'a> Scanner<'a> {
                 undecided |= self.judge_in(ecosystem, package, subject, component, findings)?;
                 is_known = is_known || self.knowledge.knows_package(ecosystem, &package.name)?;
             }
+        }
+        for other in other_names(&package.ecosystem, &package.name, subject.text()) {
+            name_known = name_known && !self.knowledge.knows_package(&package.ecosystem, &other)?;
         }
         let has_order = Scheme::for_ecosystem(&package.ecosystem).is_some();
         Ok(match has_order {
@@ -311,6 +315,27 @@ impl<'a> Scanner<'a> {
         });
         findings.append(&mut found);
         Ok(undecided)
+    }
+
+    /// Returns true if an advisory names the package of a component's URL.
+    pub(super) fn knows_package_of(&mut self, component: &Component) -> Result<bool, KnowledgeError> {
+        let origin = component.origin.as_deref();
+        let package = component
+            .purl
+            .as_ref()
+            .and_then(|purl| package_from(purl, origin, self.document.distro));
+        let Some(package) = package else {
+            return Ok(false);
+        };
+        let repositories = self.repositories(&package.ecosystem)?;
+        let repositories = repositories.iter().map(String::as_str);
+        let from = repositories.filter(|ecosystem| package.is_from(ecosystem));
+        for ecosystem in package.ecosystems().chain(from) {
+            if self.knowledge.knows_package(ecosystem, &package.name)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Returns the known ecosystems that consist of this one and a repository's address.

@@ -293,11 +293,11 @@ fn every_package_of_one_source_needs_a_statement() {
 
 #[test]
 fn version_range_settles_nothing() {
-    let of = |category: &str, purl: &str, status: &str| {
+    let named = |category: &str, name: &str, purl: &str, status: &str| {
         read(&json!({
             "document": {"csaf_version": "2.0", "tracking": {"current_release_date": "2025-01-01T00:00:00Z"}},
             "product_tree": {
-                "branches": [{"category": category, "name": "vers:npm/<4", "product": {"product_id": "P", "name": "express",
+                "branches": [{"category": category, "name": name, "product": {"product_id": "P", "name": "express",
                     "product_identification_helper": {"purl": purl}}}],
                 "relationships": [{"product_reference": "P", "relates_to_product_reference": "none",
                     "full_product_name": {"product_id": "Q", "name": "express of nothing"}}],
@@ -305,9 +305,22 @@ fn version_range_settles_nothing() {
             "vulnerabilities": [{"cve": "CVE-2024-1", "product_status": {status: ["P"]}}],
         }))
     };
+    let of = |category, purl, status| named(category, "vers:npm/<4", purl, status);
     let settles = |category, purl, status| settled(&[of(category, purl, status)]).is_some();
     for status in ["known_not_affected", "fixed"] {
-        assert!(settles("product_version", "pkg:npm/express", status));
+        for (name, settles) in [
+            ("4.0.0", true),
+            ("4.0.1", false),
+            ("vers:npm/<5", false),
+            (">= 4", false),
+            ("all versions", true),
+            ("express2", true),
+            ("v4.0.0", false),
+            ("*", true),
+        ] {
+            let of_branch = named("product_version", name, "pkg:npm/express", status);
+            assert_eq!(settled(&[of_branch]).is_some(), settles, "{name}");
+        }
         assert!(!settles("product_version_range", "pkg:npm/express", status));
         assert!(settles("product_version_range", "pkg:npm/express@4.0.0", status));
     }

@@ -1,5 +1,6 @@
 //! The source package from which a distribution's package is built: its name and version in advisories.
 
+use super::registry::is_source_name;
 use super::table::{Named, Row};
 use super::{row_of, stated_distro};
 use crate::origin::{Origin, name_of_source_rpm};
@@ -37,11 +38,15 @@ pub(super) fn source_of<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a 
         if row.ty == "rpm" {
             name_of_source_rpm(named)
         } else {
-            named.split_once('@').map_or(named, |(name, _)| name)
+            // dpkg writes `name (version)` if the versions differ.
+            let end = named.find(['@', '(']).unwrap_or(named.len());
+            named.get(..end).unwrap_or(named).trim()
         }
     });
     let beside = || origin.and_then(|origin| origin.source.as_deref());
     match named.filter(|name| !name.is_empty()).or_else(beside) {
+        // Not a name, or several: the right one is not known.
+        Some(name) if !is_source_name(name) => Source::Unknown,
         Some(name) => Source::Named(name),
         None if matches!(purl.qualifier("arch"), Some("source" | "src" | "nosrc")) => Source::Own,
         None => Source::Unknown,
@@ -77,7 +82,7 @@ pub(super) fn other_source(row: &Row, purl: &PackageUrl, origin: Option<&Origin>
     })
 }
 
-/// Returns true if a document, or the URL, names the source package of a distribution's package.
+/// Returns true if a document, or the URL, names the source package of a distribution's package, readably or not.
 pub(crate) fn names_source(purl: &PackageUrl, origin: Option<&Origin>) -> bool {
     origin.is_some_and(|origin| origin.source.is_some()) || named_source(purl).is_some()
 }

@@ -51,6 +51,10 @@ fn epochs_and_source_versions_are_found() {
         Some("3:1-2.el9")
     );
     assert_eq!(
+        version("pkg:rpm/almalinux/x@1-2.el9?epoch=(none)").as_deref(),
+        Some("1-2.el9")
+    );
+    assert_eq!(
         version("pkg:deb/debian/gcc@4:12-1?upstream=gcc-defaults%401.203").as_deref(),
         Some("1.203")
     );
@@ -329,6 +333,18 @@ fn name_outside_the_registrys_form_is_unknown() {
         "pkg:conan/user/foo@1?channel=stable",
         "pkg:hex/org/foo@1",
         "pkg:nuget/org/foo@1",
+        "pkg:npm/%2540acme/foo@1",
+        "pkg:npm/npm:foo@1",
+        "pkg:npm/foo@1.5.0@2",
+        "pkg:npm/foo%E2%80%8B@1",
+        "pkg:maven/org.acme/foo:jar@1",
+        "pkg:maven/org/acme/foo@1",
+        "pkg:golang/app@1",
+        "pkg:golang/net/http@v2.0.0",
+        "pkg:golang/https:/github.com/acme/foo@1",
+        "pkg:julia/Foo.jl@1",
+        "pkg:swift/acme/foo@1",
+        "pkg:pypi/foo%20bar@1",
     ] {
         assert!(!of(purl).name_known, "{purl}");
     }
@@ -338,10 +354,64 @@ fn name_outside_the_registrys_form_is_unknown() {
         ("pkg:npm/scope/foo@1", "@scope/foo"),
         ("pkg:npm/%40scope/foo@1", "@scope/foo"),
         ("pkg:golang/stdlib@1", "stdlib"),
+        ("pkg:golang/crypto/tls@1.19.13", "stdlib"),
+        ("pkg:golang/io@go1.19.13", "stdlib"),
+        ("pkg:golang/vendor/golang.org/x/net/http2/hpack@1.19.13", "stdlib"),
+        ("pkg:golang/cmd/go@1.19.13", "toolchain"),
+        ("pkg:golang/github.com/!azure/foo@1", "github.com/azure/foo"),
+        ("pkg:golang/gopkg.in/yaml.v3@1", "gopkg.in/yaml.v3"),
+        ("pkg:pypi/Foo[extra]@1", "foo"),
+        ("pkg:pypi/foo%5Ba%2Cb%5D@1", "foo"),
+        ("pkg:nuget/Foo.Bar@1", "foo.bar"),
+        ("pkg:opam/conf-g++@1", "conf-g++"),
+        ("pkg:brew/openssl%403@1", "openssl@3"),
+        ("pkg:deb/debian/foo:amd64@1?upstream=foo", "foo"),
     ] {
         let package = of(purl);
         assert!(package.name_known && package.name == name, "{purl}: {package:?}");
     }
+}
+
+#[test]
+fn packages_of_gos_library_have_its_releases() {
+    let of = |text: &str| version_of(&PackageUrl::parse_lenient(text).unwrap());
+    assert_eq!(
+        of("pkg:golang/crypto/tls@go1.21rc2").as_deref(),
+        Some("1.21.0-rc.2")
+    );
+    assert_eq!(
+        of("pkg:golang/crypto.example/tls@go1.21rc2").as_deref(),
+        Some("go1.21rc2")
+    );
+}
+
+#[test]
+fn source_is_read_as_dpkg_writes_it_or_unknown() {
+    let of = |upstream: &str| {
+        let text = format!("pkg:deb/debian/libfoo2@3?distro=debian-12&upstream={upstream}");
+        let purl = PackageUrl::parse_lenient(&text).unwrap();
+        let package = package_of(&purl).unwrap();
+        (package.name, package.name_known, version_of(&purl).unwrap())
+    };
+    let known = |name: &str, version: &str| (name.to_owned(), true, version.to_owned());
+    assert_eq!(of("foo%20(1.2-1)"), known("foo", "1.2-1"));
+    assert_eq!(of("foo%401.2-1"), known("foo", "1.2-1"));
+    assert_eq!(of("foo"), known("foo", "3"));
+    for unreadable in ["foo%2C%20bar", "foo%3Dbar", "foo%2Fbar"] {
+        assert!(!of(unreadable).1, "{unreadable}");
+    }
+}
+
+#[test]
+fn debian_package_may_have_its_architecture_in_the_name() {
+    assert_eq!(
+        package("pkg:deb/debian/libfoo2:amd64@1?distro=debian-12"),
+        some("Debian:12", "libfoo2", true)
+    );
+    assert_eq!(
+        package("pkg:rpm/redhat/foo-libs.x86_64@1?distro=rhel-9"),
+        some("Red Hat:enterprise_linux:9", "foo-libs", true)
+    );
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::super::place::read_json as read_json_value;
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::protobuf::TYPES;
 use super::{Fault, Parts, add, check_version, kind_of};
-use crate::lenient::{AnyText, TextRef, or_default};
+use crate::lenient::{AnyText, TextRef, VersionRef, or_default};
 use crate::origin::Properties;
 
 /// The prefix of component types.
@@ -51,7 +51,7 @@ struct Component<'a> {
     #[serde(borrow, default, deserialize_with = "or_default")]
     name: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
-    version: TextRef<'a>,
+    version: VersionRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
     purl: TextRef<'a>,
     #[serde(borrow, default, deserialize_with = "or_default")]
@@ -96,7 +96,7 @@ fn take_list(list: &[Option<Component<'_>>], place: &Place, collector: &mut Coll
     for (index, component) in list.iter().enumerate() {
         match component {
             Some(component) => take(component, &entry(index), false, collector)?,
-            None => collector.note(&entry(index), "the component is null and was skipped"),
+            None => collector.add_null(&entry(index)),
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use quick_xml::reader::NsReader;
 use super::super::collect::Collector;
 use super::super::markup::{Lines, bound, find_attribute, resolve};
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
+use super::compositions::Incomplete;
 use super::{BOTH_VERSIONS, Fault, Parts, add, check_version, kind_of, strict};
 use crate::origin::OriginParts;
 
@@ -56,6 +57,11 @@ enum Frame {
         names: usize,
         place: Place,
     },
+    /// A composition's statement about its completeness, and its start position.
+    Aggregate {
+        text: String,
+        place: Place,
+    },
     /// Any other element, with its content.
     Other,
 }
@@ -98,6 +104,12 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
                     .map_err(|reason| invalid(place, reason))?;
             }
             (_, Event::End(_)) => walker.close().map_err(|(place, reason)| invalid(place, reason))?,
+            (_, Event::Text(text)) if walker.frames.is_empty() && !text.xml10_content().trim().is_empty() => {
+                return Err(invalid(
+                    place,
+                    "there is text outside of the bom element".to_owned(),
+                ));
+            }
             (_, Event::Text(text)) => walker.text(&text.xml10_content()),
             (_, Event::CData(text)) => walker.text(&text.xml10_content()),
             (_, Event::GeneralRef(reference)) => {
@@ -116,6 +128,9 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
         ));
     }
     let mut collector = walker.collector;
+    if let Some((incomplete, place)) = walker.incomplete {
+        incomplete.note(&place, &mut collector);
+    }
     for (raw, kind, place) in walker.components.into_iter().flatten() {
         let parts = Parts {
             kind: &raw.kind,
@@ -144,6 +159,30 @@ struct Fields {
     origin: Option<Box<OriginParts>>,
 }
 
+impl Fields {
+    fn text_of(&self, field: Field) -> &str {
+        match field {
+            Field::Group => &self.group,
+            Field::Name => &self.name,
+            Field::Version => &self.version,
+            Field::VersionRange => &self.version_range,
+            Field::Purl => &self.purl,
+            Field::Cpe => &self.cpe,
+        }
+    }
+
+    fn text_mut(&mut self, field: Field) -> &mut String {
+        match field {
+            Field::Group => &mut self.group,
+            Field::Name => &mut self.name,
+            Field::Version => &mut self.version,
+            Field::VersionRange => &mut self.version_range,
+            Field::Purl => &mut self.purl,
+            Field::Cpe => &mut self.cpe,
+        }
+    }
+}
+
 type Taken = (Box<Fields>, ComponentKind, Place);
 
 #[derive(Default)]
@@ -153,6 +192,7 @@ struct Walker {
     subject: String,
     /// One slot per component in the order of opening, so that outer ones come before inner ones.
     components: Vec<Option<Taken>>,
+    incomplete: Option<(Incomplete, Place)>,
     collector: Collector,
 }
 
@@ -164,6 +204,12 @@ impl Walker {
         let local = start.local_name();
         let name = local.as_ref();
         if !self.frames.is_empty() && !namespace.starts_with(NAMESPACE) {
+            // Without any namespace it is no extension, but a component whose namespace was lost.
+            let is_lost = namespace.is_empty() && name == "component";
+            if is_lost && matches!(self.frames.last(), Some(Frame::Components)) {
+                self.collector
+                    .add_unread("the component is in no namespace", place);
+            }
             // An extension's element, with any name.
             self.frames.push(Frame::Other);
             return Ok(());
@@ -178,7 +224,15 @@ impl Walker {
             (Some(Frame::Bom), "components") => Frame::Components,
             (Some(Frame::Components), "component") => self.open_component(start, false, place)?,
             (Some(Frame::Metadata), "component") => self.open_component(start, true, place)?,
-            (Some(Frame::Component { .. }), _) => Frame::of_component(name, place),
+            (Some(Frame::Component { raw, .. }), _) => {
+                let frame = Frame::of_component(name, place);
+                if let Frame::Field(field) = &frame
+                    && !raw.text_of(*field).trim().is_empty()
+                {
+                    return Err(format!("the component has two {name} elements"));
+                }
+                frame
+            }
             (Some(Frame::Properties), "property") => Frame::Property {
                 name: attribute(start, "name")?,
                 value: String::new(),
@@ -187,6 +241,11 @@ impl Walker {
             (Some(Frame::Metadata), "licenses") => Frame::licenses(place),
             (Some(Frame::Licenses { .. } | Frame::License { .. }), _) => self.open_in_licenses(name, place),
             (Some(_), "hash") => Frame::checked(strict::hash_content, place),
+            // The root, the list and its entry.
+            (Some(_), "aggregate") if self.frames.len() == 3 => Frame::Aggregate {
+                text: String::new(),
+                place: place.clone(),
+            },
             _ => Frame::Other,
         };
         self.frames.push(frame);
@@ -298,6 +357,10 @@ impl Walker {
             checked.push_str(text);
             return;
         }
+        if let Some(Frame::Aggregate { text: aggregate, .. }) = self.frames.last_mut() {
+            aggregate.push_str(text);
+            return;
+        }
         if let Some(Frame::Property { value, .. }) = self.frames.last_mut() {
             value.push_str(text);
             return;
@@ -305,15 +368,7 @@ impl Walker {
         let [.., Frame::Component { raw, .. }, Frame::Field(field)] = &mut self.frames[..] else {
             return;
         };
-        let target = match field {
-            Field::Group => &mut raw.group,
-            Field::Name => &mut raw.name,
-            Field::Version => &mut raw.version,
-            Field::VersionRange => &mut raw.version_range,
-            Field::Purl => &mut raw.purl,
-            Field::Cpe => &mut raw.cpe,
-        };
-        target.push_str(text);
+        raw.text_mut(*field).push_str(text);
     }
 
     fn close(&mut self) -> Result<(), Fault> {
@@ -343,6 +398,13 @@ impl Walker {
                 if let [.., Frame::Component { raw, .. }, Frame::Properties] = &mut self.frames[..] {
                     OriginParts::take_property(&mut raw.origin, &name, &value);
                 }
+                Ok(())
+            }
+            Some(Frame::Aggregate { text, place }) => {
+                self.incomplete
+                    .get_or_insert_with(|| (Incomplete::default(), place))
+                    .0
+                    .take(&text);
                 Ok(())
             }
             Some(Frame::Checked { check, text, place }) => {

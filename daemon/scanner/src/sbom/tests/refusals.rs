@@ -102,6 +102,35 @@ fn invalid_cyclonedx_is_refused_in_both_syntaxes() {
 }
 
 #[test]
+fn version_that_lost_its_zeros_is_refused() {
+    for (before, after) in [
+        (
+            r#"{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{"type":"library","name":"a","version":"#,
+            "}]}",
+        ),
+        (
+            r#"{"spdxVersion":"SPDX-2.3","packages":[{"name":"a","versionInfo":"#,
+            "}]}",
+        ),
+        (
+            r#"{"schema":{"version":"16.0.0"},"descriptor":{},"artifacts":[{"name":"a","version":"#,
+            "}]}",
+        ),
+    ] {
+        let read = |version: &str| read(format!("{before}{version}{after}").as_bytes());
+        let error = read("1.10").unwrap_err().to_string();
+        assert!(error.contains("zeros"), "{error}");
+        assert_eq!(read("3").unwrap().components[0].version.as_deref(), Some("3"));
+        assert_eq!(read("null").unwrap().components[0].version, None);
+    }
+    let spdx_3 = r#"{"@context":"x","@graph":[{"type":"software_Package","name":"a","software_packageVersion":1.10}]}"#;
+    assert_eq!(read(spdx_3.as_bytes()).unwrap().components[0].version, None);
+    let yaml = "spdxVersion: SPDX-2.3\npackages:\n- name: a\n  versionInfo: 1.10\n";
+    let inventory = read(yaml.as_bytes()).unwrap();
+    assert_eq!(inventory.components[0].version.as_deref(), Some("1.10"));
+}
+
+#[test]
 fn non_sboms_are_described() {
     for document in [
         &b""[..],

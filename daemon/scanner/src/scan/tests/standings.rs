@@ -43,6 +43,56 @@ fn package_with_unknown_source_is_undecided() {
 }
 
 #[test]
+fn package_whose_own_source_is_unreadable_is_undecided() {
+    let plain = "pkg:deb/debian/libbar@1?distro=debian-12&upstream=bar";
+    let unreadable = "pkg:deb/debian/libfoo2@1.2.3-1?distro=debian-12&upstream=foo%2Cbar";
+    let result = run(&purls(&[plain, unreadable]), &Memory::with(&[FOO]));
+    assert_eq!((result.coverage.matched, result.coverage.undecided), (1, 1));
+}
+
+#[test]
+fn go_module_that_is_known_with_its_major_version_is_undecided() {
+    let module = r#"{"id":"GO-1","affected":[{"package":{"ecosystem":"Go","name":"x.example/a/v2"},
+        "ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
+    for (purl, findings, undecided) in [
+        ("pkg:golang/x.example/a/v2@v2.1.0", 1, 0),
+        ("pkg:golang/x.example/a@v2.1.0", 0, 1),
+        ("pkg:golang/x.example/a@2.1.0", 0, 1),
+        ("pkg:golang/x.example/a@v2.1.0%2Bincompatible", 0, 0),
+        ("pkg:golang/x.example/a@v1.1.0", 0, 0),
+        ("pkg:golang/x.example/a@v3.1.0", 0, 0),
+        ("pkg:golang/x.example/b@v2.1.0", 0, 0),
+        ("pkg:golang/gopkg.in/a.v2@v2.1.0", 0, 0),
+    ] {
+        let result = run(&purls(&[purl]), &Memory::with(&[module]));
+        assert_eq!(
+            (result.findings.len(), result.coverage.undecided),
+            (findings, undecided),
+            "{purl}"
+        );
+    }
+}
+
+#[test]
+fn crate_that_is_known_by_another_spelling_is_undecided() {
+    let crates = r#"{"id":"RUSTSEC-1","affected":[{"package":{"ecosystem":"crates.io","name":"tokio-util"},
+        "ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
+    for (purl, findings, undecided) in [
+        ("pkg:cargo/tokio-util@1.0.0", 1, 0),
+        ("pkg:cargo/tokio_util@1.0.0", 0, 1),
+        ("pkg:cargo/Tokio-Util@1.0.0", 0, 1),
+        ("pkg:cargo/tokio_utils@1.0.0", 0, 0),
+    ] {
+        let result = run(&purls(&[purl]), &Memory::with(&[crates]));
+        assert_eq!(
+            (result.findings.len(), result.coverage.undecided),
+            (findings, undecided),
+            "{purl}"
+        );
+    }
+}
+
+#[test]
 fn malicious_package_without_a_version_is_found() {
     let all = r#"{"id":"MAL-1","affected":[{"package":{"ecosystem":"npm","name":"evil"},
         "ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
@@ -57,18 +107,21 @@ fn malicious_package_without_a_version_is_found() {
 fn subject_of_the_document_is_not_a_gap() {
     let bom = r#"{"bomFormat":"CycloneDX","specVersion":"1.5",
         "metadata":{"component":{"type":"application","name":"app","purl":"PURL"}},"components":[]}"#;
-    for (purl, matched, findings) in [
-        ("pkg:github/acme/app@main", 0, 0),
-        ("pkg:npm/express", 0, 0),
-        ("pkg:deb/debian/app@1", 0, 0),
-        ("pkg:npm/express@5.0.0", 0, 0),
-        ("pkg:npm/express@4.0.0", 1, 1),
+    for (purl, matched, gaps, findings) in [
+        ("pkg:github/acme/app@main", 0, 0, 0),
+        ("pkg:npm/app", 0, 0, 0),
+        ("pkg:deb/debian/app@1", 0, 0, 0),
+        ("pkg:npm/express@5.0.0", 0, 0, 0),
+        ("pkg:npm/express@4.0.0", 1, 0, 1),
+        // An advisory names it, and may be about it.
+        ("pkg:npm/express", 0, 1, 0),
+        ("pkg:npm/express@%5E4", 0, 1, 0),
     ] {
         let inventory = sbom::read(bom.replace("PURL", purl).as_bytes()).unwrap();
         let result = run(&inventory, &Memory::with(&[EXPRESS]));
         assert_eq!(
             (result.coverage.matched, result.gaps.len(), result.findings.len()),
-            (matched, 0, findings),
+            (matched, gaps, findings),
             "{purl}"
         );
     }
