@@ -5,6 +5,8 @@
 //! `database_specific.starling.parts` keeps for each part the file, the number of its entries, and its other fields.
 //! So a later import of one file only replaces its part, and the result never depends on the order of files.
 
+mod revision;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
@@ -115,21 +117,28 @@ pub fn join(mut parts: Vec<FilePart>, is_time: impl Fn(&str) -> bool) -> Option<
     (body.len() <= MAX_RECORD_BYTES).then_some(body)
 }
 
-/// Removes replaced parts: a part is replaced by a later modified one that names all of its packages.
+/// Removes replaced parts: a part is replaced by a later modified one that names all of its packages, and by a later
+/// revision of the same document.
 fn newest_of(parts: &[FilePart]) -> Vec<FilePart> {
     let said: Vec<_> = parts
         .iter()
         .map(|part| {
             let modified = object_of(&part.body).and_then(|record| modified_of(&record));
-            (modified, packages_of(&part.body))
+            (modified, packages_of(&part.body), revision::of(&part.body))
         })
         .collect();
     let is_said_anew = |index: usize| {
-        let Some((Some(modified), packages)) = said.get(index) else {
+        let Some((modified, packages, revision)) = said.get(index) else {
             return false;
         };
-        said.iter()
-            .any(|(other, names)| other.is_some_and(|other| other > *modified) && packages.is_subset(names))
+        said.iter().any(|(other, names, of_other)| {
+            let is_later = matches!((modified, other), (Some(modified), Some(other)) if other > modified);
+            let order = revision::order(of_other.as_ref(), revision.as_ref());
+            match order {
+                Some(order) => order.is_gt() || (order.is_eq() && is_later),
+                None => is_later && packages.is_subset(names),
+            }
+        })
     };
     let kept = parts
         .iter()
@@ -214,10 +223,15 @@ pub fn replace(before: Vec<FilePart>, now: &[FilePart], full_name: impl Fn(&str)
     kept
 }
 
-/// Returns true if a record names all packages of another one: the later of the two then replaces the other.
+/// Returns true if a record replaces another one that was modified before it: it names all packages of the other, or is
+/// not an earlier revision of the same document.
 #[must_use]
 pub fn names_all_of(record: &[u8], other: &[u8]) -> bool {
-    packages_of(other).is_subset(&packages_of(record))
+    let order = revision::order(revision::of(record).as_ref(), revision::of(other).as_ref());
+    order.map_or_else(
+        || packages_of(other).is_subset(&packages_of(record)),
+        std::cmp::Ordering::is_ge,
+    )
 }
 
 /// Returns a file's name without the line or the place of the record in it.
