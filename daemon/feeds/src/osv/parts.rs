@@ -3,8 +3,10 @@
 //! A joined record has the fields of its newest part that is not withdrawn, the aliases of all such parts, and their
 //! entries of `affected` in sequence, with the parts in the order of their files' names.
 //! `database_specific.starling.parts` keeps for each part the file, the number of its entries, and its other fields.
-//! So a later import of one file only replaces its part, and the result never depends on the order of files.
+//! So a later import of one file only replaces its part, and the result never depends on the order of files. Notices of
+//! repositories are joined with what an earlier import of another file said ([`notice`]).
 
+mod notice;
 mod revision;
 
 use std::borrow::Cow;
@@ -161,13 +163,14 @@ pub(super) fn without_note<'a>(record: &Object<'a>) -> Option<Value<'a>> {
     Object::from_entries(members).ok().map(Value::Object)
 }
 
-/// Splits a joined record into its parts; `None` for one that was not joined.
+/// Splits a joined record into its parts. A notice of a repository that was not joined is a part of a file without a name;
+/// any other such record has none (`None`).
 #[must_use]
 pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {
     // Most records are from one file: they are not parsed for this.
     let mark = b"\"starling\":{\"parts\":[";
     if !body.windows(mark.len()).any(|window| window == mark) {
-        return None;
+        return notice::is_of_repository(body).then(|| vec![notice::nameless(body)]);
     }
     let whole = json::parse(body).ok()?;
     let noted = whole.pointer("/database_specific/starling/parts")?.as_array()?;
@@ -191,10 +194,12 @@ pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {
 /// Replaces parts of a joined record by their new versions. `full_name` is a file's name with its known path: one
 /// file may be named relative to its folder once and with another path the next time.
 ///
-/// A file that matches no part, or several, becomes a new part.
+/// A file that matches no part, or several, becomes a new part. A part of a file without a name is removed if the files
+/// name all of its packages.
 #[must_use]
 pub fn replace(before: Vec<FilePart>, now: &[FilePart], full_name: impl Fn(&str) -> String) -> Vec<FilePart> {
     let mut kept = before;
+    kept.retain(|old| !notice::is_said_anew(old, now));
     let mut taken = Vec::new();
     for part in now {
         let file = file_of(&part.file);
