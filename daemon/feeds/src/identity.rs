@@ -5,7 +5,7 @@ use starling_protocol::{ContentHash, RecordId};
 use crate::connectors::shallow;
 
 /// Members in which documents of the known kinds name their record, those of one kind alone first.
-const ID_MEMBERS: [&str; 5] = ["ghsa_id", "updateid", "cveID", "id", "name"];
+const ID_MEMBERS: [&str; 6] = ["ghsa_id", "updateid", "euvdID", "cveID", "id", "name"];
 /// Members that hold the record with its id, or that id.
 const ID_PLACES: [(&str, &str); 2] = [("cve", "id"), ("cveMetadata", "cveId")];
 

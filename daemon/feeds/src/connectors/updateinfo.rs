@@ -146,6 +146,61 @@ pub(crate) fn class(draft: &mut Draft<'_>, kind: Option<&str>) {
     }
 }
 
+/// Adds the vulnerabilities that a bug's title begins with.
+pub(crate) fn of_bug(draft: &mut Draft<'_>, title: &str) {
+    let cves = cves_of_bug(title);
+    let is_short = |word: &str| word.starts_with("...") || word.starts_with('\u{2026}');
+    // The tracker cuts long lists.
+    if !cves.is_empty() && title.split_whitespace().any(is_short) {
+        draft.warn(format!(
+            "the title of a bug leaves out ids of vulnerabilities: \"{}\"",
+            quote(title)
+        ));
+    }
+    for cve in cves {
+        draft.derive(&cve);
+    }
+}
+
+/// Returns the ids of CVE records that a bug's title begins with: the convention of Red Hat's tracker, which opens a bug
+/// for each vulnerability as `CVE-2024-1234 CVE-2024-1235 package: text [release]`. Marks such as `TRIAGE` and
+/// `[Major Incident]` may stand before them.
+fn cves_of_bug(title: &str) -> Vec<String> {
+    let mut rest = title.trim_start();
+    loop {
+        let mark = match rest.strip_prefix('[') {
+            Some(mark) => mark.split_once(']').map(|(_, rest)| rest),
+            None => ["TRIAGE", "EMBARGOED"]
+                .iter()
+                .find_map(|mark| rest.strip_prefix(mark)),
+        };
+        let Some(after) = mark else { break };
+        rest = after.trim_start_matches(|c: char| c.is_whitespace() || matches!(c, '-' | ':'));
+    }
+    let words = rest.split(|c: char| c.is_whitespace() || matches!(c, ',' | '/' | '&'));
+    let words = words.filter(|word| !matches!(*word, "" | "and"));
+    let mut found = Vec::new();
+    for word in words {
+        let id = word.trim_end_matches([':', ';']);
+        if !text::is_cve(id) {
+            break;
+        }
+        found.push(id.to_owned());
+        // Words follow a colon.
+        if word.ends_with(':') {
+            break;
+        }
+    }
+    found
+}
+
+/// Adds an id as a link, unless the notice states it.
+pub(crate) fn link_only(draft: &mut Draft<'_>, cve: &str) {
+    if !draft.upstream.iter().any(|stated| stated == cve) {
+        draft.relate(cve);
+    }
+}
+
 /// The differences of one distribution's notices.
 pub(crate) struct Owner {
     /// The prefix of its notices' ids.
@@ -154,6 +209,8 @@ pub(crate) struct Owner {
     pub(crate) ecosystem: fn(&Package, &Element) -> Option<String>,
     /// The beginning of a package's version line.
     pub(crate) introduced: fn(&Package, &Element) -> String,
+    /// True if the ids that titles of bugs begin with are its statements about vulnerabilities.
+    pub(crate) has_bugs_by_cve: bool,
 }
 
 impl Owner {
@@ -199,14 +256,20 @@ impl Owner {
             .map(str::to_owned);
         draft.details = update.text_of("description").map(str::to_owned);
         word(&mut draft, update.text_of("severity"));
+        if self.has_bugs_by_cve {
+            let bugs = update.items("references", "reference");
+            for title in bugs.filter_map(|bug| bug.attribute("title")) {
+                of_bug(&mut draft, title);
+            }
+        }
         for reference in update.items("references", "reference") {
             let (id, title) = (reference.attribute("id"), reference.attribute("title"));
             let cves = || [id, title].into_iter().flatten().flat_map(text::cves_in);
             let kind = reference.attribute("type").map(str::to_ascii_lowercase);
             match kind.as_deref() {
                 Some("cve") => cves().for_each(|cve| draft.derive(&cve)),
-                // The titles of bugs are free text: their ids become links only.
-                Some("bugzilla") => cves().for_each(|cve| draft.relate(&cve)),
+                // The rest of a bug's title is free text: its ids become links only.
+                Some("bugzilla") => cves().for_each(|cve| link_only(&mut draft, &cve)),
                 _ => {
                     if let Some(id) = id.filter(|id| id.contains('-') && !id.contains(char::is_whitespace)) {
                         draft.relate(id);
@@ -296,4 +359,39 @@ pub(crate) fn kernel_line(evr: &str) -> String {
 /// Returns an entry that begins with the first version.
 pub(crate) fn from_the_beginning(_: &Package) -> String {
     "0".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::cves_of_bug;
+
+    #[test]
+    fn title_of_a_bug_begins_with_its_vulnerabilities() {
+        for (title, expected) in [
+            ("CVE-2030-0001 rocket: flaw [fedora-40]", "CVE-2030-0001"),
+            (
+                "CVE-2030-0001 CVE-2030-0002 rocket: various flaws",
+                "CVE-2030-0001 CVE-2030-0002",
+            ),
+            (
+                "CVE-2030-0001, CVE-2030-0002 and CVE-2030-0003: rocket",
+                "CVE-2030-0001 CVE-2030-0002 CVE-2030-0003",
+            ),
+            (
+                "CVE-2030-0001 CVE-2030-0002 ... rocket: flaws like CVE-2030-0009",
+                "CVE-2030-0001 CVE-2030-0002",
+            ),
+            ("TRIAGE CVE-2030-0001 rocket: flaw", "CVE-2030-0001"),
+            (" [Major Incident] CVE-2030-0001 rocket: flaw", "CVE-2030-0001"),
+            ("EMBARGOED TRIAGE-CVE-2030-0001 rocket: flaw", "CVE-2030-0001"),
+            ("CVE-2030-0001: CVE-2030-0002 is not fixed", "CVE-2030-0001"),
+            ("rocket: incomplete fix for CVE-2030-0001", ""),
+            ("CVE-2030-XXXX rocket: flaw", ""),
+            ("[abrt] rocket: crash", ""),
+            ("[", ""),
+            ("", ""),
+        ] {
+            assert_eq!(cves_of_bug(title).join(" "), expected, "{title}");
+        }
+    }
 }

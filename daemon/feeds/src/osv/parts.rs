@@ -3,7 +3,11 @@
 //! A joined record has the fields of its newest part that is not withdrawn, the aliases of all such parts, and their
 //! entries of `affected` in sequence, with the parts in the order of their files' names.
 //! `database_specific.starling.parts` keeps for each part the file, the number of its entries, and its other fields.
-//! So a later import of one file only replaces its part, and the result never depends on the order of files.
+//! So a later import of one file only replaces its part, and the result never depends on the order of files. Notices of
+//! repositories are joined with what an earlier import of another file said ([`notice`]).
+
+mod notice;
+mod revision;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -115,21 +119,28 @@ pub fn join(mut parts: Vec<FilePart>, is_time: impl Fn(&str) -> bool) -> Option<
     (body.len() <= MAX_RECORD_BYTES).then_some(body)
 }
 
-/// Removes replaced parts: a part is replaced by a later modified one that names all of its packages.
+/// Removes replaced parts: a part is replaced by a later modified one that names all of its packages, and by a later
+/// revision of the same document.
 fn newest_of(parts: &[FilePart]) -> Vec<FilePart> {
     let said: Vec<_> = parts
         .iter()
         .map(|part| {
             let modified = object_of(&part.body).and_then(|record| modified_of(&record));
-            (modified, packages_of(&part.body))
+            (modified, packages_of(&part.body), revision::of(&part.body))
         })
         .collect();
     let is_said_anew = |index: usize| {
-        let Some((Some(modified), packages)) = said.get(index) else {
+        let Some((modified, packages, revision)) = said.get(index) else {
             return false;
         };
-        said.iter()
-            .any(|(other, names)| other.is_some_and(|other| other > *modified) && packages.is_subset(names))
+        said.iter().any(|(other, names, of_other)| {
+            let is_later = matches!((modified, other), (Some(modified), Some(other)) if other > modified);
+            let order = revision::order(of_other.as_ref(), revision.as_ref());
+            match order {
+                Some(order) => order.is_gt() || (order.is_eq() && is_later),
+                None => is_later && packages.is_subset(names),
+            }
+        })
     };
     let kept = parts
         .iter()
@@ -152,13 +163,14 @@ pub(super) fn without_note<'a>(record: &Object<'a>) -> Option<Value<'a>> {
     Object::from_entries(members).ok().map(Value::Object)
 }
 
-/// Splits a joined record into its parts; `None` for one that was not joined.
+/// Splits a joined record into its parts. A notice of a repository that was not joined is a part of a file without a name;
+/// any other such record has none (`None`).
 #[must_use]
 pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {
     // Most records are from one file: they are not parsed for this.
     let mark = b"\"starling\":{\"parts\":[";
     if !body.windows(mark.len()).any(|window| window == mark) {
-        return None;
+        return notice::is_of_repository(body).then(|| vec![notice::nameless(body)]);
     }
     let whole = json::parse(body).ok()?;
     let noted = whole.pointer("/database_specific/starling/parts")?.as_array()?;
@@ -182,10 +194,12 @@ pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {
 /// Replaces parts of a joined record by their new versions. `full_name` is a file's name with its known path: one
 /// file may be named relative to its folder once and with another path the next time.
 ///
-/// A file that matches no part, or several, becomes a new part.
+/// A file that matches no part, or several, becomes a new part. A part of a file without a name is removed if the files
+/// name all of its packages.
 #[must_use]
 pub fn replace(before: Vec<FilePart>, now: &[FilePart], full_name: impl Fn(&str) -> String) -> Vec<FilePart> {
     let mut kept = before;
+    kept.retain(|old| !notice::is_said_anew(old, now));
     let mut taken = Vec::new();
     for part in now {
         let file = file_of(&part.file);
@@ -214,10 +228,15 @@ pub fn replace(before: Vec<FilePart>, now: &[FilePart], full_name: impl Fn(&str)
     kept
 }
 
-/// Returns true if a record names all packages of another one: the later of the two then replaces the other.
+/// Returns true if a record replaces another one that was modified before it: it names all packages of the other, or is
+/// not an earlier revision of the same document.
 #[must_use]
 pub fn names_all_of(record: &[u8], other: &[u8]) -> bool {
-    packages_of(other).is_subset(&packages_of(record))
+    let order = revision::order(revision::of(record).as_ref(), revision::of(other).as_ref());
+    order.map_or_else(
+        || packages_of(other).is_subset(&packages_of(record)),
+        std::cmp::Ordering::is_ge,
+    )
 }
 
 /// Returns a file's name without the line or the place of the record in it.

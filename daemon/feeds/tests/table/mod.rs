@@ -317,7 +317,9 @@ pub(crate) const FACTS: &[(&str, &str, &[&str])] = &[
         "FEDORA-2024-900475e0f7",
         &[
             "Fedora:40 netatalk introduced=0 fixed=5:3.2.1-1.fc40",
-            "not upstream",
+            "upstream CVE-2024-38439",
+            "upstream CVE-2024-38440",
+            "upstream CVE-2024-38441",
         ],
     ),
     (

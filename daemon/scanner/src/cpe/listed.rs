@@ -56,12 +56,15 @@ fn ranges(entry: &Json) -> Vec<ProductMatch> {
         ..ProductMatch::default()
     };
     let versions = list(entry.get("versions"));
-    let is_affected = |version: &&Json| text(version, "status") == "affected";
+    let is_other = |item: &Json| text(item, "status") != "unaffected";
+    // An item may become affected from one of its changes on.
+    let is_affected = |item: &&Json| is_other(item) || list(item.get("changes")).iter().any(is_other);
     let by_default = text(entry, "defaultStatus") == "affected";
     let affected: Vec<&Json> = versions.iter().filter(is_affected).collect();
     if by_default {
         // All versions but some: what the exceptions are is not evaluated.
-        return vec![if versions.len() == affected.len() {
+        let is_listed = |item: &Json| text(item, "status") == "affected";
+        return vec![if versions.iter().all(is_listed) {
             ProductMatch::default()
         } else {
             unreadable()
@@ -87,7 +90,8 @@ fn range_of(version: &Json, text: &dyn Fn(&Json, &str) -> String) -> Option<Prod
         text(version, "lessThan"),
         text(version, "lessThanOrEqual"),
     );
-    if text(version, "versionType") == "git" {
+    // Unknown ones, and those that become affected later, have no form to compare.
+    if text(version, "versionType") == "git" || text(version, "status") != "affected" {
         return None;
     }
     let is_open = below == "*" || up_to == "*";

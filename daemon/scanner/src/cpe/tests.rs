@@ -325,6 +325,12 @@ fn versions_of_cve_records_are_read_or_left_in_doubt() {
             "??",
         ),
         (list(json!([{"status": "unaffected", "version": "3"}])), "nn"),
+        (
+            list(json!([{"status": "unaffected", "version": "0", "lessThan": "*",
+            "changes": [{"at": "1.2", "status": "affected"}]}])),
+            "??",
+        ),
+        (list(json!([{"status": "unknown", "version": "1.5"}])), "??"),
         (json!({"versions": [], "defaultStatus": "affected"}), "aa"),
         (
             json!({"versions": [{"status": "unaffected", "version": "2"}], "defaultStatus": "affected"}),

@@ -24,6 +24,7 @@ const OWNER: Owner = Owner {
     prefixes: PREFIXES,
     ecosystem: |package, _: &Element| ecosystem(package),
     introduced: |package, _: &Element| from_the_beginning(package),
+    has_bugs_by_cve: false,
 };
 
 impl Connector for Almalinux {

@@ -20,6 +20,7 @@ const OWNER: Owner = Owner {
     prefixes: &["ALAS"],
     ecosystem,
     introduced,
+    has_bugs_by_cve: false,
 };
 
 impl Connector for Amazon {

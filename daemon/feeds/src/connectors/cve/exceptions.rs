@@ -31,27 +31,89 @@ pub(super) fn but_for_exceptions(draft: &mut Draft<'_>, name: &str, versions: &[
             )),
         }
     }
-    range
-}
-
-/// Takes the exceptions before an item out of its range: the first item that has a version decides.
-pub(super) fn without_earlier(range: Range, one: &Value<'_>, earlier: &[&Value<'_>]) -> Range {
-    let end = str_of(one, "lessThan").filter(|end| numbers(end).is_some());
-    let start = str_of(one, "version").unwrap_or_default();
-    let Some(end) = end.filter(|_| list_of(one, "changes").is_empty()) else {
-        return range;
-    };
-    let mut range = range;
-    for exception in earlier.iter().filter(|earlier| is_unaffected(earlier)) {
-        let Some((Some(from), until)) = interval(exception) else {
-            continue;
-        };
-        let is_inside = is_beginning(start) || is_before(start, from);
-        if is_inside && is_before(until, end) {
-            range = range.and("fixed", from).and("introduced", until);
+    for one in versions.iter().filter(|one| is_fixed_within(one)) {
+        let last = list_of(one, "changes").last();
+        let fixed = last
+            .filter(|last| is_unaffected(last))
+            .and_then(|last| str_of(last, "at"));
+        let version = str_of(one, "version").unwrap_or_default();
+        let is_certain = |fixed: &&str| !is_mixed && is_before(version, fixed) && bound_of(one) == Some("*");
+        match fixed.filter(is_certain) {
+            Some(fixed) => range = range.and("fixed", fixed),
+            None => draft.warn(format!(
+                "{name}: the exception within {} is not carried over",
+                shown(one)
+            )),
         }
     }
     range
+}
+
+/// Returns true if an affected item says that some of its versions are not.
+fn is_fixed_within(one: &Value<'_>) -> bool {
+    let mut changes = list_of(one, "changes").iter();
+    str_of(one, "status") == Some("affected")
+        && changes.any(|change| is_unaffected(change) && str_of(change, "at") != str_of(one, "lessThan"))
+}
+
+/// Takes the exceptions before an item out of its range: the first item that has a version decides. One that may be
+/// within the range and cannot be taken out is reported.
+pub(super) fn without_earlier(
+    draft: &mut Draft<'_>,
+    name: &str,
+    range: Range,
+    one: &Value<'_>,
+    earlier: &[&Value<'_>],
+) -> Range {
+    let end = str_of(one, "lessThan").filter(|end| numbers(end).is_some());
+    let end = end.filter(|_| list_of(one, "changes").is_empty());
+    let start = str_of(one, "version").unwrap_or_default();
+    let mut range = range;
+    for exception in earlier.iter().filter(|earlier| is_unaffected(earlier)) {
+        if is_apart(exception, one) {
+            continue;
+        }
+        let within = interval(exception).zip(end);
+        let within = within.filter(|((_, until), end)| is_before(until, end));
+        match within {
+            Some(((Some(from), until), _)) if is_beginning(start) || is_before(start, from) => {
+                range = range.and("fixed", from).and("introduced", until);
+            }
+            // It has the beginning of the range.
+            Some(((from, until), _))
+                if from.is_none_or(|from| is_not_after(from, start))
+                    && (is_beginning(start) || is_before(start, until)) =>
+            {
+                range
+                    .events
+                    .retain(|(kind, at)| *kind != "introduced" || !is_not_after(at, until));
+                range.events.insert(0, ("introduced", until.to_owned()));
+            }
+            _ => draft.warn(format!(
+                "{name}: the exception {} is not carried over",
+                shown(exception)
+            )),
+        }
+    }
+    range
+}
+
+/// Returns true if an exception certainly has no version of a range.
+fn is_apart(exception: &Value<'_>, one: &Value<'_>) -> bool {
+    let is_first_before = |first: &Value<'_>, second: &Value<'_>| {
+        let (version, next) = (str_of(first, "version"), str_of(second, "version"));
+        let (version, next) = (version.unwrap_or_default(), next.unwrap_or_default());
+        let is_without_end = is_beginning(version) || !list_of(first, "changes").is_empty();
+        if is_beginning(next) || (bound_of(first).is_none() && is_without_end) {
+            return false;
+        }
+        let last = bound_of(first).unwrap_or(version);
+        match str_of(first, "lessThan") {
+            Some(end) => end == next || is_not_after(end, next),
+            None => is_before(last, next),
+        }
+    };
+    is_first_before(exception, one) || is_first_before(one, exception)
 }
 
 fn is_unaffected(one: &Value<'_>) -> bool {
@@ -76,6 +138,11 @@ fn interval<'v>(one: &'v Value<'_>) -> Option<(Option<&'v str>, &'v str)> {
 /// Returns true if both versions are numbers alone, which every order compares alike, and the first is lower.
 fn is_before(first: &str, second: &str) -> bool {
     matches!((numbers(first), numbers(second)), (Some(first), Some(second)) if first < second)
+}
+
+/// Same as [`is_before`], or both are equal.
+fn is_not_after(first: &str, second: &str) -> bool {
+    matches!((numbers(first), numbers(second)), (Some(first), Some(second)) if first <= second)
 }
 
 /// Returns the numbers of a version without zeros at their end; `None` for any other text.

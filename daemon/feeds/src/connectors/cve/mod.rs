@@ -7,6 +7,8 @@
 pub(crate) mod affected;
 #[cfg(test)]
 mod algorithm_tests;
+#[cfg(test)]
+mod exception_tests;
 mod exceptions;
 #[cfg(test)]
 mod package_tests;

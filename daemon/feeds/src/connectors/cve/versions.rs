@@ -68,9 +68,8 @@ pub(super) fn of_package(
         match range_of(one, is_version) {
             Some((range, is_understood)) => {
                 let earlier = versions.get(..index).unwrap_or_default();
-                entry
-                    .ranges
-                    .push(exceptions::without_earlier(range, one, earlier));
+                let range = exceptions::without_earlier(draft, &entry.name, range, one, earlier);
+                entry.ranges.push(range);
                 if !is_understood {
                     draft.warn(format!(
                         "{}: the changes in {} are not understood",

@@ -1,6 +1,6 @@
 //! Fedora and EPEL: the notices of their repositories, and the pages of Bodhi.
 //!
-//! Bodhi names source packages by their builds; its vulnerabilities are only in titles of bugs and in notes.
+//! Bodhi names source packages by their builds; its vulnerabilities are the ids that titles of bugs begin with.
 
 #[cfg(test)]
 mod tests;
@@ -25,6 +25,7 @@ const OWNER: Owner = Owner {
     prefixes: &["FEDORA-"],
     ecosystem: |package, update: &Element| release(update.text_of("release").unwrap_or(&package.collection)),
     introduced: |package, _: &Element| from_the_beginning(package),
+    has_bugs_by_cve: true,
 };
 
 impl Connector for Fedora {
@@ -95,18 +96,16 @@ fn update(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     draft.summary = title.map(str::to_owned);
     draft.details = str_of(&item, "notes").map(str::to_owned);
     updateinfo::word(&mut draft, str_of(&item, "severity"));
-    let mut texts: Vec<&str> = ["display_name", "title", "notes"]
-        .iter()
-        .filter_map(|key| str_of(&item, key))
-        .collect();
-    texts.extend(
-        list_of(&item, "bugs")
-            .iter()
-            .filter_map(|bug| str_of(bug, "title")),
-    );
-    // Titles and notes are free text: their ids become links, and even a single one does not name the record.
-    for cve in texts.into_iter().flat_map(text::cves_in) {
-        draft.relate(&cve);
+    let bugs = list_of(&item, "bugs");
+    let bugs: Vec<&str> = bugs.iter().filter_map(|bug| str_of(bug, "title")).collect();
+    for title in &bugs {
+        updateinfo::of_bug(&mut draft, title);
+    }
+    let texts = ["display_name", "title", "notes"].iter();
+    let texts = texts.filter_map(|key| str_of(&item, key)).chain(bugs);
+    // Everything else is free text: its ids become links, and even a single one does not name the record.
+    for cve in texts.flat_map(text::cves_in) {
+        updateinfo::link_only(&mut draft, &cve);
     }
     for bug in list_of(&item, "bugs") {
         if let Some(number) = bug.get("bug_id").and_then(plain) {

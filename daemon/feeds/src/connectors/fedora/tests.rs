@@ -25,9 +25,9 @@ fn notices_name_binary_packages_and_link_vulnerabilities() {
         ["Fedora:43 rocket-libs introduced=0 fixed=2:1.0-1.fc43"]
     );
     assert_eq!(
-        records[0]["related"],
+        records[0]["upstream"],
         serde_json::json!(["CVE-2030-0001"]),
-        "a title names nothing"
+        "the title of a bug begins with it"
     );
     assert_eq!(
         ranges(&records[1]),
@@ -49,14 +49,38 @@ fn pages_of_bodhi_name_builds_and_link_vulnerabilities() {
     );
     assert_eq!(
         records[0]["related"],
-        serde_json::json!(["CVE-2030-0002", "CVE-2030-0001"])
+        serde_json::json!(["CVE-2030-0002"]),
+        "words of people name nothing"
     );
-    assert!(records[0]["upstream"].is_null(), "words of people name nothing");
+    assert_eq!(records[0]["upstream"], serde_json::json!(["CVE-2030-0001"]));
     assert_eq!(records[0]["modified"], "2030-03-05T12:00:00Z");
     assert_eq!(records[1]["withdrawn"], "2030-03-01T10:00:00Z");
     let warned = warnings("fedora", PAGE.as_bytes());
     assert!(warned.contains(&"not a build: \"odd\"".to_owned()), "{warned:?}");
     assert_eq!(rejected("fedora", PAGE.as_bytes()).len(), 1);
+}
+
+#[test]
+fn only_the_beginning_of_a_title_names_vulnerabilities() {
+    let title = "CVE-2030-0001 CVE-2030-0003 ... rocket: incomplete fix of CVE-2030-0004";
+    for text in [
+        NOTICES.replace("CVE-2030-0001 rocket: flaw", title),
+        PAGE.replace("CVE-2030-0001 rocket: flaw", title),
+    ] {
+        let record = &json_records("fedora", text.as_bytes())[0];
+        assert_eq!(
+            record["upstream"],
+            serde_json::json!(["CVE-2030-0001", "CVE-2030-0003"])
+        );
+        let related = record["related"].as_array().unwrap();
+        assert!(related.contains(&serde_json::json!("CVE-2030-0004")));
+        assert!(!related.contains(&serde_json::json!("CVE-2030-0003")));
+        let warned = warnings("fedora", text.as_bytes());
+        assert!(
+            warned.iter().any(|text| text.contains("leaves out ids")),
+            "{warned:?}"
+        );
+    }
 }
 
 #[test]

@@ -64,6 +64,7 @@ fn advisory(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     draft.published = draft.time("published_at", str_of(&item, "published_at"));
     draft.modified = draft.time("updated_at", str_of(&item, "updated_at"));
     draft.withdrawn = draft.time("withdrawn_at", str_of(&item, "withdrawn_at"));
+    state(&mut draft, &item);
     draft.summary = str_of(&item, "summary").map(str::to_owned);
     draft.details = str_of(&item, "description").map(str::to_owned);
     let identifiers = list_of(&item, "identifiers").iter();
@@ -89,11 +90,14 @@ fn advisory(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
             .specific
             .push(("severity", value::text(word.to_ascii_uppercase())));
     }
-    let cwes: Vec<String> = list_of(&item, "cwes")
+    let mut cwes: Vec<String> = list_of(&item, "cwes")
         .iter()
         .filter_map(|cwe| str_of(cwe, "cwe_id"))
         .map(str::to_owned)
         .collect();
+    if cwes.is_empty() {
+        cwes.extend(value::strs_of(&item, "cwe_ids").map(str::to_owned));
+    }
     if !cwes.is_empty() {
         draft.specific.push(("cwe_ids", value::texts(cwes)));
     }
@@ -130,6 +134,28 @@ fn advisory(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     out.record(pointer, draft);
 }
 
+/// Evaluates the state of an advisory of a repository.
+fn state(draft: &mut Draft<'_>, item: &Value<'_>) {
+    match str_of(item, "state") {
+        None | Some("published") => {}
+        Some("closed" | "withdrawn") => {
+            let closed = draft.time("closed_at", str_of(item, "closed_at"));
+            let time = draft.withdrawn.take().or(closed);
+            let time = time
+                .or_else(|| draft.modified.clone())
+                .or_else(|| draft.published.clone());
+            draft.withdrawn = time.or_else(|| {
+                draft.warn("a withdrawn advisory without a time");
+                Some("1970-01-01T00:00:00Z".to_owned())
+            });
+        }
+        Some(other) => draft.warn(format!(
+            "the advisory is not published: its state is \"{}\"",
+            quote(other)
+        )),
+    }
+}
+
 fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
     let package = vulnerable.get("package").cloned().unwrap_or_default();
     let (stated, name) = (
@@ -149,46 +175,83 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
     };
     let mut entry = Affected::of(ecosystem, name);
     let text = str_of(vulnerable, "vulnerable_version_range").unwrap_or_default();
+    let fixed = patched(draft, name, vulnerable);
     match range(text) {
         Some(RangeOrVersion::Range(mut range)) => {
-            let fixed = vulnerable.get("first_patched_version");
-            let fixed = fixed.and_then(|fixed| fixed.as_str().or_else(|| str_of(fixed, "identifier")));
-            if let Some(fixed) = fixed.map(str::trim).filter(|fixed| !fixed.is_empty()) {
-                end_with(&mut range, &mut entry, fixed);
-            }
+            end_with(&mut range, &mut entry, fixed);
             entry.ranges.push(range);
         }
-        Some(RangeOrVersion::Version(version)) => entry.versions.push(version),
+        Some(RangeOrVersion::Version(version)) => {
+            match fixed {
+                // As in GitHub's own records of the OSV schema, so that the fix is known.
+                Some(fixed) if is_before(&version, fixed) => {
+                    entry.ranges.push(Range::from(&version).and("fixed", fixed));
+                }
+                Some(fixed) => entry.specific.push(first_patched(fixed)),
+                None => {}
+            }
+            entry.versions.push(version);
+        }
         None => {
             draft.warn(format!(
                 "{name}: the range \"{}\" is not understood, all versions are meant",
                 quote(text)
             ));
             entry.ranges.push(Range::from("0"));
+            entry.specific.extend(fixed.map(first_patched));
         }
     }
     draft.affected.push(entry);
 }
 
-/// Adds the first patched version to a range that does not state it.
-fn end_with(range: &mut Range, entry: &mut Affected<'_>, fixed: &str) {
-    let last = match range.events.last() {
-        Some(("last_affected", last)) => last.clone(),
-        Some(("introduced", _)) => return range.events.push(("fixed", fixed.to_owned())),
+/// Returns the first patched version of a package; in an advisory of a repository it is text that its owners wrote.
+fn patched<'v>(draft: &mut Draft<'_>, name: &str, vulnerable: &'v Value<'_>) -> Option<&'v str> {
+    let first = vulnerable.get("first_patched_version");
+    let first = first.and_then(|first| first.as_str().or_else(|| str_of(first, "identifier")));
+    if let Some(first) = first.map(str::trim).filter(|first| !first.is_empty()) {
+        return Some(first);
+    }
+    let text = str_of(vulnerable, "patched_versions")?.trim();
+    let version = text.trim_start_matches(['>', '=']).trim();
+    let is_one = !version.contains([',', '|', '<', '>', '=', '^', '~', '*', ' ']);
+    let has_digit = version.contains(|c: char| c.is_ascii_digit());
+    if is_one && has_digit && !text.starts_with("> ") && !is_prose(version) {
+        return Some(version);
+    }
+    if has_digit {
+        draft.warn(format!(
+            "{name}: the patched versions \"{}\" are not a single one, and end nothing",
+            quote(text)
+        ));
+    }
+    None
+}
+
+fn first_patched(fixed: &str) -> (&'static str, Value<'static>) {
+    ("first_patched_version", value::text(fixed.to_owned()))
+}
+
+/// Ends a range by the first patched version, as GitHub's own records of the OSV schema do: without one, a range before a
+/// version does not end, as that version is not a fix.
+fn end_with(range: &mut Range, entry: &mut Affected<'_>, fixed: Option<&str>) {
+    let last = match (range.events.last(), fixed) {
+        (Some(("introduced", _)), Some(fixed)) => return range.events.push(("fixed", fixed.to_owned())),
+        (Some(("last_affected", last)), Some(_)) => format!("<= {last}"),
+        (Some(("fixed", end)), fixed) if fixed != Some(end.as_str()) => format!("< {end}"),
         _ => return,
     };
-    let stated = if is_before(&last, fixed) {
-        // As in GitHub's own records of the OSV schema, so that the fix is known.
+    let version = last.trim_start_matches(['<', '=', ' ']);
+    let is_end = fixed.is_none_or(|fixed| is_before(version, fixed));
+    entry.specific.push(match fixed {
+        Some(fixed) if !is_end => first_patched(fixed),
+        _ => ("last_known_affected_version_range", value::text(last)),
+    });
+    if is_end {
         range.events.pop();
-        range.events.push(("fixed", fixed.to_owned()));
-        (
-            "last_known_affected_version_range",
-            value::text(format!("<= {last}")),
-        )
-    } else {
-        ("first_patched_version", value::text(fixed.to_owned()))
-    };
-    entry.specific.push(stated);
+        range
+            .events
+            .extend(fixed.map(|fixed| ("fixed", fixed.to_owned())));
+    }
 }
 
 /// Returns true if a version is certainly before another one: a number in the same place is lower, or more numbers

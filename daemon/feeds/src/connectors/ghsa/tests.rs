@@ -70,3 +70,93 @@ fn patched_version_before_the_last_affected_one_ends_nothing() {
         "2.9.1"
     );
 }
+
+/// Returns the page with the first package's range and patched version changed, as its rules and own data.
+fn first_package(range: &str, patched: &str) -> (String, serde_json::Value) {
+    let text = PAGE
+        .replace(">= 1.0, < 1.2.3", range)
+        .replace(r#""first_patched_version":"1.2.3""#, patched);
+    let record = &json_records("ghsa", text.as_bytes())[0];
+    let own = record["affected"][0]["database_specific"].clone();
+    (
+        ranges(record)[0].trim_start_matches("PyPI Rocket ").to_owned(),
+        own,
+    )
+}
+
+#[test]
+fn range_ends_as_in_githubs_own_records() {
+    let fix = r#""first_patched_version":"1.2.4""#;
+    let none = r#""first_patched_version":null"#;
+    let known = "last_known_affected_version_range";
+    for (range, patched, expected, key, stated) in [
+        (">= 1.0, < 1.2.3", none, "introduced=1.0", known, "< 1.2.3"),
+        ("< 1.2.3", fix, "introduced=0 fixed=1.2.4", known, "< 1.2.3"),
+        ("<= 1.2.3", none, "introduced=0 last_affected=1.2.3", known, ""),
+        ("< 1.2.4", fix, "introduced=0 fixed=1.2.4", known, ""),
+        (
+            "< 2.0",
+            fix,
+            "introduced=0 fixed=2.0",
+            "first_patched_version",
+            "1.2.4",
+        ),
+        ("> 1.0", fix, "introduced=1.0 fixed=1.2.4", known, ""),
+        ("= 1.2.3", fix, "introduced=1.2.3 fixed=1.2.4", known, ""),
+        ("= 1.2.3", none, "==1.2.3", known, ""),
+        ("= 2.0", fix, "==2.0", "first_patched_version", "1.2.4"),
+    ] {
+        let (rules, own) = first_package(range, patched);
+        assert_eq!(rules, expected, "{range} {patched}");
+        assert_eq!(own[key].as_str().unwrap_or_default(), stated, "{range} {patched}");
+    }
+}
+
+#[test]
+fn patched_versions_of_a_repository_are_a_fix_if_they_are_one() {
+    for (patched, expected) in [
+        ("1.2.4", "introduced=1.0 fixed=1.2.4"),
+        (">= 1.2.4", "introduced=1.0 fixed=1.2.4"),
+        (" v1.2.3 ", "introduced=1.0 fixed=1.2.3"),
+        ("", "introduced=1.0"),
+        ("None", "introduced=1.0"),
+        ("1.2.4, 2.0.1", "introduced=1.0"),
+        ("> 1.2.3", "introduced=1.0"),
+    ] {
+        let (rules, _) = first_package(">= 1.0, < 1.2.3", &format!(r#""patched_versions":"{patched}""#));
+        assert_eq!(rules, expected, "{patched}");
+    }
+    let several = PAGE.replace(
+        r#""first_patched_version":"1.2.3""#,
+        r#""patched_versions":"1.2.4, 2.0.1""#,
+    );
+    let warned = warnings("ghsa", several.as_bytes());
+    assert!(
+        warned.iter().any(|text| text.contains("not a single one")),
+        "{warned:?}"
+    );
+}
+
+#[test]
+fn state_of_a_repositorys_advisory_is_evaluated() {
+    let of = |state: &str, more: &str| {
+        PAGE.replace(
+            r#""withdrawn_at":null"#,
+            &format!(r#""withdrawn_at":null,"state":"{state}"{more}"#),
+        )
+    };
+    let withdrawn = |text: &str| json_records("ghsa", text.as_bytes())[0]["withdrawn"].clone();
+    assert!(withdrawn(&of("published", "")).is_null());
+    assert_eq!(
+        withdrawn(&of("closed", r#","closed_at":"2030-02-01T00:00:00Z""#)),
+        "2030-02-01T00:00:00Z"
+    );
+    assert_eq!(withdrawn(&of("withdrawn", "")), "2030-01-02T00:00:00Z");
+    let draft = of("draft", "");
+    assert!(withdrawn(&draft).is_null());
+    let warned = warnings("ghsa", draft.as_bytes());
+    assert!(
+        warned.iter().any(|text| text.contains("not published")),
+        "{warned:?}"
+    );
+}

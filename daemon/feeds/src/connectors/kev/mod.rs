@@ -130,15 +130,9 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
             format!("cveID is not the id of a CVE record: \"{}\"", quote(&cve)),
         );
     }
-    let id = if cve.is_empty() {
-        euvd.clone().unwrap_or_default()
-    } else {
-        cve
-    };
-    let mut draft = Draft::of(id);
-    if let Some(euvd) = &euvd {
-        draft.alias(euvd);
-    }
+    // ENISA's entry and CISA's about one vulnerability stand beside each other.
+    let mut draft = Draft::of(euvd.unwrap_or_else(|| cve.clone()));
+    draft.alias(&cve);
     let added = str_of(&item, "dateAdded").or_else(|| str_of(&item, "dateReported"));
     draft.modified = draft.time("dateAdded", added);
     draft.summary = str_of(&item, "vulnerabilityName").map(str::to_owned);

@@ -27,7 +27,7 @@ fn catalogue_of_enisa_has_its_own_names_and_blanks() {
     assert_eq!(
         only_records("kev", list.as_bytes()),
         [
-            r#"{"aliases":["EUVD-2030-49898"],"database_specific":{"native":{"dateReported":"17/01/30","originSource":"cnw","product":"Box","vendorProject":"Acme"}},"id":"CVE-2030-9380","modified":"2030-01-17T00:00:00Z","schema_version":"1.7.3"}"#
+            r#"{"aliases":["CVE-2030-9380"],"database_specific":{"native":{"dateReported":"17/01/30","originSource":"cnw","product":"Box","vendorProject":"Acme"}},"id":"EUVD-2030-49898","modified":"2030-01-17T00:00:00Z","schema_version":"1.7.3"}"#
         ]
     );
 }
@@ -43,6 +43,20 @@ fn entry_of_enisa_without_a_cve_record_has_its_own_id() {
             "{blank}"
         );
     }
+}
+
+#[test]
+fn entries_of_both_catalogues_are_different_records() {
+    let cisa = only_records("kev", JSON.as_bytes());
+    let list = r#"[{"cveID":"CVE-2030-0001","euvdID":"EUVD-2030-1","vendorProject":"Acme","dateReported":"17/01/30"}]"#;
+    let enisa = only_records("kev", list.as_bytes());
+    assert!(cisa[0].contains(r#""id":"CVE-2030-0001""#), "{}", cisa[0]);
+    assert!(
+        enisa[0].contains(r#""aliases":["CVE-2030-0001"]"#),
+        "{}",
+        enisa[0]
+    );
+    assert!(enisa[0].contains(r#""id":"EUVD-2030-1""#), "{}", enisa[0]);
 }
 
 #[test]

@@ -108,6 +108,12 @@ fn record(table: &toml::Table, body: &str) -> Result<Draft<'static>, String> {
     draft.published = draft.time("date", day("date").as_deref());
     draft.modified.clone_from(&draft.published);
     draft.withdrawn = draft.time("withdrawn", day("withdrawn").as_deref());
+    // Older advisories say only that they are taken back; the crate's releases are another matter.
+    if draft.withdrawn.is_none() && advisory.get("yanked").and_then(Toml::as_bool) == Some(true) {
+        let known = draft.published.clone();
+        draft.withdrawn = known.or_else(|| Some("1970-01-01T00:00:00Z".to_owned()));
+        draft.warn("the advisory is taken back without a time");
+    }
     let (title, details) = match body.strip_prefix("# ") {
         Some(rest) => rest.split_once('\n').unwrap_or((rest, "")),
         None => (str_in(advisory, "title").unwrap_or_default(), body),

@@ -124,3 +124,17 @@ fn template_is_not_an_advisory() {
         [": the template of an advisory"]
     );
 }
+
+#[test]
+fn yanked_advisory_is_withdrawn() {
+    let of = |line: &str| advisory("patched = []").replace("keywords", &format!("{line}\nkeywords"));
+    let withdrawn = |text: &str| json_records("rustsec", text.as_bytes())[0]["withdrawn"].clone();
+    assert_eq!(withdrawn(&of("yanked = true")), "2030-03-01T00:00:00Z");
+    assert!(withdrawn(&of("yanked = false")).is_null());
+    let both = of("yanked = true\nwithdrawn = \"2030-04-01\"");
+    assert_eq!(withdrawn(&both), "2030-04-01T00:00:00Z");
+    assert_eq!(
+        warnings("rustsec", of("yanked = true").as_bytes()),
+        ["the advisory is taken back without a time"]
+    );
+}
