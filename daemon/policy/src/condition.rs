@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use starling_protocol::UnixMillis;
-use starling_scanner::scan::{Finding, MatchedBy};
+use starling_scanner::name::normalise_name;
+use starling_scanner::scan::{Finding, FoundPackage, MatchedBy};
 use starling_scanner::severity::Score;
 use starling_scanner::threat::Probability;
 
@@ -62,9 +63,12 @@ pub struct Condition {
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub age_below: Option<Span>,
     /// Its ecosystem matches one of these, with or without its suffix (`Debian:12`).
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "crate::given::ecosystems"
+    )]
     pub ecosystem: Vec<Glob>,
-    /// Its package's name, or package URL, matches one of these.
+    /// Its package's name, in any spelling that its registry takes for the same, or its package URL matches one of these.
     #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "list")]
     pub package: Vec<Glob>,
     /// The package's version matches one of these.
@@ -170,8 +174,16 @@ impl Condition {
                 .as_ref()
                 .is_none_or(|asked| asked.is_asked_for(class))
             && (any(&self.ecosystem, &package.ecosystem) || any(&self.ecosystem, bare))
-            && (any(&self.package, &package.name) || by_url)
+            && (any(&self.package, &package.name) || by_url || self.names(package))
             && any(&self.version, &package.version)
+    }
+
+    /// Returns true if a pattern matches the package's name once it is spelt as the ecosystem spells names (`Django`).
+    fn names(&self, package: &FoundPackage) -> bool {
+        self.package.iter().any(|pattern| {
+            let spelt = normalise_name(&package.ecosystem, pattern.as_str());
+            spelt != pattern.as_str() && Glob::new(&spelt).is_ok_and(|pattern| pattern.matches(&package.name))
+        })
     }
 
     fn rating_holds(&self, finding: &Finding) -> bool {

@@ -16,6 +16,7 @@ use crate::policy::Policy;
 use crate::rego::RegoDecisions;
 use crate::rule::{RuleReport, RuleState};
 use crate::terms::{Action, CauseKind, Reason, ReasonCode, VerdictCoverage};
+use crate::threats::threat_reasons;
 use crate::verdict::{JudgedFinding, NotJudged, Outcome, Verdict, VerdictBaseline, VerdictInventory};
 use crate::vex::product::Scanned;
 use crate::vex::{VexDocument, VexIndex, names_boms};
@@ -171,6 +172,7 @@ fn reasons_of(
         });
     }
     finding_reasons(findings, &mut reasons);
+    threat_reasons(policy, findings, &mut reasons);
     rule_reasons(policy, rules, &mut reasons);
     mute_reasons(policy, mutes, &mut reasons);
     unconfirmed_reasons(knowledge, mutes, &mut reasons);
@@ -221,6 +223,7 @@ fn outcome_of(policy: &Policy, code: ReasonCode) -> Outcome {
         | ReasonCode::SourceSilent
         | ReasonCode::HeadExpired
         | ReasonCode::CoverageGaps
+        | ReasonCode::ThreatsUnknown
         | ReasonCode::NothingToJudge => Outcome::Warn,
         ReasonCode::FindingsMuted => Outcome::Pass,
     }

@@ -5,6 +5,10 @@
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
+use starling_scanner::ecosystem::names_of_findings;
+use starling_scanner::name::ecosystem_base;
+
+use crate::glob::Glob;
 
 /// Reads the value of a key that may be left out; refuses a blank one.
 pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
@@ -28,4 +32,25 @@ where
         ));
     }
     Ok(list)
+}
+
+/// Reads a list of ecosystems: the names that findings have, in any spelling of capitals. A name that no finding can
+/// have is refused, because a condition with it would never hold; patterns are taken as they are.
+pub(crate) fn ecosystems<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Glob>, D::Error> {
+    let list: Vec<Glob> = list(deserializer)?;
+    list.into_iter().map(known_ecosystem).collect()
+}
+
+fn known_ecosystem<E: Error>(written: Glob) -> Result<Glob, E> {
+    let text = written.as_str();
+    let base = ecosystem_base(text);
+    if base.contains(['*', '?']) {
+        return Ok(written);
+    }
+    let known = names_of_findings()
+        .iter()
+        .find(|name| name.eq_ignore_ascii_case(base))
+        .ok_or_else(|| E::unknown_variant(base, names_of_findings()))?;
+    let suffix = text.get(base.len()..).unwrap_or_default();
+    Glob::new(&format!("{known}{suffix}")).map_err(E::custom)
 }

@@ -34,6 +34,11 @@ impl Glob {
         }
     }
 
+    /// Returns the text of the pattern.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Returns true if it matches the complete `name`.
     pub fn matches(&self, name: &str) -> bool {
         let pattern: Vec<char> = self.0.chars().collect();

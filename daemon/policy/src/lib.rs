@@ -25,6 +25,7 @@ mod rule;
 pub mod selftest;
 mod strict;
 mod terms;
+mod threats;
 pub mod units;
 mod verdict;
 mod vex;

@@ -293,7 +293,7 @@ fn schema_has_exactly_the_condition_keys() {
         .as_object()
         .unwrap();
     let yaml = "{ids: [a], severity: low, severity_below: high, cvss: 1, cvss_below: 2, epss: 0.1, epss_below: 0.2, \
-        kev: true, informational: [unsound], disputed: true, matched_by: [cpe], fix: none, age: 1d, age_below: 2d, ecosystem: [a], package: [a], version: [a], path: [a], subject: [a]}";
+        kev: true, informational: [unsound], disputed: true, matched_by: [cpe], fix: none, age: 1d, age_below: 2d, ecosystem: [npm], package: [a], version: [a], path: [a], subject: [a]}";
     let full: Condition = serde_saphyr::from_str(yaml).unwrap();
     let written = serde_json::to_value(&full).unwrap();
     let keys = |object: &serde_json::Map<String, Value>| object.keys().cloned().collect::<Vec<_>>();

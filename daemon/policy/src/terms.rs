@@ -252,6 +252,8 @@ pub enum ReasonCode {
     CheckAhead,
     /// Packages could not be checked.
     CoverageGaps,
+    /// The policy fails findings by their exploitation, of which nothing is known here.
+    ThreatsUnknown,
     /// The inventory has no packages.
     NothingToJudge,
     /// Findings are muted.

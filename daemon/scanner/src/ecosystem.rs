@@ -4,6 +4,10 @@
 //! package URLs. Ecosystems without one of them are listed here, so that none is missing by mistake.
 //! `docs/ecosystems.md` shows all of them in a table.
 
+use std::collections::BTreeSet;
+use std::sync::LazyLock;
+
+use crate::cpe::CPE_ECOSYSTEM;
 use crate::name::ecosystem_base;
 
 /// One ecosystem of the OSV schema.
@@ -128,6 +132,17 @@ impl Ecosystem {
             .find(|known| known.name.eq_ignore_ascii_case(base))?;
         Some(format!("{}{}", known.name, ecosystem.get(base.len()..)?))
     }
+}
+
+/// Returns the names, without suffix, of all ecosystems that a finding can have, sorted.
+pub fn names_of_findings() -> &'static [&'static str] {
+    static NAMES: LazyLock<Vec<&'static str>> = LazyLock::new(|| {
+        let of_schema = ECOSYSTEMS.iter().map(|ecosystem| ecosystem.name);
+        let of_urls = crate::purl::osv::ecosystems().map(ecosystem_base);
+        let names: BTreeSet<&'static str> = of_schema.chain(of_urls).chain([CPE_ECOSYSTEM]).collect();
+        names.into_iter().collect()
+    });
+    &NAMES
 }
 
 #[cfg(test)]

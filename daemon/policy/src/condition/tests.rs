@@ -59,6 +59,39 @@ fn related_id_never_excuses_a_finding() {
     }
 }
 
+/// A condition that no finding can meet switched a gate off.
+#[test]
+fn ecosystems_and_packages_are_known_in_any_spelling() {
+    let mut django = finding(Level::High);
+    django.package.ecosystem = "PyPI".into();
+    django.package.name = "django-cms".into();
+    for (yaml, expected) in [
+        ("ecosystem: [pypi]", true),
+        ("ecosystem: ['Py*']", true),
+        ("ecosystem: [npm]", false),
+        ("package: [Django_CMS]", true),
+        ("package: ['Django.*']", true),
+        ("package: [Flask]", false),
+    ] {
+        assert_eq!(holds(yaml, &django), expected, "{yaml}");
+    }
+    django.package.ecosystem = "Debian:12".into();
+    assert!(holds("ecosystem: ['debian:12']", &django));
+    assert!(holds("ecosystem: [CPE, debian]", &django));
+    // Names of Maven have one spelling.
+    django.package.ecosystem = "Maven".into();
+    assert!(!holds("package: [Django-CMS]", &django));
+    for yaml in [
+        "ecosystem: [pipy]",
+        "ecosystem: [npm, PyPy]",
+        "ecosystem: ['Debain:12']",
+    ] {
+        let refused = serde_saphyr::from_str::<Condition>(yaml);
+        let text = refused.unwrap_err().to_string();
+        assert!(text.contains("unknown variant"), "{text}");
+    }
+}
+
 #[test]
 fn way_of_the_look_up_is_asked_for() {
     let mut found = finding(Level::High);

@@ -146,3 +146,42 @@ fn unused_rules_fail_only_if_requested() {
         (1, vec![ReasonCode::RulesUnused])
     );
 }
+
+/// A gate by exploitation passed everything at a site without a catalogue, without a word.
+#[test]
+fn policy_that_asks_for_unknown_threats_says_so() {
+    let read = |conditions: &str| {
+        let text = format!("format: starling-policy/1\n{conditions}\n");
+        PolicyDocument::read(text.as_bytes()).unwrap().policy
+    };
+    let mut found = finding(Level::High);
+    let unknown = |found: &Finding, conditions: &str| {
+        let scan = ScanResult {
+            findings: vec![found.clone().into()],
+            ..result(&[], all_matched())
+        };
+        let codes = codes(&judge(&scan, &read(conditions), &knowledge()));
+        codes
+            .iter()
+            .filter(|code| **code == ReasonCode::ThreatsUnknown)
+            .count()
+    };
+    let by_rule = "rules: [{id: a, action: fail, reason: x, when: {kev: true}}]";
+    for (conditions, expected) in [
+        ("fail: [{kev: true}, {epss: 0.5}]", 2),
+        (by_rule, 1),
+        ("fail: [{severity: critical}]", 0),
+        (
+            "rules: [{id: a, action: ignore, reason: x, when: {kev: false}}]",
+            0,
+        ),
+        // Nothing is left to judge by it.
+        ("fail: [{severity: high}, {kev: true}]", 0),
+    ] {
+        assert_eq!(unknown(&found, conditions), expected, "{conditions}");
+    }
+    found.threat.kev = Some(false);
+    assert_eq!(unknown(&found, by_rule), 0);
+    let scan = result(&[], all_matched());
+    assert!(codes(&judge(&scan, &read(by_rule), &knowledge())).is_empty());
+}

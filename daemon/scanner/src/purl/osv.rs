@@ -22,6 +22,11 @@ use super::{PackageUrl, PurlParts};
 use crate::name::{ecosystem_base, spelling};
 use crate::origin::Origin;
 
+/// Returns the ecosystems of package URLs, some with a suffix, some repeatedly.
+pub(crate) fn ecosystems() -> impl Iterator<Item = &'static str> {
+    ROWS.iter().map(|row| row.ecosystem)
+}
+
 /// A package in OSV's terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OsvPackage {
