@@ -4,6 +4,7 @@ mod commit;
 mod gone;
 mod guard;
 mod joined;
+mod losses;
 mod options;
 mod reach;
 mod rests;
