@@ -189,7 +189,7 @@ impl FetchError {
     /// Returns true if the source is a local file or folder that is not there, such as a medium that is not mounted.
     #[must_use]
     pub fn is_missing_source(&self) -> bool {
-        matches!(self, Self::Disk { action: MISSING, source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+        matches!(self, Self::Disk { action: MISSING, .. })
     }
 
     /// Returns true if the same run may succeed later without a change by the operator.

@@ -4,6 +4,7 @@ mod commit;
 mod gone;
 mod guard;
 mod joined;
+mod losses;
 mod options;
 mod reach;
 mod rests;
@@ -92,6 +93,8 @@ struct Account<'a> {
     /// Documents of a known kind that hold no record, and documents whose content is of no known kind.
     understood: u64,
     not_understood: u64,
+    /// Files that were not looked into: how many, and the first with the reason.
+    not_opened: Option<(u64, String)>,
     report: types::FeedImportReport,
     /// Warnings that a run of a feed shows by themselves.
     notes: Vec<String>,
@@ -247,6 +250,7 @@ impl<'a> Account<'a> {
             input_bytes: 0,
             understood: 0,
             not_understood: 0,
+            not_opened: None,
             report,
             notes: Vec::new(),
             failed: None,
@@ -258,7 +262,7 @@ impl<'a> Account<'a> {
             ItemResult::Accepted(record) => self.accept(item.name, record),
             ItemResult::Ignored(reason) => {
                 self.report.ignored += 1;
-                self.count_understood(&reason);
+                self.count_understood(&item.name, &reason);
                 // A file that no longer holds the record it is named for says nothing about that record.
                 let by_content = !matches!(reason, pipeline::IgnoredBecause::File(_));
                 let kept = if by_content && !is_part(&item.name) {

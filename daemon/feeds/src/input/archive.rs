@@ -9,6 +9,7 @@ use std::rc::Rc;
 use zip::result::ZipError;
 
 use super::classify::{HEAD_BYTES, NotARecord, Packing, classify, packing};
+use super::directory::lists_more;
 use super::meter::Unpacked;
 use super::walk::{Step, Walk};
 use super::{Found, InputErrorKind, Unreadable};
@@ -80,11 +81,18 @@ impl Walk<'_> {
         if !has_end {
             return Err(self.fail(name, InputErrorKind::Truncated));
         }
+        let again = file.try_clone().map_err(|error| self.fail_read(name, error))?;
         let mut archive =
             zip::ZipArchive::new(BufReader::new(file)).map_err(|error| self.fail_zip(name, error))?;
         if archive.has_duplicate_names() {
             // Programs differ in which of the two they show.
             let what = "two members have one name".to_owned();
+            return Err(self.fail(name, InputErrorKind::Damaged { what }));
+        }
+        let start = archive.central_directory_start();
+        let more = lists_more(&mut BufReader::new(again), start, archive.len());
+        if more.map_err(|error| self.fail_read(name, error))? {
+            let what = format!("its end tells of {} members, and it lists more", archive.len());
             return Err(self.fail(name, InputErrorKind::Damaged { what }));
         }
         for index in 0..archive.len() {

@@ -14,6 +14,7 @@
 
 mod archive;
 mod classify;
+mod directory;
 mod error;
 mod folder;
 mod meter;
@@ -33,6 +34,7 @@ use starling_protocol::limits::MAX_RECORD_BYTES;
 use crate::connectors::Kind;
 
 pub use classify::{Expectation, NotARecord, classify};
+pub use directory::lists_more;
 pub use error::{InputError, InputErrorKind, Progress};
 pub use folder::archive_stem;
 

@@ -271,6 +271,14 @@ impl<'a> Session<'a> {
                 ),
             });
         }
+        let asked = path.to_owned();
+        let after = blocking(move || file::look(&asked)).await.map_err(failed)?;
+        if after.as_ref() != Some(&state) {
+            return Err(FetchError::Truncated {
+                address: request.address.to_string(),
+                what: "it changed while it was read: it is being written".to_owned(),
+            });
+        }
         let headers = Headers {
             etag: Some(state.validator),
             is_bounded: true,

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::Executor;
-use super::document::{Outcome, missing};
+use super::document::Outcome;
 use crate::address::Address;
 use crate::error::{FetchError, MISSING};
 use crate::fetched::Gone;
@@ -43,7 +43,11 @@ impl Executor<'_> {
             });
         }
         if listed.files.is_empty() {
-            return Err(missing(&Address::File(step.path.clone())));
+            return Err(FetchError::Disk {
+                path: step.path.clone(),
+                action: MISSING,
+                source: io::Error::other("the folder holds no file"),
+            });
         }
         let names: BTreeMap<String, String> = listed
             .files
@@ -104,7 +108,14 @@ fn list(root: &Path, limit: u64) -> io::Result<Listing> {
         notes: Vec::new(),
         is_over: false,
     };
-    if root.metadata()?.is_file() {
+    let kind = root.metadata()?;
+    if !kind.is_file() && !kind.is_dir() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is neither a file nor a folder",
+        ));
+    }
+    if kind.is_file() {
         let address = Address::File(root.to_owned());
         listing
             .files

@@ -255,9 +255,15 @@ impl Walk {
         let Some(items) = page.items(step.items) else {
             return Some(format!("it has no list {:?}", step.items));
         };
-        let Paging::Offset { total, .. } = step.paging else {
+        let Paging::Offset { start, total, .. } = step.paging else {
             return None;
         };
+        if let Some(at) = page.number(start).filter(|at| *at != self.at) {
+            return Some(format!(
+                "the page begins at entry {at}, and entry {} was asked for",
+                self.at
+            ));
+        }
         let Some(total) = page.number(total) else {
             return Some(format!("it says no {total}"));
         };

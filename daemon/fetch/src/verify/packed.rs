@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 
+use starling_feeds::input::lists_more;
 use tokio_util::sync::CancellationToken;
 
 use super::{Fault, Found, Job, open, text};
@@ -221,6 +222,15 @@ pub(super) fn zip(path: &Path, head: &[u8], max_unpacked_bytes: u64) -> Result<(
             "the list of the archive's members cannot be read ({other})"
         )),
     })?;
+    let start = archive.central_directory_start();
+    let again = &mut BufReader::new(open(path)?);
+    // Two members of one name count as one; the import names them.
+    if !archive.has_duplicate_names() && lists_more(again, start, archive.len())? {
+        return Err(Fault::Damaged(format!(
+            "the end of the archive tells of {} members, and it lists more",
+            archive.len()
+        )));
+    }
     let limit = unpacked_limit(length(path)?, max_unpacked_bytes);
     match archive.decompressed_size() {
         Some(size) if size > u128::from(limit) => Err(Fault::Limit(format!(

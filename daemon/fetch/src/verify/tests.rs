@@ -110,6 +110,21 @@ fn tar_of(name: &str, content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
+fn zip_that_lists_more_members_than_its_end_tells_is_damaged() {
+    let mut writer = ::zip::ZipWriter::new(io::Cursor::new(Vec::new()));
+    for name in ["a.json", "b.json"] {
+        let options = ::zip::write::SimpleFileOptions::default();
+        writer.start_file(name, options).expect("in memory");
+    }
+    let mut zip = writer.finish().expect("in memory").into_inner();
+    assert!(checked(Form::Zip, &zip).is_ok());
+    let end = zip.len() - 22;
+    (zip[end + 8], zip[end + 10]) = (1, 1);
+    let fault = checked(Form::Zip, &zip).err();
+    assert!(matches!(fault, Some(Fault::Damaged(_))), "{fault:?}");
+}
+
+#[test]
 fn archive_cut_anywhere_is_not_taken() {
     use std::io::Write;
     let tar = tar_of("a.json", br#"{"id":"A"}"#);

@@ -97,8 +97,45 @@ async fn folder_that_is_missing_or_empty_is_an_error() {
     let error = World::new().fails(&plan_of(medium.path())).await;
     assert!(matches!(error, FetchError::Disk { .. }), "{error}");
     assert!(error.to_string().contains("cannot be found"), "{error}");
+    let why = std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!(why.as_deref(), Some("the folder holds no file"));
+    assert!(error.is_missing_source(), "as of a medium that is not mounted");
     let error = World::new().fails(&plan_of(&medium.path().join("gone"))).await;
     assert!(matches!(error, FetchError::Disk { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn file_that_changes_while_it_is_read_is_not_taken() {
+    let medium = tempfile::tempdir().expect("a folder");
+    write(medium.path(), "A.json", record("A", "2026-01-01T00:00:00Z"));
+    let plan = plan_of(medium.path());
+    let mut world = World::new();
+    let folder = medium.path().to_owned();
+    // The free space is asked for between the look at a file and its copy.
+    world.free = Box::new(move || {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        write(&folder, "A.json", record("B", "2026-01-01T00:00:00Z"));
+        None
+    });
+    let error = world.fails(&plan).await;
+    assert!(matches!(error, FetchError::Truncated { .. }), "{error}");
+    assert!(error.to_string().contains("it is being written"), "{error}");
+    world.free = Box::new(|| None);
+    assert!(world.run(&plan).await.expect("a good run").fetched.whole);
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn device_is_neither_a_file_nor_a_folder() {
+    let error = World::new()
+        .fails(&plan_of(std::path::Path::new("/dev/null")))
+        .await;
+    let why = std::error::Error::source(&error).map(ToString::to_string);
+    assert_eq!(
+        why.as_deref(),
+        Some("it is neither a file nor a folder"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

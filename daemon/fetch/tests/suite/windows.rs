@@ -78,6 +78,32 @@ async fn windows_cover_all_time_and_pages_all_entries() {
 }
 
 #[tokio::test]
+async fn page_that_begins_elsewhere_than_asked_is_not_taken() {
+    // A cache that does not look at the index gives the first page again, under a new time.
+    let server = Server::start(|asked| {
+        if !is_last_window(asked) {
+            return Reply::ok(nvd_page(0, 0, 0));
+        }
+        let time = format!(r#"{{"timestamp":"{}","#, start_index(asked));
+        Reply::ok(nvd_page(4000, 0, 2000).replacen('{', &time, 1))
+    })
+    .await;
+    let plan = plan_at("nvd", &server.base, None);
+    let mut world = World::new();
+    let brought = world.import(&plan).await;
+    let error = brought
+        .fetched
+        .unfinished
+        .expect("not read to its end")
+        .to_string();
+    assert!(
+        error.contains("the page begins at entry 0, and entry 2000 was asked for"),
+        "{error}"
+    );
+    assert!(!brought.fetched.whole && !brought.fetched.read_to_end);
+}
+
+#[tokio::test]
 async fn entry_that_changes_while_windows_are_read_is_not_missed() {
     // It leaves its old window before that is read, and is in none but the time after the run began.
     let server = Server::start(|asked| {

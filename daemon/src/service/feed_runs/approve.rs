@@ -69,7 +69,8 @@ impl SiteParts {
         }
         let folder = self.live.feeds.folder(spec.name());
         let path = folder.suspect().join(&kept.input);
-        let found = hash_of(&path).map_err(|error| starling_api::file_problem("reading", &path, &error))?;
+        let found = hash_of(&path, kept.whole, &kept.gone)
+            .map_err(|error| starling_api::file_problem("reading", &path, &error))?;
         if found != kept.shown.input {
             return Err(gone(spec, "the files that were kept are not what they were"));
         }

@@ -33,7 +33,7 @@ impl SiteParts {
         let folder = self.live.feeds.folder(spec.name());
         let spool = folder.spool();
         let relative = input.path.strip_prefix(&spool).unwrap_or(Path::new(""));
-        let kept = hash_of(input.path)
+        let kept = hash_of(input.path, input.whole, &input.gone)
             .map_err(|error| starling_api::file_problem("reading", input.path, &error))
             .and_then(|hash| {
                 folder.keep_suspect(after).map_err(|error| home_problem(&error))?;

@@ -274,13 +274,25 @@ impl FeedFolder {
     }
 }
 
-/// Hashes all files of an input with their names: equal hashes are equal inputs.
+/// Hashes all files of an input with their names, and what it says of others: equal hashes are equal inputs.
+///
+/// The same files take away more if they are the whole source, or if the source dropped other files.
 ///
 /// # Errors
 /// A file cannot be read, or folders lie too deep.
-pub(crate) fn hash_of(input: &Path) -> io::Result<ContentHash> {
+pub(crate) fn hash_of(input: &Path, whole: bool, gone: &[String]) -> io::Result<ContentHash> {
+    /// Not the length of a name.
+    const PART: [u8; 8] = u64::MAX.to_le_bytes();
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 input of a feed");
     add_hash(&mut hasher, input, "", 0)?;
+    if !whole || !gone.is_empty() {
+        hasher.update(&PART);
+        hasher.update(&[u8::from(whole)]);
+        for name in gone {
+            hasher.update(&(name.len() as u64).to_le_bytes());
+            hasher.update(name.as_bytes());
+        }
+    }
     Ok(ContentHash::from_bytes(*hasher.finalize().as_bytes()))
 }
 
@@ -404,15 +416,22 @@ mod tests {
         let folder = folder(home.path());
         let spool = folder.empty_spool().unwrap();
         fs::write(spool.join("a.json"), "1").unwrap();
-        let hash = hash_of(&spool).unwrap();
+        let hash = hash_of(&spool, true, &[]).unwrap();
         let read_to = ReadTo::start("here".to_owned());
         folder.keep_suspect(&read_to).unwrap();
         assert!(!spool.exists());
         let kept = folder.suspect().join("input");
-        assert_eq!(hash_of(&kept).unwrap(), hash);
+        assert_eq!(hash_of(&kept, true, &[]).unwrap(), hash);
         assert_eq!(folder.suspect_read_to().unwrap(), Some(read_to));
         fs::write(kept.join("a.json"), "2").unwrap();
-        assert_ne!(hash_of(&kept).unwrap(), hash);
+        assert_ne!(hash_of(&kept, true, &[]).unwrap(), hash);
+        let gone = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+            hash_of(&kept, false, &names).unwrap()
+        };
+        assert_ne!(gone(&[]), hash_of(&kept, true, &[]).unwrap());
+        assert_ne!(gone(&["a", "b"]), gone(&["a"]));
+        assert_ne!(gone(&["ab"]), gone(&["a", "b"]));
         folder.drop_suspect();
         assert!(!folder.suspect().exists());
         folder.remove().unwrap();

@@ -163,6 +163,27 @@ async fn suspect_input_is_kept_and_the_very_same_is_approved() {
 }
 
 #[tokio::test]
+async fn approval_of_fewer_dropped_files_is_not_one_of_more() {
+    let world = World::with_feed().await;
+    world.run(Answer::whole(0..50)).await;
+    let dropped = |count: usize| {
+        let gone: Vec<String> = (0..count).map(|number| format!("EX-{number}.json")).collect();
+        Answer::Part(Vec::new()).changed(move |brought| brought.gone = gone.clone())
+    };
+    let run = world.run(dropped(20)).await;
+    assert_eq!(run.outcome, FeedRunOutcome::Suspect, "{:?}", run.error);
+    let looked_at = world.feed().await.suspect.unwrap().input;
+    world.run(dropped(49)).await;
+    let approve = FeedApprove {
+        input: Some(looked_at),
+    };
+    let refused = world.site.approve_feed(&name(), approve).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::FeedNotSuspect);
+    assert_eq!(world.count().await, 50);
+    assert_eq!(world.approve().await.unwrap().absent, 49);
+}
+
+#[tokio::test]
 async fn suspect_input_that_was_altered_is_not_approved() {
     let world = World::with_feed().await;
     world.run(Answer::whole(0..50)).await;

@@ -38,6 +38,7 @@ impl Account<'_> {
         }
         judged.part = part;
         judged.held_back = self.held_back_after(commit, tells_all, at)?;
+        self.note_unopened();
         judged.notes = std::mem::take(&mut self.notes);
         for key in absent {
             self.file(

@@ -1,12 +1,13 @@
 //! Looks at what an input would change, before it does: a source that was cut off, mixed up or emptied at its
 //! origin must not empty every site.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use serde_json::Value;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{ContentHash, RecordId, Source};
 use starling_store::FeedPlan;
+
+use super::losses::{Guarded, Losses};
 
 /// Sources with fewer records change as they like: a few are a large share of them.
 const FEWEST_RECORDS: u64 = 20;
@@ -19,28 +20,6 @@ const NAMED: usize = 5;
 
 /// Reads the body of a hash, if it is here.
 type ReadBody<'r> = dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem> + 'r;
-
-/// What a record says that a guard looks at.
-#[derive(Debug, Default, PartialEq, Eq)]
-struct Guarded {
-    is_withdrawn: bool,
-    has_severity: bool,
-    /// Ecosystems and names of the packages that are affected.
-    affected: BTreeSet<(String, String)>,
-    fixes: BTreeSet<String>,
-}
-
-/// The ways in which records say less than before.
-#[derive(Debug, Default)]
-struct Losses {
-    withdrawn: Vec<RecordId>,
-    severity: Vec<RecordId>,
-    affected: Vec<RecordId>,
-    /// Records that still name some of their packages, and not all.
-    packages: Vec<RecordId>,
-    /// Records by a fix that they name now, and that comes before all that they named.
-    fixes: BTreeMap<String, Vec<RecordId>>,
-}
 
 /// Refuses an input that takes away much of what the source said.
 ///
@@ -56,8 +35,8 @@ pub(super) fn check(
         return Ok(());
     }
     let absent: Vec<RecordId> = absent_of(plan);
-    let losses = losses_of(plan, body)?;
-    let fix = losses.fixes.iter().max_by_key(|(_, records)| records.len());
+    let losses = losses_of(plan, absent.len(), body)?;
+    let end = losses.ends.iter().max_by_key(|(_, records)| records.len());
     let told = [
         (absent.as_slice(), "are no longer in it".to_owned()),
         (losses.withdrawn.as_slice(), "are withdrawn now".to_owned()),
@@ -68,11 +47,15 @@ pub(super) fn check(
         ),
         (
             losses.packages.as_slice(),
-            "no longer name all packages that were affected".to_owned(),
+            "no longer name all packages that were affected, or all that was stated of them".to_owned(),
         ),
         (
-            fix.map_or(&[][..], |(_, records)| records),
-            fix.map_or_else(String::new, |(fix, _)| format!("are all fixed in {fix} now")),
+            end.map_or(&[][..], |(_, records)| records),
+            end.map_or_else(String::new, |(end, _)| end.told()),
+        ),
+        (
+            losses.earlier.as_slice(),
+            "affect only versions before all that they named as fixed or last affected".to_owned(),
         ),
     ];
     let mut suspect: Vec<String> = told
@@ -80,6 +63,13 @@ pub(super) fn check(
         .filter(|(records, _)| is_suspect(records.len() as u64, plan.before))
         .map(|(records, what)| tell(records, plan.before, what))
         .collect();
+    // In several ways together, a source can lose as much as in one.
+    let less: BTreeSet<&RecordId> = absent.iter().chain(losses.of_affected()).collect();
+    if suspect.is_empty() && is_suspect(less.len() as u64, plan.before) {
+        let less: Vec<RecordId> = less.into_iter().cloned().collect();
+        let what = "are no longer in it, are withdrawn or affect less than before";
+        suspect.push(tell(&less, plan.before, what));
+    }
     let left = records_after(plan);
     // Little by little, a source can lose as much as at once.
     if suspect.is_empty() && plan.absent > 0 && is_suspect(most.saturating_sub(left), most) {
@@ -97,18 +87,18 @@ pub(super) fn check(
 
 /// Reads and compares the records that a plan replaces.
 ///
-/// Reads none if they are too few to be suspect, even if all of them lose something: most imports change little of
-/// their source.
-fn losses_of(plan: &FeedPlan, body: &mut ReadBody<'_>) -> Result<Losses, Problem> {
+/// Reads none if they and those that become absent are too few to be suspect, even if all of them lose something: most
+/// imports change little of their source.
+fn losses_of(plan: &FeedPlan, absent: usize, body: &mut ReadBody<'_>) -> Result<Losses, Problem> {
     let mut losses = Losses::default();
-    if !is_suspect(plan.replaced.len() as u64, plan.before) {
+    if !is_suspect((plan.replaced.len() + absent) as u64, plan.before) {
         return Ok(losses);
     }
     for replaced in &plan.replaced {
         let (Some(before), Some(after)) = (body(&replaced.before)?, body(&replaced.after)?) else {
             continue;
         };
-        losses.count(&replaced.id, &Guarded::of(&before), Guarded::of(&after));
+        losses.count(&replaced.id, &Guarded::of(&before), &Guarded::of(&after));
     }
     Ok(losses)
 }
@@ -147,84 +137,11 @@ pub(super) fn absent_of(plan: &FeedPlan) -> Vec<RecordId> {
         .collect()
 }
 
-impl Losses {
-    fn count(&mut self, id: &RecordId, before: &Guarded, after: Guarded) {
-        if after.is_withdrawn && !before.is_withdrawn {
-            self.withdrawn.push(id.clone());
-            return;
-        }
-        if before.has_severity && !after.has_severity {
-            self.severity.push(id.clone());
-        }
-        if !before.affected.is_empty() && after.affected.is_empty() {
-            self.affected.push(id.clone());
-        } else if !before.affected.is_subset(&after.affected) {
-            self.packages.push(id.clone());
-        }
-        // One release may well fix much of a source: what is odd is one that comes before every fix named until now.
-        for fix in after.fixes {
-            let mut earlier = before.fixes.iter();
-            if !before.fixes.is_empty() && earlier.all(|known| numbers(&fix) < numbers(known)) {
-                self.fixes.entry(fix).or_default().push(id.clone());
-            }
-        }
-    }
-}
-
-/// The numbers in a version, enough to tell an early one from a late one.
-fn numbers(version: &str) -> Vec<u64> {
-    let parts = version.split(|c: char| !c.is_ascii_digit());
-    parts.filter_map(|part| part.parse().ok()).collect()
-}
-
-/// Returns the items of an array; none if the value has no such array.
-fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
-    value
-        .get(key)
-        .and_then(Value::as_array)
-        .map_or(&[], Vec::as_slice)
-}
-
-impl Guarded {
-    /// Reads off a record what a guard looks at; one that cannot be read says nothing.
-    fn of(body: &[u8]) -> Self {
-        let Ok(record) = serde_json::from_slice::<Value>(body) else {
-            return Self::default();
-        };
-        let is_severe = |value: &Value| {
-            !items(value, "severity").is_empty() || value.pointer("/database_specific/severity").is_some()
-        };
-        let affected = items(&record, "affected");
-        let mut said = Self {
-            is_withdrawn: record
-                .get("withdrawn")
-                .is_some_and(|withdrawn| !withdrawn.is_null()),
-            has_severity: is_severe(&record) || affected.iter().any(is_severe),
-            affected: BTreeSet::new(),
-            fixes: BTreeSet::new(),
-        };
-        for package in affected {
-            let ranges = items(package, "ranges");
-            if !items(package, "versions").is_empty() || !ranges.is_empty() {
-                let text = |key: &str| {
-                    let value = package.pointer(&format!("/package/{key}"));
-                    value.and_then(Value::as_str).unwrap_or_default().to_owned()
-                };
-                said.affected.insert((text("ecosystem"), text("name")));
-            }
-            let events = ranges.iter().flat_map(|range| items(range, "events"));
-            said.fixes.extend(events.filter_map(|event| {
-                let fixed = event.get("fixed")?;
-                Some(fixed.as_str().map_or_else(|| fixed.to_string(), str::to_owned))
-            }));
-        }
-        said
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use std::collections::BTreeMap;
+
+    use serde_json::{Value, json};
     use starling_protocol::{Claim, UnixMillis};
     use starling_store::Replaced;
 
@@ -297,7 +214,27 @@ mod tests {
         let fixed_early = |record: &mut Value| {
             record["affected"][0]["ranges"][0]["events"][1] = json!({ "fixed": "0.0.1" });
         };
-        let cases: [(Change<'_>, &str); 5] = [
+        let last_early = |record: &mut Value| {
+            record["affected"][0]["ranges"][0]["events"][1] = json!({ "last_affected": "0.0.1" });
+        };
+        let without_events = |record: &mut Value| record["affected"][0]["ranges"][0]["events"] = json!([]);
+        let without_ranges = |record: &mut Value| {
+            record["affected"][0] =
+                json!({ "package": record["affected"][0]["package"], "versions": ["1.0.0"] });
+        };
+        let with_commits = |record: &mut Value| record["affected"][0]["ranges"][0]["type"] = json!("GIT");
+        let fixed_earlier_each = |record: &mut Value| {
+            let number = record["id"].as_str().unwrap().replace("TEST-", "");
+            record["affected"][0]["ranges"][0]["events"][1] = json!({ "fixed": format!("0.1.{number}") });
+        };
+        let cases: [(Change<'_>, &str); 9] = [
+            (&without_events, "30 of 100 records no longer name anything"),
+            (&without_ranges, "30 of 100 records no longer name all packages"),
+            (&with_commits, "30 of 100 records no longer name all packages"),
+            (
+                &fixed_earlier_each,
+                "30 of 100 records affect only versions before all that they named",
+            ),
             (
                 &without_a_package,
                 "30 of 100 records no longer name all packages",
@@ -312,15 +249,45 @@ mod tests {
             assert!(detail.contains(told), "{detail}");
             assert!(checked(10, change).is_ok(), "a few of them: {told}");
         }
+        assert!(
+            checked(30, last_early).is_ok(),
+            "another kind of end is not compared"
+        );
         // What they say differently is no loss.
         assert!(checked(100, |record| record["details"] = json!("more")).is_ok());
+        assert!(checked(100, |record| record["affected"][0]["versions"] = json!(["1.0.0"])).is_ok());
+    }
+
+    #[test]
+    fn losses_of_several_ways_count_together() {
+        let both = |from: usize| {
+            move |record: &mut Value| {
+                let number: usize = record["id"].as_str().unwrap()[5..].parse().unwrap();
+                match number < from {
+                    true => record["withdrawn"] = json!("2026-01-01T00:00:00Z"),
+                    false => record["affected"] = json!([]),
+                }
+            }
+        };
+        let detail = refusal(checked(30, both(15)));
+        assert!(
+            detail
+                .contains("30 of 100 records are no longer in it, are withdrawn or affect less than before"),
+            "{detail}"
+        );
+        assert!(checked(20, both(10)).is_ok());
     }
 
     #[test]
     fn records_are_read_only_if_enough_are_replaced() {
-        let reads_of = |replaced: usize| {
+        let source: Source = "test".parse().unwrap();
+        let reads_of = |replaced: usize, absent: usize| {
             let plan = FeedPlan {
                 before: 100,
+                absent: absent as u64,
+                claims: (0..absent)
+                    .map(|number| Claim::absent(&source, &id(1_000 + number), UnixMillis::EPOCH))
+                    .collect(),
                 replaced: (0..replaced)
                     .map(|number| Replaced {
                         id: id(number),
@@ -331,15 +298,17 @@ mod tests {
                 ..FeedPlan::default()
             };
             let mut reads = 0;
-            let checked = check(&"test".parse().unwrap(), &plan, 0, &mut |_| {
+            let checked = check(&source, &plan, 0, &mut |_| {
                 reads += 1;
                 Ok(Some(b"{}".to_vec()))
             });
             checked.unwrap();
             reads
         };
-        assert_eq!(reads_of(20), 0, "a fifth of the source is never suspect");
-        assert_eq!(reads_of(21), 42);
+        assert_eq!(reads_of(20, 0), 0, "a fifth of the source is never suspect");
+        assert_eq!(reads_of(21, 0), 42);
+        assert_eq!(reads_of(15, 6), 30, "together with those that are absent");
+        assert_eq!(reads_of(15, 5), 0);
     }
 
     #[test]

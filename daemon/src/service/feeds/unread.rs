@@ -1,6 +1,7 @@
 //! What an input does not give: documents of which nothing was read, and a catalogue under another name.
 
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
+use starling_feeds::input::NotARecord;
 use starling_feeds::osv::{About, FeedRecord, NoRecord};
 use starling_feeds::pipeline;
 use starling_protocol::RecordId;
@@ -14,14 +15,39 @@ use crate::service::KEV_SOURCE;
 const QUOTED_CHARS: usize = 60;
 
 impl Account<'_> {
-    pub(super) fn count_understood(&mut self, reason: &pipeline::IgnoredBecause) {
+    /// Counts a document that is not a record by what it is instead.
+    pub(super) fn count_understood(&mut self, name: &str, reason: &pipeline::IgnoredBecause) {
         match reason {
             pipeline::IgnoredBecause::Content(NoRecord::Native(_)) => self.understood += 1,
             pipeline::IgnoredBecause::Content(_) | pipeline::IgnoredBecause::Guess(_) => {
                 self.not_understood += 1;
             }
-            pipeline::IgnoredBecause::File(_) => {}
+            pipeline::IgnoredBecause::File(reason) => self.count_unopened(name, *reason),
         }
+    }
+
+    /// Counts a file that may hold records and was not looked into.
+    fn count_unopened(&mut self, name: &str, reason: NotARecord) {
+        if matches!(
+            reason,
+            NotARecord::Hidden | NotARecord::OtherKind | NotARecord::NotOfKind(_)
+        ) {
+            return;
+        }
+        if matches!(reason, NotARecord::OtherPacking(_) | NotARecord::NestedArchive) {
+            self.not_understood += 1;
+        }
+        let first = || (0, format!("{name}: {reason}"));
+        self.not_opened.get_or_insert_with(first).0 += 1;
+    }
+
+    /// Names the files that were not looked into in the run of a feed; the report of an import lists each.
+    pub(super) fn note_unopened(&mut self) {
+        let note = self.not_opened.take().map(|(count, first)| match count {
+            1 => format!("1 file was not looked into: {first}"),
+            many => format!("{many} files were not looked into; the first is {first}"),
+        });
+        self.notes.extend(note);
     }
 
     /// Of an input that holds files and not one record: it was meant to say something, and nothing was understood.

@@ -113,6 +113,20 @@ fn a_zip_member_whose_checksum_is_wrong_is_damage() {
 }
 
 #[test]
+fn zip_that_lists_more_members_than_its_end_tells_is_damage() {
+    let mut packed = zip_of(&[("a.json", r#"{"id":"A"}"#), ("b.json", r#"{"id":"B"}"#)]);
+    let end = packed.len() - 22;
+    for at in [end + 8, end + 10] {
+        assert_eq!(packed[at], 2, "the count of members");
+        packed[at] = 1;
+    }
+    assert!(matches!(
+        fault(bytes("z", packed)),
+        InputErrorKind::Damaged { .. }
+    ));
+}
+
+#[test]
 fn bombs_are_refused_before_they_fill_memory() {
     let limits = Limits {
         ratio_free_bytes: 256 << 10,

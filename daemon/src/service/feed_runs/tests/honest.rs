@@ -331,6 +331,21 @@ async fn source_of_mostly_unknown_documents_is_not_checked() {
 }
 
 #[tokio::test]
+async fn file_that_was_not_looked_into_is_named_by_the_run() {
+    let world = World::with_feed().await;
+    let mut input = records(0..20);
+    input.push(json!({ "id": "A-1", "page": "BZh91AY&SY packed" }));
+    let run = world.run(Answer::Whole(input)).await;
+    assert_eq!((run.outcome, run.stored), (FeedRunOutcome::Imported, 20));
+    let named = "1 file was not looked into: A-1.json: packed as bzip2";
+    assert!(
+        run.notes.iter().any(|note| note.contains(named)),
+        "{:?}",
+        run.notes
+    );
+}
+
+#[tokio::test]
 async fn names_that_cannot_be_looked_up_are_counted_in_the_report() {
     let world = World::with_feed().await;
     let mut odd = record(1);
