@@ -250,6 +250,13 @@ fn what_to_do(text: &mut String, body: &Body, unjudged: &[Group]) {
         let sentence = format!("{} {are} not judged: {}", group.subject(), group.remedy);
         text.push_str(&terminal::wrapped("  ", 4, &plain(&sentence)));
     }
+    if body.not_judged.others > 0 {
+        let more = count(body.not_judged.others);
+        let _ = writeln!(
+            text,
+            "  … and {more} further packages are not judged, which the verdict does not name"
+        );
+    }
 }
 
 /// Details that the table shows besides the findings.
