@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use starling_protocol::RecordId;
 
-/// An end of a range that comes before this is not believed of a record that named none, such as `0` and `0.0.1`.
+/// An end of a range that comes before this, such as `0` and `0.0.1`, leaves hardly a version affected: it is not
+/// believed of many records at once.
 const EARLIEST_END: [u64; 2] = [0, 1];
 
 /// How a record states which versions of a package are affected.
@@ -44,7 +45,7 @@ pub(super) struct Losses {
     pub(super) packages: Vec<RecordId>,
     /// Records by an end that they name now, and that comes before all that they named.
     pub(super) ends: BTreeMap<End, Vec<RecordId>>,
-    /// Records all of whose ends come before all that they named.
+    /// Records all of whose ends come before all that they named, and before [`EARLIEST_END`].
     pub(super) earlier: Vec<RecordId>,
 }
 
@@ -108,7 +109,9 @@ impl Losses {
             count += 1;
             self.ends.entry(end.clone()).or_default().push(id.clone());
         }
-        if count > 0 && count == after.ends.len() {
+        // A source may well move its fixes: what is odd is that hardly a version is left.
+        let is_near_zero = |end: &End| end.numbers().as_slice() < &EARLIEST_END[..];
+        if count > 0 && count == after.ends.len() && after.ends.iter().all(is_near_zero) {
             self.earlier.push(id.clone());
         }
     }
@@ -235,6 +238,19 @@ mod tests {
             let fixed = range(&json!([{ "introduced": "0" }, { "fixed": end }]));
             assert_eq!(
                 counted(&open, &fixed).earlier.len(),
+                usize::from(is_early),
+                "{end}"
+            );
+        }
+    }
+
+    #[test]
+    fn source_may_move_its_fixes_but_not_near_zero() {
+        let late = range(&json!([{ "introduced": "0" }, { "fixed": "4.2.0" }]));
+        for (end, is_early) in [("0.0.7", true), ("1.3.0", false), ("4.3.0", false)] {
+            let moved = range(&json!([{ "introduced": "0" }, { "fixed": end }]));
+            assert_eq!(
+                counted(&late, &moved).earlier.len(),
                 usize::from(is_early),
                 "{end}"
             );
