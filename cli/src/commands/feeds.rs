@@ -41,6 +41,7 @@ pub(crate) enum Feeds {
 Documents in the OSV schema are taken as they are; those of other kinds (kev, epss, nvd, cve, csaf, debian, alpine, …) are
 read into it. The kind of each document is detected from its shape; --kind states it for all of them.
 Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected.
+An input that is truncated or damaged is refused and changes nothing.
 An input that takes away much of a source (over a fifth of its records, or of their severities, of what they affect or
 when it was fixed) is suspect: it is refused and changes nothing, unless --approve is given.
 Without a daemon, the match index, which scans use, is built at the end: a minute for a whole corpus, less for an update.

@@ -156,9 +156,9 @@ impl SiteParts {
             } else {
                 ErrorCode::FeedUnreadable
             };
-            if options.complete {
+            if options.complete || how.by_hand {
                 return Err(Problem::new(code, detail)
-                    .hint("nothing was changed: an input that breaks off says nothing about what it lacks"));
+                    .hint("nothing was changed: an input that breaks off does not tell what it lacks; fetch it again"));
             }
             if account.seen.is_empty() {
                 return Err(Problem::new(code, detail));

@@ -232,6 +232,10 @@ fn truncated_or_empty_input_is_not_the_whole_source() {
         std::fs::write(&cut, &archive[..part]).unwrap();
         let problem = complete(&world.author, &cut, &[]).problem();
         assert_eq!(problem.code, ErrorCode::FeedTruncated, "cut at {part}: {problem}");
+        let problem = world
+            .author
+            .refused(["feeds", "import", cut.to_str().unwrap(), "--source", SOURCE]);
+        assert_eq!(problem.code, ErrorCode::FeedTruncated, "cut at {part}: {problem}");
     }
     let empty = world.author.file("empty");
     std::fs::create_dir(&empty).unwrap();

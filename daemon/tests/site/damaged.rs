@@ -1,0 +1,49 @@
+//! Imports of input that is damaged, empty, or of which nothing is understood.
+
+use starling_api_types::{ErrorCode, FeedImportOptions, FeedImportReport, Problem};
+
+use crate::bench::{Bench, Site, advisory};
+
+const SOURCE: &str = "mine";
+
+fn whole(allow_empty: bool, approve: bool) -> FeedImportOptions {
+    FeedImportOptions {
+        complete: true,
+        allow_empty,
+        approve,
+        ..FeedImportOptions::default()
+    }
+}
+
+fn lines(count: usize) -> String {
+    let records = (0..count).map(|number| advisory(&format!("EX-{number}"), "express", "4.18.0").to_string());
+    records.collect::<Vec<_>>().join("\n")
+}
+
+fn take(site: &Site<'_>, text: &str, options: FeedImportOptions) -> Result<FeedImportReport, Problem> {
+    site.take_in_with(SOURCE, text, options)
+}
+
+#[test]
+fn truncated_input_is_refused_without_complete_too() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    let text = lines(50);
+    let cut = &text[..text.len() - 10];
+    for options in [
+        FeedImportOptions::default(),
+        FeedImportOptions {
+            strict: true,
+            ..FeedImportOptions::default()
+        },
+        whole(false, false),
+        whole(true, true),
+    ] {
+        let problem = take(&site, cut, options).unwrap_err();
+        assert_eq!(problem.code, ErrorCode::FeedTruncated, "{problem}");
+        let hint = problem.hint.clone().unwrap_or_default();
+        assert!(hint.contains("nothing was changed"), "{hint}");
+    }
+    assert_eq!(site.status().advisories, 0);
+    assert_eq!(take(&site, &text, whole(false, false)).unwrap().stored, 50);
+}
