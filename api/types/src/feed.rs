@@ -14,7 +14,7 @@ pub struct FeedImportOptions {
     pub complete: bool,
     /// Reject the whole input if one file is rejected.
     pub strict: bool,
-    /// Allow a complete import to be truncated or empty.
+    /// Allow a complete import to be empty; files of which none is understood are refused all the same.
     pub allow_empty: bool,
     /// Accept an input that removes much of what the source stated before.
     pub approve: bool,

@@ -70,7 +70,7 @@ pub(crate) struct Import {
     /// Kind of the documents, such as osv, nvd or csaf (default: detected from each document's shape)
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
-    /// Let a --complete input be truncated or empty
+    /// Let a --complete input be empty; one that holds files of which none is understood is refused all the same
     #[arg(long, requires = "complete")]
     allow_empty: bool,
     /// Accept an input that removes much of what the source stated before

@@ -92,6 +92,8 @@ struct Account<'a> {
     /// Documents of a known kind that hold no record, and documents whose content is of no known kind.
     understood: u64,
     not_understood: u64,
+    /// Files and documents that were meant to say something, and gave no record.
+    unread: u64,
     report: types::FeedImportReport,
     /// Warnings that a run of a feed shows by themselves.
     notes: Vec<String>,
@@ -165,24 +167,7 @@ impl SiteParts {
             }
             account.warn(detail);
         }
-        if account.seen.is_empty() && options.complete && !options.allow_empty {
-            let detail = format!(
-                "importing {source}: the input is said to be the whole source and holds no record{}",
-                account.first_unread()
-            );
-            return Err(Problem::new(ErrorCode::FeedEmpty, detail)
-                .hint("nothing was changed; with --allow-empty every record of the source becomes absent"));
-        }
-        if account.seen.is_empty() && account.report.rejected > 0 && !options.allow_empty {
-            return Err(account.rejected_problem("nothing was changed; mend the files, or leave them out"));
-        }
-        let is_understood = how.may_hold_none && account.understood > 0 && account.not_understood == 0;
-        if account.seen.is_empty() && account.report.ignored > 0 && !options.allow_empty && !is_understood {
-            return Err(account.nothing_read_problem());
-        }
-        if how.by_hand && account.is_of_nothing() && !options.allow_empty {
-            return Err(account.no_document_problem());
-        }
+        account.refuse_without_record()?;
         if options.strict && account.report.rejected > 0 {
             return Err(
                 account.rejected_problem("nothing was changed; without --strict the rest is taken in")
@@ -195,7 +180,7 @@ impl SiteParts {
             is_read: whole,
             gone: &how.gone,
             is_emptied,
-            approved: options.approve || is_emptied,
+            approved: options.approve,
         };
         let judged = account.commit(&commit)?;
         self.forget_if_due();
@@ -247,6 +232,7 @@ impl<'a> Account<'a> {
             input_bytes: 0,
             understood: 0,
             not_understood: 0,
+            unread: 0,
             report,
             notes: Vec::new(),
             failed: None,
@@ -271,6 +257,7 @@ impl<'a> Account<'a> {
             }
             ItemResult::Rejected(reason) => {
                 self.report.rejected += 1;
+                self.count_unread(&reason);
                 let kept = self.keep_rejected(&item.name, item.identity.as_ref());
                 let (reason, known) = (reason.to_string(), &self.how.rejections);
                 let is_of_page = known

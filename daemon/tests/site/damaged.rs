@@ -47,3 +47,28 @@ fn truncated_input_is_refused_without_complete_too() {
     assert_eq!(site.status().advisories, 0);
     assert_eq!(take(&site, &text, whole(false, false)).unwrap().stored, 50);
 }
+
+#[test]
+fn allow_empty_takes_an_empty_input_and_no_other() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    // A source that has nothing may be empty.
+    for empty in ["", "[]"] {
+        let report = take(&site, empty, whole(true, false)).unwrap();
+        assert_eq!(report.absent, 0, "{empty:?}: {:?}", report.warnings);
+        assert!(report.warnings.is_empty(), "{empty:?}: {:?}", report.warnings);
+    }
+    take(&site, &lines(50), whole(false, false)).unwrap();
+    let before = site.status();
+    for misread in ["{\"name\": \"a manifest\"}", "{\"id\": 7}", "<html></html>"] {
+        let problem = take(&site, misread, whole(true, true)).unwrap_err();
+        assert_eq!(problem.code, ErrorCode::FeedEmpty, "{misread}: {problem}");
+        let hint = problem.hint.clone().unwrap_or_default();
+        assert!(hint.contains("--kind: ") && hint.contains("nvd"), "{hint}");
+        assert!(!hint.contains("--allow-empty"), "{hint}");
+    }
+    let problem = take(&site, "[]", whole(true, false)).unwrap_err();
+    assert_eq!(problem.code, ErrorCode::FeedSuspect, "{problem}");
+    assert_eq!(site.status().knowledge_root, before.knowledge_root);
+    assert_eq!(take(&site, "[]", whole(true, true)).unwrap().absent, 50);
+}

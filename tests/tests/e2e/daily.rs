@@ -257,9 +257,12 @@ fn truncated_or_empty_input_is_not_the_whole_source() {
     assert_eq!(world.author.root(), root, "a refused import changes nothing");
     world.author.expect_records(SOURCE, &full);
 
+    let problem = complete(&world.author, &empty, &["--allow-empty"]).problem();
+    assert_eq!(problem.code, ErrorCode::FeedSuspect, "{problem}");
+
     // An operator who intends it says so, and all sites learn it.
     let report: starling_api_types::FeedImportReport =
-        complete(&world.author, &empty, &["--allow-empty"]).json(0);
+        complete(&world.author, &empty, &["--allow-empty", "--approve"]).json(0);
     assert_eq!(report.absent, 60);
     world.spread();
     for site in [&world.author, &world.follower, &world.carried] {

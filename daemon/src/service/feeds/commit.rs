@@ -54,7 +54,8 @@ impl Account<'_> {
     /// A source of which a person's import rejected something was not taken in as a whole. Runs of a feed have rules of
     /// their own.
     fn leave_rejected_unchecked(&mut self, commit: &Commit<'_>, judged: &mut Judged) {
-        if !self.how.by_hand || !commit.complete || self.report.rejected == 0 {
+        // An empty stream is rejected as a document, too.
+        if !self.how.by_hand || !commit.complete || commit.is_emptied || self.report.rejected == 0 {
             return;
         }
         judged.is_checked = false;
