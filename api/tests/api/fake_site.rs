@@ -407,6 +407,7 @@ impl SiteService for FakeSite {
             cursor: None,
             out_of_reach: Vec::new(),
             partly_out_of_reach: Vec::new(),
+            unchecked: None,
             warnings: Vec::new(),
             warning_count: 0,
             input_bytes: bytes.len() as u64,

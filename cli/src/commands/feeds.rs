@@ -52,8 +52,9 @@ Example:
   starling feeds import known_exploited_vulnerabilities.json --source kev \\
       --complete
 
-Exit codes: 0 taken in (also with rejects, unless --strict), 3 input refused or every file of it rejected,
-  or this site was restored and signs nothing yet; 6 not reachable or locked, 12 disk full")]
+Exit codes: 0 taken in (also with rejects, unless --strict; with --complete the last line then says that it is not a
+  check), 3 input refused or every file of it rejected, or this site was restored and signs nothing yet;
+  6 not reachable or locked, 12 disk full")]
 pub(crate) struct Import {
     /// The input; `-` is standard input
     #[arg(value_name = "PATH|-")]
@@ -125,6 +126,9 @@ impl Import {
             index_ms,
             Some(report.input_bytes),
         ))?;
+        if let Some(why) = &report.unchecked {
+            session.print_text(&render::unchecked(&report.source, why))?;
+        }
         Ok(ExitStatus::Pass)
     }
 }

@@ -208,6 +208,7 @@ impl<'a> Account<'a> {
             cursor: None,
             out_of_reach: Vec::new(),
             partly_out_of_reach: Vec::new(),
+            unchecked: None,
             warnings: Vec::new(),
             warning_count: 0,
             input_bytes: 0,

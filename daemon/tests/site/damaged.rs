@@ -1,6 +1,6 @@
 //! Imports of input that is damaged, empty, or of which nothing is understood.
 
-use starling_api_types::{ErrorCode, FeedImportOptions, FeedImportReport, Problem};
+use starling_api_types::{ErrorCode, FeedImportOptions, FeedImportReport, Problem, SitePart};
 
 use crate::bench::{Bench, Site, advisory};
 
@@ -71,4 +71,48 @@ fn allow_empty_takes_an_empty_input_and_no_other() {
     assert_eq!(problem.code, ErrorCode::FeedSuspect, "{problem}");
     assert_eq!(site.status().knowledge_root, before.knowledge_root);
     assert_eq!(take(&site, "[]", whole(true, true)).unwrap().absent, 50);
+}
+
+#[test]
+fn status_names_what_the_last_import_rejected() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    let feeds = || {
+        let health = site.wait(site.service.health()).unwrap();
+        let part = health.parts.into_iter().find(|part| part.part == SitePart::Feeds);
+        part.unwrap().detail
+    };
+    let report = take(
+        &site,
+        &format!("{}\n{{\"id\": 7}}", lines(3)),
+        whole(false, false),
+    )
+    .unwrap();
+    assert_eq!((report.stored, report.rejected), (3, 1));
+    let why = report.unchecked.unwrap();
+    assert_eq!(why, "1 document was rejected, and what it says is not known");
+    let told = feeds();
+    assert!(
+        told.contains("import of mine: 1 document was rejected at "),
+        "{told}"
+    );
+    assert!(told.contains("the record's id must be a string"), "{told}");
+    assert!(
+        !told.contains("starling feeds import PATH"),
+        "the same command: {told}"
+    );
+    // A part, even a good one, does not close it.
+    assert_eq!(
+        take(&site, &lines(1), FeedImportOptions::default())
+            .unwrap()
+            .unchecked,
+        None
+    );
+    assert!(feeds().contains("import of mine: "));
+    assert_eq!(
+        take(&site, &lines(3), whole(false, false)).unwrap().unchecked,
+        None
+    );
+    let told = feeds();
+    assert!(!told.contains("import of mine"), "{told}");
 }
