@@ -119,6 +119,7 @@ impl SiteService for FakeSite {
             known_since: None,
             exit_code: *self.exit_code.lock().unwrap(),
             without_threshold: false,
+            unfinished_imports: Vec::new(),
             signature: None,
         })
     }

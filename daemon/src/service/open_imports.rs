@@ -113,6 +113,13 @@ pub(crate) fn read(home: &Path) -> OpenImports {
     })
 }
 
+/// Returns the sources whose import has not ended.
+pub(crate) fn unfinished(home: &Path) -> Vec<String> {
+    let open = read(home).into_iter();
+    open.filter_map(|(source, open)| open.is_unfinished.then_some(source))
+        .collect()
+}
+
 /// Keeps what is open of a source, and returns what was before.
 pub(super) fn keep(home: &Path, source: &Source, now: Option<OpenImport>) -> Option<OpenImport> {
     let path = home.join(FILE);
@@ -143,6 +150,7 @@ mod tests {
         assert!(read(home.path()).is_empty());
         let begun = OpenImport::unfinished(at, true);
         assert_eq!(keep(home.path(), &source, Some(begun.clone())), None);
+        assert_eq!(unfinished(home.path()), ["mine"]);
         assert!(begun.told("mine").contains("has not ended"));
         let file = |name: &str, outcome| FeedFile {
             name: name.to_owned(),
@@ -155,6 +163,7 @@ mod tests {
         ];
         let rejected = OpenImport::of_rejected(at, true, 1, &files);
         assert_eq!(keep(home.path(), &source, rejected.clone()), Some(begun));
+        assert!(unfinished(home.path()).is_empty());
         assert_eq!(
             rejected.clone().unwrap().told("mine"),
             "import of mine: 1 document was rejected at 1970-01-01T00:00:00.000Z (b.json: why), so it does not count as \

@@ -3,6 +3,7 @@
 use starling_api_types::{ErrorCode, FeedImportOptions, FeedImportReport, Problem, SitePart};
 
 use crate::bench::{Bench, Site, advisory};
+use crate::past;
 
 const SOURCE: &str = "mine";
 
@@ -115,4 +116,22 @@ fn status_names_what_the_last_import_rejected() {
     );
     let told = feeds();
     assert!(!told.contains("import of mine"), "{told}");
+}
+
+#[test]
+fn scan_names_an_import_that_has_not_ended() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    take(&site, &lines(3), whole(false, false)).unwrap();
+    let scan = || past::scan(&site, None);
+    let before = scan();
+    assert!(before.unfinished_imports.is_empty());
+    // As an interrupted import leaves it.
+    let left = r#"{"mine": {"at": "2026-01-01T00:00:00.000Z", "is_whole": true, "is_unfinished": true}}"#;
+    std::fs::write(bench.home("site-a").join("imports.json"), left).unwrap();
+    assert_eq!(scan().unfinished_imports, ["mine"]);
+    take(&site, &lines(1), FeedImportOptions::default()).unwrap();
+    assert_eq!(scan().unfinished_imports, ["mine"], "a part does not end it");
+    take(&site, &lines(3), whole(false, false)).unwrap();
+    assert!(scan().unfinished_imports.is_empty());
 }
