@@ -121,14 +121,14 @@ pub(crate) fn unfinished(home: &Path) -> Vec<String> {
 }
 
 /// Keeps what is open of a source, and returns what was before.
-pub(super) fn keep(home: &Path, source: &Source, now: Option<OpenImport>) -> Option<OpenImport> {
+pub(super) fn keep(home: &Path, source: &Source, now: Option<&OpenImport>) -> Option<OpenImport> {
     let path = home.join(FILE);
     let mut open = read(home);
-    let before = match &now {
+    let before = match now {
         Some(now) => open.insert(source.to_string(), now.clone()),
         None => open.remove(source.as_str()),
     };
-    if before != now {
+    if before.as_ref() != now {
         let bytes = serde_json::to_vec_pretty(&open).map_err(|error| error.to_string());
         let done =
             bytes.and_then(|bytes| write_durably(&path, &bytes, 0o600).map_err(|error| error_chain(&error)));
@@ -149,7 +149,7 @@ mod tests {
         let (source, at): (Source, _) = ("mine".parse().unwrap(), Timestamp::saturating(0));
         assert!(read(home.path()).is_empty());
         let begun = OpenImport::unfinished(at, true);
-        assert_eq!(keep(home.path(), &source, Some(begun.clone())), None);
+        assert_eq!(keep(home.path(), &source, Some(&begun)), None);
         assert_eq!(unfinished(home.path()), ["mine"]);
         assert!(begun.told("mine").contains("has not ended"));
         let file = |name: &str, outcome| FeedFile {
@@ -162,10 +162,10 @@ mod tests {
             file("b.json", FeedOutcome::Rejected),
         ];
         let rejected = OpenImport::of_rejected(at, true, 1, &files);
-        assert_eq!(keep(home.path(), &source, rejected.clone()), Some(begun));
+        assert_eq!(keep(home.path(), &source, rejected.as_ref()), Some(begun));
         assert!(unfinished(home.path()).is_empty());
         assert_eq!(
-            rejected.clone().unwrap().told("mine"),
+            rejected.as_ref().unwrap().told("mine"),
             "import of mine: 1 document was rejected at 1970-01-01T00:00:00.000Z (b.json: why), so it does not count as \
              checked: mend them or leave them out, then import it again"
         );

@@ -79,7 +79,7 @@ impl Account<'_> {
         let home = self.site.identity.home.path();
         if is_change {
             let begun = OpenImport::unfinished(at.into(), commit.complete);
-            open_imports::keep(home, &self.source, Some(begun))
+            open_imports::keep(home, &self.source, Some(&begun))
         } else {
             open_imports::read(home).remove(self.source.as_str())
         }
@@ -93,7 +93,7 @@ impl Account<'_> {
             None if !judged.is_checked => before.filter(|before| before.is_whole),
             left => left,
         };
-        open_imports::keep(self.site.identity.home.path(), &self.source, left);
+        open_imports::keep(self.site.identity.home.path(), &self.source, left.as_ref());
     }
 
     /// Says in the report why an import of the whole source is not a check of it.

@@ -1,6 +1,6 @@
 //! The health of the feeds: the sources that the site knows, those it knows in part, and those that are stale.
 
-use starling_api_types::{KNOWN_IN_PART, PartState};
+use starling_api_types::{Feed, KNOWN_IN_PART, PartState};
 use starling_policy::Freshness;
 use starling_protocol::UnixMillis;
 use starling_store::StoreError;
@@ -14,29 +14,7 @@ use crate::service::scan::{freshness_of, latest_check};
 impl SiteParts {
     pub(super) fn feeds_part(&self) -> (PartState, String) {
         let fetched = self.feeds_shown();
-        // As in a verdict: for a source that was never taken in as a whole, the last import applies.
-        let open = open_imports::read(self.identity.home.path());
-        let known = self.data.store.view().and_then(|view| {
-            let sources = view.sources()?.into_iter();
-            let heard = sources.map(|(source, overview)| {
-                let last = match overview.checked_at {
-                    None => view.last_heard(&source)?,
-                    checked => checked,
-                };
-                let partial = fetched
-                    .iter()
-                    .find(|feed| !feed.complete && feed.enabled && feed.source.as_str() == source.as_str());
-                Ok(HeardSource {
-                    source: source.to_string(),
-                    records: overview.records,
-                    partial_feed: partial.map(|feed| feed.name.to_string()),
-                    in_part: overview.checked_at.is_none() && overview.records > 0,
-                    is_open: open.contains_key(source.as_str()),
-                    last,
-                })
-            });
-            heard.collect::<Result<Vec<_>, StoreError>>()
-        });
+        let known = self.heard_sources(&fetched);
         let sources = match known {
             Ok(known) => known,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
@@ -96,6 +74,33 @@ impl SiteParts {
             PartState::Attention
         };
         (state, told.join("; "))
+    }
+
+    /// Returns the sources that the site knows.
+    fn heard_sources(&self, fetched: &[Feed]) -> Result<Vec<HeardSource>, StoreError> {
+        // As in a verdict: for a source that was never taken in as a whole, the last import applies.
+        let open = open_imports::read(self.identity.home.path());
+        self.data.store.view().and_then(|view| {
+            let sources = view.sources()?.into_iter();
+            let heard = sources.map(|(source, overview)| {
+                let last = match overview.checked_at {
+                    None => view.last_heard(&source)?,
+                    checked => checked,
+                };
+                let partial = fetched
+                    .iter()
+                    .find(|feed| !feed.complete && feed.enabled && feed.source.as_str() == source.as_str());
+                Ok(HeardSource {
+                    source: source.to_string(),
+                    records: overview.records,
+                    partial_feed: partial.map(|feed| feed.name.to_string()),
+                    in_part: overview.checked_at.is_none() && overview.records > 0,
+                    is_open: open.contains_key(source.as_str()),
+                    last,
+                })
+            });
+            heard.collect::<Result<Vec<_>, StoreError>>()
+        })
     }
 }
 
@@ -246,6 +251,7 @@ mod tests {
             source: "own".to_owned(),
             records: 1,
             in_part: true,
+            is_open: false,
             partial_feed: Some("mine".to_owned()),
             last: Some(UnixMillis::EPOCH),
         }];
