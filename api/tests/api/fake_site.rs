@@ -119,6 +119,7 @@ impl SiteService for FakeSite {
             known_since: None,
             exit_code: *self.exit_code.lock().unwrap(),
             without_threshold: false,
+            unfinished_imports: Vec::new(),
             signature: None,
         })
     }
@@ -407,6 +408,7 @@ impl SiteService for FakeSite {
             cursor: None,
             out_of_reach: Vec::new(),
             partly_out_of_reach: Vec::new(),
+            unchecked: None,
             warnings: Vec::new(),
             warning_count: 0,
             input_bytes: bytes.len() as u64,

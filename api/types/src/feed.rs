@@ -14,7 +14,7 @@ pub struct FeedImportOptions {
     pub complete: bool,
     /// Reject the whole input if one file is rejected.
     pub strict: bool,
-    /// Allow a complete import to be truncated or empty.
+    /// Allow a complete import to be empty; files of which none is understood are refused all the same.
     pub allow_empty: bool,
     /// Accept an input that removes much of what the source stated before.
     pub approve: bool,
@@ -112,6 +112,9 @@ pub struct FeedImportReport {
     /// Records of the input of which a scan can match some entries of `affected` but not others, by reason.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub partly_out_of_reach: Vec<OutOfReach>,
+    /// Why an import of the complete source does not count as a check of it; omitted if it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchecked: Option<String>,
     /// Warnings about records that were kept, or about data that could not be converted; the first 1,000.
     pub warnings: Vec<String>,
     /// Number of all warnings.

@@ -117,6 +117,9 @@ pub struct VerdictEnvelope {
     /// True if the policy sets no threshold: no finding can fail, however bad it is.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub without_threshold: bool,
+    /// Sources whose import at this site has not ended, or was interrupted: records of them may be missing or old.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unfinished_imports: Vec<String>,
     /// Signature over the verdict hash, if the site signs verdicts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,

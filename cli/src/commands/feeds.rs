@@ -41,6 +41,7 @@ pub(crate) enum Feeds {
 Documents in the OSV schema are taken as they are; those of other kinds (kev, epss, nvd, cve, csaf, debian, alpine, …) are
 read into it. The kind of each document is detected from its shape; --kind states it for all of them.
 Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected.
+An input that is truncated or damaged is refused and changes nothing.
 An input that takes away much of a source (over a fifth of its records, or of their severities, of what they affect or
 when it was fixed) is suspect: it is refused and changes nothing, unless --approve is given.
 Without a daemon, the match index, which scans use, is built at the end: a minute for a whole corpus, less for an update.
@@ -51,8 +52,9 @@ Example:
   starling feeds import known_exploited_vulnerabilities.json --source kev \\
       --complete
 
-Exit codes: 0 taken in (also with rejects, unless --strict), 3 input refused or every file of it rejected,
-  or this site was restored and signs nothing yet; 6 not reachable or locked, 12 disk full")]
+Exit codes: 0 taken in (also with rejects, unless --strict; with --complete the last line then says that it is not a
+  check), 3 input refused or every file of it rejected, or this site was restored and signs nothing yet;
+  6 not reachable or locked, 12 disk full")]
 pub(crate) struct Import {
     /// The input; `-` is standard input
     #[arg(value_name = "PATH|-")]
@@ -69,7 +71,7 @@ pub(crate) struct Import {
     /// Kind of the documents, such as osv, nvd or csaf (default: detected from each document's shape)
     #[arg(long, value_name = "KIND")]
     kind: Option<String>,
-    /// Let a --complete input be truncated or empty
+    /// Let a --complete input be empty; one that holds files of which none is understood is refused all the same
     #[arg(long, requires = "complete")]
     allow_empty: bool,
     /// Accept an input that removes much of what the source stated before
@@ -124,6 +126,9 @@ impl Import {
             index_ms,
             Some(report.input_bytes),
         ))?;
+        if let Some(why) = &report.unchecked {
+            session.print_text(&render::unchecked(&report.source, why))?;
+        }
         Ok(ExitStatus::Pass)
     }
 }

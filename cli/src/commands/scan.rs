@@ -28,7 +28,7 @@ use crate::local::scan_without_store;
 use crate::output::STANDARD;
 use crate::progress::Step;
 use crate::render::Details;
-use crate::session::{Session, note};
+use crate::session::{Session, note, warn};
 
 /// Scan SBOMs or lockfiles and decide pass or fail
 #[derive(Debug, Args)]
@@ -197,6 +197,10 @@ impl Scan {
     }
 
     async fn show(&self, session: &Session, report: &ScanReport) -> Result<(), Problem> {
+        // With --quiet too: what is missing may change the verdict.
+        if let Some(unfinished) = report.unfinished() {
+            warn(&unfinished);
+        }
         let details = Details {
             explain: self.explain,
             aliases: self.aliases,

@@ -97,13 +97,13 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
     matters
 }
 
-/// Splits the feeds' detail: each feed, the sources known in part and the stale sources are matters of their own.
+/// Splits the feeds' detail: each feed, the imports that left something open, the sources known in part and the stale sources are matters of their own.
 fn matters_of_feeds(detail: &str) -> Vec<&str> {
     let mut matters = Vec::new();
     let mut rest = detail;
     loop {
         let begins = |text: &str| {
-            ["feed ", KNOWN_IN_PART, "stale, "]
+            ["feed ", "import of ", KNOWN_IN_PART, "stale, "]
                 .iter()
                 .any(|word| text.starts_with(word))
         };

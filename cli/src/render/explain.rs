@@ -264,6 +264,7 @@ mod tests {
             known_since: None,
             exit_code: 1,
             without_threshold: false,
+            unfinished_imports: Vec::new(),
             signature: None,
         });
         for part in [

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use starling_api_types::{
     CompactReport, ConvertReport, DoctorCheck, DoctorReport, FeedImportReport, FeedOutcome, OutOfReach,
+    SourceName,
 };
 
 use super::table::Table;
@@ -118,6 +119,15 @@ fn sorted_out(report: &FeedImportReport) -> (Option<String>, Vec<&OutOfReach>) {
         )
     });
     (sentence, others)
+}
+
+/// Renders why an import of a whole source does not count as a check of it.
+pub(crate) fn unchecked(source: &SourceName, why: &str) -> String {
+    let told = format!(
+        "{source} does not count as checked by this import: {}. Mend them or leave them out, then import it again.",
+        plain(why)
+    );
+    terminal::wrapped("", 0, &told)
 }
 
 /// Renders the duration of a command that updated the match index at its end.

@@ -391,7 +391,7 @@ mod tests {
 
     #[test]
     fn every_item_is_reported_with_its_reason() {
-        let text = "{\"id\":\"A\"}\n{\"id\":7}\n{\"name\":\"no advisory\"}\n[{\"id\":\"B\"},{\"id\":\"\"}]\nnot JSON\n";
+        let text = "{\"id\":\"A\",\"details\":\"d\"}\n{\"id\":7}\n{\"name\":\"no advisory\"}\n[{\"id\":\"B\",\"details\":\"d\"},{\"id\":\"\"}]\nnot JSON\n";
         let (items, report) = run_all(text, 2);
         let shown: Vec<_> = items
             .iter()

@@ -95,6 +95,8 @@ struct Account<'a> {
     not_understood: u64,
     /// Files that were not looked into: how many, and the first with the reason.
     not_opened: Option<(u64, String)>,
+    /// Files and documents that were meant to say something, and gave no record.
+    unread: u64,
     report: types::FeedImportReport,
     /// Warnings that a run of a feed shows by themselves.
     notes: Vec<String>,
@@ -159,33 +161,16 @@ impl SiteParts {
             } else {
                 ErrorCode::FeedUnreadable
             };
-            if options.complete {
+            if options.complete || how.by_hand {
                 return Err(Problem::new(code, detail)
-                    .hint("nothing was changed: an input that breaks off says nothing about what it lacks"));
+                    .hint("nothing was changed: an input that breaks off does not tell what it lacks; fetch it again"));
             }
             if account.seen.is_empty() {
                 return Err(Problem::new(code, detail));
             }
             account.warn(detail);
         }
-        if account.seen.is_empty() && options.complete && !options.allow_empty {
-            let detail = format!(
-                "importing {source}: the input is said to be the whole source and holds no record{}",
-                account.first_unread()
-            );
-            return Err(Problem::new(ErrorCode::FeedEmpty, detail)
-                .hint("nothing was changed; with --allow-empty every record of the source becomes absent"));
-        }
-        if account.seen.is_empty() && account.report.rejected > 0 && !options.allow_empty {
-            return Err(account.rejected_problem("nothing was changed; mend the files, or leave them out"));
-        }
-        let is_understood = how.may_hold_none && account.understood > 0 && account.not_understood == 0;
-        if account.seen.is_empty() && account.report.ignored > 0 && !options.allow_empty && !is_understood {
-            return Err(account.nothing_read_problem());
-        }
-        if how.by_hand && account.is_of_nothing() && !options.allow_empty {
-            return Err(account.no_document_problem());
-        }
+        account.refuse_without_record()?;
         if options.strict && account.report.rejected > 0 {
             return Err(
                 account.rejected_problem("nothing was changed; without --strict the rest is taken in")
@@ -198,7 +183,7 @@ impl SiteParts {
             is_read: whole,
             gone: &how.gone,
             is_emptied,
-            approved: options.approve || is_emptied,
+            approved: options.approve,
         };
         let judged = account.commit(&commit)?;
         self.forget_if_due();
@@ -226,6 +211,7 @@ impl<'a> Account<'a> {
             cursor: None,
             out_of_reach: Vec::new(),
             partly_out_of_reach: Vec::new(),
+            unchecked: None,
             warnings: Vec::new(),
             warning_count: 0,
             input_bytes: 0,
@@ -251,6 +237,7 @@ impl<'a> Account<'a> {
             understood: 0,
             not_understood: 0,
             not_opened: None,
+            unread: 0,
             report,
             notes: Vec::new(),
             failed: None,
@@ -275,6 +262,7 @@ impl<'a> Account<'a> {
             }
             ItemResult::Rejected(reason) => {
                 self.report.rejected += 1;
+                self.count_unread(&reason);
                 let kept = self.keep_rejected(&item.name, item.identity.as_ref());
                 let (reason, known) = (reason.to_string(), &self.how.rejections);
                 let is_of_page = known

@@ -38,6 +38,7 @@ mod index_upkeep;
 mod known;
 mod mute_check;
 mod mutes;
+mod open_imports;
 mod opening;
 mod problem;
 mod reach;

@@ -19,6 +19,7 @@ use starling_store::ViewReader;
 use super::SiteParts;
 use super::excuses::Excuses;
 use super::known::Known;
+use super::open_imports;
 use super::problem::{knowledge_problem, store_problem};
 use super::view_knowledge::view_knowledge;
 use crate::clock::now;
@@ -63,6 +64,7 @@ impl SiteParts {
         };
         let mut envelope = self.as_of(past, |then| then.scan(documents, &params))?;
         envelope.known_since = Some(past.since.into());
+        envelope.unfinished_imports.clear();
         Ok(envelope)
     }
 
@@ -283,6 +285,7 @@ impl Judge<'_> {
             known_since: None,
             exit_code: exit_code(&verdict),
             without_threshold: verdict.rego.is_none() && !policy.can_fail(),
+            unfinished_imports: open_imports::unfinished(self.home.path()),
             signature: None,
         }))
     }

@@ -116,12 +116,22 @@ impl Site<'_> {
         text: &str,
         kind: Option<&str>,
     ) -> Result<FeedImportReport, Problem> {
-        let file = self.bench.dir.path().join("document");
-        std::fs::write(&file, text).unwrap();
         let options = FeedImportOptions {
             kind: kind.map(str::to_owned),
             ..FeedImportOptions::default()
         };
+        self.take_in_with(source, text, options)
+    }
+
+    /// Imports one document with these options.
+    pub(crate) fn take_in_with(
+        &self,
+        source: &str,
+        text: &str,
+        options: FeedImportOptions,
+    ) -> Result<FeedImportReport, Problem> {
+        let file = self.bench.dir.path().join("document");
+        std::fs::write(&file, text).unwrap();
         self.wait(
             self.service
                 .import_feed(source.parse().unwrap(), Upload::Path(file), options),

@@ -4,6 +4,7 @@
 
 mod bench;
 mod cpes;
+mod damaged;
 mod disputes;
 mod followers;
 mod imports;

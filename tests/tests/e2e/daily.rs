@@ -232,6 +232,10 @@ fn truncated_or_empty_input_is_not_the_whole_source() {
         std::fs::write(&cut, &archive[..part]).unwrap();
         let problem = complete(&world.author, &cut, &[]).problem();
         assert_eq!(problem.code, ErrorCode::FeedTruncated, "cut at {part}: {problem}");
+        let problem = world
+            .author
+            .refused(["feeds", "import", cut.to_str().unwrap(), "--source", SOURCE]);
+        assert_eq!(problem.code, ErrorCode::FeedTruncated, "cut at {part}: {problem}");
     }
     let empty = world.author.file("empty");
     std::fs::create_dir(&empty).unwrap();
@@ -253,9 +257,12 @@ fn truncated_or_empty_input_is_not_the_whole_source() {
     assert_eq!(world.author.root(), root, "a refused import changes nothing");
     world.author.expect_records(SOURCE, &full);
 
+    let problem = complete(&world.author, &empty, &["--allow-empty"]).problem();
+    assert_eq!(problem.code, ErrorCode::FeedSuspect, "{problem}");
+
     // An operator who intends it says so, and all sites learn it.
     let report: starling_api_types::FeedImportReport =
-        complete(&world.author, &empty, &["--allow-empty"]).json(0);
+        complete(&world.author, &empty, &["--allow-empty", "--approve"]).json(0);
     assert_eq!(report.absent, 60);
     world.spread();
     for site in [&world.author, &world.follower, &world.carried] {

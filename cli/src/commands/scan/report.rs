@@ -1,6 +1,6 @@
 //! Results of the scans of one command.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use starling_api_types::{ExitStatus, Problem, VerdictEnvelope};
@@ -55,6 +55,23 @@ impl ScanReport {
 }
 
 impl ScanReport {
+    /// Names the sources whose import has not ended, if there are any.
+    pub(super) fn unfinished(&self) -> Option<String> {
+        let results = self.scans.iter().filter_map(|scan| match &scan.outcome {
+            ScanOutcome::Result(envelope) => Some(&envelope.unfinished_imports),
+            ScanOutcome::Problem(_) => None,
+        });
+        let sources: BTreeSet<&str> = results.flatten().map(String::as_str).collect();
+        let sources: Vec<&str> = sources.into_iter().collect();
+        (!sources.is_empty()).then(|| {
+            format!(
+                "the import of {} has not ended, so records may be missing, and findings with them: if it was interrupted, \
+                 import it again",
+                sources.join(", ")
+            )
+        })
+    }
+
     /// Describes the rules, and the mutes for one of the SBOMs, that decided nothing in any verdict.
     pub(super) fn unused(&self) -> Vec<String> {
         let mut rules: BTreeMap<String, bool> = BTreeMap::new();
@@ -135,6 +152,26 @@ mod tests {
             sbom: "a.json".to_owned(),
             outcome: ScanOutcome::Result(Box::new(serde_json::from_value(envelope).unwrap())),
         }
+    }
+
+    #[test]
+    fn source_whose_import_has_not_ended_is_named_once() {
+        let report = |unfinished: &[&[&str]]| {
+            let scans = unfinished.iter().map(|sources| {
+                let mut one = scan(&json!({}));
+                if let ScanOutcome::Result(envelope) = &mut one.outcome {
+                    envelope.unfinished_imports = sources.iter().map(ToString::to_string).collect();
+                }
+                one
+            });
+            ScanReport::of(scans.collect()).unwrap().0
+        };
+        assert_eq!(report(&[&[], &[]]).unfinished(), None);
+        let told = report(&[&["mine"], &["mine", "ghsa"]]).unfinished().unwrap();
+        assert!(
+            told.starts_with("the import of ghsa, mine has not ended, "),
+            "{told}"
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ fn envelope(body: &str, exit_code: u8) -> VerdictEnvelope {
         known_since: None,
         exit_code,
         without_threshold: false,
+        unfinished_imports: Vec::new(),
         signature: None,
     }
 }

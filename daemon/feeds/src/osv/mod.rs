@@ -1,6 +1,6 @@
 //! Converts one OSV document to records: the canonical bytes that are hashed, signed and stored.
 //!
-//! A record is a JSON object with an `id`; nothing else is required. Fields outside of the OSV schema are kept.
+//! A record is a JSON object with an `id` and any other field of the OSV schema. Fields outside of the OSV schema are kept.
 //! Invalid fields of the schema are kept unchanged and reported as [`Warning`]s: real feeds contain them, and a
 //! missing record helps no one. `modified` in particular is only passed on: real sources set it back, or leave it at
 //! year 1.
@@ -39,6 +39,25 @@ const TELLING_FIELDS: [&str; 9] = [
     "affected",
     "details",
     "severity",
+];
+
+/// Fields of the OSV schema beside `id`, as far as they are texts, and as far as they are lists.
+const TEXT_FIELDS: [&str; 6] = [
+    "schema_version",
+    "modified",
+    "published",
+    "withdrawn",
+    "summary",
+    "details",
+];
+const LIST_FIELDS: [&str; 7] = [
+    "affected",
+    "aliases",
+    "related",
+    "upstream",
+    "severity",
+    "references",
+    "credits",
 ];
 
 /// One source's advisory, ready for a claim.
@@ -136,6 +155,9 @@ pub enum Rejected {
     /// The `id` is not valid as a record's name.
     #[error(transparent)]
     BadId(NameError),
+    /// The object has an `id`, and is of another schema.
+    #[error("it has an id and nothing else of an OSV record")]
+    OnlyAnId,
     /// A connector's reason for a document of another kind.
     #[error("{0}")]
     Native(String),
@@ -245,9 +267,19 @@ fn read_record(value: &Value<'_>) -> Outcome {
         return Outcome::NoRecord(NoRecord::OtherObject);
     }
     match record_of(value, object) {
+        Ok(_) if !is_of_the_schema(object) => Outcome::Rejected(Rejected::OnlyAnId),
         Ok(record) => Outcome::Record(record),
         Err(rejected) => Outcome::Rejected(rejected),
     }
+}
+
+/// Returns true if an object has a field of the OSV schema beside `id`, of the schema's type: other schemas have ids too.
+fn is_of_the_schema(object: &Object<'_>) -> bool {
+    let is_text = |field: &&str| matches!(object.get(field), Some(Value::String(_)));
+    let is_list = |field: &&str| matches!(object.get(field), Some(Value::Array(_)));
+    TEXT_FIELDS.iter().any(is_text)
+        || LIST_FIELDS.iter().any(is_list)
+        || matches!(object.get("database_specific"), Some(Value::Object(_)))
 }
 
 /// Converts a connector's value to a record.

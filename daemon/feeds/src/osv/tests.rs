@@ -69,8 +69,14 @@ fn yaml_and_json_of_one_record_have_one_hash() {
 
 #[test]
 fn a_byte_order_mark_is_dropped() {
-    assert_eq!(record("\u{FEFF}{\"id\":\"X\"}"), record("{\"id\":\"X\"}"));
-    assert_eq!(record("\u{FEFF}id: X\n"), record("{\"id\":\"X\"}"));
+    assert_eq!(
+        record("\u{FEFF}{\"id\":\"X\",\"details\":\"d\"}"),
+        record("{\"id\":\"X\",\"details\":\"d\"}")
+    );
+    assert_eq!(
+        record("\u{FEFF}id: X\ndetails: d\n"),
+        record("{\"id\":\"X\",\"details\":\"d\"}")
+    );
 }
 
 #[test]
@@ -83,13 +89,13 @@ fn lists_yield_each_record_with_its_place() {
             .collect()
     };
     let list = |prefix: &str| vec![(format!("{prefix}/0"), true), (format!("{prefix}/1"), false)];
-    assert_eq!(places(r#"[{"id":"A"},{"id":""}]"#), list(""));
+    assert_eq!(places(r#"[{"id":"A","details":"d"},{"id":""}]"#), list(""));
     assert_eq!(
-        places(r#"{"vulns":[{"id":"A"},7],"next_page_token":"x"}"#),
+        places(r#"{"vulns":[{"id":"A","details":"d"},7],"next_page_token":"x"}"#),
         list("/vulns")
     );
-    assert_eq!(places("- id: A\n- id: ''\n"), list(""));
-    assert_eq!(places("id: A\n---\nid: 1\n"), list(""));
+    assert_eq!(places("- id: A\n  details: d\n- id: ''\n"), list(""));
+    assert_eq!(places("id: A\ndetails: d\n---\nid: 1\n"), list(""));
     assert_eq!(
         places("[{id: A}]"),
         vec![(String::new(), false)],
@@ -117,7 +123,10 @@ fn non_record_is_distinguished_from_a_bad_record() {
         rejected(&format!(r#"{{"id":"{}"}}"#, "x".repeat(MAX_RECORD_ID_BYTES + 1))),
         Rejected::BadId(_)
     ));
-    record(&format!(r#"{{"id":"{}"}}"#, "x".repeat(MAX_RECORD_ID_BYTES)));
+    record(&format!(
+        r#"{{"id":"{}","details":"d"}}"#,
+        "x".repeat(MAX_RECORD_ID_BYTES)
+    ));
     for empty in ["", " \n", "\u{FEFF}", "# only a comment\n"] {
         assert_eq!(rejected(empty), Rejected::Empty, "{empty:?}");
     }
@@ -131,6 +140,26 @@ fn non_record_is_distinguished_from_a_bad_record() {
         read(b"id: \xff")[0].outcome,
         Outcome::Rejected(Rejected::NotUtf8 { offset: 4 })
     );
+}
+
+#[test]
+fn object_with_an_id_and_no_field_of_the_schema_is_rejected() {
+    for other in [
+        r#"{"id":"X"}"#,
+        r#"{"id":"SECURITY-336","type":"plugin","name":"p","message":"m","versions":[{"pattern":".*"}]}"#,
+        r#"{"id":"CVE-1999-1","vulnerabilities":[{"content":{"id":"CVE-1999-1"}}],"data_source":{"id":"exploits"}}"#,
+        r#"{"id":"X","modified":null,"affected":{},"database_specific":[]}"#,
+        "id: GHSA-h3rw-77w7-92gf\nseverity: critical\npackage: Samly\nfirst_patched_versions: [1.4.0]\n",
+    ] {
+        assert_eq!(rejected(other), Rejected::OnlyAnId, "{other}");
+    }
+    assert_eq!(
+        Rejected::OnlyAnId.to_string(),
+        "it has an id and nothing else of an OSV record"
+    );
+    record(r#"{"id":"CVE-2026-1","aliases":[]}"#);
+    record(r#"{"id":"CVE-2026-1","modified":"2026-01-01T00:00:00Z"}"#);
+    record(r#"{"id":"CVE-2026-1","database_specific":{}}"#);
 }
 
 #[test]
@@ -186,7 +215,10 @@ fn problems_of_real_sources_are_kept_and_reported() {
             "/affected/1: nothing looks this entry up, because it has no package, unlike other entries of the record",
         ]
     );
-    assert_eq!(warnings(r#"{"id":"X"}"#), ["the record has no modification time"]);
+    assert_eq!(
+        warnings(r#"{"id":"X","details":"d"}"#),
+        ["the record has no modification time"]
+    );
     // Names of other ecosystems may contain anything.
     assert_eq!(
         warnings(

@@ -9,6 +9,7 @@ use super::state::FeedMemory;
 use crate::clock::now;
 use crate::config::feeds::FeedSpec;
 use crate::service::SiteParts;
+use crate::service::open_imports;
 
 /// How many times its schedule a feed may be without success before it is late, and how much more at least, in
 /// milliseconds.
@@ -270,7 +271,8 @@ fn unchecked(spec: &FeedSpec, memory: &FeedMemory) -> Option<String> {
 }
 
 impl SiteParts {
-    /// Returns the sentences of all feeds that need somebody, and those of offers that no feed here is about.
+    /// Returns the sentences of all feeds that need somebody, those of offers that no feed here is about, and those of
+    /// imports that left something open.
     pub(in crate::service) fn feed_matters(&self, feeds: &[Feed]) -> Vec<String> {
         let mut matters: Vec<String> = feeds.iter().filter_map(|feed| feed.attention.clone()).collect();
         let problem = self.live.feeds.offers_problem();
@@ -280,6 +282,8 @@ impl SiteParts {
                 matters.push(told);
             }
         }
+        let open = open_imports::read(self.identity.home.path());
+        matters.extend(open.iter().map(|(source, open)| open.told(source)));
         matters
     }
 

@@ -8,6 +8,7 @@ use starling_store::{FeedCommit, FeedPlan, Origin};
 use super::options::Commit;
 use super::{Account, Judged, guard, reach};
 use crate::clock::now;
+use crate::service::open_imports::{self, OpenImport};
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
@@ -47,7 +48,10 @@ impl Account<'_> {
                 "the input no longer holds it".to_owned(),
             );
         }
+        self.say_unchecked(commit, &judged);
+        let before = self.begin(!plan.claims.is_empty(), commit, at);
         self.write_claims(plan.claims, judged.is_checked, at)?;
+        self.end(commit, &judged, before, at);
         self.site.changed();
         Ok(judged)
     }
@@ -55,7 +59,8 @@ impl Account<'_> {
     /// A source of which a person's import rejected something was not taken in as a whole. Runs of a feed have rules of
     /// their own.
     fn leave_rejected_unchecked(&mut self, commit: &Commit<'_>, judged: &mut Judged) {
-        if !self.how.by_hand || !commit.complete || self.report.rejected == 0 {
+        // An empty stream is rejected as a document, too.
+        if !self.how.by_hand || !commit.complete || commit.is_emptied || self.report.rejected == 0 {
             return;
         }
         judged.is_checked = false;
@@ -67,6 +72,43 @@ impl Account<'_> {
             "{} does not count as checked, because {rejected}: what it says is not known",
             self.source
         ));
+    }
+
+    /// Notes that an import writes: until its last claim is written, one that is interrupted leaves a part of what it read.
+    /// Returns what an earlier import left open.
+    fn begin(&self, is_change: bool, commit: &Commit<'_>, at: UnixMillis) -> Option<OpenImport> {
+        let home = self.site.identity.home.path();
+        if is_change {
+            let begun = OpenImport::unfinished(at.into(), commit.complete);
+            open_imports::keep(home, &self.source, Some(&begun))
+        } else {
+            open_imports::read(home).remove(self.source.as_str())
+        }
+    }
+
+    /// Notes what an import leaves open, once all of it is written.
+    fn end(&self, commit: &Commit<'_>, judged: &Judged, before: Option<OpenImport>, at: UnixMillis) {
+        let (rejected, files) = (self.report.rejected, &self.report.files);
+        let left = OpenImport::of_rejected(at.into(), commit.complete, rejected, files);
+        let left = match left.filter(|_| self.how.by_hand && !commit.is_emptied) {
+            None if !judged.is_checked => before.filter(|before| before.is_whole),
+            left => left,
+        };
+        open_imports::keep(self.site.identity.home.path(), &self.source, left.as_ref());
+    }
+
+    /// Says in the report why an import of the whole source is not a check of it.
+    fn say_unchecked(&mut self, commit: &Commit<'_>, judged: &Judged) {
+        if !self.how.by_hand || !commit.complete || judged.is_checked {
+            return;
+        }
+        let rejected = match (self.report.rejected, &judged.refusal) {
+            (0, Some(refusal)) => refusal.why.clone(),
+            (0, None) => "not all of it could be judged".to_owned(),
+            (1, _) => "1 document was rejected, and what it says is not known".to_owned(),
+            (many, _) => format!("{many} documents were rejected, and what they say is not known"),
+        };
+        self.report.unchecked = Some(rejected);
     }
 
     /// Plans what is gone, and refuses a change that is not believed, unless it was approved.

@@ -1,8 +1,10 @@
 //! What an input does not give: documents of which nothing was read, and a catalogue under another name.
 
+use starling_api::ServiceResult;
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
+use starling_feeds::connectors::Kind;
 use starling_feeds::input::NotARecord;
-use starling_feeds::osv::{About, FeedRecord, NoRecord};
+use starling_feeds::osv::{About, FeedRecord, NoRecord, Rejected};
 use starling_feeds::pipeline;
 use starling_protocol::RecordId;
 use starling_scanner::knowledge::JudgedAt;
@@ -19,10 +21,18 @@ impl Account<'_> {
     pub(super) fn count_understood(&mut self, name: &str, reason: &pipeline::IgnoredBecause) {
         match reason {
             pipeline::IgnoredBecause::Content(NoRecord::Native(_)) => self.understood += 1,
-            pipeline::IgnoredBecause::Content(_) | pipeline::IgnoredBecause::Guess(_) => {
+            pipeline::IgnoredBecause::Content(reason) => {
                 self.not_understood += 1;
+                self.unread += u64::from(*reason != NoRecord::EmptyList);
             }
-            pipeline::IgnoredBecause::File(reason) => self.count_unopened(name, *reason),
+            pipeline::IgnoredBecause::Guess(_) => {
+                self.not_understood += 1;
+                self.unread += 1;
+            }
+            pipeline::IgnoredBecause::File(reason) => {
+                self.unread += u64::from(*reason != NotARecord::Hidden);
+                self.count_unopened(name, *reason);
+            }
         }
     }
 
@@ -50,15 +60,54 @@ impl Account<'_> {
         self.notes.extend(note);
     }
 
+    /// Counts a rejected document as unread, unless it is empty, as a stream of no bytes is.
+    pub(super) fn count_unread(&mut self, reason: &pipeline::RejectedBecause) {
+        if *reason != pipeline::RejectedBecause::Content(Rejected::Empty) {
+            self.unread += 1;
+        }
+    }
+
+    /// Refuses an input without a record. One that is empty passes with `allow_empty`; one that holds files of which none
+    /// was understood says nothing of its source, and never passes.
+    pub(super) fn refuse_without_record(&self) -> ServiceResult<()> {
+        let asked = &self.how.asked;
+        if !self.seen.is_empty() || (asked.allow_empty && self.unread == 0) {
+            return Ok(());
+        }
+        if asked.complete {
+            let detail = format!(
+                "importing {}: the input is said to be the whole source and holds no record{}",
+                self.source,
+                self.first_unread()
+            );
+            let hint = if self.unread == 0 {
+                "nothing was changed; with --allow-empty an empty input says that the source has no record any more".to_owned()
+            } else {
+                kind_hint()
+            };
+            return Err(Problem::new(ErrorCode::FeedEmpty, detail).hint(hint));
+        }
+        if self.report.rejected > 0 {
+            return Err(self.rejected_problem("nothing was changed; mend the files, or leave them out"));
+        }
+        let is_understood = self.how.may_hold_none && self.understood > 0 && self.not_understood == 0;
+        if self.report.ignored > 0 && !is_understood {
+            return Err(self.nothing_read_problem());
+        }
+        if self.how.by_hand && self.is_of_nothing() {
+            return Err(self.no_document_problem());
+        }
+        Ok(())
+    }
+
     /// Of an input that holds files and not one record: it was meant to say something, and nothing was understood.
-    pub(super) fn nothing_read_problem(&self) -> Problem {
+    fn nothing_read_problem(&self) -> Problem {
         let named = self.first_unread();
         let detail = format!(
             "importing {}: nothing was read, as none of its {} files holds a record in the OSV schema or in a shape of another kind that is known{named}",
             self.source, self.report.ignored
         );
-        Problem::new(ErrorCode::FeedEmpty, detail)
-            .hint("nothing was changed; with --kind KIND the documents are read as this kind, and with --allow-empty an input without records is taken for what it is")
+        Problem::new(ErrorCode::FeedEmpty, detail).hint(kind_hint())
     }
 
     /// Warns of a record that is withdrawn by no time, and notes one that is withdrawn from a later time on.
@@ -97,26 +146,34 @@ impl Account<'_> {
     }
 
     /// Returns true if the input held no document at all.
-    pub(super) fn is_of_nothing(&self) -> bool {
+    fn is_of_nothing(&self) -> bool {
         self.seen.is_empty() && self.report.files.is_empty() && self.understood == 0
     }
 
-    pub(super) fn no_document_problem(&self) -> Problem {
+    fn no_document_problem(&self) -> Problem {
         let detail = format!("importing {}: the input holds no document", self.source);
         Problem::new(ErrorCode::FeedEmpty, detail).hint("nothing was changed; check the path")
     }
 
-    /// Names the first file of which nothing was read, with the reason; a rejected one before one that is ignored.
-    pub(super) fn first_unread(&self) -> String {
-        let of = |outcome| self.report.files.iter().find(move |file| file.outcome == outcome);
-        of(FeedOutcome::Rejected)
-            .or_else(|| of(FeedOutcome::Ignored))
-            .map(|file| match file.name.as_str() {
-                // An input without a name, such as an upload.
-                "-" => format!(": {}", file.reason),
-                name => format!("; the first is {name}: {}", file.reason),
-            })
-            .unwrap_or_default()
+    /// Names the first file of which nothing was read, with the reason and how many others have the same; a rejected one
+    /// before one that is ignored.
+    fn first_unread(&self) -> String {
+        let files = &self.report.files;
+        let of = |outcome| files.iter().find(move |file| file.outcome == outcome);
+        let Some(first) = of(FeedOutcome::Rejected).or_else(|| of(FeedOutcome::Ignored)) else {
+            return String::new();
+        };
+        let alike = files.iter().filter(|file| file.reason == first.reason).count() - 1;
+        let alike = match alike {
+            0 => String::new(),
+            1 => " (1 other as well)".to_owned(),
+            others => format!(" ({others} others as well)"),
+        };
+        match first.name.as_str() {
+            // An input without a name, such as an upload.
+            "-" => format!(": {}{alike}", first.reason),
+            name => format!("; the first is {name}: {}{alike}", first.reason),
+        }
     }
 
     pub(super) fn rejected_problem(&self, hint: &str) -> Problem {
@@ -131,4 +188,12 @@ impl Account<'_> {
         );
         Problem::new(ErrorCode::FeedRejected, detail).hint(hint)
     }
+}
+
+/// Says how to have documents read that were not understood.
+fn kind_hint() -> String {
+    format!(
+        "nothing was changed; check the path, and if you know the kind of the documents, state it with --kind: {}",
+        Kind::names().join(", ")
+    )
 }

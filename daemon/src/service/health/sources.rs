@@ -1,6 +1,6 @@
 //! The health of the feeds: the sources that the site knows, those it knows in part, and those that are stale.
 
-use starling_api_types::{KNOWN_IN_PART, PartState};
+use starling_api_types::{Feed, KNOWN_IN_PART, PartState};
 use starling_policy::Freshness;
 use starling_protocol::UnixMillis;
 use starling_store::StoreError;
@@ -8,32 +8,13 @@ use starling_store::StoreError;
 use super::{counted, named};
 use crate::clock::now;
 use crate::service::SiteParts;
+use crate::service::open_imports;
 use crate::service::scan::{freshness_of, latest_check};
 
 impl SiteParts {
     pub(super) fn feeds_part(&self) -> (PartState, String) {
         let fetched = self.feeds_shown();
-        // As in a verdict: for a source that was never taken in as a whole, the last import applies.
-        let known = self.data.store.view().and_then(|view| {
-            let sources = view.sources()?.into_iter();
-            let heard = sources.map(|(source, overview)| {
-                let last = match overview.checked_at {
-                    None => view.last_heard(&source)?,
-                    checked => checked,
-                };
-                let partial = fetched
-                    .iter()
-                    .find(|feed| !feed.complete && feed.enabled && feed.source.as_str() == source.as_str());
-                Ok(HeardSource {
-                    source: source.to_string(),
-                    records: overview.records,
-                    partial_feed: partial.map(|feed| feed.name.to_string()),
-                    in_part: overview.checked_at.is_none() && overview.records > 0,
-                    last,
-                })
-            });
-            heard.collect::<Result<Vec<_>, StoreError>>()
-        });
+        let known = self.heard_sources(&fetched);
         let sources = match known {
             Ok(known) => known,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
@@ -94,6 +75,33 @@ impl SiteParts {
         };
         (state, told.join("; "))
     }
+
+    /// Returns the sources that the site knows.
+    fn heard_sources(&self, fetched: &[Feed]) -> Result<Vec<HeardSource>, StoreError> {
+        // As in a verdict: for a source that was never taken in as a whole, the last import applies.
+        let open = open_imports::read(self.identity.home.path());
+        self.data.store.view().and_then(|view| {
+            let sources = view.sources()?.into_iter();
+            let heard = sources.map(|(source, overview)| {
+                let last = match overview.checked_at {
+                    None => view.last_heard(&source)?,
+                    checked => checked,
+                };
+                let partial = fetched
+                    .iter()
+                    .find(|feed| !feed.complete && feed.enabled && feed.source.as_str() == source.as_str());
+                Ok(HeardSource {
+                    source: source.to_string(),
+                    records: overview.records,
+                    partial_feed: partial.map(|feed| feed.name.to_string()),
+                    in_part: overview.checked_at.is_none() && overview.records > 0,
+                    is_open: open.contains_key(source.as_str()),
+                    last,
+                })
+            });
+            heard.collect::<Result<Vec<_>, StoreError>>()
+        })
+    }
 }
 
 /// Says what to do about a site without advisories and feeds.
@@ -113,6 +121,8 @@ struct HeardSource {
     records: u64,
     /// True if no site ever took it in as a whole, and some of its records are here.
     in_part: bool,
+    /// Its last import left something open, which says by itself what to do.
+    is_open: bool,
     /// A feed of it that fetches a part of it on purpose.
     partial_feed: Option<String>,
     /// The time when it was last checked; if it is known in part, when it was last heard of.
@@ -124,7 +134,7 @@ struct HeardSource {
 /// It begins with [`KNOWN_IN_PART`].
 fn known_in_part(sources: &[HeardSource]) -> Option<String> {
     let in_part = sources.iter();
-    let in_part = in_part.filter(|source| source.in_part && source.partial_feed.is_none());
+    let in_part = in_part.filter(|source| source.in_part && source.partial_feed.is_none() && !source.is_open);
     let in_part: Vec<&HeardSource> = in_part.collect();
     let first = in_part.first()?;
     let list: Vec<String> = in_part
@@ -210,6 +220,7 @@ mod tests {
             source: source.to_owned(),
             records: 1,
             in_part,
+            is_open: false,
             partial_feed: None,
             last: last.map(UnixMillis::saturating),
         };
@@ -240,6 +251,7 @@ mod tests {
             source: "own".to_owned(),
             records: 1,
             in_part: true,
+            is_open: false,
             partial_feed: Some("mine".to_owned()),
             last: Some(UnixMillis::EPOCH),
         }];
