@@ -11,6 +11,7 @@ mod healthy;
 mod help_text;
 mod local;
 mod output;
+mod outputs;
 mod progress;
 mod quickstart;
 #[cfg(test)]

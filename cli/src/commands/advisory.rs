@@ -12,6 +12,7 @@ use starling_api_types::{
 use super::Outcome;
 use crate::candidates;
 use crate::output::{STANDARD, write_stream};
+use crate::outputs;
 use crate::progress::Step;
 use crate::render;
 use crate::session::{Session, note};
@@ -143,6 +144,7 @@ impl Advisory {
                 }
             }
             Self::Dump(args) => {
+                outputs::check(session.home(), [], [args.output.as_path()])?;
                 let step = session.step("Writing records");
                 let site = session.site(&step).await?;
                 let records = site.dump(DumpQuery { source: args.source }).await?;
@@ -174,6 +176,7 @@ impl Raw {
             let detail = "writing a document: --json and the document cannot both go to standard output";
             return Err(Problem::new(ErrorCode::BadRequest, detail).hint("add --output FILE"));
         }
+        outputs::check(session.home(), [], [self.output.as_path()])?;
         let step = session.step("Looking for the document");
         let site = session.site(&step).await?;
         let query = RawQuery { source: self.source };
