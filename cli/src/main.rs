@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use starling_api_types::{ErrorCode, ExitStatus, Problem};
+use starling_api_types::{ErrorCode, ExitStatus, Problem, secrets};
 
 use crate::args::Cli;
 use crate::session::{Session, labelled, note_document, resolve_home};
@@ -53,6 +53,8 @@ fn main() -> ExitCode {
             if error.use_stderr() && wants_json() {
                 report(&usage_problem(&error), true);
             } else {
+            } else if secrets::has_private_key(&error.render().to_string()) {
+                report(&usage_problem(&error), false);
                 // Help and version also arrive here.
                 let _ = error.print();
             }

@@ -181,6 +181,30 @@ fn missing_files_are_reported_before_any_call() {
 }
 
 #[test]
+fn private_key_is_named_and_never_printed() {
+    let world = World::with_daemon();
+    world.file("root.key", "starling-key-v1:00112233445566778899aabbccddeeff\n");
+    for line in [
+        "sites add b --key @@F/root.key",
+        "sites add b --key starling-key-v1:00112233445566778899aabbccddeeff",
+        "status --await-root starling-key-v1:00112233445566778899aabbccddeeff",
+        "version affected @F/root.key pkg:npm/a@1",
+        "sbom inspect @F/root.key",
+        "policy check @F/root.key",
+    ] {
+        for line in [line.to_owned(), format!("{line} --json")] {
+            let run = world.run(&line);
+            assert_ne!(run.code, 0, "{line}");
+            let said = format!("{}{}", run.text(), run.stderr);
+            assert!(!said.contains("0011"), "{line}: {said}");
+        }
+    }
+    let run = world.run("sites add b --key @@F/root.key").ends(3);
+    assert!(run.stderr.contains("root.key is a private key"), "{}", run.stderr);
+    assert_eq!(world.asked(), "");
+}
+
+#[test]
 fn exclusive_commands_report_a_running_daemon() {
     let world = World::with_daemon();
     for line in ["store convert --engine redb", "keys generate"] {
