@@ -6,6 +6,7 @@
 mod events;
 mod folder;
 mod http;
+mod liveness;
 mod upload;
 
 use std::path::PathBuf;
