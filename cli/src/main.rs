@@ -7,6 +7,7 @@ mod args;
 mod candidates;
 mod client;
 mod commands;
+mod environment;
 mod healthy;
 mod help_text;
 mod local;

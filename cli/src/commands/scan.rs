@@ -127,6 +127,7 @@ fn level_parser() -> impl TypedValueParser<Value = FailOn> {
 impl Scan {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         self.check(session)?;
+        session.ensure_gates_apply().await?;
         let baseline = match &self.baseline {
             Some(path) => Some(Baseline::of(
                 input::read(path, "the baseline", BASELINE_MAX_BYTES).await?,

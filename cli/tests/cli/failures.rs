@@ -205,6 +205,33 @@ fn private_key_is_named_and_never_printed() {
 }
 
 #[test]
+fn variables_that_a_daemon_does_not_apply_are_reported() {
+    let world = World::with_daemon();
+    world.file("a.json", b"{}");
+    let run = world
+        .run_under("scan @F/a.json", "STARLING_SCAN_FAIL_ON", "high")
+        .ends(2);
+    assert!(run.stderr.contains("STARLING_SCAN_FAIL_ON"), "{}", run.stderr);
+    assert_eq!(world.asked(), "");
+    let run = world.run_under("status", "STARLING_SCAN_FIAL_ON", "high").ends(2);
+    assert!(
+        run.stderr.contains("STARLING_SCAN_FAIL_ON is one"),
+        "{}",
+        run.stderr
+    );
+    let run = world
+        .run_under("scan @F/a.json", "STARLING_LOG_LEVEL", "debug")
+        .ends(0);
+    assert!(run.stderr.contains("warning: a daemon runs"), "{}", run.stderr);
+    assert_eq!(
+        run.stderr.matches("STARLING_LOG_LEVEL").count(),
+        1,
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
 fn exclusive_commands_report_a_running_daemon() {
     let world = World::with_daemon();
     for line in ["store convert --engine redb", "keys generate"] {
