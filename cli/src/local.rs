@@ -14,7 +14,7 @@ pub(crate) use starling_daemon::config::SettingVariable;
 use starling_daemon::config::{Config, Overrides};
 use starling_daemon::home::{Home, HomeError, Reach};
 pub(crate) use starling_daemon::{
-    feed_presets, generate_sbom, invalid_policy, scan_without_store, shown_explanation,
+    CONFIG_CHECK, feed_presets, generate_sbom, invalid_policy, scan_without_store, shown_explanation,
 };
 use starling_daemon::{
     OpeningWatcher, PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as,
@@ -101,6 +101,7 @@ pub(crate) fn demands(home: &Path) -> Option<Demands> {
         air_gapped,
         policy: scan.policy_file.is_some() || scan.rego_file.is_some() || scan.fail_on.is_some(),
         fresh: scan.require_fresh || scan.max_age_hours.is_some(),
+        not_in_force: false,
     })
 }
 
