@@ -53,9 +53,9 @@ fn main() -> ExitCode {
         Err(error) => {
             if error.use_stderr() && wants_json() {
                 report(&usage_problem(&error), true);
-            } else {
             } else if secrets::has_private_key(&error.render().to_string()) {
                 report(&usage_problem(&error), false);
+            } else {
                 // Help and version also arrive here.
                 let _ = error.print();
             }
@@ -105,7 +105,15 @@ fn usage_problem(error: &clap::Error) -> Problem {
 }
 
 fn run(cli: Cli) -> Result<ExitStatus, Problem> {
-    let session = Session::new(resolve_home(cli.global.home)?, cli.global.json);
+    let home = resolve_home(cli.global.home)?;
+    if std::fs::metadata(&home).is_ok_and(|found| !found.is_dir()) {
+        let detail = format!(
+            "opening the site in {}: it is a file, and a site is a folder",
+            home.display()
+        );
+        return Err(Problem::new(ErrorCode::BadRequest, detail).hint("give a folder with --home DIR"));
+    }
+    let session = Session::new(home, cli.global.json);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

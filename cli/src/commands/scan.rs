@@ -249,6 +249,14 @@ impl Scan {
                 "writing the report: only one --format can go to --output; give the others a file, as in --format sarif=FILE",
             ));
         }
+        let printed = self.shape(session);
+        if session.json() && printed != Shape::Json {
+            return Err(Problem::new(
+                ErrorCode::BadRequest,
+                "writing the report: --json and a --format without a file both choose what goes to --output",
+            )
+            .hint("leave out --json, or give the format a file, as in --format html=FILE"));
+        }
         let files = self.format.iter().filter_map(|wanted| wanted.file.as_deref());
         outputs::check(
             session.home(),

@@ -154,7 +154,7 @@ fn batch_of_documents_does_not_block_on_stdin() {
     let world = World::empty();
     let run = world
         .run_with("sbom inspect --batch", b"-\n/does/not/exist\n")
-        .ends(0);
+        .ends(3);
     let stdout = String::from_utf8_lossy(&run.stdout);
     let lines: Vec<_> = stdout.lines().collect();
     assert!(
@@ -229,6 +229,29 @@ fn variables_that_a_daemon_does_not_apply_are_reported() {
         "{}",
         run.stderr
     );
+}
+
+#[test]
+fn output_options_that_exclude_one_another_are_refused() {
+    let world = World::with_daemon();
+    world.file("a.json", b"{}");
+    for line in [
+        "scan @F/a.json --json --format html",
+        "scan @F/a.json --json --format table -o @F/out",
+        "status --home @F/a.json",
+    ] {
+        let run = world.run(line).ends(2);
+        assert!(run.stdout.is_empty(), "{line}");
+    }
+    assert_eq!(world.asked(), "");
+    world.run("scan @F/a.json --json --format json").ends(0).json();
+    world
+        .run("scan @F/a.json --json --format html=@F/out.html")
+        .ends(0)
+        .json();
+    let run = world.run("advisory dump --source ghas -o @F/dump").ends(4);
+    assert!(!world.path("dump").exists(), "{}", run.stderr);
+    assert!(run.stderr.contains("did you mean ghsa?"), "{}", run.stderr);
 }
 
 #[test]
