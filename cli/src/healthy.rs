@@ -27,6 +27,8 @@ pub(crate) struct Demands {
     pub(crate) policy: bool,
     /// True if scans exit with 4 when knowledge is stale.
     pub(crate) fresh: bool,
+    /// True if a daemon runs with another configuration than the file's, so that the file does not tell what applies.
+    pub(crate) not_in_force: bool,
     /// True if the site has no network, so that no feed fetches from a server.
     pub(crate) air_gapped: bool,
 }
@@ -47,7 +49,10 @@ pub(crate) fn examine(
         points.push(root_key(keys));
         points.extend(operating_key(keys, now));
     }
-    if let Some(demands) = demands {
+    if demands.is_some_and(|demands| demands.not_in_force) {
+        let found = "not known: the daemon runs with what starling.toml said at its start; restart it to apply the file";
+        points.extend(["policy", "fresh knowledge"].map(|name| point(name, false, "", found)));
+    } else if let Some(demands) = demands {
         points.push(point(
             "policy",
             demands.policy,
@@ -240,6 +245,14 @@ mod tests {
             schedule.found.contains("feeds import FOLDER") && !schedule.found.contains("feeds add"),
             "{schedule:?}"
         );
+        let edited = Demands {
+            policy: true,
+            not_in_force: true,
+            ..Demands::default()
+        };
+        let points = examine(&status(&json!({})), None, Some(edited), now);
+        let policy = points.iter().find(|point| point.name == "policy").unwrap();
+        assert!(!policy.ok && policy.found.starts_with("not known"), "{policy:?}");
         let well = json!({"daemon": true, "feeds": [
             {"source": "ghsa", "records": 1, "last_checked": null, "last_imported_at": "2026-01-14T00:00:00.000Z"}]});
         assert_eq!(lacks(examine(&status(&well), None, None, now)), ["partner"]);

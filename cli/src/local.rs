@@ -10,14 +10,15 @@ use starling_api_types::{
     BundleInfo, BundleValidation, ConvertReport, ErrorCode, InitReport, KeyList, PolicyHistory, Problem,
     PublicIdentity, RestoreReport, SiteSlug,
 };
-use starling_daemon::config::Overrides;
-use starling_daemon::home::{Home, Reach};
+pub(crate) use starling_daemon::config::SettingVariable;
+use starling_daemon::config::{Config, Overrides};
+use starling_daemon::home::{Home, HomeError, Reach};
+pub(crate) use starling_daemon::{
+    CONFIG_CHECK, feed_presets, generate_sbom, invalid_policy, scan_without_store, shown_explanation,
+};
 use starling_daemon::{
     OpeningWatcher, PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as,
     open_offline_watched,
-};
-pub(crate) use starling_daemon::{
-    feed_presets, generate_sbom, invalid_policy, scan_without_store, shown_explanation,
 };
 use starling_policy::{RegoSource, RegoTest};
 use starling_protocol::UnixMillis;
@@ -100,7 +101,20 @@ pub(crate) fn demands(home: &Path) -> Option<Demands> {
         air_gapped,
         policy: scan.policy_file.is_some() || scan.rego_file.is_some() || scan.fail_on.is_some(),
         fresh: scan.require_fresh || scan.max_age_hours.is_some(),
+        not_in_force: false,
     })
+}
+
+/// Returns the environment variables that set keys of the configuration.
+///
+/// # Errors
+/// `config_invalid` if one is misspelt or has a wrong value.
+pub(crate) fn setting_variables() -> Result<Vec<SettingVariable>, Problem> {
+    Config::variables(std::env::vars_os().filter_map(|(name, value)| {
+        // What is not text sets no key.
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    }))
+    .map_err(|error| home_problem(&HomeError::Config(error)))
 }
 
 /// Starts a new epoch with a new operating key.

@@ -7,10 +7,12 @@ mod args;
 mod candidates;
 mod client;
 mod commands;
+mod environment;
 mod healthy;
 mod help_text;
 mod local;
 mod output;
+mod outputs;
 mod progress;
 mod quickstart;
 #[cfg(test)]
@@ -25,7 +27,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use starling_api_types::{ErrorCode, ExitStatus, Problem};
+use starling_api_types::{ErrorCode, ExitStatus, Problem, secrets};
 
 use crate::args::Cli;
 use crate::session::{Session, labelled, note_document, resolve_home};
@@ -51,6 +53,8 @@ fn main() -> ExitCode {
         Err(error) => {
             if error.use_stderr() && wants_json() {
                 report(&usage_problem(&error), true);
+            } else if secrets::has_private_key(&error.render().to_string()) {
+                report(&usage_problem(&error), false);
             } else {
                 // Help and version also arrive here.
                 let _ = error.print();
@@ -101,7 +105,15 @@ fn usage_problem(error: &clap::Error) -> Problem {
 }
 
 fn run(cli: Cli) -> Result<ExitStatus, Problem> {
-    let session = Session::new(resolve_home(cli.global.home)?, cli.global.json);
+    let home = resolve_home(cli.global.home)?;
+    if std::fs::metadata(&home).is_ok_and(|found| !found.is_dir()) {
+        let detail = format!(
+            "opening the site in {}: it is a file, and a site is a folder",
+            home.display()
+        );
+        return Err(Problem::new(ErrorCode::BadRequest, detail).hint("give a folder with --home DIR"));
+    }
+    let session = Session::new(home, cli.global.json);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

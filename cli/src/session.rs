@@ -3,6 +3,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -11,9 +12,9 @@ use starling_api_types::{ErrorCode, HEALTH_OPENING, Problem};
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::local;
 use crate::progress::Step;
 use crate::terminal::Tone;
+use crate::{environment, local};
 
 /// The daemon's socket in the site's folder, created by `starling-daemon`.
 pub(crate) const SOCKET_FILE: &str = "starling.sock";
@@ -28,12 +29,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 pub(crate) struct Session {
     home: PathBuf,
     json: bool,
+    /// True after the warning about variables that have no effect.
+    warned: AtomicBool,
 }
 
 impl Session {
     /// Creates a run for the site in `home`, which may not exist yet.
     pub(crate) const fn new(home: PathBuf, json: bool) -> Self {
-        Self { home, json }
+        Self {
+            home,
+            json,
+            warned: AtomicBool::new(false),
+        }
     }
 
     /// Returns the site's folder.
@@ -117,12 +124,31 @@ impl Session {
         u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Returns the site's daemon.
+    /// Returns the site's daemon. Warns once of variables here that it does not apply.
     ///
     /// # Errors
-    /// `daemon_not_running`, or why its socket cannot be used.
+    /// `daemon_not_running`, or why its socket cannot be used; `config_invalid` for a misspelt variable.
     pub(crate) async fn daemon(&self, step: &Step) -> Result<Client, Problem> {
-        Client::connect(self.socket(), step.clone()).await
+        let client = Client::connect(self.socket(), step.clone()).await?;
+        let ignored = environment::ignored(client.process())?;
+        if let Some(warning) = environment::warning(&ignored)
+            && !self.warned.swap(true, Ordering::Relaxed)
+        {
+            warn(&warning);
+        }
+        Ok(client)
+    }
+
+    /// Checks that no variable here sets a gate of scans that the site's daemon, if one runs, does not apply.
+    ///
+    /// # Errors
+    /// `config_invalid`.
+    pub(crate) async fn ensure_gates_apply(&self) -> Result<(), Problem> {
+        match Client::connect(self.socket(), Step::silent()).await {
+            Ok(client) => environment::refuse_gates(&environment::ignored(client.process())?),
+            // Whoever asks the daemon next reports that.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Returns the site's daemon when its store is open. If that takes too long, returns it anyway: it reports its
@@ -152,7 +178,7 @@ impl Session {
     /// # Errors
     /// `daemon_running`.
     pub(crate) async fn ensure_no_daemon(&self, work: &str) -> Result<(), Problem> {
-        match self.daemon(&Step::silent()).await {
+        match Client::connect(self.socket(), Step::silent()).await {
             Err(problem) if problem.code == ErrorCode::DaemonNotRunning => Ok(()),
             _ => Err(Problem::new(
                 ErrorCode::DaemonRunning,

@@ -42,6 +42,6 @@ pub use rego::{REGO_STACK_BYTES, REGO_WORKER, RegoSummary, check_rego, evaluate_
 pub use restore::{RestoreMode, go_on_alone_if_held, restore_home};
 pub use rotate::rotate_key;
 pub use run::{RunError, run, run_on};
-pub use service::{inspect_bundle_alone, shown_explanation, validate_bundle_alone};
+pub use service::{CONFIG_CHECK, inspect_bundle_alone, shown_explanation, validate_bundle_alone};
 pub use starling_store::engine::quiet_contained_panics;
 pub use without_store::scan_without_store;

@@ -24,6 +24,7 @@ mod problem;
 mod protocol;
 mod raw_json;
 mod scan;
+pub mod secrets;
 mod site;
 mod status;
 mod store;

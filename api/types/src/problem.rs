@@ -52,14 +52,16 @@ impl Problem {
     pub const CONTENT_TYPE: &'static str = "application/problem+json";
 
     /// Creates a problem with `code`; `detail` says what was attempted and what was found. The system's error numbers
-    /// are left out of it.
+    /// are left out of it, and so are private keys.
     pub fn new(code: ErrorCode, detail: impl Into<String>) -> Self {
         Self(Box::new(ProblemBody {
             kind: format!("{}{code}", Self::KIND_PREFIX),
             title: code.title().to_owned(),
             status: code.http_status(),
             code,
-            detail: crate::wording::without_error_numbers(detail.into()),
+            detail: crate::secrets::without_private_keys(crate::wording::without_error_numbers(
+                detail.into(),
+            )),
             hint: None,
             retryable: code.retryable(),
             private: None,
@@ -69,7 +71,7 @@ impl Problem {
     /// Creates an internal error: `private` goes to the log, the caller only sees what was attempted.
     pub fn internal(attempted: impl Into<String>, private: impl fmt::Display) -> Self {
         let mut problem = Self::new(ErrorCode::Internal, attempted);
-        problem.private = Some(private.to_string());
+        problem.private = Some(crate::secrets::without_private_keys(private.to_string()));
         problem.hint("see the daemon's log; `starling doctor` checks the store")
     }
 

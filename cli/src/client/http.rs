@@ -19,6 +19,7 @@ use starling_api::{BASE_PATH, ByteStream, ShortPath};
 use starling_api_types::{ErrorCode, Problem};
 use tokio::net::UnixStream;
 
+use super::liveness::while_alive;
 use super::upload::Sent;
 use crate::progress::Step;
 
@@ -120,16 +121,19 @@ impl<'a> Call<'a> {
     /// The daemon's problem, or `unreachable`.
     pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, Problem> {
         let what = format!("{} {}", self.method, self.path);
+        let socket = self.socket;
         let response = self.send().await?;
-        let answer = Limited::new(response.into_body(), ANSWER_MAX_BYTES)
-            .collect()
-            .await
-            .map_err(|error| {
-                Problem::new(
-                    ErrorCode::Unreachable,
-                    format!("reading the daemon's answer to {what}: {error}"),
-                )
-            })?;
+        let answer = while_alive(
+            socket,
+            Limited::new(response.into_body(), ANSWER_MAX_BYTES).collect(),
+        )
+        .await?
+        .map_err(|error| {
+            Problem::new(
+                ErrorCode::Unreachable,
+                format!("reading the daemon's answer to {what}: {error}"),
+            )
+        })?;
         serde_json::from_slice(&answer.to_bytes()).map_err(|error| {
             Problem::new(
                 ErrorCode::Unreachable,
@@ -172,12 +176,15 @@ impl<'a> Call<'a> {
             .body(self.body)
             .map_err(|error| Problem::internal("writing a request", error))?;
         let mut sending = std::pin::pin!(sender.send_request(request));
-        let answered = tokio::select! {
-            biased;
-            answered = &mut sending => Some(answered),
-            // A request sent while the connection ends is never answered and never returned.
-            _ = &mut connection => sending.now_or_never(),
-        };
+        let answered = while_alive(self.socket, async {
+            tokio::select! {
+                biased;
+                answered = &mut sending => Some(answered),
+                // A request sent while the connection ends is never answered and never returned.
+                _ = &mut connection => (&mut sending).now_or_never(),
+            }
+        });
+        let answered = answered.await?;
         let response = match answered {
             Some(answered) => answered.map_err(|error| broke(&error))?,
             None => {

@@ -6,6 +6,7 @@
 mod events;
 mod folder;
 mod http;
+mod liveness;
 mod upload;
 
 use std::path::PathBuf;
@@ -39,6 +40,7 @@ const ANY_CONTENT_TYPE: &str = "application/octet-stream";
 pub(crate) struct Client {
     socket: PathBuf,
     step: Step,
+    process: Option<i32>,
 }
 
 impl Client {
@@ -47,8 +49,18 @@ impl Client {
     /// # Errors
     /// `daemon_not_running` if no daemon listens; `unreachable` if the socket is not accessible.
     pub(crate) async fn connect(socket: PathBuf, step: Step) -> Result<Self, Problem> {
-        http::connect(&socket).await?;
-        Ok(Self { socket, step })
+        let stream = http::connect(&socket).await?;
+        let process = stream.peer_cred().ok().and_then(|peer| peer.pid());
+        Ok(Self {
+            socket,
+            step,
+            process,
+        })
+    }
+
+    /// Returns the daemon's process, if the kernel knows it.
+    pub(crate) const fn process(&self) -> Option<i32> {
+        self.process
     }
 
     fn call(&self, method: Method, path: impl Into<String>) -> Call<'_> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use starling_api::SiteService;
+use starling_api_types::wording::nearest_within;
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryPage, AdvisoryQuery, AsOf, DumpQuery, ErrorCode, ExitStatus, Problem,
     RawDocument, RawQuery, SourceName,
@@ -12,6 +13,7 @@ use starling_api_types::{
 use super::Outcome;
 use crate::candidates;
 use crate::output::{STANDARD, write_stream};
+use crate::outputs;
 use crate::progress::Step;
 use crate::render;
 use crate::session::{Session, note};
@@ -106,7 +108,7 @@ Example:
   starling advisory dump --source ghsa -o ghsa.ndjson
   starling advisory dump -o - | jq -r .id
 
-Exit codes: 0 written, 2 the file cannot be written, 6 not reachable or locked, 12 disk full")]
+Exit codes: 0 written, 2 the file cannot be written, 4 no such source here, 6 not reachable or locked, 12 disk full")]
 pub(crate) struct Dump {
     /// Only this source
     #[arg(long, value_name = "NAME", add = candidates::sources())]
@@ -115,6 +117,9 @@ pub(crate) struct Dump {
     #[arg(long, short, value_name = "FILE|-")]
     output: PathBuf,
 }
+
+/// Letters up to which a source's name counts as misspelt.
+const MISSPELT_WITHIN: usize = 2;
 
 /// The answer of `advisory dump` to a file.
 #[derive(Debug, serde::Serialize)]
@@ -143,8 +148,12 @@ impl Advisory {
                 }
             }
             Self::Dump(args) => {
+                outputs::check(session.home(), [], [args.output.as_path()])?;
                 let step = session.step("Writing records");
                 let site = session.site(&step).await?;
+                if let Some(source) = &args.source {
+                    ensure_known(source, &*site).await?;
+                }
                 let records = site.dump(DumpQuery { source: args.source }).await?;
                 let size_bytes = write_stream(&args.output, records).await?;
                 drop(step);
@@ -167,6 +176,24 @@ impl Advisory {
     }
 }
 
+/// Checks that the site knows a source, so that a misspelt name is not taken for a source without records.
+///
+/// # Errors
+/// `advisory_not_found`.
+async fn ensure_known(source: &SourceName, site: &dyn SiteService) -> Result<(), Problem> {
+    let feeds = site.status().await?.feeds;
+    if feeds.iter().any(|feed| feed.source == *source) {
+        return Ok(());
+    }
+    let names: Vec<&str> = feeds.iter().map(|feed| feed.source.as_str()).collect();
+    let hint = match nearest_within(source.as_str(), names.iter().copied(), |_| MISSPELT_WITHIN) {
+        Some(meant) => format!("did you mean {meant}? `starling status --all` lists the sources"),
+        None => "`starling status --all` lists the sources".to_owned(),
+    };
+    let detail = format!("writing records: nothing is known here of a source {source}");
+    Err(Problem::new(ErrorCode::AdvisoryNotFound, detail).hint(hint))
+}
+
 impl Raw {
     async fn run(self, session: &Session) -> Result<(), Problem> {
         let is_file = self.output.as_os_str() != STANDARD;
@@ -174,6 +201,7 @@ impl Raw {
             let detail = "writing a document: --json and the document cannot both go to standard output";
             return Err(Problem::new(ErrorCode::BadRequest, detail).hint("add --output FILE"));
         }
+        outputs::check(session.home(), [], [self.output.as_path()])?;
         let step = session.step("Looking for the document");
         let site = session.site(&step).await?;
         let query = RawQuery { source: self.source };

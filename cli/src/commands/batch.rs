@@ -31,7 +31,8 @@ const STANDARD: &str = "-";
 /// The source of the questions.
 #[derive(Debug, Args)]
 pub(crate) struct Batch {
-    /// Answer standard input line by line: tab-separated or JSON. Default if no argument is given
+    /// Answer standard input line by line: tab-separated or JSON; ends with 3 if a line has no answer. Default if no
+    /// argument is given
     #[arg(long)]
     batch: bool,
 }
@@ -143,7 +144,8 @@ impl Batch {
         self.batch
     }
 
-    /// Answers the question in `arguments`, or those on standard input if there are no arguments.
+    /// Answers the question in `arguments`, or those on standard input if there are no arguments. Ends with 3 if one of
+    /// those had no answer.
     ///
     /// # Errors
     /// `input_unreadable` if one question has no answer, `bad_request` if the question is incomplete.
@@ -166,7 +168,13 @@ impl Batch {
             let stdin = BufReader::with_capacity(READ_BYTES, std::io::stdin().lock());
             let stdout = BufWriter::new(std::io::stdout().lock());
             return answer_lines(stdin, stdout, session.json(), names, answer)
-                .map(|()| ExitStatus::Pass)
+                .map(|all| {
+                    if all {
+                        ExitStatus::Pass
+                    } else {
+                        ExitStatus::InputRefused
+                    }
+                })
                 .map_err(|error| match error.kind() {
                     ErrorKind::StorageFull => {
                         file_problem("answering on", Path::new("standard output"), &error)
@@ -195,15 +203,16 @@ pub(super) fn one<A: Answer>(session: &Session, answer: Result<A, String>) -> Ou
     Ok(ExitStatus::Pass)
 }
 
-/// Writes one answer line for every line of `input`. Stops without an error if the reader of the answers is gone.
+/// Writes one answer line for every line of `input`; returns true if every question had an answer. Stops without an error if the reader of the answers is gone.
 fn answer_lines<A: Answer>(
     mut input: BufReader<impl Read>,
     mut output: impl Write,
     json: bool,
     names: &[&'static str],
     mut answer: impl FnMut(&Fields) -> Result<A, String>,
-) -> std::io::Result<()> {
+) -> std::io::Result<bool> {
     let mut line = Vec::new();
+    let mut all = true;
     // Some editors write a byte order mark before UTF-8.
     if input.fill_buf()?.starts_with(b"\xef\xbb\xbf") {
         input.consume(3);
@@ -212,7 +221,8 @@ fn answer_lines<A: Answer>(
         line.clear();
         let limit = MAX_LINE_BYTES as u64 + 1;
         if input.by_ref().take(limit).read_until(b'\n', &mut line)? == 0 {
-            return output.flush();
+            output.flush()?;
+            return Ok(all);
         }
         let whole = line.ends_with(b"\n");
         if whole {
@@ -232,6 +242,7 @@ fn answer_lines<A: Answer>(
                 .and_then(|line| Fields::read(names, line))
                 .and_then(|fields| answer(&fields))
         };
+        all &= found.is_ok();
         let mut text = shown(&found, json);
         text.push('\n');
         let written = output.write_all(text.as_bytes()).and_then(|()| {
@@ -243,7 +254,7 @@ fn answer_lines<A: Answer>(
             }
         });
         match written {
-            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(all),
             other => other?,
         }
     }

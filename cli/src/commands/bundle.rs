@@ -1,17 +1,20 @@
 //! `starling bundle …`
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use starling_api_types::{
-    ConflictStrategy, ExitStatus, ExportRequest, ExportSummary, ImportParams, Problem, SiteCursor, SiteSlug,
+    ConflictStrategy, ErrorCode, ExitStatus, ExportRequest, ExportSummary, ImportParams, Problem, SiteCursor,
+    SiteSlug,
 };
 
 use super::Outcome;
 use crate::candidates;
 use crate::local;
 use crate::output::{STANDARD, open_input, write_stream};
+use crate::outputs;
 use crate::render;
 use crate::session::{Session, note, warn};
 
@@ -153,6 +156,13 @@ impl Bundle {
 
 impl Export {
     async fn run(self, session: &Session) -> Result<(), Problem> {
+        outputs::check(session.home(), [], [self.output.as_path()])?;
+        if self.output.as_os_str() == STANDARD && std::io::stdout().is_terminal() {
+            let detail = "writing the bundle: standard output is a terminal, and a bundle is not text";
+            return Err(
+                Problem::new(ErrorCode::BadRequest, detail).hint("give a file, as in --output delta.stl")
+            );
+        }
         let step = session.step(format!("Exporting to {}", self.output.display()));
         let site = session.site(&step).await?;
         let bundle = site

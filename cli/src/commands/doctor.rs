@@ -5,7 +5,7 @@ use serde::Serialize;
 use starling_api_types::{DoctorReport, DoctorRequest, ExitStatus};
 
 use super::Outcome;
-use crate::healthy::{self, HealthPoint};
+use crate::healthy::{self, Demands, HealthPoint};
 use crate::local;
 use crate::render;
 use crate::session::Session;
@@ -71,7 +71,18 @@ impl Doctor {
         let report = step.follow(site.as_ref(), site.doctor(request)).await?;
         drop(step);
         let keys = local::list_keys(session.home()).ok();
-        let demands = local::demands(session.home());
+        let not_in_force = report
+            .checks
+            .iter()
+            .any(|check| check.name == local::CONFIG_CHECK && !check.ok);
+        let demands = match local::demands(session.home()) {
+            // Also if the file cannot be read any more.
+            demands if not_in_force => Some(Demands {
+                not_in_force,
+                ..demands.unwrap_or_default()
+            }),
+            demands => demands,
+        };
         let healthy = healthy::examine(&status, keys.as_ref(), demands, local::now().into());
         let examined = Examined { report, healthy };
         session.print(&examined, |examined| {

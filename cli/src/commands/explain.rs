@@ -40,6 +40,7 @@ pub(crate) struct Explain {
 
 impl Explain {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
+        session.ensure_gates_apply().await?;
         let site = session.site(&Step::silent()).await?;
         let query = ExplainQuery {
             purl: self.purl,

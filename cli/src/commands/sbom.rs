@@ -16,6 +16,7 @@ use super::batch::{Answer, Batch};
 use super::{Outcome, input};
 use crate::local::{blocking, generate_sbom};
 use crate::output::{STANDARD, write_stream};
+use crate::outputs;
 use crate::render::{lines, plain};
 use crate::session::Session;
 
@@ -244,6 +245,7 @@ impl Sbom {
 
 impl Generate {
     async fn run(&self, session: &Session) -> Outcome {
+        outputs::check(session.home(), [], [self.output.as_path()])?;
         let options = GenerateOptions {
             components: usize::try_from(self.components).unwrap_or(usize::MAX),
             affected_percent: self.affected,

@@ -26,6 +26,7 @@ use self::show::{Shape, Wanted};
 use super::{Outcome, input};
 use crate::local::scan_without_store;
 use crate::output::STANDARD;
+use crate::outputs;
 use crate::progress::Step;
 use crate::render::Details;
 use crate::session::{Session, note, warn};
@@ -125,7 +126,8 @@ fn level_parser() -> impl TypedValueParser<Value = FailOn> {
 
 impl Scan {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
-        self.check()?;
+        self.check(session)?;
+        session.ensure_gates_apply().await?;
         let baseline = match &self.baseline {
             Some(path) => Some(Baseline::of(
                 input::read(path, "the baseline", BASELINE_MAX_BYTES).await?,
@@ -231,17 +233,15 @@ impl Scan {
         !self.quiet && self.shape(session) == Shape::Table && self.output.as_os_str() == STANDARD
     }
 
-    fn check(&self) -> Result<(), Problem> {
+    /// Returns the paths of all documents that the scan reads.
+    fn inputs(&self) -> impl Iterator<Item = &Path> {
         let policies = self.policy.iter().chain(&self.rego);
         let more = self.baseline.iter().chain(policies).chain(&self.vex);
-        if self
-            .sboms
-            .iter()
-            .chain(more)
-            .filter(|path| path.as_os_str() == STANDARD)
-            .count()
-            > 1
-        {
+        self.sboms.iter().chain(more).map(PathBuf::as_path)
+    }
+
+    fn check(&self, session: &Session) -> Result<(), Problem> {
+        if self.inputs().filter(|path| path.as_os_str() == STANDARD).count() > 1 {
             return Err(Problem::new(
                 ErrorCode::BadRequest,
                 "reading the SBOMs: `-` is given twice, but standard input can be read only once",
@@ -253,7 +253,20 @@ impl Scan {
                 "writing the report: only one --format can go to --output; give the others a file, as in --format sarif=FILE",
             ));
         }
-        Ok(())
+        let printed = self.shape(session);
+        if session.json() && printed != Shape::Json {
+            return Err(Problem::new(
+                ErrorCode::BadRequest,
+                "writing the report: --json and a --format without a file both choose what goes to --output",
+            )
+            .hint("leave out --json, or give the format a file, as in --format html=FILE"));
+        }
+        let files = self.format.iter().filter_map(|wanted| wanted.file.as_deref());
+        outputs::check(
+            session.home(),
+            self.inputs(),
+            files.chain([self.output.as_path()]),
+        )
     }
 
     /// Reads the documents that apply to every SBOM.

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use clap::{ArgGroup, Args, Subcommand};
 use starling_api::limits::JSON_BODY_MAX_BYTES;
-use starling_api_types::{ExitStatus, Problem, SiteAdd, SiteChange, SiteSlug, SourcePattern};
+use starling_api_types::{
+    ErrorCode, ExitStatus, Problem, SiteAdd, SiteChange, SiteSlug, SourcePattern, secrets,
+};
 
 use super::{Outcome, input};
 use crate::candidates;
@@ -271,10 +273,21 @@ impl Add {
 
 /// Returns the key as given, or reads it from the file that it names.
 fn read_key(given: String) -> Result<String, Problem> {
-    let Some(path) = given.strip_prefix('@').map(Path::new) else {
-        return Ok(given);
+    let (key, place) = match given.strip_prefix('@').map(Path::new) {
+        None => (given, "--key".to_owned()),
+        Some(path) => {
+            let bytes = input::read_file(path, "the key", JSON_BODY_MAX_BYTES)?;
+            // Bytes that are not text are not a key, and are refused as one.
+            let text = String::from_utf8_lossy(&bytes).trim().to_owned();
+            (text, path.display().to_string())
+        }
     };
-    let bytes = input::read_file(path, "the key", JSON_BODY_MAX_BYTES)?;
-    // Bytes that are not text are not a key, and are refused as one.
-    Ok(String::from_utf8_lossy(&bytes).trim().to_owned())
+    if secrets::has_private_key(&key) {
+        let detail = format!(
+            "reading a site's public identity: {place} is a private key, which must stay with its site"
+        );
+        return Err(Problem::new(ErrorCode::SiteKeyInvalid, detail)
+            .hint("get the public one with `starling keys export --public` at that site"));
+    }
+    Ok(key)
 }

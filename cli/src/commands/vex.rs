@@ -10,6 +10,7 @@ use starling_api_types::{ErrorCode, ExitStatus, Problem, VexHash, VexList};
 
 use super::{Outcome, input};
 use crate::output::write_stream;
+use crate::outputs;
 use crate::progress::Step;
 use crate::render;
 use crate::session::Session;
@@ -109,6 +110,7 @@ impl Vex {
                 session.print(&site.vex().await?, render::vex_list)?;
             }
             Self::Show(args) => {
+                outputs::check(session.home(), [], [args.output.as_path()])?;
                 let site = session.site(&step).await?;
                 let document = site.vex_document(&args.hash.of(site.as_ref()).await?).await?;
                 write_stream(&args.output, document).await?;

@@ -154,7 +154,7 @@ fn batch_of_documents_does_not_block_on_stdin() {
     let world = World::empty();
     let run = world
         .run_with("sbom inspect --batch", b"-\n/does/not/exist\n")
-        .ends(0);
+        .ends(3);
     let stdout = String::from_utf8_lossy(&run.stdout);
     let lines: Vec<_> = stdout.lines().collect();
     assert!(
@@ -178,6 +178,80 @@ fn missing_files_are_reported_before_any_call() {
     let run = world.run("sites add b --key @nope.json").ends(2);
     assert!(run.stderr.contains("nope.json"), "{}", run.stderr);
     assert_eq!(world.asked(), "");
+}
+
+#[test]
+fn private_key_is_named_and_never_printed() {
+    let world = World::with_daemon();
+    world.file("root.key", "starling-key-v1:00112233445566778899aabbccddeeff\n");
+    for line in [
+        "sites add b --key @@F/root.key",
+        "sites add b --key starling-key-v1:00112233445566778899aabbccddeeff",
+        "status --await-root starling-key-v1:00112233445566778899aabbccddeeff",
+        "version affected @F/root.key pkg:npm/a@1",
+        "sbom inspect @F/root.key",
+        "policy check @F/root.key",
+    ] {
+        for line in [line.to_owned(), format!("{line} --json")] {
+            let run = world.run(&line);
+            assert_ne!(run.code, 0, "{line}");
+            let said = format!("{}{}", run.text(), run.stderr);
+            assert!(!said.contains("0011"), "{line}: {said}");
+        }
+    }
+    let run = world.run("sites add b --key @@F/root.key").ends(3);
+    assert!(run.stderr.contains("root.key is a private key"), "{}", run.stderr);
+    assert_eq!(world.asked(), "");
+}
+
+#[test]
+fn variables_that_a_daemon_does_not_apply_are_reported() {
+    let world = World::with_daemon();
+    world.file("a.json", b"{}");
+    let run = world
+        .run_under("scan @F/a.json", "STARLING_SCAN_FAIL_ON", "high")
+        .ends(2);
+    assert!(run.stderr.contains("STARLING_SCAN_FAIL_ON"), "{}", run.stderr);
+    assert_eq!(world.asked(), "");
+    let run = world.run_under("status", "STARLING_SCAN_FIAL_ON", "high").ends(2);
+    assert!(
+        run.stderr.contains("STARLING_SCAN_FAIL_ON is one"),
+        "{}",
+        run.stderr
+    );
+    let run = world
+        .run_under("scan @F/a.json", "STARLING_LOG_LEVEL", "debug")
+        .ends(0);
+    assert!(run.stderr.contains("warning: a daemon runs"), "{}", run.stderr);
+    assert_eq!(
+        run.stderr.matches("STARLING_LOG_LEVEL").count(),
+        1,
+        "{}",
+        run.stderr
+    );
+}
+
+#[test]
+fn output_options_that_exclude_one_another_are_refused() {
+    let world = World::with_daemon();
+    world.file("a.json", b"{}");
+    for line in [
+        "scan @F/a.json --json --format html",
+        "scan @F/a.json --json --format table -o @F/out",
+        "status --home @F/a.json",
+    ] {
+        let run = world.run(line).ends(2);
+        assert!(run.stdout.is_empty(), "{line}");
+    }
+    assert_eq!(world.asked(), "");
+    world.run("scan @F/a.json --json --format json").ends(0).json();
+    world
+        .run("scan @F/a.json --json --format html=@F/out.html")
+        .ends(0)
+        .json();
+    let run = world.run("advisory dump --source ghas -o @F/dump").ends(4);
+    assert!(!world.path("dump").exists(), "{}", run.stderr);
+    assert!(run.stderr.contains("did you mean ghsa?"), "{}", run.stderr);
 }
 
 #[test]

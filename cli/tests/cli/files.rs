@@ -43,6 +43,42 @@ fn dump_is_written_to_file_or_stdout() {
 }
 
 #[test]
+fn output_over_an_input_is_refused_before_any_call() {
+    let world = World::with_daemon();
+    world.file("b.json", "{}");
+    for line in [
+        "scan @F/b.json -o @F/b.json",
+        "scan @F/b.json --vex @F/v.json --format json=@F/b.json",
+        "scan @F/b.json --format sarif=@F/o --format junit=@F/o",
+        "scan @F/b.json --format sarif=@F/o --format json -o @F/o",
+    ] {
+        let run = world.run(line).ends(2);
+        assert!(
+            run.stderr.contains("nothing was read or written"),
+            "{line}: {}",
+            run.stderr
+        );
+    }
+    assert_eq!(std::fs::read_to_string(world.path("b.json")).unwrap(), "{}");
+    world.file("site.chain", "");
+    for line in [
+        "scan @F/b.json -o @F/starling.toml",
+        "advisory dump -o @F/starling.toml",
+        "bundle export -o @F/site.chain",
+        "sbom generate -o @F/x",
+        "vex show 5f0c -o @F/x",
+        "advisory raw GHSA-1 -o @F/x",
+    ] {
+        let run = world.run(line).ends(2);
+        assert!(run.stderr.contains("the site's home"), "{line}: {}", run.stderr);
+    }
+    assert_eq!(world.asked(), "");
+    world
+        .run("scan @F/b.json --format json=/dev/null --format csv=/dev/null")
+        .ends(0);
+}
+
+#[test]
 fn raw_document_is_written_and_described_beside() {
     let world = World::with_daemon();
     let run = world.run("advisory raw GHSA-1 --source ghsa").ends(0);

@@ -89,6 +89,13 @@ impl World {
         Run::of(line, self.command(line).stdin(Stdio::null()).output().unwrap())
     }
 
+    /// Runs the program with a variable in its environment.
+    pub(crate) fn run_under(&self, line: &str, variable: &str, value: &str) -> Run {
+        let mut command = self.command(line);
+        command.env(variable, value).stdin(Stdio::null());
+        Run::of(line, command.output().unwrap())
+    }
+
     /// Runs the program with a given terminal width.
     pub(crate) fn run_at(&self, line: &str, columns: &str) -> Run {
         let mut command = self.command(line);

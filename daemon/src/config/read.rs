@@ -54,28 +54,63 @@ impl Config {
         let flags = overrides.settings.iter();
         settings
             .extend(flags.map(|(key, value)| (key.clone(), value.clone(), "the command line".to_owned())));
-        for (key, value, origin) in settings {
-            let refuse = |problem: String| ConfigError::Setting {
-                key: key.clone(),
-                origin: origin.clone(),
-                problem,
-            };
-            if !KEYS.iter().any(|known| known.name == key) && !key.starts_with("log.modules.") {
-                return Err(refuse(
-                    "there is no such key; `docs/operations/configuration.md` lists them all".to_owned(),
-                ));
-            }
-            overlay(&mut table, &key, &value, &refuse)?;
-            let merged: Self = table
-                .clone()
-                .try_into()
-                .map_err(|error: toml::de::Error| refuse(wording::sentence(error.message())))?;
-            merged.check().map_err(|(_, problem)| refuse(problem))?;
-        }
+        lay_over(&mut table, settings)?;
         table
             .try_into()
             .map_err(|error: toml::de::Error| file_error(wording::sentence(error.message())))
     }
+
+    /// Returns the variables that set keys, after checking their names and values. `environment` is what
+    /// `std::env::vars` gives.
+    ///
+    /// # Errors
+    /// [`ConfigError::Setting`].
+    pub fn variables(
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Vec<SettingVariable>, ConfigError> {
+        let settings = environment_settings(environment)?;
+        lay_over(&mut toml::Table::new(), settings.clone())?;
+        let variable = |key: &str| KEYS.iter().find(|known| known.name == key).map(Key::variable);
+        let found = settings.into_iter().filter_map(|(key, value, _)| {
+            let variable = variable(&key)?;
+            Some(SettingVariable { key, variable, value })
+        });
+        Ok(found.collect())
+    }
+}
+
+/// An environment variable that sets a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingVariable {
+    /// The dotted key.
+    pub key: String,
+    /// The variable's name.
+    pub variable: String,
+    /// Its value.
+    pub value: String,
+}
+
+/// Sets keys in a table, one after the other, and checks the configuration after each.
+fn lay_over(table: &mut toml::Table, settings: Vec<Setting>) -> Result<(), ConfigError> {
+    for (key, value, origin) in settings {
+        let refuse = |problem: String| ConfigError::Setting {
+            key: key.clone(),
+            origin: origin.clone(),
+            problem,
+        };
+        if !KEYS.iter().any(|known| known.name == key) && !key.starts_with("log.modules.") {
+            return Err(refuse(
+                "there is no such key; `docs/operations/configuration.md` lists them all".to_owned(),
+            ));
+        }
+        overlay(table, &key, &value, &refuse)?;
+        let merged: Config = table
+            .clone()
+            .try_into()
+            .map_err(|error: toml::de::Error| refuse(wording::sentence(error.message())))?;
+        merged.check().map_err(|(_, problem)| refuse(problem))?;
+    }
+    Ok(())
 }
 
 /// Returns what is wrong in a configuration's text, with line, column and key.

@@ -187,3 +187,21 @@ fn environment_lies_over_the_file_and_flags_over_both() {
         "{misspelt}"
     );
 }
+
+#[test]
+fn variables_are_checked_without_a_file() {
+    let variables = |name: &str, value: &str| {
+        Config::variables([(name.to_owned(), value.to_owned())].into_iter())
+            .map_err(|error| error.to_string())
+    };
+    let found = variables("STARLING_SCAN_FAIL_ON", "high").unwrap();
+    assert_eq!(
+        (found[0].key.as_str(), found[0].value.as_str()),
+        ("scan.fail_on", "high")
+    );
+    assert_eq!(found[0].variable, "STARLING_SCAN_FAIL_ON");
+    assert_eq!(variables("STARLING_HOME", "/home").unwrap(), []);
+    assert!(variables("STARLING_SCAN_FAIL_ON", "hihg").is_err());
+    let misspelt = variables("STARLING_SCAN_FIAL_ON", "high").unwrap_err();
+    assert!(misspelt.contains("STARLING_SCAN_FAIL_ON is one"), "{misspelt}");
+}

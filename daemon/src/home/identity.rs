@@ -1,6 +1,6 @@
 //! A site's public identity, and the forms in which an operator can give another site's.
 
-use starling_api_types::{PublicIdentity, wording};
+use starling_api_types::{PublicIdentity, secrets, wording};
 use starling_protocol::{CertificateChain, SiteId};
 
 use super::{Home, HomeError, error_chain};
@@ -20,6 +20,11 @@ pub fn read_identity(text: &str) -> Result<(SiteId, Option<CertificateChain>), H
     let text = text.trim();
     if text.len() > MAX_IDENTITY_BYTES {
         return Err(refuse(format!("expected at most {MAX_IDENTITY_BYTES} bytes")));
+    }
+    if secrets::has_private_key(text) {
+        return Err(refuse(
+            "it is a private key, which must stay with its site".to_owned(),
+        ));
     }
     if text.starts_with('{') {
         let identity: PublicIdentity = serde_json::from_str(text).map_err(|error| {

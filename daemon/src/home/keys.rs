@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use starling_api_types::secrets::PRIVATE_KEY_PREFIX as KEY_PREFIX;
 use starling_api_types::{KeyInfo, KeyList, KeyRole};
 use starling_protocol::{CertificateChain, LaneResume, PublicKey, Reason, SigningKey, UnixMillis};
 
@@ -9,8 +10,6 @@ use super::error::file;
 use super::write::write_durably;
 use super::{Home, HomeError, error_chain};
 use crate::small_file;
-
-const KEY_PREFIX: &str = "starling-key-v1:";
 
 impl Home {
     /// Returns the operating key in use.

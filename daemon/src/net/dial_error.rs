@@ -39,12 +39,30 @@ pub(super) fn sentence(error: &DialError) -> String {
     }
 }
 
+/// Returns why an address can never be dialled; `None` if it can.
+pub(crate) fn undialable(address: &Multiaddr) -> Option<String> {
+    use libp2p::multiaddr::Protocol;
+    let whole = without_key(address.clone());
+    let parts: Vec<Protocol<'_>> = whole.iter().collect();
+    let is_dialable = matches!(
+        parts.as_slice(),
+        [
+            Protocol::Ip4(_) | Protocol::Ip6(_),
+            Protocol::Udp(1..),
+            Protocol::QuicV1
+        ]
+    );
+    (!is_dialable).then(|| not_supported(&whole))
+}
+
+fn not_supported(address: &Multiaddr) -> String {
+    format!("{address} cannot be dialled: expected /ip4/… or /ip6/…, then /udp/PORT/quic-v1")
+}
+
 fn at_address(address: &Multiaddr, error: &TransportError<io::Error>) -> String {
     let address = without_key(address.clone());
     match error {
-        TransportError::MultiaddrNotSupported(_) => {
-            format!("{address} cannot be dialled: expected /ip4, /ip6 or /dns, then /udp/PORT/quic-v1")
-        }
+        TransportError::MultiaddrNotSupported(_) => not_supported(&address),
         TransportError::Other(error) => format!("{address}: {}", what_happened(error)),
     }
 }
@@ -105,6 +123,28 @@ mod tests {
             said,
             "/ip4/192.0.2.7/udp/7946/quic-v1: no answer: the peer's daemon is down, or a firewall drops UDP"
         );
+    }
+
+    #[test]
+    fn only_quic_over_ip_can_be_dialled() {
+        let said = |text: &str| undialable(&text.parse().unwrap());
+        for text in [
+            "/ip4/192.0.2.7/tcp/7946",
+            "/ip4/192.0.2.7/udp/7946",
+            "/ip4/192.0.2.7/udp/0/quic-v1",
+            "/ip4/192.0.2.7/udp/7946/quic",
+            "/dns/example.org/udp/7946/quic-v1",
+            "/ip4/192.0.2.7",
+        ] {
+            let why = said(text).unwrap();
+            assert!(why.starts_with(&format!("{text} cannot be dialled: ")), "{why}");
+        }
+        for text in [
+            "/ip4/192.0.2.7/udp/7946/quic-v1",
+            "/ip6/2001:db8::7/udp/1/quic-v1",
+        ] {
+            assert_eq!(said(text), None);
+        }
     }
 
     #[test]

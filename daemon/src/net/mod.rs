@@ -19,6 +19,7 @@ use starling_protocol::{PublicKey, SigningKey};
 use starling_sync::FailureReason;
 use tokio::sync::mpsc;
 
+pub(crate) use self::dial_error::undialable;
 /// Most commands waiting for the swarm. The engine's own windows keep the number far lower.
 const COMMAND_QUEUE: usize = 1_024;
 /// Most events waiting for the engine; then the swarm stops reading from its sockets.

@@ -11,7 +11,7 @@ use starling_store::{OpeningStep, ReplayProgress, SiteStore, StoreError};
 use super::feed_runs::Feeds;
 use super::folding::settings_of;
 use super::site::{LiveState, SiteData, SiteIdentity};
-use super::{Site, SiteParts, as_of, store_problem};
+use super::{Site, SiteParts, as_of, configuration, store_problem};
 use crate::clock::now;
 use crate::config::Config;
 use crate::home::{Home, home_problem};
@@ -117,6 +117,7 @@ impl Site {
             Hold::Directory
         };
         let indexes = Indexes::new(home.path(), hold);
+        let file = configuration::in_file(&home);
         let mut home = home;
         let key = home.operating_key().map_err(|error| home_problem(&error))?;
         let options = starling_store::SiteOptions {
@@ -138,6 +139,7 @@ impl Site {
             identity: SiteIdentity {
                 home,
                 config,
+                file,
                 key: RwLock::new(Arc::new(key)),
                 restore,
             },

@@ -8,6 +8,7 @@ use starling_store::{BODIES_CHECK, Check, LOG_CHECK, MissingBodies, PACKS_CHECK,
 use starling_sync::TipDifference;
 
 use super::SiteParts;
+use super::configuration::CONFIG_CHECK;
 use super::damage_note::{self, Damage};
 use super::problem::store_problem;
 use super::reach::REACH_CHECK;
@@ -22,11 +23,11 @@ const HOME_CHECK: &str = "home";
 const LISTED: usize = 20;
 
 /// Returns true if a check that is not ok tells no damage of the store: bodies that never came (unless some are
-/// lost), a copied home, and knowledge that no scan can use.
+/// lost), a copied home, knowledge that no scan can use, and a configuration that waits for a restart.
 fn is_no_damage(name: &str, lost: bool) -> bool {
     match name {
         MISSING_CHECK => !lost,
-        HOME_CHECK | REACH_CHECK => true,
+        HOME_CHECK | REACH_CHECK | CONFIG_CHECK => true,
         _ => false,
     }
 }
@@ -57,6 +58,7 @@ impl SiteParts {
         checks.push(self.reach_check());
         checks.push(self.home_check());
         checks.extend(self.feeds_check());
+        checks.extend(self.config_check());
         Ok(types::DoctorReport {
             ok: checks
                 .iter()

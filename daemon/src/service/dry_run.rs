@@ -50,6 +50,7 @@ impl SiteParts {
             identity: SiteIdentity {
                 home: identity.home.clone(),
                 config: identity.config.clone(),
+                file: identity.file.clone(),
                 key: self.key().into(),
                 restore: identity.restore.of_trial(),
             },

@@ -201,7 +201,8 @@ impl SiteParts {
     }
 
     fn scheduler_part(&self) -> (PartState, String) {
-        let failed = self.live.duties.failed();
+        let mut failed = self.live.duties.failed();
+        failed.extend(self.config_matter());
         if failed.is_empty() {
             return (PartState::Ok, "nothing failed the last time".to_owned());
         }

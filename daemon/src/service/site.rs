@@ -42,6 +42,8 @@ pub(crate) struct SiteParts {
 pub(crate) struct SiteIdentity {
     pub(crate) home: Home,
     pub(crate) config: Config,
+    /// What `starling.toml` said at the start, as [`configuration::in_file`](super::configuration) reads it.
+    pub(super) file: Result<Config, String>,
     /// The operating key; replaced when a restored site continues.
     pub(super) key: RwLock<Arc<SigningKey>>,
     /// The home's place, and the hold of a restored home.

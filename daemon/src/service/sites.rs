@@ -327,8 +327,12 @@ fn history_entry(entry: &LedgerEntry) -> types::SiteHistoryEntry {
 
 fn check_addresses(site: &types::SiteSlug, addresses: &[String]) -> ServiceResult<()> {
     for address in addresses {
-        if let Err(error) = address.parse::<libp2p::Multiaddr>() {
-            let detail = format!("listing site {site}: {address:?} is not a multiaddress: {error}");
+        let problem = match address.parse::<libp2p::Multiaddr>() {
+            Ok(address) => crate::net::undialable(&address),
+            Err(error) => Some(format!("{address:?} is not a multiaddress: {error}")),
+        };
+        if let Some(problem) = problem {
+            let detail = format!("listing site {site}: {problem}");
             return Err(Problem::new(ErrorCode::BadRequest, detail)
                 .hint("an address looks like /ip4/192.0.2.7/udp/7946/quic-v1"));
         }

@@ -368,3 +368,43 @@ fn ci_jobs_fail_when_the_verdict_does() {
         }
     }
 }
+
+#[test]
+fn curl_job_never_passes_without_an_answer() {
+    use std::os::unix::fs::PermissionsExt;
+    if let Some(tool) = missing_tool() {
+        println!("skipped: this machine has no {tool}");
+        return;
+    }
+    let bench = bench();
+    let page = std::fs::read_to_string(workspace().join("docs/ci.md")).unwrap();
+    let jobs = jobs(&page);
+    let job = jobs.iter().find(|job| job.scripts[0].contains("curl")).unwrap();
+    // What curl does: nothing at all, or an answer with its own exit code.
+    for (index, (curl, code)) in [
+        ("exit 7", 6),
+        ("echo '{\"status\":503}' > verdict.json; exit 22", 3),
+        ("printf '{\"exit_code\":0' > verdict.json; exit 18", 3),
+        ("echo '<html>' > verdict.json", 3),
+        ("echo '{\"exit_code\":1}' > verdict.json", 1),
+        ("echo '{\"exit_code\":0}' > verdict.json", 0),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let folder = bench.path().join(format!("job-{index}"));
+        std::fs::create_dir(&folder).unwrap();
+        let bin = folder.join("bin");
+        std::fs::create_dir(&bin).unwrap();
+        let program = bin.join("curl");
+        std::fs::write(&program, format!("#!/bin/sh\n{curl}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        // Of an earlier build, which passed.
+        std::fs::write(folder.join("verdict.json"), "{\"exit_code\":0}").unwrap();
+        std::fs::write(folder.join("script.sh"), &job.scripts[0]).unwrap();
+        let mut shell = shell(&folder, &bin, &["bash", "-e", "script.sh"]);
+        shell.env("STARLING_HOME", &folder);
+        let ended = Ended::within(shell, DEADLINE);
+        assert_eq!(ended.code, code, "{curl}: {ended:?}");
+    }
+}

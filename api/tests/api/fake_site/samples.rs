@@ -35,7 +35,7 @@ pub(crate) fn event_id(number: u64) -> EventId {
 
 pub(super) fn a_conflict() -> RecordConflict {
     RecordConflict {
-        source: "ghsa".parse().unwrap(),
+        source: SourceName::new("ghsa").unwrap(),
         record: "GHSA-aaaa-bbbb-cccc".to_owned(),
         state: ConflictState::Open,
         claims: Vec::new(),
@@ -189,7 +189,13 @@ pub(super) fn status() -> Status {
         listen: Vec::new(),
         peers: Vec::new(),
         positions: Vec::new(),
-        feeds: Vec::new(),
+        feeds: vec![FeedStatus {
+            source: SourceName::new("ghsa").unwrap(),
+            records: 2,
+            last_checked: None,
+            check_ahead: None,
+            last_imported_at: None,
+        }],
         fetched_feeds: Vec::new(),
         store: StoreStatus {
             engine: "memory".to_owned(),

@@ -4,9 +4,11 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
+use starling_api_types::wording::nearest_within;
 use starling_api_types::{
     ErrorCode, ExitStatus, FeedAdd, FeedChange, FeedName, FeedPreset, Problem, SourceName,
 };
+use starling_scanner::ecosystem::ECOSYSTEMS;
 
 use super::Outcome;
 use super::settings::{Settings, absolute_address, is_remote};
@@ -118,6 +120,11 @@ pub(crate) struct Remove {
     name: FeedName,
 }
 
+/// OSV.dev's name for records that only name commits.
+const COMMITS: &str = "GIT";
+/// Letters up to which an ecosystem's name counts as misspelt.
+const MISSPELT_WITHIN: usize = 2;
+
 impl Add {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         let add = self.into_body()?;
@@ -135,6 +142,11 @@ impl Add {
         } else {
             (Some(self.what), given.address)
         };
+        if preset.as_deref() == Some("osv")
+            && let Some(parameter) = &given.parameter
+        {
+            ensure_ecosystems(parameter)?;
+        }
         let source = match (self.source, &preset, &address) {
             (None, None, Some(address)) => Some(source_of(address, self.name.as_ref())?),
             (source, ..) => source,
@@ -155,6 +167,26 @@ impl Add {
             share_fetch: self.no_share.then_some(false),
         })
     }
+}
+
+/// Checks that every name in a list is an ecosystem of the OSV schema: for others there is nothing to fetch.
+///
+/// # Errors
+/// `bad_request` with the nearest name.
+fn ensure_ecosystems(list: &str) -> Result<(), Problem> {
+    let known = ECOSYSTEMS.iter().map(|ecosystem| ecosystem.name);
+    for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+        if name == COMMITS || ECOSYSTEMS.iter().any(|ecosystem| ecosystem.name == name) {
+            continue;
+        }
+        let detail = format!("adding the feed osv: {name:?} is not an ecosystem of OSV.dev");
+        let hint = match nearest_within(name, known.clone(), |_| MISSPELT_WITHIN) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "docs/ecosystems.md lists them; without --ecosystem all are fetched".to_owned(),
+        };
+        return Err(Problem::new(ErrorCode::BadRequest, detail).hint(hint));
+    }
+    Ok(())
 }
 
 /// Returns true for the name of a file or folder here that is not a preset's too.
@@ -302,6 +334,23 @@ mod tests {
         assert!(
             relative.starts_with('/') && relative.ends_with("/usb"),
             "{relative}"
+        );
+    }
+
+    #[test]
+    fn unknown_ecosystem_is_refused_with_the_nearest() {
+        for (line, hint) in [
+            ("add osv --ecosystem npn", "did you mean npm?"),
+            ("add osv --ecosystem npm --ecosystem pypi", "did you mean PyPI?"),
+            ("add osv --ecosystem Zzzzzzzz", "docs/ecosystems.md"),
+        ] {
+            let add = Line::try_parse_from(line.split(' ')).unwrap().add;
+            let problem = add.into_body().unwrap_err();
+            assert!(problem.hint.clone().unwrap().contains(hint), "{line}: {problem}");
+        }
+        assert_eq!(
+            body("add osv --ecosystem Alpine,GIT").parameter.unwrap(),
+            "Alpine,GIT"
         );
     }
 

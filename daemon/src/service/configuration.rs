@@ -1,0 +1,105 @@
+//! Compares `starling.toml` with what the daemon read from it at its start.
+
+use starling_api_types::{DoctorCheck, wording};
+
+use super::SiteParts;
+use crate::config::{Config, Overrides};
+use crate::home::Home;
+
+/// Name of the doctor's check of the configuration.
+pub const CONFIG_CHECK: &str = "starling.toml is in force";
+
+/// Reads the file as a restart without flags would. Feeds are left out: the daemon changes and reads them while it runs.
+pub(super) fn in_file(home: &Home) -> Result<Config, String> {
+    let config = home
+        .config(&Overrides::default())
+        .map_err(|error| wording::chain(&error))?;
+    Ok(Config {
+        feeds: Vec::new(),
+        format: None,
+        end: None,
+        ..config
+    })
+}
+
+impl SiteParts {
+    /// Returns why the file is not what the daemon runs with; `None` if it is, and without a daemon.
+    pub(super) fn config_matter(&self) -> Option<String> {
+        self.live.started?;
+        match (in_file(&self.identity.home), &self.identity.file) {
+            (Err(problem), Ok(_)) => Some(format!(
+                "starling.toml is not valid, and the daemon runs with what it read at its start: {problem}"
+            )),
+            (Ok(now), Ok(then)) if now != *then => Some(
+                "starling.toml was changed after the daemon's start: restart the daemon to apply it"
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
+    /// Reports if the daemon runs with the file as it is; `None` without a daemon.
+    pub(super) fn config_check(&self) -> Option<DoctorCheck> {
+        self.live.started?;
+        let matter = self.config_matter();
+        Some(DoctorCheck {
+            name: CONFIG_CHECK.to_owned(),
+            ok: matter.is_none(),
+            found: matter.unwrap_or_else(|| "the daemon runs with it".to_owned()),
+            damaged: Vec::new(),
+            repaired: 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use starling_protocol::UnixMillis;
+    use starling_store::engine::{FaultPlan, MemoryEngine};
+
+    use super::*;
+    use crate::opening::OpeningNews;
+    use crate::service::Site;
+
+    #[test]
+    fn changed_file_is_a_matter_until_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::prepare(folder.path(), &"site-a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        home.finish().unwrap();
+        let write = |text: &str| std::fs::write(home.config_path(), text).unwrap();
+        write("[scan]\nfail_on = \"low\"\n");
+        // The daemon's flags are no change of the file.
+        let settings = vec![("log.level".to_owned(), "error".to_owned())];
+        let config = home.config(&Overrides { settings }).unwrap();
+        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+        let news = OpeningNews::new(true);
+        let site = Site::open_on(engine, home.clone(), config, Some(Instant::now()), &news).unwrap();
+        let told = || (site.0.config_matter(), site.0.config_check().unwrap());
+        assert_eq!(told().0, None);
+        assert!(told().1.ok);
+        write("# a comment\n[scan]\nfail_on = \"low\"\n");
+        assert_eq!(told().0, None, "the same settings");
+        write("[scan]\nfail_on = \"high\"\n");
+        let (matter, check) = told();
+        assert!(
+            matter.clone().unwrap().contains("restart the daemon"),
+            "{matter:?}"
+        );
+        assert_eq!((check.ok, Some(check.found)), (false, matter));
+        write("[scan]\nfail_on = 7\n");
+        let (matter, check) = told();
+        let matter = matter.unwrap();
+        assert!(
+            matter.contains("not valid") && matter.contains("line 2"),
+            "{matter}"
+        );
+        assert!(!check.ok);
+        assert!(
+            site.0.health().parts.iter().any(|part| part.detail == matter),
+            "{matter}"
+        );
+    }
+}
