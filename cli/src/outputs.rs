@@ -16,7 +16,7 @@ const CHAIN_FILE: &str = "site.chain";
 /// Pipes and devices are never refused: they hold nothing that could be lost.
 ///
 /// # Errors
-/// `bad_request` if an output is an input, another output, or in the site's home; also through links.
+/// `bad_request` if an output is an input, another output, or may be a file of the site; also through links.
 pub(crate) fn check<'a>(
     home: &Path,
     inputs: impl IntoIterator<Item = &'a Path>,
@@ -44,10 +44,10 @@ pub(crate) fn check<'a>(
                 ),
             ));
         }
-        if home.as_deref().is_some_and(|home| target.place.starts_with(home)) {
+        if home.as_deref().is_some_and(|home| target.may_be_of_site(home)) {
             return Err(refused(
                 path,
-                "it is in the site's home, where only the site writes",
+                "it is a file in the site's home, or in one of its folders, where only the site writes",
             ));
         }
         earlier.push((path, target));
@@ -69,6 +69,14 @@ struct Target {
     place: PathBuf,
     /// Device and inode, if the file exists.
     file: Option<(u64, u64)>,
+}
+
+impl Target {
+    /// Returns true if it may be a file of the site: any in the home, except a new one beside those that are there.
+    fn may_be_of_site(&self, home: &Path) -> bool {
+        let is_new_beside = self.file.is_none() && self.place.parent() == Some(home);
+        self.place.starts_with(home) && !is_new_beside
+    }
 }
 
 impl PartialEq for Target {
@@ -170,10 +178,12 @@ mod tests {
         symlink("home/keys/root.key", folder.path().join("link")).unwrap();
         assert_eq!(refusal(&home, &[], &[&key]), None, "not a site yet");
         std::fs::write(home.join(CHAIN_FILE), "x").unwrap();
-        for output in [key, home.join("new"), folder.path().join("link")] {
+        for output in [key, home.join("keys/new"), folder.path().join("link")] {
             let said = refusal(&home, &[], &[&output]).unwrap();
             assert!(said.contains("the site's home"), "{said}");
         }
-        assert_eq!(refusal(&home, &[], &[&folder.path().join("out")]), None);
+        for output in [folder.path().join("out"), home.join("new")] {
+            assert_eq!(refusal(&home, &[], &[&output]), None);
+        }
     }
 }
