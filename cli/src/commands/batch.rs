@@ -13,7 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 use starling_api::file_problem;
-use starling_api_types::{ErrorCode, ExitStatus, Problem};
+use starling_api_types::{ErrorCode, ExitStatus, Problem, secrets};
 
 use super::Outcome;
 use crate::render::plain;
@@ -241,6 +241,7 @@ fn answer_lines<A: Answer>(
                 .map_err(|_| "the line is not UTF-8".to_owned())
                 .and_then(|line| Fields::read(names, line))
                 .and_then(|fields| answer(&fields))
+                .map_err(secrets::without_private_keys)
         };
         all &= found.is_ok();
         let mut text = shown(&found, json);

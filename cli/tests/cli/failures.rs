@@ -199,6 +199,10 @@ fn private_key_is_named_and_never_printed() {
             assert!(!said.contains("0011"), "{line}: {said}");
         }
     }
+    for line in ["purl parse --batch", "cvss --batch --json"] {
+        let run = world.run_with(line, b"starling-key-v1:00112233\n").ends(3);
+        assert!(!run.text().contains("0011"), "{line}: {}", run.text());
+    }
     let run = world.run("sites add b --key @@F/root.key").ends(3);
     assert!(run.stderr.contains("root.key is a private key"), "{}", run.stderr);
     assert_eq!(world.asked(), "");

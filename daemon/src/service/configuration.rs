@@ -1,6 +1,6 @@
 //! Compares `starling.toml` with what the daemon read from it at its start.
 
-use starling_api_types::{DoctorCheck, wording};
+use starling_api_types::{DoctorCheck, secrets, wording};
 
 use super::SiteParts;
 use crate::config::{Config, Overrides};
@@ -13,7 +13,7 @@ pub const CONFIG_CHECK: &str = "starling.toml is in force";
 pub(super) fn in_file(home: &Home) -> Result<Config, String> {
     let config = home
         .config(&Overrides::default())
-        .map_err(|error| wording::chain(&error))?;
+        .map_err(|error| secrets::without_private_keys(wording::chain(&error)))?;
     Ok(Config {
         feeds: Vec::new(),
         format: None,
