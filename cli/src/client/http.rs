@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use bytes::Bytes;
-use futures::{FutureExt, TryStreamExt};
+use futures::{FutureExt, StreamExt, TryStreamExt};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, BodyStream, Empty, Limited};
 use hyper::body::Incoming;
@@ -217,8 +217,9 @@ async fn stated_problem(response: Response<Incoming>) -> Problem {
     })
 }
 
-/// Returns an answer's body as it arrives. If it breaks off, it ends with a problem, never like a complete body.
-pub(super) fn read_stream(body: Incoming, step: Step) -> ByteStream {
+/// Returns an answer's body as it arrives. If it breaks off, or the daemon on `socket` stops answering, it ends with a
+/// problem, never like a complete body.
+pub(super) fn read_stream(socket: &Path, body: Incoming, step: Step) -> ByteStream {
     let frames = TryStreamExt::map_err(BodyStream::new(body), |error| {
         Problem::new(
             ErrorCode::Unreachable,
@@ -229,7 +230,14 @@ pub(super) fn read_stream(body: Incoming, step: Step) -> ByteStream {
     let bytes = frames
         .try_filter_map(async |frame| Ok(frame.into_data().ok()))
         .inspect_ok(move |chunk| step.add(chunk.len() as u64));
-    Box::pin(bytes)
+    let start = (socket.to_owned(), Some(Box::pin(bytes)));
+    Box::pin(futures::stream::unfold(start, async |(socket, bytes)| {
+        let mut bytes = bytes?;
+        match while_alive(&socket, bytes.next()).await {
+            Ok(chunk) => chunk.map(|chunk| (chunk, (socket, Some(bytes)))),
+            Err(problem) => Some((Err(problem), (socket, None))),
+        }
+    }))
 }
 
 /// Percent-encodes everything except RFC 3986's unreserved characters, so that the text is one path segment.

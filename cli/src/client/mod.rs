@@ -117,7 +117,7 @@ impl SiteService for Client {
 
     async fn vex_document(&self, hash: &VexHash) -> ServiceResult<ByteStream> {
         let response = self.get(format!("/vex/{hash}")).send().await?;
-        Ok(read_stream(response.into_body(), self.step.clone()))
+        Ok(read_stream(&self.socket, response.into_body(), self.step.clone()))
     }
 
     async fn remove_vex(&self, hash: &VexHash) -> ServiceResult<VexRemoved> {
@@ -146,7 +146,7 @@ impl SiteService for Client {
         })?;
         Ok(RawAnswer {
             document,
-            bytes: read_stream(response.into_body(), self.step.clone()),
+            bytes: read_stream(&self.socket, response.into_body(), self.step.clone()),
         })
     }
 
@@ -156,7 +156,7 @@ impl SiteService for Client {
 
     async fn dump(&self, query: DumpQuery) -> ServiceResult<ByteStream> {
         let response = self.get("/advisories/dump").query(&query)?.send().await?;
-        Ok(read_stream(response.into_body(), self.step.clone()))
+        Ok(read_stream(&self.socket, response.into_body(), self.step.clone()))
     }
 
     async fn sites(&self) -> ServiceResult<SiteList> {
@@ -247,7 +247,7 @@ impl SiteService for Client {
         self.step.expect(summary.size_bytes);
         Ok(ExportedBundle {
             summary,
-            bytes: read_stream(response.into_body(), self.step.clone()),
+            bytes: read_stream(&self.socket, response.into_body(), self.step.clone()),
         })
     }
 
@@ -316,6 +316,7 @@ impl SiteService for Client {
         }
         let response = call.send().await?;
         Ok(events::read_events(read_stream(
+            &self.socket,
             response.into_body(),
             Step::silent(),
         )))
