@@ -62,6 +62,7 @@ fn output_over_an_input_is_refused_before_any_call() {
     assert_eq!(std::fs::read_to_string(world.path("b.json")).unwrap(), "{}");
     world.file("site.chain", "");
     world.file("x", "");
+    world.file("starling.toml", "");
     for line in [
         "scan @F/b.json -o @F/starling.toml",
         "advisory dump -o @F/starling.toml",
