@@ -53,12 +53,14 @@ impl Sent {
         }
     }
 
-    /// Creates a body from a file or stream as it is, or from a folder as a tar.
+    /// Creates a body from a file or stream as it is, or from a folder as a tar; an empty folder has no bytes.
     ///
     /// # Errors
     /// `file_access`.
     pub(super) async fn file_or_folder(upload: Upload, step: &Step) -> Result<Self, Problem> {
         match upload {
+            // A tar without members is bytes of which nothing tells that they are one.
+            Upload::Path(path) if is_empty_folder(&path) => Ok(Self::bytes(Bytes::new())),
             Upload::Path(path) if path.is_dir() => Ok(Self::stream(folder::as_tar(&path)?, None, step)),
             other => Self::file(other, step).await,
         }
@@ -98,11 +100,15 @@ impl Sent {
 /// `feed_empty`.
 pub(super) fn ensure_not_empty(upload: &Upload) -> Result<(), Problem> {
     let Upload::Path(path) = upload else { return Ok(()) };
-    if std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none()) {
+    if is_empty_folder(path) {
         let detail = format!("importing {}: the folder holds no document", path.display());
         return Err(Problem::new(ErrorCode::FeedEmpty, detail).hint("nothing was changed; check the path"));
     }
     Ok(())
+}
+
+fn is_empty_folder(path: &Path) -> bool {
+    std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 fn read_problem(path: &Path, error: &std::io::Error) -> Problem {
