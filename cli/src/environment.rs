@@ -4,6 +4,18 @@ use starling_api_types::{ErrorCode, Problem};
 
 use crate::local::{self, SettingVariable};
 
+/// Returns true if a variable here sets a gate of scans.
+///
+/// # Errors
+/// As [`ignored`].
+pub(crate) fn sets_gates() -> Result<bool, Problem> {
+    Ok(local::setting_variables()?.iter().any(is_gate))
+}
+
+fn is_gate(setting: &SettingVariable) -> bool {
+    setting.key.starts_with("scan.")
+}
+
 /// Returns the variables that set keys here, and that the daemon was not started with.
 ///
 /// # Errors
@@ -42,7 +54,7 @@ pub(crate) fn warning(ignored: &[SettingVariable]) -> Option<String> {
 /// # Errors
 /// `config_invalid` if a variable sets a key of `[scan]` that the daemon does not apply.
 pub(crate) fn refuse_gates(ignored: &[SettingVariable]) -> Result<(), Problem> {
-    let Some(gate) = ignored.iter().find(|setting| setting.key.starts_with("scan.")) else {
+    let Some(gate) = ignored.iter().find(|setting| is_gate(setting)) else {
         return Ok(());
     };
     let detail = format!(
