@@ -4,7 +4,7 @@
 //! entries of `affected` in sequence, with the parts in the order of their files' names.
 //! `database_specific.starling.parts` keeps for each part the file, the number of its entries, and its other fields.
 //! So a later import of one file only replaces its part, and the result never depends on the order of files. Notices of
-//! repositories are joined with what an earlier import of another file said ([`notice`]).
+//! repositories are joined with what an earlier import of another file said (`notice`).
 
 mod notice;
 mod revision;

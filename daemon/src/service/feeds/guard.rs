@@ -13,6 +13,8 @@ use super::losses::{Guarded, Losses};
 const FEWEST_RECORDS: u64 = 20;
 /// The share of a source's records, in hundredths, from which on a change is not believed.
 const SUSPECT_PERCENT: u64 = 20;
+/// The same for what is lost in several ways, each of them below that share.
+const TOGETHER_PERCENT: u64 = 33;
 /// Fewest records that make a change suspect, whatever share of the source they are.
 const FEWEST_CHANGED: u64 = 10;
 /// Records that are named.
@@ -63,9 +65,9 @@ pub(super) fn check(
         .filter(|(records, _)| is_suspect(records.len() as u64, plan.before))
         .map(|(records, what)| tell(records, plan.before, what))
         .collect();
-    // In several ways together, a source can lose as much as in one.
+    // Little in each of several ways can be much. Sources do change in several ways at once, so more is believed.
     let less: BTreeSet<&RecordId> = absent.iter().chain(losses.of_affected()).collect();
-    if suspect.is_empty() && is_suspect(less.len() as u64, plan.before) {
+    if suspect.is_empty() && is_share(less.len() as u64, plan.before, TOGETHER_PERCENT) {
         let less: Vec<RecordId> = less.into_iter().cloned().collect();
         let what = "are no longer in it, are withdrawn or affect less than before";
         suspect.push(tell(&less, plan.before, what));
@@ -110,7 +112,12 @@ pub(super) fn records_after(plan: &FeedPlan) -> u64 {
 }
 
 fn is_suspect(changed: u64, before: u64) -> bool {
-    changed >= FEWEST_CHANGED && changed.saturating_mul(100) > before.saturating_mul(SUSPECT_PERCENT)
+    is_share(changed, before, SUSPECT_PERCENT)
+}
+
+/// Returns true if so many of a source's records are more than this share of them.
+fn is_share(changed: u64, before: u64, percent: u64) -> bool {
+    changed >= FEWEST_CHANGED && changed.saturating_mul(100) > before.saturating_mul(percent)
 }
 
 fn tell(records: &[RecordId], before: u64, what: &str) -> String {
@@ -269,13 +276,13 @@ mod tests {
                 }
             }
         };
-        let detail = refusal(checked(30, both(15)));
+        let detail = refusal(checked(36, both(18)));
         assert!(
             detail
-                .contains("30 of 100 records are no longer in it, are withdrawn or affect less than before"),
+                .contains("36 of 100 records are no longer in it, are withdrawn or affect less than before"),
             "{detail}"
         );
-        assert!(checked(20, both(10)).is_ok());
+        assert!(checked(30, both(15)).is_ok());
     }
 
     #[test]
