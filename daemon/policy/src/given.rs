@@ -10,6 +10,9 @@ use starling_scanner::name::ecosystem_base;
 
 use crate::glob::Glob;
 
+/// Longest text of a policy in a message, in characters.
+const SHOWN_CHARS: usize = 40;
+
 /// Reads the value of a key that may be left out; refuses a blank one.
 pub(crate) fn given<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
@@ -50,7 +53,27 @@ fn known_ecosystem<E: Error>(written: Glob) -> Result<Glob, E> {
     let known = names_of_findings()
         .iter()
         .find(|name| name.eq_ignore_ascii_case(base))
-        .ok_or_else(|| E::unknown_variant(base, names_of_findings()))?;
+        .ok_or_else(|| E::custom(unknown_ecosystem(base)))?;
     let suffix = text.get(base.len()..).unwrap_or_default();
     Glob::new(&format!("{known}{suffix}")).map_err(E::custom)
+}
+
+/// Says that no finding has an ecosystem, and which names begin like it.
+fn unknown_ecosystem(base: &str) -> String {
+    let first = |name: &str| name.chars().next().map(|c| c.to_ascii_lowercase());
+    let alike: Vec<&str> = names_of_findings()
+        .iter()
+        .copied()
+        .filter(|name| first(name) == first(base))
+        .collect();
+    let shown: String = base.chars().take(SHOWN_CHARS).collect();
+    if alike.is_empty() {
+        return format!(
+            "no finding is of the ecosystem {shown:?}; names are those of the OSV schema, such as npm, PyPI or Debian:12"
+        );
+    }
+    format!(
+        "no finding is of the ecosystem {shown:?}; it may be {}",
+        alike.join(", ")
+    )
 }

@@ -88,7 +88,7 @@ fn ecosystems_and_packages_are_known_in_any_spelling() {
     ] {
         let refused = serde_saphyr::from_str::<Condition>(yaml);
         let text = refused.unwrap_err().to_string();
-        assert!(text.contains("unknown variant"), "{text}");
+        assert!(text.contains("no finding is of the ecosystem"), "{text}");
     }
 }
 
