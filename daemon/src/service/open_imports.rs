@@ -15,6 +15,8 @@ use crate::small_file;
 
 /// The file in the site's folder.
 const FILE: &str = "imports.json";
+/// Stands for the sources of a file that cannot be read. No source has a name with a blank.
+const EVERY_SOURCE: &str = "every source";
 /// Largest file that is read, in bytes.
 const MAX_BYTES: u64 = 4 << 20;
 /// Most rejected documents that are kept by name, and the characters of each.
@@ -39,6 +41,9 @@ pub(crate) struct OpenImport {
     rejected: u64,
     #[serde(default)]
     named: Vec<String>,
+    /// Why nothing is known of it: the file cannot be read.
+    #[serde(skip)]
+    damage: Option<String>,
 }
 
 /// All of them, by source.
@@ -53,6 +58,7 @@ impl OpenImport {
             is_unfinished: true,
             rejected: 0,
             named: Vec::new(),
+            damage: None,
         }
     }
 
@@ -74,12 +80,19 @@ impl OpenImport {
             is_unfinished: false,
             rejected,
             named: named.collect(),
+            damage: None,
         })
     }
 
     /// Says it in one sentence.
     pub(super) fn told(&self, source: &str) -> String {
         let at = self.at;
+        if let Some(why) = &self.damage {
+            return format!(
+                "import of {source}: {FILE} in the site's folder cannot be read ({why}), so it is not known which imports have \
+                 not ended: remove the file, then import each source again"
+            );
+        }
         if self.is_unfinished {
             return format!(
                 "import of {source}: it began at {at} and has not ended, so records of the source may be missing or old: if it \
@@ -108,8 +121,11 @@ pub(crate) fn read(home: &Path) -> OpenImports {
         Err(error) => Err(error.to_string()),
     };
     read.unwrap_or_else(|error| {
-        tracing::error!(path = %path.display(), error, "reading what imports left open: none is known");
-        OpenImports::new()
+        let unknown = OpenImport {
+            damage: Some(error),
+            ..OpenImport::unfinished(Timestamp::saturating(0), true)
+        };
+        [(EVERY_SOURCE.to_owned(), unknown)].into()
     })
 }
 
@@ -124,6 +140,10 @@ pub(crate) fn unfinished(home: &Path) -> Vec<String> {
 pub(super) fn keep(home: &Path, source: &Source, now: Option<&OpenImport>) -> Option<OpenImport> {
     let path = home.join(FILE);
     let mut open = read(home);
+    // What is damaged stays as it is, and is named, until somebody removes it.
+    if open.contains_key(EVERY_SOURCE) {
+        return None;
+    }
     let before = match now {
         Some(now) => open.insert(source.to_string(), now.clone()),
         None => open.remove(source.as_str()),
@@ -142,6 +162,19 @@ pub(super) fn keep(home: &Path, source: &Source, now: Option<&OpenImport>) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unreadable_file_leaves_every_source_open() {
+        let home = tempfile::tempdir().unwrap();
+        let source: Source = "mine".parse().unwrap();
+        std::fs::write(home.path().join(FILE), "{").unwrap();
+        assert_eq!(keep(home.path(), &source, None), None);
+        assert_eq!(unfinished(home.path()), [EVERY_SOURCE]);
+        let told = read(home.path())[EVERY_SOURCE].told(EVERY_SOURCE);
+        assert!(told.contains("cannot be read"), "{told}");
+        std::fs::remove_file(home.path().join(FILE)).unwrap();
+        assert!(unfinished(home.path()).is_empty());
+    }
 
     #[test]
     fn open_import_is_kept_until_one_ends_well() {
@@ -171,8 +204,6 @@ mod tests {
         );
         assert_eq!(OpenImport::of_rejected(at, true, 0, &[]), None);
         assert_eq!(keep(home.path(), &source, None), rejected);
-        assert!(read(home.path()).is_empty());
-        std::fs::write(home.path().join(FILE), "{").unwrap();
         assert!(read(home.path()).is_empty());
     }
 }
