@@ -108,10 +108,12 @@ impl Noted {
     fn give_up(&self) {
         let mut notes = self.notes.write().unwrap_or_else(PoisonError::into_inner);
         self.given_up.store(true, Ordering::SeqCst);
-        notes.clear();
+        let dropped = std::mem::take(&mut *notes);
         let bytes = self.bytes.swap(0, Ordering::Relaxed);
         self.all_bytes.fetch_sub(bytes, Ordering::Relaxed);
+        // Freeing a million notes takes a while, and readers wait for the lock.
         drop(notes);
+        drop(dropped);
         drop(self.take_next());
     }
 
