@@ -25,7 +25,7 @@ pub enum DisconnectReason {
     #[error("the peer speaks another wire version; upgrade the older site")]
     OtherVersion,
     /// The peer refused this site.
-    #[error("the peer refused this site: {0:?}")]
+    #[error("the peer refused this site: {0}")]
     RefusedByPeer(RefusalCode),
     /// The peer committed too many violations.
     #[error("the peer broke the protocol too often, last: {last}; locked out for {locked_out:?}")]

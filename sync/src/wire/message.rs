@@ -251,6 +251,23 @@ pub enum RefusalCode {
     Other(u8),
 }
 
+impl std::fmt::Display for RefusalCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let why = match self {
+            Self::NotListed => "this site is not on its allow-list",
+            Self::NotCurrentKey => "it knows another operating key of this site",
+            Self::NotGreeted => "this site did not say hello first",
+            Self::Malformed => "it cannot read what this site sent",
+            Self::Version => "it does not speak this site's wire version",
+            Self::NotAuthorised => "this site may not read that log",
+            Self::Busy => "it is busy",
+            Self::Failed => "its store failed",
+            Self::Other(code) => return write!(f, "a reason that this version does not know (code {code})"),
+        };
+        f.write_str(why)
+    }
+}
+
 impl From<u8> for RefusalCode {
     fn from(code: u8) -> Self {
         match code {

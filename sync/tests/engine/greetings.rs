@@ -39,6 +39,20 @@ fn unlisted_peer_is_refused_after_one_hello() {
 }
 
 #[test]
+fn refusal_by_a_peer_is_told_in_words() {
+    for code in 0..=9 {
+        let told = DisconnectReason::RefusedByPeer(RefusalCode::from(code)).to_string();
+        let why = told.strip_prefix("the peer refused this site: ").unwrap();
+        assert!(
+            why.starts_with(|c: char| c.is_lowercase()) && why.contains(' '),
+            "{told}"
+        );
+    }
+    let told = DisconnectReason::RefusedByPeer(RefusalCode::NotListed).to_string();
+    assert!(told.ends_with("this site is not on its allow-list"), "{told}");
+}
+
+#[test]
 fn unlisted_peer_without_hello_gets_no_answer() {
     let mut duel = Duel::strangers();
     duel.event(Event::Connected {
