@@ -71,7 +71,7 @@ fn describe(scan: &Scan, index: usize, properties: &mut Vec<Value>) {
             for reason in &body.reasons {
                 say(&format!("reason:{}", clean(&reason.code)), &reason.text);
             }
-            for remark in body.remarks() {
+            for remark in scan.remarks() {
                 say("remark", &remark);
             }
         }

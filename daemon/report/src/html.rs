@@ -64,25 +64,26 @@ fn section(out: &mut String, index: usize, scan: &Scan) {
         Err(why) => {
             let _ = writeln!(out, "<p>{} {}</p>", outcome_tag("refused"), esc(why));
         }
-        Ok(judged) => verdict(out, judged, scan.exit_code),
+        Ok(judged) => verdict(out, judged, scan),
     }
     out.push_str("</section>\n");
 }
 
-fn verdict(out: &mut String, Judged { hash, body }: &Judged, exit_code: u8) {
+fn verdict(out: &mut String, Judged { hash, body }: &Judged, scan: &Scan) {
     let number = body.findings.len();
     let _ = writeln!(
         out,
-        "<p>{} {number} finding{}; {}; exit code {exit_code}</p>",
+        "<p>{} {number} finding{}; {}; exit code {}</p>",
         outcome_tag(&body.outcome),
         if number == 1 { "" } else { "s" },
         body.coverage.line(),
+        scan.exit_code,
     );
     if number > 0 {
         let _ = writeln!(out, "<ul class=\"totals\">{}</ul>", totals(body, "li"));
     }
     let reasons = body.reasons.iter().map(|reason| esc(&reason.text).to_string());
-    let remarks = body
+    let remarks = scan
         .remarks()
         .into_iter()
         .map(|remark| format!("Note: {}", esc(&remark)));
@@ -131,10 +132,13 @@ fn what_to_do(out: &mut String, body: &Body) {
     }
     out.push_str("</ol>\n");
     if upgrades.len() > UPGRADES_SHOWN {
+        let more = match upgrades.len() - UPGRADES_SHOWN {
+            1 => "1 more package has".to_owned(),
+            many => format!("{many} more packages have"),
+        };
         let _ = writeln!(
             out,
-            "<p class=\"dim\">{} more packages have a version to go to: see each below.</p>",
-            upgrades.len() - UPGRADES_SHOWN
+            "<p class=\"dim\">{more} a version to go to: see each below.</p>"
         );
     }
 }

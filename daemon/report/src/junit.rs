@@ -34,7 +34,7 @@ fn suite(scan: &Scan) -> TestSuite {
             ] {
                 suite.add_property(Property::new(name, clean(value)));
             }
-            for remark in body.remarks() {
+            for remark in scan.remarks() {
                 suite.add_property(Property::new("remark", clean(&remark)));
             }
             suite.add_test_cases(body.findings.iter().map(case));

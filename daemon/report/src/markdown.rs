@@ -56,7 +56,7 @@ fn details(out: &mut String, scan: &Scan) {
     for reason in &body.reasons {
         let _ = writeln!(out, "- {}", cell(&reason.text));
     }
-    for remark in body.remarks() {
+    for remark in scan.remarks() {
         let _ = writeln!(out, "- note: {}", cell(&remark));
     }
     let mut shown: Vec<&Finding> = Vec::new();

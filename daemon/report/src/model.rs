@@ -25,6 +25,8 @@ pub struct Scan {
     /// The exit code of a command with only this scan.
     pub(crate) exit_code: u8,
     pub(crate) outcome: Result<Judged, String>,
+    /// What the verdict's body does not say of the knowledge behind it.
+    pub(crate) notes: Vec<String>,
 }
 
 /// A verdict with its name.
@@ -64,6 +66,7 @@ impl Scan {
                     hash: hash.into(),
                     body,
                 }),
+                notes: Vec::new(),
             }),
             Err(source) => Err(ReportError { name, source }),
         }
@@ -75,7 +78,21 @@ impl Scan {
             name: name.into(),
             exit_code,
             outcome: Err(why.into()),
+            notes: Vec::new(),
         }
+    }
+
+    /// Adds what the site knows of this verdict besides its body, each in a sentence.
+    #[must_use]
+    pub fn with_notes(mut self, notes: Vec<String>) -> Self {
+        self.notes = notes;
+        self
+    }
+
+    /// Returns what the outcome rests on where that is less than whole.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let of_body = self.outcome.iter().flat_map(|judged| judged.body.remarks());
+        self.notes.iter().cloned().chain(of_body).collect()
     }
 }
 

@@ -35,6 +35,17 @@ pub fn without_severity(findings: usize) -> Option<String> {
     ))
 }
 
+/// Returns the note about sources whose import has not ended; `None` if there are none.
+pub fn unfinished(sources: &[&str]) -> Option<String> {
+    (!sources.is_empty()).then(|| {
+        format!(
+            "the import of {} has not ended, so records may be missing, and findings with them: if it was interrupted, \
+             import it again",
+            sources.join(", ")
+        )
+    })
+}
+
 impl Body {
     /// Returns what the outcome rests on where that is less than whole.
     pub(crate) fn remarks(&self) -> Vec<String> {

@@ -280,12 +280,12 @@ fn fingerprint(finding: &Finding) -> String {
 /// Returns the data that a scan without findings has too: its outcome and reasons.
 fn invocation(scan: &Scan) -> Invocation {
     let (notes, more) = match &scan.outcome {
-        Err(why) => (vec![notification("refused", why)], BTreeMap::new()),
+        Err(why) => (vec![failure(why)], BTreeMap::new()),
         Ok(Judged { hash, body }) => (
             body.reasons
                 .iter()
                 .map(|reason| notification(&reason.code, &reason.text))
-                .chain(body.remarks().iter().map(|remark| notification("remark", remark)))
+                .chain(scan.remarks().iter().map(|remark| notification("remark", remark)))
                 .chain(not_judged(body))
                 .collect(),
             BTreeMap::from([
@@ -320,8 +320,14 @@ fn not_judged(body: &Body) -> impl Iterator<Item = Notification> {
         notification("not_judged", &text)
     });
     let others = Some(body.not_judged.others).filter(|others| *others > 0);
-    let rest =
-        others.map(|others| notification("not_judged", &format!("{others} more packages were not judged")));
+    let rest = others.map(|others| {
+        let packages = if others == 1 {
+            "package was"
+        } else {
+            "packages were"
+        };
+        notification("not_judged", &format!("{others} more {packages} not judged"))
+    });
     named.chain(rest)
 }
 
@@ -336,6 +342,13 @@ fn message(text: &str) -> Message {
         plain.push(c);
     }
     Message::builder().text(plain).build()
+}
+
+/// Returns the notification of a scan that gave no verdict.
+fn failure(why: &str) -> Notification {
+    let mut failure = notification("refused", why);
+    failure.level = Some(json!("error"));
+    failure
 }
 
 fn notification(code: &str, text: &str) -> Notification {

@@ -119,6 +119,42 @@ fn report() -> Report {
 }
 
 #[test]
+fn notes_of_a_scan_are_in_every_report_of_it() {
+    let note = remarks::unfinished(&["ghsa", "mine"]).unwrap();
+    assert_eq!(remarks::unfinished(&[]), None);
+    let scan = Scan::judged("a.json", "blake3:44", &body().to_string(), 1).unwrap();
+    let report = Report {
+        scans: vec![scan.with_notes(vec![note])],
+    };
+    // CSV has one line per finding, and no place for it.
+    for format in Format::ALL.into_iter().filter(|format| *format != Format::Csv) {
+        let text = format.render(&report).unwrap();
+        assert!(
+            text.contains("the import of ghsa, mine has not ended"),
+            "{format}: {text}"
+        );
+    }
+}
+
+#[test]
+fn scan_without_a_verdict_is_an_error_in_reports_for_builds() {
+    let report = Report {
+        scans: vec![Scan::refused("a.json", "SBOM rejected: not JSON", 3)],
+    };
+    let sarif: Value = serde_json::from_str(&Format::Sarif.render(&report).unwrap()).unwrap();
+    let invocation = &sarif["runs"][0]["invocations"][0];
+    assert_eq!(invocation["executionSuccessful"], false);
+    let told = &invocation["toolExecutionNotifications"][0];
+    assert_eq!(told["level"], "error");
+    assert_eq!(told["message"]["text"], "SBOM rejected: not JSON");
+    let junit = Format::JUnit.render(&report).unwrap();
+    assert!(
+        junit.contains("errors=\"1\"") && junit.contains("<error message=\"SBOM rejected: not JSON\""),
+        "{junit}"
+    );
+}
+
+#[test]
 fn reports_have_no_control_characters() {
     for format in Format::ALL {
         let text = format.render(&report()).unwrap();
