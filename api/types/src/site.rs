@@ -32,8 +32,8 @@ pub struct Site {
     pub may_mute: Option<bool>,
     /// Time at which it was listed.
     pub added_at: Timestamp,
-    /// Time of the last exchange with it, in either direction: a bundle of it was imported or one for it exported, or a
-    /// session over the network moved data or found that both sites hold the same. Null if there was none.
+    /// Time of the last exchange with it: a bundle of it was imported, or a session over the network moved data or found
+    /// that both sites hold the same. A bundle that was exported for it is none. Null if there was none.
     pub last_sync_at: Option<Timestamp>,
     /// Its newest cursor held here.
     pub last_cursor: Option<Cursor>,

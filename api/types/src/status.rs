@@ -57,6 +57,8 @@ pub enum SitePart {
     Index,
     /// The daemon's periodic work: heads, checks, space.
     Scheduler,
+    /// `starling.toml`, as the daemon runs with it; only listed if the daemon runs with another one.
+    Configuration,
 }
 
 impl SitePart {
@@ -68,6 +70,7 @@ impl SitePart {
             Self::Feeds => "feeds",
             Self::Index => "index",
             Self::Scheduler => "scheduler",
+            Self::Configuration => "configuration",
         }
     }
 }
@@ -376,6 +379,13 @@ pub struct Position {
     /// different lists have different knowledge roots.
     #[serde(default)]
     pub out_of_scope: Vec<SourceName>,
+    /// Number of live entries of these sources, which are held and relayed, and not accepted.
+    #[serde(default, skip_serializing_if = "crate::is_zero")]
+    pub held_back: u64,
+    /// True if nothing but this site's own allow-list holds claims back, and it accepts something of some site: then
+    /// nothing is to do.
+    #[serde(default, skip_serializing_if = "crate::is_false")]
+    pub by_choice: bool,
 }
 
 /// One source of advisories.

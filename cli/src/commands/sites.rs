@@ -69,9 +69,11 @@ pub(crate) struct Add {
 /// List the allow-list
 #[derive(Debug, Args)]
 #[command(after_help = "\
-LAST SYNC is when data was last exchanged with the site, in either direction, or both were found to hold the same; AGE is
-how long ago that was. CURSOR is the newest position in the site's own log that is here, and `-` if it has stated
-nothing. LAG is how many claims of that log are announced and not accepted here yet.
+LAST SYNC is when a bundle of the site was imported, or a session last exchanged data or found that both hold the same;
+AGE is how long ago that was. A bundle that was written for the site does not count: nobody knows if it arrived. CURSOR
+is the newest position in the site's own log that is here, and `-` if it has stated nothing. LAG is how many claims of
+that log are announced and not accepted here yet. HELD BACK, if there are any, are records here that are not used, with
+their sources: this list does not accept them from the site.
 
 Example:
   starling sites list
@@ -271,6 +273,12 @@ impl Add {
     }
 }
 
+/// Returns true if a text that stands for a key names a file: there is one, or its name ends as one that holds a key.
+fn is_a_file(text: &str) -> bool {
+    let path = Path::new(text);
+    path.extension().is_some_and(|end| end == "key") || path.is_file()
+}
+
 /// Returns the key as given, or reads it from the file that it names.
 fn read_key(given: String) -> Result<String, Problem> {
     let (key, place) = match given.strip_prefix('@').map(Path::new) {
@@ -289,5 +297,37 @@ fn read_key(given: String) -> Result<String, Problem> {
         return Err(Problem::new(ErrorCode::SiteKeyInvalid, detail)
             .hint("get the public one with `starling keys export --public` at that site"));
     }
+    if place == "--key" && is_a_file(&key) {
+        let detail = format!("reading a site's public identity: {key:?} is the name of a file, not a key");
+        return Err(Problem::new(ErrorCode::SiteKeyInvalid, detail).hint(format!(
+            "did you mean --key @{key}? The sign @ reads the key from a file"
+        )));
+    }
     Ok(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn name_of_a_key_file_is_answered_with_its_sign() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("north");
+        std::fs::write(&file, "starling-site-v1:x").unwrap();
+        for name in ["n.key", file.to_str().unwrap()] {
+            let problem = read_key(name.to_owned()).unwrap_err();
+            assert_eq!(problem.code, ErrorCode::SiteKeyInvalid);
+            let hint = problem.hint.clone().unwrap();
+            assert!(
+                hint.starts_with(&format!("did you mean --key @{name}?")),
+                "{hint}"
+            );
+        }
+        assert_eq!(read_key("blake3:12".to_owned()).unwrap(), "blake3:12");
+        assert_eq!(
+            read_key(format!("@{}", file.display())).unwrap(),
+            "starling-site-v1:x"
+        );
+    }
 }

@@ -1,8 +1,8 @@
 //! Lists what a person must do first, from a site's status, worst first.
 
 use starling_api_types::{
-    ConflictList, ConflictState, KNOWN_IN_PART, KeyList, KeyRole, PartState, RestorePhase, SiteList,
-    SitePart, Status, Timestamp,
+    ConflictList, ConflictState, KNOWN_IN_PART, KeyList, KeyRole, PartState, Position, RestorePhase,
+    SiteList, SitePart, Status, Timestamp,
 };
 
 use super::{ago, author, count, counted, list, moment, plain};
@@ -90,7 +90,8 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
     if !parts.any(|part| part.part == SitePart::Sync && part.state == PartState::Attention) {
         matters.extend(away(status));
     }
-    matters.extend(held_back(status));
+    // What the allow-list holds back by choice stands at the site, and is nothing to do.
+    matters.extend(held_back(status, |position| !position.by_choice));
     matters.extend(at_the_door(status));
     matters.extend(undecided(view.conflicts));
     matters.extend(old_key(view.keys, view.now));
@@ -158,11 +159,12 @@ fn away(status: &Status) -> Option<String> {
         .then(|| format!("{} is not connected: {}{more}", first.site_id, plain(why)))
 }
 
-/// Describes the logs that are held but not fully accepted.
-fn held_back(status: &Status) -> Option<String> {
+/// Describes those of some logs that are held but not fully accepted.
+fn held_back(status: &Status, counts: impl Fn(&Position) -> bool) -> Option<String> {
     let mut held: Vec<_> = status
         .positions
         .iter()
+        .filter(|position| counts(position))
         .filter_map(|position| Some((position, position.hold_reason.as_ref()?)))
         .collect();
     // What a peer is sending at the moment is no matter for a person.
@@ -208,7 +210,7 @@ pub(crate) fn waits_for(status: &Status) -> String {
     if arriving > 0 {
         return format!("{} still to come", counted(arriving, "record is", "records are"));
     }
-    if let Some(held) = held_back(status) {
+    if let Some(held) = held_back(status, |_| true) {
         return held;
     }
     let (here, gone): (Vec<_>, Vec<_>) = status.peers.iter().partition(|peer| peer.connected);

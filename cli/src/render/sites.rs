@@ -1,6 +1,10 @@
 //! Renders the allow-list.
 
-use starling_api_types::{Cursor, Site, SiteHistory, SiteList, SiteStatus, Status, Timestamp, TransferKind};
+use std::collections::BTreeSet;
+
+use starling_api_types::{
+    Cursor, Site, SiteHistory, SiteList, SiteStatus, SourceName, Status, Timestamp, TransferKind,
+};
 
 use super::status::positions;
 use super::table::Table;
@@ -46,6 +50,7 @@ pub(crate) fn sites(view: &SitesView<'_>) -> String {
         "AGE",
         "CURSOR",
         "LAG",
+        "HELD BACK",
         "CONNECTED",
         "ALLOWED SOURCES",
         "MAY MUTE",
@@ -54,8 +59,17 @@ pub(crate) fn sites(view: &SitesView<'_>) -> String {
     .numbers(&["AGE", "LAG"])
     .shrinks("ALLOWED SOURCES", 15)
     .shrinks("CURSOR", 12)
+    .shrinks("HELD BACK", 12)
     .keeps_end("CURSOR")
     .leaves_out(&["NAME", "MAY MUTE", "ALLOWED SOURCES", "AGE", "CURSOR"]);
+    if view
+        .list
+        .sites
+        .iter()
+        .all(|site| held_back(view.status, site).is_none())
+    {
+        table = table.without("HELD BACK");
+    }
     for site in &view.list.sites {
         let peer = view.status.peers.iter().find(|peer| peer.site == site.site);
         let name = if site.display_name == site.site_id.to_string() {
@@ -71,6 +85,7 @@ pub(crate) fn sites(view: &SitesView<'_>) -> String {
                 .map_or_else(|| "-".to_owned(), |at| ago(at, view.now)),
             or_dash(site.last_cursor.as_ref()),
             lag(view.status, site),
+            or_dash(held_back(view.status, site)),
             match peer {
                 Some(peer) if peer.connected => "yes",
                 Some(peer) if peer.by_file => "by file",
@@ -113,6 +128,22 @@ fn lag(status: &Status, site: &Site) -> String {
         return "-".to_owned();
     }
     count(lags.iter().sum())
+}
+
+/// Returns how many records of which sources the allow-list holds back of a site's log; `None` if it holds back nothing.
+fn held_back(status: &Status, site: &Site) -> Option<String> {
+    let of_site = || {
+        status
+            .positions
+            .iter()
+            .filter(|position| position.site == site.site)
+    };
+    let sources: BTreeSet<&str> = of_site()
+        .flat_map(|position| position.out_of_scope.iter().map(SourceName::as_str))
+        .collect();
+    let records: u64 = of_site().map(|position| position.held_back).sum();
+    let sources: Vec<&str> = sources.into_iter().collect();
+    (!sources.is_empty()).then(|| format!("{} of {}", count(records), list(&sources)))
 }
 
 fn lines(site: &Site) -> Lines {
@@ -243,5 +274,20 @@ mod tests {
         assert!(second.contains("disabled") && second.contains("never"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(sites(&view).contains("3 h"), "{}", sites(&view));
+        assert!(!sites(&view).contains("HELD BACK"), "{}", sites(&view));
+        // What the list does not let in is no lag, and is said in the site's row.
+        let mut status = status.clone();
+        status.positions[0].out_of_scope = vec!["nvd".parse().unwrap(), "osv".parse().unwrap()];
+        status.positions[0].held_back = 1_204;
+        let held = SitesView {
+            status: &status,
+            ..view
+        };
+        let text = terminal::at_width(80, || sites(&held));
+        let rows: Vec<&str> = text.lines().collect();
+        assert!(rows[0].contains("LAG  HELD BACK"), "{text}");
+        assert!(rows[1].contains("1,000  1,204 of nvd"), "{text}");
+        assert!(rows[2].contains("-  -"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     }
 }

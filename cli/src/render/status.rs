@@ -1,10 +1,11 @@
 //! Renders the site itself: status, identity, keys.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use starling_api_types::{
     InitReport, KeyList, LostRecords, PartState, Position, PublicIdentity, RestorePhase, RestoreReport,
-    RestoreStatus, Status, StoreCheck,
+    RestoreStatus, SourceName, Status, StoreCheck,
 };
 
 use super::attention::{self, StatusView};
@@ -115,6 +116,10 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
             "peers",
             format!("{} listed, {connected} connected", status.peers.len()),
         );
+    let facts = match held_by_choice(status) {
+        Some(what) => facts.add("held back", what),
+        None => facts,
+    };
     let facts = match receiving(status) {
         Some(what) => facts.add("receiving", what),
         None => facts,
@@ -131,6 +136,22 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
     let note = "(--all shows peers, positions, sources and feeds too; --json everything; `starling help terms` explains the words)";
     text.push_str(&terminal::wrapped("", 0, note));
     text
+}
+
+/// Returns what this site's allow-list alone holds back.
+fn held_by_choice(status: &Status) -> Option<String> {
+    let chosen = || status.positions.iter().filter(|position| position.by_choice);
+    let records: u64 = chosen().map(|position| position.held_back).sum();
+    let sources: BTreeSet<&str> = chosen()
+        .flat_map(|position| position.out_of_scope.iter().map(SourceName::as_str))
+        .collect();
+    (records > 0).then(|| {
+        format!(
+            "{} of {} by the allow-list: `starling sites list`",
+            counted(records, "record", "records"),
+            list(&sources.into_iter().collect::<Vec<_>>())
+        )
+    })
 }
 
 /// Returns what a connected peer is still to send.

@@ -1,11 +1,9 @@
 //! The allow-list, and the transfers from its sites.
 
-use std::collections::BTreeMap;
-
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
-use starling_protocol::{Lane, SiteId, SiteSlug, UnixMillis};
+use starling_protocol::{Lane, SiteSlug};
 use starling_store::{AllowedSources, LedgerEntry, ListedSite, LogId, TRANSFERS_KEPT};
 
 use super::SiteParts;
@@ -20,17 +18,16 @@ impl SiteParts {
             .store
             .listed_sites()
             .map_err(|error| store_problem("reading the allow-list", &error))?;
-        let exports = self.exports()?;
         let sites = listed
             .iter()
-            .map(|site| self.shown_site(site, &exports))
+            .map(|site| self.shown_site(site))
             .collect::<Result<_, _>>()?;
         Ok(types::SiteList { sites })
     }
 
     pub(super) fn site(&self, slug: &types::SiteSlug) -> ServiceResult<types::Site> {
         let listed = self.listed(slug)?;
-        self.shown_site(&listed, &self.exports()?)
+        self.shown_site(&listed)
     }
 
     pub(super) fn add_site(&self, add: types::SiteAdd) -> ServiceResult<types::Site> {
@@ -52,7 +49,7 @@ impl SiteParts {
             .list_site(listed.clone(), chain.as_ref())
             .map_err(|error| store_problem("adding a site to the allow-list", &error))?;
         self.note_site(&listed, "added")?;
-        self.shown_site(&listed, &self.exports()?)
+        self.shown_site(&listed)
     }
 
     pub(super) fn change_site(
@@ -81,12 +78,12 @@ impl SiteParts {
             })
             .map_err(|error| store_problem("changing an entry of the allow-list", &error))?;
         self.note_site(&changed, "changed")?;
-        self.shown_site(&changed, &self.exports()?)
+        self.shown_site(&changed)
     }
 
     pub(super) fn remove_site(&self, slug: &types::SiteSlug) -> ServiceResult<types::Site> {
         let listed = self.listed(slug)?;
-        let shown = self.shown_site(&listed, &self.exports()?)?;
+        let shown = self.shown_site(&listed)?;
         self.data
             .store
             .unlist_site(&listed.slug)
@@ -115,19 +112,17 @@ impl SiteParts {
     pub(super) fn site_status(&self, slug: &types::SiteSlug) -> ServiceResult<types::SiteStatus> {
         let listed = self.listed(slug)?;
         let peer = self.live.peer_status.peer(&listed.site);
-        let logs = self
-            .data
-            .store
-            .logs()
-            .map_err(|error| store_problem("reading positions", &error))?;
+        let failed = |error| store_problem("reading positions", &error);
+        let logs = self.data.store.logs().map_err(failed)?;
+        let all = self.data.store.listed_sites().map_err(failed)?;
         let positions = logs
             .iter()
             .filter(|log| log.id.site == listed.site)
-            .map(|log| self.position(log))
+            .map(|log| self.position(log, &all))
             .collect();
         let totals = self.totals(&listed)?;
         Ok(types::SiteStatus {
-            entry: self.shown_site(&listed, &self.exports()?)?,
+            entry: self.shown_site(&listed)?,
             connected: peer.connected,
             positions,
             bundles_imported: totals.bundles,
@@ -159,10 +154,9 @@ impl SiteParts {
     pub(super) fn sync_status(&self) -> ServiceResult<types::SyncStatus> {
         let failed = |error| store_problem("reading the sync status", &error);
         let listed = self.data.store.listed_sites().map_err(failed)?;
-        let exports = self.exports()?;
         let mut sites = Vec::new();
         for site in &listed {
-            let shown = self.shown_site(site, &exports)?;
+            let shown = self.shown_site(site)?;
             let totals = self.totals(site)?;
             sites.push(types::SyncSite {
                 site_id: shown.site_id,
@@ -203,30 +197,7 @@ impl SiteParts {
         Ok(())
     }
 
-    /// Returns when a bundle was last exported for each site.
-    fn exports(&self) -> ServiceResult<BTreeMap<SiteId, UnixMillis>> {
-        let is_export =
-            |entry: &LedgerEntry| matches!(entry, LedgerEntry::BundleExported { to: Some(_), .. });
-        let entries = self
-            .data
-            .store
-            .ledger(usize::MAX, is_export)
-            .map_err(|error| store_problem("reading the ledger", &error))?;
-        let mut newest = BTreeMap::new();
-        for (_, entry) in entries {
-            if let Some(site) = entry.site() {
-                // The newest entry comes first.
-                newest.entry(site).or_insert_with(|| entry.at());
-            }
-        }
-        Ok(newest)
-    }
-
-    fn shown_site(
-        &self,
-        listed: &ListedSite,
-        exports: &BTreeMap<SiteId, UnixMillis>,
-    ) -> ServiceResult<types::Site> {
+    fn shown_site(&self, listed: &ListedSite) -> ServiceResult<types::Site> {
         let failed = |error| store_problem("reading the allow-list", &error);
         let log = self
             .data
@@ -237,8 +208,8 @@ impl SiteParts {
             })
             .map_err(failed)?;
         let transfers = self.data.store.transfers(&listed.site).map_err(failed)?;
+        // A bundle that was written for the site is not one: nobody knows yet if it arrives.
         let exchanged = self.live.peer_status.peer(&listed.site).exchanged_at;
-        let exchanged = exchanged.max(exports.get(&listed.site).copied());
         let patterns: Vec<String> = listed.allowed_sources.clone().into();
         Ok(types::Site {
             site_id: (&listed.slug).into(),

@@ -6,7 +6,7 @@ use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_protocol::{SiteId, Source};
 use starling_store::{
-    FeedRow, FrozenBy, ListedSite, LogOverview, SiteStore, StoreError, StoreSize, ViewReader,
+    AllowedSources, FeedRow, FrozenBy, ListedSite, LogOverview, SiteStore, StoreError, StoreSize, ViewReader,
 };
 
 use super::SiteParts;
@@ -71,7 +71,7 @@ impl SiteParts {
             parts: self.parts(),
             listen: self.live.peer_status.listening(),
             peers,
-            positions: logs.iter().map(|log| self.position(log)).collect(),
+            positions: logs.iter().map(|log| self.position(log, &listed)).collect(),
             feeds,
             fetched_feeds: self.feeds_shown(),
             store: self.store_shown(&size).map_err(failed)?,
@@ -110,7 +110,7 @@ impl SiteParts {
         })
     }
 
-    pub(super) fn position(&self, log: &LogOverview) -> types::Position {
+    pub(super) fn position(&self, log: &LogOverview, listed: &[ListedSite]) -> types::Position {
         let cursor = |number: starling_protocol::ClaimNumber| -> Option<types::Cursor> {
             if number.0 == 0 {
                 return None;
@@ -137,6 +137,8 @@ impl SiteParts {
             },
             hold_reason: self.hold_reason(log),
             out_of_scope: log.out_of_scope.iter().map(Into::into).collect(),
+            held_back: log.live_out_of_scope,
+            by_choice: is_by_choice(log, listed),
         }
     }
 
@@ -165,6 +167,18 @@ impl SiteParts {
         }
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
+}
+
+/// Returns true if only the allow-list holds claims of a log back. A list that accepts nothing of any site is not a
+/// choice among sources: more likely, it was not finished.
+fn is_by_choice(log: &LogOverview, listed: &[ListedSite]) -> bool {
+    let is_restricted = log.live_out_of_scope > 0 && log.frozen_by.is_none() && log.hold_reason.is_none();
+    let is_listed = listed.iter().any(|site| site.site == log.id.site);
+    let accepts = |site: &ListedSite| match &site.allowed_sources {
+        AllowedSources::All => site.enabled,
+        AllowedSources::Only(sources) => site.enabled && !sources.is_empty(),
+    };
+    is_restricted && is_listed && listed.iter().any(accepts)
 }
 
 /// Returns the sources of a view, in the order of their names. `imported` says when each was last read here.

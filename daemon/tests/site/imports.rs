@@ -267,6 +267,7 @@ fn claims_outside_of_allowed_sources_are_held() {
             .unwrap()
     };
     assert_eq!(position().out_of_scope, ["nvd".parse().unwrap()]);
+    assert_eq!((position().held_back, position().by_choice), (2, true));
     let reason = position().hold_reason.unwrap();
     assert!(
         reason.contains("claims about nvd are held and not accepted"),
@@ -285,4 +286,11 @@ fn claims_outside_of_allowed_sources_are_held() {
     assert!(report.logs[0].not_used.is_empty() && report.logs[0].reason.is_none());
     assert_eq!(position().hold_reason, None);
     assert_eq!(a.status().knowledge_root, b.status().knowledge_root);
+    // A list that accepts nothing of anybody is not called a choice.
+    let nothing = SiteChange {
+        allowed_sources: Some(Vec::new()),
+        ..SiteChange::default()
+    };
+    b.wait(b.service.change_site(&a.slug(), nothing)).unwrap();
+    assert!(!position().by_choice && position().held_back == 3);
 }

@@ -86,6 +86,8 @@ pub struct LogOverview {
     pub live: u64,
     /// Sources with live entries that are outside the author's scope here.
     pub out_of_scope: Vec<Source>,
+    /// Live entries of these sources.
+    pub live_out_of_scope: u64,
     /// True if no more of it is taken.
     pub frozen: bool,
     /// The reason why it is frozen.
@@ -327,6 +329,10 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
         }),
         (None, None, None) => None,
     };
+    let out_of_scope = || {
+        let held = log.sources.iter();
+        held.filter(|(source, row)| row.held.live > 0 && !in_scope(source))
+    };
     LogOverview {
         id,
         tip: log.tip,
@@ -341,12 +347,8 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
             log.wanted.len()
         },
         live: log.sources.values().map(|row| row.held.live).sum(),
-        out_of_scope: log
-            .sources
-            .iter()
-            .filter(|(source, row)| row.held.live > 0 && !in_scope(source))
-            .filter_map(|(source, _)| source.clone())
-            .collect(),
+        out_of_scope: out_of_scope().filter_map(|(source, _)| source.clone()).collect(),
+        live_out_of_scope: out_of_scope().map(|(_, row)| row.held.live).sum(),
         frozen: frozen_by.is_some(),
         frozen_by,
         hold_reason,

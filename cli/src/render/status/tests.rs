@@ -197,6 +197,16 @@ fn bodies_that_are_arriving_are_no_matter_and_missing_ones_are() {
     // A source that is not allowed here is a matter all the same.
     status.positions[0].out_of_scope = vec!["nvd".parse().unwrap()];
     assert!(super::status(&view(&status)).contains(held));
+    // If the allow-list was written so, it is none, and the facts say what is held back.
+    status.positions[0].by_choice = true;
+    status.positions[0].held_back = 3;
+    let text = super::status(&view(&status));
+    assert!(!text.contains("is held back:"), "{text}");
+    assert!(text.contains("3 records of nvd by the allow-list"), "{text}");
+    assert!(attention::waits_for(&status).contains("still to come"));
+    status.positions[0].arriving_bodies = 0;
+    assert!(attention::waits_for(&status).contains("is held back: something"));
+    (status.positions[0].by_choice, status.positions[0].held_back) = (false, 0);
     // Nothing arrives, though a peer is connected.
     status.positions[0].out_of_scope.clear();
     status.positions[0].arriving_bodies = 0;
