@@ -57,6 +57,7 @@ mod tests {
     use std::sync::Arc;
     use std::time::Instant;
 
+    use starling_api_types::SitePart;
     use starling_protocol::UnixMillis;
     use starling_store::engine::{FaultPlan, MemoryEngine};
 
@@ -97,9 +98,15 @@ mod tests {
             "{matter}"
         );
         assert!(!check.ok);
+        // It is of no other part.
+        let parts = site.0.health().parts;
+        let of: Vec<_> = parts
+            .iter()
+            .filter(|part| part.detail.contains("starling.toml"))
+            .collect();
         assert!(
-            site.0.health().parts.iter().any(|part| part.detail == matter),
-            "{matter}"
+            matches!(&of[..], [part] if part.part == SitePart::Configuration && part.detail == matter),
+            "{parts:?}"
         );
     }
 }

@@ -65,6 +65,9 @@ impl SiteParts {
         if is_daemon {
             parts.push(part(SitePart::Scheduler, self.scheduler_part()));
         }
+        if let Some(matter) = self.config_matter() {
+            parts.push(part(SitePart::Configuration, (PartState::Attention, matter)));
+        }
         parts
     }
 
@@ -201,8 +204,7 @@ impl SiteParts {
     }
 
     fn scheduler_part(&self) -> (PartState, String) {
-        let mut failed = self.live.duties.failed();
-        failed.extend(self.config_matter());
+        let failed = self.live.duties.failed();
         if failed.is_empty() {
             return (PartState::Ok, "nothing failed the last time".to_owned());
         }
