@@ -64,7 +64,8 @@ pub(crate) fn mutes(list: &MuteList) -> String {
         .never_cuts("VULNERABILITY")
         .never_cuts("WHERE")
         .wraps("REASON", 16)
-        .leaves_out(&["SITE", "BY", "COUNTS", "STATE", "REASON"]);
+        // State and COUNTS tell if a mute does anything: they stay, and ids move to lines of their own before.
+        .leaves_out(&["SITE", "BY", "REASON"]);
         for mute in &list.mutes {
             table.row([
                 mute.id.clone(),
@@ -195,6 +196,19 @@ mod tests {
         let narrow = terminal::at_width(60, || mutes(&list));
         for whole in ["0a-1", "CVE-1", "everywhere", "site-b may not mute here"] {
             assert!(narrow.contains(whole), "{whole} is not in\n{narrow}");
+        }
+        // They say if the mute does anything here.
+        let mut long = list.clone();
+        long.mutes[0].id = "9f2c41d07ab35e68-12".to_owned();
+        long.mutes[0].package = Some("pkg:maven/org.apache.logging.log4j/log4j-core".to_owned());
+        for (list, width) in [(&list, 60), (&list, 80), (&long, 80)] {
+            let text = terminal::at_width(width, || mutes(list));
+            for kept in ["STATE", "COUNTS", "not counted here  no ", "2027-01-01 23:59"] {
+                assert!(text.contains(kept), "{kept} is not in\n{text}");
+            }
+            for line in text.lines() {
+                assert!(console::measure_text_width(line) <= width, "{width}: {line}");
+            }
         }
         assert!(!narrow.contains('…'), "{narrow}");
     }
