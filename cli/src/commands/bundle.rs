@@ -206,7 +206,15 @@ impl Import {
         let bundle = open_input(&self.path)?;
         let step = session.step(format!("Importing {}", self.path.display()));
         let site = session.site(&step).await?;
-        let report = site.import_bundle(bundle, params).await?;
+        let report = match site.import_bundle(bundle, params).await {
+            // Nothing failed: only the exit code says that nothing was imported.
+            Err(problem) if problem.code == ErrorCode::CursorNotAfterCurrent && !session.json() => {
+                drop(step);
+                session.print_text(&render::nothing_new(&problem))?;
+                return Ok(problem.exit_status());
+            }
+            imported => imported?,
+        };
         drop(step);
         session.print(&report, render::import_report)?;
         let index_ms = if self.dry_run {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use starling_api_types::{BundleInfo, BundleValidation, ExportSummary, ImportLog, ImportReport};
+use starling_api_types::{BundleInfo, BundleValidation, ExportSummary, ImportLog, ImportReport, Problem};
 
 use super::table::Table;
 use super::{Lines, author, count, counted, cut, on_screen, or_dash, plain, section, short, size};
@@ -13,14 +13,34 @@ const VALUE_WIDTH: usize = 40;
 
 /// Renders `starling bundle export`.
 pub(crate) fn export(summary: &ExportSummary) -> String {
-    format!(
+    let text = format!(
         "{}: {}, {}, {}, {}",
         summary.bundle_hash,
         counted(summary.deltas, "delta", "deltas"),
         counted(summary.claims, "claim", "claims"),
         counted(summary.bodies, "record", "records"),
         or_dash(summary.size_bytes.map(size))
+    );
+    if summary.deltas > 0 {
+        return text;
+    }
+    format!(
+        "{text}\nThe bundle has no deltas: as far as is known here, its reader has all that this site holds."
     )
+}
+
+/// Renders a bundle of which all is here: nothing failed.
+pub(crate) fn nothing_new(problem: &Problem) -> String {
+    let detail = problem.detail.strip_prefix("importing a bundle: ");
+    let mut text = terminal::wrapped("", 0, &plain(detail.unwrap_or(&problem.detail)));
+    let hint = problem.hint.as_deref().unwrap_or("nothing was changed");
+    let code = problem.exit_status().code();
+    text.push_str(&terminal::wrapped(
+        "",
+        0,
+        &plain(&format!("{hint} (exit code {code}: nothing was imported)")),
+    ));
+    text
 }
 
 /// Returns the outcome of a log in a word, which says if some of its claims, or all, are held and not used.
@@ -141,6 +161,9 @@ pub(crate) fn bundle_info(info: &BundleInfo) -> String {
         ]);
     }
     section(&mut text, "Logs", &logs);
+    if info.logs.is_empty() {
+        text.push_str("\nIt has no logs: the bundle is empty.\n");
+    }
     text.push_str("\nNone of this was verified: use `starling bundle validate`.\n");
     text
 }
@@ -171,10 +194,9 @@ pub(crate) fn bundle_validation(validation: &BundleValidation) -> String {
         [only] if only.name == NEWS => "is sound, and an import here would take nothing".to_owned(),
         _ if validation.valid => "is valid".to_owned(),
         failed => {
-            let found = failed
-                .iter()
-                .map(|check| format!("{}: {}", check.name, check.found));
-            format!("is NOT valid: {}", found.collect::<Vec<_>>().join("; "))
+            // Their lines, above, say why.
+            let names: Vec<_> = failed.iter().map(|check| check.name.as_str()).collect();
+            format!("is NOT valid: NO for {}", names.join(", "))
         }
     };
     text.push('\n');
@@ -217,6 +239,37 @@ mod tests {
     }
 
     #[test]
+    fn bundle_of_which_all_is_here_is_no_error() {
+        let problem = Problem::new(
+            starling_api_types::ErrorCode::CursorNotAfterCurrent,
+            "importing a bundle: nothing new: all 3 deltas are here, up to 2025-01-15T10:30:00.000Z#0042",
+        );
+        let text = terminal::at_width(200, || {
+            nothing_new(&problem.hint("nothing was changed; use --force"))
+        });
+        assert_eq!(
+            text,
+            "nothing new: all 3 deltas are here, up to 2025-01-15T10:30:00.000Z#0042\n\
+             nothing was changed; use --force (exit code 3: nothing was imported)\n"
+        );
+    }
+
+    #[test]
+    fn empty_bundle_says_that_it_is_empty() {
+        let hash = format!("blake3:{}", "a".repeat(64));
+        let summary = |deltas: u64| {
+            let summary = json!({"bundle_hash": hash, "deltas": deltas, "claims": deltas, "bodies": 0, "size_bytes": 403});
+            export(&serde_json::from_value(summary).unwrap())
+        };
+        assert!(summary(0).contains("has no deltas"), "{}", summary(0));
+        assert!(!summary(1).contains("has no deltas"), "{}", summary(1));
+        let info = json!({"bundle_hash": hash, "format_version": 1, "exporter": hash, "exporter_site_id": "site-b",
+            "size_bytes": 403, "frames": 2, "certificates": 1, "bodies": 0, "bodies_bytes": 0, "logs": []});
+        let text = bundle_info(&serde_json::from_value(info).unwrap());
+        assert!(text.contains("the bundle is empty"), "{text}");
+    }
+
+    #[test]
     fn claims_of_sources_that_are_not_allowed_are_not_called_taken() {
         let log = |others: Option<u64>| {
             json!({"site": format!("blake3:{}", "1".repeat(64)), "site_id": "site-b", "lane": "federation", "outcome": "taken",
@@ -248,7 +301,8 @@ mod tests {
         let why = "the delta that begins at claim 7 does not follow the one that is held here, which ends at claim 5";
         let text = validation(&[("seal", true, "good"), ("logs", false, why)]);
         let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert!(told.contains(&format!("is NOT valid: logs: {why}")), "{text}");
+        assert!(told.contains("is NOT valid: NO for logs"), "{text}");
+        assert_eq!(told.matches(why).count(), 1, "{text}");
         for line in text.lines() {
             assert!(console::measure_text_width(line) <= 80, "{line}");
         }

@@ -27,7 +27,7 @@ use starling_api_types::{SiteId, SiteSlug, Timestamp};
 pub(crate) use advisory::{advisories, advisory_page, event};
 pub(crate) use attention::StatusView;
 pub(crate) use attention::waits_for;
-pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report};
+pub(crate) use bundle::{bundle_info, bundle_validation, export, import_report, nothing_new};
 pub(crate) use conflicts::{conflict, conflicts};
 pub(crate) use explain::{explanation, reasons};
 pub(crate) use feeds::{

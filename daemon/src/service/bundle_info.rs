@@ -13,7 +13,7 @@ use starling_protocol::bundle::{
 use super::SiteParts;
 use super::bundle_ground::fault_problem;
 use super::bundle_import::log_of;
-use super::bundle_plan::Plan;
+use super::bundle_plan::{ATTEMPTED, Plan};
 use super::problem::bundle_problem;
 
 impl SiteParts {
@@ -77,8 +77,14 @@ impl SiteParts {
             let held = held.and_then(|log| log.reason.as_ref()).or(log.held.as_ref());
             let name = self.slug_of(&log.range.site);
             let name = name.map_or_else(|| log.range.site.to_string(), |slug| slug.to_string());
-            let name = format!("here: {name} {}", log.range.lane);
-            checks.push(match (&log.problem, held) {
+            let of_file = format!("{name} {}", log.range.lane);
+            let name = format!("here: {of_file}");
+            let judged = match (&log.problem, held) {
+                // The file's own check of this log says it in full.
+                (Some(problem), _) if is_said(checks, &of_file, problem) => {
+                    let found = format!("refused: {}, as said above", problem.title.to_lowercase());
+                    check(&name, false, found)
+                }
                 (Some(problem), _) => failed_check(&name, problem),
                 (None, Some(held)) => check(&name, false, format!("held, not accepted: {held}")),
                 (None, None) => {
@@ -95,20 +101,20 @@ impl SiteParts {
                         format!("{taken}, up to {}{unused}", log.range.cursor()),
                     )
                 }
-            });
+            };
+            checks.push(judged);
         }
         let refusal = plan.refusal(params);
         let is_said = refusal.is_some() && checks.iter().any(|check| !check.ok);
         match refusal.filter(|_| !is_said) {
-            Some(problem) => {
-                let name = match problem.code {
-                    types::ErrorCode::CursorNotAfterCurrent => NEWS,
-                    // It says nothing at all: nobody meant to send that.
-                    types::ErrorCode::BundleEmpty => "contents",
-                    _ => "evidence",
-                };
-                checks.push(failed_check(name, &problem));
-            }
+            Some(problem) => checks.push(match problem.code {
+                types::ErrorCode::CursorNotAfterCurrent => {
+                    check(NEWS, false, without_attempt(&problem.detail).to_owned())
+                }
+                // It says nothing at all: nobody meant to send that.
+                types::ErrorCode::BundleEmpty => failed_check("contents", &problem),
+                _ => failed_check("evidence", &problem),
+            }),
             None if is_said => {}
             None => checks.push(check(NEWS, true, "an import would bring new data".to_owned())),
         }
@@ -133,12 +139,31 @@ fn check(name: &str, ok: bool, found: String) -> types::BundleCheck {
     }
 }
 
+/// Returns true if a failed check of this name reports a problem of the same kind.
+fn is_said(checks: &[types::BundleCheck], name: &str, problem: &types::Problem) -> bool {
+    let title = format!("{}: ", problem.title);
+    let mut failed = checks.iter().filter(|check| !check.ok);
+    failed.any(|check| check.name == name && check.found.starts_with(&title))
+}
+
 fn failed_check(name: &str, problem: &types::Problem) -> types::BundleCheck {
+    let detail = without_attempt(&problem.detail);
     let found = match &problem.hint {
-        Some(hint) => format!("{}: {}; {hint}", problem.title, problem.detail),
-        None => format!("{}: {}", problem.title, problem.detail),
+        Some(hint) => {
+            // A check changes nothing anyway.
+            let unchanged = ["nothing was changed; ", "nothing was imported; "];
+            let begun = unchanged.iter().find_map(|words| hint.strip_prefix(words));
+            format!("{}: {detail}; {}", problem.title, begun.unwrap_or(hint))
+        }
+        None => format!("{}: {detail}", problem.title),
     };
     check(name, false, found)
+}
+
+/// Returns a problem's detail without the words for what was attempted: a check attempts nothing.
+fn without_attempt(detail: &str) -> &str {
+    let rest = detail.strip_prefix(ATTEMPTED);
+    rest.and_then(|rest| rest.strip_prefix(": ")).unwrap_or(detail)
 }
 
 /// Returns an author's name, if known.
@@ -274,7 +299,7 @@ fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
         ),
     ];
     if manifest.ranges.is_empty() {
-        checks.push(check("deltas", true, "it has none".to_owned()));
+        checks.push(check("deltas", true, "none: the bundle is empty".to_owned()));
     }
     for range in &report.ranges {
         let site = range.range.site;
@@ -326,6 +351,24 @@ fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn failed_check_does_not_say_what_was_attempted() {
+        let problem = types::Problem::new(
+            types::ErrorCode::BundleEmpty,
+            "importing a bundle: it has no deltas",
+        );
+        let problem = problem.hint("nothing was changed; export it again");
+        assert_eq!(
+            failed_check("contents", &problem).found,
+            "Bundle empty: it has no deltas; export it again"
+        );
+        let said = [failed_check("site-a federation", &problem)];
+        assert!(is_said(&said, "site-a federation", &problem));
+        assert!(!is_said(&said, "site-b federation", &problem));
+        let other = types::Problem::new(types::ErrorCode::BundleGap, "it lacks claims");
+        assert!(!is_said(&said, "site-a federation", &other));
+    }
 
     #[test]
     fn bundle_without_news_is_valid() {

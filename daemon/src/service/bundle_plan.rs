@@ -31,6 +31,8 @@ pub(super) struct Plan {
     pub(super) taken: Vec<LogRange>,
     /// All logs of the bundle, in order.
     pub(super) logs: Vec<JudgedLog>,
+    /// Number of the deltas in them.
+    pub(super) deltas: u64,
     /// The sources that each author is allowed for here.
     pub(super) scopes: BTreeMap<SiteId, AllowedSources>,
     pub(super) exporter: Option<ListedSite>,
@@ -153,10 +155,11 @@ impl Plan {
             .iter()
             .map(|log| log.range.cursor().to_string())
             .collect();
-        let detail = format!(
-            "{ATTEMPTED}: everything in it is here already, up to {}",
-            ends.join(", ")
-        );
+        let all = match self.deltas {
+            1 => "its 1 delta is here".to_owned(),
+            many => format!("all {many} deltas are here"),
+        };
+        let detail = format!("{ATTEMPTED}: nothing new: {all}, up to {}", ends.join(", "));
         Some(
             Problem::new(ErrorCode::CursorNotAfterCurrent, detail)
                 .hint("nothing was changed; use --force to read it again"),
@@ -210,6 +213,7 @@ impl SiteParts {
             ));
         }
         for report in found.ranges {
+            plan.deltas += report.deltas;
             let judged = self.judge(report, reader.seal(), &listed, &mut plan)?;
             plan.logs.push(judged);
         }
