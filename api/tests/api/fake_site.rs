@@ -208,6 +208,13 @@ impl SiteService for FakeSite {
 
     async fn dump(&self, query: DumpQuery) -> ServiceResult<ByteStream> {
         self.note(format!("dump {query:?}")).await?;
+        if query.source.is_some_and(|source| source.as_str() != "ghsa") {
+            let problem = Problem::new(
+                ErrorCode::AdvisoryNotFound,
+                "writing records: nothing is known here",
+            );
+            return Err(problem.hint("did you mean ghsa?"));
+        }
         let lines = [
             Ok(Bytes::from_static(b"{\"id\":\"A\"}\n")),
             Ok(Bytes::from_static(b"{\"id\":\"B\"}\n")),
@@ -396,6 +403,7 @@ impl SiteService for FakeSite {
         Ok(FeedImportReport {
             source,
             complete: options.complete,
+            read_as: Vec::new(),
             stored: 1,
             unchanged: 0,
             duplicate: 0,

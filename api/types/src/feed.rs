@@ -78,6 +78,16 @@ pub struct OutOfReach {
     pub example: String,
 }
 
+/// How many documents of an import were read as one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReadAs {
+    /// The kind, such as `osv`, `nvd` or `csaf`.
+    #[schema(example = "nvd")]
+    pub kind: String,
+    /// Number of documents of this kind that gave a record; of NDJSON, of its lines.
+    pub documents: u64,
+}
+
 /// The answer of `POST /api/v1/feeds/{source}/import`. The six counts cover every input file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FeedImportReport {
@@ -85,6 +95,9 @@ pub struct FeedImportReport {
     pub source: SourceName,
     /// True if the input was imported as the complete source.
     pub complete: bool,
+    /// The kinds of the documents that gave a record, with how many of each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub read_as: Vec<ReadAs>,
     /// Number of new or changed records.
     pub stored: u64,
     /// Number of unchanged records.

@@ -58,7 +58,7 @@ pub use exit::ExitStatus;
 pub use explain::{
     Conclusion, ExplainQuery, ExplainedAdvisory, ExplainedFix, ExplainedRule, ExplainedStatement, Explanation,
 };
-pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome, OutOfReach};
+pub use feed::{FeedFile, FeedImportOptions, FeedImportReport, FeedOutcome, OutOfReach, ReadAs};
 pub use feed_list::{
     Feed, FeedAdd, FeedApprove, FeedChange, FeedFetcher, FeedList, FeedPreset, FeedSetting, FeedState,
     FetchReason, SuspectInput,

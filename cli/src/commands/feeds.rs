@@ -98,6 +98,15 @@ impl Feeds {
     }
 }
 
+/// Says what becomes of files that were rejected.
+fn rejected(files: u64) -> String {
+    format!(
+        "{} rejected; earlier records of {} stay",
+        render::counted(files, "file was", "files were"),
+        if files == 1 { "it" } else { "them" }
+    )
+}
+
 impl Import {
     async fn run(self, session: &Session) -> Outcome {
         let options = FeedImportOptions {
@@ -113,10 +122,7 @@ impl Import {
         let report = site.import_feed(self.source, input, options).await?;
         drop(step);
         if report.rejected > 0 {
-            warn(&format!(
-                "{} file(s) were rejected; earlier records of them stay",
-                report.rejected
-            ));
+            warn(&rejected(report.rejected));
         }
         session.print(&report, render::feed_report)?;
         let index_ms = session.make_ready_to_scan(&*site).await;
@@ -130,5 +136,16 @@ impl Import {
             session.print_text(&render::unchecked(&report.source, why))?;
         }
         Ok(ExitStatus::Pass)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rejected_files_are_counted_in_words() {
+        assert_eq!(rejected(1), "1 file was rejected; earlier records of it stay");
+        assert!(rejected(2).starts_with("2 files were rejected; earlier records of them stay"));
     }
 }

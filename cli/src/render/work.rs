@@ -81,6 +81,7 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
     text.push_str(&grouped_warnings(&report.warnings));
     let lines = Lines::default()
         .add("source", &report.source)
+        .add_if(!report.read_as.is_empty(), "read as", read_as(report))
         .add("stored", count(report.stored))
         .add("unchanged", count(report.unchanged))
         .add("duplicate", count(report.duplicate))
@@ -92,6 +93,16 @@ pub(crate) fn feed_report(report: &FeedImportReport) -> String {
         .add("cursor", or_dash(report.cursor.as_ref()));
     let _ = write!(text, "{lines}");
     text
+}
+
+/// Returns the kinds of the documents, as in `kev (1 document), nvd (12 documents)`.
+fn read_as(report: &FeedImportReport) -> String {
+    let kinds = report.read_as.iter();
+    let kinds = kinds.map(|one| {
+        let documents = counted(one.documents, "document", "documents");
+        format!("{} ({documents})", plain(&one.kind))
+    });
+    kinds.collect::<Vec<_>>().join(", ")
 }
 
 /// Returns a sentence for the records that name no package, and the other reasons why no scan finds a record.
@@ -319,6 +330,21 @@ mod tests {
             "3 warnings\n  2 like this: GHSA-1: severity \"X\" is not known\n  the clock is behind\n\n"
         );
         assert_eq!(grouped_warnings(&[]), "");
+    }
+
+    #[test]
+    fn import_says_as_what_it_read_the_documents() {
+        let report = serde_json::json!({"source": "mine", "stored": 13, "unchanged": 0, "duplicate": 0, "ignored": 0,
+            "rejected": 0, "absent": 0, "warnings": [], "deltas": 1, "cursor": null, "files": [], "duration_ms": 1,
+            "complete": false, "read_as": [{"kind": "kev", "documents": 1}, {"kind": "nvd", "documents": 1200}]});
+        let mut report: FeedImportReport = serde_json::from_value(report).unwrap();
+        let text = feed_report(&report);
+        assert!(
+            text.contains("read as    kev (1 document), nvd (1,200 documents)"),
+            "{text}"
+        );
+        report.read_as.clear();
+        assert!(!feed_report(&report).contains("read as"), "{text}");
     }
 
     #[test]

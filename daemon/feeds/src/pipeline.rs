@@ -5,6 +5,7 @@
 //! buffer for early results, every queue is limited, and the results do not depend on the number of workers. The
 //! caller detects duplicates: names and ids are not compared here.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
@@ -34,7 +35,12 @@ const CHUNK_ITEMS: usize = 256;
 struct Chunk {
     items: Vec<Item>,
     is_last: bool,
+    /// The kinds of the batch's documents; only in its last chunk.
+    kinds: Kinds,
 }
+
+/// How many documents with a record were read as each kind, by its name.
+pub type Kinds = BTreeMap<&'static str, u64>;
 
 /// The result of one file or record of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,6 +138,8 @@ impl Counts {
 pub struct Report {
     /// The delivered items.
     pub counts: Counts,
+    /// The kinds of the documents that gave a record.
+    pub kinds: Kinds,
     /// The way in which the input ended. After an error, an item that was not delivered may still be in the source:
     /// the input may be incomplete.
     pub ending: Result<Ending, InputError>,
@@ -179,7 +187,7 @@ pub fn run_as(
             from_workers.push(from_worker);
         }
         let reader = scope.spawn(move || feed(kind, source, limits, &to_workers));
-        let (counts, stopped) = collect(&from_workers, sink);
+        let (counts, kinds, stopped) = collect(&from_workers, sink);
         // Tells senders that nobody receives any more.
         drop(from_workers);
         let ending = match reader.join() {
@@ -187,7 +195,11 @@ pub fn run_as(
             Ok(ending) => ending,
             Err(panic) => std::panic::resume_unwind(panic),
         };
-        Report { counts, ending }
+        Report {
+            counts,
+            kinds,
+            ending,
+        }
     })
 }
 
@@ -228,9 +240,10 @@ fn feed(
 fn work(batches: &Receiver<Vec<Found>>, results: &SyncSender<Chunk>) {
     for batch in batches {
         let mut items = Vec::new();
+        let mut kinds = Kinds::new();
         let mut is_heard = true;
         for found in batch {
-            parse(found, &mut |item| {
+            let kind = parse(found, &mut |item| {
                 items.push(item);
                 if items.len() >= CHUNK_ITEMS {
                     let items = std::mem::take(&mut items);
@@ -239,33 +252,49 @@ fn work(batches: &Receiver<Vec<Found>>, results: &SyncSender<Chunk>) {
                             .send(Chunk {
                                 items,
                                 is_last: false,
+                                kinds: Kinds::new(),
                             })
                             .is_ok();
                 }
             });
+            if let Some(kind) = kind {
+                *kinds.entry(kind.name()).or_default() += 1;
+            }
             if !is_heard {
                 return;
             }
         }
-        if results.send(Chunk { items, is_last: true }).is_err() {
+        let last = Chunk {
+            items,
+            is_last: true,
+            kinds,
+        };
+        if results.send(last).is_err() {
             return;
         }
     }
 }
 
 /// Fetches the results in the turn of the batches.
-fn collect(workers: &[Receiver<Chunk>], sink: &mut dyn FnMut(Item) -> ControlFlow<()>) -> (Counts, bool) {
+fn collect(
+    workers: &[Receiver<Chunk>],
+    sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
+) -> (Counts, Kinds, bool) {
     let mut counts = Counts::default();
+    let mut kinds = Kinds::new();
     for worker in workers.iter().cycle() {
         loop {
             // The first worker without a result marks the end: batches were given out without gaps.
             let Ok(chunk) = worker.recv() else {
-                return (counts, false);
+                return (counts, kinds, false);
             };
+            for (kind, documents) in chunk.kinds {
+                *kinds.entry(kind).or_default() += documents;
+            }
             for item in chunk.items {
                 counts.count(&item.result);
                 if sink(item).is_break() {
-                    return (counts, true);
+                    return (counts, kinds, true);
                 }
             }
             if chunk.is_last {
@@ -273,11 +302,11 @@ fn collect(workers: &[Receiver<Chunk>], sink: &mut dyn FnMut(Item) -> ControlFlo
             }
         }
     }
-    (counts, false)
+    (counts, kinds, false)
 }
 
-/// Parses one part of the input into its items.
-fn parse(found: Found, each: &mut dyn FnMut(Item)) {
+/// Parses one part of the input into its items; returns its kind if it gave a record.
+fn parse(found: Found, each: &mut dyn FnMut(Item)) -> Option<Kind> {
     match found {
         Found::Ignored { name, reason } => {
             let result = ItemResult::Ignored(reason.into());
@@ -286,6 +315,7 @@ fn parse(found: Found, each: &mut dyn FnMut(Item)) {
                 result,
                 identity: None,
             });
+            None
         }
         Found::Rejected { name, reason } => {
             let result = ItemResult::Rejected(reason.into());
@@ -294,6 +324,7 @@ fn parse(found: Found, each: &mut dyn FnMut(Item)) {
                 result,
                 identity: None,
             });
+            None
         }
         Found::Document(Document {
             name,
@@ -302,10 +333,14 @@ fn parse(found: Found, each: &mut dyn FnMut(Item)) {
             kind,
         }) => {
             let mut whole = None;
+            let mut gave_record = false;
             kind.read(&bytes, &name, &mut |part| {
                 let mut identity = None;
                 let result = match part.outcome {
-                    Outcome::Record(record) => ItemResult::Accepted(record),
+                    Outcome::Record(record) => {
+                        gave_record = true;
+                        ItemResult::Accepted(record)
+                    }
                     Outcome::NoRecord(reason) => ItemResult::Ignored(reason.into()),
                     Outcome::Noted(what) => ItemResult::Noted(what),
                     Outcome::Rejected(reason) => match expectation {
@@ -325,6 +360,7 @@ fn parse(found: Found, each: &mut dyn FnMut(Item)) {
                     identity,
                 });
             });
+            gave_record.then_some(kind)
         }
     }
 }
@@ -371,6 +407,7 @@ mod tests {
         let text = lines(5_000);
         let (expected, report) = run_all(&text, 1);
         assert!(report.is_complete());
+        assert_eq!(report.kinds, Kinds::from([("osv", 5_000)]));
         assert_eq!(
             report.counts,
             Counts {

@@ -188,6 +188,12 @@ impl SiteParts {
         let judged = account.commit(&commit)?;
         self.forget_if_due();
         let mut report = account.report;
+        let kinds = read.kinds.into_iter();
+        let kinds = kinds.map(|(kind, documents)| types::ReadAs {
+            kind: kind.to_owned(),
+            documents,
+        });
+        report.read_as = kinds.collect();
         report.input_bytes = account.input_bytes;
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Imported { report, judged })
@@ -199,6 +205,7 @@ impl<'a> Account<'a> {
         let report = types::FeedImportReport {
             source: (&source).into(),
             complete: how.asked.complete,
+            read_as: Vec::new(),
             stored: 0,
             unchanged: 0,
             duplicate: 0,

@@ -46,7 +46,13 @@ fn truncated_input_is_refused_without_complete_too() {
         assert!(hint.contains("nothing was changed"), "{hint}");
     }
     assert_eq!(site.status().advisories, 0);
-    assert_eq!(take(&site, &text, whole(false, false)).unwrap().stored, 50);
+    let report = take(&site, &text, whole(false, false)).unwrap();
+    let kinds: Vec<_> = report
+        .read_as
+        .iter()
+        .map(|one| (one.kind.as_str(), one.documents))
+        .collect();
+    assert_eq!((report.stored, &kinds[..]), (50, &[("osv", 50)][..]));
 }
 
 #[test]
