@@ -120,7 +120,8 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 PAST,
             ],
         ),
-        "list_advisories" | "dump_advisories" => (false, vec![&[E::BadRequest, E::TimedOut]]),
+        "list_advisories" => (false, vec![&[E::BadRequest, E::TimedOut]]),
+        "dump_advisories" => (false, vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut]]),
         "explain" => (false, vec![&[E::BadRequest, E::TimedOut], PAST]),
         "get_advisory" => (
             false,

@@ -4,6 +4,7 @@
 mod clock;
 pub mod config;
 mod convert;
+mod ecosystem_names;
 mod feed_presets;
 mod gate;
 mod generate;
@@ -30,6 +31,7 @@ mod vex_store;
 mod without_store;
 
 pub use convert::convert_store;
+pub use ecosystem_names::{is_ecosystem, nearest_ecosystem};
 pub use feed_presets::feed_presets;
 pub use generate::generate_sbom;
 pub use home::home_problem;

@@ -144,6 +144,9 @@ async fn dumps_stream_as_lines() {
     let answer = send(world.local(), get("/advisories/dump")).await;
     assert_eq!(answer.header("content-type"), "application/x-ndjson");
     assert_eq!(&answer.body[..], b"{\"id\":\"A\"}\n{\"id\":\"B\"}\n");
+    let unknown = send(world.local(), get("/advisories/dump?source=ghas")).await;
+    assert_eq!(unknown.status, StatusCode::NOT_FOUND);
+    assert!(String::from_utf8_lossy(&unknown.body).contains("advisory_not_found"));
 }
 
 #[tokio::test]

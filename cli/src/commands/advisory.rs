@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use starling_api::SiteService;
-use starling_api_types::wording::nearest_within;
 use starling_api_types::{
     AdvisoryListQuery, AdvisoryPage, AdvisoryQuery, AsOf, DumpQuery, ErrorCode, ExitStatus, Problem,
     RawDocument, RawQuery, SourceName,
@@ -78,6 +77,8 @@ struct RawWritten {
 /// List advisories
 #[derive(Debug, Args)]
 #[command(after_help = "\
+If there are more rows than --limit, --after continues with the token that the list ends with; with --json it is `next`.
+
 Example:
   starling advisory list --purl pkg:npm/express
   starling advisory list --query log4j --limit 20
@@ -96,7 +97,7 @@ pub(crate) struct List {
     /// Maximum number of rows; 0 for all
     #[arg(long, value_name = "ROWS", default_value_t = AdvisoryListQuery::DEFAULT_LIMIT)]
     limit: u32,
-    /// Continue after an earlier list: the token that it printed
+    /// Continue after an earlier list: the token that it printed, which is `next` in its JSON
     #[arg(long, value_name = "TOKEN")]
     after: Option<String>,
 }
@@ -117,9 +118,6 @@ pub(crate) struct Dump {
     #[arg(long, short, value_name = "FILE|-")]
     output: PathBuf,
 }
-
-/// Letters up to which a source's name counts as misspelt.
-const MISSPELT_WITHIN: usize = 2;
 
 /// The answer of `advisory dump` to a file.
 #[derive(Debug, serde::Serialize)]
@@ -151,9 +149,6 @@ impl Advisory {
                 outputs::check(session.home(), [], [args.output.as_path()])?;
                 let step = session.step("Writing records");
                 let site = session.site(&step).await?;
-                if let Some(source) = &args.source {
-                    ensure_known(source, &*site).await?;
-                }
                 let records = site.dump(DumpQuery { source: args.source }).await?;
                 let size_bytes = write_stream(&args.output, records).await?;
                 drop(step);
@@ -174,24 +169,6 @@ impl Advisory {
         }
         Ok(ExitStatus::Pass)
     }
-}
-
-/// Checks that the site knows a source, so that a misspelt name is not taken for a source without records.
-///
-/// # Errors
-/// `advisory_not_found`.
-async fn ensure_known(source: &SourceName, site: &dyn SiteService) -> Result<(), Problem> {
-    let feeds = site.status().await?.feeds;
-    if feeds.iter().any(|feed| feed.source == *source) {
-        return Ok(());
-    }
-    let names: Vec<&str> = feeds.iter().map(|feed| feed.source.as_str()).collect();
-    let hint = match nearest_within(source.as_str(), names.iter().copied(), |_| MISSPELT_WITHIN) {
-        Some(meant) => format!("did you mean {meant}? `starling status --all` lists the sources"),
-        None => "`starling status --all` lists the sources".to_owned(),
-    };
-    let detail = format!("writing records: nothing is known here of a source {source}");
-    Err(Problem::new(ErrorCode::AdvisoryNotFound, detail).hint(hint))
 }
 
 impl Raw {

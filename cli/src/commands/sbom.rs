@@ -14,7 +14,7 @@ use starling_scanner::sbom::{self, ComponentKind, GenerateOptions, Inventory, MA
 
 use super::batch::{Answer, Batch};
 use super::{Outcome, input};
-use crate::local::{blocking, generate_sbom};
+use crate::local::{blocking, generate_sbom, is_ecosystem, nearest_ecosystem};
 use crate::output::{STANDARD, write_stream};
 use crate::outputs;
 use crate::render::{lines, plain};
@@ -246,6 +246,9 @@ impl Sbom {
 impl Generate {
     async fn run(&self, session: &Session) -> Outcome {
         outputs::check(session.home(), [], [self.output.as_path()])?;
+        for name in &self.ecosystems {
+            ensure_ecosystem(name)?;
+        }
         let options = GenerateOptions {
             components: usize::try_from(self.components).unwrap_or(usize::MAX),
             affected_percent: self.affected,
@@ -259,6 +262,20 @@ impl Generate {
         write_stream(&self.output, Box::pin(document)).await?;
         Ok(ExitStatus::Pass)
     }
+}
+
+/// Refuses the name of an ecosystem that no package can have.
+fn ensure_ecosystem(name: &str) -> Result<(), Problem> {
+    if is_ecosystem(name) {
+        return Ok(());
+    }
+    let detail = format!("generating an SBOM: no ecosystem {name:?} is known");
+    Err(
+        Problem::new(ErrorCode::BadRequest, detail).hint(match nearest_ecosystem(name) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "docs/ecosystems.md lists the ecosystems".to_owned(),
+        }),
+    )
 }
 
 fn inspect(file: &str) -> Result<Shown, Problem> {
@@ -296,6 +313,14 @@ fn read(file: &str) -> Result<Vec<u8>, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn misspelt_ecosystem_is_refused_with_the_nearest() {
+        let hint = |name: &str| ensure_ecosystem(name).unwrap_err().hint.clone().unwrap();
+        assert_eq!(hint("npn"), "did you mean npm?");
+        assert!(hint("Zzzzzzzz").contains("docs/ecosystems.md"));
+        ensure_ecosystem("Debian:12").unwrap();
+    }
 
     #[test]
     fn broken_document_is_refused_with_its_place() {

@@ -16,7 +16,7 @@ use starling_scanner::version::{Scheme, compare};
 
 use super::batch::{Answer, Batch, Fields};
 use super::{Outcome, input};
-use crate::local::{now, shown_explanation};
+use crate::local::{nearest_ecosystem, now, shown_explanation};
 use crate::render;
 use crate::session::Session;
 
@@ -111,7 +111,11 @@ impl Version {
 fn compared(fields: &Fields) -> Result<Compared, String> {
     let (ecosystem, a, b) = (fields.text("ecosystem")?, fields.text("a")?, fields.text("b")?);
     let scheme = Scheme::for_ecosystem(ecosystem).ok_or_else(|| {
-        format!("comparing versions: {ecosystem:?} is not an OSV ecosystem with a known version order")
+        let meant = nearest_ecosystem(ecosystem).filter(|meant| Scheme::for_ecosystem(meant).is_some());
+        let meant = meant
+            .map(|meant| format!("; did you mean {meant}?"))
+            .unwrap_or_default();
+        format!("comparing versions: {ecosystem:?} is not an OSV ecosystem with a known version order{meant}")
     })?;
     let order = match compare(scheme, a, b).map_err(|error| error.to_string())? {
         Ordering::Less => "<",
@@ -207,7 +211,14 @@ mod tests {
             assert_eq!(compared(&fields).unwrap().line(), order);
         }
         let fields = Fields::given(&["ecosystem", "a", "b"], ["Nowhere", "1", "2"]);
-        assert!(compared(&fields).unwrap_err().contains("\"Nowhere\""));
+        let problem = compared(&fields).unwrap_err();
+        assert!(
+            problem.contains("\"Nowhere\"") && !problem.contains("did you mean"),
+            "{problem}"
+        );
+        let misspelt = Fields::given(&["ecosystem", "a", "b"], ["npn", "1", "2"]);
+        let problem = compared(&misspelt).unwrap_err();
+        assert!(problem.ends_with("did you mean npm?"), "{problem}");
     }
 
     #[test]

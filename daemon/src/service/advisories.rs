@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use bytes::Bytes;
 use starling_api::{ByteStream, ServiceResult};
 use starling_api_types as types;
+use starling_api_types::wording::nearest_within;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::{MergeHash, Source};
 use starling_scanner::ecosystem::Ecosystem;
@@ -21,7 +22,10 @@ use super::advisory_shown::summary_of;
 use super::problem::store_problem;
 use super::{Site, SiteParts};
 use crate::clock::now;
+use crate::ecosystem_names::nearest_ecosystem;
 
+/// Letters up to which a source's name counts as misspelt.
+const MISSPELT_WITHIN: usize = 2;
 /// Number of records per read while dumping.
 const DUMP_PAGE: usize = 512;
 
@@ -265,13 +269,16 @@ impl SiteParts {
 
     fn dump_list(&self, query: &types::DumpQuery) -> ServiceResult<Vec<starling_protocol::ContentHash>> {
         let reader = self.reader()?;
+        let known = reader
+            .sources()
+            .map_err(|error| store_problem("reading the view", &error))?;
         let sources: BTreeSet<Source> = match &query.source {
-            Some(source) => Source::try_from(source).into_iter().collect(),
-            None => reader
-                .sources()
-                .map_err(|error| store_problem("reading the view", &error))?
-                .into_keys()
-                .collect(),
+            Some(source) => {
+                let wanted = Source::try_from(source).ok();
+                let wanted = wanted.filter(|wanted| known.contains_key(wanted));
+                BTreeSet::from([wanted.ok_or_else(|| unknown_source(source, known.keys()))?])
+            }
+            None => known.into_keys().collect(),
         };
         let mut hashes = Vec::new();
         for source in sources {
@@ -281,6 +288,17 @@ impl SiteParts {
         }
         Ok(hashes)
     }
+}
+
+/// Returns the problem of a source of which nothing is known here: a misspelt name is not a source without records.
+fn unknown_source<'a>(source: &types::SourceName, known: impl Iterator<Item = &'a Source>) -> Problem {
+    let list = "`starling status --all` lists the sources";
+    let hint = match nearest_within(source.as_str(), known.map(Source::as_str), |_| MISSPELT_WITHIN) {
+        Some(meant) => format!("did you mean {meant}? {list}"),
+        None => list.to_owned(),
+    };
+    let detail = format!("writing records: nothing is known here of a source {source}");
+    Problem::new(ErrorCode::AdvisoryNotFound, detail).hint(hint)
 }
 
 /// Ends work whose caller is gone.
@@ -371,8 +389,13 @@ fn named_package(reader: &ViewReader<'_>, ecosystem: &str, name: &str) -> Servic
             "reading package {:?}: no ecosystem {ecosystem:?} is known",
             format!("{ecosystem}/{name}")
         );
-        return Err(Problem::new(ErrorCode::BadRequest, detail)
-            .hint("docs/ecosystems.md lists the ecosystems; `--purl` takes a package URL"));
+        let list = "docs/ecosystems.md lists the ecosystems; `--purl` takes a package URL";
+        return Err(
+            Problem::new(ErrorCode::BadRequest, detail).hint(match nearest_ecosystem(ecosystem) {
+                Some(meant) => format!("did you mean {meant}/{name}? {list}"),
+                None => list.to_owned(),
+            }),
+        );
     };
     by_package(reader, &respelled, name)
 }

@@ -4,7 +4,7 @@ use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, Problem};
 use starling_protocol::UnixMillis;
-use starling_scanner::cpe::Cpe;
+use starling_scanner::cpe::{Cpe, OperatingSystem};
 use starling_scanner::explain::{AdvisoryExplanation, Conclusion, Explanation, explain};
 use starling_scanner::knowledge::JudgedAt;
 use starling_scanner::matching::{Rule, WhyNot};
@@ -15,6 +15,7 @@ use super::SiteParts;
 use super::explain_cpe::explain_cpe;
 use super::problem::store_problem;
 use super::view_knowledge::view_knowledge;
+use crate::ecosystem_names::{is_distro, nearest_distro};
 
 /// What an explanation is asked about.
 enum Asked {
@@ -67,6 +68,12 @@ impl SiteParts {
             )
         })?;
         let distro = query.distro.as_deref();
+        let unknown =
+            distro.filter(|distro| !is_distro(distro) && OperatingSystem::of_distro(distro).is_none());
+        if let Some((distro, meant)) = unknown.and_then(|distro| Some((distro, nearest_distro(distro)?))) {
+            let detail = format!("explaining: no advisories are of a distribution {distro:?}");
+            return Err(Problem::new(ErrorCode::BadRequest, detail).hint(format!("did you mean {meant}?")));
+        }
         let at = JudgedAt::from_unix_millis(at.as_millis());
         let found = match asked {
             Asked::Purl(purl) => explain(&purl, id.as_str(), distro, &knowledge, at)
@@ -74,6 +81,12 @@ impl SiteParts {
             Asked::Cpe(cpe) => explain_cpe(*cpe, id.as_str(), distro, &knowledge, at),
         };
         let mut found = found.map_err(|error| super::problem::knowledge_problem("explaining", &error))?;
+        if let Some(distro) = unknown.filter(|_| found.conclusion == types::Conclusion::CannotSay) {
+            found.reason = format!(
+                "{}; {distro:?} is not a distribution that is known here",
+                found.reason
+            );
+        }
         if found.conclusion == types::Conclusion::NotAbout {
             let named = starling_view::advisories_by_id(&reader, id.as_str())
                 .map_err(|error| super::advisories::view_problem(&error))?;

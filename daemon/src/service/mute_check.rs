@@ -15,6 +15,7 @@ use starling_view::{PackageId, VulnerabilityId};
 
 use super::SiteParts;
 use super::problem::store_problem;
+use crate::ecosystem_names::{is_ecosystem, nearest_ecosystem};
 use crate::home::error_chain;
 
 /// Number of remaining changes below which a site is warned about the limit.
@@ -58,6 +59,9 @@ pub(super) fn patterns(text: &MuteText) -> ServiceResult<()> {
             Glob::new(pattern).map_err(|error| refuse(&format!("{field}: {error}")))?;
         }
     }
+    if let Some(ecosystem) = text.ecosystem.as_deref() {
+        known_ecosystem(ecosystem)?;
+    }
     if let Some(package) = text.package.as_deref().and_then(as_purl) {
         let hint = "write a package URL, or a pattern such as `lodash*`";
         PackageUrl::parse_lenient(package).map_err(|error| refuse(&error.to_string()).hint(hint))?;
@@ -71,6 +75,22 @@ pub(super) fn patterns(text: &MuteText) -> ServiceResult<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses the name of an ecosystem that no finding has, unless it is a pattern.
+fn known_ecosystem(written: &str) -> ServiceResult<()> {
+    if ecosystem_base(written).contains(['*', '?']) || is_ecosystem(written) {
+        return Ok(());
+    }
+    let short: String = written.chars().take(80).collect();
+    let hint = match nearest_ecosystem(written) {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => {
+            "names are those of the OSV schema, such as npm, PyPI or Debian:12; docs/ecosystems.md lists them"
+                .to_owned()
+        }
+    };
+    Err(refuse(&format!("no finding is of the ecosystem {short:?}")).hint(hint))
 }
 
 /// Returns the package of a package URL; `None` for a pattern.
@@ -202,6 +222,17 @@ mod tests {
         for none in ["", " ", "CVE-2021-*", "CVE-2021-1 CVE-2021-2", "CVE-2021-?"] {
             let problem = vulnerability(none).unwrap_err();
             assert!(problem.detail.contains("is not the id"), "{none}: {problem}");
+        }
+    }
+
+    #[test]
+    fn misspelt_ecosystem_is_refused_with_the_nearest() {
+        let hint = |written: &str| known_ecosystem(written).unwrap_err().hint.clone().unwrap();
+        assert_eq!(hint("npn"), "did you mean npm?");
+        assert_eq!(hint("debian:12"), "did you mean Debian:12?");
+        assert!(hint("elsewhere").contains("docs/ecosystems.md"));
+        for right in ["npm", "Debian:12", "Debian:*", "np?", "*"] {
+            known_ecosystem(right).unwrap();
         }
     }
 

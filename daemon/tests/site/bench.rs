@@ -98,7 +98,8 @@ impl Site<'_> {
         self.feed_with(source, records, options);
     }
 
-    fn feed_with(&self, source: &str, records: &[Value], options: FeedImportOptions) {
+    /// Imports records with options.
+    pub(crate) fn feed_with(&self, source: &str, records: &[Value], options: FeedImportOptions) {
         let folder = tempfile::tempdir_in(self.bench.dir.path()).unwrap();
         for record in records {
             let name = format!("{}.json", record["id"].as_str().unwrap());

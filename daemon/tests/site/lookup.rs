@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use starling_api_types::{
-    AdvisoryListQuery, AdvisoryLookup, AdvisoryQuery, Conclusion, ErrorCode, ExplainQuery, ExportRequest,
-    ImportParams,
+    AdvisoryListQuery, AdvisoryLookup, AdvisoryQuery, Conclusion, DumpQuery, ErrorCode, ExplainQuery,
+    ExportRequest, FeedImportOptions, ImportParams,
 };
 
 use crate::bench::{Bench, Site, advisory, code};
@@ -50,6 +50,62 @@ fn versioned_package_url_gives_affecting_advisories() {
         "{problem}"
     );
     assert_eq!(code(get("pkg:npm/unheard-of@1.0.0")), ErrorCode::AdvisoryNotFound);
+}
+
+#[test]
+fn dump_of_an_unknown_source_is_refused_and_of_an_empty_one_is_empty() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
+    let dump = |source: &str| {
+        let source = Some(source.parse().unwrap());
+        site.wait(site.service.dump(DumpQuery { source })).map(|_| ())
+    };
+    dump("mine").unwrap();
+    let problem = dump("mime").unwrap_err();
+    assert_eq!(problem.code, ErrorCode::AdvisoryNotFound);
+    let hint = problem.hint.clone().unwrap();
+    assert!(hint.starts_with("did you mean mine?"), "{hint}");
+    let emptied = FeedImportOptions {
+        complete: true,
+        allow_empty: true,
+        approve: true,
+        ..FeedImportOptions::default()
+    };
+    site.feed_with("mine", &[], emptied);
+    dump("mine").unwrap();
+}
+
+#[test]
+fn misspelt_ecosystem_or_distribution_is_answered_with_the_nearest() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    let query = AdvisoryListQuery {
+        package: Some("npn/express".to_owned()),
+        ..AdvisoryListQuery::default()
+    };
+    let problem = site.wait(site.service.advisories(query)).unwrap_err();
+    let hint = problem.hint.clone().unwrap();
+    assert!(hint.starts_with("did you mean npm/express?"), "{hint}");
+    let explain = |distro: &str| {
+        site.wait(site.service.explain(ExplainQuery {
+            purl: "pkg:deb/debian/curl@7.88.1-10".to_owned(),
+            id: "CVE-2023-38545".to_owned(),
+            distro: Some(distro.to_owned()),
+            as_of: None,
+        }))
+    };
+    let problem = explain("debain-12").unwrap_err();
+    assert_eq!(
+        (problem.code, problem.hint.as_deref()),
+        (ErrorCode::BadRequest, Some("did you mean debian-12?"))
+    );
+    explain("debian-12").unwrap();
+    let reason = explain("elsewhere-1").unwrap().reason;
+    assert!(
+        reason.ends_with("\"elsewhere-1\" is not a distribution that is known here"),
+        "{reason}"
+    );
 }
 
 #[test]

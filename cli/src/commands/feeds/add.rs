@@ -120,6 +120,8 @@ pub(crate) struct Remove {
     name: FeedName,
 }
 
+/// The preset whose parameter lists ecosystems.
+pub(super) const OSV_PRESET: &str = "osv";
 /// OSV.dev's name for records that only name commits.
 const COMMITS: &str = "GIT";
 /// Letters up to which an ecosystem's name counts as misspelt.
@@ -142,10 +144,10 @@ impl Add {
         } else {
             (Some(self.what), given.address)
         };
-        if preset.as_deref() == Some("osv")
+        if preset.as_deref() == Some(OSV_PRESET)
             && let Some(parameter) = &given.parameter
         {
-            ensure_ecosystems(parameter)?;
+            ensure_ecosystems("adding the feed osv", parameter)?;
         }
         let source = match (self.source, &preset, &address) {
             (None, None, Some(address)) => Some(source_of(address, self.name.as_ref())?),
@@ -173,13 +175,13 @@ impl Add {
 ///
 /// # Errors
 /// `bad_request` with the nearest name.
-fn ensure_ecosystems(list: &str) -> Result<(), Problem> {
+pub(super) fn ensure_ecosystems(attempted: &str, list: &str) -> Result<(), Problem> {
     let known = ECOSYSTEMS.iter().map(|ecosystem| ecosystem.name);
     for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
         if name == COMMITS || ECOSYSTEMS.iter().any(|ecosystem| ecosystem.name == name) {
             continue;
         }
-        let detail = format!("adding the feed osv: {name:?} is not an ecosystem of OSV.dev");
+        let detail = format!("{attempted}: {name:?} is not an ecosystem of OSV.dev");
         let hint = match nearest_within(name, known.clone(), |_| MISSPELT_WITHIN) {
             Some(meant) => format!("did you mean {meant}?"),
             None => "docs/ecosystems.md lists them; without --ecosystem all are fetched".to_owned(),
