@@ -20,7 +20,7 @@ use starling_api_types::{
 };
 use starling_policy::units::{parse_percent, parse_span};
 
-use self::baseline::Baseline;
+use self::baseline::{Baseline, other_product};
 pub(crate) use self::report::{ScanOutcome, ScanReport, Scanned};
 use self::show::{Shape, Wanted};
 use super::{Outcome, input};
@@ -39,8 +39,9 @@ an earlier time, including mutes, as far back as `starling status` shows. It sti
 documents (`starling vex list`). With the policy and VEX documents of that time, the verdict has the same bytes as then.
 
 Each SBOM is scanned by itself. If one is rejected, the others are still scanned. The exit code is the first of
-1, 2, 3, 4, 5 that any SBOM ends with. An SBOM may have at most 64 MiB, 1,000,000 components, and 100,000 findings
-at 1,000,000 places. Split larger ones.
+1, 2, 3, 4, 5 that any SBOM ends with. Without a verdict, every report but json and cyclonedx says that the scan failed,
+with the same exit code. An SBOM may have at most 64 MiB, 1,000,000 components, and 100,000 findings at 1,000,000 places.
+Split larger ones.
 
 Example:
   starling scan sbom.json --fail-on high
@@ -127,6 +128,20 @@ fn level_parser() -> impl TypedValueParser<Value = FailOn> {
 impl Scan {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         self.check(session)?;
+        match self.scan(session).await {
+            Ok((report, status)) => {
+                self.show(session, &report).await?;
+                Ok(self.ended(&report, status))
+            }
+            Err(problem) => {
+                self.show_failure(session, &problem).await;
+                Err(problem)
+            }
+        }
+    }
+
+    /// Scans the SBOMs; returns the results with the status that they end with.
+    async fn scan(&self, session: &Session) -> Result<(ScanReport, ExitStatus), Problem> {
         session.ensure_gates_apply().await?;
         let baseline = match &self.baseline {
             Some(path) => Some(Baseline::of(
@@ -140,9 +155,7 @@ impl Scan {
             let step = session.step(format!("Scanning {}", sbom.display()));
             let envelope = self.judge(session, &step, sbom, bytes, &extras).await?;
             drop(step);
-            let (report, status) = ScanReport::of(vec![scanned(sbom, Ok(envelope))])?;
-            self.show(session, &report).await?;
-            return Ok(self.ended(&report, status));
+            return ScanReport::of(vec![extras.scanned(sbom, Ok(envelope))]);
         }
         let mut scans = Vec::with_capacity(self.sboms.len());
         for sbom in &self.sboms {
@@ -165,7 +178,7 @@ impl Scan {
                     {
                         note(&format!("refused: {problem}"));
                     }
-                    scans.push(scanned(sbom, outcome));
+                    scans.push(extras.scanned(sbom, outcome));
                 }
             }
         }
@@ -177,8 +190,29 @@ impl Scan {
             }
             report.exit_code = status.code();
         }
-        self.show(session, &report).await?;
-        Ok(self.ended(&report, status))
+        Ok((report, status))
+    }
+
+    /// Writes that no SBOM was scanned to the reports that a file or a program expects: a missing report, or that of an
+    /// earlier scan, would not tell.
+    async fn show_failure(&self, session: &Session, problem: &Problem) {
+        let scans = self.sboms.iter();
+        let scans = scans.map(|sbom| Scanned::of(sbom, Err(problem.clone())));
+        let Ok((report, _)) = ScanReport::of(scans.collect()) else {
+            return;
+        };
+        let shape = self.shape(session);
+        let is_printed = self.output.as_os_str() == STANDARD;
+        // At a terminal the error itself is the report.
+        let is_told = is_printed && (self.quiet || shape == Shape::Table);
+        let output = (!is_told).then_some((shape, self.output.as_path()));
+        let files = self.format.iter();
+        let files = files.filter_map(|wanted| Some((wanted.shape, wanted.file.as_deref()?)));
+        for (shape, target) in files.chain(output).filter(|(shape, _)| shape.can_say_failed()) {
+            if let Err(unwritten) = show::write(&report, shape, Details::default(), target).await {
+                warn(&unwritten.to_string());
+            }
+        }
     }
 
     /// Returns the command's exit status after verdicts that ended with `status`.
@@ -199,9 +233,12 @@ impl Scan {
     }
 
     async fn show(&self, session: &Session, report: &ScanReport) -> Result<(), Problem> {
-        // With --quiet too: what is missing may change the verdict.
-        if let Some(unfinished) = report.unfinished() {
+        // With --quiet too: what is missing may change the verdict. The table says it itself.
+        if let Some(unfinished) = report.unfinished().filter(|_| !self.is_for_the_terminal(session)) {
             warn(&unfinished);
+        }
+        for other in report.scans.iter().filter_map(|scan| scan.other_product.as_ref()) {
+            warn(other);
         }
         let details = Details {
             explain: self.explain,
@@ -400,12 +437,18 @@ fn is_of_the_sbom(code: ErrorCode) -> bool {
     )
 }
 
-fn scanned(sbom: &Path, outcome: Result<VerdictEnvelope, Problem>) -> Scanned {
-    Scanned {
-        sbom: sbom.to_string_lossy().into_owned(),
-        outcome: match outcome {
-            Ok(envelope) => ScanOutcome::Result(Box::new(envelope)),
-            Err(problem) => ScanOutcome::Problem(problem),
-        },
+impl Extras {
+    /// Returns an SBOM with its result, and a note if the baseline is of another product.
+    fn scanned(&self, sbom: &Path, outcome: Result<VerdictEnvelope, Problem>) -> Scanned {
+        let mut scanned = Scanned::of(sbom, outcome);
+        let name = sbom.to_string_lossy();
+        let baseline = self
+            .baseline
+            .as_ref()
+            .and_then(|baseline| baseline.of_sbom(&name));
+        if let (ScanOutcome::Result(envelope), Some(baseline)) = (&scanned.outcome, baseline) {
+            scanned.other_product = other_product(&name, &baseline, envelope.verdict.as_str().as_bytes());
+        }
+        scanned
     }
 }

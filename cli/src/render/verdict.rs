@@ -159,14 +159,22 @@ fn outcome(body: &Body, exit_code: u8) -> String {
         format!(" ({})", by_level(&levels))
     };
     let sentence = format!(
-        "{}{levels}, {} of {} packages judged, {} not judged, exit code {}",
+        "{}{levels}, {} of {} packages judged, {} not judged, {}",
         counted(number, "finding", "findings"),
         count(body.coverage.matched),
         count(body.coverage.total),
         count(body.coverage.total.saturating_sub(body.coverage.matched)),
-        or_dash(ExitStatus::from_code(exit_code)),
+        ending(&body.outcome, exit_code),
     );
     terminal::wrapped(&format!("{}: ", outcome_word(body)), 2, &plain(&sentence))
+}
+
+/// Returns the exit code with its meaning: a warning ends as a pass does, and is none.
+fn ending(outcome: &str, exit_code: u8) -> String {
+    if outcome == "warn" && exit_code == ExitStatus::Pass.code() {
+        return format!("exit code {exit_code} (a warning fails nothing)");
+    }
+    format!("exit code {}", or_dash(ExitStatus::from_code(exit_code)))
 }
 
 fn outcome_word(body: &Body) -> String {
@@ -243,7 +251,8 @@ fn what_to_do(text: &mut String, body: &Body, unjudged: &[Group]) {
         .checked_sub(UPGRADES_SHOWN)
         .filter(|more| *more > 0)
     {
-        let _ = writeln!(text, "  … and {more} more packages with a version to go to");
+        let packages = counted(more as u64, "more package", "more packages");
+        let _ = writeln!(text, "  … and {packages} with a version to go to");
     }
     for group in remedies.iter().take(REMEDIES_SHOWN) {
         let are = if group.packages == 1 { "is" } else { "are" };
@@ -251,11 +260,12 @@ fn what_to_do(text: &mut String, body: &Body, unjudged: &[Group]) {
         text.push_str(&terminal::wrapped("  ", 4, &plain(&sentence)));
     }
     if body.not_judged.others > 0 {
-        let more = count(body.not_judged.others);
-        let _ = writeln!(
-            text,
-            "  … and {more} further packages are not judged, which the verdict does not name"
+        let more = counted(
+            body.not_judged.others,
+            "further package is",
+            "further packages are",
         );
+        let _ = writeln!(text, "  … and {more} not judged, which the verdict does not name");
     }
 }
 
@@ -278,6 +288,10 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, details: Details) -> String {
     body.sort();
     let unjudged = unjudged::groups_of(&body);
     let mut text = head(&body, envelope.exit_code);
+    let unfinished: Vec<&str> = envelope.unfinished_imports.iter().map(String::as_str).collect();
+    if let Some(note) = starling_report::remarks::unfinished(&unfinished) {
+        text.push_str(&terminal::wrapped("  note ", 4, &plain(&note)));
+    }
     if envelope.without_threshold && !body.findings.is_empty() {
         text.push_str(&terminal::wrapped("  note ", 4, NO_THRESHOLD));
     }
@@ -317,7 +331,7 @@ fn summary(report: &ScanReport) -> Table {
         .numbers(&["FAIL", "WARN", "IGNORED", "NOT JUDGED"])
         .shrinks("SBOM", 24)
         .keeps_end("SBOM");
-    for Scanned { sbom, outcome } in &report.scans {
+    for Scanned { sbom, outcome, .. } in &report.scans {
         let cells = match outcome {
             ScanOutcome::Result(envelope) => {
                 match serde_json::from_str::<Body>(envelope.verdict.as_str()) {
@@ -345,7 +359,7 @@ fn summary(report: &ScanReport) -> Table {
 /// Renders `starling scan` of several SBOMs.
 pub(crate) fn scan_report(report: &ScanReport, details: Details) -> String {
     let mut text = String::new();
-    for Scanned { sbom, outcome } in &report.scans {
+    for Scanned { sbom, outcome, .. } in &report.scans {
         let _ = writeln!(text, "{}", Tone::Heading.paint(&format!("== {}", plain(sbom))));
         match outcome {
             ScanOutcome::Result(envelope) => text.push_str(&verdict(envelope, details)),
@@ -355,13 +369,17 @@ pub(crate) fn scan_report(report: &ScanReport, details: Details) -> String {
         }
         text.push('\n');
     }
-    let exit = ExitStatus::from_code(report.exit_code);
     let _ = write!(text, "{}", summary(report));
+    let outcomes = report.scans.iter().filter_map(|scan| match &scan.outcome {
+        ScanOutcome::Result(envelope) => serde_json::from_str::<Body>(envelope.verdict.as_str()).ok(),
+        ScanOutcome::Problem(_) => None,
+    });
+    let warns = outcomes.into_iter().any(|body| body.outcome == "warn");
     let _ = writeln!(
         text,
-        "{} SBOMs, exit code {}",
-        count(report.scans.len() as u64),
-        or_dash(exit)
+        "{}, {}",
+        counted(report.scans.len() as u64, "SBOM", "SBOMs"),
+        ending(if warns { "warn" } else { "" }, report.exit_code)
     );
     text
 }

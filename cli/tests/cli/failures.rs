@@ -259,6 +259,67 @@ fn output_options_that_exclude_one_another_are_refused() {
 }
 
 #[test]
+fn bundle_without_news_is_not_called_an_error() {
+    let world = World::with_daemon();
+    world.file("a.stl", "x");
+    let detail = "importing a bundle: nothing new: all 3 deltas are here";
+    let problem = Problem::new(ErrorCode::CursorNotAfterCurrent, detail);
+    *world.site.problem.lock().unwrap() = Some(problem);
+    let run = world.run("bundle import @F/a.stl").ends(3);
+    assert!(!run.stderr.contains("error:"), "{}", run.stderr);
+    let text = run.text();
+    assert!(text.starts_with("nothing new: all 3 deltas are here\n"), "{text}");
+    // A program gets the code as before.
+    let run = world.run("bundle import @F/a.stl --json").ends(3);
+    assert!(run.stderr.contains("cursor_not_after_current"), "{}", run.stderr);
+}
+
+#[test]
+fn failed_scan_writes_reports_that_say_so() {
+    let world = World::with_daemon();
+    world.file("a.json", "{}");
+    let refuse = || {
+        let problem = Problem::new(ErrorCode::SbomUnreadable, "not an SBOM");
+        *world.site.problem.lock().unwrap() = Some(problem);
+    };
+    refuse();
+    let plain = world.run("scan @F/a.json").ends(3);
+    refuse();
+    let run = world
+        .run("scan @F/a.json --format junit -o @F/out.xml --format sarif=@F/out.sarif --format json=@F/out.json")
+        .ends(3);
+    assert_eq!((run.stdout.as_slice(), &run.stderr), (&b""[..], &plain.stderr));
+    let read = |name: &str| std::fs::read_to_string(world.path(name)).unwrap();
+    let junit = read("out.xml");
+    assert!(
+        junit.contains("errors=\"1\"") && junit.contains("SBOM not readable"),
+        "{junit}"
+    );
+    let sarif: serde_json::Value = serde_json::from_str(&read("out.sarif")).unwrap();
+    let invocation = &sarif["runs"][0]["invocations"][0];
+    assert_eq!(
+        (&invocation["executionSuccessful"], &invocation["exitCode"]),
+        (&serde_json::json!(false), &serde_json::json!(3))
+    );
+    assert!(!world.path("out.json").exists(), "a verdict for later scans");
+    // One that is sent to another program says it as well.
+    assert!(
+        world
+            .run("scan @F/none --format junit")
+            .ends(2)
+            .stdout
+            .starts_with(b"<?xml")
+    );
+    assert!(
+        world
+            .run("scan @F/none --format junit --quiet")
+            .ends(2)
+            .stdout
+            .is_empty()
+    );
+}
+
+#[test]
 fn exclusive_commands_report_a_running_daemon() {
     let world = World::with_daemon();
     for line in ["store convert --engine redb", "keys generate"] {

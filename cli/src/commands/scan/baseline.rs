@@ -1,10 +1,14 @@
 //! Reads an earlier verdict, as `starling scan --json` wrote it.
 
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::Value;
 use starling_api_types::{ErrorCode, Problem};
 
 use super::report::ScanReport;
+
+/// Most characters of a product's name in a note.
+const NAME_CHARS: usize = 120;
 
 /// A baseline: one verdict for every SBOM, or a report with one verdict per SBOM.
 #[derive(Debug)]
@@ -60,6 +64,43 @@ impl Baseline {
     }
 }
 
+/// Returns a note if a baseline and a verdict are about SBOMs of different names: its findings excuse those of another
+/// product then. A document without a name tells nothing.
+pub(super) fn other_product(sbom: &str, baseline: &[u8], verdict: &[u8]) -> Option<String> {
+    let then = subject_of(baseline)?;
+    let now = subject_of(verdict).filter(|now| *now != then)?;
+    Some(format!(
+        "the baseline is a verdict about {then:?}, and {sbom} is of {now:?}: what is known there excuses findings here"
+    ))
+}
+
+/// A verdict with or without its envelope: the part that names the product.
+#[derive(Deserialize)]
+struct Enveloped {
+    verdict: Option<About>,
+    inventory: Option<Inventory>,
+}
+
+#[derive(Deserialize)]
+struct About {
+    inventory: Option<Inventory>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Inventory {
+    subject: Option<String>,
+}
+
+/// Returns the name of the product that a verdict, with or without its envelope, is about.
+fn subject_of(verdict: &[u8]) -> Option<String> {
+    let verdict = verdict.strip_prefix(b"\xef\xbb\xbf").unwrap_or(verdict);
+    let Enveloped { verdict, inventory } = serde_json::from_slice(verdict).ok()?;
+    let subject = verdict.map_or(inventory, |body| body.inventory)?.subject?;
+    let subject = subject.trim();
+    (!subject.is_empty()).then(|| subject.chars().take(NAME_CHARS).collect())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +117,25 @@ mod tests {
         assert_eq!(baseline.of_sbom("c.json"), None);
         let nameless = Baseline::of(Bytes::from_static(br#"{"scans":[{}]}"#)).unwrap_err();
         assert_eq!(nameless.code, ErrorCode::BaselineUnreadable);
+    }
+
+    #[test]
+    fn baseline_of_another_product_is_named() {
+        let body = |subject: &str| format!(r#"{{"inventory":{{"subject":"{subject}"}}}}"#);
+        let told = |then: &str, now: &str| other_product("a.json", then.as_bytes(), now.as_bytes());
+        let enveloped = format!(r#"{{"verdict":{}}}"#, body("shop"));
+        for then in [&body("shop"), &enveloped] {
+            let note = told(then, &body("till")).unwrap();
+            assert!(
+                note.contains("about \"shop\"") && note.contains("a.json is of \"till\""),
+                "{note}"
+            );
+            assert_eq!(told(then, &body("shop")), None);
+        }
+        for nameless in ["{}", r#"{"inventory":{}}"#, &body(" ")] {
+            assert_eq!(told(nameless, &body("till")), None);
+            assert_eq!(told(&body("shop"), nameless), None);
+        }
     }
 
     #[test]

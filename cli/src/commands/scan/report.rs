@@ -1,9 +1,11 @@
 //! Results of the scans of one command.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use starling_api_types::{ExitStatus, Problem, VerdictEnvelope};
+use starling_report::remarks::unfinished;
 
 /// The scans of several SBOMs, in the order of the command line.
 #[derive(Debug, Serialize)]
@@ -21,6 +23,38 @@ pub(crate) struct Scanned {
     pub(crate) sbom: String,
     #[serde(flatten)]
     pub(crate) outcome: ScanOutcome,
+    /// A note that the baseline is of another product.
+    #[serde(skip)]
+    pub(crate) other_product: Option<String>,
+}
+
+impl Scanned {
+    /// Returns an SBOM with its verdict, or with the problem that prevented it.
+    pub(super) fn of(sbom: &Path, outcome: Result<VerdictEnvelope, Problem>) -> Self {
+        Self {
+            sbom: sbom.to_string_lossy().into_owned(),
+            outcome: match outcome {
+                Ok(envelope) => ScanOutcome::Result(Box::new(envelope)),
+                Err(problem) => ScanOutcome::Problem(problem),
+            },
+            other_product: None,
+        }
+    }
+
+    /// Returns what a report says of the verdict besides its body.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let unfinished = match &self.outcome {
+            ScanOutcome::Result(envelope) => unfinished_note(&envelope.unfinished_imports),
+            ScanOutcome::Problem(_) => None,
+        };
+        unfinished.into_iter().chain(self.other_product.clone()).collect()
+    }
+}
+
+/// Names sources whose import has not ended, if there are any.
+fn unfinished_note(sources: &[String]) -> Option<String> {
+    let sources: Vec<&str> = sources.iter().map(String::as_str).collect();
+    unfinished(&sources)
 }
 
 /// A verdict, or the problem that prevented it.
@@ -62,14 +96,7 @@ impl ScanReport {
             ScanOutcome::Problem(_) => None,
         });
         let sources: BTreeSet<&str> = results.flatten().map(String::as_str).collect();
-        let sources: Vec<&str> = sources.into_iter().collect();
-        (!sources.is_empty()).then(|| {
-            format!(
-                "the import of {} has not ended, so records may be missing, and findings with them: if it was interrupted, \
-                 import it again",
-                sources.join(", ")
-            )
-        })
+        unfinished(&sources.into_iter().collect::<Vec<_>>())
     }
 
     /// Describes the rules, and the mutes for one of the SBOMs, that decided nothing in any verdict.
@@ -151,6 +178,7 @@ mod tests {
         Scanned {
             sbom: "a.json".to_owned(),
             outcome: ScanOutcome::Result(Box::new(serde_json::from_value(envelope).unwrap())),
+            other_product: None,
         }
     }
 
@@ -171,6 +199,11 @@ mod tests {
         assert!(
             told.starts_with("the import of ghsa, mine has not ended, "),
             "{told}"
+        );
+        let notes = report(&[&["mine"]]).scans[0].notes();
+        assert!(
+            matches!(&notes[..], [note] if note.starts_with("the import of mine")),
+            "{notes:?}"
         );
     }
 

@@ -32,6 +32,14 @@ pub(super) enum Shape {
     Html,
 }
 
+impl Shape {
+    /// Returns true if a report of this form can say that there is no verdict. A verdict in JSON is the input of later
+    /// scans, and a list of vulnerabilities without any would read as clean.
+    pub(super) const fn can_say_failed(self) -> bool {
+        !matches!(self, Self::Json | Self::Cyclonedx)
+    }
+}
+
 /// A format and its output file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Wanted {
@@ -125,7 +133,7 @@ fn render_as(format: Format, report: &ScanReport) -> Result<String, Problem> {
     let scans = report
         .scans
         .iter()
-        .map(|Scanned { sbom, outcome }| match outcome {
+        .map(|scanned @ Scanned { sbom, outcome, .. }| match outcome {
             ScanOutcome::Problem(problem) => Ok(Scan::refused(
                 sbom,
                 problem.to_string(),
@@ -136,7 +144,8 @@ fn render_as(format: Format, report: &ScanReport) -> Result<String, Problem> {
                 envelope.verdict_hash.to_string(),
                 envelope.verdict.as_str(),
                 envelope.exit_code,
-            ),
+            )
+            .map(|scan| scan.with_notes(scanned.notes())),
         });
     let scans = scans
         .collect::<Result<Vec<_>, _>>()
@@ -149,6 +158,34 @@ fn render_as(format: Format, report: &ScanReport) -> Result<String, Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn scan_that_failed_is_told_in_its_reports() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = Problem::new(
+            starling_api_types::ErrorCode::SbomUnreadable,
+            "a.json: not an SBOM",
+        );
+        let (report, _) = ScanReport::of(vec![Scanned::of(Path::new("a.json"), Err(refused))]).unwrap();
+        for (shape, told) in [
+            (
+                Shape::Junit,
+                "<error message=\"SBOM not readable: a.json: not an SBOM\"",
+            ),
+            (Shape::Sarif, "\"executionSuccessful\": false"),
+            (Shape::Html, "not an SBOM"),
+            (Shape::Table, "REFUSED: SBOM not readable"),
+        ] {
+            assert!(shape.can_say_failed());
+            let file = folder.path().join("report");
+            write(&report, shape, render::Details::default(), &file)
+                .await
+                .unwrap();
+            let text = std::fs::read_to_string(&file).unwrap();
+            assert!(text.contains(told), "{shape:?}: {text}");
+        }
+        assert!(!Shape::Json.can_say_failed() && !Shape::Cyclonedx.can_say_failed());
+    }
 
     #[test]
     fn format_option_is_parsed_with_its_file() {

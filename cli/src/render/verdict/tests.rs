@@ -42,6 +42,36 @@ fn findings_are_shown_without_their_escape_sequences() {
 }
 
 #[test]
+fn warning_does_not_end_with_the_word_pass() {
+    let ended = |outcome: &str, code| {
+        let text = verdict(
+            &envelope(&format!(r#"{{"outcome":"{outcome}"}}"#), code),
+            Details::default(),
+        );
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert!(
+        ended("warn", 0).ends_with("exit code 0 (a warning fails nothing)"),
+        "{}",
+        ended("warn", 0)
+    );
+    assert!(
+        ended("pass", 0).ends_with("exit code 0 (pass)"),
+        "{}",
+        ended("pass", 0)
+    );
+}
+
+#[test]
+fn unfinished_import_is_noted_in_the_table() {
+    let mut envelope = envelope(r#"{"outcome":"pass"}"#, 0);
+    assert!(!verdict(&envelope, Details::default()).contains("has not ended"));
+    envelope.unfinished_imports = vec!["mine".to_owned()];
+    let text = verdict(&envelope, Details::default());
+    assert!(text.contains("  note the import of mine has not ended"), "{text}");
+}
+
+#[test]
 fn scan_without_threshold_says_that_nothing_can_fail() {
     let mut envelope = envelope(
         r#"{"outcome":"warn","findings":[{"action":"warn","vulnerability":"A"}]}"#,
