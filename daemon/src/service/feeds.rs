@@ -5,6 +5,7 @@ mod gone;
 mod guard;
 mod joined;
 mod losses;
+mod older;
 mod options;
 mod reach;
 mod rests;
@@ -95,6 +96,8 @@ struct Account<'a> {
     not_understood: u64,
     /// Files that were not looked into: how many, and the first with the reason.
     not_opened: Option<(u64, String)>,
+    /// Of those of an import by hand, files that may hold records.
+    unopened: u64,
     /// Files and documents that were meant to say something, and gave no record.
     unread: u64,
     report: types::FeedImportReport,
@@ -244,6 +247,7 @@ impl<'a> Account<'a> {
             understood: 0,
             not_understood: 0,
             not_opened: None,
+            unopened: 0,
             unread: 0,
             report,
             notes: Vec::new(),
@@ -258,11 +262,10 @@ impl<'a> Account<'a> {
                 self.report.ignored += 1;
                 self.count_understood(&item.name, &reason);
                 // A file that no longer holds the record it is named for says nothing about that record.
-                let by_content = !matches!(reason, pipeline::IgnoredBecause::File(_));
-                let kept = if by_content && !is_part(&item.name) {
-                    self.keep_earlier(&item.name)
-                } else {
-                    Ok(())
+                let kept = match &reason {
+                    pipeline::IgnoredBecause::File(reason) => self.keep_unopened(&item.name, *reason),
+                    _ if is_part(&item.name) => Ok(()),
+                    _ => self.keep_earlier(&item.name),
                 };
                 self.file(item.name, FeedOutcome::Ignored, reason.to_string());
                 kept

@@ -80,6 +80,53 @@ fn allow_empty_takes_an_empty_input_and_no_other() {
     assert_eq!(take(&site, "[]", whole(true, true)).unwrap().absent, 50);
 }
 
+/// A file of the second record in a folder that is imported as the whole source, after both records were plain files.
+fn second_as(name: &str, content: &[u8]) -> Result<FeedImportReport, Problem> {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    let folder = tempfile::tempdir().unwrap();
+    let import = || {
+        let input = starling_api::Upload::Path(folder.path().to_owned());
+        site.wait(
+            site.service
+                .import_feed(SOURCE.parse().unwrap(), input, whole(false, false)),
+        )
+    };
+    for (name, line) in ["EX-0.json", "EX-1.json"].iter().zip(lines(2).lines()) {
+        std::fs::write(folder.path().join(name), line).unwrap();
+    }
+    import().unwrap();
+    std::fs::remove_file(folder.path().join("EX-1.json")).unwrap();
+    std::fs::write(folder.path().join(name), content).unwrap();
+    import()
+}
+
+#[test]
+fn record_in_a_file_that_is_not_looked_into_is_not_called_absent() {
+    const XZ: &[u8] = b"\xfd7zXZ\0\0";
+    for name in ["EX-1.json.xz", "other.json.xz"] {
+        let report = second_as(name, XZ).unwrap();
+        assert_eq!(
+            (report.absent, report.ignored),
+            (0, 1),
+            "{name}: {:?}",
+            report.warnings
+        );
+        let named = format!("{name} was not looked into: packed as xz");
+        assert!(
+            report.warnings.iter().any(|warning| warning.starts_with(&named)),
+            "{:?}",
+            report.warnings
+        );
+        let why = report.unchecked.unwrap();
+        assert!(why.starts_with("1 file was not looked into"), "{why}");
+    }
+    let report = second_as("README", b"no record").unwrap();
+    assert_eq!((report.absent, report.unchecked), (1, None));
+    let problem = second_as("more.zip", b"<html></html>").unwrap_err();
+    assert_eq!(problem.code, ErrorCode::FeedUnreadable, "{problem}");
+}
+
 #[test]
 fn status_names_what_the_last_import_rejected() {
     let bench = Bench::new();
@@ -97,7 +144,7 @@ fn status_names_what_the_last_import_rejected() {
     .unwrap();
     assert_eq!((report.stored, report.rejected), (3, 1));
     let why = report.unchecked.unwrap();
-    assert_eq!(why, "1 document was rejected, and what it says is not known");
+    assert_eq!(why, "1 document was rejected, and what is in there is not known");
     let told = feeds();
     assert!(
         told.contains("import of mine: 1 document was rejected at "),

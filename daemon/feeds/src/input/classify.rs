@@ -42,6 +42,29 @@ pub enum NotARecord {
     NotOfKind(&'static str),
 }
 
+impl NotARecord {
+    /// Returns true if a file of this name may hold records all the same: it was not looked into.
+    #[must_use]
+    pub fn may_hold_records(self, name: &str) -> bool {
+        match self {
+            Self::OtherPacking(_) | Self::NestedArchive => true,
+            Self::Link | Self::Special => is_named_as_record(name),
+            _ => false,
+        }
+    }
+}
+
+/// Returns true for a name that a record's file has.
+fn is_named_as_record(name: &str) -> bool {
+    let extension = name
+        .rsplit_once('.')
+        .map(|(_, extension)| extension.to_ascii_lowercase());
+    matches!(
+        extension.as_deref(),
+        Some("json" | "yaml" | "yml" | "ndjson" | "jsonl")
+    )
+}
+
 /// Classifies a file from its path in the input and its first bytes.
 ///
 /// `head` may be as short as the first character that is not white space.
@@ -61,10 +84,7 @@ pub fn classify(name: &str, head: &[u8]) -> Result<Expectation, NotARecord> {
     if let Some(packing) = other_packing(head) {
         return Err(NotARecord::OtherPacking(packing));
     }
-    let extension = name
-        .rsplit_once('.')
-        .map(|(_, extension)| extension.to_ascii_lowercase());
-    if let Some("json" | "yaml" | "yml" | "ndjson" | "jsonl") = extension.as_deref() {
+    if is_named_as_record(name) {
         return Ok(Expectation::Stated);
     }
     match crate::osv::strip_byte_order_mark(head)

@@ -7,7 +7,7 @@ use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::classify::{HEAD_BYTES, NotARecord, Packing, is_hidden, packing};
+use super::classify::{HEAD_BYTES, NotARecord, Packing, is_hidden, other_packing, packing};
 use super::meter::{Packed, Unpacked};
 use super::walk::{Halt, Step, Walk, open};
 use super::{Found, InputErrorKind, Unreadable};
@@ -108,6 +108,11 @@ impl Walk<'_> {
                 None => self.unreadable(name, &error),
             };
         }
+        // Its records are named for it: passed over, they would all count as gone.
+        if archive_stem(&name) != name && packing(&head).is_none() {
+            let what = format!("it is named as an archive, and is {}", what_instead(&head));
+            return Err(self.fail(&name, InputErrorKind::Damaged { what }));
+        }
         self.member(name, &head.clone(), Cursor::new(head).chain(reader))
     }
 
@@ -129,6 +134,17 @@ pub fn archive_stem(name: &str) -> &str {
     let stem = ENDINGS.iter().find_map(|ending| name.strip_suffix(ending));
     stem.filter(|stem| !stem.is_empty() && !stem.ends_with('/'))
         .unwrap_or(name)
+}
+
+/// Says what a file is that is named as an archive and is none.
+fn what_instead(head: &[u8]) -> String {
+    let text = head.trim_ascii_start();
+    match other_packing(head) {
+        Some(packing) => format!("packed as {packing}, which is not supported"),
+        None if head.is_empty() => "empty".to_owned(),
+        None if text.first() == Some(&b'<') => "a page of HTML or XML".to_owned(),
+        None => "of another form".to_owned(),
+    }
 }
 
 /// Tells from the beginning of a file if it is an archive, and how it is packed. What cannot be read here is looked at

@@ -8,6 +8,7 @@ use starling_protocol::{ContentHash, RecordId, Source};
 use starling_store::FeedPlan;
 
 use super::losses::{Guarded, Losses};
+use super::older::older;
 
 /// Sources with fewer records change as they like: a few are a large share of them.
 const FEWEST_RECORDS: u64 = 20;
@@ -71,6 +72,11 @@ pub(super) fn check(
         let less: Vec<RecordId> = less.into_iter().cloned().collect();
         let what = "are no longer in it, are withdrawn or affect less than before";
         suspect.push(tell(&less, plan.before, what));
+    }
+    if let Some(older) = older(plan, body)? {
+        let what =
+            "that change were last modified before those that are here, as in an older copy of the source";
+        suspect.push(tell(&older.records, older.compared as u64, what));
     }
     let left = records_after(plan);
     // Little by little, a source can lose as much as at once.
@@ -312,10 +318,15 @@ mod tests {
             checked.unwrap();
             reads
         };
-        assert_eq!(reads_of(20, 0), 0, "a fifth of the source is never suspect");
-        assert_eq!(reads_of(21, 0), 42);
-        assert_eq!(reads_of(15, 6), 30, "together with those that are absent");
-        assert_eq!(reads_of(15, 5), 0);
+        assert_eq!(reads_of(9, 0), 0, "a few may go back in time");
+        assert_eq!(
+            reads_of(20, 0),
+            40,
+            "a fifth of the source is never suspect, unless it goes back in time"
+        );
+        assert_eq!(reads_of(21, 0), 42 + 42);
+        assert_eq!(reads_of(15, 6), 30 + 30, "together with those that are absent");
+        assert_eq!(reads_of(15, 5), 30);
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Unattributed {
 
 /// Says why a rejected document forbids absences.
 pub(super) fn why_of(name: &str) -> String {
-    format!("{name} was rejected, and nothing tells which record it held")
+    format!("{name} was not taken in, and nothing tells which record it held")
 }
 
 impl Account<'_> {

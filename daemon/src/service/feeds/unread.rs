@@ -13,6 +13,9 @@ use super::{Account, reach};
 use crate::clock::now;
 use crate::service::KEV_SOURCE;
 
+/// Endings of the names of files whose packing is not read.
+const UNREAD_PACKINGS: [&str; 2] = [".bz2", ".xz"];
+
 /// Longest text of a record quoted in a warning, in characters.
 const QUOTED_CHARS: usize = 60;
 
@@ -49,6 +52,25 @@ impl Account<'_> {
         }
         let first = || (0, format!("{name}: {reason}"));
         self.not_opened.get_or_insert_with(first).0 += 1;
+    }
+
+    /// Keeps the records that a file may hold which was not looked into, and names it.
+    pub(super) fn keep_unopened(&mut self, name: &str, reason: NotARecord) -> ServiceResult<()> {
+        if !reason.may_hold_records(name) {
+            return Ok(());
+        }
+        // Until now the records may have been in a file of this name that was not packed.
+        let unpacked = UNREAD_PACKINGS
+            .iter()
+            .find_map(|ending| name.strip_suffix(ending));
+        let unpacked = unpacked.unwrap_or(name);
+        if !self.how.by_hand {
+            // A run of a feed notes it: a file that a source always has does not keep its other records for ever.
+            return self.keep_earlier(unpacked);
+        }
+        self.unopened += 1;
+        self.warn(format!("{name} was not looked into: {reason}"));
+        self.keep_rejected(unpacked, None)
     }
 
     /// Names the files that were not looked into in the run of a feed; the report of an import lists each.

@@ -181,6 +181,38 @@ fn torn_archive_in_a_folder_ends_the_walk() {
 }
 
 #[test]
+fn what_is_named_as_an_archive_and_is_none_ends_the_walk() {
+    for (name, content, what) in [
+        ("1.zip", &b""[..], "is empty"),
+        ("1.zip", b"<html>503</html>", "a page of HTML"),
+        ("1.tar.zst", &[0; 64], "of another form"),
+        ("1.tar", b"BZh91AY&SY", "packed as bzip2"),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        write_tree(folder.path(), &FILES);
+        write_file(&folder.path().join(name), content);
+        let kind = fault(Source::path(folder.path()));
+        let InputErrorKind::Damaged { what: told } = &kind else {
+            panic!("{name}: {kind:?}");
+        };
+        assert!(
+            told.contains("named as an archive") && told.contains(what),
+            "{told}"
+        );
+    }
+}
+
+#[test]
+fn files_that_are_not_looked_into_may_hold_records() {
+    use NotARecord::*;
+    assert!(OtherPacking("xz").may_hold_records("a.json.xz"));
+    assert!(NestedArchive.may_hold_records("a.zip"));
+    assert!(Link.may_hold_records("a.JSON") && Special.may_hold_records("b/a.yaml"));
+    assert!(!Link.may_hold_records("README") && !Special.may_hold_records("socket"));
+    assert!(!Hidden.may_hold_records(".a.json") && !OtherKind.may_hold_records("LICENSE"));
+}
+
+#[test]
 fn every_form_of_one_tree_gives_the_same_documents() {
     let tar = tar_of(&FILES);
     let zip = zip_of(&FILES);

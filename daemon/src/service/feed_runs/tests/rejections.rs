@@ -185,8 +185,7 @@ async fn record_is_not_absent_if_a_rejected_document_may_hold_it() {
     );
     let run = world.run(renamed("renamed", "junk")).await;
     assert_eq!((run.absent, run.rejected), (0, 1), "{run:?}");
-    let why =
-        "renamed.json was rejected, and nothing tells which record it held: none is called absent this time";
+    let why = "renamed.json was not taken in, and nothing tells which record it held: none is called absent this time";
     assert!(run.notes.iter().any(|note| note == why), "{run:?}");
     assert_eq!(world.count().await, 50);
     // Known by now, it does not make the source stale; the record stays.
@@ -215,7 +214,7 @@ async fn dropped_file_keeps_its_record_if_a_rejected_document_may_hold_it() {
         .notes
         .iter()
         .find(|note| note.contains("the source dropped EX-3.json"));
-    assert!(note.unwrap().contains("renamed.json was rejected"), "{run:?}");
+    assert!(note.unwrap().contains("renamed.json was not taken in"), "{run:?}");
     assert_eq!(world.count().await, 50);
     // The position forgets the file; what was held back is named until the document can be read.
     for _ in 0..2 {
