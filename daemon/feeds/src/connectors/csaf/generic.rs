@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::cve::package_of_url;
 use super::super::draft::{Affected, Draft, Range};
+use super::super::ghsa::is_before;
 use super::super::text::quote;
 use super::extent::{Extent, extent_of, fixed_at};
 use super::status::{Stated, Statements, stronger};
@@ -27,6 +28,8 @@ struct PackageStatus {
     is_open: bool,
     /// Fixed, without a version.
     is_fixed_somewhere: bool,
+    /// In a state that is not known here.
+    is_unclear: bool,
 }
 
 /// The statements about one package and all vulnerabilities.
@@ -121,6 +124,9 @@ fn statuses_of_one<'v>(
             }
         }
     }
+    for (package, _) in stated.unclear.iter().flat_map(|id| packages_of(tree, id)) {
+        packages.entry(package).or_default().is_unclear = true;
+    }
     for id in stated.affected.union(&stated.investigated) {
         for (package, extent) in packages_of(tree, id) {
             let said = packages.entry(package).or_default();
@@ -176,6 +182,9 @@ impl PackageStatus {
                 self.ranges.extend(ends.iter().map(up_to));
             }
         }
+        if self.is_unclear {
+            sum.ranges.insert(Range::undecided());
+        }
         let is_told = !(self.versions.is_empty() && self.ranges.is_empty() && self.starts.is_empty());
         if self.is_open && self.fixed.is_empty() {
             sum.ranges.insert(Range::from("0"));
@@ -192,9 +201,26 @@ impl PackageStatus {
                 sum.ranges.insert(Range::from(start));
             }
         }
-        sum.ranges.extend(self.ranges);
+        for range in self.ranges {
+            sum.ranges.extend(ended(range, &self.fixed));
+        }
         sum.versions.extend(self.versions);
     }
+}
+
+/// Returns a range up to the fixes that certainly come after its beginning, if it has no end of its own: up to the last of
+/// them, as their branches are not known.
+fn ended(range: Range, fixed: &[String]) -> Vec<Range> {
+    let [("introduced", start)] = range.events.as_slice() else {
+        return vec![range];
+    };
+    let later = fixed
+        .iter()
+        .filter(|fixed| start == "0" || is_before(start, fixed));
+    let ended: Vec<Range> = later
+        .map(|fixed| Range::from(start).and("fixed", fixed))
+        .collect();
+    if ended.is_empty() { vec![range] } else { ended }
 }
 
 /// Returns the packages of a product, each with the versions that it stands for.

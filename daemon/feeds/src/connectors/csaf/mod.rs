@@ -13,10 +13,13 @@ pub(crate) mod status;
 mod tests;
 pub(crate) mod tree;
 
+use std::collections::BTreeSet;
+
 use starling_protocol::json::{Number, Value};
 
 use super::Connector;
 use super::draft::{Affected, Draft};
+use super::form::Form;
 use super::output::Output;
 use super::severity;
 use super::shallow;
@@ -31,6 +34,29 @@ pub(crate) struct Csaf;
 
 /// Creates entries of `affected` from a document's statements about its products.
 pub(crate) type Mapping = for<'v> fn(&mut Draft<'v>, &Tree<'v>, &Statements<'v>) -> Vec<Affected<'v>>;
+
+/// The form of a document.
+const FORM: Form = Form {
+    lists: &[
+        "branches",
+        "full_product_names",
+        "product_groups",
+        "product_paths",
+        "relationships",
+        "subpaths",
+        "vulnerabilities",
+        "cwes",
+        "ids",
+        "metrics",
+        "notes",
+        "references",
+        "remediations",
+        "scores",
+        "threats",
+    ],
+    texts: &["group_ids", "product_ids", "purls", "aliases"],
+    versions: &[],
+};
 
 impl Connector for Csaf {
     fn name(&self) -> &'static str {
@@ -80,11 +106,12 @@ fn is_of(namespace: &str, domain: &str) -> bool {
 /// Converts each CSAF document to a record, its products with `mapping`.
 pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     out.json_documents(bytes, &mut |out, pointer, whole| {
-        one(out, pointer, &whole, mapping);
+        let (whole, odd) = FORM.read(whole);
+        one(out, pointer, &whole, odd, mapping);
     });
 }
 
-fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mapping) {
+fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, odd: BTreeSet<String>, mapping: Mapping) {
     let Some(about) = whole.get("document") else {
         return out.reject(pointer, "not a CSAF document: it has no member \"document\"");
     };
@@ -93,6 +120,7 @@ fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mappin
         return out.reject(pointer, "not a CSAF document: it has no document/tracking/id");
     };
     let mut draft = Draft::of(id);
+    draft.warn_of(odd);
     draft.published = draft.time("initial_release_date", str_of(&tracking, "initial_release_date"));
     draft.modified = draft.time("current_release_date", str_of(&tracking, "current_release_date"));
     if is_withdrawn(about, &tracking) {
@@ -144,9 +172,12 @@ fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mappin
 
 /// Returns true for a document that its provider took back, or replaced by another one.
 fn is_withdrawn(about: &Value<'_>, tracking: &Value<'_>) -> bool {
-    let is_deleted = matches!(str_of(tracking, "status"), Some("deleted" | "withdrawn"));
-    let category = str_of(about, "category");
-    is_deleted || matches!(category, Some("csaf_withdrawn" | "csaf_superseded"))
+    let is_one_of = |text: Option<&str>, words: &[&str]| {
+        let text = text.unwrap_or_default();
+        words.iter().any(|word| word.eq_ignore_ascii_case(text))
+    };
+    is_one_of(str_of(tracking, "status"), &["deleted", "withdrawn"])
+        || is_one_of(str_of(about, "category"), &["csaf_withdrawn", "csaf_superseded"])
 }
 
 /// The prefixes of other databases' ids.
