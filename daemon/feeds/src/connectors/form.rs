@@ -50,9 +50,13 @@ impl Form {
     /// Collects what is written otherwise; returns true if any of it can be mended.
     fn collect(&self, value: &Value<'_>, odd: &mut BTreeSet<String>) -> bool {
         match value {
-            Value::Array(items) => items
-                .iter()
-                .fold(false, |is_any, item| self.collect(item, odd) || is_any),
+            Value::Array(items) => {
+                let mut is_any = false;
+                for item in items {
+                    is_any |= self.collect(item, odd);
+                }
+                is_any
+            }
             Value::Object(object) => {
                 let mut is_any = false;
                 for (key, member) in object.iter().filter(|(key, _)| is_of_schema(key)) {

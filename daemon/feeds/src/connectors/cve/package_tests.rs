@@ -155,7 +155,7 @@ fn package_may_be_named_by_its_page() {
 #[test]
 fn package_url_of_another_kind_leaves_the_collection() {
     let text = about(
-        r#""packageURL":"pkg:generic/p","collectionURL":"https://registry.npmjs.org","packageName":"p","defaultStatus":"affected""#,
+        r#""packageURL":"pkg:generic/p","collectionURL":"https://www.npmjs.com","packageName":"p","defaultStatus":"affected""#,
     );
     assert_eq!(
         ranges(&json_records("cve", text.as_bytes())[0]),

@@ -80,7 +80,7 @@ pub(super) fn of_package(
                 }
             }
             None => {
-                draft.warn(format!("{}: versions in words: {}", entry.name, shown(one)));
+                draft.warn(format!("{}: {}: {}", entry.name, unclear(one), shown(one)));
                 doubts += 1;
             }
         }
@@ -167,6 +167,15 @@ fn end_of<'v>(one: &'v Value<'_>) -> Option<Option<(&'static str, &'v str)>> {
         (Some(fixed), Some(last)) if is_not_after(fixed, last) => Some(Some(("last_affected", last))),
         (Some(fixed), Some(last)) if is_not_after(last, fixed) => Some(Some(("fixed", fixed))),
         _ => None,
+    }
+}
+
+/// Returns why an item is not understood.
+fn unclear(one: &Value<'_>) -> &'static str {
+    if is_without_version(one) {
+        "a range without a version"
+    } else {
+        "versions in words"
     }
 }
 

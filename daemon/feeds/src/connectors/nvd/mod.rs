@@ -194,6 +194,7 @@ fn rate(draft: &mut Draft<'_>, cve: &Value<'_>) {
             draft.warn(format!("the ratings under \"{}\" are not understood", quote(key)));
         }
     }
+    let mut word = None;
     for is_primary in [true, false] {
         for (key, version) in METRICS {
             for metric in list_of(metrics, key) {
@@ -206,10 +207,20 @@ fn rate(draft: &mut Draft<'_>, cve: &Value<'_>) {
                     .unwrap_or_default();
                 match severity::vector_of(vector, version) {
                     Some(severity) => draft.rate(severity),
-                    None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
+                    None => {
+                        draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector)));
+                        let stated = metric
+                            .get("cvssData")
+                            .and_then(|data| str_of(data, "baseSeverity"));
+                        word = word.or(stated).or_else(|| str_of(metric, "baseSeverity"));
+                    }
                 }
             }
         }
+    }
+    // A rating without its vector.
+    if let Some(word) = word.filter(|_| draft.severity.is_empty()) {
+        draft.specific.push(("severity", value::text(word.to_owned())));
     }
 }
 

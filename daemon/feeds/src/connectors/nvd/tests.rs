@@ -123,7 +123,7 @@ fn products_of_the_cna_are_read_like_those_of_cve_records() {
     let text = PAGE.replace(
         r#""metrics":{},"#,
         r#""affected":[{"source":"cna@example.org","affectedData":[
-          {"collectionURL":"https://registry.npmjs.org","packageName":"rocket","defaultStatus":"unaffected",
+          {"collectionURL":"https://www.npmjs.com","packageName":"rocket","defaultStatus":"unaffected",
            "versions":[{"version":"1.0","lessThan":"1.5","status":"affected","versionType":"semver"}]},
           {"vendor":"Acme","product":"Sled","cpes":["cpe:2.3:a:acme:sled:*:*:*:*:*:*:*:*"],"defaultStatus":"unaffected",
            "versions":[{"version":"2.0","status":"affected"}]},
@@ -151,4 +151,24 @@ fn ends_of_versions_may_be_numbers() {
         r#""resultsPerPage":"2000","startIndex":"0","totalResults":"9000""#,
     );
     assert!(noted("nvd", text.as_bytes())[0].contains("the page is short"));
+}
+
+/// A vector that has no score hid the word beside it.
+#[test]
+fn word_of_a_rating_counts_if_no_vector_has_a_score() {
+    let entry = |metrics: &str| {
+        let text = format!(
+            r#"{{"id":"CVE-2030-0003","sourceIdentifier":"s","vulnStatus":"Received","lastModified":"2030-01-02T03:04:05","metrics":{{{metrics}}}}}"#
+        );
+        let record = json_records("nvd", text.as_bytes()).remove(0);
+        record["database_specific"]["severity"].clone()
+    };
+    let short =
+        r#""cvssMetricV31":[{"cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L","baseSeverity":"CRITICAL"}}]"#;
+    let old = r#""cvssMetricV2":[{"cvssData":{},"baseSeverity":"HIGH"}]"#;
+    let whole =
+        r#""cvssMetricV30":[{"cvssData":{"vectorString":"CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N"}}]"#;
+    assert_eq!(entry(short), "CRITICAL");
+    assert_eq!(entry(old), "HIGH");
+    assert!(entry(&format!("{short},{whole}")).is_null());
 }
