@@ -151,10 +151,33 @@ fn statuses_of_one<'v>(
             }
         }
     }
+    for ((_, name), said) in &packages {
+        if let Some(version) = said.fixed_within() {
+            draft.warn(format!(
+                "{name}: the fixed version {} is in a range without an end, and counts as affected",
+                quote(version)
+            ));
+        }
+    }
     packages
 }
 
 impl PackageStatus {
+    /// Returns a fixed version that is certainly in a range without an end. Which of the later versions have the fix is
+    /// not said, so that it ends nothing.
+    fn fixed_within(&self) -> Option<&str> {
+        let is_after = |fixed: &String| {
+            self.ranges.iter().any(|range| match range.events.as_slice() {
+                [("introduced", start)] => start == "0" || start == fixed || is_before(start, fixed),
+                _ => false,
+            })
+        };
+        self.fixed
+            .iter()
+            .find(|fixed| is_after(fixed))
+            .map(String::as_str)
+    }
+
     /// Adds an affected version: by itself, or as the first or last one.
     fn add_version(&mut self, stated: &Stated<'_>, id: &str, version: String) {
         let (is_first, is_last) = (stated.first.contains(id), stated.last.contains(id));
@@ -201,26 +224,9 @@ impl PackageStatus {
                 sum.ranges.insert(Range::from(start));
             }
         }
-        for range in self.ranges {
-            sum.ranges.extend(ended(range, &self.fixed));
-        }
+        sum.ranges.extend(self.ranges);
         sum.versions.extend(self.versions);
     }
-}
-
-/// Returns a range up to the fixes that certainly come after its beginning, if it has no end of its own: up to the last of
-/// them, as their branches are not known.
-fn ended(range: Range, fixed: &[String]) -> Vec<Range> {
-    let [("introduced", start)] = range.events.as_slice() else {
-        return vec![range];
-    };
-    let later = fixed
-        .iter()
-        .filter(|fixed| start == "0" || is_before(start, fixed));
-    let ended: Vec<Range> = later
-        .map(|fixed| Range::from(start).and("fixed", fixed))
-        .collect();
-    if ended.is_empty() { vec![range] } else { ended }
 }
 
 /// Returns the packages of a product, each with the versions that it stands for.

@@ -247,12 +247,15 @@ fn links(draft: &mut Draft<'_>, references: &[Value<'_>]) {
     }
 }
 
+/// The vectors of a rating, with the version of CVSS if they do not state it.
+const VECTORS: [(&str, &str); 3] = [("cvss_v4", "4.0"), ("cvss_v3", "3.1"), ("cvss_v2", "2.0")];
+
 /// Adds the vectors of all vulnerabilities, worst first.
 fn rate(draft: &mut Draft<'_>, vulnerabilities: &[Value<'_>]) {
     let mut rated: Vec<(i64, severity::Severity)> = Vec::new();
     for vulnerability in vulnerabilities {
         for score in contents(vulnerability) {
-            for (key, version) in [("cvss_v4", "4.0"), ("cvss_v3", "3.1"), ("cvss_v2", "2.0")] {
+            for (key, version) in VECTORS {
                 let Some(cvss) = score.get(key) else { continue };
                 let vector = str_of(cvss, "vectorString").unwrap_or_default();
                 let stated = cvss
@@ -317,15 +320,17 @@ fn word(about: &Value<'_>, vulnerabilities: &[Value<'_>]) -> Option<String> {
     worst(impacts).or_else(|| worst(vulnerabilities.iter().flat_map(words)))
 }
 
-/// Returns the words of the ratings that stand there without a vector.
+/// Returns the words of the ratings that stand there without a vector that has a score.
 fn words<'v>(vulnerability: &'v Value<'_>) -> impl Iterator<Item = &'v str> {
     contents(vulnerability).flat_map(|content| {
-        let base = |key| {
+        let base = |(key, version)| {
             let cvss = content.get(key)?;
-            let has_vector = str_of(cvss, "vectorString").is_some();
+            let version = str_of(cvss, "version").unwrap_or(version);
+            let vector = str_of(cvss, "vectorString").unwrap_or_default();
+            let has_vector = severity::vector_of(vector, version).is_some();
             str_of(cvss, "baseSeverity").filter(|_| !has_vector)
         };
-        let bases = ["cvss_v4", "cvss_v3", "cvss_v2"].into_iter().filter_map(base);
+        let bases = VECTORS.into_iter().filter_map(base);
         let stated = str_of(content, "qualitative_severity_rating");
         stated.into_iter().chain(bases)
     })

@@ -293,7 +293,7 @@ fn statuses_of_the_wrong_form_are_reported() {
     for status in [r#""known_affected":" P1 ""#, r#""known-affected":["P1"]"#] {
         assert_eq!(ranges_of(&vulnerability(1, status)).0, ["npm p ==1"], "{status}");
     }
-    // A state that is not known says nothing that a scan could go by.
+    // A state that is not known leaves the package undecided.
     let (ranges, warnings) = ranges_of(&vulnerability(1, r#""strange":["P1"]"#));
     assert_eq!(
         (ranges.as_slice(), warnings.len()),
@@ -459,31 +459,27 @@ fn list_and_lines_of_documents_are_read() {
     assert!(rejected("csaf", broken.as_bytes())[0].starts_with("/line 2: reading JSON"));
 }
 
+/// The document does not say if later versions have the fix as well.
 #[test]
-fn fix_ends_a_range_that_has_no_end() {
-    let fixed = |versions: &[&str]| {
-        let product = |id: &str, version: &str| {
-            format!(
-                r#"{{"name":"p","product_id":"{id}","product_identification_helper":{{"purl":"pkg:npm/p@{version}"}}}}"#
-            )
-        };
-        let fixes: Vec<String> = versions.iter().map(|version| product(version, version)).collect();
+fn fix_within_a_range_without_an_end_is_reported() {
+    let read = |fixed: &str| {
         let text = format!(
             r#"{{"document":{{"csaf_version":"2.0","tracking":{{"id":"A-1","current_release_date":"2030-01-01T00:00:00Z"}}}},
             "product_tree":{{"branches":{{"category":"product_version_range","name":"vers:npm/>=1.0","product":{{"name":"p","product_id":" P","product_identification_helper":{{"purl":"PKG:npm/p"}}}}}},
-            "full_product_names":[{}]}},"vulnerabilities":[{{"cve":"CVE-2030-0001","product_status":{{"known_affected":["P"],"fixed":["{}"]}}}}]}}"#,
-            fixes.join(","),
-            versions.join(r#"",""#)
+            "full_product_names":[{{"name":"p","product_id":"F","product_identification_helper":{{"purl":"pkg:npm/p@{fixed}"}}}}]}},
+            "vulnerabilities":[{{"cve":"CVE-2030-0001","product_status":{{"known_affected":["P"],"fixed":["F"]}}}}]}}"#
         );
-        ranges(&json_records("csaf", text.as_bytes())[0])
+        let warnings = warnings("csaf", text.as_bytes());
+        (ranges(&json_records("csaf", text.as_bytes())[0]), warnings)
     };
-    assert_eq!(fixed(&["1.2"]), ["npm p introduced=1.0 fixed=1.2"]);
-    // Of which branch a version is, is not known: all before the last fix count.
-    assert_eq!(
-        fixed(&["1.2", "2.3"]),
-        ["npm p introduced=1.0 fixed=1.2", "npm p introduced=1.0 fixed=2.3"]
-    );
-    assert_eq!(fixed(&["0.9"]), ["npm p introduced=1.0"]);
+    for (fixed, is_within) in [("1.2", true), ("0.9", false)] {
+        let (ranges, warnings) = read(fixed);
+        assert_eq!(ranges, ["npm p introduced=1.0"], "{fixed}");
+        let is_named = warnings
+            .iter()
+            .any(|found| found.contains("in a range without an end"));
+        assert_eq!(is_named, is_within, "{warnings:?}");
+    }
 }
 
 #[test]
