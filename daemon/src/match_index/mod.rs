@@ -223,6 +223,7 @@ fn how_of(reader: &ViewReader<'_>) -> [u8; 32] {
     // An engine may have been rebuilt because it was damaged: nothing that was built from the earlier one is used.
     hasher.update(&reader.generation());
     hasher.update(&reader.settings().mark());
+    hasher.update(&reader.settings().rows_fingerprint());
     hasher.update(reader.settings().rules_hash().as_bytes());
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     *hasher.finalize().as_bytes()

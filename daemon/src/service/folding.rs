@@ -42,6 +42,7 @@ pub(crate) fn folding_of(chain: &CertificateChain, config: &Config) -> [u8; 32] 
     hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     let settings = settings_of(chain, config, &[]);
     hasher.update(&settings.mark());
+    hasher.update(&settings.rows_fingerprint());
     hasher.update(settings.rules_hash().as_bytes());
     // Without the store their identities are unknown.
     for slug in &config.view.site_order {

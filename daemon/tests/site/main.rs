@@ -14,6 +14,7 @@ mod mutes;
 mod opening;
 mod past;
 mod readers;
+mod revisions;
 mod scan_policies;
 mod scans;
 mod space;

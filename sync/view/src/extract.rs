@@ -12,7 +12,7 @@ use crate::changes::Problem;
 use crate::codec::{RecordRow, RecordState, write_package};
 use crate::limits::{MAX_NAME_BYTES, MAX_RECORD_ALIASES, MAX_RECORD_PACKAGES, MAX_RECORD_PRODUCTS};
 use crate::package::{PackageId, normalise_repository};
-use crate::parsed_body::upstream_of;
+use crate::parsed_body::{related_of, upstream_of};
 use crate::ports::RecordKey;
 use crate::settings::{NormaliseName, ProductsOf, Settings};
 use crate::vulnerability::VulnerabilityId;
@@ -45,6 +45,10 @@ pub(crate) fn extract(
     let mut upstream = upstream_of(&value);
     // With several CVEs, none names the record, even if all but one of them are its aliases.
     let is_one = upstream.len() == 1;
+    // A record that names no CVE at all may be about those that it calls related.
+    if upstream.is_empty() && !own.is_cve() && !aliases.iter().any(VulnerabilityId::is_cve) {
+        upstream = related_of(&value);
+    }
     upstream.retain(|id| *id != own && aliases.binary_search(id).is_err());
     let row = RecordRow {
         state,
@@ -378,6 +382,31 @@ mod tests {
         for nothing in ["[]", "7"] {
             assert_eq!(upstream(nothing), one(""), "{nothing}");
         }
+    }
+
+    /// Distributions listed the CVEs of their records as related before the schema had a place for them.
+    #[test]
+    fn related_cves_lead_to_a_record_that_names_none() {
+        let related = |rest: &str| {
+            let (row, _) = read(&format!(
+                r#"{{"related":["CVE-2025-1","GHSA-1","cve-2025-2"]{rest}}}"#
+            ));
+            assert!(
+                row.upstream.is_none_or(|id| id.to_string() == "CVE-2025-9"),
+                "{rest}"
+            );
+            row.related.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        for rest in ["", r#","aliases":["GHSA-2"],"upstream":["GHSA-3"]"#] {
+            assert_eq!(related(rest), ["CVE-2025-1", "CVE-2025-2"], "{rest}");
+        }
+        for rest in [r#","aliases":["CVE-2025-9"]"#, r#","upstream":["CVE-2025-9"]"#] {
+            assert!(related(rest).is_empty(), "{rest}");
+        }
+        let record = RecordKey::new("acme".parse().unwrap(), "CVE-2025-9".parse().unwrap());
+        let body = br#"{"related":["CVE-2025-1"]}"#;
+        let (row, _) = extract(&record, ContentHash::of(body), body, &settings());
+        assert!(row.related.is_empty());
     }
 
     #[test]

@@ -127,7 +127,19 @@ impl ParsedBody {
 /// Source: OSV schema 1.7, `upstream`: distributions list the ids of the vulnerabilities that their record is
 /// about.
 pub(crate) fn upstream_of(body: &Value<'_>) -> BTreeSet<VulnerabilityId> {
-    let ids = list(body, "upstream").iter().filter_map(Value::as_str);
+    cves_in(body, "upstream")
+}
+
+/// Returns the CVEs that a record calls related.
+///
+/// Source: OSV schema, `related`. Before version 1.7 it was the only place for the vulnerabilities that a distribution's
+/// record is about, and some distributions still list them there.
+pub(crate) fn related_of(body: &Value<'_>) -> BTreeSet<VulnerabilityId> {
+    cves_in(body, "related")
+}
+
+fn cves_in(body: &Value<'_>, key: &str) -> BTreeSet<VulnerabilityId> {
+    let ids = list(body, key).iter().filter_map(Value::as_str);
     ids.filter_map(VulnerabilityId::of)
         .filter(VulnerabilityId::is_cve)
         .collect()

@@ -22,7 +22,7 @@ pub type ProductsOf = fn(&[u8]) -> (BTreeSet<String>, bool);
 const FOLD_VERSION: u32 = 2;
 /// Version of the rows' other content: raised if rows must be rebuilt although their statements about the past
 /// are unchanged.
-const ROWS_VERSION: u32 = 5;
+const ROWS_VERSION: u32 = 6;
 
 /// The inputs of the fold besides claims and bodies. Equal settings and claims give equal rows.
 #[derive(Debug, Clone)]

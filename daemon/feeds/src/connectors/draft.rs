@@ -173,6 +173,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Adds a warning for each of these.
+    pub(crate) fn warn_of(&mut self, all: impl IntoIterator<Item = String>) {
+        all.into_iter().for_each(|what| self.warn(what));
+    }
+
     /// Adds a severity, unless it is already there.
     pub(crate) fn rate(&mut self, severity: Severity) {
         if !self.severity.contains(&severity) {

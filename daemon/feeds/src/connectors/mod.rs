@@ -8,6 +8,7 @@
 
 pub(crate) mod csv;
 pub(crate) mod draft;
+pub(crate) mod form;
 pub(crate) mod output;
 pub(crate) mod severity;
 pub(crate) mod shallow;

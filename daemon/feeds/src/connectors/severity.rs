@@ -9,7 +9,54 @@ pub(crate) struct Severity {
     pub(crate) score: String,
 }
 
-/// Parses a CVSS vector; if its version is missing, `version` applies (`2.0`, `3.1`).
+/// The metrics that every vector of CVSS 2 states, with their values.
+const BASE_V2: [(&str, &str); 6] = [
+    ("AV", "LAN"),
+    ("AC", "HML"),
+    ("Au", "MSN"),
+    ("C", "NPC"),
+    ("I", "NPC"),
+    ("A", "NPC"),
+];
+/// The metrics that every vector of CVSS 3 states, with their values.
+const BASE_V3: [(&str, &str); 8] = [
+    ("AV", "NALP"),
+    ("AC", "LH"),
+    ("PR", "NLH"),
+    ("UI", "NR"),
+    ("S", "UC"),
+    ("C", "HLN"),
+    ("I", "HLN"),
+    ("A", "HLN"),
+];
+/// The metrics that every vector of CVSS 4 states, with their values.
+const BASE_V4: [(&str, &str); 11] = [
+    ("AV", "NALP"),
+    ("AC", "LH"),
+    ("AT", "NP"),
+    ("PR", "NLH"),
+    ("UI", "NPA"),
+    ("VC", "HLN"),
+    ("VI", "HLN"),
+    ("VA", "HLN"),
+    ("SC", "HLN"),
+    ("SI", "HLN"),
+    ("SA", "HLN"),
+];
+
+/// Returns true if a vector has a score: it states each of these metrics once, with one of its values.
+fn states_all(body: &str, base: &[(&str, &str)]) -> bool {
+    base.iter().all(|(name, values)| {
+        let mut stated = body
+            .split('/')
+            .filter_map(|part| part.split_once(':').filter(|(own, _)| own == name));
+        let is_value = |(_, value): (&str, &str)| value.len() == 1 && values.contains(value);
+        stated.next().is_some_and(is_value) && stated.next().is_none()
+    })
+}
+
+/// Parses a CVSS vector; `None` if its metrics have no score. If its version is missing, `version` applies (`2.0`,
+/// `3.1`).
 pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
     let text = text
         .trim()
@@ -29,16 +76,15 @@ pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
             })
         };
         // Publishers sort the metrics as they like.
-        let has_vector = body.split('/').any(|part| part.starts_with("AV:"));
-        has_vector && body.split('/').all(is_metric)
+        body.split('/').all(is_metric)
     };
-    for (prefix, kind) in [
-        ("CVSS:3.0/", "CVSS_V3"),
-        ("CVSS:3.1/", "CVSS_V3"),
-        ("CVSS:4.0/", "CVSS_V4"),
+    for (prefix, kind, base) in [
+        ("CVSS:3.0/", "CVSS_V3", &BASE_V3[..]),
+        ("CVSS:3.1/", "CVSS_V3", &BASE_V3),
+        ("CVSS:4.0/", "CVSS_V4", &BASE_V4),
     ] {
         if let Some(body) = text.strip_prefix(prefix) {
-            return metrics(body).then(|| Severity {
+            return (metrics(body) && states_all(body, base)).then(|| Severity {
                 kind,
                 score: text.to_owned(),
             });
@@ -53,16 +99,19 @@ pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
     }
     // Only CVSS 2 has the metric.
     if body.split('/').any(|part| part.starts_with("Au:")) {
-        return Some(Severity {
+        return states_all(body, &BASE_V2).then(|| Severity {
             kind: "CVSS_V2",
             score: body.to_owned(),
         });
     }
-    let kind = match version {
-        "3" | "3.0" | "3.1" => "CVSS_V3",
-        "4" | "4.0" => "CVSS_V4",
+    let (kind, base) = match version {
+        "3" | "3.0" | "3.1" => ("CVSS_V3", &BASE_V3[..]),
+        "4" | "4.0" => ("CVSS_V4", &BASE_V4[..]),
         _ => return None,
     };
+    if !states_all(body, base) {
+        return None;
+    }
     let version = match version {
         "3" => "3.0",
         "4" => "4.0",
@@ -115,6 +164,11 @@ mod tests {
             "9.8",
             "CVSS:3.1/AC:L/PR:N",
             "CVSS:3.1/",
+            "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H",
+            "CVSS:3.1/AV:Z/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+            "CVSS:3.1/AV:N/AV:L/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+            "CVSS:4.0/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H",
+            "AV:N/AC:L/Au:N/C:H/I:P/A:P",
             "CVSS:9.0/AV:N",
             "AV:N/AC",
             "AV:N AC:L/Au:N",

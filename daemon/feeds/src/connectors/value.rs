@@ -81,6 +81,13 @@ pub(crate) fn plain(value: &Value<'_>) -> Option<String> {
     }
 }
 
+/// Returns the whole number that a member of an object states, with or without quotes.
+pub(crate) fn count_of(members: &[(String, &[u8])], name: &str) -> Option<usize> {
+    let (_, value) = members.iter().find(|(key, _)| key == name)?;
+    let text = std::str::from_utf8(value).ok()?;
+    text.trim().trim_matches('"').trim().parse().ok()
+}
+
 /// Returns the nesting depth of lists and objects.
 pub(crate) fn depth(value: &Value<'_>) -> usize {
     match value {

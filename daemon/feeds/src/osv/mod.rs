@@ -10,7 +10,7 @@
 //! records (NDJSON) are split before by [`input`](crate::input).
 
 mod about;
-mod numbers;
+pub(crate) mod numbers;
 pub mod parts;
 mod warnings;
 

@@ -22,6 +22,11 @@ enum Around {
 /// Returns the document with decimals in place of versions as texts; unchanged if it has none. Text that is not JSON
 /// stays unchanged too.
 pub(super) fn versions_as_texts(bytes: &[u8]) -> Cow<'_, [u8]> {
+    decimals_as_texts(bytes, |key| KEYS.contains(&key))
+}
+
+/// Same as [`versions_as_texts`], for documents in which members of these names are versions.
+pub(crate) fn decimals_as_texts(bytes: &[u8], is_version: impl Fn(&[u8]) -> bool) -> Cow<'_, [u8]> {
     let mut out: Vec<u8> = Vec::new();
     // Position up to which `out` contains the document.
     let mut taken = 0;
@@ -58,7 +63,7 @@ pub(super) fn versions_as_texts(bytes: &[u8]) -> Cow<'_, [u8]> {
                 let end = at + length;
                 let number = bytes.get(at..end).unwrap_or_default();
                 let is_version = match around.last() {
-                    Some(Around::Object) => KEYS.contains(&key),
+                    Some(Around::Object) => is_version(key),
                     Some(Around::List { of_versions }) => *of_versions,
                     None => false,
                 };

@@ -125,8 +125,11 @@ fn newest_of(parts: &[FilePart]) -> Vec<FilePart> {
     let said: Vec<_> = parts
         .iter()
         .map(|part| {
-            let modified = object_of(&part.body).and_then(|record| modified_of(&record));
-            (modified, packages_of(&part.body), revision::of(&part.body))
+            (
+                modified_in(&part.body),
+                packages_of(&part.body),
+                revision::of(&part.body),
+            )
         })
         .collect();
     let is_said_anew = |index: usize| {
@@ -237,6 +240,28 @@ pub fn names_all_of(record: &[u8], other: &[u8]) -> bool {
         || packages_of(other).is_subset(&packages_of(record)),
         std::cmp::Ordering::is_ge,
     )
+}
+
+/// Returns true if a record is from an earlier revision of the document that another one is from, and was not modified
+/// after it.
+#[must_use]
+pub fn is_earlier_revision(record: &[u8], other: &[u8]) -> bool {
+    let order = revision::order(revision::of(record).as_ref(), revision::of(other).as_ref());
+    let is_later =
+        || matches!((modified_in(record), modified_in(other)), (Some(one), Some(other)) if one > other);
+    order.is_some_and(std::cmp::Ordering::is_lt) && !is_later()
+}
+
+/// Returns true if a record is from a document that has revisions.
+#[must_use]
+pub fn has_revision(record: &[u8]) -> bool {
+    revision::of(record).is_some()
+}
+
+/// Returns when a record says that it was modified; `None` if it does not say so, or not as a time.
+#[must_use]
+pub fn modified_in(body: &[u8]) -> Option<jiff::Timestamp> {
+    modified_of(&object_of(body)?)
 }
 
 /// Returns a file's name without the line or the place of the record in it.

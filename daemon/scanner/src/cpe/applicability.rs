@@ -1,9 +1,9 @@
 //! The configurations of a record: which versions of a product it calls affected, and on what they must run.
 //!
 //! Read from the native data that the connectors keep (docs/sources): `configurations` of the NVD, `cpeApplicability`
-//! and `affected[].cpes` of CVE records ([`super::listed`]), `vulnerable-configuration` of CNNVD. A configuration is a tree
-//! of AND and OR. It is turned into one [`Applicability`] for each list of products that can be affected; everything
-//! else that has to hold with it is a platform.
+//! and `affected[].cpes` of CVE records, which the NVD repeats ([`super::listed`]), `vulnerable-configuration` of CNNVD.
+//! A configuration is a tree of AND and OR. It is turned into one [`Applicability`] for each list of products that can
+//! be affected; everything else that has to hold with it is a platform.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -131,6 +131,11 @@ pub fn configurations(body: &[u8]) -> Configurations {
         return read;
     };
     read.take_list(native.get("configurations"));
+    // Entries of the NVD repeat what CNAs say of their products.
+    let of_cnas = list(native.get("affected")).iter();
+    for entry in of_cnas.flat_map(|stated| list(stated.get("affectedData"))) {
+        listed::take(entry, &mut |found| read.take_listed(found));
+    }
     let adps = native.get("adp").and_then(Json::as_array).into_iter().flatten();
     for container in native.get("cna").into_iter().chain(adps) {
         read.take_list(container.get("cpeApplicability"));
@@ -173,6 +178,15 @@ fn is_true(value: Option<&Json>) -> bool {
     match value {
         Some(Json::Bool(value)) => *value,
         Some(Json::String(text)) => text.trim().eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+/// Returns true for `false`, or the text `false`: anything else does not say that a name is only a platform.
+fn is_false(value: Option<&Json>) -> bool {
+    match value {
+        Some(Json::Bool(value)) => !*value,
+        Some(Json::String(text)) => text.trim().eq_ignore_ascii_case("false"),
         _ => false,
     }
 }
@@ -477,6 +491,6 @@ fn leaf_of(leaf: &Json) -> Option<(ProductMatch, bool)> {
         is_unreadable: is_of_cnnvd && criteria.version() == &super::Value::Any,
         criteria,
     };
-    let is_vulnerable = leaf.get("vulnerable").is_none_or(|value| is_true(Some(value)));
+    let is_vulnerable = !is_false(leaf.get("vulnerable"));
     Some((found, is_vulnerable))
 }

@@ -490,3 +490,43 @@ fn update_in_the_version_of_one_name_fits_the_update_of_the_other() {
         assert_eq!(word(&found), expected, "{criteria} {name}");
     }
 }
+
+#[test]
+fn only_false_calls_a_name_a_platform() {
+    let is_named = |vulnerable: &str| {
+        let body = format!(
+            r#"{{"database_specific":{{"native":{{"configurations":[{{"nodes":[{{"cpeMatch":[
+                {{{vulnerable}"criteria":"cpe:2.3:a:acme:rocket:1.0:*:*:*:*:*:*:*"}}]}}]}}]}}}}}}"#
+        );
+        !super::products(body.as_bytes()).0.is_empty()
+    };
+    for affected in [
+        "",
+        r#""vulnerable":true,"#,
+        r#""vulnerable":null,"#,
+        r#""vulnerable":1,"#,
+    ] {
+        assert!(is_named(affected), "{affected}");
+    }
+    for platform in [r#""vulnerable":false,"#, r#""vulnerable":"False","#] {
+        assert!(!is_named(platform), "{platform}");
+    }
+}
+
+#[test]
+fn names_that_the_nvd_repeats_of_a_cna_are_looked_up() {
+    let body = r#"{"database_specific":{"native":{"affected":[{"source":"cna","affectedData":[
+        {"cpes":["cpe:2.3:a:acme:rocket:*:*:*:*:*:*:*:*"],"defaultStatus":"unaffected",
+         "versions":[{"version":"1.0","lessThan":"2.0","status":"affected"}]},
+        {"cpes":["cpe:/o:acme:linux:9"],"packageName":"rocket","collectionURL":"https://example.org","defaultStatus":"affected"}]}]}}}"#;
+    let (products, _) = super::products(body.as_bytes());
+    assert_eq!(products.into_iter().collect::<Vec<_>>(), ["a:acme:rocket"]);
+    let of = |version: &str| {
+        word(&verdict(
+            body.as_bytes(),
+            &format!("cpe:2.3:a:acme:rocket:{version}"),
+            None,
+        ))
+    };
+    assert_eq!((of("1.5"), of("2.0")), ('a', 'n'));
+}

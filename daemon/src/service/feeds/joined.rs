@@ -9,7 +9,7 @@ use starling_protocol::{ContentHash, Lane, RecordId};
 use starling_scanner::knowledge::JudgedAt;
 use starling_store::FoundRecord;
 
-use super::{Account, BATCH_BYTES, BATCH_RECORDS, id_of_file, is_part, reach};
+use super::{Account, BATCH_BYTES, BATCH_RECORDS, id_of_file, instant, is_part, reach};
 use crate::clock::now;
 use crate::service::problem::store_problem;
 
@@ -117,6 +117,7 @@ impl Account<'_> {
     pub(super) fn keep_other_parts(&mut self) -> ServiceResult<()> {
         let failed = |error| store_problem("reading what this site said", &error);
         let ids: Vec<RecordId> = self.seen.keys().cloned().collect();
+        let mut older = Older::default();
         for id in ids {
             let Some(seen) = self.seen.get(&id) else { continue };
             let (name, content) = (seen.name.clone(), seen.record.content);
@@ -128,8 +129,14 @@ impl Account<'_> {
             let Some(own) = own.filter(|own| *own != content) else {
                 continue;
             };
-            let before = store.body(&own).map_err(failed)?;
-            let Some(before) = before.as_deref().and_then(parts::split) else {
+            let Some(before) = store.body(&own).map_err(failed)? else {
+                continue;
+            };
+            if self.is_out_of_date(&id, &before, &mut older)? {
+                self.put(&id, before)?;
+                continue;
+            }
+            let Some(before) = parts::split(&before) else {
                 continue;
             };
             let now = match self.parts.remove(&id) {
@@ -148,7 +155,60 @@ impl Account<'_> {
                 )),
             }
         }
+        if let Some(warning) = older.warning() {
+            self.warn(warning);
+        }
         Ok(())
+    }
+
+    /// Returns true if a record is an earlier revision of the document that this site has, which counts then. Of other
+    /// records it is noted if they were modified before what they replace: many sources set that time back, so it decides
+    /// nothing.
+    fn is_out_of_date(&mut self, id: &RecordId, before: &[u8], older: &mut Older) -> ServiceResult<bool> {
+        let Some(seen) = self.seen.get(id).filter(|_| !self.parts.contains_key(id)) else {
+            return Ok(false);
+        };
+        let (name, modified) = (seen.name.clone(), instant(seen.modified.as_deref()));
+        let content = seen.record.content;
+        if parts::has_revision(before) && parts::is_earlier_revision(&self.body_of(&content)?, before) {
+            self.warn(format!(
+                "{name}: {id} is an earlier revision than the one that is here, which counts"
+            ));
+            return Ok(true);
+        }
+        if let (Some(then), Some(now)) = (parts::modified_in(before), modified)
+            && now < then
+        {
+            older.add(id, now, then);
+        }
+        Ok(false)
+    }
+}
+
+/// Records that were modified before what they replace.
+#[derive(Default)]
+struct Older {
+    count: usize,
+    first: String,
+}
+
+impl Older {
+    fn add(&mut self, id: &RecordId, now: jiff::Timestamp, then: jiff::Timestamp) {
+        if self.count == 0 {
+            self.first = format!("{id}, of {now} after {then}");
+        }
+        self.count += 1;
+    }
+
+    fn warning(&self) -> Option<String> {
+        let first = &self.first;
+        Some(match self.count {
+            0 => return None,
+            1 => format!("a record was modified before the one that it replaces: {first}"),
+            more => {
+                format!("{more} records were modified before those that they replace, the first is {first}")
+            }
+        })
     }
 }
 

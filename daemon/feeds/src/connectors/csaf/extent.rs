@@ -1,6 +1,7 @@
 //! The versions that a product of a CSAF document stands for.
 
 use super::super::draft::Range;
+use super::super::ghsa::is_before;
 use super::super::rpm::percent_decoded;
 use super::tree::Product;
 
@@ -121,6 +122,10 @@ fn ranges(parts: &[String]) -> Option<(Vec<Range>, bool)> {
         match operator {
             ">=" | ">" => {
                 is_wider |= operator == ">";
+                if let (Some((kind, end)), [_, _]) = (end_after(&ranges, version), parts) {
+                    ranges = vec![Range::from(version).and(kind, end)];
+                    continue;
+                }
                 ranges.extend(start.replace(version.to_owned()).map(Range::from));
             }
             "<" => ranges.push(from(start.take()).and("fixed", version)),
@@ -132,6 +137,15 @@ fn ranges(parts: &[String]) -> Option<(Vec<Range>, bool)> {
     }
     ranges.extend(start.map(Range::from));
     (!ranges.is_empty()).then_some((ranges, is_wider))
+}
+
+/// Returns the end of the only range, if that has no beginning and certainly ends after this version: then it begins there.
+fn end_after(ranges: &[Range], version: &str) -> Option<(&'static str, String)> {
+    let [only] = ranges else { return None };
+    let [("introduced", start), (kind, end)] = only.events.as_slice() else {
+        return None;
+    };
+    (start == "0" && is_before(version, end)).then(|| (*kind, end.clone()))
 }
 
 /// Returns true for the form of a version; false for words, lists and patterns.
@@ -183,6 +197,8 @@ mod tests {
             ("vers:pypi/<1!2.0%2Bx", "introduced=0 fixed=1!2.0+x"),
             (">=1.0, <1.2", "introduced=1.0 fixed=1.2"),
             (">=1.0 <1.2", "introduced=1.0 fixed=1.2"),
+            ("<1.2, >=1.0", "introduced=1.0 fixed=1.2"),
+            ("<1.2, >=2.0", "introduced=0 fixed=1.2; introduced=2.0"),
             // The lower one of two beginnings is not known.
             ("vers:npm/>=1.0|>=2.0", "introduced=1.0; introduced=2.0"),
             ("vers:npm/>1.0|<2.0", "wider: introduced=1.0 fixed=2.0"),

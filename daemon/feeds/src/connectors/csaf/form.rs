@@ -7,16 +7,9 @@ use super::super::draft::Draft;
 use super::super::text::quote;
 use super::super::value::{list_of, str_of};
 
-/// The lists of a vulnerability.
-const OF_VULNERABILITY: [&str; 6] = ["scores", "metrics", "ids", "remediations", "threats", "cwes"];
-
-/// Warns about each list that is not one, and each entry or product that cannot be read.
+/// Warns about each product and relationship that cannot be read. Lists are checked before.
 pub(super) fn check(draft: &mut Draft<'_>, whole: &Value<'_>) {
-    objects(draft, whole, "vulnerabilities");
     for vulnerability in list_of(whole, "vulnerabilities") {
-        for key in OF_VULNERABILITY {
-            objects(draft, vulnerability, key);
-        }
         if let Some(other) = vulnerability
             .get("cve")
             .filter(|cve| !cve.is_null() && cve.as_str().is_none())
@@ -37,14 +30,6 @@ pub(super) fn check(draft: &mut Draft<'_>, whole: &Value<'_>) {
         ));
     }
     branches(draft, tree);
-    for key in [
-        "full_product_names",
-        "relationships",
-        "product_paths",
-        "product_groups",
-    ] {
-        objects(draft, tree, key);
-    }
     for full in list_of(tree, "full_product_names") {
         product(draft, full);
     }
@@ -57,7 +42,6 @@ pub(super) fn check(draft: &mut Draft<'_>, whole: &Value<'_>) {
         );
     }
     for path in list_of(tree, "product_paths") {
-        objects(draft, path, "subpaths");
         let parts = list_of(path, "subpaths");
         let has_all = !parts.is_empty()
             && parts
@@ -81,28 +65,11 @@ fn relationship(draft: &mut Draft<'_>, relation: &Value<'_>, has_both: bool) {
 }
 
 fn branches(draft: &mut Draft<'_>, parent: &Value<'_>) {
-    objects(draft, parent, "branches");
     for branch in list_of(parent, "branches") {
         if let Some(own) = branch.get("product") {
             product(draft, own);
         }
         branches(draft, branch);
-    }
-}
-
-/// Warns if a member is not a list of objects.
-fn objects(draft: &mut Draft<'_>, about: &Value<'_>, key: &str) {
-    match about.get(key) {
-        None | Some(Value::Null) => {}
-        Some(Value::Array(items)) => {
-            if let Some(other) = items.iter().find(|item| item.as_object().is_none()) {
-                draft.warn(format!(
-                    "{key} has an entry that is {} instead of an object",
-                    other.type_name()
-                ));
-            }
-        }
-        Some(other) => draft.warn(format!("{key} is {} instead of a list", other.type_name())),
     }
 }
 
@@ -117,11 +84,15 @@ fn product(draft: &mut Draft<'_>, product: &Value<'_>) {
     let Some(helper) = product.get("product_identification_helper") else {
         return;
     };
-    let is_text = |value: &Value<'_>| value.as_str().is_some_and(|text| text.starts_with("pkg:"));
+    let is_url = |text: &str| {
+        let scheme = text.trim().get(..4);
+        scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("pkg:"))
+    };
+    let is_text = |value: &Value<'_>| value.is_null() || value.as_str().is_some_and(is_url);
     let purl = helper.get("purl").is_none_or(is_text);
     let purls = helper
         .get("purls")
-        .is_none_or(|list| list.as_array().is_some_and(|list| list.iter().all(is_text)));
+        .is_none_or(|list| list.is_null() || list.as_array().is_some_and(|list| list.iter().all(is_text)));
     if helper.as_object().is_none() || !purl || !purls {
         draft.warn(format!(
             "the package URL of the product \"{}\" is not understood",

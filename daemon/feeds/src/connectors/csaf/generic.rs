@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::cve::package_of_url;
 use super::super::draft::{Affected, Draft, Range};
+use super::super::ghsa::is_before;
 use super::super::text::quote;
 use super::extent::{Extent, extent_of, fixed_at};
 use super::status::{Stated, Statements, stronger};
@@ -27,6 +28,8 @@ struct PackageStatus {
     is_open: bool,
     /// Fixed, without a version.
     is_fixed_somewhere: bool,
+    /// In a state that is not known here.
+    is_unclear: bool,
 }
 
 /// The statements about one package and all vulnerabilities.
@@ -121,6 +124,9 @@ fn statuses_of_one<'v>(
             }
         }
     }
+    for (package, _) in stated.unclear.iter().flat_map(|id| packages_of(tree, id)) {
+        packages.entry(package).or_default().is_unclear = true;
+    }
     for id in stated.affected.union(&stated.investigated) {
         for (package, extent) in packages_of(tree, id) {
             let said = packages.entry(package).or_default();
@@ -145,10 +151,33 @@ fn statuses_of_one<'v>(
             }
         }
     }
+    for ((_, name), said) in &packages {
+        if let Some(version) = said.fixed_within() {
+            draft.warn(format!(
+                "{name}: the fixed version {} is in a range without an end, and counts as affected",
+                quote(version)
+            ));
+        }
+    }
     packages
 }
 
 impl PackageStatus {
+    /// Returns a fixed version that is certainly in a range without an end. Which of the later versions have the fix is
+    /// not said, so that it ends nothing.
+    fn fixed_within(&self) -> Option<&str> {
+        let is_after = |fixed: &String| {
+            self.ranges.iter().any(|range| match range.events.as_slice() {
+                [("introduced", start)] => start == "0" || start == fixed || is_before(start, fixed),
+                _ => false,
+            })
+        };
+        self.fixed
+            .iter()
+            .find(|fixed| is_after(fixed))
+            .map(String::as_str)
+    }
+
     /// Adds an affected version: by itself, or as the first or last one.
     fn add_version(&mut self, stated: &Stated<'_>, id: &str, version: String) {
         let (is_first, is_last) = (stated.first.contains(id), stated.last.contains(id));
@@ -175,6 +204,9 @@ impl PackageStatus {
                 let up_to = |end: &String| Range::from("0").and("last_affected", end.as_str());
                 self.ranges.extend(ends.iter().map(up_to));
             }
+        }
+        if self.is_unclear {
+            sum.ranges.insert(Range::undecided());
         }
         let is_told = !(self.versions.is_empty() && self.ranges.is_empty() && self.starts.is_empty());
         if self.is_open && self.fixed.is_empty() {

@@ -13,10 +13,13 @@ pub(crate) mod status;
 mod tests;
 pub(crate) mod tree;
 
+use std::collections::BTreeSet;
+
 use starling_protocol::json::{Number, Value};
 
 use super::Connector;
 use super::draft::{Affected, Draft};
+use super::form::Form;
 use super::output::Output;
 use super::severity;
 use super::shallow;
@@ -31,6 +34,29 @@ pub(crate) struct Csaf;
 
 /// Creates entries of `affected` from a document's statements about its products.
 pub(crate) type Mapping = for<'v> fn(&mut Draft<'v>, &Tree<'v>, &Statements<'v>) -> Vec<Affected<'v>>;
+
+/// The form of a document.
+const FORM: Form = Form {
+    lists: &[
+        "branches",
+        "full_product_names",
+        "product_groups",
+        "product_paths",
+        "relationships",
+        "subpaths",
+        "vulnerabilities",
+        "cwes",
+        "ids",
+        "metrics",
+        "notes",
+        "references",
+        "remediations",
+        "scores",
+        "threats",
+    ],
+    texts: &["group_ids", "product_ids", "purls", "aliases"],
+    versions: &[],
+};
 
 impl Connector for Csaf {
     fn name(&self) -> &'static str {
@@ -80,11 +106,12 @@ fn is_of(namespace: &str, domain: &str) -> bool {
 /// Converts each CSAF document to a record, its products with `mapping`.
 pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     out.json_documents(bytes, &mut |out, pointer, whole| {
-        one(out, pointer, &whole, mapping);
+        let (whole, odd) = FORM.read(whole);
+        one(out, pointer, &whole, odd, mapping);
     });
 }
 
-fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mapping) {
+fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, odd: BTreeSet<String>, mapping: Mapping) {
     let Some(about) = whole.get("document") else {
         return out.reject(pointer, "not a CSAF document: it has no member \"document\"");
     };
@@ -93,6 +120,7 @@ fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mappin
         return out.reject(pointer, "not a CSAF document: it has no document/tracking/id");
     };
     let mut draft = Draft::of(id);
+    draft.warn_of(odd);
     draft.published = draft.time("initial_release_date", str_of(&tracking, "initial_release_date"));
     draft.modified = draft.time("current_release_date", str_of(&tracking, "current_release_date"));
     if is_withdrawn(about, &tracking) {
@@ -144,9 +172,12 @@ fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mappin
 
 /// Returns true for a document that its provider took back, or replaced by another one.
 fn is_withdrawn(about: &Value<'_>, tracking: &Value<'_>) -> bool {
-    let is_deleted = matches!(str_of(tracking, "status"), Some("deleted" | "withdrawn"));
-    let category = str_of(about, "category");
-    is_deleted || matches!(category, Some("csaf_withdrawn" | "csaf_superseded"))
+    let is_one_of = |text: Option<&str>, words: &[&str]| {
+        let text = text.unwrap_or_default();
+        words.iter().any(|word| word.eq_ignore_ascii_case(text))
+    };
+    is_one_of(str_of(tracking, "status"), &["deleted", "withdrawn"])
+        || is_one_of(str_of(about, "category"), &["csaf_withdrawn", "csaf_superseded"])
 }
 
 /// The prefixes of other databases' ids.
@@ -216,12 +247,15 @@ fn links(draft: &mut Draft<'_>, references: &[Value<'_>]) {
     }
 }
 
+/// The vectors of a rating, with the version of CVSS if they do not state it.
+const VECTORS: [(&str, &str); 3] = [("cvss_v4", "4.0"), ("cvss_v3", "3.1"), ("cvss_v2", "2.0")];
+
 /// Adds the vectors of all vulnerabilities, worst first.
 fn rate(draft: &mut Draft<'_>, vulnerabilities: &[Value<'_>]) {
     let mut rated: Vec<(i64, severity::Severity)> = Vec::new();
     for vulnerability in vulnerabilities {
         for score in contents(vulnerability) {
-            for (key, version) in [("cvss_v4", "4.0"), ("cvss_v3", "3.1"), ("cvss_v2", "2.0")] {
+            for (key, version) in VECTORS {
                 let Some(cvss) = score.get(key) else { continue };
                 let vector = str_of(cvss, "vectorString").unwrap_or_default();
                 let stated = cvss
@@ -286,15 +320,17 @@ fn word(about: &Value<'_>, vulnerabilities: &[Value<'_>]) -> Option<String> {
     worst(impacts).or_else(|| worst(vulnerabilities.iter().flat_map(words)))
 }
 
-/// Returns the words of the ratings that stand there without a vector.
+/// Returns the words of the ratings that stand there without a vector that has a score.
 fn words<'v>(vulnerability: &'v Value<'_>) -> impl Iterator<Item = &'v str> {
     contents(vulnerability).flat_map(|content| {
-        let base = |key| {
+        let base = |(key, version)| {
             let cvss = content.get(key)?;
-            let has_vector = str_of(cvss, "vectorString").is_some();
+            let version = str_of(cvss, "version").unwrap_or(version);
+            let vector = str_of(cvss, "vectorString").unwrap_or_default();
+            let has_vector = severity::vector_of(vector, version).is_some();
             str_of(cvss, "baseSeverity").filter(|_| !has_vector)
         };
-        let bases = ["cvss_v4", "cvss_v3", "cvss_v2"].into_iter().filter_map(base);
+        let bases = VECTORS.into_iter().filter_map(base);
         let stated = str_of(content, "qualitative_severity_rating");
         stated.into_iter().chain(bases)
     })

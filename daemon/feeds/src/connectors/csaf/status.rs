@@ -6,7 +6,7 @@ use starling_protocol::json::Value;
 
 use super::super::draft::Draft;
 use super::super::text::quote;
-use super::super::value::{list_of, str_of};
+use super::super::value::{list_of, str_of, strs_of};
 use super::tree::Tree;
 
 /// Products by status, for one vulnerability.
@@ -22,6 +22,8 @@ pub(crate) struct Stated<'v> {
     pub(crate) last: BTreeSet<&'v str>,
     /// Not known yet.
     pub(crate) investigated: BTreeSet<&'v str>,
+    /// In a state that is not known here.
+    pub(crate) unclear: BTreeSet<&'v str>,
 }
 
 /// Products by status, over all vulnerabilities of a document.
@@ -70,15 +72,17 @@ impl<'v> Statements<'v> {
                     let listed = ids.as_array();
                     ids.is_null() || listed.is_some_and(|ids| ids.iter().all(|id| id.as_str().is_some()))
                 };
-                let state = state.replace(' ', "_").to_ascii_lowercase();
+                let state = state.trim().replace([' ', '-'], "_").to_ascii_lowercase();
                 let is_understood = is_list(ids);
-                let ids = ids.as_array().unwrap_or_default().iter();
-                let ids: Vec<&str> = ids.filter_map(Value::as_str).collect();
+                // A list of one may lack its brackets.
+                let ids = ids.as_array().unwrap_or(std::slice::from_ref(ids)).iter();
+                let ids = ids.filter_map(Value::as_str).map(str::trim);
+                let ids: Vec<&str> = ids.filter(|id| !id.is_empty()).collect();
                 if !is_understood {
                     draft.warn(format!("\"{}\" is not a list of products", quote(&state)));
                 }
                 unknown.extend(ids.iter().filter(|id| !tree.has(id)));
-                // Some documents contain spaces instead of underscores.
+                // Some documents contain spaces or hyphens instead of underscores.
                 match state.as_str() {
                     // A recommended product contains the fix; SUSE lists its fixed builds there.
                     "fixed" | "first_fixed" | "recommended" => stated.fixed.extend(ids),
@@ -92,7 +96,10 @@ impl<'v> Statements<'v> {
                         stated.investigated.extend(ids);
                     }
                     "known_not_affected" => {}
-                    _ => draft.warn(format!("unknown product status \"{}\"", quote(&state))),
+                    _ => {
+                        draft.warn(format!("unknown product status \"{}\"", quote(&state)));
+                        stated.unclear.extend(ids);
+                    }
                 }
             }
             for remediation in list_of(vulnerability, "remediations") {
@@ -148,8 +155,8 @@ impl<'v> Statements<'v> {
 }
 
 fn products<'v>(tree: &Tree<'v>, about: &'v Value<'v>) -> Vec<&'v str> {
-    let own = list_of(about, "product_ids").iter().filter_map(Value::as_str);
-    let groups = list_of(about, "group_ids").iter().filter_map(Value::as_str);
+    let own = strs_of(about, "product_ids");
+    let groups = strs_of(about, "group_ids");
     own.chain(groups.flat_map(|group| tree.group(group).iter().copied()))
         .collect()
 }

@@ -88,8 +88,8 @@ fn parts_of_another_form_are_reported() {
         ),
         (
             "\"product_groups\":[",
-            "\"product_groups\":{},\"relationships\":[7,{\"full_product_name\":{\"product_id\":\"R\"}}],\"x\":[",
-            "product_groups is an object",
+            "\"product_groups\":7,\"relationships\":[7,{\"full_product_name\":{\"product_id\":\"R\"}}],\"x\":[",
+            "product_groups is a number",
         ),
         (
             "\"product_groups\":[",
@@ -110,7 +110,7 @@ fn parts_of_another_form_are_reported() {
         (
             "{\"purl\":\"pkg:npm/rocket\"}",
             "{\"purls\":\"pkg:npm/rocket\"}",
-            "the package URL of the product \"P1\" is not understood",
+            "purls is a string instead of a list",
         ),
     ] {
         assert!(DOCUMENT.contains(from), "{from}");
@@ -289,6 +289,16 @@ fn statuses_of_the_wrong_form_are_reported() {
         let warnings = ranges_of(&vulnerability(1, status)).1;
         assert!(warnings.iter().any(|found| found == warning), "{warnings:?}");
     }
+    // A list of one without its brackets is understood.
+    for status in [r#""known_affected":" P1 ""#, r#""known-affected":["P1"]"#] {
+        assert_eq!(ranges_of(&vulnerability(1, status)).0, ["npm p ==1"], "{status}");
+    }
+    // A state that is not known leaves the package undecided.
+    let (ranges, warnings) = ranges_of(&vulnerability(1, r#""strange":["P1"]"#));
+    assert_eq!(
+        (ranges.as_slice(), warnings.len()),
+        (&["npm p".to_owned()][..], 1)
+    );
     let (_, warnings) = ranges_of(r#"{"cve":"CVE-2030-0001","product_status":["P1"]}"#);
     assert!(
         warnings
@@ -447,4 +457,43 @@ fn list_and_lines_of_documents_are_read() {
     let broken = format!("{line}\n{}\n{other}", &line[..99]);
     assert_eq!(json_records("csaf", broken.as_bytes()).len(), 2);
     assert!(rejected("csaf", broken.as_bytes())[0].starts_with("/line 2: reading JSON"));
+}
+
+/// The document does not say if later versions have the fix as well.
+#[test]
+fn fix_within_a_range_without_an_end_is_reported() {
+    let read = |fixed: &str| {
+        let text = format!(
+            r#"{{"document":{{"csaf_version":"2.0","tracking":{{"id":"A-1","current_release_date":"2030-01-01T00:00:00Z"}}}},
+            "product_tree":{{"branches":{{"category":"product_version_range","name":"vers:npm/>=1.0","product":{{"name":"p","product_id":" P","product_identification_helper":{{"purl":"PKG:npm/p"}}}}}},
+            "full_product_names":[{{"name":"p","product_id":"F","product_identification_helper":{{"purl":"pkg:npm/p@{fixed}"}}}}]}},
+            "vulnerabilities":[{{"cve":"CVE-2030-0001","product_status":{{"known_affected":["P"],"fixed":["F"]}}}}]}}"#
+        );
+        let warnings = warnings("csaf", text.as_bytes());
+        (ranges(&json_records("csaf", text.as_bytes())[0]), warnings)
+    };
+    for (fixed, is_within) in [("1.2", true), ("0.9", false)] {
+        let (ranges, warnings) = read(fixed);
+        assert_eq!(ranges, ["npm p introduced=1.0"], "{fixed}");
+        let is_named = warnings
+            .iter()
+            .any(|found| found.contains("in a range without an end"));
+        assert_eq!(is_named, is_within, "{warnings:?}");
+    }
+}
+
+#[test]
+fn words_for_a_withdrawal_have_any_case() {
+    for (from, to) in [
+        (r#""status":"final""#, r#""status":"Deleted""#),
+        ("csaf_security_advisory", "CSAF_Withdrawn"),
+        ("csaf_security_advisory", "csaf_superseded"),
+    ] {
+        let text = DOCUMENT.replace(from, to);
+        assert_eq!(
+            json_records("csaf", text.as_bytes())[0]["withdrawn"],
+            "2030-02-01T00:00:00Z",
+            "{to}"
+        );
+    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use starling_protocol::json::Value;
 
-use super::super::value::{list_of, str_of};
+use super::super::value::{list_of, str_of, strs_of};
 
 /// The tree's data about one product.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,8 +63,7 @@ impl<'v> Tree<'v> {
         }
         for group in list_of(tree, "product_groups") {
             if let Some(id) = str_of(group, "group_id") {
-                let ids = list_of(group, "product_ids").iter().filter_map(Value::as_str);
-                read.groups.insert(id, ids.collect());
+                read.groups.insert(id, strs_of(group, "product_ids").collect());
             }
         }
         read
@@ -74,7 +73,7 @@ impl<'v> Tree<'v> {
         let Some(full) = relation.get("full_product_name") else {
             return;
         };
-        let id = full.get("product_id").and_then(Value::as_str);
+        let id = str_of(full, "product_id");
         if let (Some(id), Some(component), false) = (id, str_of(relation, key), wholes.is_empty()) {
             self.relations.insert(id, (component, wholes));
             self.product(full, &Product::default());
@@ -98,12 +97,12 @@ impl<'v> Tree<'v> {
     }
 
     fn product(&mut self, product: &'v Value<'v>, around: &Product<'v>) {
-        let Some(id) = product.get("product_id").and_then(Value::as_str) else {
+        let Some(id) = str_of(product, "product_id") else {
             return;
         };
         let helper = product.get("product_identification_helper");
         let purls = helper.into_iter().flat_map(|helper| {
-            let several = list_of(helper, "purls").iter().filter_map(Value::as_str);
+            let several = strs_of(helper, "purls");
             str_of(helper, "purl").into_iter().chain(several)
         });
         let read = Product {

@@ -55,10 +55,10 @@ const TYPES: [(&str, &str); 20] = [
     ("opam", "opam"),
 ];
 
-/// Adds the entries of `affected` for the packages and commits of a CNA's container.
-pub(super) fn of_cna(draft: &mut Draft<'_>, cna: &Value<'_>) {
+/// Adds the entries of `affected` for the packages and commits of a CNA's products.
+pub(crate) fn of_products(draft: &mut Draft<'_>, products: &[Value<'_>]) {
     let mut nameless = Nameless::default();
-    for product in list_of(cna, "affected") {
+    for product in products {
         add_commits(draft, product);
         add_package(draft, product, &mut nameless);
     }
@@ -108,12 +108,16 @@ fn add_commits(draft: &mut Draft<'_>, product: &Value<'_>) {
 
 fn add_package(draft: &mut Draft<'_>, product: &Value<'_>, nameless: &mut Nameless) {
     let Some((ecosystem, name)) = package(product) else {
-        match str_of(product, "packageURL") {
-            Some(purl) => draft.warn(format!(
+        match (str_of(product, "packageURL"), product.get("packageURL")) {
+            (Some(purl), _) => draft.warn(format!(
                 "the package URL \"{}\" is of no known registry, and has no entry",
                 quote(purl)
             )),
-            None => nameless.take(product),
+            (None, Some(other)) if !value::is_empty(other) => draft.warn(format!(
+                "the package URL is {} instead of a text, and has no entry",
+                other.type_name()
+            )),
+            _ => nameless.take(product),
         }
         return;
     };
@@ -127,6 +131,12 @@ fn add_package(draft: &mut Draft<'_>, product: &Value<'_>, nameless: &mut Namele
             .push(("imports", Value::Array(vec![import])));
     }
     versions::of_package(draft, &mut entry, &versions, str_of(product, "defaultStatus"));
+    if product
+        .get("versions")
+        .is_some_and(|versions| !versions.is_null() && versions.as_array().is_none())
+    {
+        entry.ranges.push(Range::undecided());
+    }
     let says_of_commits = commits.iter().any(|one| versions::says_affected(one));
     if says_of_commits && entry.ranges.is_empty() && entry.versions.is_empty() {
         // The package versions of these commits are unknown.
@@ -193,8 +203,8 @@ fn is_commit(version: &Value<'_>) -> bool {
 
 /// Returns the package of a product: by its package URL, else by its registry and name.
 pub(crate) fn package(product: &Value<'_>) -> Option<(&'static str, String)> {
-    if let Some(purl) = str_of(product, "packageURL") {
-        return package_of_url(purl);
+    if let Some(found) = str_of(product, "packageURL").and_then(package_of_url) {
+        return Some(found);
     }
     let collection = str_of(product, "collectionURL")?;
     let lower = collection.to_ascii_lowercase();
@@ -261,7 +271,11 @@ fn go_module<'n>(name: &'n str, vendor: Option<&'n str>) -> &'n str {
 
 /// Returns the registry's package of a package URL.
 pub(crate) fn package_of_url(purl: &str) -> Option<(&'static str, String)> {
-    let rest = purl.strip_prefix("pkg:")?.trim_start_matches('/');
+    let (scheme, rest) = purl.split_once(':')?;
+    let rest = rest.trim_start_matches('/');
+    if !scheme.eq_ignore_ascii_case("pkg") {
+        return None;
+    }
     let rest = rest.split(['?', '#']).next()?;
     let (ty, path) = rest.split_once('/')?;
     // The version follows the last `@`; a scope begins with one.

@@ -136,12 +136,12 @@ fn interval<'v>(one: &'v Value<'_>) -> Option<(Option<&'v str>, &'v str)> {
 }
 
 /// Returns true if both versions are numbers alone, which every order compares alike, and the first is lower.
-fn is_before(first: &str, second: &str) -> bool {
+pub(super) fn is_before(first: &str, second: &str) -> bool {
     matches!((numbers(first), numbers(second)), (Some(first), Some(second)) if first < second)
 }
 
 /// Same as [`is_before`], or both are equal.
-fn is_not_after(first: &str, second: &str) -> bool {
+pub(super) fn is_not_after(first: &str, second: &str) -> bool {
     matches!((numbers(first), numbers(second)), (Some(first), Some(second)) if first <= second)
 }
 

@@ -21,6 +21,7 @@ use starling_protocol::json::Value;
 
 use super::Connector;
 use super::draft::Draft;
+use super::form::Form;
 use super::nvd::{description, link_kind};
 use super::output::Output;
 use super::severity;
@@ -40,6 +41,38 @@ const METRICS: [(&str, &str); 4] = [
     ("cvssV2_0", "2.0"),
 ];
 
+/// The form of a record's containers, which entries of the NVD repeat.
+const FORM: Form = Form {
+    lists: &[
+        "adp",
+        "affected",
+        "versions",
+        "changes",
+        "cpeApplicability",
+        "nodes",
+        "cpeMatch",
+        "metrics",
+        "descriptions",
+        "problemTypes",
+        "references",
+        "rejectedReasons",
+    ],
+    texts: &["cpes"],
+    versions: &VERSIONS,
+};
+
+/// Members that are versions.
+pub(crate) const VERSIONS: [&str; 8] = [
+    "version",
+    "lessThan",
+    "lessThanOrEqual",
+    "at",
+    "versionStartIncluding",
+    "versionStartExcluding",
+    "versionEndIncluding",
+    "versionEndExcluding",
+];
+
 impl Connector for Cve {
     fn name(&self) -> &'static str {
         "cve"
@@ -52,20 +85,22 @@ impl Connector for Cve {
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
-        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        let quoted = FORM.quoted(crate::osv::strip_byte_order_mark(bytes).trim_ascii_start());
+        let body = quoted.as_ref();
         if body.first() == Some(&b'[') {
-            return out.json_items("", body, &mut |out, pointer, record| entry(out, pointer, &record));
+            return out.json_items("", body, &mut entry);
         }
         if shallow::member(body, "numberOfChanges").is_some() {
             return out.ignore("", "a list of changes, not a record");
         }
         if let Some(record) = out.json(body) {
-            entry(out, String::new(), &record);
+            entry(out, String::new(), record);
         }
     }
 }
 
-fn entry(out: &mut Output<'_>, pointer: String, record: &Value<'_>) {
+fn entry(out: &mut Output<'_>, pointer: String, record: Value<'_>) {
+    let (record, odd) = FORM.read(record);
     if record.get("numberOfChanges").is_some() {
         return out.ignore(pointer, "a list of changes, not a record");
     }
@@ -77,6 +112,7 @@ fn entry(out: &mut Output<'_>, pointer: String, record: &Value<'_>) {
         return out.reject(pointer, format!("not the id of a CVE record: \"{}\"", quote(id)));
     }
     let mut draft = Draft::of(id);
+    draft.warn_of(odd);
     draft.published = draft.time("datePublished", str_of(metadata, "datePublished"));
     draft.modified = draft.time("dateUpdated", str_of(metadata, "dateUpdated"));
     match str_of(metadata, "state") {
@@ -129,11 +165,11 @@ fn entry(out: &mut Output<'_>, pointer: String, record: &Value<'_>) {
     if !cwes.is_empty() {
         draft.specific.push(("cwe_ids", value::texts(cwes)));
     }
-    affected::of_cna(&mut draft, &cna);
+    affected::of_products(&mut draft, list_of(&cna, "affected"));
     for adp in adps {
         affected::of_adp(&mut draft, adp);
     }
-    keep_containers(&mut draft, record, metadata, cna, adps);
+    keep_containers(&mut draft, &record, metadata, cna, adps);
     out.record(pointer, draft);
 }
 

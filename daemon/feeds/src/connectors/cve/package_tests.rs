@@ -15,6 +15,7 @@ fn package_urls_name_packages_of_registries_only() {
         ),
         ("pkg:golang/example.org/a/b", Some(("Go", "example.org/a/b"))),
         ("pkg:NPM/x", Some(("npm", "x"))),
+        ("PKG:npm/x", Some(("npm", "x"))),
         (
             "pkg:github/acme/deploy@v1",
             Some(("GitHub Actions", "acme/deploy")),
@@ -149,4 +150,104 @@ fn package_may_be_named_by_its_page() {
             "packages that are not of a known registry have no entry: 1, the first is \"Rocket\" of https://pypi.example"
         ]
     );
+}
+
+#[test]
+fn package_url_of_another_kind_leaves_the_collection() {
+    let text = about(
+        r#""packageURL":"pkg:generic/p","collectionURL":"https://www.npmjs.com","packageName":"p","defaultStatus":"affected""#,
+    );
+    assert_eq!(
+        ranges(&json_records("cve", text.as_bytes())[0]),
+        ["npm p introduced=0"]
+    );
+    let text = about(r#""packageURL":["pkg:npm/p"],"defaultStatus":"affected""#);
+    assert_eq!(
+        warnings("cve", text.as_bytes()),
+        ["the package URL is an array instead of a text, and has no entry"]
+    );
+}
+
+/// A list without its brackets was read as none, and a version without its quotes as no end: packages were lost.
+#[test]
+fn lists_of_one_and_numbers_are_read_as_they_are_meant() {
+    let product = |versions: &str| {
+        format!(r#"{{"packageURL":"pkg:npm/p","defaultStatus":"unaffected","versions":{versions}}}"#)
+    };
+    let record = |affected: &str| {
+        format!(
+            r#"{{"cveMetadata":{{"cveId":"CVE-2030-0001","state":"PUBLISHED","dateUpdated":"2030-01-01T00:00:00Z"}},"containers":{{"cna":{{"affected":{affected}}}}}}}"#
+        )
+    };
+    for (versions, expected) in [
+        (
+            r#"{"status":"affected","version":"1.0","lessThan":"2.0"}"#,
+            "npm p introduced=1.0 fixed=2.0",
+        ),
+        (
+            r#"[{"status":"affected","version":1.0,"lessThan":2.10}]"#,
+            "npm p introduced=1.0 fixed=2.10",
+        ),
+        (
+            r#"[{"status":"affected","version":"0","lessThan":"3.0","changes":{"at":1.5,"status":"unaffected"}}]"#,
+            "npm p introduced=0 fixed=1.5 fixed=3.0",
+        ),
+        // What is not understood is left undecided.
+        (r#""1.0""#, "npm p"),
+        (r#"["1.0"]"#, "npm p"),
+    ] {
+        for affected in [product(versions), format!("[{}]", product(versions))] {
+            let text = record(&affected);
+            assert_eq!(
+                ranges(&json_records("cve", text.as_bytes())[0]),
+                [expected],
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn two_ends_of_an_item_are_the_later_one() {
+    for (item, expected) in [
+        (
+            r#""version":"1.0","lessThan":"2.0","lessThanOrEqual":"2.0""#,
+            "npm p introduced=1.0 last_affected=2.0",
+        ),
+        (
+            r#""version":"1.0","lessThan":"2.0","lessThanOrEqual":"1.9""#,
+            "npm p introduced=1.0 fixed=2.0",
+        ),
+        (
+            r#""version":"1.0","lessThan":"2.0","lessThanOrEqual":"*""#,
+            "npm p introduced=1.0",
+        ),
+        (
+            r#""version":"1.0","lessThan":"2.0-a","lessThanOrEqual":"2.0-b""#,
+            "npm p",
+        ),
+        // An end that is not after its beginning.
+        (r#""version":"1.0","lessThan":"1.0""#, "npm p"),
+        (r#""version":"2.0","lessThan":"1.0""#, "npm p"),
+        (r#""version":"2.0","lessThanOrEqual":"1.0""#, "npm p"),
+        (
+            r#""version":"1.0","lessThanOrEqual":"1.0""#,
+            "npm p introduced=1.0 last_affected=1.0",
+        ),
+        // Several ranges in the place of one version.
+        (
+            r#""version":">= 1.0, < 1.2, >= 2.0, < 2.3""#,
+            "npm p introduced=1.0 fixed=1.2 introduced=2.0 fixed=2.3",
+        ),
+        (r#""version":"< 1.2, < 2.3""#, "npm p"),
+    ] {
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"unaffected","versions":[{{"status":"affected",{item}}}]"#
+        ));
+        assert_eq!(
+            ranges(&json_records("cve", text.as_bytes())[0]),
+            [expected],
+            "{item}"
+        );
+    }
 }

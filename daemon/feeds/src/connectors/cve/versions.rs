@@ -7,7 +7,7 @@ use super::super::draft::{Affected, Draft, Range};
 use super::super::ghsa::{self, RangeOrVersion};
 use super::super::text::{is_prose, is_span, quote};
 use super::super::value::{list_of, str_of};
-use super::exceptions;
+use super::exceptions::{self, is_not_after};
 
 /// Returns the version for the beginning of a range with an end.
 pub(super) fn is_beginning(version: &str) -> bool {
@@ -65,7 +65,7 @@ pub(super) fn of_package(
             }
             continue;
         }
-        match range_of(one, is_version) {
+        match range_of(one, is_version).filter(|_| !is_without_version(one)) {
             Some((range, is_understood)) => {
                 let earlier = versions.get(..index).unwrap_or_default();
                 let range = exceptions::without_earlier(draft, &entry.name, range, one, earlier);
@@ -80,7 +80,7 @@ pub(super) fn of_package(
                 }
             }
             None => {
-                draft.warn(format!("{}: versions in words: {}", entry.name, shown(one)));
+                draft.warn(format!("{}: {}: {}", entry.name, unclear(one), shown(one)));
                 doubts += 1;
             }
         }
@@ -134,11 +134,12 @@ pub(super) fn shown(one: &Value<'_>) -> String {
 fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)> {
     let version = str_of(one, "version").unwrap_or_default();
     let start = if is_beginning(version) { "0" } else { version };
-    let (less_than, up_to) = (str_of(one, "lessThan"), str_of(one, "lessThanOrEqual"));
     let is_end = |bound: &str| bound == "*" || is_known(bound);
-    if (start != "0" && !is_known(start)) || !bound_of(one).is_none_or(is_end) {
+    let bounds = [str_of(one, "lessThan"), str_of(one, "lessThanOrEqual")];
+    if (start != "0" && !is_known(start)) || !bounds.into_iter().flatten().all(is_end) {
         return None;
     }
+    let end = end_of(one)?;
     let mut range = match str_of(one, "status") {
         Some("unaffected") => Range::undecided(),
         _ => Range::from(start),
@@ -151,14 +152,46 @@ fn range_of(one: &Value<'_>, is_known: fn(&str) -> bool) -> Option<(Range, bool)
             _ => is_understood = false,
         }
     }
-    let end = match (less_than, up_to) {
-        (Some("*"), _) | (None, Some("*") | None) => None,
-        (Some(fixed), _) => Some(("fixed", fixed.to_owned())),
-        (None, Some(last)) => Some(("last_affected", last.to_owned())),
-    };
+    let end = end.map(|(kind, version)| (kind, version.to_owned()));
     // A change at the end of the range states it already.
     range.events.extend(end.filter(|end| !range.events.contains(end)));
     Some((range, is_understood))
+}
+
+/// Returns the end of an item: of two, the later one. An end of `*` is none. `None` if the order of two is not certain.
+fn end_of<'v>(one: &'v Value<'_>) -> Option<Option<(&'static str, &'v str)>> {
+    match (str_of(one, "lessThan"), str_of(one, "lessThanOrEqual")) {
+        (Some("*"), _) | (_, Some("*")) | (None, None) => Some(None),
+        (Some(fixed), None) => Some(Some(("fixed", fixed))),
+        (None, Some(last)) => Some(Some(("last_affected", last))),
+        (Some(fixed), Some(last)) if is_not_after(fixed, last) => Some(Some(("last_affected", last))),
+        (Some(fixed), Some(last)) if is_not_after(last, fixed) => Some(Some(("fixed", fixed))),
+        _ => None,
+    }
+}
+
+/// Returns why an item is not understood.
+fn unclear(one: &Value<'_>) -> &'static str {
+    if is_without_version(one) {
+        "a range without a version"
+    } else {
+        "versions in words"
+    }
+}
+
+/// Returns true if an item certainly has no version, because its end is not after its beginning: one of them is not what
+/// it says.
+fn is_without_version(one: &Value<'_>) -> bool {
+    let version = str_of(one, "version").unwrap_or_default();
+    let start = if is_beginning(version) { "0" } else { version };
+    match end_of(one)
+        .flatten()
+        .filter(|_| list_of(one, "changes").is_empty())
+    {
+        Some(("fixed", end)) => start == end || is_not_after(end, start),
+        Some((_, end)) => exceptions::is_before(end, start),
+        None => false,
+    }
 }
 
 fn is_hash(text: &str) -> bool {

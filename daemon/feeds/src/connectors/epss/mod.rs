@@ -59,10 +59,7 @@ impl Connector for Epss {
                 lost += usize::from(item.get("percentile").is_some());
                 row(out, pointer, &cve, &score, None);
             });
-            let number = |name: &str| {
-                let (_, value) = rest.iter().find(|(key, _)| key == name)?;
-                std::str::from_utf8(value).ok()?.trim().parse::<usize>().ok()
-            };
+            let number = |name: &str| value::count_of(&rest, name);
             // The interface gives 100 rows if it is not asked for more.
             if let (Some(total), 0) = (number("total"), number("offset").unwrap_or(0))
                 && count < total
@@ -186,6 +183,8 @@ fn row(out: &mut Output<'_>, pointer: String, cve: &str, score: &str, model: Opt
 /// Reads a number from 0 to 1, and writes it as a plain decimal.
 fn probability(text: &str) -> Option<String> {
     let number: f64 = text.parse().ok().filter(|number| (0.0..=1.0).contains(number))?;
+    // A zero may have a sign.
+    let number = number.abs();
     let is_plain =
         text.starts_with(['0', '1']) && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     if is_plain && !text.ends_with('.') {

@@ -109,6 +109,9 @@ fn answer_with_a_part_of_the_table_is_reported() {
         ["the answer has 1 of 300000 rows: it is not the whole table"]
     );
     assert_eq!(answer(1, 0), Vec::<String>::new());
+    let quoted = r#"{"total":"300","offset":"0","data":[{"cve":"CVE-2030-0001","epss":"-0.0"}]}"#;
+    assert_eq!(noted("epss", quoted.as_bytes()).len(), 1);
+    assert!(only_records("epss", quoted.as_bytes())[0].contains(r#""score":"0""#));
     assert_eq!(
         answer(300_000, 100),
         Vec::<String>::new(),

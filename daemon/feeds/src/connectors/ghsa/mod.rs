@@ -7,6 +7,7 @@ use starling_protocol::json::Value;
 
 use super::Connector;
 use super::draft::{Affected, Draft, Range};
+use super::form::Form;
 use super::output::Output;
 use super::severity;
 use super::shallow;
@@ -16,6 +17,18 @@ use super::value::{self, list_of, str_of};
 
 /// Reads GitHub's advisories.
 pub(crate) struct Ghsa;
+
+/// The form of an advisory.
+const FORM: Form = Form {
+    lists: &["vulnerabilities", "identifiers", "cwes"],
+    texts: &[],
+    versions: &[
+        "vulnerable_version_range",
+        "first_patched_version",
+        "patched_versions",
+        "identifier",
+    ],
+};
 
 /// Ecosystems by GitHub's names for them.
 const ECOSYSTEMS: [(&str, &str); 13] = [
@@ -44,7 +57,8 @@ impl Connector for Ghsa {
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
-        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        let quoted = FORM.quoted(crate::osv::strip_byte_order_mark(bytes).trim_ascii_start());
+        let body = quoted.as_ref();
         if shallow::member(body, "ghsa_id").is_some() {
             if let Some(item) = out.json(body) {
                 advisory(out, String::new(), item);
@@ -56,11 +70,13 @@ impl Connector for Ghsa {
 }
 
 fn advisory(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
+    let (item, odd) = FORM.read(item);
     let id = str_of(&item, "ghsa_id").unwrap_or_default();
     if !id.starts_with("GHSA-") {
         return out.reject(pointer, format!("not the id of an advisory: \"{}\"", quote(id)));
     }
     let mut draft = Draft::of(id);
+    draft.warn_of(odd);
     draft.published = draft.time("published_at", str_of(&item, "published_at"));
     draft.modified = draft.time("updated_at", str_of(&item, "updated_at"));
     draft.withdrawn = draft.time("withdrawn_at", str_of(&item, "withdrawn_at"));
@@ -256,7 +272,7 @@ fn end_with(range: &mut Range, entry: &mut Affected<'_>, fixed: Option<&str>) {
 
 /// Returns true if a version is certainly before another one: a number in the same place is lower, or more numbers
 /// follow.
-fn is_before(first: &str, second: &str) -> bool {
+pub(crate) fn is_before(first: &str, second: &str) -> bool {
     let bytes = first.bytes().zip(second.bytes());
     let same = bytes.take_while(|(a, b)| a == b).count();
     // The number in which they differ begins before the digits that differ.
@@ -286,10 +302,10 @@ pub(crate) enum RangeOrVersion {
     Version(String),
 }
 
-/// Parses `>= 1.0, < 1.2.3`, `= 2.0.0`, `<= 3`, `> 1.0`; an empty text means all versions.
+/// Parses `>= 1.0, < 1.2.3`, `= 2.0.0`, `<= 3`, `> 1.0`, and several ranges in a row; an empty text means all versions.
+/// `None` if the order of two bounds is not certain, so that they may be the ends of one range or of two.
 pub(crate) fn range(text: &str) -> Option<RangeOrVersion> {
-    let mut start = "0".to_owned();
-    let mut end = None;
+    let mut read = Bounds::default();
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let at = part.find(|c: char| !"<>=".contains(c))?;
         let (operator, version) = part.split_at(at);
@@ -298,18 +314,64 @@ pub(crate) fn range(text: &str) -> Option<RangeOrVersion> {
             return None;
         }
         match operator {
-            ">=" => start = version.to_owned(),
-            // The version itself is not affected, which no event can state; calling it affected is the safe choice.
-            ">" => start = version.to_owned(),
-            "<" => end = Some(("fixed", version.to_owned())),
-            "<=" => end = Some(("last_affected", version.to_owned())),
+            // The version itself is not affected by `>`, which no event can state; calling it affected is the safe
+            // choice.
+            ">=" | ">" => read.begin(version)?,
+            "<" => read.end("fixed", version)?,
+            "<=" => read.end("last_affected", version)?,
             "=" if text.trim() == part => return Some(RangeOrVersion::Version(version.to_owned())),
             _ => return None,
         }
     }
-    let mut range = Range::from(start);
-    range.events.extend(end);
-    Some(RangeOrVersion::Range(range))
+    Some(RangeOrVersion::Range(read.finish()))
+}
+
+/// The bounds of ranges, in the order of a text.
+#[derive(Default)]
+struct Bounds {
+    complete: Vec<(&'static str, String)>,
+    start: Option<String>,
+    end: Option<(&'static str, String)>,
+}
+
+impl Bounds {
+    /// Adds the first version of a range: of the one before if that has none and ends later, else of another one.
+    fn begin(&mut self, version: &str) -> Option<()> {
+        match (&self.start, &self.end) {
+            (None, None) => {}
+            (None, Some((_, end))) if is_before(version, end) => {}
+            (_, Some((_, end))) if end == version || is_before(end, version) => self.close(),
+            _ => return None,
+        }
+        self.start = Some(version.to_owned());
+        Some(())
+    }
+
+    /// Adds the end of a range, unless it certainly comes before the beginning.
+    fn end(&mut self, kind: &'static str, version: &str) -> Option<()> {
+        let is_reversed = |start: &String| is_before(version, start);
+        if self.end.is_some() || self.start.as_ref().is_some_and(is_reversed) {
+            return None;
+        }
+        self.end = Some((kind, version.to_owned()));
+        Some(())
+    }
+
+    fn close(&mut self) {
+        let start = self.start.take().unwrap_or_else(|| "0".to_owned());
+        self.complete.push(("introduced", start));
+        self.complete.extend(self.end.take());
+    }
+
+    fn finish(mut self) -> Range {
+        if self.complete.is_empty() || self.start.is_some() || self.end.is_some() {
+            self.close();
+        }
+        Range {
+            events: self.complete,
+            ..Range::undecided()
+        }
+    }
 }
 
 #[cfg(test)]
@@ -366,6 +428,21 @@ mod range_tests {
             ("before 3", "none"),
             ("= 1, < 2", "none"),
             ("<= 1.2.x", "none"),
+            ("< 2.0, >= 1.0", "introduced=1.0 fixed=2.0"),
+            (
+                ">= 1.0, < 1.2, >= 2.0, <= 2.3",
+                "introduced=1.0 fixed=1.2 introduced=2.0 last_affected=2.3",
+            ),
+            ("< 1.2, >= 2.0", "introduced=0 fixed=1.2 introduced=2.0"),
+            (
+                ">= 1.0, < 2.0, >= 2.0, < 2.1",
+                "introduced=1.0 fixed=2.0 introduced=2.0 fixed=2.1",
+            ),
+            // One range or two, and which of them.
+            ("< 1.2, < 2.3", "none"),
+            (">= 1.0, >= 2.0", "none"),
+            (">= 2.0, < 1.0", "none"),
+            ("< 1.2-b, >= 1.2-a", "none"),
         ] {
             assert_eq!(events(text), expected, "{text}");
         }

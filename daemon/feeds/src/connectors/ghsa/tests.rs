@@ -160,3 +160,15 @@ fn state_of_a_repositorys_advisory_is_evaluated() {
         "{warned:?}"
     );
 }
+
+#[test]
+fn single_package_without_its_list_is_read() {
+    let text = r#"[{"ghsa_id":"GHSA-aaaa-bbbb-cccc","updated_at":"2030-01-01T00:00:00Z",
+        "vulnerabilities":{"package":{"ecosystem":"npm","name":"p"},"vulnerable_version_range":"< 2.0","first_patched_version":2.0}}]"#;
+    let record = &json_records("ghsa", text.as_bytes())[0];
+    assert_eq!(ranges(record), ["npm p introduced=0 fixed=2.0"]);
+    assert_eq!(
+        warnings("ghsa", text.as_bytes()),
+        ["vulnerabilities is an object instead of a list, and is read as its only entry"]
+    );
+}

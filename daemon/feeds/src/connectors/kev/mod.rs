@@ -51,9 +51,7 @@ fn catalogue(body: &[u8], out: &mut Output<'_>) {
         count += 1;
         entry(out, pointer, item);
     });
-    let stated = rest.iter().find(|(key, _)| key == "count");
-    let stated = stated.and_then(|(_, value)| std::str::from_utf8(value).ok()?.parse::<usize>().ok());
-    if let Some(stated) = stated.filter(|stated| *stated != count) {
+    if let Some(stated) = value::count_of(&rest, "count").filter(|stated| *stated != count) {
         out.note(format!(
             "the catalogue says that it has {stated} entries, and has {count}"
         ));
@@ -73,6 +71,7 @@ fn table(bytes: &[u8], out: &mut Output<'_>) {
     let Some((_, Ok(header))) = rows.next() else {
         return out.reject("", "expected a header with the column cveID");
     };
+    let header: Vec<String> = header.iter().map(|column| column.trim().to_owned()).collect();
     if !header.iter().any(|column| column == "cveID") {
         let shown = quote(&header.join(","));
         return out.reject(
@@ -122,7 +121,12 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         .into_iter()
         .filter(|(_, value)| !is_blank(value));
     let item = value::object(members);
-    let cve = str_of(&item, "cveID").unwrap_or_default().to_owned();
+    let stated = str_of(&item, "cveID").unwrap_or_default();
+    // People fill the field: in lower case, or with other dashes.
+    let cve = match text::typed_cves(stated).as_slice() {
+        [one] if one.len() == stated.chars().count() => one.clone(),
+        _ => stated.to_owned(),
+    };
     let euvd = str_of(&item, "euvdID").map(str::to_owned);
     if !text::is_cve(&cve) && (euvd.is_none() || !cve.is_empty()) {
         return out.reject(

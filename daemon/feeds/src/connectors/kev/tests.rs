@@ -90,3 +90,37 @@ fn invalid_date_is_kept_and_reported() {
     );
     assert_eq!(read("kev", text.as_bytes()).len(), 2);
 }
+
+#[test]
+fn id_typed_by_hand_and_count_in_quotes_are_read() {
+    for typed in ["cve-2030-0001", " CVE-2030-0001 ", "CVE‑2030‑0001"] {
+        let text = JSON.replace("CVE-2030-0001", typed);
+        assert!(
+            only_records("kev", text.as_bytes())[0].contains(r#""id":"CVE-2030-0001""#),
+            "{typed}"
+        );
+    }
+    for foreign in [
+        "CVE-2030-0001/../x",
+        "CVE-2030-0001 (old)",
+        "CVE-2030-0001, CVE-2030-0003",
+    ] {
+        let text = JSON.replace("CVE-2030-0001", foreign);
+        assert_eq!(rejected("kev", text.as_bytes()).len(), 1, "{foreign}");
+    }
+    let text = JSON.replace(r#""count":2"#, r#""count":"3""#);
+    assert_eq!(
+        noted("kev", text.as_bytes()),
+        ["the catalogue says that it has 3 entries, and has 2"]
+    );
+}
+
+#[test]
+fn blanks_around_columns_are_no_part_of_their_names() {
+    let (header, rows) = CSV.split_once('\n').unwrap();
+    let text = format!("{}\n{rows}", header.replace(',', ", "));
+    assert_eq!(
+        only_records("kev", text.as_bytes()),
+        only_records("kev", CSV.as_bytes())
+    );
+}

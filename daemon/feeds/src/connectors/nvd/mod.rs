@@ -1,7 +1,8 @@
 //! The National Vulnerability Database: pages of its API 2.0 and its yearly feeds, which have the same form.
 //!
 //! Affected products are given as configurations of CPE names, not packages: they are kept unchanged in
-//! `database_specific.native.configurations`, and the record has no `affected`.
+//! `database_specific.native.configurations`. What entries repeat of the CNAs (`affected`) has the form of CVE records:
+//! its packages become entries of `affected`, and its CPE names are kept beside the configurations.
 
 #[cfg(test)]
 mod tests;
@@ -9,7 +10,9 @@ mod tests;
 use starling_protocol::json::{Object, Value};
 
 use super::Connector;
+use super::cve;
 use super::draft::Draft;
+use super::form::Form;
 use super::output::Output;
 use super::severity;
 use super::shallow;
@@ -19,6 +22,29 @@ use super::value::{self, list_of, str_of, strs_of};
 
 /// Reads documents of the NVD.
 pub(crate) struct Nvd;
+
+/// The form of an entry.
+const FORM: Form = Form {
+    lists: &[
+        "configurations",
+        "nodes",
+        "cpeMatch",
+        "affected",
+        "affectedData",
+        "versions",
+        "changes",
+        "descriptions",
+        "description",
+        "weaknesses",
+        "references",
+        "cvssMetricV40",
+        "cvssMetricV31",
+        "cvssMetricV30",
+        "cvssMetricV2",
+    ],
+    texts: &["cpes"],
+    versions: &cve::VERSIONS,
+};
 
 /// The lists of metrics, by CVSS version, newest first.
 const METRICS: [(&str, &str); 4] = [
@@ -48,7 +74,8 @@ impl Connector for Nvd {
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
-        let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        let quoted = FORM.quoted(crate::osv::strip_byte_order_mark(bytes).trim_ascii_start());
+        let body = quoted.as_ref();
         let is_one = |key: &str| shallow::member(body, key).is_some();
         if ["cveChanges", "matchStrings", "products"].into_iter().any(is_one) {
             return out.ignore("", "a page of changes or of CPE names, not of vulnerabilities");
@@ -75,10 +102,7 @@ impl Connector for Nvd {
                 entry(out, pointer, item);
             },
         );
-        let number = |name: &str| {
-            let (_, value) = rest.iter().find(|(key, _)| key == name)?;
-            std::str::from_utf8(value).ok()?.parse::<usize>().ok()
-        };
+        let number = |name: &str| value::count_of(&rest, name);
         // Every page except the last one is full; a shorter one is incomplete.
         if let (Some(page), Some(start), Some(total)) = (
             number("resultsPerPage"),
@@ -106,11 +130,13 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         }
         other => other,
     };
+    let (cve, odd) = FORM.read(cve);
     let id = str_of(&cve, "id").unwrap_or_default();
     if !text::is_cve(id) {
         return out.reject(pointer, format!("not the id of a CVE record: \"{}\"", quote(id)));
     }
     let mut draft = Draft::of(id);
+    draft.warn_of(odd);
     draft.published = draft.time("published", str_of(&cve, "published"));
     draft.modified = draft.time("lastModified", str_of(&cve, "lastModified"));
     if str_of(&cve, "vulnStatus").is_some_and(|status| status.eq_ignore_ascii_case("rejected")) {
@@ -126,6 +152,9 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         if let Some(url) = str_of(reference, "url") {
             draft.link(link_kind(&tags), url);
         }
+    }
+    for stated in list_of(&cve, "affected") {
+        cve::affected::of_products(&mut draft, list_of(stated, "affectedData"));
     }
     let cwes = cwes(&cve);
     if !cwes.is_empty() {
@@ -165,6 +194,7 @@ fn rate(draft: &mut Draft<'_>, cve: &Value<'_>) {
             draft.warn(format!("the ratings under \"{}\" are not understood", quote(key)));
         }
     }
+    let mut word = None;
     for is_primary in [true, false] {
         for (key, version) in METRICS {
             for metric in list_of(metrics, key) {
@@ -177,10 +207,20 @@ fn rate(draft: &mut Draft<'_>, cve: &Value<'_>) {
                     .unwrap_or_default();
                 match severity::vector_of(vector, version) {
                     Some(severity) => draft.rate(severity),
-                    None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
+                    None => {
+                        draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector)));
+                        let stated = metric
+                            .get("cvssData")
+                            .and_then(|data| str_of(data, "baseSeverity"));
+                        word = word.or(stated).or_else(|| str_of(metric, "baseSeverity"));
+                    }
                 }
             }
         }
+    }
+    // A rating without its vector.
+    if let Some(word) = word.filter(|_| draft.severity.is_empty()) {
+        draft.specific.push(("severity", value::text(word.to_owned())));
     }
 }
 

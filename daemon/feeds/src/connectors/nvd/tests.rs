@@ -1,4 +1,4 @@
-use super::super::tests::{ignored, json_records, noted, rejected, warnings};
+use super::super::tests::{ignored, json_records, noted, ranges, rejected, warnings};
 
 const PAGE: &str = r#"{"resultsPerPage":2,"startIndex":0,"totalResults":2,"format":"NVD_CVE","version":"2.0","timestamp":"2030-01-01T00:00:00.000","vulnerabilities":[
 {"cve":{"id":"CVE-2030-0001","sourceIdentifier":"cna@example.org","published":"2030-01-02T03:04:05.510","lastModified":"2030-02-02T03:04:05.510",
@@ -115,4 +115,60 @@ fn ratings_of_an_unknown_version_are_reported() {
         warnings("nvd", text.as_bytes()),
         ["the ratings under \"cvssMetricV50\" are not understood"]
     );
+}
+
+/// What entries repeat of the CNAs was kept and not read: an entry that is not analysed has nothing else.
+#[test]
+fn products_of_the_cna_are_read_like_those_of_cve_records() {
+    let text = PAGE.replace(
+        r#""metrics":{},"#,
+        r#""affected":[{"source":"cna@example.org","affectedData":[
+          {"collectionURL":"https://www.npmjs.com","packageName":"rocket","defaultStatus":"unaffected",
+           "versions":[{"version":"1.0","lessThan":"1.5","status":"affected","versionType":"semver"}]},
+          {"vendor":"Acme","product":"Sled","cpes":["cpe:2.3:a:acme:sled:*:*:*:*:*:*:*:*"],"defaultStatus":"unaffected",
+           "versions":[{"version":"2.0","status":"affected"}]},
+          {"packageURL":"pkg:docker/x","defaultStatus":"affected"}]}],"metrics":{},"#,
+    );
+    let record = &json_records("nvd", text.as_bytes())[1];
+    assert_eq!(ranges(record), ["npm rocket introduced=1.0 fixed=1.5"]);
+    let kept = &record["database_specific"]["native"]["affected"][0]["affectedData"];
+    assert_eq!(kept[1]["product"], "Sled");
+    assert!(
+        warnings("nvd", text.as_bytes()).contains(
+            &"the package URL \"pkg:docker/x\" is of no known registry, and has no entry".to_owned()
+        )
+    );
+}
+
+#[test]
+fn ends_of_versions_may_be_numbers() {
+    let text = PAGE.replace(r#""versionEndExcluding":" 5.1""#, r#""versionEndExcluding":5.10"#);
+    let record = &json_records("nvd", text.as_bytes())[0];
+    let native = &record["database_specific"]["native"]["configurations"][0]["nodes"][0];
+    assert_eq!(native["cpeMatch"][0]["versionEndExcluding"], "5.10");
+    let text = PAGE.replace(
+        r#""resultsPerPage":2,"startIndex":0,"totalResults":2"#,
+        r#""resultsPerPage":"2000","startIndex":"0","totalResults":"9000""#,
+    );
+    assert!(noted("nvd", text.as_bytes())[0].contains("the page is short"));
+}
+
+/// A vector that has no score hid the word beside it.
+#[test]
+fn word_of_a_rating_counts_if_no_vector_has_a_score() {
+    let entry = |metrics: &str| {
+        let text = format!(
+            r#"{{"id":"CVE-2030-0003","sourceIdentifier":"s","vulnStatus":"Received","lastModified":"2030-01-02T03:04:05","metrics":{{{metrics}}}}}"#
+        );
+        let record = json_records("nvd", text.as_bytes()).remove(0);
+        record["database_specific"]["severity"].clone()
+    };
+    let short =
+        r#""cvssMetricV31":[{"cvssData":{"vectorString":"CVSS:3.1/AV:N/AC:L","baseSeverity":"CRITICAL"}}]"#;
+    let old = r#""cvssMetricV2":[{"cvssData":{},"baseSeverity":"HIGH"}]"#;
+    let whole =
+        r#""cvssMetricV30":[{"cvssData":{"vectorString":"CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:U/C:L/I:N/A:N"}}]"#;
+    assert_eq!(entry(short), "CRITICAL");
+    assert_eq!(entry(old), "HIGH");
+    assert!(entry(&format!("{short},{whole}")).is_null());
 }
