@@ -44,7 +44,9 @@ fn meets(version: [u64; 3], (operator, numbers): &Part) -> bool {
     }
 }
 
+/// Returns the numbers of a release; of its first pre-release, too, which is before the same releases.
 fn number_of(version: &str) -> Option<[u64; 3]> {
+    let version = version.strip_suffix("-0").unwrap_or(version);
     let numbers: Vec<u64> = version
         .split('.')
         .map(|part| part.parse().ok())
@@ -67,8 +69,7 @@ proptest! {
         let mut points: Vec<([u64; 3], bool)> = Vec::new();
         for event in events {
             for (kind, version) in event.as_object().unwrap() {
-                // The first of all versions is before all releases.
-                let place = number_of(version.as_str().unwrap()).unwrap_or([0, 0, 0]);
+                let place = number_of(version.as_str().unwrap()).unwrap();
                 points.push((place, kind == "introduced"));
             }
         }
