@@ -84,6 +84,11 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     });
 }
 
+/// Converts a document of any provider that stands in another one.
+pub(crate) fn item(out: &mut Output<'_>, pointer: String, whole: &Value<'_>) {
+    one(out, pointer, whole, generic::affected);
+}
+
 fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mapping) {
     let Some(about) = whole.get("document") else {
         return out.reject(pointer, "not a CSAF document: it has no member \"document\"");
