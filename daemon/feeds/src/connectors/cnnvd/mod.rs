@@ -237,7 +237,8 @@ fn web_entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     if !is_id(id) {
         return out.reject(pointer, format!("not the id of an entry: \"{}\"", quote(id)));
     }
-    if str_of(&item, "vulDesc").is_some_and(is_reserved) {
+    let described = str_of(&item, "vulDesc");
+    if described.is_some_and(is_reserved) || (described.is_none() && str_of(&item, "vulName").is_none()) {
         return out.ignore(
             pointer,
             format!("{id}: a number that is handed out and not filled"),

@@ -110,6 +110,8 @@ fn details_are_read_from_either_member_with_any_time() {
     assert_eq!(links.len(), 2);
     let reserved = text.replace("\"d\"", "\"** RESERVED **此编号已经被分配\"");
     assert!(ignored("cnnvd", reserved.as_bytes())[0].contains("not filled"));
+    let empty = r#"[{"cnnvdCode":"CNNVD-203001-022","vulName":null,"cveCode":null}]"#;
+    assert!(ignored("cnnvd", empty.as_bytes())[0].contains("not filled"));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Holds the range of a crate against the requirements, each evaluated as Cargo does.
+//! Holds the range of a crate against the requirements, each evaluated by itself.
 
 use proptest::prelude::*;
 
@@ -20,17 +20,22 @@ fn text_of(requirement: &[Part]) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Returns true if a release meets a comparison, by the documentation of Cargo.
+/// Returns true if a release meets a comparison: by the documentation of Cargo, but numbers that are not given are 0, as
+/// in the records that RustSec makes.
 fn meets(version: [u64; 3], (operator, numbers): &Part) -> bool {
     let given = version.get(..numbers.len()).unwrap();
     let rest_from = |index: usize| given.get(index..) >= numbers.get(index..);
+    let mut full = [0; 3];
+    full.iter_mut()
+        .zip(numbers)
+        .for_each(|(own, number)| *own = *number);
     let is_same_to = |count: usize| given.get(..count) == numbers.get(..count);
     match *operator {
-        ">=" => given >= numbers.as_slice(),
-        ">" => given > numbers.as_slice(),
-        "<" => given < numbers.as_slice(),
-        "<=" => given <= numbers.as_slice(),
-        "=" => given == numbers.as_slice(),
+        ">=" => version >= full,
+        ">" => version > full,
+        "<" => version < full,
+        "<=" => version <= full,
+        "=" => version == full,
         "~" => {
             let fixed = numbers.len().min(2);
             is_same_to(fixed) && rest_from(fixed)

@@ -57,7 +57,7 @@ fn versions_neither_patched_nor_unaffected_are_affected() {
             "patched = [\">= 1.0.0-rc.2\", \"= 1.0.0-beta.11\"]",
             "introduced=0.0.0-0 fixed=1.0.0-beta.11 introduced=1.0.0-beta.11.0 fixed=1.0.0-rc.2",
         ),
-        ("patched = [\"> 1\"]", "introduced=0.0.0-0 fixed=2.0.0-0"),
+        ("unaffected = [\"> 0\"]", "introduced=0.0.0-0 fixed=0.0.1-0"),
         (
             "patched = [\"0.9.*\"]",
             "introduced=0.0.0-0 fixed=0.9.0 introduced=0.10.0-0",

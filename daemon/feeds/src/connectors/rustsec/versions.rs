@@ -99,10 +99,10 @@ fn bounds_of(part: &str) -> Option<Bounds> {
         let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
         format!("{}-0", numbers.join("."))
     };
-    // After a release comes the next value of the last given number; after a pre-release, the same with one more
-    // word.
+    // After a release comes the next one, and numbers that are not given count as 0: so do the records that RustSec
+    // makes of its requirements. After a pre-release comes the same with one more word.
     let behind = || match words {
-        "" => next(given.saturating_sub(1)),
+        "" => next(2),
         _ => format!("{}.0", full.split('+').next().unwrap_or_default()),
     };
     Some(match operator {
@@ -110,8 +110,8 @@ fn bounds_of(part: &str) -> Option<Bounds> {
         ">" => (Some(behind()), None),
         "<" => (None, Some(full)),
         "<=" => (None, Some(behind())),
+        "" | "=" if is_open => (Some(full), Some(next(given.saturating_sub(1)))),
         "=" => (Some(full.clone()), Some(behind())),
-        "" if is_open => (Some(full.clone()), Some(behind())),
         "^" | "" => {
             let first = numbers.iter().position(|number| *number > 0).unwrap_or(2);
             (Some(full), Some(next(first.min(given.max(1) - 1))))
@@ -157,11 +157,11 @@ mod tests {
             ("= 1.0.0-rc.1", "1.0.0-rc.1", Some("1.0.0-rc.1.0")),
             ("= 1.0.0-rc.1+b", "1.0.0-rc.1+b", Some("1.0.0-rc.1.0")),
             ("> 1.0.0-rc.1", "1.0.0-rc.1.0", None),
-            ("> 1", "2.0.0-0", None),
-            ("> 1.2", "1.3.0-0", None),
+            ("> 1", "1.0.1-0", None),
+            ("> 1.2", "1.2.1-0", None),
             ("> 1.2.3", "1.2.4-0", None),
-            ("<= 1.2", "0.0.0-0", Some("1.3.0-0")),
-            ("= 1.2", "1.2.0", Some("1.3.0-0")),
+            ("<= 1.2", "0.0.0-0", Some("1.2.1-0")),
+            ("= 1.2", "1.2.0", Some("1.2.1-0")),
             (">= 1.0.5, < 1.1", "1.0.5", Some("1.1.0")),
             (">= 2.0, >= 1.0", "2.0.0", None),
             ("< 1.0, < 2.0", "0.0.0-0", Some("1.0.0")),
@@ -170,6 +170,7 @@ mod tests {
             ("~1.2.3", "1.2.3", Some("1.3.0-0")),
             ("*", "0.0.0-0", None),
             ("1.*", "1.0.0", Some("2.0.0-0")),
+            ("= 1.2.*", "1.2.0", Some("1.3.0-0")),
             ("1.*.*", "1.0.0", Some("2.0.0-0")),
             ("1.2.x", "1.2.0", Some("1.3.0-0")),
             (">= 1.2.*", "1.2.0", None),
