@@ -57,7 +57,8 @@ pub(crate) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
     let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
     let declared = Encoding::for_label(value.get(1..)?.split(quote).next()?.as_bytes())?;
     // A declaration that can be read byte by byte is not in UTF-16, whatever it says.
-    declared.is_ascii_compatible().then_some(declared)
+    let is_utf_16 = [encoding_rs::UTF_16LE, encoding_rs::UTF_16BE].contains(&declared);
+    (!is_utf_16).then_some(declared)
 }
 
 /// Converts a time to RFC 3339 in UTC. Accepts the forms of sources: with or without a zone (then UTC), a date alone,
@@ -325,10 +326,14 @@ mod tests {
         let declared = declared_encoding(b"<?xml version='1.0' encoding='GB2312'?>");
         let read = decode(&chinese, declared, encoding_rs::WINDOWS_1252);
         assert_eq!((read.text.as_ref(), read.warning), ("漏洞", None));
-        assert_eq!(
-            declared_encoding(b"<?xml version='1.0' encoding='UTF-16'?>"),
-            None
-        );
+        for (label, expected) in [
+            ("UTF-16", None),
+            ("utf-16be", None),
+            ("ISO-2022-JP", Some(encoding_rs::ISO_2022_JP)),
+        ] {
+            let text = format!("<?xml version='1.0' encoding='{label}'?>");
+            assert_eq!(declared_encoding(text.as_bytes()), expected, "{label}");
+        }
         let read = decode("漏洞".as_bytes(), declared, encoding_rs::WINDOWS_1252);
         assert_eq!(read.text, "漏洞");
         assert!(read.warning.unwrap().contains("is UTF-8"));

@@ -1,5 +1,7 @@
 //! Reads fields that people fill by hand: ids of CVE records, and addresses among words.
 
+use std::collections::BTreeSet;
+
 use super::text::is_cve;
 
 /// Returns the ids of CVE records, each once, in order: in lower case, with blanks, other dashes or letters that only
@@ -15,8 +17,9 @@ pub(crate) fn cves(text: &str) -> Vec<String> {
         })
         .collect();
     let mut found: Vec<String> = Vec::new();
+    let mut seen = BTreeSet::new();
     let mut add = |id: String| {
-        if !found.contains(&id) {
+        if seen.insert(id.clone()) {
             found.push(id);
         }
     };
