@@ -138,8 +138,14 @@ pub fn configurations(body: &[u8]) -> Configurations {
             listed::take(entry, &mut |found| read.take_listed(found));
         }
     }
-    for node in cnnvd::nodes(native) {
-        read.walk(&node, &[], false, 0);
+    for configuration in cnnvd::configurations(native) {
+        read.walk(configuration, &[], false, 0);
+    }
+    if read.rules.is_empty()
+        && read.unusable.count == 0
+        && let Some(listed) = cnnvd::listed(native)
+    {
+        read.walk(&listed, &[], false, 0);
     }
     read
 }

@@ -1,41 +1,28 @@
 //! The configurations of CNNVD's entries, as their connector keeps them.
 
-use std::borrow::Cow;
-
 use serde_json::{Map, Value as Json, json};
 
 use super::applicability::list;
 
-/// Returns the nodes of an entry's configurations. An entry without any has one node of the products that it lists.
-pub(super) fn nodes(native: &Map<String, Json>) -> Vec<Cow<'_, Json>> {
-    // Records of earlier versions have them among the entry's other data.
+/// Returns the configurations of an entry: trees of nodes.
+pub(super) fn configurations(native: &Map<String, Json>) -> impl Iterator<Item = &Json> {
+    places(native).flat_map(|place| list(place.get("vulnerable-configuration")))
+}
+
+/// Returns a node of the products that an entry lists, for one without configurations.
+pub(super) fn listed(native: &Map<String, Json>) -> Option<Json> {
+    let listed = places(native).flat_map(|place| list(place.get("vuln-software-list")));
+    let products = listed.filter_map(|listed| listed.get("product").and_then(Json::as_array));
+    let names = products.flatten().filter_map(Json::as_str);
+    let names = names.filter(|name| !name.trim().is_empty());
+    let leaves: Vec<Json> = names.map(|name| json!({ "@name": name })).collect();
+    (!leaves.is_empty()).then(|| json!({ "cncpe-lang": leaves }))
+}
+
+/// Returns the objects that hold them. Records of earlier versions have all of them among the entry's other data.
+fn places(native: &Map<String, Json>) -> impl Iterator<Item = &Map<String, Json>> {
     let entry = native.get("entry").and_then(Json::as_object);
-    let places = || std::iter::once(native).chain(entry);
-    let nodes: Vec<_> = places()
-        .flat_map(|place| list(place.get("vulnerable-configuration")))
-        .flat_map(|configuration| list(configuration.get("cncpe")))
-        .map(Cow::Borrowed)
-        .collect();
-    if !nodes.is_empty() {
-        return nodes;
-    }
-    let listed = places().flat_map(|place| list(place.get("vuln-software-list")));
-    let products = listed.flat_map(|listed| {
-        listed
-            .get("product")
-            .and_then(Json::as_array)
-            .into_iter()
-            .flatten()
-    });
-    let leaves: Vec<Json> = products
-        .filter_map(Json::as_str)
-        .filter(|name| !name.trim().is_empty())
-        .map(|name| json!({ "@name": name }))
-        .collect();
-    match leaves.as_slice() {
-        [] => Vec::new(),
-        _ => vec![Cow::Owned(json!({ "cncpe-lang": leaves }))],
-    }
+    std::iter::once(native).chain(entry)
 }
 
 #[cfg(test)]
@@ -56,6 +43,7 @@ mod tests {
         for native in [
             json!({"vulnerable-configuration": configurations}),
             json!({"entry": {"severity": ["x"], "vulnerable-configuration": configurations}}),
+            json!({"vulnerable-configuration": [{"cncpe-lang": [{"@name": "cpe:/a:acme:rocket:1"}]}]}),
         ] {
             assert_eq!(named(&native), (vec!["a:acme:rocket".to_owned()], false));
         }
@@ -64,8 +52,18 @@ mod tests {
     #[test]
     fn listed_products_stand_for_missing_configurations() {
         let listed = json!([{"product": ["CPE:/a:acme:rocket:1.0:::", " "]}, ""]);
-        let native = json!({"entry": {"vulnerable-configuration": [""], "vuln-software-list": listed}});
-        assert_eq!(named(&native), (vec!["a:acme:rocket".to_owned()], false));
+        for none in [
+            json!([""]),
+            json!([{"cncpe": [{"@operator": "or"}]}]),
+            json!(null),
+        ] {
+            let native = json!({"entry": {"vulnerable-configuration": none, "vuln-software-list": listed}});
+            assert_eq!(
+                named(&native),
+                (vec!["a:acme:rocket".to_owned()], false),
+                "{none}"
+            );
+        }
         let prose = json!({"entry": {"vuln-software-list": [{"product": ["Acme Rocket 1.0"]}]}});
         assert_eq!(named(&prose), (vec![], true), "it is named as such");
         let other = json!([{"cncpe": [{"cncpe-lang": [{"@name": "CPE:/a:acme:tower:1:::"}]}]}]);

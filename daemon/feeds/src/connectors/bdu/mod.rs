@@ -64,7 +64,7 @@ impl Connector for Bdu {
     }
 
     fn knows(&self, shape: &Shape<'_>) -> bool {
-        shape.is_xml("vulnerabilities") && shape.xml_holds("<vul>") && shape.xml_holds("BDU:")
+        shape.is_xml("vulnerabilities") && shape.xml_holds("BDU:")
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {

@@ -13,6 +13,8 @@ const DOCUMENT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><vulnerabiliti
 #[test]
 fn entry_of_the_export_becomes_a_record() {
     assert_eq!(Kind::detect(DOCUMENT.as_bytes()).map(Kind::name), Some("bdu"));
+    let numbered = DOCUMENT.replacen("<vul>", "<vul id=\"1\">", 1);
+    assert_eq!(Kind::detect(numbered.as_bytes()).map(Kind::name), Some("bdu"));
     let record = &json_records("bdu", DOCUMENT.as_bytes())[0];
     assert_eq!(record["id"], "BDU:2030-00001");
     assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));

@@ -193,6 +193,7 @@ fn entry(out: &mut Output<'_>, pointer: String, entry: Element, warnings: Vec<St
     rate(&mut draft, entry.text_of("severity").unwrap_or_default());
     let cves: Vec<&str> = entry
         .items("other-id", "cve-id")
+        .chain(entry.all("cve-id"))
         .map(|cve| cve.text.as_str())
         .collect();
     name(&mut draft, &cves);

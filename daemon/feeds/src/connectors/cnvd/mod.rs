@@ -79,7 +79,7 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
         .or_else(|| draft.published.clone());
     rate(&mut draft, &element);
     let mut names: Vec<String> = Vec::new();
-    for cve in element.items("cves", "cve") {
+    for cve in element.items("cves", "cve").chain(element.all("cve")) {
         let text = cve.text_of("cveNumber").unwrap_or_default();
         let ids = typed::cves(text);
         match ids.as_slice() {

@@ -39,6 +39,11 @@ fn entry_of_a_weekly_file_becomes_a_record() {
 #[test]
 fn several_ids_typed_in_one_field_are_read() {
     let text = DOCUMENT.replace(" CVE 2030 0001", "cve-2030-0001；CVE 2030 0002");
+    let bare = text.replace("<cves>", "").replace("</cves>", "");
+    assert_eq!(
+        json_records("cnvd", bare.as_bytes())[0]["upstream"],
+        json_records("cnvd", text.as_bytes())[0]["upstream"]
+    );
     let record = &json_records("cnvd", text.as_bytes())[0];
     assert_eq!(
         record["upstream"],

@@ -38,7 +38,8 @@ impl Connector for Csaf {
     }
 
     fn knows(&self, shape: &Shape<'_>) -> bool {
-        publisher(shape).is_some_and(|publisher| !is_redhat(&publisher) && !is_suse(&publisher))
+        let is_own = |publisher: String| !is_redhat(&publisher) && !is_suse(&publisher);
+        publisher(shape).is_some_and(is_own) && !super::jvn::is_of_interface(shape)
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
@@ -82,11 +83,6 @@ pub(crate) fn document(bytes: &[u8], out: &mut Output<'_>, mapping: Mapping) {
     out.json_documents(bytes, &mut |out, pointer, whole| {
         one(out, pointer, &whole, mapping);
     });
-}
-
-/// Converts a document of any provider that stands in another one.
-pub(crate) fn item(out: &mut Output<'_>, pointer: String, whole: &Value<'_>) {
-    one(out, pointer, whole, generic::affected);
 }
 
 fn one(out: &mut Output<'_>, pointer: String, whole: &Value<'_>, mapping: Mapping) {

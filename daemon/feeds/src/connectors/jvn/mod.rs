@@ -3,6 +3,7 @@
 //! Affected products are given as CPE names and sentences, so they stay in `database_specific.native`.
 
 mod oka;
+pub(crate) use oka::is_of_interface;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +38,7 @@ impl Connector for Jvn {
             || (shape.is_xml("RDF") && shape.xml_holds("jvn.jp/rss/mod_sec"))
             || (shape.is_xml("Result") && shape.xml_holds("jvndb.jvn.jp"))
             || (shape.is_xml("feed") && shape.xml_holds("jvn.jp/rss/mod_sec"))
-            || oka::knows(shape)
+            || is_of_interface(shape)
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {

@@ -1,11 +1,12 @@
 //! The JSON form of the interface (`feed=oka`): overviews, and details as CSAF documents, alone or in a STIX bundle.
 
-use starling_protocol::json::{Object, Value};
+use starling_protocol::json::{self, Object, Value};
 
 use super::super::output::Output;
 use super::super::shallow;
 use super::super::shape::Shape;
 use super::super::text::quote;
+use super::super::typed;
 use super::super::value::{self, list_of, plain, str_of};
 use super::super::{Connector, csaf};
 use super::{ALERT, Ids, Stated, begin, is_of_cves, rate, shortness};
@@ -16,17 +17,16 @@ const RATINGS: [&str; 3] = ["cvss_v4", "cvss_v3", "cvss_v2"];
 /// Objects of a bundle that say nothing about a vulnerability.
 const AROUND: [&str; 3] = ["extension-definition", "identity", "marking-definition"];
 
-/// Returns true for an answer in this form. A CSAF document alone is of that kind.
-pub(super) fn knows(shape: &Shape<'_>) -> bool {
+/// Returns true for an answer in this form.
+pub(crate) fn is_of_interface(shape: &Shape<'_>) -> bool {
     let schema = shape.value("$schema").and_then(shallow::string);
-    let is_own = schema.is_some_and(|schema| schema.contains("jvndb.jvn.jp/schema/"));
-    is_own && shape.is_object_with(&[]) && !shape.has("document")
+    shape.is_object_with(&[]) && schema.is_some_and(|schema| schema.contains("jvndb.jvn.jp/schema/"))
 }
 
 /// Reads an answer. Published examples have a status that is not valid JSON, so each part is cut out and read by itself.
 pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
     if shallow::member(body, "document").is_some() {
-        return csaf::Csaf.read(body, "", out);
+        return detail(out, "", body);
     }
     let status = shallow::member(body, "status");
     let of_status = |key: &str| {
@@ -73,12 +73,15 @@ fn bundle(out: &mut Output<'_>, objects: &[u8], found: &mut usize) {
             Ok((_, object)) => object,
             Err(fault) => return out.reject(pointer, format!("the list breaks off here: {fault}")),
         };
-        if let Some(documents) = shallow::member(object, "VULDEF-Document") {
-            let pointer = format!("{pointer}/VULDEF-Document");
-            out.json_items(&pointer, documents, &mut |out, pointer, document| {
+        if let Some(documents) = shallow::member(object, "VULDEF-Document").and_then(shallow::items) {
+            for (index, document) in documents.enumerate() {
+                let pointer = format!("{pointer}/VULDEF-Document/{index}");
+                match document {
+                    Ok((_, document)) => out.within(document, |out| detail(out, &pointer, document)),
+                    Err(fault) => out.reject(pointer, format!("the list breaks off here: {fault}")),
+                }
                 *found += 1;
-                csaf::item(out, pointer, &document);
-            });
+            }
             continue;
         }
         let kind = shallow::member(object, "type").and_then(shallow::string);
@@ -89,6 +92,53 @@ fn bundle(out: &mut Output<'_>, objects: &[u8], found: &mut usize) {
                 format!("an object of the type \"{}\" is not read", quote(&kind)),
             );
         }
+    }
+}
+
+/// Reads a CSAF document. A CVE record that only its references name is added to its vulnerabilities.
+fn detail(out: &mut Output<'_>, pointer: &str, bytes: &[u8]) {
+    let named = json::parse(bytes).ok().and_then(with_names);
+    let bytes = named.as_deref().unwrap_or(bytes);
+    out.nested(pointer, |out| csaf::Csaf.read(bytes, "", out));
+}
+
+/// Returns a CSAF document in which vulnerabilities have the ids that its references name; `None` if they have them.
+fn with_names(mut document: Value<'_>) -> Option<Vec<u8>> {
+    let references = document.get("document").map(|about| list_of(about, "references"));
+    let of_cves = references?
+        .iter()
+        .filter(|one| str_of(one, "source").is_some_and(is_of_cves));
+    let mut names: Vec<String> = of_cves
+        .flat_map(|one| typed::cves(str_of(one, "summary").unwrap_or_default()))
+        .collect();
+    let mut vulnerabilities = list_of(&document, "vulnerabilities").to_vec();
+    names.retain(|name| vulnerabilities.iter().all(|one| str_of(one, "cve") != Some(name)));
+    names.sort_unstable();
+    names.dedup();
+    let is_nameless = |one: &Value<'_>| str_of(one, "cve").is_none();
+    match (names.as_slice(), vulnerabilities.as_mut_slice()) {
+        ([], _) => return None,
+        ([name], [one]) if is_nameless(one) => {
+            *one = with(std::mem::take(one), "cve", value::text(name.clone()));
+        }
+        _ => vulnerabilities.extend(
+            names
+                .into_iter()
+                .map(|name| value::object([("cve", value::text(name))])),
+        ),
+    }
+    document = with(document, "vulnerabilities", Value::Array(vulnerabilities));
+    Some(document.to_canonical())
+}
+
+/// Returns an object with another value of a member.
+fn with<'a>(object: Value<'a>, key: &'static str, value: Value<'a>) -> Value<'a> {
+    match value::without(object, &[key]) {
+        Value::Object(object) => {
+            let members = object.into_entries().into_iter();
+            value::object(members.chain([(key.into(), value)]))
+        }
+        other => other,
     }
 }
 

@@ -205,6 +205,25 @@ fn details_in_a_bundle_are_csaf_documents() {
     assert_eq!(record["upstream"], serde_json::json!(["CVE-2030-0005"]));
     assert_eq!(rejected("jvn", bundle.as_bytes()).len(), 2);
     assert_eq!(json_records("jvn", document.as_bytes())[0], *record);
+    let own = document.replacen(
+        '{',
+        r#"{"$schema":"https://jvndb.jvn.jp/schema/myjvn_vuldef_1.0.csaf.json","#,
+        1,
+    );
+    assert_eq!(Kind::detect(own.as_bytes()).map(Kind::name), Some("jvn"));
+    let of = |vulnerabilities: &str| {
+        let references = r#""references":[{"source":"Common Vulnerabilities and Exposures (CVE)","summary":"CVE-2030-0006","url":"https://example.org/c"}],"tracking""#;
+        let text = own
+            .replace(r#"[{"cve":"CVE-2030-0005"}]"#, vulnerabilities)
+            .replace("\"tracking\"", references);
+        json_records("jvn", text.as_bytes())[0]["upstream"].clone()
+    };
+    assert_eq!(of(r#"[{"cve":""}]"#), serde_json::json!(["CVE-2030-0006"]));
+    assert_eq!(of("[]"), serde_json::json!(["CVE-2030-0006"]));
+    assert_eq!(
+        of(r#"[{"cve":"CVE-2030-0005"}]"#),
+        serde_json::json!(["CVE-2030-0005", "CVE-2030-0006"])
+    );
     let products = r#"{"$schema":"https://jvndb.jvn.jp/schema/jvnpid_1.0.json","jvn-product-dictionary":{"vendors":[]}}"#;
     assert!(ignored("jvn", products.as_bytes())[0].contains("products or vendors"));
 }
