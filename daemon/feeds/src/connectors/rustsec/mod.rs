@@ -184,12 +184,27 @@ fn record(table: &toml::Table, body: &str, name: &str) -> Result<Draft<'static>,
     Ok(draft)
 }
 
-/// Returns true for an advisory about the language or its tools: by its collection, which is also the folder, or its id.
+/// The parts of the language: there are crates with some of these names, too.
+const PARTS: [&str; 9] = [
+    "alloc",
+    "cargo",
+    "clippy",
+    "core",
+    "proc_macro",
+    "rustc",
+    "rustdoc",
+    "rustfmt",
+    "std",
+];
+
+/// Returns true for an advisory about the language or its tools: by its collection, or the folder that stands for it, or
+/// its id.
 fn is_of_language(advisory: &Toml, id: &str, package: &str, name: &str) -> bool {
     let folder = format!("rust/{package}/");
     let is_in_folder = name.starts_with(&folder) || name.contains(&format!("/{folder}"));
     let collection = str_in(advisory, "collection");
-    collection.map_or(is_in_folder, |collection| collection != "crates") || text::is_cve(id)
+    let is_by_folder = is_in_folder && PARTS.contains(&package);
+    collection.map_or(is_by_folder, |collection| collection != "crates") || text::is_cve(id)
 }
 
 /// Returns what is affected in the form of the database's records: functions without their versions.

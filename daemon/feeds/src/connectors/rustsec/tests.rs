@@ -218,18 +218,22 @@ fn advisory_about_the_language_has_no_entry() {
         ("CVE-2030-0001".to_owned(), 0, warned.clone())
     );
     let id = "RUSTSEC-2030-0001".to_owned();
+    let part = text.replace("\"rocket\"", "\"cargo\"");
+    let of_part = "cargo is not a crate, and has no entry".to_owned();
     assert_eq!(
-        of(&text, "advisory-db-main/rust/rocket/x.md"),
-        (id.clone(), 0, warned.clone())
+        of(&part, "advisory-db-main/rust/cargo/x.md"),
+        (id.clone(), 0, of_part)
     );
     let stated = text.replace("date =", "collection = \"rust\"\ndate =");
     assert_eq!(of(&stated, "x.md"), (id.clone(), 0, warned));
     for (text, name) in [
         (&text, "crates/rocket/x.md"),
+        (&text, "rust/rocket/x.md"),
+        (&part, "crates/cargo/x.md"),
         (&text, "crates/rust/x.md"),
         (
-            &text.replace("date =", "collection = \"crates\"\ndate ="),
-            "rust/rocket/x.md",
+            &part.replace("date =", "collection = \"crates\"\ndate ="),
+            "rust/cargo/x.md",
         ),
     ] {
         assert_eq!(of(text, name), (id.clone(), 1, String::new()), "{name}");
