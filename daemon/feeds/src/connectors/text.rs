@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use encoding_rs::Encoding;
 
+pub(crate) use super::typed::cves as typed_cves;
+
 /// A text, and unusual details of its bytes.
 pub(crate) struct Decoded<'a> {
     pub(crate) text: Cow<'a, str>,

@@ -8,7 +8,7 @@ use super::draft::Draft;
 use super::output::Output;
 use super::severity;
 use super::shape::Shape;
-use super::text::quote;
+use super::text::{self, quote};
 use super::typed;
 use super::value;
 use super::xml::{Dialect, Element};
@@ -179,7 +179,7 @@ fn identify(draft: &mut Draft<'_>, element: &Element) {
     for identifier in element.items("identifiers", "identifier") {
         let name = identifier.text.trim();
         let kind = identifier.attribute("type").map(str::trim).unwrap_or_default();
-        let ids = typed::cves(name);
+        let ids = text::typed_cves(name);
         if kind.eq_ignore_ascii_case("CVE") || (kind.is_empty() && !ids.is_empty() && !is_bare(name)) {
             if ids.is_empty() {
                 draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));

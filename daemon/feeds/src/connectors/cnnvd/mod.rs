@@ -154,7 +154,7 @@ fn rate(draft: &mut Draft<'_>, stated: &str) {
 fn name(draft: &mut Draft<'_>, texts: &[&str]) {
     let mut found: Vec<String> = Vec::new();
     for text in texts.iter().filter(|text| !text.trim().is_empty()) {
-        let cves = typed::cves(text);
+        let cves = text::typed_cves(text);
         if cves.is_empty() {
             draft.warn(format!("not the id of a CVE record: \"{}\"", quote(text)));
         }

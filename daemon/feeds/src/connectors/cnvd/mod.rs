@@ -7,7 +7,7 @@ use super::Connector;
 use super::draft::Draft;
 use super::output::Output;
 use super::shape::Shape;
-use super::text::quote;
+use super::text::{self, quote};
 use super::typed;
 use super::value;
 use super::xml::{Dialect, Element};
@@ -81,7 +81,7 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
     let mut names: Vec<String> = Vec::new();
     for cve in element.items("cves", "cve").chain(element.all("cve")) {
         let text = cve.text_of("cveNumber").unwrap_or_default();
-        let ids = typed::cves(text);
+        let ids = text::typed_cves(text);
         match ids.as_slice() {
             [id] if id != text => draft.warn(format!("\"{}\" is read as {id}", quote(text))),
             [] if !text.is_empty() => {

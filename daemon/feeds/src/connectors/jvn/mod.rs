@@ -13,7 +13,6 @@ use super::output::Output;
 use super::severity;
 use super::shape::Shape;
 use super::text::{self, quote};
-use super::typed;
 use super::value;
 use super::xml::{Dialect, Element};
 
@@ -171,7 +170,7 @@ struct Ids {
 impl Ids {
     /// Adds the ids of CVE records in the id of a reference to a database of them.
     fn add_cves(&mut self, draft: &mut Draft<'_>, id: &str) {
-        let found = typed::cves(id);
+        let found = text::typed_cves(id);
         if found.is_empty() {
             draft.warn(format!("not the id of a CVE record: \"{}\"", quote(id)));
         }

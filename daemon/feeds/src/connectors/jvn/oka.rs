@@ -5,8 +5,7 @@ use starling_protocol::json::{self, Object, Value};
 use super::super::output::Output;
 use super::super::shallow;
 use super::super::shape::Shape;
-use super::super::text::quote;
-use super::super::typed;
+use super::super::text::{self, quote};
 use super::super::value::{self, list_of, plain, str_of};
 use super::super::{Connector, csaf};
 use super::{ALERT, Ids, Stated, begin, is_of_cves, rate, shortness};
@@ -109,7 +108,7 @@ fn with_names(mut document: Value<'_>) -> Option<Vec<u8>> {
         .iter()
         .filter(|one| str_of(one, "source").is_some_and(is_of_cves));
     let mut names: Vec<String> = of_cves
-        .flat_map(|one| typed::cves(str_of(one, "summary").unwrap_or_default()))
+        .flat_map(|one| text::typed_cves(str_of(one, "summary").unwrap_or_default()))
         .collect();
     let mut vulnerabilities = list_of(&document, "vulnerabilities").to_vec();
     names.retain(|name| vulnerabilities.iter().all(|one| str_of(one, "cve") != Some(name)));
