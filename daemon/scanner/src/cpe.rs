@@ -5,6 +5,7 @@
 //! here is bounded: names by [`MAX_CPE_BYTES`], configurations by [`MAX_NODES`] and [`MAX_DEPTH`].
 
 mod applicability;
+mod cnnvd;
 mod judge;
 mod listed;
 mod name;

@@ -207,9 +207,18 @@ impl<'a> Draft<'a> {
     /// the subject of the entry, so that none of them becomes another's alias.
     /// A placeholder such as `CVE-2024-XXXX` names nothing.
     pub(crate) fn named(&mut self, ids: &[&str]) {
-        let cves = ids.iter().map(|id| id.trim()).filter(|id| is_cve(id));
+        let spelt = |id: &&str| {
+            let large = id.trim().to_ascii_uppercase();
+            if is_cve(&large) {
+                large
+            } else {
+                id.trim().to_owned()
+            }
+        };
+        let ids: Vec<String> = ids.iter().map(spelt).collect();
+        let cves = ids.iter().filter(|id| is_cve(id));
         let is_of_several = cves.collect::<BTreeSet<_>>().len() > 1;
-        for id in ids.iter().map(|id| id.trim()) {
+        for id in ids.iter().map(String::as_str) {
             if bad_id(id).is_some() || (id.starts_with("CVE-") && !is_cve(id)) {
                 self.warn(format!("not a name of a vulnerability: \"{}\"", quote(id)));
             } else if is_of_several {
@@ -409,6 +418,7 @@ mod tests {
             named(&[one, "X-1", one, "GHSA-1"]),
             (format!("{one} GHSA-1"), String::new(), 0)
         );
+        assert_eq!(named(&["cve-2030-0001", one]), (one.to_owned(), String::new(), 0));
         assert_eq!(named(&[one, other]), (String::new(), format!("{one} {other}"), 0));
         assert_eq!(named(&[one, "CVE-2030-XXXX"]), (one.to_owned(), String::new(), 1));
     }

@@ -14,6 +14,7 @@ pub(crate) mod severity;
 pub(crate) mod shallow;
 pub(crate) mod shape;
 pub(crate) mod text;
+pub(crate) mod typed;
 pub(crate) mod value;
 pub(crate) mod xml;
 

@@ -66,6 +66,15 @@ impl<'o> Output<'o> {
         }
     }
 
+    /// Reads a document of another kind that stands at this place of the document.
+    pub(crate) fn nested(&mut self, pointer: &str, read: impl FnOnce(&mut Output<'_>)) {
+        let mut parts = Vec::new();
+        read(&mut Output::new(&mut |part| parts.push(part)));
+        for part in parts {
+            self.part(format!("{pointer}{}", part.pointer), part.outcome);
+        }
+    }
+
     /// Adds a record, or the reason why its draft is not valid.
     pub(crate) fn record(&mut self, pointer: impl Into<String>, draft: Draft<'_>) {
         let outcome = match draft.finish() {

@@ -67,6 +67,9 @@ pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
     if text.is_empty() || text.contains(char::is_whitespace) {
         return None;
     }
+    // Some write all of it in small letters.
+    let large = text.starts_with("cvss:").then(|| text.to_ascii_uppercase());
+    let text = large.as_deref().unwrap_or(text);
     let metrics = |body: &str| {
         let is_metric = |part: &str| {
             part.split_once(':').is_some_and(|(name, value)| {
@@ -123,10 +126,30 @@ pub(crate) fn vector_of(text: &str, version: &str) -> Option<Severity> {
     })
 }
 
+/// Returns the word for a score without a vector, by the scale of its version of CVSS. A source without a score writes 0
+/// or a negative one.
+pub(crate) fn word_of_score(score: &str, version: &str) -> Option<&'static str> {
+    let score: f64 = score.trim().replace(',', ".").parse().ok()?;
+    if !(0.1..=10.0).contains(&score) {
+        return None;
+    }
+    let is_second = version.trim().starts_with('2');
+    Some(match score {
+        ..4.0 => "LOW",
+        ..7.0 => "MEDIUM",
+        ..9.0 => "HIGH",
+        _ if is_second => "HIGH",
+        _ => "CRITICAL",
+    })
+}
+
 /// Returns the severities of a notice about several vulnerabilities, each with its stated score, the worst first: a
 /// finding takes the first.
 pub(crate) fn worst_first(mut rated: Vec<(String, Severity)>) -> impl Iterator<Item = Severity> {
-    let score = |text: &str| text.trim().parse::<f64>().ok().filter(|score| score.is_finite());
+    let score = |text: &str| {
+        let score = text.trim().replace(',', ".").parse::<f64>();
+        score.ok().filter(|score| score.is_finite())
+    };
     rated.sort_by(|(a, _), (b, _)| {
         let (a, b) = (score(a).unwrap_or(-1.0), score(b).unwrap_or(-1.0));
         b.total_cmp(&a)
@@ -155,6 +178,8 @@ mod tests {
         ] {
             assert_eq!(read(text, "3.0"), Some(("CVSS_V2", v2.to_owned())), "{text}");
         }
+        let small = v3.to_lowercase();
+        assert_eq!(read(&small, ""), Some(("CVSS_V3", v3.to_owned())));
         let sorted = "CVSS:3.1/AC:L/AV:N/A:H/C:H/I:H/PR:N/S:U/UI:N";
         assert_eq!(read(sorted, ""), Some(("CVSS_V3", sorted.to_owned())));
         let sorted = "A:P/AC:L/AV:N/Au:N/C:P/I:P";
@@ -174,6 +199,24 @@ mod tests {
             "AV:N AC:L/Au:N",
         ] {
             assert_eq!(read(text, ""), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn score_alone_has_a_word() {
+        for (score, version, expected) in [
+            ("9.8", "3.1", Some("CRITICAL")),
+            ("9,8", "", Some("CRITICAL")),
+            ("10", "2.0", Some("HIGH")),
+            ("6.9", "4.0", Some("MEDIUM")),
+            ("0.1", "3.0", Some("LOW")),
+            ("0", "3.1", None),
+            ("-1", "", None),
+            ("10.1", "", None),
+            ("NaN", "", None),
+            ("high", "", None),
+        ] {
+            assert_eq!(word_of_score(score, version), expected, "{score} {version}");
         }
     }
 

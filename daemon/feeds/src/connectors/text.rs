@@ -4,6 +4,8 @@ use std::borrow::Cow;
 
 use encoding_rs::Encoding;
 
+pub(crate) use super::typed::cves as typed_cves;
+
 /// A text, and unusual details of its bytes.
 pub(crate) struct Decoded<'a> {
     pub(crate) text: Cow<'a, str>,
@@ -55,11 +57,14 @@ pub(crate) fn declared_encoding(bytes: &[u8]) -> Option<&'static Encoding> {
         .strip_prefix('=')?
         .trim_start();
     let quote = value.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
-    Encoding::for_label(value.get(1..)?.split(quote).next()?.as_bytes())
+    let declared = Encoding::for_label(value.get(1..)?.split(quote).next()?.as_bytes())?;
+    // A declaration that can be read byte by byte is not in UTF-16, whatever it says.
+    let is_utf_16 = [encoding_rs::UTF_16LE, encoding_rs::UTF_16BE].contains(&declared);
+    (!is_utf_16).then_some(declared)
 }
 
 /// Converts a time to RFC 3339 in UTC. Accepts the forms of sources: with or without a zone (then UTC), a date alone,
-/// `yyyymmdd`, `dd.mm.yyyy`, `dd/mm/yy`, `Apr 8, 2025, 8:18:05 AM`, seconds since 1970.
+/// `yyyymmdd`, `dd.mm.yyyy`, `dd/mm/yy`, `Apr 8, 2025, 8:18:05 AM`, seconds or milliseconds since 1970.
 pub(crate) fn time(text: &str) -> Option<String> {
     time_at(text, "Z")
 }
@@ -107,10 +112,14 @@ pub(crate) fn time_at(text: &str, zone: &str) -> Option<String> {
     {
         return instant(&format!("{year}-{month}-{day}T00:00:00{zone}"));
     }
-    // Shorter numbers are times of 1970 to 1973: years, or parts of a date.
+    // Shorter numbers are times of 1970 to 1973: years, or parts of a date. Longer ones are milliseconds.
     if is_number && text.split('.').next()?.len() > 8 {
-        let seconds = text.split('.').next()?.parse().ok()?;
-        return Some(jiff::Timestamp::from_second(seconds).ok()?.to_string());
+        let number: i64 = text.split('.').next()?.parse().ok()?;
+        let time = match number {
+            ..100_000_000_000 => jiff::Timestamp::from_second(number),
+            _ => jiff::Timestamp::from_millisecond(number),
+        };
+        return Some(time.ok()?.to_string());
     }
     american(text, zone)
 }
@@ -236,48 +245,17 @@ pub(crate) fn is_span(version: &str) -> bool {
     parts.is_some_and(|(first, last)| is_dotted(first) && is_dotted(last))
 }
 
-/// Returns the ids of CVE records in a field that people fill by hand, each once, in order: in lower case, with blanks,
-/// other dashes or letters that only look like Latin ones, several in one field, or a single one without its prefix.
-pub(crate) fn typed_cves(text: &str) -> Vec<String> {
-    let text: String = text
-        .chars()
-        .map(|c| match c {
-            '‐' | '‑' | '‒' | '–' | '—' | '－' | '_' | '\u{A0}' => '-',
-            'С' | 'с' => 'C',
-            'Е' | 'е' => 'E',
-            c => c.to_ascii_uppercase(),
-        })
-        .collect();
-    let mut found: Vec<String> = Vec::new();
-    let starts = text.match_indices("CVE");
-    for rest in starts.filter_map(|(at, prefix)| text.get(at + prefix.len()..)) {
-        if let Some(id) = typed_number(rest)
-            && !found.contains(&id)
-        {
-            found.push(id);
-        }
-    }
-    if found.is_empty() && !text.contains("CVE") {
-        found.extend(typed_number(&text).filter(|id| text.trim().ends_with(id.get(9..).unwrap_or_default())));
-    }
-    found
-}
-
-/// Returns the id whose year and number a text begins with.
-fn typed_number(text: &str) -> Option<String> {
-    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
-    let bare = |text: &str| text.len() - text.trim_start_matches(['-', ' ', ':', '\n', '\t', '\r']).len();
-    let text = text.get(bare(text)..)?;
-    let (year, rest) = text.split_at(digits(text));
-    let number = rest
-        .get(bare(rest)..)
-        .filter(|number| number.len() < rest.len())?;
-    let (number, rest) = number.split_at(digits(number));
-    // A second number makes it a range, or another id.
-    let goes_on = rest.strip_prefix('-').unwrap_or(rest);
-    let is_ended = !goes_on.starts_with(|c: char| c.is_ascii_alphanumeric());
-    let id = format!("CVE-{year}-{number}");
-    (is_ended && is_cve(&id)).then_some(id)
+/// Returns true for the description of a rejected entry: `** REJECT **`, `**REJECT**`, `Rejected reason:`.
+pub(crate) fn is_rejection(text: &str) -> bool {
+    let is_mark = |c: char| c == '*' || c.is_whitespace();
+    let after_marks = text.trim_start_matches(is_mark);
+    let is_marked = after_marks.len() < text.len()
+        && ["REJECT", "REJECTED"].iter().any(|word| {
+            after_marks
+                .strip_prefix(word)
+                .is_some_and(|rest| rest.trim_start().starts_with('*'))
+        });
+    is_marked || text.starts_with("Rejected reason:")
 }
 
 /// Cuts foreign text to a length for a message.
@@ -312,6 +290,7 @@ mod tests {
             ("Apr 8, 2025, 8:18:05\u{202F}PM", "2025-04-08T20:18:05Z"),
             ("Dec 31, 2020, 12:00:00 AM", "2020-12-31T00:00:00Z"),
             ("1640995200", "2022-01-01T00:00:00Z"),
+            ("1640995200000", "2022-01-01T00:00:00Z"),
             ("20220101", "2022-01-01T00:00:00Z"),
             ("2022-01-01T04:05Z", "2022-01-01T04:05:00Z"),
             ("2022-01-01T04:05:06,5Z", "2022-01-01T04:05:06.5Z"),
@@ -349,6 +328,14 @@ mod tests {
         let declared = declared_encoding(b"<?xml version='1.0' encoding='GB2312'?>");
         let read = decode(&chinese, declared, encoding_rs::WINDOWS_1252);
         assert_eq!((read.text.as_ref(), read.warning), ("漏洞", None));
+        for (label, expected) in [
+            ("UTF-16", None),
+            ("utf-16be", None),
+            ("ISO-2022-JP", Some(encoding_rs::ISO_2022_JP)),
+        ] {
+            let text = format!("<?xml version='1.0' encoding='{label}'?>");
+            assert_eq!(declared_encoding(text.as_bytes()), expected, "{label}");
+        }
         let read = decode("漏洞".as_bytes(), declared, encoding_rs::WINDOWS_1252);
         assert_eq!(read.text, "漏洞");
         assert!(read.warning.unwrap().contains("is UTF-8"));
@@ -419,48 +406,7 @@ mod tests {
         );
     }
 
-    #[test]
-    fn ids_typed_by_hand_are_read() {
-        for text in [
-            "CVE-2030-12345",
-            "\n\tCVE-2030-12345\u{A0}",
-            "CVE 2030 12345",
-            "CVE–2030–12345",
-            "CVE-2030 - 12345",
-            "2030-12345",
-            "cve-2030-12345",
-            "СVЕ-2030-12345",
-        ] {
-            assert_eq!(typed_cves(text), ["CVE-2030-12345"], "{text:?}");
-        }
-        for text in [
-            "CVE 2030 1111, cve 2030 2222",
-            "CVE-2030-1111/CVE-2030-2222",
-            "CVE-2030-1111、CVE-2030-2222；CVE-2030-1111",
-            "CVE-2030-1111 CVE-2030-2222",
-        ] {
-            assert_eq!(typed_cves(text), ["CVE-2030-1111", "CVE-2030-2222"], "{text:?}");
-        }
-        for text in [
-            "",
-            "12345",
-            "CVE",
-            "CVE-2030-1/../2",
-            "CVE-2030-12a45",
-            "2030-1111, 2030-2222",
-            "CVE-2030-1111-1115",
-            "CVE-20301111",
-        ] {
-            assert!(typed_cves(text).is_empty(), "{text:?}");
-        }
-    }
-
     proptest! {
-        #[test]
-        fn any_text_has_sound_ids(text in "(CVE|cve|-|2030|1234| |С|\\PC){0,20}") {
-            prop_assert!(typed_cves(&text).iter().all(|id| is_cve(id)), "{}", text);
-        }
-
         #[test]
         fn any_text_is_a_time_or_none(text in "\\PC{0,30}|[0-9:./,TZ +APM-]{0,30}") {
             if let Some(time) = time(&text) {

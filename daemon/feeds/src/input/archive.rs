@@ -8,10 +8,11 @@ use std::rc::Rc;
 
 use zip::result::ZipError;
 
-use super::classify::{HEAD_BYTES, NotARecord, Packing, classify, packing};
+use super::classify::{HEAD_BYTES, NotARecord, Packing, classify, is_hidden, packing};
 use super::directory::lists_more;
 use super::meter::Unpacked;
 use super::walk::{Step, Walk};
+use super::wide::is_utf_16;
 use super::{Found, InputErrorKind, Unreadable};
 
 /// Largest distance of a zip's end record from its end: the record and the longest comment, in bytes.
@@ -137,6 +138,9 @@ impl Walk<'_> {
 
     /// Passes on one file of a folder or archive, whose first bytes are `head` (and still in `reader`).
     pub(super) fn member(&mut self, name: String, head: &[u8], mut reader: impl Read) -> Step {
+        if is_utf_16(head) && !name.split('/').any(is_hidden) {
+            return self.wide(&name, &mut reader, None);
+        }
         match classify(&name, head) {
             Ok(expectation) => self.split(&name, &mut reader, expectation),
             Err(NotARecord::OtherKind) if !head.contains(&0) => self.foreign(&name, &mut reader),
@@ -174,6 +178,9 @@ impl Walk<'_> {
             return self.show(Found::Rejected { name, reason });
         }
         let inner = name.strip_suffix(extension).unwrap_or(&name);
+        if is_utf_16(&bytes) {
+            return self.wide(inner, &mut bytes.as_slice(), None);
+        }
         match classify(inner, &bytes) {
             Ok(expectation) => self.split(inner, &mut bytes.as_slice(), expectation),
             Err(NotARecord::OtherKind) => self.foreign(inner, &mut bytes.as_slice()),

@@ -21,6 +21,7 @@ mod meter;
 mod split;
 mod stream;
 mod walk;
+mod wide;
 
 #[cfg(test)]
 mod tests;

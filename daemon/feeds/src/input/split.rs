@@ -8,6 +8,7 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 
 use super::classify::{Expectation, NotARecord};
 use super::walk::{Step, Walk};
+use super::wide::is_utf_16;
 use super::{Document, Found, InputErrorKind, Unreadable};
 use crate::connectors::{Kind, MAX_LINE_BYTES};
 
@@ -33,6 +34,9 @@ impl Walk<'_> {
         let mut head = Vec::new();
         let read = (&mut *reader).take(limit as u64 + 1).read_to_end(&mut head);
         read.map_err(|error| self.fail_read(name, error))?;
+        if is_utf_16(&head) {
+            return self.wide(name, &mut Cursor::new(head).chain(reader), Some(expectation));
+        }
         if let Some(kind) = self.kind_of(&head, expectation == Expectation::Stated) {
             return match shape(&head) {
                 Shape::Lines => self.lines(name, head, reader, kind),

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value as Json};
 
-use super::listed;
 use super::name::Cpe;
+use super::{cnnvd, listed};
 
 /// Most nodes and names of one record's configurations.
 pub const MAX_NODES: usize = 100_000;
@@ -143,10 +143,14 @@ pub fn configurations(body: &[u8]) -> Configurations {
             listed::take(entry, &mut |found| read.take_listed(found));
         }
     }
-    for configuration in list(native.get("vulnerable-configuration")) {
-        for node in list(configuration.get("cncpe")) {
-            read.walk(node, &[], false, 0);
-        }
+    for configuration in cnnvd::configurations(native) {
+        read.walk(configuration, &[], false, 0);
+    }
+    if read.rules.is_empty()
+        && read.unusable.count == 0
+        && let Some(listed) = cnnvd::listed(native)
+    {
+        read.walk(&listed, &[], false, 0);
     }
     read
 }

@@ -19,10 +19,11 @@ pub(super) struct Met(BTreeMap<String, bool>);
 /// Ecosystems that are remembered.
 const MOST: usize = 10_000;
 /// Members of a record in which its CPE names stand.
-const MEMBERS: [&[u8]; 4] = [
+const MEMBERS: [&[u8]; 5] = [
     b"\"configurations\"",
     b"\"cpeApplicability\"",
     b"\"cpes\"",
+    b"\"vuln-software-list\"",
     b"\"vulnerable-configuration\"",
 ];
 

@@ -9,6 +9,7 @@ use super::output::Output;
 use super::severity;
 use super::shape::Shape;
 use super::text::{self, quote};
+use super::typed;
 use super::value;
 use super::xml::{Dialect, Element};
 
@@ -63,7 +64,7 @@ impl Connector for Bdu {
     }
 
     fn knows(&self, shape: &Shape<'_>) -> bool {
-        shape.is_xml("vulnerabilities") && shape.xml_holds("<vul>") && shape.xml_holds("BDU:")
+        shape.is_xml("vulnerabilities") && shape.xml_holds("BDU:")
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
@@ -79,6 +80,7 @@ fn word(sentence: &str) -> Option<&'static str> {
         ("высок", "HIGH"),
         ("средн", "MEDIUM"),
         ("низк", "LOW"),
+        ("нет опасности", "NONE"),
     ];
     words
         .iter()
@@ -110,30 +112,7 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
     draft.modified = draft
         .time("last_upd_date", element.text_of("last_upd_date"))
         .or_else(|| draft.published.clone());
-    let sentence = element.text_of("severity").unwrap_or_default();
-    match word(sentence) {
-        Some(word) => draft.specific.push(("severity", value::text(word))),
-        None if sentence.is_empty() => {}
-        None => draft.warn(format!("unknown severity \"{}\"", quote(sentence))),
-    }
-    // The vectors lack their version, which is in the sentence.
-    let third = if sentence.contains("CVSS 3.1") {
-        "3.1"
-    } else {
-        "3.0"
-    };
-    for (key, version) in [("cvss4", "4.0"), ("cvss3", third), ("cvss", "2.0")] {
-        for vector in element
-            .items(key, "vector")
-            .map(|vector| vector.text.trim())
-            .filter(|text| !text.is_empty())
-        {
-            match severity::vector_of(vector, version) {
-                Some(severity) => draft.rate(severity),
-                None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(vector))),
-            }
-        }
-    }
+    rate(&mut draft, &element);
     identify(&mut draft, &element);
     let mut cwes: Vec<String> = Vec::new();
     for cwe in element.items("cwes", "cwe").chain(element.all("cwe")) {
@@ -145,10 +124,8 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
     if !cwes.is_empty() {
         draft.specific.push(("cwe_ids", value::texts(cwes)));
     }
-    for url in element.text_of("sources").unwrap_or_default().split_whitespace() {
-        if url.starts_with("https://") || url.starts_with("http://") {
-            draft.link("WEB", url.trim_end_matches([',', ';']));
-        }
+    for url in typed::links(element.text_of("sources").unwrap_or_default()) {
+        draft.link("WEB", url);
     }
     let mut native = element;
     native
@@ -158,21 +135,58 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
     out.record(pointer, draft);
 }
 
+/// Adds the vectors, the worst of each version first, and the word of the sentence; without both, that of a score.
+fn rate(draft: &mut Draft<'_>, element: &Element) {
+    let sentence = element.text_of("severity").unwrap_or_default();
+    let stated = word(sentence);
+    if stated.is_none() && !sentence.is_empty() {
+        draft.warn(format!("unknown severity \"{}\"", quote(sentence)));
+    }
+    let mut bare = Vec::new();
+    // The vectors lack their version, which is in the sentence.
+    let third = if sentence.contains("CVSS 3.1") {
+        "3.1"
+    } else {
+        "3.0"
+    };
+    for (key, version) in [("cvss4", "4.0"), ("cvss3", third), ("cvss", "2.0")] {
+        let mut rated = Vec::new();
+        for vector in element.items(key, "vector") {
+            let text = vector.text.trim();
+            let score = vector.attribute("score").unwrap_or_default().to_owned();
+            match severity::vector_of(text, version) {
+                Some(severity) => rated.push((score, severity)),
+                None if text.is_empty() => bare.extend(severity::word_of_score(&score, version)),
+                None => draft.warn(format!("{key}: not a CVSS vector: \"{}\"", quote(text))),
+            }
+        }
+        severity::worst_first(rated).for_each(|severity| draft.rate(severity));
+    }
+    let of_score = bare.first().copied().filter(|_| draft.severity.is_empty());
+    if let Some(word) = stated.or(of_score) {
+        draft.specific.push(("severity", value::text(word)));
+    }
+}
+
+/// Returns true for an id without the name of its database.
+fn is_bare(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_digit())
+}
+
 /// Adds the names of the vulnerability in other databases.
 fn identify(draft: &mut Draft<'_>, element: &Element) {
     let mut names: Vec<String> = Vec::new();
     for identifier in element.items("identifiers", "identifier") {
         let name = identifier.text.trim();
-        match identifier.attribute("type") {
-            Some("CVE") => {
-                let ids = text::typed_cves(name);
-                if ids.is_empty() {
-                    draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
-                }
-                names.extend(ids);
+        let kind = identifier.attribute("type").map(str::trim).unwrap_or_default();
+        let ids = text::typed_cves(name);
+        if kind.eq_ignore_ascii_case("CVE") || (kind.is_empty() && !ids.is_empty() && !is_bare(name)) {
+            if ids.is_empty() {
+                draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
             }
-            _ if !name.contains(char::is_whitespace) => draft.relate(name),
-            _ => {}
+            names.extend(ids);
+        } else if !name.contains(char::is_whitespace) {
+            draft.relate(name);
         }
         draft.link("WEB", identifier.attribute("link").unwrap_or_default());
     }

@@ -13,6 +13,8 @@ const DOCUMENT: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?><vulnerabiliti
 #[test]
 fn entry_of_the_export_becomes_a_record() {
     assert_eq!(Kind::detect(DOCUMENT.as_bytes()).map(Kind::name), Some("bdu"));
+    let numbered = DOCUMENT.replacen("<vul>", "<vul id=\"1\">", 1);
+    assert_eq!(Kind::detect(numbered.as_bytes()).map(Kind::name), Some("bdu"));
     let record = &json_records("bdu", DOCUMENT.as_bytes())[0];
     assert_eq!(record["id"], "BDU:2030-00001");
     assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
@@ -61,4 +63,50 @@ fn ids_typed_by_hand_name_their_records() {
     let one = "<identifier type=\"CVE\">cve-2030-0001</identifier><identifier type=\"CVE\">CVE-2030-0001<";
     let record = of(one);
     assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
+}
+
+#[test]
+fn id_without_a_type_or_in_another_case_is_a_name() {
+    for tag in [
+        "<identifier>",
+        "<identifier type=\"cve\">",
+        "<identifier type=\"\">",
+    ] {
+        let text = DOCUMENT.replace("<identifier type=\"CVE\">", tag);
+        let record = &json_records("bdu", text.as_bytes())[0];
+        assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]), "{tag}");
+    }
+    let text = DOCUMENT.replace("<identifier type=\"CVE\">CVE-2030-0001", "<identifier>7");
+    let record = &json_records("bdu", text.as_bytes())[0];
+    assert_eq!(record["related"], serde_json::json!(["7", "DSA-1-1"]));
+}
+
+#[test]
+fn worst_of_several_vectors_is_first() {
+    let low = "<vector score=\"5,3\">AV:N/AC:L/PR:N/UI:N/S:U/C:N/I:N/A:L</vector>";
+    let text = DOCUMENT.replace("<cvss3>", &format!("<cvss3>{low}"));
+    let record = &json_records("bdu", text.as_bytes())[0];
+    assert_eq!(
+        record["severity"][0]["score"],
+        "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"
+    );
+    assert_eq!(record["severity"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn flaw_without_danger_has_its_word() {
+    let (front, rest) = DOCUMENT.split_once("<severity>").unwrap();
+    let (_, rest) = rest.split_once("</severity>").unwrap();
+    let text =
+        format!("{front}<severity>Нет опасности (базовая оценка CVSS 3.0 составляет 0)</severity>{rest}");
+    let record = &json_records("bdu", text.as_bytes())[0];
+    assert_eq!(record["database_specific"]["severity"], "NONE");
+}
+
+#[test]
+fn score_alone_has_a_word() {
+    let text = "<vulnerabilities><vul><identifier>BDU:2030-00001</identifier><cvss><vector score=\"5\"/></cvss>\
+                <cvss3><vector score=\"9,8\"></vector></cvss3><cvss4><vector score=\"0.0\"/></cvss4></vul></vulnerabilities>";
+    let record = &json_records("bdu", text.as_bytes())[0];
+    assert_eq!(record["database_specific"]["severity"], "CRITICAL");
 }

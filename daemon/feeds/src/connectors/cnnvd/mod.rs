@@ -11,6 +11,7 @@ use super::output::Output;
 use super::shallow;
 use super::shape::Shape;
 use super::text::{self, quote};
+use super::typed;
 use super::value::{self, plain, str_of};
 use super::xml::{Dialect, Element};
 
@@ -49,6 +50,9 @@ const DIALECT: Dialect = Dialect {
     ],
 };
 
+/// The element with an entry's products, by CPE names.
+const CONFIGURATION: &str = "vulnerable-configuration";
+
 /// Prefixes of the text for a number that was assigned but not published yet.
 const RESERVED: &str = "此编号已经被分配";
 
@@ -70,6 +74,9 @@ impl Connector for Cnnvd {
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
         let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
+        if let Some(why) = failure(body) {
+            return out.reject("", why);
+        }
         // The service wraps its answers.
         let body = shallow::member(body, "data").unwrap_or(body);
         match body.first() {
@@ -87,13 +94,50 @@ impl Connector for Cnnvd {
     }
 }
 
+/// Returns the error that the service gives in place of entries.
+fn failure(body: &[u8]) -> Option<String> {
+    let told = |key| shallow::member(body, key).map(|value| String::from_utf8_lossy(value).trim().to_owned());
+    let is_missing =
+        shallow::member(body, "data").is_none_or(|data| !data.starts_with(b"{") && !data.starts_with(b"["));
+    let (code, has_failed) = (
+        told("code"),
+        told("success").is_some_and(|success| success == "false"),
+    );
+    let is_entry =
+        shallow::member(body, "cnnvdCode").is_some() || shallow::member(body, "cnnvdDetail").is_some();
+    (has_failed || (code.is_some() && is_missing && !is_entry)).then(|| {
+        let message = shallow::member(body, "message").and_then(shallow::string);
+        let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
+        format!("the answer is an error: {} {}", quote(&code), quote(&message))
+    })
+}
+
+/// Returns true for the text of a number that was assigned but not published yet.
+fn is_reserved(text: &str) -> bool {
+    let text = text.trim_start();
+    text.strip_prefix("** RESERVED **")
+        .unwrap_or(text)
+        .trim_start()
+        .starts_with(RESERVED)
+}
+
+/// Withdraws an entry whose text is that of a rejected CVE record.
+fn reject_like_cve(draft: &mut Draft<'_>) {
+    if draft.details.as_deref().is_some_and(text::is_rejection) {
+        draft.withdrawn = draft.modified.clone().or_else(|| draft.published.clone());
+        if draft.withdrawn.is_none() {
+            draft.warn("rejected without a date");
+        }
+    }
+}
+
 /// Returns the English word for a severity.
 fn word(stated: &str) -> Option<&'static str> {
-    match stated.trim() {
-        "超危" | "1" => Some("CRITICAL"),
-        "高危" | "2" => Some("HIGH"),
-        "中危" | "3" => Some("MEDIUM"),
-        "低危" | "4" => Some("LOW"),
+    match stated.trim().trim_end_matches('危') {
+        "超" | "1" => Some("CRITICAL"),
+        "高" | "2" => Some("HIGH"),
+        "中" | "3" => Some("MEDIUM"),
+        "低" | "4" => Some("LOW"),
         _ => None,
     }
 }
@@ -130,7 +174,7 @@ fn entry(out: &mut Output<'_>, pointer: String, entry: Element, warnings: Vec<St
         return out.reject(pointer, format!("not the id of an entry: \"{}\"", quote(id)));
     }
     let described = entry.text_of("vuln-descript").unwrap_or_default();
-    if described.starts_with(RESERVED) || (described.is_empty() && entry.text_of("name").is_none()) {
+    if is_reserved(described) || (described.is_empty() && entry.text_of("name").is_none()) {
         return out.ignore(
             pointer,
             format!("{id}: a number that is handed out and not filled"),
@@ -149,47 +193,74 @@ fn entry(out: &mut Output<'_>, pointer: String, entry: Element, warnings: Vec<St
     rate(&mut draft, entry.text_of("severity").unwrap_or_default());
     let cves: Vec<&str> = entry
         .items("other-id", "cve-id")
+        .chain(entry.all("cve-id"))
         .map(|cve| cve.text.as_str())
         .collect();
     name(&mut draft, &cves);
     for reference in entry.items("refs", "ref") {
-        let text = reference.text_of("ref-url").unwrap_or_default();
-        // Some have a word before the address, as the service writes it.
-        let at = text.find("http").unwrap_or_default();
-        draft.link("WEB", text.get(at..).unwrap_or(text));
+        link(&mut draft, reference.text_of("ref-url").unwrap_or_default());
     }
+    reject_like_cve(&mut draft);
     let mut native = entry;
-    native
-        .children
-        .retain(|child| !["vuln-id", "name", "vuln-descript"].contains(&child.name.as_str()));
+    // Scans look products up in these.
+    let is_configuration = |child: &Element| child.name == CONFIGURATION;
+    let configurations = native.children.iter().filter(|child| is_configuration(child));
+    let configurations: Vec<_> = configurations.map(Element::to_value).collect();
+    draft.keep(CONFIGURATION, Value::Array(configurations));
+    native.children.retain(|child| {
+        let is_told = ["vuln-id", "name", "vuln-descript"].contains(&child.name.as_str());
+        !is_told && !is_configuration(child)
+    });
     draft.keep("entry", native.to_value());
     out.record(pointer, draft);
 }
 
+/// Adds the addresses in a text, or a text that is one in another form.
+fn link(draft: &mut Draft<'_>, text: &str) {
+    let links = typed::links(text);
+    if links.is_empty() {
+        draft.link("WEB", text);
+    }
+    for link in links {
+        draft.link("WEB", link);
+    }
+}
+
 fn web_entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
-    let item = item.get("cnnvdDetail").cloned().unwrap_or(item);
+    let is_entry = |value: &&Value<'_>| value.as_object().is_some();
+    // The other one is the entry of a flaw that was received from somebody.
+    let detail = ["cnnvdDetail", "receviceVulDetail"]
+        .iter()
+        .filter_map(|key| item.get(key))
+        .find(is_entry);
+    let item = detail.cloned().unwrap_or(item);
     let id = str_of(&item, "cnnvdCode").unwrap_or_default();
     if !is_id(id) {
         return out.reject(pointer, format!("not the id of an entry: \"{}\"", quote(id)));
     }
+    let described = str_of(&item, "vulDesc");
+    if described.is_some_and(is_reserved) || (described.is_none() && str_of(&item, "vulName").is_none()) {
+        return out.ignore(
+            pointer,
+            format!("{id}: a number that is handed out and not filled"),
+        );
+    }
     let mut draft = Draft::of(id);
     draft.summary = str_of(&item, "vulName").map(str::to_owned);
     draft.details = str_of(&item, "vulDesc").map(str::to_owned);
-    draft.published = draft.time("publishTime", str_of(&item, "publishTime"));
+    let of = |key: &str| item.get(key).and_then(plain);
+    draft.published = draft.time("publishTime", of("publishTime").as_deref());
     draft.modified = draft
-        .time("updateTime", str_of(&item, "updateTime"))
+        .time("updateTime", of("updateTime").as_deref())
         .or_else(|| draft.published.clone());
+    reject_like_cve(&mut draft);
     let level = item.get("hazardLevel").and_then(plain).unwrap_or_default();
     rate(&mut draft, &level);
     name(&mut draft, &[str_of(&item, "cveCode").unwrap_or_default()]);
     for key in ["referUrl", "patch"] {
-        for part in str_of(&item, key).unwrap_or_default().split_whitespace() {
-            if let Some(at) = part.find("http") {
-                draft.link(
-                    if key == "patch" { "FIX" } else { "WEB" },
-                    part.get(at..).unwrap_or_default(),
-                );
-            }
+        let kind = if key == "patch" { "FIX" } else { "WEB" };
+        for link in typed::links(str_of(&item, key).unwrap_or_default()) {
+            draft.link(kind, link);
         }
     }
     if let Value::Object(object) = value::without(item, &["cnnvdCode", "vulName", "vulDesc"]) {

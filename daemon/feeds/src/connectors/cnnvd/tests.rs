@@ -18,6 +18,7 @@ fn entry_has_its_severity_as_an_english_word() {
     assert_eq!(record["database_specific"]["severity"], "MEDIUM");
     let native = &record["database_specific"]["native"]["entry"];
     assert_eq!(native["severity"][0], "中危");
+    let native = &record["database_specific"]["native"];
     assert_eq!(
         native["vulnerable-configuration"][0]["cncpe"][0]["cncpe-lang"][0]["@name"],
         "CPE:/a:acme:rocket:1.0.1u:::"
@@ -73,4 +74,60 @@ fn entries_of_the_web_service_are_read() {
     let record = &json_records("cnnvd", page.as_bytes())[0];
     assert_eq!(record["database_specific"]["severity"], "CRITICAL");
     assert!(record["aliases"].is_null());
+}
+
+#[test]
+fn error_of_the_service_is_not_an_empty_page() {
+    for (answer, why) in [
+        (
+            r#"{"code":500,"success":false,"message":"bad","data":null}"#,
+            ": the answer is an error: 500 bad",
+        ),
+        (
+            r#"{"code":401,"message":"login"}"#,
+            ": the answer is an error: 401 login",
+        ),
+        (
+            r#"{"code":200,"success":false,"message":"x","data":{}}"#,
+            ": the answer is an error: 200 x",
+        ),
+    ] {
+        assert_eq!(rejected("cnnvd", answer.as_bytes()), [why]);
+    }
+    let empty = r#"{"code":200,"success":true,"message":"ok","data":{"total":0,"records":[]}}"#;
+    assert!(rejected("cnnvd", empty.as_bytes()).is_empty());
+}
+
+#[test]
+fn details_are_read_from_either_member_with_any_time() {
+    let text = r#"{"code":200,"data":{"cnnvdDetail":null,"receviceVulDetail":{"cnnvdCode":"CNNVD-203001-021","vulName":"r","hazardLevel":"高危","vulDesc":"d",
+      "publishTime":1893456000000,"patch":"补丁:https://example.org/1，https://example.org/2"}}}"#;
+    let record = &json_records("cnnvd", text.as_bytes())[0];
+    assert_eq!(record["published"], "2030-01-01T00:00:00Z");
+    assert_eq!(record["database_specific"]["severity"], "HIGH");
+    let links = record["references"].as_array().unwrap();
+    assert_eq!(links[0]["url"], "https://example.org/1");
+    assert_eq!(links.len(), 2);
+    let reserved = text.replace("\"d\"", "\"** RESERVED **此编号已经被分配\"");
+    assert!(ignored("cnnvd", reserved.as_bytes())[0].contains("not filled"));
+    let empty = r#"[{"cnnvdCode":"CNNVD-203001-022","vulName":null,"cveCode":null}]"#;
+    assert!(ignored("cnnvd", empty.as_bytes())[0].contains("not filled"));
+}
+
+#[test]
+fn rejected_entry_is_withdrawn() {
+    let text = DOCUMENT.replace("Rocket 存在安全漏洞。", "** REJECT ** 不要使用此候选编号");
+    let record = &json_records("cnnvd", text.as_bytes())[0];
+    assert_eq!(record["withdrawn"], "2030-10-17T00:00:00Z");
+}
+
+#[test]
+fn addresses_in_one_reference_are_all_links() {
+    let text = DOCUMENT.replace(
+        ">https://example.org/b<",
+        ">链接:https://example.org/b https://example.org/c<",
+    );
+    let links = json_records("cnnvd", text.as_bytes())[0]["references"].clone();
+    assert_eq!(links[0]["url"], "https://example.org/b");
+    assert_eq!(links[1]["url"], "https://example.org/c");
 }

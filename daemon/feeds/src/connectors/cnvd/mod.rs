@@ -8,6 +8,7 @@ use super::draft::Draft;
 use super::output::Output;
 use super::shape::Shape;
 use super::text::{self, quote};
+use super::typed;
 use super::value;
 use super::xml::{Dialect, Element};
 
@@ -28,6 +29,7 @@ const DIALECT: Dialect = Dialect {
         "bidNumber",
         "title",
         "serverity",
+        "severity",
         "products",
         "product",
         "isEvent",
@@ -75,15 +77,9 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
     draft.modified = draft
         .time("openTime", element.text_of("openTime"))
         .or_else(|| draft.published.clone());
-    match element.text_of("serverity") {
-        Some("高") => draft.specific.push(("severity", value::text("HIGH"))),
-        Some("中") => draft.specific.push(("severity", value::text("MEDIUM"))),
-        Some("低") => draft.specific.push(("severity", value::text("LOW"))),
-        Some(other) => draft.warn(format!("unknown severity \"{}\"", quote(other))),
-        None => {}
-    }
+    rate(&mut draft, &element);
     let mut names: Vec<String> = Vec::new();
-    for cve in element.items("cves", "cve") {
+    for cve in element.items("cves", "cve").chain(element.all("cve")) {
         let text = cve.text_of("cveNumber").unwrap_or_default();
         let ids = text::typed_cves(text);
         match ids.as_slice() {
@@ -98,10 +94,8 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
     }
     draft.named(&names.iter().map(String::as_str).collect::<Vec<_>>());
     for (key, kind) in [("referenceLink", "WEB"), ("formalWay", "FIX")] {
-        for word in element.text_of(key).unwrap_or_default().split_whitespace() {
-            if word.starts_with("https://") || word.starts_with("http://") {
-                draft.link(kind, word);
-            }
+        for link in typed::links(element.text_of(key).unwrap_or_default()) {
+            draft.link(kind, link);
         }
     }
     let mut native = element;
@@ -110,4 +104,20 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
         .retain(|child| !["number", "title", "description"].contains(&child.name.as_str()));
     draft.keep("vulnerability", native.to_value());
     out.record(pointer, draft);
+}
+
+/// Adds the word of the severity, in the source's spelling of the element or the right one.
+fn rate(draft: &mut Draft<'_>, element: &Element) {
+    let stated = element
+        .text_of("serverity")
+        .or_else(|| element.text_of("severity"));
+    let Some(stated) = stated else { return };
+    let word = match stated.trim_end_matches('危') {
+        "超" => "CRITICAL",
+        "高" => "HIGH",
+        "中" => "MEDIUM",
+        "低" => "LOW",
+        _ => return draft.warn(format!("unknown severity \"{}\"", quote(stated))),
+    };
+    draft.specific.push(("severity", value::text(word)));
 }

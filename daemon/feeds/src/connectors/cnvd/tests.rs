@@ -39,9 +39,47 @@ fn entry_of_a_weekly_file_becomes_a_record() {
 #[test]
 fn several_ids_typed_in_one_field_are_read() {
     let text = DOCUMENT.replace(" CVE 2030 0001", "cve-2030-0001；CVE 2030 0002");
+    let bare = text.replace("<cves>", "").replace("</cves>", "");
+    assert_eq!(
+        json_records("cnvd", bare.as_bytes())[0]["upstream"],
+        json_records("cnvd", text.as_bytes())[0]["upstream"]
+    );
     let record = &json_records("cnvd", text.as_bytes())[0];
     assert_eq!(
         record["upstream"],
         serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
+    );
+}
+
+#[test]
+fn severity_is_read_in_either_spelling() {
+    let of = |text: &str| json_records("cnvd", text.as_bytes())[0]["database_specific"]["severity"].clone();
+    let right = DOCUMENT.replace("serverity>", "severity>");
+    assert_eq!(of(&right), "HIGH");
+    assert_eq!(of(&right.replace(">高<", ">中危<")), "MEDIUM");
+    assert_eq!(of(&DOCUMENT.replace(">高<", ">超危<")), "CRITICAL");
+}
+
+#[test]
+fn addresses_among_words_are_links() {
+    let text = DOCUMENT.replace(
+        "<formalWay>请更新：\nhttps://example.org/fix<",
+        "<referenceLink>链接：https://example.org/r;https://example.org/s</referenceLink><formalWay>厂商已发布：https://example.org/fix，请更新。<",
+    );
+    let record = &json_records("cnvd", text.as_bytes())[0];
+    let links: Vec<_> = record["references"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["url"].clone())
+        .collect();
+    assert_eq!(
+        links,
+        [
+            "https://example.org/c",
+            "https://example.org/r",
+            "https://example.org/s",
+            "https://example.org/fix"
+        ]
     );
 }

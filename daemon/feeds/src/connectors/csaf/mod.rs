@@ -64,7 +64,8 @@ impl Connector for Csaf {
     }
 
     fn knows(&self, shape: &Shape<'_>) -> bool {
-        publisher(shape).is_some_and(|publisher| !is_redhat(&publisher) && !is_suse(&publisher))
+        let is_own = |publisher: String| !is_redhat(&publisher) && !is_suse(&publisher);
+        publisher(shape).is_some_and(is_own) && !super::jvn::is_of_interface(shape)
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {

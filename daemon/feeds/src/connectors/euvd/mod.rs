@@ -11,7 +11,7 @@ use super::output::Output;
 use super::severity;
 use super::shallow;
 use super::shape::Shape;
-use super::text::quote;
+use super::text::{is_rejection, quote};
 use super::value::{self, list_of, plain, str_of};
 
 /// Reads entries of the database.
@@ -26,7 +26,7 @@ impl Connector for Euvd {
         let is_page = shape.is_object_with(&["items", "total"])
             && shape.value("items").is_some_and(|items| {
                 let near = items.get(..items.len().min(8_192)).unwrap_or_default();
-                items == b"[]" || memchr::memmem::find(near, b"\"EUVD-").is_some()
+                is_empty_list(items) || memchr::memmem::find(near, b"\"EUVD-").is_some()
             });
         is_page
             || shape
@@ -53,6 +53,16 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         return out.reject(pointer, format!("not the id of an entry: \"{}\"", quote(id)));
     }
     let mut draft = Draft::of(id);
+    for (key, may_be_list) in TEXTS {
+        let is_read = item.get(key).is_none_or(|value| match value {
+            Value::Null | Value::String(_) => true,
+            Value::Array(items) => may_be_list && items.iter().all(|one| one.as_str().is_some()),
+            _ => false,
+        });
+        if !is_read {
+            draft.warn(format!("{key}: expected a text"));
+        }
+    }
     draft.published = draft.time("datePublished", str_of(&item, "datePublished"));
     draft.modified = draft
         .time("dateUpdated", str_of(&item, "dateUpdated"))
@@ -65,20 +75,14 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         }
     }
     let names: Vec<&str> = lines(&item, "aliases")
-        .flat_map(|line| line.split([',', ';']))
+        .flat_map(|line| line.split([',', ';', ' ']))
+        .filter(|name| !name.trim().is_empty())
         .collect();
-    let names: Vec<&str> = names.into_iter().filter(|name| !name.trim().is_empty()).collect();
     draft.named(&names);
-    for url in lines(&item, "references") {
+    for url in lines(&item, "references").flat_map(str::split_whitespace) {
         draft.link("WEB", url);
     }
-    if let Some(vector) = str_of(&item, "baseScoreVector") {
-        let version = item.get("baseScoreVersion").and_then(plain).unwrap_or_default();
-        match severity::vector_of(vector, &version) {
-            Some(severity) => draft.rate(severity),
-            None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
-        }
-    }
+    rate(&mut draft, &item);
     // A percentage of the day of the answer; EPSS itself is a separate source.
     let told = [
         "id",
@@ -96,22 +100,42 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     out.record(pointer, draft);
 }
 
+/// The members that are read as texts; true for those that may be lists of texts.
+const TEXTS: [(&str, bool); 6] = [
+    ("description", false),
+    ("datePublished", false),
+    ("dateUpdated", false),
+    ("baseScoreVector", false),
+    ("aliases", true),
+    ("references", true),
+];
+
+/// Adds the vector; without one, the word for the score.
+fn rate(draft: &mut Draft<'_>, item: &Value<'_>) {
+    let of = |key: &str| item.get(key).and_then(plain).unwrap_or_default();
+    let version = of("baseScoreVersion");
+    if let Some(vector) = str_of(item, "baseScoreVector") {
+        match severity::vector_of(vector, &version) {
+            Some(severity) => draft.rate(severity),
+            None => draft.warn(format!("not a CVSS vector: \"{}\"", quote(vector))),
+        }
+    }
+    if draft.severity.is_empty()
+        && let Some(word) = severity::word_of_score(&of("baseScore"), &version)
+    {
+        draft.specific.push(("severity", value::text(word)));
+    }
+}
+
+/// Returns true for a list without items, as far as it was read.
+fn is_empty_list(text: &[u8]) -> bool {
+    let inner = text.strip_prefix(b"[").and_then(|text| text.strip_suffix(b"]"));
+    inner.is_some_and(|inner| inner.trim_ascii().is_empty())
+}
+
 /// Returns the lines of a text, or the items of a list.
 fn lines<'v>(item: &'v Value<'_>, key: &str) -> impl Iterator<Item = &'v str> {
     let items = list_of(item, key).iter().filter_map(Value::as_str);
     let lines = str_of(item, key).into_iter().chain(items).flat_map(str::lines);
     lines.map(str::trim).filter(|line| !line.is_empty())
-}
-
-/// Returns true for the description of a rejected entry: `** REJECT **`, `**REJECT**`, `Rejected reason:`.
-fn is_rejection(text: &str) -> bool {
-    let is_mark = |c: char| c == '*' || c.is_whitespace();
-    let after_marks = text.trim_start_matches(is_mark);
-    let is_marked = after_marks.len() < text.len()
-        && ["REJECT", "REJECTED"].iter().any(|word| {
-            after_marks
-                .strip_prefix(word)
-                .is_some_and(|rest| rest.trim_start().starts_with('*'))
-        });
-    is_marked || text.starts_with("Rejected reason:")
 }

@@ -87,3 +87,48 @@ fn rejection_is_known_by_its_mark() {
         assert_eq!(record["withdrawn"].is_string(), is_rejected, "{description}");
     }
 }
+
+#[test]
+fn score_without_a_vector_is_a_word() {
+    let of = |members: &str| {
+        let text = format!(r#"{{"id":"EUVD-2030-1",{members}}}"#);
+        json_records("euvd", text.as_bytes())[0]["database_specific"]["severity"].clone()
+    };
+    assert_eq!(
+        of(r#""baseScore":9.8,"baseScoreVersion":"3.1","baseScoreVector":"""#),
+        "CRITICAL"
+    );
+    assert_eq!(of(r#""baseScore":"9.8","baseScoreVersion":"2.0""#), "HIGH");
+    assert_eq!(of(r#""baseScore":7.5,"baseScoreVector":"unreadable""#), "HIGH");
+    for none in [r#""baseScore":0"#, r#""baseScore":-1"#, r#""baseScore":null"#] {
+        assert!(of(none).is_null(), "{none}");
+    }
+    let vector = r#""baseScore":9.8,"baseScoreVector":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H""#;
+    assert!(of(vector).is_null(), "its vector says it");
+}
+
+#[test]
+fn member_of_another_type_is_reported() {
+    let text = r#"{"id":"EUVD-2030-1","aliases":["CVE-2030-0001",7],"references":{"a":1},"description":["x"],"dateUpdated":7,"baseScoreVector":null}"#;
+    let record = &json_records("euvd", text.as_bytes())[0];
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
+    let warned = warnings("euvd", text.as_bytes());
+    for key in ["aliases", "references", "description", "dateUpdated"] {
+        assert!(
+            warned.contains(&format!("{key}: expected a text")),
+            "{key}: {warned:?}"
+        );
+    }
+}
+
+#[test]
+fn names_and_addresses_may_be_separated_by_blanks() {
+    let text = r#"{"id":"EUVD-2030-1","aliases":"CVE-2030-0001 GHSA-a","references":"https://example.org/a https://example.org/b"}"#;
+    let record = &json_records("euvd", text.as_bytes())[0];
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001", "GHSA-a"]));
+    assert_eq!(record["references"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        Kind::detect(b"{ \"items\" : [ ], \"total\": 7 }").map(Kind::name),
+        Some("euvd")
+    );
+}

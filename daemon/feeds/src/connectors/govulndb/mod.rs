@@ -1,7 +1,7 @@
 //! The Go vulnerability database: OSV records, and indexes that look like records but are not.
 //!
 //! An index lists each record with its time of change. As records, its entries would be empty duplicates of the
-//! records.
+//! records. The same holds for the reports that the database's records are made from, which have the same ids.
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +22,12 @@ impl Govulndb {
             || (shape.has("path") && shape.has_only(true, &["path", "vulns", "versions"]))
             || shape.has_only(false, &["modified"])
     }
+
+    fn is_report(shape: &Shape<'_>) -> bool {
+        let Some(text) = shape.text() else { return false };
+        let has = |key: &str| text.lines().any(|line| line.starts_with(key));
+        has("id: GO-") && (has("modules:") || has("excluded:")) && !has("affected:")
+    }
 }
 
 impl Connector for Govulndb {
@@ -30,12 +36,15 @@ impl Connector for Govulndb {
     }
 
     fn knows(&self, shape: &Shape<'_>) -> bool {
-        Self::is_index(shape)
+        Self::is_index(shape) || Self::is_report(shape)
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
-        if Self::is_index(&Shape::of(bytes)) {
+        let shape = Shape::of(bytes);
+        if Self::is_index(&shape) {
             out.ignore("", "an index of records, not a record");
+        } else if Self::is_report(&shape) {
+            out.ignore("", "a report that a record is made from, not the record");
         } else {
             out.osv_document(bytes);
         }

@@ -27,3 +27,23 @@ fn indexes_are_distinguished_from_records() {
     let list = r#"[{"id":"A","modified":"2030-01-01T00:00:00Z"}]"#;
     assert_eq!(Kind::detect(list.as_bytes()), None);
 }
+
+#[test]
+fn reports_of_the_maintainers_are_distinguished_from_records() {
+    for report in [
+        "id: GO-2030-0001\nmodules:\n    - module: example.com/r\nsummary: s\n",
+        "id: GO-2030-0002\nexcluded: NOT_GO_CODE\nmodules:\n    - module: example.com/r\n",
+    ] {
+        assert_eq!(Kind::detect(report.as_bytes()).map(Kind::name), Some("govulndb"));
+        assert_eq!(
+            ignored("govulndb", report.as_bytes()),
+            [": a report that a record is made from, not the record"]
+        );
+    }
+    let record = "id: GO-2030-0001\nmodified: 2030-01-01T00:00:00Z\naffected: []\n";
+    assert_eq!(Kind::detect(record.as_bytes()), None);
+    assert_eq!(
+        json_records("govulndb", record.as_bytes())[0]["id"],
+        "GO-2030-0001"
+    );
+}

@@ -1,4 +1,4 @@
-//! Holds the range of a crate against the requirements, each evaluated as Cargo does.
+//! Holds the range of a crate against the requirements, each evaluated by itself.
 
 use proptest::prelude::*;
 
@@ -20,17 +20,22 @@ fn text_of(requirement: &[Part]) -> String {
     parts.collect::<Vec<_>>().join(", ")
 }
 
-/// Returns true if a release meets a comparison, by the documentation of Cargo.
+/// Returns true if a release meets a comparison: by the documentation of Cargo, but numbers that are not given are 0, as
+/// in the records that RustSec makes.
 fn meets(version: [u64; 3], (operator, numbers): &Part) -> bool {
     let given = version.get(..numbers.len()).unwrap();
     let rest_from = |index: usize| given.get(index..) >= numbers.get(index..);
+    let mut full = [0; 3];
+    full.iter_mut()
+        .zip(numbers)
+        .for_each(|(own, number)| *own = *number);
     let is_same_to = |count: usize| given.get(..count) == numbers.get(..count);
     match *operator {
-        ">=" => given >= numbers.as_slice(),
-        ">" => given > numbers.as_slice(),
-        "<" => given < numbers.as_slice(),
-        "<=" => given <= numbers.as_slice(),
-        "=" => given == numbers.as_slice(),
+        ">=" => version >= full,
+        ">" => version > full,
+        "<" => version < full,
+        "<=" => version <= full,
+        "=" => version == full,
         "~" => {
             let fixed = numbers.len().min(2);
             is_same_to(fixed) && rest_from(fixed)
@@ -44,7 +49,9 @@ fn meets(version: [u64; 3], (operator, numbers): &Part) -> bool {
     }
 }
 
+/// Returns the numbers of a release; of its first pre-release, too, which is before the same releases.
 fn number_of(version: &str) -> Option<[u64; 3]> {
+    let version = version.strip_suffix("-0").unwrap_or(version);
     let numbers: Vec<u64> = version
         .split('.')
         .map(|part| part.parse().ok())
@@ -67,8 +74,7 @@ proptest! {
         let mut points: Vec<([u64; 3], bool)> = Vec::new();
         for event in events {
             for (kind, version) in event.as_object().unwrap() {
-                // The first of all versions is before all releases.
-                let place = number_of(version.as_str().unwrap()).unwrap_or([0, 0, 0]);
+                let place = number_of(version.as_str().unwrap()).unwrap();
                 points.push((place, kind == "introduced"));
             }
         }

@@ -38,7 +38,7 @@ fn versions_neither_patched_nor_unaffected_are_affected() {
         ),
         (
             "patched = [\"^1.2.3\", \">= 2.1.0\"]",
-            "introduced=0.0.0-0 fixed=1.2.3 introduced=2.0.0 fixed=2.1.0",
+            "introduced=0.0.0-0 fixed=1.2.3 introduced=2.0.0-0 fixed=2.1.0",
         ),
         (
             "patched = [\">= 1.0.5, < 1.1.0\", \">= 1.1.2\"]",
@@ -46,18 +46,22 @@ fn versions_neither_patched_nor_unaffected_are_affected() {
         ),
         (
             "patched = [\"~0.3.4\", \"> 0.4.1\"]",
-            "introduced=0.0.0-0 fixed=0.3.4 introduced=0.4.0 fixed=0.4.2",
+            "introduced=0.0.0-0 fixed=0.3.4 introduced=0.4.0-0 fixed=0.4.2-0",
         ),
-        ("unaffected = [\"<= 1.0.0\"]", "introduced=1.0.1"),
+        ("unaffected = [\"<= 1.0.0\"]", "introduced=1.0.1-0"),
         (
             "patched = [\"= 1.0.0\"]",
-            "introduced=0.0.0-0 fixed=1.0.0 introduced=1.0.1",
+            "introduced=0.0.0-0 fixed=1.0.0 introduced=1.0.1-0",
         ),
         (
             "patched = [\">= 1.0.0-rc.2\", \"= 1.0.0-beta.11\"]",
             "introduced=0.0.0-0 fixed=1.0.0-beta.11 introduced=1.0.0-beta.11.0 fixed=1.0.0-rc.2",
         ),
-        ("patched = [\"> 1\"]", "introduced=0.0.0-0 fixed=2.0.0"),
+        ("unaffected = [\"> 0\"]", "introduced=0.0.0-0 fixed=0.0.1-0"),
+        (
+            "patched = [\"0.9.*\"]",
+            "introduced=0.0.0-0 fixed=0.9.0 introduced=0.10.0-0",
+        ),
     ] {
         let record = &json_records("rustsec", advisory(versions).as_bytes())[0];
         assert_eq!(
@@ -136,5 +140,115 @@ fn yanked_advisory_is_withdrawn() {
     assert_eq!(
         warnings("rustsec", of("yanked = true").as_bytes()),
         ["the advisory is taken back without a time"]
+    );
+}
+
+#[test]
+fn advisories_of_the_first_years_are_toml() {
+    let text = "# old\n[advisory]\nid = \"RUSTSEC-2030-0002\"\npackage = \"rocket\"\ndate = \"2030-03-01\"\ntitle = \"Rocket burns\"\n\
+                description = \"\"\"\nIt does.\n\"\"\"\npatched_versions = [\">= 1.2.0\"]\ndwf = [\"CVE-2030-0002\"]\n";
+    assert_eq!(Kind::detect(text.as_bytes()).map(Kind::name), Some("rustsec"));
+    let record = &json_records("rustsec", text.as_bytes())[0];
+    assert_eq!(record["summary"], "Rocket burns");
+    assert_eq!(record["details"], "It does.");
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0002"]));
+    assert_eq!(
+        ranges(record),
+        ["crates.io rocket introduced=0.0.0-0 fixed=1.2.0"]
+    );
+    let table = text.replace("# old\n[advisory]", "[[advisory]]");
+    let all = format!("{table}\n{}", table.replace("0002", "0003"));
+    assert_eq!(Kind::detect(all.as_bytes()).map(Kind::name), Some("rustsec"));
+    let records = json_records("rustsec", all.as_bytes());
+    assert_eq!(records[0], *record);
+    assert_eq!(records[1]["id"], "RUSTSEC-2030-0003");
+    let other = "[advisories]\nignore = [\"RUSTSEC-2030-0002\"]\n";
+    assert_eq!(
+        Kind::detect(other.as_bytes()),
+        None,
+        "the configuration of a tool"
+    );
+}
+
+#[test]
+fn single_names_are_read_and_other_values_reported() {
+    let text = advisory("patched = []").replace("[\"CVE-2030-0001\"]", "\"CVE-2030-0001\"");
+    let record = &json_records("rustsec", text.as_bytes())[0];
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
+    let text = advisory("patched = []")
+        .replace("[\"CVE-2030-0001\"]", "[\"CVE-2030-0001\", 7]\nrelated = 7")
+        .replace(
+            "cvss = \"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H\"",
+            "cvss = 9.8",
+        );
+    let record = &json_records("rustsec", text.as_bytes())[0];
+    assert_eq!(record["aliases"], serde_json::json!(["CVE-2030-0001"]));
+    assert_eq!(
+        warnings("rustsec", text.as_bytes()),
+        [
+            "aliases: expected a list of texts",
+            "related: expected a list of texts",
+            "not a CVSS vector: \"9.8\""
+        ]
+    );
+}
+
+#[test]
+fn advisory_about_the_language_has_no_entry() {
+    let of = |text: &str, name: &str| {
+        let mut found = Vec::new();
+        let kind: Kind = "rustsec".parse().unwrap();
+        kind.read(text.as_bytes(), name, &mut |part| {
+            if let crate::osv::Outcome::Record(record) = part.outcome {
+                let warned: Vec<String> = record.warnings.iter().map(ToString::to_string).collect();
+                found.push((
+                    record.id.to_string(),
+                    record.about.ecosystems.len(),
+                    warned.concat(),
+                ));
+            }
+        });
+        found.remove(0)
+    };
+    let text = advisory("patched = []");
+    let warned = "rocket is not a crate, and has no entry".to_owned();
+    let named = text.replace("id = \"RUSTSEC-2030-0001\"", "id = \"CVE-2030-0001\"");
+    assert_eq!(
+        of(&named, "x.md"),
+        ("CVE-2030-0001".to_owned(), 0, warned.clone())
+    );
+    let id = "RUSTSEC-2030-0001".to_owned();
+    let part = text.replace("\"rocket\"", "\"cargo\"");
+    let of_part = "cargo is not a crate, and has no entry".to_owned();
+    assert_eq!(
+        of(&part, "advisory-db-main/rust/cargo/x.md"),
+        (id.clone(), 0, of_part)
+    );
+    let stated = text.replace("date =", "collection = \"rust\"\ndate =");
+    assert_eq!(of(&stated, "x.md"), (id.clone(), 0, warned));
+    for (text, name) in [
+        (&text, "crates/rocket/x.md"),
+        (&text, "rust/rocket/x.md"),
+        (&part, "crates/cargo/x.md"),
+        (&text, "crates/rust/x.md"),
+        (
+            &part.replace("date =", "collection = \"crates\"\ndate ="),
+            "rust/cargo/x.md",
+        ),
+    ] {
+        assert_eq!(of(text, name), (id.clone(), 1, String::new()), "{name}");
+    }
+}
+
+#[test]
+fn affected_functions_are_listed_as_in_the_records_of_the_database() {
+    let text = advisory("patched = []").replace(
+        "[versions]",
+        "[affected]\nos = [\"windows\"]\nfunctions = { \"rocket::launch\" = [\"< 1.0.0\"] }\n[versions]",
+    );
+    let record = &json_records("rustsec", text.as_bytes())[0];
+    assert_eq!(
+        record["affected"][0]["ecosystem_specific"]["affects"],
+        serde_json::json!({"arch": [], "functions": ["rocket::launch"], "os": ["windows"]})
     );
 }

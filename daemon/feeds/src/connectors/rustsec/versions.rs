@@ -41,57 +41,20 @@ fn parts(version: &str) -> (&str, &str) {
     version.split_once('-').unwrap_or((version, ""))
 }
 
+/// The first of all versions.
+pub(super) const FIRST: &str = "0.0.0-0";
+
+/// The first version that a comparison allows, and the first one after; `None` without such a bound.
+type Bounds = (Option<String>, Option<String>);
+
 /// Returns the versions that one requirement allows, as the first one and the first one after; `None` if it is not
 /// understood.
 pub(super) fn interval(requirement: &str) -> Option<(String, Option<String>)> {
-    let (mut start, mut end) = ("0.0.0-0".to_owned(), None::<String>);
+    let (mut start, mut end) = (FIRST.to_owned(), None::<String>);
     let mut is_told = false;
-    for part in requirement
-        .split(',')
-        .map(str::trim)
-        .filter(|part| !part.is_empty())
-    {
-        let at = part.find(|c: char| c.is_ascii_digit())?;
-        let (operator, version) = part.split_at(at);
-        let (stated, words) = parts(version);
-        let given = stated.split('.').count();
-        let is_number = |part: &str| part.parse::<u64>().is_ok();
-        if version.contains(char::is_whitespace) || given > 3 || !stated.split('.').all(is_number) {
-            return None;
-        }
-        let numbers = order(version).numbers;
-        let full = complete(version, given);
-        let next = |index: usize| {
-            let mut numbers = numbers.clone();
-            if let Some(number) = numbers.get_mut(index) {
-                *number = number.saturating_add(1);
-            }
-            numbers.iter_mut().skip(index + 1).for_each(|number| *number = 0);
-            numbers.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
-        };
-        // After a release comes the next value of the last given number; after a pre-release, the same with one more
-        // word.
-        let behind = || match words {
-            "" => next(given.saturating_sub(1)),
-            _ => format!("{}.0", full.split('+').next().unwrap_or_default()),
-        };
-        let (from, until) = match operator.trim() {
-            ">=" => (Some(full), None),
-            ">" => (Some(behind()), None),
-            "<" => (None, Some(full)),
-            "<=" => (None, Some(behind())),
-            "=" => (Some(full.clone()), Some(behind())),
-            "^" | "" => {
-                let index = numbers
-                    .iter()
-                    .position(|number| *number > 0)
-                    .unwrap_or(2)
-                    .min(given.max(1) - 1);
-                (Some(full), Some(next(index)))
-            }
-            "~" => (Some(full), Some(next(given.saturating_sub(1).min(1)))),
-            _ => return None,
-        };
+    let parts = requirement.split(',').map(str::trim);
+    for part in parts.filter(|part| !part.is_empty()) {
+        let (from, until) = bounds_of(part)?;
         // All parts hold together.
         start = from.filter(|from| order(from) > order(&start)).unwrap_or(start);
         end = match (end, until) {
@@ -102,6 +65,79 @@ pub(super) fn interval(requirement: &str) -> Option<(String, Option<String>)> {
     }
     let is_empty = end.as_ref().is_some_and(|end| order(end) <= order(&start));
     (is_told && !is_empty).then_some((start, end))
+}
+
+/// Returns the bounds of one comparison: an operator and a version, of which the last numbers may be open.
+fn bounds_of(part: &str) -> Option<Bounds> {
+    let at = part.find(|c: char| c.is_ascii_digit() || WILDCARDS.contains(&c))?;
+    let (operator, version) = part.split_at(at);
+    let operator = operator.trim();
+    let (version, is_open) = without_wildcards(version);
+    if version.is_empty() {
+        return operator.is_empty().then_some((None, None));
+    }
+    let (stated, words) = parts(version);
+    let given = stated.split('.').count();
+    let is_number = |part: &str| part.parse::<u64>().is_ok();
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-.".contains(&byte);
+    if version.contains(char::is_whitespace)
+        || given + usize::from(is_open) > 3
+        || !stated.split('.').all(is_number)
+        || !words.bytes().all(is_word)
+    {
+        return None;
+    }
+    let numbers = order(version).numbers;
+    let full = complete(version, given);
+    // The pre-releases of the next release are after all that is before it.
+    let next = |index: usize| {
+        let mut numbers = numbers.clone();
+        if let Some(number) = numbers.get_mut(index) {
+            *number = number.saturating_add(1);
+        }
+        numbers.iter_mut().skip(index + 1).for_each(|number| *number = 0);
+        let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+        format!("{}-0", numbers.join("."))
+    };
+    // After a release comes the next one, and numbers that are not given count as 0: so do the records that RustSec
+    // makes of its requirements. After a pre-release comes the same with one more word.
+    let behind = || match words {
+        "" => next(2),
+        _ => format!("{}.0", full.split('+').next().unwrap_or_default()),
+    };
+    Some(match operator {
+        ">=" => (Some(full), None),
+        ">" => (Some(behind()), None),
+        "<" => (None, Some(full)),
+        "<=" => (None, Some(behind())),
+        "" | "=" if is_open => (Some(full), Some(next(given.saturating_sub(1)))),
+        "=" => (Some(full.clone()), Some(behind())),
+        "^" | "" => {
+            let first = numbers.iter().position(|number| *number > 0).unwrap_or(2);
+            (Some(full), Some(next(first.min(given.max(1) - 1))))
+        }
+        "~" => (Some(full), Some(next(given.saturating_sub(1).min(1)))),
+        _ => return None,
+    })
+}
+
+/// What Cargo reads as any number.
+const WILDCARDS: [char; 3] = ['*', 'x', 'X'];
+
+/// Returns a version without the wildcards at its end, and true if it had any: `1` of `1.*`, nothing of `*`.
+fn without_wildcards(version: &str) -> (&str, bool) {
+    if version.contains(['-', '+']) {
+        return (version, false);
+    }
+    let mut rest = version;
+    while let Some(front) = rest.strip_suffix(WILDCARDS) {
+        match front.strip_suffix('.') {
+            Some(front) => rest = front,
+            None if front.is_empty() => return ("", true),
+            None => break,
+        }
+    }
+    (rest, rest.len() < version.len())
 }
 
 fn complete(version: &str, given: usize) -> String {
@@ -121,14 +157,23 @@ mod tests {
             ("= 1.0.0-rc.1", "1.0.0-rc.1", Some("1.0.0-rc.1.0")),
             ("= 1.0.0-rc.1+b", "1.0.0-rc.1+b", Some("1.0.0-rc.1.0")),
             ("> 1.0.0-rc.1", "1.0.0-rc.1.0", None),
-            ("> 1", "2.0.0", None),
-            ("> 1.2", "1.3.0", None),
-            ("> 1.2.3", "1.2.4", None),
-            ("<= 1.2", "0.0.0-0", Some("1.3.0")),
-            ("= 1.2", "1.2.0", Some("1.3.0")),
+            ("> 1", "1.0.1-0", None),
+            ("> 1.2", "1.2.1-0", None),
+            ("> 1.2.3", "1.2.4-0", None),
+            ("<= 1.2", "0.0.0-0", Some("1.2.1-0")),
+            ("= 1.2", "1.2.0", Some("1.2.1-0")),
             (">= 1.0.5, < 1.1", "1.0.5", Some("1.1.0")),
             (">= 2.0, >= 1.0", "2.0.0", None),
             ("< 1.0, < 2.0", "0.0.0-0", Some("1.0.0")),
+            ("^1.2.3", "1.2.3", Some("2.0.0-0")),
+            ("^0.2.3", "0.2.3", Some("0.3.0-0")),
+            ("~1.2.3", "1.2.3", Some("1.3.0-0")),
+            ("*", "0.0.0-0", None),
+            ("1.*", "1.0.0", Some("2.0.0-0")),
+            ("= 1.2.*", "1.2.0", Some("1.3.0-0")),
+            ("1.*.*", "1.0.0", Some("2.0.0-0")),
+            ("1.2.x", "1.2.0", Some("1.3.0-0")),
+            (">= 1.2.*", "1.2.0", None),
             ("^1.2, < 1.5", "1.2.0", Some("1.5.0")),
             ("< 1.5, ^1.2", "1.2.0", Some("1.5.0")),
         ] {
@@ -138,8 +183,11 @@ mod tests {
         for requirement in [
             "",
             ",",
-            "*",
-            "1.x",
+            ">= *",
+            "1.*.3",
+            "1.2.3.*",
+            "1x",
+            "1.2.3-*",
             "banana",
             "!= 1",
             "1.2.3.4",

@@ -44,17 +44,21 @@ fn folder() -> tempfile::TempDir {
         ("torn.csv.gz", torn),
         ("words.txt", b"words".to_vec()),
     ] {
-        std::io::Write::write_all(
-            &mut std::fs::OpenOptions::new()
-                .create_new(true)
-                .write(true)
-                .open(folder.path().join(name))
-                .expect("a file"),
-            &content,
-        )
-        .expect("written");
+        write(&folder, name, &content);
     }
     folder
+}
+
+fn write(folder: &tempfile::TempDir, name: &str, content: &[u8]) {
+    std::io::Write::write_all(
+        &mut std::fs::OpenOptions::new()
+            .create_new(true)
+            .write(true)
+            .open(folder.path().join(name))
+            .expect("a file"),
+        content,
+    )
+    .expect("written");
 }
 
 #[test]
@@ -173,4 +177,61 @@ fn other_kinds_have_their_own_length_limit() {
         shown(None, bytes("x", longer), &limits),
         [format!("x! {too_large}")]
     );
+}
+
+#[test]
+fn document_in_utf_16_is_read_as_its_text() {
+    let wide = |text: &str, is_little: bool| -> Vec<u8> {
+        let units = std::iter::once(0xFEFF).chain(text.encode_utf16());
+        units
+            .flat_map(|unit: u16| {
+                if is_little {
+                    unit.to_le_bytes()
+                } else {
+                    unit.to_be_bytes()
+                }
+            })
+            .collect()
+    };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut cut = wide(NOTICES, true);
+    cut.pop();
+    for (name, content) in [
+        (".hidden.xml", wide(NOTICES, true)),
+        ("catalogue.json", wide(CATALOGUE, true)),
+        ("cut.xml", cut),
+        ("notices.xml", wide(NOTICES, false)),
+        ("notices.xml.gz", gzip_of(&wide(NOTICES, true))),
+        ("osv.json", wide(r#"{"id":"X"}"#, true)),
+        ("picture", vec![0xFF, 0xD8, 0]),
+        ("words", wide("words", true)),
+    ] {
+        write(&folder, name, &content);
+    }
+    let lines = shown(None, Source::path(folder.path()), &Limits::default());
+    assert_eq!(
+        lines,
+        [
+            ".hidden.xml: hidden",
+            "catalogue.json: kev",
+            "cut.xml! it cannot be read (it begins as UTF-16, and is not)",
+            "notices.xml: almalinux",
+            "notices.xml: almalinux",
+            "osv.json: osv",
+            "picture: neither JSON nor YAML, nor a document of another known kind",
+            "words: neither JSON nor YAML, nor a document of another known kind",
+        ]
+    );
+    let alone = shown(
+        None,
+        Source::path(folder.path().join("notices.xml")),
+        &Limits::default(),
+    );
+    assert_eq!(alone, ["notices.xml: almalinux"]);
+    let stated = shown(
+        Some("kev"),
+        Source::path(folder.path().join("catalogue.json")),
+        &Limits::default(),
+    );
+    assert_eq!(stated, ["catalogue.json: kev"]);
 }
