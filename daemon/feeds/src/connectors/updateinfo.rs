@@ -305,7 +305,9 @@ impl Owner {
 
 fn packages(draft: &mut Draft<'_>, update: &Element) -> Vec<Package> {
     let mut packages = Vec::new();
-    for collection in update.items("pkglist", "collection") {
+    // A list may have its packages without a collection around them.
+    let lists = update.all("pkglist");
+    for collection in update.items("pkglist", "collection").chain(lists) {
         let names = format!(
             "{} {}",
             collection.attribute("short").unwrap_or_default(),
