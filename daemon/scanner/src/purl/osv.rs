@@ -61,10 +61,9 @@ impl OsvPackage {
     /// is not enough.
     pub fn is_known_by(&self, ecosystem: &str) -> bool {
         let own = self.ecosystem.as_ref();
-        let beyond = ecosystem.strip_prefix(own);
         ecosystem == own
             || is_same_release(own, ecosystem)
-            || (own.starts_with("Red Hat:") && beyond.is_some_and(|rest| rest.starts_with("::")))
+            || release::red_hat::is_known_by(own, ecosystem)
             || ecosystem.starts_with("SUSE:Linux Enterprise Module ")
             // Products that include a Server.
             || (own.starts_with("SUSE:Linux Enterprise ") && ecosystem.starts_with("SUSE:Linux Enterprise Server "))

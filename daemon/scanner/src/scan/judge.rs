@@ -303,8 +303,11 @@ impl<'a> Scanner<'a> {
         let subject = other.as_ref().unwrap_or(subject);
         let undecided = self.judge_in(ecosystem, &named, subject, component, findings)?;
         let mut found = findings.split_off(first);
+        let mut undecided = undecided;
         if !source.epoch_known {
-            return Ok(undecided || !found.is_empty());
+            let matched = found.len();
+            found.retain(Finding::is_of_all_versions);
+            undecided |= found.len() < matched;
         }
         // An advisory that names the installed package, too, is one finding.
         let purl = purl.to_string();

@@ -30,7 +30,8 @@ impl Row {
                 Named::Sources
             }
             // Notices of repositories name installed packages; Bodhi, and Rocky Linux in the OSV schema, their sources.
-            ("rpm", "Fedora" | "Rocky Linux") => Named::Both,
+            // Red Hat names installed packages that are fixed, and sources of those that are not.
+            ("rpm", "Fedora" | "Red Hat" | "Rocky Linux") => Named::Both,
             _ => Named::Installed,
         }
     }
