@@ -3,6 +3,8 @@
 //! The answer contains every step: the OSV package of the URL, the advisories about it that have the id, and the
 //! result of each of their rules for the version. It uses the same functions as a scan, so both always agree.
 
+mod epel;
+
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -33,6 +35,8 @@ pub struct Explanation {
     pub other_advisories: usize,
     /// True if the knowledge has no source about the package's ecosystem: then nothing follows from its silence.
     pub is_without_source: bool,
+    /// What EPEL has to do with it, if its advisories name the package of a host of Enterprise Linux.
+    pub about_epel: Option<String>,
 }
 
 /// The conclusion.
@@ -119,11 +123,15 @@ pub fn explain(
         advisories: Vec::new(),
         other_advisories: 0,
         is_without_source: false,
+        about_epel: None,
     };
     let package = explanation.package.clone();
     let Some(package) = package.filter(|package| package.release_known) else {
         return Ok(explanation);
     };
+    let (package, about_epel) = epel::choose(package, knowledge)?;
+    explanation.package = Some(package.clone());
+    explanation.about_epel = about_epel;
     let subject = Subject::of(purl, None, &package.ecosystem, explanation.version.as_deref());
     let mut advisories = Vec::new();
     for ecosystem in package.ecosystems() {
@@ -280,6 +288,14 @@ impl Explanation {
 
     /// Returns the conclusion's reason in one sentence.
     pub fn reason(&self) -> String {
+        let reason = self.reason_of_rules();
+        match &self.about_epel {
+            Some(remark) => format!("{reason}; {remark}"),
+            None => reason,
+        }
+    }
+
+    fn reason_of_rules(&self) -> String {
         let Some(package) = &self.package else {
             return "no OSV ecosystem holds packages of this URL's type".to_owned();
         };

@@ -124,6 +124,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    fn note_systems(&mut self, systems: [Option<&'static str>; 2]) {
+        for system in systems {
+            self.note_system(system);
+        }
+    }
+
     /// Evaluates a component: by its package URL, or by its CPE names if no package URL can speak for it.
     pub(super) fn judge_any(
         &mut self,
@@ -164,14 +170,14 @@ impl<'a> Scanner<'a> {
         } = self.document;
         let named = sources_named.of(purl);
         let key = MemoKey::of(component, purl, distro, named, &mut self.memo_space);
-        if let Some((standing, system)) = memo.get(&key) {
-            self.note_system(system);
+        if let Some((standing, systems)) = memo.get(&key) {
+            self.note_systems(systems);
             return Ok(standing);
         }
         let judged = self.judge(component, findings)?;
         // Scans of other times use the same memo.
         if judged.findings.is_empty() && !judged.depends_on_time {
-            memo.put(key, (judged.standing, judged.system));
+            memo.put(key, (judged.standing, judged.systems));
         }
         Ok(judged.standing)
     }
@@ -194,12 +200,13 @@ impl<'a> Scanner<'a> {
         self.note_system(system);
         if !package.release_known {
             return Ok(Judged {
-                system,
+                systems: [system, None],
                 ..Judged::without(Standing::NoDistro)
             });
         }
         let subject = Subject::of(purl, origin, &package.ecosystem, component.version.as_deref());
-        let key = self.repeats.key(&package, &subject);
+        let vendor = origin.and_then(|origin| origin.vendor);
+        let key = self.repeats.key(&package, &subject, vendor);
         if let Some(judged) = key.as_ref().and_then(|key| self.repeats.judged(key)) {
             let place = component.place.to_string();
             let same = findings.get_mut(judged.findings.clone()).unwrap_or_default();
@@ -215,11 +222,13 @@ impl<'a> Scanner<'a> {
         }
         let first = findings.len();
         self.depends_on_time = false;
-        let standing = self.judge_package(&package, &subject, component, findings)?;
+        let (standing, other) = self.judge_on_host(&package, &subject, component, findings)?;
+        let systems = [system, other];
+        self.note_systems(systems);
         self.tally.add(findings.get(first..).unwrap_or_default());
         let judged = Judged {
             standing,
-            system,
+            systems,
             findings: first..findings.len(),
             depends_on_time: self.depends_on_time,
         };
@@ -230,7 +239,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Evaluates a package's version with all applicable ecosystems.
-    fn judge_package(
+    pub(super) fn judge_package(
         &mut self,
         package: &OsvPackage,
         subject: &Subject,
@@ -240,12 +249,7 @@ impl<'a> Scanner<'a> {
         let (mut is_known, mut undecided) = (false, false);
         let first = findings.len();
         // If advisories may use another name, the name must be known.
-        let origin = component.origin.as_deref();
-        let mut name_known = package.name_known
-            || component
-                .purl
-                .as_ref()
-                .is_some_and(|purl| self.document.sources_named.of(purl) && !names_source(purl, origin));
+        let mut name_known = package.name_known || self.is_own_source(component);
         for ecosystem in package.ecosystems() {
             if self.knows(ecosystem)? {
                 is_known |= package.is_known_by(ecosystem);
@@ -276,6 +280,13 @@ impl<'a> Scanner<'a> {
             true if !subject.is_ordered() => Standing::Unversioned,
             true => Standing::Matched,
         })
+    }
+
+    /// Returns true if a component's package has the name of its source: the document names the sources of others.
+    pub(super) fn is_own_source(&self, component: &Component) -> bool {
+        let origin = component.origin.as_deref();
+        let purl = component.purl.as_ref();
+        purl.is_some_and(|purl| self.document.sources_named.of(purl) && !names_source(purl, origin))
     }
 
     /// Matches a component against the advisories that name its source package, if they may name either. Returns true
@@ -336,6 +347,24 @@ impl<'a> Scanner<'a> {
         for ecosystem in package.ecosystems().chain(from) {
             if self.knowledge.knows_package(ecosystem, &package.name)? {
                 return Ok(true);
+            }
+        }
+        match &package.epel {
+            Some(epel) => self.is_named(epel, &[&epel.name]),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns true if an advisory of one of a package's ecosystems has one of these names.
+    pub(super) fn is_named(&mut self, package: &OsvPackage, names: &[&str]) -> Result<bool, KnowledgeError> {
+        for ecosystem in package.ecosystems() {
+            if !self.knows(ecosystem)? {
+                continue;
+            }
+            for name in names {
+                if self.knowledge.knows_package(ecosystem, name)? {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
@@ -434,7 +463,7 @@ impl<'a> Scanner<'a> {
             .collect()
     }
 
-    fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+    pub(super) fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         if let Some(known) = self.ecosystems.get(ecosystem) {
             return Ok(*known);
         }

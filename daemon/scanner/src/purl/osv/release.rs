@@ -13,6 +13,7 @@ pub(super) fn has_releases(ecosystem: &str) -> bool {
             | "Ubuntu"
             | "AlmaLinux"
             | "Amazon Linux"
+            | "EPEL"
             | "Fedora"
             | "Oracle Linux"
             | "Rocky Linux"
@@ -55,7 +56,7 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
             None => codename(&distro).and_then(|_| named(&distro).map(str::to_owned)),
         },
         // `VERSION_ID=3.0`, and `Azure Linux:3`.
-        "AlmaLinux" | "Azure Linux" | "Fedora" | "Oracle Linux" | "Rocky Linux" | "Mageia" => {
+        "AlmaLinux" | "Azure Linux" | "EPEL" | "Fedora" | "Oracle Linux" | "Rocky Linux" | "Mageia" => {
             parts(1)
         }
         // The first release used the year and month of its images, up to `2018.03`.
