@@ -132,13 +132,16 @@ fn references(draft: &mut Draft<'_>, item: &Value<'_>) {
         let title = str_of(reference, "title").unwrap_or_default();
         let is_bug = str_of(reference, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("bugzilla"));
         let stated = str_of(reference, "id").unwrap_or(if is_bug { "" } else { title });
-        for cve in text::cves_in(stated) {
+        for cve in updateinfo::cves_in(stated) {
             draft.derive(&cve);
         }
         draft.link("WEB", str_of(reference, "href").unwrap_or_default());
     }
     for reference in items_of(item, "references") {
-        for cve in str_of(reference, "title").into_iter().flat_map(text::cves_in) {
+        for cve in str_of(reference, "title")
+            .into_iter()
+            .flat_map(updateinfo::cves_in)
+        {
             updateinfo::link_only(draft, &cve);
         }
     }

@@ -109,12 +109,12 @@ fn update(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     // The service's older versions have a list of its own.
     let cves = items_of(&item, "cves").iter();
     for cve in cves.filter_map(|cve| str_of(cve, "cve_id").or_else(|| cve.as_str())) {
-        text::cves_in(cve).iter().for_each(|cve| draft.derive(cve));
+        updateinfo::cves_in(cve).iter().for_each(|cve| draft.derive(cve));
     }
     let texts = ["display_name", "title", "notes"].iter();
     let texts = texts.filter_map(|key| str_of(&item, key)).chain(bugs);
     // Everything else is free text: its ids become links, and even a single one does not name the record.
-    for cve in texts.flat_map(text::cves_in) {
+    for cve in texts.flat_map(updateinfo::cves_in) {
         updateinfo::link_only(&mut draft, &cve);
     }
     for bug in items_of(&item, "bugs") {

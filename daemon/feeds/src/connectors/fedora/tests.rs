@@ -157,3 +157,20 @@ fn vulnerabilities_in_a_list_of_their_own_are_read() {
         );
     }
 }
+
+#[test]
+fn package_is_read_in_every_form() {
+    let attributes =
+        r#"<package name="rocket-libs" version="1.0" release="1.fc43" epoch="2" arch="noarch"/>"#;
+    for package in [
+        "<package><name>rocket-libs</name><version>1.0</version><release>1.fc43</release><epoch>2</epoch></package>",
+        "<package><filename>rocket-libs-2:1.0-1.fc43.noarch.rpm</filename></package>",
+    ] {
+        let notices = NOTICES.replacen(attributes, package, 1);
+        assert_eq!(
+            ranges(&json_records("fedora", notices.as_bytes())[0]),
+            ["Fedora:43 rocket-libs introduced=0 fixed=2:1.0-1.fc43"],
+            "{package}"
+        );
+    }
+}

@@ -14,7 +14,7 @@ use super::draft::Draft;
 use super::output::Output;
 use super::severity;
 use super::shape::Shape;
-use super::text::{self, quote};
+use super::text::quote;
 use super::updateinfo::{self, Package, add_packages, from_the_beginning, kernel_line, major_of};
 use super::xml::{Dialect, Element};
 
@@ -137,7 +137,11 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
         .all("reference")
         .filter(|one| one.attribute("source") == Some("CVE"))
     {
-        for cve in reference.attribute("ref_id").into_iter().flat_map(text::cves_in) {
+        for cve in reference
+            .attribute("ref_id")
+            .into_iter()
+            .flat_map(updateinfo::cves_in)
+        {
             draft.derive(&cve);
         }
     }
@@ -179,9 +183,9 @@ fn vulnerabilities(draft: &mut Draft<'_>, advisory: &Element) {
     for cve in advisory.all("cve") {
         let before = rated.len();
         let name = cve.text.trim();
-        if text::is_cve(name) {
-            draft.derive(name);
-        } else if !name.is_empty() {
+        let ids = updateinfo::cves_in(name);
+        ids.iter().for_each(|id| draft.derive(id));
+        if ids.is_empty() && !name.is_empty() {
             draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
         }
         for (attribute, version) in [("cvss4", "4.0"), ("cvss3", "3.1"), ("cvss2", "2.0")] {

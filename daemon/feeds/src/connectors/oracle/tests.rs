@@ -181,3 +181,15 @@ fn list_for_several_releases_is_divided_by_the_builds() {
         );
     }
 }
+
+#[test]
+fn ids_in_one_element_and_in_any_capitals_are_read() {
+    let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
+    let text = definition(1, "ELSA-2030-0001:", reference, "1-1.el8")
+        .replace("CVE-2030-0001</cve>", "cve-2030-0001, CVE-2030-0002</cve>");
+    let document = format!("<oval_definitions><definitions>{text}</definitions></oval_definitions>");
+    assert_eq!(
+        json_records("oracle", document.as_bytes())[0]["upstream"],
+        serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
+    );
+}

@@ -13,7 +13,7 @@ use super::output::Output;
 use super::rpm::Nevra;
 use super::severity;
 use super::shape::Shape;
-use super::text::{self, quote};
+use super::text::quote;
 use super::updateinfo::{self, Owner, Package, add_packages, from_the_beginning, major_of};
 use super::value::{self, items_of, str_of};
 use super::xml::Element;
@@ -103,12 +103,15 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         let name = str_of(cve, "cve")
             .or_else(|| str_of(cve, "name"))
             .or(cve.as_str());
-        for cve in name.into_iter().flat_map(text::cves_in) {
+        for cve in name.into_iter().flat_map(updateinfo::cves_in) {
             draft.derive(&cve);
         }
     }
     for bug in items_of(&item, "fixes") {
-        for cve in str_of(bug, "description").into_iter().flat_map(text::cves_in) {
+        for cve in str_of(bug, "description")
+            .into_iter()
+            .flat_map(updateinfo::cves_in)
+        {
             updateinfo::link_only(&mut draft, &cve);
         }
     }
