@@ -10,12 +10,12 @@ use crate::lenient::{AnyText, Fields};
 pub enum Vendor {
     /// The Fedora Project, of which EPEL is part.
     Fedora,
-    /// The maker of Enterprise Linux or of a rebuild: the package is the host's own.
+    /// Red Hat or a maker of its system that builds no packages of EPEL: the package is the host's own.
     EnterpriseLinux,
 }
 
-/// The beginnings of the makers' names.
-const MAKERS: [&str; 5] = ["almalinux", "centos", "oracle", "red hat", "rocky"];
+/// The beginnings of these makers' names. AlmaLinux and Oracle rebuild packages of EPEL under their own names.
+const MAKERS: [&str; 3] = ["centos", "red hat", "rocky"];
 
 impl Vendor {
     /// Returns the vendor with this name; SPDX writes `Organization: ` before it.
@@ -102,8 +102,8 @@ mod tests {
                 "Rocky Enterprise Software Foundation",
                 Some(Vendor::EnterpriseLinux),
             ),
-            ("AlmaLinux", Some(Vendor::EnterpriseLinux)),
-            ("Oracle America", Some(Vendor::EnterpriseLinux)),
+            ("AlmaLinux", None),
+            ("Oracle America", None),
             ("Remi Collet", None),
             ("Fedora Copr - user", None),
             ("", None),

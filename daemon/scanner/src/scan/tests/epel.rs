@@ -119,6 +119,11 @@ fn vendor_says_whose_package_it_is() {
     assert_eq!(judged(&purl, rocky, &both), (vec![], Standing::Matched));
     let only_epel = Memory::with(&[OF_EPEL, &of_host("Rocky Linux:9", "kernel")]);
     assert_eq!(judged(&purl, rocky, &only_epel), (vec![], Standing::Matched));
+    // They rebuild packages of EPEL.
+    for maker in ["AlmaLinux", "Oracle America"] {
+        let maker = format!(r#","publisher":"{maker}""#);
+        assert_eq!(judged(&purl, &maker, &only_epel).0, ["EPEL:9"], "{maker}");
+    }
     // Nothing speaks about a package of EPEL but its advisories.
     let only_host = Memory::with(&[&of_host("Rocky Linux:9", "kernel")]);
     let fedora = r#","publisher":"Fedora Project""#;
