@@ -51,7 +51,7 @@ pub(super) fn beside(release: &str, also: &mut Vec<String>) {
         if minor.is_some() {
             others.push(format!("enterprise_linux:{major}"));
         }
-        let before = minor.map_or(LAST_MINOR + 1, |minor| minor.min(LAST_MINOR));
+        let before = minor.unwrap_or(u32::MAX).min(LAST_MINOR + 1);
         others.extend((0..before).map(|minor| format!("enterprise_linux:{major}.{minor}")));
     }
     let repositories = if number_of_major < 8 {
