@@ -94,7 +94,10 @@ fn update(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         .filter_map(|key| text::time(str_of(&item, key)?))
         .max();
     draft.modified = later.or_else(|| draft.published.clone());
-    if ["obsolete", "unpushed"].contains(&state) {
+    if ["obsolete", "unpushed"]
+        .iter()
+        .any(|gone| state.eq_ignore_ascii_case(gone))
+    {
         draft.withdrawn.clone_from(&draft.modified);
     }
     let title = str_of(&item, "display_name").or_else(|| str_of(&item, "title"));
@@ -102,7 +105,10 @@ fn update(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     draft.details = str_of(&item, "notes").map(str::to_owned);
     updateinfo::word(&mut draft, str_of(&item, "severity"));
     let bugs = items_of(&item, "bugs");
-    let bugs: Vec<&str> = bugs.iter().filter_map(|bug| str_of(bug, "title")).collect();
+    let bugs: Vec<&str> = bugs
+        .iter()
+        .filter_map(|bug| str_of(bug, "title").or_else(|| bug.as_str()))
+        .collect();
     for title in &bugs {
         updateinfo::of_bug(&mut draft, title);
     }
@@ -151,12 +157,15 @@ fn entries<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
         let number = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))?;
         Some(format!("{}:{number}", if is_epel { "EPEL" } else { "Fedora" }))
     });
+    if items_of(item, "builds").is_empty() {
+        draft.warn("the update names no build");
+    }
     let mut is_unknown = false;
     for build in items_of(item, "builds") {
         let nvr = str_of(build, "nvr")
             .or_else(|| build.as_str())
             .unwrap_or_default();
-        if str_of(build, "type").is_some_and(|ty| ty != "rpm") {
+        if str_of(build, "type").is_some_and(|ty| !ty.eq_ignore_ascii_case("rpm")) {
             draft.warn(format!("{} is not an RPM package, and has no entry", quote(nvr)));
             continue;
         }

@@ -174,3 +174,30 @@ fn package_is_read_in_every_form() {
         );
     }
 }
+
+#[test]
+fn words_of_bodhi_are_known_in_any_capitals() {
+    let page = PAGE
+        .replace("\"unpushed\"", "\"Unpushed\"")
+        .replace("\"type\":\"rpm\"", "\"type\":\"RPM\"");
+    let (respelt, records) = (
+        json_records("fedora", page.as_bytes()),
+        json_records("fedora", PAGE.as_bytes()),
+    );
+    assert_eq!(respelt[0]["affected"], records[0]["affected"]);
+    assert_eq!(respelt[1]["withdrawn"], records[1]["withdrawn"]);
+    let bare = PAGE.replacen(
+        r#"{"bug_id":7,"title":"CVE-2030-0001 rocket: flaw"}"#,
+        r#""CVE-2030-0001 rocket: flaw""#,
+        1,
+    );
+    assert_eq!(
+        json_records("fedora", bare.as_bytes())[0]["upstream"],
+        records[0]["upstream"]
+    );
+    let warned = warnings("fedora", PAGE.as_bytes());
+    assert!(
+        warned.contains(&"the update names no build".to_owned()),
+        "{warned:?}"
+    );
+}
