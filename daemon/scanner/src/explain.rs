@@ -158,7 +158,11 @@ pub fn explain(
             }
             found
         };
+        let own = explanation.advisories.len();
         explanation.take(advisories, id, at, &mut evaluate);
+        if !source.epoch_known {
+            explanation.settle_doubts_about_source(own);
+        }
     }
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     let is_silent = explanation.advisories.is_empty() && explanation.other_advisories == 0;
@@ -282,6 +286,20 @@ impl Explanation {
                 merge_hash: advisory.merge_hash,
                 vulnerability: advisory.vulnerability,
                 withdrawn: advisory.withdrawn,
+            });
+        }
+    }
+
+    /// Removes what the source's name leaves in doubt if the package's own name, in the first `own` advisories, decides.
+    fn settle_doubts_about_source(&mut self, own: usize) {
+        let decides = |advisory: &AdvisoryExplanation| {
+            advisory.withdrawn.is_none() && advisory.counting().next().is_some()
+        };
+        if self.advisories.iter().take(own).any(decides) {
+            let mut index = 0;
+            self.advisories.retain(|advisory| {
+                index += 1;
+                index <= own || !advisory.counting().any(Evaluation::is_undecided)
             });
         }
     }

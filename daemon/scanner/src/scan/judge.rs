@@ -316,9 +316,10 @@ impl<'a> Scanner<'a> {
         let mut found = findings.split_off(first);
         let mut undecided = undecided;
         if !source.epoch_known {
-            let matched = found.len();
-            found.retain(Finding::is_of_all_versions);
-            undecided |= found.len() < matched;
+            let (certain, doubted): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(Finding::is_of_all_versions);
+            found = certain;
+            undecided |= self.leaves_doubt(package, &doubted)?;
         }
         // An advisory that names the installed package, too, is one finding.
         let purl = purl.to_string();
@@ -329,6 +330,26 @@ impl<'a> Scanner<'a> {
         });
         findings.append(&mut found);
         Ok(undecided)
+    }
+
+    /// Returns true if one of these findings by the source is not decided by the package's own name: advisories that
+    /// list what is built from a source say more about it than those about the source.
+    fn leaves_doubt(&mut self, package: &OsvPackage, doubted: &[Finding]) -> Result<bool, KnowledgeError> {
+        if doubted.is_empty() {
+            return Ok(false);
+        }
+        let mut own: Vec<Rc<[Advisory]>> = Vec::new();
+        for ecosystem in package.ecosystems() {
+            if self.knows(ecosystem)? {
+                own.push(self.advisories(ecosystem, &package.name)?);
+            }
+        }
+        let stated = own.iter().flat_map(|list| list.iter());
+        let stated = stated.filter(|advisory| advisory.withdrawn.is_none() && !advisory.affected.is_empty());
+        let decided: BTreeSet<&str> = stated.map(|advisory| advisory.vulnerability.as_str()).collect();
+        Ok(doubted
+            .iter()
+            .any(|one| !decided.contains(one.vulnerability.as_str())))
     }
 
     /// Returns true if an advisory names the package of a component's URL.

@@ -153,3 +153,42 @@ fn source_without_a_fix_affects_packages_of_other_versions() {
         assert_eq!((result.findings.len(), found), (findings, standing), "{events}");
     }
 }
+
+/// A file's name has no epoch: the packages of a source with one were in doubt, although advisories name them.
+#[test]
+fn package_that_an_advisory_names_is_decided_by_its_own_name() {
+    let entry = |name: &str, fixed: &str| {
+        format!(
+            r#"{{"package":{{"ecosystem":"Red Hat:enterprise_linux:9::appstream","name":"{name}"}},
+            "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"{fixed}"}}]}}]}}"#
+        )
+    };
+    let url = |version: &str, source: &str| {
+        format!("pkg:rpm/redhat/rocket-tools@{version}?distro=rhel-9&upstream=rocket-{source}.src.rpm")
+    };
+    let (source, own) = (entry("rocket", "4:5.0-2.el9"), entry("rocket-tools", "1.3-2.el9"));
+    let judged = |entries: &str, url: &str| {
+        let record = format!(r#"{{"id":"CVE-2030-1","affected":[{entries}]}}"#);
+        let result = run(&purls(&[url]), &Memory::with(&[&record]));
+        let standing = result.gaps.first().map_or(Standing::Matched, |gap| gap.standing);
+        let record = Record::from_json(record.as_bytes()).unwrap();
+        let knowledge = crate::knowledge::SingleRecord::new(record, "test");
+        let purl = crate::purl::PackageUrl::parse(url).unwrap();
+        let explained = crate::explain::explain(&purl, "CVE-2030-1", None, &knowledge, JudgedAt::default());
+        (result.findings.len(), standing, explained.unwrap().conclusion)
+    };
+    use crate::explain::Conclusion;
+    let both = format!("{source},{own}");
+    assert_eq!(
+        judged(&both, &url("1.3-2.el9", "5.0-2.el9")),
+        (0, Standing::Matched, Conclusion::NotAffected)
+    );
+    assert_eq!(
+        judged(&both, &url("1.3-1.el9", "5.0-1.el9")),
+        (1, Standing::Matched, Conclusion::Affected)
+    );
+    assert_eq!(
+        judged(&source, &url("1.3-2.el9", "5.0-2.el9")),
+        (0, Standing::Undecided, Conclusion::CannotSay)
+    );
+}
