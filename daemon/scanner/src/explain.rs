@@ -3,6 +3,8 @@
 //! The answer contains every step: the OSV package of the URL, the advisories about it that have the id, and the
 //! result of each of their rules for the version. It uses the same functions as a scan, so both always agree.
 
+mod epel;
+
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -33,6 +35,8 @@ pub struct Explanation {
     pub other_advisories: usize,
     /// True if the knowledge has no source about the package's ecosystem: then nothing follows from its silence.
     pub is_without_source: bool,
+    /// What EPEL has to do with it, if its advisories name the package of a host of Enterprise Linux.
+    pub about_epel: Option<String>,
 }
 
 /// The conclusion.
@@ -119,11 +123,15 @@ pub fn explain(
         advisories: Vec::new(),
         other_advisories: 0,
         is_without_source: false,
+        about_epel: None,
     };
     let package = explanation.package.clone();
     let Some(package) = package.filter(|package| package.release_known) else {
         return Ok(explanation);
     };
+    let (package, about_epel) = epel::choose(package, knowledge)?;
+    explanation.package = Some(package.clone());
+    explanation.about_epel = about_epel;
     let subject = Subject::of(purl, None, &package.ecosystem, explanation.version.as_deref());
     let mut advisories = Vec::new();
     for ecosystem in package.ecosystems() {
@@ -150,7 +158,11 @@ pub fn explain(
             }
             found
         };
+        let own = explanation.advisories.len();
         explanation.take(advisories, id, at, &mut evaluate);
+        if !source.epoch_known {
+            explanation.settle_doubts_about_source(own);
+        }
     }
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     let is_silent = explanation.advisories.is_empty() && explanation.other_advisories == 0;
@@ -278,8 +290,30 @@ impl Explanation {
         }
     }
 
+    /// Removes what the source's name leaves in doubt if the package's own name, in the first `own` advisories, decides.
+    fn settle_doubts_about_source(&mut self, own: usize) {
+        let decides = |advisory: &AdvisoryExplanation| {
+            advisory.withdrawn.is_none() && advisory.counting().next().is_some()
+        };
+        if self.advisories.iter().take(own).any(decides) {
+            let mut index = 0;
+            self.advisories.retain(|advisory| {
+                index += 1;
+                index <= own || !advisory.counting().any(Evaluation::is_undecided)
+            });
+        }
+    }
+
     /// Returns the conclusion's reason in one sentence.
     pub fn reason(&self) -> String {
+        let reason = self.reason_of_rules();
+        match &self.about_epel {
+            Some(remark) => format!("{reason}; {remark}"),
+            None => reason,
+        }
+    }
+
+    fn reason_of_rules(&self) -> String {
         let Some(package) = &self.package else {
             return "no OSV ecosystem holds packages of this URL's type".to_owned();
         };

@@ -202,11 +202,13 @@ impl Evaluation {
         }
     }
 
-    /// Leaves all matching rules undecided, for a version that may lack its epoch.
+    /// Leaves matching rules undecided, for a version that may lack its epoch, unless they match every version.
     pub(crate) fn doubt_matches(&mut self) {
         let matched = std::mem::take(&mut self.matched).into_iter();
+        let (certain, doubted): (Vec<Rule>, Vec<Rule>) = matched.partition(Rule::is_of_all_versions);
+        self.matched = certain;
         self.unmatched
-            .extend(matched.map(|rule| (rule, WhyNot::VersionUnreadable)));
+            .extend(doubted.into_iter().map(|rule| (rule, WhyNot::VersionUnreadable)));
     }
 
     /// Returns true if no rule says "affected" and one could not be evaluated. A range of commits only matters if the
@@ -235,6 +237,13 @@ pub enum Rule {
         /// The event above the subject that closes it.
         until: Option<Event>,
     },
+}
+
+impl Rule {
+    /// Returns true if it calls every version affected, so that the version does not matter.
+    pub(crate) fn is_of_all_versions(&self) -> bool {
+        matches!(self, Self::Range { introduced: Some(text), until: None, .. } if text == "0")
+    }
 }
 
 /// The reason why a rule does not say "affected".

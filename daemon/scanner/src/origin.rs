@@ -4,6 +4,8 @@
 //! `source`), into their own properties (Trivy, Syft), into SPDX's `sourceInfo`, or leave it out if it equals the
 //! package's name.
 
+mod vendor;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
@@ -11,6 +13,8 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+pub use self::vendor::Vendor;
+pub(crate) use self::vendor::{StatedOrganisation, StatedVendor, with_vendor};
 use crate::lenient::{AnyText, Entries, Fields, pass_over};
 
 /// A document's data about the build of a package.
@@ -24,6 +28,8 @@ pub struct Origin {
     pub module: Option<String>,
     /// The package's own epoch.
     pub epoch: Option<String>,
+    /// Who built it, if that tells packages of one host apart.
+    pub vendor: Option<Vendor>,
 }
 
 /// The prefixes of Trivy's and Syft's properties.
@@ -41,6 +47,7 @@ pub(crate) struct OriginParts {
     source_epoch: String,
     module: String,
     epoch: String,
+    vendor: Option<Vendor>,
 }
 
 impl OriginParts {
@@ -104,6 +111,11 @@ impl OriginParts {
                 take(|parts| &mut parts.module, value);
             }
             "epoch" => take(|parts| &mut parts.epoch, value),
+            "vendor" | "Vendor" => {
+                if let Some(vendor) = Vendor::of(value) {
+                    this.get_or_insert_default().vendor.get_or_insert(vendor);
+                }
+            }
             _ => {}
         }
     }
@@ -122,6 +134,7 @@ impl OriginParts {
             }
             first.module = first.module.take().or(other.module);
             first.epoch = first.epoch.take().or(other.epoch);
+            first.vendor = first.vendor.or(other.vendor);
         }
         Some(first)
     }
@@ -146,6 +159,7 @@ impl OriginParts {
             source_version: some(&version),
             module: some(&parts.module),
             epoch: some(&parts.epoch),
+            vendor: parts.vendor,
         }))
     }
 }
@@ -291,6 +305,7 @@ mod tests {
                 source_version: Some("2:1.2.3-1".into()),
                 module: Some("foo:1:2:3".into()),
                 epoch: None,
+                vendor: None,
             })
         );
         for (syft, source) in [

@@ -6,6 +6,7 @@
 
 mod coverage;
 mod cpes;
+mod epel;
 mod evidence;
 mod finding;
 mod judge;

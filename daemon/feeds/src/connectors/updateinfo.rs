@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::draft::{Affected, Draft, Range};
 use super::output::Output;
-use super::rpm::with_epoch;
+use super::rpm::{Nevra, with_epoch};
 use super::severity::{Severity, worst_first};
 use super::shape::Shape;
 use super::text::{self, quote};
@@ -133,10 +133,7 @@ pub(crate) fn class(draft: &mut Draft<'_>, kind: Option<&str>) {
     };
     let texts = [&draft.summary, &draft.details].into_iter().flatten();
     let ids = draft.upstream.iter().chain(&draft.related).chain(texts);
-    if ids
-        .map(String::as_str)
-        .any(|text| !text::cves_in(text).is_empty())
-    {
+    if ids.map(String::as_str).any(|text| !cves_in(text).is_empty()) {
         return;
     }
     // It rates the bug.
@@ -144,6 +141,11 @@ pub(crate) fn class(draft: &mut Draft<'_>, kind: Option<&str>) {
     for entry in &mut draft.affected {
         entry.specific.push(("informational", value::text(class)));
     }
+}
+
+/// Returns the ids of CVE records in a text, in any capitals.
+pub(crate) fn cves_in(text: &str) -> Vec<String> {
+    text::cves_in(&text.to_ascii_uppercase())
 }
 
 /// Adds the vulnerabilities that a bug's title begins with.
@@ -181,11 +183,11 @@ fn cves_of_bug(title: &str) -> Vec<String> {
     let words = words.filter(|word| !matches!(*word, "" | "and"));
     let mut found = Vec::new();
     for word in words {
-        let id = word.trim_end_matches([':', ';']);
-        if !text::is_cve(id) {
+        let id = word.trim_end_matches([':', ';']).to_ascii_uppercase();
+        if !text::is_cve(&id) {
             break;
         }
-        found.push(id.to_owned());
+        found.push(id);
         // Words follow a colon.
         if word.ends_with(':') {
             break;
@@ -264,7 +266,7 @@ impl Owner {
         }
         for reference in update.items("references", "reference") {
             let (id, title) = (reference.attribute("id"), reference.attribute("title"));
-            let cves = || [id, title].into_iter().flatten().flat_map(text::cves_in);
+            let cves = || [id, title].into_iter().flatten().flat_map(cves_in);
             let kind = reference.attribute("type").map(str::to_ascii_lowercase);
             match kind.as_deref() {
                 Some("cve") => cves().for_each(|cve| draft.derive(&cve)),
@@ -305,7 +307,9 @@ impl Owner {
 
 fn packages(draft: &mut Draft<'_>, update: &Element) -> Vec<Package> {
     let mut packages = Vec::new();
-    for collection in update.items("pkglist", "collection") {
+    // A list may have its packages without a collection around them.
+    let lists = update.all("pkglist");
+    for collection in update.items("pkglist", "collection").chain(lists) {
         let names = format!(
             "{} {}",
             collection.attribute("short").unwrap_or_default(),
@@ -319,9 +323,25 @@ fn packages(draft: &mut Draft<'_>, update: &Element) -> Vec<Package> {
             ))
         });
         for package in collection.all("package") {
-            let attribute = |name: &str| package.attribute(name).map(str::trim).unwrap_or_default();
+            let attribute = |name: &str| {
+                let stated = package.attribute(name).map(str::trim);
+                stated
+                    .filter(|text| !text.is_empty())
+                    .or_else(|| package.text_of(name))
+            };
+            let attribute = |name: &str| attribute(name).unwrap_or_default();
             let (name, version, release) = (attribute("name"), attribute("version"), attribute("release"));
             if name.is_empty() || version.is_empty() || release.is_empty() {
+                if let Some(found) = package.text_of("filename").and_then(Nevra::parse) {
+                    packages.push(Package {
+                        evr: found.evr(),
+                        name: found.name,
+                        arch: found.arch,
+                        module: module.clone(),
+                        collection: names.clone(),
+                    });
+                    continue;
+                }
                 draft.warn(format!(
                     "a package without name, version or release: \"{}\"",
                     quote(name)
@@ -385,6 +405,7 @@ mod tests {
             (" [Major Incident] CVE-2030-0001 rocket: flaw", "CVE-2030-0001"),
             ("EMBARGOED TRIAGE-CVE-2030-0001 rocket: flaw", "CVE-2030-0001"),
             ("CVE-2030-0001: CVE-2030-0002 is not fixed", "CVE-2030-0001"),
+            ("cve-2030-0001 rocket: flaw", "CVE-2030-0001"),
             ("rocket: incomplete fix for CVE-2030-0001", ""),
             ("CVE-2030-XXXX rocket: flaw", ""),
             ("[abrt] rocket: crash", ""),

@@ -66,6 +66,15 @@ pub(crate) fn list_of<'v, 'a>(value: &'v Value<'a>, key: &str) -> &'v [Value<'a>
     value.get(key).and_then(Value::as_array).unwrap_or_default()
 }
 
+/// Returns the items of the list under a key; an object in the place of the list is its only item.
+pub(crate) fn items_of<'v, 'a>(value: &'v Value<'a>, key: &str) -> &'v [Value<'a>] {
+    match value.get(key) {
+        Some(item @ Value::Object(_)) => std::slice::from_ref(item),
+        Some(Value::Array(items)) => items,
+        _ => &[],
+    }
+}
+
 /// Returns the trimmed, non-blank texts of the list under a key.
 pub(crate) fn strs_of<'v>(value: &'v Value<'_>, key: &str) -> impl Iterator<Item = &'v str> {
     let texts = list_of(value, key).iter().filter_map(Value::as_str);

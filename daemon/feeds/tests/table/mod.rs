@@ -339,7 +339,10 @@ pub(crate) const FACTS: &[(&str, &str, &[&str])] = &[
     (
         "oracle-oval",
         "ELSA-2021-9151",
-        &["nothing affected", "upstream CVE-2021-3449"],
+        &[
+            "Oracle Linux:8 openssl introduced=2:0 fixed=2:1.1.1g-15.ksplice1.el8_3",
+            "upstream CVE-2021-3449",
+        ],
     ),
     (
         "rustsec",

@@ -6,6 +6,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use crate::origin::Vendor;
 use crate::purl::PackageUrl;
 use crate::sbom::Component;
 use crate::scan::Standing;
@@ -44,6 +45,7 @@ impl MemoKey {
             origin.and_then(|origin| origin.source_version.as_deref()),
             origin.and_then(|origin| origin.module.as_deref()),
             sources_named.then_some(""),
+            origin.and_then(|origin| origin.vendor).map(Vendor::as_str),
         ] {
             put(text);
         }
@@ -74,8 +76,8 @@ pub struct Memo {
 /// The last entry of a slot.
 type Slot = Option<(MemoKey, Remembered)>;
 
-/// A component's standing, and the ecosystem in which it was looked up.
-pub(crate) type Remembered = (Standing, Option<&'static str>);
+/// A component's standing, and the ecosystems in which it was looked up.
+pub(crate) type Remembered = (Standing, [Option<&'static str>; 2]);
 
 impl Memo {
     /// Creates a memo of so many places.
@@ -167,7 +169,10 @@ mod tests {
             key("pkg:npm/a@2", Some("2"), None),
         );
         assert_eq!(memo.get(&one), None);
-        let (matched, unversioned) = ((Standing::Matched, Some("npm")), (Standing::Unversioned, None));
+        let (matched, unversioned) = (
+            (Standing::Matched, [Some("npm"), None]),
+            (Standing::Unversioned, [None; 2]),
+        );
         memo.put(one, matched);
         assert_eq!((memo.get(&one), memo.get(&two)), (Some(matched), None));
         memo.put(two, unversioned);

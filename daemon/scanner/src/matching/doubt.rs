@@ -145,6 +145,32 @@ fn without_epoch(text: &str) -> Doubt {
     bare.map_or(Doubt::None, |bare| Doubt::Epoch(Box::new(bare)))
 }
 
+/// Words in the versions of builds that have an epoch of their own, which places them after every plain build: live
+/// patches, and certified builds.
+const OTHER_BUILDS: [&str; 2] = ["ksplice", "fips"];
+
+/// Returns the version of such a build in the epoch of a range's events, which are about plain builds; `None` if the
+/// version is another one, or the events are about such builds, too.
+pub(super) fn in_epoch_of<'e>(mut events: impl Iterator<Item = &'e str>, text: &str) -> Option<Version> {
+    let is_other = |text: &str| {
+        OTHER_BUILDS
+            .iter()
+            .any(|word| text.to_ascii_lowercase().contains(word))
+    };
+    if !is_other(text) {
+        return None;
+    }
+    let (_, rest) = text.split_once(':')?;
+    let mut epoch = None;
+    if events.any(|event| {
+        epoch = event.split_once(':').map(|(epoch, _)| epoch).or(epoch);
+        is_other(event)
+    }) {
+        return None;
+    }
+    Version::parse(Scheme::Rpm, &format!("{}:{rest}", epoch?)).ok()
+}
+
 /// Returns true if an event of a range is about a release that begins with these numbers.
 pub(super) fn begins_with(event: &str, numbers: &str) -> bool {
     let event = event.trim();
@@ -325,5 +351,24 @@ mod tests {
         for nothing in ["{}", r#"{"ranges":[{"type":"SEMVER","events":[]}]}"#] {
             assert_eq!(says(nothing, "1.0.0"), (false, true), "{nothing}");
         }
+    }
+
+    /// A certified build of version 10:1.0 is not newer than a plain build of version 1:2.0.
+    #[test]
+    fn build_with_an_epoch_of_its_own_is_undecided_beside_plain_ones() {
+        let doubted = |version: &str, events: &str| {
+            let entry = entry("ECOSYSTEM", events);
+            let found = evaluate(&entry, &Subject::new("Oracle Linux:8", version));
+            (found.is_affected(), found.is_undecided())
+        };
+        let plain = r#"{"introduced":"0"},{"fixed":"1:1.1.1k-9.el8"}"#;
+        assert_eq!(doubted("10:1.1.1g-7.el8_6_fips", plain), (false, true));
+        assert_eq!(doubted("10:1.1.1k-10.el8_FIPS", plain), (false, false));
+        assert_eq!(doubted("2:1.1.1g-7.ksplice1.el8", plain), (false, true));
+        assert_eq!(doubted("10:1.1.1g-7.el8_6", plain), (false, false));
+        let own = r#"{"introduced":"10:0"},{"fixed":"10:1.1.1k-9.el8_fips"}"#;
+        assert_eq!(doubted("10:1.1.1g-7.el8_fips", own), (true, false));
+        assert_eq!(doubted("10:1.1.1k-9.el8_fips", own), (false, false));
+        assert_eq!(doubted("1:1.1.1g-7.el8", own), (false, false));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::doubt::{Doubt, begins_with};
+use super::doubt::{Doubt, begins_with, in_epoch_of};
 use super::{Subject, WhyNot, git};
 use crate::osv::{Event, Range, RangeKind};
 use crate::version::Version;
@@ -221,11 +221,12 @@ fn is_in_doubt(range: &Range, subject: &Subject, points: &[Point<'_>]) -> bool {
         Doubt::NoVersion => true,
         Doubt::Newest(numbers) => texts().any(|text| begins_with(text, numbers)),
         Doubt::Prefixed(bare) => walk(points, bare, None).opened_by.is_some(),
-        Doubt::Epoch(bare) => {
-            range.kind == RangeKind::Ecosystem
-                && !texts().any(|text| text.contains(':'))
-                && walk(points, bare, None).opened_by.is_some()
+        Doubt::Epoch(_) if range.kind != RangeKind::Ecosystem => false,
+        Doubt::Epoch(bare) if !texts().any(|text| text.contains(':')) => {
+            walk(points, bare, None).opened_by.is_some()
         }
+        Doubt::Epoch(_) => in_epoch_of(texts().map(String::as_str), subject.text())
+            .is_some_and(|version| walk(points, &version, None).opened_by.is_some()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! source packages, so a `source` or `upstream` qualifier has priority over the name. Without a known distribution
 //! the package is returned without suffix, and the caller counts it.
 
+mod epel;
 mod registry;
 mod release;
 mod source;
@@ -17,7 +18,7 @@ use self::release::{DOCKER_NAMES, beside, has_releases, is_same_release, release
 pub use self::source::SourcePackage;
 pub(crate) use self::source::names_source;
 use self::source::{Source, is_about_sources, other_source, source_of};
-use self::table::{DOCKER, Named, ROWS, Row};
+use self::table::{DOCKER, EPEL, Named, ROWS, Row};
 use super::{PackageUrl, PurlParts};
 use crate::name::{ecosystem_base, spelling};
 use crate::origin::Origin;
@@ -48,6 +49,9 @@ pub struct OsvPackage {
     pub repository: Option<String>,
     /// Its source package, if advisories may name either and the source has another name.
     pub source: Option<SourcePackage>,
+    /// The package of EPEL that it may be instead, on a host of Enterprise Linux: a URL does not say from which of the two
+    /// a package is.
+    pub epel: Option<Box<OsvPackage>>,
 }
 
 impl OsvPackage {
@@ -61,10 +65,9 @@ impl OsvPackage {
     /// is not enough.
     pub fn is_known_by(&self, ecosystem: &str) -> bool {
         let own = self.ecosystem.as_ref();
-        let beyond = ecosystem.strip_prefix(own);
         ecosystem == own
             || is_same_release(own, ecosystem)
-            || (own.starts_with("Red Hat:") && beyond.is_some_and(|rest| rest.starts_with("::")))
+            || release::red_hat::is_known_by(own, ecosystem)
             || ecosystem.starts_with("SUSE:Linux Enterprise Module ")
             // Products that include a Server.
             || (own.starts_with("SUSE:Linux Enterprise ") && ecosystem.starts_with("SUSE:Linux Enterprise Server "))
@@ -156,7 +159,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         ("GitHub Actions", _, name) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
         (_, _, name) => name,
     };
-    let same_system = |d: &&str| is_of(row.ecosystem, d);
+    let same_system = |d: &&str| is_of(row.ecosystem, d) || (row.ecosystem == EPEL && epel::is_for(d));
     let distro = own.or(distro.filter(same_system));
     let release = distro.and_then(|distro| release_of(row.ecosystem, distro));
     let release_known = release.is_some() || !has_releases(row.ecosystem);
@@ -183,7 +186,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         _ => None,
     };
     let is_of_registry = is_distro || is_of_registry(purl, row, &name);
-    Some(OsvPackage {
+    let mut package = OsvPackage {
         name,
         ecosystem,
         system: ecosystem_base(row.ecosystem),
@@ -193,7 +196,10 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         also,
         repository,
         source: other_source(row, purl, origin),
-    })
+        epel: None,
+    };
+    package.epel = epel::beside(&package, purl, origin).map(Box::new);
+    Some(package)
 }
 
 /// Returns true if a URL is of a registry or a distribution with advisories of its own, so that nothing else has to speak
@@ -229,7 +235,8 @@ fn row_of(purl: &PackageUrl, distro: Option<&str>) -> Option<&'static Row> {
     };
     let rows = || ROWS.iter().filter(move |row| row.ty == ty);
     if let Some(row) = rows().find(|row| row.namespace.is_empty() || namespace == Some(row.namespace)) {
-        return Some(row);
+        let is_of_epel = ty == "rpm" && distro.is_some_and(|distro| epel::names_it(row, distro));
+        return if is_of_epel { epel::row() } else { Some(row) };
     }
     if namespace.is_some() {
         return None;
@@ -269,7 +276,9 @@ pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
         None => false,
     };
     let row = ROWS.iter().find(is_of)?;
-    let (namespace, name) = if row.namespace.is_empty() {
+    let (namespace, name) = if row.ecosystem == EPEL {
+        (Some("fedora"), name)
+    } else if row.namespace.is_empty() {
         match name.rsplit_once(row.joiner) {
             Some((namespace, name)) => (Some(namespace), name),
             None => (None, name),
@@ -277,9 +286,11 @@ pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
     } else {
         (Some(row.namespace), name)
     };
+    let distro = spelt.to_ascii_lowercase().replace(':', "-");
     // These distributions' advisories name source packages.
     let qualifiers = match base {
         "Debian" | "Alpine" | "Alpaquita" | "BellSoft Hardened Containers" => vec![("arch", "source")],
+        EPEL => vec![("distro", distro.as_str())],
         _ => address_of(ecosystem)
             .map(|address| ("repository_url", address))
             .into_iter()

@@ -20,7 +20,7 @@ use super::collect::{Collector, Found};
 use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{AnyText, TextRef, VersionRef, or_default};
-use crate::origin::{OriginParts, Properties};
+use crate::origin::{OriginParts, Properties, StatedOrganisation, StatedVendor, Vendor, with_vendor};
 
 pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
 pub(super) use protobuf_json::is_meant as is_protobuf_json;
@@ -84,6 +84,10 @@ struct RawComponent<'a> {
     components: Entries<'a>,
     #[serde(default)]
     properties: Properties,
+    #[serde(default)]
+    publisher: StatedVendor,
+    #[serde(default)]
+    supplier: StatedOrganisation,
     #[serde(default, rename = "versionRange")]
     version_range: Option<strict::Name>,
     #[serde(default, rename = "isExternal")]
@@ -330,6 +334,8 @@ struct Parts<'a> {
     purl: &'a str,
     cpe: &'a str,
     origin: Option<&'a OriginParts>,
+    publisher: Option<Vendor>,
+    supplier: Option<Vendor>,
 }
 
 /// Returns the invalid field of a component and its problem, if any.
@@ -376,6 +382,8 @@ fn take(
         purl: &raw.purl.0,
         cpe: &raw.cpe.0,
         origin: raw.properties.0.as_deref(),
+        publisher: raw.publisher.0,
+        supplier: raw.supplier.0,
     };
     note_licenses(&raw.licenses, place, collector);
     add(&parts, kind, place, collector);
@@ -404,7 +412,8 @@ fn add(raw: &Parts<'_>, kind: ComponentKind, place: &Place, collector: &mut Coll
         kind,
         place,
     };
-    collector.add_with(found, OriginParts::finish(raw.origin));
+    let origin = OriginParts::finish(raw.origin);
+    collector.add_with(found, with_vendor(origin, raw.publisher, raw.supplier));
 }
 
 /// Returns a component's CPE name as a list.

@@ -12,7 +12,7 @@ use super::limited::Limited;
 use super::place::{of_json_error, read_json as read_json_value};
 use super::{ComponentKind, Format, Inventory, Place, SbomError, yaml};
 use crate::lenient::{AnyText, Entries, Fields, Text, VersionText, or_default};
-use crate::origin::{OriginParts, Remarks, SourceInfo};
+use crate::origin::{OriginParts, Remarks, SourceInfo, StatedVendor, with_vendor};
 
 #[derive(Deserialize)]
 struct Document {
@@ -55,6 +55,10 @@ struct RawPackage {
     attributions: Remarks,
     #[serde(default)]
     annotations: Remarks,
+    #[serde(default)]
+    originator: StatedVendor,
+    #[serde(default)]
+    supplier: StatedVendor,
 }
 
 #[derive(Deserialize)]
@@ -216,7 +220,8 @@ fn take(raw: &RawPackage, place: &Place, is_subject: bool, collector: &mut Colle
         place,
     };
     let parts = [&raw.source_info.0, &raw.attributions.0, &raw.annotations.0];
-    collector.add_with(found, OriginParts::finish_first(parts));
+    let origin = OriginParts::finish_first(parts);
+    collector.add_with(found, with_vendor(origin, raw.originator.0, raw.supplier.0));
 }
 
 /// Returns true if a type of reference or identifier is a CPE name: `cpe23Type`, `cpe22`.

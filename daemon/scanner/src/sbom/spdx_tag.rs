@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::collect::{Collector, Found};
 use super::spdx2::{bare, described_by, is_cpe, is_operating_system, is_version, kind_of, purpose};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::origin::OriginParts;
+use crate::origin::{OriginParts, Vendor, with_vendor};
 
 #[derive(Default)]
 struct Package {
@@ -17,6 +17,8 @@ struct Package {
     purls: Vec<(String, usize)>,
     cpes: Vec<String>,
     origin: Option<Box<OriginParts>>,
+    originator: Option<Vendor>,
+    supplier: Option<Vendor>,
     line: usize,
 }
 
@@ -157,7 +159,8 @@ fn close(package: &Package, is_subject: bool, collector: &mut Collector) {
         },
         place: &place,
     };
-    collector.add_with(found, OriginParts::finish(package.origin.as_deref()));
+    let origin = OriginParts::finish(package.origin.as_deref());
+    collector.add_with(found, with_vendor(origin, package.originator, package.supplier));
 }
 
 impl Package {
@@ -168,6 +171,8 @@ impl Package {
             "SPDXID" => value.clone_into(&mut self.id),
             "PackageVersion" => value.clone_into(&mut self.version),
             "PrimaryPackagePurpose" => value.clone_into(&mut self.purpose),
+            "PackageOriginator" => self.originator = Vendor::of(value),
+            "PackageSupplier" => self.supplier = Vendor::of(value),
             "ExternalRef" => self.refer(value, line),
             tag => self.remark(tag, value),
         }

@@ -2,6 +2,7 @@
 
 mod incomplete;
 mod refusals;
+mod vendors;
 
 use proptest::prelude::*;
 

@@ -87,7 +87,7 @@ impl Scanner<'_> {
                 _ if findings.len() == first => Standing::Undecided,
                 _ => Standing::Matched,
             },
-            system: Some(CPE_ECOSYSTEM),
+            systems: [Some(CPE_ECOSYSTEM), None],
             findings: first..findings.len(),
             // Results by name are not remembered beyond a scan.
             depends_on_time: false,

@@ -221,6 +221,14 @@ impl Finding {
         first.map(|stated| stated.state)
     }
 
+    /// Returns true if a rule calls every version affected, so that the version does not matter.
+    pub(super) fn is_of_all_versions(&self) -> bool {
+        self.rules.iter().any(|rule| {
+            let is_without_end = rule.fixed.is_none() && rule.last_affected.is_none();
+            rule.introduced.as_deref() == Some("0") && is_without_end
+        })
+    }
+
     /// Returns the key that makes two matches one finding.
     pub(super) fn key(&self) -> (&str, &str, &str, &str) {
         let package = &self.package;

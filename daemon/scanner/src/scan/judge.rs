@@ -124,6 +124,12 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    fn note_systems(&mut self, systems: [Option<&'static str>; 2]) {
+        for system in systems {
+            self.note_system(system);
+        }
+    }
+
     /// Evaluates a component: by its package URL, or by its CPE names if no package URL can speak for it.
     pub(super) fn judge_any(
         &mut self,
@@ -164,14 +170,14 @@ impl<'a> Scanner<'a> {
         } = self.document;
         let named = sources_named.of(purl);
         let key = MemoKey::of(component, purl, distro, named, &mut self.memo_space);
-        if let Some((standing, system)) = memo.get(&key) {
-            self.note_system(system);
+        if let Some((standing, systems)) = memo.get(&key) {
+            self.note_systems(systems);
             return Ok(standing);
         }
         let judged = self.judge(component, findings)?;
         // Scans of other times use the same memo.
         if judged.findings.is_empty() && !judged.depends_on_time {
-            memo.put(key, (judged.standing, judged.system));
+            memo.put(key, (judged.standing, judged.systems));
         }
         Ok(judged.standing)
     }
@@ -194,12 +200,13 @@ impl<'a> Scanner<'a> {
         self.note_system(system);
         if !package.release_known {
             return Ok(Judged {
-                system,
+                systems: [system, None],
                 ..Judged::without(Standing::NoDistro)
             });
         }
         let subject = Subject::of(purl, origin, &package.ecosystem, component.version.as_deref());
-        let key = self.repeats.key(&package, &subject);
+        let vendor = origin.and_then(|origin| origin.vendor);
+        let key = self.repeats.key(&package, &subject, vendor);
         if let Some(judged) = key.as_ref().and_then(|key| self.repeats.judged(key)) {
             let place = component.place.to_string();
             let same = findings.get_mut(judged.findings.clone()).unwrap_or_default();
@@ -215,11 +222,13 @@ impl<'a> Scanner<'a> {
         }
         let first = findings.len();
         self.depends_on_time = false;
-        let standing = self.judge_package(&package, &subject, component, findings)?;
+        let (standing, other) = self.judge_on_host(&package, &subject, component, findings)?;
+        let systems = [system, other];
+        self.note_systems(systems);
         self.tally.add(findings.get(first..).unwrap_or_default());
         let judged = Judged {
             standing,
-            system,
+            systems,
             findings: first..findings.len(),
             depends_on_time: self.depends_on_time,
         };
@@ -230,7 +239,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// Evaluates a package's version with all applicable ecosystems.
-    fn judge_package(
+    pub(super) fn judge_package(
         &mut self,
         package: &OsvPackage,
         subject: &Subject,
@@ -240,12 +249,7 @@ impl<'a> Scanner<'a> {
         let (mut is_known, mut undecided) = (false, false);
         let first = findings.len();
         // If advisories may use another name, the name must be known.
-        let origin = component.origin.as_deref();
-        let mut name_known = package.name_known
-            || component
-                .purl
-                .as_ref()
-                .is_some_and(|purl| self.document.sources_named.of(purl) && !names_source(purl, origin));
+        let mut name_known = package.name_known || self.is_own_source(component);
         for ecosystem in package.ecosystems() {
             if self.knows(ecosystem)? {
                 is_known |= package.is_known_by(ecosystem);
@@ -278,6 +282,13 @@ impl<'a> Scanner<'a> {
         })
     }
 
+    /// Returns true if a component's package has the name of its source: the document names the sources of others.
+    pub(super) fn is_own_source(&self, component: &Component) -> bool {
+        let origin = component.origin.as_deref();
+        let purl = component.purl.as_ref();
+        purl.is_some_and(|purl| self.document.sources_named.of(purl) && !names_source(purl, origin))
+    }
+
     /// Matches a component against the advisories that name its source package, if they may name either. Returns true
     /// if one of them could not be evaluated.
     fn judge_source(
@@ -303,8 +314,12 @@ impl<'a> Scanner<'a> {
         let subject = other.as_ref().unwrap_or(subject);
         let undecided = self.judge_in(ecosystem, &named, subject, component, findings)?;
         let mut found = findings.split_off(first);
+        let mut undecided = undecided;
         if !source.epoch_known {
-            return Ok(undecided || !found.is_empty());
+            let (certain, doubted): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(Finding::is_of_all_versions);
+            found = certain;
+            undecided |= self.leaves_doubt(package, &doubted)?;
         }
         // An advisory that names the installed package, too, is one finding.
         let purl = purl.to_string();
@@ -315,6 +330,26 @@ impl<'a> Scanner<'a> {
         });
         findings.append(&mut found);
         Ok(undecided)
+    }
+
+    /// Returns true if one of these findings by the source is not decided by the package's own name: advisories that
+    /// list what is built from a source say more about it than those about the source.
+    fn leaves_doubt(&mut self, package: &OsvPackage, doubted: &[Finding]) -> Result<bool, KnowledgeError> {
+        if doubted.is_empty() {
+            return Ok(false);
+        }
+        let mut own: Vec<Rc<[Advisory]>> = Vec::new();
+        for ecosystem in package.ecosystems() {
+            if self.knows(ecosystem)? {
+                own.push(self.advisories(ecosystem, &package.name)?);
+            }
+        }
+        let stated = own.iter().flat_map(|list| list.iter());
+        let stated = stated.filter(|advisory| advisory.withdrawn.is_none() && !advisory.affected.is_empty());
+        let decided: BTreeSet<&str> = stated.map(|advisory| advisory.vulnerability.as_str()).collect();
+        Ok(doubted
+            .iter()
+            .any(|one| !decided.contains(one.vulnerability.as_str())))
     }
 
     /// Returns true if an advisory names the package of a component's URL.
@@ -333,6 +368,24 @@ impl<'a> Scanner<'a> {
         for ecosystem in package.ecosystems().chain(from) {
             if self.knowledge.knows_package(ecosystem, &package.name)? {
                 return Ok(true);
+            }
+        }
+        match &package.epel {
+            Some(epel) => self.is_named(epel, &[&epel.name]),
+            None => Ok(false),
+        }
+    }
+
+    /// Returns true if an advisory of one of a package's ecosystems has one of these names.
+    pub(super) fn is_named(&mut self, package: &OsvPackage, names: &[&str]) -> Result<bool, KnowledgeError> {
+        for ecosystem in package.ecosystems() {
+            if !self.knows(ecosystem)? {
+                continue;
+            }
+            for name in names {
+                if self.knowledge.knows_package(ecosystem, name)? {
+                    return Ok(true);
+                }
             }
         }
         Ok(false)
@@ -431,7 +484,7 @@ impl<'a> Scanner<'a> {
             .collect()
     }
 
-    fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+    pub(super) fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         if let Some(known) = self.ecosystems.get(ecosystem) {
             return Ok(*known);
         }

@@ -10,6 +10,7 @@ use std::ops::Range;
 use super::Standing;
 use crate::matching::Subject;
 use crate::module::Stream;
+use crate::origin::Vendor;
 use crate::purl::osv::{OsvPackage, SourcePackage};
 
 /// Bits of the filter per component: about one in this many is wrongly taken for a repeat.
@@ -26,14 +27,16 @@ pub(super) struct Key {
     built_from: Option<[Option<String>; 3]>,
     /// Its source package, if advisories may name either.
     source: Option<SourcePackage>,
+    /// Its source package in EPEL, and its vendor.
+    epel: Option<(Option<SourcePackage>, Option<Vendor>)>,
 }
 
 /// The result.
 #[derive(Debug, Clone)]
 pub(super) struct Judged {
     pub(super) standing: Standing,
-    /// The ecosystem in which it was looked up, without suffix.
-    pub(super) system: Option<&'static str>,
+    /// The ecosystems in which it was looked up, without suffix.
+    pub(super) systems: [Option<&'static str>; 2],
     /// Its own range of the findings.
     pub(super) findings: Range<usize>,
     /// True if it may differ at another time of judgement.
@@ -45,7 +48,7 @@ impl Judged {
     pub(super) fn without(standing: Standing) -> Self {
         Self {
             standing,
-            system: None,
+            systems: [None; 2],
             findings: 0..0,
             depends_on_time: false,
         }
@@ -76,7 +79,12 @@ impl Repeats {
     }
 
     /// Returns the name of a package version that may be a repeat; `None` for a first occurrence.
-    pub(super) fn key(&mut self, package: &OsvPackage, subject: &Subject) -> Option<Key> {
+    pub(super) fn key(
+        &mut self,
+        package: &OsvPackage,
+        subject: &Subject,
+        vendor: Option<Vendor>,
+    ) -> Option<Key> {
         let mut hasher = DefaultHasher::new();
         (package.ecosystem.as_ref(), package.name.as_str(), subject.text()).hash(&mut hasher);
         let hash = hasher.finish();
@@ -94,6 +102,7 @@ impl Repeats {
             stream: subject.stream().cloned(),
             built_from: built_from(package, subject),
             source: package.source.clone(),
+            epel: package.epel.as_ref().map(|epel| (epel.source.clone(), vendor)),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Scans over knowledge in memory.
 
+mod epel;
 mod sources;
 mod standings;
 

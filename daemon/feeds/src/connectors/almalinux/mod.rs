@@ -12,7 +12,7 @@ use super::rpm::with_epoch;
 use super::shape::Shape;
 use super::text;
 use super::updateinfo::{self, Owner, Package, add_packages, from_the_beginning, major_of};
-use super::value::{self, list_of, plain, str_of};
+use super::value::{self, items_of, plain, str_of};
 use super::xml::Element;
 
 /// Reads errata of AlmaLinux.
@@ -101,40 +101,10 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     draft.summary = str_of(&item, "title").map(str::to_owned);
     draft.details = str_of(&item, "description").map(str::to_owned);
     updateinfo::word(&mut draft, str_of(&item, "severity"));
-    for reference in list_of(&item, "references") {
-        for cve in str_of(reference, "id").into_iter().flat_map(text::cves_in) {
-            draft.derive(&cve);
-        }
-        draft.link("WEB", str_of(reference, "href").unwrap_or_default());
-    }
-    let list = item.get("pkglist");
-    let collection = list
-        .and_then(|list| str_of(list, "name"))
-        .unwrap_or_default()
-        .to_owned();
+    references(&mut draft, &item);
     let modules = modules(&item);
-    let packages = list
-        .map(|list| list_of(list, "packages"))
-        .filter(|list| !list.is_empty());
-    let packages = packages.unwrap_or_else(|| list_of(&item, "packages"));
-    let named = packages.len();
-    let read: Vec<Package> = packages
-        .iter()
-        .filter_map(|package| {
-            let text = |key| package.get(key).and_then(plain);
-            Some(Package {
-                name: text("name")?,
-                evr: with_epoch(
-                    &format!("{}-{}", text("version")?, text("release")?),
-                    &text("epoch").unwrap_or_default(),
-                ),
-                arch: text("arch").unwrap_or_default(),
-                module: text("module").filter(|module| module.contains(':')),
-                collection: collection.clone(),
-            })
-        })
-        .collect();
-    let without = named.saturating_sub(read.len());
+    let (read, without) = packages(&item);
+    let named = read.len() + without;
     if without > 0 {
         draft.warn(format!(
             "{without} packages have no name, version or release, and no entry"
@@ -157,11 +127,70 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     out.record(pointer, draft);
 }
 
+fn references(draft: &mut Draft<'_>, item: &Value<'_>) {
+    for reference in items_of(item, "references") {
+        let title = str_of(reference, "title").unwrap_or_default();
+        let is_bug = str_of(reference, "type").is_some_and(|kind| kind.eq_ignore_ascii_case("bugzilla"));
+        let stated = str_of(reference, "id").unwrap_or(if is_bug { "" } else { title });
+        for cve in updateinfo::cves_in(stated) {
+            draft.derive(&cve);
+        }
+        draft.link("WEB", str_of(reference, "href").unwrap_or_default());
+    }
+    for reference in items_of(item, "references") {
+        for cve in str_of(reference, "title")
+            .into_iter()
+            .flat_map(updateinfo::cves_in)
+        {
+            updateinfo::link_only(draft, &cve);
+        }
+    }
+}
+
+/// Returns the packages of an erratum's lists, else its own; and the number of those without a name, version or release.
+fn packages(item: &Value<'_>) -> (Vec<Package>, usize) {
+    let lists = items_of(item, "pkglist");
+    let listed = lists.iter().flat_map(|list| {
+        items_of(list, "packages")
+            .iter()
+            .map(move |package| (list, package))
+    });
+    let mut named: Vec<_> = listed.map(|(list, package)| (Some(list), package)).collect();
+    if named.is_empty() {
+        named = items_of(item, "packages")
+            .iter()
+            .map(|package| (lists.first(), package))
+            .collect();
+    }
+    let count = named.len();
+    let read = named.into_iter().filter_map(|(list, package)| {
+        let text = |key| package.get(key).and_then(plain);
+        Some(Package {
+            name: text("name")?,
+            evr: with_epoch(
+                &format!("{}-{}", text("version")?, text("release")?),
+                &text("epoch").unwrap_or_default(),
+            ),
+            arch: text("arch").unwrap_or_default(),
+            module: text("module").filter(|module| module.contains(':')),
+            collection: list
+                .and_then(|list| str_of(list, "name"))
+                .unwrap_or_default()
+                .to_owned(),
+        })
+    });
+    let read: Vec<Package> = read.collect();
+    let without = count - read.len();
+    (read, without)
+}
+
 /// Returns the modules that an erratum names, as `name:stream`.
 fn modules(item: &Value<'_>) -> Vec<String> {
-    let own = item.get("pkglist").and_then(|list| list.get("module"));
+    let own = items_of(item, "pkglist")
+        .iter()
+        .filter_map(|list| list.get("module"));
     let mut named: Vec<String> = Vec::new();
-    for module in own.into_iter().chain(list_of(item, "modules")) {
+    for module in own.chain(items_of(item, "modules")) {
         let stated = str_of(module, "name").zip(module.get("stream").and_then(plain));
         if let Some((name, stream)) = stated {
             let module = format!("{name}:{stream}");

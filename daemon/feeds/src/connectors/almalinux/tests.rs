@@ -97,3 +97,36 @@ fn package_of_several_modules_has_an_entry_for_each() {
         ]
     );
 }
+
+/// A vulnerability or a list of packages in another form was lost, and only the packages were missed.
+#[test]
+fn single_item_in_place_of_a_list_is_read() {
+    let reference = r#"{"href":"https://example.org/c","type":"cve","id":"CVE-2030-0001"}"#;
+    let text = ERRATA
+        .replacen(&format!("[{reference}]"), reference, 1)
+        .replacen("\"pkglist\":{\"name\"", "\"pkglist\":[{\"name\"", 1)
+        .replacen("\"arch\":\"src\"}]}}", "\"arch\":\"src\"}]}]}", 1);
+    assert_eq!(
+        json_records("almalinux", text.as_bytes())[0]["affected"],
+        json_records("almalinux", ERRATA.as_bytes())[0]["affected"]
+    );
+    assert_eq!(
+        json_records("almalinux", text.as_bytes())[0]["upstream"],
+        serde_json::json!(["CVE-2030-0001"])
+    );
+}
+
+#[test]
+fn titles_of_references_name_or_link_vulnerabilities() {
+    let of = |references: &str| {
+        let reference = r#"{"href":"https://example.org/c","type":"cve","id":"CVE-2030-0001"}"#;
+        let text = ERRATA.replacen(reference, references, 1);
+        let record = &json_records("almalinux", text.as_bytes())[0];
+        (record["upstream"].clone(), record["related"].clone())
+    };
+    let (cve, null) = (serde_json::json!(["CVE-2030-0007"]), serde_json::Value::Null);
+    let titled = r#"{"type":"cve","id":"","title":"CVE-2030-0007"}"#;
+    assert_eq!(of(titled), (cve.clone(), null.clone()));
+    let bug = r#"{"type":"bugzilla","id":"17","title":"CVE-2030-0007 rocket: flaw"}"#;
+    assert_eq!(of(bug), (null, cve));
+}

@@ -85,7 +85,8 @@ fn introduced(package: &Package, update: &Element) -> String {
             .flat_map(|list| list.all("package"));
         let mut names = packages.filter_map(|one| one.attribute("name"));
         let line = |name: &str| Some(number_at_start(name.strip_prefix("kernel")?).to_owned());
-        names.find_map(|name| line(name).filter(|line| is_of(line)))
+        let line = names.find_map(|name| line(name).filter(|line| is_of(line)))?;
+        Some(format!("{epoch}{line}"))
     };
     match topic.filter(|line| is_of(line)) {
         Some(line) => format!("{epoch}{line}"),

@@ -97,6 +97,12 @@ fn package_of_another_kernel_begins_at_its_line() {
         ranges(&records[1]),
         ["Amazon Linux:2023 perf introduced=0 fixed=6.12.20-23.97.amzn2023"]
     );
+    // With the epoch of all kernels, the first kernel's packages would be within the range.
+    let text = document.replace("epoch=\"0\"", "epoch=\"1\"");
+    assert_eq!(
+        ranges(&json_records("amazon", text.as_bytes())[0])[1],
+        "Amazon Linux:2023 perf introduced=1:6.12 fixed=1:6.12.20-23.97.amzn2023"
+    );
 }
 
 #[test]
@@ -146,4 +152,18 @@ fn topic_s_number_is_the_line_of_its_packages() {
             "{topic}"
         );
     }
+}
+
+#[test]
+fn package_without_a_collection_around_it_is_read() {
+    let rocket = "<package name=\"rocket\" version=\"8.2\" release=\"3.amzn2\" epoch=\"0\" arch=\"x86_64\"/>";
+    let document = format!(
+        "<updates>{}</updates>",
+        notice("ALAS2-2030-001", "amazon-linux-2", rocket)
+    );
+    let bare = document
+        .replace("<collection short=\"amazon-linux-2\">", "")
+        .replace("</collection>", "");
+    let of = |text: &str| json_records("amazon", text.as_bytes())[0]["affected"].clone();
+    assert_eq!(of(&bare), of(&document));
 }

@@ -15,7 +15,7 @@ use super::shallow;
 use super::shape::Shape;
 use super::text::{self, quote};
 use super::updateinfo::{self, Owner, from_the_beginning};
-use super::value::{self, list_of, plain, str_of};
+use super::value::{self, items_of, plain, str_of};
 use super::xml::Element;
 
 /// Reads notices of Fedora.
@@ -23,7 +23,12 @@ pub(crate) struct Fedora;
 
 const OWNER: Owner = Owner {
     prefixes: &["FEDORA-"],
-    ecosystem: |package, update: &Element| release(update.text_of("release").unwrap_or(&package.collection)),
+    ecosystem: |package, update: &Element| {
+        let stated = update.text_of("release").and_then(release);
+        stated
+            .or_else(|| release(&package.collection))
+            .or_else(|| release_of_build(&package.evr))
+    },
     introduced: |package, _: &Element| from_the_beginning(package),
     has_bugs_by_cve: true,
 };
@@ -89,25 +94,36 @@ fn update(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
         .filter_map(|key| text::time(str_of(&item, key)?))
         .max();
     draft.modified = later.or_else(|| draft.published.clone());
-    if ["obsolete", "unpushed"].contains(&state) {
+    if ["obsolete", "unpushed"]
+        .iter()
+        .any(|gone| state.eq_ignore_ascii_case(gone))
+    {
         draft.withdrawn.clone_from(&draft.modified);
     }
     let title = str_of(&item, "display_name").or_else(|| str_of(&item, "title"));
     draft.summary = title.map(str::to_owned);
     draft.details = str_of(&item, "notes").map(str::to_owned);
     updateinfo::word(&mut draft, str_of(&item, "severity"));
-    let bugs = list_of(&item, "bugs");
-    let bugs: Vec<&str> = bugs.iter().filter_map(|bug| str_of(bug, "title")).collect();
+    let bugs = items_of(&item, "bugs");
+    let bugs: Vec<&str> = bugs
+        .iter()
+        .filter_map(|bug| str_of(bug, "title").or_else(|| bug.as_str()))
+        .collect();
     for title in &bugs {
         updateinfo::of_bug(&mut draft, title);
+    }
+    // The service's older versions have a list of its own.
+    let cves = items_of(&item, "cves").iter();
+    for cve in cves.filter_map(|cve| str_of(cve, "cve_id").or_else(|| cve.as_str())) {
+        updateinfo::cves_in(cve).iter().for_each(|cve| draft.derive(cve));
     }
     let texts = ["display_name", "title", "notes"].iter();
     let texts = texts.filter_map(|key| str_of(&item, key)).chain(bugs);
     // Everything else is free text: its ids become links, and even a single one does not name the record.
-    for cve in texts.flat_map(text::cves_in) {
+    for cve in texts.flat_map(updateinfo::cves_in) {
         updateinfo::link_only(&mut draft, &cve);
     }
-    for bug in list_of(&item, "bugs") {
+    for bug in items_of(&item, "bugs") {
         if let Some(number) = bug.get("bug_id").and_then(plain) {
             draft.link(
                 "REPORT",
@@ -141,12 +157,15 @@ fn entries<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
         let number = number.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))?;
         Some(format!("{}:{number}", if is_epel { "EPEL" } else { "Fedora" }))
     });
-    let Some(ecosystem) = ecosystem else {
-        return draft.warn(format!("unknown release \"{}\"", quote(name.unwrap_or_default())));
-    };
-    for build in list_of(item, "builds") {
-        let nvr = str_of(build, "nvr").unwrap_or_default();
-        if str_of(build, "type").is_some_and(|ty| ty != "rpm") {
+    if items_of(item, "builds").is_empty() {
+        draft.warn("the update names no build");
+    }
+    let mut is_unknown = false;
+    for build in items_of(item, "builds") {
+        let nvr = str_of(build, "nvr")
+            .or_else(|| build.as_str())
+            .unwrap_or_default();
+        if str_of(build, "type").is_some_and(|ty| !ty.eq_ignore_ascii_case("rpm")) {
             draft.warn(format!("{} is not an RPM package, and has no entry", quote(nvr)));
             continue;
         }
@@ -154,8 +173,12 @@ fn entries<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
             draft.warn(format!("not a build: \"{}\"", quote(nvr)));
             continue;
         };
+        let Some(ecosystem) = ecosystem.clone().or_else(|| release_of_build(&nevra.release)) else {
+            is_unknown = true;
+            continue;
+        };
         let epoch = build.get("epoch").and_then(plain).unwrap_or_default();
-        let mut entry = Affected::of(ecosystem.clone(), nevra.name);
+        let mut entry = Affected::of(ecosystem, nevra.name);
         entry.ranges.push(Range::before(with_epoch(
             &format!("{}-{}", nevra.version, nevra.release),
             &epoch,
@@ -163,4 +186,16 @@ fn entries<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
         entry.ecosystem_specific.push(("arch", value::text("src")));
         draft.affected.push(entry);
     }
+    if is_unknown || (ecosystem.is_none() && draft.affected.is_empty()) {
+        draft.warn(format!("unknown release \"{}\"", quote(name.unwrap_or_default())));
+    }
+}
+
+/// Returns the ecosystem in the release of a build: `2.fc40`, `2.el9`.
+fn release_of_build(release: &str) -> Option<String> {
+    let of = |mark: &str, family: &str| {
+        let major = updateinfo::major_of(release, mark)?;
+        Some(format!("{family}:{major}"))
+    };
+    of(".fc", "Fedora").or_else(|| of(".el", "EPEL"))
 }

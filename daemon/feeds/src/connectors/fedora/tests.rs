@@ -117,3 +117,87 @@ fn answer_about_a_single_update_is_read() {
         "FEDORA-2030-cccc"
     );
 }
+
+#[test]
+fn release_that_is_not_stated_is_that_of_the_build() {
+    let stated = r#""release":{"name":"F40","long_name":"Fedora 40","version":"40"}"#;
+    for unstated in [r#""release":null"#, r#""release":{"name":"main","long_name":""}"#] {
+        let page = PAGE.replacen(stated, unstated, 1);
+        let records = json_records("fedora", page.as_bytes());
+        assert_eq!(ranges(&records[0]).len(), 2, "{unstated}");
+        assert_eq!(
+            ranges(&records[0])[0],
+            "Fedora:40 rocket introduced=0 fixed=1:1.0-1.fc40"
+        );
+        let eln = page.replace(".fc40", ".eln135");
+        assert!(ranges(&json_records("fedora", eln.as_bytes())[0]).is_empty());
+        let warned = warnings("fedora", eln.as_bytes());
+        assert!(
+            warned.iter().any(|text| text.starts_with("unknown release")),
+            "{warned:?}"
+        );
+    }
+    let notices = NOTICES.replace("Fedora EPEL 9", "stable");
+    assert_eq!(
+        ranges(&json_records("fedora", notices.as_bytes())[1]),
+        ["EPEL:9 sled introduced=0 fixed=2-1.el9"]
+    );
+}
+
+/// Older versions of the service listed vulnerabilities beside the bugs: a record without bugs had no name.
+#[test]
+fn vulnerabilities_in_a_list_of_their_own_are_read() {
+    for cves in [r#"[{"cve_id":"CVE-2030-0007"}]"#, r#"["CVE-2030-0007"]"#] {
+        let page = PAGE.replacen("\"notes\":", &format!("\"cves\":{cves},\"notes\":"), 1);
+        let record = &json_records("fedora", page.as_bytes())[0];
+        assert_eq!(
+            record["upstream"],
+            serde_json::json!(["CVE-2030-0001", "CVE-2030-0007"]),
+            "{cves}"
+        );
+    }
+}
+
+#[test]
+fn package_is_read_in_every_form() {
+    let attributes =
+        r#"<package name="rocket-libs" version="1.0" release="1.fc43" epoch="2" arch="noarch"/>"#;
+    for package in [
+        "<package><name>rocket-libs</name><version>1.0</version><release>1.fc43</release><epoch>2</epoch></package>",
+        "<package><filename>rocket-libs-2:1.0-1.fc43.noarch.rpm</filename></package>",
+    ] {
+        let notices = NOTICES.replacen(attributes, package, 1);
+        assert_eq!(
+            ranges(&json_records("fedora", notices.as_bytes())[0]),
+            ["Fedora:43 rocket-libs introduced=0 fixed=2:1.0-1.fc43"],
+            "{package}"
+        );
+    }
+}
+
+#[test]
+fn words_of_bodhi_are_known_in_any_capitals() {
+    let page = PAGE
+        .replace("\"unpushed\"", "\"Unpushed\"")
+        .replace("\"type\":\"rpm\"", "\"type\":\"RPM\"");
+    let (respelt, records) = (
+        json_records("fedora", page.as_bytes()),
+        json_records("fedora", PAGE.as_bytes()),
+    );
+    assert_eq!(respelt[0]["affected"], records[0]["affected"]);
+    assert_eq!(respelt[1]["withdrawn"], records[1]["withdrawn"]);
+    let bare = PAGE.replacen(
+        r#"{"bug_id":7,"title":"CVE-2030-0001 rocket: flaw"}"#,
+        r#""CVE-2030-0001 rocket: flaw""#,
+        1,
+    );
+    assert_eq!(
+        json_records("fedora", bare.as_bytes())[0]["upstream"],
+        records[0]["upstream"]
+    );
+    let warned = warnings("fedora", PAGE.as_bytes());
+    assert!(
+        warned.contains(&"the update names no build".to_owned()),
+        "{warned:?}"
+    );
+}

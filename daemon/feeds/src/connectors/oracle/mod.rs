@@ -1,8 +1,8 @@
 //! Oracle Linux: its OVAL definitions.
 //!
 //! Of several definitions with one id, the one with the highest version number applies. Live patches (`ksplice`) and
-//! certified builds (`fips`) have their own epochs but the names of the plain packages, so their ranges would include
-//! every plain build: they get no entry, and are counted.
+//! certified builds (`fips`) have their own epochs but the names of the plain packages: their ranges begin with that
+//! epoch, so that they include no plain build.
 
 #[cfg(test)]
 mod tests;
@@ -14,7 +14,7 @@ use super::draft::Draft;
 use super::output::Output;
 use super::severity;
 use super::shape::Shape;
-use super::text::{self, quote};
+use super::text::quote;
 use super::updateinfo::{self, Package, add_packages, from_the_beginning, kernel_line, major_of};
 use super::xml::{Dialect, Element};
 
@@ -137,7 +137,11 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
         .all("reference")
         .filter(|one| one.attribute("source") == Some("CVE"))
     {
-        for cve in reference.attribute("ref_id").into_iter().flat_map(text::cves_in) {
+        for cve in reference
+            .attribute("ref_id")
+            .into_iter()
+            .flat_map(updateinfo::cves_in)
+        {
             draft.derive(&cve);
         }
     }
@@ -147,7 +151,7 @@ fn record(id: &str, definition: &Element, warnings: Vec<String>) -> Draft<'stati
     }
     if found.others > 0 {
         draft.warn(format!(
-            "{} builds of ksplice and FIPS have no entry",
+            "{} builds of ksplice and FIPS have no epoch of their own, and no entry",
             found.others
         ));
     }
@@ -179,9 +183,9 @@ fn vulnerabilities(draft: &mut Draft<'_>, advisory: &Element) {
     for cve in advisory.all("cve") {
         let before = rated.len();
         let name = cve.text.trim();
-        if text::is_cve(name) {
-            draft.derive(name);
-        } else if !name.is_empty() {
+        let ids = updateinfo::cves_in(name);
+        ids.iter().for_each(|id| draft.derive(id));
+        if ids.is_empty() && !name.is_empty() {
             draft.warn(format!("not the id of a CVE record: \"{}\"", quote(name)));
         }
         for (attribute, version) in [("cvss4", "4.0"), ("cvss3", "3.1"), ("cvss2", "2.0")] {
@@ -234,6 +238,12 @@ impl Found {
     /// Returns the version line of Oracle's own kernel. Each release of the system has several at a time, with the same
     /// names and errata of their own.
     fn introduced(&self, package: &Package) -> String {
+        if let (true, Some((epoch, _))) = (
+            is_other_build(&package.name, &package.evr),
+            package.evr.split_once(':'),
+        ) {
+            return format!("{epoch}:0");
+        }
         let is_kernel = |other: &Package| other.name.starts_with("kernel-uek") && other.evr == package.evr;
         if package.evr.contains("uek") && !package.evr.contains(':') && self.packages.iter().any(is_kernel) {
             return kernel_line(&package.evr);
@@ -273,13 +283,15 @@ impl Found {
         }
         for comment in comments {
             if let Some((name, evr)) = comment.trim().split_once(" is earlier than ") {
-                if is_other_build(name, evr) {
+                let evr = evr.trim();
+                let evr = evr.strip_prefix("0:").unwrap_or(evr);
+                if is_other_build(name, evr) && !evr.contains(':') {
                     self.others += 1;
                 } else {
                     for release in around.releases_of(evr) {
                         self.packages.push(Package {
                             name: name.trim().to_owned(),
-                            evr: evr.trim().strip_prefix("0:").unwrap_or(evr.trim()).to_owned(),
+                            evr: evr.to_owned(),
                             arch: around.arch.clone(),
                             module: around.module.clone(),
                             collection: release,

@@ -11,7 +11,7 @@ fn definition(version: u32, title: &str, reference: &str, evr: &str) -> String {
 <cve cvss4="9.3/CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:H/VA:H/SC:N/SI:N/SA:N" cvss3="5.9/CVSS:3.0/AV:N/AC:H/PR:N/UI:N/S:U/C:N/I:N/A:H" cvss2="7.8/AV:N/AC:L/Au:N/C:N/I:N/A:C">CVE-2030-0001</cve></advisory></metadata>
 <criteria operator="AND"><criterion comment="Oracle Linux 8 is installed"/><criterion comment="Module virt:kvm_utils is enabled"/><criteria operator="OR"><criteria operator="AND">
 <criterion comment="Oracle Linux arch is x86_64"/><criteria operator="OR"><criteria operator="AND"><criterion comment="rocket is earlier than {evr}"/><criterion comment="rocket is signed with the key"/></criteria>
-<criterion comment="openssl is earlier than 2:1.1.1g-15.ksplice1.el8_3"/><criterion comment="openssl is earlier than 10:1.1.1k-12.el8_9.FIPS"/><criterion comment="moon is full"/></criteria></criteria></criteria></criteria></definition>"#
+<criterion comment="openssl is earlier than 1.1.1g-15.ksplice1.el8_3"/><criterion comment="openssl is earlier than 0:1.1.1k-12.el8_9.FIPS"/><criterion comment="moon is full"/></criteria></criteria></criteria></criteria></definition>"#
     )
 }
 
@@ -56,9 +56,31 @@ fn highest_version_number_of_a_definition_applies() {
     assert_eq!(
         warnings("oracle", document.as_bytes())[..2],
         [
-            "2 builds of ksplice and FIPS have no entry",
+            "2 builds of ksplice and FIPS have no epoch of their own, and no entry",
             "the criterion \"moon is full\" is not understood"
         ]
+    );
+}
+
+/// Their fixes were lost, and they counted as newer than the plain builds' ones.
+#[test]
+fn builds_with_an_epoch_of_their_own_have_ranges_in_it() {
+    let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
+    let text = definition(1, "ELSA-2030-0001:", reference, "1-1.el8")
+        .replace("1.1.1g-15.ksplice1", "2:1.1.1g-15.ksplice1")
+        .replace("0:1.1.1k-12.el8_9.FIPS", "10:1.1.1k-12.el8_9.FIPS");
+    let document = format!("<oval_definitions><definitions>{text}</definitions></oval_definitions>");
+    assert_eq!(
+        ranges(&json_records("oracle", document.as_bytes())[0]),
+        [
+            "Oracle Linux:8 openssl introduced=10:0 fixed=10:1.1.1k-12.el8_9.FIPS",
+            "Oracle Linux:8 openssl introduced=2:0 fixed=2:1.1.1g-15.ksplice1.el8_3",
+            "Oracle Linux:8 rocket introduced=0 fixed=1-1.el8"
+        ]
+    );
+    assert_eq!(
+        warnings("oracle", document.as_bytes())[0],
+        "the criterion \"moon is full\" is not understood"
     );
 }
 
@@ -158,4 +180,16 @@ fn list_for_several_releases_is_divided_by_the_builds() {
             ]
         );
     }
+}
+
+#[test]
+fn ids_in_one_element_and_in_any_capitals_are_read() {
+    let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
+    let text = definition(1, "ELSA-2030-0001:", reference, "1-1.el8")
+        .replace("CVE-2030-0001</cve>", "cve-2030-0001, CVE-2030-0002</cve>");
+    let document = format!("<oval_definitions><definitions>{text}</definitions></oval_definitions>");
+    assert_eq!(
+        json_records("oracle", document.as_bytes())[0]["upstream"],
+        serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
+    );
 }

@@ -144,10 +144,13 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
     let Some(purl) = purl else {
         return without_url(draft, ecosystem, component_id, module_id);
     };
-    let (ty, rest) = purl.strip_prefix("pkg:")?.split_once('/')?;
-    if !matches!(ty, "rpm" | "rpmmod") {
-        return None;
-    }
+    // Scheme and type are written in any capitals.
+    let (ty, rest) = purl.trim().split_once('/')?;
+    let ty = match ty.to_ascii_lowercase().strip_prefix("pkg:")? {
+        "rpm" => "rpm",
+        "rpmmod" => "rpmmod",
+        _ => return None,
+    };
     let (path, qualifiers) = rest.split_once('?').unwrap_or((rest, ""));
     let path = path.strip_prefix("redhat/").unwrap_or(path);
     // An affected package of a module: `pkg:rpmmod/redhat/postgresql:15/postgresql`. A module by itself is not one.
@@ -185,6 +188,7 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
 
 /// Returns the stream in a CPE name of either form: `enterprise_linux:9::appstream`.
 fn stream_of(cpe: &str) -> Option<String> {
+    let cpe = cpe.trim().to_ascii_lowercase();
     if let Some(formatted) = cpe.strip_prefix("cpe:2.3:") {
         let mut parts = formatted.split(':');
         let is_known = matches!(parts.next(), Some("a" | "o")) && parts.next() == Some("redhat");
@@ -262,7 +266,7 @@ fn fix_of(draft: &mut Draft<'_>, component: &mut Component<'_>, version: String)
 
 fn is_module(tree: &Tree<'_>, id: &str) -> bool {
     match tree.get(id).and_then(Product::purl) {
-        Some(purl) => purl.starts_with("pkg:rpmmod/"),
+        Some(purl) => purl.trim().to_ascii_lowercase().starts_with("pkg:rpmmod/"),
         // The id of a platform has a colon only before its repository: `rhel-8.10.z::appstream`.
         None => {
             id.contains(':') && !id.contains("::") && tree.get(id).is_none_or(|known| known.cpe.is_none())

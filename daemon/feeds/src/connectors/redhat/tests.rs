@@ -173,3 +173,14 @@ fn platform_may_have_either_form_of_a_cpe_name() {
         ranges(&json_records("redhat", DOCUMENT.as_bytes())[0])
     );
 }
+
+/// Names of platforms and types of package URLs ignore capitals; their products had no entry.
+#[test]
+fn platforms_and_types_are_known_in_any_capitals() {
+    let respelt = DOCUMENT
+        .replace("cpe:/a:redhat:enterprise_linux", "CPE:/a:RedHat:Enterprise_Linux")
+        .replace("pkg:rpm/redhat/bind", " pkg:RPM/redhat/bind");
+    assert_ne!(respelt, DOCUMENT);
+    let record = |text: &str| json_records("redhat", text.as_bytes())[0]["affected"].clone();
+    assert_eq!(record(&respelt), record(DOCUMENT));
+}

@@ -13,9 +13,9 @@ use super::output::Output;
 use super::rpm::Nevra;
 use super::severity;
 use super::shape::Shape;
-use super::text::{self, quote};
+use super::text::quote;
 use super::updateinfo::{self, Owner, Package, add_packages, from_the_beginning, major_of};
-use super::value::{self, list_of, str_of};
+use super::value::{self, items_of, str_of};
 use super::xml::Element;
 
 /// Reads errata of Rocky Linux.
@@ -99,12 +99,20 @@ fn erratum(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     draft.details = str_of(&item, "description").map(str::to_owned);
     let severity = str_of(&item, "severity").map(|word| word.strip_prefix("SEVERITY_").unwrap_or(word));
     updateinfo::word(&mut draft, severity.filter(|word| *word != "UNKNOWN"));
-    for cve in list_of(&item, "cves") {
+    for cve in items_of(&item, "cves") {
         let name = str_of(cve, "cve")
             .or_else(|| str_of(cve, "name"))
             .or(cve.as_str());
-        for cve in name.into_iter().flat_map(text::cves_in) {
+        for cve in name.into_iter().flat_map(updateinfo::cves_in) {
             draft.derive(&cve);
+        }
+    }
+    for bug in items_of(&item, "fixes") {
+        for cve in str_of(bug, "description")
+            .into_iter()
+            .flat_map(updateinfo::cves_in)
+        {
+            updateinfo::link_only(&mut draft, &cve);
         }
     }
     let packages = packages(&mut draft, &item);
@@ -140,13 +148,21 @@ fn packages(draft: &mut Draft<'_>, item: &Value<'_>) -> Vec<Package> {
             collection: product.to_owned(),
         });
     };
-    for package in list_of(item, "packages") {
-        let module = str_of(package, "module_name").zip(str_of(package, "module_stream"));
+    for package in items_of(item, "packages") {
+        let stream = package.get("module_stream").and_then(value::plain);
+        let module = str_of(package, "module_name").zip(stream.filter(|stream| !stream.is_empty()));
+        let parts = in_parts(package);
         add(
-            str_of(package, "nevra"),
+            str_of(package, "nevra")
+                .or_else(|| package.as_str())
+                .or(parts.as_deref()),
             str_of(package, "product_name").unwrap_or_default(),
             module.map(|(name, stream)| format!("{name}:{stream}")),
         );
+    }
+    // A list without products.
+    for nevra in item.get("rpms").and_then(Value::as_array).unwrap_or_default() {
+        add(nevra.as_str(), "", None);
     }
     if let Some(Value::Object(products)) = item.get("rpms") {
         for (product, list) in products.iter() {
@@ -162,10 +178,21 @@ fn packages(draft: &mut Draft<'_>, item: &Value<'_>) -> Vec<Package> {
     packages
 }
 
+/// Returns the name of a package that is written in parts.
+fn in_parts(package: &Value<'_>) -> Option<String> {
+    let text = |key| package.get(key).and_then(value::plain);
+    let (name, version, release) = (text("name")?, text("version")?, text("release")?);
+    let epoch = text("epoch")
+        .filter(|epoch| !epoch.is_empty())
+        .unwrap_or_else(|| "0".to_owned());
+    let arch = text("arch").map(|arch| format!(".{arch}")).unwrap_or_default();
+    Some(format!("{name}-{epoch}:{version}-{release}{arch}"))
+}
+
 /// Adds the vectors of an erratum's vulnerabilities.
 fn rate(draft: &mut Draft<'_>, item: &Value<'_>, word: Option<&str>) {
     let (mut rated, mut is_partial) = (Vec::new(), false);
-    for cve in list_of(item, "cves") {
+    for cve in items_of(item, "cves") {
         let either = |one: &'static str, other: &'static str| cve.get(one).or_else(|| cve.get(other));
         let vector = either("cvss3_scoring_vector", "cvss3ScoringVector").and_then(Value::as_str);
         let vector = vector.map(str::trim).unwrap_or_default();

@@ -102,3 +102,35 @@ fn worst_of_several_vulnerabilities_rates_the_erratum() {
     let record = &json_records("rocky", moderate.as_bytes())[0];
     assert_eq!(record["severity"].as_array().unwrap().len(), 1);
 }
+
+/// A vulnerability or a package in another form was lost.
+#[test]
+fn packages_and_vulnerabilities_are_read_in_every_form() {
+    let nevra = r#"{"nevra":"sled-0:2.0-1.module+el9.1+7.x86_64.rpm","module_name":"sled","module_stream":"2","product_name":"Rocky Linux 9"},{"nevra":"odd"}"#;
+    let packages_of = |packages: &str| {
+        let text = PAGE.replacen(&format!("[{nevra}]"), packages, 1);
+        ranges(&json_records("rocky", text.as_bytes())[0])
+    };
+    for packages in [
+        r#"["sled-1:2.0-1.el9.x86_64.rpm"]"#,
+        r#"{"nevra":"sled-1:2.0-1.el9.x86_64"}"#,
+        r#"[{"name":"sled","epoch":1,"version":"2.0","release":"1.el9","arch":"x86_64"}]"#,
+        r#"null,"rpms":["sled-1:2.0-1.el9.x86_64"]"#,
+    ] {
+        assert_eq!(
+            packages_of(packages),
+            ["Rocky Linux:9 sled introduced=0 fixed=1:2.0-1.el9"],
+            "{packages}"
+        );
+    }
+    let text = PAGE
+        .replacen(r#"[{"cve":"CVE-2030-0002"}]"#, r#"{"cve":"CVE-2030-0002"}"#, 1)
+        .replacen(
+            "\"cves\"",
+            r#""fixes":[{"ticket":"1","description":"CVE-2030-0009 sled: flaw"}],"cves""#,
+            1,
+        );
+    let record = &json_records("rocky", text.as_bytes())[0];
+    assert_eq!(record["upstream"], serde_json::json!(["CVE-2030-0002"]));
+    assert_eq!(record["related"], serde_json::json!(["CVE-2030-0009"]));
+}

@@ -1,5 +1,7 @@
 //! Releases of distributions: a package's release in OSV's terms, and the products that are part of it.
 
+pub(super) mod red_hat;
+
 /// Returns true for ecosystems whose advisories always name a release.
 pub(super) fn has_releases(ecosystem: &str) -> bool {
     matches!(
@@ -11,6 +13,7 @@ pub(super) fn has_releases(ecosystem: &str) -> bool {
             | "Ubuntu"
             | "AlmaLinux"
             | "Amazon Linux"
+            | "EPEL"
             | "Fedora"
             | "Oracle Linux"
             | "Rocky Linux"
@@ -53,7 +56,9 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
             None => codename(&distro).and_then(|_| named(&distro).map(str::to_owned)),
         },
         // `VERSION_ID=3.0`, and `Azure Linux:3`.
-        "AlmaLinux" | "Azure Linux" | "Fedora" | "Oracle Linux" | "Rocky Linux" | "Mageia" => parts(1),
+        "AlmaLinux" | "Azure Linux" | "EPEL" | "Fedora" | "Oracle Linux" | "Rocky Linux" | "Mageia" => {
+            parts(1)
+        }
         // The first release used the year and month of its images, up to `2018.03`.
         "Amazon Linux" => parts(1).map(|release| match release.parse::<u32>() {
             Ok(2_010..=2_018) => "1".to_owned(),
@@ -227,20 +232,6 @@ fn ubuntu_release(release: &str) -> Option<String> {
     })
 }
 
-/// Repositories of Red Hat Enterprise Linux, as advisories write them after the release, by major release.
-const RED_HAT_OLD: [&str; 4] = ["client", "computenode", "server", "workstation"];
-const RED_HAT: [&str; 10] = [
-    "appstream",
-    "baseos",
-    "crb",
-    "highavailability",
-    "nfv",
-    "realtime",
-    "resilientstorage",
-    "sap",
-    "sap_hana",
-    "supplementary",
-];
 /// Modules from which a SUSE Linux Enterprise Server or Desktop of release 15 gets its packages.
 const SUSE_MODULES: [&str; 14] = [
     "Basesystem",
@@ -287,23 +278,7 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
     match ecosystem {
         // A system without the subscription has vulnerabilities for which only subscribers get fixes.
         "Ubuntu" => also.push(format!("Ubuntu:Pro:{release}")),
-        // A package does not name its repository, so all repositories of the release are used, except those of
-        // extended support, whose fixes have other versions.
-        "Red Hat" => {
-            let major = release
-                .strip_prefix("enterprise_linux:")
-                .and_then(|release| release.split('.').next()?.parse::<u32>().ok());
-            let repositories = if major.is_some_and(|major| major < 8) {
-                &RED_HAT_OLD[..]
-            } else {
-                &RED_HAT[..]
-            };
-            also.extend(
-                repositories
-                    .iter()
-                    .map(|name| format!("{ecosystem}:{release}::{name}")),
-            );
-        }
+        "Red Hat" => red_hat::beside(release, &mut also),
         "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
         "Docker Hardened Images:Alpine" => {
             also.push(DOCKER_NAMES[0].to_owned());

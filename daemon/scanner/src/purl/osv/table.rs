@@ -30,7 +30,8 @@ impl Row {
                 Named::Sources
             }
             // Notices of repositories name installed packages; Bodhi, and Rocky Linux in the OSV schema, their sources.
-            ("rpm", "Fedora" | "Rocky Linux") => Named::Both,
+            // Red Hat names installed packages that are fixed, and sources of those that are not.
+            ("rpm", "EPEL" | "Fedora" | "Red Hat" | "Rocky Linux") => Named::Both,
             _ => Named::Installed,
         }
     }
@@ -56,6 +57,11 @@ const fn distro(ty: &'static str, namespace: &'static str, ecosystem: &'static s
 
 /// Namespace of Docker's Hardened Images, whose packages have Alpine's or Debian's format.
 pub(super) const DOCKER: &str = "dhi";
+
+/// The ecosystem of the packages that the Fedora Project builds for Enterprise Linux.
+pub(super) const EPEL: &str = "EPEL";
+/// A namespace that some tools give them; by the rules of the type it is that of their vendor, `fedora`.
+pub(super) const EPEL_NAMESPACE: &str = "epel";
 
 /// If several rows have the same ecosystem, the first is used for the way back.
 pub(super) const ROWS: &[Row] = &[
@@ -122,6 +128,7 @@ pub(super) const ROWS: &[Row] = &[
     distro("rpm", "amzn", "Amazon Linux"),
     distro("rpm", "amazonlinux", "Amazon Linux"),
     distro("rpm", "fedora", "Fedora"),
+    distro("rpm", EPEL_NAMESPACE, EPEL),
     distro("rpm", "oracle", "Oracle Linux"),
     distro("rpm", "oraclelinux", "Oracle Linux"),
     distro("rpm", "ol", "Oracle Linux"),

@@ -128,6 +128,7 @@ fn package_without_a_source_may_have_another_name() {
         "pkg:deb/ubuntu/libfoo2@1?distro=ubuntu-22.04",
         "pkg:apk/wolfi/libfoo2@1",
         "pkg:rpm/opensuse/libfoo2@1?distro=opensuse-leap-15.5",
+        "pkg:rpm/redhat/libfoo2@1?distro=rhel-9",
         "pkg:github/owner/any",
     ] {
         assert!(!known(purl), "{purl}");
@@ -135,7 +136,7 @@ fn package_without_a_source_may_have_another_name() {
     for purl in [
         "pkg:deb/debian/foo@1?distro=debian-12&arch=source",
         "pkg:deb/debian/foo@1?distro=debian-12&source=foo",
-        "pkg:rpm/redhat/foo@1?distro=rhel-9",
+        "pkg:rpm/almalinux/foo@1?distro=almalinux-9",
         "pkg:deb/dhi/foo@1?distro=dhi-trixie",
         "pkg:npm/foo@1",
         "pkg:githubactions/owner/any",

@@ -238,6 +238,8 @@ fn component(
             purl: &purl,
             cpe: &cpe,
             origin: origin.as_deref(),
+            publisher: None,
+            supplier: None,
         };
         let component_kind = if is_subject {
             ComponentKind::Subject

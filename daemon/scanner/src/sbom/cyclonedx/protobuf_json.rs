@@ -15,7 +15,7 @@ use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::protobuf::TYPES;
 use super::{Fault, Parts, add, check_version, kind_of};
 use crate::lenient::{AnyText, TextRef, VersionRef, or_default};
-use crate::origin::Properties;
+use crate::origin::{Properties, StatedOrganisation, StatedVendor};
 
 /// The prefix of component types.
 const PREFIX: &str = "CLASSIFICATION_";
@@ -60,6 +60,10 @@ struct Component<'a> {
     components: Limited<Option<Component<'a>>>,
     #[serde(default)]
     properties: Properties,
+    #[serde(default)]
+    publisher: StatedVendor,
+    #[serde(default)]
+    supplier: StatedOrganisation,
 }
 
 /// Returns true if a JSON document with a `specVersion` and without `bomFormat` is in this mapping: it has a type in
@@ -121,6 +125,8 @@ fn take(
         purl: &raw.purl.0,
         cpe: &raw.cpe.0,
         origin: raw.properties.0.as_deref(),
+        publisher: raw.publisher.0,
+        supplier: raw.supplier.0,
     };
     let component_kind = if is_subject {
         ComponentKind::Subject

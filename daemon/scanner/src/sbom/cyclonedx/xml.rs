@@ -8,7 +8,7 @@ use super::super::markup::{Lines, bound, find_attribute, resolve};
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
 use super::compositions::Incomplete;
 use super::{BOTH_VERSIONS, Fault, Parts, add, check_version, kind_of, strict};
-use crate::origin::OriginParts;
+use crate::origin::{OriginParts, Vendor};
 
 /// Versions of the format that allow licences beside expressions.
 const MIXED_LICENSES_SINCE: &[&str] = &["1.7"];
@@ -34,6 +34,13 @@ enum Frame {
     Field(Field),
     /// The properties of the component on the stack.
     Properties,
+    /// The supplier of the component on the stack.
+    Supplier,
+    /// The name of its publisher, or of its supplier.
+    Vendor {
+        text: String,
+        is_supplier: bool,
+    },
     /// One property, by its name.
     Property {
         name: String,
@@ -140,6 +147,8 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
             purl: &raw.purl,
             cpe: &raw.cpe,
             origin: raw.origin.as_deref(),
+            publisher: raw.publisher,
+            supplier: raw.supplier,
         };
         add(&parts, kind, &place, &mut collector);
     }
@@ -156,6 +165,8 @@ struct Fields {
     version_range: String,
     purl: String,
     cpe: String,
+    publisher: Option<Vendor>,
+    supplier: Option<Vendor>,
     origin: Option<Box<OriginParts>>,
 }
 
@@ -233,6 +244,7 @@ impl Walker {
                 }
                 frame
             }
+            (Some(Frame::Supplier), "name") => Frame::vendor(true),
             (Some(Frame::Properties), "property") => Frame::Property {
                 name: attribute(start, "name")?,
                 value: String::new(),
@@ -361,7 +373,9 @@ impl Walker {
             aggregate.push_str(text);
             return;
         }
-        if let Some(Frame::Property { value, .. }) = self.frames.last_mut() {
+        if let Some(Frame::Property { value, .. } | Frame::Vendor { text: value, .. }) =
+            self.frames.last_mut()
+        {
             value.push_str(text);
             return;
         }
@@ -397,6 +411,21 @@ impl Walker {
             Some(Frame::Property { name, value }) => {
                 if let [.., Frame::Component { raw, .. }, Frame::Properties] = &mut self.frames[..] {
                     OriginParts::take_property(&mut raw.origin, &name, &value);
+                }
+                Ok(())
+            }
+            Some(Frame::Vendor { text, is_supplier }) => {
+                let component = self.frames.iter_mut().rev().find_map(|frame| match frame {
+                    Frame::Component { raw, .. } => Some(raw),
+                    _ => None,
+                });
+                if let Some(raw) = component {
+                    let field = if is_supplier {
+                        &mut raw.supplier
+                    } else {
+                        &mut raw.publisher
+                    };
+                    *field = Vendor::of(&text);
                 }
                 Ok(())
             }
@@ -444,10 +473,19 @@ impl Frame {
             "purl" => Self::Field(Field::Purl),
             "cpe" => Self::Field(Field::Cpe),
             "properties" => Self::Properties,
+            "publisher" => Self::vendor(false),
+            "supplier" => Self::Supplier,
             "scope" => Self::checked(strict::scope, place),
             "hash" => Self::checked(strict::hash_content, place),
             "licenses" => Self::licenses(place),
             _ => Self::Other,
+        }
+    }
+
+    fn vendor(is_supplier: bool) -> Self {
+        Self::Vendor {
+            text: String::new(),
+            is_supplier,
         }
     }
 

@@ -72,3 +72,123 @@ fn source_of_another_version_is_compared_by_its_own() {
     assert_eq!(beside("1.0"), (1, 1));
     assert_eq!(beside("2.0"), (0, 1));
 }
+
+/// Red Hat names sources of what is not fixed: installed packages of other names counted as checked.
+#[test]
+fn package_of_red_hat_is_found_by_its_source() {
+    let open = r#"{"id":"CVE-2030-1","affected":[{"package":{"ecosystem":"Red Hat:enterprise_linux:9","name":"rocket"},
+        "ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]}]}"#;
+    let memory = Memory::with(&[open]);
+    let source = "&upstream=rocket-2.0-1.el9.src.rpm";
+    for (url, findings, standing) in [
+        (
+            format!("pkg:rpm/redhat/rocket-libs@2.0-1.el9?distro=rhel-9.4{source}"),
+            1,
+            Standing::Matched,
+        ),
+        (
+            format!("pkg:rpm/centos/rocket-libs@2.0-1.el9?distro=centos-9{source}"),
+            1,
+            Standing::Matched,
+        ),
+        (
+            "pkg:rpm/redhat/rocket@2.0-1.el9?distro=rhel-9.4".into(),
+            1,
+            Standing::Matched,
+        ),
+        (
+            "pkg:rpm/redhat/rocket-libs@2.0-1.el9?distro=rhel-9.4".into(),
+            0,
+            Standing::Undecided,
+        ),
+        (
+            format!("pkg:rpm/redhat/rocket-libs@2.0-1.el8?distro=rhel-8.10{source}"),
+            0,
+            Standing::NoKnowledge,
+        ),
+    ] {
+        let result = run(&purls(&[&url]), &memory);
+        let found = result.gaps.first().map_or(Standing::Matched, |gap| gap.standing);
+        assert_eq!((result.findings.len(), found), (findings, standing), "{url}");
+    }
+}
+
+#[test]
+fn host_of_release_10_is_judged_by_the_release_and_earlier_minor_ones() {
+    let about = |release: &str| {
+        format!(
+            r#"{{"id":"CVE-2030-1","affected":[{{"package":{{"ecosystem":"Red Hat:enterprise_linux:{release}","name":"rocket"}},
+            "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}}]}}]}}]}}"#
+        )
+    };
+    let found = |distro: &str, release: &str| {
+        let url = format!("pkg:rpm/redhat/rocket@2.0-1.el10?distro={distro}");
+        run(&purls(&[&url]), &Memory::with(&[&about(release)]))
+            .findings
+            .len()
+    };
+    for release in ["10", "10::appstream", "10.0", "10.1::baseos"] {
+        assert_eq!(found("rhel-10.1", release), 1, "{release}");
+        assert_eq!(found("centos-10", release), 1, "{release}");
+    }
+    assert_eq!(found("rhel-10.1", "10.2"), 0);
+    assert_eq!(found("rhel-9.1", "10"), 0);
+}
+
+/// A file's name has no epoch, but what is not fixed affects a source in every version.
+#[test]
+fn source_without_a_fix_affects_packages_of_other_versions() {
+    let of = |ecosystem: &str, events: &str| {
+        format!(
+            r#"{{"id":"CVE-2030-1","affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"rocket"}},
+            "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}}{events}]}}]}}]}}"#
+        )
+    };
+    let (open, fixed) = ("", r#",{"fixed":"7-1"}"#);
+    let url = "pkg:rpm/redhat/rocket-tools@9.1-1.el9?distro=rhel-9&upstream=rocket-5.0-1.el9.src.rpm";
+    for (events, findings, standing) in [(open, 1, Standing::Matched), (fixed, 0, Standing::Undecided)] {
+        let record = of("Red Hat:enterprise_linux:9", events);
+        let result = run(&purls(&[url]), &Memory::with(&[&record]));
+        let found = result.gaps.first().map_or(Standing::Matched, |gap| gap.standing);
+        assert_eq!((result.findings.len(), found), (findings, standing), "{events}");
+    }
+}
+
+/// A file's name has no epoch: the packages of a source with one were in doubt, although advisories name them.
+#[test]
+fn package_that_an_advisory_names_is_decided_by_its_own_name() {
+    let entry = |name: &str, fixed: &str| {
+        format!(
+            r#"{{"package":{{"ecosystem":"Red Hat:enterprise_linux:9::appstream","name":"{name}"}},
+            "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"{fixed}"}}]}}]}}"#
+        )
+    };
+    let url = |version: &str, source: &str| {
+        format!("pkg:rpm/redhat/rocket-tools@{version}?distro=rhel-9&upstream=rocket-{source}.src.rpm")
+    };
+    let (source, own) = (entry("rocket", "4:5.0-2.el9"), entry("rocket-tools", "1.3-2.el9"));
+    let judged = |entries: &str, url: &str| {
+        let record = format!(r#"{{"id":"CVE-2030-1","affected":[{entries}]}}"#);
+        let result = run(&purls(&[url]), &Memory::with(&[&record]));
+        let standing = result.gaps.first().map_or(Standing::Matched, |gap| gap.standing);
+        let record = Record::from_json(record.as_bytes()).unwrap();
+        let knowledge = crate::knowledge::SingleRecord::new(record, "test");
+        let purl = crate::purl::PackageUrl::parse(url).unwrap();
+        let explained = crate::explain::explain(&purl, "CVE-2030-1", None, &knowledge, JudgedAt::default());
+        (result.findings.len(), standing, explained.unwrap().conclusion)
+    };
+    use crate::explain::Conclusion;
+    let both = format!("{source},{own}");
+    assert_eq!(
+        judged(&both, &url("1.3-2.el9", "5.0-2.el9")),
+        (0, Standing::Matched, Conclusion::NotAffected)
+    );
+    assert_eq!(
+        judged(&both, &url("1.3-1.el9", "5.0-1.el9")),
+        (1, Standing::Matched, Conclusion::Affected)
+    );
+    assert_eq!(
+        judged(&source, &url("1.3-2.el9", "5.0-2.el9")),
+        (0, Standing::Undecided, Conclusion::CannotSay)
+    );
+}

@@ -123,6 +123,23 @@ fn products_and_extensions_of_a_release_apply_too() {
         ten.also
             .contains(&"Red Hat:enterprise_linux:10.1::appstream".to_owned())
     );
+    // Documents name the release, or the minor release that was the newest.
+    for other in ["10", "10::appstream", "10.0", "10.0::baseos"] {
+        let other = format!("Red Hat:enterprise_linux:{other}");
+        assert!(ten.also.contains(&other), "{other}");
+    }
+    assert!(!ten.also.contains(&"Red Hat:enterprise_linux:10.2".to_owned()));
+    assert!(ten.is_known_by("Red Hat:enterprise_linux:10::appstream"));
+    assert!(!ten.is_known_by("Red Hat:enterprise_linux:10.0"));
+    let stream = also("pkg:rpm/centos/curl@1?distro=centos-10");
+    assert!(
+        stream
+            .also
+            .contains(&"Red Hat:enterprise_linux:10.2::crb".to_owned())
+    );
+    assert!(stream.is_known_by("Red Hat:enterprise_linux:10.0"));
+    assert!(old.also.contains(&"Red Hat:rhel_els:7".to_owned()));
+    assert!(!old.is_known_by("Red Hat:rhel_els:7"));
     assert!(!also("pkg:rpm/redhat/curl@1").release_known);
     let ubuntu = also("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04");
     assert_eq!(ubuntu.also, ["Ubuntu", "Ubuntu:22.04", "Ubuntu:Pro:22.04:LTS"]);
@@ -192,7 +209,7 @@ fn release_is_known_only_by_its_own_ecosystems() {
         (
             "pkg:rpm/redhat/curl@1?distro=rhel-9.3",
             "Red Hat:enterprise_linux:9",
-            10,
+            12,
         ),
         (
             "pkg:rpm/suse/curl@1?distro=sles-15.5",

@@ -1,0 +1,79 @@
+//! EPEL: packages that the Fedora Project builds for Enterprise Linux, beside those of the distribution.
+//!
+//! A generator gives them the URL of the host's own packages. EPEL does not replace packages of the distribution, so a
+//! name that no advisory of the host knows may be one of EPEL.
+
+use std::borrow::Cow;
+
+use super::OsvPackage;
+use super::is_of;
+use super::source::{Source, other_source, source_of};
+use super::table::{EPEL, ROWS, Row};
+use crate::origin::Origin;
+use crate::purl::PackageUrl;
+
+/// The ecosystems of Enterprise Linux and its rebuilds.
+const HOSTS: [&str; 4] = ["AlmaLinux", "Oracle Linux", "Red Hat", "Rocky Linux"];
+
+/// Returns true if a distribution, as id and release from os-release, is Enterprise Linux, or EPEL for it.
+pub(super) fn is_for(distro: &str) -> bool {
+    let lower = distro.trim().to_ascii_lowercase();
+    let rest = lower.strip_prefix("ep").unwrap_or(&lower).strip_prefix("el");
+    let is_itself = rest.is_some_and(|rest| {
+        rest.trim_start_matches('-')
+            .starts_with(|c: char| c.is_ascii_digit())
+    });
+    is_itself || lower == "epel" || HOSTS.iter().any(|host| is_of(host, &lower))
+}
+
+/// Returns true if a package of a namespace's row on this distribution is of EPEL: the namespace is the vendor, who also
+/// builds packages for Enterprise Linux.
+pub(super) fn names_it(row: &Row, distro: &str) -> bool {
+    let begins = distro
+        .trim()
+        .get(..4)
+        .is_some_and(|start| start.eq_ignore_ascii_case(EPEL));
+    begins || (row.ecosystem == "Fedora" && is_for(distro))
+}
+
+/// Returns the row of EPEL.
+pub(super) fn row() -> Option<&'static Row> {
+    ROWS.iter().find(|row| row.ecosystem == EPEL)
+}
+
+/// Returns the package of EPEL that a package on a host may be; `host` is what it is by its URL.
+pub(super) fn beside(host: &OsvPackage, purl: &PackageUrl, origin: Option<&Origin>) -> Option<OsvPackage> {
+    let major = release_for(host, purl)?;
+    let row = row()?;
+    Some(OsvPackage {
+        ecosystem: Cow::Owned(format!("{EPEL}:{major}")),
+        system: EPEL,
+        name: host.name.clone(),
+        release_known: true,
+        name_known: source_of(row, purl, origin) != Source::Unknown,
+        also: vec![EPEL.to_owned()],
+        repository: None,
+        source: other_source(row, purl, origin),
+        epel: None,
+    })
+}
+
+/// Returns the release of EPEL for a host.
+fn release_for<'a>(host: &'a OsvPackage, purl: &PackageUrl) -> Option<&'a str> {
+    let (system, release) = host.ecosystem.split_once(':')?;
+    if system == "Amazon Linux" {
+        // Its own packages are named for it: others are of the release that it was made from.
+        let (major, mark) = match release {
+            "1" => ("6", ".el6"),
+            "2" => ("7", ".el7"),
+            _ => return None,
+        };
+        return purl.version()?.contains(mark).then_some(major);
+    }
+    let release = match system {
+        "Red Hat" => release.strip_prefix("enterprise_linux:")?,
+        _ if HOSTS.contains(&system) => release,
+        _ => return None,
+    };
+    release.split('.').next()
+}
