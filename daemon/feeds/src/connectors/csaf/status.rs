@@ -70,7 +70,7 @@ impl<'v> Statements<'v> {
                     let listed = ids.as_array();
                     ids.is_null() || listed.is_some_and(|ids| ids.iter().all(|id| id.as_str().is_some()))
                 };
-                let state = state.replace(' ', "_").to_ascii_lowercase();
+                let state = state.trim().replace(' ', "_").to_ascii_lowercase();
                 let is_understood = is_list(ids);
                 let ids = ids.as_array().unwrap_or_default().iter();
                 let ids: Vec<&str> = ids.filter_map(Value::as_str).collect();
