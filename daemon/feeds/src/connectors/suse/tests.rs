@@ -89,3 +89,17 @@ fn numbers_at_the_end_of_a_name_are_not_a_version() {
         assert_eq!(super::name_of_affected(component), name);
     }
 }
+
+#[test]
+fn blanks_and_capitals_hide_neither_a_fix_nor_a_severity() {
+    let text = DOCUMENT.replace("\"fixed\":", "\" Fixed \":").replace(
+        "\"title\":",
+        "\"aggregate_severity\":{\"text\":\"none\"},\"title\":",
+    );
+    let record = &json_records("suse", text.as_bytes())[0];
+    assert_eq!(
+        ranges(record),
+        ranges(&json_records("suse", DOCUMENT.as_bytes())[0])
+    );
+    assert_eq!(record["database_specific"]["severity"], "moderate");
+}
