@@ -1,6 +1,7 @@
 //! Taking in a feed: every file of it accounted for, bodies first, then signed claims.
 
 mod commit;
+mod giving_way;
 mod gone;
 mod guard;
 mod joined;
@@ -25,6 +26,7 @@ use starling_feeds::connectors::Kind;
 use starling_feeds::input::{self, Limits};
 use starling_feeds::osv::FeedRecord;
 use starling_feeds::osv::parts::{self, FilePart};
+use starling_feeds::osv::unless;
 use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, RecordId, Source};
 use starling_store::FoundRecord;
@@ -82,6 +84,8 @@ struct Account<'a> {
     root: String,
     /// Records that stand in several files: what each of them says.
     parts: BTreeMap<RecordId, Vec<FilePart>>,
+    /// Records of this input with entries that give way to an advisory.
+    conditional: BTreeSet<RecordId>,
     /// Files with a record that is withdrawn from a later time on, each with that time.
     withdrawn_later: BTreeMap<RecordId, Vec<(String, String)>>,
     /// Ecosystems that a package URL can name, and those that none can, as far as they were looked up.
@@ -152,6 +156,7 @@ impl SiteParts {
         if !(options.complete && whole) {
             account.keep_other_parts()?;
         }
+        account.give_way(options.complete && whole)?;
         account.warn_of_later_withdrawals()?;
         account.write_bodies()?;
         if let Err(error) = &read.ending {
@@ -238,6 +243,7 @@ impl<'a> Account<'a> {
             held_files: BTreeSet::new(),
             root: String::new(),
             parts: BTreeMap::new(),
+            conditional: BTreeSet::new(),
             withdrawn_later: BTreeMap::new(),
             met: Met::default(),
             names: Vec::new(),
@@ -313,6 +319,9 @@ impl<'a> Account<'a> {
         self.warn_of_withdrawal(&name, &record.id, &record.about);
         self.warn_of_catalogue(&record);
         self.input_bytes += record.canonical.len() as u64;
+        if !unless::named_in(&record.canonical).is_empty() {
+            self.conditional.insert(record.id.clone());
+        }
         let (id, content) = (record.id, record.hash);
         let size = u32::try_from(record.canonical.len()).unwrap_or(u32::MAX);
         if let Some(before) = self.seen.get(&id) {

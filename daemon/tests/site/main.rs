@@ -7,6 +7,7 @@ mod cpes;
 mod damaged;
 mod disputes;
 mod followers;
+mod giving_way;
 mod imports;
 mod indexes;
 mod lookup;

@@ -29,26 +29,41 @@ pub(crate) struct Owner {
 impl Owner {
     /// Returns true for the database of this owner.
     pub(crate) fn knows(&self, shape: &Shape<'_>) -> bool {
+        let is_own = |prefix: &str| self.hosts.iter().any(|host| prefix.contains(host));
+        if let Some(text) = shape.text() {
+            // The same as YAML begins with these members, too.
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix("urlprefix:"));
+            return text.starts_with("apkurl:") && lines.any(is_own);
+        }
         if !shape.is_object_with(&["packages", "urlprefix"]) {
             return false;
         }
-        let prefix = shape
-            .value("urlprefix")
-            .and_then(shallow::string)
-            .unwrap_or_default();
-        self.hosts.iter().any(|host| prefix.contains(host))
+        let prefix = shape.value("urlprefix").and_then(shallow::string);
+        is_own(&prefix.unwrap_or_default())
     }
 
     /// Reads the database.
     pub(crate) fn read(&self, bytes: &[u8], out: &mut Output<'_>) {
         let body = crate::osv::strip_byte_order_mark(bytes);
-        if shallow::members(body).is_none() {
-            return out.reject("", "expected an object with packages");
+        if shallow::members(body).is_some() {
+            return self.database(body, out);
         }
+        match std::str::from_utf8(body).map(crate::yaml::parse) {
+            Ok(Ok(documents)) if matches!(documents.as_slice(), [Value::Object(_)]) => {
+                for document in documents {
+                    self.database(&document.to_canonical(), out);
+                }
+            }
+            Ok(Err(error)) => out.reject("", format!("reading YAML: {error}")),
+            _ => out.reject("", "expected an object with packages"),
+        }
+    }
+
+    fn database(&self, body: &[u8], out: &mut Output<'_>) {
         let branch = shallow::member(body, "distroversion").and_then(shallow::string);
         let repository = shallow::member(body, "reponame").and_then(shallow::string);
         let ecosystem = match (&branch, self.has_branches) {
-            (Some(branch), true) => format!("{}:{branch}", self.ecosystem),
+            (Some(branch), true) => format!("{}:{}", self.ecosystem, branch.trim()),
             (None, true) => return out.reject("", "the database does not say of which branch it is"),
             (_, false) => self.ecosystem.to_owned(),
         };

@@ -12,6 +12,7 @@
 mod about;
 pub(crate) mod numbers;
 pub mod parts;
+pub mod unless;
 mod warnings;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A joined record has the fields of its newest part that is not withdrawn, the aliases of all such parts, and their
 //! entries of `affected` in sequence, with the parts in the order of their files' names.
 //! `database_specific.starling.parts` keeps for each part the file, the number of its entries, and its other fields.
-//! So a later import of one file only replaces its part, and the result never depends on the order of files. Notices of
+//! So a later import of one file only replaces its part, and the result never depends on the order of files. Records of
 //! repositories are joined with what an earlier import of another file said (`notice`).
 
 mod notice;
@@ -166,7 +166,7 @@ pub(super) fn without_note<'a>(record: &Object<'a>) -> Option<Value<'a>> {
     Object::from_entries(members).ok().map(Value::Object)
 }
 
-/// Splits a joined record into its parts. A notice of a repository that was not joined is a part of a file without a name;
+/// Splits a joined record into its parts. A record of a repository that was not joined is a part of a file without a name;
 /// any other such record has none (`None`).
 #[must_use]
 pub fn split(body: &[u8]) -> Option<Vec<FilePart>> {
@@ -308,7 +308,7 @@ fn modified_of(record: &Object<'_>) -> Option<jiff::Timestamp> {
 }
 
 /// Returns the packages of a record: ecosystem and name.
-fn packages_of(body: &[u8]) -> BTreeSet<(String, String)> {
+pub(super) fn packages_of(body: &[u8]) -> BTreeSet<(String, String)> {
     let Some(record) = object_of(body) else {
         return BTreeSet::new();
     };

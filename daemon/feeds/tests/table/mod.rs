@@ -21,7 +21,7 @@ pub(crate) const COUNTS: &[(&str, usize, usize)] = &[
     ("suse-csaf-vex", 1, 0),
     ("debian-tracker", 21, 9),
     ("debian-lists", 16, 1),
-    ("alpine-secdb", 20, 6),
+    ("alpine-secdb", 36, 6),
     ("wolfi", 86, 0),
     ("chainguard", 195, 0),
     ("minimos", 24, 0),

@@ -63,7 +63,7 @@ impl Account<'_> {
     }
 
     /// Takes another content for a record that was met in this input.
-    fn put(&mut self, id: &RecordId, body: Vec<u8>) -> ServiceResult<()> {
+    pub(super) fn put(&mut self, id: &RecordId, body: Vec<u8>) -> ServiceResult<()> {
         let content = ContentHash::of(&body);
         // What of its names cannot be looked up was said of its files.
         let reach = self.met.why_not(&About::of_body(&body), &body);
@@ -213,7 +213,7 @@ impl Older {
 }
 
 /// Returns true for a text of `withdrawn` by which scans take a record back, now or later.
-fn is_withdrawal(text: &str) -> bool {
+pub(super) fn is_withdrawal(text: &str) -> bool {
     JudgedAt::of_withdrawal(text).is_some()
 }
 

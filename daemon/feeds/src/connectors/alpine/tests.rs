@@ -102,3 +102,33 @@ fn database_without_packages_is_empty() {
     assert!(rejected("alpine", empty.as_bytes()).is_empty());
     assert!(ignored("alpine", empty.as_bytes())[0].contains("without any package"));
 }
+
+#[test]
+fn database_in_yaml_is_the_same() {
+    let yaml = "apkurl: '{{urlprefix}}/x'\narchs:\n- x86_64\nreponame: main\nurlprefix: https://dl-cdn.alpinelinux.org/alpine\ndistroversion: v3.18\npackages:\n- pkg:\n    name: rocket\n    secfixes:\n      0:\n      - CVE-2030-0001\n      1.10:\n      - CVE-2030-0002 GHSA-aaaa-bbbb-1ccc\n- pkg:\n    name: empty\n    secfixes: null\n";
+    assert_eq!(Kind::detect(yaml.as_bytes()).map(Kind::name), Some("alpine"));
+    let records = json_records("alpine", yaml.as_bytes());
+    let ids: Vec<&str> = records
+        .iter()
+        .filter_map(|record| record["id"].as_str())
+        .collect();
+    assert_eq!(
+        ids,
+        [
+            "ALPINE-CVE-2030-0001",
+            "ALPINE-CVE-2030-0002",
+            "ALPINE-GHSA-aaaa-bbbb-1ccc"
+        ]
+    );
+    assert!(ranges(&records[0]).is_empty());
+    assert_eq!(
+        ranges(&records[1]),
+        ["Alpine:v3.18 rocket introduced=0 fixed=1.10"]
+    );
+    assert_eq!(
+        ignored("alpine", yaml.as_bytes()),
+        ["/packages/1: empty: nothing was fixed"]
+    );
+    let broken = yaml.replace("reponame: main", "reponame: [main");
+    assert!(rejected("alpine", broken.as_bytes())[0].contains("reading YAML"));
+}

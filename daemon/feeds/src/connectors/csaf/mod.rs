@@ -304,7 +304,7 @@ fn word(about: &Value<'_>, vulnerabilities: &[Value<'_>]) -> Option<String> {
         .pointer("/aggregate_severity/text")
         .and_then(Value::as_str)
         .map(str::trim);
-    if let Some(stated) = stated.filter(|stated| !stated.is_empty() && *stated != "None") {
+    if let Some(stated) = stated.filter(|stated| !stated.is_empty() && !stated.eq_ignore_ascii_case("none")) {
         // Consumers know the English words.
         let rank = rank(stated).filter(|_| !is_english(stated));
         return Some(

@@ -1,7 +1,8 @@
 //! The lists of the tracker: `CVE/list`, and the advisories `DSA/list`, `DLA/list`, `DTSA/list`.
 //!
-//! A line without a release is about unstable. It applies to the supported releases without their own line, unless it
-//! has a fix and an advisory is listed with it: then the advisory's own record states the fixed releases.
+//! A line without a release is about unstable. A release without its own line is affected up to the version of that line,
+//! until a fix is noted for it: by a line, or by an advisory. A list of vulnerabilities names the advisories, but not their
+//! releases, so its entries name them, too, and give way to theirs ([`unless`](crate::osv::unless)).
 
 use std::collections::BTreeMap;
 
@@ -11,6 +12,10 @@ use super::super::text::{self, quote};
 use super::super::value;
 use super::notes::{Note, State, note, unclear};
 use super::{SUPPORTED, ecosystem_of, record_id};
+use crate::osv::unless;
+
+/// The prefixes of advisories' ids.
+const ADVISORIES: [&str; 4] = ["DSA-", "DLA-", "DTSA-", "ELA-"];
 
 /// Returns true for text with the beginning of one of the lists.
 pub(super) fn is_list(text: &str) -> bool {
@@ -176,10 +181,8 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
     for advisory in advisories.iter().filter(|id| !id.starts_with("CVE-")) {
         draft.relate(advisory);
     }
-    let has_advisory = advisories
-        .iter()
-        .any(|id| id.starts_with("DSA-") || id.starts_with("DLA-"));
-    add_entries(&mut draft, &lines, has_advisory);
+    advisories.retain(|id| ADVISORIES.iter().any(|prefix| id.starts_with(prefix)));
+    add_entries(&mut draft, &lines, &advisories);
     for url in words
         .iter()
         .filter_map(|word| word.strip_prefix("NOTE:"))
@@ -196,7 +199,9 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
     out.record(pointer, draft);
 }
 
-fn add_entries(draft: &mut Draft<'_>, lines: &[Note], has_advisory: bool) {
+/// Adds an entry for each release that a line is about, or that lines about unstable leave open. Those give way to these
+/// advisories.
+fn add_entries(draft: &mut Draft<'_>, lines: &[Note], advisories: &[String]) {
     for line in lines {
         match &line.release {
             Some(release) => match ecosystem_of(release) {
@@ -204,10 +209,6 @@ fn add_entries(draft: &mut Draft<'_>, lines: &[Note], has_advisory: bool) {
                 None if release == "sid" || release == "experimental" => {}
                 None => draft.warn(format!("unknown release \"{}\"", quote(release))),
             },
-            None if has_advisory && matches!(line.state, State::Fixed(_)) => draft.warn(format!(
-                "{}: the fix in unstable is left to the records of its advisories",
-                quote(&line.package)
-            )),
             None => {
                 let is_named = |number: &str| {
                     lines.iter().any(|other| {
@@ -217,7 +218,12 @@ fn add_entries(draft: &mut Draft<'_>, lines: &[Note], has_advisory: bool) {
                     })
                 };
                 for number in SUPPORTED.iter().filter(|number| !is_named(number)) {
-                    draft.affected.extend(entry_of(format!("Debian:{number}"), line));
+                    let mut entry = entry_of(format!("Debian:{number}"), line);
+                    if let Some(entry) = entry.as_mut().filter(|_| !advisories.is_empty()) {
+                        let ids = value::texts(advisories.iter().cloned());
+                        entry.specific.push((unless::FIELD, ids));
+                    }
+                    draft.affected.extend(entry);
                 }
             }
         }
@@ -263,7 +269,7 @@ fn advisory_head(line: &str) -> Result<AdvisoryHead, String> {
         .and_then(|rest| rest.split_once(']'))
         .ok_or_else(refuse)?;
     let (id, title) = rest.trim().split_once(' ').unwrap_or((rest.trim(), ""));
-    let number = ["DSA-", "DLA-", "DTSA-", "ELA-"]
+    let number = ADVISORIES
         .iter()
         .find_map(|prefix| id.strip_prefix(prefix))
         .ok_or_else(refuse)?;
@@ -351,7 +357,7 @@ fn advisory(
             draft.derive(cve);
         }
     }
-    add_entries(&mut draft, &lines, true);
+    add_entries(&mut draft, &lines, &[]);
     draft.keep(
         "lines",
         value::texts(entry.body.iter().map(|line| (*line).to_owned())),

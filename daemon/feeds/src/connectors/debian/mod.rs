@@ -65,12 +65,13 @@ const RELEASES: [(&str, &str); 17] = [
     ("duke", "15"),
 ];
 
-/// The releases to which a statement about unstable applies by default.
-const SUPPORTED: [&str; 3] = ["11", "12", "13"];
+/// The releases to which a statement about unstable applies by default: the supported ones, and testing.
+const SUPPORTED: [&str; 4] = ["11", "12", "13", "14"];
 
 /// Returns the ecosystem of a release by its name; `None` for unstable and unknown names.
 fn ecosystem_of(release: &str) -> Option<String> {
-    let (_, number) = RELEASES.iter().find(|(name, _)| *name == release)?;
+    let named = |name: &str| name.eq_ignore_ascii_case(release.trim());
+    let (_, number) = RELEASES.iter().find(|(name, _)| named(name))?;
     Some(format!("Debian:{number}"))
 }
 

@@ -37,60 +37,66 @@ const URGENCIES: [&str; 5] = ["unimportant", "low", "medium", "high", "end-of-li
 /// A description, if the line has another form.
 pub(super) fn note(line: &str) -> Result<Note, String> {
     let refuse = || format!("the line \"{}\" is not understood", quote(line));
-    let (release, rest) = match line.strip_prefix('[') {
-        Some(rest) => {
-            let (release, rest) = rest.split_once(']').ok_or_else(refuse)?;
-            (Some(release.trim().to_owned()), rest.trim_start())
-        }
-        None => (None, line),
-    };
-    let rest = rest.strip_prefix("- ").ok_or_else(refuse)?.trim();
-    let (words, bracket) = match rest.split_once('(') {
-        Some((words, bracket)) => (words.trim(), bracket.trim_end_matches(')')),
-        None => (rest, ""),
-    };
+    let (release, rest) = parts(line).ok_or_else(refuse)?;
+    let (words, _) = rest.split_once('(').unwrap_or((rest, ""));
     let mut words = words.split_whitespace();
     let package = words.next().ok_or_else(refuse)?.to_owned();
     let state = match words.next() {
-        Some("<unfixed>") | None => State::Open("none"),
-        Some("<not-affected>" | "<itp>" | "<not-for-us>" | "<removed>" | "<unknown>")
-            if release.is_none() =>
-        {
-            match rest.split_whitespace().nth(1) {
-                // Removed from unstable; releases that still have it have their own lines.
-                Some("<removed>" | "<unknown>") => State::Open("none"),
-                _ => State::NotAffected,
-            }
-        }
+        // Removed from unstable; releases that still have it have their own lines. One that is removed from a release
+        // gets no fix there.
+        Some("<unfixed>" | "<removed>") | None => State::Open("none"),
+        Some("<unknown>") if release.is_none() => State::Open("none"),
         Some("<not-affected>" | "<itp>" | "<not-for-us>") => State::NotAffected,
-        Some("<removed>") => State::NotAffected,
         Some("<undetermined>") => State::Undetermined,
         Some("<no-dsa>" | "<postponed>" | "<no-dla>") => State::Open("deferred"),
         Some("<ignored>") => State::Open("will_not_fix"),
         Some("<end-of-life>") => State::Open("end_of_life"),
-        Some(word) if word.starts_with('<') => return Err(refuse()),
-        Some(version) => State::Fixed(version.to_owned()),
+        Some(version) if is_version(version) => State::Fixed(version.to_owned()),
+        Some(_) => return Err(refuse()),
     };
-    let urgency = bracket
-        .split([';', ','])
-        .map(str::trim)
-        .find(|word| URGENCIES.contains(word));
     Ok(Note {
         release,
         package,
         state,
-        urgency: urgency.map(str::to_owned),
+        urgency: urgency_of(rest),
     })
 }
 
-/// Returns the statement of a line whose word in angle brackets is not known: it leaves its package undecided.
+/// Returns the release of a line about a package, and the text after its dash.
+fn parts(line: &str) -> Option<(Option<String>, &str)> {
+    let (release, rest) = match line.strip_prefix('[') {
+        Some(rest) => {
+            let (release, rest) = rest.split_once(']')?;
+            (Some(release.trim().to_ascii_lowercase()), rest.trim_start())
+        }
+        None => (None, line),
+    };
+    Some((release, rest.strip_prefix("- ")?.trim()))
+}
+
+/// Returns the severity word in a line's brackets.
+fn urgency_of(rest: &str) -> Option<String> {
+    let (_, bracket) = rest.split_once('(')?;
+    let mut words = bracket.trim_end_matches(')').split([';', ',']).map(str::trim);
+    words.find(|word| URGENCIES.contains(word)).map(str::to_owned)
+}
+
+/// Returns true for text of the characters that a version may have.
+fn is_version(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b".+-:~".contains(&byte))
+}
+
+/// Returns the statement of a line whose state is not understood: it leaves its package undecided.
 pub(super) fn unclear(line: &str) -> Option<Note> {
-    let (front, rest) = line.split_once('<')?;
-    let (_, rest) = rest.split_once('>')?;
-    let known = note(&format!("{front}<undetermined>{rest}")).ok()?;
-    Some(Note {
+    let (release, rest) = parts(line)?;
+    let package = rest.split_whitespace().next()?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b".+-".contains(&byte);
+    package.bytes().all(is_name).then(|| Note {
+        release,
+        package: package.to_owned(),
         state: State::Unclear,
-        ..known
+        urgency: urgency_of(rest),
     })
 }
 
@@ -144,6 +150,12 @@ mod tests {
             ("- p <itp> (bug #1)", None, State::NotAffected, None),
             ("- p <undetermined>", None, State::Undetermined, None),
             ("- p <removed>", None, State::Open("none"), None),
+            (
+                "[Buster] - p <removed>",
+                some("buster"),
+                State::Open("none"),
+                None,
+            ),
         ] {
             assert_eq!(
                 read(line),
@@ -151,13 +163,16 @@ mod tests {
                 "{line}"
             );
         }
-        for line in ["p 1.2", "[x - p 1", "- p <strange>", "-"] {
+        for line in ["p 1.2", "[x - p 1", "- p <strange>", "- p 1.2; bug #1", "-"] {
             assert!(read(line).is_err(), "{line}");
         }
-        let unclear = unclear("[bookworm] - p <strange> (low)").unwrap();
-        assert_eq!(
-            (unclear.release, unclear.state, unclear.urgency),
-            (some("bookworm"), State::Unclear, some("low"))
-        );
+        for state in ["<strange>", "<unfixed", "1.2;"] {
+            let unclear = unclear(&format!("[bookworm] - p {state} (low)")).unwrap();
+            assert_eq!(
+                (unclear.release, unclear.state, unclear.urgency),
+                (some("bookworm"), State::Unclear, some("low"))
+            );
+        }
+        assert!(unclear("- <unfixed>").is_none());
     }
 }

@@ -46,6 +46,16 @@ pub(crate) fn ecosystem_of(product: &str) -> String {
     }
 }
 
+/// Returns the name of an affected component. They are listed without a version; one with a version is a build. The
+/// release of a build has several parts (`150400.6.1`), the end of a library's name has one (`libgtk-3-0`,
+/// `libwebkit2gtk-4_0-37`).
+fn name_of_affected(package: &str) -> String {
+    match Nevra::parse(package).filter(|nevra| nevra.release.contains('.')) {
+        Some(nevra) => nevra.name,
+        None => rpm::without_arch(package).to_owned(),
+    }
+}
+
 /// The fix of a package.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Fix {
@@ -66,7 +76,9 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
     for id in &statements.fixed {
         match tree.parts(id) {
             Some((package, product)) => {
-                let (name, fix) = match Nevra::of_build(package) {
+                // The numbers at the end of a name alone are not a build: `libgtk-3-0`.
+                let is_build = |nevra: &Nevra| nevra.version.contains('.') || nevra.release.contains('.');
+                let (name, fix) = match Nevra::of_build(package).filter(is_build) {
                     Some(nevra) => (nevra.name.clone(), Fix::At(nevra.evr())),
                     None => {
                         draft.warn(format!("the fixed product \"{}\" has no version", quote(id)));
@@ -85,12 +97,8 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
             .or(is_investigated.then_some("under_investigation"))
             .unwrap_or("none");
         match tree.parts(id) {
-            // Affected components are listed without a version; one with a version is a build.
             Some((package, product)) => {
-                let name = match Nevra::parse(package) {
-                    Some(nevra) => nevra.name,
-                    None => rpm::without_arch(package).to_owned(),
-                };
+                let name = name_of_affected(package);
                 entries.insert((ecosystem_of(product), name, Fix::Open, Some(plan)));
             }
             None => others += 1,

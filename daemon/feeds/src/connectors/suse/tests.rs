@@ -52,13 +52,14 @@ fn fixed_builds_of_any_release_are_read() {
         ("bind-9.16-lp155.2.1", "bind introduced=0 fixed=9.16-lp155.2.1"),
         ("bind-P4-0.6.1", "bind introduced=0 fixed=P4-0.6.1"),
         ("bind", "bind"),
+        ("libgtk-3-0", "libgtk-3-0"),
     ] {
         let text = DOCUMENT.replace("bind-9.16-1.1", build);
         let record = &json_records("suse", text.as_bytes())[0];
         let server = "SUSE:Linux Enterprise Server 15 SP3";
         assert!(ranges(record).contains(&format!("{server} {range}")), "{build}");
         let is_reported = warnings("suse", text.as_bytes())[0].contains("has no version");
-        assert_eq!(is_reported, build == "bind");
+        assert_eq!(is_reported, build == "bind" || build == "libgtk-3-0");
     }
 }
 
@@ -74,4 +75,31 @@ fn affected_source_package_has_its_name() {
         ranges(&json_records("suse", text.as_bytes())[0]),
         ranges(&json_records("suse", DOCUMENT.as_bytes())[0])
     );
+}
+
+#[test]
+fn numbers_at_the_end_of_a_name_are_not_a_version() {
+    for (component, name) in [
+        ("libwebkit2gtk-4_0-37", "libwebkit2gtk-4_0-37"),
+        ("libgtk-3-0", "libgtk-3-0"),
+        ("libglib-2_0-0.x86_64", "libglib-2_0-0"),
+        ("bind-9.16.6-150400.6.1.x86_64", "bind"),
+        ("xen-4.17-lp155.1.2", "xen"),
+    ] {
+        assert_eq!(super::name_of_affected(component), name);
+    }
+}
+
+#[test]
+fn blanks_and_capitals_hide_neither_a_fix_nor_a_severity() {
+    let text = DOCUMENT.replace("\"fixed\":", "\" Fixed \":").replace(
+        "\"title\":",
+        "\"aggregate_severity\":{\"text\":\"none\"},\"title\":",
+    );
+    let record = &json_records("suse", text.as_bytes())[0];
+    assert_eq!(
+        ranges(record),
+        ranges(&json_records("suse", DOCUMENT.as_bytes())[0])
+    );
+    assert_eq!(record["database_specific"]["severity"], "moderate");
 }

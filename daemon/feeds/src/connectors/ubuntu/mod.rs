@@ -29,24 +29,31 @@ impl Connector for Ubuntu {
                 .value("notices")
                 .is_some_and(|list| memchr::memmem::find(list, b"\"release_packages\"").is_some());
         let is_database = shape.first().is_some_and(|(number, notice)| {
-            is_number(number) && memchr::memmem::find(notice, b"\"releases\"").is_some()
+            is_key(number) && memchr::memmem::find(notice, b"\"releases\"").is_some()
         });
-        is_page || is_database || shape.is_object_with(&["release_packages", "cves_ids"])
+        // One notice, or a list of them.
+        let is_notice = shape.has("release_packages") && shape.has("cves_ids");
+        is_page || is_database || is_notice
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
         let body = crate::osv::strip_byte_order_mark(bytes).trim_ascii_start();
         if shallow::member(body, "release_packages").is_some() {
             if let Some(item) = out.json(body) {
-                notice(out, String::new(), item);
+                notice(out, String::new(), None, item);
             }
             return;
         }
-        let is_page = matches!(shallow::members(body).and_then(|mut walk| walk.next()), Some(Ok((key, _))) if !is_number(&key));
-        if is_page {
-            out.json_lists(body, &["notices"], &mut notice);
+        let is_list = shallow::items(body).is_some();
+        let is_page = matches!(shallow::members(body).and_then(|mut walk| walk.next()), Some(Ok((key, _))) if !is_key(&key));
+        if is_list || is_page {
+            out.json_lists(body, &["notices"], &mut |out, pointer, item| {
+                notice(out, pointer, None, item);
+            });
         } else {
-            out.json_members("", body, &mut |out, pointer, _, item| notice(out, pointer, item));
+            out.json_members("", body, &mut |out, pointer, key, item| {
+                notice(out, pointer, Some(key), item);
+            });
         }
     }
 }
@@ -57,6 +64,18 @@ fn is_number(text: &str) -> bool {
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
         digits(number) && digits(edition)
     })
+}
+
+/// Returns true for a key of the database: the number of a notice, or its id.
+fn is_key(text: &str) -> bool {
+    is_number(number_of(text).unwrap_or(text))
+}
+
+/// Returns the number in the id of a notice.
+fn number_of(id: &str) -> Option<&str> {
+    ["USN-", "LSN-", "SSN-"]
+        .iter()
+        .find_map(|prefix| id.strip_prefix(prefix))
 }
 
 /// Releases by their names.
@@ -116,7 +135,10 @@ fn ecosystem_of(item: &Value<'_>, release: &str, pocket: &str, package: &str) ->
         Some((front, rest)) if is_extended(rest) => (front, rest),
         _ => (release, pocket),
     };
-    let known = RELEASES.iter().find(|(name, _)| *name == release);
+    let release = release.trim();
+    let known = RELEASES
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(release));
     let number = match known {
         Some((_, number)) => (*number).to_owned(),
         None => number_in(item, release)?,
@@ -158,20 +180,24 @@ fn number_in(item: &Value<'_>, release: &str) -> Option<String> {
     })
 }
 
-fn notice(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
-    let stated = str_of(&item, "id").unwrap_or_default();
+/// Converts a notice; one in the database has a key, by which it is known if it has no id.
+fn notice(out: &mut Output<'_>, pointer: String, key: Option<&str>, item: Value<'_>) {
+    let stated = str_of(&item, "id").or(key.filter(|_| item.as_object().is_some()));
+    let stated = stated.unwrap_or_default();
     let id = if is_number(stated) {
         format!("USN-{stated}")
     } else {
         stated.to_owned()
     };
-    let number = ["USN-", "LSN-", "SSN-"]
-        .iter()
-        .find_map(|prefix| id.strip_prefix(prefix));
-    if !number.is_some_and(is_number) {
+    if !number_of(&id).is_some_and(is_number) {
         return out.reject(pointer, format!("not the id of a notice: \"{}\"", quote(stated)));
     }
     let mut draft = Draft::of(id);
+    if let Some(key) =
+        key.filter(|key| number_of(key).unwrap_or(key) != number_of(&draft.id).unwrap_or_default())
+    {
+        draft.warn(format!("it stands under another number: \"{}\"", quote(key)));
+    }
     let stamp = item.get("timestamp").and_then(plain);
     draft.published = draft.time("published", str_of(&item, "published").or(stamp.as_deref()));
     draft.modified.clone_from(&draft.published);
@@ -194,8 +220,9 @@ fn notice(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     for cve in list_of(&item, "cves_ids").iter().chain(list_of(&item, "cves")) {
         let name = cve.as_str().map(str::trim);
         let name = name.or_else(|| str_of(cve, "id")).unwrap_or_default();
-        if text::is_cve(name) {
-            draft.derive(name);
+        let spelt = name.to_ascii_uppercase();
+        if text::is_cve(&spelt) {
+            draft.derive(&spelt);
         } else if name.starts_with("https://") || name.starts_with("http://") {
             draft.link("REPORT", name);
         } else {
@@ -248,7 +275,8 @@ struct Source<'v> {
     release: &'v str,
     pocket: &'v str,
     name: &'v str,
-    version: &'v str,
+    /// Without it, the package is left undecided.
+    version: Option<&'v str>,
 }
 
 fn add(draft: &mut Draft<'_>, item: &Value<'_>, source: &Source<'_>) {
@@ -258,8 +286,12 @@ fn add(draft: &mut Draft<'_>, item: &Value<'_>, source: &Source<'_>) {
         version,
         ..
     } = *source;
+    let version = version.filter(|version| is_version(version));
+    if version.is_none() {
+        draft.warn(format!("{} in {}: no version", quote(name), quote(release)));
+    }
     // Without a pocket, the version tells: `1.0-1ubuntu1+esm1`.
-    let is_extended = version.contains("+esm") || version.contains("~esm");
+    let is_extended = version.is_some_and(|version| version.contains("+esm") || version.contains("~esm"));
     let pocket = match source.pocket {
         "" if is_extended => "esm",
         pocket => pocket,
@@ -267,7 +299,9 @@ fn add(draft: &mut Draft<'_>, item: &Value<'_>, source: &Source<'_>) {
     match ecosystem_of(item, release, pocket, name) {
         Some(ecosystem) => {
             let mut entry = Affected::of(ecosystem, name);
-            entry.ranges.push(Range::before(version));
+            entry
+                .ranges
+                .push(version.map_or_else(Range::undecided, Range::before));
             if !source.pocket.is_empty() {
                 entry
                     .ecosystem_specific
@@ -299,37 +333,53 @@ fn packages_of_service(draft: &mut Draft<'_>, item: &Value<'_>) {
                     continue;
                 }
             }
-            let pocket = pocket_of(package, packages);
-            match (str_of(package, "name"), str_of(package, "version")) {
-                (Some(name), Some(version)) => {
+            match str_of(package, "name") {
+                Some(name) => {
                     let source = Source {
                         release,
-                        pocket,
+                        pocket: pocket_of(package, packages),
                         name,
-                        version,
+                        version: str_of(package, "version"),
                     };
                     add(draft, item, &source);
                 }
-                (name, _) => draft.warn(format!(
-                    "{} in {release}: no version",
-                    quote(name.unwrap_or_default())
-                )),
+                None => draft.warn(format!("{}: a source package has no name", quote(release))),
             }
         }
     }
 }
 
-/// Returns the pocket of a source package: its own, else that of the packages built from it.
+/// Returns true for text of the characters that a version may have.
+fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b".+-:~".contains(&byte))
+}
+
+/// Returns the pocket of a source package: its own, else that of the packages built from it. One notice may fix a source
+/// in several pockets, each with its own version.
 fn pocket_of<'v>(source: &'v Value<'_>, packages: &'v [Value<'_>]) -> &'v str {
-    let of_same = |key: &'static str| {
+    let is_same = |one: &Value<'_>, key: &'static str| {
         let own = str_of(source, key);
-        packages
-            .iter()
-            .filter(move |one| own.is_some() && str_of(one, key) == own)
-            .find_map(|one| str_of(one, "pocket"))
+        own.is_some() && str_of(one, key) == own
     };
-    let pocket = str_of(source, "pocket").or_else(|| of_same("source_link"));
-    pocket.or_else(|| of_same("version")).unwrap_or_default()
+    let of_same = |keys: &[&'static str]| {
+        let mut built = packages
+            .iter()
+            .filter(|one| keys.iter().all(|key| is_same(one, key)));
+        built.find_map(|one| str_of(one, "pocket"))
+    };
+    let of_link = || {
+        let others = packages.iter().filter(|one| is_same(one, "source_link"));
+        let sources = others.filter(|one| one.get("is_source").and_then(Value::as_bool) == Some(true));
+        of_same(&["source_link"]).filter(|_| sources.count() < 2)
+    };
+    str_of(source, "pocket")
+        .or_else(|| of_same(&["source_link", "version"]))
+        .or_else(|| of_same(&["version"]))
+        .or_else(of_link)
+        .unwrap_or_default()
 }
 
 fn packages_of_database(draft: &mut Draft<'_>, item: &Value<'_>) {
@@ -351,19 +401,13 @@ fn packages_of_database(draft: &mut Draft<'_>, item: &Value<'_>) {
             own.and_then(|(_, binary)| str_of(binary, "pocket"))
         };
         for (name, source) in sources.iter() {
-            match str_of(source, "version") {
-                Some(version) => {
-                    let pocket = pocket_of(name).unwrap_or_default();
-                    let source = Source {
-                        release,
-                        pocket,
-                        name,
-                        version,
-                    };
-                    add(draft, item, &source);
-                }
-                None => draft.warn(format!("{} in {release}: no version", quote(name))),
-            }
+            let source = Source {
+                release,
+                pocket: pocket_of(name).unwrap_or_default(),
+                name,
+                version: str_of(source, "version").or_else(|| source.as_str()),
+            };
+            add(draft, item, &source);
         }
     }
 }

@@ -28,11 +28,12 @@ fn page_of_the_service_names_source_packages_by_release() {
     assert_eq!(records[1]["withdrawn"], "2030-10-23T01:17:50Z");
     assert_eq!(
         warnings("ubuntu", PAGE.as_bytes()),
-        [
-            "unknown release \"strange\"",
-            "x in jammy: no version",
-            "the notice names no source package with a version"
-        ]
+        ["unknown release \"strange\"", "x in jammy: no version"]
+    );
+    assert_eq!(
+        ranges(&records[1]),
+        ["Ubuntu:22.04:LTS x"],
+        "it is left undecided"
     );
     assert!(rejected("ubuntu", PAGE.as_bytes())[0].contains("../x"));
 }
@@ -165,4 +166,85 @@ fn livepatch_fixes_no_package() {
     let (ranges, warnings) = ranges_of("LSN-0100-1", "focal", kernel);
     assert!(ranges.is_empty());
     assert!(warnings[0].contains("a livepatch"));
+}
+
+#[test]
+fn notices_are_read_from_a_list() {
+    let page: serde_json::Value = serde_json::from_str(PAGE).unwrap();
+    let list = page["notices"].to_string();
+    assert_eq!(Kind::detect(list.as_bytes()).map(Kind::name), Some("ubuntu"));
+    assert_eq!(
+        json_records("ubuntu", list.as_bytes()),
+        json_records("ubuntu", PAGE.as_bytes())
+    );
+}
+
+#[test]
+fn each_pocket_of_a_source_has_its_own_fix() {
+    let package = |version: &str, more: &str| {
+        format!(r#"{{"name":"p","version":"{version}","source_link":"s",{more}}}"#)
+    };
+    let packages = [
+        package("1", r#""is_source":true"#),
+        package("1+esm1", r#""is_source":true"#),
+        package("1+esm1", r#""is_source":false,"pocket":"esm-infra""#),
+    ];
+    let fixes = [
+        "Ubuntu:20.04:LTS p introduced=0 fixed=1",
+        "Ubuntu:Pro:20.04:LTS p introduced=0 fixed=1+esm1",
+    ];
+    assert_eq!(ranges_of("USN-9001-1", " Focal ", &packages.join(",")).0, fixes);
+    let more = package("1", r#""is_source":false,"pocket":"security""#);
+    assert_eq!(
+        ranges_of("USN-9001-1", "focal", &format!("{},{more}", packages.join(","))).0,
+        fixes
+    );
+}
+
+#[test]
+fn entry_of_the_database_is_known_by_its_key() {
+    for (text, warning) in [
+        (DATABASE.replace("\"id\":\"763-1\",", ""), None),
+        (DATABASE.replace("\"763-1\":{", "\"USN-763-1\":{"), None),
+        (
+            DATABASE.replace("\"763-1\":{", "\"764-1\":{"),
+            Some("under another number: \"764-1\""),
+        ),
+    ] {
+        assert_eq!(Kind::detect(text.as_bytes()).map(Kind::name), Some("ubuntu"));
+        let record = &json_records("ubuntu", text.as_bytes())[0];
+        assert_eq!(record["id"], "USN-763-1");
+        assert_eq!(
+            ranges(record),
+            ["Ubuntu:Pro:24.04:LTS sled introduced=0 fixed=2.0"]
+        );
+        let warned = warnings("ubuntu", text.as_bytes());
+        assert_eq!(
+            warning.is_some(),
+            warned
+                .iter()
+                .any(|own| own.contains(warning.unwrap_or("under another")))
+        );
+    }
+}
+
+#[test]
+fn source_without_a_readable_version_is_undecided() {
+    for version in ["*", "none", "1.0, 1.1", ""] {
+        let source = format!(r#"{{"name":"p","version":"{version}","is_source":true}}"#);
+        let (ranges, warnings) = ranges_of("USN-9001-1", "focal", &source);
+        assert_eq!(
+            (ranges, warnings),
+            (
+                vec!["Ubuntu:20.04:LTS p".to_owned()],
+                vec!["p in focal: no version".to_owned()]
+            )
+        );
+    }
+    let text = DATABASE.replace("{\"version\":\"2.0\",\"description\":\"x\"}", "\"2.0\"");
+    let record = &json_records("ubuntu", text.as_bytes())[0];
+    assert_eq!(
+        ranges(record),
+        ["Ubuntu:Pro:24.04:LTS sled introduced=0 fixed=2.0"]
+    );
 }

@@ -47,6 +47,8 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
                 parts(2).or_else(|| Some(number_among(&UBUNTU_CODENAMES, named(&distro)?)?.to_owned()));
             ubuntu_release(release?.as_str())
         }
+        // Its next release is an alpha until it is branched: `3.23_alpha20260101`.
+        "Alpine" if distro.contains("edge") || distro.contains("_alpha") => Some("edge".to_owned()),
         "Alpine" => parts(2).map(|release| format!("v{release}")),
         "FreeBSD:ports" => parts(1),
         "Docker Hardened Images:Alpine" => parts(2),
@@ -112,8 +114,12 @@ fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<Stri
         };
         return Some(format!("{product} {}", release?));
     }
+    // Since release 16 there are minor releases instead of service packs.
+    let is_numbered = major.parse::<u32>().is_ok_and(|major| major >= 16);
     let product = if distro.contains("sled") {
         "Desktop"
+    } else if distro.contains("sles_sap") && is_numbered {
+        "Server for SAP applications"
     } else if distro.contains("sles_sap") {
         "Server for SAP Applications"
     } else if distro.contains("sle_hpc") {
@@ -121,6 +127,9 @@ fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<Stri
     } else {
         "Server"
     };
+    if is_numbered {
+        return Some(format!("Linux Enterprise {product} {}", release.unwrap_or(major)));
+    }
     // `sles-15.3`, or the distribution's own form: `sles-15-SP3`.
     let named = distro.split_once("sp").map(|(_, rest)| {
         let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
@@ -152,7 +161,7 @@ const CODENAMES: [(&str, &str); 11] = [
 ];
 
 /// Ubuntu's releases, from the first with advisories.
-const UBUNTU_CODENAMES: [(&str, &str); 27] = [
+const UBUNTU_CODENAMES: [(&str, &str); 28] = [
     ("14.04", "trusty"),
     ("14.10", "utopic"),
     ("15.04", "vivid"),
@@ -178,6 +187,7 @@ const UBUNTU_CODENAMES: [(&str, &str); 27] = [
     ("25.04", "plucky"),
     ("25.10", "questing"),
     ("26.04", "resolute"),
+    ("26.10", "stonking"),
     ("12.04", "precise"),
     ("10.04", "lucid"),
 ];
@@ -268,7 +278,14 @@ const SUSE_EXTENSIONS: [&str; 6] = [
     "Package Hub",
 ];
 /// A release without general support has vulnerabilities for which only subscribers get fixes.
-const SUSE_LONG_TERM: [&str; 4] = ["-LTSS", "-ESPOS", "-BCL", "-TERADATA"];
+const SUSE_LONG_TERM: [&str; 6] = [
+    "-LTSS",
+    " LTSS",
+    " LTSS EXTREME CORE",
+    "-ESPOS",
+    "-BCL",
+    "-TERADATA",
+];
 
 /// Returns the ecosystems besides a release's own whose advisories apply to its packages.
 pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
@@ -291,7 +308,12 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
         }
         "SUSE" => {
             // These include a Server.
-            let larger = ["Server for SAP Applications ", "High Performance Computing "];
+            let larger = [
+                "Server for SAP Applications ",
+                "Server for SAP applications ",
+                "High Performance Computing ",
+            ];
+            let own = format!("{ecosystem}:{release}");
             let of_larger = |product| release.strip_prefix("Linux Enterprise ")?.strip_prefix(product);
             let of_larger = larger.into_iter().find_map(of_larger);
             also.extend(of_larger.map(|release| format!("{ecosystem}:Linux Enterprise Server {release}")));
@@ -309,8 +331,18 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             also.extend(modules.iter().map(module));
             let extension = |name: &&str| format!("{ecosystem}:{name} {release}");
             also.extend(SUSE_EXTENSIONS.iter().map(extension));
-            let long_term = |end: &&str| format!("{ecosystem}:Linux Enterprise Server {release}{end}");
-            also.extend(SUSE_LONG_TERM.iter().map(long_term));
+            let server = format!("{ecosystem}:Linux Enterprise Server {release}");
+            also.push(format!(
+                "{ecosystem}:Linux Enterprise Server LTSS Extended Security {release}"
+            ));
+            let long_term = |of: &str| SUSE_LONG_TERM.map(|end| format!("{of}{end}"));
+            also.extend(long_term(&server));
+            also.extend(
+                Some(own)
+                    .filter(|own| *own != server)
+                    .iter()
+                    .flat_map(|own| long_term(own)),
+            );
         }
         _ => {}
     }

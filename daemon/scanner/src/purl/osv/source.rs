@@ -75,10 +75,12 @@ pub(super) fn other_source(row: &Row, purl: &PackageUrl, origin: Option<&Origin>
     });
     let own = purl.version().unwrap_or_default();
     let is_own = |bare: &&str| own.split_once(':').map_or(own, |(_, rest)| rest) == *bare;
+    // SUSE's packages have none.
+    let has_epochs = !matches!(row.ecosystem, "SUSE" | "openSUSE");
     Some(SourcePackage {
         name: name.to_owned(),
         version: complete.or(bare.filter(|bare| !is_own(bare))).map(str::to_owned),
-        epoch_known: complete.is_some() || bare.is_none_or(|bare| is_own(&bare)),
+        epoch_known: !has_epochs || complete.is_some() || bare.is_none_or(|bare| is_own(&bare)),
     })
 }
 

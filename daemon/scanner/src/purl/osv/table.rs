@@ -26,12 +26,10 @@ impl Row {
         match (self.ty, self.ecosystem) {
             // Docker's advisories name installed packages.
             ("deb" | "apk", _) if self.namespace != DOCKER => Named::Sources,
-            ("rpm", "SUSE" | "openSUSE" | "Mageia" | "Azure Linux" | "openEuler" | "Photon OS") => {
-                Named::Sources
-            }
-            // Notices of repositories name installed packages; Bodhi, and Rocky Linux in the OSV schema, their sources.
-            // Red Hat names installed packages that are fixed, and sources of those that are not.
-            ("rpm", "EPEL" | "Fedora" | "Red Hat" | "Rocky Linux") => Named::Both,
+            ("rpm", "Mageia" | "Azure Linux" | "openEuler" | "Photon OS") => Named::Sources,
+            // Notices of repositories, and SUSE's in CSAF, name installed packages; Bodhi, and Rocky Linux and SUSE in the
+            // OSV schema, their sources. Red Hat names installed packages that are fixed, and sources of those that are not.
+            ("rpm", "EPEL" | "Fedora" | "Red Hat" | "Rocky Linux" | "SUSE" | "openSUSE") => Named::Both,
             _ => Named::Installed,
         }
     }

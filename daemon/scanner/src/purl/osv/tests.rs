@@ -94,7 +94,7 @@ fn source_beside_the_url_is_the_name_and_version() {
     for purl in [
         "pkg:deb/debian/libfoo2@1.2.3-1%2Bb1?distro=debian-12",
         "pkg:apk/alpine/foo-libs@1.2.3-r1?distro=3.18",
-        "pkg:rpm/suse/libfoo2@9-9?distro=sles-15.3",
+        "pkg:rpm/mageia/libfoo2@9-9?distro=mageia-9",
     ] {
         assert_eq!(
             with_origin(purl, &origin, None),

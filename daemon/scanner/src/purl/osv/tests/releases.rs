@@ -151,11 +151,16 @@ fn products_and_extensions_of_a_release_apply_too() {
     // Fixes for subscribers only, and packages of other products, also apply to a Server.
     for name in [
         "Linux Enterprise Server 15 SP5-LTSS",
+        "Linux Enterprise Server 15 SP5 LTSS",
+        "Linux Enterprise Server LTSS Extended Security 15 SP5",
         "Package Hub 15 SP5",
         "Linux Enterprise Live Patching 15 SP5",
     ] {
         assert!(suse.also.contains(&format!("SUSE:{name}")), "{name}");
     }
+    let hpc = also("pkg:rpm/suse/curl@1?distro=sle_hpc-15.3");
+    let own = "SUSE:Linux Enterprise High Performance Computing 15 SP3-ESPOS".to_owned();
+    assert!(hpc.also.contains(&own));
     let twelve = also("pkg:rpm/suse/curl@1?distro=sles-12.5");
     let legacy = "SUSE:Linux Enterprise Module for Legacy 12".to_owned();
     assert!(twelve.also.contains(&legacy));
@@ -214,7 +219,7 @@ fn release_is_known_only_by_its_own_ecosystems() {
         (
             "pkg:rpm/suse/curl@1?distro=sles-15.5",
             "SUSE:Linux Enterprise Server 15 SP5",
-            18,
+            21,
         ),
     ] {
         let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
@@ -248,6 +253,14 @@ fn rpm_releases_map_to_osv_names() {
         (
             "pkg:rpm/suse/curl@1?distro=sles-12",
             "SUSE:Linux Enterprise Server 12",
+        ),
+        (
+            "pkg:rpm/suse/curl@1?distro=sles-16.0",
+            "SUSE:Linux Enterprise Server 16.0",
+        ),
+        (
+            "pkg:rpm/suse/curl@1?distro=sles_sap-16.1",
+            "SUSE:Linux Enterprise Server for SAP applications 16.1",
         ),
         ("pkg:rpm/mageia/curl@1?distro=mageia-9", "Mageia:9"),
         ("pkg:rpm/photon/curl@1?distro=photon-5.0", "Photon OS:5.0"),
@@ -351,4 +364,35 @@ fn hardened_images_and_ports_use_every_release_spelling() {
 fn missing_distro_is_reported() {
     assert_eq!(package("pkg:deb/debian/curl@1"), some("Debian", "curl", false));
     assert_eq!(package("pkg:apk/wolfi/curl@1"), some("Wolfi", "curl", true));
+}
+
+#[test]
+fn alpine_before_its_branch_is_edge() {
+    for distro in ["edge", "alpine-edge", "alpine-3.24_alpha20260101"] {
+        let purl = format!("pkg:apk/alpine/curl@1?distro={distro}&arch=source");
+        assert_eq!(package(&purl), some("Alpine:edge", "curl", true), "{distro}");
+    }
+}
+
+#[test]
+fn suse_package_has_its_own_name_and_that_of_its_source() {
+    let of = |purl: &str| package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+    let source = "upstream=openssl-3-3.5.0-160000.1.1.src.rpm";
+    for distro in [
+        "suse/libopenssl3@VERSION?distro=sles-16.0",
+        "opensuse/libopenssl3@VERSION?distro=opensuse-leap-16.0",
+    ] {
+        for version in ["3.5.0-160000.1.1", "17-2.1"] {
+            let package = of(&format!(
+                "pkg:rpm/{}&{source}",
+                distro.replace("VERSION", version)
+            ));
+            let found = package.source.unwrap();
+            assert_eq!(
+                (package.name.as_str(), found.name.as_str()),
+                ("libopenssl3", "openssl-3")
+            );
+            assert!(package.name_known && found.epoch_known, "SUSE has no epochs");
+        }
+    }
 }
