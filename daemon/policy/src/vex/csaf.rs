@@ -114,7 +114,7 @@ impl<'a> Statuses<'a> {
                 "fixed" | "first_fixed" => Some(VexStatus::Fixed),
                 "under_investigation" | "unknown" => Some(VexStatus::UnderInvestigation),
                 "known_affected" | "first_affected" | "last_affected" => Some(VexStatus::Affected),
-                // A recommendation is no status.
+                // A recommendation is not a status.
                 "recommended" => continue,
                 _ => None,
             };

@@ -121,7 +121,7 @@ const PHASES: [&str; 10] = [
     "preview",
 ];
 
-/// Returns true for `0.0.0`, alone or with words that are no phase before a release: what build tools write without a
+/// Returns true for `0.0.0`, alone or with a word that is not a phase before a release: what build tools write without a
 /// version, and registries for builds between releases (`0.0.0-experimental-20240101`). Distributions number real
 /// packages so.
 fn is_unset(scheme: Scheme, text: &str) -> bool {

@@ -97,7 +97,7 @@ impl<'a> Packages<'a> {
             let product = products.get(id);
             let purls = product.into_iter().flat_map(|product| &product.purls);
             let names = product.into_iter().flat_map(|product| &product.names);
-            // A product that the tree does not have is none that an SBOM describes.
+            // No SBOM describes a product that the tree does not have.
             let unknown = product.is_none().then_some(id);
             Arc::new(Whole {
                 purls: purls

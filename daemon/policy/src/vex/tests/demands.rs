@@ -97,7 +97,7 @@ fn unknown_csaf_status_excuses_nothing() {
 }
 
 #[test]
-fn csaf_status_that_is_no_list_is_refused() {
+fn csaf_status_other_than_a_list_is_refused() {
     for statuses in [
         json!({"known_affected": "E"}),
         json!({"known_affected": {"E": 1}}),
@@ -165,7 +165,7 @@ fn csaf_branch_of_several_versions_excuses_no_version() {
 }
 
 #[test]
-fn product_that_the_csaf_tree_does_not_have_is_no_sbom() {
+fn unknown_csaf_product_is_not_the_scanned_one() {
     let mut document = csaf("fixed");
     document["product_tree"]["relationships"][1]["relates_to_product_reference"] = json!("NOWHERE");
     document["vulnerabilities"][0]["product_status"]["fixed"] = json!(["SHOP:E"]);

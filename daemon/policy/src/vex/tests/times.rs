@@ -75,7 +75,7 @@ fn excuse_dated_after_the_scan_counts_as_the_oldest() {
 }
 
 #[test]
-fn excuse_dated_after_the_scan_applies_if_nothing_else_is_said() {
+fn only_statement_applies_even_if_dated_after_the_scan() {
     let alone = read(
         &json!({"@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2024-06-01T00:00:00Z",
         "statements": [{"vulnerability": {"name": "CVE-2024-1"}, "status": "fixed",
