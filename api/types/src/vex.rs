@@ -33,7 +33,7 @@ pub struct VexEntry {
     pub author: Option<String>,
     /// Number of statements that can be matched with findings.
     pub statements: u64,
-    /// Number of statements whose products cannot be matched with findings.
+    /// Number of statements that do not apply: their products cannot be matched with findings, or they lack a reason.
     pub unusable: u64,
     /// Its size in bytes.
     pub size_bytes: u64,

@@ -21,6 +21,8 @@ pub const MAX_BASELINE_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Baseline {
     hash: VerdictHash,
+    /// The subject of its SBOM, if it has one.
+    subject: Option<String>,
     /// Findings by ecosystem and name of the package.
     findings: BTreeMap<(String, String), Vec<Known>>,
 }
@@ -63,6 +65,14 @@ pub enum BaselineError {
 #[derive(Deserialize)]
 struct Body {
     findings: Vec<BodyFinding>,
+    #[serde(default)]
+    inventory: BodyInventory,
+}
+
+#[derive(Default, Deserialize)]
+struct BodyInventory {
+    #[serde(default)]
+    subject: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -111,6 +121,7 @@ impl Baseline {
         }
         Ok(Self {
             hash: VerdictHash::of(&canonical),
+            subject: body.inventory.subject,
             findings,
         })
     }
@@ -118,6 +129,13 @@ impl Baseline {
     /// Returns the hash of the verdict's body.
     pub const fn hash(&self) -> VerdictHash {
         self.hash
+    }
+
+    /// Returns the subject of its SBOM, if the other SBOM has another one.
+    pub(crate) fn other_subject(&self, subject: Option<&str>) -> Option<&str> {
+        let own = self.subject.as_deref();
+        own.zip(subject)
+            .and_then(|(own, other)| (own != other).then_some(own))
     }
 
     /// Returns true if the baseline contains this finding.
@@ -198,6 +216,21 @@ mod tests {
             Baseline::read(bare.as_bytes()).unwrap(),
             Baseline::read(wrapped.as_bytes()).unwrap()
         );
+    }
+
+    #[test]
+    fn another_subject_is_told_apart() {
+        let of = |inventory: &str| {
+            let body = body("CVE-2024-1", "").replacen('{', &format!("{{{inventory}"), 1);
+            Baseline::read(body.as_bytes()).unwrap()
+        };
+        let shop = of(r#""inventory":{"subject":"shop"},"#);
+        assert_eq!(shop.other_subject(Some("shop")), None);
+        assert_eq!(shop.other_subject(Some("desk")), Some("shop"));
+        assert_eq!(shop.other_subject(None), None);
+        for nameless in [of(""), of(r#""inventory":{},"#)] {
+            assert_eq!(nameless.other_subject(Some("desk")), None);
+        }
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub struct Condition {
     /// It was published at least this long before the scan's time.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub age: Option<Span>,
-    /// It was published less than this long before the scan's time.
+    /// It was published less than this long before the scan's time. To excuse a finding, not after it.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "given")]
     pub age_below: Option<Span>,
     /// Its ecosystem matches one of these, with or without its suffix (`Debian:12`).
@@ -147,7 +147,7 @@ impl Condition {
         self.identity_holds(finding, circumstances.excuses)
             && self.rating_holds(finding)
             && self.fix.is_none_or(|fix| fix.is_asked_for(circumstances.fix))
-            && self.threat_holds(finding, circumstances.as_of)
+            && self.threat_holds(finding, circumstances)
             && self.place_holds(finding, circumstances.subject)
     }
 
@@ -202,12 +202,14 @@ impl Condition {
                 .is_none_or(|bound| score.is_some_and(|score| score < bound.0))
     }
 
-    fn threat_holds(&self, finding: &Finding, as_of: UnixMillis) -> bool {
-        let threat = &finding.threat;
+    fn threat_holds(&self, finding: &Finding, circumstances: &Circumstances<'_>) -> bool {
+        let (threat, as_of) = (&finding.threat, circumstances.as_of);
         let published = threat
             .published
             .as_deref()
-            .and_then(|text| text.parse::<UnixMillis>().ok());
+            .and_then(|text| text.parse::<UnixMillis>().ok())
+            // Nothing is young for ever because its source wrote a wrong year.
+            .filter(|time| !circumstances.excuses || *time <= as_of);
         let age = published.map(|time| as_of.as_millis().saturating_sub(time.as_millis()) / 1_000);
         self.kev.is_none_or(|kev| threat.kev == Some(kev))
             && self

@@ -116,7 +116,10 @@ fn judge_findings(
         subject: inventory.subject.as_deref(),
         hash,
     };
-    let mut scanned = Scanned::of(inventory);
+    let mut scanned = Scanned {
+        as_of: Some(as_of),
+        ..Scanned::of(inventory)
+    };
     if names_boms(judged.vex) {
         scanned.references = references(judged.document);
     }
@@ -163,11 +166,20 @@ fn reasons_of(
     let mut reasons = Vec::new();
     rego_reasons(judged.rego, &mut reasons);
     if *excused > 0 {
+        let subject = judged.inventory.subject.as_deref();
+        let other = judged
+            .baseline
+            .and_then(|baseline| baseline.other_subject(subject));
+        let whose = other.map(|other| {
+            let own = subject.unwrap_or_default();
+            format!("; the baseline is of {other:?}, and this SBOM of {own:?}")
+        });
         reasons.push(Reason {
             code: ReasonCode::FindingsKnown,
             text: format!(
-                "{excused} {} known from the baseline and would fail otherwise",
-                are(*excused)
+                "{excused} {} known from the baseline and would fail otherwise{}",
+                are(*excused),
+                whose.unwrap_or_default()
             ),
         });
     }

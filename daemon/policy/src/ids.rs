@@ -1,6 +1,7 @@
 //! The spelling in which ids of vulnerabilities are compared.
 
 use serde::Deserializer;
+use serde::de::Error;
 
 use crate::given::list;
 
@@ -23,10 +24,21 @@ pub(crate) fn spelled(id: &str) -> String {
     }
 }
 
-/// Reads ids in that spelling.
+/// Reads ids in that spelling. One that no vulnerability can have is refused, because its condition would never hold:
+/// an empty one, and a pattern.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let ids: Vec<String> = list(deserializer)?;
-    Ok(ids.iter().map(|id| spelled(id)).collect())
+    let read = |id: &String| {
+        let spelt = spelled(id);
+        if spelt.is_empty() || spelt.contains(|c: char| matches!(c, '*' | '?' | ',') || c.is_whitespace()) {
+            let shown: String = id.chars().take(40).collect();
+            return Err(D::Error::custom(format_args!(
+                "{shown:?} is not the id of a vulnerability; write one id, such as CVE-2024-1, for each entry"
+            )));
+        }
+        Ok(spelt)
+    };
+    ids.iter().map(read).collect()
 }
 
 #[cfg(test)]

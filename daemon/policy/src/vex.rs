@@ -9,10 +9,15 @@
 //! things.
 //!
 //! *Not affected* and *fixed* remove a finding; *affected* and *under investigation* leave it to the policy. If several
-//! statements match one finding, the newest applies. If they are equally new in one document, the last one applies,
-//! and those about the package itself come after those about the whole. If they are equally new in several documents,
+//! statements match one finding, the newest applies. If they are equally new in one OpenVEX document, the last one
+//! applies; the lists of the other kinds have no order, so one that leaves the finding to the policy does. Statements
+//! about the package itself come after those about the whole. If they are equally new in several documents,
 //! one that leaves the finding to the policy applies, preferably one that does not exclude a fix. Documents form a
-//! set: their order and origin do not matter.
+//! set: their order and origin do not matter. A statement that would remove a finding and is dated after the scan
+//! counts as the oldest.
+//!
+//! *Not affected* needs a reason where its kind demands one: in OpenVEX, and in CSAF's profile for VEX. Without it,
+//! the statement counts as unusable.
 
 mod csaf;
 mod cyclonedx;
@@ -145,8 +150,8 @@ pub struct VexDocument {
 pub(crate) enum Product {
     /// A package, by its URL.
     Package(Arc<PackageUrl>),
-    /// A component of the scanned SBOM, by its reference there.
-    Reference(Arc<str>),
+    /// A component of the scanned SBOM, by its reference there; only in this version, if there is one.
+    Reference(Arc<str>, Option<Arc<str>>),
 }
 
 /// One statement about one vulnerability in one package.
@@ -177,7 +182,8 @@ pub struct VexReport {
     pub author: Option<String>,
     /// Number of statements about package URLs.
     pub statements: u64,
-    /// Number of statements whose products cannot be matched with findings.
+    /// Number of statements that do not apply: their products cannot be matched with findings, or they lack what their
+    /// kind demands.
     pub unusable: u64,
     /// Number of findings that it settled.
     pub settled: u64,
@@ -198,7 +204,7 @@ pub struct RefusedVex {
 pub(crate) fn names_boms(documents: &[VexDocument]) -> bool {
     let statements = documents.iter().flat_map(|document| document.statements.iter());
     statements.into_iter().any(|statement| {
-        matches!(statement.product, Product::Reference(_))
+        matches!(statement.product, Product::Reference(..))
             || statement.within.iter().any(|whole| whole.bom.is_some())
     })
 }
@@ -386,11 +392,17 @@ impl Reader {
 
 /// The prefix of a reference into the SBOM in a product's text; no package URL begins with it.
 const REFERENCE: &str = "\0ref:";
+/// The separator of such a reference and the version to which the statement is limited.
+const VERSION: char = '\0';
 
 /// Returns the subject of a text: a package or an image by its URL, or a component of the SBOM.
 fn product_of(text: &str) -> Option<Product> {
     if let Some(reference) = text.strip_prefix(REFERENCE) {
-        return Some(Product::Reference(reference.into()));
+        let (reference, version) = match reference.split_once(VERSION) {
+            Some((reference, version)) => (reference, Some(version.into())),
+            None => (reference, None),
+        };
+        return Some(Product::Reference(reference.into(), version));
     }
     let purl = PackageUrl::parse_lenient(text)
         .ok()

@@ -288,7 +288,7 @@ fn read_unwrapped(bytes: &[u8], workers: usize, layers: usize) -> Result<Invento
         Ok(format) => return read_as(format, bytes, workers),
         Err(error) => error,
     };
-    let inner = match envelope::open(bytes) {
+    let inner = match envelope::open(bytes)? {
         Some(inner) if layers > 0 => inner,
         _ => return Err(error),
     };

@@ -175,7 +175,8 @@ fn storing_and_order_of_vex_do_not_matter() {
     let site = bench.site(NAME);
     feed(&site);
     let said = |author: &str, status: &str| -> bytes::Bytes {
-        let statement = json!({"vulnerability": {"name": "EX-4"}, "products": [{"@id": "pkg:npm/lodash"}], "status": status});
+        let statement = json!({"vulnerability": {"name": "EX-4"}, "products": [{"@id": "pkg:npm/lodash"}],
+            "status": status, "justification": "component_not_present"});
         let document =
             json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": author, "statements": [statement]});
         document.to_string().into()

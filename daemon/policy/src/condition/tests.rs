@@ -251,3 +251,27 @@ fn informational_condition_selects_classes() {
         assert_eq!(holds(yaml, &found), expected, "{yaml}");
     }
 }
+
+#[test]
+fn date_after_the_scan_excuses_nothing() {
+    let mut found = finding(Level::High);
+    let mut holds = |published: &str, yaml: &str, excuses| {
+        found.threat.published = Some(published.to_owned());
+        let circumstances = Circumstances {
+            subject: None,
+            as_of: AS_OF.parse().unwrap(),
+            fix: Fix::None,
+            excuses,
+        };
+        condition(yaml).holds(&found, &circumstances)
+    };
+    for (published, yaml, fails, excuses) in [
+        ("2025-05-20T00:00:00Z", "age_below: 30d", true, true),
+        ("2025-06-01T00:00:00Z", "age_below: 30d", true, true),
+        ("2052-05-20T00:00:00Z", "age_below: 30d", true, false),
+        ("2052-05-20T00:00:00Z", "age: 0d", true, false),
+    ] {
+        let held = (holds(published, yaml, false), holds(published, yaml, true));
+        assert_eq!(held, (fails, excuses), "{published} {yaml}");
+    }
+}

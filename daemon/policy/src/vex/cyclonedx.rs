@@ -8,7 +8,7 @@ use serde_json::Value;
 use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within, same_serial};
-use super::{REFERENCE, Reader, Saying, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use super::{REFERENCE, Reader, Saying, VERSION, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
 use crate::ids::spelled;
 
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
@@ -22,6 +22,14 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 "the list of vulnerabilities is missing",
             )
         })?;
+    let version = value.get("specVersion").and_then(Value::as_str).unwrap_or("1.");
+    if !version.trim().starts_with("1.") {
+        return Err(invalid(
+            VexFormat::CycloneDx,
+            "/specVersion",
+            "it is not a version of CycloneDX 1",
+        ));
+    }
     let authors = [
         "/metadata/authors/0/name",
         "/metadata/supplier/name",
@@ -54,8 +62,9 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 .filter(|text| !text.is_empty())
         });
         let why = why.map(why_of);
-        let own = [analysis.get("lastUpdated"), vulnerability.get("updated")];
-        let time = time_of(status, own.into_iter().chain([written]));
+        let own = ["lastUpdated", "firstIssued"].map(|key| analysis.get(key));
+        let own = own.into_iter().chain([vulnerability.get("updated")]);
+        let time = time_of(status, own.chain([written]));
         let saying = Saying {
             ids: &ids,
             status,
@@ -70,18 +79,26 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 .map(|(product, within)| (product.as_str(), Arc::clone(within))),
         )?;
     }
+    // The list has no order: of equally new statements, one that excuses nothing applies.
+    reader.statements.sort_by_key(|said| !said.status.is_settled());
     Ok(())
 }
 
 /// Returns the status of the analysis at an index; `None` if it does not state one.
 fn status_of(analysis: &Value, index: usize) -> Result<Option<VexStatus>, VexError> {
-    Ok(Some(match analysis.get("state").and_then(Value::as_str) {
+    let state = match analysis {
+        Value::Object(analysis) => analysis.get("state").unwrap_or(&Value::Null),
+        other => other,
+    };
+    if state.is_null() {
+        return Ok(None);
+    }
+    Ok(Some(match state.as_str().filter(|_| analysis.is_object()) {
         Some("not_affected" | "false_positive") => VexStatus::NotAffected,
         Some("resolved" | "resolved_with_pedigree") => VexStatus::Fixed,
         Some("exploitable") => VexStatus::Affected,
         Some("in_triage") => VexStatus::UnderInvestigation,
-        None => return Ok(None),
-        Some(_) => {
+        _ => {
             let place = format!("/vulnerabilities/{index}/analysis/state");
             return Err(invalid(
                 VexFormat::CycloneDx,
@@ -238,27 +255,30 @@ fn narrowed(purl: String, versions: Option<&Value>, status: VexStatus) -> Vec<St
         let stated = text(entry, "status");
         status.is_settled() && matches!(stated.as_deref(), Some("affected" | "unknown"))
     };
+    let one_by_one = |with: &dyn Fn(&str) -> String| {
+        let listed = versions.iter().filter(|entry| !is_excepted(entry));
+        let listed = listed.filter_map(|entry| text(entry, "version").filter(|version| !version.is_empty()));
+        listed.map(|version| with(&version)).collect()
+    };
     let Ok(package) = PackageUrl::parse_lenient(&purl) else {
+        // The version of a component of another document is known when that is scanned.
+        if purl.starts_with(REFERENCE) && status.is_settled() {
+            return one_by_one(&|version| format!("{purl}{VERSION}{version}"));
+        }
         return vec![purl];
     };
     if let Some(own) = package.version() {
         let is_own = |entry: &&Value| text(entry, "version").as_deref() == Some(own);
         // A list of other versions that are affected does not except this one; one of versions that are not does.
         let others_are_excepted = |entry: &Value| is_excepted(entry) && text(entry, "range").is_none();
-        let applies = match versions.iter().find(is_own) {
-            Some(entry) => !is_excepted(entry),
+        let mut listed = versions.iter().filter(is_own).peekable();
+        let applies = match listed.peek() {
+            Some(_) => !listed.any(is_excepted),
             None => !status.is_settled() || versions.iter().all(others_are_excepted),
         };
         return if applies { vec![purl] } else { Vec::new() };
     }
-    versions
-        .iter()
-        .filter(|entry| !is_excepted(entry))
-        .filter_map(|entry| {
-            let version = text(entry, "version").filter(|version| !version.is_empty())?;
-            Some(package.clone().with_version(Some(&version)).to_string())
-        })
-        .collect()
+    one_by_one(&|version| package.clone().with_version(Some(version)).to_string())
 }
 
 /// Returns true if the supplier's response is that there will be no fix.

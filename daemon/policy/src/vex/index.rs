@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use starling_protocol::UnixMillis;
 use starling_scanner::purl::PackageUrl;
 use starling_scanner::scan::Finding;
 
@@ -27,6 +28,8 @@ pub(crate) struct VexIndex<'a> {
     /// By vulnerability: statements about the subject of the SBOM, which apply to everything in it.
     of_subject: BTreeMap<&'a str, Vec<(usize, &'a Statement)>>,
     reports: Vec<VexReport>,
+    /// The time of the scan, if known.
+    as_of: Option<UnixMillis>,
 }
 
 impl<'a> VexIndex<'a> {
@@ -42,6 +45,7 @@ impl<'a> VexIndex<'a> {
             by_name: BTreeMap::new(),
             of_subject: BTreeMap::new(),
             reports: Vec::with_capacity(documents.len()),
+            as_of: scanned.as_of,
         };
         for (number, document) in documents.iter().enumerate() {
             // Statements about one vulnerability are adjacent and share its names.
@@ -77,12 +81,16 @@ impl<'a> VexIndex<'a> {
                 let is_subject = scanned.purl().is_some_and(|own| is_product(purl, own));
                 (Some(Arc::clone(purl)), is_subject)
             }
-            Product::Reference(reference) => {
+            Product::Reference(reference, version) => {
                 let bom = scanned.references.as_ref();
-                let is_subject =
-                    bom.is_some_and(|bom| bom.subject.as_deref() == Some(reference)) && !scanned.several;
                 let purl = bom.and_then(|bom| bom.purls.get(&**reference));
                 let purl = purl.and_then(|purl| PackageUrl::parse_lenient(purl).ok());
+                let own = purl.as_ref().and_then(PackageUrl::version);
+                if version.as_deref().is_some_and(|version| own != Some(version)) {
+                    return;
+                }
+                let is_subject =
+                    bom.is_some_and(|bom| bom.subject.as_deref() == Some(reference)) && !scanned.several;
                 (purl.map(Arc::new), is_subject)
             }
         };
@@ -149,15 +157,26 @@ impl<'a> VexIndex<'a> {
         let mut of_each: BTreeMap<usize, &'a Statement> = BTreeMap::new();
         for (document, statement) in of_all.chain(of_package) {
             let best = of_each.entry(document).or_insert(statement);
-            if statement.time >= best.time {
+            if self.time_of(statement) >= self.time_of(best) {
                 *best = statement;
             }
         }
         // If two equally new statements differ, the one that excuses less applies.
         of_each.into_iter().max_by_key(|(document, said)| {
             let excuses_nothing = (!said.status.is_settled(), !said.will_not_fix);
-            (said.time, excuses_nothing, *document)
+            (self.time_of(said), excuses_nothing, *document)
         })
+    }
+
+    /// Returns the time by which a statement is compared with others. One that excuses and is dated after the scan is
+    /// the oldest: it must not outlast everything that is said until then.
+    fn time_of(&self, statement: &Statement) -> UnixMillis {
+        let is_ahead = self.as_of.is_some_and(|now| statement.time > now);
+        if is_ahead && statement.status.is_settled() {
+            UnixMillis::EPOCH
+        } else {
+            statement.time
+        }
     }
 
     pub(crate) fn into_reports(self) -> Vec<VexReport> {

@@ -48,8 +48,13 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             statement
                 .get(key)
                 .and_then(Value::as_str)
-                .filter(|text| !text.is_empty())
+                .filter(|text| !text.trim().is_empty())
         });
+        // The specification demands one of the two.
+        if status == VexStatus::NotAffected && why.is_none() {
+            reader.unusable += 1;
+            continue;
+        }
         // An update of the document need not be one of this statement: it excuses nothing that was said since.
         let of_document = if status.is_settled() {
             [issued, updated]

@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use starling_protocol::UnixMillis;
 use starling_scanner::purl::PackageUrl;
 use starling_scanner::sbom::{BomReferences, Component, ComponentKind, Inventory};
 
@@ -37,6 +38,8 @@ pub(crate) struct Scanned<'a> {
     pub(crate) distro: Option<&'a str>,
     /// Its serial number, and its components by reference. Read only if statements need them.
     pub(crate) references: Option<BomReferences>,
+    /// The time of the scan.
+    pub(crate) as_of: Option<UnixMillis>,
 }
 
 impl<'a> Scanned<'a> {
@@ -53,6 +56,7 @@ impl<'a> Scanned<'a> {
             several,
             distro: inventory.distro.as_deref(),
             references: None,
+            as_of: None,
         }
     }
 

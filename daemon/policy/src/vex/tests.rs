@@ -1,5 +1,6 @@
 //! Each kind of document, and which findings it settles.
 
+mod demands;
 mod products;
 mod times;
 
@@ -67,9 +68,13 @@ fn openvex_settles_by_package_url_in_both_versions() {
     }
     let old = read(&json!({
         "@context": "https://openvex.dev/ns",
-        "statements": [{"vulnerability": "CVE-2024-1", "products": ["pkg:npm/express"], "status": "not_affected"}],
+        "statements": [{"vulnerability": "CVE-2024-1", "products": ["pkg:npm/express"], "status": "not_affected",
+            "impact_statement": "the parser is off"}],
     }));
-    assert_eq!(settled(&[old]), Some((VexStatus::NotAffected, None)));
+    assert_eq!(
+        settled(&[old]),
+        Some((VexStatus::NotAffected, Some("the parser is off".to_owned())))
+    );
 }
 
 #[test]
@@ -107,7 +112,7 @@ fn newest_statement_applies_from_any_document() {
         read(&json!({
             "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
             "statements": [{"timestamp": time, "vulnerability": {"name": "CVE-2024-1"},
-                "products": [{"@id": "pkg:npm/express"}], "status": status}],
+                "products": [{"@id": "pkg:npm/express"}], "status": status, "justification": "component_not_present"}],
         }))
     };
     let (old, new) = (
@@ -305,7 +310,8 @@ fn tie_between_documents_prefers_no_excuse() {
         read(&json!({
             "@context": "https://openvex.dev/ns/v0.2.0", "author": author, "timestamp": "2020-01-01T00:00:00Z",
             "statements": [
-                {"vulnerability": {"name": "CVE-2024-1"}, "products": [{"@id": "pkg:npm/express"}], "status": status}],
+                {"vulnerability": {"name": "CVE-2024-1"}, "products": [{"@id": "pkg:npm/express"}], "status": status,
+                    "justification": "component_not_present"}],
         }))
     };
     for author in ["a", "b", "c", "d"] {

@@ -41,7 +41,12 @@ impl Doubt {
             | Scheme::FreeBsd => has_digit(),
             _ => true,
         };
-        if !is_version || is_commit(text) || is_placeholder(text) || has_foreign_character(own.scheme(), text)
+        if !is_version
+            || is_commit(text)
+            || is_placeholder(text)
+            || is_unset(own.scheme(), text)
+            || is_branch(own.scheme(), text)
+            || has_foreign_character(own.scheme(), text)
         {
             return Self::NoVersion;
         }
@@ -100,6 +105,71 @@ fn is_placeholder(text: &str) -> bool {
     let mut words = rest.split(|c: char| !c.is_ascii_alphabetic());
     rest.len() < numbers.len()
         && words.any(|word| PLACEHOLDERS.iter().any(|known| word.eq_ignore_ascii_case(known)))
+}
+
+/// Phases before a release: `0.0.0-beta.1` comes before `0.0.0`.
+const PHASES: [&str; 10] = [
+    "a",
+    "alpha",
+    "b",
+    "beta",
+    "c",
+    "rc",
+    "m",
+    "milestone",
+    "pre",
+    "preview",
+];
+
+/// Returns true for `0.0.0`, alone or with a word that is not a phase before a release: what build tools write without a
+/// version, and registries for builds between releases (`0.0.0-experimental-20240101`). Distributions number real
+/// packages so.
+fn is_unset(scheme: Scheme, text: &str) -> bool {
+    if matches!(
+        scheme,
+        Scheme::Debian | Scheme::Rpm | Scheme::Apk | Scheme::FreeBsd | Scheme::Homebrew
+    ) {
+        return false;
+    }
+    let text = text.strip_prefix('v').unwrap_or(text);
+    let Some(rest) = text.strip_prefix("0.0.0") else {
+        return false;
+    };
+    let rest = rest.strip_prefix(".0").unwrap_or(rest);
+    let word = rest.trim_start_matches(['-', '.', '_', '~']);
+    // Part of a longer number: `0.0.01`, `0.0.0.1`.
+    if rest.starts_with(|c: char| c.is_ascii_digit())
+        || (rest.starts_with('.') && word.starts_with(|c: char| c.is_ascii_digit()))
+    {
+        return false;
+    }
+    let word = word
+        .split(|c: char| !c.is_ascii_alphabetic())
+        .next()
+        .unwrap_or_default();
+    !PHASES.iter().any(|phase| phase.eq_ignore_ascii_case(word)) && !is_pseudo_version(rest)
+}
+
+/// Returns true for the end of Go's pseudo-version of a commit before any release, which has its place in the order:
+/// `-20240101000000-0123456789ab`.
+fn is_pseudo_version(end: &str) -> bool {
+    let parts = end.strip_prefix('-').and_then(|end| end.split_once('-'));
+    parts.is_some_and(|(time, commit)| {
+        time.len() == 14
+            && time.bytes().all(|byte| byte.is_ascii_digit())
+            && commit.len() == 12
+            && commit.bytes().all(|byte| byte.is_ascii_hexdigit())
+    })
+}
+
+/// Returns true for a branch that is named by the numbers of its releases (`1.x-dev`). Composer has a place for it.
+fn is_branch(scheme: Scheme, text: &str) -> bool {
+    let is_open = |part: &str| {
+        ["x-dev", "*-dev"]
+            .iter()
+            .any(|open| part.eq_ignore_ascii_case(open))
+    };
+    scheme != Scheme::Packagist && text.split('.').any(is_open)
 }
 
 /// Returns true if a text contains a character that no version of its order has, such as a space or a comma: it is a
@@ -265,6 +335,16 @@ mod tests {
             ("Go", "v0.0.0-00010101000000-000000000000"),
             ("npm", "0.0.0-development"),
             ("PyPI", "0+unknown"),
+            ("npm", "0.0.0"),
+            ("Go", "v0.0.0"),
+            ("NuGet", "0.0.0.0"),
+            ("PyPI", "0.0.0.dev0"),
+            ("Maven", "0.0.0-SNAPSHOT"),
+            ("npm", "0.0.0-experimental-3a1b2c4d-20240101"),
+            ("crates.io", "0.0.0+20240101"),
+            ("npm", "1.x-dev"),
+            ("RubyGems", "2.0.x-dev"),
+            ("Maven", "2.x-dev"),
         ] {
             let result = evaluate(&late, &Subject::new(ecosystem, text));
             assert!(
@@ -281,6 +361,12 @@ mod tests {
             ("Maven", "Greenwich.SR6"),
             ("Debian:12", "20230311a"),
             ("npm", "0.0.0-beta.1"),
+            ("npm", "0.0.1"),
+            ("PyPI", "0.0.0.1"),
+            ("PyPI", "0.0.0rc1"),
+            ("Go", "v0.0.0-20240101000000-0123456789ab"),
+            ("Debian:12", "0.0.0"),
+            ("AlmaLinux:9", "0.0.0-1.el9"),
             ("Packagist", "3.0 as 3.1"),
             ("PyPI", "1!0.5"),
         ] {

@@ -363,15 +363,21 @@ fn says_epoch_of(stated: &str, version: &str) -> bool {
 }
 
 /// Returns a release of Go in the form of the vulnerability database: without the prefix `go` and without a build's
-/// suffix (`go1.26.6-X:boringcrypto`, `1.22.5-vendor`), and `1.21rc2` as `1.21.0-rc.2`.
+/// suffix (`go1.26.6-X:boringcrypto`, `1.22.5-vendor`), and `1.21rc2` as `1.21.0-rc.2`. The module of the toolchain has it
+/// inside its version: `v0.0.1-go1.24.2.linux-amd64`.
 fn go_release(version: &str) -> Cow<'_, str> {
     let version = version.trim();
+    let of_module = ["v0.0.1-go", "0.0.1-go"]
+        .iter()
+        .find_map(|start| version.strip_prefix(start));
+    let version = of_module.unwrap_or(version);
     let version = version.strip_prefix("go").unwrap_or(version);
     let version = version.split([' ', '\t']).next().unwrap_or_default();
     let end = version
         .find(|c: char| !(c.is_ascii_digit() || c == '.'))
         .unwrap_or(version.len());
     let (numbers, rest) = version.split_at(end);
+    let numbers = numbers.trim_end_matches('.');
     let bare = rest.trim_start_matches('-');
     for phase in ["alpha", "beta", "rc"] {
         let number = bare

@@ -1,15 +1,16 @@
 //! SBOMs inside another document: the payload of a signed envelope (DSSE, also in a Sigstore bundle), the predicate
 //! of an in-toto statement, or one level down in an object, as in GitHub's dependency graph.
 //!
-//! Only the envelope is removed. Signatures are not verified: verify an envelope before you scan it.
+//! Only the envelope is removed. Signatures are not verified: verify an envelope before you scan it. An envelope with
+//! more than one SBOM is refused: the others would count as clean.
 
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Format, MAX_SBOM_BYTES, Place, detect};
+use super::{Format, MAX_SBOM_BYTES, Place, SbomError, detect};
 
 /// Most members of an object that are examined.
 const MAX_MEMBERS: usize = 64;
@@ -22,64 +23,104 @@ pub(super) struct Inner<'a> {
 }
 
 /// Removes one envelope from a document that is not an SBOM itself; `None` if it contains no candidate.
-pub(super) fn open(bytes: &[u8]) -> Option<Inner<'_>> {
-    let text = std::str::from_utf8(bytes).ok()?.trim_start();
-    if !text.starts_with('{') {
-        return None;
+///
+/// # Errors
+/// If it contains more than one.
+pub(super) fn open(bytes: &[u8]) -> Result<Option<Inner<'_>>, SbomError> {
+    let Some(members) = Members::of(bytes) else {
+        return Ok(None);
+    };
+    let Some((chosen, inner)) = choose(&members.list) else {
+        return match members.list.iter().filter(|(_, value)| is_sbom(value)).count() {
+            0 => Ok(None),
+            _ => Err(several()),
+        };
+    };
+    let mut others = members
+        .list
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| *index != chosen);
+    if members.has_more_sboms || others.any(|(_, (_, value))| names_sbom(value.get())) {
+        return Err(several());
     }
-    let mut members = Vec::new();
-    let mut reader = serde_json::Deserializer::from_str(text);
-    reader.deserialize_map(Members(&mut members)).ok()?;
-    reader.end().ok()?;
+    Ok(Some(inner))
+}
+
+fn several() -> SbomError {
+    SbomError::UnknownFormat {
+        reason: "the document contains several SBOMs; give each of them as a document of its own".to_owned(),
+    }
+}
+
+/// Returns true if a text contains what only SBOMs begin with.
+fn names_sbom(text: &str) -> bool {
+    [
+        "bomFormat",
+        "spdxVersion",
+        "SPDXVersion:",
+        "cyclonedx.org/schema/bom/",
+    ]
+    .iter()
+    .any(|mark| text.contains(mark))
+}
+
+/// Returns the member that contains the SBOM, by its index, and its content.
+fn choose<'a>(members: &[(Cow<'a, str>, &'a RawValue)]) -> Option<(usize, Inner<'a>)> {
     let member = |name: &str| {
-        let mut found = members.iter().filter(|(key, _)| key == name);
-        found.next().map(|(_, value)| *value)
+        let mut found = members.iter().enumerate().filter(|(_, (key, _))| key == name);
+        found.next().map(|(index, (_, value))| (index, *value))
     };
     let place = |name: &str| Place::root().child(name);
-    let inner = |text: &'_ str, name: &str| Inner {
-        bytes: Cow::Owned(text.as_bytes().to_vec()),
-        place: place(name),
-    };
     if member("payloadType").is_some() || member("signatures").is_some() {
-        let payload: Cow<'_, str> = serde_json::from_str(member("payload")?.get()).ok()?;
-        return Some(Inner {
+        let (index, payload) = member("payload")?;
+        let payload: Cow<'_, str> = serde_json::from_str(payload.get()).ok()?;
+        let inner = Inner {
             bytes: Cow::Owned(of_base64(&payload)?),
             place: place("payload"),
-        });
+        };
+        return Some((index, inner));
     }
     // A statement's predicate may be a text: SPDX tag-value, or JSON again.
     for name in ["predicate", "Data"] {
-        let Some(value) = member(name) else { continue };
+        let Some((index, value)) = member(name) else {
+            continue;
+        };
         if let Ok(text) = serde_json::from_str::<String>(value.get()) {
-            return Some(inner(&text, name));
+            let inner = Inner {
+                bytes: Cow::Owned(text.into_bytes()),
+                place: place(name),
+            };
+            return Some((index, inner));
         }
         if value.get().trim_start().starts_with('{') {
-            return Some(Inner {
-                bytes: Cow::Borrowed(value.get().as_bytes()),
-                place: place(name),
-            });
+            return Some((index, whole(name, value)));
         }
     }
-    if let Some(value) = member("dsseEnvelope") {
-        return Some(Inner {
-            bytes: Cow::Borrowed(value.get().as_bytes()),
-            place: place("dsseEnvelope"),
-        });
+    if let Some((index, value)) = member("dsseEnvelope") {
+        return Some((index, whole("dsseEnvelope", value)));
     }
     // One level down, if exactly one member is an SBOM.
     let mut sboms = members
         .iter()
-        .filter(|(_, value)| is_sbom(value.get().as_bytes()));
+        .enumerate()
+        .filter(|(_, (_, value))| is_sbom(value));
     match (sboms.next(), sboms.next()) {
-        (Some((name, value)), None) => Some(Inner {
-            bytes: Cow::Borrowed(value.get().as_bytes()),
-            place: place(name),
-        }),
+        (Some((index, (name, value))), None) => Some((index, whole(name, value))),
         _ => None,
     }
 }
 
-fn is_sbom(bytes: &[u8]) -> bool {
+/// Returns a member's value as the content.
+fn whole<'a>(name: &str, value: &'a RawValue) -> Inner<'a> {
+    Inner {
+        bytes: Cow::Borrowed(value.get().as_bytes()),
+        place: Place::root().child(name),
+    }
+}
+
+fn is_sbom(value: &RawValue) -> bool {
+    let bytes = value.get().as_bytes();
     let formats = [
         Format::CycloneDxJson,
         Format::CycloneDxProtobuf,
@@ -90,10 +131,33 @@ fn is_sbom(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'{') && detect(bytes).is_ok_and(|format| formats.contains(&format))
 }
 
-/// Collects the members of an object.
-struct Members<'m, 'de>(&'m mut Vec<(Cow<'de, str>, &'de RawValue)>);
+/// The members of an object.
+#[derive(Default)]
+struct Members<'a> {
+    list: Vec<(Cow<'a, str>, &'a RawValue)>,
+    /// True if members that were not kept contain an SBOM.
+    has_more_sboms: bool,
+}
 
-impl<'de> Visitor<'de> for Members<'_, 'de> {
+impl<'a> Members<'a> {
+    /// Reads an object; `None` if the document is anything else.
+    fn of(bytes: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(bytes).ok()?.trim_start();
+        if !text.starts_with('{') {
+            return None;
+        }
+        let mut members = Self::default();
+        let mut reader = serde_json::Deserializer::from_str(text);
+        reader.deserialize_map(Collect(&mut members)).ok()?;
+        reader.end().ok()?;
+        Some(members)
+    }
+}
+
+/// Collects the members of an object.
+struct Collect<'m, 'de>(&'m mut Members<'de>);
+
+impl<'de> Visitor<'de> for Collect<'_, 'de> {
     type Value = ();
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -102,10 +166,11 @@ impl<'de> Visitor<'de> for Members<'_, 'de> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
         while let Some(key) = map.next_key::<String>()? {
-            if self.0.len() < MAX_MEMBERS {
-                self.0.push((Cow::Owned(key), map.next_value()?));
+            let value: &RawValue = map.next_value()?;
+            if self.0.list.len() < MAX_MEMBERS {
+                self.0.list.push((Cow::Owned(key), value));
             } else {
-                map.next_value::<IgnoredAny>()?;
+                self.0.has_more_sboms |= names_sbom(value.get());
             }
         }
         Ok(())
@@ -205,6 +270,26 @@ mod tests {
             (github.format, github.notes[0].place.to_string().as_str()),
             (Format::CycloneDxJson, "/sbom")
         );
+    }
+
+    #[test]
+    fn envelope_with_several_sboms_is_refused() {
+        let text = serde_json::Value::from(BOM).to_string();
+        let many: String = (0..70).map(|n| format!(r#""m{n}":{n},"#)).collect();
+        let signed = dsse(BOM).replacen('{', &format!(r#"{{"extra":{BOM},"#), 1);
+        for document in [
+            format!(r#"{{"a":{BOM},"b":{BOM}}}"#),
+            format!(r#"{{"sbom":{BOM},"sbom":{BOM}}}"#),
+            format!(r#"{{"sbom":{BOM},"more":[{BOM}]}}"#),
+            format!(r#"{{"sbom":{BOM},"more":{{"deep":{{"er":{BOM}}}}}}}"#),
+            format!(r#"{{"sbom":{BOM},"more":{text}}}"#),
+            format!(r#"{{"predicate":{BOM},"predicate":{BOM}}}"#),
+            format!(r#"{{"sbom":{BOM},{many}"late":[{BOM}]}}"#),
+            signed,
+        ] {
+            let error = read(document.as_bytes()).unwrap_err().to_string();
+            assert!(error.contains("several SBOMs"), "{error}: {document}");
+        }
     }
 
     #[test]

@@ -77,7 +77,7 @@ fn of_unwrapped(bytes: &[u8], layers: usize) -> Option<BomReferences> {
         Ok(Format::CycloneDxXml) => of_xml(text),
         Ok(_) => None,
         Err(_) if layers == 0 => None,
-        Err(_) => of_unwrapped(&envelope::open(bytes)?.bytes, layers - 1),
+        Err(_) => of_unwrapped(&envelope::open(bytes).ok()??.bytes, layers - 1),
     }
 }
 

@@ -26,6 +26,8 @@ struct Document {
     packages: Limited<Option<RawPackage>>,
     #[serde(default, deserialize_with = "or_default")]
     relationships: Describes,
+    #[serde(rename = "externalDocumentRefs", default)]
+    other_documents: IsFilled,
     /// Ignored, but a document with another form of these fields is not SPDX.
     #[serde(default, rename = "creationInfo")]
     _creation_info: Option<CreationInfo>,
@@ -67,6 +69,22 @@ struct ExternalRef {
     kind: Text,
     #[serde(rename = "referenceLocator", default, deserialize_with = "or_default")]
     locator: Text,
+}
+
+/// The note of a document that refers to others.
+pub(super) const OTHER_DOCUMENTS: &str =
+    "the document refers to other documents; packages that only they list were not checked";
+
+/// A list of which it only matters if it has entries.
+#[derive(Default)]
+pub(super) struct IsFilled(pub(super) bool);
+
+impl<'de> Deserialize<'de> for IsFilled {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut filled = Self::default();
+        deserializer.deserialize_any(Entries(|_: IgnoredAny| filled.0 = true, PhantomData))?;
+        Ok(filled)
+    }
 }
 
 /// The elements that the document itself describes, from all its relationships.
@@ -157,6 +175,9 @@ fn take_document(
         return Err(invalid(Place::root().child("spdxVersion"), reason));
     }
     let mut collector = Collector::default();
+    if document.other_documents.0 {
+        collector.note(&Place::root().child("externalDocumentRefs"), OTHER_DOCUMENTS);
+    }
     let packages = Place::root().child("packages");
     let listed = document.describes.iter().map(|id| id.0.trim());
     let related = document.relationships.0.iter().map(String::as_str);

@@ -1,19 +1,22 @@
 //! SPDX 3.0 as JSON-LD: the packages of `@graph`.
 //!
 //! Only the serialisation in the specification is read (its own context, compact names), not any equivalent JSON-LD.
-//! Relationships are not followed: every package in the graph is included.
+//! Relationships are not followed: every package in the graph is included. The serialisation has every element in the
+//! graph itself; a package inside another element, and an element without a type, are counted as unknown.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::marker::PhantomData;
+use std::fmt;
 
 use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use super::collect::{Collector, Found};
 use super::limited::Limited;
 use super::place::read_json as read_json_value;
-use super::spdx2::{bare, is_cpe, is_operating_system, kind_of};
+use super::spdx2::{IsFilled, OTHER_DOCUMENTS, bare, is_cpe, is_operating_system, kind_of};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
-use crate::lenient::{AnyText, Entries, VersionText, or_default};
+use crate::lenient::{AnyText, VersionText, or_default, pass_over};
 use crate::origin::{OriginParts, SourceInfo};
 
 #[derive(Deserialize)]
@@ -27,7 +30,7 @@ struct Element {
     #[serde(rename = "spdxId", alias = "@id", default, deserialize_with = "or_default")]
     id: Scalar,
     #[serde(rename = "rootElement", default)]
-    roots: Roots,
+    roots: References<true>,
     #[serde(rename = "type", alias = "@type", default, deserialize_with = "or_default")]
     kind: Scalar,
     #[serde(default, deserialize_with = "or_default")]
@@ -67,6 +70,13 @@ struct Element {
     identifiers: Vec<Identifier>,
     #[serde(rename = "software_sourceInfo", alias = "sourceInfo", default)]
     source_info: SourceInfo,
+    #[serde(default)]
+    import: IsFilled,
+    /// The elements of a relationship, and those of a collection.
+    #[serde(default)]
+    to: References<false>,
+    #[serde(default)]
+    element: References<false>,
 }
 
 /// A text, a whole number, or a skipped value: extensions may put objects anywhere.
@@ -108,20 +118,75 @@ struct Identifier {
     identifier: Scalar,
 }
 
-/// The subjects of a document or SBOM; more than two need not be kept.
+/// References to elements, one or a list. If `NAMED`, the first two names are kept; more subjects of a document make no
+/// difference.
 #[derive(Default)]
-struct Roots(Vec<String>);
+struct References<const NAMED: bool> {
+    names: Vec<String>,
+    /// Number of packages that stand in the place of references to them.
+    packages: usize,
+}
 
-impl<'de> Deserialize<'de> for Roots {
+impl<const NAMED: bool> References<NAMED> {
+    fn take(&mut self, reference: Cow<'_, str>) {
+        if NAMED && self.names.len() < 2 && !reference.is_empty() {
+            self.names.push(reference.into_owned());
+        }
+    }
+}
+
+impl<'de, const NAMED: bool> Deserialize<'de> for References<NAMED> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut found = Vec::new();
-        let take = |root: AnyText<'de>| {
-            if found.len() < 2 && !root.0.is_empty() {
-                found.push(root.0.into_owned());
+        struct Reader<const NAMED: bool>;
+        impl<'de, const NAMED: bool> Visitor<'de> for Reader<NAMED> {
+            type Value = References<NAMED>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("references to elements")
             }
-        };
-        deserializer.deserialize_any(Entries(take, PhantomData))?;
-        Ok(Self(found))
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                let mut found = References::default();
+                found.take(Cow::Borrowed(text));
+                Ok(found)
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                let mut found = References::default();
+                found.take(Cow::Borrowed(text));
+                Ok(found)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut found = References::default();
+                while let Some(AnyText(key)) = map.next_key()? {
+                    match key.as_ref() {
+                        "type" | "@type" => {
+                            let AnyText(kind) = map.next_value()?;
+                            found.packages += usize::from(kind.ends_with("Package"));
+                        }
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(found)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                let mut found = References::default();
+                while let Some(entry) = list.next_element::<References<NAMED>>()? {
+                    found.packages += entry.packages;
+                    for name in entry.names {
+                        found.take(Cow::Owned(name));
+                    }
+                }
+                Ok(found)
+            }
+
+            pass_over!(References::default(); unit scalars);
+        }
+        deserializer.deserialize_any(Reader)
     }
 }
 
@@ -139,7 +204,7 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     // The document's root may be the SBOM, whose root is its subject.
     let roots = |kind| -> BTreeSet<&str> {
         of_kind(kind)
-            .flat_map(|e| &e.roots.0)
+            .flat_map(|e| &e.roots.names)
             .map(String::as_str)
             .collect()
     };
@@ -152,18 +217,25 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
     collector.describes_several = described.len() > 1;
     for (i, element) in document.graph.iter().enumerate() {
         let place = graph.child(i);
+        if element.import.0 {
+            collector.note(&place.child("import"), OTHER_DOCUMENTS);
+        }
+        let nested = [
+            ("rootElement", element.roots.packages),
+            ("to", element.to.packages),
+            ("element", element.element.packages),
+        ];
+        for (list, packages) in nested {
+            for _ in 0..packages {
+                collector.add_unread("a package inside another element is not read", &place.child(list));
+            }
+        }
         match bare(element.kind.as_str()) {
             "CreationInfo" if version.is_empty() => element.spec_version.as_str().clone_into(&mut version),
             "SpdxDocument" if subject.is_empty() => element.name.as_str().clone_into(&mut subject),
-            kind @ ("software_Package"
-            | "software:Package"
-            | "Package"
-            | "ai_AIPackage"
-            | "ai:AIPackage"
-            | "AIPackage"
-            | "dataset_DatasetPackage"
-            | "dataset:DatasetPackage"
-            | "DatasetPackage") => {
+            "" => collector.add_unread("an element without a type", &place),
+            // With a prefix of its own, or none.
+            kind if kind.ends_with("Package") => {
                 let is_subject = described.len() == 1 && described.contains(element.id.as_str());
                 take(element, kind, &place, is_subject, &mut collector);
             }

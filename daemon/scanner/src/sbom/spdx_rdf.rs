@@ -13,7 +13,7 @@ use quick_xml::reader::NsReader;
 
 use super::collect::{Collector, Found};
 use super::markup::{Lines, bound, resolve};
-use super::spdx2::{is_cpe, is_version, kind_of};
+use super::spdx2::{OTHER_DOCUMENTS, is_cpe, is_version, kind_of};
 use super::{Format, Inventory, Place, SbomError};
 use crate::origin::OriginParts;
 
@@ -28,6 +28,8 @@ enum Kind {
     Document,
     Package,
     ExternalRef,
+    /// A reference to another document.
+    OtherDocument,
     /// Not known yet, or irrelevant.
     #[default]
     Other,
@@ -38,6 +40,7 @@ fn kind_named(local: &str) -> Kind {
         "SpdxDocument" => Kind::Document,
         "Package" => Kind::Package,
         "ExternalRef" => Kind::ExternalRef,
+        "ExternalDocumentRef" => Kind::OtherDocument,
         _ => Kind::Other,
     }
 }
@@ -395,6 +398,9 @@ impl Graph {
             });
         }
         let mut collector = Collector::default();
+        if let Some(other) = self.nodes.iter().find(|node| node.kind == Kind::OtherDocument) {
+            collector.note(&other.place.clone().unwrap_or_else(whole), OTHER_DOCUMENTS);
+        }
         for package in self.nodes.iter().filter(|node| node.kind == Kind::Package) {
             let place = package.place.clone().unwrap_or_else(whole);
             let references = package.references.iter().filter_map(|at| self.nodes.get(*at));

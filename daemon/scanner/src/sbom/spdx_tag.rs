@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::collect::{Collector, Found};
-use super::spdx2::{bare, described_by, is_cpe, is_operating_system, is_version, kind_of, purpose};
+use super::spdx2::{
+    OTHER_DOCUMENTS, bare, described_by, is_cpe, is_operating_system, is_version, kind_of, purpose,
+};
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::origin::{OriginParts, Vendor, with_vendor};
 
@@ -72,6 +74,8 @@ struct Document {
     packages: Vec<Package>,
     /// Ids of the elements that the document describes.
     described: BTreeSet<String>,
+    /// The line of the first reference to another document.
+    other_document: Option<usize>,
     collector: Collector,
 }
 
@@ -84,6 +88,9 @@ impl Document {
                     return Err(invalid(line, format!("{value:?} is not a version of SPDX 2")));
                 }
                 value.clone_into(&mut self.version);
+            }
+            "ExternalDocumentRef" => {
+                self.other_document.get_or_insert(line);
             }
             "DocumentName" => value.clone_into(&mut self.subject),
             "PackageName" => {
@@ -121,6 +128,9 @@ impl Document {
     fn finish(mut self) -> Result<Inventory, SbomError> {
         self.packages.extend(self.open);
         let mut collector = self.collector;
+        if let Some(line) = self.other_document {
+            collector.note(&Place::line(line), OTHER_DOCUMENTS);
+        }
         collector.describes_several = self.described.len() > 1;
         for package in self.packages {
             let is_subject = self.described.len() == 1 && self.described.contains(&package.id);

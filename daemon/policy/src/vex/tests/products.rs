@@ -73,6 +73,7 @@ fn statement_about_one_product_does_not_excuse_another() {
         read(&json!({
             "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
             "statements": [{"vulnerability": {"name": "CVE-2024-1"}, "status": "not_affected",
+                "justification": "component_not_present",
                 "products": [{"@id": whole, "subcomponents": [{"@id": "pkg:npm/express@4.0.0"}]}]}],
         }))
     };

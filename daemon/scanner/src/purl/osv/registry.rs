@@ -88,7 +88,12 @@ fn has_its_characters(ecosystem: &str, name: &str) -> bool {
         name.split_once(separator)
             .is_some_and(|(first, second)| of(others, first) && of(others, second))
     };
+    // A path, not a name.
+    if name.split('/').any(|part| matches!(part, "." | "..")) {
+        return false;
+    }
     match ecosystem {
+        "npm" if name.trim_start_matches('@').starts_with('.') || name.contains("/.") => false,
         "npm" => match name.strip_prefix('@') {
             Some(scoped) => scoped.split_once('/').is_some_and(|(scope, name)| {
                 scope != "node_modules" && of("-._~!'()*", scope) && of("-._~!'()*", name)
@@ -174,8 +179,9 @@ pub(super) fn part_of_go(purl: &PackageUrl) -> Option<&'static str> {
         return None;
     }
     match (purl.namespace(), purl.name()) {
-        (None, "std" | "stdlib") => return Some("stdlib"),
-        (None, "toolchain") => return Some("toolchain"),
+        (None, "std" | "stdlib") | (Some("github.com/golang"), "go") => return Some("stdlib"),
+        // The module as which the toolchain is fetched.
+        (None | Some("golang.org"), "toolchain") => return Some("toolchain"),
         _ => {}
     }
     // A private module may have such a name, but seldom such a version.

@@ -34,7 +34,7 @@ pub(super) fn source_of<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a 
     if row.named() == Named::Installed {
         return Source::Own;
     }
-    let named = named_source(purl).map(|named| {
+    let bare = |named: &'a str| {
         if row.ty == "rpm" {
             name_of_source_rpm(named)
         } else {
@@ -42,7 +42,13 @@ pub(super) fn source_of<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a 
             let end = named.find(['@', '(']).unwrap_or(named.len());
             named.get(..end).unwrap_or(named).trim()
         }
-    });
+    };
+    if let (Some(one), Some(other)) = (purl.qualifier("upstream"), purl.qualifier("source"))
+        && bare(one) != bare(other)
+    {
+        return Source::Unknown;
+    }
+    let named = named_source(purl).map(bare);
     let beside = || origin.and_then(|origin| origin.source.as_deref());
     match named.filter(|name| !name.is_empty()).or_else(beside) {
         // Not a name, or several: the right one is not known.

@@ -199,6 +199,17 @@ fn go_toolchain_is_known_under_every_name() {
         ("pkg:golang/stdlib@1.21.0-0", "stdlib", "1.21.0-0"),
         ("pkg:golang/stdlib@devel", "stdlib", "devel"),
         (
+            "pkg:golang/golang.org/toolchain@v0.0.1-go1.24.2.linux-amd64",
+            "toolchain",
+            "1.24.2",
+        ),
+        (
+            "pkg:golang/golang.org/toolchain@0.0.1-go1.21rc2.linux-amd64",
+            "toolchain",
+            "1.21.0-rc.2",
+        ),
+        ("pkg:golang/github.com/golang/go@go1.24.2", "stdlib", "1.24.2"),
+        (
             "pkg:golang/example.com/std@v1.0.0-x",
             "example.com/std",
             "v1.0.0-x",
@@ -336,6 +347,11 @@ fn name_outside_the_registrys_form_is_unknown() {
         "pkg:nuget/org/foo@1",
         "pkg:npm/%2540acme/foo@1",
         "pkg:npm/npm:foo@1",
+        "pkg:npm/./foo@1",
+        "pkg:npm/../foo@1",
+        "pkg:npm/.foo@1",
+        "pkg:composer/./foo@1",
+        "pkg:golang/github.com/acme/../foo@1",
         "pkg:npm/foo@1.5.0@2",
         "pkg:npm/foo%E2%80%8B@1",
         "pkg:maven/org.acme/foo:jar@1",
@@ -384,6 +400,18 @@ fn packages_of_gos_library_have_its_releases() {
         of("pkg:golang/crypto.example/tls@go1.21rc2").as_deref(),
         Some("go1.21rc2")
     );
+}
+
+#[test]
+fn two_different_sources_leave_the_name_unknown() {
+    let of = |qualifiers: &str| {
+        let purl = format!("pkg:deb/debian/libfoo1@1.2-1?distro=debian-12&{qualifiers}");
+        let package = package_of(&PackageUrl::parse_lenient(&purl).unwrap()).unwrap();
+        (package.name, package.name_known)
+    };
+    assert_eq!(of("upstream=foo&source=bar"), ("libfoo1".to_owned(), false));
+    assert_eq!(of("upstream=foo%401.2-1&source=foo"), ("foo".to_owned(), true));
+    assert_eq!(of("source=foo"), ("foo".to_owned(), true));
 }
 
 #[test]

@@ -196,3 +196,61 @@ fn xml_says_each_thing_once() {
     }
     assert!(refused(bom(name, "rest")).contains("outside"));
 }
+
+#[test]
+fn reference_to_another_document_is_noted() {
+    for text in [
+        r#"{"spdxVersion":"SPDX-2.3","externalDocumentRefs":[{"externalDocumentId":"DocumentRef-x"}],"packages":[]}"#,
+        "spdxVersion: SPDX-2.3\nexternalDocumentRefs:\n- externalDocumentId: DocumentRef-x\npackages: []\n",
+        "SPDXVersion: SPDX-2.3\nExternalDocumentRef: DocumentRef-x http://example.org/x SHA1: 0\n\
+         ExternalDocumentRef: DocumentRef-y http://example.org/y SHA1: 0\n",
+        r##"<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns="http://spdx.org/rdf/terms#">
+            <SpdxDocument rdf:about="#d"><specVersion>SPDX-2.3</specVersion><externalDocumentRef>
+            <ExternalDocumentRef rdf:about="#x"/></externalDocumentRef></SpdxDocument></rdf:RDF>"##,
+        r#"{"@context":"x","@graph":[{"type":"SpdxDocument","import":[{"type":"ExternalMap"}]}]}"#,
+    ] {
+        let inventory = read(text.as_bytes()).unwrap();
+        assert_eq!(inventory.notes.len(), 1, "{text}");
+        assert!(inventory.notes[0].text.contains("other documents"), "{text}");
+    }
+    for text in [
+        r#"{"spdxVersion":"SPDX-2.3","externalDocumentRefs":[],"packages":[]}"#,
+        r#"{"spdxVersion":"SPDX-2.3","externalDocumentRefs":null,"packages":[]}"#,
+    ] {
+        assert_eq!(read(text.as_bytes()).unwrap().notes, [], "{text}");
+    }
+}
+
+#[test]
+fn spdx_3_package_inside_another_element_counts_as_unknown() {
+    let unread = |element: &str| {
+        let text = format!(r#"{{"@context":"x","@graph":[{element}]}}"#);
+        kinds(&text).len()
+    };
+    let package = r#"{"type":"software_Package","name":"a","software_packageUrl":"pkg:npm/a@1"}"#;
+    for (element, packages) in [
+        (
+            format!(r#"{{"type":"Relationship","from":"x","to":[{package},"y",{package}]}}"#),
+            2,
+        ),
+        (format!(r#"{{"type":"Bundle","element":{package}}}"#), 1),
+        (
+            format!(r#"{{"type":"software_Sbom","rootElement":[{package}]}}"#),
+            1,
+        ),
+        (
+            r#"{"type":"Relationship","from":"x","to":[{"type":"simplelicensing_LicenseExpression"}]}"#
+                .to_owned(),
+            0,
+        ),
+        (r#"{"type":"Relationship","from":"x","to":"y"}"#.to_owned(), 0),
+        (
+            r#"{"name":"a","software_packageUrl":"pkg:npm/a@1"}"#.to_owned(),
+            1,
+        ),
+        (r#"{"type":"my:software_Package","name":"a"}"#.to_owned(), 1),
+        (r#"{"type":"Agent","name":"a"}"#.to_owned(), 0),
+    ] {
+        assert_eq!(unread(&element), packages, "{element}");
+    }
+}
