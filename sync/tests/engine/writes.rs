@@ -374,7 +374,9 @@ fn waiting_hellos_do_not_shorten_a_newcomers_time() {
         let effects = duel.step(Event::Connected {
             peer: Net::site(9, 4_000 + seed).key,
         });
-        let gone = effects.iter().any(|effect| matches!(effect, Effect::Disconnect { peer: gone, .. } if *gone == peer));
+        let gone = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Disconnect { peer: gone, .. } if *gone == peer));
         assert!(!gone, "{seed}");
     }
     let (id, bytes) = (RequestId(6_000), hello(&newcomer));
