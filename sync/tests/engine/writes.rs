@@ -362,7 +362,7 @@ fn waiting_hellos_do_not_shorten_a_newcomers_time() {
         duel.site.replica.list(waiting.site());
         let peer = waiting.key();
         duel.step(Event::Connected { peer });
-        let (id, bytes) = (RequestId(5_000 + u64::from(seed)), hello(&waiting));
+        let (id, bytes) = (RequestId(5_000 + seed), hello(&waiting));
         assert!(answers(&duel.step(Event::Request { peer, id, bytes })).is_empty());
     }
     let newcomer = Net::site(9, 3_000).replica;
