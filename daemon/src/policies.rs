@@ -11,15 +11,18 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use starling_api::ServiceResult;
-use starling_api_types::{ErrorCode, PolicyHistory, PolicyVersionEntry, Problem, wording};
+use starling_api_types::{DoctorCheck, ErrorCode, PolicyHistory, PolicyVersionEntry, Problem, wording};
 use starling_policy::{
     DocumentError, MAX_POLICY_BYTES, MAX_REGO_BYTES, PolicyDocument, PolicyVersion, RegoSource,
 };
 use starling_protocol::UnixMillis;
+use starling_store::disk::refuse_pipe;
 
 use crate::config::Config;
 use crate::home::{Home, home_problem, write_durably};
 
+/// The name of the doctor's check of the policy files.
+pub(crate) const POLICY_CHECK: &str = "policy files";
 /// The folder of stored versions, in the site's folder.
 const FOLDER: &str = "policies";
 /// Largest history file, in bytes: about 600,000 changes.
@@ -91,6 +94,29 @@ impl Policies {
             yaml: PolicyFile::of(home, config),
             rego: PolicyFile::of(home, config),
         }
+    }
+
+    /// Returns the check of `doctor`: every scan is refused while a policy cannot be read. `None` if no file is set.
+    pub(crate) fn check(&self, now: UnixMillis) -> Option<DoctorCheck> {
+        let files = [
+            self.yaml.file.as_ref().map(|_| self.yaml.load(now).err()),
+            self.rego.file.as_ref().map(|_| self.rego.load(now).err()),
+        ];
+        let examined: Vec<Option<Problem>> = files.into_iter().flatten().collect();
+        let count = examined.len();
+        let problems = examined.into_iter().flatten();
+        let damaged: Vec<String> = problems.map(|problem| problem.detail.clone()).collect();
+        let found = match damaged.len() {
+            0 => format!("{count} files examined"),
+            _ => "every scan without a policy of its own is refused until this is mended".to_owned(),
+        };
+        (count > 0).then(|| DoctorCheck {
+            name: POLICY_CHECK.to_owned(),
+            ok: damaged.is_empty(),
+            found,
+            damaged,
+            repaired: 0,
+        })
     }
 }
 
@@ -324,7 +350,8 @@ pub fn invalid(file: &Path, bytes: &[u8], error: &DocumentError) -> Problem {
 }
 
 fn read(path: &Path, max_bytes: u64) -> ServiceResult<Vec<u8>> {
-    let file = fs::File::open(path).map_err(|error| access("opening", path, &error))?;
+    let file = refuse_pipe(path).and_then(|()| fs::File::open(path));
+    let file = file.map_err(|error| access("opening", path, &error))?;
     let mut bytes = Vec::new();
     file.take(max_bytes + 1)
         .read_to_end(&mut bytes)
@@ -389,6 +416,31 @@ mod tests {
             let problem = policies.rollback(name, at(7)).unwrap_err();
             assert_eq!(problem.code, ErrorCode::BadRequest, "{name}");
         }
+    }
+
+    #[test]
+    fn unreadable_policy_is_named_by_the_doctor() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("policy.yaml");
+        let policies = Policies {
+            yaml: policy_file(folder.path()),
+            rego: PolicyFile {
+                file: None,
+                folder: folder.path().join(FOLDER),
+                last: Mutex::new(None),
+            },
+        };
+        fs::write(&file, ONE).unwrap();
+        assert!(policies.check(at(1)).is_some_and(|check| check.ok));
+        fs::write(&file, "format: other\n").unwrap();
+        let check = policies.check(at(2)).unwrap();
+        assert!(!check.ok && check.damaged[0].contains("policy.yaml"), "{check:?}");
+        // Nobody writes into the pipe.
+        fs::remove_file(&file).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(&file).status();
+        assert!(made.is_ok_and(|status| status.success()));
+        let check = policies.check(at(3)).unwrap();
+        assert!(check.damaged[0].contains("it is a pipe"), "{check:?}");
     }
 
     #[test]

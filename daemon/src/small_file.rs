@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 
+use starling_store::disk::refuse_pipe;
+
 /// Largest configuration file, in bytes.
 pub(crate) const MAX_CONFIG_BYTES: u64 = 1024 * 1024;
 /// Largest key or token file, in bytes.
@@ -11,11 +13,12 @@ pub(crate) const MAX_SECRET_BYTES: u64 = 64 * 1024;
 /// Largest certificate chain, in bytes: 1,024 certificates of at most 2 KiB, and their framing.
 pub(crate) const MAX_CHAIN_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Reads a complete file of at most `limit` bytes; stops at the limit for an endless device or pipe.
+/// Reads a complete file of at most `limit` bytes; stops at the limit for an endless device, and refuses a pipe.
 ///
 /// # Errors
 /// If the file cannot be read, or exceeds the limit.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>> {
+    refuse_pipe(path)?;
     let mut bytes = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
@@ -41,6 +44,17 @@ mod tests {
     fn endless_file_is_refused_at_the_limit() {
         let error = read(Path::new("/dev/zero"), 100).unwrap_err();
         assert!(error.to_string().contains("at most 100 bytes"), "{error}");
+    }
+
+    #[test]
+    fn pipe_is_refused_without_waiting_for_a_writer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let error = read(&path, 100).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains("it is a pipe"), "{error}");
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use starling_api::{ServiceResult, file_problem};
-use starling_api_types::{ErrorCode, Problem, VexEntry, VexHash, VexRemoved, wording};
+use starling_api_types::{DoctorCheck, ErrorCode, Problem, VexEntry, VexHash, VexRemoved, wording};
 use starling_policy::{MAX_VEX_BYTES, VexDocument};
 use starling_protocol::UnixMillis;
 
@@ -22,6 +22,8 @@ use crate::home::{error_chain, home_problem, write_durably};
 const FOLDER: &str = "vex";
 /// The suffix of a document's file name, after the hash.
 const SUFFIX: &str = ".json";
+/// The name of the doctor's check.
+const CHECK: &str = "stored VEX documents";
 /// Mode of stored documents: they may describe vulnerabilities of the site.
 const MODE: u32 = 0o600;
 /// Most documents that a site stores.
@@ -81,6 +83,31 @@ impl VexStore {
             .iter()
             .map(|(found, document)| entry(document, *found, true))
             .collect())
+    }
+
+    /// Returns the check of `doctor`: every scan is refused while a document cannot be read. `None` without documents.
+    pub(crate) fn check(&self) -> Option<DoctorCheck> {
+        let (ok, found, damaged) = match self.list() {
+            Ok(documents) if documents.is_empty() => return None,
+            Ok(documents) => (
+                true,
+                format!("{} documents examined", documents.len()),
+                Vec::new(),
+            ),
+            Err(problem) => {
+                let hint = problem.hint.as_ref();
+                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+                let found = "every scan is refused until this is mended".to_owned();
+                (false, found, vec![format!("{}{hint}", problem.detail)])
+            }
+        };
+        Some(DoctorCheck {
+            name: CHECK.to_owned(),
+            ok,
+            found,
+            damaged,
+            repaired: 0,
+        })
     }
 
     /// Stores a document.

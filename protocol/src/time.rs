@@ -3,9 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::SignedDuration;
+use jiff::civil::{self, DateTime};
 use serde::{Deserialize, Serialize};
 
 use crate::hash::shorten;
+
+/// 1970-01-01T00:00:00 in UTC.
+const EPOCH: DateTime = civil::date(1970, 1, 1).at(0, 0, 0, 0);
 
 /// A time text that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -78,9 +83,10 @@ impl UnixMillis {
 
 impl fmt::Display for UnixMillis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let millis = i64::try_from(self.0.min(Self::MAX.0)).unwrap_or(0);
-        let time = jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        write!(f, "{time:.3}")
+        let millis = i64::try_from(self.0.min(Self::MAX.0)).unwrap_or(i64::MAX);
+        // A civil time, because jiff's timestamps end a day before the year 9999 does.
+        let time = EPOCH.saturating_add(SignedDuration::from_millis(millis));
+        write!(f, "{time:.3}Z")
     }
 }
 
@@ -95,8 +101,41 @@ impl FromStr for UnixMillis {
 
     fn from_str(text: &str) -> Result<Self, TimeError> {
         let refused = || TimeError { found: shorten(text) };
-        let time: jiff::Timestamp = text.parse().map_err(|_| refused())?;
-        let millis = u64::try_from(time.as_millisecond()).map_err(|_| refused())?;
+        let millis = match text.parse::<jiff::Timestamp>() {
+            Ok(time) => time.as_millisecond().into(),
+            Err(_) => millis_of_civil(text).ok_or_else(refused)?,
+        };
+        let millis = u64::try_from(millis).map_err(|_| refused())?;
         Self::new(millis).map_err(|_| refused())
+    }
+}
+
+/// Returns the milliseconds since 1970 of a time in UTC, also of those after the last timestamp of jiff.
+fn millis_of_civil(text: &str) -> Option<i128> {
+    let time: DateTime = text.strip_suffix(['Z', 'z'])?.parse().ok()?;
+    Some(time.duration_since(EPOCH).as_millis())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_times_of_the_year_9999_are_shown_and_read_back() {
+        // The last timestamp of jiff is 9999-12-30T22:00:00.999Z.
+        let times = [
+            (253_402_207_200_999, "9999-12-30T22:00:00.999Z"),
+            (253_402_207_201_000, "9999-12-30T22:00:01.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+        ];
+        for (millis, text) in times {
+            let time = UnixMillis::new(millis).unwrap();
+            assert_eq!(time.to_string(), text);
+            assert_eq!(text.parse::<UnixMillis>().unwrap(), time);
+        }
+        assert_eq!(UnixMillis::EPOCH.to_string(), "1970-01-01T00:00:00.000Z");
+        assert!("9999-12-31T24:00:00.000Z".parse::<UnixMillis>().is_err());
+        assert!("1969-12-31T23:59:59.000Z".parse::<UnixMillis>().is_err());
+        assert!("9999-12-31T23:59:59".parse::<UnixMillis>().is_err());
     }
 }

@@ -45,7 +45,8 @@ pub const MAX_REFUSAL_TEXT_BYTES: usize = 200;
 
 /// Most connected peers.
 pub const MAX_PEERS: usize = 1_024;
-/// Most connected peers that have not proved yet that they are listed.
+/// Most connected peers that have not proved yet that they are listed: those whose hello has not come, and, counted by
+/// themselves, those whose hello waits for the store.
 pub const MAX_STRANGERS: usize = 32;
 /// Most peers whose score is kept after they left.
 pub const MAX_PEER_SCORES: usize = 4_096;

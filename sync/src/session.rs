@@ -77,23 +77,26 @@ impl SyncEngine {
             .insert(key, Peer::new(cx.now, deadline, greet_at, &self.settings));
     }
 
-    /// Disconnects the stranger that had the most time to prove its identity, if there are too many; first one whose
-    /// hello does not wait for the store.
+    /// Disconnects a stranger if there are too many: of those whose hello has not come, and of those whose hello waits
+    /// for the store, the one that had the most time.
     ///
     /// A site whose new key is not known yet is a stranger too and sends its hello at once. If the newcomer
-    /// were turned away instead, a few idle connections would keep it out forever.
+    /// were turned away instead, a few idle connections would keep it out forever. The two kinds do not compete: hellos
+    /// that wait for a slow store would leave a newcomer no time for its own.
     fn make_room_for_a_stranger(&mut self, cx: &mut Context<'_>) {
-        let strangers = self.peers.iter().filter_map(|(key, peer)| match peer.stage {
-            Stage::Greeting { deadline, .. } if cx.replica.authorised(key).is_none() => {
-                Some((self.inbox.has_hello_of(*key), deadline, *key))
+        for waits in [false, true] {
+            let strangers = self.peers.iter().filter_map(|(key, peer)| match peer.stage {
+                Stage::Greeting { deadline, .. } if cx.replica.authorised(key).is_none() => {
+                    (self.inbox.has_hello_of(*key) == waits).then_some((deadline, *key))
+                }
+                _ => None,
+            });
+            let strangers: Vec<(UnixMillis, PublicKey)> = strangers.collect();
+            if strangers.len() >= MAX_STRANGERS
+                && let Some((_, oldest)) = strangers.into_iter().min()
+            {
+                self.close(cx, oldest, DisconnectReason::TooMany);
             }
-            _ => None,
-        });
-        let strangers: Vec<(bool, UnixMillis, PublicKey)> = strangers.collect();
-        if strangers.len() >= MAX_STRANGERS
-            && let Some((_, _, oldest)) = strangers.into_iter().min()
-        {
-            self.close(cx, oldest, DisconnectReason::TooMany);
         }
     }
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use starling_scanner::index::{IndexBytes, IndexError, MatchIndex};
+use starling_store::disk::refuse_pipe;
 
 use super::Hold;
 
@@ -59,6 +60,7 @@ impl IndexBytes for FileBytes {
 /// # Errors
 /// If it cannot be read, is damaged, or is not an index of this version.
 pub(super) fn open(path: &Path, hold: Hold) -> Result<MatchIndex<FileBytes>, IndexError> {
+    refuse_pipe(path)?;
     let file = File::open(path)?;
     let length = file.metadata()?.len();
     let bytes = |file, held: Range<u64>, bytes, checked| FileBytes {

@@ -109,7 +109,8 @@ impl Ready {
     /// Reads the marker; `None` if it is missing or incomplete.
     pub(crate) fn read(&self) -> Option<ReadyState> {
         let path = self.path.as_deref()?;
-        if std::fs::metadata(path).ok()?.len() > MAX_READY_BYTES {
+        let metadata = std::fs::metadata(path).ok()?;
+        if !metadata.is_file() || metadata.len() > MAX_READY_BYTES {
             return None;
         }
         let bytes = std::fs::read(path).ok()?;

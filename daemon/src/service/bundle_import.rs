@@ -146,7 +146,7 @@ impl SiteParts {
     }
 
     /// Returns an author's name on the allow-list, else its identity.
-    fn author_name(&self, author: &SiteId) -> String {
+    pub(super) fn author_name(&self, author: &SiteId) -> String {
         self.slug_of(author)
             .map_or_else(|| author.to_string(), |slug| slug.to_string())
     }
@@ -237,7 +237,8 @@ impl SiteParts {
                     }
                 }
                 BundleItem::Bodies(page) => {
-                    let bodies: Vec<&[u8]> = page.bodies().map(|(_, body)| body).collect();
+                    let named = page.bodies().filter(|(hash, _)| plan.named.contains(hash));
+                    let bodies: Vec<&[u8]> = named.map(|(_, body)| body).collect();
                     self.data.store.store_wanted(&bodies).map_err(failed)?;
                 }
             }

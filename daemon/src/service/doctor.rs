@@ -14,6 +14,7 @@ use super::problem::store_problem;
 use super::reach::REACH_CHECK;
 use crate::clock::now;
 use crate::home::FilesExamined;
+use crate::policies::POLICY_CHECK;
 
 /// Name of the check of the bodies that claims need.
 pub(super) const MISSING_CHECK: &str = "record bodies that claims need";
@@ -23,11 +24,12 @@ const HOME_CHECK: &str = "home";
 const LISTED: usize = 20;
 
 /// Returns true if a check that is not ok tells no damage of the store: bodies that never came (unless some are
-/// lost), a copied home, knowledge that no scan can use, and a configuration that waits for a restart.
+/// lost), a copied home, knowledge that no scan can use, a policy that cannot be read, and a configuration that waits for
+/// a restart.
 fn is_no_damage(name: &str, lost: bool) -> bool {
     match name {
         MISSING_CHECK => !lost,
-        HOME_CHECK | REACH_CHECK | CONFIG_CHECK => true,
+        HOME_CHECK | REACH_CHECK | CONFIG_CHECK | POLICY_CHECK => true,
         _ => false,
     }
 }
@@ -55,6 +57,8 @@ impl SiteParts {
         let lost = self.note_damage(&diagnosis.checks, &checks, &missing);
         checks.push(self.peers_check());
         checks.push(FilesExamined::of(&self.identity.home, &self.identity.config).into_check());
+        checks.extend(self.data.kept_vex.check());
+        checks.extend(self.data.policies.check(now()));
         checks.push(self.reach_check());
         checks.push(self.home_check());
         checks.extend(self.feeds_check());

@@ -1,14 +1,15 @@
 //! The service of a site whose store is being opened: scans use the match index, other calls get the progress.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use starling_api::{
     ByteStream, EventStream, ExportedBundle, RawAnswer, ScanDocuments, ServiceResult, SiteService, Upload,
 };
 use starling_api_types as types;
-use starling_api_types::{ErrorCode, Problem};
+use starling_api_types::{ErrorCode, OpeningWork, Problem};
+use tokio::sync::SetOnce;
 
 use super::Site;
 use crate::config::Config;
@@ -16,9 +17,12 @@ use crate::home::Home;
 use crate::opening::OpeningNews;
 use crate::without_store::scan_by_index;
 
+/// Longest wait of a scan for a store that is about to be open: what `Retry-After` tells its caller to wait.
+const SCAN_PATIENCE: Duration = Duration::from_secs(1);
+
 /// A site whose store may not be open yet.
 pub(crate) struct OpeningSite {
-    opened: OnceLock<Site>,
+    opened: SetOnce<Site>,
     home: Home,
     config: Config,
     started: Instant,
@@ -29,7 +33,7 @@ impl OpeningSite {
     /// Creates a site in `home` whose progress `news` reports until it is open.
     pub(crate) fn new(home: Home, config: Config, started: Instant, news: Arc<OpeningNews>) -> Self {
         Self {
-            opened: OnceLock::new(),
+            opened: SetOnce::new(),
             home,
             config,
             started,
@@ -45,6 +49,16 @@ impl OpeningSite {
 
     fn opened(&self) -> ServiceResult<&Site> {
         self.opened.get().ok_or_else(|| self.busy())
+    }
+
+    /// Returns the site once it is open, if that is soon. The log grows while the store is opened, with a new head for
+    /// one, and then the match index does not count any more: without the wait, the scans of that moment would be refused.
+    async fn soon_opened(&self) -> ServiceResult<&Site> {
+        if self.news.shown().work != OpeningWork::Opening {
+            return self.opened();
+        }
+        let opened = tokio::time::timeout(SCAN_PATIENCE, self.opened.wait()).await;
+        opened.map_err(|_| self.busy())
     }
 
     fn busy(&self) -> Problem {
@@ -67,8 +81,7 @@ impl OpeningSite {
             .map_err(|panic| Problem::internal("carrying out a call", panic))?;
         match judged {
             Some(judged) => judged,
-            // It may be open by now.
-            None => self.opened()?.scan(documents, params).await,
+            None => self.soon_opened().await?.scan(documents, params).await,
         }
     }
 }
@@ -162,4 +175,40 @@ once_open! {
     events(after: Option<types::EventId>) -> EventStream;
     doctor(request: types::DoctorRequest) -> types::DoctorReport;
     compact_store() -> types::CompactReport;
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use starling_protocol::UnixMillis;
+    use starling_store::engine::{FaultPlan, MemoryEngine};
+
+    use super::*;
+    use crate::config::Overrides;
+
+    const SBOM: &str = r#"{"bomFormat":"CycloneDX","specVersion":"1.5","version":1,"components":[]}"#;
+
+    #[tokio::test]
+    async fn scan_waits_for_a_store_that_is_about_to_be_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::prepare(folder.path(), &"site-a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        home.finish().unwrap();
+        let config = home.config(&Overrides::default()).unwrap();
+        let news = Arc::new(OpeningNews::new(true));
+        let opening = OpeningSite::new(home.clone(), config.clone(), Instant::now(), news.clone());
+        let opening = Arc::new(opening);
+        let scan = || {
+            let opening = opening.clone();
+            let sbom = Bytes::from_static(SBOM.as_bytes());
+            tokio::spawn(async move { opening.scan(sbom.into(), types::ScanParams::default()).await })
+        };
+        let problem = scan().await.unwrap().unwrap_err();
+        assert_eq!(problem.code, ErrorCode::Busy, "nobody opens it");
+        let waiting = scan();
+        tokio::time::sleep(SCAN_PATIENCE / 10).await;
+        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+        let site = Site::open_on(engine, home, config, Some(Instant::now()), &news).unwrap();
+        opening.open(site);
+        assert!(waiting.await.unwrap().is_ok());
+    }
 }

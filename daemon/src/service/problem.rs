@@ -253,7 +253,10 @@ pub(crate) fn bundle_problem(attempted: &str, error: &BundleError) -> Problem {
             "nothing was imported; copy or export it again",
         ),
         BundleFault::Unsupported => (ErrorCode::BundleVersionUnsupported, "upgrade starling"),
-        BundleFault::Io => return Problem::internal(attempted, error_chain(error)),
+        BundleFault::Io => (
+            ErrorCode::FileAccess,
+            "nothing was imported; name a bundle's file that can be read, or copy it again if its disk fails",
+        ),
     };
     let chain = error_chain(error);
     let said = chain.strip_prefix("reading a bundle: ").unwrap_or(&chain);
@@ -291,6 +294,16 @@ mod tests {
             assert!(problem.hint.as_ref().unwrap().contains("match.idx"), "{kind}");
         }
         assert!(problem(ErrorKind::TimedOut, Attempt::Open).hint.is_none());
+    }
+
+    #[test]
+    fn unreadable_bundle_is_a_file_error() {
+        // The first read of a folder fails.
+        let folder = std::fs::File::open(std::env::temp_dir()).unwrap();
+        let error = starling_protocol::BundleReader::open(folder, Default::default()).unwrap_err();
+        let problem = bundle_problem("importing a bundle", &error);
+        assert_eq!(problem.code, ErrorCode::FileAccess);
+        assert!(problem.detail.contains("it is a folder, not a file"), "{problem}");
     }
 
     #[test]

@@ -112,6 +112,23 @@ fn damaged_document_is_an_error_even_if_cached() {
 }
 
 #[test]
+fn damaged_document_is_named_by_the_doctor() {
+    let home = tempfile::tempdir().unwrap();
+    let kept = VexStore::in_home(home.path());
+    assert_eq!(kept.check(), None);
+    let hash = kept
+        .add(document("CVE-1").as_bytes(), UnixMillis::EPOCH)
+        .unwrap()
+        .hash;
+    assert!(kept.check().is_some_and(|check| check.ok));
+    fs::write(kept.path(&hash), b"").unwrap();
+    let check = kept.check().unwrap();
+    assert!(!check.ok);
+    assert!(check.damaged[0].contains(&hash.to_string()), "{check:?}");
+    assert!(check.damaged[0].contains("starling vex remove"), "{check:?}");
+}
+
+#[test]
 fn document_with_a_wrong_name_is_reported() {
     let home = tempfile::tempdir().unwrap();
     let kept = VexStore::in_home(home.path());

@@ -1,7 +1,7 @@
 //! The check of a bundle, in three depths: a glance ([`inspect`]), in full without a store ([`validate`]), and
 //! against what a reader knows ([`check`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 
 use crate::claim::ClaimKey;
@@ -136,6 +136,8 @@ pub struct Found {
     pub missing: Vec<MissingBody>,
     /// Records in the bundle that no live claim names, or that are out of its scope. No reader keeps them.
     pub surplus: u64,
+    /// Records that live claims in the bundle's scope name: a reader keeps no other.
+    pub named: BTreeSet<ContentHash>,
 }
 
 /// Reads the rest of a bundle and checks every rule against what the reader knows.
@@ -213,6 +215,8 @@ struct Bodies {
     counts: Vec<u64>,
     /// Bodies that no live claim names.
     surplus: u64,
+    /// All bodies that live claims within the scope name.
+    named: BTreeSet<ContentHash>,
 }
 
 impl Bodies {
@@ -225,12 +229,16 @@ impl Bodies {
             wanted: BTreeMap::new(),
             counts: vec![0; logs.len()],
             surplus: 0,
+            named: BTreeSet::new(),
         };
         for (index, log) in logs.iter_mut().enumerate() {
             log.finish(knowledge)?;
             for (hash, want) in log.take_wants(manifest.scope.as_deref()) {
                 if let Some(count) = bodies.counts.get_mut(index) {
                     *count += u64::from(want.is_record && want.in_scope);
+                }
+                if want.in_scope {
+                    bodies.named.insert(hash);
                 }
                 bodies.wanted.entry(hash).or_default().push((index, want));
             }
@@ -332,6 +340,7 @@ impl Bodies {
             ranges,
             missing,
             surplus: self.surplus,
+            named: self.named,
         })
     }
 }

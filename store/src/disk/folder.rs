@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,6 +10,18 @@ use super::{Disk, DiskFile, OpenFile};
 
 /// Only the site's own user reads its files.
 const FILE_MODE: u32 = 0o600;
+
+/// Refuses a pipe: to open one waits for a writer, forever if none comes.
+///
+/// # Errors
+/// `InvalidInput` for a pipe. Whatever else is wrong with the file, its opening reports.
+pub fn refuse_pipe(path: &Path) -> io::Result<()> {
+    if std::fs::metadata(path).is_ok_and(|metadata| metadata.file_type().is_fifo()) {
+        let problem = "it is a pipe, expected a file: move it away, and restore the file";
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, problem));
+    }
+    Ok(())
+}
 
 /// A disk that is a folder of the file system.
 #[derive(Debug)]

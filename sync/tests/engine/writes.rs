@@ -345,6 +345,49 @@ fn stranger_whose_hello_waits_is_not_the_first_to_go() {
     assert!(matches!(answers(&effects)[..], [Response::Hello(_)]));
 }
 
+#[test]
+fn waiting_hellos_do_not_shorten_a_newcomers_time() {
+    let (mut duel, write) = greeted_stranger();
+    let hello = |site: &starling_sync::model::ModelReplica| {
+        let hello = Hello {
+            capabilities: Capabilities::OWN,
+            chain: site.own_chain().to_bytes(),
+            news: News::default(),
+        };
+        Request::Hello(hello).encode()
+    };
+    // The hellos of many listed sites wait for the store.
+    for seed in 0..30 {
+        let waiting = Net::site(9, 2_000 + seed).replica;
+        duel.site.replica.list(waiting.site());
+        let peer = waiting.key();
+        duel.step(Event::Connected { peer });
+        let (id, bytes) = (RequestId(5_000 + seed), hello(&waiting));
+        assert!(answers(&duel.step(Event::Request { peer, id, bytes })).is_empty());
+    }
+    let newcomer = Net::site(9, 3_000).replica;
+    duel.site.replica.list(newcomer.site());
+    let peer = newcomer.key();
+    duel.step(Event::Connected { peer });
+    // Others come before its hello does.
+    for seed in 0..20 {
+        let effects = duel.step(Event::Connected {
+            peer: Net::site(9, 4_000 + seed).key,
+        });
+        let gone = effects
+            .iter()
+            .any(|effect| matches!(effect, Effect::Disconnect { peer: gone, .. } if *gone == peer));
+        assert!(!gone, "{seed}");
+    }
+    let (id, bytes) = (RequestId(6_000), hello(&newcomer));
+    duel.step(Event::Request { peer, id, bytes });
+    let effects = duel.carry_out(write);
+    assert!(notices(&effects, |notice| matches!(
+        notice,
+        Notice::PeerReady { peer: ready, .. } if *ready == peer
+    )));
+}
+
 /// Returns a site that holds the peer's deltas, and the open write of the body that the peer sent.
 fn body_being_stored() -> (Duel, (WriteId, Write)) {
     let mut duel = Duel::new();

@@ -194,6 +194,78 @@ fn branch_closed_by_certificate_freezes_nobody() {
 }
 
 #[test]
+fn held_branch_that_no_certificate_names_is_given_up() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    let mut twin = TestSite::new("a", 1);
+    b.list(&a, &["*"]);
+    a.say(&[("P-1", Some("one"))], 1);
+    twin.say(&[("P-2", Some("another history"))], 1);
+    b.take_all_from(&a);
+    // The certificate names the other branch, which b never met, at the very claim that b holds.
+    twin.resume_after(1, 77);
+    twin.say(&[("P-3", Some("three"))], 2);
+    b.store.learn_chain(&twin.chain).unwrap();
+    assert_eq!(
+        b.store.log(a.own()).unwrap().unwrap().tip.cursor.number,
+        ClaimNumber::NONE
+    );
+    assert!(matches!(b.pull_from(&a), Some(AppendProblem::Closed { .. })));
+    b.take_all_from(&twin);
+    assert_eq!(b.live(), ["P-2", "P-3"]);
+    assert_eq!(b.root(), twin.root());
+    b.assert_healthy();
+}
+
+#[test]
+fn held_branch_shorter_than_the_named_one_is_given_up_when_it_is_met() {
+    let (a, b, c) = (
+        TestSite::new("a", 1),
+        TestSite::new("b", 2),
+        TestSite::new("c", 3),
+    );
+    let mut twin = TestSite::new("a", 1);
+    let lost = |site: &TestSite| site.store.log(a.own()).unwrap().unwrap();
+    a.say(&[("P-1", Some("one"))], 1);
+    for (record, at) in [("P-2", 1), ("P-3", 2)] {
+        twin.say(&[(record, Some("another history"))], at);
+    }
+    twin.resume_after(2, 77);
+    let named = twin
+        .store
+        .deltas(twin.own(), ClaimNumber::NONE, usize::MAX)
+        .unwrap()
+        .deltas;
+    for site in [&b, &c] {
+        site.list(&a, &["*"]);
+        site.take_all_from(&a);
+        site.store.learn_chain(&twin.chain).unwrap();
+        assert_eq!(
+            lost(site).tip.cursor.number,
+            ClaimNumber(1),
+            "either may be named"
+        );
+    }
+    // From a peer: a delta that does not follow, and then the one that contradicts.
+    let outcome = b.store.append(&named[1]).unwrap();
+    assert!(matches!(outcome.problem, Some(AppendProblem::Diverges { .. })));
+    let outcome = b.store.append(&named[0]).unwrap();
+    let Some(AppendProblem::Fork { proof }) = outcome.problem else {
+        panic!("{outcome:?}")
+    };
+    // By the proof alone.
+    assert!(c.store.learn_fork(&proof).unwrap());
+    for site in [&b, &c] {
+        let log = lost(site);
+        assert_eq!((log.tip.cursor.number, log.frozen), (ClaimNumber::NONE, false));
+        site.take_all_from(&twin);
+        assert_eq!(site.live(), ["P-2", "P-3"]);
+        assert!(!site.store.learn_fork(&proof).unwrap(), "it is history now");
+        assert_eq!(lost(site).tip.cursor.number, ClaimNumber(2));
+        site.assert_healthy();
+    }
+}
+
+#[test]
 fn home_behind_its_own_heads_signs_nothing() {
     let (a, old) = (TestSite::new("a", 1), TestSite::new("a", 1));
     a.say(&[("P-1", Some("one"))], 1);
