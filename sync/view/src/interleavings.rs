@@ -3,19 +3,18 @@
 mod steps;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::convert::Infallible;
 
 use proptest::prelude::*;
-use starling_protocol::{ContentHash, Lane, MergeHash, RecordId, SiteId, Source, UnixMillis};
+use starling_protocol::{ContentHash, Lane, MergeHash, SiteId, UnixMillis};
 
 use self::steps::{Step, TIGHT, World, any_step};
 use crate::codec::{EdgeKey, read_edge_key};
 use crate::limits::ComponentLimits;
 use crate::update::update_within;
 use crate::{
-    Action, Bodies, Changes, Claims, ConflictStrategy, Decisions, MemoryRows, PackageId, RecordKey,
-    Resolution, Settings, Statement, StatementKind, Table, ViewPolicy, VulnerabilityId, advisories_by_id,
-    canonical_advisory, packages_changed, resolve,
+    Action, Changes, Claims, ConflictStrategy, Decisions, MemoryRows, PackageId, RecordKey, Resolution,
+    Settings, StatementKind, Table, ViewPolicy, VulnerabilityId, advisories_by_id, canonical_advisory,
+    packages_changed, resolve,
 };
 
 /// A site that executes the steps and keeps its rows up to date after each.
