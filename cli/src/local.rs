@@ -127,14 +127,18 @@ pub(crate) async fn generate_key(home: &Path) -> Result<KeyList, Problem> {
     blocking("creating a key", move || starling_daemon::rotate_key(&home)).await
 }
 
-/// Marks the site as restored, and continues its log if that is allowed.
+/// Marks the site as restored, and continues its log if that is allowed. Returns `None` if `confirm` does not agree.
 ///
 /// # Errors
-/// `not_initialised`, `store_locked` while a daemon runs, `site_restored` without the root key.
-pub(crate) async fn restore(home: &Path, mode: RestoreMode) -> Result<RestoreReport, Problem> {
+/// `not_initialised`, `store_locked` while a daemon runs, `site_restored` without the root key; and those of `confirm`.
+pub(crate) async fn restore(
+    home: &Path,
+    mode: RestoreMode,
+    confirm: impl FnOnce() -> Result<bool, Problem> + Send + 'static,
+) -> Result<Option<RestoreReport>, Problem> {
     let home = home.to_owned();
     blocking("restoring the site", move || {
-        starling_daemon::restore_home(&home, mode)
+        starling_daemon::restore_home(&home, mode, confirm)
     })
     .await
 }
