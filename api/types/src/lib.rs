@@ -41,8 +41,9 @@ pub use advisory::{
 };
 pub use as_of::AsOf;
 pub use bundle::{
-    BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy, ExportRequest,
-    ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome, SiteCursor, UnusedSource,
+    ArrivedMutes, BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy,
+    ExportRequest, ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome,
+    SiteCursor, UnusedSource,
 };
 pub use conflict::{
     ConflictClaim, ConflictDecision, ConflictList, ConflictQuery, ConflictResolve, ConflictState,
