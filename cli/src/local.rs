@@ -14,8 +14,8 @@ pub(crate) use starling_daemon::config::SettingVariable;
 use starling_daemon::config::{Config, Overrides};
 use starling_daemon::home::{Home, HomeError, Reach};
 pub(crate) use starling_daemon::{
-    CONFIG_CHECK, feed_presets, generate_sbom, invalid_policy, is_ecosystem, nearest_ecosystem,
-    scan_without_store, shown_explanation,
+    CONFIG_CHECK, POLICY_CHECK, SECRETS_CHECK, feed_presets, generate_sbom, invalid_policy, is_ecosystem,
+    nearest_ecosystem, scan_without_store, shown_explanation,
 };
 use starling_daemon::{
     OpeningWatcher, PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as,
@@ -94,7 +94,7 @@ pub(crate) fn list_keys(home: &Path) -> Result<KeyList, Problem> {
 }
 
 /// Returns the scan requirements of the site's configuration; `None` if it is unreadable, which `up` reports.
-pub(crate) fn demands(home: &Path) -> Option<Demands> {
+pub(crate) fn demands(home: &Path) -> Option<Demands<'static>> {
     let config = Home::open(home).ok()?.config(&Overrides::default()).ok()?;
     let air_gapped = config.is_air_gapped();
     let scan = config.scan;
@@ -102,7 +102,7 @@ pub(crate) fn demands(home: &Path) -> Option<Demands> {
         air_gapped,
         policy: scan.policy_file.is_some() || scan.rego_file.is_some() || scan.fail_on.is_some(),
         fresh: scan.require_fresh || scan.max_age_hours.is_some(),
-        not_in_force: false,
+        ..Demands::default()
     })
 }
 

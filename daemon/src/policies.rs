@@ -92,6 +92,14 @@ impl Policies {
             rego: PolicyFile::of(home, config),
         }
     }
+
+    /// Returns why the next scan cannot use the site's own policies: each file that cannot be read or is not valid.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        [self.yaml.problem(), self.rego.problem()]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 /// One policy file of one site.
@@ -123,18 +131,45 @@ impl<T: PolicyText> PolicyFile<T> {
         let Some(file) = &self.file else {
             return Ok(None);
         };
-        let bytes = read(file, T::MAX_BYTES)?;
+        let bytes = read(file, T::MAX_BYTES).map_err(Self::of_setting)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, document)) = &*last
             && *known == bytes
         {
             return Ok(Some(Arc::clone(document)));
         }
-        let document = T::of(&bytes).map_err(|error| invalid(file, &bytes, &error))?;
+        let document = T::of(&bytes).map_err(|error| Self::of_setting(invalid(file, &bytes, &error)))?;
         self.keep(&bytes, now)?;
         let document = Arc::new(document);
         *last = Some((bytes, Arc::clone(&document)));
         Ok(Some(document))
+    }
+
+    /// Returns why a scan cannot use the file as it is now; records nothing.
+    fn problem(&self) -> Option<Problem> {
+        let file = self.file.as_ref()?;
+        let bytes = match read(file, T::MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(problem) => return Some(Self::of_setting(problem)),
+        };
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_some_and(|(known, _)| *known == bytes) {
+            return None;
+        }
+        let error = T::of(&bytes).err()?;
+        Some(Self::of_setting(invalid(file, &bytes, &error)))
+    }
+
+    /// Adds to a problem with the file which setting names the file.
+    fn of_setting(mut problem: Problem) -> Problem {
+        problem.detail = format!("{} in starling.toml: {}", T::KEY, problem.detail);
+        if problem.code == ErrorCode::FileAccess {
+            problem.hint = Some(format!(
+                "correct the path in {}, or put the file there; a relative path is inside the site's folder",
+                T::KEY
+            ));
+        }
+        problem
     }
 
     /// Stores these bytes as the version in use from now on, unless they already are.
@@ -417,6 +452,27 @@ mod tests {
         let lost = policies.path_of(&PolicyVersion::of(b"format: other\n").to_string());
         assert_eq!(fs::read_to_string(lost).unwrap(), "format: other\n");
         assert_eq!(policies.history(at(5)).unwrap().versions.len(), 1);
+    }
+
+    #[test]
+    fn unusable_file_names_its_setting_and_records_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let policies = policy_file(folder.path());
+        let file = folder.path().join("policy.yaml");
+        for text in [None, Some("format: other\n")] {
+            if let Some(text) = text {
+                fs::write(&file, text).unwrap();
+            }
+            let problem = policies.problem().unwrap();
+            assert_eq!(problem, policies.load(at(1)).unwrap_err());
+            assert!(
+                problem.detail.starts_with("scan.policy_file in starling.toml: "),
+                "{problem}"
+            );
+        }
+        fs::write(&file, ONE).unwrap();
+        assert_eq!(policies.problem(), None);
+        assert!(!policies.folder.exists(), "only a scan puts a policy into use");
     }
 
     #[test]
