@@ -36,8 +36,8 @@ pub mod wording;
 
 pub use advisory::{
     Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, AdvisoryState, AdvisorySummary,
-    DumpQuery, Edge, EntriesWithoutPackage, LosingValue, PackageRef, Provenance, RawDocument, RawQuery,
-    ResolvedField,
+    DumpQuery, Edge, EntriesWithoutPackage, Exploited, LosingValue, PackageRef, Provenance, RawDocument,
+    RawQuery, ResolvedField,
 };
 pub use as_of::AsOf;
 pub use bundle::{

@@ -12,7 +12,7 @@ use super::limits::Tally;
 use super::rating::rate;
 use super::repeats::{Judged, Repeats};
 use super::sources::SourcesNamed;
-use super::{Finding, ScanOptions, Standing};
+use super::{Doubt, DoubtCause, Finding, ScanOptions, Standing};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::Subject;
 use crate::purl::osv::{OsvPackage, names_source, other_names, package_from};
@@ -78,6 +78,10 @@ pub(super) struct Scanner<'a> {
     depends_on_time: bool,
     /// The ecosystems in which components were looked up, without suffix; there are few.
     systems: Vec<&'static str>,
+    /// The vulnerabilities whose advisories about the component could not be evaluated.
+    pub(super) unevaluated: BTreeSet<String>,
+    /// The doubt about the component that was judged last.
+    doubt: Option<Doubt>,
 }
 
 impl<'a> Scanner<'a> {
@@ -102,7 +106,14 @@ impl<'a> Scanner<'a> {
             tally: Tally::default(),
             depends_on_time: false,
             systems: Vec::new(),
+            unevaluated: BTreeSet::new(),
+            doubt: None,
         }
+    }
+
+    /// Returns the doubt about the component that was judged last, if it is undecided.
+    pub(super) fn take_doubt(&mut self) -> Option<Doubt> {
+        self.doubt.take()
     }
 
     /// Returns the count of findings so far.
@@ -131,6 +142,7 @@ impl<'a> Scanner<'a> {
         findings: &mut Vec<Finding>,
     ) -> Result<Standing, KnowledgeError> {
         let before = findings.len();
+        self.doubt = None;
         let standing = self.judge_or_recall(component, findings)?;
         // Only a component whose URL names no registry and no distribution has kept its names.
         let is_open = component.cpes.is_some()
@@ -146,7 +158,13 @@ impl<'a> Scanner<'a> {
             return Ok(standing);
         }
         let by_cpes = self.judge_by_cpes(component, findings)?;
-        Ok(by_cpes.map_or(standing, |judged| judged.standing))
+        Ok(match by_cpes {
+            Some(judged) => {
+                self.doubt = judged.doubt;
+                judged.standing
+            }
+            None => standing,
+        })
     }
 
     /// Same as [`judge`](Self::judge), unless the memo has the same component without findings.
@@ -156,7 +174,9 @@ impl<'a> Scanner<'a> {
         findings: &mut Vec<Finding>,
     ) -> Result<Standing, KnowledgeError> {
         let (Some(memo), Some(purl)) = (self.knowledge.memo(), &component.purl) else {
-            return Ok(self.judge(component, findings)?.standing);
+            let judged = self.judge(component, findings)?;
+            self.doubt = judged.doubt;
+            return Ok(judged.standing);
         };
         let Document {
             distro,
@@ -169,10 +189,11 @@ impl<'a> Scanner<'a> {
             return Ok(standing);
         }
         let judged = self.judge(component, findings)?;
-        // Scans of other times use the same memo.
-        if judged.findings.is_empty() && !judged.depends_on_time {
+        // Scans of other times use the same memo, and it has no room for a doubt.
+        if judged.findings.is_empty() && !judged.depends_on_time && judged.doubt.is_none() {
             memo.put(key, (judged.standing, judged.system));
         }
+        self.doubt = judged.doubt;
         Ok(judged.standing)
     }
 
@@ -215,13 +236,15 @@ impl<'a> Scanner<'a> {
         }
         let first = findings.len();
         self.depends_on_time = false;
-        let standing = self.judge_package(&package, &subject, component, findings)?;
+        self.unevaluated.clear();
+        let (standing, cause) = self.judge_package(&package, &subject, component, findings)?;
         self.tally.add(findings.get(first..).unwrap_or_default());
         let judged = Judged {
             standing,
             system,
             findings: first..findings.len(),
             depends_on_time: self.depends_on_time,
+            doubt: cause.map(|cause| Doubt::of(cause, &self.unevaluated)),
         };
         if let Some(key) = key {
             self.repeats.keep(key, judged.clone());
@@ -229,14 +252,14 @@ impl<'a> Scanner<'a> {
         Ok(judged)
     }
 
-    /// Evaluates a package's version with all applicable ecosystems.
+    /// Evaluates a package's version with all applicable ecosystems. The cause is of an undecided one.
     fn judge_package(
         &mut self,
         package: &OsvPackage,
         subject: &Subject,
         component: &Component,
         findings: &mut Vec<Finding>,
-    ) -> Result<Standing, KnowledgeError> {
+    ) -> Result<(Standing, Option<DoubtCause>), KnowledgeError> {
         let (mut is_known, mut undecided) = (false, false);
         let first = findings.len();
         // If advisories may use another name, the name must be known.
@@ -264,18 +287,21 @@ impl<'a> Scanner<'a> {
             name_known = name_known && !self.knowledge.knows_package(&package.ecosystem, &other)?;
         }
         let has_order = Scheme::for_ecosystem(&package.ecosystem).is_some();
-        Ok(match has_order {
+        let cause = match has_order {
             // The knowledge covers it only partly.
-            _ if !is_known && findings.len() > first => Standing::Undecided,
-            _ if !is_known => Standing::NoKnowledge,
-            _ if subject.is_unknown() => Standing::Unversioned,
-            _ if undecided || !name_known => Standing::Undecided,
+            _ if !is_known && findings.len() > first => DoubtCause::Release,
+            _ if !is_known => return Ok((Standing::NoKnowledge, None)),
+            _ if subject.is_unknown() => return Ok((Standing::Unversioned, None)),
+            true if undecided && !subject.is_ordered() => DoubtCause::Version,
+            _ if undecided => DoubtCause::Advisory,
+            _ if !name_known => DoubtCause::Name,
             // Without an order, or with a version outside of it, only enumerations can match.
-            false if findings.len() > first => Standing::Undecided,
-            false => Standing::UnsupportedEcosystem,
-            true if !subject.is_ordered() => Standing::Unversioned,
-            true => Standing::Matched,
-        })
+            false if findings.len() > first => DoubtCause::Order,
+            false => return Ok((Standing::UnsupportedEcosystem, None)),
+            true if !subject.is_ordered() => return Ok((Standing::Unversioned, None)),
+            true => return Ok((Standing::Matched, None)),
+        };
+        Ok((Standing::Undecided, Some(cause)))
     }
 
     /// Matches a component against the advisories that name its source package, if they may name either. Returns true
@@ -377,7 +403,10 @@ impl<'a> Scanner<'a> {
             };
             let mut evidence = Evidence::of(advisory, subject, ecosystem);
             if evidence.rules.is_empty() {
-                undecided |= evidence.undecided;
+                if evidence.undecided {
+                    undecided = true;
+                    self.unevaluated.insert(advisory.vulnerability.clone());
+                }
                 continue;
             }
             let rating = rate(advisory, &mut evidence, &mut self.scores, self.options);
