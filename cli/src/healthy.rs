@@ -22,13 +22,15 @@ pub(crate) struct HealthPoint {
 
 /// Input for the checks besides the status.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Demands {
+pub(crate) struct Demands<'a> {
     /// True if a policy file, or a severity to fail from, is configured.
     pub(crate) policy: bool,
     /// True if scans exit with 4 when knowledge is stale.
     pub(crate) fresh: bool,
     /// True if a daemon runs with another configuration than the file's, so that the file does not tell what applies.
     pub(crate) not_in_force: bool,
+    /// Why no scan can use the site's own policy, if none can.
+    pub(crate) unusable_policy: Option<&'a str>,
     /// True if the site has no network, so that no feed fetches from a server.
     pub(crate) air_gapped: bool,
 }
@@ -37,7 +39,7 @@ pub(crate) struct Demands {
 pub(crate) fn examine(
     status: &Status,
     keys: Option<&KeyList>,
-    demands: Option<Demands>,
+    demands: Option<Demands<'_>>,
     now: Timestamp,
 ) -> Vec<HealthPoint> {
     let mut points = vec![daemon(status), partner(status)];
@@ -55,9 +57,11 @@ pub(crate) fn examine(
     } else if let Some(demands) = demands {
         points.push(point(
             "policy",
-            demands.policy,
+            demands.policy && demands.unusable_policy.is_none(),
             "the site's own policy can fail a scan",
-            "no scan fails unless the caller asks for it: set scan.policy_file or scan.fail_on",
+            demands.unusable_policy.unwrap_or(
+                "no scan fails unless the caller asks for it: set scan.policy_file or scan.fail_on",
+            ),
         ));
         points.push(point(
             "fresh knowledge",
@@ -253,6 +257,17 @@ mod tests {
         let points = examine(&status(&json!({})), None, Some(edited), now);
         let policy = points.iter().find(|point| point.name == "policy").unwrap();
         assert!(!policy.ok && policy.found.starts_with("not known"), "{policy:?}");
+        let unusable = Demands {
+            policy: true,
+            unusable_policy: Some("every scan fails: scan.policy_file"),
+            ..Demands::default()
+        };
+        let points = examine(&status(&json!({})), None, Some(unusable), now);
+        let policy = points.iter().find(|point| point.name == "policy").unwrap();
+        assert!(
+            !policy.ok && policy.found.contains("scan.policy_file"),
+            "{policy:?}"
+        );
         let well = json!({"daemon": true, "feeds": [
             {"source": "ghsa", "records": 1, "last_checked": null, "last_imported_at": "2026-01-14T00:00:00.000Z"}]});
         assert_eq!(lacks(examine(&status(&well), None, None, now)), ["partner"]);

@@ -14,8 +14,8 @@ pub(crate) use starling_daemon::config::SettingVariable;
 use starling_daemon::config::{Config, Overrides};
 use starling_daemon::home::{Home, HomeError, Reach};
 pub(crate) use starling_daemon::{
-    CONFIG_CHECK, feed_presets, generate_sbom, invalid_policy, is_ecosystem, nearest_ecosystem,
-    scan_without_store, shown_explanation,
+    CONFIG_CHECK, POLICY_CHECK, SECRETS_CHECK, feed_presets, generate_sbom, invalid_policy, is_ecosystem,
+    nearest_ecosystem, scan_without_store, shown_explanation,
 };
 use starling_daemon::{
     OpeningWatcher, PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as,
@@ -94,7 +94,7 @@ pub(crate) fn list_keys(home: &Path) -> Result<KeyList, Problem> {
 }
 
 /// Returns the scan requirements of the site's configuration; `None` if it is unreadable, which `up` reports.
-pub(crate) fn demands(home: &Path) -> Option<Demands> {
+pub(crate) fn demands(home: &Path) -> Option<Demands<'static>> {
     let config = Home::open(home).ok()?.config(&Overrides::default()).ok()?;
     let air_gapped = config.is_air_gapped();
     let scan = config.scan;
@@ -102,7 +102,7 @@ pub(crate) fn demands(home: &Path) -> Option<Demands> {
         air_gapped,
         policy: scan.policy_file.is_some() || scan.rego_file.is_some() || scan.fail_on.is_some(),
         fresh: scan.require_fresh || scan.max_age_hours.is_some(),
-        not_in_force: false,
+        ..Demands::default()
     })
 }
 
@@ -127,14 +127,18 @@ pub(crate) async fn generate_key(home: &Path) -> Result<KeyList, Problem> {
     blocking("creating a key", move || starling_daemon::rotate_key(&home)).await
 }
 
-/// Marks the site as restored, and continues its log if that is allowed.
+/// Marks the site as restored, and continues its log if that is allowed. Returns `None` if `confirm` does not agree.
 ///
 /// # Errors
-/// `not_initialised`, `store_locked` while a daemon runs, `site_restored` without the root key.
-pub(crate) async fn restore(home: &Path, mode: RestoreMode) -> Result<RestoreReport, Problem> {
+/// `not_initialised`, `store_locked` while a daemon runs, `site_restored` without the root key; and those of `confirm`.
+pub(crate) async fn restore(
+    home: &Path,
+    mode: RestoreMode,
+    confirm: impl FnOnce() -> Result<bool, Problem> + Send + 'static,
+) -> Result<Option<RestoreReport>, Problem> {
     let home = home.to_owned();
     blocking("restoring the site", move || {
-        starling_daemon::restore_home(&home, mode)
+        starling_daemon::restore_home(&home, mode, confirm)
     })
     .await
 }

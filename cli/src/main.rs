@@ -21,6 +21,7 @@ mod rego_worker;
 mod render;
 mod session;
 mod size;
+mod source_names;
 mod terminal;
 
 use std::path::PathBuf;

@@ -34,6 +34,7 @@ pub use convert::convert_store;
 pub use ecosystem_names::{is_ecosystem, nearest_ecosystem};
 pub use feed_presets::feed_presets;
 pub use generate::generate_sbom;
+pub use home::SECRETS_CHECK;
 pub use home::home_problem;
 pub use init::{init_site, init_site_as};
 pub use offline::{Offline, open_offline, open_offline_on, open_offline_watched, open_to_repair};
@@ -44,6 +45,8 @@ pub use rego::{REGO_STACK_BYTES, REGO_WORKER, RegoSummary, check_rego, evaluate_
 pub use restore::{RestoreMode, go_on_alone_if_held, restore_home};
 pub use rotate::rotate_key;
 pub use run::{RunError, run, run_on};
-pub use service::{CONFIG_CHECK, inspect_bundle_alone, shown_explanation, validate_bundle_alone};
+pub use service::{
+    CONFIG_CHECK, POLICY_CHECK, inspect_bundle_alone, shown_explanation, validate_bundle_alone,
+};
 pub use starling_store::engine::quiet_contained_panics;
 pub use without_store::scan_without_store;

@@ -218,6 +218,8 @@ fn step_text(step: &OpeningStep) -> String {
         }
         OpeningStep::Rebuilding(reason) => format!("rebuilding the engine from the log: {reason}"),
         OpeningStep::ReadOnly(reason) => {
+            // The reason ends with advice of its own.
+            let reason = reason.split("; free").next().unwrap_or_default();
             format!(
                 "opening the site read-only, because the disk is full ({reason}): free some space and start again"
             )

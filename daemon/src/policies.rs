@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use starling_api::ServiceResult;
-use starling_api_types::{DoctorCheck, ErrorCode, PolicyHistory, PolicyVersionEntry, Problem, wording};
+use starling_api_types::{ErrorCode, PolicyHistory, PolicyVersionEntry, Problem, wording};
 use starling_policy::{
     DocumentError, MAX_POLICY_BYTES, MAX_REGO_BYTES, PolicyDocument, PolicyVersion, RegoSource,
 };
@@ -20,9 +20,6 @@ use starling_store::disk::refuse_pipe;
 
 use crate::config::Config;
 use crate::home::{Home, home_problem, write_durably};
-
-/// The name of the doctor's check of the policy files.
-pub(crate) const POLICY_CHECK: &str = "policy files";
 /// The folder of stored versions, in the site's folder.
 const FOLDER: &str = "policies";
 /// Largest history file, in bytes: about 600,000 changes.
@@ -96,27 +93,12 @@ impl Policies {
         }
     }
 
-    /// Returns the check of `doctor`: every scan is refused while a policy cannot be read. `None` if no file is set.
-    pub(crate) fn check(&self, now: UnixMillis) -> Option<DoctorCheck> {
-        let files = [
-            self.yaml.file.as_ref().map(|_| self.yaml.load(now).err()),
-            self.rego.file.as_ref().map(|_| self.rego.load(now).err()),
-        ];
-        let examined: Vec<Option<Problem>> = files.into_iter().flatten().collect();
-        let count = examined.len();
-        let problems = examined.into_iter().flatten();
-        let damaged: Vec<String> = problems.map(|problem| problem.detail.clone()).collect();
-        let found = match damaged.len() {
-            0 => format!("{count} files examined"),
-            _ => "every scan without a policy of its own is refused until this is mended".to_owned(),
-        };
-        (count > 0).then(|| DoctorCheck {
-            name: POLICY_CHECK.to_owned(),
-            ok: damaged.is_empty(),
-            found,
-            damaged,
-            repaired: 0,
-        })
+    /// Returns why the next scan cannot use the site's own policies: each file that cannot be read or is not valid.
+    pub(crate) fn problems(&self) -> Vec<Problem> {
+        [self.yaml.problem(), self.rego.problem()]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 }
 
@@ -149,18 +131,45 @@ impl<T: PolicyText> PolicyFile<T> {
         let Some(file) = &self.file else {
             return Ok(None);
         };
-        let bytes = read(file, T::MAX_BYTES)?;
+        let bytes = read(file, T::MAX_BYTES).map_err(Self::of_setting)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((known, document)) = &*last
             && *known == bytes
         {
             return Ok(Some(Arc::clone(document)));
         }
-        let document = T::of(&bytes).map_err(|error| invalid(file, &bytes, &error))?;
+        let document = T::of(&bytes).map_err(|error| Self::of_setting(invalid(file, &bytes, &error)))?;
         self.keep(&bytes, now)?;
         let document = Arc::new(document);
         *last = Some((bytes, Arc::clone(&document)));
         Ok(Some(document))
+    }
+
+    /// Returns why a scan cannot use the file as it is now; records nothing.
+    fn problem(&self) -> Option<Problem> {
+        let file = self.file.as_ref()?;
+        let bytes = match read(file, T::MAX_BYTES) {
+            Ok(bytes) => bytes,
+            Err(problem) => return Some(Self::of_setting(problem)),
+        };
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref().is_some_and(|(known, _)| *known == bytes) {
+            return None;
+        }
+        let error = T::of(&bytes).err()?;
+        Some(Self::of_setting(invalid(file, &bytes, &error)))
+    }
+
+    /// Adds to a problem with the file which setting names the file.
+    fn of_setting(mut problem: Problem) -> Problem {
+        problem.detail = format!("{} in starling.toml: {}", T::KEY, problem.detail);
+        if problem.code == ErrorCode::FileAccess {
+            problem.hint = Some(format!(
+                "correct the path in {}, or put the file there; a relative path is inside the site's folder",
+                T::KEY
+            ));
+        }
+        problem
     }
 
     /// Stores these bytes as the version in use from now on, unless they already are.
@@ -419,7 +428,7 @@ mod tests {
     }
 
     #[test]
-    fn unreadable_policy_is_named_by_the_doctor() {
+    fn unreadable_policy_is_a_problem_without_a_scan() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("policy.yaml");
         let policies = Policies {
@@ -431,16 +440,16 @@ mod tests {
             },
         };
         fs::write(&file, ONE).unwrap();
-        assert!(policies.check(at(1)).is_some_and(|check| check.ok));
+        assert!(policies.problems().is_empty());
         fs::write(&file, "format: other\n").unwrap();
-        let check = policies.check(at(2)).unwrap();
-        assert!(!check.ok && check.damaged[0].contains("policy.yaml"), "{check:?}");
+        let problems = policies.problems();
+        assert!(problems[0].detail.contains("policy.yaml"), "{problems:?}");
         // Nobody writes into the pipe.
         fs::remove_file(&file).unwrap();
         let made = std::process::Command::new("mkfifo").arg(&file).status();
         assert!(made.is_ok_and(|status| status.success()));
-        let check = policies.check(at(3)).unwrap();
-        assert!(check.damaged[0].contains("it is a pipe"), "{check:?}");
+        let problems = policies.problems();
+        assert!(problems[0].detail.contains("it is a pipe"), "{problems:?}");
     }
 
     #[test]
@@ -469,6 +478,27 @@ mod tests {
         let lost = policies.path_of(&PolicyVersion::of(b"format: other\n").to_string());
         assert_eq!(fs::read_to_string(lost).unwrap(), "format: other\n");
         assert_eq!(policies.history(at(5)).unwrap().versions.len(), 1);
+    }
+
+    #[test]
+    fn unusable_file_names_its_setting_and_records_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let policies = policy_file(folder.path());
+        let file = folder.path().join("policy.yaml");
+        for text in [None, Some("format: other\n")] {
+            if let Some(text) = text {
+                fs::write(&file, text).unwrap();
+            }
+            let problem = policies.problem().unwrap();
+            assert_eq!(problem, policies.load(at(1)).unwrap_err());
+            assert!(
+                problem.detail.starts_with("scan.policy_file in starling.toml: "),
+                "{problem}"
+            );
+        }
+        fs::write(&file, ONE).unwrap();
+        assert_eq!(policies.problem(), None);
+        assert!(!policies.folder.exists(), "only a scan puts a policy into use");
     }
 
     #[test]

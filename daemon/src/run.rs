@@ -26,6 +26,7 @@ use self::watched::Watched;
 use crate::config::{Config, Overrides};
 use crate::home::{FilesExamined, Home, config_problem, error_chain, home_problem};
 use crate::opening::{OpenAs, OpeningNews};
+use crate::policies::Policies;
 use crate::service::{OpeningSite, Site, store_problem};
 use crate::small_file;
 use crate::upkeep::PACKS_INTERVAL;
@@ -106,6 +107,9 @@ async fn run_with(
     let _last_lines = LastLines;
     for what in FilesExamined::of(&home, &config).problems() {
         tracing::warn!(%what, "a file of the home has a problem");
+    }
+    for problem in Policies::of(&home, &config).problems() {
+        tracing::warn!(problem = %problem.detail, "every scan with the site's own policy fails");
     }
     let chain = home.chain().clone();
     tracing::info!(site_id = %chain.slug(), site = %chain.site(), home = %home.path().display(), "starting");

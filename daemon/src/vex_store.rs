@@ -107,6 +107,7 @@ impl VexStore {
             found,
             damaged,
             repaired: 0,
+            not_examined: false,
         })
     }
 

@@ -138,6 +138,16 @@ pub enum StoreError {
         /// The site that has the name.
         found: SiteId,
     },
+    /// The site is listed under another name.
+    #[error(
+        "adding site {slug}: this key is on the allow-list already, as {found}; `starling sites set {found}` changes its entry"
+    )]
+    KeyListed {
+        /// The name asked for.
+        slug: SiteSlug,
+        /// The name under which it is listed.
+        found: SiteSlug,
+    },
     /// The allow-list may not hold the site itself.
     #[error("adding site {slug}: it is this site itself")]
     OwnSite {

@@ -68,7 +68,7 @@ pub(crate) async fn scan(
 
 /// Explains why a vulnerability does or does not affect a package.
 ///
-/// Uses the lookup and the rules of a scan, and returns each rule's result for the version. No knowledge about the
+/// Without an id, every advisory about the package is explained. Uses the lookup and the rules of a scan, and returns each rule's result for the version. No knowledge about the
 /// package is also an answer.
 #[utoipa::path(get, path = "/explain", operation_id = "explain", tag = "scan", params(ExplainQuery),
     responses((status = 200, description = "The result of a scan, and every rule behind it.", body = Explanation)))]
@@ -76,7 +76,8 @@ pub(crate) async fn explain(
     State(api): State<Api>,
     Params(query): Params<ExplainQuery>,
 ) -> JsonReply<Explanation> {
-    if query.id.is_empty() || query.id.len() > ADVISORY_NAME_MAX_BYTES {
+    let is_bad = |id: &String| id.is_empty() || id.len() > ADVISORY_NAME_MAX_BYTES;
+    if query.id.as_ref().is_some_and(is_bad) {
         let problem = Problem::new(
             ErrorCode::BadRequest,
             format!("reading the query: `id` is empty or longer than {ADVISORY_NAME_MAX_BYTES} bytes"),

@@ -336,6 +336,7 @@ impl SiteService for FakeSite {
             certificates: 0,
             heads: 0,
             warnings: Vec::new(),
+            mutes: None,
         })
     }
 

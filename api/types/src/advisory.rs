@@ -140,6 +140,27 @@ pub struct Advisory {
     /// Records with entries of `affected` that name no package, beside others that do: nothing looks these up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub entries_without_package: Vec<EntriesWithoutPackage>,
+    /// Its entry in the catalogue of exploited vulnerabilities, if that lists it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exploited: Option<Exploited>,
+}
+
+/// An entry in a catalogue of exploited vulnerabilities.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Exploited {
+    /// The day on which it was added, if the catalogue says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "2021-12-10")]
+    pub since: Option<String>,
+}
+
+impl std::fmt::Display for Exploited {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.since {
+            Some(day) => write!(f, "known to be exploited, since {day}"),
+            None => f.write_str("known to be exploited"),
+        }
+    }
 }
 
 /// Entries of a record's `affected` that name no package.

@@ -326,6 +326,21 @@ pub struct ImportReport {
     /// Warnings that did not stop the import, such as logs that are held but not accepted.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// The mutes that arrived with the bundle; absent if none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutes: Option<ArrivedMutes>,
+}
+
+/// Mutes that an import brought.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ArrivedMutes {
+    /// Number of new mutes.
+    pub arrived: u64,
+    /// Number of those that count here.
+    pub counting: u64,
+    /// Why others do not count, and what to do; of the first of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
 }
 
 /// One log's range in a bundle.

@@ -30,6 +30,9 @@ pub struct DoctorCheck {
     pub damaged: Vec<String>,
     /// Number of repaired entries.
     pub repaired: u64,
+    /// True if the check did not run, so that `ok` says nothing; `found` has the reason.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_examined: bool,
 }
 
 /// Answer of `POST /api/v1/doctor`.

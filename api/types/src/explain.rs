@@ -13,9 +13,10 @@ pub struct ExplainQuery {
     /// The package URL, with its version; or a CPE name, for components without a URL.
     #[param(example = "pkg:npm/express@4.17.1")]
     pub purl: String,
-    /// The vulnerability, by any of its ids.
+    /// The vulnerability, by any of its ids; default every advisory about the package.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(example = "CVE-2022-24999")]
-    pub id: String,
+    pub id: Option<String>,
     /// The distribution on which the package was found, as in a `distro` qualifier; used if the URL does not name one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(example = "debian-12")]
@@ -60,8 +61,9 @@ impl Conclusion {
 pub struct Explanation {
     /// The requested package URL or CPE name, in canonical form.
     pub purl: String,
-    /// The requested id.
-    pub id: String,
+    /// The requested id; absent if every advisory was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The conclusion.
     pub conclusion: Conclusion,
     /// The reason in one sentence.
@@ -108,6 +110,9 @@ pub struct ExplainedAdvisory {
     /// What sources say about a missing fix, best source first; empty if none says anything.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fix_states: Vec<ExplainedFix>,
+    /// Its entry in the catalogue of exploited vulnerabilities, if that lists it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exploited: Option<crate::Exploited>,
 }
 
 /// A source's statement about a missing fix.

@@ -36,13 +36,14 @@ pub mod wording;
 
 pub use advisory::{
     Advisory, AdvisoryListQuery, AdvisoryLookup, AdvisoryPage, AdvisoryQuery, AdvisoryState, AdvisorySummary,
-    DumpQuery, Edge, EntriesWithoutPackage, LosingValue, PackageRef, Provenance, RawDocument, RawQuery,
-    ResolvedField,
+    DumpQuery, Edge, EntriesWithoutPackage, Exploited, LosingValue, PackageRef, Provenance, RawDocument,
+    RawQuery, ResolvedField,
 };
 pub use as_of::AsOf;
 pub use bundle::{
-    BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy, ExportRequest,
-    ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome, SiteCursor, UnusedSource,
+    ArrivedMutes, BundleCheck, BundleInfo, BundleLog, BundleValidation, Conflict, ConflictStrategy,
+    ExportRequest, ExportSummary, ImportCounts, ImportLog, ImportParams, ImportReport, LogOutcome,
+    SiteCursor, UnusedSource,
 };
 pub use conflict::{
     ConflictClaim, ConflictDecision, ConflictList, ConflictQuery, ConflictResolve, ConflictState,

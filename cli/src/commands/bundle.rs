@@ -1,13 +1,14 @@
 //! `starling bundle …`
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use starling_api_types::{
-    ConflictStrategy, ErrorCode, ExitStatus, ExportRequest, ExportSummary, ImportParams, Problem, SiteCursor,
-    SiteSlug,
+    ConflictStrategy, ErrorCode, ExitStatus, ExportRequest, ExportSummary, ImportLog, ImportParams,
+    ImportReport, Problem, SiteCursor, SiteSlug,
 };
 
 use super::Outcome;
@@ -195,6 +196,26 @@ impl Export {
     }
 }
 
+/// Says that nothing of an import is used here, if that is so. It is this site's choice, and no failure.
+fn nothing_used(report: &ImportReport) -> Option<String> {
+    let is_unused = |log: &ImportLog| !log.not_used.is_empty() && log.other_claims == Some(0);
+    if report.logs.is_empty() || !report.logs.iter().all(is_unused) {
+        return None;
+    }
+    let sources: BTreeSet<&str> = report
+        .logs
+        .iter()
+        .flat_map(|log| &log.not_used)
+        .map(|unused| unused.source.as_str())
+        .collect();
+    let sources: Vec<&str> = sources.into_iter().collect();
+    Some(format!(
+        "NOTHING of this bundle is used here: the allow-list accepts none of its sources ({}) from their authors; \
+         `starling sites set SITE --allowed-sources …` accepts them",
+        sources.join(", ")
+    ))
+}
+
 impl Import {
     async fn run(self, session: &Session) -> Outcome {
         let params = ImportParams {
@@ -217,6 +238,9 @@ impl Import {
         };
         drop(step);
         session.print(&report, render::import_report)?;
+        if let Some(unused) = nothing_used(&report) {
+            warn(&unused);
+        }
         let index_ms = if self.dry_run {
             0
         } else {
@@ -228,5 +252,30 @@ impl Import {
         } else {
             ExitStatus::TakenInPart
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn import_of_which_nothing_is_used_is_named() {
+        let report = |other_claims: u64| -> ImportReport {
+            let hash = format!("blake3:{}", "0".repeat(64));
+            serde_json::from_value(json!({
+                "success": true, "bundle_hash": hash, "imported_cursor": null, "conflicts": [], "duration_ms": 1,
+                "counts": {"canonical_created": 0, "canonical_updated": 0, "canonical_skipped": 0, "edges_added": 0,
+                    "deletions_processed": 0},
+                "logs": [{"site": hash, "site_id": "site-b", "lane": "federation", "outcome": "taken", "cursor": null,
+                    "not_used": [{"source": "ghsa", "claims": 3}], "other_claims": other_claims}],
+            }))
+            .unwrap()
+        };
+        let told = nothing_used(&report(0)).unwrap();
+        assert!(told.contains("NOTHING") && told.contains("(ghsa)"), "{told}");
+        assert_eq!(nothing_used(&report(1)), None);
     }
 }

@@ -28,20 +28,10 @@ pub(super) fn can_ask(session: &Session) -> bool {
 }
 
 /// Returns true if the user agrees: by `--yes`, or by the answer to `question` on a terminal, below `consequence`.
+/// `can_ask` is true if somebody can be asked.
 ///
 /// # Errors
 /// Without `--yes`, where nobody can be asked.
-pub(super) fn is_confirmed(
-    session: &Session,
-    yes: bool,
-    command: &str,
-    consequence: &str,
-    question: &str,
-) -> Result<bool, Problem> {
-    agrees(yes, can_ask(session), command, consequence, question)
-}
-
-/// As [`is_confirmed`], where it is known already if somebody can be asked.
 pub(super) fn agrees(
     yes: bool,
     can_ask: bool,
@@ -84,9 +74,9 @@ mod tests {
         assert_eq!(consent(false, false), Consent::Missing);
         // A test has no terminal, and neither has a reader of JSON.
         let session = Session::new("/nowhere".into(), true);
-        let problem = is_confirmed(
-            &session,
+        let problem = agrees(
             false,
+            can_ask(&session),
             "starling restore --alone",
             "It gives up data.",
             "Sure?",

@@ -83,6 +83,12 @@ impl Doctor {
             }),
             demands => demands,
         };
+        let mut checks = report.checks.iter();
+        let unusable = checks.find(|check| check.name == local::POLICY_CHECK && !check.ok);
+        let demands = demands.map(|demands| Demands {
+            unusable_policy: unusable.map(|check| check.found.as_str()),
+            ..demands
+        });
         let healthy = healthy::examine(&status, keys.as_ref(), demands, local::now().into());
         let examined = Examined { report, healthy };
         session.print(&examined, |examined| {

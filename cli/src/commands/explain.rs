@@ -1,6 +1,7 @@
 //! `starling explain`
 
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use starling_api_types::{AsOf, ExitStatus, ExplainQuery};
 
 use super::Outcome;
@@ -12,9 +13,10 @@ use crate::session::Session;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Uses the lookup and the rules of a scan. Shows which package was looked up, how versions were compared, and what each
-rule says.
+rule says. Without an id, every advisory about the package is listed with its result.
 
 Example:
+  starling explain pkg:npm/express@4.17.1
   starling explain pkg:npm/express@4.17.1 CVE-2022-24999
   starling explain 'pkg:deb/debian/curl@7.88.1-10' CVE-2023-38545 \\
       --distro debian-12
@@ -27,9 +29,9 @@ pub(crate) struct Explain {
     /// The package URL or CPE name, with its version
     #[arg(value_name = "PURL")]
     purl: String,
-    /// The vulnerability, by any of its ids
-    #[arg(value_name = "ID")]
-    id: String,
+    /// The vulnerability, by any of its ids; without it, every advisory about the package with its result
+    #[arg(value_name = "ID", value_parser = NonEmptyStringValueParser::new())]
+    id: Option<String>,
     /// Distribution on which the package was found, as in debian-12; used if the URL does not name one
     #[arg(long, value_name = "NAME-RELEASE")]
     distro: Option<String>,

@@ -17,6 +17,7 @@ use crate::candidates;
 use crate::output::open_input;
 use crate::render;
 use crate::session::{Session, warn};
+use crate::source_names;
 
 /// Take in advisories: by hand, and by feeds that the site fetches itself
 #[derive(Debug, Subcommand)]
@@ -119,6 +120,7 @@ impl Import {
         let input = open_input(&self.path)?;
         let step = session.step(format!("Importing {} from {}", self.source, self.path.display()));
         let site = session.site(&step).await?;
+        source_names::note_misspelt(site.as_ref(), &[self.source.as_str()]).await;
         let report = site.import_feed(self.source, input, options).await?;
         drop(step);
         if report.rejected > 0 {

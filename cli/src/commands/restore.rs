@@ -1,7 +1,7 @@
 //! `starling restore`
 
 use clap::Args;
-use starling_api_types::{ExitStatus, Problem};
+use starling_api_types::{ErrorCode, ExitStatus, Problem};
 use starling_daemon::RestoreMode;
 
 use super::{Outcome, confirm};
@@ -18,11 +18,13 @@ relays, but does not sign. It then starts a new epoch, which needs the root key 
 configuration and certificates were restored, the site gets an empty store, and you must list its peers again.
 
 With --alone, the site gives up data that peers hold and this home lacks. A site that has a newer certificate of this
-site then distrusts it. Use --alone only if no other site can have such data or certificates. It cannot be undone: it
-asks on a terminal, and a script needs --yes.
+site then distrusts it. Use --alone only if no other site can have such data or certificates. It cannot be undone.
+
+Both ask on a terminal, and a script needs --yes. A site that is held back already is not asked about: the command says
+how far it is, and continues if it can.
 
 Example:
-  starling restore
+  starling restore --yes
   starling restore --alone --yes
 
 Exit codes: 0 recorded, or the site continues; 2 no site in the folder, or not confirmed, 3 no root key in the folder (--alone),
@@ -31,7 +33,7 @@ pub(crate) struct Restore {
     /// Continue from what this home holds, without waiting for any peer
     #[arg(long)]
     alone: bool,
-    /// Do not ask; a script needs it with --alone
+    /// Do not ask; a script needs it
     #[arg(long)]
     yes: bool,
 }
@@ -39,37 +41,40 @@ pub(crate) struct Restore {
 impl Restore {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         session.ensure_no_daemon("restoring the site").await?;
-        if !self.is_confirmed(session)? {
+        let (yes, can_ask, is_alone) = (self.yes, confirm::can_ask(session), self.alone);
+        // What cannot be undone is asked first, whatever the home is.
+        if is_alone && !confirm::agrees(yes, can_ask, "starling restore --alone", ALONE, QUESTION)? {
             crate::session::note("nothing was changed");
             return Ok(ExitStatus::Usage);
         }
-        let mode = if self.alone {
+        let mode = if is_alone {
             RestoreMode::Alone
         } else {
             RestoreMode::Hear
         };
-        session.print(
-            &local::restore(session.home(), mode).await?,
-            render::restore_report,
-        )?;
+        let confirmed = move || {
+            if is_alone || yes {
+                return Ok(true);
+            }
+            if can_ask {
+                return Ok(confirm::ask(HEAR, QUESTION));
+            }
+            let detail = format!("starling restore: nothing was changed. {HEAR}");
+            Err(Problem::new(ErrorCode::BadRequest, detail)
+                .hint("if this home was restored from a backup, or copied: starling restore --yes"))
+        };
+        let Some(report) = local::restore(session.home(), mode, confirmed).await? else {
+            crate::session::note("nothing was changed");
+            return Ok(ExitStatus::Usage);
+        };
+        session.print(&report, render::restore_report)?;
         Ok(ExitStatus::Pass)
-    }
-
-    /// Returns true if the user agrees. Without --alone, the site gets everything back, so the command is enough where
-    /// nobody can be asked.
-    fn is_confirmed(&self, session: &Session) -> Result<bool, Problem> {
-        if self.alone {
-            return confirm::is_confirmed(session, self.yes, "starling restore --alone", ALONE, QUESTION);
-        }
-        let is_asked = !self.yes && confirm::can_ask(session);
-        Ok(!is_asked
-            || confirm::ask(
-                "The site signs nothing (no import, no export) until a peer or a bundle shows its newest data.",
-                QUESTION,
-            ))
     }
 }
 
+/// What `restore` does to a site that signs.
+const HEAR: &str = "The site would sign nothing (no import, no export) until a peer or a bundle shows its newest data, \
+                    and then go on in a new epoch, which needs its root key.";
 /// What `--alone` does.
 pub(super) const ALONE: &str =
     "The site goes on from what this home holds, and gives up anything newer that peers hold.";

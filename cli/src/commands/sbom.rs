@@ -62,7 +62,8 @@ pub(crate) struct Generate {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The format is detected from the content. A document that breaks its format is rejected, with the JSON pointer or the
-line. Counted are the packages, as in a scan; the document's subject, files and the like are named apart. --json lists
+line. Counted are the packages, as in a scan: also a file or the like with a package URL or a CPE name. Named apart are other
+files and the document's subject, which a scan counts if an advisory is about it. --json lists
 every component with its kind.
 
 Example:
@@ -148,12 +149,17 @@ impl From<Inventory> for Shown {
 }
 
 impl Shown {
-    /// Returns the packages, which a scan judges. The subject and what has no advisories, such as a file, do not count
-    /// there and not here.
+    /// Returns the packages, which a scan judges. A file and the like counts there if it can be looked up, and here.
     fn packages(&self) -> impl Iterator<Item = &ShownComponent> {
-        self.components
-            .iter()
-            .filter(|component| component.kind == PACKAGE)
+        self.components.iter().filter(|component| {
+            component.kind == PACKAGE || (component.kind == OTHER && component.is_looked_up())
+        })
+    }
+
+    /// Returns true if a scan looks the subject up, and counts it if it finds something.
+    fn has_subject_to_look_up(&self) -> bool {
+        let mut subjects = self.components.iter().filter(|one| one.kind == SUBJECT);
+        subjects.any(ShownComponent::is_looked_up)
     }
 
     fn count(&self, test: impl Fn(&ShownComponent) -> bool) -> usize {
@@ -163,14 +169,29 @@ impl Shown {
     /// Returns how many components are not packages, by kind.
     fn others(&self) -> String {
         let of = |kind: &str| self.components.iter().filter(|one| one.kind == kind).count();
-        match (of(SUBJECT), of(OTHER)) {
+        let others = self.components.iter().filter(|one| one.kind == OTHER);
+        let others = others.filter(|one| !one.is_looked_up()).count();
+        let told = match (of(SUBJECT), others) {
             (0, 0) => "none".to_owned(),
             (0, others) => format!("{others}, such as files"),
             (1, 0) => "the subject".to_owned(),
             (1, others) => format!("the subject, and {others} such as files"),
             (subjects, 0) => format!("{subjects} subjects"),
             (subjects, others) => format!("{subjects} subjects, and {others} such as files"),
+        };
+        if self.has_subject_to_look_up() {
+            return format!(
+                "{told}; a scan looks the subject up too, and counts it if an advisory is about it"
+            );
         }
+        told
+    }
+}
+
+impl ShownComponent {
+    /// Returns true if a scan can look it up.
+    fn is_looked_up(&self) -> bool {
+        self.purl.is_some() || !self.cpes.is_empty()
     }
 }
 
@@ -331,13 +352,13 @@ mod tests {
             &file,
             r#"{"bomFormat":"CycloneDX","specVersion":"1.5","metadata":{"component":{"type":"application","name":"app",
                 "version":"1","purl":"pkg:npm/app@1"}},"components":[{"type":"file","name":"f"},
-                {"type":"library","name":"a","version":"1","purl":"pkg:npm/a@1"},{"type":"library","name":"b"}]}"#,
+                {"type":"file","name":"g","version":"1","purl":"pkg:generic/g@1"},{"type":"library","name":"a","version":"1","purl":"pkg:npm/a@1"},{"type":"library","name":"b"}]}"#,
         )
         .unwrap();
         let shown = inspect(path).unwrap();
         assert_eq!(
             shown.line(),
-            "CycloneDX JSON 1.5\t2 packages\t1 package URLs\t0 notes"
+            "CycloneDX JSON 1.5\t3 packages\t2 package URLs\t0 notes"
         );
         assert!(
             shown.text().contains("without version      1"),
@@ -345,9 +366,9 @@ mod tests {
             shown.text()
         );
         assert!(
-            shown
-                .text()
-                .contains("not packages         the subject, and 1 such as files"),
+            shown.text().contains(
+                "not packages         the subject, and 1 such as files; a scan looks the subject up too"
+            ),
             "{}",
             shown.text()
         );

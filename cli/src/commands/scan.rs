@@ -240,6 +240,13 @@ impl Scan {
         for other in report.scans.iter().filter_map(|scan| scan.other_product.as_ref()) {
             warn(other);
         }
+        let files = self.format.iter().map(|wanted| wanted.shape);
+        if files
+            .chain([self.shape(session)])
+            .any(|shape| shape == Shape::Cyclonedx)
+        {
+            report.without_answer().iter().for_each(|what| warn(what));
+        }
         let details = Details {
             explain: self.explain,
             aliases: self.aliases,

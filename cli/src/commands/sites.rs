@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::{ArgGroup, Args, Subcommand};
+use starling_api::SiteService;
 use starling_api::limits::JSON_BODY_MAX_BYTES;
 use starling_api_types::{
     ErrorCode, ExitStatus, Problem, SiteAdd, SiteChange, SiteSlug, SourcePattern, secrets,
@@ -15,6 +16,7 @@ use crate::progress::Step;
 use crate::render;
 use crate::session::{Session, warn};
 use crate::size::parse_size;
+use crate::source_names;
 
 /// Manage the allow-list: the sites to exchange knowledge with
 #[derive(Debug, Subcommand)]
@@ -243,8 +245,10 @@ impl Set {
         };
         let step = session.step("Updating the view for the changed list");
         let site = session.site(&step).await?;
+        let named = change.allowed_sources.clone().unwrap_or_default();
         let entry = site.change_site(&self.site_id, change).await?;
         drop(step);
+        note_misspelt_sources(site.as_ref(), &named).await;
         session.print(&entry, render::site)
     }
 }
@@ -262,7 +266,9 @@ impl Add {
             may_mute: self.may_mute,
         };
         let site = session.site(&Step::silent()).await?;
+        let named = added.allowed_sources.clone();
         let entry = site.add_site(added).await?;
+        note_misspelt_sources(site.as_ref(), &named).await;
         if entry.allowed_sources.is_empty() {
             warn(&format!(
                 "no source is accepted from {} yet: set --allowed-sources ('*' for all)",
@@ -271,6 +277,12 @@ impl Add {
         }
         session.print(&entry, render::site)
     }
+}
+
+/// Notes allowed sources that were probably meant to be another.
+async fn note_misspelt_sources(site: &dyn SiteService, named: &[SourcePattern]) {
+    let named: Vec<&str> = named.iter().map(SourcePattern::as_str).collect();
+    source_names::note_misspelt(site, &named).await;
 }
 
 /// Returns true if a text that stands for a key names a file: there is one, or its name ends as one that holds a key.

@@ -168,13 +168,13 @@ fn affected(fields: &Fields, last: &mut Option<Last>) -> Result<Explanation, Str
     let id = single.record().id.clone();
     let found = explain(
         &purl,
-        &id,
+        Some(&id),
         None,
         single,
         JudgedAt::from_unix_millis(now().as_millis()),
     )
     .map_err(|error| error.to_string())?;
-    Ok(shown_explanation(&purl, &id, &found))
+    Ok(shown_explanation(&purl, Some(&id), &found))
 }
 
 fn read_file(path: &str) -> Result<Vec<u8>, String> {

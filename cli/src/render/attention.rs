@@ -85,6 +85,7 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
             .map(|differs| plain(&differs.difference).into_owned()),
     );
     matters.extend(stopped(view));
+    matters.extend(not_fetched(status));
     let mut parts = status.parts.iter();
     // The part names the peers with an address itself.
     if !parts.any(|part| part.part == SitePart::Sync && part.state == PartState::Attention) {
@@ -141,6 +142,26 @@ fn stopped(view: &StatusView<'_>) -> Option<String> {
     (!names.is_empty()).then(|| {
         format!(
             "the daemon is not running, so nothing is exchanged with {named}{more}: `starling up` starts it"
+        )
+    })
+}
+
+/// Feeds have a schedule, and only a daemon keeps it.
+fn not_fetched(status: &Status) -> Option<String> {
+    let names: Vec<_> = status
+        .fetched_feeds
+        .iter()
+        .filter(|feed| feed.enabled)
+        .map(|feed| &feed.name)
+        .collect();
+    let named = list(names.get(..NAMED).unwrap_or(&names));
+    let more = match names.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        Some(more) => format!(" and {more} more"),
+        None => String::new(),
+    };
+    (!status.daemon && !names.is_empty()).then(|| {
+        format!(
+            "the daemon is not running, so no feed is fetched by its schedule ({named}{more}): `starling up` starts it"
         )
     })
 }

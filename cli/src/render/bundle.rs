@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use starling_api_types::{BundleInfo, BundleValidation, ExportSummary, ImportLog, ImportReport, Problem};
+use starling_api_types::{
+    ArrivedMutes, BundleInfo, BundleValidation, ExportSummary, ImportLog, ImportReport, Problem,
+};
 
 use super::table::Table;
 use super::{Lines, author, count, counted, cut, on_screen, or_dash, plain, section, short, size};
@@ -50,6 +52,21 @@ fn outcome(log: &ImportLog) -> String {
         (true, _) => word.to_owned(),
         (false, Some(0)) => "held, not used".to_owned(),
         (false, _) => format!("{word}, in part not used"),
+    }
+}
+
+/// Returns how many mutes arrived, and how many of them count here.
+fn arrived(mutes: &ArrivedMutes) -> String {
+    let number = counted(mutes.arrived, "mute", "mutes");
+    let which = match (mutes.counting, mutes.arrived) {
+        (0, 1) => "and does not count here",
+        (0, _) => "and none of them counts here",
+        (counting, arrived) if counting == arrived => return format!("{number} arrived, in force here"),
+        _ => "and not all of them count here",
+    };
+    match &mutes.remark {
+        Some(remark) => format!("{number} arrived, {which}: {}", plain(remark)),
+        None => format!("{number} arrived, {which}"),
     }
 }
 
@@ -116,6 +133,10 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
         .add("certificates", count(report.certificates))
         .add("signed heads", count(report.heads))
         .add("conflicts", count(report.conflicts.len() as u64));
+    let lines = match &report.mutes {
+        Some(mutes) => lines.add("mutes", arrived(mutes)),
+        None => lines,
+    };
     let _ = write!(text, "{lines}");
     text
 }
@@ -222,6 +243,23 @@ mod tests {
             "bundle_hash": format!("blake3:{}", "a".repeat(64))});
         let found: BundleValidation = serde_json::from_value(found).unwrap();
         terminal::at_width(80, || bundle_validation(&found))
+    }
+
+    #[test]
+    fn mutes_that_arrived_say_if_they_count() {
+        let mutes = |arrived, counting, remark: Option<&str>| {
+            super::arrived(&ArrivedMutes {
+                arrived,
+                counting,
+                remark: remark.map(str::to_owned),
+            })
+        };
+        assert_eq!(mutes(2, 2, None), "2 mutes arrived, in force here");
+        assert_eq!(
+            mutes(1, 0, Some("site-b may not mute here")),
+            "1 mute arrived, and does not count here: site-b may not mute here"
+        );
+        assert!(mutes(3, 1, None).contains("not all of them count here"));
     }
 
     #[test]

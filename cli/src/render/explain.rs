@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Deserialize;
-use starling_api_types::{Explanation, VerdictEnvelope};
+use starling_api_types::{ExplainedAdvisory, Explanation, VerdictEnvelope};
 use starling_report::fix::{StatedFix, phrase};
 
 use super::table::Table;
@@ -27,6 +27,14 @@ pub(crate) fn explanation(found: &Explanation) -> String {
         .add("comparator", found.comparator.as_deref().unwrap_or("-"))
         .add("other advisories", found.other_advisories);
     let _ = write!(text, "{head}");
+    if found.id.is_none() && !found.advisories.is_empty() {
+        section(&mut text, "Advisories", &every_advisory(found));
+        let _ = writeln!(
+            text,
+            "\n`starling explain PURL ID` shows every rule of one of them"
+        );
+        return text;
+    }
     for advisory in &found.advisories {
         let mut rules = Table::new(["AFFECTED", "RULE", "WHY NOT"])
             .shrinks("WHY NOT", 20)
@@ -57,21 +65,7 @@ pub(crate) fn explanation(found: &Explanation) -> String {
                 },
             ]);
         }
-        let withdrawn = match &advisory.withdrawn {
-            Some(when) => format!(", withdrawn {when}"),
-            None => String::new(),
-        };
-        let stated = advisory.fix_states.iter().map(|one| StatedFix {
-            source: one.source.clone(),
-            state: one.state.clone(),
-        });
-        let stated = phrase(&stated.collect::<Vec<_>>()).map(|said| format!("; {said}"));
-        let title = format!(
-            "{}{withdrawn}; fixed in: {}{}",
-            advisory.vulnerability,
-            list(&advisory.fixed),
-            stated.unwrap_or_default()
-        );
+        let title = title_of(advisory);
         section(&mut text, &plain(&title), &rules);
         let disputed = if advisory.disputed {
             "Who says so (disputed)"
@@ -81,6 +75,90 @@ pub(crate) fn explanation(found: &Explanation) -> String {
         section(&mut text, disputed, &said);
     }
     text
+}
+
+/// Returns the heading of an advisory: its withdrawal, its fixes, and what else is known about the vulnerability.
+fn title_of(advisory: &ExplainedAdvisory) -> String {
+    let withdrawn = match &advisory.withdrawn {
+        Some(when) => format!(", withdrawn {when}"),
+        None => String::new(),
+    };
+    let stated = advisory.fix_states.iter().map(|one| StatedFix {
+        source: one.source.clone(),
+        state: one.state.clone(),
+    });
+    let stated = phrase(&stated.collect::<Vec<_>>()).map(|said| format!("; {said}"));
+    let exploited = advisory.exploited.as_ref();
+    format!(
+        "{}{withdrawn}; fixed in: {}{}{}",
+        advisory.vulnerability,
+        list(&advisory.fixed),
+        stated.unwrap_or_default(),
+        exploited.map_or_else(String::new, |exploited| format!("; {exploited}"))
+    )
+}
+
+/// Lists the advisories about a package, each with its result: affected ones first, then those in doubt.
+fn every_advisory(found: &Explanation) -> Table {
+    let mut rows: Vec<(u8, [String; 4])> = found
+        .advisories
+        .iter()
+        .map(|advisory| {
+            let (rank, result) = result_of(advisory);
+            let deciding = advisory.rules.iter().find(|rule| match rank {
+                0 => rule.affected == Some(true),
+                1 => rule.affected.is_none(),
+                _ => true,
+            });
+            let why = deciding.map(|rule| match &rule.why_not {
+                Some(why) => format!("{}: {why}", rule.rule),
+                None => rule.rule.clone(),
+            });
+            let result = match &advisory.exploited {
+                Some(_) => format!("{result}, exploited"),
+                None => result.to_owned(),
+            };
+            let row = [
+                advisory.vulnerability.clone(),
+                result,
+                list(&advisory.fixed),
+                why.unwrap_or_default(),
+            ];
+            (rank, row)
+        })
+        .collect();
+    // A stable sort: within one result the order stays.
+    rows.sort_by_key(|(rank, _)| *rank);
+    let mut table = Table::new(["VULNERABILITY", "AFFECTED", "FIXED IN", "WHY"])
+        .shrinks("WHY", 24)
+        .shrinks("FIXED IN", 12);
+    for (_, row) in rows {
+        table.row(row);
+    }
+    table
+}
+
+/// Returns the result of an advisory, with its rank in a list.
+fn result_of(advisory: &ExplainedAdvisory) -> (u8, &'static str) {
+    let says = |word: &str| {
+        let mut counting = advisory
+            .statements
+            .iter()
+            .filter(|said| said.not_counted.is_none());
+        counting.any(|said| said.says == word)
+    };
+    if advisory.withdrawn.is_some() {
+        return (3, "withdrawn");
+    }
+    let is_told = !advisory.statements.is_empty();
+    let any = |wanted: Option<bool>| advisory.rules.iter().any(|rule| rule.affected == wanted);
+    match is_told {
+        true if says("affected") => (0, "yes"),
+        true if says("undecided") => (1, "cannot say"),
+        false if any(Some(true)) => (0, "yes"),
+        false if any(None) => (1, "cannot say"),
+        _ => (2, "no"),
+    }
 }
 
 /// The parts of a verdict that explain its findings; missing parts show as empty.
@@ -282,10 +360,30 @@ mod tests {
     }
 
     #[test]
+    fn every_advisory_is_listed_those_in_doubt_before_denials() {
+        let advisory = |vulnerability: &str, says: &str, affected| {
+            serde_json::json!({"merge_hash": null, "vulnerability": vulnerability, "statements": [
+                {"source": "ghsa", "record": "R", "says": says}],
+                "rules": [{"entry": 0, "rule": "SEMVER range 0", "affected": affected, "why_not": "no place"}], "fixed": ["2"]})
+        };
+        let found: Explanation = serde_json::from_value(serde_json::json!({
+            "purl": "pkg:npm/a@latest", "conclusion": "cannot_say", "reason": "r", "other_advisories": 0, "advisories": [
+                advisory("CVE-1", "not_affected", Some(false)), advisory("CVE-2", "undecided", None)]}))
+        .unwrap();
+        let text = explanation(&found);
+        let row = |id: &str| text.lines().position(|line| line.contains(id)).unwrap();
+        assert!(
+            row("CVE-2") < row("CVE-1") && text.contains("cannot say"),
+            "{text}"
+        );
+        assert!(text.contains("`starling explain PURL ID`"), "{text}");
+    }
+
+    #[test]
     fn unaffected_package_shows_rule_and_comparator() {
         let found = Explanation {
             purl: "pkg:npm/a@2".to_owned(),
-            id: "CVE-1".to_owned(),
+            id: Some("CVE-1".to_owned()),
             conclusion: Conclusion::NotAffected,
             reason: "fixed since 1".to_owned(),
             ecosystem: Some("npm".to_owned()),
@@ -311,6 +409,7 @@ mod tests {
                     why_not: Some("fixed since 1".to_owned()),
                 }],
                 fixed: Vec::new(),
+                exploited: None,
                 fix_states: vec![ExplainedFix {
                     source: "redhat".into(),
                     state: "will_not_fix".into(),

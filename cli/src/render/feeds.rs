@@ -13,6 +13,9 @@ use crate::terminal::{self, Tone};
 
 /// How much of a run's words stands in a table, in characters.
 const CELL: usize = 200;
+/// What to do if feeds have a schedule and nothing keeps it.
+const NO_DAEMON: &str = "no daemon runs, so no feed is fetched by its schedule: `starling up` starts one, `starling feeds \
+                         run` fetches once";
 
 /// `starling feeds list`
 pub(crate) fn feed_list(list: &FeedList) -> String {
@@ -43,7 +46,7 @@ pub(crate) fn feed_list(list: &FeedList) -> String {
 }
 
 /// `starling feeds status`
-pub(crate) fn feed_status(list: &FeedList, now: Timestamp) -> String {
+pub(crate) fn feed_status(list: &FeedList, has_daemon: bool, now: Timestamp) -> String {
     if list.feeds.is_empty() {
         return feed_list(list);
     }
@@ -51,12 +54,15 @@ pub(crate) fn feed_status(list: &FeedList, now: Timestamp) -> String {
     for matter in list.feeds.iter().filter_map(|feed| feed.attention.as_deref()) {
         text.push_str(&terminal::wrapped("  ! ", 4, &plain(matter)));
     }
-    let _ = write!(text, "{}", feeds(&list.feeds, now));
+    if !has_daemon && list.feeds.iter().any(|feed| feed.enabled) {
+        text.push_str(&terminal::wrapped("  ! ", 4, NO_DAEMON));
+    }
+    let _ = write!(text, "{}", feeds(&list.feeds, has_daemon, now));
     text
 }
 
 /// Feeds as a table: how each is.
-pub(super) fn feeds(feeds: &[Feed], now: Timestamp) -> Table {
+pub(super) fn feeds(feeds: &[Feed], has_daemon: bool, now: Timestamp) -> Table {
     let mut table = Table::new(["FEED", "STATE", "LAST SUCCESS", "AGO", "NEXT RUN", "LAST RUN"])
         .shrinks("LAST RUN", 20)
         .leaves_out(&["AGO", "NEXT RUN"]);
@@ -80,7 +86,7 @@ pub(super) fn feeds(feeds: &[Feed], now: Timestamp) -> Table {
             moment_or(feed.last_success_at, "never"),
             feed.last_success_at
                 .map_or_else(|| "-".to_owned(), |at| ago(at, now)),
-            moment_or(feed.next_run_at, "-"),
+            next_run(feed, has_daemon),
             cut(&words, CELL),
         ]);
         table.tone("STATE", tone(feed.state));
@@ -88,8 +94,16 @@ pub(super) fn feeds(feeds: &[Feed], now: Timestamp) -> Table {
     table
 }
 
+/// Returns when a feed runs next. Only a daemon keeps a schedule.
+fn next_run(feed: &Feed, has_daemon: bool) -> String {
+    if feed.enabled && !has_daemon {
+        return "no daemon".to_owned();
+    }
+    moment_or(feed.next_run_at, "-")
+}
+
 /// `starling feeds status NAME`
-pub(crate) fn feed(feed: &Feed, now: Timestamp) -> String {
+pub(crate) fn feed(feed: &Feed, has_daemon: bool, now: Timestamp) -> String {
     let mut text = String::new();
     if let Some(matter) = &feed.attention {
         text.push_str(&terminal::wrapped("  ! ", 4, &plain(matter)));
@@ -115,7 +129,7 @@ pub(crate) fn feed(feed: &Feed, now: Timestamp) -> String {
             },
         )
         .add("last success", last_success)
-        .add("next run", moment_or(feed.next_run_at, "-"))
+        .add("next run", next_run(feed, has_daemon))
         .add(
             "runs",
             format!(

@@ -120,7 +120,11 @@ pub(crate) fn mute(mute: &Mute) -> String {
         .add("mute", &mute.id)
         .add("state", state(mute))
         .add("counts here", counts(mute))
-        .add("because", or_dash(mute.remark.as_ref()))
+        .add_if(
+            mute.remark.is_some(),
+            "because",
+            mute.remark.as_deref().unwrap_or_default(),
+        )
         .add("vulnerability", &mute.vulnerability)
         .add("package", or_dash(mute.package.as_ref()))
         .add("ecosystem", or_dash(mute.ecosystem.as_ref()))

@@ -82,7 +82,7 @@ pub(crate) fn status_in_full(view: &StatusView<'_>) -> String {
     section(
         &mut text,
         "Feeds",
-        &super::feeds::feeds(&status.fetched_feeds, view.now),
+        &super::feeds::feeds(&status.fetched_feeds, status.daemon, view.now),
     );
     text
 }

@@ -6,7 +6,7 @@ mod unjudged;
 use std::fmt::Write as _;
 
 use starling_api_types::{ExitStatus, VerdictEnvelope};
-use starling_report::remarks::without_severity;
+use starling_report::remarks::{Part, without_severity};
 use starling_report::unjudged::Group;
 use starling_report::upgrade::{Upgrade, by_level, count_levels, upgrades};
 
@@ -206,8 +206,12 @@ fn actions(body: &Body) -> String {
 /// Returns the outcome with the reasons, and what it rests on where that is less than whole.
 fn head(body: &Body, exit_code: u8) -> String {
     let mut text = outcome(body, exit_code);
-    for reason in &body.reasons {
-        text.push_str(&terminal::wrapped("  because ", 4, &plain(&reason.text)));
+    for (part, reason) in body.reasons_by_part() {
+        let first = match part {
+            Part::Decides => "  because ".to_owned(),
+            part => format!("  {}", part.words()),
+        };
+        text.push_str(&terminal::wrapped(&first, 4, &plain(reason)));
     }
     let actions = actions(body);
     if !actions.is_empty() {

@@ -10,6 +10,7 @@ use starling_api_types::{
 use super::table::Table;
 use super::{Lines, count, counted, duration, or_dash, plain, size};
 use crate::healthy::HealthPoint;
+use crate::local;
 use crate::terminal::{self, Tone};
 
 /// The source of the catalogue of exploited vulnerabilities.
@@ -227,9 +228,13 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
         let first = format!("  {} {:<16}  ", tone.paint(mark), point.name);
         text.push_str(&terminal::wrapped(&first, 24, &plain(&point.found)));
     }
+    let lacks = |name: &str| report.checks.iter().any(|check| check.name == name && !check.ok);
     let end = match (report.ok, report.checks.iter().all(|check| check.ok)) {
         (false, _) => "DAMAGED",
         (true, true) => "sound",
+        (true, false) if lacks(local::SECRETS_CHECK) => {
+            "sound; keys or the token are EXPOSED: see what is marked NO"
+        }
         (true, false) => "undamaged, and the site is not well: see what is marked NO",
     };
     let _ = writeln!(text, "\nthe store is {end} ({})", duration(report.duration_ms));
@@ -238,7 +243,9 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
 
 /// Renders a check for a terminal. Its sentence is never cut: it may be the advice.
 fn check_line(check: &DoctorCheck) -> String {
-    let (mark, tone) = if check.ok {
+    let (mark, tone) = if check.not_examined {
+        ("-  ", Tone::Dim)
+    } else if check.ok {
         ("yes", Tone::Good)
     } else {
         ("NO ", Tone::Worst)
@@ -257,7 +264,12 @@ fn checks(report: &DoctorReport) -> Table {
     for check in &report.checks {
         checks.row([
             check.name.clone(),
-            if check.ok { "yes" } else { "NO" }.to_owned(),
+            match check {
+                check if check.not_examined => "-",
+                check if check.ok => "yes",
+                _ => "NO",
+            }
+            .to_owned(),
             count(check.repaired),
             check.found.clone(),
         ]);

@@ -85,6 +85,14 @@ fn remembered<K: Ord + Clone, T: ?Sized>(
     Ok(made)
 }
 
+/// Returns the day on which a vulnerability was added to the catalogue, as the catalogue writes it.
+fn day_added(body: &[u8]) -> Option<String> {
+    let body: serde_json::Value = serde_json::from_slice(body).ok()?;
+    let added = body.pointer("/database_specific/native/dateAdded");
+    let day = added.and_then(serde_json::Value::as_str).map(str::to_owned);
+    day.or_else(|| Some(body.get("modified")?.as_str()?.get(..10)?.to_owned()))
+}
+
 impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
     /// Returns the records about a vulnerability, in fold order.
     fn about(&self, vulnerability: &VulnerabilityId) -> Result<Arc<[ContributingRecord]>, Failure> {
@@ -117,6 +125,34 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
             let until = withdrawn.flatten().and_then(|text| withdrawal_of(&text));
             Ok(Arc::new(StatedRating { severities, until }))
         })
+    }
+
+    /// Returns the entry of the catalogue of exploited vulnerabilities about one of these: `None` if it lists none, and
+    /// the day since which it does, if it says so.
+    ///
+    /// # Errors
+    /// If the knowledge cannot be read.
+    pub fn exploited<'v>(
+        &self,
+        vulnerabilities: impl IntoIterator<Item = &'v VulnerabilityId>,
+    ) -> Result<Option<Option<String>>, KnowledgeError> {
+        let Some(kev) = &self.kev else { return Ok(None) };
+        let failed = |source: Failure| KnowledgeError {
+            ecosystem: KEV_SOURCE.to_owned(),
+            name: String::new(),
+            source,
+        };
+        for vulnerability in vulnerabilities {
+            let about = self.about(vulnerability).map_err(failed)?;
+            let mut entries = about
+                .iter()
+                .filter(|found| found.record.source == *kev && !found.is_withdrawn);
+            let Some(entry) = entries.next() else { continue };
+            let body = starling_view::Bodies::body(self.reader, &entry.content)
+                .map_err(|error| failed(Box::new(error)))?;
+            return Ok(Some(body.as_deref().and_then(day_added)));
+        }
+        Ok(None)
     }
 
     pub(crate) fn advisory(&self, folded: &CanonicalAdvisory) -> Result<Advisory, Failure> {

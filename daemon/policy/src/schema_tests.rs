@@ -9,7 +9,7 @@ use starling_protocol::{SiteId, UnixMillis};
 use starling_scanner::fix::{FixState, StatedFix};
 use starling_scanner::sbom;
 use starling_scanner::scan::{
-    Coverage, Gap, MatchedBy, MatchedRule, Opinion, ScanResult, Standing, StatementResult,
+    Coverage, Doubt, DoubtCause, Gap, MatchedBy, MatchedRule, Opinion, ScanResult, Standing, StatementResult,
 };
 use starling_scanner::severity::{Level, Score, StatedSeverity};
 
@@ -175,7 +175,12 @@ fn full_verdict() -> Value {
             purl: Some("pkg:x/x@1".into()),
             cpe: Some("cpe:2.3:a:x:x:1:*:*:*:*:*:*:*".into()),
             place: "/components/4".into(),
-            standing: Standing::Unknown,
+            standing: Standing::Undecided,
+            doubt: Some(Doubt {
+                cause: DoubtCause::Advisory,
+                vulnerabilities: vec!["CVE-2024-9".into()],
+                number: 1,
+            }),
         }],
         ecosystems: [("npm".to_owned(), Some(["osv".to_owned()].into()))].into(),
     };
@@ -233,6 +238,7 @@ fn verdict_with_all_fields_matches_its_schema() {
         "/findings/1/rules/0/criteria",
         "/findings/1/fix_states/0/state",
         "/not_judged/packages/0/cpe",
+        "/not_judged/packages/0/doubt/vulnerabilities/0",
         "/findings/0/statements/0/not_counted",
     ] {
         assert!(verdict.pointer(place).is_some(), "{place}: {verdict:#}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use starling_protocol::{KnowledgeRoot, UnixMillis, json};
-use starling_scanner::scan::{Finding, ScanResult, Standing};
+use starling_scanner::scan::{Doubt, DoubtCause, Finding, ScanResult, Standing};
 
 use crate::freshness::VerdictEcosystem;
 use crate::knowledge::SourceCheck;
@@ -92,6 +92,31 @@ pub struct NotJudgedPackage {
     pub place: String,
     /// The reason.
     pub reason: Standing,
+    /// Why it is undecided, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub doubt: Option<NotJudgedDoubt>,
+}
+
+/// Why a package is undecided.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NotJudgedDoubt {
+    /// The cause.
+    pub cause: DoubtCause,
+    /// The first vulnerabilities whose advisories could not be evaluated.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vulnerabilities: Vec<String>,
+    /// The number of all of them.
+    pub number: u64,
+}
+
+impl From<&Doubt> for NotJudgedDoubt {
+    fn from(doubt: &Doubt) -> Self {
+        Self {
+            cause: doubt.cause,
+            vulnerabilities: doubt.vulnerabilities.clone(),
+            number: doubt.number,
+        }
+    }
 }
 
 impl NotJudged {
@@ -103,6 +128,7 @@ impl NotJudged {
             cpe: gap.cpe.clone(),
             place: gap.place.clone(),
             reason: gap.standing,
+            doubt: gap.doubt.as_ref().map(Into::into),
         });
         let packages: Vec<_> = packages.collect();
         let all = result.coverage.total().saturating_sub(result.coverage.matched);

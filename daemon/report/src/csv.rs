@@ -1,12 +1,13 @@
-//! CSV (RFC 4180): one line per finding, one per rejected SBOM.
+//! CSV (RFC 4180): one line per finding, one per package that was not judged, one per SBOM with neither or without a
+//! verdict. A header alone would look like an answer.
 //!
 //! Spreadsheets run cells that begin with `=`, `+`, `-` or `@` as formulas, so such cells get an apostrophe in front,
 //! which spreadsheets treat as a text mark.
 
-use crate::model::{Finding, Report};
+use crate::model::{Body, Finding, Judged, Report, Scan};
 use crate::text::clean;
 
-const HEAD: [&str; 17] = [
+const HEAD: [&str; 18] = [
     "sbom",
     "outcome",
     "action",
@@ -24,10 +25,17 @@ const HEAD: [&str; 17] = [
     "fix",
     "matched_by",
     "exploited",
+    "not_judged",
 ];
 
+/// Index of the column `action`.
+const ACTION: usize = 2;
 /// Index of the column `summary`, which says why an SBOM was rejected.
 const SUMMARY: usize = 13;
+/// Index of the column `not_judged`.
+const NOT_JUDGED: usize = 17;
+/// The action of a line about what was not judged.
+const NOT_JUDGED_ACTION: &str = "not_judged";
 
 pub(crate) fn render(report: &Report) -> String {
     let mut out = String::new();
@@ -65,11 +73,61 @@ pub(crate) fn render(report: &Report) -> String {
                     &fix(finding),
                     finding.matched_by.as_deref().unwrap_or("purl"),
                     if finding.is_exploited() { "yes" } else { "" },
+                    "",
                 ],
             );
         }
+        not_judged(&mut out, scan, judged);
+        if judged.body.findings.is_empty() && judged.body.not_judged.is_empty() {
+            without_findings(&mut out, scan, judged);
+        }
     }
     out
+}
+
+/// Writes a line for each package that was not judged, and one for those that the verdict only counts.
+fn not_judged(out: &mut String, scan: &Scan, judged: &Judged) {
+    let Body {
+        outcome, not_judged, ..
+    } = &judged.body;
+    for package in &not_judged.packages {
+        let mut cells = [""; HEAD.len()];
+        cells[0] = &scan.name;
+        cells[1] = outcome;
+        cells[ACTION] = NOT_JUDGED_ACTION;
+        cells[8] = package.purl.as_deref().unwrap_or(&package.name);
+        cells[9] = package.version.as_deref().unwrap_or_default();
+        cells[11] = &package.place;
+        let why = package.why();
+        cells[SUMMARY] = &why;
+        cells[NOT_JUDGED] = &package.reason;
+        line(out, cells);
+    }
+    if not_judged.others > 0 {
+        let summary = format!("{} more packages were not judged", not_judged.others);
+        let mut cells = [""; HEAD.len()];
+        cells[0] = &scan.name;
+        cells[1] = outcome;
+        cells[ACTION] = NOT_JUDGED_ACTION;
+        cells[SUMMARY] = &summary;
+        cells[NOT_JUDGED] = "others";
+        line(out, cells);
+    }
+}
+
+/// Writes the line of an SBOM about which nothing else is said.
+fn without_findings(out: &mut String, scan: &Scan, judged: &Judged) {
+    let body = &judged.body;
+    let reasons = body.reasons.iter().map(|reason| reason.text.as_str());
+    let summary = format!("no findings; {}", body.coverage.line());
+    let told: Vec<&str> = std::iter::once(summary.as_str()).chain(reasons).collect();
+    let told = told.join("; ");
+    let mut cells = [""; HEAD.len()];
+    cells[0] = &scan.name;
+    cells[1] = &body.outcome;
+    cells[ACTION] = "none";
+    cells[SUMMARY] = &told;
+    line(out, cells);
 }
 
 /// Returns the state of the fix, and who says so if there is none.

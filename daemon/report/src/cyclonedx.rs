@@ -1,6 +1,7 @@
 //! CycloneDX 1.6 with vulnerabilities: the packages with findings, and the findings as its `vulnerabilities`.
 //!
-//! It only covers the packages with findings: use it beside the SBOM, whose hash it contains, not instead of it.
+//! It only covers the packages with findings: use it beside the SBOM, whose hash it contains, not instead of it. If the
+//! findings are no whole answer, its `compositions` say `incomplete` and its properties say why.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +28,7 @@ pub(crate) fn render(report: &Report) -> Result<String, RenderError> {
             vulnerabilities.push(vulnerability(finding, &reference, &scan.name));
         }
     }
-    let document = json!({
+    let mut document = json!({
         "$schema": "http://cyclonedx.org/schema/bom-1.6.schema.json",
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -41,6 +42,9 @@ pub(crate) fn render(report: &Report) -> Result<String, RenderError> {
         "components": components.into_values().collect::<Vec<_>>(),
         "vulnerabilities": vulnerabilities,
     });
+    if report.scans.iter().any(|scan| scan.gap().is_some()) {
+        document["compositions"] = json!([{"aggregate": "incomplete"}]);
+    }
     let mut text =
         serde_json::to_string_pretty(&document).map_err(|error| Format::CycloneDx.failed(error))?;
     text.push('\n');
@@ -55,6 +59,9 @@ fn property(name: &str, value: &str) -> Value {
 fn describe(scan: &Scan, index: usize, properties: &mut Vec<Value>) {
     let mut say = |name: &str, value: &str| properties.push(property(&format!("scan:{index}:{name}"), value));
     say("sbom", &scan.name);
+    if let Some(gap) = scan.gap() {
+        say("incomplete", &gap);
+    }
     match &scan.outcome {
         Err(why) => say("refused", why),
         Ok(Judged { hash, body }) => {

@@ -82,7 +82,8 @@ fn verdict(out: &mut String, Judged { hash, body }: &Judged, scan: &Scan) {
     if number > 0 {
         let _ = writeln!(out, "<ul class=\"totals\">{}</ul>", totals(body, "li"));
     }
-    let reasons = body.reasons.iter().map(|reason| esc(&reason.text).to_string());
+    let reasons = body.reasons_shown().into_iter();
+    let reasons = reasons.map(|reason| esc(&reason).to_string());
     let remarks = scan
         .remarks()
         .into_iter()

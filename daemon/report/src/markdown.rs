@@ -53,8 +53,8 @@ fn details(out: &mut String, scan: &Scan) {
         return;
     };
     let _ = write!(out, "\n## {}\n\n", cell(&scan.name));
-    for reason in &body.reasons {
-        let _ = writeln!(out, "- {}", cell(&reason.text));
+    for reason in body.reasons_shown() {
+        let _ = writeln!(out, "- {}", cell(&reason));
     }
     for remark in scan.remarks() {
         let _ = writeln!(out, "- note: {}", cell(&remark));

@@ -8,7 +8,11 @@ use std::cmp::Reverse;
 use serde::Deserialize;
 
 use crate::fix::StatedFix;
+use crate::remarks::Part;
 use crate::upgrade::{Fixable, Upgrade, severity_rank, tenths, upgrades};
+
+/// The exit codes of verdicts that are no answer: knowledge missing or stale, coverage too low.
+const NO_ANSWER: [u8; 2] = [4, 5];
 
 /// The scans of one command.
 #[derive(Debug, Clone, Default)]
@@ -89,6 +93,18 @@ impl Scan {
         self
     }
 
+    /// Returns why the findings are no whole answer about the SBOM, in a sentence; `None` if they are one.
+    pub(crate) fn gap(&self) -> Option<String> {
+        match &self.outcome {
+            Err(_) => Some("this SBOM was not judged".to_owned()),
+            Ok(_) if NO_ANSWER.contains(&self.exit_code) => {
+                Some("too little is known, or too few packages were judged, for an answer".to_owned())
+            }
+            Ok(judged) if judged.body.coverage.gaps() > 0 => Some(judged.body.coverage.line()),
+            Ok(_) => None,
+        }
+    }
+
     /// Returns what the outcome rests on where that is less than whole.
     pub(crate) fn remarks(&self) -> Vec<String> {
         let of_body = self.outcome.iter().flat_map(|judged| judged.body.remarks());
@@ -111,6 +127,7 @@ pub(crate) struct Body {
     pub(crate) as_of: String,
     pub(crate) ecosystems: Vec<Ecosystem>,
     pub(crate) rules: Vec<Rule>,
+    pub(crate) freshness_required: bool,
 }
 
 /// An ecosystem of the document, with the sources that speak about it.
@@ -180,6 +197,13 @@ pub(crate) struct NotJudged {
     pub(crate) others: u64,
 }
 
+impl NotJudged {
+    /// Returns true if every package was judged.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.packages.is_empty() && self.others == 0
+    }
+}
+
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct NotJudgedPackage {
@@ -189,21 +213,23 @@ pub(crate) struct NotJudgedPackage {
     pub(crate) cpe: Option<String>,
     pub(crate) place: String,
     pub(crate) reason: String,
+    pub(crate) doubt: Option<crate::unjudged::Doubt>,
 }
 
 impl NotJudgedPackage {
     /// Returns the words for the reason.
     pub(crate) fn why(&self) -> String {
-        crate::unjudged::why(&self.reason)
+        crate::unjudged::why_of(&self.reason, self.doubt.as_ref())
     }
 
     /// Returns the package for a group.
     pub(crate) fn unjudged(&self) -> crate::unjudged::Unjudged<'_> {
         crate::unjudged::Unjudged {
             purl: self.purl.as_deref(),
-            has_cpe: self.cpe.is_some(),
+            cpe: self.cpe.as_deref(),
             name: &self.name,
             reason: &self.reason,
+            doubt: self.doubt.as_ref(),
         }
     }
 
@@ -318,6 +344,18 @@ impl Severity {
 }
 
 impl Body {
+    /// Returns the reasons in words, those that decide first.
+    pub(crate) fn reasons_shown(&self) -> Vec<String> {
+        let part = |reason: &Reason| Part::of(&reason.code, &self.outcome, self.freshness_required);
+        let mut reasons: Vec<&Reason> = self.reasons.iter().collect();
+        // A stable sort: within one part the verdict's order stays.
+        reasons.sort_by_key(|reason| part(reason));
+        reasons
+            .iter()
+            .map(|reason| format!("{}{}", part(reason).words(), reason.text))
+            .collect()
+    }
+
     /// Returns the findings, worst first, then by package and vulnerability.
     pub(crate) fn by_severity(&self) -> Vec<&Finding> {
         let mut findings: Vec<&Finding> = self.findings.iter().collect();

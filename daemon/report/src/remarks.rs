@@ -20,6 +20,47 @@ pub fn known_in_part(ecosystem: &str, sources: &[&str], beside: bool) -> String 
     format!("{ecosystem} is known in part: {which}, so what {lack} is not found, and its age is not known")
 }
 
+/// What a reason has to do with its verdict's outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// It leads to the outcome.
+    Decides,
+    /// It would lead to another outcome, which is less severe.
+    Besides,
+    /// It only warns.
+    WarnsOnly,
+}
+
+impl Part {
+    /// Returns the part of a reason with this code, as verdicts write codes and outcomes. An unknown code of a newer site
+    /// counts as deciding.
+    pub fn of(code: &str, outcome: &str, freshness_required: bool) -> Self {
+        let is_unknown = match code {
+            "findings_fail" | "rego_denies" | "rules_unused" | "mutes_unused" => return Self::Decides,
+            "knowledge_empty" | "knowledge_stale" | "knowledge_missing" | "coverage_too_low" => true,
+            "source_silent" | "head_expired" => freshness_required,
+            "findings_warn" | "findings_known" | "rego_warns" | "rules_expired" | "rules_expiring"
+            | "mutes_expired" | "mutes_expiring" | "mutes_unconfirmed" | "author_frozen" | "check_ahead"
+            | "coverage_gaps" | "threats_unknown" | "nothing_to_judge" | "findings_muted" => false,
+            _ => return Self::Decides,
+        };
+        match (outcome, is_unknown) {
+            ("fail", true) => Self::Besides,
+            ("fail" | "unknown", false) => Self::WarnsOnly,
+            _ => Self::Decides,
+        }
+    }
+
+    /// Returns the words before the reason in a list, with a space behind; empty for one that decides.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Decides => "",
+            Self::Besides => "besides: ",
+            Self::WarnsOnly => "warns only: ",
+        }
+    }
+}
+
 /// Returns the note about findings without a severity that do not fail; `None` if there are none.
 pub fn without_severity(findings: usize) -> Option<String> {
     let which = match findings {

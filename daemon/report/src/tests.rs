@@ -312,10 +312,91 @@ fn csv_has_one_line_per_finding_with_equal_cells() {
     assert_eq!(lines.len(), 1 + 3 + 1 + 3);
     for line in lines {
         let cells = cells(line);
-        assert_eq!(cells.len(), 17, "{line}");
+        assert_eq!(cells.len(), 18, "{line}");
         for cell in cells {
             assert!(!cell.trim_start().starts_with(['=', '+', '-', '@']), "{line}");
         }
+    }
+}
+
+/// Returns a scan without findings of a document with `total` packages, none of which was judged.
+fn unjudged(name: &str, total: u64) -> Scan {
+    let packages: Vec<Value> = (0..total.min(1))
+        .map(|_| json!({"name": "left", "version": "1.0.0", "purl": "pkg:npm/left@1.0.0", "place": "/components/0", "reason": "no_knowledge"}))
+        .collect();
+    let body = json!({
+        "format": "starling-verdict/1", "outcome": if total == 0 { "pass" } else { "warn" }, "findings": [],
+        "reasons": [], "coverage": {"matched": 0, "total": total},
+        "not_judged": {"packages": packages, "others": total.saturating_sub(1)},
+    });
+    Scan::judged(
+        name,
+        "blake3:44",
+        &body.to_string(),
+        if total == 0 { 0 } else { 4 },
+    )
+    .unwrap()
+}
+
+#[test]
+fn csv_is_never_a_header_alone() {
+    let report = Report {
+        scans: vec![unjudged("a.json", 3), unjudged("b.json", 0)],
+    };
+    let text = Format::Csv.render(&report).unwrap();
+    let lines: Vec<Vec<String>> = text.split_terminator("\r\n").map(cells).collect();
+    let column = |name: &str| lines[0].iter().position(|cell| cell == name).unwrap();
+    let shown: Vec<[&str; 5]> = lines[1..]
+        .iter()
+        .map(|line| {
+            ["sbom", "action", "package", "summary", "not_judged"].map(|name| line[column(name)].as_str())
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            [
+                "a.json",
+                "not_judged",
+                "pkg:npm/left@1.0.0",
+                "no source for it at this site",
+                "no_knowledge"
+            ],
+            [
+                "a.json",
+                "not_judged",
+                "",
+                "2 more packages were not judged",
+                "others"
+            ],
+            [
+                "b.json",
+                "none",
+                "",
+                "no findings; 0 of 0 packages judged, 0 not judged",
+                ""
+            ],
+        ]
+    );
+}
+
+#[test]
+fn cyclonedx_without_a_whole_answer_says_incomplete() {
+    let bom = |scan| -> Value {
+        let report = Report { scans: vec![scan] };
+        serde_json::from_str(&Format::CycloneDx.render(&report).unwrap()).unwrap()
+    };
+    assert_eq!(bom(unjudged("b.json", 0))["compositions"], Value::Null);
+    for scan in [unjudged("a.json", 3), Scan::refused("a.json", "not JSON", 3)] {
+        let bom = bom(scan);
+        assert_eq!(bom["compositions"], json!([{"aggregate": "incomplete"}]));
+        let properties = bom["metadata"]["properties"].as_array().unwrap();
+        assert!(
+            properties
+                .iter()
+                .any(|property| property["name"] == "starling:scan:0:incomplete"),
+            "{properties:?}"
+        );
     }
 }
 

@@ -3,6 +3,8 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use serde::Deserialize;
+
 /// The kind of packages that only have a CPE name.
 const WITH_CPE: &str = "with a CPE name only";
 /// The kind of packages that can be looked up by nothing.
@@ -16,12 +18,68 @@ const NAMED: usize = 3;
 pub struct Unjudged<'a> {
     /// Its package URL, if it has one.
     pub purl: Option<&'a str>,
-    /// True if it has a CPE name to be looked up by.
-    pub has_cpe: bool,
+    /// Its CPE name, if it is to be looked up by one.
+    pub cpe: Option<&'a str>,
     /// Its name.
     pub name: &'a str,
     /// The reason, as verdicts write it: `no_knowledge`.
     pub reason: &'a str,
+    /// Why it is undecided, if it is.
+    pub doubt: Option<&'a Doubt>,
+}
+
+/// Why a package is undecided.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Doubt {
+    /// The cause, as verdicts write it: `advisory`.
+    pub cause: String,
+    /// The first vulnerabilities whose advisories could not be evaluated.
+    pub vulnerabilities: Vec<String>,
+    /// The number of all of them.
+    pub number: u64,
+}
+
+impl Doubt {
+    /// Returns the words for the cause.
+    fn words(&self) -> String {
+        match self.cause.as_str() {
+            "advisory" => "an advisory could not be evaluated",
+            "version" => "its version has no place in the order of versions",
+            "name" => "advisories may use another name: its namespace or source package is missing",
+            "release" => "its release is known only in part at this site",
+            "order" => "versions of its ecosystem have no known order",
+            "vendor" => "the advisories that name it are another vendor's",
+            "cpe_name" => "a CPE name in which nothing matches proves nothing",
+            // A newer site's code.
+            other => return other.replace('_', " "),
+        }
+        .to_owned()
+    }
+
+    /// Returns the vulnerabilities whose advisories could not be evaluated, if there are any.
+    fn unevaluated(&self) -> Option<String> {
+        let named = self.vulnerabilities.join(", ");
+        let named_number = u64::try_from(self.vulnerabilities.len()).unwrap_or(u64::MAX);
+        match self.number.saturating_sub(named_number) {
+            _ if self.vulnerabilities.is_empty() => None,
+            0 => Some(named),
+            more => Some(format!("{named} and {more} more")),
+        }
+    }
+}
+
+/// Returns the words for why one package was not judged, with the vulnerabilities that are in doubt.
+#[must_use]
+pub fn why_of(reason: &str, doubt: Option<&Doubt>) -> String {
+    match doubt {
+        None => why(reason),
+        Some(doubt) => match doubt.unevaluated() {
+            None => doubt.words(),
+            Some(unevaluated) if doubt.cause == "advisory" => format!("not evaluated: {unevaluated}"),
+            Some(unevaluated) => format!("{}; not evaluated: {unevaluated}", doubt.words()),
+        },
+    }
 }
 
 /// Packages of one kind that were not judged for one reason.
@@ -55,19 +113,31 @@ impl Group {
 /// Groups packages by kind and reason, most packages first.
 #[must_use]
 pub fn groups<'a>(packages: impl IntoIterator<Item = Unjudged<'a>>) -> Vec<Group> {
-    let mut found: BTreeMap<(String, &str), Vec<&str>> = BTreeMap::new();
+    let mut found: BTreeMap<(String, &str, &str), Vec<Unjudged<'a>>> = BTreeMap::new();
     for package in packages {
-        let key = (kind_of(&package), package.reason);
-        found.entry(key).or_default().push(package.name);
+        let cause = package.doubt.map_or("", |doubt| doubt.cause.as_str());
+        let key = (kind_of(&package), package.reason, cause);
+        found.entry(key).or_default().push(package);
     }
     let mut groups: Vec<Group> = found
         .into_iter()
-        .map(|((kind, reason), names)| Group {
-            packages: u64::try_from(names.len()).unwrap_or(u64::MAX),
-            why: why(reason),
-            such_as: names.iter().take(NAMED).map(|name| (*name).to_owned()).collect(),
-            remedy: remedy(reason, &kind),
-            kind,
+        .map(|((kind, reason, _), packages)| {
+            let first = packages.first();
+            let doubt = first.and_then(|first| first.doubt);
+            Group {
+                packages: u64::try_from(packages.len()).unwrap_or(u64::MAX),
+                why: doubt.map_or_else(|| why(reason), Doubt::words),
+                such_as: packages
+                    .iter()
+                    .take(NAMED)
+                    .map(|one| one.name.to_owned())
+                    .collect(),
+                remedy: match (reason, first) {
+                    ("undecided", Some(first)) => remedy_of_doubt(first),
+                    _ => remedy(reason, &kind),
+                },
+                kind,
+            }
         })
         .collect();
     // A stable sort: groups of one size stay in the order of their kinds.
@@ -78,7 +148,11 @@ pub fn groups<'a>(packages: impl IntoIterator<Item = Unjudged<'a>>) -> Vec<Group
 /// Returns the type of a package URL, with the distribution where that decides which sources speak about it.
 fn kind_of(package: &Unjudged<'_>) -> String {
     let Some(path) = package.purl.and_then(|purl| purl.strip_prefix("pkg:")) else {
-        let kind = if package.has_cpe { WITH_CPE } else { WITHOUT_URL };
+        let kind = if package.cpe.is_some() {
+            WITH_CPE
+        } else {
+            WITHOUT_URL
+        };
         return kind.to_owned();
     };
     let mut parts = path.split(['/', '@', '?', '#']);
@@ -163,14 +237,33 @@ fn remedy(reason: &str, kind: &str) -> String {
         }
         "unversioned" => "let the SBOM state the exact version".to_owned(),
         "unknown" => "let the SBOM state package URLs".to_owned(),
-        "undecided" if kind == WITH_CPE => {
-            "let the SBOM state package URLs: a CPE name in which nothing matches proves nothing; `starling explain CPE` \
-             shows what was compared"
-                .to_owned()
-        }
-        "undecided" => "`starling explain PURL` says what could not be evaluated".to_owned(),
         _ => String::new(),
     }
+}
+
+/// Returns what helps with a doubt: a command that can be run as it stands, about the first package of a group.
+fn remedy_of_doubt(package: &Unjudged<'_>) -> String {
+    let name = package.purl.or(package.cpe).and_then(shell_word);
+    let explain = name.map(|name| format!("`starling explain {name}` shows each advisory with its result"));
+    let cause = package.doubt.map_or("", |doubt| doubt.cause.as_str());
+    let advice = match cause {
+        "version" => Some("let the SBOM state the exact version"),
+        "name" => Some("let the SBOM state the whole name, with its namespace or source package"),
+        _ if package.purl.is_none() => Some("let the SBOM state package URLs"),
+        _ => None,
+    };
+    let both: Vec<String> = advice.map(str::to_owned).into_iter().chain(explain).collect();
+    both.join("; ")
+}
+
+/// Returns a word as a shell takes it; `None` if it cannot be quoted plainly.
+fn shell_word(word: &str) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@+%,=".contains(c);
+    if word.chars().all(is_plain) {
+        return Some(word.to_owned());
+    }
+    let is_quotable = !word.chars().any(|c| c == '\'' || c == '`' || c.is_control());
+    is_quotable.then(|| format!("'{word}'"))
 }
 
 #[cfg(test)]
@@ -181,9 +274,10 @@ mod tests {
     fn packages_are_grouped_by_kind_and_reason() {
         let package = |purl, name, reason| Unjudged {
             purl,
-            has_cpe: name == "box",
+            cpe: Some("cpe:2.3:a:box:box:1").filter(|_| name == "box"),
             name,
             reason,
+            doubt: None,
         };
         let found = groups([
             package(Some("pkg:npm/%40a/b@1"), "@a/b", "no_knowledge"),
@@ -216,6 +310,49 @@ mod tests {
         assert_eq!(subjects[0], "2 deb ubuntu packages");
         assert_eq!(subjects[4], "1 package without a package URL");
         assert!(found[0].remedy.contains("take in a source about deb ubuntu"));
+    }
+
+    #[test]
+    fn doubt_says_its_cause_and_gives_a_command_that_runs() {
+        let doubt = |cause: &str, vulnerabilities: &[&str], number| Doubt {
+            cause: cause.to_owned(),
+            vulnerabilities: vulnerabilities.iter().map(ToString::to_string).collect(),
+            number,
+        };
+        let group = |purl, doubt: &Doubt| {
+            let package = Unjudged {
+                purl: Some(purl),
+                cpe: None,
+                name: "x",
+                reason: "undecided",
+                doubt: Some(doubt),
+            };
+            groups([package]).remove(0)
+        };
+        let (advisory, version, name) = (
+            doubt("advisory", &["CVE-1"], 1),
+            doubt("version", &["CVE-1", "CVE-2"], 9),
+            doubt("name", &[], 0),
+        );
+        assert_eq!(why_of("undecided", Some(&advisory)), "not evaluated: CVE-1");
+        assert_eq!(
+            why_of("undecided", Some(&version)),
+            "its version has no place in the order of versions; not evaluated: CVE-1, CVE-2 and 7 more"
+        );
+        assert!(why_of("undecided", Some(&name)).starts_with("advisories may use another name"));
+        assert_eq!(
+            group("pkg:deb/debian/a@1?distro=debian-12", &advisory).remedy,
+            "`starling explain 'pkg:deb/debian/a@1?distro=debian-12'` shows each advisory with its result"
+        );
+        let version = group("pkg:npm/lodash@latest", &version);
+        assert_eq!(
+            version.remedy,
+            "let the SBOM state the exact version; `starling explain pkg:npm/lodash@latest` shows each advisory with its \
+             result"
+        );
+        assert_eq!(version.why, "its version has no place in the order of versions");
+        assert!(group("pkg:maven/core@1", &name).remedy.contains("namespace"));
+        assert_eq!(shell_word("a'b"), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
 use crate::name::ecosystem_base;
 use crate::osv::{Affected, Event, RangeKind};
 use crate::purl::PackageUrl;
-use crate::purl::osv::{OsvPackage, package_in, version_of};
+use crate::purl::osv::{OsvPackage, other_names, package_in, version_of};
 use crate::scan::StatementResult;
 use crate::version::{Scheme, Version};
 
@@ -37,6 +37,10 @@ pub struct Explanation {
     pub is_without_source: bool,
     /// What EPEL has to do with it, if its advisories name the package of a host of Enterprise Linux.
     pub about_epel: Option<String>,
+    /// True if advisories may use another name for the package: then nothing follows from their silence either.
+    pub is_name_unknown: bool,
+    /// True if every advisory about the package was asked for.
+    pub is_about_all: bool,
 }
 
 /// The conclusion.
@@ -67,6 +71,8 @@ pub struct AdvisoryExplanation {
     pub statements: Vec<StatementExplanation>,
     /// What sources say about a missing fix, best source first.
     pub fix_states: Vec<StatedFix>,
+    /// True if a catalogue of exploited vulnerabilities lists it.
+    pub is_exploited: bool,
 }
 
 /// The result of one statement, rule by rule.
@@ -99,14 +105,14 @@ impl AdvisoryExplanation {
     }
 }
 
-/// Explains one package URL and one id (any alias), like a scan on `distro` (`debian-12`, used if the URL has no
+/// Explains one package URL and one id (any alias; `None` for every advisory about the package), like a scan on `distro` (`debian-12`, used if the URL has no
 /// qualifier of its own), with a time of judgement.
 ///
 /// # Errors
 /// If the knowledge cannot be read.
 pub fn explain(
     purl: &PackageUrl,
-    id: &str,
+    id: Option<&str>,
     distro: Option<&str>,
     knowledge: &dyn Knowledge,
     at: JudgedAt,
@@ -124,6 +130,8 @@ pub fn explain(
         other_advisories: 0,
         is_without_source: false,
         about_epel: None,
+        is_name_unknown: false,
+        is_about_all: id.is_none(),
     };
     let package = explanation.package.clone();
     let Some(package) = package.filter(|package| package.release_known) else {
@@ -179,7 +187,31 @@ pub fn explain(
         explanation.is_without_source = true;
         explanation.conclusion = Conclusion::CannotSay;
     }
+    let is_denial = matches!(
+        explanation.conclusion,
+        Conclusion::NotAffected | Conclusion::NotAbout
+    );
+    if is_denial && !is_name_known(&package, &subject, knowledge)? {
+        explanation.is_name_unknown = true;
+        explanation.conclusion = Conclusion::CannotSay;
+    }
     Ok(explanation)
+}
+
+/// Returns true if advisories use this name and no other, as a scan decides it.
+fn is_name_known(
+    package: &OsvPackage,
+    subject: &Subject,
+    knowledge: &dyn Knowledge,
+) -> Result<bool, KnowledgeError> {
+    let mut is_known = package.name_known;
+    for ecosystem in package.ecosystems() {
+        is_known = is_known || knowledge.knows_package(ecosystem, &package.name)?;
+    }
+    for other in other_names(&package.ecosystem, &package.name, subject.text()) {
+        is_known = is_known && !knowledge.knows_package(&package.ecosystem, &other)?;
+    }
+    Ok(is_known)
 }
 
 /// Evaluates an entry; without a version, what needs one is left undecided.
@@ -257,10 +289,10 @@ type Evaluate<'e> = &'e mut dyn FnMut(&Affected, &str) -> Evaluation;
 
 impl Explanation {
     /// Adds the advisories with the id, and counts the others.
-    fn take(&mut self, advisories: Vec<Advisory>, id: &str, at: JudgedAt, evaluate: Evaluate<'_>) {
+    fn take(&mut self, advisories: Vec<Advisory>, id: Option<&str>, at: JudgedAt, evaluate: Evaluate<'_>) {
         for advisory in advisories.into_iter().map(|advisory| advisory.applying_at(at)) {
             let mut ids = advisory.ids.iter().chain(&advisory.related);
-            if advisory.vulnerability != id && !ids.any(|own| own == id) {
+            if id.is_some_and(|id| advisory.vulnerability != id && !ids.any(|own| own == id)) {
                 self.other_advisories += 1;
                 continue;
             }
@@ -283,6 +315,7 @@ impl Explanation {
             self.advisories.push(AdvisoryExplanation {
                 statements,
                 fix_states,
+                is_exploited: advisory.threat.kev == Some(true),
                 merge_hash: advisory.merge_hash,
                 vulnerability: advisory.vulnerability,
                 withdrawn: advisory.withdrawn,
@@ -341,6 +374,9 @@ impl Explanation {
                 Some((rule, why)) => format!("{version} of {about} is outside of {rule}: {why}"),
                 None => format!("no rule about {about} names any version"),
             },
+            Conclusion::Withdrawn if self.is_about_all => {
+                format!("every advisory about {about} is withdrawn")
+            }
             Conclusion::Withdrawn => format!("every advisory about {about} with this id is withdrawn"),
             Conclusion::NotAbout => match self.other_advisories {
                 0 => format!("this site has no advisory about {about}"),
@@ -349,6 +385,9 @@ impl Explanation {
             Conclusion::CannotSay if self.is_without_source => {
                 format!("nothing is known about {about}: this site has no source about its ecosystem")
             }
+            Conclusion::CannotSay if self.is_name_unknown => format!(
+                "advisories may use another name than {about}: its namespace or source package is missing in the URL"
+            ),
             Conclusion::CannotSay if self.version.is_none() => {
                 format!("the URL of {about} has no version to compare")
             }
@@ -477,12 +516,25 @@ mod tests {
     fn ask(purl: &str, id: &str, knowledge: &One) -> Explanation {
         explain(
             &PackageUrl::parse_lenient(purl).unwrap(),
-            id,
+            Some(id),
             None,
             knowledge,
             JudgedAt::default(),
         )
         .unwrap()
+    }
+
+    #[test]
+    fn every_advisory_is_explained_without_an_id() {
+        let purl = PackageUrl::parse("pkg:npm/express@1.5.0").unwrap();
+        let all = explain(&purl, None, None, &knowledge(RANGE), JudgedAt::default()).unwrap();
+        assert_eq!((all.advisories.len(), all.other_advisories), (1, 0));
+        assert_eq!(all.conclusion, Conclusion::Affected);
+        // A Maven name without its group is not what advisories use: their silence says nothing.
+        let purl = PackageUrl::parse("pkg:maven/core@2.14.1").unwrap();
+        let none = explain(&purl, None, None, &knowledge(RANGE), JudgedAt::default()).unwrap();
+        assert_eq!(none.conclusion, Conclusion::CannotSay);
+        assert!(none.reason().contains("namespace"), "{}", none.reason());
     }
 
     #[test]
@@ -612,7 +664,7 @@ mod tests {
         let purl = PackageUrl::parse("pkg:deb/debian/express@1.5.0").unwrap();
         let found = explain(
             &purl,
-            "CVE-1",
+            Some("CVE-1"),
             Some("debian-12"),
             &knowledge(RANGE),
             JudgedAt::default(),

@@ -18,7 +18,7 @@ mod sources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-pub use coverage::{Coverage, Standing};
+pub use coverage::{Coverage, Doubt, DoubtCause, Standing};
 pub use evidence::{Opinion, StatementResult};
 pub use finding::{Finding, FoundPackage, MatchedBy, MatchedRule};
 use judge::{Document, Scanner};
@@ -76,6 +76,8 @@ pub struct Gap {
     pub place: String,
     /// The reason.
     pub standing: Standing,
+    /// Why it is undecided, if it is.
+    pub doubt: Option<Doubt>,
 }
 
 /// Scans an inventory.
@@ -200,6 +202,7 @@ impl Part {
                     cpe: component.cpes.iter().flatten().next().map(ToString::to_string),
                     place: component.place.to_string(),
                     standing,
+                    doubt: scanner.take_doubt().filter(|_| standing == Standing::Undecided),
                 });
             }
         }

@@ -8,6 +8,9 @@ use starling_api_types::wording;
 use super::{CONFIG_FORMAT, Config, ConfigError, FeedEntry, KEYS, Key, feed_edit, feeds, place};
 use crate::small_file;
 
+/// Letters up to which a key counts as misspelt.
+const MISSPELT_WITHIN: usize = 3;
+
 impl Config {
     /// Reads a file, then lays environment variables and flags over it.
     ///
@@ -90,6 +93,14 @@ pub struct SettingVariable {
     pub value: String,
 }
 
+/// Says that a key is unknown, and which one was probably meant.
+fn no_such_key(key: &str) -> String {
+    let bound = |known: &str| MISSPELT_WITHIN.min(known.len().div_ceil(3));
+    let meant = wording::nearest_within(key, KEYS.iter().map(|known| known.name), bound);
+    let meant = meant.map_or_else(|| ";".to_owned(), |meant| format!(": did you mean {meant}?"));
+    format!("there is no such key{meant} `docs/operations/configuration.md` lists them all")
+}
+
 /// Sets keys in a table, one after the other, and checks the configuration after each.
 fn lay_over(table: &mut toml::Table, settings: Vec<Setting>) -> Result<(), ConfigError> {
     for (key, value, origin) in settings {
@@ -99,9 +110,7 @@ fn lay_over(table: &mut toml::Table, settings: Vec<Setting>) -> Result<(), Confi
             problem,
         };
         if !KEYS.iter().any(|known| known.name == key) && !key.starts_with("log.modules.") {
-            return Err(refuse(
-                "there is no such key; `docs/operations/configuration.md` lists them all".to_owned(),
-            ));
+            return Err(refuse(no_such_key(&key)));
         }
         overlay(table, &key, &value, &refuse)?;
         let merged: Config = table
@@ -228,4 +237,15 @@ fn overlay(
     }
     section.insert((*last).to_owned(), value);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn misspelt_key_is_answered_with_the_one_that_was_meant() {
+        assert!(no_such_key("scan.fail_onn").starts_with("there is no such key: did you mean scan.fail_on?"));
+        assert!(!no_such_key("colour").contains("did you mean"));
+    }
 }

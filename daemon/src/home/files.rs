@@ -10,6 +10,8 @@ use crate::config::Config;
 
 /// The check's name in a report of `doctor`.
 const FILES_CHECK: &str = "keys and folders";
+/// Name of the check of the secrets' modes.
+pub const SECRETS_CHECK: &str = "secrets are the owner's alone";
 
 /// Mode bits that give anyone but the owner any access.
 const OTHERS: u32 = 0o077;
@@ -20,7 +22,10 @@ const OTHERS_WRITE: u32 = 0o022;
 #[derive(Debug, Default)]
 pub(crate) struct FilesExamined {
     examined: u64,
+    /// Keys that are missing or not what they should be.
     wrong: Vec<String>,
+    /// Secrets that others than the owner can read.
+    exposed: Vec<String>,
     /// Problems that have no effect yet, but should be fixed.
     loose: Vec<String>,
 }
@@ -41,12 +46,12 @@ impl FilesExamined {
         if let Some(token) = &config.api.token_file {
             let advice = "chmod 600, and write a new token into it";
             found.examined += 1;
-            found.wrong.extend(problem_of(token, OTHERS, advice));
+            found.expose(problem_of(token, OTHERS, advice));
         }
         for file in secret_files(&keys) {
             let advice = "chmod 600; anyone who could read it may have copied it: create a new key with `starling keys generate`";
             found.examined += 1;
-            found.wrong.extend(problem_of(&file, OTHERS, advice));
+            found.expose(problem_of(&file, OTHERS, advice));
         }
         for problem in home.examine_keys() {
             found.examined += 1;
@@ -55,29 +60,46 @@ impl FilesExamined {
         found
     }
 
-    /// Returns the problems, each with what to do.
-    pub(crate) fn problems(&self) -> impl Iterator<Item = &String> {
-        self.wrong.iter().chain(&self.loose)
+    fn expose(&mut self, problem: Option<String>) {
+        self.exposed.extend(problem);
     }
 
-    /// Returns the result as a check of `doctor`.
-    pub(crate) fn into_check(self) -> DoctorCheck {
-        let found = match self.wrong.len() {
-            0 if self.loose.is_empty() => format!("{} files and folders examined", self.examined),
-            0 => format!(
-                "{} files and folders examined; {}",
-                self.examined,
-                self.loose.join("; ")
-            ),
-            wrong => format!("{} files and folders examined, {wrong} wrong", self.examined),
+    /// Returns the problems, each with what to do.
+    pub(crate) fn problems(&self) -> impl Iterator<Item = &String> {
+        self.wrong.iter().chain(&self.exposed).chain(&self.loose)
+    }
+
+    /// Returns the results as checks of `doctor`: that the files are whole, and that nobody else can read secrets.
+    pub(crate) fn into_checks(self) -> [DoctorCheck; 2] {
+        let examined = match self.examined {
+            1 => "1 file or folder examined".to_owned(),
+            many => format!("{many} files and folders examined"),
         };
-        DoctorCheck {
+        let found = match self.wrong.len() {
+            0 if self.loose.is_empty() => examined,
+            0 => format!("{examined}; {}", self.loose.join("; ")),
+            wrong => format!("{examined}, {wrong} wrong"),
+        };
+        let files = DoctorCheck {
             name: FILES_CHECK.to_owned(),
             ok: self.wrong.is_empty(),
             found,
-            damaged: self.problems().cloned().collect(),
+            damaged: self.wrong,
             repaired: 0,
-        }
+            not_examined: false,
+        };
+        let secrets = DoctorCheck {
+            name: SECRETS_CHECK.to_owned(),
+            ok: self.exposed.is_empty(),
+            found: match self.exposed.len() {
+                0 => "only the owner can read keys and token".to_owned(),
+                number => format!("{number} exposed: {}", self.exposed.join("; ")),
+            },
+            damaged: Vec::new(),
+            repaired: 0,
+            not_examined: false,
+        };
+        [files, secrets]
     }
 }
 
@@ -155,15 +177,22 @@ mod tests {
             set_permissions(home.path().join(file), Permissions::from_mode(mode)).unwrap();
         }
         let found = FilesExamined::of(&home, &config);
-        assert_eq!((found.wrong.len(), found.loose.len()), (3, 3), "{found:?}");
+        assert_eq!((found.exposed.len(), found.loose.len()), (3, 3), "{found:?}");
         let names_root = |problem: &String| problem.contains("root.key: its mode 644");
         assert!(found.problems().any(names_root), "{found:?}");
-        assert!(!found.into_check().ok);
+        // Each is listed once, and nothing is damaged.
+        let [files, secrets] = found.into_checks();
+        assert!(files.ok && files.damaged.is_empty(), "{files:?}");
+        assert!(
+            !secrets.ok && secrets.found.starts_with("3 exposed: "),
+            "{secrets:?}"
+        );
         // Keys that nobody could read are safe, and a folder's mode does not damage anything.
         for file in ["keys/root.key", "keys/operating-0.key", "token"] {
             set_permissions(home.path().join(file), Permissions::from_mode(0o600)).unwrap();
         }
-        let check = FilesExamined::of(&home, &config).into_check();
+        let [check, secrets] = FilesExamined::of(&home, &config).into_checks();
+        assert!(secrets.ok, "{secrets:?}");
         assert!(check.ok && check.found.contains("starling.toml"), "{check:?}");
     }
 

@@ -29,6 +29,7 @@ mod write;
 
 pub use self::error::HomeError;
 pub(crate) use self::files::FilesExamined;
+pub use self::files::SECRETS_CHECK;
 pub use self::folder::{Home, socket_path};
 pub use self::identity::read_identity;
 pub(crate) use self::problem::config_problem;

@@ -24,12 +24,18 @@ pub enum RestoreMode {
     Alone,
 }
 
-/// Marks the site in `home` as restored, and lets it continue if it may.
+/// Marks the site in `home` as restored, and lets it continue if it may. A site that signs stops signing by that, so
+/// `confirm` must agree first; returns `None` if it does not. A site that is held back already, or has no store, loses
+/// nothing, and is not asked about.
 ///
 /// # Errors
 /// `not_initialised`, `store_locked` while a daemon runs, `site_restored` if it should continue alone without the root
-/// key.
-pub fn restore_home(home: &Path, mode: RestoreMode) -> Result<RestoreReport, Problem> {
+/// key; and those of `confirm`.
+pub fn restore_home(
+    home: &Path,
+    mode: RestoreMode,
+    confirm: impl FnOnce() -> Result<bool, Problem>,
+) -> Result<Option<RestoreReport>, Problem> {
     let home = Home::open(home).map_err(|error| home_problem(&error))?;
     let config = home
         .config(&Overrides::default())
@@ -40,7 +46,22 @@ pub fn restore_home(home: &Path, mode: RestoreMode) -> Result<RestoreReport, Pro
         }
         opened => opened?,
     };
-    let parts = &site.0;
+    let agreed = match mode {
+        RestoreMode::Hear if site.0.identity.restore.is_held() => Ok(true),
+        _ => confirm(),
+    };
+    let restored = agreed.and_then(|agreed| {
+        if !agreed {
+            return Ok(None);
+        }
+        restored(&site.0, mode).map(Some)
+    });
+    stop(&site);
+    restored
+}
+
+/// Marks an open site as restored.
+fn restored(parts: &SiteParts, mode: RestoreMode) -> Result<RestoreReport, Problem> {
     let epoch = {
         let _one_at_a_time = parts.one_import();
         match mode {
@@ -54,9 +75,7 @@ pub fn restore_home(home: &Path, mode: RestoreMode) -> Result<RestoreReport, Pro
             }
         }
     };
-    let report = report(parts, epoch);
-    stop(&site);
-    Ok(report)
+    Ok(report(parts, epoch))
 }
 
 /// Lets the site in `home` continue from what it holds if it is held back and `confirm` agrees: only then something may
@@ -138,7 +157,20 @@ mod tests {
         crate::init::init_site(&home, &"site-a".parse().unwrap(), "redb").unwrap();
         let unasked = go_on_alone_if_held(&home, || panic!("nothing is held")).unwrap();
         assert_eq!(unasked.unwrap().new_epoch, None);
-        let waiting = restore_home(&home, RestoreMode::Hear).unwrap();
+        // It signs, and would stop: nothing happens without consent.
+        assert!(
+            restore_home(&home, RestoreMode::Hear, || Ok(false))
+                .unwrap()
+                .is_none()
+        );
+        let unasked = go_on_alone_if_held(&home, || panic!("nothing is held")).unwrap();
+        assert!(unasked.is_some_and(|report| report.restore.is_none()));
+        let waiting = restore_home(&home, RestoreMode::Hear, || Ok(true))
+            .unwrap()
+            .unwrap();
+        // It is held back already: that is shown without a question.
+        let again = restore_home(&home, RestoreMode::Hear, || panic!("already held")).unwrap();
+        assert!(again.is_some_and(|report| report.restore.is_some()));
         assert!(waiting.restore.is_some());
         assert!(go_on_alone_if_held(&home, || Ok(false)).unwrap().is_none());
         let went_on = go_on_alone_if_held(&home, || Ok(true)).unwrap().unwrap();

@@ -19,7 +19,8 @@ use starling_view::{AdvisoryRef, CanonicalAdvisory, EdgeState, FoldMemo, Package
 use tokio_util::sync::CancellationToken;
 
 use super::advisory_shown::summary_of;
-use super::problem::store_problem;
+use super::problem::{knowledge_problem, store_problem};
+use super::view_knowledge::view_knowledge;
 use super::{Site, SiteParts};
 use crate::clock::now;
 use crate::ecosystem_names::nearest_ecosystem;
@@ -65,13 +66,12 @@ impl SiteParts {
                 ErrorCode::AdvisoryNotFound,
                 format!("looking up {shown:?}: no advisory has this name"),
             )
-            .hint(
-                "expected an id or alias (CVE-…, GHSA-…), a package URL or a merge hash, exactly as written",
-            ));
+            .hint("expected an id or alias (CVE-…, GHSA-…), a package URL or a merge hash"));
         }
         let mut advisories = Vec::new();
         let mut left_out = 0;
         let memo = FoldMemo::default();
+        let knowledge = view_knowledge(&reader)?;
         for (index, advisory) in found.iter().enumerate() {
             if advisories.len() == types::AdvisoryLookup::MOST {
                 left_out = (found.len() - index) as u64;
@@ -80,7 +80,14 @@ impl SiteParts {
             still_asked(gone)?;
             let folded = self.folded(&reader, advisory, &memo)?;
             let folded = folded.filter(|folded| is_affected(folded, version.as_deref()));
-            advisories.extend(folded.map(|folded| self.shown_advisory(&reader, &folded)));
+            let Some(folded) = folded else { continue };
+            let mut shown = self.shown_advisory(&reader, &folded);
+            let leading = folded.upstream.iter().chain(&folded.related);
+            let entry = knowledge
+                .exploited(std::iter::once(&folded.vulnerability).chain(leading))
+                .map_err(|error| knowledge_problem("looking up an advisory", &error))?;
+            shown.exploited = entry.map(|since| types::Exploited { since });
+            advisories.push(shown);
         }
         if let (true, Some(version)) = (advisories.is_empty(), version) {
             let detail = format!(

@@ -88,6 +88,7 @@ impl SiteParts {
                     entries: *entries as u64,
                 })
                 .collect(),
+            exploited: None,
         }
     }
 

@@ -83,6 +83,7 @@ impl SiteParts {
         params: types::ImportParams,
     ) -> ServiceResult<types::ImportReport> {
         let mut reader = self.open_bundle(file, params)?;
+        let mutes_before = self.mute_ids()?;
         let given_up = self.learn_trust(reader.seal(), plan)?;
         let mut report = types::ImportReport {
             success: true,
@@ -97,11 +98,13 @@ impl SiteParts {
             certificates: plan.news.certificates,
             heads: plan.news.heads,
             warnings: plan.warnings.iter().cloned().chain(given_up).collect(),
+            mutes: None,
         };
         let items = self.apply(&mut reader, plan, &mut report)?;
         let newest = self.tell_logs(plan, &items, reader.seal(), &mut report)?;
         self.tell_conflicts(plan, params, &mut report)?;
         self.tell_out_of_scope(plan, &mut report);
+        report.mutes = self.arrived_mutes(&mutes_before)?;
         let entry = LedgerEntry::BundleImported {
             at: now(),
             bundle: report.bundle_hash.to_string(),

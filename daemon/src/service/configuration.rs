@@ -8,6 +8,8 @@ use crate::home::Home;
 
 /// Name of the doctor's check of the configuration.
 pub const CONFIG_CHECK: &str = "starling.toml is in force";
+/// Name of the doctor's check of the policy files.
+pub const POLICY_CHECK: &str = "policy files can be used";
 
 /// Reads the file as a restart without flags would. Feeds are left out: the daemon changes and reads them while it runs.
 pub(super) fn in_file(home: &Home) -> Result<Config, String> {
@@ -38,6 +40,43 @@ impl SiteParts {
         }
     }
 
+    /// Returns why no scan can use the site's own policies; `None` if it can.
+    pub(super) fn policy_matter(&self) -> Option<String> {
+        let problems = self.data.policies.problems();
+        let found: Vec<&str> = problems.iter().map(|problem| problem.detail.as_str()).collect();
+        (!found.is_empty()).then(|| {
+            format!(
+                "every scan with the site's own policy fails: {}",
+                found.join("; ")
+            )
+        })
+    }
+
+    /// Returns what is not well about the configuration.
+    pub(super) fn configuration_matters(&self) -> Option<String> {
+        let matters: Vec<String> = [self.config_matter(), self.policy_matter()]
+            .into_iter()
+            .flatten()
+            .collect();
+        (!matters.is_empty()).then(|| matters.join("; "))
+    }
+
+    /// Reports if a scan can use the site's policy files; `None` if the configuration has none.
+    pub(super) fn policy_check(&self) -> Option<DoctorCheck> {
+        let scan = &self.identity.config.scan;
+        let files = [&scan.policy_file, &scan.rego_file];
+        let number = files.iter().filter(|file| file.is_some()).count();
+        let matter = self.policy_matter();
+        (number > 0).then(|| DoctorCheck {
+            name: POLICY_CHECK.to_owned(),
+            ok: matter.is_none(),
+            found: matter.unwrap_or_else(|| super::health::counted(number, "file read", "files read")),
+            damaged: Vec::new(),
+            repaired: 0,
+            not_examined: false,
+        })
+    }
+
     /// Reports if the daemon runs with the file as it is; `None` without a daemon.
     pub(super) fn config_check(&self) -> Option<DoctorCheck> {
         self.live.started?;
@@ -48,6 +87,7 @@ impl SiteParts {
             found: matter.unwrap_or_else(|| "the daemon runs with it".to_owned()),
             damaged: Vec::new(),
             repaired: 0,
+            not_examined: false,
         })
     }
 }
@@ -64,6 +104,29 @@ mod tests {
     use super::*;
     use crate::opening::OpeningNews;
     use crate::service::Site;
+
+    #[test]
+    fn policy_file_that_no_scan_can_use_is_a_matter() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::prepare(folder.path(), &"site-a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        home.finish().unwrap();
+        std::fs::write(home.config_path(), "[scan]\npolicy_file = \"gone.yaml\"\n").unwrap();
+        let config = home.config(&Overrides::default()).unwrap();
+        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+        let news = OpeningNews::new(false);
+        let site = Site::open_on(engine, home.clone(), config, None, &news).unwrap();
+        let parts = site.0.health().parts;
+        let names_it = |part: &&starling_api_types::HealthPart| {
+            part.part == SitePart::Configuration
+                && part.detail.contains("scan.policy_file in starling.toml: opening")
+        };
+        assert!(parts.iter().any(|part| names_it(&part)), "{parts:?}");
+        let check = site.0.policy_check().unwrap();
+        assert!(!check.ok && check.found.contains("gone.yaml"), "{check:?}");
+        std::fs::write(folder.path().join("gone.yaml"), "format: starling-policy/1\n").unwrap();
+        assert!(site.0.policy_check().unwrap().ok);
+        assert_eq!(site.0.configuration_matters(), None);
+    }
 
     #[test]
     fn changed_file_is_a_matter_until_a_restart() {

@@ -8,13 +8,12 @@ use starling_store::{BODIES_CHECK, Check, LOG_CHECK, MissingBodies, PACKS_CHECK,
 use starling_sync::TipDifference;
 
 use super::SiteParts;
-use super::configuration::CONFIG_CHECK;
+use super::configuration::{CONFIG_CHECK, POLICY_CHECK};
 use super::damage_note::{self, Damage};
 use super::problem::store_problem;
 use super::reach::REACH_CHECK;
 use crate::clock::now;
-use crate::home::FilesExamined;
-use crate::policies::POLICY_CHECK;
+use crate::home::{FilesExamined, SECRETS_CHECK};
 
 /// Name of the check of the bodies that claims need.
 pub(super) const MISSING_CHECK: &str = "record bodies that claims need";
@@ -24,12 +23,12 @@ const HOME_CHECK: &str = "home";
 const LISTED: usize = 20;
 
 /// Returns true if a check that is not ok tells no damage of the store: bodies that never came (unless some are
-/// lost), a copied home, knowledge that no scan can use, a policy that cannot be read, and a configuration that waits for
-/// a restart.
+/// lost), a copied home, knowledge that no scan can use, a configuration that waits for a restart, a policy file that
+/// no scan can use, and secrets that others can read.
 fn is_no_damage(name: &str, lost: bool) -> bool {
     match name {
         MISSING_CHECK => !lost,
-        HOME_CHECK | REACH_CHECK | CONFIG_CHECK | POLICY_CHECK => true,
+        HOME_CHECK | REACH_CHECK | CONFIG_CHECK | POLICY_CHECK | SECRETS_CHECK => true,
         _ => false,
     }
 }
@@ -56,13 +55,13 @@ impl SiteParts {
         checks.push(missing_check(&missing));
         let lost = self.note_damage(&diagnosis.checks, &checks, &missing);
         checks.push(self.peers_check());
-        checks.push(FilesExamined::of(&self.identity.home, &self.identity.config).into_check());
+        checks.extend(FilesExamined::of(&self.identity.home, &self.identity.config).into_checks());
         checks.extend(self.data.kept_vex.check());
-        checks.extend(self.data.policies.check(now()));
         checks.push(self.reach_check());
         checks.push(self.home_check());
         checks.extend(self.feeds_check());
         checks.extend(self.config_check());
+        checks.extend(self.policy_check());
         Ok(types::DoctorReport {
             ok: checks
                 .iter()
@@ -184,6 +183,7 @@ impl SiteParts {
             found,
             damaged,
             repaired: 0,
+            not_examined: differences.is_empty() && self.live.started.is_none(),
         }
     }
 
@@ -216,6 +216,7 @@ impl SiteParts {
             found,
             damaged: Vec::new(),
             repaired: 0,
+            not_examined: false,
         }
     }
 }
@@ -308,6 +309,7 @@ fn missing_check(missing: &Result<Vec<Missing>, StoreError>) -> types::DoctorChe
         found,
         damaged,
         repaired: 0,
+        not_examined: false,
     }
 }
 
@@ -345,6 +347,7 @@ fn shown(check: &Check, is_daemon: bool, is_missing: bool) -> types::DoctorCheck
         found,
         damaged: check.damaged.clone(),
         repaired: if is_repaired { check.wrong } else { 0 },
+        not_examined: false,
     }
 }
 

@@ -34,14 +34,14 @@ impl SiteParts {
             Problem::new(ErrorCode::BadRequest, format!("explaining: {error}"))
                 .hint("give a package URL (pkg:…) or a CPE name (cpe:…)")
         };
-        if is_swapped(&query.purl, &query.id) {
+        if let Some(id) = query.id.as_deref().filter(|id| is_swapped(&query.purl, id)) {
             let detail = format!(
-                "explaining: {:?} is a package and {:?} is not: the package comes first, then the id",
-                query.id, query.purl
+                "explaining: {id:?} is a package and {:?} is not: the package comes first, then the id",
+                query.purl
             );
             return Err(Problem::new(ErrorCode::BadRequest, detail).hint(format!(
                 "`starling explain {} {}`",
-                query.id.trim(),
+                id.trim(),
                 query.purl.trim()
             )));
         }
@@ -61,12 +61,16 @@ impl SiteParts {
             .map_err(|error| store_problem("reading the view", &error))?;
         let knowledge = view_knowledge(&reader)?;
         // Advisories have their ids in one spelling; people may use another.
-        let id = VulnerabilityId::of(&query.id).ok_or_else(|| {
-            Problem::new(
-                ErrorCode::BadRequest,
-                format!("explaining: {:?} is not an id", query.id),
-            )
-        })?;
+        let id = match &query.id {
+            None => None,
+            Some(given) => Some(VulnerabilityId::of(given).ok_or_else(|| {
+                Problem::new(
+                    ErrorCode::BadRequest,
+                    format!("explaining: {given:?} is not an id"),
+                )
+            })?),
+        };
+        let id = id.as_ref().map(VulnerabilityId::as_str);
         let distro = query.distro.as_deref();
         let unknown =
             distro.filter(|distro| !is_distro(distro) && OperatingSystem::of_distro(distro).is_none());
@@ -76,24 +80,34 @@ impl SiteParts {
         }
         let at = JudgedAt::from_unix_millis(at.as_millis());
         let found = match asked {
-            Asked::Purl(purl) => explain(&purl, id.as_str(), distro, &knowledge, at)
-                .map(|found| shown_explanation(&purl, id.as_str(), &found)),
-            Asked::Cpe(cpe) => explain_cpe(*cpe, id.as_str(), distro, &knowledge, at),
+            Asked::Purl(purl) => {
+                explain(&purl, id, distro, &knowledge, at).map(|found| shown_explanation(&purl, id, &found))
+            }
+            Asked::Cpe(cpe) => explain_cpe(*cpe, id, distro, &knowledge, at),
         };
-        let mut found = found.map_err(|error| super::problem::knowledge_problem("explaining", &error))?;
+        let unread = |error| super::problem::knowledge_problem("explaining", &error);
+        let mut found = found.map_err(unread)?;
+        for advisory in &mut found.advisories {
+            if let (Some(exploited), Some(id)) = (
+                &mut advisory.exploited,
+                VulnerabilityId::of(&advisory.vulnerability),
+            ) {
+                exploited.since = knowledge.exploited([&id]).map_err(unread)?.flatten();
+            }
+        }
         if let Some(distro) = unknown.filter(|_| found.conclusion == types::Conclusion::CannotSay) {
             found.reason = format!(
                 "{}; {distro:?} is not a distribution that is known here",
                 found.reason
             );
         }
-        if found.conclusion == types::Conclusion::NotAbout {
-            let named = starling_view::advisories_by_id(&reader, id.as_str())
+        if let Some(id) = id.filter(|_| found.conclusion == types::Conclusion::NotAbout) {
+            let named = starling_view::advisories_by_id(&reader, id)
                 .map_err(|error| super::advisories::view_problem(&error))?;
             if named.is_empty() {
                 // Nothing follows from advisories that cannot be about it.
                 found.conclusion = types::Conclusion::CannotSay;
-                found.reason = format!("no record here is named {}; {}", id.as_str(), found.reason);
+                found.reason = format!("no record here is named {id}; {}", found.reason);
             }
         }
         Ok(found)
@@ -114,10 +128,10 @@ fn is_swapped(purl: &str, id: &str) -> bool {
 }
 
 /// Converts an explanation to the API's form.
-pub fn shown_explanation(purl: &PackageUrl, id: &str, found: &Explanation) -> types::Explanation {
+pub fn shown_explanation(purl: &PackageUrl, id: Option<&str>, found: &Explanation) -> types::Explanation {
     types::Explanation {
         purl: purl.to_string(),
-        id: id.to_owned(),
+        id: id.map(str::to_owned),
         conclusion: match found.conclusion {
             Conclusion::Affected => types::Conclusion::Affected,
             Conclusion::NotAffected => types::Conclusion::NotAffected,
@@ -181,6 +195,7 @@ fn shown_advisory(advisory: &AdvisoryExplanation) -> types::ExplainedAdvisory {
         disputed: advisory.is_disputed(),
         rules,
         fixed,
+        exploited: advisory.is_exploited.then_some(types::Exploited { since: None }),
         fix_states: advisory
             .fix_states
             .iter()

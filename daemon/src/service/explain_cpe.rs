@@ -9,20 +9,20 @@ use starling_scanner::scan::StatementResult;
 /// Most rules of one advisory that are shown; those that decide come first.
 const MAX_RULES: usize = 200;
 
-/// Explains one name and one id (any alias), like a scan on `distro`.
+/// Explains one name and one id (any alias; `None` for every advisory about the product), like a scan on `distro`.
 ///
 /// # Errors
 /// If the knowledge cannot be read.
 pub(super) fn explain_cpe(
     cpe: Cpe,
-    id: &str,
+    id: Option<&str>,
     distro: Option<&str>,
     knowledge: &dyn Knowledge,
     at: JudgedAt,
 ) -> Result<types::Explanation, KnowledgeError> {
     let mut found = types::Explanation {
         purl: cpe.to_string(),
-        id: id.to_owned(),
+        id: id.map(str::to_owned),
         conclusion: types::Conclusion::CannotSay,
         reason: "vendor and product of the name must be given, without wildcards".to_owned(),
         ecosystem: None,
@@ -45,7 +45,7 @@ pub(super) fn explain_cpe(
             .iter()
             .chain(&advisory.related)
             .chain([&advisory.vulnerability]);
-        if !ids.any(|own| own == id) {
+        if id.is_some_and(|id| !ids.any(|own| own == id)) {
             found.other_advisories += 1;
             continue;
         }
@@ -149,5 +149,6 @@ fn shown(advisory: &Advisory, each: &[(CpeRule, StatementResult)]) -> types::Exp
         rules: rules.collect(),
         fixed,
         fix_states: Vec::new(),
+        exploited: (advisory.threat.kev == Some(true)).then_some(types::Exploited { since: None }),
     }
 }

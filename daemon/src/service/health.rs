@@ -65,7 +65,7 @@ impl SiteParts {
         if is_daemon {
             parts.push(part(SitePart::Scheduler, self.scheduler_part()));
         }
-        if let Some(matter) = self.config_matter() {
+        if let Some(matter) = self.configuration_matters() {
             parts.push(part(SitePart::Configuration, (PartState::Attention, matter)));
         }
         parts
@@ -229,7 +229,7 @@ fn part(part: SitePart, (state, detail): (PartState, String)) -> HealthPart {
 }
 
 /// Returns a number with what is counted: `1 source`, `5 sources`.
-fn counted(number: usize, one: &str, many: &str) -> String {
+pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 

@@ -53,7 +53,7 @@ mod view_knowledge;
 pub(crate) use self::assemble::{stop, take_lock};
 pub use self::bundle_info::{inspect_bundle_alone, validate_bundle_alone};
 pub(crate) use self::check::GONE_ADVICE;
-pub use self::configuration::CONFIG_CHECK;
+pub use self::configuration::{CONFIG_CHECK, POLICY_CHECK};
 pub use self::explain::shown_explanation;
 pub(crate) use self::feed_runs::Trigger;
 pub(crate) use self::folding::folding_of;

@@ -1,5 +1,6 @@
 //! Mutes: reads and writes the shared document, in the API's form.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
 use starling_api::ServiceResult;
@@ -54,6 +55,28 @@ impl SiteParts {
             waiting: waiting.collect::<Result<_, _>>()?,
             refused: refused.collect::<Result<_, _>>()?,
         })
+    }
+
+    /// Returns the ids of all mutes that were not removed.
+    pub(super) fn mute_ids(&self) -> ServiceResult<BTreeSet<String>> {
+        let list = self.mutes(&types::MuteListQuery::default())?;
+        Ok(list.mutes.into_iter().map(|mute| mute.id).collect())
+    }
+
+    /// Returns the mutes that are here since `before`, and if they count; `None` if there are none.
+    pub(super) fn arrived_mutes(
+        &self,
+        before: &BTreeSet<String>,
+    ) -> ServiceResult<Option<types::ArrivedMutes>> {
+        let mut mutes = self.mutes(&types::MuteListQuery::default())?.mutes;
+        mutes.retain(|mute| !before.contains(&mute.id));
+        let counting = mutes.iter().filter(|mute| mute.counts).count() as u64;
+        let mut idle = mutes.iter().filter(|mute| !mute.counts);
+        Ok((!mutes.is_empty()).then(|| types::ArrivedMutes {
+            arrived: mutes.len() as u64,
+            counting,
+            remark: idle.find_map(|mute| mute.remark.clone()),
+        }))
     }
 
     pub(super) fn mute(&self, id: &str) -> ServiceResult<types::Mute> {

@@ -24,7 +24,7 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
     let code = match error {
         StoreError::Engine(error) => return engine_problem(attempted, error),
         StoreError::SiteNotListed { .. } => ErrorCode::SiteNotFound,
-        StoreError::SiteExists { .. } => ErrorCode::SiteExists,
+        StoreError::SiteExists { .. } | StoreError::KeyListed { .. } => ErrorCode::SiteExists,
         StoreError::OwnSite { .. } => ErrorCode::SiteKeyInvalid,
         StoreError::Certificate(_) => ErrorCode::CertificateInvalid,
         StoreError::Head(_) | StoreError::Author(_) => ErrorCode::SignatureVerificationFailed,

@@ -75,6 +75,7 @@ impl SiteParts {
             },
             damaged: Vec::new(),
             repaired: 0,
+            not_examined: false,
         }
     }
 

@@ -125,7 +125,7 @@ fn product_is_explained_by_its_name() {
     let explain = |name: &str, id: &str, distro: Option<&str>| {
         let query = ExplainQuery {
             purl: name.to_owned(),
-            id: id.to_owned(),
+            id: Some(id.to_owned()),
             distro: distro.map(str::to_owned),
             as_of: None,
         };

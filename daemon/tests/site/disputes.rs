@@ -50,7 +50,7 @@ fn finding_lists_contradicting_statements() {
     assert_eq!((speaking, &body["not_judged"]["others"]), (2, &json!(0)));
     let query = ExplainQuery {
         purl: "pkg:npm/express@4.17.0".to_owned(),
-        id: "EX-1".to_owned(),
+        id: Some("EX-1".to_owned()),
         distro: None,
         as_of: None,
     };

@@ -90,7 +90,7 @@ fn misspelt_ecosystem_or_distribution_is_answered_with_the_nearest() {
     let explain = |distro: &str| {
         site.wait(site.service.explain(ExplainQuery {
             purl: "pkg:deb/debian/curl@7.88.1-10".to_owned(),
-            id: "CVE-2023-38545".to_owned(),
+            id: Some("CVE-2023-38545".to_owned()),
             distro: Some(distro.to_owned()),
             as_of: None,
         }))
@@ -141,7 +141,7 @@ fn explanation_finds_an_id_in_any_spelling() {
     let explain = |id: &str| {
         site.wait(site.service.explain(ExplainQuery {
             purl: "pkg:npm/express@4.17.0".to_owned(),
-            id: id.to_owned(),
+            id: Some(id.to_owned()),
             distro: None,
             as_of: None,
         }))
@@ -160,7 +160,7 @@ fn explanation_finds_an_id_in_any_spelling() {
     );
     let swapped = ExplainQuery {
         purl: "CVE-2024-1".to_owned(),
-        id: "pkg:npm/express@4.17.0".to_owned(),
+        id: Some("pkg:npm/express@4.17.0".to_owned()),
         distro: None,
         as_of: None,
     };

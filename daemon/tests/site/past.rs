@@ -151,7 +151,7 @@ fn explanations_and_advisories_support_as_of() {
     let conclusion = |as_of: Option<AsOf>| {
         let query = ExplainQuery {
             purl: "pkg:npm/express@4.17.0".to_owned(),
-            id: "EX-1".to_owned(),
+            id: Some("EX-1".to_owned()),
             distro: None,
             as_of,
         };

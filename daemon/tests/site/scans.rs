@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use starling_api::ScanDocuments;
-use starling_api_types::{ErrorCode, ScanParams};
+use starling_api_types::{AdvisoryQuery, ErrorCode, ExplainQuery, ScanParams};
 use starling_daemon::scan_without_store;
 
 use crate::bench::{Bench, Site, advisory};
@@ -123,6 +123,40 @@ fn exploitation_data_is_equal_in_index_and_view() {
 
     let site = bench.open(NAME);
     site.feed("kev", &[listed("KEV-3", "EX-3")]);
+    // An advisory and its explanation say what a scan says.
+    let exploited = |id: &str| {
+        let found = site
+            .wait(site.service.advisory(id, AdvisoryQuery::default()))
+            .unwrap();
+        found.advisories[0].exploited.clone()
+    };
+    assert_eq!(
+        exploited("EX-3").unwrap().to_string(),
+        "known to be exploited, since 2025-02-01"
+    );
+    assert_eq!(exploited("EX-1"), None);
+    let query = ExplainQuery {
+        purl: "pkg:npm/lodash@1.0.0".to_owned(),
+        id: None,
+        distro: None,
+        as_of: None,
+    };
+    let explained = site.wait(site.service.explain(query)).unwrap();
+    let explained: Vec<_> = explained
+        .advisories
+        .iter()
+        .map(|one| {
+            (
+                one.vulnerability.as_str(),
+                one.exploited.clone().and_then(|entry| entry.since),
+            )
+        })
+        .collect();
+    assert!(
+        explained.contains(&("EX-3", Some("2025-02-01".to_owned()))),
+        "{explained:?}"
+    );
+    assert!(explained.len() > 1 && explained.iter().filter(|(_, since)| since.is_some()).count() == 1);
     drop(site);
     let after = scan(&bench, Some(POLICY));
     assert_eq!(

@@ -34,17 +34,21 @@ impl SiteStore {
     /// Puts a site on the allow-list, with its chain if that is known.
     ///
     /// # Errors
-    /// [`StoreError::SiteExists`], [`StoreError::OwnSite`], or a chain of another site.
+    /// [`StoreError::SiteExists`], [`StoreError::KeyListed`], [`StoreError::OwnSite`], or a chain of another site.
     pub fn list_site(&self, listed: ListedSite, chain: Option<&CertificateChain>) -> Result<(), StoreError> {
         self.change(|state| {
             if listed.site == state.site {
                 return Err(StoreError::OwnSite { slug: listed.slug });
             }
-            let taken = state
-                .listed
-                .get(&listed.slug)
-                .or_else(|| state.listed_by_site(&listed.site));
-            if let Some(found) = taken {
+            if let Some(found) = state.listed_by_site(&listed.site)
+                && found.slug != listed.slug
+            {
+                return Err(StoreError::KeyListed {
+                    slug: listed.slug,
+                    found: found.slug.clone(),
+                });
+            }
+            if let Some(found) = state.listed.get(&listed.slug) {
                 return Err(StoreError::SiteExists {
                     slug: found.slug.clone(),
                     found: found.site,

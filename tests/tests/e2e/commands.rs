@@ -268,6 +268,13 @@ fn sites_are_added_changed_and_removed() {
         site.refused(["sites", "add", "site-b", "--key", &key]).code,
         ErrorCode::SiteExists
     );
+    let renamed = site.refused(["sites", "add", "another", "--key", &key]);
+    assert!(
+        renamed
+            .detail
+            .contains("this key is on the allow-list already, as site-b"),
+        "{renamed}"
+    );
     assert_eq!(
         site.refused(["sites", "add", "x", "--key", "nonsense"]).code,
         ErrorCode::SiteKeyInvalid

@@ -131,7 +131,9 @@ fn undetected_snapshot_is_reported_by_its_operator() {
     let bench = bench();
     let (mut a, mut b) = snapshot(bench.path());
     assert!(a.status().restore.is_none());
-    let report: RestoreReport = a.json(["restore"]);
+    assert_eq!(a.refused(["restore"]).code, ErrorCode::BadRequest);
+    assert!(a.status().restore.is_none(), "nothing happens without consent");
+    let report: RestoreReport = a.json(["restore", "--yes"]);
     assert_eq!(report.restore.unwrap().phase, RestorePhase::Waiting);
     a.up();
     goes_on(&mut a, &mut b, 1);

@@ -49,9 +49,14 @@ impl Status {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         let site = session.site(&Step::silent()).await?;
         let now = local::now().into();
+        let has_daemon = site.status().await?.daemon;
         match self.name {
-            Some(name) => session.print(&site.feed(&name).await?, |feed| render::feed(feed, now))?,
-            None => session.print(&site.feeds().await?, |list| render::feed_status(list, now))?,
+            Some(name) => session.print(&site.feed(&name).await?, |feed| {
+                render::feed(feed, has_daemon, now)
+            })?,
+            None => session.print(&site.feeds().await?, |list| {
+                render::feed_status(list, has_daemon, now)
+            })?,
         }
         Ok(ExitStatus::Pass)
     }

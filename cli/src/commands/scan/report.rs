@@ -89,6 +89,25 @@ impl ScanReport {
 }
 
 impl ScanReport {
+    /// Names the SBOMs about which a CycloneDX report, which only holds findings, is no answer.
+    pub(super) fn without_answer(&self) -> Vec<String> {
+        let scans = self.scans.iter().filter(|scan| {
+            !matches!(
+                scan.outcome.status(),
+                Ok(ExitStatus::Pass | ExitStatus::FailedByPolicy)
+            )
+        });
+        scans
+            .map(|scan| {
+                format!(
+                    "the CycloneDX report is no answer about {}: it says `incomplete`, and its lack of vulnerabilities \
+                     means nothing",
+                    scan.sbom
+                )
+            })
+            .collect()
+    }
+
     /// Names the sources whose import has not ended, if there are any.
     pub(super) fn unfinished(&self) -> Option<String> {
         let results = self.scans.iter().filter_map(|scan| match &scan.outcome {
@@ -205,6 +224,20 @@ mod tests {
             matches!(&notes[..], [note] if note.starts_with("the import of mine")),
             "{notes:?}"
         );
+    }
+
+    #[test]
+    fn cyclonedx_report_without_answer_is_named() {
+        let report = |exit_code: u8| {
+            let mut one = scan(&json!({}));
+            if let ScanOutcome::Result(envelope) = &mut one.outcome {
+                envelope.exit_code = exit_code;
+            }
+            ScanReport::of(vec![one]).unwrap().0.without_answer()
+        };
+        assert_eq!((report(0).len(), report(1).len()), (0, 0));
+        assert!(report(4)[0].contains("no answer about a.json"), "{:?}", report(4));
+        assert_eq!(report(5).len(), 1);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use serde_json::Value;
 use starling_api_types::{Advisory, AdvisoryState, Timestamp};
 use starling_scanner::severity::score_vector;
 
-use super::super::{Lines, counted, cut, list};
+use super::super::{Lines, counted, cut, list, plain};
 
 /// Most characters of a summary, or of a description in its place.
 const SUMMARY_WIDTH: usize = 240;
@@ -28,6 +28,9 @@ pub(super) fn facts(advisory: &Advisory) -> Lines {
         .add("summary", summary(&value("summary"), &value("details")))
         .add("severity", severity(&value("severity")))
         .add("package", format!("{} {}", package.ecosystem, package.name));
+    if let Some(exploited) = &advisory.exploited {
+        lines = lines.add("exploited", plain(&exploited.to_string()));
+    }
     for range in ranges(&affected) {
         lines = lines.add("affected", range);
     }

@@ -41,6 +41,28 @@ fn view(status: &Status) -> StatusView<'_> {
 }
 
 #[test]
+fn feeds_without_a_daemon_are_a_matter() {
+    let mut status = troubled(0);
+    status.parts.clear();
+    let feed = json!({"name": "nvd", "source": "nvd", "schedule": "2h", "enabled": true, "complete": true, "state": "ok",
+        "next_run_at": "2026-01-15T02:00:00.000Z", "last_success_at": null, "last_run": null, "attention": null, "failures": 0,
+        "counts": {"imported": 0, "unchanged": 0, "suspect": 0, "failed": 0}});
+    status.fetched_feeds = vec![serde_json::from_value(feed).unwrap()];
+    let shown = |status: &Status| terminal::at_width(140, || super::status(&view(status)));
+    assert!(!shown(&status).contains("by its schedule"));
+    status.daemon = false;
+    let text = shown(&status);
+    assert!(
+        text.contains("no feed is fetched by its schedule (nvd)"),
+        "{text}"
+    );
+    let table = |has_daemon| {
+        super::super::feeds::feeds(&status.fetched_feeds, has_daemon, view(&status).now).to_string()
+    };
+    assert!(table(false).contains("no daemon") && !table(true).contains("no daemon"));
+}
+
+#[test]
 fn site_at_the_door_is_reported_with_its_identity_in_full() {
     let mut status = troubled(0);
     status.parts.clear();

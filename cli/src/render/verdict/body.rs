@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 
 use serde::Deserialize;
 use starling_report::fix::{StatedFix, short};
-use starling_report::remarks::known_in_part;
+use starling_report::remarks::{Part, known_in_part};
+use starling_report::unjudged::Doubt;
 use starling_report::upgrade::{Fixable, severity_rank, tenths, version_to_go_to};
 
 /// The parts of a verdict's body that are shown. Missing parts show as empty.
@@ -13,6 +14,7 @@ use starling_report::upgrade::{Fixable, severity_rank, tenths, version_to_go_to}
 pub(super) struct Body {
     pub(super) outcome: String,
     pub(super) reasons: Vec<Reason>,
+    pub(super) freshness_required: bool,
     pub(super) coverage: Coverage,
     pub(super) not_judged: NotJudged,
     pub(super) ecosystems: Vec<Ecosystem>,
@@ -91,6 +93,7 @@ pub(super) struct Mute {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Reason {
+    pub(super) code: String,
     pub(super) text: String,
 }
 
@@ -117,6 +120,7 @@ pub(super) struct NotJudgedPackage {
     pub(super) cpe: Option<String>,
     pub(super) place: String,
     pub(super) reason: String,
+    pub(super) doubt: Option<Doubt>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -186,6 +190,19 @@ impl Severity {
 }
 
 impl Body {
+    /// Returns the reasons with their parts, those that decide first.
+    pub(super) fn reasons_by_part(&self) -> Vec<(Part, &str)> {
+        let part = |reason: &Reason| Part::of(&reason.code, &self.outcome, self.freshness_required);
+        let mut reasons: Vec<_> = self
+            .reasons
+            .iter()
+            .map(|reason| (part(reason), reason.text.as_str()))
+            .collect();
+        // A stable sort: within one part the verdict's order stays.
+        reasons.sort_by_key(|(part, _)| *part);
+        reasons
+    }
+
     /// Sorts the findings: those that fail first, the worst of them at the top; then by package and vulnerability.
     pub(super) fn sort(&mut self) {
         let action = |finding: &Finding| match finding.action.as_str() {

@@ -42,6 +42,30 @@ fn findings_are_shown_without_their_escape_sequences() {
 }
 
 #[test]
+fn reason_that_decides_comes_first_and_warnings_say_so() {
+    let body = r#"{"outcome":"fail","reasons":[
+        {"code":"findings_warn","text":"6 findings reach the threshold \"any\""},
+        {"code":"knowledge_stale","text":"ghsa is stale"},
+        {"code":"findings_fail","text":"1 finding reaches the threshold \"high\""}]}"#;
+    let text = verdict(&envelope(body, 1), Details::default());
+    let lines: Vec<&str> = text.lines().skip(1).take(3).collect();
+    assert_eq!(
+        lines,
+        [
+            "  because 1 finding reaches the threshold \"high\"",
+            "  besides: ghsa is stale",
+            "  warns only: 6 findings reach the threshold \"any\""
+        ]
+    );
+    // They are what a warning rests on.
+    let text = verdict(
+        &envelope(&body.replace("\"outcome\":\"fail\"", "\"outcome\":\"warn\""), 0),
+        Details::default(),
+    );
+    assert!(text.contains("because 6 findings reach"), "{text}");
+}
+
+#[test]
 fn warning_does_not_end_with_the_word_pass() {
     let ended = |outcome: &str, code| {
         let text = verdict(

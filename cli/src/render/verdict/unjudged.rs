@@ -1,6 +1,6 @@
 //! The packages of a verdict that were not judged: each by itself, or in groups where they would fill the screen.
 
-use starling_report::unjudged::{Group, Unjudged, groups, why};
+use starling_report::unjudged::{Group, Unjudged, groups, why_of};
 
 use super::body::Body;
 use crate::render::table::Table;
@@ -14,9 +14,10 @@ const SHOWN_ONE_BY_ONE: usize = 20;
 pub(super) fn groups_of(body: &Body) -> Vec<Group> {
     groups(body.not_judged.packages.iter().map(|package| Unjudged {
         purl: package.purl.as_deref(),
-        has_cpe: package.cpe.is_some(),
+        cpe: package.cpe.as_deref(),
         name: &package.name,
         reason: &package.reason,
+        doubt: package.doubt.as_ref(),
     }))
 }
 
@@ -66,7 +67,7 @@ fn one_by_one(body: &Body) -> Table {
                 .unwrap_or(&package.name)
                 .clone(),
             or_dash(package.version.as_ref()),
-            why(&package.reason),
+            why_of(&package.reason, package.doubt.as_ref()),
             package.place.clone(),
         ]);
     }

@@ -67,7 +67,7 @@ mod tests {
         let record = Record::from_json(record.as_bytes()).unwrap();
         let knowledge = SingleRecord::new(record, "test");
         let url = PackageUrl::parse_lenient(url).unwrap();
-        let found = explain(&url, "X-1", None, &knowledge, JudgedAt::default()).unwrap();
+        let found = explain(&url, Some("X-1"), None, &knowledge, JudgedAt::default()).unwrap();
         (found.conclusion, found.reason())
     }
 

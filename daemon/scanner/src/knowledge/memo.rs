@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::origin::Vendor;
 use crate::purl::PackageUrl;
 use crate::sbom::Component;
-use crate::scan::Standing;
+use crate::scan::{DoubtCause, Standing};
 
 /// Identifies everything on which a component's result depends: a hash without practical collisions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +76,8 @@ pub struct Memo {
 /// The last entry of a slot.
 type Slot = Option<(MemoKey, Remembered)>;
 
-/// A component's standing, and the ecosystems in which it was looked up.
-pub(crate) type Remembered = (Standing, [Option<&'static str>; 2]);
+/// A component's standing, the ecosystems in which it was looked up, and why it is undecided.
+pub(crate) type Remembered = (Standing, [Option<&'static str>; 2], Option<DoubtCause>);
 
 impl Memo {
     /// Creates a memo of so many places.
@@ -170,8 +170,8 @@ mod tests {
         );
         assert_eq!(memo.get(&one), None);
         let (matched, unversioned) = (
-            (Standing::Matched, [Some("npm"), None]),
-            (Standing::Unversioned, [None; 2]),
+            (Standing::Matched, [Some("npm"), None], None),
+            (Standing::Unversioned, [None; 2], None),
         );
         memo.put(one, matched);
         assert_eq!((memo.get(&one), memo.get(&two)), (Some(matched), None));

@@ -1,5 +1,7 @@
 //! Coverage: the share of an inventory that was checked, so that "no findings" cannot hide "not checked".
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 /// The standing of one component.
@@ -24,6 +26,51 @@ pub enum Standing {
     Unknown,
     /// A file, container or other thing without advisories, or the document's own subject.
     NotAPackage,
+}
+
+/// Why a component is [`Standing::Undecided`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DoubtCause {
+    /// An advisory that names the package could not be evaluated.
+    Advisory,
+    /// Its version has no place in the order of versions, so advisories could not be evaluated.
+    Version,
+    /// Advisories may use another name: a namespace or the source package is missing.
+    Name,
+    /// The site knows its ecosystem, and not its release.
+    Release,
+    /// Another vendor's advisories name its package, and its own vendor's do not.
+    Vendor,
+    /// Versions of its ecosystem have no known order.
+    Order,
+    /// It was looked up by a CPE name, and a name in which nothing matches proves nothing.
+    CpeName,
+}
+
+/// The doubt about one component.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// The cause.
+    pub cause: DoubtCause,
+    /// The first [`Doubt::NAMED`] vulnerabilities whose advisories could not be evaluated, sorted.
+    pub vulnerabilities: Vec<String>,
+    /// The number of all of them.
+    pub number: u64,
+}
+
+impl Doubt {
+    /// Most vulnerabilities that a doubt names.
+    pub const NAMED: usize = 5;
+
+    /// Returns the doubt about these vulnerabilities.
+    pub(super) fn of(cause: DoubtCause, vulnerabilities: &BTreeSet<String>) -> Self {
+        Self {
+            cause,
+            vulnerabilities: vulnerabilities.iter().take(Self::NAMED).cloned().collect(),
+            number: u64::try_from(vulnerabilities.len()).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 impl Standing {

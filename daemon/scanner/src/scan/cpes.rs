@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Standing;
 use super::evidence::Evidence;
 use super::finding::{Finding, FoundPackage, MatchedBy, MatchedRule};
 use super::judge::Scanner;
 use super::rating::rate;
 use super::repeats::Judged;
+use super::{Doubt, DoubtCause, Standing};
 use crate::cpe::{
     CPE_ECOSYSTEM, Cpe, CpeRule, CpeSubject, CpeVerdict, OperatingSystem, compare_versions,
     is_linux_distribution, judge,
@@ -53,6 +53,7 @@ impl Scanner<'_> {
             return Ok(Some(judged));
         }
         let first = findings.len();
+        self.unevaluated.clear();
         let mut sum = Sum::default();
         for text in cpes {
             // The reader kept only names that parse.
@@ -72,25 +73,35 @@ impl Scanner<'_> {
         self.note_system(Some(CPE_ECOSYSTEM));
         self.tally.add(findings.get(first..).unwrap_or_default());
         self.tally.compare(sum.compared);
+        let standing = match sum {
+            // A product can have many names; one that no source uses says nothing.
+            Sum { is_known: false, .. } => Standing::NoKnowledge,
+            Sum {
+                is_unversioned: true, ..
+            } => Standing::Unversioned,
+            Sum {
+                is_undecided: true, ..
+            } => Standing::Undecided,
+            // Names and versions are written in too many ways: one that matches nothing does not show that the
+            // component is not affected.
+            _ if findings.len() == first => Standing::Undecided,
+            _ => Standing::Matched,
+        };
+        let doubt = (standing == Standing::Undecided).then(|| {
+            let cause = if sum.is_undecided {
+                DoubtCause::Advisory
+            } else {
+                DoubtCause::CpeName
+            };
+            Doubt::of(cause, &self.unevaluated)
+        });
         let judged = Judged {
-            standing: match sum {
-                // A product can have many names; one that no source uses says nothing.
-                Sum { is_known: false, .. } => Standing::NoKnowledge,
-                Sum {
-                    is_unversioned: true, ..
-                } => Standing::Unversioned,
-                Sum {
-                    is_undecided: true, ..
-                } => Standing::Undecided,
-                // Names and versions are written in too many ways: one that matches nothing does not show that the
-                // component is not affected.
-                _ if findings.len() == first => Standing::Undecided,
-                _ => Standing::Matched,
-            },
+            standing,
             systems: [Some(CPE_ECOSYSTEM), None],
             findings: first..findings.len(),
             // Results by name are not remembered beyond a scan.
             depends_on_time: false,
+            doubt,
         };
         self.judged_cpes.insert(key, (judged.clone(), sum.compared));
         Ok(Some(judged))
@@ -124,6 +135,7 @@ impl Scanner<'_> {
                 CpeVerdict::NotAffected => continue,
                 CpeVerdict::Undecided => {
                     sum.is_undecided = true;
+                    self.unevaluated.insert(advisory.vulnerability.clone());
                     continue;
                 }
             };

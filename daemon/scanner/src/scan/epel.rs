@@ -4,15 +4,15 @@
 //! those, and one whose name the host's have, by the host's, unless the document names its vendor.
 
 use super::judge::Scanner;
-use super::{Finding, Standing};
+use super::{DoubtCause, Finding, Standing};
 use crate::knowledge::KnowledgeError;
 use crate::matching::Subject;
 use crate::origin::Vendor;
 use crate::purl::osv::OsvPackage;
 use crate::sbom::Component;
 
-/// The standing of a package, and the further ecosystem whose advisories decided it.
-type JudgedOnHost = (Standing, Option<&'static str>);
+/// The standing of a package with the cause of an undecided one, and the further ecosystem whose advisories decided it.
+type JudgedOnHost = ((Standing, Option<DoubtCause>), Option<&'static str>);
 
 impl Scanner<'_> {
     /// Evaluates a package by the advisories of its host, or by those of EPEL.
@@ -51,7 +51,7 @@ impl Scanner<'_> {
             let first = findings.len();
             self.judge_package(package, subject, component, findings)?;
             if findings.len() > first {
-                standing = Standing::Undecided;
+                standing = (Standing::Undecided, Some(DoubtCause::Vendor));
             }
         }
         Ok((standing, Some(epel.system)))
@@ -75,21 +75,21 @@ impl Scanner<'_> {
             let standing = if self.is_host_known(package)? {
                 by_epel
             } else if findings.len() > first {
-                Standing::Undecided
+                (Standing::Undecided, Some(DoubtCause::Release))
             } else {
-                Standing::NoKnowledge
+                (Standing::NoKnowledge, None)
             };
             return Ok((standing, Some(epel.system)));
         }
         let standing = self.judge_package(package, subject, component, findings)?;
         // Advisories of EPEL may name its source, which is unknown.
-        let is_in_doubt = standing == Standing::Matched
+        let is_in_doubt = standing.0 == Standing::Matched
             && !epel.name_known
             && !self.is_own_source(component)
             && self.knows(&epel.ecosystem)?
             && !self.is_named(package, &names)?;
         if is_in_doubt {
-            return Ok((Standing::Undecided, Some(epel.system)));
+            return Ok(((Standing::Undecided, Some(DoubtCause::Name)), Some(epel.system)));
         }
         Ok((standing, None))
     }

@@ -12,7 +12,7 @@ use super::limits::Tally;
 use super::rating::rate;
 use super::repeats::{Judged, Repeats};
 use super::sources::SourcesNamed;
-use super::{Finding, ScanOptions, Standing};
+use super::{Doubt, DoubtCause, Finding, ScanOptions, Standing};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::Subject;
 use crate::purl::osv::{OsvPackage, names_source, other_names, package_from};
@@ -78,6 +78,10 @@ pub(super) struct Scanner<'a> {
     depends_on_time: bool,
     /// The ecosystems in which components were looked up, without suffix; there are few.
     systems: Vec<&'static str>,
+    /// The vulnerabilities whose advisories about the component could not be evaluated.
+    pub(super) unevaluated: BTreeSet<String>,
+    /// The doubt about the component that was judged last.
+    doubt: Option<Doubt>,
 }
 
 impl<'a> Scanner<'a> {
@@ -102,7 +106,14 @@ impl<'a> Scanner<'a> {
             tally: Tally::default(),
             depends_on_time: false,
             systems: Vec::new(),
+            unevaluated: BTreeSet::new(),
+            doubt: None,
         }
+    }
+
+    /// Returns the doubt about the component that was judged last, if it is undecided.
+    pub(super) fn take_doubt(&mut self) -> Option<Doubt> {
+        self.doubt.take()
     }
 
     /// Returns the count of findings so far.
@@ -137,6 +148,7 @@ impl<'a> Scanner<'a> {
         findings: &mut Vec<Finding>,
     ) -> Result<Standing, KnowledgeError> {
         let before = findings.len();
+        self.doubt = None;
         let standing = self.judge_or_recall(component, findings)?;
         // Only a component whose URL names no registry and no distribution has kept its names.
         let is_open = component.cpes.is_some()
@@ -152,7 +164,13 @@ impl<'a> Scanner<'a> {
             return Ok(standing);
         }
         let by_cpes = self.judge_by_cpes(component, findings)?;
-        Ok(by_cpes.map_or(standing, |judged| judged.standing))
+        Ok(match by_cpes {
+            Some(judged) => {
+                self.doubt = judged.doubt;
+                judged.standing
+            }
+            None => standing,
+        })
     }
 
     /// Same as [`judge`](Self::judge), unless the memo has the same component without findings.
@@ -162,7 +180,9 @@ impl<'a> Scanner<'a> {
         findings: &mut Vec<Finding>,
     ) -> Result<Standing, KnowledgeError> {
         let (Some(memo), Some(purl)) = (self.knowledge.memo(), &component.purl) else {
-            return Ok(self.judge(component, findings)?.standing);
+            let judged = self.judge(component, findings)?;
+            self.doubt = judged.doubt;
+            return Ok(judged.standing);
         };
         let Document {
             distro,
@@ -170,15 +190,19 @@ impl<'a> Scanner<'a> {
         } = self.document;
         let named = sources_named.of(purl);
         let key = MemoKey::of(component, purl, distro, named, &mut self.memo_space);
-        if let Some((standing, systems)) = memo.get(&key) {
+        if let Some((standing, systems, cause)) = memo.get(&key) {
             self.note_systems(systems);
+            self.doubt = cause.map(|cause| Doubt::of(cause, &BTreeSet::new()));
             return Ok(standing);
         }
         let judged = self.judge(component, findings)?;
-        // Scans of other times use the same memo.
-        if judged.findings.is_empty() && !judged.depends_on_time {
-            memo.put(key, (judged.standing, judged.systems));
+        // Scans of other times use the same memo, and it has no room for the advisories of a doubt.
+        let cause = judged.doubt.as_ref().map(|doubt| doubt.cause);
+        let names_none = judged.doubt.as_ref().is_none_or(|doubt| doubt.number == 0);
+        if judged.findings.is_empty() && !judged.depends_on_time && names_none {
+            memo.put(key, (judged.standing, judged.systems, cause));
         }
+        self.doubt = judged.doubt;
         Ok(judged.standing)
     }
 
@@ -222,7 +246,8 @@ impl<'a> Scanner<'a> {
         }
         let first = findings.len();
         self.depends_on_time = false;
-        let (standing, other) = self.judge_on_host(&package, &subject, component, findings)?;
+        self.unevaluated.clear();
+        let ((standing, cause), other) = self.judge_on_host(&package, &subject, component, findings)?;
         let systems = [system, other];
         self.note_systems(systems);
         self.tally.add(findings.get(first..).unwrap_or_default());
@@ -231,6 +256,7 @@ impl<'a> Scanner<'a> {
             systems,
             findings: first..findings.len(),
             depends_on_time: self.depends_on_time,
+            doubt: cause.map(|cause| Doubt::of(cause, &self.unevaluated)),
         };
         if let Some(key) = key {
             self.repeats.keep(key, judged.clone());
@@ -238,14 +264,14 @@ impl<'a> Scanner<'a> {
         Ok(judged)
     }
 
-    /// Evaluates a package's version with all applicable ecosystems.
+    /// Evaluates a package's version with all applicable ecosystems. The cause is of an undecided one.
     pub(super) fn judge_package(
         &mut self,
         package: &OsvPackage,
         subject: &Subject,
         component: &Component,
         findings: &mut Vec<Finding>,
-    ) -> Result<Standing, KnowledgeError> {
+    ) -> Result<(Standing, Option<DoubtCause>), KnowledgeError> {
         let (mut is_known, mut undecided) = (false, false);
         let first = findings.len();
         // If advisories may use another name, the name must be known.
@@ -268,18 +294,21 @@ impl<'a> Scanner<'a> {
             name_known = name_known && !self.knowledge.knows_package(&package.ecosystem, &other)?;
         }
         let has_order = Scheme::for_ecosystem(&package.ecosystem).is_some();
-        Ok(match has_order {
+        let cause = match has_order {
             // The knowledge covers it only partly.
-            _ if !is_known && findings.len() > first => Standing::Undecided,
-            _ if !is_known => Standing::NoKnowledge,
-            _ if subject.is_unknown() => Standing::Unversioned,
-            _ if undecided || !name_known => Standing::Undecided,
+            _ if !is_known && findings.len() > first => DoubtCause::Release,
+            _ if !is_known => return Ok((Standing::NoKnowledge, None)),
+            _ if subject.is_unknown() => return Ok((Standing::Unversioned, None)),
+            true if undecided && !subject.is_ordered() => DoubtCause::Version,
+            _ if undecided => DoubtCause::Advisory,
+            _ if !name_known => DoubtCause::Name,
             // Without an order, or with a version outside of it, only enumerations can match.
-            false if findings.len() > first => Standing::Undecided,
-            false => Standing::UnsupportedEcosystem,
-            true if !subject.is_ordered() => Standing::Unversioned,
-            true => Standing::Matched,
-        })
+            false if findings.len() > first => DoubtCause::Order,
+            false => return Ok((Standing::UnsupportedEcosystem, None)),
+            true if !subject.is_ordered() => return Ok((Standing::Unversioned, None)),
+            true => return Ok((Standing::Matched, None)),
+        };
+        Ok((Standing::Undecided, Some(cause)))
     }
 
     /// Returns true if a component's package has the name of its source: the document names the sources of others.
@@ -430,7 +459,10 @@ impl<'a> Scanner<'a> {
             };
             let mut evidence = Evidence::of(advisory, subject, ecosystem);
             if evidence.rules.is_empty() {
-                undecided |= evidence.undecided;
+                if evidence.undecided {
+                    undecided = true;
+                    self.unevaluated.insert(advisory.vulnerability.clone());
+                }
                 continue;
             }
             let rating = rate(advisory, &mut evidence, &mut self.scores, self.options);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
-use super::Standing;
+use super::{Doubt, Standing};
 use crate::matching::Subject;
 use crate::module::Stream;
 use crate::origin::Vendor;
@@ -41,6 +41,8 @@ pub(super) struct Judged {
     pub(super) findings: Range<usize>,
     /// True if it may differ at another time of judgement.
     pub(super) depends_on_time: bool,
+    /// Why it is undecided, if it is.
+    pub(super) doubt: Option<Doubt>,
 }
 
 impl Judged {
@@ -51,6 +53,7 @@ impl Judged {
             systems: [None; 2],
             findings: 0..0,
             depends_on_time: false,
+            doubt: None,
         }
     }
 }

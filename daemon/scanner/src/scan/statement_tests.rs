@@ -231,7 +231,7 @@ fn source_outside_the_order_lowers_no_severity() {
 fn explanation_shows_all_statements_without_finding() {
     let purl = PackageUrl::parse("pkg:npm/widget@1.5.0").unwrap();
     let knowledge = index(&[("a", "1.0.0", Counts), ("b", "2.0.0", Outranked)]);
-    let found = explain(&purl, "CVE-2024-1", None, &knowledge, JudgedAt::default()).unwrap();
+    let found = explain(&purl, Some("CVE-2024-1"), None, &knowledge, JudgedAt::default()).unwrap();
     assert_eq!(found.conclusion, Conclusion::NotAffected);
     let says: Vec<_> = found.advisories[0]
         .statements
@@ -273,7 +273,7 @@ fn statements_about_a_missing_fix_reach_the_finding() {
         advisory.affected = entries.into();
         let explained = explain(
             &PackageUrl::parse("pkg:npm/widget@1.5.0").unwrap(),
-            "CVE-2024-1",
+            Some("CVE-2024-1"),
             None,
             &index_of(&advisory),
             JudgedAt::default(),

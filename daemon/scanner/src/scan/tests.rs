@@ -251,6 +251,34 @@ fn range_that_cannot_be_evaluated_is_a_gap() {
     let result = run(&purls(&["pkg:npm/g@1.0.0"]), &Memory::with(&[git]));
     assert_eq!(result.coverage.undecided, 1);
     assert_eq!(result.gaps[0].standing, Standing::Undecided);
+    let doubt = result.gaps[0].doubt.clone().unwrap();
+    assert_eq!((doubt.cause, doubt.number), (DoubtCause::Advisory, 1));
+    assert_eq!(doubt.vulnerabilities, ["CVE-1"]);
+}
+
+#[test]
+fn doubt_names_its_real_cause() {
+    let npm = r#"{"id":"CVE-1","affected":[{"package":{"ecosystem":"npm","name":"g"},
+        "ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"2.0.0"}]}]}]}"#;
+    let doubts = |purl: &str, record: &str| {
+        // The second occurrence is not evaluated again, and is as much in doubt.
+        let result = run(&purls(&[purl, purl, purl]), &Memory::with(&[record]));
+        let doubts: Vec<_> = result.gaps.into_iter().map(|gap| gap.doubt.unwrap()).collect();
+        assert!(
+            doubts.len() == 3 && doubts.iter().all(|doubt| *doubt == doubts[0]),
+            "{doubts:?}"
+        );
+        doubts[0].clone()
+    };
+    let version = doubts("pkg:npm/g@latest", npm);
+    assert_eq!(
+        (version.cause, version.vulnerabilities.as_slice()),
+        (DoubtCause::Version, &["CVE-1".to_owned()][..])
+    );
+    let maven = r#"{"id":"CVE-2","affected":[{"package":{"ecosystem":"Maven","name":"org.a:core"},
+        "ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"}]}]}]}"#;
+    let name = doubts("pkg:maven/core@2.14.1", maven);
+    assert_eq!((name.cause, name.number), (DoubtCause::Name, 0));
 }
 
 #[test]

@@ -134,7 +134,11 @@ pub(super) fn copy_counts(report: &types::FeedImportReport, result: &mut RunResu
     }
     if report.warning_count > 0 {
         let first = report.warnings.first().map_or("", String::as_str);
-        result.note(&format!("{} warnings; the first: {first}", report.warning_count));
+        let number = match report.warning_count {
+            1 => "1 warning".to_owned(),
+            many => format!("{many} warnings"),
+        };
+        result.note(&format!("{number}; the first: {first}"));
     }
 }
 

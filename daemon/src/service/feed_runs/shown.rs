@@ -301,6 +301,7 @@ impl SiteParts {
             found,
             damaged: Vec::new(),
             repaired: 0,
+            not_examined: false,
         })
     }
 

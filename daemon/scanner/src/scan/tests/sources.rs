@@ -174,7 +174,8 @@ fn package_that_an_advisory_names_is_decided_by_its_own_name() {
         let record = Record::from_json(record.as_bytes()).unwrap();
         let knowledge = crate::knowledge::SingleRecord::new(record, "test");
         let purl = crate::purl::PackageUrl::parse(url).unwrap();
-        let explained = crate::explain::explain(&purl, "CVE-2030-1", None, &knowledge, JudgedAt::default());
+        let explained =
+            crate::explain::explain(&purl, Some("CVE-2030-1"), None, &knowledge, JudgedAt::default());
         (result.findings.len(), standing, explained.unwrap().conclusion)
     };
     use crate::explain::Conclusion;

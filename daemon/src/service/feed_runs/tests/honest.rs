@@ -354,7 +354,11 @@ async fn names_that_cannot_be_looked_up_are_counted_in_the_report() {
         json!({ "native": { "configurations": [{ "nodes": [{ "operator": "OR", "cpeMatch": [leaf] }] }] } });
     let run = world.run(Answer::Whole(vec![record(0), odd])).await;
     assert_eq!((run.stored, run.checked), (2, true));
-    let note = run.notes.iter().find(|note| note.contains("1 warnings")).unwrap();
+    let note = run
+        .notes
+        .iter()
+        .find(|note| note.contains("1 warning; the first"))
+        .unwrap();
     assert!(
         note.contains("EX-1.json: the CPE name") && note.contains("cannot be looked up"),
         "{note}"
