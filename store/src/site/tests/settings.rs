@@ -23,3 +23,21 @@ fn readers_see_the_settings_of_their_view() {
     assert_eq!(reader.settings().mark(), before);
     assert_eq!(site.store.view().unwrap().settings().mark(), other().mark());
 }
+
+#[test]
+fn listed_key_under_another_name_is_refused_by_its_entry() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &[]);
+    let entry = b.store.listed_site(a.chain.slug()).unwrap();
+    let again = b.store.list_site(entry.clone(), None).unwrap_err();
+    assert!(matches!(again, StoreError::SiteExists { .. }), "{again}");
+    let renamed = ListedSite {
+        slug: "other".parse().unwrap(),
+        ..entry
+    };
+    let problem = b.store.list_site(renamed, None).unwrap_err().to_string();
+    assert!(
+        problem.starts_with("adding site other: this key is on the allow-list already, as a;"),
+        "{problem}"
+    );
+}
