@@ -47,7 +47,7 @@ pub fn restore_home(
         opened => opened?,
     };
     let agreed = match mode {
-        RestoreMode::Hear if site.0.identity.restore.is_held() => Ok(true),
+        RestoreMode::Hear if !site.0.would_sign() => Ok(true),
         _ => confirm(),
     };
     let restored = agreed.and_then(|agreed| {
@@ -127,6 +127,13 @@ fn make_empty_store(home: Home, config: Config) -> Result<Site, Problem> {
 }
 
 impl SiteParts {
+    /// Returns true if the site signs: it is not held back, and its own log is not known to continue beyond what is here.
+    fn would_sign(&self) -> bool {
+        let own = self.data.store.log(self.own_log()).ok().flatten();
+        let is_behind = own.is_some_and(|log| log.high_water > log.tip.cursor.number);
+        !is_behind && !self.identity.restore.is_held()
+    }
+
     /// Holds the site back as if its home had been detected as restored.
     pub(crate) fn take_for_restored(&self, why: &str) -> Result<(), Problem> {
         let log = self.data.store.log(self.own_log());
