@@ -38,7 +38,7 @@ pub(crate) const COUNTS: &[(&str, usize, usize)] = &[
     ("ghsa-osv", 25, 0),
     ("ghsa-rest", 1, 0),
     ("euvd", 8, 0),
-    ("jvn", 35, 13),
+    ("jvn", 44, 10),
     ("cnnvd", 3, 0),
     ("cnvd", 1, 0),
     ("bdu-fstec", 1, 0),
