@@ -22,7 +22,7 @@ const FEWEST_CHANGED: u64 = 10;
 const NAMED: usize = 5;
 
 /// Reads the body of a hash, if it is here.
-type ReadBody<'r> = dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem> + 'r;
+pub(super) type ReadBody<'r> = dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem> + 'r;
 
 /// Refuses an input that takes away much of what the source said.
 ///

@@ -1,9 +1,10 @@
 //! Tells an input that is older than what was taken in before, such as last month's file.
 
 use starling_api_types::Problem;
-use starling_protocol::{ContentHash, RecordId};
+use starling_protocol::RecordId;
 use starling_store::FeedPlan;
 
+use super::guard::ReadBody;
 use super::instant;
 
 /// Most records that are compared; those of a larger change are taken at equal distances.
@@ -20,10 +21,7 @@ pub(super) struct Older {
 
 /// Returns the records whose last change lies before that of the record they replace, if they are more than half of those
 /// that were compared. A record without a time is not compared.
-pub(super) fn older(
-    plan: &FeedPlan,
-    body: &mut dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem>,
-) -> Result<Option<Older>, Problem> {
+pub(super) fn older(plan: &FeedPlan, body: &mut ReadBody<'_>) -> Result<Option<Older>, Problem> {
     if plan.replaced.len() < FEWEST_COMPARED {
         return Ok(None);
     }
@@ -58,6 +56,7 @@ fn modified(body: &[u8]) -> Option<jiff::Timestamp> {
 mod tests {
     use std::collections::BTreeMap;
 
+    use starling_protocol::ContentHash;
     use starling_store::Replaced;
 
     use super::*;
