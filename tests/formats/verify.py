@@ -313,13 +313,6 @@ class Chain:
         later = self.certificates[epoch + 1 :]
         return min((certificate.resume(lane)[0] for certificate in later), default=None)
 
-    def gives_up(self, header):
-        """Returns true if a delta ends where its epoch ends, but is not the one that the newest certificate names there."""
-        later = reversed(self.certificates[header.epoch + 1 :])
-        named = [certificate.resume(header.lane) for certificate in later]
-        end = min(named, key=lambda resume: resume[0], default=None)
-        return end is not None and end[0] == header.last and end[1] != header.hash
-
 
 # --- delta.md ----------------------------------------------------------------------------------------
 
@@ -513,7 +506,6 @@ class Log:
             must(resume[0] != header.first - 1 or resume[1] == header.previous, "the epoch does not resume here")
             self.epoch = header.epoch
         self.begun = True
-        must(not self.chain.gives_up(header), "a branch that a certificate gave up")
         must(header.last > self.number, "a replay")
         must(header.first <= self.number + 1, "a gap")
         must(header.first > self.number and header.previous == self.hash, "another branch")

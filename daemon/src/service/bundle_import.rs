@@ -149,7 +149,7 @@ impl SiteParts {
     }
 
     /// Returns an author's name on the allow-list, else its identity.
-    pub(super) fn author_name(&self, author: &SiteId) -> String {
+    fn author_name(&self, author: &SiteId) -> String {
         self.slug_of(author)
             .map_or_else(|| author.to_string(), |slug| slug.to_string())
     }

@@ -8,8 +8,8 @@ use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, LogOutcome, Problem};
 use starling_protocol::bundle::{BundleSeal, LogFault, LogRange, RangeReport, check};
-use starling_protocol::{ClaimNumber, ContentHash, ForkProof, SiteId, Source, VerifiedHead};
-use starling_store::{AllowedSources, FrozenBy, ListedSite, LogId, LogOverview, StoreError};
+use starling_protocol::{ClaimNumber, ContentHash, SiteId, Source, VerifiedHead};
+use starling_store::{AllowedSources, FrozenBy, ListedSite, LogId, StoreError};
 use starling_view::RecordKey;
 
 use super::SiteParts;
@@ -208,12 +208,6 @@ impl SiteParts {
         };
         let found = check(&mut reader, &ground, |delta| Ok(self.look_at(delta, &mut plan)?))
             .map_err(|error| error.into_problem(ATTEMPTED))?;
-        let closed = self.closed_forks(&found.ranges)?;
-        if !closed.is_empty() {
-            drop(reader);
-            self.count_chains(&before, &mut plan)?;
-            return self.plan_without_lost_branches(file, size, params, (closed, plan.news));
-        }
         if found.surplus > 0 {
             plan.warnings.push(format!(
                 "{} records in it have no live claim in it, or are out of its scope, and are not kept",
@@ -241,67 +235,6 @@ impl SiteParts {
         if plan.refusal(params).is_none() {
             refuse_contradictions(&plan, params)?;
         }
-        Ok(plan)
-    }
-
-    /// Returns the forks of closed epochs that a bundle shows: the held log may be of the branch that the author's newest
-    /// certificate gave up.
-    fn closed_forks(&self, ranges: &[RangeReport]) -> ServiceResult<Vec<ForkProof>> {
-        let mut closed = Vec::new();
-        for report in ranges {
-            if let Some(LogFault::Fork { proof, .. }) = &report.fault {
-                let chain = self.data.store.chain(&proof.site());
-                let chain = chain.map_err(|error| store_problem(ATTEMPTED, &error))?;
-                if chain.is_some_and(|chain| chain.epoch() > proof.epoch()) {
-                    closed.push((**proof).clone());
-                }
-            }
-        }
-        Ok(closed)
-    }
-
-    /// Plans an import again, after the branches that `closed` contradicts were given up. Each is given up only up to a
-    /// position that a certificate names, so this ends.
-    fn plan_without_lost_branches(
-        &self,
-        file: &mut File,
-        size: u64,
-        params: types::ImportParams,
-        (closed, news): (Vec<ForkProof>, TrustNews),
-    ) -> ServiceResult<Plan> {
-        let failed = |error: StoreError| store_problem(ATTEMPTED, &error);
-        let mut given_up = Vec::new();
-        for proof in &closed {
-            let log = LogId {
-                site: proof.site(),
-                lane: proof.lane(),
-            };
-            let held = self.data.store.log(log).map_err(failed)?;
-            if !self.data.store.learn_fork(proof).map_err(failed)? {
-                // The store judges otherwise: the proof is told as any other.
-                continue;
-            }
-            let kept = self.data.store.log(log).map_err(failed)?;
-            let reaches =
-                |log: Option<LogOverview>| log.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
-            given_up.push(format!(
-                "a later certificate of {} gave up one of two histories, and the claims after {}, up to {} of which were \
-                 held here, may be of that one",
-                self.author_name(&log.site),
-                reaches(kept).0,
-                reaches(held).0
-            ));
-        }
-        if given_up.is_empty() {
-            let detail = format!(
-                "{ATTEMPTED}: an author signed two histories, and no certificate names the right one"
-            );
-            return Err(Problem::new(ErrorCode::ForkDetected, detail).hint(FROZEN_HINT));
-        }
-        let mut plan = self.plan_import(file, size, params)?;
-        plan.news.certificates += news.certificates;
-        plan.evidence.forks.splice(..0, closed);
-        plan.warnings.extend(given_up);
         Ok(plan)
     }
 

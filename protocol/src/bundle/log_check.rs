@@ -167,8 +167,7 @@ impl LogCheck {
         if held.header().hash() == header.hash() {
             return Ok(Ok(()));
         }
-        // Until the held log reaches the end of that epoch, it may itself be the branch that was given up.
-        if self.chain.is_past(header.epoch, header.lane, self.held_to()) {
+        if header.epoch < self.chain.epoch() {
             return Ok(Err(LogFault::GivenUp { number }));
         }
         Ok(Err(match ForkProof::of(&held, delta, &self.chain) {
@@ -216,9 +215,6 @@ impl LogCheck {
         let header = delta.header();
         let number = header.first;
         let refused = |problem| Ok(Err(LogFault::Succession { number, problem }));
-        if self.chain.gives_up(header) {
-            return Ok(Err(LogFault::GivenUp { number }));
-        }
         // A reader without a store does not know the delta before a range that starts in the middle of its log.
         if is_first && self.held.is_none() && self.range.after > ClaimNumber::NONE {
             if let Err(problem) = resumes_here(header, &self.chain) {

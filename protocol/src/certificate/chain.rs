@@ -5,7 +5,7 @@ use std::fmt;
 use super::epoch::{CertificateHash, EpochCertificate, LaneResume, Reason, VerifiedCertificate};
 use super::{CertificateError, OfferedChain};
 use crate::cursor::ClaimNumber;
-use crate::delta::{DeltaHash, DeltaHeader};
+use crate::delta::DeltaHash;
 use crate::hash::SiteId;
 use crate::keys::{PublicKey, SigningKey};
 use crate::limits::MAX_CHAIN_CERTIFICATES;
@@ -174,48 +174,16 @@ impl CertificateChain {
         let later = self
             .certificates
             .get(usize::try_from(epoch).ok()?.checked_add(1)?..)?;
-        // Of those that name the same position, the newest one applies.
         later
             .iter()
-            .rev()
             .map(|certificate| resume_of(&certificate.body, lane))
             .min_by_key(|resume| resume.number)
-    }
-
-    /// Returns true if a delta ends where its epoch ends, but is not the delta that the certificate names there: it is of
-    /// a branch that was given up.
-    #[must_use]
-    pub fn gives_up(&self, header: &DeltaHeader) -> bool {
-        self.epoch_end(header.epoch, header.lane)
-            .is_some_and(|end| header.last() == end.number && header.hash() != end.header)
     }
 
     /// Returns the position from which `epoch` continues in `lane`.
     #[must_use]
     pub fn epoch_start(&self, epoch: u32, lane: Lane) -> Option<LaneResume> {
         Some(resume_of(&self.of_epoch(epoch)?.body, lane))
-    }
-
-    /// Returns the positions in `lane` that certificates name and that no later certificate closed, newest first.
-    pub fn named_positions(&self, lane: Lane) -> impl Iterator<Item = LaneResume> {
-        let mut least = None;
-        let starts = self.certificates.iter().rev();
-        let starts = starts.map(move |certificate| resume_of(&certificate.body, lane));
-        starts.filter(move |start| {
-            let is_open = least.is_none_or(|least| start.number < least);
-            if is_open {
-                least = Some(start.number);
-            }
-            is_open
-        })
-    }
-
-    /// Returns true if a log that ends at `number` reaches the end of `epoch`. If it also agrees with the newest
-    /// position of [`Self::named_positions`] that it reaches, it is the valid branch of that epoch.
-    #[must_use]
-    pub fn is_past(&self, epoch: u32, lane: Lane, number: ClaimNumber) -> bool {
-        self.epoch_end(epoch, lane)
-            .is_some_and(|end| number >= end.number)
     }
 
     /// Returns the longer of two chains of one site.

@@ -51,11 +51,6 @@ impl SiteStore {
                 txn.commit()?;
             }
             appended += pending;
-            if let Some(AppendProblem::Fork { proof }) = &problem {
-                let (site, lane) = (proof.site(), proof.lane());
-                // A later certificate may name the other branch.
-                self.follow_chain(state, LogId { site, lane })?;
-            }
             Ok(())
         })?;
         Ok(AppendOutcome { appended, problem })
@@ -114,18 +109,13 @@ impl SiteStore {
         let (Some(log), Some(chain)) = (state.logs.get(&id), state.chains.get(&site)) else {
             return problem(AppendProblem::UnknownSite { site });
         };
-        if log.tip.cursor.number < header.last() && chain.gives_up(header) {
-            let epoch = header.epoch;
-            return problem(AppendProblem::Closed { site, lane, epoch });
-        }
         let succession = log.tip.place(header, chain);
         if let Succession::AtOrBefore | Succession::OtherBranch = succession {
-            // A later certificate closed this epoch. If the held log reaches its end, the log is the valid branch, and
-            // the other one is history. Until then, either may be the valid one.
-            let is_settled = chain.is_past(header.epoch, lane, log.tip.cursor.number);
             return match self.held_overlap(txn, log.number, header)? {
                 Some(held) if held == delta.as_bytes() => Ok(Placed::Replay),
-                _ if is_settled => Ok(Placed::Replay),
+                // A later certificate closed this epoch and named the valid branch. The other branch is
+                // history, not a fork.
+                _ if header.epoch < chain.epoch() => Ok(Placed::Replay),
                 Some(held) => self.contradiction(txn, state, id, &held, delta),
                 None => problem(AppendProblem::Diverges { site, lane }),
             };
@@ -216,9 +206,7 @@ impl SiteStore {
             txn.log(Entry::Fork { log: id, bytes });
             log.fork = Some(proof.clone());
             let epoch = proof.epoch();
-            if epoch == chain.epoch() {
-                self.tell_frozen(txn, state, id, FrozenBy::Fork { epoch })?;
-            }
+            self.tell_frozen(txn, state, id, FrozenBy::Fork { epoch })?;
         }
         Ok(Placed::Problem(Box::new(AppendProblem::Fork {
             proof: Box::new(proof),

@@ -159,45 +159,28 @@ impl SiteStore {
             return Ok(());
         };
         let resolved = log.fork.as_ref().is_some_and(|fork| fork.epoch() < newest);
-        if !resolved && !past_end && !self.leaves(state, id, &chain)? {
+        if !resolved && !past_end {
             return Ok(());
         }
-        let keep = self.newest_named(state, id, &chain)?;
+        // Keep up to the position that the certificate names, if it is held; else up to one that earlier
+        // certificates name.
+        let mut keep = ClaimNumber::NONE;
+        for epoch in (0..=newest).rev() {
+            let Some(start) = chain.epoch_start(epoch, id.lane) else {
+                continue;
+            };
+            match self.position_in(state, id, start.number)? {
+                Some(tip) if tip.header == start.header => {
+                    keep = start.number;
+                    break;
+                }
+                _ => {}
+            }
+        }
         self.truncate(state, id, keep)
     }
 
-    /// Returns true if a log reaches a position that a certificate names with another delta than the one named.
-    fn leaves(&self, state: &State, id: LogId, chain: &CertificateChain) -> Result<bool, StoreError> {
-        let tip = state.logs.get(&id).map(|log| log.tip.cursor.number);
-        let reached = chain
-            .named_positions(id.lane)
-            .find(|named| tip.is_some_and(|tip| tip >= named.number));
-        let Some(named) = reached else {
-            return Ok(false);
-        };
-        let held = self.position_in(state, id, named.number)?;
-        Ok(held.is_none_or(|held| held.header != named.header))
-    }
-
-    /// Returns the newest held position that a certificate names.
-    fn newest_named(
-        &self,
-        state: &State,
-        id: LogId,
-        chain: &CertificateChain,
-    ) -> Result<ClaimNumber, StoreError> {
-        for named in chain.named_positions(id.lane) {
-            if self
-                .position_in(state, id, named.number)?
-                .is_some_and(|held| held.header == named.header)
-            {
-                return Ok(named.number);
-            }
-        }
-        Ok(ClaimNumber::NONE)
-    }
-
-    pub(super) fn position_in(
+    fn position_in(
         &self,
         state: &State,
         id: LogId,

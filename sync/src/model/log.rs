@@ -145,25 +145,17 @@ impl ModelLog {
         Some(self.accepted)
     }
 
-    fn has(&self, named: &LaneResume) -> bool {
-        let kept = self.deltas.iter().find(|kept| kept.last == named.number);
-        kept.is_some_and(|kept| kept.hash == named.header)
-    }
-
-    /// Returns true if the log reaches a position that a certificate names with another delta than the one named.
-    pub(super) fn leaves(&self, chain: &CertificateChain, lane: Lane) -> bool {
-        let mut named = chain.named_positions(lane);
-        named
-            .find(|named| self.held() >= named.number)
-            .is_some_and(|named| named.number > ClaimNumber::NONE && !self.has(&named))
-    }
-
     /// Returns the log up to the newest held position that a certificate names: what remains when an epoch
     /// closes the rest.
     pub(super) fn cut(&self, chain: &CertificateChain, lane: Lane, around: &Surroundings<'_>) -> Self {
-        let keep = chain
-            .named_positions(lane)
-            .find(|named| self.has(named))
+        let starts = (0..=chain.epoch()).filter_map(|epoch| chain.epoch_start(epoch, lane));
+        let is_held = |start: &LaneResume| {
+            let kept = self.deltas.iter().find(|kept| kept.last == start.number);
+            kept.is_some_and(|kept| kept.hash == start.header)
+        };
+        let keep = starts
+            .rev()
+            .find(is_held)
             .map_or(ClaimNumber::NONE, |start| start.number);
         let mut log = Self::default();
         for kept in self.deltas.iter().filter(|kept| kept.last <= keep) {

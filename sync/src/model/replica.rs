@@ -229,7 +229,7 @@ impl ModelReplica {
                 .get(&key)
                 .is_some_and(|fork| fork.epoch() < chain.epoch());
             let Some(log) = self.logs.get(&key) else { continue };
-            if settled || is_closed(log.tip.epoch, log.held()) || log.leaves(&chain, lane) {
+            if settled || is_closed(log.tip.epoch, log.held()) {
                 let around = Surroundings {
                     bodies: &self.bodies,
                     scope: self.scope.as_deref(),
@@ -316,20 +316,14 @@ impl ModelReplica {
             },
         })?;
         let log = self.log(&site, lane);
-        if log.held() < header.last() && chain.gives_up(&header) {
-            let epoch = header.epoch;
-            return Err(AppendProblem::Closed { site, lane, epoch });
-        }
         let overlap = log.overlapping(header.first, header.last());
         if let Some(kept) = overlap.filter(|kept| kept.hash != verified.hash()) {
-            // A later certificate named the valid branch. If this log reaches it, the other branch is history.
-            if chain.is_past(header.epoch, lane, log.held()) {
+            // A later certificate named the valid branch; the other one is history.
+            if header.epoch < chain.epoch() {
                 return Ok(false);
             }
             let bytes = kept.bytes.clone();
-            let problem = self.prove_fork(delta, &bytes, site, lane);
-            self.follow_chain(site);
-            return Err(problem);
+            return Err(self.prove_fork(delta, &bytes, site, lane));
         }
         match log.tip.place(&header, chain) {
             Succession::AtOrBefore => Ok(false),

@@ -107,65 +107,6 @@ fn world(folder: &Path) -> (Site, Author, Author) {
 }
 
 #[test]
-fn branch_that_no_certificate_names_gives_way_to_the_named_one() {
-    // The reader never met the other branch, which may be longer, shorter or as long.
-    for (lost, named) in [(1, 1), (1, 2), (2, 1)] {
-        let bench = bench();
-        let (mut reader, mut a, _) = world(bench.path());
-        a.set("GHSA-1", "one");
-        let mut twin = a.clone();
-        for number in 0..lost {
-            a.set("GHSA-2", &format!("lost {number}"));
-        }
-        for number in 0..named {
-            twin.set("GHSA-3", &format!("named {number}"));
-        }
-        let first = Pack::of(&a, 0).write(&a, bench.path(), "first.stl");
-        assert_eq!(judge(&mut reader, &first).exit, 0);
-        twin.begin_epoch(77, None, Reason::ForkResolution);
-        twin.set("GHSA-4", "in the new epoch");
-        let second = Pack::of(&twin, 0).write(&twin, bench.path(), "second.stl");
-        let done = judge(&mut reader, &second);
-        assert_eq!(
-            (done.exit, done.certificates),
-            (0, 1),
-            "{lost} and {named}: {done:#?}"
-        );
-        assert!(done.warnings.contains("of which were held here"), "{done:#?}");
-        assert_eq!(held(&reader, &twin), 1 + named + 1);
-        assert_eq!(reader.status().records, 3);
-        let again = judge(&mut reader, &first);
-        assert_eq!(
-            (again.exit, again.code),
-            (3, Some(ErrorCode::EpochClosed)),
-            "{again:#?}"
-        );
-        reader.expect_sound();
-    }
-}
-
-#[test]
-fn range_that_contradicts_its_own_certificates_is_refused() {
-    let bench = bench();
-    let (mut reader, mut a, _) = world(bench.path());
-    let mut twin = a.clone();
-    a.set("GHSA-1", "one");
-    twin.set("GHSA-1", "another one");
-    twin.begin_epoch(77, None, Reason::ForkResolution);
-    // The newest certificate names another delta than the one in the bundle.
-    a.chain = twin.chain.clone();
-    let pack = Pack::of(&a, 0).without_heads();
-    let file = pack.write(&twin, bench.path(), "contradiction.stl");
-    let done = judge(&mut reader, &file);
-    assert_eq!(
-        (done.exit, done.code),
-        (3, Some(ErrorCode::EpochClosed)),
-        "{done:#?}"
-    );
-    assert_eq!(reader.status().records, 0);
-}
-
-#[test]
 fn records_out_of_a_bundles_scope_are_not_kept() {
     let bench = bench();
     let (mut reader, mut a, _) = world(bench.path());
