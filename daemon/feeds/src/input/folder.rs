@@ -109,7 +109,8 @@ impl Walk<'_> {
             };
         }
         // Its records are named for it: passed over, they would all count as gone.
-        if archive_stem(&name) != name && packing(&head).is_none() {
+        let lower = name.to_ascii_lowercase();
+        if archive_stem(&lower) != lower && packing(&head).is_none() {
             let what = format!("it is named as an archive, and is {}", what_instead(&head));
             return Err(self.fail(&name, InputErrorKind::Damaged { what }));
         }

@@ -16,6 +16,9 @@ const FEWEST_RECORDS: u64 = 20;
 const SUSPECT_PERCENT: u64 = 20;
 /// The same for what is lost in several ways, each of them below that share.
 const TOGETHER_PERCENT: u64 = 33;
+/// The share of a source's records that change from which on it is looked if they go back in time: a source takes a few of
+/// its changes back, and another copy of it differs in more.
+const OLDER_PERCENT: u64 = 1;
 /// Fewest records that make a change suspect, whatever share of the source they are.
 const FEWEST_CHANGED: u64 = 10;
 /// Records that are named.
@@ -73,7 +76,8 @@ pub(super) fn check(
         let what = "are no longer in it, are withdrawn or affect less than before";
         suspect.push(tell(&less, plan.before, what));
     }
-    if let Some(older) = older(plan, body)? {
+    let is_more_than_a_few = is_share(plan.replaced.len() as u64, plan.before, OLDER_PERCENT);
+    if is_more_than_a_few && let Some(older) = older(plan, body)? {
         let what =
             "that change were last modified before those that are here, as in an older copy of the source";
         suspect.push(tell(&older.records, older.compared as u64, what));

@@ -184,7 +184,7 @@ fn torn_archive_in_a_folder_ends_the_walk() {
 fn what_is_named_as_an_archive_and_is_none_ends_the_walk() {
     for (name, content, what) in [
         ("1.zip", &b""[..], "is empty"),
-        ("1.zip", b"<html>503</html>", "a page of HTML"),
+        ("1.ZIP", b"<html>503</html>", "a page of HTML"),
         ("1.tar.zst", &[0; 64], "of another form"),
         ("1.tar", b"BZh91AY&SY", "packed as bzip2"),
     ] {
