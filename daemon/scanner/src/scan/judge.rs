@@ -230,7 +230,9 @@ impl<'a> Scanner<'a> {
         }
         let subject = Subject::of(purl, origin, &package.ecosystem, component.version.as_deref());
         let vendor = origin.and_then(|origin| origin.vendor);
-        let key = self.repeats.key(&package, &subject, vendor);
+        let sources_named = self.document.sources_named;
+        let is_own = || is_own_source(sources_named, component);
+        let key = self.repeats.key(&package, &subject, vendor, is_own);
         if let Some(judged) = key.as_ref().and_then(|key| self.repeats.judged(key)) {
             let place = component.place.to_string();
             let same = findings.get_mut(judged.findings.clone()).unwrap_or_default();
@@ -311,11 +313,9 @@ impl<'a> Scanner<'a> {
         Ok((Standing::Undecided, Some(cause)))
     }
 
-    /// Returns true if a component's package has the name of its source: the document names the sources of others.
+    /// Returns true if a component's package has the name of its source.
     pub(super) fn is_own_source(&self, component: &Component) -> bool {
-        let origin = component.origin.as_deref();
-        let purl = component.purl.as_ref();
-        purl.is_some_and(|purl| self.document.sources_named.of(purl) && !names_source(purl, origin))
+        is_own_source(self.document.sources_named, component)
     }
 
     /// Matches a component against the advisories that name its source package, if they may name either. Returns true
@@ -524,4 +524,11 @@ impl<'a> Scanner<'a> {
         self.ecosystems.insert(ecosystem.to_owned(), known);
         Ok(known)
     }
+}
+
+/// Returns true if a component's package has the name of its source: the document names the sources of others.
+fn is_own_source(sources_named: &SourcesNamed, component: &Component) -> bool {
+    let origin = component.origin.as_deref();
+    let purl = component.purl.as_ref();
+    purl.is_some_and(|purl| sources_named.of(purl) && !names_source(purl, origin))
 }

@@ -28,7 +28,9 @@ pub(super) struct Key {
     /// Its source package, if advisories may name either.
     source: Option<SourcePackage>,
     /// Its source package in EPEL, and its vendor.
-    epel: Option<(Option<SourcePackage>, Option<Vendor>)>,
+    epel: Option<(Option<SourcePackage>, Option<Vendor>, bool)>,
+    /// True if no advisory can use another name for it, as when it is its own source.
+    is_name_known: bool,
 }
 
 /// The result.
@@ -87,6 +89,7 @@ impl Repeats {
         package: &OsvPackage,
         subject: &Subject,
         vendor: Option<Vendor>,
+        is_own_source: impl FnOnce() -> bool,
     ) -> Option<Key> {
         let mut hasher = DefaultHasher::new();
         (package.ecosystem.as_ref(), package.name.as_str(), subject.text()).hash(&mut hasher);
@@ -105,7 +108,11 @@ impl Repeats {
             stream: subject.stream().cloned(),
             built_from: built_from(package, subject),
             source: package.source.clone(),
-            epel: package.epel.as_ref().map(|epel| (epel.source.clone(), vendor)),
+            epel: package
+                .epel
+                .as_ref()
+                .map(|epel| (epel.source.clone(), vendor, epel.name_known)),
+            is_name_known: package.name_known || is_own_source(),
         })
     }
 

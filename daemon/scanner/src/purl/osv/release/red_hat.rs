@@ -47,12 +47,13 @@ pub(super) fn beside(release: &str, also: &mut Vec<String>) {
         others.push(format!("rhel_els:{major}"));
     }
     if number_of_major >= 10 {
-        // Documents name the release, or the minor release that was the newest: what is not fixed since is not repeated.
+        // Documents name the release, or the minor release that was the newest: what is not fixed since is not repeated
+        // about later ones, and a fix in a later one is one that the host lacks.
         if minor.is_some() {
             others.push(format!("enterprise_linux:{major}"));
         }
-        let before = minor.unwrap_or(u32::MAX).min(LAST_MINOR + 1);
-        others.extend((0..before).map(|minor| format!("enterprise_linux:{major}.{minor}")));
+        let all = (0..=LAST_MINOR).filter(|other| minor != Some(*other));
+        others.extend(all.map(|minor| format!("enterprise_linux:{major}.{minor}")));
     }
     let repositories = if number_of_major < 8 {
         &KINDS_OF_HOSTS[..]
