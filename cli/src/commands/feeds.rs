@@ -41,8 +41,8 @@ pub(crate) enum Feeds {
 #[command(after_help = "\
 Documents in the OSV schema are taken as they are; those of other kinds (kev, epss, nvd, cve, csaf, debian, alpine, …) are
 read into it. The kind of each document is detected from its shape; --kind states it for all of them.
-Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected. A file that was not
-looked into (packed as xz or bzip2, an archive inside an archive) is named, and the source does not count as checked.
+Every file is accounted for: stored, unchanged, duplicate, ignored (holds no record) or rejected. A file that
+is not looked into (packed as xz or bzip2, an archive inside an archive) is rejected.
 An input that is truncated or damaged is refused and changes nothing.
 An input that takes away much of a source (over a fifth of its records, or of their severities, of what they affect or
 when it was fixed), or whose changed records are mostly older than those here, is suspect: it is refused and changes

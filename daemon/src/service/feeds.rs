@@ -100,8 +100,6 @@ struct Account<'a> {
     not_understood: u64,
     /// Files that were not looked into: how many, and the first with the reason.
     not_opened: Option<(u64, String)>,
-    /// Of those of an import by hand, files that may hold records.
-    unopened: u64,
     /// Files and documents that were meant to say something, and gave no record.
     unread: u64,
     report: types::FeedImportReport,
@@ -253,7 +251,6 @@ impl<'a> Account<'a> {
             understood: 0,
             not_understood: 0,
             not_opened: None,
-            unopened: 0,
             unread: 0,
             report,
             notes: Vec::new(),
@@ -264,6 +261,11 @@ impl<'a> Account<'a> {
     fn take(&mut self, item: pipeline::Item) -> ControlFlow<()> {
         let result = match item.result {
             ItemResult::Accepted(record) => self.accept(item.name, record),
+            ItemResult::Ignored(pipeline::IgnoredBecause::File(reason))
+                if self.how.by_hand && reason.may_hold_records(&item.name) =>
+            {
+                self.reject_unopened(item.name, reason)
+            }
             ItemResult::Ignored(reason) => {
                 self.report.ignored += 1;
                 self.count_understood(&item.name, &reason);

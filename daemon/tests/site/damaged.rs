@@ -107,19 +107,18 @@ fn record_in_a_file_that_is_not_looked_into_is_not_called_absent() {
     for name in ["EX-1.json.xz", "other.json.xz"] {
         let report = second_as(name, XZ).unwrap();
         assert_eq!(
-            (report.absent, report.ignored),
+            (report.absent, report.rejected),
             (0, 1),
             "{name}: {:?}",
             report.warnings
         );
-        let named = format!("{name} was not looked into: packed as xz");
+        let named = &report.files[0];
         assert!(
-            report.warnings.iter().any(|warning| warning.starts_with(&named)),
-            "{:?}",
-            report.warnings
+            named.name == name && named.reason.contains("packed as xz"),
+            "{named:?}"
         );
         let why = report.unchecked.unwrap();
-        assert!(why.starts_with("1 file was not looked into"), "{why}");
+        assert!(why.starts_with("1 document was rejected"), "{why}");
     }
     let report = second_as("README", b"no record").unwrap();
     assert_eq!((report.absent, report.unchecked), (1, None));
@@ -144,7 +143,7 @@ fn status_names_what_the_last_import_rejected() {
     .unwrap();
     assert_eq!((report.stored, report.rejected), (3, 1));
     let why = report.unchecked.unwrap();
-    assert_eq!(why, "1 document was rejected, and what is in there is not known");
+    assert_eq!(why, "1 document was rejected, and what it says is not known");
     let told = feeds();
     assert!(
         told.contains("import of mine: 1 document was rejected at "),

@@ -60,35 +60,18 @@ impl Account<'_> {
     /// their own.
     fn leave_rejected_unchecked(&mut self, commit: &Commit<'_>, judged: &mut Judged) {
         // An empty stream is rejected as a document, too.
-        let Some(unread) = self.not_taken_in() else {
-            return;
-        };
-        if !self.how.by_hand || !commit.complete || commit.is_emptied {
+        if !self.how.by_hand || !commit.complete || commit.is_emptied || self.report.rejected == 0 {
             return;
         }
         judged.is_checked = false;
+        let rejected = match self.report.rejected {
+            1 => "1 document was rejected".to_owned(),
+            many => format!("{many} documents were rejected"),
+        };
         self.warn(format!(
-            "{} does not count as checked, because {unread}: what it says is not known",
+            "{} does not count as checked, because {rejected}: what it says is not known",
             self.source
         ));
-    }
-
-    /// Says how many documents were not taken in, if any.
-    fn not_taken_in(&self) -> Option<String> {
-        let rejected = match self.report.rejected {
-            0 => None,
-            1 => Some("1 document was rejected".to_owned()),
-            many => Some(format!("{many} documents were rejected")),
-        };
-        let unopened = match self.unopened {
-            0 => None,
-            1 => Some("1 file was not looked into".to_owned()),
-            many => Some(format!("{many} files were not looked into")),
-        };
-        match (rejected, unopened) {
-            (Some(rejected), Some(unopened)) => Some(format!("{rejected} and {unopened}")),
-            (rejected, unopened) => rejected.or(unopened),
-        }
     }
 
     /// Notes that an import writes: until its last claim is written, one that is interrupted leaves a part of what it read.
@@ -119,12 +102,13 @@ impl Account<'_> {
         if !self.how.by_hand || !commit.complete || judged.is_checked {
             return;
         }
-        let unchecked = match (self.not_taken_in(), &judged.refusal) {
-            (Some(unread), _) => format!("{unread}, and what is in there is not known"),
-            (None, Some(refusal)) => refusal.why.clone(),
-            (None, None) => "not all of it could be judged".to_owned(),
+        let rejected = match (self.report.rejected, &judged.refusal) {
+            (0, Some(refusal)) => refusal.why.clone(),
+            (0, None) => "not all of it could be judged".to_owned(),
+            (1, _) => "1 document was rejected, and what it says is not known".to_owned(),
+            (many, _) => format!("{many} documents were rejected, and what they say is not known"),
         };
-        self.report.unchecked = Some(unchecked);
+        self.report.unchecked = Some(rejected);
     }
 
     /// Plans what is gone, and refuses a change that is not believed, unless it was approved.

@@ -16,6 +16,14 @@ use crate::service::KEV_SOURCE;
 /// Endings of the names of files whose packing is not read.
 const UNREAD_PACKINGS: [&str; 2] = [".bz2", ".xz"];
 
+/// Returns the name that a file had before it was packed: its records may have been in one of that name.
+fn unpacked(name: &str) -> &str {
+    let stem = UNREAD_PACKINGS
+        .iter()
+        .find_map(|ending| name.strip_suffix(ending));
+    stem.unwrap_or(name)
+}
+
 /// Longest text of a record quoted in a warning, in characters.
 const QUOTED_CHARS: usize = 60;
 
@@ -54,23 +62,23 @@ impl Account<'_> {
         self.not_opened.get_or_insert_with(first).0 += 1;
     }
 
-    /// Keeps the records that a file may hold which was not looked into, and names it.
+    /// Rejects a file of an import by hand that may hold records and was not looked into.
+    pub(super) fn reject_unopened(&mut self, name: String, reason: NotARecord) -> ServiceResult<()> {
+        self.report.rejected += 1;
+        self.unread += 1;
+        let kept = self.keep_rejected(unpacked(&name), None);
+        self.rejected.add(&name, &reason.to_string(), None, false);
+        self.file(name, FeedOutcome::Rejected, reason.to_string());
+        kept
+    }
+
+    /// Keeps the records that a file may hold which was not looked into. A run of a feed notes it: a file that a source
+    /// always has does not keep its other records for ever.
     pub(super) fn keep_unopened(&mut self, name: &str, reason: NotARecord) -> ServiceResult<()> {
         if !reason.may_hold_records(name) {
             return Ok(());
         }
-        // Until now the records may have been in a file of this name that was not packed.
-        let unpacked = UNREAD_PACKINGS
-            .iter()
-            .find_map(|ending| name.strip_suffix(ending));
-        let unpacked = unpacked.unwrap_or(name);
-        if !self.how.by_hand {
-            // A run of a feed notes it: a file that a source always has does not keep its other records for ever.
-            return self.keep_earlier(unpacked);
-        }
-        self.unopened += 1;
-        self.warn(format!("{name} was not looked into: {reason}"));
-        self.keep_rejected(unpacked, None)
+        self.keep_earlier(unpacked(name))
     }
 
     /// Names the files that were not looked into in the run of a feed; the report of an import lists each.
