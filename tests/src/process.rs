@@ -237,11 +237,20 @@ impl Daemon {
     ///
     /// # Panics
     /// If it takes longer than a minute.
-    pub fn stop(mut self) -> ExitStatus {
+    pub fn stop(self) -> ExitStatus {
+        self.stop_with_log().0
+    }
+
+    /// Asks it to end, waits until it has, and returns the end of its log as well.
+    ///
+    /// # Panics
+    /// If it takes longer than a minute.
+    pub fn stop_with_log(mut self) -> (ExitStatus, String) {
         if self.ended().is_none() {
             self.signal(Signal::TERM);
         }
-        self.wait(STOP_DEADLINE)
+        let status = self.await_end(STOP_DEADLINE);
+        (status, self.log_end())
     }
 
     /// Ends it at once, like a power cut.
@@ -255,6 +264,10 @@ impl Daemon {
     /// # Panics
     /// If it takes longer than `deadline`.
     pub fn wait(mut self, deadline: Duration) -> ExitStatus {
+        self.await_end(deadline)
+    }
+
+    fn await_end(&mut self, deadline: Duration) -> ExitStatus {
         let from = Instant::now();
         loop {
             if let Some(status) = self.ended() {

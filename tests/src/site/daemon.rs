@@ -104,8 +104,8 @@ impl Site {
     /// If none is running, or it does not end as it should.
     pub fn stop(&mut self) {
         let daemon = self.daemon.take().expect("a daemon runs");
-        let status = daemon.stop();
-        assert!(status.success(), "{} stopped with {status}", self.name);
+        let (status, log_end) = daemon.stop_with_log();
+        assert!(status.success(), "{} stopped with {status}\n{log_end}", self.name);
     }
 
     /// Ends the daemon at once.
