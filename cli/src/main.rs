@@ -23,6 +23,7 @@ mod session;
 mod size;
 mod source_names;
 mod terminal;
+mod workers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -115,13 +116,9 @@ fn run(cli: Cli) -> Result<ExitStatus, Problem> {
         return Err(Problem::new(ErrorCode::BadRequest, detail).hint("give a folder with --home DIR"));
     }
     let session = Session::new(home, cli.global.json);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Problem::internal("starting", error))?;
-    let outcome = runtime.block_on(commands::run(&session, cli.command));
-    // A thread that waits for standard input must not delay the end of the command.
-    runtime.shutdown_background();
+    let workers = workers::start().map_err(|error| Problem::internal("starting", error))?;
+    let outcome = workers.block_on(commands::run(&session, cli.command));
+    workers::end(workers);
     outcome
 }
 
