@@ -206,7 +206,9 @@ fn is_name_known(
 ) -> Result<bool, KnowledgeError> {
     let mut is_known = package.name_known;
     for ecosystem in package.ecosystems() {
-        is_known = is_known || knowledge.knows_package(ecosystem, &package.name)?;
+        for name in package.own_names() {
+            is_known = is_known || knowledge.knows_package(ecosystem, name)?;
+        }
     }
     for other in other_names(&package.ecosystem, &package.name, subject.text()) {
         is_known = is_known && !knowledge.knows_package(&package.ecosystem, &other)?;

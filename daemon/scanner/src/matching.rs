@@ -5,7 +5,12 @@
 //!
 //! - `introduced` and `fixed` at one version cancel each other: the earlier state continues. So `[0,1) [1,2)` in one
 //!   list and the empty `[1,1)` have their intended meaning.
-//! - An event that the scheme cannot parse is left out and reported, so that the other events decide.
+//! - An event that the scheme cannot parse is left out, so that the other events decide. So is one that a lenient order
+//!   only has a place for: words, requirements, hashes (see `bound`).
+//! - Of several last affected versions after one beginning, the first ends it by the schema. Versions behind it, up to the
+//!   last one, are undecided.
+//! - A `SEMVER` range of a distribution's package uses the distribution's order. Elsewhere a version outside of it is
+//!   undecided if the ecosystem's order has it inside.
 //! - A range that begins with all versions and never ends needs no order and no version. A range without a beginning
 //!   leaves versions before its end undecided; an entry without any rule leaves everything undecided.
 //! - A text that is not a version of the ecosystem, but has a place in its order (`latest`, words that PEP 440 does not
@@ -17,6 +22,7 @@
 //!
 //! The caller selects the entries of the package.
 
+mod bound;
 mod doubt;
 mod git;
 mod range;
@@ -24,6 +30,7 @@ mod range;
 use std::cell::OnceCell;
 use std::cmp::Ordering;
 
+pub(crate) use self::bound::{is_plain, without_prefix};
 use self::doubt::Doubt;
 use self::git::Revision;
 use self::range::evaluate_range;
@@ -153,6 +160,7 @@ impl Subject {
 
     fn for_range(&self, kind: &RangeKind) -> Option<&Version> {
         match kind {
+            RangeKind::SemVer if self.scheme.is_some_and(is_of_distribution) => self.own.as_ref(),
             RangeKind::SemVer => self.semver(),
             RangeKind::Ecosystem => self.own.as_ref(),
             RangeKind::Git | RangeKind::Other(_) => None,
@@ -173,6 +181,15 @@ pub(crate) fn has_rules(affected: &Affected) -> bool {
 /// Returns true if SEMVER ranges use the scheme's own order.
 pub(crate) fn is_semver(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::SemVer | Scheme::SemVerBuild | Scheme::Bitnami)
+}
+
+/// Returns true for the orders of distributions, whose versions are never semantic versions: a range of theirs that says
+/// so has the wrong type.
+fn is_of_distribution(scheme: Scheme) -> bool {
+    matches!(
+        scheme,
+        Scheme::Debian | Scheme::Rpm | Scheme::Apk | Scheme::FreeBsd
+    )
 }
 
 /// The result of one `affected` entry for one version.
@@ -268,8 +285,10 @@ pub enum WhyNot {
     NoVersion,
     /// The subject's version has no place in the order.
     VersionUnreadable,
-    /// No event of the range can be parsed.
+    /// No event of the range can be parsed, or one that may be before or after the subject.
     EventsUnreadable,
+    /// An end of the range excludes the version, and a later one, without a beginning between them, includes it.
+    EndsContradict,
     /// The range has no version from which anything is affected, or the entry has no versions.
     NoBeginning,
     /// The advisory is about another module stream than the package.
@@ -383,7 +402,12 @@ fn is_enumerated(affected: &Affected, subject: &Subject) -> bool {
         return false;
     };
     let is_equal = |listed: &str, version: &Version| {
-        Version::parse(scheme, listed).is_ok_and(|listed| listed.compare(version) == Some(Ordering::Equal))
+        let is_same = |listed: &str| {
+            Version::parse(scheme, listed)
+                .is_ok_and(|listed| listed.compare(version) == Some(Ordering::Equal))
+        };
+        let bare = without_prefix(listed);
+        is_same(listed) || (bare.len() < listed.len() && is_same(bare))
     };
     listed().any(|listed| {
         may_be_equal(listed, &subject.text)

@@ -267,7 +267,7 @@ fn read_record(value: &Value<'_>) -> Outcome {
     if !TELLING_FIELDS.iter().any(|field| object.get(field).is_some()) {
         return Outcome::NoRecord(NoRecord::OtherObject);
     }
-    match record_of(value, object) {
+    match record_of(value, object, false) {
         Ok(_) if !is_of_the_schema(object) => Outcome::Rejected(Rejected::OnlyAnId),
         Ok(record) => Outcome::Record(record),
         Err(rejected) => Outcome::Rejected(rejected),
@@ -286,14 +286,14 @@ fn is_of_the_schema(object: &Object<'_>) -> bool {
 /// Converts a connector's value to a record.
 pub(crate) fn record_of_value(value: &Value<'_>) -> Result<FeedRecord, Rejected> {
     match value {
-        Value::Object(object) => record_of(value, object),
+        Value::Object(object) => record_of(value, object, true),
         other => Err(Rejected::NotAnObject {
             found: other.type_name(),
         }),
     }
 }
 
-fn record_of(value: &Value<'_>, object: &Object<'_>) -> Result<FeedRecord, Rejected> {
+fn record_of(value: &Value<'_>, object: &Object<'_>, is_converted: bool) -> Result<FeedRecord, Rejected> {
     let id = match object.get("id") {
         Some(Value::String(text)) => text.parse::<RecordId>().map_err(Rejected::BadId)?,
         Some(other) => {
@@ -303,7 +303,7 @@ fn record_of(value: &Value<'_>, object: &Object<'_>) -> Result<FeedRecord, Rejec
         }
         None => return Err(Rejected::NoId),
     };
-    let mut warnings = warnings::check(object);
+    let mut warnings = warnings::check(object, is_converted);
     let cleaned = parts::without_note(object);
     if cleaned.is_some() {
         warnings.push(Warning {

@@ -222,10 +222,98 @@ fn problems_of_real_sources_are_kept_and_reported() {
     // Names of other ecosystems may contain anything.
     assert_eq!(
         warnings(
-            "{\"id\":\"X\",\"modified\":\"2024-01-01T00:00:00Z\",\"affected\":[{\"package\":{\"ecosystem\":\"New\",\"name\":\"é\"}}]}"
+            "{\"id\":\"X\",\"modified\":\"2024-01-01T00:00:00Z\",\"affected\":[{\"package\":{\"ecosystem\":\"New\",\"name\":\"é\"},\"versions\":[\"1\"]}]}"
         ),
         Vec::<String>::new()
     );
+}
+
+/// Such records are taken: a scan leaves undecided what it cannot read. Their authors meant something else.
+#[test]
+fn mistakes_in_rules_are_reported() {
+    let of = |entry: &str| {
+        let package = r#""package":{"ecosystem":"npm","name":"a"}"#;
+        warnings(&format!(
+            r#"{{"id":"X","modified":"2024-01-01T00:00:00Z","affected":[{{{package},{entry}}}]}}"#
+        ))
+    };
+    let range = |events: &str| of(&format!(r#""ranges":[{{"type":"SEMVER","events":[{events}]}}]"#));
+    let no_rules = "/affected/0: neither ranges nor versions are stated: all versions are undecided";
+    assert_eq!(
+        of(r#""range":[{}]"#),
+        [
+            r#"/affected/0: the schema has no member "range" here, and nothing reads it"#,
+            no_rules
+        ]
+    );
+    assert_eq!(of(r#""ranges":[],"versions":null"#)[1..], [no_rules]);
+    let events = "/affected/0/ranges/0/events";
+    assert_eq!(
+        range(r#"{"introduced":"0"},{"Fixed":"1.0"}"#),
+        [format!(
+            r#"{events}/1: the schema has no member "Fixed" here, and nothing reads it"#
+        )]
+    );
+    assert_eq!(
+        range(r#"{"introduced":"0"},{"fixed":"banana"}"#),
+        [format!(
+            r#"{events}/1: fixed "banana" is not a version, and is left out"#
+        )]
+    );
+    assert_eq!(
+        range(r#"{"fixed":"1.0"}"#)[..1],
+        ["/affected/0/ranges/0: the range does not begin anywhere: versions are undecided"]
+    );
+    assert_eq!(
+        of(r#""ranges":[{"type":"semver","events":[{"introduced":"0"}]}]"#),
+        [r#"/affected/0/ranges/0: the schema has no ranges of the type "semver": versions are undecided"#]
+    );
+    for (events, expected) in [
+        (r#"{"introduced":"2.0"},{"fixed":"1.0"}"#, "fixed \"1.0\""),
+        (
+            r#"{"introduced":"0"},{"last_affected":"7.2"},{"last_affected":"6.1"}"#,
+            "last_affected \"7.2\"",
+        ),
+        (
+            r#"{"introduced":"0"},{"fixed":"1.10"},{"fixed":"1.9"}"#,
+            "fixed \"1.10\"",
+        ),
+    ] {
+        let expected = format!(
+            "/affected/0/ranges/0: {expected} ends nothing: the range does not begin before it, or not again"
+        );
+        assert_eq!(range(events), [expected], "{events}");
+    }
+    for right in [
+        r#"{"fixed":"2.0"},{"introduced":"1.0"}"#,
+        r#"{"introduced":"1.0"},{"last_affected":"1.0"}"#,
+        r#"{"introduced":"1.0"},{"fixed":"1.0"}"#,
+        r#"{"introduced":"0"},{"fixed":"1.0"},{"introduced":"1.0"},{"fixed":"2.0"},{"limit":"*"}"#,
+        r#"{"introduced":"1.0-rc1"},{"fixed":"0.9"}"#,
+    ] {
+        assert_eq!(range(right), [""; 0], "{right}");
+    }
+}
+
+#[test]
+fn rating_without_a_score_is_reported() {
+    let of = |severity: &str| {
+        warnings(&format!(
+            r#"{{"id":"X","modified":"2024-01-01T00:00:00Z","severity":[{severity}]}}"#
+        ))
+    };
+    assert_eq!(
+        of(r#"{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L"}"#),
+        [r#"/severity/0: "CVSS:3.1/AV:N/AC:L" is not a CVSS vector"#]
+    );
+    for right in [
+        r#"{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}"#,
+        r#"{"type":"CVSS_V2","score":"AV:N/AC:L/Au:N/C:P/I:P/A:P"}"#,
+        r#"{"type":"CVSS_V3","score":"9.8"}"#,
+        r#"{"type":"Ubuntu","score":"low"}"#,
+    ] {
+        assert_eq!(of(right), [""; 0], "{right}");
+    }
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //!
 //! Only problems that change the result of a scan or a merge are detected. This is not a validator of the schema.
 
+mod rules;
+
 use std::fmt;
 
 use starling_protocol::json::{Object, Value};
@@ -121,6 +123,42 @@ pub enum WarningKind {
         /// Kind and version: `fixed 1.2.3`.
         event: String,
     },
+    /// An object has a member that the schema does not have, at a place where databases put nothing of their own.
+    #[error("the schema has no member {found:?} here, and nothing reads it")]
+    UnknownMember {
+        /// The member.
+        found: String,
+    },
+    /// A rating is neither a complete vector nor a score.
+    #[error("{found:?} is not a CVSS vector")]
+    NotAVector {
+        /// The text.
+        found: String,
+    },
+    /// A package has no affected versions.
+    #[error("neither ranges nor versions are stated: all versions are undecided")]
+    NoRules,
+    /// A range has a type that the schema does not have.
+    #[error("the schema has no ranges of the type {found:?}: versions are undecided")]
+    UnknownRange {
+        /// The type.
+        found: String,
+    },
+    /// No event of a range begins it.
+    #[error("the range does not begin anywhere: versions are undecided")]
+    NoBeginning,
+    /// An event's text is not a version.
+    #[error("{event} is not a version, and is left out")]
+    NotAVersion {
+        /// Kind and text.
+        event: String,
+    },
+    /// An end of a range ends nothing.
+    #[error("{event} ends nothing: the range does not begin before it, or not again")]
+    IdleEnd {
+        /// Kind and version.
+        event: String,
+    },
     /// Data that a connector could not convert, or found unusual.
     #[error("{0}")]
     Native(String),
@@ -132,9 +170,13 @@ pub enum WarningKind {
     },
 }
 
-/// Checks a record; returns its problems in the order of the checks.
-pub(super) fn check(record: &Object<'_>) -> Vec<Warning> {
-    let mut checker = Checker::default();
+/// Checks a record; returns its problems in the order of the checks. Of a record that a connector made
+/// (`is_converted`), the rules are not checked: it has reported what it did not understand.
+pub(super) fn check(record: &Object<'_>, is_converted: bool) -> Vec<Warning> {
+    let mut checker = Checker {
+        is_converted,
+        ..Checker::default()
+    };
     checker.record(record);
     if checker.dropped > 0 {
         let kind = WarningKind::Truncated {
@@ -154,6 +196,7 @@ struct Checker {
     warnings: Vec<Warning>,
     dropped: usize,
     place: Vec<Segment>,
+    is_converted: bool,
 }
 
 enum Segment {
@@ -260,6 +303,9 @@ impl Checker {
         self.objects(record, &["database_specific"]);
         self.items(record, "affected", "an object", Value::as_object, Self::affected);
         self.nameless(record);
+        if !self.is_converted {
+            self.ratings(record);
+        }
     }
 
     /// Warns about entries without a package beside others with one: the record is found, but not what they say.
@@ -286,6 +332,9 @@ impl Checker {
         self.items(affected, "ranges", "an object", Value::as_object, Self::range);
         self.items(affected, "versions", "a string", Value::as_str, |_, _| {});
         self.objects(affected, &["ecosystem_specific", "database_specific"]);
+        if !self.is_converted {
+            self.rules(affected);
+        }
     }
 
     fn package(&mut self, package: &Object<'_>) {
@@ -336,6 +385,9 @@ impl Checker {
                 checker.text(event, &["introduced", "fixed", "last_affected", "limit"]);
             },
         );
+        if !self.is_converted {
+            self.rules_of_range(range);
+        }
     }
 
     /// Checks an identifier, which is compared as a whole.

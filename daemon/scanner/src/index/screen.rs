@@ -9,7 +9,9 @@ use std::cmp::Ordering;
 
 use super::cursor::{Cursor, put_bytes, put_length};
 use crate::knowledge::{Advisory, StatedEntries};
-use crate::matching::{Subject, decides_without_git, has_rules, is_of_all_versions, is_semver};
+use crate::matching::{
+    Subject, decides_without_git, has_rules, is_of_all_versions, is_plain, is_semver, without_prefix,
+};
 use crate::osv::{Event, RangeKind};
 use crate::version::{Scheme, Version};
 
@@ -127,8 +129,11 @@ impl Screen {
             }
             for version in &affected.versions {
                 listed.push(hash(version.0.trim().as_bytes()));
-                if let Ok(parsed) = Version::parse(scheme, &version.0) {
-                    listed.push(hash(&token(&parsed, version.0.trim())));
+                let text = version.0.trim();
+                for text in [text, without_prefix(text)] {
+                    if let Ok(parsed) = Version::parse(scheme, text) {
+                        listed.push(hash(&token(&parsed, text)));
+                    }
                 }
             }
         }
@@ -284,6 +289,10 @@ fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
             Event::Limit(_) => continue,
         };
         if let Ok(version) = Version::parse(scheme, text) {
+            // Its place depends on the version that is compared with it.
+            if !is_plain(&version, text) {
+                return None;
+            }
             exact &= version.key().is_some();
             points.push((Some(version.coarse_key(text).into_owned()), turn));
         } else if turn == Turn::Introduced {
@@ -317,7 +326,13 @@ fn walk(points: Vec<(Option<Vec<u8>>, Turn)>) -> Vec<(Edge, Edge)> {
             (Turn::Introduced, already) => open = already,
             (Turn::Fixed, Some(low)) => spans.push((low, at(Edge::Before))),
             (Turn::LastAffected, Some(low)) => spans.push((low, at(Edge::At))),
-            (Turn::Fixed | Turn::LastAffected, None) => {}
+            // A later end of the versions before it: up to there they are undecided.
+            (Turn::LastAffected, None) => {
+                if let Some((_, high)) = spans.last_mut() {
+                    *high = at(Edge::At);
+                }
+            }
+            (Turn::Fixed, None) => {}
         }
     }
     if let Some(low) = open {

@@ -174,7 +174,7 @@ fn is_branch(scheme: Scheme, text: &str) -> bool {
 
 /// Returns true if a text contains a character that no version of its order has, such as a space or a comma: it is a
 /// list, a range, an address or a comment.
-fn has_foreign_character(scheme: Scheme, text: &str) -> bool {
+pub(super) fn has_foreign_character(scheme: Scheme, text: &str) -> bool {
     text.chars().any(|c| match c {
         ' ' | '@' | '#' => scheme != Scheme::Packagist,
         ':' => !matches!(scheme, Scheme::Debian | Scheme::Rpm | Scheme::Packagist),

@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 
+use super::bound::{self, Bound};
 use super::doubt::{Doubt, begins_with, in_epoch_of};
-use super::{Subject, WhyNot, git};
+use super::{Subject, WhyNot, git, is_semver};
 use crate::osv::{Event, Range, RangeKind};
-use crate::version::Version;
+use crate::version::{Scheme, Version};
 
 /// A range's statement about a subject in it.
 pub(super) struct Inside {
@@ -41,18 +42,22 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
     let Some(version) = subject.for_range(&range.kind) else {
         return Err(bare(why_without_version(range, subject)));
     };
-    let places = Places::of(range, version).map_err(bare)?;
+    let places = Places::of(range, version, subject.text()).map_err(bare)?;
     let fixed_above = places.fixed_above(version);
     let released = subject
         .released
         .as_ref()
-        .filter(|_| range.kind == RangeKind::Ecosystem);
+        .filter(|released| released.scheme() == version.scheme());
     let state = walk(&places.points, version, released);
     let is_before_limits = places.is_before_limits(version);
     if !is_before_limits || state.opened_by.is_none() {
         let doubt = is_before_limits
             .then(|| places.doubt(range, subject, version, released))
             .flatten();
+        let doubt = doubt.or_else(|| {
+            let is_inside = range.kind == RangeKind::SemVer && is_inside_by_own_order(range, subject);
+            is_inside.then_some(WhyNot::VersionUnreadable)
+        });
         let why = doubt.unwrap_or_else(|| WhyNot::Outside {
             closed_by: state.closed_by.cloned(),
             next_introduced: state.next_introduced,
@@ -71,6 +76,16 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
         introduced: state.opened_by.map(str::to_owned),
         until: state.until.cloned(),
         fixed,
+    })
+}
+
+/// Returns true if the order of the subject's ecosystem, which is not that of the range's type, has it in the range.
+fn is_inside_by_own_order(range: &Range, subject: &Subject) -> bool {
+    let own = subject.own.as_ref().filter(|own| !is_semver(own.scheme()));
+    own.is_some_and(|own| {
+        Places::of(range, own, subject.text()).is_ok_and(|places| {
+            places.is_before_limits(own) && walk(&places.points, own, None).opened_by.is_some()
+        })
     })
 }
 
@@ -94,18 +109,21 @@ struct Places<'a> {
     limits: Vec<Version>,
     /// True if a version at which the range begins cannot be read.
     unread_introduced: bool,
+    /// True if an event is at a version with the first numbers of the subject, which may be before or after it.
+    is_near: bool,
 }
 
 impl<'a> Places<'a> {
-    /// Reads and sorts the events of a range, all of which must be comparable with `version`.
-    fn of(range: &'a Range, version: &Version) -> Result<Self, WhyNot> {
+    /// Reads and sorts the events of a range, all of which must be comparable with `version`, the subject's.
+    fn of(range: &'a Range, version: &Version, subject: &str) -> Result<Self, WhyNot> {
         let mut places = Self {
             points: Vec::with_capacity(range.events.len()),
             limits: Vec::new(),
             unread_introduced: false,
+            is_near: false,
         };
         for event in &range.events {
-            places.add(event, version);
+            places.add(event, version.scheme(), subject);
         }
         let points = &mut places.points;
         if points.is_empty() {
@@ -126,21 +144,51 @@ impl<'a> Places<'a> {
         Ok(places)
     }
 
-    fn add(&mut self, event: &'a Event, version: &Version) {
+    fn add(&mut self, event: &'a Event, scheme: Scheme, subject: &str) {
         let (Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text)) =
             event;
-        match event {
-            Event::Introduced(_) if text.trim() == "0" => self.points.push(Point { version: None, event }),
-            Event::Limit(_) if text.trim() == "*" => {}
-            _ => match Version::parse(version.scheme(), text) {
-                Err(_) => self.unread_introduced |= begins(event),
-                Ok(limit) if matches!(event, Event::Limit(_)) => self.limits.push(limit),
-                Ok(at) => self.points.push(Point {
-                    version: Some(at),
-                    event,
-                }),
+        let at = match event {
+            Event::Introduced(_) if text.trim() == "0" => {
+                return self.points.push(Point { version: None, event });
+            }
+            Event::Limit(_) if text.trim() == "*" => return,
+            _ => match Bound::of(scheme, text, subject) {
+                Bound::At(at) => at,
+                Bound::Near(at, numbers) => {
+                    self.is_near |= bound::begins_with(subject, &numbers);
+                    at
+                }
+                Bound::Unread => return self.unread_introduced |= begins(event),
             },
+        };
+        match event {
+            Event::Limit(_) => self.limits.push(at),
+            _ => self.points.push(Point {
+                version: Some(at),
+                event,
+            }),
         }
+    }
+
+    /// Returns true if a version is behind an end, and a last affected version at or above it follows without a beginning
+    /// between them. NVD's lists of versions become such ranges.
+    fn has_later_end(&self, version: &Version, released: Option<&Version>) -> bool {
+        let (mut has_begun, mut has_ended) = (false, false);
+        for point in &self.points {
+            let at = point.version.as_ref();
+            let is_same = |own: &Version| at.and_then(|at| at.compare(own)) == Some(Ordering::Equal);
+            let is_above = at.is_some_and(|at| at.compare(version) == Some(Ordering::Greater));
+            match point.event {
+                Event::Introduced(_) if is_above => return false,
+                Event::Introduced(_) => (has_begun, has_ended) = (true, false),
+                Event::LastAffected(_) if is_above || is_same(version) || released.is_some_and(is_same) => {
+                    return has_ended;
+                }
+                Event::Fixed(_) if is_above => {}
+                _ => has_ended = has_begun,
+            }
+        }
+        false
     }
 
     /// Returns the fixes at higher versions, the lowest first.
@@ -174,8 +222,10 @@ impl<'a> Places<'a> {
         version: &Version,
         released: Option<&Version>,
     ) -> Option<WhyNot> {
-        if self.unread_introduced {
+        if self.unread_introduced || self.is_near {
             Some(WhyNot::EventsUnreadable)
+        } else if self.has_later_end(version, released) {
+            Some(WhyNot::EndsContradict)
         } else if !range.events.iter().any(begins) && !is_behind_all_ends(&self.points, version, released) {
             Some(WhyNot::NoBeginning)
         } else if is_in_doubt(range, subject, &self.points) {
@@ -220,6 +270,13 @@ fn is_in_doubt(range: &Range, subject: &Subject, points: &[Point<'_>]) -> bool {
         Doubt::None => false,
         Doubt::NoVersion => true,
         Doubt::Newest(numbers) => texts().any(|text| begins_with(text, numbers)),
+        // Versions that all begin with a word have an order among each other.
+        Doubt::Prefixed(_)
+            if texts().all(|text| text.trim() == "0" || bound::are_named_alike(subject.text(), text)) =>
+        {
+            false
+        }
+        Doubt::Prefixed(_) if texts().any(|text| bound::has_prefix(text)) => true,
         Doubt::Prefixed(bare) => walk(points, bare, None).opened_by.is_some(),
         Doubt::Epoch(_) if range.kind != RangeKind::Ecosystem => false,
         Doubt::Epoch(bare) if !texts().any(|text| text.contains(':')) => {

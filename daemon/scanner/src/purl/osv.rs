@@ -28,6 +28,9 @@ pub(crate) fn ecosystems() -> impl Iterator<Item = &'static str> {
     ROWS.iter().map(|row| row.ecosystem)
 }
 
+/// The ecosystem of actions.
+const ACTIONS: &str = "GitHub Actions";
+
 /// A package in OSV's terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OsvPackage {
@@ -47,7 +50,8 @@ pub struct OsvPackage {
     pub also: Vec<String>,
     /// The address of its repository, if the URL has it and the ecosystem is a registry's.
     pub repository: Option<String>,
-    /// Its source package, if advisories may name either and the source has another name.
+    /// Its source package, if advisories may name either and the source has another name; of an action in a folder of its
+    /// repository, the path of that.
     pub source: Option<SourcePackage>,
     /// The package of EPEL that it may be instead, on a host of Enterprise Linux: a URL does not say from which of the two
     /// a package is.
@@ -58,6 +62,12 @@ impl OsvPackage {
     /// Returns the ecosystems whose advisories apply to the package, its own first.
     pub fn ecosystems(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.ecosystem.as_ref()).chain(self.also.iter().map(String::as_str))
+    }
+
+    /// Returns its names in advisories: its own, and the path of an action.
+    pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
+        let action = self.source.as_ref().filter(|_| self.system == ACTIONS);
+        std::iter::once(self.name.as_str()).chain(action.map(|action| action.name.as_str()))
     }
 
     /// Returns true if advisories of one of its ecosystems show knowledge of its release: its own ecosystem, the
@@ -156,7 +166,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         ("Go", Some(subpath), name) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
         ("Go", _, name) => part_of_go(purl).map_or(name, Cow::Borrowed),
         // The rest is a path within the action's repository.
-        ("GitHub Actions", _, name) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
+        (ACTIONS, _, name) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
         (_, _, name) => name,
     };
     let same_system = |d: &&str| is_of(row.ecosystem, d) || (row.ecosystem == EPEL && epel::is_for(d));
@@ -195,7 +205,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         name_known: source != Source::Unknown && !matches!(purl.ty(), "github" | "k8s") && is_of_registry,
         also,
         repository,
-        source: other_source(row, purl, origin),
+        source: other_source(row, purl, origin).or_else(|| action_in_repository(row, purl)),
         epel: None,
     };
     package.epel = epel::beside(&package, purl, origin).map(Box::new);
@@ -250,6 +260,21 @@ fn row_of(purl: &PackageUrl, distro: Option<&str>) -> Option<&'static Row> {
     });
     let alpine = || rows().find(|row| row.ecosystem == "Alpine" && purl.ty() == "alpine");
     of_distro.or_else(alpine)
+}
+
+/// Returns the action in a folder of a repository, which advisories may name by its path (`owner/name/folder`). Its
+/// versions are the repository's.
+fn action_in_repository(row: &Row, purl: &PackageUrl) -> Option<SourcePackage> {
+    if row.ecosystem != ACTIONS {
+        return None;
+    }
+    let parts = [purl.namespace(), Some(purl.name()), purl.subpath()];
+    let path = parts.into_iter().flatten().collect::<Vec<_>>().join("/");
+    (path.matches('/').count() > 1).then(|| SourcePackage {
+        name: spelling(row.ecosystem, &path).into_owned(),
+        version: None,
+        epoch_known: true,
+    })
 }
 
 /// Returns owner and name of a repository from a longer path.

@@ -283,7 +283,9 @@ impl<'a> Scanner<'a> {
                 is_known |= package.is_known_by(ecosystem);
                 undecided |= self.judge_in(ecosystem, package, subject, component, findings)?;
                 undecided |= self.judge_source(ecosystem, package, subject, component, findings)?;
-                name_known = name_known || self.knowledge.knows_package(ecosystem, &package.name)?;
+                for name in package.own_names() {
+                    name_known = name_known || self.knowledge.knows_package(ecosystem, name)?;
+                }
             }
         }
         for ecosystem in self.repositories(&package.ecosystem)?.iter() {

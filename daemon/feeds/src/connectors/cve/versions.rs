@@ -102,7 +102,7 @@ pub(super) fn of_package(
 
 /// Returns the meaning of comparisons in place of a version, as GitHub's CNA writes them: `>= 1.0, < 1.2.3`.
 fn compared(version: &str) -> Option<RangeOrVersion> {
-    ghsa::range(version).filter(|_| version.starts_with(['<', '>', '=']))
+    ghsa::range(version).filter(|_| version.starts_with(['<', '>', '=', '≤', '≥']))
 }
 
 pub(super) fn is_version(text: &str) -> bool {

@@ -224,7 +224,9 @@ fn package<'v>(draft: &mut Draft<'v>, vulnerable: &Value<'v>) {
 fn patched<'v>(draft: &mut Draft<'_>, name: &str, vulnerable: &'v Value<'_>) -> Option<&'v str> {
     let first = vulnerable.get("first_patched_version");
     let first = first.and_then(|first| first.as_str().or_else(|| str_of(first, "identifier")));
-    if let Some(first) = first.map(str::trim).filter(|first| !first.is_empty()) {
+    // `None` is not a version.
+    let is_version = |first: &&str| first.contains(|c: char| c.is_ascii_digit());
+    if let Some(first) = first.map(str::trim).filter(is_version) {
         return Some(first);
     }
     let text = str_of(vulnerable, "patched_versions")?.trim();
@@ -306,6 +308,18 @@ pub(crate) enum RangeOrVersion {
 /// `None` if the order of two bounds is not certain, so that they may be the ends of one range or of two.
 pub(crate) fn range(text: &str) -> Option<RangeOrVersion> {
     let mut read = Bounds::default();
+    // Owners of repositories type the operators.
+    let mut text = text.to_owned();
+    for (typed, meant) in [
+        ("≤", "<="),
+        ("≥", ">="),
+        ("=<", "<="),
+        ("=>", ">="),
+        ("==", "="),
+        ("||", ","),
+    ] {
+        text = text.replace(typed, meant);
+    }
     for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
         let at = part.find(|c: char| !"<>=".contains(c))?;
         let (operator, version) = part.split_at(at);
@@ -434,6 +448,14 @@ mod range_tests {
                 "introduced=1.0 fixed=1.2 introduced=2.0 last_affected=2.3",
             ),
             ("< 1.2, >= 2.0", "introduced=0 fixed=1.2 introduced=2.0"),
+            (
+                "< 1.2 || >= 2.0, < 2.3",
+                "introduced=0 fixed=1.2 introduced=2.0 fixed=2.3",
+            ),
+            ("=> 1.0, =< 1.5", "introduced=1.0 last_affected=1.5"),
+            ("≥ 1.0, ≤ 1.5", "introduced=1.0 last_affected=1.5"),
+            ("== 1.5", "==1.5"),
+            ("< 1.2 || < 2.3", "none"),
             (
                 ">= 1.0, < 2.0, >= 2.0, < 2.1",
                 "introduced=1.0 fixed=2.0 introduced=2.0 fixed=2.1",

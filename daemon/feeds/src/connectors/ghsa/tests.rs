@@ -88,9 +88,11 @@ fn first_package(range: &str, patched: &str) -> (String, serde_json::Value) {
 fn range_ends_as_in_githubs_own_records() {
     let fix = r#""first_patched_version":"1.2.4""#;
     let none = r#""first_patched_version":null"#;
+    let word = r#""first_patched_version":"None""#;
     let known = "last_known_affected_version_range";
     for (range, patched, expected, key, stated) in [
         (">= 1.0, < 1.2.3", none, "introduced=1.0", known, "< 1.2.3"),
+        (">= 1.0, < 1.2.3", word, "introduced=1.0", known, "< 1.2.3"),
         ("< 1.2.3", fix, "introduced=0 fixed=1.2.4", known, "< 1.2.3"),
         ("<= 1.2.3", none, "introduced=0 last_affected=1.2.3", known, ""),
         ("< 1.2.4", fix, "introduced=0 fixed=1.2.4", known, ""),

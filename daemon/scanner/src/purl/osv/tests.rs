@@ -508,3 +508,17 @@ fn package_of_fedora_and_rocky_has_its_source_beside_it() {
         assert_eq!(of(purl), ("a".to_owned(), known, expected), "{purl}");
     }
 }
+
+#[test]
+fn action_in_a_folder_has_the_repository_and_its_path_as_names() {
+    for purl in [
+        "pkg:githubactions/acme/tools/Lint/fix@v4",
+        "pkg:github/acme/tools@v4#lint/fix",
+    ] {
+        let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
+        let names: Vec<&str> = package.own_names().collect();
+        assert_eq!(names, ["acme/tools", "acme/tools/lint/fix"], "{purl}");
+    }
+    let whole = package_of(&PackageUrl::parse_lenient("pkg:githubactions/acme/tools@v4").unwrap()).unwrap();
+    assert_eq!(whole.own_names().collect::<Vec<_>>(), ["acme/tools"]);
+}

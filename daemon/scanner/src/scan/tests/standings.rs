@@ -128,6 +128,27 @@ fn subject_of_the_document_is_not_a_gap() {
 }
 
 #[test]
+fn action_in_a_folder_is_found_by_its_path() {
+    let action = r#"{"id":"GHSA-8","affected":[{"package":{"ecosystem":"GitHub Actions","name":"acme/tools/Lint"},
+        "ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"4.1.0"}]}]}]}"#;
+    for (purl, findings, matched) in [
+        ("pkg:githubactions/acme/tools/lint@v4.0.0", 1, 1),
+        ("pkg:github/acme/tools@v4.0.0#lint", 1, 1),
+        ("pkg:githubactions/acme/tools/lint@v4.1.0", 0, 1),
+        // Other actions of the repository.
+        ("pkg:githubactions/acme/tools@v4.0.0", 0, 1),
+        ("pkg:githubactions/acme/tools/fix@v4.0.0", 0, 1),
+    ] {
+        let result = run(&purls(&[purl]), &Memory::with(&[action]));
+        assert_eq!(
+            (result.findings.len(), result.coverage.matched),
+            (findings, matched),
+            "{purl}"
+        );
+    }
+}
+
+#[test]
 fn repository_of_any_action_is_undecided() {
     let action = r#"{"id":"GHSA-9","affected":[{"package":{"ecosystem":"GitHub Actions","name":"acme/do-it"},
         "ranges":[{"type":"ECOSYSTEM","events":[{"introduced":"0"},{"fixed":"4.1.0"}]}]}]}"#;
