@@ -3,6 +3,7 @@
 //! Each command is written once, against [`starling_api::SiteService`]; [`session`] decides if the daemon or the store
 //! answers. Work on a site's folder itself is in [`local`].
 
+mod allocator;
 mod args;
 mod candidates;
 mod client;
@@ -35,11 +36,8 @@ use crate::args::Cli;
 use crate::session::{Session, labelled, note_document, resolve_home};
 use crate::terminal::Tone;
 
-/// A scan makes many small allocations on several threads, and the static binary's default allocator has one lock.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
+    allocator::take_small_pages();
     if std::env::args_os()
         .nth(1)
         .is_some_and(|word| word == starling_daemon::REGO_WORKER)

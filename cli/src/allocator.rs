@@ -1,0 +1,23 @@
+//! The program's allocator, and the pages that it takes from the system (ADR 0012).
+
+/// A scan makes many small allocations on several threads, and the static binary's default allocator has one lock.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Lets the system give small pages only.
+///
+/// The allocator takes its memory in large pieces, and asks for huge pages to fill them: a piece of which little is used
+/// then counts as a whole, and what is freed of it is not given back. A system that does not know the request is left as
+/// it is.
+pub(crate) fn take_small_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn memory_is_taken_in_small_pages() {
+        super::take_small_pages();
+        assert_eq!(rustix::thread::transparent_huge_pages_are_disabled(), Ok(true));
+    }
+}
