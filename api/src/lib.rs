@@ -11,7 +11,6 @@ mod examples;
 mod guard;
 pub mod limits;
 mod linger;
-mod no_body;
 mod openapi;
 mod places;
 mod refusals;
@@ -24,6 +23,7 @@ mod serve;
 mod service;
 mod short_path;
 mod state;
+mod unread;
 mod upload;
 
 pub use access::{Access, AdminToken, TOKEN_MIN_BYTES, TokenError};

@@ -185,3 +185,29 @@ async fn body_of_a_call_that_takes_none_is_refused() {
         world.site.asked.lock().unwrap().clear();
     }
 }
+
+#[tokio::test]
+async fn query_of_a_call_without_parameters_is_refused() {
+    let world = World::new();
+    for (method, path) in [
+        ("POST", "/store/compact"),
+        ("DELETE", "/feeds/nvd"),
+        ("GET", "/sites"),
+        ("GET", "/status"),
+    ] {
+        let call = |query: &str| {
+            let request = Request::builder().method(method);
+            let uri = format!("/api/v1{path}{query}");
+            request.uri(uri).body(Body::empty()).unwrap()
+        };
+        let answer = send(world.local(), call("?dry_run=true")).await;
+        assert_eq!(answer.problem().code, ErrorCode::BadRequest, "{method} {path}");
+        assert_eq!(world.asked(), "", "{method} {path}");
+        let answer = send(world.local(), call("?")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{method} {path}");
+        world.site.asked.lock().unwrap().clear();
+    }
+    let sites = post("/sites?dry_run=true", "application/json", "{}");
+    let problem = send(world.local(), sites).await.problem();
+    assert!(problem.detail.contains("no query parameters"), "{problem}");
+}
