@@ -134,11 +134,11 @@ impl Access {
             return Ok(());
         };
         let allowed = |authority: &str| names_this_machine(authority, hosts, *loopback_only);
-        let refuse = |header: &str, found: &str| {
+        let refuse = |checked: &str, found: &str| {
             let found: String = found.chars().take(100).collect();
             Err(Problem::new(
                 ErrorCode::HostNotAllowed,
-                format!("checking the `{header}` header: `{found}` is not a name of this machine"),
+                format!("checking {checked}: `{found}` is not a name of this machine"),
             )
             .hint("call it by 127.0.0.1, [::1] or localhost"))
         };
@@ -146,10 +146,14 @@ impl Access {
         let host = match (named.next(), named.next()) {
             (Some(host), None) => host.to_str().unwrap_or_default().to_owned(),
             (None, None) => uri.authority().map(ToString::to_string).unwrap_or_default(),
-            _ => return refuse("Host", "found two Host headers, expected one"),
+            _ => return refuse("the `Host` header", "found two Host headers, expected one"),
         };
         if !allowed(&host) {
-            return refuse("Host", &host);
+            return refuse("the `Host` header", &host);
+        }
+        // An address in the request line takes the place of the header (RFC 9112, 3.2.2).
+        if let Some(authority) = uri.authority().filter(|authority| !allowed(authority.as_str())) {
+            return refuse("the address in the request line", authority.as_str());
         }
         match headers.get(ORIGIN) {
             None => Ok(()),
@@ -157,7 +161,7 @@ impl Access {
                 let origin = origin.to_str().unwrap_or_default();
                 match origin.split_once("://") {
                     Some((_, authority)) if allowed(authority) => Ok(()),
-                    _ => refuse("Origin", origin),
+                    _ => refuse("the `Origin` header", origin),
                 }
             }
         }
@@ -300,6 +304,9 @@ mod tests {
                 .check_host(&HeaderMap::new(), &Uri::from_static("http://127.0.0.1/"))
                 .is_ok()
         );
+        let foreign = Uri::from_static("http://evil.example/");
+        let refused = access.check_host(&with(HOST, "127.0.0.1"), &foreign);
+        assert_eq!(refused.unwrap_err().code, ErrorCode::HostNotAllowed);
     }
 
     #[test]

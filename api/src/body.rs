@@ -8,7 +8,7 @@ use axum::body::{Body, BodyDataStream};
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::request::Parts;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
@@ -103,6 +103,23 @@ pub(crate) fn require_content_type(headers: &HeaderMap, expected: &str) -> Resul
     .hint(format!("send `Content-Type: {expected}`")))
 }
 
+/// Refuses a body that is said to be compressed: none is decompressed for its header.
+fn require_plain(headers: &HeaderMap) -> Result<(), Problem> {
+    for value in headers.get_all(CONTENT_ENCODING) {
+        let text = String::from_utf8_lossy(value.as_bytes());
+        let is_plain = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+        if !text.split(',').map(str::trim).all(is_plain) {
+            let found: String = text.chars().take(100).collect();
+            return Err(Problem::new(
+                ErrorCode::UnsupportedMediaType,
+                format!("reading the body: content is taken as it is, found `Content-Encoding: {found}`"),
+            )
+            .hint("send it uncompressed; archives and compressed feeds are detected without this header"));
+        }
+    }
+    Ok(())
+}
+
 /// Largest buffer reserved for an announced size, in bytes; a longer body grows the buffer as it arrives.
 const MAX_RESERVED_BYTES: usize = 2 * 1024 * 1024;
 
@@ -126,13 +143,14 @@ pub(crate) async fn read_all(
 
 /// Returns a body as a stream of at most `max_bytes` that fails if no data arrives for a while.
 ///
-/// A body that announces more is refused at once; one that turns out to be larger is refused then.
+/// A body that announces more, or a content encoding, is refused at once; one that turns out to be larger is refused then.
 pub(crate) fn upload_stream(
     headers: &HeaderMap,
     body: Body,
     max_bytes: u64,
     too_large: ErrorCode,
 ) -> Result<ByteStream, Problem> {
+    require_plain(headers)?;
     let upload = Upload {
         rest: Some(body.into_data_stream()),
         left: max_bytes,

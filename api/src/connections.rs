@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use crate::guard::held_by;
+use crate::refusals::Answering;
 
 /// The connections of one listener.
 #[derive(Debug, Clone)]
@@ -132,10 +133,12 @@ impl Drop for Opened {
 struct AtWork {
     connections: Connections,
     number: u64,
+    answering: Answering,
 }
 
 impl Drop for AtWork {
     fn drop(&mut self) {
+        self.answering.end();
         self.connections.count(self.number, false);
     }
 }
@@ -146,14 +149,16 @@ pub(crate) struct Calls {
     router: Router,
     connections: Connections,
     number: u64,
+    answering: Answering,
 }
 
 impl Calls {
-    pub(crate) fn new(router: Router, opened: &Opened) -> Self {
+    pub(crate) fn new(router: Router, opened: &Opened, answering: Answering) -> Self {
         Self {
             router,
             connections: opened.connections.clone(),
             number: opened.number,
+            answering,
         }
     }
 }
@@ -165,9 +170,11 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.connections.count(self.number, true);
+        self.answering.begin();
         let at_work = AtWork {
             connections: self.connections.clone(),
             number: self.number,
+            answering: self.answering.clone(),
         };
         let answer = self.router.clone().oneshot(request.map(Body::new));
         Box::pin(async move { Ok(answer.await?.map(|body| held_by(body, at_work))) })

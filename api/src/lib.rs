@@ -13,6 +13,7 @@ pub mod limits;
 mod linger;
 mod openapi;
 mod places;
+mod refusals;
 mod reply;
 mod router;
 mod routes;
@@ -22,6 +23,7 @@ mod serve;
 mod service;
 mod short_path;
 mod state;
+mod unread;
 mod upload;
 
 pub use access::{Access, AdminToken, TOKEN_MIN_BYTES, TokenError};

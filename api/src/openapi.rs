@@ -36,7 +36,9 @@ impl ToSchema for Binary {}
     info(
         title = "Starling",
         description = "One site of a Starling federation: advisories, scans, allow-list, bundles. Served on a local \
-            socket, where every call is allowed, and on loopback TCP, where calls marked `admin` need the bearer token.",
+            socket, where every call is allowed, and on loopback TCP, where calls marked `admin` need the bearer token. \
+            Before a call is known, a request can also get the problems `bad_request` (400, not HTTP/1.1), \
+            `route_not_found` (404), `method_not_allowed` (405), `uri_too_long` (414) and `headers_too_large` (431).",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
     components(schemas(
@@ -61,6 +63,7 @@ const TOKEN_SCHEME: &str = "admin_token";
 
 /// Errors of every call.
 const ANY: &[ErrorCode] = &[
+    E::BadRequest,
     E::HostNotAllowed,
     E::Busy,
     E::ShuttingDown,
@@ -96,7 +99,7 @@ const FEED_EDIT: &[ErrorCode] = &[
     E::DiskFull,
 ];
 /// Errors of a lookup of a listed site.
-const SITE: &[ErrorCode] = &[E::BadRequest, E::SiteNotFound, E::TimedOut];
+const SITE: &[ErrorCode] = &[E::SiteNotFound, E::TimedOut];
 
 /// Returns the errors of each operation, besides [`ANY`]; `None` for an unlisted operation.
 #[expect(clippy::too_many_lines, reason = "a table: one arm for each operation")]
@@ -107,7 +110,7 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
             false,
             vec![
                 &[
-                    E::BadRequest,
+                    E::UnsupportedMediaType,
                     E::BodyTooLarge,
                     E::UploadInterrupted,
                     E::SbomUnreadable,
@@ -120,37 +123,23 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 PAST,
             ],
         ),
-        "list_advisories" => (false, vec![&[E::BadRequest, E::TimedOut]]),
-        "dump_advisories" => (false, vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut]]),
-        "explain" => (false, vec![&[E::BadRequest, E::TimedOut], PAST]),
-        "get_advisory" => (
-            false,
-            vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut], PAST],
-        ),
+        "list_advisories" => (false, vec![&[E::InvalidCursor, E::AdvisoryNotFound, E::TimedOut]]),
+        "dump_advisories" => (false, vec![&[E::AdvisoryNotFound, E::TimedOut]]),
+        "explain" => (false, vec![&[E::TimedOut], PAST]),
+        "get_advisory" => (false, vec![&[E::AdvisoryNotFound, E::TimedOut], PAST]),
         "get_advisory_raw" => (
             true,
-            vec![&[
-                E::BadRequest,
-                E::AdvisoryNotFound,
-                E::RawNotKept,
-                E::FileAccess,
-                E::DiskFull,
-            ]],
+            vec![&[E::AdvisoryNotFound, E::RawNotKept, E::FileAccess, E::DiskFull]],
         ),
         "list_vex" => (false, vec![&[E::VexUnreadable, E::FileAccess, E::TimedOut]]),
         "get_vex" => (
             false,
-            vec![&[
-                E::BadRequest,
-                E::VexUnreadable,
-                E::VexNotFound,
-                E::FileAccess,
-                E::TimedOut,
-            ]],
+            vec![&[E::VexUnreadable, E::VexNotFound, E::FileAccess, E::TimedOut]],
         ),
         "add_vex" => (
             true,
             vec![&[
+                E::UnsupportedMediaType,
                 E::BodyTooLarge,
                 E::UploadInterrupted,
                 E::VexUnreadable,
@@ -158,7 +147,7 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 E::DiskFull,
             ]],
         ),
-        "remove_vex" => (true, vec![&[E::BadRequest, E::VexNotFound, E::FileAccess]]),
+        "remove_vex" => (true, vec![&[E::VexNotFound, E::FileAccess]]),
         "get_site" | "site_history" | "site_status" => (false, vec![SITE]),
         "remove_site" => (true, vec![SITE]),
         "change_site" => (
@@ -182,11 +171,10 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
             ]],
         ),
         "list_conflicts" => (false, vec![&[E::TimedOut]]),
-        "get_conflict" => (false, vec![&[E::BadRequest, E::AdvisoryNotFound, E::TimedOut]]),
+        "get_conflict" => (false, vec![&[E::AdvisoryNotFound, E::TimedOut]]),
         "resolve_conflict" => (
             true,
             vec![&[
-                E::BadRequest,
                 E::BadJson,
                 E::UnsupportedMediaType,
                 E::BodyTooLarge,
@@ -195,13 +183,12 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 E::DiskFull,
             ]],
         ),
-        "list_mutes" => (false, vec![&[E::BadRequest, E::TimedOut]]),
-        "get_mute" => (false, vec![&[E::BadRequest, E::MuteNotFound, E::TimedOut]]),
+        "list_mutes" => (false, vec![&[E::TimedOut]]),
+        "get_mute" => (false, vec![&[E::MuteNotFound, E::TimedOut]]),
         "add_mute" => (
             true,
             vec![
                 &[
-                    E::BadRequest,
                     E::BadJson,
                     E::UnsupportedMediaType,
                     E::BodyTooLarge,
@@ -213,17 +200,13 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
         ),
         "remove_mute" => (
             true,
-            vec![
-                &[E::BadRequest, E::MuteNotFound, E::ForkDetected, E::DiskFull],
-                SIGNING,
-            ],
+            vec![&[E::MuteNotFound, E::ForkDetected, E::DiskFull], SIGNING],
         ),
         "import_bundle" => (
             true,
             vec![
                 BUNDLE_UPLOAD,
                 &[
-                    E::BadRequest,
                     E::SiteNotAllowed,
                     E::SiteDisabled,
                     E::SignatureVerificationFailed,
@@ -257,7 +240,6 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
         "export_bundle" | "export_bundle_get" => (
             true,
             vec![&[
-                E::BadRequest,
                 E::BadJson,
                 E::UnsupportedMediaType,
                 E::BodyTooLarge,
@@ -273,7 +255,7 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
             true,
             vec![
                 &[
-                    E::BadRequest,
+                    E::UnsupportedMediaType,
                     E::BodyTooLarge,
                     E::UploadInterrupted,
                     E::FeedTruncated,
@@ -287,24 +269,17 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
             ],
         ),
         "list_feeds" => (false, vec![&[E::TimedOut]]),
-        "get_feed" => (false, vec![&[E::BadRequest, E::FeedNotFound, E::TimedOut]]),
+        "get_feed" => (false, vec![&[E::FeedNotFound, E::TimedOut]]),
         "add_feed" => (true, vec![FEED_EDIT, &[E::FeedExists]]),
-        "change_feed" => (true, vec![FEED_EDIT, &[E::BadRequest, E::FeedNotFound]]),
+        "change_feed" => (true, vec![FEED_EDIT, &[E::FeedNotFound]]),
         "remove_feed" => (
             true,
-            vec![&[
-                E::BadRequest,
-                E::FeedNotFound,
-                E::ConfigInvalid,
-                E::FileAccess,
-                E::DiskFull,
-            ]],
+            vec![&[E::FeedNotFound, E::ConfigInvalid, E::FileAccess, E::DiskFull]],
         ),
-        "run_feed" => (true, vec![&[E::BadRequest, E::FeedNotFound]]),
+        "run_feed" => (true, vec![&[E::FeedNotFound]]),
         "approve_feed" => (
             true,
             vec![&[
-                E::BadRequest,
                 E::BadJson,
                 E::UnsupportedMediaType,
                 E::BodyTooLarge,
@@ -312,8 +287,8 @@ fn errors_of(operation: &str) -> Option<(bool, Vec<&'static [ErrorCode]>)> {
                 E::FeedNotSuspect,
             ]],
         ),
-        "events" => (false, vec![&[E::BadRequest, E::EventsExpired, E::TimedOut]]),
-        "doctor" => (true, vec![&[E::BadRequest, E::DiskFull]]),
+        "events" => (false, vec![&[E::EventsExpired, E::TimedOut]]),
+        "doctor" => (true, vec![&[E::DiskFull]]),
         "compact_store" => (true, vec![&[E::DiskFull]]),
         _ => return None,
     })

@@ -16,12 +16,14 @@ use crate::access::{Access, require_admin, require_host};
 use crate::guard::{catch_panic, number_limit, time_limit};
 use crate::limits::{MAX_CONCURRENT_CALLS, QUICK_CALL_TIMEOUT, SCAN_TIMEOUT};
 use crate::linger::read_on;
+
 use crate::openapi::{Document, complete};
 use crate::reply::{method_not_allowed, route_not_found};
 use crate::routes::{
     advisories, bundles, conflicts, doctor, events, feeds, mutes, scan, sites, status, store, vex,
 };
 use crate::state::Api;
+use crate::unread::refuse_unread;
 
 /// The base path of all routes.
 pub const BASE_PATH: &str = "/api/v1";
@@ -118,9 +120,11 @@ impl Api {
         let scan = OpenApiRouter::new()
             .routes(routes!(scan::scan))
             .route_layer(from_fn_with_state(SCAN_TIMEOUT, time_limit));
+        let unread = || middleware::from_fn(refuse_unread);
         let all = open_quick()
+            .route_layer(unread())
             .route_layer(quick())
-            .merge(admin_long().route_layer(admin()))
+            .merge(admin_long().route_layer(unread()).route_layer(admin()))
             .merge(scan);
         let calls = Arc::new(Semaphore::new(MAX_CONCURRENT_CALLS));
         let (routes, _) = OpenApiRouter::new().nest(BASE_PATH, all).split_for_parts();

@@ -158,6 +158,7 @@ impl ScanDocuments {
             return Ok(body.into());
         };
         let boundary = multer::parse_boundary(content_type).map_err(refusal)?;
+        check_ends(&body, &boundary)?;
         let stream = futures::stream::once(std::future::ready(Ok::<_, std::convert::Infallible>(body)));
         let mut sizes = SizeLimit::new().whole_stream(SCAN_FORM_MAX_BYTES);
         for (name, most, _) in PARTS {
@@ -171,6 +172,7 @@ impl ScanDocuments {
         let mut vex_bytes = 0;
         while let Some(part) = form.next_field().await.map_err(refusal)? {
             let name = part.name().unwrap_or_default().to_owned();
+            check_encoding(&name, part.headers())?;
             let bytes = part.bytes().await.map_err(refusal)?;
             let place = match name.as_str() {
                 SBOM => &mut sbom,
@@ -218,6 +220,44 @@ fn form_type(headers: &HeaderMap) -> Option<&str> {
     let content_type = headers.get(CONTENT_TYPE)?.to_str().ok()?;
     let essence = content_type.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case(FORM).then_some(content_type)
+}
+
+/// Refuses text around the parts: a document behind a wrong boundary would be left out.
+fn check_ends(body: &[u8], boundary: &str) -> Result<(), Problem> {
+    let body = body.trim_ascii();
+    if !body.is_empty() && !body.starts_with(format!("--{boundary}").as_bytes()) {
+        return Err(bad_form("it has text before its first part"));
+    }
+    let end = format!("\r\n--{boundary}--");
+    let found = body
+        .windows(end.len())
+        .position(|window| window == end.as_bytes());
+    // A form without an end is refused as incomplete.
+    if found.is_some_and(|at| at + end.len() < body.len()) {
+        return Err(bad_form("it has text after its last part"));
+    }
+    Ok(())
+}
+
+/// Refuses a part that is not sent as it is.
+fn check_encoding(name: &str, headers: &HeaderMap) -> Result<(), Problem> {
+    for (header, plain) in [
+        ("content-transfer-encoding", &["7bit", "8bit", "binary"][..]),
+        ("content-encoding", &["identity"][..]),
+    ] {
+        let Some(found) = headers.get(header) else {
+            continue;
+        };
+        let found = String::from_utf8_lossy(found.as_bytes());
+        if !plain.iter().any(|plain| found.trim().eq_ignore_ascii_case(plain)) {
+            return Err(bad_form(&format!(
+                "its part `{}` is encoded as `{}`, and parts are taken as they are",
+                shortened(name),
+                shortened(&found)
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Returns a boundary that none of the parts contains; the same parts give the same boundary.
@@ -318,6 +358,16 @@ mod tests {
             (form(&["sbom", "sbom"]), "` twice"),
             (form(&["sbom", "other"]), "part `other`"),
             (form(&["sbom"]).replace("--x--", ""), "incomplete"),
+            (form(&["sbom"]) + &form(&["policy"]), "after its last part"),
+            (format!("--y\r\n{}", form(&["sbom"])), "before its first part"),
+            (
+                form(&["sbom"]).replace("\r\n\r\n", "\r\nContent-Transfer-Encoding: base64\r\n\r\n"),
+                "encoded as `base64`",
+            ),
+            (
+                form(&["sbom"]).replace("\r\n\r\n", "\r\nContent-Encoding: gzip\r\n\r\n"),
+                "encoded as `gzip`",
+            ),
         ] {
             let problem = read("multipart/form-data; boundary=x", body).await.unwrap_err();
             assert_eq!(problem.code, ErrorCode::BadRequest);

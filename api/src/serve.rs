@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use crate::access::Access;
 use crate::connections::{Calls, Connections, Taken};
 use crate::limits::{HEADER_READ_TIMEOUT, MAX_CONNECTIONS, STOP_GRACE, WRITE_TIMEOUT};
+use crate::refusals::{Answering, Worded};
 use crate::short_path::{SOCKET_PATH_MAX_BYTES, ShortPath};
 use crate::state::Api;
 
@@ -200,8 +201,10 @@ where
                 }
             },
         };
-        let calls = Calls::new(router.clone(), &opened);
-        let stream = TokioIo::new(Taken::new(stream, WRITE_TIMEOUT));
+        let answering = Answering::default();
+        let calls = Calls::new(router.clone(), &opened, answering.clone());
+        let stream = Worded::new(Taken::new(stream, WRITE_TIMEOUT), answering);
+        let stream = TokioIo::new(stream);
         let connection = http.serve_connection(stream, calls);
         let stop = api.stop.clone();
         tracker.spawn(async move {

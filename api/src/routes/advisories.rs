@@ -22,7 +22,7 @@ use crate::state::Api;
 /// Returns one page of canonical advisories.
 #[utoipa::path(get, path = "/advisories", operation_id = "list_advisories", tag = "advisories",
     params(AdvisoryListQuery),
-    responses((status = 200, description = "A page, sorted by merge hash.", body = AdvisoryPage)))]
+    responses((status = 200, description = "A page, sorted by package, then vulnerability.", body = AdvisoryPage)))]
 pub(crate) async fn list(
     State(api): State<Api>,
     Params(query): Params<AdvisoryListQuery>,

@@ -126,3 +126,88 @@ async fn panic_is_an_internal_problem_of_one_call() {
     *world.site.panics.lock().unwrap() = false;
     assert_eq!(send(world.local(), get("/health")).await.status, StatusCode::OK);
 }
+
+#[tokio::test]
+async fn encoded_body_is_refused_wherever_one_is_read() {
+    let world = World::new();
+    for (path, kind) in [
+        ("/scan", "application/octet-stream"),
+        ("/vex", "application/json"),
+        ("/mutes", "application/json"),
+        ("/feeds/ghsa/import", "application/octet-stream"),
+        ("/federation/import", "application/zstd"),
+    ] {
+        for coding in ["gzip", "identity, br"] {
+            let mut request = post(path, kind, "{}");
+            let headers = request.headers_mut();
+            headers.insert("content-encoding", coding.parse().unwrap());
+            let problem = send(world.local(), request).await.problem();
+            assert_eq!(problem.code, ErrorCode::UnsupportedMediaType, "{path}");
+            assert!(problem.detail.contains(coding), "{problem}");
+        }
+    }
+    assert_eq!(world.asked(), "");
+    let mut request = post("/scan", "application/octet-stream", "{}");
+    let headers = request.headers_mut();
+    headers.insert("content-encoding", "identity".parse().unwrap());
+    assert_eq!(send(world.local(), request).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn body_of_a_call_that_takes_none_is_refused() {
+    let world = World::new();
+    let chunks = |text: &'static str| {
+        let chunk = Ok::<_, std::io::Error>(bytes::Bytes::from_static(text.as_bytes()));
+        Body::from_stream(futures::stream::iter([chunk]))
+    };
+    for (method, path) in [
+        ("POST", "/doctor"),
+        ("POST", "/store/compact"),
+        ("POST", "/feeds/nvd/run"),
+        ("DELETE", "/mutes/a?reason=x"),
+        ("GET", "/advisories"),
+        ("GET", "/health"),
+    ] {
+        let call = |body: Body| {
+            let request = Request::builder().method(method);
+            request.uri(format!("/api/v1{path}")).body(body).unwrap()
+        };
+        for body in [Body::from("{\"rebuild\":true}"), chunks("{}")] {
+            let problem = send(world.local(), call(body)).await.problem();
+            assert_eq!(problem.code, ErrorCode::BadRequest, "{method} {path}");
+            assert!(problem.detail.contains("takes no body"), "{problem}");
+        }
+        assert_eq!(world.asked(), "", "{method} {path}");
+        for body in [Body::empty(), Body::from(""), chunks("")] {
+            let answer = send(world.local(), call(body)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{method} {path}");
+        }
+        world.site.asked.lock().unwrap().clear();
+    }
+}
+
+#[tokio::test]
+async fn query_of_a_call_without_parameters_is_refused() {
+    let world = World::new();
+    for (method, path) in [
+        ("POST", "/store/compact"),
+        ("DELETE", "/feeds/nvd"),
+        ("GET", "/sites"),
+        ("GET", "/status"),
+    ] {
+        let call = |query: &str| {
+            let request = Request::builder().method(method);
+            let uri = format!("/api/v1{path}{query}");
+            request.uri(uri).body(Body::empty()).unwrap()
+        };
+        let answer = send(world.local(), call("?dry_run=true")).await;
+        assert_eq!(answer.problem().code, ErrorCode::BadRequest, "{method} {path}");
+        assert_eq!(world.asked(), "", "{method} {path}");
+        let answer = send(world.local(), call("?")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{method} {path}");
+        world.site.asked.lock().unwrap().clear();
+    }
+    let sites = post("/sites?dry_run=true", "application/json", "{}");
+    let problem = send(world.local(), sites).await.problem();
+    assert!(problem.detail.contains("no query parameters"), "{problem}");
+}

@@ -15,7 +15,7 @@ use starling_api::{
 use starling_api_types::*;
 use tokio::sync::Notify;
 
-use self::samples::{a_conflict, counts, sizes, status, vex_entry};
+use self::samples::{a_conflict, counts, health, sizes, status, vex_entry};
 pub(crate) use self::samples::{a_feed, a_feed_run, a_mute, event, event_id, now, site, slug};
 
 /// Largest bundle that the fake site accepts, in bytes.
@@ -81,15 +81,7 @@ async fn contents(upload: Upload) -> ServiceResult<Vec<u8>> {
 impl SiteService for FakeSite {
     async fn health(&self) -> ServiceResult<Health> {
         self.note("health".to_owned()).await?;
-        Ok(Health {
-            work: None,
-            status: "ok".to_owned(),
-            version: "0".to_owned(),
-            site_id: slug("site-a"),
-            uptime_ms: 1,
-            opening: None,
-            parts: Vec::new(),
-        })
+        Ok(health())
     }
 
     async fn status(&self) -> ServiceResult<Status> {

@@ -19,7 +19,11 @@ This page is generated from [openapi.json](openapi.json), and a test keeps it cu
 - **Access.** On the socket every call is allowed: its file mode limits who can use it. On TCP, calls marked *admin* need
   `Authorization: Bearer TOKEN` with the token in `api.token_file`. Other calls need no token.
 - **Errors** are `application/problem+json` with a stable `code`. `retryable` is true if the same call may succeed later. A
-  `503` answer has a `Retry-After` header.
+  `503` answer has a `Retry-After` header. Before a call is known, a request can also get `bad_request` (400: not HTTP/1.1),
+  `route_not_found` (404), `method_not_allowed` (405: `Allow` lists the methods), `uri_too_long` (414) and `headers_too_large` (431).
+- **Bodies** are taken as they are: a `Content-Encoding` is refused (415), and so are a body for a call that takes none,
+  and a query for a call without parameters (400).
+  Answers have no validators and no ranges: `If-None-Match`, `If-Modified-Since` and `Range` change nothing.
 
 ```sh
 curl --unix-socket \"$STARLING_HOME/starling.sock\" http://localhost/api/v1/health

@@ -10,7 +10,7 @@ use axum::http::{Request, StatusCode};
 use bytes::Bytes;
 use hyper_util::rt::TokioIo;
 use starling_api::{Access, ListenError, bind_tcp, bind_unix, serve_tcp, serve_unix};
-use starling_api_types::ErrorCode;
+use starling_api_types::{ErrorCode, Problem};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::Notify;
@@ -203,6 +203,19 @@ async fn garbage_on_a_port_does_no_harm() {
     let serving = tokio::spawn(serve_tcp(world.api.clone(), listener, Access::loopback(None)));
     for (sent, expected) in [
         (&b"\x16\x03\x01\x02\x00\x01\x00\x01"[..], "400"),
+        (b"GET /api/v1/health\r\n\r\n", "400"),
+        (
+            &[b"GET /", &[b'a'; 70_000][..], b" HTTP/1.1\r\n\r\n"].concat(),
+            "414",
+        ),
+        (
+            &[b"GET / HTTP/1.1\r\n", &b"x: y\r\n".repeat(200)[..], b"\r\n"].concat(),
+            "431",
+        ),
+        (
+            b"GET /api/v1/health HTTP/1.1\r\nhost: localhost\r\n\r\nnonsense\r\n\r\n",
+            "200",
+        ),
         (
             b"GET /api/v1/health HTTP/1.1\r\nhost: attacker.example\r\nconnection: close\r\n\r\n",
             "421",
@@ -222,6 +235,16 @@ async fn garbage_on_a_port_does_no_harm() {
             .unwrap()
             .unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {expected}")), "{answer}");
+        let (_, last) = answer.rsplit_once("HTTP/1.1 ").unwrap();
+        let (head, body) = last.split_once("\r\n\r\n").unwrap();
+        if !head.starts_with("200") {
+            assert!(
+                head.contains("content-type: application/problem+json"),
+                "{answer}"
+            );
+            let problem: Problem = serde_json::from_str(body).unwrap();
+            assert!(head.starts_with(&problem.status.to_string()), "{answer}");
+        }
     }
     world.stop.cancel();
     serving.await.unwrap();

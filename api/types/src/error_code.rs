@@ -65,7 +65,11 @@ error_codes! {
     RouteNotFound => ("route_not_found", 404, "No such path", NO, Usage);
     /// The path exists, but not with this method.
     MethodNotAllowed => ("method_not_allowed", 405, "Method not allowed", NO, Usage);
-    /// The call does not accept this content type.
+    /// The request line is longer than the API reads.
+    UriTooLong => ("uri_too_long", 414, "Address too long", NO, Usage);
+    /// The request's headers are too many or too long.
+    HeadersTooLarge => ("headers_too_large", 431, "Headers too large", NO, Usage);
+    /// The call does not accept this content type, or this content encoding.
     UnsupportedMediaType => ("unsupported_media_type", 415, "Content type not supported", NO, Usage);
     /// The body is larger than the call allows.
     BodyTooLarge => ("body_too_large", 413, "Body too large", NO, InputRefused);

@@ -306,6 +306,15 @@ impl Scan {
             .hint("leave out --json, or give the format a file, as in --format html=FILE"));
         }
         let files = self.format.iter().filter_map(|wanted| wanted.file.as_deref());
+        let named = files.clone().filter(|file| file.as_os_str() == STANDARD).count();
+        let is_shown = self.output.as_os_str() == STANDARD && !self.quiet;
+        if named + usize::from(is_shown) > 1 {
+            return Err(Problem::new(
+                ErrorCode::BadRequest,
+                "writing the report: two reports would go to standard output, one after the other",
+            )
+            .hint("for one format, leave out `=-`; give the others a file, as in --format sarif=FILE"));
+        }
         outputs::check(
             session.home(),
             self.inputs(),

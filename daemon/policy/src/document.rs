@@ -115,7 +115,11 @@ impl PolicyDocument {
             // The place is reported separately; the rest fits one line.
             let said = error.to_string();
             let said = said.split("\n").next().unwrap_or_default();
-            let said: String = said.chars().take(300).collect();
+            let said: String = if said.starts_with("multiple YAML documents") {
+                "a second YAML document begins here, and a policy is one".to_owned()
+            } else {
+                said.chars().take(300).collect()
+            };
             match error.location() {
                 Some(location) => {
                     let place = format!(" at line {}, column {}", location.line(), location.column());
@@ -298,6 +302,7 @@ examples:
         for (text, line, said) in [
             ("format: starling-policy/9\n".to_owned(), 1, "starling-policy/9"),
             ("format: starling-policy/1\nfial: []\n".to_owned(), 2, "fial"),
+            ("format: starling-policy/1\n---\nfail: []\n".to_owned(), 3, "a second YAML document"),
             ("format: starling-policy/1\nmin_coverage: 101\n".to_owned(), 2, "percentage"),
             ("format: starling-policy/1\nmax_age: soon\n".to_owned(), 2, "span"),
             ("format: starling-policy/1\nfail:\n  - severity: bad\n".to_owned(), 3, "bad"),

@@ -4,7 +4,8 @@
 //! Spreadsheets run cells that begin with `=`, `+`, `-` or `@` as formulas, so such cells get an apostrophe in front,
 //! which spreadsheets treat as a text mark.
 
-use crate::model::{Body, Finding, Judged, Report, Scan};
+use crate::finding::Finding;
+use crate::model::{Body, Judged, Report, Scan};
 use crate::text::clean;
 
 const HEAD: [&str; 18] = [

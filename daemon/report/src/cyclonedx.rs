@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::finding::{Finding, Package};
 use crate::format::{Format, RenderError};
-use crate::model::{Finding, Judged, Package, Report, Scan};
+use crate::model::{Judged, Report, Scan};
 use crate::text::clean;
 
 pub(crate) fn render(report: &Report) -> Result<String, RenderError> {

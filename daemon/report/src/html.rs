@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::{Body, Finding, Judged, NotJudged, Report, Scan};
+use crate::finding::Finding;
+use crate::model::{Body, Judged, NotJudged, Report, Scan};
 use crate::text::{html as esc, published};
 use crate::upgrade::{count_levels, severity_rank, upgrades};
 

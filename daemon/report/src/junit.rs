@@ -3,8 +3,9 @@
 
 use quick_junit::{NonSuccessKind, Property, Report as JUnitReport, TestCase, TestCaseStatus, TestSuite};
 
+use crate::finding::Finding;
 use crate::format::{Format, RenderError};
-use crate::model::{Finding, Judged, Report, Scan};
+use crate::model::{Judged, Report, Scan};
 use crate::text::{clean, sentence};
 
 pub(crate) fn render(report: &Report) -> Result<String, RenderError> {

@@ -7,6 +7,7 @@
 
 mod csv;
 mod cyclonedx;
+mod finding;
 pub mod fix;
 mod format;
 mod html;

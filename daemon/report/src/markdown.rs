@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use crate::model::{Body, Finding, Judged, NotJudged, NotJudgedPackage, Report, Scan};
+use crate::finding::Finding;
+use crate::model::{Body, Judged, NotJudged, NotJudgedPackage, Report, Scan};
 use crate::text::markdown as cell;
 use crate::unjudged::groups;
 

@@ -1,6 +1,7 @@
 //! What a verdict rests on where that is less than whole: each in a sentence, for the terminal and for reports.
 
-use crate::model::{Body, Finding};
+use crate::finding::Finding;
+use crate::model::Body;
 
 /// Returns the note about an ecosystem with sources that were never checked: a site imported parts of them only.
 ///

@@ -11,8 +11,9 @@ use serde_sarif::sarif::{
     RunAutomationDetails, Sarif, Suppression, Tool, ToolComponent,
 };
 
+use crate::finding::Finding;
 use crate::format::{Format, RenderError};
-use crate::model::{Body, Finding, Judged, Report, Scan};
+use crate::model::{Body, Judged, Report, Scan};
 use crate::text::{clean, markdown, published, sentence, uri_path};
 
 const SCHEMA: &str =

@@ -191,6 +191,11 @@ impl SiteParts {
             }
             page.push(shown);
         }
+        if skipping {
+            let detail = "reading `after`: no advisory of this list has this merge hash";
+            let gone = "begin again without `after`: the last advisory of the previous page may be gone";
+            return Err(Problem::new(ErrorCode::InvalidCursor, detail).hint(gone));
+        }
         Ok(types::AdvisoryPage {
             advisories: page,
             next,
@@ -205,6 +210,10 @@ impl SiteParts {
         reader: &ViewReader<'_>,
         query: &types::AdvisoryListQuery,
     ) -> ServiceResult<(Vec<AdvisoryRef>, Option<String>)> {
+        if query.purl.is_some() && query.package.is_some() {
+            let detail = "reading the query: `purl` and `package` both name a package, expected one of them";
+            return Err(Problem::new(ErrorCode::BadRequest, detail));
+        }
         if let Some(purl) = &query.purl {
             let wanted = WantedPackage::of(purl)?;
             return Ok((wanted.advisories(reader)?, wanted.version));

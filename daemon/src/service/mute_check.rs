@@ -33,14 +33,15 @@ fn refuse(detail: &str) -> Problem {
 ///
 /// # Errors
 /// `bad_request` if it is not an id.
-pub(super) fn vulnerability(text: &str) -> ServiceResult<String> {
+pub(super) fn vulnerability(doing: &str, text: &str) -> ServiceResult<String> {
     let text = text.trim();
     // No id of any source contains these characters; a pattern would be taken for an id that does not exist.
     let odd = text.contains(|c: char| c.is_whitespace() || matches!(c, '*' | '?'));
     let id = VulnerabilityId::of(text).filter(|_| !odd);
     id.map(|id| id.as_str().to_owned()).ok_or_else(|| {
         let short: String = text.chars().take(80).collect();
-        refuse(&format!("{short:?} is not the id of a vulnerability"))
+        let detail = format!("{doing}: {short:?} is not the id of a vulnerability");
+        Problem::new(ErrorCode::BadRequest, detail)
             .hint("give one id, such as CVE-2021-44228; patterns are for packages, ecosystems and SBOMs")
     })
 }

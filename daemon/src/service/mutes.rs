@@ -27,10 +27,14 @@ impl SiteParts {
         let book = self.mute_book()?;
         let excuses = self.excuses()?;
         let at = now();
+        let named = query.vulnerability.as_deref();
+        // Mutes are written in the spelling of findings.
+        let named = named
+            .map(|id| mute_check::vulnerability("listing mutes", id))
+            .transpose()?;
         let mut mutes = Vec::new();
         for (id, mute) in &book.folded.mutes {
-            let named = query.vulnerability.as_deref();
-            let wanted = named.is_none_or(|id| id == mute.text.vulnerability)
+            let wanted = named.as_ref().is_none_or(|id| *id == mute.text.vulnerability)
                 && (query.removed || mute.removals.is_empty());
             if wanted {
                 mutes.push(self.shown_mute(&book, &excuses, id, mute, at)?);
@@ -192,7 +196,7 @@ impl SiteParts {
         };
         let trimmed = |text: Option<String>| text.map(|text| text.trim().to_owned());
         let text = MuteText {
-            vulnerability: mute_check::vulnerability(&add.vulnerability)?,
+            vulnerability: mute_check::vulnerability("muting", &add.vulnerability)?,
             package: trimmed(add.package),
             ecosystem: trimmed(add.ecosystem),
             sbom: trimmed(add.sbom),

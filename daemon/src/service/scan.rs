@@ -228,10 +228,7 @@ impl Judge<'_> {
         let given = VexDocument::read_beside(&vex, documents.vex.iter().map(AsRef::as_ref));
         vex.extend(given.map_err(|error| vex_unreadable(&error))?);
         let vex = VexDocument::set_of(vex);
-        let as_of = match params.at {
-            Some(time) => UnixMillis::saturating(u64::try_from(time.unix_millis()).unwrap_or(0)),
-            None => now(),
-        };
+        let as_of = params.at.map_or_else(|| Ok(now()), moment)?;
         let options = ScanOptions {
             severity_sources: policy.severity_sources.clone(),
             workers: workers(),
@@ -352,6 +349,16 @@ impl Judge<'_> {
             .map_err(|error| Problem::new(ErrorCode::BadRequest, error.to_string()))?;
         Ok(policy)
     }
+}
+
+/// Returns the time at which to evaluate; clocks of sites begin in 1970, and a verdict does not move the time it is given.
+fn moment(at: types::Timestamp) -> ServiceResult<UnixMillis> {
+    u64::try_from(at.unix_millis())
+        .map(UnixMillis::saturating)
+        .map_err(|_| {
+            let detail = format!("scanning: the time to evaluate at must be 1970 or later, got {at}");
+            Problem::new(ErrorCode::BadRequest, detail)
+        })
 }
 
 /// Returns the problem for an SBOM that cannot be read, without the words of parsers.

@@ -11,6 +11,9 @@ use super::problem::store_problem;
 use crate::clock::now;
 use crate::home::home_problem;
 
+/// Longest display name, in characters.
+const MAX_DISPLAY_NAME_CHARS: usize = 100;
+
 impl SiteParts {
     pub(super) fn sites(&self) -> ServiceResult<types::SiteList> {
         let listed = self
@@ -33,6 +36,7 @@ impl SiteParts {
     pub(super) fn add_site(&self, add: types::SiteAdd) -> ServiceResult<types::Site> {
         let (site, chain) = crate::home::read_identity(&add.key).map_err(|error| home_problem(&error))?;
         check_addresses(&add.site_id, &add.addresses)?;
+        check_display_name(&add.site_id, add.display_name.as_deref())?;
         let listed = ListedSite {
             slug: protocol_slug(&add.site_id)?,
             site,
@@ -59,6 +63,7 @@ impl SiteParts {
     ) -> ServiceResult<types::Site> {
         let addresses = change.addresses.as_deref().unwrap_or_default();
         check_addresses(slug, addresses)?;
+        check_display_name(slug, change.display_name.as_deref())?;
         let sources = change.allowed_sources.as_deref();
         let sources = sources.map(protocol_sources).transpose()?;
         let changed = self
@@ -309,6 +314,25 @@ fn check_addresses(site: &types::SiteSlug, addresses: &[String]) -> ServiceResul
         }
     }
     Ok(())
+}
+
+/// Refuses a display name that tables and terminals cannot show.
+fn check_display_name(site: &types::SiteSlug, name: Option<&str>) -> ServiceResult<()> {
+    let Some(name) = name else { return Ok(()) };
+    let length = name.chars().count();
+    let turns = |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let what = if name.trim().is_empty() || name.trim() != name {
+        "is empty, or has spaces at its ends".to_owned()
+    } else if name.chars().any(|c| c.is_control() || turns(c)) {
+        "has control characters".to_owned()
+    } else if length > MAX_DISPLAY_NAME_CHARS {
+        format!("has {length} characters, expected at most {MAX_DISPLAY_NAME_CHARS}")
+    } else {
+        return Ok(());
+    };
+    let detail = format!("listing site {site}: its display name {what}");
+    Err(Problem::new(ErrorCode::BadRequest, detail)
+        .hint("without a display name, lists show the site's name"))
 }
 
 fn protocol_sources(patterns: &[types::SourcePattern]) -> ServiceResult<AllowedSources> {

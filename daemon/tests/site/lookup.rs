@@ -53,6 +53,53 @@ fn versioned_package_url_gives_affecting_advisories() {
 }
 
 #[test]
+fn page_after_an_advisory_that_is_not_listed_is_refused() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    let all = [
+        advisory("EX-1", "express", "4.18.0"),
+        advisory("EX-2", "express", "4.20.0"),
+        advisory("EX-3", "lodash", "4.17.21"),
+    ];
+    site.feed("mine", &all);
+    let page = |after: Option<String>, purl: Option<&str>| {
+        let query = AdvisoryListQuery {
+            limit: Some(1),
+            after,
+            purl: purl.map(str::to_owned),
+            ..AdvisoryListQuery::default()
+        };
+        site.wait(site.service.advisories(query))
+    };
+    let first = page(None, None).unwrap();
+    let second = page(first.next.clone(), None).unwrap();
+    assert_eq!(second.advisories[0].vulnerability, "EX-2");
+    let third = page(second.next, None).unwrap();
+    assert_eq!((third.advisories.len(), third.next), (1, None));
+    // An empty last page would read as the end of the list.
+    for digit in ["0", "f"] {
+        let altered = format!("blake3:{}", digit.repeat(64));
+        assert_eq!(code(page(Some(altered), None)), ErrorCode::InvalidCursor);
+    }
+    let of_another = page(first.next, Some("pkg:npm/lodash"));
+    assert_eq!(code(of_another), ErrorCode::InvalidCursor);
+}
+
+#[test]
+fn list_by_two_names_of_a_package_is_refused() {
+    let bench = Bench::new();
+    let site = bench.site("site-a");
+    site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
+    let query = AdvisoryListQuery {
+        purl: Some("pkg:npm/express".to_owned()),
+        package: Some("npm/lodash".to_owned()),
+        ..AdvisoryListQuery::default()
+    };
+    let listed = site.wait(site.service.advisories(query));
+    assert_eq!(code(listed), ErrorCode::BadRequest);
+}
+
+#[test]
 fn dump_of_an_unknown_source_is_refused_and_of_an_empty_one_is_empty() {
     let bench = Bench::new();
     let site = bench.site("site-a");

@@ -1,8 +1,8 @@
 //! Checks of a mute before it is signed.
 
-use starling_api_types::{ErrorCode, MuteAdd, MuteAdded, Problem};
+use starling_api_types::{ErrorCode, MuteAdd, MuteAdded, MuteListQuery, Problem};
 
-use crate::bench::{Bench, Site, advisory};
+use crate::bench::{Bench, Site, advisory, code};
 
 /// The other fields of a mute, besides its vulnerability.
 type Change = Box<dyn Fn(&mut MuteAdd)>;
@@ -83,6 +83,20 @@ fn mute_uses_the_spelling_of_findings() {
     let added = add(&site, "cve-2024-1", |_| {}).unwrap();
     assert_eq!(added.mute.vulnerability, "CVE-2024-1");
     assert_eq!(added.warnings, Vec::<String>::new());
+    let list = |id: &str| {
+        let query = MuteListQuery {
+            vulnerability: Some(id.to_owned()),
+            removed: false,
+        };
+        site.wait(site.service.mutes(query))
+    };
+    for id in ["CVE-2024-1", "cve-2024-1", " CVE-2024-1 "] {
+        assert_eq!(list(id).unwrap().mutes.len(), 1, "{id}");
+    }
+    assert_eq!(list("CVE-2024-2").unwrap().mutes, []);
+    for id in ["CVE-2024-*", "", "no id"] {
+        assert_eq!(code(list(id)), ErrorCode::BadRequest, "{id:?}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use starling_api::ScanDocuments;
 use starling_api_types::{AdvisoryQuery, ErrorCode, ExplainQuery, ScanParams};
 use starling_daemon::scan_without_store;
 
-use crate::bench::{Bench, Site, advisory};
+use crate::bench::{Bench, Site, advisory, code};
 
 pub(crate) const NAME: &str = "site-a";
 
@@ -419,4 +419,20 @@ fn vulnerability_data_applies_to_all_its_packages() {
     site.feed("nvd", &[gone]);
     drop(site);
     assert_eq!(shown(&scan(&bench, Some(preferred))), "low ghsa 0.97425");
+}
+
+#[test]
+fn time_that_no_clock_shows_is_refused() {
+    let bench = Bench::new();
+    let site = bench.site(NAME);
+    site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
+    let scan_at = |at: &str| {
+        let params = ScanParams {
+            at: Some(at.parse().unwrap()),
+            ..ScanParams::default()
+        };
+        site.wait(site.service.scan(documents(None), params))
+    };
+    assert_eq!(code(scan_at("1969-12-31T23:59:59.999Z")), ErrorCode::BadRequest);
+    assert!(scan_at("1970-01-01T00:00:00Z").is_ok());
 }

@@ -6,15 +6,18 @@
 //!
 //! No result is stored. The rows list the contributing records; their bodies give the rest.
 
+mod attribution;
+
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use starling_protocol::ContentHash;
 use starling_protocol::json;
 
+use self::attribution::Attribution;
 use crate::advisory::{
-    AdvisoryState, CanonicalAdvisory, Conflict, Edge, EdgeState, Field, FieldName, Fields, JsonText, Member,
-    OutvotedClaim, OutvotedValue, Provenance, Stated, WithdrawnStatement,
+    AdvisoryState, CanonicalAdvisory, EdgeState, Field, FieldName, Fields, JsonText, Member, OutvotedValue,
+    Provenance, Stated, WithdrawnStatement,
 };
 use crate::codec::{RecordState, edge_prefix};
 use crate::error::ViewError;
@@ -297,94 +300,6 @@ fn provenance(feeding: &ContributingRecord, statements: &[Statement]) -> Provena
         id: feeding.record.id.clone(),
         content: feeding.content,
         authors: authors.into_iter().collect(),
-    }
-}
-
-/// Collects the edges to an advisory, and the disagreements between authors about its records.
-#[derive(Default)]
-struct Attribution {
-    edges: Vec<Edge>,
-    conflicts: Vec<Conflict>,
-}
-
-impl Attribution {
-    /// Reports the effect of each statement about a record, and any disagreement between its authors.
-    fn report(
-        &mut self,
-        record: &RecordKey,
-        chosen: Option<ContentHash>,
-        state: EdgeState,
-        statements: &[Statement],
-    ) {
-        let mut others = BTreeSet::new();
-        for statement in statements {
-            let content = match statement.kind {
-                StatementKind::Set(content) => Some(content),
-                StatementKind::Absent => None,
-            };
-            let is_chosen = state != EdgeState::Unresolved && content == chosen;
-            if !is_chosen {
-                others.insert((statement.author, content));
-            }
-            self.edges.push(Edge {
-                source: record.source.clone(),
-                id: record.id.clone(),
-                author: statement.author,
-                lane: statement.lane,
-                content,
-                claimed_at: statement.time,
-                state: if is_chosen || state == EdgeState::Unresolved {
-                    state
-                } else {
-                    EdgeState::Outvoted
-                },
-            });
-        }
-        if !others.is_empty() {
-            self.conflicts.push(Conflict {
-                source: record.source.clone(),
-                id: record.id.clone(),
-                chosen,
-                others: others
-                    .into_iter()
-                    .map(|(author, content)| OutvotedClaim {
-                        author,
-                        content,
-                        fields: BTreeMap::new(),
-                    })
-                    .collect(),
-            });
-        }
-    }
-
-    /// Reads what the contents that were not chosen say about a package.
-    fn read_outvoted<B: Bodies>(
-        &mut self,
-        bodies: &B,
-        settings: &Settings,
-        package: &PackageId,
-        memo: &FoldMemo,
-    ) -> Result<(), ViewError> {
-        for conflict in &mut self.conflicts {
-            let record = RecordKey::new(conflict.source.clone(), conflict.id.clone());
-            for outvoted in &mut conflict.others {
-                let Some(content) = outvoted.content else { continue };
-                let parsed = memo.parsed_body(bodies, &record, &content, settings.normalise_name)?;
-                if let Some(parsed) = parsed {
-                    outvoted.fields = parsed.of_package(package)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Returns all of it by source and id, edges then by author and lane.
-    fn in_order(mut self) -> (Vec<Edge>, Vec<Conflict>) {
-        self.edges
-            .sort_by(|a, b| (&a.source, &a.id, a.author, a.lane).cmp(&(&b.source, &b.id, b.author, b.lane)));
-        self.conflicts
-            .sort_by(|a, b| (&a.source, &a.id).cmp(&(&b.source, &b.id)));
-        (self.edges, self.conflicts)
     }
 }
 

@@ -456,4 +456,16 @@ fn input_and_output_may_be_pipes() {
     assert_eq!(reader.root(), site.root());
     let sbom = std::fs::read(sample_sbom(&site)).unwrap();
     pipe(&site, &["scan", "-", "--fail-on", "high"], &sbom).expect(1);
+    // One report alone can go there.
+    for args in [
+        &["--format", "json=-"][..],
+        &["--format", "json=-", "--format", "sarif=-", "--quiet"],
+        &["--format", "json", "--format", "sarif=-"],
+    ] {
+        let ended = pipe(&site, &[&["scan", "-"], args].concat(), &sbom);
+        ended.expect(2);
+        assert!(ended.stdout.is_empty(), "{args:?}");
+    }
+    let quiet = pipe(&site, &["scan", "-", "--format", "json=-", "--quiet"], &sbom);
+    assert!(serde_json::from_slice::<Value>(&quiet.stdout).is_ok());
 }

@@ -12,6 +12,18 @@ pub(crate) fn now() -> Timestamp {
     Timestamp::from_unix_millis(1_736_937_000_000).unwrap()
 }
 
+pub(crate) fn health() -> Health {
+    Health {
+        work: None,
+        status: "ok".to_owned(),
+        version: "0".to_owned(),
+        site_id: slug("site-a"),
+        uptime_ms: 1,
+        opening: None,
+        parts: Vec::new(),
+    }
+}
+
 pub(crate) fn site() -> Site {
     Site {
         site_id: slug("site-b"),

@@ -11,6 +11,15 @@ use super::{Format, Lockfile, SbomError};
 /// How much of a text is searched for its format's marks, in bytes.
 const LOOK: usize = 64 * 1024;
 
+/// The first bytes of packed documents, which are not unpacked.
+const PACKED: &[(&[u8], &str)] = &[
+    (b"\x1f\x8b", "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"BZh", "bzip2"),
+    (b"PK\x03\x04", "zip"),
+];
+
 /// The keys that distinguish JSON formats; the readers check their values.
 #[derive(Deserialize)]
 struct Probe {
@@ -55,6 +64,11 @@ pub fn detect(bytes: &[u8]) -> Result<Format, SbomError> {
     // It begins with a line end, which the other checks would skip.
     if is_protobuf(bytes) {
         return Ok(Format::CycloneDxProtobuf);
+    }
+    if let Some((_, tool)) = PACKED.iter().find(|(mark, _)| bytes.starts_with(mark)) {
+        return Err(unknown(format!(
+            "the document is packed ({tool}): unpack it first"
+        )));
     }
     match bytes.iter().find(|b| !b.is_ascii_whitespace()) {
         None => Err(unknown("the document is empty")),
@@ -255,5 +269,10 @@ fn is_requirements(head: &str) -> bool {
             || (!name.is_empty()
                 && (rest.is_empty() || rest.starts_with(['=', '<', '>', '~', '!', '[', ';', '@', '(', '\\'])))
     };
-    content().any(|line| line.contains("==")) && content().all(plausible)
+    // In base64, `==` is the end of the line.
+    let is_pinned = |line: &str| {
+        let version = line.split_once("==").map(|(_, version)| version);
+        version.is_some_and(|version| !version.trim_matches(['=', ' ', '\\']).is_empty())
+    };
+    content().any(is_pinned) && content().all(plausible)
 }

@@ -1,10 +1,12 @@
 //! Evaluates the components of one part of a document, one after the other.
 
-use std::collections::btree_map::Entry;
+mod lookups;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use self::lookups::Looked;
 use super::cpes::JudgedCpes;
 use super::evidence::Evidence;
 use super::finding::FoundPackage;
@@ -48,13 +50,6 @@ impl Advisories {
 pub(super) struct Document<'a> {
     pub(super) distro: Option<&'a str>,
     pub(super) sources_named: &'a SourcesNamed,
-}
-
-/// The advisories of a package, as they apply at the time of judgement.
-struct Looked {
-    advisories: Rc<[Advisory]>,
-    /// True if they may differ at another time.
-    depends_on_time: bool,
 }
 
 /// Evaluates components.
@@ -383,60 +378,6 @@ impl<'a> Scanner<'a> {
             .any(|one| !decided.contains(one.vulnerability.as_str())))
     }
 
-    /// Returns true if an advisory names the package of a component's URL.
-    pub(super) fn knows_package_of(&mut self, component: &Component) -> Result<bool, KnowledgeError> {
-        let origin = component.origin.as_deref();
-        let package = component
-            .purl
-            .as_ref()
-            .and_then(|purl| package_from(purl, origin, self.document.distro));
-        let Some(package) = package else {
-            return Ok(false);
-        };
-        let repositories = self.repositories(&package.ecosystem)?;
-        let repositories = repositories.iter().map(String::as_str);
-        let from = repositories.filter(|ecosystem| package.is_from(ecosystem));
-        for ecosystem in package.ecosystems().chain(from) {
-            if self.knowledge.knows_package(ecosystem, &package.name)? {
-                return Ok(true);
-            }
-        }
-        match &package.epel {
-            Some(epel) => self.is_named(epel, &[&epel.name]),
-            None => Ok(false),
-        }
-    }
-
-    /// Returns true if an advisory of one of a package's ecosystems has one of these names.
-    pub(super) fn is_named(&mut self, package: &OsvPackage, names: &[&str]) -> Result<bool, KnowledgeError> {
-        for ecosystem in package.ecosystems() {
-            if !self.knows(ecosystem)? {
-                continue;
-            }
-            for name in names {
-                if self.knowledge.knows_package(ecosystem, name)? {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    /// Returns the known ecosystems that consist of this one and a repository's address.
-    fn repositories(&mut self, ecosystem: &str) -> Result<Rc<[String]>, KnowledgeError> {
-        if let Some(known) = self.repositories.get(ecosystem) {
-            return Ok(Rc::clone(known));
-        }
-        // An ecosystem with a suffix has no address.
-        let known: Rc<[String]> = if ecosystem.contains(':') {
-            Rc::default()
-        } else {
-            self.knowledge.repositories(ecosystem)?.into()
-        };
-        self.repositories.insert(ecosystem.to_owned(), Rc::clone(&known));
-        Ok(known)
-    }
-
     /// Matches a component against the advisories of one of its package's ecosystems. Returns true if one of them
     /// could not be evaluated.
     fn judge_in(
@@ -481,50 +422,6 @@ impl<'a> Scanner<'a> {
             findings.push(Finding::new(advisory, found, rating, evidence, place));
         }
         Ok(undecided)
-    }
-
-    pub(super) fn advisories(
-        &mut self,
-        ecosystem: &str,
-        name: &str,
-    ) -> Result<Rc<[Advisory]>, KnowledgeError> {
-        let key = (ecosystem.to_owned(), name.to_owned());
-        let looked = match self.packages.entry(key) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                let list = self.knowledge.advisories(ecosystem, name)?;
-                let depends = list.iter().any(Advisory::depends_on_time);
-                let at = self.options.at;
-                entry.insert(Looked {
-                    advisories: list
-                        .into_iter()
-                        .map(|advisory| advisory.applying_at(at))
-                        .collect(),
-                    depends_on_time: depends,
-                })
-            }
-        };
-        self.depends_on_time |= looked.depends_on_time;
-        Ok(Rc::clone(&looked.advisories))
-    }
-
-    /// Returns advisories as they apply at the time of judgement.
-    fn applying(&mut self, advisories: Vec<Advisory>) -> Vec<Advisory> {
-        self.depends_on_time |= advisories.iter().any(Advisory::depends_on_time);
-        let at = self.options.at;
-        advisories
-            .into_iter()
-            .map(|advisory| advisory.applying_at(at))
-            .collect()
-    }
-
-    pub(super) fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
-        if let Some(known) = self.ecosystems.get(ecosystem) {
-            return Ok(*known);
-        }
-        let known = self.knowledge.knows_ecosystem(ecosystem)?;
-        self.ecosystems.insert(ecosystem.to_owned(), known);
-        Ok(known)
     }
 }
 

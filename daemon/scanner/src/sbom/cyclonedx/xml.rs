@@ -1,8 +1,11 @@
 //! CycloneDX as XML. The document is read as a stream, with a limited stack for nesting.
 
+mod frame;
+
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::NsReader;
 
+use self::frame::{Check, Fields, Frame};
 use super::super::collect::Collector;
 use super::super::markup::{Lines, bound, find_attribute, resolve};
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
@@ -17,71 +20,6 @@ const MAX_DEPTH: usize = 128;
 
 /// The prefix of CycloneDX's namespaces, before the version.
 const NAMESPACE: &str = "http://cyclonedx.org/schema/bom/";
-
-/// An open element, as far as it is relevant.
-enum Frame {
-    Bom,
-    Metadata,
-    Components,
-    /// A component; it is added when it closes, at the place where it opened.
-    Component {
-        raw: Box<Fields>,
-        kind: ComponentKind,
-        place: Place,
-        slot: usize,
-    },
-    /// A field of the component on the stack.
-    Field(Field),
-    /// The properties of the component on the stack.
-    Properties,
-    /// The supplier of the component on the stack.
-    Supplier,
-    /// The name of its publisher, or of its supplier.
-    Vendor {
-        text: String,
-        is_supplier: bool,
-    },
-    /// One property, by its name.
-    Property {
-        name: String,
-        value: String,
-    },
-    /// A text that is checked at its end, and its start position.
-    Checked {
-        check: Check,
-        text: String,
-        place: Place,
-    },
-    /// A list of licences or one expression.
-    Licenses {
-        licenses: usize,
-        expressions: usize,
-        place: Place,
-    },
-    /// A licence, by id or name.
-    License {
-        ids: usize,
-        names: usize,
-        place: Place,
-    },
-    /// A composition's statement about its completeness, and its start position.
-    Aggregate {
-        text: String,
-        place: Place,
-    },
-    /// Any other element, with its content.
-    Other,
-}
-
-#[derive(Clone, Copy)]
-enum Field {
-    Group,
-    Name,
-    Version,
-    VersionRange,
-    Purl,
-    Cpe,
-}
 
 pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
     let format = Format::CycloneDxXml;
@@ -153,45 +91,6 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
         add(&parts, kind, &place, &mut collector);
     }
     collector.finish(format, &walker.spec_version, &walker.subject)
-}
-
-/// A component's fields while they are read.
-#[derive(Default)]
-struct Fields {
-    kind: String,
-    group: String,
-    name: String,
-    version: String,
-    version_range: String,
-    purl: String,
-    cpe: String,
-    publisher: Option<Vendor>,
-    supplier: Option<Vendor>,
-    origin: Option<Box<OriginParts>>,
-}
-
-impl Fields {
-    fn text_of(&self, field: Field) -> &str {
-        match field {
-            Field::Group => &self.group,
-            Field::Name => &self.name,
-            Field::Version => &self.version,
-            Field::VersionRange => &self.version_range,
-            Field::Purl => &self.purl,
-            Field::Cpe => &self.cpe,
-        }
-    }
-
-    fn text_mut(&mut self, field: Field) -> &mut String {
-        match field {
-            Field::Group => &mut self.group,
-            Field::Name => &mut self.name,
-            Field::Version => &mut self.version,
-            Field::VersionRange => &mut self.version_range,
-            Field::Purl => &mut self.purl,
-            Field::Cpe => &mut self.cpe,
-        }
-    }
 }
 
 type Taken = (Box<Fields>, ComponentKind, Place);
@@ -460,54 +359,6 @@ impl Walker {
         }
     }
 }
-
-impl Frame {
-    /// Returns the frame of an element in a component.
-    fn of_component(name: &str, place: &Place) -> Self {
-        match name {
-            "components" => Self::Components,
-            "group" => Self::Field(Field::Group),
-            "name" => Self::Field(Field::Name),
-            "version" => Self::Field(Field::Version),
-            "versionRange" => Self::Field(Field::VersionRange),
-            "purl" => Self::Field(Field::Purl),
-            "cpe" => Self::Field(Field::Cpe),
-            "properties" => Self::Properties,
-            "publisher" => Self::vendor(false),
-            "supplier" => Self::Supplier,
-            "scope" => Self::checked(strict::scope, place),
-            "hash" => Self::checked(strict::hash_content, place),
-            "licenses" => Self::licenses(place),
-            _ => Self::Other,
-        }
-    }
-
-    fn vendor(is_supplier: bool) -> Self {
-        Self::Vendor {
-            text: String::new(),
-            is_supplier,
-        }
-    }
-
-    fn licenses(place: &Place) -> Self {
-        Self::Licenses {
-            licenses: 0,
-            expressions: 0,
-            place: place.clone(),
-        }
-    }
-
-    fn checked(check: Check, place: &Place) -> Self {
-        Self::Checked {
-            check,
-            text: String::new(),
-            place: place.clone(),
-        }
-    }
-}
-
-/// The check of an attribute's value.
-type Check = fn(&str) -> Result<(), String>;
 
 fn attribute(start: &BytesStart<'_>, name: &str) -> Result<String, String> {
     Ok(find_attribute(start, name)?.unwrap_or_default())

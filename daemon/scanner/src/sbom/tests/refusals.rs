@@ -149,6 +149,36 @@ fn non_sboms_are_described() {
 }
 
 #[test]
+fn packed_document_names_how_it_is_packed() {
+    for (bytes, tool) in [
+        (&b"\x1f\x8b\x08\x00"[..], "gzip"),
+        (b"\x28\xb5\x2f\xfd\x04", "zstd"),
+        (b"\xfd7zXZ\x00\x00", "xz"),
+        (b"BZh91AY", "bzip2"),
+        (b"PK\x03\x04\x14", "zip"),
+    ] {
+        let error = read(bytes).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("packed ({tool}): unpack it first")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn base64_is_not_a_list_of_requirements() {
+    for text in [
+        "eyJib21Gb3JtYXQiOiJDeWNsb25lRFgifQ==",
+        "eyJib21Gb3JtYXQi\nOiJDeWNsb25lRFgifQ==\n",
+        "flask==\n",
+    ] {
+        let refused = read(text.as_bytes());
+        assert!(matches!(refused, Err(SbomError::UnknownFormat { .. })), "{text}");
+    }
+    assert_eq!(read(b"flask == 1.0\n").unwrap().components.len(), 1);
+}
+
+#[test]
 fn truncated_document_is_reported_with_its_format() {
     match read(b"{\"bomFormat\":\"CycloneDX\",\n\"components\":[") {
         Err(SbomError::Invalid { format, place, .. }) => {
