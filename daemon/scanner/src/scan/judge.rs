@@ -6,7 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::cpes::JudgedCpes;
-use super::evidence::Evidence;
+use super::epel::Named;
+use super::evidence::{Evidence, decided_by};
 use super::finding::FoundPackage;
 use super::limits::Tally;
 use super::rating::rate;
@@ -340,7 +341,8 @@ impl<'a> Scanner<'a> {
             ..package.clone()
         };
         let first = findings.len();
-        let subject = other.as_ref().unwrap_or(subject);
+        let own = subject;
+        let subject = other.as_ref().unwrap_or(own);
         let undecided = self.judge_in(ecosystem, &named, subject, component, findings)?;
         let mut found = findings.split_off(first);
         let mut undecided = undecided;
@@ -348,7 +350,7 @@ impl<'a> Scanner<'a> {
             let (certain, doubted): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(Finding::is_of_all_versions);
             found = certain;
-            undecided |= self.leaves_doubt(package, &doubted)?;
+            undecided |= self.leaves_doubt(package, own, doubted)?;
         }
         // An advisory that names the installed package, too, is one finding.
         let purl = purl.to_string();
@@ -361,9 +363,14 @@ impl<'a> Scanner<'a> {
         Ok(undecided)
     }
 
-    /// Returns true if one of these findings by the source is not decided by the package's own name: advisories that
-    /// list what is built from a source say more about it than those about the source.
-    fn leaves_doubt(&mut self, package: &OsvPackage, doubted: &[Finding]) -> Result<bool, KnowledgeError> {
+    /// Returns true if one of these findings by the source is not decided by the package's own name, and notes those that are
+    /// not: advisories that list what is built from a source say more about it than those about the source.
+    fn leaves_doubt(
+        &mut self,
+        package: &OsvPackage,
+        subject: &Subject,
+        doubted: Vec<Finding>,
+    ) -> Result<bool, KnowledgeError> {
         if doubted.is_empty() {
             return Ok(false);
         }
@@ -373,12 +380,12 @@ impl<'a> Scanner<'a> {
                 own.push(self.advisories(ecosystem, &package.name)?);
             }
         }
-        let stated = own.iter().flat_map(|list| list.iter());
-        let stated = stated.filter(|advisory| advisory.withdrawn.is_none() && !advisory.affected.is_empty());
-        let decided: BTreeSet<&str> = stated.map(|advisory| advisory.vulnerability.as_str()).collect();
-        Ok(doubted
-            .iter()
-            .any(|one| !decided.contains(one.vulnerability.as_str())))
+        let decided = decided_by(own.iter().flat_map(|list| list.iter()), subject);
+        let doubted = doubted.into_iter().map(|finding| finding.vulnerability);
+        let mut open: BTreeSet<String> = doubted.filter(|one| !decided.contains(one.as_str())).collect();
+        let is_open = !open.is_empty();
+        self.unevaluated.append(&mut open);
+        Ok(is_open)
     }
 
     /// Returns true if an advisory names the package of a component's URL.
@@ -403,21 +410,6 @@ impl<'a> Scanner<'a> {
             Some(epel) => self.is_named(epel, &[&epel.name]),
             None => Ok(false),
         }
-    }
-
-    /// Returns true if an advisory of one of a package's ecosystems has one of these names.
-    pub(super) fn is_named(&mut self, package: &OsvPackage, names: &[&str]) -> Result<bool, KnowledgeError> {
-        for ecosystem in package.ecosystems() {
-            if !self.knows(ecosystem)? {
-                continue;
-            }
-            for name in names {
-                if self.knowledge.knows_package(ecosystem, name)? {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
     }
 
     /// Returns the known ecosystems that consist of this one and a repository's address.
@@ -515,14 +507,20 @@ impl<'a> Scanner<'a> {
             .map(|advisory| advisory.applying_at(at))
             .collect()
     }
+}
 
-    pub(super) fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+impl Named for Scanner<'_> {
+    fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         if let Some(known) = self.ecosystems.get(ecosystem) {
             return Ok(*known);
         }
         let known = self.knowledge.knows_ecosystem(ecosystem)?;
         self.ecosystems.insert(ecosystem.to_owned(), known);
         Ok(known)
+    }
+
+    fn knows_package(&mut self, ecosystem: &str, name: &str) -> Result<bool, KnowledgeError> {
+        self.knowledge.knows_package(ecosystem, name)
     }
 }
 
