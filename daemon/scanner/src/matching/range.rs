@@ -221,6 +221,10 @@ fn is_in_doubt(range: &Range, subject: &Subject, points: &[Point<'_>]) -> bool {
         Doubt::NoVersion => true,
         Doubt::Newest(numbers) => texts().any(|text| begins_with(text, numbers)),
         Doubt::Prefixed(bare) => walk(points, bare, None).opened_by.is_some(),
+        Doubt::Marked(marked) => {
+            !texts().any(|text| text.contains(&marked.mark))
+                && walk(points, &marked.bare, None).opened_by.is_some()
+        }
         Doubt::Epoch(_) if range.kind != RangeKind::Ecosystem => false,
         Doubt::Epoch(bare) if !texts().any(|text| text.contains(':')) => {
             walk(points, bare, None).opened_by.is_some()

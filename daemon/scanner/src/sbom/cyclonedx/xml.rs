@@ -36,10 +36,14 @@ enum Frame {
     Properties,
     /// The supplier of the component on the stack.
     Supplier,
-    /// The name of its publisher, or of its supplier.
-    Vendor {
+    /// What the component on the stack is made from: its pedigree, the list in it, and an entry of that.
+    Pedigree,
+    Ancestors,
+    Ancestor,
+    /// A text about it.
+    About {
         text: String,
-        is_supplier: bool,
+        what: About,
     },
     /// One property, by its name.
     Property {
@@ -71,6 +75,15 @@ enum Frame {
     },
     /// Any other element, with its content.
     Other,
+}
+
+/// The meaning of a text about a component.
+#[derive(Clone, Copy)]
+enum About {
+    Publisher,
+    Supplier,
+    /// The package URL of what it is made from.
+    Ancestor,
 }
 
 #[derive(Clone, Copy)]
@@ -149,6 +162,7 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
             origin: raw.origin.as_deref(),
             publisher: raw.publisher,
             supplier: raw.supplier,
+            ancestor: raw.ancestor.as_deref(),
         };
         add(&parts, kind, &place, &mut collector);
     }
@@ -167,6 +181,7 @@ struct Fields {
     cpe: String,
     publisher: Option<Vendor>,
     supplier: Option<Vendor>,
+    ancestor: Option<String>,
     origin: Option<Box<OriginParts>>,
 }
 
@@ -244,7 +259,10 @@ impl Walker {
                 }
                 frame
             }
-            (Some(Frame::Supplier), "name") => Frame::vendor(true),
+            (Some(Frame::Supplier), "name") => Frame::about(About::Supplier),
+            (Some(Frame::Pedigree), "ancestors") => Frame::Ancestors,
+            (Some(Frame::Ancestors), "component") => Frame::Ancestor,
+            (Some(Frame::Ancestor), "purl") => Frame::about(About::Ancestor),
             (Some(Frame::Properties), "property") => Frame::Property {
                 name: attribute(start, "name")?,
                 value: String::new(),
@@ -373,8 +391,7 @@ impl Walker {
             aggregate.push_str(text);
             return;
         }
-        if let Some(Frame::Property { value, .. } | Frame::Vendor { text: value, .. }) =
-            self.frames.last_mut()
+        if let Some(Frame::Property { value, .. } | Frame::About { text: value, .. }) = self.frames.last_mut()
         {
             value.push_str(text);
             return;
@@ -414,18 +431,20 @@ impl Walker {
                 }
                 Ok(())
             }
-            Some(Frame::Vendor { text, is_supplier }) => {
+            Some(Frame::About { text, what }) => {
                 let component = self.frames.iter_mut().rev().find_map(|frame| match frame {
                     Frame::Component { raw, .. } => Some(raw),
                     _ => None,
                 });
                 if let Some(raw) = component {
-                    let field = if is_supplier {
-                        &mut raw.supplier
-                    } else {
-                        &mut raw.publisher
-                    };
-                    *field = Vendor::of(&text);
+                    match what {
+                        About::Publisher => raw.publisher = Vendor::of(&text),
+                        About::Supplier => raw.supplier = Vendor::of(&text),
+                        About::Ancestor if raw.ancestor.is_none() && strict::is_ancestor(&text) => {
+                            raw.ancestor = Some(text.trim().to_owned());
+                        }
+                        About::Ancestor => {}
+                    }
                 }
                 Ok(())
             }
@@ -473,7 +492,8 @@ impl Frame {
             "purl" => Self::Field(Field::Purl),
             "cpe" => Self::Field(Field::Cpe),
             "properties" => Self::Properties,
-            "publisher" => Self::vendor(false),
+            "publisher" => Self::about(About::Publisher),
+            "pedigree" => Self::Pedigree,
             "supplier" => Self::Supplier,
             "scope" => Self::checked(strict::scope, place),
             "hash" => Self::checked(strict::hash_content, place),
@@ -482,10 +502,10 @@ impl Frame {
         }
     }
 
-    fn vendor(is_supplier: bool) -> Self {
-        Self::Vendor {
+    fn about(what: About) -> Self {
+        Self::About {
             text: String::new(),
-            is_supplier,
+            what,
         }
     }
 
