@@ -7,7 +7,7 @@ use crate::*;
 const POLICY: &str = include_str!("../../../docs/examples/policy.yaml");
 const OPENVEX: &str = r#"{"@context":"https://openvex.dev/ns/v0.2.0","author":"a","timestamp":"2025-01-01T00:00:00Z",
 "statements":[{"vulnerability":{"name":"CVE-1","aliases":["G"]},"products":[{"@id":"pkg:npm/a@1?b=c#d",
-"subcomponents":[{"@id":"pkg:npm/b"}]}],"status":"not_affected","justification":"x"}]}"#;
+"subcomponents":[{"@id":"pkg:npm/b"}]}],"status":"not_affected","impact_statement":"x"}]}"#;
 const CSAF: &str = r#"{"document":{"csaf_version":"2.0","tracking":{"current_release_date":"2025-01-01T00:00:00Z"}},
 "product_tree":{"branches":[{"branches":[{"product":{"product_id":"P","product_identification_helper":{"purl":"pkg:npm/a@1"}}}]}],
 "relationships":[{"product_reference":"P","full_product_name":{"product_id":"Q"}}]},

@@ -185,7 +185,7 @@ fn full_verdict() -> Value {
         ecosystems: [("npm".to_owned(), Some(["osv".to_owned()].into()))].into(),
     };
     let vex = json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "A", "statements": [
-        {"vulnerability": {"name": "CVE-2024-7"}, "products": [{"@id": "pkg:npm/express"}], "status": "fixed"},
+        {"vulnerability": {"name": "CVE-2024-7"}, "products": [{"@id": "pkg:npm/express"}], "status": "not_affected", "impact_statement": "off"},
         {"vulnerability": {"name": "CVE-2024-7"}, "products": [{"@id": "cpe:/a:x"}], "status": "fixed"}]});
     let vex = [VexDocument::read(vex.to_string().as_bytes()).unwrap()];
     let inventory = sbom::read(DOCUMENT).unwrap();

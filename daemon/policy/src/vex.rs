@@ -16,8 +16,8 @@
 //! set: their order and origin do not matter. A statement that would remove a finding and is dated after the scan
 //! counts as the oldest.
 //!
-//! *Not affected* needs a reason where its kind demands one: in OpenVEX, and in CSAF's profile for VEX. Without it,
-//! the statement counts as unusable.
+//! *Not affected* needs a reason where its kind demands one: in OpenVEX, and in CSAF's profile for VEX. *Fixed* needs a
+//! version, unless it is about an image. Without it, the statement counts as unusable.
 
 mod csaf;
 mod cyclonedx;
@@ -351,6 +351,29 @@ struct Saying<'a> {
     why: Option<&'a Arc<str>>,
     will_not_fix: bool,
     time: UnixMillis,
+    /// True if it is about a version, although its packages may not say which.
+    is_of_a_version: bool,
+}
+
+impl Saying<'_> {
+    /// Returns true if it calls a package fixed and names no version that has the fix: neither of the package nor of what it is
+    /// a part of. An image without a digest is the one that is scanned.
+    fn lacks_version(&self, product: &Product, within: &Within) -> bool {
+        let Product::Package(purl) = product else {
+            return false;
+        };
+        let has_version = |purl: &PackageUrl| purl.version().is_some() || is_image(purl);
+        let is_build =
+            |whole: &Arc<product::Whole>| whole.bom.is_some() || whole.purls.iter().any(has_version);
+        self.status == VexStatus::Fixed
+            && !self.is_of_a_version
+            && !has_version(purl)
+            && !within.iter().any(is_build)
+    }
+}
+
+fn is_image(purl: &PackageUrl) -> bool {
+    matches!(purl.ty(), "oci" | "docker")
 }
 
 impl Reader {
@@ -368,6 +391,10 @@ impl Reader {
                 self.unusable += 1;
                 continue;
             };
+            if saying.lacks_version(&product, &within) {
+                self.unusable += 1;
+                continue;
+            }
             self.left = self
                 .left
                 .checked_sub(saying.ids.len())
@@ -413,6 +440,20 @@ fn product_of(text: &str) -> Option<Product> {
 /// Returns a text, cut to its limit.
 fn cut(text: &str) -> String {
     text.chars().take(MAX_TEXT_CHARS).collect()
+}
+
+/// The justifications of OpenVEX, and the labels of CSAF's flags.
+const JUSTIFICATIONS: [&str; 5] = [
+    "component_not_present",
+    "inline_mitigations_already_exist",
+    "vulnerable_code_cannot_be_controlled_by_adversary",
+    "vulnerable_code_not_in_execute_path",
+    "vulnerable_code_not_present",
+];
+
+/// Returns true if a text is a justification of OpenVEX, or the label of one of CSAF's flags.
+fn is_justification(text: &str) -> bool {
+    JUSTIFICATIONS.contains(&text.trim())
 }
 
 /// Returns a justification, cut to its limit.

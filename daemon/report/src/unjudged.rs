@@ -49,7 +49,7 @@ impl Doubt {
             "name" => "advisories may use another name: its namespace or source package is missing",
             "release" => "its release is known only in part at this site",
             "order" => "versions of its ecosystem have no known order",
-            "vendor" => "the advisories that name it are another vendor's",
+            "vendor" => "advisories call another vendor's package of this name affected, and may be about it",
             "cpe_name" => "a CPE name in which nothing matches proves nothing",
             // A newer site's code.
             other => return other.replace('_', " "),
@@ -77,6 +77,7 @@ pub fn why_of(reason: &str, doubt: Option<&Doubt>) -> String {
         Some(doubt) => match doubt.unevaluated() {
             None => doubt.words(),
             Some(unevaluated) if doubt.cause == "advisory" => format!("not evaluated: {unevaluated}"),
+            Some(unevaluated) if doubt.cause == "vendor" => format!("{}: {unevaluated}", doubt.words()),
             Some(unevaluated) => format!("{}; not evaluated: {unevaluated}", doubt.words()),
         },
     }

@@ -7,6 +7,7 @@ mod epel;
 mod words;
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use crate::fix::{StatedFix, joint_state};
 use crate::knowledge::{Advisory, JudgedAt, Knowledge, KnowledgeError, StatedEntries, StatingRecord};
@@ -15,7 +16,7 @@ use crate::name::ecosystem_base;
 use crate::osv::{Affected, Event, RangeKind};
 use crate::purl::PackageUrl;
 use crate::purl::osv::{OsvPackage, other_names, package_in, version_of};
-use crate::scan::StatementResult;
+use crate::scan::{Named as _, StatementResult, decided_by};
 use crate::version::{Scheme, Version};
 
 /// The answer to "is this package affected by that vulnerability, and why?".
@@ -137,48 +138,33 @@ pub fn explain(
     let Some(package) = package.filter(|package| package.release_known) else {
         return Ok(explanation);
     };
-    let (package, about_epel) = epel::choose(package, knowledge)?;
+    let chosen = epel::chosen(package, knowledge)?;
+    let package = chosen.package;
     explanation.package = Some(package.clone());
-    explanation.about_epel = about_epel;
-    let subject = Subject::of(purl, None, &package.ecosystem, explanation.version.as_deref());
-    let mut advisories = Vec::new();
-    for ecosystem in package.ecosystems() {
-        advisories.extend(knowledge.advisories(ecosystem, &package.name)?);
-    }
-    for ecosystem in knowledge.repositories(ecosystem_base(&package.ecosystem))? {
-        if package.is_from(&ecosystem) {
-            advisories.extend(knowledge.advisories(&ecosystem, &package.name)?);
-        }
-    }
-    let mut evaluate = |entry: &Affected, summary: &str| evaluated(summary, entry, &subject);
-    explanation.take(advisories, id, at, &mut evaluate);
-    if let Some(source) = &package.source {
-        let own = || Subject::of(purl, None, &package.ecosystem, source.version.as_deref());
-        let of_source = source.version.as_ref().map(|_| own());
-        let mut advisories = Vec::new();
-        for ecosystem in package.ecosystems() {
-            advisories.extend(knowledge.advisories(ecosystem, &source.name)?);
-        }
-        let mut evaluate = |entry: &Affected, summary: &str| {
-            let mut found = evaluated(summary, entry, of_source.as_ref().unwrap_or(&subject));
-            if !source.epoch_known {
-                found.doubt_matches();
-            }
-            found
-        };
-        let own = explanation.advisories.len();
-        explanation.take(advisories, id, at, &mut evaluate);
-        if !source.epoch_known {
-            explanation.settle_doubts_about_source(own);
-        }
+    explanation.about_epel = chosen.remark;
+    let asked = Asked {
+        purl,
+        id,
+        knowledge,
+        at,
+    };
+    let subject = explanation.take_package(&package, asked, |_| {})?;
+    if let Some(epel) = &chosen.doubted {
+        let others = explanation.other_advisories;
+        explanation.take_package(epel, asked, Evaluation::doubt_vendor)?;
+        explanation.other_advisories = others;
     }
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
-    let is_silent = explanation.advisories.is_empty() && explanation.other_advisories == 0;
-    let mut is_known = false;
-    for ecosystem in package.ecosystems() {
-        is_known |= knowledge.knows_ecosystem(ecosystem)?;
+    // Nothing follows from silence without knowledge of the release; what advisories say about one id does.
+    let is_silent = explanation.conclusion == Conclusion::NotAbout;
+    let is_denial = is_silent || explanation.conclusion == Conclusion::NotAffected;
+    let is_whole = is_denial || explanation.conclusion == Conclusion::Withdrawn;
+    let mut named = knowledge;
+    let mut is_known = named.is_release_known(&package)? && !chosen.is_host_unknown;
+    for ecosystem in knowledge.repositories(ecosystem_base(&package.ecosystem))? {
+        is_known |= package.is_from(&ecosystem) && knowledge.knows_package(&ecosystem, &package.name)?;
     }
-    if is_silent
+    if (is_silent || (is_whole && explanation.is_about_all))
         && !is_known
         && knowledge
             .sources_of(ecosystem_base(&package.ecosystem))?
@@ -186,16 +172,36 @@ pub fn explain(
     {
         explanation.is_without_source = true;
         explanation.conclusion = Conclusion::CannotSay;
-    }
-    let is_denial = matches!(
-        explanation.conclusion,
-        Conclusion::NotAffected | Conclusion::NotAbout
-    );
-    if is_denial && !is_name_known(&package, &subject, knowledge)? {
+    } else if is_denial && (chosen.is_name_unknown || !is_name_known(&package, &subject, knowledge)?) {
         explanation.is_name_unknown = true;
         explanation.conclusion = Conclusion::CannotSay;
     }
     Ok(explanation)
+}
+
+/// A question about a package.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    purl: &'a PackageUrl,
+    id: Option<&'a str>,
+    knowledge: &'a dyn Knowledge,
+    at: JudgedAt,
+}
+
+impl Asked<'_> {
+    /// Returns the advisories with this name, as they apply at the time.
+    fn advisories<'e>(
+        &self,
+        ecosystems: impl Iterator<Item = &'e str>,
+        name: &str,
+    ) -> Result<Vec<Advisory>, KnowledgeError> {
+        let mut advisories = Vec::new();
+        for ecosystem in ecosystems {
+            let found = self.knowledge.advisories(ecosystem, name)?.into_iter();
+            advisories.extend(found.map(|advisory| advisory.applying_at(self.at)));
+        }
+        Ok(advisories)
+    }
 }
 
 /// Returns true if advisories use this name and no other, as a scan decides it.
@@ -290,9 +296,59 @@ fn fix_states(advisory: &Advisory, explained: &[StatementExplanation]) -> Vec<St
 type Evaluate<'e> = &'e mut dyn FnMut(&Affected, &str) -> Evaluation;
 
 impl Explanation {
+    /// Adds the advisories about a package, and those about its source; returns the package's version.
+    fn take_package(
+        &mut self,
+        package: &OsvPackage,
+        asked: Asked<'_>,
+        doubt: fn(&mut Evaluation),
+    ) -> Result<Subject, KnowledgeError> {
+        let Asked { purl, id, .. } = asked;
+        let subject = Subject::of(purl, None, &package.ecosystem, self.version.as_deref());
+        let repositories = asked.knowledge.repositories(ecosystem_base(&package.ecosystem))?;
+        let from = repositories.iter().map(String::as_str);
+        let from = from.filter(|ecosystem| package.is_from(ecosystem));
+        let advisories = asked.advisories(package.ecosystems().chain(from), &package.name)?;
+        let decided: BTreeSet<String> = decided_by(advisories.iter(), &subject)
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        self.take(advisories, id, &mut |entry: &Affected, summary: &str| {
+            let mut found = evaluated(summary, entry, &subject);
+            doubt(&mut found);
+            found
+        });
+        let Some(source) = &package.source else {
+            return Ok(subject);
+        };
+        let own = || Subject::of(purl, None, &package.ecosystem, source.version.as_deref());
+        let of_source = source.version.as_ref().map(|_| own());
+        let advisories = asked.advisories(package.ecosystems(), &source.name)?;
+        let first = self.advisories.len();
+        self.take(advisories, id, &mut |entry: &Affected, summary: &str| {
+            let mut found = evaluated(summary, entry, of_source.as_ref().unwrap_or(&subject));
+            if !source.epoch_known {
+                found.doubt_epoch();
+            }
+            doubt(&mut found);
+            found
+        });
+        // The package's own name ends what its source leaves in doubt.
+        let is_open = |advisory: &AdvisoryExplanation| {
+            let is_affected = advisory.counting().any(Evaluation::is_affected);
+            !is_affected && advisory.counting().any(Evaluation::is_of_unknown_epoch)
+        };
+        let mut index = 0;
+        self.advisories.retain(|advisory| {
+            index += 1;
+            index <= first || !is_open(advisory) || !decided.contains(&advisory.vulnerability)
+        });
+        Ok(subject)
+    }
+
     /// Adds the advisories with the id, and counts the others.
-    fn take(&mut self, advisories: Vec<Advisory>, id: Option<&str>, at: JudgedAt, evaluate: Evaluate<'_>) {
-        for advisory in advisories.into_iter().map(|advisory| advisory.applying_at(at)) {
+    fn take(&mut self, advisories: Vec<Advisory>, id: Option<&str>, evaluate: Evaluate<'_>) {
+        for advisory in advisories {
             let mut ids = advisory.ids.iter().chain(&advisory.related);
             if id.is_some_and(|id| advisory.vulnerability != id && !ids.any(|own| own == id)) {
                 self.other_advisories += 1;
@@ -324,20 +380,6 @@ impl Explanation {
             });
         }
     }
-
-    /// Removes what the source's name leaves in doubt if the package's own name, in the first `own` advisories, decides.
-    fn settle_doubts_about_source(&mut self, own: usize) {
-        let decides = |advisory: &AdvisoryExplanation| {
-            advisory.withdrawn.is_none() && advisory.counting().next().is_some()
-        };
-        if self.advisories.iter().take(own).any(decides) {
-            let mut index = 0;
-            self.advisories.retain(|advisory| {
-                index += 1;
-                index <= own || !advisory.counting().any(Evaluation::is_undecided)
-            });
-        }
-    }
 }
 
 fn conclude(advisories: &[AdvisoryExplanation], has_version: bool) -> Conclusion {
@@ -357,5 +399,7 @@ fn conclude(advisories: &[AdvisoryExplanation], has_version: bool) -> Conclusion
     }
 }
 
+#[cfg(test)]
+mod agreement;
 #[cfg(test)]
 mod tests;

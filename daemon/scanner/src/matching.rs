@@ -220,12 +220,25 @@ impl Evaluation {
     }
 
     /// Leaves matching rules undecided, for a version that may lack its epoch, unless they match every version.
-    pub(crate) fn doubt_matches(&mut self) {
+    pub(crate) fn doubt_epoch(&mut self) {
         let matched = std::mem::take(&mut self.matched).into_iter();
         let (certain, doubted): (Vec<Rule>, Vec<Rule>) = matched.partition(Rule::is_of_all_versions);
         self.matched = certain;
         self.unmatched
-            .extend(doubted.into_iter().map(|rule| (rule, WhyNot::VersionUnreadable)));
+            .extend(doubted.into_iter().map(|rule| (rule, WhyNot::EpochUnknown)));
+    }
+
+    /// Leaves matching rules undecided, for a package that may be another vendor's.
+    pub(crate) fn doubt_vendor(&mut self) {
+        let matched = std::mem::take(&mut self.matched).into_iter();
+        self.unmatched
+            .extend(matched.map(|rule| (rule, WhyNot::VendorUnknown)));
+    }
+
+    /// Returns true if only the missing epoch leaves it undecided, or another rule beside it.
+    pub(crate) fn is_of_unknown_epoch(&self) -> bool {
+        let mut reasons = self.unmatched.iter().map(|(_, why)| why);
+        self.matched.is_empty() && reasons.any(|why| *why == WhyNot::EpochUnknown)
     }
 
     /// Returns true if no rule says "affected" and one could not be evaluated. A range of commits only matters if the
@@ -293,6 +306,10 @@ pub enum WhyNot {
     NoBeginning,
     /// The advisory is about another module stream than the package.
     OtherModule,
+    /// The rule matches a version that may lack its epoch.
+    EpochUnknown,
+    /// The rule matches, but the advisory is about another vendor's package of the name, and this one's vendor is unknown.
+    VendorUnknown,
 }
 
 impl WhyNot {
@@ -302,10 +319,15 @@ impl WhyNot {
     }
 }
 
+/// Returns true if an entry of an advisory with this summary is about another module stream than the package's.
+pub(crate) fn is_about_another_stream(summary: &str, affected: &Affected, subject: &Subject) -> bool {
+    let is_rpm = subject.scheme == Some(Scheme::Rpm);
+    is_rpm && is_of_another(summary, affected, &subject.text, subject.stream.as_ref())
+}
+
 /// Evaluates one `affected` entry of an advisory with this summary, which may name a module stream.
 pub fn evaluate_about(summary: &str, affected: &Affected, subject: &Subject) -> Evaluation {
-    let is_rpm = subject.scheme == Some(Scheme::Rpm);
-    if is_rpm && is_of_another(summary, affected, &subject.text, subject.stream.as_ref()) {
+    if is_about_another_stream(summary, affected, subject) {
         let ranges = affected.ranges.iter().enumerate();
         let rule = |(index, range): (usize, &Range)| Rule::Range {
             index,

@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 pub use coverage::{Coverage, Doubt, DoubtCause, Standing};
+pub(crate) use epel::{Choice, Named, choose};
+pub(crate) use evidence::decided_by;
 pub use evidence::{Opinion, StatementResult};
 pub use finding::{Finding, FoundPackage, MatchedBy, MatchedRule};
 use judge::{Document, Scanner};

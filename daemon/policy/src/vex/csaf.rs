@@ -9,7 +9,7 @@ use serde_json::Value;
 use starling_scanner::purl::PackageUrl;
 
 use self::tree::{Packages, Products, products};
-use super::{Reader, Saying, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use super::{Reader, Saying, VexError, VexFormat, VexStatus, invalid, is_justification, time_of, why_of};
 use crate::ids::spelled;
 
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
@@ -65,17 +65,21 @@ struct Document<'a> {
 enum Kind {
     /// Its profile demands the impact of everything that is not affected.
     Vex,
-    /// It is withdrawn or superseded: nothing in it excuses.
-    Withdrawn,
+    /// It is withdrawn, superseded or a draft: nothing in it excuses.
+    NotInForce,
     Other,
 }
 
 impl Kind {
     fn of(value: &Value) -> Self {
         let category = value.pointer("/document/category").and_then(Value::as_str);
+        let status = value.pointer("/document/tracking/status").and_then(Value::as_str);
+        if status.is_some_and(|status| status.trim().eq_ignore_ascii_case("draft")) {
+            return Self::NotInForce;
+        }
         match category.unwrap_or_default().trim().to_ascii_lowercase().as_str() {
             "csaf_vex" => Self::Vex,
-            "csaf_withdrawn" | "csaf_superseded" => Self::Withdrawn,
+            "csaf_withdrawn" | "csaf_superseded" => Self::NotInForce,
             _ => Self::Other,
         }
     }
@@ -172,7 +176,7 @@ fn say<'a>(
             .of(product)
             .filter(|_| status == VexStatus::NotAffected);
         let is_unfounded = match document.kind {
-            Kind::Withdrawn => settles,
+            Kind::NotInForce => settles,
             Kind::Vex => status == VexStatus::NotAffected && why.is_none(),
             Kind::Other => false,
         };
@@ -196,6 +200,7 @@ fn say<'a>(
             why,
             will_not_fix: entry.unfixed.contains(product),
             time: time_of(status, [document.released]),
+            is_of_a_version: false,
         };
         let purls = purls
             .iter()
@@ -228,7 +233,9 @@ impl<'a> Impacts<'a> {
     fn of_vulnerability(vulnerability: &'a Value, document: &'a Value) -> Self {
         let mut impacts = Self::default();
         for flag in list(vulnerability.get("flags")) {
-            impacts.take(flag, flag.get("label"), document);
+            let label = flag.get("label");
+            let label = label.filter(|label| label.as_str().is_some_and(is_justification));
+            impacts.take(flag, label, document);
         }
         for threat in list(vulnerability.get("threats")) {
             if threat.get("category").and_then(Value::as_str) == Some("impact") {

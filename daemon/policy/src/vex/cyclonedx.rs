@@ -1,14 +1,16 @@
 //! CycloneDX JSON: vulnerabilities with an analysis. They refer to components of the same document, or of another one
 //! by a BOM-Link whose fragment is the component's reference.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within, same_serial};
-use super::{REFERENCE, Reader, Saying, VERSION, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use super::{
+    REFERENCE, Reader, Saying, VERSION, VexError, VexFormat, VexStatus, invalid, is_image, time_of, why_of,
+};
 use crate::ids::spelled;
 
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
@@ -49,12 +51,13 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             continue;
         };
         let ids = ids_of(vulnerability);
-        let named = named_by(vulnerability, status, &own);
+        let (named, dropped) = named_by(vulnerability, status, &own);
         // An entry without a vulnerability cannot be matched with anything, for any number of components.
         if ids.is_empty() || named.is_empty() {
             reader.unusable += 1;
             continue;
         }
+        reader.unusable += dropped;
         let why = ["justification", "detail"].into_iter().find_map(|key| {
             analysis
                 .get(key)
@@ -71,6 +74,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             why: why.as_ref(),
             will_not_fix: will_not_fix(analysis),
             time,
+            is_of_a_version: true,
         };
         reader.say(
             &saying,
@@ -129,29 +133,42 @@ fn ids_of(vulnerability: &Value) -> Arc<[String]> {
     ids.into()
 }
 
-/// Returns the products that a vulnerability is stated about, and for each the products of which it is a part.
-fn named_by(vulnerability: &Value, status: VexStatus, own: &Own<'_>) -> Vec<(String, Within)> {
+/// Returns the products that a vulnerability is stated about, and for each the products of which it is a part; and the number
+/// of entries that name none to which the statement applies. The fix of a package is in a version of it.
+fn named_by(vulnerability: &Value, status: VexStatus, own: &Own<'_>) -> (Vec<(String, Within)>, u64) {
     let affects = vulnerability
         .get("affects")
         .and_then(Value::as_array)
         .into_iter()
         .flatten();
-    let mut named: Vec<(String, Within)> = Vec::new();
+    let (mut named, mut dropped): (Vec<(String, Within)>, u64) = (Vec::new(), 0);
     for affected in affects {
         let Some(reference) = affected.get("ref").and_then(Value::as_str) else {
+            dropped += 1;
             continue;
         };
         let (product, within) = own.product_of(reference);
-        let products = narrowed(product, affected.get("versions"), status);
+        let has_version = status != VexStatus::Fixed || own.versioned.contains(reference);
+        let mut products = narrowed(product, affected.get("versions"), status);
+        products.retain(|product| has_version || is_of_a_version(product));
+        dropped += u64::from(products.is_empty());
         named.extend(products.into_iter().map(|product| (product, Arc::clone(&within))));
     }
-    named
+    (named, dropped)
+}
+
+/// Returns true unless a product is a package without a version: an image is the one that is scanned, and a component of
+/// another document has its version there.
+fn is_of_a_version(product: &str) -> bool {
+    PackageUrl::parse_lenient(product).map_or(true, |purl| purl.version().is_some() || is_image(&purl))
 }
 
 /// The document itself, as its statements refer to it.
 struct Own<'a> {
     serial: Option<&'a str>,
     components: BTreeMap<&'a str, &'a str>,
+    /// The references of its components with a version.
+    versioned: BTreeSet<&'a str>,
     /// The reference of its subject.
     described: Option<&'a str>,
     /// Its subject.
@@ -180,9 +197,11 @@ impl<'a> Own<'a> {
         }
         let serial = value.get("serialNumber").and_then(Value::as_str);
         let is_named = !whole.purls.is_empty() || !whole.names.is_empty();
+        let (components, versioned) = components(value);
         Self {
             serial,
-            components: components(value),
+            components,
+            versioned,
             described: text("bom-ref"),
             within: is_named.then(|| Arc::new(whole)).into_iter().collect(),
         }
@@ -290,9 +309,11 @@ fn will_not_fix(analysis: &Value) -> bool {
         .any(|response| matches!(response.as_str(), Some("will_not_fix" | "can_not_fix")))
 }
 
-/// Package URLs by reference, of components at any depth. A reference of several packages names none of them.
-fn components(value: &Value) -> BTreeMap<&str, &str> {
+/// Package URLs by reference, of components at any depth, and the references of those with a version. A reference of several
+/// packages names none of them.
+fn components(value: &Value) -> (BTreeMap<&str, &str>, BTreeSet<&str>) {
     let mut found: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut versioned: BTreeSet<&str> = BTreeSet::new();
     let mut ambiguous: Vec<&str> = Vec::new();
     let mut open: Vec<&Value> = Vec::new();
     open.extend(value.pointer("/metadata/component"));
@@ -310,6 +331,9 @@ fn components(value: &Value) -> BTreeMap<&str, &str> {
         {
             ambiguous.push(reference);
         }
+        if text("version").is_some_and(|version| !version.trim().is_empty()) {
+            versioned.extend(text("bom-ref"));
+        }
         open.extend(
             component
                 .get("components")
@@ -320,8 +344,9 @@ fn components(value: &Value) -> BTreeMap<&str, &str> {
     }
     for reference in ambiguous {
         found.remove(reference);
+        versioned.remove(reference);
     }
-    found
+    (found, versioned)
 }
 
 /// Decodes percent-encoding; leaves invalid encodings unchanged.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within, image_of};
-use super::{Reader, Saying, VexError, VexFormat, VexStatus, invalid, time_of, why_of};
+use super::{Reader, Saying, VexError, VexFormat, VexStatus, invalid, is_justification, time_of, why_of};
 use crate::ids::spelled;
 
 /// Returns true if this is the context of an OpenVEX document.
@@ -44,13 +44,13 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
                 "the statement names no vulnerability",
             ));
         }
-        let why = ["justification", "impact_statement"].into_iter().find_map(|key| {
-            statement
-                .get(key)
-                .and_then(Value::as_str)
-                .filter(|text| !text.trim().is_empty())
-        });
-        // The specification demands one of the two.
+        let text = |key: &str| {
+            let text = statement.get(key).and_then(Value::as_str);
+            text.filter(|text| !text.trim().is_empty())
+        };
+        let justification = text("justification").filter(|text| is_justification(text));
+        let why = justification.or_else(|| text("impact_statement"));
+        // The specification demands one of the two, and has a list of the first.
         if status == VexStatus::NotAffected && why.is_none() {
             reader.unusable += 1;
             continue;
@@ -96,6 +96,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             why: why.as_ref(),
             will_not_fix: false,
             time,
+            is_of_a_version: false,
         };
         reader.say(&saying, names)?;
     }

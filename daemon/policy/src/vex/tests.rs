@@ -112,7 +112,7 @@ fn newest_statement_applies_from_any_document() {
         read(&json!({
             "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
             "statements": [{"timestamp": time, "vulnerability": {"name": "CVE-2024-1"},
-                "products": [{"@id": "pkg:npm/express"}], "status": status, "justification": "component_not_present"}],
+                "products": [{"@id": "pkg:npm/express@4.0.0"}], "status": status, "justification": "component_not_present"}],
         }))
     };
     let (old, new) = (
@@ -253,7 +253,8 @@ fn expanding_document_is_refused() {
     let mut many = csaf("known_not_affected");
     let products: Vec<String> = vec!["E".to_owned(); 300_000];
     many["vulnerabilities"][0]["product_status"]["known_not_affected"] = json!(products);
-    many["vulnerabilities"][0]["flags"] = json!([{"label": "x".repeat(100_000)}]);
+    many["vulnerabilities"][0]["flags"] = json!([]);
+    many["vulnerabilities"][0]["threats"] = json!([{"category": "impact", "details": "x".repeat(100_000)}]);
     let bytes = many.to_string();
     let document = VexDocument::read(bytes.as_bytes()).unwrap();
     assert!(
@@ -352,11 +353,11 @@ fn ids_match_in_any_spelling() {
         nameless["vulnerabilities"][0]["cve"] = json!(id);
         let documents = [
             json!({"@context": "https://openvex.dev/ns/v0.2.0", "statements": [
-                {"vulnerability": {"name": id}, "products": [{"@id": "pkg:npm/express"}], "status": "fixed"}]}),
+                {"vulnerability": {"name": id}, "products": [{"@id": "pkg:npm/express@4.0.0"}], "status": "fixed"}]}),
             json!({"@context": "https://openvex.dev/ns", "statements": [
-                {"vulnerability": id, "products": ["pkg:npm/express"], "status": "fixed"}]}),
+                {"vulnerability": id, "products": ["pkg:npm/express@4.0.0"], "status": "fixed"}]}),
             json!({"bomFormat": "CycloneDX", "vulnerabilities": [
-                {"id": id, "analysis": {"state": "resolved"}, "affects": [{"ref": "pkg:npm/express"}]}]}),
+                {"id": id, "analysis": {"state": "resolved"}, "affects": [{"ref": "pkg:npm/express@4.0.0"}]}]}),
             nameless.clone(),
         ];
         for document in documents {
@@ -465,7 +466,7 @@ fn every_name_and_product_counts_as_a_statement() {
     let statement = |names: usize, products: usize| {
         json!({"status": "fixed",
             "vulnerability": {"name": "CVE-1", "aliases": (1..names).map(|name| format!("A-{name}")).collect::<Vec<_>>()},
-            "products": (0..products).map(|name| format!("pkg:npm/p{name}")).collect::<Vec<_>>()})
+            "products": (0..products).map(|name| format!("pkg:npm/p{name}@1")).collect::<Vec<_>>()})
     };
     let document = |names: usize, products: usize| {
         json!({"@context": "https://openvex.dev/ns/v0.2.0", "author": "é".repeat(1_000),

@@ -2,48 +2,74 @@
 
 use crate::knowledge::{Knowledge, KnowledgeError};
 use crate::purl::osv::{OsvPackage, purl_of};
+use crate::scan::{Choice, choose};
 
-/// Returns the package that a scan judges if nothing names its vendor, and a remark if EPEL has a say.
-pub(super) fn choose(
-    package: OsvPackage,
-    knowledge: &dyn Knowledge,
-) -> Result<(OsvPackage, Option<String>), KnowledgeError> {
-    let Some(epel) = package.epel.as_deref() else {
-        return Ok((package, None));
-    };
-    if !is_named(epel, epel, knowledge)? {
-        return Ok((package, None));
-    }
-    let (host, other, name) = (&package.ecosystem, &epel.ecosystem, &epel.name);
-    if is_named(&package, epel, knowledge)? {
-        let url = purl_of(other, name)
-            .map(|url| url.to_string())
-            .unwrap_or_default();
-        let remark = format!(
-            "{other} has advisories about a package of this name, too, which apply to one that the Fedora Project built \
-             ({url})"
-        );
-        return Ok((package, Some(remark)));
-    }
-    let remark = format!("no advisory of {host} names {name}, so those of {other} apply");
-    Ok((epel.clone(), Some(remark)))
+/// What a scan evaluates if nothing names the package's vendor.
+pub(super) struct Chosen {
+    /// The package whose advisories apply.
+    pub(super) package: OsvPackage,
+    /// The package of EPEL whose advisories leave it in doubt.
+    pub(super) doubted: Option<OsvPackage>,
+    /// True if EPEL's advisories may use another name for it.
+    pub(super) is_name_unknown: bool,
+    /// True if its host's release is unknown here, so that nothing follows from EPEL's silence.
+    pub(super) is_host_unknown: bool,
+    /// A remark if EPEL has a say.
+    pub(super) remark: Option<String>,
 }
 
-/// Returns true if an advisory of the package's ecosystems names it or its source in EPEL.
-fn is_named(
-    package: &OsvPackage,
-    epel: &OsvPackage,
-    knowledge: &dyn Knowledge,
-) -> Result<bool, KnowledgeError> {
-    let source = epel.source.as_ref().map(|source| source.name.as_str());
-    for ecosystem in package.ecosystems() {
-        for name in std::iter::once(epel.name.as_str()).chain(source) {
-            if knowledge.knows_package(ecosystem, name)? {
-                return Ok(true);
-            }
+impl Chosen {
+    fn host(package: OsvPackage) -> Self {
+        Self {
+            package,
+            doubted: None,
+            is_name_unknown: false,
+            is_host_unknown: false,
+            remark: None,
         }
     }
-    Ok(false)
+}
+
+/// Chooses what a scan evaluates.
+pub(super) fn chosen(package: OsvPackage, knowledge: &dyn Knowledge) -> Result<Chosen, KnowledgeError> {
+    let Some(epel) = package.epel.clone() else {
+        return Ok(Chosen::host(package));
+    };
+    let mut named = knowledge;
+    let choice = choose(&package, &epel, None, || false, &mut named)?;
+    let (host, other, name) = (package.ecosystem.to_string(), &epel.ecosystem, &epel.name);
+    Ok(match choice {
+        Choice::Host => Chosen::host(package),
+        Choice::HostUnlessSource => Chosen {
+            is_name_unknown: true,
+            remark: Some(format!(
+                "advisories of {other} may name its source, which is unknown"
+            )),
+            ..Chosen::host(package)
+        },
+        Choice::HostUnlessEpel => {
+            let url = purl_of(other, name)
+                .map(|url| url.to_string())
+                .unwrap_or_default();
+            let remark = format!(
+                "{other} has advisories about a package of this name, too, which apply to one that the Fedora Project built \
+                 ({url})"
+            );
+            Chosen {
+                doubted: Some(*epel),
+                remark: Some(remark),
+                ..Chosen::host(package)
+            }
+        }
+        Choice::Epel | Choice::EpelUnlessHost | Choice::EpelOnUnknownHost => {
+            let remark = format!("no advisory of {host} names {name}, so those of {other} apply");
+            Chosen {
+                is_host_unknown: choice == Choice::EpelOnUnknownHost,
+                remark: Some(remark),
+                ..Chosen::host(*epel)
+            }
+        }
+    })
 }
 
 #[cfg(test)]

@@ -66,6 +66,9 @@ impl Explanation {
                     .flat_map(|entry| &entry.unmatched)
                     .find(|(_, why)| why.is_undecided());
                 match undecided {
+                    Some((_, WhyNot::VendorUnknown)) => format!(
+                        "nothing says who built {about}, and an advisory about another vendor's calls {version} affected"
+                    ),
                     Some((rule, why)) => format!("{rule} of {about} cannot be evaluated: {why}"),
                     None => format!("{about} cannot be evaluated"),
                 }
@@ -125,6 +128,10 @@ impl fmt::Display for WhyNot {
             Self::NoVersion => f.write_str("there is no version to compare"),
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
             Self::OtherModule => f.write_str("the advisory is about another module stream"),
+            Self::EpochUnknown => f.write_str("the source's version may lack its epoch"),
+            Self::VendorUnknown => {
+                f.write_str("it is about another vendor's package, and nothing says who built this one")
+            }
             Self::EventsUnreadable => f.write_str("the range's versions cannot be read"),
             Self::EndsContradict => {
                 f.write_str("one end of the range is before it, and a later one after it")

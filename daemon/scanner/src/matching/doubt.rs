@@ -20,6 +20,17 @@ pub(super) enum Doubt {
     /// Text before its numbers, which has a place of its own in the order: `v1.2`, `release-1.2`. The version is the one
     /// without it.
     Prefixed(Box<Version>),
+    /// The mark of another vendor's rebuild in a Debian revision, which sorts after or before the distribution's own:
+    /// `1.2-3+rpt1+deb12u4`. The version is the one without it.
+    Marked(Box<Marked>),
+}
+
+/// A version with a vendor's mark.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Marked {
+    /// The mark without its number, such as `+rpt`.
+    pub(super) mark: String,
+    pub(super) bare: Version,
 }
 
 impl Doubt {
@@ -53,6 +64,7 @@ impl Doubt {
         match own.scheme() {
             Scheme::SemVer if ecosystem_base(ecosystem) == "GitHub Actions" => newest(text),
             Scheme::Rpm => without_epoch(text),
+            Scheme::Debian => without_mark(text),
             scheme @ (Scheme::Maven | Scheme::Conan | Scheme::Opam | Scheme::Homebrew | Scheme::FreeBsd) => {
                 without_prefix(scheme, text)
             }
@@ -67,11 +79,13 @@ impl Doubt {
 
     /// Returns true if a listed version may be this one, without the text before it.
     pub(super) fn is_listed_as(&self, listed: &str) -> bool {
-        match self {
-            Self::Prefixed(bare) => Version::parse(bare.scheme(), listed)
-                .is_ok_and(|listed| listed.compare(bare) == Some(Ordering::Equal)),
-            _ => false,
-        }
+        let bare = match self {
+            Self::Prefixed(bare) => bare,
+            Self::Marked(marked) => &marked.bare,
+            _ => return false,
+        };
+        Version::parse(bare.scheme(), listed)
+            .is_ok_and(|listed| listed.compare(bare) == Some(Ordering::Equal))
     }
 }
 
@@ -206,6 +220,35 @@ fn newest(text: &str) -> Doubt {
     }
 }
 
+/// Words after a plus sign in the revisions of Debian and Ubuntu themselves: of security updates, rebuilds, backports, snapshots
+/// and releases.
+const OWN_MARKS: [&str; 17] = [
+    "b", "bpo", "build", "deb", "dfsg", "ds", "esm", "etch", "fips", "git", "jessie", "lenny", "nmu",
+    "really", "squeeze", "ubuntu", "wheezy",
+];
+
+/// Returns a version without another vendor's marks in its revision.
+fn without_mark(text: &str) -> Doubt {
+    let Some((upstream, revision)) = text.rsplit_once('-') else {
+        return Doubt::None;
+    };
+    let foreign = |part: &str| {
+        let end = part.find(|c: char| !c.is_ascii_alphabetic());
+        let word = part.get(..end.unwrap_or(part.len())).unwrap_or_default();
+        let is_own = word.is_empty() || OWN_MARKS.iter().any(|own| own.eq_ignore_ascii_case(word));
+        (!is_own).then(|| ["+", word].concat())
+    };
+    // Most have none.
+    let Some(mark) = revision.split('+').skip(1).find_map(foreign) else {
+        return Doubt::None;
+    };
+    let parts = revision.split('+').enumerate();
+    let kept = parts.filter(|(index, part)| *index == 0 || foreign(part).is_none());
+    let revision: Vec<&str> = kept.map(|(_, part)| part).collect();
+    let bare = Version::parse(Scheme::Debian, &format!("{upstream}-{}", revision.join("+")));
+    bare.map_or(Doubt::None, |bare| Doubt::Marked(Box::new(Marked { mark, bare })))
+}
+
 fn without_epoch(text: &str) -> Doubt {
     let bare = text.split_once(':').and_then(|(epoch, rest)| {
         let is_epoch =
@@ -301,6 +344,35 @@ mod tests {
             // A SemVer pre-release may contain an `x` among its words, although nobody uses that.
             assert_eq!(is_requirement(text), text.contains(".x."), "{text}");
         }
+    }
+
+    #[test]
+    fn mark_of_another_vendor_does_not_make_a_build_newer() {
+        let fixed = entry("ECOSYSTEM", r#"{"introduced":"0"},{"fixed":"2.36-9+deb12u7"}"#);
+        for (version, affected, undecided) in [
+            ("2.36-9+deb12u4", true, false),
+            ("2.36-9+rpt2+deb12u4", false, true),
+            ("2.36-9+zcorp1", false, true),
+            ("2.36-9+pve1", false, true),
+            ("2.36-9+acme1", true, false),
+            ("2.36-9+rpt2+deb12u7", false, false),
+            ("2.36-10+rpt1", false, false),
+            ("2.36-9+nmu1", false, false),
+            ("2.36-9+deb12u7+b1", false, false),
+        ] {
+            let found = evaluate(&fixed, &Subject::new("Debian:12", version));
+            assert_eq!(
+                (found.is_affected(), found.is_undecided()),
+                (affected, undecided),
+                "{version}"
+            );
+        }
+        let own = entry("ECOSYSTEM", r#"{"introduced":"0"},{"fixed":"2.36-9+rpt1"}"#);
+        let found = evaluate(&own, &Subject::new("Debian:12", "2.36-9+rpt1"));
+        assert!(!found.is_affected() && !found.is_undecided());
+        let listed: Affected = serde_json::from_str(r#"{"versions":["2.36-9+deb12u4"]}"#).unwrap();
+        let found = evaluate(&listed, &Subject::new("Debian:12", "2.36-9+rpt2+deb12u4"));
+        assert!(found.is_undecided());
     }
 
     #[test]

@@ -19,9 +19,7 @@ pub(super) struct Revision {
 
 /// Returns true for a text that can only be a commit's complete hash.
 pub(super) fn is_hash(text: &str) -> bool {
-    matches!(text.len(), 40 | 64)
-        && is_hexadecimal(text)
-        && text.bytes().any(|byte| byte.is_ascii_alphabetic())
+    matches!(text.len(), 40 | 64) && is_hexadecimal(text)
 }
 
 fn is_hexadecimal(text: &str) -> bool {

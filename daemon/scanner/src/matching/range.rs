@@ -278,6 +278,10 @@ fn is_in_doubt(range: &Range, subject: &Subject, points: &[Point<'_>]) -> bool {
         }
         Doubt::Prefixed(_) if texts().any(|text| bound::has_prefix(text)) => true,
         Doubt::Prefixed(bare) => walk(points, bare, None).opened_by.is_some(),
+        Doubt::Marked(marked) => {
+            !texts().any(|text| text.contains(&marked.mark))
+                && walk(points, &marked.bare, None).opened_by.is_some()
+        }
         Doubt::Epoch(_) if range.kind != RangeKind::Ecosystem => false,
         Doubt::Epoch(bare) if !texts().any(|text| text.contains(':')) => {
             walk(points, bare, None).opened_by.is_some()

@@ -14,7 +14,9 @@ use std::borrow::Cow;
 
 pub(crate) use self::registry::other_names;
 use self::registry::{bare_name, is_of_registry, part_of_go};
-use self::release::{DOCKER_NAMES, beside, has_releases, is_same_release, release_of, system_of_codename};
+use self::release::{
+    DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
+};
 pub use self::source::SourcePackage;
 pub(crate) use self::source::names_source;
 use self::source::{Source, is_about_sources, other_source, source_of};
@@ -170,7 +172,9 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         (_, _, name) => name,
     };
     let same_system = |d: &&str| is_of(row.ecosystem, d) || (row.ecosystem == EPEL && epel::is_for(d));
-    let distro = own.or(distro.filter(same_system));
+    let distro = own
+        .or(distro.filter(same_system))
+        .filter(|distro| !is_derived(distro));
     let release = distro.and_then(|distro| release_of(row.ecosystem, distro));
     let release_known = release.is_some() || !has_releases(row.ecosystem);
     let ecosystem = match release {
@@ -251,7 +255,7 @@ fn row_of(purl: &PackageUrl, distro: Option<&str>) -> Option<&'static Row> {
     if namespace.is_some() {
         return None;
     }
-    let of_distro = distro.and_then(|distro| {
+    let of_distro = distro.filter(|distro| !is_derived(distro)).and_then(|distro| {
         let by_id = rows().find(|row| is_of(row.ecosystem, distro));
         by_id.or_else(|| {
             let system = system_of_codename(distro)?;

@@ -291,7 +291,8 @@ impl Collector {
         }
     }
 
-    /// Sets a distribution. One that is repeated with more or less of its version is the same.
+    /// Sets a distribution. One that is repeated with more or less of its version is the same; the one with most is kept, so
+    /// that their order does not matter.
     fn take_distro(&mut self, distro: String) {
         match &self.distro {
             None => self.distro = Some(distro),
@@ -300,8 +301,11 @@ impl Collector {
                     more.strip_prefix(less)
                         .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
                 };
-                let is_same = is_less(known, &distro) || is_less(&distro, known);
-                self.has_several_distros |= !is_same;
+                if is_less(known, &distro) {
+                    self.distro = Some(distro);
+                } else if !is_less(&distro, known) {
+                    self.has_several_distros = true;
+                }
             }
         }
     }
@@ -445,8 +449,19 @@ mod tests {
         };
         assert_eq!(
             of(&[("debian", "12"), ("Debian GNU/Linux", "12.5")]).as_deref(),
-            Some("debian-12")
+            Some("debian-12.5")
         );
+        for systems in [
+            ["12", "12.5", "12.6"],
+            ["12.5", "12", "12.6"],
+            ["12.6", "12.5", "12"],
+        ] {
+            assert_eq!(
+                of(&systems.map(|version| ("debian", version))),
+                None,
+                "{systems:?}"
+            );
+        }
         assert_eq!(of(&[("debian", "11"), ("debian", "12")]), None);
         assert_eq!(of(&[("debian", "12"), ("alpine", "3.18")]), None);
     }

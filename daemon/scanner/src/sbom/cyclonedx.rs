@@ -1,7 +1,8 @@
 //! CycloneDX 1.0 to 1.7: components at any depth, and the operating system on which they were found.
 //!
 //! Only the data for an inventory is read, and if the document calls itself incomplete. Services, dependencies,
-//! formulation, pedigrees and embedded vulnerabilities are ignored. Bom-refs may be missing, repeated or dangling: components are identified by their
+//! formulation and embedded vulnerabilities are ignored, and pedigrees, except that a component that is made from a package of
+//! another name is noted. Bom-refs may be missing, repeated or dangling: components are identified by their
 //! place in the document, not by refs.
 
 mod compositions;
@@ -21,6 +22,7 @@ use super::place::read_json as read_json_value;
 use super::{ComponentKind, Format, Inventory, Place, SbomError};
 use crate::lenient::{AnyText, TextRef, VersionRef, or_default};
 use crate::origin::{OriginParts, Properties, StatedOrganisation, StatedVendor, Vendor, with_vendor};
+use crate::purl::PackageUrl;
 
 pub(super) use protobuf::{is_meant as is_protobuf, read_protobuf};
 pub(super) use protobuf_json::is_meant as is_protobuf_json;
@@ -102,8 +104,8 @@ struct RawComponent<'a> {
     licenses: Licenses,
     #[serde(default, rename = "swid")]
     _swid: Option<Swid>,
-    #[serde(default, rename = "pedigree")]
-    _pedigree: Option<Pedigree>,
+    #[serde(default)]
+    pedigree: Option<Pedigree>,
 }
 
 /// A list of components up to the first invalid one. That one is reported; later ones are parsed but not kept.
@@ -336,6 +338,8 @@ struct Parts<'a> {
     origin: Option<&'a OriginParts>,
     publisher: Option<Vendor>,
     supplier: Option<Vendor>,
+    /// The package URL of what it is made from.
+    ancestor: Option<&'a str>,
 }
 
 /// Returns the invalid field of a component and its problem, if any.
@@ -384,6 +388,7 @@ fn take(
         origin: raw.properties.0.as_deref(),
         publisher: raw.publisher.0,
         supplier: raw.supplier.0,
+        ancestor: raw.pedigree.as_ref().and_then(Pedigree::ancestor),
     };
     note_licenses(&raw.licenses, place, collector);
     add(&parts, kind, place, collector);
@@ -403,7 +408,15 @@ fn add(raw: &Parts<'_>, kind: ComponentKind, place: &Place, collector: &mut Coll
     } else {
         Cow::Owned(format!("{group}/{name}"))
     };
-    let purls = collector.purl(raw.purl, place).into_iter().collect();
+    let purl = collector.purl(raw.purl, place);
+    if let Some(ancestor) = raw
+        .ancestor
+        .filter(|ancestor| is_another(ancestor, purl.as_ref()))
+    {
+        let text = format!("it is made from {ancestor}, whose advisories were not looked up");
+        collector.note(place, text);
+    }
+    let purls = purl.into_iter().collect();
     let found = Found {
         name: &joined,
         version: raw.version,
@@ -414,6 +427,20 @@ fn add(raw: &Parts<'_>, kind: ComponentKind, place: &Place, collector: &mut Coll
     };
     let origin = OriginParts::finish(raw.origin);
     collector.add_with(found, with_vendor(origin, raw.publisher, raw.supplier));
+}
+
+/// Returns true if what a component is made from is a package of another name, and nothing else has advisories about the
+/// component: distributions have their own about their packages.
+fn is_another(ancestor: &str, own: Option<&PackageUrl>) -> bool {
+    let Ok(ancestor) = PackageUrl::parse_lenient(ancestor) else {
+        return false;
+    };
+    own.is_none_or(|own| {
+        let is_same = own.ty() == ancestor.ty()
+            && own.namespace() == ancestor.namespace()
+            && own.name() == ancestor.name();
+        !is_same && !matches!(own.ty(), "deb" | "rpm" | "apk" | "alpine")
+    })
 }
 
 /// Returns a component's CPE name as a list.

@@ -40,7 +40,8 @@ pub enum DoubtCause {
     Name,
     /// The site knows its ecosystem, and not its release.
     Release,
-    /// Another vendor's advisories name its package, and its own vendor's do not.
+    /// Another vendor's advisories call a package of its name affected, and its own vendor is unknown, or has no advisories
+    /// about it.
     Vendor,
     /// Versions of its ecosystem have no known order.
     Order,

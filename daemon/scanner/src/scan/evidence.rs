@@ -1,6 +1,7 @@
 //! Evaluates the statements of one advisory about one version: each by itself; any applicable one makes the package
 //! affected.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -8,7 +9,7 @@ use serde::Serialize;
 use super::MatchedRule;
 use crate::fix::{FixState, StatedFix, joint_state};
 use crate::knowledge::{Advisory, StatedEntries, StatingRecord, Weight};
-use crate::matching::{Evaluation, Subject, evaluate, evaluate_about};
+use crate::matching::{Evaluation, Subject, evaluate, evaluate_about, is_about_another_stream};
 use crate::osv::Affected;
 use crate::severity::StatedSeverity;
 
@@ -195,6 +196,21 @@ impl Evidence {
             self.opinions = opinions;
         }
     }
+}
+
+/// Returns the vulnerabilities about which these advisories say something: an applicable statement that is not about another
+/// module stream.
+pub(crate) fn decided_by<'a>(
+    advisories: impl Iterator<Item = &'a Advisory>,
+    subject: &Subject,
+) -> BTreeSet<&'a str> {
+    let decides = |advisory: &&Advisory| {
+        let mut counting = advisory.stated().filter(StatedEntries::counts);
+        let is_about_it = |entry: &Affected| !is_about_another_stream(&advisory.summary, entry, subject);
+        advisory.withdrawn.is_none() && counting.any(|said| said.entries.iter().any(is_about_it))
+    };
+    let deciding = advisories.filter(decides);
+    deciding.map(|advisory| advisory.vulnerability.as_str()).collect()
 }
 
 /// Returns the result of one statement.

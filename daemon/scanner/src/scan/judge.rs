@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use self::lookups::Looked;
 use super::cpes::JudgedCpes;
-use super::evidence::Evidence;
+use super::epel::Named;
+use super::evidence::{Evidence, decided_by};
 use super::finding::FoundPackage;
 use super::limits::Tally;
 use super::rating::rate;
@@ -337,7 +338,8 @@ impl<'a> Scanner<'a> {
             ..package.clone()
         };
         let first = findings.len();
-        let subject = other.as_ref().unwrap_or(subject);
+        let own = subject;
+        let subject = other.as_ref().unwrap_or(own);
         let undecided = self.judge_in(ecosystem, &named, subject, component, findings)?;
         let mut found = findings.split_off(first);
         let mut undecided = undecided;
@@ -345,7 +347,7 @@ impl<'a> Scanner<'a> {
             let (certain, doubted): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(Finding::is_of_all_versions);
             found = certain;
-            undecided |= self.leaves_doubt(package, &doubted)?;
+            undecided |= self.leaves_doubt(package, own, doubted)?;
         }
         // An advisory that names the installed package, too, is one finding.
         let purl = purl.to_string();
@@ -358,9 +360,14 @@ impl<'a> Scanner<'a> {
         Ok(undecided)
     }
 
-    /// Returns true if one of these findings by the source is not decided by the package's own name: advisories that
-    /// list what is built from a source say more about it than those about the source.
-    fn leaves_doubt(&mut self, package: &OsvPackage, doubted: &[Finding]) -> Result<bool, KnowledgeError> {
+    /// Returns true if one of these findings by the source is not decided by the package's own name, and notes those that are
+    /// not: advisories that list what is built from a source say more about it than those about the source.
+    fn leaves_doubt(
+        &mut self,
+        package: &OsvPackage,
+        subject: &Subject,
+        doubted: Vec<Finding>,
+    ) -> Result<bool, KnowledgeError> {
         if doubted.is_empty() {
             return Ok(false);
         }
@@ -370,12 +377,12 @@ impl<'a> Scanner<'a> {
                 own.push(self.advisories(ecosystem, &package.name)?);
             }
         }
-        let stated = own.iter().flat_map(|list| list.iter());
-        let stated = stated.filter(|advisory| advisory.withdrawn.is_none() && !advisory.affected.is_empty());
-        let decided: BTreeSet<&str> = stated.map(|advisory| advisory.vulnerability.as_str()).collect();
-        Ok(doubted
-            .iter()
-            .any(|one| !decided.contains(one.vulnerability.as_str())))
+        let decided = decided_by(own.iter().flat_map(|list| list.iter()), subject);
+        let doubted = doubted.into_iter().map(|finding| finding.vulnerability);
+        let mut open: BTreeSet<String> = doubted.filter(|one| !decided.contains(one.as_str())).collect();
+        let is_open = !open.is_empty();
+        self.unevaluated.append(&mut open);
+        Ok(is_open)
     }
 
     /// Matches a component against the advisories of one of its package's ecosystems. Returns true if one of them

@@ -27,7 +27,7 @@ pub(super) struct Key {
     built_from: Option<[Option<String>; 3]>,
     /// Its source package, if advisories may name either.
     source: Option<SourcePackage>,
-    /// Its source package in EPEL, and its vendor.
+    /// Its source package in EPEL, its vendor, and true if EPEL's advisories can use no other name for it.
     epel: Option<(Option<SourcePackage>, Option<Vendor>, bool)>,
     /// True if no advisory can use another name for it, as when it is its own source.
     is_name_known: bool,
@@ -89,7 +89,7 @@ impl Repeats {
         package: &OsvPackage,
         subject: &Subject,
         vendor: Option<Vendor>,
-        is_own_source: impl FnOnce() -> bool,
+        is_own_source: impl Fn() -> bool,
     ) -> Option<Key> {
         let mut hasher = DefaultHasher::new();
         (package.ecosystem.as_ref(), package.name.as_str(), subject.text()).hash(&mut hasher);
@@ -111,7 +111,7 @@ impl Repeats {
             epel: package
                 .epel
                 .as_ref()
-                .map(|epel| (epel.source.clone(), vendor, epel.name_known)),
+                .map(|epel| (epel.source.clone(), vendor, epel.name_known || is_own_source())),
             is_name_known: package.name_known || is_own_source(),
         })
     }

@@ -3,27 +3,36 @@
 //! Generators leave the source out if it equals the package's name. So if one package of a distribution names its
 //! source, the packages without one are their own source; if none does, their sources are unknown.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::purl::PackageUrl;
 use crate::purl::osv::names_source;
 use crate::sbom::Components;
 
-/// The distributions, by the type and the namespace of their URLs.
+/// The types of distributions' package URLs.
+const TYPES: [&str; 4] = ["deb", "rpm", "apk", "alpine"];
+
+/// The distributions: by the namespace of their URLs, one bit for each type. A document may have as many as it has
+/// components.
 #[derive(Debug, Default)]
-pub(super) struct SourcesNamed(BTreeSet<(String, String)>);
+pub(super) struct SourcesNamed(BTreeMap<String, u8>);
 
 impl SourcesNamed {
     /// Examines a document's components.
     pub(super) fn by(components: &Components) -> Self {
         let mut named = Self::default();
         for component in components.iter() {
-            let Some(purl) = component.purl.as_ref().filter(|purl| is_of_distribution(purl)) else {
+            let Some(purl) = &component.purl else { continue };
+            let Some(bit) = bit_of(purl) else { continue };
+            if !names_source(purl, component.origin.as_deref()) {
                 continue;
-            };
-            if names_source(purl, component.origin.as_deref()) && !named.of(purl) {
-                let namespace = purl.namespace().unwrap_or_default();
-                named.0.insert((purl.ty().to_owned(), namespace.to_owned()));
+            }
+            let namespace = purl.namespace().unwrap_or_default();
+            match named.0.get_mut(namespace) {
+                Some(types) => *types |= bit,
+                None => {
+                    named.0.insert(namespace.to_owned(), bit);
+                }
             }
         }
         named
@@ -31,12 +40,51 @@ impl SourcesNamed {
 
     /// Returns true if a package of the URL's distribution names its source.
     pub(super) fn of(&self, purl: &PackageUrl) -> bool {
-        let (ty, namespace) = (purl.ty(), purl.namespace().unwrap_or_default());
-        // There are few, and the search needs no key.
-        is_of_distribution(purl) && self.0.iter().any(|(t, n)| t == ty && n == namespace)
+        let types = || self.0.get(purl.namespace().unwrap_or_default());
+        bit_of(purl).is_some_and(|bit| types().is_some_and(|types| types & bit != 0))
     }
 }
 
-fn is_of_distribution(purl: &PackageUrl) -> bool {
-    matches!(purl.ty(), "deb" | "rpm" | "apk" | "alpine")
+/// Returns the bit of a URL's type; `None` if that is not a distribution's.
+fn bit_of(purl: &PackageUrl) -> Option<u8> {
+    let index = TYPES.iter().position(|ty| *ty == purl.ty())?;
+    Some(1 << index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sbom;
+
+    /// Looking through all of them for each component took hours for a long document.
+    #[test]
+    fn distributions_of_a_document_are_told_apart_by_type_and_namespace() {
+        let many = (0..30_000).map(|n| format!("pkg:rpm/ns{n}/x@1?upstream=y"));
+        let more = [
+            "pkg:deb/debian/x@1",
+            "pkg:apk/alpine/x@1?upstream=y",
+            "pkg:npm/x@1?source=y",
+        ];
+        let purls = many.chain(more.map(str::to_owned));
+        let list: Vec<String> = purls
+            .map(|purl| format!(r#"{{"type":"library","name":"c","purl":"{purl}"}}"#))
+            .collect();
+        let bom = format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.5","components":[{}]}}"#,
+            list.join(",")
+        );
+        let inventory = sbom::read(bom.as_bytes()).unwrap();
+        let named = SourcesNamed::by(&inventory.components);
+        let of = |purl: &str| named.of(&PackageUrl::parse(purl).unwrap());
+        assert!(of("pkg:rpm/ns0/a@1") && of("pkg:rpm/ns29999/a@1") && of("pkg:apk/alpine/a@1"));
+        assert!(!of("pkg:deb/ns0/a@1") && !of("pkg:rpm/alpine/a@1") && !of("pkg:deb/debian/a@1"));
+        assert!(!of("pkg:npm/x@1"));
+        let components = inventory.components.iter();
+        assert_eq!(
+            components
+                .filter(|one| one.purl.as_ref().is_some_and(|purl| named.of(purl)))
+                .count(),
+            30_001
+        );
+    }
 }

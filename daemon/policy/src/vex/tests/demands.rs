@@ -30,6 +30,14 @@ fn openvex_not_affected_needs_a_reason() {
             json!({"status": "not_affected", "justification": "component_not_present"}),
             true,
         ),
+        (
+            json!({"status": "not_affected", "justification": "code_not_reachable"}),
+            false,
+        ),
+        (
+            json!({"status": "not_affected", "justification": "we think so", "impact_statement": "off"}),
+            true,
+        ),
         (json!({"status": "fixed"}), true),
     ] {
         let document = said(&statement);
@@ -138,7 +146,7 @@ fn order_of_entries_does_not_decide_in_csaf_and_cyclonedx() {
 #[test]
 fn csaf_branch_of_several_versions_excuses_no_version() {
     let settles = |category: &str, name: &str| {
-        let mut document = csaf("fixed");
+        let mut document = csaf("known_not_affected");
         let leaf = &mut document["product_tree"]["branches"][0]["branches"][0];
         leaf["category"] = json!(category);
         leaf["name"] = json!(name);
@@ -237,4 +245,57 @@ fn cyclonedx_analysis_of_another_form_is_refused() {
     let none = json!({"bomFormat": "CycloneDX", "specVersion": "1.6", "vulnerabilities": [
         {"id": "CVE-2024-1"}, {"id": "CVE-2024-1", "analysis": null}, {"id": "CVE-2024-1", "analysis": {"detail": "x"}}]});
     assert_eq!(read(&none).len(), 0);
+}
+
+#[test]
+fn fix_needs_a_version() {
+    let openvex = |product: Value| {
+        settled(&[read(&json!({"@context": "https://openvex.dev/ns/v0.2.0",
+            "statements": [{"vulnerability": {"name": "CVE-2024-1"}, "status": "fixed", "products": [product]}]}))])
+    };
+    assert!(openvex(json!({"@id": "pkg:npm/express@4.0.0"})).is_some());
+    assert!(openvex(json!({"@id": "pkg:npm/express"})).is_none());
+    let part = json!([{"@id": "pkg:npm/express"}]);
+    assert!(openvex(json!({"@id": "pkg:oci/shop", "subcomponents": part})).is_some());
+    assert!(openvex(json!({"@id": "pkg:generic/shop@1", "subcomponents": part})).is_some());
+    assert!(openvex(json!({"@id": "pkg:generic/shop", "subcomponents": part})).is_none());
+    let unusable = read(
+        &json!({"@context": "https://openvex.dev/ns/v0.2.0", "statements": [
+        {"vulnerability": {"name": "CVE-2024-1"}, "status": "fixed", "products": [{"@id": "pkg:npm/express"}]}]}),
+    );
+    assert_eq!((unusable.len(), unusable.unusable()), (0, 1));
+    let cyclonedx = |component: Value, reference: &str| {
+        let document = read(
+            &json!({"bomFormat": "CycloneDX", "components": [component], "vulnerabilities": [
+            {"id": "CVE-2024-1", "analysis": {"state": "resolved"}, "affects": [{"ref": reference}, {"ref": "other"}]}]}),
+        );
+        (document.len(), document.unusable())
+    };
+    let bare = json!({"bom-ref": "a", "purl": "pkg:npm/express"});
+    let of_version = json!({"bom-ref": "a", "purl": "pkg:npm/express", "version": "4.0.0"});
+    assert_eq!(cyclonedx(of_version, "a"), (1, 1));
+    assert_eq!(cyclonedx(bare, "a"), (0, 2));
+    assert_eq!(cyclonedx(json!({}), "pkg:npm/express@4.0.0"), (1, 1));
+    assert_eq!(cyclonedx(json!({}), "pkg:npm/express"), (0, 2));
+}
+
+#[test]
+fn draft_excuses_nothing() {
+    for (status, settles) in [
+        ("final", true),
+        ("interim", true),
+        ("draft", false),
+        (" Draft", false),
+    ] {
+        for statement in ["known_not_affected", "fixed"] {
+            let mut document = csaf(statement);
+            document["document"]["tracking"]["status"] = json!(status);
+            let document = read(&document);
+            assert_eq!(document.unusable() == 0, settles, "{status} {statement}");
+            assert_eq!(settled(&[document]).is_some(), settles, "{status} {statement}");
+        }
+    }
+    let mut harmful = csaf("known_affected");
+    harmful["document"]["tracking"]["status"] = json!("draft");
+    assert_eq!(read(&harmful).unusable(), 0, "what does not excuse applies");
 }

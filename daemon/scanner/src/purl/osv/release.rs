@@ -145,6 +145,42 @@ fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<Stri
     })
 }
 
+/// Distributions that are made from others and have releases, or builds, of their own: an id in a qualifier beside the namespace
+/// of the distribution that they are made from says nothing about that one's release.
+const DERIVED: [&str; 21] = [
+    "antix",
+    "astra",
+    "deepin",
+    "devuan",
+    "elementary",
+    "endless",
+    "kali",
+    "linuxmint",
+    "lmde",
+    "mx",
+    "parrot",
+    "postmarketos",
+    "proxmox",
+    "pureos",
+    "pve",
+    "q4os",
+    "raspbian",
+    "siduction",
+    "sparky",
+    "trisquel",
+    "zorin",
+];
+
+/// Returns true if a distribution is made from another one, and has releases of its own.
+pub(super) fn is_derived(distro: &str) -> bool {
+    let distro = distro.trim();
+    DERIVED.iter().any(|derived| {
+        let (id, rest) = (distro.get(..derived.len()), distro.get(derived.len()..));
+        id.is_some_and(|id| id.eq_ignore_ascii_case(derived))
+            && rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+    })
+}
+
 /// Debian's releases by number and name.
 const CODENAMES: [(&str, &str); 11] = [
     ("5", "lenny"),

@@ -240,6 +240,7 @@ fn component(
             origin: origin.as_deref(),
             publisher: None,
             supplier: None,
+            ancestor: None,
         };
         let component_kind = if is_subject {
             ComponentKind::Subject

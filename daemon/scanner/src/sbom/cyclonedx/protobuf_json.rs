@@ -127,6 +127,7 @@ fn take(
         origin: raw.properties.0.as_deref(),
         publisher: raw.publisher.0,
         supplier: raw.supplier.0,
+        ancestor: None,
     };
     let component_kind = if is_subject {
         ComponentKind::Subject

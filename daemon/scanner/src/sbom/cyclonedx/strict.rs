@@ -6,11 +6,14 @@
 //! the document's version is not worth a refusal.
 
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::lenient::{AnyText, pass_over};
+use crate::lenient::{AnyText, Entries, Fields, pass_over};
+use crate::purl::PackageUrl;
+use crate::purl::osv::is_of_registry_or_distribution;
 
 const COMPONENT_TYPES: &[&str] = &[
     "application",
@@ -257,6 +260,48 @@ pub(super) struct Swid {
 pub(super) struct Pedigree {
     #[serde(default, rename = "patches")]
     _patches: Each<Patch>,
+    #[serde(default)]
+    ancestors: Ancestors,
+}
+
+impl Pedigree {
+    /// Returns the first package URL of what the component is made from.
+    pub(super) fn ancestor(&self) -> Option<&str> {
+        self.ancestors.0.as_deref()
+    }
+}
+
+/// The components from which one is made; only the first package URL of a registry or a distribution is kept.
+#[derive(Debug, Default)]
+struct Ancestors(Option<Box<str>>);
+
+impl<'de> Deserialize<'de> for Ancestors {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut found = Self::default();
+        let take = |Ancestor(purl): Ancestor| found.0 = found.0.take().or(purl);
+        deserializer.deserialize_any(Entries(take, PhantomData))?;
+        Ok(found)
+    }
+}
+
+/// The package URL of one of them.
+struct Ancestor(Option<Box<str>>);
+
+impl<'de> Deserialize<'de> for Ancestor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut purl = None;
+        deserializer.deserialize_any(Fields(|key: &str, AnyText(text): AnyText<'de>| {
+            if key == "purl" && is_ancestor(&text) {
+                purl = Some(text.into());
+            }
+        }))?;
+        Ok(Self(purl))
+    }
+}
+
+/// Returns true if advisories may be about a package URL.
+pub(super) fn is_ancestor(text: &str) -> bool {
+    PackageUrl::parse_lenient(text.trim()).is_ok_and(|purl| is_of_registry_or_distribution(&purl))
 }
 
 #[derive(Debug, Deserialize)]

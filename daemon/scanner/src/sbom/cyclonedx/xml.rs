@@ -5,7 +5,7 @@ mod frame;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::NsReader;
 
-use self::frame::{Check, Fields, Frame};
+use self::frame::{About, Check, Fields, Frame};
 use super::super::collect::Collector;
 use super::super::markup::{Lines, bound, find_attribute, resolve};
 use super::super::{ComponentKind, Format, Inventory, Place, SbomError};
@@ -87,6 +87,7 @@ pub(in super::super) fn read_xml(bytes: &[u8]) -> Result<Inventory, SbomError> {
             origin: raw.origin.as_deref(),
             publisher: raw.publisher,
             supplier: raw.supplier,
+            ancestor: raw.ancestor.as_deref(),
         };
         add(&parts, kind, &place, &mut collector);
     }
@@ -143,7 +144,10 @@ impl Walker {
                 }
                 frame
             }
-            (Some(Frame::Supplier), "name") => Frame::vendor(true),
+            (Some(Frame::Supplier), "name") => Frame::about(About::Supplier),
+            (Some(Frame::Pedigree), "ancestors") => Frame::Ancestors,
+            (Some(Frame::Ancestors), "component") => Frame::Ancestor,
+            (Some(Frame::Ancestor), "purl") => Frame::about(About::Ancestor),
             (Some(Frame::Properties), "property") => Frame::Property {
                 name: attribute(start, "name")?,
                 value: String::new(),
@@ -272,8 +276,7 @@ impl Walker {
             aggregate.push_str(text);
             return;
         }
-        if let Some(Frame::Property { value, .. } | Frame::Vendor { text: value, .. }) =
-            self.frames.last_mut()
+        if let Some(Frame::Property { value, .. } | Frame::About { text: value, .. }) = self.frames.last_mut()
         {
             value.push_str(text);
             return;
@@ -313,18 +316,20 @@ impl Walker {
                 }
                 Ok(())
             }
-            Some(Frame::Vendor { text, is_supplier }) => {
+            Some(Frame::About { text, what }) => {
                 let component = self.frames.iter_mut().rev().find_map(|frame| match frame {
                     Frame::Component { raw, .. } => Some(raw),
                     _ => None,
                 });
                 if let Some(raw) = component {
-                    let field = if is_supplier {
-                        &mut raw.supplier
-                    } else {
-                        &mut raw.publisher
-                    };
-                    *field = Vendor::of(&text);
+                    match what {
+                        About::Publisher => raw.publisher = Vendor::of(&text),
+                        About::Supplier => raw.supplier = Vendor::of(&text),
+                        About::Ancestor if raw.ancestor.is_none() && strict::is_ancestor(&text) => {
+                            raw.ancestor = Some(text.trim().to_owned());
+                        }
+                        About::Ancestor => {}
+                    }
                 }
                 Ok(())
             }

@@ -254,3 +254,39 @@ fn spdx_3_package_inside_another_element_counts_as_unknown() {
         assert_eq!(unread(&element), packages, "{element}");
     }
 }
+
+#[test]
+fn component_made_from_another_package_is_noted() {
+    let json = |purl: &str, ancestors: &str| {
+        let text = format!(
+            r#"{{"bomFormat":"CycloneDX","specVersion":"1.6","components":[{{"type":"library","name":"c",{purl}
+            "pedigree":{{"ancestors":{ancestors}}}}}]}}"#
+        );
+        let notes = read(text.as_bytes()).unwrap().notes;
+        notes.into_iter().map(|note| note.text).collect::<Vec<_>>()
+    };
+    let lodash = r#"[{"type":"library","name":"x"},{"type":"library","name":"lodash","purl":"pkg:npm/lodash@4.17.20"}]"#;
+    let noted = ["it is made from pkg:npm/lodash@4.17.20, whose advisories were not looked up"];
+    assert_eq!(json(r#""purl":"pkg:npm/%40acme/lodash@4.17.20","#, lodash), noted);
+    assert_eq!(json("", lodash), noted);
+    for (purl, ancestors) in [
+        (r#""purl":"pkg:npm/lodash@4.17.21","#, lodash),
+        (r#""purl":"pkg:rpm/redhat/nodejs-lodash@4.17.20","#, lodash),
+        (
+            r#""purl":"pkg:npm/a@1","#,
+            r#"[{"purl":"pkg:generic/a@1"},{"purl":7},null,[],"x"]"#,
+        ),
+        (r#""purl":"pkg:npm/a@1","#, "null"),
+        (r#""purl":"pkg:npm/a@1","#, r#"{"purl":"pkg:npm/b@1"}"#),
+    ] {
+        assert_eq!(json(purl, ancestors), Vec::<String>::new(), "{purl} {ancestors}");
+    }
+    let xml = br#"<bom xmlns="http://cyclonedx.org/schema/bom/1.6"><components><component type="library"><name>c</name>
+        <publisher>Fedora Project</publisher><pedigree><ancestors><component type="library"><name>x</name></component>
+        <component type="library"><name>lodash</name><purl>pkg:npm/lodash@4.17.20</purl></component></ancestors></pedigree>
+        <purl>pkg:npm/%40acme/lodash@4.17.20</purl></component></components></bom>"#;
+    let inventory = read(xml).unwrap();
+    assert_eq!(inventory.notes.len(), 1);
+    assert_eq!(inventory.notes[0].text, noted[0]);
+    assert_eq!(purls(&inventory), ["pkg:npm/%40acme/lodash@4.17.20"]);
+}

@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use super::Scanner;
 use crate::knowledge::{Advisory, KnowledgeError};
-use crate::purl::osv::{OsvPackage, package_from};
+use crate::purl::osv::package_from;
 use crate::sbom::Component;
+use crate::scan::epel::Named;
 
 /// The advisories of a package, as they apply at the time of judgement.
 pub(super) struct Looked {
@@ -41,25 +42,6 @@ impl Scanner<'_> {
             Some(epel) => self.is_named(epel, &[&epel.name]),
             None => Ok(false),
         }
-    }
-
-    /// Returns true if an advisory of one of a package's ecosystems has one of these names.
-    pub(in crate::scan) fn is_named(
-        &mut self,
-        package: &OsvPackage,
-        names: &[&str],
-    ) -> Result<bool, KnowledgeError> {
-        for ecosystem in package.ecosystems() {
-            if !self.knows(ecosystem)? {
-                continue;
-            }
-            for name in names {
-                if self.knowledge.knows_package(ecosystem, name)? {
-                    return Ok(true);
-                }
-            }
-        }
-        Ok(false)
     }
 
     /// Returns the known ecosystems that consist of this one and a repository's address.
@@ -111,13 +93,19 @@ impl Scanner<'_> {
             .map(|advisory| advisory.applying_at(at))
             .collect()
     }
+}
 
-    pub(in crate::scan) fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
+impl Named for Scanner<'_> {
+    fn knows(&mut self, ecosystem: &str) -> Result<bool, KnowledgeError> {
         if let Some(known) = self.ecosystems.get(ecosystem) {
             return Ok(*known);
         }
         let known = self.knowledge.knows_ecosystem(ecosystem)?;
         self.ecosystems.insert(ecosystem.to_owned(), known);
         Ok(known)
+    }
+
+    fn knows_package(&mut self, ecosystem: &str, name: &str) -> Result<bool, KnowledgeError> {
+        self.knowledge.knows_package(ecosystem, name)
     }
 }

@@ -192,6 +192,71 @@ fn package_of_enterprise_linux_on_amazon_linux_may_be_of_epel() {
     assert_eq!(at("2.0-1.amzn2"), (vec![], Standing::Matched));
 }
 
+/// Returns the doubt about the package.
+fn doubt_about(purl: &str, memory: &Memory) -> Option<Doubt> {
+    let result = run(&purls(&[purl]), memory);
+    result.gaps.into_iter().next()?.doubt
+}
+
+#[test]
+fn package_that_only_epel_calls_affected_is_in_doubt() {
+    for [namespace, distro, ecosystem] in HOSTS {
+        let memory = Memory::with(&[OF_EPEL, &of_host(ecosystem, "rocket-libs")]);
+        let at = |version: &str| judged(&libs(namespace, distro, version), "", &memory);
+        assert_eq!(at("1.5-1.el9"), (vec![], Standing::Undecided), "{distro}");
+        assert_eq!(at("2.0-2.el9"), (vec![], Standing::Matched), "{distro}");
+        // The release is one that builds of EPEL do not have.
+        assert_eq!(at("1.5-1.el9_4"), (vec![], Standing::Matched), "{distro}");
+        let doubt = doubt_about(&libs(namespace, distro, "1.5-1.el9"), &memory).unwrap();
+        assert_eq!(
+            (doubt.cause, &doubt.vulnerabilities[..], doubt.number),
+            (DoubtCause::Vendor, &["FEDORA-EPEL-2030-1".to_owned()][..], 1),
+            "{distro}"
+        );
+        // What both call affected is not in doubt.
+        let same = of_host(ecosystem, "rocket").replace("HOST-1", "FEDORA-EPEL-2030-1");
+        let memory = Memory::with(&[OF_EPEL, &same]);
+        let source = format!("pkg:rpm/{namespace}/rocket@1.4-1.el9?distro={distro}");
+        let (found, standing) = judged(&source, "", &memory);
+        assert_eq!((found.len(), standing), (1, Standing::Matched), "{distro}");
+    }
+}
+
+#[test]
+fn build_of_the_hosts_maker_is_not_judged_by_epel() {
+    let memory = Memory::with(&[OF_EPEL, &of_host("Rocky Linux:9", "kernel")]);
+    let of = |version: &str, more: &str| judged(&libs("rocky", "rocky-9", version), more, &memory);
+    assert_eq!(of("1-1.el9_4", ""), (vec![], Standing::Matched));
+    assert_eq!(of("1-1.el9", "").0, ["EPEL:9"]);
+    let fedora = r#","publisher":"Fedora Project""#;
+    assert_eq!(of("1-1.el9_4", fedora).0, ["EPEL:9"], "the document knows better");
+    let memory = Memory::with(&[OF_EPEL, &of_host("AlmaLinux:9", "kernel")]);
+    let bare = |version: &str| format!("pkg:rpm/almalinux/glue@{version}?distro=almalinux-9");
+    assert_eq!(judged(&bare("1-1.el9"), "", &memory).1, Standing::Undecided);
+    assert_eq!(judged(&bare("1-1.el9_4"), "", &memory).1, Standing::Matched);
+}
+
+/// One namespace of a distribution names sources, the other does not.
+#[test]
+fn order_does_not_decide_which_repeats_have_a_source() {
+    let memory = Memory::with(&[OF_EPEL, &of_host("Oracle Linux:9", "kernel")]);
+    let (ol, oracle) = (
+        "pkg:rpm/ol/glue@1-1.el9?distro=ol-9",
+        "pkg:rpm/oracle/glue@1-1.el9?distro=ol-9",
+    );
+    let named = "pkg:rpm/ol/kernel-core@9-1.el9?distro=ol-9&upstream=kernel-9-1.el9.src.rpm";
+    let coverage = |list: &[&str]| run(&purls(list), &memory).coverage;
+    let first = coverage(&[named, ol, ol, oracle, oracle]);
+    assert_eq!((first.matched, first.undecided), (3, 2));
+    for list in [
+        [oracle, oracle, ol, ol, named],
+        [ol, oracle, ol, oracle, named],
+        [oracle, ol, named, oracle, ol],
+    ] {
+        assert_eq!(coverage(&list), first);
+    }
+}
+
 /// A memo and repeated components give what a first scan gives.
 #[test]
 fn remembered_package_of_epel_is_the_same() {

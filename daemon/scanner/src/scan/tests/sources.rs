@@ -209,3 +209,42 @@ fn package_that_an_advisory_names_is_decided_by_its_own_name() {
         (0, Standing::Undecided, Conclusion::CannotSay)
     );
 }
+
+/// An advisory of another module stream says nothing about the package, although it has its name.
+#[test]
+fn advisory_of_another_stream_does_not_end_the_doubt_about_a_source() {
+    let of = |id: &str, name: &str, module: &str, fixed: &str| {
+        format!(
+            r#"{{"id":"{id}","affected":[{{"package":{{"ecosystem":"Rocky Linux:9","name":"{name}"}},
+            "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"{fixed}"}}]}}],
+            "ecosystem_specific":{{{module}}}}}]}}"#
+        )
+    };
+    let sixteen = r#""rpmmod":"rocket:16""#;
+    let eighteen = r#""rpmmod":"rocket:18""#;
+    let url = "pkg:rpm/rocky/rocket-libs@2-1.module+el9+1?distro=rocky-9&rpmmod=rocket:18:9:a\
+               &upstream=rocket-18-1.module+el9+1.src.rpm";
+    let judged = |own: &str| {
+        let records: Vec<String> = (1..=7)
+            .flat_map(|number| {
+                let id = format!("CVE-2030-{number}");
+                [
+                    of(&id, "rocket", "", "20-1.module+el9+1"),
+                    of(&id, "rocket-libs", own, "1-1.module+el9+1"),
+                ]
+            })
+            .collect();
+        let records: Vec<&str> = records.iter().map(String::as_str).collect();
+        let result = run(&purls(&[url]), &Memory::with(&records));
+        assert_eq!(result.findings.len(), 0);
+        result.gaps.into_iter().next().and_then(|gap| gap.doubt)
+    };
+    assert_eq!(judged(eighteen), None);
+    // A version without an epoch cannot show that the package is affected: the doubt lists the first advisories.
+    let doubt = judged(sixteen).unwrap();
+    let first: Vec<String> = (1..=5).map(|number| format!("CVE-2030-{number}")).collect();
+    assert_eq!(
+        (doubt.cause, doubt.vulnerabilities, doubt.number),
+        (DoubtCause::Advisory, first, 7)
+    );
+}

@@ -27,6 +27,17 @@ const REPOSITORIES: [&str; 12] = [
     "sap_hana",
     "supplementary",
 ];
+/// Products for hosts up to release 7 whose packages have names of their own, with their versions: collections of newer software,
+/// and what is supported for a shorter time than the release.
+const PRODUCTS: [(&str, &[&str]); 2] = [
+    ("rhel_software_collections", &["1", "2", "3"]),
+    (
+        "rhel_dotnet",
+        &["1.0", "1.1", "2.0", "2.1", "2.2", "3.0", "3.1", "5.0", "6.0"],
+    ),
+];
+/// Products for hosts up to release 7 whose versions are those of the release.
+const EXTRAS: [&str; 3] = ["rhel_extras", "rhel_extras_other", "rhel_extras_rt"];
 /// The last minor release of a release.
 const LAST_MINOR: u32 = 10;
 
@@ -45,6 +56,13 @@ pub(super) fn beside(release: &str, also: &mut Vec<String>) {
     if number_of_major < 8 {
         // A release without general support has vulnerabilities for which only subscribers get fixes.
         others.push(format!("rhel_els:{major}"));
+        also.extend(EXTRAS.map(|product| format!("Red Hat:{product}:{major}")));
+        for (product, versions) in PRODUCTS {
+            for version in versions {
+                also.push(format!("Red Hat:{product}:{version}"));
+                also.push(format!("Red Hat:{product}:{version}::el{major}"));
+            }
+        }
     }
     if number_of_major >= 10 {
         // Documents name the release, or the minor release that was the newest: what is not fixed since is not repeated

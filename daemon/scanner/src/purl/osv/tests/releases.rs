@@ -397,3 +397,50 @@ fn suse_package_has_its_own_name_and_that_of_its_source() {
         }
     }
 }
+
+/// The release of a distribution is not that of the one that it is made from.
+#[test]
+fn derived_distribution_does_not_tell_a_release() {
+    for purl in [
+        "pkg:deb/debian/curl@1?distro=lmde-6&arch=source",
+        "pkg:deb/debian/curl@1?distro=raspbian-12&arch=source",
+        "pkg:deb/debian/curl@1?distro=Devuan-4&arch=source",
+    ] {
+        assert_eq!(package(purl), some("Debian", "curl", false), "{purl}");
+    }
+    let mint = "pkg:deb/ubuntu/curl@1?distro=linuxmint-21.04&arch=source";
+    assert_eq!(package(mint), some("Ubuntu", "curl", false));
+    for purl in [
+        "pkg:deb/curl@1?distro=raspbian-bookworm",
+        "pkg:deb/linuxmint/curl@1?distro=linuxmint-21",
+        "pkg:deb/kali/curl@1?distro=kali-2024.1",
+    ] {
+        assert_eq!(package(purl), None, "{purl}");
+    }
+    // Not the id of a derived one.
+    let other = "pkg:deb/debian/curl@1?distro=mxyz-12&arch=source";
+    assert_eq!(package(other), some("Debian:12", "curl", true));
+}
+
+#[test]
+fn products_with_names_of_their_own_apply_to_older_hosts_of_red_hat() {
+    let also = |distro: &str| {
+        let purl = format!("pkg:rpm/redhat/rh-ruby27-ruby@1?distro={distro}");
+        package_of(&PackageUrl::parse_lenient(&purl).unwrap())
+            .unwrap()
+            .also
+    };
+    for ecosystem in [
+        "Red Hat:rhel_software_collections:3::el7",
+        "Red Hat:rhel_software_collections:3",
+        "Red Hat:rhel_extras:7",
+        "Red Hat:rhel_dotnet:6.0::el7",
+    ] {
+        assert!(also("rhel-7.9").iter().any(|own| own == ecosystem), "{ecosystem}");
+        assert!(
+            !also("rhel-8.9").iter().any(|own| own == ecosystem),
+            "{ecosystem}"
+        );
+        assert!(crate::reach::is_met(ecosystem), "{ecosystem}");
+    }
+}

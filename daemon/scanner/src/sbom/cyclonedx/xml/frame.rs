@@ -22,10 +22,14 @@ pub(super) enum Frame {
     Properties,
     /// The supplier of the component on the stack.
     Supplier,
-    /// The name of its publisher, or of its supplier.
-    Vendor {
+    /// What the component on the stack is made from: its pedigree, the list in it, and an entry of that.
+    Pedigree,
+    Ancestors,
+    Ancestor,
+    /// A text about it.
+    About {
         text: String,
-        is_supplier: bool,
+        what: About,
     },
     /// One property, by its name.
     Property {
@@ -59,6 +63,15 @@ pub(super) enum Frame {
     Other,
 }
 
+/// The meaning of a text about a component.
+#[derive(Clone, Copy)]
+pub(super) enum About {
+    Publisher,
+    Supplier,
+    /// The package URL of what it is made from.
+    Ancestor,
+}
+
 #[derive(Clone, Copy)]
 pub(super) enum Field {
     Group,
@@ -81,6 +94,7 @@ pub(super) struct Fields {
     pub(super) cpe: String,
     pub(super) publisher: Option<Vendor>,
     pub(super) supplier: Option<Vendor>,
+    pub(super) ancestor: Option<String>,
     pub(super) origin: Option<Box<OriginParts>>,
 }
 
@@ -120,7 +134,8 @@ impl Frame {
             "purl" => Self::Field(Field::Purl),
             "cpe" => Self::Field(Field::Cpe),
             "properties" => Self::Properties,
-            "publisher" => Self::vendor(false),
+            "publisher" => Self::about(About::Publisher),
+            "pedigree" => Self::Pedigree,
             "supplier" => Self::Supplier,
             "scope" => Self::checked(strict::scope, place),
             "hash" => Self::checked(strict::hash_content, place),
@@ -129,10 +144,10 @@ impl Frame {
         }
     }
 
-    pub(super) fn vendor(is_supplier: bool) -> Self {
-        Self::Vendor {
+    pub(super) fn about(what: About) -> Self {
+        Self::About {
             text: String::new(),
-            is_supplier,
+            what,
         }
     }
 
