@@ -41,6 +41,8 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
     });
     let parts = |n: usize| number.as_deref().and_then(|text| leading_numbers(text, n));
     match ecosystem {
+        // Up to release 3, the second number is that of a release of its own.
+        "Debian" if parts(1).as_deref() == Some("3") => parts(2),
         "Debian" => parts(1).or_else(|| codename(&distro)),
         "Ubuntu" => {
             let release =
@@ -243,7 +245,8 @@ fn ubuntu_release(release: &str) -> Option<String> {
 }
 
 /// Modules from which a SUSE Linux Enterprise Server or Desktop of release 15 gets its packages.
-const SUSE_MODULES: [&str; 14] = [
+const SUSE_MODULES: [&str; 26] = [
+    "Advanced Systems Management",
     "Basesystem",
     "Certifications",
     "Confidential Computing",
@@ -252,39 +255,67 @@ const SUSE_MODULES: [&str; 14] = [
     "Development Tools",
     "High Performance Computing",
     "Legacy",
+    "Legacy Software",
+    "Live Patching",
     "NVIDIA Compute",
+    "Open Buildservice Development Tools",
+    "Package Hub",
     "Public Cloud",
+    "Python 2",
     "Python 3",
+    "Python2",
+    "Python2 packages",
+    "Realtime",
+    "Realtime packages",
+    "SAP Applications",
     "Server Applications",
     "Transactional Server",
     "Web and Scripting",
+    "Web Scripting",
 ];
 /// Modules of release 12, which have no service pack.
-const SUSE_MODULES_12: [&str; 6] = [
+const SUSE_MODULES_12: [&str; 11] = [
     "Advanced Systems Management",
+    "Certifications",
     "Containers",
+    "High Performance Computing",
+    "HPC",
     "Legacy",
+    "Legacy Software",
     "Public Cloud",
     "Toolchain",
     "Web and Scripting",
+    "Web Scripting",
 ];
 /// Other products of the same release whose packages may be installed on a Server or Desktop.
-const SUSE_EXTENSIONS: [&str; 6] = [
+const SUSE_EXTENSIONS: [&str; 14] = [
+    "Linux Enterprise Debuginfo",
+    "Linux Enterprise High Availability",
     "Linux Enterprise High Availability Extension",
     "Linux Enterprise Live Patching",
     "Linux Enterprise Real Time",
+    "Linux Enterprise Real Time Extension",
+    "Linux Enterprise Server Business Critical Linux",
+    "Linux Enterprise Server Teradata",
+    "Linux Enterprise Software Bootstrap Kit",
     "Linux Enterprise Software Development Kit",
     "Linux Enterprise Workstation Extension",
     "Package Hub",
+    "Real Time Module",
+    "SLES-LTSS-TERADATA",
 ];
 /// A release without general support has vulnerabilities for which only subscribers get fixes.
-const SUSE_LONG_TERM: [&str; 6] = [
+const SUSE_LONG_TERM: [&str; 10] = [
     "-LTSS",
     " LTSS",
     " LTSS EXTREME CORE",
+    " EXTREME CORE",
+    "-LTSS Extended Security",
+    "-LTSS-TERADATA",
     "-ESPOS",
     "-BCL",
     "-TERADATA",
+    " for Teradata",
 ];
 
 /// Returns the ecosystems besides a release's own whose advisories apply to its packages.
@@ -294,8 +325,14 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
     also.extend(spelt_otherwise(ecosystem, release));
     match ecosystem {
         // A system without the subscription has vulnerabilities for which only subscribers get fixes.
-        "Ubuntu" => also.push(format!("Ubuntu:Pro:{release}")),
+        "Ubuntu" => also.extend([
+            format!("Ubuntu:Pro:{release}"),
+            // The kernel of real-time systems, in both spellings of the source.
+            format!("Ubuntu:Pro:{release}:Realtime:Kernel"),
+            format!("Ubuntu:Pro:Realtime:{release}"),
+        ]),
         "Red Hat" => red_hat::beside(release, &mut also),
+        "openSUSE" => also.extend(opensuse_repositories(release)),
         "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
         "Docker Hardened Images:Alpine" => {
             also.push(DOCKER_NAMES[0].to_owned());
@@ -320,7 +357,10 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             let product = of_larger
                 .or_else(|| release.strip_prefix("Linux Enterprise Server "))
                 .or_else(|| release.strip_prefix("Linux Enterprise Desktop "));
-            let Some(release) = product else { return also };
+            let Some(release) = product else {
+                also.extend(suse_micro(ecosystem, release));
+                return also;
+            };
             let major = release.split(' ').next().unwrap_or(release);
             let (modules, of) = match major {
                 "12" => (&SUSE_MODULES_12[..], major),
@@ -331,6 +371,9 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             also.extend(modules.iter().map(module));
             let extension = |name: &&str| format!("{ecosystem}:{name} {release}");
             also.extend(SUSE_EXTENSIONS.iter().map(extension));
+            if major == "12" {
+                also.push(format!("{ecosystem}:Package Hub {major}"));
+            }
             let server = format!("{ecosystem}:Linux Enterprise Server {release}");
             also.push(format!(
                 "{ecosystem}:Linux Enterprise Server LTSS Extended Security {release}"
@@ -349,6 +392,77 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
     also
 }
 
+/// Products of SUSE with few packages: advisories about them show no knowledge of a release.
+const SUSE_SMALL: [&str; 8] = [
+    "Linux Enterprise Module for Live Patching ",
+    "Linux Enterprise Module for Open Buildservice ",
+    "Linux Enterprise Module for Package Hub ",
+    "Linux Enterprise Module for Realtime",
+    "Linux Enterprise Module for SAP ",
+    "Linux Enterprise Server Business Critical ",
+    "Linux Enterprise Server Teradata ",
+    "Linux Enterprise Server LTSS ",
+];
+
+/// Returns true if advisories about a product of SUSE show knowledge of a host's release: its modules, and the Server
+/// that is part of other products.
+pub(super) fn is_known_to_suse(own: &str, ecosystem: &str) -> bool {
+    let Some(product) = ecosystem.strip_prefix("SUSE:") else {
+        return false;
+    };
+    let is_part = product.starts_with("Linux Enterprise Module ")
+        || (own.starts_with("SUSE:Linux Enterprise ") && product.starts_with("Linux Enterprise Server "));
+    is_part && !SUSE_SMALL.iter().any(|small| product.starts_with(small))
+}
+
+/// Returns the ecosystems of openSUSE Leap's other repositories.
+fn opensuse_repositories(release: &str) -> Vec<String> {
+    let Some(number) = release
+        .strip_prefix("Leap ")
+        .filter(|rest| !rest.starts_with("Micro"))
+    else {
+        return Vec::new();
+    };
+    let mut also = vec![format!("openSUSE:Leap {number} NonFree")];
+    if let Some(("15", pack)) = number.split_once('.') {
+        also.push(format!("openSUSE:Backports SLE-15-SP{pack}"));
+    }
+    also
+}
+
+/// Returns the other products from which a SUSE Linux Micro of this release gets its packages.
+fn suse_micro(ecosystem: &str, release: &str) -> Vec<String> {
+    let products: &[&str] = match release.split_once("Micro ") {
+        Some(("Linux ", _)) => &["Linux Enterprise Micro", "Linux Micro Extras"],
+        Some(("Linux Enterprise ", _)) => &["Linux Enterprise Micro for Rancher"],
+        _ => &[],
+    };
+    let number = release.rsplit(' ').next().unwrap_or_default();
+    let named = products
+        .iter()
+        .map(|product| format!("{ecosystem}:{product} {number}"));
+    named.collect()
+}
+
+/// Returns the ecosystems of Ubuntu's builds for some systems, for a package whose name tells that it is one of these: no
+/// other ecosystem names it. The certified builds that get updates are before those that get none, in the order of
+/// versions, so advisories about the former are enough; the oldest release only has the latter.
+pub(super) fn of_special_builds(release: &str, names: [&str; 2]) -> Vec<String> {
+    let is_of = |word: &str| names.iter().any(|name| name.contains(word));
+    let mut also = Vec::new();
+    if is_of("fips") {
+        also.push(format!("Ubuntu:Pro:FIPS-updates:{release}"));
+        if release.starts_with("16.04") {
+            also.push(format!("Ubuntu:Pro:FIPS:{release}"));
+        }
+    }
+    if is_of("bluefield") {
+        also.push(format!("Ubuntu:{release}:for:NVIDIA:BlueField"));
+        also.push(format!("Ubuntu:Nvidia-BlueField:{release}"));
+    }
+    also
+}
+
 /// The ecosystem name of Docker's Hardened Images.
 pub(super) const DOCKER_NAMES: [&str; 2] = ["Docker Hardened Images", "DHI"];
 
@@ -362,18 +476,23 @@ fn shortened(also: &[String], ecosystem: &str, release: &str) -> Vec<String> {
 }
 
 /// Other spellings of a release's ecosystem in sources: with the release's name, or without OSV's additions to its
-/// number.
-fn spelt_otherwise(ecosystem: &str, release: &str) -> Option<String> {
-    let otherwise = match ecosystem {
-        "Debian" => codename_of(release)?.to_owned(),
-        "Ubuntu" => match release.strip_suffix(":LTS") {
+/// number, or with the minor number of old releases.
+fn spelt_otherwise(ecosystem: &str, release: &str) -> Vec<String> {
+    let otherwise: Vec<String> = match ecosystem {
+        "Debian" => {
+            let old = matches!(release, "4" | "5" | "6").then(|| format!("{release}.0"));
+            let named = codename_of(release).map(str::to_owned);
+            named.into_iter().chain(old).collect()
+        }
+        "Ubuntu" => vec![match release.strip_suffix(":LTS") {
             Some(number) => number.to_owned(),
             None => format!("{release}:LTS"),
-        },
-        "Alpine" => release.strip_prefix('v')?.to_owned(),
-        _ => return None,
+        }],
+        "Alpine" => release.strip_prefix('v').map(str::to_owned).into_iter().collect(),
+        _ => Vec::new(),
     };
-    Some(format!("{ecosystem}:{otherwise}"))
+    let spelt = otherwise.iter().map(|release| format!("{ecosystem}:{release}"));
+    spelt.collect()
 }
 
 /// Returns true if two ecosystems are the same release of the same distribution.
@@ -383,5 +502,9 @@ pub(super) fn is_same_release(own: &str, other: &str) -> bool {
         return own == other;
     }
     let split = own.split_once(':');
-    split.is_some_and(|(ecosystem, release)| spelt_otherwise(ecosystem, release).as_deref() == Some(other))
+    split.is_some_and(|(ecosystem, release)| {
+        spelt_otherwise(ecosystem, release)
+            .iter()
+            .any(|spelt| spelt == other)
+    })
 }

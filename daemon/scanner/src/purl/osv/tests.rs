@@ -1,4 +1,5 @@
 mod releases;
+mod signed;
 
 use super::*;
 

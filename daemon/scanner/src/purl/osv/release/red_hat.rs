@@ -27,6 +27,27 @@ const REPOSITORIES: [&str; 12] = [
     "sap_hana",
     "supplementary",
 ];
+/// Channels of a release up to 7 besides its own repositories. No other product has packages of these names.
+const CHANNELS: [&str; 8] = [
+    "rhel_common",
+    "rhel_extras",
+    "rhel_extras_oracle_java",
+    "rhel_extras_other",
+    "rhel_extras_rt",
+    "rhel_extras_sap",
+    "rhel_extras_sap_hana",
+    "rhel_virtualization",
+];
+/// Collections of packages for the same releases, whose names begin with that of a collection (`rh-python38-python`).
+const COLLECTIONS: [&str; 7] = [
+    "rhel_dotnet:2.1",
+    "rhel_dotnet:3.1",
+    "rhel_dotnet:5.0",
+    "rhel_dotnet:6.0",
+    "rhel_software_collections:1",
+    "rhel_software_collections:2",
+    "rhel_software_collections:3",
+];
 /// The last minor release of a release.
 const LAST_MINOR: u32 = 10;
 
@@ -45,6 +66,15 @@ pub(super) fn beside(release: &str, also: &mut Vec<String>) {
     if number_of_major < 8 {
         // A release without general support has vulnerabilities for which only subscribers get fixes.
         others.push(format!("rhel_els:{major}"));
+        also.extend(
+            CHANNELS
+                .iter()
+                .map(|channel| format!("Red Hat:{channel}:{major}")),
+        );
+        for collection in COLLECTIONS {
+            also.push(format!("Red Hat:{collection}"));
+            also.push(format!("Red Hat:{collection}::el{major}"));
+        }
     }
     if number_of_major >= 10 {
         // Documents name the release, or the minor release that was the newest: what is not fixed since is not repeated
