@@ -67,6 +67,22 @@ fn export_by_package_becomes_records_by_vulnerability() {
 }
 
 #[test]
+fn fixed_version_that_is_not_understood_leaves_its_package_undecided() {
+    for version in ["<unfixed>", "banana", "1.2 3", "1.2,1.3"] {
+        let text = TRACKER.replace("1.0-1+deb12u1", version);
+        assert_eq!(
+            ranges(&json_records("debian", text.as_bytes())[0])[0],
+            "Debian:12 rocket",
+            "{version}"
+        );
+        assert!(
+            warnings("debian", text.as_bytes())[0].contains(&format!("\"{version}\" is not understood")),
+            "{version}"
+        );
+    }
+}
+
+#[test]
 fn truncated_export_gives_its_complete_entries() {
     let cut = &TRACKER.as_bytes()[..TRACKER.find("\"sled\"").unwrap() + 20];
     assert_eq!(json_records("debian", cut).len(), 1);
