@@ -263,3 +263,54 @@ fn package_removed_from_a_release_is_not_fixed_there() {
         ["Debian:12 rocket introduced=0"]
     );
 }
+
+#[test]
+fn release_without_a_planned_advisory_is_fixed_from_the_version_in_unstable_on() {
+    for (word, state) in [
+        ("no-dsa", "deferred"),
+        ("postponed", "deferred"),
+        ("ignored", "will_not_fix"),
+    ] {
+        let text = format!(
+            "CVE-2030-0002 (x)\n\t{{DLA-9001-1}}\n\t- rocket 5.10.38-1\n\t[bullseye] - rocket <{word}> (Minor issue)\n\t[buster] - rocket <{word}> (x)\n\t[bookworm] - rocket <not-affected>\n"
+        );
+        let record = &json_records("debian", text.as_bytes())[0];
+        assert_eq!(
+            ranges(record),
+            [
+                "Debian:13 rocket introduced=0 fixed=5.10.38-1",
+                "Debian:14 rocket introduced=0 fixed=5.10.38-1",
+                "Debian:11 rocket introduced=0 fixed=5.10.38-1",
+                "Debian:10 rocket introduced=0 fixed=5.10.38-1",
+            ]
+        );
+        let planned = &record["affected"][2]["database_specific"];
+        assert_eq!(planned["fix_state"], state);
+        assert_eq!(planned["unless_fixed_by"], serde_json::json!(["DLA-9001-1"]));
+    }
+    // Unstable has no fix, or does not say so.
+    for unstable in [
+        "- rocket <unfixed>",
+        "- rocket <undetermined>",
+        "- rocket <not-affected>",
+        "- rocket 1\n\t- rocket <unfixed>",
+        "- sled 1",
+    ] {
+        let text = format!("CVE-2030-0002 (x)\n\t{unstable}\n\t[bullseye] - rocket <postponed> (x)\n");
+        assert!(
+            ranges(&json_records("debian", text.as_bytes())[0])
+                .contains(&"Debian:11 rocket introduced=0".to_owned()),
+            "{unstable}"
+        );
+    }
+}
+
+#[test]
+fn lines_about_the_work_on_the_list_are_passed_over() {
+    let text = "begin claimed by jmm\nCVE-2030-0002 (x)\n\t- rocket 1\n--\nend claimed by jmm\nSTOP: checked\nTEMP-0000000-0CA7E3 (y)\n\t[bullseye] - rocket 2\n";
+    let records = json_records("debian", text.as_bytes());
+    assert_eq!(records.len(), 2);
+    assert!(rejected("debian", text.as_bytes()).is_empty());
+    assert_eq!(records[1]["id"], "TEMP-0000000-0CA7E3");
+    assert!(records[1]["upstream"].is_null());
+}

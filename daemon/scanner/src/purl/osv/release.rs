@@ -82,7 +82,8 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         "openEuler" => {
             // `openEuler:22.03-LTS-SP1` is the distribution's own name; its `VERSION_ID` is only the number, and the
             // March releases of even years are the long-term ones.
-            let digits = digits?.to_ascii_uppercase();
+            // Its `VERSION` has the rest in brackets: `22.03 (LTS-SP3)`.
+            let digits = digits?.to_ascii_uppercase().replace(" (", "-");
             let release = digits.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
             let long_term = matches!(release, "20.03" | "22.03" | "24.03" | "26.03");
             Some(format!("{release}{}", if long_term { "-LTS" } else { "" }))
@@ -91,7 +92,14 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
             Some("stream".to_owned())
         }
         "Alpaquita" | "BellSoft Hardened Containers" => parts(1),
-        "openSUSE" if distro.contains("tumbleweed") => Some("Tumbleweed".to_owned()),
+        // These are made of its packages.
+        "openSUSE"
+            if ["tumbleweed", "microos", "slowroll"]
+                .iter()
+                .any(|name| distro.contains(name)) =>
+        {
+            Some("Tumbleweed".to_owned())
+        }
         "openSUSE" if distro.contains("micro") => parts(2).map(|release| format!("Leap Micro {release}")),
         "openSUSE" => parts(2).map(|release| format!("Leap {release}")),
         "SUSE" => suse_release(parts(1)?.as_str(), parts(2).as_deref(), &distro),

@@ -33,9 +33,18 @@ pub struct SourcePackage {
 /// Returns the name in the distribution's advisories. Generators write the source package into `upstream` (`openssl`,
 /// `openssl@3.1`, `openssl-3.0.7-1.el9.src.rpm`) or `source`, or beside the URL.
 pub(super) fn source_of<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a Origin>) -> Source<'a> {
-    if row.named() == Named::Installed {
-        return Source::Own;
+    match row.named() {
+        Named::Installed => Source::Own,
+        // The package's own name is right even if its source is not known.
+        Named::InPart => match told_source(row, purl, origin) {
+            Source::Unknown => Source::Own,
+            told => told,
+        },
+        Named::Sources | Named::Both => told_source(row, purl, origin),
     }
+}
+
+fn told_source<'a>(row: &Row, purl: &'a PackageUrl, origin: Option<&'a Origin>) -> Source<'a> {
     let bare = |named: &'a str| bare_source(row.ty, named);
     if let (Some(one), Some(other)) = (purl.qualifier("upstream"), purl.qualifier("source"))
         && bare(one) != bare(other)
@@ -73,7 +82,7 @@ pub(super) fn other_source(row: &Row, purl: &PackageUrl, origin: Option<&Origin>
         return None;
     };
     let name = name.as_ref();
-    if row.named() != Named::Both || name == purl.name() {
+    if !matches!(row.named(), Named::Both | Named::InPart) || name == purl.name() {
         return None;
     }
     let beside = origin.filter(|origin| origin.source.as_deref() == Some(name));

@@ -57,6 +57,16 @@ fn rpm_distributions_are_known_by_all_tool_names() {
             "bash",
         ),
         (
+            "pkg:rpm/openeuler/bash@5-9?distro=openEuler-22.03%20(LTS-SP1)",
+            "openEuler:22.03-LTS-SP1",
+            "bash",
+        ),
+        (
+            "pkg:rpm/opensuse-microos/pam@1?distro=opensuse-microos-20240826",
+            "openSUSE:Tumbleweed",
+            "pam",
+        ),
+        (
             "pkg:rpm/openeuler/bash@5-9?distro=openeuler-22.03-lts-sp1",
             "openEuler:22.03-LTS-SP1",
             "bash",
