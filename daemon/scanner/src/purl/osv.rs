@@ -18,7 +18,7 @@ use self::release::{
     DOCKER_NAMES, beside, has_releases, is_same_release, of_special_builds, release_of, system_of_codename,
 };
 pub use self::source::SourcePackage;
-use self::source::{Source, is_about_sources, is_signed_kernel, other_source, source_of};
+use self::source::{Source, is_about_sources, is_signed_kernel, other_source, source_of, version_in_file};
 pub(crate) use self::source::{is_signed, names_source};
 use self::table::{DOCKER, EPEL, Named, ROWS, Row};
 use super::{PackageUrl, PurlParts};
@@ -346,6 +346,9 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
         && upstream.is_none_or(|name| origin.is_some_and(|origin| origin.source.as_deref() == Some(name)))
         && (by_source || (is_about_sources(purl) && !is_signed_kernel))
     {
+        return Some(version.to_owned());
+    }
+    if let Some(version) = version_in_file(purl).filter(|_| !is_signed_kernel) {
         return Some(version.to_owned());
     }
     let has_epochs = matches!(purl.ty(), "rpm" | "deb");

@@ -138,6 +138,21 @@ pub(crate) fn is_signed(ty: &str, name: &str) -> bool {
     ty == "deb" && (name.ends_with("-signed") || name.contains("-signed-"))
 }
 
+/// Returns version and release of the source package in a URL with its file, if advisories only name sources and the
+/// package has another version: `5.38.2-510` of `upstream=perl-5.38.2-510.src.rpm`. It lacks the epoch, which makes it older
+/// at most.
+pub(super) fn version_in_file(purl: &PackageUrl) -> Option<&str> {
+    let file = named_source(purl).filter(|_| purl.ty() == "rpm" && is_about_sources(purl))?;
+    let stem = [".src.rpm", ".nosrc.rpm"]
+        .iter()
+        .find_map(|end| file.strip_suffix(end))?;
+    let name = name_of_source_rpm(file);
+    let bare = stem.strip_prefix(name)?.strip_prefix('-')?;
+    let own = purl.version().unwrap_or_default();
+    let own = own.split_once(':').map_or(own, |(_, rest)| rest);
+    (bare != own).then_some(bare)
+}
+
 /// Returns true if a document, or the URL, names the source package of a distribution's package, readably or not.
 pub(crate) fn names_source(purl: &PackageUrl, origin: Option<&Origin>) -> bool {
     origin.is_some_and(|origin| origin.source.is_some()) || named_source(purl).is_some()

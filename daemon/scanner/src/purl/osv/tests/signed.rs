@@ -73,3 +73,23 @@ fn build_of_ubuntu_for_some_systems_is_found_by_its_name() {
     let unit = "Ubuntu:20.04:LTS:for:NVIDIA:BlueField".to_owned();
     assert!(also("linux-image-5.4.0-1-bluefield", "linux-bluefield").contains(&unit));
 }
+
+#[test]
+fn source_of_another_version_in_a_url_is_compared_by_its_own() {
+    let version = |text: &str| version_of(&PackageUrl::parse_lenient(text).unwrap());
+    for host in ["azurelinux", "mageia", "openeuler", "photon"] {
+        let purl = format!("pkg:rpm/{host}/python3-setuptools@69.0.3-9?distro={host}-5.0&epoch=1&upstream=");
+        assert_eq!(
+            version(&format!("{purl}python3-3.12.3-9.src.rpm")).as_deref(),
+            Some("3.12.3-9"),
+            "{host}"
+        );
+        assert_eq!(
+            version(&format!("{purl}python3-setuptools-69.0.3-9.src.rpm")).as_deref(),
+            Some("1:69.0.3-9"),
+            "{host}"
+        );
+    }
+    let of_either = "pkg:rpm/rocky/a@2-3?distro=rocky-9.1&upstream=b-4-5.src.rpm";
+    assert_eq!(version(of_either).as_deref(), Some("2-3"));
+}
