@@ -70,7 +70,7 @@ impl OsvPackage {
         ecosystem == own
             || is_same_release(own, ecosystem)
             || release::red_hat::is_known_by(own, ecosystem)
-            || release::is_known_to_suse(own, ecosystem)
+            || release::suse::is_known_by(own, ecosystem)
             || (own.starts_with("Docker Hardened Images:Debian:")
                 && ["Docker Hardened Images:Debian:", "DHI:Debian:"]
                     .iter()

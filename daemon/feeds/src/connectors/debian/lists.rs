@@ -4,6 +4,7 @@
 //! until a fix is noted for it: by a line, or by an advisory. A list of vulnerabilities names the advisories, but not their
 //! releases, so its entries name them, too, and give way to theirs ([`unless`](crate::osv::unless)).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::super::draft::{Affected, Draft, Range};
@@ -11,7 +12,7 @@ use super::super::output::Output;
 use super::super::text::{self, quote};
 use super::super::value;
 use super::notes::{Note, State, note, unclear};
-use super::{SUPPORTED, ecosystem_of, record_id};
+use super::{SUPPORTED, ecosystem_of, record_id, temporary};
 use crate::osv::unless;
 
 /// The prefixes of advisories' ids.
@@ -116,33 +117,33 @@ pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
             }
         }
     }
-    let mut temporary = 0_usize;
     for entry in &entries {
         let pointer = format!("/line {}", entry.line);
         if entry.head.starts_with('[') {
             advisory(out, pointer, entry, &first_editions);
-        } else if entry
-            .head
-            .split_whitespace()
-            .next()
-            .is_some_and(|id| id.ends_with("-XXXX"))
-        {
-            temporary += 1;
-            out.ignore(
-                pointer,
-                "an entry without an id yet; the export of the tracker gives it a temporary one",
-            );
         } else {
             vulnerability(out, pointer, entry);
         }
     }
-    if temporary > 0 {
-        out.note(format!("{temporary} entries have no id yet, and no record"));
+}
+
+/// Returns id and description of an entry. One that has no id yet gets that of the tracker.
+fn head_of<'a>(entry: &Entry<'a>) -> (Cow<'a, str>, &'a str) {
+    let (id, description) = entry.head.split_once(' ').unwrap_or((entry.head, ""));
+    let description = description.trim();
+    let inner = |open: char, close: char| description.strip_prefix(open)?.strip_suffix(close);
+    let description = inner('(', ')').or_else(|| inner('[', ']')).unwrap_or(description);
+    if id.ends_with("-XXXX") {
+        let bug = temporary::bug_of(&entry.body);
+        (Cow::Owned(temporary::id(description, bug)), description)
+    } else {
+        (Cow::Borrowed(id), description)
     }
 }
 
 fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
-    let (id, description) = entry.head.split_once(' ').unwrap_or((entry.head, ""));
+    let (id, description) = head_of(entry);
+    let id = id.as_ref();
     let is_temporary = id.starts_with("TEMP-");
     if !text::is_cve(id) && !is_temporary {
         return out.reject(pointer, format!("not the id of a CVE record: \"{}\"", quote(id)));
@@ -152,10 +153,6 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
     if !is_temporary {
         draft.derive(id);
     }
-    let description = description
-        .trim()
-        .trim_start_matches(['(', '['])
-        .trim_end_matches([')', ']']);
     draft.details = (!description.is_empty()).then(|| description.to_owned());
     let (mut lines, mut words, mut advisories) = (Vec::new(), Vec::new(), Vec::new());
     let mut doubts = Vec::new();

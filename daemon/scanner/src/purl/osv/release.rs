@@ -1,6 +1,7 @@
 //! Releases of distributions: a package's release in OSV's terms, and the products that are part of it.
 
 pub(super) mod red_hat;
+pub(super) mod suse;
 
 /// Returns true for ecosystems whose advisories always name a release.
 pub(super) fn has_releases(ecosystem: &str) -> bool {
@@ -102,7 +103,7 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         }
         "openSUSE" if distro.contains("micro") => parts(2).map(|release| format!("Leap Micro {release}")),
         "openSUSE" => parts(2).map(|release| format!("Leap {release}")),
-        "SUSE" => suse_release(parts(1)?.as_str(), parts(2).as_deref(), &distro),
+        "SUSE" => suse::release(parts(1)?.as_str(), parts(2).as_deref(), &distro),
         _ => None,
     }
 }
@@ -111,48 +112,6 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
 fn leading_numbers(text: &str, n: usize) -> Option<String> {
     let parts: Vec<&str> = text.split('.').take(n).collect();
     (parts.len() == n && parts.iter().all(|p| !p.is_empty())).then(|| parts.join("."))
-}
-
-/// Returns `Linux Enterprise Server 15 SP3` for `sles-15.3`; without a service pack the first release is meant.
-fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<String> {
-    if distro.contains("micro") || distro.starts_with("slem") {
-        // Since 6.0 the product has another name.
-        let product = if major.parse::<u32>().is_ok_and(|major| major >= 6) {
-            "Linux Micro"
-        } else {
-            "Linux Enterprise Micro"
-        };
-        return Some(format!("{product} {}", release?));
-    }
-    // Since release 16 there are minor releases instead of service packs.
-    let is_numbered = major.parse::<u32>().is_ok_and(|major| major >= 16);
-    let product = if distro.contains("sled") {
-        "Desktop"
-    } else if distro.contains("sles_sap") && is_numbered {
-        "Server for SAP applications"
-    } else if distro.contains("sles_sap") {
-        "Server for SAP Applications"
-    } else if distro.contains("sle_hpc") {
-        "High Performance Computing"
-    } else {
-        "Server"
-    };
-    if is_numbered {
-        return Some(format!("Linux Enterprise {product} {}", release.unwrap_or(major)));
-    }
-    // `sles-15.3`, or the distribution's own form: `sles-15-SP3`.
-    let named = distro.split_once("sp").map(|(_, rest)| {
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        rest.get(..end).unwrap_or_default()
-    });
-    let pack = release
-        .and_then(|release| release.split_once('.'))
-        .map(|(_, pack)| pack)
-        .or(named.filter(|pack| !pack.is_empty()));
-    Some(match pack {
-        None | Some("0") => format!("Linux Enterprise {product} {major}"),
-        Some(pack) => format!("Linux Enterprise {product} {major} SP{pack}"),
-    })
 }
 
 /// Debian's releases by number and name.
@@ -252,80 +211,6 @@ fn ubuntu_release(release: &str) -> Option<String> {
     })
 }
 
-/// Modules from which a SUSE Linux Enterprise Server or Desktop of release 15 gets its packages.
-const SUSE_MODULES: [&str; 26] = [
-    "Advanced Systems Management",
-    "Basesystem",
-    "Certifications",
-    "Confidential Computing",
-    "Containers",
-    "Desktop Applications",
-    "Development Tools",
-    "High Performance Computing",
-    "Legacy",
-    "Legacy Software",
-    "Live Patching",
-    "NVIDIA Compute",
-    "Open Buildservice Development Tools",
-    "Package Hub",
-    "Public Cloud",
-    "Python 2",
-    "Python 3",
-    "Python2",
-    "Python2 packages",
-    "Realtime",
-    "Realtime packages",
-    "SAP Applications",
-    "Server Applications",
-    "Transactional Server",
-    "Web and Scripting",
-    "Web Scripting",
-];
-/// Modules of release 12, which have no service pack.
-const SUSE_MODULES_12: [&str; 11] = [
-    "Advanced Systems Management",
-    "Certifications",
-    "Containers",
-    "High Performance Computing",
-    "HPC",
-    "Legacy",
-    "Legacy Software",
-    "Public Cloud",
-    "Toolchain",
-    "Web and Scripting",
-    "Web Scripting",
-];
-/// Other products of the same release whose packages may be installed on a Server or Desktop.
-const SUSE_EXTENSIONS: [&str; 14] = [
-    "Linux Enterprise Debuginfo",
-    "Linux Enterprise High Availability",
-    "Linux Enterprise High Availability Extension",
-    "Linux Enterprise Live Patching",
-    "Linux Enterprise Real Time",
-    "Linux Enterprise Real Time Extension",
-    "Linux Enterprise Server Business Critical Linux",
-    "Linux Enterprise Server Teradata",
-    "Linux Enterprise Software Bootstrap Kit",
-    "Linux Enterprise Software Development Kit",
-    "Linux Enterprise Workstation Extension",
-    "Package Hub",
-    "Real Time Module",
-    "SLES-LTSS-TERADATA",
-];
-/// A release without general support has vulnerabilities for which only subscribers get fixes.
-const SUSE_LONG_TERM: [&str; 10] = [
-    "-LTSS",
-    " LTSS",
-    " LTSS EXTREME CORE",
-    " EXTREME CORE",
-    "-LTSS Extended Security",
-    "-LTSS-TERADATA",
-    "-ESPOS",
-    "-BCL",
-    "-TERADATA",
-    " for Teradata",
-];
-
 /// Returns the ecosystems besides a release's own whose advisories apply to its packages.
 pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
     // A source that does not distinguish releases means all of them.
@@ -340,7 +225,7 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             format!("Ubuntu:Pro:Realtime:{release}"),
         ]),
         "Red Hat" => red_hat::beside(release, &mut also),
-        "openSUSE" => also.extend(opensuse_repositories(release)),
+        "openSUSE" => also.extend(suse::opensuse_repositories(release)),
         "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
         "Docker Hardened Images:Alpine" => {
             also.push(DOCKER_NAMES[0].to_owned());
@@ -351,105 +236,10 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             also.extend(number_of(release).map(|number| format!("{ecosystem}:{number}")));
             also.extend(shortened(&also, ecosystem, release));
         }
-        "SUSE" => {
-            // These include a Server.
-            let larger = [
-                "Server for SAP Applications ",
-                "Server for SAP applications ",
-                "High Performance Computing ",
-            ];
-            let own = format!("{ecosystem}:{release}");
-            let of_larger = |product| release.strip_prefix("Linux Enterprise ")?.strip_prefix(product);
-            let of_larger = larger.into_iter().find_map(of_larger);
-            also.extend(of_larger.map(|release| format!("{ecosystem}:Linux Enterprise Server {release}")));
-            let product = of_larger
-                .or_else(|| release.strip_prefix("Linux Enterprise Server "))
-                .or_else(|| release.strip_prefix("Linux Enterprise Desktop "));
-            let Some(release) = product else {
-                also.extend(suse_micro(ecosystem, release));
-                return also;
-            };
-            let major = release.split(' ').next().unwrap_or(release);
-            let (modules, of) = match major {
-                "12" => (&SUSE_MODULES_12[..], major),
-                "15" => (&SUSE_MODULES[..], release),
-                _ => (&[][..], release),
-            };
-            let module = |name: &&str| format!("{ecosystem}:Linux Enterprise Module for {name} {of}");
-            also.extend(modules.iter().map(module));
-            let extension = |name: &&str| format!("{ecosystem}:{name} {release}");
-            also.extend(SUSE_EXTENSIONS.iter().map(extension));
-            if major == "12" {
-                also.push(format!("{ecosystem}:Package Hub {major}"));
-            }
-            let server = format!("{ecosystem}:Linux Enterprise Server {release}");
-            also.push(format!(
-                "{ecosystem}:Linux Enterprise Server LTSS Extended Security {release}"
-            ));
-            let long_term = |of: &str| SUSE_LONG_TERM.map(|end| format!("{of}{end}"));
-            also.extend(long_term(&server));
-            also.extend(
-                Some(own)
-                    .filter(|own| *own != server)
-                    .iter()
-                    .flat_map(|own| long_term(own)),
-            );
-        }
+        "SUSE" => suse::beside(release, &mut also),
         _ => {}
     }
     also
-}
-
-/// Products of SUSE with few packages: advisories about them show no knowledge of a release.
-const SUSE_SMALL: [&str; 8] = [
-    "Linux Enterprise Module for Live Patching ",
-    "Linux Enterprise Module for Open Buildservice ",
-    "Linux Enterprise Module for Package Hub ",
-    "Linux Enterprise Module for Realtime",
-    "Linux Enterprise Module for SAP ",
-    "Linux Enterprise Server Business Critical ",
-    "Linux Enterprise Server Teradata ",
-    "Linux Enterprise Server LTSS ",
-];
-
-/// Returns true if advisories about a product of SUSE show knowledge of a host's release: its modules, and the Server
-/// that is part of other products.
-pub(super) fn is_known_to_suse(own: &str, ecosystem: &str) -> bool {
-    let Some(product) = ecosystem.strip_prefix("SUSE:") else {
-        return false;
-    };
-    let is_part = product.starts_with("Linux Enterprise Module ")
-        || (own.starts_with("SUSE:Linux Enterprise ") && product.starts_with("Linux Enterprise Server "));
-    is_part && !SUSE_SMALL.iter().any(|small| product.starts_with(small))
-}
-
-/// Returns the ecosystems of openSUSE Leap's other repositories.
-fn opensuse_repositories(release: &str) -> Vec<String> {
-    let Some(number) = release
-        .strip_prefix("Leap ")
-        .filter(|rest| !rest.starts_with("Micro"))
-    else {
-        return Vec::new();
-    };
-    let mut also = vec![format!("openSUSE:Leap {number} NonFree")];
-    if let Some(("15", pack)) = number.split_once('.') {
-        also.push(format!("openSUSE:Backports SLE-15-SP{pack}"));
-    }
-    also
-}
-
-/// Returns the other products from which a SUSE Linux Micro of this release gets its packages.
-fn suse_micro(ecosystem: &str, release: &str) -> Vec<String> {
-    let products: &[&str] = match release.split_once("Micro ") {
-        Some(("Linux ", _)) => &["Linux Enterprise Micro", "Linux Micro Extras"],
-        Some(("Linux Enterprise ", _)) => &["Linux Enterprise Micro for Rancher"],
-        _ => &[],
-    };
-    let number = release.rsplit(' ').next().unwrap_or_default();
-    let named = products
-        .iter()
-        .map(|product| format!("{ecosystem}:{product} {number}"));
-    named.collect()
 }
 
 /// Returns the ecosystems of Ubuntu's builds for some systems, for a package whose name tells that it is one of these: no

@@ -431,6 +431,8 @@ fn every_product_of_a_host_with_packages_of_its_own_applies() {
                 "SUSE:Linux Enterprise Module for SAP Applications 15 SP1",
                 "SUSE:Real Time Module 15 SP1",
                 "SUSE:Linux Enterprise Server Business Critical Linux 15 SP1",
+                "SUSE:Enterprise Storage 6",
+                "SUSE:Manager Server 4.0",
             ][..],
         ),
         (
