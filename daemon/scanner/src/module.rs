@@ -38,6 +38,22 @@ fn is_modular(version: &str) -> bool {
     version.contains(".module_") || version.contains(".module+")
 }
 
+/// The mark in releases of builds of Rocky Linux' special interest group for clouds. It builds packages of the
+/// distribution, such as the kernel, with other changes and advisories of its own (`RXSA-…`), whose versions come after those of the
+/// distribution's fixes.
+const CLOUD_GROUP: &str = ".cloud";
+
+/// Returns true if all fixes of an entry are in builds of that group.
+fn is_of_cloud_group(affected: &Affected) -> bool {
+    let events = affected.ranges.iter().flat_map(|range| &range.events);
+    let mut fixes = events.filter_map(|event| match event {
+        Event::Fixed(version) => Some(version.contains(".el") && version.contains(CLOUD_GROUP)),
+        _ => None,
+    });
+    let first = fixes.next();
+    first == Some(true) && fixes.all(|is_of_it| is_of_it)
+}
+
 /// Returns a summary with the streams' own names: Rocky Linux writes its name over that of the product from which it is
 /// built, in streams too (`go-toolset:Rocky Linux8`).
 fn unbranded(summary: &str) -> Cow<'_, str> {
@@ -63,13 +79,16 @@ fn named_in(summary: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Returns true if an entry of an advisory with this summary is about another stream than the package's, or about a
-/// module although the package has none. An unknown stream is not a reason to leave it out.
+/// module although the package has none, or about builds of a special interest group although it is not one. An unknown stream is not a reason to leave it out.
 pub(crate) fn is_of_another(
     summary: &str,
     affected: &Affected,
     version: &str,
     stream: Option<&Stream>,
 ) -> bool {
+    if is_of_cloud_group(affected) && !version.contains(CLOUD_GROUP) {
+        return true;
+    }
     // An entry with its own stream does not need the summary. The parts after the stream identify a build: version,
     // context, architecture. A name without a stream only identifies the module.
     if let Some(stated) = &affected.module {
@@ -135,6 +154,21 @@ mod tests {
         assert!(!is_of_another(summary, &affected("18.0-1.el8"), "10-1.el8", None));
         assert_eq!(label(""), None);
         assert_eq!(label("nodejs"), None);
+    }
+
+    #[test]
+    fn build_of_a_special_interest_group_is_another_package() {
+        let of_group = affected("5.14.0-362.8.1.el9_3.cloud");
+        let other =
+            |version: &str| is_of_another("Important: kernel security update", &of_group, version, None);
+        assert!(other("5.14.0-362.8.1.el9_3"), "the distribution's fix");
+        assert!(!other("5.14.0-284.1.1.el9_2.cloud"));
+        assert!(!is_of_another(
+            "",
+            &affected("5.14.0-362.8.1.el9_3"),
+            "5.14.0-1.el9_3.cloud",
+            None
+        ));
     }
 
     #[test]

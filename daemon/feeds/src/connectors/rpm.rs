@@ -13,7 +13,7 @@ pub(crate) struct Nevra {
 }
 
 /// The architecture suffixes of package names.
-const ARCHS: [&str; 20] = [
+const ARCHS: [&str; 36] = [
     "noarch",
     "x86_64",
     "i386",
@@ -34,6 +34,22 @@ const ARCHS: [&str; 20] = [
     "aarch64_ilp32",
     "nosrc",
     "x86_64_v2",
+    "x86_64_v3",
+    "alpha",
+    "amd64",
+    "arm64",
+    "armv5tel",
+    "armv6hl",
+    "armv7hnl",
+    "athlon",
+    "ia32e",
+    "loongarch64",
+    "mips64el",
+    "ppc64iseries",
+    "ppc64p7",
+    "sparc64",
+    "sparcv9",
+    "sw_64",
 ];
 
 impl Nevra {
@@ -169,6 +185,10 @@ mod tests {
             (
                 "psutils-0:p17-9.el9.x86_64.rpm",
                 expected("psutils", "p17-9.el9", "x86_64"),
+            ),
+            (
+                "vim-9.0-33.oe2203sp3.loongarch64.rpm",
+                expected("vim", "9.0-33.oe2203sp3", "loongarch64"),
             ),
             ("psutils-p17-9.el9", None),
             ("libdcerpc-binding0-32bit", None),

@@ -63,7 +63,7 @@ impl Owner {
         let branch = shallow::member(body, "distroversion").and_then(shallow::string);
         let repository = shallow::member(body, "reponame").and_then(shallow::string);
         let ecosystem = match (&branch, self.has_branches) {
-            (Some(branch), true) => format!("{}:{}", self.ecosystem, branch.trim()),
+            (Some(branch), true) => format!("{}:{}", self.ecosystem, branch_name(branch)),
             (None, true) => return out.reject("", "the database does not say of which branch it is"),
             (_, false) => self.ecosystem.to_owned(),
         };
@@ -97,7 +97,16 @@ impl Owner {
                 continue;
             }
             let mut entry = Affected::of(ecosystem, package);
-            entry.ranges.push(Range::before(version));
+            if is_version(&version) {
+                entry.ranges.push(Range::before(version));
+            } else {
+                draft.warn(format!(
+                    "{}: the version \"{}\" is not understood",
+                    entry.name,
+                    quote(&version)
+                ));
+                entry.ranges.push(Range::undecided());
+            }
             entry
                 .ecosystem_specific
                 .extend(repository.map(|name| ("repository", value::text(name.to_owned()))));
@@ -108,6 +117,24 @@ impl Owner {
             draft.keep("never_affected", by_branch);
         }
         draft
+    }
+}
+
+/// Returns true for text that begins like a version and has only characters of one.
+fn is_version(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"._-~+".contains(&byte))
+}
+
+/// Returns the name of a branch in its usual spelling: `v3.18`, `edge`.
+fn branch_name(text: &str) -> String {
+    let name = text.trim().to_ascii_lowercase();
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("v{name}")
+    } else {
+        name
     }
 }
 

@@ -72,7 +72,16 @@ pub(crate) fn add_packages(
     }
     for ((ecosystem, name, introduced, evr, module), mut archs) in entries {
         let mut entry = Affected::of(ecosystem, name);
-        entry.ranges.push(Range::from(introduced).and("fixed", evr));
+        if is_version(&evr) {
+            entry.ranges.push(Range::from(introduced).and("fixed", evr));
+        } else {
+            draft.warn(format!(
+                "{}: the version \"{}\" is not understood",
+                quote(&entry.name),
+                quote(&evr)
+            ));
+            entry.ranges.push(Range::undecided());
+        }
         if let Some(module) = module {
             entry.ecosystem_specific.push(("rpmmod", value::text(module)));
         }
@@ -82,6 +91,12 @@ pub(crate) fn add_packages(
         }
         draft.affected.push(entry);
     }
+}
+
+/// Returns true for text of the characters that a version with its epoch and release may have, with a digit.
+fn is_version(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".+-:~^_".contains(&byte);
+    text.bytes().all(is_part) && text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Sets the severity word, unless it is empty.

@@ -20,7 +20,7 @@ pub(crate) const COUNTS: &[(&str, usize, usize)] = &[
     ("suse-csaf", 1, 0),
     ("suse-csaf-vex", 1, 0),
     ("debian-tracker", 21, 9),
-    ("debian-lists", 16, 1),
+    ("debian-lists", 20, 1),
     ("alpine-secdb", 36, 6),
     ("wolfi", 86, 0),
     ("chainguard", 195, 0),
@@ -218,6 +218,7 @@ pub(crate) const FACTS: &[(&str, &str, &[&str])] = &[
             "state Debian:11 putty deferred",
         ],
     ),
+    ("debian-lists", "TEMP-0000000-3574A3", &["not upstream"]),
     (
         "debian-lists",
         "DSA-4480-1",

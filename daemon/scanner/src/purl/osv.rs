@@ -15,11 +15,12 @@ use std::borrow::Cow;
 pub(crate) use self::registry::other_names;
 use self::registry::{bare_name, is_of_registry, part_of_go};
 use self::release::{
-    DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
+    DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, of_special_builds, release_of,
+    system_of_codename,
 };
 pub use self::source::SourcePackage;
-pub(crate) use self::source::names_source;
-use self::source::{Source, is_about_sources, other_source, source_of};
+use self::source::{Source, is_about_sources, is_signed_kernel, other_source, source_of, version_in_file};
+pub(crate) use self::source::{is_signed, names_source};
 use self::table::{DOCKER, EPEL, Named, ROWS, Row};
 use super::{PackageUrl, PurlParts};
 use crate::name::{ecosystem_base, spelling};
@@ -80,9 +81,7 @@ impl OsvPackage {
         ecosystem == own
             || is_same_release(own, ecosystem)
             || release::red_hat::is_known_by(own, ecosystem)
-            || ecosystem.starts_with("SUSE:Linux Enterprise Module ")
-            // Products that include a Server.
-            || (own.starts_with("SUSE:Linux Enterprise ") && ecosystem.starts_with("SUSE:Linux Enterprise Server "))
+            || release::suse::is_known_by(own, ecosystem)
             || (own.starts_with("Docker Hardened Images:Debian:")
                 && ["Docker Hardened Images:Debian:", "DHI:Debian:"]
                     .iter()
@@ -152,7 +151,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         Source::Own
     };
     let name = match (is_distro, &source) {
-        (true, Source::Named(name)) if row.named() == Named::Sources => Cow::Borrowed(*name),
+        (true, Source::Named(name)) if row.named() == Named::Sources => Cow::Borrowed(name.as_ref()),
         (true, _) => Cow::Borrowed(purl.name()),
         (false, _) => match purl.namespace() {
             // A scope may be written with or without its sign.
@@ -190,6 +189,13 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         .strip_prefix(row.ecosystem)
         .and_then(|rest| rest.strip_prefix(':'))
     {
+        Some(release) if row.ecosystem == "Ubuntu" => {
+            let special = of_special_builds(release, [&name, purl.name()]);
+            beside(row.ecosystem, release)
+                .into_iter()
+                .chain(special)
+                .collect()
+        }
         Some(release) => beside(row.ecosystem, release),
         None if row.ecosystem == "FreeBSD:ports" => vec!["FreeBSD".to_owned()],
         None if row.ecosystem == "Go" && name.starts_with("k8s.io/") => vec!["Kubernetes".to_owned()],
@@ -200,13 +206,17 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         _ => None,
     };
     let is_of_registry = is_distro || is_of_registry(purl, row, &name);
+    let is_signed = is_signed(purl.ty(), &name);
     let mut package = OsvPackage {
         name,
         ecosystem,
         system: ecosystem_base(row.ecosystem),
         release_known,
         // One type may name any repository, the other any part of a cluster.
-        name_known: source != Source::Unknown && !matches!(purl.ty(), "github" | "k8s") && is_of_registry,
+        name_known: source != Source::Unknown
+            && !matches!(purl.ty(), "github" | "k8s")
+            && !is_signed
+            && is_of_registry,
         also,
         repository,
         source: other_source(row, purl, origin).or_else(|| action_in_repository(row, purl)),
@@ -346,7 +356,10 @@ pub fn version_of(purl: &PackageUrl) -> Option<String> {
 /// Same as [`version_of`], for a package with more data in the document than in its URL: `stated` is the document's own
 /// version field.
 pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&str>) -> Option<String> {
-    let by_source = matches!(purl.ty(), "deb" | "apk" | "alpine") && purl.namespace() != Some(DOCKER);
+    let is_signed_kernel = is_signed_kernel(purl, origin);
+    let by_source = matches!(purl.ty(), "deb" | "apk" | "alpine")
+        && purl.namespace() != Some(DOCKER)
+        && !is_signed_kernel;
     let upstream = purl.qualifier("upstream").filter(|_| by_source);
     let of_source = upstream
         .and_then(|upstream| {
@@ -359,8 +372,11 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
     if of_source.is_none()
         && let Some(version) = origin.and_then(|origin| origin.source_version.as_deref())
         && upstream.is_none_or(|name| origin.is_some_and(|origin| origin.source.as_deref() == Some(name)))
-        && (by_source || is_about_sources(purl))
+        && (by_source || (is_about_sources(purl) && !is_signed_kernel))
     {
+        return Some(version.to_owned());
+    }
+    if let Some(version) = version_in_file(purl).filter(|_| !is_signed_kernel) {
         return Some(version.to_owned());
     }
     let has_epochs = matches!(purl.ty(), "rpm" | "deb");

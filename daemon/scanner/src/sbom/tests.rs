@@ -455,6 +455,9 @@ fn long_names_of_systems_are_known() {
         ("Oracle Linux Server", "8.9", "ol-8.9"),
         ("Amazon Linux", "2023", "amzn-2023"),
         ("Fedora Linux", "40", "fedora-40"),
+        ("SUSE Linux Enterprise Micro", "5.5", "sle-micro-5.5"),
+        ("SUSE Linux Micro", "6.0", "sl-micro-6.0"),
+        ("openSUSE MicroOS", "20240101", "opensuse-microos-20240101"),
         ("AlmaLinux OS", "9.4", "almalinux-9.4"),
         ("AlmaLinux", "9.4", "almalinux-9.4"),
     ] {

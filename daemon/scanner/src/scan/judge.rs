@@ -18,7 +18,7 @@ use super::sources::SourcesNamed;
 use super::{Doubt, DoubtCause, Finding, ScanOptions, Standing};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::Subject;
-use crate::purl::osv::{OsvPackage, names_source, other_names, package_from};
+use crate::purl::osv::{OsvPackage, is_signed, names_source, other_names, package_from};
 use crate::sbom::Component;
 use crate::severity::Scores;
 use crate::version::Scheme;
@@ -436,5 +436,7 @@ impl<'a> Scanner<'a> {
 fn is_own_source(sources_named: &SourcesNamed, component: &Component) -> bool {
     let origin = component.origin.as_deref();
     let purl = component.purl.as_ref();
-    purl.is_some_and(|purl| sources_named.of(purl) && !names_source(purl, origin))
+    purl.is_some_and(|purl| {
+        sources_named.of(purl) && !names_source(purl, origin) && !is_signed(purl.ty(), purl.name())
+    })
 }

@@ -130,3 +130,16 @@ fn titles_of_references_name_or_link_vulnerabilities() {
     let bug = r#"{"type":"bugzilla","id":"17","title":"CVE-2030-0007 rocket: flaw"}"#;
     assert_eq!(of(bug), (null, cve));
 }
+
+#[test]
+fn version_that_is_not_understood_leaves_its_package_undecided() {
+    for version in ["18.18 or later", "&lt;18.18", "18,18"] {
+        let text = NOTICES.replace("version=\"18.18\"", &format!("version=\"{version}\""));
+        let record = &json_records("almalinux", text.as_bytes())[0];
+        assert_eq!(ranges(record), ["AlmaLinux:9 rocket"], "{version}");
+        assert!(
+            warnings("almalinux", text.as_bytes())[0].contains("is not understood"),
+            "{version}"
+        );
+    }
+}

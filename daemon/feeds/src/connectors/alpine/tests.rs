@@ -1,5 +1,5 @@
 use super::super::Kind;
-use super::super::tests::{ignored, json_records, noted, ranges, rejected};
+use super::super::tests::{ignored, json_records, noted, ranges, rejected, warnings};
 
 const DATABASE: &str = r#"{"apkurl":"{{urlprefix}}/x","archs":["x86_64"],"reponame":"main","urlprefix":"https://dl.alpinelinux.org/alpine","distroversion":"v3.18","packages":[
 {"pkg":{"name":"rocket","secfixes":{"0":["CVE-2030-0001"],"1.2-r0":["CVE-2030-0002 GHSA-aaaa-bbbb-1ccc","XSA-108 (a note)"],"1.3-r0":["CVE-2030-0002"],"1.4-r0":["nothing"]}}},
@@ -131,4 +131,32 @@ fn database_in_yaml_is_the_same() {
     );
     let broken = yaml.replace("reponame: main", "reponame: [main");
     assert!(rejected("alpine", broken.as_bytes())[0].contains("reading YAML"));
+}
+
+#[test]
+fn version_that_is_not_understood_leaves_its_package_undecided() {
+    for version in ["banana", "< 1.3-r0", "1.3-r0, 1.4-r0", "v1.3-r0", ""] {
+        let text = format!(
+            r#"{{"reponame":"main","urlprefix":"https://dl.alpinelinux.org/alpine","distroversion":"v3.18","packages":[
+{{"pkg":{{"name":"rocket","secfixes":{{"{version}":["CVE-2030-0001"],"1.2-r0":["CVE-2030-0002"]}}}}}}]}}"#
+        );
+        let records = json_records("alpine", text.as_bytes());
+        assert_eq!(ranges(&records[0]), ["Alpine:v3.18 rocket"], "{version}");
+        assert_eq!(
+            warnings("alpine", text.as_bytes()),
+            [format!("rocket: the version \"{version}\" is not understood")]
+        );
+    }
+}
+
+#[test]
+fn branch_has_one_spelling() {
+    for (branch, ecosystem) in [("3.18", "v3.18"), ("V3.18 ", "v3.18"), ("Edge", "edge")] {
+        let text = DATABASE.replace("v3.18", branch);
+        let records = json_records("alpine", text.as_bytes());
+        assert!(
+            ranges(&records[1])[0].starts_with(&format!("Alpine:{ecosystem} ")),
+            "{branch}"
+        );
+    }
 }

@@ -8,6 +8,7 @@
 mod extent;
 mod form;
 mod generic;
+mod openeuler;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
@@ -69,8 +70,15 @@ impl Connector for Csaf {
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
-        document(bytes, out, generic::affected);
+        document(bytes, out, affected);
     }
+}
+
+/// Creates entries for packages of registries, and for those of openEuler.
+fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<'v>) -> Vec<Affected<'v>> {
+    let mut entries = generic::affected(draft, tree, statements);
+    entries.extend(openeuler::affected(draft, tree, statements));
+    entries
 }
 
 /// Returns the publisher's namespace if the beginning is that of a CSAF document; empty if it has none.

@@ -4,6 +4,7 @@
 //! until a fix is noted for it: by a line, or by an advisory. A list of vulnerabilities names the advisories, but not their
 //! releases, so its entries name them, too, and give way to theirs ([`unless`](crate::osv::unless)).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::super::draft::{Affected, Draft, Range};
@@ -11,7 +12,7 @@ use super::super::output::Output;
 use super::super::text::{self, quote};
 use super::super::value;
 use super::notes::{Note, State, note, unclear};
-use super::{SUPPORTED, ecosystem_of, record_id};
+use super::{SUPPORTED, ecosystem_of, record_id, temporary};
 use crate::osv::unless;
 
 /// The prefixes of advisories' ids.
@@ -19,7 +20,8 @@ const ADVISORIES: [&str; 4] = ["DSA-", "DLA-", "DTSA-", "ELA-"];
 
 /// Returns true for text with the beginning of one of the lists.
 pub(super) fn is_list(text: &str) -> bool {
-    let Some(line) = text.lines().find(|line| !line.trim().is_empty()) else {
+    let mut lines = text.lines();
+    let Some(line) = lines.find(|line| !line.trim().is_empty() && !is_work(line)) else {
         return false;
     };
     if line.starts_with('[') {
@@ -29,7 +31,7 @@ pub(super) fn is_list(text: &str) -> bool {
         line.starts_with("CVE-") && !line.contains(',') && line.split_whitespace().next().is_some_and(is_id);
     // A single entry is too short to identify the list: its lines must have the list's form.
     is_head
-        && text.lines().skip(1).any(|line| {
+        && lines.any(|line| {
             let body = line.trim_start();
             line.starts_with([' ', '\t'])
                 && (body.starts_with("- ")
@@ -56,6 +58,13 @@ fn is_id(word: &str) -> bool {
     text::is_cve(word) || word.ends_with("-XXXX")
 }
 
+/// Returns true for a line by which the list's authors divide their work.
+fn is_work(line: &str) -> bool {
+    ["--", "STOP:", "begin claimed by ", "end claimed by "]
+        .iter()
+        .any(|start| line.starts_with(start))
+}
+
 /// One entry: its first line, the line's number, and the indented lines below.
 struct Entry<'a> {
     line: usize,
@@ -66,7 +75,7 @@ struct Entry<'a> {
 fn entries(text: &str) -> Vec<Entry<'_>> {
     let mut entries: Vec<Entry<'_>> = Vec::new();
     for (index, line) in text.lines().enumerate() {
-        if line.trim().is_empty() {
+        if line.trim().is_empty() || is_work(line) {
             continue;
         }
         if line.starts_with([' ', '\t']) {
@@ -108,43 +117,42 @@ pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
             }
         }
     }
-    let mut temporary = 0_usize;
     for entry in &entries {
         let pointer = format!("/line {}", entry.line);
         if entry.head.starts_with('[') {
             advisory(out, pointer, entry, &first_editions);
-        } else if entry
-            .head
-            .split_whitespace()
-            .next()
-            .is_some_and(|id| id.ends_with("-XXXX"))
-        {
-            temporary += 1;
-            out.ignore(
-                pointer,
-                "an entry without an id yet; the export of the tracker gives it a temporary one",
-            );
         } else {
             vulnerability(out, pointer, entry);
         }
     }
-    if temporary > 0 {
-        out.note(format!("{temporary} entries have no id yet, and no record"));
+}
+
+/// Returns id and description of an entry. One that has no id yet gets that of the tracker.
+fn head_of<'a>(entry: &Entry<'a>) -> (Cow<'a, str>, &'a str) {
+    let (id, description) = entry.head.split_once(' ').unwrap_or((entry.head, ""));
+    let description = description.trim();
+    let inner = |open: char, close: char| description.strip_prefix(open)?.strip_suffix(close);
+    let description = inner('(', ')').or_else(|| inner('[', ']')).unwrap_or(description);
+    if id.ends_with("-XXXX") {
+        let bug = temporary::bug_of(&entry.body);
+        (Cow::Owned(temporary::id(description, bug)), description)
+    } else {
+        (Cow::Borrowed(id), description)
     }
 }
 
 fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
-    let (id, description) = entry.head.split_once(' ').unwrap_or((entry.head, ""));
-    if !text::is_cve(id) {
+    let (id, description) = head_of(entry);
+    let id = id.as_ref();
+    let is_temporary = id.starts_with("TEMP-");
+    if !text::is_cve(id) && !is_temporary {
         return out.reject(pointer, format!("not the id of a CVE record: \"{}\"", quote(id)));
     }
     let mut draft = Draft::of(record_id(id));
     draft.is_without_time = true;
-    draft.derive(id);
-    let description = description
-        .trim()
-        .trim_start_matches(['(', '['])
-        .trim_end_matches([')', ']']);
+    if !is_temporary {
+        draft.derive(id);
+    }
     draft.details = (!description.is_empty()).then(|| description.to_owned());
     let (mut lines, mut words, mut advisories) = (Vec::new(), Vec::new(), Vec::new());
     let mut doubts = Vec::new();
@@ -202,10 +210,24 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
 /// Adds an entry for each release that a line is about, or that lines about unstable leave open. Those give way to these
 /// advisories.
 fn add_entries(draft: &mut Draft<'_>, lines: &[Note], advisories: &[String]) {
+    let may_give_way = |mut entry: Affected<'static>| {
+        if !advisories.is_empty() {
+            let ids = value::texts(advisories.iter().cloned());
+            entry.specific.push((unless::FIELD, ids));
+        }
+        entry
+    };
     for line in lines {
         match &line.release {
             Some(release) => match ecosystem_of(release) {
-                Some(ecosystem) => draft.affected.extend(entry_of(ecosystem, line)),
+                Some(ecosystem) => {
+                    let planned = plan_of(line, lines, &ecosystem);
+                    if planned.is_empty() {
+                        draft.affected.extend(entry_of(ecosystem, line));
+                    } else {
+                        draft.affected.extend(planned.into_iter().map(may_give_way));
+                    }
+                }
                 None if release == "sid" || release == "experimental" => {}
                 None => draft.warn(format!("unknown release \"{}\"", quote(release))),
             },
@@ -218,16 +240,32 @@ fn add_entries(draft: &mut Draft<'_>, lines: &[Note], advisories: &[String]) {
                     })
                 };
                 for number in SUPPORTED.iter().filter(|number| !is_named(number)) {
-                    let mut entry = entry_of(format!("Debian:{number}"), line);
-                    if let Some(entry) = entry.as_mut().filter(|_| !advisories.is_empty()) {
-                        let ids = value::texts(advisories.iter().cloned());
-                        entry.specific.push((unless::FIELD, ids));
-                    }
-                    draft.affected.extend(entry);
+                    let entry = entry_of(format!("Debian:{number}"), line);
+                    draft.affected.extend(entry.map(may_give_way));
                 }
             }
         }
     }
+}
+
+/// Returns the entries of a line that only says that no advisory is planned for its release: a release is fixed from the
+/// version in unstable on, whatever is planned. None if the line says more, or unstable has no fix.
+fn plan_of(line: &Note, lines: &[Note], ecosystem: &str) -> Vec<Affected<'static>> {
+    let State::Open(plan @ ("deferred" | "will_not_fix")) = line.state else {
+        return Vec::new();
+    };
+    let of_unstable = |other: &&Note| other.release.is_none() && other.package == line.package;
+    let unstable: Vec<&Note> = lines.iter().filter(of_unstable).collect();
+    let is_fix = |state: &State| matches!(state, State::Fixed(version) if version != "0");
+    if !unstable.iter().all(|other| is_fix(&other.state)) {
+        return Vec::new();
+    }
+    let planned = |other: &Note| {
+        let mut entry = entry_of(ecosystem.to_owned(), other)?;
+        entry.specific.push(("fix_state", value::text(plan)));
+        Some(entry)
+    };
+    unstable.into_iter().filter_map(planned).collect()
 }
 
 fn entry_of(ecosystem: String, note: &Note) -> Option<Affected<'static>> {

@@ -2,6 +2,7 @@
 
 mod lists;
 mod notes;
+mod temporary;
 #[cfg(test)]
 mod tests;
 mod tracker;

@@ -81,10 +81,10 @@ fn urgency_of(rest: &str) -> Option<String> {
     words.find(|word| URGENCIES.contains(word)).map(str::to_owned)
 }
 
-/// Returns true for text of the characters that a version may have.
-fn is_version(text: &str) -> bool {
-    text.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b".+-:~".contains(&byte))
+/// Returns true for text of the characters that a version may have, with a digit.
+pub(super) fn is_version(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b".+-:~".contains(&byte);
+    text.bytes().all(is_part) && text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// Returns the statement of a line whose state is not understood: it leaves its package undecided.

@@ -1,5 +1,5 @@
 use super::super::Kind;
-use super::super::tests::{ignored, json_records, noted, ranges, rejected, warnings};
+use super::super::tests::{ignored, json_records, ranges, rejected, warnings};
 
 const TRACKER: &str = r#"{"rocket":{"CVE-2030-0001":{"description":"A flaw.","scope":"local","releases":{
  "bookworm":{"status":"resolved","repositories":{"bookworm":"1.0-1"},"fixed_version":"1.0-1+deb12u1","urgency":"low**"},
@@ -67,6 +67,22 @@ fn export_by_package_becomes_records_by_vulnerability() {
 }
 
 #[test]
+fn fixed_version_that_is_not_understood_leaves_its_package_undecided() {
+    for version in ["<unfixed>", "banana", "1.2 3", "1.2,1.3"] {
+        let text = TRACKER.replace("1.0-1+deb12u1", version);
+        assert_eq!(
+            ranges(&json_records("debian", text.as_bytes())[0])[0],
+            "Debian:12 rocket",
+            "{version}"
+        );
+        assert!(
+            warnings("debian", text.as_bytes())[0].contains(&format!("\"{version}\" is not understood")),
+            "{version}"
+        );
+    }
+}
+
+#[test]
 fn truncated_export_gives_its_complete_entries() {
     let cut = &TRACKER.as_bytes()[..TRACKER.find("\"sled\"").unwrap() + 20];
     assert_eq!(json_records("debian", cut).len(), 1);
@@ -84,6 +100,10 @@ CVE-2030-0004\n\tRESERVED\nCVE-2030-0005\n\tREJECTED\nCVE-2030-0006 (x)\n\tNOT-F
 fn list_of_vulnerabilities_becomes_records_about_releases() {
     assert_eq!(Kind::detect(CVE_LIST.as_bytes()).map(Kind::name), Some("debian"));
     let records = json_records("debian", CVE_LIST.as_bytes());
+    let (first, records) = records.split_first().unwrap();
+    assert_eq!(first["id"], "TEMP-0000000-F850CD", "the tracker's own");
+    assert_eq!(first["details"], "something bad");
+    assert_eq!(ranges(first)[0], "Debian:11 rocket introduced=0 fixed=1.2-1");
     assert_eq!(records[0]["id"], "DEBIAN-CVE-2030-0002");
     assert_eq!(
         ranges(&records[0]),
@@ -118,9 +138,8 @@ fn list_of_vulnerabilities_becomes_records_about_releases() {
     assert_eq!(records[2]["id"], "DEBIAN-CVE-2030-0005");
     assert!(records[2]["affected"].is_null());
     assert_eq!(records.len(), 3);
-    assert_eq!(ignored("debian", CVE_LIST.as_bytes()).len(), 3);
+    assert_eq!(ignored("debian", CVE_LIST.as_bytes()).len(), 2);
     assert!(rejected("debian", CVE_LIST.as_bytes())[0].contains("not the id"));
-    assert!(noted("debian", CVE_LIST.as_bytes())[0].contains("1 entries have no id yet"));
     let warnings = warnings("debian", CVE_LIST.as_bytes());
     assert!(warnings[0].contains("\"what\" is not understood"));
     assert!(warnings[1].contains("strange"));
@@ -246,4 +265,55 @@ fn package_removed_from_a_release_is_not_fixed_there() {
         ranges(&json_records("debian", text.as_bytes())[0]),
         ["Debian:12 rocket introduced=0"]
     );
+}
+
+#[test]
+fn release_without_a_planned_advisory_is_fixed_from_the_version_in_unstable_on() {
+    for (word, state) in [
+        ("no-dsa", "deferred"),
+        ("postponed", "deferred"),
+        ("ignored", "will_not_fix"),
+    ] {
+        let text = format!(
+            "CVE-2030-0002 (x)\n\t{{DLA-9001-1}}\n\t- rocket 5.10.38-1\n\t[bullseye] - rocket <{word}> (Minor issue)\n\t[buster] - rocket <{word}> (x)\n\t[bookworm] - rocket <not-affected>\n"
+        );
+        let record = &json_records("debian", text.as_bytes())[0];
+        assert_eq!(
+            ranges(record),
+            [
+                "Debian:13 rocket introduced=0 fixed=5.10.38-1",
+                "Debian:14 rocket introduced=0 fixed=5.10.38-1",
+                "Debian:11 rocket introduced=0 fixed=5.10.38-1",
+                "Debian:10 rocket introduced=0 fixed=5.10.38-1",
+            ]
+        );
+        let planned = &record["affected"][2]["database_specific"];
+        assert_eq!(planned["fix_state"], state);
+        assert_eq!(planned["unless_fixed_by"], serde_json::json!(["DLA-9001-1"]));
+    }
+    // Unstable has no fix, or does not say so.
+    for unstable in [
+        "- rocket <unfixed>",
+        "- rocket <undetermined>",
+        "- rocket <not-affected>",
+        "- rocket 1\n\t- rocket <unfixed>",
+        "- sled 1",
+    ] {
+        let text = format!("CVE-2030-0002 (x)\n\t{unstable}\n\t[bullseye] - rocket <postponed> (x)\n");
+        assert!(
+            ranges(&json_records("debian", text.as_bytes())[0])
+                .contains(&"Debian:11 rocket introduced=0".to_owned()),
+            "{unstable}"
+        );
+    }
+}
+
+#[test]
+fn lines_about_the_work_on_the_list_are_passed_over() {
+    let text = "begin claimed by jmm\nCVE-2030-0002 (x)\n\t- rocket 1\n--\nend claimed by jmm\nSTOP: checked\nTEMP-0000000-0CA7E3 (y)\n\t[bullseye] - rocket 2\n";
+    let records = json_records("debian", text.as_bytes());
+    assert_eq!(records.len(), 2);
+    assert!(rejected("debian", text.as_bytes()).is_empty());
+    assert_eq!(records[1]["id"], "TEMP-0000000-0CA7E3");
+    assert!(records[1]["upstream"].is_null());
 }

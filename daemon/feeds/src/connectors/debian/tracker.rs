@@ -9,6 +9,7 @@ use super::super::output::Output;
 use super::super::shallow;
 use super::super::text::{self, quote};
 use super::super::value::{self, str_of};
+use super::notes::is_version;
 use super::{ecosystem_of, record_id};
 
 /// Reads the export. It is sorted by package; the records are by vulnerability.
@@ -126,7 +127,14 @@ fn releases<'v>(draft: &mut Draft<'v>, package: &str, about: &Value<'v>) {
         match (str_of(state, "status"), str_of(state, "fixed_version")) {
             // The release never contained it.
             (Some("resolved"), Some("0")) => continue,
-            (Some("resolved"), Some(fixed)) => entry.ranges.push(Range::before(fixed)),
+            (Some("resolved"), Some(fixed)) if is_version(fixed) => entry.ranges.push(Range::before(fixed)),
+            (Some("resolved"), Some(other)) => {
+                draft.warn(format!(
+                    "{package} in {release}: the version \"{}\" is not understood",
+                    quote(other)
+                ));
+                entry.ranges.push(Range::undecided());
+            }
             (Some("open"), _) => {
                 entry.ranges.push(Range::from("0"));
                 entry

@@ -251,6 +251,18 @@ impl Found {
         from_the_beginning(package)
     }
 
+    fn add(&mut self, name: &str, evr: &str, around: &Around) {
+        for release in around.releases_of(evr) {
+            self.packages.push(Package {
+                name: name.to_owned(),
+                evr: evr.to_owned(),
+                arch: around.arch.clone(),
+                module: around.module.clone(),
+                collection: release,
+            });
+        }
+    }
+
     fn walk(&mut self, criteria: &Element, around: &Around) {
         let mut around = around.clone();
         let comments: Vec<&str> = comments_of(criteria).collect();
@@ -288,18 +300,14 @@ impl Found {
                 if is_other_build(name, evr) && !evr.contains(':') {
                     self.others += 1;
                 } else {
-                    for release in around.releases_of(evr) {
-                        self.packages.push(Package {
-                            name: name.trim().to_owned(),
-                            evr: evr.to_owned(),
-                            arch: around.arch.clone(),
-                            module: around.module.clone(),
-                            collection: release,
-                        });
-                    }
+                    self.add(name.trim(), evr, &around);
                 }
             } else if !is_known(comment) {
                 self.unknown.push(comment.to_owned());
+                // What it says of the package is not understood, so that is undecided.
+                if let Some(name) = package_of(comment) {
+                    self.add(name, "", &around);
+                }
             }
         }
         for inner in criteria.all("criteria") {
@@ -324,6 +332,14 @@ fn release_of(comment: &str) -> Option<String> {
 fn is_other_build(name: &str, evr: &str) -> bool {
     let evr = evr.to_ascii_lowercase();
     evr.contains("ksplice") || evr.contains("fips") || name.starts_with("ksplice")
+}
+
+/// Returns the package whose version a criterion is about: `rocket` of `rocket is less than 0:1.3`.
+fn package_of(comment: &str) -> Option<&str> {
+    let (name, rest) = comment.trim().split_once(' ')?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+-._".contains(c);
+    let is_about_version = rest.starts_with("is ") && rest.contains(|c: char| c.is_ascii_digit());
+    (is_about_version && name.chars().all(is_part)).then_some(name)
 }
 
 fn is_known(comment: &str) -> bool {

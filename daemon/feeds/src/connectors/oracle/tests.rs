@@ -193,3 +193,16 @@ fn ids_in_one_element_and_in_any_capitals_are_read() {
         serde_json::json!(["CVE-2030-0001", "CVE-2030-0002"])
     );
 }
+
+#[test]
+fn criterion_of_another_form_leaves_its_package_undecided() {
+    let reference = r#"<reference source="elsa" ref_id="ELSA-2030-0001" ref_url="https://example.org/e"/>"#;
+    let document = format!(
+        "<oval_definitions><definitions>{}</definitions></oval_definitions>",
+        definition(1, "ELSA-2030-0001:", reference, "30:1.0-1.el8"),
+    )
+    .replace("moon is full", "sled is less than 0:1.3");
+    assert!(
+        ranges(&json_records("oracle", document.as_bytes())[0]).contains(&"Oracle Linux:8 sled".to_owned())
+    );
+}

@@ -171,6 +171,7 @@ fn component<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, id: &str) -> Option<Com
         .or(module_path)
         .or(module_id);
     let module = module.and_then(|module| module_of(draft, module));
+    let version = version.filter(|version| !version.is_empty());
     let version = version.map(rpm::percent_decoded).map(|version| {
         let stated = qualifier("epoch").map(str::to_owned);
         let epoch = stated.or_else(|| Nevra::parse(component_id).map(|nevra| nevra.epoch));

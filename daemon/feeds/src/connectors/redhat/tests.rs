@@ -184,3 +184,12 @@ fn platforms_and_types_are_known_in_any_capitals() {
     let record = |text: &str| json_records("redhat", text.as_bytes())[0]["affected"].clone();
     assert_eq!(record(&respelt), record(DOCUMENT));
 }
+
+#[test]
+fn version_that_a_package_url_leaves_empty_is_that_of_the_id() {
+    let whole = "redis@6.2-1.module%2Bel8%2B7?arch=x86_64";
+    let text = DOCUMENT.replace(whole, "redis@?arch=x86_64");
+    assert!(DOCUMENT.contains(whole));
+    let both = [DOCUMENT, text.as_str()].map(|text| ranges(&json_records("redhat", text.as_bytes())[0]));
+    assert_eq!(both[0], both[1]);
+}

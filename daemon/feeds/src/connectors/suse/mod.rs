@@ -46,6 +46,29 @@ pub(crate) fn ecosystem_of(product: &str) -> String {
     }
 }
 
+/// Returns component and platform of a product: by its relationship, else by its id, which names both.
+fn parts<'v>(tree: &Tree<'v>, id: &'v str) -> Option<(&'v str, &'v str)> {
+    let by_id = || {
+        let (product, package) = id.split_once(':')?;
+        (tree.has(product) && tree.has(package)).then_some((package, product))
+    };
+    tree.parts(id).or_else(by_id)
+}
+
+/// Returns name and version of a component by its package URL, as documents have it since 2026; without a version if all
+/// are meant.
+fn of_url(tree: &Tree<'_>, component: &str) -> Option<(String, Option<String>)> {
+    let url = tree.get(component)?.purl()?.trim();
+    let path = url
+        .strip_prefix("pkg:rpm/suse/")
+        .or_else(|| url.strip_prefix("pkg:rpm/opensuse/"))?;
+    let path = path.split(['?', '#']).next().unwrap_or(path);
+    let (name, version) = path.split_once('@').unwrap_or((path, ""));
+    let version = Some(rpm::percent_decoded(version)).filter(|version| !version.is_empty());
+    let name = rpm::percent_decoded(name);
+    (!name.is_empty() && !name.contains('/')).then_some((name, version))
+}
+
 /// Returns the name of an affected component. They are listed without a version; one with a version is a build. The
 /// release of a build has several parts (`150400.6.1`), the end of a library's name has one (`libgtk-3-0`,
 /// `libwebkit2gtk-4_0-37`).
@@ -74,12 +97,18 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
     let mut entries: BTreeSet<Key> = BTreeSet::new();
     let mut others = 0_usize;
     for id in &statements.fixed {
-        match tree.parts(id) {
+        match parts(tree, id) {
             Some((package, product)) => {
                 // The numbers at the end of a name alone are not a build: `libgtk-3-0`.
                 let is_build = |nevra: &Nevra| nevra.version.contains('.') || nevra.release.contains('.');
-                let (name, fix) = match Nevra::of_build(package).filter(is_build) {
-                    Some(nevra) => (nevra.name.clone(), Fix::At(nevra.evr())),
+                let stated = of_url(tree, package);
+                let by_id = || Nevra::of_build(package).filter(is_build);
+                let by_id = || by_id().map(|nevra| (nevra.name.clone(), nevra.evr()));
+                let (name, fix) = match stated
+                    .and_then(|(name, version)| Some((name, version?)))
+                    .or_else(by_id)
+                {
+                    Some((name, version)) => (name, Fix::At(version)),
                     None => {
                         draft.warn(format!("the fixed product \"{}\" has no version", quote(id)));
                         (package.to_owned(), Fix::Unnamed)
@@ -96,9 +125,9 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
             .plan(id)
             .or(is_investigated.then_some("under_investigation"))
             .unwrap_or("none");
-        match tree.parts(id) {
+        match parts(tree, id) {
             Some((package, product)) => {
-                let name = name_of_affected(package);
+                let name = of_url(tree, package).map_or_else(|| name_of_affected(package), |(name, _)| name);
                 entries.insert((ecosystem_of(product), name, Fix::Open, Some(plan)));
             }
             None => others += 1,

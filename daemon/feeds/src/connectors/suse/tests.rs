@@ -103,3 +103,53 @@ fn blanks_and_capitals_hide_neither_a_fix_nor_a_severity() {
     );
     assert_eq!(record["database_specific"]["severity"], "moderate");
 }
+
+#[test]
+fn package_url_of_a_component_names_it() {
+    let component = r#""product_id":"bind-9.16-1.1""#;
+    for (url, range) in [
+        (
+            "pkg:rpm/suse/bind-1@9.16-1?upstream=bind-9.16-1.src.rpm",
+            "bind-1 introduced=0 fixed=9.16-1",
+        ),
+        ("pkg:rpm/suse/gtk%2B@9-1.1", "gtk+ introduced=0 fixed=9-1.1"),
+        (
+            "pkg:rpm/suse/bind@?upstream=bind.src.rpm",
+            "bind introduced=0 fixed=9.16-1.1",
+        ),
+        ("pkg:deb/debian/bind@1", "bind introduced=0 fixed=9.16-1.1"),
+    ] {
+        let with = format!(r#"{component},"product_identification_helper":{{"purl":"{url}"}}"#);
+        let text = DOCUMENT.replace(component, &with);
+        assert_eq!(
+            ranges(&json_records("suse", text.as_bytes())[0])[0],
+            format!("SUSE:Linux Enterprise Server 15 SP3 {range}"),
+            "{url}"
+        );
+        let text = text
+            .replace("\"fixed\":", "\"known_affected\":")
+            .replace("\"known_affected\":[\"openSUSE", "\"x\":[\"openSUSE");
+        let name = range.split(' ').next().unwrap();
+        assert!(
+            ranges(&json_records("suse", text.as_bytes())[0]).contains(&format!(
+                "SUSE:Linux Enterprise Server 15 SP3 {name} introduced=0"
+            )),
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn product_without_a_relationship_is_read_by_its_id() {
+    let relation = r#"{"full_product_name":{"product_id":"SUSE Linux Enterprise Server 15 SP3:bind-9.16-1.1"},"product_reference":"bind-9.16-1.1","relates_to_product_reference":"SUSE Linux Enterprise Server 15 SP3"},"#;
+    let text = DOCUMENT.replace(relation, "");
+    assert_eq!(
+        ranges(&json_records("suse", text.as_bytes())[0]),
+        ranges(&json_records("suse", DOCUMENT.as_bytes())[0])
+    );
+    assert!(
+        warnings("suse", text.as_bytes())
+            .iter()
+            .any(|warning| warning.contains("is not in the product tree"))
+    );
+}

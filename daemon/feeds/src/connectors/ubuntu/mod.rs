@@ -133,6 +133,8 @@ fn ecosystem_of(item: &Value<'_>, release: &str, pocket: &str, package: &str) ->
     let (release, pocket) = match release.split_once('/') {
         Some((front, rest)) if is_extended(front) => (rest, front),
         Some((front, rest)) if is_extended(rest) => (front, rest),
+        // The kernel of one kind of devices, under a name of its own.
+        Some(("bluefield", rest)) => (rest, pocket),
         _ => (release, pocket),
     };
     let release = release.trim();
@@ -159,7 +161,9 @@ fn ecosystem_of(item: &Value<'_>, release: &str, pocket: &str, package: &str) ->
 }
 
 fn is_extended(pocket: &str) -> bool {
-    pocket.starts_with("esm") || pocket.starts_with("fips") || pocket.starts_with("ros")
+    ["esm", "fips", "ros", "realtime"]
+        .iter()
+        .any(|kind| pocket.starts_with(kind))
 }
 
 /// Returns the number of a release by the notice's own list of them.

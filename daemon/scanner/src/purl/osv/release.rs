@@ -1,6 +1,7 @@
 //! Releases of distributions: a package's release in OSV's terms, and the products that are part of it.
 
 pub(super) mod red_hat;
+pub(super) mod suse;
 
 /// Returns true for ecosystems whose advisories always name a release.
 pub(super) fn has_releases(ecosystem: &str) -> bool {
@@ -41,6 +42,8 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
     });
     let parts = |n: usize| number.as_deref().and_then(|text| leading_numbers(text, n));
     match ecosystem {
+        // Up to release 3, the second number is that of a release of its own.
+        "Debian" if parts(1).as_deref() == Some("3") => parts(2),
         "Debian" => parts(1).or_else(|| codename(&distro)),
         "Ubuntu" => {
             let release =
@@ -80,7 +83,8 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         "openEuler" => {
             // `openEuler:22.03-LTS-SP1` is the distribution's own name; its `VERSION_ID` is only the number, and the
             // March releases of even years are the long-term ones.
-            let digits = digits?.to_ascii_uppercase();
+            // Its `VERSION` has the rest in brackets: `22.03 (LTS-SP3)`.
+            let digits = digits?.to_ascii_uppercase().replace(" (", "-");
             let release = digits.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
             let long_term = matches!(release, "20.03" | "22.03" | "24.03" | "26.03");
             Some(format!("{release}{}", if long_term { "-LTS" } else { "" }))
@@ -89,10 +93,17 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
             Some("stream".to_owned())
         }
         "Alpaquita" | "BellSoft Hardened Containers" => parts(1),
-        "openSUSE" if distro.contains("tumbleweed") => Some("Tumbleweed".to_owned()),
+        // These are made of its packages.
+        "openSUSE"
+            if ["tumbleweed", "microos", "slowroll"]
+                .iter()
+                .any(|name| distro.contains(name)) =>
+        {
+            Some("Tumbleweed".to_owned())
+        }
         "openSUSE" if distro.contains("micro") => parts(2).map(|release| format!("Leap Micro {release}")),
         "openSUSE" => parts(2).map(|release| format!("Leap {release}")),
-        "SUSE" => suse_release(parts(1)?.as_str(), parts(2).as_deref(), &distro),
+        "SUSE" => suse::release(parts(1)?.as_str(), parts(2).as_deref(), &distro),
         _ => None,
     }
 }
@@ -101,48 +112,6 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
 fn leading_numbers(text: &str, n: usize) -> Option<String> {
     let parts: Vec<&str> = text.split('.').take(n).collect();
     (parts.len() == n && parts.iter().all(|p| !p.is_empty())).then(|| parts.join("."))
-}
-
-/// Returns `Linux Enterprise Server 15 SP3` for `sles-15.3`; without a service pack the first release is meant.
-fn suse_release(major: &str, release: Option<&str>, distro: &str) -> Option<String> {
-    if distro.contains("micro") || distro.starts_with("slem") {
-        // Since 6.0 the product has another name.
-        let product = if major.parse::<u32>().is_ok_and(|major| major >= 6) {
-            "Linux Micro"
-        } else {
-            "Linux Enterprise Micro"
-        };
-        return Some(format!("{product} {}", release?));
-    }
-    // Since release 16 there are minor releases instead of service packs.
-    let is_numbered = major.parse::<u32>().is_ok_and(|major| major >= 16);
-    let product = if distro.contains("sled") {
-        "Desktop"
-    } else if distro.contains("sles_sap") && is_numbered {
-        "Server for SAP applications"
-    } else if distro.contains("sles_sap") {
-        "Server for SAP Applications"
-    } else if distro.contains("sle_hpc") {
-        "High Performance Computing"
-    } else {
-        "Server"
-    };
-    if is_numbered {
-        return Some(format!("Linux Enterprise {product} {}", release.unwrap_or(major)));
-    }
-    // `sles-15.3`, or the distribution's own form: `sles-15-SP3`.
-    let named = distro.split_once("sp").map(|(_, rest)| {
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        rest.get(..end).unwrap_or_default()
-    });
-    let pack = release
-        .and_then(|release| release.split_once('.'))
-        .map(|(_, pack)| pack)
-        .or(named.filter(|pack| !pack.is_empty()));
-    Some(match pack {
-        None | Some("0") => format!("Linux Enterprise {product} {major}"),
-        Some(pack) => format!("Linux Enterprise {product} {major} SP{pack}"),
-    })
 }
 
 /// Distributions that are made from others and have releases, or builds, of their own: an id in a qualifier beside the namespace
@@ -278,51 +247,6 @@ fn ubuntu_release(release: &str) -> Option<String> {
     })
 }
 
-/// Modules from which a SUSE Linux Enterprise Server or Desktop of release 15 gets its packages.
-const SUSE_MODULES: [&str; 14] = [
-    "Basesystem",
-    "Certifications",
-    "Confidential Computing",
-    "Containers",
-    "Desktop Applications",
-    "Development Tools",
-    "High Performance Computing",
-    "Legacy",
-    "NVIDIA Compute",
-    "Public Cloud",
-    "Python 3",
-    "Server Applications",
-    "Transactional Server",
-    "Web and Scripting",
-];
-/// Modules of release 12, which have no service pack.
-const SUSE_MODULES_12: [&str; 6] = [
-    "Advanced Systems Management",
-    "Containers",
-    "Legacy",
-    "Public Cloud",
-    "Toolchain",
-    "Web and Scripting",
-];
-/// Other products of the same release whose packages may be installed on a Server or Desktop.
-const SUSE_EXTENSIONS: [&str; 6] = [
-    "Linux Enterprise High Availability Extension",
-    "Linux Enterprise Live Patching",
-    "Linux Enterprise Real Time",
-    "Linux Enterprise Software Development Kit",
-    "Linux Enterprise Workstation Extension",
-    "Package Hub",
-];
-/// A release without general support has vulnerabilities for which only subscribers get fixes.
-const SUSE_LONG_TERM: [&str; 6] = [
-    "-LTSS",
-    " LTSS",
-    " LTSS EXTREME CORE",
-    "-ESPOS",
-    "-BCL",
-    "-TERADATA",
-];
-
 /// Returns the ecosystems besides a release's own whose advisories apply to its packages.
 pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
     // A source that does not distinguish releases means all of them.
@@ -330,8 +254,14 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
     also.extend(spelt_otherwise(ecosystem, release));
     match ecosystem {
         // A system without the subscription has vulnerabilities for which only subscribers get fixes.
-        "Ubuntu" => also.push(format!("Ubuntu:Pro:{release}")),
+        "Ubuntu" => also.extend([
+            format!("Ubuntu:Pro:{release}"),
+            // The kernel of real-time systems, in both spellings of the source.
+            format!("Ubuntu:Pro:{release}:Realtime:Kernel"),
+            format!("Ubuntu:Pro:Realtime:{release}"),
+        ]),
         "Red Hat" => red_hat::beside(release, &mut also),
+        "openSUSE" => also.extend(suse::opensuse_repositories(release)),
         "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
         "Docker Hardened Images:Alpine" => {
             also.push(DOCKER_NAMES[0].to_owned());
@@ -342,45 +272,27 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
             also.extend(number_of(release).map(|number| format!("{ecosystem}:{number}")));
             also.extend(shortened(&also, ecosystem, release));
         }
-        "SUSE" => {
-            // These include a Server.
-            let larger = [
-                "Server for SAP Applications ",
-                "Server for SAP applications ",
-                "High Performance Computing ",
-            ];
-            let own = format!("{ecosystem}:{release}");
-            let of_larger = |product| release.strip_prefix("Linux Enterprise ")?.strip_prefix(product);
-            let of_larger = larger.into_iter().find_map(of_larger);
-            also.extend(of_larger.map(|release| format!("{ecosystem}:Linux Enterprise Server {release}")));
-            let product = of_larger
-                .or_else(|| release.strip_prefix("Linux Enterprise Server "))
-                .or_else(|| release.strip_prefix("Linux Enterprise Desktop "));
-            let Some(release) = product else { return also };
-            let major = release.split(' ').next().unwrap_or(release);
-            let (modules, of) = match major {
-                "12" => (&SUSE_MODULES_12[..], major),
-                "15" => (&SUSE_MODULES[..], release),
-                _ => (&[][..], release),
-            };
-            let module = |name: &&str| format!("{ecosystem}:Linux Enterprise Module for {name} {of}");
-            also.extend(modules.iter().map(module));
-            let extension = |name: &&str| format!("{ecosystem}:{name} {release}");
-            also.extend(SUSE_EXTENSIONS.iter().map(extension));
-            let server = format!("{ecosystem}:Linux Enterprise Server {release}");
-            also.push(format!(
-                "{ecosystem}:Linux Enterprise Server LTSS Extended Security {release}"
-            ));
-            let long_term = |of: &str| SUSE_LONG_TERM.map(|end| format!("{of}{end}"));
-            also.extend(long_term(&server));
-            also.extend(
-                Some(own)
-                    .filter(|own| *own != server)
-                    .iter()
-                    .flat_map(|own| long_term(own)),
-            );
-        }
+        "SUSE" => suse::beside(release, &mut also),
         _ => {}
+    }
+    also
+}
+
+/// Returns the ecosystems of Ubuntu's builds for some systems, for a package whose name tells that it is one of these: no
+/// other ecosystem names it. The certified builds that get updates are before those that get none, in the order of
+/// versions, so advisories about the former are enough; the oldest release only has the latter.
+pub(super) fn of_special_builds(release: &str, names: [&str; 2]) -> Vec<String> {
+    let is_of = |word: &str| names.iter().any(|name| name.contains(word));
+    let mut also = Vec::new();
+    if is_of("fips") {
+        also.push(format!("Ubuntu:Pro:FIPS-updates:{release}"));
+        if release.starts_with("16.04") {
+            also.push(format!("Ubuntu:Pro:FIPS:{release}"));
+        }
+    }
+    if is_of("bluefield") {
+        also.push(format!("Ubuntu:{release}:for:NVIDIA:BlueField"));
+        also.push(format!("Ubuntu:Nvidia-BlueField:{release}"));
     }
     also
 }
@@ -398,18 +310,23 @@ fn shortened(also: &[String], ecosystem: &str, release: &str) -> Vec<String> {
 }
 
 /// Other spellings of a release's ecosystem in sources: with the release's name, or without OSV's additions to its
-/// number.
-fn spelt_otherwise(ecosystem: &str, release: &str) -> Option<String> {
-    let otherwise = match ecosystem {
-        "Debian" => codename_of(release)?.to_owned(),
-        "Ubuntu" => match release.strip_suffix(":LTS") {
+/// number, or with the minor number of old releases.
+fn spelt_otherwise(ecosystem: &str, release: &str) -> Vec<String> {
+    let otherwise: Vec<String> = match ecosystem {
+        "Debian" => {
+            let old = matches!(release, "4" | "5" | "6").then(|| format!("{release}.0"));
+            let named = codename_of(release).map(str::to_owned);
+            named.into_iter().chain(old).collect()
+        }
+        "Ubuntu" => vec![match release.strip_suffix(":LTS") {
             Some(number) => number.to_owned(),
             None => format!("{release}:LTS"),
-        },
-        "Alpine" => release.strip_prefix('v')?.to_owned(),
-        _ => return None,
+        }],
+        "Alpine" => release.strip_prefix('v').map(str::to_owned).into_iter().collect(),
+        _ => Vec::new(),
     };
-    Some(format!("{ecosystem}:{otherwise}"))
+    let spelt = otherwise.iter().map(|release| format!("{ecosystem}:{release}"));
+    spelt.collect()
 }
 
 /// Returns true if two ecosystems are the same release of the same distribution.
@@ -419,5 +336,9 @@ pub(super) fn is_same_release(own: &str, other: &str) -> bool {
         return own == other;
     }
     let split = own.split_once(':');
-    split.is_some_and(|(ecosystem, release)| spelt_otherwise(ecosystem, release).as_deref() == Some(other))
+    split.is_some_and(|(ecosystem, release)| {
+        spelt_otherwise(ecosystem, release)
+            .iter()
+            .any(|spelt| spelt == other)
+    })
 }

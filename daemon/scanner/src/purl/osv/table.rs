@@ -9,6 +9,8 @@ pub(super) enum Named {
     Sources,
     /// Either, depending on the advisory.
     Both,
+    /// Installed packages, but not all that were built from a source.
+    InPart,
 }
 
 /// One URL type (and namespace, for distributions) and its ecosystem, with the suffix part that follows from the two.
@@ -27,6 +29,8 @@ impl Row {
             // Docker's advisories name installed packages.
             ("deb" | "apk", _) if self.namespace != DOCKER => Named::Sources,
             ("rpm", "Mageia" | "Azure Linux" | "openEuler" | "Photon OS") => Named::Sources,
+            // Its errata leave out libraries: one about `gcc` does not name `libgcc`.
+            ("rpm", "AlmaLinux") => Named::InPart,
             // Notices of repositories, and SUSE's in CSAF, name installed packages; Bodhi, and Rocky Linux and SUSE in the
             // OSV schema, their sources. Red Hat names installed packages that are fixed, and sources of those that are not.
             ("rpm", "EPEL" | "Fedora" | "Red Hat" | "Rocky Linux" | "SUSE" | "openSUSE") => Named::Both,
@@ -141,6 +145,8 @@ pub(super) const ROWS: &[Row] = &[
     distro("rpm", "opensuse.leap", "openSUSE"),
     distro("rpm", "opensuse-tumbleweed", "openSUSE"),
     distro("rpm", "opensuse.tumbleweed", "openSUSE"),
+    distro("rpm", "opensuse-microos", "openSUSE"),
+    distro("rpm", "opensuse-slowroll", "openSUSE"),
     distro("rpm", "opensuse-leap-micro", "openSUSE"),
     distro("rpm", "leap-micro", "openSUSE"),
     distro("rpm", "photon", "Photon OS"),
@@ -157,6 +163,7 @@ pub(super) const ROWS: &[Row] = &[
     distro("rpm", "sles_sap", "SUSE"),
     distro("rpm", "sle_hpc", "SUSE"),
     distro("rpm", "sle-micro", "SUSE"),
+    distro("rpm", "sle-micro-rancher", "SUSE"),
     distro("rpm", "sl-micro", "SUSE"),
     distro("rpm", "slem", "SUSE"),
     distro("rpm", "suse-microos", "SUSE"),

@@ -1,5 +1,6 @@
 mod foreign;
 mod releases;
+mod signed;
 
 use super::*;
 
@@ -415,10 +416,17 @@ fn package_of_fedora_and_rocky_has_its_source_beside_it() {
         ),
         ("pkg:rpm/rocky/a@2-3?distro=rocky-9.1", false, None),
         (
-            "pkg:rpm/almalinux/a@2-3?distro=almalinux-9.1&upstream=b-4-5.src.rpm",
+            "pkg:rpm/amzn/a@2-3?distro=amzn-2023&upstream=b-4-5.src.rpm",
             true,
             None,
         ),
+        // Errata of AlmaLinux leave out some packages of a source, but name no source.
+        (
+            "pkg:rpm/almalinux/a@2-3?distro=almalinux-9.1&upstream=b-4-5.src.rpm",
+            true,
+            source(Some("4-5"), false),
+        ),
+        ("pkg:rpm/almalinux/a@2-3?distro=almalinux-9.1", true, None),
     ] {
         assert_eq!(of(purl), ("a".to_owned(), known, expected), "{purl}");
     }

@@ -36,6 +36,21 @@ fn installed_package_is_found_by_its_source_too() {
 }
 
 #[test]
+fn library_that_an_erratum_leaves_out_is_found_by_its_source() {
+    let memory = Memory::with(&[&BY_SOURCE.replace("Fedora:40", "AlmaLinux:8")]);
+    let libs =
+        |rest: &str| format!("pkg:rpm/almalinux/rocket-libs@2.0-1.el8?distro=almalinux-8.10&epoch=1{rest}");
+    let result = run(&purls(&[&libs("&upstream=rocket-2.0-1.el8.src.rpm")]), &memory);
+    assert_eq!((result.findings.len(), result.coverage.matched), (1, 1));
+    let unknown = run(&purls(&[&libs("")]), &memory);
+    assert_eq!(
+        (unknown.findings.len(), unknown.coverage.matched),
+        (0, 1),
+        "its own name is right"
+    );
+}
+
+#[test]
 fn package_that_an_advisory_names_is_found_once() {
     let memory = Memory::with(&[BY_PACKAGE]);
     let result = run(

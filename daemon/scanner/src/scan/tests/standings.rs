@@ -43,6 +43,30 @@ fn package_with_unknown_source_is_undecided() {
 }
 
 #[test]
+fn package_that_is_signed_by_another_source_is_not_clean() {
+    let linux = FOO.replace("\"foo\"", "\"linux\"").replace("1.2.4-1", "6.1.60-1");
+    let memory = Memory::with(&[&linux]);
+    let plain = "pkg:deb/debian/libbar@1?distro=debian-12&upstream=bar";
+    let image = "pkg:deb/debian/linux-image-6.1.0-13-amd64@6.1.55-1?distro=debian-12";
+    let kernel = format!("{image}&upstream=linux-signed-amd64%406.1.55%2B1");
+    let result = run(&purls(&[plain, &kernel]), &memory);
+    assert_eq!(result.findings.len(), 1);
+    assert_eq!(result.findings[0].package.version, "6.1.55-1");
+    // What it was built from is not told.
+    for shim in [
+        "pkg:deb/debian/shim-signed@1.44~1%2B15.8-1?distro=debian-12",
+        "pkg:deb/debian/grub-efi-amd64-signed@1%2B2.06?distro=debian-12&upstream=grub-efi-amd64-signed",
+    ] {
+        let result = run(&purls(&[plain, shim]), &memory);
+        assert_eq!(
+            (result.coverage.matched, result.coverage.undecided),
+            (1, 1),
+            "{shim}"
+        );
+    }
+}
+
+#[test]
 fn package_whose_own_source_is_unreadable_is_undecided() {
     let plain = "pkg:deb/debian/libbar@1?distro=debian-12&upstream=bar";
     let unreadable = "pkg:deb/debian/libfoo2@1.2.3-1?distro=debian-12&upstream=foo%2Cbar";

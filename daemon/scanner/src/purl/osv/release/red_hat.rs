@@ -27,6 +27,17 @@ const REPOSITORIES: [&str; 12] = [
     "sap_hana",
     "supplementary",
 ];
+/// Channels of a release up to 7 besides its own repositories. No other product has packages of these names.
+const CHANNELS: [&str; 8] = [
+    "rhel_common",
+    "rhel_extras",
+    "rhel_extras_oracle_java",
+    "rhel_extras_other",
+    "rhel_extras_rt",
+    "rhel_extras_sap",
+    "rhel_extras_sap_hana",
+    "rhel_virtualization",
+];
 /// Products for hosts up to release 7 whose packages have names of their own, with their versions: collections of newer software,
 /// and what is supported for a shorter time than the release.
 const PRODUCTS: [(&str, &[&str]); 2] = [
@@ -36,8 +47,6 @@ const PRODUCTS: [(&str, &[&str]); 2] = [
         &["1.0", "1.1", "2.0", "2.1", "2.2", "3.0", "3.1", "5.0", "6.0"],
     ),
 ];
-/// Products for hosts up to release 7 whose versions are those of the release.
-const EXTRAS: [&str; 3] = ["rhel_extras", "rhel_extras_other", "rhel_extras_rt"];
 /// The last minor release of a release.
 const LAST_MINOR: u32 = 10;
 
@@ -56,7 +65,7 @@ pub(super) fn beside(release: &str, also: &mut Vec<String>) {
     if number_of_major < 8 {
         // A release without general support has vulnerabilities for which only subscribers get fixes.
         others.push(format!("rhel_els:{major}"));
-        also.extend(EXTRAS.map(|product| format!("Red Hat:{product}:{major}")));
+        also.extend(CHANNELS.map(|channel| format!("Red Hat:{channel}:{major}")));
         for (product, versions) in PRODUCTS {
             for version in versions {
                 also.push(format!("Red Hat:{product}:{version}"));

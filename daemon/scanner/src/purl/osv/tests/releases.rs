@@ -57,6 +57,16 @@ fn rpm_distributions_are_known_by_all_tool_names() {
             "bash",
         ),
         (
+            "pkg:rpm/openeuler/bash@5-9?distro=openEuler-22.03%20(LTS-SP1)",
+            "openEuler:22.03-LTS-SP1",
+            "bash",
+        ),
+        (
+            "pkg:rpm/opensuse-microos/pam@1?distro=opensuse-microos-20240826",
+            "openSUSE:Tumbleweed",
+            "pam",
+        ),
+        (
             "pkg:rpm/openeuler/bash@5-9?distro=openeuler-22.03-lts-sp1",
             "openEuler:22.03-LTS-SP1",
             "bash",
@@ -143,7 +153,16 @@ fn products_and_extensions_of_a_release_apply_too() {
     assert!(!old.is_known_by("Red Hat:rhel_els:7"));
     assert!(!also("pkg:rpm/redhat/curl@1").release_known);
     let ubuntu = also("pkg:deb/ubuntu/curl@1?distro=ubuntu-22.04");
-    assert_eq!(ubuntu.also, ["Ubuntu", "Ubuntu:22.04", "Ubuntu:Pro:22.04:LTS"]);
+    assert_eq!(
+        ubuntu.also,
+        [
+            "Ubuntu",
+            "Ubuntu:22.04",
+            "Ubuntu:Pro:22.04:LTS",
+            "Ubuntu:Pro:22.04:LTS:Realtime:Kernel",
+            "Ubuntu:Pro:Realtime:22.04:LTS",
+        ]
+    );
     let suse = also("pkg:rpm/suse/curl@1?distro=sles-15.5");
     assert!(
         suse.also
@@ -220,7 +239,7 @@ fn release_is_known_only_by_its_own_ecosystems() {
         (
             "pkg:rpm/suse/curl@1?distro=sles-15.5",
             "SUSE:Linux Enterprise Server 15 SP5",
-            21,
+            30,
         ),
     ] {
         let package = package_of(&PackageUrl::parse_lenient(purl).unwrap()).unwrap();
@@ -229,6 +248,7 @@ fn release_is_known_only_by_its_own_ecosystems() {
             .filter(|ecosystem| package.is_known_by(ecosystem));
         assert_eq!(known.count(), 1 + parts, "{purl}");
         assert!(package.is_known_by(own) && !package.is_known_by(own.split(':').next().unwrap()));
+        assert!(!package.is_known_by("SUSE:Linux Enterprise Module for Package Hub 15 SP5"));
     }
 }
 
@@ -442,5 +462,65 @@ fn products_with_names_of_their_own_apply_to_older_hosts_of_red_hat() {
             "{ecosystem}"
         );
         assert!(crate::reach::is_met(ecosystem), "{ecosystem}");
+    }
+}
+
+#[test]
+fn every_product_of_a_host_with_packages_of_its_own_applies() {
+    for (distro, ecosystems) in [
+        (
+            "suse/x@1?distro=sles-15.1",
+            &[
+                "SUSE:Linux Enterprise Module for Legacy Software 15 SP1",
+                "SUSE:Linux Enterprise Module for Open Buildservice Development Tools 15 SP1",
+                "SUSE:Linux Enterprise Module for Package Hub 15 SP1",
+                "SUSE:Linux Enterprise Module for Realtime packages 15 SP1",
+                "SUSE:Linux Enterprise Module for SAP Applications 15 SP1",
+                "SUSE:Real Time Module 15 SP1",
+                "SUSE:Linux Enterprise Server Business Critical Linux 15 SP1",
+                "SUSE:Enterprise Storage 6",
+                "SUSE:Manager Server 4.0",
+            ][..],
+        ),
+        (
+            "suse/x@1?distro=sles-12.3",
+            &[
+                "SUSE:Linux Enterprise Module for Legacy Software 12",
+                "SUSE:Linux Enterprise Module for Web Scripting 12",
+                "SUSE:Linux Enterprise Server 12 SP3-LTSS-TERADATA",
+                "SUSE:Linux Enterprise Server Teradata 12 SP3",
+                "SUSE:Package Hub 12",
+            ],
+        ),
+        (
+            "suse/x@1?distro=sl-micro-6.0",
+            &["SUSE:Linux Enterprise Micro 6.0", "SUSE:Linux Micro Extras 6.0"],
+        ),
+        (
+            "suse/x@1?distro=sle-micro-5.4",
+            &["SUSE:Linux Enterprise Micro for Rancher 5.4"],
+        ),
+        (
+            "opensuse/x@1?distro=opensuse-leap-15.5",
+            &["openSUSE:Leap 15.5 NonFree", "openSUSE:Backports SLE-15-SP5"],
+        ),
+        (
+            "redhat/x@1?distro=rhel-7.9",
+            &[
+                "Red Hat:rhel_extras:7",
+                "Red Hat:rhel_extras_oracle_java:7",
+                "Red Hat:rhel_software_collections:3",
+                "Red Hat:rhel_software_collections:3::el7",
+            ],
+        ),
+    ] {
+        let purl = PackageUrl::parse_lenient(&format!("pkg:rpm/{distro}")).unwrap();
+        let also = package_of(&purl).unwrap().also;
+        for ecosystem in ecosystems {
+            assert!(
+                also.iter().any(|other| other == ecosystem),
+                "{distro}: {ecosystem}"
+            );
+        }
     }
 }
