@@ -318,7 +318,13 @@ impl SyncEngine {
         let Some(pending) = self.close_request(id) else {
             return;
         };
-        self.abandon(cx, peer, pending.ask);
+        // A connection that ends is no silence: who refuses a hello ends it too.
+        if matches!(pending.ask, RequestKind::Hello) && reason == FailureReason::ConnectionLost {
+            self.rest(cx.now, peer);
+            self.hello_unanswered(cx, peer, DisconnectReason::LeftBeforeHello);
+        } else {
+            self.abandon(cx, peer, pending.ask);
+        }
         if reason == FailureReason::TimedOut {
             self.was_silent(cx, peer);
         }
@@ -363,16 +369,21 @@ impl SyncEngine {
     pub(crate) fn abandon(&mut self, cx: &mut Context<'_>, peer: PublicKey, ask: RequestKind) {
         self.rest(cx.now, peer);
         match ask {
-            // Both sides may have greeted: a peer that sent its own hello is known already.
-            RequestKind::Hello if self.peers.get(&peer).is_some_and(|peer| peer.site().is_some()) => {}
-            // The same, but its own hello waits for the store.
-            RequestKind::Hello if self.inbox.has_hello_of(peer) => {}
-            RequestKind::Hello => self.close(cx, peer, DisconnectReason::NoHello),
+            RequestKind::Hello => self.hello_unanswered(cx, peer, DisconnectReason::NoHello),
             RequestKind::News(told) => self.news_failed(cx, peer, &told),
             RequestKind::Facts => {}
             RequestKind::Tips(logs) => self.tips_failed(peer, logs),
             RequestKind::Deltas(ask) => self.deltas_failed(&ask),
             RequestKind::Bodies(ask) => self.bodies_failed(peer, ask),
+        }
+    }
+
+    /// Ends the session of a peer that did not answer a hello, unless it sent its own: both sides may have greeted.
+    fn hello_unanswered(&mut self, cx: &mut Context<'_>, peer: PublicKey, reason: DisconnectReason) {
+        let is_known = self.peers.get(&peer).is_some_and(|peer| peer.site().is_some());
+        // Its own hello may wait for the store.
+        if !is_known && !self.inbox.has_hello_of(peer) {
+            self.close(cx, peer, reason);
         }
     }
 

@@ -21,6 +21,9 @@ pub enum DisconnectReason {
     /// The peer did not say hello in time.
     #[error("the peer did not say hello in time")]
     NoHello,
+    /// The peer ended the connection before it said hello: its refusal may be lost.
+    #[error("the peer ended the connection before it said hello: check that this site is on its allow-list")]
+    LeftBeforeHello,
     /// The peer answers in another wire version.
     #[error("the peer speaks another wire version; upgrade the older site")]
     OtherVersion,

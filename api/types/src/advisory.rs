@@ -143,6 +143,11 @@ pub struct Advisory {
     /// Its entry in the catalogue of exploited vulnerabilities, if that lists it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exploited: Option<Exploited>,
+    /// What says that it reports a malicious package: an id, a weakness, or the category `malicious`. Missing for a
+    /// vulnerability. A scan rates such a finding critical.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "MAL-2025-1")]
+    pub malicious: Option<String>,
 }
 
 /// An entry in a catalogue of exploited vulnerabilities.

@@ -3,11 +3,13 @@
 //! The parsers of TOML, YAML and JSON all report through `serde`, whose messages have one grammar. Text in any other
 //! form passes through unchanged, so a sentence of our own stays as it is.
 
+mod alike;
 mod nearest;
 mod within;
 
 use std::io;
 
+pub use self::alike::grouped;
 pub use self::nearest::{nearest, nearest_within};
 pub use self::within::within;
 

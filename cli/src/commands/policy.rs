@@ -27,7 +27,8 @@ pub(crate) enum Policy {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Errors are reported with line and column. `starling help policy-file` shows the keys of the YAML file. A file that begins
-with `package` is Rego: it is evaluated over zero findings, with the limits of a scan.
+with `package` is Rego: it is evaluated over zero findings, with the limits of a scan. Rules that ignore findings and have
+no end (`expires`), and a file without examples or tests, are noted.
 
 Example:
   starling policy validate policy.yaml
@@ -44,13 +45,14 @@ pub(crate) struct Validate {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each example describes a finding, and the expected decision and rule. An example without a time is evaluated at --at.
-For a Rego policy, the rules whose names begin with `test_` are run. Each must be true.
+For a Rego policy, the rules whose names begin with `test_` are run. Each must be true. A file without any shows nothing,
+which is not a success.
 
 Example:
   starling policy test policy.yaml --at 2026-06-01T00:00:00Z
   starling policy test policy.rego
 
-Exit codes: 0 all pass, 1 an example fails, 2 not valid or not readable")]
+Exit codes: 0 all pass, 1 an example fails or there is none, 2 not valid or not readable")]
 pub(crate) struct Test {
     /// The policy; `-` is standard input
     #[arg(value_name = "FILE|-")]
@@ -111,6 +113,9 @@ pub(crate) struct PolicySummary {
     pub(crate) rules: usize,
     /// Number of examples, or tests.
     pub(crate) examples: usize,
+    /// What the file leaves open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
 }
 
 /// The answer of `starling policy test`.
@@ -125,74 +130,24 @@ pub(crate) struct PolicyTest {
     /// Each test of a Rego policy, in the file's order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tests: Vec<RegoTest>,
+    /// What the file leaves open.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) notes: Vec<String>,
+}
+
+/// The note about a Rego policy without tests.
+const NO_TESTS: &str =
+    "it has no rule whose name begins with `test_`, so nothing shows that it decides as it should";
+
+fn notes_of_rego(tests: usize) -> Vec<String> {
+    Vec::from_iter((tests == 0).then(|| NO_TESTS.to_owned()))
 }
 
 impl Policy {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         match self {
-            Self::Validate(Validate { file }) => {
-                let summary = match read(&file).await? {
-                    Document::Yaml(document) => PolicySummary {
-                        version: document
-                            .policy
-                            .version
-                            .map(|version| version.to_string())
-                            .unwrap_or_default(),
-                        language: "yaml",
-                        policy_hash: Some(document.policy.hash().to_string()),
-                        rules: document.policy.rules.len(),
-                        examples: document.examples.len(),
-                    },
-                    Document::Rego(source) => {
-                        let version = source.version().to_string();
-                        let found = local::check_rego(source, local::now()).await;
-                        let found = found.map_err(|problem| named(&file, problem))?;
-                        PolicySummary {
-                            version,
-                            language: "rego",
-                            policy_hash: None,
-                            rules: found.rules,
-                            examples: found.tests,
-                        }
-                    }
-                };
-                session.print(&summary, render::policy_summary)?;
-                Ok(ExitStatus::Pass)
-            }
-            Self::Test(Test { file, at }) => {
-                let now = match at {
-                    Some(at) => starling_protocol::UnixMillis::saturating(
-                        u64::try_from(at.unix_millis()).unwrap_or(0),
-                    ),
-                    None => local::now(),
-                };
-                let (examples, tests) = match read(&file).await? {
-                    Document::Yaml(document) => {
-                        let run = |example: &starling_policy::Example| example.run(&document.policy, now);
-                        (document.examples.iter().map(run).collect(), Vec::new())
-                    }
-                    Document::Rego(source) => {
-                        let tests = local::test_rego(source, now).await;
-                        (Vec::new(), tests.map_err(|problem| named(&file, problem))?)
-                    }
-                };
-                let examples: Vec<ExampleOutcome> = examples;
-                let passed = examples.iter().filter(|example| example.passed).count()
-                    + tests.iter().filter(|test| test.passed).count();
-                let failed = examples.len() + tests.len() - passed;
-                let report = PolicyTest {
-                    passed,
-                    failed,
-                    examples,
-                    tests,
-                };
-                session.print(&report, render::policy_test)?;
-                Ok(if failed == 0 {
-                    ExitStatus::Pass
-                } else {
-                    ExitStatus::FailedByPolicy
-                })
-            }
+            Self::Validate(Validate { file }) => validate(session, &file).await,
+            Self::Test(Test { file, at }) => test(session, &file, at).await,
             Self::History(History { rego }) => {
                 session.print(
                     &local::policy_history(session.home(), kind(rego)).await?,
@@ -207,6 +162,76 @@ impl Policy {
             }
         }
     }
+}
+
+async fn validate(session: &Session, file: &Path) -> Outcome {
+    let summary = match read(file).await? {
+        Document::Yaml(document) => PolicySummary {
+            version: document
+                .policy
+                .version
+                .map(|version| version.to_string())
+                .unwrap_or_default(),
+            language: "yaml",
+            policy_hash: Some(document.policy.hash().to_string()),
+            rules: document.policy.rules.len(),
+            examples: document.examples.len(),
+            notes: document.remarks(),
+        },
+        Document::Rego(source) => {
+            let version = source.version().to_string();
+            let found = local::check_rego(source, local::now()).await;
+            let found = found.map_err(|problem| named(file, problem))?;
+            PolicySummary {
+                version,
+                language: "rego",
+                policy_hash: None,
+                rules: found.rules,
+                examples: found.tests,
+                notes: notes_of_rego(found.tests),
+            }
+        }
+    };
+    session.print(&summary, render::policy_summary)?;
+    Ok(ExitStatus::Pass)
+}
+
+async fn test(session: &Session, file: &Path, at: Option<starling_api_types::Timestamp>) -> Outcome {
+    let now = match at {
+        Some(at) => starling_protocol::UnixMillis::saturating(u64::try_from(at.unix_millis()).unwrap_or(0)),
+        None => local::now(),
+    };
+    let (examples, tests, notes) = match read(file).await? {
+        Document::Yaml(document) => {
+            let run = |example: &starling_policy::Example| example.run(&document.policy, now);
+            let examples = document.examples.iter().map(run).collect();
+            (examples, Vec::new(), document.remarks())
+        }
+        Document::Rego(source) => {
+            let tests = local::test_rego(source, now).await;
+            let tests = tests.map_err(|problem| named(file, problem))?;
+            let notes = notes_of_rego(tests.len());
+            (Vec::new(), tests, notes)
+        }
+    };
+    let examples: Vec<ExampleOutcome> = examples;
+    let passed = examples.iter().filter(|example| example.passed).count()
+        + tests.iter().filter(|test| test.passed).count();
+    let failed = examples.len() + tests.len() - passed;
+    let report = PolicyTest {
+        passed,
+        failed,
+        examples,
+        tests,
+        notes,
+    };
+    session.print(&report, render::policy_test)?;
+    // Without an example, nothing was tested.
+    Ok(if failed == 0 && passed > 0 {
+        ExitStatus::Pass
+    } else {
+        ExitStatus::FailedByPolicy
+    })
 }
 
 /// A policy in either language.

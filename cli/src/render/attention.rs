@@ -105,7 +105,7 @@ fn matters_of_feeds(detail: &str) -> Vec<&str> {
     let mut rest = detail;
     loop {
         let begins = |text: &str| {
-            ["feed ", "import of ", KNOWN_IN_PART, "stale, "]
+            ["feed ", "feeds ", "import of ", KNOWN_IN_PART, "stale, "]
                 .iter()
                 .any(|word| text.starts_with(word))
         };

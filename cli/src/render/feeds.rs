@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use starling_api_types::wording;
 use starling_api_types::{
     Feed, FeedChange, FeedList, FeedName, FeedPreset, FeedRun, FeedRunOutcome, FeedSetting, FeedState,
     Timestamp,
@@ -51,8 +52,12 @@ pub(crate) fn feed_status(list: &FeedList, has_daemon: bool, now: Timestamp) -> 
         return feed_list(list);
     }
     let mut text = String::new();
-    for matter in list.feeds.iter().filter_map(|feed| feed.attention.as_deref()) {
-        text.push_str(&terminal::wrapped("  ! ", 4, &plain(matter)));
+    let told = list
+        .feeds
+        .iter()
+        .filter_map(|feed| Some((feed.name.to_string(), feed.attention.clone()?)));
+    for matter in wording::grouped("feeds ", &told.collect::<Vec<_>>()) {
+        text.push_str(&terminal::wrapped("  ! ", 4, &plain(&matter)));
     }
     if !has_daemon && list.feeds.iter().any(|feed| feed.enabled) {
         text.push_str(&terminal::wrapped("  ! ", 4, NO_DAEMON));

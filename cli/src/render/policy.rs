@@ -8,6 +8,7 @@ use starling_policy::Action;
 use super::table::Table;
 use super::{Lines, plain};
 use crate::commands::policy::{PolicySummary, PolicyTest};
+use crate::terminal;
 
 /// Renders `starling policy validate`.
 pub(crate) fn policy_summary(summary: &PolicySummary) -> String {
@@ -19,10 +20,18 @@ pub(crate) fn policy_summary(summary: &PolicySummary) -> String {
         Some(hash) => lines.add("policy hash", hash),
         None => lines,
     };
-    lines
+    let mut text = lines
         .add("rules", summary.rules)
         .add("examples", summary.examples)
-        .to_string()
+        .to_string();
+    push_notes(&mut text, &summary.notes);
+    text
+}
+
+fn push_notes(text: &mut String, notes: &[String]) {
+    for note in notes {
+        text.push_str(&terminal::wrapped("  note ", 4, &plain(note)));
+    }
 }
 
 /// Renders `starling policy test`.
@@ -49,7 +58,13 @@ pub(crate) fn policy_test(test: &PolicyTest) -> String {
         let word = if told.passed { "pass" } else { "FAIL" };
         let _ = writeln!(text, "{word}  {}", plain(&told.name));
     }
-    let _ = writeln!(text, "{} passed, {} failed", test.passed, test.failed);
+    push_notes(&mut text, &test.notes);
+    let none = if test.passed + test.failed == 0 {
+        ": nothing was tested"
+    } else {
+        ""
+    };
+    let _ = writeln!(text, "{} passed, {} failed{none}", test.passed, test.failed);
     text
 }
 

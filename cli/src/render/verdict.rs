@@ -6,7 +6,7 @@ mod unjudged;
 use std::fmt::Write as _;
 
 use starling_api_types::{ExitStatus, VerdictEnvelope};
-use starling_report::remarks::{Part, without_severity};
+use starling_report::remarks::{Part, not_as_written, without_severity};
 use starling_report::unjudged::Group;
 use starling_report::upgrade::{Upgrade, by_level, count_levels, upgrades};
 
@@ -227,6 +227,9 @@ fn head(body: &Body, exit_code: u8) -> String {
             "{} by a CPE name, which is less certain than a package URL; `--explain` shows what was compared and assumed",
             counted(by_cpe, "finding is matched", "findings are matched")
         );
+        text.push_str(&terminal::wrapped("  note ", 4, &note));
+    }
+    if let Some(note) = not_as_written(body.inventory.notes) {
         text.push_str(&terminal::wrapped("  note ", 4, &note));
     }
     for note in body.known_in_part() {

@@ -11,6 +11,47 @@ use crate::names;
 /// Longest address that is taken, in bytes.
 const MAX_ADDRESS_BYTES: usize = 4096;
 
+/// How names of documents end that sources publish.
+const DOCUMENT_ENDS: [&str; 14] = [
+    "bz2", "csv", "gz", "html", "json", "list", "meta", "rdf", "tgz", "txt", "xml", "xz", "zip", "zst",
+];
+
+/// Returns true for `HOST:PORT/…`, `HOST/…` and the like: what somebody writes who leaves out `https://`. A path looks the
+/// same to a program, so this is asked when there is no such file.
+#[must_use]
+pub fn lacks_scheme(text: &str) -> bool {
+    let is_other = text.contains("://") || text.starts_with(['/', '.', '~']);
+    let head = text.split(['/', '?']).next().unwrap_or_default();
+    let (host, port) = match head.rsplit_once(':') {
+        Some((host, port)) => (host, Some(port)),
+        None => (head, None),
+    };
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    let is_host = host.split('.').all(is_label) || (host.starts_with('[') && host.ends_with(']'));
+    let is_port =
+        |port: &str| !port.is_empty() && port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_public = || {
+        let ends_in_letters = host
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.len() > 1 && last.bytes().all(|byte| byte.is_ascii_alphabetic()));
+        let is_document = head == text && DOCUMENT_ENDS.iter().any(|end| host.ends_with(&format!(".{end}")));
+        host.contains('.') && ends_in_letters && !is_document
+    };
+    let is_address_of_4 = || host.parse::<std::net::Ipv4Addr>().is_ok();
+    !is_other
+        && is_host
+        && match port {
+            Some(port) => is_port(port),
+            None => host == "localhost" || is_address_of_4() || is_public(),
+        }
+}
+
 /// Where bytes come from.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Address {
@@ -32,6 +73,12 @@ impl Address {
         }
         if Path::new(text).is_absolute() {
             return Ok(Self::File(PathBuf::from(text)));
+        }
+        if lacks_scheme(text) {
+            return Err(wrong(&format!(
+                "it has no scheme: https://{0} or http://{0} is an address",
+                names::shorten(text)
+            )));
         }
         let url = Url::parse(text).map_err(|error| match text.contains("://") {
             true => wrong(&error.to_string()),
@@ -152,6 +199,32 @@ impl Address {
             Some(name) if names::check_part(&name).is_ok() && !name.starts_with('.') => name,
             _ => fallback.to_owned(),
         }
+    }
+
+    /// The last part of the path as it is written; empty for a folder that ends in a slash.
+    fn last_part(&self) -> String {
+        match self {
+            Self::File(file) => file.file_name().map(|name| name.to_string_lossy().into_owned()),
+            Self::Http(url) => url
+                .path_segments()
+                .and_then(|mut segments| segments.next_back())
+                .map(str::to_owned),
+        }
+        .unwrap_or_default()
+    }
+
+    /// True if the name of the document ends in `.` and `end`.
+    #[must_use]
+    pub(crate) fn ends_in(&self, end: &str) -> bool {
+        let last = self.last_part();
+        last.rsplit_once('.')
+            .is_some_and(|(name, own)| !name.is_empty() && own.eq_ignore_ascii_case(end))
+    }
+
+    /// True if the last part of the path is called as a document is, not as a folder.
+    #[must_use]
+    pub(crate) fn is_file_by_name(&self) -> bool {
+        DOCUMENT_ENDS.iter().any(|end| self.ends_in(end))
     }
 
     /// True if both are of one server and port, or both local.
@@ -275,6 +348,40 @@ mod tests {
     fn password_in_an_address_is_refused_and_not_repeated() {
         let error = Address::parse("https://me:secret@feed.example/").expect_err("a password");
         assert!(!error.to_string().contains("secret"), "{error}");
+    }
+
+    /// `HOST:PORT/x` was taken for a relative path, or for an address of the scheme HOST.
+    #[test]
+    fn address_without_its_scheme_is_told_from_a_path() {
+        for text in [
+            "127.0.0.1:8080/x.zip",
+            "127.0.0.1/x.zip",
+            "localhost/x",
+            "localhost:80",
+            "mirror:8443/osv/",
+            "[::1]:80/x",
+            "feed.example.org/a.zip",
+            "feed.example.org",
+        ] {
+            assert!(lacks_scheme(text), "{text}");
+            let error = Address::parse(text).expect_err(text).to_string();
+            assert!(error.contains(&format!("https://{text}")), "{error}");
+        }
+        for text in [
+            "https://feed.example/x",
+            "/media/usb/x",
+            "./feed.example.org/x",
+            "feeds/osv",
+            "x.zip",
+            "vendor.json",
+            "C:/feeds",
+            "a:b/x",
+            "data.d/osv",
+            "osv",
+            "",
+        ] {
+            assert!(!lacks_scheme(text), "{text}");
+        }
     }
 
     #[test]

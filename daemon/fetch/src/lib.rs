@@ -29,11 +29,12 @@ mod run;
 mod settings;
 mod verify;
 
+pub use address::lacks_scheme;
 pub use clock::{Clock, SystemClock, Wait};
 pub use error::{FetchError, PlanError};
 pub use fetched::{Document, Fetched, Gone, Progress};
 pub use fetcher::{Fetcher, Run};
 pub use plan::Plan;
 pub use position::{Position, PositionError};
-pub use preset::{Access, Preset, preset, presets};
+pub use preset::{Access, Preset, preset, preset_of_file, presets};
 pub use settings::{Limits, ProxySettings, Settings};

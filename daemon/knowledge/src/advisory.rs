@@ -9,6 +9,7 @@ use starling_scanner::osv::{Affected, first_sentence};
 use starling_scanner::threat::Threat;
 use starling_view::{AdvisoryState, CanonicalAdvisory, EdgeState, Field, JsonText, RecordKey};
 
+use crate::malice::stated_malice;
 use crate::ratings::stated_severities;
 
 /// Converts a folded advisory to the form for matching, with the statements of its records.
@@ -44,7 +45,12 @@ pub fn advisory_for_scan(folded: &CanonicalAdvisory) -> Advisory {
             .or_else(|| Some(first_sentence(&text(&fields.details)?)))
             .unwrap_or_default(),
         withdrawn,
-        severities: fields.severity.iter().flat_map(stated_severities).collect(),
+        severities: fields
+            .severity
+            .iter()
+            .flat_map(stated_severities)
+            .chain(stated_malice(folded))
+            .collect(),
         threat,
         affected,
         statements,

@@ -15,11 +15,13 @@
 //! [`Knowledge`]: starling_scanner::knowledge::Knowledge
 
 mod advisory;
+mod malice;
 mod products;
 mod ratings;
 mod view;
 mod withdrawn_ratings;
 
 pub use advisory::advisory_for_scan;
+pub use malice::stated_malice;
 pub use ratings::stated_severities;
 pub use view::{KEV_SOURCE, ViewKnowledge};

@@ -23,6 +23,12 @@ const MAX_RULES: usize = 10_000;
 /// Longest rule id, in characters.
 const MAX_ID_CHARS: usize = 100;
 
+/// Most rules named in a remark.
+const REMARKED: usize = 5;
+/// The remark about a file without examples.
+const NO_EXAMPLES: &str =
+    "it has no `examples`, so nothing shows that it decides as it should (`starling help policy-file`)";
+
 /// A valid policy file.
 #[derive(Debug, Clone)]
 pub struct PolicyDocument {
@@ -174,6 +180,26 @@ impl PolicyDocument {
         };
         Ok(Self { policy, examples })
     }
+
+    /// Returns what a valid file leaves open: rules that ignore findings for ever, and examples that are missing.
+    pub fn remarks(&self) -> Vec<String> {
+        let endless = self.policy.rules.iter();
+        let endless = endless.filter(|rule| rule.action == Action::Ignore && rule.expires.is_none());
+        let names: Vec<String> = endless.map(|rule| format!("{:?}", rule.id)).collect();
+        let more = names.len().saturating_sub(REMARKED);
+        let mut named = names.get(..REMARKED).unwrap_or(&names).join(", ");
+        if more > 0 {
+            named.push_str(&format!(" and {more} more"));
+        }
+        let ignores = match names.len() {
+            0 => None,
+            1 => Some(format!("the rule {named} ignores findings and never ends")),
+            many => Some(format!("{many} rules ignore findings and never end: {named}")),
+        };
+        let ignores = ignores.map(|what| format!("{what}; `expires: 2027-01-31` gives a rule an end"));
+        let examples = self.examples.is_empty().then(|| NO_EXAMPLES.to_owned());
+        ignores.into_iter().chain(examples).collect()
+    }
 }
 
 fn rules(raw: Vec<RawRule>) -> Result<Vec<Rule>, DocumentError> {
@@ -280,6 +306,40 @@ examples:
             let outcome = example.run(&document.policy, starling_protocol::UnixMillis::EPOCH);
             assert!(outcome.passed, "{outcome:?}");
         }
+    }
+
+    /// Such rules outlive their reason, and `policy test` of a file without examples looked like a success.
+    #[test]
+    fn endless_ignore_rules_and_missing_examples_are_remarked() {
+        let remarks = |rest: &str| {
+            let text = format!("format: starling-policy/1\n{rest}");
+            PolicyDocument::read(text.as_bytes()).unwrap().remarks()
+        };
+        let rule = |id: &str, action: &str, more: &str| {
+            format!("  - {{id: {id}, action: {action}, reason: x, {more}when: {{kev: false}}}}\n")
+        };
+        let example = "examples:\n  - {name: x, finding: {id: A}, expect: warn}\n";
+        let ends =
+            rule("a", "ignore", "expires: 2026-03-01, ") + &rule("b", "fail", "") + &rule("c", "warn", "");
+        assert_eq!(remarks(&format!("rules:\n{ends}{example}")), [""; 0]);
+        let [told] = &remarks(&format!("rules:\n{}{example}", rule("skip", "ignore", "")))[..] else {
+            panic!()
+        };
+        assert!(
+            told.starts_with("the rule \"skip\" ignores findings and never ends; "),
+            "{told}"
+        );
+        let many: String = (0..7)
+            .map(|number| rule(&format!("r{number}"), "ignore", ""))
+            .collect();
+        let [told, examples] = &remarks(&format!("rules:\n{many}"))[..] else {
+            panic!()
+        };
+        assert!(
+            told.starts_with("7 rules ") && told.contains("\"r4\" and 2 more;"),
+            "{told}"
+        );
+        assert!(examples.contains("no `examples`"), "{examples}");
     }
 
     #[test]

@@ -168,6 +168,7 @@ pub(crate) struct Inventory {
     pub(crate) format: String,
     pub(crate) spec_version: String,
     pub(crate) subject: Option<String>,
+    pub(crate) notes: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]

@@ -77,6 +77,18 @@ pub fn without_severity(findings: usize) -> Option<String> {
     ))
 }
 
+/// Returns the note about parts of an SBOM that were skipped or contradict each other; `None` if there are none.
+pub fn not_as_written(parts: u64) -> Option<String> {
+    let which = match parts {
+        0 => return None,
+        1 => "1 part of the SBOM was skipped, or contradicts another".to_owned(),
+        many => format!("{many} parts of the SBOM were skipped, or contradict others"),
+    };
+    Some(format!(
+        "{which}, such as a version that its package URL does not have: `starling sbom inspect FILE` says which and what was used"
+    ))
+}
+
 /// Returns the note about sources whose import has not ended; `None` if there are none.
 pub fn unfinished(sources: &[&str]) -> Option<String> {
     (!sources.is_empty()).then(|| {
@@ -91,7 +103,7 @@ pub fn unfinished(sources: &[&str]) -> Option<String> {
 impl Body {
     /// Returns what the outcome rests on where that is less than whole.
     pub(crate) fn remarks(&self) -> Vec<String> {
-        let mut remarks = Vec::new();
+        let mut remarks = Vec::from_iter(not_as_written(self.inventory.notes));
         for one in &self.ecosystems {
             let unchecked = one.sources.iter().filter(|source| source.last_checked.is_none());
             let unchecked: Vec<&str> = unchecked.map(|source| source.source.as_str()).collect();

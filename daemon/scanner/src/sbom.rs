@@ -18,6 +18,7 @@ mod markup;
 mod place;
 mod pom;
 mod references;
+mod same_version;
 mod spdx2;
 mod spdx3;
 mod spdx_rdf;

@@ -113,6 +113,15 @@ pub struct StatedSeverity {
     pub value: String,
 }
 
+/// The kind of the mark that stands among the severities of an advisory about a malicious package. It is no rating: its
+/// value is what says so.
+pub const MALICIOUS: &str = "malicious-package";
+
+/// Returns true for an id that is given to reports of malicious packages alone.
+pub fn reports_malice(id: &str) -> bool {
+    id.starts_with("MAL-")
+}
+
 /// The severity chosen for a finding, and its source.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Rating {

@@ -308,4 +308,51 @@ mod tests {
         };
         assert_eq!(peer, key_a.public());
     }
+
+    /// The connection ended before the refusal was on its way, and the refused site did not learn why.
+    #[tokio::test]
+    async fn answer_before_a_disconnect_arrives() {
+        let listen = vec!["/ip4/127.0.0.1/udp/0/quic-v1".parse().unwrap()];
+        let (key_a, key_b) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
+        let mut a = start(&key_a, &listen, WINDOW).unwrap();
+        let mut b = start(&key_b, &[], WINDOW).unwrap();
+        let Some(Event::Listening { address }) = a.events.recv().await else {
+            panic!("not listening")
+        };
+        for number in (0..10).map(RequestNumber) {
+            let addresses = vec![address.clone()];
+            let dial = Command::Dial {
+                peer: None,
+                addresses,
+            };
+            b.commands.send(dial).await.unwrap();
+            assert!(matches!(b.events.recv().await, Some(Event::Connected { .. })));
+            assert!(matches!(a.events.recv().await, Some(Event::Connected { .. })));
+            let ask = Command::Request {
+                peer: key_a.public(),
+                number,
+                bytes: b"hello".to_vec(),
+            };
+            b.commands.send(ask).await.unwrap();
+            let Some(Event::Request { number: theirs, .. }) = a.events.recv().await else {
+                panic!("no request")
+            };
+            let bytes = b"refused".to_vec();
+            let respond = Command::Respond {
+                number: theirs,
+                bytes,
+            };
+            a.commands.send(respond).await.unwrap();
+            let end = Command::Disconnect { peer: key_b.public() };
+            a.commands.send(end).await.unwrap();
+            let answer = b.events.recv().await;
+            assert!(
+                matches!(&answer, Some(Event::Response { bytes, .. }) if bytes == b"refused"),
+                "{answer:?}"
+            );
+            // The connection ends even if the peer keeps it.
+            assert!(matches!(b.events.recv().await, Some(Event::Disconnected { .. })));
+            assert!(matches!(a.events.recv().await, Some(Event::Disconnected { .. })));
+        }
+    }
 }

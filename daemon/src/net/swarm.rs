@@ -35,6 +35,10 @@ const WAITING_ANSWERS: usize = 4_096;
 /// How long a connection without streams is kept; sessions keep theirs open by their messages.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long a connection is kept for answers that were sent just before its end was decided: a peer that is refused learns
+/// why, and hangs up by itself.
+const LINGER: Duration = Duration::from_secs(1);
+
 #[derive(NetworkBehaviour)]
 pub(super) struct Behaviour {
     limits: connection_limits::Behaviour,
@@ -103,6 +107,7 @@ pub(super) async fn drive(
         theirs: BTreeMap::new(),
         unread: Unread::default(),
         presence: Presence::default(),
+        leaving: BTreeMap::new(),
         next: 0,
     };
     // While an event waits for space in its queue, read commands but not the sockets: if neither was read, two full
@@ -122,6 +127,9 @@ pub(super) async fn drive(
                 }
                 Err(_) => return,
             },
+            () = until(driver.leaving.values().min().copied()), if !driver.leaving.is_empty() => {
+                driver.hang_up_due(&mut swarm, Instant::now());
+            }
             event = swarm.select_next_some(), if waiting.is_none() => waiting = driver.event(&mut swarm, event),
         }
     }
@@ -135,7 +143,17 @@ struct Driver {
     theirs: BTreeMap<RequestNumber, Waiting>,
     unread: Unread,
     presence: Presence,
+    /// Peers that are disconnected at a time, because answers to them are under way.
+    leaving: BTreeMap<PeerId, Instant>,
     next: u64,
+}
+
+/// Waits until a time; for ever without one.
+async fn until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// A request of a peer that waits for an answer.
@@ -173,12 +191,30 @@ impl Driver {
                 }
             }
             Command::Disconnect { peer } => {
-                if let Some(id) = peer_id(&peer)
-                    && swarm.disconnect_peer_id(id).is_ok()
-                {
+                let Some(id) = peer_id(&peer) else { return };
+                if self.unread.is_any_of(&id) && swarm.is_connected(&id) {
                     self.presence.closing(id);
+                    self.leaving.entry(id).or_insert_with(|| Instant::now() + LINGER);
+                } else {
+                    self.hang_up(swarm, id);
                 }
             }
+        }
+    }
+
+    fn hang_up(&mut self, swarm: &mut Swarm<Behaviour>, peer: PeerId) {
+        self.leaving.remove(&peer);
+        if swarm.disconnect_peer_id(peer).is_ok() {
+            self.presence.closing(peer);
+        }
+    }
+
+    /// Disconnects the peers whose time is over.
+    fn hang_up_due(&mut self, swarm: &mut Swarm<Behaviour>, now: Instant) {
+        let due = self.leaving.iter().filter(|(_, at)| **at <= now);
+        let due: Vec<PeerId> = due.map(|(peer, _)| *peer).collect();
+        for peer in due {
+            self.hang_up(swarm, peer);
         }
     }
 
@@ -248,6 +284,7 @@ impl Driver {
                     return None;
                 }
                 self.unread.forget(&peer_id);
+                self.leaving.remove(&peer_id);
                 Some(Event::Disconnected {
                     peer: key_of(&peer_id)?,
                 })
@@ -325,6 +362,10 @@ impl Driver {
     ) -> Option<Event> {
         let from = *peer;
         let peer = key_of(peer)?;
+        // The session has ended: what still comes belongs to none.
+        if self.leaving.contains_key(&from) {
+            return None;
+        }
         match question {
             Question::Telling(bytes) => {
                 self.traffic.add_received(bytes.len());

@@ -36,6 +36,11 @@ impl<Peer: Ord, Request: Ord> Unread<Peer, Request> {
         fits
     }
 
+    /// Returns true if answers to a peer are under way.
+    pub(super) fn is_any_of(&self, peer: &Peer) -> bool {
+        self.peers.get(peer).is_some_and(|unread| !unread.is_empty())
+    }
+
     /// Records that an answer was read, or never will be.
     pub(super) fn settled(&mut self, peer: &Peer, request: &Request) {
         if let Some(unread) = self.peers.get_mut(peer) {
@@ -62,7 +67,9 @@ mod tests {
         assert!(!unread.admit(1, 7, 1));
         unread.settled(&1, &0);
         assert!(unread.admit(1, 8, MAX_RESPONSE_BYTES), "what was read makes room");
+        assert!(unread.is_any_of(&1) && !unread.is_any_of(&3));
         unread.forget(&1);
+        assert!(!unread.is_any_of(&1));
         assert!(unread.admit(1, 9, 4 * MAX_RESPONSE_BYTES));
     }
 }

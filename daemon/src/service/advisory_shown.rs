@@ -6,6 +6,7 @@ use starling_api_types as types;
 use starling_protocol::{RecordId, Source, UnixMillis};
 use starling_scanner::knowledge::JudgedAt;
 use starling_scanner::purl::osv;
+use starling_scanner::severity::Level;
 use starling_store::ViewReader;
 use starling_view::{
     AdvisoryState, CanonicalAdvisory, Conflict, EdgeState, Field, FieldName, JsonText, PackageId,
@@ -89,6 +90,7 @@ impl SiteParts {
                 })
                 .collect(),
             exploited: None,
+            malicious: starling_knowledge::stated_malice(folded).map(|mark| mark.value),
         }
     }
 
@@ -276,7 +278,10 @@ pub(super) fn summary_of(folded: &CanonicalAdvisory) -> types::AdvisorySummary {
         state: withdrawal_of(folded, now()).state(),
         withdrawn_from: withdrawal_of(folded, now()).from(),
         summary: text(&folded.fields.summary),
-        severity: folded.fields.severity.as_ref().and_then(level_of),
+        severity: match starling_knowledge::stated_malice(folded) {
+            Some(_) => Some(Level::Critical.as_str().to_owned()),
+            None => folded.fields.severity.as_ref().and_then(level_of),
+        },
         sources: sources.into_iter().collect(),
         modified: text(&folded.fields.modified),
     }

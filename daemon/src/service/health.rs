@@ -146,7 +146,7 @@ impl SiteParts {
             .iter()
             .filter(|site| self.live.peer_status.peer(&site.site).connected)
             .count();
-        let away: Vec<String> = expected
+        let away: Vec<(String, String)> = expected
             .iter()
             .filter_map(|site| {
                 let peer = self.live.peer_status.peer(&site.site);
@@ -158,7 +158,7 @@ impl SiteParts {
                     .last_error
                     .map(|error| format!(", {error}"))
                     .unwrap_or_default();
-                (!peer.connected).then(|| format!("{}: {last}{why}", site.slug))
+                (!peer.connected).then(|| (site.slug.to_string(), format!("{}: {last}{why}", site.slug)))
             })
             .collect();
         if away.is_empty() {
@@ -179,7 +179,7 @@ impl SiteParts {
                 "site that is reached by network",
                 "sites that are reached by network"
             ),
-            named(&away)
+            named(&wording::grouped("", &away))
         );
         (PartState::Attention, detail)
     }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use starling_protocol::{ClaimNumber, Lane};
 use starling_sync::wire::{DeltasWanted, News, RefusalCode, Request, Response};
-use starling_sync::{DisconnectReason, Effect, Event, Notice, Replica, RequestId, Settings, Violation};
+use starling_sync::{
+    DisconnectReason, Effect, Event, FailureReason, Notice, Replica, RequestId, Settings, Violation,
+};
 
 use crate::duel::{Duel, parted, refusal, requests, violation};
 use crate::net::Net;
@@ -50,6 +52,28 @@ fn refusal_by_a_peer_is_told_in_words() {
     }
     let told = DisconnectReason::RefusedByPeer(RefusalCode::NotListed).to_string();
     assert!(told.ends_with("this site is not on its allow-list"), "{told}");
+}
+
+/// It was told as a silence: who refuses a hello ends the connection too, and the refusal may be lost.
+#[test]
+fn connection_lost_before_the_hello_is_no_silence() {
+    for (reason, told) in [
+        (FailureReason::ConnectionLost, DisconnectReason::LeftBeforeHello),
+        (FailureReason::TimedOut, DisconnectReason::NoHello),
+    ] {
+        let mut duel = Duel::strangers();
+        let peer = duel.peer.key();
+        let mut effects = duel.event(Event::Connected { peer });
+        // A stranger is greeted late.
+        effects.extend(duel.tick_after(2 * Settings::default().hello_patience));
+        let hello = requests(&effects);
+        let id = hello
+            .iter()
+            .find_map(|(id, request)| matches!(request, Request::Hello(_)).then_some(*id));
+        let id = id.expect("it greets");
+        let effects = duel.event(Event::RequestFailed { peer, id, reason });
+        assert_eq!(parted(&effects), Some(&told));
+    }
 }
 
 #[test]

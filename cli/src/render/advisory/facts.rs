@@ -26,7 +26,10 @@ pub(super) fn facts(advisory: &Advisory) -> Lines {
     let mut lines = Lines::default()
         .add("vulnerability", &advisory.vulnerability)
         .add("summary", summary(&value("summary"), &value("details")))
-        .add("severity", severity(&value("severity")))
+        .add(
+            "severity",
+            severity(&value("severity"), advisory.malicious.as_deref()),
+        )
         .add("package", format!("{} {}", package.ecosystem, package.name));
     if let Some(exploited) = &advisory.exploited {
         lines = lines.add("exploited", plain(&exploited.to_string()));
@@ -65,8 +68,9 @@ fn summary(summary: &Value, details: &Value) -> String {
     text.map_or_else(|| "none given".to_owned(), |text| cut(text, SUMMARY_WIDTH))
 }
 
-/// Returns each rating with its score; a rating that is not a CVSS vector stays as it is.
-fn severity(ratings: &Value) -> String {
+/// Returns each rating with its score; a rating that is not a CVSS vector stays as it is. A malicious package is critical
+/// in a scan, whatever the ratings are.
+fn severity(ratings: &Value, malicious: Option<&str>) -> String {
     let ratings: Vec<String> = entries(ratings)
         .filter_map(|rating| rating["score"].as_str())
         .map(|text| match score_vector(text) {
@@ -74,10 +78,17 @@ fn severity(ratings: &Value) -> String {
             None => cut(text, 120),
         })
         .collect();
-    if ratings.is_empty() {
-        return "not rated by the records below".to_owned();
+    let stated = match ratings.as_slice() {
+        [] => "not rated by the records below".to_owned(),
+        ratings => ratings.join("; "),
+    };
+    match malicious {
+        Some(said_by) => format!(
+            "critical, because the package is malicious ({}); {stated}",
+            cut(said_by, 60)
+        ),
+        None => stated,
     }
-    ratings.join("; ")
 }
 
 /// Returns one text for each range and for the listed versions.
@@ -235,8 +246,20 @@ mod tests {
     fn what_is_not_said_is_named() {
         assert_eq!(fixes(&json!([])), "no fixed version is given");
         assert_eq!(ranges(&json!([{"versions": []}])), ["no versions are given"]);
-        assert_eq!(severity(&Value::Null), "not rated by the records below");
+        assert_eq!(severity(&Value::Null, None), "not rated by the records below");
         assert_eq!(summary(&json!(" "), &json!("In Django\n2.2")), "In Django 2.2");
+    }
+
+    /// It was shown as not rated, and a scan called it critical.
+    #[test]
+    fn malicious_package_is_critical_with_its_ratings() {
+        let unrated = severity(&Value::Null, Some("MAL-2025-1"));
+        assert_eq!(
+            unrated,
+            "critical, because the package is malicious (MAL-2025-1); not rated by the records below"
+        );
+        let rated = severity(&json!([{"score": "low"}]), Some("CWE-506"));
+        assert!(rated.ends_with("(CWE-506); low"), "{rated}");
     }
 
     #[test]
@@ -249,9 +272,9 @@ mod tests {
 
     #[test]
     fn vector_is_shown_with_its_score() {
-        let rated =
-            severity(&json!([{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]));
+        let vector = json!([{"type": "CVSS_V3", "score": "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}]);
+        let rated = severity(&vector, None);
         assert!(rated.starts_with("critical 9.8 (CVSS:3.1/"), "{rated}");
-        assert_eq!(severity(&json!([{"score": "high"}])), "high");
+        assert_eq!(severity(&json!([{"score": "high"}]), None), "high");
     }
 }

@@ -13,6 +13,7 @@ use starling_report::upgrade::{Fixable, severity_rank, tenths, version_to_go_to}
 #[serde(default)]
 pub(super) struct Body {
     pub(super) outcome: String,
+    pub(super) inventory: Inventory,
     pub(super) reasons: Vec<Reason>,
     pub(super) freshness_required: bool,
     pub(super) coverage: Coverage,
@@ -26,6 +27,13 @@ pub(super) struct Body {
     pub(super) mutes: Vec<Mute>,
     pub(super) vex: Vec<Vex>,
     pub(super) as_of: String,
+}
+
+/// The scanned document.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Inventory {
+    pub(super) notes: u64,
 }
 
 /// An ecosystem of the document, with the sources that speak about it.

@@ -42,20 +42,42 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The base address.
+    /// The base address, with several documents below it.
     pub(super) fn base(&self, default: &str) -> Result<Address, PlanError> {
         match &self.mirror {
+            Some(mirror) if mirror.is_file_by_name() => Err(self.not_a_folder(
+                mirror,
+                "it names a file, and the preset reads several documents below a folder: give the folder's address",
+            )),
             Some(mirror) => Ok(mirror.clone()),
             None => Address::parse(default),
         }
     }
 
-    /// An address: `default` at the source, `path` below a mirror. A mirror may also be the file itself.
+    /// An address: `default` at the source, `path` below a mirror. A mirror may also be the file itself, by any name
+    /// that ends as `path` does.
     pub(super) fn at(&self, default: &str, path: &str) -> Result<Address, PlanError> {
-        match &self.mirror {
-            Some(mirror) if mirror.file_name("") == path => Ok(mirror.clone()),
-            Some(mirror) => below(mirror, path),
-            None => Address::parse(default),
+        let default = Address::parse(default)?;
+        let Some(mirror) = &self.mirror else {
+            return Ok(default);
+        };
+        let end = path.rsplit_once('.').map_or(path, |(_, end)| end);
+        if *mirror == default || mirror.file_name("") == path || mirror.ends_in(end) {
+            return Ok(mirror.clone());
+        }
+        if mirror.is_file_by_name() {
+            let why =
+                format!("it names a file that is not a .{end}: give such a file, or the folder with {path}");
+            return Err(self.not_a_folder(mirror, &why));
+        }
+        below(mirror, path)
+    }
+
+    /// The error for the address of a file where that of a folder is needed.
+    fn not_a_folder(&self, mirror: &Address, why: &str) -> PlanError {
+        PlanError::Address {
+            address: shorten(&mirror.without_query()),
+            why: why.to_owned(),
         }
     }
 
@@ -81,7 +103,7 @@ impl<'a> Ask<'a> {
     /// A plan of one document: `default` at the source; the mirror's address with `path`.
     pub(super) fn single(&self, default: &str, path: &str, form: Form) -> Result<Plan, PlanError> {
         let address = self.at(default, path)?;
-        let base = self.base(default)?;
+        let base = self.mirror.clone().unwrap_or_else(|| address.clone());
         self.plan(base, vec![Step::Document(document(address, path, form))])
     }
 }

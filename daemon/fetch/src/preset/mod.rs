@@ -68,6 +68,20 @@ pub fn preset(name: &str) -> Option<&'static Preset> {
     presets().iter().find(|preset| preset.name == name)
 }
 
+/// Finds the preset whose document has the name that an address ends in, such as that of the catalogue of exploited
+/// vulnerabilities. Names that several sources give are of none.
+#[must_use]
+pub fn preset_of_file(address: &str) -> Option<&'static Preset> {
+    let last = |address: &str| {
+        let path = address.split(['?', '#']).next().unwrap_or_default();
+        path.rsplit('/').next().unwrap_or_default().to_ascii_lowercase()
+    };
+    let name = last(address);
+    let mut same = presets().iter().filter(|preset| last(preset.address) == name);
+    let found = same.next().filter(|_| name.contains('.'))?;
+    same.next().is_none().then_some(found)
+}
+
 impl Preset {
     /// Makes the plan of the preset.
     ///

@@ -106,6 +106,71 @@ fn mirror_may_be_the_file_itself() {
     assert_eq!(first(&file), first(&folder));
 }
 
+/// Another name of the file was taken for a folder, so that the name of the document was appended to it.
+#[test]
+fn file_of_a_mirror_may_have_another_name() {
+    for (name, address) in [
+        ("kev", "https://mirror.example/cisa/kev.json"),
+        ("kev", "/media/usb/kev.JSON"),
+        ("epss", "https://mirror.example/epss.csv.gz"),
+        ("pypa", "https://mirror.example/advisory-database-main.tar.gz"),
+        ("debian", "https://security-tracker.debian.org/tracker/data/json"),
+        ("debian", "https://mirror.example/debian.json"),
+    ] {
+        let plan = plan(name, Some(address), None).expect(address);
+        match &plan.steps[0] {
+            Step::Document(step) => assert_eq!(step.address.to_string(), address),
+            other => panic!("{other:?}"),
+        }
+    }
+    let plan = plan("kev", Some("https://mirror.example/cisa/"), None).expect("a plan");
+    let Step::Document(step) = &plan.steps[0] else {
+        panic!("{plan:?}")
+    };
+    assert!(
+        step.address
+            .to_string()
+            .ends_with("/cisa/known_exploited_vulnerabilities.json")
+    );
+}
+
+#[test]
+fn file_that_cannot_be_meant_is_refused() {
+    for (name, address, word) in [
+        ("osv", "https://mirror.example/all.zip", "several documents"),
+        (
+            "nvd-feeds",
+            "/media/usb/nvdcve-2.0-2024.json.gz",
+            "several documents",
+        ),
+        ("cve", "https://mirror.example/main.tar.gz", "several documents"),
+        ("epss", "https://mirror.example/epss.csv", ".gz"),
+        ("kev", "https://mirror.example/kev.csv", ".json"),
+    ] {
+        let error = plan(name, Some(address), None).expect_err(address).to_string();
+        assert!(error.contains(word) && error.contains(address), "{error}");
+    }
+}
+
+#[test]
+fn preset_is_found_by_the_name_of_its_file() {
+    let found = |address| preset_of_file(address).map(|preset| preset.name);
+    assert_eq!(
+        found("http://127.0.0.1:8080/x/known_exploited_vulnerabilities.json?y=/z"),
+        Some("kev")
+    );
+    assert_eq!(found("/media/usb/vulxml.zip"), Some("bdu"));
+    for address in [
+        "https://example.org/security.json",
+        "https://example.org/main.tar.gz",
+        "https://example.org/data/json",
+        "https://example.org/",
+        "x",
+    ] {
+        assert_eq!(found(address), None, "{address}");
+    }
+}
+
 #[test]
 fn documentation_lists_every_preset() {
     let page = include_str!("../../../../docs/sources/README.md");

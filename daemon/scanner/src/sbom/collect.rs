@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::components::Components;
+use super::same_version::says_the_same;
 use super::{Component, ComponentKind, Format, Inventory, MAX_COMPONENTS, Note, Place, SbomError};
 use crate::cpe::Cpe;
 use crate::origin::Origin;
@@ -155,7 +156,7 @@ impl Collector {
         };
         // The version of a repository's URL is a commit or a tag.
         let is_named = purl.ty() != "github" && is_of_registry_or_distribution(purl);
-        if is_named && !own.contains(stated) && !stated.contains(own) {
+        if is_named && !says_the_same(own, stated) {
             let text = format!(
                 "its version is {stated:?}, and that of its package URL {own:?}; the latter was used"
             );

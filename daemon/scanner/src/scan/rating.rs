@@ -3,11 +3,44 @@
 use super::ScanOptions;
 use super::evidence::Evidence;
 use crate::knowledge::Advisory;
-use crate::severity::{Level, Rating, Scores, StatedSeverity, of_summary};
+use crate::severity::{Level, MALICIOUS, Rating, Scores, StatedSeverity, of_summary, reports_malice};
 
-/// Rates a finding. A package's own severities come before the advisory's; those of sources that are not in the order
-/// come last and never lower another rating.
+/// Rates a finding. A malicious package is critical, whatever its sources rate: an installed one is an incident.
 pub(super) fn rate(
+    advisory: &Advisory,
+    evidence: &mut Evidence,
+    scores: &mut Scores,
+    options: &ScanOptions,
+) -> Rating {
+    let rating = stated_rating(advisory, evidence, scores, options);
+    if rating.level >= Level::Critical {
+        return rating;
+    }
+    let mark = advisory.severities.iter().find(|one| one.kind == MALICIOUS);
+    let by_name = || {
+        // A name alone does not outdo a rating: the record of that name may be withdrawn.
+        let mut ids = advisory.ids.iter().chain([&advisory.vulnerability]);
+        let id = ids.find(|id| rating.level == Level::Unknown && reports_malice(id))?;
+        Some(StatedSeverity {
+            source: "starling".to_owned(),
+            kind: MALICIOUS.to_owned(),
+            value: id.clone(),
+        })
+    };
+    match mark.cloned().or_else(by_name) {
+        Some(mark) => Rating {
+            level: Level::Critical,
+            score: None,
+            stated: Some(mark),
+        },
+        None if rating.level == Level::Unknown => rating_by_kind(advisory, evidence),
+        None => rating,
+    }
+}
+
+/// Rates a finding by what sources state. A package's own severities come before the advisory's; those of sources that
+/// are not in the order come last and never lower another rating.
+fn stated_rating(
     advisory: &Advisory,
     evidence: &mut Evidence,
     scores: &mut Scores,
@@ -30,35 +63,27 @@ pub(super) fn rate(
         severities.append(&mut evidence.last_severities);
         scores.choose(&severities, order)
     };
-    let rating = match worst {
+    match worst {
         Some(worst) if (worst.level, worst.score) > (rating.level, rating.score) => worst,
         _ => rating,
-    };
-    if rating.level != Level::Unknown {
-        return rating;
     }
-    let stated = |source: &str, kind: &str, value: &str| {
+}
+
+/// Rates a finding without a stated severity: by its summary, else by its class.
+fn rating_by_kind(advisory: &Advisory, evidence: &Evidence) -> Rating {
+    let source = advisory.provenance.first().map_or("", |p| p.source.as_str());
+    let stated = |kind: &str, value: &str| {
         Some(StatedSeverity {
             source: source.to_owned(),
             kind: kind.to_owned(),
             value: value.to_owned(),
         })
     };
-    let source = advisory.provenance.first().map_or("", |p| p.source.as_str());
-    // Reports of malicious packages have no severity: an installed one is an incident.
-    let mut ids = advisory.ids.iter().chain([&advisory.vulnerability]);
-    if let Some(id) = ids.find(|id| id.starts_with("MAL-")) {
-        return Rating {
-            level: Level::Critical,
-            score: None,
-            stated: stated("starling", "malicious-package", id),
-        };
-    }
     if let Some(word) = of_summary(&advisory.summary) {
         return Rating {
             level: word.parse().unwrap_or_default(),
             score: None,
-            stated: stated(source, "summary", word),
+            stated: stated("summary", word),
         };
     }
     // Not a vulnerability, so there is nothing to rate.
@@ -66,8 +91,8 @@ pub(super) fn rate(
         Some(kind) => Rating {
             level: Level::None,
             score: None,
-            stated: stated(source, "informational", kind),
+            stated: stated("informational", kind),
         },
-        None => rating,
+        None => Rating::default(),
     }
 }

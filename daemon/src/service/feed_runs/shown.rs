@@ -274,7 +274,10 @@ impl SiteParts {
     /// Returns the sentences of all feeds that need somebody, those of offers that no feed here is about, and those of
     /// imports that left something open.
     pub(in crate::service) fn feed_matters(&self, feeds: &[Feed]) -> Vec<String> {
-        let mut matters: Vec<String> = feeds.iter().filter_map(|feed| feed.attention.clone()).collect();
+        let told = feeds
+            .iter()
+            .filter_map(|feed| Some((feed.name.to_string(), feed.attention.clone()?)));
+        let mut matters = types::wording::grouped("feeds ", &told.collect::<Vec<_>>());
         let problem = self.live.feeds.offers_problem();
         let problem = problem.map(|problem| format!("{UNKNOWN_FETCHER}: {problem}"));
         for told in self.live.feeds.unread_offers().into_iter().chain(problem) {

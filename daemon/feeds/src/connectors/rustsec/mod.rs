@@ -173,6 +173,11 @@ fn record(table: &toml::Table, body: &str, name: &str) -> Result<Draft<'static>,
                 .specific
                 .push(("informational", value::text(informational.to_owned())));
         }
+        let categories = texts_of(advisory.get("categories"));
+        if !categories.is_empty() {
+            let categories = categories.into_iter().map(str::to_owned);
+            entry.specific.push(("categories", value::texts(categories)));
+        }
         if let Some(affected) = table.get("affected") {
             entry.ecosystem_specific.push(("affects", affects(affected)));
         }

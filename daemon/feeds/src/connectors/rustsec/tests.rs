@@ -27,6 +27,17 @@ fn advisory_becomes_a_record_of_a_crate() {
     );
 }
 
+/// The category says that a crate is malicious, which rates the finding.
+#[test]
+fn categories_of_a_crate_are_kept_with_it() {
+    let text = advisory("patched = []").replace("keywords =", "categories = [\"malicious\"]\nkeywords =");
+    let record = &json_records("rustsec", text.as_bytes())[0];
+    assert_eq!(
+        record["affected"][0]["database_specific"]["categories"],
+        serde_json::json!(["malicious"])
+    );
+}
+
 #[test]
 fn versions_neither_patched_nor_unaffected_are_affected() {
     for (versions, expected) in [

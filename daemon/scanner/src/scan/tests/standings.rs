@@ -226,3 +226,38 @@ fn severity_in_words_rates_a_finding() {
     );
     assert_eq!(result.findings[0].severity.level, Level::High);
 }
+
+/// A malicious package that a source rated low passed `--fail-on high`.
+#[test]
+fn malicious_package_is_critical_despite_a_lower_rating() {
+    let record = |severity: &str, ids: &str| {
+        format!(
+            r#"{{"id":"GHSA-1",{ids}"severity":[{severity}],"affected":[{{"package":{{"ecosystem":"npm","name":"evil"}},
+            "versions":["1.0.0"]}}]}}"#
+        )
+    };
+    let low = r#"{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:H/PR:N/UI:R/S:U/C:L/I:N/A:N"}"#;
+    let worst = r#"{"type":"CVSS_V3","score":"CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H"}"#;
+    let mark = r#"{"type":"malicious-package","score":"CWE-506"}"#;
+    for (severities, ids, level, stated) in [
+        (format!("{low},{mark}"), "", Level::Critical, "malicious-package"),
+        (format!("{mark},{low}"), "", Level::Critical, "malicious-package"),
+        (format!("{mark},{worst}"), "", Level::Critical, "CVSS_V3"),
+        (mark.to_owned(), "", Level::Critical, "malicious-package"),
+        (low.to_owned(), "", Level::Low, "CVSS_V3"),
+        // The record of that name may be withdrawn, so that the rating stands.
+        (low.to_owned(), r#""aliases":["MAL-1"],"#, Level::Low, "CVSS_V3"),
+        (
+            String::new(),
+            r#""aliases":["MAL-1"],"#,
+            Level::Critical,
+            "malicious-package",
+        ),
+    ] {
+        let record = record(&severities, ids);
+        let result = run(&purls(&["pkg:npm/evil@1.0.0"]), &Memory::with(&[&record]));
+        let found = &result.findings[0].severity;
+        let kind = found.stated.as_ref().map(|stated| stated.kind.as_str());
+        assert_eq!((found.level, kind), (level, Some(stated)), "{record}");
+    }
+}
