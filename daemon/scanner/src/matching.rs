@@ -5,7 +5,10 @@
 //!
 //! - `introduced` and `fixed` at one version cancel each other: the earlier state continues. So `[0,1) [1,2)` in one
 //!   list and the empty `[1,1)` have their intended meaning.
-//! - An event that the scheme cannot parse is left out and reported, so that the other events decide.
+//! - An event that is not a version of the scheme is left out and reported, so that the other events decide: without an end,
+//!   all later versions are affected. If it begins with the numbers of a release of Python (`2.6.0-NA`), versions with these
+//!   numbers are undecided, and the range ends there.
+//! - An end of what no event began (`fixed` before `introduced`, two ends in a row) leaves the versions before it undecided.
 //! - A range that begins with all versions and never ends needs no order and no version. A range without a beginning
 //!   leaves versions before its end undecided; an entry without any rule leaves everything undecided.
 //! - A text that is not a version of the ecosystem, but has a place in its order (`latest`, words that PEP 440 does not
@@ -27,7 +30,9 @@ use std::cmp::Ordering;
 use self::doubt::Doubt;
 use self::git::Revision;
 use self::range::evaluate_range;
-pub(crate) use self::range::is_of_all_versions;
+pub(crate) use self::range::{
+    Contradiction, contradiction_of, is_of_all_versions, leaves_some_undecided, near, placed,
+};
 
 use crate::module::{Stream, is_of_another};
 use crate::origin::Origin;
@@ -268,8 +273,10 @@ pub enum WhyNot {
     NoVersion,
     /// The subject's version has no place in the order.
     VersionUnreadable,
-    /// No event of the range can be parsed.
+    /// No event of the range can be parsed, or not the one that matters.
     EventsUnreadable,
+    /// An event ends what no other one began, so that the range does not tell which versions it means.
+    EventsContradict,
     /// The range has no version from which anything is affected, or the entry has no versions.
     NoBeginning,
     /// The advisory is about another module stream than the package.

@@ -126,6 +126,9 @@ impl fmt::Display for WhyNot {
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
             Self::OtherModule => f.write_str("the advisory is about another module stream"),
             Self::EventsUnreadable => f.write_str("the range's versions cannot be read"),
+            Self::EventsContradict => {
+                f.write_str("its events contradict one another: one ends what no other one began")
+            }
             Self::NoBeginning => f.write_str("it does not say from which version on anything is affected"),
         }
     }

@@ -9,7 +9,9 @@ use std::cmp::Ordering;
 
 use super::cursor::{Cursor, put_bytes, put_length};
 use crate::knowledge::{Advisory, StatedEntries};
-use crate::matching::{Subject, decides_without_git, has_rules, is_of_all_versions, is_semver};
+use crate::matching::{
+    Subject, decides_without_git, has_rules, is_of_all_versions, is_semver, leaves_some_undecided, placed,
+};
 use crate::osv::{Event, RangeKind};
 use crate::version::{Scheme, Version};
 
@@ -268,6 +270,9 @@ enum Turn {
 /// Returns the spans of a range: exactly the affected versions if its events and the scheme's order allow that, else
 /// their hull. `None` if the range may leave a version undecided.
 fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
+    if leaves_some_undecided(events, scheme) {
+        return None;
+    }
     // Without a key: before all versions.
     let mut points: Vec<(Option<Vec<u8>>, Turn)> = Vec::new();
     let mut exact = true;
@@ -283,7 +288,7 @@ fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
             // A limit only removes versions, so the spans without it are a superset.
             Event::Limit(_) => continue,
         };
-        if let Ok(version) = Version::parse(scheme, text) {
+        if let Some(version) = placed(scheme, text) {
             exact &= version.key().is_some();
             points.push((Some(version.coarse_key(text).into_owned()), turn));
         } else if turn == Turn::Introduced {

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::doubt::{Doubt, begins_with, in_epoch_of};
+use super::doubt::{self, Doubt, begins_with, in_epoch_of};
 use super::{Subject, WhyNot, git};
 use crate::osv::{Event, Range, RangeKind};
-use crate::version::Version;
+use crate::version::{Scheme, Version};
 
 /// A range's statement about a subject in it.
 pub(super) struct Inside {
@@ -15,6 +15,7 @@ pub(super) struct Inside {
 }
 
 /// A place in the order where the state changes; `None` is before all versions.
+#[derive(Clone)]
 struct Point<'a> {
     version: Option<Version>,
     event: &'a Event,
@@ -43,6 +44,9 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
     };
     let places = Places::of(range, version).map_err(bare)?;
     let fixed_above = places.fixed_above(version);
+    if places.is_near_an_end(subject, version) {
+        return Err((WhyNot::EventsUnreadable, fixed_above));
+    }
     let released = subject
         .released
         .as_ref()
@@ -94,6 +98,8 @@ struct Places<'a> {
     limits: Vec<Version>,
     /// True if a version at which the range begins cannot be read.
     unread_introduced: bool,
+    /// The numbers with which ends begin that are not versions.
+    near: Vec<(Version, &'a str)>,
 }
 
 impl<'a> Places<'a> {
@@ -103,6 +109,7 @@ impl<'a> Places<'a> {
             points: Vec::with_capacity(range.events.len()),
             limits: Vec::new(),
             unread_introduced: false,
+            near: Vec::new(),
         };
         for event in &range.events {
             places.add(event, version);
@@ -132,15 +139,37 @@ impl<'a> Places<'a> {
         match event {
             Event::Introduced(_) if text.trim() == "0" => self.points.push(Point { version: None, event }),
             Event::Limit(_) if text.trim() == "*" => {}
-            _ => match Version::parse(version.scheme(), text) {
-                Err(_) => self.unread_introduced |= begins(event),
-                Ok(limit) if matches!(event, Event::Limit(_)) => self.limits.push(limit),
-                Ok(at) => self.points.push(Point {
+            _ => match placed(version.scheme(), text) {
+                None => self.add_unplaced(event, version),
+                Some(limit) if matches!(event, Event::Limit(_)) => self.limits.push(limit),
+                Some(at) => self.points.push(Point {
                     version: Some(at),
                     event,
                 }),
             },
         }
+    }
+
+    /// Adds an event that is not a version: an end at its numbers, if it begins with some.
+    fn add_unplaced(&mut self, event: &'a Event, version: &Version) {
+        match near(version.scheme(), text_of(event)) {
+            _ if begins(event) => self.unread_introduced = true,
+            Some((at, numbers)) if !matches!(event, Event::Limit(_)) => {
+                self.near.push((at.clone(), numbers));
+                self.points.push(Point {
+                    version: Some(at),
+                    event,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns true if a version has the numbers of an end that is not a version itself.
+    fn is_near_an_end(&self, subject: &Subject, version: &Version) -> bool {
+        self.near.iter().any(|(at, numbers)| {
+            version.compare(at) == Some(Ordering::Equal) || begins_with(subject.text(), numbers)
+        })
     }
 
     /// Returns the fixes at higher versions, the lowest first.
@@ -180,10 +209,179 @@ impl<'a> Places<'a> {
             Some(WhyNot::NoBeginning)
         } else if is_in_doubt(range, subject, &self.points) {
             Some(WhyNot::VersionUnreadable)
+        } else if contradicts(&self.points, version) {
+            Some(WhyNot::EventsContradict)
+        } else if self.is_open_without_prefixes(subject, version) {
+            Some(WhyNot::EventsUnreadable)
         } else {
             None
         }
     }
+
+    /// Returns true if a version without a text before its numbers is affected if the events have none either: `v2.0`
+    /// comes before all numbers in some orders.
+    fn is_open_without_prefixes(&self, subject: &Subject, version: &Version) -> bool {
+        if matches!(subject.doubt, Doubt::Prefixed(_)) {
+            return false;
+        }
+        let mut is_any = false;
+        let bare = self.points.iter().map(|point| {
+            let prefixed = point.version.as_ref().and_then(|at| bare_of(at, point.event));
+            is_any |= prefixed.is_some();
+            Point {
+                version: prefixed.or_else(|| point.version.clone()),
+                event: point.event,
+            }
+        });
+        let mut bare: Vec<Point<'_>> = bare.collect();
+        bare.sort_by(order);
+        is_any && walk(&bare, version, None).opened_by.is_some()
+    }
+}
+
+/// Returns the place of an event's text in an order; `None` if it is not one version, even if the order has a place for it.
+pub(crate) fn placed(scheme: Scheme, text: &str) -> Option<Version> {
+    let version = Version::parse(scheme, text).ok()?;
+    (!doubt::is_no_version(text, &version)).then_some(version)
+}
+
+/// Returns the release with whose numbers a text begins that is not a version of Python, such as `2.6.0-NA`: whatever the
+/// rest means, other releases come before or after it.
+pub(crate) fn near(scheme: Scheme, text: &str) -> Option<(Version, &str)> {
+    let text = text.trim();
+    if scheme != Scheme::Pep440 || placed(scheme, text).is_some() {
+        return None;
+    }
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len());
+    let numbers = text.get(..end)?.trim_end_matches('.');
+    let is_one = Version::parse(scheme, text).is_ok_and(|read| !doubt::is_several(text, &read));
+    let release = placed(scheme, numbers).filter(|_| is_one)?;
+    Some((release, numbers))
+}
+
+/// Returns an event's version without the text before its numbers, if it has such a text.
+fn bare_of(at: &Version, event: &Event) -> Option<Version> {
+    match doubt::without_prefix(at.scheme(), text_of(event).trim()) {
+        Doubt::Prefixed(bare) => Some(*bare),
+        _ => None,
+    }
+}
+
+fn text_of(event: &Event) -> &str {
+    let (Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text)) =
+        event;
+    text
+}
+
+/// What is wrong with the events of a range as a whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Contradiction {
+    /// This version ends what nothing began.
+    EndsNothing(String),
+    /// This text stands before its numbers in the order.
+    Prefixed(String),
+    /// It begins and ends at one version.
+    Empty,
+}
+
+/// Returns true if the events of a range may leave versions undecided.
+pub(crate) fn leaves_some_undecided(events: &[Event], scheme: Scheme) -> bool {
+    let is_near = |event: &Event| near(scheme, text_of(event)).is_some();
+    events.iter().any(is_near)
+        || contradiction_of(events, scheme).is_some_and(|found| found != Contradiction::Empty)
+}
+
+/// Returns what is wrong with the events of a range, as far as they are versions.
+pub(crate) fn contradiction_of(events: &[Event], scheme: Scheme) -> Option<Contradiction> {
+    let is_prefixed = |text: &str| doubt::without_prefix(scheme, text.trim()) != Doubt::None;
+    // Most ranges have this form, which has one meaning.
+    if let [
+        Event::Introduced(first),
+        Event::Fixed(end) | Event::LastAffected(end),
+    ] = events
+        && first.trim() == "0"
+    {
+        return is_prefixed(end).then(|| Contradiction::Prefixed(end.clone()));
+    }
+    let mut points = Vec::with_capacity(events.len());
+    for event in events.iter().filter(|event| !matches!(event, Event::Limit(_))) {
+        let text = text_of(event);
+        let version = match event {
+            Event::Introduced(_) if text.trim() == "0" => None,
+            _ => match placed(scheme, text) {
+                Some(version) => Some(version),
+                None => continue,
+            },
+        };
+        points.push(Point { version, event });
+    }
+    let prefixed = points
+        .iter()
+        .find(|point| point.version.is_some() && is_prefixed(text_of(point.event)));
+    if let Some(prefixed) = prefixed {
+        return Some(Contradiction::Prefixed(text_of(prefixed.event).to_owned()));
+    }
+    points.sort_by(order);
+    let mut is_open = false;
+    for turn in turns(&points) {
+        if turn.ends() && !is_open {
+            let end = turn.0.first().map(|point| text_of(point.event).to_owned());
+            return end.map(Contradiction::EndsNothing);
+        }
+        is_open = !turn.ends();
+    }
+    let is_empty = turns(&points).next().is_none() && points.iter().any(|point| begins(point.event));
+    is_empty.then_some(Contradiction::Empty)
+}
+
+/// Events at one place of the order, of which only one kind has an effect.
+struct Turn<'p, 'a>(&'p [Point<'a>]);
+
+impl Turn<'_, '_> {
+    fn ends(&self) -> bool {
+        self.0.iter().any(|point| !begins(point.event))
+    }
+
+    /// Returns true if a version has the place of these events behind it.
+    fn is_behind(&self, version: &Version) -> bool {
+        self.0.first().is_some_and(|point| {
+            let side = point.version.as_ref().map(|at| at.compare(version));
+            match side {
+                None | Some(Some(Ordering::Less)) => true,
+                Some(Some(Ordering::Equal)) => !matches!(point.event, Event::LastAffected(_)),
+                Some(_) => false,
+            }
+        })
+    }
+}
+
+/// Returns the changes of state of sorted events. Beginnings and ends at one version cancel each other.
+fn turns<'p, 'a>(points: &'p [Point<'a>]) -> impl Iterator<Item = Turn<'p, 'a>> {
+    let places = points.chunk_by(|one, next| order(one, next).is_eq());
+    places
+        .filter(|place| {
+            place.iter().all(|point| begins(point.event)) || !place.iter().any(|point| begins(point.event))
+        })
+        .map(Turn)
+}
+
+/// Returns true if the events do not tell whether a version outside of all intervals is affected: the next change is an end,
+/// although nothing began; or the only interval ends before it begins.
+fn contradicts(points: &[Point<'_>], version: &Version) -> bool {
+    let (mut is_orphan, mut is_begun) = (false, false);
+    let mut above = turns(points).skip_while(|turn| {
+        let is_behind = turn.is_behind(version);
+        if is_behind {
+            is_begun |= !turn.ends();
+            is_orphan |= turn.ends() && !is_begun;
+        }
+        is_behind
+    });
+    let Some(next) = above.next() else { return false };
+    let is_last = above.all(|turn| !turn.ends());
+    next.ends() || (is_last && is_orphan && !is_begun)
 }
 
 fn begins(event: &Event) -> bool {
