@@ -21,6 +21,7 @@
 //! The caller selects the entries of the package.
 
 mod doubt;
+mod events;
 mod git;
 mod range;
 
@@ -28,11 +29,10 @@ use std::cell::OnceCell;
 use std::cmp::Ordering;
 
 use self::doubt::Doubt;
+pub(crate) use self::events::{Contradiction, contradiction_of, leaves_some_undecided, near, placed};
 use self::git::Revision;
 use self::range::evaluate_range;
-pub(crate) use self::range::{
-    Contradiction, contradiction_of, is_of_all_versions, leaves_some_undecided, near, placed,
-};
+pub(crate) use self::range::is_of_all_versions;
 
 use crate::module::{Stream, is_of_another};
 use crate::origin::Origin;

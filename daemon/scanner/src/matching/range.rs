@@ -2,10 +2,11 @@
 
 use std::cmp::Ordering;
 
-use super::doubt::{self, Doubt, begins_with, in_epoch_of};
+use super::doubt::{Doubt, begins_with, in_epoch_of};
+use super::events::{bare_of, contradicts, near, placed, text_of};
 use super::{Subject, WhyNot, git};
 use crate::osv::{Event, Range, RangeKind};
-use crate::version::{Scheme, Version};
+use crate::version::Version;
 
 /// A range's statement about a subject in it.
 pub(super) struct Inside {
@@ -16,9 +17,9 @@ pub(super) struct Inside {
 
 /// A place in the order where the state changes; `None` is before all versions.
 #[derive(Clone)]
-struct Point<'a> {
-    version: Option<Version>,
-    event: &'a Event,
+pub(super) struct Point<'a> {
+    pub(super) version: Option<Version>,
+    pub(super) event: &'a Event,
 }
 
 pub(super) type Outside = (WhyNot, Vec<(Version, String)>);
@@ -44,7 +45,7 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
     };
     let places = Places::of(range, version).map_err(bare)?;
     let fixed_above = places.fixed_above(version);
-    if places.is_near_an_end(subject, version) {
+    if places.is_near_an_event(subject, version) {
         return Err((WhyNot::EventsUnreadable, fixed_above));
     }
     let released = subject
@@ -98,7 +99,7 @@ struct Places<'a> {
     limits: Vec<Version>,
     /// True if a version at which the range begins cannot be read.
     unread_introduced: bool,
-    /// The numbers with which ends begin that are not versions.
+    /// The numbers with which events begin that are not versions.
     near: Vec<(Version, &'a str)>,
 }
 
@@ -150,10 +151,9 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Adds an event that is not a version: an end at its numbers, if it begins with some.
+    /// Adds an event that is not a version: at its numbers, if it begins with those of a release.
     fn add_unplaced(&mut self, event: &'a Event, version: &Version) {
         match near(version.scheme(), text_of(event)) {
-            _ if begins(event) => self.unread_introduced = true,
             Some((at, numbers)) if !matches!(event, Event::Limit(_)) => {
                 self.near.push((at.clone(), numbers));
                 self.points.push(Point {
@@ -161,12 +161,12 @@ impl<'a> Places<'a> {
                     event,
                 });
             }
-            _ => {}
+            _ => self.unread_introduced |= begins(event),
         }
     }
 
-    /// Returns true if a version has the numbers of an end that is not a version itself.
-    fn is_near_an_end(&self, subject: &Subject, version: &Version) -> bool {
+    /// Returns true if a version has the numbers of an event that is not a version itself.
+    fn is_near_an_event(&self, subject: &Subject, version: &Version) -> bool {
         self.near.iter().any(|(at, numbers)| {
             version.compare(at) == Some(Ordering::Equal) || begins_with(subject.text(), numbers)
         })
@@ -239,152 +239,7 @@ impl<'a> Places<'a> {
     }
 }
 
-/// Returns the place of an event's text in an order; `None` if it is not one version, even if the order has a place for it.
-pub(crate) fn placed(scheme: Scheme, text: &str) -> Option<Version> {
-    let version = Version::parse(scheme, text).ok()?;
-    (!doubt::is_no_version(text, &version)).then_some(version)
-}
-
-/// Returns the release with whose numbers a text begins that is not a version of Python, such as `2.6.0-NA`: whatever the
-/// rest means, other releases come before or after it.
-pub(crate) fn near(scheme: Scheme, text: &str) -> Option<(Version, &str)> {
-    let text = text.trim();
-    if scheme != Scheme::Pep440 || placed(scheme, text).is_some() {
-        return None;
-    }
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let numbers = text.get(..end)?.trim_end_matches('.');
-    let is_one = Version::parse(scheme, text).is_ok_and(|read| !doubt::is_several(text, &read));
-    let release = placed(scheme, numbers).filter(|_| is_one)?;
-    Some((release, numbers))
-}
-
-/// Returns an event's version without the text before its numbers, if it has such a text.
-fn bare_of(at: &Version, event: &Event) -> Option<Version> {
-    match doubt::without_prefix(at.scheme(), text_of(event).trim()) {
-        Doubt::Prefixed(bare) => Some(*bare),
-        _ => None,
-    }
-}
-
-fn text_of(event: &Event) -> &str {
-    let (Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text)) =
-        event;
-    text
-}
-
-/// What is wrong with the events of a range as a whole.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Contradiction {
-    /// This version ends what nothing began.
-    EndsNothing(String),
-    /// This text stands before its numbers in the order.
-    Prefixed(String),
-    /// It begins and ends at one version.
-    Empty,
-}
-
-/// Returns true if the events of a range may leave versions undecided.
-pub(crate) fn leaves_some_undecided(events: &[Event], scheme: Scheme) -> bool {
-    let is_near = |event: &Event| near(scheme, text_of(event)).is_some();
-    events.iter().any(is_near)
-        || contradiction_of(events, scheme).is_some_and(|found| found != Contradiction::Empty)
-}
-
-/// Returns what is wrong with the events of a range, as far as they are versions.
-pub(crate) fn contradiction_of(events: &[Event], scheme: Scheme) -> Option<Contradiction> {
-    let is_prefixed = |text: &str| doubt::without_prefix(scheme, text.trim()) != Doubt::None;
-    // Most ranges have this form, which has one meaning.
-    if let [
-        Event::Introduced(first),
-        Event::Fixed(end) | Event::LastAffected(end),
-    ] = events
-        && first.trim() == "0"
-    {
-        return is_prefixed(end).then(|| Contradiction::Prefixed(end.clone()));
-    }
-    let mut points = Vec::with_capacity(events.len());
-    for event in events.iter().filter(|event| !matches!(event, Event::Limit(_))) {
-        let text = text_of(event);
-        let version = match event {
-            Event::Introduced(_) if text.trim() == "0" => None,
-            _ => match placed(scheme, text) {
-                Some(version) => Some(version),
-                None => continue,
-            },
-        };
-        points.push(Point { version, event });
-    }
-    let prefixed = points
-        .iter()
-        .find(|point| point.version.is_some() && is_prefixed(text_of(point.event)));
-    if let Some(prefixed) = prefixed {
-        return Some(Contradiction::Prefixed(text_of(prefixed.event).to_owned()));
-    }
-    points.sort_by(order);
-    let mut is_open = false;
-    for turn in turns(&points) {
-        if turn.ends() && !is_open {
-            let end = turn.0.first().map(|point| text_of(point.event).to_owned());
-            return end.map(Contradiction::EndsNothing);
-        }
-        is_open = !turn.ends();
-    }
-    let is_empty = turns(&points).next().is_none() && points.iter().any(|point| begins(point.event));
-    is_empty.then_some(Contradiction::Empty)
-}
-
-/// Events at one place of the order, of which only one kind has an effect.
-struct Turn<'p, 'a>(&'p [Point<'a>]);
-
-impl Turn<'_, '_> {
-    fn ends(&self) -> bool {
-        self.0.iter().any(|point| !begins(point.event))
-    }
-
-    /// Returns true if a version has the place of these events behind it.
-    fn is_behind(&self, version: &Version) -> bool {
-        self.0.first().is_some_and(|point| {
-            let side = point.version.as_ref().map(|at| at.compare(version));
-            match side {
-                None | Some(Some(Ordering::Less)) => true,
-                Some(Some(Ordering::Equal)) => !matches!(point.event, Event::LastAffected(_)),
-                Some(_) => false,
-            }
-        })
-    }
-}
-
-/// Returns the changes of state of sorted events. Beginnings and ends at one version cancel each other.
-fn turns<'p, 'a>(points: &'p [Point<'a>]) -> impl Iterator<Item = Turn<'p, 'a>> {
-    let places = points.chunk_by(|one, next| order(one, next).is_eq());
-    places
-        .filter(|place| {
-            place.iter().all(|point| begins(point.event)) || !place.iter().any(|point| begins(point.event))
-        })
-        .map(Turn)
-}
-
-/// Returns true if the events do not tell whether a version outside of all intervals is affected: the next change is an end,
-/// although nothing began; or the only interval ends before it begins.
-fn contradicts(points: &[Point<'_>], version: &Version) -> bool {
-    let (mut is_orphan, mut is_begun) = (false, false);
-    let mut above = turns(points).skip_while(|turn| {
-        let is_behind = turn.is_behind(version);
-        if is_behind {
-            is_begun |= !turn.ends();
-            is_orphan |= turn.ends() && !is_begun;
-        }
-        is_behind
-    });
-    let Some(next) = above.next() else { return false };
-    let is_last = above.all(|turn| !turn.ends());
-    next.ends() || (is_last && is_orphan && !is_begun)
-}
-
-fn begins(event: &Event) -> bool {
+pub(super) fn begins(event: &Event) -> bool {
     matches!(event, Event::Introduced(_))
 }
 
@@ -441,7 +296,7 @@ fn is_without_end(range: &Range) -> bool {
 }
 
 /// By version; at one version, `last_affected` acts after the others.
-fn order(a: &Point<'_>, b: &Point<'_>) -> Ordering {
+pub(super) fn order(a: &Point<'_>, b: &Point<'_>) -> Ordering {
     let rank = |point: &Point<'_>| u8::from(matches!(point.event, Event::LastAffected(_)));
     let versions = match (&a.version, &b.version) {
         (None, None) => Ordering::Equal,
