@@ -4,7 +4,7 @@
 //! until a fix is noted for it: by a line, or by an advisory. A list of vulnerabilities names the advisories, but not their
 //! releases, so its entries name them, too, and give way to theirs ([`unless`](crate::osv::unless)).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::draft::{Affected, Draft, Range};
 use super::super::output::Output;
@@ -15,7 +15,7 @@ use super::{SUPPORTED, ecosystem_of, record_id};
 use crate::osv::unless;
 
 /// The prefixes of advisories' ids.
-const ADVISORIES: [&str; 4] = ["DSA-", "DLA-", "DTSA-", "ELA-"];
+pub(super) const ADVISORIES: [&str; 4] = ["DSA-", "DLA-", "DTSA-", "ELA-"];
 
 /// Returns true for text with the beginning of one of the lists.
 pub(super) fn is_list(text: &str) -> bool {
@@ -202,6 +202,10 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, entry: &Entry<'_>) {
 /// Adds an entry for each release that a line is about, or that lines about unstable leave open. Those give way to these
 /// advisories.
 fn add_entries(draft: &mut Draft<'_>, lines: &[Note], advisories: &[String]) {
+    let named: BTreeSet<(&str, String)> = lines
+        .iter()
+        .filter_map(|line| Some((line.package.as_str(), ecosystem_of(line.release.as_deref()?)?)))
+        .collect();
     for line in lines {
         match &line.release {
             Some(release) => match ecosystem_of(release) {
@@ -210,13 +214,8 @@ fn add_entries(draft: &mut Draft<'_>, lines: &[Note], advisories: &[String]) {
                 None => draft.warn(format!("unknown release \"{}\"", quote(release))),
             },
             None => {
-                let is_named = |number: &str| {
-                    lines.iter().any(|other| {
-                        let release = other.release.as_deref().and_then(ecosystem_of);
-                        other.package == line.package
-                            && release.as_deref() == Some(&format!("Debian:{number}"))
-                    })
-                };
+                let is_named =
+                    |number: &str| named.contains(&(line.package.as_str(), format!("Debian:{number}")));
                 for number in SUPPORTED.iter().filter(|number| !is_named(number)) {
                     let mut entry = entry_of(format!("Debian:{number}"), line);
                     if let Some(entry) = entry.as_mut().filter(|_| !advisories.is_empty()) {
