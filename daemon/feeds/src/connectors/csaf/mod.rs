@@ -8,6 +8,9 @@
 mod extent;
 mod form;
 mod generic;
+mod named;
+#[cfg(test)]
+mod named_tests;
 pub(crate) mod status;
 #[cfg(test)]
 mod tests;
@@ -69,8 +72,13 @@ impl Connector for Csaf {
     }
 
     fn read(&self, bytes: &[u8], _: &str, out: &mut Output<'_>) {
-        document(bytes, out, generic::affected);
+        document(bytes, out, named::affected);
     }
+}
+
+/// Reads a document whose products have no versions beside prose: their CPE names say nothing about versions.
+pub(crate) fn without_names(bytes: &[u8], out: &mut Output<'_>) {
+    document(bytes, out, generic::affected);
 }
 
 /// Returns the publisher's namespace if the beginning is that of a CSAF document; empty if it has none.
@@ -213,15 +221,14 @@ fn name(draft: &mut Draft<'_>, vulnerabilities: &[Value<'_>]) {
         }
         let one = vulnerability.get("cwe").into_iter();
         for weakness in one.chain(list_of(vulnerability, "cwes")) {
-            let id = str_of(weakness, "id").filter(|id| id.starts_with("CWE-") && !weaknesses.contains(id));
-            weaknesses.extend(id);
+            weaknesses.extend(str_of(weakness, "id").filter(|id| id.starts_with("CWE-")));
         }
     }
     if !is_named && !vulnerabilities.is_empty() && !text::is_cve(&draft.id) {
         draft.warn("no vulnerability of the document has the id of a CVE record");
     }
     if !weaknesses.is_empty() {
-        let ids = weaknesses.into_iter().map(str::to_owned);
+        let ids = text::distinct(weaknesses);
         draft.specific.push(("cwe_ids", value::texts(ids)));
     }
 }
