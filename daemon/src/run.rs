@@ -378,7 +378,11 @@ fn admin_token(config: &Config) -> Result<Option<AdminToken>, Problem> {
     let Some(path) = &config.api.token_file else {
         return Ok(None);
     };
-    let text = small_file::read_text(path, small_file::MAX_SECRET_BYTES)
+    let text = starling_fetch::read_key_file(path, small_file::MAX_SECRET_BYTES)
+        .and_then(|bytes| {
+            String::from_utf8(bytes)
+                .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+        })
         .map_err(|error| starling_api::file_problem("reading the API token", path, &error))?;
     AdminToken::new(text.trim())
         .map(Some)

@@ -7,10 +7,10 @@ mod set;
 mod settings;
 mod show;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use starling_api_types::{ExitStatus, FeedImportOptions, SourceName};
+use starling_api_types::{ErrorCode, ExitStatus, FeedImportOptions, Problem, SourceName};
 
 use super::Outcome;
 use crate::candidates;
@@ -120,6 +120,7 @@ impl Import {
             kind: self.kind,
         };
         let input = open_input(&self.path)?;
+        refuse_endless(&self.path)?;
         let step = session.step(format!("Importing {} from {}", self.source, self.path.display()));
         let site = session.site(&step).await?;
         source_names::note_misspelt(site.as_ref(), &[self.source.as_str()]).await;
@@ -143,9 +144,30 @@ impl Import {
     }
 }
 
+/// Refuses an input that may never end: a device, a socket, a pipe by its name.
+fn refuse_endless(path: &Path) -> Result<(), Problem> {
+    let Some(what) = starling_daemon::endless_input(path) else {
+        return Ok(());
+    };
+    let detail = format!(
+        "importing {}: it is {what}, expected a file or a folder",
+        path.display()
+    );
+    Err(Problem::new(ErrorCode::FeedUnreadable, detail)
+        .hint("nothing was changed; pass a pipe as standard input (`-`)"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn device_is_refused_as_an_input() {
+        let problem = refuse_endless(Path::new("/dev/zero")).unwrap_err();
+        assert!(problem.to_string().contains("a device"), "{problem}");
+        assert!(refuse_endless(Path::new("/")).is_ok());
+        assert!(refuse_endless(Path::new("-")).is_ok());
+    }
 
     #[test]
     fn rejected_files_are_counted_in_words() {

@@ -17,7 +17,7 @@ use crate::identity::Identity;
 use crate::input::{
     self, Document, Ending, Expectation, Found, InputError, Limits, NotARecord, Source, Unreadable,
 };
-use crate::osv::{FeedRecord, NoRecord, Outcome, Rejected};
+use crate::osv::{FeedRecord, NoRecord, Outcome, Page, Rejected, Warning};
 
 /// Most documents in one batch: enough that passing it on is cheap compared with parsing.
 const BATCH_DOCUMENTS: usize = 64;
@@ -38,6 +38,9 @@ struct Chunk {
     /// The kinds of the batch's documents; only in its last chunk.
     kinds: Kinds,
 }
+
+/// Finds problems of a record, from its canonical bytes, that only the orders of versions tell. Called by the workers.
+pub type Check<'c> = &'c (dyn Fn(&[u8]) -> Vec<Warning> + Sync);
 
 /// How many documents with a record were read as each kind, by its name.
 pub type Kinds = BTreeMap<&'static str, u64>;
@@ -64,6 +67,8 @@ pub enum ItemResult {
     Rejected(RejectedBecause),
     /// Not an item: unusual or lost data of the file as a whole.
     Noted(String),
+    /// Not an item: what the file says of the list of which it is a page.
+    Page(Page),
 }
 
 /// The reason why a file has no record.
@@ -128,7 +133,7 @@ impl Counts {
             }
             ItemResult::Ignored(_) => self.ignored += 1,
             ItemResult::Rejected(_) => self.rejected += 1,
-            ItemResult::Noted(_) => {}
+            ItemResult::Noted(_) | ItemResult::Page(_) => {}
         }
     }
 }
@@ -165,15 +170,16 @@ pub fn run(
     workers: NonZeroUsize,
     sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> Report {
-    run_as(None, source, limits, workers, sink)
+    run_as(None, source, limits, workers, &|_| Vec::new(), sink)
 }
 
-/// Same as [`run`], for documents that all have one kind.
+/// Same as [`run`], for documents that all have one kind, and with further checks.
 pub fn run_as(
     kind: Option<Kind>,
     source: Source,
     limits: &Limits,
     workers: NonZeroUsize,
+    check: Check<'_>,
     sink: &mut dyn FnMut(Item) -> ControlFlow<()>,
 ) -> Report {
     thread::scope(|scope| {
@@ -182,7 +188,7 @@ pub fn run_as(
         for _ in 0..workers.get() {
             let (to_worker, batches) = sync_channel(QUEUED_BATCHES);
             let (results, from_worker) = sync_channel(QUEUED_BATCHES);
-            scope.spawn(move || work(&batches, &results));
+            scope.spawn(move || work(&batches, check, &results));
             to_workers.push(to_worker);
             from_workers.push(from_worker);
         }
@@ -237,13 +243,13 @@ fn feed(
 }
 
 /// Parses batches until there are no more, or nobody receives the results.
-fn work(batches: &Receiver<Vec<Found>>, results: &SyncSender<Chunk>) {
+fn work(batches: &Receiver<Vec<Found>>, check: Check<'_>, results: &SyncSender<Chunk>) {
     for batch in batches {
         let mut items = Vec::new();
         let mut kinds = Kinds::new();
         let mut is_heard = true;
         for found in batch {
-            let kind = parse(found, &mut |item| {
+            let kind = parse(found, check, &mut |item| {
                 items.push(item);
                 if items.len() >= CHUNK_ITEMS {
                     let items = std::mem::take(&mut items);
@@ -306,7 +312,7 @@ fn collect(
 }
 
 /// Parses one part of the input into its items; returns its kind if it gave a record.
-fn parse(found: Found, each: &mut dyn FnMut(Item)) -> Option<Kind> {
+fn parse(found: Found, check: Check<'_>, each: &mut dyn FnMut(Item)) -> Option<Kind> {
     match found {
         Found::Ignored { name, reason } => {
             let result = ItemResult::Ignored(reason.into());
@@ -337,12 +343,16 @@ fn parse(found: Found, each: &mut dyn FnMut(Item)) -> Option<Kind> {
             kind.read(&bytes, &name, &mut |part| {
                 let mut identity = None;
                 let result = match part.outcome {
-                    Outcome::Record(record) => {
+                    Outcome::Record(mut record) => {
                         gave_record = true;
+                        if record.needs_orders {
+                            record.warnings.extend(check(&record.canonical));
+                        }
                         ItemResult::Accepted(record)
                     }
                     Outcome::NoRecord(reason) => ItemResult::Ignored(reason.into()),
                     Outcome::Noted(what) => ItemResult::Noted(what),
+                    Outcome::Page(page) => ItemResult::Page(page),
                     Outcome::Rejected(reason) => match expectation {
                         Expectation::Stated => {
                             identity = part.identity.or_else(|| {

@@ -73,7 +73,7 @@ fn take(taken: &mut Taken, source: Source, part: &str) {
                     .push(json);
             }
             ItemResult::Rejected(why) => taken.refused.push(format!("{}: {why}", item.name)),
-            ItemResult::Ignored(_) | ItemResult::Noted(_) => {}
+            ItemResult::Ignored(_) | ItemResult::Noted(_) | ItemResult::Page(_) => {}
         }
         ControlFlow::Continue(())
     });

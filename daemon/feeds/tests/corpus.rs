@@ -104,6 +104,7 @@ fn every_file_of_the_osv_archives_keeps_its_meaning() {
                 ItemResult::Ignored(reason) => assert!(!is_record, "{}: ignored: {reason}", item.name),
                 ItemResult::Rejected(reason) => panic!("{}: rejected: {reason}", item.name),
                 ItemResult::Noted(what) => panic!("{}: {what}", item.name),
+                ItemResult::Page(page) => panic!("{}: {page:?}", item.name),
             }
             ControlFlow::Continue(())
         });

@@ -7,6 +7,7 @@
 pub mod cpe;
 pub mod ecosystem;
 pub mod explain;
+pub mod faults;
 pub mod fix;
 pub mod index;
 pub mod knowledge;

@@ -11,6 +11,7 @@
 //!   last one, are undecided.
 //! - A `SEMVER` range of a distribution's package uses the distribution's order. Elsewhere a version outside of it is
 //!   undecided if the ecosystem's order has it inside.
+//! - An end of what no event began (`fixed` before `introduced`, two ends in a row) leaves the versions before it undecided.
 //! - A range that begins with all versions and never ends needs no order and no version. A range without a beginning
 //!   leaves versions before its end undecided; an entry without any rule leaves everything undecided.
 //! - A text that is not a version of the ecosystem, but has a place in its order (`latest`, words that PEP 440 does not
@@ -24,6 +25,7 @@
 
 mod bound;
 mod doubt;
+mod events;
 mod git;
 mod range;
 
@@ -32,6 +34,7 @@ use std::cmp::Ordering;
 
 pub(crate) use self::bound::{is_plain, without_prefix};
 use self::doubt::Doubt;
+pub(crate) use self::events::{Contradiction, contradiction_of, leaves_some_undecided, near, placed};
 use self::git::Revision;
 use self::range::evaluate_range;
 pub(crate) use self::range::is_of_all_versions;
@@ -300,8 +303,8 @@ pub enum WhyNot {
     VersionUnreadable,
     /// No event of the range can be parsed, or one that may be before or after the subject.
     EventsUnreadable,
-    /// An end of the range excludes the version, and a later one, without a beginning between them, includes it.
-    EndsContradict,
+    /// An event ends what no other one began, so that the range does not tell which versions it means.
+    EventsContradict,
     /// The range has no version from which anything is affected, or the entry has no versions.
     NoBeginning,
     /// The advisory is about another module stream than the package.

@@ -10,7 +10,9 @@ use serde_json::Value;
 use crate::fix::FixState;
 pub use crate::lenient::Text;
 use crate::lenient::{AnyText, Fields, or_default};
+use crate::matching::placed;
 use crate::severity::{Level, score_loosely, score_vector};
+use crate::version::Scheme;
 
 /// The parts of an OSV record that matching needs.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -93,7 +95,12 @@ impl Affected {
         match Self::deserialize(entry) {
             Ok(affected)
                 if !ranges_of(entry).any(has_unknown_event)
-                    && !affected.versions.iter().any(names_no_version) =>
+                    && !affected
+                        .versions
+                        .iter()
+                        .any(|version| names_no_version(&version.0))
+                    && !has_misspelt_rules(entry)
+                    && !affected.lists_no_version() =>
             {
                 affected
             }
@@ -119,7 +126,7 @@ impl Affected {
             Some(Value::Array(versions)) => {
                 for version in versions {
                     match Text::deserialize(version) {
-                        Ok(version) if !names_no_version(&version) => affected.versions.push(version),
+                        Ok(version) if !names_no_version(&version.0) => affected.versions.push(version),
                         _ => is_unreadable = true,
                     }
                 }
@@ -129,6 +136,7 @@ impl Affected {
         if !matches!(entry.get("ranges"), None | Some(Value::Null | Value::Array(_))) {
             is_unreadable = true;
         }
+        is_unreadable |= has_misspelt_rules(entry) || affected.lists_no_version();
         for range in ranges_of(entry) {
             match Range::deserialize(range) {
                 Ok(range_read) if !has_unknown_event(range) => affected.ranges.push(range_read),
@@ -145,6 +153,59 @@ impl Affected {
     }
 }
 
+impl Affected {
+    /// Returns true if it lists texts, and none of them is a version of its ecosystem.
+    fn lists_no_version(&self) -> bool {
+        let ecosystem = self.package.as_ref().map(|package| package.ecosystem.as_str());
+        let Some(scheme) = ecosystem.and_then(Scheme::for_ecosystem) else {
+            return false;
+        };
+        let is_none = |listed: &Text| placed(scheme, &listed.0).is_none();
+        !self.versions.is_empty() && self.versions.iter().all(is_none)
+    }
+}
+
+/// Members of an entry in the schema.
+const MEMBERS: [&str; 6] = [
+    "package",
+    "severity",
+    "ranges",
+    "versions",
+    "ecosystem_specific",
+    "database_specific",
+];
+
+/// Returns true if an entry has a member that may be meant for its rules: `range`, `Versions`, `vulnerable_versions`.
+fn has_misspelt_rules(entry: &Value) -> bool {
+    let mut keys = entry.as_object().into_iter().flat_map(serde_json::Map::keys);
+    keys.any(|key| !MEMBERS.contains(&key.as_str()) && may_hold_rules(key))
+}
+
+/// Returns true for a name that contains, or is nearly, the name of a member that holds rules.
+fn may_hold_rules(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let contains = ["range", "version"].iter().any(|part| key.contains(part));
+    contains
+        || ["ranges", "versions"]
+            .iter()
+            .any(|known| is_one_slip(&key, known))
+}
+
+/// Returns true if two names differ by one letter, or by the order of two letters beside each other.
+fn is_one_slip(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let start = one.iter().zip(other).take_while(|(a, b)| a == b).count();
+    let (one, other) = (&one[start..], &other[start..]);
+    let tail = |list: &'_ [u8], from: usize| list.get(from..).map(<[u8]>::to_vec);
+    tail(one, 1) == tail(other, 1)
+        || tail(one, 1).as_deref() == Some(other)
+        || tail(other, 1).as_deref() == Some(one)
+        || (one.len() > 1
+            && other.len() > 1
+            && (one[0], one[1]) == (other[1], other[0])
+            && one[2..] == other[2..])
+}
+
 /// Returns the ranges of an entry, whatever they are.
 fn ranges_of(entry: &Value) -> impl Iterator<Item = &Value> {
     entry
@@ -155,8 +216,8 @@ fn ranges_of(entry: &Value) -> impl Iterator<Item = &Value> {
 }
 
 /// Returns true if an entry of `versions` is empty or a requirement, so that it may mean any version.
-fn names_no_version(version: &Text) -> bool {
-    let text = version.0.trim();
+pub(crate) fn names_no_version(version: &str) -> bool {
+    let text = version.trim();
     text.is_empty() || text == "*" || text.starts_with(['<', '>', '~', '^', '='])
 }
 

@@ -1,6 +1,7 @@
 //! Taking in a feed: every file of it accounted for, bodies first, then signed claims.
 
 mod commit;
+mod faults;
 mod giving_way;
 mod gone;
 mod guard;
@@ -8,6 +9,7 @@ mod joined;
 mod losses;
 mod older;
 mod options;
+mod pages;
 mod reach;
 mod rests;
 mod round;
@@ -31,10 +33,12 @@ use starling_feeds::pipeline::{self, ItemResult};
 use starling_protocol::{ContentHash, RecordId, Source};
 use starling_store::FoundRecord;
 
+use self::faults::faults_of;
 use self::options::Commit;
 pub(super) use self::options::{
     ImportOptions, Imported, Judged, Rejections, RoundPart, SeenPart, SharedFeed,
 };
+use self::pages::Pages;
 use self::reach::{Met, Reach};
 pub(super) use self::rests::{absences_unknown, alone};
 use self::unattributed::Unattributed;
@@ -90,6 +94,8 @@ struct Account<'a> {
     withdrawn_later: BTreeMap<RecordId, Vec<(String, String)>>,
     /// Ecosystems that a package URL can name, and those that none can, as far as they were looked up.
     met: Met,
+    /// The pages of lists.
+    pages: Pages,
     /// Files whose name does not tell their record.
     names: Vec<(String, RecordId)>,
     bodies: Vec<(ContentHash, Vec<u8>)>,
@@ -144,13 +150,19 @@ impl SiteParts {
         let mut account = Account::new(self, source.clone(), how);
         account.root = how.root.clone().unwrap_or_else(|| joined::root_of(&input));
         let workers = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-        let read = pipeline::run_as(kind, input, &Limits::default(), workers, &mut |item| {
+        let limits = Limits::default();
+        let read = pipeline::run_as(kind, input, &limits, workers, &faults_of, &mut |item| {
             account.take(item)
         });
         if let Some(problem) = account.failed.take() {
             return Err(problem);
         }
-        let whole = read.is_complete();
+        // A run brings the pages that changed, and its fetch has counted them.
+        let missing = account.pages.missing().filter(|_| how.by_hand);
+        if let Some(missing) = &missing {
+            account.warn_and_note(missing.clone());
+        }
+        let whole = read.is_complete() && missing.is_none();
         if !(options.complete && whole) {
             account.keep_other_parts()?;
         }
@@ -186,7 +198,7 @@ impl SiteParts {
         let commit = Commit {
             complete: options.complete && whole,
             is_checked: how.is_checked && whole,
-            is_read: whole,
+            is_read: read.is_complete(),
             gone: &how.gone,
             is_emptied,
             approved: options.approve,
@@ -194,6 +206,11 @@ impl SiteParts {
         let judged = account.commit(&commit)?;
         self.forget_if_due();
         let mut report = account.report;
+        if options.complete
+            && let Some(missing) = missing
+        {
+            report.unchecked = Some(missing);
+        }
         let kinds = read.kinds.into_iter();
         let kinds = kinds.map(|(kind, documents)| types::ReadAs {
             kind: kind.to_owned(),
@@ -244,6 +261,7 @@ impl<'a> Account<'a> {
             conditional: BTreeSet::new(),
             withdrawn_later: BTreeMap::new(),
             met: Met::default(),
+            pages: Pages::default(),
             names: Vec::new(),
             bodies: Vec::new(),
             body_bytes: 0,
@@ -290,6 +308,10 @@ impl<'a> Account<'a> {
                     .add(&item.name, &reason, item.identity.as_ref(), is_of_page);
                 self.file(item.name, FeedOutcome::Rejected, reason);
                 kept
+            }
+            ItemResult::Page(page) => {
+                self.pages.add(page);
+                Ok(())
             }
             ItemResult::Noted(what) => {
                 self.warn(format!("{}: {what}", item.name));

@@ -37,7 +37,15 @@ pub(crate) struct Draft<'a> {
     pub(crate) is_without_time: bool,
     warnings: Vec<String>,
     more_warnings: usize,
+    /// The ids of each list, and the addresses of links: a record may have very many.
+    known: [BTreeSet<String>; 4],
 }
+
+/// Places in [`Draft::known`].
+const ALIASES: usize = 0;
+const UPSTREAM: usize = 1;
+const RELATED: usize = 2;
+const LINKS: usize = 3;
 
 /// One entry of `affected`.
 #[derive(Debug, Default, Clone)]
@@ -188,19 +196,19 @@ impl<'a> Draft<'a> {
     /// Adds a link, unless its address is already there.
     pub(crate) fn link(&mut self, kind: &'static str, url: &str) {
         let url = url.trim();
-        if !url.is_empty() && !self.references.iter().any(|(_, own)| own == url) {
+        if !url.is_empty() && self.known[LINKS].insert(url.to_owned()) {
             self.references.push((kind, url.to_owned()));
         }
     }
 
     /// Adds an alias, unless it is the record's own id or already there.
     pub(crate) fn alias(&mut self, id: &str) {
-        add(&mut self.aliases, &self.id, id);
+        add(&mut self.aliases, &mut self.known[ALIASES], &self.id, id);
     }
 
     /// Adds the id of a vulnerability from which the record is derived.
     pub(crate) fn derive(&mut self, id: &str) {
-        add(&mut self.upstream, &self.id, id);
+        add(&mut self.upstream, &mut self.known[UPSTREAM], &self.id, id);
     }
 
     /// Adds other names of a vulnerability in a database. A single CVE record is the same vulnerability; several are
@@ -229,9 +237,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// Returns true if the record is derived from a vulnerability of this id.
+    pub(crate) fn is_derived_from(&self, id: &str) -> bool {
+        self.known[UPSTREAM].contains(id)
+    }
+
     /// Adds an id as a link only.
     pub(crate) fn relate(&mut self, id: &str) {
-        add(&mut self.related, &self.id, id);
+        add(&mut self.related, &mut self.known[RELATED], &self.id, id);
     }
 
     /// Adds a member of the native document that has no place in OSV, unless it is empty.
@@ -352,9 +365,9 @@ impl<'a> Draft<'a> {
     }
 }
 
-fn add(list: &mut Vec<String>, own: &str, id: &str) {
+fn add(list: &mut Vec<String>, known: &mut BTreeSet<String>, own: &str, id: &str) {
     let id = id.trim();
-    if !id.is_empty() && id != own && !list.iter().any(|known| known == id) {
+    if !id.is_empty() && id != own && known.insert(id.to_owned()) {
         list.push(id.to_owned());
     }
 }

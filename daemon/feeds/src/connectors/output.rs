@@ -6,7 +6,7 @@ use super::draft::Draft;
 use super::shallow;
 use super::xml::{self, Dialect, Element};
 use crate::identity::Identity;
-use crate::osv::{NoRecord, Outcome, Part, Rejected};
+use crate::osv::{NoRecord, Outcome, Page, Part, Rejected};
 
 /// Takes each record element: its place, the element, and unusual details of its reading.
 pub(crate) type EachElement<'e> = &'e mut dyn FnMut(&mut Output<'_>, String, Element, Vec<String>);
@@ -113,6 +113,19 @@ impl<'o> Output<'o> {
     /// Reports unusual or lost data of the document as a whole.
     pub(crate) fn note(&mut self, what: impl Into<String>) {
         (self.each)(Part::new(String::new(), Outcome::Noted(what.into())));
+    }
+
+    /// Reports that the document is a page of a list. What a page does not say is `None`; one without a total is none.
+    pub(crate) fn page(&mut self, total: Option<usize>, start: Option<usize>, count: usize, first: &str) {
+        let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        let Some(total) = total.map(wide) else { return };
+        let page = Page {
+            total,
+            start: start.map(wide),
+            count: wide(count),
+            first: super::text::quote(first),
+        };
+        (self.each)(Part::new(String::new(), Outcome::Page(page)));
     }
 
     /// Ends the document; reports it if nothing was found in it.

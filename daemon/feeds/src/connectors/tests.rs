@@ -79,6 +79,78 @@ pub(super) fn noted(name: &str, bytes: &[u8]) -> Vec<String> {
     notes.collect()
 }
 
+#[test]
+fn pages_say_their_place_in_the_list() {
+    let told = |name: &str, text: &str| {
+        let parts = parts_of(kind(name), text.as_bytes()).into_iter();
+        let pages = parts.filter_map(|part| match part.outcome {
+            Outcome::Page(page) => Some((page.total, page.start, page.count)),
+            _ => None,
+        });
+        pages.collect::<Vec<_>>()
+    };
+    for (name, text, expected) in [
+        (
+            "nvd",
+            r#"{"resultsPerPage":1,"startIndex":20,"totalResults":50,"vulnerabilities":[{"cve":{"id":"CVE-2030-0001"}}]}"#,
+            (50, Some(20), 1),
+        ),
+        (
+            "euvd",
+            r#"{"items":[{"id":"EUVD-2030-1"},{"id":"X"}],"total":50}"#,
+            (50, None, 2),
+        ),
+        (
+            "jvn",
+            r#"<rdf:RDF xmlns:rdf="r" xmlns:status="s"><item><sec:identifier>JVNDB-2030-1</sec:identifier></item>
+            <status:Status retCd="0" totalRes="50" totalResRet="1" firstRes="21"/></rdf:RDF>"#,
+            (50, Some(20), 1),
+        ),
+        (
+            "jvn",
+            r#"{"$schema":"https://jvndb.jvn.jp/schema/x","feed":{"entry":[{"id":"JVNDB-2030-1"}]},
+            "status":{"retCd":"0","totalRes":"50","totalResRet":"1","firstRes":"21"}}"#,
+            (50, Some(20), 1),
+        ),
+        (
+            "rocky",
+            r#"{"advisories":[{"name":"RLSA-2030:1"}],"total":50,"page":3,"size":10}"#,
+            (50, Some(20), 1),
+        ),
+        (
+            "fedora",
+            r#"{"updates":[{"updateid":"FEDORA-2030-1"}],"total":50,"page":3,"pages":5,"rows_per_page":10}"#,
+            (50, Some(20), 1),
+        ),
+        (
+            "ubuntu",
+            r#"{"notices":[{"id":"USN-1-1"}],"offset":20,"limit":10,"total_results":50}"#,
+            (50, Some(20), 1),
+        ),
+    ] {
+        assert_eq!(told(name, text), [expected], "{name}");
+    }
+    // A file of a year is all of its list.
+    let year = r#"<VULDEF-Document><Vulinfo/><status:Status retCd="0" totalRes="9" totalResRet="1" firstRes=""/></VULDEF-Document>"#;
+    assert!(told("jvn", year).is_empty());
+}
+
+/// Very many ids took time that grew with the square of their number.
+#[test]
+fn very_many_ids_are_read_at_once() {
+    let ids: Vec<String> = (0..60_000)
+        .map(|number| format!("CVE-2030-{:05}", 10_000 + number))
+        .collect();
+    let text = serde_json::json!({ "id": "EUVD-2030-1", "description": "d", "aliases": ids.join("\n"),
+        "references": ids.iter().map(|id| format!("https://example.org/{id}")).collect::<Vec<_>>().join("\n") });
+    let started = std::time::Instant::now();
+    let record = &json_records("euvd", text.to_string().as_bytes())[0];
+    assert_eq!(record["upstream"].as_array().map(Vec::len), Some(60_000));
+    assert_eq!(record["references"].as_array().map(Vec::len), Some(60_000));
+    // Minutes before, a second or two now, on a loaded machine.
+    assert!(started.elapsed().as_secs() < 40, "{:?}", started.elapsed());
+}
+
 /// Returns the warnings of all records of a document.
 pub(super) fn warnings(name: &str, bytes: &[u8]) -> Vec<String> {
     let records = read(name, bytes).into_iter();

@@ -1,6 +1,7 @@
 //! Converts bytes to text, and sources' own forms of times.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use encoding_rs::Encoding;
 
@@ -199,20 +200,27 @@ pub(crate) fn is_cve(text: &str) -> bool {
     year.len() == 4 && (4..=19).contains(&number.len()) && digits(year) && digits(number)
 }
 
+/// Returns texts, each once, in order.
+pub(crate) fn distinct<'t>(texts: impl IntoIterator<Item = &'t str>) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    let new = texts.into_iter().filter(|text| seen.insert(*text));
+    new.map(str::to_owned).collect()
+}
+
 /// Returns the ids of CVE records in a text, each once, in order.
 pub(crate) fn cves_in(text: &str) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
+    let mut found: Vec<&str> = Vec::new();
     for (at, _) in text.match_indices("CVE-") {
         let rest = text.get(at..).unwrap_or_default();
         let ends = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
         let word = rest
             .get(..rest.find(ends).unwrap_or(rest.len()))
             .unwrap_or_default();
-        if is_cve(word) && !found.iter().any(|own| own == word) {
-            found.push(word.to_owned());
+        if is_cve(word) {
+            found.push(word);
         }
     }
-    found
+    distinct(found)
 }
 
 /// Words that stand beside versions: `up-to-1.2`.

@@ -213,7 +213,7 @@ fn cves_of_bug(title: &str) -> Vec<String> {
 
 /// Adds an id as a link, unless the notice states it.
 pub(crate) fn link_only(draft: &mut Draft<'_>, cve: &str) {
-    if !draft.upstream.iter().any(|stated| stated == cve) {
+    if !draft.is_derived_from(cve) {
         draft.relate(cve);
     }
 }

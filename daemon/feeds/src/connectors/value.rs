@@ -97,6 +97,13 @@ pub(crate) fn count_of(members: &[(String, &[u8])], name: &str) -> Option<usize>
     text.trim().trim_matches('"').trim().parse().ok()
 }
 
+/// Returns how many entries are before a page that has a number, from 1 on, and a size.
+pub(crate) fn start_of(members: &[(String, &[u8])], page: &str, size: &str) -> Option<usize> {
+    count_of(members, page)?
+        .checked_sub(1)?
+        .checked_mul(count_of(members, size)?)
+}
+
 /// Returns the nesting depth of lists and objects.
 pub(crate) fn depth(value: &Value<'_>) -> usize {
     match value {

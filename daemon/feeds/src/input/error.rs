@@ -31,6 +31,12 @@ pub enum InputErrorKind {
     /// The path cannot be opened.
     #[error("it cannot be opened")]
     Open(#[source] io::Error),
+    /// A device, socket or pipe, which may never end.
+    #[error("it is {what}, expected a file or a folder; pass a pipe as standard input (`-`)")]
+    NotAFile {
+        /// What it is.
+        what: &'static str,
+    },
     /// The system could not read.
     #[error("the read failed")]
     Read(#[source] io::Error),

@@ -108,11 +108,13 @@ impl Walk<'_> {
                 None => self.unreadable(name, &error),
             };
         }
-        // Its records are named for it: passed over, they would all count as gone.
+        // Its records are named for it: ignored, they would all count as gone.
         let lower = name.to_ascii_lowercase();
         if archive_stem(&lower) != lower && packing(&head).is_none() {
-            let what = format!("it is named as an archive, and is {}", what_instead(&head));
-            return Err(self.fail(&name, InputErrorKind::Damaged { what }));
+            let reason = Unreadable::FalseArchive {
+                what: what_instead(&head),
+            };
+            return self.show(Found::Rejected { name, reason });
         }
         self.member(name, &head.clone(), Cursor::new(head).chain(reader))
     }

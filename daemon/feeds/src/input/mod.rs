@@ -39,6 +39,8 @@ pub use directory::lists_more;
 pub use error::{InputError, InputErrorKind, Progress};
 pub use folder::archive_stem;
 
+pub use walk::endless;
+
 use walk::Walk;
 
 /// The origin of the bytes.
@@ -154,6 +156,12 @@ pub enum Unreadable {
     #[error("its packing is not supported ({what})")]
     Packing {
         /// The unsupported feature.
+        what: String,
+    },
+    /// Named as an archive, and none.
+    #[error("it is named as an archive, and is {what}")]
+    FalseArchive {
+        /// What it is instead.
         what: String,
     },
     /// XML that no connector knows, or several do.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::rc::Rc;
 
@@ -72,6 +73,9 @@ impl<'v> Walk<'v> {
         let metadata = path.metadata().map_err(cannot_open)?;
         if metadata.is_dir() {
             return self.folder(path);
+        }
+        if let Some(what) = endless(path) {
+            return Err(self.fail(&path.to_string_lossy(), InputErrorKind::NotAFile { what }));
         }
         let file = open(path).map_err(cannot_open)?;
         self.file(&name, file)
@@ -160,6 +164,25 @@ impl<'v> Walk<'v> {
             kind,
             progress,
         }
+    }
+}
+
+/// Folders of the files that a process has open already: a pipe there is what a shell passes as `<(…)`.
+const OPEN_FILES: [&str; 3] = ["/dev/fd/", "/proc/", "/dev/stdin"];
+
+/// Says what an input is that may never end, or whose opening may wait for ever; `None` for a file or folder.
+#[must_use]
+pub fn endless(path: &Path) -> Option<&'static str> {
+    let kind = path.metadata().ok()?.file_type();
+    let is_open = OPEN_FILES.iter().any(|folder| path.starts_with(folder));
+    if kind.is_file() || kind.is_dir() {
+        None
+    } else if kind.is_fifo() {
+        (!is_open).then_some("a pipe")
+    } else if kind.is_socket() {
+        Some("a socket")
+    } else {
+        Some("a device")
     }
 }
 

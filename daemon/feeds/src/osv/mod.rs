@@ -25,6 +25,8 @@ use starling_protocol::{ContentHash, NameError, RecordId};
 pub use about::About;
 pub use warnings::{Warning, WarningKind};
 
+use self::warnings::Checked;
+
 use crate::identity::Identity;
 use crate::yaml::{self, YamlError};
 
@@ -76,6 +78,8 @@ pub struct FeedRecord {
     pub about: About,
     /// Problems of the record that were accepted, in document order.
     pub warnings: Vec<Warning>,
+    /// True if it stands in a document as it is, and only the orders of versions tell if its rules have more problems.
+    pub needs_orders: bool,
 }
 
 /// The result of one value in a document.
@@ -89,6 +93,21 @@ pub enum Outcome {
     NoRecord(NoRecord),
     /// Unusual or lost data of the document as a whole.
     Noted(String),
+    /// What the document says of the list of which it is a page.
+    Page(Page),
+}
+
+/// What a document says of the list of which it is a page, which may be given in several documents.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Page {
+    /// The number of entries in the list.
+    pub total: u64,
+    /// The number of entries before the page, if the page says so.
+    pub start: Option<u64>,
+    /// The number of entries on the page.
+    pub count: u64,
+    /// What distinguishes it from the other pages if none says where it starts: its first entry.
+    pub first: String,
 }
 
 /// One value of a document, with its place in it.
@@ -267,7 +286,7 @@ fn read_record(value: &Value<'_>) -> Outcome {
     if !TELLING_FIELDS.iter().any(|field| object.get(field).is_some()) {
         return Outcome::NoRecord(NoRecord::OtherObject);
     }
-    match record_of(value, object, false) {
+    match record_of(value, object, true) {
         Ok(_) if !is_of_the_schema(object) => Outcome::Rejected(Rejected::OnlyAnId),
         Ok(record) => Outcome::Record(record),
         Err(rejected) => Outcome::Rejected(rejected),
@@ -286,14 +305,14 @@ fn is_of_the_schema(object: &Object<'_>) -> bool {
 /// Converts a connector's value to a record.
 pub(crate) fn record_of_value(value: &Value<'_>) -> Result<FeedRecord, Rejected> {
     match value {
-        Value::Object(object) => record_of(value, object, true),
+        Value::Object(object) => record_of(value, object, false),
         other => Err(Rejected::NotAnObject {
             found: other.type_name(),
         }),
     }
 }
 
-fn record_of(value: &Value<'_>, object: &Object<'_>, is_converted: bool) -> Result<FeedRecord, Rejected> {
+fn record_of(value: &Value<'_>, object: &Object<'_>, is_document: bool) -> Result<FeedRecord, Rejected> {
     let id = match object.get("id") {
         Some(Value::String(text)) => text.parse::<RecordId>().map_err(Rejected::BadId)?,
         Some(other) => {
@@ -303,7 +322,10 @@ fn record_of(value: &Value<'_>, object: &Object<'_>, is_converted: bool) -> Resu
         }
         None => return Err(Rejected::NoId),
     };
-    let mut warnings = warnings::check(object, is_converted);
+    let Checked {
+        mut warnings,
+        needs_orders,
+    } = warnings::check(object, is_document);
     let cleaned = parts::without_note(object);
     if cleaned.is_some() {
         warnings.push(Warning {
@@ -324,5 +346,6 @@ fn record_of(value: &Value<'_>, object: &Object<'_>, is_converted: bool) -> Resu
         canonical,
         about: About::of(object),
         warnings,
+        needs_orders,
     })
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use starling_protocol::json::{self, Object, Value};
 
 use super::parts::packages_of;
+use crate::connectors::debian;
 
 /// The member of an entry's `database_specific` that lists the advisories.
 pub const FIELD: &str = "unless_fixed_by";
@@ -31,6 +32,30 @@ pub fn named_in(body: &[u8]) -> BTreeSet<String> {
     let entries = record.get("affected").and_then(Value::as_array);
     let entries = entries.unwrap_or_default().iter();
     entries.flat_map(advisories_of).map(str::to_owned).collect()
+}
+
+/// Returns true for the id of an advisory to which entries give way.
+#[must_use]
+pub fn is_advisory(id: &str) -> bool {
+    debian::is_advisory(id)
+}
+
+/// Returns the ids of the records that may have entries which give way to an advisory: those of the vulnerabilities that
+/// it fixes. None if the record is not such an advisory.
+#[must_use]
+pub fn may_name(id: &str, advisory: &[u8]) -> Vec<String> {
+    if !debian::is_advisory(id) {
+        return Vec::new();
+    }
+    let Ok(record) = json::parse(advisory) else {
+        return Vec::new();
+    };
+    let fixed = record
+        .get("upstream")
+        .and_then(Value::as_array)
+        .unwrap_or_default();
+    let fixed = fixed.iter().filter_map(Value::as_str);
+    fixed.map(debian::record_id).collect()
 }
 
 /// Returns the packages of an advisory; none if it is withdrawn.
@@ -126,6 +151,13 @@ mod tests {
             "{\"withdrawn\":\"2030-01-01T00:00:00Z\",\"affected\"",
         );
         assert_eq!(left(&[("DSA-1-1", &withdrawn)]), None);
+    }
+
+    #[test]
+    fn advisory_leads_to_the_records_of_its_vulnerabilities() {
+        let body = br#"{"id":"DSA-1-1","upstream":["CVE-2030-0001","TEMP-1"]}"#;
+        assert_eq!(may_name("DSA-1-1", body), ["DEBIAN-CVE-2030-0001", "TEMP-1"]);
+        assert!(may_name("USN-1-1", body).is_empty());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Only problems that change the result of a scan or a merge are detected. This is not a validator of the schema.
 
-mod rules;
+mod form;
 
 use std::fmt;
 
@@ -123,42 +123,46 @@ pub enum WarningKind {
         /// Kind and version: `fixed 1.2.3`.
         event: String,
     },
-    /// An object has a member that the schema does not have, at a place where databases put nothing of their own.
-    #[error("the schema has no member {found:?} here, and nothing reads it")]
-    UnknownMember {
-        /// The member.
+    /// A member's name looks like one of the schema.
+    #[error("{found:?} is not a member of the schema, and is not read: {known:?} may be meant")]
+    Misspelt {
+        /// The name.
         found: String,
+        /// The member of the schema.
+        known: &'static str,
     },
-    /// A rating is neither a complete vector nor a score.
-    #[error("{found:?} is not a CVSS vector")]
-    NotAVector {
-        /// The text.
-        found: String,
-    },
-    /// A package has no affected versions.
-    #[error("neither ranges nor versions are stated: all versions are undecided")]
+    /// An entry says of no version that it is affected.
+    #[error("it has neither ranges nor versions: all versions stay undecided")]
     NoRules,
     /// A range has a type that the schema does not have.
-    #[error("the schema has no ranges of the type {found:?}: versions are undecided")]
-    UnknownRange {
+    #[error("{found:?} is not a type of range (SEMVER, ECOSYSTEM or GIT): versions stay undecided")]
+    RangeType {
         /// The type.
         found: String,
     },
-    /// No event of a range begins it.
-    #[error("the range does not begin anywhere: versions are undecided")]
+    /// A range has no type.
+    #[error("the range has no type: its versions are compared in the order of the ecosystem")]
+    NoRangeType,
+    /// A range has no event that begins it.
+    #[error("no event says from which version on the range affects: versions before its end stay undecided")]
     NoBeginning,
-    /// An event's text is not a version.
-    #[error("{event} is not a version, and is left out")]
-    NotAVersion {
-        /// Kind and text.
-        event: String,
+    /// One object has several events.
+    #[error("an object with several events ({found}): each counts")]
+    SeveralEvents {
+        /// Their kinds.
+        found: String,
     },
-    /// An end of a range ends nothing.
-    #[error("{event} ends nothing: the range does not begin before it, or not again")]
-    IdleEnd {
-        /// Kind and version.
-        event: String,
-    },
+    /// An object has no event.
+    #[error(
+        "an object without an event of the schema: versions that the range does not affect stay undecided"
+    )]
+    NoEvent,
+    /// A range has both kinds of end.
+    #[error("the range has both fixed and last_affected, which contradict each other")]
+    TwoKindsOfEnd,
+    /// An entry has the same range twice.
+    #[error("the entry has this range twice")]
+    RepeatedRange,
     /// Data that a connector could not convert, or found unusual.
     #[error("{0}")]
     Native(String),
@@ -170,11 +174,18 @@ pub enum WarningKind {
     },
 }
 
-/// Checks a record; returns its problems in the order of the checks. Of a record that a connector made
-/// (`is_converted`), the rules are not checked: it has reported what it did not understand.
-pub(super) fn check(record: &Object<'_>, is_converted: bool) -> Vec<Warning> {
+/// The problems of a record.
+pub(super) struct Checked {
+    /// In the order of the checks.
+    pub(super) warnings: Vec<Warning>,
+    /// True if only the orders of versions, and the scales of severities, tell if it has more.
+    pub(super) needs_orders: bool,
+}
+
+/// Checks a record. The form of its rules is checked only of a document: records that a connector made have it.
+pub(super) fn check(record: &Object<'_>, is_document: bool) -> Checked {
     let mut checker = Checker {
-        is_converted,
+        is_document,
         ..Checker::default()
     };
     checker.record(record);
@@ -187,7 +198,10 @@ pub(super) fn check(record: &Object<'_>, is_converted: bool) -> Vec<Warning> {
             kind,
         });
     }
-    checker.warnings
+    Checked {
+        warnings: checker.warnings,
+        needs_orders: is_document && form::needs_orders(record),
+    }
 }
 
 /// Collects warnings and tracks the current place.
@@ -196,7 +210,8 @@ struct Checker {
     warnings: Vec<Warning>,
     dropped: usize,
     place: Vec<Segment>,
-    is_converted: bool,
+    /// True if the record stands in a document as it is.
+    is_document: bool,
 }
 
 enum Segment {
@@ -297,15 +312,14 @@ impl Checker {
         for key in ["aliases", "related", "upstream"] {
             self.items(record, key, "a string", Value::as_str, Self::name);
         }
-        for key in ["severity", "references", "credits"] {
+        self.spelling(record, &form::RECORD);
+        for key in ["references", "credits"] {
             self.items(record, key, "an object", Value::as_object, |_, _| {});
         }
+        self.items(record, "severity", "an object", Value::as_object, Self::severity);
         self.objects(record, &["database_specific"]);
         self.items(record, "affected", "an object", Value::as_object, Self::affected);
         self.nameless(record);
-        if !self.is_converted {
-            self.ratings(record);
-        }
     }
 
     /// Warns about entries without a package beside others with one: the record is found, but not what they say.
@@ -328,16 +342,22 @@ impl Checker {
 
     fn affected(&mut self, affected: &Object<'_>) {
         self.member(affected, "package", "an object", Value::as_object, Self::package);
-        self.items(affected, "severity", "an object", Value::as_object, |_, _| {});
+        self.items(
+            affected,
+            "severity",
+            "an object",
+            Value::as_object,
+            Self::severity,
+        );
+        self.spelling(affected, &form::AFFECTED);
+        self.rules(affected);
         self.items(affected, "ranges", "an object", Value::as_object, Self::range);
         self.items(affected, "versions", "a string", Value::as_str, |_, _| {});
         self.objects(affected, &["ecosystem_specific", "database_specific"]);
-        if !self.is_converted {
-            self.rules(affected);
-        }
     }
 
     fn package(&mut self, package: &Object<'_>) {
+        self.spelling(package, &form::PACKAGE);
         self.text(package, &["ecosystem", "purl"]);
         let ecosystem = package
             .get("ecosystem")
@@ -360,6 +380,7 @@ impl Checker {
     fn range(&mut self, range: &Object<'_>) {
         self.text(range, &["type", "repo"]);
         self.objects(range, &["database_specific"]);
+        self.form_of_range(range);
         let mut seen: Vec<(&str, &str)> = Vec::new();
         if let Some(events) = range.get("events").and_then(Value::as_array) {
             seen.extend(events.iter().filter_map(Value::as_object).flat_map(|event| {
@@ -382,12 +403,10 @@ impl Checker {
             "an object",
             Value::as_object,
             |checker, event| {
-                checker.text(event, &["introduced", "fixed", "last_affected", "limit"]);
+                checker.text(event, &form::EVENTS);
+                checker.form_of_event(event);
             },
         );
-        if !self.is_converted {
-            self.rules_of_range(range);
-        }
     }
 
     /// Checks an identifier, which is compared as a whole.

@@ -61,6 +61,7 @@ fn every_item_is_reported_with_its_reason() {
             ItemResult::Ignored(reason) => format!("{}: ignored, {reason}", item.name),
             ItemResult::Rejected(reason) => format!("{}: rejected, {reason}", item.name),
             ItemResult::Noted(what) => format!("{}: {what}", item.name),
+            ItemResult::Page(page) => format!("{}: {page:?}", item.name),
         })
         .collect();
     assert_eq!(

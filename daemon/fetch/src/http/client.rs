@@ -1,7 +1,6 @@
 //! Connections: trust, proxy, key, and names that may not resolve into the site's network.
 
 use std::fmt;
-use std::io::Read;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -181,15 +180,7 @@ fn settings(what: String) -> FetchError {
 
 fn read_bounded(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>, FetchError> {
     let wrong = |why: String| settings(format!("{what} {} cannot be read: {why}", path.display()));
-    let file = std::fs::File::open(path).map_err(|error| wrong(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| wrong(error.to_string()))?;
-    if bytes.len() as u64 > limit {
-        return Err(wrong(format!("it is longer than {limit} bytes")));
-    }
-    Ok(bytes)
+    crate::read_key_file(path, limit).map_err(|error| wrong(error.to_string()))
 }
 
 /// An error with its causes, in one line.

@@ -148,7 +148,7 @@ fn records(brought: &Brought, kind: &str) -> usize {
                         .kind
                         .read(&document.bytes, &document.name, &mut |part| match part.outcome {
                             Outcome::Record(_) => records += 1,
-                            Outcome::NoRecord(_) | Outcome::Noted(_) => {}
+                            Outcome::NoRecord(_) | Outcome::Noted(_) | Outcome::Page(_) => {}
                             Outcome::Rejected(why) => panic!("{}{}: {why}", document.name, part.pointer),
                         });
                 }

@@ -133,8 +133,8 @@ impl fmt::Display for WhyNot {
                 f.write_str("it is about another vendor's package, and nothing says who built this one")
             }
             Self::EventsUnreadable => f.write_str("the range's versions cannot be read"),
-            Self::EndsContradict => {
-                f.write_str("one end of the range is before it, and a later one after it")
+            Self::EventsContradict => {
+                f.write_str("its events contradict one another: one ends what no other one began")
             }
             Self::NoBeginning => f.write_str("it does not say from which version on anything is affected"),
         }

@@ -10,7 +10,8 @@ use std::cmp::Ordering;
 use super::cursor::{Cursor, put_bytes, put_length};
 use crate::knowledge::{Advisory, StatedEntries};
 use crate::matching::{
-    Subject, decides_without_git, has_rules, is_of_all_versions, is_plain, is_semver, without_prefix,
+    Subject, decides_without_git, has_rules, is_of_all_versions, is_plain, is_semver, leaves_some_undecided,
+    without_prefix,
 };
 use crate::osv::{Event, RangeKind};
 use crate::version::{Scheme, Version};
@@ -273,6 +274,9 @@ enum Turn {
 /// Returns the spans of a range: exactly the affected versions if its events and the scheme's order allow that, else
 /// their hull. `None` if the range may leave a version undecided.
 fn spans_of(events: &[Event], scheme: Scheme) -> Option<Vec<(Edge, Edge)>> {
+    if leaves_some_undecided(events, scheme) {
+        return None;
+    }
     // Without a key: before all versions.
     let mut points: Vec<(Option<Vec<u8>>, Turn)> = Vec::new();
     let mut exact = true;

@@ -36,23 +36,7 @@ pub(super) struct Marked {
 impl Doubt {
     pub(super) fn of(ecosystem: &str, text: &str, own: Option<&Version>) -> Self {
         let Some(own) = own else { return Self::None };
-        let has_digit = || text.bytes().any(|byte| byte.is_ascii_digit());
-        let is_version = match own.scheme() {
-            Scheme::Pep440 => own.is_well_formed(),
-            // dpkg accepts others with a warning; letters come after all numbers.
-            Scheme::Debian => {
-                let upstream = text.split_once(':').map_or(text, |(_, rest)| rest);
-                upstream.starts_with(|c: char| c.is_ascii_digit())
-            }
-            Scheme::Maven
-            | Scheme::Rpm
-            | Scheme::Conan
-            | Scheme::Opam
-            | Scheme::Homebrew
-            | Scheme::FreeBsd => has_digit(),
-            _ => true,
-        };
-        if !is_version
+        if !is_formed(text, own)
             || is_commit(text)
             || is_placeholder(text)
             || is_unset(own.scheme(), text)
@@ -87,6 +71,35 @@ impl Doubt {
         Version::parse(bare.scheme(), listed)
             .is_ok_and(|listed| listed.compare(bare) == Some(Ordering::Equal))
     }
+}
+
+/// Returns true if a text has the form of a version of its order.
+fn is_formed(text: &str, own: &Version) -> bool {
+    let has_digit = || text.bytes().any(|byte| byte.is_ascii_digit());
+    match own.scheme() {
+        Scheme::Pep440 => own.is_well_formed(),
+        // dpkg accepts others with a warning; letters come after all numbers.
+        Scheme::Debian => {
+            let upstream = text.split_once(':').map_or(text, |(_, rest)| rest);
+            upstream.starts_with(|c: char| c.is_ascii_digit())
+        }
+        Scheme::Maven | Scheme::Rpm | Scheme::Conan | Scheme::Opam | Scheme::Homebrew | Scheme::FreeBsd => {
+            has_digit()
+        }
+        _ => true,
+    }
+}
+
+/// Returns true if a text in an advisory is not one version, although its order has a place for it: a word, a commit, a
+/// branch, a requirement, or several versions.
+pub(super) fn is_no_version(text: &str, parsed: &Version) -> bool {
+    !is_formed(text.trim(), parsed) || is_several(text.trim(), parsed)
+}
+
+/// Returns true for a text that may stand for several versions, or for none.
+pub(super) fn is_several(text: &str, parsed: &Version) -> bool {
+    let scheme = parsed.scheme();
+    is_requirement(text) || is_commit(text) || is_branch(scheme, text) || has_foreign_character(scheme, text)
 }
 
 /// Returns true for the beginning of a commit's hash. It may look like a number and a pre-release, but has no place in
@@ -200,7 +213,14 @@ pub(super) fn has_foreign_character(scheme: Scheme, text: &str) -> bool {
     })
 }
 
+/// Returns the doubt about a text with other text before its numbers, in the orders that place such a text elsewhere.
 fn without_prefix(scheme: Scheme, text: &str) -> Doubt {
+    if !matches!(
+        scheme,
+        Scheme::Maven | Scheme::Conan | Scheme::Opam | Scheme::Homebrew | Scheme::FreeBsd
+    ) {
+        return Doubt::None;
+    }
     let at = text.find(|c: char| c.is_ascii_digit()).filter(|at| *at > 0);
     let bare = at
         .and_then(|at| text.get(at..))

@@ -4,6 +4,7 @@ use std::cmp::Ordering;
 
 use super::bound::{self, Bound};
 use super::doubt::{Doubt, begins_with, in_epoch_of};
+use super::events::contradicts;
 use super::{Subject, WhyNot, git, is_semver};
 use crate::osv::{Event, Range, RangeKind};
 use crate::version::{Scheme, Version};
@@ -16,9 +17,9 @@ pub(super) struct Inside {
 }
 
 /// A place in the order where the state changes; `None` is before all versions.
-struct Point<'a> {
-    version: Option<Version>,
-    event: &'a Event,
+pub(super) struct Point<'a> {
+    pub(super) version: Option<Version>,
+    pub(super) event: &'a Event,
 }
 
 pub(super) type Outside = (WhyNot, Vec<(Version, String)>);
@@ -225,18 +226,20 @@ impl<'a> Places<'a> {
         if self.unread_introduced || self.is_near {
             Some(WhyNot::EventsUnreadable)
         } else if self.has_later_end(version, released) {
-            Some(WhyNot::EndsContradict)
+            Some(WhyNot::EventsContradict)
         } else if !range.events.iter().any(begins) && !is_behind_all_ends(&self.points, version, released) {
             Some(WhyNot::NoBeginning)
         } else if is_in_doubt(range, subject, &self.points) {
             Some(WhyNot::VersionUnreadable)
+        } else if contradicts(&self.points, version) {
+            Some(WhyNot::EventsContradict)
         } else {
             None
         }
     }
 }
 
-fn begins(event: &Event) -> bool {
+pub(super) fn begins(event: &Event) -> bool {
     matches!(event, Event::Introduced(_))
 }
 
@@ -304,7 +307,7 @@ fn is_without_end(range: &Range) -> bool {
 }
 
 /// By version; at one version, `last_affected` acts after the others.
-fn order(a: &Point<'_>, b: &Point<'_>) -> Ordering {
+pub(super) fn order(a: &Point<'_>, b: &Point<'_>) -> Ordering {
     let rank = |point: &Point<'_>| u8::from(matches!(point.event, Event::LastAffected(_)));
     let versions = match (&a.version, &b.version) {
         (None, None) => Ordering::Equal,

@@ -1,5 +1,6 @@
 //! Runs of feeds over a fetcher that a test sets: what is taken in, kept, counted and told.
 
+mod by_hand;
 mod ending;
 mod honest;
 mod raw;

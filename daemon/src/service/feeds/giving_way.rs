@@ -4,18 +4,23 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use starling_api::ServiceResult;
+use starling_feeds::osv::About;
 use starling_feeds::osv::parts::{self, FilePart};
 use starling_feeds::osv::unless::{self, Packages};
-use starling_protocol::{Lane, RecordId};
+use starling_protocol::{ContentHash, Lane, RecordId};
+use starling_store::FoundRecord;
 
-use super::Account;
 use super::joined::is_withdrawal;
+use super::{Account, Seen};
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
     /// Removes the entries of this input that give way to an advisory: one of this input or, unless the input is the whole
     /// source, an earlier one. The others apply.
     pub(super) fn give_way(&mut self, is_whole: bool) -> ServiceResult<()> {
+        if !is_whole {
+            self.bring_in_conditional()?;
+        }
         let mut known: BTreeMap<String, Option<Packages>> = BTreeMap::new();
         for id in std::mem::take(&mut self.conditional) {
             let Some(content) = self.seen.get(&id).map(|seen| seen.record.content) else {
@@ -54,6 +59,57 @@ impl Account<'_> {
         Ok(())
     }
 
+    /// Adds the stated records that this input lacks, and that have entries which give way to one of its advisories: a list
+    /// of advisories may come after the list of vulnerabilities that names them.
+    fn bring_in_conditional(&mut self) -> ServiceResult<()> {
+        let mut found: BTreeMap<RecordId, FoundRecord> = BTreeMap::new();
+        for (advisory, seen) in &self.seen {
+            if !unless::is_advisory(advisory.as_str()) {
+                continue;
+            }
+            let body = self.body_of(&seen.record.content)?;
+            for id in unless::may_name(advisory.as_str(), &body) {
+                let Ok(id) = id.parse::<RecordId>() else { continue };
+                if self.seen.contains_key(&id) || found.contains_key(&id) {
+                    continue;
+                }
+                let Some((content, body)) = self.stated(&id)? else {
+                    continue;
+                };
+                if unless::named_in(&body).contains(advisory.as_str()) {
+                    let size = u32::try_from(body.len()).unwrap_or(u32::MAX);
+                    found.insert(id, FoundRecord { content, size });
+                }
+            }
+        }
+        for (id, record) in found {
+            let body = self.body_of(&record.content)?;
+            let seen = Seen {
+                record,
+                modified: None,
+                name: id.to_string(),
+                reach: self.met.why_not(&About::of_body(&body), &body),
+            };
+            self.conditional.insert(id.clone());
+            self.seen.insert(id, seen);
+        }
+        Ok(())
+    }
+
+    /// Returns what this site states of a record: its content's hash and its body.
+    fn stated(&self, id: &RecordId) -> ServiceResult<Option<(ContentHash, Vec<u8>)>> {
+        let failed = |error| store_problem("reading what this site said", &error);
+        let store = &self.site.data.store;
+        let said = store
+            .said_of(&self.source, id, Lane::Federation, self.how.base())
+            .map_err(failed)?;
+        let Some(content) = said.and_then(|said| said.content) else {
+            return Ok(None);
+        };
+        let body = store.body(&content).map_err(failed)?;
+        Ok(body.map(|body| (content, body)))
+    }
+
     /// Returns the packages of an advisory; `None` if it is not known.
     fn packages_fixed_by(&self, advisory: &str, is_whole: bool) -> ServiceResult<Option<Packages>> {
         let Ok(id) = advisory.parse::<RecordId>() else {
@@ -66,15 +122,7 @@ impl Account<'_> {
         if is_whole {
             return Ok(None);
         }
-        let failed = |error| store_problem("reading what this site said", &error);
-        let store = &self.site.data.store;
-        let said = store
-            .said_of(&self.source, &id, Lane::Federation, self.how.base())
-            .map_err(failed)?;
-        let Some(content) = said.and_then(|said| said.content) else {
-            return Ok(None);
-        };
-        let body = store.body(&content).map_err(failed)?;
-        Ok(body.as_deref().map(unless::packages_fixed_by))
+        let stated = self.stated(&id)?;
+        Ok(stated.map(|(_, body)| unless::packages_fixed_by(&body)))
     }
 }

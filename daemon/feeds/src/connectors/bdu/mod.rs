@@ -114,13 +114,9 @@ fn vulnerability(out: &mut Output<'_>, pointer: String, element: Element, warnin
         .or_else(|| draft.published.clone());
     rate(&mut draft, &element);
     identify(&mut draft, &element);
-    let mut cwes: Vec<String> = Vec::new();
-    for cwe in element.items("cwes", "cwe").chain(element.all("cwe")) {
-        let cwe = cwe.text_of("identifier").unwrap_or_default();
-        if cwe.starts_with("CWE-") && !cwes.iter().any(|own| own == cwe) {
-            cwes.push(cwe.to_owned());
-        }
-    }
+    let cwes = element.items("cwes", "cwe").chain(element.all("cwe"));
+    let ids = cwes.filter_map(|cwe| cwe.text_of("identifier"));
+    let cwes = text::distinct(ids.filter(|cwe| cwe.starts_with("CWE-")));
     if !cwes.is_empty() {
         draft.specific.push(("cwe_ids", value::texts(cwes)));
     }

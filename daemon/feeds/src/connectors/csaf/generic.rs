@@ -7,6 +7,7 @@ use super::super::draft::{Affected, Draft, Range};
 use super::super::ghsa::is_before;
 use super::super::text::quote;
 use super::extent::{Extent, extent_of, fixed_at};
+use super::named::is_named;
 use super::status::{Stated, Statements, stronger};
 use super::tree::Tree;
 use crate::connectors::value;
@@ -87,11 +88,16 @@ fn warn_of_others(draft: &mut Draft<'_>, tree: &Tree<'_>, statements: &Statement
         ids.extend(stated);
     }
     let (mut others, mut without, mut known) = (0_usize, 0_usize, 0_usize);
-    for product in ids.into_iter().filter_map(|id| tree.component(id)) {
-        if product.purls.is_empty() {
-            without += 1;
-        } else if product.purls.iter().all(|purl| package_of_url(purl).is_some()) {
+    for id in ids {
+        let Some(product) = tree.component(id) else {
+            continue;
+        };
+        let is_package =
+            !product.purls.is_empty() && product.purls.iter().all(|purl| package_of_url(purl).is_some());
+        if is_package || is_named(tree, id) {
             known += 1;
+        } else if product.purls.is_empty() {
+            without += 1;
         } else {
             others += 1;
         }
@@ -102,7 +108,9 @@ fn warn_of_others(draft: &mut Draft<'_>, tree: &Tree<'_>, statements: &Statement
         ));
     }
     if without > 0 && known + others > 0 {
-        draft.warn(format!("{without} products have no package URL, and no entry"));
+        draft.warn(format!(
+            "{without} products have neither a package URL nor a CPE name, and no entry"
+        ));
     }
 }
 

@@ -8,6 +8,9 @@
 mod extent;
 mod form;
 mod generic;
+mod named;
+#[cfg(test)]
+mod named_tests;
 mod openeuler;
 pub(crate) mod status;
 #[cfg(test)]
@@ -74,11 +77,16 @@ impl Connector for Csaf {
     }
 }
 
-/// Creates entries for packages of registries, and for those of openEuler.
+/// Creates entries for packages of registries, for those of openEuler, and for products with a CPE name.
 fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<'v>) -> Vec<Affected<'v>> {
-    let mut entries = generic::affected(draft, tree, statements);
+    let mut entries = named::affected(draft, tree, statements);
     entries.extend(openeuler::affected(draft, tree, statements));
     entries
+}
+
+/// Reads a document whose products have no versions beside prose: their CPE names say nothing about versions.
+pub(crate) fn without_names(bytes: &[u8], out: &mut Output<'_>) {
+    document(bytes, out, generic::affected);
 }
 
 /// Returns the publisher's namespace if the beginning is that of a CSAF document; empty if it has none.
@@ -221,15 +229,14 @@ fn name(draft: &mut Draft<'_>, vulnerabilities: &[Value<'_>]) {
         }
         let one = vulnerability.get("cwe").into_iter();
         for weakness in one.chain(list_of(vulnerability, "cwes")) {
-            let id = str_of(weakness, "id").filter(|id| id.starts_with("CWE-") && !weaknesses.contains(id));
-            weaknesses.extend(id);
+            weaknesses.extend(str_of(weakness, "id").filter(|id| id.starts_with("CWE-")));
         }
     }
     if !is_named && !vulnerabilities.is_empty() && !text::is_cve(&draft.id) {
         draft.warn("no vulnerability of the document has the id of a CVE record");
     }
     if !weaknesses.is_empty() {
-        let ids = weaknesses.into_iter().map(str::to_owned);
+        let ids = text::distinct(weaknesses);
         draft.specific.push(("cwe_ids", value::texts(ids)));
     }
 }

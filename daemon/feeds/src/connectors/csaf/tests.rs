@@ -63,7 +63,6 @@ fn document_becomes_a_record_about_its_packages() {
         [
             "unknown product status \"strange\"",
             "the product \"P9\" is not in the product tree",
-            "1 products have no package URL, and no entry"
         ]
     );
 }

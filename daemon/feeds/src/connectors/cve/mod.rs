@@ -245,15 +245,8 @@ fn word_of(value: &Value<'_>) -> Option<String> {
 }
 
 fn cwes(cna: &Value<'_>) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for problem in list_of(cna, "problemTypes") {
-        for one in list_of(problem, "descriptions") {
-            if let Some(cwe) = str_of(one, "cweId").filter(|cwe| cwe.starts_with("CWE-"))
-                && !found.iter().any(|own| own == cwe)
-            {
-                found.push(cwe.to_owned());
-            }
-        }
-    }
-    found
+    let problems = list_of(cna, "problemTypes").iter();
+    let described = problems.flat_map(|problem| list_of(problem, "descriptions"));
+    let ids = described.filter_map(|one| str_of(one, "cweId"));
+    text::distinct(ids.filter(|cwe| cwe.starts_with("CWE-")))
 }

@@ -5,7 +5,7 @@
 //! releases, so its entries name them, too, and give way to theirs ([`unless`](crate::osv::unless)).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::draft::{Affected, Draft, Range};
 use super::super::output::Output;
@@ -16,7 +16,7 @@ use super::{SUPPORTED, ecosystem_of, record_id, temporary};
 use crate::osv::unless;
 
 /// The prefixes of advisories' ids.
-const ADVISORIES: [&str; 4] = ["DSA-", "DLA-", "DTSA-", "ELA-"];
+pub(super) const ADVISORIES: [&str; 4] = ["DSA-", "DLA-", "DTSA-", "ELA-"];
 
 /// Returns true for text with the beginning of one of the lists.
 pub(super) fn is_list(text: &str) -> bool {
@@ -217,6 +217,10 @@ fn add_entries(draft: &mut Draft<'_>, lines: &[Note], advisories: &[String]) {
         }
         entry
     };
+    let named: BTreeSet<(&str, String)> = lines
+        .iter()
+        .filter_map(|line| Some((line.package.as_str(), ecosystem_of(line.release.as_deref()?)?)))
+        .collect();
     for line in lines {
         match &line.release {
             Some(release) => match ecosystem_of(release) {
@@ -232,13 +236,8 @@ fn add_entries(draft: &mut Draft<'_>, lines: &[Note], advisories: &[String]) {
                 None => draft.warn(format!("unknown release \"{}\"", quote(release))),
             },
             None => {
-                let is_named = |number: &str| {
-                    lines.iter().any(|other| {
-                        let release = other.release.as_deref().and_then(ecosystem_of);
-                        other.package == line.package
-                            && release.as_deref() == Some(&format!("Debian:{number}"))
-                    })
-                };
+                let is_named =
+                    |number: &str| named.contains(&(line.package.as_str(), format!("Debian:{number}")));
                 for number in SUPPORTED.iter().filter(|number| !is_named(number)) {
                     let entry = entry_of(format!("Debian:{number}"), line);
                     draft.affected.extend(entry.map(may_give_way));

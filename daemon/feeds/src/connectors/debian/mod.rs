@@ -76,8 +76,13 @@ fn ecosystem_of(release: &str) -> Option<String> {
     Some(format!("Debian:{number}"))
 }
 
+/// Returns true for the id of an advisory.
+pub(crate) fn is_advisory(id: &str) -> bool {
+    lists::ADVISORIES.iter().any(|prefix| id.starts_with(prefix))
+}
+
 /// Returns the record's id for a vulnerability.
-fn record_id(id: &str) -> String {
+pub(crate) fn record_id(id: &str) -> String {
     if id.starts_with("CVE-") {
         format!("DEBIAN-{id}")
     } else {

@@ -42,7 +42,15 @@ impl Connector for Euvd {
                 entry(out, String::new(), item);
             }
         } else {
-            out.json_lists(body, &["items"], &mut entry);
+            let (mut count, mut first) = (0, String::new());
+            let rest = out.json_lists(body, &["items"], &mut |out, pointer, item| {
+                if count == 0 {
+                    first = str_of(&item, "id").unwrap_or_default().to_owned();
+                }
+                count += 1;
+                entry(out, pointer, item);
+            });
+            out.page(value::count_of(&rest, "total"), None, count, &first);
         }
     }
 }

@@ -15,7 +15,7 @@ use super::shallow;
 use super::shape::Shape;
 use super::text::{self, quote};
 use super::updateinfo::{self, Owner, from_the_beginning};
-use super::value::{self, items_of, plain, str_of};
+use super::value::{self, count_of, items_of, plain, start_of, str_of};
 use super::xml::Element;
 
 /// Reads notices of Fedora.
@@ -58,7 +58,15 @@ impl Connector for Fedora {
                 }
             }
             _ => {
-                out.json_lists(body, &["updates"], &mut update);
+                let mut count = 0_usize;
+                let rest = out.json_lists(body, &["updates"], &mut |out, pointer, item| {
+                    count += 1;
+                    update(out, pointer, item);
+                });
+                let start = start_of(&rest, "page", "rows_per_page");
+                if start.is_some() {
+                    out.page(count_of(&rest, "total"), start, count, "");
+                }
             }
         }
     }

@@ -56,8 +56,11 @@ impl Connector for Jvn {
                     "item" => overview(out, pointer, &element, warnings),
                     _ => {
                         if let Err(why) = status(&element) {
-                            out.reject(pointer, why);
-                        } else if let Some(what) = shortness(element.attribute("totalResRet"), records) {
+                            return out.reject(pointer, why);
+                        }
+                        let number = |name: &str| element.attribute(name)?.trim().parse::<usize>().ok();
+                        page(out, number("totalRes"), number("firstRes"), records);
+                        if let Some(what) = shortness(element.attribute("totalResRet"), records) {
                             out.note(what);
                         }
                         return;
@@ -96,6 +99,14 @@ fn status(element: &Element) -> Result<(), String> {
         quote(code),
         quote(message)
     ))
+}
+
+/// Reports a page, whose first entry is the `first` of the list, from 1 on.
+fn page(out: &mut Output<'_>, total: Option<usize>, first: Option<usize>, records: usize) {
+    // A file of a year tells no place, and is the whole list.
+    if let Some(start) = first.and_then(|first| first.checked_sub(1)) {
+        out.page(total, Some(start), records, "");
+    }
 }
 
 /// Returns what a page lacks of the entries that it says it has.
@@ -181,7 +192,7 @@ impl Ids {
     fn add_cwe(&mut self, id: &str) {
         let number = id.strip_prefix("CWE-").unwrap_or_default();
         let is_id = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
-        if is_id && !self.cwes.iter().any(|own| own == id) {
+        if is_id {
             self.cwes.push(id.to_owned());
         }
     }
@@ -189,7 +200,8 @@ impl Ids {
     fn give(self, draft: &mut Draft<'_>) {
         draft.named(&self.cves.iter().map(String::as_str).collect::<Vec<_>>());
         if !self.cwes.is_empty() {
-            draft.specific.push(("cwe_ids", value::texts(self.cwes)));
+            let cwes = text::distinct(self.cwes.iter().map(String::as_str));
+            draft.specific.push(("cwe_ids", value::texts(cwes)));
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The JSON form of the interface (`feed=oka`): overviews, and details as CSAF documents, alone or in a STIX bundle.
 
+use std::collections::BTreeSet;
+
 use starling_protocol::json::{self, Object, Value};
 
+use super::super::csaf;
 use super::super::output::Output;
 use super::super::shallow;
 use super::super::shape::Shape;
 use super::super::text::{self, quote};
 use super::super::value::{self, list_of, plain, str_of};
-use super::super::{Connector, csaf};
-use super::{ALERT, Ids, Stated, begin, is_of_cves, rate, shortness};
+use super::{ALERT, Ids, Stated, begin, is_of_cves, page, rate, shortness};
 
 /// The ratings that are read: their members, newest version first.
 const RATINGS: [&str; 3] = ["cvss_v4", "cvss_v3", "cvss_v2"];
@@ -56,6 +58,8 @@ pub(super) fn read(body: &[u8], out: &mut Output<'_>) {
     } else {
         return out.reject("", "expected a list under feed/entry or objects");
     }
+    let number = |key: &str| of_status(key)?.parse::<usize>().ok();
+    page(out, number("totalRes"), number("firstRes"), found);
     if let Some(what) = shortness(of_status("totalResRet").as_deref(), found) {
         out.note(what);
     }
@@ -98,7 +102,7 @@ fn bundle(out: &mut Output<'_>, objects: &[u8], found: &mut usize) {
 fn detail(out: &mut Output<'_>, pointer: &str, bytes: &[u8]) {
     let named = json::parse(bytes).ok().and_then(with_names);
     let bytes = named.as_deref().unwrap_or(bytes);
-    out.nested(pointer, |out| csaf::Csaf.read(bytes, "", out));
+    out.nested(pointer, |out| csaf::without_names(bytes, out));
 }
 
 /// Returns a CSAF document in which vulnerabilities have the ids that its references name; `None` if they have them.
@@ -111,9 +115,13 @@ fn with_names(mut document: Value<'_>) -> Option<Vec<u8>> {
         .flat_map(|one| text::typed_cves(str_of(one, "summary").unwrap_or_default()))
         .collect();
     let mut vulnerabilities = list_of(&document, "vulnerabilities").to_vec();
-    names.retain(|name| vulnerabilities.iter().all(|one| str_of(one, "cve") != Some(name)));
     names.sort_unstable();
     names.dedup();
+    let stated: BTreeSet<&str> = vulnerabilities
+        .iter()
+        .filter_map(|one| str_of(one, "cve"))
+        .collect();
+    names.retain(|name| !stated.contains(name.as_str()));
     let is_nameless = |one: &Value<'_>| str_of(one, "cve").is_none();
     match (names.as_slice(), vulnerabilities.as_mut_slice()) {
         ([], _) => return None,

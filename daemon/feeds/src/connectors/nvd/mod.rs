@@ -103,6 +103,7 @@ impl Connector for Nvd {
             },
         );
         let number = |name: &str| value::count_of(&rest, name);
+        out.page(number("totalResults"), number("startIndex"), count, "");
         // Every page except the last one is full; a shorter one is incomplete.
         if let (Some(page), Some(start), Some(total)) = (
             number("resultsPerPage"),
@@ -225,17 +226,10 @@ fn rate(draft: &mut Draft<'_>, cve: &Value<'_>) {
 }
 
 fn cwes(cve: &Value<'_>) -> Vec<String> {
-    let mut found: Vec<String> = Vec::new();
-    for weakness in list_of(cve, "weaknesses") {
-        for one in list_of(weakness, "description") {
-            if let Some(cwe) = str_of(one, "value").filter(|cwe| cwe.starts_with("CWE-"))
-                && !found.iter().any(|own| own == cwe)
-            {
-                found.push(cwe.to_owned());
-            }
-        }
-    }
-    found
+    let weaknesses = list_of(cve, "weaknesses").iter();
+    let described = weaknesses.flat_map(|weakness| list_of(weakness, "description"));
+    let values = described.filter_map(|one| str_of(one, "value"));
+    text::distinct(values.filter(|cwe| cwe.starts_with("CWE-")))
 }
 
 /// Returns the type of a link from the words of the database or a CNA.

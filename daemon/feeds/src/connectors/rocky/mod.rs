@@ -15,7 +15,7 @@ use super::severity;
 use super::shape::Shape;
 use super::text::quote;
 use super::updateinfo::{self, Owner, Package, add_packages, from_the_beginning, major_of};
-use super::value::{self, items_of, str_of};
+use super::value::{self, count_of, items_of, start_of, str_of};
 use super::xml::Element;
 
 /// Reads errata of Rocky Linux.
@@ -60,13 +60,19 @@ impl Connector for Rocky {
             }
             return;
         }
-        out.json_lists(body, &["advisories"], &mut |out, pointer, item| {
+        let mut count = 0_usize;
+        let rest = out.json_lists(body, &["advisories"], &mut |out, pointer, item| {
+            count += 1;
             if item.get("affected").is_some() && item.get("id").is_some() {
                 out.osv(pointer, &item);
             } else {
                 erratum(out, pointer, item);
             }
         });
+        let start = start_of(&rest, "page", "size");
+        if start.is_some() {
+            out.page(count_of(&rest, "total"), start, count, "");
+        }
     }
 }
 

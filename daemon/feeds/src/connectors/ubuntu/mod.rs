@@ -13,7 +13,7 @@ use super::output::Output;
 use super::shallow;
 use super::shape::Shape;
 use super::text::{self, quote};
-use super::value::{self, list_of, plain, str_of};
+use super::value::{self, count_of, list_of, plain, str_of};
 
 /// Reads security notices of Ubuntu.
 pub(crate) struct Ubuntu;
@@ -47,9 +47,15 @@ impl Connector for Ubuntu {
         let is_list = shallow::items(body).is_some();
         let is_page = matches!(shallow::members(body).and_then(|mut walk| walk.next()), Some(Ok((key, _))) if !is_key(&key));
         if is_list || is_page {
-            out.json_lists(body, &["notices"], &mut |out, pointer, item| {
+            let mut count = 0_usize;
+            let rest = out.json_lists(body, &["notices"], &mut |out, pointer, item| {
+                count += 1;
                 notice(out, pointer, None, item);
             });
+            let start = count_of(&rest, "offset");
+            if start.is_some() {
+                out.page(count_of(&rest, "total_results"), start, count, "");
+            }
         } else {
             out.json_members("", body, &mut |out, pointer, key, item| {
                 notice(out, pointer, Some(key), item);

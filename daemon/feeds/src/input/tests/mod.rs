@@ -180,24 +180,58 @@ fn torn_archive_in_a_folder_ends_the_walk() {
     assert!(matches!(kind, InputErrorKind::Truncated), "{kind:?}");
 }
 
+/// A page of HTML named as an archive, in a folder of tools or of documentation, refused all of the input.
 #[test]
-fn what_is_named_as_an_archive_and_is_none_ends_the_walk() {
+fn what_is_named_as_an_archive_and_is_none_is_rejected_by_name() {
     for (name, content, what) in [
         ("1.zip", &b""[..], "is empty"),
         ("1.ZIP", b"<html>503</html>", "a page of HTML"),
         ("1.tar.zst", &[0; 64], "of another form"),
         ("1.tar", b"BZh91AY&SY", "packed as bzip2"),
+        ("docs/page.zip", b"<html>404</html>", "a page of HTML"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         write_tree(folder.path(), &FILES);
-        write_file(&folder.path().join(name), content);
-        let kind = fault(Source::path(folder.path()));
-        let InputErrorKind::Damaged { what: told } = &kind else {
-            panic!("{name}: {kind:?}");
-        };
+        let file = folder.path().join(name);
+        std::fs::create_dir_all(file.parent().expect("a folder")).expect("a folder");
+        write_file(&file, content);
+        let mut told = Vec::new();
+        let found = walk(Source::path(folder.path()));
+        let others = found.into_iter().filter(|one| match one {
+            Found::Rejected { name, reason } => {
+                told.push(format!("{name}: {reason}"));
+                false
+            }
+            _ => true,
+        });
+        assert_eq!(others.collect::<Vec<_>>(), sample(), "{name}");
+        assert_eq!(told.len(), 1, "{name}");
         assert!(
-            told.contains("named as an archive") && told.contains(what),
-            "{told}"
+            told[0].starts_with(name) && told[0].contains("named as an archive") && told[0].contains(what),
+            "{told:?}"
+        );
+    }
+}
+
+/// A device without an end was read for ever, and a pipe was waited for.
+#[test]
+fn what_may_never_end_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo").success());
+    let socket = folder.path().join("socket");
+    let _socket = std::os::unix::net::UnixListener::bind(&socket).expect("a socket");
+    for (path, what) in [
+        (Path::new("/dev/zero"), "a device"),
+        (Path::new("/dev/urandom"), "a device"),
+        (&pipe, "a pipe"),
+        (&socket, "a socket"),
+    ] {
+        let kind = fault(Source::path(path));
+        assert!(
+            matches!(kind, InputErrorKind::NotAFile { what: told } if told == what),
+            "{kind:?}"
         );
     }
 }

@@ -1,0 +1,105 @@
+//! What an import by hand makes of inputs that are not all of their source.
+
+use starling_api_types::{FeedImportOptions, FeedImportReport, FeedOutcome};
+
+use super::*;
+
+/// Writes files into a new folder and imports it.
+fn import(world: &World, files: &[(&str, &str)], complete: bool) -> FeedImportReport {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+    let options = FeedImportOptions {
+        complete,
+        ..Default::default()
+    };
+    let input = starling_feeds::input::Source::path(folder.path());
+    let source = "mine".parse().unwrap();
+    world.site.0.import_feed(&source, input, &options).unwrap()
+}
+
+/// Returns a page of three entries in all, with one of them.
+fn page(number: usize) -> String {
+    json!({ "items": [{ "id": format!("EUVD-2030-{number}"), "description": "A flaw.", "aliases": "" }], "total": 3 }).to_string()
+}
+
+/// Pages 1 and 3 were taken for all of the source: the entry of page 2 was called absent.
+#[tokio::test]
+async fn missing_page_calls_nothing_absent_and_is_no_check() {
+    let world = World::builder().build();
+    let pages: Vec<String> = (1..=3).map(page).collect();
+    let all = [
+        ("1.json", pages[0].as_str()),
+        ("2.json", &pages[1]),
+        ("3.json", &pages[2]),
+    ];
+    let whole = import(&world, &all, true);
+    assert_eq!((whole.stored, whole.unchecked.as_deref()), (3, None));
+    let part = import(&world, &[all[0], all[2]], true);
+    assert_eq!((part.unchanged, part.absent), (2, 0));
+    let why = "pages are missing: the pages hold 2 of 3 entries; fetch them again";
+    assert_eq!(part.unchecked.as_deref(), Some(why));
+    assert!(
+        part.warnings.iter().any(|warning| warning == why),
+        "{:?}",
+        part.warnings
+    );
+}
+
+/// The packages of an earlier list of vulnerabilities counted as affected, although the advisories said what is fixed.
+#[tokio::test]
+async fn advisories_that_come_later_remove_what_gives_way() {
+    let world = World::builder().build();
+    let cves = "CVE-2030-0001 (A flaw)\n\t{DSA-1-1}\n\t- rocket 2.0-1\n\t[bullseye] - rocket 1.0-2\n";
+    let first = import(&world, &[("CVE/list", cves)], false);
+    assert!(
+        first
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("are not known, such as DSA-1-1"))
+    );
+    let advisories =
+        "[01 Jan 2030] DSA-1-1 rocket - security update\n\t{CVE-2030-0001}\n\t[bookworm] - rocket 1.5-1\n";
+    let second = import(&world, &[("DSA/list", advisories)], false);
+    assert_eq!(second.stored, 2, "the advisory, and the record that names it");
+    let together = import(&world, &[("CVE/list", cves), ("DSA/list", advisories)], false);
+    assert_eq!((together.stored, together.unchanged), (0, 2), "in any order");
+}
+
+/// A page of HTML that is named as an archive, somewhere in the folder, refused the import.
+#[tokio::test]
+async fn false_archive_is_rejected_and_leaves_the_source_unchecked() {
+    let world = World::builder().build();
+    let record = record(1).to_string();
+    let files = [
+        ("a/EX-1.json", record.as_str()),
+        ("docs/page.zip", "<html>404</html>"),
+    ];
+    let report = import(&world, &files, true);
+    assert_eq!((report.stored, report.rejected), (1, 1));
+    assert!(report.unchecked.is_some());
+    let rejected = report
+        .files
+        .iter()
+        .find(|file| file.outcome == FeedOutcome::Rejected)
+        .unwrap();
+    assert_eq!(rejected.name, "docs/page.zip");
+}
+
+#[tokio::test]
+async fn mistakes_that_need_an_order_of_versions_are_warnings() {
+    let world = World::builder().build();
+    let mut odd = record(1);
+    odd["affected"] = json!([{ "package": { "ecosystem": "Maven", "name": "g:a" },
+        "ranges": [{ "type": "ECOSYSTEM", "events": [{ "introduced": "0" }, { "fixed": "banana" }] }] }]);
+    let report = import(&world, &[("EX-1.json", &odd.to_string())], false);
+    assert!(
+        report.warnings.iter().any(|warning| warning
+            == "EX-1.json: /affected/0/ranges/0/events/1/fixed: \"banana\" is not a version of Maven: it ends nothing"),
+        "{:?}",
+        report.warnings
+    );
+}
