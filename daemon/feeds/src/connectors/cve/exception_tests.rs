@@ -212,3 +212,22 @@ fn exception_before_a_range_is_taken_out_or_reported() {
         assert_eq!(warnings("cve", text.as_bytes()).len(), warned, "{exception}");
     }
 }
+
+/// Each item is compared with all exceptions before it.
+#[test]
+fn more_exceptions_than_are_compared_excuse_nothing() {
+    for (count, is_carried_over) in [(100, true), (101, false)] {
+        let exceptions = (1..=count).map(|number| {
+            format!(r#"{{"status":"unaffected","version":"{number}.1","lessThan":"{number}.2"}}"#)
+        });
+        let exceptions: Vec<String> = exceptions.collect();
+        let text = about(&format!(
+            r#""packageURL":"pkg:npm/p","defaultStatus":"unaffected","versions":[{},{{"status":"affected","version":"0","lessThan":"999"}}]"#,
+            exceptions.join(",")
+        ));
+        let range = &ranges(&json_records("cve", text.as_bytes())[0])[0];
+        assert_eq!(range.contains("fixed=1.1"), is_carried_over, "{range}");
+        let said = warnings("cve", text.as_bytes());
+        assert_eq!(said.is_empty(), is_carried_over, "{said:?}");
+    }
+}

@@ -29,8 +29,13 @@ pub(super) fn of_package(
         entry.ranges.push(range);
     }
     let mut doubts = 0_usize;
-    for (index, one) in versions.iter().enumerate() {
-        match str_of(one, "status") {
+    // The exceptions before an item.
+    let mut earlier: Vec<&Value<'_>> = Vec::new();
+    for one in versions {
+        let status = str_of(one, "status");
+        let before = earlier.len();
+        earlier.extend((status == Some("unaffected")).then_some(*one));
+        match status {
             Some("affected") => {}
             // With a default of affected, all versions are stated already.
             Some("unaffected") if default == Some("affected") || !says_affected(one) => continue,
@@ -67,7 +72,7 @@ pub(super) fn of_package(
         }
         match range_of(one, is_version).filter(|_| !is_without_version(one)) {
             Some((range, is_understood)) => {
-                let earlier = versions.get(..index).unwrap_or_default();
+                let earlier = earlier.get(..before).unwrap_or_default();
                 let range = exceptions::without_earlier(draft, &entry.name, range, one, earlier);
                 entry.ranges.push(range);
                 if !is_understood {
