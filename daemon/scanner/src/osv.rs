@@ -215,10 +215,19 @@ fn ranges_of(entry: &Value) -> impl Iterator<Item = &Value> {
         .flatten()
 }
 
-/// Returns true if an entry of `versions` is empty or a requirement, so that it may mean any version.
+/// What people write in place of a version if they mean any, or do not know which.
+const NO_VERSIONS: [&str; 7] = ["-", "all", "any", "n/a", "na", "unknown", "unspecified"];
+
+/// Returns true if an entry of `versions` is empty, a requirement, a pattern, a list or a word, so that it may mean any
+/// version.
 pub(crate) fn names_no_version(version: &str) -> bool {
     let text = version.trim();
-    text.is_empty() || text == "*" || text.starts_with(['<', '>', '~', '^', '='])
+    let is_open = |part: &str| matches!(part, "x" | "X" | "*");
+    text.is_empty()
+        || text.starts_with(['<', '>', '~', '^', '='])
+        || text.contains([' ', ',', ';', '|'])
+        || text.split('.').any(is_open)
+        || NO_VERSIONS.iter().any(|word| text.eq_ignore_ascii_case(word))
 }
 
 /// Returns true if a range has an event of a kind that this program does not know, or without a version.

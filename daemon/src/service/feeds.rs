@@ -163,6 +163,7 @@ impl SiteParts {
             account.warn_and_note(missing.clone());
         }
         let whole = read.is_complete() && missing.is_none();
+        account.join_parts()?;
         if !(options.complete && whole) {
             account.keep_other_parts()?;
         }
@@ -350,7 +351,8 @@ impl<'a> Account<'a> {
         let size = u32::try_from(record.canonical.len()).unwrap_or(u32::MAX);
         if let Some(before) = self.seen.get(&id) {
             self.report.duplicate += 1;
-            if before.record.content == content {
+            let has_parts = self.parts.contains_key(&id);
+            if before.record.content == content && !has_parts {
                 let reason = format!("{id} stands in {} with the same content", before.name);
                 self.file(name, FeedOutcome::Duplicate, reason);
                 return Ok(());
@@ -360,17 +362,15 @@ impl<'a> Account<'a> {
                 instant(before.modified.as_deref()),
                 instant(record.modified.as_deref()),
             );
+            if has_parts {
+                return self.join(id, &name, record.canonical);
+            }
             let before_body = self.body_of(&before.record.content)?;
-            let is_anew = !self.parts.contains_key(&id)
-                && match (then, now) {
-                    (Some(then), Some(now)) if now > then => {
-                        parts::names_all_of(&record.canonical, &before_body)
-                    }
-                    (Some(then), Some(now)) if now < then => {
-                        parts::names_all_of(&before_body, &record.canonical)
-                    }
-                    _ => false,
-                };
+            let is_anew = match (then, now) {
+                (Some(then), Some(now)) if now > then => parts::names_all_of(&record.canonical, &before_body),
+                (Some(then), Some(now)) if now < then => parts::names_all_of(&before_body, &record.canonical),
+                _ => false,
+            };
             if !is_anew {
                 return self.join(id, &name, record.canonical);
             }

@@ -6,6 +6,7 @@
 //!
 //! Each folder contains one kind. `docs/sources` has a page for each, with a table of its fields.
 
+pub(crate) mod commas;
 pub(crate) mod csv;
 pub(crate) mod draft;
 pub(crate) mod form;

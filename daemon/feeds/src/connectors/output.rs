@@ -1,7 +1,10 @@
 //! The output of a connector.
 
+use std::borrow::Cow;
+
 use starling_protocol::json::{self, Value};
 
+use super::commas;
 use super::draft::Draft;
 use super::shallow;
 use super::xml::{self, Dialect, Element};
@@ -265,7 +268,11 @@ impl<'o> Output<'o> {
         bytes: &[u8],
         each: &mut dyn FnMut(&mut Self, String, Value<'_>),
     ) {
-        let body = crate::osv::strip_byte_order_mark(bytes);
+        let cleaned = commas::without_trailing(crate::osv::strip_byte_order_mark(bytes));
+        if matches!(cleaned, Cow::Owned(_)) {
+            self.note("commas before a closing bracket, which JSON does not allow, are left out");
+        }
+        let body = cleaned.as_ref();
         if shallow::items(body).is_some() {
             return self.json_items("", body, each);
         }
@@ -276,7 +283,7 @@ impl<'o> Output<'o> {
             others.any(|(_, line)| !line.trim_ascii().is_empty()) && is_whole_object(line)
         });
         if !is_lines {
-            if let Some(value) = self.json(bytes) {
+            if let Some(value) = self.json(body) {
                 each(self, String::new(), value);
             }
             return;

@@ -11,6 +11,7 @@ use super::walk::{Step, Walk};
 use super::wide::is_utf_16;
 use super::{Document, Found, InputErrorKind, Unreadable};
 use crate::connectors::{Kind, MAX_LINE_BYTES};
+use crate::osv::NEXT_PAGE;
 
 /// Buffer for documents that are longer than one record, in bytes.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -188,7 +189,13 @@ impl Walk<'_> {
             }
             index += 1;
         }
-        self.after_list(name, &mut reader, list == "#")
+        let rest = self.after_list(name, &mut reader, list == "#")?;
+        // What the rest of an answer says about it, without its records.
+        if memchr::memmem::find(&rest, NEXT_PAGE.as_bytes()).is_some() {
+            let answer = [b"{\"vulns\":[]", rest.as_slice()].concat();
+            self.document(name.to_owned(), answer, Expectation::Guessed)?;
+        }
+        Ok(())
     }
 
     /// Reads one item; `None` if it is longer than a record may be.
@@ -222,8 +229,14 @@ impl Walk<'_> {
         }
     }
 
-    /// Checks the text after the list: nothing, or the rest of the object around it.
-    fn after_list(&mut self, name: &str, reader: &mut impl BufRead, alone: bool) -> Step {
+    /// Checks the text after the list: nothing, or the rest of the object around it, of which the beginning is returned.
+    fn after_list(
+        &mut self,
+        name: &str,
+        reader: &mut impl BufRead,
+        alone: bool,
+    ) -> Result<Vec<u8>, super::walk::Halt> {
+        let mut rest = Vec::new();
         let mut scan = Scan {
             open: u64::from(!alone),
             ..Scan::default()
@@ -239,10 +252,12 @@ impl Walk<'_> {
                 return Err(self.fail(name, InputErrorKind::Damaged { what }));
             }
             let bytes = chunk.len();
+            let room = BUFFER_BYTES.saturating_sub(rest.len());
+            rest.extend_from_slice(chunk.get(..bytes.min(room)).unwrap_or_default());
             reader.consume(bytes);
         }
         if scan.is_closed() {
-            Ok(())
+            Ok(rest)
         } else {
             Err(self.fail(name, InputErrorKind::Truncated))
         }

@@ -44,6 +44,11 @@ const TELLING_FIELDS: [&str; 9] = [
     "severity",
 ];
 
+/// The member of an answer of the OSV API by which the next page is asked for.
+pub(crate) const NEXT_PAGE: &str = "next_page_token";
+const FURTHER_PAGES: &str =
+    "the answer has further pages (next_page_token): these are not all of its records";
+
 /// Fields of the OSV schema beside `id`, as far as they are texts, and as far as they are lists.
 const TEXT_FIELDS: [&str; 6] = [
     "schema_version",
@@ -259,12 +264,16 @@ fn read_value(value: &Value<'_>, pointer: String) -> Vec<Part> {
             return vec![Part::new(pointer, outcome)];
         }
     };
-    if items.is_empty() {
+    let next = value.get(NEXT_PAGE).and_then(Value::as_str).unwrap_or_default();
+    let note =
+        (!next.is_empty()).then(|| Part::new(pointer.clone(), Outcome::Noted(FURTHER_PAGES.to_owned())));
+    if items.is_empty() && note.is_none() {
         return vec![Part::new(pointer, Outcome::NoRecord(NoRecord::EmptyList))];
     }
     let numbered = items.iter().enumerate();
     numbered
         .map(|(index, item)| Part::new(format!("{pointer}{list}/{index}"), read_record(item)))
+        .chain(note)
         .collect()
 }
 

@@ -91,7 +91,7 @@ fn lists_yield_each_record_with_its_place() {
     let list = |prefix: &str| vec![(format!("{prefix}/0"), true), (format!("{prefix}/1"), false)];
     assert_eq!(places(r#"[{"id":"A","details":"d"},{"id":""}]"#), list(""));
     assert_eq!(
-        places(r#"{"vulns":[{"id":"A","details":"d"},7],"next_page_token":"x"}"#),
+        places(r#"{"vulns":[{"id":"A","details":"d"},7],"x":"y"}"#),
         list("/vulns")
     );
     assert_eq!(places("- id: A\n  details: d\n- id: ''\n"), list(""));
@@ -228,6 +228,25 @@ fn problems_of_real_sources_are_kept_and_reported() {
         ),
         Vec::<String>::new()
     );
+}
+
+#[test]
+fn answer_with_further_pages_says_so() {
+    for (text, records) in [
+        (r#"{"vulns":[{"id":"A","details":"d"}],"next_page_token":"t"}"#, 1),
+        (r#"{"vulns":[],"next_page_token":"t"}"#, 0),
+    ] {
+        let parts = read(text.as_bytes());
+        let is_record = |part: &&Part| matches!(part.outcome, Outcome::Record(_));
+        assert_eq!(parts.iter().filter(is_record).count(), records, "{text}");
+        let last = &parts.last().unwrap().outcome;
+        assert!(
+            matches!(last, Outcome::Noted(what) if what.contains("further pages")),
+            "{text}"
+        );
+    }
+    let whole = read(br#"{"vulns":[{"id":"A","details":"d"}],"next_page_token":""}"#);
+    assert!(matches!(whole.as_slice(), [only] if matches!(only.outcome, Outcome::Record(_))));
 }
 
 /// Rules in a wrong form were imported without a warning.

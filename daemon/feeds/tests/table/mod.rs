@@ -23,7 +23,7 @@ pub(crate) const COUNTS: &[(&str, usize, usize)] = &[
     ("debian-lists", 20, 1),
     ("alpine-secdb", 36, 6),
     ("wolfi", 86, 0),
-    ("chainguard", 195, 0),
+    ("chainguard", 192, 0),
     ("minimos", 24, 0),
     ("ubuntu-usn", 4, 0),
     ("ubuntu-osv", 12, 0),

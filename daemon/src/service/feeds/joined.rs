@@ -14,7 +14,8 @@ use crate::clock::now;
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
-    /// Takes in a further file of a record that was met before: what they say is joined.
+    /// Takes in a further file of a record that was met before: what they say is joined when all files are read
+    /// ([`Account::join_parts`]).
     pub(super) fn join(&mut self, id: RecordId, name: &str, canonical: Vec<u8>) -> ServiceResult<()> {
         let before = self
             .seen
@@ -42,13 +43,44 @@ impl Account<'_> {
             FeedOutcome::Duplicate,
             format!("{id} stands in {first} as well: what both say is joined"),
         );
-        match parts::join(known.clone(), is_withdrawal) {
-            Some(joined) => self.put(&id, joined)?,
-            None => self.warn(format!(
-                "{id} stands in {first} and in {name} with other content that cannot be joined; {first} counts"
-            )),
-        }
         self.parts.insert(id, known);
+        Ok(())
+    }
+
+    /// Joins the files of each record that stands in several. If not all of them can be joined, as many count as can, in
+    /// the order in which they were read.
+    pub(super) fn join_parts(&mut self) -> ServiceResult<()> {
+        let ids: Vec<RecordId> = self.parts.keys().cloned().collect();
+        for id in ids {
+            let known = self.parts.get(&id).cloned().unwrap_or_default();
+            let first = known.first().map(|part| part.file.clone()).unwrap_or_default();
+            let joined = |count: usize| {
+                let parts = known.get(..count).unwrap_or_default().to_vec();
+                parts::join(parts, is_withdrawal)
+            };
+            let (mut counting, mut body) = (known.len(), joined(known.len()));
+            if body.is_none() {
+                counting = 1;
+                // Where some do not join, they do not with more.
+                let mut too_many = known.len();
+                while too_many - counting > 1 {
+                    let middle = usize::midpoint(counting, too_many);
+                    match joined(middle) {
+                        Some(found) => (counting, body) = (middle, Some(found)),
+                        None => too_many = middle,
+                    }
+                }
+            }
+            if let Some(body) = body {
+                self.put(&id, body)?;
+            }
+            for part in known.get(counting..).unwrap_or_default() {
+                self.warn(format!(
+                    "{id} stands in {first} and in {} with other content that cannot be joined; {first} counts",
+                    part.file
+                ));
+            }
+        }
         Ok(())
     }
 

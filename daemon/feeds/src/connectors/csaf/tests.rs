@@ -496,3 +496,12 @@ fn words_for_a_withdrawal_have_any_case() {
         );
     }
 }
+
+/// openEuler publishes such documents.
+#[test]
+fn commas_before_a_bracket_are_left_out() {
+    let text = DOCUMENT.replace(r#""product_ids":["P2"]}"#, r#""product_ids":["P2",],}"#);
+    let plain = json_records("csaf", DOCUMENT.as_bytes());
+    assert_eq!(json_records("csaf", text.as_bytes()), plain);
+    assert!(rejected("csaf", text.as_bytes()).is_empty());
+}

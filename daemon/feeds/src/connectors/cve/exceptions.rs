@@ -56,8 +56,11 @@ fn is_fixed_within(one: &Value<'_>) -> bool {
         && changes.any(|change| is_unaffected(change) && str_of(change, "at") != str_of(one, "lessThan"))
 }
 
+/// Most exceptions before an item that are compared with it.
+const MAX_EARLIER: usize = 100;
+
 /// Takes the exceptions before an item out of its range: the first item that has a version decides. One that may be
-/// within the range and cannot be taken out is reported.
+/// within the range and cannot be taken out is reported, and so are too many.
 pub(super) fn without_earlier(
     draft: &mut Draft<'_>,
     name: &str,
@@ -69,7 +72,15 @@ pub(super) fn without_earlier(
     let end = end.filter(|_| list_of(one, "changes").is_empty());
     let start = str_of(one, "version").unwrap_or_default();
     let mut range = range;
-    for exception in earlier.iter().filter(|earlier| is_unaffected(earlier)) {
+    if earlier.len() > MAX_EARLIER {
+        draft.warn(format!(
+            "{name}: the {} exceptions before {} are not carried over: at most {MAX_EARLIER} are compared",
+            earlier.len(),
+            shown(one)
+        ));
+        return range;
+    }
+    for exception in earlier {
         if is_apart(exception, one) {
             continue;
         }

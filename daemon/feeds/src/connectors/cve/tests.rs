@@ -168,7 +168,11 @@ fn comparisons_are_ranges_and_patterns_are_undecided() {
             ][..],
         ),
         (r#"{"status":"affected","version":"= 1.0"}"#, &["npm p ==1.0"]),
-        (r#"{"status":"affected","version":"< 1.2 || > 2"}"#, &["npm p"]),
+        (
+            r#"{"status":"affected","version":"< 1.2 || ≥ 2"}"#,
+            &["npm p introduced=0 fixed=1.2 introduced=2"],
+        ),
+        (r#"{"status":"affected","version":"< 1.2 && > 2"}"#, &["npm p"]),
         (r#"{"status":"affected","version":"1.2.x"}"#, &["npm p"]),
         (r#"{"status":"affected","version":"1.0.0-1.5.2"}"#, &["npm p"]),
     ] {

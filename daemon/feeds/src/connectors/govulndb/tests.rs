@@ -6,6 +6,7 @@ fn indexes_are_distinguished_from_records() {
     for index in [
         r#"{"modified":"2030-01-01T00:00:00Z"}"#,
         r#"[{"id":"GO-2030-0001","modified":"2030-01-01T00:00:00Z","aliases":["CVE-2030-0001"]},{"id":"GO-2030-0002","modified":"2030-01-01T00:00:00Z"}]"#,
+        r#"[{"id":"ECHO-1","modified":"2030-01-01T00:00:00Z"},{"modified":"2030-01-01T00:00:00Z","id":"ECHO-2"}]"#,
         r#"[{"path":"stdlib","vulns":[{"id":"GO-2030-0001","modified":"2030-01-01T00:00:00Z"}]}]"#,
     ] {
         assert_eq!(
@@ -24,8 +25,11 @@ fn indexes_are_distinguished_from_records() {
         json_records("govulndb", record.as_bytes())[0]["id"],
         "GO-2030-0001"
     );
-    let list = r#"[{"id":"A","modified":"2030-01-01T00:00:00Z"}]"#;
-    assert_eq!(Kind::detect(list.as_bytes()), None);
+    // Lists of records may begin with one that says nothing.
+    let list = r#"[{"id":"A","modified":"2030-01-01T00:00:00Z"},{"id":"B","modified":"2030-01-01T00:00:00Z","affected":[]}]"#;
+    assert_eq!(json_records("govulndb", list.as_bytes()).len(), 2);
+    let one = r#"{"id":"A","modified":"2030-01-01T00:00:00Z"}"#;
+    assert_eq!(Kind::detect(one.as_bytes()), None);
 }
 
 #[test]
