@@ -218,10 +218,10 @@ mod tests {
             ("ghsa-JFH8-C2JP-5V3Q", "GHSA-jfh8-c2jp-5v3q"),
             ("RUSTSEC-2021-0001", "RUSTSEC-2021-0001"),
         ] {
-            assert_eq!(vulnerability(given).unwrap(), kept);
+            assert_eq!(vulnerability("muting", given).unwrap(), kept);
         }
         for none in ["", " ", "CVE-2021-*", "CVE-2021-1 CVE-2021-2", "CVE-2021-?"] {
-            let problem = vulnerability(none).unwrap_err();
+            let problem = vulnerability("muting", none).unwrap_err();
             assert!(problem.detail.contains("is not the id"), "{none}: {problem}");
         }
     }
