@@ -100,7 +100,11 @@ pub fn file_problem(attempted: &str, path: &Path, error: &io::Error) -> Problem 
         .hint("free some space, or move the site's folder, and try again");
     }
     let why = wording::io_error(error);
+    let is_address = path.to_str().is_some_and(|path| path.contains("://"));
     let hint = match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if is_address => {
+            "it is an address, and the command reads files: download it first; `starling feeds add` fetches advisories"
+        }
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => "check the path",
         io::ErrorKind::IsADirectory => "name a file",
         io::ErrorKind::PermissionDenied => "give this user access, or run the command as the user who has it",

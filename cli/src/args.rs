@@ -60,7 +60,6 @@ pub(crate) struct Global {
         value_enum,
         value_name = "WHEN",
         default_value = "auto",
-        hide_default_value = true,
         help_heading = EVERYWHERE
     )]
     pub(crate) color: ColorWhen,

@@ -48,6 +48,9 @@ fn section(text: &mut String, command: &Command, path: &str) {
         };
         let _ = write!(text, "{about}.{also}\n\n");
     }
+    if path != "starling" {
+        let _ = write!(text, "Usage: `{}`\n\n", usage(command));
+    }
     let own = |arg: &&Arg| !arg.is_hide_set() && !matches!(arg.get_id().as_str(), "help" | "version");
     // Global options are in the help of every command; listing them once is enough.
     let root = path == "starling";
@@ -69,6 +72,16 @@ fn section(text: &mut String, command: &Command, path: &str) {
     for child in command.get_subcommands() {
         section(text, child, &format!("{path} {}", child.get_name()));
     }
+}
+
+/// Returns how a command is written, with what it requires.
+fn usage(command: &Command) -> String {
+    let usage = one_line(&command.clone().render_usage().to_string());
+    usage.strip_prefix("Usage: ").unwrap_or(&usage).to_owned()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn spelling(arg: &Arg) -> String {
@@ -95,13 +108,19 @@ fn meaning(arg: &Arg) -> String {
         meaning.push_str(" (required)");
     }
     let takes_value = matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
-    let values: Vec<_> = arg
-        .get_possible_values()
-        .iter()
-        .map(|value| format!("`{}`", value.get_name()))
-        .collect();
+    let possible = arg.get_possible_values();
+    let values = possible.iter().map(|value| match value.get_help() {
+        Some(help) => format!("`{}` ({help})", value.get_name()),
+        None => format!("`{}`", value.get_name()),
+    });
+    let values: Vec<_> = values.collect();
     if takes_value && !values.is_empty() {
         let _ = write!(meaning, "; one of {}", values.join(", "));
+    }
+    let aliases = arg.get_visible_aliases().unwrap_or_default();
+    let aliases: Vec<_> = aliases.iter().map(|alias| format!("`--{alias}`")).collect();
+    if !aliases.is_empty() {
+        let _ = write!(meaning, "; alias {}", aliases.join(", "));
     }
     let defaults: Vec<_> = arg
         .get_default_values()
@@ -128,6 +147,73 @@ fn the_committed_reference_is_current() {
         committed == current,
         "docs/cli.md differs from the program; run `UPDATE_GOLDEN=1 cargo test -p starling-cli` and look at the diff"
     );
+}
+
+/// Defaults stood in the reference and not in the help; usages, aliases and what values mean the other way round.
+#[test]
+fn reference_and_help_say_the_same() {
+    fn check(command: &mut Command, path: &str) {
+        let help = one_line(&command.render_long_help().to_string());
+        let mut page = String::new();
+        section(&mut page, command, path);
+        let page = one_line(&page);
+        let usage = usage(command);
+        assert!(
+            path == "starling" || page.contains(&format!("Usage: `{usage}`")),
+            "{path}: {usage}"
+        );
+        for arg in command.get_arguments().filter(|arg| !arg.is_hide_set()) {
+            let name = arg.get_id().as_str();
+            if !matches!(arg.get_action(), ArgAction::Set | ArgAction::Append)
+                || (arg.is_global_set() && path != "starling")
+            {
+                continue;
+            }
+            for default in arg.get_default_values() {
+                let default = default.to_string_lossy();
+                assert!(
+                    help.contains(&format!("[default: {default}]")),
+                    "{path} {name}: {help}"
+                );
+                assert!(
+                    page.contains(&format!("default `{default}`")),
+                    "{path} {name}: {page}"
+                );
+            }
+            for alias in arg.get_visible_aliases().unwrap_or_default() {
+                assert!(help.contains(&format!("--{alias}]")), "{path} {name}");
+                assert!(
+                    page.contains(&format!("alias `--{alias}`")),
+                    "{path} {name}: {page}"
+                );
+            }
+            for value in arg.get_possible_values() {
+                let meaning = value
+                    .get_help()
+                    .map(|help| one_line(&help.to_string()))
+                    .unwrap_or_default();
+                assert!(
+                    help.contains(&meaning) && page.contains(&meaning),
+                    "{path} {name}: {meaning}"
+                );
+            }
+        }
+        let children: Vec<String> = command
+            .get_subcommands()
+            .map(|child| child.get_name().to_owned())
+            .collect();
+        for child in children {
+            if child != "help"
+                && let Some(child) = command.find_subcommand_mut(&child)
+            {
+                let path = format!("{path} {}", child.get_name());
+                check(child, &path);
+            }
+        }
+    }
+    let mut command = Cli::command();
+    command.build();
+    check(&mut command, "starling");
 }
 
 #[test]

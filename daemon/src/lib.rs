@@ -49,5 +49,6 @@ pub use service::{
     CONFIG_CHECK, POLICY_CHECK, inspect_bundle_alone, shown_explanation, validate_bundle_alone,
 };
 pub use starling_feeds::input::endless as endless_input;
+pub use starling_fetch::{lacks_scheme, preset_of_file};
 pub use starling_store::engine::quiet_contained_panics;
 pub use without_store::scan_without_store;

@@ -103,8 +103,7 @@ pub(crate) struct Scan {
         short,
         long,
         value_name = "FILE|-",
-        default_value = "-",
-        hide_default_value = true
+        default_value = STANDARD
     )]
     output: PathBuf,
     /// Print nothing to standard output; files are still written

@@ -9,7 +9,7 @@ use starling_api::limits::VEX_MAX_BYTES;
 use starling_api_types::{ErrorCode, ExitStatus, Problem, VexHash, VexList};
 
 use super::{Outcome, input};
-use crate::output::write_stream;
+use crate::output::{STANDARD, write_stream};
 use crate::outputs;
 use crate::progress::Step;
 use crate::render;
@@ -69,8 +69,7 @@ pub(crate) struct Show {
         long,
         short,
         value_name = "FILE|-",
-        default_value = "-",
-        hide_default_value = true
+        default_value = STANDARD
     )]
     output: PathBuf,
 }

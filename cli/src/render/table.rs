@@ -17,6 +17,8 @@ const GAP: usize = 2;
 const CUT: &str = "…";
 /// Indent of a value that stands below its row.
 const BELOW: &str = "  ";
+/// Widest column without a limit: a wider value goes beyond it in its own row, if few are that wide.
+const WIDE: usize = 60;
 /// Narrowest width of a column before columns are left out.
 const NARROW: usize = 8;
 
@@ -179,9 +181,30 @@ impl Table {
         let asked = |(width, column): (&usize, &Column)| (!column.hidden).then_some(*width);
         let widths: Vec<Option<usize>> = natural.iter().zip(&self.columns).map(asked).collect();
         let Some(limit) = limit else {
-            return Layout { widths, apart: false };
+            let indexed = widths.into_iter().enumerate();
+            let widths =
+                indexed.map(|(index, width)| width.map(|width| self.without_few(index, width, WIDE)));
+            return Layout {
+                widths: widths.collect(),
+                apart: false,
+            };
         };
         if let Some(widths) = self.fitted(&natural, &widths, limit) {
+            return Layout { widths, apart: false };
+        }
+        // If few rows are too wide, only their values stand below them.
+        let few: Vec<usize> = natural
+            .iter()
+            .zip(&self.columns)
+            .enumerate()
+            .map(|(index, (width, column))| match column.whole {
+                true => self.without_few(index, *width, limit / 3),
+                false => *width,
+            })
+            .collect();
+        if few != natural
+            && let Some(widths) = self.fitted(&few, &widths, limit)
+        {
             return Layout { widths, apart: false };
         }
         let in_row = |(width, column): (&Option<usize>, &Column)| width.filter(|_| !column.whole);
@@ -193,6 +216,22 @@ impl Table {
             None => self.narrowest(&natural, rest, limit),
         };
         Layout { widths, apart }
+    }
+
+    /// Returns the width of a column without the few values that are much wider than the others, which would move the next
+    /// column away in every row.
+    fn without_few(&self, index: usize, natural: usize, wide: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(index));
+        let cells: Vec<usize> = cells.map(|cell| measure_text_width(&cell.text)).collect();
+        let usual: Vec<usize> = cells.iter().copied().filter(|width| *width <= wide).collect();
+        if natural <= wide || usual.len() * 2 < cells.len() {
+            return natural;
+        }
+        let heading = self
+            .columns
+            .get(index)
+            .map_or(0, |column| measure_text_width(column.heading));
+        usual.into_iter().max().unwrap_or(0).max(heading)
     }
 
     fn is_first(&self, column: &Column) -> bool {
@@ -323,10 +362,17 @@ impl Table {
             })
             .collect();
         for row in std::iter::once(&headings).chain(&self.rows) {
+            let stands_apart = |cell: &Cell, column: &Column, width: Option<usize>| {
+                let is_too_wide =
+                    || limit.is_some() && width.is_some_and(|width| measure_text_width(&cell.text) > width);
+                column.whole && !column.hidden && !cell.text.is_empty() && (apart || is_too_wide())
+            };
             let apart = row
                 .iter()
                 .zip(&self.columns)
-                .filter(|(cell, column)| apart && column.whole && !column.hidden && !cell.text.is_empty());
+                .zip(&widths)
+                .filter(|((cell, column), width)| stands_apart(cell, column, **width))
+                .map(|(of_row, _)| of_row);
             let shown = |cell: &Cell| {
                 cell.tone
                     .map_or_else(|| cell.text.clone(), |tone| tone.paint(&cell.text))
@@ -340,11 +386,17 @@ impl Table {
             let mut owed = 0;
             for ((cell, column), width) in row.iter().zip(&self.columns).zip(&widths) {
                 let Some(width) = *width else { continue };
-                if column.wraps && measure_text_width(&cell.text) > width {
+                if stands_apart(cell, column, Some(width)) {
+                    owed += width + GAP;
+                    continue;
+                }
+                if limit.is_some() && column.wraps && measure_text_width(&cell.text) > width {
                     line = broken(&line, owed, width, &cell.text);
                     continue;
                 }
-                let text = if column.end && cell.tone != Some(Tone::Heading) {
+                let text = if limit.is_none() {
+                    cell.text.clone()
+                } else if column.end && cell.tone != Some(Tone::Heading) {
                     cut_beginning(&cell.text, width)
                 } else {
                     cut(&cell.text, width)
@@ -368,10 +420,21 @@ impl Table {
                 writeln!(f, "{BELOW}{}", shown(cell))?;
             }
         }
+        self.write_left_out(f, &widths, apart, limit)
+    }
+
+    /// Names the columns that are not shown.
+    fn write_left_out(
+        &self,
+        f: &mut fmt::Formatter<'_>,
+        widths: &[Option<usize>],
+        apart: bool,
+        limit: Option<usize>,
+    ) -> fmt::Result {
         let left_out: Vec<&str> = self
             .columns
             .iter()
-            .zip(&widths)
+            .zip(widths)
             .filter(|(column, width)| width.is_none() && !column.hidden && !(apart && column.whole))
             .map(|(column, _)| column.heading)
             .collect();

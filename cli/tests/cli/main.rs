@@ -12,4 +12,5 @@ mod failures;
 #[allow(dead_code, reason = "the API's tests use the rest")]
 mod fake_site;
 mod files;
+mod homes;
 mod world;

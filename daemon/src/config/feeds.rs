@@ -9,6 +9,7 @@ use starling_api_types::{FeedName, wording};
 use starling_feeds::connectors::Kind;
 use starling_fetch::{Plan, Preset, ProxySettings, Settings};
 use starling_protocol::{OfferInput, Source};
+use starling_scanner::ecosystem::ECOSYSTEMS;
 
 /// Shortest schedule: what is asked for more often is taken for an attack by most sources.
 const MIN_SCHEDULE: Duration = Duration::from_secs(60);
@@ -16,6 +17,12 @@ const MIN_SCHEDULE: Duration = Duration::from_secs(60);
 const DEFAULT_SCHEDULE: &str = "1d";
 /// Most feeds of a site.
 const MAX_FEEDS: usize = 1_000;
+/// The preset whose parameter lists ecosystems.
+const OSV_PRESET: &str = "osv";
+/// OSV.dev's name for records that only name commits.
+const COMMITS: &str = "GIT";
+/// Letters up to which an ecosystem's name counts as misspelt.
+const MISSPELT_WITHIN: usize = 2;
 /// What `proxy` says for no proxy.
 const NO_PROXY: &str = "none";
 
@@ -152,6 +159,30 @@ impl FeedEntry {
             schedule,
             plan,
         })
+    }
+
+    /// Says which name in the parameter is not an ecosystem that this version knows, and which was meant: for a misspelt
+    /// one there is nothing to fetch. OSV.dev may have newer ones, so such a feed is refused only when it is added.
+    pub(crate) fn unknown_ecosystem(&self) -> Option<String> {
+        if self.preset.as_deref() != Some(OSV_PRESET) {
+            return None;
+        }
+        let names = self
+            .parameter
+            .as_deref()
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim);
+        let known = ECOSYSTEMS.iter().map(|ecosystem| ecosystem.name);
+        let is_known = |name: &str| name == COMMITS || known.clone().any(|known| known == name);
+        let unknown = names
+            .filter(|name| !name.is_empty())
+            .find(|name| !is_known(name))?;
+        let meant = match wording::nearest_within(unknown, known.clone(), |_| MISSPELT_WITHIN) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None => "docs/ecosystems.md lists them, and without a parameter all are fetched".to_owned(),
+        };
+        Some(format!("{unknown:?} is not an ecosystem of OSV.dev: {meant}"))
     }
 
     fn preset(&self) -> Result<Option<&'static Preset>, (Option<&'static str>, String)> {
@@ -409,6 +440,28 @@ mod tests {
             assert_eq!(fault.key, key, "{text}");
             assert!(fault.problem.contains(word), "{text}: {}", fault.problem);
         }
+    }
+
+    /// Only the command refused it: the API and the configuration took it.
+    #[test]
+    fn unknown_ecosystem_is_named_with_the_nearest() {
+        let told = |parameter: &str, preset: &str| {
+            let text = format!("[[feeds]]\nname = \"a\"\npreset = {preset:?}\nparameter = {parameter:?}\n");
+            feeds(&text)[0].unknown_ecosystem()
+        };
+        for (parameter, word) in [
+            ("npn", "did you mean npm?"),
+            ("npm, pypi", "did you mean PyPI?"),
+            ("Zzzzzzzz", "docs/ecosystems.md"),
+        ] {
+            let told = told(parameter, "osv").unwrap();
+            assert!(told.contains(word), "{told}");
+        }
+        assert_eq!(told("npm,GIT, Alpine,", "osv"), None);
+        assert_eq!(told("malware", "ghsa-api"), None);
+        // A site with such a line goes on, because OSV.dev may have newer ones.
+        let text = "[[feeds]]\nname = \"a\"\npreset = \"osv\"\nparameter = \"Newer\"\n";
+        check(&feeds(text)).unwrap();
     }
 
     #[test]

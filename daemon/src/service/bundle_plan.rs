@@ -304,7 +304,7 @@ impl SiteParts {
             let detail =
                 format!("{name}: it is longer than this site's own copy, although only this site writes it");
             return refused(Problem::new(ErrorCode::OwnLogAhead, detail).hint(
-                "if this home was copied or restored from a backup, run `starling restore`: the site then gets the data back",
+                "if this home was copied or restored from a backup, run `starling restore --yes`: the site then gets the data back",
             ));
         }
         let lacking = report.lacking.iter();

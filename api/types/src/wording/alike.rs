@@ -4,7 +4,7 @@
 const NAMED: usize = 6;
 
 /// Returns the sentences of named things: equal ones once, as `a, b and c alike: ` and that of the first. Names,
-/// addresses, paths and times in them may differ. `kind` stands before the names of several.
+/// addresses, paths, times and how often something happened may differ. `kind` stands before the names of several.
 #[must_use]
 pub fn grouped(kind: &str, told: &[(String, String)]) -> Vec<String> {
     let mut groups: Vec<(String, Vec<&(String, String)>)> = Vec::new();
@@ -39,19 +39,32 @@ fn list(names: &[&str]) -> String {
 
 /// Returns a sentence with marks in place of what may differ.
 fn shape_of(name: &str, text: &str) -> String {
-    let words = text.split_whitespace().map(|word| {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let is_times = |at: usize| {
+        words
+            .get(at)
+            .is_some_and(|word| word.trim_end_matches([':', ',', ';']) == "times")
+    };
+    let shape = words.iter().enumerate().map(|(at, word)| {
         let bare = word.trim_matches(['`', '(', ')', ',', ';', ':', '"']);
         if bare == name {
             word.replace(name, "\u{1}")
         } else if bare.contains("://") || bare.starts_with('/') {
             word.replace(bare, "\u{2}")
+        } else if *word == "once" || (is_times(at + 1) && bare.parse::<u64>().is_ok()) {
+            "\u{4}".to_owned()
+        } else if is_times(at) {
+            String::new()
         } else if is_time(bare) {
             word.replace(bare, "\u{3}")
         } else {
-            word.to_owned()
+            (*word).to_owned()
         }
     });
-    words.collect::<Vec<_>>().join(" ")
+    shape
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// Returns true for a day, a time of day, or both.
@@ -108,12 +121,19 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_causes_keep_failures_apart() {
+    fn causes_and_counts_keep_failures_apart() {
         let said = told(&[
-            ("a", "feed a failed 2 times: 404"),
-            ("b", "feed b failed 3 times: 404"),
+            ("a", "feed a failed once (404)"),
+            ("b", "feed b failed 3 times (404)"),
+            ("c", "feed c failed 3 times (500)"),
+            ("d", "feed d: 7 documents are rejected"),
+            ("e", "feed e: 8 documents are rejected"),
         ]);
-        assert_eq!(said.len(), 2);
+        assert_eq!(said.len(), 4, "how often is no difference: {said:?}");
+        assert!(
+            said[0].starts_with("feeds a and b alike: feed a failed once"),
+            "{said:?}"
+        );
     }
 
     #[test]

@@ -4,11 +4,10 @@ use std::path::Path;
 
 use clap::Args;
 use serde::Serialize;
-use starling_api_types::wording::nearest_within;
 use starling_api_types::{
     ErrorCode, ExitStatus, FeedAdd, FeedChange, FeedName, FeedPreset, Problem, SourceName,
 };
-use starling_scanner::ecosystem::ECOSYSTEMS;
+use starling_daemon::{lacks_scheme, preset_of_file};
 
 use super::Outcome;
 use super::settings::{Settings, absolute_address, is_remote};
@@ -120,13 +119,6 @@ pub(crate) struct Remove {
     name: FeedName,
 }
 
-/// The preset whose parameter lists ecosystems.
-pub(super) const OSV_PRESET: &str = "osv";
-/// OSV.dev's name for records that only name commits.
-const COMMITS: &str = "GIT";
-/// Letters up to which an ecosystem's name counts as misspelt.
-const MISSPELT_WITHIN: usize = 2;
-
 impl Add {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         let add = self.into_body()?;
@@ -139,18 +131,16 @@ impl Add {
 
     fn into_body(self) -> Result<FeedAdd, Problem> {
         let given = self.settings.given()?;
-        let (preset, address) = if is_address(&self.what) || is_only_a_path(&self.what) {
+        let is_server = lacks_scheme(&self.what) && !is_preset(&self.what);
+        let (preset, address) = if is_address(&self.what) || is_server || is_only_a_path(&self.what) {
             (None, Some(absolute_address(&self.what)?))
         } else {
             (Some(self.what), given.address)
         };
-        if preset.as_deref() == Some(OSV_PRESET)
-            && let Some(parameter) = &given.parameter
-        {
-            ensure_ecosystems("adding the feed osv", parameter)?;
-        }
         let source = match (self.source, &preset, &address) {
-            (None, None, Some(address)) => Some(source_of(address, self.name.as_ref())?),
+            (None, None, Some(address)) => {
+                Some(source_of(address, self.name.as_ref(), self.kind.as_deref())?)
+            }
             (source, ..) => source,
         };
         Ok(FeedAdd {
@@ -171,37 +161,20 @@ impl Add {
     }
 }
 
-/// Checks that every name in a list is an ecosystem of the OSV schema: for others there is nothing to fetch.
-///
-/// # Errors
-/// `bad_request` with the nearest name.
-pub(super) fn ensure_ecosystems(attempted: &str, list: &str) -> Result<(), Problem> {
-    let known = ECOSYSTEMS.iter().map(|ecosystem| ecosystem.name);
-    for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-        if name == COMMITS || ECOSYSTEMS.iter().any(|ecosystem| ecosystem.name == name) {
-            continue;
-        }
-        let detail = format!("{attempted}: {name:?} is not an ecosystem of OSV.dev");
-        let hint = match nearest_within(name, known.clone(), |_| MISSPELT_WITHIN) {
-            Some(meant) => format!("did you mean {meant}?"),
-            None => "docs/ecosystems.md lists them; without --ecosystem all are fetched".to_owned(),
-        };
-        return Err(Problem::new(ErrorCode::BadRequest, detail).hint(hint));
-    }
-    Ok(())
-}
-
 /// Returns true for the name of a file or folder here that is not a preset's too.
 fn is_only_a_path(what: &str) -> bool {
-    let is_preset = local::feed_presets().iter().any(|preset| preset.name == what);
-    !is_preset && Path::new(what).exists()
+    !is_preset(what) && Path::new(what).exists()
+}
+
+fn is_preset(what: &str) -> bool {
+    local::feed_presets().iter().any(|preset| preset.name == what)
 }
 
 /// Returns the source of a feed without a preset: as the feed is named, else as its folder or file is.
 ///
 /// Its kind says how the documents are written, not who wrote them. A preset's name is left to the preset: another feed
 /// of that source would stand in its way.
-fn source_of(address: &str, name: Option<&FeedName>) -> Result<SourceName, Problem> {
+fn source_of(address: &str, name: Option<&FeedName>, kind: Option<&str>) -> Result<SourceName, Problem> {
     let problem = |what: String| {
         Problem::new(
             ErrorCode::BadRequest,
@@ -211,8 +184,15 @@ fn source_of(address: &str, name: Option<&FeedName>) -> Result<SourceName, Probl
     let named = match name {
         Some(name) => name.to_string(),
         None if is_remote(address) => {
-            return Err(problem("--source must say which source its records are of".to_owned())
-                .hint("--source NAME, such as the publisher's; a preset (`starling feeds presets`) knows its own"));
+            let hint = match preset_for(address, kind) {
+                Some(preset) => format!(
+                    "`starling feeds add {preset} --address {address}` fetches the source of that preset from there; else --source NAME"
+                ),
+                None => {
+                    "--source NAME, such as the publisher's; a preset (`starling feeds presets`) knows its own".to_owned()
+                }
+            };
+            return Err(problem("--source must say which source its records are of".to_owned()).hint(hint));
         }
         None => {
             let file = Path::new(address)
@@ -235,6 +215,17 @@ fn source_of(address: &str, name: Option<&FeedName>) -> Result<SourceName, Probl
         ))),
         None => Ok(source),
     }
+}
+
+/// Returns the preset that an address is probably of: by the name of its file, else as the only one of its kind.
+fn preset_for(address: &str, kind: Option<&str>) -> Option<String> {
+    if let Some(preset) = preset_of_file(address) {
+        return Some(preset.name.to_owned());
+    }
+    let presets = local::feed_presets();
+    let mut of_kind = presets.iter().filter(|preset| Some(preset.kind.as_str()) == kind);
+    let only = of_kind.next().filter(|_| of_kind.next().is_none())?;
+    Some(only.name.clone())
 }
 
 impl Presets {
@@ -339,21 +330,31 @@ mod tests {
         );
     }
 
+    /// A server without its scheme was taken for a path, or for a preset.
     #[test]
-    fn unknown_ecosystem_is_refused_with_the_nearest() {
-        for (line, hint) in [
-            ("add osv --ecosystem npn", "did you mean npm?"),
-            ("add osv --ecosystem npm --ecosystem pypi", "did you mean PyPI?"),
-            ("add osv --ecosystem Zzzzzzzz", "docs/ecosystems.md"),
+    fn server_without_a_scheme_is_not_a_path() {
+        for (line, address) in [
+            ("add 127.0.0.1:8080/a.zip --source vendor", "127.0.0.1:8080/a.zip"),
+            (
+                "add mirror.example.org/a.zip --source vendor --disabled",
+                "mirror.example.org/a.zip",
+            ),
+            ("add localhost:8080", "localhost:8080"),
+            ("add mirror.example.org", "mirror.example.org"),
+            (
+                "add kev --address mirror.example.org:80/",
+                "mirror.example.org:80/",
+            ),
         ] {
             let add = Line::try_parse_from(line.split(' ')).unwrap().add;
             let problem = add.into_body().unwrap_err();
-            assert!(problem.hint.clone().unwrap().contains(hint), "{line}: {problem}");
+            let hint = problem.hint.clone().unwrap();
+            assert!(hint.contains(&format!("https://{address} ")), "{line}: {hint}");
         }
-        assert_eq!(
-            body("add osv --ecosystem Alpine,GIT").parameter.unwrap(),
-            "Alpine,GIT"
-        );
+        let path = body("add ./mirror.example.org/a.zip --source vendor")
+            .address
+            .unwrap();
+        assert!(path.ends_with("/mirror.example.org/a.zip"), "{path}");
     }
 
     #[test]
@@ -376,6 +377,17 @@ mod tests {
         );
         let address = refused("add https://example.org/a.zip --kind osv");
         assert!(address.contains("--source NAME"), "{address}");
+        for line in [
+            "add https://example.org/known_exploited_vulnerabilities.json",
+            "add https://example.org/x.json --kind kev",
+        ] {
+            let told = refused(line);
+            let address = line.split(' ').nth(1).unwrap();
+            assert!(
+                told.contains(&format!("`starling feeds add kev --address {address}`")),
+                "{told}"
+            );
+        }
         assert!(refused("add /").contains("--source NAME"));
     }
 }

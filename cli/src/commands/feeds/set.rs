@@ -4,7 +4,6 @@ use clap::{Args, ValueEnum};
 use starling_api_types::{ExitStatus, FeedChange, FeedName, FeedSetting, Problem};
 
 use super::Outcome;
-use super::add::{OSV_PRESET, ensure_ecosystems};
 use super::settings::Settings;
 use crate::candidates;
 use crate::progress::Step;
@@ -80,11 +79,6 @@ impl Set {
         let change = self.into_body()?;
         let site = session.site(&Step::silent()).await?;
         let before = site.feed(&name).await?;
-        if before.preset.as_deref() == Some(OSV_PRESET)
-            && let Some(parameter) = &change.parameter
-        {
-            ensure_ecosystems(&format!("changing the feed {name}"), parameter)?;
-        }
         let after = site.change_feed(&name, change.clone()).await?;
         session.print(&after, |after| render::feed_set(&before, after, &change))?;
         Ok(ExitStatus::Pass)

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use starling_api::file_problem;
-use starling_api_types::Problem;
+use starling_api_types::{ErrorCode, Problem};
+use starling_daemon::lacks_scheme;
 
 /// How a feed is fetched. What is not given has its default, or stays as it is.
 #[derive(Debug, Args)]
@@ -54,9 +55,19 @@ impl Settings {
 }
 
 /// Returns an address as it is, and a path as the daemon finds it from wherever it was started.
+///
+/// # Errors
+/// `bad_request` for a server without `https://`, which would be taken for a path.
 pub(super) fn absolute_address(address: &str) -> Result<String, Problem> {
     if is_remote(address) {
         return Ok(address.to_owned());
+    }
+    if lacks_scheme(address) && !Path::new(address).exists() {
+        let detail = format!(
+            "reading the address {address:?}: it has no scheme, and there is no file or folder of this name"
+        );
+        let hint = format!("https://{address} or http://{address} is an address, ./{address} a path");
+        return Err(Problem::new(ErrorCode::BadRequest, detail).hint(hint));
     }
     let path = absolute(Path::new(address))?;
     path.into_os_string().into_string().map_err(|path| {

@@ -65,13 +65,35 @@ impl Baseline {
 }
 
 /// Returns a note if a baseline and a verdict are about SBOMs of different names: its findings excuse those of another
-/// product then. A document without a name tells nothing.
+/// product then. A document without a name tells nothing, and a verdict that says so itself needs no note.
 pub(super) fn other_product(sbom: &str, baseline: &[u8], verdict: &[u8]) -> Option<String> {
+    if says_so(verdict) {
+        return None;
+    }
     let then = subject_of(baseline)?;
     let now = subject_of(verdict).filter(|now| *now != then)?;
     Some(format!(
         "the baseline is a verdict about {then:?}, and {sbom} is of {now:?}: what is known there excuses findings here"
     ))
+}
+
+/// Returns true if a verdict's own reasons name the other product, because the baseline excused findings.
+fn says_so(verdict: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Reasons {
+        #[serde(default)]
+        reasons: Vec<Reason>,
+    }
+    #[derive(Deserialize)]
+    struct Reason {
+        code: String,
+        text: String,
+    }
+    let Ok(Reasons { reasons }) = serde_json::from_slice(verdict) else {
+        return false;
+    };
+    let mut reasons = reasons.iter();
+    reasons.any(|reason| reason.code == "findings_known" && reason.text.contains("; the baseline is of "))
 }
 
 /// A verdict with or without its envelope: the part that names the product.
@@ -135,6 +157,31 @@ mod tests {
         for nameless in ["{}", r#"{"inventory":{}}"#, &body(" ")] {
             assert_eq!(told(nameless, &body("till")), None);
             assert_eq!(told(&body("shop"), nameless), None);
+        }
+    }
+
+    /// The verdict and the command both said it.
+    #[test]
+    fn other_product_is_said_once() {
+        let then = r#"{"inventory":{"subject":"shop"}}"#;
+        for (text, told) in [
+            (
+                "1 finding is known from the baseline and would fail otherwise; the baseline is of \\\"shop\\\", and this SBOM of \\\"till\\\"",
+                false,
+            ),
+            (
+                "1 finding is known from the baseline and would fail otherwise",
+                true,
+            ),
+        ] {
+            let now = format!(
+                r#"{{"inventory":{{"subject":"till"}},"reasons":[{{"code":"findings_known","text":"{text}"}}]}}"#
+            );
+            assert_eq!(
+                other_product("a.json", then.as_bytes(), now.as_bytes()).is_some(),
+                told,
+                "{now}"
+            );
         }
     }
 

@@ -116,3 +116,36 @@ fn no_row_is_wider_than_the_terminal() {
         assert!(text.contains("critical"), "{width}: {text}");
     }
 }
+
+/// One long name moved every other column to the right, or all names below their rows.
+#[test]
+fn wide_value_of_one_row_moves_no_other() {
+    let long = "a".repeat(90);
+    let mut table = Table::new(["PACKAGE", "VERSION", "WHY"]).never_cuts("PACKAGE");
+    for name in ["npm a", long.as_str(), "npm b"] {
+        table.row([name.to_owned(), "1.0".to_owned(), "fails".to_owned()]);
+    }
+    assert_eq!(
+        table.to_string(),
+        format!(
+            "PACKAGE  VERSION  WHY\nnpm a    1.0      fails\n{long}  1.0      fails\nnpm b    1.0      fails\n"
+        )
+    );
+    assert_eq!(
+        At(&table, 60).to_string(),
+        format!(
+            "PACKAGE  VERSION  WHY\nnpm a    1.0      fails\n{long}\n         1.0      fails\nnpm b    1.0      fails\n"
+        )
+    );
+    let mut wide = Table::new(["PACKAGE", "WHY"]);
+    for name in ["x".repeat(70), "y".repeat(80)] {
+        wide.row([name, "fails".to_owned()]);
+    }
+    let text = wide.to_string();
+    let columns: Vec<usize> = text
+        .lines()
+        .skip(1)
+        .map(|line| line.find("fails").unwrap())
+        .collect();
+    assert_eq!(columns, [82, 82], "if most are wide, they line up");
+}

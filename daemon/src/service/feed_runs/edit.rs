@@ -57,6 +57,9 @@ impl SiteParts {
         self.edit(&format!("changing the feed {name}"), |text, listed| {
             let (index, mut entry) = find(listed, name)?;
             let keys = apply(change, &mut entry)?;
+            if keys.contains(&"parameter") {
+                ensure_ecosystems(&format!("changing the feed {name}"), &entry)?;
+            }
             if entry.enabled {
                 let attempted = format!("changing the feed {name}");
                 let is_new = |key| keys.contains(&key) || keys.contains(&"enabled");
@@ -217,7 +220,7 @@ fn entry_of(add: types::FeedAdd) -> ServiceResult<FeedEntry> {
     // Checked by itself first: its own faults matter more than those with others.
     let spec: Result<FeedSpec, _> = entry.spec();
     match spec {
-        Ok(_) => Ok(entry),
+        Ok(_) => ensure_ecosystems("adding a feed", &entry).map(|()| entry),
         Err((key, problem)) => {
             let fault = FeedFault {
                 index: 0,
@@ -228,6 +231,19 @@ fn entry_of(add: types::FeedAdd) -> ServiceResult<FeedEntry> {
             Err(invalid("adding a feed", feeds, &fault))
         }
     }
+}
+
+/// Refuses a feed of an ecosystem that is none.
+fn ensure_ecosystems(attempted: &str, entry: &FeedEntry) -> ServiceResult<()> {
+    let Some(problem) = entry.unknown_ecosystem() else {
+        return Ok(());
+    };
+    let fault = FeedFault {
+        index: 0,
+        key: Some("parameter"),
+        problem,
+    };
+    Err(invalid(attempted, std::slice::from_ref(entry), &fault))
 }
 
 /// Checks that the files and the folder which an enabled feed names exist and can be read. A folder may come later,
@@ -428,6 +444,14 @@ mod tests {
                     ..types::FeedAdd::default()
                 },
                 "feeds presets",
+            ),
+            (
+                types::FeedAdd {
+                    preset: Some("osv".to_owned()),
+                    parameter: Some("npm,pypi".to_owned()),
+                    ..types::FeedAdd::default()
+                },
+                "parameter: \"pypi\" is not an ecosystem of OSV.dev: did you mean PyPI?",
             ),
             (
                 types::FeedAdd {

@@ -53,6 +53,7 @@ impl SiteParts {
         let matter = attention(spec, &memory, state, self.live.started.is_some());
         let matter = and_nobody(spec, matter, role);
         let matter = and_held_back(spec, matter, &memory);
+        let matter = and_unknown_ecosystem(spec, matter);
         Feed {
             name: spec.name().clone(),
             source: spec.source.clone().into(),
@@ -181,6 +182,18 @@ fn and_held_back(spec: &FeedSpec, matter: Option<String>, memory: &FeedMemory) -
     Some(match matter {
         Some(matter) => format!("{matter}; {held_back}"),
         None => format!("feed {}: {held_back}", spec.name()),
+    })
+}
+
+/// Adds that an ecosystem which the configuration lists is none, so that there is nothing to fetch of it.
+fn and_unknown_ecosystem(spec: &FeedSpec, matter: Option<String>) -> Option<String> {
+    let unknown = spec.entry.unknown_ecosystem().filter(|_| spec.entry.enabled);
+    let Some(unknown) = unknown else {
+        return matter;
+    };
+    Some(match matter {
+        Some(matter) => format!("{matter}; {unknown}"),
+        None => format!("feed {}: {unknown}", spec.name()),
     })
 }
 
@@ -376,6 +389,22 @@ mod tests {
             FeedState::Failing,
             "running hides no failure"
         );
+    }
+
+    #[test]
+    fn misspelt_ecosystem_of_the_configuration_is_named() {
+        let spec = |more: &str| {
+            let text = format!("name = \"a\"\npreset = \"osv\"\nparameter = \"npn\"\n{more}");
+            toml::from_str::<FeedEntry>(&text).unwrap().spec().unwrap()
+        };
+        let told = and_unknown_ecosystem(&spec(""), None).unwrap();
+        assert!(
+            told.starts_with("feed a: \"npn\"") && told.ends_with("did you mean npm?"),
+            "{told}"
+        );
+        let both = and_unknown_ecosystem(&spec(""), Some("feed a failed".to_owned())).unwrap();
+        assert!(both.starts_with("feed a failed; \"npn\""), "{both}");
+        assert_eq!(and_unknown_ecosystem(&spec("enabled = false"), None), None);
     }
 
     #[test]
