@@ -263,10 +263,7 @@ impl<'o> Output<'o> {
             others.any(|(_, line)| !line.trim_ascii().is_empty()) && is_whole_object(line)
         });
         if !is_lines {
-            if let Some(value) = self.json(bytes) {
-                each(self, String::new(), value);
-            }
-            return;
+            return self.json_document(body, each);
         }
         for (index, line) in lines().filter(|(_, line)| !line.trim_ascii().is_empty()) {
             let pointer = format!("/line {}", index + 1);
@@ -275,6 +272,21 @@ impl<'o> Output<'o> {
                     each(out, pointer, value);
                 }
             });
+        }
+    }
+
+    /// Reads a document that is one JSON value. Some sources publish commas after the last item of a list, which are
+    /// passed over with a note.
+    fn json_document(&mut self, body: &[u8], each: &mut dyn FnMut(&mut Self, String, Value<'_>)) {
+        let parsed = (body.len() <= MAX_VALUE_BYTES).then(|| json::parse(body));
+        if let Some(Ok(value)) = parsed {
+            return each(self, String::new(), value);
+        }
+        let mended = parsed.and_then(|_| super::text::without_trailing_commas(body));
+        let text = mended.as_deref().unwrap_or(body);
+        if let Some(value) = self.value("", text) {
+            self.note("commas before a closing bracket are passed over: this is not JSON");
+            each(self, String::new(), value);
         }
     }
 

@@ -268,6 +268,36 @@ pub(crate) fn quote(text: &str) -> String {
     quoted
 }
 
+/// Returns JSON without the commas before closing brackets, which keeps every other byte in its place; `None` if there are
+/// none.
+pub(crate) fn without_trailing_commas(body: &[u8]) -> Option<Vec<u8>> {
+    let mut mended: Option<Vec<u8>> = None;
+    let (mut is_text, mut is_escaped) = (false, false);
+    let mut comma: Option<usize> = None;
+    for (at, byte) in body.iter().enumerate() {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => {
+                is_text = !is_text;
+                comma = None;
+            }
+            _ if is_text => {}
+            b',' => comma = Some(at),
+            b']' | b'}' => {
+                if let Some(at) = comma.take()
+                    && let Some(place) = mended.get_or_insert_with(|| body.to_vec()).get_mut(at)
+                {
+                    *place = b' ';
+                }
+            }
+            byte if byte.is_ascii_whitespace() => {}
+            _ => comma = None,
+        }
+    }
+    mended
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -417,6 +447,21 @@ mod tests {
         #[test]
         fn any_bytes_are_decoded(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = decode(&bytes, declared_encoding(&bytes), encoding_rs::GB18030);
+        }
+    }
+
+    #[test]
+    fn commas_before_closing_brackets_are_taken_away() {
+        for (text, expected) in [
+            (
+                r#"{"a":[1,2, ],"b":{"c":",]",},}"#,
+                Some(r#"{"a":[1,2  ],"b":{"c":",]" } }"#),
+            ),
+            (r#"{"a":[1,2],"b":"\\",  "c":"\",]"}"#, None),
+            ("[,]", Some("[ ]")),
+        ] {
+            let found = without_trailing_commas(text.as_bytes());
+            assert_eq!(found.as_deref(), expected.map(str::as_bytes), "{text}");
         }
     }
 }
