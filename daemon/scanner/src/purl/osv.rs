@@ -14,6 +14,7 @@ use std::borrow::Cow;
 
 pub(crate) use self::registry::other_names;
 use self::registry::{bare_name, is_of_registry, part_of_go};
+pub(crate) use self::release::suse::hosts as hosts_of_suse;
 use self::release::{
     DOCKER_NAMES, beside, has_releases, is_same_release, of_special_builds, release_of, system_of_codename,
 };
