@@ -5,7 +5,7 @@ use std::fmt;
 use crate::ecosystem::Ecosystem;
 use crate::name::ecosystem_base;
 use crate::purl::PackageUrl;
-use crate::purl::osv::{address_of, package_of, purl_of};
+use crate::purl::osv::{address_of, hosts_of_suse, package_of, purl_of};
 
 /// The reason why no scan can match a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -119,6 +119,13 @@ fn releases(ecosystem: &str) -> Vec<String> {
     if let (Some(major), Some(pack)) = (numbers.first().cloned(), pack) {
         numbers.push(format!("{major}.{pack}"));
     }
+    // `Backports SLE-15-SP5` are of `Leap 15.5`, `rhel_dotnet:6.0::el7` is of release 7.
+    let of_leap = lower.split_once("sle-15-sp").and_then(|(_, pack)| number(pack));
+    numbers.extend(of_leap.map(|pack| format!("15.{pack}")));
+    numbers.extend(lower.split_once("::el").and_then(|(_, rest)| number(rest)));
+    if ecosystem.starts_with("SUSE:") {
+        numbers.extend(hosts_of_suse());
+    }
     let mut releases = vec![lower.replace(' ', "-")];
     releases.extend(lower.rsplit(':').next().map(str::to_owned));
     for number in numbers {
@@ -165,6 +172,22 @@ mod tests {
             "SUSE:Linux Enterprise Server for SAP applications 16.0",
             "SUSE:Linux Enterprise Server 16.0",
             "SUSE:Linux Micro 6.0",
+            "SUSE:Linux Micro Extras 6.0",
+            "SUSE:Linux Enterprise Micro for Rancher 5.4",
+            "SUSE:Linux Enterprise Module for Package Hub 15 SP5",
+            "SUSE:Real Time Module 15 SP6",
+            "SUSE:SLES-LTSS-TERADATA 15 SP2",
+            "SUSE:Package Hub 12",
+            "SUSE:Manager Server 4.2",
+            "SUSE:Enterprise Storage 7.1",
+            "SUSE:OpenStack Cloud Crowbar 9",
+            "openSUSE:Backports SLE-15-SP5",
+            "openSUSE:Leap 15.5 NonFree",
+            "Red Hat:rhel_extras:7",
+            "Red Hat:rhel_dotnet:6.0::el7",
+            "Red Hat:rhel_software_collections:3::el7",
+            "Debian:6.0",
+            "Ubuntu:Pro:22.04:LTS:Realtime:Kernel",
             "Ubuntu:Pro:22.04:LTS",
             "Ubuntu:24.10",
         ] {
@@ -176,6 +199,7 @@ mod tests {
             "npm:1",
             "GIT",
             "Debian:nowhere",
+            "SUSE:Manager Server 9.9",
             "Elsewhere",
             "",
             "FreeBSD:kernel",

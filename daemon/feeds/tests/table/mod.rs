@@ -17,6 +17,7 @@ pub(crate) const COUNTS: &[(&str, usize, usize)] = &[
     ("redhat-vex", 16, 0),
     ("redhat-csaf", 19, 3),
     ("hummingbird-csaf", 1, 0),
+    ("openeuler", 4, 0),
     ("suse-csaf", 1, 0),
     ("suse-csaf-vex", 1, 0),
     ("debian-tracker", 21, 9),
@@ -157,6 +158,16 @@ pub(crate) const FACTS: &[(&str, &str, &[&str])] = &[
         "redhat-csaf",
         "RHSA-2024:2054",
         &["Red Hat:openshift:4.14::el8 skopeo introduced=0 fixed=2:1.11.3-0.1.rhaos4.14.el8"],
+    ),
+    (
+        "openeuler",
+        "openEuler-SA-2025-1351",
+        &[
+            "openEuler:22.03-LTS-SP3 vim introduced=0 fixed=9.0-33.oe2203sp3",
+            "openEuler:24.03-LTS vim-common introduced=0 fixed=9.0.2092-18.oe2403",
+            "upstream CVE-2025-29768",
+            "word Medium",
+        ],
     ),
     (
         "suse-csaf",

@@ -14,9 +14,9 @@ use std::borrow::Cow;
 
 pub(crate) use self::registry::other_names;
 use self::registry::{bare_name, is_of_registry, part_of_go};
+pub(crate) use self::release::suse::hosts as hosts_of_suse;
 use self::release::{
-    DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, of_special_builds, release_of,
-    system_of_codename,
+    DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
 };
 pub use self::source::SourcePackage;
 use self::source::{Source, is_about_sources, is_signed_kernel, other_source, source_of, version_in_file};
@@ -189,14 +189,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         .strip_prefix(row.ecosystem)
         .and_then(|rest| rest.strip_prefix(':'))
     {
-        Some(release) if row.ecosystem == "Ubuntu" => {
-            let special = of_special_builds(release, [&name, purl.name()]);
-            beside(row.ecosystem, release)
-                .into_iter()
-                .chain(special)
-                .collect()
-        }
-        Some(release) => beside(row.ecosystem, release),
+        Some(release) => beside(row.ecosystem, release, [&name, purl.name()]),
         None if row.ecosystem == "FreeBSD:ports" => vec!["FreeBSD".to_owned()],
         None if row.ecosystem == "Go" && name.starts_with("k8s.io/") => vec!["Kubernetes".to_owned()],
         None => Vec::new(),

@@ -93,7 +93,7 @@ fn name_of(component: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::connectors::tests::{json_records, ranges, warnings};
+    use crate::connectors::tests::{json_records, noted, ranges, warnings};
 
     const DOCUMENT: &str = r#"{"document":{"category":"csaf_vex","csaf_version":"2.0","title":"rocket security update","publisher":{"name":"openEuler","namespace":"https://www.openeuler.org"},
  "tracking":{"id":"openEuler-SA-2030-1","status":"final","initial_release_date":"2030-01-01T00:00:00Z","current_release_date":"2030-01-02T00:00:00Z"}},
@@ -109,6 +109,18 @@ mod tests {
   {"full_product_name":{"product_id":"5"},"product_reference":"car","relates_to_product_reference":"openEuler-24.03-LTS"}]},
 "vulnerabilities":[{"cve":"CVE-2030-0001","product_status":{"fixed":["1","2","4"],"known_affected":["3"],"odd":["5"]},
   "remediations":[{"category":"no_fix_planned","details":"x","product_ids":["3"]}]}]}"#;
+
+    #[test]
+    fn comma_after_the_last_item_is_passed_over() {
+        let odd = DOCUMENT.replace(r#""product_ids":["3"]}]"#, r#""product_ids":["3"],},]"#);
+        assert_ne!(odd, DOCUMENT);
+        assert_eq!(
+            ranges(&json_records("csaf", odd.as_bytes())[0]),
+            ranges(&json_records("csaf", DOCUMENT.as_bytes())[0])
+        );
+        assert!(noted("csaf", odd.as_bytes())[0].contains("JSON does not allow"));
+        assert!(noted("csaf", DOCUMENT.as_bytes()).is_empty());
+    }
 
     #[test]
     fn packages_of_its_releases_have_entries() {

@@ -247,24 +247,30 @@ fn add_entries(draft: &mut Draft<'_>, lines: &[Note], advisories: &[String]) {
     }
 }
 
-/// Returns the entries of a line that only says that no advisory is planned for its release: a release is fixed from the
-/// version in unstable on, whatever is planned. None if the line says more, or unstable has no fix.
+/// Returns the entries of a line that only says that no advisory is planned for its release: from the version in unstable
+/// on it is not affected, whatever is planned. That version is a limit and no fix, as the release may never get it. None if
+/// the line says more, or unstable has no fix.
 fn plan_of(line: &Note, lines: &[Note], ecosystem: &str) -> Vec<Affected<'static>> {
-    let State::Open(plan @ ("deferred" | "will_not_fix")) = line.state else {
-        return Vec::new();
-    };
-    let of_unstable = |other: &&Note| other.release.is_none() && other.package == line.package;
-    let unstable: Vec<&Note> = lines.iter().filter(of_unstable).collect();
-    let is_fix = |state: &State| matches!(state, State::Fixed(version) if version != "0");
-    if !unstable.iter().all(|other| is_fix(&other.state)) {
+    if !matches!(line.state, State::Open("deferred" | "will_not_fix")) {
         return Vec::new();
     }
-    let planned = |other: &Note| {
-        let mut entry = entry_of(ecosystem.to_owned(), other)?;
-        entry.specific.push(("fix_state", value::text(plan)));
+    let of_unstable = |other: &&Note| other.release.is_none() && other.package == line.package;
+    let unstable: Vec<&Note> = lines.iter().filter(of_unstable).collect();
+    let limit = |other: &Note| match &other.state {
+        State::Fixed(version) if version != "0" => Some(Range::from("0").and("limit", version.clone())),
+        _ => None,
+    };
+    let limits: Option<Vec<Range>> = unstable.into_iter().map(limit).collect();
+    let planned = |range: Range| {
+        let mut entry = entry_of(ecosystem.to_owned(), line)?;
+        entry.ranges = vec![range];
         Some(entry)
     };
-    unstable.into_iter().filter_map(planned).collect()
+    limits
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(planned)
+        .collect()
 }
 
 fn entry_of(ecosystem: String, note: &Note) -> Option<Affected<'static>> {

@@ -268,7 +268,7 @@ fn package_removed_from_a_release_is_not_fixed_there() {
 }
 
 #[test]
-fn release_without_a_planned_advisory_is_fixed_from_the_version_in_unstable_on() {
+fn release_without_a_planned_advisory_ends_at_the_version_in_unstable() {
     for (word, state) in [
         ("no-dsa", "deferred"),
         ("postponed", "deferred"),
@@ -283,8 +283,8 @@ fn release_without_a_planned_advisory_is_fixed_from_the_version_in_unstable_on()
             [
                 "Debian:13 rocket introduced=0 fixed=5.10.38-1",
                 "Debian:14 rocket introduced=0 fixed=5.10.38-1",
-                "Debian:11 rocket introduced=0 fixed=5.10.38-1",
-                "Debian:10 rocket introduced=0 fixed=5.10.38-1",
+                "Debian:11 rocket introduced=0 limit=5.10.38-1",
+                "Debian:10 rocket introduced=0 limit=5.10.38-1",
             ]
         );
         let planned = &record["affected"][2]["database_specific"];

@@ -247,19 +247,21 @@ fn ubuntu_release(release: &str) -> Option<String> {
     })
 }
 
-/// Returns the ecosystems besides a release's own whose advisories apply to its packages.
-pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
+/// Returns the ecosystems besides a release's own whose advisories apply to a package with these names: that of its source
+/// and its own.
+pub(super) fn beside(ecosystem: &str, release: &str, names: [&str; 2]) -> Vec<String> {
     // A source that does not distinguish releases means all of them.
     let mut also = vec![ecosystem.to_owned()];
     also.extend(spelt_otherwise(ecosystem, release));
     match ecosystem {
         // A system without the subscription has vulnerabilities for which only subscribers get fixes.
-        "Ubuntu" => also.extend([
-            format!("Ubuntu:Pro:{release}"),
+        "Ubuntu" => {
+            also.push(format!("Ubuntu:Pro:{release}"));
             // The kernel of real-time systems, in both spellings of the source.
-            format!("Ubuntu:Pro:{release}:Realtime:Kernel"),
-            format!("Ubuntu:Pro:Realtime:{release}"),
-        ]),
+            also.push(format!("Ubuntu:Pro:{release}:Realtime:Kernel"));
+            also.push(format!("Ubuntu:Pro:Realtime:{release}"));
+            also.extend(of_special_builds(release, names));
+        }
         "Red Hat" => red_hat::beside(release, &mut also),
         "openSUSE" => also.extend(suse::opensuse_repositories(release)),
         "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
@@ -281,7 +283,7 @@ pub(super) fn beside(ecosystem: &str, release: &str) -> Vec<String> {
 /// Returns the ecosystems of Ubuntu's builds for some systems, for a package whose name tells that it is one of these: no
 /// other ecosystem names it. The certified builds that get updates are before those that get none, in the order of
 /// versions, so advisories about the former are enough; the oldest release only has the latter.
-pub(super) fn of_special_builds(release: &str, names: [&str; 2]) -> Vec<String> {
+fn of_special_builds(release: &str, names: [&str; 2]) -> Vec<String> {
     let is_of = |word: &str| names.iter().any(|name| name.contains(word));
     let mut also = Vec::new();
     if is_of("fips") {

@@ -219,6 +219,11 @@ const APPLIANCES: [(&str, &[&str]); 7] = [
     ("15 SP4", &[]),
 ];
 
+/// Returns the releases, as `15.3`, of which other products are made.
+pub(crate) fn hosts() -> impl Iterator<Item = String> {
+    APPLIANCES.iter().map(|(release, _)| release.replace(" SP", "."))
+}
+
 /// Returns the products that are made of a release, among them the managers of hosts (4.0 of the first service pack of 15).
 fn appliances(release: &str) -> impl Iterator<Item = String> {
     let found = APPLIANCES.iter().find(|(own, _)| *own == release);
