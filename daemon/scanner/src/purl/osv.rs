@@ -7,6 +7,7 @@
 mod epel;
 mod registry;
 mod release;
+mod repository;
 mod source;
 mod table;
 
@@ -17,6 +18,7 @@ use self::registry::{bare_name, is_of_registry, part_of_go};
 use self::release::{
     DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
 };
+pub(crate) use self::repository::is_of_another_repository;
 pub use self::source::SourcePackage;
 pub(crate) use self::source::names_source;
 use self::source::{Source, is_about_sources, other_source, source_of};

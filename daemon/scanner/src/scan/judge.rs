@@ -250,7 +250,13 @@ impl<'a> Scanner<'a> {
         let first = findings.len();
         self.depends_on_time = false;
         self.unevaluated.clear();
-        let ((standing, cause), other) = self.judge_on_host(&package, &subject, component, findings)?;
+        let (mut judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
+        if judged.0 == Standing::Matched
+            && self.is_named_build_of_another(purl.ty(), &package, subject.text())?
+        {
+            judged = (Standing::Undecided, Some(DoubtCause::Vendor));
+        }
+        let (standing, cause) = judged;
         let systems = [system, other];
         self.note_systems(systems);
         self.tally.add(findings.get(first..).unwrap_or_default());
