@@ -29,7 +29,7 @@ pub(crate) fn is_of_another_repository(ty: &str, version: &str) -> bool {
                 let start = word.get(..mark.len());
                 start.is_some_and(|start| start.eq_ignore_ascii_case(mark))
             };
-            DEB_MARKS.iter().any(|mark| begins(&mark)) || is_codename(word)
+            DEB_MARKS.iter().any(begins) || is_codename(word)
         }),
         _ => false,
     }
