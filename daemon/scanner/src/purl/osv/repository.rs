@@ -21,7 +21,10 @@ const DEB_MARKS: [&str; 6] = ["debian", "dotdeb", "gbp", "pgdg", "ppa", "sury"];
 /// Returns true if the revision of a package's version is that of another repository than the distribution's.
 pub(crate) fn is_of_another_repository(ty: &str, version: &str) -> bool {
     let (_, revision) = version.rsplit_once('-').unwrap_or(("", version));
-    let mut words = revision.split(|c: char| !c.is_ascii_alphanumeric());
+    // Most are numbers, or of the distribution: they begin with a digit, or are short.
+    let words = revision.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut words =
+        words.filter(|word| word.len() > 2 && word.starts_with(|c: char| c.is_ascii_alphabetic()));
     match ty {
         "rpm" => words.any(|word| RPM_MARKS.iter().any(|mark| mark.eq_ignore_ascii_case(word))),
         "deb" => words.any(|word| {
