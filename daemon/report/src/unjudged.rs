@@ -49,7 +49,7 @@ impl Doubt {
             "name" => "advisories may use another name: its namespace or source package is missing",
             "release" => "its release is known only in part at this site",
             "order" => "versions of its ecosystem have no known order",
-            "vendor" => "advisories call another vendor's package of this name affected, and may be about it",
+            "vendor" => "advisories about its name may be about another vendor's package",
             "cpe_name" => "a CPE name in which nothing matches proves nothing",
             // A newer site's code.
             other => return other.replace('_', " "),

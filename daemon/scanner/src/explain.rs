@@ -40,6 +40,8 @@ pub struct Explanation {
     pub about_epel: Option<String>,
     /// True if advisories may use another name for the package: then nothing follows from their silence either.
     pub is_name_unknown: bool,
+    /// True if another repository built the version, so that its place among the distribution's fixes says nothing.
+    pub is_vendor_unknown: bool,
     /// True if every advisory about the package was asked for.
     pub is_about_all: bool,
 }
@@ -132,6 +134,7 @@ pub fn explain(
         is_without_source: false,
         about_epel: None,
         is_name_unknown: false,
+        is_vendor_unknown: false,
         is_about_all: id.is_none(),
     };
     let package = explanation.package.clone();
@@ -171,6 +174,11 @@ pub fn explain(
             .is_some()
     {
         explanation.is_without_source = true;
+        explanation.conclusion = Conclusion::CannotSay;
+    } else if (is_denial || (is_whole && explanation.is_about_all))
+        && named.is_named_build_of_another(purl.ty(), &package, subject.text())?
+    {
+        explanation.is_vendor_unknown = true;
         explanation.conclusion = Conclusion::CannotSay;
     } else if is_denial && (chosen.is_name_unknown || !is_name_known(&package, &subject, knowledge)?) {
         explanation.is_name_unknown = true;

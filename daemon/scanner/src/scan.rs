@@ -4,6 +4,7 @@
 //! package and however many names it was looked up by. Two CVEs are never one finding, even if a source files them
 //! together: that is the view's identity rule. Everything is sorted, so equal inputs give equal results.
 
+mod by_source;
 mod coverage;
 mod cpes;
 mod epel;

@@ -148,7 +148,9 @@ fn named_by(vulnerability: &Value, status: VexStatus, own: &Own<'_>) -> (Vec<(St
             continue;
         };
         let (product, within) = own.product_of(reference);
-        let has_version = status != VexStatus::Fixed || own.versioned.contains(reference);
+        // A component of another SBOM has its version there.
+        let is_linked = within.iter().any(|whole| whole.bom.is_some());
+        let has_version = status != VexStatus::Fixed || is_linked || own.versioned.contains(reference);
         let mut products = narrowed(product, affected.get("versions"), status);
         products.retain(|product| has_version || is_of_a_version(product));
         dropped += u64::from(products.is_empty());

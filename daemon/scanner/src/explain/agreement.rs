@@ -27,7 +27,8 @@ const HOSTS: [[&str; 4]; 6] = [
     ["fedora", "epel-9", "EPEL:9", "EPEL"],
 ];
 const NAMES: [&str; 3] = ["rocket", "rocket-libs", "python3-rocket"];
-const VERSIONS: [&str; 7] = [
+const VERSIONS: [&str; 8] = [
+    "1.6-1.el9.remi",
     "1.0-1.el9",
     "1.6-1.el9",
     "2.0-1.el9_4",
@@ -97,7 +98,7 @@ fn package() -> impl Strategy<Value = Package> {
         Some("?"),
     ];
     let more = ["", "", "&epoch=1", "&rpmmod=rocket:18:9:a"];
-    let parts = (0..6_usize, 0..3_usize, 0..7_usize);
+    let parts = (0..6_usize, 0..3_usize, 0..8_usize);
     let parts = (
         parts,
         prop::sample::select(upstream.to_vec()),

@@ -55,6 +55,10 @@ impl Explanation {
             Conclusion::CannotSay if self.is_without_source => {
                 format!("nothing is known about {about}: this site has no source about its ecosystem")
             }
+            Conclusion::CannotSay if self.is_vendor_unknown => format!(
+                "the revision of {version} shows that another repository built it, and advisories about {about} compare the \
+                 distribution's own builds"
+            ),
             Conclusion::CannotSay if self.is_name_unknown => format!(
                 "advisories may use another name than {about}: its namespace or source package is missing in the URL"
             ),

@@ -7,6 +7,7 @@
 mod epel;
 mod registry;
 mod release;
+mod repository;
 mod source;
 mod table;
 
@@ -18,6 +19,7 @@ pub(crate) use self::release::suse::hosts as hosts_of_suse;
 use self::release::{
     DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
 };
+pub(crate) use self::repository::is_of_another_repository;
 pub use self::source::SourcePackage;
 use self::source::{Source, is_about_sources, is_signed_kernel, other_source, source_of, version_in_file};
 pub(crate) use self::source::{is_signed, names_source};

@@ -40,8 +40,8 @@ pub enum DoubtCause {
     Name,
     /// The site knows its ecosystem, and not its release.
     Release,
-    /// Another vendor's advisories call a package of its name affected, and its own vendor is unknown, or has no advisories
-    /// about it.
+    /// Advisories name it, but they may be about another vendor's package of its name: its own vendor is unknown, is another
+    /// repository, or has no advisories about it.
     Vendor,
     /// Versions of its ecosystem have no known order.
     Order,

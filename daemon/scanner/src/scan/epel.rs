@@ -11,7 +11,7 @@ use super::{DoubtCause, Finding, Standing};
 use crate::knowledge::{Knowledge, KnowledgeError};
 use crate::matching::Subject;
 use crate::origin::Vendor;
-use crate::purl::osv::OsvPackage;
+use crate::purl::osv::{OsvPackage, is_of_another_repository};
 use crate::sbom::Component;
 
 /// Whose advisories apply to a package on a host.
@@ -49,6 +49,25 @@ pub(crate) trait Named {
                 if self.knows_package(ecosystem, name)? {
                     return Ok(true);
                 }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Returns true if another repository built the version of a package that advisories name: its place among the fixes of
+    /// the distribution says nothing.
+    fn is_named_build_of_another(
+        &mut self,
+        ty: &str,
+        package: &OsvPackage,
+        version: &str,
+    ) -> Result<bool, KnowledgeError> {
+        if !is_of_another_repository(ty, version) {
+            return Ok(false);
+        }
+        for package in std::iter::once(package).chain(package.epel.as_deref()) {
+            if self.is_named(package, &names(package))? {
+                return Ok(true);
             }
         }
         Ok(false)
@@ -109,9 +128,9 @@ pub(crate) fn choose(
 }
 
 /// Returns the names that advisories may have for a package: its own and its source's.
-fn names(epel: &OsvPackage) -> Vec<&str> {
-    let source = epel.source.as_ref().map(|source| source.name.as_str());
-    std::iter::once(epel.name.as_str()).chain(source).collect()
+fn names(package: &OsvPackage) -> Vec<&str> {
+    let source = package.source.as_ref().map(|source| source.name.as_str());
+    std::iter::once(package.name.as_str()).chain(source).collect()
 }
 
 /// The standing of a package with the cause of an undecided one.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use self::lookups::Looked;
 use super::cpes::JudgedCpes;
 use super::epel::Named;
-use super::evidence::{Evidence, decided_by};
+use super::evidence::Evidence;
 use super::finding::FoundPackage;
 use super::limits::Tally;
 use super::rating::rate;
@@ -245,7 +245,13 @@ impl<'a> Scanner<'a> {
         let first = findings.len();
         self.depends_on_time = false;
         self.unevaluated.clear();
-        let ((standing, cause), other) = self.judge_on_host(&package, &subject, component, findings)?;
+        let (mut judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
+        if judged.0 == Standing::Matched
+            && self.is_named_build_of_another(purl.ty(), &package, subject.text())?
+        {
+            judged = (Standing::Undecided, Some(DoubtCause::Vendor));
+        }
+        let (standing, cause) = judged;
         let systems = [system, other];
         self.note_systems(systems);
         self.tally.add(findings.get(first..).unwrap_or_default());
@@ -316,78 +322,9 @@ impl<'a> Scanner<'a> {
         is_own_source(self.document.sources_named, component)
     }
 
-    /// Matches a component against the advisories that name its source package, if they may name either. Returns true
-    /// if one of them could not be evaluated.
-    fn judge_source(
-        &mut self,
-        ecosystem: &str,
-        package: &OsvPackage,
-        subject: &Subject,
-        component: &Component,
-        findings: &mut Vec<Finding>,
-    ) -> Result<bool, KnowledgeError> {
-        let (Some(source), Some(purl)) = (&package.source, &component.purl) else {
-            return Ok(false);
-        };
-        let version = source.version.as_deref();
-        let other =
-            version.map(|version| Subject::of(purl, component.origin.as_deref(), ecosystem, Some(version)));
-        let named = OsvPackage {
-            name: source.name.clone(),
-            source: None,
-            ..package.clone()
-        };
-        let first = findings.len();
-        let own = subject;
-        let subject = other.as_ref().unwrap_or(own);
-        let undecided = self.judge_in(ecosystem, &named, subject, component, findings)?;
-        let mut found = findings.split_off(first);
-        let mut undecided = undecided;
-        if !source.epoch_known {
-            let (certain, doubted): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(Finding::is_of_all_versions);
-            found = certain;
-            undecided |= self.leaves_doubt(package, own, doubted)?;
-        }
-        // An advisory that names the installed package, too, is one finding.
-        let purl = purl.to_string();
-        let is_own = |own: &Finding| own.package.purl == purl && own.package.name == package.name;
-        found.retain(|one| {
-            let mut before = findings.iter().rev().take_while(|own| is_own(own));
-            !before.any(|own| own.vulnerability == one.vulnerability)
-        });
-        findings.append(&mut found);
-        Ok(undecided)
-    }
-
-    /// Returns true if one of these findings by the source is not decided by the package's own name, and notes those that are
-    /// not: advisories that list what is built from a source say more about it than those about the source.
-    fn leaves_doubt(
-        &mut self,
-        package: &OsvPackage,
-        subject: &Subject,
-        doubted: Vec<Finding>,
-    ) -> Result<bool, KnowledgeError> {
-        if doubted.is_empty() {
-            return Ok(false);
-        }
-        let mut own: Vec<Rc<[Advisory]>> = Vec::new();
-        for ecosystem in package.ecosystems() {
-            if self.knows(ecosystem)? {
-                own.push(self.advisories(ecosystem, &package.name)?);
-            }
-        }
-        let decided = decided_by(own.iter().flat_map(|list| list.iter()), subject);
-        let doubted = doubted.into_iter().map(|finding| finding.vulnerability);
-        let mut open: BTreeSet<String> = doubted.filter(|one| !decided.contains(one.as_str())).collect();
-        let is_open = !open.is_empty();
-        self.unevaluated.append(&mut open);
-        Ok(is_open)
-    }
-
     /// Matches a component against the advisories of one of its package's ecosystems. Returns true if one of them
     /// could not be evaluated.
-    fn judge_in(
+    pub(super) fn judge_in(
         &mut self,
         ecosystem: &str,
         package: &OsvPackage,

@@ -277,6 +277,8 @@ fn fix_needs_a_version() {
     assert_eq!(cyclonedx(bare, "a"), (0, 2));
     assert_eq!(cyclonedx(json!({}), "pkg:npm/express@4.0.0"), (1, 1));
     assert_eq!(cyclonedx(json!({}), "pkg:npm/express"), (0, 2));
+    let linked = "urn:cdx:f08a6ccd-4dce-4759-bd84-c626675d60a7/1#pkg:npm/express";
+    assert_eq!(cyclonedx(json!({}), linked), (1, 1));
 }
 
 #[test]

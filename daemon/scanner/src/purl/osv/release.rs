@@ -218,6 +218,18 @@ fn named(distro: &str) -> Option<&str> {
     distro.rsplit(['-', ' ']).next()?.split('/').next()
 }
 
+/// Returns true if a word, perhaps with a number after it, is the name of a release since Debian 8 or Ubuntu 14.04.
+pub(super) fn is_codename(word: &str) -> bool {
+    let word = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_of = |releases: &[(&str, &str)]| {
+        let mut named = releases
+            .iter()
+            .filter(|(_, name)| name.eq_ignore_ascii_case(word));
+        named.any(|(number, _)| !matches!(*number, "5" | "6" | "7"))
+    };
+    is_of(&CODENAMES) || is_of(&UBUNTU_CODENAMES)
+}
+
 fn number_of(codename: &str) -> Option<&'static str> {
     number_among(&CODENAMES, codename)
 }

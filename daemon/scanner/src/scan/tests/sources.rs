@@ -263,3 +263,45 @@ fn advisory_of_another_stream_does_not_end_the_doubt_about_a_source() {
         (DoubtCause::Advisory, first, 7)
     );
 }
+
+/// Its version is compared with fixes of the distribution's own builds.
+#[test]
+fn named_package_of_another_repository_is_in_doubt() {
+    let of = |ecosystem: &str| {
+        format!(
+            r#"{{"id":"CVE-2030-1","affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"rocket"}},
+            "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}},{{"fixed":"1.5-1"}}]}}]}}]}}"#
+        )
+    };
+    let (rocky, debian) = (of("Rocky Linux:9"), of("Debian:12"));
+    let memory = Memory::with(&[&rocky, &debian]);
+    let judged = |url: &str| {
+        let result = run(&purls(&[url]), &memory);
+        let gap = result.gaps.first();
+        (
+            result.findings.len(),
+            gap.map(|gap| (gap.standing, gap.doubt.as_ref().unwrap().cause)),
+        )
+    };
+    let in_doubt = Some((Standing::Undecided, DoubtCause::Vendor));
+    let rpm = |name: &str, version: &str| {
+        judged(&format!(
+            "pkg:rpm/rocky/{name}@{version}?distro=rocky-9&upstream={name}-{version}.src.rpm"
+        ))
+    };
+    assert_eq!(rpm("rocket", "2.0-1.el9"), (0, None));
+    assert_eq!(rpm("rocket", "2.0-1.el9.remi"), (0, in_doubt));
+    assert_eq!(
+        rpm("rocket", "1.0-1.el9.remi"),
+        (1, in_doubt),
+        "the finding stays"
+    );
+    assert_eq!(rpm("comet", "2.0-1.el9.remi"), (0, None), "no advisory names it");
+    let deb = |version: &str| {
+        judged(&format!(
+            "pkg:deb/debian/librocket@{version}?distro=debian-12&upstream=rocket"
+        ))
+    };
+    assert_eq!(deb("2.0-1"), (0, None));
+    assert_eq!(deb("2.0-1~bookworm"), (0, in_doubt));
+}
