@@ -56,9 +56,46 @@ fn is_fixed_within(one: &Value<'_>) -> bool {
         && changes.any(|change| is_unaffected(change) && str_of(change, "at") != str_of(one, "lessThan"))
 }
 
+/// Most pairs of an item and an exception before it that are compared; real records have some thousands.
+const MAX_PAIRS: usize = 100_000;
+
+/// The exceptions before an item.
+#[derive(Default)]
+pub(super) struct Earlier<'v, 'a> {
+    exceptions: Vec<&'v Value<'a>>,
+    /// How many pairs were compared.
+    pairs: usize,
+}
+
+impl<'v, 'a> Earlier<'v, 'a> {
+    /// Adds an unaffected item.
+    pub(super) fn add(&mut self, one: &'v Value<'a>) {
+        self.exceptions.push(one);
+    }
+
+    /// Takes the exceptions out of an item's range; if there are too many of them, the item keeps its range.
+    pub(super) fn taken_out_of(
+        &mut self,
+        draft: &mut Draft<'_>,
+        name: &str,
+        range: Range,
+        one: &Value<'_>,
+    ) -> Range {
+        self.pairs += self.exceptions.len();
+        if self.pairs <= MAX_PAIRS {
+            return without_earlier(draft, name, range, one, &self.exceptions);
+        }
+        draft.warn(format!(
+            "{name}: no exception before {} is carried over: there are too many",
+            shown(one)
+        ));
+        range
+    }
+}
+
 /// Takes the exceptions before an item out of its range: the first item that has a version decides. One that may be
 /// within the range and cannot be taken out is reported.
-pub(super) fn without_earlier(
+fn without_earlier(
     draft: &mut Draft<'_>,
     name: &str,
     range: Range,
@@ -69,7 +106,7 @@ pub(super) fn without_earlier(
     let end = end.filter(|_| list_of(one, "changes").is_empty());
     let start = str_of(one, "version").unwrap_or_default();
     let mut range = range;
-    for exception in earlier.iter().filter(|earlier| is_unaffected(earlier)) {
+    for exception in earlier {
         if is_apart(exception, one) {
             continue;
         }

@@ -17,9 +17,6 @@ pub(super) fn is_beginning(version: &str) -> bool {
     )
 }
 
-/// Most pairs of an item and an exception before it that are compared; real records have some thousands.
-const MAX_PAIRS: usize = 100_000;
-
 /// Adds the statements about the versions of a package.
 pub(super) fn of_package(
     draft: &mut Draft<'_>,
@@ -32,16 +29,16 @@ pub(super) fn of_package(
         entry.ranges.push(range);
     }
     let mut doubts = 0_usize;
-    let (mut exceptions, mut pairs) = (0_usize, 0_usize);
-    for (index, one) in versions.iter().enumerate() {
+    let mut earlier = exceptions::Earlier::default();
+    for one in versions {
         match str_of(one, "status") {
             Some("affected") => {}
             // With a default of affected, all versions are stated already.
             Some("unaffected") if default == Some("affected") || !says_affected(one) => {
-                exceptions += 1;
+                earlier.add(one);
                 continue;
             }
-            Some("unaffected") => exceptions += 1,
+            Some("unaffected") => earlier.add(one),
             status => {
                 draft.warn(format!(
                     "{}: the status of {} is \"{}\"",
@@ -74,18 +71,7 @@ pub(super) fn of_package(
         }
         match range_of(one, is_version).filter(|_| !is_without_version(one)) {
             Some((range, is_understood)) => {
-                let earlier = versions.get(..index).unwrap_or_default();
-                pairs += exceptions;
-                let range = if pairs <= MAX_PAIRS {
-                    exceptions::without_earlier(draft, &entry.name, range, one, earlier)
-                } else {
-                    draft.warn(format!(
-                        "{}: no exception before {} is carried over: there are too many",
-                        entry.name,
-                        shown(one)
-                    ));
-                    range
-                };
+                let range = earlier.taken_out_of(draft, &entry.name, range, one);
                 entry.ranges.push(range);
                 if !is_understood {
                     draft.warn(format!(
