@@ -33,7 +33,7 @@ fn read_within(path: &Path, limit: u64, wait: Duration) -> Result<Vec<u8>> {
         return Err(Error::new(ErrorKind::InvalidInput, problem));
     }
     // Opening a pipe waits for a writer. One that never comes keeps this thread, and nothing else.
-    let (done, read) = mpsc::channel();
+    let (done, read) = mpsc::sync_channel(1);
     let path = path.to_owned();
     std::thread::Builder::new()
         .name("key-file".to_owned())

@@ -106,6 +106,8 @@ struct Account<'a> {
     not_understood: u64,
     /// Files that were not looked into: how many, and the first with the reason.
     not_opened: Option<(u64, String)>,
+    /// The first file of a run that is named as an archive and is none: which records it lacks is not known.
+    false_archive: Option<String>,
     /// Files and documents that were meant to say something, and gave no record.
     unread: u64,
     report: types::FeedImportReport,
@@ -162,7 +164,7 @@ impl SiteParts {
         if let Some(missing) = &missing {
             account.warn_and_note(missing.clone());
         }
-        let whole = read.is_complete() && missing.is_none();
+        let whole = read.is_complete() && missing.is_none() && account.false_archive.is_none();
         account.join_parts()?;
         if !(options.complete && whole) {
             account.keep_other_parts()?;
@@ -189,6 +191,7 @@ impl SiteParts {
             }
             account.warn(detail);
         }
+        account.refuse_false_archive()?;
         account.refuse_without_record()?;
         if options.strict && account.report.rejected > 0 {
             return Err(
@@ -199,7 +202,7 @@ impl SiteParts {
         let commit = Commit {
             complete: options.complete && whole,
             is_checked: how.is_checked && whole,
-            is_read: read.is_complete(),
+            is_read: read.is_complete() && account.false_archive.is_none(),
             gone: &how.gone,
             is_emptied,
             approved: options.approve,
@@ -212,12 +215,7 @@ impl SiteParts {
         {
             report.unchecked = Some(missing);
         }
-        let kinds = read.kinds.into_iter();
-        let kinds = kinds.map(|(kind, documents)| types::ReadAs {
-            kind: kind.to_owned(),
-            documents,
-        });
-        report.read_as = kinds.collect();
+        report.read_as = read_as(read.kinds);
         report.input_bytes = account.input_bytes;
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Imported { report, judged })
@@ -270,6 +268,7 @@ impl<'a> Account<'a> {
             understood: 0,
             not_understood: 0,
             not_opened: None,
+            false_archive: None,
             unread: 0,
             report,
             notes: Vec::new(),
@@ -300,6 +299,7 @@ impl<'a> Account<'a> {
             ItemResult::Rejected(reason) => {
                 self.report.rejected += 1;
                 self.count_unread(&reason);
+                self.note_false_archive(&item.name, &reason);
                 let kept = self.keep_rejected(&item.name, item.identity.as_ref());
                 let (reason, known) = (reason.to_string(), &self.how.rejections);
                 let is_of_page = known
@@ -456,6 +456,14 @@ impl<'a> Account<'a> {
             self.report.warnings.push(warning);
         }
     }
+}
+
+fn read_as(kinds: pipeline::Kinds) -> Vec<types::ReadAs> {
+    let kinds = kinds.into_iter().map(|(kind, documents)| types::ReadAs {
+        kind: kind.to_owned(),
+        documents,
+    });
+    kinds.collect()
 }
 
 /// Finds the kind of documents that was asked for.

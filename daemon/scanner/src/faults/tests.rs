@@ -297,3 +297,20 @@ fn severity_that_rates_nothing_is_named() {
         assert!(told(one).is_empty(), "{one}");
     }
 }
+
+/// An import looks only at ranges that are not of such numbers.
+#[test]
+fn plain_numbers_are_versions_of_every_order() {
+    for known in &crate::ecosystem::ECOSYSTEMS {
+        for kind in ["ECOSYSTEM", "SEMVER"] {
+            for events in [
+                r#"{"introduced":"0"},{"fixed":"1"}"#,
+                r#"{"introduced":"1.2"},{"last_affected":"1.10"}"#,
+                r#"{"introduced":"0"},{"fixed":"1.2.3"},{"introduced":"2.0.0"},{"fixed":"20240101"}"#,
+            ] {
+                let entry = entry(known.example, &of_range(kind, events));
+                assert!(told(&entry).is_empty(), "{entry}: {:?}", told(&entry));
+            }
+        }
+    }
+}

@@ -3,7 +3,7 @@
 use starling_api::ServiceResult;
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
 use starling_feeds::connectors::Kind;
-use starling_feeds::input::NotARecord;
+use starling_feeds::input::{NotARecord, Unreadable};
 use starling_feeds::osv::{About, FeedRecord, NoRecord, Rejected};
 use starling_feeds::pipeline;
 use starling_protocol::RecordId;
@@ -94,6 +94,29 @@ impl Account<'_> {
     pub(super) fn count_unread(&mut self, reason: &pipeline::RejectedBecause) {
         if *reason != pipeline::RejectedBecause::Content(Rejected::Empty) {
             self.unread += 1;
+        }
+    }
+
+    /// Notes a file that is named as an archive and is none. A person who imports a folder may have others in it than the
+    /// source's; what a run brings is the source's.
+    pub(super) fn note_false_archive(&mut self, name: &str, reason: &pipeline::RejectedBecause) {
+        let pipeline::RejectedBecause::Unreadable(reason @ Unreadable::FalseArchive { .. }) = reason else {
+            return;
+        };
+        if !self.how.by_hand && self.false_archive.is_none() {
+            self.false_archive = Some(format!("{name}: {reason}"));
+        }
+    }
+
+    /// Refuses a run of the whole source with such a file.
+    pub(super) fn refuse_false_archive(&self) -> ServiceResult<()> {
+        match &self.false_archive {
+            Some(why) if self.how.asked.complete => {
+                let detail = format!("reading the input of {}: {why}", self.source);
+                Err(Problem::new(ErrorCode::FeedUnreadable, detail)
+                    .hint("nothing was changed: which records it held is not known; fetch it again"))
+            }
+            _ => Ok(()),
         }
     }
 

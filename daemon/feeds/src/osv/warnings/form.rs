@@ -79,7 +79,7 @@ impl Checker {
             for (index, range) in ranges.iter().enumerate() {
                 if !seen.insert(range.to_canonical()) {
                     checker.at(Segment::Index(index), |checker| {
-                        checker.warn(WarningKind::RepeatedRange)
+                        checker.warn(WarningKind::RepeatedRange);
                     });
                 }
             }
@@ -97,7 +97,7 @@ impl Checker {
             Some(Value::String(kind)) if !["SEMVER", "ECOSYSTEM", "GIT"].contains(&kind.as_ref()) => {
                 let found = quote(kind);
                 self.at(Segment::Key("type"), |checker| {
-                    checker.warn(WarningKind::RangeType { found })
+                    checker.warn(WarningKind::RangeType { found });
                 });
             }
             Some(_) => {}

@@ -103,3 +103,35 @@ async fn mistakes_that_need_an_order_of_versions_are_warnings() {
         report.warnings
     );
 }
+
+/// What a run brings is the source's, and which records a false archive held is not known.
+#[tokio::test]
+async fn false_archive_refuses_a_run_of_the_whole_source() {
+    let world = World::builder().build();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("EX-1.json"), record(1).to_string()).unwrap();
+    fs::write(folder.path().join("npm.zip"), "<html>503</html>").unwrap();
+    let how = crate::service::feeds::ImportOptions {
+        asked: FeedImportOptions {
+            complete: true,
+            ..Default::default()
+        },
+        is_checked: true,
+        ..Default::default()
+    };
+    let source = "mine".parse().unwrap();
+    let input = || starling_feeds::input::Source::path(folder.path());
+    let problem = world.site.0.import_input(&source, input(), &how).unwrap_err();
+    assert_eq!(problem.code, ErrorCode::FeedUnreadable);
+    assert!(
+        problem.to_string().contains("npm.zip: it is named as an archive"),
+        "{problem}"
+    );
+    // A part of the source goes in, and is not a check.
+    let part = crate::service::feeds::ImportOptions {
+        is_checked: true,
+        ..Default::default()
+    };
+    let taken = world.site.0.import_input(&source, input(), &part).unwrap();
+    assert_eq!((taken.report.stored, taken.judged.is_checked), (1, false));
+}
