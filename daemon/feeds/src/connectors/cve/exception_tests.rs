@@ -226,7 +226,6 @@ fn too_many_exceptions_are_named_and_not_carried_over() {
         r#""packageURL":"pkg:npm/p","defaultStatus":"unaffected","versions":[{}]"#,
         versions.join(",")
     ));
-    let started = std::time::Instant::now();
     let record = &json_records("cve", text.as_bytes())[0];
     assert_eq!(ranges(record).len(), 4_000);
     let told = warnings("cve", text.as_bytes());
@@ -234,5 +233,4 @@ fn too_many_exceptions_are_named_and_not_carried_over() {
         told.iter().any(|one| one.contains("there are too many")),
         "{told:?}"
     );
-    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
 }
