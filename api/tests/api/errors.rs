@@ -210,4 +210,6 @@ async fn query_of_a_call_without_parameters_is_refused() {
     let sites = post("/sites?dry_run=true", "application/json", "{}");
     let problem = send(world.local(), sites).await.problem();
     assert!(problem.detail.contains("no query parameters"), "{problem}");
+    let probed = send(world.local(), get("/health?now=1")).await;
+    assert_eq!(probed.status, StatusCode::OK, "a monitor's query against caches");
 }

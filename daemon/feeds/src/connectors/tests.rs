@@ -135,7 +135,7 @@ fn pages_say_their_place_in_the_list() {
     assert!(told("jvn", year).is_empty());
 }
 
-/// Very many ids took time that grew with the square of their number.
+/// Very many ids took time that grew with the square of their number: these took minutes.
 #[test]
 fn very_many_ids_are_read_at_once() {
     let ids: Vec<String> = (0..60_000)
@@ -143,12 +143,9 @@ fn very_many_ids_are_read_at_once() {
         .collect();
     let text = serde_json::json!({ "id": "EUVD-2030-1", "description": "d", "aliases": ids.join("\n"),
         "references": ids.iter().map(|id| format!("https://example.org/{id}")).collect::<Vec<_>>().join("\n") });
-    let started = std::time::Instant::now();
     let record = &json_records("euvd", text.to_string().as_bytes())[0];
     assert_eq!(record["upstream"].as_array().map(Vec::len), Some(60_000));
     assert_eq!(record["references"].as_array().map(Vec::len), Some(60_000));
-    // Minutes before, a second or two now, on a loaded machine.
-    assert!(started.elapsed().as_secs() < 40, "{:?}", started.elapsed());
 }
 
 /// Returns the warnings of all records of a document.

@@ -323,6 +323,10 @@ fn rules_in_a_wrong_form_are_named() {
             "{rest}: {told:?}"
         );
     }
+}
+
+#[test]
+fn members_that_look_like_those_of_the_schema_are_named() {
     for (other, words) in [
         (
             r#"{"id":"X","modified":"2024-01-01T00:00:00Z","affects":[]}"#,
@@ -335,10 +339,10 @@ fn rules_in_a_wrong_form_are_named() {
     ] {
         assert!(warnings(other).iter().any(|one| one.contains(words)), "{other}");
     }
-    let sound = format!(
-        r#"{{{package},"ranges":[{{"type":"SEMVER","events":{events}}}],"versions":["1.0.0"],"notes":1,"ecosystem_specific":{{"range":1}}}}"#
+    let sound = String::from(
+        r#"{"id":"X","modified":"2024-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"p"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"2.0.0"}]}],"versions":["1.0.0"],"notes":1,"ecosystem_specific":{"range":1}}]}"#,
     );
-    assert_eq!(of(&sound), Vec::<String>::new());
+    assert_eq!(warnings(&sound), Vec::<String>::new());
 }
 
 #[test]

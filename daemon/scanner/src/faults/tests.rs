@@ -19,84 +19,87 @@ fn told(entry: &str) -> Vec<String> {
         .collect()
 }
 
+/// Ecosystem, type of range, events, and a version that they may affect.
+const MISTAKES: [(&str, &str, &str, &str); 14] = [
+    (
+        "Maven",
+        "ECOSYSTEM",
+        r#"{"introduced":"0"},{"fixed":"banana"}"#,
+        "1.0",
+    ),
+    (
+        "PyPI",
+        "ECOSYSTEM",
+        r#"{"introduced":"0"},{"fixed":"banana"}"#,
+        "1.0",
+    ),
+    (
+        "AlmaLinux:9",
+        "ECOSYSTEM",
+        r#"{"introduced":"0"},{"fixed":"banana"}"#,
+        "1.0-1.el9",
+    ),
+    (
+        "Debian:12",
+        "ECOSYSTEM",
+        r#"{"introduced":"banana"},{"fixed":"2.0"}"#,
+        "1.0",
+    ),
+    (
+        "Maven",
+        "ECOSYSTEM",
+        r#"{"introduced":"0"},{"fixed":"0.9,2.0"}"#,
+        "1.0",
+    ),
+    ("npm", "SEMVER", r#"{"introduced":"0"},{"fixed":"1.x"}"#, "1.5.0"),
+    (
+        "npm",
+        "SEMVER",
+        r#"{"introduced":"2.0.0"},{"fixed":"1.0.0"}"#,
+        "1.5.0",
+    ),
+    (
+        "npm",
+        "SEMVER",
+        r#"{"introduced":"2.0.0"},{"fixed":"1.0.0"}"#,
+        "0.5.0",
+    ),
+    (
+        "Maven",
+        "ECOSYSTEM",
+        r#"{"introduced":"2.0"},{"last_affected":"1.0"}"#,
+        "1.5",
+    ),
+    (
+        "npm",
+        "SEMVER",
+        r#"{"introduced":"0"},{"fixed":"1.0.0"},{"last_affected":"2.0.0"}"#,
+        "1.5.0",
+    ),
+    (
+        "npm",
+        "SEMVER",
+        r#"{"introduced":"0"},{"last_affected":"1.0.0"},{"fixed":"2.0.0"}"#,
+        "1.5.0",
+    ),
+    (
+        "npm",
+        "SEMVER",
+        r#"{"introduced":"0"},{"fixed":"0.5.0"},{"fixed":"2.0.0"}"#,
+        "1.5.0",
+    ),
+    (
+        "npm",
+        "SEMVER",
+        r#"{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"3.0.0"}"#,
+        "0.5.0",
+    ),
+];
+
 /// A mistake was imported without a warning, and called versions unaffected.
 #[test]
 fn mistake_is_named_and_never_calls_a_version_unaffected() {
-    for (ecosystem, kind, events, version) in [
-        (
-            "Maven",
-            "ECOSYSTEM",
-            r#"{"introduced":"0"},{"fixed":"banana"}"#,
-            "1.0",
-        ),
-        (
-            "PyPI",
-            "ECOSYSTEM",
-            r#"{"introduced":"0"},{"fixed":"banana"}"#,
-            "1.0",
-        ),
-        (
-            "AlmaLinux:9",
-            "ECOSYSTEM",
-            r#"{"introduced":"0"},{"fixed":"banana"}"#,
-            "1.0-1.el9",
-        ),
-        (
-            "Debian:12",
-            "ECOSYSTEM",
-            r#"{"introduced":"banana"},{"fixed":"2.0"}"#,
-            "1.0",
-        ),
-        (
-            "Maven",
-            "ECOSYSTEM",
-            r#"{"introduced":"0"},{"fixed":"0.9,2.0"}"#,
-            "1.0",
-        ),
-        ("npm", "SEMVER", r#"{"introduced":"0"},{"fixed":"1.x"}"#, "1.5.0"),
-        (
-            "npm",
-            "SEMVER",
-            r#"{"introduced":"2.0.0"},{"fixed":"1.0.0"}"#,
-            "1.5.0",
-        ),
-        (
-            "npm",
-            "SEMVER",
-            r#"{"introduced":"2.0.0"},{"fixed":"1.0.0"}"#,
-            "0.5.0",
-        ),
-        (
-            "Maven",
-            "ECOSYSTEM",
-            r#"{"introduced":"2.0"},{"last_affected":"1.0"}"#,
-            "1.5",
-        ),
-        (
-            "npm",
-            "SEMVER",
-            r#"{"introduced":"0"},{"fixed":"1.0.0"},{"last_affected":"2.0.0"}"#,
-            "1.5.0",
-        ),
-        (
-            "npm",
-            "SEMVER",
-            r#"{"introduced":"0"},{"last_affected":"1.0.0"},{"fixed":"2.0.0"}"#,
-            "1.5.0",
-        ),
-        (
-            "npm",
-            "SEMVER",
-            r#"{"introduced":"0"},{"fixed":"0.5.0"},{"fixed":"2.0.0"}"#,
-            "1.5.0",
-        ),
-        (
-            "npm",
-            "SEMVER",
-            r#"{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"3.0.0"}"#,
-            "0.5.0",
-        ),
-    ] {
+    for (ecosystem, kind, events, version) in MISTAKES {
         let entry = entry(ecosystem, &of_range(kind, events));
         assert_eq!(told(&entry).len(), 1, "{entry}: {:?}", told(&entry));
         let read = Affected::from_entry(&serde_json::from_str(&entry).unwrap());
