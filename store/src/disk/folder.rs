@@ -23,6 +23,27 @@ pub fn refuse_pipe(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Refuses whatever stands in place of a file: a folder, which opens and cannot be read, or a pipe, whose opening waits.
+///
+/// # Errors
+/// `InvalidInput` that names what was found. Whatever else is wrong with the file, its opening reports.
+fn refuse_what_is_no_file(path: &Path) -> io::Result<()> {
+    let Ok(metadata) = std::fs::metadata(path) else {
+        return Ok(());
+    };
+    if metadata.is_file() {
+        return Ok(());
+    }
+    refuse_pipe(path)?;
+    let found = if metadata.is_dir() {
+        "a folder"
+    } else {
+        "a device or a socket"
+    };
+    let problem = format!("it is {found}, expected a file: move it away, and restore the file");
+    Err(io::Error::new(io::ErrorKind::InvalidInput, problem))
+}
+
 /// A disk that is a folder of the file system.
 #[derive(Debug)]
 pub struct FolderDisk {
@@ -40,6 +61,10 @@ impl FolderDisk {
 
 impl Disk for FolderDisk {
     fn open(&self, path: &str, how: OpenFile) -> io::Result<Arc<dyn DiskFile>> {
+        let path = self.root.join(path);
+        if how != OpenFile::Create {
+            refuse_what_is_no_file(&path)?;
+        }
         let mut options = OpenOptions::new();
         options.read(true).mode(FILE_MODE);
         match how {
@@ -51,7 +76,7 @@ impl Disk for FolderDisk {
                 options.write(true).create_new(true);
             }
         }
-        Ok(Arc::new(FolderFile(options.open(self.root.join(path))?)))
+        Ok(Arc::new(FolderFile(options.open(path)?)))
     }
 
     fn create_folder(&self, path: &str) -> io::Result<()> {

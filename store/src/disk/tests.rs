@@ -36,6 +36,27 @@ fn files_are_written_cut_renamed_and_removed() {
 }
 
 #[test]
+fn pipes_and_folders_in_place_of_files_are_refused_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk = FolderDisk::new(folder.path());
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    std::fs::create_dir(folder.path().join("folder")).unwrap();
+    for (name, what) in [("pipe", "a pipe"), ("folder", "a folder")] {
+        for how in [OpenFile::Read, OpenFile::Write] {
+            let refused = disk.open(name, how).unwrap_err().to_string();
+            assert!(
+                refused.contains(&format!("it is {what}, expected a file")),
+                "{refused}"
+            );
+        }
+        let made = disk.open(name, OpenFile::Create).unwrap_err();
+        assert_eq!(made.kind(), std::io::ErrorKind::AlreadyExists);
+    }
+}
+
+#[test]
 fn crash_loses_unsynced_bytes() {
     for (unsynced, expected) in [
         (UnsyncedBytes::Kept, &b"synced-later!"[..]),

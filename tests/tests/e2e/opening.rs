@@ -12,27 +12,20 @@ use crate::{bench, sample_feed};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A site whose next opening does not end: its log's tip is a pipe without a writer.
+/// A site whose next opening does not end: a marker of its engine is a pipe without a writer.
 struct Stuck {
     site: Site,
     root: String,
-    tip: PathBuf,
-    aside: PathBuf,
+    marker: PathBuf,
 }
 
 impl Stuck {
     fn start(site: Site) -> Self {
         let _ = site.import("mine", &sample_feed(), &[]);
         let root = site.root();
-        let (tip, aside) = (site.home().join("log/tip"), site.file("tip"));
-        std::fs::rename(&tip, &aside).unwrap();
-        assert!(Command::new("mkfifo").arg(&tip).status().unwrap().success());
-        let mut stuck = Self {
-            site,
-            root,
-            tip,
-            aside,
-        };
+        let marker = site.home().join("store/doubt");
+        assert!(Command::new("mkfifo").arg(&marker).status().unwrap().success());
+        let mut stuck = Self { site, root, marker };
         stuck.site.spawn_up(&[]);
         let from = Instant::now();
         while stuck
@@ -51,9 +44,9 @@ impl Stuck {
         Some(answer.json(200))
     }
 
-    /// Restores the log; anything stopped in between must have changed nothing.
+    /// Removes the pipe; anything stopped in between must have changed nothing.
     fn expect_sound(self) {
-        std::fs::rename(self.aside, self.tip).unwrap();
+        std::fs::remove_file(self.marker).unwrap();
         assert_eq!(self.site.root(), self.root);
         self.site.expect_sound();
     }
