@@ -53,21 +53,7 @@ pub(super) fn of_package(
         }
         let version = str_of(one, "version").unwrap_or_default();
         if bound_of(one).is_none() && list_of(one, "changes").is_empty() && !matches!(version, "0" | "*") {
-            if is_beginning(version) {
-                // A product of which all versions are affected says so only in words.
-                draft.warn(format!("{}: no version is named", entry.name));
-                doubts += 1;
-            } else if let Some(stated) = compared(version) {
-                match stated {
-                    RangeOrVersion::Range(range) => entry.ranges.push(range),
-                    RangeOrVersion::Version(version) => entry.versions.push(version),
-                }
-            } else if !is_version(version) {
-                draft.warn(format!("{}: versions in words: {}", entry.name, shown(one)));
-                doubts += 1;
-            } else {
-                entry.versions.push(version.to_owned());
-            }
+            doubts += usize::from(!add_single(draft, entry, one));
             continue;
         }
         match range_of(one, is_version).filter(|_| !is_without_version(one)) {
@@ -103,6 +89,26 @@ pub(super) fn of_package(
     if doubts > 0 || is_unknown {
         entry.ranges.push(Range::undecided());
     }
+}
+
+/// Adds an item of one version; returns false if it is not understood, which is reported.
+fn add_single(draft: &mut Draft<'_>, entry: &mut Affected<'_>, one: &Value<'_>) -> bool {
+    let version = str_of(one, "version").unwrap_or_default();
+    if is_beginning(version) {
+        // A product of which all versions are affected says so only in words.
+        draft.warn(format!("{}: no version is named", entry.name));
+        return false;
+    }
+    match compared(version) {
+        Some(RangeOrVersion::Range(range)) => entry.ranges.push(range),
+        Some(RangeOrVersion::Version(version)) => entry.versions.push(version),
+        None if !is_version(version) => {
+            draft.warn(format!("{}: versions in words: {}", entry.name, shown(one)));
+            return false;
+        }
+        None => entry.versions.push(version.to_owned()),
+    }
+    true
 }
 
 /// Returns the meaning of comparisons in place of a version, as GitHub's CNA writes them: `>= 1.0, < 1.2.3`.
