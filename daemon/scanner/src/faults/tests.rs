@@ -20,7 +20,7 @@ fn told(entry: &str) -> Vec<String> {
 }
 
 /// Ecosystem, type of range, events, and a version that they may affect.
-const MISTAKES: [(&str, &str, &str, &str); 14] = [
+const MISTAKES: [(&str, &str, &str, &str); 13] = [
     (
         "Maven",
         "ECOSYSTEM",
