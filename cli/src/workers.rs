@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn thread_that_waits_for_input_is_left_behind() {
         let workers = start().unwrap();
-        let (input, awaited) = std::sync::mpsc::channel::<()>();
+        let (input, awaited) = std::sync::mpsc::sync_channel::<()>(1);
         workers.spawn_blocking(move || awaited.recv());
         let from = Instant::now();
         end(workers);

@@ -3,7 +3,7 @@
 //! Lenient orders have a place for any text: before all versions, or after them. Sources write words, requirements and
 //! hashes in place of versions, too, whose place there shows nothing.
 
-use super::doubt::{has_foreign_character, is_requirement};
+use super::doubt::{has_foreign_character, is_requirement, is_several};
 use super::git;
 use crate::version::{Scheme, Version};
 
@@ -55,7 +55,7 @@ impl Bound {
 pub(crate) fn is_plain(version: &Version, text: &str) -> bool {
     let text = text.trim();
     let is_sound = || is_sound(version.scheme(), text) && version.is_well_formed();
-    !git::is_hash(text) && (!is_lenient(version.scheme()) || is_sound())
+    !git::is_hash(text) && !is_several(text, version) && (!is_lenient(version.scheme()) || is_sound())
 }
 
 /// Returns true for the orders that have a place for words.
