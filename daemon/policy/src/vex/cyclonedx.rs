@@ -1,7 +1,7 @@
 //! CycloneDX JSON: vulnerabilities with an analysis. They refer to components of the same document, or of another one
 //! by a BOM-Link whose fragment is the component's reference.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -148,15 +148,29 @@ fn named_by(vulnerability: &Value, status: VexStatus, own: &Own<'_>) -> (Vec<(St
             continue;
         };
         let (product, within) = own.product_of(reference);
+        let product = match own.versioned.get(reference) {
+            Some(version) if affected.get("versions").is_none() => of_version(product, version),
+            _ => product,
+        };
         // A component of another SBOM has its version there.
         let is_linked = within.iter().any(|whole| whole.bom.is_some());
-        let has_version = status != VexStatus::Fixed || is_linked || own.versioned.contains(reference);
+        let has_version = status != VexStatus::Fixed || is_linked || own.versioned.contains_key(reference);
         let mut products = narrowed(product, affected.get("versions"), status);
         products.retain(|product| has_version || is_of_a_version(product));
         dropped += u64::from(products.is_empty());
         named.extend(products.into_iter().map(|product| (product, Arc::clone(&within))));
     }
     (named, dropped)
+}
+
+/// Returns a package URL with the version of its component, if it has none of its own; other text as it is.
+fn of_version(product: String, version: &str) -> String {
+    match PackageUrl::parse_lenient(&product) {
+        Ok(purl) if purl.version().is_none() && !is_image(&purl) => {
+            purl.with_version(Some(version.trim())).to_string()
+        }
+        _ => product,
+    }
 }
 
 /// Returns true unless a product is a package without a version: an image is the one that is scanned, and a component of
@@ -169,8 +183,8 @@ fn is_of_a_version(product: &str) -> bool {
 struct Own<'a> {
     serial: Option<&'a str>,
     components: BTreeMap<&'a str, &'a str>,
-    /// The references of its components with a version.
-    versioned: BTreeSet<&'a str>,
+    /// The versions of its components, by reference.
+    versioned: BTreeMap<&'a str, &'a str>,
     /// The reference of its subject.
     described: Option<&'a str>,
     /// Its subject.
@@ -311,11 +325,11 @@ fn will_not_fix(analysis: &Value) -> bool {
         .any(|response| matches!(response.as_str(), Some("will_not_fix" | "can_not_fix")))
 }
 
-/// Package URLs by reference, of components at any depth, and the references of those with a version. A reference of several
+/// Package URLs by reference, of components at any depth, and the versions of those that have one. A reference of several
 /// packages names none of them.
-fn components(value: &Value) -> (BTreeMap<&str, &str>, BTreeSet<&str>) {
+fn components(value: &Value) -> (BTreeMap<&str, &str>, BTreeMap<&str, &str>) {
     let mut found: BTreeMap<&str, &str> = BTreeMap::new();
-    let mut versioned: BTreeSet<&str> = BTreeSet::new();
+    let mut versioned: BTreeMap<&str, &str> = BTreeMap::new();
     let mut ambiguous: Vec<&str> = Vec::new();
     let mut open: Vec<&Value> = Vec::new();
     open.extend(value.pointer("/metadata/component"));
@@ -333,8 +347,10 @@ fn components(value: &Value) -> (BTreeMap<&str, &str>, BTreeSet<&str>) {
         {
             ambiguous.push(reference);
         }
-        if text("version").is_some_and(|version| !version.trim().is_empty()) {
-            versioned.extend(text("bom-ref"));
+        if let (Some(reference), Some(version)) = (text("bom-ref"), text("version"))
+            && !version.trim().is_empty()
+        {
+            versioned.insert(reference, version);
         }
         open.extend(
             component

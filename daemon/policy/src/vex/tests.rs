@@ -368,6 +368,25 @@ fn ids_match_in_any_spelling() {
     }
 }
 
+/// The statement excused every version of the package.
+#[test]
+fn version_of_a_component_completes_its_package_url() {
+    let found = finding(Level::High);
+    let own = found.package.version.clone();
+    for state in ["resolved", "not_affected"] {
+        let settles = |version: &str| {
+            let document = read(&json!({"bomFormat": "CycloneDX",
+                "components": [{"bom-ref": "c", "purl": "pkg:npm/express", "version": version}],
+                "vulnerabilities": [{"id": "CVE-2024-1", "analysis": {"state": state}, "affects": [{"ref": "c"}]}]}));
+            VexIndex::of(&[document], &undescribed(), [&found])
+                .settle(&found)
+                .is_some()
+        };
+        assert!(settles(&own), "{state}");
+        assert!(!settles("9.9.9"), "{state}");
+    }
+}
+
 #[test]
 fn version_list_excuses_only_its_versions() {
     let found = finding(Level::High);

@@ -25,8 +25,11 @@ impl Bound {
             return Self::Unread;
         }
         match Version::parse(scheme, text) {
-            Ok(version) if is_plain(&version, text) || !begins_with_number(subject) => {
-                // Both may be of an order of their own: release trains have names.
+            Ok(version) if is_plain(&version, text) => return Self::At(version),
+            // Both are of an order of their own: release trains have names, and some packages only versions `v1.2`.
+            Ok(version)
+                if is_lenient(scheme) && !begins_with_number(subject) && are_named_alike(subject, text) =>
+            {
                 return Self::At(version);
             }
             Err(_) if !is_lenient(scheme) => return Self::Unread,
@@ -42,6 +45,9 @@ impl Bound {
             return Self::At(version);
         }
         let numbers = leading_numbers(bare);
+        if is_several(bare, &version) {
+            return Self::Unread;
+        }
         match Version::parse(scheme, numbers) {
             Ok(version) if scheme == Scheme::Pep440 && is_sound(scheme, bare) => {
                 Self::Near(version, numbers.to_owned())
@@ -95,7 +101,7 @@ pub(crate) fn without_prefix(text: &str) -> &str {
 
 /// Returns the word before the first number of a text, and the rest.
 fn word_before(text: &str) -> (&str, &str) {
-    let at = text.find(|c: char| c.is_ascii_digit()).unwrap_or_default();
+    let at = text.find(|c: char| c.is_ascii_digit()).unwrap_or(text.len());
     let (front, rest) = text.split_at(at);
     (front.trim_end_matches(['-', '_', '.', ' ']), rest)
 }

@@ -52,9 +52,11 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
     let state = walk(&places.points, version, released);
     let is_before_limits = places.is_before_limits(version);
     if !is_before_limits || state.opened_by.is_none() {
-        let doubt = is_before_limits
-            .then(|| places.doubt(range, subject, version, released))
-            .flatten();
+        let doubt = if is_before_limits {
+            places.doubt(range, subject, version, released)
+        } else {
+            places.doubt_behind_limits(range, subject)
+        };
         let doubt = doubt.or_else(|| {
             let is_inside = range.kind == RangeKind::SemVer && is_inside_by_own_order(range, subject);
             is_inside.then_some(WhyNot::VersionUnreadable)
@@ -212,6 +214,16 @@ impl<'a> Places<'a> {
                 .limits
                 .iter()
                 .any(|limit| version.compare(limit) == Some(Ordering::Less))
+    }
+
+    /// Returns why a subject behind the limits is not certainly unaffected: its place there may show nothing.
+    fn doubt_behind_limits(&self, range: &Range, subject: &Subject) -> Option<WhyNot> {
+        let may_be_before = match &subject.doubt {
+            Doubt::Prefixed(bare) | Doubt::Epoch(bare) => self.is_before_limits(bare),
+            Doubt::Marked(marked) => self.is_before_limits(&marked.bare),
+            Doubt::None | Doubt::NoVersion | Doubt::Newest(_) => true,
+        };
+        (may_be_before && is_in_doubt(range, subject, &self.points)).then_some(WhyNot::VersionUnreadable)
     }
 
     /// Returns why a version outside all intervals is not certainly unaffected; `None` if it is. Without an end more

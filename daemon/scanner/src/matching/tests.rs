@@ -533,3 +533,54 @@ fn range_of_a_distribution_uses_its_order_whatever_its_type() {
     assert_eq!(says("PyPI", "1.0.1", "1.0.0"), (false, false));
     assert_eq!(says("npm", "1.0.0+2", "1.0.0+3"), (false, false));
 }
+
+/// A version with a word before it was below every end that is not a version.
+#[test]
+fn end_that_is_no_version_ends_nothing_for_versions_with_a_prefix() {
+    let says = |ecosystem: &str, kind: &str, version: &str, events: &str| {
+        let result = evaluate(&range(kind, events), &Subject::new(ecosystem, version));
+        (result.is_affected(), result.is_undecided())
+    };
+    let until = |kind: &str, end: &str| format!(r#"{{"introduced":"0"}},{{"{kind}":"{end}"}}"#);
+    let affected = (true, false);
+    assert_eq!(says("Go", "SEMVER", "v1.5.0", &until("fixed", "1.x")), affected);
+    assert_eq!(
+        says("PyPI", "ECOSYSTEM", "v2.5.1", &until("last_affected", "2.6.0-NA")),
+        affected
+    );
+    for ecosystem in ["PyPI", "Maven", "Homebrew"] {
+        for end in ["banana", "0f0c1f1", "1f0c1f1"] {
+            let events = until("fixed", end);
+            let found = says(ecosystem, "ECOSYSTEM", "v2.5.1", &events);
+            assert_ne!(found, (false, false), "{ecosystem} {end}");
+            assert_eq!(
+                says(ecosystem, "ECOSYSTEM", "2.5.1", &events),
+                affected,
+                "{ecosystem} {end}"
+            );
+        }
+    }
+    let begun = r#"{"introduced":"9f0c1f1"}"#;
+    assert_eq!(says("PyPI", "ECOSYSTEM", "1.5", begun), (false, true));
+    let trains = until("fixed", "Greenwich.SR6");
+    assert_eq!(says("Maven", "ECOSYSTEM", "Finchley.RELEASE", &trains), affected);
+}
+
+/// Debian's lists end at a limit where no advisory is planned.
+#[test]
+fn text_in_place_of_a_version_is_undecided_behind_a_limit() {
+    let entry = range("ECOSYSTEM", r#"{"introduced":"0"},{"limit":"1.2-3"}"#);
+    for (version, expected) in [
+        ("1.2-2", (true, false)),
+        ("1.2-3", (false, false)),
+        ("latest", (false, true)),
+        ("unknown", (false, true)),
+    ] {
+        let result = evaluate(&entry, &Subject::new("Debian:12", version));
+        assert_eq!(
+            (result.is_affected(), result.is_undecided()),
+            expected,
+            "{version}"
+        );
+    }
+}

@@ -169,8 +169,8 @@ impl Scanner<'_> {
             Choice::EpelUnlessHost => {
                 let judged = self.judge_package(epel, subject, component, findings)?;
                 let first = findings.len();
-                self.judge_package(package, subject, component, findings)?;
-                if findings.len() > first {
+                let (by_host, _) = self.judge_package(package, subject, component, findings)?;
+                if findings.len() > first || by_host == Standing::Undecided {
                     (Standing::Undecided, Some(DoubtCause::Vendor))
                 } else {
                     judged

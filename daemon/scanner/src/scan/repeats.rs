@@ -25,6 +25,8 @@ pub(super) struct Key {
     stream: Option<Stream>,
     /// Its repository or commit, as far as relevant.
     built_from: Option<[Option<String>; 3]>,
+    /// Further ecosystems whose advisories apply to it: some depend on its name.
+    also: Vec<String>,
     /// Its source package, if advisories may name either.
     source: Option<SourcePackage>,
     /// Its source package in EPEL, its vendor, and true if EPEL's advisories can use no other name for it.
@@ -107,6 +109,7 @@ impl Repeats {
             version: subject.text().to_owned(),
             stream: subject.stream().cloned(),
             built_from: built_from(package, subject),
+            also: package.also.clone(),
             source: package.source.clone(),
             epel: package
                 .epel

@@ -11,6 +11,7 @@ use super::super::text::quote;
 use super::super::value;
 use super::extent::{Extent, extent_of, fixed_at};
 use super::generic;
+use super::openeuler;
 use super::status::{Stated, Statements};
 use super::tree::{Product, Tree};
 
@@ -35,6 +36,10 @@ pub(super) fn affected<'v>(
 
 /// Returns the CPE name of a product that has no package URL of a registry, and the product whose versions it has.
 fn name_of<'t, 'v>(tree: &'t Tree<'v>, id: &str) -> Option<(Name<'v>, &'t Product<'v>)> {
+    // Their CPE name is that of the release.
+    if openeuler::parts(tree, id).is_some() {
+        return None;
+    }
     let product = tree.component(id)?;
     let is_package = product.purls.iter().any(|purl| package_of_url(purl).is_some());
     Some((Name::of(product.cpe?)?, product)).filter(|_| !is_package)

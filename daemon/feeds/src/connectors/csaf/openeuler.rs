@@ -71,7 +71,7 @@ pub(super) fn affected<'v>(
 }
 
 /// Returns the ecosystem of a product's platform, and its component; `None` if it is not of openEuler.
-fn parts<'v>(tree: &Tree<'v>, id: &str) -> Option<(String, &'v str)> {
+pub(super) fn parts<'v>(tree: &Tree<'v>, id: &str) -> Option<(String, &'v str)> {
     let (component, platform) = tree.parts(id)?;
     let cpe = tree.get(platform)?.cpe?.trim();
     let (start, release) = cpe.rsplit_once(':')?;

@@ -197,8 +197,15 @@ fn has_odd_rules(entry: &Value<'_>) -> bool {
     };
     has_odd_severity(entry.get("severity"))
         || !list("ranges").iter().all(is_plain)
-        || versions().any(|text| !text.starts_with(|c: char| c.is_alphanumeric()))
+        || versions().any(|text| !text.starts_with(|c: char| c.is_alphanumeric()) || is_open(text))
         || (versions().next().is_some() && !versions().any(|text| numbers(text).is_some()))
+}
+
+/// Returns true for text that may stand for several versions: without a digit, or with one in place of which there is a letter.
+fn is_open(text: &str) -> bool {
+    !text.contains(|c: char| c.is_ascii_digit())
+        || text.contains([' ', ',', ';', '|'])
+        || text.split('.').any(|part| matches!(part, "x" | "X" | "*"))
 }
 
 fn has_odd_severity(list: Option<&Value<'_>>) -> bool {

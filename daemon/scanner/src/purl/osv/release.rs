@@ -116,7 +116,7 @@ fn leading_numbers(text: &str, n: usize) -> Option<String> {
 
 /// Distributions that are made from others and have releases, or builds, of their own: an id in a qualifier beside the namespace
 /// of the distribution that they are made from says nothing about that one's release.
-const DERIVED: [&str; 21] = [
+const DERIVED: [&str; 22] = [
     "antix",
     "astra",
     "deepin",
@@ -128,6 +128,7 @@ const DERIVED: [&str; 21] = [
     "lmde",
     "mx",
     "parrot",
+    "pop",
     "postmarketos",
     "proxmox",
     "pureos",

@@ -135,7 +135,7 @@ pub(super) fn is_signed_kernel(purl: &PackageUrl, origin: Option<&Origin>) -> bo
 /// Returns true for the name of a source that only adds signatures to what another source built (`grub-efi-amd64-signed`,
 /// `shim-signed`): advisories may name that one, whose versions are others.
 pub(crate) fn is_signed(ty: &str, name: &str) -> bool {
-    ty == "deb" && (name.ends_with("-signed") || name.contains("-signed-"))
+    matches!(ty, "deb" | "rpm") && (name.ends_with("-signed") || name.contains("-signed-"))
 }
 
 /// Returns version and release of the source package in a URL with its file, if advisories only name sources and the
