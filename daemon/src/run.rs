@@ -23,7 +23,7 @@ use self::index::keep_index;
 use self::peers::start_sync;
 use self::reopen::{Openings, store_to_reopen};
 use self::watched::Watched;
-use crate::config::{Config, Overrides};
+use crate::config::{Config, Network, Overrides};
 use crate::home::{FilesExamined, Home, config_problem, error_chain, home_problem};
 use crate::opening::{OpenAs, OpeningNews};
 use crate::policies::Policies;
@@ -251,6 +251,12 @@ impl Daemon {
             tasks.push(watched.start("sync", sync));
         } else {
             tracing::info!("federation is disabled: the site does not listen for peers or dial them");
+            let listen = &self.config.network.listen;
+            if !listen.is_empty() && *listen != Network::default().listen {
+                tracing::warn!(
+                    "network.listen has no effect, because federation.enabled is false: no peer can reach this site"
+                );
+            }
         }
         let keeping = crate::upkeep::housekeeping(site.clone(), self.config.clone(), self.stop.clone());
         tasks.push(watched.start("housekeeping", keeping));

@@ -130,7 +130,11 @@ impl Scan {
         match self.scan(session).await {
             Ok((report, status)) => {
                 self.show(session, &report).await?;
-                Ok(self.ended(&report, status))
+                let ended = self.ended(&report, status);
+                if ended != status && !self.quiet {
+                    note(&format!("{} by --exit-zero, in place of {status}", ended));
+                }
+                Ok(ended)
             }
             Err(problem) => {
                 self.show_failure(session, &problem).await;
@@ -235,6 +239,9 @@ impl Scan {
         // With --quiet too: what is missing may change the verdict. The table says it itself.
         if let Some(unfinished) = report.unfinished().filter(|_| !self.is_for_the_terminal(session)) {
             warn(&unfinished);
+        }
+        if self.quiet {
+            report.known_in_part().iter().for_each(|what| warn(what));
         }
         for other in report.scans.iter().filter_map(|scan| scan.other_product.as_ref()) {
             warn(other);

@@ -39,7 +39,7 @@ pub(crate) use policy::{policy_history, policy_summary, policy_test};
 pub(crate) use selftest::selftest;
 pub(crate) use sites::{SitesView, site, site_history, site_status, sites};
 pub(crate) use status::{identity, init, keys, restore_report, status, status_in_full};
-pub(crate) use verdict::{Details, scan_report, verdict};
+pub(crate) use verdict::{Details, known_in_part, scan_report, verdict};
 pub(crate) use vex::{vex_added, vex_list, vex_removed};
 pub(crate) use work::{compacted, converted, doctor, feed_report, took, unchecked};
 

@@ -169,6 +169,13 @@ fn outcome(body: &Body, exit_code: u8) -> String {
     terminal::wrapped(&format!("{}: ", outcome_word(body)), 2, &plain(&sentence))
 }
 
+/// Returns the notes about ecosystems of which a verdict knows a part only; none for a body of another form.
+pub(crate) fn known_in_part(envelope: &VerdictEnvelope) -> Vec<String> {
+    serde_json::from_str::<Body>(envelope.verdict.as_str())
+        .map(|body| body.known_in_part())
+        .unwrap_or_default()
+}
+
 /// Returns the exit code with its meaning: a warning ends as a pass does, and is none.
 fn ending(outcome: &str, exit_code: u8) -> String {
     if outcome == "warn" && exit_code == ExitStatus::Pass.code() {

@@ -135,6 +135,9 @@ pub struct Overrides {
     pub settings: Vec<(String, String)>,
 }
 
+/// The beginning of variables that decide what fails a scan.
+const GATES_PREFIX: &str = "STARLING_SCAN_";
+
 /// The variable that somebody may try to set feeds by.
 const FEEDS_VARIABLE: &str = "STARLING_FEEDS";
 
@@ -176,6 +179,13 @@ fn environment_settings(
                 problem: format!("there is no such variable; {} is one", meant.variable()),
             });
         }
+        if let Some(problem) = gate_in_vain(&variable, &known) {
+            return Err(ConfigError::Setting {
+                key: "scan".to_owned(),
+                origin: format!("the environment variable {variable}"),
+                problem,
+            });
+        }
         if let Some(key) = known.get(&variable) {
             settings.push((
                 key.name.to_owned(),
@@ -185,6 +195,26 @@ fn environment_settings(
         }
     }
     Ok(settings)
+}
+
+/// Returns what is wrong with a variable that looks like a gate of scans and sets none: a build would pass in silence.
+fn gate_in_vain(variable: &str, known: &BTreeMap<String, &Key>) -> Option<String> {
+    if known.contains_key(variable) {
+        return None;
+    }
+    if variable.starts_with(GATES_PREFIX) {
+        let names: Vec<&str> = known.keys().map(String::as_str).collect();
+        let gates = names.into_iter().filter(|name| name.starts_with(GATES_PREFIX));
+        let gates: Vec<&str> = gates.collect();
+        return Some(format!(
+            "there is no such variable; these are: {}",
+            gates.join(", ")
+        ));
+    }
+    let gate = format!("{GATES_PREFIX}{}", variable.strip_prefix("STARLING_")?);
+    known
+        .contains_key(&gate)
+        .then(|| format!("there is no such variable; {gate} is one"))
 }
 
 /// What to do about a file that is gone.

@@ -201,6 +201,15 @@ fn variables_are_checked_without_a_file() {
     );
     assert_eq!(found[0].variable, "STARLING_SCAN_FAIL_ON");
     assert_eq!(variables("STARLING_HOME", "/home").unwrap(), []);
+    for (gate, told) in [
+        ("STARLING_SCAN_POLICY_FILE", "STARLING_SCAN_FAIL_ON"),
+        ("STARLING_SCAN_NOSUCH", "STARLING_SCAN_MIN_COVERAGE"),
+        ("STARLING_FAIL_ON", "STARLING_SCAN_FAIL_ON is one"),
+    ] {
+        let refused = variables(gate, "high").unwrap_err().to_string();
+        assert!(refused.contains(told), "{refused}");
+    }
+    assert!(variables("STARLING_CORPUS", "x").unwrap().is_empty());
     assert!(variables("STARLING_SCAN_FAIL_ON", "hihg").is_err());
     let misspelt = variables("STARLING_SCAN_FIAL_ON", "high").unwrap_err();
     assert!(misspelt.contains("STARLING_SCAN_FAIL_ON is one"), "{misspelt}");

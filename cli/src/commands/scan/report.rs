@@ -68,6 +68,17 @@ pub(crate) enum ScanOutcome {
 }
 
 impl ScanReport {
+    /// Returns the notes about ecosystems of which the verdicts know a part only, each once.
+    pub(super) fn known_in_part(&self) -> BTreeSet<String> {
+        let envelopes = self.scans.iter().filter_map(|scan| match &scan.outcome {
+            ScanOutcome::Result(envelope) => Some(envelope),
+            ScanOutcome::Problem(_) => None,
+        });
+        envelopes
+            .flat_map(|envelope| crate::render::known_in_part(envelope))
+            .collect()
+    }
+
     /// The JSON key of the list of scans.
     pub(super) const LIST: &'static str = "scans";
 
