@@ -202,7 +202,7 @@ fn variables_are_checked_without_a_file() {
     assert_eq!(found[0].variable, "STARLING_SCAN_FAIL_ON");
     assert_eq!(variables("STARLING_HOME", "/home").unwrap(), []);
     for (gate, told) in [
-        ("STARLING_SCAN_POLICY_FILE", "STARLING_SCAN_FAIL_ON"),
+        ("STARLING_SCAN_POLICY", "STARLING_SCAN_FAIL_ON"),
         ("STARLING_SCAN_NOSUCH", "STARLING_SCAN_MIN_COVERAGE"),
         ("STARLING_FAIL_ON", "STARLING_SCAN_FAIL_ON is one"),
     ] {
