@@ -257,7 +257,7 @@ impl SiteParts {
         {
             doubts.push(format!(
                 "nothing is known of what {name} holds, because no bundle of it was imported here: this bundle has everything; \
-                 --cursor names what {name} has"
+                 import one that {name} exports (with --force if it has nothing new), or name what it has with --cursor"
             ));
         }
         for wanted in &request.cursors {
