@@ -191,6 +191,8 @@ pub(crate) fn bundle_info(info: &BundleInfo) -> String {
 
 /// The check that fails if everything in the bundle is here already.
 const NEWS: &str = "news";
+/// The beginning of the names of checks that only this site can make.
+const HERE: &str = "here: ";
 
 /// Renders `starling bundle validate`.
 pub(crate) fn bundle_validation(validation: &BundleValidation) -> String {
@@ -217,7 +219,16 @@ pub(crate) fn bundle_validation(validation: &BundleValidation) -> String {
         failed => {
             // Their lines, above, say why.
             let names: Vec<_> = failed.iter().map(|check| check.name.as_str()).collect();
-            format!("is NOT valid: NO for {}", names.join(", "))
+            let names = names.join(", ");
+            let has_news = validation
+                .checks
+                .iter()
+                .any(|check| check.name == NEWS && check.ok);
+            if has_news && failed.iter().all(|check| check.name.starts_with(HERE)) {
+                format!("is sound, and an import here would take a part of it: NO for {names}")
+            } else {
+                format!("is NOT valid: NO for {names}")
+            }
         }
     };
     text.push('\n');
@@ -344,5 +355,26 @@ mod tests {
         for line in text.lines() {
             assert!(console::measure_text_width(line) <= 80, "{line}");
         }
+    }
+
+    #[test]
+    fn bundle_that_is_taken_in_part_is_not_called_invalid() {
+        let part = "here: site-b federation";
+        let text = validation(&[
+            ("seal", true, "good"),
+            (part, false, "not listed"),
+            (NEWS, true, "news"),
+        ]);
+        let told = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(
+            told.contains("is sound, and an import here would take a part of it"),
+            "{text}"
+        );
+        let text = validation(&[
+            ("seal", false, "bad"),
+            (part, false, "not listed"),
+            (NEWS, true, "news"),
+        ]);
+        assert!(text.contains("NOT valid"), "{text}");
     }
 }
