@@ -211,10 +211,16 @@ impl Help {
     fn text(&self) -> Result<String, Problem> {
         let mut root = help_text::fitted(Cli::command());
         root.build();
-        if let [word] = self.words.as_slice()
-            && let Some(topic) = TOPICS.iter().find(|topic| topic.name.eq_ignore_ascii_case(word))
+        // A topic of two words may be written as such.
+        let joined = self.words.join("-");
+        if let Some(topic) = TOPICS
+            .iter()
+            .find(|topic| topic.name.eq_ignore_ascii_case(&joined))
         {
             return Ok(terminal::filled("starling", &(topic.text)()));
+        }
+        if joined.eq_ignore_ascii_case("topics") {
+            return Ok(list_of_topics());
         }
         let mut command = &root;
         for (index, word) in self.words.iter().enumerate() {
@@ -224,13 +230,19 @@ impl Help {
         }
         let mut text = command.clone().render_long_help().to_string();
         if self.words.is_empty() {
-            text.push_str("\nTopics, for `starling help TOPIC`:\n");
-            for topic in &TOPICS {
-                let _ = writeln!(text, "  {:<13} {}", topic.name, topic.about);
-            }
+            text.push('\n');
+            text.push_str(&list_of_topics());
         }
         Ok(text)
     }
+}
+
+fn list_of_topics() -> String {
+    let mut text = "Topics, for `starling help TOPIC`:\n".to_owned();
+    for topic in &TOPICS {
+        let _ = writeln!(text, "  {:<13} {}", topic.name, topic.about);
+    }
+    text
 }
 
 /// Builds the problem for an unknown command or topic; suggests the nearest name.
@@ -266,6 +278,8 @@ mod tests {
                 .unwrap()
                 .contains("  4  knowledge missing or stale")
         );
+        assert_eq!(help(&["exit", "codes"]), help(&["exit-codes"]));
+        assert!(help(&["topics"]).unwrap().contains("exit-codes"));
         assert!(help(&["bundle", "import"]).unwrap().contains("--dry-run"));
         assert!(
             help(&["environment"])
