@@ -88,7 +88,7 @@ impl SyncTask {
         self.dials.refused(site);
         let address = self.addresses.get(peer).map(ToString::to_string);
         let shown = peer_id(peer).map_or_else(|| peer.to_string(), |id| id.to_string());
-        tracing::warn!(%site, ?address, peer = shown, reason, "answered with another key");
+        tracing::warn!(%site, address = address.as_ref().map(tracing::field::display), peer = shown, reason, "answered with another key");
         self.peer_status.update(site, |state| {
             state.last_error = Some(format!(
                 "the address answered with another key ({shown}), which is not shown to be the site's: {reason}"

@@ -15,7 +15,7 @@ impl SyncTask {
             Notice::Unlisted { peer, site } => {
                 let address = self.addresses.get(&peer).map(ToString::to_string);
                 if self.peer_status.stranger(site, address.clone(), now()) {
-                    tracing::warn!(%site, ?address, "a site that is not on the allow-list asks to sync");
+                    tracing::warn!(%site, address = address.as_ref().map(tracing::field::display), "a site that is not on the allow-list asks to sync");
                 }
             }
             Notice::PeerLeft { peer } => self.peer_left(&peer),
@@ -98,7 +98,7 @@ impl SyncTask {
         let from = self.addresses.get(&peer);
         let is_there = from.is_some_and(|from| self.sites_at(std::slice::from_ref(from)).contains(&site));
         let address = from.map(ToString::to_string);
-        tracing::info!(%site, ?address, "connected to a listed site");
+        tracing::info!(%site, address = address.as_ref().map(tracing::field::display), "connected to a listed site");
         let dialled_for = self.dials.proved(&peer);
         if let Some(other) = dialled_for.filter(|other| *other != site) {
             self.not_the_site(other, &peer, "it is another listed site");

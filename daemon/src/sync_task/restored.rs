@@ -108,7 +108,8 @@ impl SyncTask {
                 .hear(parts.identity.home.path(), &peer.site, word, now())
             {
                 Ok(true) => {
-                    tracing::info!(site = %peer.site, ?word, "a peer reported what it holds of this site");
+                    let (reaches, holds) = (word.reaches, word.holds);
+                    tracing::info!(site = %peer.site, reaches, holds, "a peer reported what it holds of this site");
                 }
                 Ok(false) => {}
                 Err(problem) => tracing::warn!(%problem, "recording what a peer holds of this site"),
