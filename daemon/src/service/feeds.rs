@@ -7,6 +7,7 @@ mod gone;
 mod guard;
 mod joined;
 mod losses;
+mod names;
 mod older;
 mod options;
 mod pages;
@@ -34,6 +35,8 @@ use starling_protocol::{ContentHash, RecordId, Source};
 use starling_store::FoundRecord;
 
 use self::faults::faults_of;
+pub(super) use self::names::id_of_file;
+use self::names::is_part;
 use self::options::Commit;
 pub(super) use self::options::{
     ImportOptions, Imported, Judged, Rejections, RoundPart, SeenPart, SharedFeed,
@@ -43,7 +46,7 @@ use self::reach::{Met, Reach};
 pub(super) use self::rests::{absences_unknown, alone};
 use self::unattributed::Unattributed;
 use super::SiteParts;
-use super::feed_runs::{Rejected, document_of};
+use super::feed_runs::Rejected;
 use super::problem::store_problem;
 
 /// Bodies written in one go: bounds memory, and is plenty to train a dictionary on.
@@ -477,30 +480,4 @@ pub(super) fn kind_of(name: &str) -> ServiceResult<Kind> {
 /// When a record says it was last modified; what does not read as a time comes before all times.
 fn instant(modified: Option<&str>) -> Option<jiff::Timestamp> {
     modified?.parse().ok()
-}
-
-/// Returns true if a name is of a line of NDJSON or of a part of a document: it may hold another record next time.
-fn is_part(name: &str) -> bool {
-    document_of(name).is_some()
-}
-
-/// The record id that a file's name stands for: its stem. OSV feeds name their files so.
-pub(super) fn id_of_file(name: &str) -> Option<RecordId> {
-    let file = name.rsplit('/').next()?;
-    let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
-    stem.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_files_name_tells_which_record_it_was_meant_to_hold() {
-        assert_eq!(
-            id_of_file("vulns/x/PYSEC-2021-1.yaml").unwrap().as_str(),
-            "PYSEC-2021-1"
-        );
-        assert_eq!(id_of_file("ALSA-2025:1.json").unwrap().as_str(), "ALSA-2025:1");
-    }
 }
