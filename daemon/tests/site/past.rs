@@ -1,8 +1,8 @@
 //! A site's earlier knowledge: the earlier verdict, with the same bytes.
 
 use std::sync::Arc;
-use std::thread::sleep;
-use std::time::Duration;
+use std::thread::yield_now;
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 use starling_api::ScanDocuments;
@@ -36,12 +36,24 @@ pub(crate) fn scan(site: &Site<'_>, as_of: Option<AsOf>) -> VerdictEnvelope {
     site.wait(site.service.scan(sbom(), params(as_of))).unwrap()
 }
 
+/// Waits until the clock shows a later millisecond, the unit of the times of claims and verdicts.
+fn next_millisecond() {
+    let shown = || {
+        let since = SystemTime::UNIX_EPOCH.elapsed();
+        since.expect("a clock after 1970").as_millis()
+    };
+    let now = shown();
+    while shown() <= now + 1 {
+        yield_now();
+    }
+}
+
 /// Scans now, in a millisecond of its own, and returns the verdict and the time.
 pub(crate) fn judged(site: &Site<'_>) -> (Timestamp, String) {
-    sleep(Duration::from_millis(3));
+    next_millisecond();
     let envelope = scan(site, None);
     assert_eq!(envelope.known_since, None);
-    sleep(Duration::from_millis(3));
+    next_millisecond();
     (envelope.time, envelope.verdict.as_str().to_owned())
 }
 
