@@ -59,7 +59,7 @@ Example:
   syft -o cyclonedx-json dir:. | starling scan - --json
 
 Exit codes: 0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
-  5 coverage too low, 6 not reachable or locked")]
+  5 coverage too low, 6 not reachable or locked, 10 internal error, 11 store damaged, 12 disk full")]
 pub(crate) struct Scan {
     /// The SBOMs; `-` is standard input
     #[arg(value_name = "SBOM|-", required = true)]

@@ -24,7 +24,7 @@ pub(crate) struct List {}
 #[derive(Debug, Args)]
 #[command(after_help = "\
 States: new, ok, running, late (no success for twice its schedule), failing, suspect (its input waits for `feeds approve`),
-disabled.
+disabled, standing_by (another site fetches its source).
 
 Example:
   starling feeds status
