@@ -17,7 +17,7 @@ Example:
   starling feeds list
   starling feeds list --json | jq -r '.feeds[].name'
 
-Exit codes: 0 listed (also when there is none), 6 not reachable or locked")]
+Exit codes: 0 listed (also if there are none), 6 not reachable or locked")]
 pub(crate) struct List {}
 
 /// Show how feeds are: what needs attention first, then last success and next run
