@@ -17,7 +17,8 @@ same text.
 
 If the site's daemon runs, commands ask it over its local socket. Otherwise they open the store directly. If neither
 works, the error says why. Every command has `--home DIR` (or `STARLING_HOME`), the site's folder, and `--json`, which
-prints one JSON document.
+prints one JSON document. In a batch, and for `events`, it prints one on each line. Commands whose output is a document of
+its own, such as `advisory dump`, `completions`, `help` and `man`, print that with or without it.
 
 ";
 

@@ -22,7 +22,7 @@ This page is generated from [openapi.json](openapi.json), and a test keeps it cu
   `503` answer has a `Retry-After` header. Before a call is known, a request can also get `bad_request` (400: not HTTP/1.1),
   `route_not_found` (404), `method_not_allowed` (405: `Allow` lists the methods), `uri_too_long` (414) and `headers_too_large` (431).
 - **Bodies** are taken as they are: a `Content-Encoding` is refused (415), and so are a body for a call that takes none,
-  and a query for a call without parameters (400).
+  and a query for a call without parameters (400). Only `GET /api/v1/health` ignores a query, because monitors add one.
   Answers have no validators and no ranges: `If-None-Match`, `If-Modified-Since` and `Range` change nothing.
 
 ```sh

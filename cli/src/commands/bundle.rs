@@ -72,7 +72,7 @@ pub(crate) struct Import {
     #[arg(long)]
     force: bool,
     /// `fail`: reject a bundle that conflicts with another author's statement about the same record. Any other value
-    /// must equal view.conflict_strategy, which alone decides what the view shows
+    /// settles nothing: view.conflict_strategy alone decides what the view shows, and a warning says if they differ
     #[arg(long, value_name = "STRATEGY", value_parser = strategy_parser())]
     on_conflict: Option<ConflictStrategy>,
     /// Skip the seal's signature check if the configuration allows it for this exporter; deltas are always verified

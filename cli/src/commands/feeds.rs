@@ -36,7 +36,7 @@ pub(crate) enum Feeds {
     Import(Import),
 }
 
-/// Take in a feed: documents of any known kind as file, folder, zip, tar, tar.zst or NDJSON
+/// Take in a feed: documents of any known kind as file, folder, zip, tar, tar.gz, tar.zst or NDJSON
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Documents in the OSV schema are taken as they are; those of other kinds (kev, epss, nvd, cve, csaf, debian, alpine, …) are
@@ -56,7 +56,7 @@ Example:
       --complete
 
 Exit codes: 0 taken in (also with rejects, unless --strict; with --complete the last line then says that it is not a
-  check), 3 input refused or every file of it rejected, or this site was restored and signs nothing yet;
+  check), 2 usage or no such file, 3 input refused or every file of it rejected, or this site was restored and signs nothing yet;
   6 not reachable or locked, 12 disk full")]
 pub(crate) struct Import {
     /// The input; `-` is standard input

@@ -92,7 +92,7 @@ A scan writes, by --format:
   Several at once: --format sarif=scan.sarif --format html=scan.html
 
 A feed is OSV as JSON or YAML, or its source's own format (NVD, CVE, GHSA, KEV, CSAF and more, see docs/sources):
-  a file, folder, zip, tar, tar.zst or NDJSON.
+  a file, folder, zip, tar, tar.gz, tar.zst or NDJSON.
 VEX documents (--vex) are OpenVEX, CSAF or CycloneDX, as JSON. A policy is YAML or Rego.
 ";
 
@@ -192,6 +192,8 @@ NO_COLOR         no colours, for any value (--color always overrides it)
 COLUMNS          width of tables, instead of the terminal's width
 TMPDIR           folder for unpacking a bundle that is checked without a site
 XDG_DATA_HOME    parent of the default folder
+HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY
+                 how feeds reach their sources, if they have no proxy of their own (--proxy)
 
 Every key of starling.toml can be set too. A variable overrides the file, an option overrides both:
 "

@@ -20,8 +20,8 @@ configuration and certificates were restored, the site gets an empty store, and 
 With --alone, the site gives up data that peers hold and this home lacks. A site that has a newer certificate of this
 site then distrusts it. Use --alone only if no other site can have such data or certificates. It cannot be undone.
 
-Both ask on a terminal, and a script needs --yes. A site that is held back already is not asked about: the command says
-how far it is, and continues if it can.
+Both ask on a terminal, and a script needs --yes. Without --alone, nothing is asked about a site that is held back already
+or has lost its store: the command says how far it is, and continues if it can.
 
 Example:
   starling restore --yes

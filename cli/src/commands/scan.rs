@@ -35,8 +35,9 @@ use crate::session::{Session, note, warn};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Equal knowledge, policy and --at give the same verdict bytes at every site. With --as-of, a scan uses the knowledge of
-an earlier time, including mutes, as far back as `starling status` shows. It still uses today's policy and stored VEX
-documents (`starling vex list`). With the policy and VEX documents of that time, the verdict has the same bytes as then.
+an earlier time, including mutes, as far back as `starling status --all` shows. It still uses today's policy and stored
+VEX documents (`starling vex list`). With the policy and VEX documents of that time, the verdict has the same bytes as
+then.
 
 Each SBOM is scanned by itself. If one is rejected, the others are still scanned. The exit code is the first of
 1, 2, 3, 4, 5 that any SBOM ends with. Without a verdict, every report but json and cyclonedx says that the scan failed,
@@ -59,7 +60,7 @@ Example:
   syft -o cyclonedx-json dir:. | starling scan - --json
 
 Exit codes: 0 pass, 1 fail by policy, 2 usage, 3 input refused, 4 knowledge missing or stale,
-  5 coverage too low, 6 not reachable or locked")]
+  5 coverage too low, 6 not reachable or locked, 10 internal error, 11 store damaged, 12 disk full")]
 pub(crate) struct Scan {
     /// The SBOMs; `-` is standard input
     #[arg(value_name = "SBOM|-", required = true)]

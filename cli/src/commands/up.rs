@@ -15,7 +15,8 @@ use crate::session::Session;
 #[command(after_help = "\
 Options override the environment, which overrides starling.toml. With --alone, a home that was restored or
 copied continues from what it holds. That cannot be undone: it asks on a terminal, and a script needs --yes. For a home
-that is not held back, --alone changes nothing and asks nothing.
+that is not held back, --alone changes nothing and asks nothing. If a command uses the site, such as an import, the
+daemon waits for it, two minutes at most.
 
 Example:
   starling up

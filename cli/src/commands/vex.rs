@@ -77,10 +77,13 @@ pub(crate) struct Show {
 /// Delete a stored VEX document, even a damaged one
 #[derive(Debug, Args)]
 #[command(after_help = "\
+While a stored document is damaged, the list cannot be read: give the whole hash then, as the error names it.
+
 Example:
   starling vex remove 5f0c2d8e
 
-Exit codes: 0 removed, 2 several hashes begin like this, 3 no such document, 6 not reachable or locked")]
+Exit codes: 0 removed, 2 several hashes begin like this, 3 no such document, or the list cannot be read, 6 not reachable
+  or locked")]
 pub(crate) struct Remove {
     /// The document's hash, as `starling vex list` shows it, or at least its first 4 digits
     #[arg(value_name = "HASH")]

@@ -158,7 +158,7 @@ pub const KEYS: &[Key] = &[
     key(
         "scan.fail_on",
         "",
-        "Severity from which a scan fails where the caller names none: low, medium, high or critical.",
+        "Severity from which a scan fails if the caller names none: any, low, medium, high or critical.",
     ),
     key(
         "scan.min_coverage_percent",

@@ -12,7 +12,7 @@ use super::Refused;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Scan {
-    /// Severity from which a scan fails where the caller names none: `low`, `medium`, `high`, `critical`.
+    /// Severity from which a scan fails if the caller names none: `any`, `low`, `medium`, `high`, `critical`.
     pub fail_on: Option<String>,
     /// Least share of an SBOM's packages that must be judged, in percent; below it a scan ends with exit code 5. If nobody
     /// says, at least one package must be.

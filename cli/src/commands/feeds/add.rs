@@ -86,7 +86,7 @@ struct PresetList {
 Example:
   starling feeds enable nvd
 
-Exit codes: 0 switched on, 3 no such feed, 6 not reachable or locked")]
+Exit codes: 0 switched on, 2 its folder or a file that it names is missing, 3 no such feed, 6 not reachable or locked")]
 pub(crate) struct Enable {
     /// The feed
     #[arg(add = candidates::feeds())]

@@ -32,12 +32,12 @@ Example:
 Exit codes: 0 taken in or nothing new, 2 no feed is configured, 3 an answer of the source was refused, its input is suspect,
   or no such feed; 6 the source or the site cannot be reached, 12 disk full. Of several, that of the first that failed")]
 pub(crate) struct Run {
-    /// The feeds; all that are switched on when absent
+    /// The feeds; without a name, all that are switched on
     #[arg(value_name = "NAME", add = candidates::feeds())]
     names: Vec<FeedName>,
 }
 
-/// Take in the input of a feed that is suspect: it takes away much, and somebody looked at it
+/// Accept the suspect input of a feed, after you looked at what it would take away
 #[derive(Debug, Args)]
 #[command(after_help = "\
 An input that would take away much of a source is kept, and nothing of it is taken in. `starling feeds status NAME` says

@@ -10,7 +10,7 @@ use crate::progress::Step;
 use crate::render;
 use crate::session::Session;
 
-/// Change a feed: its schedule, address, key and so on; what is not given stays
+/// Change a feed: its schedule, address, key and so on; options that are not given keep their value
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The lines of the feed in starling.toml change; comments, everything else, owner and mode of the file stay. A running
@@ -24,7 +24,7 @@ Example:
   starling feeds set nvd --unset address --unset ca-file
   starling feeds set osv --ecosystem npm --ecosystem PyPI --no-share
 
-Exit codes: 0 changed, or as it was asked for already; 2 a wrong value or nothing to change, 3 no such feed, 6 not
+Exit codes: 0 changed, or it has these values already; 2 a wrong value or no option, 3 no such feed, 6 not
   reachable or locked")]
 pub(crate) struct Set {
     /// The feed

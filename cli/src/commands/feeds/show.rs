@@ -17,14 +17,14 @@ Example:
   starling feeds list
   starling feeds list --json | jq -r '.feeds[].name'
 
-Exit codes: 0 listed (also when there is none), 6 not reachable or locked")]
+Exit codes: 0 listed (also if there are none), 6 not reachable or locked")]
 pub(crate) struct List {}
 
 /// Show how feeds are: what needs attention first, then last success and next run
 #[derive(Debug, Args)]
 #[command(after_help = "\
 States: new, ok, running, late (no success for twice its schedule), failing, suspect (its input waits for `feeds approve`),
-disabled.
+disabled, standing_by (another site fetches its source).
 
 Example:
   starling feeds status
