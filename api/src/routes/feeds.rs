@@ -97,12 +97,12 @@ pub(crate) async fn change(
         change.api_key_file.is_some() || change.ca_file.is_some(),
     )?;
     let is_unset = |setting| change.unset.contains(&setting);
-    let is_detour = change.address.is_some()
+    let changes_destination = change.address.is_some()
         || change.proxy.is_some()
         || is_unset(FeedSetting::Address)
         || is_unset(FeedSetting::Proxy);
-    if caller == Caller::Remote && is_detour {
-        refuse_detour(&name, api.service.feed(&name).await?.has_secret)?;
+    if caller == Caller::Remote && changes_destination {
+        refuse_other_destination(&name, api.service.feed(&name).await?.has_secret)?;
     }
     Ok(Json(api.service.change_feed(&name, change).await?))
 }
@@ -142,7 +142,7 @@ pub(crate) async fn approve(
     Ok(Json(api.service.approve_feed(&name, approve).await?))
 }
 
-/// Refuses callers over TCP that name files: what the daemon may read is not theirs to read.
+/// Refuses a file or folder that a caller over TCP names: the daemon can read files that the caller must not.
 fn refuse_files(caller: Caller, address: Option<&str>, names_files: bool) -> Result<(), Problem> {
     let is_path = address.is_some_and(|address| {
         let scheme = address.split("://").next().unwrap_or_default();
@@ -156,8 +156,8 @@ fn refuse_files(caller: Caller, address: Option<&str>, names_files: bool) -> Res
     Ok(())
 }
 
-/// Refuses callers over TCP who would have the key of a feed sent elsewhere.
-fn refuse_detour(name: &FeedName, has_secret: bool) -> Result<(), Problem> {
+/// Refuses a change over TCP by which the key of a feed would be sent elsewhere.
+fn refuse_other_destination(name: &FeedName, has_secret: bool) -> Result<(), Problem> {
     if !has_secret {
         return Ok(());
     }
@@ -175,14 +175,14 @@ mod tests {
     #[test]
     fn key_of_a_feed_is_not_sent_elsewhere() {
         let name = FeedName::new("nvd").unwrap();
-        assert_eq!(refuse_detour(&name, false), Ok(()));
-        let refused = refuse_detour(&name, true).unwrap_err();
+        assert_eq!(refuse_other_destination(&name, false), Ok(()));
+        let refused = refuse_other_destination(&name, true).unwrap_err();
         assert_eq!(refused.code, ErrorCode::FeedInvalid);
         assert!(refused.detail.contains("key would be sent"), "{refused}");
     }
 
     #[test]
-    fn callers_over_tcp_can_name_no_files() {
+    fn callers_over_tcp_cannot_name_files() {
         for (address, files, is_refused) in [
             (Some("https://example.org/a"), false, false),
             (Some("HTTP://example.org/a"), false, false),
