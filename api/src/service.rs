@@ -39,7 +39,7 @@ pub struct ExportedBundle {
 
 /// A document as it was fetched.
 pub struct RawAnswer {
-    /// What is known of it.
+    /// Its description: record, source, address and time of receipt.
     pub document: RawDocument,
     /// Its bytes.
     pub bytes: ByteStream,

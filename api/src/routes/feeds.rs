@@ -62,7 +62,7 @@ pub(crate) async fn get(State(api): State<Api>, PathParam(name): PathParam<FeedN
 
 /// Adds a feed to the site's configuration; the daemon runs it at once.
 ///
-/// Over TCP, a feed can name no file or folder of the site's machine.
+/// Over TCP, a feed cannot name a file or folder of the site's machine.
 #[utoipa::path(post, path = "/feeds", operation_id = "add_feed", tag = "feeds", request_body = FeedAdd,
     responses((status = 201, description = "The new feed.", body = Feed)))]
 pub(crate) async fn add(
@@ -78,9 +78,9 @@ pub(crate) async fn add(
     Ok((StatusCode::CREATED, Json(api.service.add_feed(feed).await?)))
 }
 
-/// Changes a feed; what is not given stays.
+/// Changes the given settings of a feed.
 ///
-/// Over TCP, a feed can name no file or folder of the site's machine, and one that sends a key keeps its address and
+/// Over TCP, a feed cannot name a file or folder of the site's machine, and one that sends a key keeps its address and
 /// proxy.
 #[utoipa::path(patch, path = "/feeds/{name}", operation_id = "change_feed", tag = "feeds",
     params(("name" = FeedName, Path, description = "The feed.")), request_body = FeedChange,
@@ -107,9 +107,9 @@ pub(crate) async fn change(
     Ok(Json(api.service.change_feed(&name, change).await?))
 }
 
-/// Takes a feed out of the site's configuration.
+/// Removes a feed from the site's configuration.
 ///
-/// What is kept of its runs goes with it. The records that it brought stay.
+/// Its history, its kept input and its raw documents are deleted. Its records stay.
 #[utoipa::path(delete, path = "/feeds/{name}", operation_id = "remove_feed", tag = "feeds",
     params(("name" = FeedName, Path, description = "The feed.")),
     responses((status = 200, description = "The feed as it was.", body = Feed)))]
@@ -119,8 +119,8 @@ pub(crate) async fn remove(State(api): State<Api>, PathParam(name): PathParam<Fe
 
 /// Runs a feed now, and answers when the run has ended.
 ///
-/// While the feed runs already, the answer is that run's. A run that failed is an answer too: `outcome` says so. A caller
-/// that goes away does not end the run.
+/// If the feed already runs, the answer is about that run. A failed run is an answer too: see `outcome`. The run continues
+/// if the caller disconnects.
 #[utoipa::path(post, path = "/feeds/{name}/run", operation_id = "run_feed", tag = "feeds",
     params(("name" = FeedName, Path, description = "The feed.")),
     responses((status = 200, description = "How the run ended.", body = FeedRun)))]
@@ -128,9 +128,9 @@ pub(crate) async fn run(State(api): State<Api>, PathParam(name): PathParam<FeedN
     Ok(Json(api.service.run_feed(&name).await?))
 }
 
-/// Takes in the input of a feed that waits for approval.
+/// Imports the input of a feed that waits for approval.
 ///
-/// Nothing is fetched: what is taken in is the very input that was found suspect.
+/// Fetches nothing: it imports exactly the input that was found suspect.
 #[utoipa::path(post, path = "/feeds/{name}/approve", operation_id = "approve_feed", tag = "feeds",
     params(("name" = FeedName, Path, description = "The feed.")), request_body = FeedApprove,
     responses((status = 200, description = "How the run ended.", body = FeedRun)))]
