@@ -58,7 +58,7 @@ pub(super) fn check(
         ),
         (
             end.map_or(&[][..], |(_, records)| records),
-            end.map_or_else(String::new, |(end, _)| end.told()),
+            end.map_or_else(String::new, |(end, _)| end.description()),
         ),
         (
             losses.earlier.as_slice(),
