@@ -202,7 +202,7 @@ async fn record_is_not_absent_if_a_rejected_document_may_hold_it() {
 }
 
 #[tokio::test]
-async fn dropped_file_keeps_its_record_if_a_rejected_document_may_hold_it() {
+async fn absence_of_dropped_file_is_deferred_by_rejected_document() {
     let world = world().await;
     let gone = |brought: &mut Brought| brought.gone = vec!["EX-3.json".to_owned()];
     let renamed = json!({ "id": "renamed", "page": "junk" });
