@@ -103,7 +103,7 @@ pub(crate) fn require_content_type(headers: &HeaderMap, expected: &str) -> Resul
     .hint(format!("send `Content-Type: {expected}`")))
 }
 
-/// Refuses a body that is said to be compressed: none is decompressed for its header.
+/// Refuses a body with a content encoding: the API decompresses nothing.
 fn require_plain(headers: &HeaderMap) -> Result<(), Problem> {
     for value in headers.get_all(CONTENT_ENCODING) {
         let text = String::from_utf8_lossy(value.as_bytes());
@@ -143,7 +143,8 @@ pub(crate) async fn read_all(
 
 /// Returns a body as a stream of at most `max_bytes` that fails if no data arrives for a while.
 ///
-/// A body that announces more, or a content encoding, is refused at once; one that turns out to be larger is refused then.
+/// Refuses a body with a content encoding, or with a longer `Content-Length`, before it reads any of it. A body without a
+/// length fails when it exceeds the limit.
 pub(crate) fn upload_stream(
     headers: &HeaderMap,
     body: Body,
@@ -179,7 +180,7 @@ pub(crate) fn upload_stream(
 
 /// An upload and its remaining limit.
 struct Upload {
-    /// `None` if it is at its end or cannot continue.
+    /// The unread part; `None` at the end of the body, or after an error.
     rest: Option<BodyDataStream>,
     left: u64,
     max_bytes: u64,
@@ -214,14 +215,14 @@ impl Upload {
         Some(Err(problem))
     }
 
-    /// Refuses an upload slower than the minimum rate: a slow client would block a place for others.
+    /// Returns a problem if the upload is slower than the minimum rate: it would hold a place that others need.
     fn too_slow(&self) -> Option<Problem> {
         let took = self.began.elapsed();
-        let came = self.max_bytes - self.left;
+        let received = self.max_bytes - self.left;
         let least = took.as_secs().saturating_mul(UPLOAD_LEAST_RATE);
-        (took > UPLOAD_GRACE && came < least).then(|| {
+        (took > UPLOAD_GRACE && received < least).then(|| {
             interrupted(&format!(
-                "reading the body: {came} bytes arrived in {} s, expected at least {UPLOAD_LEAST_RATE} per second",
+                "reading the body: {received} bytes arrived in {} s, expected at least {UPLOAD_LEAST_RATE} per second",
                 took.as_secs()
             ))
         })

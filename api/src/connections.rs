@@ -1,7 +1,8 @@
-//! The open connections of a listener. Their number is limited; the one that has been silent longest is closed first.
+//! Limits the number of open connections of a listener. To make room, it closes the connection without a call in
+//! progress that has been idle longest.
 //!
-//! A client that connects without a call, or sends its headers byte by byte, would otherwise block others for as long
-//! as it likes. A connection with a call in progress is never closed, until its answer's last byte is sent.
+//! Without this, a client that connects and sends nothing, or sends its headers byte by byte, could block others for as
+//! long as it likes. A call is in progress until the last byte of its answer is sent.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -29,7 +30,7 @@ use crate::refusals::Answering;
 pub(crate) struct Connections {
     most: usize,
     open: Arc<Mutex<Open>>,
-    /// Notified if a connection closes or falls silent.
+    /// Notified when a connection closes, or when a call on one ends.
     changed: Arc<Notify>,
 }
 
@@ -42,8 +43,8 @@ struct Open {
 #[derive(Debug)]
 struct Connection {
     calls: usize,
-    /// Start of its silence: it has had no call in progress since then.
-    silent_since: Instant,
+    /// The end of its last call, or the time when it was opened.
+    idle_since: Instant,
     closing: CancellationToken,
 }
 
@@ -52,7 +53,7 @@ struct Connection {
 pub(crate) struct Opened {
     connections: Connections,
     number: u64,
-    /// Cancelled if the connection must be closed.
+    /// Cancelled when the connection must close.
     pub(crate) closing: CancellationToken,
 }
 
@@ -69,7 +70,8 @@ impl Connections {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds a new connection to the list when there is room; closes the connection that has been silent longest.
+    /// Adds a new connection to the list. If the list is full, closes the connection that has been idle longest; if all
+    /// have a call in progress, waits.
     pub(crate) async fn enter(&self) -> Opened {
         loop {
             let changed = self.changed.notified();
@@ -83,12 +85,12 @@ impl Connections {
     fn try_enter(&self) -> Option<Opened> {
         let mut open = self.open();
         if open.all.len() >= self.most {
-            let silent = open.all.iter().filter(|(_, connection)| connection.calls == 0);
-            let longest = silent.min_by_key(|(_, connection)| connection.silent_since);
+            let idle = open.all.iter().filter(|(_, connection)| connection.calls == 0);
+            let longest = idle.min_by_key(|(_, connection)| connection.idle_since);
             let number = longest.map(|(number, _)| *number)?;
             // Removed at once; its task closes the connection.
-            if let Some(silent) = open.all.remove(&number) {
-                silent.closing.cancel();
+            if let Some(idle) = open.all.remove(&number) {
+                idle.closing.cancel();
             }
         }
         let number = open.next;
@@ -96,7 +98,7 @@ impl Connections {
         let closing = CancellationToken::new();
         let connection = Connection {
             calls: 0,
-            silent_since: Instant::now(),
+            idle_since: Instant::now(),
             closing: closing.clone(),
         };
         open.all.insert(number, connection);
@@ -113,7 +115,7 @@ impl Connections {
                 connection.calls += 1;
             } else {
                 connection.calls = connection.calls.saturating_sub(1);
-                connection.silent_since = Instant::now();
+                connection.idle_since = Instant::now();
             }
         }
         if !begins {
@@ -130,13 +132,13 @@ impl Drop for Opened {
 }
 
 /// A call in progress on a connection, until the last byte of its answer.
-struct AtWork {
+struct CallInProgress {
     connections: Connections,
     number: u64,
     answering: Answering,
 }
 
-impl Drop for AtWork {
+impl Drop for CallInProgress {
     fn drop(&mut self) {
         self.answering.end();
         self.connections.count(self.number, false);
@@ -171,33 +173,34 @@ impl Service<Request<Incoming>> for Calls {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.connections.count(self.number, true);
         self.answering.begin();
-        let at_work = AtWork {
+        let in_progress = CallInProgress {
             connections: self.connections.clone(),
             number: self.number,
             answering: self.answering.clone(),
         };
         let answer = self.router.clone().oneshot(request.map(Body::new));
-        Box::pin(async move { Ok(answer.await?.map(|body| held_by(body, at_work))) })
+        Box::pin(async move { Ok(answer.await?.map(|body| held_by(body, in_progress))) })
     }
 }
 
-/// A connection that fails if a write is blocked for a while: the client sends calls but does not read.
-pub(crate) struct Taken<S> {
+/// A stream whose writes fail after they are blocked for `timeout`: its client sends calls but does not read the answers.
+pub(crate) struct WriteTimeout<S> {
     stream: S,
-    patience: Duration,
+    timeout: Duration,
+    /// Runs while a write is blocked.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Taken<S> {
-    pub(crate) fn new(stream: S, patience: Duration) -> Self {
+impl<S> WriteTimeout<S> {
+    pub(crate) fn new(stream: S, timeout: Duration) -> Self {
         Self {
             stream,
-            patience,
+            timeout,
             waiting: None,
         }
     }
 
-    /// Ends a write that is blocked for too long.
+    /// Returns the result of a write, or an error if it is blocked for too long.
     fn bounded<T>(
         &mut self,
         context: &mut Context<'_>,
@@ -207,10 +210,10 @@ impl<S> Taken<S> {
             self.waiting = None;
             return written;
         }
-        let patience = self.patience;
+        let timeout = self.timeout;
         let waiting = self
             .waiting
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
         match waiting.as_mut().poll(context) {
             Poll::Ready(()) => Poll::Ready(Err(std::io::ErrorKind::TimedOut.into())),
             Poll::Pending => Poll::Pending,
@@ -218,7 +221,7 @@ impl<S> Taken<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Taken<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -228,7 +231,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Taken<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Taken<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -269,7 +272,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn longest_silent_connection_is_closed_first() {
+    async fn longest_idle_connection_is_closed_first() {
         let connections = Connections::new(2);
         let (first, second) = (connections.enter().await, connections.enter().await);
         connections.count(first.number, true);
@@ -287,9 +290,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn write_to_a_client_that_does_not_read_ends() {
+    async fn write_times_out_if_the_client_does_not_read() {
         let (ours, _theirs) = tokio::io::duplex(8);
-        let mut ours = Taken::new(ours, Duration::from_secs(30));
+        let mut ours = WriteTimeout::new(ours, Duration::from_secs(30));
         ours.write_all(b"12345678").await.unwrap();
         let error = ours.write_all(b"9").await.unwrap_err();
         assert_eq!(error.kind(), std::io::ErrorKind::TimedOut);

@@ -24,14 +24,14 @@ pub(crate) async fn catch_panic(request: Request, next: Next) -> Response {
     match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => {
-            let said = panic
+            let message = panic
                 .downcast_ref::<&str>()
                 .map(|text| (*text).to_owned())
                 .or_else(|| panic.downcast_ref::<String>().cloned())
                 .unwrap_or_default();
             ProblemReply(Problem::internal(
                 format!("answering {call}"),
-                format!("panic: {said}"),
+                format!("panic: {message}"),
             ))
             .into_response()
         }
@@ -53,8 +53,8 @@ pub(crate) async fn time_limit(State(limit): State<Duration>, request: Request, 
     }
 }
 
-/// Refuses a call while all permits of the semaphore are in use; a permit is held until the answer's last byte is
-/// sent.
+/// Refuses a call while all permits of the semaphore are in use. A call holds its permit until the last byte of its answer
+/// is sent.
 pub(crate) async fn number_limit(
     State(places): State<Arc<Semaphore>>,
     request: Request,

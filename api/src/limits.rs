@@ -54,8 +54,8 @@ pub const MAX_CONCURRENT_SCANS: usize = 8;
 /// Most simultaneous scans with a possibly slow policy, such as Rego; they wait in a separate queue.
 pub const MAX_COSTLY_SCANS: usize = 2;
 
-/// Most simultaneous scans by earlier knowledge: each first restores a state of the past, and they wait in a queue of
-/// their own.
+/// Most simultaneous scans of an earlier time (`as_of`). Each first rebuilds a snapshot of that time; they wait in a
+/// separate queue.
 pub const MAX_PAST_SCANS: usize = 2;
 
 /// Most bytes of scan documents held in memory while they are read, over all scans; the rest is written to a spool
@@ -68,9 +68,11 @@ pub const SCAN_SPOOL_BYTES: usize = 1024 * 1024 * 1024;
 /// Largest document of a small scan, in bytes: it does not wait for the memory of large ones.
 pub const SMALL_SCAN_BYTES: usize = 1024 * 1024;
 
-/// Most bytes of scan documents evaluated at the same time, and half as many each for small ones, for those that may wait in a queue
-/// of their own (forms, and scans by earlier knowledge) and for the local socket.
-/// Evaluation takes several times as much memory. A larger document is evaluated alone.
+/// Most bytes of scan documents that are evaluated at the same time. Evaluation needs several times as much memory.
+///
+/// Three kinds of scans have a further limit of their own, half as large: small documents, scans that may wait in a
+/// separate queue (forms, and scans of an earlier time), and scans over the local socket. A document larger than its limit
+/// is evaluated when no other one of its kind is.
 pub const SCAN_JUDGED_BYTES: usize = 48 * 1024 * 1024;
 
 /// Most dumps at the same time: each lasts as long as its client reads.
@@ -79,9 +81,9 @@ pub const MAX_CONCURRENT_DUMPS: usize = 16;
 /// Longest time that a client may read nothing of an answer.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Time after which an upload must have a minimum rate, in bytes per second over its whole duration.
+/// Time after which an upload must have reached [`UPLOAD_LEAST_RATE`].
 pub const UPLOAD_GRACE: Duration = Duration::from_secs(10);
-/// See [`UPLOAD_GRACE`].
+/// Minimum rate of an upload, in bytes per second over its whole duration.
 pub const UPLOAD_LEAST_RATE: u64 = 1024;
 
 /// Most event streams at the same time: each stays open.
@@ -93,17 +95,18 @@ pub const QUICK_CALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time limit of a scan, including its upload.
 pub const SCAN_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Longest silence during an upload; the only time limit of imports and exports.
+/// Longest silence during an upload. Imports and exports have no limit on their whole duration: only this one, the minimum
+/// rate of uploads ([`UPLOAD_LEAST_RATE`]) and [`WRITE_TIMEOUT`].
 pub const UPLOAD_IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Time limit for a client's request line and headers.
 pub const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a request that was refused is read on and thrown away, so that its sender, who writes before
-/// it reads, gets to see the refusal instead of a reset connection.
+/// Longest time for which the rest of a refused request is read and discarded. A client writes its whole request before
+/// it reads the answer; without this it would see a reset connection instead of the refusal.
 pub const LINGER: Duration = Duration::from_secs(20);
 
-/// Silence of a refused sender after which nothing more is read of it.
+/// Silence after which nothing more is read of a refused request.
 pub const LINGER_IDLE: Duration = Duration::from_secs(3);
 
 /// Silence in an event stream after which a comment is sent, so that proxies and clients see a live connection.

@@ -1,7 +1,7 @@
-//! Reads on, for a while, what a call left unread of its request.
+//! Reads and discards the part of a request that its handler did not read, for a limited time.
 //!
-//! A client writes its whole request before it reads the answer. If a refusal closes the connection while bytes are still
-//! on their way, the kernel resets it, and the client sees a broken connection instead of the refusal.
+//! A client writes its whole request before it reads the answer. If the connection closes after a refusal while bytes are
+//! still on their way, the kernel resets it, and the client sees a broken connection instead of the refusal.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,8 +17,8 @@ use tokio::runtime::Handle;
 
 use crate::limits::{LINGER, LINGER_IDLE};
 
-/// Wraps the request's body, so that whoever drops it early (a refusal, a full disk, a thread that failed) leaves the
-/// rest to be read on and thrown away.
+/// Wraps the request's body, so that its rest is read and discarded if the handler drops it early: after a refusal, on a
+/// full disk, or in a thread that failed.
 pub(crate) async fn read_on(request: Request, next: Next) -> Response {
     let runtime = Handle::current();
     next.run(request.map(|body| {
@@ -33,11 +33,11 @@ pub(crate) async fn read_on(request: Request, next: Next) -> Response {
     .await
 }
 
-/// A body whose rest is read on when it is dropped.
+/// A body whose rest is read and discarded after it is dropped.
 struct ReadOn {
-    /// `None` once it has ended or failed.
+    /// The unread part; `None` after the end or an error.
     rest: Option<Body>,
-    /// Bodies are dropped on any thread, also on one that no runtime knows.
+    /// The runtime that reads the rest: a body can be dropped in a thread outside of every runtime.
     runtime: Handle,
 }
 
@@ -73,13 +73,13 @@ impl http_body::Body for ReadOn {
 impl Drop for ReadOn {
     fn drop(&mut self) {
         if let Some(rest) = self.rest.take().filter(|rest| !rest.is_end_stream()) {
-            self.runtime.spawn(throw_away(rest.into_data_stream()));
+            self.runtime.spawn(discard(rest.into_data_stream()));
         }
     }
 }
 
-/// Reads until the end, an error, silence, or for as long as a refused sender is listened to.
-async fn throw_away(mut rest: BodyDataStream) {
+/// Reads until the end, an error, [`LINGER_IDLE`] without data, or [`LINGER`] in total.
+async fn discard(mut rest: BodyDataStream) {
     let all = async { while let Ok(Some(Ok(_))) = tokio::time::timeout(LINGER_IDLE, rest.next()).await {} };
     let _ = tokio::time::timeout(LINGER, all).await;
 }

@@ -28,9 +28,9 @@ pub(crate) struct ScanMemory {
     read: Arc<Semaphore>,
     spooled: Arc<Semaphore>,
     judged: Arc<Semaphore>,
-    /// For small documents, which would wait for a large one for as long as it takes.
+    /// For small documents, so that they do not wait until a large one is evaluated.
     small: Arc<Semaphore>,
-    /// For forms, whose further documents may make the SBOM wait long.
+    /// For forms, whose further documents can take long, and for scans of an earlier time.
     forms: Arc<Semaphore>,
     /// For callers of the local socket.
     local: Arc<Semaphore>,
@@ -39,9 +39,9 @@ pub(crate) struct ScanMemory {
 /// The kind of memory that a scan's documents use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Share {
-    /// SBOMs alone, by the knowledge of now.
+    /// An SBOM without further documents, evaluated with current knowledge.
     Plain,
-    /// What may wait in a queue of its own: forms, and scans by earlier knowledge.
+    /// Scans that may wait in a separate queue: forms, and scans of an earlier time.
     Slow,
     /// Everything over the local socket.
     Local,

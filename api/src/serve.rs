@@ -16,7 +16,7 @@ use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio_util::task::TaskTracker;
 
 use crate::access::Access;
-use crate::connections::{Calls, Connections, Taken};
+use crate::connections::{Calls, Connections, WriteTimeout};
 use crate::limits::{HEADER_READ_TIMEOUT, MAX_CONNECTIONS, STOP_GRACE, WRITE_TIMEOUT};
 use crate::refusals::{Answering, Worded};
 use crate::short_path::{SOCKET_PATH_MAX_BYTES, ShortPath};
@@ -24,12 +24,12 @@ use crate::state::Api;
 
 /// Mode of the socket: owner only.
 const SOCKET_MODE: u32 = 0o600;
-/// How long a connection that must close may continue, for a call that started at that moment.
-const GIVE_WAY: Duration = Duration::from_secs(2);
+/// Time for a connection that must close to answer a call that has just started.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
 /// Pause after the kernel refused a connection because file descriptors or memory ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A listener that cannot be opened.
+/// The reason why a listener cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Another process answers on the socket.
@@ -74,8 +74,8 @@ pub struct LocalSocket {
 
 /// Opens the local socket at `path` with mode 0600; replaces an unused socket.
 ///
-/// The socket is created in a new private folder and then moved to its place, so that nobody else can connect at any
-/// moment.
+/// Creates the socket in a new private folder and then moves it to its place, so that no other user can connect before
+/// its mode is set.
 ///
 /// # Errors
 /// See [`ListenError`].
@@ -203,7 +203,7 @@ where
         };
         let answering = Answering::default();
         let calls = Calls::new(router.clone(), &opened, answering.clone());
-        let stream = Worded::new(Taken::new(stream, WRITE_TIMEOUT), answering);
+        let stream = Worded::new(WriteTimeout::new(stream, WRITE_TIMEOUT), answering);
         let stream = TokioIo::new(stream);
         let connection = http.serve_connection(stream, calls);
         let stop = api.stop.clone();
@@ -218,7 +218,7 @@ where
                 () = opened.closing.cancelled() => {
                     // A call may just have started: it gets its answer.
                     connection.as_mut().graceful_shutdown();
-                    let ended = tokio::time::timeout(GIVE_WAY, connection).await;
+                    let ended = tokio::time::timeout(CLOSE_GRACE, connection).await;
                     ended.unwrap_or(Ok(()))
                 }
             };

@@ -39,7 +39,7 @@ pub struct ExportedBundle {
 
 /// A document as it was fetched.
 pub struct RawAnswer {
-    /// What is known of it.
+    /// Its description: record, source, address and time of receipt.
     pub document: RawDocument,
     /// Its bytes.
     pub bytes: ByteStream,
@@ -187,33 +187,34 @@ pub trait SiteService: Send + Sync {
         options: FeedImportOptions,
     ) -> ServiceResult<FeedImportReport>;
 
-    /// The feeds that the site fetches by itself, without their history.
+    /// Returns the feeds that the site fetches by itself, without their history.
     async fn feeds(&self) -> ServiceResult<FeedList>;
 
-    /// One feed, with its last runs. Reports `feed_not_found`.
+    /// Returns one feed with its last runs. Reports `feed_not_found`.
     async fn feed(&self, name: &FeedName) -> ServiceResult<Feed>;
 
     /// Adds a feed to the configuration; a daemon runs it at once.
     ///
-    /// Reports `feed_exists`, `feed_invalid`, and `file_access` where the configuration cannot be written.
+    /// Reports `feed_exists`, `feed_invalid`, and `file_access` if the configuration cannot be written.
     async fn add_feed(&self, feed: FeedAdd) -> ServiceResult<Feed>;
 
-    /// Changes what is given of a feed. Reports `feed_not_found`, `feed_invalid`, `file_access`.
+    /// Changes the given settings of a feed. Reports `feed_not_found`, `feed_invalid`, `file_access`.
     async fn change_feed(&self, name: &FeedName, change: FeedChange) -> ServiceResult<Feed>;
 
-    /// Takes a feed out of the configuration; its records stay. Reports `feed_not_found`, `busy`, `file_access`.
+    /// Removes a feed from the configuration; its records stay. Reports `feed_not_found`, `busy`, `file_access`.
     async fn remove_feed(&self, name: &FeedName) -> ServiceResult<Feed>;
 
-    /// Runs a feed and waits for its end, or for that of the run that is under way. A run that failed is an answer.
+    /// Runs a feed and waits until the run ends. If a run is already in progress, waits for that one. A failed run is an
+    /// answer, not an error.
     ///
     /// Reports `feed_not_found`.
     async fn run_feed(&self, name: &FeedName) -> ServiceResult<FeedRun>;
 
-    /// Takes in the input of a feed that waits for approval. Reports `feed_not_found`, `feed_not_suspect`, `busy`.
+    /// Imports the input of a feed that waits for approval. Reports `feed_not_found`, `feed_not_suspect`, `busy`.
     async fn approve_feed(&self, name: &FeedName, approve: FeedApprove) -> ServiceResult<FeedRun>;
 
-    /// Updates the match index with all knowledge of now, however long it takes. A daemon does this in the
-    /// background, so it does nothing here. A failure only makes scans slower and is not an error.
+    /// Updates the match index with all current knowledge, however long it takes. A daemon does this in the
+    /// background, so its implementation does nothing. A failure only makes scans slower and is not an error.
     async fn make_ready_to_scan(&self) {}
 
     /// Returns the events after `after`, or only new ones without it. Reports `events_expired`, also for an id of

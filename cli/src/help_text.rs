@@ -1,7 +1,7 @@
-//! The text below a command's options: fitted to the terminal, and as parts of a manual page.
+//! Formats the text below a command's options, for the terminal and for the manual page.
 //!
-//! The sources break it by hand, at any width. Paragraphs are joined and broken again, examples stay as they are, and
-//! the list of exit codes gets a line for each code.
+//! The line breaks in the source do not matter. Paragraphs are filled to the width, examples stay as they are, and each
+//! exit code gets a line of its own.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use clap::Command;
 
 use crate::terminal;
 
-/// What begins a list of exit codes.
+/// The first words of a list of exit codes.
 const EXIT_CODES: &str = "Exit codes";
 
 /// A list of exit codes.
@@ -19,7 +19,7 @@ pub(crate) struct ExitCodes<'a> {
     pub(crate) heading: &'a str,
     /// Each code with its meaning.
     pub(crate) codes: Vec<(u8, String)>,
-    /// A sentence about all of them; may be empty.
+    /// The sentence after the list; may be empty.
     pub(crate) rest: String,
 }
 
@@ -175,10 +175,10 @@ mod tests {
     use super::*;
     use crate::args::Cli;
 
-    fn each(command: &Command, look: &mut impl FnMut(&Command)) {
-        look(command);
+    fn visit_commands(command: &Command, visit: &mut impl FnMut(&Command)) {
+        visit(command);
         for sub in command.get_subcommands() {
-            each(sub, look);
+            visit_commands(sub, visit);
         }
     }
 
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn every_list_of_exit_codes_can_be_read() {
-        each(&Cli::command(), &mut |command| {
+        visit_commands(&Cli::command(), &mut |command| {
             let Some(after) = command.get_after_help().map(ToString::to_string) else {
                 return;
             };
@@ -211,10 +211,10 @@ mod tests {
     }
 
     #[test]
-    fn help_is_broken_once_at_any_width() {
+    fn help_lines_are_filled_at_any_width() {
         for width in [80, 100] {
             let root = fitted_to(Cli::command().term_width(width), width);
-            each(&root, &mut |command| {
+            visit_commands(&root, &mut |command| {
                 let own = command
                     .get_after_help()
                     .map(ToString::to_string)
@@ -226,7 +226,7 @@ mod tests {
                         command.get_name()
                     );
                 }
-                // A line ends early only where the next word has no room, or a paragraph ends.
+                // A line ends only if the next word does not fit, or at the end of a paragraph.
                 for pair in own.lines().collect::<Vec<_>>().windows(2) {
                     let [first, next] = pair else { continue };
                     let flows = |line: &str| line.starts_with(char::is_alphabetic) && !line.ends_with(':');

@@ -1,13 +1,13 @@
-//! The known ecosystems and distributions that a misspelt word was meant to be.
+//! Suggests the ecosystem or distribution that a misspelt name probably means.
 
 use starling_api_types::wording::nearest_within;
 use starling_scanner::ecosystem::names_of_findings;
 use starling_scanner::name::ecosystem_base;
 use starling_scanner::purl::{PackageUrl, osv};
 
-/// Letters up to which a name counts as misspelt; of short names fewer.
+/// Most letters by which a misspelt name may differ; a third of the length for short names.
 const MISSPELT_WITHIN: usize = 2;
-/// Names of distributions with advisories of their own, as `os-release` has them.
+/// Names of distributions that publish advisories, as in `os-release`.
 const DISTROS: [&str; 15] = [
     "almalinux",
     "alpaquita",
@@ -26,17 +26,18 @@ const DISTROS: [&str; 15] = [
     "wolfi",
 ];
 
+/// Returns the number of letters by which a misspelt name may differ from a known one.
 fn bound(name: &str) -> usize {
     MISSPELT_WITHIN.min(name.len().div_ceil(3))
 }
 
-/// Returns true if findings can be of an ecosystem, which may have a suffix (`Debian:12`).
+/// Returns true if findings can have this ecosystem. It may have a suffix (`Debian:12`).
 #[must_use]
 pub fn is_ecosystem(name: &str) -> bool {
     names_of_findings().contains(&ecosystem_base(name))
 }
 
-/// Returns the ecosystem that a name which is none was meant to be, with the name's suffix.
+/// Returns the ecosystem that is spelt most like an unknown name, with the name's suffix; `None` if none is close.
 #[must_use]
 pub fn nearest_ecosystem(name: &str) -> Option<String> {
     let name = name.trim();
@@ -45,7 +46,7 @@ pub fn nearest_ecosystem(name: &str) -> Option<String> {
     Some(format!("{known}{}", name.get(base.len()..)?))
 }
 
-/// Returns true if a distribution, as in a `distro` qualifier (`debian-12`), has advisories of its own.
+/// Returns true if a distribution, as in a `distro` qualifier (`debian-12`), publishes advisories.
 pub(crate) fn is_distro(distro: &str) -> bool {
     let is_of = |ty: &str| {
         let url = PackageUrl::parse(&format!("pkg:{ty}/any@1"));
@@ -54,7 +55,7 @@ pub(crate) fn is_distro(distro: &str) -> bool {
     ["deb", "rpm", "apk"].into_iter().any(is_of)
 }
 
-/// Returns the distribution that one without advisories was meant to be, with the release that was given.
+/// Returns the distribution that is spelt most like an unknown one, with the given release; `None` if none is close.
 pub(crate) fn nearest_distro(distro: &str) -> Option<String> {
     let distro = distro.trim();
     let name = distro.split(['-', ':', '_']).next().unwrap_or_default();
@@ -68,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn misspelt_ecosystem_is_told_from_another_word() {
+    fn misspelt_ecosystem_is_suggested_and_other_words_are_not() {
         for (word, meant) in [
             ("npn", Some("npm")),
             ("pypi", Some("PyPI")),
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn misspelt_distribution_is_told_from_another_word() {
+    fn misspelt_distribution_is_suggested_and_others_are_not() {
         for distro in DISTROS {
             assert!(is_distro(&format!("{distro}-12")), "{distro}");
         }

@@ -23,7 +23,7 @@ impl Offline {
         Arc::new(self.0.clone())
     }
 
-    /// Builds the match index of the site's knowledge, however long that takes.
+    /// Builds the match index of the site's current knowledge and returns it, however long that takes.
     ///
     /// # Errors
     /// `internal` if it could not be built; the log has the reason.
@@ -52,7 +52,7 @@ pub fn open_offline(home: &std::path::Path, overrides: &Overrides) -> Result<Off
     Site::open(home, config, None).map(Offline)
 }
 
-/// Same as [`open_offline`], and tells `watcher` how far it is.
+/// Same as [`open_offline`], and reports its progress to `watcher`.
 ///
 /// # Errors
 /// Same as [`open_offline`].

@@ -15,10 +15,10 @@ use crate::wire::{Reader, WireError, put_length};
 const MAGIC: [u8; 4] = *b"STFK";
 /// Two deltas that share claim numbers.
 const VERSION: u8 = 1;
-/// Two deltas: one begins after the other ends, but names a different delta as its predecessor.
+/// Two neighbouring deltas: one begins after the other ends, but names a different delta as its predecessor.
 const VERSION_NEIGHBOURS: u8 = 2;
 
-/// A fork proof that was refused.
+/// The reason why a fork proof was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForkError {
     /// The bytes are not a fork proof.
@@ -57,7 +57,7 @@ impl ForkProof {
             |(bytes, signature): &(&[u8], Signature)| VerifiedHeader::verify(bytes, signature, chain);
         let (one, other) = match (verify(&parts[0]), verify(&parts[1])) {
             (Ok(one), Ok(other)) => (one, other),
-            // A header that its author never signed is the graver error than one of a closed epoch.
+            // If both fail, a forged header is reported rather than one outside of its epoch: it is the worse error.
             (Err(DeltaError::OutsideEpoch { .. }), Err(error)) | (Err(error), _) | (_, Err(error)) => {
                 return Err(error.into());
             }
@@ -67,12 +67,12 @@ impl ForkProof {
         let [(first, one), (second, other)] = pairs;
         let (a, b) = (one.header(), other.header());
         let overlap = a.first <= b.last() && b.first <= a.last();
-        // The later header names a predecessor that is not the earlier delta.
-        let leaves = |before: &VerifiedHeader, after: &VerifiedHeader| {
+        // True if `after` has the next number, but names another predecessor than `before`.
+        let contradicts_predecessor = |before: &VerifiedHeader, after: &VerifiedHeader| {
             let (number, after) = (before.header().last().0.checked_add(1), after.header());
             number == Some(after.first.0) && after.previous != before.hash()
         };
-        let are_neighbours = leaves(&one, &other) || leaves(&other, &one);
+        let are_neighbours = contradicts_predecessor(&one, &other) || contradicts_predecessor(&other, &one);
         let contradict = overlap && one.hash() != other.hash() || are_neighbours;
         if a.site != b.site || a.lane != b.lane || a.epoch != b.epoch || !contradict {
             return Err(ForkError::NoContradiction { site: a.site });

@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::hash::{derive, shorten};
 
-/// A key or signature that was refused.
+/// The reason why a key or signature was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// The text is not a key.
@@ -21,13 +21,13 @@ pub enum KeyError {
         /// The text found, shortened.
         found: String,
     },
-    /// The bytes are not a usable point.
+    /// The bytes are not a point on the curve, or one of small order.
     #[error("reading a public key: {key} is not a point of the curve, or a weak one")]
     NotAKey {
         /// The offered key.
         key: String,
     },
-    /// The signature does not fit.
+    /// The signature is not valid for these bytes and this key.
     #[error("checking the signature of a {object}: it does not fit key {key}")]
     BadSignature {
         /// The kind of object that was signed.
@@ -37,7 +37,7 @@ pub enum KeyError {
     },
 }
 
-/// An Ed25519 public key that is a strong point of the curve.
+/// An Ed25519 public key: a point on the curve that is not of small order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PublicKey([u8; 32]);
 
@@ -135,7 +135,7 @@ impl Signature {
     /// Bytes in a signature.
     pub const LENGTH: usize = 64;
 
-    /// Wraps 64 bytes. Their validity shows only when the signature is checked.
+    /// Wraps 64 bytes without checking them.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; 64]) -> Self {
         Self(ed25519_dalek::Signature::from_bytes(bytes))

@@ -6,7 +6,7 @@ use starling_protocol::{ClaimNumber, ContentHash, Lane, PublicKey, SiteId, UnixM
 
 use crate::wire::RefusalCode;
 
-/// Why a peer is disconnected.
+/// The reason why a peer is disconnected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DisconnectReason {
     /// The peer is this site itself.
@@ -21,7 +21,7 @@ pub enum DisconnectReason {
     /// The peer did not say hello in time.
     #[error("the peer did not say hello in time")]
     NoHello,
-    /// The peer ended the connection before it said hello: its refusal may be lost.
+    /// The peer closed the connection before it said hello. It may have refused this site, and the refusal was lost.
     #[error("the peer ended the connection before it said hello: check that this site is on its allow-list")]
     LeftBeforeHello,
     /// The peer answers in another wire version.
@@ -41,7 +41,7 @@ pub enum DisconnectReason {
     /// The peer was disconnected for violations a short while ago.
     #[error("the peer is locked out until {until}")]
     LockedOut {
-        /// Until when.
+        /// The end of the lock-out.
         until: UnixMillis,
     },
     /// There are too many peers.
@@ -100,11 +100,11 @@ pub enum TipDifference {
     History,
     /// Both hold the same deltas, but this site's rows do not add up to the state root that the last one signs.
     RowsHere,
-    /// The same deltas, and the peer's rows do not.
+    /// Both hold the same deltas, but the peer's rows do not add up to the state root that the last one signs.
     RowsThere,
 }
 
-/// Something worth knowing.
+/// Something that happened, for status, logs and metrics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A peer proved its identity.
@@ -142,9 +142,9 @@ pub enum Notice {
     RefusedByPeer {
         /// The peer.
         peer: PublicKey,
-        /// Why.
+        /// The reason.
         code: RefusalCode,
-        /// In the peer's words.
+        /// The peer's text.
         text: String,
     },
     /// A certificate chain became known or longer.
@@ -180,7 +180,7 @@ pub enum Notice {
     BodiesStored {
         /// The sender.
         peer: PublicKey,
-        /// The number of them.
+        /// The number of bodies.
         count: usize,
     },
     /// A log entered the view up to a position.

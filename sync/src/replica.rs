@@ -73,7 +73,7 @@ pub struct LogPosition {
     pub accepted: ClaimNumber,
     /// Greatest position at which every live body in scope is here.
     pub body_complete: ClaimNumber,
-    /// True if its author signed two histories: no more of this log is taken until a certificate names the
+    /// True if its author signed two histories: nothing more is appended to this log until a certificate names the
     /// valid branch.
     pub frozen: bool,
     /// True if a fork proof of the log is kept.
@@ -109,11 +109,11 @@ pub struct DeltaPage {
 pub struct AppendOutcome {
     /// Deltas that are held now and were not before; replays do not count.
     pub appended: usize,
-    /// The reason why the rest of the page was not taken, if any. Deltas before the problem are kept.
+    /// The reason why the rest of the page was not appended, if any. Deltas before the problem are kept.
     pub problem: Option<AppendProblem>,
 }
 
-/// Why a delta was not appended.
+/// The reason why a delta was not appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum AppendProblem {
     /// The bytes are not a delta, or not the author's: the sender is at fault.
@@ -133,8 +133,8 @@ pub enum AppendProblem {
         /// The delta's epoch.
         epoch: u32,
     },
-    /// A later certificate closed the delta's epoch before it: it was true and is history now. The sender need
-    /// not know that certificate yet, and is not at fault.
+    /// A later certificate ended the delta's epoch before this delta, so the delta no longer belongs to the log. The
+    /// sender may not know that certificate yet, and is not at fault.
     Closed {
         /// The author.
         site: SiteId,
@@ -168,7 +168,7 @@ pub enum AppendProblem {
         /// The proof, for gossip.
         proof: Box<ForkProof>,
     },
-    /// The author has two certificates for one epoch: nothing new from it is taken.
+    /// The author has two certificates for one epoch: nothing new from it is appended.
     Distrusted {
         /// The author.
         site: SiteId,
@@ -202,17 +202,16 @@ pub struct MissingBody {
     /// The claim. On the wire a body is requested by its position in a log: this takes a byte or two where a
     /// hash takes 32, and is useless to peers that may not read that log.
     pub number: ClaimNumber,
-    /// The body that the claim superseded, if it is held here: the page is compressed against it. (Offering a
-    /// neighbour by key for a new record was measured too: the 32 bytes of its name cost what it saves.)
+    /// The body that the claim superseded, if it is held here: the page is compressed against it. (For a new record, the
+    /// body with the next key was measured as a base too: its 32-byte hash costs as much as the compression gains.)
     pub base: Option<ContentHash>,
 }
 
 /// The site's store, as the engine reads it.
 ///
-/// Facts about sites and positions are small and returned without failing. Methods that read or write logs and
-/// bodies can fail.
+/// Facts about sites and positions are in memory, so these methods cannot fail. Methods that read logs and bodies can.
 pub trait Replica {
-    /// This site.
+    /// Returns this site's identity.
     fn site(&self) -> SiteId;
 
     /// Returns the certificate chain of a listed site, or of this one.
@@ -270,8 +269,8 @@ pub trait Replica {
         max_bytes: usize,
     ) -> Result<DeltaPage, ReplicaError>;
 
-    /// Returns bodies that claims of one log after `after` name and that are live at the held position, in
-    /// scope and absent here, ordered by claim number; at most `limit`.
+    /// Returns the missing bodies of one log, ordered by claim number; at most `limit`. These are the bodies of claims
+    /// after `after` that are live at the held position, in scope and not here.
     ///
     /// # Errors
     /// [`ReplicaError::Storage`].
@@ -304,7 +303,7 @@ pub trait WritableReplica: Replica {
     fn learn_chain(&mut self, chain: &CertificateChain) -> Result<Learned, ReplicaError>;
 
     /// Keeps a head if it is newer than the kept one, and raises the high-water mark, which never falls. A head
-    /// that contradicts the held log freezes the log and does not count as newer.
+    /// that contradicts the held log freezes the log and is not kept as the newest.
     ///
     /// # Errors
     /// [`ReplicaError::Refused`] for an unlisted site.
@@ -318,7 +317,7 @@ pub trait WritableReplica: Replica {
 
     /// Verifies the consecutive deltas in `page`, each against its author's chain, and appends them.
     ///
-    /// Replays are no-ops. Stops at the first delta that cannot be taken and returns the reason; earlier deltas
+    /// Replays are no-ops. Stops at the first delta that cannot be appended and returns the reason; earlier deltas
     /// stay. A fork is kept as proof and freezes the log.
     ///
     /// # Errors

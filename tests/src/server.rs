@@ -1,4 +1,4 @@
-//! A source's server on the loopback interface: one document, with the validators that servers send.
+//! A server on the loopback interface that plays the origin of a source: it serves one document with an `ETag`.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -6,19 +6,19 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long a state may take to come.
+/// Longest wait for a state.
 const DEADLINE: Duration = Duration::from_secs(120);
 /// Longest request that is read, in bytes.
 const MAX_REQUEST_BYTES: u64 = 64 << 10;
 
-/// How the server behaves.
+/// The behaviour of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// It answers.
+    /// It answers normally.
     Well,
     /// It answers 503.
     Down,
-    /// It sends half of the document and then nothing, until it behaves otherwise.
+    /// It sends half of the document, and the rest only after its behaviour changes.
     Hangs,
 }
 
@@ -28,9 +28,9 @@ struct State {
     /// Counts the versions of the document.
     version: u64,
     manner: Manner,
-    /// Requests that were read.
+    /// Number of requests.
     requests: u64,
-    /// Answers that were 304.
+    /// Number of 304 answers, counted only with [`Manner::Well`].
     unchanged: u64,
     ended: bool,
 }
@@ -47,7 +47,7 @@ impl Shared {
     }
 }
 
-/// A server of one document, at any path. It ends with this.
+/// A server of one document, at any path. Dropping it stops the server.
 #[derive(Debug)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -94,7 +94,7 @@ impl Server {
         }
     }
 
-    /// The address of a file of this name.
+    /// Returns the address of a file with this name.
     #[must_use]
     pub fn url(&self, name: &str) -> String {
         format!("http://{}/{name}", self.address)
@@ -107,28 +107,28 @@ impl Server {
         state.version += 1;
     }
 
-    /// Behaves otherwise from now on.
+    /// Changes the behaviour from now on.
     pub fn behave(&self, manner: Manner) {
         self.shared.lock().manner = manner;
         self.shared.changed.notify_all();
     }
 
-    /// How many answers were 304.
+    /// Returns the number of 304 answers, counted only with [`Manner::Well`].
     #[must_use]
     pub fn unchanged(&self) -> u64 {
         self.shared.lock().unchanged
     }
 
-    /// How many requests came.
+    /// Returns the number of requests.
     #[must_use]
     pub fn requests(&self) -> u64 {
         self.shared.lock().requests
     }
 
-    /// Waits until more than `before` requests came.
+    /// Waits until more than `before` requests arrived.
     ///
     /// # Panics
-    /// When none comes in time.
+    /// If none arrives in time.
     pub fn until_asked(&self, before: u64) {
         let (state, waited) = self
             .shared
@@ -151,7 +151,7 @@ impl Drop for Server {
     }
 }
 
-/// Answers requests of one connection with one answer.
+/// Answers the first request of a connection, then closes it.
 fn answer(shared: &Shared, mut stream: TcpStream) {
     let mut validator = None;
     let Ok(copy) = stream.try_clone() else { return };

@@ -27,7 +27,7 @@ pub struct Site {
     name: String,
     home: PathBuf,
     daemon: Option<Daemon>,
-    /// The last listening address: a daemon that returns is found at the same place.
+    /// The last listening address, which the next daemon uses again so that peers find it.
     listen: String,
     scratch: PathBuf,
 }
@@ -289,7 +289,7 @@ impl Site {
         self.refused(args)
     }
 
-    /// Judges an SBOM, with any verdict.
+    /// Scans an SBOM; the verdict may be any.
     ///
     /// # Panics
     /// If it ends without a verdict.
@@ -316,7 +316,7 @@ impl Site {
         assert!(report.ok, "{}: {report:?}", self.name);
     }
 
-    /// Returns the position up to which it holds the federation log of `author`.
+    /// Returns the position up to which this site holds the federation log of `author`.
     #[must_use]
     pub fn held_of(&self, author: &Self) -> Option<Cursor> {
         let status = self.status();

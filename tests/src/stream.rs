@@ -1,4 +1,4 @@
-//! The corpus's streams: a source's tree before the first day, and each day's changes.
+//! Reads the streams of the corpus: the files of a source before the first day, and the changes of each day.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -10,7 +10,7 @@ use crate::feed::Folder;
 /// A source with its changes over some days, in order.
 #[derive(Debug, Default)]
 pub struct Stream {
-    /// Its tree before the first day.
+    /// Its files before the first day.
     pub base: Folder,
     /// The changes, by date.
     pub days: BTreeMap<String, Day>,

@@ -62,7 +62,7 @@ pub(crate) async fn get(State(api): State<Api>, PathParam(name): PathParam<FeedN
 
 /// Adds a feed to the site's configuration; the daemon runs it at once.
 ///
-/// Over TCP, a feed can name no file or folder of the site's machine.
+/// Over TCP, a feed cannot name a file or folder of the site's machine.
 #[utoipa::path(post, path = "/feeds", operation_id = "add_feed", tag = "feeds", request_body = FeedAdd,
     responses((status = 201, description = "The new feed.", body = Feed)))]
 pub(crate) async fn add(
@@ -78,9 +78,9 @@ pub(crate) async fn add(
     Ok((StatusCode::CREATED, Json(api.service.add_feed(feed).await?)))
 }
 
-/// Changes a feed; what is not given stays.
+/// Changes the given settings of a feed.
 ///
-/// Over TCP, a feed can name no file or folder of the site's machine, and one that sends a key keeps its address and
+/// Over TCP, a feed cannot name a file or folder of the site's machine, and one that sends a key keeps its address and
 /// proxy.
 #[utoipa::path(patch, path = "/feeds/{name}", operation_id = "change_feed", tag = "feeds",
     params(("name" = FeedName, Path, description = "The feed.")), request_body = FeedChange,
@@ -97,19 +97,19 @@ pub(crate) async fn change(
         change.api_key_file.is_some() || change.ca_file.is_some(),
     )?;
     let is_unset = |setting| change.unset.contains(&setting);
-    let is_detour = change.address.is_some()
+    let changes_destination = change.address.is_some()
         || change.proxy.is_some()
         || is_unset(FeedSetting::Address)
         || is_unset(FeedSetting::Proxy);
-    if caller == Caller::Remote && is_detour {
-        refuse_detour(&name, api.service.feed(&name).await?.has_secret)?;
+    if caller == Caller::Remote && changes_destination {
+        refuse_other_destination(&name, api.service.feed(&name).await?.has_secret)?;
     }
     Ok(Json(api.service.change_feed(&name, change).await?))
 }
 
-/// Takes a feed out of the site's configuration.
+/// Removes a feed from the site's configuration.
 ///
-/// What is kept of its runs goes with it. The records that it brought stay.
+/// Its history, its kept input and its raw documents are deleted. Its records stay.
 #[utoipa::path(delete, path = "/feeds/{name}", operation_id = "remove_feed", tag = "feeds",
     params(("name" = FeedName, Path, description = "The feed.")),
     responses((status = 200, description = "The feed as it was.", body = Feed)))]
@@ -119,8 +119,8 @@ pub(crate) async fn remove(State(api): State<Api>, PathParam(name): PathParam<Fe
 
 /// Runs a feed now, and answers when the run has ended.
 ///
-/// While the feed runs already, the answer is that run's. A run that failed is an answer too: `outcome` says so. A caller
-/// that goes away does not end the run.
+/// If the feed already runs, the answer is about that run. A failed run is an answer too: see `outcome`. The run continues
+/// if the caller disconnects.
 #[utoipa::path(post, path = "/feeds/{name}/run", operation_id = "run_feed", tag = "feeds",
     params(("name" = FeedName, Path, description = "The feed.")),
     responses((status = 200, description = "How the run ended.", body = FeedRun)))]
@@ -128,9 +128,9 @@ pub(crate) async fn run(State(api): State<Api>, PathParam(name): PathParam<FeedN
     Ok(Json(api.service.run_feed(&name).await?))
 }
 
-/// Takes in the input of a feed that waits for approval.
+/// Imports the input of a feed that waits for approval.
 ///
-/// Nothing is fetched: what is taken in is the very input that was found suspect.
+/// Fetches nothing: it imports exactly the input that was found suspect.
 #[utoipa::path(post, path = "/feeds/{name}/approve", operation_id = "approve_feed", tag = "feeds",
     params(("name" = FeedName, Path, description = "The feed.")), request_body = FeedApprove,
     responses((status = 200, description = "How the run ended.", body = FeedRun)))]
@@ -142,7 +142,7 @@ pub(crate) async fn approve(
     Ok(Json(api.service.approve_feed(&name, approve).await?))
 }
 
-/// Refuses callers over TCP that name files: what the daemon may read is not theirs to read.
+/// Refuses a file or folder that a caller over TCP names: the daemon can read files that the caller must not.
 fn refuse_files(caller: Caller, address: Option<&str>, names_files: bool) -> Result<(), Problem> {
     let is_path = address.is_some_and(|address| {
         let scheme = address.split("://").next().unwrap_or_default();
@@ -156,8 +156,8 @@ fn refuse_files(caller: Caller, address: Option<&str>, names_files: bool) -> Res
     Ok(())
 }
 
-/// Refuses callers over TCP who would have the key of a feed sent elsewhere.
-fn refuse_detour(name: &FeedName, has_secret: bool) -> Result<(), Problem> {
+/// Refuses a change over TCP by which the key of a feed would be sent elsewhere.
+fn refuse_other_destination(name: &FeedName, has_secret: bool) -> Result<(), Problem> {
     if !has_secret {
         return Ok(());
     }
@@ -175,14 +175,14 @@ mod tests {
     #[test]
     fn key_of_a_feed_is_not_sent_elsewhere() {
         let name = FeedName::new("nvd").unwrap();
-        assert_eq!(refuse_detour(&name, false), Ok(()));
-        let refused = refuse_detour(&name, true).unwrap_err();
+        assert_eq!(refuse_other_destination(&name, false), Ok(()));
+        let refused = refuse_other_destination(&name, true).unwrap_err();
         assert_eq!(refused.code, ErrorCode::FeedInvalid);
         assert!(refused.detail.contains("key would be sent"), "{refused}");
     }
 
     #[test]
-    fn callers_over_tcp_can_name_no_files() {
+    fn callers_over_tcp_cannot_name_files() {
         for (address, files, is_refused) in [
             (Some("https://example.org/a"), false, false),
             (Some("HTTP://example.org/a"), false, false),

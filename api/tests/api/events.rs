@@ -66,7 +66,7 @@ async fn event_data_has_the_documented_fields() {
     let answer = send(world.local(), get("/events?after=0")).await;
     let data: serde_json::Value = serde_json::from_str(field(&parse(&answer.body)[0], "data")).unwrap();
     let names: Vec<_> = data.as_object().unwrap().keys().map(String::as_str).collect();
-    let promised = [
+    let documented = [
         "action",
         "affects_key",
         "bundle_hash",
@@ -78,7 +78,7 @@ async fn event_data_has_the_documented_fields() {
     ];
     let mut names = names;
     names.sort_unstable();
-    assert_eq!(names, promised);
+    assert_eq!(names, documented);
     assert_eq!(data["action"], "Created");
 }
 

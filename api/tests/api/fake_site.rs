@@ -32,7 +32,7 @@ pub(crate) struct FakeSite {
     pub(crate) waits_for: Mutex<Option<Arc<Notify>>>,
     /// If set, feeds are refused at their first byte.
     pub(crate) refuses_feeds: Mutex<bool>,
-    /// How every run of a feed ends; well if it is not set.
+    /// The outcome of every run of a feed; `None` for success.
     pub(crate) feed_outcome: Mutex<Option<FeedRunOutcome>>,
     /// The exit code of every verdict.
     pub(crate) exit_code: Mutex<u8>,
@@ -386,7 +386,7 @@ impl SiteService for FakeSite {
     ) -> ServiceResult<FeedImportReport> {
         let refuses = *self.refuses_feeds.lock().unwrap();
         if refuses {
-            // A reader's own thread, which no runtime knows.
+            // In a thread outside of the runtime, as a real reader does it.
             std::thread::spawn(move || drop(input)).join().unwrap();
             return Err(Problem::new(ErrorCode::FeedUnreadable, "reading the first byte"));
         }

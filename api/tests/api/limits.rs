@@ -1,4 +1,4 @@
-//! Limits of size, time and number.
+//! Limits on the size, duration and number of calls.
 
 use std::time::Duration;
 
@@ -150,49 +150,49 @@ async fn calls_over_the_limit_are_busy_until_a_place_is_free() {
 }
 
 #[tokio::test]
-async fn many_scans_wait_and_none_is_refused() {
+async fn scans_over_the_limit_wait_instead_of_being_refused() {
     let world = World::new();
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     *world.site.waits_for.lock().unwrap() = Some(std::sync::Arc::clone(&release));
     let router = world.local();
-    let mut crowd = tokio::task::JoinSet::new();
+    let mut scans = tokio::task::JoinSet::new();
     for _ in 0..MAX_CONCURRENT_SCANS * 5 {
         let router = router.clone();
-        crowd.spawn(async move { send(router, post("/scan", "application/json", "{}")).await.status });
+        scans.spawn(async move { send(router, post("/scan", "application/json", "{}")).await.status });
     }
-    // As many as can start: none is answered yet.
+    // Lets as many start as can; none is answered yet.
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
-    assert!(crowd.try_join_next().is_none());
+    assert!(scans.try_join_next().is_none());
     let mut rounds = 0;
-    while !crowd.is_empty() {
+    while !scans.is_empty() {
         release.notify_waiters();
         tokio::task::yield_now().await;
-        while let Some(status) = crowd.try_join_next() {
+        while let Some(status) = scans.try_join_next() {
             assert_eq!(status.unwrap(), StatusCode::OK);
         }
         rounds += 1;
-        assert!(rounds < 100_000, "{} scans have no end", crowd.len());
+        assert!(rounds < 100_000, "{} scans have no end", scans.len());
     }
 }
 
 #[tokio::test]
-async fn scans_by_earlier_knowledge_leave_places_for_the_others() {
+async fn as_of_scans_do_not_block_current_scans() {
     let world = World::new();
     let release = std::sync::Arc::new(tokio::sync::Notify::new());
     *world.site.waits_for.lock().unwrap() = Some(std::sync::Arc::clone(&release));
     let router = world.local();
-    let mut crowd = tokio::task::JoinSet::new();
+    let mut as_of_scans = tokio::task::JoinSet::new();
     for _ in 0..MAX_CONCURRENT_SCANS * 5 {
         let router = router.clone();
         let past = "/scan?as_of=2026-01-01T00:00:00Z";
-        crowd.spawn(async move { send(router, post(past, "application/json", "{}")).await.status });
+        as_of_scans.spawn(async move { send(router, post(past, "application/json", "{}")).await.status });
     }
     for _ in 0..1_000 {
         tokio::task::yield_now().await;
     }
-    assert!(crowd.try_join_next().is_none());
+    assert!(as_of_scans.try_join_next().is_none());
     *world.site.waits_for.lock().unwrap() = None;
     let scanned = send(router, post("/scan", "application/json", "{}")).await;
     assert_eq!(scanned.status, StatusCode::OK);

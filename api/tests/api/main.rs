@@ -2,7 +2,7 @@
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
-    reason = "helpers of tests, which clippy.toml means too, lie outside #[test] functions"
+    reason = "clippy.toml allows these in #[test] functions, but not in the helpers beside them"
 )]
 
 mod access;

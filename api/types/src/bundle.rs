@@ -336,9 +336,9 @@ pub struct ImportReport {
 pub struct ArrivedMutes {
     /// Number of new mutes.
     pub arrived: u64,
-    /// Number of those that count here.
+    /// Number of those that apply here.
     pub counting: u64,
-    /// Why others do not count, and what to do; of the first of them.
+    /// Why the first of the others does not apply, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
 }

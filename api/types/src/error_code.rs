@@ -167,13 +167,13 @@ error_codes! {
     FeedNotFound => ("feed_not_found", 404, "Feed not found", NO, InputRefused);
     /// A feed of this name is configured already.
     FeedExists => ("feed_exists", 409, "Feed already configured", NO, InputRefused);
-    /// What was said of a feed makes no sense, or its preset is not known.
+    /// A feed's settings are not valid, or its preset is not known.
     FeedInvalid => ("feed_invalid", 422, "Feed not valid", NO, Usage);
-    /// No input of the feed waits for approval, or it is another one.
+    /// No input of the feed waits for approval, or the waiting input is not the named one.
     FeedNotSuspect => ("feed_not_suspect", 409, "No such input waits for approval", NO, InputRefused);
-    /// The feed's address did not answer, or said to come back later.
+    /// The feed's address did not answer, or asked the client to try again later.
     FeedUnreachable => ("feed_unreachable", 503, "Feed not reachable", YES, NotReachable);
-    /// The feed's address answered otherwise than it should.
+    /// The answer of the feed's address is not the expected one.
     FeedFetchFailed => ("feed_fetch_failed", 502, "Feed could not be fetched", NO, InputRefused);
 
     // Scans.
@@ -328,9 +328,10 @@ mod tests {
         }
     }
 
-    /// A name in the command line is usage, what an operator set up is input, and what sources state is knowledge.
+    /// The exit code of a `…_not_found` code depends on the kind of name: a route of the API is `usage`, an object that an
+    /// operator set up is `input refused`, and an advisory is `knowledge missing`.
     #[test]
-    fn missing_things_exit_by_what_they_are() {
+    fn not_found_codes_exit_by_their_kind() {
         for code in ErrorCode::ALL {
             let expected = match code.as_str().strip_suffix("_not_found") {
                 None => continue,

@@ -1,4 +1,4 @@
-//! The feeds that a site fetches by itself: what an operator says of each, and how it goes.
+//! The feeds that a site fetches by itself: their configuration, state and runs.
 
 use std::path::PathBuf;
 
@@ -141,35 +141,35 @@ pub struct FeedChange {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FeedApprove {
-    /// Hash of the input that was looked at; the call is refused if another one is kept by now.
+    /// Hash of the input that the caller examined; the call is refused if the site keeps another input now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input: Option<ContentHash>,
 }
 
-/// How a feed is.
+/// The state of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedState {
     /// It was never run.
     New,
-    /// Its last run ended well.
+    /// Its last run succeeded.
     Ok,
     /// It is being fetched or imported.
     Running,
-    /// No run ended well for more than twice its schedule.
+    /// No run succeeded for more than twice its schedule.
     Late,
-    /// Its last run failed. The records are those of the last run that ended well.
+    /// Its last run failed. The run may have imported the part of the source that it read.
     Failing,
-    /// Its last input would take away much of the source: it is kept, and waits for approval.
+    /// Its last input would remove much of the source's records or of their content. The input is kept for approval.
     Suspect,
-    /// It is switched off.
+    /// It is disabled.
     Disabled,
     /// Another site fetches its source.
     StandingBy,
 }
 
 impl FeedState {
-    /// The state's name.
+    /// Returns the state's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::New => "new",
@@ -189,37 +189,37 @@ impl FeedState {
     }
 }
 
-/// An input that is kept until somebody approves it or a later one takes its place.
+/// An input that is kept until an operator approves it or a later input replaces it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SuspectInput {
     /// Hash of all its documents and their names.
     pub input: ContentHash,
-    /// When it was fetched.
+    /// Time of the fetch.
     pub fetched_at: Timestamp,
-    /// What it would take away.
+    /// What an import would remove.
     pub reason: String,
-    /// How many documents it has.
+    /// Number of documents.
     pub documents: u64,
-    /// How many bytes they have.
+    /// Size of the documents, in bytes.
     pub bytes: u64,
 }
 
-/// Why a site fetches a source.
+/// The reason why a site fetches a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FetchReason {
-    /// It is the first of the sites that offer to: the shortest schedule, then the least site id.
+    /// It comes first among the sites that offer to fetch: those with the shortest schedule, then the least site id.
     First,
     /// The sites before it did not fetch in time.
     Overdue,
-    /// No site that offers to is healthy, so each tries.
+    /// No site that offers to fetch is healthy, so each tries.
     NobodyHealthy,
     /// This site does not share the feed.
     NotShared,
 }
 
 impl FetchReason {
-    /// The reason's name.
+    /// Returns the reason's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::First => "first",
@@ -230,16 +230,17 @@ impl FetchReason {
     }
 }
 
-/// Which site fetches the source of a feed that other sites offer to fetch as well, as this site sees it.
+/// The site that fetches the source of a feed, as this site sees it, if other sites offer to fetch it too.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FeedFetcher {
     /// The site that fetches.
     pub site_id: SiteSlug,
     /// True if that is this site.
     pub here: bool,
-    /// Why.
+    /// The reason.
     pub reason: FetchReason,
-    /// Milliseconds on this site's clock since the check of the site that fetches advanced, or since this site watches it.
+    /// Milliseconds, by this site's clock, since the fetching site's check of the source last advanced, or since this site
+    /// began to watch it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advanced_ms_ago: Option<u64>,
     /// The same in a sentence.
@@ -247,7 +248,7 @@ pub struct FeedFetcher {
     pub detail: String,
 }
 
-/// A feed: what it fetches, and how its runs went.
+/// A feed: its configuration and the results of its runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Feed {
     /// Its name here.
@@ -285,21 +286,21 @@ pub struct Feed {
     /// Documents of the source that are rejected: what they say is not known here.
     #[serde(default)]
     pub rejected: u64,
-    /// How it is.
+    /// Its state.
     pub state: FeedState,
-    /// What is the matter and what to do; absent if nothing is.
+    /// The problem and what to do; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attention: Option<String>,
-    /// How far the run that is under way is.
+    /// The progress of the current run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress: Option<FeedProgress>,
-    /// When a run last ended well: the source was read, whether or not it had anything new.
+    /// The end of the last successful run: the source was read, even if it had nothing new.
     pub last_success_at: Option<Timestamp>,
-    /// When the daemon runs it next; absent if it is switched off.
+    /// The time of the next run; absent if the feed is disabled.
     pub next_run_at: Option<Timestamp>,
-    /// How many runs failed since one ended well.
+    /// Number of failed runs since the last successful one.
     pub failures: u32,
-    /// How its runs ended, counted since it was added.
+    /// Number of runs by outcome, since the feed was added.
     pub counts: FeedCounts,
     /// The last run.
     pub last_run: Option<FeedRun>,
@@ -315,7 +316,7 @@ const fn yes() -> bool {
     true
 }
 
-// Serde passes a reference.
+// Serde passes the field by reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 const fn is_yes(value: &bool) -> bool {
     *value
@@ -333,15 +334,15 @@ pub struct FeedList {
 pub struct FeedPreset {
     /// Its name, as `starling feeds add` takes it.
     pub name: String,
-    /// What it is.
+    /// A short description.
     pub title: String,
     /// The source that its records are of.
     pub source: String,
     /// The kind of its documents.
     pub kind: String,
-    /// How often it is fetched if nothing else is said.
+    /// How often it is fetched by default.
     pub schedule: String,
-    /// The ecosystems that its records are about; empty if they only say more about vulnerabilities.
+    /// The ecosystems that its records are about; empty if the records only add data about vulnerabilities.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ecosystems: Vec<String>,
     /// What to know before adding it: its licence, a key that it needs.

@@ -1,4 +1,4 @@
-//! Runs of a feed: fetched, compared with what is known, taken in.
+//! Runs of a feed. A run fetches documents, compares them with the known records, and imports them.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,37 +8,38 @@ use crate::exit::ExitStatus;
 use crate::text::{FeedName, SiteSlug, SourceName};
 use crate::time::Timestamp;
 
-/// Why a run began.
+/// The cause of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedTrigger {
-    /// It was due.
+    /// The feed's schedule.
     Schedule,
-    /// Somebody asked for it.
+    /// An operator's request.
     Request,
-    /// Somebody approved the input that was suspect.
+    /// An operator's approval of a suspect input.
     Approval,
 }
 
-/// How a run ended.
+/// The result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedRunOutcome {
-    /// What was fetched was taken in.
+    /// The fetched documents were imported.
     Imported,
-    /// The source was read, and has nothing new.
+    /// The source was read and has nothing new.
     Unchanged,
-    /// What was fetched would take away much of the source: it is kept, and nothing was changed.
+    /// An import would remove much of the source's records or of their content. The input is kept for approval, and nothing
+    /// was changed.
     Suspect,
-    /// It could not be fetched or taken in, or the source was not read to its end. What was read of it is taken in:
-    /// `stored` and `absent` say what was changed.
+    /// The source could not be fetched or imported, or was not read to its end. The part that was read may be imported:
+    /// `stored` and `absent` count the changes.
     Failed,
-    /// The site stopped, or the feed was switched off, before it was fetched.
+    /// The site stopped, or the feed was disabled, before the fetch was complete.
     Stopped,
 }
 
 impl FeedRunOutcome {
-    /// The outcome's name.
+    /// Returns the outcome's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Imported => "imported",
@@ -49,7 +50,7 @@ impl FeedRunOutcome {
         }
     }
 
-    /// Returns true if the source was read and nothing is in the way of its records.
+    /// Returns true if the source was read, and its changes, if any, were imported.
     pub const fn is_success(self) -> bool {
         matches!(self, Self::Imported | Self::Unchanged)
     }
@@ -62,49 +63,49 @@ pub struct FeedRun {
     pub feed: FeedName,
     /// The source.
     pub source: SourceName,
-    /// Why it began.
+    /// The cause of the run.
     pub trigger: FeedTrigger,
-    /// When it began.
+    /// The start of the run.
     pub started_at: Timestamp,
-    /// How long it took, in milliseconds.
+    /// Duration, in milliseconds.
     pub duration_ms: u64,
-    /// How it ended.
+    /// The result.
     pub outcome: FeedRunOutcome,
     /// True if the whole source was fetched, and not only the changes.
     pub whole: bool,
     /// True if the source counts as checked at this time.
     pub checked: bool,
-    /// Requests that were made.
+    /// Number of requests.
     pub requests: u64,
-    /// Documents that were fetched.
+    /// Number of fetched documents.
     pub documents: u64,
-    /// Bytes that were fetched.
+    /// Number of fetched bytes.
     pub bytes: u64,
-    /// Records that were new or changed.
+    /// Number of new or changed records.
     pub stored: u64,
-    /// Records that were there already.
+    /// Number of unchanged records.
     pub unchanged: u64,
-    /// Records that the source dropped.
+    /// Number of records that the source dropped.
     pub absent: u64,
-    /// Documents or records that were refused; earlier records of them stay.
+    /// Number of rejected documents or records; their earlier records stay.
     pub rejected: u64,
-    /// Rows and documents of the source that could not be read for over a week, and no longer keep it from being
-    /// checked.
+    /// Number of rows and documents of the source that could not be read for over a week. The source counts as checked
+    /// without them.
     #[serde(default)]
     pub passed_over: u64,
-    /// Code of what went wrong.
+    /// Code of the error.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<ErrorCode>,
-    /// What went wrong, and what to do.
+    /// The error, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// What was odd, by name; the first 10, and how many more.
+    /// Remarks about the run: the first 10, and the number of further ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
 impl FeedRun {
-    /// Returns how a command that made this run ends.
+    /// Returns the exit status of a command that made this run.
     pub fn exit_status(&self) -> ExitStatus {
         match self.outcome {
             FeedRunOutcome::Imported | FeedRunOutcome::Unchanged => ExitStatus::Pass,
@@ -115,21 +116,21 @@ impl FeedRun {
     }
 }
 
-/// What a run is at.
+/// The phase of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum FeedPhase {
-    /// It waits until another feed is done.
+    /// The run waits until another feed is done.
     #[default]
     Waiting,
-    /// It fetches documents.
+    /// The run fetches documents.
     Fetching,
-    /// It takes them in.
+    /// The run imports the fetched documents.
     Importing,
 }
 
 impl FeedPhase {
-    /// The phase's name.
+    /// Returns the phase's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
@@ -139,30 +140,30 @@ impl FeedPhase {
     }
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct FeedProgress {
-    /// What it is at.
+    /// The current phase.
     pub phase: FeedPhase,
-    /// Documents that were fetched until now.
+    /// Number of documents fetched so far.
     pub documents: u64,
-    /// Bytes that were fetched until now.
+    /// Number of bytes fetched so far.
     pub bytes: u64,
 }
 
-/// How the runs of a feed ended.
+/// The number of runs of a feed by outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(default)]
 pub struct FeedCounts {
-    /// Runs that took something in.
+    /// Number of runs that imported something.
     pub imported: u64,
-    /// Runs that found nothing new.
+    /// Number of runs that found nothing new.
     pub unchanged: u64,
-    /// Runs whose input was suspect.
+    /// Number of runs with a suspect input.
     pub suspect: u64,
-    /// Runs that failed.
+    /// Number of failed runs.
     pub failed: u64,
-    /// Runs that the site's stop ended.
+    /// Number of runs that ended early because the site stopped or the feed was disabled.
     pub stopped: u64,
 }
 
@@ -189,9 +190,9 @@ pub struct FeedRan {
     pub feed: FeedName,
     /// How the run ended.
     pub outcome: FeedRunOutcome,
-    /// What came of it, or what went wrong.
+    /// The changes, or the error.
     pub detail: String,
-    /// When it ended.
+    /// The end of the run.
     pub ended_at: Timestamp,
 }
 

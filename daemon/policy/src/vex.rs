@@ -10,14 +10,14 @@
 //!
 //! *Not affected* and *fixed* remove a finding; *affected* and *under investigation* leave it to the policy. If several
 //! statements match one finding, the newest applies. If they are equally new in one OpenVEX document, the last one
-//! applies; the lists of the other kinds have no order, so one that leaves the finding to the policy does. Statements
-//! about the package itself come after those about the whole. If they are equally new in several documents,
-//! one that leaves the finding to the policy applies, preferably one that does not exclude a fix. Documents form a
-//! set: their order and origin do not matter. A statement that would remove a finding and is dated after the scan
-//! counts as the oldest.
+//! applies; the lists of the other kinds have no order, so a statement that leaves the finding to the policy applies.
+//! Among equally new statements in one document, one about the package itself is preferred to one about the whole. If
+//! statements in several documents are equally new, one that leaves the finding to the policy applies, preferably one
+//! that does not exclude a fix. Documents form a set: their order and origin do not matter. A statement that would remove
+//! a finding and is dated after the scan counts as the oldest.
 //!
-//! *Not affected* needs a reason where its kind demands one: in OpenVEX, and in CSAF's profile for VEX. *Fixed* needs a
-//! version, unless it is about an image. Without it, the statement counts as unusable.
+//! *Not affected* needs a reason if the document's kind requires one: OpenVEX, and CSAF's profile for VEX. *Fixed* needs a
+//! version, unless it is about an image. A statement without these counts as unusable.
 
 mod csaf;
 mod cyclonedx;
@@ -180,10 +180,10 @@ pub struct VexReport {
     /// Its author, if given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
-    /// Number of statements about package URLs.
+    /// Number of usable statements: about package URLs, or about components of the SBOM.
     pub statements: u64,
-    /// Number of statements that do not apply: their products cannot be matched with findings, or they lack what their
-    /// kind demands.
+    /// Number of unusable statements: their products cannot be matched with findings, or they lack a required reason or
+    /// version.
     pub unusable: u64,
     /// Number of findings that it settled.
     pub settled: u64,
@@ -200,7 +200,7 @@ pub struct RefusedVex {
     pub source: VexError,
 }
 
-/// True if any document refers to SBOMs by serial number, or to their components by reference.
+/// Returns true if any document refers to SBOMs by serial number, or to their components by reference.
 pub(crate) fn names_boms(documents: &[VexDocument]) -> bool {
     let statements = documents.iter().flat_map(|document| document.statements.iter());
     statements.into_iter().any(|statement| {
@@ -305,7 +305,7 @@ impl VexDocument {
         self.author.as_deref()
     }
 
-    /// Returns the number of statements that cannot be matched with findings.
+    /// Returns the number of unusable statements: they cannot be matched with findings, or lack a required reason or version.
     pub const fn unusable(&self) -> u64 {
         self.unusable
     }
@@ -351,13 +351,13 @@ struct Saying<'a> {
     why: Option<&'a Arc<str>>,
     will_not_fix: bool,
     time: UnixMillis,
-    /// True if it is about a version, although its packages may not say which.
+    /// True if it is about one version, even if its package URLs have none.
     is_of_a_version: bool,
 }
 
 impl Saying<'_> {
-    /// Returns true if it calls a package fixed and names no version that has the fix: neither of the package nor of what it is
-    /// a part of. An image without a digest is the one that is scanned.
+    /// Returns true if the status is *fixed*, but neither the package nor the product that contains it has a version. An image
+    /// needs none: without a digest, the scanned image is meant.
     fn lacks_version(&self, product: &Product, within: &Within) -> bool {
         let Product::Package(purl) = product else {
             return false;
@@ -377,8 +377,8 @@ fn is_image(purl: &PackageUrl) -> bool {
 }
 
 impl Reader {
-    /// Adds one statement about some products, each as a part of others or by itself; counts products that are
-    /// neither package URLs nor references.
+    /// Adds one statement for each of some products, alone or as a part of others. Counts as unusable the products that are
+    /// neither package URLs nor references, and those without a required version.
     fn say<'a>(
         &mut self,
         saying: &Saying<'_>,
@@ -469,8 +469,10 @@ fn invalid(format: VexFormat, place: impl Into<String>, reason: &'static str) ->
     }
 }
 
-/// Returns the time of a statement: that of the first field that has one. An unreadable time counts as the oldest
-/// possible if the statement settles something, so that it excuses nothing that was said otherwise, and as none if not.
+/// Returns the time of a statement, from the first field that is present; the oldest possible time if there is none.
+///
+/// If that field cannot be read, a statement that settles findings gets the oldest possible time, so that it overrides no
+/// other statement. For a statement that settles nothing, the next readable field is used.
 fn time_of<'a>(status: VexStatus, fields: impl IntoIterator<Item = Option<&'a Value>>) -> UnixMillis {
     let stated = fields.into_iter().flatten().filter(|field| !field.is_null());
     let mut times = stated.map(|field| field.as_str().and_then(read_time));
@@ -482,7 +484,7 @@ fn time_of<'a>(status: VexStatus, fields: impl IntoIterator<Item = Option<&'a Va
     first.unwrap_or(UnixMillis::EPOCH)
 }
 
-/// Reads a time; one without an offset is in UTC, a day is its beginning.
+/// Reads a time. Without an offset it is in UTC; a date means the beginning of the day.
 fn read_time(text: &str) -> Option<UnixMillis> {
     let text = text.trim();
     ["", "Z", "T00:00:00Z"]
@@ -490,19 +492,19 @@ fn read_time(text: &str) -> Option<UnixMillis> {
         .find_map(|end| format!("{text}{end}").parse().ok())
 }
 
-/// Returns true if a statement about `said` applies to `found`: the same package; the same version, qualifiers and
+/// Returns true if a statement about `stated` applies to `found`: the same package; the same version, qualifiers and
 /// subpath, if the statement has them.
-pub(crate) fn is_about(said: &PackageUrl, found: &PackageUrl) -> bool {
-    said.ty() == found.ty()
-        && said.namespace() == found.namespace()
-        && said.name() == found.name()
-        && said
+pub(crate) fn is_about(stated: &PackageUrl, found: &PackageUrl) -> bool {
+    stated.ty() == found.ty()
+        && stated.namespace() == found.namespace()
+        && stated.name() == found.name()
+        && stated
             .version()
             .is_none_or(|version| found.version() == Some(version))
-        && said
+        && stated
             .qualifiers()
             .all(|(key, value)| found.qualifier(key) == Some(value))
-        && said
+        && stated
             .subpath()
             .is_none_or(|subpath| found.subpath() == Some(subpath))
 }

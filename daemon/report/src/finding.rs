@@ -1,4 +1,4 @@
-//! A finding of a verdict as reports show it: package, severity, fix, and why it counts or not.
+//! A finding of a verdict as reports show it: package, severity, fix, and the reason for its action.
 
 use serde::Deserialize;
 
@@ -14,7 +14,7 @@ pub(crate) struct Finding {
     pub(crate) vulnerability: String,
     pub(crate) ids: Vec<String>,
     pub(crate) package: Package,
-    /// `cpe` if the component was looked up by a CPE name.
+    /// `cpe` if the component was matched by a CPE name; `None` if by its package URL.
     pub(crate) matched_by: Option<String>,
     pub(crate) summary: String,
     pub(crate) severity: Severity,
@@ -143,7 +143,7 @@ impl Finding {
         (!both.is_empty()).then(|| both.join("; "))
     }
 
-    /// Returns true if a mute removed it.
+    /// Returns true if a mute decided its action.
     pub(crate) fn is_muted(&self) -> bool {
         self.decided_by.as_ref().is_some_and(|cause| cause.kind == "mute")
     }
@@ -163,7 +163,7 @@ impl Finding {
             version,
             ..
         } = &self.package;
-        // Everything else is looked up by its package URL.
+        // A match by package URL is the rule, and not mentioned.
         let how = self
             .matched_by
             .as_ref()
@@ -171,7 +171,7 @@ impl Finding {
         format!("{ecosystem} {name} {version}{}", how.unwrap_or_default())
     }
 
-    /// Returns the severity, as in `high 7.5`, or the level alone; and if it is known to be exploited.
+    /// Returns the level with the score, if there is one, and `exploited` if it is: `high 7.5, exploited`.
     pub(crate) fn severity_line(&self) -> String {
         let score = self.severity.score.iter().map(|score| format!(" {score}"));
         let exploited = self.is_exploited().then(|| ", exploited".to_owned());
@@ -196,27 +196,27 @@ impl Finding {
             return self.fixed.join(", ");
         }
         let supplier = self.is_refused_by_supplier().then(|| "won't fix".to_owned());
-        let said: Vec<String> = supplier
+        let reasons: Vec<String> = supplier
             .into_iter()
             .chain(crate::fix::short(&self.fix_states))
             .collect();
-        said.join("; ")
+        reasons.join("; ")
     }
 
     /// Returns what to do, in one sentence.
     pub(crate) fn advice(&self) -> String {
-        let said = crate::fix::phrase(&self.fix_states).map(|said| format!(": {said}"));
-        let said = said.unwrap_or_default();
+        let detail = crate::fix::phrase(&self.fix_states).map(|states| format!(": {states}"));
+        let detail = detail.unwrap_or_default();
         if !self.fixed.is_empty() {
-            format!("Fixed in {}{said}.", self.fixed.join(", "))
+            format!("Fixed in {}{detail}.", self.fixed.join(", "))
         } else if self.is_refused_by_supplier() {
-            format!("No fixed version is known, and the supplier says that none will come{said}.")
+            format!("No fixed version is known, and the supplier says that none will come{detail}.")
         } else {
-            format!("No fixed version is known{said}.")
+            format!("No fixed version is known{detail}.")
         }
     }
 
-    /// Returns the reason of its action: the excuse, else the threshold or condition that it reaches.
+    /// Returns the reason for its action: the excuse, or else the threshold or condition that it meets.
     pub(crate) fn why(&self) -> String {
         if let Some(excuse) = self.excuse() {
             return excuse;
@@ -231,9 +231,9 @@ impl Finding {
         }
     }
 
-    /// Returns why it does not fail or warn, if there is a reason.
+    /// Returns the decision that overrides the thresholds, such as a mute, a rule, a VEX statement or the baseline.
     pub(crate) fn excuse(&self) -> Option<String> {
-        // Thresholds decide about the rest: they are not an excuse.
+        // A threshold or condition of the policy is not an excuse.
         let cause = self
             .decided_by
             .as_ref()

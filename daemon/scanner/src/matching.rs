@@ -5,21 +5,22 @@
 //!
 //! - `introduced` and `fixed` at one version cancel each other: the earlier state continues. So `[0,1) [1,2)` in one
 //!   list and the empty `[1,1)` have their intended meaning.
-//! - An event that the scheme cannot parse is left out, so that the other events decide. So is one that a lenient order
-//!   only has a place for: words, requirements, hashes (see `bound`).
-//! - Of several last affected versions after one beginning, the first ends it by the schema. Versions behind it, up to the
-//!   last one, are undecided.
-//! - A `SEMVER` range of a distribution's package uses the distribution's order. Elsewhere a version outside of it is
-//!   undecided if the ecosystem's order has it inside.
-//! - An end of what no event began (`fixed` before `introduced`, two ends in a row) leaves the versions before it undecided.
-//! - A range that begins with all versions and never ends needs no order and no version. A range without a beginning
-//!   leaves versions before its end undecided; an entry without any rule leaves everything undecided.
-//! - A text that is not a version of the ecosystem, but has a place in its order (`latest`, words that PEP 440 does not
-//!   define), is not called "not affected" because of that place.
-//! - The suffix of a rebuild (a local label of PEP 440, Debian's `+b1`, Red Hat's `.redhat-1` of Maven) is ignored for `last_affected` and for lists.
-//! - `GIT` ranges need a commit graph. Without one, a commit can only be decided if an event names it; other commits
-//!   are undecided. For packages with a version they never hide other rules, and leave an entry undecided only if it has
-//!   nothing else.
+//! - An event that the scheme cannot parse is ignored, so that the other events decide. So is an event that is not a
+//!   version although a lenient scheme can order it: a word, a requirement, a hash (see `bound`).
+//! - If several `last_affected` events follow one `introduced`, the first ends the interval, as the schema says. Versions
+//!   after it, up to the last of these events, are undecided.
+//! - A `SEMVER` range of a distribution's package uses the distribution's order. In other ecosystems, a version outside of
+//!   a `SEMVER` range is undecided if it is inside by the ecosystem's own order.
+//! - An end without a beginning (`fixed` before `introduced`, two ends in a row) leaves the versions before it undecided.
+//! - A range from `0` without an end matches without an order and without a version. A range without a beginning leaves
+//!   versions before its end undecided. An entry without any rule leaves everything undecided.
+//! - A text that is not a version of the ecosystem, but that its scheme can order (`latest`, words that PEP 440 does not
+//!   define), is never called "not affected" because of that order.
+//! - The suffix of a rebuild (a local label of PEP 440, Debian's `+b1`, Red Hat's `.redhat-1` of Maven) is ignored for
+//!   `last_affected` and for lists.
+//! - `GIT` ranges need a commit graph, which is not available. A commit is decided only if an event names it; other
+//!   commits are undecided. For a package with a version, a `GIT` range never overrides other rules, and leaves an entry
+//!   undecided only if the entry has no other rule.
 //!
 //! The caller selects the entries of the package.
 
@@ -53,7 +54,7 @@ pub struct Subject {
     own: Option<Version>,
     /// The version without a rebuild's suffix, if it has one.
     released: Option<Version>,
-    /// The reason why its place in the order is less reliable than that of a version.
+    /// The reason why its order relative to other versions is not reliable, if there is one.
     doubt: Doubt,
     /// Parsed when a SEMVER range is met, unless the ecosystem's own order is a SemVer order.
     semver: OnceCell<Option<Version>>,
@@ -69,7 +70,7 @@ impl Subject {
         let scheme = Scheme::for_ecosystem(ecosystem);
         let text = version.trim();
         let parse = |text: &str| scheme.and_then(|scheme| Version::parse(scheme, text).ok());
-        // A commit has no place in any order, whatever its digits are, and a text for several versions has many places.
+        // A commit cannot be ordered, even if it looks like a version, and neither can a text that means several versions.
         let own = if git::is_hash(text) || doubt::is_requirement(text) {
             None
         } else {
@@ -128,7 +129,7 @@ impl Subject {
         self.stream.as_ref()
     }
 
-    /// Returns true if the ecosystem's order, or SemVer, can place the version.
+    /// Returns true if the version can be ordered by the ecosystem's scheme or by SemVer.
     pub fn is_ordered(&self) -> bool {
         self.own.is_some() || self.semver().is_some()
     }
@@ -155,7 +156,7 @@ impl Subject {
         self.revision.as_ref()?.commit.as_deref()
     }
 
-    /// Returns true if only a commit is known of its version.
+    /// Returns true if its version is known only as a commit.
     fn is_commit(&self) -> bool {
         self.commit()
             .is_some_and(|commit| self.text.is_empty() || self.text.eq_ignore_ascii_case(commit))
@@ -186,8 +187,8 @@ pub(crate) fn is_semver(scheme: Scheme) -> bool {
     matches!(scheme, Scheme::SemVer | Scheme::SemVerBuild | Scheme::Bitnami)
 }
 
-/// Returns true for the orders of distributions, whose versions are never semantic versions: a range of theirs that says
-/// so has the wrong type.
+/// Returns true for the schemes of distributions. Their versions are not semantic versions, so a `SEMVER` range of such a
+/// package has the wrong type.
 fn is_of_distribution(scheme: Scheme) -> bool {
     matches!(
         scheme,
@@ -213,7 +214,7 @@ impl Evaluation {
         !self.matched.is_empty()
     }
 
-    /// Leaves all rules undecided that were compared with a version, for a subject without one.
+    /// Changes the reason of all rules that need a version to "no version", for a subject without one.
     pub(crate) fn leave_undecided(&mut self) {
         for (_, why) in &mut self.unmatched {
             if !matches!(why, WhyNot::OtherModule | WhyNot::NoBeginning) {
@@ -222,7 +223,7 @@ impl Evaluation {
         }
     }
 
-    /// Leaves matching rules undecided, for a version that may lack its epoch, unless they match every version.
+    /// Makes matching rules undecided, for a version that may lack its epoch. Rules that match every version stay.
     pub(crate) fn doubt_epoch(&mut self) {
         let matched = std::mem::take(&mut self.matched).into_iter();
         let (certain, doubted): (Vec<Rule>, Vec<Rule>) = matched.partition(Rule::is_of_all_versions);
@@ -231,21 +232,21 @@ impl Evaluation {
             .extend(doubted.into_iter().map(|rule| (rule, WhyNot::EpochUnknown)));
     }
 
-    /// Leaves matching rules undecided, for a package that may be another vendor's.
+    /// Makes matching rules undecided, for a package that may be another vendor's.
     pub(crate) fn doubt_vendor(&mut self) {
         let matched = std::mem::take(&mut self.matched).into_iter();
         self.unmatched
             .extend(matched.map(|rule| (rule, WhyNot::VendorUnknown)));
     }
 
-    /// Returns true if only the missing epoch leaves it undecided, or another rule beside it.
+    /// Returns true if no rule matches, and at least one is undecided because the epoch is unknown.
     pub(crate) fn is_of_unknown_epoch(&self) -> bool {
         let mut reasons = self.unmatched.iter().map(|(_, why)| why);
         self.matched.is_empty() && reasons.any(|why| *why == WhyNot::EpochUnknown)
     }
 
-    /// Returns true if no rule says "affected" and one could not be evaluated. A range of commits only matters if the
-    /// entry has no other rule: it states in commits what the others state in versions.
+    /// Returns true if no rule says "affected" and one could not be evaluated. A range of commits is considered only if the
+    /// entry has no other rule, because it usually repeats the other rules in commits.
     pub fn is_undecided(&self) -> bool {
         let is_git = |why: &WhyNot| *why == WhyNot::NeedsCommitGraph;
         let only_git = self.unmatched.iter().all(|(_, why)| is_git(why));
@@ -273,7 +274,7 @@ pub enum Rule {
 }
 
 impl Rule {
-    /// Returns true if it calls every version affected, so that the version does not matter.
+    /// Returns true if the rule matches every version.
     pub(crate) fn is_of_all_versions(&self) -> bool {
         matches!(self, Self::Range { introduced: Some(text), until: None, .. } if text == "0")
     }
@@ -293,17 +294,17 @@ pub enum WhyNot {
     },
     /// A range of commits, without a commit graph.
     NeedsCommitGraph,
-    /// The package is a commit that no event of the range names: its order needs the repository.
+    /// The subject is a commit that no event of the range names: to order it, the repository is needed.
     CommitNotPlaced,
     /// The ecosystem has no known order, or this program does not know the range type.
     NoOrder,
     /// The subject has no version.
     NoVersion,
-    /// The subject's version has no place in the order.
+    /// The scheme cannot order the subject's version.
     VersionUnreadable,
-    /// No event of the range can be parsed, or one that may be before or after the subject.
+    /// No event of the range can be parsed, or an event that may be before or after the subject cannot be parsed.
     EventsUnreadable,
-    /// An event ends what no other one began, so that the range does not tell which versions it means.
+    /// An event ends an interval that no other event began, so it is unclear which versions the range means.
     EventsContradict,
     /// The range has no version from which anything is affected, or the entry has no versions.
     NoBeginning,
@@ -413,7 +414,7 @@ pub fn evaluate(affected: &Affected, subject: &Subject) -> Evaluation {
 }
 
 fn is_enumerated(affected: &Affected, subject: &Subject) -> bool {
-    // It is usually listed in this exact form; parsing a long list is slower than searching it twice.
+    // The list usually has the version in this exact form, and parsing a long list is slower than searching it twice.
     let tag = subject.tag();
     let spelt = |listed: &str| listed == subject.text || tag.is_some_and(|tag| is_same_tag(listed, tag));
     let listed = || affected.versions.iter().map(|version| version.0.trim());
@@ -453,9 +454,10 @@ fn is_same_tag(a: &str, b: &str) -> bool {
     a.get(bare(a)..) == b.get(bare(b)..)
 }
 
-/// Returns false only if no order calls two version texts equal: those that begin with different numbers. A text with
-/// an optional epoch, or with another beginning, may be equal to anything; so may a text with only zeros before its
-/// first word, which old Python's order drops (`0v1-` is `v1-`).
+/// Returns false if the texts begin with different numbers, so that no scheme can call the versions equal.
+///
+/// Returns true for a text that may have an epoch or does not begin with a number, because it may be equal to anything. The
+/// same is true for a text with only zeros before its first word: the old order of Python drops them (`0v1-` is `v1-`).
 pub(crate) fn may_be_equal(a: &str, b: &str) -> bool {
     fn first_number(text: &str) -> Option<&str> {
         if text.contains([':', '!']) {

@@ -85,12 +85,11 @@ impl From<RawAffected> for Affected {
     }
 }
 
-/// The type of a range in place of something that cannot be read: it leaves all versions undecided.
+/// The type of the range that stands for unreadable rules. Such a range leaves all versions undecided.
 const UNREADABLE: &str = "unreadable";
 
 impl Affected {
-    /// Reads an entry of `affected`. What cannot be read of its rules leaves versions undecided, except those that its
-    /// other rules affect.
+    /// Reads an entry of `affected`. Unreadable rules leave versions undecided, except those that match a readable rule.
     pub fn from_entry(entry: &Value) -> Self {
         match Self::deserialize(entry) {
             Ok(affected)
@@ -108,6 +107,7 @@ impl Affected {
         }
     }
 
+    /// Reads the readable parts of an entry, and adds a range of type [`UNREADABLE`] for the rest of its rules.
     fn salvaged(entry: &Value) -> Self {
         let words = |field| entry.get(field).and_then(|words| Words::deserialize(words).ok());
         let mut affected = Self::from(RawAffected {
@@ -206,7 +206,7 @@ fn is_one_slip(one: &str, other: &str) -> bool {
             && one[2..] == other[2..])
 }
 
-/// Returns the ranges of an entry, whatever they are.
+/// Returns the items of an entry's `ranges`, unparsed.
 fn ranges_of(entry: &Value) -> impl Iterator<Item = &Value> {
     entry
         .get("ranges")
@@ -215,7 +215,7 @@ fn ranges_of(entry: &Value) -> impl Iterator<Item = &Value> {
         .flatten()
 }
 
-/// What people write in place of a version if they mean any, or do not know which.
+/// Words that sources write instead of a version if they mean any version, or do not know it.
 const NO_VERSIONS: [&str; 7] = ["-", "all", "any", "n/a", "na", "unknown", "unspecified"];
 
 /// Returns true if an entry of `versions` is empty, a requirement, a pattern, a list or a word, so that it may mean any
@@ -458,7 +458,7 @@ impl Record {
         }
     }
 
-    /// Returns the severities: those of the list, and the database's word.
+    /// Returns the severities: those of the list, and the one in the database's own data.
     pub fn severities(&self) -> impl Iterator<Item = &Severity> {
         self.severity.iter().chain(&self.words.severity)
     }

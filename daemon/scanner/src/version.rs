@@ -33,7 +33,7 @@ pub const MAX_VERSION_BYTES: usize = 1024;
 /// The version order of an ecosystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scheme {
-    /// SemVer 2.0.0, read leniently; build metadata does not count.
+    /// SemVer 2.0.0, read leniently; build metadata is ignored.
     SemVer,
     /// SemVer whose build metadata is compared last (pub.dev, Julia).
     SemVerBuild,
@@ -96,7 +96,7 @@ impl Scheme {
             "CRAN" | "Bioconductor" | "Hackage" | "GHC" => Self::Dotted,
             "FreeBSD" => Self::FreeBsd,
             "Homebrew" => Self::Homebrew,
-            // `Root:Alpine:3.18` is another ecosystem's package, rebuilt.
+            // `Root:Alpine:3.18` has rebuilt packages of the ecosystem in its suffix.
             base if is_rebuilder(base) => {
                 return ecosystem
                     .split_once(':')
@@ -193,11 +193,11 @@ type Reason = &'static str;
 /// The way in which a scheme orders a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// As one of its versions.
+    /// The text is a version of the scheme.
     Proper,
-    /// As a text that it would not publish, but can order.
+    /// The text is not a version of the scheme, but its tool can order it.
     Tolerated,
-    /// As far as it understands it: a text that is equal up to there has no order relative to it.
+    /// Only the beginning of the text is understood. It has no order relative to a text with an equal beginning.
     Broken,
 }
 

@@ -1,4 +1,4 @@
-//! Taking in a feed: every file of it accounted for, bodies first, then signed claims.
+//! Imports a feed: accounts for every file, stores the bodies, then signs the claims.
 
 mod commit;
 mod faults;
@@ -49,14 +49,14 @@ use super::SiteParts;
 use super::feed_runs::Rejected;
 use super::problem::store_problem;
 
-/// Bodies written in one go: bounds memory, and is plenty to train a dictionary on.
+/// Most bodies written at once, as a number and in bytes. This bounds the memory, and is enough to train a dictionary.
 const BATCH_RECORDS: usize = 2_048;
 const BATCH_BYTES: usize = 16 << 20;
-/// Files and warnings named in a report; more are only counted.
+/// Most files and warnings listed in a report; further ones are only counted.
 const NAMED_FILES: usize = 10_000;
 const NAMED_WARNINGS: usize = 1_000;
 
-/// What the pipeline reads.
+/// Returns the pipeline's input for an upload.
 pub(super) fn input_of(upload: Upload) -> ServiceResult<input::Source> {
     match upload {
         Upload::Path(path) => Ok(input::Source::path(path)),
@@ -64,16 +64,17 @@ pub(super) fn input_of(upload: Upload) -> ServiceResult<input::Source> {
     }
 }
 
-/// What is known of one record id while an input is read.
+/// A record that was read from the input.
 struct Seen {
     record: FoundRecord,
     modified: Option<String>,
+    /// The name of its file.
     name: String,
-    /// What of it no scan can come across.
+    /// The parts that no scan can match.
     reach: Reach,
 }
 
-/// The account of one import, as it grows.
+/// The state of one import while its input is read.
 struct Account<'a> {
     site: &'a SiteParts,
     how: &'a ImportOptions,
@@ -82,20 +83,20 @@ struct Account<'a> {
     seen: BTreeMap<RecordId, Seen>,
     /// Ids of records whose file was rejected: their earlier record stays.
     keep: BTreeSet<RecordId>,
-    /// A rejected document, or part of one, of which nothing tells which stated record it held: it may be any record that
-    /// the input lacks, so none is called absent.
+    /// Rejected documents, or parts of one, whose record id is unknown. Each may contain any record that the input lacks, so
+    /// no record is called absent.
     unattributed: Option<Unattributed>,
-    /// Files that the source dropped, whose records stay for that.
+    /// Files that the source dropped, but whose records stay because a rejected document may contain them.
     held_files: BTreeSet<String>,
-    /// The path that was given, as it lies on the disk; empty if none was.
+    /// The given path, as on the disk; empty if none was given.
     root: String,
-    /// Records that stand in several files: what each of them says.
+    /// Records with parts in several files: the part from each file.
     parts: BTreeMap<RecordId, Vec<FilePart>>,
     /// Records of this input with entries that give way to an advisory.
     conditional: BTreeSet<RecordId>,
     /// Files with a record that is withdrawn from a later time on, each with that time.
     withdrawn_later: BTreeMap<RecordId, Vec<(String, String)>>,
-    /// Ecosystems that a package URL can name, and those that none can, as far as they were looked up.
+    /// Cache of the ecosystems that were looked up: those that a package URL can name, and the others.
     met: Met,
     /// The pages of lists.
     pages: Pages,
@@ -104,17 +105,18 @@ struct Account<'a> {
     bodies: Vec<(ContentHash, Vec<u8>)>,
     body_bytes: usize,
     input_bytes: u64,
-    /// Documents of a known kind that hold no record, and documents whose content is of no known kind.
+    /// Number of documents of a known kind without a record.
     understood: u64,
+    /// Number of documents of an unknown kind.
     not_understood: u64,
-    /// Files that were not looked into: how many, and the first with the reason.
+    /// Files that were not opened: their number, and the first one with the reason.
     not_opened: Option<(u64, String)>,
-    /// The first file of a run that is named as an archive and is none: which records it lacks is not known.
+    /// The first file of a run that is named like an archive but is not one. The records in it are unknown.
     false_archive: Option<String>,
-    /// Files and documents that were meant to say something, and gave no record.
+    /// Number of files and documents that should have records and gave none.
     unread: u64,
     report: types::FeedImportReport,
-    /// Warnings that a run of a feed shows by themselves.
+    /// Warnings that a run of a feed always shows.
     notes: Vec<String>,
     failed: Option<Problem>,
 }
@@ -148,7 +150,7 @@ impl SiteParts {
         let kind = options.kind.as_deref().map(kind_of).transpose()?;
         let _one_at_a_time = self.one_import();
         if how.by_hand {
-            // Within the lock: no run takes in what it read before, and keeps its position after.
+            // Under the lock: a run that read the source before this import cannot import afterwards and keep its position.
             self.live.feeds.imported_by_hand(source)?;
         }
         self.prepare_to_sign(&format!("importing {source}"))?;
@@ -162,7 +164,7 @@ impl SiteParts {
         if let Some(problem) = account.failed.take() {
             return Err(problem);
         }
-        // A run brings the pages that changed, and its fetch has counted them.
+        // A run of a feed fetches only changed pages, and its fetch has counted them.
         let missing = account.pages.missing().filter(|_| how.by_hand);
         if let Some(missing) = &missing {
             account.warn_and_note(missing.clone());
@@ -331,7 +333,8 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// A file without a readable record keeps its earlier one: the one it is named for, and the one it held last.
+    /// Keeps the earlier records of a file without a readable record: the record that its name stands for, and the record
+    /// that was last read from it.
     fn keep_earlier(&mut self, name: &str) -> ServiceResult<()> {
         self.keep.extend(id_of_file(name));
         let held = self.site.data.store.record_of_file(&self.source, name);
@@ -360,7 +363,8 @@ impl<'a> Account<'a> {
                 self.file(name, FeedOutcome::Duplicate, reason);
                 return Ok(());
             }
-            // Two files each give a part. One that was modified later and names all that the other does says it anew.
+            // Usually each of two files has a part of the record. But a file that was modified later and covers everything
+            // in the other one replaces it.
             let (then, now) = (
                 instant(before.modified.as_deref()),
                 instant(record.modified.as_deref()),
@@ -369,15 +373,15 @@ impl<'a> Account<'a> {
                 return self.join(id, &name, record.canonical);
             }
             let before_body = self.body_of(&before.record.content)?;
-            let is_anew = match (then, now) {
+            let is_replacement = match (then, now) {
                 (Some(then), Some(now)) if now > then => parts::names_all_of(&record.canonical, &before_body),
                 (Some(then), Some(now)) if now < then => parts::names_all_of(&before_body, &record.canonical),
                 _ => false,
             };
-            if !is_anew {
+            if !is_replacement {
                 return self.join(id, &name, record.canonical);
             }
-            // The later one counts, so that the order of the files plays no part.
+            // The later one is used, so that the order of the files does not matter.
             let newer = now > then;
             let (kept, lost) = if newer {
                 (name.clone(), before.name.clone())
@@ -418,7 +422,7 @@ impl<'a> Account<'a> {
         Ok(())
     }
 
-    /// Bodies are content-addressed: written before any claim names them, they mean nothing yet.
+    /// Writes the collected bodies. They have no effect until a claim names them.
     fn write_bodies(&mut self) -> ServiceResult<()> {
         let bodies: Vec<(ContentHash, &[u8])> = self
             .bodies
@@ -447,7 +451,7 @@ impl<'a> Account<'a> {
         }
     }
 
-    /// Warns of what a run must show by itself, whatever else it warns of.
+    /// Adds a warning that a run of a feed always shows.
     fn warn_and_note(&mut self, warning: String) {
         self.notes.push(warning.clone());
         self.warn(warning);
@@ -469,7 +473,7 @@ fn read_as(kinds: pipeline::Kinds) -> Vec<types::ReadAs> {
     kinds.collect()
 }
 
-/// Finds the kind of documents that was asked for.
+/// Returns the requested kind of documents.
 pub(super) fn kind_of(name: &str) -> ServiceResult<Kind> {
     name.parse()
         .map_err(|error: starling_feeds::connectors::UnknownKind| {
@@ -477,7 +481,7 @@ pub(super) fn kind_of(name: &str) -> ServiceResult<Kind> {
         })
 }
 
-/// When a record says it was last modified; what does not read as a time comes before all times.
+/// Returns the time in a record's `modified`; `None`, which sorts before all times, if it is not a time.
 fn instant(modified: Option<&str>) -> Option<jiff::Timestamp> {
     modified?.parse().ok()
 }

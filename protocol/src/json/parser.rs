@@ -1,4 +1,4 @@
-//! Bytes to [`Value`].
+//! Parses bytes into a [`Value`].
 
 use std::borrow::Cow;
 
@@ -90,7 +90,7 @@ fn parse_object<'a>(lexer: &mut Lexer<'a>, depth: usize) -> Result<Value<'a>, Js
         .map_err(|duplicate| JsonError::new(JsonErrorKind::DuplicateKey, start).under_key(&duplicate.key))
 }
 
-/// Steps over an opening bracket, one level down.
+/// Steps over an opening bracket and the white space after it; refuses nesting deeper than [`MAX_DEPTH`].
 fn enter(lexer: &mut Lexer<'_>, depth: usize) -> Result<(), JsonError> {
     if depth >= MAX_DEPTH {
         return Err(JsonError::new(JsonErrorKind::TooDeep, lexer.offset()));

@@ -1,4 +1,4 @@
-//! The mutes with their history, as a site shows them.
+//! The mutes of a site with their history.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub struct DocumentChange {
     pub size: usize,
 }
 
-/// The whole document `mutes` of a site, with the claims behind it. Indexes in `folded` are those of `changes`.
+/// The document `mutes` of a site, with the claims that prove its changes. Indexes in `folded` point into `changes`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct MuteBook {
     /// Every accepted change.
@@ -58,8 +58,8 @@ impl MuteBook {
         Self { changes, folded }
     }
 
-    /// Returns the document of `changes`. If they are those of `before` and one more that follows its author's last
-    /// one, only that one is folded.
+    /// Returns the document of `changes`. Reuses the fold of `before` if only one change was added and it follows the last
+    /// change of its author.
     pub(super) fn after(before: &Self, changes: Vec<DocumentChange>) -> Self {
         match before.one_more(&changes) {
             Some(folded) => Self { changes, folded },
@@ -67,6 +67,7 @@ impl MuteBook {
         }
     }
 
+    /// Returns the fold of `changes` if they are this document's changes and one more that can be folded alone.
     fn one_more(&self, changes: &[DocumentChange]) -> Option<FoldedMutes> {
         if changes.len() != self.changes.len() + 1 {
             return None;
@@ -112,7 +113,7 @@ impl MuteBook {
         })
     }
 
-    /// Returns the mutes that count.
+    /// Returns the mutes that apply.
     #[must_use]
     pub fn in_force(&self) -> Mutes {
         self.folded.in_force(&claimed(&self.changes))
@@ -130,7 +131,7 @@ impl MuteBook {
 /// The last built document, and the epochs of the logs from which it was built.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RecentBook {
-    /// The root of the claims from which it was built; `None` before the first.
+    /// The root of the claims from which it was built; `None` before the first build.
     pub(super) mark: Option<KnowledgeRoot>,
     pub(super) epochs: BTreeMap<LogId, u32>,
     pub(super) book: Arc<MuteBook>,

@@ -70,14 +70,16 @@ pub const MAX_VALUE_BYTES: usize = 32 << 20;
 /// The largest batch in bytes of keys and values: the rows of a log of some millions of claims, which are
 /// rewritten in one commit if the author continues from an earlier claim.
 pub const MAX_BATCH_BYTES: usize = 1 << 30;
-/// The rows that a commit should have where its size can be chosen: engines prefer large commits, but sled lets nobody read
-/// while it writes one, some 10 µs for each row. The same for every engine, because what is shown together is told together.
+/// The number of rows of a commit whose size can be chosen. Large commits are faster, but sled blocks readers while it
+/// writes one, about 10 µs for each row. The number is the same for all engines, because rows that become visible together
+/// are also announced together.
 pub(crate) const ROWS_PER_COMMIT: usize = 4_096;
 
 /// A visitor of rows: takes key and value, and returns whether to continue.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
-/// Returns what is known of a row: its value, its absence, or nothing.
+/// Returns what the caller knows about a row before a batch: `Some(Some(value))`, `Some(None)` if it is absent, or `None`
+/// if the caller does not know.
 pub type Before<'b> = &'b dyn Fn(Tree, &[u8]) -> Option<Option<Vec<u8>>>;
 
 /// A key and its value.
@@ -181,8 +183,8 @@ pub trait Engine: Send + Sync + Debug {
     /// present, but never in part.
     fn commit(&self, batch: &Batch) -> Result<(), EngineError>;
 
-    /// As [`commit`](Engine::commit). `before` returns what is known of a row before the batch: its value, its
-    /// absence, or nothing. An engine that keeps earlier versions then need not read it.
+    /// Same as [`commit`](Engine::commit). `before` returns what the caller knows about rows before the batch, so that an
+    /// engine that keeps earlier versions need not read them.
     ///
     /// # Errors
     /// As [`commit`](Engine::commit).
@@ -191,7 +193,8 @@ pub trait Engine: Send + Sync + Debug {
         self.commit(batch)
     }
 
-    /// Counts commits if earlier versions are kept: a value read at an equal count is still current.
+    /// Returns the number of commits if the engine keeps earlier versions, else 0. While the number stays the same, values
+    /// that were read are current.
     fn commits(&self) -> u64 {
         0
     }
@@ -224,8 +227,8 @@ pub trait Engine: Send + Sync + Debug {
     /// Fails if the damage keeps the rest from being read.
     fn check(&self) -> Result<CheckReport, EngineError>;
 
-    /// Notes that its files were moved: closing it leaves the folder alone, which may hold another engine's
-    /// files now.
+    /// Records that the engine's files were moved. Closing it then does not touch the folder, which may contain another
+    /// engine's files now.
     #[doc(hidden)]
     fn forget_files(&self) {}
 

@@ -1,9 +1,8 @@
-//! The changes since the match index was built: the packages whose advisories the next index folds again.
+//! Records the packages that changed since the match index was built, so that the next build folds only their advisories.
 //!
-//! An index is a file beside the store, built from the view ([`crate::ViewReader`]). So that the next one need
-//! not be built from everything, each change of the view notes the affected packages here, in its own
-//! transaction. Rows carry the number of the step that noted them last. The builder of an index remembers the
-//! number at its start and, when the index is complete, deletes the rows up to it.
+//! An index is a file beside the store, built from the view ([`crate::ViewReader`]). Each change of the view adds
+//! the affected packages here, in its own transaction. A row contains the number of the last step that wrote it. The
+//! builder of an index remembers the number at its start and, when the index is complete, deletes the rows up to it.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -18,7 +17,7 @@ use crate::rows::txn::Txn;
 use crate::rows::{damaged, meta};
 use crate::view::rows::ViewReader;
 
-/// Most packages that are noted: with more changes, an index is built from everything.
+/// Most rows. With more changes, the next index is built from the whole view.
 const MAX_UNINDEXED: u64 = 50_000;
 
 /// First byte of a package's row; ecosystem and name follow, separated by NUL.
@@ -76,7 +75,7 @@ impl SiteStore {
         let _state = self.write()?;
         let engine = self.engine.as_ref();
         if engine.get(Tree::Meta, meta::INDEX_BASE)?.is_none() {
-            // Too many changes came meanwhile to be noted.
+            // There were too many changes meanwhile: they are no longer recorded.
             return Ok(());
         }
         let mut txn = Txn::new(engine);
@@ -121,7 +120,7 @@ impl SiteStore {
 }
 
 impl ViewReader<'_> {
-    /// Returns the changes since the last index was built, as of this view; `None` if they are not noted.
+    /// Returns the changes since the last index was built, as of this view; `None` if they were not recorded.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -134,7 +133,7 @@ impl ViewReader<'_> {
     }
 
     /// Returns the builder's statement about the last index, as of this view; `None` if the changes since then
-    /// are not noted.
+    /// were not recorded.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.
@@ -214,7 +213,7 @@ impl ViewReader<'_> {
     }
 }
 
-/// Notes the changes of a step within its transaction. `records` are those with new statements.
+/// Records the changes of a step within its transaction. `records` are the records whose statements changed.
 pub(crate) fn note(
     txn: &mut Txn<'_>,
     records: &BTreeSet<RecordKey>,
@@ -249,7 +248,7 @@ pub(crate) fn note(
     Ok(())
 }
 
-/// Records that the next index must be built from everything.
+/// Records that the next index must be built from the whole view.
 pub(crate) fn forget_base(txn: &mut Txn<'_>) {
     txn.delete(Tree::Meta, meta::INDEX_BASE);
 }

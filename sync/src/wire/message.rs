@@ -89,9 +89,9 @@ pub struct Hello {
 pub struct FactsWanted {
     /// The sites whose chains are requested.
     pub chains: Vec<SiteId>,
-    /// Which logs' newest heads.
+    /// The logs whose newest heads are requested.
     pub heads: Vec<(SiteId, Lane)>,
-    /// Which logs' fork proofs.
+    /// The logs whose fork proofs are requested.
     pub forks: Vec<(SiteId, Lane)>,
 }
 
@@ -142,9 +142,9 @@ pub struct DeltasPage {
 /// Consecutive claims of one log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
-    /// Claims passed over since the end of the run before (or since claim 0).
+    /// Number of claim numbers between the previous run and this one; in the first run, its first claim number.
     pub skip: u64,
-    /// Claims in the run.
+    /// Number of claims in the run.
     pub count: u32,
 }
 
@@ -226,7 +226,7 @@ pub struct BodiesPage {
     pub bases_used: Vec<u8>,
 }
 
-/// Why a request was refused. Numbers are frozen.
+/// The reason why a request was refused. Numbers are frozen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(from = "u8", into = "u8")]
 #[non_exhaustive]
@@ -303,11 +303,11 @@ impl From<RefusalCode> for u8 {
 /// A request that was not answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// Why.
+    /// The reason.
     pub code: RefusalCode,
-    /// For people; never acted upon.
+    /// An explanation for people; programs ignore it.
     pub text: String,
-    /// Milliseconds after which asking again may help; 0 if it will not.
+    /// Milliseconds after which the same request may succeed; 0 if it will not.
     pub retry_after_millis: u32,
 }
 

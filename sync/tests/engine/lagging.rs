@@ -1,4 +1,4 @@
-//! Honest peers that lag behind: their statements were true, and cost them nothing.
+//! Honest peers that lag behind: old but true statements are not violations.
 
 use std::time::Duration;
 
@@ -69,14 +69,14 @@ fn lagging_relay_of_closed_deltas_is_not_blamed() {
     assert_eq!(
         held,
         ClaimNumber(1),
-        "what the certificate names is taken, the rest is not"
+        "only the deltas that the certificate names are held"
     );
-    // The relay learns of the certificate, too.
+    // The relay learns the new certificate too.
     assert_eq!(net.sites[1].replica.chain(&author), Some(chain));
 }
 
 #[test]
-fn body_made_live_again_by_an_epoch_is_fetched() {
+fn body_that_a_new_epoch_makes_live_again_is_fetched() {
     let mut net = Net::new(3, 32);
     net.publish(0, &[record("A-1", "one")]);
     net.link(0, 2);
@@ -131,7 +131,7 @@ fn settled_fork_proof_is_not_blamed_but_forged_one_is() {
     let mut forged = proof.clone();
     let end = forged.len() - 1;
     forged[end] ^= 1;
-    // The old key is no longer accepted: a relay sends the proof.
+    // The author's old key is no longer accepted, so a relay sends the proof.
     let relay = Net::site(7, 99);
     duel.site.replica.list(relay.replica.site());
     duel.site.replica.learn_chain(relay.replica.own_chain()).unwrap();
@@ -182,7 +182,7 @@ fn bad_deltas_of_one_peer_do_not_block_another() {
         ..duel.note()
     };
     let (id, _) = duel.tell();
-    // A delta of an epoch whose certificate nobody has: it is neither refused nor taken.
+    // A delta of an epoch whose certificate nobody has: it is neither a violation nor appended.
     let (chain, keys) = restored(&duel.peer, 0);
     let mut rotated = ModelReplica::new(
         "site-1".parse().unwrap(),

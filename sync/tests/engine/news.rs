@@ -1,4 +1,4 @@
-//! News that is passed on: heads, certificates and forks.
+//! News that sites pass on: heads, certificates and fork proofs.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn proven_gossip_is_forwarded_once() {
         Some(GossipVerdict::Ignore),
         "nothing new"
     );
-    // A newer head, so that its signature is checked.
+    // Only the signature of a newer head is checked.
     let later = start().plus_millis(1_000);
     duel.peer.sign_head(Lane::Federation, later, MINUTE);
     let head = duel.peer.head(&duel.peer.site(), Lane::Federation).unwrap();
@@ -164,7 +164,7 @@ fn branches_of_equal_length_are_found_by_their_heads() {
     };
     assert_eq!(position(&net, 1).held, position(&net, 2).held);
     assert!(!position(&net, 1).frozen && !position(&net, 2).frozen);
-    // The author is absent: the two sites with different histories detect it between them.
+    // The author is not connected: the two sites with different histories detect the fork between themselves.
     net.link(1, 2);
     net.run(MINUTE);
     for site in [1, 2] {

@@ -25,8 +25,8 @@ pub struct CanonicalAdvisory {
     pub conflicts: Vec<Conflict>,
     /// The claims behind it, by record and author.
     pub edges: Vec<Edge>,
-    /// Its records with entries of `affected` that name no package, beside others that do, each with their number:
-    /// no advisory shows what these state.
+    /// Records in which some entries of `affected` name a package and some do not, each with the number of the latter. No
+    /// advisory shows these entries.
     #[serde(skip)]
     pub entries_without_package: Vec<(RecordKey, usize)>,
     /// Its folded fields.
@@ -35,8 +35,8 @@ pub struct CanonicalAdvisory {
     pub merge_hash: MergeHash,
     /// Other CVEs that a record of this advisory names as well, sorted.
     pub other_vulnerabilities: Vec<VulnerabilityId>,
-    /// CVEs from which its records state that they are derived; for each record, only if it is a single one.
-    /// Searches by them find the advisory, but they merge nothing.
+    /// CVEs from which its records are derived, as they state: of each record that states exactly one. Searches by
+    /// them find the advisory, but they merge nothing.
     #[serde(skip)]
     pub upstream: Vec<VulnerabilityId>,
     /// Ids that lead to it without naming it, sorted: CVEs from which its records are derived if there are
@@ -86,7 +86,7 @@ pub struct Fields {
     /// Text of any length.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub details: Option<Field>,
-    /// The time of the last change, as the source states.
+    /// The time of the last change, as stated by the source.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<Field>,
     /// The time of publication.
@@ -192,7 +192,7 @@ pub struct Field {
     pub value: JsonText,
 }
 
-/// A value that another won over.
+/// A value that was not chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OutvotedValue {
     /// The provenance of the value.
@@ -263,7 +263,7 @@ pub struct Edge {
     pub content: Option<ContentHash>,
     /// The id of the record.
     pub id: RecordId,
-    /// In which of its logs.
+    /// The lane of the author's log.
     pub lane: Lane,
     /// The source of the record.
     pub source: Source,

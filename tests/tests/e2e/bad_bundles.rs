@@ -1,4 +1,4 @@
-//! Bundles that must be refused: each with its own answer, exit code 3, and no change.
+//! Bundles that must be refused with exit code 3, a specific error, and no change.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -116,7 +116,7 @@ fn flipped_bit_is_refused_without_change() {
     let good = std::fs::read(&world.first).unwrap();
     let root = world.reader.root();
     let mut rng = fastrand::Rng::with_seed(7);
-    // Densely at the beginning, with the lengths and signatures; the rest at random.
+    // Every byte at the beginning, which has the lengths and signatures; random places in the rest.
     let places: Vec<usize> = (0..64)
         .chain((0..60).map(|_| rng.usize(..good.len())))
         .chain([good.len() - 1])
@@ -231,14 +231,14 @@ fn bundles_of_unlisted_sites_are_refused() {
     let _ = stranger.import("mine", &sample_feed(), &[]);
     let problem = world.reader.refuse_bundle(&stranger.export("own.zst", &[]));
     assert_eq!(problem.title, "Site not allowed");
-    // A stranger does not become a carrier by carrying a listed site's deltas.
+    // An unlisted exporter is refused even if its bundle contains only a listed site's deltas.
     stranger.list(&world.author);
     let _ = stranger.import_bundle(&world.first);
     let cursor = world.author.identity().site.to_string() + "=2025-01-01T00:00:00.000Z#0000";
     let relayed = stranger.export("relayed.zst", &["-c", &cursor]);
     let problem = world.reader.refuse_bundle(&relayed);
     assert_eq!(problem.title, "Site not allowed");
-    // In the reverse case, a listed carrier's bundle leaves out unlisted authors, and reports them.
+    // The reverse case: from a listed exporter's bundle, only the logs of unlisted authors are refused.
     let mixed = stranger.export("mixed.zst", &[]);
     world.reader.list(&stranger);
     world.reader.json_call(["sites", "remove", "author"]).expect(0);
@@ -253,7 +253,7 @@ fn bundles_of_unlisted_sites_are_refused() {
     assert_eq!(world.reader.dump("mine"), stranger_own_dump(&stranger));
 }
 
-/// Returns the stranger's own records from a site that trusts nobody else.
+/// Returns the stranger's own records, after it removed the author from its allow-list.
 fn stranger_own_dump(stranger: &Site) -> Vec<u8> {
     stranger.json_call(["sites", "remove", "author"]).expect(0);
     stranger.dump("mine")

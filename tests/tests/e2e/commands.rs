@@ -1,4 +1,4 @@
-//! Every command once, as the help texts promise: exit codes, shapes, with and without a daemon.
+//! Commands behave as their help texts say: exit codes and output, with and without a daemon.
 
 use std::path::PathBuf;
 
@@ -87,25 +87,25 @@ fn commands_answer_alike_with_a_daemon_and_without() {
     let report = site.import("mine", &sample_feed(), &[]);
     assert_eq!(report.stored, 4);
     site.list(&other);
-    let without = round(&site);
+    let without = outputs(&site);
     site.up();
-    let with = round(&site);
+    let with = outputs(&site);
     assert_eq!(without, with);
     site.stop();
-    assert_eq!(round(&site), with);
+    assert_eq!(outputs(&site), with);
 }
 
-/// Returns the output of every reading command, without the parts that depend on the moment.
+/// Returns the outputs of the commands that only read, without the parts that change with time.
 #[expect(clippy::too_many_lines, reason = "one story, in order")]
-fn round(site: &Site) -> Vec<Value> {
-    let mut said: Vec<Value> = Vec::new();
+fn outputs(site: &Site) -> Vec<Value> {
+    let mut outputs: Vec<Value> = Vec::new();
     let status: Status = site.json(["status"]);
     assert_eq!(
         (status.records, status.feeds.len(), status.peers.len()),
         (4, 1, 1)
     );
     assert!(status.head.is_some() && status.store.size_bytes > 0);
-    said.push(status.knowledge_root.to_string().into());
+    outputs.push(status.knowledge_root.to_string().into());
 
     let found: AdvisoryLookup = site.json(["advisory", "get", "CVE-2025-10001"]);
     assert_eq!(found.advisories.len(), 1);
@@ -114,7 +114,7 @@ fn round(site: &Site) -> Vec<Value> {
         let again: AdvisoryLookup = site.json(["canonical", "get", name]);
         assert_eq!(again.advisories, found.advisories, "{name}");
     }
-    said.push(serde_json::to_value(&found).unwrap());
+    outputs.push(serde_json::to_value(&found).unwrap());
     assert_eq!(
         site.refused(["advisory", "get", "CVE-1999-0001"])
             .exit_status()
@@ -128,7 +128,7 @@ fn round(site: &Site) -> Vec<Value> {
     assert_eq!(page.advisories.len(), 1);
     let none: AdvisoryPage = site.json(["advisory", "list", "--query", "no such word"]);
     assert!(none.advisories.is_empty());
-    // Page by page, everything once.
+    // The pages together list each advisory once.
     let mut seen = Vec::new();
     let mut after: Option<String> = None;
     loop {
@@ -156,7 +156,7 @@ fn round(site: &Site) -> Vec<Value> {
     }
     let distinct: std::collections::BTreeSet<&String> = seen.iter().collect();
     assert_eq!((seen.len(), distinct.len()), (4, 4));
-    said.push(serde_json::to_value(&seen).unwrap());
+    outputs.push(serde_json::to_value(&seen).unwrap());
 
     let all = site.cli(["advisory", "dump", "-o", "-"]);
     all.expect(0);
@@ -184,17 +184,17 @@ fn round(site: &Site) -> Vec<Value> {
         site.refused(["sites", "show", "nobody"]).code,
         ErrorCode::SiteNotFound
     );
-    said.push(serde_json::to_value(&entry).unwrap());
+    outputs.push(serde_json::to_value(&entry).unwrap());
 
     let verdict = site.scan(
         &sample_sbom(site),
         &["--fail-on", "high", "--at", "2025-06-01T00:00:00.000Z"],
     );
     assert_eq!(verdict.exit_code, 1);
-    said.push(verdict.verdict_hash.to_string().into());
+    outputs.push(verdict.verdict_hash.to_string().into());
     let doctor: DoctorReport = site.json(["doctor"]);
     assert!(doctor.ok && !doctor.checks.is_empty(), "{doctor:?}");
-    said
+    outputs
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn sites_are_added_changed_and_removed() {
 }
 
 #[test]
-fn ledger_lists_transfers() {
+fn history_lists_transfers() {
     let bench = bench();
     let [a, b] = ["site-a", "site-b"].map(|name| Site::init(bench.path(), name));
     b.list(&a);
@@ -456,7 +456,7 @@ fn input_and_output_may_be_pipes() {
     assert_eq!(reader.root(), site.root());
     let sbom = std::fs::read(sample_sbom(&site)).unwrap();
     pipe(&site, &["scan", "-", "--fail-on", "high"], &sbom).expect(1);
-    // One report alone can go there.
+    // Standard output takes only one report.
     for args in [
         &["--format", "json=-"][..],
         &["--format", "json=-", "--format", "sarif=-", "--quiet"],

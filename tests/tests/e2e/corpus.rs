@@ -40,7 +40,7 @@ const ARCHIVES: [&str; 12] = [
 const SHORT_ARCHIVES: [&str; 1] = ["haskell"];
 /// Streams that are replayed day by day.
 const STREAMS: [&str; 2] = ["pypa", "bitnami"];
-/// The short run uses one package in this many: the folder decides, so a file is in on every day or on none.
+/// The short run uses one in this many packages, chosen by folder, so that a file takes part on every day or on none.
 const SHORT_SHARE: u32 = 32;
 
 fn corpus() -> Option<PathBuf> {
@@ -51,6 +51,7 @@ fn corpus() -> Option<PathBuf> {
     corpus
 }
 
+/// Returns true if the test replays the complete corpus.
 fn full() -> bool {
     std::env::var_os("STARLING_E2E_FULL").is_some_and(|value| value == "1")
 }
@@ -61,7 +62,7 @@ fn takes_part(name: &str) -> bool {
     full() || folder.bytes().map(u32::from).sum::<u32>() % SHORT_SHARE == 0
 }
 
-/// Returns the record in a file, as other readers read it; `None` if the file holds no record.
+/// Returns the record in a file, parsed without the code under test; `None` if the file has no record.
 fn parse(name: &str, bytes: &[u8]) -> Option<Value> {
     match name.rsplit_once('.')?.1 {
         "json" => serde_json::from_slice(bytes).ok(),
@@ -70,11 +71,12 @@ fn parse(name: &str, bytes: &[u8]) -> Option<Value> {
     }
 }
 
-/// Three sites, the author's list of its imports, and the position of the third site.
+/// Three sites, and the position up to which the third one received bundles.
 struct World {
     _bench: tempfile::TempDir,
     author: Site,
     follower: Site,
+    /// Reached by bundles only.
     carried: Site,
     cursor: Option<Cursor>,
 }
@@ -84,7 +86,7 @@ impl World {
         let bench = bench();
         let [mut author, mut follower, mut carried] =
             ["author", "follower", "carried"].map(|name| Site::init(bench.path(), name));
-        // The whole corpus is one bundle.
+        // The whole corpus is exported as one bundle.
         for site in [&mut author, &mut follower, &mut carried] {
             site.up_with(&["--set", "federation.import.max_bundle_size=2GB"]);
         }
@@ -103,7 +105,8 @@ impl World {
         [&self.author, &self.follower, &self.carried]
     }
 
-    /// Brings the news to the other two; returns the time it took.
+    /// Waits until the follower has the author's changes, and carries a bundle to the third site. Returns a text with the
+    /// times.
     fn spread(&mut self) -> String {
         let from = Instant::now();
         self.follower.until_equal(&self.author);
@@ -129,7 +132,7 @@ impl World {
         )
     }
 
-    /// Imports a tree as the whole of a source and spreads it; all three must then hold it.
+    /// Imports a tree as the complete source and spreads it. All three sites must then have exactly its records.
     fn publish(&mut self, source: &str, label: &str, tree: &Folder) {
         let from = Instant::now();
         let path = self.author.file("feed.tar.zst");

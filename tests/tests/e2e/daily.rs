@@ -1,5 +1,5 @@
-//! A source as it is published, day after day: the same tree at three sites after every day, one of them
-//! following over QUIC, one by delta bundles.
+//! A source that changes every day: after each day three sites have the same records. One imports the source, one follows
+//! over QUIC, and one receives delta bundles.
 
 use serde_json::{Value, json};
 use starling_api_types::{Cursor, ErrorCode, FeedOutcome};
@@ -11,7 +11,7 @@ use crate::bench;
 
 const SOURCE: &str = "daily";
 
-/// The three sites and the tree that they are to hold.
+/// The three sites, and the files that the source publishes.
 struct World {
     _bench: tempfile::TempDir,
     author: Site,
@@ -51,7 +51,7 @@ impl World {
         report
     }
 
-    /// Brings the news to the other two sites.
+    /// Waits until the follower has the author's changes, and carries a bundle to the third site.
     fn spread(&mut self) {
         self.follower.until_equal(&self.author);
         let cursor = self.cursor.as_ref().map(ToString::to_string);
@@ -62,7 +62,7 @@ impl World {
         assert_eq!(self.cursor, self.author.status().head);
     }
 
-    /// Returns the content of the feed, for trees in which every file is a record.
+    /// Returns the records of the feed; every file must be a record.
     fn tree(&self) -> Records {
         Records::of(
             self.feed
@@ -113,7 +113,7 @@ fn six_days_of_a_source_arrive_unchanged() {
     let report = world.publish(&world.tree());
     assert_eq!((report.stored, report.unchanged, report.absent), (2, 2, 1));
 
-    // A withdrawal is taken back; a file changes and keeps its `modified`.
+    // A withdrawal is reverted; a file changes but keeps its `modified`.
     world
         .feed
         .put("EX-3.json", &record(3, "1.0.0", "2025-01-10T00:00:00Z"));
@@ -123,7 +123,7 @@ fn six_days_of_a_source_arrive_unchanged() {
     let report = world.publish(&world.tree());
     assert_eq!((report.stored, report.absent), (2, 0));
 
-    // `modified` goes back, and is a year that never was; the deleted one returns unchanged.
+    // One `modified` goes back in time, one is in the year 1; the deleted record returns unchanged.
     world
         .feed
         .put("EX-1.json", &record(1, "1.0.2", "2024-12-31T00:00:00Z"));
@@ -149,17 +149,18 @@ fn six_days_of_a_source_arrive_unchanged() {
         .put("zzz/EX-1-copy.json", &record(1, "1.0.2", "2024-12-31T00:00:00Z"));
     let report = world.publish(&world.tree());
     assert_eq!((report.stored, report.duplicate), (2, 3));
-    let told: Vec<&str> = report.warnings.iter().map(String::as_str).collect();
+    let warnings = &report.warnings;
     assert!(
-        told.iter().any(|warning| warning.contains("EX-4")) && told.iter().any(|w| w.contains("EX-5")),
-        "{told:?}"
+        warnings.iter().any(|warning| warning.contains("EX-4"))
+            && warnings.iter().any(|warning| warning.contains("EX-5")),
+        "{warnings:?}"
     );
     assert!(
-        told.iter().all(|warning| !warning.contains("EX-1 ")),
-        "equal content is no news: {told:?}"
+        warnings.iter().all(|warning| !warning.contains("EX-1 ")),
+        "equal content needs no warning: {warnings:?}"
     );
 
-    // A file that cannot be read keeps its former record; its neighbour is removed.
+    // An unreadable file keeps its earlier record; another file is deleted.
     let before = world.tree();
     world
         .feed
@@ -260,7 +261,7 @@ fn truncated_or_empty_input_is_not_the_whole_source() {
     let problem = complete(&world.author, &empty, &["--allow-empty"]).problem();
     assert_eq!(problem.code, ErrorCode::FeedSuspect, "{problem}");
 
-    // An operator who intends it says so, and all sites learn it.
+    // With `--allow-empty` and `--approve` the source is emptied at all sites.
     let report: starling_api_types::FeedImportReport =
         complete(&world.author, &empty, &["--allow-empty", "--approve"]).json(0);
     assert_eq!(report.absent, 60);
@@ -295,7 +296,7 @@ fn strict_import_is_all_or_nothing() {
 }
 
 #[test]
-fn every_form_of_a_feed_gives_the_same_knowledge() {
+fn every_form_of_a_feed_gives_the_same_records() {
     let bench = bench();
     let feed = starling_tests::feed::many("FORM", 25, 40);
     let mut lines = Vec::new();

@@ -1,4 +1,4 @@
-//! The API over TCP, as a build server uses it, and its event stream.
+//! The API over TCP, as a build server uses it, and the event stream.
 
 use serde_json::Value;
 use starling_api_types::{
@@ -89,7 +89,7 @@ fn build_server_scans_and_reads_without_a_token() {
 }
 
 #[test]
-fn token_lets_admin_calls_through() {
+fn admin_calls_need_the_right_token() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");
     let token = site.file("token");
@@ -132,7 +132,7 @@ fn events_are_sent_once_and_resume_after_a_stop() {
         .tcp(&address)
         .json(200);
     assert_eq!(page.advisories.len(), 2);
-    let mut told = Vec::new();
+    let mut events = Vec::new();
     for _ in 0..imported.counts.canonical_created {
         let event = live.event();
         assert_eq!(event.name, "canonical-imported");
@@ -141,9 +141,9 @@ fn events_are_sent_once_and_resume_after_a_stop() {
         assert_eq!(body.bundle_hash, Some(imported.bundle_hash));
         assert_eq!(body.site_id.as_str(), "site-a");
         assert!(body.affects_key.starts_with("pkg:npm/"), "{body:?}");
-        told.push(event);
+        events.push(event);
     }
-    let cves = told
+    let cves = events
         .iter()
         .filter(|event| event.data.contains("CVE-2025-10001"))
         .count();
@@ -151,9 +151,9 @@ fn events_are_sent_once_and_resume_after_a_stop() {
 
     // A reader that saw only the first event gets the others, once each and in order.
     let mut resumed = Request::get("/events")
-        .header("last-event-id", &told[0].id)
+        .header("last-event-id", &events[0].id)
         .tcp(&address);
-    for event in &told[1..] {
+    for event in &events[1..] {
         assert_eq!(&resumed.event(), event);
     }
     // It continues with new events.

@@ -1,4 +1,4 @@
-//! Mutes: made at one site, in force at all, however they travel.
+//! A mute that one site adds applies at all sites, whether it travels by network or in a bundle.
 
 use serde_json::Value;
 use starling_api_types::{ErrorCode, Mute, MuteAdded, MuteList, MuteState, VerdictEnvelope};
@@ -67,7 +67,7 @@ fn separate_mutes_merge_by_network_and_by_file() {
     assert!(vulnerabilities.len() >= 2, "{vulnerabilities:?}");
     let (first, rest) = vulnerabilities.split_first().unwrap();
 
-    // Apart, without a daemon: neither knows the other's mute.
+    // Two sites without a connection add mutes: neither knows those of the other.
     let of_a = mute(
         &a,
         &[
@@ -122,7 +122,7 @@ fn separate_mutes_merge_by_network_and_by_file() {
     assert_eq!(cause["site"], a.identity().site.to_string());
     assert_eq!(cause["until"], "2999-12-31T23:59:59.999Z");
 
-    // Every site proves the same author.
+    // Every site shows the same proof of the author.
     for site in [&a, &b, &c] {
         let shown: Mute = site.json(["mute", "show", &of_a.id]);
         assert_eq!(
@@ -137,7 +137,7 @@ fn separate_mutes_merge_by_network_and_by_file() {
         site.expect_sound();
     }
 
-    // Another site ends it while daemons run: scans at both sites see it without a restart.
+    // Another site removes the mute while daemons run: scans at both sites see it without a restart.
     let removed: Mute = b.json([
         "mute",
         "remove",
@@ -177,7 +177,7 @@ fn unlisted_site_loses_its_mutes_until_relisted() {
 }
 
 #[test]
-fn impossible_mute_is_refused_and_unknown_one_warns() {
+fn invalid_mute_is_refused_and_unknown_vulnerability_warns() {
     let bench = bench();
     let site = Site::init(bench.path(), "site-a");
     let reason = ["--reason", "r"];

@@ -48,7 +48,7 @@ fn blocks(page: &str) -> Vec<Block> {
             indented.push_str(code);
             indented.push('\n');
         } else if !indented.is_empty() {
-            // A blank line alone does not end it, but splitting there changes nothing.
+            // In Markdown a blank line does not end the block, but for commands a split there makes no difference.
             found.push(Block {
                 language: String::new(),
                 text: std::mem::take(&mut indented),
@@ -77,7 +77,7 @@ fn commands(code: &str) -> Vec<String> {
 
 /// Returns the first of the tools that this machine lacks.
 fn missing_tool() -> Option<&'static str> {
-    let is_there = |tool: &&&str| {
+    let is_missing = |tool: &&&str| {
         let mut command = Command::new(**tool);
         command
             .arg("--version")
@@ -85,7 +85,7 @@ fn missing_tool() -> Option<&'static str> {
             .stderr(Stdio::null());
         !command.status().is_ok_and(|status| status.success())
     };
-    TOOLS.iter().find(is_there).copied()
+    TOOLS.iter().find(is_missing).copied()
 }
 
 fn free_udp_port() -> u16 {
@@ -113,7 +113,7 @@ fn programs(folder: &Path) -> PathBuf {
     bin
 }
 
-/// Returns a shell in `folder` with nothing of the tester's own.
+/// Returns a shell in `folder` with an environment that contains only `PATH` and `HOME`.
 fn shell(folder: &Path, bin: &Path, args: &[&str]) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=20", "240"]).args(args);
@@ -130,7 +130,8 @@ fn shell(folder: &Path, bin: &Path, args: &[&str]) -> Command {
 /// A command of README.md, with its exit code and parts of its output.
 type Expected = (&'static str, i32, &'static [&'static str]);
 
-/// In the order of the page: the beginning of a command, or words in it. Every other command must end with 0.
+/// The commands whose exit code or output is checked, in the order of the page, each by some words of it. All other commands
+/// must end with 0.
 const README: &[Expected] = &[
     ("cargo run", 0, &["verdict"]),
     ("west init", 0, &["site-us-west-1", "starling doctor"]),
@@ -197,7 +198,7 @@ fn readme_runs_as_pasted() {
     let file = bench.path().join("readme.sh");
     std::fs::write(&file, &script).unwrap();
     let mut shell = shell(&home, &bin, &["bash", &file.to_string_lossy()]);
-    // For a daemon without a listening address.
+    // The listening address of daemons whose command names none.
     let anywhere = format!("[\"/ip4/127.0.0.1/udp/{}/quic-v1\"]", free_udp_port());
     shell.env("STARLING_NETWORK_LISTEN", anywhere);
     let ended = Ended::within(shell, DEADLINE);
@@ -206,7 +207,7 @@ fn readme_runs_as_pasted() {
     let mut expected = README.iter().peekable();
     let mut rest = output.as_str();
     for command in &all {
-        let (said, more) = rest
+        let (output_of_command, more) = rest
             .split_once("\n@@ ")
             .unwrap_or_else(|| panic!("`{command}` did not end\n{output}"));
         let (code, more) = more.split_once(" @@\n").unwrap();
@@ -219,9 +220,12 @@ fn readme_runs_as_pasted() {
             }
             _ => (0, &[][..]),
         };
-        assert_eq!(code, wanted.to_string(), "`{command}` said:\n{said}");
+        assert_eq!(code, wanted.to_string(), "`{command}` said:\n{output_of_command}");
         for word in words {
-            assert!(said.contains(word), "`{command}` does not say {word:?}:\n{said}");
+            assert!(
+                output_of_command.contains(word),
+                "`{command}` does not say {word:?}:\n{output_of_command}"
+            );
         }
     }
     assert!(expected.peek().is_none(), "no command for {:?}", expected.peek());
@@ -230,10 +234,10 @@ fn readme_runs_as_pasted() {
 /// A job of docs/ci.md: its scripts, in order.
 struct Job {
     name: String,
-    /// The shell that the build server uses, and each script with its exit code.
+    /// The command with which the build server runs each script.
     shell: &'static [&'static str],
     scripts: Vec<String>,
-    /// The files that it leaves.
+    /// The files that the scripts write.
     files: &'static [&'static str],
 }
 
@@ -338,7 +342,7 @@ fn ci_jobs_fail_when_the_verdict_does() {
             std::fs::create_dir(&folder).unwrap();
             std::fs::write(folder.join("sbom.json"), sbom(version)).unwrap();
             let mut codes = Vec::new();
-            let mut said = String::new();
+            let mut log = String::new();
             for script in &job.scripts {
                 let file = folder.join("script.sh");
                 std::fs::write(&file, script).unwrap();
@@ -351,7 +355,7 @@ fn ci_jobs_fail_when_the_verdict_does() {
                     .env("GITHUB_STEP_SUMMARY", folder.join("step-summary"));
                 let ended = Ended::within(shell, DEADLINE);
                 codes.push(ended.code);
-                let _ = write!(said, "{ended:?}");
+                let _ = write!(log, "{ended:?}");
             }
             // Previously accepted findings do not fail; steps after the scan still run.
             let scan = if job.scripts[0].contains("--baseline") {
@@ -359,8 +363,8 @@ fn ci_jobs_fail_when_the_verdict_does() {
             } else {
                 verdict
             };
-            assert_eq!(codes[0], scan, "{}: {said}", job.name);
-            assert!(codes[1..].iter().all(|code| *code == 0), "{}: {said}", job.name);
+            assert_eq!(codes[0], scan, "{}: {log}", job.name);
+            assert!(codes[1..].iter().all(|code| *code == 0), "{}: {log}", job.name);
             for file in job.files {
                 let written = std::fs::read_to_string(folder.join(file)).unwrap_or_default();
                 assert!(written.contains("sbom.json"), "{}: {file}: {written}", job.name);
@@ -380,7 +384,7 @@ fn curl_job_never_passes_without_an_answer() {
     let page = std::fs::read_to_string(workspace().join("docs/ci.md")).unwrap();
     let jobs = jobs(&page);
     let job = jobs.iter().find(|job| job.scripts[0].contains("curl")).unwrap();
-    // What curl does: nothing at all, or an answer with its own exit code.
+    // Stand-ins for curl, each with the exit code that the job must have.
     for (index, (curl, code)) in [
         ("exit 7", 6),
         ("echo '{\"status\":503}' > verdict.json; exit 22", 3),
@@ -399,7 +403,7 @@ fn curl_job_never_passes_without_an_answer() {
         let program = bin.join("curl");
         std::fs::write(&program, format!("#!/bin/sh\n{curl}\n")).unwrap();
         std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-        // Of an earlier build, which passed.
+        // The verdict of an earlier build, which passed, is still there.
         std::fs::write(folder.join("verdict.json"), "{\"exit_code\":0}").unwrap();
         std::fs::write(folder.join("script.sh"), &job.scripts[0]).unwrap();
         let mut shell = shell(&folder, &bin, &["bash", "-e", "script.sh"]);

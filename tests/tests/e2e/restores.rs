@@ -77,7 +77,7 @@ pub(crate) fn goes_on(a: &mut Site, b: &mut Site, epoch: u64) {
     goes_on_with(a, b, epoch, "LAST");
 }
 
-/// Does the same, with records of another name.
+/// Same as [`goes_on`], with records of another name.
 pub(crate) fn goes_on_with(a: &mut Site, b: &mut Site, epoch: u64, name: &str) {
     a.until("the site to go on", |status| status.restore.is_none());
     let before = held(a, a);
@@ -112,7 +112,7 @@ fn recent_backup_takes_back_claims_from_its_peer() {
     b.stop();
     put_back(&a, &backup);
 
-    // Alone it reads, and signs nothing.
+    // Without its peer it answers reads, but signs nothing.
     a.up();
     let restore = a.status().restore.expect("the home shows that it was copied");
     assert_eq!(restore.phase, RestorePhase::Waiting);
@@ -170,7 +170,7 @@ fn site_without_peers_continues_on_request() {
     a.up_with(&["--alone", "--yes"]);
     assert!(a.status().restore.is_none());
     a.stop();
-    // Nothing is held any more, so that nobody is asked.
+    // The site signs again, so `--alone` has nothing to confirm.
     a.up_with(&["--alone"]);
     let _ = a.import("mine", &feed("MORE"), &[]);
     assert_eq!(held(&a, &a), (2, 9));
@@ -297,7 +297,7 @@ fn restored_site_waits_for_the_most_advanced_peer() {
 }
 
 #[test]
-fn wait_for_an_absent_peer_ends() {
+fn restored_site_does_not_wait_forever_for_absent_peer() {
     let bench = bench();
     let (mut a, mut b, _) = pair(bench.path());
     let c = Site::init(bench.path(), "site-c");

@@ -34,7 +34,7 @@ impl Executor<'_> {
             .documents
             .get(&step.id)
             .and_then(|seen| seen.etag.clone());
-        let mark = updateinfo
+        let checksum = updateinfo
             .sha256
             .as_ref()
             .map(|digits| format!("sha256:{digits}"));
@@ -52,7 +52,7 @@ impl Executor<'_> {
             beside: None,
             may_be_missing: false,
         };
-        if mark.is_some() && known == mark {
+        if checksum.is_some() && known == checksum {
             self.unsent.push(document);
             return Ok(());
         }
@@ -65,7 +65,7 @@ impl Executor<'_> {
             return Err(missing(&document.address));
         };
         match &updateinfo.sha256 {
-            // What was packed anew is not what the checksum is of.
+            // The checksum is of the bytes as received, so it cannot be compared after a recompression.
             Some(expected) if body.renamed.is_none() => {
                 self.check_sha256(&document.address, &body, expected, false)
                     .await?;
@@ -84,7 +84,8 @@ impl Executor<'_> {
         self.place(&document.address, &document.name, body, is_same)
             .await?;
         let seen = Seen {
-            etag: mark,
+            // Compared at the next run, like the `ETag` of a server.
+            etag: checksum,
             last_modified: None,
             hash,
         };

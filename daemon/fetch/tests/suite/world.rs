@@ -1,4 +1,4 @@
-//! A site without its rest: a clock that waits in no time, a folder, and what a run brought.
+//! A world for tests of fetch runs: a clock whose waits end at once, a folder, and access to a run's results.
 
 use std::io::Write;
 use std::path::Path;
@@ -19,14 +19,14 @@ pub(crate) const NOW_MS: u64 = 1_780_272_000_000;
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 pub(crate) const DAY_MS: u64 = 24 * HOUR_MS;
 
-/// A clock that moves only by its own waits.
+/// A clock that advances only when a wait is asked for, or by `tick_ms` at each reading.
 pub(crate) struct TestClock {
     now_ms: AtomicU64,
     steady_ms: AtomicU64,
     waits: Mutex<Vec<(Duration, Wait)>>,
-    /// What passes each time that the steady time is asked for.
+    /// The time that passes at each reading of the steady clock.
     tick_ms: AtomicU64,
-    /// Silence is noticed when the server says that it is silent.
+    /// Ends the waits for silence when the server reports that it is silent.
     is_silent: Option<watch::Receiver<bool>>,
 }
 
@@ -35,12 +35,12 @@ impl TestClock {
         self.now_ms.store(now_ms, Ordering::SeqCst);
     }
 
-    /// Lets time pass whenever it is looked at.
+    /// Lets time pass at each reading of the steady clock.
     pub(crate) fn tick(&self, tick_ms: u64) {
         self.tick_ms.store(tick_ms, Ordering::SeqCst);
     }
 
-    /// The waits of one sort, so far.
+    /// Returns the waits with one reason so far.
     pub(crate) fn waits(&self, why: Wait) -> Vec<Duration> {
         let waits = self.waits.lock().expect("not poisoned");
         waits
@@ -82,13 +82,13 @@ impl Clock for TestClock {
     }
 }
 
-/// What runs of one feed share.
+/// The state that the runs of one feed share.
 pub(crate) struct World {
     pub(crate) clock: TestClock,
     pub(crate) settings: Settings,
     pub(crate) position: Position,
     pub(crate) stop: CancellationToken,
-    /// Free bytes of the disk, each time that they are asked for.
+    /// Returns the free bytes of the disk; `None` if they are unknown.
     pub(crate) free: Box<dyn Fn() -> Option<u64> + Sync + Send>,
 }
 
@@ -116,6 +116,7 @@ impl World {
         }
     }
 
+    /// Creates a world whose waits for silence end when `is_silent` says so.
     pub(crate) fn hearing(is_silent: watch::Receiver<bool>) -> Self {
         let mut world = Self::new();
         world.clock.is_silent = Some(is_silent);
@@ -158,14 +159,14 @@ impl World {
     }
 }
 
-/// What a run brought, and where.
+/// The result of a run, and the folder with its documents.
 pub(crate) struct Brought {
     pub(crate) fetched: Fetched,
     pub(crate) folder: tempfile::TempDir,
 }
 
 impl Brought {
-    /// The names of the documents, sorted.
+    /// Returns the names of the documents, sorted, and checks that the folder contains nothing else.
     pub(crate) fn names(&self) -> Vec<String> {
         let mut names: Vec<String> = self
             .fetched
@@ -191,12 +192,12 @@ impl Brought {
         String::from_utf8(std::fs::read(self.folder.path().join(name)).expect("a file")).expect("UTF-8")
     }
 
-    /// True if a note holds these words.
+    /// Returns true if a note contains these words.
     pub(crate) fn notes(&self, words: &str) -> bool {
         self.fetched.notes.iter().any(|note| note.contains(words))
     }
 
-    /// The names of the documents that an import reads in the folder.
+    /// Returns the names of the documents that an import reads from the folder.
     pub(crate) fn imported(&self) -> Vec<String> {
         use starling_feeds::input::{Found, Limits, Source, read};
         let mut names = Vec::new();
@@ -228,7 +229,7 @@ fn files(folder: &Path, prefix: &str) -> Vec<String> {
     found
 }
 
-/// The plan of a preset at a server.
+/// Returns the plan of a preset that fetches from the server at `base`.
 pub(crate) fn plan_at(name: &str, base: &str, parameter: Option<&str>) -> Plan {
     preset(name)
         .expect("a preset")
@@ -281,7 +282,7 @@ pub(crate) fn sha256_of(bytes: &[u8]) -> String {
     hex::encode(sha2::Sha256::digest(bytes))
 }
 
-/// A record of the OSV schema.
+/// Returns a record in the OSV schema.
 pub(crate) fn record(id: &str, modified: &str) -> String {
     format!(r#"{{"id":"{id}","modified":"{modified}","affected":[]}}"#)
 }

@@ -112,8 +112,8 @@ impl<'a> VexIndex<'a> {
     /// Returns the applicable statement for a finding with its document's hash, if it settles the finding.
     pub(crate) fn settle(&mut self, finding: &Finding) -> Option<(&'a Statement, String)> {
         let (document, statement) = self
-            .said_of(finding)
-            .filter(|(_, said)| said.status.is_settled())?;
+            .statement_for(finding)
+            .filter(|(_, stated)| stated.status.is_settled())?;
         let report = self.reports.get_mut(document)?;
         report.settled += 1;
         Some((statement, report.hash.clone()))
@@ -121,26 +121,29 @@ impl<'a> VexIndex<'a> {
 
     /// Returns true if the applicable statement for a finding says that there will be no fix.
     pub(crate) fn will_not_fix(&self, finding: &Finding) -> bool {
-        self.said_of(finding)
-            .is_some_and(|(_, said)| said.will_not_fix && !said.status.is_settled())
+        self.statement_for(finding)
+            .is_some_and(|(_, stated)| stated.will_not_fix && !stated.status.is_settled())
     }
 
     /// Returns the applicable statement for a finding, and the index of its document.
-    fn said_of(&self, finding: &Finding) -> Option<(usize, &'a Statement)> {
+    fn statement_for(&self, finding: &Finding) -> Option<(usize, &'a Statement)> {
         if self.by_name.is_empty() && self.of_subject.is_empty() {
             return None;
         }
-        // Each of several packages built from one source needs a statement, and the one that excuses least applies.
-        let said = finding
+        // A finding can be about several packages built from one source. Each needs a statement, and one that does not
+        // settle the finding is preferred.
+        let stated = finding
             .package
             .purls()
-            .map(|purl| self.said_of_package(finding, purl));
-        let said = said.collect::<Option<Vec<_>>>()?;
-        said.into_iter().min_by_key(|(_, said)| said.status.is_settled())
+            .map(|purl| self.statement_for_package(finding, purl));
+        let stated = stated.collect::<Option<Vec<_>>>()?;
+        stated
+            .into_iter()
+            .min_by_key(|(_, stated)| stated.status.is_settled())
     }
 
     /// Returns the applicable statement for one of a finding's packages.
-    fn said_of_package(&self, finding: &Finding, purl: &str) -> Option<(usize, &'a Statement)> {
+    fn statement_for_package(&self, finding: &Finding, purl: &str) -> Option<(usize, &'a Statement)> {
         let purl = PackageUrl::parse_lenient(purl).ok()?;
         let package = purl.package_only();
         let names = names_of(finding);
@@ -152,8 +155,8 @@ impl<'a> VexIndex<'a> {
         let of_package = names.filter_map(|id| self.by_name.get(&(id, package.clone())));
         let of_package = of_package
             .flatten()
-            .filter(|said| is_about(&said.product, &purl))
-            .map(|said| (said.document, said.statement));
+            .filter(|stated| is_about(&stated.product, &purl))
+            .map(|stated| (stated.document, stated.statement));
         let mut of_each: BTreeMap<usize, &'a Statement> = BTreeMap::new();
         for (document, statement) in of_all.chain(of_package) {
             let best = of_each.entry(document).or_insert(statement);
@@ -161,15 +164,15 @@ impl<'a> VexIndex<'a> {
                 *best = statement;
             }
         }
-        // If two equally new statements differ, the one that excuses less applies.
-        of_each.into_iter().max_by_key(|(document, said)| {
-            let excuses_nothing = (!said.status.is_settled(), !said.will_not_fix);
-            (self.time_of(said), excuses_nothing, *document)
+        // Of equally new statements, one that does not settle the finding is preferred.
+        of_each.into_iter().max_by_key(|(document, stated)| {
+            let excuses_nothing = (!stated.status.is_settled(), !stated.will_not_fix);
+            (self.time_of(stated), excuses_nothing, *document)
         })
     }
 
-    /// Returns the time by which a statement is compared with others. One that excuses and is dated after the scan is
-    /// the oldest: it must not outlast everything that is said until then.
+    /// Returns the time by which a statement is compared with others. A statement that settles a finding and is dated after
+    /// the scan counts as the oldest, so that it does not override every statement made before that date.
     fn time_of(&self, statement: &Statement) -> UnixMillis {
         let is_ahead = self.as_of.is_some_and(|now| statement.time > now);
         if is_ahead && statement.status.is_settled() {

@@ -1,9 +1,9 @@
-//! The configurations of a record: which versions of a product it calls affected, and on what they must run.
+//! The configurations of a record: the affected versions of a product, and the platforms on which they must run.
 //!
 //! Read from the native data that the connectors keep (docs/sources): `configurations` of the NVD, `cpeApplicability`
 //! and `affected[].cpes` of CVE records, which the NVD repeats ([`super::listed`]), `vulnerable-configuration` of CNNVD.
-//! A configuration is a tree of AND and OR. It is turned into one [`Applicability`] for each list of products that can
-//! be affected; everything else that has to hold with it is a platform.
+//! A configuration is a tree of AND and OR. It is converted to one [`Applicability`] for each list of products that can
+//! be affected; all other products that must be present with them are platforms.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -50,13 +50,13 @@ pub struct ProductMatch {
     pub is_unreadable: bool,
 }
 
-/// Something on which a product must run: one of several names.
+/// A platform on which a product must run, by one of several names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Platform {
     /// The first few names as formatted strings, one of each family of operating systems.
     pub names: Vec<String>,
-    /// Number of further names, of names that cannot be read, and of negated nodes: with any of them no system is
-    /// certainly another one.
+    /// Number of further names, unreadable names and negated nodes. If it is not 0, no system is certainly a different
+    /// platform.
     pub others: u32,
 }
 
@@ -103,7 +103,7 @@ impl Unusable {
     }
 }
 
-/// Alternatives that are affected, with what must hold beside them.
+/// Alternative affected products, with the other members of the AND nodes around them.
 #[derive(Debug, Clone)]
 struct Rule {
     matches: Vec<(String, ProductMatch)>,
@@ -378,7 +378,8 @@ impl Configurations {
     }
 }
 
-/// Returns the platforms of a statement. Of too many the last one counts the others, so that none is assumed unseen.
+/// Returns the platforms of a statement. If there are too many, the last one only counts the rest, so that they are not
+/// ignored.
 fn named_platforms(platforms: impl Iterator<Item = Platform>) -> Vec<Platform> {
     let mut platforms = platforms;
     let mut named: Vec<Platform> = platforms.by_ref().take(MAX_PLATFORMS).collect();
@@ -402,13 +403,13 @@ impl Platform {
     }
 }
 
-/// Collects the names of a platform. A record of one vendor lists hundreds of devices, for each of hundreds of products: a
-/// few names say what is meant.
+/// Collects the names of a platform, up to a limit. Some records list hundreds of devices for each of hundreds of products;
+/// a few names show what is meant.
 #[derive(Default)]
 struct PlatformNames {
     found: Platform,
     bytes: usize,
-    /// Families of operating systems that have a name already: its releases say the same about a system.
+    /// Families of operating systems of which a name was added. Further releases of a family are left out.
     families: BTreeSet<(String, String)>,
 }
 
@@ -444,7 +445,7 @@ fn family_of(cpe: &Cpe) -> Option<(String, String)> {
 /// Returns all names of a node, and of those below it, as one platform.
 fn platform_of(node: &Json, depth: usize) -> Platform {
     fn collect(node: &Json, depth: usize, names: &mut PlatformNames) {
-        // What is not looked into, or means the opposite, may be any system.
+        // A node that is too deep, or negated, may be any platform.
         if depth >= MAX_DEPTH || ["negate", "@negate"].iter().any(|key| is_true(node.get(*key))) {
             names.add(None);
             return;
@@ -473,7 +474,7 @@ fn name_of(leaf: &Json) -> Option<&str> {
     text(leaf.as_object()?, &["criteria", "cpe23Uri", "cpeName", "@name"])
 }
 
-/// Reads a name with its range; returns true beside it if what it names is affected.
+/// Reads a name with its range. The second value is true if the named product is affected.
 fn leaf_of(leaf: &Json) -> Option<(ProductMatch, bool)> {
     let criteria = name_of(leaf)?;
     let leaf = leaf.as_object()?;

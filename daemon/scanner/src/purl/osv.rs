@@ -55,11 +55,11 @@ pub struct OsvPackage {
     pub also: Vec<String>,
     /// The address of its repository, if the URL has it and the ecosystem is a registry's.
     pub repository: Option<String>,
-    /// Its source package, if advisories may name either and the source has another name; of an action in a folder of its
-    /// repository, the path of that.
+    /// Its source package, if advisories may name either and the source has another name. For an action in a folder of its
+    /// repository: the path of that folder.
     pub source: Option<SourcePackage>,
-    /// The package of EPEL that it may be instead, on a host of Enterprise Linux: a URL does not say from which of the two
-    /// a package is.
+    /// The EPEL package that it may be instead, on a host with Enterprise Linux: a URL does not say which of the two
+    /// repositories a package is from.
     pub epel: Option<Box<OsvPackage>>,
 }
 
@@ -75,9 +75,9 @@ impl OsvPackage {
         std::iter::once(self.name.as_str()).chain(action.map(|action| action.name.as_str()))
     }
 
-    /// Returns true if advisories of one of its ecosystems show knowledge of its release: its own ecosystem, the
-    /// products of its release, and other spellings of its release. A record without a release, or of an extension,
-    /// is not enough.
+    /// Returns true if an advisory of `ecosystem` shows that the site knows the package's release. That is true for its own
+    /// ecosystem, the products of its release, and other spellings of its release; not for an ecosystem without a
+    /// release, or for an extension.
     pub fn is_known_by(&self, ecosystem: &str) -> bool {
         let own = self.ecosystem.as_ref();
         ecosystem == own
@@ -88,10 +88,10 @@ impl OsvPackage {
                 && ["Docker Hardened Images:Debian:", "DHI:Debian:"]
                     .iter()
                     .any(|start| ecosystem.starts_with(start)))
-            // Their sources need not distinguish releases.
+            // Sources of these ecosystems may not distinguish releases.
             || ["FreeBSD:ports", "Alpaquita", "BellSoft Hardened Containers"]
                 .iter()
-                .any(|whole| ecosystem == *whole && beyond_of(own, whole))
+                .any(|whole| ecosystem == *whole && is_release_of(own, whole))
     }
 
     /// Returns true if advisories of `ecosystem`, whose suffix is a repository's address (`Packagist:https://…`),
@@ -105,8 +105,8 @@ impl OsvPackage {
     }
 }
 
-/// Returns true if an ecosystem is a release of another one.
-fn beyond_of(own: &str, whole: &str) -> bool {
+/// Returns true if the ecosystem `own` is a release of the ecosystem `whole`.
+fn is_release_of(own: &str, whole: &str) -> bool {
     own.strip_prefix(whole).is_some_and(|rest| rest.starts_with(':'))
 }
 
@@ -168,7 +168,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         // A major version is part of a Go module's path, but some tools write it as a subpath.
         ("Go", Some(subpath), name) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
         ("Go", _, name) => part_of_go(purl).map_or(name, Cow::Borrowed),
-        // The rest is a path within the action's repository.
+        // Only the first two segments name the repository; the rest is a path in it.
         (ACTIONS, _, name) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
         (_, _, name) => name,
     };
@@ -183,7 +183,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         None => Cow::Borrowed(row.ecosystem),
     };
     let name = match spelling(&ecosystem, &name) {
-        // Already normalised: the joined text is used.
+        // Already normalised: the text is used without a copy.
         Cow::Borrowed(spelt) if spelt.len() == name.len() => name.into_owned(),
         spelt => spelt.into_owned(),
     };
@@ -207,7 +207,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         ecosystem,
         system: ecosystem_base(row.ecosystem),
         release_known,
-        // One type may name any repository, the other any part of a cluster.
+        // `github` may name any repository, `k8s` any part of a cluster.
         name_known: source != Source::Unknown
             && !matches!(purl.ty(), "github" | "k8s")
             && !is_signed
@@ -221,8 +221,8 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
     Some(package)
 }
 
-/// Returns true if a URL is of a registry or a distribution with advisories of its own, so that nothing else has to speak
-/// for its package. `generic` is not: it names no registry.
+/// Returns true if a URL is of a registry or a distribution with advisories of its own, so that its package need not be
+/// matched in another way. `generic` is neither.
 pub(crate) fn is_of_registry_or_distribution(purl: &PackageUrl) -> bool {
     match purl.ty() {
         "generic" => false,
@@ -244,8 +244,8 @@ fn stated_distro(purl: &PackageUrl) -> Option<&str> {
     }
 }
 
-/// Returns the row of a URL: by its type and, for distributions, its namespace, or its distribution if it has no
-/// namespace.
+/// Returns the row of a URL, found by its type. For a distribution's package, also by its namespace, or by `distro` if it has
+/// none.
 fn row_of(purl: &PackageUrl, distro: Option<&str>) -> Option<&'static Row> {
     let (ty, namespace) = match (purl.ty(), purl.namespace()) {
         // Syft before 0.85 used the distribution's package manager as the type.

@@ -42,7 +42,7 @@ pub(super) fn npm(suite: &SuiteFiles, tally: &mut Tally) {
         }
     }
     for row in rows(&suite.json("/valid-versions.json")) {
-        // npm refuses a number among the rows because of its type; it is not text here either.
+        // One row is a JSON number instead of a text. npm refuses it because of its type.
         let Some(version) = row[0].as_str() else {
             tally.skip("a number where a text belongs", 1);
             continue;
@@ -97,7 +97,7 @@ pub(super) fn composer(suite: &SuiteFiles, tally: &mut Tally) {
     let parser = suite.json("VersionParserTest.json");
     for row in rows(&parser["successfulNormalizedVersions"]) {
         let [raw, normal] = [0, 1].map(|i| text(row, i));
-        // Composer itself would normalise this normal form once more, to four numbers.
+        // Composer would normalise this text, which is already normalised, to four numbers.
         if normal == "2010.01.02" {
             tally.skip("a normal form that Composer would normalise once more", 1);
             continue;
@@ -150,7 +150,7 @@ pub(super) fn nuget(suite: &SuiteFiles, tally: &mut Tally) {
     const COMPARER: &str = "VersionComparerTests.json";
     const NUGET: &str = "NuGetVersionTest.json";
     const SPEC: &str = "SemVer201SpecTests.json";
-    /// The rows of a method.
+    /// The expectation of a test method about each of its rows.
     #[derive(Clone, Copy)]
     enum Says {
         Order(Ordering),

@@ -1,4 +1,4 @@
-//! Approval of an input that was suspect: the very input that was kept, by its hash, and no other.
+//! Approval of a suspect input: imports exactly the kept input, which is identified by its hash.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::home::home_problem;
 use crate::service::{Site, SiteParts};
 
 impl Site {
-    /// Takes in the input of a feed that waits for approval.
+    /// Imports the input of a feed that waits for approval.
     ///
     /// # Errors
     /// `feed_not_found`, `feed_not_suspect`, `busy` while the feed runs.
@@ -47,7 +47,7 @@ impl Site {
 }
 
 impl SiteParts {
-    /// Takes in the input that waits.
+    /// Imports the waiting input.
     pub(super) fn take_suspect(&self, spec: &FeedSpec, approved: &ContentHash, result: &mut RunResult) {
         let memory = self.live.feeds.memory(spec.name());
         let taken = match memory.suspect {
@@ -101,7 +101,7 @@ impl SiteParts {
         let is_anew = self.read_to(spec)?.0.position.is_empty();
         self.take_input(spec, &input, &mut after, result);
         if !kept.whole && is_anew && result.run.outcome.is_success() {
-            // What it is a part of was given up meanwhile.
+            // The round that it belongs to was given up meanwhile.
             let again = after.again("the input that was approved was a part of what is not known any more");
             folder
                 .write_read_to(&again)
@@ -114,12 +114,12 @@ impl SiteParts {
     }
 }
 
-/// Lists the files of an input that was kept.
+/// Lists the files of a kept input.
 fn kept_documents(input: &Path, pages: &BTreeSet<String>) -> Documents {
     let mut documents = Documents::default();
     let mut folders = vec![input.to_owned()];
     while let Some(folder) = folders.pop() {
-        // What cannot be listed stays rejected; the import names it.
+        // Files that cannot be listed stay rejected; the import reports them.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             let path = entry.path();
             match entry.file_type() {

@@ -1,4 +1,4 @@
-//! Feeds that are added, changed and removed: in the configuration, which is the one place where they are listed.
+//! Adds, changes and removes feeds in the configuration, which is the only place where they are listed.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::home::{error_chain, write_config};
 use crate::service::SiteParts;
 use crate::small_file;
 
-/// What is to become of a configuration: its text, and the feeds that it then lists.
+/// The new text of a configuration, and the feeds that it lists.
 type Edited = (String, Vec<FeedEntry>);
 
 impl SiteParts {
@@ -44,7 +44,7 @@ impl SiteParts {
         self.feed_shown(&name, false)
     }
 
-    /// Changes what is given of a feed.
+    /// Changes the given settings of a feed.
     ///
     /// # Errors
     /// `feed_not_found`, `feed_invalid`, `file_access` where the configuration cannot be written.
@@ -78,8 +78,8 @@ impl SiteParts {
         self.feed_shown(name, false)
     }
 
-    /// Removes a feed and what is kept of its runs. Its records stay. A run that is under way is ended first; one that
-    /// takes in already is waited for.
+    /// Removes a feed and its history of runs. Its records stay. A current run is stopped first; if it already imports, this
+    /// waits for its end.
     ///
     /// # Errors
     /// `feed_not_found`, `file_access` where the configuration cannot be written.
@@ -91,9 +91,9 @@ impl SiteParts {
             let feeds = listed.iter().filter(|other| other.name != *name);
             Ok((text, feeds.cloned().collect()))
         })?;
-        // From now on none begins.
+        // From now on no run of the feed begins.
         if let Some(mut ended) = self.live.feeds.stop_run(name) {
-            // Its task may end without an answer.
+            // The run's task may end without sending a result.
             let _ = futures::executor::block_on(ended.wait_for(Option::is_some));
         }
         lock(&self.live.feeds.memories).remove(name);
@@ -104,7 +104,7 @@ impl SiteParts {
         Ok(shown)
     }
 
-    /// Edits the configuration: the text must then say exactly what was meant, and is written whole or not at all.
+    /// Edits the configuration. The new text must list exactly the intended feeds, and is written completely or not at all.
     fn edit(
         &self,
         attempted: &str,
@@ -113,7 +113,7 @@ impl SiteParts {
         let Feeds { edits, .. } = &self.live.feeds;
         let _one_at_a_time = lock(edits);
         let path = self.identity.home.config_path();
-        // Through a link, the file that it leads to is replaced.
+        // If the path is a symbolic link, the file behind it is replaced, not the link.
         let path: PathBuf = path.canonicalize().unwrap_or(path);
         let text = small_file::read_text(&path, small_file::MAX_CONFIG_BYTES)
             .map_err(|error| file_problem("reading the configuration", &path, &error))?;
@@ -180,7 +180,7 @@ fn invalid(attempted: &str, feeds: &[FeedEntry], fault: &FeedFault) -> Problem {
     .hint("nothing was changed; docs/operations/feeds.md says what a feed takes")
 }
 
-/// Returns the entry for what a caller adds.
+/// Returns the configuration entry of an added feed.
 fn entry_of(add: types::FeedAdd) -> ServiceResult<FeedEntry> {
     let refuse = |why: String| Problem::new(ErrorCode::FeedInvalid, format!("adding a feed: {why}"));
     let source = match &add.source {
@@ -217,7 +217,7 @@ fn entry_of(add: types::FeedAdd) -> ServiceResult<FeedEntry> {
         enabled: add.enabled.unwrap_or(true),
         share_fetch: add.share_fetch.unwrap_or(true),
     };
-    // Checked by itself first: its own faults matter more than those with others.
+    // The entry is checked alone first: its own errors are reported before conflicts with other feeds.
     let spec: Result<FeedSpec, _> = entry.spec();
     match spec {
         Ok(_) => ensure_ecosystems("adding a feed", &entry).map(|()| entry),
@@ -233,7 +233,7 @@ fn entry_of(add: types::FeedAdd) -> ServiceResult<FeedEntry> {
     }
 }
 
-/// Refuses a feed of an ecosystem that is none.
+/// Refuses a feed of an unknown ecosystem.
 fn ensure_ecosystems(attempted: &str, entry: &FeedEntry) -> ServiceResult<()> {
     let Some(problem) = entry.unknown_ecosystem() else {
         return Ok(());
@@ -246,8 +246,8 @@ fn ensure_ecosystems(attempted: &str, entry: &FeedEntry) -> ServiceResult<()> {
     Err(invalid(attempted, std::slice::from_ref(entry), &fault))
 }
 
-/// Checks that the files and the folder which an enabled feed names exist and can be read. A folder may come later,
-/// such as a mount: then the feed is added switched off, and checked when it is switched on.
+/// Checks that the files and the folder that an enabled feed names exist and can be read. For a folder that does not exist
+/// yet, such as a mount, the feed can be added disabled; it is then checked when it is enabled.
 fn check_files(
     attempted: &str,
     entry: &FeedEntry,
@@ -269,7 +269,7 @@ fn check_files(
             ));
         }
     }
-    // A wrong address is reported by the check of the feed itself.
+    // The check of the feed's settings reports a wrong address.
     let spec = entry.spec().ok();
     let local = spec.as_ref().and_then(|spec| spec.plan.local());
     if let Some(path) = local.filter(|_| is_new("address"))
@@ -287,7 +287,7 @@ fn missing(attempted: &str, key: &str, path: &Path, error: &std::io::Error, hint
     Problem::new(ErrorCode::FeedInvalid, said.detail.clone()).hint(hint)
 }
 
-/// Returns a name made of a preset and what of it is fetched: `osv` and `npm` become `osv-npm`.
+/// Returns a name made of a preset and the fetched part of it: `osv` and `npm` become `osv-npm`.
 fn named(base: &str, parameter: Option<&str>) -> Option<FeedName> {
     let whole = match parameter {
         Some(parameter) => format!("{base}-{parameter}"),
@@ -307,7 +307,7 @@ fn named(base: &str, parameter: Option<&str>) -> Option<FeedName> {
     FeedName::new(name.trim_matches('-')).ok()
 }
 
-/// Applies a change; gives the keys that it touches.
+/// Applies a change, and returns the keys that it changes.
 fn apply(change: &types::FeedChange, entry: &mut FeedEntry) -> ServiceResult<Vec<&'static str>> {
     let mut keys = BTreeSet::new();
     let mut text = |key: &'static str, new: &Option<String>, old: &mut Option<String>| {

@@ -1,4 +1,4 @@
-//! Which site fetches the source of a feed, in words.
+//! Describes which site fetches the source of a feed.
 
 use starling_api_types as types;
 use starling_api_types::{FeedFetcher, FetchReason};
@@ -9,7 +9,7 @@ use crate::config::feeds::FeedSpec;
 use crate::service::SiteParts;
 
 impl SiteParts {
-    /// Returns which site fetches a feed's source, if others offer to.
+    /// Returns the site that fetches a feed's source, if other sites offer to.
     pub(super) fn fetched_by(&self, spec: &FeedSpec) -> Option<FeedFetcher> {
         let name = spec.name();
         let own: types::SiteSlug = self.identity.home.chain().slug().into();
@@ -56,7 +56,7 @@ impl SiteParts {
             String::new()
         };
         Some(FeedFetcher {
-            // A site that is listed has a name.
+            // Every listed site has a name.
             site_id: self.slug_of(&leader)?,
             here: false,
             reason: overdue.map_or(FetchReason::First, |_| FetchReason::Overdue),

@@ -1,4 +1,4 @@
-//! How documents are fetched: by the fetcher, or by what a test puts in its place.
+//! The interface to the fetcher, which tests replace.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -12,55 +12,55 @@ use tokio_util::sync::CancellationToken;
 use crate::config::feeds::FeedSpec;
 use crate::home::error_chain;
 
-/// What a fetch is given.
+/// The input of a fetch.
 #[derive(Clone, Copy)]
 pub(crate) struct FetchJob<'a> {
     /// The feed.
     pub(crate) spec: &'a FeedSpec,
     /// The site's folder.
     pub(crate) home: &'a Path,
-    /// Where the run before ended.
+    /// The position at which the previous run ended.
     pub(crate) position: &'a Position,
     /// An empty folder for the documents.
     pub(crate) into: &'a Path,
-    /// Is told how far it is.
+    /// Receives the progress.
     pub(crate) progress: &'a (dyn Fn(Progress) + Sync),
     /// Ends it early.
     pub(crate) stop: &'a CancellationToken,
 }
 
-/// What a fetch brought, as [`Fetched`] says it.
+/// The result of a fetch, taken from [`Fetched`].
 #[derive(Debug, Default)]
 pub(crate) struct Brought {
-    /// What to take in.
+    /// The file or folder to import.
     pub(crate) input: PathBuf,
-    /// How many documents there are.
+    /// Number of documents.
     pub(crate) count: usize,
-    /// The documents and archives, where they are and from where they came.
+    /// The documents and archives, each with its path and origin.
     pub(crate) documents: Vec<BroughtDocument>,
-    /// It is the complete source.
+    /// True if it is the complete source.
     pub(crate) whole: bool,
-    /// The source has nothing new.
+    /// True if the source has nothing new.
     pub(crate) unchanged: bool,
-    /// Everything that the source has was read.
+    /// True if everything that the source has was read.
     pub(crate) read_to_end: bool,
-    /// What was not read, if that is a fault.
+    /// The part of the source that was not read, if that is an error.
     pub(crate) unread: Option<String>,
-    /// All runs together read everything since the source's beginning.
+    /// True if all runs together read everything since the source's beginning.
     pub(crate) from_start: bool,
-    /// Rows and documents that could not be read for long.
+    /// Number of rows and documents that could not be read for a long time.
     pub(crate) passed_over: u64,
-    /// Names of those that are listed and missing.
+    /// Names of documents that the source lists, but that are missing.
     pub(crate) dead: BTreeSet<String>,
     /// Names of files that the source dropped.
     pub(crate) gone: Vec<String>,
-    /// From where the next fetch goes on.
+    /// The position at which the next fetch continues.
     pub(crate) position: Position,
-    /// The source has more.
+    /// True if the source has more.
     pub(crate) more: bool,
-    /// Why the source was not read to its end.
+    /// The reason why the source was not read to its end.
     pub(crate) unfinished: Option<FetchError>,
-    /// What was odd.
+    /// Remarks about unexpected things.
     pub(crate) notes: Vec<String>,
     pub(crate) requests: u64,
     pub(crate) bytes: u64,
@@ -73,7 +73,7 @@ pub(crate) struct BroughtDocument {
     pub(crate) address: String,
     pub(crate) at_ms: u64,
     pub(crate) validator: Option<String>,
-    /// It is a page: another run gives its name to other content.
+    /// True if it is a page: in another run, its name stands for other content.
     pub(crate) is_page: bool,
 }
 
@@ -121,7 +121,7 @@ impl From<Fetched> for Brought {
     }
 }
 
-/// Fetches what is new of a feed.
+/// Fetches the new documents of a feed.
 #[async_trait]
 pub(crate) trait Fetching: Send + Sync {
     /// Fetches into the job's folder.
@@ -131,7 +131,7 @@ pub(crate) trait Fetching: Send + Sync {
     async fn fetch(&self, job: FetchJob<'_>) -> Result<Brought, FetchError>;
 }
 
-/// The fetcher, set up anew for each run: keys and certificates are read when they are used.
+/// The real fetcher. It is set up again for each run, so that changed keys and certificates are used.
 #[derive(Debug, Default)]
 pub(crate) struct RealFetching;
 
@@ -155,13 +155,13 @@ impl Fetching for RealFetching {
     }
 }
 
-/// Returns what a caller is shown of a fetcher's progress.
+/// Converts a fetcher's progress to that of the API.
 pub(super) fn shown(progress: &Progress, shown: &mut FeedProgress) {
     shown.documents = progress.documents;
     shown.bytes = progress.bytes;
 }
 
-/// Returns why a fetch failed, as a problem.
+/// Converts the error of a fetch to a problem.
 pub(super) fn problem_of(spec: &FeedSpec, error: &FetchError) -> Problem {
     let detail = format!("fetching {}: {}", spec.name(), error_chain(error));
     let code = match error {

@@ -1,5 +1,5 @@
-//! Records that stay although the source lacks them: a rejected document of which nothing tells what it held may hold
-//! them. They are kept in mind until that is known, so that no later run takes them for records of the source.
+//! Held-back records: they stay although the source seems to lack them, because a rejected document may contain them. They
+//! are remembered until that is known, so that no later run counts them as records of the source.
 
 use std::collections::BTreeSet;
 
@@ -7,35 +7,37 @@ use serde::{Deserialize, Serialize};
 use starling_api_types::Timestamp;
 use starling_protocol::Source;
 
-/// Documents that are named in a sentence.
+/// Most documents that a sentence names.
 const SHOWN: usize = 3;
 
-/// What is held back of a source.
+/// The held-back records of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HeldBack {
-    /// Since when.
+    /// The time when the first one was held back.
     pub(crate) since: Timestamp,
-    /// The rejected documents that may hold it. None is left once each was read, dropped, or is known by its record.
+    /// The rejected documents that may contain the records. A document is removed when it was read, was dropped, or its
+    /// record is known.
     pub(crate) by: BTreeSet<String>,
-    /// Files that the source dropped, whose records stay.
+    /// Files that the source dropped, and whose records stay.
     pub(crate) files: BTreeSet<String>,
-    /// The source was read whole and nothing of it was called absent: only reading it whole again tells what it lacks.
+    /// True if the whole source was read and no record became absent. Only another read of the whole source can show which
+    /// records it lacks.
     #[serde(default)]
     pub(crate) is_whole: bool,
 }
 
 impl HeldBack {
-    /// Returns true if the records of files that were dropped earlier can be called absent.
+    /// Returns true if the records of the dropped files can become absent now.
     pub(crate) fn is_due(&self) -> bool {
         self.by.is_empty() && !self.files.is_empty()
     }
 
-    /// Returns true if reading the source whole again tells what it lacks.
+    /// Returns true if another read of the whole source would show which records it lacks.
     pub(crate) fn is_due_whole(&self) -> bool {
         self.by.is_empty() && self.is_whole
     }
 
-    /// Says so.
+    /// Describes the held-back records and the reason.
     pub(crate) fn shown(&self, source: &Source) -> String {
         let what = if self.is_whole {
             format!("no record of {source} is called absent")

@@ -1,4 +1,4 @@
-//! What is kept of a run: how it went, an input that is suspect; and who is notified.
+//! Stores the result of a run and a suspect input, and notifies subscribers.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ use crate::schedule::{Ending, next_run_ms, random};
 use crate::service::SiteParts;
 
 impl SiteParts {
-    /// Keeps an input that would take away much, until somebody approves it.
+    /// Keeps a suspect input until an operator approves it.
     pub(super) fn keep_suspect(
         &self,
         spec: &FeedSpec,
@@ -68,7 +68,7 @@ impl SiteParts {
         }
     }
 
-    /// Keeps how a run went, and tells subscribers.
+    /// Stores the result of a run, and notifies subscribers.
     pub(super) fn keep_run(&self, spec: &FeedSpec, result: &mut RunResult, began_ms: u64) {
         let ended = now().as_millis();
         let every = u64::try_from(spec.every.as_millis()).unwrap_or(u64::MAX);
@@ -136,7 +136,7 @@ impl SiteParts {
             FeedRunOutcome::Unchanged => FeedEnding::Unchanged,
             FeedRunOutcome::Suspect => FeedEnding::Suspect,
             FeedRunOutcome::Failed => FeedEnding::Failed,
-            // Nobody listens any more.
+            // No subscriber is left.
             FeedRunOutcome::Stopped => return,
         };
         match self.data.store.tell_feed_run(run.feed.as_str(), ending, detail) {
@@ -148,7 +148,7 @@ impl SiteParts {
     }
 }
 
-/// Says what came of a run in a sentence.
+/// Describes the result of a run in a sentence.
 fn detail_of(run: &FeedRun) -> String {
     if let Some(error) = &run.error {
         return error.clone();

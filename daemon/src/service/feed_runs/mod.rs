@@ -1,8 +1,8 @@
-//! The feeds that a site fetches by itself: which there are, which run, and how their runs went.
+//! The feeds that a site fetches by itself: the list of feeds, the current runs, and the results of earlier runs.
 //!
-//! A run fetches into a folder of the feed, takes that in as `feeds import` does, and keeps where the source was read
-//! to after the import was committed: a kill anywhere repeats work and loses nothing. A feed is never run twice at
-//! once; whoever asks while it runs waits for that run.
+//! A run fetches into a folder of the feed and imports it like `feeds import`. It stores its position in the source only
+//! after the import was committed, so a kill at any point repeats work and loses nothing. A feed never has two runs at the
+//! same time: a request during a run waits for that run.
 
 mod approve;
 mod edit;
@@ -55,10 +55,10 @@ use crate::schedule::Wanted;
 
 /// Most feeds that are fetched at the same time.
 const AT_ONCE: usize = 2;
-/// How long a fetch keeps its place. One that takes longer goes on, and does not stop the others.
+/// Time after which a fetch no longer counts against the limit. It continues, but does not block other feeds.
 const PLACE_FOR: Duration = Duration::from_secs(30 * 60);
 
-/// The answer of a run, once it has ended.
+/// The result of a run; `None` until it has ended.
 type Ended = watch::Receiver<Option<FeedRun>>;
 
 /// The feeds of a site.
@@ -69,27 +69,27 @@ pub(crate) struct Feeds {
     running: Mutex<BTreeMap<FeedName, Running>>,
     fetching: RwLock<Arc<dyn Fetching>>,
     places: Arc<Semaphore>,
-    /// How often each source was imported by hand since the start.
+    /// Number of manual imports of each source since the start.
     imports: Mutex<BTreeMap<Source, u64>>,
     stop: CancellationToken,
     changed: watch::Sender<u64>,
-    /// One change of the configuration at a time.
+    /// Held during a change of the configuration, so that there is one at a time.
     edits: Mutex<()>,
     /// Held while the raw documents are read or written.
     raw: Mutex<()>,
-    /// Which site fetches each of them.
+    /// The site that fetches each of them.
     sharing: Mutex<Sharing>,
-    /// Ends the next run behind its import, as a kill does.
+    /// Ends the next run after its import and before it stores its position, as a kill would.
     #[cfg(test)]
     is_killed: std::sync::atomic::AtomicBool,
 }
 
-/// Why a run begins.
+/// The cause of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Trigger {
     Schedule,
     Request,
-    /// The input of this hash was approved.
+    /// An operator approved the input with this hash.
     Approval(ContentHash),
 }
 
@@ -103,7 +103,7 @@ impl From<Trigger> for FeedTrigger {
     }
 }
 
-/// A run that is under way.
+/// A current run.
 #[derive(Clone)]
 struct Running {
     progress: Arc<Mutex<FeedProgress>>,
@@ -113,7 +113,7 @@ struct Running {
     stop: CancellationToken,
 }
 
-/// Takes a run off the list, however it ends.
+/// Removes a run from the list of current runs when it is dropped, even after a panic.
 struct Under<'a> {
     feeds: &'a Feeds,
     name: FeedName,
@@ -131,14 +131,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Feeds {
-    /// The feeds of a configuration, which was checked when it was read.
+    /// Returns the feeds of a configuration, which was checked when it was read.
     pub(crate) fn of(home: &Path, config: &Config) -> Self {
         let feeds = Self::none(home);
         feeds.set(feeds::check(&config.feeds).unwrap_or_default());
         feeds
     }
 
-    /// No feeds, for a site that is looked at alone.
+    /// Returns an empty list, for a site that is opened without its configuration's feeds.
     pub(crate) fn none(home: &Path) -> Self {
         Self {
             home: home.to_owned(),
@@ -164,7 +164,7 @@ impl Feeds {
         assert!(!is_killed, "the run is killed here");
     }
 
-    /// Takes these feeds in the place of those before.
+    /// Replaces the list of feeds.
     fn set(&self, specs: Vec<FeedSpec>) {
         let specs = specs
             .into_iter()
@@ -188,7 +188,7 @@ impl Feeds {
         })
     }
 
-    /// Follows changes: a feed was added, changed or removed, or a run began or ended.
+    /// Returns a receiver that is notified when a feed is added, changed or removed, and when a run begins or ends.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
@@ -197,7 +197,7 @@ impl Feeds {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Returns when each feed that is switched on is to be run. Those that another site fetches are not.
+    /// Returns the time of the next run of each enabled feed, without the feeds that another site fetches.
     pub(crate) fn wanted(&self) -> BTreeMap<FeedName, Wanted> {
         let running = lock(&self.running).clone();
         let specs = self.specs();
@@ -224,7 +224,7 @@ impl Feeds {
         wanted.collect()
     }
 
-    /// Returns how the runs of a feed went.
+    /// Returns the state of a feed, with its earlier runs.
     fn memory(&self, name: &FeedName) -> FeedMemory {
         if let Some(memory) = lock(&self.memories).get(name) {
             return memory.clone();
@@ -241,7 +241,7 @@ impl Feeds {
         lock(&self.memories).entry(name.clone()).or_insert(memory).clone()
     }
 
-    /// Changes what is kept of a feed, in memory and on the disk.
+    /// Changes the state of a feed, in memory and on the disk.
     fn remember(&self, name: &FeedName, change: impl FnOnce(&mut FeedMemory)) {
         let mut memory = self.memory(name);
         change(&mut memory);
@@ -260,8 +260,8 @@ impl Feeds {
         Arc::clone(&self.fetching.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Ends all fetches, and waits until how each run went is kept: one that is not would be taken for killed. An
-    /// import that is under way goes on; who cannot wait for it leaves.
+    /// Stops all fetches, and waits until the result of each run is stored; otherwise the next start would treat the run as
+    /// killed. A current import is not stopped; callers limit how long they wait.
     pub(crate) async fn stop_fetching(&self) {
         self.stop.cancel();
         let mut changed = self.subscribe();
@@ -272,14 +272,14 @@ impl Feeds {
         }
     }
 
-    /// Ends the fetch of a feed that was switched off or removed. Returns how its run is to end, if it runs.
+    /// Stops the fetch of a feed that was disabled or removed. Returns a receiver for the end of its run, if it runs.
     fn stop_run(&self, name: &FeedName) -> Option<Ended> {
         let running = lock(&self.running).get(name).cloned()?;
         running.stop.cancel();
         Some(running.ended)
     }
 
-    /// Returns how far the run of a feed is and since when it runs, if it runs.
+    /// Returns the progress and the start of a feed's current run, if it runs.
     fn progress(&self, name: &FeedName) -> Option<(FeedProgress, Timestamp)> {
         let running = lock(&self.running);
         running
@@ -287,18 +287,18 @@ impl Feeds {
             .map(|running| (*lock(&running.progress), running.since))
     }
 
-    /// Returns how often a source was imported by hand.
+    /// Returns the number of manual imports of a source.
     fn imports_of(&self, source: &Source) -> u64 {
         lock(&self.imports).get(source).copied().unwrap_or(0)
     }
 
-    /// Notes that somebody imports a source by hand: its feeds read it from its beginning then, because what they know
-    /// that it had may be taken away.
+    /// Records a manual import of a source. Its feeds then read the source from the beginning, because the import may
+    /// remove records that the feeds count as already imported.
     ///
     /// # Errors
     /// A position cannot be written.
     pub(super) fn imported_by_hand(&self, source: &Source) -> ServiceResult<()> {
-        // Held to the end, so that no run compares before this and writes after it.
+        // Held to the end, so that no run checks the count before this and writes its position after it.
         let mut imports = lock(&self.imports);
         *imports.entry(source.clone()).or_default() += 1;
         for (name, spec) in self.specs().iter().filter(|(_, spec)| spec.source == *source) {
@@ -315,7 +315,7 @@ impl Feeds {
 }
 
 impl Site {
-    /// Starts a run of a feed, or joins the one that is under way.
+    /// Starts a run of a feed, or joins the current one.
     ///
     /// # Errors
     /// `feed_not_found`; `busy` for an approval while it runs; `shutting_down`.
@@ -326,7 +326,7 @@ impl Site {
         let stop = feeds.stop.child_token();
         let spec = {
             let mut running = lock(&feeds.running);
-            // Under this lock, so that none begins after a stop saw that none runs.
+            // Under this lock, so that no run begins after a stop has found that none runs.
             if feeds.stop.is_cancelled() {
                 let detail = format!("running the feed {name}: the site is stopping");
                 return Err(Problem::new(ErrorCode::ShuttingDown, detail));
@@ -359,7 +359,7 @@ impl Site {
             };
             let run = site.run_once(&spec, why, &progress, &stop).await;
             drop(under);
-            // Whoever asked may have gone away.
+            // The caller may have disconnected.
             let _ = tell.send(Some(run));
         });
         Ok(ended)
@@ -368,7 +368,7 @@ impl Site {
     /// Runs a feed to its end.
     ///
     /// # Errors
-    /// As [`start_feed`](Self::start_feed). A run that failed is an answer.
+    /// Same as [`start_feed`](Self::start_feed). A failed run is not an error.
     pub(super) async fn run_feed_now(&self, name: &FeedName, why: Trigger) -> ServiceResult<FeedRun> {
         let mut ended = self.start_feed(name, why)?;
         let run = ended.wait_for(Option::is_some).await;

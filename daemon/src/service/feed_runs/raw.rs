@@ -1,4 +1,4 @@
-//! The documents of feeds as they were fetched: kept after their import, forgotten with their feed.
+//! Keeps the documents of feeds as they were fetched (*raw documents*), until their feed is removed.
 
 use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
@@ -13,17 +13,17 @@ use crate::config::feeds::FeedSpec;
 use crate::home::error_chain;
 use crate::service::SiteParts;
 
-/// Folder of the raw documents in the site's own.
+/// Folder of the raw documents in the site's folder.
 const FOLDER: &str = "raw";
 
-/// The open store; nobody else reads or writes it.
+/// The open store of raw documents, with exclusive access.
 pub(super) struct OpenRaw<'a> {
     pub(super) store: RawStore,
     _alone: MutexGuard<'a, ()>,
 }
 
 impl SiteParts {
-    /// Returns true if documents are kept as they were fetched.
+    /// Returns true if raw documents are kept.
     pub(super) fn keeps_raw(&self) -> bool {
         self.identity.config.store.raw_bytes.0 > 0
     }
@@ -32,12 +32,12 @@ impl SiteParts {
         self.identity.home.path().join(FOLDER)
     }
 
-    /// Returns where a document is unpacked to be read, by whoever has the store open.
+    /// Returns the folder into which the holder of the open store unpacks a document to read it.
     pub(super) fn raw_reading(&self) -> PathBuf {
         self.raw_folder().join("reading")
     }
 
-    /// Opens the raw documents. None if none were ever kept.
+    /// Opens the store of raw documents; `None` if none was ever kept.
     pub(super) fn open_raw(&self) -> Result<Option<OpenRaw<'_>>, RawError> {
         let alone = lock(&self.live.feeds.raw);
         let folder = self.raw_folder();
@@ -48,7 +48,8 @@ impl SiteParts {
         Ok(Some(OpenRaw { store, _alone: alone }))
     }
 
-    /// Keeps the documents of a run whose import was committed, and whose position is not kept yet. That they cannot be kept is a note of the run.
+    /// Keeps the documents of a run, after its import was committed and before its position is stored. A failure becomes a
+    /// note of the run.
     pub(super) fn keep_raw(
         &self,
         spec: &FeedSpec,
@@ -95,7 +96,7 @@ impl SiteParts {
         Ok(store.take_notes())
     }
 
-    /// Gives back the space of what was kept while there was a budget.
+    /// Frees the space of raw documents that were kept under an earlier budget, now that the site keeps none.
     fn drop_raw(&self) -> Result<Vec<String>, RawError> {
         match self.open_raw()? {
             Some(mut raw) => {
@@ -125,7 +126,7 @@ impl SiteParts {
 /// Returns the name of a document in its run's folder, with `/`.
 fn name_of(input: &Path, path: &Path) -> String {
     let below = path.strip_prefix(input).unwrap_or(path);
-    // The input may be the one document itself.
+    // The input may be a single document instead of a folder.
     let below = if below.as_os_str().is_empty() {
         path.file_name().map_or(path, Path::new)
     } else {

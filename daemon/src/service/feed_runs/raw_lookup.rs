@@ -1,8 +1,8 @@
-//! Finds the document that a record came from, among those that were kept as they were fetched.
+//! Finds the raw document that a record came from.
 //!
-//! No index leads from a record to its document: the documents of its source's feeds are read as their import read
-//! them, those first whose name tells the record, then the newest, until one holds it. A document that does not hold
-//! the id's text is read only after all others.
+//! There is no index from records to documents. The documents of the source's feeds are read as their import read them,
+//! until one has the record: first those whose name stands for the record, then the newest. A document that does not contain
+//! the text of the id is read only after all others.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -33,15 +33,15 @@ type Record = (Source, RecordId);
 /// Most records that a refusal lists.
 const LISTED: usize = 10;
 
-/// A record that is looked for.
+/// A record whose document is wanted.
 struct Wanted {
     source: Source,
     id: RecordId,
-    /// What this site states of it.
+    /// The content that this site states for it.
     content: Option<ContentHash>,
 }
 
-/// A document that holds the record.
+/// A document that contains the record.
 struct Holder {
     name: String,
     bytes: Vec<u8>,
@@ -55,7 +55,7 @@ struct Candidate {
 }
 
 impl SiteParts {
-    /// Returns the newest kept document that holds a record of this name.
+    /// Returns the newest raw document that contains a record with this name.
     pub(in crate::service) fn advisory_raw(
         &self,
         name: &str,
@@ -96,8 +96,8 @@ impl SiteParts {
         .hint("look at the source; a larger store.raw_bytes keeps more"))
     }
 
-    /// Decides which record a name means: of those that this site states itself, the one of the name, else the one
-    /// whose advisory has the name.
+    /// Returns the record that a name means, among those that this site states itself: the record with this id, else the
+    /// record whose advisory has the name.
     fn raw_record(
         &self,
         name: &str,
@@ -149,7 +149,7 @@ impl SiteParts {
         })
     }
 
-    /// Returns the records of this site in the advisories of a name.
+    /// Returns the records of this site in the advisories with a name.
     fn records_named(
         &self,
         name: &str,
@@ -193,7 +193,7 @@ impl SiteParts {
         Ok(own)
     }
 
-    /// Searches the kept documents for a record.
+    /// Searches the raw documents for a record.
     fn search_raw(
         &self,
         store: &RawStore,
@@ -226,7 +226,7 @@ impl SiteParts {
         Ok(None)
     }
 
-    /// Returns the documents of the feeds: those whose name tells the record, then the others, newest first.
+    /// Returns the documents of the feeds: those whose name stands for the record, then the others, newest first.
     fn raw_candidates(
         &self,
         store: &RawStore,
@@ -247,13 +247,13 @@ impl SiteParts {
             };
             named.push((!is_named, candidate));
         }
-        // The order in which they came breaks ties.
+        // Documents of the same time keep the order in which they were fetched.
         named.reverse();
         named.sort_by_key(|(is_other, candidate)| (*is_other, std::cmp::Reverse(candidate.entry.at_ms)));
         Ok(named.into_iter().map(|(_, candidate)| candidate).collect())
     }
 
-    /// Reads one kept document as its import did; with `by_text`, only parts that hold the id's text.
+    /// Reads one raw document as its import did; with `by_text`, only the parts that contain the text of the id.
     fn holder(
         &self,
         store: &RawStore,
@@ -272,7 +272,7 @@ impl SiteParts {
         let found = match store.unpack(&entry.hash, &folder.join(&entry.name)) {
             Ok(()) => read_for(kind, &folder, wanted, by_text, gone),
             Err(error @ RawError::Damaged { .. }) => {
-                // Another document may hold the record as well.
+                // Another document may contain the record too.
                 tracing::warn!(error = %error_chain(&error), "looking for a raw document");
                 None
             }
@@ -284,7 +284,7 @@ impl SiteParts {
     }
 }
 
-/// Removes the folder of a document that was read, also one that a kill left behind.
+/// Removes the folder of an unpacked document, also one left behind by a kill.
 fn clear(folder: &Path) -> ServiceResult<()> {
     match std::fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -294,7 +294,7 @@ fn clear(folder: &Path) -> ServiceResult<()> {
     }
 }
 
-/// Reads a folder for the document that holds a record.
+/// Searches a folder for the document that contains a record.
 fn read_for(
     kind: Option<Kind>,
     folder: &Path,
@@ -326,7 +326,7 @@ fn read_for(
             None => ControlFlow::Continue(()),
         }
     };
-    // What is before a broken part was taken in, so a failure is no reason to give up what was found.
+    // The import accepted everything before a broken part, so a record found there stays found.
     let ended = input::read_as(kind, input::Source::path(folder), &Limits::default(), &mut visit);
     if let Err(error) = ended {
         tracing::debug!(error = %error_chain(&error), "reading a raw document to its end");
@@ -334,7 +334,7 @@ fn read_for(
     holder
 }
 
-/// Returns what a document says of a record.
+/// Returns the record's content in a document.
 fn content_in(document: &Document, id: &RecordId) -> Option<ContentHash> {
     let mut content = None;
     document.kind.read(&document.bytes, &document.name, &mut |part| {
@@ -347,7 +347,7 @@ fn content_in(document: &Document, id: &RecordId) -> Option<ContentHash> {
     content
 }
 
-/// True for a path that cannot leave the folder it is joined to.
+/// Returns true for a path that cannot leave the folder to which it is joined.
 fn is_below(path: &Path) -> bool {
     path.components().next().is_some() && path.components().all(|part| matches!(part, Component::Normal(_)))
 }

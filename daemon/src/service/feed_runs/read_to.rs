@@ -1,4 +1,4 @@
-//! Where a source was read to, and whether the site still has what was taken in until then.
+//! The position up to which a source was read, and the check that the site's log still has everything imported until then.
 
 use std::collections::BTreeMap;
 
@@ -17,48 +17,48 @@ use crate::home::home_problem;
 use crate::service::SiteParts;
 use crate::service::problem::store_problem;
 
-/// Format of the positions that this version writes. Those before did not say what was left unread, or forgot
-/// rejected documents.
+/// Format of the positions that this version writes. Earlier formats did not record unread parts, or lost rejected
+/// documents.
 pub(super) const POSITION_FORMAT: u32 = 3;
 
-/// Where a source was read to.
+/// The position up to which a source was read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub(crate) struct ReadTo {
     pub(super) format: u32,
-    /// Of which place; another place begins anew.
+    /// The place that was read. For another place, reading starts from the beginning.
     pub(crate) place: String,
-    /// When the whole source was last taken in. What changed since was taken in by later runs.
+    /// The time of the last import of the whole source. Later runs imported the changes since then.
     pub(crate) whole_at: Option<Timestamp>,
     pub(crate) position: Position,
-    /// Where the site's own log stood: another log does not hold what was taken in.
+    /// The position of the site's own log: a log that does not contain it lacks imported records.
     #[serde(default)]
     pub(crate) log: Option<LogMark>,
-    /// Documents that were rejected, and would not come again by themselves.
+    /// Rejected documents, which a later increment does not contain again.
     #[serde(default)]
     pub(crate) rejected: Rejected,
-    /// Why the source does not count as checked, even if nothing new comes.
+    /// The reason why the source does not count as checked, even if it has nothing new.
     #[serde(default)]
     pub(crate) refusal: Option<String>,
-    /// Names what other sites state of the source, if it was read against that: when they state something else, what is
-    /// kept here says nothing of it.
+    /// The hash of other sites' statements about the source, if it was compared with them. If they change, the source must be
+    /// compared again from the beginning.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) others: Option<String>,
-    /// True if the source was not read whole in one run since its beginning: nothing tells which records it lacks.
+    /// True if the source was read in several runs since its beginning: which records it lacks is unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) in_parts: bool,
-    /// What was seen of it since its beginning, if it is read in parts and compared with what other sites state.
+    /// The records seen since its beginning, if it is read in parts and compared with other sites' statements.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) round: Option<Round>,
     /// Listed documents that were missing at the end of the last round, each with the number of rounds in a row.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) dead: BTreeMap<String, u32>,
-    /// Records that stay although the source lacks them.
+    /// Records that stay although the source seems to lack them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) held_back: Option<HeldBack>,
-    /// Why it begins anew.
+    /// The reason why it starts from the beginning, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) anew: Option<String>,
-    /// How many imports by hand of the source there were when a run began.
+    /// The number of manual imports of the source when the run began.
     #[serde(skip)]
     pub(crate) imports: u64,
 }
@@ -68,20 +68,20 @@ pub(crate) struct ReadTo {
 pub(crate) struct LogMark {
     pub(crate) epoch: u32,
     pub(crate) number: u64,
-    /// Records of it whose bodies are missing.
+    /// Number of its records whose bodies are missing.
     #[serde(default)]
     pub(crate) wanted: u64,
 }
 
 impl LogMark {
-    /// Returns true if a log that stands here holds all that this position was written after.
+    /// Returns true if a log that is at `log` now contains everything that was imported before `self` was written.
     pub(crate) const fn is_within(self, log: Self) -> bool {
         self.epoch == log.epoch && self.number <= log.number && self.wanted >= log.wanted
     }
 }
 
 impl ReadTo {
-    /// Begins at the start of a place.
+    /// Returns the position at the beginning of a place.
     pub(crate) fn start(place: String) -> Self {
         Self {
             format: POSITION_FORMAT,
@@ -90,17 +90,17 @@ impl ReadTo {
         }
     }
 
-    /// Returns true if this is the last part of the source since its beginning, so that what it lacks can be told. A
-    /// time of the whole source is set at its end only.
+    /// Returns true if this is the last part of the source since its beginning, so that missing records can become absent.
+    /// The time of the whole source is set only at its end.
     pub(crate) fn ends_round(&self) -> bool {
         self.whole_at.is_some() && self.round.as_ref().is_some_and(Round::is_open)
     }
 
-    /// Begins at the start again, and says why. What is rejected stays known until it is read, what was missing until it
-    /// is found, and which dropped files' records are held back until they are seen or called absent.
+    /// Goes back to the beginning, and records the reason. Rejected documents stay known until they are read, missing ones
+    /// until they are found, and held-back records until they are seen or become absent.
     pub(crate) fn again(self, why: &str) -> Self {
         let held_back = self.held_back.map(|held| HeldBack {
-            // This reading tells it.
+            // The new reading of the whole source decides this.
             is_whole: held.is_whole && !held.by.is_empty(),
             ..held
         });
@@ -115,7 +115,8 @@ impl ReadTo {
 }
 
 impl SiteParts {
-    /// Reads where the source was read to, unless the site's log does not hold what was taken in until then.
+    /// Reads the position of the source. If the site's log lacks something that was imported before it, starts from the
+    /// beginning.
     pub(super) fn read_to(&self, spec: &FeedSpec) -> ServiceResult<(ReadTo, Option<String>)> {
         let (mut found, why) = self.live.feeds.folder(spec.name()).read_to(&spec.place());
         let log = self.log_mark()?;
@@ -153,13 +154,13 @@ impl SiteParts {
                 return Ok((found, why));
             }
         }
-        // Nothing was read yet: it is read against what is stated now.
+        // Nothing was read yet: the source is compared with the current statements.
         found.others = others;
         found.imports = self.live.feeds.imports_of(&spec.source);
         Ok((found, why))
     }
 
-    /// Names what other sites state of a feed's source, if it is read against that.
+    /// Returns the hash of other sites' statements about a feed's source, if it is compared with them.
     fn others_mark(&self, spec: &FeedSpec) -> ServiceResult<Option<String>> {
         if self.shared(spec)?.is_none() {
             return Ok(None);
@@ -169,7 +170,7 @@ impl SiteParts {
         Ok(Some(root.to_string()))
     }
 
-    /// Returns where the site's own log stands.
+    /// Returns the position of the site's own log.
     fn log_mark(&self) -> ServiceResult<LogMark> {
         let log = self.data.store.log(self.own_log());
         let log = log.map_err(|error| store_problem("reading the site's own log", &error))?;
@@ -183,7 +184,7 @@ impl SiteParts {
     pub(super) fn keep_position(&self, spec: &FeedSpec, after: &ReadTo) -> ServiceResult<()> {
         let mut after = after.clone();
         after.log = Some(self.log_mark()?);
-        // Held until it is written: an import by hand writes its own after this, or is seen here.
+        // Held until the position is written: a manual import either writes its own position after this, or is seen here.
         let imports = lock(&self.live.feeds.imports);
         if after.imports != imports.get(&spec.source).copied().unwrap_or(0) {
             after = after.again("the source was imported by hand during the last run");

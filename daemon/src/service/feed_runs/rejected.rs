@@ -1,11 +1,11 @@
-//! Documents of a source that are rejected: named until they are read, so that no run that passes them over is clean.
+//! The rejected documents of a source: remembered until they can be read, so that no run silently skips them.
 //!
-//! One document that stays bad must not make a large source stale for ever, and one that is new must not pass unseen. A
-//! run that rejects documents which were not rejected before is a failure; known ones are named and counted, and the
-//! source counts as checked without them, as long as they are few.
+//! One document that stays invalid must not make a large source stale for ever, and a new one must not go unnoticed. A run
+//! that rejects documents which were not rejected before fails. Known ones are named and counted, and the source counts as
+//! checked without them, as long as they are few.
 //!
-//! What is rejected is known by what it is, not by where it stood: a file by its name, an entry of a document by its own
-//! id, else by its bytes. Pages are numbered anew in each run, so their names tell nothing.
+//! A rejected document is recognised in later runs by its identity: a file by its name, an entry of a document by its own
+//! id, or else by the hash of its bytes. Pages get new names in each run, so their names are not used.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,15 +16,15 @@ use starling_protocol::RecordId;
 
 use super::run_result::cut;
 
-/// Rejected documents that are kept one by one. More are counted, and never taken for known.
+/// Most rejected documents that are remembered individually. Further ones are only counted, and never count as known.
 pub(crate) const NAMED: usize = 10_000;
-/// Most rejected documents for each hundred records, and how many more a small source may have.
+/// Most rejected documents of a source that counts as checked: this percentage of its records, and `MOST_FEW` more.
 const MOST_PERCENT: u64 = 1;
 const MOST_FEW: u64 = 1;
-/// How many are named in a sentence, and how long a reason may be there, in characters.
+/// Most documents that a sentence names, and the longest reason in it, in characters.
 const SHOWN: usize = 3;
 const REASON_CHARS: usize = 200;
-/// What is said with a refusal of one run, and with one of each run.
+/// The hints for a refusal that applies to one run, and for one that applies to every run.
 const HINT_ONCE: &str = "what was read is taken in; from the next run on they are known, and the source counts as checked \
                          without them";
 const HINT_LASTING: &str = "what was read is taken in; each run says this until it is mended, or another version of this \
@@ -33,13 +33,13 @@ const HINT_LASTING: &str = "what was read is taken in; each run says this until 
 /// The rejected documents of a source.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Rejected {
-    /// By what tells each from all others.
+    /// The individually remembered ones, by identity ([`key_of`]).
     #[serde(default)]
     known: BTreeMap<String, Known>,
-    /// How many more there are, or cannot be told from others.
+    /// The number of others: those beyond the limit, and those without an identity.
     #[serde(default)]
     unnamed: u64,
-    /// Version of the program that rejected them: another one reads them again.
+    /// Version of the program that rejected them. Another version may be able to read them, so it tries again.
     #[serde(default)]
     program: String,
 }
@@ -50,24 +50,24 @@ struct Known {
     /// Its name in the input.
     name: String,
     reason: String,
-    /// The id that it names itself.
+    /// The record id in it, if it can be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     id: Option<RecordId>,
-    /// It came in a page: no document of this name says it anew.
+    /// True if it was in a page, so that a later document of this name does not replace it.
     #[serde(default)]
     is_of_page: bool,
 }
 
-/// Why rejected documents keep a source from being checked.
+/// The reason why a source does not count as checked because of rejected documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) why: String,
-    /// It holds for later runs that bring nothing new, too.
+    /// True if it also applies to later runs without changes.
     pub(crate) is_lasting: bool,
 }
 
 impl Refusal {
-    /// One that each run says.
+    /// Returns a refusal that applies to every run.
     pub(crate) const fn lasting(why: String) -> Self {
         Self {
             why,
@@ -75,26 +75,26 @@ impl Refusal {
         }
     }
 
-    /// Says what comes of it.
+    /// Returns the advice.
     pub(crate) const fn hint(&self) -> &'static str {
         if self.is_lasting { HINT_LASTING } else { HINT_ONCE }
     }
 }
 
-/// What an import read.
+/// The input of an import, as far as it was read.
 #[derive(Clone, Copy)]
 pub(crate) struct Taken<'a> {
-    /// The input was read to its end.
+    /// True if the input was read to its end.
     pub(crate) is_read: bool,
-    /// The input is the whole source.
+    /// True if the input is the whole source.
     pub(crate) is_whole: bool,
     pub(crate) documents: &'a Documents,
-    /// Returns true for a record that it holds.
+    /// Returns true for a record that was read from the input.
     pub(crate) is_accepted: &'a dyn Fn(&RecordId) -> bool,
 }
 
 impl Rejected {
-    /// None yet, of this program.
+    /// Returns an empty list for this version of the program.
     pub(crate) fn none() -> Self {
         Self {
             program: env!("CARGO_PKG_VERSION").to_owned(),
@@ -125,7 +125,7 @@ impl Rejected {
         }
     }
 
-    /// Returns how many there are.
+    /// Returns their number.
     pub(crate) fn count(&self) -> u64 {
         self.known.len() as u64 + self.unnamed
     }
@@ -135,25 +135,27 @@ impl Rejected {
         self.unnamed > 0 || self.known.values().any(|known| known.name == name)
     }
 
-    /// Returns true if this program did not read them.
+    /// Returns true if another version of this program rejected them.
     pub(crate) fn is_of_another_program(&self) -> bool {
         self.count() > 0 && self.program != env!("CARGO_PKG_VERSION")
     }
 
-    /// Returns what is rejected of the source after an import that rejected `now`. A whole source says it anew; a part
-    /// says it of its own documents and, as far as it came in pages, of the records that it holds.
+    /// Returns the rejected documents of the source after an import that rejected `now`.
+    ///
+    /// An import of the whole source replaces the list. A part replaces its own documents; of entries in pages, those whose
+    /// record it contains.
     pub(crate) fn after(&self, now: &Self, taken: &Taken<'_>) -> Self {
         let mut after = now.clone();
         if taken.is_whole && taken.is_read {
             return after;
         }
         for (key, known) in &self.known {
-            let is_said_anew = if known.is_of_page {
+            let is_replaced = if known.is_of_page {
                 known.id.as_ref().is_some_and(taken.is_accepted)
             } else {
                 taken.is_read && taken.documents.hold(&known.name)
             };
-            if !is_said_anew && !after.known.contains_key(key) {
+            if !is_replaced && !after.known.contains_key(key) {
                 after.insert(key.clone(), known.clone());
             }
         }
@@ -161,8 +163,8 @@ impl Rejected {
         after
     }
 
-    /// Says why a source of so many records does not count as checked, after these documents were rejected of it and
-    /// `before` was known.
+    /// Returns the reason why a source with `records` records does not count as checked, if it does not. `before` are the
+    /// documents that were rejected in earlier runs.
     pub(crate) fn refusal(&self, before: &Self, records: u64) -> Option<Refusal> {
         let (count, most) = (self.count(), most_of(records));
         if count > most {
@@ -189,7 +191,7 @@ impl Rejected {
         })
     }
 
-    /// Names the first ones.
+    /// Lists the first ones.
     pub(crate) fn shown(&self) -> String {
         let named = self.known.values().take(SHOWN);
         let mut shown: Vec<String> = named.map(Known::shown).collect();
@@ -215,7 +217,7 @@ fn most_of(records: u64) -> u64 {
     MOST_FEW + records.saturating_mul(MOST_PERCENT) / 100
 }
 
-/// Returns what tells a rejected document from all others of its source; none if nothing does.
+/// Returns the identity of a rejected document among those of its source; `None` if it has none.
 fn key_of(name: &str, identity: Option<&Identity>, is_of_page: bool) -> Option<String> {
     let document = document_of(name);
     if document.is_none() && !is_of_page {
@@ -232,8 +234,8 @@ fn key_of(name: &str, identity: Option<&Identity>, is_of_page: bool) -> Option<S
     }
 }
 
-/// Returns the document of a name that is of a line of it or of a place in it, where another record may stand next
-/// time.
+/// Returns the document's name in the name of a line or of a place in a document (`doc.ndjson:3`, `doc.json#/0`). In another
+/// run, another record may be there.
 pub(crate) fn document_of(name: &str) -> Option<&str> {
     if let Some((document, _)) = name.split_once('#') {
         return Some(document);
@@ -247,14 +249,14 @@ pub(crate) fn document_of(name: &str) -> Option<&str> {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Documents {
     names: BTreeSet<String>,
-    /// What the names of the files in them begin with, if they are archives.
+    /// For archives: the beginning of the names of the files in them.
     stems: BTreeSet<String>,
-    /// Pages.
+    /// Pages, whose names say nothing about their content.
     pages: BTreeSet<String>,
 }
 
 impl Documents {
-    /// Adds a document; one that is a page has a name that says nothing of its content.
+    /// Adds a document.
     pub(crate) fn add(&mut self, name: String, is_page: bool) {
         if is_page {
             self.pages.insert(name);
@@ -283,7 +285,7 @@ impl Documents {
     }
 }
 
-/// Returns a name, and what stands in it before each of these characters.
+/// Returns a name, and its beginnings before each of these characters.
 fn begins<'n>(name: &'n str, ends: &'n [char]) -> impl Iterator<Item = &'n str> {
     let cuts = name.match_indices(ends);
     let begins = cuts.filter_map(|(at, _)| name.get(..at));

@@ -1,9 +1,9 @@
-//! What was seen of a source that takes several runs to be read, until all of it was.
+//! The records seen in a source that takes several runs to read (a *round*).
 //!
-//! A part shows what a source has, not what it lacks. A site that compares the source with what other sites state
-//! collects the records of all parts since the source's beginning, a *round*. At the end of the round, records that
-//! none of its parts holds are absent; before, none is. The round is kept with the position, so that both are of one
-//! moment whatever ends the program.
+//! A part of a source shows what the source has, not what it lacks. So a site that compares the source with other sites'
+//! statements collects the records of all parts since the source's beginning. At the end of the round, records in none of
+//! its parts become absent, and not before. The round is stored in one file with the position, so that a kill cannot separate
+//! them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,47 +22,47 @@ use crate::service::feeds::{RoundPart, SeenPart, absences_unknown};
 /// Most records of a round, and most bytes of their ids: more than any source has.
 const MOST_RECORDS: usize = 2_000_000;
 const MOST_BYTES: usize = 64 << 20;
-/// How long after a round that told nothing the next one begins: it fetches everything.
+/// Time from the end of an inconclusive round to the next one, which fetches everything.
 const AGAIN_AFTER: Duration = Duration::from_secs(30 * 24 * 3600);
 
-/// Most missing documents that are counted from round to round. More are an outage.
+/// Most missing documents that are counted across rounds. More are an outage.
 const MOST_DEAD: usize = 1_000;
-/// Rounds in a row at whose end a listed document must have been missing (404 or 410) until it counts as dropped by the
-/// source: its link is dead, and would hide for ever which records the source lacks.
+/// Number of rounds in a row in which a listed document must be missing (404 or 410) to count as dropped by the source.
+/// Otherwise a dead link would hide for ever which records the source lacks.
 const DEAD_AFTER_ROUNDS: u32 = 3;
 
-/// The records that the parts of a round hold.
+/// The records in the parts of a round.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Round {
     #[serde(default)]
     seen: BTreeSet<RecordId>,
     #[serde(default)]
     bytes: usize,
-    /// Why its end does not tell what the source lacks.
+    /// The reason why the round is inconclusive: its end does not show which records the source lacks.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     blind: Option<String>,
-    /// When it ended without telling that.
+    /// The time when it ended inconclusively.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     ended_at: Option<Timestamp>,
 }
 
 impl Round {
-    /// Returns the records that were seen, and those of documents that were rejected.
+    /// Returns the records that were seen, and those of rejected documents.
     pub(crate) fn seen(&self) -> &BTreeSet<RecordId> {
         &self.seen
     }
 
-    /// Returns why its end does not tell what the source lacks.
+    /// Returns the reason why the round is inconclusive, if it is.
     pub(crate) fn blind(&self) -> Option<&str> {
         self.blind.as_deref()
     }
 
-    /// Returns true until its last part was taken in.
+    /// Returns true until its last part was imported.
     pub(crate) fn is_open(&self) -> bool {
         self.ended_at.is_none()
     }
 
-    /// Adds the records of a part. Too many of them are given up, by name.
+    /// Adds the records of a part. Too many records make the round inconclusive.
     pub(crate) fn add(&mut self, records: BTreeSet<RecordId>) {
         self.add_within(records, MOST_RECORDS, MOST_BYTES);
     }
@@ -84,32 +84,32 @@ impl Round {
         }
     }
 
-    /// Notes why not everything of the source was seen; the first reason stays. What was seen is not needed any more.
+    /// Makes the round inconclusive; the first reason stays. The records are no longer needed.
     pub(crate) fn lose(&mut self, why: String) {
         self.seen.clear();
         self.bytes = 0;
         self.blind.get_or_insert(why);
     }
 
-    /// Ends a round that did not tell what the source lacks.
+    /// Ends an inconclusive round.
     pub(crate) fn end(&mut self, now: UnixMillis) {
         self.seen.clear();
         self.bytes = 0;
         self.ended_at = Some(now.into());
     }
 
-    /// Returns true if it ended without telling what the source lacks, long ago.
+    /// Returns true if it ended inconclusively at least [`AGAIN_AFTER`] ago.
     pub(crate) fn is_due_again(&self, now: UnixMillis) -> bool {
         let span = i64::try_from(AGAIN_AFTER.as_millis()).unwrap_or(i64::MAX);
         let now = Timestamp::from(now).unix_millis();
-        // A clock that was set back does not put it off for ever.
+        // Also true if the clock was set back by that much, so that the next round is not postponed for ever.
         self.ended_at
             .is_some_and(|ended| now.saturating_sub(ended.unix_millis()).abs() >= span)
     }
 }
 
 impl ReadTo {
-    /// Notes before a part is taken in if the source is read in parts, and begins a round at its beginning.
+    /// Records, before an import, whether the source is read in parts. Begins a round at the source's beginning.
     pub(super) fn begin_part(&mut self, spec: &FeedSpec, fetched: &Brought) {
         if fetched.whole && spec.entry.complete && fetched.unfinished.is_none() {
             self.in_parts = false;
@@ -138,7 +138,7 @@ impl ReadTo {
             .is_some_and(|rounds| *rounds >= DEAD_AFTER_ROUNDS)
     }
 
-    /// Says which listed documents count as dropped at the end of a round.
+    /// Lists the documents that count as dropped at the end of a round.
     pub(super) fn dead_note(&self, missing: &BTreeSet<String>) -> Option<String> {
         let mut dead = missing.iter().filter(|name| self.is_dead(name));
         let first = dead.next().filter(|_| self.ends_round())?;
@@ -153,7 +153,7 @@ impl ReadTo {
         })
     }
 
-    /// Counts the listed documents that are missing at the end of a round; what was found is forgotten.
+    /// Counts the listed documents that are missing at the end of a round, and forgets those that were found.
     fn count_dead(&mut self, missing: &BTreeSet<String>) {
         let before = std::mem::take(&mut self.dead);
         let rounds = |name: &String| before.get(name).copied().unwrap_or(0).saturating_add(1);
@@ -164,8 +164,8 @@ impl ReadTo {
         self.dead = counted.collect();
     }
 
-    /// Returns the round, for an input that is a part of it. After the last part, which is checked if it can be, it
-    /// tells what the source lacks.
+    /// Returns the round for an input that is a part of it. The part is marked as the last one if the source counts as checked
+    /// and the round is conclusive.
     pub(super) fn take_part(&mut self, is_checked: bool) -> Option<RoundPart> {
         let ends = is_checked && self.ends_round();
         self.round.take().map(|round| RoundPart {
@@ -175,12 +175,12 @@ impl ReadTo {
         })
     }
 
-    /// Says that it is not known which records the source lacks.
+    /// Returns a sentence that it is unknown which records the source lacks, and why.
     pub(super) fn absences_unknown(&self) -> String {
         absences_unknown(self.round.as_ref().and_then(Round::blind))
     }
 
-    /// Notes what a part held that was taken in.
+    /// Adds an imported part to the round.
     pub(super) fn end_part(
         &mut self,
         part: Option<SeenPart>,

@@ -1,4 +1,4 @@
-//! One run of a feed: fetch, take in, keep where the source was read to.
+//! One run of a feed: fetches, imports, and stores the position.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -26,26 +26,26 @@ use crate::schedule::{Ending, next_run_ms, random};
 use crate::service::feeds::{ImportOptions, Rejections, alone};
 use crate::service::{Site, SiteParts};
 
-/// What is to be taken in.
+/// The input of an import.
 pub(super) struct Input<'a> {
     pub(super) path: &'a Path,
     pub(super) whole: bool,
     pub(super) more: bool,
     pub(super) is_cut: bool,
-    /// Everything that the source has was read.
+    /// True if everything that the source has was read.
     pub(super) read_to_end: bool,
-    /// The documents, by their names below the path.
+    /// The documents, by name relative to `path`.
     pub(super) documents: Documents,
     pub(super) gone: Vec<String>,
     pub(super) approved: bool,
-    /// The documents, if they are kept as they were fetched.
+    /// The fetched documents, if raw documents are kept.
     pub(super) raw: Option<&'a [BroughtDocument]>,
-    /// Listed documents that are missing for long, if the input is new.
+    /// Listed documents that are missing; `None` for an input that was fetched by an earlier run.
     pub(super) missing: Option<&'a BTreeSet<String>>,
 }
 
 impl Site {
-    /// Runs a feed once and keeps how it went.
+    /// Runs a feed once and stores the result.
     pub(super) async fn run_once(
         &self,
         spec: &FeedSpec,
@@ -92,7 +92,7 @@ impl Site {
         run
     }
 
-    /// Fetches what is new. None if it failed, which is noted.
+    /// Fetches the new documents. Returns `None` if that failed; the error is then in `result`.
     async fn fetch(
         &self,
         spec: &FeedSpec,
@@ -109,7 +109,7 @@ impl Site {
             }
             place = feeds.places.acquire() => place,
         };
-        // Closed they never are.
+        // The semaphore is never closed.
         let place = place.ok()?;
         let prepared = self.prepare(spec).await;
         let (spool, read_to, why) = match prepared {
@@ -138,7 +138,7 @@ impl Site {
             tokio::select! {
                 fetched = &mut fetch => fetched,
                 () = tokio::time::sleep(PLACE_FOR) => {
-                    // A slow source does not stop the others.
+                    // A slow source must not block the others.
                     drop(place);
                     fetch.await
                 }
@@ -155,7 +155,8 @@ impl Site {
         }
     }
 
-    /// Empties the spool and reads from where the fetch goes on, with the reason if that is the start.
+    /// Empties the spool and reads the position at which the fetch continues. The text is the reason why that is the
+    /// beginning, if it is.
     async fn prepare(&self, spec: &FeedSpec) -> ServiceResult<(PathBuf, ReadTo, Option<String>)> {
         let spec = spec.clone();
         self.blocking(move |parts| {
@@ -170,7 +171,7 @@ impl Site {
         .await
     }
 
-    /// Does a part of a run on a thread that may block.
+    /// Carries out a step of a run in a thread that may block.
     async fn on_disk(
         &self,
         spec: &FeedSpec,
@@ -195,7 +196,7 @@ impl Site {
 }
 
 impl SiteParts {
-    /// Takes in what was fetched.
+    /// Imports the fetched documents.
     fn take_fetched(&self, spec: &FeedSpec, fetched: Brought, before: ReadTo, result: &mut RunResult) {
         let mut after = before;
         after.begin_part(spec, &fetched);
@@ -215,7 +216,7 @@ impl SiteParts {
             is_cut: fetched.unfinished.is_some(),
             read_to_end: fetched.read_to_end,
             documents: documents_of(&fetched),
-            // A part of a source says nothing of what the source dropped.
+            // A feed that is deliberately partial does not show which files the source dropped.
             gone: if spec.entry.complete {
                 fetched.gone
             } else {
@@ -233,7 +234,7 @@ impl SiteParts {
             result.note(&note);
         }
         let is_nothing = fetched.unchanged || (fetched.count == 0 && input.gone.is_empty());
-        // The last part may bring nothing, and tells what the source lacks all the same.
+        // The last part must be imported even if it is empty, because records can become absent then.
         let is_due = after.held_back.as_ref().is_some_and(HeldBack::is_due);
         let is_due = is_due && spec.entry.complete && is_at_end(&input) && !input.whole;
         if is_nothing && !after.ends_round() && !is_due {
@@ -244,7 +245,7 @@ impl SiteParts {
         if !result.run.outcome.is_success() {
             return;
         }
-        // What it brought is kept; that the source was not read to its end is a failure.
+        // The imported records stay, but the run fails if the source was not read to its end.
         if let Some(error) = &fetched.unfinished {
             result.fail_fetch(spec, error);
         } else if let Some(why) = &fetched.unread {
@@ -258,7 +259,8 @@ impl SiteParts {
         }
     }
 
-    /// Returns this site's offer if it builds on others, and true if the source was read against this site's own log alone.
+    /// Returns this site's offer if it builds on other sites, and true if the source was compared with this site's own log
+    /// only.
     fn read_by_itself(
         &self,
         spec: &FeedSpec,
@@ -270,9 +272,9 @@ impl SiteParts {
         Ok((built_on, is_alone))
     }
 
-    /// Notes that the source was read and has nothing new.
+    /// Records that the source was read and has nothing new.
     fn note_unchanged(&self, spec: &FeedSpec, input: &Input<'_>, after: &mut ReadTo, result: &mut RunResult) {
-        // What is rejected and known stays so; how much that is of the source was judged when it came.
+        // Known rejected documents stay known. Their number was checked when they were rejected.
         let mut is_checked = is_checked(spec, input, after) && after.refusal.is_none();
         let noted = self
             .read_by_itself(spec, is_checked, after)
@@ -298,7 +300,7 @@ impl SiteParts {
         }
     }
 
-    /// Imports an input and keeps where the source is read to from then on.
+    /// Imports an input and stores the new position.
     pub(super) fn take_input(
         &self,
         spec: &FeedSpec,
@@ -307,7 +309,7 @@ impl SiteParts {
         result: &mut RunResult,
     ) {
         let mut documents = input.documents.clone();
-        // What the source dropped is not rejected any more.
+        // A document that the source dropped is no longer rejected.
         input
             .gone
             .iter()
@@ -317,8 +319,8 @@ impl SiteParts {
             Err(problem) => return result.fail_by(&problem),
         };
         let complete = spec.entry.complete && input.whole && !input.is_cut;
-        // A part is compared with what those before it were compared with; if that is not right any more, the next run
-        // begins anew.
+        // A part is compared with the same statements as the earlier parts. If they changed, the next run starts from the
+        // beginning.
         let shared = shared.filter(|_| complete || after.others.is_some());
         let mut options = ImportOptions {
             by_itself: shared.is_none() && after.others.is_none(),
@@ -363,7 +365,7 @@ impl SiteParts {
                 after.held_back = imported.judged.held_back;
                 result.held_back = Some(after.held_back.as_ref().map(|held| held.shown(&spec.source)));
                 result.refusal = imported.judged.refusal;
-                // A part says nothing of what others stated since its run began.
+                // A part shows nothing about statements that other sites made since its run began.
                 if options.asked.complete {
                     after.others = imported.judged.others.map(|others| others.to_string());
                 }
@@ -373,7 +375,7 @@ impl SiteParts {
                 result.is_approved = input.approved;
                 #[cfg(test)]
                 self.live.feeds.end_if_killed();
-                // Before the position: after a kill in between, the next run fetches them again.
+                // Stored before the position: after a kill in between, the next run fetches the documents again.
                 if let Some(documents) = input.raw {
                     self.keep_raw(spec, input.path, documents, result);
                 }
@@ -389,8 +391,8 @@ impl SiteParts {
     }
 }
 
-/// Counts a run that was killed as a failure, so that an input which ends the program is not read again at once. Returns
-/// true if there was one.
+/// Counts a killed run as a failure, so that an input that crashes the program is not read again at once. Returns true if
+/// there was a killed run.
 pub(super) fn count_killed(spec: &FeedSpec, memory: &mut FeedMemory) -> bool {
     let Some(began) = memory.began_at.take() else {
         return false;
@@ -432,8 +434,8 @@ fn is_at_end(input: &Input<'_>) -> bool {
     input.read_to_end && !input.more && !input.is_cut
 }
 
-/// Returns true if the source counts as checked after this input: it was read to its end, as a whole or as all that
-/// changed since the whole was taken in.
+/// Returns true if the source counts as checked after this input: it was read to its end, and either completely or with all
+/// changes since the last complete import.
 fn is_checked(spec: &FeedSpec, input: &Input<'_>, after: &ReadTo) -> bool {
     spec.entry.complete
         && input.read_to_end

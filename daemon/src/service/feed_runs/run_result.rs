@@ -1,4 +1,4 @@
-//! How a run ended, in words and for the next one.
+//! The result of a run, for people and for the next run.
 
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, FeedRun, FeedRunOutcome, Problem};
@@ -10,28 +10,29 @@ use super::state::KeptInput;
 use crate::config::feeds::FeedSpec;
 use crate::schedule::Ending;
 
-/// Notes that are kept of a run, and how long each may be, in characters.
+/// Most notes of a run, and the longest note, in characters.
 const NOTES: usize = 10;
 const NOTE_CHARS: usize = 400;
-/// How long the words about a failure may be, in characters.
+/// Longest text of an error, in characters.
 pub(super) const ERROR_CHARS: usize = 2_000;
 
-/// How a run ended, with what the next one depends on.
+/// The result of a run, and the state on which the next run depends.
 pub(super) struct RunResult {
     pub(super) run: FeedRun,
     pub(super) ending: Ending,
-    /// The input that is suspect from now on.
+    /// The suspect input, if there is one now.
     pub(super) suspect: Option<KeptInput>,
-    /// What of the source is rejected from now on.
+    /// The rejected documents of the source now; `None` if they did not change.
     pub(super) rejected: Option<Rejected>,
-    /// What of the source is held back from now on, in words.
+    /// A description of the held-back records now; `None` if they did not change.
     pub(super) held_back: Option<Option<String>>,
-    /// How many records the source has from now on, and whether somebody approved that.
+    /// The number of records of the source now; `None` if it did not change.
     pub(super) records: Option<u64>,
+    /// True if an operator approved the input.
     pub(super) is_approved: bool,
-    /// Why rejected documents keep the source from being checked.
+    /// The reason why the source does not count as checked because of rejected documents.
     pub(super) refusal: Option<Refusal>,
-    /// Notes that are not listed.
+    /// Number of notes beyond the limit.
     more_notes: u64,
 }
 
@@ -50,7 +51,7 @@ impl RunResult {
         }
     }
 
-    /// Notes that the run failed.
+    /// Makes the run a failure.
     pub(super) fn fail(&mut self, problem: &Problem, is_temporary: bool, retry_after_ms: Option<u64>) {
         let mut text = problem.detail.clone();
         if let Some(hint) = &problem.hint {
@@ -69,12 +70,12 @@ impl RunResult {
         };
     }
 
-    /// Notes that the run failed by a problem of this site.
+    /// Makes the run a failure because of a problem of this site.
     pub(super) fn fail_by(&mut self, problem: &Problem) {
         self.fail(problem, problem.retryable, None);
     }
 
-    /// Notes that a fetch failed.
+    /// Makes the run a failure because its fetch failed.
     pub(super) fn fail_fetch(&mut self, spec: &FeedSpec, error: &FetchError) {
         if matches!(error, FetchError::Stopped) {
             self.run.outcome = FeedRunOutcome::Stopped;
@@ -97,7 +98,7 @@ impl RunResult {
         }
     }
 
-    /// Says how many notes are not listed.
+    /// Adds a last note with the number of notes that are not listed.
     pub(super) fn close_notes(&mut self) {
         if self.more_notes > 0 {
             self.run
@@ -107,7 +108,7 @@ impl RunResult {
         }
     }
 
-    /// Notes that a run, which took in what it read, did not read the source to its end, or could not read all of it.
+    /// Makes a run a failure although it imported what it read, because it did not or could not read all of the source.
     pub(super) fn fail_unread(&mut self, spec: &FeedSpec, why: &str, hint: &str) {
         let detail = format!("{}: the source does not count as checked: {why}", spec.name());
         self.fail(
@@ -118,7 +119,7 @@ impl RunResult {
     }
 }
 
-/// Copies the counts and the oddities of a report.
+/// Copies the counts of a report, and adds notes about rejected files and warnings.
 pub(super) fn copy_counts(report: &types::FeedImportReport, result: &mut RunResult) {
     let run = &mut result.run;
     run.stored = report.stored;
@@ -142,7 +143,7 @@ pub(super) fn copy_counts(report: &types::FeedImportReport, result: &mut RunResu
     }
 }
 
-/// Cuts a text, on one line.
+/// Shortens a text and puts it on one line.
 pub(super) fn cut(text: &str, most: usize) -> String {
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if words.chars().count() <= most {

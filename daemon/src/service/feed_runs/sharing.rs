@@ -1,8 +1,7 @@
-//! Which site of the federation fetches a source: this site's offers, and what it makes of those of others.
+//! Decides which site of the federation fetches a source, from the offers of all sites, and publishes this site's offers.
 //!
-//! The rule is `starling_sync::elect`. Here it is fed with what the store holds and a steady clock, its outcome is kept
-//! for the timetable and for people, and this site's own offers are kept up to date: a claim for each change, and none
-//! for a run.
+//! The rule is `starling_sync::elect`. This module calls it with the offers in the store and a steady clock, and keeps the
+//! result for the schedule and for status. It also states this site's own offers: one claim for each change, none for a run.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -24,36 +23,37 @@ use crate::service::feeds::SharedFeed;
 use crate::service::problem::store_problem;
 use crate::small_file;
 
-/// How often the time waited is kept, in milliseconds of the steady clock.
+/// Interval at which the waiting times are saved, in milliseconds of the steady clock.
 const KEPT_EVERY_MS: u64 = 60_000;
-/// Most bytes of that file: some hundred bytes for each offer.
+/// Most bytes of the file with the waiting times: some hundred bytes for each offer.
 const MAX_WAITED_BYTES: u64 = 16 << 20;
 const MODE: u32 = 0o600;
 
-/// What a site knows of who fetches its feeds.
+/// The sites that fetch this site's feeds, as of the last evaluation of the offers.
 #[derive(Default)]
 pub(super) struct Sharing {
     watch: Option<Watch>,
     roles: BTreeMap<FeedName, Role>,
-    /// Feeds that others offer to fetch and that this site does not share, with the reason.
+    /// Feeds that other sites offer to fetch, but that this site does not share, with the reason.
     unshared: BTreeMap<FeedName, String>,
-    /// Offers that cannot be read, and those whose author's check does not count here, by their source if they name one,
-    /// in words.
+    /// Descriptions of offers that cannot be read or whose author's checks are not used here, each with its source, if known.
     unread: Vec<(Option<Source>, String)>,
-    /// Why the last look failed.
+    /// The error of the last evaluation, if it failed.
     problem: Option<String>,
-    /// When this site began to fetch feeds that it stood by for.
+    /// For feeds for which this site stood by: the time when it began to fetch.
     fetches_since: BTreeMap<FeedName, Timestamp>,
+    /// The time of the last evaluation.
     looked: Option<Instant>,
-    /// When that was, and when another site was last seen to offer to fetch the same as each feed; both on the steady
-    /// clock.
+    /// The same time on the steady clock.
     looked_ms: u64,
+    /// For each feed: the last time, on the steady clock, when another site offered to fetch the same.
     offered_ms: BTreeMap<FeedName, u64>,
+    /// The last time, on the steady clock, when the waiting times were saved.
     kept_at_ms: Option<u64>,
 }
 
 impl Sharing {
-    /// Takes what was decided in the place of what was before, and notes what changed.
+    /// Replaces the roles, and logs what changed.
     fn take_roles(&mut self, roles: BTreeMap<FeedName, Role>) {
         let since = now().into();
         for (name, role) in &roles {
@@ -75,15 +75,15 @@ impl Sharing {
     }
 }
 
-/// Who fetches a feed.
+/// The site that fetches a feed.
 pub(super) struct Fetcher {
     pub(super) role: Role,
-    /// Milliseconds since that was found.
+    /// Milliseconds since the offers were evaluated.
     pub(super) found_ms_ago: u64,
 }
 
 impl Feeds {
-    /// Returns what this site does about a feed's source; none before the first look, and if it does not share it.
+    /// Returns this site's role for a feed's source; `None` before the first evaluation, and if it does not share the feed.
     pub(super) fn role(&self, name: &FeedName) -> Option<Role> {
         lock(&self.sharing).roles.get(name).copied()
     }
@@ -97,28 +97,28 @@ impl Feeds {
         })
     }
 
-    /// Returns why a feed is fetched here although others offer to.
+    /// Returns the reason why this site does not share a feed that other sites offer to fetch.
     pub(super) fn why_unshared(&self, name: &FeedName) -> Option<String> {
         lock(&self.sharing).unshared.get(name).cloned()
     }
 
-    /// Returns why it is not known who fetches.
+    /// Returns the reason why it is unknown which site fetches, if it is.
     pub(super) fn offers_problem(&self) -> Option<String> {
         lock(&self.sharing).problem.clone()
     }
 
-    /// Returns when this site began to fetch a feed that it stood by for, if it did since its start.
+    /// Returns the time when this site began to fetch a feed for which it stood by, if that was after its start.
     pub(super) fn fetches_since(&self, name: &FeedName) -> Option<Timestamp> {
         lock(&self.sharing).fetches_since.get(name).copied()
     }
 
-    /// Returns the offers that cannot be read or whose author's check does not count here, in words.
+    /// Describes the offers that cannot be read or whose author's checks are not used here.
     pub(super) fn unread_offers(&self) -> Vec<String> {
         let sharing = lock(&self.sharing);
         sharing.unread.iter().map(|(_, told)| told.clone()).collect()
     }
 
-    /// Returns those of them that are about a source.
+    /// Same as [`Self::unread_offers`], for one source.
     pub(super) fn unread_offers_of(&self, source: &Source) -> Vec<String> {
         let sharing = lock(&self.sharing);
         let of_it = sharing
@@ -128,7 +128,7 @@ impl Feeds {
         of_it.map(|(_, told)| told.clone()).collect()
     }
 
-    /// Returns true if another site was seen to offer to fetch the same, not long ago.
+    /// Returns true if another site offered to fetch the same within the feed's last [`INTERVALS`] intervals.
     fn was_offered(&self, spec: &FeedSpec) -> bool {
         let sharing = lock(&self.sharing);
         let last = sharing.offered_ms.get(spec.name());
@@ -142,7 +142,7 @@ impl Feeds {
         self.home.join("feeds").join(".waited.json")
     }
 
-    /// Reads how long was waited before the start. A file that is damaged costs that time.
+    /// Reads the waiting times from before the start. A damaged file counts as no waiting time.
     fn waited(&self) -> Vec<Waited> {
         let path = self.waited_path();
         match small_file::read(&path, MAX_WAITED_BYTES) {
@@ -169,7 +169,7 @@ impl Feeds {
 }
 
 impl SiteParts {
-    /// Returns what an offer to fetch a feed names, or why this site does not share it.
+    /// Returns the input that an offer for a feed names, or the reason why this site does not share the feed.
     fn shared_input(&self, spec: &FeedSpec) -> Result<OfferInput, String> {
         if !self.identity.config.federation.enabled {
             return Err("this site has no network to others".to_owned());
@@ -183,8 +183,8 @@ impl SiteParts {
         spec.shared_input().map_err(str::to_owned)
     }
 
-    /// Returns a feed as it is shared, if another site offers to fetch the same, or did within the feed's last
-    /// [`INTERVALS`]: an offer that comes and goes does not make this site read the source anew each time.
+    /// Returns the shared form of a feed if another site offers to fetch the same, or did within the feed's last
+    /// [`INTERVALS`] intervals. So an offer that comes and goes does not make this site start from the beginning each time.
     pub(super) fn shared(&self, spec: &FeedSpec) -> ServiceResult<Option<SharedFeed>> {
         let Ok(input) = self.shared_input(spec) else {
             return Ok(None);
@@ -200,8 +200,8 @@ impl SiteParts {
         }))
     }
 
-    /// Looks at the offers of all sites: decides who fetches, and states what changed of this site's own. `steady_ms` is
-    /// a steady clock's. While it fails, this site fetches all that it has feeds for.
+    /// Evaluates the offers of all sites: decides which site fetches, and states the changes of this site's own offers.
+    /// `steady_ms` is the time of a steady clock. While this fails, this site fetches all its feeds itself.
     ///
     /// # Errors
     /// The store cannot be read or written.
@@ -216,13 +216,13 @@ impl SiteParts {
     ) -> ServiceResult<()> {
         let looked = seen
             .map_err(|error| {
-                // Nobody stands by for a site that may be gone.
+                // Without roles this site does not stand by for a site that may be gone.
                 lock(&self.live.feeds.sharing).roles.clear();
                 store_problem("reading the offers of sites", &error)
             })
             .and_then(|seen| {
                 self.decide(&seen, steady_ms);
-                // Time that cannot be kept is no reason to state nothing.
+                // The offers are stated even if the waiting times cannot be saved.
                 let kept = self.keep_waited_if_due(steady_ms);
                 self.state_offers(&seen).and(kept)
             });
@@ -231,7 +231,7 @@ impl SiteParts {
     }
 
     fn decide(&self, seen: &SeenOffers, steady_ms: u64) {
-        // All reading comes before the lock, which others wait for on threads that must not.
+        // Everything is read before the lock is taken: other threads wait for the lock and must not be blocked for long.
         let is_first = lock(&self.live.feeds.sharing).watch.is_none();
         let waited = if is_first {
             self.live.feeds.waited()
@@ -261,7 +261,7 @@ impl SiteParts {
         unread.extend(self.not_counted(seen));
         let mut sharing = lock(&self.live.feeds.sharing);
         sharing.looked_ms = steady_ms;
-        // A feed that is not there any more, or not shared, begins anew.
+        // Forgets feeds that were removed or are no longer shared.
         sharing
             .offered_ms
             .retain(|name, _| shared.iter().any(|(shared, _)| shared == name));
@@ -285,13 +285,13 @@ impl SiteParts {
         sharing.looked = Some(Instant::now());
     }
 
-    /// Says of which offers the author's check does not count here, and why.
+    /// Describes the offers whose author's checks are not used here, with the reason.
     fn not_counted(&self, seen: &SeenOffers) -> Vec<(Option<Source>, String)> {
         let parts: Vec<_> = seen.others.iter().filter(|other| !other.is_whole).collect();
         if parts.is_empty() {
             return Vec::new();
         }
-        // A list that cannot be read hides nothing: the sites are named all the same.
+        // If the allow-list cannot be read, the sites are reported all the same.
         let listed = self.data.store.listed_sites().unwrap_or_default();
         let told = parts.into_iter().map(|part| {
             let is_accepted = |site: &SiteId| {
@@ -321,7 +321,7 @@ impl SiteParts {
         told.collect()
     }
 
-    /// Names a site as this one knows it.
+    /// Returns the name by which this site knows another one.
     pub(super) fn named(&self, site: &SiteId) -> String {
         self.slug_of(site)
             .map_or_else(|| site.to_string(), |slug| slug.to_string())
@@ -364,16 +364,16 @@ impl SiteParts {
                 waited.retain(|waited| sources.contains(waited.source.as_str()));
                 waited
             });
-            // A site that nobody else offers anything to writes nothing.
+            // Writes nothing if there are no offers of other sites.
             waited.filter(|waited| !is_first && !waited.is_empty())
         };
         waited.map_or(Ok(()), |waited| self.live.feeds.keep_waited(&waited))
     }
 
-    /// States what changed of this site's offers.
+    /// States the changes of this site's offers.
     fn state_offers(&self, seen: &SeenOffers) -> ServiceResult<()> {
         if self.identity.restore.is_held() {
-            // A restored home signs nothing before it heard its peers.
+            // A restored home signs nothing before it has heard from its peers.
             return Ok(());
         }
         let at = now();
@@ -382,12 +382,12 @@ impl SiteParts {
             return Ok(());
         }
         let attempted = "stating which sources the site can fetch";
-        // An import may take long, and may state one itself: the next look tries again.
+        // An import can take long, and can state an offer itself: the next evaluation tries again.
         let Some(_one_at_a_time) = self.import_if_free() else {
             return Ok(());
         };
         self.prepare_to_sign(attempted)?;
-        // An import may have stated one meanwhile.
+        // An import may have stated an offer meanwhile.
         let failed = |error| store_problem(attempted, &error);
         let seen = self.data.store.offers().map_err(failed)?;
         let claims = self.offers_to_state(&seen, at)?;
@@ -407,7 +407,7 @@ impl SiteParts {
     fn offers_to_state(&self, seen: &SeenOffers, at: UnixMillis) -> ServiceResult<Vec<Claim>> {
         let listed = self.data.store.listed_sites();
         let listed = listed.map_err(|error| store_problem("reading the allow-list", &error))?;
-        // Nobody reads the offers of a site that is alone.
+        // A site without enabled peers makes no offers.
         let is_alone = listed.iter().all(|site| !site.enabled);
         let mut wanted = BTreeMap::new();
         for spec in self
@@ -444,7 +444,7 @@ impl SiteParts {
             if known.rests_on.is_empty() {
                 claims.push(Claim::delete(ClaimKey::offer(source), at));
             } else if known.is_offered {
-                // On whose records its own build stays true.
+                // The offer is withdrawn, but still states on which sites this site's records build.
                 let withdrawn = FeedOffer {
                     is_offered: false,
                     ..known.clone()
@@ -456,7 +456,7 @@ impl SiteParts {
     }
 }
 
-/// Returns true if two roles name the same site and reason, whatever the time.
+/// Returns true if two roles have the same site and reason; ignores the time.
 fn is_alike(before: Option<&Role>, now: &Role) -> bool {
     match (before, now) {
         (Some(Role::StandBy { leader, .. }), Role::StandBy { leader: other, .. })

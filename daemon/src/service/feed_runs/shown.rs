@@ -1,4 +1,4 @@
-//! Feeds as callers see them: how each is, and what to do about it.
+//! Feeds as callers see them: the state of each, and what to do about it.
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
@@ -11,12 +11,11 @@ use crate::config::feeds::FeedSpec;
 use crate::service::SiteParts;
 use crate::service::open_imports;
 
-/// How many times its schedule a feed may be without success before it is late, and how much more at least, in
-/// milliseconds.
+/// A feed is late if it had no success for this many times its schedule, and `LATE_MS` more, in milliseconds.
 const LATE_TIMES: u64 = 2;
 const LATE_MS: u64 = 10 * 60_000;
 
-/// What a failed look at the offers leaves unknown.
+/// The message if the evaluation of the offers failed.
 const UNKNOWN_FETCHER: &str = "which site fetches is not known, or not told to the others";
 
 impl SiteParts {
@@ -46,7 +45,7 @@ impl SiteParts {
             Some(Role::Probe { .. }) => memory.next_run_at = probe_at(spec, &memory),
             Some(Role::Fetch(_)) | None => {}
         }
-        // Before its turn began, others kept the source fresh.
+        // Before this site began to fetch, another site fetched the source, so this feed was not late.
         let turn = self.live.feeds.fetches_since(spec.name());
         let state = state_of(spec, &memory, since, role, turn, now);
         let entry = &spec.entry;
@@ -87,8 +86,8 @@ impl SiteParts {
 }
 
 impl SiteParts {
-    /// Adds that offers of other sites cannot be read or do not count: this site may fetch for nothing, or believe less
-    /// than it could.
+    /// Adds that offers of other sites cannot be read or are not used: this site may fetch without need, or miss checks that
+    /// it could use.
     fn and_unread(&self, spec: &FeedSpec, matter: Option<String>) -> Option<String> {
         let mut unread = self.live.feeds.unread_offers_of(&spec.source);
         if let Some(problem) = self.live.feeds.offers_problem() {
@@ -105,7 +104,7 @@ impl SiteParts {
     }
 }
 
-/// Returns how a feed is. That it runs hides nothing that needs somebody.
+/// Returns the state of a feed. States that need an operator have priority over `Running`.
 fn state_of(
     spec: &FeedSpec,
     memory: &FeedMemory,
@@ -135,7 +134,7 @@ fn state_of(
     }
 }
 
-/// Returns when a feed is tried again whose runs fail while another site fetches its source.
+/// Returns the time of the next try of a feed whose runs fail while another site fetches its source.
 pub(super) fn probe_at(spec: &FeedSpec, memory: &FeedMemory) -> Option<Timestamp> {
     let last = memory.history.front()?.started_at.unix_millis();
     let last = u64::try_from(last).unwrap_or(0);
@@ -150,7 +149,7 @@ fn is_late(spec: &FeedSpec, last: Timestamp, now: Timestamp) -> bool {
     u64::try_from(since).unwrap_or(0) > patience
 }
 
-/// Adds that an earlier state was given up, which no other matter hides.
+/// Adds that an earlier state was given up, also if there is another problem.
 fn with_given_up(matter: Option<String>, memory: &FeedMemory) -> Option<String> {
     match (matter, &memory.given_up) {
         (Some(matter), Some(why)) if !matter.contains(why.as_str()) => Some(format!("{matter}; {why}")),
@@ -158,7 +157,7 @@ fn with_given_up(matter: Option<String>, memory: &FeedMemory) -> Option<String> 
     }
 }
 
-/// Adds that no site fetches the source, if none that offers to can.
+/// Adds that no healthy site fetches the source, if all sites that offer to are failing.
 fn and_nobody(spec: &FeedSpec, matter: Option<String>, role: Option<Role>) -> Option<String> {
     if role != Some(Role::Fetch(Reason::NobodyHealthy)) {
         return matter;
@@ -173,7 +172,7 @@ fn and_nobody(spec: &FeedSpec, matter: Option<String>, role: Option<Role>) -> Op
     ))
 }
 
-/// Adds which records stay although the source lacks them.
+/// Adds the held-back records.
 fn and_held_back(spec: &FeedSpec, matter: Option<String>, memory: &FeedMemory) -> Option<String> {
     let held_back = memory.held_back.as_ref().filter(|_| spec.entry.enabled);
     let Some(held_back) = held_back else {
@@ -185,7 +184,7 @@ fn and_held_back(spec: &FeedSpec, matter: Option<String>, memory: &FeedMemory) -
     })
 }
 
-/// Adds that an ecosystem which the configuration lists is none, so that there is nothing to fetch of it.
+/// Adds that the configuration lists an unknown ecosystem, for which nothing can be fetched.
 fn and_unknown_ecosystem(spec: &FeedSpec, matter: Option<String>) -> Option<String> {
     let unknown = spec.entry.unknown_ecosystem().filter(|_| spec.entry.enabled);
     let Some(unknown) = unknown else {
@@ -197,7 +196,7 @@ fn and_unknown_ecosystem(spec: &FeedSpec, matter: Option<String>) -> Option<Stri
     })
 }
 
-/// Says what is the matter with a feed and what to do.
+/// Describes the problem of a feed and what to do; `None` if there is none.
 fn attention(spec: &FeedSpec, memory: &FeedMemory, state: FeedState, is_daemon: bool) -> Option<String> {
     let name = spec.name();
     let last = memory
@@ -249,7 +248,7 @@ fn attention(spec: &FeedSpec, memory: &FeedMemory, state: FeedState, is_daemon: 
     })
 }
 
-/// Says what is not known of a feed whose runs end well.
+/// Describes what is missing from a feed although its last run succeeded; `None` if nothing is.
 fn unchecked(spec: &FeedSpec, memory: &FeedMemory) -> Option<String> {
     let name = spec.name();
     if let Some(why) = &memory.given_up {
@@ -284,18 +283,17 @@ fn unchecked(spec: &FeedSpec, memory: &FeedMemory) -> Option<String> {
 }
 
 impl SiteParts {
-    /// Returns the sentences of all feeds that need somebody, those of offers that no feed here is about, and those of
-    /// imports that left something open.
+    /// Returns the problems of all feeds, of offers for sources without a feed here, and of open imports.
     pub(in crate::service) fn feed_matters(&self, feeds: &[Feed]) -> Vec<String> {
-        let told = feeds
+        let of_feeds = feeds
             .iter()
             .filter_map(|feed| Some((feed.name.to_string(), feed.attention.clone()?)));
-        let mut matters = types::wording::grouped("feeds ", &told.collect::<Vec<_>>());
+        let mut matters = types::wording::grouped("feeds ", &of_feeds.collect::<Vec<_>>());
         let problem = self.live.feeds.offers_problem();
         let problem = problem.map(|problem| format!("{UNKNOWN_FETCHER}: {problem}"));
-        for told in self.live.feeds.unread_offers().into_iter().chain(problem) {
-            if !matters.iter().any(|matter| matter.contains(&told)) {
-                matters.push(told);
+        for other in self.live.feeds.unread_offers().into_iter().chain(problem) {
+            if !matters.iter().any(|matter| matter.contains(&other)) {
+                matters.push(other);
             }
         }
         let open = open_imports::read(self.identity.home.path());
@@ -303,7 +301,8 @@ impl SiteParts {
         matters
     }
 
-    /// Reports what of the feeds' sources is not known, if there are feeds. That is not damage.
+    /// Reports the problems of feeds as a doctor's check that always passes: they are not damage. `None` if there are no feeds
+    /// and no problems.
     pub(in crate::service) fn feeds_check(&self) -> Option<types::DoctorCheck> {
         let feeds = self.feeds_shown();
         let matters = self.feed_matters(&feeds);

@@ -1,19 +1,20 @@
-//! How many records a source had on the last days: one that loses a little each day loses much in a month.
+//! The number of records of a source on each of the last days: a source that loses a few records each day loses many in a
+//! month, and no single import shows that.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 const DAY_MS: u64 = 24 * 3_600_000;
-/// Days that are compared with.
+/// Number of days before today that are kept and compared.
 const DAYS: u64 = 30;
 
-/// The most records of each day, by days since 1970.
+/// The largest number of records on each day. The key is the number of days since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(crate) struct Sizes(BTreeMap<u64, u64>);
 
 impl Sizes {
-    /// Returns the most records that the source had within the last days.
+    /// Returns the largest number of records of the last days; 0 if none is known.
     pub(crate) fn most(&self, now_ms: u64) -> u64 {
         let first = (now_ms / DAY_MS).saturating_sub(DAYS);
         self.0
@@ -23,14 +24,15 @@ impl Sizes {
             .unwrap_or(0)
     }
 
-    /// Notes how many it has now. What somebody approved is compared with no more.
+    /// Records the current number of records. An approval forgets the earlier numbers, so that the approved loss is not
+    /// reported again.
     pub(crate) fn add(&mut self, now_ms: u64, records: u64, is_approved: bool) {
         if is_approved {
             self.0.clear();
         }
         let today = now_ms / DAY_MS;
-        let most = self.0.entry(today).or_default();
-        *most = records.max(*most);
+        let most_today = self.0.entry(today).or_default();
+        *most_today = records.max(*most_today);
         self.0 = self.0.split_off(&today.saturating_sub(DAYS));
     }
 }
@@ -40,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn most_of_the_last_days_counts_until_it_is_approved() {
+    fn approval_forgets_earlier_sizes() {
         let mut sizes = Sizes::default();
         assert_eq!(sizes.most(0), 0);
         for (day, records) in [(100, 90), (101, 100), (101, 70), (110, 60)] {

@@ -1,13 +1,13 @@
-//! What is kept of a feed between runs: how its runs went, where the source was read to, an input that is suspect.
+//! The files of a feed between its runs.
 //!
 //! ```text
-//! feeds/NAME/state.json     how the runs went
-//! feeds/NAME/position.json  where the source was read to; losing it costs a full fetch
-//! feeds/NAME/spool/         what the run that is under way has fetched
+//! feeds/NAME/state.json     the results of the last runs
+//! feeds/NAME/position.json  the position up to which the source was read; losing it costs a full fetch
+//! feeds/NAME/spool/         the documents fetched by the current run
 //! feeds/NAME/suspect/       an input that waits for approval, as it was fetched
 //! ```
 //!
-//! None of it is the truth of anything: records are in the site's log. A file that is damaged is named and replaced.
+//! All of it can be lost: the records are in the site's log. A damaged file is reported and replaced.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs;
@@ -22,7 +22,7 @@ use super::sizes::Sizes;
 use crate::home::{HomeError, write_durably};
 use crate::small_file;
 
-/// Runs that are kept of a feed.
+/// Most runs in the history of a feed.
 const HISTORY: usize = 100;
 /// Format of the states that this version writes.
 const FORMAT: u32 = 1;
@@ -30,12 +30,12 @@ const FORMAT: u32 = 1;
 const MAX_STATE_BYTES: u64 = 8 << 20;
 /// Most bytes of a position: some hundred thousand documents of one source.
 const MAX_POSITION_BYTES: u64 = 256 << 20;
-/// Mode of the files: addresses may hold what others need not know.
+/// Mode of the files: addresses in them may contain secrets.
 const MODE: u32 = 0o600;
-/// Deepest folder that is hashed of an input.
+/// Deepest folder of an input that can be hashed.
 const MAX_DEPTH: usize = 32;
 
-/// How the runs of a feed went.
+/// The results of a feed's runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FeedMemory {
     format: u32,
@@ -47,21 +47,21 @@ pub(crate) struct FeedMemory {
     pub(crate) counts: FeedCounts,
     #[serde(default)]
     pub(crate) suspect: Option<KeptInput>,
-    /// When the run that is under way began: a kill leaves it behind.
+    /// The start of the current run. After a kill it is still set.
     #[serde(default)]
     pub(crate) began_at: Option<Timestamp>,
-    /// Why an earlier state was given up, until a run ends well.
+    /// The reason why an earlier state was given up; cleared by the next successful run.
     #[serde(default)]
     pub(crate) given_up: Option<String>,
-    /// How many records the source had.
+    /// The number of records of the source on each of the last days.
     #[serde(default)]
     pub(crate) sizes: Sizes,
-    /// Documents of the source that are rejected, and the first of them in words.
+    /// Number of rejected documents of the source, and a description of the first ones.
     #[serde(default)]
     pub(crate) rejected: u64,
     #[serde(default)]
     pub(crate) rejected_shown: String,
-    /// Records that stay although the source lacks them, in words.
+    /// A description of the held-back records.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) held_back: Option<String>,
     /// Newest first.
@@ -98,7 +98,7 @@ impl FeedMemory {
     }
 }
 
-/// An input that is kept in `suspect/`, with what importing it takes.
+/// A suspect input in `suspect/`, with the data needed to import it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct KeptInput {
     pub(crate) shown: SuspectInput,
@@ -109,10 +109,10 @@ pub(crate) struct KeptInput {
     #[serde(default)]
     pub(crate) read_to_end: bool,
     pub(crate) gone: Vec<String>,
-    /// Documents of it that are pages.
+    /// Its documents that are pages.
     #[serde(default)]
     pub(crate) pages: BTreeSet<String>,
-    /// Of which place it is: another one's input is not approved.
+    /// The place from which it was fetched. It cannot be approved after the feed's place changed.
     pub(crate) place: String,
 }
 
@@ -121,25 +121,25 @@ pub(crate) struct KeptInput {
 pub(crate) struct FeedFolder(PathBuf);
 
 impl FeedFolder {
-    /// The folder of a feed in the site's own. Names of feeds are no paths.
+    /// Returns the folder of a feed in the site's folder. Names of feeds cannot be paths.
     pub(crate) fn of(home: &Path, name: &FeedName) -> Self {
         Self(home.join("feeds").join(name.as_str()))
     }
 
-    /// Returns where documents are fetched to.
+    /// Returns the folder into which documents are fetched.
     pub(crate) fn spool(&self) -> PathBuf {
         self.0.join("spool")
     }
 
-    /// Returns where a suspect input is kept.
+    /// Returns the folder of a suspect input.
     pub(crate) fn suspect(&self) -> PathBuf {
         self.0.join("suspect")
     }
 
-    /// Makes an empty spool.
+    /// Creates an empty spool.
     ///
     /// # Errors
-    /// Why the folder cannot be made.
+    /// If the folder cannot be created.
     pub(crate) fn empty_spool(&self) -> io::Result<PathBuf> {
         let spool = self.spool();
         remove(&spool)?;
@@ -147,12 +147,12 @@ impl FeedFolder {
         Ok(spool)
     }
 
-    /// Removes what was fetched; what cannot be removed is in the way of the next run, which says so.
+    /// Removes the fetched documents. If that fails, the next run reports it.
     pub(crate) fn drop_spool(&self) {
         let _ = remove(&self.spool());
     }
 
-    /// Reads how the runs went. A file that is damaged is named, and its content given up.
+    /// Reads the results of the runs. The content of a damaged file is given up, and the text says so.
     pub(crate) fn memory(&self) -> (FeedMemory, Option<String>) {
         match read_json::<FeedMemory>(&self.0.join("state.json"), MAX_STATE_BYTES) {
             Ok(Some(memory)) if memory.format == FORMAT => (memory, None),
@@ -178,16 +178,15 @@ impl FeedFolder {
         (memory, Some(why))
     }
 
-    /// Writes how the runs went.
+    /// Writes the results of the runs.
     ///
     /// # Errors
-    /// Why the file cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn write_memory(&self, memory: &FeedMemory) -> Result<(), HomeError> {
         self.write("state.json", memory)
     }
 
-    /// Reads where the source was read to. Without a file that is of this place, it begins at the start; the text says
-    /// why.
+    /// Reads the position. Without a file for this place, the position is the beginning, and the text says why.
     pub(crate) fn read_to(&self, place: &str) -> (ReadTo, Option<String>) {
         let start = || ReadTo::start(place.to_owned());
         match read_json::<ReadTo>(&self.0.join("position.json"), MAX_POSITION_BYTES) {
@@ -216,18 +215,18 @@ impl FeedFolder {
         }
     }
 
-    /// Writes where the source was read to. The import that it stands for was committed before.
+    /// Writes the position. The caller must have committed the import up to it before.
     ///
     /// # Errors
-    /// Why the file cannot be written.
+    /// If the file cannot be written.
     pub(crate) fn write_read_to(&self, read_to: &ReadTo) -> Result<(), HomeError> {
         self.write("position.json", read_to)
     }
 
-    /// Keeps what is in the spool as the suspect input.
+    /// Moves the spool to the suspect input.
     ///
     /// # Errors
-    /// Why it cannot be moved.
+    /// If it cannot be moved.
     pub(crate) fn keep_suspect(&self, read_to: &ReadTo) -> Result<(), HomeError> {
         let failed = |source| HomeError::File {
             attempted: "keeping the input in",
@@ -240,7 +239,7 @@ impl FeedFolder {
         self.write("suspect/position.json", read_to)
     }
 
-    /// Reads where the source is read to once the suspect input is taken in. None if another version wrote it.
+    /// Reads the position that applies after an import of the suspect input; `None` if another version wrote it.
     pub(crate) fn suspect_read_to(&self) -> io::Result<Option<ReadTo>> {
         let found: Option<ReadTo> = read_json(&self.suspect().join("position.json"), MAX_POSITION_BYTES)?;
         Ok(found.filter(|found| found.format == POSITION_FORMAT))
@@ -251,10 +250,10 @@ impl FeedFolder {
         let _ = remove(&self.suspect());
     }
 
-    /// Removes all that is kept of the feed.
+    /// Removes all files of the feed.
     ///
     /// # Errors
-    /// Why it cannot be removed.
+    /// If they cannot be removed.
     pub(crate) fn remove(&self) -> io::Result<()> {
         remove(&self.0)
     }
@@ -274,14 +273,15 @@ impl FeedFolder {
     }
 }
 
-/// Hashes all files of an input with their names, and what it says of others: equal hashes are equal inputs.
+/// Hashes all files of an input with their names, and the facts that decide what an import of them removes. Equal hashes
+/// mean equal inputs.
 ///
-/// The same files take away more if they are the whole source, or if the source dropped other files.
+/// These facts are whether the files are the whole source, and which other files the source dropped.
 ///
 /// # Errors
 /// A file cannot be read, or folders lie too deep.
 pub(crate) fn hash_of(input: &Path, whole: bool, gone: &[String]) -> io::Result<ContentHash> {
-    /// Not the length of a name.
+    /// A separator that cannot be the length of a name.
     const PART: [u8; 8] = u64::MAX.to_le_bytes();
     let mut hasher = blake3::Hasher::new_derive_key("starling 2026-11 v1 input of a feed");
     add_hash(&mut hasher, input, "", 0)?;

@@ -1,4 +1,4 @@
-//! Runs of feeds over a fetcher that a test sets: what is taken in, kept, counted and told.
+//! Runs of feeds with a fake fetcher: what they import, store, count and report.
 
 mod by_hand;
 mod ending;
@@ -36,13 +36,13 @@ async fn whole_source_is_taken_in_and_then_what_changed() {
         (FeedRunOutcome::Imported, 5, true, true)
     );
     assert_eq!(world.count().await, 5);
-    // A part takes nothing away, and the source is checked with it.
+    // An increment makes nothing absent, and the source counts as checked.
     let before = world.checked_at().await.unwrap();
     let part = world.run(Answer::one(9)).await;
     assert_eq!((part.stored, part.absent, part.checked), (1, 0, true));
     assert_eq!(world.count().await, 6);
     assert!(world.checked_at().await.unwrap() >= before);
-    // What the whole lacks becomes absent.
+    // Records that the whole source lacks become absent.
     let again = world.run(Answer::whole(0..4)).await;
     assert_eq!((again.unchanged, again.absent), (4, 2));
     let feed = world.feed().await;
@@ -143,7 +143,7 @@ async fn suspect_input_is_kept_and_the_very_same_is_approved() {
     let feed = world.feed().await;
     assert_eq!(feed.state, FeedState::Suspect);
     let first = feed.suspect.unwrap();
-    // Another suspect input takes its place: the one that was looked at is refused.
+    // Another suspect input replaces it: the approval of the earlier one is refused.
     world.run(Answer::whole(0..9)).await;
     let approve = FeedApprove {
         input: Some(first.input),
@@ -196,7 +196,7 @@ async fn suspect_input_that_was_altered_is_not_approved() {
         (FeedRunOutcome::Failed, Some(ErrorCode::FeedNotSuspect))
     );
     assert_eq!(world.count().await, 50);
-    // The source is as it was again: nothing waits any more.
+    // The source is complete again: no input waits any more.
     world.run(Answer::whole(0..50)).await;
     assert_eq!(world.feed().await.state, FeedState::Ok);
 }
@@ -247,7 +247,7 @@ async fn feeds_are_listed_in_the_configuration() {
     assert!(world.site.0.live.feeds.wanted().is_empty());
     let home = Home::open(world.folder.path()).unwrap();
     assert!(!home.config(&Overrides::default()).unwrap().feeds[0].enabled);
-    // A run that is asked for is not the daemon's schedule.
+    // A requested run does not change the daemon's schedule.
     world.run(Answer::whole(0..2)).await;
     world.remove_feed().await;
     assert_eq!(world.site.feeds().await.unwrap().feeds, []);
@@ -260,7 +260,7 @@ async fn feeds_are_listed_in_the_configuration() {
 }
 
 #[tokio::test]
-async fn changed_feed_keeps_the_comments_and_mode_of_the_configuration() {
+async fn changed_feed_keeps_comments_and_mode_of_the_configuration() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::with_feed().await;
     let config = world.path("starling.toml");
@@ -387,7 +387,7 @@ async fn read_only_configuration_is_told() {
     fs::set_permissions(managed.path(), fs::Permissions::from_mode(0o500)).unwrap();
     let added = world.site.add_feed(add("mine")).await;
     fs::set_permissions(managed.path(), fs::Permissions::from_mode(0o700)).unwrap();
-    // The owner of the machine may write everywhere.
+    // The root user may write everywhere.
     if let Err(problem) = added {
         assert_eq!(problem.code, ErrorCode::FileAccess);
         assert!(

@@ -1,4 +1,4 @@
-//! The end of an import: what the input changes becomes claims, and is written with the check in one commit.
+//! The end of an import: converts the changes to claims and writes them, with the check, in one commit.
 
 use starling_api::ServiceResult;
 use starling_api_types::FeedOutcome;
@@ -12,7 +12,7 @@ use crate::service::open_imports::{self, OpenImport};
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
-    /// Writes what the input changes, and returns how the input is judged.
+    /// Writes the changes of the input, and returns the state of the source.
     pub(super) fn commit(&mut self, commit: &Commit<'_>) -> ServiceResult<Judged> {
         let at = now();
         let tells_all = commit.complete && !self.warn_of_unattributed(commit);
@@ -30,7 +30,7 @@ impl Account<'_> {
         self.report.absent = plan.absent;
         (self.report.out_of_reach, self.report.partly_out_of_reach) = reach::by_reason(&self.seen);
         let absent = absent_in(&plan);
-        // In the same commit as the check: nobody takes it for one of the whole without what it rests on.
+        // In the same commit as the check, so that no site sees the check without the sites on which it builds.
         let rests = self.rests_on(&plan, complete, judged.is_checked, at)?;
         plan.claims.extend(rests.claim);
         if rests.is_on_others && self.how.in_parts && !ends_round {
@@ -56,8 +56,7 @@ impl Account<'_> {
         Ok(judged)
     }
 
-    /// A source of which a person's import rejected something was not taken in as a whole. Runs of a feed have rules of
-    /// their own.
+    /// Makes the source count as not checked after a manual import with rejected files. Runs of a feed have other rules.
     fn leave_rejected_unchecked(&mut self, commit: &Commit<'_>, judged: &mut Judged) {
         // An empty stream is rejected as a document, too.
         if !self.how.by_hand || !commit.complete || commit.is_emptied || self.report.rejected == 0 {
@@ -74,8 +73,8 @@ impl Account<'_> {
         ));
     }
 
-    /// Notes that an import writes: until its last claim is written, one that is interrupted leaves a part of what it read.
-    /// Returns what an earlier import left open.
+    /// Records that an import is writing. If it is interrupted before its last claim, only a part of its changes is written.
+    /// Returns the earlier import that is still open, if there is one.
     fn begin(&self, is_change: bool, commit: &Commit<'_>, at: UnixMillis) -> Option<OpenImport> {
         let home = self.site.identity.home.path();
         if is_change {
@@ -86,7 +85,7 @@ impl Account<'_> {
         }
     }
 
-    /// Notes what an import leaves open, once all of it is written.
+    /// Records what an import leaves open, after all its claims are written.
     fn end(&self, commit: &Commit<'_>, judged: &Judged, before: Option<OpenImport>, at: UnixMillis) {
         let (rejected, files) = (self.report.rejected, &self.report.files);
         let left = OpenImport::of_rejected(at.into(), commit.complete, rejected, files);
@@ -97,7 +96,7 @@ impl Account<'_> {
         open_imports::keep(self.site.identity.home.path(), &self.source, left.as_ref());
     }
 
-    /// Says in the report why an import of the whole source is not a check of it.
+    /// Sets the reason in the report why an import of the whole source does not count as a check.
     fn say_unchecked(&mut self, commit: &Commit<'_>, judged: &Judged) {
         if !self.how.by_hand || !commit.complete || judged.is_checked {
             return;
@@ -111,7 +110,7 @@ impl Account<'_> {
         self.report.unchecked = Some(rejected);
     }
 
-    /// Plans what is gone, and refuses a change that is not believed, unless it was approved.
+    /// Adds the absences of dropped files to the plan, and refuses a suspect change unless it was approved.
     fn guard_plan(&mut self, commit: &Commit<'_>, plan: &mut FeedPlan, at: UnixMillis) -> ServiceResult<()> {
         self.drop_gone(commit, plan, at)?;
         if commit.approved {
@@ -124,7 +123,7 @@ impl Account<'_> {
         })
     }
 
-    /// Judges the input: if the source counts as checked, and what stands against that.
+    /// Decides whether the source counts as checked, and if not, why.
     fn judge(&self, commit: &Commit<'_>, plan: &FeedPlan) -> Judged {
         let records = plan.before.max(self.seen.len() as u64);
         let is_accepted = |id: &RecordId| self.seen.contains_key(id);
@@ -143,7 +142,7 @@ impl Account<'_> {
         judged
     }
 
-    /// Signs and stores the claims and the check; notes in the report what was written.
+    /// Signs and stores the claims and the check, and adds the numbers to the report.
     fn write_claims(&mut self, claims: Vec<Claim>, is_checked: bool, at: UnixMillis) -> ServiceResult<()> {
         let origin = Origin { bundle: None, at };
         let feed = FeedCommit {

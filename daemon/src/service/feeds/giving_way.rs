@@ -1,4 +1,5 @@
-//! Entries that give way to an advisory of the same source: they are removed if it is about their package.
+//! Removes conditional entries: an entry of `affected` that names an advisory of the same source is removed if that
+//! advisory is about the entry's package.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -15,8 +16,8 @@ use super::{Account, Seen};
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
-    /// Removes the entries of this input that give way to an advisory: one of this input or, unless the input is the whole
-    /// source, an earlier one. The others apply.
+    /// Removes the conditional entries of this input whose advisory is about their package. The advisory can be in this input
+    /// or, unless the input is the whole source, in an earlier one. All other conditional entries stay.
     pub(super) fn give_way(&mut self, is_whole: bool) -> ServiceResult<()> {
         if !is_whole {
             self.bring_in_conditional()?;
@@ -59,8 +60,8 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Adds the stated records that this input lacks, and that have entries which give way to one of its advisories: a list
-    /// of advisories may come after the list of vulnerabilities that names them.
+    /// Adds stated records to this input that have entries conditional on one of its advisories: a list of advisories can be
+    /// imported after the list of vulnerabilities that names them.
     fn bring_in_conditional(&mut self) -> ServiceResult<()> {
         let mut found: BTreeMap<RecordId, FoundRecord> = BTreeMap::new();
         for (advisory, seen) in &self.seen {
@@ -96,7 +97,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Returns what this site states of a record: its content's hash and its body.
+    /// Returns the hash and the body of a record as this site states it.
     fn stated(&self, id: &RecordId) -> ServiceResult<Option<(ContentHash, Vec<u8>)>> {
         let failed = |error| store_problem("reading what this site said", &error);
         let store = &self.site.data.store;

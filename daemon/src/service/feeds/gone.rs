@@ -1,4 +1,4 @@
-//! Records of files that a source has dropped.
+//! Makes the records of files absent that a source has dropped.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,13 +14,14 @@ use crate::service::problem::store_problem;
 /// A file that the source has dropped.
 struct Gone<'n> {
     name: &'n str,
-    /// An earlier run found that, and held its record back.
+    /// True if an earlier run found that, and its record stayed.
     is_earlier: bool,
 }
 
 impl Account<'_> {
-    /// Adds to a plan that the records of dropped files are absent, and of those that earlier runs held back. A record
-    /// stays if the input holds it in another file, or a rejected document may hold it; then it is held back.
+    /// Adds claims to a plan that the records of dropped files are absent, also of files whose records stayed in earlier
+    /// runs. A record stays if the input has it in another file. It also stays if a rejected document may contain it; then
+    /// the file is remembered as held back.
     pub(super) fn drop_gone(
         &mut self,
         commit: &Commit<'_>,
@@ -81,7 +82,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Returns the stated records that a file held, or is named for.
+    /// Returns the stated records of a file: the one last read from it, and the one that its name stands for.
     fn stated_in(&self, name: &str) -> ServiceResult<Vec<(RecordId, Said)>> {
         let failed = |error| store_problem("reading a feed's file names", &error);
         let store = &self.site.data.store;
@@ -97,7 +98,7 @@ impl Account<'_> {
         Ok(stated)
     }
 
-    /// Says why what earlier runs held back cannot be called absent yet.
+    /// Returns the reason why records that stayed in earlier runs cannot become absent yet, if there is one.
     fn why_still_held(&self, commit: &Commit<'_>) -> Option<String> {
         if let Some(unattributed) = &self.unattributed {
             return Some(unattributed.why());
@@ -105,11 +106,11 @@ impl Account<'_> {
         if let Some(name) = self.still_unattributed(commit).first() {
             return Some(super::unattributed::why_of(name));
         }
-        // A later part may hold it.
+        // A later part of the source may contain the record.
         (!self.how.is_at_end || !commit.is_read).then(|| "the source was not read to its end".to_owned())
     }
 
-    /// Returns what is held back after this input.
+    /// Returns the records that are held back after this input.
     pub(super) fn held_back_after(
         &mut self,
         commit: &Commit<'_>,
@@ -134,7 +135,8 @@ impl Account<'_> {
         }))
     }
 
-    /// Returns the documents for which earlier runs held something back, and of which this input says nothing anew.
+    /// Returns the rejected documents of earlier runs that still hold records back, because this input has no new version of
+    /// them.
     fn still_unattributed(&self, commit: &Commit<'_>) -> BTreeSet<String> {
         let (Some(held), Some(rejections)) = (&self.how.held_back, &self.how.rejections) else {
             return BTreeSet::new();
@@ -144,9 +146,9 @@ impl Account<'_> {
         }
         let is_accepted = |id: &RecordId| self.seen.contains_key(id);
         let rejected = ImportOptions::rejected_after(rejections, commit, &self.rejected, &is_accepted);
-        let is_said_anew = |name: &str| commit.is_read && rejections.documents.hold(name);
+        let is_replaced = |name: &str| commit.is_read && rejections.documents.hold(name);
         let still = held.by.iter();
-        let still = still.filter(|name| rejected.may_be(name) && !is_said_anew(name));
+        let still = still.filter(|name| rejected.may_be(name) && !is_replaced(name));
         still.cloned().collect()
     }
 }

@@ -1,5 +1,5 @@
-//! Looks at what an input would change, before it does: a source that was cut off, mixed up or emptied at its
-//! origin must not empty every site.
+//! Checks the changes of an import before they are made. A source that was truncated, mixed up or emptied at its origin
+//! must not empty every site.
 
 use std::collections::BTreeSet;
 
@@ -10,24 +10,25 @@ use starling_store::FeedPlan;
 use super::losses::{Guarded, Losses};
 use super::older::older;
 
-/// Sources with fewer records change as they like: a few are a large share of them.
+/// Fewest records of a source that is checked. In a smaller source a few records are already a large share.
 const FEWEST_RECORDS: u64 = 20;
-/// The share of a source's records, in hundredths, from which on a change is not believed.
+/// The percentage of a source's records above which one kind of loss is suspect.
 const SUSPECT_PERCENT: u64 = 20;
-/// The same for what is lost in several ways, each of them below that share.
+/// The percentage for all kinds of loss together, if none alone is suspect.
 const TOGETHER_PERCENT: u64 = 33;
-/// The share of a source's records that change from which on it is looked if they go back in time: a source takes a few of
-/// its changes back, and another copy of it differs in more.
+/// The percentage of replaced records above which their times are compared with the earlier ones. Sources revert a few
+/// changes; an older copy of the source reverts more.
 const OLDER_PERCENT: u64 = 1;
-/// Fewest records that make a change suspect, whatever share of the source they are.
+/// Fewest records that can be suspect, whatever their share.
 const FEWEST_CHANGED: u64 = 10;
-/// Records that are named.
+/// Most records that a message names.
 const NAMED: usize = 5;
 
-/// Reads the body of a hash, if it is here.
+/// Returns the body with a hash, if it is here.
 pub(super) type ReadBody<'r> = dyn FnMut(&ContentHash) -> Result<Option<Vec<u8>>, Problem> + 'r;
 
-/// Refuses an input that takes away much of what the source said.
+/// Refuses an input that removes many of a source's records, or much of what they state. `most` is the largest number of
+/// records that the source had in the last weeks.
 ///
 /// # Errors
 /// `feed_suspect`, with nothing changed.
@@ -43,7 +44,7 @@ pub(super) fn check(
     let absent: Vec<RecordId> = absent_of(plan);
     let losses = losses_of(plan, absent.len(), body)?;
     let end = losses.ends.iter().max_by_key(|(_, records)| records.len());
-    let told = [
+    let kinds_of_loss = [
         (absent.as_slice(), "are no longer in it".to_owned()),
         (losses.withdrawn.as_slice(), "are withdrawn now".to_owned()),
         (losses.severity.as_slice(), "lose their severity".to_owned()),
@@ -57,19 +58,20 @@ pub(super) fn check(
         ),
         (
             end.map_or(&[][..], |(_, records)| records),
-            end.map_or_else(String::new, |(end, _)| end.told()),
+            end.map_or_else(String::new, |(end, _)| end.description()),
         ),
         (
             losses.earlier.as_slice(),
             "affect hardly a version now".to_owned(),
         ),
     ];
-    let mut suspect: Vec<String> = told
+    let mut suspect: Vec<String> = kinds_of_loss
         .iter()
         .filter(|(records, _)| is_suspect(records.len() as u64, plan.before))
         .map(|(records, what)| tell(records, plan.before, what))
         .collect();
-    // Little in each of several ways can be much. Sources do change in several ways at once, so more is believed.
+    // Small losses of several kinds can be a large one together. Sources also change in several ways at once, so this limit
+    // is higher.
     let less: BTreeSet<&RecordId> = absent.iter().chain(losses.of_affected()).collect();
     if suspect.is_empty() && is_share(less.len() as u64, plan.before, TOGETHER_PERCENT) {
         let less: Vec<RecordId> = less.into_iter().cloned().collect();
@@ -83,7 +85,7 @@ pub(super) fn check(
         suspect.push(tell(&older.records, older.compared as u64, what));
     }
     let left = records_after(plan);
-    // Little by little, a source can lose as much as at once.
+    // A source can also lose its records in many small steps.
     if suspect.is_empty() && plan.absent > 0 && is_suspect(most.saturating_sub(left), most) {
         suspect.push(format!(
             "{left} records would be left of {most} that the source had within the last weeks"
@@ -97,10 +99,9 @@ pub(super) fn check(
         .hint("nothing was changed; look at the input, and where it is right import it again with --approve"))
 }
 
-/// Reads and compares the records that a plan replaces.
+/// Reads the records that a plan replaces, and compares them with their replacements.
 ///
-/// Reads none if they and those that become absent are too few to be suspect, even if all of them lose something: most
-/// imports change little of their source.
+/// Reads nothing if the replaced and the absent records together are too few to be suspect, as in most imports.
 fn losses_of(plan: &FeedPlan, absent: usize, body: &mut ReadBody<'_>) -> Result<Losses, Problem> {
     let mut losses = Losses::default();
     if !is_suspect((plan.replaced.len() + absent) as u64, plan.before) {
@@ -125,11 +126,12 @@ fn is_suspect(changed: u64, before: u64) -> bool {
     is_share(changed, before, SUSPECT_PERCENT)
 }
 
-/// Returns true if so many of a source's records are more than this share of them.
+/// Returns true if `changed` records are more than `percent` of `before`, and at least [`FEWEST_CHANGED`].
 fn is_share(changed: u64, before: u64, percent: u64) -> bool {
     changed >= FEWEST_CHANGED && changed.saturating_mul(100) > before.saturating_mul(percent)
 }
 
+/// Describes a loss: its share, and the first records.
 fn tell(records: &[RecordId], before: u64, what: &str) -> String {
     let named: Vec<String> = records.iter().take(NAMED).map(ToString::to_string).collect();
     let more = if records.len() > NAMED { ", …" } else { "" };
@@ -140,7 +142,7 @@ fn tell(records: &[RecordId], before: u64, what: &str) -> String {
     )
 }
 
-/// The records that a plan calls absent.
+/// Returns the records that a plan makes absent.
 pub(super) fn absent_of(plan: &FeedPlan) -> Vec<RecordId> {
     let absent = plan
         .claims
@@ -164,7 +166,7 @@ mod tests {
 
     use super::*;
 
-    /// What becomes of a record.
+    /// A change of a record.
     type Change<'c> = &'c dyn Fn(&mut Value);
 
     fn id(number: usize) -> RecordId {
@@ -185,7 +187,7 @@ mod tests {
         })
     }
 
-    /// What the guard says of a source of a hundred records, of which so many become others.
+    /// Checks an import that applies `change` to `changed` of a source's 100 records.
     fn checked(changed: usize, change: impl Fn(&mut Value)) -> Result<(), Problem> {
         let mut bodies = BTreeMap::new();
         let mut keep = |record: &Value| {
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn many_records_that_say_less_are_refused_by_what_they_lose() {
+    fn loss_in_many_records_is_refused_and_described() {
         let withdrawn = |record: &mut Value| record["withdrawn"] = json!("2026-01-01T00:00:00Z");
         let without_severity = |record: &mut Value| record["severity"] = json!([]);
         let without_affected = |record: &mut Value| record["affected"] = json!([]);
@@ -270,13 +272,13 @@ mod tests {
             checked(30, last_early).is_ok(),
             "another kind of end is not compared"
         );
-        // What they say differently is no loss.
+        // A change of other content is not a loss.
         assert!(checked(100, |record| record["details"] = json!("more")).is_ok());
         assert!(checked(100, |record| record["affected"][0]["versions"] = json!(["1.0.0"])).is_ok());
     }
 
     #[test]
-    fn losses_of_several_ways_count_together() {
+    fn losses_of_several_kinds_are_added() {
         let both = |from: usize| {
             move |record: &mut Value| {
                 let number: usize = record["id"].as_str().unwrap()[5..].parse().unwrap();
@@ -296,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn records_are_read_only_if_enough_are_replaced() {
+    fn records_are_read_only_if_enough_change() {
         let source: Source = "test".parse().unwrap();
         let reads_of = |replaced: usize, absent: usize| {
             let plan = FeedPlan {
@@ -334,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn source_that_shrinks_is_refused_and_a_small_one_is_not() {
+    fn shrinking_source_is_refused_unless_it_is_small() {
         let source: Source = "test".parse().unwrap();
         let plan = |before: u64, absent: usize| FeedPlan {
             before,
@@ -353,7 +355,7 @@ mod tests {
         );
         assert!(check(&plan(1_000, 200)).is_ok());
         assert!(check(&plan(19, 19)).is_ok());
-        // Little by little.
+        // In several small steps.
         let detail = refusal(drained(&plan(90, 15), 100));
         assert!(detail.contains("75 records would be left of 100"), "{detail}");
         assert!(drained(&plan(90, 10), 100).is_ok());

@@ -1,4 +1,4 @@
-//! One id in several files of a source: what they say is joined, now and with what earlier imports said.
+//! Joins records that a source publishes in several files with one id, also with files of earlier imports.
 
 use starling_api::ServiceResult;
 use starling_api_types::{FeedOutcome, Problem};
@@ -14,8 +14,7 @@ use crate::clock::now;
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
-    /// Takes in a further file of a record that was met before: what they say is joined when all files are read
-    /// ([`Account::join_parts`]).
+    /// Adds a further file of a record that was read before. [`Account::join_parts`] joins them after all files are read.
     pub(super) fn join(&mut self, id: RecordId, name: &str, canonical: Vec<u8>) -> ServiceResult<()> {
         let before = self
             .seen
@@ -47,8 +46,8 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Joins the files of each record that stands in several. If not all of them can be joined, as many count as can, in
-    /// the order in which they were read.
+    /// Joins the files of each record that is in several files. If not all of them can be joined, the largest number of
+    /// first files that can be is used, in the order of reading.
     pub(super) fn join_parts(&mut self) -> ServiceResult<()> {
         let ids: Vec<RecordId> = self.parts.keys().cloned().collect();
         for id in ids {
@@ -58,15 +57,15 @@ impl Account<'_> {
                 let parts = known.get(..count).unwrap_or_default().to_vec();
                 parts::join(parts, is_withdrawal)
             };
-            let (mut counting, mut body) = (known.len(), joined(known.len()));
+            let (mut used, mut body) = (known.len(), joined(known.len()));
             if body.is_none() {
-                counting = 1;
-                // Where some do not join, they do not with more.
+                used = 1;
+                // If some files cannot be joined, neither can more: so the number is searched by bisection.
                 let mut too_many = known.len();
-                while too_many - counting > 1 {
-                    let middle = usize::midpoint(counting, too_many);
+                while too_many - used > 1 {
+                    let middle = usize::midpoint(used, too_many);
                     match joined(middle) {
-                        Some(found) => (counting, body) = (middle, Some(found)),
+                        Some(found) => (used, body) = (middle, Some(found)),
                         None => too_many = middle,
                     }
                 }
@@ -74,7 +73,7 @@ impl Account<'_> {
             if let Some(body) = body {
                 self.put(&id, body)?;
             }
-            for part in known.get(counting..).unwrap_or_default() {
+            for part in known.get(used..).unwrap_or_default() {
                 self.warn(format!(
                     "{id} stands in {first} and in {} with other content that cannot be joined; {first} counts",
                     part.file
@@ -84,7 +83,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// The body of a record that was met in this input.
+    /// Returns the body of a record of this input.
     pub(super) fn body_of(&self, content: &ContentHash) -> ServiceResult<Vec<u8>> {
         if let Some((_, body)) = self.bodies.iter().find(|(hash, _)| hash == content) {
             return Ok(body.clone());
@@ -94,10 +93,10 @@ impl Account<'_> {
         body.ok_or_else(|| Problem::internal("joining a record", format!("the body {content} is not there")))
     }
 
-    /// Takes another content for a record that was met in this input.
+    /// Replaces the content of a record of this input.
     pub(super) fn put(&mut self, id: &RecordId, body: Vec<u8>) -> ServiceResult<()> {
         let content = ContentHash::of(&body);
-        // What of its names cannot be looked up was said of its files.
+        // CPE names that cannot be looked up were already reported for its files.
         let reach = self.met.why_not(&About::of_body(&body), &body);
         if let Some(seen) = self.seen.get_mut(id) {
             seen.reach = reach;
@@ -114,8 +113,8 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Warns of files with a record that is withdrawn from a later time on: it matches until then, unless other files
-    /// of the record decide. The bytes of a joined record are the same at every time.
+    /// Warns of files with a record whose withdrawal lies in the future. It matches until then, unless other files of the
+    /// record decide otherwise. The bytes of a joined record do not depend on the time.
     pub(super) fn warn_of_later_withdrawals(&mut self) -> ServiceResult<()> {
         for (id, files) in std::mem::take(&mut self.withdrawn_later) {
             let Some(content) = self.seen.get(&id).map(|seen| seen.record.content) else {
@@ -144,8 +143,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Where an input is not the whole source, records that were joined from several files before keep the parts of
-    /// those that are not in it.
+    /// Keeps the parts of joined records whose files are not in the input, for an input that is not the whole source.
     pub(super) fn keep_other_parts(&mut self) -> ServiceResult<()> {
         let failed = |error| store_problem("reading what this site said", &error);
         let ids: Vec<RecordId> = self.seen.keys().cloned().collect();
@@ -193,9 +191,10 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Returns true if a record is an earlier revision of the document that this site has, which counts then. Of other
-    /// records it is noted if they were modified before what they replace: many sources set that time back, so it decides
-    /// nothing.
+    /// Returns true if a record is an earlier revision of the document that this site has; then the site's own is used.
+    ///
+    /// Counts other records whose `modified` is before that of the record they replace. This does not decide anything,
+    /// because many sources set `modified` back.
     fn is_out_of_date(&mut self, id: &RecordId, before: &[u8], older: &mut Older) -> ServiceResult<bool> {
         let Some(seen) = self.seen.get(id).filter(|_| !self.parts.contains_key(id)) else {
             return Ok(false);
@@ -217,7 +216,7 @@ impl Account<'_> {
     }
 }
 
-/// Records that were modified before what they replace.
+/// Records whose `modified` is before that of the record they replace.
 #[derive(Default)]
 struct Older {
     count: usize,
@@ -244,12 +243,12 @@ impl Older {
     }
 }
 
-/// Returns true for a text of `withdrawn` by which scans take a record back, now or later.
+/// Returns true if scans understand a text of `withdrawn` as a time, past or future.
 pub(super) fn is_withdrawal(text: &str) -> bool {
     JudgedAt::of_withdrawal(text).is_some()
 }
 
-/// The path of an input on the disk; empty if it has none.
+/// Returns the path of an input on the disk; empty if it has none.
 pub(super) fn root_of(input: &input::Source) -> String {
     match input {
         input::Source::Path(path) => {
@@ -260,7 +259,7 @@ pub(super) fn root_of(input: &input::Source) -> String {
     }
 }
 
-/// A file's name with where it lies: below the path that was given, unless it is that path.
+/// Returns a file's full path: the input's path, with the file's name if it is in that folder.
 fn full_name(root: &str, file: &str) -> String {
     if root.is_empty() || root.ends_with(file) {
         return if root.is_empty() {
@@ -282,7 +281,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_name_says_where_a_file_lies() {
+    fn full_name_is_the_path_of_the_file() {
         for (root, file, full) in [
             ("/feeds/x", "left/X-1.json", "/feeds/x/left/X-1.json"),
             ("/feeds/x/left", "X-1.json", "/feeds/x/left/X-1.json"),

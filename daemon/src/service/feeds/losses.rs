@@ -1,12 +1,12 @@
-//! Compares what a record says with what it said before: the ways in which it says less.
+//! Compares a record with the version it replaces, and classifies what was lost.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use starling_protocol::RecordId;
 
-/// An end of a range that comes before this, such as `0` and `0.0.1`, leaves hardly a version affected: it is not
-/// believed of many records at once.
+/// Range ends before this version, such as `0` and `0.0.1`, leave hardly any version affected. Many records at once with
+/// such an end are suspect.
 const EARLIEST_END: [u64; 2] = [0, 1];
 
 /// How a record states which versions of a package are affected.
@@ -24,34 +24,34 @@ pub(super) enum End {
     LastAffected(String),
 }
 
-/// What a record says that a guard looks at.
+/// The content of a record whose loss is checked.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Guarded {
     is_withdrawn: bool,
     has_severity: bool,
-    /// Ecosystems and names of the packages that are affected, and how that is stated.
+    /// Ecosystem and name of each affected package, and the form of the statement.
     affected: BTreeSet<(String, String, How)>,
     /// Ends of ranges of versions.
     ends: BTreeSet<End>,
 }
 
-/// The ways in which records say less than before.
+/// The records that lost content, by kind of loss.
 #[derive(Debug, Default)]
 pub(super) struct Losses {
     pub(super) withdrawn: Vec<RecordId>,
     pub(super) severity: Vec<RecordId>,
     pub(super) affected: Vec<RecordId>,
-    /// Records that still name some of what was affected, and not all.
+    /// Records that no longer name all packages that were affected.
     pub(super) packages: Vec<RecordId>,
-    /// Records by an end that they name now, and that comes before all that they named.
+    /// For each range end: the records that have it now, although it is before all their earlier ends.
     pub(super) ends: BTreeMap<End, Vec<RecordId>>,
-    /// Records all of whose ends come before all that they named, and before [`EARLIEST_END`].
+    /// Records whose ends are all before their earlier ends, and before [`EARLIEST_END`].
     pub(super) earlier: Vec<RecordId>,
 }
 
 impl End {
-    /// Says what is common to records that name this end.
-    pub(super) fn told(&self) -> String {
+    /// Describes the records with this end.
+    pub(super) fn description(&self) -> String {
         match self {
             Self::Fixed(version) => format!("are all fixed in {version} now"),
             Self::LastAffected(version) => format!("are all affected up to {version} now"),
@@ -68,7 +68,8 @@ impl End {
         }
     }
 
-    /// Returns true if it comes before all ends of its kind that a record named, if that named any.
+    /// Returns true if it is before all ends of its kind that a record had. If the record had none of any kind, returns true
+    /// if it is before [`EARLIEST_END`].
     fn is_before_all(&self, before: &Guarded) -> bool {
         if before.ends.is_empty() {
             return !before.affected.is_empty() && self.numbers().as_slice() < &EARLIEST_END[..];
@@ -88,7 +89,7 @@ impl End {
 }
 
 impl Losses {
-    /// Counts how a record says less than before.
+    /// Adds a record to each kind of loss that it has.
     pub(super) fn count(&mut self, id: &RecordId, before: &Guarded, after: &Guarded) {
         if after.is_withdrawn && !before.is_withdrawn {
             self.withdrawn.push(id.clone());
@@ -102,28 +103,28 @@ impl Losses {
         } else if before.affected.iter().any(|stated| !after.states(stated)) {
             self.packages.push(id.clone());
         }
-        // One release may well fix much of a source: what is odd is one that comes before every one named until now.
+        // Many records may be fixed in one release. It is suspect only if that release is before all earlier fixes.
         let early = after.ends.iter().filter(|end| end.is_before_all(before));
         let mut count = 0;
         for end in early {
             count += 1;
             self.ends.entry(end.clone()).or_default().push(id.clone());
         }
-        // A source may well move its fixes: what is odd is that hardly a version is left.
+        // A source may move its fixes. It is suspect only if hardly any affected version is left.
         let is_near_zero = |end: &End| end.numbers().as_slice() < &EARLIEST_END[..];
         if count > 0 && count == after.ends.len() && after.ends.iter().all(is_near_zero) {
             self.earlier.push(id.clone());
         }
     }
 
-    /// Returns the records of which less is affected than before; one may come twice.
+    /// Returns the records that affect less than before; a record can be returned several times.
     pub(super) fn of_affected(&self) -> impl Iterator<Item = &RecordId> {
-        let ways = [&self.withdrawn, &self.affected, &self.packages, &self.earlier];
-        ways.into_iter().flatten()
+        let kinds = [&self.withdrawn, &self.affected, &self.packages, &self.earlier];
+        kinds.into_iter().flatten()
     }
 }
 
-/// The numbers in a version, enough to tell an early one from a late one.
+/// Returns the numbers in a version: a rough order, the same for all ecosystems.
 fn numbers(version: &str) -> Vec<u64> {
     let parts = version.split(|c: char| !c.is_ascii_digit());
     parts.filter_map(|part| part.parse().ok()).collect()
@@ -137,38 +138,38 @@ fn items<'v>(value: &'v Value, key: &str) -> &'v [Value] {
         .map_or(&[], Vec::as_slice)
 }
 
-/// Returns true if a value says something.
-fn is_said(value: Option<&Value>) -> bool {
+/// Returns true if a value is neither missing, null nor an empty text.
+fn is_stated(value: Option<&Value>) -> bool {
     value.is_some_and(|value| !value.is_null() && value.as_str() != Some(""))
 }
 
 /// Returns true if a record or a package states a severity.
-fn is_severe(value: &Value) -> bool {
+fn has_severity(value: &Value) -> bool {
     items(value, "severity")
         .iter()
-        .any(|one| is_said(one.get("score")))
-        || is_said(value.pointer("/database_specific/severity"))
+        .any(|one| is_stated(one.get("score")))
+        || is_stated(value.pointer("/database_specific/severity"))
 }
 
 impl Guarded {
-    /// Reads off a record what a guard looks at; one that cannot be read says nothing.
+    /// Reads the checked content of a record; an unreadable record has none.
     pub(super) fn of(body: &[u8]) -> Self {
         let Ok(record) = serde_json::from_slice::<Value>(body) else {
             return Self::default();
         };
         let affected = items(&record, "affected");
-        let mut said = Self {
+        let mut guarded = Self {
             is_withdrawn: record
                 .get("withdrawn")
                 .is_some_and(|withdrawn| !withdrawn.is_null()),
-            has_severity: is_severe(&record) || affected.iter().any(is_severe),
+            has_severity: has_severity(&record) || affected.iter().any(has_severity),
             affected: BTreeSet::new(),
             ends: BTreeSet::new(),
         };
         for package in affected {
-            said.add(package);
+            guarded.add(package);
         }
-        said
+        guarded
     }
 
     fn add(&mut self, package: &Value) {
@@ -182,7 +183,7 @@ impl Guarded {
         }
         for range in items(package, "ranges") {
             let events = items(range, "events");
-            // The numbers of a commit's hash tell no order.
+            // Commit hashes have no order.
             let is_of_commits = range.get("type").and_then(Value::as_str) == Some("GIT");
             if !events.is_empty() {
                 state(if is_of_commits { How::Commits } else { How::Ranges });
@@ -192,10 +193,10 @@ impl Guarded {
         }
     }
 
-    /// Returns true if it states something of a package in one way, or in one that covers that.
+    /// Returns true if it states something about a package in this form, or in one that replaces the form.
     fn states(&self, (ecosystem, name, how): &(String, String, How)) -> bool {
         let is_stated = |how| self.affected.contains(&(ecosystem.clone(), name.clone(), how));
-        // Ranges take the place of listed versions.
+        // Ranges replace listed versions, so that is not a loss.
         is_stated(*how) || (*how == How::Versions && is_stated(How::Ranges))
     }
 }

@@ -3,12 +3,13 @@
 use starling_protocol::RecordId;
 
 use super::super::feed_runs::document_of;
-/// Returns true if a name is of a line of NDJSON or of a part of a document: it may hold another record next time.
+/// Returns true if a name is that of a line of NDJSON or of a part of a document: the same name may have another record in
+/// the next input.
 pub(super) fn is_part(name: &str) -> bool {
     document_of(name).is_some()
 }
 
-/// The record id that a file's name stands for: its stem. OSV feeds name their files so.
+/// Returns the record id that a file's name stands for: its stem, as in OSV feeds.
 pub(in crate::service) fn id_of_file(name: &str) -> Option<RecordId> {
     let file = name.rsplit('/').next()?;
     let stem = file.rsplit_once('.').map_or(file, |(stem, _)| stem);
@@ -20,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_files_name_tells_which_record_it_was_meant_to_hold() {
+    fn record_id_is_the_stem_of_the_file_name() {
         assert_eq!(
             id_of_file("vulns/x/PYSEC-2021-1.yaml").unwrap().as_str(),
             "PYSEC-2021-1"

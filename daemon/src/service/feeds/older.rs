@@ -1,4 +1,4 @@
-//! Tells an input that is older than what was taken in before, such as last month's file.
+//! Detects an input that is older than an earlier import, such as last month's file.
 
 use starling_api_types::Problem;
 use starling_protocol::RecordId;
@@ -7,9 +7,9 @@ use starling_store::FeedPlan;
 use super::guard::ReadBody;
 use super::instant;
 
-/// Most records that are compared; those of a larger change are taken at equal distances.
+/// Most records that are compared. Of a larger change, every n-th record is compared.
 const MOST_COMPARED: usize = 128;
-/// Fewest records that are compared: a source may well take a few of its changes back.
+/// Fewest records that are compared, because sources revert a few of their changes.
 const FEWEST_COMPARED: usize = 10;
 
 /// Changed records that go back in time.
@@ -19,8 +19,8 @@ pub(super) struct Older {
     pub(super) compared: usize,
 }
 
-/// Returns the records whose last change lies before that of the record they replace, if they are more than half of those
-/// that were compared. A record without a time is not compared.
+/// Returns the records whose `modified` is before that of the record they replace, if they are more than half of the
+/// compared ones. Records without a time are not compared.
 pub(super) fn older(plan: &FeedPlan, body: &mut ReadBody<'_>) -> Result<Option<Older>, Problem> {
     if plan.replaced.len() < FEWEST_COMPARED {
         return Ok(None);
@@ -46,7 +46,7 @@ pub(super) fn older(plan: &FeedPlan, body: &mut ReadBody<'_>) -> Result<Option<O
     Ok(is_most.then_some(older))
 }
 
-/// Returns when a record says it was last modified.
+/// Returns a record's `modified`, if it is a time.
 fn modified(body: &[u8]) -> Option<jiff::Timestamp> {
     let record: serde_json::Value = serde_json::from_slice(body).ok()?;
     instant(record.get("modified")?.as_str())
@@ -61,7 +61,7 @@ mod tests {
 
     use super::*;
 
-    /// What is told of a change from one time to another, of so many records.
+    /// Returns the numbers of older and compared records for a change of so many records from one time to another.
     fn told(records: usize, times: impl Fn(usize) -> (&'static str, &'static str)) -> Option<(usize, usize)> {
         let mut bodies = BTreeMap::new();
         let mut plan = FeedPlan::default();
@@ -87,7 +87,7 @@ mod tests {
     const JUNE: &str = "2026-06-01T00:00:00Z";
 
     #[test]
-    fn change_that_goes_back_in_time_is_told() {
+    fn change_that_goes_back_in_time_is_detected() {
         assert_eq!(told(40, |_| (JUNE, MAY)), Some((40, 40)));
         assert_eq!(
             told(1_000, |_| (JUNE, MAY)),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn few_records_that_go_back_are_believed() {
+    fn few_records_that_go_back_in_time_are_accepted() {
         assert_eq!(told(9, |_| (JUNE, MAY)), None);
         let half = |number: usize| {
             if number.is_multiple_of(2) {

@@ -1,4 +1,5 @@
-//! How an input is taken in, beyond what a caller of `feeds import` may ask for; and sources that have nothing new.
+//! Options and results of an import that callers of `feeds import` cannot set; and the import of nothing, for a source
+//! without changes.
 
 use std::collections::BTreeSet;
 
@@ -12,59 +13,59 @@ use crate::service::SiteParts;
 use crate::service::feed_runs::{Documents, HeldBack, Refusal, Rejected, Round, Taken};
 use crate::service::problem::store_problem;
 
-/// How an input is taken in.
+/// The options of an import.
 #[derive(Debug, Clone, Default)]
 pub(in crate::service) struct ImportOptions {
     pub(in crate::service) asked: types::FeedImportOptions,
-    /// The source was read to its end: it is checked as of now, even if the input holds only what changed.
+    /// True if the source was read to its end: it counts as checked now, even if the input has only the changes.
     pub(in crate::service) is_checked: bool,
-    /// Names of files that the source had and dropped: their records become absent.
+    /// Names of the files that the source dropped: their records become absent.
     pub(in crate::service) gone: Vec<String>,
-    /// What earlier runs held back of the source.
+    /// The records that earlier runs held back.
     pub(in crate::service) held_back: Option<HeldBack>,
-    /// No later part of the source follows.
+    /// True if no later part of the source follows.
     pub(in crate::service) is_at_end: bool,
-    /// What the input's path is called, where it lies at another place each time.
+    /// A stable name for the input's path, if the path differs from run to run.
     pub(in crate::service) root: Option<String>,
-    /// The input may hold no record at all, if each of its documents is of a known kind and says so.
+    /// True if the input may have no record, provided that each of its documents is of a known kind without one.
     pub(in crate::service) may_hold_none: bool,
-    /// The most records that the source had within the last weeks.
+    /// The largest number of records that the source had in the last weeks.
     pub(in crate::service) most_records: u64,
-    /// Somebody imports it by hand: the source's feeds begin anew.
+    /// True for a manual import. The source's feeds then start again from the beginning.
     pub(in crate::service) by_hand: bool,
-    /// How rejected documents are judged; none asks nothing of them.
+    /// The rules for rejected documents; `None` if they do not matter.
     pub(in crate::service) rejections: Option<Rejections>,
-    /// Other sites offer to fetch the same: the input is compared with what all of them state.
+    /// Set if other sites offer to fetch the same source: the input is compared with the statements of all of them.
     pub(in crate::service) shared: Option<SharedFeed>,
-    /// The source was not read whole in one run since its beginning: which records it lacks is not known.
+    /// True if the source was read in several runs since its beginning: which records it lacks is unknown.
     pub(in crate::service) in_parts: bool,
-    /// This input and those before it since the source's beginning were compared with this site's own log alone.
+    /// True if all inputs since the source's beginning were compared with this site's own log only.
     pub(in crate::service) by_itself: bool,
-    /// The input is a part of the source, and those before it since the source's beginning were kept.
+    /// Set if the input is a part of the source, and the records in the earlier parts are remembered.
     pub(in crate::service) round: Option<RoundPart>,
 }
 
 /// A part of a source that is compared with what other sites state.
 #[derive(Debug, Clone)]
 pub(in crate::service) struct RoundPart {
-    /// What the parts before held.
+    /// The earlier parts.
     pub(in crate::service) round: Round,
-    /// Names what other sites stated when the round began.
+    /// The hash of the other sites' statements at the start of the round.
     pub(in crate::service) others: Option<String>,
-    /// It is the last part, and what the others held is known.
+    /// True if it is the last part, and the records in all earlier parts are known.
     pub(in crate::service) is_last: bool,
 }
 
-/// What a part of a source held.
+/// The result of reading one part of a source.
 #[derive(Debug)]
 pub(in crate::service) struct SeenPart {
-    /// Its records, and those of documents that were rejected.
+    /// Its records, and those of rejected documents.
     pub(in crate::service) records: BTreeSet<RecordId>,
-    /// Why it does not tell all that it held.
+    /// The reason why some of its records are unknown, if they are.
     pub(in crate::service) lost: Option<String>,
-    /// It was the last one, and what the source lacks is stated.
+    /// True if it was the last part, and the absences of the whole source were stated.
     pub(in crate::service) is_complete: bool,
-    /// Others stated something since the round began.
+    /// True if other sites stated something since the round began.
     pub(in crate::service) is_outdated: bool,
 }
 
@@ -75,7 +76,7 @@ pub(in crate::service) struct SharedFeed {
     pub(in crate::service) every_ms: u64,
 }
 
-/// The rejected documents that a feed knows, and the input that may reject others.
+/// The rejected documents that a feed knows, and the documents of the new input.
 #[derive(Debug, Clone)]
 pub(in crate::service) struct Rejections {
     pub(in crate::service) before: Rejected,
@@ -84,34 +85,34 @@ pub(in crate::service) struct Rejections {
     pub(in crate::service) documents: Documents,
 }
 
-/// An input that was taken in.
+/// The result of an import.
 #[derive(Debug)]
 pub(in crate::service) struct Imported {
     pub(in crate::service) report: types::FeedImportReport,
     pub(in crate::service) judged: Judged,
 }
 
-/// The judgement of an input: if the source counts as checked, and what of it is rejected.
+/// The state of the source after an import: whether it counts as checked, and its rejected documents.
 #[derive(Debug)]
 pub(in crate::service) struct Judged {
     pub(in crate::service) is_checked: bool,
-    /// Records that the source has now.
+    /// Number of records of the source.
     pub(in crate::service) records: u64,
     pub(in crate::service) rejected: Rejected,
-    /// Why rejected documents, or too many of no known kind, keep the source from being checked.
+    /// The reason why the source does not count as checked: rejected documents, or too many of an unknown kind.
     pub(in crate::service) refusal: Option<Refusal>,
-    /// Names what other sites stated, if the input was compared with that.
+    /// The hash of the other sites' statements, if the input was compared with them.
     pub(in crate::service) others: Option<KnowledgeRoot>,
-    /// What the input held, if it is a part of a round.
+    /// The part that was read, if the input is a part of a round.
     pub(in crate::service) part: Option<SeenPart>,
-    /// What of the source is held back from now on.
+    /// The records that are held back from now on.
     pub(in crate::service) held_back: Option<HeldBack>,
-    /// What a run of a feed shows by itself.
+    /// Warnings that a run of a feed always shows.
     pub(in crate::service) notes: Vec<String>,
 }
 
 impl ImportOptions {
-    /// Returns what the input is compared with.
+    /// Returns the statements with which the input is compared.
     pub(super) const fn base(&self) -> FeedBase {
         match self.shared {
             Some(_) => FeedBase::View,
@@ -119,7 +120,7 @@ impl ImportOptions {
         }
     }
 
-    /// Judges what was rejected now of a source of so many records.
+    /// Evaluates the documents that were rejected `now`, for a source with `records` records.
     pub(super) fn judged(
         &self,
         commit: &Commit<'_>,
@@ -156,7 +157,7 @@ impl ImportOptions {
 }
 
 impl ImportOptions {
-    /// Returns what is rejected of the source after an input of which `now` was.
+    /// Returns the rejected documents of the source after an input in which `now` were rejected.
     pub(super) fn rejected_after(
         rejections: &Rejections,
         commit: &Commit<'_>,
@@ -173,20 +174,21 @@ impl ImportOptions {
     }
 }
 
-/// What is written at the end of an import.
+/// The facts that decide what an import writes at its end.
 pub(super) struct Commit<'a> {
     pub(super) complete: bool,
     pub(super) is_checked: bool,
-    /// The input was read to its end.
+    /// True if the input was read to its end.
     pub(super) is_read: bool,
     pub(super) gone: &'a [String],
-    /// Somebody says that the source has no record any more, whatever the input holds instead.
+    /// True if the caller said that an empty source is intended, and the input has no record.
     pub(super) is_emptied: bool,
     pub(super) approved: bool,
 }
 
 impl Judged {
-    /// Notes how many records nothing can be stated of any more, and by whom statements stand in the way.
+    /// Records the number of records that cannot be restated, because a statement of another author has the last possible
+    /// time.
     pub(super) fn count_stuck(&mut self, stuck: u64, by: impl Iterator<Item = String>) {
         if stuck > 0 {
             self.is_checked = false;
@@ -203,7 +205,8 @@ impl Judged {
         }
     }
 
-    /// Notes how many documents are of no known kind: more than there are records is not what the source is.
+    /// Records the number of documents of an unknown kind. If there are more of them than records, the input is probably not
+    /// the source.
     pub(super) fn count_unknown(&mut self, unknown: u64, records: u64) {
         const FEW: u64 = 10;
         if unknown > records.saturating_add(FEW) {
@@ -219,8 +222,8 @@ impl Judged {
 }
 
 impl SiteParts {
-    /// Notes that a source was read and has nothing new, as an import that changes nothing does.
-    /// `claims` say on whom it builds.
+    /// Records that a source was read and has nothing new, like an import without changes. `claims` state on which sites'
+    /// statements this site's own build.
     pub(in crate::service) fn note_read(
         &self,
         source: &Source,

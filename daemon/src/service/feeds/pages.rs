@@ -1,15 +1,15 @@
-//! Pages of lists that an import holds: a page that is missing is found by what the others say of their list.
+//! Finds missing pages of paged lists in an import: each page states the total of its list and may state its start.
 
 use std::collections::BTreeSet;
 
 use starling_feeds::osv::Page;
 
-/// Totals of one list differ while it is read, by so many hundredths at most: entries are added meanwhile.
+/// Most percent by which the totals on the pages of one list may differ: entries are added while it is read.
 const DRIFT_PERCENT: u64 = 1;
-/// The same as a number, for short lists.
+/// The same limit as a number of entries, for short lists.
 const DRIFT: u64 = 5;
 
-/// The pages of an import, each once.
+/// The distinct pages of an import.
 #[derive(Debug, Default)]
 pub(super) struct Pages(BTreeSet<Page>);
 
@@ -18,10 +18,12 @@ impl Pages {
         self.0.insert(page);
     }
 
-    /// Says what the pages lack of their lists; `None` if nothing.
+    /// Describes the missing entries of all lists; `None` if none is missing.
+    ///
+    /// Pages do not name their list. Pages with nearly the same total are counted as one list.
     pub(super) fn missing(&self) -> Option<String> {
         let mut lists: Vec<Vec<&Page>> = Vec::new();
-        // Pages are sorted by their totals.
+        // Pages are sorted by total, so those of one list follow each other.
         for page in &self.0 {
             match lists.last_mut() {
                 Some(list) if list.last().is_some_and(|last| is_drift(last.total, page.total)) => {
@@ -30,23 +32,24 @@ impl Pages {
                 _ => lists.push(vec![page]),
             }
         }
-        let told: Vec<String> = lists.iter().filter_map(|list| lacks(list)).collect();
-        (!told.is_empty()).then(|| format!("pages are missing: {}; fetch them again", told.join("; ")))
+        let gaps: Vec<String> = lists.iter().filter_map(|list| missing_of_list(list)).collect();
+        (!gaps.is_empty()).then(|| format!("pages are missing: {}; fetch them again", gaps.join("; ")))
     }
 }
 
+/// Returns true if two totals, the smaller first, can belong to pages of one list.
 fn is_drift(before: u64, after: u64) -> bool {
     after - before <= DRIFT.max(before / 100 * DRIFT_PERCENT)
 }
 
-/// Says what the pages of one list lack.
-fn lacks(pages: &[&Page]) -> Option<String> {
+/// Describes the missing entries of one list: their positions, or only their number if no page states its start.
+fn missing_of_list(pages: &[&Page]) -> Option<String> {
     let total = pages.iter().map(|page| page.total).max()?;
-    let mut places: Vec<(u64, u64)> = pages
+    let mut intervals: Vec<(u64, u64)> = pages
         .iter()
         .filter_map(|page| Some((page.start?, page.start?.saturating_add(page.count))))
         .collect();
-    if places.is_empty() {
+    if intervals.is_empty() {
         let held = pages.iter().map(|page| page.count).fold(0, u64::saturating_add);
         let number = pages.len();
         let pages = if number == 1 {
@@ -56,9 +59,9 @@ fn lacks(pages: &[&Page]) -> Option<String> {
         };
         return (held < total).then(|| format!("{pages} {held} of {total} entries"));
     }
-    places.sort_unstable();
+    intervals.sort_unstable();
     let (mut end, mut gaps) = (0, Vec::new());
-    for (start, after) in places.into_iter().chain([(total, total)]) {
+    for (start, after) in intervals.into_iter().chain([(total, total)]) {
         if start > end {
             gaps.push(format!("{} to {start}", end + 1));
         }
@@ -84,17 +87,17 @@ mod tests {
         all.missing()
     }
 
-    /// Pages 1 and 3 of three were taken for the whole list.
+    /// Pages 1 and 3 of three were accepted as the complete list.
     #[test]
-    fn page_that_is_missing_is_named_by_its_place() {
-        let told = missing(&[(250, Some(0), 100, ""), (250, Some(200), 50, "")]);
+    fn missing_page_is_reported_with_its_position() {
+        let found = missing(&[(250, Some(0), 100, ""), (250, Some(200), 50, "")]);
         assert_eq!(
-            told.as_deref(),
+            found.as_deref(),
             Some("pages are missing: entries 101 to 200 of 250; fetch them again")
         );
-        let told = missing(&[(250, None, 100, "EUVD-1"), (250, None, 50, "EUVD-3")]);
+        let found = missing(&[(250, None, 100, "EUVD-1"), (250, None, 50, "EUVD-3")]);
         assert_eq!(
-            told.as_deref(),
+            found.as_deref(),
             Some("pages are missing: the pages hold 150 of 250 entries; fetch them again")
         );
         // The same page twice is one page.
@@ -104,11 +107,11 @@ mod tests {
             (250, None, 50, "EUVD-3"),
         ];
         assert!(missing(&twice).is_some());
-        assert!(missing(&[(250, Some(0), 100, "")]).is_some_and(|told| told.contains("101 to 250")));
+        assert!(missing(&[(250, Some(0), 100, "")]).is_some_and(|found| found.contains("101 to 250")));
     }
 
     #[test]
-    fn whole_lists_lack_nothing() {
+    fn complete_lists_are_not_reported() {
         assert_eq!(missing(&[]), None);
         assert_eq!(missing(&[(0, Some(0), 0, "")]), None);
         assert_eq!(
@@ -130,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn each_list_is_looked_at_by_itself() {
-        let told = missing(&[(150, Some(0), 100, ""), (2_000, Some(0), 2_000, "")]);
-        assert!(told.is_some_and(|told| told.contains("101 to 150 of 150")));
+    fn lists_are_checked_separately() {
+        let found = missing(&[(150, Some(0), 100, ""), (2_000, Some(0), 2_000, "")]);
+        assert!(found.is_some_and(|found| found.contains("101 to 150 of 150")));
     }
 }

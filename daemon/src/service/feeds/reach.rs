@@ -1,4 +1,4 @@
-//! Which records of an input no scan can ever come across, counted by reason.
+//! Counts the records of an input that no scan can match, by reason.
 
 use std::collections::BTreeMap;
 
@@ -12,13 +12,13 @@ use super::Seen;
 use crate::clock::now;
 use crate::service::reach::Reasons;
 
-/// True for each ecosystem that a package URL can name, as far as it was looked up: records name the same few.
+/// Cache of ecosystems: true if a package URL can name it. Records name the same few ecosystems.
 #[derive(Debug, Default)]
 pub(super) struct Met(BTreeMap<String, bool>);
 
-/// Ecosystems that are remembered.
+/// Most ecosystems in the cache.
 const MOST: usize = 10_000;
-/// Members of a record in which its CPE names stand.
+/// Members of a record that contain its CPE names.
 const MEMBERS: [&[u8]; 5] = [
     b"\"configurations\"",
     b"\"cpeApplicability\"",
@@ -27,30 +27,30 @@ const MEMBERS: [&[u8]; 5] = [
     b"\"vulnerable-configuration\"",
 ];
 
-/// What of a record no scan can come across.
+/// The parts of a record that no scan can match.
 #[derive(Debug, Default)]
 pub(super) struct Reach {
-    /// Why it cannot come across any of it.
+    /// The reason why no scan can match any of it, if none can.
     pub(super) out: Option<OutOfReach>,
-    /// Why it cannot come across some entries of it, if it can across others.
+    /// The reasons why scans cannot match some entries, if they can match others.
     pub(super) partly: Vec<OutOfReach>,
-    /// Which of its CPE names cannot be looked up.
+    /// A description of its CPE names that cannot be looked up.
     pub(super) unusable: Option<String>,
 }
 
-/// Returns true if a record is withdrawn at a time: a later withdrawal, or what is not a time, does not count.
+/// Returns true if a record is withdrawn at a time. A later withdrawal, or a text that is not a time, is ignored.
 pub(super) fn is_withdrawn(about: &About, at: UnixMillis) -> bool {
     let until = about.withdrawn.as_deref().and_then(JudgedAt::of_withdrawal);
     until.is_some_and(|until| until <= JudgedAt::from_unix_millis(at.as_millis()))
 }
 
 impl Met {
-    /// Returns what of a record no scan can come across now.
+    /// Returns the parts of a record that no scan can match now.
     pub(super) fn why_not(&mut self, about: &About, body: &[u8]) -> Reach {
         if is_withdrawn(about, now()) {
             return Reach::default();
         }
-        // The body is parsed once more for them, so only if there may be any.
+        // Parses the body a second time only if it may have CPE names.
         let has_names = MEMBERS
             .iter()
             .any(|name| memchr::memmem::find(body, name).is_some());
@@ -62,7 +62,7 @@ impl Met {
         let why = out_of_reach(ecosystems, about.names_commits, |ecosystem| {
             self.is_met(ecosystem)
         });
-        // A component may have the name of a product that it calls affected.
+        // A component with a CPE name can match the record's products.
         let has_products = || read.is_some_and(|read| !read.products().is_empty());
         let out = why.filter(|_| !has_products());
         let mut partly = Vec::new();
@@ -95,8 +95,7 @@ impl Met {
     }
 }
 
-/// Returns the records of an input that no scan can come across, by reason; and those of which it can come across some
-/// entries only.
+/// Returns the records of an input that no scan can match, by reason; and those of which scans can match only some entries.
 pub(super) fn by_reason(seen: &BTreeMap<RecordId, Seen>) -> (Vec<types::OutOfReach>, Vec<types::OutOfReach>) {
     let (mut reasons, mut partly) = (Reasons::default(), Reasons::default());
     for (id, seen) in seen {

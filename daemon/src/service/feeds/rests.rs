@@ -1,4 +1,4 @@
-//! On whose records an import builds: stated in the site's offer, with the claims of the import.
+//! Tracks on which other sites' statements a site's import builds, and states it in the site's offer.
 
 use starling_api::ServiceResult;
 use starling_protocol::{Claim, FeedOffer, RestsOn, Source, UnixMillis};
@@ -9,7 +9,7 @@ use crate::service::SiteParts;
 use crate::service::feed_runs::Refusal;
 use crate::service::problem::store_problem;
 
-/// Says why a source that was read in parts is not checked where others state records of it.
+/// Returns the reason why a source that was read in parts does not count as checked if other sites state records of it.
 pub(in crate::service) fn absences_unknown(why: Option<&str>) -> String {
     let why = why.map_or_else(String::new, |why| format!(" ({why})"));
     format!(
@@ -19,19 +19,19 @@ pub(in crate::service) fn absences_unknown(why: Option<&str>) -> String {
     )
 }
 
-/// On whom a site's own statements of a source build after an import.
+/// The sites on whose statements a site's own statements of a source build after an import.
 pub(super) struct Rests {
-    /// Says so, if that is news.
+    /// The claim that states it, if it changed.
     pub(super) claim: Option<Claim>,
-    /// True if it is on any other site.
+    /// True if there is any such site.
     pub(super) is_on_others: bool,
 }
 
 impl Account<'_> {
-    /// Returns on whose statements this site's own build from now on.
+    /// Returns the sites on whose statements this site's own build from now on.
     ///
-    /// Only the whole source tells that something is not built on any more: after a part, what this site checked earlier
-    /// still needs what it needed then.
+    /// Only an import of the whole source removes such a site. After a part, this site's earlier statements still depend on
+    /// the sites on which they depended before.
     pub(super) fn rests_on(
         &self,
         plan: &FeedPlan,
@@ -53,7 +53,7 @@ impl Account<'_> {
                     _ => plan.rests_on.clone(),
                 },
             },
-            // By itself now: all of the source is in this site's log.
+            // This site's log has all of the source now, so it depends on nobody.
             (None, Some(known)) if (is_whole && !self.how.by_hand) || (is_checked && self.how.by_itself) => {
                 alone(known)
             }
@@ -75,7 +75,7 @@ impl Account<'_> {
 }
 
 impl SiteParts {
-    /// Returns this site's offer of a source, if it says that its own statements build on others'.
+    /// Returns this site's offer of a source, if the offer states that this site's statements build on others'.
     pub(in crate::service) fn built_on_others(&self, source: &Source) -> ServiceResult<Option<FeedOffer>> {
         let offers = self.data.store.offers();
         let mut offers = offers.map_err(|error| store_problem("reading the site's offers", &error))?;
@@ -84,8 +84,8 @@ impl SiteParts {
 }
 
 impl Judged {
-    /// Notes that what others state was compared with parts of the source alone. `is_end` is true after the last part,
-    /// and `why` says why the parts together do not tell what the source lacks.
+    /// Records that other sites' statements were compared only with parts of the source. `is_end` is true after the last
+    /// part. `why` is the reason why the parts together do not show which records the source lacks.
     pub(super) fn leave_absences(&mut self, is_end: bool, why: Option<&str>) {
         self.is_checked = false;
         if is_end && self.refusal.is_none() {
@@ -94,7 +94,7 @@ impl Judged {
     }
 }
 
-/// Returns an offer that builds on nobody.
+/// Returns the same offer, but building on no other site.
 pub(in crate::service) fn alone(offer: &FeedOffer) -> FeedOffer {
     FeedOffer {
         rests_on: RestsOn::new(),
@@ -102,7 +102,7 @@ pub(in crate::service) fn alone(offer: &FeedOffer) -> FeedOffer {
     }
 }
 
-/// Returns all that one of two needs: of each author the later claim.
+/// Returns the union of two sets; of each author the later claim.
 fn joined(one: &RestsOn, other: &RestsOn) -> RestsOn {
     let mut all = one.clone();
     for (site, number) in other {

@@ -1,4 +1,5 @@
-//! Parts of a source that together are the whole: what others state and no part holds is absent, after the last one.
+//! Imports a source in parts, a *round*. After the last part, the statements of other sites whose record was in no part
+//! become absent.
 
 use std::collections::BTreeSet;
 
@@ -11,8 +12,8 @@ use super::options::{Commit, SeenPart};
 use crate::service::problem::store_problem;
 
 impl Account<'_> {
-    /// Compares the input with what is stated of its source. The last part of a round is compared together with those
-    /// before it, as far as what others state is still what it was when the round began.
+    /// Compares the input with the statements about its source. The last part of a round is compared together with the
+    /// earlier ones, unless other sites' statements changed since the round began.
     pub(super) fn plan(
         &self,
         commit: &Commit<'_>,
@@ -38,7 +39,7 @@ impl Account<'_> {
         let others = plan.others.map(|others| others.to_string());
         let is_outdated = others != part.others;
         if is_last && is_outdated {
-            // What was stated since may be of records that came to the source after their part was read.
+            // The new statements may be about records that the source added after that part was read.
             plan = self.plan_of(false, &self.keep, at)?;
         }
         let seen = SeenPart {
@@ -73,7 +74,7 @@ impl Account<'_> {
         plan.map_err(|error| store_problem("writing the site's log", &error))
     }
 
-    /// Says why a part, or one before it, does not tell all that it held.
+    /// Returns the reason why the records of this part, or of an earlier one, are not all known, if there is one.
     pub(super) fn why_unseen(&self, part: &SeenPart) -> Option<String> {
         if part.is_outdated {
             return Some("another site stated something of the source meanwhile".to_owned());

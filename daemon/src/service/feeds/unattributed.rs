@@ -1,4 +1,4 @@
-//! Rejected documents, and the absences that they forbid: a record whose document is rejected is not gone.
+//! Rejected documents protect records from becoming absent: the source still has a record whose document is rejected.
 
 use std::collections::BTreeSet;
 
@@ -11,32 +11,32 @@ use super::{Account, Judged, id_of_file, is_part};
 use crate::service::feed_runs::{NAMED, Refusal};
 use crate::service::problem::store_problem;
 
-/// A rejected document of which nothing tells which stated record it held.
+/// Rejected documents whose record is unknown, so that each may contain any stated record.
 #[derive(Debug)]
 pub(super) struct Unattributed {
     name: String,
-    /// It and all others of the input.
+    /// The names of the first ones of the input, at most [`NAMED`].
     pub(super) names: BTreeSet<String>,
-    /// It is an entry of a document: even the name of a record that it was meant for is missing.
+    /// True if the first one is an entry of a document, so that no file name can tell its record.
     is_part: bool,
 }
 
 impl Unattributed {
-    /// Says so.
+    /// Returns a sentence about the first one.
     pub(super) fn why(&self) -> String {
         why_of(&self.name)
     }
 }
 
-/// Says why a rejected document forbids absences.
+/// Returns the sentence that explains why a rejected document protects records.
 pub(super) fn why_of(name: &str) -> String {
     format!("{name} was not taken in, and nothing tells which record it held")
 }
 
 impl Account<'_> {
-    /// Keeps the stated records that a rejected document, or part of one, held: the one whose id it names itself; and for
-    /// a whole file the one it is named for, and the one it held last. If none of these is stated, it may hold any record
-    /// under another name.
+    /// Keeps the stated records that a rejected document or a part of one may contain: the record whose id it has; and for a
+    /// file, the record that its name stands for and the one last read from it. If none of these is stated, the document may
+    /// contain any record.
     pub(super) fn keep_rejected(&mut self, name: &str, identity: Option<&Identity>) -> ServiceResult<()> {
         let is_part = is_part(name);
         let mut ids: Vec<RecordId> = identity
@@ -60,7 +60,8 @@ impl Account<'_> {
                 names: BTreeSet::new(),
                 is_part,
             });
-            // Of more, some are rejected without a name, and then none counts as read.
+            // More names are not needed: the documents beyond this number are only counted as rejected, and while any is
+            // only counted, no rejected document is taken as read.
             if first.names.len() < NAMED {
                 first.names.insert(name.to_owned());
             }
@@ -68,7 +69,7 @@ impl Account<'_> {
         Ok(())
     }
 
-    /// Returns true if a record of this id is stated by anyone with whom the input is compared.
+    /// Returns true if this id has a record in the statements with which the input is compared.
     fn is_stated(&self, id: &RecordId) -> ServiceResult<bool> {
         let store = &self.site.data.store;
         let said = store.said_of(&self.source, id, Lane::Federation, self.how.base());
@@ -76,11 +77,11 @@ impl Account<'_> {
         Ok(said.is_some_and(|said| said.content.is_some()))
     }
 
-    /// Returns true, with a warning, if a rejected document of an input that is the whole source may have held any record.
+    /// Returns true, and warns, if the input is the whole source and a rejected document in it may contain any record.
     pub(super) fn warn_of_unattributed(&mut self, commit: &Commit<'_>) -> bool {
-        // An empty stream is rejected as a document, too.
-        let is_asked = commit.complete && !commit.is_emptied;
-        let (Some(unattributed), true) = (&self.unattributed, is_asked) else {
+        // An approved empty input is exempt: its empty stream is rejected as a document.
+        let is_relevant = commit.complete && !commit.is_emptied;
+        let (Some(unattributed), true) = (&self.unattributed, is_relevant) else {
             return false;
         };
         let why = unattributed.why();
@@ -88,9 +89,12 @@ impl Account<'_> {
         true
     }
 
-    /// Leaves a source unchecked of which a rejected document may have held any record, if that cannot become known: an
-    /// entry of a document has no name to mend, and records of other sites are only known to be gone by comparison. A
-    /// known file that is rejected in each run does not make the site's own source stale for ever.
+    /// Makes the source count as not checked if a rejected document may contain any record and that cannot become known
+    /// later.
+    ///
+    /// That is so for an entry of a document, which has no file name by which a later version could be recognised; and if
+    /// the source is shared, because only a comparison shows which records of other sites are gone. Otherwise the source can
+    /// be checked: a known file that is rejected in each run must not make it stale for ever.
     pub(super) fn leave_unattributed(&self, judged: &mut Judged) {
         let Some(unattributed) = &self.unattributed else {
             return;

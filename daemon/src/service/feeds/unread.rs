@@ -1,4 +1,5 @@
-//! What an input does not give: documents of which nothing was read, and a catalogue under another name.
+//! Input that an import could not use: files that were not opened, documents that were not understood, records with an
+//! unusable `withdrawn`, and a catalogue of exploited vulnerabilities under the wrong source name.
 
 use starling_api::ServiceResult;
 use starling_api_types::{ErrorCode, FeedOutcome, Problem};
@@ -13,12 +14,13 @@ use super::{Account, reach};
 use crate::clock::now;
 use crate::service::KEV_SOURCE;
 
-/// Endings of the names of files whose packing is not read.
-const UNREAD_PACKINGS: [&str; 2] = [".bz2", ".xz"];
+/// File name extensions of compressions that an import cannot read.
+const UNREAD_COMPRESSIONS: [&str; 2] = [".bz2", ".xz"];
 
-/// Returns the name that a file had before it was packed: its records may have been in one of that name.
-fn unpacked(name: &str) -> &str {
-    let stem = UNREAD_PACKINGS
+/// Returns a file's name without the extension of such a compression: an earlier import may have read its records from the
+/// uncompressed file.
+fn without_compression(name: &str) -> &str {
+    let stem = UNREAD_COMPRESSIONS
         .iter()
         .find_map(|ending| name.strip_suffix(ending));
     stem.unwrap_or(name)
@@ -28,7 +30,7 @@ fn unpacked(name: &str) -> &str {
 const QUOTED_CHARS: usize = 60;
 
 impl Account<'_> {
-    /// Counts a document that is not a record by what it is instead.
+    /// Counts an ignored document: as understood if it is of a known kind without a record, else as unread.
     pub(super) fn count_understood(&mut self, name: &str, reason: &pipeline::IgnoredBecause) {
         match reason {
             pipeline::IgnoredBecause::Content(NoRecord::Native(_)) => self.understood += 1,
@@ -47,7 +49,7 @@ impl Account<'_> {
         }
     }
 
-    /// Counts a file that may hold records and was not looked into.
+    /// Counts a file that was not opened although it may contain records.
     fn count_unopened(&mut self, name: &str, reason: NotARecord) {
         if matches!(
             reason,
@@ -62,26 +64,28 @@ impl Account<'_> {
         self.not_opened.get_or_insert_with(first).0 += 1;
     }
 
-    /// Rejects a file of an import by hand that may hold records and was not looked into.
+    /// Rejects a file of a manual import that was not opened although it may contain records.
     pub(super) fn reject_unopened(&mut self, name: String, reason: NotARecord) -> ServiceResult<()> {
         self.report.rejected += 1;
         self.unread += 1;
-        let kept = self.keep_rejected(unpacked(&name), None);
+        let kept = self.keep_rejected(without_compression(&name), None);
         self.rejected.add(&name, &reason.to_string(), None, false);
         self.file(name, FeedOutcome::Rejected, reason.to_string());
         kept
     }
 
-    /// Keeps the records that a file may hold which was not looked into. A run of a feed notes it: a file that a source
-    /// always has does not keep its other records for ever.
+    /// Keeps the earlier records of a file that was not opened although it may contain records.
+    ///
+    /// Used for runs of a feed, which do not reject the file: it may be one that the source always has, and then no record
+    /// of the source would ever become absent.
     pub(super) fn keep_unopened(&mut self, name: &str, reason: NotARecord) -> ServiceResult<()> {
         if !reason.may_hold_records(name) {
             return Ok(());
         }
-        self.keep_earlier(unpacked(name))
+        self.keep_earlier(without_compression(name))
     }
 
-    /// Names the files that were not looked into in the run of a feed; the report of an import lists each.
+    /// Adds a note about the files that were not opened, for the run of a feed. A manual import lists each in its report.
     pub(super) fn note_unopened(&mut self) {
         let note = self.not_opened.take().map(|(count, first)| match count {
             1 => format!("1 file was not looked into: {first}"),
@@ -90,15 +94,15 @@ impl Account<'_> {
         self.notes.extend(note);
     }
 
-    /// Counts a rejected document as unread, unless it is empty, as a stream of no bytes is.
+    /// Counts a rejected document as unread, unless it is empty, such as a stream without bytes.
     pub(super) fn count_unread(&mut self, reason: &pipeline::RejectedBecause) {
         if *reason != pipeline::RejectedBecause::Content(Rejected::Empty) {
             self.unread += 1;
         }
     }
 
-    /// Notes a file that is named as an archive and is none. A person who imports a folder may have others in it than the
-    /// source's; what a run brings is the source's.
+    /// Remembers the first file of a feed's run that is named like an archive but is not one. A manual import is exempt: its
+    /// folder may contain files that are not the source's.
     pub(super) fn note_false_archive(&mut self, name: &str, reason: &pipeline::RejectedBecause) {
         let pipeline::RejectedBecause::Unreadable(reason @ Unreadable::FalseArchive { .. }) = reason else {
             return;
@@ -108,7 +112,7 @@ impl Account<'_> {
         }
     }
 
-    /// Refuses a run of the whole source with such a file.
+    /// Refuses a run of the whole source if [`Self::note_false_archive`] found a file: its records are unknown.
     pub(super) fn refuse_false_archive(&self) -> ServiceResult<()> {
         match &self.false_archive {
             Some(why) if self.how.asked.complete => {
@@ -120,8 +124,10 @@ impl Account<'_> {
         }
     }
 
-    /// Refuses an input without a record. One that is empty passes with `allow_empty`; one that holds files of which none
-    /// was understood says nothing of its source, and never passes.
+    /// Refuses an input without a record.
+    ///
+    /// With `allow_empty` an empty input is accepted. An input whose files were not understood is refused even then: it
+    /// does not show that the source is empty.
     pub(super) fn refuse_without_record(&self) -> ServiceResult<()> {
         let asked = &self.how.asked;
         if !self.seen.is_empty() || (asked.allow_empty && self.unread == 0) {
@@ -147,13 +153,13 @@ impl Account<'_> {
         if self.report.ignored > 0 && !is_understood {
             return Err(self.nothing_read_problem());
         }
-        if self.how.by_hand && self.is_of_nothing() {
+        if self.how.by_hand && self.has_no_document() {
             return Err(self.no_document_problem());
         }
         Ok(())
     }
 
-    /// Of an input that holds files and not one record: it was meant to say something, and nothing was understood.
+    /// Builds the problem of an input that has files, but no record.
     fn nothing_read_problem(&self) -> Problem {
         let named = self.first_unread();
         let detail = format!(
@@ -163,7 +169,7 @@ impl Account<'_> {
         Problem::new(ErrorCode::FeedEmpty, detail).hint(kind_hint())
     }
 
-    /// Warns of a record that is withdrawn by no time, and notes one that is withdrawn from a later time on.
+    /// Warns of a record whose `withdrawn` is not a time, and remembers one whose `withdrawn` lies in the future.
     pub(super) fn warn_of_withdrawal(&mut self, name: &str, id: &RecordId, about: &About) {
         let Some(withdrawn) = about
             .withdrawn
@@ -183,14 +189,14 @@ impl Account<'_> {
         ));
     }
 
-    /// Warns if the first record is of a catalogue of exploited vulnerabilities, which counts as one under its own
-    /// source name only: a policy that asks for them would find none.
+    /// Warns if the first record belongs to the catalogue of exploited vulnerabilities, but the source has another name than
+    /// [`KEV_SOURCE`]. Only the entries of that source count as exploited, so policies would not see them.
     pub(super) fn warn_of_catalogue(&mut self, record: &FeedRecord) {
-        const MARK: &str = "\"knownRansomwareCampaignUse\"";
+        const FIELD: &str = "\"knownRansomwareCampaignUse\"";
         if !self.seen.is_empty() || self.source.as_str() == KEV_SOURCE {
             return;
         }
-        if std::str::from_utf8(&record.canonical).is_ok_and(|text| text.contains(MARK)) {
+        if std::str::from_utf8(&record.canonical).is_ok_and(|text| text.contains(FIELD)) {
             self.warn(format!(
                 "this is the catalogue of exploited vulnerabilities, but its entries count as exploited only in a source \
                  that is called {KEV_SOURCE}: import it with `--source {KEV_SOURCE}`"
@@ -198,8 +204,8 @@ impl Account<'_> {
         }
     }
 
-    /// Returns true if the input held no document at all.
-    fn is_of_nothing(&self) -> bool {
+    /// Returns true if the input has no document.
+    fn has_no_document(&self) -> bool {
         self.seen.is_empty() && self.report.files.is_empty() && self.understood == 0
     }
 
@@ -208,8 +214,8 @@ impl Account<'_> {
         Problem::new(ErrorCode::FeedEmpty, detail).hint("nothing was changed; check the path")
     }
 
-    /// Names the first file of which nothing was read, with the reason and how many others have the same; a rejected one
-    /// before one that is ignored.
+    /// Names the first rejected file, or else the first ignored one, with the reason and the number of other files with the
+    /// same reason.
     fn first_unread(&self) -> String {
         let files = &self.report.files;
         let of = |outcome| files.iter().find(move |file| file.outcome == outcome);
@@ -243,7 +249,7 @@ impl Account<'_> {
     }
 }
 
-/// Says how to have documents read that were not understood.
+/// Returns the advice for documents that were not understood.
 fn kind_hint() -> String {
     format!(
         "nothing was changed; check the path, and if you know the kind of the documents, state it with --kind: {}",

@@ -1,4 +1,4 @@
-//! The health of the feeds: the sources that the site knows, those it knows in part, and those that are stale.
+//! The health of the feeds: the known sources, those that are known only in part, and those that are stale.
 
 use starling_api_types::{Feed, KNOWN_IN_PART, PartState};
 use starling_policy::Freshness;
@@ -38,47 +38,47 @@ impl SiteParts {
         }
         let held = self.held_back();
         let arriving = held.is_some() && self.live.peer_status.bodies_arrive();
-        let mut told = Vec::new();
+        let mut messages = Vec::new();
         if let Some(held) = held {
             let until = if arriving {
                 "they are arriving"
             } else {
                 "a peer or a bundle brings them"
             };
-            told.push(format!("{held}: {until}"));
+            messages.push(format!("{held}: {until}"));
         }
-        if sources.iter().all(|source| source.records == 0) && told.is_empty() {
-            told.push("no source has a record here: a scan finds nothing".to_owned());
+        if sources.iter().all(|source| source.records == 0) && messages.is_empty() {
+            messages.push("no source has a record here: a scan finds nothing".to_owned());
         }
         let only_arriving = arriving && matters.is_empty();
         if !matters.is_empty() {
-            told.push(named(&matters));
+            messages.push(named(&matters));
         }
-        told.extend(known_in_part(&sources));
+        messages.extend(known_in_part(&sources));
         let freshness = freshness_of(&self.identity.config.scan);
-        told.extend(stale(&sources, &freshness, now(), latest_check()));
-        if only_arriving && told.len() == 1 {
-            return (PartState::Working, told.join("; "));
+        messages.extend(stale(&sources, &freshness, now(), latest_check()));
+        if only_arriving && messages.len() == 1 {
+            return (PartState::Working, messages.join("; "));
         }
-        let is_ok = told.is_empty();
+        let is_ok = messages.is_empty();
         if is_ok {
-            told.push(format!(
+            messages.push(format!(
                 "{}, each checked or imported within scan.rhythm",
                 counted(sources.len(), "source", "sources")
             ));
         }
-        told.extend(meant_in_part(&sources));
+        messages.extend(meant_in_part(&sources));
         let state = if is_ok {
             PartState::Ok
         } else {
             PartState::Attention
         };
-        (state, told.join("; "))
+        (state, messages.join("; "))
     }
 
     /// Returns the sources that the site knows.
     fn heard_sources(&self, fetched: &[Feed]) -> Result<Vec<HeardSource>, StoreError> {
-        // As in a verdict: for a source that was never taken in as a whole, the last import applies.
+        // As in a verdict: for a source that was never imported completely, the time of the last import applies.
         let open = open_imports::read(self.identity.home.path());
         self.data.store.view().and_then(|view| {
             let sources = view.sources()?.into_iter();
@@ -104,7 +104,7 @@ impl SiteParts {
     }
 }
 
-/// Says what to do about a site without advisories and feeds.
+/// Describes a site without advisories and feeds, and what to do about it.
 fn nothing_known(is_air_gapped: bool) -> &'static str {
     if is_air_gapped {
         "the site knows no advisories and has no network; `starling feeds import FOLDER --source NAME --complete` takes in \
@@ -119,19 +119,18 @@ struct HeardSource {
     source: String,
     /// The number of its records here.
     records: u64,
-    /// True if no site ever took it in as a whole, and some of its records are here.
+    /// True if no site ever imported it completely, and some of its records are here.
     in_part: bool,
-    /// Its last import left something open, which says by itself what to do.
+    /// True if its last import is open: then another message says what to do.
     is_open: bool,
-    /// A feed of it that fetches a part of it on purpose.
+    /// The feed that deliberately fetches only a part of it, if there is one.
     partial_feed: Option<String>,
-    /// The time when it was last checked; if it is known in part, when it was last heard of.
+    /// The time of its last check; if it is known only in part, the time of the last import.
     last: Option<UnixMillis>,
 }
 
-/// Returns the sources that no site took in as a whole, and the commands that end it.
-///
-/// It begins with [`KNOWN_IN_PART`].
+/// Lists the sources that no site imported completely, with the command that does. The text begins with
+/// [`KNOWN_IN_PART`].
 fn known_in_part(sources: &[HeardSource]) -> Option<String> {
     let in_part = sources.iter();
     let in_part = in_part.filter(|source| source.in_part && source.partial_feed.is_none() && !source.is_open);
@@ -158,7 +157,7 @@ fn known_in_part(sources: &[HeardSource]) -> Option<String> {
     ))
 }
 
-/// Returns the sources that no site took in as a whole, because a feed of them is partial on purpose.
+/// Lists the sources that are not complete because their feed is deliberately partial.
 fn meant_in_part(sources: &[HeardSource]) -> Option<String> {
     let meant = sources.iter().filter(|source| source.in_part);
     let meant = meant.filter_map(|one| {
@@ -172,7 +171,7 @@ fn meant_in_part(sources: &[HeardSource]) -> Option<String> {
     (!meant.is_empty()).then(|| format!("known in part: {}", named(&meant).replace("; ", ", ")))
 }
 
-/// Returns the stale sources: those not heard of for longer than their rhythm.
+/// Lists the stale sources: those that were not checked or imported within their rhythm.
 fn stale(
     sources: &[HeardSource],
     freshness: &Freshness,
@@ -215,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sources_known_in_part_are_named_with_the_command_that_ends_it() {
+    fn sources_known_in_part_are_listed_with_a_command() {
         let heard = |source: &str, in_part, last: Option<u64>| HeardSource {
             source: source.to_owned(),
             records: 1,
@@ -232,21 +231,21 @@ mod tests {
             "never imported as a whole: mine (last import 1970-01-01T00:00:00.000Z), so no scan finds what is missing: \
              `starling feeds import PATH --source mine --complete` imports it if PATH holds the whole source, and so does a feed"
         );
-        // It is not stale too: its last import was now.
+        // It is not stale as well: its last import was now.
         let now = UnixMillis::EPOCH;
         assert_eq!(stale(&sources, &Freshness::default(), now, now), None);
         sources.push(heard("other", true, None));
-        let told = known_in_part(&sources).unwrap();
+        let text = known_in_part(&sources).unwrap();
         assert!(
-            told.contains(
+            text.contains(
                 "1970-01-01T00:00:00.000Z), other, so no scan finds what is missing: `starling feeds import PATH --source NAME"
             ),
-            "{told}"
+            "{text}"
         );
     }
 
     #[test]
-    fn source_of_which_a_feed_fetches_a_part_on_purpose_is_no_matter() {
+    fn deliberately_partial_source_is_not_a_problem() {
         let sources = [HeardSource {
             source: "own".to_owned(),
             records: 1,
@@ -265,11 +264,11 @@ mod tests {
     #[test]
     fn site_without_a_network_is_not_told_to_fetch() {
         assert!(nothing_known(false).contains("feeds add"));
-        let told = nothing_known(true);
+        let text = nothing_known(true);
         assert!(
-            told.contains("feeds import FOLDER") && told.contains("bundle import"),
-            "{told}"
+            text.contains("feeds import FOLDER") && text.contains("bundle import"),
+            "{text}"
         );
-        assert!(!told.contains("feeds add"), "{told}");
+        assert!(!text.contains("feeds add"), "{text}");
     }
 }

@@ -1,7 +1,7 @@
 //! SUSE's CSAF documents: advisories, and VEX by CVE.
 //!
-//! A product id consists of the product's name and a binary package with its version, which gives the name of its
-//! entries. The ecosystems are those of SUSE's own OSV records: `SUSE:Linux Enterprise Server 15 SP3`, `openSUSE:Leap
+//! A product id consists of a product's name and a binary package with its version. Entries have the name of the binary
+//! package. The ecosystems are those of SUSE's own OSV records: `SUSE:Linux Enterprise Server 15 SP3`, `openSUSE:Leap
 //! 15.5`.
 
 #[cfg(test)]
@@ -37,7 +37,7 @@ impl Connector for Suse {
     }
 }
 
-/// Returns the ecosystem of a product by its name.
+/// Returns the ecosystem of the product with this name.
 pub(crate) fn ecosystem_of(product: &str) -> String {
     let product = product.trim();
     match product.strip_prefix("openSUSE ") {
@@ -46,7 +46,7 @@ pub(crate) fn ecosystem_of(product: &str) -> String {
     }
 }
 
-/// Returns component and platform of a product: by its relationship, else by its id, which names both.
+/// Returns the component and the platform of a product: from its relationship, else from its id, which contains both.
 fn parts<'v>(tree: &Tree<'v>, id: &'v str) -> Option<(&'v str, &'v str)> {
     let by_id = || {
         let (product, package) = id.split_once(':')?;
@@ -55,9 +55,9 @@ fn parts<'v>(tree: &Tree<'v>, id: &'v str) -> Option<(&'v str, &'v str)> {
     tree.parts(id).or_else(by_id)
 }
 
-/// Returns name and version of a component by its package URL, as documents have it since 2026; without a version if all
-/// are meant.
-fn of_url(tree: &Tree<'_>, component: &str) -> Option<(String, Option<String>)> {
+/// Returns the name and version in a component's package URL, which documents since 2026 contain. The version is `None`
+/// if the URL means all versions.
+fn name_and_version_in_url(tree: &Tree<'_>, component: &str) -> Option<(String, Option<String>)> {
     let url = tree.get(component)?.purl()?.trim();
     let path = url
         .strip_prefix("pkg:rpm/suse/")
@@ -69,9 +69,10 @@ fn of_url(tree: &Tree<'_>, component: &str) -> Option<(String, Option<String>)> 
     (!name.is_empty() && !name.contains('/')).then_some((name, version))
 }
 
-/// Returns the name of an affected component. They are listed without a version; one with a version is a build. The
-/// release of a build has several parts (`150400.6.1`), the end of a library's name has one (`libgtk-3-0`,
-/// `libwebkit2gtk-4_0-37`).
+/// Returns the package name of an affected component, which is listed as a name or as a build with its version.
+///
+/// The two look alike: `libgtk-3-0` is a name. A build is recognised by its release, which has several parts
+/// (`150400.6.1`), while the last part of a library's name is one number (`libgtk-3-0`, `libwebkit2gtk-4_0-37`).
 fn name_of_affected(package: &str) -> String {
     match Nevra::parse(package).filter(|nevra| nevra.release.contains('.')) {
         Some(nevra) => nevra.name,
@@ -82,15 +83,15 @@ fn name_of_affected(package: &str) -> String {
 /// The fix of a package.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Fix {
-    /// There is none.
+    /// No fix exists.
     Open,
-    /// In this version.
+    /// This version has the fix.
     At(String),
-    /// In a version that is not named.
+    /// A fixed version exists, but the document does not name it.
     Unnamed,
 }
 
-/// Ecosystem, package, fix and, without one, the vendor's word about it.
+/// Ecosystem, package, fix and, if there is no fix, the vendor's plan for one.
 type Key = (String, String, Fix, Option<&'static str>);
 
 fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<'v>) -> Vec<Affected<'v>> {
@@ -99,9 +100,9 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
     for id in &statements.fixed {
         match parts(tree, id) {
             Some((package, product)) => {
-                // The numbers at the end of a name alone are not a build: `libgtk-3-0`.
+                // Numbers at the end of a name do not make it a build: `libgtk-3-0`.
                 let is_build = |nevra: &Nevra| nevra.version.contains('.') || nevra.release.contains('.');
-                let stated = of_url(tree, package);
+                let stated = name_and_version_in_url(tree, package);
                 let by_id = || Nevra::of_build(package).filter(is_build);
                 let by_id = || by_id().map(|nevra| (nevra.name.clone(), nevra.evr()));
                 let (name, fix) = match stated
@@ -127,7 +128,8 @@ fn affected<'v>(draft: &mut Draft<'v>, tree: &Tree<'v>, statements: &Statements<
             .unwrap_or("none");
         match parts(tree, id) {
             Some((package, product)) => {
-                let name = of_url(tree, package).map_or_else(|| name_of_affected(package), |(name, _)| name);
+                let name = name_and_version_in_url(tree, package)
+                    .map_or_else(|| name_of_affected(package), |(name, _)| name);
                 entries.insert((ecosystem_of(product), name, Fix::Open, Some(plan)));
             }
             None => others += 1,

@@ -1,15 +1,15 @@
 //! The ecosystem of each URL type and namespace.
 
-/// The packages that a distribution's advisories name.
+/// The kind of packages that a distribution's advisories name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Named {
     /// Installed packages.
     Installed,
     /// Source packages, from which installed packages are built.
     Sources,
-    /// Either, depending on the advisory.
+    /// Installed packages in some advisories, source packages in others.
     Both,
-    /// Installed packages, but not all that were built from a source.
+    /// Installed packages, but only some of those that were built from one source.
     InPart,
 }
 
@@ -23,16 +23,17 @@ pub(super) struct Row {
 }
 
 impl Row {
-    /// Returns which packages the ecosystem's advisories name.
+    /// Returns the kind of packages that the ecosystem's advisories name.
     pub(super) fn named(&self) -> Named {
         match (self.ty, self.ecosystem) {
-            // Docker's advisories name installed packages.
+            // Docker is excluded: its advisories name installed packages.
             ("deb" | "apk", _) if self.namespace != DOCKER => Named::Sources,
             ("rpm", "Mageia" | "Azure Linux" | "openEuler" | "Photon OS") => Named::Sources,
-            // Its errata leave out libraries: one about `gcc` does not name `libgcc`.
+            // AlmaLinux's errata leave out libraries: one about `gcc` does not name `libgcc`.
             ("rpm", "AlmaLinux") => Named::InPart,
-            // Notices of repositories, and SUSE's in CSAF, name installed packages; Bodhi, and Rocky Linux and SUSE in the
-            // OSV schema, their sources. Red Hat names installed packages that are fixed, and sources of those that are not.
+            // Installed packages: notices of repositories (updateinfo), and SUSE's CSAF documents. Source packages: Fedora's
+            // Bodhi, and the OSV records of Rocky Linux and SUSE. Red Hat names installed packages if they are fixed, else
+            // their source packages.
             ("rpm", "EPEL" | "Fedora" | "Red Hat" | "Rocky Linux" | "SUSE" | "openSUSE") => Named::Both,
             _ => Named::Installed,
         }
@@ -62,10 +63,10 @@ pub(super) const DOCKER: &str = "dhi";
 
 /// The ecosystem of the packages that the Fedora Project builds for Enterprise Linux.
 pub(super) const EPEL: &str = "EPEL";
-/// A namespace that some tools give them; by the rules of the type it is that of their vendor, `fedora`.
+/// The namespace that some tools use for EPEL. By the rules of the type it would be that of the vendor, `fedora`.
 pub(super) const EPEL_NAMESPACE: &str = "epel";
 
-/// If several rows have the same ecosystem, the first is used for the way back.
+/// All rows. If several have the same ecosystem, the first one makes the URL of a package in it.
 pub(super) const ROWS: &[Row] = &[
     plain("bitnami", "Bitnami"),
     plain("cargo", "crates.io"),
@@ -98,7 +99,7 @@ pub(super) const ROWS: &[Row] = &[
     plain("pypi", "PyPI"),
     plain("swift", "SwiftURL"),
     plain("githubactions", "GitHub Actions"),
-    // Syft's name for the same; other tools use it for any repository.
+    // Syft's type for GitHub Actions; other tools use it for any repository.
     plain("github", "GitHub Actions"),
     // Trivy's type for the components of a cluster.
     plain("k8s", "Kubernetes"),
@@ -121,8 +122,8 @@ pub(super) const ROWS: &[Row] = &[
     distro("deb", "dhi", "Docker Hardened Images:Debian"),
     distro("deb", "echo", "Echo"),
     distro("deb", "ubuntu", "Ubuntu"),
-    // Besides the names in the type's specification: those of os-release, which Syft writes, Trivy's own, and
-    // those of images.
+    // The namespaces of the purl specification, and others: the ids of os-release, which Syft writes, Trivy's own
+    // names, and those of images.
     distro("rpm", "almalinux", "AlmaLinux"),
     distro("rpm", "alma", "AlmaLinux"),
     // Not in the schema: defined by the sources' connectors.

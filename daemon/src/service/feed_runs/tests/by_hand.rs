@@ -1,4 +1,4 @@
-//! What an import by hand makes of inputs that are not all of their source.
+//! Manual imports of inputs that are not their complete source.
 
 use starling_api_types::{FeedImportOptions, FeedImportReport, FeedOutcome};
 
@@ -26,9 +26,9 @@ fn page(number: usize) -> String {
     json!({ "items": [{ "id": format!("EUVD-2030-{number}"), "description": "A flaw.", "aliases": "" }], "total": 3 }).to_string()
 }
 
-/// Pages 1 and 3 were taken for all of the source: the entry of page 2 was called absent.
+/// Pages 1 and 3 were accepted as the complete source, and the record of page 2 became absent.
 #[tokio::test]
-async fn missing_page_calls_nothing_absent_and_is_no_check() {
+async fn import_without_a_page_is_no_check_and_makes_nothing_absent() {
     let world = World::builder().build();
     let pages: Vec<String> = (1..=3).map(page).collect();
     let all = [
@@ -49,9 +49,9 @@ async fn missing_page_calls_nothing_absent_and_is_no_check() {
     );
 }
 
-/// The packages of an earlier list of vulnerabilities counted as affected, although the advisories said what is fixed.
+/// The packages of an earlier list of vulnerabilities stayed affected, although later advisories named their fixes.
 #[tokio::test]
-async fn advisories_that_come_later_remove_what_gives_way() {
+async fn later_advisories_remove_conditional_entries() {
     let world = World::builder().build();
     let cves = "CVE-2030-0001 (A flaw)\n\t{DSA-1-1}\n\t- rocket 2.0-1\n\t[bullseye] - rocket 1.0-2\n";
     let first = import(&world, &[("CVE/list", cves)], false);
@@ -69,7 +69,7 @@ async fn advisories_that_come_later_remove_what_gives_way() {
     assert_eq!((together.stored, together.unchanged), (0, 2), "in any order");
 }
 
-/// A page of HTML that is named as an archive, somewhere in the folder, refused the import.
+/// An HTML page in the folder that is named like an archive made the whole import fail.
 #[tokio::test]
 async fn false_archive_is_rejected_and_leaves_the_source_unchecked() {
     let world = World::builder().build();
@@ -90,7 +90,7 @@ async fn false_archive_is_rejected_and_leaves_the_source_unchecked() {
 }
 
 #[tokio::test]
-async fn mistakes_that_need_an_order_of_versions_are_warnings() {
+async fn faults_in_version_ranges_are_warnings() {
     let world = World::builder().build();
     let mut odd = record(1);
     odd["affected"] = json!([{ "package": { "ecosystem": "Maven", "name": "g:a" },
@@ -104,7 +104,7 @@ async fn mistakes_that_need_an_order_of_versions_are_warnings() {
     );
 }
 
-/// What a run brings is the source's, and which records a false archive held is not known.
+/// Everything that a run fetches is the source's, so the records of a false archive are unknown.
 #[tokio::test]
 async fn false_archive_refuses_a_run_of_the_whole_source() {
     let world = World::builder().build();
@@ -127,7 +127,7 @@ async fn false_archive_refuses_a_run_of_the_whole_source() {
         problem.to_string().contains("npm.zip: it is named as an archive"),
         "{problem}"
     );
-    // A part of the source goes in, and is not a check.
+    // A part of the source is imported, but does not count as a check.
     let part = crate::service::feeds::ImportOptions {
         is_checked: true,
         ..Default::default()

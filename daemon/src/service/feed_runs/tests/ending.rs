@@ -1,4 +1,4 @@
-//! How runs end: what a stop waits for, and whose position stays.
+//! The end of runs: what a stop waits for, and which position is stored.
 
 use std::sync::Barrier;
 
@@ -14,7 +14,7 @@ async fn stopped_fetch_is_kept_before_the_stop_ends() {
     let mut ended = world.site.start_feed(&name(), Trigger::Schedule).unwrap();
     begun.notified().await;
     world.site.0.live.feeds.stop_fetching().await;
-    // What a start after this finds on the disk.
+    // The state that the next start reads from the disk.
     let (memory, _) = world.site.0.live.feeds.folder(&name()).memory();
     assert_eq!(memory.began_at, None, "it is no kill");
     assert_eq!(memory.history[0].outcome, FeedRunOutcome::Stopped);
@@ -26,7 +26,7 @@ async fn stopped_fetch_is_kept_before_the_stop_ends() {
     clippy::await_holding_lock,
     reason = "the import waits for it on a thread of its own"
 )]
-async fn stop_waits_for_an_import_that_is_under_way() {
+async fn stop_waits_for_the_current_import() {
     let world = World::with_feed().await;
     let one_import = world.site.0.one_import();
     world.prepare(Answer::whole(0..3));
@@ -48,7 +48,7 @@ async fn stop_waits_for_an_import_that_is_under_way() {
 }
 
 #[tokio::test]
-async fn import_by_hand_is_not_overtaken_by_the_position_of_a_run() {
+async fn run_does_not_overwrite_the_position_of_a_manual_import() {
     let world = World::with_feed().await;
     let (site, spec) = (&world.site.0, world.site.0.live.feeds.spec(&name()).unwrap());
     for round in 0..30 {
@@ -72,7 +72,7 @@ async fn import_by_hand_is_not_overtaken_by_the_position_of_a_run() {
 }
 
 #[tokio::test]
-async fn stopped_fetch_claims_nothing_of_what_was_taken_in() {
+async fn stopped_fetch_does_not_claim_that_nothing_changed() {
     let world = World::with_feed().await;
     let spec = world.site.0.live.feeds.spec(&name()).unwrap();
     let mut result = RunResult::of(new_run(

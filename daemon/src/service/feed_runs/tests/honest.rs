@@ -1,4 +1,4 @@
-//! What does not count as read, checked or clean.
+//! Runs that must not count as read, checked or clean.
 
 use starling_api_types::AdvisoryState;
 use tokio_util::sync::CancellationToken;
@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 
 #[tokio::test]
-async fn source_that_was_not_read_to_its_end_is_a_failure_that_keeps_what_came() {
+async fn partly_read_source_is_a_failure_and_its_records_stay() {
     let world = World::with_feed().await;
     let unread = |brought: &mut Brought| {
         brought.read_to_end = false;
@@ -27,7 +27,7 @@ async fn source_that_was_not_read_to_its_end_is_a_failure_that_keeps_what_came()
 }
 
 #[tokio::test]
-async fn history_that_came_in_parts_is_checked_and_until_then_needs_attention() {
+async fn source_read_in_parts_needs_attention_until_it_is_checked() {
     let world = World::with_feed().await;
     let more = |brought: &mut Brought| {
         brought.more = true;
@@ -45,7 +45,7 @@ async fn history_that_came_in_parts_is_checked_and_until_then_needs_attention() 
 }
 
 #[tokio::test]
-async fn position_of_a_log_that_was_put_back_is_given_up() {
+async fn position_is_given_up_after_the_log_was_restored() {
     let world = World::with_feed().await;
     world.run(Answer::whole(0..3)).await;
     let path = world.path("feeds/mine/position.json");
@@ -67,7 +67,7 @@ async fn position_of_a_log_that_was_put_back_is_given_up() {
 }
 
 #[tokio::test]
-async fn import_by_hand_begins_the_position_anew() {
+async fn manual_import_resets_the_position() {
     let world = World::with_feed().await;
     world.run(Answer::whole(0..3).moved()).await;
     let input = starling_api::Upload::Path(world.path("one.json"));
@@ -85,7 +85,7 @@ async fn import_by_hand_begins_the_position_anew() {
 }
 
 #[tokio::test]
-async fn changed_input_without_any_record_is_a_failure_whatever_its_size() {
+async fn input_without_records_is_a_failure_at_any_size() {
     let world = World::with_feed().await;
     world.run(Answer::whole(0..3)).await;
     let page = json!({ "id": "A", "page": "{\"error\":\"maintenance\"}" });
@@ -97,7 +97,7 @@ async fn changed_input_without_any_record_is_a_failure_whatever_its_size() {
 }
 
 #[tokio::test]
-async fn part_of_a_source_calls_nothing_absent() {
+async fn part_of_a_source_makes_nothing_absent() {
     let world = World::builder().build();
     let part = FeedAdd {
         complete: Some(false),
@@ -113,13 +113,13 @@ async fn part_of_a_source_calls_nothing_absent() {
     assert_eq!(world.count().await, 4);
 }
 
-/// A document that is rejected.
+/// Returns a document that is rejected.
 fn bad(id: &str) -> Value {
     json!({ "id": id, "page": "{\"schema_version\":\"1.6.0\",\"id\":7,\"affected\":[]}" })
 }
 
 #[tokio::test]
-async fn rejected_document_fails_once_and_is_named_from_then_on() {
+async fn rejected_document_fails_one_run_and_stays_listed() {
     let world = World::with_feed().await;
     let input = || {
         let mut documents = records(0..30);
@@ -133,7 +133,7 @@ async fn rejected_document_fails_once_and_is_named_from_then_on() {
     );
     assert!(run.error.as_ref().unwrap().contains("BAD-1.json"), "{run:?}");
     assert_eq!(world.count().await, 30, "the rest is taken in");
-    // Known, it is named and does not make the source stale.
+    // A known rejected document is listed, and does not make the source stale.
     assert!(world.run(Answer::Whole(input())).await.checked);
     assert!(world.run(Answer::Unchanged).await.checked);
     let feed = world.feed().await;
@@ -151,7 +151,7 @@ async fn rejected_document_fails_once_and_is_named_from_then_on() {
         .checks;
     let told = checks.iter().find(|check| check.name == "feeds").unwrap();
     assert!(told.ok && told.found.contains("BAD-1.json"), "{told:?}");
-    // Another one is new; and of one that is mended nothing is left.
+    // A second rejected document is new; a repaired one is no longer listed.
     let run = world.run(Answer::Part(vec![bad("BAD-2"), record(31)])).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
     assert!(world.run(Answer::whole(0..32)).await.checked);
@@ -240,7 +240,7 @@ async fn state_that_is_given_up_needs_attention() {
 async fn suspect_input_that_cannot_be_kept_is_a_failure() {
     let world = World::with_feed().await;
     world.run(Answer::whole(0..50)).await;
-    // A file is in the way of the folder.
+    // A file has the name of the folder.
     fs::write(world.path("feeds/mine/suspect"), "").unwrap();
     let run = world.run(Answer::whole(0..10)).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
@@ -275,7 +275,7 @@ async fn switching_off_or_removing_a_feed_ends_its_fetch() {
 }
 
 #[tokio::test]
-async fn input_that_came_after_the_approved_one_is_not_taken_in() {
+async fn input_fetched_after_the_approved_one_is_not_imported() {
     let world = World::with_feed().await;
     world.run(Answer::whole(0..50)).await;
     world.run(Answer::whole(0..10)).await;
@@ -289,7 +289,7 @@ async fn input_that_came_after_the_approved_one_is_not_taken_in() {
 }
 
 #[tokio::test]
-async fn source_that_is_drained_little_by_little_becomes_suspect() {
+async fn source_that_shrinks_in_small_steps_becomes_suspect() {
     let world = World::with_feed().await;
     let mut outcomes = Vec::new();
     for left in [100, 90, 81, 79, 72] {
@@ -331,7 +331,7 @@ async fn source_of_mostly_unknown_documents_is_not_checked() {
 }
 
 #[tokio::test]
-async fn file_that_was_not_looked_into_is_named_by_the_run() {
+async fn unopened_file_is_named_by_the_run() {
     let world = World::with_feed().await;
     let mut input = records(0..20);
     input.push(json!({ "id": "A-1", "page": "BZh91AY&SY packed" }));
@@ -365,7 +365,7 @@ async fn names_that_cannot_be_looked_up_are_counted_in_the_report() {
     );
 }
 
-/// What is not looked up, or not yet taken back, is named when it is imported.
+/// Records with unusable names, or with a withdrawal in the future, are reported when they are imported.
 #[tokio::test]
 async fn odd_records_are_named_when_they_are_imported() {
     let world = World::with_feed().await;
@@ -427,10 +427,10 @@ async fn odd_records_are_named_when_they_are_imported() {
     assert_eq!((nameless.len(), nameless[0].entries), (1, 1));
 }
 
-/// A part that is withdrawn by no time was said to match, and its entries were dropped; one that is withdrawn later was
-/// said to match until then, and its entries were dropped at once.
+/// The import reported that a part with an unreadable withdrawal time matches, but dropped its entries; and that a part with
+/// a future withdrawal matches until then, but dropped its entries at once.
 #[tokio::test]
-async fn withdrawn_part_of_a_record_is_what_the_import_says_of_it() {
+async fn entries_of_withdrawn_part_match_the_import_report() {
     let world = World::with_feed().await;
     let part = |package: &str, withdrawn: Option<&str>| {
         let mut part = record(1);

@@ -1,4 +1,4 @@
-//! Documents that are kept as they were fetched, and found by a record.
+//! Raw documents: kept as they were fetched, and found by record.
 
 use super::*;
 
@@ -19,7 +19,7 @@ async fn document_of_a_record_is_given_as_it_was_fetched() {
     );
     assert_eq!(document.validator.as_deref(), Some("\"v1\""));
     assert_eq!(document.fetched_at.to_string(), "2025-01-01T00:00:00.000Z");
-    // A newer version counts.
+    // A newer version replaces it.
     let mut changed = record(1);
     changed["modified"] = "2025-03-01T00:00:00Z".into();
     world.run(Answer::Part(vec![changed.clone()])).await;
@@ -28,7 +28,7 @@ async fn document_of_a_record_is_given_as_it_was_fetched() {
         (bytes, document.is_stated),
         (changed.to_string().into_bytes(), true)
     );
-    // Of a list, the item that is the record.
+    // From a list, the item with the record is returned.
     let list = json!([record(7), record(8)]).to_string();
     world
         .run(Answer::Part(vec![json!({ "id": "page", "page": list })]))
@@ -39,7 +39,7 @@ async fn document_of_a_record_is_given_as_it_was_fetched() {
     assert!(!world.path("raw/reading").exists());
     let unknown = world.raw("EX-99").await.unwrap_err();
     assert_eq!(unknown.code, ErrorCode::AdvisoryNotFound);
-    // Without its feed nothing is kept.
+    // The documents are deleted with their feed.
     world.remove_feed().await;
     let gone = world.raw("EX-1").await.unwrap_err();
     assert_eq!(gone.code, ErrorCode::RawNotKept);
@@ -70,7 +70,7 @@ async fn nothing_is_kept_without_a_budget() {
 }
 
 #[tokio::test]
-async fn documents_that_a_kill_left_out_are_kept_by_the_next_run() {
+async fn documents_missed_because_of_a_kill_are_kept_next_time() {
     let at = |brought: &mut Brought| {
         brought.position =
             starling_fetch::Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap();
@@ -85,7 +85,7 @@ async fn documents_that_a_kill_left_out_are_kept_by_the_next_run() {
         ))
         .await;
     assert_eq!(killed.outcome, FeedRunOutcome::Failed);
-    // The records are in the log, and neither the documents nor the position are kept.
+    // The records are in the log, but neither the documents nor the position were stored.
     assert_eq!(world.count().await, 3);
     assert_eq!(world.raw("EX-1").await.unwrap_err().code, ErrorCode::RawNotKept);
     assert!(!world.path("feeds/mine/position.json").exists());

@@ -1,8 +1,8 @@
-//! Rejected documents from run to run: none is forgotten unread, and none is taken for another.
+//! Rejected documents across runs: each stays listed until it can be read or is gone, and keeps its identity.
 
 use super::*;
 
-/// The one page of a run, which has the same name each time.
+/// Returns a run with one page, which has the same name in each run.
 fn page(entries: &[Value]) -> Answer {
     let page = Value::Array(entries.to_vec());
     let document = json!({ "id": "reviewed-000001", "page": page.to_string() });
@@ -14,7 +14,7 @@ fn page(entries: &[Value]) -> Answer {
     })
 }
 
-/// The page of one day, which has a name of its own.
+/// Returns a run with the page of one day, whose name contains the day.
 fn page_of_day(day: u32, entries: &[&str]) -> Answer {
     let (count, entries) = (entries.len(), entries.join(","));
     let page = format!(
@@ -29,7 +29,7 @@ fn page_of_day(day: u32, entries: &[&str]) -> Answer {
     })
 }
 
-/// An entry that is rejected and names itself by nothing.
+/// Returns an entry that is rejected and has no id.
 fn nameless(number: u64) -> Value {
     json!({ "schema_version": "1.6.0", "id": number, "affected": [] })
 }
@@ -41,17 +41,17 @@ async fn world() -> World {
 }
 
 #[tokio::test]
-async fn entry_of_a_page_is_not_forgotten_unread() {
+async fn rejected_page_entry_is_kept_until_the_source_is_read() {
     let world = world().await;
     let run = world.run(page(&[nameless(222), record(1)])).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
-    // A page of the same name without it: it was still never read.
+    // The next page of the same name lacks the entry, which was still never read.
     let run = world.run(page(&[record(2), record(3)])).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Imported, true));
     let feed = world.feed().await;
     assert_eq!(feed.rejected, 1);
     assert!(feed.attention.unwrap().contains("reviewed-000001.json#/0"));
-    // The same again is known, and another one at its place is not.
+    // The same entry is known when it returns; another entry at its place is new.
     assert!(world.run(page(&[nameless(222), record(2)])).await.checked);
     let run = world.run(page(&[nameless(444), record(1)])).await;
     assert_eq!((run.outcome, run.checked), (FeedRunOutcome::Failed, false));
@@ -59,13 +59,13 @@ async fn entry_of_a_page_is_not_forgotten_unread() {
         run.error.unwrap().contains("2 documents"),
         "more than a source of 50 may have"
     );
-    // The whole says it anew.
+    // The complete source can be read: no rejection is left.
     assert!(world.run(Answer::whole(0..50)).await.checked);
     assert_eq!(world.feed().await.rejected, 0);
 }
 
 #[tokio::test]
-async fn entry_of_a_page_is_known_by_its_id_on_another_day() {
+async fn rejected_page_entry_is_recognised_by_id_on_later_days() {
     const OTHER: &str = r#"{"cve":{"id":"CVE-2026-1000"}}"#;
     let world = world().await;
     let run = world
@@ -80,13 +80,13 @@ async fn entry_of_a_page_is_known_by_its_id_on_another_day() {
         "{run:?}"
     );
     assert!(run.error.unwrap().contains("CVE-2026-2222 in cves-2026-01-01"));
-    // It stays bad: it is not counted anew each day.
+    // It is still rejected on later days, but counted once.
     for day in 2..5 {
         let bad = format!(r#"{{"cve":{{"id":"CVE-2026-2222","n":0{day}}}}}"#);
         let run = world.run(page_of_day(day, &[&bad, OTHER])).await;
         assert_eq!((run.checked, world.feed().await.rejected), (true, 1), "{run:?}");
     }
-    // It is mended.
+    // The source repairs the entry.
     let run = world
         .run(page_of_day(6, &[r#"{"cve":{"id":"CVE-2026-2222"}}"#]))
         .await;
@@ -118,8 +118,8 @@ async fn dropped_file_is_not_rejected_any_more() {
     assert_eq!(world.feed().await.rejected, 0);
 }
 
-/// A world in which a part waits for approval that would mend the one rejected file of the source. Its runs have a
-/// position.
+/// Returns a world in which an incremental input waits for approval. It repairs the only rejected file of the source. The
+/// runs have a position.
 async fn world_with_suspect_part() -> World {
     let world = World::with_feed().await;
     let mut documents = records(0..49);
@@ -139,23 +139,23 @@ async fn world_with_suspect_part() -> World {
 }
 
 #[tokio::test]
-async fn approved_part_mends_what_it_holds() {
+async fn approved_increment_clears_rejections_that_it_repairs() {
     let world = world_with_suspect_part().await;
     let run = world.approve().await;
     assert_eq!(run.unwrap().outcome, FeedRunOutcome::Imported);
     assert_eq!(world.feed().await.rejected, 0);
     let run = world.run(Answer::Unchanged).await;
-    assert!(run.checked, "the position still counts: {run:?}");
+    assert!(run.checked, "the position still applies: {run:?}");
 }
 
 #[tokio::test]
-async fn part_that_is_approved_after_the_log_was_put_back_is_no_position() {
+async fn increment_approved_after_a_restored_log_sets_no_position() {
     for (key, value) in [("number", json!(9_999)), ("epoch", json!(9_999))] {
         let world = world_with_suspect_part().await;
         let path = world.path("feeds/mine/position.json");
-        let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
-        kept["log"][key] = value;
-        fs::write(&path, kept.to_string()).unwrap();
+        let mut position: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        position["log"][key] = value;
+        fs::write(&path, position.to_string()).unwrap();
         let run = world.approve().await;
         assert_eq!(run.unwrap().outcome, FeedRunOutcome::Imported);
         let run = world.run(Answer::one(1)).await;
@@ -164,7 +164,7 @@ async fn part_that_is_approved_after_the_log_was_put_back_is_no_position() {
     }
 }
 
-/// A record whose document was rejected under another name was called absent: its name tells nothing of its record.
+/// A record was recorded as absent although a rejected document with another name may contain it.
 #[tokio::test]
 async fn record_is_not_absent_if_a_rejected_document_may_hold_it() {
     let world = world().await;
@@ -173,7 +173,7 @@ async fn record_is_not_absent_if_a_rejected_document_may_hold_it() {
         documents.push(json!({ "id": name, "page": page }));
         Answer::Whole(documents)
     };
-    // It names its record itself, even if nothing else of it can be read.
+    // The rejected document contains the record's id, although the rest cannot be read.
     let run = world
         .run(renamed("renamed", r#"{"id": "EX-0", "affected": ["#))
         .await;
@@ -188,10 +188,10 @@ async fn record_is_not_absent_if_a_rejected_document_may_hold_it() {
     let why = "renamed.json was not taken in, and nothing tells which record it held: none is called absent this time";
     assert!(run.notes.iter().any(|note| note == why), "{run:?}");
     assert_eq!(world.count().await, 50);
-    // Known by now, it does not make the source stale; the record stays.
+    // The rejection is known now, so the source counts as checked; the record stays.
     let run = world.run(renamed("renamed", "junk")).await;
     assert_eq!((run.absent, run.checked), (0, true), "{run:?}");
-    // A document that tells which record it held forbids no other absence.
+    // A rejected document with a readable id protects only its own record.
     let own = r#"{"id":"EX-1","affected":7,"aliases":[01]}"#;
     let mut documents = records(2..50);
     documents.push(json!({ "id": "renamed", "page": own }));
@@ -202,7 +202,7 @@ async fn record_is_not_absent_if_a_rejected_document_may_hold_it() {
 }
 
 #[tokio::test]
-async fn dropped_file_keeps_its_record_if_a_rejected_document_may_hold_it() {
+async fn absence_of_dropped_file_is_deferred_by_rejected_document() {
     let world = world().await;
     let gone = |brought: &mut Brought| brought.gone = vec!["EX-3.json".to_owned()];
     let renamed = json!({ "id": "renamed", "page": "junk" });
@@ -216,7 +216,7 @@ async fn dropped_file_keeps_its_record_if_a_rejected_document_may_hold_it() {
         .find(|note| note.contains("the source dropped EX-3.json"));
     assert!(note.unwrap().contains("renamed.json was not taken in"), "{run:?}");
     assert_eq!(world.count().await, 50);
-    // The position forgets the file; what was held back is named until the document can be read.
+    // The position forgets the dropped file; the attention text names it until the rejected document can be read.
     for _ in 0..2 {
         let run = world.run(Answer::one(5).moved()).await;
         assert_eq!((run.absent, world.count().await), (0, 50), "{run:?}");
@@ -227,18 +227,18 @@ async fn dropped_file_keeps_its_record_if_a_rejected_document_may_hold_it() {
             "{matter}"
         );
     }
-    // Other files that the source drops later are none that it may hold.
+    // A file that the source drops later is absent at once: the rejected document is not new in that run.
     let other = |brought: &mut Brought| brought.gone = vec!["EX-7.json".to_owned()];
     let run = world.run(Answer::one(5).changed(other).moved()).await;
     assert_eq!((run.absent, world.count().await), (1, 49), "{run:?}");
-    let mended = json!({ "id": "renamed", "page": record(60).to_string() });
-    let run = world.run(Answer::Part(vec![mended]).moved()).await;
+    let repaired = json!({ "id": "renamed", "page": record(60).to_string() });
+    let run = world.run(Answer::Part(vec![repaired]).moved()).await;
     assert_eq!((run.absent, run.stored, run.checked), (1, 1, true), "{run:?}");
     assert_eq!((world.count().await, world.feed().await.attention), (49, None));
 }
 
-/// A part of a source with one dropped file, whose record a rejected document may hold.
-async fn world_that_holds_back() -> World {
+/// Returns a world in which the source dropped a file, and a rejected document may contain its record: the record stays.
+async fn world_with_deferred_absence() -> World {
     let world = world().await;
     let gone = |brought: &mut Brought| brought.gone = vec!["EX-3.json".to_owned()];
     let junk = json!({ "id": "renamed", "page": "junk" });
@@ -250,10 +250,10 @@ async fn world_that_holds_back() -> World {
 }
 
 #[tokio::test]
-async fn record_that_was_held_back_stays_if_the_mended_document_holds_it() {
-    let world = world_that_holds_back().await;
-    let mended = json!({ "id": "renamed", "page": record(3).to_string() });
-    let run = world.run(Answer::Part(vec![mended]).moved()).await;
+async fn deferred_absence_is_dropped_if_repaired_document_has_it() {
+    let world = world_with_deferred_absence().await;
+    let repaired = json!({ "id": "renamed", "page": record(3).to_string() });
+    let run = world.run(Answer::Part(vec![repaired]).moved()).await;
     assert_eq!((run.absent, run.checked), (0, true), "{run:?}");
     for _ in 0..2 {
         let run = world.run(Answer::one(5).moved()).await;
@@ -263,8 +263,8 @@ async fn record_that_was_held_back_stays_if_the_mended_document_holds_it() {
 }
 
 #[tokio::test]
-async fn record_that_was_held_back_is_absent_once_the_document_is_gone_and_all_was_read() {
-    let world = world_that_holds_back().await;
+async fn deferred_absence_applies_after_rejected_document_is_gone() {
+    let world = world_with_deferred_absence().await;
     let gone = |brought: &mut Brought| {
         brought.gone = vec!["renamed.json".to_owned()];
         (brought.more, brought.read_to_end) = (true, false);
@@ -273,14 +273,14 @@ async fn record_that_was_held_back_is_absent_once_the_document_is_gone_and_all_w
     assert_eq!((run.absent, world.count().await), (0, 50), "{run:?}");
     let matter = world.feed().await.attention.unwrap();
     assert!(matter.contains("was not read to its end since"), "{matter}");
-    // The rest of the source is nothing, and a run without anything new tells it.
+    // A run without documents reads the source to its end: then the absence applies.
     let run = world.run(Answer::Part(Vec::new())).await;
     assert_eq!((run.absent, run.checked), (1, true), "{run:?}");
     assert_eq!((world.count().await, world.feed().await.attention), (49, None));
 }
 
 #[tokio::test]
-async fn source_of_which_nothing_is_called_absent_says_so_and_is_read_whole_again() {
+async fn source_with_deferred_absences_is_reported_and_reread() {
     let world = world().await;
     let mut documents = records(1..50);
     documents.push(json!({ "id": "renamed", "page": "junk" }));
@@ -294,8 +294,8 @@ async fn source_of_which_nothing_is_called_absent_says_so_and_is_read_whole_agai
             "{matter}"
         );
     }
-    let mended = json!({ "id": "renamed", "page": record(60).to_string() });
-    let run = world.run(Answer::Part(vec![mended]).moved()).await;
+    let repaired = json!({ "id": "renamed", "page": record(60).to_string() });
+    let run = world.run(Answer::Part(vec![repaired]).moved()).await;
     assert_eq!((run.absent, world.count().await), (0, 51), "{run:?}");
     let mut documents = records(1..50);
     documents.push(record(60));

@@ -1,4 +1,4 @@
-//! A successor that reads a shared source in several runs: it collects what it sees, and tells at the end what is gone.
+//! A successor reads a shared source in several runs: it collects the records, and states the absences at the end.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -23,13 +23,13 @@ fn moved(answer: Answer) -> Answer {
     )
 }
 
-/// Returns the note of a run that says why everything is fetched.
+/// Returns the note of a run about the reason for a full fetch.
 fn anew(run: &FeedRun) -> Option<&str> {
     let is_it = |note: &&String| note.contains("everything is fetched");
     run.notes.iter().find(is_it).map(String::as_str)
 }
 
-/// Returns an answer that is a part of a source which is read in several runs; after the last one it was read to its end.
+/// Returns an answer with one part of a source that is read in several runs. The last part ends the source.
 fn in_parts(records: Vec<Value>, is_last: bool) -> Answer {
     Answer::Changed(
         Box::new(Answer::Part(records)),
@@ -41,7 +41,7 @@ fn in_parts(records: Vec<Value>, is_last: bool) -> Answer {
     )
 }
 
-/// Returns such an answer that is one page.
+/// Same, with a page instead of files.
 fn page(records: &Value, is_last: bool) -> Answer {
     in_parts(
         vec![json!({ "id": "page", "page": records.to_string() })],
@@ -50,7 +50,7 @@ fn page(records: &Value, is_last: bool) -> Answer {
 }
 
 #[tokio::test]
-async fn successor_that_reads_in_parts_knows_at_the_end_what_is_gone() {
+async fn successor_states_absences_after_the_last_part() {
     for is_empty in [false, true] {
         let worlds = pair().await;
         meet(worlds.each_ref(), 0);
@@ -58,7 +58,7 @@ async fn successor_that_reads_in_parts_knows_at_the_end_what_is_gone() {
         a.run(Answer::Whole(records(0..5))).await;
         b.take(a);
         let checked = b.checked_at().await.unwrap();
-        // The source dropped its first record since. Until all of it was read, it may come.
+        // The source dropped its first record meanwhile. A later part could still contain it.
         let part = b.run(in_parts(records(1..4), false)).await;
         assert_eq!((part.code, part.absent, part.checked), (None, 0, false));
         assert!(
@@ -87,7 +87,7 @@ async fn successor_that_reads_in_parts_knows_at_the_end_what_is_gone() {
         assert_eq!((next.checked, next.code, anew(&next)), (true, None, None));
         a.take(b);
         assert_eq!(a.count().await, 5);
-        // A reader of both counts the check, because all that it builds on is here.
+        // A third site uses the check, because it has all statements on which the check builds.
         assert!(b.own_offer().unwrap().rests_on.contains_key(&a.id()));
     }
 }
@@ -112,13 +112,13 @@ async fn nothing_is_absent_before_the_last_part_was_read() {
 }
 
 #[tokio::test]
-async fn part_that_does_not_tell_what_it_held_calls_nothing_absent() {
+async fn round_with_an_unknown_record_makes_nothing_absent() {
     let worlds = pair().await;
     meet(worlds.each_ref(), 0);
     let [a, b] = &worlds;
     a.run(Answer::Whole(records(0..5))).await;
     b.take(a);
-    // An entry without an id: it may be any of the records.
+    // An entry without an id may be any of the records.
     b.run(page(&json!([record(1), { "id": 7, "affected": 7 }]), false))
         .await;
     let last = b.run(in_parts(records(2..4), true)).await;
@@ -126,7 +126,7 @@ async fn part_that_does_not_tell_what_it_held_calls_nothing_absent() {
     let why = last.error.unwrap();
     assert!(why.contains("nothing tells which record it held"), "{why}");
     assert_eq!(b.count().await, 5);
-    // It stays named while nothing new comes.
+    // It stays listed while the source has nothing new.
     let next = b.run(moved(Answer::Unchanged)).await;
     assert_eq!(
         (next.checked, next.code),
@@ -136,7 +136,7 @@ async fn part_that_does_not_tell_what_it_held_calls_nothing_absent() {
     assert_eq!((whole.checked, whole.absent, whole.code), (true, 1, None));
 }
 
-/// A document that is listed and missing for ever hid in every round which records the source lacks.
+/// A document that was listed but always missing made every round inconclusive.
 #[tokio::test]
 async fn document_that_is_missing_in_three_rounds_counts_as_dropped() {
     let worlds = pair().await;
@@ -155,7 +155,7 @@ async fn document_that_is_missing_in_three_rounds_counts_as_dropped() {
             }
         });
         let run = b.run(last).await;
-        // A month later it begins again.
+        // A month later the next round begins.
         let path = b.path("feeds/mine/position.json");
         let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
         if kept.get("round").is_some() {
@@ -209,7 +209,7 @@ async fn round_begins_again_when_another_site_states_something() {
     a.run(Answer::Whole(records(0..5))).await;
     b.take(&a);
     b.run(in_parts(records(1..3), false)).await;
-    // While the last part is fetched, the other site states a record that came after its part was read.
+    // While the last part is fetched, the other site states a record that the source added to a part already read.
     a.run(Answer::Whole(records(0..7))).await;
     let (from, to) = (Arc::clone(&a), Arc::clone(&b));
     let Answer::Changed(answer, change) = in_parts(records(3..5), true) else {
@@ -230,14 +230,14 @@ async fn round_begins_again_when_another_site_states_something() {
 }
 
 #[tokio::test]
-async fn position_of_parts_that_were_not_collected_begins_anew() {
+async fn position_without_a_round_starts_from_the_beginning() {
     let worlds = pair().await;
     meet(worlds.each_ref(), 0);
     let [a, b] = &worlds;
     a.run(Answer::Whole(records(0..5))).await;
     b.take(a);
     b.run(in_parts(records(1..3), false)).await;
-    // As the version before wrote it.
+    // As an earlier version wrote it.
     let path = b.path("feeds/mine/position.json");
     let mut kept: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
     assert!(kept.as_object_mut().unwrap().remove("round").is_some());
@@ -250,7 +250,7 @@ async fn position_of_parts_that_were_not_collected_begins_anew() {
 }
 
 #[tokio::test]
-async fn much_that_is_gone_at_the_end_waits_for_approval() {
+async fn many_absences_at_the_end_wait_for_approval() {
     let worlds = pair().await;
     meet(worlds.each_ref(), 0);
     let [a, b] = &worlds;
@@ -275,13 +275,13 @@ async fn source_that_is_read_in_parts_by_one_site_alone_is_checked() {
         let worlds = pair().await;
         meet(worlds.each_ref(), 0);
         let [a, b] = &worlds;
-        // Nobody else states anything of it.
+        // No other site states anything about the source.
         a.run(in_parts(records(0..3), false)).await;
         assert!(a.run(in_parts(records(3..6), true)).await.checked);
         b.take(a);
         b.run(moved(Answer::Whole(records(0..7)))).await;
         assert!(!b.own_offer().unwrap().rests_on.is_empty());
-        // The other one offers no more: the source is read anew, in parts.
+        // The other site withdrew its offer: the source is read from the beginning, in parts.
         a.site.remove_feed(&name()).await.unwrap();
         a.look(1);
         b.take(a);
@@ -305,7 +305,7 @@ async fn source_that_is_read_in_parts_by_one_site_alone_is_checked() {
     }
 }
 
-/// A server of the NVD's interface, with records by the month of 2025 in which each changed.
+/// A server with the NVD's API. Each record has the month of 2025 in which it changed.
 struct Nvd {
     address: String,
 }
@@ -354,7 +354,7 @@ fn answer(mut stream: TcpStream, records: &[(u32, &str)]) {
     stream.write_all(format!("{head}{body}").as_bytes()).unwrap();
 }
 
-/// The fetcher with a clock that waits in no time, and with a bound for each run.
+/// The real fetcher with a clock whose waits end at once, and with a limit for each run.
 struct Bounded(u64);
 
 struct QuickClock(AtomicU64);

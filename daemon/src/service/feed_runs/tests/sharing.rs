@@ -1,4 +1,4 @@
-//! Several sites with one feed: which of them fetches, and what it says of that.
+//! Several sites with the same feed: which of them fetches, and what they report.
 
 mod building;
 
@@ -47,7 +47,7 @@ impl World {
         self.site.0.data.store.list_site(listed, Some(&chain)).unwrap();
     }
 
-    /// Takes in all that another site states, and its newest head.
+    /// Imports all deltas and the newest head of another site.
     pub(super) fn take(&self, other: &Self) {
         let (mine, theirs) = (&self.site.0.data.store, &other.site.0.data.store);
         let held = mine.log(other.log()).unwrap();
@@ -71,7 +71,7 @@ impl World {
         self.site.0.look_at_offers(steady_ms).unwrap();
     }
 
-    /// Takes in all that another site states, and looks.
+    /// Imports all deltas of another site, and evaluates the offers.
     pub(super) fn hear(&self, other: &Self, steady_ms: u64) {
         self.take(other);
         self.look(steady_ms);
@@ -90,7 +90,7 @@ impl World {
         *lock(&self.site.0.live.feeds.sharing) = Sharing::default();
     }
 
-    /// Returns true if the timetable has the feed.
+    /// Returns true if the schedule contains the feed.
     fn is_wanted(&self) -> bool {
         self.site.0.live.feeds.wanted().contains_key(&name())
     }
@@ -118,7 +118,7 @@ impl World {
     }
 }
 
-/// Two sites that list one another and have the feed; the first has the lesser id.
+/// Returns two sites that list one another and have the feed; the first has the lesser id.
 pub(super) async fn pair() -> [World; 2] {
     pair_of(&|_| {}).await
 }
@@ -131,7 +131,7 @@ async fn pair_of(change: &dyn Fn(&mut Config)) -> [World; 2] {
     worlds
 }
 
-/// Sites that list one another, by their ids.
+/// Returns sites that list one another, sorted by id.
 fn sites<const N: usize>(names: [&'static str; N], change: &dyn Fn(&mut Config)) -> [World; N] {
     let mut worlds = names.map(|name| World::builder().named(name).config(change).build());
     worlds.sort_by_key(World::id);
@@ -143,14 +143,14 @@ fn sites<const N: usize>(names: [&'static str; N], change: &dyn Fn(&mut Config))
     worlds
 }
 
-/// A pair that has met.
+/// Returns a pair that knows one another's offers.
 async fn met() -> [World; 2] {
     let worlds = pair().await;
     meet(worlds.each_ref(), 0);
     worlds
 }
 
-/// A pair of which the first site has fetched five records, and the other one has taken them in.
+/// Returns a pair of which the first site fetched five records, which the other one received.
 async fn fetched() -> [World; 2] {
     let worlds = met().await;
     let [a, b] = &worlds;
@@ -198,7 +198,7 @@ async fn least_site_fetches_and_the_other_stands_by() {
         "its records are those of the site that fetches"
     );
     assert!(b.checked_at().await.is_some());
-    // By hand it fetches whatever others do, and states nothing that is stated.
+    // A requested run fetches even while another site fetches, and restates nothing.
     let before = b.claims();
     let run = b.run(Answer::whole(0..5)).await;
     assert_eq!(
@@ -214,7 +214,7 @@ async fn least_site_fetches_and_the_other_stands_by() {
 }
 
 #[tokio::test]
-async fn offers_are_stated_when_they_change_and_not_for_each_run() {
+async fn offers_are_stated_when_they_change_not_for_each_run() {
     let [a, _] = &met().await;
     a.run(Answer::whole(0..5)).await;
     let before = a.claims();
@@ -237,7 +237,7 @@ async fn offers_are_stated_when_they_change_and_not_for_each_run() {
 }
 
 #[tokio::test]
-async fn offer_that_cannot_be_read_is_named_and_counts_as_none() {
+async fn unreadable_offer_is_named_and_ignored() {
     let [a, b] = &met().await;
     assert!(!b.is_wanted());
     let mut frame = a
@@ -262,7 +262,7 @@ async fn offer_that_cannot_be_read_is_named_and_counts_as_none() {
 }
 
 #[tokio::test]
-async fn failing_site_gives_way_and_probes() {
+async fn failing_site_stands_by_and_probes() {
     let [a, b] = &met().await;
     a.run(Answer::Fails(unreachable())).await;
     meet([a, b], 1);
@@ -284,7 +284,7 @@ async fn failing_site_gives_way_and_probes() {
         next.unix_millis() - started.unix_millis(),
         8 * i64::try_from(HOUR).unwrap()
     );
-    // Nobody can: each tries, and says so.
+    // All sites fail: each tries, and reports it.
     for _ in 0..2 {
         b.run(Answer::Fails(unreachable())).await;
     }
@@ -295,7 +295,7 @@ async fn failing_site_gives_way_and_probes() {
         attention.contains("no site that offers to fetch mine can"),
         "{attention}"
     );
-    // One success, and it is the first again.
+    // After one success the first site fetches again.
     a.run(Answer::whole(0..3)).await;
     meet([a, b], 4);
     assert!(a.is_wanted() && a.own_offer().unwrap().is_healthy);
@@ -351,7 +351,7 @@ async fn time_waited_is_kept_over_a_restart() {
     assert!(!b.is_wanted());
     b.look(PATIENCE - HOUR);
     assert!(b.is_wanted());
-    // A damaged file costs that time and nothing else.
+    // A damaged file loses only the waiting time.
     fs::write(b.path("feeds/.waited.json"), "{").unwrap();
     b.forget_sharing();
     b.look(0);
@@ -359,7 +359,7 @@ async fn time_waited_is_kept_over_a_restart() {
 }
 
 #[tokio::test]
-async fn failed_look_leaves_nobody_standing_by() {
+async fn no_site_stands_by_after_a_failed_evaluation() {
     let [_, b] = &met().await;
     assert!(!b.is_wanted());
     let site = &b.site.0;
@@ -376,7 +376,7 @@ async fn failed_look_leaves_nobody_standing_by() {
 }
 
 #[tokio::test]
-async fn look_does_not_wait_for_an_import() {
+async fn evaluation_does_not_wait_for_an_import() {
     let [a, _] = &pair().await;
     let one_import = a.site.0.one_import();
     a.look(0);
@@ -387,7 +387,7 @@ async fn look_does_not_wait_for_an_import() {
 }
 
 #[tokio::test]
-async fn only_what_is_waited_for_here_is_kept() {
+async fn waiting_times_are_kept_only_for_own_feeds() {
     let [a, b] = &met().await;
     let other = serde_json::from_value(json!({
         "name": "other", "source": "other", "address": "https://example.org/other.zip", "schedule": "2h",
@@ -402,7 +402,7 @@ async fn only_what_is_waited_for_here_is_kept() {
 }
 
 #[tokio::test]
-async fn offer_that_was_withdrawn_is_no_reason_to_say_that_others_offer() {
+async fn withdrawn_offer_is_not_reported_as_an_offer() {
     let [a, b] = &fetched().await;
     b.run(Answer::whole(0..6)).await;
     b.remove_feed().await;
@@ -433,7 +433,7 @@ async fn site_that_stands_by_for_a_successor_says_so() {
 }
 
 #[tokio::test]
-async fn site_whose_turn_begins_is_not_late() {
+async fn site_that_begins_to_fetch_is_not_late() {
     let [a, b] = &met().await;
     b.run(Answer::whole(0..5)).await;
     b.site.0.live.feeds.remember(&name(), |memory| {

@@ -1,4 +1,4 @@
-//! A site whose feeds read from a fetcher that a test sets.
+//! A site whose feeds use a fake fetcher.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -25,11 +25,11 @@ use crate::home::Home;
 use crate::opening::OpeningNews;
 use crate::service::Site;
 
-/// What a fake source answers to one fetch.
+/// The answer of the fake source to one fetch.
 pub(super) enum Answer {
     /// All records of the source.
     Whole(Vec<Value>),
-    /// Records that changed, and names of files that are gone.
+    /// Changed records, and names of dropped files.
     Part(Vec<Value>),
     Unchanged,
     Fails(FetchError),
@@ -37,27 +37,27 @@ pub(super) enum Answer {
     Hangs(Arc<Notify>),
     /// Panics.
     Breaks,
-    /// What another answer brings, changed.
+    /// Another answer with a changed result.
     Changed(Box<Answer>, Box<dyn Fn(&mut Brought) + Send + Sync>),
 }
 
 impl Answer {
-    /// Returns an answer that brings all records of a range of numbers.
+    /// Returns an answer with the complete source: records with a range of numbers.
     pub(super) fn whole(numbers: std::ops::Range<usize>) -> Self {
         Self::Whole(records(numbers))
     }
 
-    /// Returns an answer that brings the changed records of a range of numbers.
+    /// Returns an answer with changed records with a range of numbers.
     pub(super) fn part(numbers: std::ops::Range<usize>) -> Self {
         Self::Part(records(numbers))
     }
 
-    /// Returns an answer that brings one changed record.
+    /// Returns an answer with one changed record.
     pub(super) fn one(number: usize) -> Self {
         Self::Part(vec![record(number)])
     }
 
-    /// Changes what the answer brings.
+    /// Changes the result of the answer.
     pub(super) fn changed(self, change: impl Fn(&mut Brought) + Send + Sync + 'static) -> Self {
         Self::Changed(Box::new(self), Box::new(change))
     }
@@ -73,7 +73,7 @@ pub(super) fn position() -> Position {
     Position::from_json(br#"{"version":1,"until_ms":{"a":1}}"#).unwrap()
 }
 
-/// A source that answers what it is told, in order.
+/// A fake source that gives prepared answers, in order.
 #[derive(Default)]
 pub(super) struct FakeSource(Mutex<VecDeque<Answer>>);
 
@@ -160,7 +160,7 @@ pub(super) fn records(numbers: std::ops::Range<usize>) -> Vec<Value> {
     numbers.map(record).collect()
 }
 
-/// What a site of a test has that others have not.
+/// The settings of a test's site that differ from the default.
 pub(super) struct WorldBuilder<'c> {
     site: &'static str,
     overrides: Overrides,
@@ -240,7 +240,7 @@ impl World {
         self.site.change_feed(&name(), change).await.unwrap()
     }
 
-    /// Approves the suspect input that waits, whichever it is.
+    /// Approves the waiting suspect input without naming it.
     pub(super) async fn approve(&self) -> ServiceResult<FeedRun> {
         self.site.approve_feed(&name(), FeedApprove::default()).await
     }

@@ -133,7 +133,7 @@ fn products_and_extensions_of_a_release_apply_too() {
         ten.also
             .contains(&"Red Hat:enterprise_linux:10.1::appstream".to_owned())
     );
-    // Documents name the release, or the minor release that was the newest.
+    // Documents name the major release, or the minor release that was the newest when they were written.
     for other in ["10", "10::appstream", "10.0", "10.0::baseos", "10.2", "10.10"] {
         let other = format!("Red Hat:enterprise_linux:{other}");
         assert!(ten.also.contains(&other), "{other}");
@@ -168,7 +168,7 @@ fn products_and_extensions_of_a_release_apply_too() {
         suse.also
             .contains(&"SUSE:Linux Enterprise Module for Basesystem 15 SP5".to_owned())
     );
-    // Fixes for subscribers only, and packages of other products, also apply to a Server.
+    // Products for subscribers only (LTSS), and add-on products, also apply to a Server.
     for name in [
         "Linux Enterprise Server 15 SP5-LTSS",
         "Linux Enterprise Server 15 SP5 LTSS",
@@ -418,9 +418,9 @@ fn suse_package_has_its_own_name_and_that_of_its_source() {
     }
 }
 
-/// The release of a distribution is not that of the one that it is made from.
+/// A derived distribution has its own release numbers: `linuxmint-21` is not Ubuntu 21.
 #[test]
-fn derived_distribution_does_not_tell_a_release() {
+fn release_of_derived_distribution_is_not_used() {
     for purl in [
         "pkg:deb/debian/curl@1?distro=lmde-6&arch=source",
         "pkg:deb/debian/curl@1?distro=raspbian-12&arch=source",
@@ -437,13 +437,13 @@ fn derived_distribution_does_not_tell_a_release() {
     ] {
         assert_eq!(package(purl), None, "{purl}");
     }
-    // Not the id of a derived one.
+    // `mxyz` begins with the id of a derived distribution (`mx`), but is not one.
     let other = "pkg:deb/debian/curl@1?distro=mxyz-12&arch=source";
     assert_eq!(package(other), some("Debian:12", "curl", true));
 }
 
 #[test]
-fn products_with_names_of_their_own_apply_to_older_hosts_of_red_hat() {
+fn separate_red_hat_products_apply_to_rhel_7_hosts() {
     let also = |distro: &str| {
         let purl = format!("pkg:rpm/redhat/rh-ruby27-ruby@1?distro={distro}");
         package_of(&PackageUrl::parse_lenient(&purl).unwrap())
@@ -466,7 +466,7 @@ fn products_with_names_of_their_own_apply_to_older_hosts_of_red_hat() {
 }
 
 #[test]
-fn every_product_of_a_host_with_packages_of_its_own_applies() {
+fn every_product_that_a_release_can_install_applies() {
     for (distro, ecosystems) in [
         (
             "suse/x@1?distro=sles-15.1",
