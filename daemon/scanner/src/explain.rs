@@ -4,6 +4,7 @@
 //! result of each of their rules for the version. It uses the same functions as a scan, so both always agree.
 
 mod epel;
+mod go;
 mod words;
 
 use std::cmp::Ordering;
@@ -15,7 +16,7 @@ use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
 use crate::name::ecosystem_base;
 use crate::osv::{Affected, Event, RangeKind};
 use crate::purl::PackageUrl;
-use crate::purl::osv::{OsvPackage, other_names, package_in, version_of};
+use crate::purl::osv::{OsvPackage, other_names, package_in, version_of, version_on};
 use crate::scan::{Named as _, StatementResult, decided_by};
 use crate::version::{Scheme, Version};
 
@@ -38,6 +39,8 @@ pub struct Explanation {
     pub is_without_source: bool,
     /// What EPEL has to do with it, if its advisories name the package of a host of Enterprise Linux.
     pub about_epel: Option<String>,
+    /// The Go module whose advisories affect the version, if the package may be inside of it.
+    pub module_above: Option<String>,
     /// True if advisories may use another name for the package: then nothing follows from their silence either.
     pub is_name_unknown: bool,
     /// True if another repository built the version, so that its place among the distribution's fixes says nothing.
@@ -122,6 +125,7 @@ pub fn explain(
 ) -> Result<Explanation, KnowledgeError> {
     let package = package_in(purl, distro);
     let version = version_of(purl);
+    let version = version_on(purl, None, version.as_deref(), distro).or(version);
     let mut explanation = Explanation {
         conclusion: Conclusion::CannotSay,
         scheme: package
@@ -134,6 +138,7 @@ pub fn explain(
         is_without_source: false,
         about_epel: None,
         is_name_unknown: false,
+        module_above: None,
         is_vendor_unknown: false,
         is_about_all: id.is_none(),
     };
@@ -176,13 +181,18 @@ pub fn explain(
         explanation.is_without_source = true;
         explanation.conclusion = Conclusion::CannotSay;
     } else if (is_denial || (is_whole && explanation.is_about_all))
-        && named.is_named_build_of_another(purl.ty(), &package, subject.text())?
+        && named.is_unjudged_build(purl.ty(), &package, subject.text())?
     {
         explanation.is_vendor_unknown = true;
         explanation.conclusion = Conclusion::CannotSay;
     } else if is_denial && (chosen.is_name_unknown || !is_name_known(&package, &subject, knowledge)?) {
         explanation.is_name_unknown = true;
         explanation.conclusion = Conclusion::CannotSay;
+    } else if is_denial || (is_whole && explanation.is_about_all) {
+        explanation.module_above = go::doubting_module(&package, &subject, asked)?;
+        if explanation.module_above.is_some() {
+            explanation.conclusion = Conclusion::CannotSay;
+        }
     }
     Ok(explanation)
 }
@@ -197,6 +207,13 @@ struct Asked<'a> {
 }
 
 impl Asked<'_> {
+    /// Returns true if the question is about this advisory.
+    fn is_about(&self, advisory: &Advisory) -> bool {
+        let mut ids = advisory.ids.iter().chain(&advisory.related);
+        self.id
+            .is_none_or(|id| advisory.vulnerability == id || ids.any(|own| own == id))
+    }
+
     /// Returns the advisories with this name, as they apply at the time.
     fn advisories<'e>(
         &self,

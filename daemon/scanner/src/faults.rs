@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::matching::{Contradiction, contradiction_of, is_semver, near, placed};
+use crate::matching::{Contradiction, contradiction_of, is_name, is_near, is_semver, placed};
 use crate::osv::{Event, names_no_version};
 use crate::severity::{StatedSeverity, choose};
 use crate::version::Scheme;
@@ -127,7 +127,7 @@ impl Found {
     }
 
     fn versions(&mut self, place: &str, order: &Order<'_>, versions: &Value) {
-        let mut is_any_read = false;
+        let (mut is_any_read, mut is_any_named) = (false, false);
         let mut number = 0;
         for (index, listed) in list(versions) {
             let Some(text) = listed.as_str() else { continue };
@@ -138,10 +138,12 @@ impl Found {
                     shown(text)
                 );
                 self.add(&format!("{place}/versions/{index}"), what);
+                is_any_named = true;
             }
             is_any_read |= is_any_read || placed(order.scheme, text).is_some();
         }
-        if number > 0 && !is_any_read {
+        // What was named says the same.
+        if number > 0 && !is_any_read && !is_any_named {
             let what = format!(
                 "nothing in the list is a version of {}: versions that it does not name stay undecided",
                 order.ecosystem
@@ -152,16 +154,20 @@ impl Found {
 
     fn range(&mut self, place: &str, order: &Order<'_>, range: &Value) {
         let mut events = Vec::new();
+        let is_mixed = has_numbers(order.scheme, range);
+        let mut is_begin_unread = false;
         for (index, event) in list(range.get("events").unwrap_or(&Value::Null)) {
             for key in ["introduced", "fixed", "last_affected", "limit"] {
                 let Some(text) = event.get(key).and_then(Value::as_str) else {
                     continue;
                 };
-                let is_read = matches!((key, text.trim()), ("introduced", "0") | ("limit", "*"))
-                    || placed(order.scheme, text).is_some();
-                if !is_read {
+                let is_known = matches!((key, text.trim()), ("introduced", "0") | ("limit", "*"));
+                let is_other_name = is_mixed && !is_known && is_name(order.scheme, text);
+                if !is_known && (is_other_name || placed(order.scheme, text).is_none()) {
+                    is_begin_unread |= key == "introduced";
                     let effect = match key {
-                        _ if near(order.scheme, text).is_some() => {
+                        _ if is_other_name => "only versions that are names, too, are compared with it",
+                        _ if is_near(order.scheme, text) => {
                             "versions that begin with its numbers may stay undecided"
                         }
                         "introduced" => "versions outside of the range stay undecided",
@@ -184,8 +190,8 @@ impl Found {
                 });
             }
         }
-        // Without any beginning, the form of the range is the mistake.
-        let begins = events.iter().any(|event| matches!(event, Event::Introduced(_)));
+        // Without any beginning, the form of the range is the mistake. One that cannot be read is named, and its end ends nothing.
+        let begins = !is_begin_unread && events.iter().any(|event| matches!(event, Event::Introduced(_)));
         let what = match contradiction_of(&events, order.scheme).filter(|_| begins) {
             Some(Contradiction::EndsNothing(end)) => format!(
                 "{} ends what no event before it begins: versions before it that are not affected stay undecided",
@@ -198,6 +204,17 @@ impl Found {
         };
         self.add(place, what);
     }
+}
+
+/// Returns true if an event of a range is at a version that begins with a number, besides the beginning of all.
+fn has_numbers(scheme: Scheme, range: &Value) -> bool {
+    let events = list(range.get("events").unwrap_or(&Value::Null));
+    let mut texts =
+        events.flat_map(|(_, event)| event.as_object().into_iter().flat_map(|event| event.values()));
+    texts.any(|text| {
+        let text = text.as_str().map_or("0", str::trim);
+        text != "0" && placed(scheme, text).is_some() && !is_name(scheme, text)
+    })
 }
 
 fn list(value: &Value) -> impl Iterator<Item = (usize, &Value)> {

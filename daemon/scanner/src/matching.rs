@@ -35,7 +35,9 @@ use std::cmp::Ordering;
 
 pub(crate) use self::bound::{is_plain, without_prefix};
 use self::doubt::Doubt;
-pub(crate) use self::events::{Contradiction, contradiction_of, leaves_some_undecided, near, placed};
+pub(crate) use self::events::{
+    Contradiction, contradiction_of, is_name, is_near, leaves_some_undecided, placed,
+};
 use self::git::Revision;
 use self::range::evaluate_range;
 pub(crate) use self::range::is_of_all_versions;

@@ -24,6 +24,8 @@ pub struct Origin {
     pub source: Option<String>,
     /// The version of the source package, with the epoch and the release.
     pub source_version: Option<String>,
+    /// Version and release in the name of the source package's file, which has no epoch.
+    pub source_file: Option<String>,
     /// The module's label, such as `nodejs:18:8070020230322:b2d4ba77`.
     pub module: Option<String>,
     /// The package's own epoch.
@@ -45,6 +47,7 @@ pub(crate) struct OriginParts {
     version: String,
     release: String,
     source_epoch: String,
+    file: String,
     module: String,
     epoch: String,
     vendor: Option<Vendor>,
@@ -103,7 +106,13 @@ impl OriginParts {
                 }
                 None => take(|parts| &mut parts.source, value),
             },
-            "sourceRpm" => take(|parts| &mut parts.source, name_of_source_rpm(value)),
+            "sourceRpm" => {
+                take(|parts| &mut parts.source, name_of_source_rpm(value));
+                take(
+                    |parts| &mut parts.file,
+                    version_of_source_rpm(value).unwrap_or_default(),
+                );
+            }
             "SrcVersion" | "sourceVersion" => take(|parts| &mut parts.version, value),
             "SrcRelease" => take(|parts| &mut parts.release, value),
             "SrcEpoch" => take(|parts| &mut parts.source_epoch, value),
@@ -130,7 +139,8 @@ impl OriginParts {
         let mut first = parts.next()?;
         for other in parts {
             if first.source.is_none() {
-                (first.source, first.source_version) = (other.source, other.source_version);
+                (first.source, first.source_version, first.source_file) =
+                    (other.source, other.source_version, other.source_file);
             }
             first.module = first.module.take().or(other.module);
             first.epoch = first.epoch.take().or(other.epoch);
@@ -157,6 +167,7 @@ impl OriginParts {
         Some(Box::new(Origin {
             source: some(&parts.source),
             source_version: some(&version),
+            source_file: some(&parts.file),
             module: some(&parts.module),
             epoch: some(&parts.epoch),
             vendor: parts.vendor,
@@ -166,10 +177,19 @@ impl OriginParts {
 
 /// Returns `openssl` for `openssl-3.0.7-1.el9.src.rpm`; a text of another form is the name itself.
 pub(crate) fn name_of_source_rpm(text: &str) -> &str {
-    let stem = [".src.rpm", ".nosrc.rpm"]
-        .iter()
-        .find_map(|end| text.strip_suffix(end));
-    stem.and_then(|nvr| nvr.rsplitn(3, '-').nth(2)).unwrap_or(text)
+    let name = stem_of_source_rpm(text).and_then(|nvr| nvr.rsplitn(3, '-').nth(2));
+    name.unwrap_or(text)
+}
+
+/// Returns `3.0.7-1.el9` for `openssl-3.0.7-1.el9.src.rpm`; `None` for a text of another form.
+pub(crate) fn version_of_source_rpm(text: &str) -> Option<&str> {
+    let stem = stem_of_source_rpm(text)?;
+    stem.strip_prefix(name_of_source_rpm(text))?.strip_prefix('-')
+}
+
+fn stem_of_source_rpm(text: &str) -> Option<&str> {
+    let mut ends = [".src.rpm", ".nosrc.rpm"].iter();
+    ends.find_map(|end| text.strip_suffix(end))
 }
 
 /// A list of properties (`name`, `value`), of which only those about the origin are kept. Properties of any form are
@@ -303,6 +323,7 @@ mod tests {
             Some(&Origin {
                 source: Some("foo".into()),
                 source_version: Some("2:1.2.3-1".into()),
+                source_file: None,
                 module: Some("foo:1:2:3".into()),
                 epoch: None,
                 vendor: None,

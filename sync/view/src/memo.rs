@@ -82,6 +82,8 @@ pub(crate) struct Around {
     pub(crate) others: BTreeSet<VulnerabilityId>,
     /// The ids and packages of each component: a merge hash is kept for each pair.
     components: Vec<(BTreeSet<VulnerabilityId>, BTreeSet<PackageId>)>,
+    /// The packages and products of the records that were read for it, of whatever component.
+    read: usize,
 }
 
 impl Around {
@@ -90,6 +92,7 @@ impl Around {
         let mut around = Self::default();
         for (record, row) in records_near(rows, vulnerability, &mut closures)? {
             let own = VulnerabilityId::of_record(&record.id);
+            around.read += row.packages.len() + row.products.len();
             if !row.state.contributes()
                 && vulnerabilities_named(&own, &row, closures.known(&own)).contains(vulnerability)
             {
@@ -198,7 +201,8 @@ impl FoldMemo {
         }
         let around = Arc::new(Around::of(rows, vulnerability)?);
         let packages = around.packages();
-        if packages >= MANY_PACKAGES {
+        // A CVE record without aliases has no component, but its row is as long.
+        if around.read >= MANY_PACKAGES || packages >= MANY_PACKAGES {
             let mut remembered = self.remembered();
             if remembered.around.len() >= MOST || remembered.packages + packages > MOST_PACKAGES {
                 remembered.around.clear();

@@ -56,11 +56,15 @@ impl Explanation {
                 format!("nothing is known about {about}: this site has no source about its ecosystem")
             }
             Conclusion::CannotSay if self.is_vendor_unknown => format!(
-                "the revision of {version} shows that another repository built it, and advisories about {about} compare the \
-                 distribution's own builds"
+                "the revision of {version} shows that it is not the distribution's own build, and advisories about {about} \
+                 compare those"
             ),
             Conclusion::CannotSay if self.is_name_unknown => format!(
                 "advisories may use another name than {about}: its namespace or source package is missing in the URL"
+            ),
+            Conclusion::CannotSay if self.module_above.is_some() => format!(
+                "{about} may be a package of the module {}, of which {version} is affected",
+                self.module_above.as_deref().unwrap_or_default()
             ),
             Conclusion::CannotSay if self.version.is_none() => {
                 format!("the URL of {about} has no version to compare")

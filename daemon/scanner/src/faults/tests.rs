@@ -317,3 +317,82 @@ fn plain_numbers_are_versions_of_every_order() {
         }
     }
 }
+
+/// What the import reads without a word, a scan must be able to compare with; what it names, a scan leaves out.
+mod readers {
+    use proptest::prelude::*;
+
+    use super::{entry, of_range, told};
+    use crate::matching::{Subject, evaluate};
+    use crate::osv::Affected;
+
+    const ECOSYSTEMS: [&str; 16] = [
+        "npm",
+        "PyPI",
+        "Maven",
+        "Debian:12",
+        "Packagist",
+        "Pub",
+        "Bitnami",
+        "Alpine:v3.18",
+        "AlmaLinux:9",
+        "RubyGems",
+        "NuGet",
+        "opam",
+        "ConanCenter",
+        "Homebrew",
+        "FreeBSD:ports",
+        "CRAN",
+    ];
+
+    fn text() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "(v|V|r|rel|release-|ver|Version )?[1-3](\\.[0-2]){0,2}(-?(alpha|rc|NA|cu124|SNAPSHOT|n653|x|1)\\.?[0-2]?)?",
+            "(<|<=|>|~|\\^|=)? ?[1-3]\\.[0-2](,| |\\|\\|)?([1-3]\\.[0-2])?",
+            "8f3e2a1b9c|deadbeef01",
+            "banana|latest|all|n/a|\\*|-",
+            "[1-3](\\.[*x0-2+]){1,2}",
+        ]
+    }
+
+    /// A version above every text.
+    const HIGH: &str = "9999.0.0";
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #[test]
+        fn end_is_named_if_and_only_if_it_ends_nothing(
+            ecosystem in prop::sample::select(ECOSYSTEMS.to_vec()),
+            text in text(),
+        ) {
+            let events = format!(r#"{{"introduced":"0"}},{{"fixed":"{text}"}}"#);
+            let entry = entry(ecosystem, &of_range("ECOSYSTEM", &events));
+            let read = Affected::from_entry(&serde_json::from_str(&entry).unwrap());
+            let found = evaluate(&read, &Subject::new(ecosystem, HIGH));
+            let named = told(&entry);
+            let is_ended = !found.is_affected();
+            let is_near = named.iter().any(|fault| fault.contains("begin with its numbers"));
+            prop_assert_eq!(is_ended, named.is_empty() || is_near, "{} {:?} {:?}", entry, named, found);
+            prop_assert!(named.len() < 2, "{:?}", named);
+        }
+    }
+}
+
+#[test]
+fn one_mistake_is_named_once() {
+    let events = r#"{"introduced":"banana"},{"fixed":"1.0.0"},{"introduced":"2.0.0"},{"fixed":"3.0.0"}"#;
+    let unread = entry("npm", &of_range("SEMVER", events));
+    assert_eq!(told(&unread).len(), 1, "{:?}", told(&unread));
+    let listed = entry("npm", r#""versions":["all"]"#);
+    assert_eq!(told(&listed).len(), 1, "{:?}", told(&listed));
+}
+
+#[test]
+fn name_among_numbers_is_named() {
+    let names = r#"{"introduced":"Finchley.SR1"},{"fixed":"Greenwich.SR6"}"#;
+    assert!(told(&entry("Maven", &of_range("ECOSYSTEM", names))).is_empty());
+    let mixed = r#"{"introduced":"1.0"},{"fixed":"Greenwich.SR6"}"#;
+    let told = told(&entry("Maven", &of_range("ECOSYSTEM", mixed)));
+    assert_eq!(told.len(), 1);
+    assert!(told[0].contains("are names, too"), "{told:?}");
+}

@@ -330,13 +330,8 @@ fn walk(points: Vec<(Option<Vec<u8>>, Turn)>) -> Vec<(Edge, Edge)> {
             (Turn::Introduced, already) => open = already,
             (Turn::Fixed, Some(low)) => spans.push((low, at(Edge::Before))),
             (Turn::LastAffected, Some(low)) => spans.push((low, at(Edge::At))),
-            // A later end of the versions before it: up to there they are undecided.
-            (Turn::LastAffected, None) => {
-                if let Some((_, high)) = spans.last_mut() {
-                    *high = at(Edge::At);
-                }
-            }
-            (Turn::Fixed, None) => {}
+            // An end of what nothing began leaves versions undecided, so there are no spans: `leaves_some_undecided`.
+            (Turn::Fixed | Turn::LastAffected, None) => {}
         }
     }
     if let Some(low) = open {

@@ -165,7 +165,35 @@ fn any_version() -> impl Strategy<Value = String> {
         "[0-3]\\.[0-2](-(alpha|rc|SNAPSHOT|sp|1)(\\.?[0-2])?|\\.post1|a1|~rc1|\\+b1?)?",
         "0",
         "x",
+        odd_text(),
     ]
+}
+
+/// What sources write in place of a version, or around it.
+fn odd_text() -> impl Strategy<Value = String> {
+    let odd = [
+        "*",
+        "banana",
+        "v1.1",
+        "release-1.1",
+        "Finchley.SR1",
+        "Greenwich.SR2",
+        "1.x",
+        "< 2.0",
+        "1.0, 2.0",
+        "1.1-NA",
+        "1.1-cu124",
+        "1.1-alpha\\\\.1",
+        "1.1 beta",
+        "1:1.0-1",
+        "1.0-1.el9",
+        "1!1.0",
+        "1.1_1,2",
+        "8f3e2a1b9c",
+        "1f0c1f1d5a0b4ef2a3bcb1dbbd7a1f3f1d2c3b4a",
+        "",
+    ];
+    prop::sample::select(odd.to_vec()).prop_map(str::to_owned)
 }
 
 fn any_entry() -> impl Strategy<Value = String> {
@@ -185,7 +213,7 @@ fn any_entry() -> impl Strategy<Value = String> {
         prop::collection::vec(event, 0..5),
     )
         .prop_map(|(kind, events)| format!(r#"{{"type":"{kind}","events":[{}]}}"#, events.join(",")));
-    let versions = prop::collection::vec(any_version().prop_map(|version| format!("{version:?}")), 0..3);
+    let versions = prop::collection::vec(any_version().prop_map(|version| format!("\"{version}\"")), 0..3);
     (prop::collection::vec(range, 0..3), versions).prop_map(|(ranges, versions)| {
         format!(
             r#"{{"versions":[{}],"ranges":[{}]}}"#,
@@ -217,7 +245,8 @@ proptest! {
     #[test]
     fn nothing_that_matters_is_ruled_out(
         ecosystem in prop::sample::select(vec![
-            "npm", "PyPI", "Maven", "Debian:12", "Packagist", "Pub", "Bitnami", "Alpine:v3.18", "NoOrder",
+            "npm", "PyPI", "Maven", "Debian:12", "Packagist", "Pub", "Bitnami", "Alpine:v3.18", "NoOrder", "AlmaLinux:9",
+            "RubyGems", "NuGet", "opam", "ConanCenter", "Homebrew", "FreeBSD:ports", "CRAN", "Go",
         ]),
         entries in prop::collection::vec(any_entry(), 1..3),
         version in any_version(),

@@ -43,6 +43,7 @@ impl MemoKey {
             distro,
             origin.and_then(|origin| origin.source.as_deref()),
             origin.and_then(|origin| origin.source_version.as_deref()),
+            origin.and_then(|origin| origin.source_file.as_deref()),
             origin.and_then(|origin| origin.module.as_deref()),
             sources_named.then_some(""),
             origin.and_then(|origin| origin.vendor).map(Vendor::as_str),

@@ -1,7 +1,8 @@
 //! The text of an event as a place in the order of versions.
 //!
 //! Lenient orders have a place for any text: before all versions, or after them. Sources write words, requirements and
-//! hashes in place of versions, too, whose place there shows nothing.
+//! hashes in place of versions, too, whose place there shows nothing. This is the only reader of such a text: evaluation,
+//! screens and the faults of a record use it.
 
 use super::doubt::{has_foreign_character, is_requirement, is_several};
 use super::git;
@@ -28,14 +29,17 @@ impl Bound {
             Ok(version) if is_plain(&version, text) => return Self::At(version),
             // Both are of an order of their own: release trains have names, and some packages only versions `v1.2`.
             Ok(version)
-                if is_lenient(scheme) && !begins_with_number(subject) && are_named_alike(subject, text) =>
+                if is_lenient(scheme)
+                    && !begins_with_number(subject)
+                    && are_named_alike(subject, text)
+                    && !is_several(text, &version) =>
             {
                 return Self::At(version);
             }
-            Err(_) if !is_lenient(scheme) => return Self::Unread,
             _ => {}
         }
-        // CPE names escape punctuation, and some sources leave it at that.
+        // Orders that have no place for a text may have one for what is behind its prefix. CPE names escape punctuation, and
+        // some sources leave it at that.
         let text = text.replace('\\', "");
         let bare = without_prefix(&text);
         let Ok(version) = Version::parse(scheme, bare) else {
@@ -49,7 +53,9 @@ impl Bound {
             return Self::Unread;
         }
         match Version::parse(scheme, numbers) {
-            Ok(version) if scheme == Scheme::Pep440 && is_sound(scheme, bare) => {
+            Ok(version)
+                if scheme == Scheme::Pep440 && is_sound(scheme, bare) && is_plain(&version, numbers) =>
+            {
                 Self::Near(version, numbers.to_owned())
             }
             _ => Self::Unread,
@@ -221,6 +227,28 @@ mod tests {
         let events = r#"{"introduced":"0"},{"fixed":"v0.14.0"}"#;
         assert_eq!(says("opam", "v0.13.0", events), 'a');
         assert_eq!(says("opam", "v0.14.0", events), '-');
+    }
+
+    /// Orders that have no place for a prefix left out the event, without a word when the record was imported.
+    #[test]
+    fn prefix_is_no_part_of_an_event_in_strict_orders() {
+        for ecosystem in [
+            "npm",
+            "NuGet",
+            "RubyGems",
+            "CRAN",
+            "Packagist",
+            "Bitnami",
+            "Alpine:v3.18",
+        ] {
+            for text in ["v2.0.0", "release-2.0.0", "ver2.0.0"] {
+                let events = format!(r#"{{"introduced":"0"}},{{"fixed":"{text}"}}"#);
+                assert_eq!(says(ecosystem, "1.5.0", &events), 'a', "{ecosystem} {text}");
+                assert_eq!(says(ecosystem, "2.0.0", &events), '-', "{ecosystem} {text}");
+                let events = format!(r#"{{"introduced":"{text}"}}"#);
+                assert_eq!(says(ecosystem, "1.5.0", &events), '-', "{ecosystem} {text}");
+            }
+        }
     }
 
     #[test]

@@ -202,6 +202,11 @@ fn is_branch(scheme: Scheme, text: &str) -> bool {
 /// Returns true if a text contains a character that no version of its order has, such as a space or a comma: it is a
 /// list, a range, an address or a comment.
 pub(super) fn has_foreign_character(scheme: Scheme, text: &str) -> bool {
+    // Behind FreeBSD's comma is the number of an epoch.
+    let epoch = text.split_once(',').filter(|_| scheme == Scheme::FreeBsd);
+    if epoch.is_some_and(|(_, epoch)| !epoch.bytes().all(|byte| byte.is_ascii_digit())) {
+        return true;
+    }
     text.chars().any(|c| match c {
         ' ' | '@' | '#' => scheme != Scheme::Packagist,
         ':' => !matches!(scheme, Scheme::Debian | Scheme::Rpm | Scheme::Packagist),

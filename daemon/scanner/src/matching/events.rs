@@ -2,33 +2,37 @@
 
 use std::cmp::Ordering;
 
-use super::bound::without_prefix;
+use super::bound::Bound;
 use super::doubt;
 use super::range::{Point, begins, order};
 use crate::osv::Event;
 use crate::version::{Scheme, Version};
 
+/// A version that begins with a number, as most do: a text is read for it.
+const NUMBERED: &str = "0";
+
 /// Returns the place of an event's text in an order; `None` if it is not one version, even if the order has a place for it.
+/// Names of releases have one for versions that are names, too.
 pub(crate) fn placed(scheme: Scheme, text: &str) -> Option<Version> {
-    let text = without_prefix(text.trim());
-    let version = Version::parse(scheme, text).ok()?;
-    (!doubt::is_no_version(text, &version)).then_some(version)
+    match Bound::of(scheme, text, NUMBERED) {
+        Bound::At(version) => Some(version),
+        Bound::Near(..) => None,
+        Bound::Unread => match Bound::of(scheme, text, text) {
+            Bound::At(version) => Some(version).filter(|version| !doubt::is_no_version(text, version)),
+            Bound::Near(..) | Bound::Unread => None,
+        },
+    }
 }
 
-/// Returns the release with whose numbers a text begins that is not a version of Python, such as `2.6.0-NA`: whatever the
+/// Returns true if an event's text has a place for versions that are names only.
+pub(crate) fn is_name(scheme: Scheme, text: &str) -> bool {
+    placed(scheme, text).is_some() && matches!(Bound::of(scheme, text, NUMBERED), Bound::Unread)
+}
+
+/// Returns true if a text begins with the numbers of a release and is not a version of Python, such as `2.6.0-NA`: whatever the
 /// rest means, other releases come before or after it.
-pub(crate) fn near(scheme: Scheme, text: &str) -> Option<(Version, &str)> {
-    let text = text.trim();
-    if scheme != Scheme::Pep440 || placed(scheme, text).is_some() {
-        return None;
-    }
-    let end = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let numbers = text.get(..end)?.trim_end_matches('.');
-    let is_one = Version::parse(scheme, text).is_ok_and(|read| !doubt::is_several(text, &read));
-    let release = placed(scheme, numbers).filter(|_| is_one)?;
-    Some((release, numbers))
+pub(crate) fn is_near(scheme: Scheme, text: &str) -> bool {
+    matches!(Bound::of(scheme, text, NUMBERED), Bound::Near(..))
 }
 
 fn text_of(event: &Event) -> &str {
@@ -48,8 +52,7 @@ pub(crate) enum Contradiction {
 
 /// Returns true if the events of a range may leave versions undecided.
 pub(crate) fn leaves_some_undecided(events: &[Event], scheme: Scheme) -> bool {
-    let is_near = |event: &Event| near(scheme, text_of(event)).is_some();
-    events.iter().any(is_near)
+    events.iter().any(|event| is_near(scheme, text_of(event)))
         || contradiction_of(events, scheme).is_some_and(|found| found != Contradiction::Empty)
 }
 
@@ -94,9 +97,17 @@ impl Turn<'_, '_> {
         self.0.iter().any(|point| !begins(point.event))
     }
 
-    /// Returns true if a version has the place of these events behind it.
-    fn is_behind(&self, version: &Version) -> bool {
+    /// Returns true if a version has the place of these events behind it. One without a rebuild's suffix (`released`) is not
+    /// behind itself as the last affected version.
+    fn is_behind(&self, version: &Version, released: Option<&Version>) -> bool {
         self.0.first().is_some_and(|point| {
+            let is_release = |at: &Version| {
+                matches!(point.event, Event::LastAffected(_))
+                    && released.is_some_and(|released| at.compare(released) == Some(Ordering::Equal))
+            };
+            if point.version.as_ref().is_some_and(is_release) {
+                return false;
+            }
             let side = point.version.as_ref().map(|at| at.compare(version));
             match side {
                 None | Some(Some(Ordering::Less)) => true,
@@ -118,11 +129,12 @@ fn turns<'p, 'a>(points: &'p [Point<'a>]) -> impl Iterator<Item = Turn<'p, 'a>> 
 }
 
 /// Returns true if the events do not tell whether a version outside of all intervals is affected: the next change is an end,
-/// although nothing began; or the only interval ends before it begins.
-pub(super) fn contradicts(points: &[Point<'_>], version: &Version) -> bool {
+/// although nothing began, as in NVD's lists of versions, which become several last affected ones after one beginning; or the
+/// only interval ends before it begins.
+pub(super) fn contradicts(points: &[Point<'_>], version: &Version, released: Option<&Version>) -> bool {
     let (mut is_orphan, mut is_begun) = (false, false);
     let mut above = turns(points).skip_while(|turn| {
-        let is_behind = turn.is_behind(version);
+        let is_behind = turn.is_behind(version, released);
         if is_behind {
             is_begun |= !turn.ends();
             is_orphan |= turn.ends() && !is_begun;

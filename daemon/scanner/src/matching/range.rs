@@ -173,27 +173,6 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// Returns true if a version is behind an end, and a last affected version at or above it follows without a beginning
-    /// between them. NVD's lists of versions become such ranges.
-    fn has_later_end(&self, version: &Version, released: Option<&Version>) -> bool {
-        let (mut has_begun, mut has_ended) = (false, false);
-        for point in &self.points {
-            let at = point.version.as_ref();
-            let is_same = |own: &Version| at.and_then(|at| at.compare(own)) == Some(Ordering::Equal);
-            let is_above = at.is_some_and(|at| at.compare(version) == Some(Ordering::Greater));
-            match point.event {
-                Event::Introduced(_) if is_above => return false,
-                Event::Introduced(_) => (has_begun, has_ended) = (true, false),
-                Event::LastAffected(_) if is_above || is_same(version) || released.is_some_and(is_same) => {
-                    return has_ended;
-                }
-                Event::Fixed(_) if is_above => {}
-                _ => has_ended = has_begun,
-            }
-        }
-        false
-    }
-
     /// Returns the fixes at higher versions, the lowest first.
     fn fixed_above(&self, version: &Version) -> Vec<(Version, String)> {
         self.points
@@ -237,13 +216,11 @@ impl<'a> Places<'a> {
     ) -> Option<WhyNot> {
         if self.unread_introduced || self.is_near {
             Some(WhyNot::EventsUnreadable)
-        } else if self.has_later_end(version, released) {
-            Some(WhyNot::EventsContradict)
         } else if !range.events.iter().any(begins) && !is_behind_all_ends(&self.points, version, released) {
             Some(WhyNot::NoBeginning)
         } else if is_in_doubt(range, subject, &self.points) {
             Some(WhyNot::VersionUnreadable)
-        } else if contradicts(&self.points, version) {
+        } else if contradicts(&self.points, version, released) {
             Some(WhyNot::EventsContradict)
         } else {
             None

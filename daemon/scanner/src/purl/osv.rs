@@ -13,8 +13,8 @@ mod table;
 
 use std::borrow::Cow;
 
-pub(crate) use self::registry::other_names;
 use self::registry::{bare_name, is_of_registry, part_of_go};
+pub(crate) use self::registry::{is_major_of, modules_above, other_names, with_major};
 pub(crate) use self::release::suse::hosts as hosts_of_suse;
 use self::release::{
     DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
@@ -92,6 +92,26 @@ impl OsvPackage {
             || ["FreeBSD:ports", "Alpaquita", "BellSoft Hardened Containers"]
                 .iter()
                 .any(|whole| ecosystem == *whole && is_release_of(own, whole))
+    }
+
+    /// Returns true if a version of the package is of builds that its distribution's own advisories are not about: Red Hat's other
+    /// products, Ubuntu's certified builds. Its place among the fixes of the others says nothing.
+    pub(crate) fn is_special_build(&self, version: &str) -> bool {
+        match self.system {
+            "Red Hat" => release::red_hat::is_of_product(version),
+            "Ubuntu" => release::is_certified(version),
+            _ => false,
+        }
+    }
+
+    /// Returns the ecosystems of such builds.
+    pub(crate) fn ecosystems_of_builds(&self) -> impl Iterator<Item = &str> {
+        let also = self.also.iter().map(String::as_str);
+        also.filter(|ecosystem| {
+            release::is_of_certified(ecosystem)
+                || ecosystem.starts_with("Red Hat:openshift:")
+                || ecosystem.ends_with("::hypervisor")
+        })
     }
 
     /// Returns true if advisories of `ecosystem`, whose suffix is a repository's address (`Packagist:https://…`),
@@ -191,7 +211,10 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         .strip_prefix(row.ecosystem)
         .and_then(|rest| rest.strip_prefix(':'))
     {
-        Some(release) => beside(row.ecosystem, release, [&name, purl.name()]),
+        Some(release) => {
+            let version = stated_version(purl, origin).unwrap_or_default();
+            beside(row.ecosystem, release, [&name, purl.name(), version])
+        }
         None if row.ecosystem == "FreeBSD:ports" => vec!["FreeBSD".to_owned()],
         None if row.ecosystem == "Go" && name.starts_with("k8s.io/") => vec!["Kubernetes".to_owned()],
         None => Vec::new(),
@@ -351,6 +374,35 @@ pub fn version_of(purl: &PackageUrl) -> Option<String> {
 /// Same as [`version_of`], for a package with more data in the document than in its URL: `stated` is the document's own
 /// version field.
 pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&str>) -> Option<String> {
+    version_in(purl, origin, stated, None)
+}
+
+/// Returns the version of a package whose URL does not name its distribution, on the document's; `None` if the URL names it, so
+/// that [`version_from`] is right. `stated` is its result.
+pub(crate) fn version_on(
+    purl: &PackageUrl,
+    origin: Option<&Origin>,
+    stated: Option<&str>,
+    distro: Option<&str>,
+) -> Option<String> {
+    let is_open = purl.ty() == "rpm" && purl.namespace().is_none() && stated_distro(purl).is_none();
+    distro
+        .filter(|_| is_open)
+        .and_then(|distro| version_in(purl, origin, stated, Some(distro)))
+}
+
+/// Returns the version that tells of which builds a package is: its source's beside the URL, or its own.
+fn stated_version<'a>(purl: &'a PackageUrl, origin: Option<&'a Origin>) -> Option<&'a str> {
+    let of_source = origin.and_then(|origin| origin.source_version.as_deref());
+    purl.version().or(of_source)
+}
+
+fn version_in(
+    purl: &PackageUrl,
+    origin: Option<&Origin>,
+    stated: Option<&str>,
+    distro: Option<&str>,
+) -> Option<String> {
     let is_signed_kernel = is_signed_kernel(purl, origin);
     let by_source = matches!(purl.ty(), "deb" | "apk" | "alpine")
         && purl.namespace() != Some(DOCKER)
@@ -367,11 +419,11 @@ pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&
     if of_source.is_none()
         && let Some(version) = origin.and_then(|origin| origin.source_version.as_deref())
         && upstream.is_none_or(|name| origin.is_some_and(|origin| origin.source.as_deref() == Some(name)))
-        && (by_source || (is_about_sources(purl) && !is_signed_kernel))
+        && (by_source || (is_about_sources(purl, distro) && !is_signed_kernel))
     {
         return Some(version.to_owned());
     }
-    if let Some(version) = version_in_file(purl).filter(|_| !is_signed_kernel) {
+    if let Some(version) = version_in_file(purl, origin, distro).filter(|_| !is_signed_kernel) {
         return Some(version.to_owned());
     }
     let has_epochs = matches!(purl.ty(), "rpm" | "deb");

@@ -18,7 +18,7 @@ use super::sources::SourcesNamed;
 use super::{Doubt, DoubtCause, Finding, ScanOptions, Standing};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::Subject;
-use crate::purl::osv::{OsvPackage, is_signed, names_source, other_names, package_from};
+use crate::purl::osv::{OsvPackage, is_signed, names_source, other_names, package_from, version_on};
 use crate::sbom::Component;
 use crate::severity::Scores;
 use crate::version::Scheme;
@@ -224,7 +224,9 @@ impl<'a> Scanner<'a> {
                 ..Judged::without(Standing::NoDistro)
             });
         }
-        let subject = Subject::of(purl, origin, &package.ecosystem, component.version.as_deref());
+        let stated = component.version.as_deref();
+        let on_host = version_on(purl, origin, stated, self.document.distro);
+        let subject = Subject::of(purl, origin, &package.ecosystem, on_host.as_deref().or(stated));
         let vendor = origin.and_then(|origin| origin.vendor);
         let sources_named = self.document.sources_named;
         let is_own = || is_own_source(sources_named, component);
@@ -246,10 +248,14 @@ impl<'a> Scanner<'a> {
         self.depends_on_time = false;
         self.unevaluated.clear();
         let (mut judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
-        if judged.0 == Standing::Matched
-            && self.is_named_build_of_another(purl.ty(), &package, subject.text())?
-        {
+        if judged.0 == Standing::Matched && self.is_unjudged_build(purl.ty(), &package, subject.text())? {
             judged = (Standing::Undecided, Some(DoubtCause::Vendor));
+        }
+        if judged.0 == Standing::Matched
+            && package.system == "Go"
+            && self.is_doubted_by_module(&package, &subject, component)?
+        {
+            judged = (Standing::Undecided, Some(DoubtCause::Name));
         }
         let (standing, cause) = judged;
         let systems = [system, other];

@@ -9,6 +9,7 @@
 
 mod fold;
 mod identity;
+mod many;
 mod rows;
 mod site;
 mod statements;

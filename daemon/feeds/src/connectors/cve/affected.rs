@@ -1,6 +1,8 @@
 //! Converts products of a container that are packages of a registry, and those of a CNA that are commits of a
 //! repository.
 
+use std::collections::BTreeSet;
+
 use starling_protocol::json::Value;
 
 use super::super::draft::{Affected, Draft, Range};
@@ -55,22 +57,35 @@ const TYPES: [(&str, &str); 20] = [
     ("opam", "opam"),
 ];
 
+/// The entries about packages that a record has: containers repeat each other, and a record may have thousands.
+#[derive(Default)]
+pub(crate) struct Said(BTreeSet<(String, String, Vec<Range>, Vec<String>)>);
+
+impl Said {
+    /// Returns true if no entry before said the same.
+    fn is_new(&mut self, entry: &Affected<'_>) -> bool {
+        let (ecosystem, name) = (entry.ecosystem.clone(), entry.name.clone());
+        self.0
+            .insert((ecosystem, name, entry.ranges.clone(), entry.versions.clone()))
+    }
+}
+
 /// Adds the entries of `affected` for the packages and commits of a CNA's products.
-pub(crate) fn of_products(draft: &mut Draft<'_>, products: &[Value<'_>]) {
+pub(crate) fn of_products(draft: &mut Draft<'_>, products: &[Value<'_>], said: &mut Said) {
     let mut nameless = Nameless::default();
     for product in products {
         add_commits(draft, product);
-        add_package(draft, product, &mut nameless);
+        add_package(draft, product, &mut nameless, said);
     }
     nameless.warn(draft);
 }
 
 /// Adds the entries of `affected` for the packages of another container, unless the CNA says the same. Its products
 /// without a package usually repeat the CNA's.
-pub(super) fn of_adp(draft: &mut Draft<'_>, adp: &Value<'_>) {
+pub(super) fn of_adp(draft: &mut Draft<'_>, adp: &Value<'_>, said: &mut Said) {
     let mut nameless = Nameless::default();
     for product in list_of(adp, "affected") {
-        add_package(draft, product, &mut nameless);
+        add_package(draft, product, &mut nameless, said);
     }
     nameless.warn(draft);
 }
@@ -106,7 +121,7 @@ fn add_commits(draft: &mut Draft<'_>, product: &Value<'_>) {
     }
 }
 
-fn add_package(draft: &mut Draft<'_>, product: &Value<'_>, nameless: &mut Nameless) {
+fn add_package(draft: &mut Draft<'_>, product: &Value<'_>, nameless: &mut Nameless, said: &mut Said) {
     let Some((ecosystem, name)) = package(product) else {
         match (str_of(product, "packageURL"), product.get("packageURL")) {
             (Some(purl), _) => draft.warn(format!(
@@ -143,12 +158,7 @@ fn add_package(draft: &mut Draft<'_>, product: &Value<'_>, nameless: &mut Namele
         draft.warn(format!("{}: no version is named but commits", entry.name));
         entry.ranges.push(Range::undecided());
     }
-    let is_same = |own: &Affected<'_>| {
-        (&own.ecosystem, &own.name) == (&entry.ecosystem, &entry.name)
-            && (&own.ranges, &own.versions) == (&entry.ranges, &entry.versions)
-    };
-    let is_new = !draft.affected.iter().any(is_same);
-    if is_new && (!entry.ranges.is_empty() || !entry.versions.is_empty()) {
+    if (!entry.ranges.is_empty() || !entry.versions.is_empty()) && said.is_new(&entry) {
         draft.affected.push(entry);
     }
 }

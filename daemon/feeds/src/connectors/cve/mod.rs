@@ -165,9 +165,10 @@ fn entry(out: &mut Output<'_>, pointer: String, record: Value<'_>) {
     if !cwes.is_empty() {
         draft.specific.push(("cwe_ids", value::texts(cwes)));
     }
-    affected::of_products(&mut draft, list_of(&cna, "affected"));
+    let mut said = affected::Said::default();
+    affected::of_products(&mut draft, list_of(&cna, "affected"), &mut said);
     for adp in adps {
-        affected::of_adp(&mut draft, adp);
+        affected::of_adp(&mut draft, adp, &mut said);
     }
     keep_containers(&mut draft, &record, metadata, cna, adps);
     out.record(pointer, draft);

@@ -154,8 +154,9 @@ fn entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
             draft.link(link_kind(&tags), url);
         }
     }
+    let mut said = cve::affected::Said::default();
     for stated in list_of(&cve, "affected") {
-        cve::affected::of_products(&mut draft, list_of(stated, "affectedData"));
+        cve::affected::of_products(&mut draft, list_of(stated, "affectedData"), &mut said);
     }
     let cwes = cwes(&cve);
     if !cwes.is_empty() {

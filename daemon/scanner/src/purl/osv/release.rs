@@ -260,9 +260,9 @@ fn ubuntu_release(release: &str) -> Option<String> {
     })
 }
 
-/// Returns the ecosystems besides a release's own whose advisories apply to a package with these names: that of its source
-/// and its own.
-pub(super) fn beside(ecosystem: &str, release: &str, names: [&str; 2]) -> Vec<String> {
+/// Returns the ecosystems besides a release's own whose advisories apply to a package with these texts: its source's name, its own,
+/// and its version.
+pub(super) fn beside(ecosystem: &str, release: &str, texts: [&str; 3]) -> Vec<String> {
     // A source that does not distinguish releases means all of them.
     let mut also = vec![ecosystem.to_owned()];
     also.extend(spelt_otherwise(ecosystem, release));
@@ -273,9 +273,12 @@ pub(super) fn beside(ecosystem: &str, release: &str, names: [&str; 2]) -> Vec<St
             // The kernel of real-time systems, in both spellings of the source.
             also.push(format!("Ubuntu:Pro:{release}:Realtime:Kernel"));
             also.push(format!("Ubuntu:Pro:Realtime:{release}"));
-            also.extend(of_special_builds(release, names));
+            also.extend(of_special_builds(release, texts));
         }
-        "Red Hat" => red_hat::beside(release, &mut also),
+        "Red Hat" => {
+            red_hat::beside(release, &mut also);
+            also.extend(red_hat::product_of(texts[2], release));
+        }
         "openSUSE" => also.extend(suse::opensuse_repositories(release)),
         "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
         "Docker Hardened Images:Alpine" => {
@@ -293,13 +296,12 @@ pub(super) fn beside(ecosystem: &str, release: &str, names: [&str; 2]) -> Vec<St
     also
 }
 
-/// Returns the ecosystems of Ubuntu's builds for some systems, for a package whose name tells that it is one of these: no
-/// other ecosystem names it. The certified builds that get updates are before those that get none, in the order of
+/// Returns the ecosystems of Ubuntu's builds for some systems, for a package whose name or version tells that it is one of these. The certified builds that get updates are before those that get none, in the order of
 /// versions, so advisories about the former are enough; the oldest release only has the latter.
-fn of_special_builds(release: &str, names: [&str; 2]) -> Vec<String> {
-    let is_of = |word: &str| names.iter().any(|name| name.contains(word));
+fn of_special_builds(release: &str, texts: [&str; 3]) -> Vec<String> {
+    let is_of = |word: &str| texts.iter().any(|text| text.contains(word));
     let mut also = Vec::new();
-    if is_of("fips") {
+    if is_of("fips") || is_certified(texts[2]) {
         also.push(format!("Ubuntu:Pro:FIPS-updates:{release}"));
         if release.starts_with("16.04") {
             also.push(format!("Ubuntu:Pro:FIPS:{release}"));
@@ -310,6 +312,17 @@ fn of_special_builds(release: &str, names: [&str; 2]) -> Vec<String> {
         also.push(format!("Ubuntu:Nvidia-BlueField:{release}"));
     }
     also
+}
+
+/// Returns true if a version says that its build is a certified one: `1.1.1f-1ubuntu2.fips.22`, `3.0.2-0ubuntu1.10+Fips1`.
+pub(super) fn is_certified(version: &str) -> bool {
+    let mut words = version.as_bytes().windows(4);
+    words.any(|word| word.eq_ignore_ascii_case(b"fips"))
+}
+
+/// Returns true for the ecosystem of Ubuntu's certified builds.
+pub(super) fn is_of_certified(ecosystem: &str) -> bool {
+    ecosystem.starts_with("Ubuntu:Pro:FIPS")
 }
 
 /// The ecosystem name of Docker's Hardened Images.

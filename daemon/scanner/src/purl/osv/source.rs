@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::registry::is_source_name;
 use super::table::{Named, Row};
 use super::{row_of, stated_distro};
-use crate::origin::{Origin, name_of_source_rpm};
+use crate::origin::{Origin, name_of_source_rpm, version_of_source_rpm};
 use crate::purl::PackageUrl;
 
 /// The name of a distribution's package in advisories.
@@ -87,14 +87,8 @@ pub(super) fn other_source(row: &Row, purl: &PackageUrl, origin: Option<&Origin>
     }
     let beside = origin.filter(|origin| origin.source.as_deref() == Some(name));
     let complete = beside.and_then(|origin| origin.source_version.as_deref());
-    // The file's name has no epoch.
-    let file = named_source(purl).and_then(|file| file.strip_prefix(name)?.strip_prefix('-'));
-    let bare = file.and_then(|rest| {
-        rest.strip_suffix(".src.rpm")
-            .or_else(|| rest.strip_suffix(".nosrc.rpm"))
-    });
-    let own = purl.version().unwrap_or_default();
-    let is_own = |bare: &&str| own.split_once(':').map_or(own, |(_, rest)| rest) == *bare;
+    let bare = version_of_file(purl, origin);
+    let is_own = |bare: &&str| without_epoch(purl) == *bare;
     // SUSE's packages have none.
     let has_epochs = !matches!(row.ecosystem, "SUSE" | "openSUSE");
     Some(SourcePackage {
@@ -138,19 +132,33 @@ pub(crate) fn is_signed(ty: &str, name: &str) -> bool {
     matches!(ty, "deb" | "rpm") && (name.ends_with("-signed") || name.contains("-signed-"))
 }
 
-/// Returns version and release of the source package in a URL with its file, if advisories only name sources and the
+/// Returns version and release of the source package in the name of its file, if advisories only name sources and the
 /// package has another version: `5.38.2-510` of `upstream=perl-5.38.2-510.src.rpm`. It lacks the epoch, which makes it older
 /// at most.
-pub(super) fn version_in_file(purl: &PackageUrl) -> Option<&str> {
-    let file = named_source(purl).filter(|_| purl.ty() == "rpm" && is_about_sources(purl))?;
-    let stem = [".src.rpm", ".nosrc.rpm"]
-        .iter()
-        .find_map(|end| file.strip_suffix(end))?;
-    let name = name_of_source_rpm(file);
-    let bare = stem.strip_prefix(name)?.strip_prefix('-')?;
+pub(super) fn version_in_file<'a>(
+    purl: &'a PackageUrl,
+    origin: Option<&'a Origin>,
+    distro: Option<&str>,
+) -> Option<&'a str> {
+    let bare = version_of_file(purl, origin).filter(|_| is_about_sources(purl, distro))?;
+    (bare != without_epoch(purl)).then_some(bare)
+}
+
+/// Returns version and release in the name of a source package's file, in the URL or beside it.
+fn version_of_file<'a>(purl: &'a PackageUrl, origin: Option<&'a Origin>) -> Option<&'a str> {
+    if purl.ty() != "rpm" {
+        return None;
+    }
+    match named_source(purl) {
+        Some(file) => version_of_source_rpm(file),
+        None => origin?.source_file.as_deref(),
+    }
+}
+
+/// Returns the URL's version without its epoch.
+fn without_epoch(purl: &PackageUrl) -> &str {
     let own = purl.version().unwrap_or_default();
-    let own = own.split_once(':').map_or(own, |(_, rest)| rest);
-    (bare != own).then_some(bare)
+    own.split_once(':').map_or(own, |(_, rest)| rest)
 }
 
 /// Returns true if a document, or the URL, names the source package of a distribution's package, readably or not.
@@ -158,7 +166,7 @@ pub(crate) fn names_source(purl: &PackageUrl, origin: Option<&Origin>) -> bool {
     origin.is_some_and(|origin| origin.source.is_some()) || named_source(purl).is_some()
 }
 
-/// Returns true if advisories of the URL's distribution only name source packages.
-pub(super) fn is_about_sources(purl: &PackageUrl) -> bool {
-    row_of(purl, stated_distro(purl)).is_some_and(|row| row.named() == Named::Sources)
+/// Returns true if advisories of the URL's distribution, or of the document's, only name source packages.
+pub(super) fn is_about_sources(purl: &PackageUrl, distro: Option<&str>) -> bool {
+    row_of(purl, stated_distro(purl).or(distro)).is_some_and(|row| row.named() == Named::Sources)
 }

@@ -91,6 +91,7 @@ fn source_beside_the_url_is_the_name_and_version() {
     let origin = Origin {
         source: Some("foo".into()),
         source_version: Some("1:1.2.3-1".into()),
+        source_file: None,
         ..Origin::default()
     };
     for purl in [

@@ -98,6 +98,39 @@ pub(super) fn beside(release: &str, also: &mut Vec<String>) {
     }
 }
 
+/// Marks that follow the release without a separator, as those of other products do, and are of hosts: those of another
+/// architecture's release, and of a repository.
+const MARKS_OF_HOSTS: [&str; 3] = ["a", "b", "fdp"];
+
+/// The mark of OpenShift's builds, before its version.
+const OPENSHIFT: &str = ".rhaos";
+
+/// Returns true if a version is of a product besides the host's own repositories: its mark follows the release without a
+/// separator (`.el8ost`, `.el7cp`), or is that of OpenShift. Its place among the host's fixes says nothing.
+pub(in super::super) fn is_of_product(version: &str) -> bool {
+    let mut marks = version.match_indices(".el");
+    let has_mark = marks.any(|(at, mark)| {
+        let rest = version.get(at + mark.len()..).unwrap_or_default();
+        let word = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+        let end = word.find(|c: char| !c.is_ascii_alphabetic());
+        let end = end.unwrap_or(word.len());
+        let word_of_mark = word.get(..end).unwrap_or_default();
+        word.len() < rest.len() && end > 0 && !MARKS_OF_HOSTS.contains(&word_of_mark)
+    });
+    has_mark || version.contains(OPENSHIFT)
+}
+
+/// Returns the ecosystem of the product whose version a build has in its own: `openshift:4.6::el8` of
+/// `1.20-5.rhaos4.6.el8`.
+pub(super) fn product_of(version: &str, release: &str) -> Option<String> {
+    let (_, rest) = version.split_once(OPENSHIFT)?;
+    let mut parts = rest.split('.');
+    let (major, minor) = (parts.next()?, parts.next()?);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let host = release.strip_prefix("enterprise_linux:")?.split('.').next()?;
+    (is_number(major) && is_number(minor)).then(|| format!("Red Hat:openshift:{major}.{minor}::el{host}"))
+}
+
 /// Returns true if advisories about a product show knowledge of a release: of the release itself or its repositories; of
 /// the whole release, for a minor one; of a minor one, if the host's is not known.
 pub(in super::super) fn is_known_by(own: &str, other: &str) -> bool {

@@ -48,6 +48,7 @@ fn signed_kernel_is_judged_by_the_source_of_the_kernel() {
     let beside = Origin {
         source: Some("linux-signed-amd64".into()),
         source_version: Some("6.1.55+1".into()),
+        source_file: None,
         ..Origin::default()
     };
     let image = "pkg:deb/debian/linux-image-6.1.0-13-amd64@6.1.55-1?distro=debian-12";

@@ -1,0 +1,199 @@
+//! Packages whose version or path says that the distribution's own statements are not about them.
+
+use super::*;
+
+fn fixed(ecosystem: &str, name: &str, id: &str, fixed: &str) -> String {
+    let end = if fixed.is_empty() {
+        String::new()
+    } else {
+        format!(r#",{{"fixed":"{fixed}"}}"#)
+    };
+    format!(
+        r#"{{"id":"{id}","affected":[{{"package":{{"ecosystem":"{ecosystem}","name":"{name}"}},
+        "ranges":[{{"type":"ECOSYSTEM","events":[{{"introduced":"0"}}{end}]}}]}}]}}"#
+    )
+}
+
+/// Returns the number of findings, the standing, and the cause of a doubt.
+fn judged(memory: &Memory, inventory: &Inventory) -> (usize, Standing, Option<DoubtCause>) {
+    let result = run(inventory, memory);
+    let gap = result.gaps.first();
+    (
+        result.findings.len(),
+        gap.map_or(Standing::Matched, |gap| gap.standing),
+        gap.and_then(|gap| gap.doubt.as_ref()).map(|doubt| doubt.cause),
+    )
+}
+
+const CLEAN: (usize, Standing, Option<DoubtCause>) = (0, Standing::Matched, None);
+const AFFECTED: (usize, Standing, Option<DoubtCause>) = (1, Standing::Matched, None);
+const BY_VENDOR: (usize, Standing, Option<DoubtCause>) = (0, Standing::Undecided, Some(DoubtCause::Vendor));
+
+#[test]
+fn certified_build_is_judged_by_its_own_statements() {
+    let main = fixed("Ubuntu:20.04:LTS", "openssl", "CVE-2030-1", "1.1.1f-1ubuntu2.22");
+    let stream = fixed(
+        "Ubuntu:Pro:FIPS-updates:20.04:LTS",
+        "openssl",
+        "CVE-2030-2",
+        "1.1.1f-1ubuntu2.fips.22",
+    );
+    let of = |version: &str| {
+        purls(&[&format!(
+            "pkg:deb/ubuntu/libssl1.1@{version}?distro=ubuntu-20.04&upstream=openssl"
+        )])
+    };
+    let without = Memory::with(&[&main]);
+    assert_eq!(judged(&without, &of("1.1.1f-1ubuntu2.22")), CLEAN);
+    assert_eq!(judged(&without, &of("1.1.1f-1ubuntu2.22%2Besm1")), CLEAN);
+    for version in ["1.1.1f-1ubuntu2.fips.21", "1.1.1f-1ubuntu2.22%2BFips1"] {
+        assert_eq!(judged(&without, &of(version)), BY_VENDOR, "{version}");
+    }
+    let both = Memory::with(&[&main, &stream]);
+    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.21")), AFFECTED);
+    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.22")), CLEAN);
+    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.22")), CLEAN);
+}
+
+#[test]
+fn build_of_another_product_is_not_judged_by_the_host() {
+    let host = fixed(
+        "Red Hat:enterprise_linux:8::appstream",
+        "python3-x",
+        "CVE-2030-1",
+        "1.0-1.el8",
+    );
+    let openshift = fixed(
+        "Red Hat:openshift:4.6::el8",
+        "cri-o",
+        "CVE-2030-2",
+        "1.19-5.rhaos4.6.el8",
+    );
+    let memory = Memory::with(&[&host, &openshift]);
+    let of = |name: &str, version: &str| {
+        purls(&[&format!(
+            "pkg:rpm/redhat/{name}@{version}?distro=rhel-8.4&upstream={name}-{version}.src.rpm"
+        )])
+    };
+    for version in [
+        "2.0-1.el8ost",
+        "2.0-1.el8sat",
+        "2.0-1.el8cp.1",
+        "2.0-1.rhaos4.7.el8",
+        "2.0-1.el7s",
+    ] {
+        assert_eq!(judged(&memory, &of("nova", version)), BY_VENDOR, "{version}");
+        assert_eq!(judged(&memory, &of("python3-x", version)), BY_VENDOR, "{version}");
+    }
+    for version in [
+        "2.0-1.el8",
+        "2.0-1.el8_4.2",
+        "2.0-1.el8fdp",
+        "2.0-1.el7a",
+        "2.0-1.module+el8.4.0+1+a",
+        "2.0-1.el8.next",
+    ] {
+        assert_eq!(judged(&memory, &of("nova", version)), CLEAN, "{version}");
+    }
+    assert_eq!(judged(&memory, &of("cri-o", "1.19-4.rhaos4.6.el8")), AFFECTED);
+    assert_eq!(judged(&memory, &of("cri-o", "1.19-5.rhaos4.6.el8")), CLEAN);
+    assert_eq!(judged(&memory, &of("cri-o", "1.19-5.rhaos4.7.el8")), BY_VENDOR);
+}
+
+#[test]
+fn source_in_a_files_name_is_compared_on_the_documents_distribution() {
+    let memory = Memory::with(&[&fixed("Azure Linux:3", "perl", "CVE-2030-1", "5.38.2-509.azl3")]);
+    let component = |purl: &str, property: &str| {
+        format!(r#"{{"type":"library","name":"c","purl":"{purl}","properties":[{property}]}}"#)
+    };
+    let on = |os: &str, component: String| {
+        let system = format!(r#"{{"type":"operating-system","name":"{os}","version":"3.0"}}"#);
+        let parts = [system, component].join(",");
+        inventory(&parts)
+    };
+    let file = |version: &str| format!("perl-{version}.src.rpm");
+    for (own, source, expected) in [
+        ("1.30-510.azl3", "5.38.2-510.azl3", CLEAN),
+        ("1.30-508.azl3", "5.38.2-508.azl3", AFFECTED),
+        ("9.0-1.azl3", "5.38.2-508.azl3", AFFECTED),
+    ] {
+        let bare = format!("pkg:rpm/perl-Errno@{own}");
+        let in_url = component(&format!("{bare}?upstream={}", file(source)), "");
+        assert_eq!(
+            judged(&memory, &on("azurelinux", in_url.clone())),
+            expected,
+            "{own}"
+        );
+        let beside = format!(
+            r#"{{"name":"syft:metadata:sourceRpm","value":"{}"}}"#,
+            file(source)
+        );
+        assert_eq!(
+            judged(&memory, &on("azurelinux", component(&bare, &beside))),
+            expected,
+            "{own} beside"
+        );
+        let named = component(
+            &format!("pkg:rpm/azurelinux/perl-Errno@{own}?distro=azurelinux-3.0"),
+            &beside,
+        );
+        assert_eq!(judged(&memory, &inventory(&named)), expected, "{own} named");
+        let (findings, standing, _) = judged(&memory, &inventory(&in_url));
+        assert_eq!(
+            (findings, standing),
+            (0, Standing::UnsupportedEcosystem),
+            "no distribution"
+        );
+    }
+}
+
+#[test]
+fn go_package_below_a_module_is_not_clean() {
+    let module = |name: &str, events: &str| {
+        format!(
+            r#"{{"id":"GO-{name}","affected":[{{"package":{{"ecosystem":"Go","name":"{name}"}},
+            "ranges":[{{"type":"SEMVER","events":[{events}]}}]}}]}}"#
+        )
+    };
+    let fixed = r#"{"introduced":"0"},{"fixed":"1.5.0"}"#;
+    let records = [
+        module("github.com/a/b", fixed),
+        module("github.com/a/b/v3", r#"{"introduced":"3.0.0"},{"fixed":"3.2.0"}"#),
+        module("github.com/a/b/own", r#"{"introduced":"0"},{"fixed":"0.1.0"}"#),
+        module("gopkg.in/y.v2", r#"{"introduced":"0"},{"fixed":"2.4.0"}"#),
+        module("x.example/open", r#"{"introduced":"0"}"#),
+        module("x.example/late", r#"{"introduced":"0"},{"fixed":"2.3.0"}"#),
+        module("github.com/a", fixed),
+    ];
+    let records: Vec<&str> = records.iter().map(String::as_str).collect();
+    let memory = Memory::with(&records);
+    let by_name = (0, Standing::Undecided, Some(DoubtCause::Name));
+    for (url, expected) in [
+        ("github.com/a/b@v1.4.0", AFFECTED),
+        ("github.com/a/b/sub/pkg@v1.4.0", by_name),
+        ("github.com/A/b/sub@v1.4.1-0.20240101000000-0123456789ab", by_name),
+        ("github.com/a/b/sub/pkg@v1.5.0", CLEAN),
+        // Its own statements decide about a module that has some, and about what is below it.
+        ("github.com/a/b/own@v1.4.0", CLEAN),
+        ("github.com/a/b/own/sub@v1.4.0", CLEAN),
+        ("github.com/a/b/own/sub@v0.0.1", by_name),
+        ("github.com/a/b/v3/sub@v3.1.0", by_name),
+        ("github.com/a/b/sub@v3.1.0", by_name),
+        ("github.com/a/b/sub@v3.2.0", CLEAN),
+        ("github.com/a/other@v1.4.0", CLEAN),
+        ("gopkg.in/y.v2/sub@v2.3.0", by_name),
+        ("gopkg.in/y.v2/sub@v2.4.0", CLEAN),
+        ("x.example/open/sub@v1.0.0", by_name),
+        ("x.example/open/v2@v2.0.0", CLEAN),
+        ("x.example/late/v2@v2.1.0", by_name),
+        ("x.example/late/v2@v2.3.0", CLEAN),
+        ("x.example/late@v2.1.0%2Bincompatible", AFFECTED),
+        ("golang.org/x/net/html@v0.1.0", CLEAN),
+    ] {
+        let found = judged(&memory, &purls(&[&format!("pkg:golang/{url}")]));
+        assert_eq!(found, expected, "{url}");
+    }
+    let doubted = run(&purls(&["pkg:golang/github.com/a/b/sub/pkg@v1.4.0"]), &memory);
+    let doubt = doubted.gaps[0].doubt.as_ref().unwrap();
+    assert_eq!(doubt.vulnerabilities, ["GO-github.com/a/b"]);
+}
