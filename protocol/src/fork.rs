@@ -18,6 +18,9 @@ const VERSION: u8 = 1;
 /// Two neighbouring deltas: one begins after the other ends, but names a different delta as its predecessor.
 const VERSION_NEIGHBOURS: u8 = 2;
 
+/// The check of one header: with the bounds of its epoch, or of the signature alone.
+type VerifyHeader = fn(&[u8], &Signature, &CertificateChain) -> Result<VerifiedHeader, DeltaError>;
+
 /// The reason why a fork proof was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ForkError {
@@ -49,18 +52,24 @@ impl ForkProof {
     /// # Errors
     /// [`ForkError`] if a header does not verify, or if both can be true.
     pub fn of(one: &Delta<'_>, other: &Delta<'_>, chain: &CertificateChain) -> Result<Self, ForkError> {
-        Self::check([one.signed_header(), other.signed_header()], chain)
+        Self::check(
+            [one.signed_header(), other.signed_header()],
+            chain,
+            VerifiedHeader::verify,
+        )
     }
 
-    fn check(parts: [(&[u8], Signature); 2], chain: &CertificateChain) -> Result<Self, ForkError> {
-        let verify =
-            |(bytes, signature): &(&[u8], Signature)| VerifiedHeader::verify(bytes, signature, chain);
+    fn check(
+        parts: [(&[u8], Signature); 2],
+        chain: &CertificateChain,
+        verify: VerifyHeader,
+    ) -> Result<Self, ForkError> {
+        let verify = |(bytes, signature): &(&[u8], Signature)| verify(bytes, signature, chain);
         let (one, other) = match (verify(&parts[0]), verify(&parts[1])) {
             (Ok(one), Ok(other)) => (one, other),
-            // If both fail, a forged header is reported rather than one outside of its epoch: it is the worse error.
-            (Err(DeltaError::OutsideEpoch { .. }), Err(error)) | (Err(error), _) | (_, Err(error)) => {
-                return Err(error.into());
-            }
+            // A header that its author never signed is the graver error than one of a closed epoch.
+            (Err(outside), Err(error)) if outside.is_outside_epoch() => return Err(error.into()),
+            (Err(error), _) | (_, Err(error)) => return Err(error.into()),
         };
         let mut pairs = [(parts[0], one), (parts[1], other)];
         pairs.sort_by_key(|(_, header)| header.hash());
@@ -139,6 +148,19 @@ impl ForkProof {
     /// # Errors
     /// Any [`ForkError`].
     pub fn verify(bytes: &[u8], chain: &CertificateChain) -> Result<Self, ForkError> {
+        Self::read(bytes, chain, VerifiedHeader::verify)
+    }
+
+    /// Reads a proof that was verified when it was kept. A certificate may have closed its epoch since: it stays
+    /// proof that the author signed both headers.
+    ///
+    /// # Errors
+    /// Any [`ForkError`].
+    pub fn verify_kept(bytes: &[u8], chain: &CertificateChain) -> Result<Self, ForkError> {
+        Self::read(bytes, chain, VerifiedHeader::verify_signed)
+    }
+
+    fn read(bytes: &[u8], chain: &CertificateChain, verify: VerifyHeader) -> Result<Self, ForkError> {
         let mut reader = Reader::new(bytes);
         let version = match bytes.get(MAGIC.len()) {
             Some(&VERSION_NEIGHBOURS) => VERSION_NEIGHBOURS,
@@ -152,7 +174,7 @@ impl ForkProof {
         };
         let parts = [part()?, part()?];
         reader.finish("fork proof")?;
-        let proof = Self::check(parts, chain)?;
+        let proof = Self::check(parts, chain, verify)?;
         if proof.to_bytes() != bytes {
             return Err(WireError::NotCanonical {
                 field: "fork proof order",

@@ -99,6 +99,7 @@ impl World {
             }
             &PlannedEvent::Fork(site) => self.fork(site),
             &PlannedEvent::ForkOn(site) => self.fork_on(site),
+            &PlannedEvent::Resolve(site) => self.restore(site, 0),
             PlannedEvent::Feed(event) => self.befall_feed(event),
             PlannedEvent::Deliver { .. }
             | PlannedEvent::Wake(_)
@@ -267,6 +268,10 @@ impl World {
         // Twice, so that the second history differs in length from the first.
         self.publish(site);
         self.publish(site);
+        if let Some(after) = self.scenario.faults.resolve_after_millis {
+            let delay = after.draw(&mut self.rng);
+            self.plan(delay, PlannedEvent::Resolve(site));
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use crate::stores::SimStore;
 /// The result of a check: the violation, if there is one.
 type Found = Result<(), String>;
 
-/// Checks that positions only rise, as long as no new epoch of the author resumes from an earlier position.
+/// Checks that positions only rise, as long as no new epoch of the author resumes from an earlier position, and the held
+/// branch of a fork is not the lost one.
 pub(crate) fn positions_never_fall(
     before: &BTreeMap<(LogKey, u32), LogPosition>,
     now: &BTreeMap<(LogKey, u32), LogPosition>,
@@ -102,6 +103,12 @@ pub(crate) fn the_fork_is_known(store: &dyn SimStore, forker: &SiteId) -> Found 
         return Ok(());
     }
     Err(format!("the fork of {forker} is not known"))
+}
+
+/// Checks that no log is frozen: each author has one history, or named one.
+pub(crate) fn no_log_is_frozen(positions: &[LogPosition]) -> Found {
+    let frozen = positions.iter().find(|position| position.frozen);
+    frozen.map_or(Ok(()), |position| Err(format!("{position:?}")))
 }
 
 /// Checks that an unlisted site holds nothing of the listed ones, and the reverse.

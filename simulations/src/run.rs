@@ -1,7 +1,7 @@
 //! Runs a scenario: the busy time, the calm after it, and the judgement at the end.
 
-use starling_protocol::{Lane, PublicKey, SiteId};
-use starling_sync::Violation;
+use starling_protocol::{ClaimNumber, Lane, PublicKey, SiteId};
+use starling_sync::{Notice, Violation};
 
 use crate::invariants;
 use crate::report::{BrokenInvariant, Report};
@@ -133,7 +133,8 @@ impl World {
         }
         self.judge_feeds();
         let judged = self.judged();
-        let all_honest = self.scenario.byzantine.is_empty() && self.scenario.forkers.is_empty();
+        let no_forks = self.scenario.forkers.is_empty() || self.scenario.forks_end();
+        let all_honest = self.scenario.byzantine.is_empty() && no_forks;
         let mut found = Vec::new();
         for &site in &judged {
             let Some(store) = self.store(site) else { continue };
@@ -150,7 +151,11 @@ impl World {
                 let checked = first.map(|first| invariants::honest_sites_agree(first, store));
                 found.push(("honest_sites_agree", site, checked));
             }
-            for forker in &self.scenario.forkers {
+            if no_forks {
+                let checked = invariants::no_log_is_frozen(&store.positions());
+                found.push(("no_log_is_frozen", site, Some(checked)));
+            }
+            for forker in self.scenario.forkers.iter().filter(|_| !no_forks) {
                 let checked = invariants::the_fork_is_known(store, &self.sites[*forker].id);
                 found.push(("the_fork_is_known", site, Some(checked)));
             }
@@ -206,6 +211,23 @@ impl World {
             }
         }
         self.sites[site].positions = by_epoch;
+    }
+
+    /// Lets a site's positions of a log fall, except high-water, if it gave up a lost branch.
+    pub(crate) fn note_lost_branch(&mut self, site: usize, notice: &Notice) {
+        let &Notice::GivenUp {
+            site: author, lane, ..
+        } = notice
+        else {
+            return;
+        };
+        for ((log, _), position) in &mut self.sites[site].positions {
+            if *log == (author, lane) {
+                position.held = ClaimNumber::NONE;
+                position.body_complete = ClaimNumber::NONE;
+                position.accepted = ClaimNumber::NONE;
+            }
+        }
     }
 
     /// Checks a strike: an honest site may be slow or lack what it stated to have, but must never be taken for

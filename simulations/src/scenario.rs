@@ -130,6 +130,9 @@ pub struct Faults {
     pub restore_every_millis: Option<Range>,
     /// The number of its last deltas that an author then gives up.
     pub restore_deltas: Option<Range>,
+    /// The time after its second history begins at which a forker begins a new epoch that names it. Without it, the fork
+    /// stays.
+    pub resolve_after_millis: Option<Range>,
     /// Time between two losses of an author's home: of all but its keys, soon after it published something.
     pub lose_home_every_millis: Option<Range>,
     /// The time after which the home is lost: claims may be at a peer by then without their bodies.
@@ -274,8 +277,8 @@ impl Scenario {
         if scenario.feed.is_some() && scenario.store == StoreKind::Model {
             return refuse("feeds need the real store: the model has no offers");
         }
-        if scenario.store == StoreKind::Store && !scenario.forkers.is_empty() {
-            return refuse("forkers need the model: a real store refuses to sign two histories");
+        if scenario.store == StoreKind::Store && !scenario.forkers.is_empty() && !scenario.forks_end() {
+            return refuse("forkers need the model, or `resolve_after_millis`: a real store stops signing");
         }
         if scenario.store == StoreKind::Model
             && (scenario.faults.restore_every_millis.is_some()
@@ -288,9 +291,16 @@ impl Scenario {
         Ok(scenario)
     }
 
-    /// Returns true if a site keeps to the rules.
+    /// Returns true if a site keeps to the rules, or its certificate says which of its histories is valid.
     #[must_use]
     pub fn is_honest(&self, site: usize) -> bool {
-        !self.byzantine.iter().any(|byzantine| byzantine.site == site) && !self.forkers.contains(&site)
+        let forks = self.forkers.contains(&site) && !self.forks_end();
+        !self.byzantine.iter().any(|byzantine| byzantine.site == site) && !forks
+    }
+
+    /// Returns true if forkers name one of their histories in the end.
+    #[must_use]
+    pub fn forks_end(&self) -> bool {
+        self.faults.resolve_after_millis.is_some()
     }
 }

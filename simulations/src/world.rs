@@ -54,6 +54,8 @@ pub(crate) enum PlannedEvent {
     /// A site continues from a backup as if nothing had happened since.
     Fork(usize),
     ForkOn(usize),
+    /// A site begins a new epoch that names the history that it holds.
+    Resolve(usize),
     /// Something about the source that sites offer to fetch.
     Feed(FeedEvent),
 }
@@ -352,6 +354,7 @@ impl World {
             }
             Effect::Notice(notice) => {
                 self.note_session(site, &notice);
+                self.note_lost_branch(site, &notice);
                 if let Notice::Violation { peer, violation } = &notice {
                     self.check_strike(site, *peer, violation);
                 }

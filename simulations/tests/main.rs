@@ -32,6 +32,8 @@ scenarios! {
     hostile_sites_do_not_stop_the_others, "hostile.toml", 1..3;
     a_fork_becomes_known_everywhere, "fork.toml", 1..4;
     nobody_is_blamed_for_the_other_history, "slow-fork.toml", 1..3;
+    resolved_forks_are_forgotten, "resolved-fork.toml", 1..6;
+    resolved_forks_are_forgotten_in_the_real_store, "resolved-fork-store.toml", 1..4;
     restored_authors_are_followed_and_lagging_relays_not_blamed, "restores.toml", 1..3;
     lost_homes_go_on_and_nobody_waits_for_their_bodies, "lost-homes.toml", 1..4;
     one_site_fetches_for_all, "one-fetch.toml", 1..4;

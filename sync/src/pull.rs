@@ -82,7 +82,11 @@ impl SyncEngine {
             else {
                 continue;
             };
-            let max_bytes = self.settings.deltas_page_bytes.min(MAX_DELTAS_PAGE_BYTES);
+            // A probe needs one delta, and a page has at least one.
+            let max_bytes = match probe {
+                Some(_) => 1,
+                None => self.settings.deltas_page_bytes.min(MAX_DELTAS_PAGE_BYTES),
+            };
             let request = Request::Deltas(DeltasWanted {
                 site: log.0,
                 lane: log.1,
@@ -202,11 +206,22 @@ impl SyncEngine {
                 ..AfterAccept::default()
             });
         }
+        if let Some(resumed_after) = outcome.gave_up_after {
+            cx.notice(Notice::GivenUp {
+                site,
+                lane,
+                held: before,
+                resumed_after,
+            });
+            self.pulls.end_pauses(ask.log);
+            self.bodies.start_anew(ask.log);
+        }
         if ask.probe {
             self.pulls.end_probe(ask.log);
         }
         match outcome.problem {
-            None if moved || outcome.appended > 0 && !ask.probe => {}
+            None if moved || outcome.gave_up_after.is_some() => {}
+            None if outcome.appended > 0 && !ask.probe => {}
             // An author may have closed its branch since; repeated failure is not bad luck.
             None if ask.probe => self.record_violation(cx, key, Violation::BrokenPromise),
             // The page goes further than what is held, but nothing was taken: all of it is of a closed branch.
@@ -257,6 +272,17 @@ impl SyncEngine {
             AppendProblem::Diverges { .. } => {
                 // The counterpart of the last held delta.
                 return self.probe(key, ask.log, ask.held);
+            }
+            AppendProblem::OtherBranch { next, .. } => {
+                // Each answer leads to an earlier delta, which whoever sent the later one has. A peer that has neither is
+                // not asked again at once.
+                let leads_on = ask.probe && ask.after >= next;
+                let peer = self.peers.get(&key);
+                let note = peer.and_then(|peer| peer.knows.get(&ask.log));
+                let has_it = !ask.probe && note.is_some_and(|note| note.held >= next);
+                if leads_on || has_it {
+                    return self.probe(key, ask.log, next);
+                }
             }
             AppendProblem::Fork { proof } => return self.fork_learned(cx, &proof),
             AppendProblem::Frozen { .. } | AppendProblem::Distrusted { .. } => return,

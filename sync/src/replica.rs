@@ -111,6 +111,8 @@ pub struct AppendOutcome {
     pub appended: usize,
     /// The reason why the rest of the page was not appended, if any. Deltas before the problem are kept.
     pub problem: Option<AppendProblem>,
+    /// The position after which held deltas of a lost branch were given up for those of the page, if they were.
+    pub gave_up_after: Option<ClaimNumber>,
 }
 
 /// The reason why a delta was not appended.
@@ -162,6 +164,17 @@ pub enum AppendProblem {
         site: SiteId,
         /// The log.
         lane: Lane,
+    },
+    /// The delta and a held one are of two branches, and a later certificate names one of them; which one is not known
+    /// here yet. The engine fetches the delta that ends at `next`: its hash is known, because the certificate or the
+    /// delta after it names it. When such deltas lead back to what is held, the held branch is given up from there.
+    OtherBranch {
+        /// The author.
+        site: SiteId,
+        /// The log.
+        lane: Lane,
+        /// The end of the delta to fetch.
+        next: ClaimNumber,
     },
     /// The delta contradicts a held one. The proof is already kept and the log frozen.
     Fork {

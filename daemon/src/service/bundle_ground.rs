@@ -97,7 +97,7 @@ pub(super) fn fault_problem(log: &str, fault: &LogFault) -> Problem {
     let liar = "the author broke the rule, so another copy does not help: tell its operators";
     let (code, hint) = match fault {
         LogFault::Delta { source, .. } => match source {
-            DeltaError::OutsideEpoch { .. } => (
+            DeltaError::OutsideEpoch { .. } | DeltaError::ClosedElsewhere { .. } => (
                 ErrorCode::EpochClosed,
                 "a newer certificate of the author closed that epoch; ask for a bundle made after it",
             ),

@@ -396,6 +396,10 @@ fn append_problem(problem: &AppendProblem) -> Problem {
         AppendProblem::Closed { .. } => Problem::new(ErrorCode::EpochClosed, text)
             .hint("the bundle is older than an epoch of its author: ask for a newer one"),
         AppendProblem::Gap { .. } => Problem::new(ErrorCode::BundleGap, text),
+        AppendProblem::OtherBranch { .. } => Problem::new(ErrorCode::EpochClosed, text).hint(
+            "a peer that holds the branch of the newest certificate decides it; connect to one, or ask for a bundle of the \
+             whole log",
+        ),
         AppendProblem::Fork { .. } | AppendProblem::Diverges { .. } => {
             Problem::new(ErrorCode::ForkDetected, text).hint(FROZEN_HINT)
         }
@@ -429,6 +433,12 @@ fn problem_text(problem: &AppendProblem) -> String {
         } => {
             format!(
                 "the {lane} log of {site} lacks claims from {missing_from} on; the bundle continues at {found}"
+            )
+        }
+        AppendProblem::OtherBranch { site, lane, next } => {
+            format!(
+                "the {lane} log of {site} continues another history than the one held here, and a known certificate names \
+                 one of the two; the delta that ends at claim {next} decides it"
             )
         }
         AppendProblem::Diverges { site, lane } => {

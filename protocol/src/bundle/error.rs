@@ -290,6 +290,7 @@ impl BundleError {
                 DeltaError::OtherAuthor { .. }
                 | DeltaError::UnknownEpoch { .. }
                 | DeltaError::OutsideEpoch { .. }
+                | DeltaError::ClosedElsewhere { .. }
                 | DeltaError::Signature { .. }
                 | DeltaError::ClaimsHash { .. } => BundleFault::Signature,
                 DeltaError::Claims { .. } | DeltaError::Claim { .. } | DeltaError::TooMuch { .. } => {

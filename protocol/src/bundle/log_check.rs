@@ -191,6 +191,24 @@ impl LogCheck {
         let (number, held, found) = (self.tip.cursor.number, self.tip.header, delta.header().previous);
         let last = knowledge.delta_with(self.range.site, self.range.lane, number)?;
         let last = last.as_deref().and_then(|bytes| Delta::decode(bytes).ok());
+        let newest = self.chain.epoch();
+        if delta.header().epoch.min(self.tip.epoch) < newest {
+            // A later certificate names one of the two branches. If the reader holds what it names, the other is lost.
+            let named = self.chain.epoch_start(newest, self.range.lane);
+            let held_there = match named {
+                Some(at) => knowledge.delta_with(self.range.site, self.range.lane, at.number)?,
+                None => None,
+            };
+            let held_there = held_there.as_deref().and_then(|bytes| Delta::decode(bytes).ok());
+            let is_named = held_there
+                .zip(named)
+                .is_some_and(|(held, at)| held.header().hash() == at.header);
+            return Ok(if is_named {
+                LogFault::GivenUp { number }
+            } else {
+                LogFault::Diverges { number, held, found }
+            });
+        }
         let proof = last
             .zip(Delta::decode(delta.as_bytes()).ok())
             .and_then(|(last, next)| ForkProof::of(&last, &next, &self.chain).ok());

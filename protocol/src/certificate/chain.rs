@@ -170,12 +170,14 @@ impl CertificateChain {
     /// Returns the last valid claim of `epoch` in `lane`, if a later epoch closed it.
     #[must_use]
     pub fn epoch_end(&self, epoch: u32, lane: Lane) -> Option<LaneResume> {
-        // Any later certificate may name an earlier position; the epoch ends at the least of them.
+        // Any later certificate may name an earlier position; the epoch ends at the least of them. If several
+        // name that position, the newest says which delta ends there.
         let later = self
             .certificates
             .get(usize::try_from(epoch).ok()?.checked_add(1)?..)?;
         later
             .iter()
+            .rev()
             .map(|certificate| resume_of(&certificate.body, lane))
             .min_by_key(|resume| resume.number)
     }

@@ -53,6 +53,24 @@ pub enum DeltaError {
         /// Last claim.
         last: ClaimNumber,
     },
+    /// The delta ends where a later certificate ends its epoch, and is not the one that the certificate names.
+    #[error(
+        "verifying delta {hash} of {site}: a later certificate closes epoch {epoch} of the {lane} lane at claim {number} with another delta, {named}"
+    )]
+    ClosedElsewhere {
+        /// The delta.
+        hash: DeltaHash,
+        /// Its author.
+        site: SiteId,
+        /// Its epoch.
+        epoch: u32,
+        /// Its lane.
+        lane: Lane,
+        /// The last claim of the epoch.
+        number: ClaimNumber,
+        /// The delta that the certificate names.
+        named: DeltaHash,
+    },
     /// The signature does not fit.
     #[error("verifying delta {hash} of {site}")]
     Signature {
@@ -118,7 +136,15 @@ impl DeltaError {
                 let end = chain.epoch_end(*epoch, *lane);
                 start.is_some_and(|start| *first > start.number) && end.is_some_and(|end| *last > end.number)
             }
+            Self::ClosedElsewhere { .. } => true,
             _ => false,
         }
+    }
+
+    /// Returns true if the delta is signed by its author and lies outside its epoch, or ends it with another delta
+    /// than a later certificate names.
+    #[must_use]
+    pub const fn is_outside_epoch(&self) -> bool {
+        matches!(self, Self::OutsideEpoch { .. } | Self::ClosedElsewhere { .. })
     }
 }

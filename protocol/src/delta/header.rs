@@ -137,6 +137,20 @@ impl VerifiedHeader {
         signature: &Signature,
         chain: &CertificateChain,
     ) -> Result<Self, DeltaError> {
+        let verified = Self::verify_signed(header_bytes, signature, chain)?;
+        verified.check_epoch(chain)?;
+        Ok(verified)
+    }
+
+    /// Verifies that the author signed a header, even if a later certificate closed its epoch before it.
+    ///
+    /// # Errors
+    /// [`DeltaError`] of decoding, authorship, an unknown epoch or the signature.
+    pub(crate) fn verify_signed(
+        header_bytes: &[u8],
+        signature: &Signature,
+        chain: &CertificateChain,
+    ) -> Result<Self, DeltaError> {
         let header: DeltaHeader = decode_struct(header_bytes, "delta header")?;
         header.check_bounds()?;
         let hash = hash_of(header_bytes);
@@ -162,12 +176,17 @@ impl VerifiedHeader {
                 site: header.site,
                 source,
             })?;
+        Ok(Self { header, hash })
+    }
+
+    /// Checks that the header lies in its epoch's part of the log, and ends it only as a later certificate says.
+    fn check_epoch(&self, chain: &CertificateChain) -> Result<(), DeltaError> {
+        let (header, hash) = (&self.header, self.hash);
+        let end = chain.epoch_end(header.epoch, header.lane);
         let starts_late = chain
             .epoch_start(header.epoch, header.lane)
             .is_some_and(|start| header.first <= start.number);
-        let ends_late = chain
-            .epoch_end(header.epoch, header.lane)
-            .is_some_and(|end| header.last() > end.number);
+        let ends_late = end.is_some_and(|end| header.last() > end.number);
         if starts_late || ends_late {
             return Err(DeltaError::OutsideEpoch {
                 hash,
@@ -178,7 +197,17 @@ impl VerifiedHeader {
                 last: header.last(),
             });
         }
-        Ok(Self { header, hash })
+        match end.filter(|end| header.last() == end.number && hash != end.header) {
+            Some(end) => Err(DeltaError::ClosedElsewhere {
+                hash,
+                site: header.site,
+                epoch: header.epoch,
+                lane: header.lane,
+                number: end.number,
+                named: end.header,
+            }),
+            None => Ok(()),
+        }
     }
 
     /// Returns the header.

@@ -7,7 +7,7 @@ use starling_protocol::bundle::{
 };
 use starling_protocol::{
     BundleError, BundleReader, BundleWriter, CertificateChain, ClaimKey, ClaimNumber, ContentHash, Delta,
-    ForkError, ForkProof, Lane, LaneResume, Reason, SigningKey, SiteId, VerifiedDelta,
+    DeltaError, ForkError, ForkProof, Lane, LaneResume, Reason, SigningKey, SiteId, VerifiedDelta,
 };
 
 use crate::world::{Say, Site, january};
@@ -216,4 +216,46 @@ fn non_object_record_is_refused() {
             "{body}: {fault:?}"
         );
     }
+}
+
+#[test]
+fn last_delta_of_lost_branch_is_outside_its_epoch() {
+    let [a, b] = twins();
+    let at = a.log.len() - 1;
+    let (named, lost) = (&a.log[at], &b.log[at]);
+    let lanes = vec![LaneResume {
+        lane: Lane::Federation,
+        number: named.header().last(),
+        header: named.hash(),
+    }];
+    let (root, next) = (SigningKey::from_seed(&[60; 32]), SigningKey::from_seed(&[77; 32]));
+    let longer = a
+        .chain
+        .next_epoch(&root, &next, lanes, Reason::ForkResolution, january(9))
+        .unwrap();
+    let decode = |delta: &VerifiedDelta| Delta::decode(delta.as_bytes()).unwrap().verify(&longer).map(drop);
+    assert_eq!(named.header().last(), lost.header().last());
+    assert_eq!(decode(named), Ok(()));
+    let error = decode(lost).unwrap_err();
+    assert!(
+        matches!(error, DeltaError::ClosedElsewhere { epoch: 0, named: found, .. } if found == named.hash()),
+        "{error:?}"
+    );
+    assert!(error.was_true_once(&longer), "its relay does not lie");
+
+    // A proof of both stays proof for who kept it, and is settled for who gets it.
+    let decode = |delta: &VerifiedDelta| delta.as_bytes().to_vec();
+    let (one, other) = (decode(named), decode(lost));
+    let proof = ForkProof::of(
+        &Delta::decode(&one).unwrap(),
+        &Delta::decode(&other).unwrap(),
+        &a.chain,
+    )
+    .unwrap();
+    let bytes = proof.to_bytes();
+    assert!(matches!(
+        ForkProof::verify(&bytes, &longer),
+        Err(ForkError::Header(DeltaError::ClosedElsewhere { .. }))
+    ));
+    assert_eq!(ForkProof::verify_kept(&bytes, &longer), Ok(proof));
 }

@@ -1,8 +1,11 @@
 //! The model as a world's store. It survives a crash unchanged: data that is not in it was never acknowledged.
 
-use starling_protocol::{CertificateChain, KnowledgeRoot, Lane, RecordId, Source, UnixMillis};
-use starling_sync::WritableReplica;
+use starling_protocol::{
+    CertificateChain, ContentHash, KnowledgeRoot, Lane, LaneResume, Reason, RecordId, SigningKey, Source,
+    UnixMillis,
+};
 use starling_sync::model::ModelReplica;
+use starling_sync::{Replica, WritableReplica};
 
 use super::SimStore;
 
@@ -46,8 +49,27 @@ impl SimStore for ModelReplica {
         Ok(self)
     }
 
-    fn restore(&mut self, _back: usize, _now: UnixMillis) -> Result<Option<CertificateChain>, String> {
-        Ok(None)
+    fn restore(&mut self, back: usize, now: UnixMillis) -> Result<Option<CertificateChain>, String> {
+        if back > 0 {
+            return Ok(None);
+        }
+        let site = self.site();
+        let end = self.tip(&site, Lane::Federation);
+        let lanes = end.map(|end| LaneResume {
+            lane: Lane::Federation,
+            number: end.number,
+            header: end.header,
+        });
+        let mut keys = self.keys().clone();
+        // A key that depends only on the previous one, so that a run can be repeated.
+        keys.operating = SigningKey::from_seed(ContentHash::of(&*keys.operating.seed()).as_bytes());
+        let lanes = lanes.into_iter().collect();
+        let chain = self
+            .own_chain()
+            .next_epoch(&keys.root, &keys.operating, lanes, Reason::ForkResolution, now)
+            .map_err(|error| error.to_string())?;
+        self.rotate(chain.clone(), keys);
+        Ok(Some(chain))
     }
 
     fn lose_home(

@@ -31,6 +31,9 @@ pub(super) const HEAD_VALID_MILLIS: u64 = 86_400_000;
 /// Pages after which the engine is made durable, so that a crash does not always take all of it.
 const PAGES_PER_CHECKPOINT: u64 = 16;
 
+/// Added to the openings of a copied home, so that the ids of its files are others than those of the first one.
+const TWIN_OPENINGS: u64 = 1 << 20;
+
 /// A site's real store.
 pub(crate) struct RealStore {
     disk: MemoryDisk,
@@ -365,7 +368,12 @@ impl SimStore for RealStore {
     }
 
     fn twin(&self) -> Option<Box<dyn SimStore>> {
-        None
+        let parts = (self.disk.copy(), MemoryEngine::new(FaultPlan::default()));
+        let (keys, chain) = (self.keys.clone(), self.chain.clone());
+        let now = chain.current().body().issued_at;
+        let openings = self.openings + TWIN_OPENINGS;
+        let twin = Self::over(parts, keys, chain, now, openings, false).ok()?;
+        Some(Box::new(twin))
     }
 }
 

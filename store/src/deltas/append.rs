@@ -7,6 +7,7 @@ use starling_sync::{AppendOutcome, AppendProblem};
 
 use crate::SiteStore;
 use crate::deltas::FrozenBy;
+use crate::deltas::branch::Choice;
 use crate::deltas::extend::{Entering, PlacedDelta};
 use crate::engine::{ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
@@ -27,13 +28,37 @@ impl SiteStore {
     pub fn append(&self, page: &[u8]) -> Result<AppendOutcome, StoreError> {
         let (deltas, mut problem) = self.verify_page(page)?;
         let mut appended = 0;
+        let mut gave_up_after = None;
         self.change(|state| {
             let mut txn = self.txn();
             let mut pending = 0;
             for delta in &deltas {
-                match self.place(&mut txn, state, delta)? {
+                let mut placed = self.place(&mut txn, state, delta)?;
+                if let Placed::OtherBranch(id) = placed {
+                    // The branches are compared in what is committed.
+                    if !txn.is_empty() {
+                        self.bodies.make_durable()?;
+                        txn.commit()?;
+                    }
+                    appended += std::mem::take(&mut pending);
+                    let choice = self.choose_branch(state, id, delta)?;
+                    txn = self.txn();
+                    placed = match choice {
+                        Choice::Refused(found) => Placed::Problem(Box::new(found)),
+                        Choice::GaveUpAfter(number) => {
+                            gave_up_after = Some(number);
+                            self.place(&mut txn, state, delta)?
+                        }
+                    };
+                }
+                match placed {
                     Placed::Appended => pending += 1,
                     Placed::Replay => {}
+                    // The branch was chosen above, and the delta follows what is held.
+                    Placed::OtherBranch(LogId { site, lane }) => {
+                        problem = Some(AppendProblem::Diverges { site, lane });
+                        break;
+                    }
                     Placed::Problem(found) => {
                         problem = Some(*found);
                         break;
@@ -53,7 +78,11 @@ impl SiteStore {
             appended += pending;
             Ok(())
         })?;
-        Ok(AppendOutcome { appended, problem })
+        Ok(AppendOutcome {
+            appended,
+            problem,
+            gave_up_after,
+        })
     }
 
     /// Verifies signatures and opens claims without holding the state: the slow part of an append.
@@ -113,12 +142,17 @@ impl SiteStore {
         if let Succession::AtOrBefore | Succession::OtherBranch = succession {
             return match self.held_overlap(txn, log.number, header)? {
                 Some(held) if held == delta.as_bytes() => Ok(Placed::Replay),
-                // A later certificate closed this epoch and named the valid branch. The other branch is
-                // history, not a fork.
-                _ if header.epoch < chain.epoch() => Ok(Placed::Replay),
+                // A later certificate closed the epoch of one of the two, and named the valid branch: history, not
+                // a fork.
+                _ if header.epoch.min(log.tip.epoch) < chain.epoch() => Ok(Placed::OtherBranch(id)),
                 Some(held) => self.contradiction(txn, state, id, &held, delta),
                 None => problem(AppendProblem::Diverges { site, lane }),
             };
+        }
+        if let Succession::Gap { .. } = succession
+            && log.vouched.is_some_and(|vouched| vouched.names(delta))
+        {
+            return Ok(Placed::OtherBranch(id));
         }
         if log.is_frozen() {
             return problem(AppendProblem::Frozen { site, lane });
@@ -226,6 +260,8 @@ fn contradicting_head(log: &Log, delta: &VerifiedDelta, newest: u32) -> Option<V
 enum Placed {
     Appended,
     Replay,
+    /// It is of another branch than the held deltas, and a later certificate names one of the two.
+    OtherBranch(LogId),
     Problem(Box<AppendProblem>),
 }
 

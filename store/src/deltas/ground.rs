@@ -113,6 +113,13 @@ impl SiteStore {
             if head.number == ClaimNumber::NONE || head.number > tip.cursor.number {
                 return Ok(false);
             }
+            let named = state.chains.get(&id.site);
+            let named = named.and_then(|chain| chain.epoch_start(newest, id.lane));
+            let is_named = named.is_some_and(|at| (at.number, at.header) == (head.number, head.header));
+            if is_named && tip.cursor.number == head.number && tip.header != head.header {
+                // The certificate names the head's delta: the held branch lost, and nothing is contradicted.
+                return Ok(false);
+            }
             if head.number == tip.cursor.number {
                 let state = log.state();
                 let said = (head.header, head.time, head.live_entries, head.state_root);

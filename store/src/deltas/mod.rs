@@ -2,6 +2,7 @@
 
 pub(crate) mod append;
 pub(crate) mod author;
+pub(crate) mod branch;
 pub(crate) mod extend;
 pub(crate) mod ground;
 pub(crate) mod logs;

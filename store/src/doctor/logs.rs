@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use starling_protocol::{ClaimNumber, Delta, LogTip, SourceState, Succession};
+use starling_protocol::{ClaimNumber, Delta, DeltaError, LogTip, SourceState, Succession};
 
 use super::Check;
 use crate::SiteStore;
@@ -29,6 +29,7 @@ impl SiteStore {
     /// Checks that every delta verifies against its author's chain and follows its predecessor.
     pub(super) fn check_logs(&self, state: &State) -> Result<Check, StoreError> {
         let mut check = Check::new("every held delta verifies and follows the one before it");
+        let mut lost = Vec::new();
         for (id, log) in &state.logs {
             let Some(chain) = state.chains.get(&id.site) else {
                 continue;
@@ -57,6 +58,12 @@ impl SiteStore {
                             broken = true;
                             ControlFlow::Break(())
                         }
+                        // Its author signed it, and named another branch since: a peer brings that one.
+                        Err(error @ DeltaError::ClosedElsewhere { .. }) => {
+                            lost.push(format!("{} waits for the other branch: {error}", name()));
+                            broken = true;
+                            ControlFlow::Break(())
+                        }
                         Err(error) => {
                             check.fail(format!("{}: {error}", name()));
                             broken = true;
@@ -71,6 +78,9 @@ impl SiteStore {
                     id.lane, id.site, tip.cursor, log.tip.cursor
                 ));
             }
+        }
+        if !lost.is_empty() {
+            check.remark = Some(lost.join("; "));
         }
         Ok(check)
     }

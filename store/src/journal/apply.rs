@@ -169,7 +169,7 @@ impl SiteStore {
         let fork = state
             .chains
             .get(&id.site)
-            .and_then(|chain| ForkProof::verify(bytes, chain).ok());
+            .and_then(|chain| ForkProof::verify_kept(bytes, chain).ok());
         if let Some(log) = state.logs.get_mut(&id) {
             log.fork = fork;
         }

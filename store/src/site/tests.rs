@@ -1,5 +1,6 @@
 //! The store end to end on the in-memory engine: author, append, accept, fold, and refuse.
 
+mod branches;
 mod damage;
 mod durability;
 mod epochs;

@@ -180,7 +180,7 @@ impl SiteStore {
         self.truncate(state, id, keep)
     }
 
-    fn position_in(
+    pub(crate) fn position_in(
         &self,
         state: &State,
         id: LogId,

@@ -37,6 +37,10 @@ pub(super) struct ModelLog {
     pub(super) accepted_state: LogState,
     pub(super) body_complete: ClaimNumber,
     pub(super) missing: BTreeMap<ClaimNumber, MissingBody>,
+    /// The claim up to which the log is known to go, because its held branch was given up.
+    pub(super) witnessed: ClaimNumber,
+    /// The earliest delta known to be on the branch that the certificate of an epoch names, while the held one is another.
+    pub(super) vouched: Option<(u32, LaneResume)>,
     deltas: Vec<Kept>,
     live: BTreeMap<ClaimKey, Live>,
 }
@@ -157,6 +161,16 @@ impl ModelLog {
             .rev()
             .find(is_held)
             .map_or(ClaimNumber::NONE, |start| start.number);
+        self.up_to(keep, chain, around)
+    }
+
+    /// Returns the log without the deltas after `keep`.
+    pub(super) fn up_to(
+        &self,
+        keep: ClaimNumber,
+        chain: &CertificateChain,
+        around: &Surroundings<'_>,
+    ) -> Self {
         let mut log = Self::default();
         for kept in self.deltas.iter().filter(|kept| kept.last <= keep) {
             let delta = Delta::decode(&kept.bytes).and_then(|delta| delta.verify(chain));

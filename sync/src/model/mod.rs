@@ -4,6 +4,7 @@
 //! policy, no disk. Two models that hold the same logs are equal in all that they report.
 
 mod author;
+mod branch;
 mod log;
 mod port;
 mod replica;

@@ -27,6 +27,11 @@ impl ModelReplica {
         let held = self
             .log(&head.site, head.lane)
             .overlapping(head.number, head.number);
+        let chain = self.chains.get(&head.site);
+        let named = chain.and_then(|chain| chain.epoch_start(newest, head.lane));
+        // The certificate names the head's delta: the held branch lost.
+        let is_named = named.is_some_and(|at| (at.number, at.header) == (head.number, head.header));
+        let held = held.filter(|_| !is_named);
         kept.is_some_and(|kept| kept.header != head.header)
             || held.is_some_and(|held| (held.last, held.hash) != (head.number, head.header))
     }
@@ -218,13 +223,17 @@ impl WritableReplica for ModelReplica {
             });
         }
         let mut appended = 0;
+        let mut gave_up_after = None;
         let mut rest = page;
         while !rest.is_empty() {
             let taken = Delta::decode_first(rest)
                 .map_err(|error| AppendProblem::Invalid {
                     reason: error.to_string(),
                 })
-                .and_then(|(delta, tail)| Ok((self.append_one(&delta)?, tail)));
+                .and_then(|(delta, tail)| {
+                    gave_up_after = self.choose_branch(&delta)?.or(gave_up_after);
+                    Ok((self.append_one(&delta)?, tail))
+                });
             match taken {
                 Ok((new, tail)) => {
                     appended += usize::from(new);
@@ -232,13 +241,18 @@ impl WritableReplica for ModelReplica {
                 }
                 Err(problem) => {
                     let problem = Some(problem);
-                    return Ok(AppendOutcome { appended, problem });
+                    return Ok(AppendOutcome {
+                        appended,
+                        problem,
+                        gave_up_after,
+                    });
                 }
             }
         }
         Ok(AppendOutcome {
             appended,
             problem: None,
+            gave_up_after,
         })
     }
 

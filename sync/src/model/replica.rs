@@ -285,7 +285,7 @@ impl ModelReplica {
         LogPosition {
             site: key.0,
             lane: key.1,
-            high_water: head.max(log.held()),
+            high_water: head.max(log.held()).max(log.witnessed),
             held: log.held(),
             accepted: log.accepted,
             body_complete: log.body_complete,
@@ -318,10 +318,6 @@ impl ModelReplica {
         let log = self.log(&site, lane);
         let overlap = log.overlapping(header.first, header.last());
         if let Some(kept) = overlap.filter(|kept| kept.hash != verified.hash()) {
-            // A later certificate named the valid branch; the other one is history.
-            if header.epoch < chain.epoch() {
-                return Ok(false);
-            }
             let bytes = kept.bytes.clone();
             return Err(self.prove_fork(delta, &bytes, site, lane));
         }

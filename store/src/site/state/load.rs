@@ -86,7 +86,7 @@ impl State {
                     .chains
                     .get(&id.site)
                     .ok_or_else(|| bad("the chain of a fork proof"))?;
-                let fork = ForkProof::verify(value, chain).ok();
+                let fork = ForkProof::verify_kept(value, chain).ok();
                 self.log_mut(id).fork = fork;
             }
             Some(&sites::LOG) => {

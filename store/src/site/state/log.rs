@@ -7,6 +7,7 @@ use starling_protocol::{
     Source, UnixMillis, VerifiedHead,
 };
 
+use crate::deltas::branch::Vouched;
 use crate::rows::{LogNumber, SourceRow, take_u64};
 use crate::site::shared_map::SharedMap;
 
@@ -41,6 +42,8 @@ pub(crate) struct Log {
     pub(crate) rival: Option<VerifiedHead>,
     /// The claim up to which the log is known to go, because of data that was lost here.
     pub(crate) witnessed: ClaimNumber,
+    /// The earliest delta known to be on the branch that the newest certificate names, while the held one is another.
+    pub(crate) vouched: Option<Vouched>,
     /// The reason why an accepted position lags, other than missing bodies: an unknown critical claim.
     pub(crate) hold: Option<String>,
     /// Missing bodies by the claim that names them. Change it through [`State`], which keeps an index.
@@ -64,6 +67,7 @@ impl Log {
             fork: None,
             rival: None,
             witnessed: ClaimNumber::NONE,
+            vouched: None,
             hold: None,
             wanted: SharedMap::default(),
             refused: BTreeMap::new(),

@@ -1,0 +1,137 @@
+//! Chooses between two branches of a log if a certificate names one of them, and gives up the held one if it lost.
+//!
+//! A certificate names one delta of the valid branch. Each delta names the one before it, so the valid branch is known
+//! backwards from there, delta by delta, and no signature of the author can change it. A site that holds the other
+//! branch gives up only what comes after the last delta of both.
+
+use starling_protocol::{ClaimNumber, DeltaHash, LaneResume, VerifiedDelta};
+use starling_sync::AppendProblem;
+
+use crate::SiteStore;
+use crate::error::StoreError;
+use crate::journal::Entry;
+use crate::site::state::{LogId, State};
+
+/// The earliest delta known to be on the branch that the newest certificate names. Kept in memory: after a restart the
+/// search begins again at the certificate.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Vouched {
+    /// The epoch of the certificate.
+    epoch: u32,
+    /// The last claim of the delta.
+    number: ClaimNumber,
+    header: DeltaHash,
+}
+
+impl Vouched {
+    /// Returns true if `delta` is this one.
+    pub(super) fn names(&self, delta: &VerifiedDelta) -> bool {
+        (self.number, self.header) == (delta.header().last(), delta.hash())
+    }
+}
+
+/// What becomes of a delta of another branch.
+pub(super) enum Choice {
+    /// It is not taken.
+    Refused(AppendProblem),
+    /// The held deltas after this claim are given up, and it follows.
+    GaveUpAfter(ClaimNumber),
+}
+
+impl SiteStore {
+    /// Chooses between the held branch and that of `delta`. The transaction of the page is committed.
+    pub(super) fn choose_branch(
+        &self,
+        state: &mut State,
+        id: LogId,
+        delta: &VerifiedDelta,
+    ) -> Result<Choice, StoreError> {
+        let LogId { site, lane } = id;
+        let header = delta.header();
+        let refused = |problem| Ok(Choice::Refused(problem));
+        let epoch = header.epoch;
+        let (Some(log), Some(chain)) = (state.logs.get(&id), state.chains.get(&site)) else {
+            return refused(AppendProblem::UnknownSite { site });
+        };
+        let newest = chain.epoch();
+        let Some(named) = chain.epoch_start(newest, lane) else {
+            return refused(AppendProblem::Diverges { site, lane });
+        };
+        // A site's own log gives way to a certificate only when its operator restores it.
+        if site == state.site || self.holds_end(state, id, named)? {
+            return refused(if epoch < newest {
+                AppendProblem::Closed { site, lane, epoch }
+            } else {
+                AppendProblem::Diverges { site, lane }
+            });
+        }
+        if log.is_frozen() {
+            return refused(AppendProblem::Frozen { site, lane });
+        }
+        let at_certificate = Vouched {
+            epoch: newest,
+            number: named.number,
+            header: named.header,
+        };
+        let vouched = log.vouched.filter(|vouched| vouched.epoch == newest);
+        let vouched = vouched.unwrap_or(at_certificate);
+        let look_for = |state: &mut State, earliest: Vouched| {
+            if let Some(log) = state.logs.get_mut(&id) {
+                log.vouched = Some(earliest);
+            }
+            let next = earliest.number;
+            Ok(Choice::Refused(AppendProblem::OtherBranch { site, lane, next }))
+        };
+        if !vouched.names(delta) {
+            return look_for(state, vouched);
+        }
+        let before = LaneResume {
+            lane,
+            number: ClaimNumber(header.first.0.saturating_sub(1)),
+            header: header.previous,
+        };
+        if self.holds_end(state, id, before)? {
+            self.give_up_after(state, id, before.number, named.number)?;
+            return Ok(Choice::GaveUpAfter(before.number));
+        }
+        if before.number == ClaimNumber::NONE {
+            let reason = "its first delta names a delta before it".to_owned();
+            return refused(AppendProblem::Refused { site, lane, reason });
+        }
+        look_for(
+            state,
+            Vouched {
+                epoch: newest,
+                number: before.number,
+                header: before.header,
+            },
+        )
+    }
+
+    /// Returns true if a held delta ends at a position and is the one that the position names.
+    fn holds_end(&self, state: &State, id: LogId, at: LaneResume) -> Result<bool, StoreError> {
+        let held = self.position_in(state, id, at.number)?;
+        Ok(held.is_some_and(|held| held.header == at.header))
+    }
+
+    /// Gives up the held deltas after `keep`. The log is known to reach `named`: its high-water does not fall.
+    fn give_up_after(
+        &self,
+        state: &mut State,
+        id: LogId,
+        keep: ClaimNumber,
+        named: ClaimNumber,
+    ) -> Result<(), StoreError> {
+        let Some(log) = state.logs.get(&id) else {
+            return Ok(());
+        };
+        if log.high_water() < named || log.tip.cursor.number >= named {
+            let mut txn = self.txn();
+            let number = named.max(log.witnessed);
+            self.apply_witness(&mut txn, state, id, number)?;
+            txn.log(Entry::Witnessed { log: id, number });
+            txn.commit()?;
+        }
+        self.truncate(state, id, keep)
+    }
+}
