@@ -70,7 +70,7 @@ impl FromStr for FailOn {
 #[serde(deny_unknown_fields, default)]
 #[into_params(parameter_in = Query)]
 pub struct ScanParams {
-    /// Fail on findings of this severity or higher; default: only the site's policy decides.
+    /// Fail on findings of this severity or higher, besides those that the policy fails; default: `scan.fail_on`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[param(inline)]
     pub fail_on: Option<FailOn>,

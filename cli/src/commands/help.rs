@@ -163,7 +163,8 @@ The first of these that applies decides about a finding:
   3. a mute (`starling mute list`)
   4. a supplier's statement (--vex, `starling vex list`)
   5. the thresholds and conditions that fail, then those that warn
-If none applies, the finding is ignored. --fail-on replaces the policy's own threshold.
+If none applies, the finding is ignored. --fail-on replaces scan.fail_on: a threshold beside the conditions of the policy,
+never in place of them.
 
 After that, for any findings: too few packages checked, and missing or stale knowledge, each with its exit code
 (`starling help exit-codes`). A scan that fails by policy always ends with 1.

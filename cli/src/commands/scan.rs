@@ -65,7 +65,7 @@ pub(crate) struct Scan {
     /// The SBOMs; `-` is standard input
     #[arg(value_name = "SBOM|-", required = true)]
     sboms: Vec<PathBuf>,
-    /// Fail on findings of this severity or higher; without it, only the site's policy decides
+    /// Fail on findings of this severity or higher, besides those that the policy fails; replaces scan.fail_on
     #[arg(long, value_name = "LEVEL", value_parser = level_parser())]
     fail_on: Option<FailOn>,
     /// Exit with 5 unless at least this percentage of packages was checked, as in 95 or 99.5

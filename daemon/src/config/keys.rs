@@ -188,7 +188,7 @@ pub const KEYS: &[Key] = &[
     key(
         "scan.policy_file",
         "",
-        "The site's policy as YAML, absolute or in the site's folder; what it says goes before the keys above.",
+        "The site's policy as YAML, absolute or in the site's folder; its min_coverage and max_age go before the keys above, its conditions add to scan.fail_on.",
     ),
     key(
         "scan.rego_file",
