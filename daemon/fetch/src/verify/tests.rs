@@ -45,7 +45,7 @@ fn no_form_panics_on_any_beginning() {
     for beginning in beginnings {
         for form in forms {
             let taken = checked(form, beginning).is_ok();
-            // A text may begin with anything; what is no known form is a text.
+            // A text may begin with anything: everything without a known form is a text.
             let may_be_taken =
                 matches!(form, Form::Text | Form::Html) || (form == Form::Any && beginning == b"PK");
             assert!(!taken || may_be_taken, "{form:?} takes {beginning:?}");
