@@ -17,7 +17,7 @@ struct Task {
 /// One piece of work, and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// What is done, as in *building the match index*.
+    /// The work, as in *building the match index*.
     pub what: &'static str,
     /// The amount done, in a unit of the work's own.
     pub done: u64,

@@ -33,7 +33,7 @@ const BRIEF_REDIAL_MILLIS: u64 = 10_000;
 pub struct Dial<A> {
     /// The key that must answer; `None` for any key.
     pub peer: Option<PublicKey>,
-    /// Where to dial.
+    /// The address to dial.
     pub addresses: Vec<A>,
 }
 

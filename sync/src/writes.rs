@@ -36,7 +36,7 @@ pub(crate) enum QueuedWrite {
     Accept(AfterAccept),
 }
 
-/// What the engine needs to go on after the open write.
+/// The data that the engine needs to continue after the open write.
 #[derive(Debug)]
 enum AfterWrite {
     /// The peer that sent the page, the request that it answers, and the log's newest claim before the write.
@@ -50,7 +50,7 @@ enum AfterWrite {
     Accept(AfterAccept),
 }
 
-/// What goes on after the acceptance of everything that is complete.
+/// The work that continues after everything complete was accepted.
 #[derive(Debug, Default)]
 pub(crate) struct AfterAccept {
     /// Logs that moved otherwise, to be reported to peers together with what was accepted.

@@ -46,7 +46,7 @@ pub(crate) struct Doctor {
 struct Examined {
     #[serde(flatten)]
     report: DoctorReport,
-    /// What a healthy site has. Does not change the exit code.
+    /// A message that also healthy sites have. It does not change the exit code.
     healthy: Vec<HealthPoint>,
 }
 

@@ -376,7 +376,7 @@ mod tests {
             text.contains("1,662 records mark vulnerabilities as known to be exploited. The catalogue names no packages:"),
             "{text}"
         );
-        // What no scan can find in any way is still named.
+        // Records that no scan can match in any way are still named.
         assert!(
             text.contains("Records that no scan can find\n") && text.contains("OSV-1"),
             "{text}"

@@ -9,7 +9,7 @@ const ID_MEMBERS: [&str; 6] = ["ghsa_id", "updateid", "euvdID", "cveID", "id", "
 /// Members that hold the record with its id, or that id.
 const ID_PLACES: [(&str, &str); 2] = [("cve", "id"), ("cveMetadata", "cveId")];
 
-/// What a rejected part is known by.
+/// The identity by which a rejected part is recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The record's id, if the part names it as records are named. It was not checked in any other way.

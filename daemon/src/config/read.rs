@@ -217,7 +217,7 @@ fn gate_in_vain(variable: &str, known: &BTreeMap<String, &Key>) -> Option<String
         .then(|| format!("there is no such variable; {gate} is one"))
 }
 
-/// What to do about a file that is gone.
+/// The advice about a missing file.
 const PUT_BACK: &str = "without it nobody knows what this site was told to do: put it back, or write one (docs/operations/configuration.md has every key)";
 
 /// Refuses a file that says nothing, or that lacks the end that it says it has.

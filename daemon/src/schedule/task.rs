@@ -16,7 +16,7 @@ pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
     let clock = SteadyClock::new();
     let mut changed = site.0.live.feeds.subscribe();
     let mut timetable = Timetable::default();
-    // The last failure of a look at the offers: one that lasts is told once.
+    // The last error of an evaluation of the offers. A lasting error is logged once.
     let mut failed = None;
     loop {
         changed.borrow_and_update();

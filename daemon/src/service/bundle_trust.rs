@@ -27,7 +27,7 @@ pub(super) struct Evidence {
     pub(super) forks: Vec<ForkProof>,
     pub(super) chains: Vec<CertificateChain>,
     pub(super) heads: Vec<VerifiedHead>,
-    /// What they prove, in words.
+    /// A description of what they prove.
     pub(super) told: Vec<(ErrorCode, String)>,
 }
 

@@ -15,10 +15,10 @@ const MAX_BYTES: u64 = 256 << 10;
 /// Most names that a note keeps.
 const NAMED: usize = 20;
 
-/// What was left damaged.
+/// The damage that was left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Damage {
-    /// What the doctor found.
+    /// The doctor's findings.
     pub(crate) check: StoreCheck,
     /// True if record bodies that were here are lost.
     pub(crate) lost_bodies: bool,

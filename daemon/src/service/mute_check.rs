@@ -172,7 +172,7 @@ fn may_concern(text: &MuteText, package: &PackageId) -> bool {
     let PackageId::Package { ecosystem, name } = package else {
         return true;
     };
-    // Which products a record names beside its packages is not looked up here.
+    // Products that a record names beside its packages are not looked up here.
     let names_product = text.package.as_deref().is_some_and(is_product);
     if names_product || text.ecosystem.as_deref() == Some(CPE_ECOSYSTEM) {
         return true;

@@ -167,7 +167,7 @@ fn record_of_many_packages_is_read_once_and_what_is_left_out_is_counted() {
         "mine",
         &[json!({"id": "EX-1", "modified": "2025-01-01T00:00:00Z", "affected": affected})],
     );
-    // Reading the record anew for each package takes minutes.
+    // Reading the record again for each package takes minutes.
     let lookup = site.wait(site.service.advisory("EX-1", AdvisoryQuery::default()));
     let lookup = lookup.unwrap();
     assert_eq!(

@@ -35,7 +35,7 @@ fn earlier_revision_does_not_replace_a_later_one() {
     for (version, date, expected) in [
         ("1.0.0", first, "express"),
         ("1.9.0", second, "express"),
-        // Its publisher counts anew.
+        // Its publisher restarts the numbering.
         ("1.0.0", "2025-03-01T00:00:00Z", "lodash"),
         ("2.0.1", first, "lodash"),
     ] {

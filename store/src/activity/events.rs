@@ -73,7 +73,7 @@ pub enum EventKind {
     FeedRun {
         /// Its name.
         feed: String,
-        /// How the run ended.
+        /// The result of the run.
         ending: FeedEnding,
         /// What came of it, or what went wrong.
         detail: String,

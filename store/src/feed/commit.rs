@@ -15,7 +15,7 @@ use crate::journal::Entry;
 use crate::rows::txn::Txn;
 use crate::trust::HeadSigning;
 
-/// What an input of one source changes.
+/// The changes of one source's input.
 #[derive(Debug)]
 pub struct FeedCommit<'a> {
     /// The source that was read.

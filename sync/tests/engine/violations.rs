@@ -328,7 +328,7 @@ fn restarted_author_is_asked_for_bodies_at_once() {
     net.link(0, 1);
     let author = net.sites[0].replica.site();
     let position = |net: &Net| net.sites[1].replica.position(&author, Lane::Federation);
-    // When it dies, its claims are here and their bodies are not.
+    // When it dies, its claims are here, but their bodies are not.
     let held = |net: &Net| position(net).is_some_and(|position| position.held == ClaimNumber(1));
     for _ in 0..1_000 {
         if held(&net) {

@@ -21,7 +21,7 @@ const MAX_VALUE_BYTES: usize = 64 << 20;
 pub(crate) struct Output<'o> {
     each: &'o mut dyn FnMut(Part),
     parts: usize,
-    /// How many values are being read, one inside of the other.
+    /// The depth of the value that is being read.
     depth: usize,
     /// Parts of these values, from the first rejected one on: they wait until it has its identity.
     held: Vec<Part>,

@@ -114,7 +114,7 @@ pub enum WarningKind {
     /// An entry of `affected` names no package, beside others that do.
     #[error("nothing looks this entry up, because {why}, unlike other entries of the record")]
     NoPackage {
-        /// What it lacks.
+        /// The missing part.
         why: &'static str,
     },
     /// One range contains the same event twice.

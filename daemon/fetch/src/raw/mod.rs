@@ -52,7 +52,7 @@ impl RawStore {
     ///
     /// # Errors
     /// If the folder cannot be read or written, or its index is not one. A broken index is not replaced silently: move
-    /// the folder away to begin anew.
+    /// the folder away to start with an empty store.
     pub fn open(root: &Path, budget_bytes: u64) -> Result<Self, RawError> {
         let objects = root.join("objects");
         fs::create_dir_all(&objects).map_err(|error| disk(&objects, "made", error))?;

@@ -43,7 +43,7 @@ pub(crate) struct Executor<'a> {
     old: Position,
     new: Position,
     got: Vec<Got>,
-    /// Names that are taken in the folder of the run.
+    /// Names that are already used in the folder of the run.
     names: BTreeSet<String>,
     /// Names that stand for other content in another run.
     numbered: BTreeSet<String>,

@@ -10,7 +10,7 @@ use crate::http::{Body, blocking};
 use crate::names::check_name;
 
 impl Executor<'_> {
-    /// Gives a fetched document its name. Returns the name, which differs if the document was packed anew.
+    /// Gives a fetched document its name. Returns the name, which differs if the document was packed again.
     pub(super) async fn place(
         &mut self,
         address: &Address,

@@ -7,7 +7,7 @@ use crate::server::{Reply, Server};
 use crate::windows::{nvd_page, nvd_total};
 use crate::world::*;
 
-/// Where the first window of a run begins.
+/// The start of the first window of a run.
 fn first_from(server: &Server) -> String {
     let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
     from.expect("a time")
@@ -20,7 +20,7 @@ async fn clock_set_back_misses_nothing() {
     let mut world = World::new();
     world.import(&plan).await;
     server.forget();
-    // Which of the two clocks was wrong is not known, and nothing confirms a time.
+    // It is unknown which of the two clocks was wrong, and nothing confirms a time.
     world.clock.set(NOW_MS - 10 * DAY_MS);
     let brought = world.import(&plan).await;
     assert!(

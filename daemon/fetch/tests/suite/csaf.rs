@@ -156,7 +156,7 @@ fn with_gaps(
                 r#"{{"distributions":[{{"directory_url":"http://{host}/white"}}]}}"#
             )),
             "/white/changes.csv" => {
-                // The last row is of each day anew.
+                // The last row has a new time each day.
                 let day = if asked.before == 0 { 1 } else { 2 };
                 let rows = (1..=30).map(|n| format!("\"2026/a-{n}.json\",\"2026-05-01T00:00:00Z\"\n"));
                 Reply::ok(format!(

@@ -275,7 +275,7 @@ async fn list_that_lost_much_is_not_believed() {
     // The same list again is no better.
     let again = world.import(&plan).await;
     assert!(again.fetched.unchanged && !again.fetched.read_to_end && again.fetched.unread.is_some());
-    // What stays so for a week is believed.
+    // A loss that lasts for a week is accepted.
     world.clock.set(NOW_MS + 8 * DAY_MS);
     let brought = world.import(&plan).await;
     assert_eq!(brought.fetched.gone.len(), 29);

@@ -138,7 +138,7 @@ async fn pages_that_do_not_say_that_they_end_are_not_believed() {
         assert!(matches!(error, FetchError::Inconsistent { .. }), "{error}");
         assert!(error.to_string().contains(words), "{rest}: {error}");
     }
-    // What stands behind very many other members is an error, never an end.
+    // A member after very many others is an error, never the end of the list.
     let many: String = (0..80).map(|n| format!(r#""m{n}":{n},"#)).collect();
     let page = format!(r#"{{{many}"advisories":[{{}}],"links":{{"next":null}}}}"#);
     let server = Server::start(move |_| Reply::ok(page.clone())).await;

@@ -15,7 +15,7 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     /// By lower-case name.
     pub(crate) headers: BTreeMap<String, String>,
-    /// How many requests for this path came before.
+    /// Number of earlier requests for this path.
     pub(crate) before: usize,
 }
 

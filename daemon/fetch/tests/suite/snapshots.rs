@@ -19,7 +19,7 @@ fn served(
     move |asked| file(&files, asked).header("last-modified", last_modified)
 }
 
-/// When the archives of these tests were made.
+/// The time of the archives in these tests.
 const MADE: &str = "Sun, 31 May 2026 12:00:00 GMT";
 
 #[tokio::test]

@@ -403,7 +403,7 @@ async fn history_without_an_entry_is_not_a_source_without_changes() {
     let error = brought.fetched.unfinished.expect("it failed").to_string();
     assert!(error.contains("no entry at all"), "{error}");
     server.forget();
-    // It begins anew, and fails anew.
+    // It starts from the beginning, and fails again.
     world.fails(&plan).await;
     let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
     assert!(from.is_some_and(|from| from.starts_with("1998")));

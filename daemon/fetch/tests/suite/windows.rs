@@ -73,7 +73,7 @@ async fn windows_cover_all_time_and_pages_all_entries() {
     }
     let end = "2026-06-01T00:00:00.000%2B00:00";
     assert_eq!(windows.last().map(|window| window.1), Some(end));
-    // What left a window before it was read is found at the end.
+    // An entry that left a window before it was read is found at the end.
     assert!(again.0 < end && again.1 > end, "{again:?}");
 }
 

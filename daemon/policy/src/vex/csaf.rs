@@ -53,7 +53,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     Ok(())
 }
 
-/// What the whole document says.
+/// The parts of a document that apply to all its vulnerabilities.
 struct Document<'a> {
     kind: Kind,
     released: Option<&'a Value>,
@@ -85,7 +85,7 @@ impl Kind {
     }
 }
 
-/// What a document says about one vulnerability.
+/// A document's statements about one vulnerability.
 struct Entry<'a> {
     ids: Arc<[String]>,
     impacts: Impacts<'a>,

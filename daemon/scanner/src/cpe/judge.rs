@@ -122,7 +122,7 @@ pub fn judge(
                 Fit::Yes(_) | Fit::Doubt => in_doubt = true,
             }
         }
-        // What is not the negated product may be affected.
+        // Every product other than the negated one may be affected.
         in_doubt |= statement.is_negated;
     }
     rules.sort();

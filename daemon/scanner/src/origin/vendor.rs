@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::Origin;
 use crate::lenient::{AnyText, Fields};
 
-/// Who built a package.
+/// The vendor of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Vendor {
     /// The Fedora Project, of which EPEL is part.

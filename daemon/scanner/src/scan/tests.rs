@@ -67,7 +67,7 @@ impl Memory {
     }
 }
 
-/// What a withdrawn record states until its withdrawal.
+/// Returns the statements of a withdrawn record, which apply until its withdrawal.
 fn withdrawn_statements(record: &Record, affected: &Affected) -> Vec<WithdrawnStatement> {
     let withdrawn = record.withdrawn.iter().map(|text| WithdrawnStatement {
         by: StatingRecord {

@@ -9,7 +9,7 @@ use starling_protocol::RecordId;
 /// such an end are suspect.
 const EARLIEST_END: [u64; 2] = [0, 1];
 
-/// How a record states which versions of a package are affected.
+/// The form in which a record states the affected versions of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum How {
     Versions,

@@ -10,9 +10,9 @@ mod hostile;
 use super::*;
 use crate::{FeedCommit, FeedPlan, HeadSigning};
 
-/// How many records the source has.
+/// Number of records of the source.
 const RECORDS: usize = 1_000;
-/// How long a head is valid.
+/// Validity of a head.
 const VALID_MILLIS: u64 = 1_000;
 
 fn newest(name: &str, seed: u8) -> TestSite {
@@ -44,7 +44,7 @@ fn federation() -> [TestSite; 3] {
     sites
 }
 
-/// What a source has: texts by record id.
+/// The content of a source: texts by record id.
 type Content = BTreeMap<String, String>;
 
 fn id(number: usize) -> String {
@@ -375,7 +375,7 @@ fn head_of_a_dead_site_is_not_missed_where_another_builds_on_it() {
         (BTreeSet::new(), named("b"))
     );
     assert_eq!(expired(&b, 20 + 3 * 3_600_000 + 1), named("a"));
-    // What it states later is not built on.
+    // Its later statements are not built on.
     a.fetch(&later(), 30);
     b.take_from(&a);
     c.take_from(&a);

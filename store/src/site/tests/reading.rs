@@ -176,7 +176,7 @@ fn source_news_come_from_its_own_claims_only() {
     }
 }
 
-/// What the fold could not use of a record was read by nobody.
+/// Parts of a record that the fold could not use were never reported.
 #[test]
 fn records_that_cannot_be_looked_up_are_named() {
     let a = TestSite::new("a", 1);

@@ -131,7 +131,7 @@ struct Leaf {
     /// Its key in the form of the NVD, and the version.
     start: Option<String>,
     end: Option<(&'static str, String)>,
-    /// Which versions are affected is not known.
+    /// The affected versions are unknown.
     is_unclear: bool,
 }
 
@@ -183,7 +183,7 @@ impl Leaf {
     }
 }
 
-/// What one vulnerability says of a product, whatever its versions.
+/// The statement of one vulnerability about a product, for all its versions.
 #[derive(Default)]
 struct Told {
     /// The versions that have the fix.

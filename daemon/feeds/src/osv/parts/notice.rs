@@ -133,7 +133,7 @@ mod tests {
         };
         let (old, new) = (fix("v3.18", "a", "1"), fix("v3.19", "a", "2"));
         assert_eq!(imported(&[old.clone(), new.clone()]), ["a 1", "a 2"]);
-        // The file of the same repository says all of it anew.
+        // The file of the same repository replaces all of it.
         assert_eq!(imported(&[old.clone(), fix("v3.18", "b", "3")]), ["b 3"]);
         assert_eq!(imported(&[old, new, fix("v3.18", "b", "3")]), ["b 3", "a 2"]);
     }

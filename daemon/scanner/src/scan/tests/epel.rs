@@ -213,7 +213,7 @@ fn package_that_only_epel_calls_affected_is_in_doubt() {
             (DoubtCause::Vendor, &["FEDORA-EPEL-2030-1".to_owned()][..], 1),
             "{distro}"
         );
-        // What both call affected is not in doubt.
+        // A version that both call affected is not doubtful.
         let same = of_host(ecosystem, "rocket").replace("HOST-1", "FEDORA-EPEL-2030-1");
         let memory = Memory::with(&[OF_EPEL, &same]);
         let source = format!("pkg:rpm/{namespace}/rocket@1.4-1.el9?distro={distro}");

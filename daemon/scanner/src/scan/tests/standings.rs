@@ -52,7 +52,7 @@ fn package_that_is_signed_by_another_source_is_not_clean() {
     let result = run(&purls(&[plain, &kernel]), &memory);
     assert_eq!(result.findings.len(), 1);
     assert_eq!(result.findings[0].package.version, "6.1.55-1");
-    // What it was built from is not told.
+    // Nothing names the source from which it was built.
     for shim in [
         "pkg:deb/debian/shim-signed@1.44~1%2B15.8-1?distro=debian-12",
         "pkg:deb/debian/grub-efi-amd64-signed@1%2B2.06?distro=debian-12&upstream=grub-efi-amd64-signed",

@@ -38,7 +38,7 @@ fn documents(names: &[&str], pages: &[&str]) -> Documents {
     documents
 }
 
-/// What is rejected after a part that was read.
+/// Returns the rejected documents after a part that was read.
 fn after_part(before: &Rejected, now: &Rejected, documents: &Documents, accepted: &[&str]) -> Rejected {
     let is_accepted = |id: &RecordId| accepted.contains(&id.as_str());
     before.after(
@@ -147,7 +147,7 @@ fn another_record_at_the_same_place_is_new() {
     };
     assert!(in_list("y").refusal(&in_list("x"), 1_000).is_some());
     assert_eq!(in_list("x").refusal(&in_list("x"), 1_000), None);
-    // What nothing tells apart is never known.
+    // A document without an identity is never known.
     let mut unknown = Rejected::none();
     unknown.add("all.json#/3", "too long", None, false);
     assert!(unknown.refusal(&unknown, 1_000).unwrap().is_lasting);
