@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn site_whose_sessions_are_brief_is_dialled_soon_and_at_last_rarely() {
+    fn site_with_brief_sessions_is_dialled_soon_then_rarely() {
         let pauses = pauses(40, |dials| {
             dials.ended_at_once(site());
         });
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn site_that_hangs_up_before_a_session_is_dialled_with_growing_pauses() {
+    fn site_that_hangs_up_early_is_dialled_with_growing_pauses() {
         let refused = pauses(40, |dials| {
             dials.answered(key(1), Some(site()), &[site()]);
             assert_eq!(dials.hung_up(&key(1)), None);

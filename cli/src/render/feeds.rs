@@ -423,7 +423,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn run_that_does_not_check_its_source_says_what_ends_that() {
+    fn unchecked_run_says_how_to_get_a_check() {
         let run = |outcome: &str, checked: bool| -> FeedRun {
             let run = json!({"feed": "mine", "source": "acme", "trigger": "request", "started_at": "2025-01-15T10:30:00.000Z",
                 "duration_ms": 5, "outcome": outcome, "whole": true, "checked": checked, "requests": 1, "documents": 1,

@@ -217,7 +217,7 @@ mod tests {
     use crate::terminal;
 
     #[test]
-    fn history_shows_no_counts_for_what_the_network_brought() {
+    fn history_shows_no_counts_for_network_transfers() {
         let entry = |kind: &str| {
             json!({"at": "2025-01-15T10:30:00.000Z", "kind": kind, "bundle_hash": null, "cursor": null, "items": 7,
                 "counts": {"canonical_created": 5, "canonical_updated": 0, "canonical_skipped": 0, "edges_added": 0,

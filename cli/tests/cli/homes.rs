@@ -126,7 +126,7 @@ fn category_of_a_crate_marks_it_as_malicious() {
 
 /// It looked like a success.
 #[test]
-fn policy_test_without_an_example_is_no_success() {
+fn policy_test_without_an_example_does_not_pass() {
     let world = World::empty();
     let rule =
         "format: starling-policy/1\nrules:\n  - {id: skip, action: ignore, reason: x, when: {kev: false}}\n";

@@ -352,7 +352,7 @@ mod tests {
 
     /// `HOST:PORT/x` was read as a relative path, or as an address with the scheme HOST.
     #[test]
-    fn address_without_its_scheme_is_told_from_a_path() {
+    fn address_without_scheme_is_distinguished_from_a_path() {
         for text in [
             "127.0.0.1:8080/x.zip",
             "127.0.0.1/x.zip",

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn member_with_a_name_that_leaves_its_folder_is_kept_under_another() {
+    fn member_whose_name_leaves_the_folder_is_renamed() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("all.zip");
         std::fs::write(&path, zip_of(&["../../up.json", "/root.json", "b\\c.json"])).expect("written");

@@ -389,7 +389,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_fill_what_is_not_said() {
+    fn missing_settings_get_their_defaults() {
         let specs = check(&feeds(&feed("a", "source = \"mine\""))).unwrap();
         let [spec] = &specs[..] else { panic!("{specs:?}") };
         assert_eq!(

@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_variable_is_told_from_a_strangers() {
+    fn misspelt_variable_is_distinguished_from_foreign_ones() {
         let meant = |name| misspelt(name).map(|key| key.name);
         assert_eq!(meant("STARLING_LOG_LEVLE"), Some("log.level"));
         assert_eq!(meant("STARLING_log_level"), Some("log.level"));

@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn sleep_of_the_machine_counts() {
+    fn sleep_of_the_machine_is_included() {
         let mut world = World::new(&[("a", Some(START + HOUR)), ("b", Some(START + 3 * HOUR))]);
         world.look();
         // The steady clock stands still meanwhile.
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn shorter_schedule_counts_at_once() {
+    fn shorter_schedule_applies_at_once() {
         let mut world = World::new(&[("a", Some(START + 2 * HOUR))]);
         assert_eq!(world.look().wait_ms, Some(2 * HOUR));
         let feed = world.wanted.get_mut(&name("a")).unwrap();

@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn note_lasts_until_it_is_removed_and_a_broken_one_counts_as_damage() {
+    fn note_stays_until_removed_and_a_broken_one_is_damage() {
         let home = tempfile::tempdir().unwrap();
         assert_eq!(read(home.path()), None);
         let damage = unreadable(Path::new("x"), &std::io::Error::other("y"));

@@ -102,7 +102,7 @@ fn second_as(name: &str, content: &[u8]) -> Result<FeedImportReport, Problem> {
 }
 
 #[test]
-fn record_in_a_file_that_is_not_looked_into_is_not_called_absent() {
+fn record_of_an_unopened_file_does_not_become_absent() {
     const XZ: &[u8] = b"\xfd7zXZ\0\0";
     for name in ["EX-1.json.xz", "other.json.xz"] {
         let report = second_as(name, XZ).unwrap();

@@ -41,7 +41,7 @@ fn unlisted_peer_is_refused_after_one_hello() {
 }
 
 #[test]
-fn refusal_by_a_peer_is_told_in_words() {
+fn refusal_by_a_peer_is_described() {
     for code in 0..=9 {
         let told = DisconnectReason::RefusedByPeer(RefusalCode::from(code)).to_string();
         let why = told.strip_prefix("the peer refused this site: ").unwrap();

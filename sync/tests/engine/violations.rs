@@ -228,7 +228,7 @@ fn stalled_peer_is_replaced_by_another() {
 }
 
 #[test]
-fn unattended_time_does_not_count_against_peers() {
+fn unattended_time_is_not_held_against_peers() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();

@@ -206,7 +206,7 @@ fn undecided_conflicts_and_old_keys_are_warned_about() {
 }
 
 #[test]
-fn bodies_that_are_arriving_are_no_matter_and_missing_ones_are() {
+fn missing_bodies_need_attention_unless_they_are_arriving() {
     let mut status = troubled(1);
     status.parts.clear();
     status.peers[0].connected = true;

@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn rejected_part_is_known_by_its_bytes_wherever_it_stands() {
+    fn rejected_part_is_recognised_by_its_bytes_at_any_place() {
         let read = |text: &str| {
             let mut parts = Vec::new();
             let mut each = |part: Part| parts.push(part);

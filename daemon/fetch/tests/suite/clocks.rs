@@ -93,7 +93,7 @@ async fn clock_ahead_of_the_servers_misses_nothing() {
 }
 
 #[tokio::test]
-async fn server_whose_clock_is_days_off_is_not_believed() {
+async fn server_clock_that_is_days_off_is_ignored() {
     let server =
         Server::start(|asked| nvd_total(asked, 1).header("date", "Thu, 01 Jan 1970 00:00:00 GMT")).await;
     let plan = plan_at("nvd", &server.base, None);

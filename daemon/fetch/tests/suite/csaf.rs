@@ -171,7 +171,7 @@ fn with_gaps(
 }
 
 #[tokio::test]
-async fn document_that_stays_missing_is_asked_for_again_and_is_no_outage() {
+async fn lasting_missing_document_is_requested_again_without_outage() {
     let server = Server::start(with_gaps(&["/white/2026/a-7.json"])).await;
     let plan = plan_at("csaf", &format!("{}/provider-metadata.json", server.base), None);
     let mut world = World::new();
@@ -249,7 +249,7 @@ fn sha512_of(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn documents_are_compared_with_the_checksums_that_the_feed_names() {
+async fn documents_are_compared_with_checksums_in_the_feed() {
     for link in ["sha256", "sha512"] {
         let right = move |path: &str| {
             let text = document_at(path);

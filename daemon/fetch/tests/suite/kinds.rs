@@ -163,7 +163,7 @@ fn records(brought: &Brought, kind: &str) -> usize {
 }
 
 #[tokio::test]
-async fn every_preset_brings_records_of_its_kind_and_nothing_new_the_second_time() {
+async fn every_preset_fetches_its_kind_once_and_then_nothing_new() {
     for preset in presets() {
         if matches!(preset.access, Access::AddressNeeded | Access::LocalOnly) {
             continue;

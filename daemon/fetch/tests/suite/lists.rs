@@ -230,7 +230,7 @@ async fn list_that_is_not_understood_at_all_is_an_error() {
 }
 
 #[tokio::test]
-async fn list_that_lost_much_is_not_believed() {
+async fn list_that_lost_many_rows_is_not_trusted() {
     let rows = |count: usize| {
         let rows: Vec<String> = (0..count)
             .map(|n| {

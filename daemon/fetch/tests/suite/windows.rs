@@ -239,7 +239,7 @@ async fn total_that_never_settles_is_an_error() {
 }
 
 #[tokio::test]
-async fn run_that_breaks_off_goes_on_where_it_was() {
+async fn interrupted_run_continues_where_it_stopped() {
     let is_down = Arc::new(AtomicBool::new(true));
     let down = Arc::clone(&is_down);
     let server =

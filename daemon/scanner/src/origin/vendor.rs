@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vendor_is_known_by_the_names_that_rpm_has() {
+    fn vendor_is_recognised_by_its_rpm_names() {
         for (name, vendor) in [
             ("Fedora Project", Some(Vendor::Fedora)),
             (" Organization: Fedora Project", Some(Vendor::Fedora)),

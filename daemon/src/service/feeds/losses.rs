@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_take_the_place_of_listed_versions_and_not_the_other_way() {
+    fn ranges_replace_listed_versions_but_not_vice_versa() {
         let listed = json!({ "package": { "ecosystem": "npm", "name": "a" }, "versions": ["1.0"] });
         let ranged = range(&json!([{ "introduced": "0" }]));
         assert!(counted(&listed, &ranged).packages.is_empty());

@@ -308,7 +308,7 @@ fn offers_are_read_of_listed_sites_and_superseded() {
 }
 
 #[test]
-fn check_of_a_part_does_not_count_without_the_rest() {
+fn check_of_a_part_is_not_used_without_the_rest() {
     let [a, b, _] = federation();
     let c = newest("d", 4);
     c.list(&b, &["*"]);
@@ -391,7 +391,7 @@ fn checked_at(site: &TestSite) -> Option<UnixMillis> {
 }
 
 #[test]
-fn check_of_a_successor_counts_only_where_the_newest_statement_does() {
+fn successors_check_is_used_only_with_its_newest_statement() {
     for (strategy, _) in ConflictStrategy::ALL {
         let [a, b, _] = federation();
         let d = by_strategy("d", 4, strategy, vec![a.chain.site(), b.chain.site()]);

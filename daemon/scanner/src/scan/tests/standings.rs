@@ -98,7 +98,7 @@ fn go_module_that_is_known_with_its_major_version_is_undecided() {
 }
 
 #[test]
-fn crate_that_is_known_by_another_spelling_is_undecided() {
+fn crate_known_under_another_spelling_is_undecided() {
     let crates = r#"{"id":"RUSTSEC-1","affected":[{"package":{"ecosystem":"crates.io","name":"tokio-util"},
         "ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
     for (purl, findings, undecided) in [

@@ -79,7 +79,7 @@ fn hint_says_if_the_next_run_is_refused_too() {
 }
 
 #[test]
-fn part_says_anew_what_of_its_own_documents_is_rejected() {
+fn part_replaces_the_rejections_of_its_own_documents() {
     let mut before = files(&["a.json", "all/c.json", "d.json", "v1.2/e.json", "f/g.json"]);
     before.add("b.json:3", "bad", Some(&identity(None, "b")), false);
     let of_part = documents(&["a.json", "b.json", "all.zip", "v1.3/x.json", "f.json"], &[]);
@@ -103,7 +103,7 @@ fn part_says_anew_what_of_its_own_documents_is_rejected() {
 }
 
 #[test]
-fn page_of_the_same_name_says_nothing_anew() {
+fn page_of_the_same_name_replaces_no_rejection() {
     let pages = documents(&[], &["reviewed-000001.json"]);
     let name = "reviewed-000001.json#/0";
     assert!(pages.is_of_page(name) && !pages.is_of_page("reviewed-000002.json#/0"));
@@ -172,7 +172,7 @@ fn another_program_reads_them_again() {
 }
 
 #[test]
-fn place_in_a_document_is_told_from_a_file() {
+fn place_in_a_document_is_distinguished_from_a_file() {
     assert_eq!(document_of("a/b.json#/0/x"), Some("a/b.json"));
     assert_eq!(document_of("feed:12"), Some("feed"));
     assert_eq!(document_of("ALSA-2025:1.json"), None);
