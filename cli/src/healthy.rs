@@ -27,7 +27,7 @@ pub(crate) struct Demands<'a> {
     pub(crate) policy: bool,
     /// True if scans exit with 4 when knowledge is stale.
     pub(crate) fresh: bool,
-    /// True if a daemon runs with another configuration than the file's, so that the file does not tell what applies.
+    /// True if a daemon runs with another configuration than the file's, so that the file does not show what applies.
     pub(crate) not_in_force: bool,
     /// The reason why no scan can use the site's own policy, if none can.
     pub(crate) unusable_policy: Option<&'a str>,

@@ -153,7 +153,7 @@ fn read_home(folder: &Path, overrides: &Overrides) -> Result<(Home, Config), Pro
 
 /// The state in which a daemon left its site.
 enum Left {
-    /// It was told to stop.
+    /// It was asked to stop.
     Stopped,
     /// The store has to be opened again.
     ToReopen,

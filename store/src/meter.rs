@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The work under way. Reading it waits for nobody.
+/// The current work. Reading it never blocks.
 #[derive(Debug, Default)]
 pub struct Meter(Mutex<Vec<Arc<Task>>>);
 
@@ -25,7 +25,7 @@ pub struct Progress {
     pub of: u64,
 }
 
-/// Work that is under way until this is dropped.
+/// Current work, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Working<'a> {
     meter: &'a Meter,

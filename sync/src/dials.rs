@@ -187,8 +187,8 @@ impl<A: Clone + Ord> Dials<A> {
         }
     }
 
-    /// A session with a site ended at once. The site was there a moment ago, so it is dialled soon again, but not for
-    /// ever: one that ends every session refuses this site. Returns how many did so in a row.
+    /// Counts a session that ended at once, and returns the number of such sessions in a row. The site was reachable a
+    /// moment ago, so it is dialled again soon, but not for ever: a site that ends every session refuses this site.
     fn ended_at_once(&mut self, site: SiteId) -> u32 {
         let redial = self.sites.entry(site).or_default();
         redial.brief = redial.brief.saturating_add(1);

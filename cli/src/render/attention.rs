@@ -124,7 +124,7 @@ fn matters_of_feeds(detail: &str) -> Vec<&str> {
     }
 }
 
-/// A site that knows where its peers are needs a daemon to exchange anything with them.
+/// Reports that no daemon runs, for a site with peers whose addresses it knows: they cannot exchange anything.
 fn stopped(view: &StatusView<'_>) -> Option<String> {
     if view.status.daemon {
         return None;
@@ -199,7 +199,7 @@ fn held_back(status: &Status, counts: impl Fn(&Position) -> bool) -> Option<Stri
     Some(format!("{name} is held back: {}{more}", plain(reason)))
 }
 
-/// A site that asks to sync and is not on the allow-list.
+/// Reports the sites that ask to sync and are not on the allow-list.
 fn at_the_door(status: &Status) -> Option<String> {
     let first = status.strangers.first()?;
     let from = first.address.as_deref().map(plain);

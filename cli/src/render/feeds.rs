@@ -211,7 +211,7 @@ fn run_lines(run: &FeedRun, is_partial: bool) -> String {
         .add(
             "fetched",
             match run.requests {
-                // A run that failed does not tell them.
+                // A failed run does not show them.
                 0 => format!("{}, {}", documents(run.documents), size(run.bytes)),
                 requests => format!(
                     "{}, {}, {}",

@@ -183,7 +183,7 @@ fn version_that_contradicts_the_package_url_is_noted() {
     }
 }
 
-/// It was told to check the path.
+/// The user got the advice to check the path.
 #[test]
 fn address_in_place_of_a_file_is_named_as_one() {
     let world = with_home();

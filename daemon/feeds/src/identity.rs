@@ -1,4 +1,4 @@
-//! What tells a rejected part of an input from another one that stands at the same place later.
+//! The identity of a rejected part of an input, which distinguishes it from a later part at the same place.
 
 use starling_protocol::{ContentHash, RecordId};
 
@@ -19,7 +19,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of a part with these bytes.
+    /// Returns the identity of a part with these bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self {
             id: id_of(bytes),
@@ -27,7 +27,7 @@ impl Identity {
         }
     }
 
-    /// The identity of a part of this document, of which only the place is known.
+    /// Returns the identity of a part of this document, of which only the place is known.
     pub(crate) fn part(&self, pointer: &str) -> Self {
         if pointer.is_empty() {
             return self.clone();

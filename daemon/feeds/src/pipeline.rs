@@ -39,7 +39,8 @@ struct Chunk {
     kinds: Kinds,
 }
 
-/// Finds problems of a record, from its canonical bytes, that only the orders of versions tell. Called by the workers.
+/// Finds problems of a record, from its canonical bytes, that only the orders of versions show. Called by the
+/// workers.
 pub type Check<'c> = &'c (dyn Fn(&[u8]) -> Vec<Warning> + Sync);
 
 /// For each kind, by name: the number of documents with a record.

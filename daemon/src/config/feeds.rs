@@ -459,7 +459,7 @@ mod tests {
         }
         assert_eq!(told("npm,GIT, Alpine,", "osv"), None);
         assert_eq!(told("malware", "ghsa-api"), None);
-        // A site with such a line goes on, because OSV.dev may have newer ones.
+        // A site with such a line continues to work, because OSV.dev may have newer ecosystems.
         let text = "[[feeds]]\nname = \"a\"\npreset = \"osv\"\nparameter = \"Newer\"\n";
         check(&feeds(text)).unwrap();
     }

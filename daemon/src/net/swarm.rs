@@ -143,7 +143,7 @@ struct Driver {
     theirs: BTreeMap<RequestNumber, Waiting>,
     unread: Unread,
     presence: Presence,
-    /// Peers that are disconnected at a time, because answers to them are under way.
+    /// Peers that are disconnected at a later time, because answers to them are being sent.
     leaving: BTreeMap<PeerId, Instant>,
     next: u64,
 }

@@ -1,6 +1,6 @@
 //! How long a feed rests after a run.
 
-/// First wait after a failure that may end by itself, and after one that somebody has to end.
+/// First wait after a temporary failure, and after one that needs an operator.
 const RETRY_MS: u64 = 60_000;
 const RETRY_LASTING_MS: u64 = 15 * 60_000;
 /// Longest wait that a source may ask for, if its schedule is not longer.

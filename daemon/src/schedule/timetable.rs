@@ -284,7 +284,7 @@ mod tests {
     fn clock_that_is_set_does_not_stop_or_repeat_a_feed() {
         let mut world = World::new(&[("a", Some(START + HOUR))]);
         world.look();
-        // A day back: the steady clock goes on.
+        // The wall clock is set back by a day; the steady clock continues.
         world.now.wall -= 24 * HOUR;
         world.pass(HOUR);
         assert_eq!(names(&world.look()), ["a"]);

@@ -386,7 +386,7 @@ pub(super) fn counts_of(view: &ViewCounts) -> types::ImportCounts {
     }
 }
 
-/// The deltas were checked before: only changes of the site since then can cause an error.
+/// Converts the problem of an append. The deltas were checked before, so only later changes of the site can cause one.
 fn append_problem(problem: &AppendProblem) -> Problem {
     let text = problem_text(problem);
     match problem {

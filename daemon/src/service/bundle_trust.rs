@@ -1,4 +1,4 @@
-//! A seal's data besides deltas: chains, heads, and proof that somebody signed twice.
+//! A seal's data besides deltas: chains, heads, and proofs of contradicting signatures.
 
 use std::collections::BTreeMap;
 
@@ -38,7 +38,7 @@ impl Evidence {
 }
 
 impl SiteParts {
-    /// Stores proof that somebody signed twice, even if the bundle is refused.
+    /// Stores proofs of contradicting signatures, even if the bundle is refused.
     pub(super) fn keep_evidence(&self, plan: &Plan) -> ServiceResult<()> {
         let failed = |error: StoreError| store_problem("keeping proofs of a bundle", &error);
         let evidence = &plan.evidence;

@@ -56,7 +56,7 @@ pub(super) fn keep(home: &Path, damage: Option<Damage>) {
     }
 }
 
-/// A note that says that there is one, and nothing else.
+/// Returns the damage that stands for a note that cannot be read.
 fn unreadable(path: &Path, error: &dyn std::error::Error) -> Damage {
     Damage {
         check: StoreCheck {

@@ -167,7 +167,7 @@ fn is_product(text: &str) -> bool {
     starts && text.matches(':').count() >= 2
 }
 
-/// Returns true if a mute may match findings in a package, or if only the SBOM can tell.
+/// Returns true if a mute may match findings in a package, or if that depends on the SBOM.
 fn may_concern(text: &MuteText, package: &PackageId) -> bool {
     let PackageId::Package { ecosystem, name } = package else {
         return true;

@@ -80,7 +80,8 @@ fn allow_empty_takes_an_empty_input_and_no_other() {
     assert_eq!(take(&site, "[]", whole(true, true)).unwrap().absent, 50);
 }
 
-/// A file of the second record in a folder that is imported as the whole source, after both records were plain files.
+/// Imports two records as plain files, then the folder again as the whole source with the second record's file
+/// replaced by `name` with `content`; returns the second report.
 fn second_as(name: &str, content: &[u8]) -> Result<FeedImportReport, Problem> {
     let bench = Bench::new();
     let site = bench.site("site-a");

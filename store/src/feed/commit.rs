@@ -67,7 +67,7 @@ impl SiteStore {
     }
 }
 
-/// Notes that a source was read, and which record each file held whose name does not tell.
+/// Records that a source was read, and the record of each file whose name does not stand for it.
 fn note_feed(
     txn: &mut Txn<'_>,
     source: &Source,

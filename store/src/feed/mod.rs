@@ -71,7 +71,7 @@ pub struct FeedPlan {
     pub rests_on: RestsOn,
     /// Names what other authors state of the source, as the input was compared with it.
     pub others: Option<KnowledgeRoot>,
-    /// Records whose latest statement has a time after which there is none: nothing replaces it.
+    /// Number of records whose latest statement has the last possible time, so that nothing can replace it.
     pub stuck: u64,
     /// The authors of those statements.
     pub stuck_by: BTreeSet<SiteId>,

@@ -118,7 +118,8 @@ impl<'o> Output<'o> {
         (self.each)(Part::new(String::new(), Outcome::Noted(what.into())));
     }
 
-    /// Reports that the document is a page of a list. What a page does not say is `None`; one without a total is none.
+    /// Reports that the document is a page of a list. Facts that the page does not state are `None`; a document
+    /// without a total is not a page.
     pub(crate) fn page(&mut self, total: Option<usize>, start: Option<usize>, count: usize, first: &str) {
         let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let Some(total) = total.map(wide) else { return };

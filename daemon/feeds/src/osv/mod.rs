@@ -83,7 +83,8 @@ pub struct FeedRecord {
     pub about: About,
     /// Problems of the record that were accepted, in document order.
     pub warnings: Vec<Warning>,
-    /// True if it stands in a document as it is, and only the orders of versions tell if its rules have more problems.
+    /// True if it is in a document unchanged, and only the orders of versions show whether its rules have more
+    /// problems.
     pub needs_orders: bool,
 }
 

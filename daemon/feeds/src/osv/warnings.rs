@@ -178,7 +178,7 @@ pub enum WarningKind {
 pub(super) struct Checked {
     /// In the order of the checks.
     pub(super) warnings: Vec<Warning>,
-    /// True if only the orders of versions, and the scales of severities, tell if it has more.
+    /// True if only the orders of versions and the scales of severities show whether it has more.
     pub(super) needs_orders: bool,
 }
 

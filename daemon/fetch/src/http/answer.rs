@@ -58,7 +58,7 @@ impl Renamed {
 }
 
 impl Body {
-    /// The server's name for this version.
+    /// Returns the server's name for this version.
     pub(crate) fn validator(&self) -> Option<String> {
         self.seen.etag.clone().or_else(|| self.seen.last_modified.clone())
     }

@@ -36,7 +36,7 @@ impl Page {
         })
     }
 
-    /// The number of items of an array: the page itself if `member` is empty.
+    /// Returns the number of items of an array: the page itself if `member` is empty.
     pub(crate) fn items(&self, member: &str) -> Option<u64> {
         let page = match member {
             "" => Some(self),

@@ -74,7 +74,8 @@ impl RawStore {
 
     /// Keeps a document that is a file. It is findable after [`Self::commit`].
     ///
-    /// One that is larger than the whole budget once it is packed is not kept, which is noted; then the result is none.
+    /// A document that is larger than the whole budget when packed is not kept. That is noted, and the result is
+    /// `None`.
     ///
     /// # Errors
     /// If the file cannot be read or the store cannot be written.

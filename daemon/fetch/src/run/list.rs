@@ -403,7 +403,7 @@ impl Executor<'_> {
     }
 }
 
-/// The key under which a position keeps the missing documents of a list.
+/// Returns the key under which a position keeps the missing documents of a list.
 fn missing_key(step: &ListStep) -> String {
     format!("missing:{}", step.id)
 }

@@ -98,7 +98,7 @@ impl Executor<'_> {
     }
 }
 
-/// The key under which a position keeps the lost rows of a list until a second run confirms the loss.
+/// Returns the key under which a position keeps the lost rows of a list until a second run confirms the loss.
 fn lost_key(step: &ListStep) -> String {
     format!("lost:{}", step.id)
 }

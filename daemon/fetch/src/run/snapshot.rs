@@ -29,7 +29,7 @@ struct Part {
     until_ms: Option<u64>,
 }
 
-/// The key under which a position keeps the number of changes that are left to the next runs.
+/// Returns the key under which a position keeps the number of changes that are left to the next runs.
 fn left_key(step: &SnapshotStep) -> String {
     format!("left:{}", step.changes.id)
 }

@@ -53,7 +53,7 @@ impl Executor<'_> {
             match self.pages(&step.pages, &query, &prefix).await {
                 Ok(read) => items += read.items,
                 Err(FetchError::Stopped) => return Err(FetchError::Stopped),
-                // What a run may hold is reached: the next one goes on behind this window.
+                // The limit of a run is reached: the next run continues after this window.
                 Err(error @ FetchError::Limit { .. }) if done > 0 => {
                     self.session.note(error.to_string());
                     self.is_complete = false;

@@ -7,7 +7,7 @@ use crate::server::{Reply, Server};
 use crate::windows::{nvd_page, nvd_total};
 use crate::world::*;
 
-/// The start of the first window of a run.
+/// Returns the start of the first window of a run.
 fn first_from(server: &Server) -> String {
     let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
     from.expect("a time")
@@ -65,7 +65,7 @@ async fn mark_ahead_of_the_clock_goes_back_to_the_last_confirmed_one() {
     let plan = plan_at("nvd", &server.base, None);
     let mut world = World::new();
     world.import(&plan).await;
-    // A clock that is a month ahead, and a server that tells no time.
+    // A clock that is a month ahead, and a server that sends no time.
     has_date.store(false, Ordering::SeqCst);
     world.clock.set(NOW_MS + 30 * DAY_MS);
     world.import(&plan).await;

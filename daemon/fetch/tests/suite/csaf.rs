@@ -76,7 +76,7 @@ async fn feed_may_not_lead_to_another_server() {
     }
 }
 
-/// A provider with a folder of documents.
+/// Returns a provider with a folder of documents.
 fn folder(
     with_changes: bool,
     second: &'static str,
@@ -145,7 +145,7 @@ async fn feed_without_a_document_is_an_error() {
     assert!(error.to_string().contains("no document at all"), "{error}");
 }
 
-/// A provider of 30 documents, of which some are missing.
+/// Returns a provider of 30 documents, of which some are missing.
 fn with_gaps(
     missing: &'static [&'static str],
 ) -> impl Fn(&crate::server::Asked) -> Reply + Send + Sync + use<> {
@@ -210,7 +210,8 @@ async fn same_name_in_two_folders_is_two_documents() {
     assert_eq!(brought.names(), ["2/a.json", "a.json"]);
 }
 
-/// A provider with a feed whose documents have checksums of this text; the second document says what `second` is.
+/// Returns a provider with a feed whose documents have checksums of this text; the second document says what `second`
+/// is.
 fn with_checksums(
     link: &'static str,
     sum: impl Fn(&str) -> Reply + Send + Sync + 'static,

@@ -43,7 +43,7 @@ fn osv(id: &str) -> String {
     record(id, "2026-01-01T00:00:00Z")
 }
 
-/// A small copy of a source.
+/// Returns a small copy of a source.
 fn copy_of(preset: &str) -> Vec<(String, Vec<u8>)> {
     let text = |path: &str, body: &str| (path.to_owned(), body.as_bytes().to_vec());
     let tarball = |name: &str, body: &str| {
@@ -108,7 +108,7 @@ fn copy_of(preset: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-/// The answers of the National Vulnerability Database, which depend on the question.
+/// Returns the answers of the National Vulnerability Database, which depend on the question.
 fn nvd(asked: &Asked) -> Reply {
     if asked.path.contains("/rest/") {
         return Reply::ok(NVD);

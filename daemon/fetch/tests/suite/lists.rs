@@ -10,7 +10,7 @@ use crate::world::*;
 
 type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
-/// A server whose files a test changes.
+/// Returns a server whose files a test changes.
 async fn changing(files: &[(&str, &str)]) -> (Server, Files) {
     let files: BTreeMap<String, Vec<u8>> = files
         .iter()

@@ -62,7 +62,7 @@ fn old_rows(count: usize) -> String {
     (0..count).map(|n| format!("{OLD},ID-{n}\n")).collect()
 }
 
-/// A copy of OSV with some old records.
+/// Returns a copy of OSV with some old records.
 async fn osv(count: usize) -> Source {
     let ids: Vec<String> = (0..count).map(|n| format!("ID-{n}")).collect();
     let named: Vec<(String, String)> = ids
@@ -250,7 +250,7 @@ async fn missing_document_is_requested_until_it_exists() {
     assert!(brought.fetched.read_to_end && brought.fetched.from_start);
 }
 
-/// A branch of Alpine's database.
+/// Returns a branch of Alpine's database.
 fn secdb(text: &str) -> String {
     format!(r#"{{"packages":[],"of":"{text}"}}"#)
 }
@@ -283,7 +283,7 @@ async fn missing_branch_makes_nothing_absent() {
     );
 }
 
-/// A list of Go's with documents that changed after the archive was made.
+/// Returns a copy of Go's database with `changed` documents that changed after the archive was made.
 async fn go(changed: usize) -> Source {
     let rows: Vec<String> = (0..changed)
         .map(|n| {

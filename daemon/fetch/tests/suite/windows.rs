@@ -8,7 +8,7 @@ use starling_fetch::{FetchError, Wait};
 use crate::server::{Asked, Reply, Server};
 use crate::world::*;
 
-/// A page of the National Vulnerability Database.
+/// Returns a page of the National Vulnerability Database.
 pub(crate) fn nvd_page(total: usize, from: usize, count: usize) -> String {
     let items: Vec<String> = (from..from + count)
         .map(|n| format!(r#"{{"cve":{{"id":"CVE-2030-{n:04}"}}}}"#))
@@ -26,7 +26,8 @@ fn start_index(asked: &Asked) -> usize {
         .expect("an index")
 }
 
-/// True for the last window, the only one with entries. Those that look once more for what changed meanwhile are short.
+/// Returns true for the last window, the only one with entries. Those that look once more for what changed meanwhile
+/// are short.
 fn is_last_window(asked: &Asked) -> bool {
     let time = |name: &str| asked.parameter(name).expect("a time").to_owned();
     time("lastModEndDate").starts_with("2026-06-01") && time("lastModStartDate").as_str() < "2026-05-31"

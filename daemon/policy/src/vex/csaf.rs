@@ -44,7 +44,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         });
     }
     let mut packages = Packages::default();
-    // The list has no order: what excuses nothing is said last, and so applies.
+    // The list has no order: statements that settle nothing are added last, so that they apply.
     for settles in [true, false] {
         for entry in &entries {
             say(entry, settles, &document, &mut packages, reader)?;

@@ -20,7 +20,7 @@ use crate::scan::StatementResult;
 #[derive(Debug, Clone)]
 pub struct CpeSubject {
     cpe: Cpe,
-    /// The version to compare; `None` if it is unknown, or the name says that there is none.
+    /// The version to compare; `None` if it is unknown, or if the name states that there is none.
     version: Option<String>,
     /// True if the name says that it has no version.
     has_none: bool,

@@ -57,7 +57,7 @@ pub(crate) fn with_vendor(
     Some(origin)
 }
 
-/// A field with a vendor's name; anything else is none.
+/// A field with a vendor's name; any other value is ignored.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StatedVendor(pub(crate) Option<Vendor>);
 
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for StatedVendor {
     }
 }
 
-/// A field with a vendor as an organisation, with its name; anything else is none.
+/// A field with a vendor as an organisation, with its name; any other value is ignored.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StatedOrganisation(pub(crate) Option<Vendor>);
 

@@ -57,7 +57,7 @@ fn whole() -> Content {
         .collect()
 }
 
-/// The source after three changes, two losses and one new record.
+/// Returns the source after three changes, two losses and one new record.
 fn later() -> Content {
     let mut content = whole();
     for number in 0..3 {
@@ -228,7 +228,7 @@ fn successor_states_what_differs_whatever_the_clocks_say() {
             assert_eq!(site.content(), later(), "{clock}");
             site.assert_healthy();
         }
-        // The first site returns and finds nothing to say; a change back to what it said first is one.
+        // The first site returns and has nothing to state; a change back to its first statement is a change.
         assert_eq!(a.fetch(&later(), clock).claims.len(), 0);
         assert_eq!(a.fetch(&whole(), clock).claims.len(), 6);
         b.take_from(&a);

@@ -1,6 +1,6 @@
 use super::super::tests::{json_records, warnings};
 
-/// A document with these branches, and this status of its products.
+/// Returns a document with these branches, and this status of its products.
 fn document(branches: &str, status: &str) -> String {
     format!(
         r#"{{"document":{{"category":"csaf_security_advisory","csaf_version":"2.0","title":"t","publisher":{{"namespace":"https://acme.example"}},

@@ -21,7 +21,7 @@ fn repositories_of(body: &[u8]) -> BTreeSet<(String, String)> {
     if memchr::memmem::find(body, b"\"repository\":\"").is_none() {
         return BTreeSet::new();
     }
-    // Their sources say nothing of times; other records' changes are told by them.
+    // Their sources state no times; changes of other records are recognised by their times.
     let record = json::parse(body)
         .ok()
         .filter(|record| record.get("modified").is_none());

@@ -1,4 +1,4 @@
-//! What tells rejected documents apart, and what says them anew.
+//! The identity of rejected documents, and their replacement by later inputs.
 
 use starling_protocol::ContentHash;
 
@@ -20,7 +20,7 @@ fn files(names: &[&str]) -> Rejected {
     rejected
 }
 
-/// An entry of a page, which names itself or does not.
+/// Returns an entry of a page, which names itself or does not.
 fn of_page(name: &str, id: Option<&str>, bytes: &str) -> Rejected {
     let mut rejected = Rejected::none();
     rejected.add(name, "bad", Some(&identity(id, bytes)), true);
