@@ -131,7 +131,7 @@ fn without_findings(out: &mut String, scan: &Scan, judged: &Judged) {
     line(out, cells);
 }
 
-/// Returns the state of the fix; if there is none, with the sources that say so.
+/// Returns the state of the fix, with the sources' statements about a missing one.
 fn fix(finding: &Finding) -> String {
     match crate::fix::short(&finding.fix_states) {
         Some(said) => format!("{}: {said}", finding.fix),
