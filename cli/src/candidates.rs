@@ -19,7 +19,7 @@ use crate::session::{Session, resolve_home};
 
 /// The variable that a shell sets to ask for completions.
 pub(crate) const VARIABLE: &str = "_STARLING_COMPLETE";
-/// How long a daemon may take to answer.
+/// Longest wait for a daemon's answer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Answers a shell that asks for completions, then ends the process.

@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_of_the_daemon_itself_are_no_matter() {
+    fn variables_of_the_daemon_itself_are_ignored() {
         let fail_on = setting("scan.fail_on", "STARLING_SCAN_FAIL_ON", "high");
         assert!(has(b"A=1\0STARLING_SCAN_FAIL_ON=high\0", &fail_on));
         assert!(!has(b"A=1\0STARLING_SCAN_FAIL_ON=highest\0", &fail_on));

@@ -27,9 +27,9 @@ pub(crate) struct Demands<'a> {
     pub(crate) policy: bool,
     /// True if scans exit with 4 when knowledge is stale.
     pub(crate) fresh: bool,
-    /// True if a daemon runs with another configuration than the file's, so that the file does not tell what applies.
+    /// True if a daemon runs with another configuration than the file's, so that the file does not show what applies.
     pub(crate) not_in_force: bool,
-    /// Why no scan can use the site's own policy, if none can.
+    /// The reason why no scan can use the site's own policy, if none can.
     pub(crate) unusable_policy: Option<&'a str>,
     /// True if the site has no network, so that no feed fetches from a server.
     pub(crate) air_gapped: bool,
@@ -104,7 +104,7 @@ fn part(status: &Status, wanted: SitePart, name: &'static str) -> Option<HealthP
     let part = status.parts.iter().find(|part| part.part == wanted)?;
     Some(HealthPoint {
         name,
-        // What is still being fetched is not here.
+        // Records that are still being fetched are not here.
         ok: matches!(part.state, PartState::Ok | PartState::Off),
         found: part.detail.clone(),
     })

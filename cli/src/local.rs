@@ -112,7 +112,7 @@ pub(crate) fn demands(home: &Path) -> Option<Demands<'static>> {
 /// `config_invalid` if one is misspelt or has a wrong value.
 pub(crate) fn setting_variables() -> Result<Vec<SettingVariable>, Problem> {
     Config::variables(std::env::vars_os().filter_map(|(name, value)| {
-        // What is not text sets no key.
+        // A value that is not text sets no key.
         Some((name.into_string().ok()?, value.into_string().ok()?))
     }))
     .map_err(|error| home_problem(&HomeError::Config(error)))

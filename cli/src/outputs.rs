@@ -63,7 +63,7 @@ fn refused(path: &Path, why: &str) -> Problem {
     .hint("nothing was read or written; give another file")
 }
 
-/// Where a path leads.
+/// The target of a path.
 #[derive(Debug)]
 struct Target {
     place: PathBuf,

@@ -149,7 +149,7 @@ impl Session {
         }
         match Client::connect(self.socket(), Step::silent()).await {
             Ok(client) => environment::refuse_gates(&environment::ignored(client.process())?),
-            // Whoever asks the daemon next reports that.
+            // The next call to the daemon reports that.
             Err(_) => Ok(()),
         }
     }
@@ -243,14 +243,14 @@ pub(crate) fn note(text: &str) {
     let mut out = std::io::stderr().lock();
     for line in text.lines() {
         let line = crate::render::plain(line);
-        // If standard error is closed, nobody can be told.
+        // If standard error is closed, there is nobody to notify.
         let _ = write!(out, "{}", crate::terminal::wrapped_stderr("", 0, &line));
     }
 }
 
 /// Prints a document for programs on standard error, on one line.
 pub(crate) fn note_document(text: &str) {
-    // If standard error is closed, nobody can be told.
+    // If standard error is closed, there is nobody to notify.
     let _ = writeln!(std::io::stderr().lock(), "{}", crate::render::plain(text));
 }
 
@@ -261,7 +261,7 @@ pub(crate) fn labelled(label: &str, tone: Tone, text: &str) {
     for line in text.lines() {
         let line = crate::render::plain(line);
         let first = label.take().unwrap_or_default();
-        // If standard error is closed, nobody can be told.
+        // If standard error is closed, there is nobody to notify.
         let _ = write!(out, "{}", crate::terminal::wrapped_stderr(&first, 2, &line));
     }
 }

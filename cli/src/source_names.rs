@@ -32,7 +32,7 @@ pub(crate) async fn note_misspelt(site: &dyn SiteService, names: &[&str]) {
     }
 }
 
-/// Returns the source that a name was probably meant to be, if it is none that is known.
+/// Returns the known source that is spelt most like an unknown name.
 fn meant_by(name: &str, here: &[String]) -> Option<String> {
     let presets = local::feed_presets();
     let known: BTreeSet<&str> = presets

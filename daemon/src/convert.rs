@@ -14,7 +14,7 @@ use crate::small_file;
 
 /// Rebuilds the engine of the site in `home` as engine `to`, from the log.
 ///
-/// Keeps the old engine until the new one is complete. `watcher` is told how far it is.
+/// Keeps the old engine until the new one is complete. `watcher` receives the progress.
 ///
 /// # Errors
 /// `daemon_running` or `store_locked`, a full disk, or damage.

@@ -86,7 +86,7 @@ impl Gate {
         Ok(Place(self))
     }
 
-    /// The two numbers are correct after every change, even if a thread panicked.
+    /// Locks the two numbers. They are correct after every change, so a panic of another thread does not matter.
     fn count(&self) -> MutexGuard<'_, Count> {
         self.count.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -46,7 +46,7 @@ pub(crate) struct OpeningNews {
 }
 
 impl OpeningNews {
-    /// True for a daemon, which logs progress; a command prints it.
+    /// Returns true for a daemon, which logs progress; a command prints it.
     pub(crate) const fn new(is_daemon: bool) -> Self {
         Self {
             is_daemon,

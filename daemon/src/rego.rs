@@ -24,7 +24,7 @@ use starling_protocol::UnixMillis;
 use crate::gate::Gate;
 use crate::home::error_chain;
 
-/// The argument that tells the program its purpose.
+/// The argument that selects this purpose of the program.
 pub const REGO_WORKER: &str = "rego-worker";
 /// Stack of the evaluating thread, in bytes.
 pub const REGO_STACK_BYTES: usize = 64 * 1024 * 1024;

@@ -59,7 +59,7 @@ pub enum RunError {
     TaskEnded {
         /// The task.
         task: &'static str,
-        /// How it ended.
+        /// The result.
         how: String,
     },
 }
@@ -151,9 +151,9 @@ fn read_home(folder: &Path, overrides: &Overrides) -> Result<(Home, Config), Pro
     Ok((home, config))
 }
 
-/// How a daemon left its site.
+/// The state in which a daemon left its site.
 enum Left {
-    /// It was told to stop.
+    /// It was asked to stop.
     Stopped,
     /// The store has to be opened again.
     ToReopen,

@@ -9,15 +9,15 @@ use crate::config::Config;
 use crate::home::error_chain;
 use crate::service::{GONE_ADVICE, Site, SiteParts};
 
-/// How often heads are signed again, as a share of their validity.
+/// Interval at which heads are signed again, as a share of their validity.
 const RENEWALS_PER_VALIDITY: u32 = 4;
-/// How often old history is dropped, with the bodies that no claim needs any more.
+/// Interval at which old history is dropped, with the bodies that no claim needs any more.
 const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 /// How often the daemon checks if the data has grown enough to free space early, and how long the site must have been
 /// quiet before that.
 const LOOK_INTERVAL: Duration = Duration::from_secs(300);
 const CALM: Duration = Duration::from_secs(60);
-/// How often the engine is made durable if something was committed.
+/// Interval at which the engine is made durable if something was committed.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Longest time from the start to the first check of the files: the start itself is busy enough.

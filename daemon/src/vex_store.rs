@@ -34,7 +34,7 @@ const MAX_BYTES: u64 = 64 << 20;
 /// there is room for given documents.
 const MAX_STATEMENTS: usize = 250_000;
 
-/// How often the folder is read again if another process removes documents meanwhile.
+/// Most times that the folder is read again if another process removes documents meanwhile.
 const LOOKS: usize = 100;
 
 /// The parsed documents and their files; removed documents are forgotten.

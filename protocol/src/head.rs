@@ -59,7 +59,7 @@ pub enum HeadError {
     Signature {
         /// The author.
         site: SiteId,
-        /// Which key.
+        /// The error, which names the key.
         source: KeyError,
     },
 }

@@ -77,9 +77,9 @@ pub struct FeedOffer {
     pub is_offered: bool,
     /// True if its fetches go well.
     pub is_healthy: bool,
-    /// How often it fetches, in milliseconds; at least 1.
+    /// The interval of its fetches, in milliseconds; at least 1.
     pub every_ms: u64,
-    /// What it fetches.
+    /// The input that it fetches.
     pub input: OfferInput,
     /// The authors on whose statements of the source its own build: without them they are not the whole source.
     pub rests_on: RestsOn,

@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    /// Takes a link down; both ends are told.
+    /// Takes a link down, and notifies both ends.
     pub(crate) fn disconnect(&mut self, link: Pair) {
         let Some(state) = self.network.links.get_mut(&link).filter(|state| state.up) else {
             return;

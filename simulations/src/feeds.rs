@@ -24,25 +24,25 @@ pub(crate) struct SimSource {
     changes: u64,
 }
 
-/// What a site does about it.
+/// The state of a site.
 #[derive(Debug, Default)]
 pub(crate) struct SiteFeed {
-    /// How far the site's clock is off, in milliseconds; the times of a world leave room on both sides.
+    /// The error of the site's clock, in milliseconds. The times of a world leave room on both sides.
     clock: i64,
     watch: Watch,
-    /// What it kept for its next start.
+    /// The data that it stored for its next start.
     waited: Vec<Waited>,
     role: Option<Role>,
-    /// When it last began to fetch, by its steady clock.
+    /// The start of its last fetch, by its steady clock.
     last: Option<u64>,
     failures: u32,
     /// Its fetches fail until then.
     fails_until: u64,
-    /// When it fetched last with success.
+    /// The time of its last successful fetch.
     fetched: Option<u64>,
-    /// When it last saw a check advance or fetched with success; time while it was down is taken off.
+    /// The last time when it saw a check advance or fetched successfully, without the time during which it was down.
     news: u64,
-    /// When it last looked.
+    /// The time of its last evaluation.
     looked: u64,
     /// The checks that it saw.
     checks: Vec<Option<UnixMillis>>,
@@ -296,7 +296,7 @@ impl World {
                 format!("by their roles {fetching:?}, by what they did {fetched:?}, expected {least:?}");
             return self.violate("one_site_fetches", 0, found);
         }
-        // Each site states each change at most once; whoever takes over states none anew that others stated.
+        // Each site states each change at most once; a site that takes over restates no statement of others.
         let most = self.source.changes * feed.sites as u64;
         if self.counts.records > most {
             let found = format!(

@@ -173,7 +173,7 @@ pub struct FeedScenario {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Byzantine {
-    /// Which site, from 0.
+    /// The index of the site, from 0.
     pub site: usize,
     /// Its misbehaviour.
     pub mischief: Mischief,

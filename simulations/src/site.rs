@@ -38,7 +38,7 @@ pub(crate) struct SimSite {
     pub(crate) starts: u64,
     /// The last checked positions, by the author's epoch: a later epoch may name an earlier position.
     pub(crate) positions: BTreeMap<(LogKey, u32), LogPosition>,
-    /// What it does about the source that sites offer to fetch.
+    /// Its role for the source that sites offer to fetch.
     pub(crate) feed: SiteFeed,
 }
 

@@ -16,7 +16,7 @@ use starling_sync::model::{ModelKeys, ModelReplica};
 use crate::feeds::SourceContent;
 use crate::scenario::StoreKind;
 
-/// Why the model cannot fetch.
+/// The reason why the model cannot fetch.
 const NO_OFFERS: &str = "the model has no offers";
 
 /// A replica, with the operations of a world on it.

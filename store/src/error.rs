@@ -10,7 +10,7 @@ use crate::journal::EntryError;
 use crate::log::LogError;
 use crate::packs::PackError;
 
-/// Why the store refused or failed.
+/// The reason why the store refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The engine failed.

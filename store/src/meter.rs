@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The work under way. Reading it waits for nobody.
+/// The current work. Reading it never blocks.
 #[derive(Debug, Default)]
 pub struct Meter(Mutex<Vec<Arc<Task>>>);
 
@@ -17,7 +17,7 @@ struct Task {
 /// One piece of work, and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
-    /// What is done, as in *building the match index*.
+    /// The work, as in *building the match index*.
     pub what: &'static str,
     /// The amount done, in a unit of the work's own.
     pub done: u64,
@@ -25,7 +25,7 @@ pub struct Progress {
     pub of: u64,
 }
 
-/// Work that is under way until this is dropped.
+/// Current work, which ends when this is dropped.
 #[derive(Debug)]
 pub struct Working<'a> {
     meter: &'a Meter,

@@ -33,7 +33,7 @@ const BRIEF_REDIAL_MILLIS: u64 = 10_000;
 pub struct Dial<A> {
     /// The key that must answer; `None` for any key.
     pub peer: Option<PublicKey>,
-    /// Where to dial.
+    /// The address to dial.
     pub addresses: Vec<A>,
 }
 
@@ -187,8 +187,8 @@ impl<A: Clone + Ord> Dials<A> {
         }
     }
 
-    /// A session with a site ended at once. The site was there a moment ago, so it is dialled soon again, but not for
-    /// ever: one that ends every session refuses this site. Returns how many did so in a row.
+    /// Counts a session that ended at once, and returns the number of such sessions in a row. The site was reachable a
+    /// moment ago, so it is dialled again soon, but not for ever: a site that ends every session refuses this site.
     fn ended_at_once(&mut self, site: SiteId) -> u32 {
         let redial = self.sites.entry(site).or_default();
         redial.brief = redial.brief.saturating_add(1);
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn site_whose_sessions_are_brief_is_dialled_soon_and_at_last_rarely() {
+    fn site_with_brief_sessions_is_dialled_soon_then_rarely() {
         let pauses = pauses(40, |dials| {
             dials.ended_at_once(site());
         });
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn site_that_hangs_up_before_a_session_is_dialled_with_growing_pauses() {
+    fn site_that_hangs_up_early_is_dialled_with_growing_pauses() {
         let refused = pauses(40, |dials| {
             dials.answered(key(1), Some(site()), &[site()]);
             assert_eq!(dials.hung_up(&key(1)), None);

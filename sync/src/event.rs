@@ -9,7 +9,7 @@ use crate::write::{StoreFailure, Write, WriteId, Written};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RequestId(pub u64);
 
-/// Why a request of this site got no answer.
+/// The reason why a request of this site got no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailureReason {
     /// The transport waited long enough.
@@ -73,7 +73,7 @@ pub enum Event {
     Written {
         /// The engine's number of the write.
         id: WriteId,
-        /// What came of it.
+        /// The result.
         outcome: Result<Written, StoreFailure>,
     },
     /// Something other than the engine changed the replica: own claims, a renewed head, a bundle, the
@@ -134,7 +134,7 @@ pub enum Effect {
     Write {
         /// The engine's number.
         id: WriteId,
-        /// What to write.
+        /// The write.
         write: Write,
     },
     /// Close every connection to a peer. The engine has forgotten it; [`Event::Disconnected`] may follow.

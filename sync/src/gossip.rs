@@ -4,9 +4,9 @@
 //! |---|---|---|---|
 //! | none | the own head or chain is newer than published; a fork is proved | queued | |
 //! | queued | a step ends | none | publishes it, if it fits into a message |
-//! | none | gossip of a ready peer within its rate | taken in (`inbox`) | |
+//! | none | gossip of a ready peer within its rate | processing (`inbox`) | |
 //! | none | other gossip | none | judged at once; a flood or junk is a violation |
-//! | taken in | its last fact was looked at | none | judged: forwarded if any fact was new and is stored |
+//! | processing | its last fact was looked at | none | judged: forwarded if any fact was new and is stored |
 //!
 //! A log's newest head is watched until it expires, reported as stale once, and watched again when it is renewed.
 

@@ -1,13 +1,13 @@
-//! Messages with signed facts, taken in one after another: a fact may need the one before it to be stored.
+//! Processes messages with signed facts one after another, because a fact may need the previous one to be stored.
 //!
 //! | state | event | next state | also |
 //! |---|---|---|---|
-//! | queued | nothing before it waits | taken in | admits the peer, if it is a hello |
-//! | taken in | a fact is news and verifies | waits | queues its write |
-//! | taken in | a fact is not news | taken in | |
-//! | taken in | a fact is invalid | done | violation |
-//! | taken in | no fact is left | done | takes its notes; answers, or judges the gossip |
-//! | waits | written, or the store failed | taken in | |
+//! | queued | nothing before it waits | processing | admits the peer, if it is a hello |
+//! | processing | a fact is news and verifies | waits | queues its write |
+//! | processing | a fact is not news | processing | |
+//! | processing | a fact is invalid | done | violation |
+//! | processing | no fact is left | done | takes its notes; answers, or judges the gossip |
+//! | waits | written, or the store failed | processing | |
 //! | queued | the peer leaves | gone | |
 //! | waits | the peer leaves | waits | is done after the write, without an answer |
 //!
@@ -34,7 +34,7 @@ pub(crate) enum Fact {
     Fork(SiteId, Vec<u8>),
 }
 
-/// What a message is, beside its facts.
+/// The kind of a message, without its facts.
 #[derive(Debug)]
 pub(crate) enum MessageKind {
     /// With the request to answer; `None` if it is an answer itself.
@@ -45,7 +45,7 @@ pub(crate) enum MessageKind {
     Gossip(Vec<u8>),
 }
 
-/// How far the chain in a hello was handled.
+/// The progress of the chain in a hello.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum HelloStep {
     New,
@@ -54,7 +54,7 @@ pub(crate) enum HelloStep {
     Admitted,
 }
 
-/// A message that is taken in.
+/// A message that is being processed.
 #[derive(Debug)]
 pub(crate) struct Message {
     peer: PublicKey,
@@ -86,7 +86,7 @@ impl Message {
     }
 }
 
-/// The messages that are taken in.
+/// The messages that are processed.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     /// The message that waits for a write.

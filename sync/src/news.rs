@@ -103,7 +103,7 @@ impl SyncEngine {
 
     /// Requests the facts that peers' notes mention.
     pub(crate) fn ask_facts(&mut self, cx: &mut Context<'_>) {
-        // What is wanted may be in a message that waits: it is asked for when that was taken in.
+        // A waiting message may contain the wanted facts: they are requested after that message was processed.
         if !self.inbox.is_empty() {
             return;
         }

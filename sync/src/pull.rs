@@ -200,7 +200,7 @@ impl SyncEngine {
                 note.held = note.held.max(number);
             }
             self.bodies.look_at(ask.log);
-            // Peers are told once, after the acceptance.
+            // Peers get the notes once, after the acceptance.
             self.writes.accept(AfterAccept {
                 report: [ask.log].into(),
                 ..AfterAccept::default()
@@ -288,7 +288,7 @@ impl SyncEngine {
             AppendProblem::Frozen { .. } | AppendProblem::Distrusted { .. } => return,
             AppendProblem::Refused { reason, .. } => cx.notice(Notice::AuthorRefused { site, lane, reason }),
         }
-        // Whoever is at fault, asking it again at once would give the same answer.
+        // Whichever site is at fault, the same request would get the same answer now.
         if self.peers.contains_key(&key) {
             let (settings, rng) = (&self.settings, &mut self.rng);
             let until = |failures| later(cx.now, backoff(failures, settings, rng));

@@ -17,7 +17,7 @@ use starling_protocol::{ClaimNumber, PublicKey, UnixMillis};
 
 use crate::LogKey;
 
-/// What a pull does at the moment.
+/// The current step of a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Step {
     /// It asks when a peer can give more.

@@ -33,7 +33,7 @@ impl SyncEngine {
         }
         let request = match Request::decode(bytes) {
             Ok(request) => request,
-            // An older or newer site commits no violation; it is told the reason and disconnects.
+            // An older or newer site commits no violation; it receives the reason and disconnects.
             Err(fault @ WireFault::Version { .. }) => {
                 return self.refuse(cx, key, id, RefusalCode::Version, &fault.to_string());
             }

@@ -29,7 +29,7 @@ use crate::notice::{DisconnectReason, Notice};
 use crate::peer::{Peer, Stage};
 use crate::wire::{Capabilities, Hello, News, Refusal, RefusalCode, Request, Response};
 
-/// What follows from the chain in a hello.
+/// The consequence of the chain in a hello.
 #[derive(Debug)]
 pub(crate) enum Admission {
     /// It is longer than the known one, and must be kept before the key is checked.

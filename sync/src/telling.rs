@@ -101,7 +101,7 @@ impl SyncEngine {
 
     /// Sends the reports that are due.
     pub(crate) fn tell_news(&mut self, cx: &mut Context<'_>) {
-        // The answer is a message too: a peer of which many wait for the store is told later.
+        // The answer is a message too: a peer with many messages that wait for the store gets it later.
         let due = self.peers.iter().filter(|(key, peer)| {
             peer.site().is_some() && peer.outbox.is_due(cx.now) && self.inbox.has_room(**key)
         });

@@ -36,7 +36,7 @@ pub enum Write {
     Accept,
 }
 
-/// What came of a write that was carried out, one variant for each [`Write`].
+/// The result of a write that was carried out, one variant for each [`Write`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
     /// Deltas were appended, or not, with the reason.
@@ -53,7 +53,7 @@ pub enum Written {
     Accepted(Vec<(SiteId, Lane, ClaimNumber)>),
 }
 
-/// Why a write was not carried out.
+/// The reason why a write was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreFailure {
     /// It breaks a rule of this site.

@@ -1,4 +1,4 @@
-//! The engine's writes: a queue in order, at most one open, and what goes on after each.
+//! The engine's writes: an ordered queue, at most one open, and the work that continues after each.
 //!
 //! | state | event | next state | also |
 //! |---|---|---|---|
@@ -22,7 +22,7 @@ use crate::pull::{DeltasRequest, held};
 use crate::replica::{Learned, LearnedHead};
 use crate::write::{StoreFailure, Write, WriteId, Written};
 
-/// A write that waits for its turn, with what the engine needs to go on after it.
+/// A write that waits for its turn, with the data that the engine needs to continue after it.
 #[derive(Debug)]
 pub(crate) enum QueuedWrite {
     /// A page of deltas, with the peer that sent it and the request that it answers.
@@ -36,7 +36,7 @@ pub(crate) enum QueuedWrite {
     Accept(AfterAccept),
 }
 
-/// What the engine needs to go on after the open write.
+/// The data that the engine needs to continue after the open write.
 #[derive(Debug)]
 enum AfterWrite {
     /// The peer that sent the page, the request that it answers, and the log's newest claim before the write.
@@ -50,7 +50,7 @@ enum AfterWrite {
     Accept(AfterAccept),
 }
 
-/// What goes on after the acceptance of everything that is complete.
+/// The work that continues after everything complete was accepted.
 #[derive(Debug, Default)]
 pub(crate) struct AfterAccept {
     /// Logs that moved otherwise, to be reported to peers together with what was accepted.

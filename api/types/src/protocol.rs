@@ -80,7 +80,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_protocol_shows_is_read_here(millis in 0..=253_402_300_799_999_u64, number: u64) {
+        fn cursors_and_times_of_the_protocol_are_accepted(millis in 0..=253_402_300_799_999_u64, number: u64) {
             let time = protocol::UnixMillis::new(millis).unwrap();
             let shown = Cursor::from(protocol::Cursor { time, number: protocol::ClaimNumber(number) });
             prop_assert_eq!(Cursor::new(shown.as_str()), Ok(shown.clone()));

@@ -1,10 +1,10 @@
 //! Keeps private keys out of messages.
 
-/// How a line with a private key of a site begins, in the files of `keys/`.
+/// The beginning of a line with a private key of a site, in the files of `keys/`.
 pub const PRIVATE_KEY_PREFIX: &str = "starling-key-v1:";
-/// How the first line of a private key in PEM ends, of any program.
+/// The end of the first line of a private key in PEM, of any program.
 const PEM_PRIVATE_KEY: &str = "PRIVATE KEY-----";
-/// What stands in a message in place of a secret.
+/// The text that replaces a secret in a message.
 const LEFT_OUT: &str = "(a private key, left out)";
 
 /// Returns true if a text contains a private key of a site, or one in PEM.
@@ -26,7 +26,7 @@ pub fn without_private_keys(text: String) -> String {
         let end = part.find(|c: char| !c.is_ascii_alphanumeric() && c != '…');
         out.push_str(end.map_or("", |end| &part[end..]));
     }
-    // Where a key in PEM ends is not known of a quoted part, so the rest of the message goes with it.
+    // In a quoted part, the end of a PEM key is unknown, so the rest of the message is removed too.
     match out.split_once(PEM_PRIVATE_KEY) {
         Some((before, _)) => format!("{before}{LEFT_OUT}"),
         None => out,

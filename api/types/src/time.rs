@@ -18,7 +18,7 @@ pub struct Timestamp(jiff::Timestamp);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("reading `{found}` as a time: expected RFC 3339 as in 2025-01-15T10:30:00.000Z")]
 pub struct TimestampError {
-    /// What was given, cut to 80 characters.
+    /// The given text, cut to 80 characters.
     pub found: String,
 }
 

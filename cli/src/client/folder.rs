@@ -46,7 +46,7 @@ pub(super) fn as_tar(folder: &Path) -> Result<ByteStream, Problem> {
                 .map_err(|error| closed(&error))
         });
         if let Err(problem) = written {
-            // If the receiver is gone, nobody can be told.
+            // If the receiver is gone, there is nobody to notify.
             let _ = walk.tar.get_mut().sender.blocking_send(Err(problem));
         }
     });

@@ -14,7 +14,7 @@ use starling_api_types::{ErrorCode, Problem};
 
 use super::http::connect;
 
-/// How long to wait for a daemon.
+/// Longest wait for a daemon.
 #[derive(Debug, Clone, Copy)]
 struct Patience {
     /// Time without an answer after which the daemon is asked for its health.

@@ -59,7 +59,7 @@ impl Sent {
     /// `file_access`.
     pub(super) async fn file_or_folder(upload: Upload, step: &Step) -> Result<Self, Problem> {
         match upload {
-            // A tar without members is bytes of which nothing tells that they are one.
+            // A tar without members cannot be recognised as a tar.
             Upload::Path(path) if is_empty_folder(&path) => Ok(Self::bytes(Bytes::new())),
             Upload::Path(path) if path.is_dir() => Ok(Self::stream(folder::as_tar(&path)?, None, step)),
             other => Self::file(other, step).await,

@@ -262,7 +262,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn import_of_which_nothing_is_used_is_named() {
+    fn import_without_usable_claims_is_reported() {
         let report = |other_claims: u64| -> ImportReport {
             let hash = format!("blake3:{}", "0".repeat(64));
             serde_json::from_value(json!({

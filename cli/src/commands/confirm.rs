@@ -6,7 +6,7 @@ use starling_api_types::{ErrorCode, Problem};
 
 use crate::session::{Session, note};
 
-/// How a command that cannot be undone goes on.
+/// The way in which an irreversible command continues.
 #[derive(Debug, PartialEq, Eq)]
 enum Consent {
     Given,

@@ -46,7 +46,7 @@ pub(crate) struct Doctor {
 struct Examined {
     #[serde(flatten)]
     report: DoctorReport,
-    /// What a healthy site has. Does not change the exit code.
+    /// The items that a healthy site has, each with its state here. They do not change the exit code.
     healthy: Vec<HealthPoint>,
 }
 

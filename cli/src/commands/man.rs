@@ -81,7 +81,7 @@ fn page_name(command: &Command) -> &str {
     command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
-/// How the builder's output begins: an apostrophe for every formatter.
+/// The beginning of the builder's output: an apostrophe for every formatter.
 const PREAMBLE: &str = ".ie \\n(.g .ds Aq \\(aq\n.el .ds Aq '\n";
 
 /// Builds a page. `above` are the words of the command above this one; `None` for the program itself.

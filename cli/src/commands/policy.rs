@@ -113,7 +113,7 @@ pub(crate) struct PolicySummary {
     pub(crate) rules: usize,
     /// Number of examples, or tests.
     pub(crate) examples: usize,
-    /// What the file leaves open.
+    /// A description of what the file does not decide.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<String>,
 }
@@ -130,7 +130,7 @@ pub(crate) struct PolicyTest {
     /// Each test of a Rego policy, in the file's order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) tests: Vec<RegoTest>,
-    /// What the file leaves open.
+    /// A description of what the file does not decide.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) notes: Vec<String>,
 }

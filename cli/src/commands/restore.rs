@@ -42,7 +42,7 @@ impl Restore {
     pub(crate) async fn run(self, session: &Session) -> Outcome {
         session.ensure_no_daemon("restoring the site").await?;
         let (yes, can_ask, is_alone) = (self.yes, confirm::can_ask(session), self.alone);
-        // What cannot be undone is asked first, whatever the home is.
+        // The confirmation of an irreversible step comes first, whatever the state of the home is.
         if is_alone && !confirm::agrees(yes, can_ask, "starling restore --alone", ALONE, QUESTION)? {
             crate::session::note("nothing was changed");
             return Ok(ExitStatus::Usage);
@@ -72,11 +72,11 @@ impl Restore {
     }
 }
 
-/// What `restore` does to a site that signs.
+/// The effect of `restore` on a site that signs.
 const HEAR: &str = "The site would sign nothing (no import, no export) until a peer or a bundle shows its newest data, \
                     and then go on in a new epoch, which needs its root key.";
-/// What `--alone` does.
+/// The effect of `--alone`.
 pub(super) const ALONE: &str =
     "The site goes on from what this home holds, and gives up anything newer that peers hold.";
-/// What must be true before a restore.
+/// The precondition of a restore.
 pub(super) const QUESTION: &str = "Was this home restored from a backup, or copied?";

@@ -50,7 +50,7 @@ pub(super) struct SiteOutcome {
 pub(super) struct Step {
     /// A short, stable name.
     pub(super) name: &'static str,
-    /// What happened, in a sentence.
+    /// The event, in a sentence.
     pub(super) what: String,
     /// Duration, in milliseconds.
     pub(super) duration_ms: u64,

@@ -19,7 +19,7 @@ const JUDGED: &[ExitStatus] = &[
     ExitStatus::KnowledgeMissing,
     ExitStatus::CoverageTooLow,
 ];
-/// How the line with the address begins in a configuration that was just made.
+/// The beginning of the line with the address in a new configuration.
 const LISTEN_LINE: &str = "\n# listen = [\"/ip4/";
 const DONE: &[ExitStatus] = &[ExitStatus::Pass];
 

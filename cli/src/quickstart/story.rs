@@ -15,7 +15,7 @@ use super::site::{self, Site};
 use super::{AIR_GAPPED, BUNDLE_FILE, NORTH, SBOM_FILE, WEST};
 use crate::session::SOCKET_FILE;
 
-/// How long an awaited state may stay unchanged. Any progress restarts the time, so that a large feed may take longer.
+/// Longest time without progress towards an awaited state. Any progress restarts it, so a large feed may take longer.
 const STALL_DEADLINE: Duration = Duration::from_secs(60);
 /// Pause between two checks of a state. Each check starts a process, which also takes some milliseconds.
 const LOOK_EVERY: Duration = Duration::from_millis(25);

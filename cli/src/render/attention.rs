@@ -91,7 +91,7 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
     if !parts.any(|part| part.part == SitePart::Sync && part.state == PartState::Attention) {
         matters.extend(away(status));
     }
-    // What the allow-list holds back by choice stands at the site, and is nothing to do.
+    // Claims that the allow-list deliberately holds back are shown with the site, and need no action.
     matters.extend(held_back(status, |position| !position.by_choice));
     matters.extend(at_the_door(status));
     matters.extend(undecided(view.conflicts));
@@ -124,7 +124,7 @@ fn matters_of_feeds(detail: &str) -> Vec<&str> {
     }
 }
 
-/// A site that knows where its peers are needs a daemon to exchange anything with them.
+/// Reports that no daemon runs, for a site with peers whose addresses it knows: they cannot exchange anything.
 fn stopped(view: &StatusView<'_>) -> Option<String> {
     if view.status.daemon {
         return None;
@@ -188,7 +188,7 @@ fn held_back(status: &Status, counts: impl Fn(&Position) -> bool) -> Option<Stri
         .filter(|position| counts(position))
         .filter_map(|position| Some((position, position.hold_reason.as_ref()?)))
         .collect();
-    // What a peer is sending at the moment is no matter for a person.
+    // Data that a peer is sending now needs no action.
     held.retain(|(position, _)| position.arriving_bodies == 0 || !position.out_of_scope.is_empty());
     let (first, reason) = held.first()?;
     let name = author(first.site_id.as_ref(), &first.site);
@@ -199,7 +199,7 @@ fn held_back(status: &Status, counts: impl Fn(&Position) -> bool) -> Option<Stri
     Some(format!("{name} is held back: {}{more}", plain(reason)))
 }
 
-/// A site that asks to sync and is not on the allow-list.
+/// Reports the sites that ask to sync and are not on the allow-list.
 fn at_the_door(status: &Status) -> Option<String> {
     let first = status.strangers.first()?;
     let from = first.address.as_deref().map(plain);

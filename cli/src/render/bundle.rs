@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn mutes_that_arrived_say_if_they_count() {
+    fn report_says_if_arrived_mutes_apply() {
         let mutes = |arrived, counting, remark: Option<&str>| {
             super::arrived(&ArrivedMutes {
                 arrived,
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn bundle_of_which_all_is_here_is_no_error() {
+    fn bundle_without_news_is_not_an_error() {
         let problem = Problem::new(
             starling_api_types::ErrorCode::CursorNotAfterCurrent,
             "importing a bundle: nothing new: all 3 deltas are here, up to 2025-01-15T10:30:00.000Z#0042",
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_sources_that_are_not_allowed_are_not_called_taken() {
+    fn claims_of_disallowed_sources_are_not_shown_as_taken() {
         let log = |others: Option<u64>| {
             json!({"site": format!("blake3:{}", "1".repeat(64)), "site_id": "site-b", "lane": "federation", "outcome": "taken",
                 "cursor": "2025-01-15T10:30:00.000Z#0042", "reason": "2 claims are held, not used: nvd is not allowed",
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn bundle_that_is_taken_in_part_is_not_called_invalid() {
+    fn partly_imported_bundle_is_not_shown_as_invalid() {
         let part = "here: site-b federation";
         let text = validation(&[
             ("seal", true, "good"),

@@ -12,9 +12,9 @@ use super::table::Table;
 use super::{Lines, ago, count, counted, cut, duration, list, moment, moment_or, or_dash, plain, size};
 use crate::terminal::{self, Tone};
 
-/// How much of a run's words stands in a table, in characters.
+/// Longest text of a run in a table, in characters.
 const CELL: usize = 200;
-/// What to do if feeds have a schedule and nothing keeps it.
+/// The advice if feeds have a schedule, but no daemon runs them.
 const NO_DAEMON: &str = "no daemon runs, so no feed is fetched by its schedule: `starling up` starts one, `starling feeds \
                          run` fetches once";
 
@@ -211,7 +211,7 @@ fn run_lines(run: &FeedRun, is_partial: bool) -> String {
         .add(
             "fetched",
             match run.requests {
-                // A run that failed does not tell them.
+                // A failed run does not show them.
                 0 => format!("{}, {}", documents(run.documents), size(run.bytes)),
                 requests => format!(
                     "{}, {}, {}",
@@ -328,7 +328,7 @@ pub(crate) fn feed_set(before: &Feed, after: &Feed, change: &FeedChange) -> Stri
             lines = lines.add(label, format!("{old} -> {new}"));
         }
     }
-    // What follows a `?` is not shown, and neither are keys and proxies: that they were given is.
+    // Queries, keys and proxies are not shown; only that they are set.
     let is_hidden = before.address == after.address && after.has_secret;
     for (label, is_given, setting) in [
         ("address", change.address.is_some() && is_hidden, None),
@@ -423,7 +423,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn run_that_does_not_check_its_source_says_what_ends_that() {
+    fn unchecked_run_says_how_to_get_a_check() {
         let run = |outcome: &str, checked: bool| -> FeedRun {
             let run = json!({"feed": "mine", "source": "acme", "trigger": "request", "started_at": "2025-01-15T10:30:00.000Z",
                 "duration_ms": 5, "outcome": outcome, "whole": true, "checked": checked, "requests": 1, "documents": 1,

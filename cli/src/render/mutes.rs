@@ -179,7 +179,7 @@ mod tests {
     use crate::terminal;
 
     #[test]
-    fn mute_that_is_ignored_here_is_not_called_active() {
+    fn ignored_mute_is_not_shown_as_active() {
         let proof = json!({"site": format!("blake3:{}", "1".repeat(64)), "site_id": "site-b", "lane": "federation",
             "cursor": "2025-01-15T10:30:00.000Z#0042", "delta_hash": format!("blake3:{}", "2".repeat(64)),
             "change_hash": "3".repeat(64), "epoch": 0, "claimed_at": "2025-01-15T10:30:00.000Z"});

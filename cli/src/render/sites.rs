@@ -178,7 +178,7 @@ pub(crate) fn site_history(history: &SiteHistory) -> String {
     .leaves_out(&["BUNDLE"]);
     for entry in &history.entries {
         let (kind, is_counted) = match entry.kind {
-            // What the network brings is folded later, and not counted by transfer.
+            // Deltas from the network are folded later, and not counted by transfer.
             TransferKind::Sync => ("network", false),
             TransferKind::Bundle => ("bundle", true),
         };
@@ -217,7 +217,7 @@ mod tests {
     use crate::terminal;
 
     #[test]
-    fn history_shows_no_counts_for_what_the_network_brought() {
+    fn history_shows_no_counts_for_network_transfers() {
         let entry = |kind: &str| {
             json!({"at": "2025-01-15T10:30:00.000Z", "kind": kind, "bundle_hash": null, "cursor": null, "items": 7,
                 "counts": {"canonical_created": 5, "canonical_updated": 0, "canonical_skipped": 0, "edges_added": 0,
@@ -275,7 +275,7 @@ mod tests {
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(sites(&view).contains("3 h"), "{}", sites(&view));
         assert!(!sites(&view).contains("HELD BACK"), "{}", sites(&view));
-        // What the list does not let in is no lag, and is said in the site's row.
+        // Claims that the allow-list excludes are not lag; the site's row shows them.
         let mut status = status.clone();
         status.positions[0].out_of_scope = vec!["nvd".parse().unwrap(), "osv".parse().unwrap()];
         status.positions[0].held_back = 1_204;

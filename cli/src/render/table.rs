@@ -1,4 +1,4 @@
-//! Renders tables that fit the terminal, with one line per row; only prose in the last column may go on below.
+//! Renders tables that fit the terminal, with one line per row; only prose in the last column may continue below.
 //!
 //! If a table is too wide, it first cuts the columns that may shrink (`…`), then leaves out the least important
 //! columns and lists them below the table. Then columns that must never be cut, such as ids and package names, move to
@@ -42,9 +42,9 @@ struct Column {
     hidden: bool,
     /// True if the end of a value matters more than its beginning.
     end: bool,
-    /// True if a value is never cut: somebody copies it.
+    /// True if a value is never cut, because people copy it.
     whole: bool,
-    /// True if a value goes on in lines below, under its column, instead of being cut.
+    /// True if a value continues in lines below, under its column, instead of being cut.
     wraps: bool,
 }
 

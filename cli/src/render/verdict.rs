@@ -176,7 +176,7 @@ pub(crate) fn known_in_part(envelope: &VerdictEnvelope) -> Vec<String> {
         .unwrap_or_default()
 }
 
-/// Returns the exit code with its meaning: a warning ends as a pass does, and is none.
+/// Returns the exit code with its meaning. A warning has the exit code of a pass, but another meaning.
 fn ending(outcome: &str, exit_code: u8) -> String {
     if outcome == "warn" && exit_code == ExitStatus::Pass.code() {
         return format!("exit code {exit_code} (a warning fails nothing)");

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn import_says_as_what_it_read_the_documents() {
+    fn import_reports_the_kinds_of_its_documents() {
         let report = serde_json::json!({"source": "mine", "stored": 13, "unchanged": 0, "duplicate": 0, "ignored": 0,
             "rejected": 0, "absent": 0, "warnings": [], "deltas": 1, "cursor": null, "files": [], "duration_ms": 1,
             "complete": false, "read_as": [{"kind": "kev", "documents": 1}, {"kind": "nvd", "documents": 1200}]});
@@ -376,7 +376,7 @@ mod tests {
             text.contains("1,662 records mark vulnerabilities as known to be exploited. The catalogue names no packages:"),
             "{text}"
         );
-        // What no scan can find in any way is still named.
+        // Records that no scan can match in any way are still named.
         assert!(
             text.contains("Records that no scan can find\n") && text.contains("OSV-1"),
             "{text}"

@@ -242,7 +242,7 @@ fn giving_up_what_peers_hold_needs_consent_in_a_script() {
             run.stderr
         );
     }
-    // With it, the command goes on, to the missing site.
+    // With it, the command continues, and reports the missing site.
     let run = world.run("restore --alone --yes").ends(2);
     assert!(run.stderr.contains("No site in this folder"), "{}", run.stderr);
 }

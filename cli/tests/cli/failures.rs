@@ -259,7 +259,7 @@ fn output_options_that_exclude_one_another_are_refused() {
 }
 
 #[test]
-fn bundle_without_news_is_not_called_an_error() {
+fn bundle_without_news_is_not_shown_as_an_error() {
     let world = World::with_daemon();
     world.file("a.stl", "x");
     let detail = "importing a bundle: nothing new: all 3 deltas are here";

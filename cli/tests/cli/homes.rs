@@ -126,7 +126,7 @@ fn category_of_a_crate_marks_it_as_malicious() {
 
 /// It looked like a success.
 #[test]
-fn policy_test_without_an_example_is_no_success() {
+fn policy_test_without_an_example_does_not_pass() {
     let world = World::empty();
     let rule =
         "format: starling-policy/1\nrules:\n  - {id: skip, action: ignore, reason: x, when: {kev: false}}\n";
@@ -183,7 +183,7 @@ fn version_that_contradicts_the_package_url_is_noted() {
     }
 }
 
-/// It was told to check the path.
+/// The user got the advice to check the path.
 #[test]
 fn address_in_place_of_a_file_is_named_as_one() {
     let world = with_home();

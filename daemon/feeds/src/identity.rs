@@ -1,4 +1,4 @@
-//! What tells a rejected part of an input from another one that stands at the same place later.
+//! The identity of a rejected part of an input, which distinguishes it from a later part at the same place.
 
 use starling_protocol::{ContentHash, RecordId};
 
@@ -9,7 +9,7 @@ const ID_MEMBERS: [&str; 6] = ["ghsa_id", "updateid", "euvdID", "cveID", "id", "
 /// Members that hold the record with its id, or that id.
 const ID_PLACES: [(&str, &str); 2] = [("cve", "id"), ("cveMetadata", "cveId")];
 
-/// What a rejected part is known by.
+/// The identity by which a rejected part is recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The record's id, if the part names it as records are named. It was not checked in any other way.
@@ -19,7 +19,7 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of a part with these bytes.
+    /// Returns the identity of a part with these bytes.
     pub(crate) fn of(bytes: &[u8]) -> Self {
         Self {
             id: id_of(bytes),
@@ -27,7 +27,7 @@ impl Identity {
         }
     }
 
-    /// The identity of a part of this document, of which only the place is known.
+    /// Returns the identity of a part of this document, of which only the place is known.
     pub(crate) fn part(&self, pointer: &str) -> Self {
         if pointer.is_empty() {
             return self.clone();

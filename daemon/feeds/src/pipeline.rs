@@ -39,10 +39,11 @@ struct Chunk {
     kinds: Kinds,
 }
 
-/// Finds problems of a record, from its canonical bytes, that only the orders of versions tell. Called by the workers.
+/// Finds problems of a record, from its canonical bytes, that only the orders of versions show. Called by the
+/// workers.
 pub type Check<'c> = &'c (dyn Fn(&[u8]) -> Vec<Warning> + Sync);
 
-/// How many documents with a record were read as each kind, by its name.
+/// For each kind, by name: the number of documents with a record.
 pub type Kinds = BTreeMap<&'static str, u64>;
 
 /// The result of one file or record of the input.

@@ -11,7 +11,7 @@ use crate::names;
 /// Longest address that is taken, in bytes.
 const MAX_ADDRESS_BYTES: usize = 4096;
 
-/// How names of documents end that sources publish.
+/// Endings of the names of documents that sources publish.
 const DOCUMENT_ENDS: [&str; 14] = [
     "bz2", "csv", "gz", "html", "json", "list", "meta", "rdf", "tgz", "txt", "xml", "xz", "zip", "zst",
 ];
@@ -52,7 +52,7 @@ pub fn lacks_scheme(text: &str) -> bool {
         }
 }
 
-/// Where bytes come from.
+/// The origin of bytes.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Address {
     /// A server, over HTTP.
@@ -105,7 +105,7 @@ impl Address {
         }
     }
 
-    /// Takes an address that is not a local one.
+    /// Reads an address of a server.
     pub(crate) fn of_url(mut url: Url) -> Result<Self, String> {
         if !matches!(url.scheme(), "https" | "http") {
             return Err(format!("the scheme {} is not followed", url.scheme()));
@@ -169,7 +169,7 @@ impl Address {
         }
     }
 
-    /// The folder that this document is in.
+    /// Returns the folder of this document.
     #[must_use]
     pub(crate) fn parent(&self) -> Self {
         match self {
@@ -185,7 +185,7 @@ impl Address {
         }
     }
 
-    /// The last part of the path, as a name of a file; `fallback` if it is not fit for one.
+    /// Returns the last part of the path as a file name; `fallback` if it cannot be one.
     #[must_use]
     pub(crate) fn file_name(&self, fallback: &str) -> String {
         let last = match self {
@@ -201,7 +201,7 @@ impl Address {
         }
     }
 
-    /// The last part of the path as it is written; empty for a folder that ends in a slash.
+    /// Returns the last part of the path as it is written; empty for a folder that ends in a slash.
     fn last_part(&self) -> String {
         match self {
             Self::File(file) => file.file_name().map(|name| name.to_string_lossy().into_owned()),
@@ -213,7 +213,7 @@ impl Address {
         .unwrap_or_default()
     }
 
-    /// True if the name of the document ends in `.` and `end`.
+    /// Returns true if the name of the document ends in `.` and `end`.
     #[must_use]
     pub(crate) fn ends_in(&self, end: &str) -> bool {
         let last = self.last_part();
@@ -221,13 +221,13 @@ impl Address {
             .is_some_and(|(name, own)| !name.is_empty() && own.eq_ignore_ascii_case(end))
     }
 
-    /// True if the last part of the path is called as a document is, not as a folder.
+    /// Returns true if the last part of the path looks like the name of a document, not of a folder.
     #[must_use]
     pub(crate) fn is_file_by_name(&self) -> bool {
         DOCUMENT_ENDS.iter().any(|end| self.ends_in(end))
     }
 
-    /// True if both are of one server and port, or both local.
+    /// Returns true if both are on one server and port, or both are local.
     #[must_use]
     pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
         match (self, other) {
@@ -237,13 +237,13 @@ impl Address {
         }
     }
 
-    /// True if something follows a `?`.
+    /// Returns true if the address has a query.
     #[must_use]
     pub(crate) fn has_query(&self) -> bool {
         matches!(self, Self::Http(url) if url.query().is_some())
     }
 
-    /// The address without what follows a `?`.
+    /// Returns the address without its query.
     #[must_use]
     pub(crate) fn without_query(&self) -> String {
         match self {
@@ -256,7 +256,7 @@ impl Address {
         }
     }
 
-    /// The host, without the port.
+    /// Returns the host, without the port.
     #[must_use]
     pub(crate) fn host(&self) -> Option<&str> {
         match self {
@@ -267,7 +267,7 @@ impl Address {
 }
 
 impl fmt::Debug for Address {
-    /// Without what follows a `?`, which may be a secret.
+    /// Shows the address without its query, which may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.without_query())
     }
@@ -350,9 +350,9 @@ mod tests {
         assert!(!error.to_string().contains("secret"), "{error}");
     }
 
-    /// `HOST:PORT/x` was taken for a relative path, or for an address of the scheme HOST.
+    /// `HOST:PORT/x` was read as a relative path, or as an address with the scheme HOST.
     #[test]
-    fn address_without_its_scheme_is_told_from_a_path() {
+    fn address_without_scheme_is_distinguished_from_a_path() {
         for text in [
             "127.0.0.1:8080/x.zip",
             "127.0.0.1/x.zip",

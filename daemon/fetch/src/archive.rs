@@ -1,4 +1,4 @@
-//! Writes an archive anew without documents that newer ones replace, so that an import never sees both.
+//! Rewrites an archive without the documents that newer ones replace, so that an import never sees both.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -15,7 +15,7 @@ use crate::verify::Fault;
 const ZSTD_LEVEL: i32 = 1;
 const BUFFER_BYTES: usize = 256 << 10;
 
-/// An archive that was written anew.
+/// A rewritten archive.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) path: PathBuf,
@@ -125,13 +125,13 @@ impl<W: Write> Copy<'_, W> {
             return Ok(());
         }
         if name.split('/').any(|part| part.starts_with('.') && part != "..") {
-            // An import passes hidden files over as well.
+            // An import skips hidden files too.
             return Ok(());
         }
         if self.stop.is_cancelled() {
             return Err(Fault::Stopped);
         }
-        // Nobody unpacks by these names; they are only shown.
+        // The names are only shown; nothing is unpacked under them.
         let name = match check_name(name) {
             Ok(name) => name.to_owned(),
             Err(_) => {
@@ -158,7 +158,7 @@ impl<W: Write> Copy<'_, W> {
                 counted.bytes
             )));
         }
-        // The checksum of a zip's member is looked at behind its last byte.
+        // The checksum of a zip's member is checked only when it is read to its end.
         if content.read(&mut [0])? > 0 {
             return Err(Fault::Damaged(format!("{name} is longer than its header says")));
         }
@@ -166,7 +166,7 @@ impl<W: Write> Copy<'_, W> {
     }
 }
 
-/// The ending of a name, such as `.json`.
+/// Returns the ending of a name, such as `.json`.
 fn ending(name: &str) -> &str {
     const LONGEST: usize = 8;
     match name.rsplit_once('.') {
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn member_with_a_name_that_leaves_its_folder_is_kept_under_another() {
+    fn member_whose_name_leaves_the_folder_is_renamed() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("all.zip");
         std::fs::write(&path, zip_of(&["../../up.json", "/root.json", "b\\c.json"])).expect("written");

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::future::BoxFuture;
 
-/// Why the fetcher waits.
+/// The reason why the fetcher waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wait {
@@ -16,7 +16,7 @@ pub enum Wait {
     Silence,
 }
 
-/// Gives the time and waits.
+/// A clock that returns the time and waits.
 pub trait Clock: Send + Sync {
     /// Returns the time by the machine's clock, in milliseconds since 1970 (UTC). It may be set back.
     fn now_ms(&self) -> u64;
@@ -35,7 +35,7 @@ pub struct SystemClock {
 }
 
 impl SystemClock {
-    /// Begins its steady time now.
+    /// Creates a clock whose steady time begins now.
     #[must_use]
     pub fn new() -> Self {
         Self {

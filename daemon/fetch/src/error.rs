@@ -1,9 +1,9 @@
-//! Why a run failed, in words for an operator.
+//! The reasons why a run failed, for operators.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A plan that cannot be made.
+/// The reason why a plan cannot be made.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PlanError {
@@ -14,7 +14,7 @@ pub enum PlanError {
     Address {
         /// The address, shortened.
         address: String,
-        /// What is wrong with it.
+        /// The error.
         why: String,
     },
     /// A preset without an address of its own.
@@ -22,7 +22,7 @@ pub enum PlanError {
     AddressNeeded {
         /// The preset.
         preset: &'static str,
-        /// What to give, and why.
+        /// What the operator has to give, and why.
         why: &'static str,
     },
     /// A preset that can only be read from a folder.
@@ -30,7 +30,7 @@ pub enum PlanError {
     LocalOnly {
         /// The preset.
         preset: &'static str,
-        /// What was given.
+        /// The given address.
         address: String,
         /// Why.
         why: &'static str,
@@ -40,9 +40,9 @@ pub enum PlanError {
     Parameter {
         /// The preset.
         preset: &'static str,
-        /// What was given, shortened.
+        /// The given parameter, shortened.
         parameter: String,
-        /// What was expected.
+        /// The expected form.
         why: String,
     },
     /// A kind that `--kind` does not take.
@@ -50,22 +50,22 @@ pub enum PlanError {
     Kind(String),
 }
 
-/// A run that failed. Nothing of it is to be imported, and the position stays as it was.
+/// The reason why a run failed. Nothing of the run may be imported, and the position does not change.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum FetchError {
     /// The settings cannot be used.
     #[error("the fetcher cannot be set up: {what}")]
     Settings {
-        /// What is wrong, and what to do.
+        /// The error, and what to do.
         what: String,
     },
     /// The server could not be reached, or the connection broke.
     #[error("{address} cannot be reached ({what}): check the network, the proxy and the address")]
     Unreachable {
-        /// What was asked for.
+        /// The requested document.
         address: String,
-        /// The reason as the system says it.
+        /// The system's error.
         what: String,
     },
     /// The server's certificate is not trusted.
@@ -73,7 +73,7 @@ pub enum FetchError {
         "the certificate of {address} is not trusted ({what}): if your proxy or mirror has a CA of its own, set ca_file"
     )]
     Certificate {
-        /// What was asked for.
+        /// The requested document.
         address: String,
         /// The reason.
         what: String,
@@ -81,35 +81,35 @@ pub enum FetchError {
     /// The server answered with a status other than success.
     #[error("{address} answered {status}{}", hint_of(*.status))]
     Status {
-        /// What was asked for.
+        /// The requested document.
         address: String,
         /// The HTTP status.
         status: u16,
-        /// How long the server asks to wait.
+        /// The wait that the server asks for.
         retry_after: Option<Duration>,
     },
-    /// No byte for too long, or too few.
+    /// The server sent nothing for too long, or was too slow.
     #[error("{address} stalled: {what}; it is tried again later")]
     Stalled {
-        /// What was asked for.
+        /// The requested document.
         address: String,
-        /// How slow it was.
+        /// The measured rate or silence.
         what: String,
     },
-    /// The answer is shorter than promised.
+    /// The answer is shorter than announced.
     #[error("{address} was cut off: {what}; nothing of it was taken, and it is tried again later")]
     Truncated {
-        /// What was asked for.
+        /// The requested document.
         address: String,
-        /// What is missing.
+        /// The missing part.
         what: String,
     },
     /// The answer contradicts its checksum or its form.
     #[error("{address} is damaged: {what}; nothing of it was taken")]
     Damaged {
-        /// What was asked for.
+        /// The requested document.
         address: String,
-        /// What contradicts.
+        /// The contradiction.
         what: String,
     },
     /// The answer is not what the plan expects, such as a login page.
@@ -117,25 +117,25 @@ pub enum FetchError {
         "{address} is not {expected}: found {found}; check the address, the key and whether a login is needed"
     )]
     Unexpected {
-        /// What was asked for.
+        /// The requested document.
         address: String,
-        /// What was expected, such as "a JSON document".
+        /// The expected form, such as "a JSON document".
         expected: &'static str,
-        /// What was found, such as "an HTML page".
+        /// The form found, such as "an HTML page".
         found: String,
     },
-    /// A list of documents or pages does not add up.
+    /// A list of documents or pages contradicts itself.
     #[error("{address} does not add up: {what}; nothing of this run was taken")]
     Inconsistent {
-        /// What was asked for.
+        /// The requested document.
         address: String,
-        /// What contradicts.
+        /// The contradiction.
         what: String,
     },
-    /// More than a limit allows.
+    /// A limit was exceeded.
     #[error("{address} exceeds a limit: {what}; nothing beyond it is taken, and no setting raises it")]
     Limit {
-        /// What was asked for.
+        /// The requested document.
         address: String,
         /// The limit, with its value.
         what: String,
@@ -153,9 +153,9 @@ pub enum FetchError {
     Disk {
         /// The file or folder.
         path: PathBuf,
-        /// What was attempted: "read", "written".
+        /// The operation: "read", "written".
         action: &'static str,
-        /// The system's words.
+        /// The system's error.
         #[source]
         source: std::io::Error,
     },
@@ -166,7 +166,7 @@ pub enum FetchError {
         path.display()
     )]
     NoSpace {
-        /// What was asked for.
+        /// The requested document.
         address: String,
         /// The folder of the run.
         path: PathBuf,

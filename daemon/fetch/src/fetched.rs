@@ -1,4 +1,4 @@
-//! What a run brings.
+//! The result of a run.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::error::FetchError;
 use crate::position::Position;
 
-/// The outcome of a run that did not fail as a whole.
+/// The result of a run that did not fail as a whole.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Fetched {
@@ -15,13 +15,13 @@ pub struct Fetched {
     pub input: PathBuf,
     /// The documents and archives that are new or changed, in the order in which they were fetched.
     pub documents: Vec<Document>,
-    /// True if this is the complete source. Only then may records that are missing from it be called absent.
+    /// True if this is the complete source. Only then may missing records become absent.
     pub whole: bool,
     /// True if nothing new was found. Nothing is to be imported; only with [`Self::read_to_end`] is it known that there
     /// is nothing new.
     pub unchanged: bool,
-    /// True if everything that the source has was read, by this run or by earlier ones whose part did not change since.
-    /// Without it the source is not checked, whatever came.
+    /// True if everything that the source has was read, by this run or by earlier ones whose documents did not change
+    /// since. Otherwise the source does not count as checked.
     pub read_to_end: bool,
     /// What of the source was not read, in words, if that is a fault: report it as a failure, after the import. None
     /// with [`Self::more`] alone, which the next run brings.
@@ -31,18 +31,18 @@ pub struct Fetched {
     /// Rows and documents that are odd for so long that they no longer keep the source from being read to its end. The
     /// notes name them.
     pub passed_over: u64,
-    /// Names of the documents among them that are listed and missing (404 or 410).
+    /// Names of the passed-over documents that the source lists but that are missing (404 or 410).
     pub dead: BTreeSet<String>,
     /// Documents that the source had and has dropped.
     pub gone: Vec<Gone>,
-    /// From where the next run goes on. Store it after the import was committed, not before.
+    /// The position at which the next run continues. Store it after the import was committed, not before.
     pub position: Position,
     /// True if the source has more and a limit ended this run: run again soon, after the import.
     pub more: bool,
     /// Why the run ended early. What it brought is good and its position is true, but the source was not read to its
     /// end: report it as a failure, after the import.
     pub unfinished: Option<FetchError>,
-    /// Everything odd, in words: missing documents, dropped rows, a clock set back.
+    /// Descriptions of everything unexpected: missing documents, dropped rows, a clock that was set back.
     pub notes: Vec<String>,
     /// Requests sent, repeated ones included.
     pub requests: u64,
@@ -54,13 +54,13 @@ pub struct Fetched {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Document {
-    /// Where it is, below the folder of the run.
+    /// Its path, below the folder of the run.
     pub path: PathBuf,
-    /// From where it came, without any key.
+    /// The address that it came from, without any key.
     pub address: String,
     /// When it was received, in milliseconds since 1970 (UTC).
     pub at_ms: u64,
-    /// What the server calls this version: its `ETag`, else its `Last-Modified`.
+    /// The server's name for this version: its `ETag`, else its `Last-Modified`.
     pub validator: Option<String>,
     /// Its length on the disk.
     pub bytes: u64,
@@ -77,19 +77,19 @@ pub struct Gone {
     pub name: String,
     /// Its address.
     pub address: String,
-    /// How that is known.
+    /// The evidence.
     pub reason: String,
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Progress {
-    /// What is being fetched, without any key.
+    /// The address that is being fetched, without any key.
     pub address: String,
-    /// Documents that are complete.
+    /// Number of complete documents.
     pub documents: u64,
-    /// Documents that are expected, if that is known.
+    /// Number of expected documents, if known.
     pub expected: Option<u64>,
     /// Bytes received.
     pub bytes: u64,

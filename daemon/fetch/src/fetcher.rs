@@ -22,7 +22,7 @@ pub struct Fetcher {
     key: Option<Secret>,
 }
 
-/// What a run gets from its caller.
+/// The input of a run.
 #[derive(Clone, Copy)]
 pub struct Run<'a> {
     /// An empty folder on the site's disk. The caller removes it after the import.
@@ -31,9 +31,9 @@ pub struct Run<'a> {
     pub free: &'a (dyn Fn() -> Option<u64> + Sync),
     /// The time.
     pub clock: &'a dyn Clock,
-    /// Gives random numbers, for the jitter of waits.
+    /// Returns random numbers, for the jitter of waits.
     pub random: &'a (dyn Fn() -> u64 + Sync),
-    /// Is told how far the run is. It must return quickly.
+    /// Receives the progress of the run. It must return quickly.
     pub progress: &'a (dyn Fn(Progress) + Sync),
     /// Ends the run early.
     pub stop: &'a CancellationToken,
@@ -56,12 +56,12 @@ impl Fetcher {
     pub fn new(settings: Settings) -> Result<Self, FetchError> {
         let trust = Trust::load(settings.ca_file.as_deref())?;
         let key = settings.api_key_file.as_deref().map(Secret::read).transpose()?;
-        // Made once to find a wrong proxy or user agent now.
+        // Builds a client once, so that a wrong proxy or user agent is reported now.
         trust.client(&settings, &Guard::new(Vec::new(), &[]))?;
         Ok(Self { settings, trust, key })
     }
 
-    /// Fetches what is new since `position` into the empty folder of `run`.
+    /// Fetches the documents that are new since `position` into the empty folder of `run`.
     ///
     /// A first run, or one whose position is of another plan, fetches everything. Requests go out one after the other.
     ///
@@ -122,7 +122,7 @@ fn is_empty(folder: &Path) -> std::io::Result<bool> {
     Ok(std::fs::read_dir(folder)?.next().is_none())
 }
 
-/// True if a file's mode lets others than its owner read it.
+/// Returns true if the mode of a file lets users other than its owner read it.
 #[cfg(unix)]
 fn is_read_by_others(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;

@@ -7,10 +7,10 @@ use std::path::Path;
 use std::sync::mpsc;
 use std::time::Duration;
 
-/// Longest time until a pipe has given its key: programs that keep secrets write them into one when it is opened.
+/// Longest wait for a key from a pipe. Programs that manage secrets write a key into a pipe when it is opened.
 const PIPE_WAIT: Duration = Duration::from_secs(10);
 
-/// Reads a complete file of at most `limit` bytes, or what a pipe gives within ten seconds.
+/// Reads a complete file of at most `limit` bytes, or the data that a pipe delivers within ten seconds.
 ///
 /// # Errors
 /// If it is neither a file nor a pipe, cannot be read, or is longer than the limit.
@@ -32,7 +32,7 @@ fn read_within(path: &Path, limit: u64, wait: Duration) -> Result<Vec<u8>> {
         let problem = format!("it is {what}, expected a file");
         return Err(Error::new(ErrorKind::InvalidInput, problem));
     }
-    // Opening a pipe waits for a writer. One that never comes keeps this thread, and nothing else.
+    // Opening a pipe waits for a writer. If none comes, only this thread keeps waiting.
     let (done, read) = mpsc::sync_channel(1);
     let path = path.to_owned();
     std::thread::Builder::new()
@@ -84,14 +84,14 @@ mod tests {
         );
     }
 
-    /// A pipe without a writer was waited for without an end.
+    /// The wait for a pipe without a writer never ended.
     #[test]
     fn pipe_is_read_to_its_end_and_left_if_nobody_writes() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = pipe(folder.path(), "silent");
         let error = read_within(&path, 100, Duration::from_millis(200)).expect_err("nobody writes");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
-        // Frees the reader that still waits.
+        // Releases the reader that still waits.
         drop(
             std::fs::OpenOptions::new()
                 .write(true)

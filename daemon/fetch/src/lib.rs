@@ -6,10 +6,10 @@
 //! caller stores the position after the import was committed, so a run that is killed anywhere is repeated and loses
 //! nothing.
 //!
-//! What comes from a server is not trusted. Every size is bounded, names never leave the folder, and an answer that
-//! is shorter than promised is an error, never a smaller source.
+//! Data from servers is not trusted. Every size is bounded, names never leave the folder, and an answer that
+//! is shorter than announced is an error, never a smaller source.
 //!
-//! Left to others: when a feed runs, who authors its records, and what the documents mean (`starling-feeds`).
+//! Other crates decide when a feed runs, who authors its records, and what the documents mean (`starling-feeds`).
 
 mod address;
 mod archive;

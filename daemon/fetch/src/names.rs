@@ -1,6 +1,6 @@
-//! Names from outside: of listed documents and of files, which never lead out of the folder of a run.
+//! Checks names from outside, of listed documents and of files, so that they never lead out of the folder of a run.
 
-/// Longest part of a path, in bytes: what common file systems take, less room for an ending.
+/// Longest part of a path, in bytes: the limit of common file systems, less room for an ending.
 const MAX_PART_BYTES: usize = 200;
 /// Longest path, in bytes.
 const MAX_NAME_BYTES: usize = 1024;
@@ -26,7 +26,7 @@ pub(crate) fn check_part(part: &str) -> Result<(), String> {
 /// Returns `name` as a path below the folder of a run, with `/` between its parts.
 ///
 /// # Errors
-/// Says in words why it is none. Hidden names are refused, because an import passes them over.
+/// The reason why it is not a valid path. Hidden names are refused, because an import skips them.
 pub(crate) fn check_name(name: &str) -> Result<&str, String> {
     let refuse = |why: &str| Err(format!("{:?}: {why}", shorten(name)));
     if name.len() > MAX_NAME_BYTES {
@@ -47,7 +47,7 @@ pub(crate) fn check_name(name: &str) -> Result<&str, String> {
     Ok(name)
 }
 
-/// Cuts a text from outside for a message.
+/// Shortens a text from outside for a message.
 pub(crate) fn shorten(text: &str) -> String {
     const SHOWN_CHARS: usize = 120;
     let mut shown: String = text.chars().take(SHOWN_CHARS).collect();
@@ -57,7 +57,7 @@ pub(crate) fn shorten(text: &str) -> String {
     shown
 }
 
-/// The name of a file in a folder of this run, for the `number`th page of a list.
+/// Returns the name of the file for the `number`th page of a list, in a folder of this run.
 pub(crate) fn page_name(prefix: &str, number: u64) -> String {
     format!("{prefix}-{number:06}.json")
 }

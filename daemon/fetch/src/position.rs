@@ -1,4 +1,4 @@
-//! Where a feed stands: what the next run need not fetch again.
+//! The position of a feed: the data that lets the next run skip what was fetched before.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The format that this version writes.
 const VERSION: u32 = 1;
 
-/// From where the next run of one plan goes on. Losing it costs a full fetch and nothing else.
+/// The position at which the next run of one plan continues. Losing it costs a full fetch and nothing else.
 ///
 /// A position belongs to one plan. A run of another plan, such as one with another address, ignores it and says so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,30 +17,30 @@ pub struct Position {
     /// Fingerprint of the plan that it belongs to. Empty: of none yet.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) plan: String,
-    /// When the complete source was last fetched, in milliseconds since 1970.
+    /// The time of the last fetch of the complete source, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) whole_at_ms: Option<u64>,
-    /// What is known of single addresses.
+    /// The known versions of single addresses.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) documents: BTreeMap<String, Seen>,
-    /// Up to which time a list or window was read, in milliseconds since 1970, by step.
+    /// For each step: the time up to which its list or windows were read, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) until_ms: BTreeMap<String, u64>,
-    /// Rows of lists, by step and document, with a fingerprint of what the row said.
+    /// Rows of lists, by step and document, with a fingerprint of the row.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) rows: BTreeMap<String, BTreeMap<String, String>>,
     /// The last of the times in `until_ms` that the server's own clock confirmed, by step.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) confirmed_ms: BTreeMap<String, u64>,
-    /// How many rows a list had, or how many entries windows brought since the beginning, by step.
+    /// For each step: the number of rows of its list, or of entries in its windows since the beginning.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) counts: BTreeMap<String, u64>,
-    /// Since when something is odd in the same way, in milliseconds since 1970, by its name.
+    /// For each lasting irregularity, by name: the time when it was first seen, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) odd_since_ms: BTreeMap<String, u64>,
 }
 
-/// What is known of an address.
+/// The known version of an address.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Seen {
@@ -53,14 +53,14 @@ pub(crate) struct Seen {
     pub(crate) hash: Option<String>,
 }
 
-/// A stored position that cannot be read. Begin with the default one: it costs a full fetch.
+/// The reason why a stored position cannot be read. Start with the default position, which costs a full fetch.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PositionError {
     /// Not a position.
     #[error("the position of the feed cannot be read; the next run fetches everything")]
     Broken(#[from] serde_json::Error),
-    /// Of another version of this program.
+    /// Written by another version of this program.
     #[error(
         "the position of the feed has version {found}, expected {VERSION}; the next run fetches everything"
     )]

@@ -8,14 +8,14 @@ use crate::error::FetchError;
 use crate::fetched::Fetched;
 use crate::plan::Plan;
 
-/// What is put in the place of a secret.
+/// The text that replaces a secret.
 const HIDDEN: &str = "…";
 
-/// Knows the secret of one plan, and which parameters are no secrets.
+/// The secret of one plan, and the parameters that are not secret.
 #[derive(Clone)]
 pub(crate) struct Redaction {
     secret: Option<String>,
-    /// The parameters of the plan's own questions.
+    /// The parameters of the plan's own queries.
     asked: BTreeSet<String>,
 }
 
@@ -31,7 +31,8 @@ impl Redaction {
         }
     }
 
-    /// Hides secrets in a text: that of the plan's address, and what an answer put behind a `?` or before an `@`.
+    /// Hides secrets in a text: that of the plan's address, and those that an answer put behind a `?` or before an
+    /// `@`.
     pub(crate) fn text(&self, text: &mut String) {
         if let Some(secret) = self.secret.as_deref().filter(|secret| text.contains(*secret)) {
             *text = text.replace(secret, HIDDEN);
@@ -58,7 +59,7 @@ impl Redaction {
         *text = clean;
     }
 
-    /// An address in a text, with what punctuation follows it.
+    /// Returns an address in a text, and the punctuation that follows it.
     fn address(&self, text: &str) -> String {
         let address = text.trim_end_matches([':', ';', ',', '.', ')']);
         let query = address.split_once('?').map(|(_, query)| query);
@@ -105,7 +106,7 @@ impl Redaction {
         error
     }
 
-    /// Hides the secret in what a run brought. The position keeps it: it is not shown.
+    /// Hides the secret in the result of a run, but not in the position, which is never shown.
     pub(crate) fn fetched(&self, mut fetched: Fetched) -> Fetched {
         fetched.notes.iter_mut().for_each(|note| self.text(note));
         fetched.unread.iter_mut().for_each(|unread| self.text(unread));
@@ -121,7 +122,7 @@ impl Redaction {
     }
 }
 
-/// An address without what may be secret in it: a user, and what follows a `?` or `#`.
+/// Returns an address without its user, query and fragment, which may be secret.
 pub(crate) fn shown(address: &str) -> String {
     let end = address.find(['?', '#']).unwrap_or(address.len());
     let (before, after) = address.split_at(end);

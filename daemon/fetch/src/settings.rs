@@ -1,14 +1,14 @@
-//! What an operator may set for a feed.
+//! The settings of a feed's fetches.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How a fetcher reaches servers, and how much it takes from them.
+/// The way in which a fetcher reaches servers, and its limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The `User-Agent` of every request. Some sources refuse an empty one, or that of a library.
     pub user_agent: String,
-    /// Through which proxy.
+    /// The proxy.
     pub proxy: ProxySettings,
     /// A PEM file of certificate authorities to trust beside those of the system.
     pub ca_file: Option<PathBuf>,
@@ -36,13 +36,13 @@ impl Default for Settings {
     }
 }
 
-/// Through which proxy requests go.
+/// The proxy for requests.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub enum ProxySettings {
-    /// As the environment says: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
+    /// As in the environment: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`.
     #[default]
     Environment,
-    /// Through no proxy, whatever the environment says.
+    /// No proxy, whatever the environment says.
     None,
     /// Through this one, such as `http://proxy.example:3128`. It may hold a user name and a password, which are never shown.
     Address(String),
@@ -85,7 +85,7 @@ pub struct Limits {
     pub min_bytes_per_second: u64,
     /// Longest time for one document.
     pub max_document_time: Duration,
-    /// Longest time for a run. What windows brought until then is kept.
+    /// Longest time for a run. Complete windows until then are kept.
     pub max_run_time: Duration,
     /// Longest time that a server may ask to wait (`Retry-After`) before the run gives up and reports it.
     pub max_retry_after: Duration,
@@ -94,7 +94,8 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// Fits every preset. The largest archives are some GB; an import takes what unpacks to 32 GiB.
+    /// The default fits every preset. The largest archives have some GB; an import accepts archives that unpack to 32
+    /// GiB.
     fn default() -> Self {
         Self {
             max_document_bytes: 8 << 30,

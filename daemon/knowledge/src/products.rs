@@ -56,7 +56,7 @@ impl<R: Rows + Claims + Bodies> ViewKnowledge<'_, R> {
                     .configurations
                     .extend(self.configurations(content)?.about(product));
             }
-            // What the record, or another one, says about a package is not about this product.
+            // Statements about a package, in this record or another, are not about this product.
             advisory.affected.clear();
             advisory.statements.clear();
             advisory.conflicts.retain(|conflict| conflict.field != "affected");

@@ -19,12 +19,12 @@ pub(crate) fn epss_of(stated: &StatedSeverity) -> Option<Probability> {
         .flatten()
 }
 
-/// True if a statement rates the severity of the vulnerability.
+/// Returns true if a statement rates the severity of the vulnerability.
 pub(crate) fn rates(one: &StatedSeverity) -> bool {
     choose(std::slice::from_ref(one), &[]).stated.is_some()
 }
 
-/// True if the source rates the severity of the vulnerability.
+/// Returns true if the source rates the severity of the vulnerability.
 pub(crate) fn has_rated(advisory: &Advisory, source: &str) -> bool {
     let mut own = advisory.severities.iter().filter(|own| own.source == source);
     own.any(rates)

@@ -54,7 +54,7 @@ impl<'a, R: Rows + Claims + Bodies> ViewKnowledge<'a, R> {
     }
 }
 
-/// What a record states about the severity of its vulnerability.
+/// A record's statement about the severity of its vulnerability.
 struct StatedRating {
     severities: Vec<StatedSeverity>,
     /// The time of the record's withdrawal, if it is withdrawn by one.

@@ -9,7 +9,7 @@ use starling_view::CompiledPolicy;
 
 use crate::ratings::{epss_of, rates};
 
-/// How a withdrawn record belongs to an advisory.
+/// The way in which a withdrawn record belongs to an advisory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Relation {
     /// It names the package.

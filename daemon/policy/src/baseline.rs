@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn another_subject_is_told_apart() {
+    fn other_subject_is_recognised() {
         let of = |inventory: &str| {
             let body = body("CVE-2024-1", "").replacen('{', &format!("{{{inventory}"), 1);
             Baseline::read(body.as_bytes()).unwrap()

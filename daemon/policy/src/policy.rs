@@ -14,7 +14,7 @@ pub const DEFAULT_RHYTHM_SECONDS: u64 = 7 * 86_400;
 /// Default time before its end from which a rule counts as expiring.
 pub(crate) const DEFAULT_EXPIRY_NOTICE_SECONDS: u64 = 14 * 86_400;
 
-/// What a site's owner accepts.
+/// The risks that a site's owner accepts.
 ///
 /// By default nothing fails: findings warn. No policy can change that empty knowledge is never clean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -413,7 +413,7 @@ fn order_of_sources_does_not_matter() {
 
 proptest! {
     #[test]
-    fn equal_inputs_give_equal_bytes_and_the_exit_code_is_documented(
+    fn equal_inputs_give_equal_bytes_and_documented_exit_code(
         fail_on in prop::option::of(prop::sample::select(FailOn::ALL.to_vec())),
         min in prop::option::of(0_u16..=10_000),
         age in prop::option::of(0_u64..5_000),

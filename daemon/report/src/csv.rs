@@ -116,7 +116,7 @@ fn not_judged(out: &mut String, scan: &Scan, judged: &Judged) {
     }
 }
 
-/// Writes the line of an SBOM about which nothing else is said.
+/// Writes the line of an SBOM without any other line.
 fn without_findings(out: &mut String, scan: &Scan, judged: &Judged) {
     let body = &judged.body;
     let reasons = body.reasons.iter().map(|reason| reason.text.as_str());
@@ -131,7 +131,7 @@ fn without_findings(out: &mut String, scan: &Scan, judged: &Judged) {
     line(out, cells);
 }
 
-/// Returns the state of the fix, and who says so if there is none.
+/// Returns the state of the fix, with the sources' statements about a missing one.
 fn fix(finding: &Finding) -> String {
     match crate::fix::short(&finding.fix_states) {
         Some(said) => format!("{}: {said}", finding.fix),

@@ -120,7 +120,7 @@ impl Finding {
         }
     }
 
-    /// Returns true if somebody decided to leave the finding alone.
+    /// Returns true if a decision (a rule, mute or VEX statement) lets the finding be ignored.
     pub(crate) fn is_settled(&self) -> bool {
         self.action == "ignore" && self.decided_by.is_some()
     }

@@ -47,7 +47,7 @@ pub(crate) fn render(report: &Report) -> String {
             }
         }
     }
-    // What fails stands before what passes: code hosts cut long summaries.
+    // Failing findings come first, because code hosts cut long summaries.
     let mut scans: Vec<&Scan> = report.scans.iter().collect();
     scans.sort_by_key(|scan| {
         scan.outcome

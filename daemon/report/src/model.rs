@@ -29,7 +29,7 @@ pub struct Scan {
     /// The exit code of a command with only this scan.
     pub(crate) exit_code: u8,
     pub(crate) outcome: Result<Judged, String>,
-    /// What the verdict's body does not say of the knowledge behind it.
+    /// Facts about the knowledge that the verdict's body does not contain.
     pub(crate) notes: Vec<String>,
 }
 

@@ -21,7 +21,7 @@ pub fn known_in_part(ecosystem: &str, sources: &[&str], beside: bool) -> String 
     format!("{ecosystem} is known in part: {which}, so what {lack} is not found, and its age is not known")
 }
 
-/// What a reason has to do with its verdict's outcome.
+/// The relation of a reason to its verdict's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
     /// It leads to the outcome.

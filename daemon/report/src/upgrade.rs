@@ -96,7 +96,7 @@ pub fn severity_rank(level: &str) -> u8 {
     }
 }
 
-/// Returns a CVSS score, as text, in tenths; 0 without one, or for text that is none.
+/// Converts a CVSS score from text to tenths; 0 without a score, or for a text that is not one.
 #[must_use]
 pub fn tenths(score: Option<&str>) -> u64 {
     let (whole, part) = score.map_or(("", ""), |score| score.split_once('.').unwrap_or((score, "0")));

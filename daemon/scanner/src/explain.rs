@@ -37,7 +37,7 @@ pub struct Explanation {
     pub other_advisories: usize,
     /// True if the knowledge has no source about the package's ecosystem: then nothing follows from its silence.
     pub is_without_source: bool,
-    /// What EPEL has to do with it, if its advisories name the package of a host of Enterprise Linux.
+    /// The role of EPEL, if its advisories name a package of a host with Enterprise Linux.
     pub about_epel: Option<String>,
     /// The Go module whose advisories affect the version, if the package may be inside of it.
     pub module_above: Option<String>,

@@ -19,7 +19,7 @@ pub enum FixState {
     Undetermined,
     /// A fix is put off: the problem is too minor for an update of its own.
     Deferred,
-    /// Affected, and nothing is said of a fix.
+    /// Affected, without a statement about a fix.
     None,
     /// No fix is planned.
     WillNotFix,

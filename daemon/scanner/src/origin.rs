@@ -30,7 +30,7 @@ pub struct Origin {
     pub module: Option<String>,
     /// The package's own epoch.
     pub epoch: Option<String>,
-    /// Who built it, if that tells packages of one host apart.
+    /// The vendor that built it, if that distinguishes packages of one host.
     pub vendor: Option<Vendor>,
 }
 

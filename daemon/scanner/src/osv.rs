@@ -376,7 +376,7 @@ impl Severity {
 /// A range of versions as a list of events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Range {
-    /// How the events are ordered.
+    /// The order of the events.
     #[serde(default, rename = "type", deserialize_with = "or_default")]
     pub kind: RangeKind,
     /// The points where versions become affected or unaffected, in any order.
@@ -384,7 +384,7 @@ pub struct Range {
     pub events: Vec<Event>,
 }
 
-/// How a range's events are ordered.
+/// The order of a range's events.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(from = "Text")]
 pub enum RangeKind {

@@ -183,7 +183,7 @@ impl Part {
             let standing = match scanner.judge_any(component, &mut part.findings)? {
                 // A component that is not a package, and has no package URL, cannot be missed.
                 Standing::Unknown if component.kind == ComponentKind::Other => Standing::NotAPackage,
-                // A known product that nothing matched is in doubt, whoever names it.
+                // A known product that nothing matched is in doubt, whichever document names it.
                 standing @ (Standing::Undecided | Standing::Unversioned)
                     if component.kind == ComponentKind::Subject
                         && (component.cpes.is_some() || scanner.knows_package_of(component)?) =>

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use starling_api_types::wording;
 
-/// Why a configuration was refused.
+/// The reason why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file could not be read.
@@ -20,7 +20,7 @@ pub enum ConfigError {
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong, with the line.
+        /// The error, with the line.
         problem: String,
     },
     /// An environment variable or flag is not what it should be.

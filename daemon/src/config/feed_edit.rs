@@ -14,7 +14,7 @@ const LIST: &str = "feeds";
 /// Header of one entry.
 const HEADER: &str = "[[feeds]]";
 
-/// Why a text cannot be edited.
+/// The reason why a text cannot be edited.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum EditError {
     /// The text cannot be read.

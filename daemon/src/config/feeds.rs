@@ -23,7 +23,7 @@ const OSV_PRESET: &str = "osv";
 const COMMITS: &str = "GIT";
 /// Letters up to which an ecosystem's name counts as misspelt.
 const MISSPELT_WITHIN: usize = 2;
-/// What `proxy` says for no proxy.
+/// The value of `proxy` for no proxy.
 const NO_PROXY: &str = "none";
 
 /// One feed as the configuration has it.
@@ -94,11 +94,11 @@ pub(crate) struct FeedSpec {
 /// A wrong value of a feed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FeedFault {
-    /// Which feed of the file, from 0.
+    /// The index of the feed in the file, from 0.
     pub(crate) index: usize,
     /// The key, or none for the feed as a whole.
     pub(crate) key: Option<&'static str>,
-    /// What is wrong, and what was expected.
+    /// The error, and the expected value.
     pub(crate) problem: String,
 }
 
@@ -303,7 +303,7 @@ impl FeedSpec {
                 let parameter = entry.parameter.as_deref().unwrap_or_default();
                 Ok(OfferInput::of(&["preset", preset, parameter, kind]))
             }
-            // What follows may be a secret, of which not even a hash is told.
+            // The rest may be a secret, so not even its hash is shown.
             None if address.contains('?') => Err("its address has a query, which may be a secret"),
             None => Ok(OfferInput::of(&["address", address, kind])),
         }

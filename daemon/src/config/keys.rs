@@ -12,7 +12,7 @@ pub struct Key {
 }
 
 impl Key {
-    /// The environment variable that sets it.
+    /// Returns the environment variable that sets it.
     #[must_use]
     pub fn variable(&self) -> String {
         format!("STARLING_{}", self.name.to_ascii_uppercase().replace('.', "_"))

@@ -5,10 +5,10 @@ use starling_api_types::wording::nearest_within;
 use super::keys::{KEYS, Key};
 
 /// Letters that differ between a variable's name and a key's up to which it counts as misspelt. Others that begin with
-/// `STARLING_` belong to somebody else: orchestrators make such names of a service called starling.
+/// `STARLING_` belong to others: orchestrators make such names for a service called starling.
 const MISSPELT_WITHIN: usize = 3;
 
-/// The line, counted from 1, on which a file sets a dotted key, if it is written in the usual way.
+/// Returns the line, counted from 1, on which a file sets a dotted key, if it is written in the usual way.
 pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
     let mut section = String::new();
     for (index, line) in text.lines().enumerate() {
@@ -27,7 +27,7 @@ pub(super) fn line_of(text: &str, key: &str) -> Option<usize> {
     None
 }
 
-/// The key whose variable a name was probably meant to be, if it is none itself.
+/// Returns the key whose variable is spelt most like an unknown name.
 pub(super) fn misspelt(variable: &str) -> Option<&'static Key> {
     if !variable.starts_with("STARLING_") || KEYS.iter().any(|key| key.variable() == variable) {
         return None;
@@ -50,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_variable_is_told_from_a_strangers() {
+    fn misspelt_variable_is_distinguished_from_foreign_ones() {
         let meant = |name| misspelt(name).map(|key| key.name);
         assert_eq!(meant("STARLING_LOG_LEVLE"), Some("log.level"));
         assert_eq!(meant("STARLING_log_level"), Some("log.level"));

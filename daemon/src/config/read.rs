@@ -138,7 +138,7 @@ pub struct Overrides {
 /// The beginning of variables that decide what fails a scan.
 const GATES_PREFIX: &str = "STARLING_SCAN_";
 
-/// The variable that somebody may try to set feeds by.
+/// The variable with which users may try to set feeds.
 const FEEDS_VARIABLE: &str = "STARLING_FEEDS";
 
 /// Says which feed of a file is wrong, with its line.
@@ -152,7 +152,7 @@ fn feed_problem(text: &str, feeds: &[FeedEntry], fault: &feeds::FeedFault) -> St
     format!("{line}feeds: {name}{key}{}", fault.problem)
 }
 
-/// A key with its value, and where that was said.
+/// A key with its value and the origin of the value.
 type Setting = (String, String, String);
 
 /// Finds the keys that variables set.
@@ -217,7 +217,7 @@ fn gate_in_vain(variable: &str, known: &BTreeMap<String, &Key>) -> Option<String
         .then(|| format!("there is no such variable; {gate} is one"))
 }
 
-/// What to do about a file that is gone.
+/// The advice about a missing file.
 const PUT_BACK: &str = "without it nobody knows what this site was told to do: put it back, or write one (docs/operations/configuration.md has every key)";
 
 /// Refuses a file that says nothing, or that lacks the end that it says it has.

@@ -12,7 +12,7 @@ pub struct Store {
     pub engine: String,
     /// Memory for cached pages.
     pub cache: ByteSize,
-    /// How long what was replaced is kept, so that it can be told what was known then: a span such as `30d`.
+    /// How long replaced knowledge is kept for questions about earlier times: a span such as `30d`.
     pub retention: String,
     /// Most bytes that this may take; the oldest goes first.
     pub retention_bytes: ByteSize,
@@ -65,7 +65,7 @@ impl Store {
         Ok(())
     }
 
-    /// How much of the past is kept.
+    /// Returns the limits of the kept history.
     pub(crate) fn retention(&self) -> starling_store::Retention {
         // Checked when it was read.
         let seconds = starling_policy::units::parse_span(&self.retention).unwrap_or(u64::MAX);
@@ -75,7 +75,7 @@ impl Store {
         }
     }
 
-    /// How often the daemon reads every frame; `None` for never.
+    /// Returns the interval at which the daemon reads every frame; `None` for never.
     pub(crate) fn check_interval(&self) -> Option<std::time::Duration> {
         // Checked when it was read.
         let seconds = check_interval_seconds(&self.check_interval).unwrap_or(0);

@@ -25,8 +25,8 @@ pub struct View {
 }
 
 impl Default for View {
-    /// The newest statement counts: a rule that says the same at every site, so that equal knowledge gives
-    /// equal verdicts. `prefer_remote` and `prefer_local` are for sites that mean to differ.
+    /// Prefers the newest statement. This rule has the same result at every site, so that equal knowledge gives
+    /// equal verdicts. `prefer_remote` and `prefer_local` are for sites that deliberately differ.
     fn default() -> Self {
         Self {
             conflict_strategy: ConflictStrategy::PreferNewest,

@@ -29,7 +29,7 @@ pub struct Config {
     pub view: View,
     /// Scans.
     pub scan: Scan,
-    /// Homes that were put back from a backup, or copied.
+    /// Homes that were restored from a backup, or copied.
     pub restore: Restore,
     /// Logs.
     pub log: Log,

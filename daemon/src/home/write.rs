@@ -45,7 +45,7 @@ pub(crate) fn write_durably_with(
 /// is for this user alone.
 ///
 /// # Errors
-/// Why it cannot be written, or that its owner cannot be kept. Then nothing was changed.
+/// If the file cannot be written, or its owner cannot be kept. Then nothing was changed.
 pub(crate) fn write_config(path: &Path, text: &str) -> Result<(), HomeError> {
     replace(path, text.as_bytes()).map_err(file("writing", path))
 }

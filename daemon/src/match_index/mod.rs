@@ -36,7 +36,7 @@ const INDEX_FILE: &str = "match.idx";
 pub(crate) const UNFINISHED_PREFIX: &str = ".match.";
 pub(crate) const UNFINISHED_SUFFIX: &str = ".new";
 
-/// How much of an index is held in memory.
+/// The part of an index that is held in memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hold {
     /// Only its directory: for a single scan.

@@ -54,7 +54,7 @@ impl<Peer, Connection> Default for Presence<Peer, Connection> {
 }
 
 impl<Peer: Ord + Clone, Connection: PartialEq> Presence<Peer, Connection> {
-    /// True if all connections of the peer were told to close and at least one is still open.
+    /// True if all connections of the peer were asked to close and at least one is still open.
     pub(super) fn closing(&mut self, peer: Peer) {
         self.closing.insert(peer);
     }

@@ -32,7 +32,7 @@ const CONNECTIONS: u32 = 1_024;
 const PENDING_CONNECTIONS: u32 = 128;
 /// Most requests of peers that wait for an answer; more are refused.
 const WAITING_ANSWERS: usize = 4_096;
-/// How long a connection without streams is kept; sessions keep theirs open by their messages.
+/// Time for which a connection without streams is kept. The messages of a session keep its connection open.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How long a connection is kept for answers that were sent just before its end was decided: a peer that is refused learns
@@ -143,7 +143,7 @@ struct Driver {
     theirs: BTreeMap<RequestNumber, Waiting>,
     unread: Unread,
     presence: Presence,
-    /// Peers that are disconnected at a time, because answers to them are under way.
+    /// Peers that are disconnected at a later time, because answers to them are being sent.
     leaving: BTreeMap<PeerId, Instant>,
     next: u64,
 }

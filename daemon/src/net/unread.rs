@@ -36,7 +36,7 @@ impl<Peer: Ord, Request: Ord> Unread<Peer, Request> {
         fits
     }
 
-    /// Returns true if answers to a peer are under way.
+    /// Returns true if answers to a peer are being sent.
     pub(super) fn is_any_of(&self, peer: &Peer) -> bool {
         self.peers.get(peer).is_some_and(|unread| !unread.is_empty())
     }

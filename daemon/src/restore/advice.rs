@@ -7,7 +7,7 @@ use super::{GoesOn, Waits};
 use crate::clock::now;
 use crate::service::SiteParts;
 
-/// What to do with a copy of a home when another copy continues.
+/// The advice for a copy of a home if another copy continues.
 pub(super) const SUPERSEDED: &str = "stop this copy for good. If it is the copy to keep, run `starling restore` on it with the \
      root key in keys/root.key: it takes what the other one signed, and begins an epoch of its own";
 

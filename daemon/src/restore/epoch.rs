@@ -264,7 +264,7 @@ impl SiteParts {
         self.changed();
     }
 
-    /// Returns the newest known certificates of this site, whoever has their key.
+    /// Returns the newest known certificates of this site, even if their key is not here.
     pub(super) fn known_chain(&self) -> Result<CertificateChain, Problem> {
         let chain = self.data.store.chain(&self.own_log().site);
         let chain = chain.map_err(|error| failed(&error))?;

@@ -122,7 +122,7 @@ fn nothing_is_held_of(rogue: &Home, status: &starling_api_types::Status) -> bool
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn junk_of_a_listed_peer_ends_its_session_and_harms_nobody_else() {
+async fn junk_from_a_listed_peer_ends_only_its_session() {
     let victim = Running::start("victim");
     let address = victim.address().await;
     victim.import(RECORD).await;
@@ -146,7 +146,7 @@ async fn junk_of_a_listed_peer_ends_its_session_and_harms_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn lies_about_sizes_stalls_and_broken_answers_leave_the_site_what_it_was() {
+async fn hostile_sizes_stalls_and_answers_change_nothing() {
     let victim = Running::start("victim");
     let address = victim.address().await;
     victim.import(RECORD).await;
@@ -184,7 +184,7 @@ async fn lies_about_sizes_stalls_and_broken_answers_leave_the_site_what_it_was()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_cut_in_the_middle_of_messages_leaves_nothing_behind() {
+async fn connection_cut_within_a_message_leaves_nothing_behind() {
     let victim = Running::start("victim");
     let address = victim.address().await;
     let mut rogue = Rogue::listed_by(&victim).await;
@@ -202,7 +202,7 @@ async fn a_connection_cut_in_the_middle_of_messages_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stranger_is_refused_whatever_it_asks_and_learns_nothing() {
+async fn stranger_is_refused_for_every_request_and_learns_nothing() {
     let victim = Running::start("victim");
     let address = victim.address().await;
     victim.import(RECORD).await;

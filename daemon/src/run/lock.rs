@@ -11,7 +11,8 @@ use tokio::time::Instant;
 use crate::home::Home;
 use crate::service::take_lock;
 
-/// How long another process may hold the lock: a command that imports a complete corpus needs about a minute.
+/// Longest time for which another process may hold the lock. A command that imports a complete corpus needs about a
+/// minute.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Pause between two attempts.
 const AGAIN: Duration = Duration::from_millis(50);

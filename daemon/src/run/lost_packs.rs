@@ -31,7 +31,8 @@ async fn status_names_lost_packs_at_once_and_until_they_are_back() {
     let (site, packs, aside) = site_with_a_pack().await;
     let parts = &site.site.0;
     assert_eq!(damage(&site.status().await), None);
-    // What was seen lasts as long as the folder holds it: no later status reads the rows that name packs.
+    // The result is kept as long as the folder does not change, so that later status calls need not read the rows
+    // that name packs.
     assert!(parts.keeps_its_packs());
     std::fs::rename(&packs, &aside).unwrap();
     assert!(!parts.keeps_its_packs());

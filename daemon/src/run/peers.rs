@@ -1,4 +1,4 @@
-//! The task that talks to peers: a swarm, and the engine over it, started anew when the site has another key.
+//! The task that talks to peers: a swarm, and the engine over it. Both are restarted when the site's key changes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -12,7 +12,7 @@ use starling_store::disk::{Disk, FolderDisk};
 use crate::home::error_chain;
 use crate::service::{Site, SiteParts};
 
-/// How often the store is looked at: one read of one row, or of the disk's free space.
+/// Interval between checks of the store: each reads one row, or the disk's free space.
 const LOOK: Duration = Duration::from_secs(1);
 /// Free bytes for which a read-only store is opened again: the reserves of log and engine, and as much again.
 const ENOUGH_BYTES: u64 = 80 << 20;

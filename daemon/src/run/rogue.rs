@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::home::Home;
 
-/// How often a rogue reconnects after it was disconnected.
+/// Number of times that a rogue peer reconnects after it was disconnected.
 const RETURNS: u32 = 3;
 /// The log position that it claims to hold, falsely.
 const CLAIMED: ClaimNumber = ClaimNumber(1_000);

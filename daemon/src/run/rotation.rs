@@ -46,7 +46,7 @@ async fn a_site_that_is_dialled_is_found_again_after_its_key_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_peer_is_seen_as_long_as_it_is_connected_and_its_bytes_are_counted() {
+async fn connected_peer_is_shown_with_its_byte_counts() {
     let (a, _, b) = pair().await;
     let first = b.status().await.peers[0].clone();
     // No further messages are sent between them.
@@ -78,7 +78,7 @@ async fn giving_is_an_exchange_and_its_time_outlives_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_site_at_the_address_is_refused_and_said_and_the_true_one_found_when_it_is_back() {
+async fn wrong_site_at_an_address_is_reported_until_right_one_returns() {
     let (a, address, b) = pair().await;
     let a = a.stop().await;
     let impostor = Running::start("site-a").stop().await.start(&address).await;

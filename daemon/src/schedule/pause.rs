@@ -1,6 +1,6 @@
 //! How long a feed rests after a run.
 
-/// First wait after a failure that may end by itself, and after one that somebody has to end.
+/// First wait after a temporary failure, and after one that needs an operator.
 const RETRY_MS: u64 = 60_000;
 const RETRY_LASTING_MS: u64 = 15 * 60_000;
 /// Longest wait that a source may ask for, if its schedule is not longer.
@@ -9,12 +9,13 @@ const LONGEST_ASKED_MS: u64 = 24 * 3_600_000;
 const MORE_MS: u64 = 60_000;
 /// Least share of its wait that a feed rests after a run that took long, in percent.
 const LEAST_REST_PERCENT: u64 = 10;
-/// How far waits differ from what is said, in thousandths: sites that started together must not fetch together.
+/// Largest random difference of a wait from its schedule, in thousandths, so that sites that started together do not
+/// fetch together.
 const JITTER: u64 = 50;
 /// The same for waits after a failure, which many sites begin at once.
 const RETRY_JITTER: u64 = 250;
 
-/// How a run ended, as far as the next one depends on it.
+/// The result of a run, as far as the next one depends on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// The source was read.
@@ -22,13 +23,13 @@ pub(crate) enum Ending {
         /// It has more than this run took.
         more: bool,
     },
-    /// It could not be fetched or taken in.
+    /// The source could not be fetched or imported.
     Failed {
         /// Failures in a row, this one included.
         failures: u32,
         /// It may succeed without anybody's help.
         is_temporary: bool,
-        /// How long the source asked to wait.
+        /// The wait that the source asked for.
         retry_after_ms: Option<u64>,
     },
     /// The daemon stopped: it is due at once.
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     const HOUR: u64 = 3_600_000;
-    /// Of which no jitter comes.
+    /// Results in no jitter.
     const MIDDLE: u64 = JITTER;
     const RETRY_MIDDLE: u64 = RETRY_JITTER;
 

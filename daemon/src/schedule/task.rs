@@ -16,7 +16,7 @@ pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
     let clock = SteadyClock::new();
     let mut changed = site.0.live.feeds.subscribe();
     let mut timetable = Timetable::default();
-    // The last failure of a look at the offers: one that lasts is told once.
+    // The last error of an evaluation of the offers. A lasting error is logged once.
     let mut failed = None;
     loop {
         changed.borrow_and_update();
@@ -33,7 +33,7 @@ pub(crate) async fn run_feeds(site: Site, stop: CancellationToken) {
         };
         let due = timetable.look(&site.0.live.feeds.wanted(), moment, &mut random);
         for name in &due.now {
-            // It was taken off the list this very moment, or somebody just started it.
+            // It was just removed from the list, or another caller just started it.
             if let Err(problem) = site.start_feed(name, Trigger::Schedule) {
                 tracing::debug!(feed = %name, %problem, "a feed that was due was not started");
             }

@@ -9,7 +9,7 @@ use starling_api_types::FeedName;
 
 /// By how much the wall clock has to run ahead of the steady one to be taken for a sleep, in milliseconds.
 const SLEPT_MS: u64 = 30_000;
-/// How far apart feeds begin that are overdue at the start, in milliseconds.
+/// Distance between the first runs of feeds that are overdue at the start, in milliseconds.
 const SPREAD_MS: u64 = 5_000;
 /// Longest wait that is believed beyond a feed's schedule, in milliseconds: the wall clock may have been set back.
 const BEYOND_MS: u64 = 3_600_000;
@@ -26,18 +26,18 @@ pub(super) struct Moment {
 /// A feed that is to be run now and then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Wanted {
-    /// How often.
+    /// The interval.
     pub(crate) every_ms: u64,
-    /// When next, by the machine's clock; none if it was never run.
+    /// The time of the next run, by the machine's clock; `None` if it was never run.
     pub(crate) next_ms: Option<u64>,
     /// It runs now.
     pub(crate) is_running: bool,
 }
 
-/// When a feed is due.
+/// The schedule of one feed.
 #[derive(Debug, Clone, Copy)]
 struct Slot {
-    /// What this was made of.
+    /// The values from which it was computed.
     next_ms: Option<u64>,
     every_ms: u64,
     /// By the steady clock.
@@ -51,12 +51,12 @@ pub(super) struct Timetable {
     last: Option<Moment>,
 }
 
-/// What is to be done.
+/// The next action.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Due {
     /// Feeds that are due, the longest overdue first.
     pub(super) now: Vec<FeedName>,
-    /// How long until the next one is, in milliseconds; none if nothing is waited for.
+    /// Milliseconds until the next run; `None` if no run is scheduled.
     pub(super) wait_ms: Option<u64>,
 }
 
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn sleep_of_the_machine_counts() {
+    fn sleep_of_the_machine_is_included() {
         let mut world = World::new(&[("a", Some(START + HOUR)), ("b", Some(START + 3 * HOUR))]);
         world.look();
         // The steady clock stands still meanwhile.
@@ -284,7 +284,7 @@ mod tests {
     fn clock_that_is_set_does_not_stop_or_repeat_a_feed() {
         let mut world = World::new(&[("a", Some(START + HOUR))]);
         world.look();
-        // A day back: the steady clock goes on.
+        // The wall clock is set back by a day; the steady clock continues.
         world.now.wall -= 24 * HOUR;
         world.pass(HOUR);
         assert_eq!(names(&world.look()), ["a"]);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn shorter_schedule_counts_at_once() {
+    fn shorter_schedule_applies_at_once() {
         let mut world = World::new(&[("a", Some(START + 2 * HOUR))]);
         assert_eq!(world.look().wait_ms, Some(2 * HOUR));
         let feed = world.wanted.get_mut(&name("a")).unwrap();

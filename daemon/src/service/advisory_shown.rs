@@ -205,7 +205,7 @@ fn package_ref(package: &PackageId) -> types::PackageRef {
     }
 }
 
-/// What of a withdrawal holds at a time.
+/// The state of a withdrawal at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Withdrawal {
     /// It is withdrawn.

@@ -26,7 +26,7 @@ const FOLDER: &str = "as-of";
 const MOST_AT_ONCE: usize = 2;
 /// Most calls that wait for their turn, each on a thread.
 const MOST_WAITING: usize = 32;
-/// How long they wait: a little less than the time limit of a call.
+/// Longest wait: a little less than the time limit of a call.
 const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Returns the gate of answers about the past.
@@ -44,7 +44,7 @@ pub(super) const fn past_places() -> Gate {
 pub(super) struct Past {
     /// The site's state at that time.
     number: MomentNumber,
-    /// Since when the site had exactly that knowledge.
+    /// The time since which the site had exactly that knowledge.
     pub(super) since: UnixMillis,
     /// The time of evaluation if none is given: the requested time, or the time at which the cursor was accepted.
     pub(super) at: UnixMillis,
@@ -177,7 +177,7 @@ impl SiteParts {
     }
 }
 
-/// What to do if the history is gone.
+/// The advice if the history is gone.
 pub(crate) const RETENTION_HINT: &str = "store.retention and store.retention_bytes set how much history is kept; `starling status` shows the oldest time";
 
 fn open_file(folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {

@@ -83,11 +83,11 @@ impl Knowledge for Ground<'_> {
     }
 }
 
-/// What to do if an author signed two histories.
+/// The advice if an author signed two histories.
 pub(super) const FROZEN_HINT: &str = "it ends with an epoch certificate of the author that names the right branch: its \
     operator makes one, and a bundle or a peer brings it";
 
-/// What to do if a root key signed twice.
+/// The advice if a root key signed twice.
 pub(super) const CONFLICT_HINT: &str = "its root key may be stolen: ask its operators. It cannot be trusted again; they \
     make a new site, and `starling sites remove` and `sites add` list that one instead";
 

@@ -330,7 +330,7 @@ impl SiteParts {
     }
 }
 
-/// What to do about a log that is held but not accepted.
+/// The advice about a log that is held but not accepted.
 const HELD_HINT: &str = "`starling status` lists the missing data; the claims are accepted when a peer or a later bundle brings it";
 
 /// Claims of a log that are held and not used, because their author is not allowed for their sources.
@@ -338,7 +338,7 @@ const HELD_HINT: &str = "`starling status` lists the missing data; the claims ar
 struct NotUsed {
     sources: Vec<types::UnusedSource>,
     others: Option<u64>,
-    /// What it is and what to do.
+    /// The problem, and what to do.
     said: Option<(String, String)>,
 }
 
@@ -386,7 +386,7 @@ pub(super) fn counts_of(view: &ViewCounts) -> types::ImportCounts {
     }
 }
 
-/// The deltas were checked before: only changes of the site since then can cause an error.
+/// Converts the problem of an append. The deltas were checked before, so only later changes of the site can cause one.
 fn append_problem(problem: &AppendProblem) -> Problem {
     let text = problem_text(problem);
     match problem {

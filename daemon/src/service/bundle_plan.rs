@@ -275,7 +275,7 @@ impl SiteParts {
         if let Some(problem) = self.distrust(&range.site)? {
             return refused(problem);
         }
-        // This site does not store a rival of its own chain, but is told about it.
+        // This site does not store a rival of its own chain, but reports it.
         if plan
             .evidence
             .chains

@@ -1,4 +1,4 @@
-//! A seal's data besides deltas: chains, heads, and proof that somebody signed twice.
+//! A seal's data besides deltas: chains, heads, and proofs of contradicting signatures.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ pub(super) struct Evidence {
     pub(super) forks: Vec<ForkProof>,
     pub(super) chains: Vec<CertificateChain>,
     pub(super) heads: Vec<VerifiedHead>,
-    /// What they prove, in words.
+    /// A description of what they prove.
     pub(super) told: Vec<(ErrorCode, String)>,
 }
 
@@ -38,7 +38,7 @@ impl Evidence {
 }
 
 impl SiteParts {
-    /// Stores proof that somebody signed twice, even if the bundle is refused.
+    /// Stores proofs of contradicting signatures, even if the bundle is refused.
     pub(super) fn keep_evidence(&self, plan: &Plan) -> ServiceResult<()> {
         let failed = |error: StoreError| store_problem("keeping proofs of a bundle", &error);
         let evidence = &plan.evidence;

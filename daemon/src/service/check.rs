@@ -151,11 +151,11 @@ impl SiteParts {
     }
 }
 
-/// What to do about packs that are gone.
+/// The advice about missing packs.
 pub(crate) const GONE_ADVICE: &str = "put the files of the packs back; if they are lost, run `starling doctor --repair`, and peers, bundles or the \
      next import bring their record bodies back";
 
-/// What to do about damage of the packs.
+/// The advice about damaged packs.
 const PACKS_ADVICE: &str = "run `starling doctor --repair`: it drops the damaged data, and peers, bundles or the next import bring it back";
 
 /// Limits reading to a rate.

@@ -15,10 +15,10 @@ const MAX_BYTES: u64 = 256 << 10;
 /// Most names that a note keeps.
 const NAMED: usize = 20;
 
-/// What was left damaged.
+/// The damage that was left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Damage {
-    /// What the doctor found.
+    /// The doctor's findings.
     pub(crate) check: StoreCheck,
     /// True if record bodies that were here are lost.
     pub(crate) lost_bodies: bool,
@@ -56,7 +56,7 @@ pub(super) fn keep(home: &Path, damage: Option<Damage>) {
     }
 }
 
-/// A note that says that there is one, and nothing else.
+/// Returns the damage that stands for a note that cannot be read.
 fn unreadable(path: &Path, error: &dyn std::error::Error) -> Damage {
     Damage {
         check: StoreCheck {
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn note_lasts_until_it_is_removed_and_a_broken_one_counts_as_damage() {
+    fn note_stays_until_removed_and_a_broken_one_is_damage() {
         let home = tempfile::tempdir().unwrap();
         assert_eq!(read(home.path()), None);
         let damage = unreadable(Path::new("x"), &std::io::Error::other("y"));

@@ -221,7 +221,7 @@ impl SiteParts {
     }
 }
 
-/// What the number of a check counts, as one and as many, by the check's name.
+/// By the check's name: the unit of its number, in singular and plural.
 const COUNTED: [(&str, &str, &str); 11] = [
     (LOG_CHECK, "frame of the log", "frames of the log"),
     (PACKS_CHECK, "record body in packs", "record bodies in packs"),

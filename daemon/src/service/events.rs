@@ -192,7 +192,7 @@ impl SiteParts {
     }
 }
 
-/// Where an event comes from, and when it became visible.
+/// The origin of an event, and the time when it became visible.
 struct EventContext {
     site_id: types::SiteSlug,
     site: SiteId,

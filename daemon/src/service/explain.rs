@@ -17,7 +17,7 @@ use super::problem::store_problem;
 use super::view_knowledge::view_knowledge;
 use crate::ecosystem_names::{is_distro, nearest_distro};
 
-/// What an explanation is asked about.
+/// The subject of an explanation.
 enum Asked {
     Purl(PackageUrl),
     Cpe(Box<Cpe>),

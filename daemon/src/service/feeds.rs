@@ -100,7 +100,7 @@ struct Account<'a> {
     met: Met,
     /// The pages of lists.
     pages: Pages,
-    /// Files whose name does not tell their record.
+    /// Files whose name does not stand for their record.
     names: Vec<(String, RecordId)>,
     bodies: Vec<(ContentHash, Vec<u8>)>,
     body_bytes: usize,

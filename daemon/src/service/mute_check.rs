@@ -167,12 +167,12 @@ fn is_product(text: &str) -> bool {
     starts && text.matches(':').count() >= 2
 }
 
-/// Returns true if a mute may match findings in a package, or if only the SBOM can tell.
+/// Returns true if a mute may match findings in a package, or if that depends on the SBOM.
 fn may_concern(text: &MuteText, package: &PackageId) -> bool {
     let PackageId::Package { ecosystem, name } = package else {
         return true;
     };
-    // Which products a record names beside its packages is not looked up here.
+    // Products that a record names beside its packages are not looked up here.
     let names_product = text.package.as_deref().is_some_and(is_product);
     if names_product || text.ecosystem.as_deref() == Some(CPE_ECOSYSTEM) {
         return true;

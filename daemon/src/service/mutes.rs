@@ -67,7 +67,7 @@ impl SiteParts {
         Ok(list.mutes.into_iter().map(|mute| mute.id).collect())
     }
 
-    /// Returns the mutes that are here since `before`, and if they count; `None` if there are none.
+    /// Returns the mutes that arrived since `before`, and the number that apply; `None` if none arrived.
     pub(super) fn arrived_mutes(
         &self,
         before: &BTreeSet<String>,

@@ -25,10 +25,10 @@ const NAMED_CHARS: usize = 200;
 /// Rejected documents in a sentence.
 const SHOWN: usize = 3;
 
-/// What one import left open.
+/// An import that left something open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct OpenImport {
-    /// When it was written.
+    /// The time of the entry.
     at: Timestamp,
     /// It was of the whole source, so that only another one of the whole closes it.
     #[serde(default)]
@@ -41,7 +41,7 @@ pub(crate) struct OpenImport {
     rejected: u64,
     #[serde(default)]
     named: Vec<String>,
-    /// Why nothing is known of it: the file cannot be read.
+    /// The reason why the file cannot be read; then nothing is known about the import.
     #[serde(skip)]
     damage: Option<String>,
 }
@@ -140,7 +140,7 @@ pub(crate) fn unfinished(home: &Path) -> Vec<String> {
 pub(super) fn keep(home: &Path, source: &Source, now: Option<&OpenImport>) -> Option<OpenImport> {
     let path = home.join(FILE);
     let mut open = read(home);
-    // What is damaged stays as it is, and is named, until somebody removes it.
+    // A damaged file stays as it is, and is reported, until an operator removes it.
     if open.contains_key(EVERY_SOURCE) {
         return None;
     }

@@ -17,7 +17,7 @@ use crate::home::Home;
 use crate::opening::OpeningNews;
 use crate::without_store::scan_by_index;
 
-/// Longest wait of a scan for a store that is about to be open: what `Retry-After` tells its caller to wait.
+/// Longest wait of a scan for a store that is about to be open; also the value of `Retry-After`.
 const SCAN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A site whose store may not be open yet.

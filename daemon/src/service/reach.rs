@@ -94,7 +94,7 @@ impl SiteParts {
         }
     }
 
-    /// Returns which sources wait for record bodies, so that not all that was said of them counts.
+    /// Returns the sources that wait for record bodies, so that not all of their statements apply yet.
     pub(super) fn held_back(&self) -> Option<String> {
         let missing = match self.missing() {
             Ok(missing) => missing,

@@ -24,7 +24,7 @@ use crate::restore::Restore;
 use crate::sync_task::PeerStatusTable;
 use crate::vex_store::VexStore;
 
-/// How much older than configured the history may be if no daemon runs, in milliseconds.
+/// Time by which the history may exceed the configured retention if no daemon runs, in milliseconds.
 const A_DAY_MILLIS: u64 = 86_400_000;
 
 /// An open site: in a daemon, or for one command.
@@ -38,11 +38,11 @@ pub(crate) struct SiteParts {
     pub(crate) live: LiveState,
 }
 
-/// Who the site is: its folder, its configuration, and what it may sign with.
+/// The identity of the site: its folder, its configuration, and its keys.
 pub(crate) struct SiteIdentity {
     pub(crate) home: Home,
     pub(crate) config: Config,
-    /// What `starling.toml` said at the start, as [`configuration::in_file`](super::configuration) reads it.
+    /// The content of `starling.toml` at the start, as [`configuration::in_file`](super::configuration) reads it.
     pub(super) file: Result<Config, String>,
     /// The operating key; replaced when a restored site continues.
     pub(super) key: RwLock<Arc<SigningKey>>,
@@ -50,7 +50,7 @@ pub(crate) struct SiteIdentity {
     pub(crate) restore: Restore,
 }
 
-/// What the site keeps on its disk, and the locks of changes to it.
+/// The site's data on the disk, and the locks for changes to it.
 pub(crate) struct SiteData {
     pub(crate) store: Arc<SiteStore>,
     /// The site's policy files.
@@ -63,7 +63,7 @@ pub(crate) struct SiteData {
     pub(super) mute_writer: Mutex<Option<MuteWriter>>,
 }
 
-/// What exists only while the site is open: its listeners, what was derived from its data, and what runs.
+/// The state that exists only while the site is open: listeners, derived data, and running tasks.
 pub(crate) struct LiveState {
     /// Start time of the daemon; `None` without one.
     pub(crate) started: Option<Instant>,
@@ -86,7 +86,7 @@ pub(crate) struct LiveState {
     pub(crate) seen_packs: Mutex<Option<BTreeSet<PackNumber>>>,
     /// Last results of the daemon's recurring work.
     pub(crate) duties: Duties,
-    /// What the site fetches by itself.
+    /// The feeds that the site fetches by itself.
     pub(crate) feeds: Feeds,
 }
 

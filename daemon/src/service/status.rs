@@ -218,7 +218,7 @@ fn frozen_reason(by: FrozenBy) -> String {
     format!("{}; {what}; {end}", by.why())
 }
 
-/// The sites that asked to sync and still are not on the allow-list, the newest first.
+/// Returns the sites that asked to sync and still are not on the allow-list, the newest first.
 fn strangers(peers: &PeerStatusTable, listed: &[ListedSite]) -> Vec<types::StrangerStatus> {
     let is_listed = |site: &SiteId| listed.iter().any(|listed| listed.site == *site);
     let mut found: Vec<types::StrangerStatus> = peers

@@ -14,7 +14,7 @@ pub(crate) struct PeerState {
     pub(crate) connected: bool,
     pub(crate) address: Option<String>,
     pub(crate) last_seen_at: Option<UnixMillis>,
-    /// When a message of a session with it last came, before this start too.
+    /// The time of the last message of a session with it, also before this start.
     pub(crate) exchanged_at: Option<UnixMillis>,
     /// True if it was connected before this start.
     pub(crate) was_connected: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Difference {
     pub(crate) found_at: UnixMillis,
 }
 
-/// How long after the last record bodies more are on their way.
+/// Time after the last record bodies during which more are expected.
 const ARRIVING_FOR: Duration = Duration::from_secs(30);
 
 /// Most strangers that are remembered; the one that was away longest goes first.
@@ -57,7 +57,7 @@ pub(crate) struct PeerStatusTable {
     peers: Mutex<BTreeMap<SiteId, PeerState>>,
     strangers: Mutex<BTreeMap<SiteId, Stranger>>,
     listening: Mutex<Vec<Multiaddr>>,
-    /// When record bodies came last.
+    /// The time of the last record bodies.
     bodies_came: Mutex<Option<Instant>>,
 }
 

@@ -80,7 +80,8 @@ fn allow_empty_takes_an_empty_input_and_no_other() {
     assert_eq!(take(&site, "[]", whole(true, true)).unwrap().absent, 50);
 }
 
-/// A file of the second record in a folder that is imported as the whole source, after both records were plain files.
+/// Imports two records as plain files, then the folder again as the whole source with the second record's file
+/// replaced by `name` with `content`; returns the second report.
 fn second_as(name: &str, content: &[u8]) -> Result<FeedImportReport, Problem> {
     let bench = Bench::new();
     let site = bench.site("site-a");
@@ -102,7 +103,7 @@ fn second_as(name: &str, content: &[u8]) -> Result<FeedImportReport, Problem> {
 }
 
 #[test]
-fn record_in_a_file_that_is_not_looked_into_is_not_called_absent() {
+fn record_of_an_unopened_file_does_not_become_absent() {
     const XZ: &[u8] = b"\xfd7zXZ\0\0";
     for name in ["EX-1.json.xz", "other.json.xz"] {
         let report = second_as(name, XZ).unwrap();

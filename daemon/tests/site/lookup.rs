@@ -100,7 +100,7 @@ fn list_by_two_names_of_a_package_is_refused() {
 }
 
 #[test]
-fn dump_of_an_unknown_source_is_refused_and_of_an_empty_one_is_empty() {
+fn dump_of_unknown_source_is_refused_and_of_empty_one_empty() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
@@ -124,7 +124,7 @@ fn dump_of_an_unknown_source_is_refused_and_of_an_empty_one_is_empty() {
 }
 
 #[test]
-fn misspelt_ecosystem_or_distribution_is_answered_with_the_nearest() {
+fn misspelt_ecosystem_or_distribution_gets_a_suggestion() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     let query = AdvisoryListQuery {
@@ -156,7 +156,7 @@ fn misspelt_ecosystem_or_distribution_is_answered_with_the_nearest() {
 }
 
 #[test]
-fn record_of_many_packages_is_read_once_and_what_is_left_out_is_counted() {
+fn record_of_many_packages_is_read_once_and_truncation_counted() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     let packages = AdvisoryLookup::MOST + 50;
@@ -167,7 +167,7 @@ fn record_of_many_packages_is_read_once_and_what_is_left_out_is_counted() {
         "mine",
         &[json!({"id": "EX-1", "modified": "2025-01-01T00:00:00Z", "affected": affected})],
     );
-    // Reading the record anew for each package takes minutes.
+    // Reading the record again for each package takes minutes.
     let lookup = site.wait(site.service.advisory("EX-1", AdvisoryQuery::default()));
     let lookup = lookup.unwrap();
     assert_eq!(

@@ -35,7 +35,7 @@ fn earlier_revision_does_not_replace_a_later_one() {
     for (version, date, expected) in [
         ("1.0.0", first, "express"),
         ("1.9.0", second, "express"),
-        // Its publisher counts anew.
+        // Its publisher restarts the numbering.
         ("1.0.0", "2025-03-01T00:00:00Z", "lodash"),
         ("2.0.1", first, "lodash"),
     ] {
@@ -78,7 +78,7 @@ fn record_that_goes_back_in_time_is_named() {
 
 /// AlmaLinux names the CVEs of its OSV records as related only: that one is exploited was not known of them.
 #[test]
-fn exploited_cve_counts_for_a_record_that_only_calls_it_related() {
+fn exploited_cve_applies_to_a_record_that_is_only_related() {
     let bench = Bench::new();
     let site = bench.site(NAME);
     let record = |id: &str, field: &str, value: Value| {

@@ -119,7 +119,7 @@ fn check<'r>(report: &'r DoctorReport, name: &str) -> &'r DoctorCheck {
 }
 
 #[test]
-fn announced_withdrawal_is_not_called_no_record() {
+fn doctor_distinguishes_announced_withdrawals_from_no_record() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     let found = || {
@@ -138,7 +138,7 @@ fn announced_withdrawal_is_not_called_no_record() {
 }
 
 #[test]
-fn lost_packs_are_told_until_their_bodies_are_here_again() {
+fn lost_packs_are_reported_until_their_bodies_return() {
     const MISSING: &str = "record bodies that claims need";
     const REACH: &str = "records that a scan can find";
     let bench = Bench::new();
@@ -225,7 +225,7 @@ fn lost_packs_are_told_until_their_bodies_are_here_again() {
 }
 
 #[test]
-fn copied_home_is_not_well_and_tells_what_to_do() {
+fn copied_home_needs_attention_and_says_what_to_do() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     site.feed("mine", &[advisory("EX-1", "express", "4.18.0")]);
@@ -339,7 +339,7 @@ fn bundle_is_exported_from_a_full_disk_with_warnings() {
 }
 
 #[test]
-fn bundle_says_where_it_starts_if_the_readers_position_is_unknown() {
+fn bundle_shows_its_start_if_the_reader_is_unknown() {
     let bench = Bench::new();
     let (site, reader) = (bench.site("site-a"), bench.site("site-b"));
     site.list(&reader, &["*"]);

@@ -49,7 +49,7 @@ fn package_of_an_unreadable_entry_is_undecided() {
 }
 
 #[test]
-fn unreadable_severity_hides_neither_the_finding_nor_the_other_severities() {
+fn unreadable_severity_hides_no_finding_or_other_severity() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     let vector = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
@@ -78,7 +78,7 @@ fn unreadable_severity_hides_neither_the_finding_nor_the_other_severities() {
 }
 
 #[test]
-fn catalogue_of_exploited_vulnerabilities_under_another_name_is_a_warning() {
+fn exploited_catalogue_under_another_source_name_warns() {
     let bench = Bench::new();
     let site = bench.site("site-a");
     let entry = json!({"cveID": "CVE-2030-0001", "vendorProject": "Acme", "product": "Rocket", "vulnerabilityName": "n",

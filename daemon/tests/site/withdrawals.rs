@@ -128,7 +128,7 @@ fn announced_withdrawal_of_other_records_leaves_their_ratings() {
     assert_eq!(shown(&bench, BEFORE), before);
     assert_eq!(shown(&bench, AFTER), "unknown null false null");
 
-    // What is not a time withdraws nothing.
+    // A text that is not a time withdraws nothing.
     let site = bench.open(NAME);
     for (source, record) in records {
         site.feed(source, &[until(record, "false")]);

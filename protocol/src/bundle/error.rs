@@ -133,7 +133,7 @@ pub enum BundleError {
     /// Seal or manifest do not decode.
     #[error("decoding a bundle: {frame}")]
     Decode {
-        /// Which of the two.
+        /// `seal` or `manifest`.
         frame: FrameRef,
         /// The fault.
         source: WireError,

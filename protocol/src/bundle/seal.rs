@@ -222,7 +222,7 @@ impl BundleSeal {
     /// The caller decides whether that site is allowed here and whether its chain is the newest known.
     ///
     /// # Errors
-    /// The reason, if the reader was told to skip the signature and it did not hold.
+    /// The reason, if the caller skipped the signature check and the signature is not valid.
     pub fn exporter(&self) -> Result<SiteId, &BundleError> {
         self.exporter.as_ref().copied()
     }

@@ -30,7 +30,7 @@ hash_type!(
     "certificate hash"
 );
 
-/// Why an epoch began.
+/// The reason for an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Reason {
@@ -76,7 +76,7 @@ pub struct EpochCertificate {
     pub lanes: Vec<LaneResume>,
     /// The hash of the previous certificate.
     pub previous: Option<CertificateHash>,
-    /// Why the epoch began.
+    /// The reason for the epoch.
     pub reason: Reason,
 }
 

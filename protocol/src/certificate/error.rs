@@ -17,7 +17,7 @@ pub enum CertificateError {
     Signature {
         /// The site name in the certificate.
         slug: SiteSlug,
-        /// Which signature, against which key.
+        /// The error, which names the kind of signature and the key.
         source: KeyError,
     },
     /// A certificate does not follow its predecessor.

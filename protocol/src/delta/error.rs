@@ -78,7 +78,7 @@ pub enum DeltaError {
         hash: DeltaHash,
         /// Its author.
         site: SiteId,
-        /// Which key.
+        /// The error, which names the key.
         source: KeyError,
     },
     /// The claims block is not the one that was signed.

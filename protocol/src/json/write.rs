@@ -13,7 +13,7 @@ use super::MAX_DEPTH;
 use super::number::Number;
 use super::text::write_string;
 
-/// Why a value has no canonical form.
+/// The reason why a value has no canonical form.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError {

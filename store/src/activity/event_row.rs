@@ -76,10 +76,10 @@ pub(crate) enum Subject {
     },
 }
 
-/// How a run of a feed ended.
+/// The result of a run of a feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FeedEnding {
-    /// Something was taken in.
+    /// Something was imported.
     Imported,
     /// The source has nothing new.
     Unchanged,

@@ -73,7 +73,7 @@ pub enum EventKind {
     FeedRun {
         /// Its name.
         feed: String,
-        /// How the run ended.
+        /// The result of the run.
         ending: FeedEnding,
         /// What came of it, or what went wrong.
         detail: String,
@@ -177,7 +177,8 @@ impl SiteStore {
         self.tell(|_| log.site, Subject::Differs { lane, how })
     }
 
-    /// Tells how a run of one of this site's feeds ended. A site that never wrote or heard anything has nobody to tell.
+    /// Adds the event for the result of a feed's run. Adds none if the site is not known as an
+    /// author, because it never wrote or heard anything.
     ///
     /// # Errors
     /// [`StoreError`] of the engine.

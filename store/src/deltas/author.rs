@@ -27,7 +27,7 @@ pub struct Authored {
     pub problems: starling_view::ProblemCounts,
 }
 
-/// How this site writes its own log.
+/// The way in which this site writes its own log.
 pub(crate) struct Authoring<'a> {
     pub(crate) lane: Lane,
     pub(crate) key: &'a SigningKey,

@@ -66,7 +66,7 @@ impl<'a> PlacedDelta<'a> {
     }
 }
 
-/// What a delta changes: planned as a whole before anything is written.
+/// The changes of a delta, planned completely before anything is written.
 struct Extension {
     number: LogNumber,
     /// The sources that its claims mention, with their new positions.

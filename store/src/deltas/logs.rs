@@ -25,7 +25,7 @@ pub struct DeltaRun {
     pub more: bool,
 }
 
-/// Why nothing further of a log is taken.
+/// The reason why nothing more is appended to a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FrozenBy {
     /// Two deltas contradict each other, and the proof is kept.

@@ -22,7 +22,7 @@ pub struct MissingBodies {
     pub site: SiteId,
     /// The source; `None` for claims that belong to no source.
     pub source: Option<Source>,
-    /// How many bodies.
+    /// Number of bodies.
     pub bodies: u64,
     /// The first of the claims.
     pub example: ClaimKey,

@@ -39,7 +39,7 @@ pub struct Check {
     pub examined: u64,
     /// The number of items that fail.
     pub wrong: u64,
-    /// Which ones, at most 20.
+    /// The failing items; at most 20.
     pub damaged: Vec<String>,
     /// The repair that was made.
     pub repaired: Option<String>,

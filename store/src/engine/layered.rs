@@ -61,7 +61,7 @@ pub(super) struct Layered<K: Kv> {
     files_forgotten: AtomicBool,
 }
 
-/// Why a split value could not be put together.
+/// The reason why a split value could not be joined.
 enum Broken {
     Failed(Failure),
     /// Pieces and row do not match: damage, or a commit between the reads.

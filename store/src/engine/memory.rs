@@ -41,7 +41,7 @@ impl FaultPlan {
 /// One planned fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Which write: commits and checkpoints since the engine was opened, from 1.
+    /// The number of the write: commits and checkpoints since the engine was opened, from 1.
     pub write: u64,
     /// The kind of the fault.
     pub kind: FaultKind,

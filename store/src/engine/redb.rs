@@ -71,7 +71,7 @@ pub(super) struct RedbKv {
     db: RwLock<Database>,
     /// The file below the database; `None` for one of an earlier release.
     file: Option<Arc<BlockFile>>,
-    /// Raised before and after each commit: odd while one is under way.
+    /// Incremented before and after each commit: odd during one.
     commits: AtomicU64,
     /// The table as of a number of commits.
     table: Mutex<Option<(u64, Arc<Table>)>>,

@@ -15,7 +15,7 @@ use crate::journal::Entry;
 use crate::rows::txn::Txn;
 use crate::trust::HeadSigning;
 
-/// What an input of one source changes.
+/// The changes of one source's input.
 #[derive(Debug)]
 pub struct FeedCommit<'a> {
     /// The source that was read.
@@ -67,7 +67,7 @@ impl SiteStore {
     }
 }
 
-/// Notes that a source was read, and which record each file held whose name does not tell.
+/// Records that a source was read, and the record of each file whose name does not stand for it.
 fn note_feed(
     txn: &mut Txn<'_>,
     source: &Source,

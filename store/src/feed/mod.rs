@@ -40,7 +40,7 @@ pub struct FeedInput<'a> {
     pub source: &'a Source,
     /// The lane of the site's own log in which the claims are written.
     pub lane: Lane,
-    /// What the input is compared with.
+    /// The statements with which the input is compared.
     pub base: FeedBase,
     /// Its records.
     pub found: &'a BTreeMap<RecordId, FoundRecord>,
@@ -71,9 +71,9 @@ pub struct FeedPlan {
     pub rests_on: RestsOn,
     /// Names what other authors state of the source, as the input was compared with it.
     pub others: Option<KnowledgeRoot>,
-    /// Records whose latest statement has a time after which there is none: nothing replaces it.
+    /// Number of records whose latest statement has the last possible time, so that nothing can replace it.
     pub stuck: u64,
-    /// Who made those statements.
+    /// The authors of those statements.
     pub stuck_by: BTreeSet<SiteId>,
 }
 
@@ -99,7 +99,7 @@ pub struct Replaced {
 /// The state of one source's feed at this site.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FeedRow {
-    /// When the source was last read in full by this site.
+    /// The time when this site last read the whole source.
     pub checked_at: Option<UnixMillis>,
     /// The time at which this site last imported any of it.
     pub imported_at: Option<UnixMillis>,

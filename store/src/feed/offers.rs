@@ -305,7 +305,7 @@ impl StateReader {
             Some(newest) => (read_row(&key, &newest), offer_of(log, &key, &row)),
             None => (None, None),
         };
-        // What cannot be read may rest on statements that are not here.
+        // An unreadable offer may build on statements that are not here.
         let counts = |offer: Option<Option<(ClaimNumber, ReadOffer)>>| match offer {
             Some(None) => true,
             Some(Some((number, Ok((_, offer))))) => self.holds(log, source, number, &offer.rests_on),

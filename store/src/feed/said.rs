@@ -20,7 +20,7 @@ use crate::view::rows::{ViewReader, statement};
 /// Takes the key of a row, the record and the log that it is of, and the row.
 type ClaimVisitor<'v> = dyn FnMut(&[u8], RecordId, LogNumber, &[u8]) -> Result<(), StoreError> + 'v;
 
-/// What an input is compared with.
+/// The statements with which an input is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum FeedBase {
     /// This site's own log: afterwards it states the whole source by itself.
@@ -31,16 +31,16 @@ pub enum FeedBase {
     View,
 }
 
-/// What is stated of one record.
+/// The statement about one record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Said {
     /// Its content; none if it is absent.
     pub content: Option<ContentHash>,
-    /// Who states it.
+    /// The author.
     pub author: SiteId,
     /// The latest time of all statements that a new one has to come after.
     pub latest: Option<UnixMillis>,
-    /// Who made the statement of that time.
+    /// The author of the statement with that time.
     pub latest_by: Option<SiteId>,
 }
 

@@ -322,7 +322,7 @@ pub(crate) fn moment_number(key: &[u8]) -> Option<MomentNumber> {
 }
 
 impl SiteStore {
-    /// Starts the history if there is none, or none that can be read.
+    /// Starts the history if there is none, or if it cannot be read.
     pub(crate) fn begin_history(&self, state: &mut State) -> Result<(), StoreError> {
         if state.history.floor.is_none() {
             let mut txn = self.txn();

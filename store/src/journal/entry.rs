@@ -131,7 +131,7 @@ mod kinds {
     pub(super) const RIVAL_HEAD_ENDED: u16 = 25;
 }
 
-/// Why a frame is not an entry of this build.
+/// The reason why a frame is not an entry that this build knows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
     /// A newer build wrote it as an entry that must be understood.
@@ -141,7 +141,7 @@ pub enum EntryError {
         kind: u16,
         /// The version of its layout.
         version: u8,
-        /// Which frame.
+        /// The frame.
         sequence: u64,
     },
     /// The frame is whole and its contents do not read.
@@ -149,7 +149,7 @@ pub enum EntryError {
     Unreadable {
         /// The kind.
         kind: u16,
-        /// Which frame.
+        /// The frame.
         sequence: u64,
     },
 }

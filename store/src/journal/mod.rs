@@ -45,7 +45,7 @@ enum Mode {
     ReadOnly,
 }
 
-/// The change under way.
+/// The current change.
 #[derive(Debug, Clone, Copy, Default)]
 struct Change {
     at: UnixMillis,

@@ -34,7 +34,7 @@ pub(super) struct Writer {
     /// The segment of `place`, open to write.
     pub(super) file: Option<Arc<dyn DiskFile>>,
     pub(super) tip: TipWriter,
-    /// Why the log stopped.
+    /// The reason why the log stopped.
     pub(super) stopped: Option<String>,
 }
 
@@ -150,7 +150,7 @@ impl Writer {
     }
 }
 
-/// Why a segment could not be created.
+/// The reason why a segment could not be created.
 #[derive(Debug)]
 pub(super) enum Creation {
     /// No part of it is left.

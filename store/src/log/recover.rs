@@ -269,7 +269,7 @@ fn named_by_next(files: &Files, segment: &Segment, offset: u64) -> Option<LogPos
     Some(next.header().ok()?.previous)
 }
 
-/// A position that somebody saw durable.
+/// A position that a witness shows to have been durable.
 struct Seen {
     witness: Witness,
     position: LogPosition,

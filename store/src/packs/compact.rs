@@ -27,7 +27,7 @@ pub struct CompactedPacks {
     pub damage: Vec<PackDamage>,
 }
 
-/// A compaction under way.
+/// A running compaction.
 struct Compaction<'a> {
     packs: &'a Packs,
     victims: &'a [PackNumber],

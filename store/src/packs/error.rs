@@ -87,7 +87,7 @@ impl fmt::Display for PackDamage {
     }
 }
 
-/// Why the packs refused or failed.
+/// The reason why the packs refused or failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PackError {

@@ -36,7 +36,7 @@ impl PackFile {
         self.header.as_ref().map(|(_, key)| key).map_err(|damage| *damage)
     }
 
-    /// Returns the number of written bytes; the file may have more while a write is under way.
+    /// Returns the number of written bytes; the file may have more during a write.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Acquire)
     }

@@ -176,7 +176,7 @@ fn decompress(
     Some(body)
 }
 
-/// Why a frame could not be read.
+/// The reason why a frame could not be read.
 pub(super) enum ReadFailure {
     Damage(DamageKind),
     Missing,

@@ -69,7 +69,7 @@ pub struct SiteStore {
     pub(crate) checkpointed: AtomicU64,
     pub(crate) settings: RwLock<Arc<starling_view::Settings>>,
     pub(crate) clock: Clock,
-    /// The long work under way.
+    /// The current long work.
     pub(crate) meter: Meter,
     /// The mutes in force, and the root of the claims from which they were folded.
     pub(crate) mutes: Mutex<Option<(KnowledgeRoot, Arc<KeptMutes>)>>,

@@ -34,7 +34,7 @@ pub(crate) struct State {
     /// Chains that contradict the ones above: nothing new of these sites is trusted.
     pub(crate) rival_chains: BTreeMap<SiteId, CertificateChain>,
     pub(crate) logs: BTreeMap<LogId, Log>,
-    /// Which claims want a body.
+    /// The claims whose body is missing.
     wanted_by: SharedMap<ContentHash, BTreeSet<(LogId, ClaimNumber)>>,
     /// True if the view must be rebuilt before it may be read.
     pub(crate) rebuild: bool,

@@ -15,7 +15,7 @@ use crate::rows::{damaged, sites};
 use crate::site::state::{LogId, State, checks_of, head_of};
 use crate::trust::check_not_behind;
 
-/// How this site signs its heads.
+/// The way in which this site signs its heads.
 #[derive(Debug, Clone, Copy)]
 pub struct HeadSigning<'a> {
     /// The key of the site's newest certificate.

@@ -11,7 +11,7 @@ use super::bed::{all_rows, noise};
 /// The number of steps after which a step's rows are removed.
 const WINDOW: u64 = 10;
 const POSITION: &[u8] = b"position";
-/// Which steps end with a checkpoint.
+/// The steps that end with a checkpoint.
 pub(crate) const STEPS_PER_CHECKPOINT: u64 = 3;
 
 fn key(step: u64) -> [u8; 8] {

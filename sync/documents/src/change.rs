@@ -83,13 +83,13 @@ pub enum ChangeError {
     /// A number is not in its shortest form, or too large.
     #[error("{what} is not a number in its shortest form")]
     Number {
-        /// Which number.
+        /// The number's name.
         what: &'static str,
     },
     /// A text is not UTF-8.
     #[error("{what} is not UTF-8")]
     NotText {
-        /// Which text.
+        /// The text's name.
         what: &'static str,
     },
     /// More of something than is read.

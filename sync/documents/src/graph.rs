@@ -26,7 +26,7 @@ pub struct ClaimedChange<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Why a change is kept and never applied.
+/// The reason why a change is kept but never applied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// The change cannot be decoded.

@@ -30,7 +30,7 @@ pub(super) struct LogBodies {
     pub(super) chain_length: usize,
     pub(super) listed_to: ClaimNumber,
     pub(super) listed_all: bool,
-    /// Listed and not asked for, or asked for in vain of somebody.
+    /// Listed and not requested, or requested from a peer without success.
     pub(super) queue: BTreeMap<ClaimNumber, MissingBody>,
     /// For each peer, the claim up to which it was asked in this pass.
     pub(super) asked_to: BTreeMap<PublicKey, ClaimNumber>,

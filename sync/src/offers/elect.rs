@@ -27,7 +27,7 @@ pub const fn is_healthy(failures: u32, is_suspect: bool) -> bool {
 pub struct Candidate {
     /// The site.
     pub site: SiteId,
-    /// How often it fetches, in milliseconds.
+    /// The interval of its fetches, in milliseconds.
     pub every_ms: u64,
     /// True if its fetches go well, as it says.
     pub is_healthy: bool,
@@ -37,7 +37,7 @@ pub struct Candidate {
     pub silent_ms: u64,
 }
 
-/// Why a site fetches.
+/// The reason why a site fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reason {
     /// No other site offers to.
@@ -50,7 +50,7 @@ pub enum Reason {
     NobodyHealthy,
 }
 
-/// What a site does about a source.
+/// The role of a site for a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// It fetches.
@@ -90,7 +90,7 @@ pub fn elect(own: &Candidate, others: &[Candidate]) -> Role {
     turns.push(own);
     turns.retain(|candidate| candidate.is_healthy);
     turns.sort_by_key(|candidate| (candidate.every_ms, candidate.site));
-    // How long ago the turns before ended.
+    // Milliseconds since the end of the earlier turns.
     let mut ended_ms = None;
     let mut overdue = None;
     for candidate in &turns {

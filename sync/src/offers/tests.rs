@@ -44,7 +44,7 @@ fn shorter_schedule_comes_before_a_lesser_id() {
 }
 
 #[test]
-fn next_one_takes_over_at_three_intervals_and_gets_three_of_its_own() {
+fn each_successor_gets_three_intervals() {
     let overdue = |quiet| {
         [
             candidate(1, quiet),
@@ -152,7 +152,7 @@ fn own(number: u8) -> OwnFeed {
 }
 
 #[test]
-fn only_an_advance_on_the_own_clock_counts() {
+fn only_an_advance_on_the_own_clock_is_used() {
     let mut watch = Watch::default();
     let mut at = |now, check| {
         let seen = [seen(1, Some(check))];
@@ -168,7 +168,7 @@ fn only_an_advance_on_the_own_clock_counts() {
 }
 
 #[test]
-fn waiting_goes_on_after_a_restart_and_ends_with_an_advance() {
+fn waiting_continues_after_a_restart_until_an_advance() {
     let mut watch = Watch::default();
     let offers = [seen(1, Some(7))];
     watch.look(&offers, 0);

@@ -23,7 +23,7 @@ pub struct OfferSeen {
     pub offer: FeedOffer,
     /// True if this site has accepted all statements of other authors on which it rests.
     pub is_whole: bool,
-    /// When its author last read the source, by the newest head, and by its author's clock.
+    /// The time when its author last read the source, from the newest head and by the author's clock.
     pub check: Option<UnixMillis>,
     /// The newest head.
     pub sign: LifeSign,
@@ -36,24 +36,24 @@ pub struct OwnFeed {
     pub site: SiteId,
     /// The source.
     pub source: Source,
-    /// What it fetches.
+    /// The input that it fetches.
     pub input: OfferInput,
-    /// How often, in milliseconds.
+    /// The interval, in milliseconds.
     pub every_ms: u64,
     /// True if its fetches go well.
     pub is_healthy: bool,
 }
 
-/// How long a site has waited for an advance, without any time of day: it may be kept over a restart.
+/// The time that a site has waited for an advance. It contains no time of day, so it can be kept over a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Waited {
-    /// Of which source.
+    /// The source.
     pub source: String,
-    /// Of which site, as bytes.
+    /// The site, as bytes.
     pub site: [u8; 32],
     /// The check that is waited past, in milliseconds by its author's clock.
     pub check: Option<u64>,
-    /// How long, in milliseconds on this site's own clock, while it ran.
+    /// The waiting time in milliseconds, on this site's clock while it ran.
     pub quiet_ms: u64,
 }
 
@@ -67,7 +67,7 @@ struct Seen {
     sign_at: u64,
 }
 
-/// What was observed since the start.
+/// The observations since the start.
 #[derive(Debug, Clone, Default)]
 pub struct Watch {
     seen: BTreeMap<(Source, SiteId), Seen>,

@@ -63,7 +63,7 @@ pub(crate) struct Peer {
     pub(crate) stage: Stage,
     /// The peer's stated positions, for logs of listed sites only.
     pub(crate) knows: BTreeMap<LogKey, LogNote>,
-    /// What is reported to the peer.
+    /// The facts to report to the peer.
     pub(crate) outbox: Outbox,
     /// Facts to request from the peer.
     pub(crate) wanted: WantedFacts,

@@ -1,4 +1,5 @@
-//! What this site reports to a peer about logs: what the peer confirmed, what it is to be told, and when.
+//! The notes about logs that this site sends to a peer: which ones the peer confirmed, which are to be sent, and
+//! when.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -14,7 +14,7 @@ const SMALL_PAGE_BYTES: usize = 256 * KIB;
 /// zstd's smallest and, here, largest window, as powers of two. The largest spans a full page and its context.
 const WINDOW_LOG: std::ops::RangeInclusive<u32> = 10..=24;
 
-/// Why a page could not be packed or unpacked.
+/// The reason why a page could not be packed or unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PageFault {
     /// More bytes than a page may hold.

@@ -41,7 +41,7 @@ fn unlisted_peer_is_refused_after_one_hello() {
 }
 
 #[test]
-fn refusal_by_a_peer_is_told_in_words() {
+fn refusal_by_a_peer_is_described() {
     for code in 0..=9 {
         let told = DisconnectReason::RefusedByPeer(RefusalCode::from(code)).to_string();
         let why = told.strip_prefix("the peer refused this site: ").unwrap();
@@ -54,7 +54,7 @@ fn refusal_by_a_peer_is_told_in_words() {
     assert!(told.ends_with("this site is not on its allow-list"), "{told}");
 }
 
-/// It was told as a silence: who refuses a hello ends the connection too, and the refusal may be lost.
+/// It was reported as silence. A site that refuses a hello also closes the connection, and the refusal may be lost.
 #[test]
 fn connection_lost_before_the_hello_is_no_silence() {
     for (reason, told) in [

@@ -30,7 +30,7 @@ pub(crate) struct Traffic {
     pub(crate) bytes: usize,
 }
 
-/// What is to happen at a site.
+/// A scheduled event at a site.
 enum Planned {
     Event(Event),
     /// Its store carries out a write of its engine.

@@ -13,7 +13,7 @@ fn compared(net: &Net, site: usize, difference: Option<TipDifference>) -> usize 
     notices.filter(same).count()
 }
 
-/// Returns two sites that took in two histories of a third site, of equal length and without heads.
+/// Returns two sites that appended two histories of a third site, of equal length and without heads.
 fn two_histories(seed: u64) -> Net {
     let mut net = Net::new(3, seed);
     let author = net.sites[2].replica.site();

@@ -228,7 +228,7 @@ fn stalled_peer_is_replaced_by_another() {
 }
 
 #[test]
-fn unattended_time_does_not_count_against_peers() {
+fn unattended_time_is_not_held_against_peers() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();
@@ -328,7 +328,7 @@ fn restarted_author_is_asked_for_bodies_at_once() {
     net.link(0, 1);
     let author = net.sites[0].replica.site();
     let position = |net: &Net| net.sites[1].replica.position(&author, Lane::Federation);
-    // When it dies, its claims are here and their bodies are not.
+    // When it dies, its claims are here, but their bodies are not.
     let held = |net: &Net| position(net).is_some_and(|position| position.held == ClaimNumber(1));
     for _ in 0..1_000 {
         if held(&net) {

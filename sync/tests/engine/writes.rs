@@ -285,7 +285,7 @@ fn body_that_could_not_be_stored_is_requested_again() {
 }
 
 #[test]
-fn outcome_of_another_write_does_not_count() {
+fn outcome_of_another_write_is_ignored() {
     let mut duel = Duel::new();
     let (id, _) = duel.tell();
     let page = duel.page();

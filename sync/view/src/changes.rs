@@ -44,7 +44,7 @@ pub struct Change {
     pub action: Action,
 }
 
-/// A problem of a record that was taken in all the same.
+/// A problem of a record that was folded nevertheless.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Problem {

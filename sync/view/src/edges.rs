@@ -66,7 +66,7 @@ impl Touch<'_> {
     }
 }
 
-/// Which advisories one record feeds: every vulnerability in every package.
+/// Returns the advisories to which one record contributes: every vulnerability in every package.
 struct Feeds<'a> {
     vulnerabilities: Vec<VulnerabilityId>,
     packages: &'a [PackageId],

@@ -25,7 +25,7 @@ pub(crate) struct ParsedBody {
     pub(crate) weaknesses: Vec<(String, JsonText)>,
     /// The canonical text of each entry of `affected`.
     entries: Vec<String>,
-    /// Which entries are about a package.
+    /// The entries that are about a package.
     about: BTreeMap<PackageId, Vec<usize>>,
     /// The number of entries that name no package, if others do; or else no repository, if others do.
     pub(crate) entries_without_package: usize,

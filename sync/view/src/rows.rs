@@ -62,7 +62,7 @@ pub type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'a;
 
 /// Reading rows.
 pub trait Rows {
-    /// Why a row could not be read or written.
+    /// The reason why a row could not be read or written.
     type Error: std::error::Error + Send + Sync + 'static;
 
     /// Returns the value under a key.

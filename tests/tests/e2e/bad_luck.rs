@@ -256,7 +256,7 @@ fn daemon_reports_damage_before_it_is_read() {
         shown.contains("DAMAGED in 1 place") && shown.contains("starling doctor --repair"),
         "{shown}"
     );
-    // What the repair gave up is lost until the next import, and status goes on saying so.
+    // Data that the repair gave up is lost until the next import, and status continues to report it.
     let repaired = site.cli(["doctor", "--repair"]);
     assert_eq!(repaired.code == 11, is_damaged(&site.status()), "{repaired:?}");
     let _ = site.import("mine", &sample_feed(), &[]);

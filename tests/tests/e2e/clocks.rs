@@ -8,7 +8,7 @@ use starling_tests::{Site, link};
 
 use crate::bench;
 
-/// How far the clock is off, in libfaketime's words: NTP steps, a daemon that was suspended, a dead clock battery.
+/// The error of the clock, in libfaketime's syntax: NTP steps, a daemon that was suspended, a dead clock battery.
 const OFF: [&str; 6] = ["+2s", "-2s", "+1h", "-1h", "-10y", "+10y"];
 const LIBRARY: &str = "faketime/libfaketimeMT.so.1";
 
@@ -83,7 +83,7 @@ fn sites_agree_whatever_a_clock_does() {
     for off in OFF {
         set(off);
         exchange(&mut a, &mut b);
-        // The peer meets the wrong clock anew, and so does a daemon that starts with it.
+        // The peer sees the wrong clock again, and so does a daemon that starts with it.
         b.stop();
         b.up();
         exchange(&mut a, &mut b);

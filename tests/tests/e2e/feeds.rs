@@ -14,9 +14,9 @@ use starling_tests::server::{Manner, Server};
 
 use crate::{bench, sample_feed};
 
-/// How long a state may take to come.
+/// Longest wait for a state.
 const DEADLINE: Duration = Duration::from_secs(120);
-/// How long a daemon may take to stop.
+/// Longest time for a daemon to stop.
 const STOP: Duration = Duration::from_secs(5);
 
 /// Adds a feed of the server's document.

@@ -269,7 +269,7 @@ fn two_copies_restored_at_once_lose_trust() {
         .find(|at| at.site == a.identity().site);
     let reason = of_a.unwrap().hold_reason.expect("nothing new of it is trusted");
     assert!(reason.contains("two certificates"), "{reason}");
-    // Each copy is told as soon as it learns of the other.
+    // Each copy reports it as soon as it learns of the other.
     let problem = a.refuse_bundle(&copy.export("of-copy.zst", &[]));
     assert_eq!(problem.code, ErrorCode::CertificateConflict, "{problem}");
 }

@@ -10,7 +10,7 @@ use starling_tests::{Site, link};
 
 use crate::{bench, sample_feed};
 
-/// How long a take-over may take: three intervals of the shortest schedule, which is a minute, and some time.
+/// Longest time for a take-over: three intervals of the shortest schedule, which is a minute, and some reserve.
 const DEADLINE: Duration = Duration::from_secs(420);
 
 /// Set where tests may take minutes.

@@ -130,7 +130,7 @@ pub(crate) fn a_feed() -> Feed {
     }
 }
 
-/// A run that ended so, or well.
+/// Returns a run with this outcome; a successful one by default.
 pub(crate) fn a_feed_run(outcome: Option<FeedRunOutcome>) -> FeedRun {
     let outcome = outcome.unwrap_or(FeedRunOutcome::Imported);
     let failed = !outcome.is_success();

@@ -2,7 +2,7 @@
 
 use super::sentence;
 
-/// How messages of `serde` and of the JSON parser begin.
+/// Beginnings of messages of `serde` and of the JSON parser.
 const BEGINNINGS: [&str; 15] = [
     "invalid type: ",
     "invalid value: ",

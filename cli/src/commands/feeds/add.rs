@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn presets_addresses_and_paths_are_told_apart() {
+    fn presets_addresses_and_paths_are_distinguished() {
         let preset = body("add osv --ecosystem npm --ecosystem PyPI --address https://mirror.example.org/");
         assert_eq!(
             (

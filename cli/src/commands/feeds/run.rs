@@ -76,7 +76,7 @@ impl Run {
                 .collect()
         } else {
             for name in &self.names {
-                // A name that is wrong is told before anything is fetched.
+                // A wrong name is reported before anything is fetched.
                 site.feed(name).await?;
             }
             self.names

@@ -160,7 +160,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn scan_that_failed_is_told_in_its_reports() {
+    async fn failed_scan_is_in_its_reports() {
         let folder = tempfile::tempdir().unwrap();
         let refused = Problem::new(
             starling_api_types::ErrorCode::SbomUnreadable,

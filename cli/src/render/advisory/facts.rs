@@ -13,7 +13,7 @@ const MAX_RANGES: usize = 12;
 /// Most listed versions shown.
 const MAX_VERSIONS: usize = 8;
 
-/// Returns the facts as lines. What the advisory does not say is named as not said.
+/// Returns the facts as lines. Facts that the advisory does not state are shown as not stated.
 pub(super) fn facts(advisory: &Advisory) -> Lines {
     let value = |name: &str| -> Value {
         let field = advisory.fields.get(name);

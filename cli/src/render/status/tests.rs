@@ -206,7 +206,7 @@ fn undecided_conflicts_and_old_keys_are_warned_about() {
 }
 
 #[test]
-fn bodies_that_are_arriving_are_no_matter_and_missing_ones_are() {
+fn missing_bodies_need_attention_unless_they_are_arriving() {
     let mut status = troubled(1);
     status.parts.clear();
     status.peers[0].connected = true;
@@ -219,7 +219,7 @@ fn bodies_that_are_arriving_are_no_matter_and_missing_ones_are() {
     // A source that is not allowed here is a matter all the same.
     status.positions[0].out_of_scope = vec!["nvd".parse().unwrap()];
     assert!(super::status(&view(&status)).contains(held));
-    // If the allow-list was written so, it is none, and the facts say what is held back.
+    // If the allow-list deliberately excludes them, no action is needed; the facts list what is held back.
     status.positions[0].by_choice = true;
     status.positions[0].held_back = 3;
     let text = super::status(&view(&status));

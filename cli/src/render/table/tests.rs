@@ -91,7 +91,7 @@ fn ids_and_names_are_never_cut() {
 }
 
 #[test]
-fn prose_goes_on_below_instead_of_being_cut() {
+fn prose_is_wrapped_instead_of_cut() {
     let mut table = Table::new(["MUTE", "WHY"]).never_cuts("MUTE").wraps("WHY", 16);
     table.row(["0a-1".to_owned(), "site-b may not mute here".to_owned()]);
     table.row([

@@ -216,7 +216,7 @@ fn unknown_body_still_shows_hash_and_exit_code() {
 }
 
 #[test]
-fn what_fails_comes_first_and_the_worst_of_it_at_the_top() {
+fn failing_findings_come_first_and_the_worst_on_top() {
     let finding = |action: &str, id: &str, score: &str, kev: bool| {
         format!(
             r#"{{"action":"{action}","vulnerability":"{id}","severity":{{"level":"critical","score":"{score}"}},"kev":{kev},
@@ -263,7 +263,7 @@ fn ecosystem_with_a_source_that_was_never_checked_is_named() {
 }
 
 #[test]
-fn many_packages_that_were_not_judged_are_grouped_on_a_terminal() {
+fn many_unevaluated_packages_are_grouped_on_a_terminal() {
     let package = |number: usize| {
         format!(
             r#"{{"name":"p{number}","purl":"pkg:npm/p{number}@1","place":"/c/{number}","reason":"no_knowledge"}}"#

@@ -20,7 +20,7 @@ pub(crate) struct Form {
     pub(crate) versions: &'static [&'static str],
 }
 
-/// What can be done about a member.
+/// The handling of a member.
 enum Mend {
     /// It is the only entry of its list.
     Enlist,

@@ -21,7 +21,7 @@ const MAX_VALUE_BYTES: usize = 64 << 20;
 pub(crate) struct Output<'o> {
     each: &'o mut dyn FnMut(Part),
     parts: usize,
-    /// How many values are being read, one inside of the other.
+    /// The depth of the value that is being read.
     depth: usize,
     /// Parts of these values, from the first rejected one on: they wait until it has its identity.
     held: Vec<Part>,
@@ -118,7 +118,8 @@ impl<'o> Output<'o> {
         (self.each)(Part::new(String::new(), Outcome::Noted(what.into())));
     }
 
-    /// Reports that the document is a page of a list. What a page does not say is `None`; one without a total is none.
+    /// Reports that the document is a page of a list. Facts that the page does not state are `None`; a document
+    /// without a total is not a page.
     pub(crate) fn page(&mut self, total: Option<usize>, start: Option<usize>, count: usize, first: &str) {
         let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
         let Some(total) = total.map(wide) else { return };
@@ -416,7 +417,7 @@ mod tests {
     }
 
     #[test]
-    fn rejected_part_is_known_by_its_bytes_wherever_it_stands() {
+    fn rejected_part_is_recognised_by_its_bytes_at_any_place() {
         let read = |text: &str| {
             let mut parts = Vec::new();
             let mut each = |part: Part| parts.push(part);

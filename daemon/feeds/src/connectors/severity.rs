@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vectors_are_known_by_their_metrics_and_prefix() {
+    fn vectors_are_recognised_by_metrics_and_prefix() {
         let v3 = "CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H";
         let v2 = "AV:N/AC:L/Au:N/C:P/I:P/A:P";
         let read = |text, version| vector_of(text, version).map(|s| (s.kind, s.score));

@@ -14,7 +14,7 @@ use starling_protocol::json::{self, Value};
 pub(crate) struct Fault {
     /// Position in the text, in bytes.
     pub(crate) offset: usize,
-    /// What is wrong there.
+    /// The fault there.
     pub(crate) what: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! The list of a zip's members: its end tells how many they are, and may tell fewer than it holds.
+//! The list of a zip's members. The record at its end states their number, which may be lower than the real one.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -7,7 +7,7 @@ const MARK: [u8; 4] = *b"PK\x01\x02";
 /// Bytes of such an entry before its name, its extra field and its comment.
 const ENTRY_BYTES: usize = 46;
 
-/// Returns true if the list of a zip's members goes on behind the `listed` ones that its end tells of.
+/// Returns true if the list of a zip's members continues after the `listed` ones that its end record states.
 ///
 /// Some programs count members in two bytes, however many there are, and readers believe the count.
 ///

@@ -130,7 +130,7 @@ impl Walk<'_> {
     }
 }
 
-/// The name of an archive in a folder without its ending: what the names of its members begin with.
+/// Returns the name of an archive in a folder without its ending: what the names of its members begin with.
 #[must_use]
 pub fn archive_stem(name: &str) -> &str {
     const ENDINGS: [&str; 5] = [".zip", ".tar.gz", ".tgz", ".tar.zst", ".tar"];
@@ -139,7 +139,7 @@ pub fn archive_stem(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// Says what a file is that is named as an archive and is none.
+/// Describes the content of a file that is named like an archive but is not one.
 fn what_instead(head: &[u8]) -> String {
     let text = head.trim_ascii_start();
     match other_packing(head) {

@@ -190,7 +190,7 @@ impl Walk<'_> {
             index += 1;
         }
         let rest = self.after_list(name, &mut reader, list == "#")?;
-        // What the rest of an answer says about it, without its records.
+        // The rest of an answer, without its records.
         if memchr::memmem::find(&rest, NEXT_PAGE.as_bytes()).is_some() {
             let answer = [b"{\"vulns\":[]", rest.as_slice()].concat();
             self.document(name.to_owned(), answer, Expectation::Guessed)?;

@@ -83,7 +83,8 @@ pub struct FeedRecord {
     pub about: About,
     /// Problems of the record that were accepted, in document order.
     pub warnings: Vec<Warning>,
-    /// True if it stands in a document as it is, and only the orders of versions tell if its rules have more problems.
+    /// True if it is in a document unchanged, and only the orders of versions show whether its rules have more
+    /// problems.
     pub needs_orders: bool,
 }
 
@@ -98,11 +99,11 @@ pub enum Outcome {
     NoRecord(NoRecord),
     /// Unusual or lost data of the document as a whole.
     Noted(String),
-    /// What the document says of the list of which it is a page.
+    /// The document's statement about the list of which it is a page.
     Page(Page),
 }
 
-/// What a document says of the list of which it is a page, which may be given in several documents.
+/// A document's statement about the list of which it is a page. A list can be in several documents.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Page {
     /// The number of entries in the list.
@@ -111,7 +112,7 @@ pub struct Page {
     pub start: Option<u64>,
     /// The number of entries on the page.
     pub count: u64,
-    /// What distinguishes it from the other pages if none says where it starts: its first entry.
+    /// Its first entry, which distinguishes it from other pages if no page states its start.
     pub first: String,
 }
 

@@ -393,7 +393,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_records_never_panic_and_what_is_taken_reads_back_the_same(
+    fn damaged_records_never_panic_and_accepted_ones_round_trip(
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
     ) {
         let mut bytes = br#"{"id":"X-1","modified":"2024-01-02T03:04:05Z","aliases":["A"],"affected":[{"package":{"ecosystem":"npm","name":"p"},"ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#.to_vec();

@@ -114,7 +114,7 @@ pub enum WarningKind {
     /// An entry of `affected` names no package, beside others that do.
     #[error("nothing looks this entry up, because {why}, unlike other entries of the record")]
     NoPackage {
-        /// What it lacks.
+        /// The missing part.
         why: &'static str,
     },
     /// One range contains the same event twice.
@@ -178,7 +178,7 @@ pub enum WarningKind {
 pub(super) struct Checked {
     /// In the order of the checks.
     pub(super) warnings: Vec<Warning>,
-    /// True if only the orders of versions, and the scales of severities, tell if it has more.
+    /// True if only the orders of versions and the scales of severities show whether it has more.
     pub(super) needs_orders: bool,
 }
 

@@ -113,7 +113,7 @@ fn the_sink_can_stop_a_run() {
 
 proptest! {
     #[test]
-    fn arbitrary_input_is_accounted_for_the_same_by_any_number_of_workers(
+    fn arbitrary_input_gives_equal_results_for_any_worker_count(
         text in "([\\[{}\\],:\"a-z0-9 \n]|\\{\"id\":\"X\"\\}\n){0,60}",
     ) {
         let (one, first) = run_all(&text, 1);

@@ -1,4 +1,4 @@
-//! What a request brings.
+//! The results of requests.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::position::Seen;
 pub(crate) enum Answer {
     /// The document is the one that the position knows.
     NotModified,
-    /// Nothing is there: 404 or 410.
+    /// The document does not exist: 404 or 410.
     Missing,
     /// A document, on the disk and verified.
     Body(Body),
@@ -19,35 +19,35 @@ pub(crate) enum Answer {
 /// A document on the disk.
 #[derive(Debug)]
 pub(crate) struct Body {
-    /// Where it is: a hidden file in the folder of the run.
+    /// Its path: a hidden file in the folder of the run.
     pub(crate) path: PathBuf,
-    /// What was put behind its name while it was unpacked; `None` leaves the name as it is.
+    /// The change of its name because it was unpacked or packed again; `None` if the name stays.
     pub(crate) renamed: Option<Renamed>,
     /// Its length on the disk, in bytes.
     pub(crate) bytes: u64,
-    /// When it was complete.
+    /// The time when it was complete.
     pub(crate) at_ms: u64,
-    /// What to remember of it.
+    /// The data to remember for the next run.
     pub(crate) seen: Seen,
-    /// What the `Link` headers say of other pages.
+    /// The links to other pages in the `Link` headers.
     pub(crate) links: Links,
-    /// True if a body that is cut off would have been noticed, whatever its form.
+    /// True if a truncated body would have been noticed, whatever its form.
     pub(crate) is_bounded: bool,
     /// `Last-Modified` in milliseconds since 1970.
     pub(crate) last_modified_ms: Option<u64>,
 }
 
-/// How the name of a document changes because it was packed anew.
+/// The change of a document's name after it was unpacked or packed again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Renamed {
-    /// `.bz2` is taken away.
+    /// `.bz2` is removed.
     Unpacked,
     /// `.bz2` becomes `.zst`.
     Zstd,
 }
 
 impl Renamed {
-    /// The name of a document that was called `name`.
+    /// Returns the new name of the document `name`.
     pub(crate) fn apply(self, name: &str) -> String {
         let stem = name.strip_suffix(".bz2").unwrap_or(name);
         match self {
@@ -58,7 +58,7 @@ impl Renamed {
 }
 
 impl Body {
-    /// What the server calls this version.
+    /// Returns the server's name for this version.
     pub(crate) fn validator(&self) -> Option<String> {
         self.seen.etag.clone().or_else(|| self.seen.last_modified.clone())
     }

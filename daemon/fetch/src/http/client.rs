@@ -55,14 +55,14 @@ impl Secret {
         Some(Self(value))
     }
 
-    /// The value of a header with the key behind `prefix`.
+    /// Returns the value of the header: `prefix` and the key.
     pub(crate) fn header(&self, prefix: &str) -> Option<HeaderValue> {
         let key = self.0.to_str().ok()?;
         Self::of(&format!("{prefix}{key}")).map(|secret| secret.0)
     }
 }
 
-/// Whom connections trust.
+/// The certificate authorities that connections trust.
 #[derive(Debug, Clone)]
 pub(crate) struct Trust {
     config: Arc<rustls::ClientConfig>,
@@ -71,8 +71,8 @@ pub(crate) struct Trust {
 }
 
 impl Trust {
-    /// Takes the authorities of the system, and those of `ca_file`. On a machine without any, such as an empty container,
-    /// those that this program was built with.
+    /// Returns the authorities of the system and of `ca_file`. On a machine without any, such as an empty container,
+    /// returns those that this program was built with.
     pub(crate) fn load(ca_file: Option<&Path>) -> Result<Self, FetchError> {
         let mut roots = rustls::RootCertStore::empty();
         // A certificate of the system that cannot be read is one that is not trusted.
@@ -109,7 +109,7 @@ impl Trust {
         })
     }
 
-    /// Makes the client of one run.
+    /// Builds the client of one run.
     pub(crate) fn client(&self, of: &Settings, guard: &Guard) -> Result<reqwest::Client, FetchError> {
         let user_agent = HeaderValue::from_str(&of.user_agent)
             .map_err(|_| settings("user_agent holds characters that no header can carry".to_owned()))?;
@@ -146,7 +146,7 @@ impl Trust {
     }
 }
 
-/// The hosts of the proxies: they usually are in a private network.
+/// Returns the hosts of the proxies, which usually are in a private network.
 fn proxy_hosts(of: &ProxySettings) -> Vec<String> {
     const VARIABLES: [&str; 6] = [
         "HTTPS_PROXY",
@@ -183,7 +183,7 @@ fn read_bounded(path: &Path, limit: u64, what: &str) -> Result<Vec<u8>, FetchErr
     crate::read_key_file(path, limit).map_err(|error| wrong(error.to_string()))
 }
 
-/// An error with its causes, in one line.
+/// Returns an error with its causes, on one line.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -1,4 +1,4 @@
-//! The body of an answer: onto the disk within bounds, then checked.
+//! Writes the body of an answer to the disk, within limits, and checks it.
 
 use std::path::PathBuf;
 
@@ -23,7 +23,7 @@ impl Session<'_> {
         self.run.into.join(format!(".part-{}", self.parts))
     }
 
-    /// Removes what a failed attempt left behind. What cannot be removed goes with the folder.
+    /// Removes the file of a failed attempt. If that fails, the file is removed with the folder.
     pub(crate) async fn discard_part(&self) {
         let part = self.run.into.join(format!(".part-{}", self.parts));
         for ending in ["", "-decoded", "-unpacked", "-decoded-unpacked"] {
@@ -38,7 +38,8 @@ impl Session<'_> {
         of_run.min(self.limits.max_document_bytes)
     }
 
-    /// How many bytes the documents of this run may still have on the disk. What little was sent may not unpack to much.
+    /// Returns the number of bytes that the documents of this run may still take on the disk. Few received bytes can
+    /// unpack to many.
     fn written_left(&self) -> u64 {
         const FREE_BYTES: u64 = 1 << 30;
         const MOST_RATIO: u64 = 100;
@@ -47,7 +48,7 @@ impl Session<'_> {
             .saturating_sub(self.written)
     }
 
-    /// How many bytes may still be written so that the reserve stays free.
+    /// Returns the number of bytes that may still be written so that the reserve stays free.
     fn room(&self) -> u64 {
         let free = (self.run.free)();
         free.map_or(u64::MAX, |free| free.saturating_sub(self.limits.reserve_bytes))

@@ -6,16 +6,16 @@ use std::time::UNIX_EPOCH;
 
 use tokio_util::sync::CancellationToken;
 
-/// What is known of a local file before it is read.
+/// The metadata of a local file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FileState {
-    /// Length and time of change, in place of an `ETag`.
+    /// Length and time of change, used like an `ETag`.
     pub(crate) validator: String,
     pub(crate) bytes: u64,
     pub(crate) modified_ms: Option<u64>,
 }
 
-/// Looks at a file. None: it is not there.
+/// Returns the metadata of a file; `None` if it does not exist.
 pub(crate) fn look(path: &Path) -> io::Result<Option<FileState>> {
     let metadata = match path.metadata() {
         Ok(metadata) => metadata,

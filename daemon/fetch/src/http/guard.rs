@@ -1,4 +1,4 @@
-//! Which servers a run may talk to.
+//! Limits the servers that a run may contact.
 //!
 //! The operator chose the base address: it may be anything, also a server on this machine. Every other address comes
 //! from outside, out of a list or a redirect, and could point into the site's own network.
@@ -28,12 +28,12 @@ impl Guard {
         }
     }
 
-    /// True if `address` is of a server that the operator or the preset gave.
+    /// Returns true if `address` is on a server that the operator or the preset gave.
     pub(crate) fn is_own(&self, address: &Address) -> bool {
         self.own.iter().any(|own| own.is_same_origin(address))
     }
 
-    /// Checks an address out of a list, a page or a document.
+    /// Checks an address from a list, a page or a document.
     pub(crate) fn check_listed(&self, address: &Address) -> Result<(), FetchError> {
         if self.is_own(address) {
             return Ok(());
@@ -54,7 +54,7 @@ impl Guard {
         self.check_public(address, url)
     }
 
-    /// Checks where a redirect leads.
+    /// Checks the target of a redirect.
     pub(crate) fn check_redirect(&self, from: &Address, to: &Address) -> Result<(), FetchError> {
         let (Address::Http(before), Address::Http(after)) = (from, to) else {
             return Err(forbidden(to, "a redirect may only lead to a server"));
@@ -90,7 +90,7 @@ impl Guard {
         }
     }
 
-    /// True if the operator gave this host with http and its usual port.
+    /// Returns true if the operator gave this host with http and its usual port.
     fn is_plain(&self, host: &str) -> bool {
         self.own.iter().any(|own| match own {
             Address::Http(url) => {
@@ -100,7 +100,7 @@ impl Guard {
         })
     }
 
-    /// True if the resolved addresses of this host are not to be looked at: the operator chose it.
+    /// Returns true if the resolved addresses of this host need no check, because the operator chose it.
     pub(crate) fn is_own_host(&self, host: &str) -> bool {
         self.own
             .iter()
@@ -115,8 +115,8 @@ fn forbidden(address: &Address, why: &str) -> FetchError {
     }
 }
 
-/// True for addresses that no public server has: this machine, the link, private networks, multicast and the rest that
-/// is reserved.
+/// Returns true for addresses that no public server has: this machine, the link, private networks, multicast and
+/// others that are reserved.
 pub(crate) fn is_special(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => is_special_v4(ip),

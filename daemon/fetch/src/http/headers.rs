@@ -1,4 +1,4 @@
-//! Headers that mean something to a fetcher.
+//! The headers that the fetcher uses.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 /// Longest validator that is kept, in bytes.
 const MAX_VALIDATOR_BYTES: usize = 512;
 
-/// The headers of an answer that are looked at, as text.
+/// The used headers of an answer, as text.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Headers {
     pub(crate) etag: Option<String>,
@@ -21,7 +21,7 @@ pub(crate) struct Headers {
     pub(crate) rate_remaining: Option<String>,
     pub(crate) rate_reset: Option<String>,
     pub(crate) links: Links,
-    /// True if the end of the body is told: by a length, by its last chunk, or by its packing.
+    /// True if the end of the body can be recognised: by a length, by its last chunk, or by its compression.
     pub(crate) is_bounded: bool,
     /// The server's clock, in milliseconds since 1970.
     pub(crate) date_ms: Option<u64>,
@@ -61,7 +61,7 @@ impl Headers {
         }
     }
 
-    /// How long the server asks to wait. A time in the past, or 0, asks for nothing.
+    /// Returns the wait that the server asks for. A time in the past, or 0, means no wait.
     pub(crate) fn wait(&self, now_ms: u64) -> Option<Duration> {
         let stated = self
             .retry_after
@@ -79,14 +79,14 @@ impl Headers {
     }
 }
 
-/// What the `Link` headers of an answer say of other pages.
+/// The links to other pages in the `Link` headers of an answer.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Links {
     /// The address of the next page.
     pub(crate) next: Option<String>,
-    /// True if a page before this one is named: a server that names it would name the next one, too.
+    /// True if an earlier page is named: such a server would name the next one too.
     pub(crate) has_previous: bool,
-    /// True if a header is not understood to its end.
+    /// True if a part of a header is not understood.
     pub(crate) is_odd: bool,
 }
 
@@ -115,7 +115,7 @@ impl Links {
     }
 }
 
-/// Splits at the first comma outside of quotes: there the next link begins.
+/// Splits a header at the first comma outside of quotes, where the next link begins.
 fn split_outside_quotes(text: &str) -> (&str, &str) {
     let mut quote = None;
     for (at, letter) in text.char_indices() {
@@ -129,7 +129,7 @@ fn split_outside_quotes(text: &str) -> (&str, &str) {
     (text, "")
 }
 
-/// The relations that the parameters of a link name: `rel="prev next"`, `rel='next'` or `rel=next`.
+/// Returns the relations in the parameters of a link: `rel="prev next"`, `rel='next'` or `rel=next`.
 fn relations_of(parameters: &str) -> Vec<&str> {
     let rel = parameters.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
@@ -151,7 +151,7 @@ pub(crate) fn http_time_ms(text: &str) -> Option<u64> {
     u64::try_from(time.as_millisecond()).ok()
 }
 
-/// How long to wait before the attempt after `failed` attempts: it doubles, and a random part keeps sites apart.
+/// Returns the wait after `failed` attempts. It doubles each time, and a random part spreads the sites.
 pub(crate) fn backoff(base: Duration, failed: u32, random: u64) -> Duration {
     const LONGEST: Duration = Duration::from_secs(120);
     let full = base

@@ -1,6 +1,7 @@
-//! Requests of one run: one after the other, paced, bounded, repeated when that may help.
+//! Sends the requests of one run, one after the other: at a limited rate, within limits, and repeated if that may
+//! help.
 //!
-//! A local file is asked for like a document on a server: it has a validator, may be missing, and is bounded alike.
+//! Reads a local file like a document on a server: it has a validator, may be missing, and has the same limits.
 
 mod answer;
 mod client;

@@ -30,12 +30,12 @@ const MAX_NOTES: usize = 1_000;
 /// Times of a server before this one are those of a clock that was never set: 2024-01-01.
 const EARLIEST_MS: u64 = 1_704_067_200_000;
 
-/// What is asked for.
+/// A request.
 #[derive(Debug, Clone)]
 pub(crate) struct Request {
     pub(crate) address: Address,
     pub(crate) form: Form,
-    /// What the position knows, if an unchanged document need not be sent again.
+    /// The data that the position has about the document, if it need not be sent again when unchanged.
     pub(crate) seen: Option<Seen>,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Session<'a> {
     client: reqwest::Client,
     key: Option<&'a Secret>,
     redaction: Redaction,
-    /// By host: before this steady time no request goes there.
+    /// For each host: the steady time before which no request is sent to it.
     next_ms: BTreeMap<String, u64>,
     pub(crate) notes: Vec<String>,
     unnamed_notes: u64,
@@ -56,9 +56,9 @@ pub(crate) struct Session<'a> {
     pub(crate) bytes: u64,
     pub(crate) progress: Progress,
     pub(super) parts: u64,
-    /// Bytes of the documents on the disk.
+    /// Size of the documents on the disk, in bytes.
     pub(super) written: u64,
-    /// When the run began, by the steady clock.
+    /// The start of the run, by the steady clock.
     began_ms: u64,
     /// The server's clock at its first answer, in milliseconds since 1970.
     server_ms: Option<u64>,
@@ -94,7 +94,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Writes down something odd, once.
+    /// Adds a note, once.
     pub(crate) fn note(&mut self, text: String) {
         if self.notes.contains(&text) {
             return;
@@ -105,8 +105,9 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Up to which time the source was read by a run that began at `began_ms`: by the server's clock, if that is behind
-    /// ours. Else what the server changes until it comes to our time would be missed. A clock before all feeds is none.
+    /// Returns the time up to which a run that began at `began_ms` read the source: by the server's clock, if that is
+    /// behind ours. Otherwise later changes with a server time before ours would be missed. A server clock that was
+    /// never set is ignored.
     pub(crate) fn read_until_ms(&mut self, began_ms: u64) -> u64 {
         const MINUTE_MS: u64 = 60_000;
         let Some(server_ms) = self.server_ms else {
@@ -125,12 +126,12 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// True if the server told a time that can be one.
+    /// Returns true if the server sent a plausible time.
     pub(crate) fn has_server_clock(&self) -> bool {
         self.server_ms.is_some_and(|server_ms| server_ms >= EARLIEST_MS)
     }
 
-    /// Takes the notes of the run.
+    /// Returns the notes of the run, and forgets them.
     pub(crate) fn take_notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.notes);
         if self.unnamed_notes > 0 {
@@ -139,10 +140,11 @@ impl<'a> Session<'a> {
         notes
     }
 
-    /// Gets a document, verified by its form. What is busy, cut off or damaged is asked for again.
+    /// Fetches a document and verifies its form. If the server is busy, or the answer is truncated or damaged, tries
+    /// again.
     ///
     /// # Errors
-    /// The last failure, or the first that no repetition helps.
+    /// The last error, or the first one that a repetition cannot help.
     pub(crate) async fn get(&mut self, request: &Request) -> Result<Answer, FetchError> {
         let mut failed = 0;
         loop {
@@ -190,7 +192,7 @@ impl<'a> Session<'a> {
         self.began_ms.saturating_add(longest_ms)
     }
 
-    /// Ends a run that takes too long, so that its place is free for others.
+    /// Stops a run that takes too long, so that others can run.
     pub(super) fn check_time(&self, address: &Address, now_ms: u64) -> Result<(), FetchError> {
         match now_ms >= self.ends_ms() {
             true => Err(FetchError::Stalled {
@@ -213,7 +215,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Reports how far the run is.
+    /// Reports the progress of the run.
     pub(crate) fn report(&mut self, address: &Address) {
         self.progress.bytes = self.bytes;
         self.progress.address = address.to_string();
@@ -368,7 +370,7 @@ impl<'a> Session<'a> {
                 }
             }
         }
-        // What is packed already gains nothing, and some servers then unpack it on the way.
+        // Compressed documents gain nothing, and some servers would decompress them for the transfer.
         let encoding = if request.form.is_text() {
             "gzip"
         } else {
@@ -400,7 +402,7 @@ impl<'a> Session<'a> {
         sent.map_err(|error| connection_error(&address, error))
     }
 
-    /// Runs a part of a request, until it ends, the server is silent for too long, or the run is stopped.
+    /// Runs a part of a request until it ends, the server is silent for too long, or the run is stopped.
     pub(super) async fn unless_silent<T>(
         &self,
         address: &Address,
@@ -436,7 +438,7 @@ impl<'a> Session<'a> {
     }
 }
 
-/// Runs work that reads or writes the disk, or unpacks, beside the others.
+/// Runs work that reads or writes the disk, or unpacks, in a thread that may block.
 pub(crate) async fn blocking<T: Send + 'static, E: From<std::io::Error> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
@@ -460,7 +462,7 @@ fn connection_error(address: &Address, error: reqwest::Error) -> FetchError {
     FetchError::Unreachable { address, what }
 }
 
-/// Returns what keeps a connection from being made, in plain words; `None` for anything but the usual.
+/// Returns a plain description of a common connection error; `None` for other errors.
 fn plain_cause(error: &reqwest::Error) -> Option<&'static str> {
     use std::io::ErrorKind::{
         ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable, TimedOut,

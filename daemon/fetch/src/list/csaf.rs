@@ -1,4 +1,4 @@
-//! Providers of CSAF documents: where they say their documents are, and ROLIE feeds.
+//! Reads the metadata of CSAF providers, which say where the documents are, and ROLIE feeds.
 
 use std::fmt;
 use std::io::BufRead;
@@ -9,15 +9,15 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use super::formats::{Walk, json, skip_mark};
 use super::{ListFault, MAX_LIST_BYTES, Naming, Row, Rows, quoted, time_ms};
 
-/// What a `provider-metadata.json` says.
+/// The content of a `provider-metadata.json`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Provider {
     pub(crate) distributions: Vec<Distribution>,
-    /// Distributions that are not for everybody, by their label.
+    /// Labels of the distributions that are not public.
     pub(crate) restricted: Vec<String>,
 }
 
-/// Where documents are.
+/// The place of documents.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Distribution {
     /// A ROLIE feed.
@@ -128,13 +128,13 @@ pub(super) fn rolie(reader: &mut dyn BufRead, naming: Naming<'_>, rows: &mut Row
     }
 }
 
-/// The inside of a ROLIE feed as it is read.
+/// The parts of a ROLIE feed that are read.
 struct Feed<'w> {
     walk: Walk<'w, Entry>,
     next: Option<String>,
 }
 
-/// The member of an object that is read; the others are passed over. It has to be there.
+/// The only member of an object that is read; it must exist. The others are skipped.
 struct Member<'a, 'w>(&'static str, &'a mut Feed<'w>);
 
 impl<'de> DeserializeSeed<'de> for Member<'_, '_> {
@@ -173,7 +173,7 @@ impl<'de> Visitor<'de> for Member<'_, '_> {
             }
             is_found = true;
         }
-        // A feed without an entry has no document, which the caller refuses.
+        // A feed without an entry has no document; the caller refuses it.
         match is_found || self.0 == "entry" {
             true => Ok(()),
             false => Err(serde::de::Error::missing_field("feed")),
@@ -200,7 +200,7 @@ fn take(entry: Entry, naming: Naming<'_>, rows: &mut Rows) -> Result<(), ListFau
             return Ok(());
         }
     };
-    // The longer one of those that are named.
+    // The longest of the named checksums.
     let sums = entry
         .link
         .iter()

@@ -11,7 +11,7 @@ use crate::names::shorten;
 
 use super::{ListFault, MAX_LINE_BYTES, MAX_LIST_BYTES, Naming, Row, Rows, quoted, time_ms};
 
-/// Shows each line without its end; a line that is too long or not UTF-8 is odd.
+/// Visits each line without its end. A line that is too long or not UTF-8 is reported as odd.
 fn lines(
     reader: &mut dyn BufRead,
     rows: &mut Rows,
@@ -104,7 +104,7 @@ pub(super) fn paths(reader: &mut dyn BufRead, naming: Naming<'_>, rows: &mut Row
     })
 }
 
-/// Reads a short document that is one JSON text.
+/// Reads a short JSON document.
 pub(super) fn json<T: DeserializeOwned>(reader: &mut dyn BufRead) -> Result<T, ListFault> {
     const MAX_BYTES: u64 = 16 << 20;
     let mut bytes = Vec::new();
@@ -145,7 +145,7 @@ pub(super) fn entries<T: DeserializeOwned>(
     }
 }
 
-/// Passes over a byte order mark.
+/// Skips a byte order mark.
 pub(super) fn skip_mark(reader: &mut impl BufRead) -> Result<(), ListFault> {
     if reader.fill_buf()?.starts_with(b"\xEF\xBB\xBF") {
         reader.consume(3);
@@ -158,7 +158,7 @@ pub(super) struct Walk<'w, T> {
     pub(super) rows: &'w mut Rows,
     pub(super) expected: &'w str,
     pub(super) each: &'w mut dyn FnMut(T, &mut Rows) -> Result<(), ListFault>,
-    /// Why the walk ended early.
+    /// The reason why the walk ended early.
     pub(super) fault: Option<ListFault>,
 }
 
@@ -203,7 +203,7 @@ pub(super) fn id_and_modified(
     })
 }
 
-/// Each run of the CVE list names what it changed; one record stands in many runs.
+/// Each run of the CVE list names the records that it changed; a record can be in many runs.
 pub(super) fn cve_delta_log(
     reader: &mut dyn BufRead,
     naming: Naming<'_>,
@@ -231,7 +231,7 @@ pub(super) fn cve_delta_log(
             ));
             return Ok(());
         };
-        // An empty run is one as well: the log reaches back to it.
+        // An empty run counts too: the log goes back to it.
         rows.oldest_ms = Some(rows.oldest_ms.map_or(run_ms, |oldest| oldest.min(run_ms)));
         for change in run.new.iter().chain(&run.updated) {
             match cve_path(&change.cve_id) {
@@ -243,7 +243,7 @@ pub(super) fn cve_delta_log(
     })
 }
 
-/// Where the CVE list keeps a record: `2024/1xxx/CVE-2024-1234`.
+/// Returns the path of a record in the CVE list: `2024/1xxx/CVE-2024-1234`.
 fn cve_path(id: &str) -> Option<String> {
     let (year, serial) = id.strip_prefix("CVE-")?.split_once('-')?;
     let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
@@ -254,7 +254,7 @@ fn cve_path(id: &str) -> Option<String> {
     Some(format!("{year}/{thousands}xxx/{id}"))
 }
 
-/// The addresses of the list name a server; only their paths are used, so that a mirror serves its own copies.
+/// Reads a list whose addresses name a server. Only their paths are used, so that a mirror serves its own copies.
 pub(super) fn jvn_checksums(
     reader: &mut dyn BufRead,
     naming: Naming<'_>,
@@ -294,7 +294,8 @@ pub(super) fn jvn_checksums(
     })
 }
 
-/// Links of a page that lead to a folder below it, such as `v3.20/`; each has the documents that the step names.
+/// Reads the links of a page to folders below it, such as `v3.20/`. Each folder has the documents that the step
+/// names.
 pub(super) fn html_folders(
     reader: &mut dyn BufRead,
     naming: Naming<'_>,

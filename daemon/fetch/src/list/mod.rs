@@ -1,7 +1,7 @@
-//! Lists of documents, as sources publish them, read into rows.
+//! Reads the lists of documents that sources publish into rows.
 //!
-//! A row that is not understood is named and counted; it never stands for a document. Names are checked here, once, so
-//! that nothing behind this module sees one that leads out of its folder.
+//! A row that is not understood is named and counted, and never counts as a document. Names are checked here, once, so
+//! that no other module gets a name that leads out of its folder.
 
 mod csaf;
 mod formats;
@@ -25,7 +25,7 @@ pub(crate) const MAX_ROWS: usize = 1_000_000;
 pub(crate) const MAX_LINE_BYTES: u64 = 8 << 10;
 /// Longest list that is read as a whole, in bytes.
 pub(crate) const MAX_LIST_BYTES: u64 = 256 << 20;
-/// Rows that are named when they are not understood; more are counted.
+/// Most rows that are named when they are not understood; further ones are counted.
 const NAMED_ROWS: usize = 20;
 
 /// One document of a list.
@@ -35,9 +35,9 @@ pub(crate) struct Row {
     pub(crate) name: String,
     /// Its address, if the list gives one. Not checked.
     pub(crate) address: Option<String>,
-    /// When it changed, in milliseconds since 1970.
+    /// The time of its last change, in milliseconds since 1970.
     pub(crate) time_ms: Option<u64>,
-    /// Changes when the document does; empty if the list says nothing.
+    /// A value that changes with the document; empty if the list has none.
     pub(crate) fingerprint: String,
     /// SHA-256 of the document, as hexadecimal digits.
     pub(crate) sha256: Option<String>,
@@ -49,19 +49,19 @@ pub(crate) struct Row {
 #[derive(Debug, Default)]
 pub(crate) struct Rows {
     pub(crate) rows: Vec<Row>,
-    /// What was not understood, in words: the first ones.
+    /// Descriptions of the first rows that were not understood.
     pub(crate) odd: Vec<String>,
-    /// How many were not understood.
+    /// Number of rows that were not understood.
     pub(crate) odd_count: u64,
-    /// The oldest time of the list: it says nothing of changes before.
+    /// The oldest time of the list: it does not contain earlier changes.
     pub(crate) oldest_ms: Option<u64>,
-    /// Where the list goes on.
+    /// The address of the next page.
     pub(crate) next: Option<String>,
     /// True if the last line of a text does not end.
     pub(crate) is_open: bool,
 }
 
-/// A list that cannot be read.
+/// The reason why a list cannot be read.
 #[derive(Debug)]
 pub(crate) enum ListFault {
     /// It has more rows than [`MAX_ROWS`].
@@ -78,14 +78,14 @@ impl From<std::io::Error> for ListFault {
     }
 }
 
-/// How the rows of a list become names.
+/// The rules by which the rows of a list become names.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Naming<'a> {
-    /// Appended to what the list says.
+    /// Appended to each row.
     pub(crate) suffix: &'a str,
-    /// Rows whose name ends otherwise are passed over.
+    /// Rows with another ending are skipped.
     pub(crate) only: &'a str,
-    /// Rows whose name begins otherwise are passed over.
+    /// Rows with another beginning are skipped.
     pub(crate) below: &'a str,
     /// The documents of each folder of a page.
     pub(crate) files: &'a [String],
@@ -126,7 +126,7 @@ impl Rows {
             .dedup_by(|later, first| later.name == first.name && later.address == first.address);
     }
 
-    /// Takes a row whose name is one.
+    /// Adds a row if its name is valid.
     fn take(&mut self, row: Row, naming: Naming<'_>) -> Result<(), ListFault> {
         if self.rows.len() >= MAX_ROWS {
             return Err(ListFault::TooLong);

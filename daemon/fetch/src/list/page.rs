@@ -1,4 +1,5 @@
-//! Pages of an interface: how many entries they hold and where the next one is. The entries themselves are not read.
+//! Reads the outer shape of the pages of an API: the number of entries and the next page. The entries themselves are
+//! not read.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,7 +10,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 
 use super::ListFault;
 
-/// Deepest member that is looked at.
+/// Deepest nesting that is read.
 const MAX_DEPTH: u32 = 2;
 /// Most members that are kept of one object.
 const MAX_MEMBERS: usize = 64;
@@ -35,7 +36,7 @@ impl Page {
         })
     }
 
-    /// The number of items of an array: the page itself if `member` is empty.
+    /// Returns the number of items of an array: the page itself if `member` is empty.
     pub(crate) fn items(&self, member: &str) -> Option<u64> {
         let page = match member {
             "" => Some(self),

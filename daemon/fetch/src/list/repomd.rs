@@ -1,4 +1,4 @@
-//! Package repositories: the list of mirrors, and the file that names the notices.
+//! Reads the files of package repositories: the list of mirrors, and the file that names the notices.
 
 use std::io::BufRead;
 
@@ -11,7 +11,7 @@ use crate::names::check_name;
 /// Longest `repomd.xml`, in bytes.
 const MAX_REPOMD_BYTES: u64 = 4 << 20;
 
-/// Where a repository has its notices.
+/// The place of a repository's notices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Updateinfo {
     /// The path below the repository, checked.
@@ -36,7 +36,7 @@ pub(crate) fn first_mirror(reader: &mut dyn BufRead) -> Result<Option<String>, L
     }
 }
 
-/// Reads `repomd.xml`. None: the repository has no notices.
+/// Reads `repomd.xml`. Returns `None` if the repository has no notices.
 pub(crate) fn read_repomd(reader: &mut dyn BufRead) -> Result<Option<Updateinfo>, ListFault> {
     let broken = |error: &dyn std::fmt::Display| ListFault::Broken(error.to_string());
     let mut xml = Reader::from_reader(std::io::BufReader::new(std::io::Read::take(

@@ -1,4 +1,4 @@
-//! Plans: what to fetch from where, as data.
+//! Plans: the documents to fetch and their addresses, as data.
 
 mod step;
 
@@ -15,12 +15,12 @@ pub(crate) use step::{
     RepositoryStep, Since, SnapshotStep, Step, TimeText, Validators, WindowsStep, YearsStep,
 };
 
-/// What to fetch of one source, and in which order.
+/// The documents to fetch of one source, and their order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     pub(crate) title: String,
     pub(crate) kind: Option<&'static str>,
-    /// The address that the operator or the preset gave. A list may point to its server without more.
+    /// The address that the operator or the preset gave. Lists may point to its server.
     pub(crate) base: Address,
     /// Other servers that lists and redirects of this plan may lead to.
     pub(crate) hosts: Vec<String>,
@@ -34,11 +34,11 @@ pub struct Plan {
     pub(crate) steps: Vec<Step>,
 }
 
-/// How a key is sent.
+/// The way to send a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KeyHeader {
     pub(crate) name: &'static str,
-    /// What stands before the key, such as `Bearer `.
+    /// The text before the key, such as `Bearer `.
     pub(crate) prefix: &'static str,
 }
 
@@ -114,19 +114,19 @@ impl Plan {
         })
     }
 
-    /// Returns the kind of the documents, as `--kind` takes it. None: each shows it by its shape.
+    /// Returns the kind of the documents, as `--kind` accepts it; `None` if it is detected from each document.
     #[must_use]
     pub fn kind(&self) -> Option<&str> {
         self.kind
     }
 
-    /// Returns what the plan fetches, for messages.
+    /// Describes the fetched source, for messages.
     #[must_use]
     pub fn title(&self) -> &str {
         &self.title
     }
 
-    /// Returns the base address of the plan, without what follows a `?`: that may be a secret.
+    /// Returns the base address of the plan without its query, which may be a secret.
     #[must_use]
     pub fn address(&self) -> String {
         self.base.without_query()
@@ -160,12 +160,12 @@ impl Plan {
         blake3::hash(text.as_bytes()).to_hex()[..32].to_owned()
     }
 
-    /// The parameters of the plan's own questions, which are no secrets.
+    /// Returns the parameters of the plan's own queries, which are not secret.
     pub(crate) fn parameters(&self) -> Vec<String> {
         self.steps.iter().flat_map(Step::parameters).collect()
     }
 
-    /// The addresses that the operator or the preset gave.
+    /// Returns the addresses that the operator or the preset gave.
     pub(crate) fn own_addresses(&self) -> Vec<Address> {
         let steps = self.steps.iter().flat_map(Step::addresses);
         std::iter::once(self.base.clone()).chain(steps).collect()

@@ -1,4 +1,4 @@
-//! The steps that a plan is made of.
+//! The steps of a plan.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use crate::address::Address;
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// One document or archive at a fixed address.
+    /// Fetches one document or archive at a fixed address.
     Document(DocumentStep),
     /// A document for each year until now.
     Years(YearsStep),
     /// Documents that a list names.
     List(ListStep),
-    /// An archive of everything, and a list of what changed since.
+    /// An archive of everything, and a list of the later changes.
     Snapshot(Box<SnapshotStep>),
-    /// Pages of an interface.
+    /// Pages of an API.
     Pages(PagesStep),
-    /// Pages of an interface that is asked for spans of time.
+    /// Fetches the pages of an API that is queried for spans of time.
     Windows(WindowsStep),
     /// A provider of CSAF documents.
     Csaf(CsafStep),
@@ -28,30 +28,30 @@ pub(crate) enum Step {
     Folder(FolderStep),
 }
 
-/// What a document is expected to be. One that is not of its form is refused.
+/// The expected form of a document. A document of another form is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Form {
     Json,
     Xml,
     /// CSV or another text without a form of its own.
     Text,
-    /// A text that may be empty, such as a list of what was deleted.
+    /// A text that may be empty, such as a list of deleted documents.
     TextOrEmpty,
-    /// The only form in which a page of HTML is wanted.
+    /// An HTML page; all other forms refuse one.
     Html,
     /// A document packed with gzip.
     Gzip,
     /// A document packed with bzip2. It is unpacked, because an import does not read it.
     Bzip2,
     Zip,
-    /// A tar, as it is or packed with gzip, zstd or bzip2. The latter is packed anew with zstd.
+    /// A tar, uncompressed or packed with gzip, zstd or bzip2. The latter is packed again with zstd.
     Tar,
-    /// Any of the above except HTML, told by its first bytes.
+    /// Any of the above except HTML, recognised by its first bytes.
     Any,
 }
 
 impl Form {
-    /// True for forms that a server may pack for the way.
+    /// Returns true for forms that a server may compress for the transfer.
     pub(crate) fn is_text(self) -> bool {
         matches!(
             self,
@@ -60,11 +60,11 @@ impl Form {
     }
 }
 
-/// Which validators of a server are believed.
+/// The validators of a server that are used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Validators {
     Both,
-    /// The server gives an `ETag` and ignores it.
+    /// The server sends an `ETag`, but ignores it in requests.
     LastModifiedOnly,
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct DocumentStep {
     pub(crate) name: String,
     pub(crate) form: Form,
     pub(crate) validators: Validators,
-    /// A file beside it with a line `sha256:` for what is in the document.
+    /// A file beside it with a line `sha256:` for the content of the document.
     pub(crate) beside: Option<Address>,
     /// True if a missing document is normal, such as that of a branch without one.
     pub(crate) may_be_missing: bool,
@@ -92,14 +92,14 @@ pub(crate) struct YearsStep {
     pub(crate) from_year: u16,
 }
 
-/// How a list is written.
+/// The format of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ListFormat {
     /// Lines `TIME,ID`, newest first.
     TimeThenId,
     /// Lines `"PATH","TIME"`, in any order.
     PathThenTime,
-    /// A path a line.
+    /// One path in each line.
     Paths,
     /// A JSON array of objects with `id` and `modified`.
     IdAndModified,
@@ -123,9 +123,9 @@ pub(crate) struct ListStep {
     pub(crate) documents: Address,
     /// What to append to a row, such as `.json`.
     pub(crate) suffix: String,
-    /// Rows with another ending are passed over; empty takes all.
+    /// Rows with another ending are skipped; empty accepts all.
     pub(crate) only: String,
-    /// Rows with another beginning are passed over; empty takes all.
+    /// Rows with another beginning are skipped; empty accepts all.
     pub(crate) below: String,
     /// The documents of each folder, for [`ListFormat::HtmlFolders`].
     pub(crate) files: Vec<String>,
@@ -136,16 +136,16 @@ pub(crate) struct ListStep {
     pub(crate) may_be_empty: bool,
     /// True if rows carry times that order them; else each row's fingerprint is compared.
     pub(crate) by_time: bool,
-    /// How far back rows are looked at again, because lists are not written in the order of their times.
+    /// The span of earlier rows that are read again, because lists are not written in the order of their times.
     pub(crate) overlap: Duration,
 }
 
-/// How the name of an archive is found.
+/// The way to find the name of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Pointer {
     /// It is fixed.
     Fixed,
-    /// It stands in a text file beside it.
+    /// A text file beside the archive contains it.
     TextFile(Address),
 }
 
@@ -162,10 +162,10 @@ pub(crate) struct SnapshotStep {
     pub(crate) max_changes: usize,
 }
 
-/// How an interface is paged.
+/// The way in which an API splits its answer into pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Paging {
-    /// By the number of entries to pass over.
+    /// By the number of entries to skip.
     Offset {
         start: &'static str,
         size: &'static str,
@@ -183,13 +183,13 @@ pub(crate) enum Paging {
         size: &'static str,
         pages: &'static str,
     },
-    /// The answer says where the next page is, at this path of members.
+    /// The answer contains the address of the next page, at this path of members.
     NextIn(&'static [&'static str]),
-    /// A `Link` header says where the next page is.
+    /// A `Link` header contains the address of the next page.
     LinkHeader,
 }
 
-/// How a time is written in a query.
+/// The format of a time in a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TimeText {
     /// `2026-01-31`
@@ -200,7 +200,7 @@ pub(crate) enum TimeText {
     OpenRange,
 }
 
-/// The parameter by which an interface gives only what changed.
+/// The parameter that limits an API's answer to changes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Since {
     pub(crate) parameter: &'static str,
@@ -216,7 +216,7 @@ pub(crate) struct PagesStep {
     pub(crate) paging: Paging,
     /// The member that holds the entries; empty if the answer is an array.
     pub(crate) items: &'static str,
-    /// Entries of a page.
+    /// Number of entries on a page.
     pub(crate) size: u64,
     pub(crate) since: Option<Since>,
     /// Put before the number of a page in its name.
@@ -256,9 +256,9 @@ pub(crate) struct WindowsStep {
     pub(crate) from_parameter: &'static str,
     pub(crate) until_parameter: &'static str,
     pub(crate) text: TimeText,
-    /// Where the first window begins, in milliseconds since 1970.
+    /// The start of the first window, in milliseconds since 1970.
     pub(crate) begin_ms: u64,
-    /// Longest window that the interface takes.
+    /// Longest window that the API accepts.
     pub(crate) longest: Duration,
     pub(crate) overlap: Duration,
 }
@@ -287,7 +287,7 @@ pub(crate) struct FolderStep {
 }
 
 impl Step {
-    /// The addresses that the step itself names: their servers are the operator's or the preset's choice.
+    /// Returns the addresses that the step itself names; their servers are the operator's or the preset's choice.
     pub(crate) fn addresses(&self) -> Vec<Address> {
         match self {
             Self::Document(step) => vec![step.address.clone()],
@@ -306,7 +306,7 @@ impl Step {
         }
     }
 
-    /// The parameters that the step asks with.
+    /// Returns the parameters of the step's queries.
     pub(crate) fn parameters(&self) -> Vec<String> {
         match self {
             Self::Pages(step) => step.parameters(),
@@ -319,7 +319,7 @@ impl Step {
         }
     }
 
-    /// What the step asks for beside its addresses.
+    /// Returns the settings of the step besides its addresses.
     pub(crate) fn question(&self) -> String {
         match self {
             Self::List(step) => format!("{} {:?}", step.id, step.files),

@@ -2,7 +2,7 @@
 
 use super::Preset;
 
-/// What GitHub's database is about.
+/// The ecosystems of GitHub's database.
 const GHSA: &[&str] = &[
     "npm",
     "PyPI",

@@ -10,7 +10,7 @@ use crate::plan::{
     Since, SnapshotStep, Step, TimeText, Validators, WindowsStep, YearsStep,
 };
 
-/// 1998-01-01, before the oldest change that the National Vulnerability Database tells.
+/// 1998-01-01, before the oldest change that the National Vulnerability Database reports.
 const NVD_BEGIN_MS: u64 = 883_612_800_000;
 
 pub(super) fn osv(ask: &Ask<'_>) -> Result<Plan, PlanError> {
@@ -56,7 +56,7 @@ fn osv_snapshot(base: &Address, folder: &str, id: &str) -> Result<Step, PlanErro
     })))
 }
 
-/// The archive of a branch at GitHub.
+/// Returns the address of the archive of a branch at GitHub.
 fn github_archive(ask: &Ask<'_>, repository: &str) -> Result<Plan, PlanError> {
     let default = format!("https://github.com/{repository}/archive/refs/heads/main.tar.gz");
     let mut plan = ask.single(&default, "main.tar.gz", Form::Tar)?;
@@ -215,7 +215,7 @@ pub(super) fn kev(ask: &Ask<'_>) -> Result<Plan, PlanError> {
         NAME,
     )?;
     let step = DocumentStep {
-        // It gives an ETag and ignores it in a question.
+        // The server sends an `ETag`, but ignores it in requests.
         validators: Validators::LastModifiedOnly,
         ..document(address.clone(), NAME, Form::Json)
     };
@@ -331,7 +331,7 @@ pub(super) fn bdu(ask: &Ask<'_>) -> Result<Plan, PlanError> {
     )
 }
 
-/// A source that gives its files only to a person who has logged in.
+/// Returns the preset of a source that requires a person to log in.
 pub(super) fn local(ask: &Ask<'_>) -> Result<Plan, PlanError> {
     const WHY: &str =
         "its files are given only to a person who has logged in; download them and give their folder";

@@ -1,4 +1,4 @@
-//! What presets make their plans of.
+//! Helpers with which presets build their plans.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use crate::error::PlanError;
 use crate::names::{check_part, shorten};
 use crate::plan::{DocumentStep, Form, ListFormat, ListStep, Plan, Step, Validators};
 
-/// What an operator asks of a preset.
+/// The operator's settings of a preset.
 pub(super) struct Ask<'a> {
     pub(super) preset: &'static str,
     kind: &'static str,
     title: &'static str,
-    /// The address in place of the default one.
+    /// The address that replaces the default one.
     pub(super) mirror: Option<Address>,
     pub(super) parameter: Option<&'a str>,
 }
@@ -33,7 +33,7 @@ impl<'a> Ask<'a> {
         })
     }
 
-    /// The error for a parameter that is not understood.
+    /// Returns the error for a parameter that is not understood.
     pub(super) fn wrong(&self, why: &str) -> PlanError {
         PlanError::Parameter {
             preset: self.preset,
@@ -42,7 +42,7 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The base address, with several documents below it.
+    /// Returns the base address, with several documents below it.
     pub(super) fn base(&self, default: &str) -> Result<Address, PlanError> {
         match &self.mirror {
             Some(mirror) if mirror.is_file_by_name() => Err(self.not_a_folder(
@@ -54,8 +54,8 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// An address: `default` at the source, `path` below a mirror. A mirror may also be the file itself, by any name
-    /// that ends as `path` does.
+    /// Returns an address: `default` at the source, `path` below a mirror. A mirror may also be the file itself, with
+    /// any name that has the ending of `path`.
     pub(super) fn at(&self, default: &str, path: &str) -> Result<Address, PlanError> {
         let default = Address::parse(default)?;
         let Some(mirror) = &self.mirror else {
@@ -73,7 +73,7 @@ impl<'a> Ask<'a> {
         below(mirror, path)
     }
 
-    /// The error for the address of a file where that of a folder is needed.
+    /// Returns the error for the address of a file if that of a folder is needed.
     fn not_a_folder(&self, mirror: &Address, why: &str) -> PlanError {
         PlanError::Address {
             address: shorten(&mirror.without_query()),
@@ -81,7 +81,7 @@ impl<'a> Ask<'a> {
         }
     }
 
-    /// The parts of a parameter that is a list with commas, each fit for a name.
+    /// Returns the parts of a comma-separated parameter, each valid as a name.
     pub(super) fn parts(&self) -> Result<Vec<&'a str>, PlanError> {
         let parts: Vec<&str> = self
             .parameter
@@ -100,7 +100,7 @@ impl<'a> Ask<'a> {
         Plan::new(self.title, Some(self.kind), base, steps)
     }
 
-    /// A plan of one document: `default` at the source; the mirror's address with `path`.
+    /// Returns a plan of one document: `default` at the source, or `path` below the mirror's address.
     pub(super) fn single(&self, default: &str, path: &str, form: Form) -> Result<Plan, PlanError> {
         let address = self.at(default, path)?;
         let base = self.mirror.clone().unwrap_or_else(|| address.clone());
@@ -135,7 +135,7 @@ pub(super) fn document(address: Address, name: &str, form: Form) -> DocumentStep
     }
 }
 
-/// A list whose documents are JSON.
+/// Returns the step for a list of JSON documents.
 pub(super) fn list(id: &str, address: Address, documents: Address, format: ListFormat) -> ListStep {
     ListStep {
         id: id.to_owned(),

@@ -23,24 +23,24 @@ pub struct Preset {
     pub kind: &'static str,
     /// The source that its records belong to, unless the operator names another.
     pub source: &'static str,
-    /// What it is, in a few words.
+    /// A short description.
     pub title: &'static str,
-    /// How often it is read by default: a span such as `2h`.
+    /// The default schedule: a span such as `2h`.
     pub schedule: &'static str,
-    /// Its address, or what to give in its place.
+    /// Its address, or a description of the address that the operator has to give.
     pub address: &'static str,
-    /// How it can be reached.
+    /// The way to reach it.
     pub access: Access,
-    /// What the parameter means, if it takes one.
+    /// The meaning of the parameter, if it has one.
     pub parameter: Option<&'static str>,
     /// The licence of the data, in a few words; "not stated" if the source says none.
     pub licence: &'static str,
-    /// What to know before use: limits, keys, what is not verified.
+    /// Notes for operators: limits, keys, and what is not verified.
     pub notes: &'static str,
     make: fn(&Ask<'_>) -> Result<Plan, PlanError>,
 }
 
-/// How a preset's source can be reached.
+/// The way to reach a preset's source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Access {

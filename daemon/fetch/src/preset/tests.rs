@@ -106,7 +106,7 @@ fn mirror_may_be_the_file_itself() {
     assert_eq!(first(&file), first(&folder));
 }
 
-/// Another name of the file was taken for a folder, so that the name of the document was appended to it.
+/// An address with another file name was treated as a folder: the name of the document was appended.
 #[test]
 fn file_of_a_mirror_may_have_another_name() {
     for (name, address) in [

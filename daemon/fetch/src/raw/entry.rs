@@ -1,4 +1,4 @@
-//! What the index says of a document.
+//! The entries of the index.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,7 +27,7 @@ impl fmt::Debug for RawHash {
     }
 }
 
-/// A text that is not 64 hexadecimal digits.
+/// The error for a text that is not 64 hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not the hash of a raw document: expected 64 hexadecimal digits")]
 pub struct NotARawHash;
@@ -58,15 +58,15 @@ impl<'de> Deserialize<'de> for RawHash {
 /// A document to keep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewDocument {
-    /// The feed that it is of.
+    /// Its feed.
     pub feed: String,
     /// Its name in an import: its path below the folder of the run, with `/`.
     pub name: String,
-    /// From where it came.
+    /// The address that it came from.
     pub address: String,
     /// When it was received, in milliseconds since 1970 (UTC).
     pub at_ms: u64,
-    /// What the server calls this version.
+    /// The server's name for this version.
     pub validator: Option<String>,
 }
 
@@ -74,15 +74,15 @@ pub struct NewDocument {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RawEntry {
-    /// The feed that it is of.
+    /// Its feed.
     pub feed: String,
     /// Its name in an import.
     pub name: String,
-    /// From where it came.
+    /// The address that it came from.
     pub address: String,
     /// When it was received, in milliseconds since 1970 (UTC).
     pub at_ms: u64,
-    /// What the server calls this version.
+    /// The server's name for this version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validator: Option<String>,
     /// Names its bytes.

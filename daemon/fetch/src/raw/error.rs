@@ -1,11 +1,11 @@
-//! What can go wrong with raw documents.
+//! Errors of the store of raw documents.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use super::entry::RawHash;
 
-/// A store of raw documents that cannot be used, or a document that cannot be had.
+/// The reason why the store of raw documents, or one document, cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RawError {
@@ -14,9 +14,9 @@ pub enum RawError {
     Disk {
         /// The file or folder.
         path: PathBuf,
-        /// What was attempted.
+        /// The operation that failed.
         action: &'static str,
-        /// The system's words.
+        /// The system's error.
         #[source]
         source: io::Error,
     },
@@ -27,25 +27,25 @@ pub enum RawError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is wrong.
+        /// The error.
         what: String,
     },
     /// No such document is kept.
     #[error("the raw document {hash} is not kept here")]
     Unknown {
-        /// What was asked for.
+        /// The requested document.
         hash: RawHash,
     },
-    /// The bytes on the disk are not those that were kept.
+    /// The bytes on the disk differ from those that were stored.
     #[error("the raw document {hash} is damaged on this disk")]
     Damaged {
-        /// What was asked for.
+        /// The requested document.
         hash: RawHash,
     },
-    /// The document is longer than the caller takes.
+    /// The document is longer than the caller's limit.
     #[error("the raw document {hash} has {bytes} bytes, more than {limit}")]
     TooLong {
-        /// What was asked for.
+        /// The requested document.
         hash: RawHash,
         /// Its length.
         bytes: u64,
@@ -55,14 +55,14 @@ pub enum RawError {
     /// The archive has no such member.
     #[error("the raw document {hash} has no part {name:?}")]
     NoPart {
-        /// What was asked for.
+        /// The requested document.
         hash: RawHash,
         /// The name of the part.
         name: String,
     },
 }
 
-/// The error for a failure of the disk.
+/// Returns the error for a failure of the disk.
 pub(super) fn disk(path: &Path, action: &'static str, source: io::Error) -> RawError {
     RawError::Disk {
         path: path.to_owned(),

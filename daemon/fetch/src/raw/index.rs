@@ -13,7 +13,7 @@ const FORMAT: &str = r#"{"format":"starling raw documents","version":1}"#;
 /// Longest line, in bytes.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
-/// Reads the index. None is an empty one.
+/// Reads the index; a missing file is an empty index.
 pub(super) fn read(path: &Path) -> Result<Vec<RawEntry>, RawError> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -52,7 +52,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<RawEntry>, RawError> {
     Ok(entries)
 }
 
-/// Puts a new index in the place of the old one.
+/// Replaces the index.
 pub(super) fn write(root: &Path, entries: &[RawEntry]) -> Result<(), RawError> {
     let path = root.join(NAME);
     let written = replace(&path, |file| {

@@ -26,7 +26,7 @@ pub use error::RawError;
 
 use error::disk;
 
-/// Level at which documents are packed: they are written once and rarely read.
+/// Compression level of documents: they are written once and rarely read.
 const ZSTD_LEVEL: i32 = 6;
 /// Most documents of a store, whatever the budget is.
 pub const MAX_ENTRIES: usize = 200_000;
@@ -37,7 +37,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 pub struct RawStore {
     root: PathBuf,
     budget_bytes: u64,
-    /// In the order in which they came.
+    /// In the order of arrival.
     entries: Vec<RawEntry>,
     /// Length of each object on the disk.
     sizes: BTreeMap<RawHash, u64>,
@@ -52,7 +52,7 @@ impl RawStore {
     ///
     /// # Errors
     /// If the folder cannot be read or written, or its index is not one. A broken index is not replaced silently: move
-    /// the folder away to begin anew.
+    /// the folder away to start with an empty store.
     pub fn open(root: &Path, budget_bytes: u64) -> Result<Self, RawError> {
         let objects = root.join("objects");
         fs::create_dir_all(&objects).map_err(|error| disk(&objects, "made", error))?;
@@ -67,14 +67,15 @@ impl RawStore {
         Ok(store)
     }
 
-    /// Returns what was odd so far, in words, and forgets it.
+    /// Returns the notes so far, and forgets them.
     pub fn take_notes(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notes)
     }
 
     /// Keeps a document that is a file. It is findable after [`Self::commit`].
     ///
-    /// One that is larger than the whole budget once it is packed is not kept, which is noted; then the result is none.
+    /// A document that is larger than the whole budget when packed is not kept. That is noted, and the result is
+    /// `None`.
     ///
     /// # Errors
     /// If the file cannot be read or the store cannot be written.
@@ -93,7 +94,7 @@ impl RawStore {
             self.sizes.insert(hash, packed_bytes);
         }
         let entry = RawEntry::new(document, hash, bytes);
-        // The same version again only has a later time.
+        // If the same version arrives again, only its time is updated.
         self.entries.retain(|known| {
             !(known.hash == hash && known.feed == entry.feed && known.address == entry.address)
         });
@@ -101,10 +102,10 @@ impl RawStore {
         Ok(Some(hash))
     }
 
-    /// Makes what was kept durable, after the oldest versions were dropped to stay within the budget.
+    /// Drops the oldest versions to stay within the budget, and makes the rest durable.
     ///
     /// # Errors
-    /// If the store cannot be written. Then the old index stands.
+    /// If the store cannot be written. Then the old index stays.
     pub fn commit(&mut self) -> Result<(), RawError> {
         self.fit_budget();
         let used: BTreeSet<RawHash> = self.entries.iter().map(|entry| entry.hash).collect();
@@ -142,12 +143,12 @@ impl RawStore {
         self.newest(|entry| entry.feed == feed && is_part_of(&entry.name, name))
     }
 
-    /// Returns every entry, in the order in which they came.
+    /// Returns every entry, in the order of arrival.
     pub fn entries(&self) -> impl Iterator<Item = &RawEntry> {
         self.entries.iter()
     }
 
-    /// Returns the bytes of all documents on the disk.
+    /// Returns the size of all documents on the disk, in bytes.
     #[must_use]
     pub fn packed_bytes(&self) -> u64 {
         self.sizes.values().sum()
@@ -165,7 +166,7 @@ impl RawStore {
         found
     }
 
-    /// Drops entries until the rest fits: versions that have a newer one first, then the oldest.
+    /// Drops entries until the rest fits the budget: first versions that have a newer one, then the oldest.
     fn fit_budget(&mut self) {
         let mut counts: BTreeMap<RawHash, u64> = BTreeMap::new();
         for entry in &self.entries {
@@ -239,7 +240,7 @@ impl RawStore {
         }
     }
 
-    /// Removes what no entry names, and drops entries whose document is not there.
+    /// Removes documents without an entry, and drops entries whose document is missing.
     fn sweep(&mut self, objects: &Path) -> Result<(), RawError> {
         let used: BTreeSet<RawHash> = self.entries.iter().map(|entry| entry.hash).collect();
         for folder in folders(objects)? {
@@ -274,7 +275,7 @@ impl RawStore {
     }
 }
 
-/// True if an import gives a document, or a part of it, this name.
+/// Returns true if an import gives a document, or a part of it, this name.
 fn is_part_of(document: &str, name: &str) -> bool {
     let part = |stem: &str, marks: &[char]| {
         name.strip_prefix(stem)
@@ -321,7 +322,7 @@ fn hash_file(path: &Path) -> Result<(RawHash, u64), RawError> {
     Ok((RawHash::of(hasher.finalize()), bytes))
 }
 
-/// Writes a file beside its place, makes it durable, and puts it there.
+/// Writes a file under a temporary name, makes it durable, and renames it.
 pub(crate) fn replace(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,

@@ -40,7 +40,7 @@ impl RawStore {
         if name == entry.name {
             return self.read(hash, max_bytes);
         }
-        // A folder of its own: an import then gives the parts the names that it gave them.
+        // Uses a separate folder, so that the parts get the same names as in the import.
         let folder = tempfile::tempdir_in(&self.root).map_err(|error| disk(&self.root, "written", error))?;
         let path = folder.path().join(&entry.name);
         let make = || -> io::Result<File> {

@@ -41,7 +41,7 @@ fn document(name: &str, at_ms: u64) -> NewDocument {
     }
 }
 
-/// Bytes that do not pack.
+/// Returns bytes that cannot be compressed.
 fn noise(seed: u8, bytes: usize) -> Vec<u8> {
     let mut reader = blake3::Hasher::new().update(&[seed]).finalize_xof();
     let mut noise = vec![0; bytes];
@@ -77,7 +77,7 @@ fn versions_of_an_address_come_newest_first() {
     for (at_ms, content) in [(1, b"one"), (3, b"two"), (2, b"six")] {
         place.keep(&mut store, "a.json", at_ms, content);
     }
-    // The same version again is no other version.
+    // The same version again is not a second version.
     place.keep(&mut store, "a.json", 9, b"one");
     store.commit().expect("committed");
     let times: Vec<u64> = store
@@ -117,7 +117,7 @@ fn older_versions_go_before_the_only_one_of_another_document() {
     assert_eq!(kept, [3]);
     assert!(store.packed_bytes() <= 2_500);
     assert_eq!(objects(&place.root()), 2);
-    // A smaller budget takes the oldest.
+    // With a smaller budget, the oldest are dropped.
     let mut store = place.open(1_500);
     store.commit().expect("committed");
     assert!(store.by_address("https://feed.example/old.json").is_empty());

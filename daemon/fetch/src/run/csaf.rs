@@ -1,4 +1,4 @@
-//! A provider of CSAF documents: its metadata say where the documents are.
+//! Fetches from a provider of CSAF documents, whose metadata say where the documents are.
 
 use std::collections::BTreeSet;
 use std::io::BufReader;
@@ -39,7 +39,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Names the lists that the provider named before and does not any more. They are forgotten when that lasts.
+    /// Reports the lists that the provider no longer names. They are forgotten when that lasts.
     fn compare_distributions(&mut self, step: &CsafStep, provider: &Provider) {
         let mut now = BTreeSet::new();
         for distribution in &provider.distributions {

@@ -1,4 +1,4 @@
-//! One document or archive at a fixed address.
+//! Fetches one document or archive at a fixed address.
 
 use std::io;
 
@@ -17,22 +17,22 @@ use crate::verify;
 /// Longest checksum file, in bytes.
 pub(super) const MAX_BESIDE_BYTES: u64 = 64 << 10;
 
-/// A clock before this year was never set.
+/// A clock before this year counts as never set.
 const EARLIEST_YEAR: u16 = 2024;
 
-/// What became of a document.
+/// The result of fetching a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outcome {
-    /// It is in the folder.
+    /// The document is in the folder.
     Taken {
         /// `Last-Modified`, in milliseconds since 1970.
         last_modified_ms: Option<u64>,
     },
     /// It did not change and was not sent.
     Unchanged,
-    /// Nothing is there.
+    /// The document does not exist.
     Missing,
-    /// It contradicts the checksum that is named for it. That is noted, and it is not in the folder.
+    /// The document contradicts its published checksum. That is noted, and the document is not in the folder.
     Damaged,
 }
 
@@ -53,7 +53,7 @@ impl Executor<'_> {
                 self.may_be_missing(step);
                 Ok(())
             }
-            // Only lists name checksums, and they settle that.
+            // A document of this step has no published checksum, so it cannot be `Damaged`.
             Outcome::Missing | Outcome::Damaged => Err(missing(&step.address)),
         }
     }
@@ -97,7 +97,7 @@ impl Executor<'_> {
                 form: step.form,
                 validators: Validators::Both,
                 beside: Some(join(fill(&step.checksum))?),
-                // In its first days a year may be without a file.
+                // In its first days, a year may have no file yet.
                 may_be_missing: year == this_year,
             };
             let outcome = self.document(&document, true).await?;
@@ -114,7 +114,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Gets a document that was left out as unchanged, because the others changed.
+    /// Fetches a document that was left out as unchanged, because other documents changed.
     pub(super) async fn fetch_again(&mut self, step: &DocumentStep) -> Result<(), FetchError> {
         match self.document(step, false).await? {
             Outcome::Taken { .. } => Ok(()),
@@ -125,7 +125,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Gets a document. With `conditional`, one that the position knows is not sent again.
+    /// Fetches a document. With `conditional`, an unchanged document that the position knows is not sent again.
     pub(super) async fn document(
         &mut self,
         step: &DocumentStep,
@@ -163,7 +163,7 @@ impl Executor<'_> {
             if let Some(expected) = &checksum {
                 let unpack = step.form == Form::Gzip;
                 if let Err(error) = self.check_sha256(&step.address, &body, expected, unpack).await {
-                    // The document and its checksum are replaced one after the other: look again.
+                    // The server may have replaced only one of document and checksum: fetch both again.
                     failed += 1;
                     if failed >= self.session.limits.max_attempts {
                         return Err(error);
@@ -228,7 +228,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Gets a short text, such as the name of the newest archive.
+    /// Fetches a short text, such as the name of the newest archive.
     pub(super) async fn small_text(&mut self, address: &Address, limit: u64) -> Result<String, FetchError> {
         let request = Request {
             address: address.clone(),
@@ -262,7 +262,7 @@ impl Executor<'_> {
     }
 }
 
-/// The validators of a document that its server is to be believed.
+/// Returns the validators of a document that can be used with its server.
 fn usable(seen: Seen, validators: Validators) -> Option<Seen> {
     let seen = match validators {
         Validators::Both => seen,
@@ -271,7 +271,7 @@ fn usable(seen: Seen, validators: Validators) -> Option<Seen> {
     (seen.etag.is_some() || seen.last_modified.is_some()).then_some(seen)
 }
 
-/// The error for a document that has to be there.
+/// Returns the error for a missing document that must exist.
 pub(super) fn missing(address: &Address) -> FetchError {
     match address {
         Address::Http(_) => FetchError::Status {
@@ -287,7 +287,7 @@ pub(super) fn missing(address: &Address) -> FetchError {
     }
 }
 
-/// True if a document is not there.
+/// Returns true if the error means that a document does not exist.
 pub(super) fn is_missing(error: &FetchError) -> bool {
     match error {
         FetchError::Status { status, .. } => *status == 404,

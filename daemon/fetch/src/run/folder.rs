@@ -1,4 +1,4 @@
-//! Files of a local folder, in any layout: what a site without a network is given on a medium.
+//! Reads the files of a local folder, in any layout, as on a medium for a site without a network.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -25,7 +25,7 @@ impl Executor<'_> {
         let listed = blocking(move || list(&root, limit)).await;
         let listed = listed.map_err(|source| FetchError::Disk {
             path: step.path.clone(),
-            // A folder that is not there is missing, as a document is.
+            // A folder that does not exist is reported like a missing document.
             action: if source.kind() == io::ErrorKind::NotFound {
                 MISSING
             } else {
@@ -86,7 +86,7 @@ impl Executor<'_> {
             Ok(Outcome::Missing | Outcome::Damaged) => {
                 self.not_read(format!("{} vanished while the folder was read", document.address));
             }
-            // One file that is not a document does not spoil the others.
+            // A file that is not a document does not affect the others.
             Err(error @ FetchError::Unexpected { .. }) => self.not_read(error.to_string()),
             Err(error) => return Err(error),
         }
@@ -95,7 +95,7 @@ impl Executor<'_> {
 }
 
 struct Listing {
-    /// Names with `/`, and where each file is.
+    /// Names with `/`, and the path of each file.
     files: Vec<(String, PathBuf)>,
     notes: Vec<String>,
     is_over: bool,

@@ -1,4 +1,4 @@
-//! Documents that a list names: those whose row changed since the position.
+//! Fetches the documents of a list whose row changed since the position.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
@@ -16,7 +16,7 @@ use crate::position::Seen;
 
 /// Most documents whose validators are remembered one by one.
 const MAX_REMEMBERED: usize = 50_000;
-/// How far in the future times of a list may be before that is called odd.
+/// Longest time into the future that a list may have before that is reported.
 const FUTURE_SLACK: Duration = Duration::from_secs(24 * 3600);
 
 impl Executor<'_> {
@@ -27,13 +27,13 @@ impl Executor<'_> {
         }
     }
 
-    /// Does as [`Self::list_step`], and returns false if there is no such list.
+    /// Same as [`Self::list_step`], but returns false if there is no such list.
     pub(super) async fn try_list(&mut self, step: &ListStep) -> Result<bool, FetchError> {
         let is_first = self.whole_due || !self.knows(step);
         let rows = match self.rows_or_missing(step, !is_first).await? {
             Listed::Rows(rows) => rows,
             Listed::Unchanged => {
-                // The list did not change, so nothing on it did.
+                // The list did not change, so no document on it did.
                 self.is_complete = false;
                 return Ok(true);
             }
@@ -41,7 +41,7 @@ impl Executor<'_> {
         };
         refuse_empty(step, &rows)?;
         let chosen = self.choose(step, &rows, is_first);
-        // A list that says nothing of versions has every document asked for.
+        // If a list has no versions, every document on it is requested.
         let asks_each = matches!(step.format, ListFormat::HtmlFolders | ListFormat::Paths);
         if !is_first && !asks_each {
             self.is_complete = false;
@@ -54,7 +54,7 @@ impl Executor<'_> {
         Ok(true)
     }
 
-    /// True if the position knows a list.
+    /// Returns true if the position knows a list.
     pub(super) fn knows(&self, step: &ListStep) -> bool {
         match step.by_time {
             true => self.old.until_ms.contains_key(&step.id),
@@ -62,7 +62,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Gets a list, unless it did not change.
+    /// Fetches a list, unless it did not change.
     pub(super) async fn rows_or_missing(
         &mut self,
         step: &ListStep,
@@ -71,7 +71,8 @@ impl Executor<'_> {
         let key = step.address.to_string();
         let known = self.old.documents.get(&key).cloned();
         self.lists.push(key.clone());
-        // A page of folders says nothing of the documents in them; and what was missing is asked for again.
+        // A page of folders does not show changes of the documents in them, and missing documents are requested
+        // again.
         let asks_each = matches!(step.format, ListFormat::HtmlFolders | ListFormat::Paths);
         let had_missing = self.old.rows.contains_key(&missing_key(step));
         let conditional = conditional && !asks_each && !had_missing;
@@ -126,7 +127,7 @@ impl Executor<'_> {
             if !asked.insert(to.to_string()) || asked.len() as u64 > self.session.limits.max_pages {
                 return Err(wrong("it was read already, or there are too many".to_owned()));
             }
-            // That the first page did not change says nothing of the others.
+            // The other pages may have changed even if the first one did not.
             self.new
                 .documents
                 .insert(step.address.to_string(), Seen::default());
@@ -166,7 +167,7 @@ impl Executor<'_> {
         Ok(rows)
     }
 
-    /// Names what is not understood of a list.
+    /// Reports the rows of a list that are not understood.
     fn check_rows(&mut self, step: &ListStep, rows: &Rows) -> Result<(), FetchError> {
         self.unread.rows += rows.rows.len() as u64 + rows.odd_count;
         for what in &rows.odd {
@@ -220,13 +221,13 @@ impl Executor<'_> {
         rows.rows.iter().filter(is_new).cloned().collect()
     }
 
-    /// From when on rows are looked at again.
+    /// Returns the time after which rows are read again.
     pub(super) fn since_ms(&self, step: &ListStep) -> u64 {
         let mark = self.old.until_ms.get(&step.id).copied().unwrap_or(0);
         mark.saturating_sub(millis(step.overlap))
     }
 
-    /// Gets the documents of rows. Returns the names of those that are missing.
+    /// Fetches the documents of rows. Returns the names of the missing ones.
     pub(super) async fn listed_documents(
         &mut self,
         step: &ListStep,
@@ -240,7 +241,8 @@ impl Executor<'_> {
                 what: format!("it lists {} documents, more than {limit}", rows.len()),
             });
         }
-        // A document that was missing before is asked for again, and says nothing new of the server if it still is.
+        // A document that was missing before is requested again. If it is still missing, it does not count as an
+        // outage.
         let key = missing_key(step);
         let known_missing = self.old.rows.get(&key).cloned().unwrap_or_default();
         let is_known_missing = |row: &Row| known_missing.get(&row.name) == Some(&row.fingerprint);
@@ -261,7 +263,7 @@ impl Executor<'_> {
                 beside: None,
                 may_be_missing: !step.files.is_empty(),
             };
-            // Only where the list says nothing of a document's version is the document asked for it.
+            // A conditional request is needed only if the list has no version of the document.
             let is_asked = row.fingerprint.is_empty() && (!is_first || self.plan.together);
             let outcome = match (&row.sha256, &row.checksum) {
                 (Some(expected), _) => self.checked_document(&document, expected).await?,
@@ -282,7 +284,7 @@ impl Executor<'_> {
                 Outcome::Taken { .. } => {}
                 Outcome::Unchanged => self.unsent.push(document),
                 Outcome::Damaged => {
-                    // It is asked for again as long as it is listed.
+                    // It is requested again as long as it is listed.
                     still_missing.insert(row.name.clone(), row.fingerprint);
                     missing.insert(row.name);
                 }
@@ -328,7 +330,7 @@ impl Executor<'_> {
         Ok(Outcome::Taken { last_modified_ms })
     }
 
-    /// The address of a row, checked.
+    /// Returns the address of a row, checked.
     pub(super) fn address_of(&self, step: &ListStep, row: &Row) -> Result<Address, FetchError> {
         let forbidden = |why: String| FetchError::Forbidden {
             address: shorten(row.address.as_deref().unwrap_or(&row.name)),
@@ -342,7 +344,7 @@ impl Executor<'_> {
         Ok(address)
     }
 
-    /// The address of something that a row names beside its document, checked.
+    /// Returns the address of a file that a row names beside its document, checked.
     fn absolute_of(&self, step: &ListStep, text: &str, row: &Row) -> Result<Address, FetchError> {
         let address = self
             .absolute(step, text, row)
@@ -401,21 +403,21 @@ impl Executor<'_> {
     }
 }
 
-/// Where a position keeps the documents of a list that were missing.
+/// Returns the key under which a position keeps the missing documents of a list.
 fn missing_key(step: &ListStep) -> String {
     format!("missing:{}", step.id)
 }
 
-/// What asking for a list brought.
+/// The result of requesting a list.
 pub(super) enum Listed {
     Rows(Rows),
     Unchanged,
     Missing,
 }
 
-/// Refuses a list without a row: it says nothing, least of all that everything is gone.
+/// Refuses a list without a row: it does not mean that everything is gone.
 pub(super) fn refuse_empty(step: &ListStep, rows: &Rows) -> Result<(), FetchError> {
-    // A log of runs that changed nothing says so.
+    // A log whose runs changed nothing has no rows either, and is accepted.
     match rows.rows.is_empty() && (rows.oldest_ms.is_none() || step.format != ListFormat::CveDeltaLog) {
         true => Err(FetchError::Inconsistent {
             address: step.address.to_string(),
@@ -425,7 +427,7 @@ pub(super) fn refuse_empty(step: &ListStep, rows: &Rows) -> Result<(), FetchErro
     }
 }
 
-/// The error for a list that cannot be read.
+/// Returns the error for a list that cannot be read.
 pub(super) fn list_error(fault: ListFault, address: &Address) -> FetchError {
     let address = address.to_string();
     match fault {

@@ -1,4 +1,4 @@
-//! Rows that a list had and has no more: believed when a second run finds the same, or when much is gone for long.
+//! Rows that a list no longer has. The loss is accepted if a second run finds the same, or if a large loss lasts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,9 +7,9 @@ use crate::fetched::Gone;
 use crate::list::Rows;
 use crate::plan::{ListFormat, ListStep};
 
-/// A list that lost more rows than this share is not believed, in percent.
+/// The percentage of lost rows above which a list is not trusted at first.
 const MAX_LOST_PERCENT: usize = 20;
-/// Lost rows up to which the share is not looked at.
+/// Number of lost rows up to which the percentage does not matter.
 const FEW_LOST: usize = 10;
 
 impl Executor<'_> {
@@ -78,7 +78,7 @@ impl Executor<'_> {
 
     /// Compares the length of a list whose rows are not remembered one by one with the longest that was seen.
     pub(super) fn compare_count(&mut self, step: &ListStep, rows: &Rows) {
-        // The log of the CVE list holds the last weeks alone.
+        // The log of the CVE list contains only the last weeks.
         if !step.by_time || step.format == ListFormat::CveDeltaLog {
             return;
         }
@@ -98,12 +98,12 @@ impl Executor<'_> {
     }
 }
 
-/// Where a position keeps the rows of a list that are lost, until a second run finds the same.
+/// Returns the key under which a position keeps the lost rows of a list until a second run confirms the loss.
 fn lost_key(step: &ListStep) -> String {
     format!("lost:{}", step.id)
 }
 
-/// Returns true if so many rows were lost that the list is not believed.
+/// Returns true if so many rows were lost that the list is not trusted at first.
 fn is_much(lost: usize, known: usize) -> bool {
     lost > FEW_LOST && lost.saturating_mul(100) > known.saturating_mul(MAX_LOST_PERCENT)
 }

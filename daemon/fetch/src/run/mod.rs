@@ -1,4 +1,4 @@
-//! The executor: runs the steps of a plan one after the other and says what they brought.
+//! The executor: runs the steps of a plan one after the other and collects their results.
 
 mod csaf;
 mod document;
@@ -24,7 +24,7 @@ use crate::position::Position;
 
 use self::unread::Unread;
 
-/// How far the clock may be behind the last whole fetch before that is called odd.
+/// Longest time that the clock may be behind the last whole fetch before that is reported.
 const CLOCK_SLACK: Duration = Duration::from_secs(24 * 3600);
 /// The same for the time up to which a list was read: less than what is read again.
 const MARK_SLACK: Duration = Duration::from_secs(5 * 60);
@@ -32,7 +32,7 @@ const MARK_SLACK: Duration = Duration::from_secs(5 * 60);
 /// A document of this run.
 struct Got {
     document: Document,
-    /// The position knows these very bytes.
+    /// True if the position knows exactly these bytes.
     is_same: bool,
 }
 
@@ -43,25 +43,25 @@ pub(crate) struct Executor<'a> {
     old: Position,
     new: Position,
     got: Vec<Got>,
-    /// Names that are taken in the folder of the run.
+    /// Names that are already used in the folder of the run.
     names: BTreeSet<String>,
-    /// Names that another run gives to other content.
+    /// Names that stand for other content in another run.
     numbered: BTreeSet<String>,
     gone: Vec<Gone>,
     /// Documents that did not change and were not sent.
     unsent: Vec<DocumentStep>,
     /// False as soon as something of the source is not in the folder and was not left out as unchanged.
     is_complete: bool,
-    /// The complete source is due, whatever the position knows.
+    /// True if the complete source must be fetched, whatever the position knows.
     whole_due: bool,
     more: bool,
     unfinished: Option<FetchError>,
     unread: Unread,
-    /// Checksums that are named and cannot be had: how many, and the first.
+    /// Published checksums that cannot be fetched: their number, and the first one.
     unsummed: Option<(u64, String)>,
     /// Addresses of the lists that were read.
     lists: Vec<String>,
-    /// When the run began, by the machine's clock.
+    /// The start of the run, by the machine's clock.
     began_ms: u64,
     listed: u64,
     missing: u64,
@@ -166,13 +166,13 @@ impl<'a> Executor<'a> {
         if !(is_whole && is_changed) {
             self.drop_same().await?;
         }
-        // Also if something was missing: it is not asked for again and again before its time.
+        // Also if something was missing, so that the next whole fetch is not before its time.
         if is_whole || (self.whole_due && self.unfinished.is_none()) {
             self.new.whole_at_ms = Some(self.began_ms);
         }
         let unchanged = !is_changed && self.unfinished.is_none();
         if self.unfinished.is_some() && self.got.is_empty() && self.gone.is_empty() {
-            // Nothing to import: the failure is that of the whole run, unless the position moved on.
+            // There is nothing to import, so the whole run fails, unless the position advanced.
             if self.new == self.old_with_plan()
                 && let Some(error) = self.unfinished.take()
             {
@@ -207,7 +207,7 @@ impl<'a> Executor<'a> {
     }
 }
 
-/// A span in milliseconds.
+/// Returns a span in milliseconds.
 pub(crate) fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

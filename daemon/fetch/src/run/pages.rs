@@ -1,4 +1,4 @@
-//! Pages of an interface. What a page says of the whole is checked: a short page is an error, never a smaller source.
+//! Fetches the pages of an API. The totals on a page are checked: a short page is an error, never a smaller source.
 
 use std::collections::BTreeSet;
 use std::io::BufReader;
@@ -17,10 +17,10 @@ use crate::names::{page_name, shorten};
 use crate::plan::{Form, PagesStep, Paging, TimeText};
 use crate::position::Seen;
 
-/// How often a list of pages is read again from its first page because it changed meanwhile.
+/// Most times that pages are read again from the first one because the list changed meanwhile.
 const MAX_RESTARTS: u32 = 3;
 
-/// The member by which many interfaces tell how many entries there are.
+/// The member in which many APIs state the number of entries.
 const TOTAL: &str = "total";
 
 /// Pages that were read to their end.
@@ -31,11 +31,11 @@ pub(super) struct Read {
     hash: String,
 }
 
-/// Why pages are read again from the first one.
+/// The reason why pages are read again from the first one.
 enum Broken {
     /// The list changed meanwhile.
     Moved(String),
-    /// A full page does not say if it is the last: a server that has no other sends no `Link` header.
+    /// A full page may or may not be the last one: a server without further pages sends no `Link` header.
     Full(FetchError),
     Failed(FetchError),
 }
@@ -104,7 +104,8 @@ impl Executor<'_> {
             let why = match broken {
                 Broken::Failed(error) => return Err(error),
                 Broken::Full(error) => {
-                    // With one entry less, a page that is full has another behind it, or the last is not full.
+                    // With one entry less on each page, either another page follows a full one, or the last page is
+                    // not full.
                     smaller = match smaller {
                         None => Some(step.one_less().ok_or(error)?),
                         Some(_) => return Err(error),
@@ -166,7 +167,7 @@ impl Executor<'_> {
         })
     }
 
-    /// Gets one page; a short one is asked for again.
+    /// Fetches one page; a short one is requested again.
     async fn page(
         &mut self,
         step: &PagesStep,
@@ -202,13 +203,13 @@ impl Executor<'_> {
     }
 }
 
-/// Where a walk over pages is.
+/// The state of a walk over pages.
 struct Walk {
     query: Vec<(String, String)>,
     next: Option<Address>,
-    /// The number of the next page, or of entries to pass over.
+    /// The number of the next page, or of entries to skip.
     at: u64,
-    /// What the first page says of the whole.
+    /// The total on the first page.
     total: Option<u64>,
     items: u64,
     asked: BTreeSet<String>,
@@ -250,7 +251,7 @@ impl Walk {
         step.address.with_query(&query)
     }
 
-    /// Says why a page is too short to be believed.
+    /// Returns the reason why a page is too short, if it is.
     fn short(&self, step: &PagesStep, page: &Page) -> Option<String> {
         let Some(items) = page.items(step.items) else {
             return Some(format!("it has no list {:?}", step.items));
@@ -271,7 +272,7 @@ impl Walk {
         (items < expected).then(|| format!("the page holds {items} of {expected} entries"))
     }
 
-    /// Takes a page and decides where the next one is. Returns its entries.
+    /// Adds a page and determines the next one. Returns the number of its entries.
     fn take(
         &mut self,
         step: &PagesStep,
@@ -350,7 +351,7 @@ impl Walk {
         Ok(items)
     }
 
-    /// Compares what all pages hold with the total that the last one tells, if it tells one.
+    /// Compares the number of entries on all pages with the total on the last one, if it has a total.
     fn check_sum(&self, step: &PagesStep, page: &Page) -> Result<(), Broken> {
         // By offset, each page was compared.
         let is_compared = matches!(step.paging, Paging::Offset { .. });
@@ -372,7 +373,7 @@ impl Walk {
         }
     }
 
-    /// Follows an address that a page gives, relative to the one that was asked for.
+    /// Resolves an address in a page relative to the requested one.
     fn follow(
         &mut self,
         next: Option<&str>,
@@ -410,7 +411,7 @@ impl Walk {
     }
 }
 
-/// The address of the next page in an answer. That there is none has to be said.
+/// Returns the address of the next page in an answer. If there is none, the answer must say so.
 fn next_in<'p>(page: &'p Page, path: &[&str], is_full: bool) -> Result<Option<&'p str>, String> {
     let name = path.join(".");
     match page.member(path) {
@@ -432,7 +433,7 @@ fn inconsistent(address: &Address, what: String) -> FetchError {
     }
 }
 
-/// Writes a time as an interface wants it.
+/// Writes a time in the format of an API.
 pub(super) fn time_text(at_ms: u64, text: TimeText) -> String {
     let at_ms = i64::try_from(at_ms).unwrap_or(i64::MAX);
     let time = Timestamp::from_millisecond(at_ms).unwrap_or(Timestamp::UNIX_EPOCH);

@@ -1,4 +1,4 @@
-//! Files of the folder of a run: each gets its name when it is whole, and no name is given twice.
+//! Places files in the folder of a run: each gets its name when it is complete, and no name is used twice.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::http::{Body, blocking};
 use crate::names::check_name;
 
 impl Executor<'_> {
-    /// Gives a fetched document its name. Returns the name, which differs if the document was packed anew.
+    /// Gives a fetched document its name. Returns the name, which differs if the document was packed again.
     pub(super) async fn place(
         &mut self,
         address: &Address,
@@ -63,7 +63,8 @@ impl Executor<'_> {
         Ok(name)
     }
 
-    /// A name that no document of this run has yet: documents of different addresses may be called alike.
+    /// Returns a name that no document of this run has yet, because documents of different addresses can have the
+    /// same name.
     pub(super) fn free_name(&mut self, name: &str) -> String {
         if !self.names.contains(name) {
             return name.to_owned();
@@ -84,7 +85,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Takes away what did not change.
+    /// Removes the documents that did not change.
     pub(super) async fn drop_same(&mut self) -> Result<(), FetchError> {
         let (same, changed): (Vec<Got>, Vec<Got>) = std::mem::take(&mut self.got)
             .into_iter()
@@ -94,7 +95,7 @@ impl Executor<'_> {
             .await
     }
 
-    /// Takes away the documents after the first `keep`, because their list is read again.
+    /// Removes the documents after the first `keep`, because their list is read again.
     pub(super) async fn drop_after(&mut self, keep: usize) -> Result<(), FetchError> {
         let dropped = self.got.split_off(keep.min(self.got.len()));
         for got in &dropped {

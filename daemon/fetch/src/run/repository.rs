@@ -1,4 +1,4 @@
-//! The notices of a package repository, found by its `repomd.xml`.
+//! Fetches the notices of a package repository, which its `repomd.xml` names.
 
 use std::io::BufReader;
 

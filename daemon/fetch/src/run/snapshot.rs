@@ -1,4 +1,4 @@
-//! An archive of everything, and a list of what changed since it was made.
+//! Fetches an archive of everything, and the documents that changed since it was made.
 //!
 //! A run is one of two. It takes the archive, with the changes that came after it in place of the archive's own
 //! documents: then it is the complete source. Or it takes the changes since the position alone.
@@ -20,16 +20,16 @@ use crate::plan::{DocumentStep, ListFormat, ListStep, Pointer, SnapshotStep};
 /// Longest text that names the newest archive, in bytes.
 const MAX_POINTER_BYTES: u64 = 4 << 10;
 
-/// The changes that one run takes.
+/// The changes that one run fetches.
 struct Part {
     taken: Vec<Row>,
-    /// Names of those that are left to the next runs.
+    /// Names of the changes that are left to the next runs.
     left: BTreeSet<String>,
-    /// Up to which time all were taken, if some are left.
+    /// The time up to which all changes were fetched, if some are left.
     until_ms: Option<u64>,
 }
 
-/// Where a position keeps how many changes are left to the next runs.
+/// Returns the key under which a position keeps the number of changes that are left to the next runs.
 fn left_key(step: &SnapshotStep) -> String {
     format!("left:{}", step.changes.id)
 }
@@ -93,9 +93,9 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Returns false if the archive is not to be taken.
+    /// Returns false if the archive must not be used.
     async fn archive_with_list(&mut self, step: &SnapshotStep) -> Result<bool, FetchError> {
-        // What an earlier run brought may be newer than the archive.
+        // Documents from an earlier run may be newer than the archive.
         let is_first = !self.knows(&step.changes);
         let was_listed = self.is_listed(step);
         let whole = self.pointed(step).await?;
@@ -134,7 +134,7 @@ impl Executor<'_> {
         Ok(true)
     }
 
-    /// Takes what changed after the archive was made, which is the last document that came.
+    /// Fetches the documents that changed after the archive was made. The archive is the last document placed.
     async fn take_changes(
         &mut self,
         step: &SnapshotStep,
@@ -148,11 +148,11 @@ impl Executor<'_> {
         let mut replaced: BTreeSet<String> = part.taken.iter().map(|row| row.name.clone()).collect();
         let mut absent = self.listed_documents(&step.changes, part.taken, true).await?;
         if is_first {
-            // A change without its document leaves what the archive has.
+            // If the document of a change is missing, the archive's version stays.
             self.is_complete = was_complete;
             replaced.retain(|name| !absent.contains(name));
         } else {
-            // What is there may be newer than what the archive has.
+            // The document in the folder may be newer than the archive's.
             replaced.extend(part.left.iter().cloned());
         }
         self.is_complete &= part.left.is_empty();
@@ -162,7 +162,7 @@ impl Executor<'_> {
         self.leave_out(archive, replaced).await
     }
 
-    /// Takes as many changes as a run may, the oldest first. The next runs take the rest.
+    /// Selects as many changes as a run may fetch, the oldest first. The next runs fetch the rest.
     fn first_changes(&mut self, step: &SnapshotStep, mut chosen: Vec<Row>) -> Part {
         let key = left_key(step);
         if chosen.len() <= step.max_changes {
@@ -189,7 +189,7 @@ impl Executor<'_> {
         }
     }
 
-    /// When an archive was made. Without a time it may be as old as a day.
+    /// Returns the time when an archive was made. Without a stated time, it may be one day old.
     fn made_ms(&self, last_modified_ms: Option<u64>) -> u64 {
         const DAY_MS: u64 = 24 * 3600 * 1000;
         last_modified_ms
@@ -197,7 +197,7 @@ impl Executor<'_> {
             .min(self.began_ms)
     }
 
-    /// From now on rows are compared with an archive, whatever was taken before.
+    /// From now on rows are compared with this archive, whatever was fetched before.
     fn begin_at(&mut self, step: &SnapshotStep, made_ms: u64) {
         self.old.until_ms.insert(step.changes.id.clone(), made_ms);
         self.old.rows.remove(&step.changes.id);
@@ -206,7 +206,7 @@ impl Executor<'_> {
         self.new.rows.remove(&step.changes.id);
     }
 
-    /// Takes an archive that has no list of changes beside it, as many mirrors and media do.
+    /// Uses an archive without a list of changes, as many mirrors and media have.
     async fn archive_alone(&mut self, step: &SnapshotStep) -> Result<(), FetchError> {
         self.note_without_list(step);
         let first = self.got.len();
@@ -229,13 +229,13 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// True if an archive was made before the time up to which the source was read.
+    /// Returns true if an archive was made before the time up to which the source was read.
     fn is_older(&self, step: &SnapshotStep, made_ms: u64) -> bool {
         let mark_ms = self.old.until_ms.get(&step.changes.id).copied();
         mark_ms.is_some_and(|mark_ms| made_ms < mark_ms.min(self.began_ms))
     }
 
-    /// Names an archive that is older than what was read. Returns true if it lasts, so that the archive is taken.
+    /// Reports an archive that is older than the position. Returns true if that lasts, so that the archive is used.
     fn is_older_taken(&mut self, step: &SnapshotStep, whole: &DocumentStep) -> bool {
         let text = format!("{} is older than what was read before", whole.address);
         let is_lasting = self.is_lasting(&format!("older:{}", step.changes.id));
@@ -246,7 +246,7 @@ impl Executor<'_> {
         is_lasting
     }
 
-    /// True if the list of changes was there before.
+    /// Returns true if an earlier run found the list of changes.
     fn is_listed(&self, step: &SnapshotStep) -> bool {
         self.old.documents.contains_key(&step.changes.address.to_string())
     }
@@ -277,7 +277,7 @@ impl Executor<'_> {
     fn newer_than_archive(&self, step: &ListStep, rows: &Rows) -> Vec<Row> {
         match step.by_time {
             true => self.choose(step, rows, false),
-            // Times stand in the rows even where they do not order them.
+            // Rows can have times even if the list is not ordered by them.
             false => {
                 let since_ms = self.since_ms(step);
                 let is_newer = |row: &&Row| row.time_ms.is_some_and(|time_ms| time_ms >= since_ms);
@@ -286,7 +286,7 @@ impl Executor<'_> {
         }
     }
 
-    /// The archive, after its name was looked up.
+    /// Returns the archive, after its name was looked up.
     async fn pointed(&mut self, step: &SnapshotStep) -> Result<DocumentStep, FetchError> {
         let Pointer::TextFile(pointer) = &step.pointer else {
             return Ok(step.whole.clone());
@@ -348,7 +348,7 @@ impl Executor<'_> {
             }
         };
         if is_first {
-            // What was deleted before the archive was made is not in it.
+            // Documents deleted before the archive was made are not in it.
             let made_ms = self.old.until_ms.get(&step.changes.id).copied().unwrap_or(0);
             self.old.until_ms.insert(list.id.clone(), made_ms);
         }
@@ -357,7 +357,7 @@ impl Executor<'_> {
         Ok(chosen)
     }
 
-    /// Writes the archive anew without some documents.
+    /// Rewrites the archive without some documents.
     async fn leave_out(&mut self, archive: usize, names: BTreeSet<String>) -> Result<(), FetchError> {
         let Some(got) = self.got.get(archive) else {
             return Ok(());

@@ -35,7 +35,7 @@ impl Executor<'_> {
                 return self.take(step, body).await;
             }
             self.remove(vec![body.path]).await?;
-            // The document and its checksum are replaced one after the other: look again.
+            // The server may have replaced only one of document and checksum: fetch both again.
             failed += 1;
             if failed >= self.session.limits.max_attempts {
                 self.not_read(format!(
@@ -92,7 +92,7 @@ impl Executor<'_> {
         found.map_err(|fault| fault.of(address))
     }
 
-    /// Names the checksums that could not be had.
+    /// Reports the checksums that could not be fetched.
     pub(super) fn close_sums(&mut self) {
         if let Some((count, first)) = self.unsummed.take() {
             self.session.note(format!(

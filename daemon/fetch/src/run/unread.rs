@@ -1,7 +1,8 @@
-//! What of a source was not read: it is named, and the source does not count as read to its end.
+//! The unread parts of a source: they are named, and the source does not count as read to its end.
 //!
-//! One broken row or dead link of a large source must not make it stale for ever. What is odd in the same way for a week
-//! is named and counted at every run, and no longer keeps the source from being read to its end, as long as it is little.
+//! One broken row or dead link of a large source must not make it stale for ever. An irregularity that lasts for a
+//! week is named and counted at every run, but no longer prevents the source from being read to its end, if there are
+//! few of them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,24 +11,25 @@ use super::{Executor, millis};
 use crate::error::FetchError;
 use crate::names::shorten;
 
-/// How long something has to be odd in the same way until it is taken for lasting.
+/// Time after which the same irregularity counts as lasting.
 const LASTING: Duration = Duration::from_secs(7 * 24 * 3600);
-/// Lasting oddities of a run up to which their share is not looked at, and most hundredths of the rows.
+/// Number of lasting irregularities up to which their share does not matter, and their largest share in percent of
+/// the rows.
 const FEW: u64 = 10;
 const MAX_LASTING_PERCENT: u64 = 1;
-/// Reasons that are repeated in an error; more are counted.
+/// Most reasons in an error; further ones are counted.
 const NAMED: usize = 3;
 
-/// What a run could not read.
+/// The parts of a source that a run could not read.
 #[derive(Debug, Default)]
 pub(super) struct Unread {
     reasons: Vec<String>,
     count: u64,
-    /// Oddities that last.
+    /// Number of lasting irregularities.
     pub(super) passed_over: u64,
-    /// Names of listed documents among them that are missing.
+    /// Names of the listed documents among them that are missing.
     pub(super) dead: BTreeSet<String>,
-    /// Rows of all lists of this run.
+    /// Number of rows of all lists of this run.
     pub(super) rows: u64,
 }
 
@@ -36,7 +38,7 @@ impl Unread {
         self.count == 0
     }
 
-    /// Returns how many things were not read.
+    /// Returns the number of unread parts.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
@@ -48,7 +50,7 @@ impl Unread {
         }
     }
 
-    /// Says what was not read.
+    /// Describes the unread parts.
     pub(super) fn words(&self) -> Option<String> {
         if self.is_empty() {
             return None;
@@ -62,14 +64,14 @@ impl Unread {
 }
 
 impl Executor<'_> {
-    /// Names something of the source that was not read.
+    /// Adds an unread part.
     pub(super) fn not_read(&mut self, why: String) {
         self.is_complete = false;
         self.session.note(why.clone());
         self.unread.add(why);
     }
 
-    /// Names something that was not read, unless it lasts: `key` stays the same from run to run.
+    /// Adds an unread part, unless it is a lasting irregularity. `key` is the same in each run.
     pub(super) fn not_read_unless_lasting(&mut self, key: &str, count: u64, why: String) {
         if self.is_lasting(key) {
             self.is_complete = false;
@@ -80,7 +82,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Returns true if something was odd in the same way for long. The position remembers it while it is asked for.
+    /// Returns true if an irregularity lasts. The position remembers it while each run reports it.
     pub(super) fn is_lasting(&mut self, key: &str) -> bool {
         let since_ms = self.old.odd_since_ms.get(key).copied();
         let since_ms = since_ms
@@ -122,7 +124,7 @@ impl Executor<'_> {
         Ok(())
     }
 
-    /// Sums up what was not read, at the end of a run. Lists of which something was not read are read anew next time.
+    /// Sums up the unread parts at the end of a run. Lists with unread parts are read again next time.
     pub(super) fn close_unread(&mut self) {
         if self.missing > 0 {
             let text = format!(

@@ -1,4 +1,4 @@
-//! Pages of an interface that is asked for spans of time.
+//! Fetches the pages of an API that is queried for spans of time.
 //!
 //! Each window that was read to its end moves the position, so a run that breaks off keeps what it has. Windows overlap
 //! what was read before, because servers write changes late.
@@ -10,7 +10,7 @@ use super::{Executor, millis};
 use crate::error::FetchError;
 use crate::plan::WindowsStep;
 
-/// How long a source may be without a change before that is called odd.
+/// Longest time without a change of the source before that is reported.
 const QUIET: Duration = Duration::from_secs(7 * 24 * 3600);
 
 impl Executor<'_> {
@@ -53,7 +53,7 @@ impl Executor<'_> {
             match self.pages(&step.pages, &query, &prefix).await {
                 Ok(read) => items += read.items,
                 Err(FetchError::Stopped) => return Err(FetchError::Stopped),
-                // What a run may hold is reached: the next one goes on behind this window.
+                // The limit of a run is reached: the next run continues after this window.
                 Err(error @ FetchError::Limit { .. }) if done > 0 => {
                     self.session.note(error.to_string());
                     self.is_complete = false;

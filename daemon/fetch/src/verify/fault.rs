@@ -1,4 +1,4 @@
-//! What can be wrong with a document, before it is known from where it came.
+//! Faults of a document, without its address.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,16 +7,16 @@ use crate::address::Address;
 use crate::error::FetchError;
 use crate::names::shorten;
 
-/// A document that is not taken.
+/// The reason why a document is refused.
 #[derive(Debug)]
 pub(crate) enum Fault {
-    /// Its end is missing.
+    /// The end of the document is missing.
     Truncated(String),
-    /// It contradicts itself or its checksum.
+    /// The document contradicts itself or its checksum.
     Damaged(String),
-    /// It is something else.
+    /// The document has another form.
     Unexpected { expected: &'static str, found: String },
-    /// It is larger than allowed.
+    /// The document is larger than allowed.
     Limit(String),
     /// The run was stopped.
     Stopped,
@@ -36,7 +36,7 @@ impl From<io::Error> for Fault {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
                 Self::Damaged(shorten(&error.to_string()))
             }
-            // Without an error of the system behind it, a decoder speaks.
+            // An error without a system error comes from a decoder.
             io::ErrorKind::Other if error.raw_os_error().is_none() => {
                 Self::Damaged(shorten(&error.to_string()))
             }
@@ -50,7 +50,7 @@ impl From<io::Error> for Fault {
 }
 
 impl Fault {
-    /// The error for a document of this address.
+    /// Returns the error for the document at this address.
     pub(crate) fn of(self, address: &Address) -> FetchError {
         let address = address.to_string();
         match self {

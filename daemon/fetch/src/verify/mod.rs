@@ -1,4 +1,4 @@
-//! Checks that a document is whole and of the form that the plan expects, before anybody reads it.
+//! Checks that a document is complete and of the form that the plan expects, before it is used.
 //!
 //! What the document means is left to the import. Here only its end is looked for: a JSON text that does not close, an
 //! archive without its list of members, a checksum that does not fit.
@@ -20,10 +20,10 @@ use crate::plan::Form;
 
 pub(crate) use fault::Fault;
 
-/// Bytes that tell the form of a document: the header of a tar member.
+/// Number of bytes that show the form of a document: the header of a tar member.
 const HEAD_BYTES: usize = 1024;
 
-/// What to check.
+/// A document to check.
 #[derive(Debug, Clone)]
 pub(crate) struct Job {
     pub(crate) path: PathBuf,
@@ -38,10 +38,10 @@ pub(crate) struct Job {
     pub(crate) stop: CancellationToken,
 }
 
-/// A document that is whole.
+/// A complete document.
 #[derive(Debug)]
 pub(crate) struct Checked {
-    /// Where it is now: unpacking writes another file.
+    /// Its path now: unpacking writes another file.
     pub(crate) path: PathBuf,
     pub(crate) renamed: Option<Renamed>,
     pub(crate) bytes: u64,
@@ -99,7 +99,7 @@ fn by_form(job: &Job, path: PathBuf, head: &[u8]) -> Result<Found, Fault> {
     }
 }
 
-/// Tells the form by the first bytes.
+/// Recognises the form by the first bytes.
 fn any(job: &Job, path: PathBuf, head: &[u8]) -> Result<Found, Fault> {
     let form = match text::first_byte(head) {
         None => return Err(Fault::Truncated("it is empty".to_owned())),
@@ -132,7 +132,7 @@ fn open(path: &Path) -> Result<File, Fault> {
     })
 }
 
-/// BLAKE3 of a file as hexadecimal digits, and its length.
+/// Returns the BLAKE3 of a file as hexadecimal digits, and its length.
 fn hash_of(path: &Path, stop: &CancellationToken) -> Result<(String, u64), Fault> {
     let mut hasher = blake3::Hasher::new();
     let bytes = packed::pass(&mut open(path)?, u64::MAX, stop, &mut |chunk| {
@@ -166,7 +166,7 @@ pub(crate) fn sha256_of(
     Ok(hex::encode(hasher.finalize()))
 }
 
-/// How a published checksum is computed.
+/// The algorithm of a published checksum.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Digest {
     Sha256,
@@ -174,7 +174,7 @@ pub(crate) enum Digest {
 }
 
 impl Digest {
-    /// Tells it by the number of hexadecimal digits.
+    /// Recognises the algorithm by the number of hexadecimal digits.
     pub(crate) fn of_digits(digits: &str) -> Option<Self> {
         if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;

@@ -11,13 +11,13 @@ use super::{Fault, Found, Job, open, text};
 use crate::http::Renamed;
 use crate::plan::Form;
 
-/// Unpacked bytes up to which their ratio is not looked at.
+/// Number of unpacked bytes up to which their ratio does not matter.
 const RATIO_FREE_BYTES: u64 = 64 << 20;
-/// Most unpacked bytes for each packed byte: what `feeds import` takes.
+/// Most unpacked bytes for each packed byte: the limit of `feeds import`.
 const MAX_RATIO: u64 = 400;
 const BUFFER_BYTES: usize = 256 << 10;
 const BLOCK_BYTES: usize = 512;
-/// Level at which archives are packed anew: fast, because the file is read once.
+/// Compression level of rewritten archives: fast, because the file is read once.
 const ZSTD_LEVEL: i32 = 1;
 
 /// The forms that wrap documents.
@@ -38,7 +38,7 @@ fn packing(head: &[u8]) -> Packing {
     }
 }
 
-/// True for the beginning of a packed document or a tar.
+/// Returns true for the beginning of a packed document or a tar.
 pub(super) fn is_packed(head: &[u8]) -> bool {
     packing(head) != Packing::Plain || is_tar(head)
 }
@@ -56,7 +56,7 @@ fn decoder<'r>(packing: Packing, file: BufReader<File>) -> io::Result<Box<dyn Re
     })
 }
 
-/// Reads to the end, shows each part, and stops at `limit` bytes or when it is told to.
+/// Reads to the end and visits each part. Stops at `limit` bytes, or when the visitor says so.
 pub(super) fn pass(
     reader: &mut dyn Read,
     limit: u64,
@@ -100,7 +100,7 @@ fn beside(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// Undoes the encoding of an answer into another file.
+/// Decodes the content encoding of an answer into another file.
 pub(super) fn decode(job: &Job) -> Result<PathBuf, Fault> {
     let limit = unpacked_limit(length(&job.path)?, job.max_unpacked_bytes).min(job.max_written_bytes);
     let target = beside(&job.path, "-decoded");
@@ -184,7 +184,7 @@ fn inner_head(path: &Path, packing: Packing) -> Result<Vec<u8>, Fault> {
 #[derive(Default)]
 struct TarEnd {
     bytes: u64,
-    /// Zero bytes at the end of what was seen.
+    /// Number of zero bytes at the end of the data so far.
     zeros: u64,
 }
 
@@ -217,14 +217,14 @@ pub(super) fn zip(path: &Path, head: &[u8], max_unpacked_bytes: u64) -> Result<(
     let file = BufReader::with_capacity(BUFFER_BYTES, open(path)?);
     let archive = ::zip::ZipArchive::new(file).map_err(|error| match error {
         ::zip::result::ZipError::Io(error) => Fault::from(error),
-        // The list stands at the end: without it the end is missing.
+        // The list of members is at the end of the file: without it, the end is missing.
         other => Fault::Truncated(format!(
             "the list of the archive's members cannot be read ({other})"
         )),
     })?;
     let start = archive.central_directory_start();
     let again = &mut BufReader::new(open(path)?);
-    // Two members of one name count as one; the import names them.
+    // Two members with one name count as one here; the import reports them.
     if !archive.has_duplicate_names() && lists_more(again, start, archive.len())? {
         return Err(Fault::Damaged(format!(
             "the end of the archive tells of {} members, and it lists more",

@@ -45,7 +45,7 @@ fn no_form_panics_on_any_beginning() {
     for beginning in beginnings {
         for form in forms {
             let taken = checked(form, beginning).is_ok();
-            // A text may begin with anything; what is no known form is a text.
+            // A text may begin with anything: everything without a known form is a text.
             let may_be_taken =
                 matches!(form, Form::Text | Form::Html) || (form == Form::Any && beginning == b"PK");
             assert!(!taken || may_be_taken, "{form:?} takes {beginning:?}");
@@ -64,7 +64,7 @@ fn lines_of_json_are_whole() {
 }
 
 #[test]
-fn xz_is_named_as_what_is_not_read() {
+fn xz_is_reported_as_unsupported() {
     let fault = checked(Form::Any, b"\xFD7zXZ\0rest").expect_err("xz");
     assert!(
         matches!(&fault, Fault::Unexpected { found, .. } if found.contains("xz")),
@@ -110,7 +110,7 @@ fn tar_of(name: &str, content: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn zip_that_lists_more_members_than_its_end_tells_is_damaged() {
+fn zip_with_more_members_than_its_end_record_is_refused() {
     let mut writer = ::zip::ZipWriter::new(io::Cursor::new(Vec::new()));
     for name in ["a.json", "b.json"] {
         let options = ::zip::write::SimpleFileOptions::default();

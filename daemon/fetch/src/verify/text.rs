@@ -1,4 +1,4 @@
-//! Documents that are text: JSON, XML, and pages that only look like an answer.
+//! Checks text documents: JSON, XML, and HTML pages in place of a document.
 
 use std::fs::File;
 use std::io::{BufReader, Read, Seek, SeekFrom};
@@ -11,7 +11,7 @@ use super::{Fault, open};
 use crate::names::shorten;
 use crate::plan::Form;
 
-/// How a JSON document is called in messages.
+/// The name of a JSON document in messages.
 pub(crate) const JSON: &str = "a JSON document";
 
 fn expected(form: Form) -> &'static str {
@@ -28,7 +28,7 @@ fn expected(form: Form) -> &'static str {
     }
 }
 
-/// The error for a document of another form.
+/// Returns the error for a document of another form.
 pub(super) fn not_of(form: Form, head: &[u8]) -> Fault {
     let found = match first_byte(head) {
         None => return Fault::Truncated("it is empty".to_owned()),
@@ -46,7 +46,7 @@ pub(super) fn not_of(form: Form, head: &[u8]) -> Fault {
     }
 }
 
-/// The first byte that is not white space or a byte order mark.
+/// Returns the first byte that is not white space or a byte order mark.
 pub(super) fn first_byte(head: &[u8]) -> Option<u8> {
     body(head).first().copied()
 }
@@ -68,10 +68,10 @@ fn is_html(head: &[u8]) -> bool {
     begins("<!doctype html") || begins("<html") || (text.starts_with('<') && text.contains("<html"))
 }
 
-/// Refuses a page of HTML: a login page, or a notice of a proxy, that comes with a status of success.
+/// Refuses an HTML page that a server sends with a success status: a login page, or a notice of a proxy.
 pub(super) fn refuse_html(head: &[u8], content_type: Option<&str>, form: Form) -> Result<(), Fault> {
     let is_called_html = content_type.is_some_and(|text| text.to_ascii_lowercase().starts_with("text/html"));
-    // Some servers call every text HTML; then its beginning decides.
+    // Some servers label every text as HTML; then the beginning of the text decides.
     let looks_like_html = is_html(head) || (is_called_html && first_byte(head) == Some(b'<'));
     match looks_like_html {
         true => Err(Fault::Unexpected {
@@ -82,7 +82,7 @@ pub(super) fn refuse_html(head: &[u8], content_type: Option<&str>, form: Form) -
     }
 }
 
-/// Checks that a JSON text comes to its end. One that is not valid is left to the import, with a note.
+/// Checks that a JSON text has its end. Other faults are left to the import, with a note.
 pub(super) fn json(path: &Path, head: &[u8]) -> Result<Option<String>, Fault> {
     if !matches!(first_byte(head), Some(b'{' | b'[')) {
         return Err(not_of(Form::Json, head));

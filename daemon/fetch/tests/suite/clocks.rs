@@ -7,7 +7,7 @@ use crate::server::{Reply, Server};
 use crate::windows::{nvd_page, nvd_total};
 use crate::world::*;
 
-/// Where the first window of a run begins.
+/// Returns the start of the first window of a run.
 fn first_from(server: &Server) -> String {
     let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
     from.expect("a time")
@@ -20,7 +20,7 @@ async fn clock_set_back_misses_nothing() {
     let mut world = World::new();
     world.import(&plan).await;
     server.forget();
-    // Which of the two clocks was wrong is not known, and nothing confirms a time.
+    // It is unknown which of the two clocks was wrong, and nothing confirms a time.
     world.clock.set(NOW_MS - 10 * DAY_MS);
     let brought = world.import(&plan).await;
     assert!(
@@ -65,7 +65,7 @@ async fn mark_ahead_of_the_clock_goes_back_to_the_last_confirmed_one() {
     let plan = plan_at("nvd", &server.base, None);
     let mut world = World::new();
     world.import(&plan).await;
-    // A clock that is a month ahead, and a server that tells no time.
+    // A clock that is a month ahead, and a server that sends no time.
     has_date.store(false, Ordering::SeqCst);
     world.clock.set(NOW_MS + 30 * DAY_MS);
     world.import(&plan).await;
@@ -93,7 +93,7 @@ async fn clock_ahead_of_the_servers_misses_nothing() {
 }
 
 #[tokio::test]
-async fn server_whose_clock_is_days_off_is_not_believed() {
+async fn server_clock_that_is_days_off_is_ignored() {
     let server =
         Server::start(|asked| nvd_total(asked, 1).header("date", "Thu, 01 Jan 1970 00:00:00 GMT")).await;
     let plan = plan_at("nvd", &server.base, None);

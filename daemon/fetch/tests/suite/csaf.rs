@@ -76,7 +76,7 @@ async fn feed_may_not_lead_to_another_server() {
     }
 }
 
-/// A provider with a folder of documents.
+/// Returns a provider with a folder of documents.
 fn folder(
     with_changes: bool,
     second: &'static str,
@@ -145,7 +145,7 @@ async fn feed_without_a_document_is_an_error() {
     assert!(error.to_string().contains("no document at all"), "{error}");
 }
 
-/// A provider of 30 documents, of which some are missing.
+/// Returns a provider of 30 documents, of which some are missing.
 fn with_gaps(
     missing: &'static [&'static str],
 ) -> impl Fn(&crate::server::Asked) -> Reply + Send + Sync + use<> {
@@ -156,7 +156,7 @@ fn with_gaps(
                 r#"{{"distributions":[{{"directory_url":"http://{host}/white"}}]}}"#
             )),
             "/white/changes.csv" => {
-                // The last row is of each day anew.
+                // The last row has a new time each day.
                 let day = if asked.before == 0 { 1 } else { 2 };
                 let rows = (1..=30).map(|n| format!("\"2026/a-{n}.json\",\"2026-05-01T00:00:00Z\"\n"));
                 Reply::ok(format!(
@@ -171,7 +171,7 @@ fn with_gaps(
 }
 
 #[tokio::test]
-async fn document_that_stays_missing_is_asked_for_again_and_is_no_outage() {
+async fn lasting_missing_document_is_requested_again_without_outage() {
     let server = Server::start(with_gaps(&["/white/2026/a-7.json"])).await;
     let plan = plan_at("csaf", &format!("{}/provider-metadata.json", server.base), None);
     let mut world = World::new();
@@ -210,7 +210,8 @@ async fn same_name_in_two_folders_is_two_documents() {
     assert_eq!(brought.names(), ["2/a.json", "a.json"]);
 }
 
-/// A provider with a feed whose documents have checksums of this text; the second document says what `second` is.
+/// Returns a provider with a feed whose documents have checksums of this text; the second document says what `second`
+/// is.
 fn with_checksums(
     link: &'static str,
     sum: impl Fn(&str) -> Reply + Send + Sync + 'static,
@@ -249,7 +250,7 @@ fn sha512_of(bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn documents_are_compared_with_the_checksums_that_the_feed_names() {
+async fn documents_are_compared_with_checksums_in_the_feed() {
     for link in ["sha256", "sha512"] {
         let right = move |path: &str| {
             let text = document_at(path);

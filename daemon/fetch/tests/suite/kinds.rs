@@ -43,7 +43,7 @@ fn osv(id: &str) -> String {
     record(id, "2026-01-01T00:00:00Z")
 }
 
-/// A small copy of a source.
+/// Returns a small copy of a source.
 fn copy_of(preset: &str) -> Vec<(String, Vec<u8>)> {
     let text = |path: &str, body: &str| (path.to_owned(), body.as_bytes().to_vec());
     let tarball = |name: &str, body: &str| {
@@ -108,7 +108,7 @@ fn copy_of(preset: &str) -> Vec<(String, Vec<u8>)> {
     }
 }
 
-/// The answers of the National Vulnerability Database, which depend on the question.
+/// Returns the answers of the National Vulnerability Database, which depend on the question.
 fn nvd(asked: &Asked) -> Reply {
     if asked.path.contains("/rest/") {
         return Reply::ok(NVD);
@@ -163,7 +163,7 @@ fn records(brought: &Brought, kind: &str) -> usize {
 }
 
 #[tokio::test]
-async fn every_preset_brings_records_of_its_kind_and_nothing_new_the_second_time() {
+async fn every_preset_fetches_its_kind_once_and_then_nothing_new() {
     for preset in presets() {
         if matches!(preset.access, Access::AddressNeeded | Access::LocalOnly) {
             continue;

@@ -122,7 +122,7 @@ async fn document_that_leaves_less_than_the_reserve_is_not_fetched() {
 
 #[tokio::test]
 async fn download_ends_when_the_disk_fills_up_meanwhile() {
-    // Somebody else writes: there is room at the first look, and none when a MiB has come.
+    // Another program writes: there is room at the first check, and none after a MiB.
     let text = format!("{{\"a\":\"{}\"}}", "a".repeat(4 << 20));
     let server = Server::start(move |_| Reply::ok(text.clone()).unbounded()).await;
     let looks = std::sync::atomic::AtomicU64::new(0);

@@ -10,7 +10,7 @@ use crate::world::*;
 
 type Files = Arc<Mutex<BTreeMap<String, Vec<u8>>>>;
 
-/// A server whose files a test changes.
+/// Returns a server whose files a test changes.
 async fn changing(files: &[(&str, &str)]) -> (Server, Files) {
     let files: BTreeMap<String, Vec<u8>> = files
         .iter()
@@ -230,7 +230,7 @@ async fn list_that_is_not_understood_at_all_is_an_error() {
 }
 
 #[tokio::test]
-async fn list_that_lost_much_is_not_believed() {
+async fn list_that_lost_many_rows_is_not_trusted() {
     let rows = |count: usize| {
         let rows: Vec<String> = (0..count)
             .map(|n| {
@@ -275,7 +275,7 @@ async fn list_that_lost_much_is_not_believed() {
     // The same list again is no better.
     let again = world.import(&plan).await;
     assert!(again.fetched.unchanged && !again.fetched.read_to_end && again.fetched.unread.is_some());
-    // What stays so for a week is believed.
+    // A loss that lasts for a week is accepted.
     world.clock.set(NOW_MS + 8 * DAY_MS);
     let brought = world.import(&plan).await;
     assert_eq!(brought.fetched.gone.len(), 29);

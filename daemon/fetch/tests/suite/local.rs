@@ -142,7 +142,7 @@ async fn device_is_neither_a_file_nor_a_folder() {
 }
 
 #[tokio::test]
-async fn file_that_is_no_document_does_not_spoil_the_others() {
+async fn file_that_is_not_a_document_does_not_affect_others() {
     let medium = tempfile::tempdir().expect("a folder");
     write(medium.path(), "A.json", record("A", "2026-01-01T00:00:00Z"));
     write(medium.path(), "index.html", "<html></html>");

@@ -305,7 +305,7 @@ async fn progress_counts_documents_and_bytes() {
 }
 
 #[tokio::test]
-async fn secret_in_an_address_is_in_nothing_that_a_run_returns() {
+async fn secret_in_the_plans_address_is_never_returned() {
     let server = Server::start(|asked| match asked.parameter("token") {
         Some("s3cret") if asked.before < 1 => Reply::ok(r#"{"a":[1,]}"#),
         _ => Reply::new(401, ""),
@@ -326,7 +326,7 @@ async fn secret_in_an_address_is_in_nothing_that_a_run_returns() {
 }
 
 #[tokio::test]
-async fn secret_that_a_server_puts_into_an_address_is_in_nothing_that_a_run_returns() {
+async fn secret_in_an_address_from_a_server_is_never_returned() {
     for (status, to) in [
         (301, "/moved.json?X-Signature=s3cret"),
         (302, "/gone.json?token=s3cret"),

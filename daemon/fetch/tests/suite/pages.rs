@@ -104,7 +104,7 @@ async fn links_to_the_next_page_are_followed_on_the_same_server() {
 }
 
 #[tokio::test]
-async fn pages_that_do_not_say_that_they_end_are_not_believed() {
+async fn pages_without_a_stated_end_are_refused() {
     let items = |count: usize| {
         let items: Vec<String> = (0..count).map(|n| format!(r#"{{"name":"RLSA-{n}"}}"#)).collect();
         items.join(",")
@@ -138,7 +138,7 @@ async fn pages_that_do_not_say_that_they_end_are_not_believed() {
         assert!(matches!(error, FetchError::Inconsistent { .. }), "{error}");
         assert!(error.to_string().contains(words), "{rest}: {error}");
     }
-    // What stands behind very many other members is an error, never an end.
+    // A member after very many others is an error, never the end of the list.
     let many: String = (0..80).map(|n| format!(r#""m{n}":{n},"#)).collect();
     let page = format!(r#"{{{many}"advisories":[{{}}],"links":{{"next":null}}}}"#);
     let server = Server::start(move |_| Reply::ok(page.clone())).await;
@@ -182,7 +182,7 @@ async fn full_page_without_a_link_header_is_not_the_last() {
 }
 
 #[tokio::test]
-async fn last_page_that_is_full_is_told_by_pages_of_another_size() {
+async fn full_last_page_is_recognised_with_another_page_size() {
     for total in [100_usize, 300] {
         // As servers do that name no page before: none is named behind the last one, either.
         let server = Server::start(move |asked| {
@@ -261,7 +261,7 @@ async fn pages_by_number_end_at_the_last() {
 }
 
 #[tokio::test]
-async fn run_that_reaches_its_bound_goes_on_in_the_next() {
+async fn run_at_its_limit_continues_in_the_next_run() {
     let server = Server::start(|asked| nvd_total(asked, 1)).await;
     let plan = plan_at("nvd", &server.base, None);
     let mut world = World::new();

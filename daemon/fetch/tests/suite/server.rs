@@ -15,7 +15,7 @@ pub(crate) struct Asked {
     pub(crate) path: String,
     /// By lower-case name.
     pub(crate) headers: BTreeMap<String, String>,
-    /// How many requests for this path came before.
+    /// Number of earlier requests for this path.
     pub(crate) before: usize,
 }
 
@@ -24,7 +24,7 @@ impl Asked {
         self.headers.get(name).map(String::as_str)
     }
 
-    /// The value of a parameter of the query, as it was sent.
+    /// Returns the value of a parameter of the query, as it was sent.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         let (_, query) = self.path.split_once('?')?;
         query
@@ -190,7 +190,7 @@ impl Server {
         Self::start(move |asked| file(&files, asked)).await
     }
 
-    /// The paths that were asked for, in order.
+    /// Returns the paths that were asked for, in order.
     pub(crate) fn paths(&self) -> Vec<String> {
         self.log().into_iter().map(|asked| asked.path).collect()
     }
@@ -204,7 +204,7 @@ impl Server {
     }
 }
 
-/// The answer of a server of files.
+/// Returns the answer of a server of files.
 pub(crate) fn file(files: &BTreeMap<String, Vec<u8>>, asked: &Asked) -> Reply {
     match files.get(&asked.path) {
         Some(body) => {

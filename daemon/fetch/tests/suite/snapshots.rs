@@ -19,7 +19,7 @@ fn served(
     move |asked| file(&files, asked).header("last-modified", last_modified)
 }
 
-/// When the archives of these tests were made.
+/// The time of the archives in these tests.
 const MADE: &str = "Sun, 31 May 2026 12:00:00 GMT";
 
 #[tokio::test]
@@ -94,7 +94,7 @@ async fn archive_without_later_changes_stays_as_it_is() {
     assert_eq!(brought.imported(), ["vulndb/GO-1.json"]);
 }
 
-/// A database of some records, of which the later ones are only in the list.
+/// Returns a database of some records, of which the later ones are only in the list.
 fn go(records: usize) -> Vec<(String, Vec<u8>)> {
     let id = |n: usize| format!("GO-2026-{n:04}");
     let time = |n: usize| format!("2026-05-{:02}T00:00:00Z", n.min(31));

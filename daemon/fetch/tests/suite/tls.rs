@@ -10,7 +10,7 @@ use crate::world::*;
 
 const CATALOGUE: &str = r#"{"catalogVersion":"1","vulnerabilities":[]}"#;
 
-/// A server with a certificate that nobody knows, and the file of that certificate.
+/// Returns a server with a certificate that nobody knows, and the file of that certificate.
 async fn encrypted(reply: impl Fn() -> Reply + Send + Sync + 'static) -> (Server, tempfile::NamedTempFile) {
     let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).expect("a certificate");
     let ca = tempfile::NamedTempFile::new().expect("a file");

@@ -62,7 +62,7 @@ fn old_rows(count: usize) -> String {
     (0..count).map(|n| format!("{OLD},ID-{n}\n")).collect()
 }
 
-/// A copy of OSV with some old records.
+/// Returns a copy of OSV with some old records.
 async fn osv(count: usize) -> Source {
     let ids: Vec<String> = (0..count).map(|n| format!("ID-{n}")).collect();
     let named: Vec<(String, String)> = ids
@@ -159,7 +159,7 @@ async fn empty_or_short_list_is_not_a_source_without_changes() {
 }
 
 #[tokio::test]
-async fn empty_log_of_changes_is_not_believed() {
+async fn empty_change_log_is_refused() {
     let archive = gzip_of(&tar_of(&[("cvelistV5-main/a.json", "{}")]));
     let log = r#"[{"fetchTime":"2026-01-01T00:00:00Z","new":[],"updated":[]}]"#;
     let source = Source::new(&[("/main.tar.gz", archive), ("/cves/deltaLog.json", log.into())]).await;
@@ -230,7 +230,7 @@ async fn future_time_of_one_row_does_not_move_the_position() {
 }
 
 #[tokio::test]
-async fn missing_document_of_an_increment_is_asked_for_until_it_is_there() {
+async fn missing_document_is_requested_until_it_exists() {
     let source = osv(40).await;
     let plan = source.plan("osv");
     let mut world = World::new();
@@ -250,13 +250,13 @@ async fn missing_document_of_an_increment_is_asked_for_until_it_is_there() {
     assert!(brought.fetched.read_to_end && brought.fetched.from_start);
 }
 
-/// A branch of Alpine's database.
+/// Returns a branch of Alpine's database.
 fn secdb(text: &str) -> String {
     format!(r#"{{"packages":[],"of":"{text}"}}"#)
 }
 
 #[tokio::test]
-async fn branch_that_is_missing_takes_nothing_away() {
+async fn missing_branch_makes_nothing_absent() {
     let index: String = (10..20).map(|n| format!("<a href=\"v3.{n}/\">v</a>")).collect();
     let source = Source::new(&[("/index.html", format!("<html>{index}</html>").into_bytes())]).await;
     for n in 10..20 {
@@ -283,7 +283,7 @@ async fn branch_that_is_missing_takes_nothing_away() {
     );
 }
 
-/// A list of Go's with documents that changed after the archive was made.
+/// Returns a copy of Go's database with `changed` documents that changed after the archive was made.
 async fn go(changed: usize) -> Source {
     let rows: Vec<String> = (0..changed)
         .map(|n| {
@@ -403,14 +403,14 @@ async fn history_without_an_entry_is_not_a_source_without_changes() {
     let error = brought.fetched.unfinished.expect("it failed").to_string();
     assert!(error.contains("no entry at all"), "{error}");
     server.forget();
-    // It begins anew, and fails anew.
+    // It starts from the beginning, and fails again.
     world.fails(&plan).await;
     let from = server.log()[0].parameter("lastModStartDate").map(str::to_owned);
     assert!(from.is_some_and(|from| from.starts_with("1998")));
 }
 
 #[tokio::test]
-async fn history_that_broke_off_once_is_read_from_its_start_in_the_end() {
+async fn interrupted_history_is_read_again_from_its_start() {
     let is_down = Arc::new(AtomicBool::new(true));
     let down = Arc::clone(&is_down);
     let server = Server::start(move |asked| match asked.parameter("lastModStartDate") {

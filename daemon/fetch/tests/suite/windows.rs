@@ -8,7 +8,7 @@ use starling_fetch::{FetchError, Wait};
 use crate::server::{Asked, Reply, Server};
 use crate::world::*;
 
-/// A page of the National Vulnerability Database.
+/// Returns a page of the National Vulnerability Database.
 pub(crate) fn nvd_page(total: usize, from: usize, count: usize) -> String {
     let items: Vec<String> = (from..from + count)
         .map(|n| format!(r#"{{"cve":{{"id":"CVE-2030-{n:04}"}}}}"#))
@@ -26,7 +26,8 @@ fn start_index(asked: &Asked) -> usize {
         .expect("an index")
 }
 
-/// True for the last window, the only one with entries. Those that look once more for what changed meanwhile are short.
+/// Returns true for the last window, the only one with entries. Those that look once more for what changed meanwhile
+/// are short.
 fn is_last_window(asked: &Asked) -> bool {
     let time = |name: &str| asked.parameter(name).expect("a time").to_owned();
     time("lastModEndDate").starts_with("2026-06-01") && time("lastModStartDate").as_str() < "2026-05-31"
@@ -73,7 +74,7 @@ async fn windows_cover_all_time_and_pages_all_entries() {
     }
     let end = "2026-06-01T00:00:00.000%2B00:00";
     assert_eq!(windows.last().map(|window| window.1), Some(end));
-    // What left a window before it was read is found at the end.
+    // An entry that left a window before it was read is found at the end.
     assert!(again.0 < end && again.1 > end, "{again:?}");
 }
 
@@ -239,7 +240,7 @@ async fn total_that_never_settles_is_an_error() {
 }
 
 #[tokio::test]
-async fn run_that_breaks_off_goes_on_where_it_was() {
+async fn interrupted_run_continues_where_it_stopped() {
     let is_down = Arc::new(AtomicBool::new(true));
     let down = Arc::clone(&is_down);
     let server =

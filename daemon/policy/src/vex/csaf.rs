@@ -44,7 +44,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         });
     }
     let mut packages = Packages::default();
-    // The list has no order: what excuses nothing is said last, and so applies.
+    // The list has no order: statements that settle nothing are added last, so that they apply.
     for settles in [true, false] {
         for entry in &entries {
             say(entry, settles, &document, &mut packages, reader)?;
@@ -53,7 +53,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     Ok(())
 }
 
-/// What the whole document says.
+/// The parts of a document that apply to all its vulnerabilities.
 struct Document<'a> {
     kind: Kind,
     released: Option<&'a Value>,
@@ -85,7 +85,7 @@ impl Kind {
     }
 }
 
-/// What a document says about one vulnerability.
+/// A document's statements about one vulnerability.
 struct Entry<'a> {
     ids: Arc<[String]>,
     impacts: Impacts<'a>,

@@ -55,7 +55,8 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             reader.unusable += 1;
             continue;
         }
-        // An update of the document need not be one of this statement: it excuses nothing that was said since.
+        // An update of the document may not concern this statement. A statement that settles findings therefore gets the
+        // time of issue, so that it does not override statements made since then.
         let of_document = if status.is_settled() {
             [issued, updated]
         } else {

@@ -20,7 +20,7 @@ use crate::scan::StatementResult;
 #[derive(Debug, Clone)]
 pub struct CpeSubject {
     cpe: Cpe,
-    /// The version to compare; `None` if it is unknown, or the name says that there is none.
+    /// The version to compare; `None` if it is unknown, or if the name states that there is none.
     version: Option<String>,
     /// True if the name says that it has no version.
     has_none: bool,
@@ -122,7 +122,7 @@ pub fn judge(
                 Fit::Yes(_) | Fit::Doubt => in_doubt = true,
             }
         }
-        // What is not the negated product may be affected.
+        // Every product other than the negated one may be affected.
         in_doubt |= statement.is_negated;
     }
     rules.sort();

@@ -61,7 +61,7 @@ fn both_forms_of_a_name_are_equal() {
 }
 
 #[test]
-fn texts_that_are_no_names_are_refused() {
+fn texts_that_are_not_names_are_refused() {
     for text in [
         "",
         "cpe",
@@ -201,7 +201,7 @@ fn ranges_and_values_are_compared() {
 }
 
 #[test]
-fn what_a_component_leaves_open_is_named() {
+fn assumptions_about_a_component_are_named() {
     let body = record(&json!([{"nodes": [{"operator": "OR", "cpeMatch": [
         {"vulnerable": true, "criteria": "cpe:2.3:a:acme:rocket:*:*:*:*:*:node.js:*:*", "versionEndIncluding": "2"}]}]}]));
     let CpeVerdict::Affected(rules) = verdict(&body, "cpe:2.3:a:acme:rocket:1", None) else {
@@ -345,7 +345,7 @@ fn hostile_configurations_take_bounded_time_and_memory() {
 }
 
 #[test]
-fn names_that_cannot_be_looked_up_are_told() {
+fn unusable_names_are_reported() {
     let unusable = |leaves: &str| {
         let body = format!(
             r#"{{"database_specific":{{"native":{{"configurations":[{{"nodes":[{{"cpeMatch":[{leaves}]}}]}}]}}}}}}"#
@@ -373,7 +373,7 @@ fn names_that_cannot_be_looked_up_are_told() {
 }
 
 #[test]
-fn update_in_the_version_of_one_name_fits_the_update_of_the_other() {
+fn update_in_the_version_matches_the_update_attribute() {
     for (criteria, name, expected) in [
         ("1.0:sp1", "1.0-sp1", 'a'),
         ("1.0:sp1", "1.0_SP1:*", 'a'),

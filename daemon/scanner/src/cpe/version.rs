@@ -175,7 +175,7 @@ mod tests {
         ] {
             assert_eq!(compare_versions(a, b), None, "{a} {b}");
         }
-        // What differs before the part in doubt is decided.
+        // A difference before the doubtful part decides.
         assert_eq!(compare_versions("11.0.17+7-lts", "11.0.18"), Some(Ordering::Less));
     }
 

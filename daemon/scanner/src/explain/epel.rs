@@ -4,7 +4,7 @@ use crate::knowledge::{Knowledge, KnowledgeError};
 use crate::purl::osv::{OsvPackage, purl_of};
 use crate::scan::{Choice, choose};
 
-/// What a scan evaluates if nothing names the package's vendor.
+/// The advisories that a scan evaluates if the package's vendor is unknown.
 pub(super) struct Chosen {
     /// The package whose advisories apply.
     pub(super) package: OsvPackage,

@@ -101,7 +101,7 @@ fn match_and_miss_contain_their_rule() {
 }
 
 #[test]
-fn undecided_version_is_not_called_unaffected() {
+fn undecided_version_is_not_shown_as_unaffected() {
     let git = r#"{"ranges":[{"type":"GIT","events":[{"introduced":"0"}]}]}"#;
     assert_eq!(
         ask("pkg:npm/express@1.0.0", "CVE-1", &knowledge(git)).conclusion,

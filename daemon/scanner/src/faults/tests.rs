@@ -217,7 +217,7 @@ fn sound_rules_have_no_fault() {
 }
 
 #[test]
-fn list_without_a_version_is_named_and_leaves_versions_undecided() {
+fn list_without_a_version_is_named_and_decides_nothing() {
     for rest in [
         r#""versions":["banana"]"#,
         r#""versions":["<2.0.0"]"#,

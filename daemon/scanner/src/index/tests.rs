@@ -243,7 +243,7 @@ fn any_component() -> impl Strategy<Value = String> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
     #[test]
-    fn nothing_that_matters_is_ruled_out(
+    fn screening_never_excludes_an_affecting_advisory(
         ecosystem in prop::sample::select(vec![
             "npm", "PyPI", "Maven", "Debian:12", "Packagist", "Pub", "Bitnami", "Alpine:v3.18", "NoOrder", "AlmaLinux:9",
             "RubyGems", "NuGet", "opam", "ConanCenter", "Homebrew", "FreeBSD:ports", "CRAN", "Go",
@@ -256,7 +256,7 @@ proptest! {
     }
 
     #[test]
-    fn a_scan_is_the_same_whatever_was_remembered(
+    fn scan_result_does_not_depend_on_the_cache(
         builds in prop::collection::vec(prop::collection::vec(any_component(), 0..12), 1..6),
         slots in prop::sample::select(vec![0, 1, 3, 64]),
     ) {

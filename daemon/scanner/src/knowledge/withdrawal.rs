@@ -63,7 +63,7 @@ pub struct WithdrawnStatement {
     pub entries: Vec<Affected>,
 }
 
-/// What a withdrawn record states about the vulnerability itself.
+/// A withdrawn record's statement about the vulnerability itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WithdrawnRating {
     /// Its time of withdrawal; `None` if `withdrawn` is not a time, so that the rating always applies.

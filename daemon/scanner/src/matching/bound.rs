@@ -96,7 +96,7 @@ fn begins_with_number(text: &str) -> bool {
     rest.trim_start().starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// What people write before the number of a version.
+/// Prefixes that people write before the number of a version.
 const PREFIXES: [&str; 6] = ["v", "ver", "version", "r", "rel", "release"];
 
 /// Returns a version without such a word before it.

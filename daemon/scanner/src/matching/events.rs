@@ -41,7 +41,7 @@ fn text_of(event: &Event) -> &str {
     text
 }
 
-/// What is wrong with the events of a range as a whole.
+/// A fault of a range's events as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Contradiction {
     /// This version ends what nothing began.

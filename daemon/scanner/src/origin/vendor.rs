@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use super::Origin;
 use crate::lenient::{AnyText, Fields};
 
-/// Who built a package.
+/// The vendor of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Vendor {
     /// The Fedora Project, of which EPEL is part.
@@ -57,7 +57,7 @@ pub(crate) fn with_vendor(
     Some(origin)
 }
 
-/// A field with a vendor's name; anything else is none.
+/// A field with a vendor's name; any other value is ignored.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StatedVendor(pub(crate) Option<Vendor>);
 
@@ -68,7 +68,7 @@ impl<'de> Deserialize<'de> for StatedVendor {
     }
 }
 
-/// A field with a vendor as an organisation, with its name; anything else is none.
+/// A field with a vendor as an organisation, with its name; any other value is ignored.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct StatedOrganisation(pub(crate) Option<Vendor>);
 
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn vendor_is_known_by_the_names_that_rpm_has() {
+    fn vendor_is_recognised_by_its_rpm_names() {
         for (name, vendor) in [
             ("Fedora Project", Some(Vendor::Fedora)),
             (" Organization: Fedora Project", Some(Vendor::Fedora)),

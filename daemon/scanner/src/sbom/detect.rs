@@ -8,7 +8,7 @@ use super::lockfile::{is_location, toml_is_python, without_comment, without_trai
 use super::place::of_json_error;
 use super::{Format, Lockfile, SbomError};
 
-/// How much of a text is searched for its format's marks, in bytes.
+/// Number of bytes at the beginning of a text that are searched for signs of its format.
 const LOOK: usize = 64 * 1024;
 
 /// The first bytes of packed documents, which are not unpacked.

@@ -27,7 +27,7 @@ mod tests {
 
     /// `2` stands in `1.2.0`, and `1.0.0` in `11.0.0`: such contradictions passed without a note.
     #[test]
-    fn other_version_is_no_part_of_a_version() {
+    fn other_version_is_not_part_of_a_version() {
         for (one, other) in [
             ("1.2.0", "1.2.0"),
             ("v1.2.0", "1.2.0"),

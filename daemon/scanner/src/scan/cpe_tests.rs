@@ -133,7 +133,7 @@ fn package_url_of_a_registry_has_priority() {
 }
 
 #[test]
-fn names_that_say_nothing_are_no_clean_result() {
+fn names_without_information_are_not_clean() {
     for (fields, expected) in [
         (
             r#""cpe":"cpe:2.3:a:acme:unheard:1:*:*:*:*:*:*:*""#,

@@ -19,7 +19,7 @@ use crate::sbom::Component;
 /// The components that were evaluated by their names, so that a repeated one is not evaluated again.
 pub(super) type JudgedCpes = BTreeMap<(Vec<Box<str>>, Option<String>), (Judged, usize)>;
 
-/// What is known of a component after all its names.
+/// The result for a component after all its names were looked up.
 #[derive(Default)]
 struct Sum {
     is_usable: bool,

@@ -108,7 +108,7 @@ impl FoundPackage {
     }
 }
 
-/// A rule that said "affected".
+/// A rule that matched.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct MatchedRule {
     /// Index in the advisory's `affected`: the entries of all its records in sequence.

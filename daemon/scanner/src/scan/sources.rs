@@ -58,7 +58,7 @@ mod tests {
 
     /// Looking through all of them for each component took hours for a long document.
     #[test]
-    fn distributions_of_a_document_are_told_apart_by_type_and_namespace() {
+    fn distributions_differ_by_type_and_namespace() {
         let many = (0..30_000).map(|n| format!("pkg:rpm/ns{n}/x@1?upstream=y"));
         let more = [
             "pkg:deb/debian/x@1",

@@ -68,7 +68,7 @@ impl Memory {
     }
 }
 
-/// What a withdrawn record states until its withdrawal.
+/// Returns the statements of a withdrawn record, which apply until its withdrawal.
 fn withdrawn_statements(record: &Record, affected: &Affected) -> Vec<WithdrawnStatement> {
     let withdrawn = record.withdrawn.iter().map(|text| WithdrawnStatement {
         by: StatingRecord {
@@ -139,7 +139,7 @@ const EXPRESS_NVD: &str = r#"{"id":"CVE-2024-1",
       "ranges":[{"type":"SEMVER","events":[{"introduced":"0"},{"fixed":"4.2.0"}]}]}]}"#;
 
 #[test]
-fn a_finding_carries_what_explains_it() {
+fn finding_contains_its_explanation() {
     let result = run(&purls(&["pkg:npm/express@4.0.0"]), &Memory::with(&[EXPRESS]));
     let finding = &result.findings[0];
     assert_eq!(finding.vulnerability, "CVE-2024-1");

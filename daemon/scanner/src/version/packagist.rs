@@ -107,7 +107,7 @@ fn dated(text: &str) -> Option<Normal<'_>> {
         is_number(head).then(|| text.len() - body.len() + digits)
     };
     let year = text.get(..4).filter(|year| is_number(year))?;
-    // How far each count of two-digit parts reaches.
+    // The furthest end for each number of two-digit parts.
     let mut reach = vec![year.len()];
     while let (Some(at), true) = (reach.last().copied(), reach.len() <= 6) {
         match part(text.get(at..)?, 2) {

@@ -162,7 +162,7 @@ fn index_size(known: &Known) {
     );
 }
 
-/// What the CVE list and the NVD say.
+/// The statements of the CVE list and the NVD.
 #[derive(Default)]
 struct OfCves {
     known: Known,
@@ -208,7 +208,7 @@ impl OfCves {
     }
 }
 
-/// What package URLs say: the records of registries, by CVE.
+/// The statements of registries' records about package URLs, by CVE.
 type OfRegistries = BTreeMap<String, Vec<Record>>;
 
 fn read_registries() -> Option<OfRegistries> {

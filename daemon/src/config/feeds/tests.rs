@@ -15,7 +15,7 @@ fn feed(name: &str, more: &str) -> String {
 }
 
 #[test]
-fn defaults_fill_what_is_not_said() {
+fn missing_settings_get_their_defaults() {
     let specs = check(&feeds(&feed("a", "source = \"mine\""))).unwrap();
     let [spec] = &specs[..] else { panic!("{specs:?}") };
     assert_eq!(
@@ -85,7 +85,7 @@ fn unknown_ecosystem_is_named_with_the_nearest() {
     }
     assert_eq!(told("npm,GIT, Alpine,", "osv"), None);
     assert_eq!(told("malware", "ghsa-api"), None);
-    // A site with such a line goes on, because OSV.dev may have newer ones.
+    // A site with such a line continues to work, because OSV.dev may have newer ecosystems.
     let text = "[[feeds]]\nname = \"a\"\npreset = \"osv\"\nparameter = \"Newer\"\n";
     check(&feeds(text)).unwrap();
 }

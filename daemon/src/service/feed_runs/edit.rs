@@ -383,7 +383,7 @@ mod tests {
     }
 
     #[test]
-    fn change_touches_only_what_is_given() {
+    fn change_affects_only_the_given_settings() {
         let mut entry: FeedEntry =
             toml::from_str("name = \"a\"\naddress = \"https://example.org/a\"\nsource = \"mine\"\n").unwrap();
         let change = types::FeedChange {

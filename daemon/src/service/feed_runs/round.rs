@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn round_that_told_nothing_begins_again_after_a_month() {
+    fn inconclusive_round_begins_again_after_a_month() {
         let day = 24 * 3_600_000;
         let mut round = Round::default();
         assert!(round.is_open() && !round.is_due_again(UnixMillis::EPOCH.plus_millis(99 * day)));

@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn state_follows_from_what_is_kept() {
+    fn state_follows_from_the_stored_results() {
         let mut memory = FeedMemory::default();
         let state = |memory: &FeedMemory, hour| state_of(&spec(""), memory, None, None, None, at(hour));
         let running =

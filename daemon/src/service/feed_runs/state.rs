@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn position_of_another_place_begins_anew() {
+    fn position_of_another_place_is_not_used() {
         let home = tempfile::tempdir().unwrap();
         let folder = folder(home.path());
         let mut read_to = ReadTo::start("here".to_owned());

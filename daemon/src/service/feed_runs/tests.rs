@@ -28,7 +28,7 @@ use crate::config::{Config, Overrides};
 use crate::home::Home;
 
 #[tokio::test]
-async fn whole_source_is_taken_in_and_then_what_changed() {
+async fn whole_source_is_imported_and_then_the_changes() {
     let world = World::with_feed().await;
     let first = world.run(Answer::whole(0..5)).await;
     assert_eq!(
@@ -60,7 +60,7 @@ async fn whole_source_is_taken_in_and_then_what_changed() {
 }
 
 #[tokio::test]
-async fn part_without_a_whole_before_it_is_no_check() {
+async fn increment_without_a_complete_import_is_not_a_check() {
     let world = World::with_feed().await;
     let part = world.run(Answer::part(0..3)).await;
     assert_eq!((part.outcome, part.checked), (FeedRunOutcome::Imported, false));
@@ -340,7 +340,7 @@ async fn damaged_state_costs_a_full_fetch_and_no_records() {
 }
 
 #[tokio::test]
-async fn input_of_nothing_known_changes_nothing() {
+async fn input_of_unknown_documents_changes_nothing() {
     let world = World::with_feed().await;
     world.run(Answer::whole(0..3)).await;
     let run = world
@@ -376,7 +376,7 @@ async fn subscribers_hear_of_runs() {
 }
 
 #[tokio::test]
-async fn read_only_configuration_is_told() {
+async fn read_only_configuration_is_reported() {
     use std::os::unix::fs::PermissionsExt;
     let world = World::builder().build();
     let managed = tempfile::tempdir().unwrap();

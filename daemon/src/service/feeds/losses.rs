@@ -9,7 +9,7 @@ use starling_protocol::RecordId;
 /// such an end are suspect.
 const EARLIEST_END: [u64; 2] = [0, 1];
 
-/// How a record states which versions of a package are affected.
+/// The form in which a record states the affected versions of a package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum How {
     Versions,
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn ranges_take_the_place_of_listed_versions_and_not_the_other_way() {
+    fn ranges_replace_listed_versions_but_not_vice_versa() {
         let listed = json!({ "package": { "ecosystem": "npm", "name": "a" }, "versions": ["1.0"] });
         let ranged = range(&json!([{ "introduced": "0" }]));
         assert!(counted(&listed, &ranged).packages.is_empty());

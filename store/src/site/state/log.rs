@@ -48,7 +48,7 @@ pub(crate) struct Log {
     pub(crate) hold: Option<String>,
     /// Missing bodies by the claim that names them. Change it through [`State`], which keeps an index.
     pub(crate) wanted: SharedMap<ClaimNumber, Wanted>,
-    /// Why bodies that came for some of them were refused.
+    /// The reasons why bodies for some of them were refused.
     pub(crate) refused: BTreeMap<ClaimNumber, String>,
     /// The number of them for each source that has any.
     pub(super) wanted_of: BTreeMap<Option<Source>, usize>,

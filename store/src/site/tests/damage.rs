@@ -82,7 +82,7 @@ fn repair_that_drops_a_body_passes_every_check() {
     let repaired = b.store.repair().unwrap();
     assert!(repaired.healthy(), "{repaired:#?}");
     b.assert_healthy();
-    // What was given up is still known to be missing.
+    // Data that was given up is still known to be missing.
     let [missing] = &b.store.missing_bodies().unwrap()[..] else {
         panic!("{:?}", b.store.missing_bodies());
     };

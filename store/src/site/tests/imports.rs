@@ -65,7 +65,7 @@ fn head_of(store: &SiteStore, id: LogId) -> Option<VerifiedHead> {
 }
 
 #[test]
-fn import_is_never_called_checked_before_its_last_claim_is_durable() {
+fn import_is_not_checked_before_its_last_claim_is_durable() {
     let ids: Vec<RecordId> = (0..RECORDS).map(|n| format!("P-{n}").parse().unwrap()).collect();
     let whole = TestSite::new("a", 1);
     let before = whole.disk.operations();
@@ -119,7 +119,7 @@ fn import_is_never_called_checked_before_its_last_claim_is_durable() {
 }
 
 #[test]
-fn import_without_news_writes_its_check_and_its_heads_in_one_group() {
+fn import_without_news_writes_check_and_heads_in_one_group() {
     let site = TestSite::new("a", 1);
     let ids = ["P-1".parse().unwrap()];
     import(&site.store, &site.key, &ids).unwrap();

@@ -10,9 +10,9 @@ mod hostile;
 use super::*;
 use crate::{FeedCommit, FeedPlan, HeadSigning};
 
-/// How many records the source has.
+/// Number of records of the source.
 const RECORDS: usize = 1_000;
-/// How long a head is valid.
+/// Validity of a head.
 const VALID_MILLIS: u64 = 1_000;
 
 fn newest(name: &str, seed: u8) -> TestSite {
@@ -44,7 +44,7 @@ fn federation() -> [TestSite; 3] {
     sites
 }
 
-/// What a source has: texts by record id.
+/// The content of a source: texts by record id.
 type Content = BTreeMap<String, String>;
 
 fn id(number: usize) -> String {
@@ -57,7 +57,7 @@ fn whole() -> Content {
         .collect()
 }
 
-/// The source after three changes, two losses and one new record.
+/// Returns the source after three changes, two losses and one new record.
 fn later() -> Content {
     let mut content = whole();
     for number in 0..3 {
@@ -228,7 +228,7 @@ fn successor_states_what_differs_whatever_the_clocks_say() {
             assert_eq!(site.content(), later(), "{clock}");
             site.assert_healthy();
         }
-        // The first site returns and finds nothing to say; a change back to what it said first is one.
+        // The first site returns and has nothing to state; a change back to its first statement is a change.
         assert_eq!(a.fetch(&later(), clock).claims.len(), 0);
         assert_eq!(a.fetch(&whole(), clock).claims.len(), 6);
         b.take_from(&a);
@@ -308,7 +308,7 @@ fn offers_are_read_of_listed_sites_and_superseded() {
 }
 
 #[test]
-fn check_of_a_part_does_not_count_without_the_rest() {
+fn check_of_a_part_is_not_used_without_the_rest() {
     let [a, b, _] = federation();
     let c = newest("d", 4);
     c.list(&b, &["*"]);
@@ -375,7 +375,7 @@ fn head_of_a_dead_site_is_not_missed_where_another_builds_on_it() {
         (BTreeSet::new(), named("b"))
     );
     assert_eq!(expired(&b, 20 + 3 * 3_600_000 + 1), named("a"));
-    // What it states later is not built on.
+    // Its later statements are not built on.
     a.fetch(&later(), 30);
     b.take_from(&a);
     c.take_from(&a);
@@ -391,7 +391,7 @@ fn checked_at(site: &TestSite) -> Option<UnixMillis> {
 }
 
 #[test]
-fn check_of_a_successor_counts_only_where_the_newest_statement_does() {
+fn successors_check_is_used_only_with_its_newest_statement() {
     for (strategy, _) in ConflictStrategy::ALL {
         let [a, b, _] = federation();
         let d = by_strategy("d", 4, strategy, vec![a.chain.site(), b.chain.site()]);

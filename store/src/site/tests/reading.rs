@@ -126,7 +126,7 @@ fn view_behind_the_log_has_an_earlier_position() {
 }
 
 #[test]
-fn engine_that_stopped_is_reported_until_the_store_is_opened_again() {
+fn stopped_engine_is_reported_until_the_store_is_reopened() {
     let a = TestSite::new("a", 1);
     a.say(&[("P-1", Some("one"))], 1);
     assert!(a.store.engine_stop().is_none());
@@ -176,7 +176,7 @@ fn source_news_come_from_its_own_claims_only() {
     }
 }
 
-/// What the fold could not use of a record was read by nobody.
+/// Parts of a record that the fold could not use were never reported.
 #[test]
 fn records_that_cannot_be_looked_up_are_named() {
     let a = TestSite::new("a", 1);

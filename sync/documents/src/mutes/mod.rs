@@ -172,13 +172,13 @@ pub enum TextError {
     /// A required text is empty.
     #[error("{field} is empty")]
     Empty {
-        /// Which field.
+        /// The field.
         field: &'static str,
     },
     /// Too long.
     #[error("{field} has {found} bytes, more than the limit of {limit}")]
     TooLong {
-        /// Which field.
+        /// The field.
         field: &'static str,
         /// Its length.
         found: usize,
@@ -188,7 +188,7 @@ pub enum TextError {
     /// Characters that would garble a terminal or a table.
     #[error("{field} holds control characters, or spaces at its ends")]
     Unprintable {
-        /// Which field.
+        /// The field.
         field: &'static str,
     },
 }

@@ -41,7 +41,7 @@ fn each_source_applies_and_equal_statements_merge() {
         ],
     );
     assert_eq!(found, ["ghsa+osv: Counts", "nvd: Counts", "evil: CountsLast"]);
-    // A single record needs no list, whoever states it.
+    // A single record needs no list, whichever site states it.
     let alone = weights(
         &ViewPolicy::default(),
         &package("npm", "a"),

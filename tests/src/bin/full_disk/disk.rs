@@ -12,7 +12,7 @@ use std::time::Duration;
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 const BALLAST: &str = "ballast";
 
-/// Fills the disk after a time and keeps it full until it is told to stop.
+/// Fills the disk after a time and keeps it full until it is stopped.
 pub(crate) struct Filler {
     path: PathBuf,
     leave: Arc<AtomicBool>,

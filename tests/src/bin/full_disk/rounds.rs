@@ -263,7 +263,7 @@ fn killed_on_full_disk(world: &mut World, rng: &mut Rng) -> Outcome {
     }
     world.expect_readable()?;
     drop(filler);
-    // A daemon that started on a full disk reads only; the next start with room goes on.
+    // A daemon that started on a full disk only reads; the next start with room continues.
     if is_started {
         stop(world)?;
         world.start_daemon()?;

@@ -228,7 +228,7 @@ fn link(draft: &mut Draft<'_>, text: &str) {
 
 fn web_entry(out: &mut Output<'_>, pointer: String, item: Value<'_>) {
     let is_entry = |value: &&Value<'_>| value.as_object().is_some();
-    // The other one is the entry of a flaw that was received from somebody.
+    // The other one is the entry of a vulnerability that was received from elsewhere.
     let detail = ["cnnvdDetail", "receviceVulDetail"]
         .iter()
         .filter_map(|key| item.get(key))

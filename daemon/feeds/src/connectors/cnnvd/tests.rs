@@ -36,7 +36,7 @@ fn entry_has_its_severity_as_an_english_word() {
 }
 
 #[test]
-fn file_in_gb18030_without_a_root_and_with_bare_brackets_is_read() {
+fn gb18030_file_without_root_and_with_bare_brackets_is_read() {
     let text = "<entry><name>Rocket 漏洞</name><vuln-id>CNNVD-203001-1</vuln-id><severity>超危</severity>\
                 <vuln-descript>版本 <1.2 & 更早 <b</vuln-descript><other-id><cve-id>CVE-2030-0001 CVE-2030-0002</cve-id></other-id></entry>";
     let bytes = encoding_rs::GB18030.encode(text).0.into_owned();

@@ -207,7 +207,7 @@ impl PackageStatus {
                     .push(Range::from(start).and("last_affected", end.as_str()));
                 self.starts.clear();
             }
-            // Which ends belong together is not known.
+            // It is unknown which ends belong together.
             (_, ends) => {
                 let up_to = |end: &String| Range::from("0").and("last_affected", end.as_str());
                 self.ranges.extend(ends.iter().map(up_to));

@@ -88,7 +88,7 @@ impl<'v> Name<'v> {
         })
     }
 
-    /// The product, without its version.
+    /// Returns the product, without its version.
     fn key(&self) -> String {
         self.parts
             .iter()
@@ -99,7 +99,7 @@ impl<'v> Name<'v> {
             .to_ascii_lowercase()
     }
 
-    /// The version, if the name has one.
+    /// Returns the version, if the name has one.
     fn version(&self) -> Option<&'v str> {
         let version = self.parts.get(3).copied().unwrap_or_default();
         (!matches!(version, "" | "*" | "-")).then_some(version)
@@ -110,7 +110,7 @@ impl<'v> Name<'v> {
         self.parts.get(3) == Some(&"-")
     }
 
-    /// The name with any version.
+    /// Returns the name with any version.
     fn any_version(&self) -> String {
         if self.is_uri {
             return format!(
@@ -131,7 +131,7 @@ struct Leaf {
     /// Its key in the form of the NVD, and the version.
     start: Option<String>,
     end: Option<(&'static str, String)>,
-    /// Which versions are affected is not known.
+    /// The affected versions are unknown.
     is_unclear: bool,
 }
 
@@ -183,7 +183,7 @@ impl Leaf {
     }
 }
 
-/// What one vulnerability says of a product, whatever its versions.
+/// The statement of one vulnerability about a product, for all its versions.
 #[derive(Default)]
 struct Told {
     /// The versions that have the fix.

@@ -1,6 +1,6 @@
 use super::super::tests::{json_records, warnings};
 
-/// A document with these branches, and this status of its products.
+/// Returns a document with these branches, and this status of its products.
 fn document(branches: &str, status: &str) -> String {
     format!(
         r#"{{"document":{{"category":"csaf_security_advisory","csaf_version":"2.0","title":"t","publisher":{{"namespace":"https://acme.example"}},
@@ -131,7 +131,7 @@ fn fixed_version_ends_a_product_without_versions() {
         matches(&both, r#""known_affected":["P"],"fixed":["F"]"#),
         ["cpe:2.3:a:acme:box:*:*:*:*:*:*:*:* < 2.0"]
     );
-    // Which version has the fix is not said.
+    // The document does not say which version has the fix.
     let somewhere = product("product_name", "Box", "F", any);
     assert_eq!(
         matches(

@@ -13,7 +13,7 @@ use super::versions::{bound_of, is_beginning, is_version, says_affected, shown};
 pub(super) fn but_for_exceptions(draft: &mut Draft<'_>, name: &str, versions: &[&Value<'_>]) -> Range {
     let mut range = Range::from("0");
     let exceptions = || versions.iter().filter(|one| is_unaffected(one));
-    // Where one of them becomes affected, the first item that has the version decides.
+    // At a version where one of them becomes affected, the first item with that version decides.
     let is_mixed = exceptions().any(|one| says_affected(one));
     for one in exceptions() {
         let version = str_of(one, "version").unwrap_or_default();

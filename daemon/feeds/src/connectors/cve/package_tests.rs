@@ -192,7 +192,7 @@ fn lists_of_one_and_numbers_are_read_as_they_are_meant() {
             r#"[{"status":"affected","version":"0","lessThan":"3.0","changes":{"at":1.5,"status":"unaffected"}}]"#,
             "npm p introduced=0 fixed=1.5 fixed=3.0",
         ),
-        // What is not understood is left undecided.
+        // Statements that are not understood are left undecided.
         (r#""1.0""#, "npm p"),
         (r#"["1.0"]"#, "npm p"),
     ] {

@@ -67,7 +67,7 @@ fn export_by_package_becomes_records_by_vulnerability() {
 }
 
 #[test]
-fn fixed_version_that_is_not_understood_leaves_its_package_undecided() {
+fn unknown_fixed_version_leaves_the_package_undecided() {
     for version in ["<unfixed>", "banana", "1.2 3", "1.2,1.3"] {
         let text = TRACKER.replace("1.0-1+deb12u1", version);
         assert_eq!(
@@ -268,7 +268,7 @@ fn package_removed_from_a_release_is_not_fixed_there() {
 }
 
 #[test]
-fn release_without_a_planned_advisory_ends_at_the_version_in_unstable() {
+fn release_without_planned_advisory_ends_at_unstable_version() {
     for (word, state) in [
         ("no-dsa", "deferred"),
         ("postponed", "deferred"),

@@ -70,7 +70,7 @@ fn version_of_a_vector_may_be_a_number() {
 }
 
 #[test]
-fn rejection_is_known_by_its_mark() {
+fn rejection_is_recognised_by_its_prefix() {
     for (description, is_rejected) in [
         ("** REJECT ** no", true),
         ("**REJECT** no", true),

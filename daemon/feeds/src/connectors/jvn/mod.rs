@@ -103,7 +103,7 @@ fn status(element: &Element) -> Result<(), String> {
 
 /// Reports a page, whose first entry is the `first` of the list, from 1 on.
 fn page(out: &mut Output<'_>, total: Option<usize>, first: Option<usize>, records: usize) {
-    // A file of a year tells no place, and is the whole list.
+    // A file of a year states no position, and is the whole list.
     if let Some(start) = first.and_then(|first| first.checked_sub(1)) {
         out.page(total, Some(start), records, "");
     }
@@ -188,7 +188,7 @@ impl Ids {
         self.cves.extend(found);
     }
 
-    /// Adds the id of a weakness; `CWE-Other` and `CWE-noinfo` are none.
+    /// Adds the id of a weakness; `CWE-Other` and `CWE-noinfo` are ignored.
     fn add_cwe(&mut self, id: &str) {
         let number = id.strip_prefix("CWE-").unwrap_or_default();
         let is_id = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());

@@ -117,7 +117,7 @@ fn ratings_of_an_unknown_version_are_reported() {
     );
 }
 
-/// What entries repeat of the CNAs was kept and not read: an entry that is not analysed has nothing else.
+/// Data that entries repeat from the CNAs was kept, but not read. An entry without analysis has nothing else.
 #[test]
 fn products_of_the_cna_are_read_like_those_of_cve_records() {
     let text = PAGE.replace(

@@ -304,7 +304,7 @@ impl Found {
                 }
             } else if !is_known(comment) {
                 self.unknown.push(comment.to_owned());
-                // What it says of the package is not understood, so that is undecided.
+                // Its statement about the package is not understood, so the package is undecided.
                 if let Some(name) = package_of(comment) {
                     self.add(name, "", &around);
                 }

@@ -110,7 +110,7 @@ fn lines_may_end_as_on_windows() {
 }
 
 #[test]
-fn lists_of_the_first_formats_are_read_and_other_values_reported() {
+fn lists_of_early_formats_are_read_and_others_reported() {
     let text = advisory("").replace(
         "[versions]",
         "patched_versions = [\">= 2.0.0\"]\nunaffected_versions = [\"< 1.0.0\"]",
@@ -252,7 +252,7 @@ fn advisory_about_the_language_has_no_entry() {
 }
 
 #[test]
-fn affected_functions_are_listed_as_in_the_records_of_the_database() {
+fn affected_functions_are_listed_as_in_rustsec_records() {
     let text = advisory("patched = []").replace(
         "[versions]",
         "[affected]\nos = [\"windows\"]\nfunctions = { \"rocket::launch\" = [\"< 1.0.0\"] }\n[versions]",

@@ -121,7 +121,7 @@ fn bounds_of(part: &str) -> Option<Bounds> {
     })
 }
 
-/// What Cargo reads as any number.
+/// Characters that Cargo reads as any number.
 const WILDCARDS: [char; 3] = ['*', 'x', 'X'];
 
 /// Returns a version without the wildcards at its end, and true if it had any: `1` of `1.*`, nothing of `*`.

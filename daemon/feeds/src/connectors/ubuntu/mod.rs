@@ -300,7 +300,7 @@ fn add(draft: &mut Draft<'_>, item: &Value<'_>, source: &Source<'_>) {
     if version.is_none() {
         draft.warn(format!("{} in {}: no version", quote(name), quote(release)));
     }
-    // Without a pocket, the version tells: `1.0-1ubuntu1+esm1`.
+    // Without a pocket, the version shows it: `1.0-1ubuntu1+esm1`.
     let is_extended = version.is_some_and(|version| version.contains("+esm") || version.contains("~esm"));
     let pocket = match source.pocket {
         "" if is_extended => "esm",

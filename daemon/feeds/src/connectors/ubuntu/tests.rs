@@ -202,7 +202,7 @@ fn each_pocket_of_a_source_has_its_own_fix() {
 }
 
 #[test]
-fn entry_of_the_database_is_known_by_its_key() {
+fn database_entry_is_recognised_by_its_key() {
     for (text, warning) in [
         (DATABASE.replace("\"id\":\"763-1\",", ""), None),
         (DATABASE.replace("\"763-1\":{", "\"USN-763-1\":{"), None),

@@ -113,7 +113,7 @@ fn a_zip_member_whose_checksum_is_wrong_is_damage() {
 }
 
 #[test]
-fn zip_that_lists_more_members_than_its_end_tells_is_damage() {
+fn zip_with_more_members_than_its_end_record_is_damaged() {
     let mut packed = zip_of(&[("a.json", r#"{"id":"A"}"#), ("b.json", r#"{"id":"B"}"#)]);
     let end = packed.len() - 22;
     for at in [end + 8, end + 10] {
@@ -241,7 +241,7 @@ proptest! {
     }
 
     #[test]
-    fn damaged_archives_never_panic_and_show_nothing_past_their_fault(
+    fn damaged_archives_never_panic_or_read_past_the_fault(
         form in 0usize..4,
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {

@@ -182,7 +182,7 @@ fn torn_archive_in_a_folder_ends_the_walk() {
 
 /// A page of HTML named as an archive, in a folder of tools or of documentation, refused all of the input.
 #[test]
-fn what_is_named_as_an_archive_and_is_none_is_rejected_by_name() {
+fn file_named_like_an_archive_is_rejected_if_it_is_not_one() {
     for (name, content, what) in [
         ("1.zip", &b""[..], "is empty"),
         ("1.ZIP", b"<html>503</html>", "a page of HTML"),
@@ -215,7 +215,7 @@ fn what_is_named_as_an_archive_and_is_none_is_rejected_by_name() {
 
 /// A device without an end was read for ever, and a pipe was waited for.
 #[test]
-fn what_may_never_end_is_refused() {
+fn input_without_an_end_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let pipe = folder.path().join("pipe");
     let made = std::process::Command::new("mkfifo").arg(&pipe).status();
@@ -237,7 +237,7 @@ fn what_may_never_end_is_refused() {
 }
 
 #[test]
-fn files_that_are_not_looked_into_may_hold_records() {
+fn unopened_files_may_contain_records() {
     use NotARecord::*;
     assert!(OtherPacking("xz").may_hold_records("a.json.xz"));
     assert!(NestedArchive.may_hold_records("a.zip"));

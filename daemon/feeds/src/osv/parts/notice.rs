@@ -21,7 +21,7 @@ fn repositories_of(body: &[u8]) -> BTreeSet<(String, String)> {
     if memchr::memmem::find(body, b"\"repository\":\"").is_none() {
         return BTreeSet::new();
     }
-    // Their sources say nothing of times; other records' changes are told by them.
+    // Their sources state no times; changes of other records are recognised by their times.
     let record = json::parse(body)
         .ok()
         .filter(|record| record.get("modified").is_none());
@@ -133,7 +133,7 @@ mod tests {
         };
         let (old, new) = (fix("v3.18", "a", "1"), fix("v3.19", "a", "2"));
         assert_eq!(imported(&[old.clone(), new.clone()]), ["a 1", "a 2"]);
-        // The file of the same repository says all of it anew.
+        // The file of the same repository replaces all of it.
         assert_eq!(imported(&[old.clone(), fix("v3.18", "b", "3")]), ["b 3"]);
         assert_eq!(imported(&[old, new, fix("v3.18", "b", "3")]), ["b 3", "a 2"]);
     }

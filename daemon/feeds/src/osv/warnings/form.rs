@@ -179,7 +179,7 @@ fn distance(one: &[u8], other: &[u8]) -> usize {
     last.last().copied().unwrap_or_default()
 }
 
-/// Returns true if the orders of versions, or the scales of severities, may tell of a mistake that the form does not.
+/// Returns true if the orders of versions or the scales of severities may show a mistake that the form does not.
 pub(super) fn needs_orders(record: &Object<'_>) -> bool {
     let entries = record
         .get("affected")

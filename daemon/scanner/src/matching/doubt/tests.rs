@@ -211,7 +211,7 @@ fn rule_without_a_beginning_is_undecided_before_its_end() {
 
 /// A certified build of version 10:1.0 is not newer than a plain build of version 1:2.0.
 #[test]
-fn build_with_an_epoch_of_its_own_is_undecided_beside_plain_ones() {
+fn build_with_its_own_epoch_is_undecided_against_plain_ones() {
     let doubted = |version: &str, events: &str| {
         let entry = entry("ECOSYSTEM", events);
         let found = evaluate(&entry, &Subject::new("Oracle Linux:8", version));

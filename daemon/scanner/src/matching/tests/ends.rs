@@ -69,7 +69,7 @@ fn range_of_a_distribution_uses_its_order_whatever_its_type() {
 
 /// A version with a word before it was below every end that is not a version.
 #[test]
-fn end_that_is_no_version_ends_nothing_for_versions_with_a_prefix() {
+fn end_that_is_not_a_version_is_ignored_for_prefixed_versions() {
     let says = |ecosystem: &str, kind: &str, version: &str, events: &str| {
         let result = evaluate(&range(kind, events), &Subject::new(ecosystem, version));
         (result.is_affected(), result.is_undecided())

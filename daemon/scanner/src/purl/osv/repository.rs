@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn build_of_another_repository_is_known_by_its_revision() {
+    fn other_repositorys_build_is_recognised_by_revision() {
         for (ty, version) in [
             ("rpm", "8.2.10-1.el9.remi"),
             ("rpm", "6.1.0-1.el8.elrepo"),

@@ -46,7 +46,7 @@ fn judged_in(inventory: &Inventory, memory: &Memory) -> (Vec<String>, Standing) 
 const NONE: [&str; 0] = [];
 
 #[test]
-fn package_unknown_to_its_host_is_judged_by_epel() {
+fn package_unknown_to_its_host_is_evaluated_with_epel() {
     for [namespace, distro, ecosystem] in HOSTS {
         let host = of_host(ecosystem, "kernel");
         let memory = Memory::with(&[OF_EPEL, &host]);
@@ -86,7 +86,7 @@ fn verdict_depends_on_epel_where_it_decides() {
 }
 
 #[test]
-fn package_known_to_its_host_is_judged_by_that() {
+fn package_known_to_its_host_is_evaluated_with_the_host() {
     for [namespace, distro, ecosystem] in HOSTS {
         for name in ["rocket-libs", "rocket"] {
             let memory = Memory::with(&[OF_EPEL, &of_host(ecosystem, name)]);
@@ -213,7 +213,7 @@ fn package_that_only_epel_calls_affected_is_in_doubt() {
             (DoubtCause::Vendor, &["FEDORA-EPEL-2030-1".to_owned()][..], 1),
             "{distro}"
         );
-        // What both call affected is not in doubt.
+        // A version that both call affected is not doubtful.
         let same = of_host(ecosystem, "rocket").replace("HOST-1", "FEDORA-EPEL-2030-1");
         let memory = Memory::with(&[OF_EPEL, &same]);
         let source = format!("pkg:rpm/{namespace}/rocket@1.4-1.el9?distro={distro}");
@@ -223,7 +223,7 @@ fn package_that_only_epel_calls_affected_is_in_doubt() {
 }
 
 #[test]
-fn build_of_the_hosts_maker_is_not_judged_by_epel() {
+fn build_of_the_hosts_vendor_is_not_evaluated_with_epel() {
     let memory = Memory::with(&[OF_EPEL, &of_host("Rocky Linux:9", "kernel")]);
     let of = |version: &str, more: &str| judged(&libs("rocky", "rocky-9", version), more, &memory);
     assert_eq!(of("1-1.el9_4", ""), (vec![], Standing::Matched));

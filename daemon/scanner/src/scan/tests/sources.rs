@@ -146,7 +146,7 @@ fn repeated_version_is_judged_by_what_is_known_of_its_own_name() {
 }
 
 #[test]
-fn host_of_release_10_is_judged_by_the_release_and_every_minor_one() {
+fn release_10_host_uses_the_release_and_all_minor_ones() {
     let about = |release: &str| {
         format!(
             r#"{{"id":"CVE-2030-1","affected":[{{"package":{{"ecosystem":"Red Hat:enterprise_linux:{release}","name":"rocket"}},
@@ -227,7 +227,7 @@ fn package_that_an_advisory_names_is_decided_by_its_own_name() {
 
 /// An advisory of another module stream says nothing about the package, although it has its name.
 #[test]
-fn advisory_of_another_stream_does_not_end_the_doubt_about_a_source() {
+fn other_streams_advisory_leaves_the_source_in_doubt() {
     let of = |id: &str, name: &str, module: &str, fixed: &str| {
         format!(
             r#"{{"id":"{id}","affected":[{{"package":{{"ecosystem":"Rocky Linux:9","name":"{name}"}},

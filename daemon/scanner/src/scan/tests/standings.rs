@@ -52,7 +52,7 @@ fn package_that_is_signed_by_another_source_is_not_clean() {
     let result = run(&purls(&[plain, &kernel]), &memory);
     assert_eq!(result.findings.len(), 1);
     assert_eq!(result.findings[0].package.version, "6.1.55-1");
-    // What it was built from is not told.
+    // Nothing names the source from which it was built.
     for shim in [
         "pkg:deb/debian/shim-signed@1.44~1%2B15.8-1?distro=debian-12",
         "pkg:deb/debian/grub-efi-amd64-signed@1%2B2.06?distro=debian-12&upstream=grub-efi-amd64-signed",
@@ -98,7 +98,7 @@ fn go_module_that_is_known_with_its_major_version_is_undecided() {
 }
 
 #[test]
-fn crate_that_is_known_by_another_spelling_is_undecided() {
+fn crate_known_under_another_spelling_is_undecided() {
     let crates = r#"{"id":"RUSTSEC-1","affected":[{"package":{"ecosystem":"crates.io","name":"tokio-util"},
         "ranges":[{"type":"SEMVER","events":[{"introduced":"0"}]}]}]}"#;
     for (purl, findings, undecided) in [

@@ -1,4 +1,4 @@
-//! What tells rejected documents apart, and what says them anew.
+//! The identity of rejected documents, and their replacement by later inputs.
 
 use starling_protocol::ContentHash;
 
@@ -20,7 +20,7 @@ fn files(names: &[&str]) -> Rejected {
     rejected
 }
 
-/// An entry of a page, which names itself or does not.
+/// Returns an entry of a page, which names itself or does not.
 fn of_page(name: &str, id: Option<&str>, bytes: &str) -> Rejected {
     let mut rejected = Rejected::none();
     rejected.add(name, "bad", Some(&identity(id, bytes)), true);
@@ -38,7 +38,7 @@ fn documents(names: &[&str], pages: &[&str]) -> Documents {
     documents
 }
 
-/// What is rejected after a part that was read.
+/// Returns the rejected documents after a part that was read.
 fn after_part(before: &Rejected, now: &Rejected, documents: &Documents, accepted: &[&str]) -> Rejected {
     let is_accepted = |id: &RecordId| accepted.contains(&id.as_str());
     before.after(
@@ -79,7 +79,7 @@ fn hint_says_if_the_next_run_is_refused_too() {
 }
 
 #[test]
-fn part_says_anew_what_of_its_own_documents_is_rejected() {
+fn part_replaces_the_rejections_of_its_own_documents() {
     let mut before = files(&["a.json", "all/c.json", "d.json", "v1.2/e.json", "f/g.json"]);
     before.add("b.json:3", "bad", Some(&identity(None, "b")), false);
     let of_part = documents(&["a.json", "b.json", "all.zip", "v1.3/x.json", "f.json"], &[]);
@@ -103,7 +103,7 @@ fn part_says_anew_what_of_its_own_documents_is_rejected() {
 }
 
 #[test]
-fn page_of_the_same_name_says_nothing_anew() {
+fn page_of_the_same_name_replaces_no_rejection() {
     let pages = documents(&[], &["reviewed-000001.json"]);
     let name = "reviewed-000001.json#/0";
     assert!(pages.is_of_page(name) && !pages.is_of_page("reviewed-000002.json#/0"));
@@ -147,7 +147,7 @@ fn another_record_at_the_same_place_is_new() {
     };
     assert!(in_list("y").refusal(&in_list("x"), 1_000).is_some());
     assert_eq!(in_list("x").refusal(&in_list("x"), 1_000), None);
-    // What nothing tells apart is never known.
+    // A document without an identity is never known.
     let mut unknown = Rejected::none();
     unknown.add("all.json#/3", "too long", None, false);
     assert!(unknown.refusal(&unknown, 1_000).unwrap().is_lasting);
@@ -172,7 +172,7 @@ fn another_program_reads_them_again() {
 }
 
 #[test]
-fn place_in_a_document_is_told_from_a_file() {
+fn place_in_a_document_is_distinguished_from_a_file() {
     assert_eq!(document_of("a/b.json#/0/x"), Some("a/b.json"));
     assert_eq!(document_of("feed:12"), Some("feed"));
     assert_eq!(document_of("ALSA-2025:1.json"), None);

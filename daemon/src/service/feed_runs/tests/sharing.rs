@@ -306,7 +306,7 @@ async fn failing_site_stands_by_and_probes() {
 }
 
 #[tokio::test]
-async fn site_alone_and_site_that_does_not_share_state_nothing() {
+async fn site_alone_and_unshared_feed_make_no_offers() {
     let alone = World::with_feed().await;
     alone.look(0);
     assert_eq!((alone.own_offer(), alone.claims()), (None, 0));

@@ -18,7 +18,7 @@ fn in_parts(records: Vec<Value>, is_last: bool) -> Answer {
 }
 
 #[tokio::test]
-async fn successor_takes_over_after_three_intervals_and_states_what_differs() {
+async fn successor_takes_over_after_three_intervals() {
     let [a, b] = &met().await;
     a.run(Answer::whole(0..1_000).moved()).await;
     b.hear(a, HOUR);
@@ -168,7 +168,7 @@ async fn source_that_is_read_in_parts_by_one_site_alone_is_checked() {
 }
 
 #[tokio::test]
-async fn check_that_does_not_count_is_named_with_what_is_missing() {
+async fn unused_check_is_named_with_the_missing_statements() {
     let [a, b] = &met().await;
     // It lists the successor alone, and has no feed.
     let c = World::builder().named("site-c").build();
@@ -197,7 +197,7 @@ async fn check_that_does_not_count_is_named_with_what_is_missing() {
 }
 
 #[tokio::test]
-async fn offer_that_comes_and_goes_lets_nobody_read_anew() {
+async fn intermittent_offer_does_not_restart_reading() {
     let [a, b] = &met().await;
     a.run(Answer::whole(0..5).moved()).await;
     for minute in 1..4 {
