@@ -18,7 +18,7 @@ use starling_protocol::Source;
 use crate::error::ViewError;
 use crate::fold::{ContributingRecord, in_fold_order};
 use crate::package::PackageId;
-use crate::policy::{CompiledPolicy, Ranges, owner_of};
+use crate::policy::{CompiledPolicy, Ranges, owners_of};
 use crate::ports::RecordKey;
 use crate::reading::records_with_id;
 use crate::rows::Rows;
@@ -114,11 +114,12 @@ pub(crate) fn weight_if_live<R: Rows>(
 /// Returns true if the id belongs to another source and that source's own record is held.
 fn is_mirrored<R: Rows>(rows: &R, record: &RecordKey) -> Result<bool, ViewError> {
     let id = VulnerabilityId::of_record(&record.id);
-    let Some(owner) = owner_of(id.as_str()).filter(|owner| *owner != record.source.as_str()) else {
+    let owners = owners_of(id.as_str());
+    let is_owner = |source: &Source| owners.contains(&source.as_str());
+    if owners.is_empty() || is_owner(&record.source) {
         return Ok(false);
-    };
+    }
     let mut is_held = false;
-    let is_owner = |source: &Source| source.as_str() == owner;
     records_with_id(rows, &id, |found, row| {
         is_held = is_owner(&found.source) && row.state.contributes();
         if is_held {

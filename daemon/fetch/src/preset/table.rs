@@ -108,7 +108,7 @@ pub(super) static PRESETS: [Preset; 31] = [
         access: Access::AddressNeeded,
         parameter: Some("other hosts that its lists may lead to, with commas"),
         licence: "as the provider says",
-        notes: "Give each provider a feed and a source of its own. Checksums and signatures beside the documents are not checked.",
+        notes: "Give each provider a feed and a source of its own. Checksums beside the documents are checked, signatures are not.",
         make: general::csaf,
     },
     Preset {

@@ -163,7 +163,7 @@ fn and_nobody(spec: &FeedSpec, matter: Option<String>, role: Option<Role>) -> Op
         return matter;
     }
     let nobody = format!(
-        "no site that offers to fetch {} can, so each tries; the records everywhere are those of the last run that ended well",
+        "no site that offers to fetch {} can, so each tries; no site has newer records than the last runs imported",
         spec.source
     );
     Some(matter.map_or_else(

@@ -10,7 +10,7 @@ mod sources;
 mod tests;
 
 pub use compiled::{Choice, CompiledPolicy};
-pub(crate) use sources::owner_of;
+pub(crate) use sources::owners_of;
 
 use std::collections::BTreeMap;
 use std::fmt;

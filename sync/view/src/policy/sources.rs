@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use starling_protocol::Source;
 
 /// Sources closest to a package's own maintainers: preferred first, in this order.
-pub(super) const FIRST_SOURCES: [&str; 34] = [
+pub(super) const FIRST_SOURCES: [&str; 35] = [
     "rustsec",
     "pypa",
     "go",
@@ -23,6 +23,7 @@ pub(super) const FIRST_SOURCES: [&str; 34] = [
     "bitnami",
     "redhat",
     "rocky",
+    "fedora",
     "suse",
     "opensuse",
     "mageia",
@@ -46,54 +47,57 @@ pub(super) const FIRST_SOURCES: [&str; 34] = [
 /// Sources that collect the findings of others: preferred next, in this order. Unlisted sources come last.
 pub(super) const LATER_SOURCES: [&str; 6] = ["ghsa", "osv", "cve", "nvd", "epss", "kev"];
 
-/// Id prefixes and the source that owns them. `CVE-` has no owner: many sources file their own statements under
+/// Id prefixes and the sources that own them. `CVE-` has no owner: many sources file their own statements under
 /// a CVE.
-const OWNERS: [(&str, &str); 35] = [
-    ("GHSA-", "ghsa"),
-    ("RUSTSEC-", "rustsec"),
-    ("PYSEC-", "pypa"),
-    ("GO-", "go"),
-    ("RUBYSEC-", "rubysec"),
-    ("JLSEC-", "julia"),
-    ("HSEC-", "haskell"),
-    ("PSF-", "psf"),
-    ("RSEC-", "rconsortium"),
-    ("DRUPAL-", "drupal"),
-    ("DSA-", "debian"),
-    ("DLA-", "debian"),
-    ("DTSA-", "debian"),
-    ("DEBIAN-CVE-", "debian"),
-    ("USN-", "ubuntu"),
-    ("UBUNTU-CVE-", "ubuntu"),
-    ("ALPINE-CVE-", "alpine"),
-    ("ALSA-", "almalinux"),
-    ("ALBA-", "almalinux"),
-    ("ALEA-", "almalinux"),
-    ("BIT-", "bitnami"),
-    ("RHSA-", "redhat"),
-    ("RHBA-", "redhat"),
-    ("RHEA-", "redhat"),
-    ("RLSA-", "rocky"),
-    ("RXSA-", "rocky"),
-    ("SUSE-", "suse"),
-    ("openSUSE-", "opensuse"),
-    ("MGASA-", "mageia"),
-    ("OESA-", "openeuler"),
-    ("CGA-", "chainguard"),
-    ("ASB-A-", "android"),
-    ("CURL-CVE-", "curl"),
-    ("EEF-CVE-", "erlef"),
-    ("MAL-", "ossf"),
+const OWNERS: [(&str, &[&str]); 36] = [
+    ("GHSA-", &["ghsa"]),
+    ("RUSTSEC-", &["rustsec"]),
+    ("PYSEC-", &["pypa"]),
+    ("GO-", &["go"]),
+    ("RUBYSEC-", &["rubysec"]),
+    ("JLSEC-", &["julia"]),
+    ("HSEC-", &["haskell"]),
+    ("PSF-", &["psf"]),
+    ("RSEC-", &["rconsortium"]),
+    ("DRUPAL-", &["drupal"]),
+    ("DSA-", &["debian"]),
+    ("DLA-", &["debian"]),
+    ("DTSA-", &["debian"]),
+    ("DEBIAN-CVE-", &["debian"]),
+    ("USN-", &["ubuntu"]),
+    ("UBUNTU-CVE-", &["ubuntu"]),
+    ("ALPINE-CVE-", &["alpine"]),
+    ("ALSA-", &["almalinux"]),
+    ("ALBA-", &["almalinux"]),
+    ("ALEA-", &["almalinux"]),
+    ("BIT-", &["bitnami"]),
+    ("RHSA-", &["redhat"]),
+    ("RHBA-", &["redhat"]),
+    ("RHEA-", &["redhat"]),
+    ("RLSA-", &["rocky"]),
+    ("RXSA-", &["rocky"]),
+    ("SUSE-", &["suse"]),
+    ("openSUSE-", &["opensuse"]),
+    ("MGASA-", &["mageia"]),
+    ("OESA-", &["openeuler"]),
+    ("CGA-", &["chainguard"]),
+    ("ASB-A-", &["android"]),
+    ("CURL-CVE-", &["curl"]),
+    ("EEF-CVE-", &["erlef"]),
+    ("FEDORA-", &["fedora"]),
+    // The repository is that of the OpenSSF; the preset names its source after the repository.
+    ("MAL-", &["malicious-packages", "ossf"]),
 ];
 
 /// The default authority: a distribution's own source decides about its packages.
-const AUTHORITIES: [(&str, &[&str]); 21] = [
+const AUTHORITIES: [(&str, &[&str]); 22] = [
     ("debian", &["Debian:*"]),
     ("ubuntu", &["Ubuntu:*"]),
     ("alpine", &["Alpine:*"]),
     ("almalinux", &["AlmaLinux:*"]),
     ("redhat", &["Red Hat:*"]),
     ("rocky", &["Rocky Linux:*"]),
+    ("fedora", &["Fedora:*", "EPEL:*"]),
     ("suse", &["SUSE:*", "openSUSE:*"]),
     ("opensuse", &["openSUSE:*"]),
     ("mageia", &["Mageia:*"]),
@@ -111,10 +115,10 @@ const AUTHORITIES: [(&str, &[&str]); 21] = [
     ("drupal", &["Packagist:https://packages.drupal.org/*"]),
 ];
 
-/// Returns the source that owns ids of this form, if there is one.
-pub(crate) fn owner_of(id: &str) -> Option<&'static str> {
-    let owner = OWNERS.iter().find(|(prefix, _)| id.starts_with(prefix));
-    owner.map(|(_, source)| *source)
+/// Returns the sources that own ids of this form; none if the form has no owner.
+pub(crate) fn owners_of(id: &str) -> &'static [&'static str] {
+    let owners = OWNERS.iter().find(|(prefix, _)| id.starts_with(prefix));
+    owners.map_or(&[], |(_, sources)| *sources)
 }
 
 /// Returns true if a pattern matches an ecosystem: `Debian:*` matches `Debian` and each of its releases, `X*`
@@ -149,14 +153,17 @@ mod tests {
 
     #[test]
     fn ids_belong_to_the_source_of_their_prefix() {
-        for (id, owner) in [
-            ("GHSA-aaaa-bbbb-cccc", Some("ghsa")),
-            ("DEBIAN-CVE-2024-1", Some("debian")),
-            ("SUSE-SU-2024:1-1", Some("suse")),
-            ("CVE-2024-1", None),
-            ("ACME-1", None),
+        let none: &[&str] = &[];
+        for (id, owners) in [
+            ("GHSA-aaaa-bbbb-cccc", &["ghsa"][..]),
+            ("DEBIAN-CVE-2024-1", &["debian"]),
+            ("SUSE-SU-2024:1-1", &["suse"]),
+            ("FEDORA-EPEL-2024-0123456789", &["fedora"]),
+            ("MAL-2024-1", &["malicious-packages", "ossf"]),
+            ("CVE-2024-1", none),
+            ("ACME-1", none),
         ] {
-            assert_eq!(owner_of(id), owner, "{id}");
+            assert_eq!(owners_of(id), owners, "{id}");
         }
     }
 
