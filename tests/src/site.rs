@@ -52,7 +52,21 @@ impl Site {
         let site = Self::adopt_home(dir, name);
         site.cli(["init", "--site-id", name, "--engine", engine, "--json"])
             .expect(0);
+        site.accept_partial_sources(true);
         site
+    }
+
+    /// Lists every source as held in part on purpose, as most tests import single records, or none.
+    ///
+    /// # Panics
+    /// If the site's configuration is not as `starling init` wrote it.
+    pub fn accept_partial_sources(&self, accepted: bool) {
+        let path = self.home.join("starling.toml");
+        let text = std::fs::read_to_string(&path).expect("the configuration can be read");
+        let (none, all) = ("# partial_sources = []", "partial_sources = [\"*\"]");
+        let (from, to) = if accepted { (none, all) } else { (all, none) };
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replace(from, to)).expect("the configuration can be written");
     }
 
     /// Uses the home of an existing site, in a folder of its name.

@@ -14,7 +14,8 @@ use crate::service::scan::{freshness_of, latest_check};
 impl SiteParts {
     pub(super) fn feeds_part(&self) -> (PartState, String) {
         let fetched = self.feeds_shown();
-        let known = self.heard_sources(&fetched);
+        let freshness = freshness_of(&self.identity.config.scan);
+        let known = self.heard_sources(&fetched, &freshness);
         let sources = match known {
             Ok(known) => known,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
@@ -55,7 +56,9 @@ impl SiteParts {
             told.push(named(&matters));
         }
         told.extend(known_in_part(&sources));
-        let freshness = freshness_of(&self.identity.config.scan);
+        if freshness.required {
+            told.extend(unlisted_parts(&sources));
+        }
         told.extend(stale(&sources, &freshness, now(), latest_check()));
         if only_arriving && told.len() == 1 {
             return (PartState::Working, told.join("; "));
@@ -77,7 +80,7 @@ impl SiteParts {
     }
 
     /// Returns the sources that the site knows.
-    fn heard_sources(&self, fetched: &[Feed]) -> Result<Vec<HeardSource>, StoreError> {
+    fn heard_sources(&self, fetched: &[Feed], freshness: &Freshness) -> Result<Vec<HeardSource>, StoreError> {
         // As in a verdict: for a source that was never taken in as a whole, the last import applies.
         let open = open_imports::read(self.identity.home.path());
         self.data.store.view().and_then(|view| {
@@ -94,6 +97,7 @@ impl SiteParts {
                     source: source.to_string(),
                     records: overview.records,
                     partial_feed: partial.map(|feed| feed.name.to_string()),
+                    is_meant: freshness.is_partial(source.as_str()),
                     in_part: overview.checked_at.is_none() && overview.records > 0,
                     is_open: open.contains_key(source.as_str()),
                     last,
@@ -125,6 +129,8 @@ struct HeardSource {
     is_open: bool,
     /// A feed of it that fetches a part of it on purpose.
     partial_feed: Option<String>,
+    /// True if scan.partial_sources names it.
+    is_meant: bool,
     /// The time when it was last checked; if it is known in part, when it was last heard of.
     last: Option<UnixMillis>,
 }
@@ -134,7 +140,9 @@ struct HeardSource {
 /// It begins with [`KNOWN_IN_PART`].
 fn known_in_part(sources: &[HeardSource]) -> Option<String> {
     let in_part = sources.iter();
-    let in_part = in_part.filter(|source| source.in_part && source.partial_feed.is_none() && !source.is_open);
+    let in_part = in_part.filter(|source| {
+        source.in_part && source.partial_feed.is_none() && !source.is_meant && !source.is_open
+    });
     let in_part: Vec<&HeardSource> = in_part.collect();
     let first = in_part.first()?;
     let list: Vec<String> = in_part
@@ -158,18 +166,36 @@ fn known_in_part(sources: &[HeardSource]) -> Option<String> {
     ))
 }
 
-/// Returns the sources that no site took in as a whole, because a feed of them is partial on purpose.
+/// Returns the sources that no site took in as a whole on purpose: a feed of them is partial, or scan.partial_sources
+/// names them.
 fn meant_in_part(sources: &[HeardSource]) -> Option<String> {
     let meant = sources.iter().filter(|source| source.in_part);
     let meant = meant.filter_map(|one| {
-        let feed = one.partial_feed.as_ref()?;
+        let why = match &one.partial_feed {
+            Some(feed) => format!("feed {feed} is partial"),
+            None if one.is_meant && !one.is_open => "as scan.partial_sources says".to_owned(),
+            None => return None,
+        };
         Some(match one.last {
-            Some(last) => format!("{} (feed {feed} is partial, last import {last})", one.source),
-            None => format!("{} (feed {feed} is partial)", one.source),
+            Some(last) => format!("{} ({why}, last import {last})", one.source),
+            None => format!("{} ({why})", one.source),
         })
     });
     let meant: Vec<String> = meant.collect();
     (!meant.is_empty()).then(|| format!("known in part: {}", named(&meant).replace("; ", ", ")))
+}
+
+/// Returns the sources of which a feed fetches a part on purpose, but which no scan takes for fresh.
+fn unlisted_parts(sources: &[HeardSource]) -> Option<String> {
+    let unlisted = sources.iter();
+    let unlisted = unlisted.filter(|one| one.in_part && one.partial_feed.is_some() && !one.is_meant);
+    let names: Vec<String> = unlisted.map(|one| one.source.clone()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "scans end with exit code 4 because of partial feeds: scan.partial_sources does not list {}",
+            named(&names).replace("; ", ", ")
+        )
+    })
 }
 
 /// Returns the stale sources: those not heard of for longer than their rhythm.
@@ -222,6 +248,7 @@ mod tests {
             in_part,
             is_open: false,
             partial_feed: None,
+            is_meant: false,
             last: last.map(UnixMillis::saturating),
         };
         let mut sources = vec![heard("ghsa", false, Some(0))];
@@ -247,18 +274,29 @@ mod tests {
 
     #[test]
     fn source_of_which_a_feed_fetches_a_part_on_purpose_is_no_matter() {
-        let sources = [HeardSource {
+        let heard = |feed: Option<&str>| HeardSource {
             source: "own".to_owned(),
             records: 1,
             in_part: true,
             is_open: false,
-            partial_feed: Some("mine".to_owned()),
+            partial_feed: feed.map(str::to_owned),
+            is_meant: feed.is_none(),
             last: Some(UnixMillis::EPOCH),
-        }];
+        };
+        let sources = [heard(Some("mine"))];
         assert_eq!(known_in_part(&sources), None);
+        // Where fresh knowledge is required, the configuration must name it as well.
+        assert!(unlisted_parts(&sources).unwrap().contains("does not list own"));
+        assert_eq!(unlisted_parts(&[heard(None)]), None);
         assert_eq!(
             meant_in_part(&sources).unwrap(),
             "known in part: own (feed mine is partial, last import 1970-01-01T00:00:00.000Z)"
+        );
+        let sources = [heard(None)];
+        assert_eq!(known_in_part(&sources), None);
+        assert_eq!(
+            meant_in_part(&sources).unwrap(),
+            "known in part: own (as scan.partial_sources says, last import 1970-01-01T00:00:00.000Z)"
         );
     }
 
