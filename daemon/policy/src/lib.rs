@@ -56,7 +56,7 @@ pub use verdict::{
     VerdictInventory,
 };
 pub use vex::{
-    MAX_VEX_BYTES, RefusedVex, VexDocument, VexError, VexFormat, VexReport,
+    MAX_VEX_BYTES, RefusedVex, Unusable, UnusableReason, VexDocument, VexError, VexFormat, VexReport,
     VexStatus,
 };
 
