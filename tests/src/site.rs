@@ -242,7 +242,10 @@ impl Site {
         self.import_path(source, &path, more)
     }
 
-    /// Imports a feed from `path`.
+    /// Imports a feed from `path`, which ends with 7 if a document was rejected.
+    ///
+    /// # Panics
+    /// If it ends with another code.
     #[must_use]
     pub fn import_path(&self, source: &str, path: &Path, more: &[&str]) -> FeedImportReport {
         let args: [OsString; 5] = [
@@ -252,7 +255,11 @@ impl Site {
             "--source".into(),
             source.into(),
         ];
-        self.json(args.into_iter().chain(more.iter().map(OsString::from)))
+        let ended = self.json_call(args.into_iter().chain(more.iter().map(OsString::from)));
+        assert!([0, 7].contains(&ended.code), "{ended:?}");
+        let report: FeedImportReport = ended.json(ended.code);
+        assert_eq!(ended.code, if report.rejected > 0 { 7 } else { 0 }, "{ended:?}");
+        report
     }
 
     /// Returns the live records of a source, as the dump writes them.
