@@ -29,6 +29,7 @@ mod workers;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use starling_api_types::{ErrorCode, ExitStatus, Problem, secrets};
 
@@ -85,8 +86,21 @@ fn parse() -> Result<Cli, clap::Error> {
     Cli::try_parse().map_err(|error| {
         let without_environment = Cli::command().mut_arg("home", |home| home.env(None::<&'static str>));
         let shown = help_text::fitted(without_environment);
-        shown.try_get_matches().err().unwrap_or(error)
+        without_useless_tip(shown.try_get_matches().err().unwrap_or(error))
     })
+}
+
+/// Removes the tip to pass an unknown option as a value: nobody who misspells `--wide` means a file of that name. It stays
+/// for a value with one dash, such as a file called `-x.json`.
+fn without_useless_tip(mut error: clap::Error) -> clap::Error {
+    let is_option = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::String(given)) if given.starts_with("--")
+    );
+    if error.kind() == ErrorKind::UnknownArgument && is_option {
+        error.remove(ContextKind::Suggested);
+    }
+    error
 }
 
 /// Returns true if `--json` was given, even if the rest of the command line is not valid.
@@ -133,5 +147,30 @@ fn report(problem: &Problem, json: bool) {
     }
     if let Some(hint) = &problem.hint {
         labelled("hint", Tone::Good, hint);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tip_about_values_is_shown_only_for_what_may_be_one() {
+        let told = |words: &[&str]| {
+            let parsed = Cli::try_parse_from([&["starling"], words].concat());
+            without_useless_tip(parsed.unwrap_err()).render().to_string()
+        };
+        let option = told(&["scan", "a.json", "--qqqqqq"]);
+        assert!(
+            option.contains("--qqqqqq") && !option.contains("as a value"),
+            "{option}"
+        );
+        let misspelt = told(&["scan", "a.json", "--quie"]);
+        assert!(
+            misspelt.contains("--quiet") && !misspelt.contains("as a value"),
+            "{misspelt}"
+        );
+        let file = told(&["scan", "-x.json"]);
+        assert!(file.contains("'-- -x.json'") || file.contains("-- -x"), "{file}");
     }
 }

@@ -12,6 +12,15 @@ use starling_api_types::{ErrorCode, Problem};
 /// The name of standard input and output.
 pub(crate) const STANDARD: &str = "-";
 
+/// Returns the name of an input for people.
+pub(crate) fn input_name(path: &Path) -> String {
+    if path.as_os_str() == STANDARD {
+        "standard input".to_owned()
+    } else {
+        path.display().to_string()
+    }
+}
+
 /// Mode of a new file, before the user's umask.
 const NEW_FILE_MODE: u32 = 0o666;
 

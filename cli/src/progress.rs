@@ -2,17 +2,56 @@
 
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use starling_api::SiteService;
 use starling_api_types::{Health, Opening, OpeningWork};
 use starling_daemon::OpeningWatcher;
 
+use crate::session::note;
+
 /// Redraw interval while nothing is counted.
 const TICK: Duration = Duration::from_millis(100);
 /// Pause between two questions how far the work is.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Where there is no line to be seen, a wait is stated after this time, and again after each pause.
+const FIRST_SAID: Duration = Duration::from_secs(1);
+const SAID_EVERY: Duration = Duration::from_secs(60);
+
+/// A wait for something: the step's line on a terminal shows it, else a sentence on standard error does, now and then.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    next: Instant,
+}
+
+impl Waiting {
+    /// Begins a wait.
+    pub(crate) fn start() -> Self {
+        Self {
+            next: Instant::now() + FIRST_SAID,
+        }
+    }
+
+    /// States what is waited for.
+    pub(crate) fn say(&mut self, step: &Step, what: impl FnOnce() -> String) {
+        if step.is_shown() {
+            step.say(what());
+        } else if self.is_due(Instant::now()) {
+            note(&what());
+        }
+    }
+
+    /// Returns true if a sentence is due.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = now >= self.next;
+        if is_due {
+            self.next = now + SAID_EVERY;
+        }
+        is_due
+    }
+}
 
 /// One piece of long work; its line disappears when the step is dropped. Clones count what moves on the same line, and
 /// may live longer.
@@ -152,4 +191,19 @@ fn capitalised(what: &str) -> String {
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wait_is_stated_once_and_then_at_long_intervals() {
+        let mut waiting = Waiting::start();
+        let begun = waiting.next;
+        assert!(!waiting.is_due(begun - Duration::from_millis(1)));
+        assert!(waiting.is_due(begun));
+        assert!(!waiting.is_due(begun + SAID_EVERY / 2));
+        assert!(waiting.is_due(begun + SAID_EVERY));
+    }
 }

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use starling_api::{SiteService, file_problem};
-use starling_api_types::{ErrorCode, HEALTH_OPENING, Problem};
+use starling_api_types::{ErrorCode, ExitStatus, HEALTH_OPENING, Problem};
 use tokio::time::Instant;
 
 use crate::client::Client;
-use crate::progress::Step;
+use crate::progress::{Step, Waiting};
 use crate::terminal::Tone;
 use crate::{environment, local};
 
@@ -92,6 +92,7 @@ impl Session {
         open: impl Fn() -> F,
     ) -> Result<Arc<dyn SiteService>, Problem> {
         let deadline = Instant::now() + LOCK_PATIENCE;
+        let mut waiting = Waiting::start();
         loop {
             match self.open_daemon(step).await {
                 Ok(client) => return Ok(Arc::new(client)),
@@ -101,6 +102,10 @@ impl Session {
             match open().await {
                 Ok(site) => return Ok(site),
                 Err(problem) if problem.code == ErrorCode::StoreLocked && Instant::now() < deadline => {
+                    waiting.say(step, || {
+                        let most = LOCK_PATIENCE.as_secs();
+                        format!("waiting for the store, which another process uses, {most} s at most")
+                    });
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 Err(mut problem) => {
@@ -162,9 +167,13 @@ impl Session {
     pub(crate) async fn open_daemon(&self, step: &Step) -> Result<Client, Problem> {
         let client = self.daemon(step).await?;
         let deadline = Instant::now() + LOCK_PATIENCE;
+        let mut waiting = Waiting::start();
         loop {
             match client.health().await {
                 Ok(health) if health.status == HEALTH_OPENING && Instant::now() < deadline => {
+                    waiting.say(step, || {
+                        "waiting for the daemon, which opens its store".to_owned()
+                    });
                     tokio::time::sleep(LOOK_EVERY).await;
                 }
                 Ok(_) => return Ok(client),
@@ -195,6 +204,14 @@ impl Session {
         self.home.join(SOCKET_FILE)
     }
 
+    /// Says on standard error, at the end, why a command whose answer is printed does not end with 0, and what to do.
+    /// Says nothing with `--json`: the answer has it in fields.
+    pub(crate) fn close(&self, status: ExitStatus, why: &str) {
+        if !self.json {
+            labelled(&closing(status), Tone::Warn, why);
+        }
+    }
+
     /// Prints additional text; nothing with `--json`.
     ///
     /// # Errors
@@ -222,6 +239,11 @@ impl Session {
         }
         print(&out)
     }
+}
+
+/// Returns the label of a command's last sentence.
+fn closing(status: ExitStatus) -> String {
+    format!("{} (exit code {})", status.meaning(), status.code())
 }
 
 /// Writes to standard output.

@@ -12,7 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use starling_api::{ServiceResult, file_problem};
-use starling_api_types::{DoctorCheck, ErrorCode, Problem, VexEntry, VexHash, VexRemoved, wording};
+use starling_api_types::{
+    DoctorCheck, ErrorCode, Problem, UnusableStatements, VexEntry, VexHash, VexRemoved, wording,
+};
 use starling_policy::{MAX_VEX_BYTES, VexDocument};
 use starling_protocol::UnixMillis;
 
@@ -358,6 +360,14 @@ fn entry(document: &VexDocument, found: Found, known: bool) -> VexEntry {
         author: document.author().map(ToOwned::to_owned),
         statements: document.len() as u64,
         unusable: document.unusable(),
+        unusable_by: document
+            .unusable_by()
+            .iter()
+            .map(|(reason, statements)| UnusableStatements {
+                reason: reason.words().to_owned(),
+                statements,
+            })
+            .collect(),
         size_bytes: found.bytes,
         added_at: found.added_at.into(),
         known,

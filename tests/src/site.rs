@@ -52,7 +52,21 @@ impl Site {
         let site = Self::adopt_home(dir, name);
         site.cli(["init", "--site-id", name, "--engine", engine, "--json"])
             .expect(0);
+        site.accept_partial_sources(true);
         site
+    }
+
+    /// Lists every source as held in part on purpose, as most tests import single records, or none.
+    ///
+    /// # Panics
+    /// If the site's configuration is not as `starling init` wrote it.
+    pub fn accept_partial_sources(&self, accepted: bool) {
+        let path = self.home.join("starling.toml");
+        let text = std::fs::read_to_string(&path).expect("the configuration can be read");
+        let (none, all) = ("# partial_sources = []", "partial_sources = [\"*\"]");
+        let (from, to) = if accepted { (none, all) } else { (all, none) };
+        assert!(text.contains(from), "{text}");
+        std::fs::write(&path, text.replace(from, to)).expect("the configuration can be written");
     }
 
     /// Uses the home of an existing site, in a folder of its name.
@@ -228,7 +242,10 @@ impl Site {
         self.import_path(source, &path, more)
     }
 
-    /// Imports a feed from `path`.
+    /// Imports a feed from `path`, which ends with 7 if a document was rejected.
+    ///
+    /// # Panics
+    /// If it ends with another code.
     #[must_use]
     pub fn import_path(&self, source: &str, path: &Path, more: &[&str]) -> FeedImportReport {
         let args: [OsString; 5] = [
@@ -238,7 +255,11 @@ impl Site {
             "--source".into(),
             source.into(),
         ];
-        self.json(args.into_iter().chain(more.iter().map(OsString::from)))
+        let ended = self.json_call(args.into_iter().chain(more.iter().map(OsString::from)));
+        assert!([0, 7].contains(&ended.code), "{ended:?}");
+        let report: FeedImportReport = ended.json(ended.code);
+        assert_eq!(ended.code, if report.rejected > 0 { 7 } else { 0 }, "{ended:?}");
+        report
     }
 
     /// Returns the live records of a source, as the dump writes them.

@@ -358,6 +358,7 @@ impl SiteService for FakeSite {
             size_bytes: bytes.len() as u64,
             frames: 1,
             certificates: 1,
+            deltas: 1,
             bodies: 0,
             bodies_bytes: 0,
             logs: Vec::new(),

@@ -381,6 +381,9 @@ pub struct BundleInfo {
     pub frames: u64,
     /// Number of certificates.
     pub certificates: u64,
+    /// Number of deltas, over all logs.
+    #[serde(default)]
+    pub deltas: u64,
     /// Number of record bodies.
     pub bodies: u64,
     /// Size of the decompressed bodies, in bytes.

@@ -20,6 +20,16 @@ pub struct VexRemoved {
     pub hash: VexHash,
 }
 
+/// Statements of a VEX document that do not apply, for one reason.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnusableStatements {
+    /// The reason, in words that follow the number.
+    #[schema(example = "that say fixed, without the version that has the fix")]
+    pub reason: String,
+    /// Number of statements.
+    pub statements: u64,
+}
+
 /// A VEX document that a site stores.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct VexEntry {
@@ -35,6 +45,9 @@ pub struct VexEntry {
     pub statements: u64,
     /// Number of statements that do not apply: their products cannot be matched with findings, or they lack a reason.
     pub unusable: u64,
+    /// The reasons of these, each with its number.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unusable_by: Vec<UnusableStatements>,
     /// Its size in bytes.
     pub size_bytes: u64,
     /// The time at which it was stored.

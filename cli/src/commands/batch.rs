@@ -172,7 +172,12 @@ impl Batch {
                     if all {
                         ExitStatus::Pass
                     } else {
-                        ExitStatus::InputRefused
+                        let status = ExitStatus::InputRefused;
+                        session.close(
+                            status,
+                            "not every line has an answer: those without one say why; correct them",
+                        );
+                        status
                     }
                 })
                 .map_err(|error| match error.kind() {

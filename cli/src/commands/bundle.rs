@@ -2,19 +2,19 @@
 
 use std::collections::BTreeSet;
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand};
 use starling_api_types::{
-    ConflictStrategy, ErrorCode, ExitStatus, ExportRequest, ExportSummary, ImportLog, ImportParams,
-    ImportReport, Problem, SiteCursor, SiteSlug,
+    BundleValidation, ConflictStrategy, ErrorCode, ExitStatus, ExportRequest, ExportSummary, ImportLog,
+    ImportParams, ImportReport, Problem, SiteCursor, SiteSlug,
 };
 
 use super::Outcome;
 use crate::candidates;
 use crate::local;
-use crate::output::{STANDARD, open_input, write_stream};
+use crate::output::{STANDARD, input_name, open_input, write_stream};
 use crate::outputs;
 use crate::render;
 use crate::session::{Session, note, warn};
@@ -127,7 +127,7 @@ impl Bundle {
             Self::Import(args) => return args.run(session).await,
             Self::Validate(args) => {
                 let bundle = open_input(&args.path)?;
-                let step = session.step(format!("Checking {}", args.path.display()));
+                let step = session.step(format!("Checking {}", input_name(&args.path)));
                 let site = session.site_if_any(&step).await?;
                 let validation = match site {
                     Some(site) => site.validate_bundle(bundle).await?,
@@ -135,13 +135,14 @@ impl Bundle {
                 };
                 drop(step);
                 session.print(&validation, render::bundle_validation)?;
-                if !validation.valid || validation.news == Some(false) {
+                if let Some(why) = not_importable(&validation) {
+                    session.close(ExitStatus::InputRefused, why);
                     return Ok(ExitStatus::InputRefused);
                 }
             }
             Self::Inspect(args) => {
                 let bundle = open_input(&args.path)?;
-                let step = session.step(format!("Reading {}", args.path.display()));
+                let step = session.step(format!("Reading {}", input_name(&args.path)));
                 let site = session.site_if_any(&step).await?;
                 let info = match site {
                     Some(site) => site.inspect_bundle(bundle).await?,
@@ -225,7 +226,7 @@ impl Import {
             force: self.force,
         };
         let bundle = open_input(&self.path)?;
-        let step = session.step(format!("Importing {}", self.path.display()));
+        let step = session.step(format!("Importing {}", input_name(&self.path)));
         let site = session.site(&step).await?;
         let report = match site.import_bundle(bundle, params).await {
             // Nothing failed: only the exit code says that nothing was imported.
@@ -247,12 +248,51 @@ impl Import {
             session.make_ready_to_scan(&*site).await
         };
         session.print_text(&render::took(12, report.duration_ms, index_ms, None))?;
-        Ok(if report.success {
-            ExitStatus::Pass
-        } else {
-            ExitStatus::TakenInPart
-        })
+        if report.success {
+            return Ok(ExitStatus::Pass);
+        }
+        session.close(ExitStatus::TakenInPart, &taken_in_part(&report, &self.path));
+        Ok(ExitStatus::TakenInPart)
     }
+}
+
+/// Says why a bundle that was checked is not one to import as it is, and what to do; `None` if it is.
+fn not_importable(validation: &BundleValidation) -> Option<&'static str> {
+    match (validation.valid, validation.news) {
+        (false, Some(true)) => Some(
+            "not all of it would be imported: each NO above says why; `starling bundle import FILE --dry-run` shows the result",
+        ),
+        (false, _) => Some("nothing of it would be imported: each NO above says why, and what to do"),
+        (true, Some(false)) => Some("nothing of it is new here, so there is nothing to import"),
+        (true, _) => None,
+    }
+}
+
+/// Says why an import ends with 7, and what to do.
+fn taken_in_part(report: &ImportReport, path: &Path) -> String {
+    let left = report.logs.iter();
+    let left: Vec<String> = left
+        .filter(|log| log.reason.is_some() && log.not_used.is_empty())
+        .map(|log| render::author(log.site_id.as_ref(), &log.site))
+        .collect();
+    let whose = match left.as_slice() {
+        [] => "some logs".to_owned(),
+        [one] => format!("the log of {one}"),
+        [first, rest @ ..] => format!(
+            "the logs of {first} and {}",
+            render::counted(rest.len() as u64, "other", "others")
+        ),
+    };
+    let verb = if left.len() == 1 { "was" } else { "were" };
+    let file = if path.as_os_str() == STANDARD {
+        "FILE".to_owned()
+    } else {
+        path.display().to_string()
+    };
+    format!(
+        "{whose} {verb} held or refused, the rest is imported: do what the reasons above say, then \
+         `starling bundle import {file}` again"
+    )
 }
 
 #[cfg(test)]

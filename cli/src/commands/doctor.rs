@@ -94,10 +94,17 @@ impl Doctor {
         session.print(&examined, |examined| {
             render::doctor(&examined.report, &examined.healthy)
         })?;
-        Ok(if examined.report.ok {
-            ExitStatus::Pass
+        if examined.report.ok {
+            return Ok(ExitStatus::Pass);
+        }
+        let wrong = examined.report.checks.iter().filter(|check| !check.ok).count();
+        let next = if self.repair {
+            "this repair could not mend them: each check above says what to do"
         } else {
-            ExitStatus::StoreDamaged
-        })
+            "each says above what to do; `starling doctor --repair` mends what can be mended here"
+        };
+        let checks = crate::render::counted(wrong as u64, "check found", "checks found");
+        session.close(ExitStatus::StoreDamaged, &format!("{checks} damage: {next}"));
+        Ok(ExitStatus::StoreDamaged)
     }
 }

@@ -10,11 +10,11 @@ mod show;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use starling_api_types::{ErrorCode, ExitStatus, FeedImportOptions, Problem, SourceName};
+use starling_api_types::{ErrorCode, ExitStatus, FeedImportOptions, FeedImportReport, Problem, SourceName};
 
 use super::Outcome;
 use crate::candidates;
-use crate::output::open_input;
+use crate::output::{input_name, open_input};
 use crate::render;
 use crate::session::{Session, warn};
 use crate::source_names;
@@ -55,9 +55,9 @@ Example:
   starling feeds import known_exploited_vulnerabilities.json --source kev \\
       --complete
 
-Exit codes: 0 taken in (also with rejects, unless --strict; with --complete the last line then says that it is not a
-  check), 2 usage or no such file, 3 input refused or every file of it rejected, or this site was restored and signs nothing yet;
-  6 not reachable or locked, 12 disk full")]
+Exit codes: 0 all of it was taken in (with --complete the last line says if it counts as a check), 2 usage or no such file,
+  3 input refused or every file of it rejected (with --strict: any), or this site was restored and signs nothing yet;
+  6 not reachable or locked, 7 partly imported (the rejected files are listed, the rest is stored), 12 disk full")]
 pub(crate) struct Import {
     /// The input; `-` is standard input
     #[arg(value_name = "PATH|-")]
@@ -121,7 +121,11 @@ impl Import {
         };
         let input = open_input(&self.path)?;
         refuse_endless(&self.path)?;
-        let step = session.step(format!("Importing {} from {}", self.source, self.path.display()));
+        let step = session.step(format!(
+            "Importing {} from {}",
+            self.source,
+            input_name(&self.path)
+        ));
         let site = session.site(&step).await?;
         source_names::note_misspelt(site.as_ref(), &[self.source.as_str()]).await;
         let report = site.import_feed(self.source, input, options).await?;
@@ -140,8 +144,30 @@ impl Import {
         if let Some(why) = &report.unchecked {
             session.print_text(&render::unchecked(&report.source, why))?;
         }
-        Ok(ExitStatus::Pass)
+        Ok(if report.rejected > 0 {
+            session.close(ExitStatus::TakenInPart, &taken_in_part(&report));
+            ExitStatus::TakenInPart
+        } else {
+            ExitStatus::Pass
+        })
     }
+}
+
+/// Says why the import ends with 7, and what to do.
+fn taken_in_part(report: &FeedImportReport) -> String {
+    let (is, them) = match report.rejected {
+        1 => ("is", "it"),
+        _ => ("are", "them"),
+    };
+    let command = format!(
+        "starling feeds import PATH --source {}{}",
+        report.source,
+        if report.complete { " --complete" } else { "" }
+    );
+    format!(
+        "{} rejected and {is} not known here, the rest is stored: mend {them} or leave {them} out, then `{command}`",
+        render::counted(report.rejected, "file was", "files were"),
+    )
 }
 
 /// Refuses an input that may never end: a device, a socket, a pipe by its name.

@@ -9,7 +9,7 @@ use futures::StreamExt;
 use starling_api::{Upload, file_problem};
 use starling_api_types::{ErrorCode, Problem};
 
-use crate::output::open_input;
+use crate::output::{input_name, open_input};
 
 /// Reads a file, or standard input for `-`; problems call it `what`.
 ///
@@ -66,7 +66,7 @@ fn too_large(path: &Path, what: &str, size: Option<u64>, max_bytes: u64) -> Prob
         ErrorCode::BodyTooLarge,
         format!(
             "reading {what}: {} {found}: expected at most {max_bytes}",
-            path.display()
+            input_name(path)
         ),
     )
 }

@@ -11,6 +11,7 @@ use starling_policy::{ExampleOutcome, MAX_POLICY_BYTES, PolicyDocument, RegoPoli
 use super::Outcome;
 use super::input;
 use crate::local;
+use crate::output::input_name;
 use crate::render;
 use crate::session::Session;
 
@@ -176,7 +177,7 @@ async fn validate(session: &Session, file: &Path) -> Outcome {
             policy_hash: Some(document.policy.hash().to_string()),
             rules: document.policy.rules.len(),
             examples: document.examples.len(),
-            notes: document.remarks(),
+            notes: document.remarks(local::now()),
         },
         Document::Rego(source) => {
             let version = source.version().to_string();
@@ -205,7 +206,7 @@ async fn test(session: &Session, file: &Path, at: Option<starling_api_types::Tim
         Document::Yaml(document) => {
             let run = |example: &starling_policy::Example| example.run(&document.policy, now);
             let examples = document.examples.iter().map(run).collect();
-            (examples, Vec::new(), document.remarks())
+            (examples, Vec::new(), document.remarks(now))
         }
         Document::Rego(source) => {
             let tests = local::test_rego(source, now).await;
@@ -227,11 +228,19 @@ async fn test(session: &Session, file: &Path, at: Option<starling_api_types::Tim
     };
     session.print(&report, render::policy_test)?;
     // Without an example, nothing was tested.
-    Ok(if failed == 0 && passed > 0 {
-        ExitStatus::Pass
-    } else {
-        ExitStatus::FailedByPolicy
-    })
+    if failed == 0 && passed > 0 {
+        return Ok(ExitStatus::Pass);
+    }
+    let why = match failed {
+        0 => "nothing was tested: the policy has no example and no test; add one for each decision that matters".to_owned(),
+        _ => format!(
+            "{} of {} failed: correct the policy, or what the example expects, then run the command again",
+            failed,
+            failed + passed
+        ),
+    };
+    session.close(ExitStatus::FailedByPolicy, &why);
+    Ok(ExitStatus::FailedByPolicy)
 }
 
 /// A policy in either language.
@@ -242,7 +251,9 @@ enum Document {
 
 async fn read(file: &Path) -> Result<Document, Problem> {
     let bytes = input::read(file, "the policy", MAX_POLICY_BYTES as u64).await?;
-    let invalid = |error: starling_policy::DocumentError| local::invalid_policy(file, &bytes, &error);
+    let invalid = |error: starling_policy::DocumentError| {
+        local::invalid_policy(Path::new(&input_name(file)), &bytes, &error)
+    };
     if RegoPolicy::is_meant(&bytes) {
         return RegoSource::of(&bytes).map(Document::Rego).map_err(invalid);
     }
@@ -255,7 +266,7 @@ async fn read(file: &Path) -> Result<Document, Problem> {
 
 /// Puts the file's name before the problem's text.
 fn named(file: &Path, mut problem: Problem) -> Problem {
-    problem.detail = format!("{}: {}", file.display(), problem.detail);
+    problem.detail = format!("{}: {}", input_name(file), problem.detail);
     problem
 }
 

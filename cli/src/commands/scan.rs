@@ -25,7 +25,7 @@ pub(crate) use self::report::{ScanOutcome, ScanReport, Scanned};
 use self::show::{Shape, Wanted};
 use super::{Outcome, input};
 use crate::local::scan_without_store;
-use crate::output::STANDARD;
+use crate::output::{STANDARD, input_name};
 use crate::outputs;
 use crate::progress::Step;
 use crate::render::Details;
@@ -156,7 +156,7 @@ impl Scan {
         let extras = self.extras(baseline).await?;
         if let [sbom] = self.sboms.as_slice() {
             let bytes = input::read(sbom, "the SBOM", SBOM_MAX_BYTES).await?;
-            let step = session.step(format!("Scanning {}", sbom.display()));
+            let step = session.step(format!("Scanning {}", input_name(sbom)));
             let envelope = self.judge(session, &step, sbom, bytes, &extras).await?;
             drop(step);
             return ScanReport::of(vec![extras.scanned(sbom, Ok(envelope))]);
@@ -165,7 +165,7 @@ impl Scan {
         for sbom in &self.sboms {
             let outcome = match input::read(sbom, "the SBOM", SBOM_MAX_BYTES).await {
                 Ok(bytes) => {
-                    let step = session.step(format!("Scanning {}", sbom.display()));
+                    let step = session.step(format!("Scanning {}", input_name(sbom)));
                     match self.judge(session, &step, sbom, bytes, &extras).await {
                         // The site gets the SBOM's bytes, so a file that it cannot open is one of its own files.
                         Err(problem) if problem.code == ErrorCode::FileAccess => return Err(problem),
@@ -242,7 +242,10 @@ impl Scan {
             warn(&unfinished);
         }
         if self.quiet {
-            report.known_in_part().iter().for_each(|what| warn(what));
+            let notes: Vec<String> = report.known_in_part().into_iter().collect();
+            crate::render::folded(&notes, "ecosystems")
+                .iter()
+                .for_each(|what| warn(what));
         }
         for other in report.scans.iter().filter_map(|scan| scan.other_product.as_ref()) {
             warn(other);
@@ -359,7 +362,7 @@ impl Scan {
             if size > VEX_TOTAL_MAX_BYTES {
                 return Err(too_much(format!(
                     "those up to {} have {size} bytes",
-                    path.display()
+                    input_name(path)
                 )));
             }
             vex.push(document);
@@ -428,7 +431,7 @@ impl Scan {
         ] {
             let rest = problem.detail.strip_prefix(given).map(str::to_owned);
             if let (Some(rest), Some(file)) = (rest, file) {
-                problem.detail = format!("{}{rest}", file.display());
+                problem.detail = format!("{}{rest}", input_name(file));
             }
         }
         problem
@@ -438,7 +441,7 @@ impl Scan {
     fn about(&self, sbom: &Path, mut problem: Problem) -> Problem {
         let of_the_site = problem.code == ErrorCode::FileAccess;
         if !of_the_site && (is_of_the_sbom(problem.code) || self.sboms.len() > 1) {
-            problem.detail = format!("{}: {}", sbom.display(), problem.detail);
+            problem.detail = format!("{}: {}", input_name(sbom), problem.detail);
         }
         problem
     }

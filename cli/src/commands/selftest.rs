@@ -73,11 +73,17 @@ impl Selftest {
         let report = run(folder.as_deref())?;
         drop(step);
         session.print(&report, render::selftest)?;
-        Ok(if report.failed == 0 {
-            ExitStatus::Pass
-        } else {
-            ExitStatus::Internal
-        })
+        if report.failed == 0 {
+            return Ok(ExitStatus::Pass);
+        }
+        let failed = crate::render::counted(report.failed, "case", "cases");
+        session.close(
+            ExitStatus::Internal,
+            &format!(
+                "{failed} failed, so verdicts of this program may be wrong: please report the lines above"
+            ),
+        );
+        Ok(ExitStatus::Internal)
     }
 }
 

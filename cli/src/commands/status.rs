@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::Outcome;
 use crate::local;
-use crate::progress::Step;
+use crate::progress::{Step, Waiting};
 use crate::render;
 use crate::session::Session;
 
@@ -97,12 +97,20 @@ impl Status {
                 render::status(&view)
             }
         })?;
-        Ok(exit_of(&status))
+        let exit = exit_of(&status);
+        if exit != ExitStatus::Pass {
+            session.close(
+                exit,
+                "the last check found damage: `starling doctor` names it, `starling doctor --repair` mends what can be mended",
+            );
+        }
+        Ok(exit)
     }
 
     async fn wait_for(&self, session: &Session, root: &str) -> Result<(), Problem> {
         let step = session.step(format!("Waiting for the knowledge root {root}"));
         let deadline = Instant::now() + Duration::from_secs(self.timeout);
+        let mut waiting = Waiting::start();
         loop {
             // Open the site again each time: without a daemon, an open store does not change.
             let status = session.site(&step).await?.status().await?;
@@ -114,17 +122,18 @@ impl Status {
             let why = render::waits_for(&status);
             if Instant::now() >= deadline {
                 let detail = format!(
-                    "waiting for the knowledge root {root}: after {} seconds it is {digits} here; {why}",
-                    self.timeout
+                    "waiting for the knowledge root {root}: it did not come within {} s, here it is {}; {why}",
+                    self.timeout,
+                    render::short(&found)
                 );
                 return Err(Problem::new(ErrorCode::NotAccepted, detail).hint(
                     "`starling status --all` shows each peer and log; at the other site it shows its root",
                 ));
             }
             let here = render::short(&found);
-            step.say(format!(
-                "Waiting for the knowledge root {root}; here it is {here}: {why}"
-            ));
+            waiting.say(&step, || {
+                format!("Waiting for the knowledge root {root}; here it is {here}: {why}")
+            });
             tokio::time::sleep(LOOK_EVERY).await;
         }
     }

@@ -9,7 +9,7 @@ use starling_api::limits::VEX_MAX_BYTES;
 use starling_api_types::{ErrorCode, ExitStatus, Problem, VexHash, VexList};
 
 use super::{Outcome, input};
-use crate::output::{STANDARD, write_stream};
+use crate::output::{STANDARD, input_name, write_stream};
 use crate::outputs;
 use crate::progress::Step;
 use crate::render;
@@ -100,7 +100,7 @@ impl Vex {
                 for file in &args.files {
                     let document = input::read(file, "the VEX document", VEX_MAX_BYTES).await?;
                     let entry = site.add_vex(document).await.map_err(|mut problem| {
-                        problem.detail = format!("adding {}: {}", file.display(), problem.detail);
+                        problem.detail = format!("adding {}: {}", input_name(file), problem.detail);
                         problem
                     })?;
                     added.documents.push(entry);

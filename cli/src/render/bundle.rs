@@ -77,7 +77,7 @@ pub(crate) fn import_report(report: &ImportReport) -> String {
     if report.dry_run {
         text.push_str("Dry run: nothing was changed. An import would have this result:\n\n");
     }
-    let mut logs = Table::new(["AUTHOR", "LANE", "OUTCOME", "CURSOR"]);
+    let mut logs = Table::new(["AUTHOR", "LANE", "OUTCOME", "CURSOR"]).never_cuts("CURSOR");
     for log in &report.logs {
         logs.row([
             author(log.site_id.as_ref(), &log.site),
@@ -159,6 +159,7 @@ pub(crate) fn bundle_info(info: &BundleInfo) -> String {
         .add("size", size(info.size_bytes))
         .add("frames", count(info.frames))
         .add("certificates", count(info.certificates))
+        .add_if(info.deltas > 0, "deltas", count(info.deltas))
         .add(
             "records",
             format!("{}, {} unpacked", count(info.bodies), size(info.bodies_bytes)),
@@ -169,7 +170,11 @@ pub(crate) fn bundle_info(info: &BundleInfo) -> String {
     let mut text = lines.to_string();
     let mut logs = Table::new(["AUTHOR", "LANE", "EPOCH", "FIRST", "CURSOR", "DELTAS", "CLAIMS"])
         .numbers(&["EPOCH", "FIRST", "DELTAS", "CLAIMS"])
+        .never_cuts("CURSOR")
         .leaves_out(&["EPOCH", "DELTAS", "FIRST"]);
+    if info.logs.iter().all(|log| log.deltas.is_none()) {
+        logs = logs.without("DELTAS");
+    }
     for log in &info.logs {
         logs.row([
             author(log.site_id.as_ref(), &log.site),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use serde::Deserialize;
-use starling_api_types::{ExplainedAdvisory, Explanation, VerdictEnvelope};
+use starling_api_types::{ExplainedAdvisory, ExplainedRule, Explanation, VerdictEnvelope};
 use starling_report::fix::{StatedFix, phrase};
 
 use super::table::Table;
@@ -36,10 +36,12 @@ pub(crate) fn explanation(found: &Explanation) -> String {
         return text;
     }
     for advisory in &found.advisories {
-        let mut rules = Table::new(["AFFECTED", "RULE", "WHY NOT"])
+        let mut rules = Table::new(["AFFECTED", "RULE", "SAID BY", "WHY NOT"])
             .shrinks("WHY NOT", 20)
+            .shrinks("SAID BY", 20)
             .shrinks("RULE", 24);
-        for rule in &advisory.rules {
+        let everyone = sources_of(advisory);
+        for (rule, said_by) in distinct(&advisory.rules) {
             rules.row([
                 match rule.affected {
                     Some(true) => "yes",
@@ -48,6 +50,11 @@ pub(crate) fn explanation(found: &Explanation) -> String {
                 }
                 .to_owned(),
                 rule.rule.clone(),
+                if said_by.is_empty() {
+                    everyone.clone()
+                } else {
+                    said_by.join(", ")
+                },
                 rule.why_not.clone().unwrap_or_default(),
             ]);
         }
@@ -77,6 +84,39 @@ pub(crate) fn explanation(found: &Explanation) -> String {
     text
 }
 
+/// Returns each different rule once, with the records that state it; none for a rule of which all records agree.
+fn distinct(rules: &[ExplainedRule]) -> Vec<(&ExplainedRule, Vec<&str>)> {
+    let mut distinct: Vec<(&ExplainedRule, Vec<&str>)> = Vec::new();
+    for rule in rules {
+        let is_same = |known: &ExplainedRule| {
+            (&known.rule, known.affected, &known.why_not) == (&rule.rule, rule.affected, &rule.why_not)
+        };
+        let said_by = rule.said_by.as_deref();
+        match distinct.iter_mut().find(|(known, _)| is_same(known)) {
+            // All records agree already, or do so now.
+            Some((_, told)) => match said_by {
+                Some(by) if !told.is_empty() && !told.contains(&by) => told.push(by),
+                Some(_) => {}
+                None => told.clear(),
+            },
+            None => distinct.push((rule, said_by.into_iter().collect())),
+        }
+    }
+    distinct
+}
+
+/// Returns the sources of an advisory's statements, each once.
+fn sources_of(advisory: &ExplainedAdvisory) -> String {
+    let mut sources: Vec<&str> = advisory
+        .statements
+        .iter()
+        .map(|said| said.source.as_str())
+        .collect();
+    sources.sort_unstable();
+    sources.dedup();
+    sources.join(", ")
+}
+
 /// Returns the heading of an advisory: its withdrawal, its fixes, and what else is known about the vulnerability.
 fn title_of(advisory: &ExplainedAdvisory) -> String {
     let withdrawn = match &advisory.withdrawn {
@@ -100,7 +140,7 @@ fn title_of(advisory: &ExplainedAdvisory) -> String {
 
 /// Lists the advisories about a package, each with its result: affected ones first, then those in doubt.
 fn every_advisory(found: &Explanation) -> Table {
-    let mut rows: Vec<(u8, [String; 4])> = found
+    let mut rows: Vec<(u8, [String; 5])> = found
         .advisories
         .iter()
         .map(|advisory| {
@@ -122,6 +162,7 @@ fn every_advisory(found: &Explanation) -> Table {
                 advisory.vulnerability.clone(),
                 result,
                 list(&advisory.fixed),
+                sources_of(advisory),
                 why.unwrap_or_default(),
             ];
             (rank, row)
@@ -129,8 +170,9 @@ fn every_advisory(found: &Explanation) -> Table {
         .collect();
     // A stable sort: within one result the order stays.
     rows.sort_by_key(|(rank, _)| *rank);
-    let mut table = Table::new(["VULNERABILITY", "AFFECTED", "FIXED IN", "WHY"])
+    let mut table = Table::new(["VULNERABILITY", "AFFECTED", "FIXED IN", "SOURCES", "WHY"])
         .shrinks("WHY", 24)
+        .shrinks("SOURCES", 12)
         .shrinks("FIXED IN", 12);
     for (_, row) in rows {
         table.row(row);
@@ -281,9 +323,15 @@ pub(crate) fn reasons(envelope: &VerdictEnvelope) -> String {
         );
         let mut lines = Lines::default();
         let missing = phrase(&finding.fix_states);
+        let mut because: Vec<String> = Vec::new();
         for rule in &finding.rules {
-            let missing = missing.as_deref().unwrap_or("no fix known");
-            lines = lines.add("  because", rule.shown(missing));
+            let shown = rule.shown(missing.as_deref().unwrap_or("no fix known"));
+            if !because.contains(&shown) {
+                because.push(shown);
+            }
+        }
+        for shown in because {
+            lines = lines.add("  because", shown);
         }
         if let Some(said) = &missing {
             lines = lines.add("  fix", said);
@@ -377,6 +425,20 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("`starling explain PURL ID`"), "{text}");
+    }
+
+    /// Equal rules of several records filled the table, and nothing told whose they were.
+    #[test]
+    fn equal_rules_are_one_row_with_their_records() {
+        let rule = |by: &str| serde_json::json!({"entry": 0, "said_by": by, "rule": "SEMVER range 0", "affected": true});
+        let found: Explanation = serde_json::from_value(serde_json::json!({
+            "purl": "pkg:npm/a@1", "id": "CVE-1", "conclusion": "affected", "reason": "r", "other_advisories": 0,
+            "advisories": [{"merge_hash": null, "vulnerability": "CVE-1", "statements": [], "fixed": [],
+                "rules": [rule("ghsa G-1"), rule("nvd CVE-1"), rule("ghsa G-1")]}]}))
+        .unwrap();
+        let text = explanation(&found);
+        assert_eq!(text.matches("SEMVER range 0").count(), 1, "{text}");
+        assert!(text.contains("ghsa G-1, nvd CVE-1"), "{text}");
     }
 
     #[test]

@@ -39,9 +39,9 @@ pub(crate) use policy::{policy_history, policy_summary, policy_test};
 pub(crate) use selftest::selftest;
 pub(crate) use sites::{SitesView, site, site_history, site_status, sites};
 pub(crate) use status::{identity, init, keys, restore_report, status, status_in_full};
-pub(crate) use verdict::{Details, known_in_part, scan_report, verdict};
+pub(crate) use verdict::{Details, folded, known_in_part, scan_report, verdict};
 pub(crate) use vex::{vex_added, vex_list, vex_removed};
-pub(crate) use work::{compacted, converted, doctor, feed_report, took, unchecked};
+pub(crate) use work::{compacted, converted, doctor, feed_report, index_took, took, unchecked};
 
 use table::Table;
 
@@ -186,7 +186,7 @@ fn on_screen(hash: &str) -> String {
 }
 
 /// Returns an author's name if known, else the beginning of its identity.
-fn author(name: Option<&SiteSlug>, site: &SiteId) -> String {
+pub(crate) fn author(name: Option<&SiteSlug>, site: &SiteId) -> String {
     name.map_or_else(
         || format!("unlisted {}", short(&site.to_string())),
         ToString::to_string,

@@ -11,6 +11,9 @@ use super::table::Table;
 use super::{Lines, ago, count, list, moment, moment_or, or_dash, section, short, size};
 use crate::terminal::Tone;
 
+/// The connection of a site that is reached by carried bundles only.
+const BY_BUNDLE: &str = "bundles only";
+
 /// Describes the sources that a site is allowed to send.
 fn allowed(site: &Site) -> String {
     if site.allowed_sources.is_empty() {
@@ -58,9 +61,8 @@ pub(crate) fn sites(view: &SitesView<'_>) -> String {
     ])
     .numbers(&["AGE", "LAG"])
     .shrinks("ALLOWED SOURCES", 15)
-    .shrinks("CURSOR", 12)
     .shrinks("HELD BACK", 12)
-    .keeps_end("CURSOR")
+    // A cursor is there to be copied: it is shown whole, or not at all.
     .leaves_out(&["NAME", "MAY MUTE", "ALLOWED SOURCES", "AGE", "CURSOR"]);
     if view
         .list
@@ -88,8 +90,8 @@ pub(crate) fn sites(view: &SitesView<'_>) -> String {
             or_dash(held_back(view.status, site)),
             match peer {
                 Some(peer) if peer.connected => "yes",
-                Some(peer) if peer.by_file => "by file",
-                None if site.addresses.is_empty() => "by file",
+                Some(peer) if peer.by_file => BY_BUNDLE,
+                None if site.addresses.is_empty() => BY_BUNDLE,
                 _ => "no",
             }
             .to_owned(),
@@ -175,7 +177,8 @@ pub(crate) fn site_history(history: &SiteHistory) -> String {
         "AT", "BY", "ITEMS", "CREATED", "UPDATED", "DELETED", "CURSOR", "BUNDLE",
     ])
     .numbers(&["ITEMS", "CREATED", "UPDATED", "DELETED"])
-    .leaves_out(&["BUNDLE"]);
+    .never_cuts("CURSOR")
+    .leaves_out(&["BUNDLE", "CREATED", "UPDATED", "DELETED"]);
     for entry in &history.entries {
         let (kind, is_counted) = match entry.kind {
             // Deltas from the network are folded later, and not counted by transfer.
@@ -267,9 +270,13 @@ mod tests {
             "{text}"
         );
         let first = lines.next().unwrap();
-        for shown in ["site-eu-north-1", "enabled", "2025-01-15 10:30", "#0042", "1,000"] {
+        for shown in ["site-eu-north-1", "enabled", "2025-01-15 10:30", "1,000"] {
             assert!(first.contains(shown), "{shown}: {text}");
         }
+        // A part of a cursor cannot be used: it is shown whole, or not at all.
+        assert!(!text.contains("#0042") && text.contains("CURSOR"), "{text}");
+        let wide = terminal::at_width(160, || sites(&view));
+        assert!(wide.contains("2025-01-15T10:30:00.000Z#0042"), "{wide}");
         let second = lines.next().unwrap();
         assert!(second.contains("disabled") && second.contains("never"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");

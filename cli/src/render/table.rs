@@ -2,7 +2,8 @@
 //!
 //! If a table is too wide, it first cuts the columns that may shrink (`…`), then leaves out the least important
 //! columns and lists them below the table. Then columns that must never be cut, such as ids and package names, move to
-//! a line of their own below each row. With `--wide`, in a pipe and in a file it shows everything.
+//! a line of their own below each row. With `--wide`, in a pipe and in a file it shows everything, and every
+//! column is as wide as its widest value.
 
 use std::fmt;
 
@@ -17,8 +18,6 @@ const GAP: usize = 2;
 const CUT: &str = "…";
 /// Indent of a value that stands below its row.
 const BELOW: &str = "  ";
-/// Widest column without a limit: a wider value goes beyond it in its own row, if few are that wide.
-const WIDE: usize = 60;
 /// Narrowest width of a column before columns are left out.
 const NARROW: usize = 8;
 
@@ -181,13 +180,7 @@ impl Table {
         let asked = |(width, column): (&usize, &Column)| (!column.hidden).then_some(*width);
         let widths: Vec<Option<usize>> = natural.iter().zip(&self.columns).map(asked).collect();
         let Some(limit) = limit else {
-            let indexed = widths.into_iter().enumerate();
-            let widths =
-                indexed.map(|(index, width)| width.map(|width| self.without_few(index, width, WIDE)));
-            return Layout {
-                widths: widths.collect(),
-                apart: false,
-            };
+            return Layout { widths, apart: false };
         };
         if let Some(widths) = self.fitted(&natural, &widths, limit) {
             return Layout { widths, apart: false };

@@ -3,9 +3,11 @@
 mod body;
 mod unjudged;
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use starling_api_types::{ExitStatus, VerdictEnvelope};
+use starling_policy::UnusableReason;
 use starling_report::remarks::{Part, not_as_written, without_severity};
 use starling_report::unjudged::Group;
 use starling_report::upgrade::{Upgrade, by_level, count_levels, upgrades};
@@ -14,6 +16,7 @@ use self::body::{Body, Finding};
 use super::table::Table;
 use super::{Lines, count, counted, list, on_screen, or_dash, plain, section};
 use crate::commands::scan::{ScanOutcome, ScanReport, Scanned};
+use crate::output::STANDARD;
 use crate::terminal::{self, Tone};
 
 /// Most upgrades listed at the top.
@@ -77,6 +80,25 @@ fn vex(body: &Body) -> Table {
         ]);
     }
     table
+}
+
+/// Says why statements of the documents do not apply.
+fn vex_unusable(body: &Body) -> String {
+    let mut numbers: BTreeMap<&str, u64> = BTreeMap::new();
+    for (code, number) in body.vex.iter().flat_map(|document| &document.unusable_by) {
+        *numbers.entry(code).or_default() += number;
+    }
+    let words = |code: &str| {
+        let known = UnusableReason::ALL
+            .into_iter()
+            .find(|reason| reason.code() == code);
+        known.map_or_else(
+            || plain(code).replace('_', " "),
+            |reason| reason.words().to_owned(),
+        )
+    };
+    let reasons = numbers.into_iter().map(|(code, number)| (words(code), number));
+    super::vex::unusable(reasons.collect())
 }
 
 /// Returns the findings, worst first. With `aliases`, also the other ids of each vulnerability.
@@ -176,6 +198,22 @@ pub(crate) fn known_in_part(envelope: &VerdictEnvelope) -> Vec<String> {
         .unwrap_or_default()
 }
 
+/// Returns texts of one kind as they are; if there are many, the first and the number of the others.
+pub(crate) fn folded(texts: &[String], kind: &str) -> Vec<String> {
+    match texts {
+        [first, rest @ ..] if texts.len() >= FOLDED_FROM => {
+            vec![format!(
+                "{first}; and so for {} other {kind}, which --json names",
+                rest.len()
+            )]
+        }
+        texts => texts.to_vec(),
+    }
+}
+
+/// So many texts of one kind are one line.
+const FOLDED_FROM: usize = 8;
+
 /// Returns the exit code with its meaning. A warning has the exit code of a pass, but another meaning.
 fn ending(outcome: &str, exit_code: u8) -> String {
     if outcome == "warn" && exit_code == ExitStatus::Pass.code() {
@@ -218,7 +256,7 @@ fn head(body: &Body, exit_code: u8) -> String {
             Part::Decides => "  because ".to_owned(),
             part => format!("  {}", part.words()),
         };
-        text.push_str(&terminal::wrapped(&first, 4, &plain(reason)));
+        text.push_str(&terminal::wrapped(&first, 4, &plain(&reason)));
     }
     let actions = actions(body);
     if !actions.is_empty() {
@@ -239,7 +277,7 @@ fn head(body: &Body, exit_code: u8) -> String {
     if let Some(note) = not_as_written(body.inventory.notes) {
         text.push_str(&terminal::wrapped("  note ", 4, &note));
     }
-    for note in body.known_in_part() {
+    for note in folded(&body.known_in_part(), "ecosystems") {
         text.push_str(&terminal::wrapped("  note ", 4, &plain(&note)));
     }
     if let Some(note) = without_severity(body.unrated()) {
@@ -319,6 +357,7 @@ pub(crate) fn verdict(envelope: &VerdictEnvelope, details: Details) -> String {
     section(&mut text, "Rules to look at", &rules(&body));
     section(&mut text, "Mutes to look at", &mutes(&body));
     section(&mut text, "Suppliers' statements", &vex(&body));
+    text.push_str(&vex_unusable(&body));
     let has_sections = text.len() > headed;
     let mut lines = Lines::default()
         .add("verdict", on_screen(&envelope.verdict_hash.to_string()))
@@ -364,21 +403,37 @@ fn summary(report: &ScanReport) -> Table {
         let [word, fail, warn, ignored, gaps] = cells;
         let has_no_verdict = matches!(word.as_str(), "refused" | "not understood");
         let tone = tone_of(&word).or(has_no_verdict.then_some(Tone::Bad));
-        table.row([word, fail, warn, ignored, gaps, sbom.clone()]);
+        table.row([word, fail, warn, ignored, gaps, sbom_name(sbom)]);
         table.tone("OUTCOME", tone);
     }
     table
+}
+
+/// Returns the name of an SBOM for people.
+fn sbom_name(sbom: &str) -> String {
+    if sbom == STANDARD {
+        "standard input".to_owned()
+    } else {
+        plain(sbom).into_owned()
+    }
 }
 
 /// Renders `starling scan` of several SBOMs.
 pub(crate) fn scan_report(report: &ScanReport, details: Details) -> String {
     let mut text = String::new();
     for Scanned { sbom, outcome, .. } in &report.scans {
-        let _ = writeln!(text, "{}", Tone::Heading.paint(&format!("== {}", plain(sbom))));
+        let _ = writeln!(
+            text,
+            "{}",
+            Tone::Heading.paint(&format!("== {}", sbom_name(sbom)))
+        );
         match outcome {
             ScanOutcome::Result(envelope) => text.push_str(&verdict(envelope, details)),
             ScanOutcome::Problem(problem) => {
-                let _ = writeln!(text, "REFUSED: {}", plain(&problem.to_string()));
+                text.push_str(&terminal::wrapped("REFUSED: ", 2, &plain(&problem.to_string())));
+                if let Some(hint) = &problem.hint {
+                    text.push_str(&terminal::wrapped("  ", 2, &plain(hint)));
+                }
             }
         }
         text.push('\n');

@@ -1,9 +1,12 @@
 //! Renders the site's stored VEX documents.
 
+use std::collections::BTreeMap;
+
 use starling_api_types::{VexEntry, VexList, VexRemoved};
 
 use super::table::Table;
-use super::{count, or_dash, size};
+use super::{count, counted, or_dash, plain, size};
+use crate::terminal;
 
 /// Renders `starling vex list`.
 pub(crate) fn vex_list(list: &VexList) -> String {
@@ -50,5 +53,50 @@ fn table(entries: &[VexEntry], none: &str, note: impl Fn(&VexEntry) -> &'static 
     if table.is_empty() {
         return format!("{none}\n");
     }
-    table.to_string()
+    let mut text = table.to_string();
+    let mut numbers: BTreeMap<&str, u64> = BTreeMap::new();
+    for reason in entries.iter().flat_map(|entry| &entry.unusable_by) {
+        *numbers.entry(&reason.reason).or_default() += reason.statements;
+    }
+    let numbers = numbers.into_iter();
+    text.push_str(&unusable(
+        numbers
+            .map(|(reason, number)| (plain(reason).into_owned(), number))
+            .collect(),
+    ));
+    text
+}
+
+/// Says why statements do not apply: a line for each reason, the most frequent first.
+pub(super) fn unusable(mut reasons: Vec<(String, u64)>) -> String {
+    reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let lines = reasons.into_iter().map(|(reason, number)| {
+        let told = format!("{} {reason}", counted(number, "statement", "statements"));
+        terminal::wrapped("  not usable: ", 4, &told)
+    });
+    lines.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_of_unusable_statements_follow_the_table() {
+        let hash = format!("blake3:{}", "0".repeat(64));
+        let reason =
+            |reason: &str, statements: u64| serde_json::json!({"reason": reason, "statements": statements});
+        let entry = serde_json::json!({"hash": hash, "format": "OpenVEX", "statements": 1, "unusable": 3, "size_bytes": 9,
+            "added_at": "2026-01-01T00:00:00.000Z", "known": false,
+            "unusable_by": [reason("without a vulnerability", 1), reason("with an unknown status", 2)]});
+        let list: VexList =
+            serde_json::from_value(serde_json::json!({"documents": [entry.clone(), entry]})).unwrap();
+        let text = vex_added(&list);
+        assert!(
+            text.ends_with(
+                "\n  not usable: 4 statements with an unknown status\n  not usable: 2 statements without a vulnerability\n"
+            ),
+            "{text}"
+        );
+    }
 }

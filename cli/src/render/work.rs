@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use starling_api_types::{
-    CompactReport, ConvertReport, DoctorCheck, DoctorReport, FeedImportReport, FeedOutcome, OutOfReach,
-    SourceName,
+    CompactReport, ConvertReport, DoctorCheck, DoctorReport, FeedImportReport, FeedOutcome, FeedRun,
+    OutOfReach, SourceName,
 };
 
 use super::table::Table;
@@ -157,6 +157,20 @@ pub(crate) fn took(label_width: usize, work_ms: u64, index_ms: u64, bytes: Optio
     )
 }
 
+/// Renders the duration of the match index after runs of feeds, and of everything; empty if a daemon builds it.
+pub(crate) fn index_took(runs: &[FeedRun], index_ms: u64) -> String {
+    if index_ms == 0 {
+        return String::new();
+    }
+    let runs_ms = runs.iter().map(|run| run.duration_ms).max().unwrap_or_default();
+    format!(
+        "took {} in all: {} to fetch and import, {} to build the match index\n",
+        duration(runs_ms.saturating_add(index_ms)),
+        duration(runs_ms),
+        duration(index_ms)
+    )
+}
+
 /// Groups warnings that differ only in names and numbers: one line with a count and the first of them.
 fn grouped_warnings(warnings: &[String]) -> String {
     let mut groups: Vec<(String, &str, u64)> = Vec::new();
@@ -205,16 +219,7 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
     };
     for check in report.checks.iter().filter(|check| !check.damaged.is_empty()) {
         let _ = writeln!(text, "\nDamaged in {}:", plain(&check.name));
-        for name in check.damaged.iter().take(DAMAGED_SHOWN) {
-            let _ = writeln!(text, "  {}", plain(name));
-        }
-        if check.damaged.len() > DAMAGED_SHOWN {
-            let _ = writeln!(
-                text,
-                "  … and {} more; --json names them",
-                check.damaged.len() - DAMAGED_SHOWN
-            );
-        }
+        text.push_str(&damaged(&check.damaged));
     }
     if !healthy.is_empty() {
         let _ = writeln!(text, "\n{}", Tone::Heading.paint("What a healthy site has"));
@@ -240,6 +245,42 @@ pub(crate) fn doctor(report: &DoctorReport, healthy: &[HealthPoint]) -> String {
     let _ = writeln!(text, "\nthe store is {end} ({})", duration(report.duration_ms));
     text
 }
+
+/// Lists what is damaged. Of those that are damaged in the same way, the first few are named, and the others counted.
+fn damaged(names: &[String]) -> String {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for name in names {
+        let kind = kind_of(name);
+        match groups.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, alike)) => alike.push(name),
+            None => groups.push((kind, vec![name])),
+        }
+    }
+    let mut text = String::new();
+    for (_, alike) in groups.iter().take(DAMAGED_SHOWN) {
+        for name in alike.iter().take(ALIKE_SHOWN) {
+            text.push_str(&terminal::wrapped("  ", 4, &plain(name)));
+        }
+        if alike.len() > ALIKE_SHOWN {
+            let _ = writeln!(
+                text,
+                "    … and {} more like it; --json names them",
+                alike.len() - ALIKE_SHOWN
+            );
+        }
+    }
+    if groups.len() > DAMAGED_SHOWN {
+        let _ = writeln!(
+            text,
+            "  … and {} more; --json names them",
+            groups.len() - DAMAGED_SHOWN
+        );
+    }
+    text
+}
+
+/// Names shown of those that are damaged in the same way.
+const ALIKE_SHOWN: usize = 3;
 
 /// Renders a check for a terminal. Its sentence is never cut: it may be the advice.
 fn check_line(check: &DoctorCheck) -> String {

@@ -7,12 +7,13 @@ use std::collections::BTreeSet;
 
 use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
+use starling_protocol::UnixMillis;
 
 use crate::condition::{Condition, Span};
 use crate::example::Example;
 use crate::given::given;
 use crate::policy::{DEFAULT_EXPIRY_NOTICE_SECONDS, Policy};
-use crate::rule::Rule;
+use crate::rule::{Rule, RuleState};
 use crate::terms::{Action, DocumentError, Expiry, PolicyVersion};
 use crate::units::parse_percent;
 
@@ -181,25 +182,52 @@ impl PolicyDocument {
         Ok(Self { policy, examples })
     }
 
-    /// Returns what a valid file leaves open: rules that ignore findings for ever, and examples that are missing.
-    pub fn remarks(&self) -> Vec<String> {
+    /// Returns what a valid file leaves open at a time: rules that have expired, rules that ignore findings for ever, and
+    /// examples that are missing.
+    pub fn remarks(&self, now: UnixMillis) -> Vec<String> {
         let endless = self.policy.rules.iter();
         let endless = endless.filter(|rule| rule.action == Action::Ignore && rule.expires.is_none());
         let names: Vec<String> = endless.map(|rule| format!("{:?}", rule.id)).collect();
-        let more = names.len().saturating_sub(REMARKED);
-        let mut named = names.get(..REMARKED).unwrap_or(&names).join(", ");
-        if more > 0 {
-            named.push_str(&format!(" and {more} more"));
-        }
+        let named = first_of(&names);
         let ignores = match names.len() {
             0 => None,
             1 => Some(format!("the rule {named} ignores findings and never ends")),
             many => Some(format!("{many} rules ignore findings and never end: {named}")),
         };
         let ignores = ignores.map(|what| format!("{what}; `expires: 2027-01-31` gives a rule an end"));
+        let expired = self.expired(now);
         let examples = self.examples.is_empty().then(|| NO_EXAMPLES.to_owned());
-        ignores.into_iter().chain(examples).collect()
+        expired.into_iter().chain(ignores).chain(examples).collect()
     }
+
+    /// Names the rules that have expired: they decide nothing any more.
+    fn expired(&self, now: UnixMillis) -> Option<String> {
+        let expired = self.policy.rules.iter();
+        let expired = expired.filter(|rule| rule.state(now, 0) == RuleState::Expired);
+        let names: Vec<String> = expired
+            .map(|rule| {
+                let end = rule.expires.map(|end| end.0.to_string()).unwrap_or_default();
+                format!("{:?} (until {end})", rule.id)
+            })
+            .collect();
+        let named = first_of(&names);
+        let what = match names.len() {
+            0 => return None,
+            1 => format!("the rule {named} has expired and decides nothing"),
+            many => format!("{many} rules have expired and decide nothing: {named}"),
+        };
+        Some(format!("{what}; renew `expires`, or remove what is not needed"))
+    }
+}
+
+/// Lists the first names, and how many more there are.
+fn first_of(names: &[String]) -> String {
+    let more = names.len().saturating_sub(REMARKED);
+    let mut named = names.get(..REMARKED).unwrap_or(names).join(", ");
+    if more > 0 {
+        named.push_str(&format!(" and {more} more"));
+    }
+    named
 }
 
 fn rules(raw: Vec<RawRule>) -> Result<Vec<Rule>, DocumentError> {
@@ -313,7 +341,9 @@ examples:
     fn endless_ignore_rules_and_missing_examples_are_remarked() {
         let remarks = |rest: &str| {
             let text = format!("format: starling-policy/1\n{rest}");
-            PolicyDocument::read(text.as_bytes()).unwrap().remarks()
+            PolicyDocument::read(text.as_bytes())
+                .unwrap()
+                .remarks(UnixMillis::EPOCH)
         };
         let rule = |id: &str, action: &str, more: &str| {
             format!("  - {{id: {id}, action: {action}, reason: x, {more}when: {{kev: false}}}}\n")
@@ -340,6 +370,25 @@ examples:
             "{told}"
         );
         assert!(examples.contains("no `examples`"), "{examples}");
+    }
+
+    /// A file was called valid although none of its exceptions was in force any more.
+    #[test]
+    fn expired_rules_are_named() {
+        let text = "format: starling-policy/1\nrules:\n\
+            \x20 - {id: old, action: ignore, reason: x, expires: 2020-01-01, when: {kev: false}}\n\
+            \x20 - {id: new, action: ignore, reason: x, expires: 2030-01-01, when: {kev: false}}\n\
+            examples:\n  - {name: x, finding: {id: A}, expect: warn}\n";
+        let document = PolicyDocument::read(text.as_bytes()).unwrap();
+        let remarks = document.remarks("2025-01-01T00:00:00Z".parse().unwrap());
+        let [told] = &remarks[..] else {
+            panic!("{remarks:?}")
+        };
+        assert!(
+            told.starts_with("the rule \"old\" (until 2020-01-0") && told.contains("has expired"),
+            "{told}"
+        );
+        assert!(document.remarks(UnixMillis::EPOCH).is_empty());
     }
 
     #[test]

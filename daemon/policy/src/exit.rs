@@ -11,9 +11,10 @@ pub fn exit_code(verdict: &Verdict) -> u8 {
         Outcome::Fail => 1,
         Outcome::Unknown => {
             let knowledge = |code| match code {
-                ReasonCode::KnowledgeEmpty | ReasonCode::KnowledgeStale | ReasonCode::KnowledgeMissing => {
-                    true
-                }
+                ReasonCode::KnowledgeEmpty
+                | ReasonCode::KnowledgeStale
+                | ReasonCode::SourceInPart
+                | ReasonCode::KnowledgeMissing => true,
                 ReasonCode::SourceSilent | ReasonCode::HeadExpired => verdict.freshness_required,
                 _ => false,
             };

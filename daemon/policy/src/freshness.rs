@@ -94,7 +94,15 @@ pub(crate) fn freshness_reasons(
         .filter(|unchecked| counts(&unchecked.source));
     let Some(max_age) = policy.max_age_seconds else {
         let heard = checks.map(|check| (&check.source, Some(check.last_checked)));
-        let heard = heard.chain(unchecked.map(|unchecked| (&unchecked.source, unchecked.last_heard)));
+        let freshness = &policy.freshness;
+        let unchecked: Vec<&UncheckedSource> = unchecked.collect();
+        if freshness.required {
+            let parts = unchecked.iter().map(|unchecked| &unchecked.source);
+            for source in parts.filter(|source| !freshness.is_partial(source)) {
+                say(ReasonCode::SourceInPart, in_part(source));
+            }
+        }
+        let heard = heard.chain(unchecked.into_iter().map(|one| (&one.source, one.last_heard)));
         for (source, last) in heard {
             let rhythm = policy.freshness.rhythm_of(source);
             let silent = match last {
@@ -121,18 +129,36 @@ pub(crate) fn freshness_reasons(
             say(ReasonCode::KnowledgeStale, text);
         }
     }
-    for UncheckedSource { source, .. } in unchecked {
-        let text = format!(
-            "source {source} was never checked: no site has taken it in as a whole, so it counts as stale"
-        );
+    for UncheckedSource { source, last_heard } in unchecked {
+        let is_partial = policy.freshness.is_partial(source);
+        let text = match last_heard.filter(|_| is_partial) {
+            Some(last) if age_of(last) <= max_age.saturating_mul(1_000) => continue,
+            Some(last) => format!(
+                "source {source} is stale: it is held in part, and was last imported {last}, more than {max_age} s before \
+                 {as_of}"
+            ),
+            None => format!(
+                "source {source} was never checked: no site has taken it in as a whole, so it counts as stale"
+            ),
+        };
         say(ReasonCode::KnowledgeStale, text);
     }
+}
+
+/// Returns the sentence about a source that was never taken in as a whole, and how that ends.
+fn in_part(source: &str) -> String {
+    format!(
+        "source {source} was never imported as a whole, so no scan finds what is missing: `starling feeds import PATH --source \
+         {source} --complete` imports it if PATH holds the whole source, and so does a feed; scan.partial_sources names \
+         sources that are held in part on purpose"
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::knowledge::{HeadExpiry, SourceCheck};
+    use crate::policy::EVERY_SOURCE;
     use crate::tests::knowledge;
 
     fn reasons_at(days: u64, policy: &Policy, ecosystem: &str) -> Vec<String> {
@@ -188,6 +214,50 @@ mod tests {
         assert_eq!(
             named,
             ["source mine was never checked: no site has taken it in as a whole, so it counts as stale"]
+        );
+    }
+
+    #[test]
+    fn required_freshness_needs_whole_sources_or_their_names() {
+        let mut policy = Policy::default();
+        policy.freshness.required = true;
+        let named = reasons_at(20, &policy, "npm");
+        assert_eq!(named.len(), 1, "{named:?}");
+        assert!(
+            named[0].starts_with("source mine was never imported as a whole")
+                && named[0].contains("`starling feeds import PATH --source mine --complete`")
+                && named[0].contains("scan.partial_sources"),
+            "{named:?}"
+        );
+        // Sources of other ecosystems do not matter here either.
+        assert_eq!(reasons_at(2, &policy, "Debian").len(), 0);
+        // Held in part on purpose: the last import counts, as old as it may be.
+        for listed in ["mine", EVERY_SOURCE] {
+            policy.freshness.partial = BTreeSet::from([listed.to_owned()]);
+            assert!(reasons_at(20, &policy, "npm").is_empty(), "{listed}");
+            let old = reasons_at(27, &policy, "npm");
+            assert!(
+                old.iter().any(|text| text.starts_with("source mine is stale")),
+                "{old:?}"
+            );
+        }
+        policy.freshness.partial = BTreeSet::from(["other".to_owned()]);
+        assert_eq!(reasons_at(20, &policy, "npm").len(), 1);
+    }
+
+    #[test]
+    fn greatest_age_applies_to_the_last_import_of_a_listed_part() {
+        let mut policy = Policy {
+            max_age_seconds: Some(2 * 86_400),
+            ..Policy::default()
+        };
+        policy.freshness.partial.insert("mine".to_owned());
+        assert!(reasons_at(20, &policy, "npm").is_empty());
+        let old = reasons_at(22, &policy, "npm");
+        assert!(
+            old.iter()
+                .any(|text| text.starts_with("source mine is stale: it is held in part")),
+            "{old:?}"
         );
     }
 

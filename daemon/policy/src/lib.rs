@@ -40,7 +40,7 @@ pub use freshness::{SpeakingSource, VerdictEcosystem};
 pub use glob::{Glob, GlobError};
 pub use knowledge::{HeadExpiry, KnowledgeState, SourceCheck, UncheckedSource};
 pub use mute::MuteReport;
-pub use policy::{DEFAULT_RHYTHM_SECONDS, Freshness, Policy};
+pub use policy::{DEFAULT_RHYTHM_SECONDS, EVERY_SOURCE, Freshness, Policy};
 pub use rego::{
     MAX_DECISION_BYTES, MAX_DECISIONS, MAX_REGO_BYTES, MAX_REGO_INPUT_BYTES, MAX_REGO_STEPS, RegoAnswer,
     RegoDecision, RegoDecisions, RegoError, RegoInput, RegoInputError, RegoPolicy, RegoReport, RegoRequest,
@@ -55,7 +55,10 @@ pub use verdict::{
     JudgedFinding, NotJudged, NotJudgedPackage, Outcome, Verdict, VerdictBaseline, VerdictError, VerdictHash,
     VerdictInventory,
 };
-pub use vex::{MAX_VEX_BYTES, RefusedVex, VexDocument, VexError, VexFormat, VexReport, VexStatus};
+pub use vex::{
+    MAX_VEX_BYTES, RefusedVex, Unusable, UnusableReason, VexDocument, VexError, VexFormat, VexReport,
+    VexStatus,
+};
 
 #[cfg(test)]
 mod hostile_tests;

@@ -1,6 +1,6 @@
 //! The policy of a site: what its owner accepts, as compiled data.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use starling_protocol::json;
@@ -114,7 +114,10 @@ impl Policy {
     }
 }
 
-/// The allowed silence of sources.
+/// Stands for every source in [`Freshness::partial`].
+pub const EVERY_SOURCE: &str = "*";
+
+/// The allowed silence of sources, and those that may be held in part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Freshness {
     /// For all sources, in seconds.
@@ -122,8 +125,12 @@ pub struct Freshness {
     /// For single sources, in seconds.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub rhythms: BTreeMap<String, u64>,
-    /// True if silence, or an expired head of a site, makes the outcome unknown; otherwise they warn.
+    /// True if silence, an expired head of a site, or a source that is known in part only, makes the outcome unknown;
+    /// otherwise the first two warn.
     pub required: bool,
+    /// Sources that are held in part on purpose: their last import counts. `*` stands for every source.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub partial: BTreeSet<String>,
 }
 
 impl Default for Freshness {
@@ -132,6 +139,7 @@ impl Default for Freshness {
             rhythm_seconds: DEFAULT_RHYTHM_SECONDS,
             rhythms: BTreeMap::new(),
             required: false,
+            partial: BTreeSet::new(),
         }
     }
 }
@@ -141,5 +149,11 @@ impl Freshness {
     #[must_use]
     pub fn rhythm_of(&self, source: &str) -> u64 {
         self.rhythms.get(source).copied().unwrap_or(self.rhythm_seconds)
+    }
+
+    /// Returns true if a source may be held in part.
+    #[must_use]
+    pub fn is_partial(&self, source: &str) -> bool {
+        self.partial.contains(source) || self.partial.contains(EVERY_SOURCE)
     }
 }

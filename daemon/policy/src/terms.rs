@@ -224,6 +224,8 @@ pub enum ReasonCode {
     KnowledgeStale,
     /// A source was silent for longer than its rhythm.
     SourceSilent,
+    /// A source was never taken in as a whole, and fresh knowledge is required.
+    SourceInPart,
     /// The newest head of a site with relevant records has expired.
     HeadExpired,
     /// The knowledge has nothing about any of the inventory's ecosystems.

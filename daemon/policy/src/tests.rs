@@ -345,6 +345,31 @@ fn silence_and_expired_heads_can_set_the_exit_code() {
 }
 
 #[test]
+fn source_known_in_part_is_not_fresh_where_freshness_is_required() {
+    let state = KnowledgeState {
+        unchecked: vec![UncheckedSource {
+            source: "mine".to_owned(),
+            last_heard: Some(UnixMillis::saturating(AS_OF)),
+        }],
+        ..knowledge()
+    };
+    let mut policy = Policy::default();
+    policy.freshness.required = true;
+    let verdict = judge(&result(&[], all_matched()), &policy, &state);
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
+    assert!(codes(&verdict).contains(&ReasonCode::SourceInPart));
+    // The policy of a site that lists none keeps its hash.
+    let hash = policy.hash();
+    policy.freshness.partial.insert("mine".to_owned());
+    assert_ne!(policy.hash(), hash);
+    let verdict = judge(&result(&[], all_matched()), &policy, &state);
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Pass, 0));
+    policy.freshness = Freshness::default();
+    let verdict = judge(&result(&[], all_matched()), &policy, &state);
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Pass, 0));
+}
+
+#[test]
 fn failing_finding_outranks_missing_knowledge() {
     let policy = Policy {
         fail_on: Some(FailOn::Low),

@@ -24,6 +24,7 @@ mod cyclonedx;
 mod index;
 mod openvex;
 pub(crate) mod product;
+mod unusable;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -36,6 +37,7 @@ use starling_scanner::purl::PackageUrl;
 
 pub(crate) use self::index::VexIndex;
 use self::product::Within;
+pub use self::unusable::{Unusable, UnusableReason};
 use crate::strict;
 
 /// Largest document, in bytes.
@@ -141,7 +143,7 @@ pub struct VexDocument {
     author: Option<String>,
     statements: Arc<[Statement]>,
     weight: usize,
-    unusable: u64,
+    unusable: Unusable,
     kept: bool,
 }
 
@@ -185,6 +187,9 @@ pub struct VexReport {
     /// Number of unusable statements: their products cannot be matched with findings, or they lack a required reason or
     /// version.
     pub unusable: u64,
+    /// The reasons of these, each with its number.
+    #[serde(skip_serializing_if = "Unusable::is_empty")]
+    pub unusable_by: Unusable,
     /// Number of findings that it settled.
     pub settled: u64,
 }
@@ -306,8 +311,13 @@ impl VexDocument {
     }
 
     /// Returns the number of unusable statements: they cannot be matched with findings, or lack a required reason or version.
-    pub const fn unusable(&self) -> u64 {
-        self.unusable
+    pub fn unusable(&self) -> u64 {
+        self.unusable.total()
+    }
+
+    /// Returns the reasons of these statements.
+    pub const fn unusable_by(&self) -> &Unusable {
+        &self.unusable
     }
 
     /// Returns the kind of document.
@@ -336,7 +346,7 @@ impl VexDocument {
 struct Reader {
     author: Option<String>,
     statements: Vec<Statement>,
-    unusable: u64,
+    unusable: Unusable,
     /// Number of further statements allowed.
     left: usize,
     /// Subjects of statements, by their text; `None` for an unknown one.
@@ -388,11 +398,11 @@ impl Reader {
             // A document uses a few products many times.
             let parsed = self.parsed.entry(product.to_owned());
             let Some(product) = parsed.or_insert_with(|| product_of(product)).clone() else {
-                self.unusable += 1;
+                self.unusable.add(UnusableReason::NoPackage, 1);
                 continue;
             };
             if saying.lacks_version(&product, &within) {
-                self.unusable += 1;
+                self.unusable.add(UnusableReason::NoVersion, 1);
                 continue;
             }
             self.left = self

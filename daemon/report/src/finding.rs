@@ -226,7 +226,7 @@ impl Finding {
         match cause.map(|cause| cause.kind.as_str()) {
             Some("severity") if id == "any" => format!("any severity {}s", self.action),
             Some("severity") => format!("{id} or worse {}s", self.action),
-            Some("condition") => format!("the policy's condition {id} holds"),
+            Some("condition") => crate::remarks::condition_words(id),
             _ => String::new(),
         }
     }

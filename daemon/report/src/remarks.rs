@@ -21,6 +21,20 @@ pub fn known_in_part(ecosystem: &str, sources: &[&str], beside: bool) -> String 
     format!("{ecosystem} is known in part: {which}, so what {lack} is not found, and its age is not known")
 }
 
+/// Returns the words for a condition that a verdict calls `fail[0]`: entry 1 of `fail`.
+pub fn condition_words(id: &str) -> String {
+    let parts = id.strip_suffix(']').and_then(|id| id.split_once('['));
+    let parts = parts.and_then(|(list, index)| Some((list, index.parse::<u64>().ok()?)));
+    match parts {
+        Some((list, 0)) => format!("the first entry of `{list}` in the policy holds"),
+        Some((list, index)) => format!(
+            "entry {} of `{list}` in the policy holds",
+            index.saturating_add(1)
+        ),
+        None => format!("the policy's condition {id} holds"),
+    }
+}
+
 /// The relation of a reason to its verdict's outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -38,7 +52,8 @@ impl Part {
     pub fn of(code: &str, outcome: &str, freshness_required: bool) -> Self {
         let is_unknown = match code {
             "findings_fail" | "rego_denies" | "rules_unused" | "mutes_unused" => return Self::Decides,
-            "knowledge_empty" | "knowledge_stale" | "knowledge_missing" | "coverage_too_low" => true,
+            "knowledge_empty" | "knowledge_stale" | "source_in_part" | "knowledge_missing"
+            | "coverage_too_low" => true,
             "source_silent" | "head_expired" => freshness_required,
             "findings_warn" | "findings_known" | "rego_warns" | "rules_expired" | "rules_expiring"
             | "mutes_expired" | "mutes_expiring" | "mutes_unconfirmed" | "author_frozen" | "check_ahead"

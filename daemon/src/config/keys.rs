@@ -183,7 +183,12 @@ pub const KEYS: &[Key] = &[
     key(
         "scan.require_fresh",
         "false",
-        "Whether a scan ends with exit code 4 if a source of the SBOM's ecosystems is stale, which means without news for longer than scan.rhythm, or the head of a site that states it has expired; else it warns. A source that was only ever imported in parts has no check: its last import applies, and the scan names it.",
+        "Whether a scan ends with exit code 4 if a source of the SBOM's ecosystems is stale, which means without news for longer than scan.rhythm, or was never imported as a whole (scan.partial_sources lists exceptions), or the head of a site that states it has expired; else it warns, and notes which sources are known in part.",
+    ),
+    key(
+        "scan.partial_sources",
+        "[]",
+        "Sources that are held in part on purpose, such as [\"own\"]: with scan.require_fresh, or a greatest age, their last import counts; `*` is every source.",
     ),
     key(
         "scan.policy_file",

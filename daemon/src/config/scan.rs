@@ -24,9 +24,11 @@ pub struct Scan {
     pub rhythm: String,
     /// Sources with a rhythm of their own.
     pub rhythms: BTreeMap<Source, String>,
-    /// True if a scan ends with exit code 4 if a source that it rests on is stale, or the head of a site has
-    /// expired; else it warns.
+    /// True if a scan ends with exit code 4 if a source that it rests on is stale, or was never taken in as a whole, or
+    /// the head of a site has expired; else it warns.
     pub require_fresh: bool,
+    /// Sources that are held in part on purpose: with `require_fresh`, their last import counts. `*` is every source.
+    pub partial_sources: Vec<String>,
     /// The site's policy file, absolute or in the site's folder; flags and the keys above fill what it leaves open.
     pub policy_file: Option<PathBuf>,
     /// The site's Rego policy, absolute or in the site's folder; it decides beside the policy file.
@@ -42,6 +44,7 @@ impl Default for Scan {
             rhythm: "7d".to_owned(),
             rhythms: BTreeMap::new(),
             require_fresh: false,
+            partial_sources: Vec::new(),
             policy_file: None,
             rego_file: None,
         }
@@ -70,6 +73,18 @@ impl Scan {
         for rhythm in self.rhythms.values() {
             if let Err(error) = starling_policy::units::parse_span(rhythm) {
                 return Err(("scan.rhythms", error.to_string()));
+            }
+        }
+        for source in &self.partial_sources {
+            if source != starling_policy::EVERY_SOURCE
+                && let Err(error) = source.parse::<Source>()
+            {
+                return Err((
+                    "scan.partial_sources",
+                    format!(
+                        "names of sources, or `*` for every source, are possible, found {source:?}: {error}"
+                    ),
+                ));
             }
         }
         if let Err(error) = starling_policy::units::parse_span(&self.rhythm) {

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::io;
 
 use libp2p::swarm::DialError;
-use libp2p::{Multiaddr, TransportError};
+use libp2p::{Multiaddr, PeerId, TransportError};
 
 use super::without_key;
 
@@ -31,12 +31,18 @@ pub(super) fn sentence(error: &DialError) -> String {
         }
         DialError::Aborted => "the attempt was given up".to_owned(),
         DialError::Denied { .. } => "this site has as many connections as it may have".to_owned(),
-        DialError::WrongPeerId { address, .. } => format!(
-            "{} answered with another key than the peer's",
-            without_key(address.clone())
+        DialError::WrongPeerId { address, obtained } => format!(
+            "{} answered with the key {}, which is not the peer's",
+            without_key(address.clone()),
+            key_words(obtained)
         ),
         DialError::DialPeerConditionFalse(_) => "a connection or an attempt exists already".to_owned(),
     }
+}
+
+/// Returns the operating key of a libp2p peer id, as `keys list` shows it.
+pub(super) fn key_words(peer: &PeerId) -> String {
+    super::key_of(peer).map_or_else(|| peer.to_string(), |key| key.to_string())
 }
 
 /// Returns why an address can never be dialled; `None` if it can.

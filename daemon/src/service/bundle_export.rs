@@ -217,7 +217,9 @@ impl SiteParts {
             let Some(log) = self.data.store.log(id).map_err(failed)? else {
                 continue;
             };
-            ends.push(log.tip.cursor.to_string());
+            if log.tip.cursor.number.0 > 0 {
+                ends.push(log.tip.cursor.to_string());
+            }
             // An author with missing bodies must not prevent the export of all others. If it was requested by name,
             // its log is refused with the missing body.
             if log.wanted > 0 && !named.contains(&id) {
@@ -230,7 +232,7 @@ impl SiteParts {
         }
         if logs.is_empty() {
             let detail = if ends.is_empty() {
-                "exporting a bundle: this site has no log to export".to_owned()
+                "exporting a bundle: nothing yet: no log here has a claim".to_owned()
             } else {
                 format!(
                     "exporting a bundle: there is nothing new; the logs end at {}",

@@ -108,6 +108,8 @@ pub(super) fn not_listed(name: &str, site: &SiteId, listed: &[ListedSite]) -> Pr
             ErrorCode::SiteNotAllowed,
             format!("{name}: {site} is not on the allow-list"),
         )
-        .hint("add it with `starling sites add`; an empty list allows nothing"),
+        .hint(
+            "compare this identity with the one that its operator reads out, then `starling sites add NAME --key IDENTITY`",
+        ),
     }
 }

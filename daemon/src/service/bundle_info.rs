@@ -44,7 +44,11 @@ impl SiteParts {
                 Ok((plan, done))
             });
             match tried {
-                Ok((plan, done)) => self.check_plan(&plan, done.as_ref(), params, &mut answer.checks),
+                Ok((plan, done)) => {
+                    let logs = answer.info.iter().flat_map(|info| &info.logs);
+                    let names: Vec<String> = logs.map(author).collect();
+                    self.check_plan(&plan, done.as_ref(), params, &names, &mut answer.checks);
+                }
                 Err(problem) => answer.checks.push(failed_check("exporter", &problem)),
             }
         }
@@ -53,12 +57,14 @@ impl SiteParts {
         Ok(answer)
     }
 
-    /// Adds this site's result for each log, and a check if anything would be imported.
+    /// Adds this site's result for each log, and a check if anything would be imported. `names` are those of the logs'
+    /// authors, in the manifest's order.
     fn check_plan(
         &self,
         plan: &Plan,
         done: Option<&types::ImportReport>,
         params: types::ImportParams,
+        names: &[String],
         checks: &mut Vec<types::BundleCheck>,
     ) {
         let exporter = plan
@@ -75,8 +81,10 @@ impl SiteParts {
             let held = done.and_then(|done| done.logs.get(index));
             let held = held.filter(|log| log.outcome == types::LogOutcome::Held);
             let held = held.and_then(|log| log.reason.as_ref()).or(log.held.as_ref());
-            let name = self.slug_of(&log.range.site);
-            let name = name.map_or_else(|| log.range.site.to_string(), |slug| slug.to_string());
+            let name = match names.get(index) {
+                Some(name) => name.clone(),
+                None => short_of(&log.range.site.into()),
+            };
             let of_file = format!("{name} {}", log.range.lane);
             let name = format!("here: {of_file}");
             let judged = match (&log.problem, held) {
@@ -123,6 +131,23 @@ impl SiteParts {
 
 /// The name of the check that fails if everything in the bundle is here already.
 const NEWS: &str = "news";
+
+/// Returns the name of a log's author: that of its certificate or of the allow-list, else the beginning of its identity.
+fn author(log: &types::BundleLog) -> String {
+    log.site_id
+        .as_ref()
+        .map_or_else(|| short_of(&log.site), ToString::to_string)
+}
+
+/// Returns the beginning of an identity, as tables show it.
+fn short_of(site: &types::SiteId) -> String {
+    let text = site.to_string();
+    let digits = text.split_once(':').map_or(text.as_str(), |(_, digits)| digits);
+    digits.chars().take(SHORT_DIGITS).collect()
+}
+
+/// Digits of an identity that tell sites apart.
+const SHORT_DIGITS: usize = 16;
 
 /// Sets the conclusions of an answer's checks: a bundle without news is as sound as before.
 fn judge(answer: &mut types::BundleValidation) {
@@ -180,6 +205,11 @@ pub(crate) fn bundle_info(
     let named = |site: &starling_protocol::SiteId| {
         name_of(site).or_else(|| found.seal.chain_of(*site).map(|chain| chain.slug().into()))
     };
+    let frames = || found.manifest.frames.iter();
+    let in_all = frames().filter(|frame| frame.kind == FrameKind::Deltas);
+    let in_all: u64 = in_all.map(|frame| u64::from(frame.items)).sum();
+    // A frame may have deltas of several logs: only their sum is stated.
+    let of_each = (found.manifest.ranges.len() == 1).then_some(in_all);
     let logs = found
         .manifest
         .ranges
@@ -194,7 +224,7 @@ pub(crate) fn bundle_info(
                 .map_or(0, |chain| u64::from(chain.epoch())),
             first: range.after.0.saturating_add(1),
             cursor: range.cursor().into(),
-            deltas: None,
+            deltas: of_each,
             claims: range.claims(),
         })
         .collect();
@@ -211,6 +241,7 @@ pub(crate) fn bundle_info(
             .chains()
             .map(|chain| chain.certificates().len() as u64)
             .sum(),
+        deltas: in_all,
         bodies: totals.bodies,
         bodies_bytes: found
             .manifest
@@ -266,7 +297,11 @@ fn validate_file(
             answer.checks = checks_of(&report, bodies);
             judge(&mut answer);
             answer.bundle_hash = Some(report.inspection.hash.into());
-            answer.info = Some(bundle_info(&report.inspection, name_of));
+            let mut info = bundle_info(&report.inspection, name_of);
+            for (log, range) in info.logs.iter_mut().zip(&report.ranges) {
+                log.deltas = Some(range.deltas);
+            }
+            answer.info = Some(info);
         }
         Err(error) => {
             let problem = bundle_problem("reading the bundle", &error);
@@ -304,7 +339,7 @@ fn checks_of(report: &BundleReport, bodies: Bodies) -> Vec<types::BundleCheck> {
     for range in &report.ranges {
         let site = range.range.site;
         let chain = report.inspection.seal.chain_of(site);
-        let name = chain.map_or_else(|| site.to_string(), |chain| chain.slug().to_string());
+        let name = chain.map_or_else(|| short_of(&site.into()), |chain| chain.slug().to_string());
         let name = format!("{name} {}", range.range.lane);
         checks.push(match &range.fault {
             Some(fault) => failed_check(&name, &fault_problem(&name, fault)),

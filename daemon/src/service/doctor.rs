@@ -10,6 +10,7 @@ use starling_sync::TipDifference;
 use super::SiteParts;
 use super::configuration::{CONFIG_CHECK, POLICY_CHECK};
 use super::damage_note::{self, Damage};
+use super::feed_runs::FEEDS_CHECK;
 use super::problem::store_problem;
 use super::reach::REACH_CHECK;
 use crate::clock::now;
@@ -23,12 +24,12 @@ const HOME_CHECK: &str = "home";
 const LISTED: usize = 20;
 
 /// Returns true if a check that is not ok tells no damage of the store: bodies that never came (unless some are
-/// lost), a copied home, knowledge that no scan can use, a configuration that waits for a restart, a policy file that
+/// lost), a copied home, knowledge that no scan can use, feeds and imports that need attention, a configuration that waits for a restart, a policy file that
 /// no scan can use, and secrets that others can read.
 fn is_no_damage(name: &str, lost: bool) -> bool {
     match name {
         MISSING_CHECK => !lost,
-        HOME_CHECK | REACH_CHECK | CONFIG_CHECK | POLICY_CHECK | SECRETS_CHECK => true,
+        HOME_CHECK | REACH_CHECK | CONFIG_CHECK | POLICY_CHECK | SECRETS_CHECK | FEEDS_CHECK => true,
         _ => false,
     }
 }

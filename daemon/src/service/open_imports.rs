@@ -95,8 +95,9 @@ impl OpenImport {
         }
         if self.is_unfinished {
             return format!(
-                "import of {source}: it began at {at} and has not ended, so records of the source may be missing or old: if it \
-                 was interrupted, import it again"
+                "import of {source}: half finished, it began at {at} and has not ended, so records of the source may be missing \
+                 or old: if it was interrupted, `{}` completes it",
+                self.command(source)
             );
         }
         let rejected = match self.rejected {
@@ -107,8 +108,15 @@ impl OpenImport {
         let more = if self.rejected > SHOWN as u64 { ", …" } else { "" };
         format!(
             "import of {source}: {rejected} at {at} ({shown}{more}), so it does not count as checked: mend them or leave them \
-             out, then import it again"
+             out, then `{}`",
+            self.command(source)
         )
+    }
+
+    /// Returns the command that closes it.
+    fn command(&self, source: &str) -> String {
+        let complete = if self.is_whole { " --complete" } else { "" };
+        format!("starling feeds import PATH --source {source}{complete}")
     }
 }
 
@@ -184,7 +192,12 @@ mod tests {
         let begun = OpenImport::unfinished(at, true);
         assert_eq!(keep(home.path(), &source, Some(&begun)), None);
         assert_eq!(unfinished(home.path()), ["mine"]);
-        assert!(begun.told("mine").contains("has not ended"));
+        let told = begun.told("mine");
+        assert!(
+            told.contains("half finished")
+                && told.contains("`starling feeds import PATH --source mine --complete`"),
+            "{told}"
+        );
         let file = |name: &str, outcome| FeedFile {
             name: name.to_owned(),
             outcome,
@@ -200,7 +213,7 @@ mod tests {
         assert_eq!(
             rejected.as_ref().unwrap().told("mine"),
             "import of mine: 1 document was rejected at 1970-01-01T00:00:00.000Z (b.json: why), so it does not count as \
-             checked: mend them or leave them out, then import it again"
+             checked: mend them or leave them out, then `starling feeds import PATH --source mine --complete`"
         );
         assert_eq!(OpenImport::of_rejected(at, true, 0, &[]), None);
         assert_eq!(keep(home.path(), &source, None), rejected);

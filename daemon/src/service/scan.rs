@@ -378,6 +378,7 @@ pub(super) fn freshness_of(scan: &crate::config::Scan) -> Freshness {
             .map(|(source, rhythm)| (source.to_string(), seconds(rhythm)))
             .collect(),
         required: scan.require_fresh,
+        partial: scan.partial_sources.iter().cloned().collect(),
     }
 }
 

@@ -87,19 +87,48 @@ impl SyncTask {
     pub(super) fn not_the_site(&mut self, site: SiteId, peer: &PublicKey, reason: &str) {
         self.dials.refused(site);
         let address = self.addresses.get(peer).map(ToString::to_string);
+        let chain = self.store.chain(&site).ok().flatten();
+        let expected = chain.map(|chain| chain.current().body().operating_key);
         let shown = peer_id(peer).map_or_else(|| peer.to_string(), |id| id.to_string());
         tracing::warn!(%site, address = address.as_ref().map(tracing::field::display), peer = shown, reason, "answered with another key");
         self.peer_status.update(site, |state| {
-            state.last_error = Some(format!(
-                "the address answered with another key ({shown}), which is not shown to be the site's: {reason}"
-            ));
+            state.last_error = Some(other_key(expected.as_ref(), peer, reason));
             state.address = address;
         });
     }
+}
+
+/// Says that an address answered with a key that is not the site's: what was expected, what came, and what to compare.
+fn other_key(expected: Option<&PublicKey>, found: &PublicKey, reason: &str) -> String {
+    let expected = expected.map_or_else(
+        || "a key that the site's certificates name".to_owned(),
+        |key| format!("{key}, or a later key that the site's certificates name"),
+    );
+    format!(
+        "the address answered with another key: expected {expected}, got {found}, and nothing shows that it is the site's: \
+         {reason}; `starling keys list` at that site shows its key"
+    )
 }
 
 /// Returns the addresses of a listed site.
 fn addresses_of(site: &ListedSite) -> Vec<Multiaddr> {
     let addresses = site.addresses.iter().filter_map(|text| text.parse().ok());
     addresses.map(without_key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_key_names_what_was_expected_and_what_came() {
+        let key = |seed: u8| starling_protocol::SigningKey::from_seed(&[seed; 32]).public();
+        let (expected, found) = (key(1), key(2));
+        let told = other_key(Some(&expected), &found, "it hung up");
+        assert!(
+            told.contains(&format!("expected {expected}, ")) && told.contains(&format!("got {found}, ")),
+            "{told}"
+        );
+        assert!(other_key(None, &found, "it hung up").contains("expected a key that"));
+    }
 }

@@ -1,12 +1,13 @@
 //! Checks the files from which everything follows: the frames of the log and the packs.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::{Check, at_once};
 use crate::SiteStore;
 use crate::error::StoreError;
 use crate::journal::replay::given_up;
-use crate::packs::{PackNumber, PackPosition};
+use crate::packs::{DamageKind, PackDamage, PackNumber, PackPosition};
 
 /// Name of the check of the site's log. Damage there is given up only by opening the site past it.
 pub const LOG_CHECK: &str = "every frame of the log is whole and in its place";
@@ -64,9 +65,7 @@ impl SiteStore {
         }
         let mut packs = Check::new(PACKS_CHECK);
         packs.examined = scan.bodies;
-        for damage in &scan.damage {
-            packs.fail(damage.to_string());
-        }
+        fail_packs(&mut packs, &scan.damage);
         Ok(Some(FilesCheck { log, packs, bytes }))
     }
 
@@ -127,9 +126,79 @@ impl SiteStore {
             working.add(place.length.into());
         })?;
         check.examined = scan.bodies;
-        for damage in &scan.damage {
-            check.fail(damage.to_string());
-        }
+        fail_packs(&mut check, &scan.damage);
         Ok((check, scan.damage.iter().map(|damage| damage.pack).collect()))
+    }
+}
+
+/// Adds the damage of packs to their check. A dictionary that cannot be read makes every body unreadable that needs it:
+/// it is stated once, with their number.
+fn fail_packs(check: &mut Check, damage: &[PackDamage]) {
+    let mut by_dictionary: BTreeMap<(PackNumber, u64), Vec<&PackDamage>> = BTreeMap::new();
+    for damage in damage {
+        match damage.what {
+            DamageKind::Dictionary { offset } => {
+                by_dictionary
+                    .entry((damage.pack, offset))
+                    .or_default()
+                    .push(damage);
+            }
+            _ => check.fail(damage.to_string()),
+        }
+    }
+    for ((pack, offset), lost) in by_dictionary {
+        if let [only] = lost.as_slice() {
+            check.fail(only.to_string());
+            continue;
+        }
+        let named = lost.iter().filter_map(|damage| damage.hash);
+        let named: Vec<String> = named.take(BODIES_NAMED).map(|hash| hash.to_string()).collect();
+        let such_as = match named.as_slice() {
+            [] => String::new(),
+            named => format!(" (such as {})", named.join(", ")),
+        };
+        let number = lost.len();
+        check.fail_together(
+            u64::try_from(number).unwrap_or(u64::MAX),
+            format!(
+                "pack {pack}: its dictionary at {offset} cannot be read, and {number} bodies need it{such_as}: a repair drops \
+                 them all, and peers, a bundle or an import bring them back"
+            ),
+        );
+    }
+}
+
+/// Bodies named for one damaged dictionary.
+const BODIES_NAMED: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use starling_protocol::ContentHash;
+
+    use super::*;
+
+    /// One damaged dictionary took all places for names, with one sentence for each body.
+    #[test]
+    fn damaged_dictionary_is_stated_once() {
+        let body = |number: u8, what| PackDamage {
+            pack: PackNumber::new(3).unwrap(),
+            offset: u64::from(number) * 100,
+            length: 100,
+            hash: Some(ContentHash::from_bytes([number; 32])),
+            what,
+        };
+        let mut damage: Vec<PackDamage> = (0..50)
+            .map(|number| body(number, DamageKind::Dictionary { offset: 16 }))
+            .collect();
+        damage.push(body(60, DamageKind::FrameHash));
+        damage.push(body(61, DamageKind::Dictionary { offset: 99 }));
+        let mut check = Check::new(PACKS_CHECK);
+        fail_packs(&mut check, &damage);
+        assert_eq!((check.wrong, check.damaged.len()), (52, 3), "{check:?}");
+        let told = check
+            .damaged
+            .iter()
+            .filter(|text| text.contains("50 bodies need it"));
+        assert_eq!(told.count(), 1, "{check:?}");
     }
 }

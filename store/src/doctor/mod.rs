@@ -66,6 +66,12 @@ impl Check {
         }
     }
 
+    /// Fails many items for one cause, in one sentence.
+    fn fail_together(&mut self, items: u64, what: String) {
+        self.fail(what);
+        self.wrong += items.saturating_sub(1);
+    }
+
     /// Returns true if the invariant holds.
     #[must_use]
     pub fn ok(&self) -> bool {

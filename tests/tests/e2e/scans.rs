@@ -74,6 +74,27 @@ fn earlier_knowledge_is_available_with_and_without_daemon() {
 }
 
 #[test]
+fn part_of_a_source_is_not_fresh_unless_it_is_listed() {
+    let bench = bench();
+    let site = Site::init(bench.path(), "site-a");
+    let sbom = sample_sbom(&site);
+    let _ = site.import("mine", &sample_feed(), &[]);
+    site.accept_partial_sources(false);
+    let verdict = site.scan(&sbom, &[]);
+    assert_eq!(verdict.exit_code, 4);
+    let body: Value = serde_json::from_str(verdict.verdict.as_str()).unwrap();
+    let reasons = body["reasons"].as_array().unwrap();
+    let of_part = reasons.iter().find(|reason| reason["code"] == "source_in_part");
+    let told = of_part.unwrap()["text"].as_str().unwrap();
+    assert!(told.contains("--source mine --complete"), "{told}");
+    site.accept_partial_sources(true);
+    assert_ne!(site.scan(&sbom, &[]).exit_code, 4);
+    site.accept_partial_sources(false);
+    let _ = site.import("mine", &sample_feed(), &["--complete"]);
+    assert_ne!(site.scan(&sbom, &[]).exit_code, 4);
+}
+
+#[test]
 fn stored_vex_applies_until_it_is_deleted() {
     let bench = bench();
     let mut site = Site::init(bench.path(), "site-a");

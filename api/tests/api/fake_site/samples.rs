@@ -179,6 +179,7 @@ pub(super) fn vex_entry() -> VexEntry {
         author: Some("supplier".to_owned()),
         statements: 1,
         unusable: 0,
+        unusable_by: Vec::new(),
         size_bytes: 2,
         added_at: now(),
         known: false,

@@ -143,13 +143,36 @@ async fn tell(session: &Session, site: &dyn SiteService, runs: Runs) -> Outcome 
     session.print(&runs, |runs| render::feed_runs(&runs.runs, &partial))?;
     let is_new = |run: &FeedRun| run.outcome == FeedRunOutcome::Imported;
     if runs.runs.iter().any(is_new) {
-        session.make_ready_to_scan(site).await;
+        let index_ms = session.make_ready_to_scan(site).await;
+        session.print_text(&render::index_took(&runs.runs, index_ms))?;
     }
-    let statuses = runs.runs.iter().map(FeedRun::exit_status);
-    Ok(statuses
-        .into_iter()
-        .find(|status| *status != ExitStatus::Pass)
-        .unwrap_or(ExitStatus::Pass))
+    let failed = runs.runs.iter().find(|run| run.exit_status() != ExitStatus::Pass);
+    Ok(failed.map_or(ExitStatus::Pass, |run| {
+        let (status, number) = (run.exit_status(), runs.runs.len());
+        session.close(status, &not_taken_in(run, number));
+        status
+    }))
+}
+
+/// Says why the command does not end with 0, and what to do.
+fn not_taken_in(run: &FeedRun, number: usize) -> String {
+    let which = if number == 1 {
+        format!("the run of {}", run.feed)
+    } else {
+        format!("of {number} runs, that of {}", run.feed)
+    };
+    match run.outcome {
+        FeedRunOutcome::Suspect => format!(
+            "{which} fetched an input that is suspect, and nothing of it was imported: `starling feeds status {0}` shows what \
+             it would take away, `starling feeds approve {0}` accepts it",
+            run.feed
+        ),
+        _ => format!(
+            "{which} did not import everything, for the reason above: `starling feeds status {0}` shows what comes next, \
+             `starling feeds run {0}` tries again",
+            run.feed
+        ),
+    }
 }
 
 /// Shows how far the runs are, on a terminal.

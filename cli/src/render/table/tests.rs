@@ -128,8 +128,10 @@ fn wide_value_of_one_row_moves_no_other() {
     assert_eq!(
         table.to_string(),
         format!(
-            "PACKAGE  VERSION  WHY\nnpm a    1.0      fails\n{long}  1.0      fails\nnpm b    1.0      fails\n"
-        )
+            "PACKAGE{gap}  VERSION  WHY\nnpm a{gap}    1.0      fails\n{long}  1.0      fails\nnpm b{gap}    1.0      fails\n",
+            gap = " ".repeat(83)
+        ),
+        "in a pipe every column lines up"
     );
     assert_eq!(
         At(&table, 60).to_string(),
@@ -137,15 +139,4 @@ fn wide_value_of_one_row_moves_no_other() {
             "PACKAGE  VERSION  WHY\nnpm a    1.0      fails\n{long}\n         1.0      fails\nnpm b    1.0      fails\n"
         )
     );
-    let mut wide = Table::new(["PACKAGE", "WHY"]);
-    for name in ["x".repeat(70), "y".repeat(80)] {
-        wide.row([name, "fails".to_owned()]);
-    }
-    let text = wide.to_string();
-    let columns: Vec<usize> = text
-        .lines()
-        .skip(1)
-        .map(|line| line.find("fails").unwrap())
-        .collect();
-    assert_eq!(columns, [82, 82], "if most are wide, they line up");
 }

@@ -1,10 +1,12 @@
 //! The parts of a verdict's body that are shown. Missing parts show as empty.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
+use super::folded;
 use serde::Deserialize;
 use starling_report::fix::{StatedFix, short};
-use starling_report::remarks::{Part, known_in_part};
+use starling_report::remarks::{Part, condition_words, known_in_part};
 use starling_report::unjudged::Doubt;
 use starling_report::upgrade::{Fixable, severity_rank, tenths, version_to_go_to};
 
@@ -75,6 +77,7 @@ pub(super) struct Vex {
     pub(super) author: Option<String>,
     pub(super) statements: u64,
     pub(super) unusable: u64,
+    pub(super) unusable_by: BTreeMap<String, u64>,
     pub(super) settled: u64,
 }
 
@@ -199,16 +202,29 @@ impl Severity {
 
 impl Body {
     /// Returns the reasons with their parts, those that decide first.
-    pub(super) fn reasons_by_part(&self) -> Vec<(Part, &str)> {
+    pub(super) fn reasons_by_part(&self) -> Vec<(Part, String)> {
         let part = |reason: &Reason| Part::of(&reason.code, &self.outcome, self.freshness_required);
-        let mut reasons: Vec<_> = self
-            .reasons
-            .iter()
-            .map(|reason| (part(reason), reason.text.as_str()))
-            .collect();
+        // Many reasons of one kind are one line, with the first of them and their number.
+        let mut kinds: Vec<(Part, &str, Vec<String>)> = Vec::new();
+        for reason in &self.reasons {
+            let (of, text) = (part(reason), reason.text.clone());
+            match kinds
+                .iter_mut()
+                .find(|(known, code, _)| (*known, *code) == (of, reason.code.as_str()))
+            {
+                Some((.., texts)) => texts.push(text),
+                None => kinds.push((of, reason.code.as_str(), vec![text])),
+            }
+        }
         // A stable sort: within one part the verdict's order stays.
-        reasons.sort_by_key(|(part, _)| *part);
-        reasons
+        kinds.sort_by_key(|(part, ..)| *part);
+        kinds
+            .into_iter()
+            .flat_map(|(part, _, texts)| {
+                let texts = folded(&texts, "reasons of this kind");
+                texts.into_iter().map(move |text| (part, text))
+            })
+            .collect()
     }
 
     /// Sorts the findings: those that fail first, the worst of them at the top; then by package and vulnerability.
@@ -257,13 +273,26 @@ impl Body {
     pub(super) fn known_in_part(&self) -> Vec<String> {
         let note = |ecosystem: &Ecosystem| {
             let sources = ecosystem.sources.iter();
-            let unchecked = sources.filter(|source| source.last_checked.is_none());
+            let unchecked = sources
+                .filter(|source| source.last_checked.is_none())
+                // A reason says the same, and what ends it.
+                .filter(|source| {
+                    !self
+                        .reasons
+                        .iter()
+                        .any(|reason| is_in_part(reason, &source.source))
+                });
             let unchecked: Vec<&str> = unchecked.map(|source| source.source.as_str()).collect();
             let beside = unchecked.len() < ecosystem.sources.len();
             (!unchecked.is_empty()).then(|| known_in_part(&ecosystem.ecosystem, &unchecked, beside))
         };
         self.ecosystems.iter().filter_map(note).collect()
     }
+}
+
+/// Returns true if a reason is that a source was never imported as a whole.
+fn is_in_part(reason: &Reason, source: &str) -> bool {
+    reason.code == "source_in_part" && reason.text.starts_with(&format!("source {source} was "))
 }
 
 impl Finding {
@@ -351,7 +380,7 @@ impl Finding {
         match cause.kind.as_str() {
             "severity" if cause.id == "any" => format!("any severity {}s", self.action),
             "severity" => format!("{} or worse {}s", cause.id, self.action),
-            "condition" => format!("the policy's condition {} holds", cause.id),
+            "condition" => condition_words(&cause.id),
             "mute" => with_reason(format!("muted by {}", cause.by.as_deref().unwrap_or("?"))),
             "vex" if reason.is_empty() => "a supplier's statement".to_owned(),
             "vex" => format!("the supplier says {}", reason.replace('_', " ")),

@@ -283,3 +283,27 @@ fn many_unevaluated_packages_are_grouped_on_a_terminal() {
     let piped = verdict(&envelope(&body, 4), Details::default());
     assert!(piped.contains("/c/29"), "{piped}");
 }
+
+#[test]
+fn many_notes_of_one_kind_are_one_line_with_their_number() {
+    let notes = |number: usize| -> Vec<String> { (0..number).map(|index| format!("note {index}")).collect() };
+    assert_eq!(folded(&notes(7), "ecosystems").len(), 7);
+    assert_eq!(
+        folded(&notes(9), "ecosystems"),
+        ["note 0; and so for 8 other ecosystems, which --json names"]
+    );
+}
+
+/// The reason names the source and what ends it; a note that says it again helps nobody.
+#[test]
+fn source_that_a_reason_names_has_no_note() {
+    let body = |reasons: &str| -> Body {
+        serde_json::from_str(&format!(
+            r#"{{"reasons":[{reasons}],"ecosystems":[{{"ecosystem":"npm","sources":[{{"source":"mine"}}]}}]}}"#
+        ))
+        .unwrap()
+    };
+    assert_eq!(body("").known_in_part().len(), 1);
+    let reason = r#"{"code":"source_in_part","text":"source mine was never imported as a whole, so …"}"#;
+    assert!(body(reason).known_in_part().is_empty());
+}

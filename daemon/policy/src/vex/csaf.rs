@@ -9,7 +9,10 @@ use serde_json::Value;
 use starling_scanner::purl::PackageUrl;
 
 use self::tree::{Packages, Products, products};
-use super::{Reader, Saying, VexError, VexFormat, VexStatus, invalid, is_justification, time_of, why_of};
+use super::{
+    Reader, Saying, UnusableReason, VexError, VexFormat, VexStatus, invalid, is_justification, time_of,
+    why_of,
+};
 use crate::ids::spelled;
 
 pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
@@ -30,10 +33,12 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
     let mut entries = Vec::new();
     for (index, vulnerability) in list(value.get("vulnerabilities")).iter().enumerate() {
         let statuses = Statuses::of(vulnerability, index)?;
-        reader.unusable += statuses.unknown;
+        reader
+            .unusable
+            .add(UnusableReason::UnknownStatus, statuses.unknown);
         let ids = ids_of(vulnerability);
         if ids.is_empty() {
-            reader.unusable += 1;
+            reader.unusable.add(UnusableReason::NoVulnerability, 1);
             continue;
         }
         entries.push(Entry {
@@ -181,18 +186,28 @@ fn say<'a>(
             Kind::Other => false,
         };
         if is_unfounded {
-            reader.unusable += 1;
+            let reason = match document.kind {
+                Kind::NotInForce => UnusableReason::NotInForce,
+                Kind::Vex | Kind::Other => UnusableReason::NoJustification,
+            };
+            reader.unusable.add(reason, 1);
             continue;
         }
         let mut purls = packages.of(product, &document.products, 0);
         // The versions of a range are not evaluated, so statements about them settle nothing.
-        if settles && Packages::is_range(product, &document.products, 0) {
+        let is_ranged = settles && Packages::is_range(product, &document.products, 0);
+        if is_ranged {
             let has_version =
                 |purl: &str| PackageUrl::parse_lenient(purl).is_ok_and(|purl| purl.version().is_some());
             purls.retain(|(purl, _)| has_version(purl));
         }
         if purls.is_empty() {
-            reader.unusable += 1;
+            let reason = if is_ranged {
+                UnusableReason::NoVersion
+            } else {
+                UnusableReason::NoPackage
+            };
+            reader.unusable.add(reason, 1);
         }
         let saying = Saying {
             ids: &entry.ids,

@@ -9,7 +9,8 @@ use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within, same_serial};
 use super::{
-    REFERENCE, Reader, Saying, VERSION, VexError, VexFormat, VexStatus, invalid, is_image, time_of, why_of,
+    REFERENCE, Reader, Saying, UnusableReason, VERSION, VexError, VexFormat, VexStatus, invalid, is_image,
+    time_of, why_of,
 };
 use crate::ids::spelled;
 
@@ -54,10 +55,20 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         let (named, dropped) = named_by(vulnerability, status, &own);
         // An entry without a vulnerability cannot be matched with anything, for any number of components.
         if ids.is_empty() || named.is_empty() {
-            reader.unusable += 1;
+            let reason = if ids.is_empty() {
+                UnusableReason::NoVulnerability
+            } else if dropped.unversioned > 0 {
+                UnusableReason::NoVersion
+            } else {
+                UnusableReason::NoPackage
+            };
+            reader.unusable.add(reason, 1);
             continue;
         }
-        reader.unusable += dropped;
+        reader.unusable.add(UnusableReason::NoPackage, dropped.unnamed);
+        reader
+            .unusable
+            .add(UnusableReason::NoVersion, dropped.unversioned);
         let why = ["justification", "detail"].into_iter().find_map(|key| {
             analysis
                 .get(key)
@@ -133,18 +144,27 @@ fn ids_of(vulnerability: &Value) -> Arc<[String]> {
     ids.into()
 }
 
+/// The numbers of entries that name nothing to which the statement applies.
+#[derive(Debug, Default)]
+struct Dropped {
+    /// They name no component, or no version of it that the statement covers.
+    unnamed: u64,
+    /// They call a component fixed, and its version is not known.
+    unversioned: u64,
+}
+
 /// Returns the products that a vulnerability is stated about, and for each the products of which it is a part; and the number
 /// of entries that name none to which the statement applies. The fix of a package is in a version of it.
-fn named_by(vulnerability: &Value, status: VexStatus, own: &Own<'_>) -> (Vec<(String, Within)>, u64) {
+fn named_by(vulnerability: &Value, status: VexStatus, own: &Own<'_>) -> (Vec<(String, Within)>, Dropped) {
     let affects = vulnerability
         .get("affects")
         .and_then(Value::as_array)
         .into_iter()
         .flatten();
-    let (mut named, mut dropped): (Vec<(String, Within)>, u64) = (Vec::new(), 0);
+    let (mut named, mut dropped): (Vec<(String, Within)>, Dropped) = Default::default();
     for affected in affects {
         let Some(reference) = affected.get("ref").and_then(Value::as_str) else {
-            dropped += 1;
+            dropped.unnamed += 1;
             continue;
         };
         let (product, within) = own.product_of(reference);
@@ -156,8 +176,13 @@ fn named_by(vulnerability: &Value, status: VexStatus, own: &Own<'_>) -> (Vec<(St
         let is_linked = within.iter().any(|whole| whole.bom.is_some());
         let has_version = status != VexStatus::Fixed || is_linked || own.versioned.contains_key(reference);
         let mut products = narrowed(product, affected.get("versions"), status);
+        let named_any = !products.is_empty();
         products.retain(|product| has_version || is_of_a_version(product));
-        dropped += u64::from(products.is_empty());
+        match (named_any, products.is_empty()) {
+            (true, true) => dropped.unversioned += 1,
+            (false, _) => dropped.unnamed += 1,
+            _ => {}
+        }
         named.extend(products.into_iter().map(|product| (product, Arc::clone(&within))));
     }
     (named, dropped)

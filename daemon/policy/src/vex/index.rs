@@ -67,7 +67,8 @@ impl<'a> VexIndex<'a> {
                 format: document.format,
                 author: document.author.clone(),
                 statements: u64::try_from(document.statements.len()).unwrap_or(u64::MAX),
-                unusable: document.unusable,
+                unusable: document.unusable(),
+                unusable_by: document.unusable.clone(),
                 settled: 0,
             });
         }

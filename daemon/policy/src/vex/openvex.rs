@@ -6,7 +6,10 @@ use serde_json::Value;
 use starling_scanner::purl::PackageUrl;
 
 use super::product::{Whole, Within, image_of};
-use super::{Reader, Saying, VexError, VexFormat, VexStatus, invalid, is_justification, time_of, why_of};
+use super::{
+    Reader, Saying, UnusableReason, VexError, VexFormat, VexStatus, invalid, is_justification, time_of,
+    why_of,
+};
 use crate::ids::spelled;
 
 /// Returns true if this is the context of an OpenVEX document.
@@ -52,7 +55,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
         let why = justification.or_else(|| text("impact_statement"));
         // The specification demands one of the two, and has a list of the first.
         if status == VexStatus::NotAffected && why.is_none() {
-            reader.unusable += 1;
+            reader.unusable.add(UnusableReason::NoJustification, 1);
             continue;
         }
         // An update of the document may not concern this statement. A statement that settles findings therefore gets the
@@ -88,7 +91,7 @@ pub(super) fn read(value: &Value, reader: &mut Reader) -> Result<(), VexError> {
             }
         }
         if names.is_empty() {
-            reader.unusable += 1;
+            reader.unusable.add(UnusableReason::NoPackage, 1);
         }
         let why = why.map(why_of);
         let saying = Saying {

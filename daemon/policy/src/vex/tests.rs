@@ -103,7 +103,58 @@ fn statement_applies_only_to_its_own_package() {
         assert_eq!(settled(&[document]).is_some(), applies, "{product}");
     }
     let unusable = openvex(&json!({"@id": "https://example.org/product"}), "not_affected");
-    assert_eq!((unusable.len(), unusable.unusable), (0, 1));
+    assert_eq!(
+        (unusable.len(), reasons(&unusable)),
+        (0, vec![(UnusableReason::NoPackage, 1)])
+    );
+}
+
+fn reasons(document: &VexDocument) -> Vec<(UnusableReason, u64)> {
+    document.unusable_by().iter().collect()
+}
+
+/// Only their number was stated, and nobody knew what to mend.
+#[test]
+fn statements_that_do_not_apply_have_their_reasons_counted() {
+    let statement = |status: &str, product: &str, why: &str| {
+        json!({"vulnerability": {"name": "CVE-2024-1"}, "products": [{"@id": product}], "status": status,
+            "impact_statement": why})
+    };
+    let document = read(&json!({
+        "@context": "https://openvex.dev/ns/v0.2.0", "timestamp": "2020-01-01T00:00:00Z",
+        "statements": [
+            statement("not_affected", "pkg:npm/express@4.0.0", ""),
+            statement("not_affected", "pkg:npm/express@4.0.0", ""),
+            statement("fixed", "pkg:npm/express", ""),
+            statement("not_affected", "https://example.org/product", "unused"),
+            statement("not_affected", "pkg:npm/express@4.0.0", "unused"),
+        ],
+    }));
+    assert_eq!((document.len(), document.unusable()), (1, 4));
+    assert_eq!(
+        reasons(&document),
+        [
+            (UnusableReason::NoPackage, 1),
+            (UnusableReason::NoVersion, 1),
+            (UnusableReason::NoJustification, 2),
+        ]
+    );
+    let entry = |affects: serde_json::Value, state: &str| json!({"id": "CVE-2024-1", "analysis": {"state": state, "detail": "x"}, "affects": affects});
+    let document = read(
+        &json!({"bomFormat": "CycloneDX", "specVersion": "1.5", "vulnerabilities": [
+            entry(json!([]), "not_affected"),
+            entry(json!([{"ref": "pkg:npm/express"}]), "resolved"),
+            {"analysis": {"state": "not_affected"}, "affects": [{"ref": "pkg:npm/express@4.0.0"}]},
+        ]}),
+    );
+    assert_eq!(
+        reasons(&document),
+        [
+            (UnusableReason::NoPackage, 1),
+            (UnusableReason::NoVersion, 1),
+            (UnusableReason::NoVulnerability, 1),
+        ]
+    );
 }
 
 #[test]
@@ -160,7 +211,7 @@ fn csaf_settles_through_tree_and_relationships() {
     assert_eq!(settled(&[read(&contradiction)]), None, "the worse of two counts");
     let mut by_cpe = csaf("known_not_affected");
     by_cpe["vulnerabilities"][0]["product_status"]["known_not_affected"] = json!(["CPE", "NONE"]);
-    assert_eq!(read(&by_cpe).unusable, 2);
+    assert_eq!(read(&by_cpe).unusable(), 2);
 }
 
 #[test]

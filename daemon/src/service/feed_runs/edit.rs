@@ -361,7 +361,10 @@ fn apply(change: &types::FeedChange, entry: &mut FeedEntry) -> ServiceResult<Vec
     }
     if keys.is_empty() {
         let detail = format!("changing the feed {}: nothing to change is given", entry.name);
-        return Err(Problem::new(ErrorCode::FeedInvalid, detail));
+        return Err(Problem::new(ErrorCode::FeedInvalid, detail).hint(format!(
+            "give what changes, as in `starling feeds set {} --schedule 6h`",
+            entry.name
+        )));
     }
     Ok(keys.into_iter().collect())
 }

@@ -42,6 +42,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use self::held_back::HeldBack;
 pub(super) use self::rejected::{Documents, NAMED, Refusal, Rejected, Taken, document_of};
 pub(super) use self::round::Round;
+pub(super) use self::shown::FEEDS_CHECK;
 
 use self::sharing::Sharing;
 
@@ -184,7 +185,7 @@ impl Feeds {
                 ErrorCode::FeedNotFound,
                 format!("looking for the feed {name}: none of this name is configured"),
             )
-            .hint("`starling feeds list` shows the feeds, `starling feeds add` adds one")
+            .hint(other_feed(name.as_str(), specs.keys().map(FeedName::as_str)))
         })
     }
 
@@ -380,4 +381,15 @@ impl Site {
             )),
         }
     }
+}
+
+/// Says what to do about a feed that is not configured: the name that was probably meant, or the preset of this name.
+fn other_feed<'a>(name: &str, configured: impl Iterator<Item = &'a str>) -> String {
+    if let Some(meant) = starling_api_types::wording::nearest(name, configured) {
+        return format!("did you mean {meant}? `starling feeds list` shows the feeds");
+    }
+    if starling_fetch::preset(name).is_some() {
+        return format!("`starling feeds add {name}` adds the preset of this name");
+    }
+    "`starling feeds list` shows the feeds, `starling feeds add` adds one".to_owned()
 }

@@ -311,8 +311,8 @@ impl SiteParts {
             matters => matters.join("; "),
         };
         (!feeds.is_empty() || !matters.is_empty()).then(|| types::DoctorCheck {
-            name: "feeds".to_owned(),
-            ok: true,
+            name: FEEDS_CHECK.to_owned(),
+            ok: matters.is_empty(),
             found,
             damaged: Vec::new(),
             repaired: 0,
@@ -327,6 +327,9 @@ impl SiteParts {
         }
     }
 }
+
+/// Name of the check of the feeds and imports. It is no damage of the store.
+pub(in crate::service) const FEEDS_CHECK: &str = "feeds";
 
 #[cfg(test)]
 mod tests {

@@ -14,7 +14,8 @@ use crate::service::scan::{freshness_of, latest_check};
 impl SiteParts {
     pub(super) fn feeds_part(&self) -> (PartState, String) {
         let fetched = self.feeds_shown();
-        let known = self.heard_sources(&fetched);
+        let freshness = freshness_of(&self.identity.config.scan);
+        let known = self.heard_sources(&fetched, &freshness);
         let sources = match known {
             Ok(known) => known,
             Err(error) => return (PartState::Attention, crate::home::error_chain(&error)),
@@ -55,7 +56,9 @@ impl SiteParts {
             messages.push(named(&matters));
         }
         messages.extend(known_in_part(&sources));
-        let freshness = freshness_of(&self.identity.config.scan);
+        if freshness.required {
+            messages.extend(unlisted_parts(&sources));
+        }
         messages.extend(stale(&sources, &freshness, now(), latest_check()));
         if only_arriving && messages.len() == 1 {
             return (PartState::Working, messages.join("; "));
@@ -77,7 +80,7 @@ impl SiteParts {
     }
 
     /// Returns the sources that the site knows.
-    fn heard_sources(&self, fetched: &[Feed]) -> Result<Vec<HeardSource>, StoreError> {
+    fn heard_sources(&self, fetched: &[Feed], freshness: &Freshness) -> Result<Vec<HeardSource>, StoreError> {
         // As in a verdict: for a source that was never imported completely, the time of the last import applies.
         let open = open_imports::read(self.identity.home.path());
         self.data.store.view().and_then(|view| {
@@ -94,6 +97,7 @@ impl SiteParts {
                     source: source.to_string(),
                     records: overview.records,
                     partial_feed: partial.map(|feed| feed.name.to_string()),
+                    is_meant: freshness.is_partial(source.as_str()),
                     in_part: overview.checked_at.is_none() && overview.records > 0,
                     is_open: open.contains_key(source.as_str()),
                     last,
@@ -125,6 +129,8 @@ struct HeardSource {
     is_open: bool,
     /// The feed that deliberately fetches only a part of it, if there is one.
     partial_feed: Option<String>,
+    /// True if scan.partial_sources names it.
+    is_meant: bool,
     /// The time of its last check; if it is known only in part, the time of the last import.
     last: Option<UnixMillis>,
 }
@@ -133,7 +139,9 @@ struct HeardSource {
 /// [`KNOWN_IN_PART`].
 fn known_in_part(sources: &[HeardSource]) -> Option<String> {
     let in_part = sources.iter();
-    let in_part = in_part.filter(|source| source.in_part && source.partial_feed.is_none() && !source.is_open);
+    let in_part = in_part.filter(|source| {
+        source.in_part && source.partial_feed.is_none() && !source.is_meant && !source.is_open
+    });
     let in_part: Vec<&HeardSource> = in_part.collect();
     let first = in_part.first()?;
     let list: Vec<String> = in_part
@@ -157,18 +165,35 @@ fn known_in_part(sources: &[HeardSource]) -> Option<String> {
     ))
 }
 
-/// Lists the sources that are not complete because their feed is deliberately partial.
+/// Lists the sources that are deliberately not complete: a feed of them is partial, or scan.partial_sources names them.
 fn meant_in_part(sources: &[HeardSource]) -> Option<String> {
     let meant = sources.iter().filter(|source| source.in_part);
     let meant = meant.filter_map(|one| {
-        let feed = one.partial_feed.as_ref()?;
+        let why = match &one.partial_feed {
+            Some(feed) => format!("feed {feed} is partial"),
+            None if one.is_meant && !one.is_open => "as scan.partial_sources says".to_owned(),
+            None => return None,
+        };
         Some(match one.last {
-            Some(last) => format!("{} (feed {feed} is partial, last import {last})", one.source),
-            None => format!("{} (feed {feed} is partial)", one.source),
+            Some(last) => format!("{} ({why}, last import {last})", one.source),
+            None => format!("{} ({why})", one.source),
         })
     });
     let meant: Vec<String> = meant.collect();
     (!meant.is_empty()).then(|| format!("known in part: {}", named(&meant).replace("; ", ", ")))
+}
+
+/// Lists the sources whose feed is deliberately partial, but which no scan counts as fresh.
+fn unlisted_parts(sources: &[HeardSource]) -> Option<String> {
+    let unlisted = sources.iter();
+    let unlisted = unlisted.filter(|one| one.in_part && one.partial_feed.is_some() && !one.is_meant);
+    let names: Vec<String> = unlisted.map(|one| one.source.clone()).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "scans end with exit code 4 because of partial feeds: scan.partial_sources does not list {}",
+            named(&names).replace("; ", ", ")
+        )
+    })
 }
 
 /// Lists the stale sources: those that were not checked or imported within their rhythm.
@@ -221,6 +246,7 @@ mod tests {
             in_part,
             is_open: false,
             partial_feed: None,
+            is_meant: false,
             last: last.map(UnixMillis::saturating),
         };
         let mut sources = vec![heard("ghsa", false, Some(0))];
@@ -246,18 +272,29 @@ mod tests {
 
     #[test]
     fn deliberately_partial_source_is_not_a_problem() {
-        let sources = [HeardSource {
+        let heard = |feed: Option<&str>| HeardSource {
             source: "own".to_owned(),
             records: 1,
             in_part: true,
             is_open: false,
-            partial_feed: Some("mine".to_owned()),
+            partial_feed: feed.map(str::to_owned),
+            is_meant: feed.is_none(),
             last: Some(UnixMillis::EPOCH),
-        }];
+        };
+        let sources = [heard(Some("mine"))];
         assert_eq!(known_in_part(&sources), None);
+        // Where fresh knowledge is required, the configuration must name it as well.
+        assert!(unlisted_parts(&sources).unwrap().contains("does not list own"));
+        assert_eq!(unlisted_parts(&[heard(None)]), None);
         assert_eq!(
             meant_in_part(&sources).unwrap(),
             "known in part: own (feed mine is partial, last import 1970-01-01T00:00:00.000Z)"
+        );
+        let sources = [heard(None)];
+        assert_eq!(known_in_part(&sources), None);
+        assert_eq!(
+            meant_in_part(&sources).unwrap(),
+            "known in part: own (as scan.partial_sources says, last import 1970-01-01T00:00:00.000Z)"
         );
     }
 
