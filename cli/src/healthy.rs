@@ -27,6 +27,8 @@ pub(crate) struct Demands<'a> {
     pub(crate) policy: bool,
     /// True if scans exit with 4 when knowledge is stale.
     pub(crate) fresh: bool,
+    /// True if a part of any source counts as fresh.
+    pub(crate) any_part: bool,
     /// True if a daemon runs with another configuration than the file's, so that the file does not show what applies.
     pub(crate) not_in_force: bool,
     /// The reason why no scan can use the site's own policy, if none can.
@@ -66,7 +68,12 @@ pub(crate) fn examine(
         points.push(point(
             "fresh knowledge",
             demands.fresh,
-            "a scan with stale knowledge exits with 4",
+            if demands.any_part {
+                "a scan with stale knowledge exits with 4; a part of any source counts too: name those that are meant in \
+                 scan.partial_sources, in place of `*`"
+            } else {
+                "a scan with stale knowledge exits with 4"
+            },
             "a scan with stale knowledge only warns: set scan.require_fresh = true",
         ));
     }

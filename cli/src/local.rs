@@ -102,6 +102,7 @@ pub(crate) fn demands(home: &Path) -> Option<Demands<'static>> {
         air_gapped,
         policy: scan.policy_file.is_some() || scan.rego_file.is_some() || scan.fail_on.is_some(),
         fresh: scan.require_fresh || scan.max_age_hours.is_some(),
+        any_part: scan.partial_sources.iter().any(|source| source == "*"),
         ..Demands::default()
     })
 }

@@ -63,10 +63,14 @@ impl Site {
     pub fn accept_partial_sources(&self, accepted: bool) {
         let path = self.home.join("starling.toml");
         let text = std::fs::read_to_string(&path).expect("the configuration can be read");
-        let (none, all) = ("# partial_sources = []", "partial_sources = [\"*\"]");
-        let (from, to) = if accepted { (none, all) } else { (all, none) };
-        assert!(text.contains(from), "{text}");
-        std::fs::write(&path, text.replace(from, to)).expect("the configuration can be written");
+        let is_key = |line: &str| line.trim_start_matches("# ").starts_with("partial_sources = ");
+        assert_eq!(text.lines().filter(|line| is_key(line)).count(), 1, "{text}");
+        let wanted = format!("partial_sources = [{}]", if accepted { "\"*\"" } else { "" });
+        let lines = text
+            .lines()
+            .map(|line| if is_key(line) { wanted.as_str() } else { line });
+        let text = lines.flat_map(|line| [line, "\n"]).collect::<String>();
+        std::fs::write(&path, text).expect("the configuration can be written");
     }
 
     /// Uses the home of an existing site, in a folder of its name.

@@ -130,7 +130,7 @@ pub(crate) fn freshness_reasons(
         }
     }
     for UncheckedSource { source, last_heard } in unchecked {
-        let is_partial = policy.freshness.is_partial(source);
+        let is_partial = policy.freshness.names_part(source);
         let text = match last_heard.filter(|_| is_partial) {
             Some(last) if age_of(last) <= max_age.saturating_mul(1_000) => continue,
             Some(last) => format!(
@@ -258,6 +258,15 @@ mod tests {
             old.iter()
                 .any(|text| text.starts_with("source mine is stale: it is held in part")),
             "{old:?}"
+        );
+        // `*` names no source: whoever demands an age demands it of whole sources.
+        policy.freshness.partial = BTreeSet::from([EVERY_SOURCE.to_owned()]);
+        let never = reasons_at(20, &policy, "npm");
+        assert!(
+            never
+                .iter()
+                .any(|text| text.starts_with("source mine was never checked")),
+            "{never:?}"
         );
     }
 

@@ -151,6 +151,12 @@ impl Freshness {
         self.rhythms.get(source).copied().unwrap_or(self.rhythm_seconds)
     }
 
+    /// Returns true if a source is named as one that is held in part on purpose; `*` names none.
+    #[must_use]
+    pub fn names_part(&self, source: &str) -> bool {
+        self.partial.contains(source)
+    }
+
     /// Returns true if a source may be held in part.
     #[must_use]
     pub fn is_partial(&self, source: &str) -> bool {

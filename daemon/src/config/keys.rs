@@ -188,7 +188,7 @@ pub const KEYS: &[Key] = &[
     key(
         "scan.partial_sources",
         "[]",
-        "Sources that are held in part on purpose, such as [\"own\"]: with scan.require_fresh, or a greatest age, their last import counts; `*` is every source.",
+        "Sources that are held in part on purpose, such as [\"own\"]: with scan.require_fresh, or a greatest age, their last import counts; `*` is every source, for scan.require_fresh alone.",
     ),
     key(
         "scan.policy_file",

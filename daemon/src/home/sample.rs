@@ -35,6 +35,8 @@ pub fn sample_config(slug: &SiteSlug, engine: Option<&str>, reach: Reach) -> Str
             // New sites fail closed; existing configurations without these keys keep their behaviour.
             ("scan.min_coverage_percent", _) => Some("90".to_owned()),
             ("scan.require_fresh", _) => Some("true".to_owned()),
+            // A new site imports its first records by hand; status and scans name each source that is held in part.
+            ("scan.partial_sources", _) => Some("[\"*\"]".to_owned()),
             ("federation.enabled", _) if reach == Reach::AirGapped => Some("false".to_owned()),
             ("network.listen", _) if reach == Reach::AirGapped => Some("[]".to_owned()),
             _ => None,

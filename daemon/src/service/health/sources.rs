@@ -1,7 +1,7 @@
 //! The health of the feeds: the known sources, those that are known only in part, and those that are stale.
 
 use starling_api_types::{Feed, KNOWN_IN_PART, PartState};
-use starling_policy::Freshness;
+use starling_policy::{EVERY_SOURCE, Freshness};
 use starling_protocol::UnixMillis;
 use starling_store::StoreError;
 
@@ -56,7 +56,7 @@ impl SiteParts {
             messages.push(named(&matters));
         }
         messages.extend(known_in_part(&sources));
-        if freshness.required {
+        if freshness.required && !freshness.is_partial(EVERY_SOURCE) {
             messages.extend(unlisted_parts(&sources));
         }
         messages.extend(stale(&sources, &freshness, now(), latest_check()));
@@ -97,7 +97,7 @@ impl SiteParts {
                     source: source.to_string(),
                     records: overview.records,
                     partial_feed: partial.map(|feed| feed.name.to_string()),
-                    is_meant: freshness.is_partial(source.as_str()),
+                    is_meant: freshness.names_part(source.as_str()),
                     in_part: overview.checked_at.is_none() && overview.records > 0,
                     is_open: open.contains_key(source.as_str()),
                     last,
@@ -129,7 +129,7 @@ struct HeardSource {
     is_open: bool,
     /// The feed that deliberately fetches only a part of it, if there is one.
     partial_feed: Option<String>,
-    /// True if scan.partial_sources names it.
+    /// True if scan.partial_sources names it; `*` allows parts, and says of none that it is meant.
     is_meant: bool,
     /// The time of its last check; if it is known only in part, the time of the last import.
     last: Option<UnixMillis>,
