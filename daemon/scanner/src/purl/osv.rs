@@ -81,7 +81,7 @@ impl OsvPackage {
     pub fn is_known_by(&self, ecosystem: &str) -> bool {
         let own = self.ecosystem.as_ref();
         ecosystem == own
-            || is_same_release(own, ecosystem)
+            || (is_same_release(own, ecosystem) && !release::is_known_in_part(ecosystem))
             || release::red_hat::is_known_by(own, ecosystem)
             || release::suse::is_known_by(own, ecosystem)
             || (own.starts_with("Docker Hardened Images:Debian:")
@@ -98,6 +98,8 @@ impl OsvPackage {
     /// products, Ubuntu's certified builds. Its place among the fixes of the others says nothing.
     pub(crate) fn is_special_build(&self, version: &str) -> bool {
         match self.system {
+            _ if self.epel.is_some() && epel::is_of_next(version) => true,
+            EPEL => epel::is_of_next(version),
             "Red Hat" => release::red_hat::is_of_product(version),
             "Ubuntu" => release::is_certified(version),
             _ => false,

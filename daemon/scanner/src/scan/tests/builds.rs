@@ -91,7 +91,6 @@ fn build_of_another_product_is_not_judged_by_the_host() {
         "2.0-1.el8fdp",
         "2.0-1.el7a",
         "2.0-1.module+el8.4.0+1+a",
-        "2.0-1.el8.next",
     ] {
         assert_eq!(judged(&memory, &of("nova", version)), CLEAN, "{version}");
     }
@@ -196,4 +195,37 @@ fn go_package_below_a_module_is_not_clean() {
     let doubted = run(&purls(&["pkg:golang/github.com/a/b/sub/pkg@v1.4.0"]), &memory);
     let doubt = doubted.gaps[0].doubt.as_ref().unwrap();
     assert_eq!(doubt.vulnerabilities, ["GO-github.com/a/b"]);
+}
+
+#[test]
+fn build_of_epel_next_is_not_judged_by_epel() {
+    let memory = Memory::with(&[
+        &fixed("EPEL:9", "x", "CVE-2030-1", "1.0-2.el9"),
+        &fixed("Rocky Linux:9", "y", "CVE-2030-2", "1.0-2.el9"),
+    ]);
+    for url in [
+        "pkg:rpm/fedora/x@2.0-1.el9.next?distro=epel-9",
+        "pkg:rpm/rocky/x@2.0-1.el9.next?distro=rocky-9&upstream=x-2.0-1.el9.next.src.rpm",
+    ] {
+        assert_eq!(judged(&memory, &purls(&[url])), BY_VENDOR, "{url}");
+        let of_release = url.replace(".next", "");
+        assert_eq!(judged(&memory, &purls(&[&of_release])), CLEAN, "{of_release}");
+    }
+}
+
+/// Its lists say what was fixed in a release that is no longer supported, and nothing about the rest.
+#[test]
+fn old_release_of_debian_that_only_lists_name_is_not_clean() {
+    let of = |distro: &str, version: &str| {
+        purls(&[&format!("pkg:deb/debian/x@{version}?distro={distro}&upstream=x")])
+    };
+    let listed = Memory::with(&[&fixed("Debian:buster", "x", "CVE-2030-1", "1.0-2")]);
+    let unknown = (0, Standing::NoKnowledge, None);
+    let by_release = (1, Standing::Undecided, Some(DoubtCause::Release));
+    assert_eq!(judged(&listed, &of("debian-10", "1.0-2")), unknown);
+    assert_eq!(judged(&listed, &of("debian-10", "1.0-1")), by_release);
+    let whole = Memory::with(&[&fixed("Debian:10", "x", "CVE-2030-1", "1.0-2")]);
+    assert_eq!(judged(&whole, &of("debian-10", "1.0-2")), CLEAN);
+    let supported = Memory::with(&[&fixed("Debian:bookworm", "x", "CVE-2030-1", "1.0-2")]);
+    assert_eq!(judged(&supported, &of("debian-12", "1.0-2")), CLEAN);
 }
