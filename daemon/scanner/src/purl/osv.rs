@@ -15,6 +15,7 @@ use std::borrow::Cow;
 
 use self::registry::{bare_name, is_of_registry, part_of_go};
 pub(crate) use self::registry::{is_major_of, modules_above, other_names, with_major};
+pub(crate) use self::release::red_hat::{branch_of, streams_of};
 pub(crate) use self::release::suse::hosts as hosts_of_suse;
 use self::release::{
     DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,

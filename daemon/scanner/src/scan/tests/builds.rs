@@ -229,3 +229,63 @@ fn old_release_of_debian_that_only_lists_name_is_not_clean() {
     let supported = Memory::with(&[&fixed("Debian:bookworm", "x", "CVE-2030-1", "1.0-2")]);
     assert_eq!(judged(&supported, &of("debian-12", "1.0-2")), CLEAN);
 }
+
+/// A minor release with support of its own gets fixes with versions of its own, below those of the release.
+#[test]
+fn build_of_a_minor_release_is_fixed_by_that_ones_advisory() {
+    let main = fixed(
+        "Red Hat:enterprise_linux:9::baseos",
+        "x",
+        "CVE-2030-1",
+        "1.0-9.el9_6",
+    );
+    let other = fixed(
+        "Red Hat:enterprise_linux:9::baseos",
+        "x",
+        "CVE-2030-2",
+        "1.0-9.el9_6",
+    );
+    let stream = fixed("Red Hat:rhel_eus:9.4::baseos", "x", "CVE-2030-1", "1.0-5.el9_4.2");
+    let open = fixed("Red Hat:rhel_e4s:9.2::baseos", "x", "CVE-2030-1", "");
+    let of = |name: &str, version: &str| {
+        purls(&[&format!(
+            "pkg:rpm/redhat/{name}@{version}?distro=rhel-9.4&upstream=x-{version}.src.rpm"
+        )])
+    };
+    let memory = Memory::with(&[&main, &stream, &open]);
+    for (version, expected) in [
+        ("1.0-5.el9_4.1", AFFECTED),
+        ("1.0-5.el9_4.2", CLEAN),
+        ("1.0-6.el9_4", CLEAN),
+        // Of another branch, or of none: the fix need not be in it.
+        ("1.0-6.el9_5", AFFECTED),
+        ("1.0-6.el9_2", AFFECTED),
+        ("1.0-6.el9", AFFECTED),
+        ("1.0-9.el9_6", CLEAN),
+    ] {
+        assert_eq!(judged(&memory, &of("x", version)), expected, "{version}");
+        assert_eq!(
+            judged(&memory, &of("x-libs", version)),
+            expected,
+            "{version} by source"
+        );
+        for name in ["x", "x-libs"] {
+            let url = format!("pkg:rpm/redhat/{name}@{version}?distro=rhel-9.4&upstream=x-{version}.src.rpm");
+            let url = crate::purl::PackageUrl::parse_lenient(&url).unwrap();
+            let explained = crate::explain::explain(
+                &url,
+                Some("CVE-2030-1"),
+                None,
+                &memory,
+                crate::knowledge::JudgedAt::default(),
+            );
+            let is_affected = explained.unwrap().conclusion == crate::explain::Conclusion::Affected;
+            assert_eq!(is_affected, expected == AFFECTED, "{url}");
+        }
+    }
+    // It says nothing about other vulnerabilities, and nothing without the release's own statement.
+    let two = Memory::with(&[&main, &other, &stream]);
+    assert_eq!(judged(&two, &of("x", "1.0-5.el9_4.2")), AFFECTED);
+    let alone = Memory::with(&[&stream]);
+    assert_eq!(judged(&alone, &of("x", "1.0-5.el9_4.1")).0, 0);
+}

@@ -1,0 +1,97 @@
+//! Packages of Enterprise Linux that are built for a minor release with support of its own.
+//!
+//! A build's release names the minor release of its branch (`1.2-3.el9_4.2`). Fixes for a minor release with longer support have
+//! versions of their own on that branch, which are lower than those of the release as a whole. If an advisory of such a product
+//! says in which build of the branch a vulnerability is fixed, that decides about builds of this branch.
+
+use super::Finding;
+use super::epel::Named;
+use super::judge::Scanner;
+use crate::knowledge::{Advisory, KnowledgeError, StatedEntries};
+use crate::matching::{Subject, WhyNot, evaluate_about};
+use crate::osv::Event;
+use crate::purl::osv::{OsvPackage, branch_of, streams_of};
+use crate::sbom::Component;
+
+/// Returns true if a counting statement of an advisory says that a build of a branch has the fix, and none says otherwise.
+fn is_fixed_by(advisory: &Advisory, subject: &Subject, branch: &str) -> bool {
+    let mut is_fixed = false;
+    for said in advisory.stated().filter(StatedEntries::counts) {
+        for entry in said.entries {
+            let found = evaluate_about(&advisory.summary, entry, subject);
+            if found.is_affected() || found.is_undecided() {
+                return false;
+            }
+            is_fixed |= found.unmatched.iter().any(|(_, why)| {
+                let WhyNot::Outside {
+                    closed_by: Some(Event::Fixed(fix)),
+                    ..
+                } = why
+                else {
+                    return false;
+                };
+                branch_of(fix) == Some(branch)
+            });
+        }
+    }
+    is_fixed && advisory.withdrawn.is_none()
+}
+
+/// Returns true if an advisory about the branch of a package's build says that it has the fix of a vulnerability. `advisories`
+/// returns those of an ecosystem about the package.
+pub(crate) fn is_fixed_in_branch<A: AsRef<[Advisory]>>(
+    package: &OsvPackage,
+    subject: &Subject,
+    vulnerability: &str,
+    mut advisories: impl FnMut(&str) -> Result<A, KnowledgeError>,
+) -> Result<bool, KnowledgeError> {
+    let Some(branch) = branch_of(subject.text()).filter(|_| package.system == "Red Hat") else {
+        return Ok(false);
+    };
+    for ecosystem in streams_of(branch) {
+        let found = advisories(&ecosystem)?;
+        let mut about = found
+            .as_ref()
+            .iter()
+            .filter(|one| one.vulnerability == vulnerability);
+        if about.any(|advisory| is_fixed_by(advisory, subject, branch)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl Scanner<'_> {
+    /// Removes the findings from `first` on that a build of a branch has the fix of.
+    pub(super) fn drop_fixed_in_branch(
+        &mut self,
+        package: &OsvPackage,
+        component: &Component,
+        findings: &mut Vec<Finding>,
+        first: usize,
+    ) -> Result<(), KnowledgeError> {
+        let Some(purl) = component.purl.as_ref().filter(|_| package.system == "Red Hat") else {
+            return Ok(());
+        };
+        let mut index = first;
+        while let Some(finding) = findings.get(index) {
+            let (name, version) = (finding.package.name.clone(), finding.package.version.clone());
+            let vulnerability = finding.vulnerability.clone();
+            let origin = component.origin.as_deref();
+            let subject = Subject::of(purl, origin, &package.ecosystem, Some(&version));
+            let is_fixed = is_fixed_in_branch(package, &subject, &vulnerability, |ecosystem| {
+                if self.knows(ecosystem)? {
+                    self.advisories(ecosystem, &name)
+                } else {
+                    Ok(std::rc::Rc::default())
+                }
+            })?;
+            if is_fixed {
+                findings.remove(index);
+            } else {
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+}
