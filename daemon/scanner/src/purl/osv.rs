@@ -16,7 +16,6 @@ use std::borrow::Cow;
 
 use self::registry::{bare_name, is_of_registry, part_of_go};
 pub(crate) use self::registry::{is_major_of, modules_above, other_names, with_major};
-pub(crate) use self::release::red_hat::{branch_of, streams_of};
 pub(crate) use self::release::suse::hosts as hosts_of_suse;
 use self::release::{
     DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
@@ -108,6 +107,32 @@ impl OsvPackage {
             "Red Hat" => release::red_hat::is_of_product(version),
             "Ubuntu" => release::is_certified(version),
             _ => false,
+        }
+    }
+
+    /// Returns true if builds of the package may be of a branch with advisories of its own.
+    pub(crate) fn has_branches(&self) -> bool {
+        matches!(self.system, "Red Hat" | "Ubuntu")
+    }
+
+    /// Returns the ecosystems of the branch that a version is of.
+    pub(crate) fn ecosystems_of_branch(&self, version: &str) -> Vec<String> {
+        match self.system {
+            "Red Hat" => release::red_hat::branch_of(version)
+                .map(release::red_hat::streams_of)
+                .unwrap_or_default(),
+            "Ubuntu" if release::is_certified(version) => {
+                self.ecosystems_of_builds().map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns true if two versions are of the same branch.
+    pub(crate) fn is_of_one_branch(&self, version: &str, other: &str) -> bool {
+        match self.system {
+            "Red Hat" => release::red_hat::branch_of(version) == release::red_hat::branch_of(other),
+            _ => release::is_certified(version) && release::is_certified(other),
         }
     }
 

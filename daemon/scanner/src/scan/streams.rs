@@ -1,8 +1,10 @@
-//! Packages of Enterprise Linux that are built for a minor release with support of its own.
+//! Packages that are built for a branch of a release: a minor release of Enterprise Linux with support of its own, or Ubuntu's
+//! certified builds.
 //!
 //! A build's release names the minor release of its branch (`1.2-3.el9_4.2`). Fixes for a minor release with longer support have
 //! versions of their own on that branch, which are lower than those of the release as a whole. If an advisory of such a product
-//! says in which build of the branch a vulnerability is fixed, that decides about builds of this branch.
+//! says in which build of the branch a vulnerability is fixed, that decides about builds of this branch. So it does for certified
+//! builds, whose versions are marked.
 
 use super::Finding;
 use super::epel::Named;
@@ -10,11 +12,11 @@ use super::judge::Scanner;
 use crate::knowledge::{Advisory, KnowledgeError, StatedEntries};
 use crate::matching::{Subject, WhyNot, evaluate_about};
 use crate::osv::Event;
-use crate::purl::osv::{OsvPackage, branch_of, streams_of};
+use crate::purl::osv::OsvPackage;
 use crate::sbom::Component;
 
 /// Returns true if a counting statement of an advisory says that a build of a branch has the fix, and none says otherwise.
-fn is_fixed_by(advisory: &Advisory, subject: &Subject, branch: &str) -> bool {
+fn is_fixed_by(package: &OsvPackage, advisory: &Advisory, subject: &Subject) -> bool {
     let mut is_fixed = false;
     for said in advisory.stated().filter(StatedEntries::counts) {
         for entry in said.entries {
@@ -30,7 +32,7 @@ fn is_fixed_by(advisory: &Advisory, subject: &Subject, branch: &str) -> bool {
                 else {
                     return false;
                 };
-                branch_of(fix) == Some(branch)
+                package.is_of_one_branch(subject.text(), fix)
             });
         }
     }
@@ -45,16 +47,13 @@ pub(crate) fn is_fixed_in_branch<A: AsRef<[Advisory]>>(
     vulnerability: &str,
     mut advisories: impl FnMut(&str) -> Result<A, KnowledgeError>,
 ) -> Result<bool, KnowledgeError> {
-    let Some(branch) = branch_of(subject.text()).filter(|_| package.system == "Red Hat") else {
-        return Ok(false);
-    };
-    for ecosystem in streams_of(branch) {
+    for ecosystem in package.ecosystems_of_branch(subject.text()) {
         let found = advisories(&ecosystem)?;
         let mut about = found
             .as_ref()
             .iter()
             .filter(|one| one.vulnerability == vulnerability);
-        if about.any(|advisory| is_fixed_by(advisory, subject, branch)) {
+        if about.any(|advisory| is_fixed_by(package, advisory, subject)) {
             return Ok(true);
         }
     }
@@ -70,7 +69,7 @@ impl Scanner<'_> {
         findings: &mut Vec<Finding>,
         first: usize,
     ) -> Result<(), KnowledgeError> {
-        let Some(purl) = component.purl.as_ref().filter(|_| package.system == "Red Hat") else {
+        let Some(purl) = component.purl.as_ref().filter(|_| package.has_branches()) else {
             return Ok(());
         };
         let mut index = first;

@@ -53,6 +53,12 @@ fn certified_build_is_judged_by_its_own_statements() {
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.21")), AFFECTED);
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.22")), CLEAN);
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.22")), CLEAN);
+    // Their own fix may be below that of the others.
+    let main = fixed("Ubuntu:20.04:LTS", "openssl", "CVE-2030-2", "1.1.1f-1ubuntu3");
+    let both = Memory::with(&[&main, &stream]);
+    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.21")), AFFECTED);
+    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.22")), CLEAN);
+    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.22")), AFFECTED);
 }
 
 #[test]
