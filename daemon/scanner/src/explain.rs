@@ -17,7 +17,7 @@ use crate::name::ecosystem_base;
 use crate::osv::{Affected, Event, RangeKind};
 use crate::purl::PackageUrl;
 use crate::purl::osv::{OsvPackage, other_names, package_in, version_of, version_on};
-use crate::scan::{Named as _, StatementResult, decided_by};
+use crate::scan::{Named as _, StatementResult, decided_by, is_fixed_in_branch};
 use crate::version::{Scheme, Version};
 
 /// The answer to "is this package affected by that vulnerability, and why?".
@@ -162,6 +162,7 @@ pub fn explain(
         explanation.take_package(epel, asked, Evaluation::doubt_vendor)?;
         explanation.other_advisories = others;
     }
+    explanation.leave_out_fixed_in_branch(&package, &subject, asked)?;
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     // Nothing follows from silence without knowledge of the release; what advisories say about one id does.
     let is_silent = explanation.conclusion == Conclusion::NotAbout;
@@ -369,6 +370,38 @@ impl Explanation {
             index <= first || !is_open(advisory) || !decided.contains(&advisory.vulnerability)
         });
         Ok(subject)
+    }
+
+    /// Leaves out the rules about the release if the build's own branch has the fix.
+    fn leave_out_fixed_in_branch(
+        &mut self,
+        package: &OsvPackage,
+        subject: &Subject,
+        asked: Asked<'_>,
+    ) -> Result<(), KnowledgeError> {
+        let source = package.source.as_ref();
+        let own_source = source.and_then(|source| source.version.as_deref());
+        let of_source =
+            own_source.map(|version| Subject::of(asked.purl, None, &package.ecosystem, Some(version)));
+        for advisory in &mut self.advisories {
+            if !advisory.counting().any(Evaluation::is_affected) {
+                continue;
+            }
+            let names = std::iter::once((&package.name, subject));
+            let source = source.map(|source| (&source.name, of_source.as_ref().unwrap_or(subject)));
+            for (name, subject) in names.chain(source) {
+                let vulnerability = &advisory.vulnerability;
+                let found = is_fixed_in_branch(package, subject, vulnerability, |ecosystem| {
+                    asked.advisories(std::iter::once(ecosystem), name)
+                })?;
+                if found {
+                    let statements = advisory.statements.iter_mut();
+                    let entries = statements.flat_map(|said| &mut said.entries);
+                    entries.for_each(Evaluation::leave_to_branch);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Adds the advisories with the id, and counts the others.

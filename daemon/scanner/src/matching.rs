@@ -241,6 +241,14 @@ impl Evaluation {
             .extend(matched.map(|rule| (rule, WhyNot::VendorUnknown)));
     }
 
+    /// Calls matching rules those of another branch, which has other versions.
+    pub(crate) fn leave_to_branch(&mut self) {
+        let matched = std::mem::take(&mut self.matched).into_iter();
+        self.unmatched
+            .extend(matched.map(|rule| (rule, WhyNot::OtherBranch)));
+        self.fixed.clear();
+    }
+
     /// Returns true if no rule matches, and at least one is undecided because the epoch is unknown.
     pub(crate) fn is_of_unknown_epoch(&self) -> bool {
         let mut reasons = self.unmatched.iter().map(|(_, why)| why);
@@ -312,6 +320,8 @@ pub enum WhyNot {
     NoBeginning,
     /// The advisory is about another module stream than the package.
     OtherModule,
+    /// The rule is about the release, and the package's build is of the branch of a minor release, which has the fix.
+    OtherBranch,
     /// The rule matches a version that may lack its epoch.
     EpochUnknown,
     /// The rule matches, but the advisory is about another vendor's package of the name, and this one's vendor is unknown.
@@ -321,7 +331,10 @@ pub enum WhyNot {
 impl WhyNot {
     /// Returns true if the rule could not be evaluated.
     pub fn is_undecided(&self) -> bool {
-        !matches!(self, Self::Outside { .. } | Self::NotListed | Self::OtherModule)
+        !matches!(
+            self,
+            Self::Outside { .. } | Self::NotListed | Self::OtherModule | Self::OtherBranch
+        )
     }
 }
 

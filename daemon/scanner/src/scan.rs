@@ -16,6 +16,7 @@ mod limits;
 mod rating;
 mod repeats;
 mod sources;
+mod streams;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use judge::{Document, Scanner};
 use limits::{Limits, Tally};
 pub use limits::{MAX_COMPARED_CPES, MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};
 use sources::SourcesNamed;
+pub(crate) use streams::is_fixed_in_branch;
 
 use crate::knowledge::{JudgedAt, Knowledge, KnowledgeError};
 use crate::sbom::{Component, ComponentKind, Inventory};

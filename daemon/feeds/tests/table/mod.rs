@@ -234,7 +234,7 @@ pub(crate) const FACTS: &[(&str, &str, &[&str])] = &[
         "debian-lists",
         "DSA-4480-1",
         &[
-            "Debian:10 redis introduced=0 fixed=5:5.0.3-4+deb10u1",
+            "Debian:buster redis introduced=0 fixed=5:5.0.3-4+deb10u1",
             "upstream CVE-2019-10192",
         ],
     ),

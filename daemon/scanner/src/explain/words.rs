@@ -136,6 +136,9 @@ impl fmt::Display for WhyNot {
             Self::NoVersion => f.write_str("there is no version to compare"),
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
             Self::OtherModule => f.write_str("the advisory is about another module stream"),
+            Self::OtherBranch => {
+                f.write_str("an advisory about the minor release of its build says that this has the fix")
+            }
             Self::EpochUnknown => f.write_str("the source's version may lack its epoch"),
             Self::VendorUnknown => {
                 f.write_str("it is about another vendor's package, and nothing says who built this one")

@@ -10,6 +10,7 @@ mod release;
 mod repository;
 mod source;
 mod table;
+mod version;
 
 use std::borrow::Cow;
 
@@ -21,9 +22,12 @@ use self::release::{
 };
 pub(crate) use self::repository::is_of_another_repository;
 pub use self::source::SourcePackage;
-use self::source::{Source, is_about_sources, is_signed_kernel, other_source, source_of, version_in_file};
+use self::source::{Source, other_source, source_of};
 pub(crate) use self::source::{is_signed, names_source};
-use self::table::{DOCKER, EPEL, Named, ROWS, Row};
+use self::table::{EPEL, Named, ROWS, Row};
+use self::version::stated_version;
+pub(crate) use self::version::version_on;
+pub use self::version::{version_from, version_of};
 use super::{PackageUrl, PurlParts};
 use crate::name::{ecosystem_base, spelling};
 use crate::origin::Origin;
@@ -81,7 +85,7 @@ impl OsvPackage {
     pub fn is_known_by(&self, ecosystem: &str) -> bool {
         let own = self.ecosystem.as_ref();
         ecosystem == own
-            || is_same_release(own, ecosystem)
+            || (is_same_release(own, ecosystem) && !release::is_known_in_part(ecosystem))
             || release::red_hat::is_known_by(own, ecosystem)
             || release::suse::is_known_by(own, ecosystem)
             || (own.starts_with("Docker Hardened Images:Debian:")
@@ -98,9 +102,37 @@ impl OsvPackage {
     /// products, Ubuntu's certified builds. Its place among the fixes of the others says nothing.
     pub(crate) fn is_special_build(&self, version: &str) -> bool {
         match self.system {
+            _ if self.epel.is_some() && epel::is_of_next(version) => true,
+            EPEL => epel::is_of_next(version),
             "Red Hat" => release::red_hat::is_of_product(version),
             "Ubuntu" => release::is_certified(version),
             _ => false,
+        }
+    }
+
+    /// Returns true if builds of the package may be of a branch with advisories of its own.
+    pub(crate) fn has_branches(&self) -> bool {
+        matches!(self.system, "Red Hat" | "Ubuntu")
+    }
+
+    /// Returns the ecosystems of the branch that a version is of.
+    pub(crate) fn ecosystems_of_branch(&self, version: &str) -> Vec<String> {
+        match self.system {
+            "Red Hat" => release::red_hat::branch_of(version)
+                .map(release::red_hat::streams_of)
+                .unwrap_or_default(),
+            "Ubuntu" if release::is_certified(version) => {
+                self.ecosystems_of_builds().map(str::to_owned).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns true if two versions are of the same branch.
+    pub(crate) fn is_of_one_branch(&self, version: &str, other: &str) -> bool {
+        match self.system {
+            "Red Hat" => release::red_hat::branch_of(version) == release::red_hat::branch_of(other),
+            _ => release::is_certified(version) && release::is_certified(other),
         }
     }
 
@@ -361,131 +393,6 @@ pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
         ..PurlParts::default()
     };
     super::build(&parts, super::Mode::Lenient).ok()
-}
-
-/// Returns the version for comparison with advisories, or `None` if the URL has none.
-///
-/// RPM's epoch is in a qualifier. A source package's version, if a generator wrote it, replaces the binary package's
-/// own, because advisories of dpkg and apk distributions name the source.
-pub fn version_of(purl: &PackageUrl) -> Option<String> {
-    version_from(purl, None, None)
-}
-
-/// Same as [`version_of`], for a package with more data in the document than in its URL: `stated` is the document's own
-/// version field.
-pub fn version_from(purl: &PackageUrl, origin: Option<&Origin>, stated: Option<&str>) -> Option<String> {
-    version_in(purl, origin, stated, None)
-}
-
-/// Returns the version of a package whose URL does not name its distribution, on the document's; `None` if the URL names it, so
-/// that [`version_from`] is right. `stated` is its result.
-pub(crate) fn version_on(
-    purl: &PackageUrl,
-    origin: Option<&Origin>,
-    stated: Option<&str>,
-    distro: Option<&str>,
-) -> Option<String> {
-    let is_open = purl.ty() == "rpm" && purl.namespace().is_none() && stated_distro(purl).is_none();
-    distro
-        .filter(|_| is_open)
-        .and_then(|distro| version_in(purl, origin, stated, Some(distro)))
-}
-
-/// Returns the version that tells of which builds a package is: its source's beside the URL, or its own.
-fn stated_version<'a>(purl: &'a PackageUrl, origin: Option<&'a Origin>) -> Option<&'a str> {
-    let of_source = origin.and_then(|origin| origin.source_version.as_deref());
-    purl.version().or(of_source)
-}
-
-fn version_in(
-    purl: &PackageUrl,
-    origin: Option<&Origin>,
-    stated: Option<&str>,
-    distro: Option<&str>,
-) -> Option<String> {
-    let is_signed_kernel = is_signed_kernel(purl, origin);
-    let by_source = matches!(purl.ty(), "deb" | "apk" | "alpine")
-        && purl.namespace() != Some(DOCKER)
-        && !is_signed_kernel;
-    let upstream = purl.qualifier("upstream").filter(|_| by_source);
-    let of_source = upstream
-        .and_then(|upstream| {
-            let by_dpkg = || upstream.strip_suffix(')')?.split_once('(');
-            upstream.split_once('@').or_else(by_dpkg)
-        })
-        .map(|(_, version)| version.trim())
-        .filter(|version| !version.is_empty());
-    // A source's version beside the URL belongs to the source beside it, and has its own epoch.
-    if of_source.is_none()
-        && let Some(version) = origin.and_then(|origin| origin.source_version.as_deref())
-        && upstream.is_none_or(|name| origin.is_some_and(|origin| origin.source.as_deref() == Some(name)))
-        && (by_source || (is_about_sources(purl, distro) && !is_signed_kernel))
-    {
-        return Some(version.to_owned());
-    }
-    if let Some(version) = version_in_file(purl, origin, distro).filter(|_| !is_signed_kernel) {
-        return Some(version.to_owned());
-    }
-    let has_epochs = matches!(purl.ty(), "rpm" | "deb");
-    let version = match (of_source.or_else(|| purl.version()), stated) {
-        (Some(version), Some(stated)) if has_epochs && says_epoch_of(stated, version) => stated,
-        (Some(version), _) => version,
-        (None, stated) => stated?,
-    };
-    let epoch = purl
-        .qualifier("epoch")
-        .or_else(|| origin.and_then(|origin| origin.epoch.as_deref()))
-        // rpm itself writes `(none)`.
-        .filter(|epoch| epoch.bytes().all(|byte| byte.is_ascii_digit()));
-    Some(match epoch {
-        Some(epoch) if has_epochs && !version.contains(':') => format!("{epoch}:{version}"),
-        _ if part_of_go(purl).is_some() => go_release(version).into_owned(),
-        _ => version.to_owned(),
-    })
-}
-
-/// Returns true if `stated` is `version` with an epoch before it, and perhaps a release after it.
-fn says_epoch_of(stated: &str, version: &str) -> bool {
-    let Some((epoch, rest)) = stated.split_once(':') else {
-        return false;
-    };
-    let is_epoch = !epoch.is_empty() && epoch.bytes().all(|byte| byte.is_ascii_digit());
-    let rest = rest.strip_prefix(version);
-    is_epoch && !version.contains(':') && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-}
-
-/// Returns a release of Go in the form of the vulnerability database: without the prefix `go` and without a build's
-/// suffix (`go1.26.6-X:boringcrypto`, `1.22.5-vendor`), and `1.21rc2` as `1.21.0-rc.2`. The module of the toolchain has it
-/// inside its version: `v0.0.1-go1.24.2.linux-amd64`.
-fn go_release(version: &str) -> Cow<'_, str> {
-    let version = version.trim();
-    let of_module = ["v0.0.1-go", "0.0.1-go"]
-        .iter()
-        .find_map(|start| version.strip_prefix(start));
-    let version = of_module.unwrap_or(version);
-    let version = version.strip_prefix("go").unwrap_or(version);
-    let version = version.split([' ', '\t']).next().unwrap_or_default();
-    let end = version
-        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-        .unwrap_or(version.len());
-    let (numbers, rest) = version.split_at(end);
-    let numbers = numbers.trim_end_matches('.');
-    let bare = rest.trim_start_matches('-');
-    for phase in ["alpha", "beta", "rc"] {
-        let number = bare
-            .strip_prefix(phase)
-            .map(|after| after.trim_start_matches('.'));
-        let Some(number) = number else { continue };
-        let end = number.find(|c: char| !c.is_ascii_digit()).unwrap_or(number.len());
-        let number = number.get(..end).unwrap_or_default();
-        let zeros = ".0".repeat(2_usize.saturating_sub(numbers.matches('.').count()));
-        return Cow::Owned(format!("{numbers}{zeros}-{phase}.{number}"));
-    }
-    // The database writes `-0` for the place before every pre-release.
-    if numbers.is_empty() || rest == "-0" {
-        return Cow::Borrowed(version);
-    }
-    Cow::Borrowed(numbers)
 }
 
 fn is_go_major(subpath: &str) -> bool {

@@ -248,6 +248,7 @@ impl<'a> Scanner<'a> {
         self.depends_on_time = false;
         self.unevaluated.clear();
         let (mut judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
+        self.drop_fixed_in_branch(&package, component, findings, first)?;
         if judged.0 == Standing::Matched && self.is_unjudged_build(purl.ty(), &package, subject.text())? {
             judged = (Standing::Undecided, Some(DoubtCause::Vendor));
         }

@@ -12,7 +12,7 @@ use super::super::output::Output;
 use super::super::text::{self, quote};
 use super::super::value;
 use super::notes::{Note, State, note, unclear};
-use super::{SUPPORTED, ecosystem_of, record_id, temporary};
+use super::{SUPPORTED, listed_ecosystem_of, record_id, temporary};
 use crate::osv::unless;
 
 /// The prefixes of advisories' ids.
@@ -219,11 +219,16 @@ fn add_entries(draft: &mut Draft<'_>, lines: &[Note], advisories: &[String]) {
     };
     let named: BTreeSet<(&str, String)> = lines
         .iter()
-        .filter_map(|line| Some((line.package.as_str(), ecosystem_of(line.release.as_deref()?)?)))
+        .filter_map(|line| {
+            Some((
+                line.package.as_str(),
+                listed_ecosystem_of(line.release.as_deref()?)?,
+            ))
+        })
         .collect();
     for line in lines {
         match &line.release {
-            Some(release) => match ecosystem_of(release) {
+            Some(release) => match listed_ecosystem_of(release) {
                 Some(ecosystem) => {
                     let planned = plan_of(line, lines, &ecosystem);
                     if planned.is_empty() {

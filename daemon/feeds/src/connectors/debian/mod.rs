@@ -76,6 +76,20 @@ fn ecosystem_of(release: &str) -> Option<String> {
     Some(format!("Debian:{number}"))
 }
 
+/// Returns the ecosystem of a release as the lists know it. They say nothing about unfixed vulnerabilities of releases that are
+/// no longer supported, so those have the release's name instead of its number: a scan finds them all the same, and does
+/// not take them for knowledge of the release.
+fn listed_ecosystem_of(release: &str) -> Option<String> {
+    let named = |name: &str| name.eq_ignore_ascii_case(release.trim());
+    let (name, number) = RELEASES.iter().find(|(name, _)| named(name))?;
+    let is_old = number
+        .split('.')
+        .next()
+        .and_then(|major| major.parse().ok())
+        .is_some_and(|major: u32| (4..11).contains(&major));
+    Some(format!("Debian:{}", if is_old { name } else { number }))
+}
+
 /// Returns true for the id of an advisory.
 pub(crate) fn is_advisory(id: &str) -> bool {
     lists::ADVISORIES.iter().any(|prefix| id.starts_with(prefix))

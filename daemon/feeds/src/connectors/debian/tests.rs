@@ -112,7 +112,7 @@ fn list_of_vulnerabilities_becomes_records_about_releases() {
             "Debian:12 rocket introduced=0 fixed=2.0-1",
             "Debian:13 rocket introduced=0 fixed=2.0-1",
             "Debian:14 rocket introduced=0 fixed=2.0-1",
-            "Debian:10 rocket introduced=0",
+            "Debian:buster rocket introduced=0",
         ]
     );
     assert_eq!(
@@ -284,7 +284,7 @@ fn release_without_planned_advisory_ends_at_unstable_version() {
                 "Debian:13 rocket introduced=0 fixed=5.10.38-1",
                 "Debian:14 rocket introduced=0 fixed=5.10.38-1",
                 "Debian:11 rocket introduced=0 limit=5.10.38-1",
-                "Debian:10 rocket introduced=0 limit=5.10.38-1",
+                "Debian:buster rocket introduced=0 limit=5.10.38-1",
             ]
         );
         let planned = &record["affected"][2]["database_specific"];

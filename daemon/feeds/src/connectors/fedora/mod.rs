@@ -181,6 +181,14 @@ fn entries<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
             draft.warn(format!("not a build: \"{}\"", quote(nvr)));
             continue;
         };
+        // Builds for CentOS Stream have other versions than those for the release.
+        if nevra.release.ends_with(".next") {
+            draft.warn(format!(
+                "{} is a build of EPEL Next, and has no entry",
+                quote(nvr)
+            ));
+            continue;
+        }
         let Some(ecosystem) = ecosystem.clone().or_else(|| release_of_build(&nevra.release)) else {
             is_unknown = true;
             continue;

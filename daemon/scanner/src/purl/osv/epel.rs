@@ -55,6 +55,11 @@ fn is_built_by_host(version: &str) -> bool {
     })
 }
 
+/// Returns true for a build of EPEL Next, which is made for CentOS Stream: `1.0-2.el9.next`. No source of advisories names them.
+pub(super) fn is_of_next(version: &str) -> bool {
+    version.contains(".el") && version.contains(".next")
+}
+
 /// Returns the row of EPEL.
 pub(super) fn row() -> Option<&'static Row> {
     ROWS.iter().find(|row| row.ecosystem == EPEL)

@@ -152,7 +152,8 @@ pub(super) fn is_derived(distro: &str) -> bool {
 }
 
 /// Debian's releases by number and name.
-const CODENAMES: [(&str, &str); 11] = [
+const CODENAMES: [(&str, &str); 12] = [
+    ("4", "etch"),
     ("5", "lenny"),
     ("6", "squeeze"),
     ("7", "wheezy"),
@@ -226,9 +227,16 @@ pub(super) fn is_codename(word: &str) -> bool {
         let mut named = releases
             .iter()
             .filter(|(_, name)| name.eq_ignore_ascii_case(word));
-        named.any(|(number, _)| !matches!(*number, "5" | "6" | "7"))
+        named.any(|(number, _)| !matches!(*number, "4" | "5" | "6" | "7"))
     };
     is_of(&CODENAMES) || is_of(&UBUNTU_CODENAMES)
+}
+
+/// Returns true for an old release of Debian by its name. Debian's lists, which name it so, say only what was fixed in it.
+pub(super) fn is_known_in_part(ecosystem: &str) -> bool {
+    let name = ecosystem.strip_prefix("Debian:").unwrap_or_default();
+    let number = number_of(name).and_then(|number| number.parse::<u32>().ok());
+    number.is_some_and(|number| number < 11)
 }
 
 fn number_of(codename: &str) -> Option<&'static str> {

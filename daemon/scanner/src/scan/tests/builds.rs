@@ -53,6 +53,12 @@ fn certified_build_is_judged_by_its_own_statements() {
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.21")), AFFECTED);
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.22")), CLEAN);
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.22")), CLEAN);
+    // Their own fix may be below that of the others.
+    let main = fixed("Ubuntu:20.04:LTS", "openssl", "CVE-2030-2", "1.1.1f-1ubuntu3");
+    let both = Memory::with(&[&main, &stream]);
+    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.21")), AFFECTED);
+    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.22")), CLEAN);
+    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.22")), AFFECTED);
 }
 
 #[test]
@@ -91,7 +97,6 @@ fn build_of_another_product_is_not_judged_by_the_host() {
         "2.0-1.el8fdp",
         "2.0-1.el7a",
         "2.0-1.module+el8.4.0+1+a",
-        "2.0-1.el8.next",
     ] {
         assert_eq!(judged(&memory, &of("nova", version)), CLEAN, "{version}");
     }
@@ -196,4 +201,97 @@ fn go_package_below_a_module_is_not_clean() {
     let doubted = run(&purls(&["pkg:golang/github.com/a/b/sub/pkg@v1.4.0"]), &memory);
     let doubt = doubted.gaps[0].doubt.as_ref().unwrap();
     assert_eq!(doubt.vulnerabilities, ["GO-github.com/a/b"]);
+}
+
+#[test]
+fn build_of_epel_next_is_not_judged_by_epel() {
+    let memory = Memory::with(&[
+        &fixed("EPEL:9", "x", "CVE-2030-1", "1.0-2.el9"),
+        &fixed("Rocky Linux:9", "y", "CVE-2030-2", "1.0-2.el9"),
+    ]);
+    for url in [
+        "pkg:rpm/fedora/x@2.0-1.el9.next?distro=epel-9",
+        "pkg:rpm/rocky/x@2.0-1.el9.next?distro=rocky-9&upstream=x-2.0-1.el9.next.src.rpm",
+    ] {
+        assert_eq!(judged(&memory, &purls(&[url])), BY_VENDOR, "{url}");
+        let of_release = url.replace(".next", "");
+        assert_eq!(judged(&memory, &purls(&[&of_release])), CLEAN, "{of_release}");
+    }
+}
+
+/// Its lists say what was fixed in a release that is no longer supported, and nothing about the rest.
+#[test]
+fn old_release_of_debian_that_only_lists_name_is_not_clean() {
+    let of = |distro: &str, version: &str| {
+        purls(&[&format!("pkg:deb/debian/x@{version}?distro={distro}&upstream=x")])
+    };
+    let listed = Memory::with(&[&fixed("Debian:buster", "x", "CVE-2030-1", "1.0-2")]);
+    let unknown = (0, Standing::NoKnowledge, None);
+    let by_release = (1, Standing::Undecided, Some(DoubtCause::Release));
+    assert_eq!(judged(&listed, &of("debian-10", "1.0-2")), unknown);
+    assert_eq!(judged(&listed, &of("debian-10", "1.0-1")), by_release);
+    let whole = Memory::with(&[&fixed("Debian:10", "x", "CVE-2030-1", "1.0-2")]);
+    assert_eq!(judged(&whole, &of("debian-10", "1.0-2")), CLEAN);
+    let supported = Memory::with(&[&fixed("Debian:bookworm", "x", "CVE-2030-1", "1.0-2")]);
+    assert_eq!(judged(&supported, &of("debian-12", "1.0-2")), CLEAN);
+}
+
+/// A minor release with support of its own gets fixes with versions of its own, below those of the release.
+#[test]
+fn build_of_a_minor_release_is_fixed_by_that_ones_advisory() {
+    let main = fixed(
+        "Red Hat:enterprise_linux:9::baseos",
+        "x",
+        "CVE-2030-1",
+        "1.0-9.el9_6",
+    );
+    let other = fixed(
+        "Red Hat:enterprise_linux:9::baseos",
+        "x",
+        "CVE-2030-2",
+        "1.0-9.el9_6",
+    );
+    let stream = fixed("Red Hat:rhel_eus:9.4::baseos", "x", "CVE-2030-1", "1.0-5.el9_4.2");
+    let open = fixed("Red Hat:rhel_e4s:9.2::baseos", "x", "CVE-2030-1", "");
+    let of = |name: &str, version: &str| {
+        purls(&[&format!(
+            "pkg:rpm/redhat/{name}@{version}?distro=rhel-9.4&upstream=x-{version}.src.rpm"
+        )])
+    };
+    let memory = Memory::with(&[&main, &stream, &open]);
+    for (version, expected) in [
+        ("1.0-5.el9_4.1", AFFECTED),
+        ("1.0-5.el9_4.2", CLEAN),
+        ("1.0-6.el9_4", CLEAN),
+        // Of another branch, or of none: the fix need not be in it.
+        ("1.0-6.el9_5", AFFECTED),
+        ("1.0-6.el9_2", AFFECTED),
+        ("1.0-6.el9", AFFECTED),
+        ("1.0-9.el9_6", CLEAN),
+    ] {
+        assert_eq!(judged(&memory, &of("x", version)), expected, "{version}");
+        assert_eq!(
+            judged(&memory, &of("x-libs", version)),
+            expected,
+            "{version} by source"
+        );
+        for name in ["x", "x-libs"] {
+            let url = format!("pkg:rpm/redhat/{name}@{version}?distro=rhel-9.4&upstream=x-{version}.src.rpm");
+            let url = crate::purl::PackageUrl::parse_lenient(&url).unwrap();
+            let explained = crate::explain::explain(
+                &url,
+                Some("CVE-2030-1"),
+                None,
+                &memory,
+                crate::knowledge::JudgedAt::default(),
+            );
+            let is_affected = explained.unwrap().conclusion == crate::explain::Conclusion::Affected;
+            assert_eq!(is_affected, expected == AFFECTED, "{url}");
+        }
+    }
+    // It says nothing about other vulnerabilities, and nothing without the release's own statement.
+    let two = Memory::with(&[&main, &other, &stream]);
+    assert_eq!(judged(&two, &of("x", "1.0-5.el9_4.2")), AFFECTED);
+    let alone = Memory::with(&[&stream]);
+    assert_eq!(judged(&alone, &of("x", "1.0-5.el9_4.1")).0, 0);
 }

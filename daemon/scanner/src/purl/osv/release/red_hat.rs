@@ -47,6 +47,8 @@ const PRODUCTS: [(&str, &[&str]); 2] = [
         &["1.0", "1.1", "2.0", "2.1", "2.2", "3.0", "3.1", "5.0", "6.0"],
     ),
 ];
+/// Products with longer support of a minor release.
+const STREAMS: [&str; 4] = ["rhel_aus", "rhel_e4s", "rhel_eus", "rhel_tus"];
 /// The last minor release of a release.
 const LAST_MINOR: u32 = 10;
 
@@ -129,6 +131,39 @@ pub(super) fn product_of(version: &str, release: &str) -> Option<String> {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let host = release.strip_prefix("enterprise_linux:")?.split('.').next()?;
     (is_number(major) && is_number(minor)).then(|| format!("Red Hat:openshift:{major}.{minor}::el{host}"))
+}
+
+/// Returns the minor release of a build's branch, as `9_4` of `1.2-3.el9_4.2`; `None` if the build does not name it.
+pub(crate) fn branch_of(version: &str) -> Option<&str> {
+    let (at, mark) = version.rmatch_indices(".el").next()?;
+    let rest = version.get(at + mark.len()..)?;
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit() && c != '_')
+        .unwrap_or(rest.len());
+    let branch = rest.get(..end)?;
+    let (major, minor) = branch.split_once('_')?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    (is_number(major) && is_number(minor)).then_some(branch)
+}
+
+/// Returns the ecosystems of products with longer support of a branch's minor release.
+pub(crate) fn streams_of(branch: &str) -> Vec<String> {
+    let number = branch.replace('_', ".");
+    let major = number.split('.').next().and_then(|major| major.parse().ok());
+    let repositories = if major.unwrap_or(0_u32) < 8 {
+        &KINDS_OF_HOSTS[..]
+    } else {
+        &REPOSITORIES[..]
+    };
+    let of = |product: &&str| {
+        let whole = format!("Red Hat:{product}:{number}");
+        let parts: Vec<String> = repositories
+            .iter()
+            .map(|name| format!("{whole}::{name}"))
+            .collect();
+        std::iter::once(whole).chain(parts)
+    };
+    STREAMS.iter().flat_map(of).collect()
 }
 
 /// Returns true if advisories about a product show knowledge of a release: of the release itself or its repositories; of

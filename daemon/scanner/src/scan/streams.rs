@@ -1,0 +1,96 @@
+//! Packages that are built for a branch of a release: a minor release of Enterprise Linux with support of its own, or Ubuntu's
+//! certified builds.
+//!
+//! A build's release names the minor release of its branch (`1.2-3.el9_4.2`). Fixes for a minor release with longer support have
+//! versions of their own on that branch, which are lower than those of the release as a whole. If an advisory of such a product
+//! says in which build of the branch a vulnerability is fixed, that decides about builds of this branch. So it does for certified
+//! builds, whose versions are marked.
+
+use super::Finding;
+use super::epel::Named;
+use super::judge::Scanner;
+use crate::knowledge::{Advisory, KnowledgeError, StatedEntries};
+use crate::matching::{Subject, WhyNot, evaluate_about};
+use crate::osv::Event;
+use crate::purl::osv::OsvPackage;
+use crate::sbom::Component;
+
+/// Returns true if a counting statement of an advisory says that a build of a branch has the fix, and none says otherwise.
+fn is_fixed_by(package: &OsvPackage, advisory: &Advisory, subject: &Subject) -> bool {
+    let mut is_fixed = false;
+    for said in advisory.stated().filter(StatedEntries::counts) {
+        for entry in said.entries {
+            let found = evaluate_about(&advisory.summary, entry, subject);
+            if found.is_affected() || found.is_undecided() {
+                return false;
+            }
+            is_fixed |= found.unmatched.iter().any(|(_, why)| {
+                let WhyNot::Outside {
+                    closed_by: Some(Event::Fixed(fix)),
+                    ..
+                } = why
+                else {
+                    return false;
+                };
+                package.is_of_one_branch(subject.text(), fix)
+            });
+        }
+    }
+    is_fixed && advisory.withdrawn.is_none()
+}
+
+/// Returns true if an advisory about the branch of a package's build says that it has the fix of a vulnerability. `advisories`
+/// returns those of an ecosystem about the package.
+pub(crate) fn is_fixed_in_branch<A: AsRef<[Advisory]>>(
+    package: &OsvPackage,
+    subject: &Subject,
+    vulnerability: &str,
+    mut advisories: impl FnMut(&str) -> Result<A, KnowledgeError>,
+) -> Result<bool, KnowledgeError> {
+    for ecosystem in package.ecosystems_of_branch(subject.text()) {
+        let found = advisories(&ecosystem)?;
+        let mut about = found
+            .as_ref()
+            .iter()
+            .filter(|one| one.vulnerability == vulnerability);
+        if about.any(|advisory| is_fixed_by(package, advisory, subject)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+impl Scanner<'_> {
+    /// Removes the findings from `first` on that a build of a branch has the fix of.
+    pub(super) fn drop_fixed_in_branch(
+        &mut self,
+        package: &OsvPackage,
+        component: &Component,
+        findings: &mut Vec<Finding>,
+        first: usize,
+    ) -> Result<(), KnowledgeError> {
+        let Some(purl) = component.purl.as_ref().filter(|_| package.has_branches()) else {
+            return Ok(());
+        };
+        let mut index = first;
+        while let Some(finding) = findings.get(index) {
+            let (name, version) = (finding.package.name.clone(), finding.package.version.clone());
+            let vulnerability = finding.vulnerability.clone();
+            let origin = component.origin.as_deref();
+            let subject = Subject::of(purl, origin, &package.ecosystem, Some(&version));
+            let is_fixed = is_fixed_in_branch(package, &subject, &vulnerability, |ecosystem| {
+                if self.knows(ecosystem)? {
+                    self.advisories(ecosystem, &name)
+                } else {
+                    Ok(std::rc::Rc::default())
+                }
+            })?;
+            if is_fixed {
+                findings.remove(index);
+            } else {
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+}
