@@ -40,6 +40,7 @@ use super::opening::{finish_creation, prepare_folder};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::settle::Opening;
 use super::{Compaction, Direction, Visitor, sync_folder};
+use crate::disk::open_file;
 
 /// The database file within the store's folder.
 pub(super) const FILE: &str = "store.redb";
@@ -402,6 +403,6 @@ const REDB_MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 pub(super) fn is_earlier(dir: &Path) -> bool {
     use std::io::Read as _;
     let mut head = [0; REDB_MAGIC.len()];
-    let read = std::fs::File::open(dir.join(FILE)).and_then(|mut file| file.read_exact(&mut head));
+    let read = open_file(&dir.join(FILE)).and_then(|mut file| file.read_exact(&mut head));
     read.is_ok() && head == REDB_MAGIC
 }
