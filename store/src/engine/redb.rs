@@ -36,6 +36,7 @@ use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
 use super::layered::Layered;
+use super::markers::refuse_named;
 use super::opening::{finish_creation, prepare_folder};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::settle::Opening;
@@ -85,6 +86,7 @@ impl RedbKv {
     fn open(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
         let cache = usize::try_from(options.cache.get()).unwrap_or(usize::MAX);
         let random = |bytes: &mut [u8]| options.randomness.fill(bytes);
+        refuse_named(dir, FILE).map_err(Failure::from_io)?;
         let file = Arc::new(BlockFile::open(&dir.join(FILE), &random).map_err(Failure::from_io)?);
         let db = Database::builder()
             .set_cache_size(cache)

@@ -32,7 +32,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::super::lock::{lock_own, unlock};
-use crate::disk::refuse_what_is_no_file;
 
 /// Bytes of contents in a block; redb's page size.
 const BLOCK_BYTES: usize = 4_096;
@@ -98,7 +97,6 @@ struct First {
 impl BlockFile {
     /// Opens the file, or creates it if it is missing or empty. `random` fills the new file's id.
     pub(super) fn open(path: &Path, random: &dyn Fn(&mut [u8]) -> io::Result<()>) -> io::Result<Self> {
-        refuse_what_is_no_file(path)?;
         let file = OpenOptions::new()
             .read(true)
             .write(true)
