@@ -16,7 +16,7 @@ use starling_policy::{
     DocumentError, MAX_POLICY_BYTES, MAX_REGO_BYTES, PolicyDocument, PolicyVersion, RegoSource,
 };
 use starling_protocol::UnixMillis;
-use starling_store::disk::refuse_pipe;
+use starling_store::disk::{refuse_pipe, refuse_what_is_no_file};
 
 use crate::config::Config;
 use crate::home::{Home, home_problem, write_durably};
@@ -190,6 +190,7 @@ impl<T: PolicyText> PolicyFile<T> {
         let history = self.folder.join(T::HISTORY);
         let line = format!("{now} {version}\n");
         let append = || -> std::io::Result<()> {
+            refuse_what_is_no_file(&history)?;
             let mut file = fs::OpenOptions::new()
                 .create(true)
                 .read(true)

@@ -65,11 +65,7 @@ impl World {
                 self.plan_next(faults.stall_every_millis, PlannedEvent::Stall);
             }
             PlannedEvent::Restore => {
-                if self.scenario.traffic.authors > 0 {
-                    let author = self.rng.usize(0..self.scenario.traffic.authors);
-                    let back = draw(faults.restore_deltas, &mut self.rng);
-                    self.restore(author, back);
-                }
+                self.restore_some_author(faults.restore_deltas);
                 self.plan_next(faults.restore_every_millis, PlannedEvent::Restore);
             }
             PlannedEvent::LoseHome => {
@@ -167,6 +163,14 @@ impl World {
         self.check_site(site);
         let time = draw(lasting, &mut self.rng);
         self.plan(time, PlannedEvent::Up(site));
+    }
+
+    fn restore_some_author(&mut self, deltas: Option<Range>) {
+        if self.scenario.traffic.authors > 0 {
+            let author = self.rng.usize(0..self.scenario.traffic.authors);
+            let back = draw(deltas, &mut self.rng);
+            self.restore(author, back);
+        }
     }
 
     /// Lets an author begin a new epoch with a new key, resuming before its last claims. All its connections

@@ -241,8 +241,8 @@ pub enum Notice {
         /// The log.
         lane: Lane,
     },
-    /// Held claims are given up because a new certificate of their author closes them: this site held claims
-    /// that the author did not find when it was restored.
+    /// Held claims are given up because a certificate of their author closes them: this site held claims that the
+    /// author did not find when it was restored, or a branch of its log that lost.
     GivenUp {
         /// The author.
         site: SiteId,

@@ -62,7 +62,8 @@ impl SyncTask {
             } => {
                 tracing::warn!(
                     %site, %held, %resumed_after,
-                    "the author continued from an earlier claim than was held here; it must import its sources again"
+                    "the author's newest certificate gave up the claims after that which were held here; what only they said \
+                     must be imported there again"
                 );
             }
             Notice::AuthorRefused { site, lane, reason } => {

@@ -1,6 +1,6 @@
 //! A folder of the file system.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -27,16 +27,34 @@ pub fn refuse_pipe(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// `InvalidInput` that names what was found. Whatever else is wrong with the file, its opening reports.
-fn refuse_what_is_no_file(path: &Path) -> io::Result<()> {
-    let Ok(metadata) = std::fs::metadata(path) else {
-        return Ok(());
-    };
+pub fn refuse_what_is_no_file(path: &Path) -> io::Result<()> {
+    std::fs::metadata(path).map_or(Ok(()), |metadata| check_is_file(&metadata))
+}
+
+/// Opens a file for reading, and never waits: not for the writer of a pipe that takes its place meanwhile either.
+///
+/// # Errors
+/// `InvalidInput` that names what was found in place of a file, or an error of the opening.
+pub fn open_file(path: &Path) -> io::Result<File> {
+    // A socket cannot be opened; its error would not say what it is.
+    refuse_what_is_no_file(path)?;
+    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(nonblocking)
+        .open(path)?;
+    check_is_file(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn check_is_file(metadata: &Metadata) -> io::Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
-    refuse_pipe(path)?;
     let found = if metadata.is_dir() {
         "a folder"
+    } else if metadata.file_type().is_fifo() {
+        "a pipe"
     } else {
         "a device or a socket"
     };

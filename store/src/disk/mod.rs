@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use std::io;
 use std::sync::Arc;
 
-pub use self::folder::{FolderDisk, refuse_pipe};
+pub use self::folder::{FolderDisk, open_file, refuse_pipe, refuse_what_is_no_file};
 pub use self::memory::{DiskFault, DiskFaultKind, DiskPlan, MemoryDisk, UnsyncedBytes};
 
 /// The treatment of a missing or existing file by [`Disk::open`].

@@ -51,6 +51,12 @@ fn pipes_and_folders_in_place_of_files_are_refused_by_name() {
                 "{refused}"
             );
         }
+        let refused = super::open_file(&folder.path().join(name)).unwrap_err();
+        assert_eq!(refused.kind(), std::io::ErrorKind::InvalidInput);
+        assert!(
+            refused.to_string().contains(&format!("it is {what}")),
+            "{refused}"
+        );
         let made = disk.open(name, OpenFile::Create).unwrap_err();
         assert_eq!(made.kind(), std::io::ErrorKind::AlreadyExists);
     }

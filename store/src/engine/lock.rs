@@ -12,6 +12,8 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::error::{Attempt, EngineError, Failure};
+use super::markers::refuse_named;
+use crate::disk::open_file;
 
 const LOCK_FILE: &str = "LOCK";
 /// The folder that earlier releases lock, within the home.
@@ -66,6 +68,8 @@ impl HomeLock {
 /// Locks the lock file in a folder and writes the holder into it. Returns false if there is no room to make it.
 fn lock_file(folder: &Path, files: &mut Vec<File>) -> Result<bool, EngineError> {
     let path = folder.join(LOCK_FILE);
+    refuse_named(folder, LOCK_FILE)
+        .map_err(|error| Failure::from_io(error).into_error(Attempt::Open, folder))?;
     let opened = OpenOptions::new()
         .read(true)
         .write(true)
@@ -108,7 +112,7 @@ fn lock_folder(folder: &Path, files: &mut Vec<File>) -> Result<(), EngineError> 
         }
         Err(TryLockError::WouldBlock) => Err(EngineError::Locked {
             path: folder.to_path_buf(),
-            holder: File::open(folder.join(LOCK_FILE))
+            holder: open_file(&folder.join(LOCK_FILE))
                 .ok()
                 .and_then(|mut file| holder(&mut file)),
         }),

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::sync_folder;
+use crate::disk::{open_file, refuse_what_is_no_file};
 
 pub(super) const CLEAN: &str = "clean";
 pub(super) const RUNNING: &str = "running";
@@ -27,7 +28,7 @@ pub(super) fn note_doubt(folder: &Path, reason: &str) {
     if !folder.is_dir() {
         return;
     }
-    let noted = fs::write(folder.join(DOUBT), reason);
+    let noted = write_small(folder, DOUBT, reason);
     if let Err(error) = noted {
         tracing::warn!(%error, "noting that the store is in doubt");
     }
@@ -36,10 +37,13 @@ pub(super) fn note_doubt(folder: &Path, reason: &str) {
 /// Returns why the files of a folder are in doubt, if that was noted.
 pub(super) fn noted_doubt(folder: &Path) -> Option<String> {
     let mut text = String::new();
-    let file = File::open(folder.join(DOUBT)).ok()?;
-    match file.take(MAX_DOUBT_BYTES).read_to_string(&mut text) {
+    let read =
+        open_file(&folder.join(DOUBT)).and_then(|file| file.take(MAX_DOUBT_BYTES).read_to_string(&mut text));
+    match read {
         Ok(_) => Some(text),
-        Err(error) => Some(format!("it was found damaged ({error})")),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
+        // A note that cannot be read is a note.
+        Err(error) => Some(format!("it was found damaged ({DOUBT}: {error})")),
     }
 }
 
@@ -83,7 +87,7 @@ impl MarkerFiles {
 
     /// Returns the state in which the folder's engine was left.
     pub(super) fn left(&self) -> Left {
-        if self.folder.join(CLEAN).exists() {
+        if self.folder.join(CLEAN).is_file() {
             return Left::Clean;
         }
         match (read_small(&self.folder.join(RUNNING)), &self.boot_id) {
@@ -96,6 +100,9 @@ impl MarkerFiles {
     pub(super) fn begin(&self) -> io::Result<()> {
         if self.dirty.load(Ordering::Relaxed) {
             return Ok(());
+        }
+        for name in [RUNNING, CLEAN] {
+            refuse_named(&self.folder, name)?;
         }
         write_small(&self.folder, RUNNING, self.boot_id.as_deref().unwrap_or_default())?;
         match fs::remove_file(self.folder.join(CLEAN)) {
@@ -120,7 +127,12 @@ impl MarkerFiles {
 pub(super) fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     let unfinished = folder.join(format!("{name}.new"));
     let write = || {
-        let mut file = File::create(&unfinished)?;
+        // What is left of an earlier write, or stands in its place, is not opened.
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = File::create_new(&unfinished)?;
         file.write_all(text.as_bytes())?;
         file.sync_all()?;
         fs::rename(&unfinished, folder.join(name))
@@ -132,9 +144,16 @@ pub(super) fn write_small(folder: &Path, name: &str, text: &str) -> io::Result<(
     sync_folder(folder)
 }
 
+/// Refuses whatever stands in place of one file of a folder, by its name.
+pub(super) fn refuse_named(folder: &Path, name: &str) -> io::Result<()> {
+    let path = folder.join(name);
+    refuse_what_is_no_file(&path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
 fn read_small(path: &Path) -> Option<String> {
     let mut text = String::new();
-    File::open(path)
+    open_file(path)
         .ok()?
         .take(MAX_BOOT_ID_BYTES)
         .read_to_string(&mut text)
@@ -182,6 +201,48 @@ mod tests {
         fs::create_dir_all(folder.path().join(RUNNING).join("full")).unwrap();
         at_boot(folder.path(), "one").begin().unwrap_err();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn pipes_and_folders_in_place_of_markers_are_not_waited_for() {
+        for is_pipe in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let put = |name: &str| {
+                let path = folder.path().join(name);
+                if is_pipe {
+                    let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+                    assert!(made.success());
+                } else {
+                    fs::create_dir(&path).unwrap();
+                }
+            };
+            put(RUNNING);
+            let error = at_boot(folder.path(), "one").begin().unwrap_err();
+            assert!(error.to_string().contains("/running: it is a "), "{error}");
+            assert_eq!(at_boot(folder.path(), "one").left(), Left::MachineStopped);
+            put(CLEAN);
+            assert_eq!(
+                at_boot(folder.path(), "one").left(),
+                Left::MachineStopped,
+                "not a clean close"
+            );
+            assert_eq!(noted_doubt(folder.path()), None);
+            put(DOUBT);
+            let doubt = noted_doubt(folder.path()).unwrap();
+            assert!(doubt.contains("doubt: it is a "), "{doubt}");
+        }
+    }
+
+    #[test]
+    fn doubt_is_noted_over_a_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["doubt", "doubt.new"] {
+            let path = folder.path().join(name);
+            let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+            assert!(made.success());
+        }
+        note_doubt(folder.path(), "a page is damaged");
+        assert_eq!(noted_doubt(folder.path()).as_deref(), Some("a page is damaged"));
     }
 
     #[test]

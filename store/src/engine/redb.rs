@@ -36,10 +36,12 @@ use super::error::{Attempt, EngineError, Failure};
 use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
 use super::layered::Layered;
+use super::markers::refuse_named;
 use super::opening::{finish_creation, prepare_folder};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::settle::Opening;
 use super::{Compaction, Direction, Visitor, sync_folder};
+use crate::disk::open_file;
 
 /// The database file within the store's folder.
 pub(super) const FILE: &str = "store.redb";
@@ -84,6 +86,7 @@ impl RedbKv {
     fn open(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
         let cache = usize::try_from(options.cache.get()).unwrap_or(usize::MAX);
         let random = |bytes: &mut [u8]| options.randomness.fill(bytes);
+        refuse_named(dir, FILE).map_err(Failure::from_io)?;
         let file = Arc::new(BlockFile::open(&dir.join(FILE), &random).map_err(Failure::from_io)?);
         let db = Database::builder()
             .set_cache_size(cache)
@@ -402,6 +405,6 @@ const REDB_MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 pub(super) fn is_earlier(dir: &Path) -> bool {
     use std::io::Read as _;
     let mut head = [0; REDB_MAGIC.len()];
-    let read = std::fs::File::open(dir.join(FILE)).and_then(|mut file| file.read_exact(&mut head));
+    let read = open_file(&dir.join(FILE)).and_then(|mut file| file.read_exact(&mut head));
     read.is_ok() && head == REDB_MAGIC
 }

@@ -43,7 +43,7 @@ use super::generation::Generation;
 use super::kv::{KeyRange, Kv, KvOp, check_disk_room, contain};
 use super::layered::Layered;
 use super::lock::unlock;
-use super::markers::MarkerFiles;
+use super::markers::{MarkerFiles, refuse_named};
 use super::opening::{finish_creation, prepare_folder};
 use super::options::{ByteCount, EngineKind, EngineOptions};
 use super::settle::Opening;
@@ -53,6 +53,8 @@ use super::{Compaction, Direction, Visitor, sync_folder};
 pub(super) const FOLDER: &str = "sled";
 /// sled's file within its folder.
 const DB_FILE: &str = "db";
+/// The name of its settings in there.
+const CONF_FILE: &str = "conf";
 /// Turns of garbage collection per row written; see the module's head.
 const ROWS_PER_COLLECTION: usize = 32;
 /// The time that closing waits for sled's worker threads, and the interval of its checks.
@@ -96,6 +98,9 @@ pub(super) struct SledKv {
 impl SledKv {
     pub(super) fn open(dir: &Path, options: &EngineOptions) -> Result<Self, Failure> {
         let folder = dir.join(FOLDER);
+        for name in [DB_FILE, CONF_FILE] {
+            refuse_named(&folder, name).map_err(Failure::from_io)?;
+        }
         if File::open(folder.join(DB_FILE)).is_ok_and(|file| !is_free(&file)) {
             return Err(Failure::Busy);
         }

@@ -8,8 +8,10 @@
 //! ```
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+
+use crate::disk::open_file;
 
 /// Name prefix of snapshots, including those that are still being written.
 const PREFIX: &str = "snap.";
@@ -31,8 +33,13 @@ pub(super) fn set_aside_damaged(folder: &Path) -> io::Result<()> {
     }
     // sled opens the one with the highest name, so snapshots below a valid one do not matter.
     while let Some(newest) = snapshots(folder)?.pop() {
-        if is_sound(&fs::read(&newest)?) {
-            break;
+        // A pipe or a folder in its place is damage too.
+        let mut bytes = Vec::new();
+        let read = open_file(&newest).and_then(|mut file| file.read_to_end(&mut bytes));
+        match read {
+            Ok(_) if is_sound(&bytes) => break,
+            Err(error) if error.kind() != io::ErrorKind::InvalidInput => return Err(error),
+            _ => {}
         }
         tracing::warn!(file = %newest.display(), "a sled snapshot is damaged: it is set aside, and sled replays its log");
         fs::rename(&newest, folder.join(ASIDE))?;

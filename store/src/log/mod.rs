@@ -273,16 +273,16 @@ impl Log {
         file.map_or(Ok(()), |file| file.sync_data())
     }
 
-    /// Returns the bytes of all segment files.
+    /// Returns the bytes of all segment files. One that cannot be opened counts nothing: a check of the log names it.
     ///
     /// # Errors
-    /// As the disk fails.
+    /// If the folder cannot be listed.
     pub fn size_on_disk(&self) -> io::Result<u64> {
-        let mut total = 0;
-        for number in segment::list_segments(&*self.files.disk, &self.files.folder)? {
-            total += self.files.segment(number)?.length;
-        }
-        Ok(total)
+        let numbers = segment::list_segments(&*self.files.disk, &self.files.folder)?;
+        let lengths = numbers
+            .into_iter()
+            .filter_map(|number| self.files.segment(number).ok());
+        Ok(lengths.map(|segment| segment.length).sum())
     }
 }
 

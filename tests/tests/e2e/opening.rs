@@ -1,7 +1,6 @@
 //! A daemon whose store takes long to open: stopping it, and commands that have to wait.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use starling_api_types::{ErrorCode, HEALTH_OPENING, Health};
@@ -12,20 +11,38 @@ use crate::{bench, sample_feed};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// A site whose next opening does not end: a marker of its engine is a pipe without a writer.
+/// Zero bytes after the log that an opening searches for groups: far more than it reads in a test. They take no room.
+const TAIL_BYTES: u64 = 1 << 40;
+/// The ending of the log's segments.
+const SEGMENT: &str = "log";
+
+/// A site whose next opening does not end: it searches a long tail of its log.
 struct Stuck {
     site: Site,
     root: String,
-    marker: PathBuf,
+    segment: PathBuf,
+    /// The true length of the segment.
+    length: u64,
 }
 
 impl Stuck {
     fn start(site: Site) -> Self {
         let _ = site.import("mine", &sample_feed(), &[]);
         let root = site.root();
-        let marker = site.home().join("store/doubt");
-        assert!(Command::new("mkfifo").arg(&marker).status().unwrap().success());
-        let mut stuck = Self { site, root, marker };
+        let files = std::fs::read_dir(site.home().join("log")).unwrap();
+        let segments = files.map(|file| file.unwrap().path());
+        let segment = segments
+            .filter(|file| file.extension().is_some_and(|ending| ending == SEGMENT))
+            .max()
+            .unwrap();
+        let length = segment.metadata().unwrap().len();
+        set_length(&segment, length + TAIL_BYTES);
+        let mut stuck = Self {
+            site,
+            root,
+            segment,
+            length,
+        };
         stuck.site.spawn_up(&[]);
         let from = Instant::now();
         while stuck
@@ -44,12 +61,18 @@ impl Stuck {
         Some(answer.json(200))
     }
 
-    /// Removes the pipe; anything stopped in between must have changed nothing.
+    /// Removes the tail; anything stopped in between must have changed nothing.
     fn expect_sound(self) {
-        std::fs::remove_file(self.marker).unwrap();
+        assert_eq!(self.segment.metadata().unwrap().len(), self.length + TAIL_BYTES);
+        set_length(&self.segment, self.length);
         assert_eq!(self.site.root(), self.root);
         self.site.expect_sound();
     }
+}
+
+fn set_length(file: &Path, length: u64) {
+    let file = std::fs::OpenOptions::new().write(true).open(file).unwrap();
+    file.set_len(length).unwrap();
 }
 
 #[test]

@@ -415,3 +415,43 @@ proptest! {
         world.assert_named(&disk, true, &format!("{harms:?}"));
     }
 }
+
+/// Puts a folder or a pipe in place of a file.
+fn replace_by_no_file(path: &std::path::Path, is_pipe: bool) {
+    std::fs::remove_file(path).unwrap();
+    if is_pipe {
+        let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
+        assert!(made.success());
+    } else {
+        std::fs::create_dir(path).unwrap();
+    }
+}
+
+#[test]
+fn pipe_or_folder_in_place_of_a_segment_is_damage() {
+    // A repair gave up the stretch, and then failed to measure or to continue the log.
+    for is_pipe in [true, false] {
+        for back in [0, 1, 2, u32::MAX] {
+            let case = format!("pipe {is_pipe}, {back} before the last");
+            let home = tempfile::tempdir().unwrap();
+            let disk: Arc<dyn crate::disk::Disk> = Arc::new(crate::disk::FolderDisk::new(home.path()));
+            let log = Log::create_with(disk.clone(), FOLDER, ID, SMALL).unwrap();
+            fill(&log, 40);
+            let number = log.end().segment.saturating_sub(back).max(1);
+            drop(log);
+            let name = segment::segment_name(number);
+            replace_by_no_file(&home.path().join(FOLDER).join(&name), is_pipe);
+
+            let opened = Log::open_with(disk.clone(), FOLDER, None, LogAccess::Write, SMALL);
+            let (log, recovery) = opened.unwrap_or_else(|error| panic!("{case}: {error:?}"));
+            let named = recovery.damage.iter().any(|damage| damage.segment == number);
+            assert!(named || recovery.lost.is_some(), "{case}: {recovery:?}");
+            log.size_on_disk().unwrap();
+            let next = log.end().group + 1;
+            append(&log, next).unwrap_or_else(|error| panic!("{case}: {error:?}"));
+            drop(log);
+            let (log, _) = Log::open_with(disk, FOLDER, None, LogAccess::Write, SMALL).unwrap();
+            assert_eq!(log.end().group, next, "{case}");
+        }
+    }
+}
