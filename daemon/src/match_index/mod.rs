@@ -219,7 +219,7 @@ pub(crate) fn stamp_of(reader: &ViewReader<'_>) -> IndexStamp {
 
 /// Returns a hash of the way of building, without the knowledge: how advisories fold, and the program.
 fn how_of(reader: &ViewReader<'_>) -> [u8; 32] {
-    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-12 v3 making of a match index");
+    let mut hasher = blake3::Hasher::new_derive_key("starling 2026-12 v4 making of a match index");
     // An engine may have been rebuilt because it was damaged: nothing that was built from the earlier one is used.
     hasher.update(&reader.generation());
     hasher.update(&reader.settings().mark());
