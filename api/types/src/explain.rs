@@ -143,7 +143,7 @@ pub struct ExplainedStatement {
 pub struct ExplainedRule {
     /// Index of the `affected` entry among those about the package.
     pub entry: u64,
-    /// The record with the rule, as `source record`; null if all records agree.
+    /// The record with the rule, as `source record`; all of them, separated by commas, if all records agree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub said_by: Option<String>,
     /// The rule: the list of versions, or a range and the bounds around the version.

@@ -23,8 +23,8 @@ pub struct VexRemoved {
 /// Statements of a VEX document that do not apply, for one reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UnusableStatements {
-    /// The reason, in words that follow the number.
-    #[schema(example = "that say fixed, without the version that has the fix")]
+    /// The reason, in words.
+    #[schema(example = "fixed, without the version that has the fix")]
     pub reason: String,
     /// Number of statements.
     pub statements: u64,

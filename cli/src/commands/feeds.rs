@@ -144,7 +144,9 @@ impl Import {
         if let Some(why) = &report.unchecked {
             session.print_text(&render::unchecked(&report.source, why))?;
         }
-        Ok(if report.rejected > 0 {
+        // An empty input that was allowed is a document that is rejected, and nothing of it is missing.
+        let is_in_part = report.rejected > 0 && (!report.complete || report.unchecked.is_some());
+        Ok(if is_in_part {
             session.close(ExitStatus::TakenInPart, &taken_in_part(&report));
             ExitStatus::TakenInPart
         } else {

@@ -107,11 +107,11 @@ fn distinct(rules: &[ExplainedRule]) -> Vec<(&ExplainedRule, Vec<&str>)> {
 
 /// Returns the sources of an advisory's statements, each once.
 fn sources_of(advisory: &ExplainedAdvisory) -> String {
-    let mut sources: Vec<&str> = advisory
-        .statements
-        .iter()
-        .map(|said| said.source.as_str())
-        .collect();
+    let of_statements = advisory.statements.iter().map(|said| said.source.as_str());
+    let of_rules = advisory.rules.iter().filter_map(|rule| rule.said_by.as_deref());
+    let of_rules = of_rules.flat_map(|records| records.split(", "));
+    let of_rules = of_rules.filter_map(|record| record.split(' ').next());
+    let mut sources: Vec<&str> = of_statements.chain(of_rules).collect();
     sources.sort_unstable();
     sources.dedup();
     sources.join(", ")

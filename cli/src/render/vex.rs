@@ -71,7 +71,7 @@ fn table(entries: &[VexEntry], none: &str, note: impl Fn(&VexEntry) -> &'static 
 pub(super) fn unusable(mut reasons: Vec<(String, u64)>) -> String {
     reasons.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let lines = reasons.into_iter().map(|(reason, number)| {
-        let told = format!("{} {reason}", counted(number, "statement", "statements"));
+        let told = format!("{}: {reason}", counted(number, "statement", "statements"));
         terminal::wrapped("  not usable: ", 4, &told)
     });
     lines.collect()
@@ -88,13 +88,13 @@ mod tests {
             |reason: &str, statements: u64| serde_json::json!({"reason": reason, "statements": statements});
         let entry = serde_json::json!({"hash": hash, "format": "OpenVEX", "statements": 1, "unusable": 3, "size_bytes": 9,
             "added_at": "2026-01-01T00:00:00.000Z", "known": false,
-            "unusable_by": [reason("without a vulnerability", 1), reason("with an unknown status", 2)]});
+            "unusable_by": [reason("no vulnerability", 1), reason("unknown status", 2)]});
         let list: VexList =
             serde_json::from_value(serde_json::json!({"documents": [entry.clone(), entry]})).unwrap();
         let text = vex_added(&list);
         assert!(
             text.ends_with(
-                "\n  not usable: 4 statements with an unknown status\n  not usable: 2 statements without a vulnerability\n"
+                "\n  not usable: 4 statements: unknown status\n  not usable: 2 statements: no vulnerability\n"
             ),
             "{text}"
         );

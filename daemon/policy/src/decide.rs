@@ -267,7 +267,7 @@ fn finding_reasons(findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
         };
         let what = match cause.kind {
             CauseKind::Severity => format!("the threshold \"{}\"", cause.id),
-            CauseKind::Condition => entry_words(&cause.id),
+            CauseKind::Condition => format!("the policy's {}", cause.id),
             CauseKind::Rule => format!("the rule \"{}\"", cause.id),
             CauseKind::Rego => format!("the Rego decision \"{}\"", cause.id),
             CauseKind::Mute | CauseKind::Vex => continue,
@@ -282,17 +282,6 @@ fn finding_reasons(findings: &[JudgedFinding], reasons: &mut Vec<Reason>) {
         };
         let text = format!("{count} {reach} {what}");
         reasons.push(Reason { code, text });
-    }
-}
-
-/// Returns the words for a condition that a verdict calls `fail[0]`: the first entry of `fail`.
-fn entry_words(id: &str) -> String {
-    let parts = id.strip_suffix(']').and_then(|id| id.split_once('['));
-    let parts = parts.and_then(|(list, index)| Some((list, index.parse::<usize>().ok()?)));
-    match parts {
-        Some((list, 0)) => format!("the first entry of `{list}` in the policy"),
-        Some((list, index)) => format!("entry {} of `{list}` in the policy", index.saturating_add(1)),
-        None => format!("the policy's {id}"),
     }
 }
 

@@ -8,7 +8,7 @@ use std::cmp::Reverse;
 use serde::Deserialize;
 
 use crate::finding::{Finding, Package};
-use crate::remarks::Part;
+use crate::remarks::{Part, reason_words};
 use crate::upgrade::{Upgrade, severity_rank, upgrades};
 
 /// The exit codes of verdicts that are no answer: knowledge missing or stale, coverage too low.
@@ -253,7 +253,7 @@ impl Body {
         reasons.sort_by_key(|reason| part(reason));
         reasons
             .iter()
-            .map(|reason| format!("{}{}", part(reason).words(), reason.text))
+            .map(|reason| format!("{}{}", part(reason).words(), reason_words(&reason.text)))
             .collect()
     }
 

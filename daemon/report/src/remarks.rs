@@ -21,18 +21,31 @@ pub fn known_in_part(ecosystem: &str, sources: &[&str], beside: bool) -> String 
     format!("{ecosystem} is known in part: {which}, so what {lack} is not found, and its age is not known")
 }
 
-/// Returns the words for a condition that a verdict calls `fail[0]`: entry 1 of `fail`.
+/// Returns the words for a condition that a verdict calls `fail[0]`: the first entry of `fail`.
 pub fn condition_words(id: &str) -> String {
-    let parts = id.strip_suffix(']').and_then(|id| id.split_once('['));
-    let parts = parts.and_then(|(list, index)| Some((list, index.parse::<u64>().ok()?)));
-    match parts {
-        Some((list, 0)) => format!("the first entry of `{list}` in the policy holds"),
-        Some((list, index)) => format!(
-            "entry {} of `{list}` in the policy holds",
-            index.saturating_add(1)
-        ),
+    match entry_of(id) {
+        Some(entry) => format!("{entry} holds"),
         None => format!("the policy's condition {id} holds"),
     }
+}
+
+/// Returns a reason as people read it: a verdict's bytes call a condition `the policy's fail[0]`.
+pub fn reason_words(text: &str) -> String {
+    let named = text.rsplit_once("the policy's ");
+    match named.and_then(|(before, id)| Some((before, entry_of(id)?))) {
+        Some((before, entry)) => format!("{before}{entry}"),
+        None => text.to_owned(),
+    }
+}
+
+/// Returns `the first entry of fail in the policy` for `fail[0]`.
+fn entry_of(id: &str) -> Option<String> {
+    let (list, index) = id.strip_suffix(']')?.split_once('[')?;
+    let which = match index.parse::<u64>().ok()? {
+        0 => "the first entry".to_owned(),
+        index => format!("entry {}", index.saturating_add(1)),
+    };
+    Some(format!("{which} of `{list}` in the policy"))
 }
 
 /// The relation of a reason to its verdict's outcome.

@@ -388,3 +388,19 @@ fn match_by_cpe_is_shown_in_every_format() {
         assert!(text.contains(said), "{format}: {text}");
     }
 }
+
+#[test]
+fn conditions_are_named_by_their_place_in_the_policy() {
+    use crate::remarks::{condition_words, reason_words};
+    assert_eq!(
+        condition_words("fail[0]"),
+        "the first entry of `fail` in the policy holds"
+    );
+    assert_eq!(
+        reason_words("2 findings reach the policy's warn[2]"),
+        "2 findings reach entry 3 of `warn` in the policy"
+    );
+    for text in ["1 finding reaches the rule \"a[0]\"", "the policy's words", ""] {
+        assert_eq!(reason_words(text), text);
+    }
+}

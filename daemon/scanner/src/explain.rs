@@ -73,6 +73,8 @@ pub struct AdvisoryExplanation {
     pub vulnerability: String,
     /// The time of its withdrawal, if any.
     pub withdrawn: Option<String>,
+    /// The records of which it consists, each as `source record`.
+    pub records: Vec<String>,
     /// The result of each of its statements, best first.
     pub statements: Vec<StatementExplanation>,
     /// What sources say about a missing fix, best source first.
@@ -428,7 +430,10 @@ impl Explanation {
             let mut statements: Vec<_> = advisory.stated().map(&mut explain).collect();
             add_known_fixes(&advisory, &mut statements, self.scheme);
             let fix_states = fix_states(&advisory, &statements);
+            let records = advisory.provenance.iter();
+            let records = records.map(|from| format!("{} {}", from.source, from.record));
             self.advisories.push(AdvisoryExplanation {
+                records: records.collect(),
                 statements,
                 fix_states,
                 is_exploited: advisory.threat.kev == Some(true),

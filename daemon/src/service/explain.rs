@@ -158,7 +158,10 @@ fn shown_advisory(advisory: &AdvisoryExplanation) -> types::ExplainedAdvisory {
     let mut statements = Vec::new();
     let mut first = 0;
     for said in &advisory.statements {
-        let said_by = said.by.first().map(|by| format!("{} {}", by.source, by.record));
+        let said_by = match said.by.first() {
+            Some(by) => Some(format!("{} {}", by.source, by.record)),
+            None => Some(advisory.records.join(", ")).filter(|records| !records.is_empty()),
+        };
         for (index, entry) in said.entries.iter().enumerate() {
             let shown = |rule: &Rule, why_not: Option<&WhyNot>| types::ExplainedRule {
                 entry: (first + index) as u64,

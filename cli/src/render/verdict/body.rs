@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::folded;
 use serde::Deserialize;
 use starling_report::fix::{StatedFix, short};
-use starling_report::remarks::{Part, condition_words, known_in_part};
+use starling_report::remarks::{Part, condition_words, known_in_part, reason_words};
 use starling_report::unjudged::Doubt;
 use starling_report::upgrade::{Fixable, severity_rank, tenths, version_to_go_to};
 
@@ -207,7 +207,7 @@ impl Body {
         // Many reasons of one kind are one line, with the first of them and their number.
         let mut kinds: Vec<(Part, &str, Vec<String>)> = Vec::new();
         for reason in &self.reasons {
-            let (of, text) = (part(reason), reason.text.clone());
+            let (of, text) = (part(reason), reason_words(&reason.text));
             match kinds
                 .iter_mut()
                 .find(|(known, code, _)| (*known, *code) == (of, reason.code.as_str()))

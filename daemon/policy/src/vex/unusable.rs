@@ -46,16 +46,16 @@ impl UnusableReason {
         }
     }
 
-    /// Returns the reason in words that follow the number of statements.
+    /// Returns the reason in words.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
-            Self::NoPackage => "without a package URL, or a component of an SBOM, that they are about",
-            Self::NoVersion => "that say fixed, without the version that has the fix",
-            Self::NoJustification => "that say not affected, without a justification or an impact statement",
-            Self::NoVulnerability => "without a vulnerability",
-            Self::NotInForce => "of a document that is not in force",
-            Self::UnknownStatus => "with an unknown status",
+            Self::NoPackage => "no product that is a package URL or a component of an SBOM",
+            Self::NoVersion => "fixed, without the version that has the fix",
+            Self::NoJustification => "not affected, without a justification or an impact statement",
+            Self::NoVulnerability => "no vulnerability",
+            Self::NotInForce => "the document is not in force",
+            Self::UnknownStatus => "unknown status",
         }
     }
 }

@@ -391,5 +391,9 @@ fn other_feed<'a>(name: &str, configured: impl Iterator<Item = &'a str>) -> Stri
     if starling_fetch::preset(name).is_some() {
         return format!("`starling feeds add {name}` adds the preset of this name");
     }
+    let presets = starling_fetch::presets().iter().map(|preset| preset.name);
+    if let Some(meant) = starling_api_types::wording::nearest(name, presets) {
+        return format!("did you mean the preset {meant}? `starling feeds add {meant}` adds it");
+    }
     "`starling feeds list` shows the feeds, `starling feeds add` adds one".to_owned()
 }
