@@ -24,7 +24,7 @@ const HOME_CHECK: &str = "home";
 const LISTED: usize = 20;
 
 /// Returns true if a check that is not ok tells no damage of the store: bodies that never came (unless some are
-/// lost), a copied home, knowledge that no scan can use, feeds and imports that need attention, a configuration that waits for a restart, a policy file that
+/// lost), a copied home, knowledge that no scan can use, imports that were left open, a configuration that waits for a restart, a policy file that
 /// no scan can use, and secrets that others can read.
 fn is_no_damage(name: &str, lost: bool) -> bool {
     match name {
