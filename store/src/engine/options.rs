@@ -122,8 +122,8 @@ pub struct EngineOptions {
 }
 
 impl EngineOptions {
-    /// Cache of 32 MiB. With 90,000 records, a process that had opened the store used 24 MB on sled and 4 MB on
-    /// redb, and 130 MB and 43 MB after it had written them.
+    /// Cache of 8 MiB. Most of what a daemon on sled holds is not this cache but memory that the allocator keeps
+    /// (`docs/benchmarks.md`).
     pub const DEFAULT_CACHE: ByteCount = ByteCount::mebibytes(8);
     /// Reserve of 64 MiB: room for the engine's own housekeeping and for an orderly stop.
     pub const DEFAULT_RESERVE: ByteCount = ByteCount::mebibytes(64);
