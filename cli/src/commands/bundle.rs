@@ -262,7 +262,7 @@ fn not_importable(validation: &BundleValidation) -> Option<&'static str> {
         (false, Some(true)) => Some(
             "not all of it would be imported: each NO above says why; `starling bundle import FILE --dry-run` shows the result",
         ),
-        (false, _) => Some("nothing of it would be imported: each NO above says why, and what to do"),
+        (false, _) => Some("no import would take any of it: each NO above says why, and what to do"),
         (true, Some(false)) => Some("nothing of it is new here, so there is nothing to import"),
         (true, _) => None,
     }

@@ -111,11 +111,13 @@ async fn file_that_changes_while_it_is_read_is_not_taken() {
     let plan = plan_of(medium.path());
     let mut world = World::new();
     let folder = medium.path().to_owned();
-    // The free space is asked for between the look at a file and its copy. The new file says a time of its own: a file
+    // The free space is asked for between the look at a file and its copy. Each new file says a time of its own: a file
     // system may give two writes at one tick of its clock the same.
+    let seconds = std::sync::atomic::AtomicU64::new(4_000_000_000);
     world.free = Box::new(move || {
         write(&folder, "A.json", record("B", "2026-01-01T00:00:00Z"));
-        let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(4_000_000_000);
+        let seconds = seconds.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let later = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds);
         let file = std::fs::File::options().write(true).open(folder.join("A.json"));
         file.and_then(|file| file.set_modified(later)).expect("a time");
         None
