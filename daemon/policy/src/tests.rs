@@ -118,6 +118,7 @@ pub(crate) fn knowledge() -> KnowledgeState {
         unchecked: vec![],
         heads: vec![],
         held_back: vec![],
+        lost: vec![],
         frozen: vec![],
         ahead: vec![],
         view_policy_hash: "blake3:view".to_owned(),

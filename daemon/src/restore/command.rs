@@ -70,8 +70,18 @@ fn restored(parts: &SiteParts, mode: RestoreMode) -> Result<RestoreReport, Probl
                 parts.go_on(false)?.epoch()
             }
             RestoreMode::Alone => {
+                let was_held = parts.identity.restore.is_held();
+                // A site that signs must not stop signing because it cannot go on.
+                if !was_held {
+                    parts.ensure_can_begin_epoch(ATTEMPTED)?;
+                }
                 parts.take_for_restored(TOLD)?;
-                parts.go_on_alone(ATTEMPTED)?
+                let before = parts.known_chain()?.epoch();
+                let went_on = parts.go_on_alone(ATTEMPTED);
+                if went_on.is_err() && !was_held && parts.known_chain()?.epoch() == before {
+                    parts.let_go_again(before)?;
+                }
+                went_on?
             }
         }
     };
@@ -132,6 +142,17 @@ impl SiteParts {
         let own = self.data.store.log(self.own_log()).ok().flatten();
         let is_behind = own.is_some_and(|log| log.high_water > log.tip.cursor.number);
         !is_behind && !self.identity.restore.is_held()
+    }
+
+    /// Ends a hold that this call began, if nothing was begun with it: the site signs as before.
+    fn let_go_again(&self, epoch: u32) -> Result<(), Problem> {
+        let home = self.identity.home.path();
+        let on_disk = Home::open(home).map_err(|error| home_problem(&error))?;
+        // The certificate may be on disk although the store did not take it.
+        if on_disk.chain().epoch() == epoch && self.identity.restore.end(home)? {
+            self.data.store.hold_back(false);
+        }
+        Ok(())
     }
 
     /// Holds the site back as if its home had been detected as restored.

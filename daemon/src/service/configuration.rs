@@ -52,12 +52,16 @@ impl SiteParts {
         })
     }
 
-    /// Returns what is not well about the configuration.
+    /// Returns what is not well about the configuration and the documents that scans read from the home.
     pub(super) fn configuration_matters(&self) -> Option<String> {
-        let matters: Vec<String> = [self.config_matter(), self.policy_matter()]
-            .into_iter()
-            .flatten()
-            .collect();
+        let matters: Vec<String> = [
+            self.config_matter(),
+            self.policy_matter(),
+            self.data.kept_vex.matter(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
         (!matters.is_empty()).then(|| matters.join("; "))
     }
 
