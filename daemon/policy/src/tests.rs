@@ -276,6 +276,20 @@ fn source_with_missing_bodies_is_never_clean() {
 }
 
 #[test]
+fn knowledge_with_lost_claims_is_never_clean() {
+    let state = KnowledgeState {
+        lost: vec!["claims 2 to 3 of site-b".into()],
+        ..knowledge()
+    };
+    let verdict = judge(&result(&[], all_matched()), &Policy::default(), &state);
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
+    let lost = |reason: &Reason| {
+        reason.code == ReasonCode::KnowledgeMissing && reason.text.contains("claims 2 to 3 of site-b")
+    };
+    assert!(verdict.reasons.iter().any(lost), "{:?}", verdict.reasons);
+}
+
+#[test]
 fn never_checked_source_is_stale() {
     let policy = Policy {
         max_age_seconds: Some(1_000_000),

@@ -178,6 +178,30 @@ impl SiteParts {
 mod tests {
     use super::*;
 
+    /// The hold was written first, and the site signed nothing any more.
+    #[test]
+    fn going_on_alone_without_the_root_key_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("a");
+        crate::init::init_site(&home, &"site-a".parse().unwrap(), "redb").unwrap();
+        let root = home.join("keys").join("root.key");
+        let key = std::fs::read(&root).unwrap();
+        let place = || std::fs::read(home.join("log").join("place")).unwrap();
+        let alone = || restore_home(&home, RestoreMode::Alone, || Ok(true));
+        // The first opening may note the place.
+        go_on_alone_if_held(&home, || panic!("nothing is held")).unwrap();
+        let before = place();
+        std::fs::remove_file(&root).unwrap();
+        assert_eq!(alone().unwrap_err().code, ErrorCode::SiteRestored);
+        std::fs::write(&root, "another key").unwrap();
+        assert!(alone().is_err());
+        assert_eq!(place(), before);
+        let signs = go_on_alone_if_held(&home, || panic!("nothing is held")).unwrap();
+        assert!(signs.is_some_and(|report| report.restore.is_none()));
+        std::fs::write(&root, key).unwrap();
+        assert_eq!(alone().unwrap().unwrap().new_epoch, Some(1));
+    }
+
     #[test]
     fn going_on_alone_asks_only_where_something_is_held() {
         let folder = tempfile::tempdir().unwrap();
