@@ -30,6 +30,7 @@ fn document_is_stored_unchanged_and_once() {
     let hashes = |kept: &VexStore| {
         kept.list()
             .unwrap()
+            .documents
             .iter()
             .map(|entry| entry.hash)
             .collect::<Vec<_>>()
