@@ -262,7 +262,7 @@ impl Daemon {
         tasks.push(watched.start("housekeeping", keeping));
         let checking = crate::upkeep::check_files(site.clone(), self.config.clone(), self.stop.clone());
         tasks.push(watched.start("check", checking));
-        let looking = crate::upkeep::watch_packs(site.clone(), PACKS_INTERVAL, self.stop.clone());
+        let looking = crate::upkeep::watch_files(site.clone(), PACKS_INTERVAL, self.stop.clone());
         tasks.push(watched.start("packs", looking));
         let fetching = crate::schedule::run_feeds(site.clone(), self.stop.clone());
         tasks.push(watched.start("feeds", fetching));

@@ -27,10 +27,21 @@ const FIRST_CHECK: Duration = Duration::from_secs(600);
 /// names a pack that was deleted under it.
 pub(crate) const PACKS_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Looks periodically if the files of all packs are in their folder, and logs when some are gone.
-pub(crate) async fn watch_packs(site: Site, every: Duration, stop: CancellationToken) {
+/// Looks periodically if the files of all packs are in their folder, and if scans can read the site's policies and VEX
+/// documents, and logs what is newly wrong.
+pub(crate) async fn watch_files(site: Site, every: Duration, stop: CancellationToken) {
     let mut were_here = true;
+    let mut known = None;
     loop {
+        let looked = work(&site, "reading the policies and VEX documents", |parts| {
+            Ok(parts.documents_matter())
+        });
+        if let Some(found) = looked.await {
+            if let Some(what) = found.as_ref().filter(|_| found != known) {
+                tracing::error!(%what, "scans cannot use the site's documents");
+            }
+            known = found;
+        }
         let looked = work(&site, "looking for the files of packs", |parts| {
             Ok(parts.look_for_packs())
         });

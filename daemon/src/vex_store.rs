@@ -13,7 +13,8 @@ use std::time::UNIX_EPOCH;
 
 use starling_api::{ServiceResult, file_problem};
 use starling_api_types::{
-    DoctorCheck, ErrorCode, Problem, UnusableStatements, VexEntry, VexHash, VexRemoved, wording,
+    DamagedVex, DoctorCheck, ErrorCode, Problem, UnusableStatements, VexEntry, VexHash, VexList, VexRemoved,
+    wording,
 };
 use starling_policy::{MAX_VEX_BYTES, VexDocument};
 use starling_protocol::UnixMillis;
@@ -41,6 +42,8 @@ const LOOKS: usize = 100;
 
 /// The parsed documents and their files; removed documents are forgotten.
 type Cache = BTreeMap<VexHash, (Found, VexDocument)>;
+/// A document as it was read, or what is wrong with it.
+type Looked = (VexHash, Found, Result<VexDocument, Problem>);
 
 /// The documents that one site stores.
 #[derive(Debug)]
@@ -75,33 +78,48 @@ impl VexStore {
         Ok(read.into_iter().map(|(_, document)| document).collect())
     }
 
-    /// Returns the list of stored documents, sorted by hash.
+    /// Returns the list of stored documents, and of those that cannot be read, each sorted by hash.
     ///
     /// # Errors
-    /// As [`documents`](Self::documents).
-    pub(crate) fn list(&self) -> ServiceResult<Vec<VexEntry>> {
-        let read = self.read(&mut self.lock())?;
-        Ok(read
-            .iter()
-            .map(|(found, document)| entry(document, *found, true))
-            .collect())
+    /// If the folder cannot be read, holds a foreign file, or too much.
+    pub(crate) fn list(&self) -> ServiceResult<VexList> {
+        let mut list = VexList::default();
+        for (hash, found, document) in self.read_each(&mut self.lock())? {
+            match document {
+                Ok(document) => list.documents.push(entry(&document, found, true)),
+                Err(problem) => list.damaged.push(DamagedVex {
+                    hash,
+                    problem: with_hint(&problem),
+                }),
+            }
+        }
+        Ok(list)
+    }
+
+    /// Returns why every scan is refused: a stored document cannot be read, or the folder. `None` if none is.
+    pub(crate) fn matter(&self) -> Option<String> {
+        let why = match self.list() {
+            Ok(list) => list.damaged.into_iter().map(|damaged| damaged.problem).collect(),
+            Err(problem) => vec![with_hint(&problem)],
+        };
+        (!why.is_empty()).then(|| format!("every scan is refused: {}", why.join("; ")))
     }
 
     /// Returns the check of `doctor`: every scan is refused while a document cannot be read. `None` without documents.
     pub(crate) fn check(&self) -> Option<DoctorCheck> {
+        let refused = "every scan is refused until this is mended".to_owned();
         let (ok, found, damaged) = match self.list() {
-            Ok(documents) if documents.is_empty() => return None,
-            Ok(documents) => (
+            Ok(list) if list.damaged.is_empty() && list.documents.is_empty() => return None,
+            Ok(list) if list.damaged.is_empty() => (
                 true,
-                format!("{} documents examined", documents.len()),
+                format!("{} documents examined", list.documents.len()),
                 Vec::new(),
             ),
-            Err(problem) => {
-                let hint = problem.hint.as_ref();
-                let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
-                let found = "every scan is refused until this is mended".to_owned();
-                (false, found, vec![format!("{}{hint}", problem.detail)])
+            Ok(list) => {
+                let damaged = list.damaged.into_iter().map(|damaged| damaged.problem);
+                (false, refused, damaged.collect())
             }
+            Err(problem) => (false, refused, vec![with_hint(&problem)]),
         };
         Some(DoctorCheck {
             name: CHECK.to_owned(),
@@ -184,6 +202,12 @@ impl VexStore {
 
     /// Reads all documents and their file metadata, sorted by hash.
     fn read(&self, cache: &mut Cache) -> ServiceResult<Vec<(Found, VexDocument)>> {
+        let each = self.read_each(cache)?.into_iter();
+        each.map(|(_, found, document)| Ok((found, document?))).collect()
+    }
+
+    /// Reads each document with its hash and file metadata, or what is wrong with it, sorted by hash.
+    fn read_each(&self, cache: &mut Cache) -> ServiceResult<Vec<Looked>> {
         for _ in 0..LOOKS {
             if let Some(read) = self.look(cache)? {
                 return Ok(read);
@@ -198,7 +222,7 @@ impl VexStore {
 
     /// Returns all documents; `None` if the folder changed meanwhile. With a removed document missing and its
     /// replacement not yet there, the verdict would match no real state.
-    fn look(&self, cache: &mut Cache) -> ServiceResult<Option<Vec<(Found, VexDocument)>>> {
+    fn look(&self, cache: &mut Cache) -> ServiceResult<Option<Vec<Looked>>> {
         let Some(files) = self.files()? else {
             return Ok(None);
         };
@@ -212,23 +236,23 @@ impl VexStore {
         let mut documents = Vec::with_capacity(files.len());
         for (hash, found) in files {
             let document = match cache.get(&hash) {
-                Some((_, document)) => document.clone(),
-                None => {
-                    let Some(bytes) = self.bytes(&hash)? else {
-                        return Ok(None);
-                    };
-                    let document = VexDocument::read(&bytes)
-                        .map_err(|error| damaged(&hash, &error_chain(&error)))?
-                        .for_all_scans();
-                    cache.insert(hash, (found, document.clone()));
-                    document
-                }
+                Some((_, document)) => Ok(document.clone()),
+                None => match self.bytes(&hash) {
+                    Ok(None) => return Ok(None),
+                    Ok(Some(bytes)) => VexDocument::read(&bytes)
+                        .map(VexDocument::for_all_scans)
+                        .map_err(|error| damaged(&hash, &error_chain(&error)))
+                        .inspect(|document| {
+                            cache.insert(hash, (found, document.clone()));
+                        }),
+                    Err(problem) => Err(problem),
+                },
             };
-            statements += document.weight();
+            statements += document.as_ref().map_or(0, VexDocument::weight);
             if let Some(over) = over(0, 0, statements) {
                 return Err(too_many(over));
             }
-            documents.push((found, document));
+            documents.push((hash, found, document));
         }
         Ok(Some(documents))
     }
@@ -383,6 +407,14 @@ fn sync_folder(folder: &Path) -> ServiceResult<()> {
 /// Returns the problem of bytes that are not a VEX document.
 pub(crate) fn vex_unreadable(error: &(dyn std::error::Error + 'static)) -> Problem {
     Problem::new(ErrorCode::VexUnreadable, wording::within(&error_chain(error)))
+}
+
+/// Returns a problem with what to do about it.
+fn with_hint(problem: &Problem) -> String {
+    match &problem.hint {
+        Some(hint) => format!("{}; {hint}", problem.detail),
+        None => problem.detail.clone(),
+    }
 }
 
 fn damaged(hash: &VexHash, what: &str) -> Problem {

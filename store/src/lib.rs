@@ -74,7 +74,9 @@ pub use self::activity::{
 };
 pub use self::deltas::{Authored, DeltaRun, FrozenBy, LackedBodies, LogOverview, Restated};
 pub use self::doctor::compact::CompactedBodies;
-pub use self::doctor::{BODIES_CHECK, Check, Diagnosis, FilesCheck, LOG_CHECK, MissingBodies, PACKS_CHECK};
+pub use self::doctor::{
+    BODIES_CHECK, Check, Diagnosis, FilesCheck, LOG_CHECK, LOST_CHECK, MissingBodies, PACKS_CHECK,
+};
 pub use self::documents::{DocumentChange, KeptMutes, MuteBook};
 pub use self::error::StoreError;
 pub use self::feed::{
@@ -85,8 +87,8 @@ pub use self::journal::EntryError;
 pub use self::journal::replay::{OnProgress, ReplayProgress};
 pub use self::meter::{Meter, Progress, Working};
 pub use self::site::{
-    Clock, EngineWitness, HeadExpiry, HomeStore, LogId, OpeningStep, Salvaged, SharedReplica, SiteOptions,
-    SiteStore, SourceOverview, StoreParts, StoreSize, discard_unfinished, log_ends_at,
+    Clock, EngineWitness, HeadExpiry, HomeStore, LogId, LostClaims, OpeningStep, Salvaged, SharedReplica,
+    SiteOptions, SiteStore, SourceOverview, StoreParts, StoreSize, discard_unfinished, log_ends_at,
 };
 pub use self::trust::{AllowedSources, HeadSigning, ListedSite};
 pub use self::view::{Accepted, IndexMark, Unindexed, ViewCounts, ViewReader};

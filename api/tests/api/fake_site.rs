@@ -136,6 +136,7 @@ impl SiteService for FakeSite {
         self.note("vex".to_owned()).await?;
         Ok(VexList {
             documents: vec![vex_entry()],
+            damaged: Vec::new(),
         })
     }
 

@@ -89,7 +89,7 @@ pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};
 pub use text::{Cursor, FeedName, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};
 pub use time::{Timestamp, TimestampError};
-pub use vex::{UnusableStatements, VexEntry, VexList, VexRemoved};
+pub use vex::{DamagedVex, UnusableStatements, VexEntry, VexList, VexRemoved};
 
 /// Returns true if there is nothing to state.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -224,6 +224,10 @@ pub struct Status {
     /// Records that a restore lost and whose sources were not imported again yet; missing if there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_records: Option<LostRecords>,
+    /// Claims that were here and that a repair of the site's log left out, such as `claims 28 to 33 of site-a`: no scan
+    /// uses what they say. Missing if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_claims: Vec<String>,
 }
 
 /// A site that asked to sync and is not on the allow-list.
@@ -291,6 +295,8 @@ pub enum RestorePhase {
     RootKeyMissing,
     /// Its own log is frozen: two histories were signed.
     Frozen,
+    /// Its own log lost its end in a repair: claims that it signed are not here.
+    LogLost,
     /// Another copy of the home continues instead.
     Superseded,
 }
@@ -307,7 +313,7 @@ pub struct RestoreReport {
     pub restore: Option<RestoreStatus>,
 }
 
-/// A site whose home was restored or copied: it reads, scans and relays, but does not sign.
+/// A site whose home was restored or copied, or whose log lost its end: it reads, scans and relays, but does not sign.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RestoreStatus {
     /// The phase.

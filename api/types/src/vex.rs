@@ -11,6 +11,18 @@ use crate::time::Timestamp;
 pub struct VexList {
     /// The documents, sorted by hash.
     pub documents: Vec<VexEntry>,
+    /// The stored documents that cannot be read, sorted by hash: every scan is refused until each was removed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub damaged: Vec<DamagedVex>,
+}
+
+/// A stored VEX document that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DamagedVex {
+    /// The hash in its file name.
+    pub hash: VexHash,
+    /// What is wrong with it.
+    pub problem: String,
 }
 
 /// Answer of `DELETE /api/v1/vex/{hash}`.

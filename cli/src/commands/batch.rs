@@ -157,6 +157,23 @@ impl Batch {
         arguments: &[String],
         mut answer: impl FnMut(&Fields) -> Result<A, String>,
     ) -> Outcome {
+        self.run_with_files(session, names, required, arguments, |fields| {
+            answer(fields).map_err(Unanswered::from)
+        })
+    }
+
+    /// As [`run`](Self::run), for questions that name files.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and `file_access` if the file of one question cannot be read.
+    pub(super) fn run_with_files<A: Answer>(
+        &self,
+        session: &Session,
+        names: &[&'static str],
+        required: usize,
+        arguments: &[String],
+        mut answer: impl FnMut(&Fields) -> Result<A, Unanswered>,
+    ) -> Outcome {
         let nothing = arguments.is_empty() || arguments == [STANDARD];
         if self.batch && !nothing {
             return Err(Problem::new(
@@ -198,12 +215,50 @@ impl Batch {
     }
 }
 
+/// Why a question has no answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The question, or a document that it names, cannot be understood.
+    Question(String),
+    /// A file that it names cannot be read.
+    File(Problem),
+}
+
+impl Unanswered {
+    /// Returns the reason, for the answer's line in a batch.
+    pub(super) fn reason(&self) -> &str {
+        match self {
+            Self::Question(reason) => reason,
+            Self::File(problem) => &problem.detail,
+        }
+    }
+}
+
+impl From<String> for Unanswered {
+    fn from(reason: String) -> Self {
+        Self::Question(reason)
+    }
+}
+
+impl From<Problem> for Unanswered {
+    /// Only a missing or unreadable file is a fault of the call; everything else is a fault of what the file holds.
+    fn from(problem: Problem) -> Self {
+        match problem.code {
+            ErrorCode::FileAccess => Self::File(problem),
+            _ => Self::Question(problem.detail.clone()),
+        }
+    }
+}
+
 /// Prints one question's answer.
 ///
 /// # Errors
-/// `input_unreadable` if there is no answer.
-pub(super) fn one<A: Answer>(session: &Session, answer: Result<A, String>) -> Outcome {
-    let answer = answer.map_err(|reason| Problem::new(ErrorCode::InputUnreadable, reason))?;
+/// `input_unreadable` if there is no answer; the file's own problem if a file that the question names cannot be read.
+pub(super) fn one<A: Answer>(session: &Session, answer: Result<A, Unanswered>) -> Outcome {
+    let answer = answer.map_err(|unanswered| match unanswered {
+        Unanswered::Question(reason) => Problem::new(ErrorCode::InputUnreadable, reason),
+        Unanswered::File(problem) => problem,
+    })?;
     session.print(&answer, Answer::text)?;
     Ok(ExitStatus::Pass)
 }
@@ -214,7 +269,7 @@ fn answer_lines<A: Answer>(
     mut output: impl Write,
     json: bool,
     names: &[&'static str],
-    mut answer: impl FnMut(&Fields) -> Result<A, String>,
+    mut answer: impl FnMut(&Fields) -> Result<A, Unanswered>,
 ) -> std::io::Result<bool> {
     let mut line = Vec::new();
     let mut all = true;
@@ -245,7 +300,7 @@ fn answer_lines<A: Answer>(
             std::str::from_utf8(&line)
                 .map_err(|_| "the line is not UTF-8".to_owned())
                 .and_then(|line| Fields::read(names, line))
-                .and_then(|fields| answer(&fields))
+                .and_then(|fields| answer(&fields).map_err(|unanswered| unanswered.reason().to_owned()))
                 .map_err(secrets::without_private_keys)
         };
         all &= found.is_ok();

@@ -10,7 +10,7 @@ use starling_scanner::purl::osv::{package_of, version_of};
 use starling_scanner::purl::{PackageUrl, PurlParts};
 
 use super::Outcome;
-use super::batch::{Answer, Batch, Fields, one};
+use super::batch::{Answer, Batch, Fields, Unanswered, one};
 use crate::render::lines;
 use crate::session::Session;
 
@@ -255,7 +255,7 @@ impl Build {
         if self.ty.is_none() && self.name.is_none() {
             return self.batch.run(session, PARTS, 2, &[], build);
         }
-        one(session, self.built())
+        one(session, self.built().map_err(Unanswered::from))
     }
 
     /// Builds the URL from the options.

@@ -34,7 +34,8 @@ Example:
   starling status --json | jq -r .knowledge_root
   starling status --await-root 6c31ab20d1f3e455 --timeout 60
 
-Exit codes: 0 shown, 2 no site in the folder, 4 the root was not reached in time, 6 not reachable or locked, 11 store damaged")]
+Exit codes: 0 shown, 2 no site in the folder, 4 the root was not reached in time, 6 not reachable or locked, 11 store damaged, or
+  claims lost by a repair")]
 pub(crate) struct Status {
     /// Show all peers, positions, feeds and warnings
     #[arg(long)]
@@ -63,6 +64,7 @@ fn parse_root(text: &str) -> Result<String, String> {
 fn exit_of(status: &starling_api_types::Status) -> ExitStatus {
     match &status.store.check {
         Some(check) if check.wrong > 0 => ExitStatus::StoreDamaged,
+        _ if !status.lost_claims.is_empty() => ExitStatus::StoreDamaged,
         _ => ExitStatus::Pass,
     }
 }

@@ -14,7 +14,7 @@ use starling_scanner::osv::Record;
 use starling_scanner::purl::PackageUrl;
 use starling_scanner::version::{Scheme, compare};
 
-use super::batch::{Answer, Batch, Fields};
+use super::batch::{Answer, Batch, Fields, Unanswered};
 use super::{Outcome, input};
 use crate::local::{nearest_ecosystem, now, shown_explanation};
 use crate::render;
@@ -56,7 +56,8 @@ Example:
   starling version affected GHSA-hrpp-h998-j3pp.json pkg:npm/qs@6.5.2
   printf 'a.json\\tpkg:npm/qs@6.5.2\\n' | starling version affected --batch
 
-Exit codes: 0 answered, with any conclusion (in a batch: every line), 2 usage, 3 not a record or package URL")]
+Exit codes: 0 answered, with any conclusion (in a batch: every line), 2 usage, or the file cannot be read, 3 not a
+  record or package URL")]
 pub(crate) struct Affected {
     /// An OSV record's file, and a package URL with its version
     #[arg(value_name = "OSV-FILE PURL", num_args = 0..)]
@@ -100,7 +101,7 @@ impl Version {
             Self::Affected(args) => {
                 let mut last = None;
                 args.batch
-                    .run(session, &["osv", "purl"], 2, &args.question, |fields| {
+                    .run_with_files(session, &["osv", "purl"], 2, &args.question, |fields| {
                         affected(fields, &mut last)
                     })
             }
@@ -140,7 +141,7 @@ struct Last {
 
 /// Answers one question. A batch often asks about the same file many times, so the `last` parsed record is kept while
 /// the file's bytes stay the same: the caller may replace the file between two questions.
-fn affected(fields: &Fields, last: &mut Option<Last>) -> Result<Explanation, String> {
+fn affected(fields: &Fields, last: &mut Option<Last>) -> Result<Explanation, Unanswered> {
     let purl = PackageUrl::parse_lenient(fields.text("purl")?).map_err(|error| error.to_string())?;
     let given;
     let single = match fields.value("osv") {
@@ -177,9 +178,8 @@ fn affected(fields: &Fields, last: &mut Option<Last>) -> Result<Explanation, Str
     Ok(shown_explanation(&purl, Some(&id), &found))
 }
 
-fn read_file(path: &str) -> Result<Vec<u8>, String> {
-    input::read_file(Path::new(path), "the record", MAX_RECORD_BYTES)
-        .map_err(|problem| problem.detail.clone())
+fn read_file(path: &str) -> Result<Vec<u8>, Unanswered> {
+    input::read_file(Path::new(path), "the record", MAX_RECORD_BYTES).map_err(Unanswered::from)
 }
 
 fn read_record(bytes: &[u8], from: &str) -> Result<SingleRecord, String> {
@@ -268,10 +268,10 @@ mod tests {
             Conclusion::NotAffected
         );
         let missing = Fields::given(&["osv", "purl"], ["/does/not/exist", "pkg:npm/qs@1"]);
-        assert!(
-            affected(&missing, &mut last)
-                .unwrap_err()
-                .contains("/does/not/exist")
-        );
+        assert!(affected(&missing, &mut last).is_err_and(|unanswered| matches!(
+            &unanswered,
+            Unanswered::File(_)
+        )
+            && unanswered.reason().contains("/does/not/exist")));
     }
 }

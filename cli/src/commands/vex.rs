@@ -77,12 +77,10 @@ pub(crate) struct Show {
 /// Delete a stored VEX document, even a damaged one
 #[derive(Debug, Args)]
 #[command(after_help = "\
-While a stored document is damaged, the list cannot be read: give the whole hash then, as the error names it.
-
 Example:
   starling vex remove 5f0c2d8e
 
-Exit codes: 0 removed, 2 several hashes begin like this, 3 no such document, or the list cannot be read, 6 not reachable
+Exit codes: 0 removed, 2 several hashes begin like this, 3 no such document, or the folder cannot be read, 6 not reachable
   or locked")]
 pub(crate) struct Remove {
     /// The document's hash, as `starling vex list` shows it, or at least its first 4 digits
@@ -109,7 +107,11 @@ impl Vex {
             }
             Self::List(List {}) => {
                 let site = session.site(&step).await?;
-                session.print(&site.vex().await?, render::vex_list)?;
+                let list = site.vex().await?;
+                session.print(&list, render::vex_list)?;
+                if !list.damaged.is_empty() {
+                    return Ok(ExitStatus::InputRefused);
+                }
             }
             Self::Show(args) => {
                 outputs::check(session.home(), [], [args.output.as_path()])?;
@@ -163,10 +165,11 @@ impl HashStart {
         if let Ok(whole) = start.parse() {
             return Ok(whole);
         }
-        let kept = site.vex().await?.documents;
-        let found: Vec<VexHash> = kept
-            .iter()
-            .map(|entry| entry.hash)
+        let list = site.vex().await?;
+        let whole = list.documents.iter().map(|entry| entry.hash);
+        let damaged = list.damaged.iter().map(|damaged| damaged.hash);
+        let found: Vec<VexHash> = whole
+            .chain(damaged)
             .filter(|hash| hash.to_string().starts_with(start))
             .collect();
         let refused = |code, found: &str| {

@@ -33,10 +33,15 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
     if let Some(restore) = &status.restore {
         let what = match restore.phase {
             RestorePhase::Superseded => "another copy of this home is in use: this one does not sign",
+            RestorePhase::LogLost => "claims of this site are LOST: its log lost its end, and it cannot sign",
             RestorePhase::Frozen => "this site's own log is frozen: it cannot sign",
             _ => "this home was restored from a backup or copied: it cannot sign yet",
         };
-        matters.push(format!("{what}. {}", plain(&restore.advice)));
+        let why = match restore.phase {
+            RestorePhase::LogLost => format!("{what} ({})", plain(&restore.reason)),
+            _ => what.to_owned(),
+        };
+        matters.push(format!("{why}. {}", plain(&restore.advice)));
     }
     if let Some(check) = status.store.check.as_ref().filter(|check| check.wrong > 0) {
         let advice = check

@@ -318,6 +318,7 @@ fn restored(restore: &RestoreStatus) -> String {
         RestorePhase::ClaimsMissing => "SIGNS NOTHING: nobody who was heard has its newest claims",
         RestorePhase::RootKeyMissing => "SIGNS NOTHING: the root key is missing",
         RestorePhase::Frozen => "SIGNS NOTHING: its own log is frozen",
+        RestorePhase::LogLost => "SIGNS NOTHING: its own log lost its end",
         RestorePhase::Superseded => "SIGNS NOTHING: another copy goes on",
     };
     let heard: Vec<String> = restore.heard.iter().map(ToString::to_string).collect();

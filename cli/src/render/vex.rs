@@ -10,7 +10,20 @@ use crate::terminal;
 
 /// Renders `starling vex list`.
 pub(crate) fn vex_list(list: &VexList) -> String {
-    table(&list.documents, "no VEX documents are stored", |_| "")
+    let none = if list.damaged.is_empty() {
+        "no VEX documents are stored"
+    } else {
+        "no VEX document can be read"
+    };
+    let mut text = table(&list.documents, none, |_| "");
+    for damaged in &list.damaged {
+        text.push_str(&format!(
+            "DAMAGED {}: {}\n",
+            damaged.hash,
+            plain(&damaged.problem)
+        ));
+    }
+    text
 }
 
 /// Renders `starling vex remove`.

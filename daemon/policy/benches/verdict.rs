@@ -223,6 +223,7 @@ fn measure(name: &str, document: &[u8], index: &MatchIndex<Vec<u8>>) {
         unchecked: Vec::new(),
         heads: Vec::new(),
         held_back: Vec::new(),
+        lost: Vec::new(),
         frozen: Vec::new(),
         ahead: Vec::new(),
         view_policy_hash: String::new(),

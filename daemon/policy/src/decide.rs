@@ -406,6 +406,14 @@ fn knowledge_reasons(knowledge: &KnowledgeState, reasons: &mut Vec<Reason>) {
             text: format!("source {source} is held back, because record bodies are missing: `starling status` says of whom"),
         });
     }
+    for lost in knowledge.lost.iter().collect::<BTreeSet<_>>() {
+        reasons.push(Reason {
+            code: ReasonCode::KnowledgeMissing,
+            text: format!(
+                "{lost} are not here, and what they say is not known: `starling status` says what to do"
+            ),
+        });
+    }
     for author in knowledge.frozen.iter().collect::<BTreeSet<_>>() {
         reasons.push(Reason {
             code: ReasonCode::AuthorFrozen,

@@ -24,6 +24,8 @@ pub struct KnowledgeState {
     pub heads: Vec<HeadExpiry>,
     /// Sources with held claims but nothing accepted, because record bodies are missing.
     pub held_back: Vec<String>,
+    /// Claims that are known to be lost here, such as `claims 28 to 33 of site-a`.
+    pub lost: Vec<String>,
     /// Authors that signed two histories, by the names in their certificates: nothing more is accepted from them.
     pub frozen: Vec<String>,
     /// Sources whose newest check is later than the site's clock.

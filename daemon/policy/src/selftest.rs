@@ -142,6 +142,7 @@ fn judge(purl: &str, document: VexDocument) -> Option<Action> {
         unchecked: vec![],
         heads: vec![],
         held_back: vec![],
+        lost: vec![],
         frozen: vec![],
         ahead: vec![],
         view_policy_hash: "blake3:view".to_owned(),

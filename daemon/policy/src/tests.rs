@@ -118,6 +118,7 @@ pub(crate) fn knowledge() -> KnowledgeState {
         unchecked: vec![],
         heads: vec![],
         held_back: vec![],
+        lost: vec![],
         frozen: vec![],
         ahead: vec![],
         view_policy_hash: "blake3:view".to_owned(),
@@ -272,6 +273,20 @@ fn source_with_missing_bodies_is_never_clean() {
             .iter()
             .any(|reason| reason.text.contains("ghsa is held back"))
     );
+}
+
+#[test]
+fn knowledge_with_lost_claims_is_never_clean() {
+    let state = KnowledgeState {
+        lost: vec!["claims 2 to 3 of site-b".into()],
+        ..knowledge()
+    };
+    let verdict = judge(&result(&[], all_matched()), &Policy::default(), &state);
+    assert_eq!((verdict.outcome, exit_code(&verdict)), (Outcome::Unknown, 4));
+    let lost = |reason: &Reason| {
+        reason.code == ReasonCode::KnowledgeMissing && reason.text.contains("claims 2 to 3 of site-b")
+    };
+    assert!(verdict.reasons.iter().any(lost), "{:?}", verdict.reasons);
 }
 
 #[test]

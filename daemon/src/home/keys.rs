@@ -96,17 +96,39 @@ impl Home {
         reason: Reason,
         now: UnixMillis,
     ) -> Result<(CertificateChain, SigningKey), HomeError> {
+        let (chain, operating) = self.sign_next_epoch(chain, lanes, reason, now)?;
+        let chain_path = self.path.join("site.chain");
+        write_secret(&self.operating_key_path(chain.epoch()), &operating)?;
+        write_durably(&chain_path, &chain.to_bytes(), 0o644)?;
+        Ok((chain, operating))
+    }
+
+    /// Signs the epoch after `chain` and writes nothing: shows that the root key is here and the certificate valid.
+    pub(crate) fn try_next_epoch(
+        &self,
+        chain: &CertificateChain,
+        lanes: Vec<LaneResume>,
+        reason: Reason,
+        now: UnixMillis,
+    ) -> Result<(), HomeError> {
+        self.sign_next_epoch(chain, lanes, reason, now).map(|_| ())
+    }
+
+    fn sign_next_epoch(
+        &self,
+        chain: &CertificateChain,
+        lanes: Vec<LaneResume>,
+        reason: Reason,
+        now: UnixMillis,
+    ) -> Result<(CertificateChain, SigningKey), HomeError> {
         let root = self.root_key()?;
         let operating = new_key()?;
-        let chain_path = self.path.join("site.chain");
         let chain = chain
             .next_epoch(&root, &operating, lanes, reason, now)
             .map_err(|source| HomeError::Certificates {
-                path: chain_path.clone(),
+                path: self.path.join("site.chain"),
                 source,
             })?;
-        write_secret(&self.operating_key_path(chain.epoch()), &operating)?;
-        write_durably(&chain_path, &chain.to_bytes(), 0o644)?;
         Ok((chain, operating))
     }
 

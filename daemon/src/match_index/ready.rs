@@ -57,6 +57,7 @@ struct Stored {
     /// Site, end in milliseconds since 1970, sources.
     heads: Vec<(String, u64, Vec<String>)>,
     held_back: Vec<String>,
+    lost: Vec<String>,
     frozen: Vec<String>,
     ahead: Vec<String>,
     view_policy_hash: String,
@@ -67,7 +68,7 @@ struct Stored {
 
 /// Returns the hash that precedes the stored data; its context changes with the layout.
 fn hash_of(content: &[u8]) -> [u8; 32] {
-    blake3::derive_key("starling 2026-11 v5 scan.ready", content)
+    blake3::derive_key("starling 2026-11 v6 scan.ready", content)
 }
 
 /// The marker of one site.
@@ -144,6 +145,7 @@ impl Ready {
                     })
                     .collect(),
                 held_back: stored.held_back,
+                lost: stored.lost,
                 frozen: stored.frozen,
                 ahead: stored.ahead,
                 view_policy_hash: stored.view_policy_hash,
@@ -189,6 +191,7 @@ impl Ready {
                 .map(|head| (head.site.clone(), head.expires.as_millis(), head.sources.clone()))
                 .collect(),
             held_back: state.knowledge.held_back.clone(),
+            lost: state.knowledge.lost.clone(),
             frozen: state.knowledge.frozen.clone(),
             ahead: state.knowledge.ahead.clone(),
             root: *state.knowledge.root.as_bytes(),
@@ -259,6 +262,7 @@ mod tests {
                     sources: vec!["ghsa".to_owned()],
                 }],
                 held_back: vec!["lost".to_owned()],
+                lost: vec!["claims 2 to 3 of site-b".to_owned()],
                 frozen: vec!["site-b".to_owned()],
                 ahead: vec!["far".to_owned()],
             },

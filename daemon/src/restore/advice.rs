@@ -207,7 +207,7 @@ impl SiteParts {
         }
         let chain = self.data.store.chain(&self.own_log().site).ok().flatten()?;
         if chain.is_current_key(&self.key().public()) {
-            return None;
+            return self.own_log_lost();
         }
         Some(types::RestoreStatus {
             phase: types::RestorePhase::Superseded,

@@ -70,8 +70,18 @@ fn restored(parts: &SiteParts, mode: RestoreMode) -> Result<RestoreReport, Probl
                 parts.go_on(false)?.epoch()
             }
             RestoreMode::Alone => {
+                let was_held = parts.identity.restore.is_held();
+                // A site that signs must not stop signing because it cannot go on.
+                if !was_held {
+                    parts.ensure_can_begin_epoch(ATTEMPTED)?;
+                }
                 parts.take_for_restored(TOLD)?;
-                parts.go_on_alone(ATTEMPTED)?
+                let before = parts.known_chain()?.epoch();
+                let went_on = parts.go_on_alone(ATTEMPTED);
+                if went_on.is_err() && !was_held && parts.known_chain()?.epoch() == before {
+                    parts.let_go_again(before)?;
+                }
+                went_on?
             }
         }
     };
@@ -134,6 +144,17 @@ impl SiteParts {
         !is_behind && !self.identity.restore.is_held()
     }
 
+    /// Ends a hold that this call began, if nothing was begun with it: the site signs as before.
+    fn let_go_again(&self, epoch: u32) -> Result<(), Problem> {
+        let home = self.identity.home.path();
+        let on_disk = Home::open(home).map_err(|error| home_problem(&error))?;
+        // The certificate may be on disk although the store did not take it.
+        if on_disk.chain().epoch() == epoch && self.identity.restore.end(home)? {
+            self.data.store.hold_back(false);
+        }
+        Ok(())
+    }
+
     /// Holds the site back as if its home had been detected as restored.
     pub(crate) fn take_for_restored(&self, why: &str) -> Result<(), Problem> {
         let log = self.data.store.log(self.own_log());
@@ -156,6 +177,30 @@ impl SiteParts {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The hold was written first, and the site signed nothing any more.
+    #[test]
+    fn going_on_alone_without_the_root_key_changes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("a");
+        crate::init::init_site(&home, &"site-a".parse().unwrap(), "redb").unwrap();
+        let root = home.join("keys").join("root.key");
+        let key = std::fs::read(&root).unwrap();
+        let place = || std::fs::read(home.join("log").join("place")).unwrap();
+        let alone = || restore_home(&home, RestoreMode::Alone, || Ok(true));
+        // The first opening may note the place.
+        go_on_alone_if_held(&home, || panic!("nothing is held")).unwrap();
+        let before = place();
+        std::fs::remove_file(&root).unwrap();
+        assert_eq!(alone().unwrap_err().code, ErrorCode::SiteRestored);
+        std::fs::write(&root, "another key").unwrap();
+        assert!(alone().is_err());
+        assert_eq!(place(), before);
+        let signs = go_on_alone_if_held(&home, || panic!("nothing is held")).unwrap();
+        assert!(signs.is_some_and(|report| report.restore.is_none()));
+        std::fs::write(&root, key).unwrap();
+        assert_eq!(alone().unwrap().unwrap().new_epoch, Some(1));
+    }
 
     #[test]
     fn going_on_alone_asks_only_where_something_is_held() {

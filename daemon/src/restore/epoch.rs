@@ -284,6 +284,32 @@ impl SiteParts {
         }
     }
 
+    /// Checks all that a new epoch needs, before anything is written.
+    ///
+    /// # Errors
+    /// `site_restored` without the root key; a root key that is damaged or another's; `disk_full` if the site is read-only.
+    pub(super) fn ensure_can_begin_epoch(&self, attempted: &str) -> Result<(), Problem> {
+        if self.data.store.is_read_only() {
+            return Err(store_problem(attempted, &StoreError::ReadOnly));
+        }
+        let home = &self.identity.home;
+        if !home.has_root_key() {
+            let detail = format!(
+                "{attempted}: a new epoch needs the root key, which is not here; nothing was changed"
+            );
+            let hint = format!(
+                "put the root key into {}, and try again",
+                home.root_key_path().display()
+            );
+            return Err(Problem::new(ErrorCode::SiteRestored, detail).hint(hint));
+        }
+        let points = self.data.store.resume_points(true);
+        let points = points.map_err(|error| failed(&error))?;
+        let chain = self.known_chain()?;
+        home.try_next_epoch(&chain, points, Reason::Restore, now())
+            .map_err(|error| home_problem(&error))
+    }
+
     /// Continues in the background if it may; logs a failure.
     pub(crate) fn go_on_as_far_as_known(&self) {
         if !self.identity.restore.is_held() || self.data.store.is_read_only() {

@@ -7,7 +7,7 @@ use starling_api_types::Status;
 use tokio_util::sync::CancellationToken;
 
 use super::test_site::Running;
-use crate::upkeep::watch_packs;
+use crate::upkeep::watch_files;
 
 const RECORD: &str = r#"{"id":"EX-1","modified":"2025-01-01T00:00:00Z","affected":[{"package":{"ecosystem":"npm","name":"x"}}]}"#;
 
@@ -52,7 +52,7 @@ async fn packs_deleted_under_a_daemon_are_named_by_its_next_look() {
     let (site, packs, _) = site_with_a_pack().await;
     assert_eq!(site.site.0.look_for_packs(), None);
     let stop = CancellationToken::new();
-    let watch = tokio::spawn(watch_packs(
+    let watch = tokio::spawn(watch_files(
         site.site.clone(),
         Duration::from_millis(5),
         stop.clone(),

@@ -178,7 +178,7 @@ impl SiteParts {
 }
 
 /// The advice if the history is gone.
-pub(crate) const RETENTION_HINT: &str = "store.retention and store.retention_bytes set how much history is kept; `starling status` shows the oldest time";
+pub(crate) const RETENTION_HINT: &str = "store.retention and store.retention_bytes set how much history is kept; `starling status --all` shows the oldest time";
 
 fn open_file(folder: &Path) -> Result<Arc<dyn Engine>, EngineError> {
     // Left by an interrupted answer, or by an earlier attempt.

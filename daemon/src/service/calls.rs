@@ -70,9 +70,7 @@ impl SiteService for Site {
     }
 
     async fn vex(&self) -> ServiceResult<types::VexList> {
-        self.blocking(|site| site.data.kept_vex.list())
-            .await
-            .map(|documents| types::VexList { documents })
+        self.blocking(|site| site.data.kept_vex.list()).await
     }
 
     async fn add_vex(&self, document: bytes::Bytes) -> ServiceResult<types::VexEntry> {

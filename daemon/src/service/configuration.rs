@@ -52,9 +52,18 @@ impl SiteParts {
         })
     }
 
-    /// Returns what is not well about the configuration.
+    /// Returns why no scan can use the policies and VEX documents that are read from the home at each scan.
+    pub(crate) fn documents_matter(&self) -> Option<String> {
+        let matters: Vec<String> = [self.policy_matter(), self.data.kept_vex.matter()]
+            .into_iter()
+            .flatten()
+            .collect();
+        (!matters.is_empty()).then(|| matters.join("; "))
+    }
+
+    /// Returns what is not well about the configuration and the documents that scans read from the home.
     pub(super) fn configuration_matters(&self) -> Option<String> {
-        let matters: Vec<String> = [self.config_matter(), self.policy_matter()]
+        let matters: Vec<String> = [self.config_matter(), self.documents_matter()]
             .into_iter()
             .flatten()
             .collect();
@@ -126,6 +135,28 @@ mod tests {
         std::fs::write(folder.path().join("gone.yaml"), "format: starling-policy/1\n").unwrap();
         assert!(site.0.policy_check().unwrap().ok);
         assert_eq!(site.0.configuration_matters(), None);
+    }
+
+    /// Every scan ended with an error, and the status said that all is well.
+    #[test]
+    fn damaged_vex_document_is_a_matter() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::prepare(folder.path(), &"site-a".parse().unwrap(), None, UnixMillis::EPOCH).unwrap();
+        home.finish().unwrap();
+        let config = home.config(&Overrides::default()).unwrap();
+        let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+        let site = Site::open_on(engine, home, config, None, &OpeningNews::new(false)).unwrap();
+        assert_eq!(site.0.documents_matter(), None);
+        let vex = folder.path().join("vex");
+        std::fs::create_dir(&vex).unwrap();
+        let name = "0".repeat(64);
+        std::fs::write(vex.join(format!("{name}.json")), b"x").unwrap();
+        assert!(site.0.documents_matter().unwrap().contains(&name));
+        let parts = site.0.health().parts;
+        let names_it = |part: &&starling_api_types::HealthPart| {
+            part.part == SitePart::Configuration && part.detail.contains(&name)
+        };
+        assert!(parts.iter().any(|part| names_it(&part)), "{parts:?}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_store::{BODIES_CHECK, Check, LOG_CHECK, MissingBodies, PACKS_CHECK, StoreError};
+use starling_store::{BODIES_CHECK, Check, LOG_CHECK, LOST_CHECK, MissingBodies, PACKS_CHECK, StoreError};
 use starling_sync::TipDifference;
 
 use super::SiteParts;
@@ -124,6 +124,8 @@ impl SiteParts {
         let bad: Vec<&types::DoctorCheck> = shown
             .iter()
             .filter(|check| !check.ok && !is_no_damage(&check.name, lost))
+            // The store knows of lost claims itself, and when they are back.
+            .filter(|check| check.name != LOST_CHECK)
             .collect();
         // The bodies that were just given up are those that are missing.
         let is_about_bodies = |name: &str| name == MISSING_CHECK || name == BODIES_CHECK;
@@ -136,7 +138,9 @@ impl SiteParts {
         let wrong: u64 = if only_bodies {
             missing.as_ref().map_or(1, |missing| count(missing))
         } else {
-            let checks = found.iter().filter(|check| check.repaired.is_none());
+            let checks = found
+                .iter()
+                .filter(|check| check.repaired.is_none() && check.name != LOST_CHECK);
             checks.map(|check| check.wrong).sum::<u64>().max(1)
         };
         let damage = bad.first().map(|first| Damage {
@@ -223,7 +227,8 @@ impl SiteParts {
 }
 
 /// By the check's name: the unit of its number, in singular and plural.
-const COUNTED: [(&str, &str, &str); 11] = [
+const COUNTED: [(&str, &str, &str); 12] = [
+    (LOST_CHECK, "log", "logs"),
     (LOG_CHECK, "frame of the log", "frames of the log"),
     (PACKS_CHECK, "record body in packs", "record bodies in packs"),
     ("every author has one history and one chain", "log", "logs"),
@@ -340,6 +345,10 @@ fn shown(check: &Check, is_daemon: bool, is_missing: bool) -> types::DoctorCheck
         (None, wrong) if check.name == LOG_CHECK => {
             format!("{examined}, {wrong} wrong; {}", log_advice(is_daemon))
         }
+        (None, wrong) if check.name == LOST_CHECK => format!(
+            "{examined}, {wrong} lost claims: no scan uses what they say, until a peer or a bundle brings them back; \
+             `starling status` says what to do"
+        ),
         (None, wrong) => format!("{examined}, {wrong} wrong"),
     };
     types::DoctorCheck {

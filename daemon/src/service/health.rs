@@ -78,8 +78,14 @@ impl SiteParts {
             return (PartState::Attention, detail.to_owned());
         }
         if let Some(restore) = self.restore_status() {
-            let detail = format!("does not sign: {}; {}", restore.reason, restore.waits_for);
+            let mut detail = format!("does not sign: {}; {}", restore.reason, restore.waits_for);
+            if let Some(lost) = self.others_lost() {
+                detail = format!("{detail}; {lost}");
+            }
             return (PartState::Attention, detail);
+        }
+        if let Some(lost) = self.others_lost() {
+            return (PartState::Attention, lost);
         }
         match self.last_check() {
             Some(check) if check.wrong > 0 => {

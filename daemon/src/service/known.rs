@@ -58,6 +58,7 @@ mod tests {
                 unchecked: Vec::new(),
                 heads: Vec::new(),
                 held_back: Vec::new(),
+                lost: Vec::new(),
                 frozen: Vec::new(),
                 ahead: Vec::new(),
                 view_policy_hash: String::new(),

@@ -37,6 +37,7 @@ mod folding;
 mod health;
 mod index_upkeep;
 mod known;
+mod lost_claims;
 mod mute_check;
 mod mutes;
 mod open_imports;

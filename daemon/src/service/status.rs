@@ -79,6 +79,7 @@ impl SiteParts {
             strangers: strangers(&self.live.peer_status, &listed),
             restore: self.restore_status(),
             lost_records: self.lost_records(),
+            lost_claims: self.lost_by_repair().map_err(failed)?,
         })
     }
 

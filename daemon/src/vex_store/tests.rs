@@ -17,7 +17,7 @@ fn hash_of_text(text: &str) -> VexHash {
 fn document_is_stored_unchanged_and_once() {
     let home = tempfile::tempdir().unwrap();
     let kept = VexStore::in_home(home.path());
-    assert!(kept.documents().unwrap().is_empty() && kept.list().unwrap().is_empty());
+    assert!(kept.documents().unwrap().is_empty() && kept.list().unwrap() == VexList::default());
     let text = format!("\u{feff}{}\n", document("CVE-1"));
     let added = kept.add(text.as_bytes(), UnixMillis::EPOCH).unwrap();
     assert_eq!((added.statements, added.known), (1, false));
@@ -30,6 +30,7 @@ fn document_is_stored_unchanged_and_once() {
     let hashes = |kept: &VexStore| {
         kept.list()
             .unwrap()
+            .documents
             .iter()
             .map(|entry| entry.hash)
             .collect::<Vec<_>>()
@@ -92,7 +93,6 @@ fn damaged_document_is_an_error_even_if_cached() {
         for kept in [&kept, &VexStore::in_home(home.path())] {
             for problem in [
                 kept.documents().map(|_| ()).unwrap_err(),
-                kept.list().map(|_| ()).unwrap_err(),
                 kept.show(&hash).map(|_| ()).unwrap_err(),
                 kept.add(document("CVE-3").as_bytes(), UnixMillis::EPOCH)
                     .map(|_| ())
@@ -101,11 +101,16 @@ fn damaged_document_is_an_error_even_if_cached() {
                 assert_eq!(problem.code, ErrorCode::VexUnreadable, "{how}");
                 assert!(problem.detail.contains(&hash.to_string()), "{how}: {problem}");
             }
+            // The others are listed, and the damaged one by its name, so that it can be removed.
+            let list = kept.list().unwrap();
+            assert_eq!((list.documents.len(), list.damaged.len()), (1, 1), "{how}");
+            assert_eq!(list.damaged[0].hash, hash, "{how}");
+            assert!(kept.matter().unwrap().contains(&hash.to_string()), "{how}");
         }
     }
     kept.remove(&hash).unwrap();
-    let left = kept.list().unwrap();
-    assert_eq!(left.len(), 1);
+    let left = kept.list().unwrap().documents;
+    assert_eq!((left.len(), kept.matter()), (1, None));
     assert_eq!(left[0].hash, other.hash);
     kept.add(text.as_bytes(), UnixMillis::EPOCH).unwrap();
     assert_eq!(kept.documents().unwrap().len(), 2);
@@ -140,7 +145,7 @@ fn document_with_a_wrong_name_is_reported() {
     // The rest of an interrupted write, and a note of the owner.
     fs::write(kept.path(&hash).with_extension("new"), b"{").unwrap();
     fs::write(folder.join("notes.txt"), b"not ours").unwrap();
-    assert_eq!(kept.list().unwrap().len(), 1);
+    assert_eq!(kept.list().unwrap().documents.len(), 1);
     let upper = format!("{}.json", hex::encode_upper(hash.as_bytes()));
     for name in ["supplier.json", ".json", "00.json", upper.as_str()] {
         fs::write(folder.join(name), document("CVE-2")).unwrap();
@@ -148,7 +153,7 @@ fn document_with_a_wrong_name_is_reported() {
         assert!(problem.detail.contains(name), "{problem}");
         fs::remove_file(folder.join(name)).unwrap();
     }
-    assert_eq!(kept.list().unwrap().len(), 1);
+    assert_eq!(kept.list().unwrap().documents.len(), 1);
 }
 
 #[test]

@@ -9,7 +9,11 @@ use crate::SiteStore;
 use crate::engine::Tree;
 use crate::error::StoreError;
 use crate::rows::{ClaimRow, split_claim_key};
+use crate::site::query::lost_claims;
 use crate::site::state::State;
+
+/// Name of the check of the claims that a repair left out.
+pub const LOST_CHECK: &str = "every claim that was here is held";
 
 impl SiteStore {
     pub(super) fn check_chains(&self, state: &State) -> Check {
@@ -130,6 +134,23 @@ impl SiteStore {
             }
         }
         Ok(check)
+    }
+
+    /// Checks that every claim that was acknowledged here is held. One that a repair left out comes back from a peer or a
+    /// bundle.
+    pub(super) fn check_lost(&self, state: &State) -> Check {
+        let mut check = Check::new(LOST_CHECK);
+        check.examined = state.logs.len() as u64;
+        for lost in lost_claims(state).into_iter().filter(|lost| lost.by_repair) {
+            let author = lost
+                .author
+                .map_or_else(|| lost.log.site.to_string(), |slug| slug.to_string());
+            check.fail(format!(
+                "the {} log of {author} is held up to claim {}, and was known to go to claim {} or beyond",
+                lost.log.lane, lost.held, lost.last
+            ));
+        }
+        check
     }
 
     /// Checks that accepted <= held <= high-water, and that the view is not ahead of the accepted position.

@@ -13,6 +13,7 @@ use starling_protocol::{ClaimKey, ClaimNumber, ContentHash};
 
 pub use self::bodies::BODIES_CHECK;
 pub use self::files::{FilesCheck, LOG_CHECK, PACKS_CHECK};
+pub use self::logs::LOST_CHECK;
 pub use self::missing::MissingBodies;
 
 use crate::SiteStore;
@@ -212,6 +213,7 @@ impl SiteStore {
             }
             diagnosis.checks.push(packs);
             diagnosis.checks.push(bodies);
+            diagnosis.checks.push(self.check_lost(state));
             diagnosis.checks.push(self.check_positions(state));
             if repair && state.rebuild {
                 // The view may still show data that was just given up.

@@ -20,6 +20,8 @@ pub(super) const DOUBT: &str = "doubt";
 /// A reason is one line; more than this is not one.
 const MAX_DOUBT_BYTES: u64 = 4_096;
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+/// True if this process reported that the boot id cannot be read: an engine is opened several times.
+static UNREADABLE_REPORTED: AtomicBool = AtomicBool::new(false);
 /// A boot id has 36 characters; more than this is not one.
 const MAX_BOOT_ID_BYTES: u64 = 64;
 
@@ -69,7 +71,16 @@ pub(super) struct MarkerFiles {
 
 impl MarkerFiles {
     pub(super) fn of(folder: &Path) -> Self {
-        Self::with_boot_id(folder, read_small(Path::new(BOOT_ID)))
+        let boot_id = read_small(Path::new(BOOT_ID));
+        if boot_id.is_none() && !UNREADABLE_REPORTED.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                file = BOOT_ID,
+                "the id of the machine's boot cannot be read, so a stop of the process looks like one of the machine: each start \
+                 after a kill rebuilds the engine from the log. Give the process access to this file; in a systemd unit, remove \
+                 ProcSubset=pid"
+            );
+        }
+        Self::with_boot_id(folder, boot_id)
     }
 
     fn with_boot_id(folder: &Path, boot_id: Option<String>) -> Self {

@@ -9,6 +9,7 @@ use crate::SiteStore;
 use crate::activity::Origin;
 use crate::engine::{ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
+use crate::feed::FeedRow;
 use crate::log::{Group, Log, LogError, LogPosition};
 use crate::rows::meta;
 use crate::rows::txn::Txn;
@@ -61,7 +62,10 @@ impl SiteStore {
         for group in groups {
             let group = match group {
                 // The damage was reported when the log was opened, and given up.
-                Err(LogError::Damaged(_)) if self.past_damage => continue,
+                Err(LogError::Damaged(damage)) if self.past_damage => {
+                    skipped.holes.insert((damage.segment, damage.from, damage.to));
+                    continue;
+                }
                 group => group?,
             };
             let (done, number) = (group.end, group.number);
@@ -121,7 +125,7 @@ impl SiteStore {
             }
             match entry {
                 Some(entry) if self.past_damage && !follows(state, &entry) => skipped.note(&entry),
-                Some(entry) => self.apply(txn, state, entry, &place)?,
+                Some(entry) => self.apply(txn, state, skipped.without_check(entry), &place)?,
                 None => {}
             }
         }
@@ -145,11 +149,42 @@ impl SiteStore {
     }
 }
 
-/// The ends of logs whose deltas a replay past damage left out.
+/// What a replay past damage left out.
 #[derive(Debug, Default)]
-pub(crate) struct Skipped(BTreeMap<LogId, ClaimNumber>);
+pub(crate) struct Skipped {
+    /// The ends of logs whose deltas were left out.
+    ends: BTreeMap<LogId, ClaimNumber>,
+    /// The damaged stretches before the current group that no earlier repair gave up.
+    holes: BTreeSet<(u32, u64, u64)>,
+}
 
 impl Skipped {
+    /// Returns the entry without the check of a source after a hole: the claims that make it true may have been in it.
+    /// After a repair that knew of the hole, a check says again that the source was read as a whole.
+    fn without_check(&mut self, entry: Entry) -> Entry {
+        match entry {
+            Entry::Repaired(stretches) => {
+                for stretch in &stretches {
+                    self.holes.remove(stretch);
+                }
+                Entry::Repaired(stretches)
+            }
+            Entry::Feed { source, row, names } if !self.holes.is_empty() => {
+                let row = FeedRow {
+                    checked_at: None,
+                    ..row
+                };
+                Entry::Feed { source, row, names }
+            }
+            entry => entry,
+        }
+    }
+
+    /// Returns the logs whose deltas were left out.
+    pub(crate) fn logs(&self) -> impl Iterator<Item = LogId> + '_ {
+        self.ends.keys().copied()
+    }
+
     fn note(&mut self, entry: &Entry) {
         if let Entry::Delta { bytes, .. } = entry
             && let Ok(delta) = Delta::decode(bytes)
@@ -159,14 +194,14 @@ impl Skipped {
                 site: header.site,
                 lane: header.lane,
             };
-            let last = self.0.entry(id).or_default();
+            let last = self.ends.entry(id).or_default();
             *last = header.last().max(*last);
         }
     }
 
     /// Returns the last claim that was left out of a log.
     pub(crate) fn last(&self, id: &LogId) -> ClaimNumber {
-        self.0.get(id).copied().unwrap_or_default()
+        self.ends.get(id).copied().unwrap_or_default()
     }
 }
 

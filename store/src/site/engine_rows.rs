@@ -33,21 +33,28 @@ impl EngineWitness {
     }
 }
 
-/// The knowledge of an engine that followed the log: the ends of this site's own logs, and the sites it trusts.
+/// The knowledge of an engine that followed the log: the ends of all logs, and the sites it trusts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Salvaged {
     pub(super) position: LogPosition,
-    own: Vec<(super::LogId, ClaimNumber)>,
+    ends: Vec<(super::LogId, ClaimNumber)>,
     pub(super) listed: Vec<ListedSite>,
     pub(super) chains: Vec<CertificateChain>,
     pub(super) heads: Vec<VerifiedHead>,
 }
 
 impl Salvaged {
-    /// Returns the last claim of one of the site's own logs.
+    /// Returns the last claim of a log: of this site's own, the last that it signed as far as known; of another, the
+    /// last that was held.
     pub(super) fn last(&self, id: &super::LogId) -> ClaimNumber {
-        let own = self.own.iter().find(|(log, _)| log == id);
-        own.map_or(ClaimNumber::NONE, |(_, number)| *number)
+        let found = self.ends.iter().find(|(log, _)| log == id);
+        found.map_or(ClaimNumber::NONE, |(_, number)| *number)
+    }
+
+    /// Returns the logs of other sites.
+    pub(super) fn foreign(&self, own: SiteId) -> impl Iterator<Item = super::LogId> + '_ {
+        let logs = self.ends.iter().map(|(id, _)| *id);
+        logs.filter(move |id| id.site != own)
     }
 
     /// Returns the one of two that followed the log further.
@@ -63,10 +70,13 @@ impl Salvaged {
     pub(crate) fn read(engine: &dyn Engine, site: SiteId) -> Option<Self> {
         let position = EngineRows::read(engine, site).ok()??.position;
         let state = State::load(engine, site).ok()?;
-        let own = state.logs.iter().filter(|(id, _)| id.site == site);
+        let ends = state.logs.iter().map(|(id, log)| {
+            let held = log.tip.cursor.number.max(log.witnessed);
+            (*id, if id.site == site { log.high_water() } else { held })
+        });
         Some(Self {
             position,
-            own: own.map(|(id, log)| (*id, log.high_water())).collect(),
+            ends: ends.collect(),
             listed: state.listed.values().cloned().collect(),
             chains: state.chains.values().cloned().collect(),
             heads: state.logs.values().filter_map(|log| log.head.clone()).collect(),

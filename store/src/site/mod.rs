@@ -31,7 +31,7 @@ use starling_protocol::{KnowledgeRoot, SiteId, UnixMillis};
 pub use self::engine_rows::{EngineWitness, Salvaged};
 pub use self::home::{HomeStore, OpeningStep, discard_unfinished, log_ends_at};
 pub use self::open::StoreParts;
-pub use self::query::{HeadExpiry, SourceOverview};
+pub use self::query::{HeadExpiry, LostClaims, SourceOverview};
 pub use self::replica::SharedReplica;
 pub use self::state::LogId;
 

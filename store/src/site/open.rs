@@ -97,10 +97,10 @@ impl SiteStore {
         let mut store = Self::assemble(parts.engine.clone(), journal, packs, state, options);
         store.past_damage = damage.is_any();
         // An engine behind the log's end does not know what was lost after it.
-        let salvaged = parts.salvaged.as_ref();
+        let heard = parts.salvaged.as_ref();
         let salvaged =
-            salvaged.filter(|known| known.position >= damage.lost.unwrap_or(log.end()).max(log.end()));
-        store.bring_up_to_date(chain, options, from, parts.progress, (&damage, salvaged))?;
+            heard.filter(|known| known.position >= damage.lost.unwrap_or(log.end()).max(log.end()));
+        store.bring_up_to_date(chain, options, from, parts.progress, (&damage, salvaged, heard))?;
         if let Some(known) = salvaged.filter(|_| damage.is_new()) {
             store.trust_again(known)?;
         }
@@ -179,7 +179,7 @@ impl SiteStore {
         options: &SiteOptions<'_>,
         from: LogPosition,
         progress: OnProgress<'_>,
-        (damage, salvaged): (&LogDamage, Option<&Salvaged>),
+        (damage, salvaged, heard): (&LogDamage, Option<&Salvaged>, Option<&Salvaged>),
     ) -> Result<(), StoreError> {
         let places = self.bodies.find_places()?;
         for what in &places.damage {
@@ -189,7 +189,7 @@ impl SiteStore {
         self.recount_ledger()?;
         let skipped = self.replay(&mut state, from, progress)?;
         // Before any other write: the state after a crash must not look like a log without losses.
-        self.give_up(&mut state, damage, salvaged, &skipped)?;
+        self.give_up(&mut state, damage, (salvaged, heard), &skipped, chain)?;
         state.history.begin((self.clock)());
         self.journal.begin((self.clock)());
         if from == LogPosition::START || places.lost > 0 {

@@ -1,14 +1,18 @@
 //! Opens a log past damage: what is refused, what is given up, and what is trusted again.
 
-use starling_protocol::ClaimNumber;
+use std::collections::BTreeSet;
 
-use super::SiteStore;
+use starling_protocol::{CertificateChain, ClaimNumber, Lane, SiteId};
+
 use super::engine_rows::Salvaged;
-use super::state::State;
+use super::state::{Log, State};
+use super::{LogId, SiteStore};
 use crate::error::StoreError;
 use crate::journal::Entry;
+use crate::journal::apply::write_chain;
 use crate::journal::replay::{Skipped, given_up};
-use crate::log::{Log, LogPosition, Recovery};
+use crate::log::{LogPosition, Recovery};
+use crate::rows::txn::Txn;
 
 /// The damage of a log.
 #[derive(Default)]
@@ -34,7 +38,7 @@ impl LogDamage {
 /// Refuses a log that lost acknowledged groups, unless they were given up before or the caller gives them up
 /// now.
 pub(super) fn check_recovery(
-    log: &Log,
+    log: &crate::log::Log,
     recovery: &Recovery,
     past_damage: bool,
 ) -> Result<LogDamage, StoreError> {
@@ -73,13 +77,17 @@ pub(super) fn check_recovery(
 impl SiteStore {
     /// Records the stretches of the log that were given up, so that every later replay skips them. Earlier
     /// states are no longer available. This site's own logs may have continued in the lost part: unless the
-    /// engine knows how far, the site signs nothing before that is settled.
+    /// engine knows how far, the site signs nothing before that is settled. Of other sites' logs, it records how far
+    /// they were held: until they are again, what they said is known to be missing.
+    ///
+    /// `known` is an engine's knowledge, if it followed the log to its former end; `heard` also if it did not.
     pub(super) fn give_up(
         &self,
         state: &mut State,
         damage: &LogDamage,
-        salvaged: Option<&Salvaged>,
+        (known, heard): (Option<&Salvaged>, Option<&Salvaged>),
         skipped: &Skipped,
+        chain: &CertificateChain,
     ) -> Result<(), StoreError> {
         if !damage.is_new() {
             return Ok(());
@@ -90,26 +98,32 @@ impl SiteStore {
         txn.log(Entry::Repaired(damage.stretches.clone()));
         txn.log(Entry::HistoryBegins);
         state.history.begin_anew(&mut txn);
-        for lane in starling_protocol::Lane::ALL {
-            let id = super::LogId {
-                site: state.site,
-                lane,
-            };
-            let held = state
-                .logs
-                .get(&id)
-                .map_or(ClaimNumber::NONE, |log| log.tip.cursor.number);
-            let number = match salvaged {
+        // A certificate that is learned later starts the log anew, and ends what is known of its former end. These
+        // were known before the loss.
+        let chains = heard.into_iter().flat_map(|heard| &heard.chains);
+        for chain in chains.chain([chain]) {
+            keep_known_chain(&mut txn, state, chain)?;
+        }
+        for id in own_logs(state.site) {
+            let held = held_of(state, id);
+            let number = match known {
                 Some(known) => known.last(&id),
                 None => {
-                    let known = state
-                        .logs
-                        .get(&id)
-                        .map_or(ClaimNumber::NONE, super::state::Log::high_water);
+                    let known = state.logs.get(&id).map_or(ClaimNumber::NONE, Log::high_water);
                     ClaimNumber(known.max(skipped.last(&id)).0.saturating_add(1))
                 }
             };
             if number > held {
+                self.apply_witness(&mut txn, state, id, number)?;
+                txn.log(Entry::Witnessed { log: id, number });
+            }
+        }
+        let foreign = heard.into_iter().flat_map(|heard| heard.foreign(state.site));
+        let foreign: BTreeSet<LogId> = foreign.chain(skipped.logs()).collect();
+        for id in foreign {
+            let number = heard.map_or(ClaimNumber::NONE, |heard| heard.last(&id));
+            let number = number.max(skipped.last(&id));
+            if id.site != state.site && number > held_of(state, id) && state.chains.contains_key(&id.site) {
                 self.apply_witness(&mut txn, state, id, number)?;
                 txn.log(Entry::Witnessed { log: id, number });
             }
@@ -153,4 +167,34 @@ impl SiteStore {
         }
         Ok(())
     }
+}
+
+fn own_logs(site: SiteId) -> impl Iterator<Item = LogId> {
+    Lane::ALL.into_iter().map(move |lane| LogId { site, lane })
+}
+
+fn held_of(state: &State, id: LogId) -> ClaimNumber {
+    let log = state.logs.get(&id);
+    log.map_or(ClaimNumber::NONE, |log| log.tip.cursor.number)
+}
+
+/// Writes a chain that was known before the loss, if it is longer than the one in the log. One that contradicts it is
+/// reported when it is learned.
+fn keep_known_chain(
+    txn: &mut Txn<'_>,
+    state: &mut State,
+    chain: &CertificateChain,
+) -> Result<(), StoreError> {
+    let site = chain.site();
+    let kept = match state.chains.get(&site) {
+        None => chain.clone(),
+        Some(here) => match here.merge(chain) {
+            Ok(merged) if merged.epoch() > here.epoch() => merged,
+            _ => return Ok(()),
+        },
+    };
+    write_chain(txn, state, &kept)?;
+    let bytes = kept.to_bytes();
+    txn.log(Entry::Chain { site, bytes });
+    Ok(())
 }

@@ -5,15 +5,16 @@ use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 
 use starling_protocol::{
-    ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Lane, SiteId, Source, UnixMillis,
+    ClaimKey, ClaimKind, ClaimNumber, ContentHash, Cursor, Lane, SiteId, SiteSlug, Source, UnixMillis,
 };
 
 use crate::SiteStore;
 use crate::deltas::logs::{header_of, overview};
 use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
+use crate::feed::read_feed_row;
 use crate::rows::{ClaimRow, LogNumber, SourceRow, damaged, delta_key, meta, split_claim_key};
-use crate::site::state::{Log, LogId};
+use crate::site::state::{Log, LogId, State};
 use crate::view::counts::decode_count;
 use crate::view::rows::ViewReader;
 
@@ -38,6 +39,41 @@ pub struct HeadExpiry {
     pub sources: BTreeSet<Source>,
 }
 
+/// Claims of one log that are known to be lost here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostClaims {
+    /// The log.
+    pub log: LogId,
+    /// The author's name, if its certificate is known.
+    pub author: Option<SiteSlug>,
+    /// The last claim that is held.
+    pub held: ClaimNumber,
+    /// The last claim that is known to have been here, or to be signed.
+    pub last: ClaimNumber,
+    /// True if they were lost by a repair of the site's log, not by a restore of an earlier home.
+    pub by_repair: bool,
+}
+
+pub(crate) fn lost_claims(state: &State) -> Vec<LostClaims> {
+    let logs = state.logs.iter().filter(|(id, _)| state.may_hold(&id.site));
+    let lost = logs.filter_map(|(id, log)| {
+        let held = log.tip.cursor.number;
+        let is_own = id.site == state.site;
+        let last = if is_own { log.high_water() } else { log.witnessed };
+        // A repair without an engine's knowledge presumes a claim more than is known, in each lane, so that no number is
+        // signed twice. In a lane that nothing was ever written to, that says nothing about knowledge.
+        let is_presumed = id.lane == Lane::Direct && last == ClaimNumber(1) && log.head.is_none();
+        (last > held && !is_presumed).then(|| LostClaims {
+            log: *id,
+            author: state.chains.get(&id.site).map(|chain| chain.slug().clone()),
+            held,
+            last,
+            by_repair: log.witnessed > held,
+        })
+    });
+    lost.collect()
+}
+
 impl ViewReader<'_> {
     /// Returns how many canonical advisories there are.
     ///
@@ -56,7 +92,7 @@ impl ViewReader<'_> {
 
     /// Returns the knowledge about each source: records and newest check, over all authors in scope. A source
     /// with known checks only is included. The check of an author that builds on statements which are not accepted here
-    /// does not count.
+    /// does not count, and neither does one whose claims are not all here.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -66,16 +102,40 @@ impl ViewReader<'_> {
             sources.entry(source).or_default().records = records;
         }
         for (id, log) in &self.state.logs {
-            for (source, checked_at) in log.checks() {
+            for source in log.checks().into_keys() {
                 if self.state.in_scope(&id.site, Some(&source))
                     && self.state.check_counts(id.site, &source)?
                 {
+                    let checked_at = self.backed_check(*id, log, &source)?;
                     let overview = sources.entry(source).or_default();
-                    overview.checked_at = overview.checked_at.max(Some(checked_at));
+                    overview.checked_at = overview.checked_at.max(checked_at);
                 }
             }
         }
         Ok(sources)
+    }
+
+    /// Returns the newest check of a source in a log whose claims are all here. If this site's own log lost its end, what
+    /// it noted of its imports is left: that was lost with them.
+    fn backed_check(&self, id: LogId, log: &Log, source: &Source) -> Result<Option<UnixMillis>, StoreError> {
+        if id.site != self.state.site || !log.is_behind_its_head() {
+            return Ok(log.backed_check_of(source));
+        }
+        let row = log.sources.get(&Some(source.clone()));
+        if row.is_some_and(|row| row.accepted < row.last) {
+            return Ok(None);
+        }
+        let row = self.state.rows().get(Tree::Feeds, source.as_str().as_bytes())?;
+        let row = row.map(|row| read_feed_row(source, &row)).transpose()?;
+        Ok(row.and_then(|row| row.checked_at))
+    }
+
+    /// Returns the claims that are known to be lost here: those that were held before a repair of the site's log, and
+    /// those of this site's own log that it signed and does not hold, as after a restore. They come back from peers or
+    /// bundles.
+    #[must_use]
+    pub fn lost_claims(&self) -> Vec<LostClaims> {
+        lost_claims(&self.state)
     }
 
     /// Returns the last news of a source: the time of the last delta about it from a site that states some of
@@ -272,6 +332,14 @@ impl ViewReader<'_> {
 }
 
 impl SiteStore {
+    /// As [`ViewReader::lost_claims`], from the current state.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn lost_claims(&self) -> Result<Vec<LostClaims>, StoreError> {
+        Ok(lost_claims(&*self.read()?))
+    }
+
     /// Reads a record body.
     ///
     /// # Errors

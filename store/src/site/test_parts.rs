@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use starling_protocol::CertificateChain;
 
+use super::engine_rows::Salvaged;
 use super::{SiteOptions, SiteStore, StoreParts};
 use crate::disk::{Disk, MemoryDisk};
 use crate::engine::Engine;
@@ -29,6 +30,27 @@ pub(crate) fn open_past(
     options: &SiteOptions<'_>,
     past_damage: bool,
 ) -> Result<SiteStore, StoreError> {
+    open_as(disk, engine, chain, options, (past_damage, None))
+}
+
+/// Opens the store past damage, with what is known of an engine that is given up.
+pub(crate) fn open_salvaging(
+    disk: &MemoryDisk,
+    engine: Arc<dyn Engine>,
+    chain: &CertificateChain,
+    options: &SiteOptions<'_>,
+    salvaged: Option<Salvaged>,
+) -> Result<SiteStore, StoreError> {
+    open_as(disk, engine, chain, options, (true, salvaged))
+}
+
+fn open_as(
+    disk: &MemoryDisk,
+    engine: Arc<dyn Engine>,
+    chain: &CertificateChain,
+    options: &SiteOptions<'_>,
+    (past_damage, salvaged): (bool, Option<Salvaged>),
+) -> Result<SiteStore, StoreError> {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
     let is_new = !SiteStore::is_made(disk.as_ref())?;
     let next = AtomicU8::new(1);
@@ -38,7 +60,7 @@ pub(crate) fn open_past(
         access: LogAccess::Write,
         is_new,
         past_damage,
-        salvaged: None,
+        salvaged,
         witness: None,
         random_id: Arc::new(move || [next.fetch_add(1, Ordering::SeqCst); 16]),
         progress: &|_| {},

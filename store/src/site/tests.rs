@@ -7,6 +7,7 @@ mod epochs;
 mod event_numbers;
 mod imports;
 mod ledger;
+mod lost_end;
 mod mutes;
 mod offers;
 mod positions;

@@ -88,11 +88,37 @@ impl SiteStore {
         write_chain(&mut txn, state, &kept)?;
         let bytes = kept.to_bytes();
         txn.log(Entry::Chain { site, bytes });
+        for lane in Lane::ALL {
+            self.end_former_witness(&mut txn, state, LogId { site, lane })?;
+        }
         txn.commit()?;
         for lane in Lane::ALL {
             self.follow_chain(state, LogId { site, lane })?;
         }
         Ok(learned)
+    }
+
+    /// Ends what is known of a log's former end when a new certificate is learned: a new epoch states from where the log
+    /// continues, and what was lost beyond that is history. One that was known before the loss says nothing about it.
+    fn end_former_witness(&self, txn: &mut Txn<'_>, state: &mut State, log: LogId) -> Result<(), StoreError> {
+        let (Some(found), Some(chain)) = (state.logs.get(&log), state.chains.get(&log.site)) else {
+            return Ok(());
+        };
+        let newest = chain.epoch();
+        let Some(start) = chain.epoch_start(newest, log.lane) else {
+            return Ok(());
+        };
+        if found.witnessed <= start.number || newest <= found.tip.epoch {
+            return Ok(());
+        }
+        let number = if start.number > found.tip.cursor.number {
+            start.number
+        } else {
+            ClaimNumber::NONE
+        };
+        self.apply_witness(txn, state, log, number)?;
+        txn.log(Entry::Witnessed { log, number });
+        Ok(())
     }
 
     /// Makes a log agree with its author's newest chain: a branch that an epoch closed is given up.
@@ -101,9 +127,6 @@ impl SiteStore {
             return Ok(());
         };
         let newest = chain.epoch();
-        let Some(start) = chain.epoch_start(newest, id.lane) else {
-            return Ok(());
-        };
         let chain = chain.clone();
         // The least position that any later certificate names, not only the newest one's: that may be beyond
         // what an earlier one closed.
@@ -128,17 +151,6 @@ impl SiteStore {
             .head
             .as_ref()
             .is_some_and(|head| is_closed(head.head().epoch, head.head().number));
-        // A new epoch states from where the log continues: knowledge about the former one is history.
-        if log.witnessed > start.number && newest > log.tip.epoch {
-            let mut txn = self.txn();
-            self.apply_witness(&mut txn, state, id, ClaimNumber::NONE)?;
-            txn.log(Entry::Witnessed {
-                log: id,
-                number: ClaimNumber::NONE,
-            });
-            txn.commit()?;
-            return self.follow_chain(state, id);
-        }
         if stale_head || (forked && log.tip.epoch >= newest) {
             // The log continued in the new epoch: proof and head of the closed one are history. If the held
             // branch may be the one that lost, the proof is still needed.

@@ -12,7 +12,7 @@ use crate::feed::{FeedRow, source_of_row};
 use crate::journal::Entry;
 use crate::rows::txn::Txn;
 use crate::rows::{damaged, sites};
-use crate::site::state::{LogId, State, checks_of, head_of};
+use crate::site::state::{Log, LogId, State, checks_of, head_of};
 use crate::trust::check_not_behind;
 
 /// The way in which this site signs its heads.
@@ -86,7 +86,12 @@ impl SiteStore {
             };
             let holds_claims = state.logs.get(&id).is_some_and(|log| log.tip.cursor.number.0 > 0);
             if lane != Lane::Direct || holds_claims {
-                heads.push(self.sign_one(txn, state, lane, signing, checks.clone())?);
+                let epoch = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
+                let checks = match state.logs.get(&id) {
+                    Some(log) => with_known_checks(checks.clone(), log, epoch),
+                    None => checks.clone(),
+                };
+                heads.push(self.sign_one(txn, state, lane, signing, checks)?);
             }
         }
         state.history.write(txn);
@@ -138,6 +143,25 @@ pub(crate) fn keep_heads(state: &mut State, heads: Vec<(LogId, VerifiedHead)>) {
             log.head = Some(head);
         }
     }
+}
+
+/// Adds the checks that the last head of this epoch states, and whose claims are all here: after a loss that peers made
+/// good, the site's own notes of its imports lack them.
+fn with_known_checks(mut checks: Vec<SourceCheck>, log: &Log, epoch: u32) -> Vec<SourceCheck> {
+    let head = log.head.as_ref().filter(|head| head.head().epoch == epoch);
+    for (source, checked_at) in checks_of(head) {
+        if !log.is_backed(&source) {
+            continue;
+        }
+        let known = checks.iter_mut().find(|check| check.source == source);
+        if let Some(check) = known {
+            check.checked_at = check.checked_at.max(checked_at);
+        } else if checks.len() < MAX_HEAD_SOURCES {
+            checks.push(SourceCheck { source, checked_at });
+        }
+    }
+    checks.sort_by(|one, other| one.source.cmp(&other.source));
+    checks
 }
 
 /// Returns when this site last checked each source, by source; as many as a head may state.

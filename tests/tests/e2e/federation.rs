@@ -272,7 +272,7 @@ fn lost_peer_without_an_address_is_named() {
     north.up();
     west.list_as_unreachable(&north);
     let shown = |site: &Site| String::from_utf8(site.cli(["sites", "list"]).stdout).unwrap();
-    assert!(shown(&west).contains("by file"), "it was never connected");
+    assert!(shown(&west).contains("bundles only"), "it was never connected");
     north.list(&west);
     west.until_connected("north");
     north.stop();
@@ -283,7 +283,7 @@ fn lost_peer_without_an_address_is_named() {
             .any(|part| part.part == SitePart::Sync && part.detail.contains("north: not connected since 2"))
     };
     west.until("the loss of its peer", is_lost);
-    assert!(!shown(&west).contains("by file"));
+    assert!(!shown(&west).contains("bundles only"));
     let told = String::from_utf8(west.cli(["status"]).stdout).unwrap();
     assert!(told.contains("north: not connected since"), "{told}");
     // It stays so over a restart.

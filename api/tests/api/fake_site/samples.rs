@@ -224,5 +224,6 @@ pub(super) fn status() -> Status {
         strangers: Vec::new(),
         restore: None,
         lost_records: None,
+        lost_claims: Vec::new(),
     }
 }

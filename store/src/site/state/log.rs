@@ -132,16 +132,23 @@ impl Log {
     }
 
     /// Returns the newest check of a source that is backed: the log is here as far as its head names, and what it states
-    /// of the source is accepted. If the newest check is not, the last one that was, as far as it was seen.
+    /// of the source is accepted. If the newest check is not, the last one that was, as far as it was seen. On a copy
+    /// restored to an earlier snapshot, the check of that time.
     pub(crate) fn backed_check_of(&self, source: &Source) -> Option<UnixMillis> {
-        if self.is_backed(source) {
+        if self.checks_then.is_some() || self.is_backed(source) {
             self.check_of(source)
         } else {
             self.backed.get(source).copied()
         }
     }
 
-    fn is_backed(&self, source: &Source) -> bool {
+    /// Returns true if the newest head names claims that are not held.
+    pub(crate) fn is_behind_its_head(&self) -> bool {
+        let head = self.head.as_ref();
+        head.is_some_and(|head| head.head().number > self.tip.cursor.number)
+    }
+
+    pub(crate) fn is_backed(&self, source: &Source) -> bool {
         let Some(head) = &self.head else {
             return false;
         };

@@ -1,0 +1,78 @@
+//! Claims that are known to be lost here: what a repair of the site's log left out, and what this site signed and does
+//! not hold.
+
+use starling_api_types as types;
+use starling_store::{LostClaims, StoreError};
+
+use super::SiteParts;
+
+/// What to do about lost claims of this site's own log.
+const OWN_ADVICE: &str = "let `starling up` reach a listed site that has them, or import a bundle of one, exported without --to and -c: they come \
+     back, and the site signs again. If no site has them, or they are back and the site still does not sign, run `starling \
+     restore`; on a site without peers, `starling restore --alone --yes`. Both need the root key in keys/root.key. Then \
+     import each source completely again";
+
+/// Describes the claims in a verdict and in the status.
+pub(super) fn lost_text(lost: &LostClaims) -> String {
+    let author = lost
+        .author
+        .as_ref()
+        .map_or_else(|| lost.log.site.to_string(), ToString::to_string);
+    let first = lost.held.0.saturating_add(1);
+    if first == lost.last.0 {
+        format!("claim {first} of {author}")
+    } else {
+        format!("claims {first} to {} of {author}", lost.last.0)
+    }
+}
+
+impl SiteParts {
+    /// Returns why this site does not sign if its own log lost claims and it is not held back yet.
+    pub(crate) fn own_log_lost(&self) -> Option<types::RestoreStatus> {
+        let own = self.own_log().site;
+        let lost = self.data.store.lost_claims().unwrap_or_default();
+        let lost: Vec<String> = lost
+            .iter()
+            .filter(|lost| lost.log.site == own)
+            .map(lost_text)
+            .collect();
+        (!lost.is_empty()).then(|| types::RestoreStatus {
+            phase: types::RestorePhase::LogLost,
+            since: None,
+            reason: format!(
+                "its own log lost its end: {} were signed, as far as known, and are not here, so that no scan uses what they say",
+                lost.join(" and ")
+            ),
+            waits_for: "it waits for peers or bundles to bring them back".to_owned(),
+            advice: OWN_ADVICE.to_owned(),
+            heard: Vec::new(),
+        })
+    }
+
+    /// Describes the claims that were here and that a repair left out.
+    pub(super) fn lost_by_repair(&self) -> Result<Vec<String>, StoreError> {
+        let lost = self.data.store.lost_claims()?;
+        Ok(lost.iter().filter(|lost| lost.by_repair).map(lost_text).collect())
+    }
+
+    /// Describes the claims of other sites that were here and are lost, and what to do; `None` if none are.
+    pub(super) fn others_lost(&self) -> Option<String> {
+        let own = self.own_log().site;
+        let lost = match self.data.store.lost_claims() {
+            Ok(lost) => lost,
+            Err(error) => return Some(crate::home::error_chain(&error)),
+        };
+        let lost: Vec<String> = lost
+            .iter()
+            .filter(|lost| lost.log.site != own)
+            .map(lost_text)
+            .collect();
+        (!lost.is_empty()).then(|| {
+            format!(
+                "{} were here and are lost, so that no scan uses what they say: let `starling up` reach a site that has them, or \
+                 import a bundle of one, exported without --to",
+                lost.join(", ")
+            )
+        })
+    }
+}

@@ -1,0 +1,210 @@
+//! A log that lost acknowledged claims and was repaired: what they said is known to be missing, until they are back.
+
+use super::damage::{LOG, empty_engine, open_with, place_of, try_say, with_options};
+use super::*;
+use crate::engine::Engine;
+use crate::site::engine_rows::Salvaged;
+use crate::site::test_parts::open_salvaging;
+use crate::{FeedCommit, HeadSigning, LOST_CHECK, LostClaims};
+
+fn other() -> Source {
+    "nvd".parse().unwrap()
+}
+
+fn signing(key: &SigningKey, at: u64) -> HeadSigning<'_> {
+    HeadSigning {
+        key,
+        now: UnixMillis::saturating(at),
+        valid_millis: 1_000,
+    }
+}
+
+/// Imports one record of a source as all of it; none is an import without news.
+fn import(site: &TestSite, source: &Source, id: Option<&str>, at: u64) {
+    let now = UnixMillis::saturating(at);
+    let claims = id.map(|id| {
+        let body = body(id, "one");
+        let hash = ContentHash::of(&body);
+        site.store.put_bodies(source, &[(hash, &body)]).unwrap();
+        let size = u32::try_from(body.len()).unwrap();
+        Claim::set(source, &id.parse().unwrap(), hash, size, now)
+    });
+    let commit = FeedCommit {
+        source,
+        lane: Lane::Federation,
+        claims: claims.into_iter().collect(),
+        names: &[],
+        is_checked: true,
+    };
+    let signing = signing(&site.key, at);
+    site.store
+        .commit_feed(commit, &signing, &Origin::default())
+        .unwrap();
+}
+
+fn log_of(disk: &MemoryDisk) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    disk.damage(LOG, |log| bytes = log.clone());
+    bytes
+}
+
+/// Returns the disk of a site with its log as it was earlier.
+fn cut_to(disk: &MemoryDisk, log: &[u8]) -> MemoryDisk {
+    let disk = disk.copy();
+    disk.damage(LOG, |bytes| *bytes = log.to_vec());
+    disk
+}
+
+fn checked(store: &SiteStore, source: &Source) -> Option<u64> {
+    let found = store.view().unwrap().sources().unwrap();
+    found.get(source)?.checked_at.map(UnixMillis::as_millis)
+}
+
+fn lost(store: &SiteStore) -> Vec<(u64, u64, bool)> {
+    let lost = store.view().unwrap().lost_claims();
+    assert_eq!(store.lost_claims().unwrap(), lost);
+    let numbers = |lost: &LostClaims| (lost.held.0, lost.last.0, lost.by_repair);
+    lost.iter().map(numbers).collect()
+}
+
+fn failed_checks(store: &SiteStore) -> Vec<&'static str> {
+    let diagnosis = store.doctor(false).unwrap();
+    let failed = diagnosis.checks.iter().filter(|check| !check.ok());
+    failed.map(|check| check.name).collect()
+}
+
+fn repair(disk: &MemoryDisk, site: &TestSite, engine: Arc<dyn Engine>) -> SiteStore {
+    let known = Salvaged::read(site.engine.as_ref(), site.chain.site());
+    with_options(&site.chain, |options| {
+        open_salvaging(disk, engine, &site.chain, options, known)
+    })
+    .unwrap()
+}
+
+/// The head from the engine named the lost claims and the check of their source, so the source counted as fresh.
+#[test]
+fn own_claims_lost_with_the_end_are_known_to_be_missing() {
+    let a = TestSite::new("a", 1);
+    import(&a, &source(), Some("P-1"), 10);
+    let before = log_of(&a.disk);
+    import(&a, &other(), Some("P-2"), 20);
+    let disk = cut_to(&a.disk, &before);
+    let engine = empty_engine();
+    let repaired = repair(&disk, &a, engine.clone());
+    let is_missing = |store: &SiteStore| {
+        assert_eq!(lost(store), [(1, 2, true)]);
+        assert_eq!(
+            (checked(store, &source()), checked(store, &other())),
+            (Some(10), None)
+        );
+        assert_eq!(failed_checks(store), [LOST_CHECK]);
+        assert!(matches!(try_say(store, &a.key), Err(StoreError::Behind { .. })));
+    };
+    is_missing(&repaired);
+    drop(repaired);
+    let again = open_with(&disk, engine, &a.chain, false).unwrap();
+    is_missing(&again);
+    // A peer has them: all is as it was, and the next head says so too.
+    let run = a.store.deltas(a.own(), ClaimNumber(1), usize::MAX).unwrap();
+    assert_eq!(again.append(&run.deltas.concat()).unwrap().problem, None);
+    again.accept(&Origin::default()).unwrap();
+    assert!(lost(&again).is_empty());
+    assert_eq!(checked(&again, &other()), Some(20));
+    again.sign_heads(&signing(&a.key, 30)).unwrap();
+    assert_eq!(
+        (checked(&again, &source()), checked(&again, &other())),
+        (Some(10), Some(20))
+    );
+    assert!(failed_checks(&again).is_empty());
+    try_say(&again, &a.key).unwrap();
+}
+
+#[test]
+fn claims_of_others_lost_with_the_end_are_known_to_be_missing() {
+    let (a, b) = (TestSite::new("a", 1), TestSite::new("b", 2));
+    b.list(&a, &["*"]);
+    let pull = |at: u64| {
+        a.store.sign_heads(&signing(&a.key, at)).unwrap();
+        let head = a.store.log(a.own()).unwrap().unwrap().head.unwrap();
+        b.store.learn_head(&head).unwrap();
+        assert_eq!(b.pull_from(&a), None);
+        b.pull_bodies_from(&a);
+        b.store.accept(&Origin::default()).unwrap();
+    };
+    import(&a, &source(), Some("P-1"), 10);
+    pull(10);
+    let before = log_of(&b.disk);
+    import(&a, &other(), Some("P-2"), 20);
+    pull(20);
+    assert_eq!(checked(&b.store, &other()), Some(20));
+    let disk = cut_to(&b.disk, &before);
+    let engine = empty_engine();
+    drop(repair(&disk, &b, engine.clone()));
+    let again = open_with(&disk, engine, &b.chain, false).unwrap();
+    assert_eq!(lost(&again), [(1, 2, true)]);
+    assert_eq!(checked(&again, &other()), None);
+    assert_eq!(failed_checks(&again), [LOST_CHECK]);
+    let run = a.store.deltas(a.own(), ClaimNumber(1), usize::MAX).unwrap();
+    assert_eq!(again.append(&run.deltas.concat()).unwrap().problem, None);
+    again.accept(&Origin::default()).unwrap();
+    assert!(lost(&again).is_empty());
+    assert_eq!(checked(&again, &other()), Some(20));
+    assert!(failed_checks(&again).is_empty());
+}
+
+/// A certificate that was known before the loss ended what the repair noted, and the site signed numbers again.
+#[test]
+fn loss_in_a_later_epoch_is_known_after_a_reopening() {
+    let a = TestSite::new("a", 1);
+    a.say(&[("P-1", Some("one"))], 1);
+    let before = log_of(&a.disk);
+    let number = ClaimNumber(1);
+    let (_, header) = a.store.position_at(a.own(), number).unwrap();
+    let lanes = vec![LaneResume {
+        lane: Lane::Federation,
+        number,
+        header,
+    }];
+    let key = SigningKey::from_seed(&[9; 32]);
+    let chain = a
+        .chain
+        .next_epoch(&a.root, &key, lanes, Reason::Rotation, UnixMillis::EPOCH)
+        .unwrap();
+    a.store.learn_chain(&chain).unwrap();
+    try_say(&a.store, &key).unwrap();
+    let disk = cut_to(&a.disk, &before);
+    let engine = empty_engine();
+    for past_damage in [true, false] {
+        let store = open_with(&disk, engine.clone(), &chain, past_damage).unwrap();
+        assert!(matches!(try_say(&store, &key), Err(StoreError::Behind { .. })));
+        assert_eq!(lost(&store), [(1, 2, true)]);
+    }
+    // The next epoch gives up what is lost.
+    let store = open_with(&disk, engine, &chain, false).unwrap();
+    let lanes = store.resume_points(true).unwrap();
+    let next = SigningKey::from_seed(&[10; 32]);
+    let chain = chain
+        .next_epoch(&a.root, &next, lanes, Reason::Restore, UnixMillis::EPOCH)
+        .unwrap();
+    store.learn_chain(&chain).unwrap();
+    assert!(lost(&store).is_empty());
+    try_say(&store, &next).unwrap();
+}
+
+/// The note of the last import came after the hole that had the claims of the first.
+#[test]
+fn check_after_a_hole_does_not_count() {
+    let a = TestSite::new("a", 1);
+    import(&a, &source(), Some("P-1"), 10);
+    import(&a, &source(), None, 20);
+    let place = place_of(&a, 1);
+    let disk = a.disk.copy();
+    disk.damage(LOG, |bytes| bytes[place.start + 60] ^= 4);
+    drop(open_with(&disk, empty_engine(), &a.chain, true).unwrap());
+    // Every later replay skips the hole too.
+    let again = open_with(&disk, empty_engine(), &a.chain, false).unwrap();
+    assert_eq!(checked(&again, &source()), None);
+    let feed = again.feed(&source()).unwrap().unwrap();
+    assert_eq!(feed.checked_at, None);
+    assert!(!lost(&again).is_empty());
+}
