@@ -410,7 +410,7 @@ fn knowledge_reasons(knowledge: &KnowledgeState, reasons: &mut Vec<Reason>) {
         reasons.push(Reason {
             code: ReasonCode::KnowledgeMissing,
             text: format!(
-                "{lost} are not here, and what they say is not known: `starling status` says what to do"
+                "the knowledge here lacks {lost}, which were here before: `starling status` says what to do"
             ),
         });
     }

@@ -298,7 +298,8 @@ impl SiteParts {
                 "{attempted}: a new epoch needs the root key, which is not here; nothing was changed"
             );
             let hint = format!(
-                "put the root key into {}, and try again",
+                "put the root key into {}, and try again; until then a home that was put back signs as if nothing had happened: `starling \
+                 restore` stops that",
                 home.root_key_path().display()
             );
             return Err(Problem::new(ErrorCode::SiteRestored, detail).hint(hint));

@@ -19,11 +19,7 @@ pub(super) fn lost_text(lost: &LostClaims) -> String {
         .as_ref()
         .map_or_else(|| lost.log.site.to_string(), ToString::to_string);
     let first = lost.held.0.saturating_add(1);
-    if first == lost.last.0 {
-        format!("claim {first} of {author}")
-    } else {
-        format!("claims {first} to {} of {author}", lost.last.0)
-    }
+    format!("claims {first} to {} of {author}", lost.last.0)
 }
 
 impl SiteParts {
@@ -70,7 +66,8 @@ impl SiteParts {
         (!lost.is_empty()).then(|| {
             format!(
                 "{} were here and are lost, so that no scan uses what they say: let `starling up` reach a site that has them, or \
-                 import a bundle of one, exported without --to",
+                 import a bundle of one, exported without --to; if nobody has them any more, `starling sites remove` gives up \
+                 all that the author says",
                 lost.join(", ")
             )
         })

@@ -15,6 +15,7 @@ use crate::error::StoreError;
 use crate::feed::read_feed_row;
 use crate::rows::{ClaimRow, LogNumber, SourceRow, damaged, delta_key, meta, split_claim_key};
 use crate::site::state::{Log, LogId, State};
+use crate::trust::ListedSite;
 use crate::view::counts::decode_count;
 use crate::view::rows::ViewReader;
 
@@ -55,14 +56,17 @@ pub struct LostClaims {
 }
 
 pub(crate) fn lost_claims(state: &State) -> Vec<LostClaims> {
-    let logs = state.logs.iter().filter(|(id, _)| state.may_hold(&id.site));
+    // What could not count here if it were held is no loss.
+    let counts =
+        |site: &SiteId| *site == state.site || state.listed_by_site(site).is_some_and(ListedSite::can_count);
+    let logs = state.logs.iter().filter(|(id, _)| counts(&id.site));
     let lost = logs.filter_map(|(id, log)| {
         let held = log.tip.cursor.number;
         let is_own = id.site == state.site;
         let last = if is_own { log.high_water() } else { log.witnessed };
         // A repair without an engine's knowledge presumes a claim more than is known, in each lane, so that no number is
         // signed twice. In a lane that nothing was ever written to, that says nothing about knowledge.
-        let is_presumed = id.lane == Lane::Direct && last == ClaimNumber(1) && log.head.is_none();
+        let is_presumed = is_own && id.lane == Lane::Direct && last == ClaimNumber(1) && log.head.is_none();
         (last > held && !is_presumed).then(|| LostClaims {
             log: *id,
             author: state.chains.get(&id.site).map(|chain| chain.slug().clone()),
@@ -92,7 +96,7 @@ impl ViewReader<'_> {
 
     /// Returns the knowledge about each source: records and newest check, over all authors in scope. A source
     /// with known checks only is included. The check of an author that builds on statements which are not accepted here
-    /// does not count, and neither does one whose claims are not all here.
+    /// does not count, and neither does one whose claims are known to be lost here.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -102,11 +106,15 @@ impl ViewReader<'_> {
             sources.entry(source).or_default().records = records;
         }
         for (id, log) in &self.state.logs {
-            for source in log.checks().into_keys() {
+            for (source, checked_at) in log.checks() {
                 if self.state.in_scope(&id.site, Some(&source))
                     && self.state.check_counts(id.site, &source)?
                 {
-                    let checked_at = self.backed_check(*id, log, &source)?;
+                    let checked_at = if self.is_without_its_end(*id, log) {
+                        self.backed_check(*id, log, &source)?
+                    } else {
+                        Some(checked_at)
+                    };
                     let overview = sources.entry(source).or_default();
                     overview.checked_at = overview.checked_at.max(checked_at);
                 }
@@ -115,8 +123,16 @@ impl ViewReader<'_> {
         Ok(sources)
     }
 
-    /// Returns the newest check of a source in a log whose claims are all here. If this site's own log lost its end, what
-    /// it noted of its imports is left: that was lost with them.
+    /// Returns true if the end of a log was here and is lost, as after a repair of the site's log. A head that only
+    /// arrived before its claims is another thing: they follow.
+    fn is_without_its_end(&self, id: LogId, log: &Log) -> bool {
+        let is_own = id.site == self.state.site;
+        log.checks_then.is_none()
+            && (log.witnessed > log.tip.cursor.number || (is_own && log.is_behind_its_head()))
+    }
+
+    /// Returns the newest check of a source in a log that lost its end, if the claims of the check are here. In this site's
+    /// own log the notes of its imports decide: those of lost imports were lost with them.
     fn backed_check(&self, id: LogId, log: &Log, source: &Source) -> Result<Option<UnixMillis>, StoreError> {
         if id.site != self.state.site || !log.is_behind_its_head() {
             return Ok(log.backed_check_of(source));

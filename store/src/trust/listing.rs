@@ -76,6 +76,17 @@ pub struct ListedSite {
     pub added_at: UnixMillis,
 }
 
+impl ListedSite {
+    /// Returns true if something of the site can count here: records of a source, or mutes.
+    pub(crate) fn can_count(&self) -> bool {
+        let has_sources = match &self.allowed_sources {
+            AllowedSources::All => true,
+            AllowedSources::Only(sources) => !sources.is_empty(),
+        };
+        self.enabled && (has_sources || self.may_mute != Some(false))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

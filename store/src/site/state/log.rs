@@ -132,10 +132,9 @@ impl Log {
     }
 
     /// Returns the newest check of a source that is backed: the log is here as far as its head names, and what it states
-    /// of the source is accepted. If the newest check is not, the last one that was, as far as it was seen. On a copy
-    /// restored to an earlier snapshot, the check of that time.
+    /// of the source is accepted. If the newest check is not, the last one that was, as far as it was seen.
     pub(crate) fn backed_check_of(&self, source: &Source) -> Option<UnixMillis> {
-        if self.checks_then.is_some() || self.is_backed(source) {
+        if self.is_backed(source) {
             self.check_of(source)
         } else {
             self.backed.get(source).copied()
