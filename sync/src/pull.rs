@@ -13,7 +13,7 @@ use crate::engine::{Context, RequestKind, SyncEngine};
 use crate::limits::MAX_DELTAS_PAGE_BYTES;
 use crate::notice::{Notice, Violation};
 use crate::peer_score::backoff;
-use crate::replica::{AppendOutcome, AppendProblem};
+use crate::replica::{AppendOutcome, AppendProblem, LogPosition};
 use crate::wire::{DeltasPage, DeltasWanted, Request};
 use crate::write::StoreFailure;
 use crate::writes::{AfterAccept, QueuedWrite};
@@ -26,18 +26,21 @@ pub(crate) struct DeltasRequest {
     /// The position held when the request was made.
     held: ClaimNumber,
     max_bytes: usize,
-    /// True if the request is to prove a fork, not to continue the log.
+    /// True if the request is for one delta, to prove a fork or to find where two branches part, not to continue the log.
     probe: bool,
+    /// True if the held branch had lost when the request was made. The peer may be on the lost branch too, or just leave
+    /// it: if its answer does not help, it is not to blame.
+    lost: bool,
 }
 
 impl SyncEngine {
     /// Checks whether a log has to be pulled, after anything about it or about a peer's statement changed.
     pub(crate) fn reconsider(&mut self, cx: &Context<'_>, log: LogKey) {
         let position = cx.replica.position(&log.0, log.1);
-        let held = position.map_or(ClaimNumber::NONE, |position| position.held);
         let possible =
             !position.is_some_and(|position| position.frozen) && cx.replica.chain(&log.0).is_some();
-        let behind = self.peers.values().any(|peer| peer.can_give_deltas(log, held));
+        let after = wanted_after(position);
+        let behind = self.peers.values().any(|peer| peer.can_give_deltas(log, after));
         if possible && behind {
             self.pulls.begin(log);
         } else {
@@ -74,19 +77,31 @@ impl SyncEngine {
                 let peer = self.peers.get(peer);
                 peer.is_some_and(|peer| peer.pace.has_room(cx.now, &self.settings))
             });
+            let asked = probe.and_then(|(peer, _)| self.peers.get(&peer));
+            if asked.is_some_and(|peer| peer.pace.probe_due() > cx.now) {
+                continue;
+            }
             let frozen = position.is_some_and(|position| position.frozen);
-            let mut best = || self.best_for_deltas(cx.now, log, held).filter(|_| !frozen);
+            let lost = position.is_some_and(|position| position.lost);
+            let next = wanted_after(position);
+            let mut best = || self.best_for_deltas(cx.now, log, next, lost).filter(|_| !frozen);
             let Some((peer, after)) = probe
-                .map(|(peer, number)| (peer, ClaimNumber(number.0.saturating_sub(1))))
-                .or_else(|| best().map(|peer| (peer, held)))
+                .map(|(peer, number)| (peer, before(number)))
+                .or_else(|| best().map(|peer| (peer, next)))
             else {
                 continue;
             };
-            // A probe needs one delta, and a page has at least one.
-            let max_bytes = match probe {
-                Some(_) => 1,
-                None => self.settings.deltas_page_bytes.min(MAX_DELTAS_PAGE_BYTES),
+            // A probe needs one delta, and a page has at least one. If the held branch lost, the first one to ask for is
+            // the one that the certificate names.
+            let probe = probe.is_some() || lost;
+            let max_bytes = if probe {
+                1
+            } else {
+                self.settings.deltas_page_bytes.min(MAX_DELTAS_PAGE_BYTES)
             };
+            if let Some(asked) = self.peers.get_mut(&peer).filter(|_| probe) {
+                asked.pace.probed(cx.now);
+            }
             let request = Request::Deltas(DeltasWanted {
                 site: log.0,
                 lane: log.1,
@@ -98,7 +113,8 @@ impl SyncEngine {
                 after,
                 held,
                 max_bytes,
-                probe: probe.is_some(),
+                probe,
+                lost,
             };
             self.pulls.asks(log);
             self.ask(cx, peer, &request, RequestKind::Deltas(ask), max_bytes as u64);
@@ -108,11 +124,18 @@ impl SyncEngine {
 
     /// Returns the peer to ask: the one with the fewest failures, then the least busy, then the author, then a
     /// random one.
-    fn best_for_deltas(&mut self, now: UnixMillis, log: LogKey, held: ClaimNumber) -> Option<PublicKey> {
+    fn best_for_deltas(
+        &mut self,
+        now: UnixMillis,
+        log: LogKey,
+        after: ClaimNumber,
+        is_probe: bool,
+    ) -> Option<PublicKey> {
         let rng = &mut self.rng;
         let pulls = &self.pulls;
         let fit = self.peers.iter().filter(|(key, peer)| {
-            peer.can_give_deltas(log, held)
+            peer.can_give_deltas(log, after)
+                && (!is_probe || peer.pace.probe_due() <= now)
                 && pulls.pause_of(log, key) <= now
                 && peer.pace.has_room(now, &self.settings)
         });
@@ -130,8 +153,11 @@ impl SyncEngine {
                 .peers
                 .iter()
                 .filter(move |(_, peer)| peer.can_give_deltas(log, ClaimNumber::NONE));
-            peers.map(move |(key, peer)| peer.pace.rests_until().max(self.pulls.pause_of(log, key)))
+            peers.map(move |(key, peer)| peer.pace.probe_due().max(self.pulls.pause_of(log, key)))
         });
+        let probed = self.pulls.waiting().filter_map(|log| self.pulls.probe(log));
+        let probes = probed.filter_map(|(key, _)| Some(self.peers.get(&key)?.pace.probe_due()));
+        let times = times.chain(probes);
         times.filter(|time| *time > now).min()
     }
 
@@ -151,6 +177,10 @@ impl SyncEngine {
         if let Err(violation) = fits(&ask, page, &bytes) {
             self.rest(cx.now, key);
             return self.record_violation(cx, key, violation);
+        }
+        if bytes.is_empty() && ask.lost {
+            self.pause(cx, key, ask.log);
+            return self.reconsider(cx, ask.log);
         }
         if bytes.is_empty() {
             self.has_no_more(key, &ask);
@@ -215,6 +245,7 @@ impl SyncEngine {
             });
             self.pulls.end_pauses(ask.log);
             self.bodies.start_anew(ask.log);
+            self.compare_again(ask.log);
         }
         if ask.probe {
             self.pulls.end_probe(ask.log);
@@ -222,6 +253,8 @@ impl SyncEngine {
         match outcome.problem {
             None if moved || outcome.gave_up_after.is_some() => {}
             None if outcome.appended > 0 && !ask.probe => {}
+            // The peer is on the lost branch too. Its notes look the same when it has left it, so it is asked again.
+            None if ask.lost => self.pause(cx, key, ask.log),
             // An author may have closed its branch since; repeated failure is not bad luck.
             None if ask.probe => self.record_violation(cx, key, Violation::BrokenPromise),
             // The page goes further than what is held, but nothing was taken: all of it is of a closed branch.
@@ -252,7 +285,9 @@ impl SyncEngine {
             }
             // This is neither news nor a lie: the sender does not know the certificate yet. It will be sent the
             // longer chain like any other.
-            AppendProblem::Closed { .. } => return self.has_no_more(key, ask),
+            AppendProblem::Closed { .. } if !ask.lost => return self.has_no_more(key, ask),
+            // The peer is on the lost branch too, and may leave it.
+            AppendProblem::Closed { .. } => {}
             AppendProblem::Gap { missing_from, .. } => {
                 cx.notice(Notice::Gap {
                     site,
@@ -291,10 +326,15 @@ impl SyncEngine {
             AppendProblem::Refused { reason, .. } => cx.notice(Notice::AuthorRefused { site, lane, reason }),
         }
         // Whichever site is at fault, the same request would get the same answer now.
+        self.pause(cx, key, ask.log);
+    }
+
+    /// Pauses a peer for a log, longer each time.
+    fn pause(&mut self, cx: &Context<'_>, key: PublicKey, log: LogKey) {
         if self.peers.contains_key(&key) {
             let (settings, rng) = (&self.settings, &mut self.rng);
             let until = |failures| later(cx.now, backoff(failures, settings, rng));
-            self.pulls.pause(ask.log, key, until);
+            self.pulls.pause(log, key, until);
         }
     }
 
@@ -321,6 +361,23 @@ impl SyncEngine {
             self.examine_logs(cx);
         }
     }
+}
+
+/// Returns the claim after which to ask for more of a log. If the held branch lost, that is the claim before its last one:
+/// peers that hold as many claims may have the delta that the certificate names.
+fn wanted_after(position: Option<LogPosition>) -> ClaimNumber {
+    let Some(position) = position else {
+        return ClaimNumber::NONE;
+    };
+    if position.lost {
+        before(position.held)
+    } else {
+        position.held
+    }
+}
+
+fn before(number: ClaimNumber) -> ClaimNumber {
+    ClaimNumber(number.0.saturating_sub(1))
 }
 
 /// Returns the claim up to which a log is held.

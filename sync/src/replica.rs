@@ -78,6 +78,9 @@ pub struct LogPosition {
     pub frozen: bool,
     /// True if a fork proof of the log is kept.
     pub forked: bool,
+    /// True if the newest certificate names another delta than the last one held, for the same claim: the held branch
+    /// lost, and some peer must give the named one. Never true of this site's own log.
+    pub lost: bool,
 }
 
 /// The end of the held part of a log.

@@ -43,6 +43,11 @@ impl Comparisons {
     pub(crate) fn closed(&mut self) {
         self.is_open = false;
     }
+
+    /// Forgets that a log was compared: its last delta may be another one with the same number.
+    fn forget(&mut self, log: LogKey) {
+        self.compared.remove(&log);
+    }
 }
 
 impl SyncEngine {
@@ -54,6 +59,7 @@ impl SyncEngine {
             return;
         }
         let stands = (mine.held, mine.chain_length);
+        let is_lost = cx.replica.position(&log.0, log.1).is_some_and(|at| at.lost);
         for peer in self.peers.values_mut() {
             let Some(theirs) = peer.knows.get(&log) else {
                 continue;
@@ -64,8 +70,9 @@ impl SyncEngine {
             {
                 continue;
             }
-            // Both checked the same head against the delta that it names.
-            let is_vouched = mine.head_number == mine.held && head_rank(theirs) == head_rank(&mine);
+            // Both checked the same head against the delta that it names, unless a certificate names another one.
+            let is_vouched =
+                !is_lost && mine.head_number == mine.held && head_rank(theirs) == head_rank(&mine);
             let is_due = match peer.comparisons.compared.get(&log) {
                 None => true,
                 Some(compared) => *compared != stands && !is_vouched,
@@ -73,6 +80,13 @@ impl SyncEngine {
             if is_due {
                 peer.comparisons.waiting.insert(log);
             }
+        }
+    }
+
+    /// Compares a log again with every peer, because held deltas of it were given up.
+    pub(crate) fn compare_again(&mut self, log: LogKey) {
+        for peer in self.peers.values_mut() {
+            peer.comparisons.forget(log);
         }
     }
 
@@ -166,11 +180,19 @@ impl SyncEngine {
                 });
             }
             let is_proved = cx.replica.position(&log.0, log.1).is_some_and(|at| at.forked);
-            if difference == Some(TipDifference::History) && !is_proved {
+            if difference == Some(TipDifference::History) && !is_proved && !is_settled(cx, log, mine.number) {
                 self.probe(key, log, mine.number);
             }
         }
     }
+}
+
+/// Returns true if the newest certificate of an author decides between two branches up to a claim: there is nothing to
+/// prove, and whichever site has lost asks for the named branch.
+fn is_settled(cx: &Context<'_>, (site, lane): LogKey, number: ClaimNumber) -> bool {
+    let chain = cx.replica.chain(&site).filter(|chain| chain.epoch() > 0);
+    let named = chain.and_then(|chain| chain.epoch_start(chain.epoch(), lane));
+    named.is_some_and(|named| named.number >= number)
 }
 
 fn difference(mine: &HeldTip, theirs: &LogTipNote) -> Option<TipDifference> {

@@ -150,7 +150,7 @@ impl SiteParts {
             reasons.push(frozen_reason(by));
         } else if let Some(reason) = &log.hold_reason {
             let mut reason = reason.clone();
-            if log.wanted > 0 {
+            if log.wanted > 0 && !log.lost {
                 reason.push_str("; a peer that holds them sends them, and so does a bundle that has them (import it again)");
             }
             reasons.push(reason);

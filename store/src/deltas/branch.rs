@@ -10,7 +10,7 @@ use starling_sync::AppendProblem;
 use crate::SiteStore;
 use crate::error::StoreError;
 use crate::journal::Entry;
-use crate::site::state::{LogId, State};
+use crate::site::state::{Log, LogId, State};
 
 /// The earliest delta known to be on the branch that the newest certificate names. Kept in memory: after a restart the
 /// search begins again at the certificate.
@@ -36,6 +36,16 @@ pub(super) enum Choice {
     Refused(AppendProblem),
     /// The held deltas after this claim are given up, and it follows.
     GaveUpAfter(ClaimNumber),
+}
+
+impl State {
+    /// Returns true if the newest certificate of a log's author names another delta than the last one held, for the same
+    /// claim: the held branch lost. A site's own log gives way only when its operator restores it.
+    pub(crate) fn is_lost(&self, id: LogId, log: &Log) -> bool {
+        let chain = self.chains.get(&id.site).filter(|_| id.site != self.site);
+        let named = chain.and_then(|chain| chain.epoch_start(chain.epoch(), id.lane));
+        named.is_some_and(|at| at.number == log.tip.cursor.number && at.header != log.tip.header)
+    }
 }
 
 impl SiteStore {

@@ -90,11 +90,17 @@ pub struct LogOverview {
     pub live_out_of_scope: u64,
     /// True if no more of it is taken.
     pub frozen: bool,
+    /// True if the newest certificate names another delta than the last one held: the held branch lost.
+    pub lost: bool,
     /// The reason why it is frozen.
     pub frozen_by: Option<FrozenBy>,
     /// The reason why acceptance waits, if it does.
     pub hold_reason: Option<String>,
 }
+
+/// The reason why claims of a lost branch wait.
+const OTHER_BRANCH: &str = "its author's newest certificate names another branch of the log than the one held here; the \
+    claims in which the two differ are replaced when a peer or a bundle of the whole log brings that branch";
 
 /// The callback of a walk over delta rows: key, number of the first claim and row in, whether to continue out.
 type RowVisitor<'v> = dyn FnMut(&[u8], ClaimNumber, &[u8]) -> ControlFlow<()> + 'v;
@@ -310,7 +316,9 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
     let first_wanted = log.wanted.iter().next();
     let body_complete = first_wanted.map_or(tip, |(first, _)| ClaimNumber(first.0.saturating_sub(1)));
     let refused = log.refused.values().next();
+    let lost = state.is_lost(id, log);
     let hold_reason = match (log.hold.as_ref().or(refused), log.wanted.len()) {
+        _ if lost => Some(OTHER_BRANCH.to_owned()),
         (Some(reason), _) => Some(reason.clone()),
         (None, 0) => None,
         (None, wanted) => {
@@ -350,6 +358,7 @@ pub(crate) fn overview(state: &State, id: LogId, log: &Log) -> LogOverview {
         out_of_scope: out_of_scope().filter_map(|(source, _)| source.clone()).collect(),
         live_out_of_scope: out_of_scope().map(|(_, row)| row.held.live).sum(),
         frozen: frozen_by.is_some(),
+        lost,
         frozen_by,
         hold_reason,
     }

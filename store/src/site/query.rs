@@ -96,7 +96,8 @@ impl ViewReader<'_> {
 
     /// Returns the knowledge about each source: records and newest check, over all authors in scope. A source
     /// with known checks only is included. The check of an author that builds on statements which are not accepted here
-    /// does not count, and neither does one whose claims are known to be lost here.
+    /// does not count, and neither does one whose claims are known to be lost here, or one of an author whose certificate
+    /// names another branch than the held one.
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
@@ -106,6 +107,10 @@ impl ViewReader<'_> {
             sources.entry(source).or_default().records = records;
         }
         for (id, log) in &self.state.logs {
+            // The head may be of the branch that its author's certificate names, and these claims are not.
+            if self.state.is_lost(*id, log) {
+                continue;
+            }
             for (source, checked_at) in log.checks() {
                 if self.state.in_scope(&id.site, Some(&source))
                     && self.state.check_counts(id.site, &source)?

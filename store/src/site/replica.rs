@@ -395,6 +395,7 @@ fn position(log: &crate::deltas::logs::LogOverview) -> LogPosition {
         body_complete: log.body_complete,
         frozen: log.frozen,
         forked: matches!(log.frozen_by, Some(FrozenBy::Fork { .. })),
+        lost: log.lost,
     }
 }
 

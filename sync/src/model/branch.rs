@@ -78,6 +78,14 @@ impl ModelReplica {
         Err(AppendProblem::OtherBranch { site, lane, next })
     }
 
+    /// Returns true if the newest certificate names another delta than the last one held, for the same claim.
+    pub(super) fn is_lost(&self, key: LogKey) -> bool {
+        let chain = self.chains.get(&key.0).filter(|_| key.0 != self.own);
+        let named = chain.and_then(|chain| chain.epoch_start(chain.epoch(), key.1));
+        let log = self.log(&key.0, key.1);
+        named.is_some_and(|at| at.number == log.held() && at.header != log.tip.header)
+    }
+
     fn holds_end(&self, (site, lane): LogKey, at: LaneResume) -> bool {
         if at.number == ClaimNumber::NONE {
             return at.header == DeltaHash::ZERO;

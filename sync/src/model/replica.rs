@@ -291,6 +291,7 @@ impl ModelReplica {
             body_complete: log.body_complete,
             frozen: self.is_frozen(&key),
             forked: self.is_frozen(&key),
+            lost: self.is_lost(key),
         }
     }
 

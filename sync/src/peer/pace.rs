@@ -1,10 +1,15 @@
 //! How much a peer is asked at once, and when: its open requests, and its rests after failures.
 
+use std::time::Duration;
+
 use starling_protocol::UnixMillis;
 
 use crate::clock::later;
 use crate::peer_score::backoff;
 use crate::settings::Settings;
+
+/// Least time between two requests for a single delta to one peer: a quarter of what a peer allows by default.
+const PROBE_GAP: Duration = Duration::from_millis(40);
 
 /// The open requests of a peer, and its rests.
 #[derive(Debug, Default)]
@@ -16,6 +21,8 @@ pub(crate) struct Pace {
     /// Consecutive failures, and the end of the rest that follows.
     failures: u32,
     rests_until: UnixMillis,
+    /// The time at which it may be asked for a single delta again.
+    probe_due: UnixMillis,
 }
 
 impl Pace {
@@ -27,6 +34,17 @@ impl Pace {
     pub(crate) fn closed(&mut self, is_bodies: bool) {
         self.open = self.open.saturating_sub(1);
         self.open_bodies = self.open_bodies.saturating_sub(usize::from(is_bodies));
+    }
+
+    /// Notes that the peer is asked for a single delta. A search for the place where two branches part asks for
+    /// thousands, and must stay far below what the peer allows.
+    pub(crate) fn probed(&mut self, now: UnixMillis) {
+        self.probe_due = later(now, PROBE_GAP);
+    }
+
+    /// Returns the time at which the peer may be asked for a single delta.
+    pub(crate) fn probe_due(&self) -> UnixMillis {
+        self.probe_due.max(self.rests_until)
     }
 
     /// Rests the peer, longer after each consecutive failure.

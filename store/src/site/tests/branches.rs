@@ -1,5 +1,7 @@
 //! Two branches of a log, one of which a certificate names: the other one is refused, or gives way.
 
+use starling_protocol::SourceCheck;
+
 use super::*;
 use crate::disk::DiskFaultKind;
 
@@ -56,9 +58,11 @@ fn pull_all(b: &TestSite, a: &TestSite) -> Vec<ClaimNumber> {
     let mut gave_up = Vec::new();
     let mut next = None;
     for _ in 0..40 {
-        let held = b.store.log(a.own()).unwrap().unwrap().tip.cursor.number;
+        let log = b.store.log(a.own()).unwrap().unwrap();
+        let held = log.tip.cursor.number;
         let page = match next {
             Some(ClaimNumber(next)) => delta_at(a, next),
+            None if log.lost => delta_at(a, held.0),
             None => a.store.deltas(a.own(), held, usize::MAX).unwrap().deltas.concat(),
         };
         if page.is_empty() {
@@ -164,6 +168,35 @@ fn high_water_stays_while_lost_branch_gives_way() {
         (ClaimNumber(2), ClaimNumber(4))
     );
     assert_eq!(b.live(), ["P-1"], "bodies of the valid branch are not here yet");
+}
+
+#[test]
+fn lost_log_is_not_current_even_with_the_newest_head() {
+    let (mut a, twin) = homes(2, 2);
+    let b = TestSite::new("b", 2);
+    b.list(&a, &["*"]);
+    hold(&b, &twin);
+    resolve(&mut a);
+    let check = SourceCheck {
+        source: source(),
+        checked_at: UnixMillis::saturating(49),
+    };
+    let now = UnixMillis::saturating(50);
+    let head = a
+        .store
+        .sign_head(Lane::Federation, &a.key, now, 1_000, vec![check]);
+    b.store.learn_chain(&a.chain).unwrap();
+    assert!(b.store.learn_head(&head.unwrap()).unwrap());
+    let checked = || b.store.view().unwrap().sources().unwrap()[&source()].checked_at;
+    let log = b.store.log(a.own()).unwrap().unwrap();
+    assert!(log.lost && log.hold_reason.is_some());
+    assert_eq!(checked(), None, "the author checked its own branch, not this one");
+    assert_eq!(pull_all(&b, &a), [ClaimNumber(1)]);
+    hold(&b, &a);
+    let log = b.store.log(a.own()).unwrap().unwrap();
+    assert!(!log.lost && log.hold_reason.is_none());
+    assert_eq!(checked(), Some(UnixMillis::saturating(49)));
+    assert!(!a.store.log(a.own()).unwrap().unwrap().lost);
 }
 
 #[test]
