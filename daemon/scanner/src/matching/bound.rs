@@ -90,10 +90,12 @@ fn is_sound(scheme: Scheme, text: &str) -> bool {
     begins_with_number(text) && !is_requirement(text) && !has_foreign_character(scheme, text)
 }
 
-/// Returns true if a version begins with a number, after its epoch.
+/// Returns true if a version begins with a number, after its epoch, which is a number as well: a package's name before the
+/// colon (`x-0:2.0-1.el9`) is none.
 fn begins_with_number(text: &str) -> bool {
-    let rest = text.split_once(':').map_or(text, |(_, rest)| rest);
-    rest.trim_start().starts_with(|c: char| c.is_ascii_digit())
+    let (epoch, rest) = text.split_once(':').unwrap_or(("", text));
+    epoch.trim_start().bytes().all(|byte| byte.is_ascii_digit())
+        && rest.trim_start().starts_with(|c: char| c.is_ascii_digit())
 }
 
 /// Prefixes that people write before the number of a version.

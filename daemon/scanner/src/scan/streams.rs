@@ -15,14 +15,18 @@ use crate::osv::Event;
 use crate::purl::osv::OsvPackage;
 use crate::sbom::Component;
 
-/// Returns true if a counting statement of an advisory says that a build of a branch has the fix, and none says otherwise.
-fn is_fixed_by(package: &OsvPackage, advisory: &Advisory, subject: &Subject) -> bool {
+/// Returns what the counting statements of an advisory say about a build of a branch: true if it has the fix, false if one
+/// says otherwise, `None` if they say neither.
+fn says_fixed(package: &OsvPackage, advisory: &Advisory, subject: &Subject) -> Option<bool> {
+    if advisory.withdrawn.is_some() {
+        return None;
+    }
     let mut is_fixed = false;
     for said in advisory.stated().filter(StatedEntries::counts) {
         for entry in said.entries {
             let found = evaluate_about(&advisory.summary, entry, subject);
             if found.is_affected() || found.is_undecided() {
-                return false;
+                return Some(false);
             }
             is_fixed |= found.unmatched.iter().any(|(_, why)| {
                 let WhyNot::Outside {
@@ -36,28 +40,30 @@ fn is_fixed_by(package: &OsvPackage, advisory: &Advisory, subject: &Subject) -> 
             });
         }
     }
-    is_fixed && advisory.withdrawn.is_none()
+    is_fixed.then_some(true)
 }
 
-/// Returns true if an advisory about the branch of a package's build says that it has the fix of a vulnerability. `advisories`
-/// returns those of an ecosystem about the package.
+/// Returns true if an advisory about the branch of a package's build says that it has the fix of a vulnerability, and none in
+/// any product of the branch says otherwise. `advisories` returns those of an ecosystem about the package.
 pub(crate) fn is_fixed_in_branch<A: AsRef<[Advisory]>>(
     package: &OsvPackage,
     subject: &Subject,
     vulnerability: &str,
     mut advisories: impl FnMut(&str) -> Result<A, KnowledgeError>,
 ) -> Result<bool, KnowledgeError> {
+    let mut is_fixed = false;
     for ecosystem in package.ecosystems_of_branch(subject.text()) {
         let found = advisories(&ecosystem)?;
-        let mut about = found
-            .as_ref()
-            .iter()
-            .filter(|one| one.vulnerability == vulnerability);
-        if about.any(|advisory| is_fixed_by(package, advisory, subject)) {
-            return Ok(true);
+        let about = found.as_ref().iter();
+        for advisory in about.filter(|one| one.vulnerability == vulnerability) {
+            match says_fixed(package, advisory, subject) {
+                Some(false) => return Ok(false),
+                Some(true) => is_fixed = true,
+                None => {}
+            }
         }
     }
-    Ok(false)
+    Ok(is_fixed)
 }
 
 impl Scanner<'_> {

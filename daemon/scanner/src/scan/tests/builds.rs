@@ -295,3 +295,28 @@ fn build_of_a_minor_release_is_fixed_by_that_ones_advisory() {
     let alone = Memory::with(&[&stream]);
     assert_eq!(judged(&alone, &of("x", "1.0-5.el9_4.1")).0, 0);
 }
+
+#[test]
+fn text_with_a_word_for_an_epoch_makes_nothing_clean() {
+    for end in ["x-0:2.0-1.el9", "v1:2.0", "version:2.0", "el9:2.0", "x:2.0-1.el9"] {
+        let record = fixed("AlmaLinux:9", "x", "CVE-2030-1", end);
+        let of = |version: &str| {
+            purls(&[&format!(
+                "pkg:rpm/almalinux/x@{version}?distro=almalinux-9.4&upstream=x-{version}.src.rpm"
+            )])
+        };
+        for version in ["1.0-1.el9", "3.0-1.el9"] {
+            assert_ne!(judged(&Memory::with(&[&record]), &of(version)), CLEAN, "{end}");
+        }
+    }
+}
+
+#[test]
+fn branch_that_is_affected_in_another_product_of_it_keeps_the_finding() {
+    let main = fixed("Red Hat:enterprise_linux:9::baseos", "x", "CVE-2030-1", "1.0-9.el9");
+    let eus = fixed("Red Hat:rhel_eus:9.4::baseos", "x", "CVE-2030-1", "1.0-5.el9_4.2");
+    let open = fixed("Red Hat:rhel_aus:9.4::baseos", "x", "CVE-2030-1", "");
+    let build = purls(&["pkg:rpm/redhat/x@1.0-5.el9_4.2?distro=rhel-9.4&upstream=x-1.0-5.el9_4.2.src.rpm"]);
+    assert_eq!(judged(&Memory::with(&[&main, &eus]), &build), CLEAN);
+    assert_eq!(judged(&Memory::with(&[&main, &eus, &open]), &build), AFFECTED);
+}
