@@ -4,7 +4,7 @@
 //! backwards from there, delta by delta, and no signature of the author can change it. A site that holds the other
 //! branch gives up only what comes after the last delta of both.
 
-use starling_protocol::{ClaimNumber, DeltaHash, LaneResume, VerifiedDelta};
+use starling_protocol::{CertificateChain, ClaimNumber, DeltaHash, LaneResume, VerifiedDelta};
 use starling_sync::AppendProblem;
 
 use crate::SiteStore;
@@ -49,6 +49,25 @@ impl State {
 }
 
 impl SiteStore {
+    /// Notes that the delta `header`, which ends at `number`, is on the branch that the newest certificate names: a run of
+    /// deltas was seen that leads from it to the named one. A held branch that lost gives way when that delta is appended.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn vouch(&self, id: LogId, number: ClaimNumber, header: DeltaHash) -> Result<(), StoreError> {
+        self.change(|state| {
+            let epoch = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
+            if let Some(log) = state.logs.get_mut(&id) {
+                log.vouched = Some(Vouched {
+                    epoch,
+                    number,
+                    header,
+                });
+            }
+            Ok(())
+        })
+    }
+
     /// Chooses between the held branch and that of `delta`. The transaction of the page is committed.
     pub(super) fn choose_branch(
         &self,

@@ -200,6 +200,28 @@ fn lost_log_is_not_current_even_with_the_newest_head() {
 }
 
 #[test]
+fn vouched_run_replaces_the_lost_branch_at_once() {
+    let (mut a, twin) = homes(4, 4);
+    let b = TestSite::new("b", 2);
+    b.list(&a, &["*"]);
+    hold(&b, &twin);
+    resolve(&mut a);
+    b.store.learn_chain(&a.chain).unwrap();
+    let first = delta_at(&a, 2);
+    let header = *starling_protocol::Delta::decode(&first).unwrap().header();
+    b.store.vouch(a.own(), header.last(), header.hash()).unwrap();
+    let run = b
+        .store
+        .append(&[first, delta_at(&a, 3), delta_at(&a, 4)].concat())
+        .unwrap();
+    assert_eq!((run.appended, run.problem), (3, None));
+    assert_eq!(run.gave_up_after, Some(ClaimNumber(1)));
+    hold(&b, &a);
+    assert_eq!(b.root(), a.root());
+    b.assert_healthy();
+}
+
+#[test]
 fn site_on_the_named_branch_takes_nothing_of_another() {
     let (mut a, twin) = homes(4, 4);
     let b = TestSite::new("b", 2);
