@@ -4,7 +4,7 @@
 //! backwards from there, delta by delta, and no signature of the author can change it. A site that holds the other
 //! branch gives up only what comes after the last delta of both.
 
-use starling_protocol::{CertificateChain, ClaimNumber, DeltaHash, LaneResume, VerifiedDelta};
+use starling_protocol::{CertificateChain, ClaimNumber, DeltaHash, LaneResume, VerifiedDelta, VerifiedHead};
 use starling_sync::AppendProblem;
 
 use crate::SiteStore;
@@ -135,6 +135,24 @@ impl SiteStore {
                 header: before.header,
             },
         )
+    }
+
+    /// Returns true if the head that froze a log is the one that the newest certificate names, and contradicts only the branch
+    /// that lost. Earlier versions took that for a second history.
+    pub(crate) fn is_rival_named(&self, state: &State, id: LogId) -> Result<bool, StoreError> {
+        let (Some(log), Some(chain)) = (state.logs.get(&id), state.chains.get(&id.site)) else {
+            return Ok(false);
+        };
+        let newest = chain.epoch();
+        let (Some(rival), Some(named)) = (&log.rival, chain.epoch_start(newest, id.lane)) else {
+            return Ok(false);
+        };
+        let rival = rival.head();
+        let is_named = (rival.epoch, rival.number, rival.header) == (newest, named.number, named.header);
+        let kept = log.head.as_ref().map(VerifiedHead::head);
+        let other = kept.filter(|kept| (kept.epoch, kept.number) == (newest, rival.number));
+        let is_alone = other.is_none_or(|other| other.header == rival.header);
+        Ok(is_named && is_alone && !self.holds_end(state, id, named)?)
     }
 
     /// Returns true if a held delta ends at a position and is the one that the position names.
