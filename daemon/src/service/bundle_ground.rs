@@ -87,6 +87,10 @@ impl Knowledge for Ground<'_> {
 pub(super) const FROZEN_HINT: &str = "it ends with an epoch certificate of the author that names the right branch: its \
     operator makes one, and a bundle or a peer brings it";
 
+/// The advice if a certificate names one of two branches, and the bundle does not show which one it is of.
+pub(super) const OTHER_BRANCH_HINT: &str = "ask for a bundle of the whole log (exported without -c) from a site that knows \
+    the author's newest certificate, or connect to such a site";
+
 /// The advice if a root key signed twice.
 pub(super) const CONFLICT_HINT: &str = "its root key may be stolen: ask its operators. It cannot be trusted again; they \
     make a new site, and `starling sites remove` and `sites add` list that one instead";
@@ -128,6 +132,7 @@ pub(super) fn fault_problem(log: &str, fault: &LogFault) -> Problem {
             ErrorCode::EpochClosed,
             "ask for a bundle made after the author's newest certificate",
         ),
+        LogFault::OtherBranch { .. } => (ErrorCode::EpochClosed, OTHER_BRANCH_HINT),
         LogFault::NotCanonical { .. } => (ErrorCode::RecordNotCanonical, liar),
         LogFault::BodySize { .. } => (ErrorCode::BodySizeFalse, liar),
     };

@@ -14,7 +14,7 @@ use starling_store::{LedgerEntry, LogId, Origin, StoreError, ViewCounts};
 use starling_sync::AppendProblem;
 
 use super::SiteParts;
-use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT};
+use super::bundle_ground::{CONFLICT_HINT, FROZEN_HINT, OTHER_BRANCH_HINT};
 use super::bundle_plan::Plan;
 use super::problem::{bundle_problem, store_problem};
 use crate::clock::now;
@@ -218,6 +218,10 @@ impl SiteParts {
         let failed = |error: StoreError| store_problem("importing a bundle", &error);
         let mut wanted: BTreeSet<LogId> = plan.taken.iter().map(log_of).collect();
         let mut applied = Applied::default();
+        for (id, branch) in plan.branches.iter().filter(|(id, _)| wanted.contains(id)) {
+            let vouched = self.data.store.vouch(*id, branch.number, branch.header);
+            vouched.map_err(failed)?;
+        }
         while let Some(item) = reader
             .next_item()
             .map_err(|error| bundle_problem("importing a bundle", &error))?
@@ -232,6 +236,13 @@ impl SiteParts {
                         let outcome = self.data.store.append(&run).map_err(failed)?;
                         applied.deltas += outcome.appended as u64;
                         applied.claims += self.held_claims(id).map_err(failed)?.saturating_sub(before);
+                        if let Some(after) = outcome.gave_up_after {
+                            report.warnings.push(format!(
+                                "the held claims of {} after {after}, up to {before}, were of a branch that its newest \
+                                 certificate does not name; those of the bundle replace them",
+                                self.author_name(&id.site)
+                            ));
+                        }
                         if let Some(problem) = outcome.problem {
                             // It passed the checks, so the site's data has changed meanwhile.
                             wanted.remove(&id);
@@ -396,10 +407,9 @@ fn append_problem(problem: &AppendProblem) -> Problem {
         AppendProblem::Closed { .. } => Problem::new(ErrorCode::EpochClosed, text)
             .hint("the bundle is older than an epoch of its author: ask for a newer one"),
         AppendProblem::Gap { .. } => Problem::new(ErrorCode::BundleGap, text),
-        AppendProblem::OtherBranch { .. } => Problem::new(ErrorCode::EpochClosed, text).hint(
-            "a peer that holds the branch of the newest certificate decides it; connect to one, or ask for a bundle of the \
-             whole log",
-        ),
+        AppendProblem::OtherBranch { .. } => {
+            Problem::new(ErrorCode::EpochClosed, text).hint(OTHER_BRANCH_HINT)
+        }
         AppendProblem::Fork { .. } | AppendProblem::Diverges { .. } => {
             Problem::new(ErrorCode::ForkDetected, text).hint(FROZEN_HINT)
         }

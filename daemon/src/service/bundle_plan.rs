@@ -7,7 +7,7 @@ use std::fs::File;
 use starling_api::ServiceResult;
 use starling_api_types as types;
 use starling_api_types::{ErrorCode, LogOutcome, Problem};
-use starling_protocol::bundle::{BundleSeal, LogFault, LogRange, RangeReport, check};
+use starling_protocol::bundle::{BranchStart, BundleSeal, LogFault, LogRange, RangeReport, check};
 use starling_protocol::{ClaimNumber, ContentHash, SiteId, Source, VerifiedHead};
 use starling_store::{AllowedSources, FrozenBy, ListedSite, LogId, StoreError};
 use starling_view::RecordKey;
@@ -29,6 +29,8 @@ pub(super) const ATTEMPTED: &str = "importing a bundle";
 pub(super) struct Plan {
     /// Logs to import, with their range.
     pub(super) taken: Vec<LogRange>,
+    /// Taken logs of which the held branch lost: where that of the bundle begins.
+    pub(super) branches: BTreeMap<LogId, BranchStart>,
     /// All logs of the bundle, in order.
     pub(super) logs: Vec<JudgedLog>,
     /// Number of the deltas in them.
@@ -294,6 +296,15 @@ impl SiteParts {
         if let Some(fault) = report.fault {
             return refused(fault_problem(&name, &fault));
         }
+        if let Some(branch) = report.branch {
+            if range.site == self.identity.home.chain().site() {
+                let fault = LogFault::OtherBranch {
+                    number: branch.number,
+                };
+                return refused(fault_problem(&name, &fault).hint(OWN_BRANCH_HINT));
+            }
+            plan.branches.insert(log_of(&range), branch);
+        }
         let known = log.as_ref().map_or(ClaimNumber::NONE, |log| log.high_water);
         let sealed = seal.heads().iter().map(VerifiedHead::head);
         let sealed = sealed.filter(|head| (head.site, head.lane) == (range.site, range.lane));
@@ -332,6 +343,10 @@ impl SiteParts {
         })
     }
 }
+
+/// The advice if a certificate names another branch than that of this site's own log.
+const OWN_BRANCH_HINT: &str = "this home was copied or restored, and is not the one that wrote the named branch: run \
+    `starling restore --yes`, which takes the own log back";
 
 /// Returns the problem of a frozen log.
 fn frozen_problem(name: &str, by: FrozenBy) -> Problem {

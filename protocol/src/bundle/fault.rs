@@ -89,6 +89,16 @@ pub enum LogFault {
         /// The first claim that differs from the held log.
         number: ClaimNumber,
     },
+    /// The range and the held log are of two branches, one of which a later certificate names, and the range does not show
+    /// that it is of that one: it ends before the named delta, or begins after the place where the two part.
+    #[error(
+        "at claim {number} the held log and the bundle are of two branches of their author, and the bundle does not show that \
+         its own is the one that the author's newest epoch certificate names"
+    )]
+    OtherBranch {
+        /// The first claim that differs, or the last one held.
+        number: ClaimNumber,
+    },
     /// The log has claims about too many sources.
     #[error("at claim {number} the log has more than {MAX_LOG_SOURCES} sources, the limit for one log")]
     TooManySources {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::certificate::CertificateChain;
 use crate::claim::{Claim, ClaimKey, ClaimKind};
 use crate::cursor::{ClaimNumber, Cursor};
+use crate::delta::DeltaHash;
 use crate::delta::{Delta, DeltaHeader, VerifiedDelta};
 use crate::fork::ForkProof;
 use crate::hash::ContentHash;
@@ -36,6 +37,17 @@ pub(super) struct LogCheck {
     state: Option<LogState>,
     /// The last claim of each key in the range.
     live: BTreeMap<ClaimKey, Claim>,
+    /// The first delta of the range that is of another branch than the held log, if a certificate names that branch.
+    pub(super) branch: Option<BranchStart>,
+}
+
+/// The first delta of a branch that a certificate names: the reader gives up its own deltas from there on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BranchStart {
+    /// Its last claim.
+    pub number: ClaimNumber,
+    /// The hash of its header.
+    pub header: DeltaHash,
 }
 
 /// A body that a live claim names.
@@ -89,6 +101,7 @@ impl LogCheck {
             tip,
             state,
             live: BTreeMap::new(),
+            branch: None,
         }
     }
 
@@ -116,7 +129,8 @@ impl LogCheck {
             }
         };
         let held_to = self.held_to();
-        let is_new = number > held_to || self.held.is_none();
+        let is_beyond = number > held_to || self.held.is_none() || self.branch.is_some();
+        let is_new = is_beyond || (self.fault.is_none() && self.leaves_lost(&delta, knowledge)?);
         if self.fault.is_none() {
             let outcome = if is_new {
                 self.new += 1;
@@ -168,7 +182,7 @@ impl LogCheck {
             return Ok(Ok(()));
         }
         if header.epoch < self.chain.epoch() {
-            return Ok(Err(LogFault::GivenUp { number }));
+            return Ok(Err(self.other_branch(number, knowledge)?));
         }
         Ok(Err(match ForkProof::of(&held, delta, &self.chain) {
             Ok(proof) => LogFault::Fork {
@@ -185,29 +199,83 @@ impl LogCheck {
         }))
     }
 
+    /// Lets the range leave the held branch if that lost, and returns true if it does. A delta of a closed epoch that does
+    /// not lead to the named one is refused when the range ends.
+    fn leaves_lost<K: Knowledge>(&mut self, delta: &Delta<'_>, knowledge: &K) -> Result<bool, K::Error> {
+        let header = delta.header();
+        if header.epoch >= self.chain.epoch() || self.holds_named(knowledge)? {
+            return Ok(false);
+        }
+        let held = self.held_at(header.first, knowledge)?;
+        if held.is_none_or(|held| held.hash() == header.hash()) {
+            return Ok(false);
+        }
+        let before = ClaimNumber(header.first.0.saturating_sub(1));
+        let before = match before {
+            ClaimNumber::NONE => Some(LogTip::default()),
+            before => self.held_at(before, knowledge)?.map(|held| LogTip {
+                cursor: held.cursor(),
+                header: held.hash(),
+                epoch: held.epoch,
+            }),
+        };
+        let Some(before) = before.filter(|before| before.header == header.previous) else {
+            return Ok(false);
+        };
+        self.tip = before;
+        // Without the log's beginning in the bundle, the state there is not known: roots are checked when it is appended.
+        self.state = (self.range.after == ClaimNumber::NONE).then(|| {
+            let mut state = LogState::default();
+            for claim in self.live.values().filter(|claim| !claim.is_tombstone()) {
+                state.apply(claim, None);
+            }
+            state
+        });
+        self.roots_checked = self.state.is_some();
+        self.branch = Some(BranchStart {
+            number: header.last(),
+            header: header.hash(),
+        });
+        Ok(true)
+    }
+
+    /// Returns the header of the held delta that contains a claim.
+    fn held_at<K: Knowledge>(
+        &self,
+        number: ClaimNumber,
+        knowledge: &K,
+    ) -> Result<Option<DeltaHeader>, K::Error> {
+        let held = knowledge.delta_with(self.range.site, self.range.lane, number)?;
+        let held = held.as_deref().and_then(|bytes| Delta::decode(bytes).ok());
+        Ok(held.map(|held| *held.header()))
+    }
+
+    /// Returns true if the reader holds the delta that the newest certificate names.
+    fn holds_named<K: Knowledge>(&self, knowledge: &K) -> Result<bool, K::Error> {
+        let Some(named) = self.chain.epoch_start(self.chain.epoch(), self.range.lane) else {
+            return Ok(false);
+        };
+        let held = self.held_at(named.number, knowledge)?;
+        Ok(held.is_some_and(|held| held.hash() == named.header))
+    }
+
+    /// Returns the fault of a range of another branch than the held log, one of which a certificate names.
+    fn other_branch<K: Knowledge>(&self, number: ClaimNumber, knowledge: &K) -> Result<LogFault, K::Error> {
+        Ok(if self.holds_named(knowledge)? {
+            LogFault::GivenUp { number }
+        } else {
+            LogFault::OtherBranch { number }
+        })
+    }
+
     /// Returns the fault of a range that continues from another delta than the last one held. If both headers
     /// are of one epoch, they prove a fork.
     fn leaves_held<K: Knowledge>(&self, delta: &VerifiedDelta, knowledge: &K) -> Result<LogFault, K::Error> {
         let (number, held, found) = (self.tip.cursor.number, self.tip.header, delta.header().previous);
         let last = knowledge.delta_with(self.range.site, self.range.lane, number)?;
         let last = last.as_deref().and_then(|bytes| Delta::decode(bytes).ok());
-        let newest = self.chain.epoch();
-        if delta.header().epoch.min(self.tip.epoch) < newest {
-            // A later certificate names one of the two branches. If the reader holds what it names, the other is lost.
-            let named = self.chain.epoch_start(newest, self.range.lane);
-            let held_there = match named {
-                Some(at) => knowledge.delta_with(self.range.site, self.range.lane, at.number)?,
-                None => None,
-            };
-            let held_there = held_there.as_deref().and_then(|bytes| Delta::decode(bytes).ok());
-            let is_named = held_there
-                .zip(named)
-                .is_some_and(|(held, at)| held.header().hash() == at.header);
-            return Ok(if is_named {
-                LogFault::GivenUp { number }
-            } else {
-                LogFault::Diverges { number, held, found }
-            });
+        if delta.header().epoch.min(self.tip.epoch) < self.chain.epoch() {
+            return self.other_branch(number, knowledge);
         }
         let proof = last
             .zip(Delta::decode(delta.as_bytes()).ok())
@@ -254,7 +322,7 @@ impl LogCheck {
             for (_, claim) in delta.claims() {
                 let prior = match self.live.get(claim.key()) {
                     Some(prior) => (!prior.is_tombstone()).then(|| prior.encode()),
-                    None if self.held.is_some() => {
+                    None if self.held.is_some() && self.branch.is_none() => {
                         knowledge.live(self.range.site, self.range.lane, claim.key())?
                     }
                     None => None,
@@ -310,6 +378,15 @@ impl LogCheck {
 
     /// Checks the head after the last delta, against the position before the range.
     pub(super) fn finish<K: Knowledge>(&mut self, knowledge: &K) -> Result<(), K::Error> {
+        if let Some(branch) = self.branch {
+            // A delta of a closed epoch ends before the named one or is that one: its hash was checked.
+            let named = self.chain.epoch_start(self.chain.epoch(), self.range.lane);
+            if named.is_none_or(|named| self.tip.cursor.number < named.number) {
+                self.refuse(LogFault::OtherBranch {
+                    number: branch.number,
+                });
+            }
+        }
         let Some(head) = self.head.clone() else {
             return Ok(());
         };
@@ -325,7 +402,7 @@ impl LogCheck {
             return Ok(());
         }
         // The head of a closed epoch may belong to a branch that was given up.
-        if number <= self.held_to() && head.epoch == self.chain.epoch() {
+        if number <= self.held_to() && head.epoch == self.chain.epoch() && self.branch.is_none() {
             let held = knowledge.delta_with(self.range.site, self.range.lane, number)?;
             if let Some(held) = held.as_deref().and_then(|bytes| Delta::decode(bytes).ok()) {
                 self.check_head(held.header());

@@ -34,6 +34,7 @@ mod writer;
 pub use error::{BundleError, BundleFault, BundleWriteError, FrameRef};
 pub use fault::LogFault;
 pub use knowledge::{HeldLog, Knowledge, NoKnowledge};
+pub use log_check::BranchStart;
 pub use manifest::{
     BundleHash, BundleManifest, BundlePart, BundleSetId, BundleTotals, FrameEntry, FrameHash, FrameKind,
     LogRange,

@@ -15,7 +15,7 @@ use crate::names::{Lane, Source};
 use super::error::{BundleError, FrameRef};
 use super::fault::LogFault;
 use super::knowledge::{Knowledge, NoKnowledge};
-use super::log_check::{LogCheck, Want};
+use super::log_check::{BranchStart, LogCheck, Want};
 use super::manifest::{BundleHash, BundleManifest, FrameKind, LogRange};
 use super::page::BodiesPage;
 use super::reader::{BundleItem, BundleReader, ReaderOptions, SealCheck};
@@ -79,6 +79,9 @@ pub struct RangeReport {
     pub roots_checked: bool,
     /// The position of the author's head in the seal, if there is one.
     pub head: Option<Cursor>,
+    /// The delta from which the range is of another branch than the held log, which is the one that the newest certificate
+    /// names: the reader gives up what it holds from there on.
+    pub branch: Option<BranchStart>,
     /// The reason why the range is refused, if it is.
     pub fault: Option<LogFault>,
 }
@@ -333,6 +336,7 @@ impl Bodies {
                 critical: log.critical,
                 roots_checked: log.roots_checked,
                 head: log.head.as_ref().map(Head::cursor),
+                branch: log.branch,
                 fault: log.fault.take(),
             });
         }

@@ -3,7 +3,7 @@
 use std::io::Cursor as Memory;
 
 use starling_protocol::bundle::{
-    Found, HeldLog, Knowledge, LogFault, ReaderOptions, SealRequest, WriterOptions, check,
+    BranchStart, Found, HeldLog, Knowledge, LogFault, ReaderOptions, SealRequest, WriterOptions, check,
 };
 use starling_protocol::{
     BundleError, BundleReader, BundleWriter, CertificateChain, ClaimKey, ClaimNumber, ContentHash, Delta,
@@ -258,4 +258,42 @@ fn last_delta_of_lost_branch_is_outside_its_epoch() {
         Err(ForkError::Header(DeltaError::ClosedElsewhere { .. }))
     ));
     assert_eq!(ForkProof::verify_kept(&bytes, &longer), Ok(proof));
+}
+
+#[test]
+fn bundle_of_the_named_branch_replaces_a_lost_one() {
+    let [a, b] = twins();
+    let lanes = vec![LaneResume {
+        lane: Lane::Federation,
+        number: ClaimNumber(3),
+        header: a.log[2].hash(),
+    }];
+    let (root, next) = (SigningKey::from_seed(&[60; 32]), SigningKey::from_seed(&[77; 32]));
+    let longer = a
+        .chain
+        .next_epoch(&root, &next, lanes, Reason::ForkResolution, january(9))
+        .unwrap();
+    let start = BranchStart {
+        number: ClaimNumber(2),
+        header: a.log[1].hash(),
+    };
+    for held in [&b.log[..], &b.log[..2]] {
+        // From the beginning of the log, and from the delta at which the two part.
+        for (from, roots) in [(0, true), (1, false)] {
+            let found = find(&a, &longer, held, &a.log[from..]);
+            let range = &found.ranges[0];
+            assert_eq!((range.fault.clone(), range.branch), (None, Some(start)));
+            assert_eq!((range.new, range.roots_checked), (2, roots));
+        }
+        // It ends before the named delta, or begins after the place where the two part.
+        for part in [&a.log[..2], &a.log[1..2], &a.log[2..]] {
+            let fault = find(&a, &longer, held, part).ranges[0].fault.clone();
+            assert!(matches!(fault, Some(LogFault::OtherBranch { .. })), "{fault:?}");
+        }
+    }
+    // A reader on the named branch, though it does not hold the named delta yet, keeps what it has.
+    for part in [&b.log[..], &b.log[..2], &b.log[1..]] {
+        let fault = find(&a, &longer, &a.log[..2], part).ranges[0].fault.clone();
+        assert!(fault.is_some());
+    }
 }

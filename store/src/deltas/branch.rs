@@ -4,7 +4,7 @@
 //! backwards from there, delta by delta, and no signature of the author can change it. A site that holds the other
 //! branch gives up only what comes after the last delta of both.
 
-use starling_protocol::{ClaimNumber, DeltaHash, LaneResume, VerifiedDelta};
+use starling_protocol::{CertificateChain, ClaimNumber, DeltaHash, LaneResume, VerifiedDelta, VerifiedHead};
 use starling_sync::AppendProblem;
 
 use crate::SiteStore;
@@ -49,6 +49,25 @@ impl State {
 }
 
 impl SiteStore {
+    /// Notes that the delta `header`, which ends at `number`, is on the branch that the newest certificate names: a run of
+    /// deltas was seen that leads from it to the named one. A held branch that lost gives way when that delta is appended.
+    ///
+    /// # Errors
+    /// [`StoreError::Poisoned`].
+    pub fn vouch(&self, id: LogId, number: ClaimNumber, header: DeltaHash) -> Result<(), StoreError> {
+        self.change(|state| {
+            let epoch = state.chains.get(&id.site).map_or(0, CertificateChain::epoch);
+            if let Some(log) = state.logs.get_mut(&id) {
+                log.vouched = Some(Vouched {
+                    epoch,
+                    number,
+                    header,
+                });
+            }
+            Ok(())
+        })
+    }
+
     /// Chooses between the held branch and that of `delta`. The transaction of the page is committed.
     pub(super) fn choose_branch(
         &self,
@@ -116,6 +135,24 @@ impl SiteStore {
                 header: before.header,
             },
         )
+    }
+
+    /// Returns true if the head that froze a log is the one that the newest certificate names, and contradicts only the branch
+    /// that lost. Earlier versions took that for a second history.
+    pub(crate) fn is_rival_named(&self, state: &State, id: LogId) -> Result<bool, StoreError> {
+        let (Some(log), Some(chain)) = (state.logs.get(&id), state.chains.get(&id.site)) else {
+            return Ok(false);
+        };
+        let newest = chain.epoch();
+        let (Some(rival), Some(named)) = (&log.rival, chain.epoch_start(newest, id.lane)) else {
+            return Ok(false);
+        };
+        let rival = rival.head();
+        let is_named = (rival.epoch, rival.number, rival.header) == (newest, named.number, named.header);
+        let kept = log.head.as_ref().map(VerifiedHead::head);
+        let other = kept.filter(|kept| (kept.epoch, kept.number) == (newest, rival.number));
+        let is_alone = other.is_none_or(|other| other.header == rival.header);
+        Ok(is_named && is_alone && !self.holds_end(state, id, named)?)
     }
 
     /// Returns true if a held delta ends at a position and is the one that the position names.

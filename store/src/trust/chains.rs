@@ -138,6 +138,7 @@ impl SiteStore {
             .rival
             .as_ref()
             .is_some_and(|rival| rival.head().epoch < newest)
+            || self.is_rival_named(state, id)?
         {
             let mut txn = self.txn();
             end_rival_head(&mut txn, state, id);

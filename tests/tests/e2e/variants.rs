@@ -165,6 +165,41 @@ fn diverging_range_is_kept_as_a_fork() {
 }
 
 #[test]
+fn lost_branch_gives_way_to_a_bundle_of_the_named_one() {
+    // A site without peers holds the lost branch, and nothing but bundles can bring the other one.
+    for from in [0, 1] {
+        let bench = bench();
+        let (mut reader, mut a, _) = world(bench.path());
+        a.set("GHSA-1", "one");
+        let mut twin = a.clone();
+        for id in ["GHSA-2", "GHSA-3"] {
+            twin.set(id, "lost");
+        }
+        for id in ["GHSA-2", "GHSA-4"] {
+            a.set(id, "named");
+        }
+        let lost = Pack::of(&twin, 0).write(&twin, bench.path(), "lost.stl");
+        assert_eq!(judge(&mut reader, &lost).exit, 0);
+        a.begin_epoch(77, None, Reason::ForkResolution);
+        a.set("GHSA-5", "after");
+        // They begin after the place where the two part: nothing shows of which branch the deltas before them are.
+        for (begin, name) in [(3, "next.stl"), (2, "middle.stl")] {
+            let part = Pack::of(&a, begin).write(&a, bench.path(), name);
+            let said = judge(&mut reader, &part);
+            assert_eq!(said.code, Some(ErrorCode::EpochClosed), "{said:#?}");
+        }
+        let whole = Pack::of(&a, from).write(&a, bench.path(), "whole.stl");
+        let said = judge(&mut reader, &whole);
+        assert_eq!(said.exit, 0, "{said:#?}");
+        assert!(said.warnings.contains("replace"), "{said:#?}");
+        let at = position(&reader, &a);
+        assert_eq!((held(&reader, &a), at.hold_reason), (4, None));
+        assert_eq!(reader.status().records, 4);
+        reader.expect_sound();
+    }
+}
+
+#[test]
 fn fork_of_one_author_keeps_the_news_of_another() {
     let bench = bench();
     let (mut reader, mut a, mut b) = world(bench.path());

@@ -200,6 +200,57 @@ fn lost_log_is_not_current_even_with_the_newest_head() {
 }
 
 #[test]
+fn freeze_by_the_named_head_ends_when_the_store_is_opened() {
+    // Earlier versions kept the head of the new epoch as proof against the lost branch.
+    for (holds_named, shared_only) in [(false, false), (false, true), (true, false)] {
+        let (mut a, twin) = homes(2, 2);
+        let b = TestSite::new("b", 2);
+        b.list(&a, &["*"]);
+        if shared_only {
+            assert_eq!(b.store.append(&delta_at(&a, 1)).unwrap().problem, None);
+        } else {
+            hold(&b, if holds_named { &a } else { &twin });
+        }
+        resolve(&mut a);
+        b.store.learn_chain(&a.chain).unwrap();
+        let head = new_head(&a);
+        let kept = b.store.change(|state| {
+            let mut txn = b.store.txn();
+            b.store.note_rival_head(&mut txn, state, &head)?;
+            txn.commit()
+        });
+        kept.unwrap();
+        assert!(b.store.log(a.own()).unwrap().unwrap().frozen);
+        let again = open(&b.disk, b.engine.clone(), &b.chain);
+        let log = again.log(a.own()).unwrap().unwrap();
+        // The head may state another time or state than the delta that both name: that is a contradiction.
+        assert_eq!(log.frozen, holds_named, "{holds_named} {shared_only}");
+    }
+}
+
+#[test]
+fn vouched_run_replaces_the_lost_branch_at_once() {
+    let (mut a, twin) = homes(4, 4);
+    let b = TestSite::new("b", 2);
+    b.list(&a, &["*"]);
+    hold(&b, &twin);
+    resolve(&mut a);
+    b.store.learn_chain(&a.chain).unwrap();
+    let first = delta_at(&a, 2);
+    let header = *starling_protocol::Delta::decode(&first).unwrap().header();
+    b.store.vouch(a.own(), header.last(), header.hash()).unwrap();
+    let run = b
+        .store
+        .append(&[first, delta_at(&a, 3), delta_at(&a, 4)].concat())
+        .unwrap();
+    assert_eq!((run.appended, run.problem), (3, None));
+    assert_eq!(run.gave_up_after, Some(ClaimNumber(1)));
+    hold(&b, &a);
+    assert_eq!(b.root(), a.root());
+    b.assert_healthy();
+}
+
+#[test]
 fn site_on_the_named_branch_takes_nothing_of_another() {
     let (mut a, twin) = homes(4, 4);
     let b = TestSite::new("b", 2);
