@@ -235,7 +235,8 @@ impl SiteParts {
                         let before = self.held_claims(id).map_err(failed)?;
                         let outcome = self.data.store.append(&run).map_err(failed)?;
                         applied.deltas += outcome.appended as u64;
-                        applied.claims += self.held_claims(id).map_err(failed)?.saturating_sub(before);
+                        let kept = outcome.gave_up_after.map_or(before, |after| after.0);
+                        applied.claims += self.held_claims(id).map_err(failed)?.saturating_sub(kept);
                         if let Some(after) = outcome.gave_up_after {
                             report.warnings.push(format!(
                                 "the held claims of {} after {after}, up to {before}, were of a branch that its newest \

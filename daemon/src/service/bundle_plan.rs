@@ -298,10 +298,7 @@ impl SiteParts {
         }
         if let Some(branch) = report.branch {
             if range.site == self.identity.home.chain().site() {
-                let fault = LogFault::OtherBranch {
-                    number: branch.number,
-                };
-                return refused(fault_problem(&name, &fault).hint(OWN_BRANCH_HINT));
+                return refused(own_branch_problem(&name, branch));
             }
             plan.branches.insert(log_of(&range), branch);
         }
@@ -347,6 +344,14 @@ impl SiteParts {
 /// The advice if a certificate names another branch than that of this site's own log.
 const OWN_BRANCH_HINT: &str = "this home was copied or restored, and is not the one that wrote the named branch: run \
     `starling restore --yes`, which takes the own log back";
+
+/// Returns the problem of a certificate that names another branch than that of this site's own log.
+fn own_branch_problem(name: &str, branch: BranchStart) -> Problem {
+    let fault = LogFault::OtherBranch {
+        number: branch.number,
+    };
+    fault_problem(name, &fault).hint(OWN_BRANCH_HINT)
+}
 
 /// Returns the problem of a frozen log.
 fn frozen_problem(name: &str, by: FrozenBy) -> Problem {
