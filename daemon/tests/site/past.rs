@@ -40,7 +40,7 @@ pub(crate) fn scan(site: &Site<'_>, as_of: Option<AsOf>) -> VerdictEnvelope {
 fn next_millisecond() {
     let shown = || {
         let since = SystemTime::UNIX_EPOCH.elapsed();
-        since.expect("a clock after 1970").as_millis()
+        since.map_or(0, |since| since.as_millis())
     };
     let now = shown();
     while shown() <= now + 1 {
