@@ -313,7 +313,12 @@ fn text_with_a_word_for_an_epoch_makes_nothing_clean() {
 
 #[test]
 fn branch_that_is_affected_in_another_product_of_it_keeps_the_finding() {
-    let main = fixed("Red Hat:enterprise_linux:9::baseos", "x", "CVE-2030-1", "1.0-9.el9");
+    let main = fixed(
+        "Red Hat:enterprise_linux:9::baseos",
+        "x",
+        "CVE-2030-1",
+        "1.0-9.el9",
+    );
     let eus = fixed("Red Hat:rhel_eus:9.4::baseos", "x", "CVE-2030-1", "1.0-5.el9_4.2");
     let open = fixed("Red Hat:rhel_aus:9.4::baseos", "x", "CVE-2030-1", "");
     let build = purls(&["pkg:rpm/redhat/x@1.0-5.el9_4.2?distro=rhel-9.4&upstream=x-1.0-5.el9_4.2.src.rpm"]);
