@@ -24,6 +24,7 @@ mod cyclonedx;
 mod index;
 mod openvex;
 pub(crate) mod product;
+mod report;
 mod unusable;
 
 use std::collections::BTreeMap;
@@ -37,6 +38,7 @@ use starling_scanner::purl::PackageUrl;
 
 pub(crate) use self::index::VexIndex;
 use self::product::Within;
+pub use self::report::VexReport;
 pub use self::unusable::{Unusable, UnusableReason};
 use crate::strict;
 
@@ -170,28 +172,6 @@ pub(crate) struct Statement {
     /// True if the supplier says that there will be no fix.
     pub(crate) will_not_fix: bool,
     pub(crate) time: UnixMillis,
-}
-
-/// A verdict's entry about a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct VexReport {
-    /// BLAKE3 of the document's bytes, as `blake3:<hex>`.
-    pub hash: String,
-    /// Its kind.
-    pub format: VexFormat,
-    /// Its author, if given.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub author: Option<String>,
-    /// Number of usable statements: about package URLs, or about components of the SBOM.
-    pub statements: u64,
-    /// Number of unusable statements: their products cannot be matched with findings, or they lack a required reason or
-    /// version.
-    pub unusable: u64,
-    /// The reasons of these, each with its number.
-    #[serde(skip_serializing_if = "Unusable::is_empty")]
-    pub unusable_by: Unusable,
-    /// Number of findings that it settled.
-    pub settled: u64,
 }
 
 /// The first of several documents that cannot be read.
