@@ -325,3 +325,29 @@ fn branch_that_is_affected_in_another_product_of_it_keeps_the_finding() {
     assert_eq!(judged(&Memory::with(&[&main, &eus]), &build), CLEAN);
     assert_eq!(judged(&Memory::with(&[&main, &eus, &open]), &build), AFFECTED);
 }
+
+#[test]
+fn builds_of_other_products_are_no_builds_of_the_host() {
+    let host = fixed(
+        "Red Hat:enterprise_linux:8::appstream",
+        "x",
+        "CVE-2030-1",
+        "1.0-1.el8",
+    );
+    let judged_as = |version: &str| {
+        let purl = format!("pkg:rpm/redhat/x@{version}?distro=rhel-8.4&upstream=x-{version}.src.rpm");
+        judged(&Memory::with(&[&host]), &purls(&[&purl]))
+    };
+    for version in [
+        "2.0-1.module%2Bel8dsrv%2B10620%2Bb",
+        "2.0-1.module%2Bel8pki%2B10620%2Bb",
+        "2.0-1.redhat_21.1.ep7.el8",
+        "2.0-1.jbcs.el8",
+        "2.0-1.el8_4ost",
+    ] {
+        assert_eq!(judged_as(version), BY_VENDOR, "{version}");
+    }
+    for version in ["2.0-1.el8", "2.0-1.el8_4", "2.0-1.el8_4.2", "2.0-1.epoch.el8"] {
+        assert_eq!(judged_as(version), CLEAN, "{version}");
+    }
+}
