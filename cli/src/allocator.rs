@@ -1,8 +1,8 @@
-//! The program's allocator, and the pages that it takes from the system (ADR 0012).
+//! The program's allocator, and the pages that it takes from the system (ADR 0024).
 
 /// A scan makes many small allocations on several threads, and the static binary's default allocator has one lock.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Lets the system give small pages only.
 ///
@@ -15,6 +15,18 @@ pub(crate) fn take_small_pages() {
 
 #[cfg(test)]
 mod tests {
+    use tikv_jemalloc_ctl::{background_thread, opt};
+
+    #[test]
+    fn freed_memory_is_given_back_by_a_thread_of_the_allocator() {
+        assert!(
+            background_thread::read().unwrap(),
+            "`.cargo/config.toml` was not read"
+        );
+        let cores = std::thread::available_parallelism().unwrap().get();
+        assert!(opt::narenas::read().unwrap() as usize <= cores);
+    }
+
     #[test]
     fn memory_is_taken_in_small_pages() {
         super::take_small_pages();
