@@ -241,12 +241,14 @@ impl Evaluation {
             .extend(matched.map(|rule| (rule, WhyNot::VendorUnknown)));
     }
 
-    /// Calls matching rules those of another branch, which has other versions.
-    pub(crate) fn leave_to_branch(&mut self) {
+    /// Calls those matching rules that the branch of the build excuses it from those of another branch, which has other versions.
+    pub(crate) fn leave_to_branch(&mut self, is_excused: impl Fn(&Rule) -> bool) {
         let matched = std::mem::take(&mut self.matched).into_iter();
+        let (excused, rest): (Vec<Rule>, Vec<Rule>) = matched.partition(is_excused);
+        self.matched = rest;
         self.unmatched
-            .extend(matched.map(|rule| (rule, WhyNot::OtherBranch)));
-        self.fixed.clear();
+            .extend(excused.into_iter().map(|rule| (rule, WhyNot::OtherBranch)));
+        self.fixed.retain(|_| !self.matched.is_empty());
     }
 
     /// Returns true if no rule matches, and at least one is undecided because the epoch is unknown.
@@ -320,7 +322,7 @@ pub enum WhyNot {
     NoBeginning,
     /// The advisory is about another module stream than the package.
     OtherModule,
-    /// The rule is about the release, and the package's build is of the branch of a minor release, which has the fix.
+    /// The rule is about the release, and an advisory about the branch of the package's build says that it has the fix.
     OtherBranch,
     /// The rule matches a version that may lack its epoch.
     EpochUnknown,

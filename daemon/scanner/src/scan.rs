@@ -31,7 +31,7 @@ use judge::{Document, Scanner};
 use limits::{Limits, Tally};
 pub use limits::{MAX_COMPARED_CPES, MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};
 use sources::SourcesNamed;
-pub(crate) use streams::is_fixed_in_branch;
+pub(crate) use streams::{BranchBuild, BranchList, BranchSays, Excuse, evaluate_unless};
 
 use crate::knowledge::{JudgedAt, Knowledge, KnowledgeError};
 use crate::sbom::{Component, ComponentKind, Inventory};

@@ -137,7 +137,7 @@ impl fmt::Display for WhyNot {
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
             Self::OtherModule => f.write_str("the advisory is about another module stream"),
             Self::OtherBranch => {
-                f.write_str("an advisory about the minor release of its build says that this has the fix")
+                f.write_str("an advisory about the branch of the build says that it has the fix")
             }
             Self::EpochUnknown => f.write_str("the source's version may lack its epoch"),
             Self::VendorUnknown => {

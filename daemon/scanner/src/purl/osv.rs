@@ -4,6 +4,7 @@
 //! source packages, so a `source` or `upstream` qualifier has priority over the name. Without a known distribution
 //! the package is returned without suffix, and the caller counts it.
 
+mod branch;
 mod epel;
 mod registry;
 mod release;
@@ -14,6 +15,7 @@ mod version;
 
 use std::borrow::Cow;
 
+pub(crate) use self::branch::{Branch, Branches, Host, Tier, is_of_branch};
 use self::registry::{bare_name, is_of_registry, part_of_go};
 pub(crate) use self::registry::{is_major_of, modules_above, other_names, with_major};
 pub(crate) use self::release::suse::hosts as hosts_of_suse;
@@ -65,6 +67,8 @@ pub struct OsvPackage {
     /// The EPEL package that it may be instead, on a host with Enterprise Linux: a URL does not say which of the two
     /// repositories a package is from.
     pub epel: Option<Box<OsvPackage>>,
+    /// The branch of its host, if advisories may be about it.
+    pub(crate) host: Option<Host>,
 }
 
 impl OsvPackage {
@@ -107,32 +111,6 @@ impl OsvPackage {
             "Red Hat" => release::red_hat::is_of_product(version),
             "Ubuntu" => release::is_certified(version),
             _ => false,
-        }
-    }
-
-    /// Returns true if builds of the package may be of a branch with advisories of its own.
-    pub(crate) fn has_branches(&self) -> bool {
-        matches!(self.system, "Red Hat" | "Ubuntu")
-    }
-
-    /// Returns the ecosystems of the branch that a version is of.
-    pub(crate) fn ecosystems_of_branch(&self, version: &str) -> Vec<String> {
-        match self.system {
-            "Red Hat" => release::red_hat::branch_of(version)
-                .map(release::red_hat::streams_of)
-                .unwrap_or_default(),
-            "Ubuntu" if release::is_certified(version) => {
-                self.ecosystems_of_builds().map(str::to_owned).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Returns true if two versions are of the same branch.
-    pub(crate) fn is_of_one_branch(&self, version: &str, other: &str) -> bool {
-        match self.system {
-            "Red Hat" => release::red_hat::branch_of(version) == release::red_hat::branch_of(other),
-            _ => release::is_certified(version) && release::is_certified(other),
         }
     }
 
@@ -271,6 +249,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
         repository,
         source: other_source(row, purl, origin).or_else(|| action_in_repository(row, purl)),
         epel: None,
+        host: distro.filter(|_| row.ecosystem == "Red Hat").and_then(Host::of),
     };
     package.epel = epel::beside(&package, purl, origin).map(Box::new);
     Some(package)

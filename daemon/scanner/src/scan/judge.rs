@@ -9,16 +9,16 @@ use std::sync::Arc;
 use self::lookups::Looked;
 use super::cpes::JudgedCpes;
 use super::epel::Named;
-use super::evidence::Evidence;
 use super::finding::FoundPackage;
 use super::limits::Tally;
 use super::rating::rate;
 use super::repeats::{Judged, Repeats};
 use super::sources::SourcesNamed;
+use super::streams::{BranchInUse, joined};
 use super::{Doubt, DoubtCause, Finding, ScanOptions, Standing};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::Subject;
-use crate::purl::osv::{OsvPackage, is_signed, names_source, other_names, package_from, version_on};
+use crate::purl::osv::{Branch, OsvPackage, is_signed, names_source, other_names, package_from, version_on};
 use crate::sbom::Component;
 use crate::severity::Scores;
 use crate::version::Scheme;
@@ -78,6 +78,10 @@ pub(super) struct Scanner<'a> {
     pub(super) unevaluated: BTreeSet<String>,
     /// The doubt about the component that was judged last.
     doubt: Option<Doubt>,
+    /// The known ecosystems of each branch.
+    pub(super) branches: BTreeMap<Branch, Rc<[String]>>,
+    /// The branches of the component's build.
+    pub(super) branch: Option<Rc<BranchInUse>>,
 }
 
 impl<'a> Scanner<'a> {
@@ -104,6 +108,8 @@ impl<'a> Scanner<'a> {
             systems: Vec::new(),
             unevaluated: BTreeSet::new(),
             doubt: None,
+            branches: BTreeMap::new(),
+            branch: None,
         }
     }
 
@@ -247,8 +253,11 @@ impl<'a> Scanner<'a> {
         let first = findings.len();
         self.depends_on_time = false;
         self.unevaluated.clear();
-        let (mut judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
-        self.drop_fixed_in_branch(&package, component, findings, first)?;
+        self.enter_branch(&package, &subject, component)?;
+        let undecided = self.judge_branch(&package, &subject, component, findings)?;
+        let has_findings = findings.len() > first;
+        let (judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
+        let mut judged = joined(judged, has_findings, undecided);
         if judged.0 == Standing::Matched && self.is_unjudged_build(purl.ty(), &package, subject.text())? {
             judged = (Standing::Undecided, Some(DoubtCause::Vendor));
         }
@@ -351,7 +360,7 @@ impl<'a> Scanner<'a> {
             let Some(advisory) = advisories.list().get(index).filter(|a| a.withdrawn.is_none()) else {
                 continue;
             };
-            let mut evidence = Evidence::of(advisory, subject, ecosystem);
+            let mut evidence = self.evidence(advisory, package, subject, ecosystem)?;
             if evidence.rules.is_empty() {
                 if evidence.undecided {
                     undecided = true;

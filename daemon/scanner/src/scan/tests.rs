@@ -1,5 +1,6 @@
 //! Scans over knowledge in memory.
 
+mod branches;
 mod builds;
 mod epel;
 mod repeats;

@@ -86,6 +86,7 @@ pub(super) fn beside(host: &OsvPackage, purl: &PackageUrl, origin: Option<&Origi
         repository: None,
         source: other_source(row, purl, origin),
         epel: None,
+        host: None,
     })
 }
 

@@ -71,6 +71,14 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         }),
         // The name of the product in its CPE; since release 10 with the minor release.
         "Red Hat" => {
+            // The version of OpenShift's hosts is that of OpenShift.
+            let parts = |n: usize| match red_hat::branch::is_of_openshift(&distro) {
+                true => {
+                    let (major, minor) = red_hat::branch::Host::of(&distro)?.minor();
+                    leading_numbers(&format!("{major}.{minor}"), n)
+                }
+                false => parts(n),
+            };
             let major = parts(1)?;
             let release = if major.parse::<u32>().is_ok_and(|major| major >= 10) {
                 parts(2).unwrap_or(major)
@@ -285,7 +293,7 @@ pub(super) fn beside(ecosystem: &str, release: &str, texts: [&str; 3]) -> Vec<St
         }
         "Red Hat" => {
             red_hat::beside(release, &mut also);
-            also.extend(red_hat::product_of(texts[2], release));
+            also.extend(red_hat::branch::product_of(texts[2], release));
         }
         "openSUSE" => also.extend(suse::opensuse_repositories(release)),
         "FreeBSD:ports" => also.push("FreeBSD".to_owned()),

@@ -289,11 +289,17 @@ fn build_of_a_minor_release_is_fixed_by_that_ones_advisory() {
             assert_eq!(is_affected, expected == AFFECTED, "{url}");
         }
     }
-    // It says nothing about other vulnerabilities, and nothing without the release's own statement.
+    // It says nothing about other vulnerabilities.
     let two = Memory::with(&[&main, &other, &stream]);
     assert_eq!(judged(&two, &of("x", "1.0-5.el9_4.2")), AFFECTED);
+    // Without knowledge of the release, the rest of it is unknown.
     let alone = Memory::with(&[&stream]);
-    assert_eq!(judged(&alone, &of("x", "1.0-5.el9_4.1")).0, 0);
+    let by_release = (1, Standing::Undecided, Some(DoubtCause::Release));
+    assert_eq!(judged(&alone, &of("x", "1.0-5.el9_4.1")), by_release);
+    assert_eq!(
+        judged(&alone, &of("x", "1.0-5.el9_4.2")),
+        (0, Standing::NoKnowledge, None)
+    );
 }
 
 #[test]

@@ -1,0 +1,66 @@
+//! The branches of a build, as a scan finds them.
+
+use std::rc::Rc;
+
+use super::Asked;
+use crate::knowledge::{Advisory, KnowledgeError};
+use crate::matching::Subject;
+use crate::purl::osv::{Branch, OsvPackage, Tier};
+use crate::scan::{BranchBuild, BranchList, BranchSays, Excuse};
+
+/// A build that is of a branch, with the advisories of its branches.
+pub(super) struct OwnBranch {
+    build: BranchBuild,
+    lists: Vec<BranchList<Vec<Advisory>>>,
+}
+
+impl OwnBranch {
+    /// Finds the branches of the build of a package; `None` if it is of none that the knowledge has.
+    pub(super) fn of(
+        package: &OsvPackage,
+        version: Option<&str>,
+        asked: Asked<'_>,
+    ) -> Result<Option<Self>, KnowledgeError> {
+        let known = |branch: Branch| -> Result<Rc<[String]>, KnowledgeError> {
+            let mut known = Vec::new();
+            for ecosystem in branch.ecosystems() {
+                if asked.knowledge.knows_ecosystem(&ecosystem)? {
+                    known.push(ecosystem);
+                }
+            }
+            Ok(known.into())
+        };
+        let Some(branches) = package.branches(version.unwrap_or_default(), known)? else {
+            return Ok(None);
+        };
+        let of = |version| Subject::of(asked.purl, None, &package.ecosystem, version);
+        let of_source = package
+            .source
+            .as_ref()
+            .and_then(|source| source.version.as_deref());
+        let of_source = of_source.map(|version| of(Some(version)));
+        let build = BranchBuild::new(package, branches, &of(version), of_source);
+        let lists = build.lists(|ecosystem, name| asked.advisories(std::iter::once(ecosystem), name))?;
+        Ok(Some(Self { build, lists }))
+    }
+
+    /// Returns the ecosystems that the package does not have by itself.
+    pub(super) fn further_ecosystems<'a>(&'a self, package: &'a OsvPackage) -> impl Iterator<Item = &'a str> {
+        let all = self.build.branches.ecosystems();
+        all.filter(|ecosystem| !package.ecosystems().any(|own| own == *ecosystem))
+    }
+
+    /// Returns the tier of an ecosystem.
+    pub(super) fn tier(&self, ecosystem: &str) -> Tier {
+        self.build.branches.tier(ecosystem)
+    }
+
+    /// Returns what the branches say in favour of the build about an advisory's vulnerability.
+    pub(super) fn excuse(&self, advisory: &Advisory, tier: Tier) -> Option<Excuse<'_>> {
+        let says = BranchSays {
+            build: &self.build,
+            lists: &self.lists,
+        };
+        says.excuse(advisory, tier)
+    }
+}
