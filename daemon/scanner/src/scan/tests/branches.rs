@@ -6,6 +6,7 @@ use crate::knowledge::Statement;
 use crate::purl::PackageUrl;
 
 /// The statement of a source: its name, the record with its other names, and what it says about which ecosystem and package.
+#[derive(Clone, Copy)]
 struct Said {
     source: &'static str,
     record: &'static str,
