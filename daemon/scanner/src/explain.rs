@@ -11,7 +11,7 @@ mod words;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use self::branch::OwnBranch;
+use self::branch::{Listed, OwnBranch};
 
 use crate::fix::{StatedFix, joint_state};
 use crate::knowledge::{Advisory, JudgedAt, Knowledge, KnowledgeError, StatedEntries, StatingRecord};
@@ -19,8 +19,8 @@ use crate::matching::{Evaluation, Rule, Subject, WhyNot};
 use crate::name::ecosystem_base;
 use crate::osv::{Affected, Event, RangeKind};
 use crate::purl::PackageUrl;
-use crate::purl::osv::{OsvPackage, Tier, other_names, package_in, version_of, version_on};
-use crate::scan::{Excuse, Named as _, StatementResult, decided_by, evaluate_unless};
+use crate::purl::osv::{OsvPackage, other_names, package_in, version_of, version_on};
+use crate::scan::{Named as _, StatementResult, decided_by, evaluate_unless};
 use crate::version::{Scheme, Version};
 
 /// The answer to "is this package affected by that vulnerability, and why?".
@@ -74,6 +74,8 @@ pub struct AdvisoryExplanation {
     pub merge_hash: String,
     /// Its vulnerability's identity.
     pub vulnerability: String,
+    /// The ecosystem of the branch that it is about, if the build is of a branch and the advisory is about that.
+    pub branch: Option<String>,
     /// The time of its withdrawal, if any.
     pub withdrawn: Option<String>,
     /// The records of which it consists, each as `source record`.
@@ -353,21 +355,9 @@ impl Explanation {
             .flat_map(|branch| branch.further_ecosystems(package));
         let own = package.ecosystems().filter(|_| is_whole);
         let ecosystems: Vec<&str> = further.chain(own).collect();
-        let lookup = |ecosystems: &mut dyn Iterator<Item = &str>, name: &str| {
-            let mut found: Vec<(Advisory, Option<Excuse<'_>>)> = Vec::new();
-            for ecosystem in ecosystems {
-                let tier = branch.map_or(Tier::Release, |branch| branch.tier(ecosystem));
-                let advisories = asked.advisories(std::iter::once(ecosystem), name)?.into_iter();
-                found.extend(advisories.map(|advisory| {
-                    let excuse = branch.and_then(|branch| branch.excuse(&advisory, tier));
-                    (advisory, excuse)
-                }));
-            }
-            Ok::<_, KnowledgeError>(found)
-        };
-        let all = &mut ecosystems.iter().copied().chain(from);
-        let advisories = lookup(all, &package.name)?;
-        let decided = decided_by(advisories.iter().map(|(advisory, _)| advisory), &subject);
+        let all = ecosystems.iter().copied().chain(from);
+        let advisories = branch::listed(branch, asked, all, &package.name)?;
+        let decided = decided_by(advisories.iter().map(|listed| &listed.advisory), &subject);
         let decided: BTreeSet<String> = decided.into_iter().map(str::to_owned).collect();
         self.take(advisories, id, &subject, &mut |found| doubt(found));
         let Some(source) = &package.source else {
@@ -375,7 +365,8 @@ impl Explanation {
         };
         let own = || Subject::of(purl, None, &package.ecosystem, source.version.as_deref());
         let of_source = source.version.as_ref().map(|_| own());
-        let advisories = lookup(&mut ecosystems.iter().copied(), &source.name)?;
+        let all = ecosystems.iter().copied();
+        let advisories = branch::listed(branch, asked, all, &source.name)?;
         let first = self.advisories.len();
         self.take(
             advisories,
@@ -404,12 +395,17 @@ impl Explanation {
     /// Adds the advisories with the id, each evaluated with what excuses the build, and counts the others.
     fn take(
         &mut self,
-        advisories: Vec<(Advisory, Option<Excuse<'_>>)>,
+        advisories: Vec<Listed<'_>>,
         id: Option<&str>,
         subject: &Subject,
         doubt: &mut dyn FnMut(&mut Evaluation),
     ) {
-        for (advisory, excuse) in advisories {
+        for Listed {
+            advisory,
+            excuse,
+            branch,
+        } in advisories
+        {
             let mut ids = advisory.ids.iter().chain(&advisory.related);
             if id.is_some_and(|id| advisory.vulnerability != id && !ids.any(|own| own == id)) {
                 self.other_advisories += 1;
@@ -442,6 +438,7 @@ impl Explanation {
             let records = advisory.provenance.iter();
             let records = records.map(|from| format!("{} {}", from.source, from.record));
             self.advisories.push(AdvisoryExplanation {
+                branch,
                 records: records.collect(),
                 statements,
                 fix_states,

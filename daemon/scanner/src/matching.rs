@@ -241,8 +241,16 @@ impl Evaluation {
             .extend(matched.map(|rule| (rule, WhyNot::VendorUnknown)));
     }
 
-    /// Calls those matching rules that the branch of the build excuses it from those of another branch, which has other versions.
+    /// Calls those rules that match, or that could not be evaluated, those of another branch, which has other versions, if the
+    /// branch of the build excuses it from them.
     pub(crate) fn leave_to_branch(&mut self, is_excused: impl Fn(&Rule) -> bool) {
+        for (rule, why) in &mut self.unmatched {
+            // An entry without any rule is about no version.
+            let is_general = *why == WhyNot::NoBeginning || is_excused(rule);
+            if why.is_undecided() && *why != WhyNot::NoVersion && is_general {
+                *why = WhyNot::OtherBranch;
+            }
+        }
         let matched = std::mem::take(&mut self.matched).into_iter();
         let (excused, rest): (Vec<Rule>, Vec<Rule>) = matched.partition(is_excused);
         self.matched = rest;

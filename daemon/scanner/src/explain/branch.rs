@@ -50,17 +50,41 @@ impl OwnBranch {
         all.filter(|ecosystem| !package.ecosystems().any(|own| own == *ecosystem))
     }
 
-    /// Returns the tier of an ecosystem.
-    pub(super) fn tier(&self, ecosystem: &str) -> Tier {
-        self.build.branches.tier(ecosystem)
-    }
-
     /// Returns what the branches say in favour of the build about an advisory's vulnerability.
-    pub(super) fn excuse(&self, advisory: &Advisory, tier: Tier) -> Option<Excuse<'_>> {
+    fn excuse(&self, advisory: &Advisory, tier: Tier) -> Option<Excuse<'_>> {
         let says = BranchSays {
             build: &self.build,
             lists: &self.lists,
         };
         says.excuse(advisory, tier)
     }
+}
+
+/// An advisory about a package.
+pub(super) struct Listed<'b> {
+    pub(super) advisory: Advisory,
+    /// What excuses the build from it.
+    pub(super) excuse: Option<Excuse<'b>>,
+    /// The ecosystem of the branch that it is about.
+    pub(super) branch: Option<String>,
+}
+
+/// Returns the advisories of ecosystems with this name.
+pub(super) fn listed<'b, 'e>(
+    branch: Option<&'b OwnBranch>,
+    asked: Asked<'_>,
+    ecosystems: impl Iterator<Item = &'e str>,
+    name: &str,
+) -> Result<Vec<Listed<'b>>, KnowledgeError> {
+    let mut found = Vec::new();
+    for ecosystem in ecosystems {
+        let tier = branch.map_or(Tier::Release, |own| own.build.branches.tier(ecosystem));
+        let advisories = asked.advisories(std::iter::once(ecosystem), name)?.into_iter();
+        found.extend(advisories.map(|advisory| Listed {
+            excuse: branch.and_then(|branch| branch.excuse(&advisory, tier)),
+            branch: (tier != Tier::Release).then(|| ecosystem.to_owned()),
+            advisory,
+        }));
+    }
+    Ok(found)
 }

@@ -4,7 +4,7 @@
 //! A build's release names its branch (`1.2-3.el9_4.2`), or its host is of a minor release. Fixes on a branch have versions of their
 //! own, which are lower than those of the release as a whole. So what advisories of the branch say of a vulnerability decides, whatever
 //! those of the release say: if they call the build affected, it is a finding; if they say that it has the fix, those of the release
-//! do not apply. If they say nothing, the release's apply.
+//! do not apply, nor leave it in doubt. If they say nothing, the release's apply.
 //!
 //! A statement about the release is excused only by its own author's statement about the branch, or by one of the distribution
 //! itself: another source that knows only the branch's fix does not contradict what it never spoke of. Two kinds of statement about
@@ -188,7 +188,7 @@ impl Excuse<'_> {
         found: &mut Evaluation,
         subject: &Subject,
     ) {
-        if found.is_affected() && self.has_priority(advisory, said) {
+        if (found.is_affected() || found.is_undecided()) && self.has_priority(advisory, said) {
             let package = &self.build.package;
             found.leave_to_branch(|rule| match rule {
                 Rule::Enumerated => false,
@@ -326,7 +326,8 @@ impl Scanner<'_> {
             .branch
             .as_ref()
             .filter(|branch| branch.build.package.system == package.system);
-        let Some(branch) = branch.filter(|_| !evidence.rules.is_empty()).cloned() else {
+        let is_open = evidence.undecided || !evidence.rules.is_empty();
+        let Some(branch) = branch.filter(|_| is_open).cloned() else {
             return Ok(evidence);
         };
         let tier = branch.build.branches.tier(ecosystem);

@@ -239,6 +239,13 @@ fn branch_is_affected_whatever_the_release_says() {
         judge(&unclear(), &on("rhel-9.4", "1.0-5.el9_4.1")),
         Judged(Vec::new(), Standing::Undecided)
     );
+    // The branch is clear about what the release is not.
+    let clear = || [said("redhat", MAIN, "?"), said("redhat", EUS, "1.0-5.el9_4.2")];
+    assert_eq!(judge(&clear(), &on("rhel-9.4", "1.0-5.el9_4.2")), clean());
+    assert_eq!(
+        judge(&clear(), &on("rhel-9.4", "1.0-5.el9_6")),
+        Judged(Vec::new(), Standing::Undecided)
+    );
     let unclear = || [said("redhat", MAIN, "1.0-9.el9_6"), said("redhat", EUS, "?")];
     assert_eq!(
         judge(&unclear(), &on("rhel-9.4", "1.0-5.el9_4.1")).0,
@@ -255,6 +262,26 @@ fn fix_shown_for_a_build_is_that_of_its_branch() {
     let result = run(&purls(&[&on("rhel-9.4", "1.0-5.el9_4.1")]), &memory);
     assert_eq!(result.findings.len(), 1);
     assert_eq!(result.findings[0].fixed, ["1.0-5.el9_4.2"]);
+}
+
+#[test]
+fn explanation_names_the_branch_that_decides() {
+    let memory = memory(&[
+        said("redhat", MAIN, "1.0-9.el9_6"),
+        said("redhat", EUS, "1.0-5.el9_4.2"),
+    ]);
+    let of = |version: &str| {
+        let purl = PackageUrl::parse_lenient(&on("rhel-9.4", version)).unwrap();
+        explain(&purl, Some("CVE-2030-1"), None, &memory, JudgedAt::default()).unwrap()
+    };
+    let affected = of("1.0-5.el9_4.1");
+    assert_eq!(affected.advisories[0].branch.as_deref(), Some(EUS));
+    assert!(affected.reason().contains(EUS), "{}", affected.reason());
+    let fixed = of("1.0-5.el9_4.2");
+    let of_release = &fixed.advisories[1];
+    assert_eq!(of_release.branch, None);
+    let (_, why) = &of_release.statements[0].entries[0].unmatched[0];
+    assert_eq!(*why, crate::matching::WhyNot::OtherBranch);
 }
 
 #[test]
