@@ -5,6 +5,7 @@
 //! the package is returned without suffix, and the caller counts it.
 
 mod epel;
+mod modules;
 mod registry;
 mod release;
 mod repository;
@@ -14,8 +15,10 @@ mod version;
 
 use std::borrow::Cow;
 
+use self::modules::Paths;
+pub(crate) use self::modules::{can_have, is_major_of, is_of_major, modules_above, with_major};
+pub(crate) use self::registry::other_names;
 use self::registry::{bare_name, is_of_registry, part_of_go};
-pub(crate) use self::registry::{is_major_of, modules_above, other_names, with_major};
 pub(crate) use self::release::suse::hosts as hosts_of_suse;
 use self::release::{
     DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
@@ -39,6 +42,8 @@ pub(crate) fn ecosystems() -> impl Iterator<Item = &'static str> {
 
 /// The ecosystem of actions.
 const ACTIONS: &str = "GitHub Actions";
+/// The ecosystem of Go's modules.
+const GO: &str = "Go";
 
 /// A package in OSV's terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,8 +65,10 @@ pub struct OsvPackage {
     /// The address of its repository, if the URL has it and the ecosystem is a registry's.
     pub repository: Option<String>,
     /// Its source package, if advisories may name either and the source has another name. For an action in a folder of its
-    /// repository: the path of that folder.
+    /// repository: the path of that folder. For a Go module with a subpath: the whole path.
     pub source: Option<SourcePackage>,
+    /// True if the name is that of a Go module for certain, not of a package in one.
+    pub is_module: bool,
     /// The EPEL package that it may be instead, on a host with Enterprise Linux: a URL does not say which of the two
     /// repositories a package is from.
     pub epel: Option<Box<OsvPackage>>,
@@ -73,10 +80,11 @@ impl OsvPackage {
         std::iter::once(self.ecosystem.as_ref()).chain(self.also.iter().map(String::as_str))
     }
 
-    /// Returns its names in advisories: its own, and the path of an action.
+    /// Returns its names in advisories: its own, and the path of an action, or of a Go package.
     pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
-        let action = self.source.as_ref().filter(|_| self.system == ACTIONS);
-        std::iter::once(self.name.as_str()).chain(action.map(|action| action.name.as_str()))
+        let has_path = matches!(self.system, ACTIONS | GO);
+        let path = self.source.as_ref().filter(|_| has_path);
+        std::iter::once(self.name.as_str()).chain(path.map(|path| path.name.as_str()))
     }
 
     /// Returns true if an advisory of `ecosystem` shows that the site knows the package's release. That is true for its own
@@ -216,14 +224,18 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
             None => Cow::Borrowed(purl.name()),
         },
     };
-    let name = match (row.ecosystem, purl.subpath(), bare_name(row, name)) {
-        // A major version is part of a Go module's path, but some tools write it as a subpath.
-        ("Go", Some(subpath), name) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
-        ("Go", _, name) => part_of_go(purl).map_or(name, Cow::Borrowed),
+    let paths = match (row.ecosystem, bare_name(row, name)) {
+        (GO, name) => match part_of_go(purl) {
+            Some(part) => Paths::whole(Cow::Borrowed(part)),
+            None => Paths::of(purl, origin, name),
+        },
         // Only the first two segments name the repository; the rest is a path in it.
-        (ACTIONS, _, name) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
-        (_, _, name) => name,
+        (ACTIONS, name) if name.matches('/').count() > 1 => {
+            Paths::whole(Cow::Owned(first_two_segments(&name)))
+        }
+        (_, name) => Paths::whole(name),
     };
+    let name = paths.name;
     let same_system = |d: &&str| is_of(row.ecosystem, d) || (row.ecosystem == EPEL && epel::is_for(d));
     let distro = own
         .or(distro.filter(same_system))
@@ -269,7 +281,10 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
             && is_of_registry,
         also,
         repository,
-        source: other_source(row, purl, origin).or_else(|| action_in_repository(row, purl)),
+        source: other_source(row, purl, origin)
+            .or_else(|| action_in_repository(row, purl))
+            .or_else(|| Some(SourcePackage::at(row, paths.other.as_deref()?))),
+        is_module: paths.is_module,
         epel: None,
     };
     package.epel = epel::beside(&package, purl, origin).map(Box::new);
@@ -334,11 +349,7 @@ fn action_in_repository(row: &Row, purl: &PackageUrl) -> Option<SourcePackage> {
     }
     let parts = [purl.namespace(), Some(purl.name()), purl.subpath()];
     let path = parts.into_iter().flatten().collect::<Vec<_>>().join("/");
-    (path.matches('/').count() > 1).then(|| SourcePackage {
-        name: spelling(row.ecosystem, &path).into_owned(),
-        version: None,
-        epoch_known: true,
-    })
+    (path.matches('/').count() > 1).then(|| SourcePackage::at(row, &path))
 }
 
 /// Returns owner and name of a repository from a longer path.
@@ -393,12 +404,6 @@ pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
         ..PurlParts::default()
     };
     super::build(&parts, super::Mode::Lenient).ok()
-}
-
-fn is_go_major(subpath: &str) -> bool {
-    subpath
-        .strip_prefix('v')
-        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Returns true if a distribution, as id and release from os-release (`rhel-9.3`), belongs to the ecosystem.

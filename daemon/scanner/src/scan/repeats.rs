@@ -29,6 +29,8 @@ pub(super) struct Key {
     also: Vec<String>,
     /// Its source package, if advisories may name either.
     source: Option<SourcePackage>,
+    /// True if it is a Go module for certain.
+    is_module: bool,
     /// Its source package in EPEL, its vendor, and true if EPEL's advisories can use no other name for it.
     epel: Option<(Option<SourcePackage>, Option<Vendor>, bool)>,
     /// True if no advisory can use another name for it, as when it is its own source.
@@ -111,6 +113,7 @@ impl Repeats {
             built_from: built_from(package, subject),
             also: package.also.clone(),
             source: package.source.clone(),
+            is_module: package.is_module,
             epel: package
                 .epel
                 .as_ref()

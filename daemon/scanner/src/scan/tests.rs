@@ -2,6 +2,7 @@
 
 mod builds;
 mod epel;
+mod go;
 mod repeats;
 mod sources;
 mod standings;

@@ -85,6 +85,7 @@ pub(super) fn beside(host: &OsvPackage, purl: &PackageUrl, origin: Option<&Origi
         also: vec![EPEL.to_owned()],
         repository: None,
         source: other_source(row, purl, origin),
+        is_module: false,
         epel: None,
     })
 }

@@ -15,7 +15,7 @@ fn fixed(ecosystem: &str, name: &str, id: &str, fixed: &str) -> String {
 }
 
 /// Returns the number of findings, the standing, and the cause of a doubt.
-fn judged(memory: &Memory, inventory: &Inventory) -> (usize, Standing, Option<DoubtCause>) {
+pub(super) fn judged(memory: &Memory, inventory: &Inventory) -> (usize, Standing, Option<DoubtCause>) {
     let result = run(inventory, memory);
     let gap = result.gaps.first();
     (
@@ -25,8 +25,8 @@ fn judged(memory: &Memory, inventory: &Inventory) -> (usize, Standing, Option<Do
     )
 }
 
-const CLEAN: (usize, Standing, Option<DoubtCause>) = (0, Standing::Matched, None);
-const AFFECTED: (usize, Standing, Option<DoubtCause>) = (1, Standing::Matched, None);
+pub(super) const CLEAN: (usize, Standing, Option<DoubtCause>) = (0, Standing::Matched, None);
+pub(super) const AFFECTED: (usize, Standing, Option<DoubtCause>) = (1, Standing::Matched, None);
 const BY_VENDOR: (usize, Standing, Option<DoubtCause>) = (0, Standing::Undecided, Some(DoubtCause::Vendor));
 
 #[test]
@@ -150,57 +150,6 @@ fn source_in_a_files_name_is_compared_on_the_documents_distribution() {
             "no distribution"
         );
     }
-}
-
-#[test]
-fn go_package_below_a_module_is_not_clean() {
-    let module = |name: &str, events: &str| {
-        format!(
-            r#"{{"id":"GO-{name}","affected":[{{"package":{{"ecosystem":"Go","name":"{name}"}},
-            "ranges":[{{"type":"SEMVER","events":[{events}]}}]}}]}}"#
-        )
-    };
-    let fixed = r#"{"introduced":"0"},{"fixed":"1.5.0"}"#;
-    let records = [
-        module("github.com/a/b", fixed),
-        module("github.com/a/b/v3", r#"{"introduced":"3.0.0"},{"fixed":"3.2.0"}"#),
-        module("github.com/a/b/own", r#"{"introduced":"0"},{"fixed":"0.1.0"}"#),
-        module("gopkg.in/y.v2", r#"{"introduced":"0"},{"fixed":"2.4.0"}"#),
-        module("x.example/open", r#"{"introduced":"0"}"#),
-        module("x.example/late", r#"{"introduced":"0"},{"fixed":"2.3.0"}"#),
-        module("github.com/a", fixed),
-    ];
-    let records: Vec<&str> = records.iter().map(String::as_str).collect();
-    let memory = Memory::with(&records);
-    let by_name = (0, Standing::Undecided, Some(DoubtCause::Name));
-    for (url, expected) in [
-        ("github.com/a/b@v1.4.0", AFFECTED),
-        ("github.com/a/b/sub/pkg@v1.4.0", by_name),
-        ("github.com/A/b/sub@v1.4.1-0.20240101000000-0123456789ab", by_name),
-        ("github.com/a/b/sub/pkg@v1.5.0", CLEAN),
-        // Its own statements decide about a module that has some, and about what is below it.
-        ("github.com/a/b/own@v1.4.0", CLEAN),
-        ("github.com/a/b/own/sub@v1.4.0", CLEAN),
-        ("github.com/a/b/own/sub@v0.0.1", by_name),
-        ("github.com/a/b/v3/sub@v3.1.0", by_name),
-        ("github.com/a/b/sub@v3.1.0", by_name),
-        ("github.com/a/b/sub@v3.2.0", CLEAN),
-        ("github.com/a/other@v1.4.0", CLEAN),
-        ("gopkg.in/y.v2/sub@v2.3.0", by_name),
-        ("gopkg.in/y.v2/sub@v2.4.0", CLEAN),
-        ("x.example/open/sub@v1.0.0", by_name),
-        ("x.example/open/v2@v2.0.0", CLEAN),
-        ("x.example/late/v2@v2.1.0", by_name),
-        ("x.example/late/v2@v2.3.0", CLEAN),
-        ("x.example/late@v2.1.0%2Bincompatible", AFFECTED),
-        ("golang.org/x/net/html@v0.1.0", CLEAN),
-    ] {
-        let found = judged(&memory, &purls(&[&format!("pkg:golang/{url}")]));
-        assert_eq!(found, expected, "{url}");
-    }
-    let doubted = run(&purls(&["pkg:golang/github.com/a/b/sub/pkg@v1.4.0"]), &memory);
-    let doubt = doubted.gaps[0].doubt.as_ref().unwrap();
-    assert_eq!(doubt.vulnerabilities, ["GO-github.com/a/b"]);
 }
 
 #[test]
