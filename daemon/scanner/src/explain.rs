@@ -3,6 +3,7 @@
 //! The answer contains every step: the OSV package of the URL, the advisories about it that have the id, and the
 //! result of each of their rules for the version. It uses the same functions as a scan, so both always agree.
 
+mod builds;
 mod epel;
 mod go;
 mod words;
@@ -164,6 +165,7 @@ pub fn explain(
         explanation.take_package(epel, asked, Evaluation::doubt_vendor)?;
         explanation.other_advisories = others;
     }
+    explanation.leave_out_fixed_in_certified(&package, &subject, asked)?;
     explanation.leave_out_fixed_in_branch(&package, &subject, asked)?;
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     // Nothing follows from silence without knowledge of the release; what advisories say about one id does.
@@ -184,7 +186,8 @@ pub fn explain(
         explanation.is_without_source = true;
         explanation.conclusion = Conclusion::CannotSay;
     } else if (is_denial || (is_whole && explanation.is_about_all))
-        && named.is_unjudged_build(purl.ty(), &package, subject.text())?
+        && (explanation.is_of_unjudged_build(&package, &subject, asked)?
+            || named.is_of_unjudged_repository(purl.ty(), &package, subject.text())?)
     {
         explanation.is_vendor_unknown = true;
         explanation.conclusion = Conclusion::CannotSay;

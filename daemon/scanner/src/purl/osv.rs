@@ -4,6 +4,7 @@
 //! source packages, so a `source` or `upstream` qualifier has priority over the name. Without a known distribution
 //! the package is returned without suffix, and the caller counts it.
 
+mod build;
 mod epel;
 mod modules;
 mod registry;
@@ -15,10 +16,11 @@ mod version;
 
 use std::borrow::Cow;
 
+pub(crate) use self::build::Mark;
 use self::modules::Paths;
 pub(crate) use self::modules::{can_have, is_major_of, is_of_major, modules_above, with_major};
 pub(crate) use self::registry::other_names;
-use self::registry::{bare_name, is_of_registry, part_of_go};
+use self::registry::{bare_name, is_of_registry};
 pub(crate) use self::release::suse::hosts as hosts_of_suse;
 use self::release::{
     DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
@@ -106,18 +108,6 @@ impl OsvPackage {
                 .any(|whole| ecosystem == *whole && is_release_of(own, whole))
     }
 
-    /// Returns true if a version of the package is of builds that its distribution's own advisories are not about: Red Hat's other
-    /// products, Ubuntu's certified builds. Its place among the fixes of the others says nothing.
-    pub(crate) fn is_special_build(&self, version: &str) -> bool {
-        match self.system {
-            _ if self.epel.is_some() && epel::is_of_next(version) => true,
-            EPEL => epel::is_of_next(version),
-            "Red Hat" => release::red_hat::is_of_product(version),
-            "Ubuntu" => release::is_certified(version),
-            _ => false,
-        }
-    }
-
     /// Returns true if builds of the package may be of a branch with advisories of its own.
     pub(crate) fn has_branches(&self) -> bool {
         matches!(self.system, "Red Hat" | "Ubuntu")
@@ -142,16 +132,6 @@ impl OsvPackage {
             "Red Hat" => release::red_hat::branch_of(version) == release::red_hat::branch_of(other),
             _ => release::is_certified(version) && release::is_certified(other),
         }
-    }
-
-    /// Returns the ecosystems of such builds.
-    pub(crate) fn ecosystems_of_builds(&self) -> impl Iterator<Item = &str> {
-        let also = self.also.iter().map(String::as_str);
-        also.filter(|ecosystem| {
-            release::is_of_certified(ecosystem)
-                || ecosystem.starts_with("Red Hat:openshift:")
-                || ecosystem.ends_with("::hypervisor")
-        })
     }
 
     /// Returns true if advisories of `ecosystem`, whose suffix is a repository's address (`Packagist:https://…`),
@@ -224,17 +204,7 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
             None => Cow::Borrowed(purl.name()),
         },
     };
-    let paths = match (row.ecosystem, bare_name(row, name)) {
-        (GO, name) => match part_of_go(purl) {
-            Some(part) => Paths::whole(Cow::Borrowed(part)),
-            None => Paths::of(purl, origin, name),
-        },
-        // Only the first two segments name the repository; the rest is a path in it.
-        (ACTIONS, name) if name.matches('/').count() > 1 => {
-            Paths::whole(Cow::Owned(first_two_segments(&name)))
-        }
-        (_, name) => Paths::whole(name),
-    };
+    let paths = Paths::in_registry(row, purl, origin, bare_name(row, name));
     let name = paths.name;
     let same_system = |d: &&str| is_of(row.ecosystem, d) || (row.ecosystem == EPEL && epel::is_for(d));
     let distro = own

@@ -18,6 +18,11 @@ const AMAZON: &str = "Amazon Linux";
 /// The ecosystems of Enterprise Linux and its rebuilds.
 const HOSTS: [&str; 4] = ["AlmaLinux", "Oracle Linux", "Red Hat", "Rocky Linux"];
 
+/// Returns true if an ecosystem, without its release, is that of Enterprise Linux or a rebuild.
+pub(super) fn is_host(system: &str) -> bool {
+    HOSTS.contains(&system)
+}
+
 /// Returns true if a distribution, as id and release from os-release, is Enterprise Linux, or EPEL for it.
 pub(super) fn is_for(distro: &str) -> bool {
     let lower = distro.trim().to_ascii_lowercase();

@@ -6,12 +6,15 @@
 
 use std::borrow::Cow;
 
+use super::registry::part_of_go;
+use super::table::Row;
+use super::{ACTIONS, GO, first_two_segments};
 use crate::origin::Origin;
 use crate::purl::PackageUrl;
 
-/// The paths by which a Go component is looked up.
+/// The paths by which a package of a registry is looked up.
 pub(super) struct Paths<'a> {
-    /// The path of the module, as far as it is known.
+    /// The name: of a Go component, the path of its module, as far as it is known.
     pub(super) name: Cow<'a, str>,
     /// Another path that advisories may name: of the package in the module, or of a module in a folder of the other one.
     pub(super) other: Option<String>,
@@ -21,7 +24,7 @@ pub(super) struct Paths<'a> {
 
 impl<'a> Paths<'a> {
     /// Returns the path of a package whose name is all of it.
-    pub(super) fn whole(name: Cow<'a, str>) -> Self {
+    fn whole(name: Cow<'a, str>) -> Self {
         Self {
             name,
             other: None,
@@ -29,11 +32,29 @@ impl<'a> Paths<'a> {
         }
     }
 
-    /// Returns the paths of a URL with this name.
+    /// Returns the paths of a package of a row with this name.
+    pub(super) fn in_registry(
+        row: &Row,
+        purl: &PackageUrl,
+        origin: Option<&Origin>,
+        name: Cow<'a, str>,
+    ) -> Self {
+        match row.ecosystem {
+            GO => match part_of_go(purl) {
+                Some(part) => Self::whole(Cow::Borrowed(part)),
+                None => Self::of(purl, origin, name),
+            },
+            // Only the first two segments name the repository; the rest is a path in it.
+            ACTIONS if name.matches('/').count() > 1 => Self::whole(Cow::Owned(first_two_segments(&name))),
+            _ => Self::whole(name),
+        }
+    }
+
+    /// Returns the paths of a Go component with this name.
     ///
     /// By the rules of package URLs, a subpath names a package in the module. Syft cuts the path of a module after its third part, and
     /// writes the rest as the subpath.
-    pub(super) fn of(purl: &PackageUrl, origin: Option<&Origin>, name: Cow<'a, str>) -> Self {
+    fn of(purl: &PackageUrl, origin: Option<&Origin>, name: Cow<'a, str>) -> Self {
         let version = purl.version().unwrap_or_default();
         let stated = purl.qualifier("type").unwrap_or_default();
         let is_listed_as_module = origin.is_some_and(|origin| origin.is_go_module);

@@ -49,16 +49,182 @@ fn certified_build_is_judged_by_its_own_statements() {
     for version in ["1.1.1f-1ubuntu2.fips.21", "1.1.1f-1ubuntu2.22%2BFips1"] {
         assert_eq!(judged(&without, &of(version)), BY_VENDOR, "{version}");
     }
+    // What they say nothing about is in doubt, by its name.
     let both = Memory::with(&[&main, &stream]);
-    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.21")), AFFECTED);
-    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.22")), CLEAN);
+    let (findings, standing, cause) = judged(&both, &of("1.1.1f-1ubuntu2.fips.21"));
+    assert_eq!(
+        (findings, standing, cause),
+        (1, Standing::Undecided, Some(DoubtCause::Vendor))
+    );
+    for version in ["1.1.1f-1ubuntu2.fips.22", "1.1.1f-1ubuntu2.22%2BFips1"] {
+        let result = run(&of(version), &both);
+        let doubt = result.gaps[0].doubt.as_ref().unwrap();
+        assert_eq!(doubt.cause, DoubtCause::Vendor, "{version}");
+        assert_eq!(doubt.vulnerabilities, ["CVE-2030-1"], "{version}");
+    }
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.22")), CLEAN);
+    let open = fixed("Ubuntu:20.04:LTS", "openssl", "CVE-2030-1", "");
+    let unfixed = Memory::with(&[&open, &stream]);
+    assert_eq!(judged(&unfixed, &of("1.1.1f-1ubuntu2.fips.22")), AFFECTED);
     // Their own fix may be below that of the others.
     let main = fixed("Ubuntu:20.04:LTS", "openssl", "CVE-2030-2", "1.1.1f-1ubuntu3");
     let both = Memory::with(&[&main, &stream]);
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.21")), AFFECTED);
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.22")), CLEAN);
     assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.22")), AFFECTED);
+}
+
+/// Builds that get updates come after those that get none. What is said about the former decides, then about the latter.
+#[test]
+fn first_certified_builds_that_are_spoken_of_decide() {
+    let of = |version: &str| {
+        purls(&[&format!(
+            "pkg:deb/ubuntu/libssl1.1@{version}?distro=ubuntu-20.04&upstream=openssl"
+        )])
+    };
+    let say = |builds: &str, end: &str| {
+        let ecosystem = format!("Ubuntu:Pro:{builds}:20.04:LTS");
+        fixed(&ecosystem, "openssl", "CVE-2030-1", end)
+    };
+    let main = fixed("Ubuntu:20.04:LTS", "openssl", "CVE-2030-1", "1.1.1f-1ubuntu3");
+    let version = "1.1.1f-1ubuntu2.fips.12";
+    let (has, lacks) = ("1.1.1f-1ubuntu2.fips.2.8", "1.1.1f-1ubuntu2.fips.13");
+    for (said, expected) in [
+        (vec![say("FIPS", has)], CLEAN),
+        (vec![say("FIPS", lacks)], AFFECTED),
+        (vec![say("FIPS", "")], AFFECTED),
+        (vec![say("FIPS-preview", has)], CLEAN),
+        (vec![say("FIPS", ""), say("FIPS-updates", has)], CLEAN),
+        (vec![say("FIPS", has), say("FIPS-updates", "")], AFFECTED),
+        (vec![say("FIPS", has), say("FIPS-preview", "")], CLEAN),
+    ] {
+        for with_main in [false, true] {
+            let mut records: Vec<&str> = said.iter().map(String::as_str).collect();
+            let other = fixed("Ubuntu:20.04:LTS", "other", "CVE-2030-9", "1");
+            records.push(if with_main { &main } else { &other });
+            let memory = Memory::with(&records);
+            assert_eq!(judged(&memory, &of(version)), expected, "{said:?} {with_main}");
+            let url = format!("pkg:deb/ubuntu/libssl1.1@{version}?distro=ubuntu-20.04&upstream=openssl");
+            let url = crate::purl::PackageUrl::parse_lenient(&url).unwrap();
+            let explained =
+                crate::explain::explain(&url, Some("CVE-2030-1"), None, &memory, JudgedAt::default())
+                    .unwrap();
+            let is_affected = explained.conclusion == crate::explain::Conclusion::Affected;
+            assert_eq!(is_affected, expected == AFFECTED, "{said:?} {with_main}");
+        }
+    }
+    // A kernel says it by its name.
+    let kernel = |builds: &str, end: &str| {
+        let ecosystem = format!("Ubuntu:Pro:{builds}:20.04:LTS");
+        fixed(&ecosystem, "linux-fips", "CVE-2030-1", end)
+    };
+    let image = purls(&[
+        "pkg:deb/ubuntu/linux-image-5.4.0-1080-fips@5.4.0-1080.89?distro=ubuntu-20.04&upstream=linux-fips",
+    ]);
+    let (open, closed) = (kernel("FIPS", ""), kernel("FIPS-updates", "5.4.0-1075.80"));
+    assert_eq!(judged(&Memory::with(&[&main, &open]), &image), AFFECTED);
+    assert_eq!(judged(&Memory::with(&[&main, &open, &closed]), &image), CLEAN);
+}
+
+#[test]
+fn explanation_of_a_certified_build_agrees() {
+    let main = fixed("Ubuntu:20.04:LTS", "openssl", "CVE-2030-1", "1.1.1f-1ubuntu2.22");
+    let stream = fixed(
+        "Ubuntu:Pro:FIPS-updates:20.04:LTS",
+        "openssl",
+        "CVE-2030-2",
+        "1.1.1f-1ubuntu2.fips.22",
+    );
+    let memory = Memory::with(&[&main, &stream]);
+    let explained = |id: Option<&str>| {
+        let url = "pkg:deb/ubuntu/libssl1.1@1.1.1f-1ubuntu2.fips.22?distro=ubuntu-20.04&upstream=openssl";
+        let url = crate::purl::PackageUrl::parse_lenient(url).unwrap();
+        crate::explain::explain(&url, id, None, &memory, JudgedAt::default()).unwrap()
+    };
+    use crate::explain::Conclusion;
+    assert_eq!(explained(Some("CVE-2030-1")).conclusion, Conclusion::CannotSay);
+    assert!(explained(Some("CVE-2030-1")).is_vendor_unknown);
+    assert_eq!(explained(Some("CVE-2030-2")).conclusion, Conclusion::NotAffected);
+    assert_eq!(explained(None).conclusion, Conclusion::CannotSay);
+    assert_eq!(explained(Some("CVE-2030-3")).conclusion, Conclusion::NotAbout);
+}
+
+/// A statement about one product's build says nothing about that of another.
+#[test]
+fn build_of_a_product_is_judged_by_that_products_builds_alone() {
+    let release = "Red Hat:enterprise_linux:8::appstream";
+    let of = |version: &str| {
+        purls(&[&format!(
+            "pkg:rpm/redhat/x@{version}?distro=rhel-8.4&upstream=x-{version}.src.rpm"
+        )])
+    };
+    let openshift = "Red Hat:openshift:4.6::el8";
+    for (ecosystem, end) in [
+        (openshift, "1.0-1.rhaos4.6.el8"),
+        ("Red Hat:enterprise_linux:8::hypervisor", "1.0-1.el8ev"),
+        ("Red Hat:enterprise_linux:8::hypervisor", "1.0-1.el8"),
+        (release, "1.0-1.jbcs.el8"),
+        (release, "1.0-1.ep7.el8"),
+        (release, "1.0-1.el8s"),
+    ] {
+        let other = fixed(release, "other", "CVE-2030-9", "1.0-1.el8");
+        let memory = Memory::with(&[&fixed(ecosystem, "x", "CVE-2030-1", end), &other]);
+        assert_eq!(
+            judged(&memory, &of("2.0-1.el8ost")),
+            BY_VENDOR,
+            "{ecosystem} {end}"
+        );
+        assert_eq!(
+            judged(&memory, &of("2.0-1.ep6.el8")),
+            BY_VENDOR,
+            "{ecosystem} {end}"
+        );
+    }
+    // Each vulnerability by itself.
+    let memory = Memory::with(&[
+        &fixed(openshift, "x", "CVE-2030-1", "1.0-1.rhaos4.6.el8"),
+        &fixed(release, "x", "CVE-2030-2", "1.0-1.el8"),
+        &fixed(release, "x", "CVE-2030-3", ""),
+    ]);
+    let result = run(&of("2.0-1.rhaos4.6.el8"), &memory);
+    let doubt = result.gaps[0].doubt.as_ref().unwrap();
+    assert_eq!((doubt.cause, result.findings.len()), (DoubtCause::Vendor, 1));
+    assert_eq!(doubt.vulnerabilities, ["CVE-2030-2"]);
+    let own = Memory::with(&[&fixed(release, "x", "CVE-2030-1", "1.0-1.jbcs.el8")]);
+    assert_eq!(judged(&own, &of("2.0-1.jbcs.el8")), CLEAN);
+    assert_eq!(judged(&own, &of("2.0-1.el8jbcs")), CLEAN);
+    assert_eq!(judged(&own, &of("0.9-1.el8jbcs")), AFFECTED);
+}
+
+#[test]
+fn build_of_a_product_is_not_the_hosts_on_rebuilds() {
+    for (ecosystem, namespace, distro) in [
+        ("AlmaLinux:9", "almalinux", "almalinux-9.4"),
+        ("Rocky Linux:9", "rocky", "rocky-9.4"),
+        ("Oracle Linux:9", "oraclelinux", "ol-9.4"),
+        ("Red Hat:enterprise_linux:9::appstream", "centos", "centos-9"),
+        ("EPEL:9", "rocky", "rocky-9.4"),
+        ("EPEL:9", "fedora", "epel-9"),
+    ] {
+        let host = fixed(ecosystem, "x", "CVE-2030-1", "1.0-1.el9");
+        let rocky = fixed("Rocky Linux:9", "y", "CVE-2030-2", "1.0-1.el9");
+        let memory = Memory::with(&[&host, &rocky]);
+        let of = |version: &str| {
+            purls(&[&format!(
+                "pkg:rpm/{namespace}/x@{version}?distro={distro}&upstream=x-{version}.src.rpm"
+            )])
+        };
+        for version in ["2.0-1.el9s", "2.0-1.el9cp", "2.0-1.el9ost"] {
+            assert_eq!(judged(&memory, &of(version)), BY_VENDOR, "{ecosystem} {version}");
+        }
+        for version in ["2.0-1.el9", "2.0-1.el9.alma.1", "2.0-1.el9fdn"] {
+            assert_eq!(judged(&memory, &of(version)), CLEAN, "{ecosystem} {version}");
+        }
+    }
+    // Oracle's own kernel has advisories of the host.
+    let uek = fixed("Oracle Linux:8", "kernel-uek", "CVE-2030-1", "5.4.17-2136.el8uek");
+    let kernel = purls(&["pkg:rpm/oraclelinux/kernel-uek@5.4.17-2137.el8uek?distro=ol-8.9"]);
+    assert_eq!(judged(&Memory::with(&[&uek]), &kernel), CLEAN);
 }
 
 #[test]

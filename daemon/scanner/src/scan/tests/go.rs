@@ -4,8 +4,9 @@ use super::builds::{AFFECTED, CLEAN, judged};
 use super::*;
 
 const FIXED: &str = r#"{"introduced":"0"},{"fixed":"1.5.0"}"#;
-const BY_NAME: (usize, Standing, Option<DoubtCause>) = (0, Standing::Undecided, Some(DoubtCause::Name));
-const IN_BOTH: (usize, Standing, Option<DoubtCause>) = (1, Standing::Undecided, Some(DoubtCause::Name));
+type Judgement = (usize, Standing, Option<DoubtCause>);
+const BY_NAME: Judgement = (0, Standing::Undecided, Some(DoubtCause::Name));
+const IN_BOTH: Judgement = (1, Standing::Undecided, Some(DoubtCause::Name));
 
 fn entry(name: &str, events: &str) -> String {
     format!(
@@ -25,7 +26,7 @@ fn knowledge(records: &[String]) -> Memory {
     Memory::with(&records.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn check(memory: &Memory, cases: &[(&str, (usize, Standing, Option<DoubtCause>))]) {
+fn check(memory: &Memory, cases: &[(&str, Judgement)]) {
     for (url, expected) in cases {
         let found = judged(memory, &purls(&[&format!("pkg:golang/{url}")]));
         assert_eq!(found, *expected, "{url}");
