@@ -62,7 +62,8 @@ fn is_built_by_host(version: &str) -> bool {
 
 /// Returns true for a build of EPEL Next, which is made for CentOS Stream: `1.0-2.el9.next`. No source of advisories names them.
 pub(super) fn is_of_next(version: &str) -> bool {
-    version.contains(".el") && version.contains(".next")
+    let after = version.split_once(".el").map(|(_, rest)| rest.split('.'));
+    after.is_some_and(|mut parts| parts.any(|part| part == "next"))
 }
 
 /// Returns the row of EPEL.
@@ -118,6 +119,14 @@ fn release_for<'a>(host: &'a OsvPackage, purl: &PackageUrl) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn build_of_next_has_the_word_behind_its_release() {
+        assert!(is_of_next("1.0-2.el9.next") && is_of_next("1.0-2.el9.next.1"));
+        for version in ["1.0-2.el9", "1.0-1.next.el9", "1.0-2.el9.nextcloud", "1.next-1"] {
+            assert!(!is_of_next(version), "{version}");
+        }
+    }
 
     #[test]
     fn release_of_the_hosts_makers_is_known() {
