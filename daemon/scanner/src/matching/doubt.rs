@@ -218,6 +218,14 @@ pub(super) fn has_foreign_character(scheme: Scheme, text: &str) -> bool {
     })
 }
 
+/// Returns a version of Maven without the `v` that tags have before their numbers. Its order would place it before all numbers.
+pub(super) fn without_v(scheme: Option<Scheme>, text: &str) -> Option<&str> {
+    let bare = text
+        .strip_prefix(['v', 'V'])
+        .filter(|_| scheme == Some(Scheme::Maven))?;
+    bare.starts_with(|c: char| c.is_ascii_digit()).then_some(bare)
+}
+
 /// Returns the doubt about a text with other text before its numbers, in the orders that place such a text elsewhere.
 fn without_prefix(scheme: Scheme, text: &str) -> Doubt {
     if !matches!(

@@ -155,7 +155,9 @@ fn version_after_other_text_is_not_off_a_list() {
         let result = evaluate(&listed, &Subject::new("Maven", text));
         (result.is_affected(), result.is_undecided())
     };
-    assert_eq!(says("v1.5"), (false, true));
+    assert_eq!(says("release-1.5"), (false, true));
+    assert_eq!(says("release-1.7"), (false, false));
+    assert_eq!(says("v1.5"), (true, false));
     assert_eq!(says("v1.7"), (false, false));
     assert_eq!(says("1.5.0"), (true, false));
 }
