@@ -102,6 +102,8 @@ fn non_version_is_not_unaffected_by_its_place() {
         ("Maven", "\"0.5\""),
         ("AlmaLinux:9", "2.5, 3.0"),
         ("AlmaLinux:9", "=2.5"),
+        ("AlmaLinux:9", "x-0.5-1.el9"),
+        ("Rocky Linux:9", "0.5-1.el9-3"),
         ("Go", "v0.0.0-00010101000000-000000000000"),
         ("npm", "0.0.0-development"),
         ("PyPI", "0+unknown"),
