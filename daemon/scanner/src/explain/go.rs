@@ -15,12 +15,13 @@ pub(super) fn doubting_module(
 ) -> Result<Option<String>, KnowledgeError> {
     let mut named = asked.knowledge;
     let modules = modules_of(package, subject.text(), &mut named)?;
-    let of = |name: &str| asked.advisories(std::iter::once(package.ecosystem.as_ref()), name);
+    let of = |name: &str| asked.advisories(package.ecosystems(), name);
     let own = if modules.is_empty() {
         Vec::new()
     } else {
         of(&package.name)?
     };
+    let own: Vec<&Advisory> = own.iter().collect();
     let has_end = |rule: &Rule| !matches!(rule, Rule::Range { until: None, .. });
     for module in modules {
         let is_major = is_major_of(&package.name, &module, subject.text());

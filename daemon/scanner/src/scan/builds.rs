@@ -83,7 +83,13 @@ pub(crate) fn unjudged_in<A: AsRef<[Advisory]>>(
         }
     }
     if !is_named {
-        return Ok(Unjudged::Everything);
+        // What another distribution's build is called here, and nobody names, is no package of the host.
+        let is_unknown = matches!(mark, Mark::Distribution(_)) && open.is_empty() && decided.is_empty();
+        return Ok(if is_unknown {
+            Unjudged::Nothing
+        } else {
+            Unjudged::Everything
+        });
     }
     open.retain(|vulnerability| !decided.contains(vulnerability));
     Ok(if open.is_empty() {

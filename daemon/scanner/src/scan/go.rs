@@ -19,9 +19,9 @@ pub(crate) fn modules_of(
     version: &str,
     named: &mut impl Named,
 ) -> Result<Vec<String>, KnowledgeError> {
-    let (system, name) = (package.ecosystem.as_ref(), package.name.as_str());
+    let name = package.name.as_str();
     let mut found = Vec::new();
-    if system != "Go" {
+    if package.system != "Go" {
         return Ok(found);
     }
     for path in modules_above(name) {
@@ -30,16 +30,16 @@ pub(crate) fn modules_of(
         if (package.is_module && !is_major) || !can_have(path, version) {
             continue;
         }
-        if is_major && named.knows_package(system, name)? {
+        if is_major && named.is_named(package, &[name])? {
             continue;
         }
         if let Some(major) = with_major(path, version).filter(|major| major != name)
-            && named.knows_package(system, &major)?
+            && named.is_named(package, &[&major])?
         {
             found.push(major);
             break;
         }
-        if named.knows_package(system, path)? {
+        if named.is_named(package, &[path])? {
             found.push(path.to_owned());
             if is_of_major(path, version) {
                 break;
@@ -51,7 +51,7 @@ pub(crate) fn modules_of(
 
 /// Returns true if the records behind a statement about a module speak about the same vulnerability in a Go path below it, too: they
 /// tell the two apart.
-pub(crate) fn is_told_apart(own: &[Advisory], vulnerability: &str, records: &[Provenance]) -> bool {
+pub(crate) fn is_told_apart(own: &[&Advisory], vulnerability: &str, records: &[Provenance]) -> bool {
     let mut about = own.iter().filter(|advisory| {
         advisory.vulnerability == vulnerability
             && advisory.withdrawn.is_none()
@@ -78,8 +78,11 @@ impl Scanner<'_> {
         if modules.is_empty() {
             return Ok(false);
         }
-        let system = package.ecosystem.as_ref();
-        let own = self.advisories(system, &package.name)?;
+        let mut own = Vec::new();
+        for ecosystem in package.ecosystems() {
+            own.push(self.advisories(ecosystem, &package.name)?);
+        }
+        let own: Vec<&Advisory> = own.iter().flat_map(|list| list.iter()).collect();
         let mut is_doubted = false;
         for name in modules {
             let is_major = is_major_of(&package.name, &name, subject.text());
@@ -89,7 +92,9 @@ impl Scanner<'_> {
                 ..package.clone()
             };
             let mut found = Vec::new();
-            is_doubted |= self.judge_in(system, &module, subject, component, &mut found)?;
+            for ecosystem in package.ecosystems() {
+                is_doubted |= self.judge_in(ecosystem, &module, subject, component, &mut found)?;
+            }
             // A module without an end of its affected versions says nothing about the next major version, which is another module.
             found.retain(|finding| {
                 (!is_major || has_end(finding))

@@ -1,6 +1,7 @@
 //! Scans over knowledge in memory.
 
 mod builds;
+mod certified;
 mod epel;
 mod go;
 mod repeats;

@@ -16,6 +16,8 @@ pub(crate) enum Mark<'a> {
     Next,
     /// A product for Enterprise Linux, by its own word: `ost`, `rhaos4.6`, `jbcs`.
     Product(&'a str),
+    /// Another distribution, by its tag: `fc40`.
+    Distribution(&'a str),
 }
 
 impl OsvPackage {
@@ -25,9 +27,16 @@ impl OsvPackage {
             self.epel.is_some() || self.system == EPEL || epel::is_host(self.system);
         match self.system {
             "Ubuntu" => release::is_certified(version).then_some(Mark::Certified),
-            _ if !is_for_enterprise_linux => None,
-            _ if epel::is_of_next(version) => Some(Mark::Next),
-            _ => product_in(version).map(Mark::Product),
+            "Debian" => {
+                let revision = version.rsplit_once('-').map_or("", |(_, revision)| revision);
+                revision.contains(UBUNTU).then_some(Mark::Distribution(UBUNTU))
+            }
+            _ if is_for_enterprise_linux && epel::is_of_next(version) => Some(Mark::Next),
+            _ => {
+                let product = product_in(version).filter(|_| is_for_enterprise_linux);
+                let of_other = || foreign_tag(self.system, version).map(Mark::Distribution);
+                product.map(Mark::Product).or_else(of_other)
+            }
         }
     }
 
@@ -36,7 +45,7 @@ impl OsvPackage {
     pub(crate) fn is_of_mark(ecosystem: &str, mark: Mark<'_>) -> bool {
         match mark {
             Mark::Certified => release::is_of_certified(ecosystem),
-            Mark::Next => false,
+            Mark::Next | Mark::Distribution(_) => false,
             Mark::Product(product) => {
                 product.starts_with("rhaos") && ecosystem.starts_with("Red Hat:openshift:")
             }
@@ -60,8 +69,75 @@ impl OsvPackage {
 /// release, of a repository, and of Oracle's kernel and certified builds, which have advisories of the host.
 const MARKS_OF_HOSTS: [&str; 7] = ["a", "b", "fdb", "fdn", "fdp", "fips", "uek"];
 
-/// The marks before the release of OpenShift, of JBoss' web server, and of JBoss' platform with a number.
-const BEFORE_RELEASE: [(&str, bool); 3] = [(".rhaos", true), (".jbcs.", false), (".ep", true)];
+/// The marks before the release of OpenShift, of JBoss' web server, and of JBoss' platform, and true if a number is part of them.
+const BEFORE_RELEASE: [(&str, bool); 4] = [
+    (".rhaos", false),
+    (".jbcs.", false),
+    (".ep", true),
+    (".eap", true),
+];
+
+/// The tags of distributions in the releases of their builds, before the number of a release.
+const TAGS: [(&str, &[&str]); 7] = [
+    ("amzn", &["Amazon Linux"]),
+    ("azl", &["Azure Linux"]),
+    // Amazon's first releases were made from Enterprise Linux.
+    (
+        "el",
+        &[
+            "AlmaLinux",
+            "Amazon Linux",
+            EPEL,
+            "Oracle Linux",
+            "Red Hat",
+            "Rocky Linux",
+        ],
+    ),
+    ("fc", &["Fedora"]),
+    ("mga", &["Mageia"]),
+    ("oe", &["openEuler"]),
+    ("ph", &["Photon OS"]),
+];
+/// The word in revisions of Ubuntu's builds.
+const UBUNTU: &str = "ubuntu";
+/// The distributions whose packages have such releases.
+const TAGGED: [&str; 13] = [
+    "AlmaLinux",
+    "Amazon Linux",
+    "Azure Linux",
+    EPEL,
+    "Fedora",
+    "Mageia",
+    "Oracle Linux",
+    "Photon OS",
+    "Red Hat",
+    "Rocky Linux",
+    "SUSE",
+    "openEuler",
+    "openSUSE",
+];
+/// The last release of Fedora whose builds are in Enterprise Linux as they are.
+const LAST_OF_FEDORA: u32 = 13;
+
+/// Returns the tag of another distribution in a version's release.
+fn foreign_tag<'a>(system: &str, version: &'a str) -> Option<&'a str> {
+    if !TAGGED.contains(&system) {
+        return None;
+    }
+    let (_, release) = version.rsplit_once('-')?;
+    // The first word is the number of the build.
+    let mut words = release.split(['.', '+', '~', '_']).skip(1);
+    words.find(|word| {
+        let tag = |(tag, systems): &(&str, &[&str])| {
+            let number = word.strip_prefix(tag).unwrap_or_default();
+            let is_old = *tag == "fc" && number.parse().is_ok_and(|number: u32| number <= LAST_OF_FEDORA);
+            let digits = number.trim_start_matches(|c: char| c.is_ascii_digit());
+            let is_tag = digits.len() < number.len() && (digits.is_empty() || digits.starts_with("sp"));
+            is_tag && !systems.contains(&system) && !is_old
+        };
+        TAGS.iter().any(tag)
+    })
+}
 
 /// Returns the mark of another product than the host's own repositories in a version: it follows the release without a separator
 /// (`.el8ost`, `.el8_4ost`, `module+el8dsrv+`), or is that of OpenShift or JBoss.
@@ -93,7 +169,7 @@ fn word_before_release<'a>(version: &'a str, mark: &str, has_number: bool) -> Op
     let mut found = version.match_indices(mark);
     found.find_map(|(at, _)| {
         let word = version.get(at + 1..)?;
-        let number = version.get(at + mark.len()..).filter(|_| has_number);
+        let number = version.get(at + mark.len()..).filter(|_| !mark.ends_with('.'));
         let digits = number.map_or(0, |number| {
             let end = number.find(|c: char| !c.is_ascii_digit() && c != '.');
             let number = number.get(..end.unwrap_or(number.len())).unwrap_or_default();
@@ -121,6 +197,8 @@ mod tests {
             ("2.0-1.rhaos4.12.git.1.el8", "rhaos4.12"),
             ("2.0-1.redhat_21.1.ep7.el8", "ep7"),
             ("2.0-1.jbcs.el8", "jbcs"),
+            ("2.0-1.rhaos.el8", "rhaos"),
+            ("2.0-1.eap8.el8", "eap8"),
             ("2.0-1.el8jbcs", "jbcs"),
         ] {
             assert_eq!(product_in(version), Some(expected), "{version}");
@@ -145,6 +223,31 @@ mod tests {
             "",
         ] {
             assert_eq!(product_in(version), None, "{version}");
+        }
+    }
+
+    #[test]
+    fn tag_of_another_distribution_is_told_from_the_hosts() {
+        for (system, version, expected) in [
+            ("Red Hat", "2.0-1.fc40", Some("fc40")),
+            ("Rocky Linux", "2.0-1.amzn2023.0.1", Some("amzn2023")),
+            ("Fedora", "2.0-1.el9", Some("el9")),
+            ("Fedora", "2.0-1.el9_4.2", Some("el9")),
+            ("Azure Linux", "2.0-1.el9", Some("el9")),
+            ("Photon OS", "2.0-1.azl3", Some("azl3")),
+            ("AlmaLinux", "2.0-1.oe2203sp3", Some("oe2203sp3")),
+            ("SUSE", "2.0-1.mga9", Some("mga9")),
+            ("Fedora", "2.0-1.fc38", None),
+            ("Red Hat", "2.0-1.fc6", None),
+            ("Red Hat", "2.0-1.el8_4", None),
+            ("Amazon Linux", "2.0-1.el7", None),
+            ("openEuler", "2.0-1.oe2203sp3", None),
+            ("SUSE", "2.0-150500.1.2", None),
+            ("Red Hat", "2.0.fc40", None),
+            ("Red Hat", "2.0-1.fcoe2", None),
+            ("Debian", "2.0-1.fc40", None),
+        ] {
+            assert_eq!(foreign_tag(system, version), expected, "{system} {version}");
         }
     }
 }

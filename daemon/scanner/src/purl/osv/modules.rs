@@ -65,7 +65,7 @@ impl<'a> Paths<'a> {
                 other: None,
             };
         };
-        let whole = [&name, "/", subpath].concat();
+        let whole = [&name, "/", &subpath.replace('!', "")].concat();
         // Some tools write the major version as a subpath.
         let is_major = version.is_empty() && major_in(&whole).is_some();
         if is_listed_as_module || is_major || is_module_at(&whole, version) {
@@ -76,9 +76,9 @@ impl<'a> Paths<'a> {
             };
         }
         Self {
+            is_module: stated == "package" || is_module_at(&name, version),
             name,
             other: Some(whole),
-            is_module: stated == "package",
         }
     }
 }

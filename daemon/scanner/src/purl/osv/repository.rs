@@ -4,8 +4,10 @@
 use super::release::is_codename;
 
 /// Words that makers of repositories for RPM distributions add to their releases.
-const RPM_MARKS: [&str; 19] = [
+const RPM_MARKS: [&str; 22] = [
     "art",
+    "ciqfips",
+    "ciqlts",
     "cloudlinux",
     "codeit",
     "cpanel",
@@ -22,20 +24,28 @@ const RPM_MARKS: [&str; 19] = [
     "remi",
     "rpmfusion",
     "sernet",
+    "tuxcare",
     "ulyaoth",
     "webtatic",
 ];
 /// The beginnings of words that those for Debian and Ubuntu add. Both use names of their releases, too (`~bookworm`), which the
 /// distributions themselves have not used since Debian 7.
-const DEB_MARKS: [&str; 9] = [
+const DEB_MARKS: [&str; 16] = [
+    "astra",
     "debian",
+    "deepin",
+    "devuan",
     "dotdeb",
     "gbp",
+    "kali",
+    "linuxmint",
     "maria",
     "nodesource",
+    "parrot",
     "pgdg",
     "plesk",
     "ppa",
+    "pureos",
     "sury",
 ];
 
@@ -84,6 +94,7 @@ mod tests {
             ("rpm", "3.10.0-962.3.2.lve1.5.60.el7"),
             ("deb", "20.11.0-1nodesource1"),
             ("deb", "7.28.0-1bullseye"),
+            ("deb", "2.0-1kali1"),
             ("deb", "1:10.11.6+maria~ubu2204"),
             ("deb", "1.24.0-1~bookworm"),
             ("deb", "3.11.5-1+jammy1"),
