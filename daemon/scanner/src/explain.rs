@@ -4,6 +4,7 @@
 //! result of each of their rules for the version. It uses the same functions as a scan, so both always agree.
 
 mod branch;
+mod builds;
 mod epel;
 mod go;
 mod words;
@@ -165,16 +166,13 @@ pub fn explain(
     let package = chosen.package;
     explanation.package = Some(package.clone());
     explanation.about_epel = chosen.remark;
-    if let Some(branch) = branch.as_ref().filter(|_| package.system != host.system) {
-        explanation.take_package(&host, Lists::Branch(branch), asked, |_| {})?;
-    }
-    let own = branch.as_ref().filter(|_| package.system == host.system);
-    let subject = explanation.take_package(&package, Lists::Package(own), asked, |_| {})?;
+    let subject = explanation.take_chosen([&host, &package], branch.as_ref(), asked)?;
     if let Some(epel) = &chosen.doubted {
         let others = explanation.other_advisories;
         explanation.take_package(epel, Lists::Package(None), asked, Evaluation::doubt_vendor)?;
         explanation.other_advisories = others;
     }
+    explanation.leave_out_fixed_in_certified(&package, &subject, asked)?;
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     // Nothing follows from silence without knowledge of the release; what advisories say about one id does.
     let is_silent = explanation.conclusion == Conclusion::NotAbout;
@@ -194,7 +192,8 @@ pub fn explain(
         explanation.is_without_source = true;
         explanation.conclusion = Conclusion::CannotSay;
     } else if (is_denial || (is_whole && explanation.is_about_all))
-        && named.is_unjudged_build(purl.ty(), &package, subject.text())?
+        && (explanation.is_of_unjudged_build(&package, &subject, asked)?
+            || named.is_of_unjudged_repository(purl.ty(), &package, subject.text())?)
     {
         explanation.is_vendor_unknown = true;
         explanation.conclusion = Conclusion::CannotSay;
@@ -333,6 +332,21 @@ enum Lists<'b> {
 }
 
 impl Explanation {
+    /// Adds the advisories about the package that was chosen, and those of the branch, which are about the host's; returns its
+    /// version.
+    fn take_chosen(
+        &mut self,
+        [host, chosen]: [&OsvPackage; 2],
+        branch: Option<&OwnBranch>,
+        asked: Asked<'_>,
+    ) -> Result<Subject, KnowledgeError> {
+        let own = branch.filter(|_| chosen.system == host.system);
+        if let (Some(branch), None) = (branch, own) {
+            self.take_package(host, Lists::Branch(branch), asked, |_| {})?;
+        }
+        self.take_package(chosen, Lists::Package(own), asked, |_| {})
+    }
+
     /// Adds the advisories about a package, and those about its source; returns the package's version.
     fn take_package(
         &mut self,

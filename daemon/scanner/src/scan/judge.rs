@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use self::lookups::Looked;
+use super::builds::Unjudged;
 use super::cpes::JudgedCpes;
 use super::epel::Named;
 use super::finding::FoundPackage;
@@ -258,14 +259,11 @@ impl<'a> Scanner<'a> {
         let has_findings = findings.len() > first;
         let (judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
         let mut judged = joined(judged, has_findings, undecided);
-        if judged.0 == Standing::Matched && self.is_unjudged_build(purl.ty(), &package, subject.text())? {
-            judged = (Standing::Undecided, Some(DoubtCause::Vendor));
-        }
+        self.drop_fixed_in_certified(&package, component, findings, first)?;
         if judged.0 == Standing::Matched
-            && package.system == "Go"
-            && self.is_doubted_by_module(&package, &subject, component)?
+            && let Some(cause) = self.doubt_of_match(&package, &subject, component)?
         {
-            judged = (Standing::Undecided, Some(DoubtCause::Name));
+            judged = (Standing::Undecided, Some(cause));
         }
         let (standing, cause) = judged;
         let systems = [system, other];
@@ -282,6 +280,29 @@ impl<'a> Scanner<'a> {
             self.repeats.keep(key, judged.clone());
         }
         Ok(judged)
+    }
+
+    /// Returns why advisories that do not affect a package's version show nothing about it, and notes which of them; `None` if they do.
+    fn doubt_of_match(
+        &mut self,
+        package: &OsvPackage,
+        subject: &Subject,
+        component: &Component,
+    ) -> Result<Option<DoubtCause>, KnowledgeError> {
+        if package.system == "Go" {
+            let is_doubted = self.is_doubted_by_module(package, subject, component)?;
+            return Ok(is_doubted.then_some(DoubtCause::Name));
+        }
+        let ty = component.purl.as_ref().map_or("", |purl| purl.ty());
+        let is_doubted = match self.unjudged_of(package, subject, component)? {
+            Unjudged::Nothing => self.is_of_unjudged_repository(ty, package, subject.text())?,
+            Unjudged::Everything => true,
+            Unjudged::Vulnerabilities(mut open) => {
+                self.unevaluated.append(&mut open);
+                true
+            }
+        };
+        Ok(is_doubted.then_some(DoubtCause::Vendor))
     }
 
     /// Evaluates a package's version with all applicable ecosystems. The cause is of an undecided one.

@@ -31,6 +31,8 @@ pub(super) struct Key {
     source: Option<SourcePackage>,
     /// The branch of its host.
     host: Option<Host>,
+    /// True if it is a Go module for certain.
+    is_module: bool,
     /// Its source package in EPEL, its vendor, and true if EPEL's advisories can use no other name for it.
     epel: Option<(Option<SourcePackage>, Option<Vendor>, bool)>,
     /// True if no advisory can use another name for it, as when it is its own source.
@@ -114,6 +116,7 @@ impl Repeats {
             also: package.also.clone(),
             source: package.source.clone(),
             host: package.host,
+            is_module: package.is_module,
             epel: package
                 .epel
                 .as_ref()

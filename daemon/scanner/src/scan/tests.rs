@@ -2,7 +2,9 @@
 
 mod branches;
 mod builds;
+mod certified;
 mod epel;
+mod go;
 mod repeats;
 mod sources;
 mod standings;

@@ -101,42 +101,6 @@ fn repositories_of(major: u32) -> &'static [&'static str] {
     if major < 8 { &KINDS_OF_HOSTS } else { &REPOSITORIES }
 }
 
-/// Marks that follow the release without a separator, as those of other products do, and are of hosts: those of another
-/// architecture's release, and of a repository.
-const MARKS_OF_HOSTS: [&str; 3] = ["a", "b", "fdp"];
-
-/// Marks of JBoss products that stand before the release: `1.jbcs.el7`, and `1.ep7.el8` with a number.
-const JBOSS: [&str; 2] = [".jbcs.", ".ep"];
-
-/// Returns true if a version is of a product besides the host's own repositories: its mark follows the release without a
-/// separator (`.el8ost`, `.el8_4ost`, `module+el8dsrv+`), or is that of OpenShift or JBoss. Its place among the host's fixes
-/// says nothing.
-pub(in super::super) fn is_of_product(version: &str) -> bool {
-    let mut marks = version.match_indices("el");
-    let has_mark = marks.any(|(at, mark)| {
-        if !version.get(..at).unwrap_or_default().ends_with(['.', '+']) {
-            return false;
-        }
-        let rest = version.get(at + mark.len()..).unwrap_or_default();
-        let word = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_');
-        let end = word.find(|c: char| !c.is_ascii_alphabetic());
-        let end = end.unwrap_or(word.len());
-        let word_of_mark = word.get(..end).unwrap_or_default();
-        word.len() < rest.len() && end > 0 && !MARKS_OF_HOSTS.contains(&word_of_mark)
-    });
-    has_mark || branch::openshift_of(version).is_some() || is_of_jboss(version)
-}
-
-fn is_of_jboss(version: &str) -> bool {
-    let [server, platform] = JBOSS;
-    let mut platforms = version.match_indices(platform);
-    version.contains(server)
-        || platforms.any(|(at, mark)| {
-            let rest = version.get(at + mark.len()..).unwrap_or_default();
-            rest.starts_with(|c: char| c.is_ascii_digit())
-        })
-}
-
 /// Returns true if advisories about a product show knowledge of a release: of the release itself or its repositories; of
 /// the whole release, for a minor one; of a minor one, if the host's is not known.
 pub(in super::super) fn is_known_by(own: &str, other: &str) -> bool {

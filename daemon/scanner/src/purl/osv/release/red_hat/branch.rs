@@ -1,6 +1,7 @@
 //! The branches of Enterprise Linux: minor releases with support of their own, and OpenShift.
 
-use super::{is_of_product, repositories_of};
+use super::repositories_of;
+use crate::purl::osv::build::product_in;
 
 /// A branch of a release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -84,7 +85,7 @@ impl Branch {
     /// branch, or of another product, need not be.
     fn may_have(self, fix: &str) -> bool {
         match (self, branch_of(fix)) {
-            (_, None) => !is_of_product(fix),
+            (_, None) => product_in(fix).is_none(),
             (Self::Minor(own), Some(Self::Minor(other))) => own.0 == other.0 && other <= own,
             (Self::OpenShift(own, _), Some(Self::OpenShift(other, _))) => other <= own,
             (Self::OpenShift(..), Some(Self::Minor(_))) => true,
@@ -136,7 +137,7 @@ impl Host {
             (Some(Branch::OpenShift(own, _)), Branch::OpenShift(host, _)) => own != host,
             (Some(Branch::OpenShift(..)), Branch::Minor(_)) => false,
         };
-        if own.is_none() && is_of_product(version) {
+        if own.is_none() && product_in(version).is_some() {
             return Vec::new();
         }
         self.branches().filter(decides).collect()
@@ -200,7 +201,7 @@ fn branch_of(version: &str) -> Option<Branch> {
         return Some(openshift);
     }
     let minor = minor_of(version)?;
-    (!is_of_product(version)).then_some(Branch::Minor(minor))
+    product_in(version).is_none().then_some(Branch::Minor(minor))
 }
 
 /// Returns the minor release in a build's version: 9.4 of `1.2-3.el9_4.2` and of `1.2-3.module+el9.4.0+1+a`.
@@ -280,7 +281,7 @@ pub(in crate::purl::osv) fn is_fix_of_own(version: &str, fix: &str) -> bool {
 /// release, or none. Another build of the host's release may be after it in the order, and lack it.
 pub(in crate::purl::osv) fn is_fix_of_host(version: &str, fix: &str) -> bool {
     match (branch_of(version), branch_of(fix)) {
-        (None, None) => !is_of_product(fix) && !is_of_product(version),
+        (None, None) => product_in(fix).is_none() && product_in(version).is_none(),
         (Some(own), Some(other)) => own.is_same(other),
         _ => false,
     }
