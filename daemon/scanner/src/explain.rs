@@ -3,6 +3,8 @@
 //! The answer contains every step: the OSV package of the URL, the advisories about it that have the id, and the
 //! result of each of their rules for the version. It uses the same functions as a scan, so both always agree.
 
+mod branch;
+mod builds;
 mod epel;
 mod go;
 mod words;
@@ -10,14 +12,16 @@ mod words;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use self::branch::{Listed, OwnBranch};
+
 use crate::fix::{StatedFix, joint_state};
 use crate::knowledge::{Advisory, JudgedAt, Knowledge, KnowledgeError, StatedEntries, StatingRecord};
-use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
+use crate::matching::{Evaluation, Rule, Subject, WhyNot};
 use crate::name::ecosystem_base;
 use crate::osv::{Affected, Event, RangeKind};
 use crate::purl::PackageUrl;
 use crate::purl::osv::{OsvPackage, other_names, package_in, version_of, version_on};
-use crate::scan::{Named as _, StatementResult, decided_by, is_fixed_in_branch};
+use crate::scan::{Named as _, StatementResult, decided_by, evaluate_unless};
 use crate::version::{Scheme, Version};
 
 /// The answer to "is this package affected by that vulnerability, and why?".
@@ -71,6 +75,8 @@ pub struct AdvisoryExplanation {
     pub merge_hash: String,
     /// Its vulnerability's identity.
     pub vulnerability: String,
+    /// The ecosystem of the branch that it is about, if the build is of a branch and the advisory is about that.
+    pub branch: Option<String>,
     /// The time of its withdrawal, if any.
     pub withdrawn: Option<String>,
     /// The records of which it consists, each as `source record`.
@@ -148,23 +154,25 @@ pub fn explain(
     let Some(package) = package.filter(|package| package.release_known) else {
         return Ok(explanation);
     };
-    let chosen = epel::chosen(package, knowledge)?;
-    let package = chosen.package;
-    explanation.package = Some(package.clone());
-    explanation.about_epel = chosen.remark;
     let asked = Asked {
         purl,
         id,
         knowledge,
         at,
     };
-    let subject = explanation.take_package(&package, asked, |_| {})?;
+    let branch = OwnBranch::of(&package, explanation.version.as_deref(), asked)?;
+    let host = package.clone();
+    let chosen = epel::chosen(package, knowledge)?;
+    let package = chosen.package;
+    explanation.package = Some(package.clone());
+    explanation.about_epel = chosen.remark;
+    let subject = explanation.take_chosen([&host, &package], branch.as_ref(), asked)?;
     if let Some(epel) = &chosen.doubted {
         let others = explanation.other_advisories;
-        explanation.take_package(epel, asked, Evaluation::doubt_vendor)?;
+        explanation.take_package(epel, Lists::Package(None), asked, Evaluation::doubt_vendor)?;
         explanation.other_advisories = others;
     }
-    explanation.leave_out_fixed_in_branch(&package, &subject, asked)?;
+    explanation.leave_out_fixed_in_certified(&package, &subject, asked)?;
     explanation.conclusion = conclude(&explanation.advisories, explanation.version.is_some());
     // Nothing follows from silence without knowledge of the release; what advisories say about one id does.
     let is_silent = explanation.conclusion == Conclusion::NotAbout;
@@ -184,11 +192,14 @@ pub fn explain(
         explanation.is_without_source = true;
         explanation.conclusion = Conclusion::CannotSay;
     } else if (is_denial || (is_whole && explanation.is_about_all))
-        && named.is_unjudged_build(purl.ty(), &package, subject.text())?
+        && (explanation.is_of_unjudged_build(&package, &subject, asked)?
+            || named.is_of_unjudged_repository(purl.ty(), &package, subject.text())?)
     {
         explanation.is_vendor_unknown = true;
         explanation.conclusion = Conclusion::CannotSay;
-    } else if is_denial && (chosen.is_name_unknown || !is_name_known(&package, &subject, knowledge)?) {
+    } else if (is_denial || (is_whole && explanation.is_about_all))
+        && (chosen.is_name_unknown || !is_name_known(&package, &subject, knowledge)?)
+    {
         explanation.is_name_unknown = true;
         explanation.conclusion = Conclusion::CannotSay;
     } else if is_denial || (is_whole && explanation.is_about_all) {
@@ -248,15 +259,6 @@ fn is_name_known(
         is_known = is_known && !knowledge.knows_package(&package.ecosystem, &other)?;
     }
     Ok(is_known)
-}
-
-/// Evaluates an entry; without a version, what needs one is left undecided.
-fn evaluated(summary: &str, entry: &Affected, subject: &Subject) -> Evaluation {
-    let mut found = evaluate_about(summary, entry, subject);
-    if subject.is_unknown() {
-        found.leave_undecided();
-    }
-    found
 }
 
 /// Adds the fixed versions of all entries, if no applicable statement says "affected": a fix is known, whatever the
@@ -320,14 +322,36 @@ fn fix_states(advisory: &Advisory, explained: &[StatementExplanation]) -> Vec<St
     found
 }
 
-/// Evaluates an entry of an advisory with this summary.
-type Evaluate<'e> = &'e mut dyn FnMut(&Affected, &str) -> Evaluation;
+/// Whose advisories about a package are taken.
+#[derive(Clone, Copy)]
+enum Lists<'b> {
+    /// Those of its own ecosystems, and of the branch of its build.
+    Package(Option<&'b OwnBranch>),
+    /// Those of the branch alone.
+    Branch(&'b OwnBranch),
+}
 
 impl Explanation {
+    /// Adds the advisories about the package that was chosen, and those of the branch, which are about the host's; returns its
+    /// version.
+    fn take_chosen(
+        &mut self,
+        [host, chosen]: [&OsvPackage; 2],
+        branch: Option<&OwnBranch>,
+        asked: Asked<'_>,
+    ) -> Result<Subject, KnowledgeError> {
+        let own = branch.filter(|_| chosen.system == host.system);
+        if let (Some(branch), None) = (branch, own) {
+            self.take_package(host, Lists::Branch(branch), asked, |_| {})?;
+        }
+        self.take_package(chosen, Lists::Package(own), asked, |_| {})
+    }
+
     /// Adds the advisories about a package, and those about its source; returns the package's version.
     fn take_package(
         &mut self,
         package: &OsvPackage,
+        lists: Lists<'_>,
         asked: Asked<'_>,
         doubt: fn(&mut Evaluation),
     ) -> Result<Subject, KnowledgeError> {
@@ -336,31 +360,39 @@ impl Explanation {
         let repositories = asked.knowledge.repositories(ecosystem_base(&package.ecosystem))?;
         let from = repositories.iter().map(String::as_str);
         let from = from.filter(|ecosystem| package.is_from(ecosystem));
-        let advisories = asked.advisories(package.ecosystems().chain(from), &package.name)?;
-        let decided: BTreeSet<String> = decided_by(advisories.iter(), &subject)
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
-        self.take(advisories, id, &mut |entry: &Affected, summary: &str| {
-            let mut found = evaluated(summary, entry, &subject);
-            doubt(&mut found);
-            found
-        });
+        let (branch, is_whole) = match lists {
+            Lists::Package(branch) => (branch, true),
+            Lists::Branch(branch) => (Some(branch), false),
+        };
+        let further = branch
+            .iter()
+            .flat_map(|branch| branch.further_ecosystems(package));
+        let own = package.ecosystems().filter(|_| is_whole);
+        let ecosystems: Vec<&str> = further.chain(own).collect();
+        let all = ecosystems.iter().copied().chain(from);
+        let advisories = branch::listed(branch, asked, all, &package.name)?;
+        let decided = decided_by(advisories.iter().map(|listed| &listed.advisory), &subject);
+        let decided: BTreeSet<String> = decided.into_iter().map(str::to_owned).collect();
+        self.take(advisories, id, &subject, &mut |found| doubt(found));
         let Some(source) = &package.source else {
             return Ok(subject);
         };
         let own = || Subject::of(purl, None, &package.ecosystem, source.version.as_deref());
         let of_source = source.version.as_ref().map(|_| own());
-        let advisories = asked.advisories(package.ecosystems(), &source.name)?;
+        let all = ecosystems.iter().copied();
+        let advisories = branch::listed(branch, asked, all, &source.name)?;
         let first = self.advisories.len();
-        self.take(advisories, id, &mut |entry: &Affected, summary: &str| {
-            let mut found = evaluated(summary, entry, of_source.as_ref().unwrap_or(&subject));
-            if !source.epoch_known {
-                found.doubt_epoch();
-            }
-            doubt(&mut found);
-            found
-        });
+        self.take(
+            advisories,
+            id,
+            of_source.as_ref().unwrap_or(&subject),
+            &mut |found| {
+                if !source.epoch_known {
+                    found.doubt_epoch();
+                }
+                doubt(found);
+            },
+        );
         // The package's own name ends what its source leaves in doubt.
         let is_open = |advisory: &AdvisoryExplanation| {
             let is_affected = advisory.counting().any(Evaluation::is_affected);
@@ -374,49 +406,36 @@ impl Explanation {
         Ok(subject)
     }
 
-    /// Leaves out the rules about the release if the build's own branch has the fix.
-    fn leave_out_fixed_in_branch(
+    /// Adds the advisories with the id, each evaluated with what excuses the build, and counts the others.
+    fn take(
         &mut self,
-        package: &OsvPackage,
+        advisories: Vec<Listed<'_>>,
+        id: Option<&str>,
         subject: &Subject,
-        asked: Asked<'_>,
-    ) -> Result<(), KnowledgeError> {
-        let source = package.source.as_ref();
-        let own_source = source.and_then(|source| source.version.as_deref());
-        let of_source =
-            own_source.map(|version| Subject::of(asked.purl, None, &package.ecosystem, Some(version)));
-        for advisory in &mut self.advisories {
-            if !advisory.counting().any(Evaluation::is_affected) {
-                continue;
-            }
-            let names = std::iter::once((&package.name, subject));
-            let source = source.map(|source| (&source.name, of_source.as_ref().unwrap_or(subject)));
-            for (name, subject) in names.chain(source) {
-                let vulnerability = &advisory.vulnerability;
-                let found = is_fixed_in_branch(package, subject, vulnerability, |ecosystem| {
-                    asked.advisories(std::iter::once(ecosystem), name)
-                })?;
-                if found {
-                    let statements = advisory.statements.iter_mut();
-                    let entries = statements.flat_map(|said| &mut said.entries);
-                    entries.for_each(Evaluation::leave_to_branch);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Adds the advisories with the id, and counts the others.
-    fn take(&mut self, advisories: Vec<Advisory>, id: Option<&str>, evaluate: Evaluate<'_>) {
-        for advisory in advisories {
+        doubt: &mut dyn FnMut(&mut Evaluation),
+    ) {
+        for Listed {
+            advisory,
+            excuse,
+            branch,
+        } in advisories
+        {
             let mut ids = advisory.ids.iter().chain(&advisory.related);
             if id.is_some_and(|id| advisory.vulnerability != id && !ids.any(|own| own == id)) {
                 self.other_advisories += 1;
                 continue;
             }
             let mut explain = |said: StatedEntries<'_>| {
-                let entries = said.entries.iter();
-                let entries: Vec<_> = entries.map(|entry| evaluate(entry, &advisory.summary)).collect();
+                let mut evaluate = |entry: &Affected| {
+                    let mut found = evaluate_unless(excuse.as_ref(), &advisory, said, entry, subject);
+                    // Without a version, what needs one is left undecided.
+                    if subject.is_unknown() {
+                        found.leave_undecided();
+                    }
+                    doubt(&mut found);
+                    found
+                };
+                let entries: Vec<_> = said.entries.iter().map(&mut evaluate).collect();
                 StatementExplanation {
                     by: said
                         .statement
@@ -433,6 +452,7 @@ impl Explanation {
             let records = advisory.provenance.iter();
             let records = records.map(|from| format!("{} {}", from.source, from.record));
             self.advisories.push(AdvisoryExplanation {
+                branch,
                 records: records.collect(),
                 statements,
                 fix_states,

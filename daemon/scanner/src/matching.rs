@@ -54,6 +54,8 @@ pub struct Subject {
     text: String,
     scheme: Option<Scheme>,
     own: Option<Version>,
+    /// The text that is compared, if it is another one: without a `v` before it.
+    bare: Option<Box<str>>,
     /// The version without a rebuild's suffix, if it has one.
     released: Option<Version>,
     /// The reason why its order relative to other versions is not reliable, if there is one.
@@ -70,7 +72,9 @@ impl Subject {
     /// Prepares a version for an ecosystem. A text that its scheme cannot parse can still be enumerated.
     pub fn new(ecosystem: &str, version: &str) -> Self {
         let scheme = Scheme::for_ecosystem(ecosystem);
-        let text = version.trim();
+        let stated = version.trim();
+        let bare = doubt::without_v(scheme, stated);
+        let text = bare.unwrap_or(stated);
         let parse = |text: &str| scheme.and_then(|scheme| Version::parse(scheme, text).ok());
         // A commit cannot be ordered, even if it looks like a version, and neither can a text that means several versions.
         let own = if git::is_hash(text) || doubt::is_requirement(text) {
@@ -79,7 +83,8 @@ impl Subject {
             scheme.and_then(|scheme| parse(scheme.bare(text)))
         };
         Self {
-            text: text.to_owned(),
+            text: stated.to_owned(),
+            bare: bare.map(Box::from),
             doubt: Doubt::of(ecosystem, text, own.as_ref()),
             scheme,
             released: scheme
@@ -121,6 +126,11 @@ impl Subject {
         &self.text
     }
 
+    /// Returns the text that is compared.
+    fn compared(&self) -> &str {
+        self.bare.as_deref().unwrap_or(&self.text)
+    }
+
     /// Returns true if its version is unknown: it has no version, commit or tag.
     pub fn is_unknown(&self) -> bool {
         self.text.is_empty() && self.revision.is_none()
@@ -144,7 +154,7 @@ impl Subject {
     /// Returns the version whose key may rule out advisories; `None` if that could rule out too much.
     pub(crate) fn screened(&self) -> Option<&Version> {
         // An advisory may list a commit or a tag instead of a version.
-        let is_plain = self.revision.is_none() && self.doubt == Doubt::None;
+        let is_plain = self.revision.is_none() && self.doubt == Doubt::None && self.bare.is_none();
         self.own.as_ref().filter(|_| is_plain)
     }
 
@@ -241,12 +251,22 @@ impl Evaluation {
             .extend(matched.map(|rule| (rule, WhyNot::VendorUnknown)));
     }
 
-    /// Calls matching rules those of another branch, which has other versions.
-    pub(crate) fn leave_to_branch(&mut self) {
+    /// Calls those rules that match, or that could not be evaluated, those of another branch, which has other versions, if the
+    /// branch of the build excuses it from them.
+    pub(crate) fn leave_to_branch(&mut self, is_excused: impl Fn(&Rule) -> bool) {
+        for (rule, why) in &mut self.unmatched {
+            // An entry without any rule is about no version.
+            let is_general = *why == WhyNot::NoBeginning || is_excused(rule);
+            if why.is_undecided() && *why != WhyNot::NoVersion && is_general {
+                *why = WhyNot::OtherBranch;
+            }
+        }
         let matched = std::mem::take(&mut self.matched).into_iter();
+        let (excused, rest): (Vec<Rule>, Vec<Rule>) = matched.partition(is_excused);
+        self.matched = rest;
         self.unmatched
-            .extend(matched.map(|rule| (rule, WhyNot::OtherBranch)));
-        self.fixed.clear();
+            .extend(excused.into_iter().map(|rule| (rule, WhyNot::OtherBranch)));
+        self.fixed.retain(|_| !self.matched.is_empty());
     }
 
     /// Returns true if no rule matches, and at least one is undecided because the epoch is unknown.
@@ -320,7 +340,7 @@ pub enum WhyNot {
     NoBeginning,
     /// The advisory is about another module stream than the package.
     OtherModule,
-    /// The rule is about the release, and the package's build is of the branch of a minor release, which has the fix.
+    /// The rule is about the release, and an advisory about the branch of the package's build says that it has the fix.
     OtherBranch,
     /// The rule matches a version that may lack its epoch.
     EpochUnknown,

@@ -32,13 +32,27 @@ pub struct Origin {
     pub epoch: Option<String>,
     /// The vendor that built it, if that distinguishes packages of one host.
     pub vendor: Option<Vendor>,
+    /// True if the generator found it in the list of modules of a Go program, or in `go.mod`, which name no packages.
+    pub is_go_module: bool,
 }
 
 /// The prefixes of Trivy's and Syft's properties.
 const PREFIXES: [&str; 2] = ["aquasecurity:trivy:", "syft:metadata:"];
 
+/// The property with Syft's type of a package.
+const TYPE_OF_SYFT: &str = "syft:package:type";
+
+/// Trivy's name for the type of a package.
+const PACKAGE_TYPE: &str = "PkgType";
+
+/// The types of Go modules in Syft and Trivy.
+const GO_MODULES: [&str; 3] = ["go-module", "gobinary", "gomod"];
+
 /// The prefix of SPDX's `sourceInfo` with which Trivy names the source.
 const BUILT_FROM: &str = "built package from:";
+
+/// The prefix of SPDX's `sourceInfo` with which Syft says that it found a Go module.
+const FOUND_IN_GO: &str = "acquired package info from go module information";
 
 /// Collects an [`Origin`] from several fields.
 #[derive(Debug, Default)]
@@ -51,14 +65,15 @@ pub(crate) struct OriginParts {
     module: String,
     epoch: String,
     vendor: Option<Vendor>,
+    is_go_module: bool,
 }
 
 impl OriginParts {
     /// Adds a property if it is about the origin.
     pub(crate) fn take_property(this: &mut Option<Box<Self>>, name: &str, value: &str) {
-        let key = PREFIXES
-            .iter()
-            .find_map(|prefix| name.trim().strip_prefix(prefix));
+        let name = name.trim();
+        let key = PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix));
+        let key = key.or_else(|| (name == TYPE_OF_SYFT).then_some(PACKAGE_TYPE));
         if let Some(key) = key {
             Self::take(this, key, value);
         }
@@ -73,6 +88,9 @@ impl OriginParts {
 
     /// Adds a text that names the source: `built package from: openssl 3.0.2-1`.
     pub(crate) fn take_source_info(this: &mut Option<Box<Self>>, text: &str) {
+        if text.trim().starts_with(FOUND_IN_GO) {
+            this.get_or_insert_default().is_go_module = true;
+        }
         let Some(built_from) = text.trim().strip_prefix(BUILT_FROM) else {
             return;
         };
@@ -81,6 +99,13 @@ impl OriginParts {
             let parts = this.get_or_insert_default();
             name.clone_into(&mut parts.source);
             words.next().unwrap_or_default().clone_into(&mut parts.version);
+        }
+    }
+
+    /// Adds the type of a package in Trivy or Syft, if it tells more than its URL.
+    pub(crate) fn take_type(this: &mut Option<Box<Self>>, ty: &str) {
+        if GO_MODULES.contains(&ty) {
+            this.get_or_insert_default().is_go_module = true;
         }
     }
 
@@ -120,6 +145,7 @@ impl OriginParts {
                 take(|parts| &mut parts.module, value);
             }
             "epoch" => take(|parts| &mut parts.epoch, value),
+            PACKAGE_TYPE => Self::take_type(this, value),
             "vendor" | "Vendor" => {
                 if let Some(vendor) = Vendor::of(value) {
                     this.get_or_insert_default().vendor.get_or_insert(vendor);
@@ -145,6 +171,7 @@ impl OriginParts {
             first.module = first.module.take().or(other.module);
             first.epoch = first.epoch.take().or(other.epoch);
             first.vendor = first.vendor.or(other.vendor);
+            first.is_go_module |= other.is_go_module;
         }
         Some(first)
     }
@@ -171,6 +198,7 @@ impl OriginParts {
             module: some(&parts.module),
             epoch: some(&parts.epoch),
             vendor: parts.vendor,
+            is_go_module: parts.is_go_module,
         }))
     }
 }
@@ -327,6 +355,7 @@ mod tests {
                 module: Some("foo:1:2:3".into()),
                 epoch: None,
                 vendor: None,
+                is_go_module: false,
             })
         );
         for (syft, source) in [

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::ecosystem::Ecosystem;
 use crate::name::ecosystem_base;
 use crate::purl::PackageUrl;
-use crate::purl::osv::{address_of, hosts_of_suse, package_of, purl_of};
+use crate::purl::osv::{address_of, hosts_of_suse, is_of_branch, package_of, purl_of};
 
 /// The reason why no scan can match a record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,6 +77,9 @@ const PRODUCTS: [&str; 7] = [
 /// Returns true if some package URL is matched against advisories of an ecosystem, given with its suffix.
 pub fn is_met(ecosystem: &str) -> bool {
     let ecosystem = ecosystem.trim();
+    if is_of_branch(ecosystem) {
+        return true;
+    }
     // Every type accepts names of several parts.
     let Some(url) = purl_of(ecosystem, "owner/name") else {
         return false;

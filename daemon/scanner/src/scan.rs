@@ -4,6 +4,7 @@
 //! package and however many names it was looked up by. Two CVEs are never one finding, even if a source files them
 //! together: that is the view's identity rule. Everything is sorted, so equal inputs give equal results.
 
+mod builds;
 mod by_source;
 mod coverage;
 mod cpes;
@@ -21,17 +22,18 @@ mod streams;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+pub(crate) use builds::{Unjudged, is_fixed_in_certified, unjudged_in};
 pub use coverage::{Coverage, Doubt, DoubtCause, Standing};
 pub(crate) use epel::{Choice, Named, choose};
 pub(crate) use evidence::decided_by;
 pub use evidence::{Opinion, StatementResult};
 pub use finding::{Finding, FoundPackage, MatchedBy, MatchedRule};
-pub(crate) use go::module_above;
+pub(crate) use go::{is_told_apart, modules_of};
 use judge::{Document, Scanner};
 use limits::{Limits, Tally};
 pub use limits::{MAX_COMPARED_CPES, MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};
 use sources::SourcesNamed;
-pub(crate) use streams::is_fixed_in_branch;
+pub(crate) use streams::{BranchBuild, BranchList, BranchSays, Excuse, evaluate_unless};
 
 use crate::knowledge::{JudgedAt, Knowledge, KnowledgeError};
 use crate::sbom::{Component, ComponentKind, Inventory};

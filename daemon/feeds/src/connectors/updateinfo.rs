@@ -42,11 +42,15 @@ pub(crate) fn add_packages(
     introduced: &dyn Fn(&Package) -> String,
 ) {
     let mut entries: BTreeMap<Key, Vec<String>> = BTreeMap::new();
-    let mut others = 0_usize;
+    let (mut others, mut of_next) = (0_usize, 0_usize);
     let has_binary = packages.iter().any(|package| package.arch != "src");
     for package in packages {
         // The source package is not installed; the packages built from it are listed too.
         if package.arch == "src" && has_binary {
+            continue;
+        }
+        if is_of_next(&package.evr) {
+            of_next += 1;
             continue;
         }
         let Some(ecosystem) = ecosystem_of(package) else {
@@ -64,6 +68,11 @@ pub(crate) fn add_packages(
         if !package.arch.is_empty() && !archs.contains(&package.arch) {
             archs.push(package.arch.clone());
         }
+    }
+    if of_next > 0 {
+        draft.warn(format!(
+            "{of_next} packages are builds of EPEL Next, and have no entry"
+        ));
     }
     if others > 0 {
         draft.warn(format!(
@@ -91,6 +100,13 @@ pub(crate) fn add_packages(
         }
         draft.affected.push(entry);
     }
+}
+
+/// Returns true for a build of EPEL Next (`1.0-2.el9.next`, `1.0-2.el9.next.1`). Builds for CentOS Stream have other versions than those
+/// for the release.
+pub(crate) fn is_of_next(version: &str) -> bool {
+    let parts = version.split_once(".el").map(|(_, rest)| rest.split('.'));
+    parts.is_some_and(|mut parts| parts.any(|part| part == "next"))
 }
 
 /// Returns true for text of the characters that a version with its epoch and release may have, with a digit.

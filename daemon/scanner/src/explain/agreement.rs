@@ -27,18 +27,21 @@ const HOSTS: [[&str; 4]; 6] = [
     ["fedora", "epel-9", "EPEL:9", "EPEL"],
 ];
 const NAMES: [&str; 3] = ["rocket", "rocket-libs", "python3-rocket"];
-const VERSIONS: [&str; 8] = [
+const VERSIONS: [&str; 10] = [
     "1.6-1.el9.remi",
     "1.0-1.el9",
     "1.6-1.el9",
     "2.0-1.el9_4",
+    "1.5-1.el9_4",
+    "1.6-1.el9_2",
     "3-1.el9",
     "1.6-1.el7",
     "1.6-1.module+el9+1+a",
     "latest",
 ];
-const FIXES: [&str; 6] = [
+const FIXES: [&str; 7] = [
     "1.5-1.el9",
+    "1.5-1.el9_4",
     "2.0-2.el9",
     "1:1.0-1.el9",
     "2-1.module+el9+1+a",
@@ -69,10 +72,10 @@ struct Package {
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
     let module = prop::sample::select(vec![None, None, Some("rocket:16"), Some("rocket:18")]);
     let one = (
-        0..7_usize,
+        0..9_usize,
         0..3_usize,
         0..3_u8,
-        0..6_usize,
+        0..7_usize,
         module,
         prop::bool::weighted(0.1),
     );
@@ -98,7 +101,7 @@ fn package() -> impl Strategy<Value = Package> {
         Some("?"),
     ];
     let more = ["", "", "&epoch=1", "&rpmmod=rocket:18:9:a"];
-    let parts = (0..6_usize, 0..3_usize, 0..8_usize);
+    let parts = (0..6_usize, 0..3_usize, 0..10_usize);
     let parts = (
         parts,
         prop::sample::select(upstream.to_vec()),
@@ -115,7 +118,8 @@ fn package() -> impl Strategy<Value = Package> {
 
 fn index(host: usize, entries: &[Entry]) -> MatchIndex<Vec<u8>> {
     let [_, _, own, base] = HOSTS[host];
-    let ecosystems = [own, own, base, "EPEL:9", "EPEL:9", "EPEL:7", "EPEL"];
+    let [eus, e4s] = ["Red Hat:rhel_eus:9.4::appstream", "Red Hat:rhel_e4s:9.2"];
+    let ecosystems = [own, own, base, "EPEL:9", "EPEL:9", "EPEL:7", "EPEL", eus, e4s];
     let mut rows: BTreeMap<(&str, &str), BTreeMap<String, Advisory>> = BTreeMap::new();
     for entry in entries {
         let event = match FIXES[entry.fix] {
@@ -183,7 +187,7 @@ fn check(result: &ScanResult, found: Conclusion, about: Option<&str>) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn scan_and_explanation_agree(package in package(), entries in entries()) {

@@ -36,10 +36,20 @@ impl Explanation {
             standing.flat_map(AdvisoryExplanation::counting)
         };
         match self.conclusion {
-            Conclusion::Affected => match rules().flat_map(|entry| &entry.matched).next() {
-                Some(rule) => format!("{version} of {about} is within {rule}"),
-                None => format!("{version} of {about} is affected"),
-            },
+            Conclusion::Affected => {
+                let mut standing = self.advisories.iter().filter(|one| one.withdrawn.is_none());
+                let rule = standing.find_map(|one| {
+                    let rule = one.counting().find_map(|entry| entry.matched.first())?;
+                    Some((one.branch.as_ref(), rule))
+                });
+                match rule {
+                    Some((Some(branch), rule)) => {
+                        format!("{version} of {branch} {} is within {rule}", package.name)
+                    }
+                    Some((None, rule)) => format!("{version} of {about} is within {rule}"),
+                    None => format!("{version} of {about} is affected"),
+                }
+            }
             Conclusion::NotAffected => match rules().flat_map(|entry| &entry.unmatched).last() {
                 Some((rule, why)) => format!("{version} of {about} is outside of {rule}: {why}"),
                 None => format!("no rule about {about} names any version"),
@@ -137,7 +147,7 @@ impl fmt::Display for WhyNot {
             Self::VersionUnreadable => f.write_str("the version has no place in the ecosystem's order"),
             Self::OtherModule => f.write_str("the advisory is about another module stream"),
             Self::OtherBranch => {
-                f.write_str("an advisory about the minor release of its build says that this has the fix")
+                f.write_str("an advisory about the branch of the build says that it has the fix")
             }
             Self::EpochUnknown => f.write_str("the source's version may lack its epoch"),
             Self::VendorUnknown => {

@@ -20,7 +20,7 @@ fn told(entry: &str) -> Vec<String> {
 }
 
 /// Ecosystem, type of range, events, and a version that they may affect.
-const MISTAKES: [(&str, &str, &str, &str); 13] = [
+const MISTAKES: [(&str, &str, &str, &str); 14] = [
     (
         "Maven",
         "ECOSYSTEM",
@@ -37,6 +37,13 @@ const MISTAKES: [(&str, &str, &str, &str); 13] = [
         "AlmaLinux:9",
         "ECOSYSTEM",
         r#"{"introduced":"0"},{"fixed":"banana"}"#,
+        "1.0-1.el9",
+    ),
+    // The name of a package, which may begin a version elsewhere.
+    (
+        "AlmaLinux:9",
+        "ECOSYSTEM",
+        r#"{"introduced":"0"},{"fixed":"p-2.0-1.el9"}"#,
         "1.0-1.el9",
     ),
     (

@@ -47,6 +47,7 @@ impl MemoKey {
             origin.and_then(|origin| origin.module.as_deref()),
             sources_named.then_some(""),
             origin.and_then(|origin| origin.vendor).map(Vendor::as_str),
+            origin.filter(|origin| origin.is_go_module).map(|_| ""),
         ] {
             put(text);
         }

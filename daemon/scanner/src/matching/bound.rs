@@ -231,6 +231,34 @@ mod tests {
         assert_eq!(says("opam", "v0.14.0", events), '-');
     }
 
+    #[test]
+    fn bare_v_before_a_version_of_maven_is_no_part_of_it() {
+        for (events, before, inside, after) in [
+            (r#"{"introduced":"1.0"},{"fixed":"1.2.4"}"#, '-', 'a', '-'),
+            (r#"{"introduced":"v1.0"},{"fixed":"v1.2.4"}"#, '-', 'a', '-'),
+            (r#"{"introduced":"1.0"},{"last_affected":"1.2.3"}"#, '-', 'a', '-'),
+            (r#"{"introduced":"0"},{"fixed":"v1.2.4"}"#, 'a', 'a', '-'),
+            (r#"{"introduced":"0"},{"fixed":"Greenwich.SR6"}"#, 'a', 'a', 'a'),
+        ] {
+            for v in ["v", "V"] {
+                let says = |version: &str| says("Maven", &format!("{v}{version}"), events);
+                assert_eq!(
+                    [says("0.9"), says("1.2.3"), says("2.0")],
+                    [before, inside, after],
+                    "{events}"
+                );
+            }
+        }
+        assert_eq!(
+            says("Maven", "v1.2.4-rc1", r#"{"introduced":"1.0"},{"fixed":"1.2.4"}"#),
+            'a'
+        );
+        assert_eq!(
+            says("Maven", "v", r#"{"introduced":"1.0"},{"fixed":"1.2.4"}"#),
+            '?'
+        );
+    }
+
     /// Orders that have no place for a prefix left out the event, without a word when the record was imported.
     #[test]
     fn prefix_is_no_part_of_an_event_in_strict_orders() {

@@ -200,8 +200,11 @@ fn is_branch(scheme: Scheme, text: &str) -> bool {
 }
 
 /// Returns true if a text contains a character that no version of its order has, such as a space or a comma: it is a
-/// list, a range, an address or a comment.
+/// list, a range, an address or a comment. RPM's have one hyphen at most: with more, it is a package's name and its version.
 pub(super) fn has_foreign_character(scheme: Scheme, text: &str) -> bool {
+    if scheme == Scheme::Rpm && text.matches('-').nth(1).is_some() {
+        return true;
+    }
     // Behind FreeBSD's comma is the number of an epoch.
     let epoch = text.split_once(',').filter(|_| scheme == Scheme::FreeBsd);
     if epoch.is_some_and(|(_, epoch)| !epoch.bytes().all(|byte| byte.is_ascii_digit())) {
@@ -216,6 +219,14 @@ pub(super) fn has_foreign_character(scheme: Scheme, text: &str) -> bool {
         | '&' | '?' | '$' | '%' => true,
         other => !other.is_ascii(),
     })
+}
+
+/// Returns a version of Maven without the `v` that tags have before their numbers. Its order would place it before all numbers.
+pub(super) fn without_v(scheme: Option<Scheme>, text: &str) -> Option<&str> {
+    let bare = text
+        .strip_prefix(['v', 'V'])
+        .filter(|_| scheme == Some(Scheme::Maven))?;
+    bare.starts_with(|c: char| c.is_ascii_digit()).then_some(bare)
 }
 
 /// Returns the doubt about a text with other text before its numbers, in the orders that place such a text elsewhere.

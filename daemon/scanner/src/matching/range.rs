@@ -43,7 +43,7 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
     let Some(version) = subject.for_range(&range.kind) else {
         return Err(bare(why_without_version(range, subject)));
     };
-    let places = Places::of(range, version, subject.text()).map_err(bare)?;
+    let places = Places::of(range, version, subject.compared()).map_err(bare)?;
     let fixed_above = places.fixed_above(version);
     let released = subject
         .released
@@ -86,7 +86,7 @@ pub(super) fn evaluate_range(range: &Range, subject: &Subject) -> Result<Inside,
 fn is_inside_by_own_order(range: &Range, subject: &Subject) -> bool {
     let own = subject.own.as_ref().filter(|own| !is_semver(own.scheme()));
     own.is_some_and(|own| {
-        Places::of(range, own, subject.text()).is_ok_and(|places| {
+        Places::of(range, own, subject.compared()).is_ok_and(|places| {
             places.is_before_limits(own) && walk(&places.points, own, None).opened_by.is_some()
         })
     })
@@ -264,7 +264,7 @@ fn is_in_doubt(range: &Range, subject: &Subject, points: &[Point<'_>]) -> bool {
         Doubt::Newest(numbers) => texts().any(|text| begins_with(text, numbers)),
         // Versions that all begin with a word have an order among each other.
         Doubt::Prefixed(_)
-            if texts().all(|text| text.trim() == "0" || bound::are_named_alike(subject.text(), text)) =>
+            if texts().all(|text| text.trim() == "0" || bound::are_named_alike(subject.compared(), text)) =>
         {
             false
         }

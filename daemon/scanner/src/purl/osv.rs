@@ -4,7 +4,10 @@
 //! source packages, so a `source` or `upstream` qualifier has priority over the name. Without a known distribution
 //! the package is returned without suffix, and the caller counts it.
 
+mod branch;
+mod build;
 mod epel;
+mod modules;
 mod registry;
 mod release;
 mod repository;
@@ -14,8 +17,12 @@ mod version;
 
 use std::borrow::Cow;
 
-use self::registry::{bare_name, is_of_registry, part_of_go};
-pub(crate) use self::registry::{is_major_of, modules_above, other_names, with_major};
+pub(crate) use self::branch::{Branch, Branches, Host, Tier, is_of_branch};
+pub(crate) use self::build::Mark;
+use self::modules::Paths;
+pub(crate) use self::modules::{can_have, is_major_of, is_of_major, modules_above, with_major};
+pub(crate) use self::registry::other_names;
+use self::registry::{bare_name, is_of_registry};
 pub(crate) use self::release::suse::hosts as hosts_of_suse;
 use self::release::{
     DOCKER_NAMES, beside, has_releases, is_derived, is_same_release, release_of, system_of_codename,
@@ -39,6 +46,8 @@ pub(crate) fn ecosystems() -> impl Iterator<Item = &'static str> {
 
 /// The ecosystem of actions.
 const ACTIONS: &str = "GitHub Actions";
+/// The ecosystem of Go's modules.
+const GO: &str = "Go";
 
 /// A package in OSV's terms.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,11 +69,15 @@ pub struct OsvPackage {
     /// The address of its repository, if the URL has it and the ecosystem is a registry's.
     pub repository: Option<String>,
     /// Its source package, if advisories may name either and the source has another name. For an action in a folder of its
-    /// repository: the path of that folder.
+    /// repository: the path of that folder. For a Go module with a subpath: the whole path.
     pub source: Option<SourcePackage>,
+    /// True if the name is that of a Go module for certain, not of a package in one.
+    pub is_module: bool,
     /// The EPEL package that it may be instead, on a host with Enterprise Linux: a URL does not say which of the two
     /// repositories a package is from.
     pub epel: Option<Box<OsvPackage>>,
+    /// The branch of its host, if advisories may be about it.
+    pub(crate) host: Option<Host>,
 }
 
 impl OsvPackage {
@@ -73,10 +86,11 @@ impl OsvPackage {
         std::iter::once(self.ecosystem.as_ref()).chain(self.also.iter().map(String::as_str))
     }
 
-    /// Returns its names in advisories: its own, and the path of an action.
+    /// Returns its names in advisories: its own, and the path of an action, or of a Go package.
     pub(crate) fn own_names(&self) -> impl Iterator<Item = &str> {
-        let action = self.source.as_ref().filter(|_| self.system == ACTIONS);
-        std::iter::once(self.name.as_str()).chain(action.map(|action| action.name.as_str()))
+        let has_path = matches!(self.system, ACTIONS | GO);
+        let path = self.source.as_ref().filter(|_| has_path);
+        std::iter::once(self.name.as_str()).chain(path.map(|path| path.name.as_str()))
     }
 
     /// Returns true if an advisory of `ecosystem` shows that the site knows the package's release. That is true for its own
@@ -96,54 +110,6 @@ impl OsvPackage {
             || ["FreeBSD:ports", "Alpaquita", "BellSoft Hardened Containers"]
                 .iter()
                 .any(|whole| ecosystem == *whole && is_release_of(own, whole))
-    }
-
-    /// Returns true if a version of the package is of builds that its distribution's own advisories are not about: Red Hat's other
-    /// products, Ubuntu's certified builds. Its place among the fixes of the others says nothing.
-    pub(crate) fn is_special_build(&self, version: &str) -> bool {
-        match self.system {
-            _ if self.epel.is_some() && epel::is_of_next(version) => true,
-            EPEL => epel::is_of_next(version),
-            "Red Hat" => release::red_hat::is_of_product(version),
-            "Ubuntu" => release::is_certified(version),
-            _ => false,
-        }
-    }
-
-    /// Returns true if builds of the package may be of a branch with advisories of its own.
-    pub(crate) fn has_branches(&self) -> bool {
-        matches!(self.system, "Red Hat" | "Ubuntu")
-    }
-
-    /// Returns the ecosystems of the branch that a version is of.
-    pub(crate) fn ecosystems_of_branch(&self, version: &str) -> Vec<String> {
-        match self.system {
-            "Red Hat" => release::red_hat::branch_of(version)
-                .map(release::red_hat::streams_of)
-                .unwrap_or_default(),
-            "Ubuntu" if release::is_certified(version) => {
-                self.ecosystems_of_builds().map(str::to_owned).collect()
-            }
-            _ => Vec::new(),
-        }
-    }
-
-    /// Returns true if two versions are of the same branch.
-    pub(crate) fn is_of_one_branch(&self, version: &str, other: &str) -> bool {
-        match self.system {
-            "Red Hat" => release::red_hat::branch_of(version) == release::red_hat::branch_of(other),
-            _ => release::is_certified(version) && release::is_certified(other),
-        }
-    }
-
-    /// Returns the ecosystems of such builds.
-    pub(crate) fn ecosystems_of_builds(&self) -> impl Iterator<Item = &str> {
-        let also = self.also.iter().map(String::as_str);
-        also.filter(|ecosystem| {
-            release::is_of_certified(ecosystem)
-                || ecosystem.starts_with("Red Hat:openshift:")
-                || ecosystem.ends_with("::hypervisor")
-        })
     }
 
     /// Returns true if advisories of `ecosystem`, whose suffix is a repository's address (`Packagist:https://…`),
@@ -216,14 +182,8 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
             None => Cow::Borrowed(purl.name()),
         },
     };
-    let name = match (row.ecosystem, purl.subpath(), bare_name(row, name)) {
-        // A major version is part of a Go module's path, but some tools write it as a subpath.
-        ("Go", Some(subpath), name) if is_go_major(subpath) => Cow::Owned(format!("{name}/{subpath}")),
-        ("Go", _, name) => part_of_go(purl).map_or(name, Cow::Borrowed),
-        // Only the first two segments name the repository; the rest is a path in it.
-        (ACTIONS, _, name) if name.matches('/').count() > 1 => Cow::Owned(first_two_segments(&name)),
-        (_, _, name) => name,
-    };
+    let paths = Paths::in_registry(row, purl, origin, bare_name(row, name));
+    let name = paths.name;
     let same_system = |d: &&str| is_of(row.ecosystem, d) || (row.ecosystem == EPEL && epel::is_for(d));
     let distro = own
         .or(distro.filter(same_system))
@@ -269,8 +229,12 @@ pub fn package_from(purl: &PackageUrl, origin: Option<&Origin>, distro: Option<&
             && is_of_registry,
         also,
         repository,
-        source: other_source(row, purl, origin).or_else(|| action_in_repository(row, purl)),
+        source: other_source(row, purl, origin)
+            .or_else(|| action_in_repository(row, purl))
+            .or_else(|| Some(SourcePackage::at(row, paths.other.as_deref()?))),
+        is_module: paths.is_module,
         epel: None,
+        host: distro.filter(|_| row.ecosystem == "Red Hat").and_then(Host::of),
     };
     package.epel = epel::beside(&package, purl, origin).map(Box::new);
     Some(package)
@@ -334,11 +298,7 @@ fn action_in_repository(row: &Row, purl: &PackageUrl) -> Option<SourcePackage> {
     }
     let parts = [purl.namespace(), Some(purl.name()), purl.subpath()];
     let path = parts.into_iter().flatten().collect::<Vec<_>>().join("/");
-    (path.matches('/').count() > 1).then(|| SourcePackage {
-        name: spelling(row.ecosystem, &path).into_owned(),
-        version: None,
-        epoch_known: true,
-    })
+    (path.matches('/').count() > 1).then(|| SourcePackage::at(row, &path))
 }
 
 /// Returns owner and name of a repository from a longer path.
@@ -393,12 +353,6 @@ pub fn purl_of(ecosystem: &str, name: &str) -> Option<PackageUrl> {
         ..PurlParts::default()
     };
     super::build(&parts, super::Mode::Lenient).ok()
-}
-
-fn is_go_major(subpath: &str) -> bool {
-    subpath
-        .strip_prefix('v')
-        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// Returns true if a distribution, as id and release from os-release (`rhel-9.3`), belongs to the ecosystem.

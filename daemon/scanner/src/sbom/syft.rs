@@ -36,6 +36,8 @@ struct Artifact {
     cpes: Cpes,
     #[serde(default)]
     metadata: SyftMetadata,
+    #[serde(rename = "type", default, deserialize_with = "or_default")]
+    ty: Text,
 }
 
 /// CPE names: texts, or objects with the name in `cpe` since schema 16.
@@ -116,7 +118,10 @@ pub(super) fn read_json(bytes: &[u8]) -> Result<Inventory, SbomError> {
             kind: ComponentKind::Package,
             place: &place,
         };
-        collector.add_with(found, OriginParts::finish(artifact.metadata.0.as_deref()));
+        let mut by_type = None;
+        OriginParts::take_type(&mut by_type, &artifact.ty.0);
+        let origin = OriginParts::finish_first([&artifact.metadata.0, &by_type]);
+        collector.add_with(found, origin);
     }
     collector.finish(format, &document.schema.version.0, &document.source.name.0)
 }

@@ -69,7 +69,11 @@ impl Scanner<'_> {
             return Ok(false);
         }
         let mut own: Vec<Rc<[Advisory]>> = Vec::new();
-        for ecosystem in package.ecosystems() {
+        let branch = self.branch.clone();
+        let of_branch = branch
+            .iter()
+            .flat_map(|branch| branch.build.branches.ecosystems());
+        for ecosystem in package.ecosystems().chain(of_branch) {
             if self.knows(ecosystem)? {
                 own.push(self.advisories(ecosystem, &package.name)?);
             }

@@ -54,27 +54,14 @@ pub(crate) trait Named {
         Ok(false)
     }
 
-    /// Returns true if another repository built the version of a package that advisories name, or if it is of special builds and
-    /// no advisory about these names it: its place among the fixes of the distribution says nothing.
-    fn is_unjudged_build(
+    /// Returns true if another repository built the version of a package that advisories name: its place among the fixes of the
+    /// distribution says nothing.
+    fn is_of_unjudged_repository(
         &mut self,
         ty: &str,
         package: &OsvPackage,
         version: &str,
     ) -> Result<bool, KnowledgeError> {
-        if package.is_special_build(version) {
-            for ecosystem in package.ecosystems_of_builds() {
-                if !self.knows(ecosystem)? {
-                    continue;
-                }
-                for name in names(package) {
-                    if self.knows_package(ecosystem, name)? {
-                        return Ok(false);
-                    }
-                }
-            }
-            return Ok(true);
-        }
         if !is_of_another_repository(ty, version) {
             return Ok(false);
         }

@@ -7,9 +7,10 @@ use std::fmt;
 use serde::Serialize;
 
 use super::MatchedRule;
+use super::streams::{Excuse, evaluate_unless};
 use crate::fix::{FixState, StatedFix, joint_state};
 use crate::knowledge::{Advisory, StatedEntries, StatingRecord, Weight};
-use crate::matching::{Evaluation, Subject, evaluate, evaluate_about, is_about_another_stream};
+use crate::matching::{Evaluation, Subject, evaluate, is_about_another_stream};
 use crate::osv::Affected;
 use crate::severity::StatedSeverity;
 
@@ -65,6 +66,20 @@ impl fmt::Display for StatementResult {
     }
 }
 
+/// An advisory and the version for which it is evaluated.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    advisory: &'a Advisory,
+    subject: &'a Subject,
+    excuse: Option<&'a Excuse<'a>>,
+}
+
+impl About<'_> {
+    fn evaluate(self, said: StatedEntries<'_>, entry: &Affected) -> Evaluation {
+        evaluate_unless(self.excuse, self.advisory, said, entry, self.subject)
+    }
+}
+
 /// The statements about one version.
 #[derive(Debug, Default)]
 pub(super) struct Evidence {
@@ -86,9 +101,19 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Evaluates the statements of an advisory for a version.
-    pub(super) fn of(advisory: &Advisory, subject: &Subject, ecosystem: &str) -> Self {
+    /// Evaluates the statements of an advisory for a version, without what its branch excuses it from.
+    pub(super) fn of(
+        advisory: &Advisory,
+        subject: &Subject,
+        ecosystem: &str,
+        excuse: Option<&Excuse<'_>>,
+    ) -> Self {
         let mut evidence = Self::default();
+        let about = About {
+            advisory,
+            subject,
+            excuse,
+        };
         let mut fixes: Vec<(StatedEntries<'_>, Vec<String>)> = Vec::new();
         // None before the first matching entry.
         let mut informational: Option<Option<&str>> = None;
@@ -96,7 +121,7 @@ impl Evidence {
         for said in advisory.stated() {
             // Inapplicable statements are only evaluated if there is something to show beside them.
             if said.counts()
-                && let Some(fixed) = evidence.take(advisory, said, first, subject, &mut informational)
+                && let Some(fixed) = evidence.take(about, said, first, &mut informational)
             {
                 fixes.push((said, fixed));
             }
@@ -110,7 +135,7 @@ impl Evidence {
         let fixes = fixes.into_iter().map(|(said, fixed)| (said.entries, fixed));
         evidence.fixed = joint_fixes(fixes.collect(), ecosystem);
         if !advisory.statements.is_empty() {
-            evidence.note_opinions(advisory, subject);
+            evidence.note_opinions(about);
         }
         evidence
     }
@@ -118,20 +143,19 @@ impl Evidence {
     /// Adds the result of an applicable statement; returns its fixes if it says "affected".
     fn take<'a>(
         &mut self,
-        advisory: &Advisory,
+        about: About<'_>,
         said: StatedEntries<'a>,
         first: usize,
-        subject: &Subject,
         informational: &mut Option<Option<&'a str>>,
     ) -> Option<Vec<String>> {
         let mut found: Option<Vec<String>> = None;
         let mut states: Vec<FixState> = Vec::new();
         let record = said.statement.and_then(|statement| statement.by.first());
         let source = record.map(|record| record.source.as_str());
-        let source = source.or_else(|| advisory.provenance.first().map(|from| from.source.as_str()));
+        let source = source.or_else(|| about.advisory.provenance.first().map(|from| from.source.as_str()));
         let source = source.unwrap_or_default();
         for (index, affected) in said.entries.iter().enumerate() {
-            let evaluation = evaluate_about(&advisory.summary, affected, subject);
+            let evaluation = about.evaluate(said, affected);
             self.undecided |= evaluation.is_undecided();
             if !evaluation.is_affected() {
                 continue;
@@ -176,11 +200,16 @@ impl Evidence {
     }
 
     /// Lists each record's statement, including inapplicable ones, unless all apply and agree.
-    fn note_opinions(&mut self, advisory: &Advisory, subject: &Subject) {
+    fn note_opinions(&mut self, about: About<'_>) {
         let mut opinions = Vec::new();
         let mut agreed = true;
-        for said in advisory.stated() {
-            let says = says_of(advisory, said, subject);
+        for said in about.advisory.stated() {
+            let evaluations: Vec<Evaluation> = said
+                .entries
+                .iter()
+                .map(|entry| about.evaluate(said, entry))
+                .collect();
+            let says = StatementResult::of(evaluations.iter());
             let not_counted = said.weight().why_not();
             self.disputed |= says == StatementResult::NotAffected && not_counted.is_none();
             agreed &= says == StatementResult::Affected && not_counted.is_none();
@@ -211,16 +240,6 @@ pub(crate) fn decided_by<'a>(
     };
     let deciding = advisories.filter(decides);
     deciding.map(|advisory| advisory.vulnerability.as_str()).collect()
-}
-
-/// Returns the result of one statement.
-fn says_of(advisory: &Advisory, said: StatedEntries<'_>, subject: &Subject) -> StatementResult {
-    let evaluations: Vec<Evaluation> = said
-        .entries
-        .iter()
-        .map(|entry| evaluate_about(&advisory.summary, entry, subject))
-        .collect();
-    StatementResult::of(evaluations.iter())
 }
 
 /// For a record with undecided authors, a fix is known only if all authors that call it affected name one.

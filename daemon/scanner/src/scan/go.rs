@@ -1,38 +1,69 @@
 //! Go packages that a document lists beside modules, or in place of them.
 //!
-//! Advisories name modules. A component whose path no advisory names may be a package inside of a module that they name, or a
-//! module of its own below that one: its path does not show which. If its version is affected as that module's, it is in doubt.
+//! Advisories name modules, and some of them packages. A component may be a package inside of a module above it, or a module of its own
+//! below that one: often its path does not show which. If its version is affected as that of a module that it may be a package of, it
+//! is in doubt.
 
 use super::Finding;
 use super::epel::Named;
 use super::judge::Scanner;
-use crate::knowledge::KnowledgeError;
+use crate::knowledge::{Advisory, KnowledgeError, Provenance, StatedEntries};
 use crate::matching::Subject;
-use crate::purl::osv::{OsvPackage, is_major_of, modules_above, with_major};
+use crate::purl::osv::{OsvPackage, can_have, is_major_of, is_of_major, modules_above, with_major};
 use crate::sbom::Component;
 
-/// Returns the longest path above that of a Go package which advisories name, unless they name its own: that of the module that
-/// it may be a package of.
-pub(crate) fn module_above(
+/// Returns the paths of modules above a Go package's, the longest first, that advisories name and that it may be a package of at
+/// its version.
+pub(crate) fn modules_of(
     package: &OsvPackage,
     version: &str,
     named: &mut impl Named,
-) -> Result<Option<String>, KnowledgeError> {
-    let (system, name) = (package.ecosystem.as_ref(), package.name.as_str());
-    if system != "Go" || named.knows_package(system, name)? {
-        return Ok(None);
+) -> Result<Vec<String>, KnowledgeError> {
+    let name = package.name.as_str();
+    let mut found = Vec::new();
+    if package.system != "Go" {
+        return Ok(found);
     }
     for path in modules_above(name) {
-        if let Some(major) = with_major(path, version).filter(|major| major != name)
-            && named.knows_package(system, &major)?
-        {
-            return Ok(Some(major));
+        // Advisories about a module may leave out the major version in its path, but not those that have another one with it.
+        let is_major = is_major_of(name, path, version);
+        if (package.is_module && !is_major) || !can_have(path, version) {
+            continue;
         }
-        if named.knows_package(system, path)? {
-            return Ok(Some(path.to_owned()));
+        if is_major && named.is_named(package, &[name])? {
+            continue;
+        }
+        if let Some(major) = with_major(path, version).filter(|major| major != name)
+            && named.is_named(package, &[&major])?
+        {
+            found.push(major);
+            break;
+        }
+        if named.is_named(package, &[path])? {
+            found.push(path.to_owned());
+            if is_of_major(path, version) {
+                break;
+            }
         }
     }
-    Ok(None)
+    Ok(found)
+}
+
+/// Returns true if the records behind a statement about a module speak about the same vulnerability in a Go path below it, too: they
+/// tell the two apart.
+pub(crate) fn is_told_apart(own: &[&Advisory], vulnerability: &str, records: &[Provenance]) -> bool {
+    let mut about = own.iter().filter(|advisory| {
+        advisory.vulnerability == vulnerability
+            && advisory.withdrawn.is_none()
+            && advisory.stated().any(|said| StatedEntries::counts(&said))
+    });
+    about.any(|advisory| {
+        let is_of_it = |record: &Provenance| {
+            let mut own = advisory.provenance.iter();
+            own.any(|own| (&own.source, &own.record) == (&record.source, &record.record))
+        };
+        records.iter().all(is_of_it)
+    })
 }
 
 impl Scanner<'_> {
@@ -43,21 +74,36 @@ impl Scanner<'_> {
         subject: &Subject,
         component: &Component,
     ) -> Result<bool, KnowledgeError> {
-        let Some(name) = module_above(package, subject.text(), self)? else {
+        let modules = modules_of(package, subject.text(), self)?;
+        if modules.is_empty() {
             return Ok(false);
-        };
-        let is_major = is_major_of(&package.name, &name);
-        let module = OsvPackage {
-            name,
-            ..package.clone()
-        };
-        let mut found = Vec::new();
-        let undecided = self.judge_in(&package.ecosystem, &module, subject, component, &mut found)?;
-        // A module without an end of its affected versions says nothing about the next major version, which is another module.
-        found.retain(|finding| !is_major || has_end(finding));
-        let is_doubted = undecided || !found.is_empty();
-        self.unevaluated
-            .extend(found.into_iter().map(|finding| finding.vulnerability));
+        }
+        let mut own = Vec::new();
+        for ecosystem in package.ecosystems() {
+            own.push(self.advisories(ecosystem, &package.name)?);
+        }
+        let own: Vec<&Advisory> = own.iter().flat_map(|list| list.iter()).collect();
+        let mut is_doubted = false;
+        for name in modules {
+            let is_major = is_major_of(&package.name, &name, subject.text());
+            let module = OsvPackage {
+                name,
+                source: None,
+                ..package.clone()
+            };
+            let mut found = Vec::new();
+            for ecosystem in package.ecosystems() {
+                is_doubted |= self.judge_in(ecosystem, &module, subject, component, &mut found)?;
+            }
+            // A module without an end of its affected versions says nothing about the next major version, which is another module.
+            found.retain(|finding| {
+                (!is_major || has_end(finding))
+                    && !is_told_apart(&own, &finding.vulnerability, &finding.provenance)
+            });
+            is_doubted |= !found.is_empty();
+            self.unevaluated
+                .extend(found.into_iter().map(|finding| finding.vulnerability));
+        }
         Ok(is_doubted)
     }
 }

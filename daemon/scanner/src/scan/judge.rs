@@ -7,18 +7,19 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use self::lookups::Looked;
+use super::builds::Unjudged;
 use super::cpes::JudgedCpes;
 use super::epel::Named;
-use super::evidence::Evidence;
 use super::finding::FoundPackage;
 use super::limits::Tally;
 use super::rating::rate;
 use super::repeats::{Judged, Repeats};
 use super::sources::SourcesNamed;
+use super::streams::{BranchInUse, joined};
 use super::{Doubt, DoubtCause, Finding, ScanOptions, Standing};
 use crate::knowledge::{Advisory, Knowledge, KnowledgeError, MemoKey};
 use crate::matching::Subject;
-use crate::purl::osv::{OsvPackage, is_signed, names_source, other_names, package_from, version_on};
+use crate::purl::osv::{Branch, OsvPackage, is_signed, names_source, other_names, package_from, version_on};
 use crate::sbom::Component;
 use crate::severity::Scores;
 use crate::version::Scheme;
@@ -78,6 +79,10 @@ pub(super) struct Scanner<'a> {
     pub(super) unevaluated: BTreeSet<String>,
     /// The doubt about the component that was judged last.
     doubt: Option<Doubt>,
+    /// The known ecosystems of each branch.
+    pub(super) branches: BTreeMap<Branch, Rc<[String]>>,
+    /// The branches of the component's build.
+    pub(super) branch: Option<Rc<BranchInUse>>,
 }
 
 impl<'a> Scanner<'a> {
@@ -104,6 +109,8 @@ impl<'a> Scanner<'a> {
             systems: Vec::new(),
             unevaluated: BTreeSet::new(),
             doubt: None,
+            branches: BTreeMap::new(),
+            branch: None,
         }
     }
 
@@ -247,16 +254,16 @@ impl<'a> Scanner<'a> {
         let first = findings.len();
         self.depends_on_time = false;
         self.unevaluated.clear();
-        let (mut judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
-        self.drop_fixed_in_branch(&package, component, findings, first)?;
-        if judged.0 == Standing::Matched && self.is_unjudged_build(purl.ty(), &package, subject.text())? {
-            judged = (Standing::Undecided, Some(DoubtCause::Vendor));
-        }
+        self.enter_branch(&package, &subject, component)?;
+        let undecided = self.judge_branch(&package, &subject, component, findings)?;
+        let has_findings = findings.len() > first;
+        let (judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
+        let mut judged = joined(judged, has_findings, undecided);
+        self.drop_fixed_in_certified(&package, component, findings, first)?;
         if judged.0 == Standing::Matched
-            && package.system == "Go"
-            && self.is_doubted_by_module(&package, &subject, component)?
+            && let Some(cause) = self.doubt_of_match(&package, &subject, component)?
         {
-            judged = (Standing::Undecided, Some(DoubtCause::Name));
+            judged = (Standing::Undecided, Some(cause));
         }
         let (standing, cause) = judged;
         let systems = [system, other];
@@ -273,6 +280,29 @@ impl<'a> Scanner<'a> {
             self.repeats.keep(key, judged.clone());
         }
         Ok(judged)
+    }
+
+    /// Returns why advisories that do not affect a package's version show nothing about it, and notes which of them; `None` if they do.
+    fn doubt_of_match(
+        &mut self,
+        package: &OsvPackage,
+        subject: &Subject,
+        component: &Component,
+    ) -> Result<Option<DoubtCause>, KnowledgeError> {
+        if package.system == "Go" {
+            let is_doubted = self.is_doubted_by_module(package, subject, component)?;
+            return Ok(is_doubted.then_some(DoubtCause::Name));
+        }
+        let ty = component.purl.as_ref().map_or("", |purl| purl.ty());
+        let is_doubted = match self.unjudged_of(package, subject, component)? {
+            Unjudged::Nothing => self.is_of_unjudged_repository(ty, package, subject.text())?,
+            Unjudged::Everything => true,
+            Unjudged::Vulnerabilities(mut open) => {
+                self.unevaluated.append(&mut open);
+                true
+            }
+        };
+        Ok(is_doubted.then_some(DoubtCause::Vendor))
     }
 
     /// Evaluates a package's version with all applicable ecosystems. The cause is of an undecided one.
@@ -351,7 +381,7 @@ impl<'a> Scanner<'a> {
             let Some(advisory) = advisories.list().get(index).filter(|a| a.withdrawn.is_none()) else {
                 continue;
             };
-            let mut evidence = Evidence::of(advisory, subject, ecosystem);
+            let mut evidence = self.evidence(advisory, package, subject, ecosystem)?;
             if evidence.rules.is_empty() {
                 if evidence.undecided {
                     undecided = true;

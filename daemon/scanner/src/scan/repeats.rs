@@ -11,7 +11,7 @@ use super::{Doubt, Standing};
 use crate::matching::Subject;
 use crate::module::Stream;
 use crate::origin::Vendor;
-use crate::purl::osv::{OsvPackage, SourcePackage};
+use crate::purl::osv::{Host, OsvPackage, SourcePackage};
 
 /// Bits of the filter per component: about one in this many is wrongly taken for a repeat.
 const BITS: usize = 16;
@@ -29,6 +29,10 @@ pub(super) struct Key {
     also: Vec<String>,
     /// Its source package, if advisories may name either.
     source: Option<SourcePackage>,
+    /// The branch of its host.
+    host: Option<Host>,
+    /// True if it is a Go module for certain.
+    is_module: bool,
     /// Its source package in EPEL, its vendor, and true if EPEL's advisories can use no other name for it.
     epel: Option<(Option<SourcePackage>, Option<Vendor>, bool)>,
     /// True if no advisory can use another name for it, as when it is its own source.
@@ -111,6 +115,8 @@ impl Repeats {
             built_from: built_from(package, subject),
             also: package.also.clone(),
             source: package.source.clone(),
+            host: package.host,
+            is_module: package.is_module,
             epel: package
                 .epel
                 .as_ref()

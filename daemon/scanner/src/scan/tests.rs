@@ -1,7 +1,10 @@
 //! Scans over knowledge in memory.
 
+mod branches;
 mod builds;
+mod certified;
 mod epel;
+mod go;
 mod repeats;
 mod sources;
 mod standings;

@@ -181,8 +181,7 @@ fn entries<'v>(draft: &mut Draft<'v>, item: &Value<'v>) {
             draft.warn(format!("not a build: \"{}\"", quote(nvr)));
             continue;
         };
-        // Builds for CentOS Stream have other versions than those for the release.
-        if nevra.release.ends_with(".next") {
+        if updateinfo::is_of_next(&format!(".{}", nevra.release)) {
             draft.warn(format!(
                 "{} is a build of EPEL Next, and has no entry",
                 quote(nvr)

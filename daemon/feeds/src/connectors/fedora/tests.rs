@@ -144,6 +144,37 @@ fn release_that_is_not_stated_is_that_of_the_build() {
     );
 }
 
+/// Builds for CentOS Stream have other versions than those for the release.
+#[test]
+fn builds_of_epel_next_have_no_entry_and_are_named() {
+    for end in [".next", ".next.1"] {
+        let notices = NOTICES
+            .replace("release=\"1.el9\"", &format!("release=\"1.el9{end}\""))
+            .replace("Fedora EPEL 9", "Fedora EPEL Next 9");
+        assert!(
+            ranges(&json_records("fedora", notices.as_bytes())[1]).is_empty(),
+            "{end}"
+        );
+        let warned = warnings("fedora", notices.as_bytes());
+        assert!(warned.iter().any(|text| text.contains("EPEL Next")), "{warned:?}");
+        let page = PAGE.replace(
+            "rocket-1.0-1.fc40\",\"type",
+            &format!("rocket-1.0-1.el9{end}\",\"type"),
+        );
+        assert_ne!(page, PAGE);
+        let records = json_records("fedora", page.as_bytes());
+        assert_eq!(
+            ranges(&records[0]),
+            ["Fedora:40 sled introduced=0 fixed=p17-9.fc40"],
+            "{end}"
+        );
+        let warned = warnings("fedora", page.as_bytes());
+        assert!(warned.iter().any(|text| text.contains("EPEL Next")), "{warned:?}");
+    }
+    let of_release = NOTICES.replace("release=\"1.el9\"", "release=\"1.nextcloud.el9\"");
+    assert_eq!(ranges(&json_records("fedora", of_release.as_bytes())[1]).len(), 1);
+}
+
 /// Older versions of the service listed vulnerabilities beside the bugs: a record without bugs had no name.
 #[test]
 fn vulnerabilities_in_a_list_of_their_own_are_read() {

@@ -102,6 +102,8 @@ fn non_version_is_not_unaffected_by_its_place() {
         ("Maven", "\"0.5\""),
         ("AlmaLinux:9", "2.5, 3.0"),
         ("AlmaLinux:9", "=2.5"),
+        ("AlmaLinux:9", "x-0.5-1.el9"),
+        ("Rocky Linux:9", "0.5-1.el9-3"),
         ("Go", "v0.0.0-00010101000000-000000000000"),
         ("npm", "0.0.0-development"),
         ("PyPI", "0+unknown"),
@@ -155,7 +157,9 @@ fn version_after_other_text_is_not_off_a_list() {
         let result = evaluate(&listed, &Subject::new("Maven", text));
         (result.is_affected(), result.is_undecided())
     };
-    assert_eq!(says("v1.5"), (false, true));
+    assert_eq!(says("release-1.5"), (false, true));
+    assert_eq!(says("release-1.7"), (false, false));
+    assert_eq!(says("v1.5"), (true, false));
     assert_eq!(says("v1.7"), (false, false));
     assert_eq!(says("1.5.0"), (true, false));
 }

@@ -18,6 +18,11 @@ const AMAZON: &str = "Amazon Linux";
 /// The ecosystems of Enterprise Linux and its rebuilds.
 const HOSTS: [&str; 4] = ["AlmaLinux", "Oracle Linux", "Red Hat", "Rocky Linux"];
 
+/// Returns true if an ecosystem, without its release, is that of Enterprise Linux or a rebuild.
+pub(super) fn is_host(system: &str) -> bool {
+    HOSTS.contains(&system)
+}
+
 /// Returns true if a distribution, as id and release from os-release, is Enterprise Linux, or EPEL for it.
 pub(super) fn is_for(distro: &str) -> bool {
     let lower = distro.trim().to_ascii_lowercase();
@@ -57,7 +62,8 @@ fn is_built_by_host(version: &str) -> bool {
 
 /// Returns true for a build of EPEL Next, which is made for CentOS Stream: `1.0-2.el9.next`. No source of advisories names them.
 pub(super) fn is_of_next(version: &str) -> bool {
-    version.contains(".el") && version.contains(".next")
+    let after = version.split_once(".el").map(|(_, rest)| rest.split('.'));
+    after.is_some_and(|mut parts| parts.any(|part| part == "next"))
 }
 
 /// Returns the row of EPEL.
@@ -85,7 +91,9 @@ pub(super) fn beside(host: &OsvPackage, purl: &PackageUrl, origin: Option<&Origi
         also: vec![EPEL.to_owned()],
         repository: None,
         source: other_source(row, purl, origin),
+        is_module: false,
         epel: None,
+        host: None,
     })
 }
 
@@ -112,6 +120,14 @@ fn release_for<'a>(host: &'a OsvPackage, purl: &PackageUrl) -> Option<&'a str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn build_of_next_has_the_word_behind_its_release() {
+        assert!(is_of_next("1.0-2.el9.next") && is_of_next("1.0-2.el9.next.1"));
+        for version in ["1.0-2.el9", "1.0-1.next.el9", "1.0-2.el9.nextcloud", "1.next-1"] {
+            assert!(!is_of_next(version), "{version}");
+        }
+    }
 
     #[test]
     fn release_of_the_hosts_makers_is_known() {

@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 
 use super::Row;
+use super::modules::{has_host, with_major};
 use crate::purl::PackageUrl;
 
 /// Returns a name without what tools add to it: the extras of a Python requirement (`foo[extra]`), the escapes of Go's
@@ -49,45 +50,6 @@ pub(crate) fn other_names(ecosystem: &str, name: &str, version: &str) -> Vec<Str
     names.retain(|other| other != name);
     names.dedup();
     names
-}
-
-/// Returns a module's path with the major version, if that is missing.
-pub(crate) fn with_major(path: &str, version: &str) -> Option<String> {
-    let number = version.strip_prefix('v').unwrap_or(version);
-    let major: u32 = number.split('.').next()?.parse().ok()?;
-    let last = path.rsplit('/').next()?;
-    let has_one = last
-        .strip_prefix('v')
-        .or_else(|| last.rsplit_once(".v").map(|(_, major)| major))
-        .is_some_and(|major| !major.is_empty() && major.bytes().all(|byte| byte.is_ascii_digit()));
-    let is_module = has_host(path) && !version.ends_with("+incompatible");
-    (major >= 2 && is_module && !has_one).then(|| format!("{path}/v{major}"))
-}
-
-/// Hosts whose modules have at least an owner and a repository in their path.
-const HOSTS_OF_REPOSITORIES: [&str; 3] = ["github.com", "gitlab.com", "bitbucket.org"];
-
-/// Returns the paths of modules that a Go path may be a package of, the longest first: tools list packages, too, and a path
-/// does not show where its module ends.
-pub(crate) fn modules_above(path: &str) -> impl Iterator<Item = &str> {
-    let host = path.split('/').next().unwrap_or_default();
-    let least = if HOSTS_OF_REPOSITORIES.contains(&host) {
-        2
-    } else {
-        1
-    };
-    let ends = path.match_indices('/').map(|(at, _)| at).skip(least);
-    let ends: usize = ends.count();
-    (0..ends).scan(path, |rest, _| {
-        *rest = rest.rsplit_once('/')?.0;
-        Some(*rest)
-    })
-}
-
-/// Returns true if a Go path is that of a module with a major version after it.
-pub(crate) fn is_major_of(path: &str, module: &str) -> bool {
-    let rest = path.strip_prefix(module).and_then(|rest| rest.strip_prefix("/v"));
-    rest.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Returns true if the registry of a URL can have a package of this normalised name: with as many parts as its names
@@ -231,8 +193,4 @@ pub(super) fn part_of_go(purl: &PackageUrl) -> Option<&'static str> {
 /// published have no host.
 fn is_module(path: &str) -> bool {
     has_host(path) || matches!(path, "stdlib" | "toolchain")
-}
-
-fn has_host(path: &str) -> bool {
-    path.split('/').next().is_some_and(|host| host.contains('.'))
 }

@@ -71,6 +71,14 @@ pub(super) fn release_of(ecosystem: &str, distro: &str) -> Option<String> {
         }),
         // The name of the product in its CPE; since release 10 with the minor release.
         "Red Hat" => {
+            // The version of OpenShift's hosts is that of OpenShift.
+            let parts = |n: usize| match red_hat::branch::is_of_openshift(&distro) {
+                true => {
+                    let (major, minor) = red_hat::branch::Host::of(&distro)?.minor();
+                    leading_numbers(&format!("{major}.{minor}"), n)
+                }
+                false => parts(n),
+            };
             let major = parts(1)?;
             let release = if major.parse::<u32>().is_ok_and(|major| major >= 10) {
                 parts(2).unwrap_or(major)
@@ -285,7 +293,7 @@ pub(super) fn beside(ecosystem: &str, release: &str, texts: [&str; 3]) -> Vec<St
         }
         "Red Hat" => {
             red_hat::beside(release, &mut also);
-            also.extend(red_hat::product_of(texts[2], release));
+            also.extend(red_hat::branch::product_of(texts[2], release));
         }
         "openSUSE" => also.extend(suse::opensuse_repositories(release)),
         "FreeBSD:ports" => also.push("FreeBSD".to_owned()),
@@ -304,16 +312,13 @@ pub(super) fn beside(ecosystem: &str, release: &str, texts: [&str; 3]) -> Vec<St
     also
 }
 
-/// Returns the ecosystems of Ubuntu's builds for some systems, for a package whose name or version tells that it is one of these. The certified builds that get updates are before those that get none, in the order of
-/// versions, so advisories about the former are enough; the oldest release only has the latter.
+/// Returns the ecosystems of Ubuntu's builds for some systems, for a package whose name or version tells that it is one of these. Of those
+/// about certified builds, the first that speaks about a vulnerability decides.
 fn of_special_builds(release: &str, texts: [&str; 3]) -> Vec<String> {
     let is_of = |word: &str| texts.iter().any(|text| text.contains(word));
     let mut also = Vec::new();
     if is_of("fips") || is_certified(texts[2]) {
-        also.push(format!("Ubuntu:Pro:FIPS-updates:{release}"));
-        if release.starts_with("16.04") {
-            also.push(format!("Ubuntu:Pro:FIPS:{release}"));
-        }
+        also.extend(CERTIFIED.map(|builds| format!("Ubuntu:Pro:{builds}:{release}")));
     }
     if is_of("bluefield") {
         also.push(format!("Ubuntu:{release}:for:NVIDIA:BlueField"));
@@ -321,6 +326,9 @@ fn of_special_builds(release: &str, texts: [&str; 3]) -> Vec<String> {
     }
     also
 }
+
+/// Ubuntu's certified builds: those that get updates, those that get none, and those that are not certified yet.
+const CERTIFIED: [&str; 3] = ["FIPS-updates", "FIPS", "FIPS-preview"];
 
 /// Returns true if a version says that its build is a certified one: `1.1.1f-1ubuntu2.fips.22`, `3.0.2-0ubuntu1.10+Fips1`.
 pub(super) fn is_certified(version: &str) -> bool {

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use super::registry::is_source_name;
 use super::table::{Named, Row};
 use super::{row_of, stated_distro};
+use crate::name::spelling;
 use crate::origin::{Origin, name_of_source_rpm, version_of_source_rpm};
 use crate::purl::PackageUrl;
 
@@ -28,6 +29,17 @@ pub struct SourcePackage {
     pub version: Option<String>,
     /// False if the version may lack its epoch: then it can only show that the package is not affected.
     pub epoch_known: bool,
+}
+
+impl SourcePackage {
+    /// Returns the path in a repository, or in a module, with its version.
+    pub(super) fn at(row: &Row, path: &str) -> Self {
+        Self {
+            name: spelling(row.ecosystem, path).into_owned(),
+            version: None,
+            epoch_known: true,
+        }
+    }
 }
 
 /// Returns the name in the distribution's advisories. Generators write the source package into `upstream` (`openssl`,

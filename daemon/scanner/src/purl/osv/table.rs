@@ -153,6 +153,8 @@ pub(super) const ROWS: &[Row] = &[
     distro("rpm", "photon", "Photon OS"),
     distro("rpm", "redhat", "Red Hat"),
     distro("rpm", "rhel", "Red Hat"),
+    // Hosts of OpenShift.
+    distro("rpm", "rhcos", "Red Hat"),
     // Rebuilds of Red Hat's packages with the same versions, without their own advisories.
     distro("rpm", "centos", "Red Hat"),
     distro("rpm", "rocky-linux", "Rocky Linux"),

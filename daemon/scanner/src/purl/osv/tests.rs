@@ -21,7 +21,11 @@ fn language_packages_map_to_their_registry() {
         some("Maven", "org.apache:x", true)
     );
     assert_eq!(
-        package("pkg:golang/github.com/Azure/x@v1#v5"),
+        package("pkg:golang/github.com/Azure/x@v5.1.0#v5"),
+        some("Go", "github.com/azure/x/v5", true)
+    );
+    assert_eq!(
+        package("pkg:golang/github.com/Azure/x#v5"),
         some("Go", "github.com/azure/x/v5", true)
     );
     assert_eq!(package("pkg:pypi/Foo_Bar@1"), some("PyPI", "foo-bar", true));

@@ -37,10 +37,12 @@ pub(crate) fn version_on(
         .and_then(|distro| version_in(purl, origin, stated, Some(distro)))
 }
 
-/// Returns the version that tells of which builds a package is: its source's beside the URL, or its own.
+/// Returns the version that tells of which builds a package is: its source's in the URL, its own, or its source's beside the URL.
 pub(super) fn stated_version<'a>(purl: &'a PackageUrl, origin: Option<&'a Origin>) -> Option<&'a str> {
     let of_source = origin.and_then(|origin| origin.source_version.as_deref());
-    purl.version().or(of_source)
+    let in_url = purl.qualifier("upstream").filter(|_| purl.ty() == "deb");
+    let in_url = in_url.and_then(|source| Some(source.split_once('@')?.1));
+    in_url.or(purl.version()).or(of_source)
 }
 
 fn version_in(

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn fixed(ecosystem: &str, name: &str, id: &str, fixed: &str) -> String {
+pub(super) fn fixed(ecosystem: &str, name: &str, id: &str, fixed: &str) -> String {
     let end = if fixed.is_empty() {
         String::new()
     } else {
@@ -15,7 +15,7 @@ fn fixed(ecosystem: &str, name: &str, id: &str, fixed: &str) -> String {
 }
 
 /// Returns the number of findings, the standing, and the cause of a doubt.
-fn judged(memory: &Memory, inventory: &Inventory) -> (usize, Standing, Option<DoubtCause>) {
+pub(super) fn judged(memory: &Memory, inventory: &Inventory) -> (usize, Standing, Option<DoubtCause>) {
     let result = run(inventory, memory);
     let gap = result.gaps.first();
     (
@@ -25,40 +25,87 @@ fn judged(memory: &Memory, inventory: &Inventory) -> (usize, Standing, Option<Do
     )
 }
 
-const CLEAN: (usize, Standing, Option<DoubtCause>) = (0, Standing::Matched, None);
-const AFFECTED: (usize, Standing, Option<DoubtCause>) = (1, Standing::Matched, None);
-const BY_VENDOR: (usize, Standing, Option<DoubtCause>) = (0, Standing::Undecided, Some(DoubtCause::Vendor));
+pub(super) const CLEAN: (usize, Standing, Option<DoubtCause>) = (0, Standing::Matched, None);
+pub(super) const AFFECTED: (usize, Standing, Option<DoubtCause>) = (1, Standing::Matched, None);
+pub(super) const BY_VENDOR: (usize, Standing, Option<DoubtCause>) =
+    (0, Standing::Undecided, Some(DoubtCause::Vendor));
 
+/// A statement about one product's build says nothing about that of another.
 #[test]
-fn certified_build_is_judged_by_its_own_statements() {
-    let main = fixed("Ubuntu:20.04:LTS", "openssl", "CVE-2030-1", "1.1.1f-1ubuntu2.22");
-    let stream = fixed(
-        "Ubuntu:Pro:FIPS-updates:20.04:LTS",
-        "openssl",
-        "CVE-2030-2",
-        "1.1.1f-1ubuntu2.fips.22",
-    );
+fn build_of_a_product_is_judged_by_that_products_builds_alone() {
+    let release = "Red Hat:enterprise_linux:8::appstream";
     let of = |version: &str| {
         purls(&[&format!(
-            "pkg:deb/ubuntu/libssl1.1@{version}?distro=ubuntu-20.04&upstream=openssl"
+            "pkg:rpm/redhat/x@{version}?distro=rhel-8.4&upstream=x-{version}.src.rpm"
         )])
     };
-    let without = Memory::with(&[&main]);
-    assert_eq!(judged(&without, &of("1.1.1f-1ubuntu2.22")), CLEAN);
-    assert_eq!(judged(&without, &of("1.1.1f-1ubuntu2.22%2Besm1")), CLEAN);
-    for version in ["1.1.1f-1ubuntu2.fips.21", "1.1.1f-1ubuntu2.22%2BFips1"] {
-        assert_eq!(judged(&without, &of(version)), BY_VENDOR, "{version}");
+    let openshift = "Red Hat:openshift:4.6::el8";
+    for (ecosystem, end) in [
+        (openshift, "1.0-1.rhaos4.6.el8"),
+        ("Red Hat:enterprise_linux:8::hypervisor", "1.0-1.el8ev"),
+        ("Red Hat:enterprise_linux:8::hypervisor", "1.0-1.el8"),
+        (release, "1.0-1.jbcs.el8"),
+        (release, "1.0-1.ep7.el8"),
+        (release, "1.0-1.el8s"),
+    ] {
+        let other = fixed(release, "other", "CVE-2030-9", "1.0-1.el8");
+        let memory = Memory::with(&[&fixed(ecosystem, "x", "CVE-2030-1", end), &other]);
+        assert_eq!(
+            judged(&memory, &of("2.0-1.el8ost")),
+            BY_VENDOR,
+            "{ecosystem} {end}"
+        );
+        assert_eq!(
+            judged(&memory, &of("2.0-1.ep6.el8")),
+            BY_VENDOR,
+            "{ecosystem} {end}"
+        );
     }
-    let both = Memory::with(&[&main, &stream]);
-    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.21")), AFFECTED);
-    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.22")), CLEAN);
-    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.22")), CLEAN);
-    // Their own fix may be below that of the others.
-    let main = fixed("Ubuntu:20.04:LTS", "openssl", "CVE-2030-2", "1.1.1f-1ubuntu3");
-    let both = Memory::with(&[&main, &stream]);
-    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.21")), AFFECTED);
-    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.fips.22")), CLEAN);
-    assert_eq!(judged(&both, &of("1.1.1f-1ubuntu2.22")), AFFECTED);
+    // Each vulnerability by itself.
+    let memory = Memory::with(&[
+        &fixed(openshift, "x", "CVE-2030-1", "1.0-1.rhaos4.6.el8"),
+        &fixed(release, "x", "CVE-2030-2", "1.0-1.el8"),
+        &fixed(release, "x", "CVE-2030-3", ""),
+    ]);
+    let result = run(&of("2.0-1.rhaos4.6.el8"), &memory);
+    let doubt = result.gaps[0].doubt.as_ref().unwrap();
+    assert_eq!((doubt.cause, result.findings.len()), (DoubtCause::Vendor, 1));
+    assert_eq!(doubt.vulnerabilities, ["CVE-2030-2"]);
+    let own = Memory::with(&[&fixed(release, "x", "CVE-2030-1", "1.0-1.jbcs.el8")]);
+    assert_eq!(judged(&own, &of("2.0-1.jbcs.el8")), CLEAN);
+    assert_eq!(judged(&own, &of("2.0-1.el8jbcs")), CLEAN);
+    assert_eq!(judged(&own, &of("0.9-1.el8jbcs")), AFFECTED);
+}
+
+#[test]
+fn build_of_a_product_is_not_the_hosts_on_rebuilds() {
+    for (ecosystem, namespace, distro) in [
+        ("AlmaLinux:9", "almalinux", "almalinux-9.4"),
+        ("Rocky Linux:9", "rocky", "rocky-9.4"),
+        ("Oracle Linux:9", "oraclelinux", "ol-9.4"),
+        ("Red Hat:enterprise_linux:9::appstream", "centos", "centos-9"),
+        ("EPEL:9", "rocky", "rocky-9.4"),
+        ("EPEL:9", "fedora", "epel-9"),
+    ] {
+        let host = fixed(ecosystem, "x", "CVE-2030-1", "1.0-1.el9");
+        let rocky = fixed("Rocky Linux:9", "y", "CVE-2030-2", "1.0-1.el9");
+        let memory = Memory::with(&[&host, &rocky]);
+        let of = |version: &str| {
+            purls(&[&format!(
+                "pkg:rpm/{namespace}/x@{version}?distro={distro}&upstream=x-{version}.src.rpm"
+            )])
+        };
+        for version in ["2.0-1.el9s", "2.0-1.el9cp", "2.0-1.el9ost"] {
+            assert_eq!(judged(&memory, &of(version)), BY_VENDOR, "{ecosystem} {version}");
+        }
+        for version in ["2.0-1.el9", "2.0-1.el9.alma.1", "2.0-1.el9fdn"] {
+            assert_eq!(judged(&memory, &of(version)), CLEAN, "{ecosystem} {version}");
+        }
+    }
+    // Oracle's own kernel has advisories of the host.
+    let uek = fixed("Oracle Linux:8", "kernel-uek", "CVE-2030-1", "5.4.17-2136.el8uek");
+    let kernel = purls(&["pkg:rpm/oraclelinux/kernel-uek@5.4.17-2137.el8uek?distro=ol-8.9"]);
+    assert_eq!(judged(&Memory::with(&[&uek]), &kernel), CLEAN);
 }
 
 #[test]
@@ -106,6 +153,63 @@ fn build_of_another_product_is_not_judged_by_the_host() {
 }
 
 #[test]
+fn build_of_another_distribution_is_not_the_hosts() {
+    let records = [
+        fixed(
+            "Red Hat:enterprise_linux:9::baseos",
+            "x",
+            "CVE-2030-1",
+            "1.0-1.el9",
+        ),
+        fixed("Fedora:40", "x", "CVE-2030-1", "1.0-1.fc40"),
+        fixed("Debian:12", "x", "CVE-2030-1", "1.0-1"),
+    ];
+    let memory = Memory::with(&records.iter().map(String::as_str).collect::<Vec<_>>());
+    for (url, expected) in [
+        (
+            "pkg:rpm/redhat/NAME@2.0-1.fc40?distro=rhel-9.4&upstream=NAME",
+            BY_VENDOR,
+        ),
+        (
+            "pkg:rpm/redhat/NAME@2.0-1.amzn2023?distro=rhel-9.4&upstream=NAME",
+            BY_VENDOR,
+        ),
+        (
+            "pkg:rpm/redhat/NAME@2.0-1.el9_4?distro=rhel-9.4&upstream=NAME",
+            CLEAN,
+        ),
+        (
+            "pkg:rpm/fedora/NAME@2.0-1.el9?distro=fedora-40&upstream=NAME",
+            BY_VENDOR,
+        ),
+        (
+            "pkg:rpm/fedora/NAME@2.0-1.fc38?distro=fedora-40&upstream=NAME",
+            CLEAN,
+        ),
+        (
+            "pkg:deb/debian/NAME@2.0-1ubuntu1?distro=debian-12&upstream=NAME",
+            BY_VENDOR,
+        ),
+        (
+            "pkg:deb/debian/NAME@2.0-1%2Bb1?distro=debian-12&upstream=NAME",
+            CLEAN,
+        ),
+    ] {
+        assert_eq!(
+            judged(&memory, &purls(&[&url.replace("NAME", "x")])),
+            expected,
+            "{url}"
+        );
+        // Nobody calls a package of the host so.
+        assert_eq!(
+            judged(&memory, &purls(&[&url.replace("NAME", "y")])),
+            CLEAN,
+            "{url}"
+        );
+    }
+}
+
+#[test]
 fn source_in_a_files_name_is_compared_on_the_documents_distribution() {
     let memory = Memory::with(&[&fixed("Azure Linux:3", "perl", "CVE-2030-1", "5.38.2-509.azl3")]);
     let component = |purl: &str, property: &str| {
@@ -150,57 +254,6 @@ fn source_in_a_files_name_is_compared_on_the_documents_distribution() {
             "no distribution"
         );
     }
-}
-
-#[test]
-fn go_package_below_a_module_is_not_clean() {
-    let module = |name: &str, events: &str| {
-        format!(
-            r#"{{"id":"GO-{name}","affected":[{{"package":{{"ecosystem":"Go","name":"{name}"}},
-            "ranges":[{{"type":"SEMVER","events":[{events}]}}]}}]}}"#
-        )
-    };
-    let fixed = r#"{"introduced":"0"},{"fixed":"1.5.0"}"#;
-    let records = [
-        module("github.com/a/b", fixed),
-        module("github.com/a/b/v3", r#"{"introduced":"3.0.0"},{"fixed":"3.2.0"}"#),
-        module("github.com/a/b/own", r#"{"introduced":"0"},{"fixed":"0.1.0"}"#),
-        module("gopkg.in/y.v2", r#"{"introduced":"0"},{"fixed":"2.4.0"}"#),
-        module("x.example/open", r#"{"introduced":"0"}"#),
-        module("x.example/late", r#"{"introduced":"0"},{"fixed":"2.3.0"}"#),
-        module("github.com/a", fixed),
-    ];
-    let records: Vec<&str> = records.iter().map(String::as_str).collect();
-    let memory = Memory::with(&records);
-    let by_name = (0, Standing::Undecided, Some(DoubtCause::Name));
-    for (url, expected) in [
-        ("github.com/a/b@v1.4.0", AFFECTED),
-        ("github.com/a/b/sub/pkg@v1.4.0", by_name),
-        ("github.com/A/b/sub@v1.4.1-0.20240101000000-0123456789ab", by_name),
-        ("github.com/a/b/sub/pkg@v1.5.0", CLEAN),
-        // Its own statements decide about a module that has some, and about what is below it.
-        ("github.com/a/b/own@v1.4.0", CLEAN),
-        ("github.com/a/b/own/sub@v1.4.0", CLEAN),
-        ("github.com/a/b/own/sub@v0.0.1", by_name),
-        ("github.com/a/b/v3/sub@v3.1.0", by_name),
-        ("github.com/a/b/sub@v3.1.0", by_name),
-        ("github.com/a/b/sub@v3.2.0", CLEAN),
-        ("github.com/a/other@v1.4.0", CLEAN),
-        ("gopkg.in/y.v2/sub@v2.3.0", by_name),
-        ("gopkg.in/y.v2/sub@v2.4.0", CLEAN),
-        ("x.example/open/sub@v1.0.0", by_name),
-        ("x.example/open/v2@v2.0.0", CLEAN),
-        ("x.example/late/v2@v2.1.0", by_name),
-        ("x.example/late/v2@v2.3.0", CLEAN),
-        ("x.example/late@v2.1.0%2Bincompatible", AFFECTED),
-        ("golang.org/x/net/html@v0.1.0", CLEAN),
-    ] {
-        let found = judged(&memory, &purls(&[&format!("pkg:golang/{url}")]));
-        assert_eq!(found, expected, "{url}");
-    }
-    let doubted = run(&purls(&["pkg:golang/github.com/a/b/sub/pkg@v1.4.0"]), &memory);
-    let doubt = doubted.gaps[0].doubt.as_ref().unwrap();
-    assert_eq!(doubt.vulnerabilities, ["GO-github.com/a/b"]);
 }
 
 #[test]
@@ -289,11 +342,17 @@ fn build_of_a_minor_release_is_fixed_by_that_ones_advisory() {
             assert_eq!(is_affected, expected == AFFECTED, "{url}");
         }
     }
-    // It says nothing about other vulnerabilities, and nothing without the release's own statement.
+    // It says nothing about other vulnerabilities.
     let two = Memory::with(&[&main, &other, &stream]);
     assert_eq!(judged(&two, &of("x", "1.0-5.el9_4.2")), AFFECTED);
+    // Without knowledge of the release, the rest of it is unknown.
     let alone = Memory::with(&[&stream]);
-    assert_eq!(judged(&alone, &of("x", "1.0-5.el9_4.1")).0, 0);
+    let by_release = (1, Standing::Undecided, Some(DoubtCause::Release));
+    assert_eq!(judged(&alone, &of("x", "1.0-5.el9_4.1")), by_release);
+    assert_eq!(
+        judged(&alone, &of("x", "1.0-5.el9_4.2")),
+        (0, Standing::NoKnowledge, None)
+    );
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The products of Red Hat whose advisories apply to a host of Enterprise Linux.
 
+pub(in super::super) mod branch;
+
 /// The repositories of a release, as advisories write them after it. Up to release 7 they are kinds of hosts.
 const KINDS_OF_HOSTS: [&str; 9] = [
     "as",
@@ -47,8 +49,6 @@ const PRODUCTS: [(&str, &[&str]); 2] = [
         &["1.0", "1.1", "2.0", "2.1", "2.2", "3.0", "3.1", "5.0", "6.0"],
     ),
 ];
-/// Products with longer support of a minor release.
-const STREAMS: [&str; 4] = ["rhel_aus", "rhel_e4s", "rhel_eus", "rhel_tus"];
 /// The last minor release of a release.
 const LAST_MINOR: u32 = 10;
 
@@ -84,11 +84,7 @@ pub(super) fn beside(release: &str, also: &mut Vec<String>) {
         let all = (0..=LAST_MINOR).filter(|other| minor != Some(*other));
         others.extend(all.map(|minor| format!("enterprise_linux:{major}.{minor}")));
     }
-    let repositories = if number_of_major < 8 {
-        &KINDS_OF_HOSTS[..]
-    } else {
-        &REPOSITORIES[..]
-    };
+    let repositories = repositories_of(number_of_major);
     also.extend(
         repositories
             .iter()
@@ -100,87 +96,9 @@ pub(super) fn beside(release: &str, also: &mut Vec<String>) {
     }
 }
 
-/// Marks that follow the release without a separator, as those of other products do, and are of hosts: those of another
-/// architecture's release, and of a repository.
-const MARKS_OF_HOSTS: [&str; 3] = ["a", "b", "fdp"];
-
-/// The mark of OpenShift's builds, before its version.
-const OPENSHIFT: &str = ".rhaos";
-
-/// Marks of JBoss products that stand before the release: `1.jbcs.el7`, and `1.ep7.el8` with a number.
-const JBOSS: [&str; 2] = [".jbcs.", ".ep"];
-
-/// Returns true if a version is of a product besides the host's own repositories: its mark follows the release without a
-/// separator (`.el8ost`, `.el8_4ost`, `module+el8dsrv+`), or is that of OpenShift or JBoss. Its place among the host's fixes
-/// says nothing.
-pub(in super::super) fn is_of_product(version: &str) -> bool {
-    let mut marks = version.match_indices("el");
-    let has_mark = marks.any(|(at, mark)| {
-        if !version.get(..at).unwrap_or_default().ends_with(['.', '+']) {
-            return false;
-        }
-        let rest = version.get(at + mark.len()..).unwrap_or_default();
-        let word = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_');
-        let end = word.find(|c: char| !c.is_ascii_alphabetic());
-        let end = end.unwrap_or(word.len());
-        let word_of_mark = word.get(..end).unwrap_or_default();
-        word.len() < rest.len() && end > 0 && !MARKS_OF_HOSTS.contains(&word_of_mark)
-    });
-    has_mark || version.contains(OPENSHIFT) || is_of_jboss(version)
-}
-
-fn is_of_jboss(version: &str) -> bool {
-    let [server, platform] = JBOSS;
-    let mut platforms = version.match_indices(platform);
-    version.contains(server)
-        || platforms.any(|(at, mark)| {
-            let rest = version.get(at + mark.len()..).unwrap_or_default();
-            rest.starts_with(|c: char| c.is_ascii_digit())
-        })
-}
-
-/// Returns the ecosystem of the product whose version a build has in its own: `openshift:4.6::el8` of
-/// `1.20-5.rhaos4.6.el8`.
-pub(super) fn product_of(version: &str, release: &str) -> Option<String> {
-    let (_, rest) = version.split_once(OPENSHIFT)?;
-    let mut parts = rest.split('.');
-    let (major, minor) = (parts.next()?, parts.next()?);
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let host = release.strip_prefix("enterprise_linux:")?.split('.').next()?;
-    (is_number(major) && is_number(minor)).then(|| format!("Red Hat:openshift:{major}.{minor}::el{host}"))
-}
-
-/// Returns the minor release of a build's branch, as `9_4` of `1.2-3.el9_4.2`; `None` if the build does not name it.
-pub(crate) fn branch_of(version: &str) -> Option<&str> {
-    let (at, mark) = version.rmatch_indices(".el").next()?;
-    let rest = version.get(at + mark.len()..)?;
-    let end = rest
-        .find(|c: char| !c.is_ascii_digit() && c != '_')
-        .unwrap_or(rest.len());
-    let branch = rest.get(..end)?;
-    let (major, minor) = branch.split_once('_')?;
-    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    (is_number(major) && is_number(minor)).then_some(branch)
-}
-
-/// Returns the ecosystems of products with longer support of a branch's minor release.
-pub(crate) fn streams_of(branch: &str) -> Vec<String> {
-    let number = branch.replace('_', ".");
-    let major = number.split('.').next().and_then(|major| major.parse().ok());
-    let repositories = if major.unwrap_or(0_u32) < 8 {
-        &KINDS_OF_HOSTS[..]
-    } else {
-        &REPOSITORIES[..]
-    };
-    let of = |product: &&str| {
-        let whole = format!("Red Hat:{product}:{number}");
-        let parts: Vec<String> = repositories
-            .iter()
-            .map(|name| format!("{whole}::{name}"))
-            .collect();
-        std::iter::once(whole).chain(parts)
-    };
-    STREAMS.iter().flat_map(of).collect()
+/// Returns the names of a release's repositories.
+fn repositories_of(major: u32) -> &'static [&'static str] {
+    if major < 8 { &KINDS_OF_HOSTS } else { &REPOSITORIES }
 }
 
 /// Returns true if advisories about a product show knowledge of a release: of the release itself or its repositories; of

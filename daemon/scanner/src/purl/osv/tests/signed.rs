@@ -69,8 +69,9 @@ fn build_of_ubuntu_for_some_systems_is_found_by_its_name() {
     let certified = "Ubuntu:Pro:FIPS-updates:20.04:LTS".to_owned();
     assert!(also("linux-image-5.4.0-1-fips", "linux-signed-fips").contains(&certified));
     assert!(!also("libssl1.1", "openssl").contains(&certified));
-    let certified = "Ubuntu:Pro:FIPS:20.04:LTS".to_owned();
-    assert!(!also("linux-image-5.4.0-1-fips", "linux-fips").contains(&certified));
+    for certified in ["Ubuntu:Pro:FIPS:20.04:LTS", "Ubuntu:Pro:FIPS-preview:20.04:LTS"] {
+        assert!(also("linux-image-5.4.0-1-fips", "linux-fips").contains(&certified.to_owned()));
+    }
     let unit = "Ubuntu:20.04:LTS:for:NVIDIA:BlueField".to_owned();
     assert!(also("linux-image-5.4.0-1-bluefield", "linux-bluefield").contains(&unit));
 }
