@@ -385,6 +385,23 @@ mod tests {
     }
 
     #[test]
+    fn type_of_a_package_tells_modules_of_go() {
+        for (properties, expected) in [
+            (r#"[{"name":"syft:package:type","value":"go-module"}]"#, true),
+            (
+                r#"[{"name":"aquasecurity:trivy:PkgType","value":"gobinary"}]"#,
+                true,
+            ),
+            (r#"[{"name":"aquasecurity:trivy:PkgType","value":"gomod"}]"#, true),
+            (r#"[{"name":"syft:package:type","value":"rpm"}]"#, false),
+            (r#"[{"name":"type","value":"go-module"}]"#, false),
+        ] {
+            let found = of(properties).is_some_and(|origin| origin.is_go_module);
+            assert_eq!(found, expected, "{properties}");
+        }
+    }
+
+    #[test]
     fn properties_of_any_form_are_accepted() {
         for shape in [
             "null",

@@ -56,7 +56,8 @@ impl OsvPackage {
     /// updates come after those that get none, which nobody fixes.
     pub(crate) fn ecosystems_of_certified(&self) -> impl Iterator<Item = &str> {
         let also = self.also.iter().map(String::as_str);
-        also.filter(|ecosystem| release::is_of_certified(ecosystem))
+        let is_ubuntu = self.system == "Ubuntu";
+        also.filter(move |ecosystem| is_ubuntu && release::is_of_certified(ecosystem))
     }
 
     /// Returns the ecosystem of certified builds that get updates.
