@@ -36,6 +36,16 @@ pub struct Origin {
     pub is_go_module: bool,
 }
 
+impl Origin {
+    /// Returns the data of a module in a file that lists modules only.
+    pub(crate) fn of_go_module() -> Box<Self> {
+        Box::new(Self {
+            is_go_module: true,
+            ..Self::default()
+        })
+    }
+}
+
 /// The prefixes of Trivy's and Syft's properties.
 const PREFIXES: [&str; 2] = ["aquasecurity:trivy:", "syft:metadata:"];
 
