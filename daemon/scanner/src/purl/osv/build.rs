@@ -34,14 +34,15 @@ impl OsvPackage {
             _ if is_for_enterprise_linux && epel::is_of_next(version) => Some(Mark::Next),
             _ => {
                 let product = product_in(version).filter(|_| is_for_enterprise_linux);
-                let of_other = || foreign_tag(self.system, self.major(), version).map(Mark::Distribution);
+                let of_other =
+                    || foreign_tag(self.system, self.number_of_release(), version).map(Mark::Distribution);
                 product.map(Mark::Product).or_else(of_other)
             }
         }
     }
 
     /// Returns the number of its release, without that of a minor one.
-    fn major(&self) -> Option<u32> {
+    fn number_of_release(&self) -> Option<u32> {
         let release = self.ecosystem.rsplit(':').next()?;
         release.split('.').next()?.parse().ok()
     }
