@@ -36,6 +36,16 @@ pub struct Origin {
     pub is_go_module: bool,
 }
 
+impl Origin {
+    /// Returns the data of a module in a file that lists modules only.
+    pub(crate) fn of_go_module() -> Box<Self> {
+        Box::new(Self {
+            is_go_module: true,
+            ..Self::default()
+        })
+    }
+}
+
 /// The prefixes of Trivy's and Syft's properties.
 const PREFIXES: [&str; 2] = ["aquasecurity:trivy:", "syft:metadata:"];
 
@@ -381,6 +391,23 @@ mod tests {
             let found = of(syft);
             let found = found.as_deref().and_then(|origin| origin.source.as_deref());
             assert_eq!(found, source, "{syft}");
+        }
+    }
+
+    #[test]
+    fn type_of_a_package_tells_modules_of_go() {
+        for (properties, expected) in [
+            (r#"[{"name":"syft:package:type","value":"go-module"}]"#, true),
+            (
+                r#"[{"name":"aquasecurity:trivy:PkgType","value":"gobinary"}]"#,
+                true,
+            ),
+            (r#"[{"name":"aquasecurity:trivy:PkgType","value":"gomod"}]"#, true),
+            (r#"[{"name":"syft:package:type","value":"rpm"}]"#, false),
+            (r#"[{"name":"type","value":"go-module"}]"#, false),
+        ] {
+            let found = of(properties).is_some_and(|origin| origin.is_go_module);
+            assert_eq!(found, expected, "{properties}");
         }
     }
 

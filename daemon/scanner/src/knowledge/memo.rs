@@ -138,7 +138,10 @@ mod tests {
 
     #[test]
     fn key_covers_everything_the_result_depends_on() {
+        let mut of_go = component(Some("1"), None, None);
+        of_go.origin.get_or_insert_default().is_go_module = true;
         let keys = [
+            key_of(&of_go, "pkg:npm/a@1", None, false),
             key("pkg:npm/a@1", Some("1"), None),
             key("pkg:npm/a@1", Some("2"), None),
             key("pkg:npm/a@1", None, None),

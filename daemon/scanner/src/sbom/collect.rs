@@ -229,14 +229,15 @@ impl Collector {
                 Vec::new()
             }
         };
-        self.add(Found {
+        let found = Found {
             name,
             version,
             purls,
             cpes: Vec::new(),
             kind: ComponentKind::Package,
             place,
-        });
+        };
+        self.add_with(found, (ty == "golang").then(Origin::of_go_module));
     }
 
     /// Adds a package from a path, a folder or the project itself: no registry's advisory can be about it, whatever its

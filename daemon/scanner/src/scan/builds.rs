@@ -140,10 +140,10 @@ impl Scanner<'_> {
         let Some(purl) = component.purl.as_ref() else {
             return Ok(());
         };
-        if package.ecosystems_of_certified().next().is_none() {
+        if findings.len() <= first || package.ecosystems_of_certified().next().is_none() {
             return Ok(());
         }
-        let found = findings.split_off(first.min(findings.len()));
+        let found = findings.split_off(first);
         for finding in found {
             let own = &finding.package;
             let origin = component.origin.as_deref();

@@ -34,10 +34,17 @@ impl OsvPackage {
             _ if is_for_enterprise_linux && epel::is_of_next(version) => Some(Mark::Next),
             _ => {
                 let product = product_in(version).filter(|_| is_for_enterprise_linux);
-                let of_other = || foreign_tag(self.system, version).map(Mark::Distribution);
+                let of_other =
+                    || foreign_tag(self.system, self.number_of_release(), version).map(Mark::Distribution);
                 product.map(Mark::Product).or_else(of_other)
             }
         }
+    }
+
+    /// Returns the number of its release, without that of a minor one.
+    fn number_of_release(&self) -> Option<u32> {
+        let release = self.ecosystem.rsplit(':').next()?;
+        release.split('.').next()?.parse().ok()
     }
 
     /// Returns true if an ecosystem is that of the product whose builds have this mark. Only a package of such a build is looked up
@@ -57,7 +64,8 @@ impl OsvPackage {
     /// updates come after those that get none, which nobody fixes.
     pub(crate) fn ecosystems_of_certified(&self) -> impl Iterator<Item = &str> {
         let also = self.also.iter().map(String::as_str);
-        also.filter(|ecosystem| release::is_of_certified(ecosystem))
+        let is_ubuntu = self.system == "Ubuntu";
+        also.filter(move |ecosystem| is_ubuntu && release::is_of_certified(ecosystem))
     }
 
     /// Returns the ecosystem of certified builds that get updates.
@@ -67,8 +75,10 @@ impl OsvPackage {
 }
 
 /// Marks that follow the release without a separator, as those of products do, and are of hosts: of another architecture's
-/// release, of a repository, and of Oracle's kernel and certified builds, which have advisories of the host.
-const MARKS_OF_HOSTS: [&str; 7] = ["a", "b", "fdb", "fdn", "fdp", "fips", "uek"];
+/// release, of a repository, of flavours of a kernel, and of Oracle's kernel and certified builds, which have advisories of the host.
+const MARKS_OF_HOSTS: [&str; 10] = [
+    "a", "b", "debug", "fdb", "fdn", "fdp", "fips", "pae", "uek", "xen",
+];
 
 /// The mark of OpenShift's own components.
 const ASSEMBLY: &str = ".assembly.";
@@ -124,8 +134,8 @@ const TAGGED: [&str; 13] = [
 /// The last release of Fedora whose builds are in Enterprise Linux as they are.
 const LAST_OF_FEDORA: u32 = 13;
 
-/// Returns the tag of another distribution in a version's release.
-fn foreign_tag<'a>(system: &str, version: &'a str) -> Option<&'a str> {
+/// Returns the tag of another distribution, or of a later release of the same one (`major`), in a version's release.
+fn foreign_tag<'a>(system: &str, major: Option<u32>, version: &'a str) -> Option<&'a str> {
     if !TAGGED.contains(&system) {
         return None;
     }
@@ -138,7 +148,12 @@ fn foreign_tag<'a>(system: &str, version: &'a str) -> Option<&'a str> {
             let is_old = *tag == "fc" && number.parse().is_ok_and(|number: u32| number <= LAST_OF_FEDORA);
             let digits = number.trim_start_matches(|c: char| c.is_ascii_digit());
             let is_tag = digits.len() < number.len() && (digits.is_empty() || digits.starts_with("sp"));
-            is_tag && !systems.contains(&system) && !is_old
+            let is_later = || {
+                let number = number.parse::<u32>().ok();
+                let has_releases = matches!(*tag, "el" | "fc") && system != "Amazon Linux";
+                has_releases && number.zip(major).is_some_and(|(number, major)| number > major)
+            };
+            is_tag && !is_old && (!systems.contains(&system) || is_later())
         };
         TAGS.iter().any(tag)
     })
@@ -252,7 +267,19 @@ mod tests {
             ("Red Hat", "2.0-1.fcoe2", None),
             ("Debian", "2.0-1.fc40", None),
         ] {
-            assert_eq!(foreign_tag(system, version), expected, "{system} {version}");
+            let found = foreign_tag(system, None, version);
+            assert_eq!(found, expected, "{system} {version}");
+        }
+        for (system, major, version, expected) in [
+            ("Rocky Linux", 8, "2.0-1.el9_4", Some("el9")),
+            ("Fedora", 40, "2.0-1.fc41", Some("fc41")),
+            ("Fedora", 40, "2.0-1.fc40", None),
+            ("Rocky Linux", 9, "2.0-1.el8", None),
+            ("Amazon Linux", 2, "2.0-1.el7", None),
+            ("Red Hat", 10, "2.0-1.el10_1", None),
+        ] {
+            let found = foreign_tag(system, Some(major), version);
+            assert_eq!(found, expected, "{system} {major} {version}");
         }
     }
 }

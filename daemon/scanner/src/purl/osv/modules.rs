@@ -167,3 +167,91 @@ pub(crate) fn is_major_of(path: &str, module: &str, version: &str) -> bool {
 pub(super) fn has_host(path: &str) -> bool {
     path.split('/').next().is_some_and(|host| host.contains('.'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_is_a_modules_for_certain_by_its_major_version() {
+        for (path, version) in [
+            ("e.example/x/v2", "v2.0.1"),
+            ("e.example/x/client/pkg/v3", "v3.5.9"),
+            ("e.example/x/client/v2", "v2.305.1"),
+            ("gopkg.in/yaml.v2", "v2.2.8"),
+        ] {
+            assert!(is_module_at(path, version), "{path} {version}");
+        }
+        for (path, version) in [
+            ("e.example/x", "v2.0.1"),
+            ("e.example/x/v2", "v3.0.1"),
+            ("e.example/x/v2", "v2.0.1+incompatible"),
+            ("e.example/x/core/v1", "v1.0.0"),
+            ("e.example/x/core/v0", "v0.1.0"),
+            ("e.example/x/v2/api/v2", "v2.0.1"),
+            ("e.example/x/v2/sub", "v2.0.1"),
+            ("e.example/x/v2", "(devel)"),
+            ("e.example/x/version2", "v2.0.1"),
+        ] {
+            assert!(!is_module_at(path, version), "{path} {version}");
+        }
+    }
+
+    #[test]
+    fn module_has_versions_of_its_major_alone() {
+        assert!(can_have("e.example/x/v2", "v2.1.0") && can_have("e.example/x", "v2.1.0"));
+        assert!(!can_have("e.example/x/v2", "v1.1.0") && !can_have("gopkg.in/yaml.v2", "v3.0.0"));
+        assert!(can_have("e.example/x/v2", "(devel)") && can_have("e.example/x/v1", "v0.1.0"));
+        assert!(is_major_of("e.example/x/v2", "e.example/x", "v2.0.0"));
+        for (path, version) in [
+            ("e.example/x/v2", "v1.0.0"),
+            ("e.example/x/v1", "v1.0.0"),
+            ("e.example/x/y/v2", "v2.0.0"),
+        ] {
+            assert!(!is_major_of(path, "e.example/x", version), "{path} {version}");
+        }
+    }
+
+    #[test]
+    fn subpath_is_cut_from_a_modules_path_or_names_a_package() {
+        let of = |url: &str, is_listed_as_module: bool| {
+            let purl = PackageUrl::parse_lenient(&format!("pkg:golang/e.example/{url}")).unwrap();
+            let origin = Origin {
+                is_go_module: is_listed_as_module,
+                ..Origin::default()
+            };
+            let paths = Paths::of(&purl, Some(&origin), Cow::Borrowed("e.example/x"));
+            (paths.name.into_owned(), paths.other, paths.is_module)
+        };
+        let whole = |path: &str, other: Option<&str>, is_module: bool| {
+            (path.to_owned(), other.map(str::to_owned), is_module)
+        };
+        for (url, is_listed, expected) in [
+            ("x@v1.0.0", false, whole("e.example/x", None, false)),
+            ("x@v1.0.0", true, whole("e.example/x", None, true)),
+            ("x@v1.0.0?type=module", false, whole("e.example/x", None, true)),
+            ("x@v1.0.0?type=package", false, whole("e.example/x", None, false)),
+            (
+                "x@v1.0.0#api",
+                false,
+                whole("e.example/x", Some("e.example/x/api"), false),
+            ),
+            ("x@v1.0.0#api", true, whole("e.example/x/api", None, true)),
+            (
+                "x@v1.0.0?type=package#api",
+                false,
+                whole("e.example/x", Some("e.example/x/api"), true),
+            ),
+            ("x@v2.0.0#v2", false, whole("e.example/x/v2", None, true)),
+            ("x#v2", false, whole("e.example/x/v2", None, true)),
+            (
+                "x@v1.0.0#v2",
+                false,
+                whole("e.example/x", Some("e.example/x/v2"), false),
+            ),
+            ("x@v3.5.9#pkg/v3", false, whole("e.example/x/pkg/v3", None, true)),
+        ] {
+            assert_eq!(of(url, is_listed), expected, "{url}");
+        }
+    }
+}

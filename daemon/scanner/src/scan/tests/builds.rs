@@ -179,6 +179,10 @@ fn build_of_another_distribution_is_not_the_hosts() {
             CLEAN,
         ),
         (
+            "pkg:rpm/redhat/NAME@2.0-1.el10?distro=rhel-9.4&upstream=NAME",
+            BY_VENDOR,
+        ),
+        (
             "pkg:rpm/fedora/NAME@2.0-1.el9?distro=fedora-40&upstream=NAME",
             BY_VENDOR,
         ),

@@ -233,3 +233,19 @@ fn syft_and_spdx_say_what_is_a_module() {
         assert_eq!(judged(&memory, &inventory), expected, "{document}");
     }
 }
+
+#[test]
+fn file_of_go_lists_modules_only() {
+    let memory = knowledge(&[module("github.com/a/b", FIXED)]);
+    for (text, expected) in [
+        (
+            "module m\n\ngo 1.22\n\nrequire github.com/a/b/api v1.4.0\n",
+            CLEAN,
+        ),
+        ("module m\n\ngo 1.22\n\nrequire github.com/a/b v1.4.0\n", AFFECTED),
+    ] {
+        let inventory = sbom::read(text.as_bytes()).unwrap();
+        assert_eq!(inventory.components.iter().count(), 1, "{text}");
+        assert_eq!(judged(&memory, &inventory), expected, "{text}");
+    }
+}
