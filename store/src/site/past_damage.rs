@@ -94,6 +94,7 @@ impl SiteStore {
         }
         self.journal.begin((self.clock)());
         state.history.begin((self.clock)());
+        state.repairs = true;
         let mut txn = self.txn();
         txn.log(Entry::Repaired(damage.stretches.clone()));
         txn.log(Entry::HistoryBegins);
@@ -128,6 +129,7 @@ impl SiteStore {
                 txn.log(Entry::Witnessed { log: id, number });
             }
         }
+        state.repairs = false;
         txn.commit()
     }
 

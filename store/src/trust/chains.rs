@@ -241,7 +241,8 @@ impl SiteStore {
         let Some(log) = state.logs.get(&id) else {
             return Ok(());
         };
-        let (number, head, witnessed) = (log.number, log.head.clone(), log.witnessed);
+        let (number, head) = (log.number, log.head.clone());
+        let (witnessed, replaced) = (log.witnessed, log.replaced);
         let mut kept = Vec::new();
         let mut dropped = Vec::new();
         txn.scan_prefix(Tree::Logs, &number.to_bytes(), &mut |key, row| {
@@ -281,7 +282,7 @@ impl SiteStore {
         txn.delete(Tree::Sites, &sites::by_log(sites::RIVAL_HEAD, number));
         ask_for_rebuild(txn, state);
         let mut fresh = Log::new(number);
-        (fresh.head, fresh.witnessed) = (head, witnessed);
+        (fresh.head, fresh.witnessed, fresh.replaced) = (head, witnessed, replaced);
         state.logs.insert(id, fresh);
         let entering = if id.site == state.site {
             Entering::Own

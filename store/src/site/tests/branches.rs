@@ -4,6 +4,7 @@ use starling_protocol::SourceCheck;
 
 use super::*;
 use crate::disk::DiskFaultKind;
+use crate::{LOST_CHECK, LossCause};
 
 /// An author's home, and a copy of it that went on otherwise after claim 1.
 fn homes(true_claims: u64, lost_claims: u64) -> (TestSite, TestSite) {
@@ -168,6 +169,40 @@ fn high_water_stays_while_lost_branch_gives_way() {
         (ClaimNumber(2), ClaimNumber(4))
     );
     assert_eq!(b.live(), ["P-1"], "bodies of the valid branch are not here yet");
+}
+
+/// Claims of a branch that still arrives are missing, but no repair lost them.
+#[test]
+fn branch_that_still_arrives_is_not_lost_by_a_repair() {
+    let (mut a, twin) = homes(4, 4);
+    let b = TestSite::new("b", 2);
+    b.list(&a, &["*"]);
+    hold(&b, &twin);
+    resolve(&mut a);
+    b.store.learn_chain(&a.chain).unwrap();
+    for number in [4, 3, 2] {
+        b.store.append(&delta_at(&a, number)).unwrap();
+    }
+    let missing = |store: &SiteStore| {
+        let lost = store.lost_claims().unwrap();
+        let named: Vec<_> = lost
+            .iter()
+            .map(|lost| (lost.held.0, lost.last.0, lost.cause))
+            .collect();
+        let checks = store.doctor(false).unwrap().checks;
+        assert!(checks.iter().find(|check| check.name == LOST_CHECK).unwrap().ok());
+        named
+    };
+    let arriving = [(2, 4, LossCause::Replaced)];
+    assert_eq!(missing(&b.store), arriving);
+    // A replay of the log says the same, and so do the rows.
+    let replayed = super::damage::open_with(&b.disk, super::damage::empty_engine(), &b.chain, false).unwrap();
+    assert_eq!(missing(&replayed), arriving);
+    drop(replayed);
+    let again = open(&b.disk, b.engine.clone(), &b.chain);
+    assert_eq!(missing(&again), arriving);
+    assert_eq!(pull_all(&b, &a), []);
+    assert_eq!(missing(&b.store), []);
 }
 
 #[test]
