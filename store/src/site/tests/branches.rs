@@ -1,6 +1,6 @@
 //! Two branches of a log, one of which a certificate names: the other one is refused, or gives way.
 
-use starling_protocol::SourceCheck;
+use starling_protocol::{Delta, SourceCheck};
 
 use super::*;
 use crate::disk::DiskFaultKind;
@@ -329,5 +329,95 @@ fn fork_is_resolved_whichever_operation_fails() {
             (log.frozen, log.tip.cursor.number)
         });
         assert_eq!(state, (false, ClaimNumber::NONE), "operation {operation}");
+    }
+}
+
+/// The held branch was cut before the first delta of the other one was judged, and stayed cut if that was refused.
+#[test]
+fn refused_delta_of_the_named_branch_costs_no_claims() {
+    let (mut a, twin) = homes(4, 4);
+    let b = TestSite::new("b", 2);
+    b.list(&a, &["*"]);
+    hold(&b, &twin);
+    let wrong = wrong_root_after(&a);
+    let at = *Delta::decode(&wrong).unwrap().header();
+    let lanes = vec![LaneResume {
+        lane: Lane::Federation,
+        number: at.last(),
+        header: at.hash(),
+    }];
+    let key = SigningKey::from_seed(&[71; 32]);
+    let chain = a
+        .chain
+        .next_epoch(&a.root, &key, lanes, Reason::ForkResolution, UnixMillis::EPOCH)
+        .unwrap();
+    a.chain = chain;
+    b.store.learn_chain(&a.chain).unwrap();
+    let before = (b.live(), b.root(), b.store.log(a.own()).unwrap().unwrap().tip);
+    let groups = b.store.journal.log().end();
+    let refused = b.store.append(&wrong).unwrap();
+    assert!(
+        matches!(refused.problem, Some(AppendProblem::Refused { .. })),
+        "{refused:?}"
+    );
+    assert_eq!((refused.appended, refused.gave_up_after), (0, None));
+    assert_eq!(b.store.journal.log().end(), groups, "nothing is written for it");
+    let after = (b.live(), b.root(), b.store.log(a.own()).unwrap().unwrap().tip);
+    assert_eq!(after, before);
+}
+
+/// Returns a delta that follows claim 1 and goes to claim 4, and whose header states a wrong state.
+fn wrong_root_after(a: &TestSite) -> Vec<u8> {
+    let first = a
+        .store
+        .deltas(a.own(), ClaimNumber::NONE, 0)
+        .unwrap()
+        .deltas
+        .remove(0);
+    let first = *Delta::decode(&first).unwrap().header();
+    let mut builder = starling_protocol::DeltaBuilder::default();
+    for id in ["P-2", "P-3", "P-4"] {
+        let claim = Claim::absent(&source(), &id.parse().unwrap(), UnixMillis::saturating(2));
+        assert!(builder.push(claim).is_ok());
+    }
+    let place = starling_protocol::DeltaPlace {
+        site: a.chain.site(),
+        epoch: 0,
+        lane: Lane::Federation,
+        first: ClaimNumber(2),
+        previous: first.hash(),
+        time: UnixMillis::saturating(2),
+    };
+    let delta = builder
+        .finish(place, first.live_entries + 9, first.state_root, 3, &a.key)
+        .unwrap();
+    delta.as_bytes().to_vec()
+}
+
+/// The cut and the first delta are one group: after a crash anywhere, the log is one branch or the other.
+#[test]
+fn interrupted_replacement_leaves_one_whole_branch() {
+    for operation in 1..=12 {
+        let (mut a, twin) = homes(4, 4);
+        let b = TestSite::new("b", 2);
+        b.list(&a, &["*"]);
+        hold(&b, &twin);
+        resolve(&mut a);
+        b.store.learn_chain(&a.chain).unwrap();
+        b.store.append(&delta_at(&a, 4)).unwrap();
+        b.store.append(&delta_at(&a, 3)).unwrap();
+        b.disk.set_plan(DiskPlan::at(
+            b.disk.operations() + operation,
+            DiskFaultKind::Short,
+        ));
+        let _ = b.store.append(&delta_at(&a, 2));
+        b.disk.set_plan(DiskPlan::default());
+        let again = b.after_power_loss();
+        let tip = again.log(a.own()).unwrap().unwrap().tip.cursor.number;
+        assert!(
+            [ClaimNumber(2), ClaimNumber(4)].contains(&tip),
+            "operation {operation}: {tip}"
+        );
+        assert!(again.doctor(false).unwrap().healthy(), "operation {operation}");
     }
 }
