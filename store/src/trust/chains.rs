@@ -16,6 +16,9 @@ use crate::rows::txn::Txn;
 use crate::rows::{DeltaRow, LogNumber, damaged, sites, split_claim_key};
 use crate::site::state::{Log, LogId, State};
 
+/// Called with the key and the value of each row.
+type RowVisitor<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'v;
+
 /// Bytes of rows that are read at once while a log is cut.
 const PAGE_BYTES: usize = 8 << 20;
 
@@ -307,12 +310,7 @@ impl SiteStore {
     }
 
     /// Visits the committed rows below a prefix page by page, so that `visit` may write.
-    fn each_row(
-        &self,
-        tree: Tree,
-        prefix: &[u8],
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError>,
-    ) -> Result<(), StoreError> {
+    fn each_row(&self, tree: Tree, prefix: &[u8], visit: &mut RowVisitor<'_>) -> Result<(), StoreError> {
         let mut after: Option<Vec<u8>> = None;
         loop {
             let start = match &after {

@@ -48,7 +48,7 @@ fn long_log_is_cut_in_bounded_commits() {
         let rows: Vec<usize> = writes
             .iter()
             .filter_map(Write::batch)
-            .map(|batch| batch.len())
+            .map(crate::engine::Batch::len)
             .collect();
         assert!(rows.iter().sum::<usize>() > 2 * ROWS_PER_COMMIT, "{rows:?}");
         // A delta is written whole.
