@@ -167,7 +167,7 @@ impl Step {
         let step = self.clone();
         OpeningWatcher(Arc::new(move |now: Opening| {
             let what = match now.work {
-                OpeningWork::Opening => "Opening the store",
+                OpeningWork::Opening | OpeningWork::Unknown => "Opening the store",
                 OpeningWork::Migrating => "Migrating the store",
                 OpeningWork::Rebuilding => "Rebuilding the engine from the log",
             };

@@ -110,7 +110,7 @@ impl OpeningNews {
     pub(crate) fn text(&self) -> String {
         let now = self.shown();
         let work = match now.work {
-            OpeningWork::Opening => "the site's store is being opened",
+            OpeningWork::Opening | OpeningWork::Unknown => "the site's store is being opened",
             OpeningWork::Migrating => "the site's store is being migrated",
             OpeningWork::Rebuilding => "the engine is being rebuilt from the log",
         };

@@ -13,8 +13,8 @@ use std::time::UNIX_EPOCH;
 
 use starling_api::{ServiceResult, file_problem};
 use starling_api_types::{
-    DamagedVex, DoctorCheck, ErrorCode, Problem, UnusableStatements, VexEntry, VexHash, VexList, VexRemoved,
-    wording,
+    DamagedVex, DoctorCheck, ErrorCode, ForeignVex, Problem, UnusableStatements, VexEntry, VexHash, VexList,
+    VexRemoved, wording,
 };
 use starling_policy::{MAX_VEX_BYTES, VexDocument};
 use starling_protocol::UnixMillis;
@@ -40,10 +40,17 @@ const MAX_STATEMENTS: usize = 250_000;
 /// Most times that the folder is read again if another process removes documents meanwhile.
 const LOOKS: usize = 100;
 
-/// The parsed documents and their files; removed documents are forgotten.
-type Cache = BTreeMap<VexHash, (Found, VexDocument)>;
+/// The documents as they were parsed, or what is wrong with their bytes, and their files; removed documents are forgotten.
+type Cache = BTreeMap<VexHash, (Found, Result<VexDocument, Problem>)>;
 /// A document as it was read, or what is wrong with it.
 type Looked = (VexHash, Found, Result<VexDocument, Problem>);
+
+/// The content of the folder.
+struct Folder {
+    documents: Vec<Looked>,
+    /// Files with the suffix of a document whose name is not a hash.
+    foreign: Vec<PathBuf>,
+}
 
 /// The documents that one site stores.
 #[derive(Debug)]
@@ -78,13 +85,14 @@ impl VexStore {
         Ok(read.into_iter().map(|(_, document)| document).collect())
     }
 
-    /// Returns the list of stored documents, and of those that cannot be read, each sorted by hash.
+    /// Returns the list of stored documents, of those that cannot be read, and of foreign files, each sorted by name.
     ///
     /// # Errors
-    /// If the folder cannot be read, holds a foreign file, or too much.
+    /// If the folder cannot be read, or holds too much.
     pub(crate) fn list(&self) -> ServiceResult<VexList> {
         let mut list = VexList::default();
-        for (hash, found, document) in self.read_each(&mut self.lock())? {
+        let Folder { documents, foreign } = self.read_each(&mut self.lock())?;
+        for (hash, found, document) in documents {
             match document {
                 Ok(document) => list.documents.push(entry(&document, found, true)),
                 Err(problem) => list.damaged.push(DamagedVex {
@@ -93,13 +101,18 @@ impl VexStore {
                 }),
             }
         }
+        let foreign_files = foreign.into_iter().map(|path| ForeignVex {
+            problem: with_hint(&foreign_problem(&path)),
+            file: path.display().to_string(),
+        });
+        list.foreign.extend(foreign_files);
         Ok(list)
     }
 
     /// Returns why every scan is refused: a stored document cannot be read, or the folder. `None` if none is.
     pub(crate) fn matter(&self) -> Option<String> {
         let why = match self.list() {
-            Ok(list) => list.damaged.into_iter().map(|damaged| damaged.problem).collect(),
+            Ok(list) => problems_of(list),
             Err(problem) => vec![with_hint(&problem)],
         };
         (!why.is_empty()).then(|| format!("every scan is refused: {}", why.join("; ")))
@@ -108,17 +121,16 @@ impl VexStore {
     /// Returns the check of `doctor`: every scan is refused while a document cannot be read. `None` without documents.
     pub(crate) fn check(&self) -> Option<DoctorCheck> {
         let refused = "every scan is refused until this is mended".to_owned();
+        // The bytes may have changed and the files' metadata not, as on a failing disk.
+        self.lock().clear();
         let (ok, found, damaged) = match self.list() {
-            Ok(list) if list.damaged.is_empty() && list.documents.is_empty() => return None,
-            Ok(list) if list.damaged.is_empty() => (
+            Ok(list) if list == VexList::default() => return None,
+            Ok(list) if list.damaged.is_empty() && list.foreign.is_empty() => (
                 true,
                 format!("{} documents examined", list.documents.len()),
                 Vec::new(),
             ),
-            Ok(list) => {
-                let damaged = list.damaged.into_iter().map(|damaged| damaged.problem);
-                (false, refused, damaged.collect())
-            }
+            Ok(list) => (false, refused, problems_of(list)),
             Err(problem) => (false, refused, vec![with_hint(&problem)]),
         };
         Some(DoctorCheck {
@@ -167,7 +179,7 @@ impl VexStore {
     /// # Errors
     /// `vex_not_found`, or an error if it is damaged.
     pub(crate) fn show(&self, hash: &VexHash) -> ServiceResult<Vec<u8>> {
-        self.bytes(hash)?.ok_or_else(|| missing(hash))
+        self.bytes(hash)?.ok_or_else(|| missing(hash))?
     }
 
     /// Deletes a stored document, even a damaged one.
@@ -202,12 +214,17 @@ impl VexStore {
 
     /// Reads all documents and their file metadata, sorted by hash.
     fn read(&self, cache: &mut Cache) -> ServiceResult<Vec<(Found, VexDocument)>> {
-        let each = self.read_each(cache)?.into_iter();
+        let Folder { documents, foreign } = self.read_each(cache)?;
+        if let Some(path) = foreign.first() {
+            return Err(foreign_problem(path));
+        }
+        let each = documents.into_iter();
         each.map(|(_, found, document)| Ok((found, document?))).collect()
     }
 
-    /// Reads each document with its hash and file metadata, or what is wrong with it, sorted by hash.
-    fn read_each(&self, cache: &mut Cache) -> ServiceResult<Vec<Looked>> {
+    /// Reads each document with its hash and file metadata, or what is wrong with it, sorted by hash. Only files that
+    /// changed are read again.
+    fn read_each(&self, cache: &mut Cache) -> ServiceResult<Folder> {
         for _ in 0..LOOKS {
             if let Some(read) = self.look(cache)? {
                 return Ok(read);
@@ -222,8 +239,8 @@ impl VexStore {
 
     /// Returns all documents; `None` if the folder changed meanwhile. With a removed document missing and its
     /// replacement not yet there, the verdict would match no real state.
-    fn look(&self, cache: &mut Cache) -> ServiceResult<Option<Vec<Looked>>> {
-        let Some(files) = self.files()? else {
+    fn look(&self, cache: &mut Cache) -> ServiceResult<Option<Folder>> {
+        let Some((files, foreign)) = self.files()? else {
             return Ok(None);
         };
         let bytes = files.values().map(|found| found.bytes).sum();
@@ -236,15 +253,20 @@ impl VexStore {
         let mut documents = Vec::with_capacity(files.len());
         for (hash, found) in files {
             let document = match cache.get(&hash) {
-                Some((_, document)) => Ok(document.clone()),
+                Some((_, document)) => document.clone(),
                 None => match self.bytes(&hash) {
                     Ok(None) => return Ok(None),
-                    Ok(Some(bytes)) => VexDocument::read(&bytes)
-                        .map(VexDocument::for_all_scans)
-                        .map_err(|error| damaged(&hash, &error_chain(&error)))
-                        .inspect(|document| {
-                            cache.insert(hash, (found, document.clone()));
-                        }),
+                    Ok(Some(Ok(bytes))) => {
+                        let read = VexDocument::read(&bytes).map(VexDocument::for_all_scans);
+                        let read = read.map_err(|error| damaged(&hash, &error_chain(&error)));
+                        cache.insert(hash, (found, read.clone()));
+                        read
+                    }
+                    Ok(Some(Err(problem))) => {
+                        cache.insert(hash, (found, Err(problem.clone())));
+                        Err(problem)
+                    }
+                    // A file that cannot be read now may be readable the next time.
                     Err(problem) => Err(problem),
                 },
             };
@@ -254,11 +276,11 @@ impl VexStore {
             }
             documents.push((hash, found, document));
         }
-        Ok(Some(documents))
+        Ok(Some(Folder { documents, foreign }))
     }
 
-    /// Returns the bytes of a document, if it exists.
-    fn bytes(&self, hash: &VexHash) -> ServiceResult<Option<Vec<u8>>> {
+    /// Returns the bytes of a document, or what is wrong with them, if it exists.
+    fn bytes(&self, hash: &VexHash) -> ServiceResult<Option<ServiceResult<Vec<u8>>>> {
         let path = self.path(hash);
         let failed = |error| file_problem("reading", &path, &error);
         // Opening something else than a file could block forever.
@@ -266,7 +288,7 @@ impl VexStore {
             Ok(found) if found.is_file() => {}
             Ok(_) => {
                 let hint = format!("move {} elsewhere", path.display());
-                return Err(damaged(hash, "it is not a file").hint(hint));
+                return Ok(Some(Err(damaged(hash, "it is not a file").hint(hint))));
             }
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(failed(error)),
@@ -281,9 +303,9 @@ impl VexStore {
             .read_to_end(&mut bytes)
             .map_err(failed)?;
         if bytes.len() <= MAX_VEX_BYTES && blake3::hash(&bytes).as_bytes() == hash.as_bytes() {
-            Ok(Some(bytes))
+            Ok(Some(Ok(bytes)))
         } else {
-            Err(damaged(hash, "its bytes have another hash"))
+            Ok(Some(Err(damaged(hash, "its bytes have another hash"))))
         }
     }
 
@@ -296,15 +318,15 @@ impl VexStore {
         }
     }
 
-    /// Returns the documents in the folder; `None` if it changed meanwhile. Files without the suffix of a document
-    /// are not Starling's.
-    fn files(&self) -> ServiceResult<Option<BTreeMap<VexHash, Found>>> {
+    /// Returns the documents in the folder, and the files that only look like one; `None` if it changed meanwhile. Files
+    /// without the suffix of a document are not Starling's.
+    fn files(&self) -> ServiceResult<Option<(BTreeMap<VexHash, Found>, Vec<PathBuf>)>> {
         let failed = |error| file_problem("reading", &self.folder, &error);
-        let mut files = BTreeMap::new();
+        let (mut files, mut foreign) = (BTreeMap::new(), Vec::new());
         let before = self.stamp()?;
         let listed = match fs::read_dir(&self.folder) {
             Ok(listed) => listed,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(files)),
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some((files, foreign))),
             Err(error) => return Err(failed(error)),
         };
         for file in listed {
@@ -313,7 +335,12 @@ impl VexStore {
             let Some(stem) = name.as_encoded_bytes().strip_suffix(SUFFIX.as_bytes()) else {
                 continue;
             };
-            let hash = hash_in_name(stem).ok_or_else(|| foreign(&file.path()))?;
+            let Some(hash) = hash_in_name(stem) else {
+                if foreign.len() < MAX_DOCUMENTS {
+                    foreign.push(file.path());
+                }
+                continue;
+            };
             match file.metadata() {
                 Ok(metadata) => files.insert(hash, Found::of(&metadata)),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -323,7 +350,8 @@ impl VexStore {
                 break;
             }
         }
-        Ok((self.stamp()? == before).then_some(files))
+        foreign.sort();
+        Ok((self.stamp()? == before).then_some((files, foreign)))
     }
 }
 
@@ -409,6 +437,13 @@ pub(crate) fn vex_unreadable(error: &(dyn std::error::Error + 'static)) -> Probl
     Problem::new(ErrorCode::VexUnreadable, wording::within(&error_chain(error)))
 }
 
+/// Returns what is wrong with the documents of a list, and what to do.
+fn problems_of(list: VexList) -> Vec<String> {
+    let damaged = list.damaged.into_iter().map(|damaged| damaged.problem);
+    let foreign = list.foreign.into_iter().map(|foreign| foreign.problem);
+    damaged.chain(foreign).collect()
+}
+
 /// Returns a problem with what to do about it.
 fn with_hint(problem: &Problem) -> String {
     match &problem.hint {
@@ -427,7 +462,7 @@ fn damaged(hash: &VexHash, what: &str) -> Problem {
     ))
 }
 
-fn foreign(path: &Path) -> Problem {
+fn foreign_problem(path: &Path) -> Problem {
     Problem::new(
         ErrorCode::VexUnreadable,
         format!(

@@ -87,8 +87,9 @@ pub use self::journal::EntryError;
 pub use self::journal::replay::{OnProgress, ReplayProgress};
 pub use self::meter::{Meter, Progress, Working};
 pub use self::site::{
-    Clock, EngineWitness, HeadExpiry, HomeStore, LogId, LostClaims, OpeningStep, Salvaged, SharedReplica,
-    SiteOptions, SiteStore, SourceOverview, StoreParts, StoreSize, discard_unfinished, log_ends_at,
+    Clock, EngineWitness, HeadExpiry, HomeStore, LogId, LossCause, LostClaims, OpeningStep, Salvaged,
+    SharedReplica, SiteOptions, SiteStore, SourceOverview, StoreParts, StoreSize, discard_unfinished,
+    log_ends_at,
 };
 pub use self::trust::{AllowedSources, HeadSigning, ListedSite};
 pub use self::view::{Accepted, IndexMark, Unindexed, ViewCounts, ViewReader};

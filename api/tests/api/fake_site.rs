@@ -137,6 +137,7 @@ impl SiteService for FakeSite {
         Ok(VexList {
             documents: vec![vex_entry()],
             damaged: Vec::new(),
+            foreign: Vec::new(),
         })
     }
 

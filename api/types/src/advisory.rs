@@ -38,6 +38,9 @@ pub enum AdvisoryState {
     Withdrawn,
     /// Every site that stated it retracted its statement.
     Deleted,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl AdvisoryState {
@@ -48,6 +51,7 @@ impl AdvisoryState {
             Self::Absent => "absent",
             Self::Withdrawn => "withdrawn",
             Self::Deleted => "deleted",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -240,6 +240,9 @@ pub enum LogOutcome {
     Held,
     /// Nothing of the range was imported.
     Refused,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl LogOutcome {
@@ -250,6 +253,7 @@ impl LogOutcome {
             Self::Here => "here",
             Self::Held => "held",
             Self::Refused => "refused",
+            Self::Unknown => "unknown",
         }
     }
 }

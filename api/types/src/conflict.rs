@@ -24,6 +24,9 @@ pub enum ConflictState {
     Decided,
     /// The conflict strategy decides, or the authors agree now.
     Settled,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl ConflictState {
@@ -33,6 +36,7 @@ impl ConflictState {
             Self::Open => "open",
             Self::Decided => "decided",
             Self::Settled => "settled",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -123,6 +123,9 @@ pub enum EventAction {
     Withdrawn,
     /// It is no longer in force: absent or deleted.
     Removed,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The event `canonical-imported`.
@@ -165,6 +168,9 @@ pub enum MuteAction {
     Added,
     /// The mute no longer applies: it was removed, or its author left the allow-list.
     Ended,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The event `mute-changed`.
@@ -238,6 +244,9 @@ pub enum RestoreAction {
     WentOn,
     /// Another copy of the home continues instead.
     Superseded,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The event `site-restored`: this site's home was restored from a backup, or copied.

@@ -41,6 +41,9 @@ pub enum Conclusion {
     NotAbout,
     /// A rule could not be evaluated, or the package or its version is unknown.
     CannotSay,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Conclusion {
@@ -52,6 +55,7 @@ impl Conclusion {
             Self::Withdrawn => "withdrawn",
             Self::NotAbout => "not_about",
             Self::CannotSay => "cannot_say",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -39,6 +39,9 @@ pub enum FeedOutcome {
     Rejected,
     /// The record was in the source before and is missing in this complete input.
     Absent,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl FeedOutcome {
@@ -51,6 +54,7 @@ impl FeedOutcome {
             Self::Ignored => "ignored",
             Self::Rejected => "rejected",
             Self::Absent => "absent",
+            Self::Unknown => "unknown",
         }
     }
 }

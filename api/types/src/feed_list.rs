@@ -166,6 +166,9 @@ pub enum FeedState {
     Disabled,
     /// Another site fetches its source.
     StandingBy,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl FeedState {
@@ -180,6 +183,7 @@ impl FeedState {
             Self::Suspect => "suspect",
             Self::Disabled => "disabled",
             Self::StandingBy => "standing_by",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -216,6 +220,9 @@ pub enum FetchReason {
     NobodyHealthy,
     /// This site does not share the feed.
     NotShared,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl FetchReason {
@@ -226,6 +233,7 @@ impl FetchReason {
             Self::Overdue => "overdue",
             Self::NobodyHealthy => "nobody_healthy",
             Self::NotShared => "not_shared",
+            Self::Unknown => "unknown",
         }
     }
 }

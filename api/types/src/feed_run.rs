@@ -18,6 +18,9 @@ pub enum FeedTrigger {
     Request,
     /// An operator's approval of a suspect input.
     Approval,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The result of a run.
@@ -36,6 +39,9 @@ pub enum FeedRunOutcome {
     Failed,
     /// The site stopped, or the feed was disabled, before the fetch was complete.
     Stopped,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl FeedRunOutcome {
@@ -47,6 +53,7 @@ impl FeedRunOutcome {
             Self::Suspect => "suspect",
             Self::Failed => "failed",
             Self::Stopped => "stopped",
+            Self::Unknown => "unknown",
         }
     }
 
@@ -111,6 +118,8 @@ impl FeedRun {
             FeedRunOutcome::Imported | FeedRunOutcome::Unchanged => ExitStatus::Pass,
             FeedRunOutcome::Suspect => ExitStatus::InputRefused,
             FeedRunOutcome::Stopped => ExitStatus::NotReachable,
+            // Never a success: nothing here knows what it means.
+            FeedRunOutcome::Unknown => ExitStatus::InputRefused,
             FeedRunOutcome::Failed => self.code.map_or(ExitStatus::InputRefused, ErrorCode::exit_status),
         }
     }
@@ -127,6 +136,9 @@ pub enum FeedPhase {
     Fetching,
     /// The run imports the fetched documents.
     Importing,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl FeedPhase {
@@ -136,6 +148,7 @@ impl FeedPhase {
             Self::Waiting => "waiting",
             Self::Fetching => "fetching",
             Self::Importing => "importing",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -174,7 +187,7 @@ impl FeedCounts {
             FeedRunOutcome::Imported => &mut self.imported,
             FeedRunOutcome::Unchanged => &mut self.unchanged,
             FeedRunOutcome::Suspect => &mut self.suspect,
-            FeedRunOutcome::Failed => &mut self.failed,
+            FeedRunOutcome::Failed | FeedRunOutcome::Unknown => &mut self.failed,
             FeedRunOutcome::Stopped => &mut self.stopped,
         };
         *counter = counter.saturating_add(1);

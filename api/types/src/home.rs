@@ -16,6 +16,9 @@ pub enum KeyRole {
     Root,
     /// Signs deltas and heads, and is the peer key.
     Operating,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl KeyRole {
@@ -24,6 +27,7 @@ impl KeyRole {
         match self {
             Self::Root => "root",
             Self::Operating => "operating",
+            Self::Unknown => "unknown",
         }
     }
 }

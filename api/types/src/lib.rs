@@ -19,6 +19,8 @@ mod feed_run;
 mod hash;
 mod home;
 mod mute;
+#[cfg(test)]
+mod newer_daemon;
 mod policy;
 mod problem;
 mod protocol;
@@ -89,7 +91,7 @@ pub use store::{CompactReport, StoreSizes};
 pub use sync::{SyncSite, SyncStatus};
 pub use text::{Cursor, FeedName, PublicKey, SiteSlug, SourceName, SourcePattern, TextError};
 pub use time::{Timestamp, TimestampError};
-pub use vex::{DamagedVex, UnusableStatements, VexEntry, VexList, VexRemoved};
+pub use vex::{DamagedVex, ForeignVex, UnusableStatements, VexEntry, VexList, VexRemoved};
 
 /// Returns true if there is nothing to state.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

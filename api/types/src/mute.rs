@@ -81,6 +81,9 @@ pub enum MuteState {
     Expired,
     /// It was removed.
     Removed,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl MuteState {
@@ -90,6 +93,7 @@ impl MuteState {
             Self::Active => "active",
             Self::Expired => "expired",
             Self::Removed => "removed",
+            Self::Unknown => "unknown",
         }
     }
 }

@@ -106,6 +106,9 @@ pub enum TransferKind {
     Sync,
     /// By a bundle.
     Bundle,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 /// One transfer from a site.

@@ -59,6 +59,9 @@ pub enum SitePart {
     Scheduler,
     /// `starling.toml`, as the daemon runs with it; only listed if the daemon runs with another one.
     Configuration,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl SitePart {
@@ -71,6 +74,7 @@ impl SitePart {
             Self::Index => "index",
             Self::Scheduler => "scheduler",
             Self::Configuration => "configuration",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -87,6 +91,9 @@ pub enum PartState {
     Attention,
     /// It is disabled, or needs a daemon and none runs.
     Off,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 impl PartState {
@@ -97,6 +104,7 @@ impl PartState {
             Self::Working => "working",
             Self::Attention => "attention",
             Self::Off => "off",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -143,6 +151,9 @@ pub enum OpeningWork {
     Migrating,
     /// The engine is rebuilt from the log.
     Rebuilding,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 /// The lane of a log.
@@ -299,6 +310,9 @@ pub enum RestorePhase {
     LogLost,
     /// Another copy of the home continues instead.
     Superseded,
+    /// A value that this version does not know, from a newer daemon. It is never sent.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Answer of `starling restore`.

@@ -14,6 +14,18 @@ pub struct VexList {
     /// The stored documents that cannot be read, sorted by hash: every scan is refused until each was removed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub damaged: Vec<DamagedVex>,
+    /// The files among them whose name is not a hash, sorted by name: every scan is refused until each was moved.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<ForeignVex>,
+}
+
+/// A file in the folder of the stored VEX documents that was not stored by Starling.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ForeignVex {
+    /// Its path.
+    pub file: String,
+    /// What is wrong with it, and what to do.
+    pub problem: String,
 }
 
 /// A stored VEX document that cannot be read.

@@ -98,8 +98,11 @@ impl Doctor {
             return Ok(ExitStatus::Pass);
         }
         let wrong = examined.report.checks.iter().filter(|check| !check.ok).count();
+        let failed = || examined.report.checks.iter().filter(|check| !check.ok);
         let next = if self.repair {
             "this repair could not mend them: each check above says what to do"
+        } else if failed().all(|check| local::is_about_what_is_lost(&check.name)) {
+            "each says above what brings back what is lost; a repair cannot"
         } else {
             "each says above what to do; `starling doctor --repair` mends what can be mended here"
         };

@@ -69,6 +69,27 @@ fn exit_of(status: &starling_api_types::Status) -> ExitStatus {
     }
 }
 
+/// Returns the last sentence about a store that is not well: why, and what helps. A repair brings nothing back that is
+/// lost.
+fn last_sentence(status: &starling_api_types::Status) -> Option<String> {
+    let damaged = status.store.check.as_ref().filter(|check| check.wrong > 0);
+    let damaged = damaged.map(|check| {
+        let advice = check
+            .advice
+            .as_deref()
+            .unwrap_or("`starling doctor` names it, `starling doctor --repair` mends what can be mended");
+        format!("the last check found damage: {advice}")
+    });
+    let lost = (!status.lost_claims.is_empty()).then(|| {
+        format!(
+            "{} were here and are lost: a repair cannot bring them back, a site that has them can (see above)",
+            status.lost_claims.join(", ")
+        )
+    });
+    let all: Vec<String> = damaged.into_iter().chain(lost).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
 impl Status {
     pub(crate) async fn run(&self, session: &Session) -> Outcome {
         if let Some(root) = &self.await_root {
@@ -100,11 +121,8 @@ impl Status {
             }
         })?;
         let exit = exit_of(&status);
-        if exit != ExitStatus::Pass {
-            session.close(
-                exit,
-                "the last check found damage: `starling doctor` names it, `starling doctor --repair` mends what can be mended",
-            );
+        if let Some(last) = last_sentence(&status) {
+            session.close(exit, &last);
         }
         Ok(exit)
     }
@@ -138,5 +156,45 @@ impl Status {
             });
             tokio::time::sleep(LOOK_EVERY).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn status(extra: &serde_json::Value) -> starling_api_types::Status {
+        let root = format!("blake3:{}", "0".repeat(64));
+        let mut status = json!({
+            "site_id": "site-a", "site": root, "version": "0", "daemon": false, "head": null, "knowledge_root": root,
+            "held_root": root, "records": 0, "advisories": 0, "peers": [], "positions": [], "feeds": [],
+            "store": {"engine": "sled", "size_bytes": 0, "schema": 3},
+        });
+        for (key, value) in extra.as_object().unwrap() {
+            status[key] = value.clone();
+        }
+        serde_json::from_value(status).unwrap()
+    }
+
+    /// A repair was advised although nothing but lost claims was wrong, after a repair had lost them.
+    #[test]
+    fn repair_is_not_advised_for_what_it_lost() {
+        let lost = status(&json!({"lost_claims": ["claims 2 to 3 of site-a"]}));
+        assert_eq!(exit_of(&lost), ExitStatus::StoreDamaged);
+        let last = last_sentence(&lost).unwrap();
+        assert!(
+            last.contains("claims 2 to 3 of site-a") && !last.contains("--repair"),
+            "{last}"
+        );
+        let check = json!({"at": "2026-01-15T00:00:00.000Z", "frames": 1, "wrong": 1, "damaged": ["x"]});
+        let mut damaged = json!({"engine": "sled", "size_bytes": 0, "schema": 3, "check": check});
+        let unadvised = last_sentence(&status(&json!({"store": damaged}))).unwrap();
+        assert!(unadvised.contains("--repair"), "{unadvised}");
+        damaged["check"]["advice"] = json!("do this");
+        let advised = last_sentence(&status(&json!({"store": damaged}))).unwrap();
+        assert!(advised.ends_with("do this"), "{advised}");
+        assert_eq!(last_sentence(&status(&json!({}))), None);
     }
 }

@@ -109,7 +109,7 @@ impl Vex {
                 let site = session.site(&step).await?;
                 let list = site.vex().await?;
                 session.print(&list, render::vex_list)?;
-                if !list.damaged.is_empty() {
+                if !list.damaged.is_empty() || !list.foreign.is_empty() {
                     return Ok(ExitStatus::InputRefused);
                 }
             }

@@ -169,6 +169,7 @@ pub(crate) fn event(record: &EventRecord) -> String {
                 RestoreAction::HeldBack => "held-back",
                 RestoreAction::WentOn => "went-on",
                 RestoreAction::Superseded => "superseded",
+                RestoreAction::Unknown => "unknown",
             };
             let line = format!(
                 "{} {} site-restored {} {action}: {}",
@@ -191,6 +192,7 @@ pub(crate) fn event(record: &EventRecord) -> String {
             let action = match event.mute_action {
                 MuteAction::Added => "muted",
                 MuteAction::Ended => "mute-ended",
+                MuteAction::Unknown => "unknown",
             };
             let line = format!(
                 "{} {} {action} {} {} from {}",
@@ -205,6 +207,7 @@ pub(crate) fn event(record: &EventRecord) -> String {
         EventAction::Redirected => "redirected",
         EventAction::Withdrawn => "withdrawn",
         EventAction::Removed => "removed",
+        EventAction::Unknown => "unknown",
     };
     let name = event.cve.as_deref().unwrap_or("-");
     let line = format!(

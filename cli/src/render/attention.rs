@@ -35,10 +35,13 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
             RestorePhase::Superseded => "another copy of this home is in use: this one does not sign",
             RestorePhase::LogLost => "claims of this site are LOST: its log lost its end, and it cannot sign",
             RestorePhase::Frozen => "this site's own log is frozen: it cannot sign",
+            RestorePhase::Unknown => {
+                "this site cannot sign, for a reason that this version of the command does not know"
+            }
             _ => "this home was restored from a backup or copied: it cannot sign yet",
         };
         let why = match restore.phase {
-            RestorePhase::LogLost => format!("{what} ({})", plain(&restore.reason)),
+            RestorePhase::LogLost | RestorePhase::Unknown => format!("{what} ({})", plain(&restore.reason)),
             _ => what.to_owned(),
         };
         matters.push(format!("{why}. {}", plain(&restore.advice)));
@@ -61,7 +64,7 @@ pub(super) fn of(view: &StatusView<'_>) -> Vec<String> {
     for part in status
         .parts
         .iter()
-        .filter(|part| part.state == PartState::Attention)
+        .filter(|part| matches!(part.state, PartState::Attention | PartState::Unknown))
     {
         if said && part.part.as_str() == "store" {
             continue;

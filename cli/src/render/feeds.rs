@@ -273,7 +273,7 @@ pub(crate) fn feed_history(history: &[FeedRun]) -> String {
         let tone = match run.outcome {
             FeedRunOutcome::Imported | FeedRunOutcome::Unchanged => Tone::Good,
             FeedRunOutcome::Suspect | FeedRunOutcome::Stopped => Tone::Warn,
-            FeedRunOutcome::Failed => Tone::Worst,
+            FeedRunOutcome::Failed | FeedRunOutcome::Unknown => Tone::Worst,
         };
         table.tone("OUTCOME", Some(tone));
     }
@@ -410,7 +410,7 @@ fn came_of(run: &FeedRun) -> String {
 fn tone(state: FeedState) -> Option<Tone> {
     match state {
         FeedState::Ok => Some(Tone::Good),
-        FeedState::Late | FeedState::Suspect => Some(Tone::Warn),
+        FeedState::Late | FeedState::Suspect | FeedState::Unknown => Some(Tone::Warn),
         FeedState::Failing => Some(Tone::Worst),
         FeedState::New | FeedState::Running | FeedState::Disabled | FeedState::StandingBy => None,
     }

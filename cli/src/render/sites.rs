@@ -184,6 +184,7 @@ pub(crate) fn site_history(history: &SiteHistory) -> String {
             // Deltas from the network are folded later, and not counted by transfer.
             TransferKind::Sync => ("network", false),
             TransferKind::Bundle => ("bundle", true),
+            TransferKind::Unknown => ("unknown", false),
         };
         let counted = |number: u64| or_dash(is_counted.then(|| count(number)));
         table.row([

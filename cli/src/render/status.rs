@@ -127,7 +127,7 @@ pub(crate) fn status(view: &StatusView<'_>) -> String {
     let facts = status.parts.iter().fold(facts, |lines, part| {
         let detail = match part.state {
             // The sentence above already says this.
-            PartState::Attention => String::new(),
+            PartState::Attention | PartState::Unknown => String::new(),
             _ => format!(": {}", part.detail),
         };
         lines.add(part.part.as_str(), format!("{}{detail}", part.state.as_str()))
@@ -234,7 +234,7 @@ fn parts(status: &Status) -> Table {
             "STATE",
             match part.state {
                 PartState::Ok => Some(Tone::Good),
-                PartState::Attention => Some(Tone::Warn),
+                PartState::Attention | PartState::Unknown => Some(Tone::Warn),
                 PartState::Working | PartState::Off => None,
             },
         );
@@ -320,6 +320,7 @@ fn restored(restore: &RestoreStatus) -> String {
         RestorePhase::Frozen => "SIGNS NOTHING: its own log is frozen",
         RestorePhase::LogLost => "SIGNS NOTHING: its own log lost its end",
         RestorePhase::Superseded => "SIGNS NOTHING: another copy goes on",
+        RestorePhase::Unknown => "SIGNS NOTHING: for a reason that this version does not know",
     };
     let heard: Vec<String> = restore.heard.iter().map(ToString::to_string).collect();
     Lines::default()

@@ -10,7 +10,7 @@ use crate::terminal;
 
 /// Renders `starling vex list`.
 pub(crate) fn vex_list(list: &VexList) -> String {
-    let none = if list.damaged.is_empty() {
+    let none = if list.damaged.is_empty() && list.foreign.is_empty() {
         "no VEX documents are stored"
     } else {
         "no VEX document can be read"
@@ -22,6 +22,9 @@ pub(crate) fn vex_list(list: &VexList) -> String {
             damaged.hash,
             plain(&damaged.problem)
         ));
+    }
+    for foreign in &list.foreign {
+        text.push_str(&format!("FOREIGN {}\n", plain(&foreign.problem)));
     }
     text
 }

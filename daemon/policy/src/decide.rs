@@ -409,9 +409,7 @@ fn knowledge_reasons(knowledge: &KnowledgeState, reasons: &mut Vec<Reason>) {
     for lost in knowledge.lost.iter().collect::<BTreeSet<_>>() {
         reasons.push(Reason {
             code: ReasonCode::KnowledgeMissing,
-            text: format!(
-                "the knowledge here lacks {lost}, which were here before: `starling status` says what to do"
-            ),
+            text: format!("the knowledge here lacks {lost}: `starling status` says what to do"),
         });
     }
     for author in knowledge.frozen.iter().collect::<BTreeSet<_>>() {

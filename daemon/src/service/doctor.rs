@@ -34,6 +34,13 @@ fn is_no_damage(name: &str, lost: bool) -> bool {
     }
 }
 
+/// Returns true if a check of the doctor is about claims or record bodies that are not here. A repair cannot bring them
+/// back.
+#[must_use]
+pub fn is_about_what_is_lost(check: &str) -> bool {
+    check == LOST_CHECK || check == MISSING_CHECK
+}
+
 impl SiteParts {
     pub(super) fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {
         let started = Instant::now();

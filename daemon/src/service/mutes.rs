@@ -271,7 +271,7 @@ impl SiteParts {
         let (counts, remark) = match state {
             MuteState::Active => excuses.standing_of(&SiteId::from_bytes(*proof.site.as_bytes())),
             MuteState::Expired => (false, Some("its end has passed".to_owned())),
-            MuteState::Removed => (false, Some("it was removed".to_owned())),
+            MuteState::Removed | MuteState::Unknown => (false, Some("it was removed".to_owned())),
         };
         Ok(types::Mute {
             id: id.to_string(),

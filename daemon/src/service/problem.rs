@@ -85,6 +85,19 @@ pub(crate) fn store_problem(attempted: &str, error: &StoreError) -> Problem {
     }
 }
 
+/// Returns true if a pipe, a folder or a device is in place of a file.
+fn is_no_file(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == std::io::ErrorKind::InvalidInput) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// Returns what to do about damage.
 fn damage_hint(error: &StoreError) -> Option<&'static str> {
     Some(match error {
@@ -110,6 +123,11 @@ fn damage_hint(error: &StoreError) -> Option<&'static str> {
         | StoreError::HistoryDamaged { .. }
         | StoreError::EngineDoubt { .. } => {
             "`starling doctor --rebuild` rebuilds all derived data from the site's log"
+        }
+        StoreError::Pack(error) if is_no_file(error) => {
+            "move it away with `mv`, and put the pack's file back; or, if that is lost, move it away and run \
+             `starling doctor --repair` with the daemon stopped: it drops the record bodies of that pack, and peers, bundles or \
+             the next import bring them back"
         }
         StoreError::Pack(_) => "check the disk; `starling doctor` lists the damage",
         StoreError::MigrationDiffers { .. } => {
@@ -294,6 +312,28 @@ mod tests {
             assert!(problem.hint.as_ref().unwrap().contains("match.idx"), "{kind}");
         }
         assert!(problem(ErrorKind::TimedOut, Attempt::Open).hint.is_none());
+    }
+
+    /// The hint was to run `starling doctor`, which could not open the site either.
+    #[test]
+    fn pipe_in_place_of_a_pack_is_to_be_moved_away() {
+        let problem = |kind| {
+            let cause = std::io::Error::new(kind, "it is a pipe, expected a file");
+            let error = PackError::Io {
+                attempt: "opening",
+                path: "packs/00000001.pack".to_owned(),
+                cause,
+            };
+            store_problem("opening the store", &StoreError::Pack(error))
+        };
+        let pipe = problem(std::io::ErrorKind::InvalidInput);
+        assert!(pipe.detail.contains("packs/00000001.pack"), "{pipe}");
+        let hint = pipe.hint.clone().unwrap();
+        assert!(
+            hint.contains("`mv`") && hint.contains("doctor --repair"),
+            "{hint}"
+        );
+        assert_ne!(problem(std::io::ErrorKind::Other).hint.as_ref(), Some(&hint));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use starling_store::ViewReader;
 use super::SiteParts;
 use super::excuses::Excuses;
 use super::known::Known;
-use super::lost_claims::lost_text;
+use super::lost_claims::lost_reason;
 use super::open_imports;
 use super::problem::{knowledge_problem, store_problem};
 use super::view_knowledge::view_knowledge;
@@ -165,7 +165,7 @@ impl SiteParts {
             unchecked,
             heads: heads_of(reader),
             held_back: reader.held_back().iter().map(ToString::to_string).collect(),
-            lost: reader.lost_claims().iter().map(lost_text).collect(),
+            lost: reader.lost_claims().iter().map(lost_reason).collect(),
             frozen: reader.frozen_authors(),
             ahead,
             view_policy_hash: reader.settings().rules_hash().to_string(),

@@ -222,3 +222,50 @@ fn replaced_document_is_never_seen_as_missing() {
         reading.join().unwrap();
     });
 }
+
+/// A file that somebody put there by hand kept the whole list from being shown.
+#[test]
+fn foreign_file_is_named_beside_the_documents() {
+    let home = tempfile::tempdir().unwrap();
+    let kept = VexStore::in_home(home.path());
+    let hash = kept
+        .add(document("CVE-1").as_bytes(), UnixMillis::EPOCH)
+        .unwrap()
+        .hash;
+    let path = home.path().join(FOLDER).join("mine.json");
+    fs::write(&path, document("CVE-2")).unwrap();
+    let list = kept.list().unwrap();
+    assert_eq!((list.documents.len(), list.documents[0].hash), (1, hash));
+    let [foreign] = &list.foreign[..] else {
+        panic!("{list:?}");
+    };
+    assert_eq!(foreign.file, path.display().to_string());
+    let check = kept.check().unwrap();
+    assert!(!check.ok && check.damaged[0].contains("mine.json"), "{check:?}");
+    assert!(kept.matter().unwrap().contains("mine.json"));
+    // Whoever put it there may believe that it counts: no scan goes on without it.
+    assert_eq!(kept.documents().unwrap_err().code, ErrorCode::VexUnreadable);
+    fs::remove_file(&path).unwrap();
+    assert_eq!((kept.matter(), kept.documents().unwrap().len()), (None, 1));
+}
+
+/// Every status read damaged documents again, and a doctor believed what was read before.
+#[test]
+fn only_a_doctor_reads_unchanged_documents_again() {
+    let home = tempfile::tempdir().unwrap();
+    let kept = VexStore::in_home(home.path());
+    let hash = kept
+        .add(document("CVE-1").as_bytes(), UnixMillis::EPOCH)
+        .unwrap()
+        .hash;
+    fs::write(kept.path(&hash), "damaged").unwrap();
+    assert!(kept.matter().is_some());
+    let (found, remembered) = kept.lock().get(&hash).cloned().unwrap();
+    assert!(remembered.is_err());
+    // As if the bytes had changed under the same metadata.
+    let whole = VexDocument::read(document("CVE-1").as_bytes()).unwrap();
+    kept.lock().insert(hash, (found, Ok(whole)));
+    assert_eq!(kept.matter(), None);
+    assert!(!kept.check().unwrap().ok);
+    assert!(kept.matter().is_some());
+}

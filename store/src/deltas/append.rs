@@ -45,15 +45,19 @@ impl SiteStore {
                     txn = self.txn();
                     placed = match choice {
                         Choice::Refused(found) => Placed::Problem(Box::new(found)),
-                        Choice::GaveUpAfter(number) => {
-                            gave_up_after = Some(number);
-                            self.place(&mut txn, state, delta)?
+                        Choice::GivesWay { keep, named } => {
+                            let replaced = self.replace_branch(state, (id, keep, named), delta)?;
+                            if let Placed::Replaced = replaced {
+                                gave_up_after = Some(keep);
+                                appended += 1;
+                            }
+                            replaced
                         }
                     };
                 }
                 match placed {
                     Placed::Appended => pending += 1,
-                    Placed::Replay => {}
+                    Placed::Replay | Placed::Replaced => {}
                     // The branch was chosen above, and the delta follows what is held.
                     Placed::OtherBranch(LogId { site, lane }) => {
                         problem = Some(AppendProblem::Diverges { site, lane });
@@ -121,7 +125,7 @@ impl SiteStore {
         Ok((verified, None))
     }
 
-    fn place(
+    pub(super) fn place(
         &self,
         txn: &mut Txn<'_>,
         state: &mut State,
@@ -249,7 +253,7 @@ impl SiteStore {
 }
 
 /// Returns the kept head if the next delta shows that the head belongs to another history.
-fn contradicting_head(log: &Log, delta: &VerifiedDelta, newest: u32) -> Option<VerifiedHead> {
+pub(super) fn contradicting_head(log: &Log, delta: &VerifiedDelta, newest: u32) -> Option<VerifiedHead> {
     let (header, kept) = (delta.header(), log.head.as_ref()?);
     let head = kept.head();
     let is_within = head.number >= header.first && head.number <= header.last();
@@ -257,9 +261,11 @@ fn contradicting_head(log: &Log, delta: &VerifiedDelta, newest: u32) -> Option<V
     (is_within && !is_same && head.epoch == newest).then(|| kept.clone())
 }
 
-enum Placed {
+pub(super) enum Placed {
     Appended,
     Replay,
+    /// It is committed, in place of the held branch.
+    Replaced,
     /// It is of another branch than the held deltas, and a later certificate names one of the two.
     OtherBranch(LogId),
     Problem(Box<AppendProblem>),

@@ -4,12 +4,22 @@
 //! backwards from there, delta by delta, and no signature of the author can change it. A site that holds the other
 //! branch gives up only what comes after the last delta of both.
 
-use starling_protocol::{CertificateChain, ClaimNumber, DeltaHash, LaneResume, VerifiedDelta, VerifiedHead};
+use std::path::Path;
+use std::sync::Arc;
+
+use starling_protocol::{
+    CertificateChain, ClaimNumber, DeltaHash, LaneResume, Source, VerifiedDelta, VerifiedHead,
+};
 use starling_sync::AppendProblem;
 
 use crate::SiteStore;
+use crate::deltas::append::{Placed, contradicting_head};
+use crate::deltas::extend::{Entering, PlacedDelta};
+use crate::engine::{self, EngineKind, EngineOptions};
 use crate::error::StoreError;
 use crate::journal::Entry;
+use crate::journal::apply::apply_position;
+use crate::rows::DeltaRow;
 use crate::site::state::{Log, LogId, State};
 
 /// The earliest delta known to be on the branch that the newest certificate names. Kept in memory: after a restart the
@@ -34,9 +44,12 @@ impl Vouched {
 pub(super) enum Choice {
     /// It is not taken.
     Refused(AppendProblem),
-    /// The held deltas after this claim are given up, and it follows.
-    GaveUpAfter(ClaimNumber),
+    /// The held deltas after `keep` give way to it, if it is taken. The log is known to reach `named`.
+    GivesWay { keep: ClaimNumber, named: ClaimNumber },
 }
+
+/// The accepted positions of a log's sources.
+type Positions = Vec<(Option<Source>, ClaimNumber)>;
 
 impl State {
     /// Returns true if the newest certificate of a log's author names another delta than the last one held, for the same
@@ -120,8 +133,10 @@ impl SiteStore {
             header: header.previous,
         };
         if self.holds_end(state, id, before)? {
-            self.give_up_after(state, id, before.number, named.number)?;
-            return Ok(Choice::GaveUpAfter(before.number));
+            return Ok(Choice::GivesWay {
+                keep: before.number,
+                named: named.number,
+            });
         }
         if before.number == ClaimNumber::NONE {
             let reason = "its first delta names a delta before it".to_owned();
@@ -161,24 +176,98 @@ impl SiteStore {
         Ok(held.is_some_and(|held| held.header == at.header))
     }
 
-    /// Gives up the held deltas after `keep`. The log is known to reach `named`: its high-water does not fall.
-    fn give_up_after(
+    /// Replaces the held deltas after `keep` by the first delta of the branch that the certificate names, in one group of
+    /// the site's log. The log is known to reach `named`: its high-water does not fall.
+    ///
+    /// The delta is judged first, on a copy: if it is refused, nothing is given up for it.
+    pub(super) fn replace_branch(
         &self,
         state: &mut State,
-        id: LogId,
-        keep: ClaimNumber,
-        named: ClaimNumber,
-    ) -> Result<(), StoreError> {
-        let Some(log) = state.logs.get(&id) else {
-            return Ok(());
+        (id, keep, named): (LogId, ClaimNumber, ClaimNumber),
+        delta: &VerifiedDelta,
+    ) -> Result<Placed, StoreError> {
+        let (site, lane) = (id.site, id.lane);
+        let (Some(log), Some(chain)) = (state.logs.get(&id), state.chains.get(&site)) else {
+            return Ok(Placed::Problem(Box::new(AppendProblem::UnknownSite { site })));
         };
-        if log.high_water() < named || log.tip.cursor.number >= named {
+        if let Some(rival) = contradicting_head(log, delta, chain.epoch()) {
             let mut txn = self.txn();
-            let number = named.max(log.witnessed);
+            self.note_rival_head(&mut txn, state, &rival)?;
+            txn.commit()?;
+            return Ok(Placed::Problem(Box::new(AppendProblem::Frozen { site, lane })));
+        }
+        let positions = match self.place_on_copy(state, id, keep, delta)? {
+            (Placed::Appended, positions) => positions,
+            (refused, _) => return Ok(refused),
+        };
+        // A body that a feed has just stored counts as present.
+        self.bodies.make_durable()?;
+        let mut txn = self.txn();
+        let witnessed = log.witnessed;
+        if log.high_water() < named || log.tip.cursor.number >= named {
+            let number = named.max(witnessed);
             self.apply_witness(&mut txn, state, id, number)?;
             txn.log(Entry::Witnessed { log: id, number });
-            txn.commit()?;
         }
-        self.truncate(state, id, keep)
+        txn.log(Entry::Cut { log: id, keep });
+        // What both branches have counts as before: it must not wait for the bodies of the delta.
+        if !positions.is_empty() {
+            let named = positions.iter();
+            txn.log(Entry::Accepted {
+                bundle: None,
+                positions: named
+                    .map(|(source, number)| (id, source.clone(), *number))
+                    .collect(),
+            });
+        }
+        let bytes = delta.as_bytes().to_vec();
+        txn.log(Entry::Delta { own: false, bytes });
+        let places = txn.store_entries()?;
+        self.cut(&mut txn, state, id, keep)?;
+        for (source, number) in positions {
+            apply_position(&mut txn, state, id, source.as_ref(), number)?;
+        }
+        state.history.write(&mut txn);
+        let placed = PlacedDelta::verified(delta);
+        let count = placed.count();
+        let row = match places.last() {
+            Some(place) => DeltaRow::Placed { count, place: *place },
+            // A copy of the store has no log of its own.
+            None => DeltaRow::Inline {
+                count,
+                bytes: delta.as_bytes().to_vec(),
+            },
+        };
+        self.extend(&mut txn, state, id, &placed, Entering::Foreign, Some(&row))?;
+        txn.commit()?;
+        self.follow_cut(state)?;
+        Ok(Placed::Replaced)
+    }
+
+    /// Judges a delta after a cut, on a copy of the store. Returns the positions to which the rest is accepted, too.
+    fn place_on_copy(
+        &self,
+        state: &State,
+        id: LogId,
+        keep: ClaimNumber,
+        delta: &VerifiedDelta,
+    ) -> Result<(Placed, Positions), StoreError> {
+        let layer = engine::open(EngineKind::Memory, Path::new(""), &EngineOptions::default())?;
+        let settings = Arc::clone(&*self.settings.read().map_err(|_| StoreError::Poisoned)?);
+        let copy = self.copy_of(self.engine.clone(), layer, state, &settings)?;
+        copy.change(|state| {
+            let mut txn = copy.txn();
+            copy.cut(&mut txn, state, id, keep)?;
+            txn.commit()?;
+            copy.find_wanted(state)?;
+            copy.accept_whole(state)?;
+            let sources = state.logs.get(&id).into_iter().flat_map(|log| &log.sources);
+            let accepted = sources.filter(|(_, row)| row.accepted > ClaimNumber::NONE);
+            let positions = accepted
+                .map(|(source, row)| (source.clone(), row.accepted))
+                .collect();
+            let mut txn = copy.txn();
+            Ok((copy.place(&mut txn, state, delta)?, positions))
+        })
     }
 }

@@ -141,7 +141,10 @@ impl SiteStore {
     pub(super) fn check_lost(&self, state: &State) -> Check {
         let mut check = Check::new(LOST_CHECK);
         check.examined = state.logs.len() as u64;
-        for lost in lost_claims(state).into_iter().filter(|lost| lost.by_repair) {
+        for lost in lost_claims(state)
+            .into_iter()
+            .filter(crate::LostClaims::by_repair)
+        {
             let author = lost
                 .author
                 .map_or_else(|| lost.log.site.to_string(), |slug| slug.to_string());

@@ -11,6 +11,7 @@
 mod check;
 mod cursor;
 pub(crate) mod gc;
+mod losses;
 mod moment;
 mod prune;
 mod rewind;
@@ -24,6 +25,7 @@ use starling_protocol::{ClaimNumber, SiteSlug, Source, UnixMillis};
 
 pub use self::cursor::CursorAt;
 pub use self::gc::Collected;
+pub(crate) use self::losses::lasting_losses;
 pub(crate) use self::moment::{Moment, PositionBefore, SettingsBefore};
 pub use self::prune::Retention;
 
@@ -271,6 +273,17 @@ impl History {
         }
         txn.put(Tree::History, FLOOR, floor.encode());
         self.floor = Some(floor);
+    }
+
+    /// Returns the newest snapshot, and the newest one that the current change does not belong to.
+    fn last_and_before(&self) -> (MomentNumber, MomentNumber) {
+        let last = self.last.number;
+        let before = last.0.saturating_sub(u64::from(self.open.is_some()));
+        (last, MomentNumber(before))
+    }
+
+    fn oldest(&self) -> MomentNumber {
+        self.floor().through
     }
 
     fn floor(&self) -> Floor {

@@ -15,6 +15,7 @@ use starling_protocol::{
 };
 use starling_view::RecordKey;
 
+use super::losses::losses_in;
 use super::moment::state_hash;
 use super::{MomentNumber, PositionBefore, SettingsBefore, moments_back_to, superseded_key};
 use crate::SiteStore;
@@ -95,6 +96,7 @@ impl SiteStore {
     fn rewind(&self, to: MomentNumber, decided: UnixMillis) -> Result<(), StoreError> {
         self.change(|state| {
             let undone = undone(state, self.engine.as_ref(), to)?;
+            state.losses_then = Some(losses_in(self.engine.as_ref(), to)?);
             let mut touched = self.put_all_back(state, &undone)?;
             touched.extend(self.put_back_decisions(decided)?);
             if let Some(before) = undone.settings {

@@ -97,8 +97,8 @@ impl SiteStore {
                 txn.put(Tree::Sites, &key, holdings_row(held));
             }
             Entry::Witnessed { log, number } => self.apply_witness(txn, state, log, number)?,
-            // Its content was handled before the replay began.
-            Entry::Repaired(_) => {}
+            // Its content was handled before the replay began. The ends that follow in its group are those of a repair.
+            Entry::Repaired(_) => state.repairs = true,
             Entry::BodiesDropped(bodies) => {
                 for (hash, place) in bodies {
                     self.bodies.drop_place(txn, &hash, &place)?;
@@ -194,7 +194,8 @@ impl SiteStore {
         Ok(())
     }
 
-    /// Notes the claim up to which a log is known to go.
+    /// Notes the claim up to which a log is known to go: because of a repair, or because a branch was given up. While
+    /// claims that a repair left out are missing, the repair stays the reason.
     pub(crate) fn apply_witness(
         &self,
         txn: &mut Txn<'_>,
@@ -205,8 +206,20 @@ impl SiteStore {
         let log_number = self.ensure_log(txn, state, id)?;
         let key = sites::by_log(sites::WITNESS, log_number);
         txn.put(Tree::Sites, &key, number.0.to_le_bytes().to_vec());
+        let is_repair = state.repairs;
         if let Some(log) = state.logs.get_mut(&id) {
+            log.replaced = if is_repair || log.lacks_repaired() {
+                ClaimNumber::NONE
+            } else {
+                number
+            };
             log.witnessed = number;
+            let key = meta::replaced(log_number);
+            if log.replaced == ClaimNumber::NONE {
+                txn.delete(Tree::Meta, &key);
+            } else {
+                txn.put(Tree::Meta, &key, log.replaced.0.to_le_bytes().to_vec());
+            }
         }
         Ok(())
     }

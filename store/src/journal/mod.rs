@@ -126,6 +126,12 @@ impl Journal {
         Ok(Some(appended))
     }
 
+    /// Notes that a snapshot of the history followed from the last group.
+    pub(crate) fn moment_noted(&self) {
+        let mut change = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        change.flags |= MOMENT_NOTED;
+    }
+
     /// Reads the bytes of a placed delta.
     ///
     /// # Errors

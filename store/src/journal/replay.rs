@@ -113,6 +113,7 @@ impl SiteStore {
                 .history
                 .go_on(group.time, noted, |key| txn.get(Tree::History, key))?;
         }
+        state.repairs = false;
         let mut origin: Option<Option<BundleHash>> = None;
         for (place, frame) in group.frames {
             let entry = Entry::decode(&frame, place.sequence).map_err(StoreError::Entry)?;
@@ -129,7 +130,9 @@ impl SiteStore {
                 None => {}
             }
         }
+        state.repairs = false;
         state.history.write(txn);
+        self.note_losses_in(txn, state)?;
         Ok(origin.map(|bundle| Origin {
             bundle,
             at: group.time,

@@ -30,6 +30,9 @@ pub struct Recovery {
     pub damage: Vec<Damage>,
     /// The newest position of the tip file, if it can be read.
     pub tip: Option<LogPosition>,
+    /// False if nothing confirms the end of a log with several groups: the caller knows no position, and the tip file is
+    /// missing. A crash may leave an unreadable file, but none without it.
+    pub is_confirmed: bool,
     /// A position that was once durable and that the log does not hold.
     pub lost: Option<Lost>,
 }
@@ -184,7 +187,7 @@ pub(super) fn open(
         });
     }
     let numbers = list_segments(&*disk, folder).map_err(failed)?;
-    let tip = Tip::read(&*disk, folder);
+    let (tip, has_tip) = (Tip::read(&*disk, folder), Tip::exists(&*disk, folder));
     let from = known.from.unwrap_or(LogPosition::START);
     let journal = find_journal(&*disk, folder, (&numbers, from.segment), tip)?;
     let generation = tip.map_or(0, |tip| tip.generation);
@@ -192,7 +195,9 @@ pub(super) fn open(
     let former = known.witness.filter(|(of, _)| *of == journal);
     let former = former.map(|(_, position)| position);
     let files = Files::new(disk, folder, journal);
-    let tail = walk_tail(&files, from, tip, former)?;
+    let mut tail = walk_tail(&files, from, tip, former)?;
+    tail.recovery.is_confirmed =
+        has_tip || known.from.is_some() || known.witness.is_some() || tail.recovery.end.group <= 1;
     let end = tail.recovery.end;
     let writer = match access {
         LogAccess::Read => None,
@@ -200,7 +205,12 @@ pub(super) fn open(
             // A group that a witness saw durable needs no second write.
             let witnessed = tip == Some(end) || from == end || !tail.end_is_read;
             settle(&files, &tail, witnessed)?;
-            let mut writer = TipWriter::open(&*files.disk, folder, journal, generation);
+            // A new tip would count as a confirmation at the next opening.
+            let mut writer = if tail.recovery.is_confirmed {
+                TipWriter::open(&*files.disk, folder, journal, generation)
+            } else {
+                TipWriter::without_file(journal)
+            };
             if let Some(former) = former.filter(|former| tip.is_none_or(|tip| tip.group < former.group)) {
                 // Its witness may be gone at the next opening.
                 writer.write(former);
@@ -354,6 +364,7 @@ fn walk_tail(
             cut,
             damage,
             tip,
+            is_confirmed: true,
             lost,
         },
         place,

@@ -54,6 +54,11 @@ impl Tip {
         (tip.encode() == *bytes).then_some(tip)
     }
 
+    /// Returns true if the file exists, even an unreadable one.
+    pub(super) fn exists(disk: &dyn Disk, folder: &str) -> bool {
+        disk.open(&path_in(folder, TIP_NAME), OpenFile::Read).is_ok()
+    }
+
     /// Reads the newest slot that can be read.
     pub(super) fn read(disk: &dyn Disk, folder: &str) -> Option<Self> {
         let file = disk.open(&path_in(folder, TIP_NAME), OpenFile::Read).ok()?;
@@ -78,13 +83,25 @@ impl TipWriter {
     /// Opens or creates the file.
     pub(super) fn open(disk: &dyn Disk, folder: &str, journal: JournalId, generation: u64) -> Self {
         let path = path_in(folder, TIP_NAME);
-        let file = disk
-            .open(&path, OpenFile::Write)
-            .or_else(|_| disk.open(&path, OpenFile::Create));
+        // The name is durable before a group is written: a log without the file has lost it.
+        let create = |_| {
+            let file = disk.open(&path, OpenFile::Create)?;
+            disk.sync_folder(folder).map(|()| file)
+        };
+        let file = disk.open(&path, OpenFile::Write).or_else(create);
         Self {
             file: file.ok(),
             journal,
             generation,
+        }
+    }
+
+    /// Returns a writer that writes nothing.
+    pub(super) fn without_file(journal: JournalId) -> Self {
+        Self {
+            file: None,
+            journal,
+            generation: 0,
         }
     }
 

@@ -89,6 +89,16 @@ pub(crate) mod meta {
     /// The ledger's data about one site: this prefix, the kind of data, and the site.
     pub(crate) const LEDGER_OF: &[u8] = b"ledger/of/";
 
+    /// The times in which claims were known to be missing: this prefix, the log, and the first snapshot (u64 BE).
+    pub(crate) const LOSSES: &[u8] = b"losses/";
+    /// The claim up to which a log is known to go because a branch was given up, u64 LE: this prefix, and the log.
+    pub(crate) const REPLACED: &[u8] = b"replaced/";
+
+    /// Returns the row of a log's end that is known because a branch was given up.
+    pub(crate) fn replaced(log: super::LogNumber) -> Vec<u8> {
+        [REPLACED, &log.to_bytes()].concat()
+    }
+
     /// Returns the row that counts a source's live records.
     pub(crate) fn records(source: &starling_protocol::Source) -> Vec<u8> {
         [RECORDS, source.as_str().as_bytes()].concat()

@@ -3,6 +3,10 @@
 //!
 //! It collects two things: entries, which the site acknowledges, and rows, which follow from them. The commit
 //! appends the entries to the log, durably, and then writes the rows with the log's new position.
+//!
+//! Rows that are too many for one batch are written in steps, after their entries are in the log. The last step
+//! carries the position: after a crash before it, the entries are replayed over the rows of the other steps, so
+//! these must not change what the replay reads.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -11,11 +15,11 @@ use std::ops::{Bound, ControlFlow};
 use starling_protocol::ClaimNumber;
 
 use super::{DeltaRow, LogNumber, delta_key, meta};
-use crate::engine::{Batch, Direction, Engine, EngineError, Tree};
+use crate::engine::{Batch, Direction, Engine, EngineError, ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::history::is_moment;
 use crate::journal::{Entry, Journal};
-use crate::log::LogPosition;
+use crate::log::{FramePlace, LogPosition};
 
 /// The callback of a scan for each row: key and value in, whether to continue out.
 type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
@@ -23,24 +27,34 @@ type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 /// Most rows that a transaction remembers as they were read.
 const MOST_READS: usize = 32_768;
 
+/// Bytes of rows after which a step of a large change is written.
+const STEP_BYTES: usize = 8 << 20;
+
 #[derive(Default)]
 struct Reads {
     rows: BTreeMap<Tree, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
     count: usize,
 }
 
+/// Puts and deletes by tree and key.
+type Writes = BTreeMap<Tree, BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+
 /// Writes collected over an engine. Dropping it without a commit forgets them.
 pub(crate) struct Txn<'a> {
     engine: &'a dyn Engine,
     /// The destination of entries; a transaction of derived rows alone has none.
     journal: Option<&'a Journal>,
-    writes: BTreeMap<Tree, BTreeMap<Vec<u8>, Option<Vec<u8>>>>,
+    writes: Writes,
     entries: Vec<Entry>,
     /// Rows as they were read, with the number of commits at that time: the old values of later writes.
     reads: RefCell<Reads>,
     commits: u64,
     /// Rows of deltas that get their place in the log by the commit, by the entry's index.
     deltas: Vec<(usize, Vec<u8>, u16)>,
+    /// The end of the group with the entries, after they are in the log and before the last row is written.
+    stored: Option<LogPosition>,
+    /// About the bytes of the rows, each write counted.
+    bytes: usize,
 }
 
 impl<'a> Txn<'a> {
@@ -54,6 +68,8 @@ impl<'a> Txn<'a> {
             reads: RefCell::default(),
             commits: engine.commits(),
             deltas: Vec::new(),
+            stored: None,
+            bytes: 0,
         }
     }
 
@@ -119,6 +135,7 @@ impl<'a> Txn<'a> {
     }
 
     pub(crate) fn put(&mut self, tree: Tree, key: &[u8], value: Vec<u8>) {
+        self.bytes += key.len() + value.len();
         self.writes
             .entry(tree)
             .or_default()
@@ -176,7 +193,7 @@ impl<'a> Txn<'a> {
 
     /// Returns true if there is nothing to commit.
     pub(crate) fn is_empty(&self) -> bool {
-        self.writes.is_empty() && self.entries.is_empty()
+        self.writes.is_empty() && self.entries.is_empty() && self.stored.is_none()
     }
 
     /// Returns the greatest key written here.
@@ -195,32 +212,63 @@ impl<'a> Txn<'a> {
         rows.is_some_and(|rows| rows.keys().any(|key| is_moment(key)))
     }
 
-    /// Commits everything: the entries durably in the log, then the rows at once in the engine.
+    /// Appends the entries to the log, durably, before the rows. Returns the places of their frames; none on a copy of
+    /// the store.
     ///
     /// # Errors
-    /// Of the log, with nothing stored; [`StoreError::NotShown`] if the entries are stored but the engine did
-    /// not take the rows.
-    pub(crate) fn commit(mut self) -> Result<(), StoreError> {
+    /// Of the log, with nothing stored.
+    pub(crate) fn store_entries(&mut self) -> Result<Vec<FramePlace>, StoreError> {
         debug_assert!(
             self.entries.is_empty() || self.journal.is_some(),
             "entries need a journal"
         );
-        let mut stored = false;
-        if let Some(journal) = self.journal
-            && !self.entries.is_empty()
-            && let Some(appended) = journal.append(&self.entries, self.notes_moment())?
-        {
-            for (index, key, count) in std::mem::take(&mut self.deltas) {
-                if let Some(place) = appended.places.get(index) {
-                    let row = DeltaRow::Placed { count, place: *place };
-                    self.put(Tree::Logs, &key, row.encode());
-                }
+        let Some(journal) = self.journal.filter(|_| !self.entries.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let Some(appended) = journal.append(&self.entries, self.notes_moment())? else {
+            return Ok(Vec::new());
+        };
+        self.entries.clear();
+        for (index, key, count) in std::mem::take(&mut self.deltas) {
+            if let Some(place) = appended.places.get(index) {
+                let row = DeltaRow::Placed { count, place: *place };
+                self.put(Tree::Logs, &key, row.encode());
             }
-            self.reach(&appended.end);
-            stored = true;
         }
+        self.stored = Some(appended.end);
+        Ok(appended.places)
+    }
+
+    /// Writes the rows so far if they are many: a step of a change that is too large for one batch.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub(crate) fn step(&mut self) -> Result<(), StoreError> {
+        if self.len() >= ROWS_PER_COMMIT || self.bytes >= STEP_BYTES {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Writes the rows so far, without the position of the entries.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub(crate) fn flush(&mut self) -> Result<(), StoreError> {
+        self.store_entries()?;
+        if !self.writes.is_empty() {
+            let reads = std::mem::take(self.reads.get_mut());
+            let writes = std::mem::take(&mut self.writes);
+            self.bytes = 0;
+            self.write(&writes, &reads)?;
+            self.commits = self.engine.commits();
+        }
+        Ok(())
+    }
+
+    fn write(&self, writes: &Writes, reads: &Reads) -> Result<(), StoreError> {
         let mut batch = Batch::new();
-        for (tree, writes) in &self.writes {
+        for (tree, writes) in writes {
             for (key, value) in writes {
                 match value {
                     Some(value) => batch.put(*tree, key, value),
@@ -228,7 +276,6 @@ impl<'a> Txn<'a> {
                 }
             }
         }
-        let reads = self.reads.into_inner();
         // Another commit may have come between; then the rows are read again.
         let is_current = self.engine.commits() == self.commits;
         let known = |tree: Tree, key: &[u8]| {
@@ -236,12 +283,30 @@ impl<'a> Txn<'a> {
             is_current.then(|| row.clone())
         };
         self.engine.commit_knowing(&batch, &known).map_err(|source| {
-            if stored {
+            if self.stored.is_some() {
                 StoreError::NotShown { source }
             } else {
                 StoreError::Engine(source)
             }
         })
+    }
+
+    /// Commits everything: the entries durably in the log, then the rows at once in the engine.
+    ///
+    /// # Errors
+    /// Of the log, with nothing stored; [`StoreError::NotShown`] if the entries are stored but the engine did
+    /// not take the rows.
+    pub(crate) fn commit(mut self) -> Result<(), StoreError> {
+        self.store_entries()?;
+        if let Some(end) = self.stored {
+            self.reach(&end);
+            // Of entries that were stored before their rows, it was not known yet.
+            if let Some(journal) = self.journal.filter(|_| self.notes_moment()) {
+                journal.moment_noted();
+            }
+        }
+        let reads = std::mem::take(self.reads.get_mut());
+        self.write(&self.writes, &reads)
     }
 }
 

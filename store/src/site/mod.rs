@@ -33,7 +33,7 @@ pub use self::home::{HomeStore, OpeningStep, discard_unfinished, log_ends_at};
 pub use self::open::StoreParts;
 pub use self::query::{HeadExpiry, LostClaims, SourceOverview};
 pub use self::replica::SharedReplica;
-pub use self::state::LogId;
+pub use self::state::{LogId, LossCause};
 
 use self::bodies::BodyStore;
 use self::guard::{Published, StateWriter};
@@ -238,7 +238,12 @@ impl SiteStore {
         }
         let mut state = self.write()?;
         self.catch_up(&mut state)?;
-        change(&mut state).inspect_err(|_| self.load_again(&mut state))
+        let changed = change(&mut state).inspect_err(|_| self.load_again(&mut state))?;
+        if let Err(error) = self.note_losses(&mut state) {
+            // The change is stored. The next one tries again.
+            tracing::warn!(%error, "noting which claims are missing");
+        }
+        Ok(changed)
     }
 
     /// Shows all stored changes after a failed apply.

@@ -215,6 +215,9 @@ impl SiteStore {
         self.note_settings(&mut state)?;
         self.accept_whole(&mut state)?;
         self.show(&mut state, &self.origin_now())?;
+        if !self.journal.is_read_only() {
+            self.note_losses(&mut state)?;
+        }
         Ok(())
     }
 

@@ -36,7 +36,7 @@ impl LogDamage {
 }
 
 /// Refuses a log that lost acknowledged groups, unless they were given up before or the caller gives them up
-/// now.
+/// now. A log whose end nothing confirms may have lost some.
 pub(super) fn check_recovery(
     log: &crate::log::Log,
     recovery: &Recovery,
@@ -54,6 +54,14 @@ pub(super) fn check_recovery(
         ..LogDamage::default()
     };
     let mut what: Vec<String> = recovery.lost.iter().map(ToString::to_string).collect();
+    if !recovery.is_confirmed && found.lost.is_none() {
+        found.lost = Some(recovery.end);
+        what.push(format!(
+            "nothing confirms that the log ends with group {}: its tip file and the engine's rows are missing, and groups \
+             after it may be, too",
+            recovery.end.group
+        ));
+    }
     if !recovery.damage.is_empty() {
         let given_up = given_up(log)?;
         for damage in &recovery.damage {
@@ -94,6 +102,7 @@ impl SiteStore {
         }
         self.journal.begin((self.clock)());
         state.history.begin((self.clock)());
+        state.repairs = true;
         let mut txn = self.txn();
         txn.log(Entry::Repaired(damage.stretches.clone()));
         txn.log(Entry::HistoryBegins);
@@ -128,6 +137,7 @@ impl SiteStore {
                 txn.log(Entry::Witnessed { log: id, number });
             }
         }
+        state.repairs = false;
         txn.commit()
     }
 

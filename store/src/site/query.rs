@@ -14,7 +14,7 @@ use crate::engine::{Direction, Tree};
 use crate::error::StoreError;
 use crate::feed::read_feed_row;
 use crate::rows::{ClaimRow, LogNumber, SourceRow, damaged, delta_key, meta, split_claim_key};
-use crate::site::state::{Log, LogId, State};
+use crate::site::state::{Log, LogId, LossCause, State};
 use crate::trust::ListedSite;
 use crate::view::counts::decode_count;
 use crate::view::rows::ViewReader;
@@ -51,31 +51,32 @@ pub struct LostClaims {
     pub held: ClaimNumber,
     /// The last claim that is known to have been here, or to be signed.
     pub last: ClaimNumber,
-    /// True if they were lost by a repair of the site's log, not by a restore of an earlier home.
-    pub by_repair: bool,
+    /// The reason why they are not here.
+    pub cause: LossCause,
+}
+
+impl LostClaims {
+    /// Returns true if a repair of the site's log left them out.
+    #[must_use]
+    pub fn by_repair(&self) -> bool {
+        self.cause == LossCause::Repaired
+    }
 }
 
 pub(crate) fn lost_claims(state: &State) -> Vec<LostClaims> {
     // What could not count here if it were held is no loss.
     let counts =
         |site: &SiteId| *site == state.site || state.listed_by_site(site).is_some_and(ListedSite::can_count);
-    let logs = state.logs.iter().filter(|(id, _)| counts(&id.site));
-    let lost = logs.filter_map(|(id, log)| {
-        let held = log.tip.cursor.number;
-        let is_own = id.site == state.site;
-        let last = if is_own { log.high_water() } else { log.witnessed };
-        // A repair without an engine's knowledge presumes a claim more than is known, in each lane, so that no number is
-        // signed twice. In a lane that nothing was ever written to, that says nothing about knowledge.
-        let is_presumed = is_own && id.lane == Lane::Direct && last == ClaimNumber(1) && log.head.is_none();
-        (last > held && !is_presumed).then(|| LostClaims {
-            log: *id,
-            author: state.chains.get(&id.site).map(|chain| chain.slug().clone()),
-            held,
-            last,
-            by_repair: log.witnessed > held,
-        })
+    let losses = state.losses().into_iter();
+    let counting = losses.filter(|(id, _)| counts(&id.site));
+    let named = counting.map(|(id, loss)| LostClaims {
+        log: id,
+        author: state.chains.get(&id.site).map(|chain| chain.slug().clone()),
+        held: loss.held,
+        last: loss.last,
+        cause: loss.cause,
     });
-    lost.collect()
+    named.collect()
 }
 
 impl ViewReader<'_> {
@@ -132,6 +133,9 @@ impl ViewReader<'_> {
     /// arrived before its claims is another thing: they follow.
     fn is_without_its_end(&self, id: LogId, log: &Log) -> bool {
         let is_own = id.site == self.state.site;
+        if let Some(then) = &self.state.losses_then {
+            return then.contains_key(&log.number);
+        }
         log.checks_then.is_none()
             && (log.witnessed > log.tip.cursor.number || (is_own && log.is_behind_its_head()))
     }
@@ -139,6 +143,10 @@ impl ViewReader<'_> {
     /// Returns the newest check of a source in a log that lost its end, if the claims of the check are here. In this site's
     /// own log the notes of its imports decide: those of lost imports were lost with them.
     fn backed_check(&self, id: LogId, log: &Log, source: &Source) -> Result<Option<UnixMillis>, StoreError> {
+        if self.state.losses_then.is_some() {
+            // It is not known which claims were here when each check was made.
+            return Ok(None);
+        }
         if id.site != self.state.site || !log.is_behind_its_head() {
             return Ok(log.backed_check_of(source));
         }

@@ -3,6 +3,7 @@
 
 mod load;
 mod log;
+mod loss;
 #[cfg(test)]
 mod tests;
 mod wants;
@@ -22,6 +23,8 @@ use crate::trust::listing::ListedSite;
 
 pub use self::log::LogId;
 pub(crate) use self::log::{Log, Wanted, checks_of, encode_tip, head_of};
+pub use self::loss::LossCause;
+pub(crate) use self::loss::{Loss, NotedLoss};
 
 /// Everything in memory.
 #[derive(Debug, Clone)]
@@ -40,6 +43,12 @@ pub(crate) struct State {
     pub(crate) rebuild: bool,
     /// The record of the state before each change.
     pub(crate) history: History,
+    /// True while the entries of a repair are written or replayed.
+    pub(crate) repairs: bool,
+    /// The claims that are known to be missing, as the rows hold them.
+    pub(crate) noted_losses: BTreeMap<LogNumber, NotedLoss>,
+    /// On a copy restored to an earlier snapshot: the losses of that time.
+    pub(crate) losses_then: Option<BTreeMap<LogNumber, Loss>>,
 }
 
 impl State {

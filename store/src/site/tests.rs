@@ -1,6 +1,7 @@
 //! The store end to end on the in-memory engine: author, append, accept, fold, and refuse.
 
 mod branches;
+mod cuts;
 mod damage;
 mod durability;
 mod epochs;

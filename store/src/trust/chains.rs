@@ -1,6 +1,6 @@
 //! Certificate chains: learned, kept, and followed. A new epoch may end the earlier one before claims that are held.
 
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use starling_protocol::{CertificateChain, CertificateError, ClaimNumber, Lane, LogTip, SiteId};
 use starling_sync::Learned;
@@ -8,13 +8,19 @@ use starling_sync::Learned;
 use super::rival_epoch;
 use crate::SiteStore;
 use crate::deltas::extend::{Entering, PlacedDelta};
-use crate::engine::Tree;
+use crate::engine::{Direction, PageLimit, ROWS_PER_COMMIT, Tree};
 use crate::error::StoreError;
 use crate::journal::Entry;
 use crate::journal::apply::{ask_for_rebuild, end_fork, end_head, end_rival_head, write_chain};
 use crate::rows::txn::Txn;
-use crate::rows::{DeltaRow, damaged, sites, split_claim_key};
+use crate::rows::{DeltaRow, LogNumber, damaged, sites, split_claim_key};
 use crate::site::state::{Log, LogId, State};
+
+/// Called with the key and the value of each row.
+type RowVisitor<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'v;
+
+/// Bytes of rows that are read at once while a log is cut.
+const PAGE_BYTES: usize = 8 << 20;
 
 impl SiteStore {
     /// Keeps a chain, this site's own or a listed site's, if it is longer than the known one.
@@ -219,11 +225,15 @@ impl SiteStore {
 
     /// Gives up the claims of a log after `keep`, and derives the rest again from its deltas.
     pub(crate) fn truncate(&self, state: &mut State, id: LogId, keep: ClaimNumber) -> Result<(), StoreError> {
-        // One transaction: the log is either unchanged or as the certificate says.
         let mut txn = self.txn();
-        self.cut(&mut txn, state, id, keep)?;
         txn.log(Entry::Cut { log: id, keep });
+        self.cut(&mut txn, state, id, keep)?;
         txn.commit()?;
+        self.follow_cut(state)
+    }
+
+    /// Brings what follows from a log up to date after a cut.
+    pub(crate) fn follow_cut(&self, state: &mut State) -> Result<(), StoreError> {
         self.find_wanted(state)?;
         self.accept_whole(state)?;
         self.show(state, &crate::activity::events::Origin::default())?;
@@ -231,6 +241,9 @@ impl SiteStore {
     }
 
     /// Writes the rows of a log that ends at `keep`; the history starts again with it.
+    ///
+    /// The rows are written in steps, however long the log is, after the entries of the transaction are in the site's log:
+    /// a crash between two steps leaves a position before these entries, and the replay writes all the rows again.
     pub(crate) fn cut(
         &self,
         txn: &mut Txn<'_>,
@@ -238,65 +251,90 @@ impl SiteStore {
         id: LogId,
         keep: ClaimNumber,
     ) -> Result<(), StoreError> {
-        let Some(log) = state.logs.get(&id) else {
+        // Also if a crash left no row of the log.
+        let Some(number) = state.log_number(&id) else {
             return Ok(());
         };
-        let (number, head, witnessed) = (log.number, log.head.clone(), log.witnessed);
-        let mut kept = Vec::new();
-        let mut dropped = Vec::new();
-        txn.scan_prefix(Tree::Logs, &number.to_bytes(), &mut |key, row| {
-            let first = key
-                .last_chunk::<8>()
-                .map(|first| ClaimNumber(u64::from_be_bytes(*first)));
-            match first {
-                Some(first) if first <= keep => kept.push((key.to_vec(), row.to_vec())),
-                _ => dropped.push(key.to_vec()),
-            }
-            ControlFlow::Continue(())
-        })?;
-        for key in dropped {
-            txn.delete(Tree::Logs, &key);
-        }
-        let mut gone = Vec::new();
-        txn.scan_prefix(Tree::Claims, &[], &mut |key, _| {
-            if split_claim_key(key).is_some_and(|(_, log)| log == number) {
-                gone.push(key.to_vec());
-            }
-            ControlFlow::Continue(())
-        })?;
-        for key in gone {
-            txn.delete(Tree::Claims, &key);
-        }
-        let mut rows = Vec::new();
-        let sources = sites::by_log(sites::SOURCE, number);
-        txn.scan_prefix(Tree::Sites, &sources, &mut |key, _| {
-            rows.push(key.to_vec());
-            ControlFlow::Continue(())
-        })?;
-        for key in rows {
-            txn.delete(Tree::Sites, &key);
-        }
-        txn.delete(Tree::Sites, &sites::by_log(sites::LOG, number));
-        txn.delete(Tree::Sites, &sites::by_log(sites::FORK, number));
-        txn.delete(Tree::Sites, &sites::by_log(sites::RIVAL_HEAD, number));
+        // Nothing may be read from the view before it is folded again.
         ask_for_rebuild(txn, state);
+        txn.flush()?;
         let mut fresh = Log::new(number);
-        (fresh.head, fresh.witnessed) = (head, witnessed);
+        if let Some(log) = state.logs.get(&id) {
+            (fresh.head, fresh.witnessed, fresh.replaced) = (log.head.clone(), log.witnessed, log.replaced);
+        }
         state.logs.insert(id, fresh);
+        self.wipe_log(txn, number)?;
         let entering = if id.site == state.site {
             Entering::Own
         } else {
             Entering::Foreign
         };
-        for (key, row) in kept {
-            self.place_again(txn, state, id, (&key, &row), entering)?;
-        }
+        self.each_row(Tree::Logs, &number.to_bytes(), &mut |key, row| {
+            let first = key.last_chunk::<8>().map(|first| u64::from_be_bytes(*first));
+            if first.is_some_and(|first| first <= keep.0) {
+                self.place_again(txn, state, id, (key, row), entering)?;
+            } else {
+                txn.delete(Tree::Logs, key);
+            }
+            txn.step()
+        })?;
         // Numbers after `keep` will belong to other claims: earlier states cannot be restored.
         for key in self.superseded_after(txn, number, keep)? {
             txn.delete(Tree::History, &key);
+            txn.step()?;
         }
         state.history.begin_anew(txn);
         Ok(())
+    }
+
+    /// Removes the rows that are derived from a log's deltas.
+    fn wipe_log(&self, txn: &mut Txn<'_>, number: LogNumber) -> Result<(), StoreError> {
+        self.each_row(Tree::Claims, &[], &mut |key, _| {
+            if split_claim_key(key).is_some_and(|(_, log)| log == number) {
+                txn.delete(Tree::Claims, key);
+            }
+            txn.step()
+        })?;
+        self.each_row(
+            Tree::Sites,
+            &sites::by_log(sites::SOURCE, number),
+            &mut |key, _| {
+                txn.delete(Tree::Sites, key);
+                Ok(())
+            },
+        )?;
+        for kind in [sites::LOG, sites::FORK, sites::RIVAL_HEAD] {
+            txn.delete(Tree::Sites, &sites::by_log(kind, number));
+        }
+        Ok(())
+    }
+
+    /// Visits the committed rows below a prefix page by page, so that `visit` may write.
+    fn each_row(&self, tree: Tree, prefix: &[u8], visit: &mut RowVisitor<'_>) -> Result<(), StoreError> {
+        let mut after: Option<Vec<u8>> = None;
+        loop {
+            let start = match &after {
+                Some(key) => Bound::Excluded(key.as_slice()),
+                None => Bound::Included(prefix),
+            };
+            let limit = PageLimit {
+                rows: ROWS_PER_COMMIT,
+                bytes: PAGE_BYTES,
+            };
+            let page = self
+                .engine
+                .page(tree, start, Bound::Unbounded, Direction::Forward, limit)?;
+            for (key, row) in &page.rows {
+                if !key.starts_with(prefix) {
+                    return Ok(());
+                }
+                visit(key, row)?;
+            }
+            match page.rows.into_iter().next_back() {
+                Some((key, _)) => after = Some(key),
+                None => return Ok(()),
+            }
+        }
     }
 
     /// Derives the rows of a held delta again, without judging it again.

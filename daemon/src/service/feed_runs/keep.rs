@@ -135,7 +135,7 @@ impl SiteParts {
             FeedRunOutcome::Imported => FeedEnding::Imported,
             FeedRunOutcome::Unchanged => FeedEnding::Unchanged,
             FeedRunOutcome::Suspect => FeedEnding::Suspect,
-            FeedRunOutcome::Failed => FeedEnding::Failed,
+            FeedRunOutcome::Failed | FeedRunOutcome::Unknown => FeedEnding::Failed,
             // No subscriber is left.
             FeedRunOutcome::Stopped => return,
         };

@@ -244,7 +244,7 @@ fn attention(spec: &FeedSpec, memory: &FeedMemory, state: FeedState, is_daemon: 
             )
         }
         FeedState::New | FeedState::Running | FeedState::Ok => return unchecked(spec, memory),
-        FeedState::Disabled | FeedState::StandingBy => return None,
+        FeedState::Disabled | FeedState::StandingBy | FeedState::Unknown => return None,
     })
 }
 

@@ -14,6 +14,15 @@ use crate::error::StoreError;
 
 /// Returns the chain of a site, and a store in a home that is opened with an engine and a cache of 5 MiB.
 fn open(home: &Path, engine: EngineKind, is_new: bool) -> Result<SiteStore, StoreError> {
+    open_as(home, engine, is_new, false)
+}
+
+fn open_as(
+    home: &Path,
+    engine: EngineKind,
+    is_new: bool,
+    past_damage: bool,
+) -> Result<SiteStore, StoreError> {
     let (root, key) = (SigningKey::from_seed(&[1; 32]), SigningKey::from_seed(&[2; 32]));
     let chain = CertificateChain::genesis("a".parse().unwrap(), &root, &key, UnixMillis::EPOCH);
     let home = HomeStore {
@@ -21,7 +30,7 @@ fn open(home: &Path, engine: EngineKind, is_new: bool) -> Result<SiteStore, Stor
         engine,
         cache: ByteCount::mebibytes(5),
         is_new,
-        past_damage: false,
+        past_damage,
         random_id: Arc::new(|| [7; 16]),
         on_step: &|_| {},
         progress: &|_| {},
@@ -80,6 +89,50 @@ fn sled_in_doubt_is_still_a_witness_of_the_log() {
     std::fs::remove_dir_all(home.path().join(ENGINE_FOLDER)).unwrap();
     let refused = open(home.path(), EngineKind::Sled, false);
     assert!(matches!(refused, Err(StoreError::LogLoss { .. })), "{refused:?}");
+}
+
+/// The end of the log, its tip and the engine were deleted: the rest was opened as if it were all.
+#[test]
+fn log_whose_end_nothing_confirms_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let log = home.path().join("log/0000000001.log");
+    note(&open(home.path(), EngineKind::Redb, true).unwrap());
+    let before = std::fs::read(&log).unwrap();
+    note(&open(home.path(), EngineKind::Redb, false).unwrap());
+    std::fs::write(&log, before).unwrap();
+    std::fs::remove_dir_all(home.path().join(ENGINE_FOLDER)).unwrap();
+    let tip = home.path().join("log/tip");
+    let slots = std::fs::read(&tip).unwrap();
+    std::fs::remove_file(&tip).unwrap();
+    let refused = open(home.path(), EngineKind::Redb, false);
+    assert!(
+        matches!(&refused, Err(StoreError::LogLoss { what }) if what.contains("nothing confirms")),
+        "{refused:?}"
+    );
+    // The refusal lasts: it creates nothing that would count as confirmation.
+    let again = open(home.path(), EngineKind::Redb, false);
+    assert!(matches!(again, Err(StoreError::LogLoss { .. })), "{again:?}");
+    // With the tip, the loss is known; without a loss, the engine alone can be thrown away.
+    std::fs::write(&tip, slots).unwrap();
+    let refused = open(home.path(), EngineKind::Redb, false);
+    assert!(
+        matches!(&refused, Err(StoreError::LogLoss { what }) if what.contains("the tip file knows")),
+        "{refused:?}"
+    );
+}
+
+/// What a repair of such a log presumes to be lost is reported until peers or a restore settle it.
+#[test]
+fn repair_of_a_log_whose_end_nothing_confirms_presumes_a_loss() {
+    let home = tempfile::tempdir().unwrap();
+    note(&open(home.path(), EngineKind::Redb, true).unwrap());
+    std::fs::remove_dir_all(home.path().join(ENGINE_FOLDER)).unwrap();
+    std::fs::remove_file(home.path().join("log/tip")).unwrap();
+    let repaired = open_as(home.path(), EngineKind::Redb, false, true).unwrap();
+    assert_eq!(repaired.lost_claims().unwrap().len(), 1);
+    drop(repaired);
+    let again = open(home.path(), EngineKind::Redb, false).unwrap();
+    assert_eq!(again.lost_claims().unwrap().len(), 1);
 }
 
 #[test]

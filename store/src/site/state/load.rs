@@ -9,8 +9,8 @@ use super::State;
 use super::log::decode_tip;
 use crate::engine::{Direction, Engine, Tree};
 use crate::error::StoreError;
-use crate::history::History;
-use crate::rows::{AuthorNumber, SourceRow, damaged, site_of, sites, take_u64};
+use crate::history::{History, lasting_losses};
+use crate::rows::{AuthorNumber, LogNumber, SourceRow, damaged, meta, site_of, sites, take_u64};
 use crate::site::shared_map::SharedMap;
 use crate::trust::listing::ListedSite;
 
@@ -27,6 +27,9 @@ impl State {
             wanted_by: SharedMap::default(),
             rebuild: engine.get(Tree::Meta, crate::rows::meta::REBUILD)?.is_some(),
             history: History::load(engine)?,
+            repairs: false,
+            noted_losses: lasting_losses(engine)?,
+            losses_then: None,
         };
         // By rising key: authors (a), chains (c), forks (f), heads (h), listed (l), logs (p), sources (s).
         // Authors come first, so that every later row finds its author; chains come before the objects that
@@ -39,7 +42,29 @@ impl State {
         for (key, value) in rows {
             state.load_row(&key, &value)?;
         }
+        state.load_replaced(engine)?;
         Ok(state)
+    }
+
+    fn load_replaced(&mut self, engine: &dyn Engine) -> Result<(), StoreError> {
+        let mut rows = Vec::new();
+        engine.scan_prefix(
+            Tree::Meta,
+            meta::REPLACED,
+            Direction::Forward,
+            &mut |key, value| {
+                rows.push((key.to_vec(), value.to_vec()));
+                ControlFlow::Continue(())
+            },
+        )?;
+        for (key, value) in rows {
+            let bad = || damaged(Tree::Meta, &key, "the known end of a branch");
+            let number = key.strip_prefix(meta::REPLACED).and_then(LogNumber::from_bytes);
+            let id = number.and_then(|number| self.log_id(number)).ok_or_else(bad)?;
+            let number = take_u64(&mut value.as_slice()).ok_or_else(bad)?;
+            self.log_mut(id).replaced = ClaimNumber(number);
+        }
+        Ok(())
     }
 
     fn load_row(&mut self, key: &[u8], value: &[u8]) -> Result<(), StoreError> {

@@ -42,6 +42,8 @@ pub(crate) struct Log {
     pub(crate) rival: Option<VerifiedHead>,
     /// The claim up to which the log is known to go, because of data that was lost here.
     pub(crate) witnessed: ClaimNumber,
+    /// The claim up to which that is so because a branch was given up, and not because of a repair.
+    pub(crate) replaced: ClaimNumber,
     /// The earliest delta known to be on the branch that the newest certificate names, while the held one is another.
     pub(crate) vouched: Option<Vouched>,
     /// The reason why an accepted position lags, other than missing bodies: an unknown critical claim.
@@ -67,6 +69,7 @@ impl Log {
             fork: None,
             rival: None,
             witnessed: ClaimNumber::NONE,
+            replaced: ClaimNumber::NONE,
             vouched: None,
             hold: None,
             wanted: SharedMap::default(),

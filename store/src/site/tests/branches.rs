@@ -1,9 +1,10 @@
 //! Two branches of a log, one of which a certificate names: the other one is refused, or gives way.
 
-use starling_protocol::SourceCheck;
+use starling_protocol::{Delta, SourceCheck};
 
 use super::*;
 use crate::disk::DiskFaultKind;
+use crate::{LOST_CHECK, LossCause};
 
 /// An author's home, and a copy of it that went on otherwise after claim 1.
 fn homes(true_claims: u64, lost_claims: u64) -> (TestSite, TestSite) {
@@ -170,6 +171,40 @@ fn high_water_stays_while_lost_branch_gives_way() {
     assert_eq!(b.live(), ["P-1"], "bodies of the valid branch are not here yet");
 }
 
+/// Claims of a branch that still arrives are missing, but no repair lost them.
+#[test]
+fn branch_that_still_arrives_is_not_lost_by_a_repair() {
+    let (mut a, twin) = homes(4, 4);
+    let b = TestSite::new("b", 2);
+    b.list(&a, &["*"]);
+    hold(&b, &twin);
+    resolve(&mut a);
+    b.store.learn_chain(&a.chain).unwrap();
+    for number in [4, 3, 2] {
+        b.store.append(&delta_at(&a, number)).unwrap();
+    }
+    let missing = |store: &SiteStore| {
+        let lost = store.lost_claims().unwrap();
+        let named: Vec<_> = lost
+            .iter()
+            .map(|lost| (lost.held.0, lost.last.0, lost.cause))
+            .collect();
+        let checks = store.doctor(false).unwrap().checks;
+        assert!(checks.iter().find(|check| check.name == LOST_CHECK).unwrap().ok());
+        named
+    };
+    let arriving = [(2, 4, LossCause::Replaced)];
+    assert_eq!(missing(&b.store), arriving);
+    // A replay of the log says the same, and so do the rows.
+    let replayed = super::damage::open_with(&b.disk, super::damage::empty_engine(), &b.chain, false).unwrap();
+    assert_eq!(missing(&replayed), arriving);
+    drop(replayed);
+    let again = open(&b.disk, b.engine.clone(), &b.chain);
+    assert_eq!(missing(&again), arriving);
+    assert_eq!(pull_all(&b, &a), []);
+    assert_eq!(missing(&b.store), []);
+}
+
 #[test]
 fn lost_log_is_not_current_even_with_the_newest_head() {
     let (mut a, twin) = homes(2, 2);
@@ -294,5 +329,95 @@ fn fork_is_resolved_whichever_operation_fails() {
             (log.frozen, log.tip.cursor.number)
         });
         assert_eq!(state, (false, ClaimNumber::NONE), "operation {operation}");
+    }
+}
+
+/// The held branch was cut before the first delta of the other one was judged, and stayed cut if that was refused.
+#[test]
+fn refused_delta_of_the_named_branch_costs_no_claims() {
+    let (mut a, twin) = homes(4, 4);
+    let b = TestSite::new("b", 2);
+    b.list(&a, &["*"]);
+    hold(&b, &twin);
+    let wrong = wrong_root_after(&a);
+    let at = *Delta::decode(&wrong).unwrap().header();
+    let lanes = vec![LaneResume {
+        lane: Lane::Federation,
+        number: at.last(),
+        header: at.hash(),
+    }];
+    let key = SigningKey::from_seed(&[71; 32]);
+    let chain = a
+        .chain
+        .next_epoch(&a.root, &key, lanes, Reason::ForkResolution, UnixMillis::EPOCH)
+        .unwrap();
+    a.chain = chain;
+    b.store.learn_chain(&a.chain).unwrap();
+    let before = (b.live(), b.root(), b.store.log(a.own()).unwrap().unwrap().tip);
+    let groups = b.store.journal.log().end();
+    let refused = b.store.append(&wrong).unwrap();
+    assert!(
+        matches!(refused.problem, Some(AppendProblem::Refused { .. })),
+        "{refused:?}"
+    );
+    assert_eq!((refused.appended, refused.gave_up_after), (0, None));
+    assert_eq!(b.store.journal.log().end(), groups, "nothing is written for it");
+    let after = (b.live(), b.root(), b.store.log(a.own()).unwrap().unwrap().tip);
+    assert_eq!(after, before);
+}
+
+/// Returns a delta that follows claim 1 and goes to claim 4, and whose header states a wrong state.
+fn wrong_root_after(a: &TestSite) -> Vec<u8> {
+    let first = a
+        .store
+        .deltas(a.own(), ClaimNumber::NONE, 0)
+        .unwrap()
+        .deltas
+        .remove(0);
+    let first = *Delta::decode(&first).unwrap().header();
+    let mut builder = starling_protocol::DeltaBuilder::default();
+    for id in ["P-2", "P-3", "P-4"] {
+        let claim = Claim::absent(&source(), &id.parse().unwrap(), UnixMillis::saturating(2));
+        assert!(builder.push(claim).is_ok());
+    }
+    let place = starling_protocol::DeltaPlace {
+        site: a.chain.site(),
+        epoch: 0,
+        lane: Lane::Federation,
+        first: ClaimNumber(2),
+        previous: first.hash(),
+        time: UnixMillis::saturating(2),
+    };
+    let delta = builder
+        .finish(place, first.live_entries + 9, first.state_root, 3, &a.key)
+        .unwrap();
+    delta.as_bytes().to_vec()
+}
+
+/// The cut and the first delta are one group: after a crash anywhere, the log is one branch or the other.
+#[test]
+fn interrupted_replacement_leaves_one_whole_branch() {
+    for operation in 1..=12 {
+        let (mut a, twin) = homes(4, 4);
+        let b = TestSite::new("b", 2);
+        b.list(&a, &["*"]);
+        hold(&b, &twin);
+        resolve(&mut a);
+        b.store.learn_chain(&a.chain).unwrap();
+        b.store.append(&delta_at(&a, 4)).unwrap();
+        b.store.append(&delta_at(&a, 3)).unwrap();
+        b.disk.set_plan(DiskPlan::at(
+            b.disk.operations() + operation,
+            DiskFaultKind::Short,
+        ));
+        let _ = b.store.append(&delta_at(&a, 2));
+        b.disk.set_plan(DiskPlan::default());
+        let again = b.after_power_loss();
+        let tip = again.log(a.own()).unwrap().unwrap().tip.cursor.number;
+        assert!(
+            [ClaimNumber(2), ClaimNumber(4)].contains(&tip),
+            "operation {operation}: {tip}"
+        );
+        assert!(again.doctor(false).unwrap().healthy(), "operation {operation}");
     }
 }

@@ -3,6 +3,7 @@
 use super::damage::{LOG, empty_engine, open_with, place_of, try_say, with_options};
 use super::*;
 use crate::engine::Engine;
+use crate::history::MomentNumber;
 use crate::site::engine_rows::Salvaged;
 use crate::site::test_parts::open_salvaging;
 use crate::{FeedCommit, HeadSigning, LOST_CHECK, LostClaims};
@@ -63,7 +64,7 @@ fn checked(store: &SiteStore, source: &Source) -> Option<u64> {
 fn lost(store: &SiteStore) -> Vec<(u64, u64, bool)> {
     let lost = store.view().unwrap().lost_claims();
     assert_eq!(store.lost_claims().unwrap(), lost);
-    let numbers = |lost: &LostClaims| (lost.held.0, lost.last.0, lost.by_repair);
+    let numbers = |lost: &LostClaims| (lost.held.0, lost.last.0, lost.by_repair());
     lost.iter().map(numbers).collect()
 }
 
@@ -189,6 +190,82 @@ fn loss_in_a_later_epoch_is_known_after_a_reopening() {
     store.learn_chain(&chain).unwrap();
     assert!(lost(&store).is_empty());
     try_say(&store, &next).unwrap();
+}
+
+fn newest(store: &SiteStore) -> MomentNumber {
+    store.moment_at(UnixMillis::saturating(u64::MAX)).unwrap().number
+}
+
+/// Returns what is lost as of a snapshot, and the checks of both sources.
+type Then = (Vec<(u64, u64, bool)>, [Option<u64>; 2]);
+
+fn as_of(store: &SiteStore, moment: MomentNumber) -> Then {
+    let layer = || Ok(empty_engine());
+    let then = store.as_of(moment, UnixMillis::EPOCH, layer, |then| {
+        (lost(&then), [checked(&then, &source()), checked(&then, &other())])
+    });
+    then.unwrap()
+}
+
+/// The answer about the time between a repair and the return of the claims was as if nothing had been lost.
+#[test]
+fn past_within_a_loss_names_it() {
+    let a = TestSite::new("a", 1);
+    import(&a, &source(), Some("P-1"), 10);
+    let before = log_of(&a.disk);
+    import(&a, &other(), Some("P-2"), 20);
+    let disk = cut_to(&a.disk, &before);
+    let engine = empty_engine();
+    let site = repair(&disk, &a, engine.clone());
+    let without = newest(&site);
+    let missing: Then = (vec![(1, 2, true)], [None, None]);
+    assert_eq!(as_of(&site, without), missing);
+    let run = a.store.deltas(a.own(), ClaimNumber(1), usize::MAX).unwrap();
+    assert_eq!(site.append(&run.deltas.concat()).unwrap().problem, None);
+    site.accept(&Origin::default()).unwrap();
+    let back = newest(&site);
+    assert!(without < back);
+    site.sign_heads(&signing(&a.key, 30)).unwrap();
+    let whole: Then = (vec![], [Some(10), Some(20)]);
+    let check = |store: &SiteStore| {
+        assert_eq!((as_of(store, without), lost(store)), (missing.clone(), vec![]));
+        assert_eq!(as_of(store, newest(store)), whole);
+        assert_eq!(as_of(store, back).0, []);
+    };
+    check(&site);
+    drop(site);
+    check(&open_with(&disk, engine, &a.chain, false).unwrap());
+    check(&open_with(&disk, empty_engine(), &a.chain, false).unwrap());
+}
+
+/// A restore gives the lost claims up for good; before it, they were missing.
+#[test]
+fn past_before_a_restore_names_the_loss_that_it_ended() {
+    let a = TestSite::new("a", 1);
+    import(&a, &source(), Some("P-1"), 10);
+    let before = log_of(&a.disk);
+    import(&a, &other(), Some("P-2"), 20);
+    let disk = cut_to(&a.disk, &before);
+    let engine = empty_engine();
+    let site = repair(&disk, &a, engine.clone());
+    let without = newest(&site);
+    let lanes = site.resume_points(true).unwrap();
+    let next = SigningKey::from_seed(&[10; 32]);
+    let chain = a
+        .chain
+        .next_epoch(&a.root, &next, lanes, Reason::Restore, UnixMillis::EPOCH)
+        .unwrap();
+    site.learn_chain(&chain).unwrap();
+    try_say(&site, &next).unwrap();
+    let check = |store: &SiteStore| {
+        assert_eq!(lost(store), []);
+        assert_eq!(as_of(store, without).0, [(1, 2, true)]);
+        assert_eq!(as_of(store, newest(store)).0, []);
+    };
+    check(&site);
+    drop(site);
+    check(&open_with(&disk, engine, &chain, false).unwrap());
+    check(&open_with(&disk, empty_engine(), &chain, false).unwrap());
 }
 
 /// The note of the last import came after the hole that had the claims of the first.
