@@ -74,6 +74,12 @@ struct Seen {
     reach: Reach,
 }
 
+impl AsRef<FoundRecord> for Seen {
+    fn as_ref(&self) -> &FoundRecord {
+        &self.record
+    }
+}
+
 /// The state of one import while its input is read.
 struct Account<'a> {
     site: &'a SiteParts,

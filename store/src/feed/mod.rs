@@ -33,9 +33,15 @@ pub struct FoundRecord {
     pub size: u32,
 }
 
-/// One input of a source.
+impl AsRef<Self> for FoundRecord {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
+/// One input of a source. `R` is what the caller keeps of a record, so that no copy of all of them is needed.
 #[derive(Debug, Clone, Copy)]
-pub struct FeedInput<'a> {
+pub struct FeedInput<'a, R = FoundRecord> {
     /// The source.
     pub source: &'a Source,
     /// The lane of the site's own log in which the claims are written.
@@ -43,7 +49,7 @@ pub struct FeedInput<'a> {
     /// The statements with which the input is compared.
     pub base: FeedBase,
     /// Its records.
-    pub found: &'a BTreeMap<RecordId, FoundRecord>,
+    pub found: &'a BTreeMap<RecordId, R>,
     /// True if records that it lacks become absent.
     pub complete: bool,
     /// Records that do not become absent, because their file was there but was rejected.
@@ -141,7 +147,7 @@ impl SiteStore {
     ///
     /// # Errors
     /// [`StoreError`] of the engine, or a damaged row.
-    pub fn plan_feed(&self, input: &FeedInput<'_>) -> Result<FeedPlan, StoreError> {
+    pub fn plan_feed<R: AsRef<FoundRecord>>(&self, input: &FeedInput<'_, R>) -> Result<FeedPlan, StoreError> {
         // A claim that is stored but not shown yet is not repeated.
         self.ensure_shown()?;
         let state = self.read()?;
@@ -153,6 +159,7 @@ impl SiteStore {
             ..FeedPlan::default()
         };
         for (id, record) in input.found {
+            let record = record.as_ref();
             let known = said.get(id);
             let before = known.and_then(|said| said.content);
             if before == Some(record.content) {

@@ -57,16 +57,11 @@ impl Account<'_> {
         keep: &BTreeSet<RecordId>,
         at: UnixMillis,
     ) -> ServiceResult<FeedPlan> {
-        let found = self
-            .seen
-            .iter()
-            .map(|(id, seen)| (id.clone(), seen.record))
-            .collect();
         let plan = self.site.data.store.plan_feed(&FeedInput {
             source: &self.source,
             lane: Lane::Federation,
             base: self.how.base(),
-            found: &found,
+            found: &self.seen,
             complete,
             keep,
             now: at,
