@@ -15,7 +15,7 @@ const RENEWALS_PER_VALIDITY: u32 = 4;
 const COLLECT_INTERVAL: Duration = Duration::from_secs(6 * 3_600);
 /// How often the daemon checks if the data has grown enough to free space early, and how long the site must have been
 /// quiet before that.
-const LOOK_INTERVAL: Duration = Duration::from_secs(300);
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
 const CALM: Duration = Duration::from_secs(60);
 /// Interval at which the engine is made durable if something was committed.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(5);

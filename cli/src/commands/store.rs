@@ -24,7 +24,7 @@ and for a second copy of the engine.
 
 Asks the daemon if one runs, else opens the store. Scans and reads continue meanwhile; with redb they wait while its file
 is compacted. A daemon does the same every six hours, but rebuilds the engine only if its files take at least 16 MiB,
-and at least twice their size after the last rebuild.
+and twice their size after the last rebuild (on sled 8 MiB, and one and a half times).
 
 Example:
   starling store compact

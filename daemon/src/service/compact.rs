@@ -5,16 +5,12 @@ use std::time::Instant;
 
 use starling_api::ServiceResult;
 use starling_api_types as types;
-use starling_store::engine::{ByteCount, Compaction};
+use starling_store::engine::{ByteCount, Compaction, EngineKind};
 use starling_store::{Collected, CompactedBodies, StoreError, StoreSize};
 
 use super::SiteParts;
 use super::problem::store_problem;
 
-/// An engine is rebuilt in a second folder if its files exceed this size, in bytes, and this multiple of their size
-/// after the last rebuild.
-const LEAST_ENGINE_BYTES: u64 = 16 << 20;
-const ENGINE_GROWTH: u64 = 2;
 /// Old bodies are dropped and their packs rewritten early if the packs grew by this many bytes, and by this percentage.
 const PACK_GROWTH_BYTES: u64 = 32 << 20;
 const PACK_GROWTH_PERCENT: u64 = 25;
@@ -81,17 +77,14 @@ impl SiteParts {
     pub(crate) fn compact_engine_if_grown(&self, last: u64) -> ServiceResult<u64> {
         let failed = |error| store_problem("freeing space", &error);
         let size = self.data.store.size_on_disk().map_err(failed)?.engine.0;
-        if !engine_outgrew(size, last) {
+        // A home with another engine would not have opened.
+        let engine: EngineKind = self.identity.config.store.engine.parse().unwrap_or_default();
+        if !engine.has_outgrown(ByteCount(size), ByteCount(last)) {
             return Ok(if last == 0 { size } else { last });
         }
         self.data.store.compact_engine().map_err(failed)?;
         Ok(self.data.store.size_on_disk().map_err(failed)?.engine.0)
     }
-}
-
-/// Returns true if an engine's files have grown enough to be worth a rebuild.
-const fn engine_outgrew(size: u64, last: u64) -> bool {
-    size >= LEAST_ENGINE_BYTES && size >= last.saturating_mul(ENGINE_GROWTH)
 }
 
 /// Returns true if the packs have grown enough to be worth a search for replaced bodies.
@@ -113,14 +106,6 @@ mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
-
-    #[test]
-    fn engine_is_rebuilt_at_twice_its_last_size() {
-        assert!(!engine_outgrew(15 * MIB, MIB));
-        assert!(engine_outgrew(16 * MIB, MIB));
-        assert!(!engine_outgrew(199 * MIB, 100 * MIB));
-        assert!(engine_outgrew(200 * MIB, 100 * MIB));
-    }
 
     #[test]
     fn packs_are_collected_after_much_was_added() {

@@ -31,6 +31,17 @@ impl EngineKind {
             Self::Memory => "memory",
         }
     }
+
+    /// Returns true if an engine's files have grown enough since the last rebuild to be worth another.
+    ///
+    /// sled is rebuilt earlier: what it holds in memory grows with its files, and it is rebuilt while reads go on.
+    pub const fn has_outgrown(self, size: ByteCount, last: ByteCount) -> bool {
+        let (least, percent) = match self {
+            Self::Sled => (ByteCount::mebibytes(8), 150),
+            Self::Redb | Self::Memory => (ByteCount::mebibytes(16), 200),
+        };
+        size.0 >= least.0 && size.0.saturating_mul(100) >= last.0.saturating_mul(percent)
+    }
 }
 
 impl fmt::Display for EngineKind {
@@ -204,6 +215,21 @@ impl fmt::Display for ByteCount {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn engine_is_rebuilt_after_it_has_grown_since_the_last_rebuild() {
+        let outgrew = |kind: EngineKind, size, last| {
+            kind.has_outgrown(ByteCount::mebibytes(size), ByteCount::mebibytes(last))
+        };
+        assert!(!outgrew(EngineKind::Redb, 15, 1));
+        assert!(outgrew(EngineKind::Redb, 16, 1));
+        assert!(!outgrew(EngineKind::Redb, 199, 100));
+        assert!(outgrew(EngineKind::Redb, 200, 100));
+        assert!(!outgrew(EngineKind::Sled, 7, 1));
+        assert!(outgrew(EngineKind::Sled, 8, 1));
+        assert!(!outgrew(EngineKind::Sled, 149, 100));
+        assert!(outgrew(EngineKind::Sled, 150, 100));
+    }
 
     #[test]
     fn engine_names_read_back() {

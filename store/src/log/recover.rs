@@ -30,8 +30,8 @@ pub struct Recovery {
     pub damage: Vec<Damage>,
     /// The newest position of the tip file, if it can be read.
     pub tip: Option<LogPosition>,
-    /// False if nothing confirms the end of a log with several groups: the caller knows no position, and the tip file is
-    /// missing. A crash may leave an unreadable file, but none without it.
+    /// False if nothing confirms the end of a log with several groups: the caller knows no position as late, and the tip
+    /// file is missing. A crash may leave an unreadable file, but none without it.
     pub is_confirmed: bool,
     /// A position that was once durable and that the log does not hold.
     pub lost: Option<Lost>,
@@ -196,9 +196,10 @@ pub(super) fn open(
     let former = former.map(|(_, position)| position);
     let files = Files::new(disk, folder, journal);
     let mut tail = walk_tail(&files, from, tip, former)?;
-    tail.recovery.is_confirmed =
-        has_tip || known.from.is_some() || known.witness.is_some() || tail.recovery.end.group <= 1;
     let end = tail.recovery.end;
+    let knows_end = |position: LogPosition| position.group >= end.group;
+    tail.recovery.is_confirmed =
+        has_tip || end.group <= 1 || known.from.is_some_and(knows_end) || former.is_some_and(knows_end);
     let writer = match access {
         LogAccess::Read => None,
         LogAccess::Write => {
@@ -211,9 +212,10 @@ pub(super) fn open(
             } else {
                 TipWriter::without_file(journal)
             };
-            if let Some(former) = former.filter(|former| tip.is_none_or(|tip| tip.group < former.group)) {
-                // Its witness may be gone at the next opening.
-                writer.write(former);
+            // What knows of it now, the engine or its witness, may be gone at the next opening.
+            let known_end = former.filter(|former| former.group > end.group).unwrap_or(end);
+            if known_end.group > 0 && tip.is_none_or(|tip| tip.group < known_end.group) {
+                writer.write(known_end);
                 let _ = writer.file().map(|file| file.sync_data());
             }
             Some(Writer {

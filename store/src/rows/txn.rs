@@ -55,6 +55,8 @@ pub(crate) struct Txn<'a> {
     stored: Option<LogPosition>,
     /// About the bytes of the rows, each write counted.
     bytes: usize,
+    /// True if the rows are too many for one batch.
+    in_steps: bool,
 }
 
 impl<'a> Txn<'a> {
@@ -70,6 +72,7 @@ impl<'a> Txn<'a> {
             deltas: Vec::new(),
             stored: None,
             bytes: 0,
+            in_steps: false,
         }
     }
 
@@ -207,6 +210,11 @@ impl<'a> Txn<'a> {
         self.writes.values().map(BTreeMap::len).sum()
     }
 
+    /// Returns true if there are rows of a tree to write.
+    pub(crate) fn writes_to(&self, tree: Tree) -> bool {
+        self.writes.get(&tree).is_some_and(|rows| !rows.is_empty())
+    }
+
     fn notes_moment(&self) -> bool {
         let rows = self.writes.get(&Tree::History);
         rows.is_some_and(|rows| rows.keys().any(|key| is_moment(key)))
@@ -239,12 +247,22 @@ impl<'a> Txn<'a> {
         Ok(appended.places)
     }
 
-    /// Writes the rows so far if they are many: a step of a change that is too large for one batch.
+    /// Writes the entries and the rows so far, and lets [`step`](Self::step) write the others. A failure after it leaves a
+    /// part of the rows, and is mended by a replay.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub(crate) fn begin_steps(&mut self) -> Result<(), StoreError> {
+        self.in_steps = true;
+        self.flush()
+    }
+
+    /// Writes the rows so far if they are many, in a change that is too large for one batch.
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
     pub(crate) fn step(&mut self) -> Result<(), StoreError> {
-        if self.len() >= ROWS_PER_COMMIT || self.bytes >= STEP_BYTES {
+        if self.in_steps && (self.len() >= ROWS_PER_COMMIT || self.bytes >= STEP_BYTES) {
             self.flush()?;
         }
         Ok(())
@@ -254,7 +272,7 @@ impl<'a> Txn<'a> {
     ///
     /// # Errors
     /// As [`commit`](Self::commit).
-    pub(crate) fn flush(&mut self) -> Result<(), StoreError> {
+    fn flush(&mut self) -> Result<(), StoreError> {
         self.store_entries()?;
         if !self.writes.is_empty() {
             let reads = std::mem::take(self.reads.get_mut());

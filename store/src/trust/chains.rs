@@ -19,6 +19,9 @@ use crate::site::state::{Log, LogId, State};
 /// Called with the key and the value of each row.
 type RowVisitor<'v> = dyn FnMut(&[u8], &[u8]) -> Result<(), StoreError> + 'v;
 
+/// Claims of a log that is cut in steps; a shorter one is cut in one batch. A hundred times fewer in tests.
+const LONG_LOG: u64 = if cfg!(test) { 655 } else { 65_536 };
+
 /// Bytes of rows that are read at once while a log is cut.
 const PAGE_BYTES: usize = 8 << 20;
 
@@ -242,8 +245,9 @@ impl SiteStore {
 
     /// Writes the rows of a log that ends at `keep`; the history starts again with it.
     ///
-    /// The rows are written in steps, however long the log is, after the entries of the transaction are in the site's log:
-    /// a crash between two steps leaves a position before these entries, and the replay writes all the rows again.
+    /// The rows of a long log are written in steps, after the entries of the transaction are in the site's log: a crash
+    /// between two steps leaves a position before these entries, and the replay writes all the rows again. Whatever can be
+    /// refused is refused before the first step.
     pub(crate) fn cut(
         &self,
         txn: &mut Txn<'_>,
@@ -257,7 +261,16 @@ impl SiteStore {
         };
         // Nothing may be read from the view before it is folded again.
         ask_for_rebuild(txn, state);
-        txn.flush()?;
+        // A log without a state lost its row to a crash between two steps.
+        let log = state.logs.get(&id);
+        let is_long = log.is_none_or(|log| log.tip.cursor.number.0 >= LONG_LOG);
+        if is_long {
+            self.check_kept(number, keep)?;
+        }
+        // A replay may have placed deltas of the log in this transaction: what follows reads committed rows.
+        if is_long || txn.writes_to(Tree::Logs) || txn.writes_to(Tree::Claims) {
+            txn.begin_steps()?;
+        }
         let mut fresh = Log::new(number);
         if let Some(log) = state.logs.get(&id) {
             (fresh.head, fresh.witnessed, fresh.replaced) = (log.head.clone(), log.witnessed, log.replaced);
@@ -285,6 +298,20 @@ impl SiteStore {
         }
         state.history.begin_anew(txn);
         Ok(())
+    }
+
+    /// Reads the deltas of a log up to `keep`, as a cut derives the log's rows from them again.
+    fn check_kept(&self, number: LogNumber, keep: ClaimNumber) -> Result<(), StoreError> {
+        self.each_row(Tree::Logs, &number.to_bytes(), &mut |key, row| {
+            let first = key.last_chunk::<8>().map(|first| u64::from_be_bytes(*first));
+            if first.is_some_and(|first| first <= keep.0) {
+                let bad = |_| damaged(Tree::Logs, key, "a delta");
+                let bytes = self.delta_of(key, row)?;
+                let delta = starling_protocol::Delta::decode(&bytes).map_err(bad)?;
+                delta.reopen().map_err(bad)?;
+            }
+            Ok(())
+        })
     }
 
     /// Removes the rows that are derived from a log's deltas.

@@ -285,3 +285,38 @@ fn check_after_a_hole_does_not_count() {
     assert_eq!(feed.checked_at, None);
     assert!(!lost(&again).is_empty());
 }
+
+/// An engine that has only begun to follow the log confirms no end of it.
+#[test]
+fn engine_that_is_behind_confirms_no_end() {
+    use crate::disk::Disk as _;
+    let a = TestSite::new("a", 1);
+    import(&a, &source(), Some("P-1"), 10);
+    let before = log_of(&a.disk);
+    import(&a, &other(), Some("P-2"), 20);
+    let disk = cut_to(&a.disk, &before);
+    disk.remove("log/tip").unwrap();
+    let engine = empty_engine();
+    let journal = a.store.journal.log().journal();
+    crate::site::open::begin_rows(engine.as_ref(), a.chain.site(), journal).unwrap();
+    let refused = open_with(&disk, engine, &a.chain, false);
+    assert!(matches!(refused, Err(StoreError::LogLoss { .. })));
+}
+
+/// A tip file that was lost is written again while the engine still knows the end.
+#[test]
+fn lost_tip_is_written_again_from_what_the_engine_knows() {
+    use crate::disk::Disk as _;
+    let b = TestSite::new("b", 2);
+    import(&b, &source(), Some("P-1"), 10);
+    let before = log_of(&b.disk);
+    import(&b, &other(), Some("P-2"), 20);
+    let disk = b.disk.copy();
+    disk.remove("log/tip").unwrap();
+    let engine = Arc::new(MemoryEngine::new(FaultPlan::default()));
+    crate::engine::copy_all(b.engine.as_ref(), engine.as_ref(), &mut |_| {}).unwrap();
+    drop(open_with(&disk, engine, &b.chain, false).unwrap());
+    disk.damage(LOG, |bytes| *bytes = before.clone());
+    let refused = open_with(&disk, empty_engine(), &b.chain, false);
+    assert!(matches!(refused, Err(StoreError::LogLoss { .. })));
+}
