@@ -21,8 +21,9 @@ use super::judge::Scanner;
 use super::{DoubtCause, Finding, Standing};
 use crate::knowledge::{Advisory, KnowledgeError, StatedEntries};
 use crate::matching::{Subject, WhyNot, evaluate_about};
+use crate::module::is_of_same_stream;
 use crate::origin::Vendor;
-use crate::osv::Event;
+use crate::osv::{Affected, Event};
 use crate::purl::osv::{Branch, Branches, OsvPackage, Tier};
 use crate::sbom::Component;
 
@@ -112,12 +113,21 @@ impl BranchBuild {
                 WhyNot::Outside {
                     closed_by: Some(Event::Fixed(fix)),
                     ..
-                } => self.package.has_fix(named.subject.text(), fix, tier),
+                } => self.has_fix(advisory, entry, &named.subject, (fix.as_str(), tier)),
                 _ => false,
             });
         }
         // Without its epoch, a version is before every fix with one, but after none.
         (is_fixed && named.is_exact).then_some(true)
+    }
+
+    /// Returns true if a fix of an entry, which is before a build in the order, is in the build: it is of the same branch, and of the
+    /// same stream if it is of a module.
+    fn has_fix(&self, advisory: &Advisory, entry: &Affected, subject: &Subject, fix: (&str, Tier)) -> bool {
+        let (fix, tier) = fix;
+        let version = subject.text();
+        self.package.has_fix(version, fix, tier)
+            && is_of_same_stream(&advisory.summary, entry, (version, fix), subject.stream())
     }
 }
 

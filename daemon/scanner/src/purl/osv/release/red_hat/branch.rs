@@ -274,12 +274,27 @@ pub(crate) fn is_of_branch(ecosystem: &str) -> bool {
 
 /// Returns true if a fix, named by products of the branch that a build is of, is in the build.
 pub(in crate::purl::osv) fn is_fix_of_own(version: &str, fix: &str) -> bool {
-    branch_of(version).is_some_and(|own| own.may_have(fix))
+    is_backport_for(version, fix) && branch_of(version).is_some_and(|own| own.may_have(fix))
+}
+
+/// Returns true if a fix is for the version of the upstream project that a build has. Fixes on a branch are backports to its version:
+/// a build of another one may be after a fix in the order, and lack it.
+fn is_backport_for(version: &str, fix: &str) -> bool {
+    let upstream = |text| {
+        let (epoch, rest) = str::split_once(text, ':').unwrap_or(("0", text));
+        let (upstream, _) = rest.rsplit_once('-')?;
+        Some((epoch.trim().parse::<u32>().ok()?, upstream))
+    };
+    let both = upstream(version).zip(upstream(fix));
+    both.is_some_and(|(own, of_fix)| own == of_fix)
 }
 
 /// Returns true if a fix, named by products of the branch of a build's host, is in the build: only if both name the same minor
 /// release, or none. Another build of the host's release may be after it in the order, and lack it.
 pub(in crate::purl::osv) fn is_fix_of_host(version: &str, fix: &str) -> bool {
+    if !is_backport_for(version, fix) {
+        return false;
+    }
     match (branch_of(version), branch_of(fix)) {
         (None, None) => product_in(fix).is_none() && product_in(version).is_none(),
         (Some(own), Some(other)) => own.is_same(other),
