@@ -72,3 +72,52 @@ fn fix_in_another_stream_excuses_nothing() {
         0
     );
 }
+
+#[test]
+fn marked_build_is_not_decided_by_a_fix_without_the_mark() {
+    let el9 = "Red Hat:openshift:4.14::el9";
+    let build = on("rhcos-4.14", "1.1.12-3.rhaos4.14.el9");
+    let undecided = || Judged(Vec::new(), Standing::Undecided);
+    for fix in ["1.1.12-2.el9_2", "1.1.12-2.el9"] {
+        let own = || said("redhat", el9, fix);
+        // What the release calls affected is shown, and stays in doubt.
+        let list = [own(), said("redhat", MAIN, "1.1.12-9.el9")];
+        let shown = Judged(vec!["CVE-2030-1".into()], Standing::Undecided);
+        assert_eq!(judge(&list, &build), shown, "{fix}");
+        assert_eq!(judge(&[own(), OTHER], &build), undecided(), "{fix}");
+        let list = [own(), said("redhat", MAIN, "1.1.12-1.el9")];
+        assert_eq!(judge(&list, &build), undecided(), "{fix}");
+    }
+    let own = || said("redhat", el9, "1.1.12-2.rhaos4.14.el9");
+    assert_eq!(
+        judge(&[own(), said("redhat", MAIN, "1.1.12-9.el9")], &build),
+        clean()
+    );
+    assert_eq!(judge(&[own(), OTHER], &build), clean());
+}
+
+#[test]
+fn openshifts_fix_says_nothing_of_a_build_that_its_minor_release_fixed() {
+    let build = on("rhcos-4.14", "1.11.2-3.el9_2");
+    let openshift = |fix| said("redhat", "Red Hat:openshift:4.14::el9", fix);
+    let eus = |fix| said("redhat", "Red Hat:rhel_eus:9.2::appstream", fix);
+    let marked = "1.11.3-1.rhaos4.14.el9";
+    let main = || said("redhat", MAIN, "1.13-1.el9");
+    assert_eq!(
+        judge(&[OTHER, openshift(marked), eus("1.11.2-2.el9_2")], &build),
+        clean()
+    );
+    assert_eq!(
+        judge(&[main(), openshift(marked), eus("1.11.2-2.el9_2")], &build),
+        clean()
+    );
+    assert_eq!(
+        judge(&[OTHER, openshift(marked), eus("1.11.2-4.el9_2")], &build),
+        affected()
+    );
+    assert_eq!(judge(&[OTHER, openshift(marked)], &build), affected());
+    // A fix in a build of the minor release is about this one.
+    let later = openshift("1.11.2-4.el9_2");
+    assert_eq!(judge(&[OTHER, later, eus("1.11.2-2.el9_2")], &build), affected());
+    assert_eq!(judge(&[main(), openshift("1.11.2-3.el9_2")], &build), clean());
+}
