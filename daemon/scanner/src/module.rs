@@ -115,6 +115,36 @@ pub(crate) fn is_of_another(
     named.peek().is_some() && !named.any(|named| named == (stream.name.as_str(), stream.stream.as_str()))
 }
 
+/// Returns true if a build and a fix that an entry names for it are of one stream, or both of no module. A stream that is not known
+/// may be another one, unless the mark of both is the same: it names one build of one stream.
+pub(crate) fn is_of_same_stream(
+    summary: &str,
+    affected: &Affected,
+    (version, fix): (&str, &str),
+    stream: Option<&Stream>,
+) -> bool {
+    match (is_modular(version), is_modular(fix)) {
+        (false, false) => return true,
+        (true, true) => {}
+        _ => return false,
+    }
+    if version.rsplit(".module").next() == fix.rsplit(".module").next() {
+        return true;
+    }
+    let Some(stream) = stream else {
+        return false;
+    };
+    if let Some(stated) = &affected.module {
+        let mut parts = stated.split(':');
+        return parts.next() == Some(&stream.name) && parts.next() == Some(&stream.stream);
+    }
+    let summary = unbranded(summary);
+    let mut named = named_in(&summary)
+        .filter(|(name, _)| *name == stream.name)
+        .peekable();
+    named.peek().is_some() && named.all(|(_, named)| named == stream.stream)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +184,39 @@ mod tests {
         assert!(!is_of_another(summary, &affected("18.0-1.el8"), "10-1.el8", None));
         assert_eq!(label(""), None);
         assert_eq!(label("nodejs"), None);
+    }
+
+    #[test]
+    fn fix_is_of_the_same_stream_only_if_that_is_known() {
+        let of = |module: Option<&str>| -> Affected {
+            let specific = module.map(|module| serde_json::json!({"rpmmod": module}));
+            serde_json::from_value(serde_json::json!({"ecosystem_specific": specific})).unwrap()
+        };
+        let six = || {
+            let purl = PackageUrl::parse_lenient("pkg:rpm/redhat/x@1?rpmmod=x:6:8040:c").unwrap();
+            Stream::of(&purl, None)
+        };
+        let versions = ("1-2.module+el8.4.0+2+b", "1-1.module+el8.4.0+1+a");
+        for (summary, module, stream, expected) in [
+            ("x:6 update", None, six(), true),
+            ("x:6 and y:6 update", None, six(), true),
+            ("x:5 update", None, six(), false),
+            ("x:5 and x:6 update", None, six(), false),
+            ("update", None, six(), false),
+            ("x:6 update", None, None, false),
+            ("update", Some("x:6"), six(), true),
+            ("x:6 update", Some("x:5"), six(), false),
+            ("x:6 update", Some("x"), six(), false),
+            ("x:6 update", Some("x:6"), None, false),
+        ] {
+            let found = is_of_same_stream(summary, &of(module), versions, stream.as_ref());
+            assert_eq!(found, expected, "{summary} {module:?} {stream:?}");
+        }
+        let bare = |versions| is_of_same_stream("x:6 update", &of(None), versions, None);
+        assert!(bare(("1-1.el8", "1-1.el8")));
+        assert!(bare((versions.1, versions.1)), "one build of a module");
+        assert!(!bare((versions.0, "1-1.el8")));
+        assert!(!bare(("1-2.el8", versions.1)));
     }
 
     #[test]

@@ -193,6 +193,9 @@ mod tests {
             "Ubuntu:Pro:22.04:LTS:Realtime:Kernel",
             "Ubuntu:Pro:22.04:LTS",
             "Ubuntu:24.10",
+            "Red Hat:rhel_eus:9.4::appstream",
+            "Red Hat:openshift:4.14::el9",
+            "Red Hat:openshift:4.14",
         ] {
             assert!(is_met(ecosystem), "{ecosystem}");
         }
@@ -203,6 +206,9 @@ mod tests {
             "GIT",
             "Debian:nowhere",
             "SUSE:Manager Server 9.9",
+            "Red Hat:openshift:3.11::el7",
+            "Red Hat:openshift:3.11",
+            "Red Hat:openshift:4",
             "Elsewhere",
             "",
             "FreeBSD:kernel",

@@ -6,12 +6,12 @@ use super::Asked;
 use crate::knowledge::{Advisory, KnowledgeError};
 use crate::matching::Subject;
 use crate::purl::osv::{Branch, OsvPackage, Tier};
-use crate::scan::{BranchBuild, BranchList, BranchSays, Excuse};
+use crate::scan::{BranchBuild, BranchLists, Excuse};
 
 /// A build that is of a branch, with the advisories of its branches.
 pub(super) struct OwnBranch {
     build: BranchBuild,
-    lists: Vec<BranchList<Vec<Advisory>>>,
+    lists: BranchLists<Vec<Advisory>>,
 }
 
 impl OwnBranch {
@@ -52,11 +52,7 @@ impl OwnBranch {
 
     /// Returns what the branches say in favour of the build about an advisory's vulnerability.
     fn excuse(&self, advisory: &Advisory, tier: Tier) -> Option<Excuse<'_>> {
-        let says = BranchSays {
-            build: &self.build,
-            lists: &self.lists,
-        };
-        says.excuse(advisory, tier)
+        self.lists.excuse(&self.build, advisory, tier)
     }
 }
 

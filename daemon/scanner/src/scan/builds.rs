@@ -43,6 +43,17 @@ fn ends_in(package: &OsvPackage, found: &Evaluation, mark: Mark<'_>) -> bool {
     before.any(is_of_it) || after.any(is_of_it)
 }
 
+/// Returns true if a fix without a mark, which is before the package's build in the order, closes an evaluated range.
+fn is_closed_without_mark(package: &OsvPackage, found: &Evaluation) -> bool {
+    found.unmatched.iter().any(|(_, why)| match why {
+        WhyNot::Outside {
+            closed_by: Some(Event::Fixed(end) | Event::LastAffected(end)),
+            ..
+        } => package.mark_of(end).is_none(),
+        _ => false,
+    })
+}
+
 /// Returns what of a package's build is not judged. `names` are those that advisories may have for it, each with the version that
 /// is compared; `advisories` returns those of an ecosystem about a name.
 pub(crate) fn unjudged_in<A: AsRef<[Advisory]>>(
@@ -71,7 +82,9 @@ pub(crate) fn unjudged_in<A: AsRef<[Advisory]>>(
                     if !found.is_affected() && reasons.all(|why| *why == WhyNot::OtherModule) {
                         continue;
                     }
-                    let is_about_it = is_own || ends_in(package, &found, mark);
+                    let is_about_it = ends_in(package, &found, mark)
+                        || is_own
+                            && !(matches!(mark, Mark::Product(_)) && is_closed_without_mark(package, &found));
                     is_named |= is_about_it;
                     if is_about_it || found.is_affected() {
                         decided.insert(advisory.vulnerability.clone());

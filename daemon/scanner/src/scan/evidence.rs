@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::MatchedRule;
-use super::streams::{Excuse, evaluate_unless};
+use super::excuse::{Excuse, evaluate_unless};
 use crate::fix::{FixState, StatedFix, joint_state};
 use crate::knowledge::{Advisory, StatedEntries, StatingRecord, Weight};
 use crate::matching::{Evaluation, Subject, evaluate, is_about_another_stream};

@@ -16,10 +16,12 @@ use std::rc::Rc;
 
 use super::epel::Named as _;
 use super::evidence::Evidence;
+use super::excuse::{BranchLists, Place};
 use super::judge::Scanner;
 use super::{DoubtCause, Finding, Standing};
 use crate::knowledge::{Advisory, KnowledgeError, StatedEntries};
-use crate::matching::{Evaluation, Rule, Subject, WhyNot, evaluate_about};
+use crate::matching::{Subject, WhyNot, evaluate_about};
+use crate::module::is_of_same_stream;
 use crate::origin::Vendor;
 use crate::osv::{Affected, Event};
 use crate::purl::osv::{Branch, Branches, OsvPackage, Tier};
@@ -37,41 +39,17 @@ pub(crate) struct Named {
 /// A build that is of a branch.
 #[derive(Debug, Clone)]
 pub(crate) struct BranchBuild {
-    package: OsvPackage,
+    pub(super) package: OsvPackage,
     pub(crate) branches: Branches,
     /// Its own name, and that of its source.
     names: Vec<Named>,
-}
-
-/// The advisories of a branch about a build.
-#[derive(Debug)]
-pub(crate) struct BranchList<A> {
-    /// The tier, and the index of the name by which they were looked up.
-    place: (Tier, usize),
-    advisories: A,
 }
 
 /// A build that is of a branch, with the advisories of its branches once they were looked up.
 #[derive(Debug)]
 pub(super) struct BranchInUse {
     pub(super) build: BranchBuild,
-    lists: OnceCell<Vec<BranchList<Rc<[Advisory]>>>>,
-}
-
-/// A statement that a build has a fix, by who makes it: source and record.
-type Maker = (String, String);
-
-/// The advisories of the branches of a build, which may excuse it from what others say.
-pub(crate) struct BranchSays<'b, A> {
-    pub(crate) build: &'b BranchBuild,
-    pub(crate) lists: &'b [BranchList<A>],
-}
-
-/// What advisories of a branch say in favour of a build about one vulnerability.
-#[derive(Debug)]
-pub(crate) struct Excuse<'b> {
-    build: &'b BranchBuild,
-    makers: Vec<Maker>,
+    lists: OnceCell<BranchLists<Rc<[Advisory]>>>,
 }
 
 impl BranchBuild {
@@ -100,35 +78,31 @@ impl BranchBuild {
     }
 
     /// Looks up the advisories about the build, in the order of their priority.
-    pub(crate) fn lists<A, E>(
+    pub(crate) fn lists<A: AsRef<[Advisory]>, E>(
         &self,
         mut advisories: impl FnMut(&str, &str) -> Result<A, E>,
-    ) -> Result<Vec<BranchList<A>>, E> {
+    ) -> Result<BranchLists<A>, E> {
         let mut lists = Vec::new();
         for tier in [Tier::Build, Tier::Host] {
             for (index, named) in self.names.iter().enumerate() {
                 for ecosystem in self.branches.of(tier) {
-                    lists.push(BranchList {
-                        place: (tier, index),
-                        advisories: advisories(ecosystem, &named.name)?,
-                    });
+                    lists.push(((tier, index), advisories(ecosystem, &named.name)?));
                 }
             }
         }
-        Ok(lists)
+        Ok(BranchLists::new(lists))
     }
 
     /// Returns true if a statement says that the build has the fix, false if it says otherwise or cannot be evaluated, `None` if it
     /// says neither.
-    fn is_fixed_by(
+    pub(super) fn is_fixed_by(
         &self,
         advisory: &Advisory,
         said: StatedEntries<'_>,
-        place: (Tier, usize),
+        place: Place,
     ) -> Option<bool> {
         let (tier, index) = place;
         let named = self.names.get(index)?;
-        let version = named.subject.text();
         let mut is_fixed = false;
         for entry in said.entries {
             let found = evaluate_about(&advisory.summary, entry, &named.subject);
@@ -139,132 +113,22 @@ impl BranchBuild {
                 WhyNot::Outside {
                     closed_by: Some(Event::Fixed(fix)),
                     ..
-                } => self.package.has_fix(version, fix, tier),
+                } => self.has_fix(advisory, entry, &named.subject, (fix.as_str(), tier)),
                 _ => false,
             });
         }
         // Without its epoch, a version is before every fix with one, but after none.
         (is_fixed && named.is_exact).then_some(true)
     }
-}
 
-impl<'b, A: AsRef<[Advisory]>> BranchSays<'b, A> {
-    /// Returns what the branches say in favour of the build about an advisory's vulnerability, which is about an ecosystem of this
-    /// tier; `None` if nothing, or if one says otherwise.
-    pub(crate) fn excuse(&self, advisory: &Advisory, tier: Tier) -> Option<Excuse<'b>> {
-        let mut makers: Vec<Maker> = Vec::new();
-        let mut place = None;
-        for list in self.lists.iter().filter(|list| list.place.0 < tier) {
-            // What a branch says by the package's own name ends what it says by the source's, and what the host's says.
-            if !makers.is_empty() && place != Some(list.place) {
-                break;
-            }
-            place = Some(list.place);
-            let own = list.advisories.as_ref().iter();
-            let about = own.filter(|own| own.withdrawn.is_none() && is_same(advisory, own));
-            for own in about {
-                for said in own.stated().filter(StatedEntries::counts) {
-                    match self.build.is_fixed_by(own, said, list.place) {
-                        Some(true) => makers.extend(makers_of(own, said)),
-                        Some(false) => return None,
-                        None => {}
-                    }
-                }
-            }
-        }
-        (!makers.is_empty()).then_some(Excuse {
-            build: self.build,
-            makers,
-        })
+    /// Returns true if a fix of an entry, which is before a build in the order, is in the build: it is of the same branch, and of the
+    /// same stream if it is of a module.
+    fn has_fix(&self, advisory: &Advisory, entry: &Affected, subject: &Subject, fix: (&str, Tier)) -> bool {
+        let (fix, tier) = fix;
+        let version = subject.text();
+        self.package.has_fix(version, fix, tier)
+            && is_of_same_stream(&advisory.summary, entry, (version, fix), subject.stream())
     }
-}
-
-impl Excuse<'_> {
-    /// Evaluates an entry of a statement of an advisory, and leaves its rules to the branch if the branch's statement has priority.
-    pub(crate) fn apply(
-        &self,
-        advisory: &Advisory,
-        said: StatedEntries<'_>,
-        found: &mut Evaluation,
-        subject: &Subject,
-    ) {
-        if (found.is_affected() || found.is_undecided()) && self.has_priority(advisory, said) {
-            let package = &self.build.package;
-            found.leave_to_branch(|rule| match rule {
-                Rule::Enumerated => false,
-                Rule::Range { until, .. } => match until {
-                    Some(Event::Fixed(end) | Event::LastAffected(end)) => {
-                        !package.is_about_branch(subject.text(), end)
-                    }
-                    _ => true,
-                },
-            });
-        }
-    }
-
-    /// Returns true if the distribution says so, or every author of a statement.
-    fn has_priority(&self, advisory: &Advisory, said: StatedEntries<'_>) -> bool {
-        let package = &self.build.package;
-        let mut makers = self.makers.iter();
-        makers.any(|(source, record)| package.is_by_distribution(source, record))
-            || makers_of(advisory, said)
-                .iter()
-                .all(|(source, _)| self.makers.iter().any(|(own, _)| own == source))
-    }
-}
-
-/// Evaluates an entry of a statement, as far as nothing excuses the build from it.
-pub(crate) fn evaluate_unless(
-    excuse: Option<&Excuse<'_>>,
-    advisory: &Advisory,
-    said: StatedEntries<'_>,
-    entry: &Affected,
-    subject: &Subject,
-) -> Evaluation {
-    let mut found = evaluate_about(&advisory.summary, entry, subject);
-    if let Some(excuse) = excuse {
-        excuse.apply(advisory, said, &mut found, subject);
-    }
-    found
-}
-
-/// Returns source and record of everybody who makes a statement.
-fn makers_of(advisory: &Advisory, said: StatedEntries<'_>) -> Vec<Maker> {
-    let by = said.statement.iter().flat_map(|statement| &statement.by);
-    let mut makers: Vec<Maker> = by
-        .map(|record| (record.source.clone(), record.record.clone()))
-        .collect();
-    if makers.is_empty() {
-        let first = advisory.provenance.first();
-        let first = first.map(|from| (from.source.clone(), from.record.clone()));
-        makers.push(first.unwrap_or_default());
-    }
-    makers
-}
-
-/// Returns true if an advisory is about a vulnerability by its own names: both are the same, or it has the same CVE. Ids that are only
-/// related excuse nothing.
-fn is_same(vulnerability: &Advisory, own: &Advisory) -> bool {
-    if vulnerability.vulnerability == own.vulnerability {
-        return true;
-    }
-    let own_names = cves_of(own);
-    let names = cves_of(vulnerability);
-    if names.is_empty() {
-        return own.ids.contains(&vulnerability.vulnerability);
-    }
-    names.iter().all(|name| own_names.contains(name))
-}
-
-/// Returns the CVEs that name an advisory.
-fn cves_of(advisory: &Advisory) -> Vec<&str> {
-    let is_cve = |id: &&String| id.starts_with("CVE-");
-    if is_cve(&&advisory.vulnerability) {
-        return vec![&advisory.vulnerability];
-    }
-    let mut cves: Vec<&str> = advisory.ids.iter().filter(is_cve).map(String::as_str).collect();
-    cves.dedup();
-    cves
 }
 
 impl Scanner<'_> {
@@ -341,11 +205,7 @@ impl Scanner<'_> {
                 branch.lists.get_or_init(|| lists)
             }
         };
-        let says = BranchSays {
-            build: &branch.build,
-            lists,
-        };
-        Ok(match says.excuse(advisory, tier) {
+        Ok(match lists.excuse(&branch.build, advisory, tier) {
             Some(excuse) => Evidence::of(advisory, subject, ecosystem, Some(&excuse)),
             None => evidence,
         })

@@ -72,7 +72,7 @@ impl OsvPackage {
         let mut branches = Branches::default();
         match self.system {
             "Red Hat" => {
-                for branch in red_hat::branches_of(version, self.host, self.major()) {
+                for branch in red_hat::branches_of(version, self.major()) {
                     branches.of_build.push(known(branch)?);
                 }
                 let of_host = self.host.map(|host| host.branches_for(version));

@@ -5,6 +5,8 @@ use crate::explain::{Conclusion, explain};
 use crate::knowledge::Statement;
 use crate::purl::PackageUrl;
 
+mod excuses;
+
 /// The statement of a source: its name, the record with its other names, and what it says about which ecosystem and package.
 #[derive(Clone, Copy)]
 struct Said {

@@ -85,11 +85,12 @@ impl Branch {
     /// branch, or of another product, need not be.
     fn may_have(self, fix: &str) -> bool {
         match (self, branch_of(fix)) {
-            (_, None) => product_in(fix).is_none(),
+            (Self::Minor(_), None) => product_in(fix).is_none(),
             (Self::Minor(own), Some(Self::Minor(other))) => own.0 == other.0 && other <= own,
             (Self::OpenShift(own, _), Some(Self::OpenShift(other, _))) => other <= own,
-            (Self::OpenShift(..), Some(Self::Minor(_))) => true,
-            (Self::Minor(_), Some(Self::OpenShift(..))) => false,
+            // The place of a marked build among those without the mark shows nothing.
+            (Self::OpenShift(..), None | Some(Self::Minor(_)))
+            | (Self::Minor(_), Some(Self::OpenShift(..))) => false,
         }
     }
 
@@ -133,7 +134,8 @@ impl Host {
         let decides = |branch: &Branch| match (own, *branch) {
             (None, _) => true,
             (Some(Branch::Minor(own)), Branch::Minor(host)) => own.0 == host.0 && own < host,
-            (Some(Branch::Minor(own)), Branch::OpenShift(..)) => own.0 == self.minor.0 && own < self.minor,
+            // It has fixes for builds of the minor release that its hosts are made from, too.
+            (Some(Branch::Minor(own)), Branch::OpenShift(..)) => own.0 == self.minor.0 && own <= self.minor,
             (Some(Branch::OpenShift(own, _)), Branch::OpenShift(host, _)) => own != host,
             (Some(Branch::OpenShift(..)), Branch::Minor(_)) => false,
         };
@@ -176,21 +178,16 @@ fn openshift_host(major: u32, minor: u32) -> Option<Host> {
 }
 
 /// Returns the branches that a build is of, the one of its own version first.
-pub(in crate::purl::osv) fn branches_of(version: &str, host: Option<Host>, release: u32) -> Vec<Branch> {
+pub(in crate::purl::osv) fn branches_of(version: &str, release: u32) -> Vec<Branch> {
     let Some(own) = branch_of(version) else {
         return Vec::new();
     };
+    // OpenShift's builds for one release are installed on hosts of another one, too.
     let beside = match own {
-        // OpenShift's builds for one release are installed on hosts of another one, too.
         Branch::OpenShift(number, built_for) if built_for != release => {
             Some(Branch::OpenShift(number, release))
         }
-        Branch::OpenShift(..) => None,
-        // OpenShift has fixes for builds of the minor release that its hosts are made from.
-        Branch::Minor(minor) => {
-            let host = host.filter(|host| host.minor == minor);
-            host.and_then(|host| host.branches().nth(1))
-        }
+        _ => None,
     };
     std::iter::once(own).chain(beside).collect()
 }
@@ -248,7 +245,8 @@ pub(in super::super) fn product_of(version: &str, release: &str) -> Vec<String> 
     ecosystems
 }
 
-/// Returns true if an ecosystem is that of a branch's product, so that a scan of some build looks it up.
+/// Returns true if an ecosystem is that of a branch's product, so that a scan of some build looks it up. OpenShift before 4 has no
+/// hosts of its own: most of its builds name no version of it, so what is said about them is looked up for none.
 pub(crate) fn is_of_branch(ecosystem: &str) -> bool {
     let Some(rest) = ecosystem.strip_prefix("Red Hat:") else {
         return false;
@@ -261,6 +259,7 @@ pub(crate) fn is_of_branch(ecosystem: &str) -> bool {
         return false;
     };
     let branch = match product {
+        "openshift" if number.0 < 4 => return false,
         "openshift" => {
             let release = rest
                 .rsplit_once("::el")
@@ -274,12 +273,27 @@ pub(crate) fn is_of_branch(ecosystem: &str) -> bool {
 
 /// Returns true if a fix, named by products of the branch that a build is of, is in the build.
 pub(in crate::purl::osv) fn is_fix_of_own(version: &str, fix: &str) -> bool {
-    branch_of(version).is_some_and(|own| own.may_have(fix))
+    is_backport_for(version, fix) && branch_of(version).is_some_and(|own| own.may_have(fix))
+}
+
+/// Returns true if a fix is for the version of the upstream project that a build has. Fixes on a branch are backports to its version:
+/// a build of another one may be after a fix in the order, and lack it.
+fn is_backport_for(version: &str, fix: &str) -> bool {
+    let upstream = |text| {
+        let (epoch, rest) = str::split_once(text, ':').unwrap_or(("0", text));
+        let (upstream, _) = rest.rsplit_once('-')?;
+        Some((epoch.trim().parse::<u32>().ok()?, upstream))
+    };
+    let both = upstream(version).zip(upstream(fix));
+    both.is_some_and(|(own, of_fix)| own == of_fix)
 }
 
 /// Returns true if a fix, named by products of the branch of a build's host, is in the build: only if both name the same minor
 /// release, or none. Another build of the host's release may be after it in the order, and lack it.
 pub(in crate::purl::osv) fn is_fix_of_host(version: &str, fix: &str) -> bool {
+    if !is_backport_for(version, fix) {
+        return false;
+    }
     match (branch_of(version), branch_of(fix)) {
         (None, None) => product_in(fix).is_none() && product_in(version).is_none(),
         (Some(own), Some(other)) => own.is_same(other),
