@@ -28,7 +28,7 @@ pub(crate) use epel::{Choice, Named, choose};
 pub(crate) use evidence::decided_by;
 pub use evidence::{Opinion, StatementResult};
 pub use finding::{Finding, FoundPackage, MatchedBy, MatchedRule};
-pub(crate) use go::{is_told_apart, modules_of};
+pub(crate) use go::{is_about, is_told_apart, modules_of};
 use judge::{Document, Scanner};
 use limits::{Limits, Tally};
 pub use limits::{MAX_COMPARED_CPES, MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};

@@ -123,7 +123,7 @@ pub(crate) fn can_have(path: &str, version: &str) -> bool {
 }
 
 /// Returns true if a module's path ends with the major version of its version, so that no shorter path is that of the module.
-pub(crate) fn is_of_major(path: &str, version: &str) -> bool {
+fn is_of_major(path: &str, version: &str) -> bool {
     major_in(path).is_some_and(|major| major_of(version) == Some(major))
 }
 
