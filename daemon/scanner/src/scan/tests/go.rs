@@ -289,6 +289,23 @@ fn syft_and_spdx_say_what_is_a_module() {
     }
 }
 
+/// The time of a look-up grows with the path's length, and there is one for each path above.
+#[test]
+fn path_that_is_too_deep_is_undecided_by_name() {
+    let memory = knowledge(&[module("e.example/a", FIXED)]);
+    let of = |parts: usize, end: &str| format!("e.example{}{end}", "/a".repeat(parts - 1));
+    check(
+        &memory,
+        &[
+            (&of(64, "@v1.5.0"), CLEAN),
+            (&of(64, "@v1.4.0"), BY_NAME),
+            (&of(65, "@v1.5.0"), BY_NAME),
+            (&of(65, "@v1.5.0?type=module"), BY_NAME),
+            (&of(2000, "@v1.4.0"), BY_NAME),
+        ],
+    );
+}
+
 #[test]
 fn file_of_go_lists_modules_only() {
     let memory = knowledge(&[module("github.com/a/b", FIXED)]);
