@@ -30,7 +30,7 @@ pub(crate) use evidence::decided_by;
 pub use evidence::{Opinion, StatementResult};
 pub(crate) use excuse::{BranchLists, Excuse, evaluate_unless};
 pub use finding::{Finding, FoundPackage, MatchedBy, MatchedRule};
-pub(crate) use go::{is_told_apart, modules_of};
+pub(crate) use go::{is_about, is_told_apart, modules_of};
 use judge::{Document, Scanner};
 use limits::{Limits, Tally};
 pub use limits::{MAX_COMPARED_CPES, MAX_FINDINGS, MAX_GAPS, MAX_PLACES, ScanError};

@@ -20,7 +20,7 @@ use std::borrow::Cow;
 pub(crate) use self::branch::{Branch, Branches, Host, Tier, is_of_branch};
 pub(crate) use self::build::Mark;
 use self::modules::Paths;
-pub(crate) use self::modules::{can_have, is_major_of, is_of_major, modules_above, with_major};
+pub(crate) use self::modules::{can_have, is_major_of, modules_above, with_major};
 pub(crate) use self::registry::other_names;
 use self::registry::{bare_name, is_of_registry};
 pub(crate) use self::release::suse::hosts as hosts_of_suse;

@@ -260,10 +260,11 @@ impl<'a> Scanner<'a> {
         let (judged, other) = self.judge_on_host(&package, &subject, component, findings)?;
         let mut judged = joined(judged, has_findings, undecided);
         self.drop_fixed_in_certified(&package, component, findings, first)?;
-        if judged.0 == Standing::Matched
+        // Another cause may come first: the doubt lists what this one leaves open as well.
+        if matches!(judged.0, Standing::Matched | Standing::Undecided)
             && let Some(cause) = self.doubt_of_match(&package, &subject, component)?
         {
-            judged = (Standing::Undecided, Some(cause));
+            judged = (Standing::Undecided, judged.1.or(Some(cause)));
         }
         let (standing, cause) = judged;
         let systems = [system, other];

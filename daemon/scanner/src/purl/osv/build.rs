@@ -4,11 +4,13 @@
 //! says nothing. Their versions have a mark, and only what is said about builds with the same mark, or about the product, is about
 //! them.
 
+use std::borrow::Cow;
+
 use super::table::EPEL;
 use super::{OsvPackage, epel, release};
 
 /// What a build's version says about the product that it is of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Mark<'a> {
     /// Ubuntu's certified builds.
     Certified,
@@ -20,6 +22,20 @@ pub(crate) enum Mark<'a> {
     Distribution(&'a str),
 }
 
+/// Words are compared without regard to capitals.
+impl PartialEq for Mark<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Certified, Self::Certified) | (Self::Next, Self::Next) => true,
+            (Self::Product(one), Self::Product(other))
+            | (Self::Distribution(one), Self::Distribution(other)) => one.eq_ignore_ascii_case(other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Mark<'_> {}
+
 impl OsvPackage {
     /// Returns the mark in a version of the package; `None` if it is a build of the distribution itself.
     pub(crate) fn mark_of<'a>(&self, version: &'a str) -> Option<Mark<'a>> {
@@ -28,23 +44,22 @@ impl OsvPackage {
         match self.system {
             "Ubuntu" => release::is_certified(version).then_some(Mark::Certified),
             "Debian" => {
-                let revision = version.rsplit_once('-').map_or("", |(_, revision)| revision);
-                revision.contains(UBUNTU).then_some(Mark::Distribution(UBUNTU))
+                // A native package has no revision.
+                let revision = version.rsplit_once('-').map_or(version, |(_, revision)| revision);
+                lower_case(revision)
+                    .contains(UBUNTU)
+                    .then_some(Mark::Distribution(UBUNTU))
             }
-            _ if is_for_enterprise_linux && epel::is_of_next(version) => Some(Mark::Next),
+            _ if is_for_enterprise_linux && epel::is_of_next(&lower_case(version)) => Some(Mark::Next),
             _ => {
                 let product = product_in(version).filter(|_| is_for_enterprise_linux);
-                let of_other =
-                    || foreign_tag(self.system, self.number_of_release(), version).map(Mark::Distribution);
+                let of_other = || {
+                    let release = Release::of(self.system, &self.ecosystem);
+                    foreign_tag(self.system, release, version).map(Mark::Distribution)
+                };
                 product.map(Mark::Product).or_else(of_other)
             }
         }
-    }
-
-    /// Returns the number of its release, without that of a minor one.
-    fn number_of_release(&self) -> Option<u32> {
-        let release = self.ecosystem.rsplit(':').next()?;
-        release.split('.').next()?.parse().ok()
     }
 
     /// Returns true if an ecosystem is that of the product whose builds have this mark. Only a package of such a build is looked up
@@ -54,7 +69,7 @@ impl OsvPackage {
             Mark::Certified => release::is_of_certified(ecosystem),
             Mark::Next | Mark::Distribution(_) => false,
             Mark::Product(product) => {
-                let is_of_openshift = product.starts_with("rhaos") || ASSEMBLY.contains(product);
+                let is_of_openshift = lower_case(product).starts_with("rhaos") || ASSEMBLY.contains(product);
                 is_of_openshift && ecosystem.starts_with("Red Hat:openshift:")
             }
         }
@@ -92,26 +107,34 @@ const BEFORE_RELEASE: [(&str, bool); 5] = [
     (".eap", true),
 ];
 
+/// The marks of products that are words of their own behind or before the release (`.el9.ost`, `.hs.el9`).
+const PRODUCTS: [&str; 16] = [
+    "aap", "ae", "ceph", "cnv", "cp", "dsrv", "ev", "hs", "jws", "ost", "pki", "rhgs", "sat", "satui", "scl",
+    "tfm",
+];
+
 /// The tags of distributions in the releases of their builds, before the number of a release.
-const TAGS: [(&str, &[&str]); 7] = [
+const TAGS: [(&str, &[&str]); 17] = [
+    ("alt", &[]),
     ("amzn", &["Amazon Linux"]),
+    ("an", &[]),
     ("azl", &["Azure Linux"]),
-    // Amazon's first releases were made from Enterprise Linux.
+    ("bp", &["SUSE", "openSUSE"]),
+    ("cm", &["Azure Linux"]),
     (
         "el",
-        &[
-            "AlmaLinux",
-            "Amazon Linux",
-            EPEL,
-            "Oracle Linux",
-            "Red Hat",
-            "Rocky Linux",
-        ],
+        &[EPEL, "AlmaLinux", "Oracle Linux", "Red Hat", "Rocky Linux"],
     ),
+    ("eln", &[]),
     ("fc", &["Fedora"]),
+    ("hum", &[]),
+    ("ky", &[]),
+    ("lp", &["openSUSE"]),
+    ("mdv", &[]),
     ("mga", &["Mageia"]),
     ("oe", &["openEuler"]),
     ("ph", &["Photon OS"]),
+    ("tl", &[]),
 ];
 /// The word in revisions of Ubuntu's builds.
 const UBUNTU: &str = "ubuntu";
@@ -134,61 +157,164 @@ const TAGGED: [&str; 13] = [
 /// The last release of Fedora whose builds are in Enterprise Linux as they are.
 const LAST_OF_FEDORA: u32 = 13;
 
-/// Returns the tag of another distribution, or of a later release of the same one (`major`), in a version's release.
-fn foreign_tag<'a>(system: &str, major: Option<u32>, version: &'a str) -> Option<&'a str> {
+/// The number of a release as its tag has it, and that of its service pack, if it is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Release {
+    number: u32,
+    pack: Option<u32>,
+}
+
+impl Release {
+    /// Returns the release of a distribution's ecosystem, if its builds are tagged with it.
+    fn of(system: &str, ecosystem: &str) -> Option<Self> {
+        let release = ecosystem.rsplit(':').next()?;
+        let whole = match system {
+            "openSUSE" => release.strip_prefix("Leap ")?,
+            "SUSE" => return None,
+            _ => release,
+        };
+        let mut parts = whole.split('-');
+        let number = parts.next()?;
+        let number = match system {
+            "openEuler" | "openSUSE" => number.replace('.', ""),
+            // Without the number of a minor release.
+            _ => number.split('.').next()?.to_owned(),
+        };
+        let pack = parts.find_map(|part| part.strip_prefix("SP")?.parse().ok());
+        Some(Self {
+            number: number.parse().ok()?,
+            pack,
+        })
+    }
+
+    /// Returns the release of a tag's number (`40`, `2203sp3`); `None` if it is no tag.
+    fn of_tag(tag: &str, number: &str) -> Option<Self> {
+        let rest = number.trim_start_matches(|c: char| c.is_ascii_digit());
+        let pack = rest.strip_prefix("sp").map(str::parse);
+        // The mark of a product follows that of Enterprise Linux: `el8ost`.
+        let is_product = || tag == "el" && rest.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if !rest.is_empty() && pack.is_none() && !is_product() {
+            return None;
+        }
+        let number = number.get(..number.len() - rest.len())?.parse().ok()?;
+        Some(Self {
+            number,
+            pack: pack.and_then(Result::ok),
+        })
+    }
+
+    /// Returns true if a tag's release comes after this one. A service pack counts only if this one's is known.
+    fn is_before(self, of_tag: Self) -> bool {
+        let packs = self.pack.zip(Some(of_tag.pack.unwrap_or_default()));
+        of_tag.number > self.number
+            || (of_tag.number == self.number && packs.is_some_and(|(own, other)| other > own))
+    }
+}
+
+/// The release of Enterprise Linux from which a release of Amazon Linux was made: its builds are in there as they are.
+fn base_of_amazon(release: Option<Release>) -> Option<u32> {
+    match release?.number {
+        1 => Some(6),
+        2 => Some(7),
+        _ => None,
+    }
+}
+
+/// Returns the tag of another distribution, or of a later release of the same one, in a version's release.
+fn foreign_tag<'a>(system: &str, release: Option<Release>, version: &'a str) -> Option<&'a str> {
     if !TAGGED.contains(&system) {
         return None;
     }
-    let (_, release) = version.rsplit_once('-')?;
-    // The first word is the number of the build.
-    let mut words = release.split(['.', '+', '~', '_']).skip(1);
-    words.find(|word| {
-        let tag = |(tag, systems): &(&str, &[&str])| {
-            let number = word.strip_prefix(tag).unwrap_or_default();
-            let is_old = *tag == "fc" && number.parse().is_ok_and(|number: u32| number <= LAST_OF_FEDORA);
-            let digits = number.trim_start_matches(|c: char| c.is_ascii_digit());
-            let is_tag = digits.len() < number.len() && (digits.is_empty() || digits.starts_with("sp"));
-            let is_later = || {
-                let number = number.parse::<u32>().ok();
-                let has_releases = matches!(*tag, "el" | "fc") && system != "Amazon Linux";
-                has_releases && number.zip(major).is_some_and(|(number, major)| number > major)
+    let (_, build) = version.rsplit_once('-')?;
+    let is_foreign = |word: &str| {
+        let word = lower_case(word);
+        TAGS.iter().any(|(tag, systems)| {
+            let number = word.strip_prefix(tag);
+            let Some(of_tag) = number.and_then(|number| Release::of_tag(tag, number)) else {
+                return false;
             };
-            is_tag && !is_old && (!systems.contains(&system) || is_later())
+            let is_old = *tag == "fc" && of_tag.number <= LAST_OF_FEDORA;
+            let is_base =
+                || system == "Amazon Linux" && *tag == "el" && Some(of_tag.number) == base_of_amazon(release);
+            let is_own =
+                || systems.contains(&system) && !release.is_some_and(|release| release.is_before(of_tag));
+            !is_old && !is_own() && !is_base()
+        })
+    };
+    // The first word is the number of the build, and the tag may follow it without a separator.
+    let mut words = build.split(['.', '+', '~', '_']).enumerate();
+    words.find_map(|(at, word)| {
+        let word = match at {
+            0 => word.trim_start_matches(|c: char| c.is_ascii_digit()),
+            _ => word,
         };
-        TAGS.iter().any(tag)
+        is_foreign(word).then_some(word)
     })
+}
+
+/// Returns a text in lower case. Most versions are.
+fn lower_case(text: &str) -> Cow<'_, str> {
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(text.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// Returns the mark of another product than the host's own repositories in a version: it follows the release without a separator
 /// (`.el8ost`, `.el8_4ost`, `module+el8dsrv+`), or is that of OpenShift or JBoss.
 pub(super) fn product_in(version: &str) -> Option<&str> {
+    let lower = lower_case(version);
     let before = BEFORE_RELEASE
         .iter()
-        .find_map(|(mark, has_number)| word_before_release(version, mark, *has_number));
-    before.or_else(|| {
-        let mut marks = version.match_indices("el");
-        marks.find_map(|(at, mark)| {
-            if !version.get(..at).unwrap_or_default().ends_with(['.', '+']) {
-                return None;
-            }
-            let rest = version.get(at + mark.len()..)?;
-            let word = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_');
-            let end = word
-                .find(|c: char| !c.is_ascii_alphabetic())
-                .unwrap_or(word.len());
-            let is_release = word.len() < rest.len();
-            let word = word.get(..end).filter(|word| is_release && !word.is_empty())?;
-            let is_of_host = MARKS_OF_HOSTS.iter().any(|mark| mark.eq_ignore_ascii_case(word));
-            (!is_of_host).then_some(word)
-        })
+        .find_map(|(mark, has_number)| word_before_release(&lower, mark, *has_number));
+    let (at, length) = before
+        .or_else(|| word_after_release(&lower))
+        .or_else(|| word_of_product(&lower))?;
+    version.get(at..at + length)
+}
+
+/// Returns place and length of a product's mark that follows the release without a separator.
+fn word_after_release(version: &str) -> Option<(usize, usize)> {
+    let mut marks = version.match_indices("el");
+    marks.find_map(|(at, mark)| {
+        if !version.get(..at).unwrap_or_default().ends_with(['.', '+']) {
+            return None;
+        }
+        let rest = version.get(at + mark.len()..)?;
+        let word = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == '_');
+        let end = word
+            .find(|c: char| !c.is_ascii_alphabetic())
+            .unwrap_or(word.len());
+        let is_release = word.len() < rest.len();
+        let start = version.len() - word.len();
+        let word = word.get(..end).filter(|word| is_release && !word.is_empty())?;
+        (!MARKS_OF_HOSTS.contains(&word)).then_some((start, end))
     })
 }
 
-/// Returns the word of a mark with the number after it.
-fn word_before_release<'a>(version: &'a str, mark: &str, has_number: bool) -> Option<&'a str> {
+/// Returns place and length of a product's mark that is a word of its own beside the tag of Enterprise Linux.
+fn word_of_product(version: &str) -> Option<(usize, usize)> {
+    let (_, build) = version.rsplit_once('-')?;
+    let is_tag = |word: &str| {
+        let number = word.strip_prefix("el");
+        number.is_some_and(|number| number.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    if !build.split(['.', '_', '+']).any(is_tag) {
+        return None;
+    }
+    let mut at = version.len() - build.len();
+    build.split('.').find_map(|word| {
+        let found = PRODUCTS.contains(&word).then_some((at, word.len()));
+        at += word.len() + 1;
+        found
+    })
+}
+
+/// Returns place and length of a mark's word with the number after it.
+fn word_before_release(version: &str, mark: &str, has_number: bool) -> Option<(usize, usize)> {
     let mut found = version.match_indices(mark);
     found.find_map(|(at, _)| {
-        let word = version.get(at + 1..)?;
         let number = version.get(at + mark.len()..).filter(|_| !mark.ends_with('.'));
         let digits = number.map_or(0, |number| {
             let end = number.find(|c: char| !c.is_ascii_digit() && c != '.');
@@ -196,8 +322,8 @@ fn word_before_release<'a>(version: &'a str, mark: &str, has_number: bool) -> Op
             number.trim_end_matches('.').len()
         });
         let is_whole = !has_number || digits > 0;
-        let end = mark.trim_end_matches('.').len() - 1 + digits;
-        word.get(..end).filter(|_| is_whole)
+        let length = mark.trim_end_matches('.').len() - 1 + digits;
+        is_whole.then_some((at + 1, length))
     })
 }
 
@@ -260,7 +386,6 @@ mod tests {
             ("Fedora", "2.0-1.fc38", None),
             ("Red Hat", "2.0-1.fc6", None),
             ("Red Hat", "2.0-1.el8_4", None),
-            ("Amazon Linux", "2.0-1.el7", None),
             ("openEuler", "2.0-1.oe2203sp3", None),
             ("SUSE", "2.0-150500.1.2", None),
             ("Red Hat", "2.0.fc40", None),
@@ -270,16 +395,96 @@ mod tests {
             let found = foreign_tag(system, None, version);
             assert_eq!(found, expected, "{system} {version}");
         }
-        for (system, major, version, expected) in [
-            ("Rocky Linux", 8, "2.0-1.el9_4", Some("el9")),
-            ("Fedora", 40, "2.0-1.fc41", Some("fc41")),
-            ("Fedora", 40, "2.0-1.fc40", None),
-            ("Rocky Linux", 9, "2.0-1.el8", None),
-            ("Amazon Linux", 2, "2.0-1.el7", None),
-            ("Red Hat", 10, "2.0-1.el10_1", None),
+        for (ecosystem, version, expected) in [
+            ("Rocky Linux:8", "2.0-1.el9_4", Some("el9")),
+            ("Rocky Linux:9", "2.0-1.el8", None),
+            ("Red Hat:enterprise_linux:10", "2.0-1.el10_1", None),
+            ("Red Hat:enterprise_linux:8", "2.0-1.module+el8.4.0+1+a", None),
+            ("Fedora:40", "2.0-1.fc41", Some("fc41")),
+            ("Fedora:40", "2.0-1.fc40", None),
+            ("Amazon Linux:1", "2.0-1.el6", None),
+            ("Amazon Linux:1", "2.0-1.el7", Some("el7")),
+            ("Amazon Linux:2", "2.0-1.el7", None),
+            ("Amazon Linux:2", "2.0-1.el8", Some("el8")),
+            ("Amazon Linux:2", "2.0-1.el9_4", Some("el9")),
+            ("Amazon Linux:2", "2.0-1.amzn2.0.1", None),
+            ("Amazon Linux:2", "2.0-1.amzn2023.0.1", Some("amzn2023")),
+            ("Amazon Linux:2023", "2.0-1.el7", Some("el7")),
+            ("Amazon Linux:2023", "2.0-1.el9", Some("el9")),
+            ("Amazon Linux:2023", "2.0-1.amzn2023.0.1", None),
+            ("openEuler:22.03-LTS-SP3", "2.0-1.oe2203sp3", None),
+            ("openEuler:22.03-LTS-SP3", "2.0-1.oe2203sp4", Some("oe2203sp4")),
+            ("openEuler:22.03-LTS-SP3", "2.0-1.oe2403", Some("oe2403")),
+            ("openEuler:22.03-LTS", "2.0-1.oe2203sp3", None),
+            ("openEuler:20.03-LTS-SP1", "2.0-1.oe1", None),
+            ("Photon OS:4.0", "2.0-1.ph5", Some("ph5")),
+            ("Photon OS:4.0", "2.0-1.ph4", None),
+            ("Mageia:8", "2.0-1.mga9", Some("mga9")),
+            ("Mageia:8", "2.0-1.1.mga8", None),
+            ("Azure Linux:2", "2.0-1.cm2", None),
+            ("Azure Linux:2", "2.0-1.azl3", Some("azl3")),
+            ("Azure Linux:3", "2.0-1.azl3", None),
+            ("openSUSE:Leap 15.5", "2.0-lp155.2.1", None),
+            ("openSUSE:Leap 15.5", "2.0-lp156.2.1", Some("lp156")),
+            ("openSUSE:Leap 15.5", "2.0-bp155.2.1", None),
+            ("openSUSE:Leap 15.5", "2.0-150500.1.2", None),
+            ("openSUSE:Tumbleweed", "2.0-1.1", None),
+            ("SUSE:Linux Enterprise Server 15 SP5", "2.0-bp155.2.1", None),
         ] {
-            let found = foreign_tag(system, Some(major), version);
-            assert_eq!(found, expected, "{system} {major} {version}");
+            let (system, _) = ecosystem.split_once(':').unwrap();
+            let found = foreign_tag(system, Release::of(system, ecosystem), version);
+            assert_eq!(found, expected, "{ecosystem} {version}");
+        }
+    }
+
+    #[test]
+    fn builds_of_others_on_enterprise_linux_have_tags_of_any_shape() {
+        let release = Release::of("Red Hat", "Red Hat:enterprise_linux:9");
+        for (version, tag) in [
+            ("2.0-1.cm2", "cm2"),
+            ("2.0-lp155.2.1", "lp155"),
+            ("2.0-bp155.2.1", "bp155"),
+            ("2.0-1.eln130", "eln130"),
+            ("2.0-1.hum1", "hum1"),
+            ("2.0-1fc40", "fc40"),
+            ("2.0-1.FC40", "FC40"),
+            ("2.0-1_fc40", "fc40"),
+            ("2.0-1.an8", "an8"),
+            ("2.0-1.el10", "el10"),
+        ] {
+            assert_eq!(foreign_tag("Red Hat", release, version), Some(tag), "{version}");
+        }
+        for version in [
+            "2.0-1.el9",
+            "2.0-1.el9_4",
+            "2.0-1.el9_4.1",
+            "2.0-1.EL9",
+            "2.0-1.an8f3e",
+            "2.0-1.20240101gitfc40.el9",
+            "2.0-1.fc40ab1.el9",
+            "2.0-1.el9.rocky.0.1",
+        ] {
+            assert_eq!(foreign_tag("Red Hat", release, version), None, "{version}");
+        }
+        for (version, product) in [
+            ("2.0-1.hs.el9", Some("hs")),
+            ("2.0-1.el9.ost", Some("ost")),
+            ("2.0-1.el9_4.OST.1", Some("OST")),
+            ("2.0-1.RHAOS4.14.el9", Some("RHAOS4.14")),
+            ("2.0-1.EL8OST", Some("OST")),
+            ("2.0-1.el9.next", None),
+            ("2.0-1.el7.centos.plus", None),
+            ("2.0-1.ost", None),
+        ] {
+            assert_eq!(product_in(version), product, "{version}");
+        }
+        assert_eq!(Mark::Product("OST"), Mark::Product("ost"));
+        for system in ["Fedora", "Azure Linux", "SUSE"] {
+            assert_eq!(
+                foreign_tag(system, None, "2.0-1.el8ost"),
+                Some("el8ost"),
+                "{system}"
+            );
         }
     }
 }

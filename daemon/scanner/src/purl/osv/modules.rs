@@ -123,7 +123,7 @@ pub(crate) fn can_have(path: &str, version: &str) -> bool {
 }
 
 /// Returns true if a module's path ends with the major version of its version, so that no shorter path is that of the module.
-pub(crate) fn is_of_major(path: &str, version: &str) -> bool {
+fn is_of_major(path: &str, version: &str) -> bool {
     major_in(path).is_some_and(|major| major_of(version) == Some(major))
 }
 
@@ -141,7 +141,15 @@ pub(crate) fn with_major(path: &str, version: &str) -> Option<String> {
 /// Hosts whose modules have at least an owner and a repository in their path.
 const HOSTS_OF_REPOSITORIES: [&str; 3] = ["github.com", "gitlab.com", "bitbucket.org"];
 
-/// Returns the paths of modules that a Go path may be a package of, the longest first.
+/// The most parts of a path that is looked up by the paths above it: no module's has nearly as many.
+const MOST_PARTS: usize = 64;
+
+/// Returns true if a Go path has more parts than are looked up. What is said about the paths above it is not known then.
+pub(super) fn is_too_deep(path: &str) -> bool {
+    path.matches('/').nth(MOST_PARTS - 1).is_some()
+}
+
+/// Returns the paths of modules that a Go path may be a package of, the longest first: of one that is too deep, the shortest ones.
 pub(crate) fn modules_above(path: &str) -> impl Iterator<Item = &str> {
     let host = path.split('/').next().unwrap_or_default();
     let least = if HOSTS_OF_REPOSITORIES.contains(&host) {
@@ -149,12 +157,9 @@ pub(crate) fn modules_above(path: &str) -> impl Iterator<Item = &str> {
     } else {
         1
     };
-    let ends = path.match_indices('/').map(|(at, _)| at).skip(least);
-    let ends: usize = ends.count();
-    (0..ends).scan(path, |rest, _| {
-        *rest = rest.rsplit_once('/')?.0;
-        Some(*rest)
-    })
+    let ends = path.match_indices('/').map(|(at, _)| at);
+    let ends: Vec<usize> = ends.take(MOST_PARTS).skip(least).collect();
+    ends.into_iter().rev().filter_map(|end| path.get(..end))
 }
 
 /// Returns true if a Go path is that of a module with the major version of `version` after it.
@@ -195,6 +200,29 @@ mod tests {
         ] {
             assert!(!is_module_at(path, version), "{path} {version}");
         }
+    }
+
+    #[test]
+    fn paths_above_a_deep_path_are_bounded() {
+        let above = |parts: usize| {
+            let path = ["e.example", &"/a".repeat(parts - 1)].concat();
+            let above: Vec<usize> = modules_above(&path)
+                .map(|above| above.matches('/').count() + 1)
+                .collect();
+            (
+                is_too_deep(&path),
+                above.len(),
+                above.first().copied(),
+                above.last().copied(),
+            )
+        };
+        assert_eq!(above(2), (false, 0, None, None));
+        assert_eq!(above(4), (false, 2, Some(3), Some(2)));
+        assert_eq!(above(64), (false, 62, Some(63), Some(2)));
+        assert_eq!(above(65), (true, 63, Some(64), Some(2)));
+        assert_eq!(above(2000), (true, 63, Some(64), Some(2)));
+        let of_repository: Vec<&str> = modules_above("github.com/a/b/c").collect();
+        assert_eq!(of_repository, ["github.com/a/b"]);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 use super::Row;
-use super::modules::{has_host, with_major};
+use super::modules::{has_host, is_too_deep, with_major};
 use crate::purl::PackageUrl;
 
 /// Returns a name without what tools add to it: the extras of a Python requirement (`foo[extra]`), the escapes of Go's
@@ -95,7 +95,7 @@ fn has_its_characters(ecosystem: &str, name: &str) -> bool {
         "NuGet" => name.chars().all(|c| c.is_alphanumeric() || "-_.".contains(c)),
         "Packagist" => pair('/', "-_."),
         "Maven" => pair(':', "-_."),
-        "Go" => is_module(name) && of("-._~+/", name),
+        "Go" => is_module(name) && !is_too_deep(name) && of("-._~+/", name),
         "Hex" | "Pub" | "Julia" => of("_", name),
         "CRAN" => of(".", name),
         "Hackage" => of("-", name),

@@ -198,6 +198,26 @@ fn build_of_another_distribution_is_not_the_hosts() {
             "pkg:deb/debian/NAME@2.0-1%2Bb1?distro=debian-12&upstream=NAME",
             CLEAN,
         ),
+        (
+            "pkg:deb/debian/NAME@1:3.0.2ubuntu1?distro=debian-12&upstream=NAME",
+            BY_VENDOR,
+        ),
+        (
+            "pkg:deb/debian/NAME@1.21.1ubuntu2?distro=debian-12&upstream=NAME",
+            BY_VENDOR,
+        ),
+        (
+            "pkg:deb/debian/NAME@2.0-1%2BUbuntu1?distro=debian-12&upstream=NAME",
+            BY_VENDOR,
+        ),
+        (
+            "pkg:deb/debian/NAME@2.0-1%2Bdeb12u1?distro=debian-12&upstream=NAME",
+            CLEAN,
+        ),
+        (
+            "pkg:deb/debian/NAME@2.0ubuntu-1?distro=debian-12&upstream=NAME",
+            CLEAN,
+        ),
     ] {
         assert_eq!(
             judged(&memory, &purls(&[&url.replace("NAME", "x")])),
@@ -412,5 +432,29 @@ fn builds_of_other_products_are_no_builds_of_the_host() {
     }
     for version in ["2.0-1.el8", "2.0-1.el8_4", "2.0-1.el8_4.2", "2.0-1.epoch.el8"] {
         assert_eq!(judged_as(version), CLEAN, "{version}");
+    }
+}
+
+/// The list of a doubt is whole, whichever cause comes first.
+#[test]
+fn doubt_lists_what_the_mark_leaves_open_beside_another_cause() {
+    let release = "Red Hat:enterprise_linux:9::appstream";
+    let records = [
+        fixed(release, "x", "CVE-2030-1", "1.0-1.el9ost"),
+        fixed(release, "x", "CVE-2030-2", "1.0-1.el9"),
+        fixed(release, "x", "CVE-2030-3", "").replace("ECOSYSTEM", "GIT"),
+    ];
+    let of_epel = [
+        fixed(release, "x", "CVE-2030-1", "1.0-1.el9ost"),
+        fixed(release, "x", "CVE-2030-2", "1.0-1.el9"),
+        fixed("EPEL:9", "x", "CVE-2030-3", "3.0-1.el9"),
+    ];
+    for (records, cause) in [(records, DoubtCause::Advisory), (of_epel, DoubtCause::Vendor)] {
+        let memory = Memory::with(&records.iter().map(String::as_str).collect::<Vec<_>>());
+        let build = purls(&["pkg:rpm/redhat/x@2.0-1.el9ost?distro=rhel-9.4&upstream=x-2.0-1.el9ost.src.rpm"]);
+        let result = run(&build, &memory);
+        let doubt = result.gaps[0].doubt.as_ref().unwrap();
+        assert_eq!(doubt.cause, cause);
+        assert_eq!(doubt.vulnerabilities, ["CVE-2030-2", "CVE-2030-3"], "{cause:?}");
     }
 }

@@ -122,6 +122,60 @@ fn record_that_tells_a_module_and_a_path_below_it_apart_leaves_no_doubt() {
     check(&knowledge(&two), &[("github.com/a/b/api@v1.4.0", BY_NAME)]);
 }
 
+/// What a record says about the path without the major version applies, unless one about the same vulnerability has the path with it.
+#[test]
+fn path_with_the_major_version_is_told_apart_for_each_vulnerability() {
+    let plain = entry("github.com/a/cd", r#"{"introduced":"0"},{"fixed":"2.11.3"}"#);
+    let of_major = |fixed: &str| {
+        entry(
+            "github.com/a/cd/v2",
+            &format!(r#"{{"introduced":"0"}},{{"fixed":"{fixed}"}}"#),
+        )
+    };
+    let unreadable = entry("github.com/a/cd", r#"{"introduced":"0"},{"fixed":"two"}"#);
+    let open = entry("github.com/a/cd", r#"{"introduced":"0"}"#);
+    let about = |id: &str, cve: &str, entry: &str| {
+        format!(r#"{{"id":"{id}","aliases":["{cve}"],"affected":[{entry}]}}"#)
+    };
+    let first = about("GHSA-1", "CVE-2030-1", &plain);
+    let other = about("GHSA-2", "CVE-2030-2", &of_major("2.1.0"));
+    let same = about("GO-1", "CVE-2030-1", &of_major("2.1.0"));
+    let both = about(
+        "GHSA-1",
+        "CVE-2030-1",
+        &[plain.clone(), of_major("2.10.0")].join(","),
+    );
+    let hidden = [first.clone(), other.clone()];
+    for path in [
+        "github.com/a/cd/v2",
+        "github.com/a/cd/v2/util",
+        "github.com/a/cd/util",
+    ] {
+        check(
+            &knowledge(&hidden),
+            &[
+                (&format!("{path}@v2.11.0"), BY_NAME),
+                (&format!("{path}@v2.11.3"), CLEAN),
+            ],
+        );
+        let doubted = run(
+            &purls(&[&format!("pkg:golang/{path}@v2.11.0")]),
+            &knowledge(&hidden),
+        );
+        let doubt = doubted.gaps[0].doubt.as_ref().unwrap();
+        assert_eq!(doubt.vulnerabilities, ["CVE-2030-1"], "{path}");
+        for records in [
+            vec![first.clone(), same.clone()],
+            vec![both.clone()],
+            vec![about("GHSA-1", "CVE-2030-1", &unreadable), same.clone()],
+            vec![about("GHSA-1", "CVE-2030-1", &open), other.clone()],
+        ] {
+            check(&knowledge(&records), &[(&format!("{path}@v2.11.0"), CLEAN)]);
+        }
+    }
+    check(&knowledge(&[first]), &[("github.com/a/cd/v2@v2.11.0", BY_NAME)]);
+}
+
 #[test]
 fn module_in_the_folder_of_another_is_not_that_one() {
     let memory = knowledge(&[
@@ -136,7 +190,8 @@ fn module_in_the_folder_of_another_is_not_that_one() {
             ("e.example/etcd/client/v3@v3.5.1", CLEAN),
             ("e.example/etcd/client@v3.5.1#v3", CLEAN),
             ("e.example/etcd/client@v3.5.1#pkg/v3", CLEAN),
-            ("e.example/etcd/v3@v3.5.1", AFFECTED),
+            // The record about the path without it is about another vulnerability.
+            ("e.example/etcd/v3@v3.5.1", IN_BOTH),
             ("e.example/etcd/client/v3@v3.5.1%2Bincompatible", BY_NAME),
             ("e.example/etcd/v3/client/v3@v3.5.1", BY_NAME),
             ("e.example/etcd/client/v2@v3.5.1", BY_NAME),
@@ -232,6 +287,23 @@ fn syft_and_spdx_say_what_is_a_module() {
         let inventory = sbom::read(document.as_bytes()).unwrap();
         assert_eq!(judged(&memory, &inventory), expected, "{document}");
     }
+}
+
+/// The time of a look-up grows with the path's length, and there is one for each path above.
+#[test]
+fn path_that_is_too_deep_is_undecided_by_name() {
+    let memory = knowledge(&[module("e.example/a", FIXED)]);
+    let of = |parts: usize, end: &str| format!("e.example{}{end}", "/a".repeat(parts - 1));
+    check(
+        &memory,
+        &[
+            (&of(64, "@v1.5.0"), CLEAN),
+            (&of(64, "@v1.4.0"), BY_NAME),
+            (&of(65, "@v1.5.0"), BY_NAME),
+            (&of(65, "@v1.5.0?type=module"), BY_NAME),
+            (&of(2000, "@v1.4.0"), BY_NAME),
+        ],
+    );
 }
 
 #[test]
