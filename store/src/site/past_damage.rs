@@ -100,8 +100,9 @@ impl SiteStore {
         if !damage.is_new() {
             return Ok(());
         }
-        self.journal.begin((self.clock)());
-        state.history.begin((self.clock)());
+        let now = (self.clock)();
+        self.journal.begin(now);
+        state.history.begin(now);
         state.repairs = true;
         let mut txn = self.txn();
         txn.log(Entry::Repaired(damage.stretches.clone()));
@@ -138,6 +139,7 @@ impl SiteStore {
             }
         }
         state.repairs = false;
+        self.note_losses_in(&mut txn, state)?;
         txn.commit()
     }
 
