@@ -15,7 +15,8 @@ use starling_daemon::config::{Config, Overrides};
 use starling_daemon::home::{Home, HomeError, Reach};
 pub(crate) use starling_daemon::{
     CONFIG_CHECK, POLICY_CHECK, SECRETS_CHECK, feed_presets, generate_sbom, invalid_policy,
-    is_about_what_is_lost, is_ecosystem, nearest_ecosystem, scan_without_store, shown_explanation,
+    is_about_what_is_lost, is_ecosystem, may_be_repaired, nearest_ecosystem, scan_without_store,
+    shown_explanation,
 };
 use starling_daemon::{
     OpeningWatcher, PolicyKind, RegoSummary, RestoreMode, RunError, home_problem, init_site_as,

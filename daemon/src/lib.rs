@@ -46,8 +46,8 @@ pub use restore::{RestoreMode, go_on_alone_if_held, restore_home};
 pub use rotate::rotate_key;
 pub use run::{RunError, run, run_on};
 pub use service::{
-    CONFIG_CHECK, POLICY_CHECK, inspect_bundle_alone, is_about_what_is_lost, shown_explanation,
-    validate_bundle_alone,
+    CONFIG_CHECK, POLICY_CHECK, inspect_bundle_alone, is_about_what_is_lost, may_be_repaired,
+    shown_explanation, validate_bundle_alone,
 };
 pub use starling_feeds::input::endless as endless_input;
 pub use starling_fetch::{lacks_scheme, preset_of_file};

@@ -62,6 +62,8 @@ pub enum StoreError {
     LogLoss {
         /// The missing part, and the evidence for it.
         what: String,
+        /// True if nothing is known to be missing: only nothing confirms where the log ends.
+        only_unconfirmed: bool,
     },
     /// The view could not be read or written.
     #[error("using the view")]

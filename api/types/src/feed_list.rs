@@ -187,9 +187,9 @@ impl FeedState {
         }
     }
 
-    /// Returns true if a person should look at the feed.
+    /// Returns true if a person should look at the feed. A state that this version does not know may need it.
     pub const fn needs_attention(self) -> bool {
-        matches!(self, Self::Late | Self::Failing | Self::Suspect)
+        matches!(self, Self::Late | Self::Failing | Self::Suspect | Self::Unknown)
     }
 }
 

@@ -36,4 +36,5 @@ fn value_of_a_newer_daemon_is_unknown_and_no_error() {
     assert_eq!(read::<TransferKind>(), TransferKind::Unknown);
     assert_eq!(read::<KeyRole>(), KeyRole::Unknown);
     assert!(!FeedRunOutcome::Unknown.is_success());
+    assert!(FeedState::Unknown.needs_attention());
 }

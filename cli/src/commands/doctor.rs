@@ -2,7 +2,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use starling_api_types::{DoctorReport, DoctorRequest, ExitStatus};
+use starling_api_types::{DoctorCheck, DoctorReport, DoctorRequest, ExitStatus};
 
 use super::Outcome;
 use crate::healthy::{self, Demands, HealthPoint};
@@ -97,17 +97,62 @@ impl Doctor {
         if examined.report.ok {
             return Ok(ExitStatus::Pass);
         }
-        let wrong = examined.report.checks.iter().filter(|check| !check.ok).count();
-        let failed = || examined.report.checks.iter().filter(|check| !check.ok);
-        let next = if self.repair {
-            "this repair could not mend them: each check above says what to do"
-        } else if failed().all(|check| local::is_about_what_is_lost(&check.name)) {
-            "each says above what brings back what is lost; a repair cannot"
-        } else {
-            "each says above what to do; `starling doctor --repair` mends what can be mended here"
-        };
-        let checks = crate::render::counted(wrong as u64, "check found", "checks found");
-        session.close(ExitStatus::StoreDamaged, &format!("{checks} damage: {next}"));
+        let last = last_sentence(&examined.report.checks, self.repair);
+        session.close(ExitStatus::StoreDamaged, &last);
         Ok(ExitStatus::StoreDamaged)
+    }
+}
+
+/// Returns the last sentence about a damaged store: how many checks found damage, and what helps. A check that says NO for
+/// another reason, as the home of a site that waits for its claims, does not make a repair any use.
+fn last_sentence(checks: &[DoctorCheck], after_repair: bool) -> String {
+    let failed = checks.iter().filter(|check| !check.ok);
+    let (mut mendable, mut lost) = (0_u64, 0);
+    for check in failed {
+        mendable += u64::from(local::may_be_repaired(&check.name));
+        lost += u64::from(local::is_about_what_is_lost(&check.name));
+    }
+    let next = if after_repair {
+        "this repair could not mend them: each check above says what to do"
+    } else if mendable == 0 {
+        "each says above what brings back what is lost; a repair cannot"
+    } else {
+        "each says above what to do; `starling doctor --repair` mends what can be mended here"
+    };
+    let checks = crate::render::counted(mendable + lost, "check found", "checks found");
+    format!("{checks} damage: {next}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failed(names: &[&str]) -> Vec<DoctorCheck> {
+        let check = |name: &&str| DoctorCheck {
+            name: (*name).to_owned(),
+            ok: false,
+            found: String::new(),
+            damaged: Vec::new(),
+            repaired: 0,
+            not_examined: false,
+        };
+        names.iter().map(check).collect()
+    }
+
+    /// A site that lost own claims does not sign, so that the check of its home says NO as well: a repair was advised again.
+    #[test]
+    fn repair_is_not_advised_for_lost_claims_of_a_home_that_waits() {
+        let lost = failed(&["every claim that was here is held", "home", local::CONFIG_CHECK]);
+        let last = last_sentence(&lost, false);
+        assert!(
+            last.starts_with("1 check ") && !last.contains("--repair"),
+            "{last}"
+        );
+        let damaged = failed(&["every claim that was here is held", "home", "view"]);
+        let last = last_sentence(&damaged, false);
+        assert!(
+            last.starts_with("2 checks ") && last.contains("--repair"),
+            "{last}"
+        );
     }
 }

@@ -82,7 +82,8 @@ fn last_sentence(status: &starling_api_types::Status) -> Option<String> {
     });
     let lost = (!status.lost_claims.is_empty()).then(|| {
         format!(
-            "{} were here and are lost: a repair cannot bring them back, a site that has them can (see above)",
+            "{} were here and are lost: a repair cannot bring them back, a site that has them can: let `starling up` reach \
+             it, or import its bundle",
             status.lost_claims.join(", ")
         )
     });
@@ -185,7 +186,9 @@ mod tests {
         assert_eq!(exit_of(&lost), ExitStatus::StoreDamaged);
         let last = last_sentence(&lost).unwrap();
         assert!(
-            last.contains("claims 2 to 3 of site-a") && !last.contains("--repair"),
+            last.contains("claims 2 to 3 of site-a")
+                && last.contains("starling up")
+                && !last.contains("--repair"),
             "{last}"
         );
         let check = json!({"at": "2026-01-15T00:00:00.000Z", "frames": 1, "wrong": 1, "damaged": ["x"]});

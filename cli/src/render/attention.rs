@@ -264,7 +264,8 @@ fn undecided(conflicts: Option<&ConflictList>) -> Option<String> {
     let open: Vec<String> = conflicts?
         .conflicts
         .iter()
-        .filter(|conflict| conflict.state == ConflictState::Open)
+        // A state that this version does not know may wait as well.
+        .filter(|conflict| matches!(conflict.state, ConflictState::Open | ConflictState::Unknown))
         .map(|conflict| format!("{} {}", conflict.source, conflict.record))
         .collect();
     let named = list(open.get(..NAMED).unwrap_or(&open));

@@ -76,9 +76,12 @@ impl SiteParts {
     fn past_of(&self, moment: KnownMoment, at: UnixMillis) -> ServiceResult<Past> {
         let decided = self.data.store.decided_last(at);
         let decided = decided.map_err(|error| store_problem("asking for the past", &error))?;
+        let lost = self.data.store.losses_changed(moment.number, at);
+        let lost = lost.map_err(|error| store_problem("asking for the past", &error))?;
+        let changed = [decided, lost].into_iter().flatten();
         Ok(Past {
             number: moment.number,
-            since: decided.map_or(moment.at, |decided| decided.max(moment.at)),
+            since: changed.fold(moment.at, UnixMillis::max),
             at,
         })
     }

@@ -41,6 +41,13 @@ pub fn is_about_what_is_lost(check: &str) -> bool {
     check == LOST_CHECK || check == MISSING_CHECK
 }
 
+/// Returns true if a repair may mend what a check of the doctor finds: damage of the store, and nothing that only a person,
+/// a peer or an import settles.
+#[must_use]
+pub fn may_be_repaired(check: &str) -> bool {
+    !is_about_what_is_lost(check) && !is_no_damage(check, true)
+}
+
 impl SiteParts {
     pub(super) fn doctor(&self, request: types::DoctorRequest) -> ServiceResult<types::DoctorReport> {
         let started = Instant::now();

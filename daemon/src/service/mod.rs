@@ -55,7 +55,7 @@ pub(crate) use self::assemble::{stop, take_lock};
 pub use self::bundle_info::{inspect_bundle_alone, validate_bundle_alone};
 pub(crate) use self::check::GONE_ADVICE;
 pub use self::configuration::{CONFIG_CHECK, POLICY_CHECK};
-pub use self::doctor::is_about_what_is_lost;
+pub use self::doctor::{is_about_what_is_lost, may_be_repaired};
 pub use self::explain::shown_explanation;
 pub(crate) use self::feed_runs::Trigger;
 pub(crate) use self::folding::folding_of;

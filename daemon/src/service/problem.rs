@@ -113,6 +113,12 @@ fn damage_hint(error: &StoreError) -> Option<&'static str> {
         StoreError::Log(LogError::Stopped { .. }) | StoreError::Pack(PackError::Stopped) => {
             "check the disk, then start starling again; nothing that was acknowledged is lost"
         }
+        StoreError::LogLoss {
+            only_unconfirmed: true,
+            ..
+        } => {
+            "if there is a copy of this home from the same time, put its `log/tip` or its `store/` back; or, with the daemon              stopped, `starling doctor --repair` goes on with what the log has and names what may be lost, which peers or              bundles bring again"
+        }
         StoreError::LogLoss { .. } | StoreError::Log(_) | StoreError::Entry(_) => {
             "restore the files; or, if they are a backup that was restored over a home, remove `store/`, \
              which is newer; or, with the daemon stopped, `starling doctor --repair` continues without the lost data, and \
@@ -291,6 +297,23 @@ pub(crate) fn bundle_problem(attempted: &str, error: &BundleError) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// It advised to remove `store/`, of which the refusal says that it is missing.
+    #[test]
+    fn log_whose_end_nothing_confirms_is_not_mended_by_removing_rows() {
+        let hint = |only_unconfirmed| {
+            let what = "something".to_owned();
+            let error = StoreError::LogLoss {
+                what,
+                only_unconfirmed,
+            };
+            store_problem("opening the store", &error).hint.unwrap()
+        };
+        assert!(hint(false).contains("remove `store/`"));
+        let unconfirmed = hint(true);
+        assert!(!unconfirmed.contains("remove"), "{unconfirmed}");
+        assert!(unconfirmed.contains("log/tip") && unconfirmed.contains("doctor --repair"));
+    }
 
     #[test]
     fn read_only_store_error_states_what_to_do() {

@@ -283,8 +283,9 @@ impl SiteStore {
         })?;
         drop(working);
         self.find_wanted(state)?;
-        state.history.begin((self.clock)());
-        self.journal.begin((self.clock)());
+        let now = (self.clock)();
+        state.history.begin(now);
+        self.journal.begin(now);
         Ok(())
     }
 

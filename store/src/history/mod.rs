@@ -25,7 +25,7 @@ use starling_protocol::{ClaimNumber, SiteSlug, Source, UnixMillis};
 
 pub use self::cursor::CursorAt;
 pub use self::gc::Collected;
-pub(crate) use self::losses::lasting_losses;
+pub(crate) use self::losses::{HistoryPoint, lasting_losses};
 pub(crate) use self::moment::{Moment, PositionBefore, SettingsBefore};
 pub use self::prune::Retention;
 
@@ -275,15 +275,12 @@ impl History {
         self.floor = Some(floor);
     }
 
-    /// Returns the newest snapshot, and the newest one that the current change does not belong to.
-    fn last_and_before(&self) -> (MomentNumber, MomentNumber) {
-        let last = self.last.number;
-        let before = last.0.saturating_sub(u64::from(self.open.is_some()));
-        (last, MomentNumber(before))
-    }
-
-    fn oldest(&self) -> MomentNumber {
-        self.floor().through
+    /// Returns the point of the history after the current change.
+    fn point(&self) -> HistoryPoint {
+        HistoryPoint {
+            moment: self.last.number,
+            at: self.now.max(self.last.at),
+        }
     }
 
     fn floor(&self) -> Floor {

@@ -15,7 +15,7 @@ use starling_protocol::{
 };
 use starling_view::RecordKey;
 
-use super::losses::losses_in;
+use super::losses::losses_at;
 use super::moment::state_hash;
 use super::{MomentNumber, PositionBefore, SettingsBefore, moments_back_to, superseded_key};
 use crate::SiteStore;
@@ -42,8 +42,8 @@ struct Undone {
 
 impl SiteStore {
     /// Runs `work` on a store in the state of a snapshot. The view, the knowledge root, the sources and the
-    /// settings are those of that time, and so are the decisions made up to `decided`; logs are held as they
-    /// are now. Writes go to an engine from `layer`, empty each time; nothing here changes.
+    /// settings are those of that time, and so are the decisions made up to `decided` and the losses known then;
+    /// logs are held as they are now. Writes go to an engine from `layer`, empty each time; nothing here changes.
     ///
     /// # Errors
     /// [`StoreError::BeforeHistory`] if the snapshot was forgotten, [`StoreError::HistoryDamaged`] if the
@@ -96,7 +96,7 @@ impl SiteStore {
     fn rewind(&self, to: MomentNumber, decided: UnixMillis) -> Result<(), StoreError> {
         self.change(|state| {
             let undone = undone(state, self.engine.as_ref(), to)?;
-            state.losses_then = Some(losses_in(self.engine.as_ref(), to)?);
+            state.losses_then = Some(losses_at(self.engine.as_ref(), state, to, decided)?);
             let mut touched = self.put_all_back(state, &undone)?;
             touched.extend(self.put_back_decisions(decided)?);
             if let Some(before) = undone.settings {

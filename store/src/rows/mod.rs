@@ -89,8 +89,11 @@ pub(crate) mod meta {
     /// The ledger's data about one site: this prefix, the kind of data, and the site.
     pub(crate) const LEDGER_OF: &[u8] = b"ledger/of/";
 
-    /// The times in which claims were known to be missing: this prefix, the log, and the first snapshot (u64 BE).
-    pub(crate) const LOSSES: &[u8] = b"losses/";
+    /// The times in which claims were known to be missing: this prefix, the log, and the beginning: the newest snapshot
+    /// then and the time (u64 BE).
+    pub(crate) const LOSSES: &[u8] = b"lost/";
+    /// Present if losses are noted: rows of an earlier build do not say when a loss began.
+    pub(crate) const LOSSES_NOTED: &[u8] = b"lost";
     /// The claim up to which a log is known to go because a branch was given up, u64 LE: this prefix, and the log.
     pub(crate) const REPLACED: &[u8] = b"replaced/";
 

@@ -277,7 +277,9 @@ impl SiteStore {
         }
         self.behind.store(false, Ordering::SeqCst);
         // Replayed entries are history already: the current change is a separate one.
-        state.history.begin((self.clock)());
+        let now = (self.clock)();
+        self.journal.begin(now);
+        state.history.begin(now);
         Ok(())
     }
 

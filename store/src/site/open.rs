@@ -186,12 +186,14 @@ impl SiteStore {
             tracing::error!(%what, "a pack of record bodies is damaged; run `starling doctor --repair`");
         }
         let mut state = self.write()?;
+        self.begin_losses(&mut state)?;
         self.recount_ledger()?;
         let skipped = self.replay(&mut state, from, progress)?;
         // Before any other write: the state after a crash must not look like a log without losses.
         self.give_up(&mut state, damage, (salvaged, heard), &skipped, chain)?;
-        state.history.begin((self.clock)());
-        self.journal.begin((self.clock)());
+        let now = (self.clock)();
+        state.history.begin(now);
+        self.journal.begin(now);
         if from == LogPosition::START || places.lost > 0 {
             self.take_back_what_lacks_bodies(&mut state)?;
         }
@@ -237,6 +239,7 @@ pub(crate) fn begin_rows(engine: &dyn Engine, site: SiteId, journal: JournalId) 
     batch.put(Tree::Meta, meta::POSITION, &LogPosition::START.encode());
     // Nothing is shown before the view was folded.
     batch.put(Tree::Meta, meta::REBUILD, b"begun");
+    batch.put(Tree::Meta, meta::LOSSES_NOTED, b"");
     Ok(engine.commit(&batch)?)
 }
 

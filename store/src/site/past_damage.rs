@@ -54,7 +54,8 @@ pub(super) fn check_recovery(
         ..LogDamage::default()
     };
     let mut what: Vec<String> = recovery.lost.iter().map(ToString::to_string).collect();
-    if !recovery.is_confirmed && found.lost.is_none() {
+    let is_unconfirmed = !recovery.is_confirmed && found.lost.is_none();
+    if is_unconfirmed {
         found.lost = Some(recovery.end);
         what.push(format!(
             "nothing confirms that the log ends with group {}: its tip file and the engine's rows are missing, and groups \
@@ -79,6 +80,7 @@ pub(super) fn check_recovery(
     }
     Err(StoreError::LogLoss {
         what: what.join("; "),
+        only_unconfirmed: is_unconfirmed && what.len() == 1,
     })
 }
 
@@ -100,8 +102,9 @@ impl SiteStore {
         if !damage.is_new() {
             return Ok(());
         }
-        self.journal.begin((self.clock)());
-        state.history.begin((self.clock)());
+        let now = (self.clock)();
+        self.journal.begin(now);
+        state.history.begin(now);
         state.repairs = true;
         let mut txn = self.txn();
         txn.log(Entry::Repaired(damage.stretches.clone()));
@@ -138,6 +141,7 @@ impl SiteStore {
             }
         }
         state.repairs = false;
+        self.note_losses_in(&mut txn, state)?;
         txn.commit()
     }
 

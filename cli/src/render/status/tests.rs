@@ -183,7 +183,8 @@ fn undecided_conflicts_and_old_keys_are_warned_about() {
     let hash = format!("ed25519:{}", "0".repeat(64));
     let conflicts: ConflictList = serde_json::from_value(json!({"conflicts": [
         {"source": "ghsa", "record": "GHSA-1", "state": "open", "claims": []},
-        {"source": "ghsa", "record": "GHSA-2", "state": "decided", "claims": []}]}))
+        {"source": "ghsa", "record": "GHSA-2", "state": "decided", "claims": []},
+        {"source": "ghsa", "record": "GHSA-3", "state": "of_tomorrow", "claims": []}]}))
     .unwrap();
     let keys: KeyList = serde_json::from_value(
         json!({"keys": [{"role": "operating", "public_key": hash, "epoch": 0,
@@ -198,7 +199,7 @@ fn undecided_conflicts_and_old_keys_are_warned_about() {
     let text = status(&view);
     for said in [
         "2 matters need attention",
-        "1 record waits for a decision (ghsa GHSA-1)",
+        "2 records wait for a decision (ghsa GHSA-1, ghsa GHSA-3)",
         "the operating key is 745 d old",
     ] {
         assert!(text.contains(said), "{said}: {text}");

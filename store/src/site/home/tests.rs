@@ -73,7 +73,7 @@ fn lost_after(stop_machine: bool) -> (tempfile::TempDir, String) {
         std::fs::write(engine.join("running"), "another-boot-id").unwrap();
     }
     let refused = open(home.path(), EngineKind::Sled, false);
-    let Err(StoreError::LogLoss { what }) = refused else {
+    let Err(StoreError::LogLoss { what, .. }) = refused else {
         panic!("{refused:?}");
     };
     (home, what)
@@ -106,7 +106,7 @@ fn log_whose_end_nothing_confirms_is_refused() {
     std::fs::remove_file(&tip).unwrap();
     let refused = open(home.path(), EngineKind::Redb, false);
     assert!(
-        matches!(&refused, Err(StoreError::LogLoss { what }) if what.contains("nothing confirms")),
+        matches!(&refused, Err(StoreError::LogLoss { what, only_unconfirmed: true }) if what.contains("nothing confirms")),
         "{refused:?}"
     );
     // The refusal lasts: it creates nothing that would count as confirmation.
@@ -116,7 +116,7 @@ fn log_whose_end_nothing_confirms_is_refused() {
     std::fs::write(&tip, slots).unwrap();
     let refused = open(home.path(), EngineKind::Redb, false);
     assert!(
-        matches!(&refused, Err(StoreError::LogLoss { what }) if what.contains("the tip file knows")),
+        matches!(&refused, Err(StoreError::LogLoss { what, only_unconfirmed: false }) if what.contains("the tip file knows")),
         "{refused:?}"
     );
 }

@@ -61,12 +61,9 @@ impl Loss {
 /// A loss as the rows hold it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotedLoss {
-    /// The first snapshot in which it was known.
-    pub(crate) since: crate::history::MomentNumber,
-    /// All that was missing at some time since then.
-    pub(crate) all: Loss,
-    /// What is missing now.
-    pub(crate) now: Loss,
+    /// The first point at which it was known.
+    pub(crate) since: crate::history::HistoryPoint,
+    pub(crate) loss: Loss,
 }
 
 impl Log {

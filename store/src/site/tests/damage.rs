@@ -155,7 +155,7 @@ fn repaired_log_signs_no_number_twice() {
         disk.damage(LOG, |bytes| bytes[place.start + 60] ^= 4);
         let refused = open_with(&disk, empty_engine(), &a.chain, false);
         assert!(
-            matches!(&refused, Err(StoreError::LogLoss { what }) if what.contains("0000000001.log")),
+            matches!(&refused, Err(StoreError::LogLoss { what, .. }) if what.contains("0000000001.log")),
             "{refused:?}"
         );
         let repaired = open_with(&disk, empty_engine(), &a.chain, true).unwrap();

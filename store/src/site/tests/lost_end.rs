@@ -1,9 +1,13 @@
 //! A log that lost acknowledged claims and was repaired: what they said is known to be missing, until they are back.
 
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::damage::{LOG, empty_engine, open_with, place_of, try_say, with_options};
 use super::*;
-use crate::engine::Engine;
+use crate::engine::{Batch, Direction, Engine, Tree};
 use crate::history::MomentNumber;
+use crate::rows::meta;
 use crate::site::engine_rows::Salvaged;
 use crate::site::test_parts::open_salvaging;
 use crate::{FeedCommit, HeadSigning, LOST_CHECK, LostClaims};
@@ -216,26 +220,184 @@ fn past_within_a_loss_names_it() {
     import(&a, &other(), Some("P-2"), 20);
     let disk = cut_to(&a.disk, &before);
     let engine = empty_engine();
-    let site = repair(&disk, &a, engine.clone());
-    let without = newest(&site);
+    drop(repair(&disk, &a, engine.clone()));
+    let ticks = Ticks::from(1_000);
+    let site = ticks.open(&disk, engine.clone(), &a.chain);
+    let (repaired, without) = (newest(&site), ticks.next());
     let missing: Then = (vec![(1, 2, true)], [None, None]);
-    assert_eq!(as_of(&site, without), missing);
+    assert_eq!(as_of(&site, repaired), missing);
+    assert_eq!(as_of_time(&site, without).0, missing);
     let run = a.store.deltas(a.own(), ClaimNumber(1), usize::MAX).unwrap();
     assert_eq!(site.append(&run.deltas.concat()).unwrap().problem, None);
     site.accept(&Origin::default()).unwrap();
     let back = newest(&site);
-    assert!(without < back);
+    assert!(repaired < back);
     site.sign_heads(&signing(&a.key, 30)).unwrap();
     let whole: Then = (vec![], [Some(10), Some(20)]);
     let check = |store: &SiteStore| {
-        assert_eq!((as_of(store, without), lost(store)), (missing.clone(), vec![]));
-        assert_eq!(as_of(store, newest(store)), whole);
+        assert_eq!(as_of(store, repaired), missing);
+        assert_eq!(
+            (as_of_time(store, without).0, lost(store)),
+            (missing.clone(), vec![])
+        );
+        assert_eq!(as_of_time(store, ticks.next()).0, whole);
         assert_eq!(as_of(store, back).0, []);
     };
     check(&site);
     drop(site);
-    check(&open_with(&disk, engine, &a.chain, false).unwrap());
-    check(&open_with(&disk, empty_engine(), &a.chain, false).unwrap());
+    check(&ticks.open(&disk, engine, &a.chain));
+    check(&ticks.open(&disk, empty_engine(), &a.chain));
+}
+
+/// A clock of which each reading is later than the one before.
+#[derive(Clone)]
+struct Ticks(Arc<AtomicU64>);
+
+impl Ticks {
+    fn from(first: u64) -> Self {
+        Self(Arc::new(AtomicU64::new(first)))
+    }
+
+    fn next(&self) -> UnixMillis {
+        UnixMillis::saturating(self.0.fetch_add(1, Ordering::SeqCst))
+    }
+
+    fn open(&self, disk: &MemoryDisk, engine: Arc<dyn Engine>, chain: &CertificateChain) -> SiteStore {
+        let ticks = self.clone();
+        with_options(chain, |options| {
+            let options = SiteOptions {
+                settings: options.settings,
+                compression_level: options.compression_level,
+                max_delta_claims: options.max_delta_claims,
+                clock: Arc::new(move || ticks.next()),
+            };
+            open_on(disk, engine, chain, &options).unwrap()
+        })
+    }
+}
+
+/// Returns what is lost as of a time, the checks of both sources, and the time since which nothing changed.
+fn as_of_time(store: &SiteStore, at: UnixMillis) -> (Then, Option<UnixMillis>) {
+    let moment = store.moment_at(at).unwrap().number;
+    let then = store.as_of(
+        moment,
+        at,
+        || Ok(empty_engine()),
+        |then| (lost(&then), [checked(&then, &source()), checked(&then, &other())]),
+    );
+    (then.unwrap(), store.losses_changed(moment, at).unwrap())
+}
+
+/// An earlier copy of a home hears of claims that it signed, from a head that changes nothing else. The loss was dated back
+/// to the snapshot before, in which nothing was missing, and stayed there after its end.
+#[test]
+fn loss_without_a_snapshot_counts_from_its_beginning_to_its_end() {
+    let a = TestSite::new("a", 1);
+    import(&a, &source(), Some("P-1"), 10);
+    let disk = a.disk.copy();
+    a.say(&[("P-2", Some("two"))], 20);
+    let checks = vec![starling_protocol::SourceCheck {
+        source: source(),
+        checked_at: UnixMillis::saturating(10),
+    }];
+    let at = UnixMillis::saturating(50);
+    let head = a
+        .store
+        .sign_head(Lane::Federation, &a.key, at, 1_000, checks)
+        .unwrap();
+    let ticks = Ticks::from(1_000);
+    let engine = empty_engine();
+    let site = ticks.open(&disk, engine.clone(), &a.chain);
+    site.hold_back(true);
+    let whole: Then = (vec![], [Some(10), None]);
+    let missing: Then = (vec![(1, 2, false)], [None, None]);
+    let (newest_before, before) = (newest(&site), ticks.next());
+    assert_eq!(as_of_time(&site, before), (whole.clone(), None));
+    site.learn_head(&head).unwrap();
+    let within = ticks.next();
+    assert_eq!(newest(&site), newest_before);
+    assert_eq!(lost(&site), missing.0);
+    let began = as_of_time(&site, within).1;
+    assert!(began.is_some_and(|began| before < began && began < within));
+    let check_beginning = |store: &SiteStore| {
+        assert_eq!(as_of_time(store, before), (whole.clone(), None));
+        assert_eq!(as_of_time(store, within), (missing.clone(), began));
+    };
+    check_beginning(&site);
+    check_beginning(&ticks.open(&disk.copy(), empty_engine(), &a.chain));
+    // The claims come without a snapshot too: none is written before they are accepted.
+    let run = a.store.deltas(a.own(), ClaimNumber(1), usize::MAX).unwrap();
+    assert_eq!(site.append(&run.deltas.concat()).unwrap().problem, None);
+    let after = ticks.next();
+    assert_eq!(newest(&site), newest_before);
+    assert_eq!(lost(&site), []);
+    let check = |store: &SiteStore| {
+        check_beginning(store);
+        let (then, ended) = as_of_time(store, after);
+        assert_eq!(then, whole);
+        assert!(ended.is_some_and(|ended| within < ended && ended < after));
+    };
+    check(&site);
+    drop(site);
+    check(&ticks.open(&disk, engine, &a.chain));
+    check(&ticks.open(&disk, empty_engine(), &a.chain));
+}
+
+/// Makes rows as an earlier build left them, which noted no losses.
+fn forget_losses(engine: &dyn Engine) {
+    let mut batch = Batch::new();
+    let mut forget = |key: &[u8], _: &[u8]| {
+        batch.delete(Tree::Meta, key);
+        ControlFlow::Continue(())
+    };
+    let prefix = meta::LOSSES_NOTED;
+    assert!(meta::LOSSES.starts_with(prefix));
+    engine
+        .scan_prefix(Tree::Meta, prefix, Direction::Forward, &mut forget)
+        .unwrap();
+    engine.commit(&batch).unwrap();
+}
+
+/// The first opening of such rows dated a loss that lasts to the newest snapshot: the past before was as if nothing had been
+/// lost.
+#[test]
+fn loss_in_rows_of_an_earlier_build_counts_for_all_of_the_kept_past() {
+    let a = TestSite::new("a", 1);
+    import(&a, &source(), Some("P-1"), 10);
+    let before = log_of(&a.disk);
+    import(&a, &other(), Some("P-2"), 20);
+    let disk = cut_to(&a.disk, &before);
+    let engine = empty_engine();
+    let site = repair(&disk, &a, engine.clone());
+    let floor = newest(&site);
+    let b = TestSite::new("b", 2);
+    let listed = ListedSite {
+        slug: b.chain.slug().clone(),
+        site: b.chain.site(),
+        display_name: None,
+        addresses: Vec::new(),
+        allowed_sources: vec!["*".to_owned()].try_into().unwrap(),
+        max_bundle_size: None,
+        enabled: true,
+        may_mute: None,
+        added_at: UnixMillis::EPOCH,
+    };
+    site.list_site(listed, Some(&b.chain)).unwrap();
+    assert!(floor < newest(&site));
+    let missing: Then = (vec![(1, 2, true)], [None, None]);
+    let check = |store: &SiteStore| {
+        assert_eq!(as_of(store, floor), missing);
+        assert_eq!(as_of(store, newest(store)), missing);
+    };
+    check(&site);
+    drop(site);
+    forget_losses(engine.as_ref());
+    for _ in 0..2 {
+        check(&open_with(&disk, engine.clone(), &a.chain, false).unwrap());
+    }
+    let site = open_with(&disk, engine, &a.chain, false).unwrap();
+    site.doctor(true).unwrap();
+    check(&site);
 }
 
 /// A restore gives the lost claims up for good; before it, they were missing.
@@ -247,8 +409,10 @@ fn past_before_a_restore_names_the_loss_that_it_ended() {
     import(&a, &other(), Some("P-2"), 20);
     let disk = cut_to(&a.disk, &before);
     let engine = empty_engine();
-    let site = repair(&disk, &a, engine.clone());
-    let without = newest(&site);
+    drop(repair(&disk, &a, engine.clone()));
+    let ticks = Ticks::from(1_000);
+    let site = ticks.open(&disk, engine.clone(), &a.chain);
+    let without = ticks.next();
     let lanes = site.resume_points(true).unwrap();
     let next = SigningKey::from_seed(&[10; 32]);
     let chain = a
@@ -259,13 +423,13 @@ fn past_before_a_restore_names_the_loss_that_it_ended() {
     try_say(&site, &next).unwrap();
     let check = |store: &SiteStore| {
         assert_eq!(lost(store), []);
-        assert_eq!(as_of(store, without).0, [(1, 2, true)]);
-        assert_eq!(as_of(store, newest(store)).0, []);
+        assert_eq!(as_of_time(store, without).0.0, [(1, 2, true)]);
+        assert_eq!(as_of_time(store, ticks.next()).0.0, []);
     };
     check(&site);
     drop(site);
-    check(&open_with(&disk, engine, &chain, false).unwrap());
-    check(&open_with(&disk, empty_engine(), &chain, false).unwrap());
+    check(&ticks.open(&disk, engine, &chain));
+    check(&ticks.open(&disk, empty_engine(), &chain));
 }
 
 /// The note of the last import came after the hole that had the claims of the first.
