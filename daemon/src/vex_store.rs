@@ -44,6 +44,8 @@ const LOOKS: usize = 100;
 type Cache = BTreeMap<VexHash, (Found, Result<VexDocument, Problem>)>;
 /// A document as it was read, or what is wrong with it.
 type Looked = (VexHash, Found, Result<VexDocument, Problem>);
+/// The documents in the folder, and the files that only look like one.
+type Listed = (BTreeMap<VexHash, Found>, Vec<PathBuf>);
 
 /// The content of the folder.
 struct Folder {
@@ -320,7 +322,7 @@ impl VexStore {
 
     /// Returns the documents in the folder, and the files that only look like one; `None` if it changed meanwhile. Files
     /// without the suffix of a document are not Starling's.
-    fn files(&self) -> ServiceResult<Option<(BTreeMap<VexHash, Found>, Vec<PathBuf>)>> {
+    fn files(&self) -> ServiceResult<Option<Listed>> {
         let failed = |error| file_problem("reading", &self.folder, &error);
         let (mut files, mut foreign) = (BTreeMap::new(), Vec::new());
         let before = self.stamp()?;

@@ -307,7 +307,7 @@ mod tests {
                 what,
                 only_unconfirmed,
             };
-            store_problem("opening the store", &error).hint.unwrap()
+            store_problem("opening the store", &error).hint.clone().unwrap()
         };
         assert!(hint(false).contains("remove `store/`"));
         let unconfirmed = hint(true);
