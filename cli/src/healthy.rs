@@ -193,12 +193,13 @@ fn days(since: Timestamp, now: Timestamp) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::json;
 
     use super::*;
 
-    fn status(extra: &serde_json::Value) -> Status {
+    /// Returns the status of a new site with other members in place of its own.
+    pub(crate) fn status(extra: &serde_json::Value) -> Status {
         let root = format!("blake3:{}", "0".repeat(64));
         let mut status = json!({
             "site_id": "site-a", "site": root, "version": "0", "daemon": false, "head": null, "knowledge_root": root,

@@ -165,19 +165,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn status(extra: &serde_json::Value) -> starling_api_types::Status {
-        let root = format!("blake3:{}", "0".repeat(64));
-        let mut status = json!({
-            "site_id": "site-a", "site": root, "version": "0", "daemon": false, "head": null, "knowledge_root": root,
-            "held_root": root, "records": 0, "advisories": 0, "peers": [], "positions": [], "feeds": [],
-            "store": {"engine": "sled", "size_bytes": 0, "schema": 3},
-        });
-        for (key, value) in extra.as_object().unwrap() {
-            status[key] = value.clone();
-        }
-        serde_json::from_value(status).unwrap()
-    }
+    use crate::healthy::tests::status;
 
     /// A repair was advised although nothing but lost claims was wrong, after a repair had lost them.
     #[test]

@@ -117,7 +117,9 @@ fn damage_hint(error: &StoreError) -> Option<&'static str> {
             only_unconfirmed: true,
             ..
         } => {
-            "if there is a copy of this home from the same time, put its `log/tip` or its `store/` back; or, with the daemon              stopped, `starling doctor --repair` goes on with what the log has and names what may be lost, which peers or              bundles bring again"
+            "if there is a copy of this home from the same time, put its `log/tip` or its `store/` back; or, with the daemon \
+             stopped, `starling doctor --repair` goes on with what the log has and names what may be lost, which \
+             peers or bundles bring again"
         }
         StoreError::LogLoss { .. } | StoreError::Log(_) | StoreError::Entry(_) => {
             "restore the files; or, if they are a backup that was restored over a home, remove `store/`, \
